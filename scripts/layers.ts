@@ -49,7 +49,7 @@ export const SERVER: Layers = {
     app: ["workflows", "jobs", "auth", "data", "request", "policy", "schema"],
     rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],
     workflows: ["jobs", "functions", "request", "store", "identity"],
-    jobs: ["functions", "request", "store", "schema", "identity"],
+    jobs: ["functions", "request", "store", "schema", "observe", "identity"],
     shards: ["connections", "request", "store", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],

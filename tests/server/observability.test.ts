@@ -41,6 +41,7 @@ const app = appOf(
       }),
     ],
     policies: [policy({ name: "all", entity: "Note", allow: "true" })],
+    crons: [{ name: "leap-day", schedule: "0 0 29 2 *", function: "fill", args: { rows: 0 } }],
   }),
   {
     fill: mutation({
@@ -252,6 +253,8 @@ describe("metrics", () => {
     ).toBe(1);
     expect(value('pylon_storage_requests_total{operation="PutObject",outcome="ok"}')).toBe(1);
     expect(value('pylon_part_up{part="redis"}')).toBe(1);
+    expect(value('pylon_cron_late_seconds{cron="leap-day"}')).toBe(0);
+    expect(value("pylon_jobs_dead_total")).toBe(0);
     expect(value("pylon_feed_messages_total")).toBeGreaterThan(0);
     expect(value("pylon_feed_lag_seconds_count")).toBeGreaterThan(0);
     expect(value('pylon_commit_duration_seconds_count{outcome="committed"}')).toBeGreaterThan(0);

@@ -1,5 +1,5 @@
 import { v } from "@pylonsync/functions";
-import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { buildManifest, entity, field, relation } from "@pylonsync/sdk";
 
 const Task = entity("Task", {
   title: field.string(),
@@ -20,7 +20,11 @@ const Bug = entity(
   },
   { timestamps: true },
 );
-const Tag = entity("Tag", { name: field.string() });
+const Tag = entity(
+  "Tag",
+  { name: field.string(), taskId: field.id("Task").optional() },
+  { relations: [relation({ name: "task", target: "Task", field: "taskId" })] },
+);
 
 export default buildManifest({
   name: "types",

@@ -91,6 +91,17 @@ export async function check(): Promise<void> {
   db.useQuery("Task", {
     where: { title: { $like: "a" }, due: { $gte: since, $lt: "2027-01-01" }, id: { $in: ["x"] } },
   });
+  db.useQuery("Task", {
+    where: {
+      title: { $ilike: "A", $endsWith: "z" },
+      rank: { $between: [1, 3] },
+      due: { $between: [since, "2027-01-01"] },
+    },
+  });
+  // @ts-expect-error a number has no letters
+  db.useQuery("Task", { where: { rank: { $ilike: "1" } } });
+  // @ts-expect-error a range has two ends
+  db.useQuery("Task", { where: { rank: { $between: [1] } } });
   // @ts-expect-error a number is not compared with a text
   db.useQuery("Task", { where: { rank: "1" } });
   // @ts-expect-error a text is not compared with a number
@@ -122,6 +133,27 @@ export async function check(): Promise<void> {
   await db.update("Task", "x", { ownerId: "me" });
 }
 
+export function checkLive(): void {
+  const live = db.useFunction("countTasks", { rank: 1 });
+  same<
+    typeof live.data,
+    {
+      at: number;
+      chance: number;
+      id: string;
+      count: number;
+    } | null
+  >(true);
+  same<typeof live.error, Error | null>(true);
+  db.useFunction("countTasks");
+  // @ts-expect-error there is no such function
+  db.useFunction("nope");
+  // @ts-expect-error a number is not a text
+  db.useFunction("countTasks", { rank: "1" });
+  // @ts-expect-error arguments are missing
+  db.useFunction("rename");
+}
+
 export async function checkContext(ctx: QueryCtx): Promise<void> {
   const tasks = await ctx.db.query("Task", {
     rank: { $gte: 1 },
@@ -132,6 +164,33 @@ export async function checkContext(ctx: QueryCtx): Promise<void> {
   same<(typeof tasks)[number]["rank"], number>(true);
   // @ts-expect-error a number is not compared with a text
   await ctx.db.query("Task", { rank: "1" });
+  await ctx.db.query("Tag", { name: "a", task: { rank: { $gt: 1 } }, $limit: 5 });
+  await ctx.db.count("Tag", { $or: [{ task: null }, { task: { $not: { title: "x" } } }] });
+  // @ts-expect-error the related row has no such field
+  await ctx.db.query("Tag", { task: { rnak: 1 } });
+  // @ts-expect-error a number is not compared with a text
+  await ctx.db.query("Tag", { task: { rank: "1" } });
+  // @ts-expect-error there is no such relation
+  await ctx.db.query("Tag", { tusk: { rank: 1 } });
+  // @ts-expect-error a client has no related rows at hand
+  db.useQuery("Tag", { where: { task: { rank: 1 } } });
+  const page = await ctx.db.paginate("Task", {
+    where: { rank: { $between: [1, 5] } },
+    order: { rank: "desc", id: "asc" },
+    cursor: null,
+    limit: 20,
+  });
+  same<(typeof page)["page"][number]["rank"], number>(true);
+  // @ts-expect-error there is no such field
+  await ctx.db.paginate("Task", { where: { rnak: 1 } });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.paginate("Task", { order: { rnak: "asc" } });
+  // @ts-expect-error there is no such field
+  await ctx.db.query("Task", { colour: "red" });
+  // @ts-expect-error there is no such field
+  await ctx.db.query("Task", { rnak: 1, $limit: 5 });
+  // @ts-expect-error there is no such field in a part of the filter
+  await ctx.db.query("Task", { $or: [{ rnak: 1 }] });
   // @ts-expect-error there is no such field
   await ctx.db.count("Task", { colour: "red" });
 }

@@ -35,8 +35,10 @@ export const MAX_PUSH_CHANGES = 1000;
 export const MAX_PUSH_BYTES = 1024 * 1024;
 /** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
-/** Rows of a page of `ctx.db.paginate` without `numItems`. */
+/** Rows of a page of `ctx.db.paginate` without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
+/** Longest cursor of a page, in characters: it holds what the order looks at in a row. */
+export const MAX_CURSOR_LENGTH = 8192;
 /** Most rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
@@ -115,6 +117,18 @@ export const MAX_SUBSCRIPTION_TERMS = 64;
 export const MAX_INCLUDE_DEPTH = 4;
 /** Longest `subscribe` message, in bytes: it may name the rows that the client holds. */
 export const MAX_SUBSCRIBE_BYTES = 128 * KIB;
+
+/** Most bytes of a live function's result, as JSON. */
+export const MAX_LIVE_RESULT_BYTES = MIB;
+/** Most different reads of one run of a live function. */
+export const MAX_LIVE_READS = 1000;
+/** How often live functions are run. */
+export const LIVE_RUNS = {
+  /** Of all live functions, at the same time; others wait for their turn. */
+  atOnce: 8,
+  /** Of one live function, in a second; what changes meanwhile is seen by the next run. */
+  perSecond: 100,
+} as const;
 
 /** Most rooms that have members. */
 export const MAX_ROOMS = 10_000;

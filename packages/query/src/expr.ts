@@ -77,6 +77,21 @@ export interface StartsWithExpr extends Node {
   readonly text: Expr;
   readonly prefix: Expr;
 }
+/** `text` ends with `suffix`, letter by letter, case-sensitive. */
+export interface EndsWithExpr extends Node {
+  readonly kind: "endsWith";
+  readonly text: Expr;
+  readonly suffix: Expr;
+}
+/**
+ * `text` contains `part`, letter by letter, regardless of case as `foldCase` says. The part is
+ * written: databases are asked by a pattern that is made of it.
+ */
+export interface ContainsFoldedExpr extends Node {
+  readonly kind: "containsFolded";
+  readonly text: Expr;
+  readonly part: string;
+}
 /** All items hold; of no items: true. */
 export interface AndExpr extends Node {
   readonly kind: "and";
@@ -99,6 +114,18 @@ export interface ExistsExpr extends Node {
   readonly where: Expr;
 }
 
+/**
+ * There is a row of `entity` whose `field` is `key`, and for which `where` holds; in there, `data`
+ * is that row, so that it can hold the row's own read policy. What a filter over related rows asks.
+ */
+export interface HasRelatedExpr extends Node {
+  readonly kind: "hasRelated";
+  readonly entity: string;
+  readonly field: string;
+  readonly key: Expr;
+  readonly where: Expr;
+}
+
 /** The predicate tree. */
 export type Expr =
   | LiteralExpr
@@ -109,10 +136,13 @@ export type Expr =
   | InExpr
   | ContainsExpr
   | StartsWithExpr
+  | EndsWithExpr
+  | ContainsFoldedExpr
   | AndExpr
   | OrExpr
   | NotExpr
-  | ExistsExpr;
+  | ExistsExpr
+  | HasRelatedExpr;
 
 /**
  * One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending.

@@ -10,6 +10,7 @@ import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { streamFn } from "./calls.ts";
 import { getEngine } from "./client.ts";
+import { useFunction } from "./functions.ts";
 import {
   useEntityMutation,
   useMutation,
@@ -55,6 +56,8 @@ export const db = {
   /** One row, live; `data` is null where it is not there. */
   useQueryOne: useAppQueryOne,
   ...listHooks,
+  /** The result of a query function, live. */
+  useFunction,
   /** Calls a server function from a component, with its state. */
   useMutation: useAppMutation,
   /** `insert`, `update` and `remove` of one entity, which show at once. */

@@ -89,6 +89,7 @@ export { db } from "./db.ts";
 export { useDelete, useInsert, useUpdate } from "./entity-writes.ts";
 export { useAction, useFn, type UseFnOptions, type UseFnReturn } from "./function-calls.ts";
 export { useLiveList, useLiveRow, useQueryOneRaw, useQueryRaw, type LiveValue } from "./live.ts";
+export { useFunction, type FunctionResult } from "./functions.ts";
 export {
   useEntityMutation,
   useMutation,

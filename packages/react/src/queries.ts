@@ -163,7 +163,8 @@ export function keyOf(options: unknown): string {
   });
 }
 
-function asError(cause: unknown): Error {
+/** What was thrown, as an error. */
+export function asError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 

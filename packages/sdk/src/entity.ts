@@ -28,11 +28,13 @@ export type Fields = Readonly<Record<string, Field<FieldTraits>>>;
  *   search: { text: ["title"] },
  * });
  */
-export interface EntityOptions {
+export interface EntityOptions<
+  R extends readonly ManifestRelation[] = readonly ManifestRelation[],
+> {
   /** For lookups and orders by several fields, or for values that are unique together. */
   readonly indexes?: readonly ManifestIndex[];
   /** Rows that queries may include, by a field that holds their id. */
-  readonly relations?: readonly ManifestRelation[];
+  readonly relations?: R;
   /** The fields of the full-text search, of facet counts and of orders. */
   readonly search?: Partial<ManifestSearch>;
   /** False: no collaborative documents for this entity. */
@@ -48,10 +50,13 @@ export interface EntityOptions {
 export interface Entity<
   N extends string = string,
   F extends Fields = Fields,
+  R extends readonly ManifestRelation[] = readonly ManifestRelation[],
 > extends ManifestEntity {
   readonly name: N;
   /** Never set: carries the type. */
   readonly __fields?: F;
+  /** Never set: carries the type. */
+  readonly __relations?: R;
 }
 
 type FieldsOf<E> = E extends Entity<string, infer F> ? F : never;
@@ -132,10 +137,13 @@ interface Operators<I> {
   readonly $gte?: Ordered<I>;
   readonly $lt?: Ordered<I>;
   readonly $lte?: Ordered<I>;
+  readonly $between?: readonly [Ordered<I>, Ordered<I>];
   readonly $in?: readonly (I | null)[];
   readonly $nin?: readonly (I | null)[];
   readonly $like?: Text<I>;
+  readonly $ilike?: Text<I>;
   readonly $startsWith?: Text<I>;
+  readonly $endsWith?: Text<I>;
   readonly $exists?: boolean;
 }
 type Ordered<I> = boolean extends I ? never : I;
@@ -144,15 +152,26 @@ type Text<I> = Date extends I ? never : string extends I ? string : never;
 /**
  * A filter over the entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. What
  * may be asked of a field follows from its kind. See docs/queries.md.
+ *
+ * `Related` is what may be asked of related rows, by the names of relations: nothing, on a client.
  */
-export type FilterOf<E> = {
+export type FilterOf<E, Related = unknown> = {
   readonly [K in keyof FieldsOf<E>]?: Condition<TraitsOf<E, K>["input"]>;
 } & {
   readonly id?: Condition<string>;
-  readonly $and?: readonly FilterOf<E>[];
-  readonly $or?: readonly FilterOf<E>[];
-  readonly $not?: FilterOf<E>;
-};
+  readonly $and?: readonly FilterOf<E, Related>[];
+  readonly $or?: readonly FilterOf<E, Related>[];
+  readonly $not?: FilterOf<E, Related>;
+} & Related;
+
+/** The declared relations of an entity. */
+export type RelationOf<E> = E extends { readonly __relations?: infer R }
+  ? R extends readonly (infer One extends ManifestRelation)[]
+    ? string extends One["name"]
+      ? never
+      : One
+    : never
+  : never;
 
 /** As FilterOf, for callers: by no hidden field. */
 export type ClientFilterOf<E> = {
@@ -176,11 +195,16 @@ type Stamps<F extends Fields, T extends boolean> = T extends true ? F & Timestam
  *   indexes: [{ name: "by_done", fields: ["done"], unique: false }],
  * });
  */
-export function entity<const N extends string, F extends Fields, const T extends boolean = false>(
+export function entity<
+  const N extends string,
+  F extends Fields,
+  const R extends readonly ManifestRelation[] = readonly [],
+  const T extends boolean = false,
+>(
   name: N,
   fields: F,
-  options: EntityOptions & { readonly timestamps?: T } = {},
-): Entity<N, Stamps<F, T>> {
+  options: EntityOptions<R> & { readonly timestamps?: T } = {},
+): Entity<N, Stamps<F, T>, R> {
   checkParts(name, fields, options);
   const { indexes = [], relations, search, crdt, timestamps, ...rest } = options;
   return {

@@ -1,5 +1,13 @@
 import type { App, AppDefinition } from "./build-manifest.ts";
-import type { ClientFilterOf, ClientRowOf, FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
+import type {
+  ClientFilterOf,
+  ClientRowOf,
+  FilterOf,
+  InsertOf,
+  PatchOf,
+  RelationOf,
+  RowOf,
+} from "./entity.ts";
 
 /**
  * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
@@ -26,12 +34,22 @@ type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
+/** What a filter on the server asks of related rows; null: there are none. */
+type RelatedFilters<E> = {
+  readonly [R in RelationOf<E> as R["name"]]?:
+    | (R["target"] extends keyof RegisteredServerFilters
+        ? RegisteredServerFilters[R["target"]]
+        : LooseFields)
+    | null;
+};
+
 interface Forms<E> {
   readonly row: RowOf<E>;
   readonly clientRow: ClientRowOf<E>;
   readonly insert: InsertOf<E>;
   readonly patch: PatchOf<E>;
   readonly filter: FilterOf<E>;
+  readonly serverFilter: FilterOf<E, RelatedFilters<E>>;
   readonly clientFilter: ClientFilterOf<E>;
 }
 
@@ -58,6 +76,10 @@ export type RegisteredPatches = IsRegistered extends true
 /** Entity name to a filter over its rows. */
 export type RegisteredFilters = IsRegistered extends true
   ? ByName<"filter">
+  : Readonly<Record<string, LooseFields>>;
+/** The same on the server, which answers filters over related rows too. */
+export type RegisteredServerFilters = IsRegistered extends true
+  ? ByName<"serverFilter">
   : Readonly<Record<string, LooseFields>>;
 /** Entity name to a filter of a client, which knows no hidden fields. */
 export type RegisteredClientFilters = IsRegistered extends true

@@ -20,6 +20,7 @@ import type { FileSettings } from "./files/file-settings.ts";
 import type { FileStorage } from "./files/file-storage.ts";
 import { createFiles } from "./files/files.ts";
 import { LateWatchdog } from "./functions/late-watchdog.ts";
+import { LiveCalls } from "./functions/live-calls.ts";
 import { functionRoutes } from "./functions/routes.ts";
 import { scheduledCall } from "./functions/scheduler.ts";
 import { Runner } from "./functions/runner.ts";
@@ -158,6 +159,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
   const storage = new ShardStorage(store, platform, platform.uuid());
   const shards = shardsOf(base, auth, storage, watchdog);
   const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
+  feed.serveFunctions(new LiveCalls(runner, base.limiters.function), platform);
   const routes = [
     ...observeRoutes(health, metrics, uptimeMs),
     ...routesOf(base, auth, runner, rooms),
@@ -344,7 +346,7 @@ function runnerOf(
 }
 
 function startJobs(
-  { app, options, metrics, jobs, workflows }: Base,
+  { app, options, metrics, jobs, workflows, tracing }: Base,
   runner: Runner,
   watchdog: LateWatchdog,
 ): Promise<void> {
@@ -352,12 +354,18 @@ function startJobs(
   return jobs.start({
     runner,
     watched: () => watchdog.ready(),
+    traced: ({ trace, queue, attempts }, run) =>
+      tracing.job({ trace, queue, attempt: attempts }, run),
     functions: () => app.current.functions,
     tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,
     timeoutMs: config.fnTimeoutMs,
     observer: {
       ended: (job, outcome, ms) => metrics.job(job.queue, outcome, ms),
+      died: ({ id, name, queue }) => {
+        metrics.jobDied();
+        log.warn("job is dead", { job: id, name, queue });
+      },
       failed: (error) => log.error("jobs failed", error),
     },
   });
@@ -531,7 +539,7 @@ function maintenanceOf(
 
 /** What the metrics ask of the parts when they are scraped. */
 function figuresOf(
-  { store, options, redis, limiters }: Base,
+  { store, options, redis, limiters, jobs }: Base,
   parts: Pick<ServerParts, "feed" | "health" | "loop" | "shards"> & {
     readonly uptimeMs: () => number;
     readonly signIns: AuthParts["signIns"];
@@ -558,6 +566,8 @@ function figuresOf(
     rateLimited: () => ({ address: limiters.address.refused, function: limiters.function.refused }),
     signIns: () => signIns,
     shards: () => shards.stats(),
+    // While the database can't be asked, nothing is known of them; `pylon_part_up` tells of it.
+    lateCrons: () => jobs.crons.late().catch(() => ({})),
     telemetry: () => telemetry?.counts() ?? [],
     loop,
   };

@@ -23,7 +23,7 @@ export {
   InfiniteQuery,
   type InfiniteQueryOptions,
   type LoadedPage,
-  type PageOptions,
+  type LoadPageOptions,
 } from "./engine/pages.ts";
 export { getServerData, type HydrationData } from "./engine/server-data.ts";
 export type { EngineRooms } from "./engine/engine-rooms.ts";
@@ -35,7 +35,9 @@ export {
   type ClientErrorCode,
 } from "./connection/errors.ts";
 export { callFunction, streamFunction } from "./engine/functions.ts";
+export { fetchPage, type PageOptions, type RowPage } from "./engine/fetch-page.ts";
 export { HttpClient, type RequestOptions } from "./connection/http.ts";
+export { LOADING, type LiveFunction, type LiveFunctionState } from "./live/live-function.ts";
 export {
   liveQuery,
   liveRow,

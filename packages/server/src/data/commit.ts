@@ -27,6 +27,8 @@ export interface CommitOptions {
    * may read and write anything.
    */
   readonly writesOnly?: readonly string[] | undefined;
+  /** As in TransactOptions. */
+  readonly shared?: string | undefined;
 }
 
 /** What became of a piece of work. */
@@ -106,6 +108,7 @@ export class Committer {
     return this.#observed(() =>
       this.#store.transact((tx) => this.#once(tx, options, work), {
         signal: options.signal,
+        shared: options.shared,
         isolation,
       }),
     );

@@ -36,6 +36,8 @@ export interface LiveFigures {
   readonly signIns: () => Readonly<Record<string, number>>;
   /** Shards that run, players in them, and their connections. */
   readonly shards: () => Readonly<Record<"running" | "players" | "connections", number>>;
+  /** How late each cron is, in seconds; 0 for one that is not. */
+  readonly lateCrons: () => Promise<Readonly<Record<string, number>>>;
   /** Spans and log records that were exported or dropped; none without an exporter. */
   readonly telemetry: () => readonly Sample[];
   readonly loop: EventLoopDelay;
@@ -62,6 +64,10 @@ export class Metrics {
     "pylon_job_duration_seconds",
     "Time an attempt at a job took, by queue and outcome.",
     ["queue", "outcome"],
+  );
+  readonly #deadJobs = new Counter(
+    "pylon_jobs_dead_total",
+    "Jobs that failed for the last time, as this replica saw it.",
   );
   readonly #commitSeconds = new DurationHistogram(
     "pylon_commit_duration_seconds",
@@ -152,6 +158,11 @@ export class Metrics {
     this.#jobSeconds.observe([queue, outcome], durationMs / 1000);
   }
 
+  /** A job has failed for the last time. */
+  jobDied(): void {
+    this.#deadJobs.add();
+  }
+
   commit(outcome: "committed" | "refused" | "failed", durationMs: number): void {
     this.#commitSeconds.observe([outcome], durationMs / 1000);
   }
@@ -216,6 +227,7 @@ export class Metrics {
       this.#requestSeconds,
       this.#functionSeconds,
       this.#jobSeconds,
+      this.#deadJobs,
       this.#commitSeconds,
       this.#feedLag,
       this.#shardTick,
@@ -366,8 +378,13 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
 
 /** Of what the server asks of others, and what it refuses. */
 function serviceMetrics(live: LiveFigures): ReadMetric[] {
-  const { redis, storage, mails, rateLimited, signIns, telemetry } = live;
+  const { redis, storage, mails, rateLimited, signIns, telemetry, lateCrons } = live;
   return [
+    gauge(
+      "pylon_cron_late_seconds",
+      "For how long a cron's time is over without its job having been made, by cron.",
+      async () => byLabel("cron", await lateCrons()),
+    ),
     counter(
       "pylon_redis_commands_total",
       "Commands to Redis, by outcome; absent without Redis.",

@@ -11,7 +11,7 @@ import {
   loadPage,
   type InfiniteQueryOptions,
   type LoadedPage,
-  type PageOptions,
+  type LoadPageOptions,
 } from "./pages.ts";
 
 /**
@@ -31,8 +31,8 @@ export abstract class EngineAliases {
    *
    * @throws PylonClientError
    */
-  loadPage<T = Row>(entity: string, options?: PageOptions): Promise<LoadedPage<T>>;
-  loadPage(entity: string, options?: PageOptions): Promise<LoadedPage<unknown>> {
+  loadPage<T = Row>(entity: string, options?: LoadPageOptions): Promise<LoadedPage<T>>;
+  loadPage(entity: string, options?: LoadPageOptions): Promise<LoadedPage<unknown>> {
     return loadPage((path, filter) => this.request("POST", path, filter), entity, options);
   }
   /** A list of the server's that grows by a page at a time, and is not live. */

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { InfiniteQuery, loadPage, type LoadedPage, type PageOptions } from "./pages.ts";
+import { InfiniteQuery, loadPage, type LoadedPage, type LoadPageOptions } from "./pages.ts";
 
 const rows = Array.from({ length: 45 }, (_, n) => n);
 
@@ -22,7 +22,7 @@ test("a page says exactly whether there are more", async () => {
 });
 
 test("an infinite query asks for one page at a time, and forgets what a reset took", async () => {
-  const asked: PageOptions[] = [];
+  const asked: LoadPageOptions[] = [];
   const waiting: (() => void)[] = [];
   const query = new InfiniteQuery<number>((page) => {
     asked.push(page);

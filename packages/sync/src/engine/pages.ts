@@ -4,7 +4,7 @@ import { Emitter } from "../platform/emitter.ts";
 const MAX_PAGE = 1_000;
 
 /** Which part of a list. */
-export interface PageOptions {
+export interface LoadPageOptions {
   /** From 1 to 1,000. Default 20. */
   readonly limit?: number | undefined;
   /** Rows before the first one. Default 0. */
@@ -25,14 +25,14 @@ export interface LoadedPage<T> {
 export interface InfiniteQueryOptions {
   /** Rows that `loadMore` adds, from 1 to 1,000. Default 20. */
   readonly pageSize?: number | undefined;
-  readonly order?: PageOptions["order"];
+  readonly order?: LoadPageOptions["order"];
 }
 
 /** Asks the server for a part of a list. @throws RangeError for a limit that no page has */
 export async function loadPage(
   ask: (path: string, filter: Readonly<Record<string, unknown>>) => Promise<unknown>,
   entity: string,
-  { limit = 20, offset = 0, order }: PageOptions = {},
+  { limit = 20, offset = 0, order }: LoadPageOptions = {},
 ): Promise<LoadedPage<unknown>> {
   if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
     throw new RangeError(`A page has 1 to ${MAX_PAGE} rows, not ${limit}.`);
@@ -57,7 +57,7 @@ export async function loadPage(
  * await todos.loadMore();
  */
 export class InfiniteQuery<T> {
-  readonly #load: (page: PageOptions) => Promise<LoadedPage<T>>;
+  readonly #load: (page: LoadPageOptions) => Promise<LoadedPage<T>>;
   readonly #options: InfiniteQueryOptions;
   readonly #changed = new Emitter<void>();
   #data: readonly T[] = [];
@@ -67,7 +67,7 @@ export class InfiniteQuery<T> {
   #beginning = 0;
 
   constructor(
-    load: (page: PageOptions) => Promise<LoadedPage<T>>,
+    load: (page: LoadPageOptions) => Promise<LoadedPage<T>>,
     options: InfiniteQueryOptions = {},
   ) {
     this.#load = load;

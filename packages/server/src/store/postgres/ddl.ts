@@ -45,9 +45,10 @@ function systemTable(table: SystemTable): string[] {
     ...columns.map(
       (column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`,
     ),
-    ...table.indexed.map((field) => {
-      const name = quote(`${table.name}_${field}`);
-      return `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(table.name)} (${quote(field)})`;
+    ...table.indexed.map((fields) => {
+      const name = quote([table.name, ...fields].join("_"));
+      const columns = fields.map(quote).join(", ");
+      return `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(table.name)} (${columns})`;
     }),
   ];
 }

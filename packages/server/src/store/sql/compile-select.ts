@@ -1,6 +1,7 @@
 import {
   isScalarKind,
   isTrue,
+  TRUE,
   type Expr,
   type FieldKind,
   type Order,
@@ -101,10 +102,13 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ...(spec.atLeast === undefined ? [] : ["count(*) DESC"]),
     ...positions.map((position) => `${position} NULLS LAST`),
   ].join(", ");
+  const grouped = `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}`;
+  const ordered =
+    spec.having === undefined && spec.order === undefined
+      ? `${grouped}${order === "" ? "" : ` ORDER BY ${order}`}`
+      : resultsOf(grouped, spec, compiler);
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
-  const text =
-    `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}` +
-    `${order === "" ? "" : ` ORDER BY ${order}`}${page}`;
+  const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
   const texts = [
     ...spec.groupBy.filter(({ bucket }) => bucket === undefined),
@@ -121,6 +125,25 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ),
     params: compiler.params,
   };
+}
+
+/** The groups that meet `having`, in the order of their results, ties in that of their keys. */
+function resultsOf(
+  grouped: string,
+  { groupBy, measures, having = TRUE, order = [] }: Aggregate,
+  compiler: WhereCompiler,
+): string {
+  const names = [...groupBy, ...measures].map(({ as }) => as);
+  const numbers = measures.map(({ as }): [string, FieldKind] => [as, "float"]);
+  const table = { shape: { name: "results", fields: new Map(numbers) }, alias: "r" };
+  const condition = isTrue(having) ? "" : ` WHERE ${compiler.condition(having, table)}`;
+  const terms = [
+    ...order.map(({ field, direction }) => `r.${quote(field)} ${DIRECTIONS[direction]}`),
+    ...groupBy.map(({ as }) => `r.${quote(as)} ${DIRECTIONS.asc}`),
+  ];
+  const columns = names.map((name) => `r.${quote(name)}`).join(", ");
+  const ordering = terms.length === 0 ? "" : ` ORDER BY ${terms.join(", ")}`;
+  return `SELECT ${columns} FROM (${grouped}) AS r${condition}${ordering}`;
 }
 
 /** Nothing where every row is wanted. */
@@ -163,8 +186,9 @@ function measure(
   table: TableScope,
   dialect: Dialect,
 ): string {
-  if (fn === "count" || field === undefined) return dialect.count("*");
+  if (field === undefined) return dialect.count("*");
   const column = compiler.column(table, field);
+  if (fn === "count") return dialect.count(column);
   if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);
   const kind = table.shape.fields.get(field) ?? "string";
   if (fn === "sum" || fn === "avg") return dialect.total(fn, column, kind);

@@ -48,9 +48,9 @@ function systemTable(table: SystemTable): string[] {
   const name = quote(table.name);
   return [
     `CREATE TABLE IF NOT EXISTS ${name} ${tableOf([...systemColumns(table).values()])}`,
-    ...table.indexed.map((field) => {
-      const index = quote(`${table.name}_${field}`);
-      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${quote(field)})`;
+    ...table.indexed.map((fields) => {
+      const index = quote([table.name, ...fields].join("_"));
+      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${fields.map(quote).join(", ")})`;
     }),
   ];
 }
