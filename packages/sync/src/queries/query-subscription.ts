@@ -99,6 +99,8 @@ export class QuerySubscription {
   }
 
   take(page: RowsMessage): void {
+    // The server begins again where rights change while it reads.
+    if (page.reset === true) this.#pages = [];
     this.#pages.push(page);
   }
 
