@@ -18,6 +18,11 @@ export interface QueryResult<R> {
   readonly data: R[];
   /** The replica has never held anything yet: an empty list means nothing. */
   readonly loading: boolean;
+  /**
+   * The rows are those that the server has had at some time. Until then `data` may have some of
+   * them, where the replica holds what is shown.
+   */
+  readonly isComplete: boolean;
   /** The filter can't be understood. */
   readonly error: Error | null;
   /** Evaluates again; rarely needed, because the list is live. */
@@ -105,9 +110,11 @@ export function useQuery(
   const data = useMemo(() => (found instanceof Error ? [] : [...found]), [found]);
   const error = refusal ?? (found instanceof Error ? found : null);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
+  const isReady = useReady(sync, list);
   return {
     data,
-    loading: !useReady(sync, list) && data.length === 0 && error === null,
+    loading: !isReady && data.length === 0 && error === null,
+    isComplete: isReady && error === null,
     error,
     refetch,
   };
