@@ -3,7 +3,7 @@ export function Avatar({ name }: { readonly name: string }) {
   const initials = name
     .split(/\s+/)
     .slice(0, 2)
-    .map((word) => [...word][0] ?? "")
+    .map((word) => /^./u.exec(word)?.[0] ?? "")
     .join("");
   let hue = 0;
   for (const letter of name) hue = (hue * 31 + (letter.codePointAt(0) ?? 0)) % 360;

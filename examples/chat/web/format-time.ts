@@ -1,5 +1,16 @@
 const TIME = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long" });
+const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, {
+  day: "numeric",
+  month: "short",
+  hour: "numeric",
+  minute: "2-digit",
+});
+
+/** When a message was written, where others are not of the same day, such as 3 Mar, 14:05. */
+export function dateAndClockOf(createdAt: string): string {
+  return DATE_AND_TIME.format(new Date(createdAt));
+}
 
 /** When a message was written, such as 14:05. */
 export function clockOf(createdAt: string): string {

@@ -13,6 +13,9 @@ export function MembersPane({ members, peers, userId }: MembersPaneProps) {
   const here = new Set([userId, ...peers.map((peer) => peer.user_id)]);
   return (
     <aside className="pane members" aria-label="Members">
+      <header>
+        <h2>Members</h2>
+      </header>
       <MemberList title="Here now" members={members.filter((one) => here.has(one.userId))} isHere />
       <MemberList title="Away" members={members.filter((one) => !here.has(one.userId))} />
     </aside>
@@ -29,7 +32,7 @@ function MemberList({ title, members, isHere = false }: MemberListProps) {
   if (members.length === 0) return null;
   return (
     <section aria-label={title}>
-      <h2>{title}</h2>
+      <h3>{title}</h3>
       <ul>
         {members.map(({ id, name }) => (
           <li key={id} className={isHere ? "here" : "away"}>

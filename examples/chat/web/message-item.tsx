@@ -2,6 +2,7 @@ import { memo } from "react";
 import type { Message, Reaction } from "../pylon.client.ts";
 import { Avatar } from "./avatar.tsx";
 import { clockOf } from "./format-time.ts";
+import { MessageHead } from "./message-head.tsx";
 import { Reactions } from "./reactions.tsx";
 import { hrefOf } from "./use-route.ts";
 
@@ -19,10 +20,16 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
   const { id, channelId, authorName, text, createdAt, replyCount } = message;
   const replies = `${replyCount} ${replyCount === 1 ? "reply" : "replies"}`;
   return (
-    <li className={isBelow ? "message below" : "message"} data-item={id} data-testid="message">
+    // It takes the focus, and shows with it what can be done: by keyboard and by touch.
+    <li
+      className={isBelow ? "message below" : "message"}
+      tabIndex={0}
+      data-item={id}
+      data-testid="message"
+    >
       {isBelow ? <span className="gap" /> : <Avatar name={authorName} />}
       <div className="body">
-        {!isBelow && <MessageHead authorName={authorName} createdAt={createdAt} />}
+        {!isBelow && <MessageHead message={message} formatTime={clockOf} />}
         <p className="text">{text}</p>
         {createdAt ? (
           <>
@@ -45,20 +52,3 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
     </li>
   );
 });
-
-/** Who wrote a message, and when. */
-export function MessageHead({
-  authorName,
-  createdAt,
-}: Pick<Message, "authorName" | "createdAt">) {
-  return (
-    <p className="head">
-      <strong>{authorName}</strong>{" "}
-      {createdAt ? (
-        <time dateTime={createdAt}>{clockOf(createdAt)}</time>
-      ) : (
-        <span className="waiting">Waits to be sent</span>
-      )}
-    </p>
-  );
-}

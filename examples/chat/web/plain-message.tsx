@@ -1,7 +1,8 @@
 import type { ReactNode } from "react";
 import type { Message } from "../pylon.client.ts";
 import { Avatar } from "./avatar.tsx";
-import { MessageHead } from "./message-item.tsx";
+import { dateAndClockOf } from "./format-time.ts";
+import { MessageHead } from "./message-head.tsx";
 
 export interface PlainMessageProps {
   readonly message: Message;
@@ -11,12 +12,12 @@ export interface PlainMessageProps {
 
 /** A message without anything to do, as threads and searches show it. */
 export function PlainMessage({ message, children }: PlainMessageProps) {
-  const { id, authorName, createdAt, text } = message;
+  const { id, authorName, text } = message;
   return (
     <li className="message" data-item={id} data-testid="message">
       <Avatar name={authorName} />
       <div className="body">
-        <MessageHead authorName={authorName} createdAt={createdAt} />
+        <MessageHead message={message} formatTime={dateAndClockOf} />
         <p className="text">{children ?? text}</p>
       </div>
     </li>
