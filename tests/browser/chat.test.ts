@@ -143,7 +143,7 @@ test("of 50,000 messages the newest come, and scrolling up brings the next ones 
   await close();
 }, 30_000);
 
-test("whoever reads far up holds 500 messages at most, and comes back to the newest", async () => {
+test("far up, a page holds 500 messages at most, and comes back to the newest", async () => {
   const { page, wire } = ann;
   const shown = page.getByRole("main").getByTestId("message");
   for (let pages = 1; pages <= 11; pages += 1) {

@@ -16,7 +16,7 @@ export interface MessageListProps {
   readonly shown: Messages;
 }
 
-/** The messages of a channel. Whoever comes near its top gets earlier ones. */
+/** The messages of a channel. Near its top it asks for earlier ones. */
 export function MessageList({ channelId, userId, shown }: MessageListProps) {
   const { messages, hasEarlier, isLoading, upTo, showEarlier, showNewest } = shown;
   const box = useRef<HTMLDivElement>(null);

@@ -4,7 +4,7 @@ import type { Message } from "../pylon.client.ts";
 
 /** How many messages come at a time. */
 export const PAGE = 50;
-/** How many are shown at most: whoever reads further up lets go of the newest. */
+/** How many are shown at most: further up, the newest make room. */
 const MAX_SHOWN = 500;
 
 /** The part of a channel that is shown: so many messages up to a time, or up to the newest. */
