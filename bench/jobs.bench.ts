@@ -1,11 +1,14 @@
 // Jobs a second from their mutation to their end, and steps of workflows a second, against the bare
-// writes that a queue can't do without: a row is inserted, taken and ended, each durably. And what
-// it costs a mutation to schedule a job, against the same mutation without.
+// writes that a queue can't do without: a row is inserted, taken and ended, each durably; and on
+// Postgres against pg-boss, with as many connections. Ours calls a mutation for each job, which is
+// ended in its transaction; pg-boss calls nothing. And what it costs a mutation to schedule a job,
+// against the same mutation without.
 import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Pool } from "pg";
+import { PgBoss } from "pg-boss";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { NOTE } from "./lib/compare.ts";
 import { load, rawRequest } from "./lib/load.ts";
@@ -46,7 +49,7 @@ async function runJobs({ url }: BenchServer): Promise<void> {
   const before = await completed(url);
   for (let done = 0; done < JOBS; done += 1_000)
     await ask(url, "POST", "/api/fn/scheduleMany", { count: 1_000 });
-  while ((await completed(url)) < before + JOBS) await Bun.sleep(10);
+  while ((await completed(url)) < before + JOBS) await Bun.sleep(25);
 }
 
 async function runSteps({ url }: BenchServer): Promise<void> {
@@ -104,8 +107,54 @@ async function barePostgres(url: string): Promise<number> {
   return rate;
 }
 
-async function compare(store: string, server: BenchServer, bare: () => Promise<number>) {
+/** What pg-boss does of the same jobs, without its pauses between looks for work. */
+interface Boss {
+  /** Each job is fetched and ended for itself. */
+  readonly single: () => Promise<number>;
+  /** Fifty at a time are fetched and ended as one. */
+  readonly batches: () => Promise<number>;
+  readonly stop: () => Promise<void>;
+}
+
+async function startBoss(url: string): Promise<Boss> {
+  const boss = new PgBoss({ connectionString: url, max: CONNECTIONS });
+  await boss.start();
+  await boss.createQueue("later");
+  const worker = async (batchSize: number): Promise<void> => {
+    for (;;) {
+      const jobs = await boss.fetch("later", { batchSize });
+      if (jobs.length === 0) return;
+      await boss.complete(
+        "later",
+        jobs.map(({ id }) => id),
+      );
+    }
+  };
+  const run = (workers: number, batchSize: number): Promise<number> =>
+    perSecond(JOBS, async () => {
+      for (let done = 0; done < JOBS; done += 1_000)
+        await boss.insert(
+          "later",
+          Array.from({ length: 1_000 }, () => ({ data: {} })),
+        );
+      await Promise.all(Array.from({ length: workers }, () => worker(batchSize)));
+    });
+  return {
+    single: () => run(CONNECTIONS, 1),
+    batches: () => run(2, 50),
+    stop: () => boss.stop({ graceful: false }),
+  };
+}
+
+async function compare(
+  store: string,
+  server: BenchServer,
+  bare: () => Promise<number>,
+  boss: Boss | null,
+): Promise<void> {
   const jobs: { value: number; baseline: number }[] = [];
+  const single: { value: number; baseline: number }[] = [];
+  const batches: { value: number; baseline: number }[] = [];
   const steps: { value: number; baseline: number }[] = [];
   const scheduling: { value: number; baseline: number }[] = [];
   const token = await guestToken(server.url);
@@ -122,17 +171,28 @@ async function compare(store: string, server: BenchServer, bare: () => Promise<n
     // The first round warms all up.
     if (index === 0) continue;
     jobs.push({ value: round.jobs, baseline });
+    if (boss !== null) {
+      single.push({ value: round.jobs, baseline: await boss.single() });
+      batches.push({ value: round.jobs, baseline: await boss.batches() });
+    }
     steps.push({ value: round.steps, baseline });
     scheduling.push({ value: round.scheduling, baseline: round.plain });
   }
   report(`jobs ${store}`, "jobs/s", jobs);
+  if (boss !== null) {
+    report(`jobs ${store}, pg-boss one by one`, "jobs/s", single);
+    report(`jobs ${store}, pg-boss in batches`, "jobs/s", batches);
+    await boss.stop();
+  }
   report(`workflow steps ${store}`, "steps/s", steps);
   report(`schedule in a mutation ${store}`, "requests/s", scheduling);
   await server.stop();
 }
 
 const variables = { PYLON_ADMIN_TOKEN: TOKEN };
-await compare("sqlite", await startServer("pylon", "", variables), bareSqlite);
+await compare("sqlite", await startServer("pylon", "", variables), bareSqlite, null);
 await using postgres = await PostgresServer.start();
 const server = await startServer("pylon", await postgres.createDatabase(), variables);
-await compare("postgres", server, async () => barePostgres(await postgres.createDatabase()));
+const boss = await startBoss(await postgres.createDatabase());
+const bare = async (): Promise<number> => barePostgres(await postgres.createDatabase());
+await compare("postgres", server, bare, boss);

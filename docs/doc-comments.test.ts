@@ -16,7 +16,7 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   sdk: ["@pylonsync/sdk"],
   functions: ["@pylonsync/functions"],
-  sync: ["@pylonsync/sync"],
+  sync: ["@pylonsync/sync", "@pylonsync/sync/shards"],
   react: ["@pylonsync/react", "@pylonsync/react/safe-path"],
   next: ["", "/server", "/handler", "/proxy", "/config"].map((path) => `@pylonsync/next${path}`),
 };

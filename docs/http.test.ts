@@ -6,7 +6,7 @@ import { appOf, startServer } from "../tests/support/server.ts";
 
 const PAGES = ["http.md", "http-auth.md"];
 /** Answered by the listener before its table of routes. */
-const BESIDE_THE_TABLE = ["GET /events", "WS /ws"];
+const BESIDE_THE_TABLE = ["GET /events", "WS /ws", "WS /shards"];
 const METHODS = /^(GET|HEAD|POST|PUT|PATCH|DELETE|WS)\b/;
 
 test("the pages list every route of the server, and no other", async () => {

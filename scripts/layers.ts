@@ -42,17 +42,17 @@ export const SERVER: Layers = {
     "running-server.ts": "all below",
     "assembly.ts": "all below",
     "open-store.ts": "all below",
-    "maintenance.ts": ["files", "workflows", "jobs", "auth", "data", "store"],
+    "maintenance.ts": ["files", "workflows", "shards", "jobs", "auth", "data", "store"],
     // What all requests pass through.
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Features, each with its routes.
     app: ["workflows", "jobs", "auth", "data", "request", "policy", "schema"],
     rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],
     workflows: ["jobs", "functions", "request", "store", "identity"],
-    jobs: ["functions", "request", "store", "schema", "identity"],
+    jobs: ["functions", "request", "store", "schema", "observe", "identity"],
+    shards: ["connections", "request", "store", "identity"],
     functions: ["data", "request", "store", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],
-    shards: ["request"],
     sync: [
       "auth",
       "data",

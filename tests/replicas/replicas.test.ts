@@ -11,6 +11,7 @@ import {
 } from "@pylonsync/sync";
 import { TestClient, until } from "../support/client.ts";
 import { Cluster, type Replica } from "../support/cluster.ts";
+import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { PostgresServer } from "../support/servers/postgres.ts";
 import { RedisServer } from "../support/servers/redis.ts";
@@ -26,6 +27,12 @@ export default buildManifest({
     allowRead: "data.shared || auth.userId == data.ownerId",
     allowWrite: "auth.userId == data.ownerId" })],
 });`,
+  "functions/highest.ts": `import { query, v } from "@pylonsync/functions";
+export default query({ args: { above: v.int() }, handler: async (ctx, { above }) => {
+  const filter = { n: { $gt: above }, $order: { n: "desc" }, $limit: 1 };
+  const [row] = await ctx.db.query("Item", filter);
+  return row?.n ?? null;
+} });`,
   "functions/addSlowly.ts": `import { existsSync, writeFileSync } from "node:fs";
 import { mutation, v } from "@pylonsync/functions";
 export default mutation({ args: { until: v.string() }, handler: async (ctx, { until }) => {
@@ -240,6 +247,23 @@ test("a session of two replicas, ended on a third, closes its socket in a second
   await until(() => socket.closed !== null, 1000);
   expect(socket.closed?.code).toBe(CloseCode.SESSION_ENDED);
   await until(async () => (await onB.request("GET", "/api/auth/session")).status === 401, 1000);
+});
+
+test("a live function on one replica follows what is committed on the others", async () => {
+  const guest = await TestClient.guest(cluster.url);
+  const sockets = await Promise.all([0, 1, 2].map((index) => QuerySocket.open(on(index, guest))));
+  const ids = sockets.map((socket) => socket.call("highest", { above: 1_000_000 }));
+  const all = async (expected: unknown): Promise<void> =>
+    until(() =>
+      sockets.every((socket, index) => socket.outcomes(ids[index] ?? 0).at(-1) === expected),
+    );
+  await all(null);
+  for (let index = 0; index < 3; index += 1) {
+    const n = 1_000_001 + index;
+    await on(index, guest).insert("Item", { n, shared: false });
+    await all(n);
+  }
+  for (const socket of sockets) socket.socket.close();
 });
 
 test("a room on one replica is seen on another, and is empty after a kill", async () => {

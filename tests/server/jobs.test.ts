@@ -56,6 +56,23 @@ const app = appOf(manifest, {
       return ctx.scheduler.runAfter(delayMs, name, args, options);
     },
   }),
+  writeMany: mutation({
+    args: { texts: v.array(v.string()) },
+    handler: (ctx, { texts }) =>
+      ctx.scheduler.runBatch(
+        [
+          ...texts.map((text) => ({ name: "write", args: { text } })),
+          { name: "nowhere", options: { maxRetries: 0 } },
+        ],
+        { name: "afterMany", args: { text: "after" } },
+      ),
+  }),
+  afterMany: internalMutation({
+    args: { text: v.string() },
+    handler: async (ctx, { text }) => {
+      await ctx.db.insert("Note", { text: `${text} ${JSON.stringify(ctx.job?.batch)}` });
+    },
+  }),
   waits: action({
     args: { gate: v.string() },
     handler: async (ctx, { gate }) => {
@@ -274,4 +291,14 @@ test("what can't be scheduled is refused, by name", async () => {
   }
   for (const path of ["?status=odd", "?limit=0", "?limit=x"])
     expect((await admin.request("GET", `/api/jobs${path}`)).status).toBe(400);
+});
+
+test("one job runs after a batch of others, and is told how many failed", async () => {
+  const texts = ["one of many", "two of many"];
+  const id = String(await call("writeMany", { texts }));
+  await ended(id, "completed");
+  const counts = { total: 3, completed: 2, failed: 1 };
+  expect(await job(id)).toMatchObject({ batch: counts, batch_id: null });
+  expect(await notes()).toContain(`after ${JSON.stringify(counts)}`);
+  for (const text of texts) expect(await notes()).toContain(`${text} by null false`);
 });

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, spyOn, test } from "bun:test";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { mutation, query, v } from "@pylonsync/functions";
+import { mutation, query, shard, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until } from "../support/client.ts";
 import { startMailServer } from "../support/mail-server.ts";
@@ -10,9 +10,23 @@ import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/ser
 import { PostgresServer } from "../support/servers/postgres.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 import { S3Server } from "../support/servers/s3.ts";
+import { joinWithoutReading, ShardSocket } from "../support/shard-socket.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const SECRET = "a-secret-that-was-asked-for";
+
+/** A shard whose steps take longer than they last, and which is too much for a slow client. */
+const wall = shard({
+  tickRate: 60,
+  input: v.object({}),
+  init: () => ({ tick: 0 }),
+  tick: (state, step) => {
+    state.tick = step.tick;
+    const until = performance.now() + 20;
+    while (performance.now() < until);
+  },
+  view: ({ tick }) => ({ text: `${tick}`.repeat(100_000) }),
+});
 
 const app = appOf(
   buildManifest({
@@ -27,6 +41,7 @@ const app = appOf(
       }),
     ],
     policies: [policy({ name: "all", entity: "Note", allow: "true" })],
+    crons: [{ name: "leap-day", schedule: "0 0 29 2 *", function: "fill", args: { rows: 0 } }],
   }),
   {
     fill: mutation({
@@ -48,6 +63,8 @@ const app = appOf(
       },
     }),
   },
+  [],
+  { wall },
 );
 
 const stops: (() => Promise<unknown>)[] = [];
@@ -118,6 +135,21 @@ async function scrape(server: TestServer): Promise<{
 }
 
 describe("metrics", () => {
+  /** One plays, and another one does not read. */
+  async function playOnWall(player: TestClient): Promise<void> {
+    const deaf = joinWithoutReading(await TestClient.guest(player.url), "wall");
+    const { userId: sid, token } = player;
+    const socket = await new ShardSocket(player.url, { shard: "wall", sid, token }).joined();
+    socket.send({});
+    socket.send("no input");
+    await until(async () => {
+      const { text } = await new TestClient(player.url, ADMIN_TOKEN).request("GET", "/metrics");
+      return text.includes("pylon_shard_steps_left_out_total{");
+    });
+    stops.push(async () => socket.close());
+    deaf.destroy();
+  }
+
   /** A server that has and uses everything that has metrics. */
   async function busyServer(): Promise<TestServer> {
     const [redis, s3, mail] = await Promise.all([
@@ -159,6 +191,7 @@ describe("metrics", () => {
     await new TestClient(server.url, null).request("POST", "/api/auth/magic/send", {
       email: "somebody@example.com",
     });
+    await playOnWall(guest);
     const form = new FormData();
     form.set("file", new File(["content"], "file.txt"));
     await fetch(`${server.url}/api/files/upload`, {
@@ -220,6 +253,8 @@ describe("metrics", () => {
     ).toBe(1);
     expect(value('pylon_storage_requests_total{operation="PutObject",outcome="ok"}')).toBe(1);
     expect(value('pylon_part_up{part="redis"}')).toBe(1);
+    expect(value('pylon_cron_late_seconds{cron="leap-day"}')).toBe(0);
+    expect(value("pylon_jobs_dead_total")).toBe(0);
     expect(value("pylon_feed_messages_total")).toBeGreaterThan(0);
     expect(value("pylon_feed_lag_seconds_count")).toBeGreaterThan(0);
     expect(value('pylon_commit_duration_seconds_count{outcome="committed"}')).toBeGreaterThan(0);

@@ -29,6 +29,10 @@ const app = appOf(
         return ctx.db.count("Note", { text });
       },
     }),
+    addLater: mutation({
+      args: { text: v.string() },
+      handler: (ctx, { text }) => ctx.scheduler.runAfter(0, "addNote", { text }),
+    }),
     broken: query({
       args: {},
       async handler() {
@@ -88,6 +92,23 @@ async function logged(work: () => Promise<void>): Promise<string[]> {
   }
   return lines;
 }
+
+test("a caller's trace goes on in the job that its mutation scheduled", async () => {
+  const otlp = receiver();
+  const server = await traced(otlp.url);
+  const client = new TestClient(server.url, null);
+  await client.request("POST", "/api/fn/addLater", { text: "later" }, TRACEPARENT);
+  const isThere = (name: RegExp): boolean =>
+    otlp.spans.some((span) => span.traceId === TRACE_ID && name.test(span.name));
+  await until(() => isThere(/^job$/) && isThere(/^POST/) && isThere(/^function addNote$/));
+  await until(() => isThere(/^function addLater$/));
+  const { spans } = otlp;
+  const job = spanOf(spans, /^job$/);
+  const commit = spans.find(({ spanId }) => spanId === job.parentSpanId);
+  expect(commit?.name).toBe("commit");
+  expect(spanOf(spans, /^function addNote$/).parentSpanId).toBe(job.spanId);
+  expect(job.attributes["pylon.queue"]).toBe("functions");
+});
 
 test("a caller's trace goes on through request, function, commit and statements", async () => {
   const otlp = receiver();

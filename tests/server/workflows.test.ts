@@ -48,9 +48,24 @@ const app = appOf(
       args: { id: v.string(), event: v.string(), data: v.any() },
       handler: (ctx, { id, event, data }) => ctx.workflows.send(id, event, data),
     }),
+    stateOf: mutation({
+      args: { id: v.string() },
+      handler: (ctx, { id }) => ctx.workflows.get(id),
+    }),
     notes: query({ args: {}, handler: (ctx) => ctx.db.query("Note") }),
   },
   [
+    workflow<{ readonly page: number; readonly keys: readonly string[] }>(
+      "pages",
+      async (ctx, { step, setState, continueAsNew, waitForEvent }) => {
+        const { page, keys } = ctx.input;
+        setState({ page });
+        const key = await step("read", ({ idempotencyKey }) => idempotencyKey);
+        if (page < 3) continueAsNew({ page: page + 1, keys: [...keys, key] });
+        const last = await waitForEvent<string>("last");
+        return { keys: [...keys, key], generation: ctx.generation, last };
+      },
+    ),
     workflow<{ readonly who: string }>("greet", async (ctx, { step, runMutation, sleep }) => {
       const name = await step("name", () => {
         count(`name ${ctx.id}`);
@@ -324,4 +339,25 @@ test("what cannot be is refused, by name", async () => {
   expect((await admin.request("GET", "/api/workflows?status=odd")).status).toBe(400);
   const large = { name: "greet", input: { who: "x".repeat(300_000) } };
   expect((await admin.request("POST", "/api/workflows/start", large)).status).toBe(413);
+});
+
+test("a run goes on as new: with no steps and the same id, until it ends", async () => {
+  const id = await start("pages", { page: 1, keys: [] });
+  await ended(id, "WaitingForEvent");
+  expect(await run(id)).toMatchObject({ input: { page: 3 }, generation: 2, state: { page: 3 } });
+  const seen = await client.request("POST", "/api/fn/stateOf", { id });
+  expect(seen.body).toMatchObject({
+    id,
+    name: "pages",
+    status: "waiting",
+    state: { page: 3 },
+    output: null,
+  });
+  await client.request("POST", "/api/fn/tell", { id, event: "last", data: "done" });
+  const { output, steps } = await ended(id);
+  const keys = [`${id}:000000`, `${id}:1:0`, `${id}:2:0`];
+  expect(output).toEqual({ keys, generation: 2, last: "done" });
+  expect(steps).toMatchObject([{ name: "read" }, { name: "event:last" }]);
+  const none = await client.request("POST", "/api/fn/stateOf", { id: "wf_none" });
+  expect(none.text).toBe("null");
 });

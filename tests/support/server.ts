@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { FnDefinition } from "@pylonsync/functions";
+import type { FnDefinition, ShardDefinition } from "@pylonsync/functions";
 import type { WorkflowDefinition } from "@pylonsync/workflows";
 import type { Manifest } from "@pylonsync/sdk";
 import {
@@ -26,6 +26,7 @@ export function appOf(
   manifest: Manifest,
   functions: Readonly<Record<string, FnDefinition>> = {},
   workflows: readonly WorkflowDefinition[] = [],
+  shards: Readonly<Record<string, ShardDefinition>> = {},
 ): LoadedApp {
   return {
     dir: ".",
@@ -35,6 +36,7 @@ export function appOf(
     workflows: new Map(
       workflows.map((one) => [one.name, { ...one, file: `workflows/${one.name}.ts` }]),
     ),
+    shards: new Map(Object.entries(shards)),
     web: null,
     diagnostics: [],
   };

@@ -1,13 +1,8 @@
-import {
-  bearerProtocol,
-  LIVE_PROTOCOL,
-  MAX_SUBSCRIPTIONS,
-  type CommitMessage,
-  type LiveMessage,
-} from "@pylonsync/protocol";
+import { LIVE_PROTOCOL, MAX_SUBSCRIPTIONS } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { aMoment, TestClient, until } from "../support/client.ts";
+import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { stillClock } from "../support/still-clock.ts";
 
@@ -50,56 +45,6 @@ const timed = appOf(
   }),
 );
 
-/** A socket of version 2 that keeps all it hears. */
-class LiveSocket {
-  readonly socket: WebSocket;
-  readonly messages: LiveMessage[] = [];
-  texts = "";
-  closed: number | null = null;
-
-  constructor(client: TestClient) {
-    this.socket = new WebSocket(`${client.url.replace("http", "ws")}/ws`, [
-      ...(client.token === null ? [] : [bearerProtocol(client.token)]),
-      LIVE_PROTOCOL,
-    ]);
-    this.socket.onmessage = ({ data }) => {
-      this.texts += String(data);
-      this.messages.push(JSON.parse(String(data)) as LiveMessage);
-    };
-    this.socket.onclose = ({ code }) => (this.closed = code);
-  }
-
-  static async open(client: TestClient): Promise<LiveSocket> {
-    const socket = new LiveSocket(client);
-    await until(() => socket.messages.length > 0);
-    return socket;
-  }
-
-  send(message: object): void {
-    this.socket.send(JSON.stringify(message));
-  }
-
-  all<T extends LiveMessage["type"]>(type: T): Extract<LiveMessage, { readonly type: T }>[] {
-    return this.messages.filter(
-      (message): message is Extract<LiveMessage, { readonly type: T }> => message.type === type,
-    );
-  }
-
-  /** Subscribes, and waits until it is ready. @returns the server's number */
-  async subscribe(query: object): Promise<number> {
-    const id = (this.all("joined").at(-1)?.id ?? 0) + 1;
-    this.send({ type: "subscribe", id, ...query });
-    const joined = (): number | undefined => this.all("joined").find((one) => one.id === id)?.sub;
-    await until(() => this.all("ready").some(({ sub }) => sub === joined()));
-    return joined() ?? 0;
-  }
-
-  async commits(count: number): Promise<CommitMessage[]> {
-    await until(() => this.all("commit").length >= count);
-    return this.all("commit");
-  }
-}
-
 let server: TestServer;
 let admin: TestClient;
 beforeAll(async () => {
@@ -114,7 +59,7 @@ test("a window has the first rows of a query, and keeps them the first ones", as
   for (let at = 1; at <= 4; at += 1)
     await admin.insert("Message", { id: `w${at}`, channelId: "c1", text: `${at}`, at });
   await admin.insert("Message", { channelId: "c9", text: "elsewhere", at: 9 });
-  const socket = await LiveSocket.open(alice);
+  const socket = await QuerySocket.open(alice);
   expect(socket.socket.protocol).toBe(LIVE_PROTOCOL);
   const where = { channelId: "c1" };
   const query = { entity: "Message", where, order: { at: "desc" }, limit: 2 };
@@ -134,7 +79,7 @@ test("a window has the first rows of a query, and keeps them the first ones", as
   });
   expect(changed).toEqual({ sub, patches: [{ id: "w4", text: "four" }] });
   const known = { seq: socket.all("commit").at(-1)?.seq, epoch: socket.all("ready")[0]?.epoch };
-  const again = await LiveSocket.open(alice);
+  const again = await QuerySocket.open(alice);
   await again.subscribe({ ...query, known: { ...known, ids: ["w4", "w3"] } });
   expect(again.all("rows")).toMatchObject([{ reset: true, rows: [], keep: ["w4", "w3"] }]);
   expect(socket.texts).not.toContain("elsewhere");
@@ -146,7 +91,7 @@ test("whoever leaves a channel loses its rows, and no byte comes after", async (
   const bob = await TestClient.guest(server.url);
   const member = await admin.insert("Member", { channelId: "c2", userId: bob.userId });
   await admin.insert("Message", { id: "m1", channelId: "c2", text: "one", at: 1 });
-  const socket = await LiveSocket.open(bob);
+  const socket = await QuerySocket.open(bob);
   const sub = await socket.subscribe({ entity: "Message", where: { channelId: "c2" } });
   await admin.request("DELETE", `/api/entities/Member/${member}`);
   await admin.insert("Message", { channelId: "c2", text: "among ourselves", at: 2 });
@@ -156,7 +101,7 @@ test("whoever leaves a channel loses its rows, and no byte comes after", async (
   // The right to a row comes back with the membership, of a cursor from before too.
   const { seq, epoch } = socket.all("ready")[0] ?? {};
   socket.socket.close();
-  const again = await LiveSocket.open(bob);
+  const again = await QuerySocket.open(bob);
   await again.subscribe({
     entity: "Message",
     where: { channelId: "c2" },
@@ -167,7 +112,7 @@ test("whoever leaves a channel loses its rows, and no byte comes after", async (
 });
 
 test("what can't be subscribed to is refused by its id, and the others go on", async () => {
-  const socket = await LiveSocket.open(admin);
+  const socket = await QuerySocket.open(admin);
   const refused: readonly (readonly [object, string])[] = [
     [{ entity: "Nothing" }, "ENTITY_NOT_FOUND"],
     [{ entity: "Notice", where: { nope: 1 } }, "INVALID_COLUMN"],
@@ -175,7 +120,7 @@ test("what can't be subscribed to is refused by its id, and the others go on", a
     [{ entity: "Notice", limit: 0 }, "INVALID_QUERY"],
     [{ entity: "Notice", order: { text: "up" } }, "INVALID_QUERY"],
     [{ entity: "Notice", include: { author: {} } }, "INVALID_QUERY"],
-    [{ function: "stats", args: {} }, "INVALID_QUERY"],
+    [{ function: "stats", args: {} }, "FUNCTIONS_NOT_AVAILABLE"],
   ];
   for (const [index, [query]] of refused.entries())
     socket.send({ type: "subscribe", id: index, ...query });
@@ -207,13 +152,13 @@ test("what became readable by time alone reaches a client hours later", async ()
     const reader = await TestClient.guest(own.url);
     const at = new Date(clock.now() + 60_000).toISOString();
     const id = await author.insert("Post", { at });
-    const first = await LiveSocket.open(reader);
+    const first = await QuerySocket.open(reader);
     await first.subscribe({ entity: "Post" });
     expect(first.all("rows").flatMap(({ rows = [] }) => rows)).toEqual([]);
     const { seq = 0, epoch = "" } = first.all("ready").at(-1) ?? {};
     first.socket.close();
     clock.later(2 * 3600);
-    const second = await LiveSocket.open(reader);
+    const second = await QuerySocket.open(reader);
     await second.subscribe({ entity: "Post", known: { seq, epoch } });
     expect(second.all("rows")).toMatchObject([{ reset: true, rows: [{ id }] }]);
     second.socket.close();
@@ -224,7 +169,7 @@ test("what became readable by time alone reaches a client hours later", async ()
 
 test("members of one subscription hear all commits in order, and what is theirs", async () => {
   const sockets = await Promise.all(
-    Array.from({ length: 40 }, () => LiveSocket.open(new TestClient(server.url, null))),
+    Array.from({ length: 40 }, () => QuerySocket.open(new TestClient(server.url, null))),
   );
   const subs = await Promise.all(sockets.map((socket) => socket.subscribe({ entity: "Notice" })));
   expect(new Set(subs).size).toBe(1);
@@ -250,7 +195,7 @@ test("members of one subscription hear all commits in order, and what is theirs"
 
 test("a session that ends takes its subscriptions with it", async () => {
   const carol = await TestClient.guest(server.url);
-  const socket = await LiveSocket.open(carol);
+  const socket = await QuerySocket.open(carol);
   await socket.subscribe({ entity: "Notice" });
   await carol.request("DELETE", "/api/auth/session");
   await until(() => socket.closed !== null);

@@ -29,6 +29,10 @@ export async function check(): Promise<void> {
   const one = db.useQueryOne<Todo>("Todo", "x");
   same<typeof one.data, Todo | null>(true);
 
+  const counted = db.useFunction<number>("countOpen", { listId: "x" });
+  same<typeof counted.data, number | null>(true);
+  same<typeof counted.loading, boolean>(true);
+
   const add = db.useMutation<{ title: string }, { id: string }>("addTodo");
   const added = await add.mutate({ title: "milk" });
   same<typeof added, { id: string }>(true);

@@ -21,6 +21,7 @@ export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   jobs: async () => (await import("./commands/jobs.ts")).jobs,
   crons: async () => (await import("./commands/crons.ts")).crons,
   workflows: async () => (await import("./commands/workflows.ts")).workflows,
+  shards: async () => (await import("./commands/shards.ts")).shards,
   metrics: async () => (await import("./commands/metrics.ts")).metrics,
   cost: async () => (await import("./commands/cost.ts")).cost,
   explain: async () => (await import("./commands/explain.ts")).explain,

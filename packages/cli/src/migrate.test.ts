@@ -57,6 +57,32 @@ test("a required field without a default can't be added to rows that are there",
   });
 });
 
+test("a plan lists rows that refer to what is not there, each time", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp('text: field.string(), on: field.id("Note").optional()') });
+  await migrate(folder, "apply", "--yes");
+  using database = new Database(join(folder.path, ".pylon", "dev.db"));
+  database.run(`INSERT INTO "Note" (id, "text", "on") VALUES ('a', '', 'b'), ('c', '', 'a')`);
+  folder.write({
+    "app.ts": noteApp(
+      'text: field.string(), on: field.id("Note", { onDelete: "setNull" }).optional()',
+    ),
+  });
+  const orphans = {
+    code: "SCHEMA_ORPHANS",
+    path: "Note.on",
+    message: 'Note.on refers to a Note that is not there in 1 row, such as the row "a".',
+  };
+  expect(await migrate(folder, "plan")).toMatchObject({
+    exitCode: 0,
+    json: { pending: 1, notices: [orphans] },
+  });
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({ exitCode: 0 });
+  expect(await migrate(folder, "plan")).toMatchObject({ json: { pending: 0, notices: [orphans] } });
+  const { stdout } = await pylon(["migrate", "plan"], folder.path);
+  expect(stdout).toContain("has the app's schema");
+});
+
 describe("on rows that are there", () => {
   /** An app whose database has notes of these texts. */
   async function filled(...texts: string[]): Promise<TempFolder> {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
 
-// `pylon jobs`, `pylon crons` and `pylon workflows` against a running server.
+// `pylon jobs`, `crons`, `workflows` and `shards` against a running server.
 
 const TOKEN = "canary-admin-token-of-this-test-0123";
 const folder = new TempFolder();
@@ -23,6 +23,12 @@ beforeAll(async () => {
     "workflows/fail.ts":
       'import { workflow } from "@pylonsync/workflows";\nexport default workflow("fail", () => ' +
       '{ throw new Error("no"); });\n',
+  });
+  folder.write({
+    "shards/lobby.ts":
+      'import { shard, v } from "@pylonsync/functions";\nexport default shard({ instances: true, ' +
+      "graceSeconds: 0, input: v.any(), init: () => ({ joins: 0 }), onJoin: (state) => { " +
+      "state.joins += 1; }, view: (state) => state });\n",
   });
   server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
   port = Number((await server.event())["port"]);
@@ -100,4 +106,36 @@ test("an action that is missing, unknown or without its name is a usage error", 
     const { exitCode, stderr } = await ask(...args);
     expect([args, exitCode, stderr]).toEqual([args, 64, expect.stringContaining("`pylon ")]);
   }
+});
+
+test("shards lists those that run, shows one, stops it, and begins it again", async () => {
+  const join = (): Promise<string> =>
+    new Promise((resolve, reject) => {
+      const socket = new WebSocket(`ws://127.0.0.1:${port}/shards?shard=lobby:1&sid=ann`, [
+        "pylon.shards.v2",
+        `bearer.${TOKEN}`,
+      ]);
+      socket.onmessage = ({ data }) => {
+        if (!String(data).includes('"joins"')) return;
+        resolve(String(data));
+        socket.onclose = null;
+      };
+      socket.onclose = ({ reason }) => reject(new Error(reason));
+    });
+  await join();
+  const list = await shows("lobby:1", "shards", "list");
+  expect(list.stdout).toMatch(
+    /^id +running +tick +subscribers +input queue\nlobby:1 +true +\d+ +1/,
+  );
+  expect((await ask("shards", "show", "lobby:1")).stdout).toMatch(/^id +lobby:1\nrunning +true/);
+  const stopped = await ask("shards", "stop", "lobby:1");
+  expect(stopped.stdout).toContain("lobby:1 is stopped and saved.");
+  const gone = await ask("shards", "show", "lobby:1");
+  expect([gone.exitCode, gone.stderr]).toEqual([
+    1,
+    expect.stringContaining('There is no shard "lobby:1".'),
+  ]);
+  expect(await join()).toContain('"joins":1');
+  expect((await ask("shards", "reset", "lobby:1")).stdout).toContain("its state is gone");
+  expect(await join()).toContain('"joins":0');
 });

@@ -65,6 +65,32 @@ export function parseResult(definition: Pick<FnDefinition, "returns">, value: un
   return value;
 }
 
+/**
+ * What is wrong with a value that a validator is for, the first thing. For tools that check data,
+ * such as the server.
+ *
+ * @example
+ * const problem = problemOf(v.int(), 1.5, "count"); // "count: expected int, got a fraction"
+ */
+export function problemOf(validator: Validator, value: unknown, name: string): string | undefined {
+  const [problem] = problemsOf(validator, value, name);
+  return problem?.message;
+}
+
+/**
+ * Checks one value against a validator. For tools that take values from callers.
+ *
+ * @param name what the value is called in messages
+ * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
+ *
+ * @example
+ * const move = parseValue(v.object({ dx: v.number() }), { dx: 1 }, "input");
+ */
+export function parseValue(validator: Validator, value: unknown, name: string): unknown {
+  refuse([...problemsOf(validator, value, name)]);
+  return value;
+}
+
 function refuse(problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;

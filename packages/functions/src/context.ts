@@ -1,9 +1,9 @@
 import type {
   EntityName,
   RegisteredEntities,
-  RegisteredFilters,
   RegisteredInserts,
   RegisteredPatches,
+  RegisteredServerFilters,
 } from "@pylonsync/sdk";
 
 /** The caller of a function. */
@@ -23,7 +23,7 @@ export interface AuthInfo {
 export type Filter = Readonly<Record<string, unknown>>;
 
 /** A filter over the rows of one entity, with an order, a limit and an offset. */
-export type FilterOn<E extends EntityName> = RegisteredFilters[E] & {
+export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
   readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
   readonly $limit?: number;
   readonly $offset?: number;
@@ -34,7 +34,8 @@ export type FilterOn<E extends EntityName> = RegisteredFilters[E] & {
  * match `where`, or by group.
  */
 export interface AggregateSpec {
-  readonly count?: boolean;
+  /** `true` or `"*"`: the rows; a field's name: those with a value too, as `count_field`. */
+  readonly count?: boolean | string;
   readonly sum?: readonly string[];
   readonly avg?: readonly string[];
   readonly min?: readonly string[];
@@ -45,13 +46,37 @@ export interface AggregateSpec {
     | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" }
   )[];
   readonly where?: Filter;
+  /** Only groups whose results are so: `{count: {$gt: 1}, sum_cents: {$gte: 100}}`. */
+  readonly having?: Filter;
+  /** By names of results: `{sum_cents: "desc"}`. Default: by the groups. */
+  readonly order?: Readonly<Record<string, "asc" | "desc">>;
+  /** Only the first groups. */
+  readonly limit?: number;
 }
 
-/** A page of rows; `nextCursor` is null on the last page. */
+/** A page of rows, and the cursors of its neighbours. */
 export interface PageOf<R> {
   readonly page: R[];
+  /** Null on the last page. */
   readonly nextCursor: string | null;
+  /** Null on the first page. */
+  readonly prevCursor: string | null;
   readonly isDone: boolean;
+}
+
+/** Which page of which rows `ctx.db.paginate` reads. */
+export interface PageOptions<E extends EntityName> {
+  readonly where?: RegisteredServerFilters[E];
+  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+  readonly order?: {
+    readonly [F in keyof RegisteredEntities[E] & string]?: "asc" | "desc";
+  };
+  /** `nextCursor` or `prevCursor` of another page of the same rows; null for the first one. */
+  readonly cursor?: string | null;
+  /** Rows of a page, from 1 to 1000; by default 100. */
+  readonly limit?: number;
+  /** The older name of `limit`; brought into 1 to 1000. */
+  readonly numItems?: number;
 }
 
 /** Reads rows. Policies do not apply in a function: it checks `ctx.auth` itself. */
@@ -74,10 +99,13 @@ export interface DbReader {
     entity: E,
     spec: AggregateSpec,
   ): Promise<Record<string, string | number | boolean | null>[]>;
-  /** Rows after `cursor`, by id; `numItems` from 1 to 1000, by default 100. */
+  /**
+   * A page of the rows that match `where`, in any order, each row once while others are written. A
+   * cursor of another query is refused with INVALID_QUERY.
+   */
   paginate<E extends EntityName>(
     entity: E,
-    options?: { readonly cursor?: string | null; readonly numItems?: number },
+    options?: PageOptions<E>,
   ): Promise<PageOf<RegisteredEntities[E]>>;
   /**
    * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the
@@ -183,8 +211,34 @@ export interface Scheduler {
     args?: Readonly<Record<string, unknown>>,
     options?: ScheduleOptions,
   ): Promise<string>;
+  /**
+   * Calls many functions, and one more once all of them are over: succeeded, failed for the last
+   * time or taken back. `ctx.job.batch` tells the last one how many did.
+   *
+   * @param calls up to 1000, without a `dedupeKey`
+   * @returns the id of the job after them, which is that of the batch
+   * @example
+   * const calls = rows.map((row) => ({ name: "importRow", args: { row } }));
+   * await ctx.scheduler.runBatch(calls, { name: "importDone" });
+   */
+  runBatch(calls: readonly BatchCall[], after: BatchCall): Promise<string>;
   /** Takes a call back. @returns false when it is over already, or never was */
   cancel(id: string): Promise<boolean>;
+}
+
+/** One call of a batch. */
+export interface BatchCall {
+  readonly name: string;
+  readonly args?: Readonly<Record<string, unknown>>;
+  readonly options?: ScheduleOptions;
+}
+
+/** What became of the jobs of a batch. */
+export interface BatchResult {
+  readonly total: number;
+  readonly completed: number;
+  /** They failed for the last time, or were taken back. */
+  readonly failed: number;
 }
 
 /**
@@ -200,6 +254,8 @@ export interface Workflows {
    * @example await ctx.workflows.start("ship", { orderId });
    */
   start(name: string, input?: unknown): Promise<string>;
+  /** How a run is now; null when there is none, or it has been over for 30 days. */
+  get(id: string): Promise<WorkflowRun | null>;
   /**
    * Sends an event to a run; it is kept until the run waits for it.
    *
@@ -210,11 +266,33 @@ export interface Workflows {
   cancel(id: string): Promise<boolean>;
 }
 
+/** How a run of a workflow is. */
+export interface WorkflowRun {
+  readonly id: string;
+  readonly name: string;
+  readonly status:
+    | "pending"
+    | "running"
+    | "sleeping"
+    | "waiting"
+    | "completed"
+    | "failed"
+    | "cancelled";
+  /** What it showed last by `setState`. */
+  readonly state: unknown;
+  /** What it returned. */
+  readonly output: unknown;
+  /** Why it failed. */
+  readonly error: string | null;
+}
+
 /** The job that made the call. */
 export interface JobInfo {
   readonly id: string;
   /** Which attempt this is, from 1. */
   readonly attempt: number;
+  /** For the job after a batch: what became of those in it. */
+  readonly batch: BatchResult | null;
 }
 
 /** The job that made the call of an action, which can tell how far it is. */
@@ -245,6 +323,15 @@ interface BaseCtx {
 
 /** What the handler of a query gets. */
 export interface QueryCtx extends BaseCtx {
+  /** When the run began, in milliseconds since 1970. */
+  readonly now: number;
+  /**
+   * From 0 up to 1. A live query draws the same numbers in each run, so that its result changes
+   * with the data alone. Not for secrets.
+   */
+  random(): number;
+  /** A UUID, drawn as `random` is. */
+  uuid(): string;
   readonly db: DbReader;
 }
 

@@ -3,7 +3,7 @@
  *
  * @module
  */
-export { parseArgs, parseResult } from "./check.ts";
+export { parseArgs, parseResult, parseValue, problemOf } from "./check.ts";
 export * from "./context.ts";
 export {
   action,
@@ -19,6 +19,15 @@ export {
   type WebhookMethod,
   type WebhookOptions,
 } from "./definition.ts";
+export {
+  shard,
+  type ShardDefinition,
+  type ShardOptions,
+  type ShardPlayer,
+  type ShardSettings,
+  type ShardStep,
+  type TypedShard,
+} from "./shard.ts";
 export {
   v,
   type Infer,

@@ -1,9 +1,4 @@
-import type {
-  EntityName,
-  FunctionName,
-  RegisteredEntities,
-  RegisteredFunctions,
-} from "@pylonsync/sdk";
+import type { EntityName, FunctionName, RegisteredRows, RegisteredFunctions } from "@pylonsync/sdk";
 import {
   ANONYMOUS_SESSION,
   PylonClientError,
@@ -103,12 +98,12 @@ export class PylonServerClient {
   async queryDb<E extends EntityName>(
     entity: E,
     options: EntityQueryOptions<E> = {},
-  ): Promise<readonly RegisteredEntities[E][]> {
+  ): Promise<readonly RegisteredRows[E][]> {
     return (await this.json(
       "POST",
       `/api/query/${encodeURIComponent(entity)}`,
       toFilter(options as QueryOptions),
-    )) as readonly RegisteredEntities[E][];
+    )) as readonly RegisteredRows[E][];
   }
 
   /**

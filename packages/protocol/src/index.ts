@@ -16,4 +16,6 @@ export * from "./oauth-return.ts";
 export * from "./pull.ts";
 export * from "./push.ts";
 export * from "./rooms.ts";
+export * from "./shard-bytes.ts";
+export * from "./shards.ts";
 export * from "./socket.ts";

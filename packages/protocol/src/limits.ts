@@ -35,8 +35,10 @@ export const MAX_PUSH_CHANGES = 1000;
 export const MAX_PUSH_BYTES = 1024 * 1024;
 /** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
-/** Rows of a page of `ctx.db.paginate` without `numItems`. */
+/** Rows of a page of `ctx.db.paginate` without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
+/** Longest cursor of a page, in characters: it holds what the order looks at in a row. */
+export const MAX_CURSOR_LENGTH = 8192;
 /** Most rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
@@ -116,6 +118,18 @@ export const MAX_INCLUDE_DEPTH = 4;
 /** Longest `subscribe` message, in bytes: it may name the rows that the client holds. */
 export const MAX_SUBSCRIBE_BYTES = 128 * KIB;
 
+/** Most bytes of a live function's result, as JSON. */
+export const MAX_LIVE_RESULT_BYTES = MIB;
+/** Most different reads of one run of a live function. */
+export const MAX_LIVE_READS = 1000;
+/** How often live functions are run. */
+export const LIVE_RUNS = {
+  /** Of all live functions, at the same time; others wait for their turn. */
+  atOnce: 8,
+  /** Of one live function, in a second; what changes meanwhile is seen by the next run. */
+  perSecond: 100,
+} as const;
+
 /** Most rooms that have members. */
 export const MAX_ROOMS = 10_000;
 /** Most rooms that one user is in. */
@@ -153,6 +167,18 @@ export const MAX_WAITING_READS_PER_CALLER = 250;
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
+/** Most rows that one transaction writes because they refer to a row that it deletes. */
+export const MAX_CASCADE_WRITES = 200_000;
+/** Most characters of a text whose field has a pattern. */
+export const MAX_PATTERN_TEXT = 10_000;
+/** Most values of an enum field. */
+export const MAX_ENUM_VALUES = 1_000;
+/** Most items of an array field. */
+export const MAX_ARRAY_ITEMS = 10_000;
+/** Most levels that a json field nests; around it come those of a request. */
+export const MAX_FIELD_DEPTH = 20;
+/** Most bytes of a bytes field, whatever it says itself. */
+export const MAX_FIELD_BYTES = 256 * KIB;
 /** Most bytes of a job's arguments, as JSON. */
 export const MAX_JOB_ARGS_BYTES = 256 * KIB;
 /** Most jobs that one call of a function schedules. */
@@ -169,3 +195,24 @@ export const MAX_WORKFLOW_STEPS = 1000;
 export const MAX_WORKFLOW_VALUE_BYTES = 256 * KIB;
 /** Most bytes of the results of all steps of one run together, as JSON. */
 export const MAX_WORKFLOW_BYTES = 8 * MIB;
+
+/** Most shards that one server runs. */
+export const MAX_SHARDS = 100;
+/** Most shards of a server that one user is in. */
+export const MAX_SHARDS_OF_USER = 4;
+/** Most connections of one user to one shard. */
+export const MAX_SHARD_CONNECTIONS_OF_USER = 4;
+/** Longest message of a client to a shard, in bytes; longer ones are refused. */
+export const MAX_SHARD_INPUT_BYTES = 4 * KIB;
+/** Most inputs that wait for the next step of a shard. */
+export const MAX_SHARD_QUEUE = 10_000;
+/** Most bytes of the state of a shard, and of what a player sees of it, as JSON. */
+export const MAX_SHARD_STATE_BYTES = MIB;
+/** Deepest nesting of the state of a shard, and of what a player sees of it. */
+export const MAX_SHARD_DEPTH = 64;
+/** With more bytes that wait for a slow reader, a shard leaves steps out for it. */
+export const SHARD_BACKLOG_BYTES = 64 * KIB;
+/** A reader for whom steps were left out for so long is cut off, in milliseconds. */
+export const SHARD_STALL_MS = 10_000;
+/** Steps of a shard that fail one after another, before it is ended. */
+export const MAX_SHARD_FAILURES = 10;

@@ -81,7 +81,10 @@ export const SubscribeSchema = v.object({
 /** See `SubscribeSchema`. */
 export type Subscribe = v.InferOutput<typeof SubscribeSchema>;
 
-/** Asks for the result of a query function, and for each later one that differs. */
+/**
+ * Asks for the result of a query function, and for each later one that differs. It runs again when
+ * a commit can change something that it read.
+ */
 export const SubscribeFunctionSchema = v.object({
   type: v.literal("subscribe"),
   id: IdSchema,
@@ -120,7 +123,8 @@ function isJoined(value: unknown): value is Joined {
 /**
  * The first answer to a `subscribe`: the number by which the server names the subscription from
  * then on. Equal queries of readers with equal rights have one number, so that what is said of it
- * is encoded once for all of them.
+ * is encoded once for all of them. Of a live function it may come again, with another number: once
+ * the function looks at who calls, its callers are told apart.
  */
 export const JoinedSchema = v.object({
   type: v.literal("joined"),
@@ -193,6 +197,22 @@ export const ResultSchema = v.object({
 export type ResultMessage = v.InferOutput<typeof ResultSchema>;
 
 /**
+ * A run of a live function failed. The subscription goes on: what the client shows is out of date
+ * until the next `result`, which comes when something that the function had read changes.
+ */
+export const FailedSchema = v.object({
+  type: v.literal("failed"),
+  sub: IdSchema,
+  seq: SeqSchema,
+  code: v.string(),
+  message: v.string(),
+  hint: v.optional(v.string()),
+  field: v.optional(v.string()),
+});
+/** See `FailedSchema`. */
+export type FailedMessage = v.InferOutput<typeof FailedSchema>;
+
+/**
  * The server reads the subscription again, because what changed can't be told row by row: what the
  * client shows is out of date until `ready`.
  */
@@ -208,6 +228,8 @@ export const LiveErrorSchema = v.object({
   message: v.string(),
   hint: v.optional(v.string()),
   field: v.optional(v.string()),
+  /** When to ask again, in seconds, where that is of use. */
+  retry_after_secs: v.optional(v.number()),
 });
 /** See `LiveErrorSchema`. */
 export type LiveError = v.InferOutput<typeof LiveErrorSchema>;
@@ -224,6 +246,7 @@ export const LiveMessageSchema = v.variant("type", [
   ReadySchema,
   CommitSchema,
   ResultSchema,
+  FailedSchema,
   SubscriptionResyncSchema,
   LiveErrorSchema,
   LivePongSchema,

@@ -40,7 +40,10 @@ export const ServerMessageSchema = v.union([
 /** See ServerMessageSchema. */
 export type ServerMessage = v.InferOutput<typeof ServerMessageSchema>;
 
-/** Why a server closes a socket. All but `UNAUTHORIZED` and `SESSION_ENDED` mean: connect again. */
+/**
+ * Why a server closes a socket. `GOING_AWAY` and `TRY_AGAIN_LATER` mean: connect again; the others
+ * would be answered the same again.
+ */
 export const CloseCode = {
   GOING_AWAY: 1001,
   UNAUTHORIZED: 1008,
@@ -48,6 +51,12 @@ export const CloseCode = {
   TRY_AGAIN_LATER: 1013,
   /** The session that opened the socket was revoked or has expired. */
   SESSION_ENDED: 4401,
+  /** A shard sent the player away. */
+  KICKED: 4403,
+  /** There is no such shard. */
+  SHARD_NOT_FOUND: 4404,
+  /** The shard is over. */
+  SHARD_ENDED: 4410,
 } as const;
 /** One of the numbers of CloseCode. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];

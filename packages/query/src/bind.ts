@@ -1,5 +1,13 @@
 import { and, isFalse, literal, not, or } from "./build.ts";
-import { areEqual, isMember, isNullLiteral, isOrdered, textTest } from "./evaluate.ts";
+import {
+  areEqual,
+  compilePredicate,
+  isMember,
+  isNullLiteral,
+  isOrdered,
+  textTest,
+  type TextTest,
+} from "./evaluate.ts";
 import {
   FALSE,
   TRUE,
@@ -41,39 +49,57 @@ export function bind(expr: Expr, env: Env): Expr {
       const where = bind(expr.where, { data, old, input, room, auth, now });
       return isFalse(where) ? FALSE : { ...expr, where };
     }
+    case "hasRelated": {
+      const key = bindOperand(expr.key, env);
+      // In there `data` is the related row.
+      const { old, input, room, auth, now } = env;
+      const where = bind(expr.where, { old, input, room, auth, now });
+      const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
+      return isNothing ? FALSE : { ...expr, key, where };
+    }
     case "compare":
       return bindCompare(expr, env);
     case "in":
       return bindIn(expr, env);
-    case "contains": {
+    case "contains":
+      return bindText("contains", expr.text, expr.part, env, (text, part) => ({
+        ...expr,
+        text,
+        part,
+      }));
+    case "startsWith":
+      return bindText("startsWith", expr.text, expr.prefix, env, (text, prefix) => ({
+        ...expr,
+        text,
+        prefix,
+      }));
+    case "endsWith":
+      return bindText("endsWith", expr.text, expr.suffix, env, (text, suffix) => ({
+        ...expr,
+        text,
+        suffix,
+      }));
+    case "containsFolded": {
       const text = bindOperand(expr.text, env);
-      const part = bindOperand(expr.part, env);
-      if (
-        isNullLiteral(text) ||
-        isNullLiteral(part) ||
-        text.kind === "list" ||
-        part.kind === "list"
-      )
-        return FALSE;
-      if (text.kind === "literal" && part.kind === "literal")
-        return truth(textTest(text.value, part.value, "contains"));
-      return { ...expr, text, part };
-    }
-    case "startsWith": {
-      const text = bindOperand(expr.text, env);
-      const prefix = bindOperand(expr.prefix, env);
-      if (
-        isNullLiteral(text) ||
-        isNullLiteral(prefix) ||
-        text.kind === "list" ||
-        prefix.kind === "list"
-      )
-        return FALSE;
-      if (text.kind === "literal" && prefix.kind === "literal")
-        return truth(textTest(text.value, prefix.value, "startsWith"));
-      return { ...expr, text, prefix };
+      if (text.kind === "list") return FALSE;
+      const bound: Expr = { ...expr, text };
+      return text.kind === "literal" ? truth(compilePredicate(bound)({})) : bound;
     }
   }
+}
+
+function bindText(
+  how: TextTest,
+  text: Expr,
+  part: Expr,
+  env: Env,
+  rebuild: (text: Expr, part: Expr) => Expr,
+): Expr {
+  const a = bindOperand(text, env);
+  const b = bindOperand(part, env);
+  if (isNullLiteral(a) || isNullLiteral(b) || a.kind === "list" || b.kind === "list") return FALSE;
+  if (a.kind === "literal" && b.kind === "literal") return truth(textTest(a.value, b.value, how));
+  return rebuild(a, b);
 }
 
 /**

@@ -22,7 +22,7 @@ export interface PolicyScope {
   readonly roomParts?: readonly string[];
 }
 
-type Kind = "text" | "number" | "bool" | "datetime" | "list" | "null" | "any";
+type Kind = "text" | "number" | "bool" | "datetime" | "list" | "json" | "null" | "any";
 
 const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["userId", "text"],
@@ -35,7 +35,7 @@ const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["isTrustedDevice", "bool"],
 ]);
 
-const UNORDERED: ReadonlySet<Kind> = new Set<Kind>(["bool", "list", "null"]);
+const UNORDERED: ReadonlySet<Kind> = new Set<Kind>(["bool", "list", "json", "null"]);
 
 const KINDS: Record<FieldKind, Kind> = {
   string: "text",
@@ -45,6 +45,8 @@ const KINDS: Record<FieldKind, Kind> = {
   float: "number",
   bool: "bool",
   datetime: "datetime",
+  json: "json",
+  array: "json",
 };
 
 /** Checks names and kinds. An empty answer means that the policy can be used. */
@@ -120,6 +122,10 @@ class PolicyChecker {
       this.#problem(left, "A list is equal to nothing.", "Use `in` or `contains`.");
       return;
     }
+    if (a === "json" && b === "json") {
+      this.#problem(left, "A json or an array is compared with null alone.");
+      return;
+    }
     if (!areAlike(a, left, b, right))
       this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
   }
@@ -156,7 +162,7 @@ class PolicyChecker {
 
   #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
     const kind = this.#kindOf(item, related);
-    if (kind === "list" || kind === "null") {
+    if (kind === "list" || kind === "json" || kind === "null") {
       this.#problem(
         item,
         `A ${kind} is in no list.`,

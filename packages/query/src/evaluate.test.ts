@@ -41,8 +41,12 @@ function fieldFilter(name: Name): fc.Arbitrary<unknown> {
     $in: list,
     $nin: list,
     $exists: fc.boolean(),
-    ...(name === "done" ? {} : { $gt: value, $gte: value, $lt: value, $lte: value }),
-    ...(name === "text" ? { $like: value, $startsWith: value } : {}),
+    ...(name === "done"
+      ? {}
+      : { $gt: value, $gte: value, $lt: value, $lte: value, $between: fc.tuple(value, value) }),
+    ...(name === "text"
+      ? { $like: value, $ilike: value, $startsWith: value, $endsWith: value }
+      : {}),
   };
   const one = fc.oneof(
     ...Object.entries(operands).map(([operator, operand]) =>
@@ -109,6 +113,16 @@ function holds(operator: string, value: Scalar, operand: unknown): boolean {
       return value !== null && String(value).includes(String(operand));
     case "$startsWith":
       return value !== null && String(value).startsWith(String(operand));
+    case "$endsWith":
+      return value !== null && String(value).endsWith(String(operand));
+    case "$ilike":
+      return value !== null && String(value).toLowerCase().includes(String(operand).toLowerCase());
+    case "$between": {
+      const [least, greatest] = operand as Scalar[];
+      return (
+        value !== null && compareValues(value, least) >= 0 && compareValues(value, greatest) <= 0
+      );
+    }
     case "$gt":
       return value !== null && order > 0;
     case "$gte":

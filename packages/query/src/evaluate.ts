@@ -1,3 +1,4 @@
+import { foldCase } from "./case-fold.ts";
 import { compareValues } from "./compare.ts";
 import type { CompareOp, Env, Expr, PathExpr, Values } from "./expr.ts";
 
@@ -5,10 +6,10 @@ type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
 
 /**
- * Makes a function of a tree without `exists`.
+ * Makes a function of a tree that looks at no other rows.
  *
  * @returns tells whether the tree holds for the rows and the caller in `env`
- * @throws Error when the tree contains `exists`: only a store can answer that
+ * @throws Error when the tree looks at other rows (`hasExists`): only a store can answer that
  * @example
  * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
  */
@@ -47,17 +48,16 @@ export function compilePredicate(expr: Expr): Test {
       );
       return (env) => isMember(item(env), list(env));
     }
-    case "contains": {
-      const text = compileRead(expr.text);
-      const part = compileRead(expr.part);
-      return (env) => textTest(text(env), part(env), "contains");
-    }
-    case "startsWith": {
-      const text = compileRead(expr.text);
-      const prefix = compileRead(expr.prefix);
-      return (env) => textTest(text(env), prefix(env), "startsWith");
-    }
+    case "contains":
+      return compileTextTest("contains", expr.text, expr.part);
+    case "startsWith":
+      return compileTextTest("startsWith", expr.text, expr.prefix);
+    case "endsWith":
+      return compileTextTest("endsWith", expr.text, expr.suffix);
+    case "containsFolded":
+      return compileFoldedTest(expr.text, expr.part);
     case "exists":
+    case "hasRelated":
       throw new Error("A predicate that looks at other rows can't be evaluated without a store.");
     case "literal":
     case "path":
@@ -78,6 +78,21 @@ function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
     return op === "==" ? equal : (env) => !equal(env);
   }
   return (env) => isOrdered(op, a(env), b(env));
+}
+
+function compileFoldedTest(text: Expr, part: string): Test {
+  const read = compileRead(text);
+  const folded = foldCase(part);
+  return (env) => {
+    const value = read(env);
+    return typeof value === "string" && foldCase(value).includes(folded);
+  };
+}
+
+function compileTextTest(how: TextTest, text: Expr, part: Expr): Test {
+  const a = compileRead(text);
+  const b = compileRead(part);
+  return (env) => textTest(a(env), b(env), how);
 }
 
 function compileRead(expr: Expr): Read {
@@ -144,8 +159,18 @@ export function isMember(item: unknown, list: unknown): boolean {
   return Array.isArray(list) && list.includes(item);
 }
 
-/** Whether one text has the other as a part, or begins with it; what is not a text does not. */
-export function textTest(text: unknown, part: unknown, how: "contains" | "startsWith"): boolean {
+/** How one text may have the other as a part. */
+export type TextTest = "contains" | "startsWith" | "endsWith";
+
+/** Whether one text has the other as a part at that place; what is not a text does not. */
+export function textTest(text: unknown, part: unknown, how: TextTest): boolean {
   if (typeof text !== "string" || typeof part !== "string") return false;
-  return how === "contains" ? text.includes(part) : text.startsWith(part);
+  switch (how) {
+    case "contains":
+      return text.includes(part);
+    case "startsWith":
+      return text.startsWith(part);
+    case "endsWith":
+      return text.endsWith(part);
+  }
 }

@@ -77,6 +77,21 @@ export interface StartsWithExpr extends Node {
   readonly text: Expr;
   readonly prefix: Expr;
 }
+/** `text` ends with `suffix`, letter by letter, case-sensitive. */
+export interface EndsWithExpr extends Node {
+  readonly kind: "endsWith";
+  readonly text: Expr;
+  readonly suffix: Expr;
+}
+/**
+ * `text` contains `part`, letter by letter, regardless of case as `foldCase` says. The part is
+ * written: databases are asked by a pattern that is made of it.
+ */
+export interface ContainsFoldedExpr extends Node {
+  readonly kind: "containsFolded";
+  readonly text: Expr;
+  readonly part: string;
+}
 /** All items hold; of no items: true. */
 export interface AndExpr extends Node {
   readonly kind: "and";
@@ -99,6 +114,18 @@ export interface ExistsExpr extends Node {
   readonly where: Expr;
 }
 
+/**
+ * There is a row of `entity` whose `field` is `key`, and for which `where` holds; in there, `data`
+ * is that row, so that it can hold the row's own read policy. What a filter over related rows asks.
+ */
+export interface HasRelatedExpr extends Node {
+  readonly kind: "hasRelated";
+  readonly entity: string;
+  readonly field: string;
+  readonly key: Expr;
+  readonly where: Expr;
+}
+
 /** The predicate tree. */
 export type Expr =
   | LiteralExpr
@@ -109,10 +136,13 @@ export type Expr =
   | InExpr
   | ContainsExpr
   | StartsWithExpr
+  | EndsWithExpr
+  | ContainsFoldedExpr
   | AndExpr
   | OrExpr
   | NotExpr
-  | ExistsExpr;
+  | ExistsExpr
+  | HasRelatedExpr;
 
 /**
  * One key of an order. Nulls come last in `asc`, first in `desc`; ties are broken by id, ascending.
@@ -122,9 +152,19 @@ export interface Order {
   readonly direction: "asc" | "desc";
 }
 
-const FIELD_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+const SCALAR_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
+/** Kinds of several values in one, which are compared with nothing but null. */
+const NESTED_KINDS = ["json", "array"] as const;
+const FIELD_KINDS = [...SCALAR_KINDS, ...NESTED_KINDS] as const;
 /** What the tree needs to know of a field. */
 export type FieldKind = (typeof FIELD_KINDS)[number];
+/** The kinds whose values are compared and have an order. */
+export type ScalarKind = (typeof SCALAR_KINDS)[number];
+
+/** Whether values of the kind are compared and have an order. */
+export function isScalarKind(kind: FieldKind): kind is ScalarKind {
+  return SCALAR_KINDS.some((name) => name === kind);
+}
 
 /** Whether the name stands for a kind of field that this version knows. */
 export function isFieldKind(name: string): name is FieldKind {

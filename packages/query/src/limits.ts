@@ -8,7 +8,9 @@ export const MAX_LIST_VALUES = 1000;
 export const MAX_LISTED_VALUES = 10_000;
 /** Deepest nesting of `$and`, `$or` and `$not` in a filter. */
 export const MAX_FILTER_DEPTH = 16;
-/** Longest text of `$like` and `$startsWith`, in characters. */
+/** Longest text of `$like`, `$ilike`, `$startsWith` and `$endsWith`, in characters. */
 export const MAX_NEEDLE_LENGTH = 1000;
-/** Most `$like` in a filter: each is looked for in the whole text of each row. */
+/** Most conditions on related rows in a filter, at any depth. */
+export const MAX_RELATED = 8;
+/** Most `$like` and `$ilike` in a filter: each is looked for in the whole text of each row. */
 export const MAX_SEARCHES = 16;

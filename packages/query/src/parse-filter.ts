@@ -1,10 +1,12 @@
-import { and, not, or, path } from "./build.ts";
+import { and, isFalse, literal, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import {
   FALSE,
+  TRUE,
   type CompareOp,
   type EntityShape,
   type Expr,
+  isScalarKind,
   type FieldKind,
   type Order,
   type Scalar,
@@ -16,6 +18,7 @@ import {
   MAX_LISTED_VALUES,
   MAX_NEEDLE_LENGTH,
   MAX_NODES,
+  MAX_RELATED,
   MAX_SEARCHES,
 } from "./limits.ts";
 import { parseOrder } from "./parse-order.ts";
@@ -40,7 +43,17 @@ const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
   ["$lt", "<"],
   ["$lte", "<="],
 ]);
-const OPERATORS = [...COMPARISONS.keys(), "$in", "$nin", "$like", "$startsWith", "$exists"];
+const OPERATORS = [
+  ...COMPARISONS.keys(),
+  "$between",
+  "$in",
+  "$nin",
+  "$like",
+  "$ilike",
+  "$startsWith",
+  "$endsWith",
+  "$exists",
+];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
 /** How a filter is read. */
@@ -50,6 +63,27 @@ export interface FilterOptions {
    * whose page may be older than the server's schema. Default `refused`.
    */
   readonly unknownFields?: "refused" | "null";
+  /** Absent: a filter asks nothing of related rows. */
+  readonly relations?: Relations;
+}
+
+/**
+ * The relation of an entity with this name; undefined when it has none.
+ *
+ * @throws what refuses a filter over it
+ */
+export type Relations = (name: string, at: string) => Relation | undefined;
+
+/** Where the rows of a relation are, and which of them may be asked about. */
+export interface Relation {
+  readonly entity: EntityShape;
+  /** The row's own field that leads to them. */
+  readonly key: string;
+  /** Their field that equals it. */
+  readonly field: string;
+  /** On `data`, a related row. */
+  readonly readable: Expr;
+  readonly relations: Relations;
 }
 
 /**
@@ -73,7 +107,8 @@ export function parseFilter(
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
     throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
-  const where = new FilterParser(entity, isStrict).conditions(
+  const scope = { entity, isStrict, relations: options.relations };
+  const where = new FilterParser(scope, new FilterBudget()).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
     ),
@@ -89,16 +124,58 @@ export function parseFilter(
   };
 }
 
-class FilterParser {
-  readonly #entity: EntityShape | undefined;
-  readonly #isStrict: boolean;
+/** What a filter may still ask, with what it asks of related rows. */
+class FilterBudget {
   #nodes = 0;
   #listed = 0;
   #searches = 0;
+  #related = 0;
 
-  constructor(entity: EntityShape | undefined, isStrict: boolean) {
+  count(nodes: number, at: string): void {
+    this.#nodes += nodes;
+    refuseAbove(MAX_NODES, this.#nodes, `A filter has at most ${MAX_NODES} conditions.`, at);
+  }
+
+  list(values: number, at: string): void {
+    this.#listed += values;
+    const message = `A filter lists at most ${MAX_LISTED_VALUES} values.`;
+    refuseAbove(MAX_LISTED_VALUES, this.#listed, message, at);
+  }
+
+  search(at: string): void {
+    this.#searches += 1;
+    const message = `A filter has at most ${MAX_SEARCHES} $like and $ilike.`;
+    refuseAbove(MAX_SEARCHES, this.#searches, message, at);
+  }
+
+  relate(at: string): void {
+    this.#related += 1;
+    const message = `A filter asks at most ${MAX_RELATED} times about related rows.`;
+    refuseAbove(MAX_RELATED, this.#related, message, at);
+  }
+}
+
+function refuseAbove(most: number, count: number, message: string, field: string): void {
+  if (count > most) throw new QueryError("INVALID_QUERY", message, { field });
+}
+
+interface FilterScope {
+  readonly entity: EntityShape | undefined;
+  readonly isStrict: boolean;
+  readonly relations: Relations | undefined;
+}
+
+class FilterParser {
+  readonly #entity: EntityShape | undefined;
+  readonly #isStrict: boolean;
+  readonly #relations: Relations | undefined;
+  readonly #budget: FilterBudget;
+
+  constructor({ entity, isStrict, relations }: FilterScope, budget: FilterBudget) {
     this.#entity = entity;
     this.#isStrict = isStrict;
+    this.#relations = relations;
+    this.#budget = budget;
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
@@ -125,6 +202,8 @@ class FilterParser {
         hint: `Known: ${KEYS.join(", ")}.`,
       });
     }
+    const relation = this.#relationOf(key, at);
+    if (relation !== undefined) return this.#related(relation, value, at, depth);
     const kind = this.#kindOf(key, at);
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(key, kind, "==", value, at);
@@ -159,6 +238,25 @@ class FilterParser {
     );
   }
 
+  /** A field comes before a relation of its name. */
+  #relationOf(key: string, at: string): Relation | undefined {
+    return this.#entity?.fields.has(key) === false ? this.#relations?.(key, at) : undefined;
+  }
+
+  /** Null: there is no related row. */
+  #related(relation: Relation, value: unknown, at: string, depth: number): Expr {
+    this.#budget.relate(at);
+    const { entity, key, field, readable, relations } = relation;
+    const inner = new FilterParser({ entity, isStrict: this.#isStrict, relations }, this.#budget);
+    const asked =
+      value === null ? TRUE : inner.conditions(Object.entries(asObject(value, at)), at, depth + 1);
+    const where = and(asked, readable);
+    const some: Expr = isFalse(where)
+      ? FALSE
+      : { kind: "hasRelated", entity: entity.name, field, key: path("data", key), where };
+    return value === null ? not(some) : some;
+  }
+
   #operation(
     field: string,
     kind: FieldKind | undefined,
@@ -183,24 +281,22 @@ class FilterParser {
           left: path("data", field),
           right: { kind: "literal", value: null },
         };
+      case "$between":
+        return this.#between(field, kind, operand, at);
       case "$like":
-        this.#countSearch(at);
-        return {
-          kind: "contains",
-          text: path("data", field),
-          part: { kind: "literal", value: textOf(field, kind, operand, at) },
-        };
+      case "$ilike":
       case "$startsWith":
-        return {
-          kind: "startsWith",
-          text: path("data", field),
-          prefix: { kind: "literal", value: textOf(field, kind, operand, at) },
-        };
+      case "$endsWith":
+        return this.#textTest(operator, field, textOf(field, kind, operand, at), at);
       default: {
         const meant = nearest(operator, OPERATORS);
         throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
           field: at,
-          hint: meant === undefined ? `Known: ${OPERATORS.join(", ")}.` : `Did you mean ${meant}?`,
+          hint: operator.startsWith("$")
+            ? meant === undefined
+              ? `Known: ${OPERATORS.join(", ")}.`
+              : `Did you mean ${meant}?`
+            : "Filters over related rows are answered by the server: ask /api/query or ctx.db.",
         });
       }
     }
@@ -219,14 +315,50 @@ class FilterParser {
         field: at,
         hint: "Use $exists to ask for null.",
       });
-    if (isOrdering && kind === "bool")
-      throw new QueryError("INVALID_QUERY", `${at}: a bool has no order.`, { field: at });
+    if (isOrdering && kind !== undefined && !hasOrder(kind))
+      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} has no order.`, { field: at });
     return {
       kind: "compare",
       op,
       left: path("data", field),
       right: { kind: "literal", value: valueOf(kind, value, at) },
     };
+  }
+
+  /** Both ends belong to it. */
+  #between(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
+    if (!Array.isArray(operand) || operand.length !== 2)
+      throw new QueryError("INVALID_QUERY", `${at} is a list of two values.`, {
+        field: at,
+        hint: "Write the least value and the greatest one: [1, 10].",
+      });
+    this.#count(1, at);
+    const [least, greatest]: unknown[] = operand;
+    return and(
+      this.#compare(field, kind, ">=", least, `${at}[0]`),
+      this.#compare(field, kind, "<=", greatest, `${at}[1]`),
+    );
+  }
+
+  #textTest(
+    operator: "$like" | "$ilike" | "$startsWith" | "$endsWith",
+    field: string,
+    part: string,
+    at: string,
+  ): Expr {
+    const text = path("data", field);
+    switch (operator) {
+      case "$like":
+        this.#countSearch(at);
+        return { kind: "contains", text, part: literal(part) };
+      case "$ilike":
+        this.#countSearch(at);
+        return { kind: "containsFolded", text, part };
+      case "$startsWith":
+        return { kind: "startsWith", text, prefix: literal(part) };
+      case "$endsWith":
+        return { kind: "endsWith", text, suffix: literal(part) };
+    }
   }
 
   #membership(field: string, kind: FieldKind | undefined, operand: unknown, at: string): Expr {
@@ -236,11 +368,7 @@ class FilterParser {
       throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, {
         field: at,
       });
-    this.#listed += operand.length;
-    if (this.#listed > MAX_LISTED_VALUES)
-      throw new QueryError("INVALID_QUERY", `A filter lists at most ${MAX_LISTED_VALUES} values.`, {
-        field: at,
-      });
+    this.#budget.list(operand.length, at);
     if (operand.length === 0) return FALSE;
     const items = operand.map((value: unknown, index) => ({
       kind: "literal" as const,
@@ -256,20 +384,20 @@ class FilterParser {
 
   /** Of a client's own rows it may ask as it likes. */
   #countSearch(at: string): void {
-    this.#searches += 1;
-    if (this.#entity === undefined || this.#searches <= MAX_SEARCHES) return;
-    throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_SEARCHES} $like.`, {
-      field: at,
-    });
+    if (this.#entity !== undefined) this.#budget.search(at);
   }
 
   #count(nodes: number, at: string): void {
-    this.#nodes += nodes;
-    if (this.#nodes > MAX_NODES)
-      throw new QueryError("INVALID_QUERY", `A filter has at most ${MAX_NODES} conditions.`, {
-        field: at,
-      });
+    this.#budget.count(nodes, at);
   }
+}
+
+function hasOrder(kind: FieldKind): boolean {
+  return kind !== "bool" && isScalarKind(kind);
+}
+
+function article(kind: FieldKind): string {
+  return `${kind === "array" ? "an" : "a"} ${kind}`;
 }
 
 function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {

@@ -1,4 +1,4 @@
-import type { FieldKind, Scalar } from "./expr.ts";
+import { isScalarKind, type FieldKind, type Scalar, type ScalarKind } from "./expr.ts";
 import { QueryError } from "./errors.ts";
 
 const DAY = /(?<day>\d{4}-\d{2}-\d{2})/;
@@ -43,6 +43,8 @@ export const WANTED: Readonly<Record<FieldKind, string>> = {
   float: "a finite number",
   bool: "true or false",
   datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
+  json: "a JSON object or list",
+  array: "a list",
 };
 
 /** A value in its normal form, or why there is none. */
@@ -58,7 +60,7 @@ export type NormalValue =
  * @param value not null: whether a field may be null is not a matter of its kind
  * @returns `reason` completes the sentence "the value ...": `is "soon", not an ISO 8601 date`
  */
-export function normaliseValue(kind: FieldKind, value: unknown): NormalValue {
+export function normaliseValue(kind: ScalarKind, value: unknown): NormalValue {
   const normal = normalOf(kind, value);
   if (normal === undefined)
     return { ok: false, reason: `is ${describeValue(value)}, not ${WANTED[kind]}` };
@@ -67,7 +69,7 @@ export function normaliseValue(kind: FieldKind, value: unknown): NormalValue {
   return { ok: true, value: normal };
 }
 
-function normalOf(kind: FieldKind, value: unknown): string | number | boolean | undefined {
+function normalOf(kind: ScalarKind, value: unknown): string | number | boolean | undefined {
   switch (kind) {
     case "int":
       return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
@@ -102,12 +104,18 @@ function datetimeOf(value: unknown): string | undefined {
 export function comparable(kind: FieldKind, value: unknown, field: string): Scalar {
   if (value === null) return null;
   refuseUndefined(value, field);
+  if (!isScalarKind(kind))
+    throw new QueryError(
+      "INVALID_QUERY",
+      `${field}: ${kind === "json" ? "a json" : "an array"} is compared with null alone.`,
+      { field, hint: "Use null or $exists." },
+    );
   const normal = normaliseValue(COMPARED_AS[kind], value);
   if (normal.ok) return normal.value;
   throw new QueryError("INVALID_QUERY", `${field} ${normal.reason}.`, { field });
 }
 
-const COMPARED_AS: Readonly<Record<FieldKind, FieldKind>> = {
+const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
   string: "string",
   richtext: "string",
   id: "string",
@@ -162,7 +170,8 @@ export function storableText(text: string, field: string): string {
   );
 }
 
-function isStorable(text: string): boolean {
+/** Whether a row can hold the text: no NUL, and no half of a surrogate pair. */
+export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 

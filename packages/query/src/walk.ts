@@ -20,10 +20,16 @@ export function childrenOf(expr: Expr): readonly Expr[] {
       return [expr.text, expr.part];
     case "startsWith":
       return [expr.text, expr.prefix];
+    case "endsWith":
+      return [expr.text, expr.suffix];
+    case "containsFolded":
+      return [expr.text];
     case "not":
       return [expr.item];
     case "exists":
       return [expr.where];
+    case "hasRelated":
+      return [expr.key, expr.where];
   }
 }
 
@@ -48,10 +54,16 @@ export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
       return { ...expr, text: map(expr.text), part: map(expr.part) };
     case "startsWith":
       return { ...expr, text: map(expr.text), prefix: map(expr.prefix) };
+    case "endsWith":
+      return { ...expr, text: map(expr.text), suffix: map(expr.suffix) };
+    case "containsFolded":
+      return { ...expr, text: map(expr.text) };
     case "not":
       return not(map(expr.item));
     case "exists":
       return { ...expr, where: map(expr.where) };
+    case "hasRelated":
+      return { ...expr, key: map(expr.key), where: map(expr.where) };
   }
 }
 
@@ -63,7 +75,8 @@ export function* nodesOf(expr: Expr): Generator<Expr> {
 
 /** Whether the tree looks at other rows. */
 export function hasExists(expr: Expr): boolean {
-  for (const node of nodesOf(expr)) if (node.kind === "exists") return true;
+  for (const node of nodesOf(expr))
+    if (node.kind === "exists" || node.kind === "hasRelated") return true;
   return false;
 }
 

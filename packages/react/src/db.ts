@@ -1,7 +1,7 @@
 import type {
   EntityName,
   FunctionName,
-  RegisteredEntities,
+  RegisteredRows,
   RegisteredFunctions,
   RegisteredInserts,
   RegisteredPatches,
@@ -9,6 +9,7 @@ import type {
 import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
 import { getEngine } from "./client.ts";
+import { useFunction } from "./functions.ts";
 import {
   useEntityMutation,
   useMutation,
@@ -50,6 +51,8 @@ export const db = {
   useQuery: useAppQuery,
   /** One row, live; `data` is null where it is not there. */
   useQueryOne: useAppQueryOne,
+  /** The result of a query function, live. */
+  useFunction,
   /** Calls a server function from a component, with its state. */
   useMutation: useAppMutation,
   /** `insert`, `update` and `remove` of one entity, which show at once. */
@@ -108,16 +111,13 @@ export const db = {
 function useAppQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
-): QueryResult<RegisteredEntities[E]>;
+): QueryResult<RegisteredRows[E]>;
 function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
 function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
   return useQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppQueryOne<E extends EntityName>(
-  entity: E,
-  id: string,
-): RowResult<RegisteredEntities[E]>;
+function useAppQueryOne<E extends EntityName>(entity: E, id: string): RowResult<RegisteredRows[E]>;
 function useAppQueryOne<T = never>(entity: NameFor<T>, id: string): RowResult<T>;
 function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
   return useQueryOne<unknown>(useEngine(), entity, id);

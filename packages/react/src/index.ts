@@ -60,6 +60,7 @@ export { useUser, type User, type UserState } from "./auth/user.ts";
 export { callFn, streamFn } from "./calls.ts";
 export { configureClient, getAppName, getBaseUrl, getEngine, init, storageKey } from "./client.ts";
 export { db } from "./db.ts";
+export { useFunction, type FunctionResult } from "./functions.ts";
 export {
   useEntityMutation,
   useMutation,
@@ -83,6 +84,8 @@ export {
 export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
 export { useSession, type SessionState } from "./session.ts";
+export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
+export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 export {
   createSyncEngine,
   MutationError,

@@ -1,4 +1,4 @@
-import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useMemo, useState } from "react";
 import { useEngine } from "./provider.tsx";
@@ -9,7 +9,7 @@ import { useSession } from "./session.ts";
 export interface Preloaded<E extends EntityName> {
   readonly entity: E;
   readonly options: EntityQueryOptions<E>;
-  readonly rows: readonly RegisteredEntities[E][];
+  readonly rows: readonly RegisteredRows[E][];
   /** Whose rows they are: nobody else is shown them, whatever a router keeps. */
   readonly userId: string | null;
 }
@@ -31,7 +31,7 @@ export interface Preloaded<E extends EntityName> {
 export function usePreloadedQuery<E extends EntityName>(
   preloaded: Preloaded<E>,
   given?: SyncEngine,
-): QueryResult<RegisteredEntities[E]> {
+): QueryResult<RegisteredRows[E]> {
   const sync = useEngine(given);
   const live = useQuery(sync, preloaded.entity, preloaded.options);
   const { userId } = useSession(sync);

@@ -1,4 +1,4 @@
-import type { EntityName, RegisteredEntities, RegisteredFilters } from "@pylonsync/sdk";
+import type { EntityName, RegisteredRows, RegisteredClientFilters } from "@pylonsync/sdk";
 import {
   liveRow,
   NOT_STARTED,
@@ -41,15 +41,13 @@ export interface RowResult<R> {
  * A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A
  * registered app's fields are known by name and by the values that they have.
  */
-export type EntityFilter<E extends EntityName> = RegisteredFilters[E];
+export type EntityFilter<E extends EntityName> = RegisteredClientFilters[E];
 
 /** The filter, the order and the limit of a live query. */
 export interface EntityQueryOptions<E extends EntityName> {
   readonly where?: EntityFilter<E> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
-  readonly orderBy?:
-    | { readonly [Field in keyof RegisteredEntities[E]]?: "asc" | "desc" }
-    | undefined;
+  readonly orderBy?: { readonly [Field in keyof RegisteredRows[E]]?: "asc" | "desc" } | undefined;
   readonly limit?: number | undefined;
 }
 
@@ -78,7 +76,7 @@ export function useQuery<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   options?: EntityQueryOptions<E>,
-): QueryResult<RegisteredEntities[E]>;
+): QueryResult<RegisteredRows[E]>;
 /** The same with the row's type in place of the registered one. */
 export function useQuery<T = never>(
   sync: SyncEngine,
@@ -157,7 +155,7 @@ function useReady(sync: SyncEngine, shown: Pick<LiveRow, "isReady" | "subscribe"
 }
 
 /** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
-function keyOf(options: unknown): string {
+export function keyOf(options: unknown): string {
   return JSON.stringify(options, (_name, value: unknown) => {
     const isLost =
       value === undefined ||
@@ -167,7 +165,8 @@ function keyOf(options: unknown): string {
   });
 }
 
-function asError(cause: unknown): Error {
+/** What was thrown, as an error. */
+export function asError(cause: unknown): Error {
   return cause instanceof Error ? cause : new Error(String(cause));
 }
 
@@ -184,7 +183,7 @@ export function useQueryOne<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   id: string,
-): RowResult<RegisteredEntities[E]>;
+): RowResult<RegisteredRows[E]>;
 /** The same with the row's type in place of the registered one. */
 export function useQueryOne<T = never>(
   sync: SyncEngine,

@@ -85,6 +85,51 @@ test("a field has its modifiers, in any order, and a modifier changes no other f
   );
 });
 
+test("rules of values stand in the manifest beside the kind", () => {
+  const text = { type: "string", optional: false, unique: false } as const;
+  const cases: readonly (readonly [Field, object])[] = [
+    [field.enum(["a", "b"]), { ...text, enum: ["a", "b"] }],
+    [field.string().min(1).max(20), { ...text, min: 1, max: 20 }],
+    [field.string().length(3), { ...text, min: 3, max: 3 }],
+    [field.string().pattern(/^a$/), { ...text, pattern: "^a$" }],
+    [field.string().pattern(/^a$/iu), { ...text, pattern: "^a$", pattern_flags: "iu" }],
+    [field.float().min(-1.5), { ...text, type: "float", min: -1.5 }],
+    [field.url(), { ...text, format: "url" }],
+    [field.email(), { ...text, format: "email" }],
+    [field.date(), { ...text, format: "date" }],
+    [field.bytes(), { ...text, format: "bytes" }],
+    [field.bytes({ maxBytes: 8 }), { ...text, format: "bytes", max_bytes: 8 }],
+    [field.string().hidden(), { ...text, hidden: true }],
+    [field.id("User"), { ...text, type: "id(User)" }],
+    [
+      field.id("User", { onDelete: "cascade" }),
+      { ...text, type: "id(User)", on_delete: "cascade" },
+    ],
+    [field.json(), { ...text, type: "json" }],
+    [field.json({ type: "any" }), { ...text, type: "json", schema: { type: "any" } }],
+    [
+      field.array(field.string().max(3)).max(4).default(["a"]),
+      { ...text, type: "array", items: { type: "string", max: 3 }, max: 4, default: ["a"] },
+    ],
+  ];
+  for (const [made, expected] of cases)
+    expect<object>(made.toManifest("x")).toEqual({ name: "x", ...expected });
+});
+
+test("timestamps: true adds the two fields that the server writes", () => {
+  const Note = entity("Note", { text: field.string() }, { timestamps: true });
+  expect(Note.fields.map(({ name, timestamp }) => [name, timestamp])).toEqual([
+    ["text", undefined],
+    ["createdAt", "created"],
+    ["updatedAt", "updated"],
+  ]);
+  expect(Object.keys(Note)).not.toContain("timestamps");
+  expect(entity("Note", { text: field.string() }, { timestamps: false }).fields.length).toBe(1);
+  expect(
+    messageOf(() => entity("Note", { createdAt: field.datetime() }, { timestamps: true })),
+  ).toContain("Note.createdAt is a field of its own");
+});
+
 test("an app is its parts as plain JSON, in their order, those of plugins after its own", () => {
   const fields = fc.dictionary(names, definitions, {
     minKeys: 1,

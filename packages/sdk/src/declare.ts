@@ -26,7 +26,7 @@ export function policy(definition: ManifestPolicy): ManifestPolicy {
  *   relations: [relation({ name: "assignee", target: "User", field: "assigneeId" })],
  * });
  */
-export function relation(definition: ManifestRelation): ManifestRelation {
+export function relation<const R extends ManifestRelation>(definition: R): R {
   return definition;
 }
 

@@ -8,6 +8,8 @@ export * from "./build-manifest.ts";
 export * from "./declare.ts";
 export {
   entity,
+  type ClientFilterOf,
+  type ClientRowOf,
   type Entity,
   type EntityOptions,
   type FilterOf,
@@ -15,7 +17,13 @@ export {
   type PatchOf,
   type RowOf,
 } from "./entity.ts";
-export { Field, field, type FileOptions } from "./field.ts";
+export {
+  Field,
+  field,
+  type BytesOptions,
+  type FileOptions,
+  type ReferenceOptions,
+} from "./field.ts";
 export * from "./mail.ts";
 export * from "./manifest.ts";
 export * from "./plugin.ts";

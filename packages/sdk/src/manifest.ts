@@ -14,10 +14,33 @@ export type ManifestFieldType =
   | "datetime"
   | "richtext"
   | "file"
+  | "json"
+  | "array"
   | `id(${string})`;
 
 /** How concurrent edits of a field are merged in a collaborative document. */
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
+
+/** What becomes of a row when the row that its field refers to is deleted. */
+export type OnDelete = "restrict" | "cascade" | "setNull";
+
+/** What the text of a string field must be: `bytes` is base64. */
+export type TextFormat = "url" | "email" | "date" | "bytes";
+
+/** A value of a `json` field. */
+export type Json =
+  | string
+  | number
+  | boolean
+  | null
+  | readonly Json[]
+  | { readonly [key: string]: Json };
+
+/** What each item of an `array` field is. */
+export type ManifestItem = Pick<
+  ManifestField,
+  "type" | "enum" | "format" | "min" | "max" | "pattern" | "pattern_flags" | "max_bytes"
+>;
 
 /** A field of an entity. */
 export interface ManifestField {
@@ -26,10 +49,35 @@ export interface ManifestField {
   readonly optional: boolean;
   readonly unique: boolean;
   readonly crdt?: CrdtKind;
-  /** Taken when an insert does not name the field. */
-  readonly default?: string | number | boolean;
+  /**
+   * Taken when an insert does not name the field. `now` of a datetime is the time of the write,
+   * `uuid` of a string a new UUID.
+   */
+  readonly default?: Exclude<Json, null>;
   /** Set at insert, refused in an update. */
   readonly readonly?: boolean;
+  /** Never leaves the server for callers. */
+  readonly hidden?: boolean;
+  /** Of a string: the values that it may have. */
+  readonly enum?: readonly string[];
+  /** Of a string. */
+  readonly format?: TextFormat;
+  /** The least number, or the least count of a text's characters or an array's items. */
+  readonly min?: number;
+  /** The largest number, or the largest count of a text's characters or an array's items. */
+  readonly max?: number;
+  /** Of an array. */
+  readonly items?: ManifestItem;
+  /** Of json: the validator of its value, as `v` of `@pylonsync/functions` makes it. */
+  readonly schema?: object;
+  /** Of a string: the source of a regular expression that finds a match in it. */
+  readonly pattern?: string;
+  /** Of the pattern, as of a regular expression. */
+  readonly pattern_flags?: "i" | "u" | "iu";
+  /** Of an id: it is checked, and this becomes of the row when the other one is deleted. */
+  readonly on_delete?: OnDelete;
+  /** Of a datetime: the server sets it at the insert, or at each change. */
+  readonly timestamp?: "created" | "updated";
   /** Stamped with the caller's user id at insert; only an admin sets or changes it. */
   readonly owner?: boolean;
   /**
@@ -37,7 +85,7 @@ export interface ManifestField {
    * any.
    */
   readonly accept?: readonly string[];
-  /** Of a file: its largest size, in bytes. */
+  /** Of a file, or of `bytes`: the largest size, in bytes. */
   readonly max_bytes?: number;
 }
 

@@ -43,6 +43,42 @@ test("options of a field that takes none, and unknown options of a file, are ref
   );
 });
 
+test("a rule that does not fit its field is refused with the field's name", () => {
+  const made: Record<string, (...args: unknown[]) => Field> = Object(field);
+  const call = (target: unknown, name: string, ...args: unknown[]): Field =>
+    (Reflect.get(Object(target), name) as (...all: unknown[]) => Field).apply(target, args);
+  const cases: readonly (readonly [() => Field | undefined, string])[] = [
+    [() => made["enum"]?.("a"), "field.enum takes a list of texts"],
+    [() => made["enum"]?.([]), "field.enum takes a list of texts"],
+    [() => made["enum"]?.([1]), "field.enum takes a list of texts"],
+    [
+      () => call(field.bool(), "min", 1),
+      ".min() is for texts, numbers and arrays, and this is a bool",
+    ],
+    [() => call(field.string(), "max", "9"), '.max() takes a number, not "9"'],
+    [() => call(field.int(), "length", 3), ".length() is for texts, and this is an int"],
+    [() => call(field.string(), "pattern", "a"), ".pattern() takes a regular expression"],
+    [
+      () => call(field.string(), "pattern", /a/g),
+      '.pattern() takes the flags i and u, and was given "g"',
+    ],
+    [() => made["bytes"]?.({ max: 1 }), 'field.bytes has no option "max"'],
+    [() => made["json"]?.("x"), "field.json takes a validator"],
+    [() => made["array"]?.("string"), 'field.array takes a field, not "string"'],
+    [() => made["array"]?.(field.id("User")), "the items of an array are string, int, float"],
+    [() => made["array"]?.(field.int().optional()), "the items of an array have rules"],
+    [() => made["array"]?.(made["enum"]?.([])), "field.enum takes a list of texts"],
+    [() => made["id"]?.("User", "cascade"), 'field.id takes { onDelete }, not "cascade"'],
+    [() => made["id"]?.("User", { ondelete: "x" }), 'field.id has no option "ondelete"'],
+    [() => made["id"]?.("User", { onDelete: "null" }), 'onDelete is "null", and must be one of'],
+    [() => made["url"]?.({ schemes: [] }), "a field of this kind takes no options"],
+  ];
+  for (const [make, message] of cases)
+    expect(thrownBy(() => entity("Todo", { x: make() ?? field.int() }))).toContain(
+      `Todo.x: ${message}`,
+    );
+});
+
 test("what runtimes ask of any object is not a mistake of the app", () => {
   const known: Readonly<Record<string, unknown>> = Object(field.string());
   for (const name of ["then", "toJSON", "asymmetricMatch", "nodeType"])

@@ -1,5 +1,13 @@
 import type { App, AppDefinition } from "./build-manifest.ts";
-import type { FilterOf, InsertOf, PatchOf, RowOf } from "./entity.ts";
+import type {
+  ClientFilterOf,
+  ClientRowOf,
+  FilterOf,
+  InsertOf,
+  PatchOf,
+  RelationOf,
+  RowOf,
+} from "./entity.ts";
 
 /**
  * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
@@ -26,19 +34,36 @@ type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
-type ByName<Kind extends "row" | "insert" | "patch" | "filter"> = {
-  readonly [E in RegisteredEntity as E["name"]]: Kind extends "row"
-    ? RowOf<E>
-    : Kind extends "insert"
-      ? InsertOf<E>
-      : Kind extends "patch"
-        ? PatchOf<E>
-        : FilterOf<E>;
+/** What a filter on the server asks of related rows; null: there are none. */
+type RelatedFilters<E> = {
+  readonly [R in RelationOf<E> as R["name"]]?:
+    | (R["target"] extends keyof RegisteredServerFilters
+        ? RegisteredServerFilters[R["target"]]
+        : LooseFields)
+    | null;
+};
+
+interface Forms<E> {
+  readonly row: RowOf<E>;
+  readonly clientRow: ClientRowOf<E>;
+  readonly insert: InsertOf<E>;
+  readonly patch: PatchOf<E>;
+  readonly filter: FilterOf<E>;
+  readonly serverFilter: FilterOf<E, RelatedFilters<E>>;
+  readonly clientFilter: ClientFilterOf<E>;
+}
+
+type ByName<Kind extends keyof Forms<never>> = {
+  readonly [E in RegisteredEntity as E["name"]]: Forms<E>[Kind];
 };
 
 /** Entity name to its row; any name and any row for an app that registers nothing. */
 export type RegisteredEntities = IsRegistered extends true
   ? ByName<"row">
+  : Readonly<Record<string, LooseRow>>;
+/** Entity name to its row as clients see it: without hidden fields. */
+export type RegisteredRows = IsRegistered extends true
+  ? ByName<"clientRow">
   : Readonly<Record<string, LooseRow>>;
 /** Entity name to what an insert takes. */
 export type RegisteredInserts = IsRegistered extends true
@@ -51,6 +76,14 @@ export type RegisteredPatches = IsRegistered extends true
 /** Entity name to a filter over its rows. */
 export type RegisteredFilters = IsRegistered extends true
   ? ByName<"filter">
+  : Readonly<Record<string, LooseFields>>;
+/** The same on the server, which answers filters over related rows too. */
+export type RegisteredServerFilters = IsRegistered extends true
+  ? ByName<"serverFilter">
+  : Readonly<Record<string, LooseFields>>;
+/** Entity name to a filter of a client, which knows no hidden fields. */
+export type RegisteredClientFilters = IsRegistered extends true
+  ? ByName<"clientFilter">
   : Readonly<Record<string, LooseFields>>;
 /** Names of the app's entities. */
 export type EntityName = keyof RegisteredEntities & string;

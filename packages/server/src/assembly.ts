@@ -20,7 +20,9 @@ import type { FileSettings } from "./files/file-settings.ts";
 import type { FileStorage } from "./files/file-storage.ts";
 import { createFiles } from "./files/files.ts";
 import { LateWatchdog } from "./functions/late-watchdog.ts";
+import { LiveCalls } from "./functions/live-calls.ts";
 import { functionRoutes } from "./functions/routes.ts";
+import { scheduledCall } from "./functions/scheduler.ts";
 import { Runner } from "./functions/runner.ts";
 import { ConnectionLimit } from "./http/connection-limit.ts";
 import { DevHosts } from "./http/dev-hosts.ts";
@@ -59,6 +61,9 @@ import { roomRoutes } from "./rooms/routes.ts";
 import type { RoomBackend } from "./rooms/shared/room-backend.ts";
 import { SharedRoomStore } from "./rooms/shared/shared-room-store.ts";
 import { shardRoutes } from "./shards/routes.ts";
+import { watchShardSessions } from "./shards/session-watch.ts";
+import { ShardStorage } from "./shards/shard-storage.ts";
+import { Shards } from "./shards/shards.ts";
 import type { Store } from "./store/store.ts";
 import { Feed } from "./sync/feed.ts";
 import { syncRoutes } from "./sync/routes.ts";
@@ -100,12 +105,15 @@ export interface ServerParts {
   readonly watchdog: LateWatchdog;
   readonly maintenance: Maintenance;
   readonly jobs: Jobs;
+  readonly shards: Shards;
   /** Begins to run jobs. */
   readonly startJobs: () => Promise<void>;
   /** What the ports hand their requests to. */
   readonly services: ListenerServices;
   /** Closes the connections of sessions that end. */
   readonly watchSessions: () => SessionWatch;
+  /** The same for those to shards. @returns an unsubscribe function */
+  readonly watchShardSessions: () => () => void;
 }
 
 /** How long a function may hold the thread up beyond its time, in milliseconds. */
@@ -133,7 +141,7 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
   const uptimeMs = (): number => platform.monotonic() - startedAt;
   // What is scraped is asked of parts that are made after what counts.
   const metrics: Metrics = new Metrics(() =>
-    figuresOf(base, { uptimeMs, feed, health, loop, signIns: auth.signIns }),
+    figuresOf(base, { uptimeMs, feed, health, loop, shards, signIns: auth.signIns }),
   );
   const base = baseOf(store, app, options, metrics);
   const feed = feedOf(base, (identity) => statusOf(identity, auth));
@@ -148,9 +156,14 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
   const watchdog = new LateWatchdog({ limitMs, platform });
   const files = filesOf(base);
   const runner = runnerOf(base, watchdog);
+  const storage = new ShardStorage(store, platform, platform.uuid());
+  const shards = shardsOf(base, auth, storage, watchdog);
+  const connections = new ConnectionLimit(config.maxConnectionsPerAddress);
+  feed.serveFunctions(new LiveCalls(runner, base.limiters.function), platform);
   const routes = [
     ...observeRoutes(health, metrics, uptimeMs),
     ...routesOf(base, auth, runner, rooms),
+    ...shardRoutes(shards, connections),
     ...files.routes,
   ];
   return {
@@ -161,11 +174,13 @@ export function assemble(store: Store, app: CurrentApp, options: RunningOptions)
     metrics,
     loop,
     watchdog,
-    maintenance: maintenanceOf(base, auth, files),
+    maintenance: maintenanceOf(base, auth, files, storage),
     jobs: base.jobs,
+    shards,
     startJobs: () => startJobs(base, runner, watchdog),
-    services: servicesOf(base, auth, feed, rooms, routes),
+    services: { ...servicesOf(base, auth, feed, rooms), routes, shards, connections },
     watchSessions: () => new SessionWatch(feed, auth.sessions, auth.apiKeys, platform),
+    watchShardSessions: () => watchShardSessions(shards, auth.sessions, auth.apiKeys),
   };
 }
 
@@ -331,7 +346,7 @@ function runnerOf(
 }
 
 function startJobs(
-  { app, options, metrics, jobs, workflows }: Base,
+  { app, options, metrics, jobs, workflows, tracing }: Base,
   runner: Runner,
   watchdog: LateWatchdog,
 ): Promise<void> {
@@ -339,13 +354,52 @@ function startJobs(
   return jobs.start({
     runner,
     watched: () => watchdog.ready(),
+    traced: ({ trace, queue, attempts }, run) =>
+      tracing.job({ trace, queue, attempt: attempts }, run),
     functions: () => app.current.functions,
     tasks: new Map([[ADVANCE_JOB, workflows.task(runner)]]),
     concurrency: config.jobsConcurrency,
     timeoutMs: config.fnTimeoutMs,
     observer: {
       ended: (job, outcome, ms) => metrics.job(job.queue, outcome, ms),
+      died: ({ id, name, queue }) => {
+        metrics.jobDied();
+        log.warn("job is dead", { job: id, name, queue });
+      },
       failed: (error) => log.error("jobs failed", error),
+    },
+  });
+}
+
+function shardsOf(
+  { app, options, metrics, jobs }: Base,
+  auth: AuthParts,
+  storage: ShardStorage,
+  watchdog: LateWatchdog,
+): Shards {
+  const { log, platform } = options;
+  const failed = (message: string, shard: string, error: unknown): void =>
+    log.error(message, error, { shard });
+  return new Shards({
+    definitions: () => app.current.shards,
+    storage,
+    platform,
+    sessionStatus: (identity) => statusOf(identity, auth),
+    observer: {
+      during: (name, work) => watchdog.during(name, work),
+      stepped: (name, ms, sent) => metrics.shardStep(name, ms, sent),
+      overran: (name) => metrics.shardOverrun(name),
+      throttled: (shard, ms) => log.warn("shard is too slow", { shard, step_ms: Math.round(ms) }),
+      input: (name, outcome) => metrics.shardInput(name, outcome),
+      leftOut: (name) => metrics.shardLeftOut(name),
+      failed: (id, where, error) => failed(`shard failed in ${where}`, id, error),
+      broke: failed,
+      schedule: (id, { name, args }) => {
+        const call = Promise.try(() => scheduledCall(platform.now, name, 0, args));
+        void call
+          .then((ready) => jobs.addOne(ready))
+          .catch((error: unknown) => failed("shard could not schedule a call", id, error));
+      },
     },
   });
 }
@@ -395,7 +449,6 @@ function routesOf(
       timeoutMs: config.fnTimeoutMs,
     }),
     ...roomRoutes({ rooms: rooms.store, guard: rooms.guard, reader: data.reader, platform }),
-    ...shardRoutes(),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
   ];
 }
@@ -405,8 +458,7 @@ function servicesOf(
   auth: AuthParts,
   feed: Feed,
   rooms: Rooms,
-  routes: readonly Route[],
-): ListenerServices {
+): Omit<ListenerServices, "routes" | "shards" | "connections"> {
   const { app, options } = base;
   const { config, log, mailer, platform } = options;
   const peerMessages = new ClientMessages(
@@ -423,14 +475,12 @@ function servicesOf(
   return {
     dispatcher: dispatcherOf(base, auth),
     feed,
-    connections: new ConnectionLimit(config.maxConnectionsPerAddress),
     platform,
     messages: {
       receive: (subscriber, text) => {
         if (!feed.receive(subscriber, text)) peerMessages.receive(subscriber, text);
       },
     },
-    routes,
     page: createPage(() => app.current, {
       home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
       onBroken: ({ message }) => log.error(message),
@@ -471,6 +521,7 @@ function maintenanceOf(
   { store, options, jobs, workflows }: Base,
   auth: AuthParts,
   { cleanup }: FileParts,
+  shards: ShardStorage,
 ): Maintenance {
   const { config, log, platform } = options;
   return new Maintenance({
@@ -479,6 +530,7 @@ function maintenanceOf(
     files: cleanup,
     jobs,
     workflows,
+    shards,
     platform,
     changeLogMax: config.changeLogMax,
     onError: (error) => log.error("maintenance failed", error),
@@ -487,14 +539,14 @@ function maintenanceOf(
 
 /** What the metrics ask of the parts when they are scraped. */
 function figuresOf(
-  { store, options, redis, limiters }: Base,
-  parts: Pick<ServerParts, "feed" | "health" | "loop"> & {
+  { store, options, redis, limiters, jobs }: Base,
+  parts: Pick<ServerParts, "feed" | "health" | "loop" | "shards"> & {
     readonly uptimeMs: () => number;
     readonly signIns: AuthParts["signIns"];
   },
 ): LiveFigures {
   const { files, mails, platform, telemetry, version } = options;
-  const { feed, health, loop, signIns, uptimeMs } = parts;
+  const { feed, health, loop, shards, signIns, uptimeMs } = parts;
   return {
     version,
     startedAtSeconds: Math.round((platform.now() - uptimeMs()) / 1000),
@@ -513,6 +565,9 @@ function figuresOf(
     mails: () => ({ ...mails }),
     rateLimited: () => ({ address: limiters.address.refused, function: limiters.function.refused }),
     signIns: () => signIns,
+    shards: () => shards.stats(),
+    // While the database can't be asked, nothing is known of them; `pylon_part_up` tells of it.
+    lateCrons: () => jobs.crons.late().catch(() => ({})),
     telemetry: () => telemetry?.counts() ?? [],
     loop,
   };

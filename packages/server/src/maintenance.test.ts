@@ -22,6 +22,7 @@ function open(change: Partial<MaintenanceServices> = {}): Opened {
     files: { run: async () => void done.push("files") },
     jobs: { forgetOld: async () => void done.push("jobs") },
     workflows: { forgetOld: async () => void done.push("workflows") },
+    shards: { forgetOld: async () => void done.push("shards") },
     platform: systemPlatform,
     changeLogMax: 7,
     onError: (error) => errors.push(error),

@@ -3,6 +3,7 @@ import { forgetOldAnswers } from "./data/idempotency.ts";
 import type { FileCleanup } from "./files/file-cleanup.ts";
 import type { Jobs } from "./jobs/jobs.ts";
 import type { Platform, Timer } from "./platform.ts";
+import type { ShardStorage } from "./shards/shard-storage.ts";
 import type { Store } from "./store/store.ts";
 import type { Workflows } from "./workflows/workflows.ts";
 
@@ -15,6 +16,7 @@ export interface MaintenanceServices {
   readonly files: Pick<FileCleanup, "run">;
   readonly jobs: Pick<Jobs, "forgetOld">;
   readonly workflows: Pick<Workflows, "forgetOld">;
+  readonly shards: Pick<ShardStorage, "forgetOld">;
   readonly platform: Pick<Platform, "now" | "every">;
   /** Most changes that the log keeps. */
   readonly changeLogMax: number;
@@ -60,13 +62,15 @@ export class Maintenance {
   }
 
   async #run(): Promise<void> {
-    const { store, auth, files, jobs, workflows, platform, changeLogMax, onError } = this.#services;
+    const { store, auth, files, jobs, workflows, shards, platform, changeLogMax, onError } =
+      this.#services;
     const database = [
       () => store.trimLog(changeLogMax),
       () => store.transact((tx) => forgetOldAnswers(tx, platform.now())),
       () => auth.forgetExpired(),
       () => jobs.forgetOld(),
       () => workflows.forgetOld(),
+      () => shards.forgetOld(),
     ];
     try {
       for (const step of database) {

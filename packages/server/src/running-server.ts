@@ -66,7 +66,8 @@ export class RunningServer {
    */
   async open(): Promise<void> {
     const { config, log, telemetry } = this.#options;
-    const { feed, redis, rooms, maintenance, loop, metrics, watchdog, health } = this.#parts;
+    const { feed, redis, rooms, maintenance, loop, metrics, watchdog, health, shards } =
+      this.#parts;
     await feed.start();
     if (redis !== null) await redis.start(SHARED_START_MS);
     else await this.store.link?.start(SHARED_START_MS);
@@ -81,6 +82,7 @@ export class RunningServer {
       throw error;
     }
     maintenance.start();
+    shards.start();
     loop.start();
     telemetry?.start(metrics);
     watchdog.start();
@@ -88,6 +90,7 @@ export class RunningServer {
     this.#stops.push(
       () => watchdog.stop(),
       () => watch.stop(),
+      this.#parts.watchShardSessions(),
     );
     log.info("listening", { port: this.port, dev: config.dev });
     // What does not work from the first moment is in the log, also where nothing asks for it.
@@ -105,6 +108,7 @@ export class RunningServer {
       JSON.stringify([manifest.policies, manifest.access]);
     this.#app.current = app;
     this.#parts.jobs.declare(app.manifest);
+    this.#parts.shards.replace();
     this.#parts.feed.setModel(app.model, isSameData);
   }
 
@@ -131,7 +135,7 @@ export class RunningServer {
   /** Stops in order: what is under way is finished, up to the time of the drain. */
   async close(): Promise<void> {
     const { config, log, platform, telemetry, files } = this.#options;
-    const { feed, redis, rooms, jobs, maintenance, loop } = this.#parts;
+    const { feed, redis, rooms, jobs, maintenance, loop, shards } = this.#parts;
     const end = platform.monotonic() + config.drainSeconds * 1000;
     const leftMs = (least = 0): number => Math.max(least, end - platform.monotonic());
     this.#announce();
@@ -141,10 +145,12 @@ export class RunningServer {
     // First the ports are closed: a client that is sent away must not come back to here.
     const drained = drain(this.#ports, platform, leftMs());
     feed.closeAll();
+    const shardsSaved = shards.close();
     log.tail.close();
     const jobsDone = jobs.stop(leftMs());
     await drained;
     await jobsDone;
+    await settledWithin(platform, shardsSaved, leftMs(MIN_CLOSE_MS));
     for (const stop of this.#stops) stop();
     await rooms.stop();
     redis?.close();

@@ -337,6 +337,7 @@ async function migrateToManifest(store: Store, manifest: Manifest): Promise<Diag
     const {
       migration,
       problems,
+      notices,
       waiting,
       stored: next,
     } = planStart(parseStoredManifest(stored), manifest, facts);
@@ -349,6 +350,7 @@ async function migrateToManifest(store: Store, manifest: Manifest): Promise<Diag
     warnings.splice(
       0,
       warnings.length,
+      ...notices,
       ...waiting.map((step) => leftoverWarning(describeStep(step))),
     );
     return { migration, manifestJson: JSON.stringify(next) };

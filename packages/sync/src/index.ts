@@ -28,7 +28,9 @@ export {
   type ClientErrorCode,
 } from "./connection/errors.ts";
 export { callFunction, streamFunction } from "./engine/functions.ts";
+export { fetchPage, type PageOptions, type RowPage } from "./engine/fetch-page.ts";
 export { HttpClient, type RequestOptions } from "./connection/http.ts";
+export { LOADING, type LiveFunction, type LiveFunctionState } from "./live/live-function.ts";
 export {
   liveQuery,
   liveRow,

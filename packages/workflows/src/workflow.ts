@@ -8,6 +8,8 @@ export interface WorkflowContext<Input = unknown> {
    * which began before go on as they did: `if (ctx.version >= 2) await step("audit", audit);`
    */
   readonly version: number;
+  /** How often the run has gone on as new: 0 until it first has. */
+  readonly generation: number;
   /** How many steps, sleeps and waits have been begun. */
   readonly currentStep: number;
   /** Names of the steps, sleeps and waits that are over, in the order in which they ended. */
@@ -76,6 +78,19 @@ export interface WorkflowTools {
    * @throws StepFailedError when it failed or was cancelled
    */
   runWorkflow(name: string, input?: unknown): Promise<unknown>;
+  /**
+   * Shows how far the run is, to those who ask `ctx.workflows.get` or the API. Replaces what it
+   * showed before. Anything that is JSON, of at most 256 KiB.
+   */
+  setState(state: unknown): void;
+  /**
+   * Ends the code here, and begins the run again from its first line with another input, and no
+   * steps: for one that goes on for ever, whose steps would become too many. It keeps its id, its
+   * state and the events that it has not taken, and gets the `version` of the code as it is now.
+   *
+   * @throws always, so that nothing after it runs
+   */
+  continueAsNew(input?: unknown): never;
 }
 
 /** What a workflow is beside its code. */

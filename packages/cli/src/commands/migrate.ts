@@ -70,7 +70,7 @@ export const migrate = defineCommand({
       const plan = planMigration(
         stored === null ? null : manifestOf(stored),
         manifest,
-        await inspectData(store, manifest),
+        await inspectData(store, manifest, { allReferences: true }),
       );
       if (action !== "apply") return show(context, place, plan);
       // Of a new one it was asked before; but a server may have made it while somebody thought
@@ -103,7 +103,7 @@ function stepsOf({ migration }: Plan): { readonly step: string; readonly destruc
 }
 
 function sayPlan({ output }: Context, place: string, plan: Plan): void {
-  sayDiagnostics(plan.problems, output);
+  sayDiagnostics([...plan.problems, ...plan.notices], output);
   const steps = stepsOf(plan);
   output.say(
     steps.length === 0
@@ -137,7 +137,7 @@ async function isAgreed(context: Context, place: string, plan: Plan): Promise<bo
 }
 
 function show(context: Context, place: string, plan: Plan): number {
-  const { problems, destructive } = plan;
+  const { problems, notices, destructive } = plan;
   const steps = stepsOf(plan);
   sayPlan(context, place, plan);
   context.output.json({
@@ -147,6 +147,7 @@ function show(context: Context, place: string, plan: Plan): number {
     destructive,
     steps,
     problems,
+    notices,
   });
   return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
 }

@@ -1,4 +1,4 @@
-import type { RegisteredEntities } from "@pylonsync/sdk";
+import type { RegisteredRows } from "@pylonsync/sdk";
 import { parseAnswer, type SyncEngine } from "@pylonsync/sync";
 import { useEffect, useState } from "react";
 import * as v from "valibot";
@@ -6,7 +6,7 @@ import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
 
 /** The user's row, without the fields that the app hides. */
-export type User = RegisteredEntities extends { readonly User: infer Row }
+export type User = RegisteredRows extends { readonly User: infer Row }
   ? Row
   : Readonly<Record<string, unknown>> & { readonly id: string };
 

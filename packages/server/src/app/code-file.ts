@@ -2,7 +2,9 @@ import { relative } from "node:path";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { importProblem } from "./import-problem.ts";
 
-/** Whether a file of functions/ or workflows/ is one of them, and no helper, test or type. */
+/**
+ * Whether a file of functions/, shards/ or workflows/ is one of them, and no helper, test or type.
+ */
 export function isCodeFile(file: string): boolean {
   return (
     /\.(ts|js)$/.test(file) &&

@@ -19,6 +19,7 @@ export interface CompiledApp {
   readonly authCode: AuthCode;
   readonly functions: LoadedApp["functions"];
   readonly workflows: LoadedApp["workflows"];
+  readonly shards: LoadedApp["shards"];
   readonly web: LoadedApp["web"];
 }
 
@@ -50,6 +51,7 @@ export function compileApp(
       authCode: authCodeOf(loaded.manifestModule),
       functions: loaded.functions,
       workflows: loaded.workflows,
+      shards: loaded.shards,
       web: loaded.web,
     },
     diagnostics,

@@ -81,6 +81,30 @@ test("helpers, tests, types and sub-folders of functions/ are no functions", asy
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
+test("weakness 4: shards are loaded by their files' names, and what is none is told", async () => {
+  const text = (more = ""): string =>
+    'import { shard, v } from "@pylonsync/functions";\n' +
+    `export default shard({ input: v.any(), init: () => 1, view: () => 1${more} });\n`;
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "shards/arena.ts": text(", tickRate: 30"),
+      "shards/arena.js": text(),
+      "shards/a.b.ts": text(),
+      "shards/fast.ts": text(", tickRate: 1000"),
+      "shards/none.ts": "export default 1;\n",
+      "shards/_helper.ts": "export default 1;\n",
+    }),
+  );
+  expect([...app.shards.keys()]).toEqual(["arena"]);
+  expect(app.diagnostics).toMatchObject([
+    { code: "SHARD_NAME", path: "shards/a.b.ts" },
+    { code: "SHARD_DUPLICATE", path: "shards/arena.ts" },
+    { code: "SHARD_FAILED", message: expect.stringContaining("tickRate is a whole number from 0") },
+    { code: "SHARD_NO_EXPORT", path: "shards/none.ts" },
+  ]);
+});
+
 test("workflows are loaded by their own names, and what is none is told", async () => {
   const text = (name: string): string =>
     `import { workflow } from "@pylonsync/workflows";\n` +

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { basename, join, relative, resolve } from "node:path";
-import type { FnDefinition } from "@pylonsync/functions";
+import type { FnDefinition, ShardDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import type { Definitions } from "../workflows/definitions.ts";
 import { isRecord } from "../util/is-record.ts";
@@ -9,6 +9,7 @@ import { forgetApp, importAppFile } from "./import-app.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";
 import { isManifest } from "./is-manifest.ts";
 import { printedManifest } from "./printed-manifest.ts";
+import { loadShards } from "./load-shards.ts";
 import { loadWorkflows } from "./load-workflows.ts";
 import { WebBundle } from "./web-bundle.ts";
 
@@ -21,6 +22,7 @@ export interface LoadedApp {
   readonly manifestModule: unknown;
   readonly functions: ReadonlyMap<string, FnDefinition>;
   readonly workflows: Definitions;
+  readonly shards: ReadonlyMap<string, ShardDefinition>;
   /** The app's web page; null when it has no `web/index.html`. */
   readonly web: WebBundle | null;
   readonly diagnostics: readonly Diagnostic[];
@@ -41,8 +43,8 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `web/`. What was loaded before
- * is loaded again.
+ * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `shards/`, `web/`. What was loaded
+ * before is loaded again.
  *
  * @throws AppNotFoundError when the entry is not there
  */
@@ -68,6 +70,7 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
     manifestModule,
     functions,
     workflows: await loadWorkflows(root, diagnostics),
+    shards: await loadShards(root, diagnostics),
     web: WebBundle.of(root, { dev: options.dev }),
     diagnostics,
   };

@@ -101,7 +101,7 @@ test("a term that its field's kind does not take is refused, with the place", ()
     [{ count: true, groupBy: ["n", { field: "title", bucket: "day" }] }, "groupBy[1].bucket"],
     [{ count: true, groupBy: [{ field: "at", bucket: "minute" }] }, "groupBy[0].bucket"],
     [{ count: true, groupBy: [null] }, "groupBy[0]"],
-    [{ count: true, having: {} }, "having"],
+    [{ count: true, having: [] }, "having"],
     [[], ""],
     [{ groupBy: ["n"] }, ""],
   );

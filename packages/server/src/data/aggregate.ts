@@ -1,19 +1,42 @@
-import { MAX_AGGREGATE_TERMS, PylonError } from "@pylonsync/protocol";
-import { TRUE, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
+import { MAX_AGGREGATE_TERMS, MAX_GROUPS, PylonError } from "@pylonsync/protocol";
+import {
+  isScalarKind,
+  parseFilter,
+  parseOrder,
+  TRUE,
+  type EntityShape,
+  type Expr,
+  type FieldKind,
+  type Order,
+} from "@pylonsync/query";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
-const KEYS = new Set(["count", "groupBy", "where", ...LISTS]);
+const KEYS = new Set(["count", "groupBy", "where", "having", "order", "limit", ...LISTS]);
+
+/** What a filter may say beside its conditions. */
+const SEPARATE = new Set(["$order", "$limit", "$offset", "$search"]);
 
 type Group = Aggregate["groupBy"][number];
 type Measure = Aggregate["measures"][number];
 
+/** An aggregate, understood. */
+export interface ParsedAggregate {
+  readonly where: Expr;
+  readonly groupBy: readonly Group[];
+  readonly measures: readonly Measure[];
+  /** On the results of a group. */
+  readonly having: Expr | undefined;
+  readonly order: readonly Order[] | undefined;
+  readonly limit: number | undefined;
+}
+
 /**
  * Checks the body of `POST /api/aggregate/E`: `{count?, sum?[], avg?[], min?[], max?[],
- * countDistinct?[], groupBy?, where?}`. Result columns: `count`, `sum_field`, `avg_field`, ..., and
- * each grouped field under its own name.
+ * countDistinct?[], groupBy?, where?, having?, order?, limit?}`. Result columns: `count`,
+ * `count_field`, `sum_field`, `avg_field`, ..., and each grouped field under its own name.
  *
  * @throws PylonError INVALID_QUERY, INVALID_COLUMN
  */
@@ -21,14 +44,14 @@ export function parseAggregate(
   shape: EntityShape,
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
-): { where: Expr; groupBy: Group[]; measures: Measure[] } {
+): ParsedAggregate {
   if (!isRecord(spec)) throw invalid("", "An aggregate is an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
     if (!KEYS.has(key))
       throw invalid(key, `"${key}" is not part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
   }
-  const asked: Measure[] = body.get("count") ? [{ fn: "count", as: "count" }] : [];
+  const asked: Measure[] = countsOf(shape, body.get("count"));
   for (const fn of LISTS)
     asked.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
   // What is asked for twice is answered once.
@@ -45,7 +68,61 @@ export function parseAggregate(
   if (measures.length + groupBy.length > MAX_AGGREGATE_TERMS)
     throw invalid("", `An aggregate has at most ${MAX_AGGREGATE_TERMS} terms.`);
   refuseClashes(groupBy, measures);
-  return { where: body.has("where") ? parseWhere(body.get("where")) : TRUE, groupBy, measures };
+  return {
+    where: body.has("where") ? parseWhere(body.get("where")) : TRUE,
+    groupBy,
+    measures,
+    having: havingOf(shape, measures, body.get("having")),
+    order: orderOf(groupBy, measures, body.get("order")),
+    limit: limitOf(body.get("limit")),
+  };
+}
+
+/** `"*"` counts the rows, as `true` does; a field's name counts its values besides. */
+function countsOf(shape: EntityShape, count: unknown): Measure[] {
+  if (!count) return [];
+  const rows: Measure = { fn: "count", as: "count" };
+  if (typeof count !== "string" || count === "*") return [rows];
+  kindOf(shape, count, "count");
+  return [rows, { fn: "count", field: count, as: `count_${count}` }];
+}
+
+/** Groups are compared by what is measured of them: by their keys `where` does it. */
+function havingOf(
+  shape: EntityShape,
+  measures: readonly Measure[],
+  having: unknown,
+): Expr | undefined {
+  if (having === undefined) return undefined;
+  if (!isRecord(having)) throw invalid("having", "`having` is a filter of results.");
+  const separate = Object.keys(having).find((key) => SEPARATE.has(key));
+  if (separate !== undefined)
+    throw invalid(`having.${separate}`, `\`having\` takes no "${separate}".`);
+  const isNumber = ({ fn, field }: Measure): boolean =>
+    (fn !== "min" && fn !== "max") || isNumeric(shape.fields.get(field ?? ""));
+  const fields = measures.filter(isNumber).map(({ as }): [string, FieldKind] => [as, "float"]);
+  return parseFilter(having, { name: "The aggregate", fields: new Map(fields) }).where;
+}
+
+function orderOf(
+  groupBy: readonly Group[],
+  measures: readonly Measure[],
+  order: unknown,
+): Order[] | undefined {
+  if (order === undefined) return undefined;
+  const fields = [...groupBy, ...measures].map(({ as }): [string, FieldKind] => [as, "float"]);
+  return parseOrder(order, { name: "The aggregate", fields: new Map(fields) }, "order");
+}
+
+function limitOf(limit: unknown): number | undefined {
+  if (limit === undefined) return undefined;
+  if (typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MAX_GROUPS)
+    return limit;
+  throw invalid("limit", `limit is a whole number of groups from 1 to ${MAX_GROUPS}.`);
+}
+
+function isNumeric(kind: FieldKind | undefined): boolean {
+  return kind === "int" || kind === "float";
 }
 
 /** A result has one value under a name, and Postgres can't group by a name that stands for two. */
@@ -64,8 +141,7 @@ function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]):
 
 function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Measure {
   const kind = kindOf(shape, field, fn);
-  const numeric = kind === "int" || kind === "float";
-  if ((fn === "sum" || fn === "avg") && !numeric)
+  if ((fn === "sum" || fn === "avg") && !isNumeric(kind))
     throw invalid(fn, `${fn} needs a number, and ${field} is a ${kind}.`);
   if ((fn === "min" || fn === "max") && kind === "bool")
     throw invalid(fn, `${fn} needs values with an order, and ${field} is a bool.`);
@@ -108,6 +184,11 @@ function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
       hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.`,
     });
   }
+  if (!isScalarKind(kind))
+    throw invalid(
+      path,
+      `${field} is ${kind === "array" ? "an" : "a"} ${kind}, which has no order.`,
+    );
   return kind;
 }
 

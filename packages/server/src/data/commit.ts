@@ -2,6 +2,7 @@ import { createIdFactory, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
 import { inSpan } from "../observe/operation.ts";
 import type { Platform } from "../platform.ts";
 import { toPublicError } from "../request/responses.ts";
+import type { Entity } from "../schema/schema.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "../identity/identity.ts";
 import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from "./idempotency.ts";
@@ -19,11 +20,15 @@ export interface CommitOptions {
    */
   readonly op?: Operation | undefined;
   readonly signal?: AbortSignal | undefined;
+  /** `unchecked`: rows may refer to rows that come after them, as those of an import do. */
+  readonly references?: "checked" | "unchecked";
   /**
    * The entities of which the work writes single rows, when it does nothing else; absent when it
    * may read and write anything.
    */
   readonly writesOnly?: readonly string[] | undefined;
+  /** As in TransactOptions. */
+  readonly shared?: string | undefined;
 }
 
 /** What became of a piece of work. */
@@ -103,6 +108,7 @@ export class Committer {
     return this.#observed(() =>
       this.#store.transact((tx) => this.#once(tx, options, work), {
         signal: options.signal,
+        shared: options.shared,
         isolation,
       }),
     );
@@ -160,7 +166,9 @@ export class Committer {
     const { rules, hooks, schema } = this.#model();
     const isLocal = (entity: string): boolean =>
       schema.find(entity) === undefined ||
-      (rules.isLocal(entity) && this.#cascadesOf(entity).length === 0);
+      (rules.isLocal(entity) &&
+        this.#cascadesOf(entity).length === 0 &&
+        refersToNothing(schema.entity(entity)));
     const isSingle =
       pieces.length > 0 &&
       hooks.isEmpty &&
@@ -189,6 +197,9 @@ export class Committer {
         policies,
         now,
         newId: this.#newId,
+        uuid: this.#platform.uuid,
+        references: options.references,
+        pause: () => new Promise((resolve) => this.#platform.soon(resolve)),
         maxRowBytes: this.#maxRowBytes,
         onDelete: async (within, entity, row) => {
           for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);
@@ -202,4 +213,9 @@ export class Committer {
     if (claim !== null) await rememberAnswer(tx, claim.key, result);
     return { result, replayed: false };
   }
+}
+
+/** Neither it nor a row that refers to it may come or go beside a write of the other. */
+function refersToNothing({ references, referrers }: Entity): boolean {
+  return references.length === 0 && referrers.length === 0;
 }

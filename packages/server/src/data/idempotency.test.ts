@@ -51,6 +51,9 @@ class Table implements Transaction {
   readonly delete = unused;
   readonly append = unused;
   readonly attempt = unused;
+  readonly insertMany = unused;
+  readonly updateMany = unused;
+  readonly updateAtEnd = unused;
 }
 
 function unused(): never {

@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import type { Caller } from "../identity/identity.ts";
+import { canonicalJson } from "../util/canonical-json.ts";
 import { sha256 } from "../util/sha256.ts";
 
 /**
@@ -67,6 +68,7 @@ export function claimable(caller: Caller, operation: Operation): ClaimedOperatio
   const { id, purpose, request, field } = operation;
   return {
     key: sha256(JSON.stringify([subject, purpose, id])),
+    // Clients may send the keys of an object in another order the second time.
     fingerprint: sha256(canonicalJson(request)),
     field,
   };
@@ -81,19 +83,6 @@ export function hasIdentity(caller: Caller): boolean {
 function subjectOf({ isAdmin, userId, apiKeyId }: Caller): string | readonly string[] | null {
   if (isAdmin) return ["admin"];
   return userId ?? (apiKeyId === null ? null : ["key", apiKeyId]);
-}
-
-/** Clients may send the keys of an object in another order the second time. */
-function canonicalJson(value: unknown): string {
-  return (
-    JSON.stringify(value, (_key, part: unknown) =>
-      typeof part === "object" && part !== null && !Array.isArray(part)
-        ? Object.fromEntries(
-            Object.entries(part).toSorted(([one], [other]) => (one < other ? -1 : 1)),
-          )
-        : part,
-    ) ?? "null"
-  );
 }
 
 /**

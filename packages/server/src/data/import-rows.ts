@@ -107,7 +107,7 @@ export class Importer {
 
   #piece({ entity, row }: ImportRow): CommitUnit<Written> {
     return {
-      options: { caller: this.#caller, writesOnly: [entity] },
+      options: { caller: this.#caller, writesOnly: [entity], references: "unchecked" },
       work: async (writer) => {
         const { id, fields } = split(row);
         const mayExist = this.#mode === "upsert" && typeof id === "string";

@@ -1,21 +1,19 @@
 import {
-  DEFAULT_PAGE_SIZE,
   isRowId,
   MAX_GROUPS,
   MAX_PAGE_BYTES,
-  MAX_PAGE_SIZE,
   MAX_RESULT_BYTES,
   PylonError,
 } from "@pylonsync/protocol";
 import {
   and,
   columnKind,
-  describeValue,
   parseFilter,
   TRUE,
   type EntityShape,
   type Expr,
   type ParsedFilter,
+  type Relations,
 } from "@pylonsync/query";
 import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
@@ -24,7 +22,9 @@ import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
 import { runGraph, type GraphRow } from "./graph.ts";
+import { withOtherNames } from "./aggregate-names.ts";
 import type { DataModel } from "./model.ts";
+import { parsePage, readPage, type Page } from "./paginate.ts";
 import { resultTooLarge } from "./result-size.ts";
 import { RuleEnv } from "./rules.ts";
 
@@ -35,13 +35,6 @@ export interface ReadScope {
   readonly policies: "enforced" | "bypassed";
   /** Milliseconds since 1970; what `now()` in a policy means. */
   readonly now: number;
-}
-
-/** Rows of a list that goes on where `nextCursor` says. */
-export interface Page {
-  readonly page: StoredRow[];
-  readonly nextCursor: string | null;
-  readonly isDone: boolean;
 }
 
 /**
@@ -158,44 +151,35 @@ export class Reads {
   }
 
   /**
-   * Rows after `cursor`, by id. `numItems` is brought into 1..MAX_PAGE_SIZE; a page may have fewer
-   * where MAX_PAGE_BYTES ends it.
+   * A page of the rows that match, in any order, and the cursors of its neighbours: `{where?,
+   * order?, cursor?, limit?}`. `numItems`, the older name of `limit`, is brought into
+   * 1..MAX_PAGE_SIZE; a page may have fewer rows where MAX_PAGE_BYTES ends it.
+   *
+   * @throws PylonError INVALID_QUERY, INVALID_COLUMN
    */
-  async paginate(
-    entityName: string,
-    options: { cursor?: string | null; numItems?: number } = {},
-  ): Promise<Page> {
+  async paginate(entityName: string, options: unknown = {}): Promise<Page> {
     const entity = this.#model.entity(entityName);
-    const { numItems = DEFAULT_PAGE_SIZE } = options;
-    if (Number.isNaN(Number(numItems)))
-      throw new PylonError("INVALID_QUERY", "numItems is a number of rows.", { field: "numItems" });
-    const size = Math.min(Math.max(Math.trunc(numItems), 1), MAX_PAGE_SIZE);
-    const after = afterCursor(options.cursor);
-    const rows = await this.#reader.select({
-      entity: entity.name,
-      where: and(after, this.readable(entity)),
-      limit: size + 1,
-      maxBytes: MAX_PAGE_BYTES,
-    });
-    const page = this.#visible(entity, rows.slice(0, size));
-    const isDone = rows.length <= size && !isFull(rows, MAX_PAGE_BYTES);
-    return { page, nextCursor: isDone ? null : (page.at(-1)?.id ?? null), isDone };
+    const request = parsePage(entity, options);
+    const { where } = this.#filter(entity, request.query.where);
+    const found = await readPage(this.#reader, request, and(where, this.readable(entity)));
+    return { ...found, page: this.#visible(entity, found.page) };
   }
 
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#model.entity(entityName);
-    const { where, groupBy, measures } = parseAggregate(
+    const { where, ...asked } = parseAggregate(
       this.#shape(entity),
       spec,
       (filter) => this.#filter(entity, filter).where,
     );
     const rows = await this.#reader.aggregate({
       entity: entity.name,
+      ...asked,
       where: and(where, this.readable(entity)),
-      groupBy,
-      measures,
-      ...(this.isBounded ? { limit: MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES } : {}),
+      ...(this.isBounded
+        ? { limit: asked.limit ?? MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES }
+        : {}),
     });
     if (this.isBounded && (rows.length > MAX_GROUPS || isFull(rows, MAX_RESULT_BYTES)))
       throw new PylonError(
@@ -203,8 +187,8 @@ export class Reads {
         `The aggregate has more than ${MAX_GROUPS} groups, or larger ones than fit an answer.`,
         { field: "groupBy", hint: "Group by a field with fewer values, or narrow it by where." },
       );
-    checkRange(rows, measures, (field) => entity.shape.fields.get(field) === "int");
-    return rows;
+    checkRange(rows, asked.measures, (field) => entity.shape.fields.get(field) === "int");
+    return rows.map((row) => withOtherNames(row, asked));
   }
 
   /**
@@ -236,8 +220,31 @@ export class Reads {
       : rows.map(entity.visible);
   }
 
+  /**
+   * What a filter may ask about related rows: only those that the caller may read, by fields that
+   * it may ask about.
+   */
+  #relationsOf(entity: Entity): Relations {
+    return (name, at) => {
+      const relation = entity.relations.get(name);
+      if (relation === undefined) return undefined;
+      const target = this.#model.entity(relation.target);
+      const isMany = relation.many === true;
+      columnKind(this.#shape(isMany ? target : entity), relation.field, at);
+      return {
+        entity: this.#shape(target),
+        key: isMany ? "id" : relation.field,
+        field: isMany ? relation.field : "id",
+        readable: this.readable(target),
+        relations: this.#relationsOf(target),
+      };
+    };
+  }
+
   #filter(entity: Entity, filter: unknown): ParsedFilter {
-    const parsed = parseFilter(filter ?? {}, this.#shape(entity));
+    const parsed = parseFilter(filter ?? {}, this.#shape(entity), {
+      relations: this.#relationsOf(entity),
+    });
     if (parsed.search !== undefined) {
       throw new PylonError(
         "INVALID_QUERY",
@@ -247,16 +254,6 @@ export class Reads {
     }
     return parsed;
   }
-}
-
-/** @throws PylonError INVALID_QUERY */
-function afterCursor(cursor: unknown): Expr {
-  if (cursor === null || cursor === undefined) return TRUE;
-  if (typeof cursor === "string") return idAfter(cursor);
-  throw new PylonError("INVALID_QUERY", `cursor is ${describeValue(cursor)}, not a string.`, {
-    field: "cursor",
-    hint: "Hand back the nextCursor of the page before, or null for the first page.",
-  });
 }
 
 /** The rows that come after `id` in the default order. */

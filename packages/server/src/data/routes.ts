@@ -31,7 +31,7 @@ const WRITE = { access: "anyone", scope: "write" } as const;
 /** Rows over HTTP: lists, pages, queries, aggregates and single writes, all under the policies. */
 export function dataRoutes(services: DataServices): Route[] {
   const rows = new RowHandlers(services);
-  const { list, cursor, get, lookup, insert, update, remove, graph, query, aggregate } = rows;
+  const { list, cursor, get, lookup, insert, update, remove, graph, query, page, aggregate } = rows;
   const rowsPath = "/api/entities/:entity";
   const rowPath = "/api/entities/:entity/:id";
   const setLink = (linked: boolean) => (context: RequestContext) => rows.setLink(context, linked);
@@ -45,6 +45,7 @@ export function dataRoutes(services: DataServices): Route[] {
     { ...READ, method: "GET", path: "/api/lookup/:entity/:field/:value", handle: lookup },
     { ...READ, method: "POST", path: "/api/query", body: "query", handle: graph },
     { ...READ, method: "POST", path: "/api/query/:entity", body: "query", handle: query },
+    { ...READ, method: "POST", path: "/api/page/:entity", body: "query", handle: page },
     { ...READ, method: "POST", path: "/api/aggregate/:entity", body: "query", handle: aggregate },
     { ...WRITE, method: "POST", path: "/api/link", body: "small", handle: setLink(true) },
     { ...WRITE, method: "POST", path: "/api/unlink", body: "small", handle: setLink(false) },
@@ -119,6 +120,15 @@ class RowHandlers {
 
   readonly query = async (context: RequestContext): Promise<Answer> =>
     json(await queryPage(this.#reads(context), context));
+
+  readonly page = async (context: RequestContext): Promise<Answer> => {
+    const { page, nextCursor, prevCursor, isDone } = await this.#reads(context).paginate(
+      context.param("entity"),
+      await context.json({}),
+    );
+    const cursors = { next_cursor: nextCursor, prev_cursor: prevCursor };
+    return json({ data: page, ...cursors, has_more: !isDone });
+  };
 
   readonly aggregate = async (context: RequestContext): Promise<Answer> => {
     const reads = this.#reads(context);

@@ -1,6 +1,12 @@
-import { isRowId, MAX_TRANSACTION_WRITES, PylonError } from "@pylonsync/protocol";
+import {
+  isRowId,
+  MAX_CASCADE_WRITES,
+  MAX_TRANSACTION_WRITES,
+  PylonError,
+} from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
-import { MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
+import { bytesOf, MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-size.ts";
+import { isSameValue } from "../schema/nested-value.ts";
 import { withEmailRules } from "../schema/managed-fields.ts";
 import {
   asObject,
@@ -8,6 +14,7 @@ import {
   checkInsert,
   checkPatch,
   refuseManaged,
+  refuseStamps,
   withoutId,
 } from "../schema/row-input.ts";
 import type { Entity } from "../schema/schema.ts";
@@ -16,7 +23,9 @@ import type { Aggregate, Reader, Select, StoredRow, Transaction, Value } from ".
 import type { Caller } from "../identity/identity.ts";
 import { prepareFileLinks, type ApplyLinks } from "./file-links.ts";
 import type { DataModel } from "./model.ts";
+import { cascade, checkReferences, hasIdOf } from "./references.ts";
 import { RuleEnv } from "./rules.ts";
+import { stamped, withoutStamps } from "./timestamps.ts";
 
 /** On whose behalf rows are written, and within which limits. */
 export interface WriterOptions {
@@ -29,6 +38,11 @@ export interface WriterOptions {
   /** Milliseconds since 1970, the same for the whole transaction. */
   readonly now: number;
   readonly newId: () => string;
+  readonly uuid: () => string;
+  /** `unchecked`: rows may refer to rows that come after them, as those of an import do. */
+  readonly references?: "checked" | "unchecked" | undefined;
+  /** Lets other work have its turn. */
+  readonly pause: () => Promise<void>;
   /** Most bytes of a row's values. */
   readonly maxRowBytes: number;
   /** Called with each row that was deleted, in the same transaction. */
@@ -50,6 +64,7 @@ export class Writer implements Reader {
   readonly #model: DataModel;
   readonly #options: WriterOptions;
   #writes = 0;
+  #cascaded = 0;
 
   constructor(tx: Transaction, model: DataModel, options: WriterOptions) {
     this.#tx = tx;
@@ -103,16 +118,21 @@ export class Writer implements Reader {
     const { hooks } = this.#model;
     if (this.#options.policies === "enforced" && !this.#options.caller.isAdmin)
       refuseManaged(entity, data);
+    if (entity.hasStamps && !this.#mayStamp) refuseStamps(entity, data);
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeInsert(asObject(entity, data), this.#context(entityName));
+      : this.#fromHook(
+          entity,
+          await hooks.beforeInsert(asObject(entity, data), this.#context(entityName)),
+        );
     const fields = this.#stampOwner(
       entity,
-      withEmailRules(entity, null, checkInsert(entity, input, this.#options.now)),
+      withEmailRules(entity, null, checkInsert(entity, input, this.#options)),
     );
     const row: StoredRow = { id: named ?? this.#options.newId(), ...fields };
     this.#checkSize(entity, row, null);
     await this.#authorise(entity, "insert", { data: row });
+    await this.#checkReferences(entity, null, row);
     const linkFiles = await this.#prepareFiles(entity, null, row);
     await this.#tx.insert(entity.name, row);
     await linkFiles?.();
@@ -137,27 +157,53 @@ export class Writer implements Reader {
     this.#countWrite();
     const entity = this.#model.entity(entityName);
     const data = withoutId(given, id);
-    const { hooks } = this.#model;
     const trusted = this.#options.policies === "bypassed" || this.#options.caller.isAdmin;
-    checkPatch(entity, data, { admin: trusted });
+    checkPatch(entity, data, { admin: trusted, stamps: this.#mayStamp });
     const before = await this.#find(entity, id);
     if (before === null) return false;
     if (!(await this.#mayTouch(entity, "update", before))) return false;
+    await this.#change(entity, before, data, { trusted, fixed: {}, isAsked: true });
+    return true;
+  }
+
+  /**
+   * Changes a row that may be changed.
+   *
+   * @param how.fixed values that no hook changes
+   * @param how.isAsked somebody asked for it, who must be allowed to; a cascade asks for nothing
+   */
+  async #change(
+    entity: Entity,
+    before: StoredRow,
+    data: unknown,
+    how: {
+      readonly trusted: boolean;
+      readonly fixed: Readonly<Record<string, Value>>;
+      readonly isAsked: boolean;
+    },
+  ): Promise<void> {
+    const { id } = before;
+    const entityName = entity.name;
+    const { hooks } = this.#model;
+    const { trusted, fixed, isAsked } = how;
     const input = hooks.isEmpty
       ? data
-      : await hooks.beforeUpdate(asObject(entity, data), before, this.#context(entityName));
-    const patch = changedOnly(
+      : this.#fromHook(
+          entity,
+          await hooks.beforeUpdate(asObject(entity, data), before, this.#context(entityName)),
+        );
+    const checked = checkPatch(entity, input, { admin: trusted || !hooks.isEmpty, stamps: true });
+    const patch = stamped(
+      entity,
       before,
-      withEmailRules(
-        entity,
-        before,
-        checkPatch(entity, input, { admin: trusted || !hooks.isEmpty }),
-      ),
+      changedOnly(before, { ...withEmailRules(entity, before, checked), ...fixed }),
+      this.#options.now,
     );
-    if (Object.keys(patch).length === 0) return true;
+    if (Object.keys(patch).length === 0) return;
     const after: StoredRow = { ...before, ...patch };
     this.#checkSize(entity, after, before);
-    await this.#authorise(entity, "update", { data: after, old: before });
+    if (isAsked) await this.#authorise(entity, "update", { data: after, old: before });
+    await this.#checkReferences(entity, before, after);
     const linkFiles = await this.#prepareFiles(entity, before, after);
     await this.#tx.update(entity.name, id, patch);
     await linkFiles?.();
@@ -171,34 +217,75 @@ export class Writer implements Reader {
     });
     await this.#options.onUpdate?.(this.#tx, entity.name, before, after);
     if (!hooks.isEmpty) await hooks.afterUpdate(after, before, this.#context(entityName));
-    return true;
   }
 
   /**
    * @returns whether the row was there (a row that the caller may not read counts as not there)
-   * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED
+   * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED, REFERENCED
    */
   async delete(entityName: string, id: string): Promise<boolean> {
     this.#countWrite();
     const entity = this.#model.entity(entityName);
-    const { hooks } = this.#model;
     const before = await this.#find(entity, id);
     if (before === null || !(await this.#mayTouch(entity, "delete", before))) return false;
-    if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
-    const linkFiles = await this.#prepareFiles(entity, before, null);
-    await this.#tx.delete(entity.name, id);
-    await linkFiles?.();
+    await this.#remove(entity, before);
+    if (entity.referrers.length > 0) await this.#cascade(entity, id);
+    return true;
+  }
+
+  /** What the app declared for the rows that refer to one needs no policy to allow it. */
+  #cascade(entity: Entity, id: string): Promise<void> {
+    return cascade(
+      this.#tx,
+      this.#model.schema,
+      { entity, id },
+      {
+        delete: (own, rows) => {
+          this.#countCascaded(rows.length);
+          return this.#removeAll(own, rows);
+        },
+        setNull: async (own, row, field) => {
+          this.#countCascaded(1);
+          const empty = { [field]: null };
+          await this.#change(own, row, empty, { trusted: true, fixed: empty, isAsked: false });
+        },
+        pause: this.#options.pause,
+      },
+    );
+  }
+
+  /** By one statement where nothing but the rows goes. */
+  async #removeAll(entity: Entity, rows: readonly StoredRow[]): Promise<void> {
+    if (!this.#model.hooks.isEmpty || entity.fileFields.length > 0) {
+      for (const row of rows) await this.#remove(entity, row);
+      return;
+    }
+    await this.#tx.deleteWhere(entity.name, hasIdOf(rows));
+    for (const row of rows) await this.#recordDelete(entity, row);
+  }
+
+  async #recordDelete(entity: Entity, before: StoredRow): Promise<void> {
     await this.#tx.append({
       entity: entity.name,
-      rowId: id,
+      rowId: before.id,
       kind: "delete",
       before: entity.logged(before),
       after: null,
       at: this.#options.now,
     });
     await this.#options.onDelete?.(this.#tx, entity.name, before);
+  }
+
+  async #remove(entity: Entity, before: StoredRow): Promise<void> {
+    const { id } = before;
+    const entityName = entity.name;
+    const { hooks } = this.#model;
+    if (!hooks.isEmpty) await hooks.beforeDelete(before, this.#context(entityName));
+    const linkFiles = await this.#prepareFiles(entity, before, null);
+    await this.#tx.delete(entity.name, id);
+    await linkFiles?.();
+    await this.#recordDelete(entity, before);
     if (!hooks.isEmpty) await hooks.afterDelete(before, this.#context(entityName));
-    return true;
   }
 
   /**
@@ -235,6 +322,21 @@ export class Writer implements Reader {
       `One transaction writes at most ${MAX_TRANSACTION_WRITES} rows.`,
       { hint: "Nothing was kept. Write them by several calls, from an action, or import them." },
     );
+  }
+
+  #countCascaded(rows: number): void {
+    this.#cascaded += rows;
+    if (this.#cascaded <= MAX_CASCADE_WRITES) return;
+    throw new PylonError(
+      "TRANSACTION_TOO_LARGE",
+      `At most ${MAX_CASCADE_WRITES} rows are written because they refer to deleted ones.`,
+      { hint: "Nothing was kept. Delete the rows that refer to it first, by several calls." },
+    );
+  }
+
+  async #checkReferences(entity: Entity, before: StoredRow | null, row: StoredRow): Promise<void> {
+    if (entity.references.length > 0 && this.#options.references !== "unchecked")
+      await checkReferences(this.#tx, entity, before, row);
   }
 
   #relationField(entityName: string, relationName: string): string {
@@ -279,6 +381,19 @@ export class Writer implements Reader {
     if (this.#options.policies === "bypassed") return true;
     const env = new RuleEnv(this.#options.caller, this.#options.now, rows.data, rows.old);
     return this.#model.rules.allows(this.#tx, entity.name, access, env);
+  }
+
+  /** A hook may hand a whole row on. */
+  #fromHook(
+    entity: Entity,
+    data: Readonly<Record<string, unknown>>,
+  ): Readonly<Record<string, unknown>> {
+    return this.#mayStamp ? data : withoutStamps(entity, data);
+  }
+
+  /** An admin brings rows back as they were: an import does. */
+  get #mayStamp(): boolean {
+    return this.#options.policies === "enforced" && this.#options.caller.isAdmin;
   }
 
   /**
@@ -352,8 +467,11 @@ export class Writer implements Reader {
   }
 }
 
+/** What has no length of its own is never what makes a row large. */
 function sizeOf(value: Value): number {
-  return typeof value === "string" ? value.length : 0;
+  return typeof value === "string" || (typeof value === "object" && value !== null)
+    ? bytesOf(value)
+    : 0;
 }
 
 function denied(entity: string, access: Access): PylonError {
@@ -368,6 +486,6 @@ function changedOnly(
   patch: Readonly<Record<string, Value>>,
 ): Record<string, Value> {
   return Object.fromEntries(
-    Object.entries(patch).filter(([name, value]) => before[name] !== value),
+    Object.entries(patch).filter(([name, value]) => !isSameValue(before[name], value)),
   );
 }

@@ -82,10 +82,7 @@ export interface LooseReader extends Record<keyof DbReader, unknown> {
   lookup(entity: string, field: string, value: unknown): Promise<unknown>;
   query(entity: string, filter?: unknown): Promise<unknown>;
   queryGraph(graph: unknown): Promise<unknown>;
-  paginate(
-    entity: string,
-    options?: { cursor?: string | null; numItems?: number },
-  ): Promise<unknown>;
+  paginate(entity: string, options?: unknown): Promise<unknown>;
   count(entity: string, filter?: unknown): Promise<number>;
   aggregate(entity: string, spec: unknown): Promise<unknown>;
 }

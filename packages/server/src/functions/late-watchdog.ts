@@ -12,6 +12,7 @@ export class LateWatchdog {
   readonly #options: WatchdogOptions;
   #watchdog: Watchdog | null = null;
   #timer: Timer | null = null;
+  #name: string | null = null;
 
   constructor(options: WatchdogOptions) {
     this.#options = options;
@@ -35,7 +36,19 @@ export class LateWatchdog {
 
   /** Names what runs now, for the report; null when it has ended. */
   running(name: string | null): void {
+    this.#name = name;
     this.#watchdog?.running(name);
+  }
+
+  /** Names what runs until `work` returns; after it what was named before is named again. */
+  during<T>(name: string, work: () => T): T {
+    const before = this.#name;
+    this.running(name);
+    try {
+      return work();
+    } finally {
+      this.running(before);
+    }
   }
 
   /** Ends the watchdog, or has it not start. */

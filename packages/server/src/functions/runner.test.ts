@@ -20,12 +20,15 @@ const manifest = buildManifest({
 const TIMEOUT_MS = 5_000;
 /** Nothing here calls functions for later. */
 const NO_WORKFLOWS: WorkflowRuns = {
+  look: () => Promise.reject(new Error("No workflow is expected.")),
   start: () => Promise.reject(new Error("There are no workflows here.")),
   send: () => Promise.reject(new Error("There are no workflows here.")),
   cancel: async () => false,
 };
 const NO_QUEUE: JobQueue = {
   add: () => Promise.reject(new Error("No job is expected.")),
+  addMany: () => Promise.reject(new Error("No job is expected.")),
+  newId: () => "no id",
   cancel: () => Promise.reject(new Error("No job is expected.")),
   wake: () => undefined,
 };

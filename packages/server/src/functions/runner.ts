@@ -7,10 +7,12 @@ import {
   type ActionJob,
   type FnCache,
   type FnDefinition,
+  type JobInfo,
 } from "@pylonsync/functions";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { CommitOptions, Committer } from "../data/commit.ts";
 import type { DataModel } from "../data/model.ts";
+import type { Writer } from "../data/writer.ts";
 import { describeThrown } from "../observe/log.ts";
 import {
   currentOperation,
@@ -20,10 +22,11 @@ import {
   type Operation,
 } from "../observe/operation.ts";
 import { type Platform, type Timer } from "../platform.ts";
-import { type Store, type Transaction } from "../store/store.ts";
+import type { Reader, Store, Transaction } from "../store/store.ts";
 import { toPublicError } from "../request/responses.ts";
 import { createDbReader, createDbWriter } from "./db.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
+import { RunChance } from "./run-chance.ts";
 import { ActionScheduler, TransactionScheduler, type JobQueue } from "./scheduler.ts";
 import { ActionWorkflows, TransactionWorkflows, type WorkflowRuns } from "./workflows.ts";
 
@@ -47,13 +50,27 @@ export interface Call {
   readonly job?: ActionJob | undefined;
   /** Only the server's operators learn of its failure: they are told what was thrown. */
   readonly isForOperators?: boolean | undefined;
+  /** Nobody waits for its answer: short mutations may share a transaction. */
+  readonly isInBackground?: boolean | undefined;
   /** How long it may run, in milliseconds, where that is not as long as any call. */
   readonly timeoutMs?: number | undefined;
+  /** Told what a query looks at. */
+  readonly watch?: RunWatch | undefined;
   /**
    * Run in a mutation's transaction after its handler: what it writes is committed with what the
    * handler wrote, and what it throws undoes both.
    */
   readonly beforeCommit?: ((tx: Transaction, result: EncodedResult) => Promise<void>) | undefined;
+}
+
+/** Told what the run of a query looks at, so that it can be run again when that changes. */
+export interface RunWatch {
+  /** What `ctx.random` and `ctx.uuid` are drawn from. */
+  readonly seed: string;
+  /** The run begins, perhaps anew. @returns the reader that it has to use */
+  begin(reader: Reader): Reader;
+  /** The handler looked at `ctx.auth`. */
+  readCaller(): void;
 }
 
 /** What calls functions of one type each. */
@@ -212,7 +229,7 @@ export class Runner {
       const args = parseArgs(definition, rawArgs, {
         supplied: call.request === undefined ? [] : WEBHOOK_ARGS,
       });
-      return await this.#invoke(definition, args, call, deadline);
+      return await this.#invoke(name, definition, args, call, deadline);
     } catch (error) {
       const refusal = toPublicError(error);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -228,17 +245,16 @@ export class Runner {
   }
 
   async #invoke(
+    name: string,
     definition: FnDefinition,
     args: unknown,
     call: Call,
     deadline: Deadline,
   ): Promise<EncodedResult> {
-    const { store, committer, model, platform, queue, workflows } = this.#services;
+    const { store, model, platform } = this.#services;
     const scope = { caller: call.caller, now: platform.now() };
     const base = this.#baseContext(call, deadline.signal);
-    // The handler's own types are the app's; here it takes whatever context its type says. A
-    // mutation that returns what it does not declare, or what JSON can't carry, is undone like any
-    // other that fails.
+    // The handler's own types are the app's; here it takes whatever context its type says.
     const handler = definition.handler as (context: unknown, args: unknown) => unknown;
     const handle = async (context: unknown): Promise<EncodedResult> =>
       encodeResult(
@@ -247,38 +263,84 @@ export class Runner {
     switch (definition.type) {
       case "query":
         return store.snapshot(
-          (reader) => handle({ ...base, db: createDbReader(reader, model(), scope) }),
+          (reader) => handle(this.#queryContext(base, call, scope, reader)),
           { caller: call.readerShare, timeoutMs: call.timeoutMs ?? this.#services.timeoutMs },
           deadline.signal,
         );
-      case "mutation": {
-        let encoded: EncodedResult | undefined;
-        let scheduled: readonly number[] = [];
-        const { result, replayed } = await committer.commit(
-          { caller: call.caller, policies: "bypassed", op: call.op, signal: deadline.signal },
-          async (writer) => {
-            const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
-            const started = new TransactionWorkflows(workflows, platform, writer.transaction);
-            const context = {
-              ...base,
-              workflows: started,
-              job: call.job === undefined ? null : { id: call.job.id, attempt: call.job.attempt },
-              db: createDbWriter(writer, model(), scope),
-              stream: call.stream ?? SILENT,
-              scheduler,
-            };
-            encoded = await handle(context);
-            await call.beforeCommit?.(writer.transaction, encoded);
-            scheduled = [...scheduler.times, ...started.times];
-            return encoded.value;
-          },
+      case "mutation":
+        return this.#mutate(name, call, deadline, (context, writer) =>
+          handle({ ...base, ...context, db: createDbWriter(writer, model(), scope) }),
         );
-        if (!replayed) queue.wake(scheduled);
-        return replayed || encoded === undefined ? encodeResult(result) : encoded;
-      }
       case "action":
         return deadline.race(handle({ ...base, ...this.#actionContext(call, deadline.signal) }));
     }
+  }
+
+  #queryContext(
+    base: Readonly<Record<string, unknown>>,
+    { watch }: Call,
+    scope: Parameters<typeof createDbReader>[2],
+    reader: Reader,
+  ): Record<string, unknown> {
+    const { model, platform } = this.#services;
+    const chance = new RunChance(watch?.seed, platform);
+    const watched = watch?.begin(reader) ?? reader;
+    const context = {
+      ...base,
+      now: scope.now,
+      random: () => chance.random(),
+      uuid: () => chance.uuid(),
+      db: createDbReader(watched, model(), scope),
+    };
+    if (watch === undefined) return context;
+    return Object.defineProperty(context, "auth", {
+      enumerable: true,
+      get: () => {
+        watch.readCaller();
+        return base["auth"];
+      },
+    });
+  }
+
+  /**
+   * Runs a mutation. One that returns what it does not declare, or what JSON can't carry, is undone
+   * like any other that fails.
+   */
+  async #mutate(
+    name: string,
+    call: Call,
+    deadline: Deadline,
+    handle: (context: Record<string, unknown>, writer: Writer) => Promise<EncodedResult>,
+  ): Promise<EncodedResult> {
+    const { committer, platform, queue, workflows } = this.#services;
+    let encoded: EncodedResult | undefined;
+    let scheduled: readonly number[] = [];
+    const { result, replayed } = await committer.commit(
+      {
+        caller: call.caller,
+        policies: "bypassed",
+        op: call.op,
+        signal: deadline.signal,
+        shared: call.isInBackground === true ? `function ${name}` : undefined,
+      },
+      async (writer) => {
+        const scheduler = new TransactionScheduler(queue, platform, writer.transaction);
+        const started = new TransactionWorkflows(workflows, platform, writer.transaction);
+        const context = {
+          workflows: started,
+          job: call.job === undefined ? null : jobInfoOf(call.job),
+          stream: call.stream ?? SILENT,
+          scheduler,
+        };
+        encoded = await handle(context, writer);
+        await scheduler.close();
+        await call.beforeCommit?.(writer.transaction, encoded);
+        scheduled = [...scheduler.times, ...started.times];
+        return encoded.value;
+      },
+    );
+    if (!replayed) queue.wake(scheduled);
+    return replayed || encoded === undefined ? encodeResult(result) : encoded;
   }
 
   /**
@@ -345,6 +407,10 @@ export class Runner {
       ...(call.request === undefined ? {} : { request: call.request }),
     };
   }
+}
+
+function jobInfoOf({ id, attempt, batch }: ActionJob): JobInfo {
+  return { id, attempt, batch };
 }
 
 /**

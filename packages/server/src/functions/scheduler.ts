@@ -8,6 +8,7 @@ import {
 } from "@pylonsync/protocol";
 import type { ScheduleOptions, Scheduler } from "@pylonsync/functions";
 import type { Platform } from "../platform.ts";
+import { isRecord } from "../util/is-record.ts";
 import type { Transaction } from "../store/store.ts";
 
 /** How urgent a job is among those of its queue and key, the least first. */
@@ -32,12 +33,20 @@ export interface ScheduledCall {
   readonly key: string | null;
   /** While a job with the same one waits or runs, no second one is made; null for none. */
   readonly dedupeKey: string | null;
+  /** The job after the batch that it is in. */
+  readonly batchId?: string;
+  /** How many jobs of its batch it runs after. */
+  readonly runsAfter?: number;
 }
 
 /** Where calls for later are kept; jobs/ is behind it. */
 export interface JobQueue {
   /** @returns the job's id */
   add(tx: Transaction, call: ScheduledCall): Promise<string>;
+  /** The id of a job that is to be made. */
+  newId(): string;
+  /** Makes jobs of calls without a dedupe key, under these ids. */
+  addMany(tx: Transaction, jobs: readonly { id: string; call: ScheduledCall }[]): Promise<void>;
   /** @returns whether it was there and not over */
   cancel(tx: Transaction, id: string): Promise<boolean>;
   /** Told after the commit when what was added is due, in milliseconds since 1970. */
@@ -52,12 +61,23 @@ const MAX_KEY_LENGTH = 512;
 const QUEUE_NAME = /^[\w.-]{1,64}$/;
 const OPTIONS = ["queue", "priority", "maxRetries", "timeoutSecs", "key", "dedupeKey"] as const;
 
-/** `ctx.scheduler` of a mutation: what it adds is part of the transaction. */
+const BATCH_KEYS = ["name", "args", "options"] as const;
+
+/** Bytes of arguments that are collected before they are written. */
+const MAX_COLLECTED_BYTES = 1_048_576;
+
+/**
+ * `ctx.scheduler` of a mutation: what it adds is part of the transaction, once it is closed.
+ */
 export class TransactionScheduler implements Scheduler {
   readonly #queue: JobQueue;
   readonly #now: () => number;
   readonly #tx: Transaction;
   readonly #times: number[] = [];
+  /** Calls that are not written yet: all of them are written in one step. */
+  #collected: { readonly id: string; readonly call: ScheduledCall }[] = [];
+  #collectedBytes = 0;
+  #isClosed = false;
 
   constructor(queue: JobQueue, { now }: Platform, tx: Transaction) {
     this.#queue = queue;
@@ -76,10 +96,39 @@ export class TransactionScheduler implements Scheduler {
   readonly runAt: Scheduler["runAt"] = async (unixMs, name, args, options) =>
     this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
 
-  readonly cancel: Scheduler["cancel"] = async (id) =>
-    isRowId(checkedJobId(id)) && this.#queue.cancel(this.#tx, id);
+  readonly runBatch: Scheduler["runBatch"] = async (calls, after) => {
+    if (!Array.isArray(calls)) throw invalid("calls", "The calls of a batch are a list.");
+    const all = calls.map((call: unknown) => batchCall(this.#now, call, "calls"));
+    const last = batchCall(this.#now, after, "after");
+    const id = this.#queue.newId();
+    for (const call of all) await this.#add({ ...call, batchId: id });
+    return this.#add({ ...last, runsAfter: all.length }, id);
+  };
 
-  async #add(call: ScheduledCall): Promise<string> {
+  readonly cancel: Scheduler["cancel"] = async (id) => {
+    if (!isRowId(checkedJobId(id))) return false;
+    await this.#flush();
+    return this.#queue.cancel(this.#tx, id);
+  };
+
+  /** Writes what was collected; from now on nothing can be added. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    await this.#flush();
+  }
+
+  async #flush(): Promise<void> {
+    const collected = this.#collected;
+    this.#collected = [];
+    this.#collectedBytes = 0;
+    if (collected.length > 0) await this.#queue.addMany(this.#tx, collected);
+  }
+
+  async #add(call: ScheduledCall, givenId?: string): Promise<string> {
+    if (this.#isClosed)
+      throw new Error(
+        "The transaction has ended: await every call of ctx.scheduler before the handler returns.",
+      );
     if (this.#times.length >= MAX_SCHEDULED_PER_CALL)
       throw new PylonError(
         "TRANSACTION_TOO_LARGE",
@@ -87,7 +136,12 @@ export class TransactionScheduler implements Scheduler {
         { hint: "Schedule one that schedules the next ones." },
       );
     this.#times.push(call.dueAt);
-    return this.#queue.add(this.#tx, call);
+    if (call.dedupeKey !== null) return this.#queue.add(this.#tx, call);
+    const id = givenId ?? this.#queue.newId();
+    this.#collected.push({ id, call });
+    this.#collectedBytes += call.args.length;
+    if (this.#collectedBytes > MAX_COLLECTED_BYTES) await this.#flush();
+    return id;
   }
 }
 
@@ -113,6 +167,9 @@ export class ActionScheduler implements Scheduler {
   readonly runAt: Scheduler["runAt"] = (...call) =>
     this.#schedule((scheduler) => scheduler.runAt(...call));
 
+  readonly runBatch: Scheduler["runBatch"] = (...batch) =>
+    this.#schedule((scheduler) => scheduler.runBatch(...batch));
+
   readonly cancel: Scheduler["cancel"] = (id) =>
     this.#schedule((scheduler) => scheduler.cancel(id));
 
@@ -121,6 +178,7 @@ export class ActionScheduler implements Scheduler {
     const result = await this.#transact(async (tx) => {
       const scheduler = new TransactionScheduler(this.#queue, this.#platform, tx);
       const done = await work(scheduler);
+      await scheduler.close();
       times = scheduler.times;
       return done;
     });
@@ -166,6 +224,25 @@ export function scheduledCall(
     key: keyOf("key", options.key),
     dedupeKey: keyOf("dedupeKey", options.dedupeKey),
   };
+}
+
+/** @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE */
+function batchCall(now: () => number, given: unknown, field: string): ScheduledCall {
+  if (!isRecord(given))
+    throw invalid(field, "A call of a batch is an object with the function's name.", BATCH_KEYS);
+  const [unknown] = Object.keys(given).filter((key) => !BATCH_KEYS.some((known) => known === key));
+  if (unknown !== undefined)
+    throw invalid(unknown, `A call of a batch has no "${unknown.slice(0, 80)}".`, BATCH_KEYS);
+  const { name, args, options } = given;
+  const call = scheduledCall(now, name, 0, args, asOptions(options));
+  if (call.dedupeKey === null) return call;
+  throw invalid("dedupeKey", "A call of a batch is made in any case: leave out its dedupeKey.");
+}
+
+/** What stands in them is checked where they are read. */
+function asOptions(options: unknown): ScheduleOptions | undefined {
+  if (options === undefined || isRecord(options)) return options;
+  throw invalid("options", "The options of a scheduled call are an object.", OPTIONS);
 }
 
 /** What a store can keep: neither NUL nor half of a pair. */

@@ -1,4 +1,4 @@
-import type { Workflows } from "@pylonsync/functions";
+import type { WorkflowRun, Workflows } from "@pylonsync/functions";
 import type { Platform } from "../platform.ts";
 import type { Transaction } from "../store/store.ts";
 import type { JobQueue } from "./scheduler.ts";
@@ -7,6 +7,8 @@ import type { JobQueue } from "./scheduler.ts";
 export interface WorkflowRuns {
   /** @returns the run's id. @throws PylonError WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE */
   start(tx: Transaction, name: string, input: unknown): Promise<string>;
+  /** How a run is now; null when there is none. */
+  look(tx: Transaction, id: string): Promise<WorkflowRun | null>;
   /** @throws PylonError WORKFLOW_EVENT_FAILED, PAYLOAD_TOO_LARGE */
   send(tx: Transaction, id: string, event: string, data: unknown): Promise<void>;
   /** @returns whether it was there and not over */
@@ -35,6 +37,8 @@ export class TransactionWorkflows implements Workflows {
     this.#times.push(this.#now());
     return this.#runs.start(this.#tx, name, input);
   };
+
+  readonly get: Workflows["get"] = async (id) => this.#runs.look(this.#tx, id);
 
   readonly send: Workflows["send"] = async (id, event, data = null) => {
     this.#times.push(this.#now());
@@ -65,6 +69,8 @@ export class ActionWorkflows implements Workflows {
 
   readonly start: Workflows["start"] = (...call) =>
     this.#do((workflows) => workflows.start(...call));
+
+  readonly get: Workflows["get"] = (id) => this.#do((workflows) => workflows.get(id));
 
   readonly send: Workflows["send"] = (...call) => this.#do((workflows) => workflows.send(...call));
 

@@ -1,8 +1,10 @@
 import {
   LIVE_PROTOCOL,
   offersLiveProtocol,
+  offersShardProtocol,
   parseBearerProtocol,
   PylonError,
+  SHARD_PROTOCOL,
 } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
 import type { Authenticator } from "../auth/sessions/authenticator.ts";
@@ -22,6 +24,7 @@ import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
 import { cursorOf, type SocketStart } from "../connections/websocket.ts";
+import type { ShardSocketStart } from "../shards/shard-socket.ts";
 import { AnswerWriter } from "./answer-writer.ts";
 import { clientAddress } from "./client-address.ts";
 import type { DevHosts } from "./dev-hosts.ts";
@@ -229,19 +232,54 @@ export class Dispatcher {
     this.checkOrigin(request);
     await this.#options.limiter.count(() => networkOf(address()));
     const header = request.headers.get("sec-websocket-protocol");
-    const offered = parseBearerProtocol(header);
-    const token = bearerToken(request.headers) ?? offered?.token ?? null;
-    const isBroken = token === null && header?.includes("bearer.") === true;
     const cursor = cursorOf(urlOf(request).searchParams);
-    const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
-    if (identity !== null) checkKeyScope(identity.caller, "read");
+    const { identity, protocol } = await this.#identifyOpener(request, header, address);
     const isLive = offersLiveProtocol(header);
     return {
       identity,
       cursor,
       version: isLive ? 2 : 1,
-      protocol: isLive ? LIVE_PROTOCOL : offered?.protocol,
+      protocol: isLive ? LIVE_PROTOCOL : protocol,
     };
+  }
+
+  /**
+   * Who opens a socket to which shard; as `identifySocket`.
+   *
+   * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INSUFFICIENT_SCOPE
+   */
+  async identifyShardSocket(
+    request: Request,
+    address: Peer,
+  ): Promise<ShardSocketStart & { readonly protocol: string | undefined }> {
+    this.#options.devHosts?.check(request.headers.get("host"));
+    this.checkOrigin(request);
+    await this.#options.limiter.count(() => networkOf(address()));
+    const header = request.headers.get("sec-websocket-protocol");
+    const { identity, protocol } = await this.#identifyOpener(request, header, address);
+    const { searchParams } = urlOf(request);
+    const takesDeltas = offersShardProtocol(header);
+    return {
+      identity,
+      shardId: searchParams.get("shard"),
+      subscriberId: searchParams.get("sid") ?? "anon",
+      takesDeltas,
+      protocol: takesDeltas ? SHARD_PROTOCOL : protocol,
+    };
+  }
+
+  /** @param header the subprotocols, one of which may hold the token */
+  async #identifyOpener(
+    request: Request,
+    header: string | null,
+    address: Peer,
+  ): Promise<{ readonly identity: Identity | null; readonly protocol: string | undefined }> {
+    const offered = parseBearerProtocol(header);
+    const token = bearerToken(request.headers) ?? offered?.token ?? null;
+    const isBroken = token === null && header?.includes("bearer.") === true;
+    const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
+    if (identity !== null) checkKeyScope(identity.caller, "read");
+    return { identity, protocol: offered?.protocol };
   }
 
   /** @throws PylonError ORIGIN_REJECTED when a page of a foreign site asks */

@@ -1,5 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { shardsNotAvailable } from "../shards/routes.ts";
+import { ShardSocket, type ShardSocketStart } from "../shards/shard-socket.ts";
+import type { Shards } from "../shards/shards.ts";
 import type { Platform } from "../platform.ts";
 import type { Feed } from "../sync/feed.ts";
 import { openEventStream } from "../connections/sse.ts";
@@ -40,6 +42,9 @@ export interface ListenerOptions {
  */
 export type PortPurpose = "all" | "websocket" | "sse" | "shards";
 
+/** Where shards are on the port that is for everything. */
+const SHARD_PATH = /^\/shards(?:\/|$)/;
+
 /** What every port answers: a load balancer looks at each. */
 const ON_EVERY_PORT: ReadonlySet<string> = new Set(["/health", "/readyz"]);
 
@@ -50,6 +55,7 @@ export interface ListenerServices {
   readonly connections: ConnectionLimit;
   /** Takes what clients say on their sockets. */
   readonly messages: SocketMessages;
+  readonly shards: Shards;
   readonly platform: Platform;
   readonly routes: readonly Route[];
   /** Answers what is in no route: the app's web page. Null: there is nothing either. */
@@ -57,7 +63,9 @@ export interface ListenerServices {
 }
 
 /** A port that is open. */
-export type BunServer = Bun.Server<SyncSocket>;
+export type BunServer = Bun.Server<OpenSocket>;
+/** What a socket is for. */
+type OpenSocket = SyncSocket | ShardSocket;
 type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
 
 /** Opens a port. @throws Error with `code` EADDRINUSE when it is taken */
@@ -84,7 +92,7 @@ class Listener {
   open(): BunServer {
     const { feed, connections, messages } = this.#services;
     const { maxFrameBytes, sendBufferBytes, pingSeconds, idleSeconds } = this.#options;
-    return Bun.serve<SyncSocket, string>({
+    return Bun.serve<OpenSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
       // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of
@@ -146,9 +154,12 @@ class Listener {
   async #answer(request: Request, server: BunServer): Promise<Response | undefined> {
     const path = pathOf(request.url);
     const peer = peerOf(request, server);
-    if (this.#purpose === "shards") return this.#refuseShards(request, peer);
-    if (this.#purpose !== "sse" && request.headers.get("upgrade")?.toLowerCase() === "websocket")
-      return this.#upgrade(request, server, peer);
+    const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    if (this.#purpose === "shards" || (this.#purpose === "all" && SHARD_PATH.test(path)))
+      return isUpgrade
+        ? this.#upgradeToShard(request, server, peer)
+        : this.#refuseShards(request, peer, () => noUpgrade());
+    if (this.#purpose !== "sse" && isUpgrade) return this.#upgrade(request, server, peer);
     const { dispatcher } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
     if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
@@ -167,10 +178,50 @@ class Listener {
     );
   }
 
-  #refuseShards(request: Request, peer: Peer): Promise<Response> {
-    const { dispatcher } = this.#services;
+  #refuseShards(request: Request, peer: Peer, why: () => PylonError): Promise<Response> {
+    const { dispatcher, shards } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
-    return dispatcher.serve("shards", request, peer, () => Promise.reject(shardsNotAvailable()));
+    const error = shards.hasAny ? why() : shardsNotAvailable();
+    return dispatcher.serve("shards", request, peer, () => Promise.reject(error));
+  }
+
+  async #upgradeToShard(
+    request: Request,
+    server: BunServer,
+    peer: Peer,
+  ): Promise<Response | undefined> {
+    const { dispatcher, connections, platform, shards } = this.#services;
+    if (!shards.hasAny) return this.#refuseShards(request, peer, shardsNotAvailable);
+    const address = dispatcher.addressOf(request, peer);
+    let start: ShardSocketStart & { readonly protocol: string | undefined };
+    try {
+      start = await dispatcher.identifyShardSocket(request, () => address);
+      connections.take(address);
+    } catch (error) {
+      return dispatcher.serve("shards", request, peer, () => Promise.reject(error));
+    }
+    const data = new ShardSocket(start, address, shards, platform);
+    return this.#accept(request, server, peer, data, start.protocol);
+  }
+
+  /** Makes a socket of a request whose address was counted. */
+  async #accept(
+    request: Request,
+    server: BunServer,
+    peer: Peer,
+    data: OpenSocket,
+    protocol: string | undefined,
+  ): Promise<Response | undefined> {
+    const upgraded = server.upgrade(request, {
+      data,
+      ...(protocol === undefined ? {} : { headers: { "Sec-WebSocket-Protocol": protocol } }),
+    });
+    if (upgraded) return undefined;
+    const { dispatcher, connections } = this.#services;
+    connections.release(data.address);
+    return dispatcher.serve("socket", request, peer, () =>
+      Promise.reject(new PylonError("INVALID_DATA", "Not a WebSocket handshake.")),
+    );
   }
 
   /** Any path will do: older clients open the root. */
@@ -184,24 +235,15 @@ class Listener {
     } catch (error) {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
-    const upgraded = server.upgrade(request, {
-      // Only older clients come to the next port. They may connect before anybody has signed in,
-      // and look for the token again when they are closed.
-      data: new SyncSocket(
-        { ...start, needsToken: this.#purpose === "websocket" },
-        address,
-        this.#publisherOf(server),
-        platform,
-      ),
-      ...(start.protocol === undefined
-        ? {}
-        : { headers: { "Sec-WebSocket-Protocol": start.protocol } }),
-    });
-    if (upgraded) return undefined;
-    connections.release(address);
-    return dispatcher.serve("socket", request, peer, () =>
-      Promise.reject(new PylonError("INVALID_DATA", "Not a WebSocket handshake.")),
+    // Only older clients come to the next port. They may connect before anybody has signed in, and
+    // look for the token again when they are closed.
+    const data = new SyncSocket(
+      { ...start, needsToken: this.#purpose === "websocket" },
+      address,
+      this.#publisherOf(server),
+      platform,
     );
+    return this.#accept(request, server, peer, data, start.protocol);
   }
 
   /** One for all sockets of this port. */

@@ -151,3 +151,14 @@ test("what could never run is an error of the app, by name", () => {
   expect(messages({ ...DIGEST, args: { text: "x".repeat(300_000) } })[0]).toContain("bytes");
   expect(messages({ ...DIGEST, args: { kind: "x" } })[0]).toContain('Unknown field "kind"');
 });
+
+test("one whose job was not made is late by the time since, until it is made", async () => {
+  const crons = replica(DIGEST, { name: "hourly", schedule: "30 * * * *", function: "send" });
+  expect(await crons.late()).toEqual({ digest: 0, hourly: 0 });
+  await crons.settleDue();
+  at("2026-03-01T08:05:00Z");
+  expect(await crons.late()).toEqual({ digest: 300, hourly: 2_100 });
+  await crons.settleDue();
+  expect(await crons.late()).toEqual({ digest: 0, hourly: 0 });
+  expect(await replica().late()).toEqual({});
+});

@@ -75,12 +75,22 @@ export class Crons {
   }
 
   async states(): Promise<CronState[]> {
-    const rows = await Promise.all(this.#declared.map(({ name }) => table.get(this.#store, name)));
-    return this.#declared.map((cron, index) => ({
+    // In one read, however many there are; those of older versions of the app are few.
+    const rows = new Map((await table.select(this.#store)).map((row) => [row.id, row]));
+    return this.#declared.map((cron) => ({
       cron,
-      lastAt: rows[index]?.lastAt ?? null,
-      nextAt: rows[index]?.nextAt ?? null,
+      lastAt: rows.get(cron.name)?.lastAt ?? null,
+      nextAt: rows.get(cron.name)?.nextAt ?? null,
     }));
+  }
+
+  /** For how long the time of each is over without its job having been made, in seconds. */
+  async late(): Promise<Readonly<Record<string, number>>> {
+    const now = this.#now();
+    const states = this.#declared.length === 0 ? [] : await this.states();
+    return Object.fromEntries(
+      states.map(({ cron, nextAt }) => [cron.name, Math.max(0, now - (nextAt ?? now)) / 1000]),
+    );
   }
 
   /** Calls it now, whatever its schedule says. @returns the job's id; null for an unknown name */

@@ -1,6 +1,8 @@
+import { currentTrace } from "../observe/operation.ts";
 import { isRecord } from "../util/is-record.ts";
 import { sha256 } from "../util/sha256.ts";
 import type { StoredRow, Value } from "../store/store.ts";
+import type { JobBatch } from "../store/system-tables.ts";
 import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/scheduler.ts";
 import { JOB_STATUSES, type Job } from "./job.ts";
 
@@ -56,11 +58,19 @@ export function readyKeyOf(lane: string, priority: number, dueAt: number, id: st
   return [lane, urgency, new Date(dueAt).toISOString(), id].join(SEPARATOR);
 }
 
+/**
+ * How often a job that runs after a batch is looked at, in milliseconds, beside the looks at the
+ * ends of those in the batch: a server may be lost between such an end and its look.
+ */
+const BATCH_LOOK_MS = 10_000;
+
 /** The row of a job that was not there before. */
 export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   const lane = laneOf(job.queue, job.key);
   const priority = PRIORITIES.indexOf(job.priority);
-  const isReady = job.dueAt <= now;
+  const { runsAfter } = job;
+  const isReady = job.dueAt <= now && runsAfter === undefined;
+  const dueAt = runsAfter === undefined ? job.dueAt : nextLook(runsAfter, now);
   return {
     id,
     name: job.name,
@@ -74,19 +84,43 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     createdAt: isoOf(now),
     startedAt: null,
     finishedAt: null,
-    dueAt: isReady ? null : isoOf(job.dueAt),
-    readyKey: isReady ? readyKeyOf(lane, priority, job.dueAt, id) : null,
+    dueAt: isReady ? null : isoOf(dueAt),
+    readyKey: isReady ? readyKeyOf(lane, priority, dueAt, id) : null,
     laneKey: lane,
     lease: null,
     error: null,
     progress: null,
+    batchId: job.batchId ?? null,
+    trace: currentTrace(),
+    batch: runsAfter === undefined ? null : batchText({ total: runsAfter }),
   };
 }
 
+/** When to look at a batch next. @param jobs in it */
+export function nextLook(jobs: number, now: number): number {
+  return jobs === 0 ? now : now + BATCH_LOOK_MS;
+}
+
+/** As the column `batch` has it. Without counts, the job waits. */
+export function batchText({
+  total,
+  completed = null,
+  failed = null,
+}: Pick<JobBatch, "total"> & Partial<JobBatch>): string {
+  return JSON.stringify({ total, completed, failed });
+}
+
+/** Whether a job waits for others of its batch. */
+export function waitsForBatch({ batch }: Pick<Job, "batch">): boolean {
+  return batch !== null && batch.completed === null;
+}
+
 /** What makes a waiting job ready. */
-export function readyPatch(row: StoredRow, dueAt: number): Record<string, Value> {
-  const lane = textOf(row, "laneKey") ?? laneOf(textOf(row, "queue") ?? "", null);
-  return { dueAt: null, readyKey: readyKeyOf(lane, numberOf(row, "priority"), dueAt, row.id) };
+export function readyPatch(
+  { id, lane, priority }: Pick<Job, "id" | "lane" | "priority">,
+  dueAt: number,
+): Record<string, Value> {
+  return { dueAt: null, readyKey: readyKeyOf(lane, PRIORITIES.indexOf(priority), dueAt, id) };
 }
 
 /** The job of a row; what another version wrote is read as the nearest that is known here. */
@@ -96,6 +130,7 @@ export function toJob(row: StoredRow): Job {
     name: textOf(row, "name") ?? "",
     args: textOf(row, "args") ?? "{}",
     queue: textOf(row, "queue") ?? "",
+    lane: textOf(row, "laneKey") ?? laneOf(textOf(row, "queue") ?? "", null),
     priority: priorityOf(row),
     status: JOB_STATUSES.find((status) => status === row["status"]) ?? "dead",
     attempts: numberOf(row, "attempts"),
@@ -108,6 +143,9 @@ export function toJob(row: StoredRow): Job {
     lease: textOf(row, "lease"),
     error: textOf(row, "error"),
     progress: progressOf(row),
+    batchId: textOf(row, "batchId"),
+    trace: textOf(row, "trace"),
+    batch: batchOf(row),
   };
 }
 
@@ -123,6 +161,17 @@ function progressOf(row: StoredRow): Job["progress"] {
   return {
     fraction: typeof fraction === "number" ? fraction : 0,
     note: typeof note === "string" ? note : null,
+  };
+}
+
+function batchOf(row: StoredRow): JobBatch | null {
+  const stored: unknown = JSON.parse(textOf(row, "batch") ?? "null");
+  if (!isRecord(stored)) return null;
+  const { total, completed, failed } = stored;
+  return {
+    total: Number(total),
+    completed: typeof completed === "number" ? completed : null,
+    failed: typeof failed === "number" ? failed : null,
   };
 }
 

@@ -18,6 +18,7 @@ function startRunner(
 ) {
   const jobs = new Jobs(store, platform);
   const ended: string[] = [];
+  const died: string[] = [];
   let onEnd = (): void => undefined;
   const started = jobs.start({
     functions: () => functions,
@@ -25,11 +26,13 @@ function startRunner(
     concurrency: 4,
     timeoutMs: 30_000,
     watched: () => Promise.resolve(),
+    traced: (_job, attempt) => attempt(),
     observer: {
       ended: ({ name }, outcome) => {
         ended.push(`${name} ${outcome}`);
         onEnd();
       },
+      died: ({ name }) => died.push(name),
       failed: (error) => {
         throw error;
       },
@@ -37,6 +40,7 @@ function startRunner(
     ...options,
   });
   return {
+    died,
     jobs,
     started,
     add: (name: string, args: object = {}) =>
@@ -75,7 +79,7 @@ test("no function is called before one that never returns would be noticed", asy
 test("arguments that do not fit end a job at once, a handler's refusal does not", async () => {
   await using scratch = scratchStore();
   const refusal = new PylonError("INVALID_ARGS", "not on a Sunday");
-  const { add, next, started, jobs } = startRunner(scratch, {
+  const { add, next, started, jobs, died } = startRunner(scratch, {
     runner: { run: () => Promise.reject(refusal) },
   });
   await started;
@@ -85,5 +89,6 @@ test("arguments that do not fit end a job at once, a handler's refusal does not"
   const failed = next();
   await add("send", { to: "ann" });
   expect(await failed).toBe("send failed");
+  expect(died).toEqual(["send"]);
   await jobs.stop(1_000);
 });

@@ -1,13 +1,19 @@
 import { PylonError } from "@pylonsync/protocol";
-import { parseArgs, type ActionJob, type FnDefinition } from "@pylonsync/functions";
+import {
+  parseArgs,
+  type ActionJob,
+  type BatchResult,
+  type FnDefinition,
+} from "@pylonsync/functions";
 import type { Transaction } from "../store/store.ts";
 import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions, Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
 import type { Crons } from "./crons.ts";
-import type { LeasedJob } from "./job.ts";
+import type { Job, LeasedJob } from "./job.ts";
 import type { AttemptOutcome, JobTable } from "./job-table.ts";
+import { TakeAhead } from "./take-ahead.ts";
 
 /** For how long a job is a runner's unless it renews it, in milliseconds. */
 const LEASE_MS = 30_000;
@@ -24,6 +30,8 @@ const MAX_NOTE_LENGTH = 500;
 export interface JobObserver {
   /** An attempt has ended. `dead`: it was the last one. */
   ended(job: LeasedJob, outcome: "completed" | "failed" | "dead" | "lost", ms: number): void;
+  /** A job is dead: its last attempt has failed, or was lost with its runner. */
+  readonly died: (job: Job) => void;
   /** The database could not be asked; the runner tries again. */
   failed(error: unknown): void;
 }
@@ -56,6 +64,8 @@ export interface JobRunnerServices {
   readonly tasks: ReadonlyMap<string, Task>;
   readonly platform: Platform;
   readonly observer: JobObserver;
+  /** Runs an attempt as a part of the trace of the write that made the job. */
+  readonly traced: <T>(job: Job, attempt: () => Promise<T>) => Promise<T>;
   /** Most jobs that this replica runs at the same time. */
   readonly concurrency: number;
   /** How long a call of a function may run, in milliseconds. */
@@ -76,6 +86,8 @@ interface RunningJob {
    * only meet it there.
    */
   readonly isRenewed: boolean;
+  /** It needs no place of its own. */
+  readonly isShort: boolean;
 }
 
 /** A mutation, or work of the server itself, has ended its job in its own transaction. */
@@ -97,6 +109,9 @@ class LeaseLost extends PylonError {
 export class JobRunner {
   readonly #services: JobRunnerServices;
   readonly #running = new Map<string, RunningJob>();
+  readonly #ahead = new TakeAhead();
+  /** Batches that will be looked at. */
+  readonly #batches = new Set<string>();
   /** Attempts that have ended and are not written down yet. */
   #ended: { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[] = [];
   #flushing: Promise<void> | null = null;
@@ -190,18 +205,34 @@ export class JobRunner {
   }
 
   async #takeWork(): Promise<void> {
-    const { table, platform, concurrency } = this.#services;
+    const { table, platform, concurrency, observer } = this.#services;
     if (concurrency === 0) return;
     await this.#settleCrons();
-    await table.settleDue();
-    const free = concurrency - this.#running.size;
+    await table.settleDue(observer.died);
+    const free = concurrency + this.#ahead.size - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
     const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
+    const names = jobs.map(({ name }) => name);
+    this.#ahead.took(names, free);
     if (jobs.length > 0) await this.#services.watched();
-    for (const job of jobs) this.#begin(job);
+    await this.#beginAll(jobs);
     if (jobs.length === free) return;
     const next = await table.nextDue();
     if (next !== null) this.#wakeBy(Math.max(next, platform.now() + 1));
+  }
+
+  /** What was taken ahead, and is not short after all, is given back where it has no place. */
+  async #beginAll(jobs: readonly LeasedJob[]): Promise<void> {
+    const { table, concurrency } = this.#services;
+    let places = concurrency - [...this.#running.values()].filter(({ isShort }) => !isShort).length;
+    const excess: LeasedJob[] = [];
+    for (const job of jobs) {
+      const isShort = this.#ahead.isShort(job.name);
+      if (isShort || places > 0) this.#begin(job, isShort);
+      else excess.push(job);
+      if (!isShort) places -= 1;
+    }
+    if (excess.length > 0) await table.release(excess);
   }
 
   /** A cron that can't be called keeps no job waiting: the failure is reported. */
@@ -225,7 +256,7 @@ export class JobRunner {
     return this.#services.functions().get(name)?.type;
   }
 
-  #begin(job: LeasedJob): void {
+  #begin(job: LeasedJob, isShort: boolean): void {
     const abort = new AbortController();
     const done = this.#attempt(job, abort.signal).finally(() => {
       this.#running.delete(job.id);
@@ -233,21 +264,43 @@ export class JobRunner {
       this.wake([0]);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";
-    this.#running.set(job.id, { job, abort, done, isRenewed });
+    this.#running.set(job.id, { job, abort, done, isRenewed, isShort });
   }
 
   async #attempt(job: LeasedJob, signal: AbortSignal): Promise<void> {
     const { platform, observer } = this.#services;
     const started = platform.monotonic();
-    const outcome = await this.#call(job, signal);
+    const outcome = await this.#services.traced(job, () => this.#call(job, signal));
     const isDead =
       outcome?.kind === "failed" && (outcome.isFinal || job.attempts >= job.maxAttempts);
     const isDone = outcome?.kind !== "failed";
     const ended = outcome === null ? "lost" : isDead ? "dead" : isDone ? "completed" : "failed";
-    observer.ended(job, ended, platform.monotonic() - started);
-    if (outcome === null || outcome.kind === "ended") return;
-    this.#ended.push({ job, outcome });
-    await this.#flush();
+    const ms = platform.monotonic() - started;
+    if (this.#typeOf(job.name) === "mutation") this.#ahead.ended(job.name, ms);
+    observer.ended(job, ended, ms);
+    if (ended === "dead") observer.died(job);
+    if (outcome === null) return;
+    if (outcome.kind !== "ended") {
+      this.#ended.push({ job, outcome });
+      await this.#flush();
+    }
+    if (job.batchId !== null && (isDone || isDead)) this.#settleBatch(job.batchId);
+  }
+
+  /** Looks whether a batch is over: once for all of its jobs that end at the same time. */
+  #settleBatch(id: string): void {
+    const { table, platform, observer } = this.#services;
+    // Of a server that stops, the next look at the batch finds it over.
+    if (this.#isStopping || this.#batches.has(id)) return;
+    this.#batches.add(id);
+    platform.soon(() => {
+      this.#batches.delete(id);
+      table.settleBatch(id).then(
+        (isReady) => isReady && this.wake([0]),
+        // It is looked at again later.
+        (error: unknown) => observer.failed(error),
+      );
+    });
   }
 
   /** @returns null when the job is no longer this runner's */
@@ -272,13 +325,12 @@ export class JobRunner {
         readerShare: `jobs ${job.queue}`,
         requestId: `job_${job.id}`,
         isForOperators: true,
+        isInBackground: true,
         signal,
         job: this.#jobOf(job),
         ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
-        beforeCommit: async (tx) => {
-          if (!(await table.finish(tx, job, { kind: "completed" })))
-            throw new LeaseLost("Another runner has the job.");
-        },
+        beforeCommit: (tx) =>
+          table.completeAtEnd(tx, job, () => new LeaseLost("Another runner has the job.")),
       });
       return definition.type === "mutation" ? ENDED : { kind: "completed" };
     } catch (error) {
@@ -310,6 +362,7 @@ export class JobRunner {
     return {
       id: job.id,
       attempt: job.attempts,
+      batch: batchResultOf(job),
       setProgress: async (fraction, note) => {
         const progress = progressOf(fraction, note);
         if (!(await this.#services.table.setProgress(job, progress)))
@@ -348,6 +401,11 @@ export class JobRunner {
       observer.failed(error);
     }
   }
+}
+
+function batchResultOf({ batch }: LeasedJob): BatchResult | null {
+  const { total, completed, failed } = batch ?? { total: 0, completed: null, failed: null };
+  return completed === null || failed === null ? null : { total, completed, failed };
 }
 
 /** @throws PylonError INVALID_ARGS */

@@ -16,7 +16,8 @@ import type { JobStatus, LeasedJob } from "./job.ts";
 
 const LEASE_MS = 30_000;
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
-const RUNS = USES_POSTGRES ? 20 : 150;
+/** PYLON_TEST_RUNS=1000 makes it as many. */
+const RUNS = Number(process.env["PYLON_TEST_RUNS"] ?? (USES_POSTGRES ? 20 : 150));
 
 const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-"));
 let store: Store;
@@ -309,18 +310,22 @@ class History {
   }
 }
 
-test("every history of the queue is that of a naive model", async () => {
-  await fc.assert(
-    fc.asyncProperty(steps, async (history) => {
-      const model = new History(await emptied());
-      for (const step of history) {
-        await model.run(step);
-        await model.agree();
-      }
-    }),
-    { numRuns: RUNS },
-  );
-}, 120_000);
+test(
+  "every history of the queue is that of a naive model",
+  async () => {
+    await fc.assert(
+      fc.asyncProperty(steps, async (history) => {
+        const model = new History(await emptied());
+        for (const step of history) {
+          await model.run(step);
+          await model.agree();
+        }
+      }),
+      { numRuns: RUNS },
+    );
+  },
+  Math.max(120_000, RUNS * 500),
+);
 
 test("several runners never take the same job, and together take all", async () => {
   const table = await emptied();
@@ -392,4 +397,62 @@ test("a failure with characters that no text has is kept without them", async ()
   );
   expect(await table.get(odd)).toMatchObject({ status: "dead", error: "ab \ufffd" });
   expect(await table.get(other)).toMatchObject({ status: "completed" });
+});
+
+test("ends of neighbours in serializable transactions do not meet", async () => {
+  const table = await emptied();
+  for (let index = 0; index < 40; index += 1) await add(table);
+  const taken = await table.take(40, () => LEASE_MS);
+  const before = store.stats().conflicts;
+  // All have begun before the first one ends.
+  let begun = 0;
+  const all = Promise.withResolvers<void>();
+  await Promise.all(
+    taken.slice(0, 2).map((job) =>
+      store.transact(async (tx) => {
+        await tx.get("_pylon_queues", "q");
+        begun += 1;
+        if (begun === 2 || store.dialect === "sqlite") all.resolve();
+        await all.promise;
+        await table.completeAtEnd(tx, job, () => new Error("It is lost."));
+      }),
+    ),
+  );
+  expect(store.stats().conflicts).toBe(before);
+  expect((await table.counts()).completed).toBe(2);
+});
+
+test("a late end is refused, and undoes what it came with", async () => {
+  const table = await emptied();
+  await add(table);
+  const [job] = await table.take(1, () => LEASE_MS);
+  nowMs += LEASE_MS + 1;
+  await table.settleDue();
+  const late = store.transact(async (tx) => {
+    if (job !== undefined) await table.completeAtEnd(tx, job, () => new Error("It is lost."));
+  });
+  await expect(late).rejects.toThrow("It is lost.");
+  expect(await table.counts()).toMatchObject({ retrying: 1, completed: 0 });
+});
+
+test("jobs of one step are there as if each had been made for itself", async () => {
+  const table = await emptied();
+  const jobs = ["a", "b"].map((name) => ({ id: table.newId(), call: callOf({ name }) }));
+  await store.transact((tx) => table.addMany(tx, jobs));
+  const taken = await table.take(5, () => LEASE_MS);
+  expect(taken.map(({ id, name }) => [id, name])).toEqual(
+    jobs.map(({ id, call }) => [id, call.name]),
+  );
+});
+
+test("a job whose last attempt was lost is told of, once", async () => {
+  const table = await emptied();
+  const last = await add(table, { maxAttempts: 1 });
+  await add(table, { maxAttempts: 2 });
+  await table.take(2, () => LEASE_MS);
+  nowMs += LEASE_MS + 1;
+  const dead: string[] = [];
+  await table.settleDue(({ id }) => dead.push(id));
+  await table.settleDue(({ id }) => dead.push(id));
+  expect(dead).toEqual([last]);
 });

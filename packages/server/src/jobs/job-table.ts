@@ -3,7 +3,15 @@ import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and, literal, path, type Expr, type Scalar } from "@pylonsync/query";
 import type { ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
-import type { Reader, Store, StoredRow, Transaction, Value } from "../store/store.ts";
+import type {
+  Reader,
+  RowPlace,
+  RowUpdate,
+  Store,
+  StoredRow,
+  Transaction,
+  Value,
+} from "../store/store.ts";
 import { SYSTEM_TABLES, type JobProgress } from "../store/system-tables.ts";
 import {
   endOfQueue,
@@ -11,17 +19,25 @@ import {
   laneBounds,
   laneOfReadyKey,
   newRow,
+  nextLook,
   queueOfLane,
   readyPatch,
   toJob,
+  waitsForBatch,
 } from "./job-row.ts";
 import { JOB_STATUSES, type Job, type JobStatus, type LeasedJob } from "./job.ts";
 import { QueueGate, type QueueSettings } from "./queue-limits.ts";
 import { retryDelayMs } from "./retry-delay.ts";
+import { settleBatch } from "./settle-batch.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
-/** A job is one row, and every decision about it is made on that row. */
-const BY_ROW = { isolation: "snapshot" } as const;
+/** Rows are claimed before they are decided about, and leases are expected of those updated. */
+const BY_CLAIM = { isolation: "latest" } as const;
+/**
+ * For what is no loss: a job whose lease is lost is ready again, and its runner can't end it; the
+ * end of a job is never kept without its lease.
+ */
+const LEASING = { isolation: "latest", mayBeLost: true } as const;
 /** Jobs whose time has come that are looked at in one transaction. */
 const DUE_BATCH = 500;
 /** Most lanes that one take looks into. */
@@ -33,6 +49,17 @@ const LOST = "Its runner was lost while it ran.";
 export interface JobFilter {
   readonly status?: JobStatus | undefined;
   readonly queue?: string | undefined;
+}
+
+/** A job that is made now, under an id that it was given before. */
+export interface NewJob {
+  readonly id: string;
+  readonly call: ScheduledCall;
+}
+
+/** A row that becomes a runner's. */
+interface LeaseOf extends RowUpdate {
+  readonly job: LeasedJob;
 }
 
 /** What became of an attempt. */
@@ -61,6 +88,7 @@ export class JobTable {
   #queues: QueueSettings = {};
   /** What the last take had to leave because of limits; null: nothing. */
   #held: { readonly opensAt: number | null } | null = null;
+  readonly #places = new WeakMap<LeasedJob, RowPlace>();
 
   constructor(store: Store, platform: Platform) {
     this.#store = store;
@@ -99,6 +127,20 @@ export class JobTable {
     return id;
   }
 
+  /** The id of a job that is to be made. */
+  newId(): string {
+    return this.#newId();
+  }
+
+  /** As `add`, for several that have ids and no dedupe keys. */
+  async addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
+    const now = this.#platform.now();
+    await tx.insertMany(
+      TABLE,
+      jobs.map(({ id, call }) => newRow(id, call, now)),
+    );
+  }
+
   async get(id: string): Promise<Job | null> {
     const row = await this.#store.get(TABLE, id);
     return row === null ? null : toJob(row);
@@ -113,7 +155,10 @@ export class JobTable {
     const rows = await this.#store.select({
       entity: TABLE,
       where: and(...parts),
-      order: [{ field: "createdAt", direction: "desc" }],
+      order: [
+        { field: "createdAt", direction: "desc" },
+        { field: "id", direction: "desc" },
+      ],
       limit,
     });
     return rows.map(toJob);
@@ -149,10 +194,11 @@ export class JobTable {
   /** Gives a dead or cancelled job all of its attempts again. @returns whether there was one */
   async revive(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
-    const status = row === null ? null : toJob(row).status;
-    if (row === null || (status !== "dead" && status !== "cancelled")) return false;
+    const job = row === null ? null : toJob(row);
+    if (job === null || (job.status !== "dead" && job.status !== "cancelled")) return false;
+    const now = this.#platform.now();
     return tx.update(TABLE, id, {
-      ...readyPatch(row, this.#platform.now()),
+      ...(waitsForBatch(job) ? this.#again(now) : readyPatch(job, now)),
       status: "pending",
       attempts: 0,
       finishedAt: null,
@@ -184,14 +230,19 @@ export class JobTable {
     return typeof dueAt === "string" ? Date.parse(dueAt) : null;
   }
 
-  /** Makes ready what is due, and takes from lost runners what they had. @returns how many */
-  async settleDue(): Promise<number> {
+  /**
+   * Makes ready what is due, and takes from lost runners what they had.
+   *
+   * @param onDead told of each whose last attempt was lost
+   * @returns how many
+   */
+  async settleDue(onDead: (job: Job) => void = () => undefined): Promise<number> {
     const now = this.#platform.now();
     const where = compare("<=", "dueAt", isoOf(now));
     const order = [{ field: "dueAt", direction: "asc" }] as const;
     const first = await this.#firstDue();
     if (first === null || first > now) return 0;
-    return this.#store.transact(async (tx) => {
+    const due = await this.#store.transact(async (tx) => {
       const rows = await tx.select({
         entity: TABLE,
         where,
@@ -199,13 +250,38 @@ export class JobTable {
         limit: DUE_BATCH,
         isClaim: true,
       });
-      for (const row of rows) {
-        const { status, dueAt } = toJob(row);
-        const patch = status === "running" ? this.#lost(row) : readyPatch(row, dueAt ?? now);
-        await tx.update(TABLE, row.id, patch);
-      }
-      return rows.length;
-    }, BY_ROW);
+      await tx.updateMany(
+        TABLE,
+        rows.map((row) => ({ id: row.id, patch: this.#due(row, now) })),
+      );
+      return rows;
+    }, LEASING);
+    for (const job of due.map(toJob)) {
+      if (waitsForBatch(job)) await this.settleBatch(job.id);
+      if (job.status !== "running" || job.attempts < job.maxAttempts) continue;
+      onDead(job);
+      if (job.batchId !== null) await this.settleBatch(job.batchId);
+    }
+    return due.length;
+  }
+
+  /** Makes the job after a batch ready, if the batch is over. @returns whether it did */
+  settleBatch(id: string): Promise<boolean> {
+    return settleBatch(this.#store, id, this.#platform.now());
+  }
+
+  /** What becomes of a job whose time has come. */
+  #due(row: StoredRow, now: number): Record<string, Value> {
+    const job = toJob(row);
+    if (job.status === "running") return this.#lost(job);
+    const { status, dueAt, error, batch } = job;
+    if (batch !== null && waitsForBatch(job))
+      return { ...this.#again(nextLook(Math.max(1, batch.total), now)), status, error };
+    return { ...readyPatch(job, dueAt ?? now), status, finishedAt: null, lease: null, error };
+  }
+
+  #again(dueAt: number): Record<string, Value> {
+    return { dueAt: isoOf(dueAt), readyKey: null, finishedAt: null, lease: null };
   }
 
   /**
@@ -216,10 +292,13 @@ export class JobTable {
     const where = compare("==", "status", "running");
     for (let found = DUE_BATCH; found === DUE_BATCH;)
       found = await this.#store.transact(async (tx) => {
-        const rows = await tx.select({ entity: TABLE, where, limit: DUE_BATCH });
-        for (const row of rows) await tx.update(TABLE, row.id, this.#lost(row));
+        const rows = await tx.select({ entity: TABLE, where, limit: DUE_BATCH, isClaim: true });
+        await tx.updateMany(
+          TABLE,
+          rows.map((row) => ({ id: row.id, patch: this.#lost(toJob(row)) })),
+        );
         return rows.length;
-      }, BY_ROW);
+      }, BY_CLAIM);
   }
 
   /**
@@ -236,48 +315,45 @@ export class JobTable {
       const rows = await this.#takeByTurns(tx, count, gate);
       await gate.save();
       this.#held = gate.isBlocking ? { opensAt: gate.opensAt } : null;
-      const taken: LeasedJob[] = [];
-      for (const row of rows) {
-        const lease = this.#platform.uuid();
-        const job = toJob(row);
-        const patch = {
-          status: "running",
-          attempts: job.attempts + 1,
-          startedAt: isoOf(now),
-          dueAt: isoOf(now + leaseMsOf(job)),
-          readyKey: null,
-          lease,
-          error: null,
-          progress: null,
-        };
-        await tx.update(TABLE, row.id, patch);
-        taken.push({ ...toJob({ ...row, ...patch }), lease });
-      }
-      return taken;
-    }, BY_ROW);
+      const leased = rows.map((row): LeaseOf => this.#leaseOf(row, now, leaseMsOf));
+      const places = await tx.updateMany(TABLE, leased);
+      return leased.map(({ id, job }) => this.#at(job, places.get(id) ?? null));
+    }, LEASING);
+  }
+
+  #leaseOf(row: StoredRow, now: number, leaseMsOf: (job: Job) => number): LeaseOf {
+    const lease = this.#platform.uuid();
+    const job = toJob(row);
+    const patch = {
+      status: "running",
+      attempts: job.attempts + 1,
+      startedAt: isoOf(now),
+      dueAt: isoOf(now + leaseMsOf(job)),
+      readyKey: null,
+      lease,
+      error: null,
+      progress: null,
+    };
+    return { id: row.id, patch, job: { ...toJob({ ...row, ...patch }), lease } };
+  }
+
+  #at(job: LeasedJob, place: RowPlace): LeasedJob {
+    this.#places.set(job, place);
+    return job;
   }
 
   /** Keeps how far a job is. @returns false when it is no longer this runner's */
   setProgress(job: LeasedJob, progress: JobProgress): Promise<boolean> {
-    return this.#store.transact(
-      async (tx) =>
-        (await this.#holds(tx, job)) &&
-        tx.update(TABLE, job.id, { progress: JSON.stringify(progress) }),
-      BY_ROW,
-    );
+    const patch = { progress: JSON.stringify(progress) };
+    return this.#store.transact((tx) => this.#updateHeld(tx, job, patch), LEASING);
   }
 
   /** @returns the jobs that are no longer this runner's: cancelled, or taken by another */
   async renew(jobs: readonly LeasedJob[], leaseMs: number): Promise<LeasedJob[]> {
     const dueAt = isoOf(this.#platform.now() + leaseMs);
-    return this.#store.transact(async (tx) => {
-      const lost: LeasedJob[] = [];
-      for (const job of jobs) {
-        if (await this.#holds(tx, job)) await tx.update(TABLE, job.id, { dueAt });
-        else lost.push(job);
-      }
-      return lost;
-    }, BY_ROW);
+    const updates = jobs.map((job) => ({ job, patch: { dueAt } }));
+    const held = await this.#store.transact((tx) => this.#updateAllHeld(tx, updates), LEASING);
+    return jobs.filter((job) => !held.has(job));
   }
 
   /**
@@ -286,41 +362,58 @@ export class JobTable {
    *
    * @returns false, with nothing written, when the job is no longer this runner's
    */
-  async finish(tx: Transaction, job: LeasedJob, outcome: AttemptOutcome): Promise<boolean> {
-    if (!(await this.#holds(tx, job))) return false;
-    return tx.update(TABLE, job.id, this.#afterAttempt(job, outcome));
+  finish(tx: Transaction, job: LeasedJob, outcome: AttemptOutcome): Promise<boolean> {
+    return this.#updateHeld(tx, job, this.#afterAttempt(job, outcome));
+  }
+
+  /**
+   * As `finish`, at the end of the transaction, together with other jobs that end in it.
+   *
+   * @param refuse makes the error that undoes the transaction when the job is no longer this
+   *   runner's
+   */
+  completeAtEnd(tx: Transaction, job: LeasedJob, refuse: () => Error): Promise<void> {
+    const patch = this.#afterAttempt(job, { kind: "completed" });
+    return tx.updateAtEnd(TABLE, this.#heldUpdate(job, patch), refuse);
   }
 
   /** As `finish`, for several in a transaction of their own. */
   async finishAll(
     attempts: readonly { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[],
   ): Promise<void> {
-    await this.#store.transact(async (tx) => {
-      for (const { job, outcome } of attempts) await this.finish(tx, job, outcome);
-    }, BY_ROW);
+    const updates = attempts.map(({ job, outcome }) => ({
+      job,
+      patch: this.#afterAttempt(job, outcome),
+    }));
+    await this.#store.transact((tx) => this.#updateAllHeld(tx, updates), BY_CLAIM);
   }
 
   /** Gives jobs back that were not finished, as if they had not been tried. */
   async release(jobs: readonly LeasedJob[]): Promise<void> {
-    await this.#store.transact(async (tx) => {
-      for (const job of jobs) {
-        const row = await tx.get(TABLE, job.id);
-        if (row?.["lease"] !== job.lease) continue;
-        await tx.update(TABLE, job.id, {
-          ...readyPatch(row, this.#platform.now()),
-          status: "pending",
-          attempts: job.attempts - 1,
-          lease: null,
-        });
-      }
-    }, BY_ROW);
+    const now = this.#platform.now();
+    const updates = jobs.map((job) => ({
+      job,
+      patch: {
+        ...readyPatch(job, now),
+        status: "pending",
+        attempts: job.attempts - 1,
+        lease: null,
+      },
+    }));
+    await this.#store.transact((tx) => this.#updateAllHeld(tx, updates), BY_CLAIM);
   }
 
-  /** Deletes jobs that ended before a time, in milliseconds since 1970. @returns how many */
-  forget(status: JobStatus, before: number): Promise<number> {
+  /**
+   * Deletes jobs that ended before a time, in milliseconds since 1970.
+   *
+   * @param isInBatch those of batches, too
+   * @returns how many
+   */
+  forget(status: JobStatus, before: number, isInBatch = false): Promise<number> {
     const isOld = compare("<=", "finishedAt", isoOf(before));
+    const parts = isInBatch ? [] : [compare("==", "batchId", null)];
     return this.#store.transact((tx) =>
-      tx.deleteWhere(TABLE, and(isOld, compare("==", "status", status))),
+      tx.deleteWhere(TABLE, and(isOld, compare("==", "status", status), ...parts)),
     );
   }
 
@@ -335,7 +428,7 @@ export class JobTable {
     if (row === null || job === null || OVER.includes(job.status)) return null;
     if (job.status === "running") return "running";
     const now = this.#platform.now();
-    if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(row, now));
+    if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(job, now));
     return "ready";
   }
 
@@ -345,46 +438,70 @@ export class JobTable {
    *
    * @returns false when it is no longer this runner's
    */
-  async hold(tx: Transaction, job: LeasedJob, leaseMs: number): Promise<boolean> {
-    if (!(await this.#holds(tx, job))) return false;
-    return tx.update(TABLE, job.id, { dueAt: isoOf(this.#platform.now() + leaseMs) });
+  hold(tx: Transaction, job: LeasedJob, leaseMs: number): Promise<boolean> {
+    return this.#updateHeld(tx, job, { dueAt: isoOf(this.#platform.now() + leaseMs) });
   }
 
-  async #holds(tx: Transaction, job: LeasedJob): Promise<boolean> {
-    const row = await tx.get(TABLE, job.id);
-    return row !== null && row["status"] === "running" && row["lease"] === job.lease;
+  async #updateHeld(
+    tx: Transaction,
+    job: LeasedJob,
+    patch: Readonly<Record<string, Value>>,
+  ): Promise<boolean> {
+    return (await this.#updateAllHeld(tx, [{ job, patch }])).has(job);
+  }
+
+  /** Updates the jobs whose leases still hold: another runner has one of its own. */
+  async #updateAllHeld(
+    tx: Transaction,
+    updates: readonly { readonly job: LeasedJob; readonly patch: RowUpdate["patch"] }[],
+  ): Promise<ReadonlySet<LeasedJob>> {
+    const places = await tx.updateMany(
+      TABLE,
+      updates.map(({ job, patch }) => this.#heldUpdate(job, patch)),
+    );
+    const held = updates.flatMap(({ job }) => (places.has(job.id) ? [job] : []));
+    for (const job of held) this.#places.set(job, places.get(job.id) ?? null);
+    return new Set(held);
+  }
+
+  #heldUpdate(job: LeasedJob, patch: RowUpdate["patch"]): RowUpdate {
+    return { id: job.id, patch, expected: { lease: job.lease }, place: this.#places.get(job) };
   }
 
   #afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
-    if (outcome.kind === "completed") return this.#over("completed", null);
+    const { attempts } = job;
+    if (outcome.kind === "completed") return { ...this.#over("completed", null), attempts };
     if (outcome.kind === "again")
       return {
         status: "pending",
         attempts: 0,
+        finishedAt: null,
+        error: null,
         dueAt: outcome.dueAt === null ? null : isoOf(outcome.dueAt),
         readyKey: null,
         lease: null,
-        error: null,
       };
     // What a store can't keep would keep the ends of other jobs from being written too.
     const error = outcome.error.replaceAll("\0", "").toWellFormed();
-    if (outcome.isFinal || job.attempts >= job.maxAttempts) return this.#over("dead", error);
-    const delayMs = retryDelayMs(job.attempts, this.#chance());
+    if (outcome.isFinal || attempts >= job.maxAttempts)
+      return { ...this.#over("dead", error), attempts };
+    const delayMs = retryDelayMs(attempts, this.#chance());
     return {
       status: "retrying",
+      attempts,
+      finishedAt: null,
+      error,
       dueAt: isoOf(this.#platform.now() + delayMs),
       readyKey: null,
       lease: null,
-      error,
     };
   }
 
   /** What becomes of a job whose runner was lost. */
-  #lost(row: StoredRow): Record<string, Value> {
-    const { attempts, maxAttempts } = toJob(row);
-    if (attempts >= maxAttempts) return this.#over("dead", LOST);
-    const ready = readyPatch(row, this.#platform.now());
-    return { ...ready, status: "retrying", lease: null, error: LOST };
+  #lost(job: Job): Record<string, Value> {
+    if (job.attempts >= job.maxAttempts) return this.#over("dead", LOST);
+    const ready = readyPatch(job, this.#platform.now());
+    return { ...ready, status: "retrying", finishedAt: null, lease: null, error: LOST };
   }
 
   #over(status: JobStatus, error: string | null): Record<string, Value> {

@@ -1,4 +1,4 @@
-import type { JobProgress } from "../store/system-tables.ts";
+import type { JobBatch, JobProgress } from "../store/system-tables.ts";
 import type { JobPriority } from "../functions/scheduler.ts";
 
 /**
@@ -26,6 +26,8 @@ export interface Job {
   readonly name: string;
   readonly args: string;
   readonly queue: string;
+  /** Where it waits: its queue and key. */
+  readonly lane: string;
   readonly priority: JobPriority;
   readonly status: JobStatus;
   /** How often it was started. */
@@ -43,6 +45,12 @@ export interface Job {
   readonly error: string | null;
   /** How far its last attempt said that it was. */
   readonly progress: JobProgress | null;
+  /** The job after the batch that it is in. */
+  readonly batchId: string | null;
+  /** The trace of the write that made it, as a `traceparent`. */
+  readonly trace: string | null;
+  /** Of a job that runs after a batch of others. */
+  readonly batch: JobBatch | null;
 }
 
 /** A job that this replica runs, under a lease of its own. */

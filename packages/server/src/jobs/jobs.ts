@@ -5,15 +5,17 @@ import type { Store, Transaction } from "../store/store.ts";
 import { Crons } from "./crons.ts";
 import type { Job, JobStatus } from "./job.ts";
 import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
-import { JobTable, type JobFilter } from "./job-table.ts";
+import { JobTable, type JobFilter, type NewJob } from "./job-table.ts";
 
 const HOUR_MS = 60 * 60_000;
 /** How long a job is kept after its end, in milliseconds: a dead one until somebody has looked. */
 const KEPT_MS = [
-  ["completed", 24 * HOUR_MS],
-  ["cancelled", 24 * HOUR_MS],
-  ["dead", 30 * 24 * HOUR_MS],
-] as const satisfies readonly (readonly [JobStatus, number])[];
+  { status: "completed", keptMs: 24 * HOUR_MS, isInBatch: true },
+  { status: "cancelled", keptMs: 24 * HOUR_MS, isInBatch: false },
+  // The job after a batch is told how many of it were.
+  { status: "cancelled", keptMs: 30 * 24 * HOUR_MS, isInBatch: true },
+  { status: "dead", keptMs: 30 * 24 * HOUR_MS, isInBatch: true },
+] as const satisfies readonly { status: JobStatus; keptMs: number; isInBatch: boolean }[];
 
 /** Work for later: kept in the store, run by whichever replica is free. */
 export class Jobs implements JobQueue {
@@ -69,6 +71,16 @@ export class Jobs implements JobQueue {
 
   add(tx: Transaction, call: ScheduledCall): Promise<string> {
     return this.#table.add(tx, call);
+  }
+
+  /** The id of a job that is to be made. */
+  newId(): string {
+    return this.#table.newId();
+  }
+
+  /** Makes several jobs of calls without a dedupe key. */
+  addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
+    return this.#table.addMany(tx, jobs);
   }
 
   /** Makes a job in a transaction of its own. @returns its id */
@@ -130,7 +142,7 @@ export class Jobs implements JobQueue {
 
   /** Deletes those that have been over for long enough. */
   async forgetOld(): Promise<void> {
-    for (const [status, keptMs] of KEPT_MS)
-      await this.#table.forget(status, this.#platform.now() - keptMs);
+    for (const { status, keptMs, isInBatch } of KEPT_MS)
+      await this.#table.forget(status, this.#platform.now() - keptMs, isInBatch);
   }
 }

@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { ManifestQueue } from "@pylonsync/sdk";
 import { and, literal, path, type Expr } from "@pylonsync/query";
 import type { Transaction } from "../store/store.ts";
+import type { RowOf } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { queueOfLane } from "./job-row.ts";
 
@@ -10,6 +11,8 @@ const JOBS = SYSTEM_TABLES.jobs;
 
 /** The limits of queues by their names. */
 export type QueueSettings = Readonly<Record<string, ManifestQueue>>;
+
+type QueueRow = RowOf<typeof QUEUES>;
 
 /** What a queue with limits has left. */
 interface QueueState {
@@ -103,35 +106,38 @@ export class QueueGate {
 
   /** @returns null when another replica holds it */
   async #open(queue: string, settings: ManifestQueue): Promise<QueueState | null> {
-    const known = await QUEUES.get(this.#tx, queue);
-    const isHeld = known === null ? await this.#create(queue) : await this.#hold(queue);
-    if (!isHeld) return null;
+    const isNew = (await QUEUES.get(this.#tx, queue)) === null;
+    const known = isNew ? await this.#create(queue) : await this.#hold(queue);
+    if (known === null) return null;
     const runningByLane = await this.#runningByLane(queue);
     const since = this.#now - (settings.rate?.perSeconds ?? 0) * 1000;
     return {
       settings,
       runningByLane,
       running: [...runningByLane.values()].reduce((sum, count) => sum + count, 0),
-      startedAt: (known?.startedAt ?? []).filter((at) => at > since),
-      takes: known?.takes ?? 0,
+      startedAt: known.startedAt.filter((at) => at > since),
+      takes: known.takes,
       taken: 0,
     };
   }
 
-  /** @returns false when another replica was faster */
-  async #create(queue: string): Promise<boolean> {
+  /** @returns null when another replica was faster */
+  async #create(queue: string): Promise<QueueRow | null> {
+    const row = { id: queue, takes: 0, startedAt: [] };
     try {
-      await QUEUES.insert(this.#tx, { id: queue, takes: 0, startedAt: [] });
-      return true;
+      await QUEUES.insert(this.#tx, row);
+      return row;
     } catch (error) {
-      if (error instanceof PylonError && error.code === "ID_TAKEN") return false;
+      if (error instanceof PylonError && error.code === "ID_TAKEN") return null;
       throw error;
     }
   }
 
-  async #hold(queue: string): Promise<boolean> {
+  /** What is read before the row is held may be of before another replica's take. */
+  async #hold(queue: string): Promise<QueueRow | null> {
     const where = QUEUES.is("id", queue);
-    return (await this.#tx.select({ entity: QUEUES.name, where, isClaim: true })).length > 0;
+    const [row] = await QUEUES.select(this.#tx, { where, isClaim: true });
+    return row ?? null;
   }
 
   async #runningByLane(queue: string): Promise<Map<string, number>> {

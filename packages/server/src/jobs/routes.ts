@@ -179,6 +179,8 @@ function toWire(job: Job): Fields {
     error: job.error,
     progress: job.progress,
     queue: job.queue,
+    batch_id: job.batchId,
+    batch: job.batch,
   };
 }
 

@@ -34,6 +34,10 @@ export interface LiveFigures {
   readonly mails: () => Readonly<Record<string, number>>;
   readonly rateLimited: () => Readonly<Record<string, number>>;
   readonly signIns: () => Readonly<Record<string, number>>;
+  /** Shards that run, players in them, and their connections. */
+  readonly shards: () => Readonly<Record<"running" | "players" | "connections", number>>;
+  /** How late each cron is, in seconds; 0 for one that is not. */
+  readonly lateCrons: () => Promise<Readonly<Record<string, number>>>;
   /** Spans and log records that were exported or dropped; none without an exporter. */
   readonly telemetry: () => readonly Sample[];
   readonly loop: EventLoopDelay;
@@ -61,6 +65,10 @@ export class Metrics {
     "Time an attempt at a job took, by queue and outcome.",
     ["queue", "outcome"],
   );
+  readonly #deadJobs = new Counter(
+    "pylon_jobs_dead_total",
+    "Jobs that failed for the last time, as this replica saw it.",
+  );
   readonly #commitSeconds = new DurationHistogram(
     "pylon_commit_duration_seconds",
     "Time a write took, from its beginning until it was durable or given up, by outcome.",
@@ -70,6 +78,31 @@ export class Metrics {
     "pylon_feed_lag_seconds",
     "Time from the writing of a change to its being handed to the live connections.",
     [],
+  );
+  readonly #shardTick = new DurationHistogram(
+    "pylon_shard_tick_seconds",
+    "Time a step of a shard took, with the sending of what changed, by shard.",
+    ["shard"],
+  );
+  readonly #shardOverruns = new Counter(
+    "pylon_shard_overruns_total",
+    "Steps of shards that took longer than there is time between two, by shard.",
+    ["shard"],
+  );
+  readonly #shardSent = new Counter(
+    "pylon_shard_sent_chars_total",
+    "Characters of JSON that shards sent to clients, by shard.",
+    ["shard"],
+  );
+  readonly #shardInputs = new Counter(
+    "pylon_shard_inputs_total",
+    "Inputs to shards, by shard and outcome.",
+    ["shard", "outcome"],
+  );
+  readonly #shardLeftOut = new Counter(
+    "pylon_shard_steps_left_out_total",
+    "Steps that slow clients of shards were not sent, by shard.",
+    ["shard"],
   );
   readonly #requests = new Counter(
     "pylon_http_requests_total",
@@ -125,6 +158,11 @@ export class Metrics {
     this.#jobSeconds.observe([queue, outcome], durationMs / 1000);
   }
 
+  /** A job has failed for the last time. */
+  jobDied(): void {
+    this.#deadJobs.add();
+  }
+
   commit(outcome: "committed" | "refused" | "failed", durationMs: number): void {
     this.#commitSeconds.observe([outcome], durationMs / 1000);
   }
@@ -132,6 +170,24 @@ export class Metrics {
   /** A change was handed on. */
   delivered(lagMs: number): void {
     this.#feedLag.observe([], Math.max(0, lagMs) / 1000);
+  }
+
+  /** A shard took a step. */
+  shardStep(shard: string, durationMs: number, sent: number): void {
+    this.#shardTick.observe([shard], durationMs / 1000);
+    if (sent > 0) this.#shardSent.add([shard], sent);
+  }
+
+  shardOverrun(shard: string): void {
+    this.#shardOverruns.add([shard]);
+  }
+
+  shardInput(shard: string, outcome: "taken" | "refused"): void {
+    this.#shardInputs.add([shard, outcome]);
+  }
+
+  shardLeftOut(shard: string): void {
+    this.#shardLeftOut.add([shard]);
   }
 
   pull(outcome: "snapshot" | "changes" | "resync"): void {
@@ -171,8 +227,14 @@ export class Metrics {
       this.#requestSeconds,
       this.#functionSeconds,
       this.#jobSeconds,
+      this.#deadJobs,
       this.#commitSeconds,
       this.#feedLag,
+      this.#shardTick,
+      this.#shardOverruns,
+      this.#shardSent,
+      this.#shardInputs,
+      this.#shardLeftOut,
       this.#requests,
       this.#requestsOk,
       this.#requestErrors,
@@ -189,6 +251,7 @@ export class Metrics {
     return [
       ...serverMetrics(live),
       ...feedMetrics(live),
+      ...shardMetrics(live),
       ...storeMetrics(live),
       ...serviceMetrics(live),
     ];
@@ -261,6 +324,19 @@ function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
   ];
 }
 
+/** Of simulations. */
+function shardMetrics({ shards }: LiveFigures): ReadMetric[] {
+  return [
+    gauge("pylon_shards", "Shards that run here.", () => shards().running),
+    gauge("pylon_shard_players", "Players in the shards that run here.", () => shards().players),
+    gauge(
+      "pylon_shard_connections",
+      "Connections to the shards that run here.",
+      () => shards().connections,
+    ),
+  ];
+}
+
 /** Of the database. */
 function storeMetrics({ store }: LiveFigures): ReadMetric[] {
   return [
@@ -302,8 +378,13 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
 
 /** Of what the server asks of others, and what it refuses. */
 function serviceMetrics(live: LiveFigures): ReadMetric[] {
-  const { redis, storage, mails, rateLimited, signIns, telemetry } = live;
+  const { redis, storage, mails, rateLimited, signIns, telemetry, lateCrons } = live;
   return [
+    gauge(
+      "pylon_cron_late_seconds",
+      "For how long a cron's time is over without its job having been made, by cron.",
+      async () => byLabel("cron", await lateCrons()),
+    ),
     counter(
       "pylon_redis_commands_total",
       "Commands to Redis, by outcome; absent without Redis.",

@@ -57,6 +57,12 @@ export function runIn<T>(operation: Operation | undefined, work: () => T): T {
   return operations.run(operation, work);
 }
 
+/** What runs now as a W3C `traceparent`, for what goes on with it later; null when not traced. */
+export function currentTrace(): string | null {
+  const span = operations.getStore()?.span ?? null;
+  return span === null ? null : `00-${span.traceId}-${span.spanId}-01`;
+}
+
 /** Begins a part of what runs now. @returns null when that is not traced */
 export function startSpan(name: string, kind: SpanKind, attributes?: SpanAttributes): Span | null {
   return operations.getStore()?.span?.child(name, kind, attributes) ?? null;

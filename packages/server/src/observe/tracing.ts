@@ -25,6 +25,28 @@ export class Tracing {
     });
   }
 
+  /**
+   * An attempt at a job; it goes on with the trace of the write that made the job.
+   *
+   * @param trace a `traceparent`
+   * @param attempt its number, from 1
+   */
+  async job<T>(
+    { trace, queue, attempt }: { trace: string | null; queue: string; attempt: number },
+    work: () => Promise<T>,
+  ): Promise<T> {
+    const span = this.#recorder?.root("job", "internal", parseTraceParent(trace), {
+      "pylon.queue": queue,
+      "pylon.attempt": attempt,
+    });
+    if (span === undefined || span === null) return work();
+    try {
+      return await runIn({ requestId: null, where: "job", span }, work);
+    } finally {
+      span.end();
+    }
+  }
+
   /** Hands changes to the live connections. */
   async delivery(
     changes: number,

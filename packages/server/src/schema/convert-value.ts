@@ -1,4 +1,5 @@
 import { normaliseDatetime, type FieldKind } from "@pylonsync/query";
+import { nestedValue } from "./nested-value.ts";
 import type { Value } from "./row.ts";
 
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
@@ -14,6 +15,9 @@ const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false, 
  */
 export function convertValue(value: Value, from: FieldKind, to: FieldKind): Value | undefined {
   if (value === null || from === to) return value;
+  if (to === "json" || to === "array") return nestedOf(value, to);
+  if (typeof value === "object")
+    return to === "string" || to === "richtext" ? JSON.stringify(value) : undefined;
   switch (to) {
     case "string":
     case "richtext":
@@ -32,6 +36,27 @@ export function convertValue(value: Value, from: FieldKind, to: FieldKind): Valu
         : undefined;
     case "datetime":
       return typeof value === "string" ? normaliseDatetime(value.trim()) : undefined;
+  }
+}
+
+/** Items are values, and none of them is null. */
+function isScalar(item: Value): boolean {
+  return item !== null && typeof item !== "object";
+}
+
+/** A text may be JSON. */
+function nestedOf(value: Exclude<Value, null>, to: "json" | "array"): Value | undefined {
+  const nested = nestedValue(typeof value === "string" ? parsed(value) : value);
+  if (!nested.ok) return undefined;
+  const isList = Array.isArray(nested.value) && nested.value.every((item) => isScalar(item));
+  return to === "json" || isList ? nested.value : undefined;
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
 }
 

@@ -21,6 +21,15 @@ export interface LongTexts {
   readonly example: string;
 }
 
+/** Rows that refer to one that is not there. */
+export interface Orphans {
+  /** The entity that they refer to. */
+  readonly target: string;
+  readonly rows: number;
+  /** The id of one of the rows. */
+  readonly example: string;
+}
+
 /** What the rows of a database say about a migration of it. */
 export interface DataFacts {
   /** As `Entity.field`: optional fields that have a value in every row, and so may be required. */
@@ -31,6 +40,8 @@ export interface DataFacts {
   readonly duplicates: ReadonlyMap<string, readonly DuplicateValues[]>;
   /** By `Entity.field`. */
   readonly tooLong: ReadonlyMap<string, LongTexts>;
+  /** By `Entity.field`, of the references that were looked at. */
+  readonly orphans: ReadonlyMap<string, Orphans>;
 }
 
 /** Of a new database, or one that nobody has looked into. */
@@ -39,4 +50,5 @@ export const NO_FACTS: DataFacts = {
   lost: new Map(),
   duplicates: new Map(),
   tooLong: new Map(),
+  orphans: new Map(),
 };

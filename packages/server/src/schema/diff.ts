@@ -1,3 +1,4 @@
+import type { FieldKind } from "@pylonsync/query";
 import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { Value } from "./row.ts";
@@ -7,15 +8,21 @@ import {
   type DuplicateValues,
   type LongTexts,
   type LostValues,
+  type Orphans,
 } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
-import { kindOf, maxTextBytes } from "./schema.ts";
+import { kindOf } from "./field-kind.ts";
+import { maxTextBytes } from "./schema.ts";
+import { defaultsToUuid } from "./generated-default.ts";
+import { referencesOf, type Reference } from "./references.ts";
 import { withNormalDefault } from "./mend-dates.ts";
 import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
 /** How to bring a database to a schema, and whether that can be done. */
 export interface MigrationPlan {
   readonly migration: Migration;
+  /** What is to be known of the rows, and keeps nothing from being applied. */
+  readonly notices: readonly Diagnostic[];
   /** What keeps the migration from being applied at all. */
   readonly problems: readonly Diagnostic[];
   /** A step loses data. */
@@ -56,8 +63,21 @@ export function planMigration(
   }
   return {
     migration: { steps },
+    notices: [...facts.orphans].map(([reference, orphans]) => orphansOf(reference, orphans)),
     problems,
     destructive: steps.some((step) => "destructive" in step),
+  };
+}
+
+function orphansOf(reference: string, { target, rows, example }: Orphans): Diagnostic {
+  return {
+    severity: "warning",
+    code: "SCHEMA_ORPHANS",
+    message:
+      `${reference} refers to a ${target} that is not there in ${rows} ` +
+      `${rows === 1 ? "row" : "rows"}, such as the row "${example}".`,
+    path: reference,
+    hint: "They stay as they are. Delete them, or give the field another value.",
   };
 }
 
@@ -219,8 +239,9 @@ export function newUniqueIndexes(
 ): NewUniqueIndex[] {
   return sharedEntities(from, to).flatMap(({ before, after }) => {
     const fields = new Map(before.fields.map((field) => [field.name, field]));
-    const isNull = ({ name, default: value }: ManifestField): boolean =>
-      value === undefined && !fields.has(name);
+    // Of a new field, no two rows have the same value: it is null, or is made for each.
+    const isDistinct = (field: ManifestField): boolean =>
+      (field.default === undefined || defaultsToUuid(field)) && !fields.has(field.name);
     const retyped = retypedFields(from, { entities: [after] });
     return missingFrom(
       indexesOf(before),
@@ -230,7 +251,7 @@ export function newUniqueIndexes(
       .filter(({ unique }) => unique)
       .filter((index) => {
         const own = after.fields.filter(({ name }) => index.fields.includes(name));
-        return !index.fields.includes("id") && !own.some(isNull);
+        return !index.fields.includes("id") && !own.some(isDistinct);
       })
       .map((index) => ({
         entity: after.name,
@@ -255,6 +276,31 @@ export function newlyLimitedTexts(
         ? [{ entity: after.name, field: field.name, maxBytes }]
         : [];
     }),
+  );
+}
+
+/** The references whose field and whose target have tables already. */
+export function knownReferences(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): Reference[] {
+  const before = new Map(withLeftovers(from).map((entity) => [entity.name, entity]));
+  return referencesOf(to.entities).filter(({ entity, field, target }) => {
+    const old = before.get(entity)?.fields.find(({ name }) => name === field);
+    return old !== undefined && before.has(target) && isText(kindOf(old.type));
+  });
+}
+
+/** Those of them that were not checked, or not with this entity. */
+export function newReferences(
+  from: Pick<StoredManifest, "entities" | "leftovers">,
+  to: Pick<Manifest, "entities">,
+): Reference[] {
+  const known = new Set(
+    referencesOf(from.entities).map(({ entity, field, target }) => `${entity}.${field}.${target}`),
+  );
+  return knownReferences(from, to).filter(
+    ({ entity, field, target }) => !known.has(`${entity}.${field}.${target}`),
   );
 }
 
@@ -376,8 +422,11 @@ function showValue(value: Value): string {
 function isStoredAlike(from: ManifestField, to: ManifestField): boolean {
   const a = kindOf(from.type);
   const b = kindOf(to.type);
-  const text = ["string", "richtext", "id"];
-  return a === b || (text.includes(a) && text.includes(b));
+  return a === b || (isText(a) && isText(b));
+}
+
+function isText(kind: FieldKind): boolean {
+  return kind === "string" || kind === "richtext" || kind === "id";
 }
 
 /**
@@ -409,10 +458,19 @@ export function uniqueIndexName(field: string): string {
   return `${field}_unique`;
 }
 
-/** The declared indexes, and one for each unique field. */
+/** The index by which the rows are found that refer to one. */
+export function referenceIndexName(field: string): string {
+  return `${field}_reference`;
+}
+
+/** The declared indexes, and one for each unique field and each reference. */
 export function indexesOf(entity: ManifestEntity): ManifestIndex[] {
   const unique = entity.fields
     .filter((field) => field.unique)
     .map((field) => ({ name: uniqueIndexName(field.name), fields: [field.name], unique: true }));
-  return [...entity.indexes, ...unique];
+  // Also where a declared index would do: it may go without the field.
+  const references = entity.fields
+    .filter(({ on_delete: onDelete }) => onDelete !== undefined)
+    .map(({ name }) => ({ name: referenceIndexName(name), fields: [name], unique: false }));
+  return [...entity.indexes, ...unique, ...references];
 }

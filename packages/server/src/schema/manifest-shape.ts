@@ -11,17 +11,35 @@ const QueueName = v.pipe(
 const Input = v.object({ ...Named, type: v.string(), optional: v.optional(v.boolean()) });
 const Call = v.object({ ...Named, input: v.optional(v.array(Input)) });
 
+const Rules = {
+  type: v.string(),
+  enum: v.optional(v.array(v.string())),
+  format: v.optional(v.picklist(["url", "email", "date", "bytes"])),
+  min: v.optional(v.number()),
+  max: v.optional(v.number()),
+  pattern: v.optional(v.string()),
+  pattern_flags: v.optional(v.picklist(["i", "u", "iu"])),
+  max_bytes: v.optional(v.number()),
+};
+
+/** An object or a list, of whatever is in it. */
+const Nested = v.custom<object>((value) => typeof value === "object" && value !== null);
+
 const FieldShape = v.object({
   ...Named,
-  type: v.string(),
+  ...Rules,
   optional: v.optional(v.boolean(), false),
   unique: v.optional(v.boolean(), false),
   crdt: v.optional(v.picklist(["lww", "text", "counter", "list", "movable-list", "tree"])),
-  default: v.optional(v.union([v.string(), v.number(), v.boolean()])),
+  default: v.optional(v.union([v.string(), v.number(), v.boolean(), Nested])),
   readonly: v.optional(v.boolean()),
   owner: v.optional(v.boolean()),
+  hidden: v.optional(v.boolean()),
+  items: v.optional(v.object(Rules)),
+  schema: v.optional(Nested),
+  on_delete: v.optional(v.picklist(["restrict", "cascade", "setNull"])),
+  timestamp: v.optional(v.picklist(["created", "updated"])),
   accept: v.optional(v.array(v.string())),
-  max_bytes: v.optional(v.number()),
 });
 
 /** The shape of a manifest, before it is known whether its names and types fit together. */

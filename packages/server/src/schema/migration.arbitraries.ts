@@ -2,7 +2,7 @@ import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@py
 import fc from "fast-check";
 import { indexesOf } from "./diff.ts";
 import type { Migration } from "./migration.ts";
-import { kindOf } from "./schema.ts";
+import { kindOf } from "./field-kind.ts";
 
 const fieldArbitrary: fc.Arbitrary<Omit<ManifestField, "name">> = fc.oneof(
   {
@@ -24,6 +24,32 @@ const fieldArbitrary: fc.Arbitrary<Omit<ManifestField, "name">> = fc.oneof(
     unique: fc.boolean(),
     default: fc.constantFrom("now", "2026-01-05", "2026-01-05T00:00:00.000Z"),
   }),
+  fc.record({
+    type: fc.constant("id(A)" as const),
+    optional: fc.constant(true),
+    unique: fc.boolean(),
+    on_delete: fc.constantFrom("restrict" as const, "cascade" as const, "setNull" as const),
+  }),
+  fc.record({
+    type: fc.constant("string" as const),
+    optional: fc.boolean(),
+    unique: fc.boolean(),
+    default: fc.constantFrom("uuid", "x"),
+  }),
+  fc.record(
+    {
+      type: fc.constant("string" as const),
+      optional: fc.constant(true),
+      unique: fc.boolean(),
+      hidden: fc.boolean(),
+      format: fc.constantFrom("url" as const, "email" as const, "date" as const, "bytes" as const),
+      min: fc.constantFrom(0, 1),
+      max: fc.constantFrom(1, 20),
+      pattern: fc.constantFrom("^a", "a|b"),
+      pattern_flags: fc.constantFrom("i" as const, "iu" as const),
+    },
+    { requiredKeys: ["type", "optional", "unique"] },
+  ),
 );
 
 function entityArbitrary(name: string): fc.Arbitrary<ManifestEntity> {

@@ -1,5 +1,5 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import { describeValue, nearest, normaliseValue } from "@pylonsync/query";
+import { describeValue, nearest } from "@pylonsync/query";
 import type { Value } from "./row.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { Entity, Field } from "./schema.ts";
@@ -45,21 +45,32 @@ export function splitId(data: unknown): { readonly id: unknown; readonly fields:
   return { id, fields };
 }
 
+/** What defaults that are made at the insert are made of. */
+export interface Generators {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly uuid: () => string;
+}
+
 /**
  * Checks the data of an insert.
  *
- * @param now milliseconds since 1970: what a default of `now` stands for
+ * @param generators what the defaults `now` and `uuid` stand for
  * @returns every declared field: its value, its default, or null. An owner field may be null: the
  *   caller's id is stamped later.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
-export function checkInsert(entity: Entity, data: unknown, now: number): Record<string, Value> {
+export function checkInsert(
+  entity: Entity,
+  data: unknown,
+  generators: Generators,
+): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
   const row: Record<string, Value> = {};
   for (const field of entity.fields.values()) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    if (value === undefined) row[field.name] = absent(entity, field, now);
+    if (value === undefined) row[field.name] = absent(entity, field, generators);
     else
       row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
@@ -71,13 +82,14 @@ export function checkInsert(entity: Entity, data: unknown, now: number): Record<
  *
  * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may
  *   be changed
+ * @param options.stamps fields that the server stamps may be changed
  * @returns the named fields
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
  */
 export function checkPatch(
   entity: Entity,
   data: unknown,
-  options: { readonly admin: boolean },
+  options: { readonly admin: boolean; readonly stamps: boolean },
 ): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
@@ -93,6 +105,7 @@ export function checkPatch(
       );
     }
     if (field.managed && !options.admin) throw managed(entity, name);
+    if (field.timestamp !== undefined && !options.stamps) throw stamped(entity, name);
     patch[name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
   return patch;
@@ -107,6 +120,23 @@ export function refuseManaged(entity: Entity, data: unknown): void {
     if (entity.fields.get(name)?.managed === true && value !== null && value !== undefined)
       throw managed(entity, name);
   }
+}
+
+/**
+ * @throws PylonError READONLY_FIELD when the data of an insert names a field that the server stamps
+ */
+export function refuseStamps(entity: Entity, data: unknown): void {
+  for (const [name, value] of Object.entries(asObject(entity, data))) {
+    if (value !== undefined && entity.fields.get(name)?.timestamp !== undefined)
+      throw stamped(entity, name);
+  }
+}
+
+function stamped(entity: Entity, name: string): PylonError {
+  return new PylonError("READONLY_FIELD", `${entity.name}.${name} is written by the server.`, {
+    field: name,
+    hint: "Leave it out.",
+  });
 }
 
 function managed(entity: Entity, name: string): PylonError {
@@ -142,8 +172,9 @@ function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
   }
 }
 
-function absent(entity: Entity, field: Field, now: number): Value {
+function absent(entity: Entity, field: Field, { now, uuid }: Generators): Value {
   if (field.defaultsToNow) return new Date(now).toISOString();
+  if (field.defaultsToUuid) return uuid();
   if (field.default !== undefined) return field.default;
   if (field.optional || field.owner) return null;
   throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, {
@@ -161,10 +192,11 @@ function nullFor(entity: Entity, field: Field): null {
 }
 
 function checkValue(entity: Entity, field: Field, value: unknown): Value {
-  const normal = normaliseValue(field.kind, value);
+  const normal = field.read(value);
   if (!normal.ok)
     throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} ${normal.reason}.`, {
       field: field.name,
+      ...(normal.hint === undefined ? {} : { hint: normal.hint }),
     });
   if (typeof normal.value === "string") checkIndexedText(entity, field, normal.value);
   return normal.value;

@@ -1,5 +1,10 @@
-/** A value as rows hold it: JSON-ready; a datetime is ISO 8601 UTC with milliseconds. */
-export type Value = string | number | boolean | null;
+import type { Json } from "@pylonsync/sdk";
+
+/**
+ * A value as rows hold it: JSON-ready; a datetime is ISO 8601 UTC with milliseconds, and only a
+ * json or an array is an object.
+ */
+export type Value = Json;
 
 /** A row of a table: an entity of the app or a system table. An absent value is null. */
 export type StoredRow = { readonly id: string } & { readonly [field: string]: Value };

@@ -2,7 +2,8 @@ import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { StoredRow } from "./row.ts";
-import { kindOf, maxTextBytes, Schema, targetOf } from "./schema.ts";
+import { kindOf, targetOf } from "./field-kind.ts";
+import { maxTextBytes, Schema } from "./schema.ts";
 
 const USER = entity(
   "User",

@@ -1,8 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import { kindOf, targetOf } from "./field-kind.ts";
+import { referencesOf, type Reference } from "./references.ts";
 import type { StoredRow } from "./row.ts";
+import { defaultsToUuid, isGenerated } from "./generated-default.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
+import { readValueOf, type ReadValue } from "./field-value.ts";
 import type {
+  Json,
   Manifest,
   ManifestEntity,
   ManifestField,
@@ -19,15 +24,21 @@ export interface Field {
   readonly target: string | undefined;
   readonly optional: boolean;
   readonly unique: boolean;
-  readonly default: string | number | boolean | undefined;
+  readonly default: Exclude<Json, null> | undefined;
   /** Of a datetime: its default is the time of the write. */
   readonly defaultsToNow: boolean;
+  /** Of a string: its default is a new UUID. */
+  readonly defaultsToUuid: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
   /** No caller ever gets it, filters or sorts by it. */
   readonly hidden: boolean;
   /** Written by sign-up, sign-in and server functions only. */
   readonly managed: boolean;
+  /** The server sets it at the insert, or at each change of the row. */
+  readonly timestamp: "created" | "updated" | undefined;
+  /** Checks a value, and brings it to the form in which it is stored. */
+  readonly read: ReadValue;
   /** What a file must be to be stored here; undefined when the field holds no file. */
   readonly file: FileRules | undefined;
   /**
@@ -53,7 +64,15 @@ export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly fileFields: readonly FileField[];
+  /** The server stamps a field of it. */
+  readonly hasStamps: boolean;
+  /** The names of the fields that the server sets at each change of a row. */
+  readonly updateStamps: readonly string[];
   readonly indexes: readonly ManifestIndex[];
+  /** Its fields that are checked to be ids of rows that are there. */
+  readonly references: readonly Reference[];
+  /** Such fields of any entity that hold ids of its rows. */
+  readonly referrers: readonly Reference[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
   readonly shape: EntityShape;
@@ -82,8 +101,11 @@ export class Schema {
 
   static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
     const { entity: userEntity = "User", hide = [] } = manifest.auth?.user ?? {};
+    const references = referencesOf(manifest.entities);
     return new Schema(
-      manifest.entities.map((entity) => toEntity(entity, entity.name === userEntity ? hide : null)),
+      manifest.entities.map((entity) =>
+        toEntity(entity, entity.name === userEntity ? hide : null, references),
+      ),
     );
   }
 
@@ -103,16 +125,6 @@ export class Schema {
   }
 }
 
-/** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
-export function kindOf(type: string): FieldKind {
-  return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);
-}
-
-/** The entity in `id(User)`. */
-export function targetOf(type: string): string | undefined {
-  return /^id\((.*)\)$/.exec(type)?.[1];
-}
-
 /**
  * What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find
  * that out when it moves.
@@ -126,7 +138,11 @@ const INDEX_ENTRY_BYTES = 2600;
 const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
 
 /** @param hide the fields that a user entity hides; null for any other entity */
-function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entity {
+function toEntity(
+  entity: ManifestEntity,
+  hide: readonly string[] | null,
+  references: readonly Reference[],
+): Entity {
   const isHidden = (name: string): boolean =>
     hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
   const isManaged = (name: string): boolean => hide !== null && MANAGED.has(name);
@@ -135,7 +151,7 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
       field.name,
       toField(field, {
         maxBytes: maxTextBytes(entity, field),
-        hidden: isHidden(field.name),
+        hidden: field.hidden === true || isHidden(field.name),
         managed: isManaged(field.name),
       }),
     ]),
@@ -148,7 +164,13 @@ function toEntity(entity: ManifestEntity, hide: readonly string[] | null): Entit
     fileFields: [...fields.values()].filter(
       (field): field is FileField => field.file !== undefined,
     ),
+    hasStamps: [...fields.values()].some(({ timestamp }) => timestamp !== undefined),
+    updateStamps: [...fields.values()]
+      .filter(({ timestamp }) => timestamp === "updated")
+      .map(({ name }) => name),
     indexes: entity.indexes,
+    references: references.filter((reference) => reference.entity === entity.name),
+    referrers: references.filter(({ target }) => target === entity.name),
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
     shape,
@@ -218,12 +240,15 @@ function toField(
     target: targetOf(field.type),
     optional: field.optional,
     unique: field.unique,
-    default: defaultsToNow(field) ? undefined : withNormalDefault(field).default,
+    default: isGenerated(field) ? undefined : withNormalDefault(field).default,
     defaultsToNow: defaultsToNow(field),
+    defaultsToUuid: defaultsToUuid(field),
     readonly: field.readonly === true,
     owner: field.owner === true,
     hidden,
     managed,
+    timestamp: field.timestamp,
+    read: readValueOf(field),
     file:
       field.type === "file"
         ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity }

@@ -1,7 +1,13 @@
 import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
 import { NO_FACTS, type DataFacts } from "./data-facts.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import { describeStep, indexesOf, planMigration, uniqueIndexName } from "./diff.ts";
+import {
+  describeStep,
+  indexesOf,
+  planMigration,
+  referenceIndexName,
+  uniqueIndexName,
+} from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { toStored, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
 
@@ -10,6 +16,8 @@ export interface StartPlan {
   readonly migration: Migration;
   /** What keeps the app from being served on this database. */
   readonly problems: readonly Diagnostic[];
+  /** As of a migration's plan. */
+  readonly notices: readonly Diagnostic[];
   /** Steps that wait for `pylon migrate apply --allow-destructive`: the app does without them. */
   readonly waiting: readonly MigrationStep[];
   readonly stored: StoredManifest;
@@ -28,7 +36,7 @@ export function planStart(
   to: Manifest,
   facts: DataFacts = NO_FACTS,
 ): StartPlan {
-  const { migration, problems } = planMigration(from, to, facts);
+  const { migration, problems, notices } = planMigration(from, to, facts);
   const before = from === null ? [] : withLeftovers(from);
   const leftovers = before.flatMap((entity) =>
     leftOf(
@@ -43,6 +51,7 @@ export function planStart(
   const steps = migration.steps.filter((step) => !isWaiting(step));
   return {
     migration: { steps },
+    notices,
     problems: [...problems, ...losses(steps)],
     waiting: migration.steps.filter((step) => "destructive" in step && isWaiting(step)),
     stored: toStored(leftovers.length === 0 ? to : { ...to, leftovers }),
@@ -78,7 +87,12 @@ function leftOf(
   const isTaken = (index: string): boolean => taken.has(index.toLowerCase());
   const fields = before.fields
     .filter(({ name }) => !known.has(name))
-    .map((field) => (isTaken(uniqueIndexName(field.name)) ? { ...field, unique: false } : field));
+    .map((field) => (isTaken(uniqueIndexName(field.name)) ? { ...field, unique: false } : field))
+    .map(({ on_delete: onDelete, ...field }) =>
+      onDelete === undefined || isTaken(referenceIndexName(field.name))
+        ? field
+        : { ...field, on_delete: onDelete },
+    );
   const indexes = before.indexes.filter(
     (index) =>
       !isTaken(index.name) && index.fields.some((name) => name !== "id" && !known.has(name)),

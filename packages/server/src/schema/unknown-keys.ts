@@ -20,7 +20,15 @@ const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
   auth: ["hooks", "mails"],
 };
 /** What `buildManifest` adds. */
-const NOT_IN_APP = new Set(["manifest_version", "custom", "max_bytes"]);
+const NOT_IN_APP = new Set([
+  "manifest_version",
+  "custom",
+  "max_bytes",
+  "format",
+  "pattern_flags",
+  "on_delete",
+  "timestamp",
+]);
 
 /**
  * Keys that the manifest does not know, all of them: what is misspelt must not be ignored.

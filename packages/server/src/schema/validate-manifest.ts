@@ -1,4 +1,4 @@
-import { nearest, normaliseValue, WANTED } from "@pylonsync/query";
+import { isScalarKind, nearest, WANTED } from "@pylonsync/query";
 import {
   MANIFEST_VERSION,
   type Manifest,
@@ -12,12 +12,15 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 import { malformed } from "./malformed.ts";
 import { labelOf } from "./manifest-label.ts";
-import { defaultsToNow } from "./mend-dates.ts";
-import { uniqueIndexName } from "./diff.ts";
-import { kindOf, targetOf } from "./schema.ts";
+import { checkHiddenFields, checkNestedIndexes, checkValueRules } from "./check-value-rules.ts";
+import { isGenerated } from "./generated-default.ts";
+import { readValueOf } from "./field-value.ts";
+import { isSameValue } from "./nested-value.ts";
+import { referenceIndexName, uniqueIndexName } from "./diff.ts";
+import { kindOf, targetOf } from "./field-kind.ts";
 import { unknownKeys } from "./unknown-keys.ts";
 
-const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file"];
+const TYPES = ["string", "int", "float", "bool", "datetime", "richtext", "file", "json", "array"];
 const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]+\/(\*|[a-z0-9!#$&^_.+-]+)$/;
 const INPUT_TYPES = [...TYPES, "number", "boolean", "id", "any", "object", "array"];
 /** Postgres refuses a column of these names, even where it is quoted. */
@@ -144,7 +147,7 @@ function* checkEntity(
   for (const [index, field] of entity.fields.entries())
     yield* checkField(entity, field, manifest, `${at}.fields[${index}]`);
   yield* duplicates(entity.indexes, "INDEX_NAME", `${at}.indexes`);
-  yield* indexesOfUniqueFields(entity, at);
+  yield* indexesOfFields(entity, at);
   const names = new Set(["id", ...entity.fields.map(({ name }) => name)]);
   for (const [index, { name, fields }] of entity.indexes.entries()) {
     if (fields.length === 0)
@@ -170,12 +173,17 @@ function* checkEntity(
     `The search of ${entity.name}`,
     `${at}.search`,
   );
+  yield* checkHiddenFields(entity, at);
+  yield* checkNestedIndexes(entity, at);
 }
 
-/** A unique field makes an index of its own, whose name no other may have. */
-function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
+/** A unique field and a reference make an index of their own, whose name no other may have. */
+function* indexesOfFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
   const own = new Set(
-    entity.fields.filter(({ unique }) => unique).map(({ name }) => uniqueIndexName(name)),
+    entity.fields.flatMap((field) => [
+      ...(field.unique ? [uniqueIndexName(field.name)] : []),
+      ...(field.on_delete === undefined ? [] : [referenceIndexName(field.name)]),
+    ]),
   );
   const taken = new Set([...own].map((name) => name.toLowerCase()));
   for (const [index, { name }] of entity.indexes.entries()) {
@@ -183,7 +191,7 @@ function* indexesOfUniqueFields(entity: ManifestEntity, at: string): Generator<D
       yield errorAt(
         "INDEX_NAME_RESERVED",
         `The index "${name}" of ${entity.name} has the name of the index ` +
-          "that a unique field makes.",
+          "that a unique field or a reference makes.",
         `${at}.indexes[${index}].name`,
         "Choose another name, or leave the index out.",
       );
@@ -200,7 +208,12 @@ function* checkField(
   yield* checkFieldName(entity, field, at);
   if (!(yield* checkFieldType(field, manifest, label, at))) return;
   const kind = kindOf(field.type);
-  yield* checkDefault(field, label, at);
+  let isRuled = true;
+  for (const problem of checkValueRules(field, label, at)) {
+    isRuled = false;
+    yield problem;
+  }
+  if (isRuled) yield* checkDefault(field, label, at);
   if (field.owner === true && kind !== "string" && kind !== "id") {
     yield errorAt(
       "FIELD_OWNER_INVALID",
@@ -208,7 +221,21 @@ function* checkField(
       `${at}.owner`,
     );
   }
+  yield* checkReference(field, label, at);
   yield* checkFileField(field, label, at);
+}
+
+function* checkReference(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  if (field.on_delete === undefined) return;
+  const wrong = (message: string, hint?: string): Diagnostic =>
+    errorAt("FIELD_REFERENCE_INVALID", message, `${at}.on_delete`, hint);
+  if (targetOf(field.type) === undefined)
+    yield wrong(`${label} is a ${field.type}, and an id alone has onDelete.`);
+  if (field.on_delete === "setNull" && !field.optional)
+    yield wrong(
+      `${label} becomes null when the row that it refers to is deleted, and it is required.`,
+      'Make it .optional(), or use "restrict" or "cascade".',
+    );
 }
 
 function* checkFieldName(
@@ -278,7 +305,7 @@ function* checkFieldType(
 function* checkFileField(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   const { type, accept, max_bytes: maxBytes } = field;
   if (type !== "file") {
-    if (accept !== undefined || maxBytes !== undefined)
+    if (accept !== undefined || (maxBytes !== undefined && field.format !== "bytes"))
       yield errorAt(
         "FIELD_FILE_INVALID",
         `${label} holds no file, and has rules for one.`,
@@ -317,9 +344,18 @@ function* checkFileField(field: ManifestField, label: string, at: string): Gener
 
 /** A default is a value like any other of its field. */
 function* checkDefault(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
-  if (field.default === undefined || field.type === "file" || defaultsToNow(field)) return;
+  if (field.default === undefined || field.type === "file" || isGenerated(field)) return;
   const kind = kindOf(field.type);
-  const normal = normaliseValue(kind, field.default);
+  const normal = readValueOf(field)(field.default);
+  const isNested = !isScalarKind(kind);
+  // The columns' default is what was written.
+  if (normal.ok && isNested && !isSameValue(normal.value, field.default))
+    yield errorAt(
+      "FIELD_DEFAULT_INVALID",
+      `The default of ${label} is not in the form in which its values are stored.`,
+      `${at}.default`,
+      'Write dates as "2026-01-31T12:00:00.000Z".',
+    );
   if (normal.ok) return;
   yield errorAt(
     "FIELD_DEFAULT_INVALID",
@@ -327,7 +363,7 @@ function* checkDefault(field: ManifestField, label: string, at: string): Generat
     `${at}.default`,
     kind === "datetime"
       ? 'Write .default("2026-01-31T12:00:00Z"), or .default("now") for the time of the write.'
-      : `Give .default() ${WANTED[kind]}, or leave it out.`,
+      : (normal.hint ?? `Give .default() ${WANTED[kind]}, or leave it out.`),
   );
 }
 

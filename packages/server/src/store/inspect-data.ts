@@ -1,15 +1,24 @@
 import type { EntityShape, Expr, FieldKind } from "@pylonsync/query";
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { convertValue } from "../schema/convert-value.ts";
-import type { DataFacts, DuplicateValues, LongTexts, LostValues } from "../schema/data-facts.ts";
+import type {
+  DataFacts,
+  DuplicateValues,
+  LongTexts,
+  LostValues,
+  Orphans,
+} from "../schema/data-facts.ts";
 import {
+  knownReferences,
   newlyLimitedTexts,
+  newReferences,
   newUniqueIndexes,
   retypedFields,
   tightenedFields,
   type NewUniqueIndex,
 } from "../schema/diff.ts";
-import { kindOf } from "../schema/schema.ts";
+import { kindOf } from "../schema/field-kind.ts";
+import { isOrphan, type Reference } from "../schema/references.ts";
 import { parseStoredManifest, withLeftovers } from "../schema/stored-manifest.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
 
@@ -22,10 +31,12 @@ const MAX_SAMPLES = 5;
  * only the tables that the migration concerns.
  *
  * @param to the manifest that the database is to be brought to
+ * @param options.allReferences looks for orphans of every reference, and not of new ones alone
  */
 export async function inspectData(
   store: Pick<Store, "storedManifest" | "readerOf">,
   to: Pick<Manifest, "entities">,
+  options: { readonly allReferences?: boolean } = {},
 ): Promise<DataFacts> {
   const stored = parseStoredManifest(await store.storedManifest());
   const [filled, lost, duplicates, tooLong] = [
@@ -34,7 +45,8 @@ export async function inspectData(
     new Map<string, readonly DuplicateValues[]>(),
     new Map<string, LongTexts>(),
   ];
-  if (stored === null) return { filled, lost, duplicates, tooLong };
+  const orphans = new Map<string, Orphans>();
+  if (stored === null) return { filled, lost, duplicates, tooLong, orphans };
   const shapes = withLeftovers(stored).map(shapeOf);
   const reader = store.readerOf(new Map(shapes.map((shape) => [shape.name, shape])));
   for (const { entity, field } of tightenedFields(stored, to)) {
@@ -55,7 +67,20 @@ export async function inspectData(
     const texts = await longTexts(reader, entity, field, maxBytes);
     if (texts.rows > 0) tooLong.set(`${entity}.${field}`, texts);
   }
-  return { filled, lost, duplicates, tooLong };
+  const references = options.allReferences === true ? knownReferences : newReferences;
+  for (const reference of references(stored, to)) {
+    const found = await orphansOf(reader, reference);
+    if (found.rows > 0) orphans.set(`${reference.entity}.${reference.field}`, found);
+  }
+  return { filled, lost, duplicates, tooLong, orphans };
+}
+
+async function orphansOf(reader: Reader, reference: Reference): Promise<Orphans> {
+  const where = isOrphan(reference);
+  const rows = await reader.count(reference.entity, where);
+  const [first] =
+    rows === 0 ? [] : await reader.select({ entity: reference.entity, where, limit: 1 });
+  return { target: reference.target, rows, example: first?.id ?? "" };
 }
 
 async function longTexts(

@@ -5,7 +5,16 @@ import type { DataFacts } from "../schema/data-facts.ts";
 import { planMigration } from "../schema/diff.ts";
 import { toStored } from "../schema/stored-manifest.ts";
 import { inspectData } from "./inspect-data.ts";
-import type { ChangeRecord, NewChange, Store, StoredRow, Value } from "./store.ts";
+import type {
+  ChangeRecord,
+  NewChange,
+  RowPlace,
+  RowUpdate,
+  Store,
+  StoredRow,
+  Transaction,
+  Value,
+} from "./store.ts";
 
 const manifest = buildManifest({
   name: "suite",
@@ -435,6 +444,86 @@ export function storeSuite(
       expect(await store.count("Fresh")).toBe(1);
     });
 
+    test("a default of uuid is another one in each row, old rows and new ones", async () => {
+      await add(thing("a", {}), thing("b", {}));
+      const keyed = thingsWith({ key: field.string().default("uuid").unique() });
+      const facts = await inspectData(store, keyed);
+      expect(planMigration(manifest, keyed, facts).problems).toEqual([]);
+      await migrate(store, manifest, keyed, facts);
+      const fresh: Manifest = {
+        ...keyed,
+        entities: [
+          ...keyed.entities,
+          entity("Keyed", { n: field.int(), key: field.string().default("uuid") }),
+        ],
+      };
+      await migrate(store, keyed, fresh);
+      // As an older version of the app writes, which does not know the field.
+      await store.transact((tx) => tx.insert("Keyed", { id: "a", n: 1 }));
+      const rows = [
+        ...(await store.select({ entity: "Thing" })),
+        ...(await store.select({ entity: "Keyed" })),
+      ];
+      const keys = rows.map((row) => row["key"]);
+      expect(new Set(keys).size).toBe(3);
+      for (const key of keys)
+        expect(key).toMatch(
+          /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/,
+        );
+    });
+
+    test("a json and an array are stored as they are, and as a default", async () => {
+      await add(thing("a", { text: '{"a":[1]}' }), thing("b", { text: "no json" }));
+      const nested = thingsWith({
+        text: field.json().optional(),
+        tags: field.array(field.string()).default(["it's", "\u{1F600}"]),
+      });
+      await migrate(store, manifest, nested);
+      expect(await store.select({ entity: "Thing" })).toMatchObject([
+        { id: "a", text: { a: [1] }, tags: ["it's", "\u{1F600}"] },
+        { id: "b", text: null },
+      ]);
+      const value: Value = { b: [null, 1e21, "\u{1F600}"], a: {} };
+      await add({ ...thing("c", { text: null }), text: value, tags: [] });
+      await store.transact((tx) => tx.update("Thing", "b", { text: [value], tags: ["x"] }));
+      expect(await store.get("Thing", "c")).toMatchObject({ text: value, tags: [] });
+      expect(await store.get("Thing", "b")).toMatchObject({ text: [value], tags: ["x"] });
+      const back = thingsWith({ text: field.string().optional() });
+      await migrate(store, nested, back);
+      expect((await store.get("Thing", "c"))?.["text"]).toBe(JSON.stringify(value));
+    });
+
+    test("rows that refer to one that is not there are counted", async () => {
+      const holder = (field_: ReturnType<typeof field.id>): Manifest => ({
+        ...manifest,
+        entities: [
+          ...manifest.entities,
+          entity("Holder", { thing: field_.optional(), other: field.id("Thing").optional() }),
+        ],
+      });
+      const before = holder(field.id("Thing"));
+      await migrate(store, manifest, before);
+      await add(thing("a", {}));
+      await store.transact(async (tx) => {
+        for (const [n, id] of ["a", "b", null, "c"].entries())
+          await tx.insert("Holder", { id: `h${n}`, thing: id, other: "x" });
+      });
+      const checked = holder(field.id("Thing", { onDelete: "setNull" }));
+      const facts = await inspectData(store, checked);
+      expect(facts.orphans).toEqual(
+        new Map([["Holder.thing", { target: "Thing", rows: 2, example: "h1" }]]),
+      );
+      const { problems, notices, migration } = planMigration(before, checked, facts);
+      expect([problems, notices.map(({ code }) => code)]).toEqual([[], ["SCHEMA_ORPHANS"]]);
+      expect(migration.steps).toMatchObject([
+        { kind: "create_index", index: { name: "thing_reference", fields: ["thing"] } },
+      ]);
+      await migrate(store, before, checked, facts);
+      // A start looks at what is new; the plan looks at all.
+      expect((await inspectData(store, checked)).orphans.size).toBe(0);
+      expect((await inspectData(store, checked, { allReferences: true })).orphans.size).toBe(1);
+    });
+
     test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
       await add(
         thing("a", { text: "12" }),
@@ -653,8 +742,130 @@ export function storeSuite(
         "rejected",
       ]);
       expect(
-        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => `${id}${n}`),
-      ).toEqual(["a5", "bnull", "cnull"]);
+        (await store.select({ entity: "Thing", order: [] })).map(({ id, n }) => [id, n]),
+      ).toEqual([
+        ["a", 5],
+        ["b", null],
+        ["c", null],
+      ] as Value[][]);
+    });
+
+    test("many rows are inserted in one step, of each kind, or none of them", async () => {
+      const rows = ["a", "b", "c"].map((id, index) =>
+        thing(id, {
+          text: index === 0 ? null : `{"${id}", \\ NULL}`,
+          n: index,
+          f: index / 4,
+          ok: index > 1,
+          at: `2026-01-0${index + 1}T00:00:00.000Z`,
+        }),
+      );
+      await store.transact((tx) => tx.insertMany("Thing", rows));
+      expect(await store.select({ entity: "Thing" })).toEqual(rows);
+      const taken = store.transact(async (tx) => {
+        await tx.insertMany("Thing", [thing("d"), thing("b")]).catch(() => undefined);
+      });
+      await taken.catch(() => undefined);
+      await store.transact((tx) => tx.insertMany("Thing", []));
+      expect((await store.get("Thing", "b"))?.["n"]).toBe(1);
+    });
+
+    test("many rows are updated in one step, those that are as expected", async () => {
+      await add(thing("a", { n: 1 }), thing("b", { n: 1 }), thing("c", { n: 2 }), thing("d"));
+      const to = (id: string, text: string, place?: RowPlace): RowUpdate => ({
+        id,
+        patch: { text, ok: true },
+        expected: { n: 1 },
+        place,
+      });
+      const updated = await store.transact((tx) =>
+        tx.updateMany(
+          "Thing",
+          ["a", "b", "c", "d", "e"].map((id) => to(id, "first")),
+        ),
+      );
+      expect([...updated.keys()].toSorted()).toEqual(["a", "b"]);
+      // One is where it was left; the other is elsewhere, and found all the same.
+      await store.transact((tx) => tx.update("Thing", "b", { f: 1 }));
+      const places = ["a", "b", "c"].map((id) => to(id, "second", updated.get(id) ?? null));
+      const again = await store.transact((tx) => tx.updateMany("Thing", places));
+      expect([...again.keys()].toSorted()).toEqual(["a", "b"]);
+      // A place that another row has now.
+      const other = [to("b", "third", again.get("a"))];
+      await store.transact((tx) => tx.updateMany("Thing", other));
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ id, text, ok }) => [id, text, ok])).toEqual([
+        ["a", "second", true],
+        ["b", "third", true],
+        ["c", null, null],
+        ["d", null, null],
+      ]);
+    });
+
+    test("what is updated at the end undoes the work when it is not as expected", async () => {
+      await add(thing("a", { n: 1 }), thing("b", { n: 1 }));
+      const end = (n: number) => (tx: Transaction) =>
+        (async () => {
+          const update = { id: "a", patch: { n: n + 1 }, expected: { n } };
+          await tx.updateAtEnd("Thing", update, () => new Error(`not ${n}`));
+          await tx.update("Thing", "b", { n: n + 10 });
+        })();
+      await store.transact(end(1));
+      await expect(store.transact(end(1))).rejects.toThrow("not 1");
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ n }) => n)).toEqual([2, 11]);
+    });
+
+    test("works that may share a transaction succeed and fail each for itself", async () => {
+      const ids = Array.from({ length: 40 }, (_, index) => String(index).padStart(2, "0"));
+      const isFailing = (id: string): boolean => Number(id) % 8 === 5;
+      const write = (id: string): Promise<string> =>
+        store.transact(
+          async (tx) => {
+            await tx.insert("Thing", thing(id));
+            await tx.append(inserted(thing(id)));
+            if (isFailing(id)) throw new Error(`no ${id}`);
+            return `wrote ${id}`;
+          },
+          { shared: "write" },
+        );
+      // How long it takes is known from then on.
+      await write("first");
+      const outcomes = await Promise.allSettled(ids.map(write));
+      expect(outcomes.map((one) => (one.status === "fulfilled" ? one.value : null))).toEqual(
+        ids.map((id) => (isFailing(id) ? null : `wrote ${id}`)),
+      );
+      const kept = ids.filter((id) => !isFailing(id));
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ id }) => id)).toEqual([...kept, "first"]);
+      expect((await logged()).length).toBe(kept.length + 1);
+    });
+
+    test("one of those that share a transaction is aborted, and the others go on", async () => {
+      const write = (id: string, signal?: AbortSignal): Promise<unknown> =>
+        store.transact(
+          async (tx) => {
+            await tx.insert("Thing", thing(id));
+            if (id === "b") abort.abort(new Error("enough"));
+          },
+          { shared: "write", signal },
+        );
+      const abort = new AbortController();
+      await write("first");
+      const outcomes = await Promise.allSettled([
+        write("a"),
+        write("b", abort.signal),
+        write("c", abort.signal),
+        write("d"),
+      ]);
+      expect(outcomes.map(({ status }) => status)).toEqual([
+        "fulfilled",
+        "rejected",
+        "rejected",
+        "fulfilled",
+      ]);
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ id }) => id)).toEqual(["a", "d", "first"]);
     });
 
     test("who migrates later plans from what the one before it left", async () => {

@@ -42,7 +42,7 @@ export interface Aggregate {
     readonly bucket?: TimeBucket | undefined;
     readonly as: string;
   }[];
-  /** `field` is absent for `count`. */
+  /** `count` of a field counts the rows that have a value there. */
   readonly measures: readonly {
     readonly fn: AggregateFunction;
     readonly field?: string | undefined;
@@ -50,6 +50,10 @@ export interface Aggregate {
   }[];
   /** Only groups of at least so many rows, the largest first. */
   readonly atLeast?: number | undefined;
+  /** Reads `data`, a group's measures by their names, which are numbers. */
+  readonly having?: Expr | undefined;
+  /** By the names of groups and measures; default: the groups. */
+  readonly order?: readonly Order[] | undefined;
   /** Most groups in the answer. */
   readonly limit?: number | undefined;
   /** As in Select. */
@@ -105,10 +109,45 @@ export interface Reader {
   test(expr: Expr): Promise<boolean>;
 }
 
+/**
+ * Where a store has left a row: a hint by which it finds the row again without an index, so that
+ * serializable transactions that update neighbours do not meet. Null where the store needs none.
+ */
+export type RowPlace = string | null;
+
+/** What `updateMany` does to one row. */
+export interface RowUpdate {
+  readonly id: string;
+  readonly patch: Readonly<Record<string, Value>>;
+  /** What the row must hold: it is left alone when it holds something else, or null. */
+  readonly expected?: Readonly<Record<string, Value>>;
+  /** As an earlier `updateMany` has answered it. */
+  readonly place?: RowPlace | undefined;
+}
+
 /** Writes that are made together or not at all. */
 export interface Transaction extends Reader {
   /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
   insert(entity: string, row: StoredRow): Promise<void>;
+  /**
+   * Inserts rows of a system table that have the same fields, in one step.
+   *
+   * @throws PylonError ID_TAKEN
+   */
+  insertMany(entity: string, rows: readonly StoredRow[]): Promise<void>;
+  /**
+   * Updates rows of a system table in one step. All updates set the same fields, and expect the
+   * same ones.
+   *
+   * @returns the ids of the rows that were updated, and where they are now
+   */
+  updateMany(entity: string, updates: readonly RowUpdate[]): Promise<ReadonlyMap<string, RowPlace>>;
+  /**
+   * As `updateMany` for one row, at the end of the transaction at the latest: not within `attempt`.
+   *
+   * @param refuse makes the error that undoes the work when the row is not as it was expected
+   */
+  updateAtEnd(entity: string, update: RowUpdate, refuse: () => Error): Promise<void>;
   /**
    * Sets the given fields.
    *
@@ -119,7 +158,8 @@ export interface Transaction extends Reader {
   /** @returns whether the row was there. */
   delete(entity: string, id: string): Promise<boolean>;
   /**
-   * Deletes all rows that match. For system tables; app rows go through data/commit.ts one by one.
+   * Deletes all rows that match. For system tables; of app rows data/writer.ts appends the change
+   * of each.
    *
    * @returns how many
    */
@@ -154,9 +194,21 @@ export interface TransactOptions {
   /**
    * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that
    * writes only rows that it looked up by their id, and decides by nothing else: it never meets
-   * work on other rows.
+   * work on other rows. `latest` sees at each step what is committed by then: for work that claims
+   * rows before it decides by them, and expects of rows that it updates what it decided by.
    */
-  readonly isolation?: "serializable" | "snapshot" | undefined;
+  readonly isolation?: "serializable" | "snapshot" | "latest" | undefined;
+  /**
+   * What it writes may be lost when the database's machine crashes, unless later work is kept: the
+   * promise does not wait for the disk.
+   */
+  readonly mayBeLost?: boolean | undefined;
+  /**
+   * Names a kind of short, serializable work. Where each commit costs, several pieces of it may run
+   * one after another in one transaction; each still succeeds or fails on its own, and is durable
+   * when its promise resolves.
+   */
+  readonly shared?: string | undefined;
 }
 
 /** What becomes of the way to a database server while a store is open. */

@@ -59,7 +59,8 @@ const STORED = [
   "_pylon_workflow_runs id:id name:string version:int input:string status:string " +
     "output:string error:string failedStep:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime wakeAt:datetime waitingFor:string jobId:string signals:int " +
-    "maxRetries:int parentId:string indexed status createdAt finishedAt parentId",
+    "maxRetries:int parentId:string generation:int state:string indexed status createdAt " +
+    "finishedAt parentId",
   "_pylon_workflow_steps id:id runId:string position:int kind:string name:string " +
     "status:string seq:int output:string error:string attempts:int startedAt:datetime " +
     "endedAt:datetime wakeAt:datetime childId:string indexed runId",
@@ -69,14 +70,15 @@ const STORED = [
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string progress:string indexed dueAt readyKey finishedAt status",
+    "error:string progress:string batchId:string batch:string trace:string indexed dueAt,id " +
+    "readyKey,id finishedAt createdAt,id status,createdAt,id batchId,status",
 ];
 
 test("the tables are stored as in every version before", () => {
   const shapes = Object.values(SYSTEM_TABLES).map(
     ({ name, fields, indexed }) =>
       `${name} ${[...fields].map(([field, kind]) => `${field}:${kind}`).join(" ")} ` +
-      `indexed ${indexed.join(" ")}`,
+      `indexed ${indexed.map((columns) => columns.join(",")).join(" ")}`,
   );
   expect(shapes).toEqual(STORED);
 });

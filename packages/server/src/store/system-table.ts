@@ -1,11 +1,4 @@
-import {
-  literal,
-  path,
-  type EntityShape,
-  type Expr,
-  type FieldKind,
-  type Scalar,
-} from "@pylonsync/query";
+import { literal, path, type EntityShape, type Expr, type FieldKind } from "@pylonsync/query";
 import type {
   NewChange,
   Reader,
@@ -17,9 +10,9 @@ import type {
   Value,
 } from "./store.ts";
 
-/** A system table as the stores make it: its shape and the fields that have an index. */
+/** A system table as the stores make it: its shape, and the fields of each of its indexes. */
 export interface SystemTable extends EntityShape {
-  readonly indexed: readonly string[];
+  readonly indexed: readonly (readonly string[])[];
 }
 
 /** How values of one column are kept in the database. */
@@ -51,6 +44,7 @@ export interface TableSelect<C extends Columns> {
     readonly direction: "asc" | "desc";
   }[];
   readonly limit?: number | undefined;
+  readonly isClaim?: boolean | undefined;
 }
 
 /** Text. */
@@ -127,13 +121,22 @@ export function isoTimeOrNull(ms: number | null): string | null {
   return ms === null ? null : isoTime(ms);
 }
 
-/** Declares a table of Pylon's own, in which every row has a text `id`. */
+/**
+ * Declares a table of Pylon's own, in which every row has a text `id`.
+ *
+ * @param options.indexed a field, or several of one index
+ */
 export function defineTable<const C extends Columns>(
   name: string,
   columns: C,
-  options: { readonly indexed?: readonly NameOf<C>[] } = {},
+  options: { readonly indexed?: readonly (NameOf<C> | readonly (NameOf<C> | "id")[])[] } = {},
 ): Table<C> {
-  return new Table(name, columns, options.indexed ?? []);
+  const { indexed = [] } = options;
+  return new Table(
+    name,
+    columns,
+    indexed.map((fields) => (typeof fields === "string" ? [fields] : fields)),
+  );
 }
 
 const BY_ID: TransactOptions = { isolation: "snapshot" };
@@ -154,11 +157,11 @@ export function transactById<T>(store: Store, work: (tx: Transaction) => Promise
  */
 export class Table<C extends Columns> implements SystemTable {
   readonly name: string;
-  readonly indexed: readonly string[];
+  readonly indexed: readonly (readonly string[])[];
   readonly fields: ReadonlyMap<string, FieldKind>;
   readonly #columns: C;
 
-  constructor(name: string, columns: C, indexed: readonly string[]) {
+  constructor(name: string, columns: C, indexed: readonly (readonly string[])[]) {
     this.name = name;
     this.indexed = indexed;
     this.#columns = columns;
@@ -237,7 +240,9 @@ export class Table<C extends Columns> implements SystemTable {
   }
 
   #compare(op: "==" | "<=" | "<", column: string, value: unknown): Expr {
-    const stored: Scalar = this.#encode({ [column]: value })[column] ?? null;
+    const stored = this.#encode({ [column]: value })[column] ?? null;
+    if (typeof stored === "object" && stored !== null)
+      throw new Error(`${this.name}.${column} is compared with an object.`);
     return { kind: "compare", op, left: path("data", column), right: literal(stored) };
   }
 

@@ -9,6 +9,14 @@ export interface JobProgress {
   readonly note: string | null;
 }
 
+/** Of a job that runs after a batch of others: how many are in it, and what became of them. */
+export interface JobBatch {
+  readonly total: number;
+  /** Null as long as not all of them are over. */
+  readonly completed: number | null;
+  readonly failed: number | null;
+}
+
 /**
  * Tables of Pylon's own, kept in the same database and read and written through the same Store as
  * the app's entities. They are not in the manifest, not in the change log and not reachable from
@@ -232,6 +240,8 @@ export const SYSTEM_TABLES = {
       signals: int(),
       maxRetries: int(),
       parentId: nullable(text()),
+      generation: nullable(int()),
+      state: nullable(text()),
     },
     { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
   ),
@@ -262,6 +272,21 @@ export const SYSTEM_TABLES = {
     { indexed: ["runId"] },
   ),
   /**
+   * Shards that run or were saved. `state` is null until the first save. `owner` is the replica
+   * that runs it, while its lease lasts.
+   */
+  shards: defineTable(
+    "_pylon_shards",
+    {
+      state: nullable(text()),
+      tick: int(),
+      savedAt: time(),
+      owner: nullable(text()),
+      leaseUntil: nullable(time()),
+    },
+    { indexed: ["savedAt"] },
+  ),
+  /**
    * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
    * the same time one is repeated; `startedAt` are the starts within the window of its rate.
    */
@@ -287,7 +312,21 @@ export const SYSTEM_TABLES = {
       lease: nullable(text()),
       error: nullable(text()),
       progress: nullable(json<JobProgress>()),
+      batchId: nullable(text()),
+      batch: nullable(json<JobBatch>()),
+      trace: nullable(text()),
     },
-    { indexed: ["dueAt", "readyKey", "finishedAt", "status"] },
+    {
+      indexed: [
+        // Many may be due, or were made, at the same time: `id` says which is first.
+        ["dueAt", "id"],
+        // With it Postgres reads the first of a lane and no more, however few it believes there are.
+        ["readyKey", "id"],
+        "finishedAt",
+        ["createdAt", "id"],
+        ["status", "createdAt", "id"],
+        ["batchId", "status"],
+      ],
+    },
   ),
 } as const;

@@ -8,6 +8,7 @@ import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { CommitBatch } from "./commit-batch.ts";
 import { Delivery } from "./delivery.ts";
+import type { LiveFunctionCalls } from "./live-functions/calls.ts";
 import { LiveQueries } from "./live/live-queries.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import type { FeedLine } from "./feed-line.ts";
@@ -226,6 +227,7 @@ export class Feed implements ConnectionHub {
     this.#delivery.setModel(model);
     if (isSameData) {
       this.#registry.setModel(model);
+      this.#live.rerunFunctions();
       return;
     }
     for (const subscriber of [...this.#subscribers.keys()]) {
@@ -233,6 +235,14 @@ export class Feed implements ConnectionHub {
       this.leave(subscriber);
     }
     this.#registry.reset(model);
+  }
+
+  /** From now on clients may subscribe to functions. */
+  serveFunctions(
+    calls: LiveFunctionCalls,
+    platform: Pick<Platform, "monotonic" | "after" | "uuid">,
+  ): void {
+    this.#live.serveFunctions(calls, platform);
   }
 
   /** The server stops: clients go elsewhere, who is just joining too. */
@@ -495,10 +505,11 @@ export class Feed implements ConnectionHub {
   async #deliverTransactions(count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
       const size = this.#pending.nextTransaction();
-      if (size === 0) return;
+      if (size === 0) break;
       taken += size;
       await this.#deliverTransaction(size);
     }
+    this.#live.runFunctions();
   }
 
   async #deliverTransaction(size: number): Promise<void> {
@@ -547,6 +558,7 @@ export class Feed implements ConnectionHub {
   }
 
   async #deliver(record: ChangeRecord): Promise<void> {
+    this.#live.changed(record);
     const { effects, lost } = await this.#delivery.deliver(record);
     for (const effect of effects) this.#batch.add(effect);
     for (const subscription of lost) {

@@ -22,6 +22,7 @@ import {
   loadRun,
   putSteps,
   RUNS,
+  STEPS,
   type EventRow,
   type Run,
   type StepRow,
@@ -73,6 +74,10 @@ export class Advance {
     const definition = this.#definitionOf(run);
     const end = await this.#replay(loaded, definition);
     if (end.kind === "suspended") return;
+    if (end.kind === "continued") {
+      await this.#continueAsNew(run, definition, end.input);
+      return;
+    }
     await store.transact(async (tx) => {
       await this.#attempt.finish(tx, { kind: "completed" });
       await this.#services.runs.end(
@@ -85,6 +90,31 @@ export class Advance {
     });
     // Its parent may wait for it.
     jobs.wake([0]);
+  }
+
+  /** The run begins again, with no steps, on the code as it is now. */
+  async #continueAsNew(run: Run, definition: WorkflowDefinition, input: string): Promise<void> {
+    const { store, jobs, platform } = this.#services;
+    const now = platform.now();
+    await store.transact(async (tx) => {
+      await this.#attempt.finish(tx, { kind: "again", dueAt: now });
+      await STEPS.deleteWhere(tx, STEPS.is("runId", run.id));
+      await RUNS.update(tx, run.id, {
+        input,
+        version: definition.version ?? 1,
+        maxRetries: definition.maxRetries ?? run.maxRetries,
+        generation: (run.generation ?? 0) + 1,
+        status: "pending",
+      });
+    });
+    jobs.wake([now]);
+  }
+
+  async #saveState(run: Run, state: string): Promise<void> {
+    await this.#services.store.transact(async (tx) => {
+      await this.#attempt.hold(tx);
+      await RUNS.update(tx, run.id, { state });
+    });
   }
 
   /** @returns null for a run that is over: the job is ended */
@@ -147,6 +177,7 @@ export class Advance {
   #portsOf(run: Run): ReplayPorts {
     return {
       record: (rows, taken) => this.#record(rows, taken),
+      saveState: (state) => this.#saveState(run, state),
       mutate: (call, rowOf) => this.#mutate(run, call, rowOf),
       startChild: (name, input, rowOf) => this.#startChild(run, name, input, rowOf),
       endOfChild: (id) => this.#endOfChild(id),

@@ -43,6 +43,8 @@ class World {
   /** How often each mutation was committed, and each step was recorded as done. */
   readonly effects = new Map<string, number>();
   readonly events = new Map<string, EventRow>();
+  /** What the run has shown of itself, each time that it was written. */
+  readonly states: string[] = [];
   /** When to crash: the numbers of the writes, odd ones after the write. */
   readonly #crashes: Set<number>;
   #writes = 0;
@@ -158,6 +160,8 @@ const RUN: Run = {
   signals: 0,
   maxRetries: 3,
   parentId: null,
+  generation: 0,
+  state: null,
 };
 
 type Handler = Parameters<typeof workflow>[1];
@@ -167,6 +171,9 @@ async function advance(world: World, handler: Handler): Promise<ReplayEnd | Paus
   let pause: Pause | null = null;
   const ports: ReplayPorts = {
     record: async (rows, taken) => world.write(rows, taken),
+    saveState: async (state) => {
+      world.states.push(state);
+    },
     mutate: async ({ args }, rowOf) => {
       const { fails } = args as { readonly fails: number };
       const row = rowOf("");
@@ -193,7 +200,7 @@ async function advance(world: World, handler: Handler): Promise<ReplayEnd | Paus
   };
   const replay = new Replay(
     {
-      run: RUN,
+      run: { ...RUN, state: world.states.at(-1) ?? null },
       definition: workflow("random", handler),
       steps: [...world.rows.values()].toSorted((a, b) => a.position - b.position),
       events: [...world.events.values()],
@@ -285,4 +292,40 @@ test("the code sees its run, and how far it is", async () => {
     await left;
   });
   expect(seen).toEqual([["wf_1", "random", 1, 1, ["one"]], 2]);
+});
+
+test("what a run shows of itself is written before it goes on, and once", async () => {
+  const world = new World([]);
+  const handler: Handler = async (_ctx, { step, sleep, setState }) => {
+    setState({ at: "packing" });
+    const before = await step("look", () => world.states.length);
+    setState({ at: "on its way" });
+    await sleep("1d");
+    setState({ at: "there" });
+    return before;
+  };
+  const end = await toEnd(world, handler);
+  expect(end).toEqual({ kind: "completed", output: "1" });
+  const places = world.states.map((state) => (JSON.parse(state) as { readonly at: string }).at);
+  // The replay after the sleep passes the first two again, and writes neither.
+  expect(places).toEqual(["packing", "on its way", "there"]);
+});
+
+test("a run that goes on as new has ended there, whatever its code does", async () => {
+  const results = [];
+  for (const after of ["throws", "returns", "waits"])
+    results.push(
+      await toEnd(new World([]), async (_ctx, { step, continueAsNew }) => {
+        await step("one", () => 1);
+        try {
+          continueAsNew({ page: 2 });
+        } catch (error) {
+          if (after === "throws") throw error;
+        }
+        if (after === "waits") await new Promise(() => undefined);
+        return "not this";
+      }),
+    );
+  const continued = { kind: "continued" as const, input: '{"page":2}' };
+  expect(results).toEqual([continued, continued, continued]);
 });

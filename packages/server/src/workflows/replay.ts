@@ -27,10 +27,17 @@ export class RunFault extends Error {
   override readonly name = "RunFault";
 }
 
+/** Thrown where the code of a run ends because it begins again. */
+class ContinuedAsNew extends Error {
+  override readonly name = "ContinuedAsNew";
+}
+
 /** What a replay asks of the database and of the app's functions. */
 export interface ReplayPorts {
   /** Writes ends of calls, and deletes the events that they took. */
   readonly record: (rows: readonly StepRow[], taken: readonly EventRow[]) => Promise<void>;
+  /** Writes what the run shows of itself, as JSON text. */
+  readonly saveState: (state: string) => Promise<void>;
   /** Runs a mutation, and writes the row that its result makes in the same transaction. */
   readonly mutate: (call: MutationCall, rowOf: (output: string) => StepRow) => Promise<StepRow>;
   /** Starts a run whose parent this one is, and writes the row that its id makes. */
@@ -79,6 +86,8 @@ export interface Pause {
 export type ReplayEnd =
   | { readonly kind: "suspended" }
   | { readonly kind: "completed"; readonly output: string }
+  /** It begins again with this input. */
+  | { readonly kind: "continued"; readonly input: string }
   | { readonly kind: "failed"; readonly error: string; readonly failedStep: number | null };
 
 /** What a replay begins with. */
@@ -147,6 +156,9 @@ export class Replay {
   #seq: number;
   #fault: RunFault | null = null;
   #end: ReplayEnd | null = null;
+  /** What the run shows of itself, and what of it is written. */
+  #state: string | null;
+  #savedState: string | null;
   #areChildrenKnown = false;
   #isChanged = false;
   #onChange: () => void = () => undefined;
@@ -155,6 +167,8 @@ export class Replay {
     this.#input = input;
     this.#ports = ports;
     this.#events = input.events;
+    this.#state = input.run.state;
+    this.#savedState = input.run.state;
     this.#written = new Map(input.steps.map((row) => [row.position, row]));
     this.#toDeliver = input.steps
       .filter(({ seq }) => seq !== null)
@@ -186,6 +200,7 @@ export class Replay {
       await new Promise<void>((resolve) => platform.soon(resolve));
       signal.throwIfAborted();
       if (this.#fault !== null) throw this.#fault;
+      if (this.#toDeliver.length === 0) await this.#saveState();
       if (this.#end !== null) return this.#checkedEnd(this.#end);
       if (await this.#deliver()) continue;
       this.#beginAll();
@@ -197,6 +212,12 @@ export class Replay {
     }
   }
 
+  async #saveState(): Promise<void> {
+    if (this.#state === null || this.#state === this.#savedState) return;
+    this.#savedState = this.#state;
+    await this.#ports.saveState(this.#state);
+  }
+
   #start(): void {
     const { run, definition } = this.#input;
     const calls = this.#calls;
@@ -205,6 +226,7 @@ export class Replay {
       id: run.id,
       name: run.name,
       version: run.version,
+      generation: run.generation ?? 0,
       input: JSON.parse(run.input) as unknown,
       get currentStep() {
         return calls.length;
@@ -216,7 +238,8 @@ export class Replay {
     // The handler's own types are the app's.
     const handler = definition.handler as (ctx: object, tools: WorkflowTools) => unknown;
     const settle = (end: ReplayEnd): void => {
-      this.#end = end;
+      // Code that begins again has ended there, whatever it does with what was thrown.
+      this.#end ??= end;
       this.#change();
     };
     void (async () => await handler(context, this.#tools()))().then(
@@ -252,6 +275,15 @@ export class Replay {
         return this.#call(name, { kind: "event", timeoutMs }) as Promise<T>;
       },
       runWorkflow: (name, input = null) => this.#call(name, { kind: "child", input }),
+      setState: (state) => {
+        this.#state = encoded(state);
+        this.#change();
+      },
+      continueAsNew: (input = null) => {
+        this.#end ??= { kind: "continued", input: encoded(input) };
+        this.#change();
+        throw new ContinuedAsNew("The run begins again.");
+      },
     };
   }
 
@@ -356,7 +388,7 @@ export class Replay {
     const context = this.#ports.stepContext({
       signal: abort.signal,
       attempt: call.row.attempts + 1,
-      idempotencyKey: call.row.id.replace(" ", ":"),
+      idempotencyKey: this.#keyOf(call.row),
     });
     const late = new Promise<never>((_resolve, reject) => {
       abort.signal.addEventListener("abort", () => reject(abort.signal.reason), { once: true });
@@ -372,6 +404,12 @@ export class Replay {
         this.#begun -= 1;
         this.#change();
       });
+  }
+
+  #keyOf({ id, position }: StepRow): string {
+    const { generation } = this.#input.run;
+    if (generation === null || generation === 0) return id.replace(" ", ":");
+    return `${this.#input.run.id}:${generation}:${position}`;
   }
 
   #timeoutOf({ timeoutSecs }: StepOptions): number {

@@ -177,6 +177,7 @@ function toWire({ run, steps }: RunWithSteps): Fields {
     input: parsed(run.input),
     status: STATUSES[run.status],
     steps: steps.map(stepToWire),
+    state: parsed(run.state),
     output: parsed(run.output),
     error: run.error,
     created_at: isoTimeOrNull(run.createdAt),
@@ -187,6 +188,7 @@ function toWire({ run, steps }: RunWithSteps): Fields {
     current_step: steps.filter(({ seq }) => seq !== null).length,
     max_retries: run.maxRetries,
     parent_id: run.parentId,
+    generation: run.generation ?? 0,
   };
 }
 

@@ -1,4 +1,5 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import type { WorkflowRun } from "@pylonsync/functions";
 import type { Runner } from "../functions/runner.ts";
 import type { WorkflowRuns } from "../functions/workflows.ts";
 import type { Task } from "../jobs/job-runner.ts";
@@ -80,8 +81,17 @@ export class Workflows implements WorkflowRuns {
       signals: 0,
       maxRetries: definition.maxRetries ?? DEFAULT_RETRIES,
       parentId,
+      generation: 0,
+      state: null,
     });
     return id;
+  }
+
+  async look(tx: Transaction, id: string): Promise<WorkflowRun | null> {
+    const run = await RUNS.get(tx, String(id));
+    if (run === null) return null;
+    const { name, status, error } = run;
+    return { id, name, status, state: parsed(run.state), output: parsed(run.output), error };
   }
 
   async send(tx: Transaction, id: string, event: string, data: unknown): Promise<void> {
@@ -251,6 +261,10 @@ export class Workflows implements WorkflowRuns {
   #chance(): number {
     return randomFraction(this.#services.platform);
   }
+}
+
+function parsed(json: string | null): unknown {
+  return json === null ? null : JSON.parse(json);
 }
 
 function notWaiting(message: string): PylonError {

@@ -3,6 +3,8 @@ import { Connection } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
 import { socketUrl } from "../connection/url.ts";
+import type { LiveFunction } from "../live/live-function.ts";
+import { LiveFunctions } from "../live/live-functions.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
 import { toChange } from "../outbox/plain.ts";
 import { Pusher } from "../outbox/pusher.ts";
@@ -56,6 +58,7 @@ export class SyncEngine extends EngineAliases {
   readonly #queries: QuerySubscriptions | null;
   readonly #connection: Connection;
   readonly #pusher: Pusher;
+  readonly #functions: LiveFunctions;
   /** Null where nothing is kept. */
   readonly #persistence: Persistence | null;
   readonly #newId: () => string;
@@ -86,6 +89,14 @@ export class SyncEngine extends EngineAliases {
     this.#queries = config.sync === "queries" ? this.#makeQueries() : null;
     this.#connection = this.#makeConnection(config);
     this.#pusher = this.#makePusher(config);
+    this.#functions = new LiveFunctions({
+      http: this.#http,
+      platform,
+      session: this.#session,
+      socketUrl: config.wsUrl ?? socketUrl(baseUrl),
+      reconnectDelay: config.reconnectDelay ?? 1000,
+      newId: this.#newId,
+    });
     this.session = new EngineSession({
       session: this.#session,
       queue: this.mutations,
@@ -163,6 +174,7 @@ export class SyncEngine extends EngineAliases {
       if (userId !== null) this.mutations.dropForeign(userId);
       this.#showPending();
       this.#connection.follow(session);
+      this.#functions.follow(session);
     });
     this.#session.onChange(() => this.#showPending());
     this.mutations.onChange(() => {
@@ -219,11 +231,13 @@ export class SyncEngine extends EngineAliases {
 
   #retryNow(): void {
     this.#connection.retryNow();
+    this.#functions.retryNow();
     this.#pusher.flush();
   }
 
   #connect(): void {
     this.#connection.start();
+    this.#functions.start();
     this.#pusher.start();
   }
 
@@ -233,6 +247,7 @@ export class SyncEngine extends EngineAliases {
     for (const stop of this.#stopListening) stop();
     this.#stopListening = [];
     this.#connection.stop();
+    this.#functions.stop();
     this.#pusher.stop();
     this.#persistence?.close();
   }
@@ -299,6 +314,16 @@ export class SyncEngine extends EngineAliases {
     return callFunction(this.#http, this.platform, name, args, this.#newId());
   }
 
+  /**
+   * The result of a query function that is always up to date: it comes again when rows change that
+   * the function read. Equal names and arguments share one subscription of this page.
+   *
+   * @throws PylonClientError `UNSENDABLE` for arguments that JSON can't say
+   */
+  live(name: string, args: Readonly<Record<string, unknown>> = {}): LiveFunction {
+    return this.#functions.live(name, args);
+  }
+
   /** Told of every write that the server refused. @returns an unsubscribe function */
   onError(listener: (error: MutationError) => void): () => void {
     return this.mutations.onRefused(listener);
@@ -325,6 +350,7 @@ export class SyncEngine extends EngineAliases {
   #restart(): void {
     this.#connection.forget();
     this.#showPending();
+    this.#functions.reset();
     if (this.#isStarted) this.#connection.start();
   }
 

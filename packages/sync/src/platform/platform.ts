@@ -8,6 +8,8 @@ export interface Socket {
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   onerror: (() => void) | null;
+  /** As what bytes come in; the browser's default is a Blob. */
+  binaryType?: string;
   send(text: string): void;
   close(code?: number, reason?: string): void;
 }

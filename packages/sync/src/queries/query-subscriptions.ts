@@ -148,7 +148,9 @@ export class QuerySubscriptions implements RowSource {
         return this.#commit(message);
       case "pong":
         return this.#apply([], message.seq);
+      // Live functions have a socket of their own.
       case "result":
+      case "failed":
         return undefined;
     }
     const one = this.#byNumber.get(message.sub);

@@ -69,6 +69,8 @@ const conditions: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   orNull(fc.boolean()).map((done) => ({ done })),
   texts.map((text) => ({ text: { $like: text } })),
   texts.map((text) => ({ text: { $startsWith: text } })),
+  texts.map((text) => ({ text: { $endsWith: text } })),
+  texts.map((text) => ({ text: { $ilike: text } })),
   ids.map((id) => ({ id })),
 );
 const filters: fc.Arbitrary<Record<string, unknown>> = fc.letrec<{

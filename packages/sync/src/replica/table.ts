@@ -168,10 +168,23 @@ export function isSameRow(one: Row, other: Row): boolean {
   if (one === other) return true;
   let fields = 0;
   for (const name in one) {
-    if (one[name] !== other[name] || !Object.hasOwn(other, name)) return false;
+    if (!isSameValue(one[name], other[name]) || !Object.hasOwn(other, name)) return false;
     fields += 1;
   }
   return Object.keys(other).length === fields;
+}
+
+/** A json or an array is another object each time that it comes. */
+function isSameValue(one: unknown, other: unknown): boolean {
+  if (one === other) return true;
+  if (typeof one !== "object" || typeof other !== "object" || one === null || other === null)
+    return false;
+  const [entries, others] = [Object.entries(one), new Map<string, unknown>(Object.entries(other))];
+  return (
+    Array.isArray(one) === Array.isArray(other) &&
+    entries.length === others.size &&
+    entries.every(([key, value]) => others.has(key) && isSameValue(value, others.get(key)))
+  );
 }
 
 function isSameList(

@@ -85,6 +85,7 @@ async function remove(
   context: RequestContext,
   userId: string,
 ): Promise<void> {
+  await data.requireDeletable(userId);
   await sessions.withLockedAccount(userId, async () => {
     await credentials.forgetAll(userId);
     await data.delete(userId);

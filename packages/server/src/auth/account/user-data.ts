@@ -2,6 +2,8 @@ import { and, TRUE } from "@pylonsync/query";
 import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
 import type { Committer } from "../../data/commit.ts";
 import type { DataModel } from "../../data/model.ts";
+import { referenced } from "../../data/references.ts";
+import { referrersFirst, refersTo } from "../../schema/references.ts";
 import type { Entity, Field } from "../../schema/schema.ts";
 import type { Platform } from "../../platform.ts";
 import type { Reader, Store, StoredRow } from "../../store/store.ts";
@@ -161,6 +163,24 @@ export class UserData {
     for (const entity of emptied) await removal.forgetDeleted(entity, head);
   }
 
+  /**
+   * A row that is neither deleted with the user nor may do without it keeps it from being deleted:
+   * that is told before anything is taken away.
+   *
+   * @throws PylonError REFERENCED
+   */
+  async requireDeletable(userId: string): Promise<void> {
+    const { store, model, users } = this.#services;
+    if (!users.isDeclared) return;
+    for (const reference of model().entity(users.entityName).referrers) {
+      const field = model().entity(reference.entity).fields.get(reference.field);
+      if (reference.onDelete !== "restrict" || field?.owner === true || field?.optional === true)
+        continue;
+      if ((await store.count(reference.entity, refersTo(reference, userId))) > 0)
+        throw referenced(users.entityName, reference);
+    }
+  }
+
   /** Uploads that no row took are old enough to be cleaned up at once. */
   async #orphanFiles(userId: string): Promise<void> {
     const files = await FILES.select(this.#services.store, {
@@ -175,7 +195,8 @@ export class UserData {
 
   #references(): { readonly entity: Entity; readonly field: Field }[] {
     const { model, users } = this.#services;
-    return model().schema.entities.flatMap((entity) =>
+    const entities = referrersFirst(model().schema.entities, ({ name }) => name);
+    return entities.flatMap((entity) =>
       [...entity.fields.values()]
         .filter((field) => field.owner || field.target === users.entityName)
         .map((field) => ({ entity, field })),

@@ -25,6 +25,7 @@ async function serve(env: Record<string, string>): Promise<PylonServer> {
       manifestModule: manifest,
       functions: new Map(),
       workflows: new Map(),
+      shards: new Map(),
       web: null,
       diagnostics: [],
     },

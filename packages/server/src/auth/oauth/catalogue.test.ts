@@ -671,6 +671,7 @@ beforeAll(async () => {
       manifestModule: manifest,
       functions: new Map(),
       workflows: new Map(),
+      shards: new Map(),
       web: null,
       diagnostics: [],
     },

@@ -3,10 +3,16 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TRUE } from "@pylonsync/query";
 import type { Manifest } from "@pylonsync/sdk";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
 import { compilePolicies } from "../../policy/policy-set.ts";
 import { planMigration } from "../../schema/diff.ts";
 import { Schema } from "../../schema/schema.ts";
-import { openSqliteStore, type SqliteStore } from "../../store/sqlite/sqlite-store.ts";
+import { openPostgresStore } from "../../store/postgres/postgres-store.ts";
+import { openSqliteStore } from "../../store/sqlite/sqlite-store.ts";
+import type { Store } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { ManualPlatform } from "../../testing/manual-platform.ts";
 import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
@@ -17,7 +23,7 @@ import { Reads } from "../reads.ts";
 
 /** An app's data on a database of its own, with nothing else of a server around it. */
 export interface AppData extends AsyncDisposable {
-  readonly store: SqliteStore;
+  readonly store: Store;
   readonly model: DataModel;
   readonly committer: Committer;
   readonly platform: ManualPlatform;
@@ -34,10 +40,24 @@ export interface AppData extends AsyncDisposable {
 /** Opens it, with the tables that the manifest declares. */
 export async function openAppData(
   manifest: Manifest,
-  options: { readonly observer?: CommitObserver; readonly maxRowBytes?: number } = {},
+  options: {
+    readonly observer?: CommitObserver;
+    readonly maxRowBytes?: number;
+    /** Default SQLite. */
+    readonly database?: Store["dialect"];
+  } = {},
 ): Promise<AppData> {
   const folder = mkdtempSync(join(tmpdir(), "pylon-data-"));
-  const store = openSqliteStore(join(folder, "data.db"));
+  const store =
+    options.database === "postgres"
+      ? await openPostgresStore({
+          url: await createDatabase(sharedPostgresUrl()),
+          poolMax: 4,
+          ca: null,
+          startTimeoutMs: 0,
+          onState: () => undefined,
+        })
+      : openSqliteStore(join(folder, "data.db"));
   await store.migrate(() => ({
     migration: planMigration(null, manifest).migration,
     manifestJson: JSON.stringify(manifest),

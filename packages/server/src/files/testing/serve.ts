@@ -13,6 +13,7 @@ const loaded = {
   manifestModule: app,
   functions: new Map(),
   workflows: new Map(),
+  shards: new Map(),
   web: null,
   diagnostics: [],
 };

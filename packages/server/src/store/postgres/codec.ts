@@ -1,4 +1,5 @@
 import { types } from "pg";
+import type { Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 const INT8 = 20;
@@ -15,6 +16,11 @@ export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
     return types.getTypeParser(oid, format);
   }) as typeof types.getTypeParser,
 };
+
+/** A value as the driver takes it: of a list it would make a Postgres array. */
+export function encode(value: Value): Value {
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+}
 
 const UTC = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?\+00$/;
 const OTHER_ZONE = /^(\S+) (\S+?)([+-]\d{2})(?::?(\d{2}))?$/;

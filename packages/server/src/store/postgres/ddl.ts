@@ -2,8 +2,9 @@ import { hash } from "node:crypto";
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { defaultsToUuid } from "../../schema/generated-default.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
-import { kindOf } from "../../schema/schema.ts";
+import { kindOf } from "../../schema/field-kind.ts";
 import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { CHANGE_LOG_DDL } from "./change-log.ts";
@@ -18,6 +19,8 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   int: "BIGINT",
   bool: "BOOLEAN",
   float: "DOUBLE PRECISION",
+  json: "JSON",
+  array: "JSON",
 };
 const MAX_NAME = 63;
 
@@ -42,9 +45,10 @@ function systemTable(table: SystemTable): string[] {
     ...columns.map(
       (column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`,
     ),
-    ...table.indexed.map((field) => {
-      const name = quote(`${table.name}_${field}`);
-      return `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(table.name)} (${quote(field)})`;
+    ...table.indexed.map((fields) => {
+      const name = quote([table.name, ...fields].join("_"));
+      const columns = fields.map(quote).join(", ");
+      return `CREATE INDEX IF NOT EXISTS ${name} ON ${quote(table.name)} (${columns})`;
     }),
   ];
 }
@@ -109,7 +113,10 @@ function columnOf(field: ManifestField): string {
  */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";
+  if (defaultsToUuid(field)) return " DEFAULT gen_random_uuid()::text";
   if (defaultsToNow(field)) return ` DEFAULT ${SQL_NOW}`;
+  if (typeof field.default === "object")
+    return ` DEFAULT '${JSON.stringify(field.default).replaceAll("'", "''")}'`;
   if (typeof field.default !== "string") return ` DEFAULT ${String(field.default)}`;
   return ` DEFAULT '${field.default.replaceAll("'", "''")}'`;
 }

@@ -25,6 +25,7 @@ import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./cha
 import { ChangeTail } from "./change-tail.ts";
 import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
+import { DeferredUpdates } from "./deferred-updates.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
@@ -44,6 +45,7 @@ import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
 import { RowTurns, type RowHold } from "./row-turns.ts";
+import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
@@ -57,11 +59,16 @@ const MAINTENANCE_MS = { connect: 10_000, query: 0 };
 const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_PER_BATCH = 10_000;
 const BEGIN = {
+  // Rows are claimed a few at a time from tables that may be large, and grow faster than Postgres
+  // counts them.
+  latest: ["BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL enable_seqscan = off"],
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
   // An index scan locks the pages that it read, a sequential scan the table: small tables would
   // make every pair of writers a conflict.
   serializable: ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL enable_seqscan = off"],
 } as const;
+/** The commit is answered before it is on the disk; what is on the disk has all before it. */
+const NO_FLUSH = "SET LOCAL synchronous_commit = off";
 
 /**
  * Opens a Postgres database, and makes Pylon's own tables when they are not there.
@@ -129,6 +136,13 @@ interface Parts {
   readonly manifestJson: string | null;
 }
 
+/** A transaction that pieces of work are run in. */
+interface OpenTransaction {
+  readonly lease: Lease;
+  readonly rows: RowHold;
+  readonly deferred: DeferredUpdates;
+}
+
 /**
  * The Store on Postgres: serialisable transactions, tried again on conflict, on a small pool of
  * connections.
@@ -144,6 +158,7 @@ export class PostgresStore implements Store {
   readonly #snapshotSettings: readonly string[];
   readonly #reads: PostgresReader;
   readonly #turns = new RowTurns();
+  readonly #shared: SharedTransactions;
   #conflicts = 0;
   readonly #reading = { timedOut: 0, refused: 0 };
   #tables: TableSet;
@@ -163,6 +178,10 @@ export class PostgresStore implements Store {
       (text, params) => this.#read(text, params),
       () => this.#tables,
     );
+    this.#shared = new SharedTransactions(
+      (works, isOpen) => this.#attemptAll(works, isOpen),
+      platform,
+    );
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -181,9 +200,16 @@ export class PostgresStore implements Store {
     return this.#reads.test(expr);
   }
 
-  async transact<T>(
+  transact<T>(work: (tx: Transaction) => Promise<T>, options: TransactOptions = {}): Promise<T> {
+    const alone = (it: typeof work): Promise<T> => this.#transactAlone(it, options);
+    const { shared, isolation = "serializable", signal } = options;
+    if (shared === undefined || isolation !== "serializable") return alone(work);
+    return this.#shared.transact(shared, work, signal, alone);
+  }
+
+  async #transactAlone<T>(
     work: (tx: Transaction) => Promise<T>,
-    options: TransactOptions = {},
+    options: TransactOptions,
   ): Promise<T> {
     const rows = this.#turns.hold();
     const retry = new Retry(rows, options.signal, this.#platform);
@@ -346,32 +372,88 @@ export class PostgresStore implements Store {
   /** Runs the work once. What it throws says whether to try again. */
   async #attempt<T>(
     work: (tx: Transaction) => Promise<T>,
-    { signal, isolation = "serializable" }: TransactOptions,
+    { signal, isolation = "serializable", mayBeLost = false }: TransactOptions,
     rows: RowHold,
     share: ShareName,
   ): Promise<T> {
     const lease = await this.#pool.take(share, { signal });
-    const { client } = lease;
+    const settings = [...BEGIN[isolation], ...this.#settings, ...(mayBeLost ? [NO_FLUSH] : [])];
+    const open: OpenTransaction = { lease, rows, deferred: new DeferredUpdates() };
+    const { result, hasWritten, mark } = await this.#within(open, signal, async (tx) => {
+      await this.#pool.statements.runAll(lease.client, ...settings);
+      const done = await untilAborted(work(tx), signal);
+      await open.deferred.run(tx);
+      return done;
+    });
+    await this.#commit(lease, hasWritten, mark);
+    return result;
+  }
+
+  /**
+   * Runs works once, one after another in one transaction.
+   *
+   * @returns how many were committed
+   * @throws OutcomeUnknown, and what undid all of them
+   */
+  async #attemptAll(works: readonly SharedWork[], isOpen: () => boolean): Promise<number> {
+    const rows = this.#turns.hold();
+    try {
+      const lease = await this.#pool.take("write", {});
+      const open: OpenTransaction = { lease, rows, deferred: new DeferredUpdates() };
+      const begin = [...BEGIN.serializable, ...this.#settings];
+      const steps = [
+        await this.#within(open, undefined, () =>
+          this.#pool.statements.runAll(lease.client, ...begin),
+        ),
+      ];
+      let count = 0;
+      for (const { run, signal } of works) {
+        if (count > 0 && !isOpen()) break;
+        steps.push(await this.#within(open, signal, (tx) => untilAborted(run(tx), signal)));
+        count += 1;
+      }
+      steps.push(await this.#within(open, undefined, (tx) => open.deferred.run(tx)));
+      const mark = steps.find((step) => step.mark !== null)?.mark ?? null;
+      const hasWritten = steps.some((step) => step.hasWritten);
+      await this.#commit(lease, hasWritten, mark).catch((error: unknown) => {
+        throw error instanceof PylonError ? new OutcomeUnknown("", { cause: error }) : error;
+      });
+      return count;
+    } catch (error) {
+      if (isConflict(error)) this.#conflicts += 1;
+      this.#pool.statements.names.learnFrom(error);
+      throw error;
+    } finally {
+      rows.release();
+    }
+  }
+
+  /** Runs a piece of work in an open transaction. When it fails, the transaction is given up. */
+  async #within<T>(
+    { lease, rows, deferred }: OpenTransaction,
+    signal: AbortSignal | undefined,
+    work: (tx: PostgresTransaction) => Promise<T>,
+  ): Promise<{ result: T; hasWritten: boolean; mark: TransactionMark | null }> {
     const tx = new PostgresTransaction(
-      client,
+      lease.client,
       this.#pool.statements,
       this.#tables,
       this.#unique,
       rows,
+      deferred,
     );
-    let result: T;
-    let mark: TransactionMark | null;
     try {
-      await this.#pool.statements.runAll(client, ...BEGIN[isolation], ...this.#settings);
-      result = await untilAborted(work(tx), signal);
+      signal?.throwIfAborted();
+      const result = await work(tx);
       tx.end(
         new Error(
           "The transaction has ended: await every database call before the handler returns.",
         ),
       );
-      mark = await tx.flush();
+      const mark = await tx.flush();
       // A handler may have caught what made the transaction unusable; it is unusable all the same.
       if (tx.failure !== null) throw tx.failure.error;
+      return { result, hasWritten: tx.hasWritten, mark };
     } catch (error) {
       tx.end(toError(error));
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
@@ -379,8 +461,6 @@ export class PostgresStore implements Store {
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
-    await this.#commit(lease, tx, mark);
-    return result;
   }
 
   /** Why a connection broke, where the server said so before it closed it. */
@@ -390,17 +470,13 @@ export class PostgresStore implements Store {
       : error;
   }
 
-  async #commit(
-    lease: Lease,
-    tx: PostgresTransaction,
-    mark: TransactionMark | null,
-  ): Promise<void> {
+  async #commit(lease: Lease, hasWritten: boolean, mark: TransactionMark | null): Promise<void> {
     try {
       await this.#pool.statements.runPlain(lease.client, "COMMIT");
       lease.release();
     } catch (error) {
       lease.release(true);
-      if (!isUnreachable(error) || !tx.hasWritten) throw error;
+      if (!isUnreachable(error) || !hasWritten) throw error;
       // The connection broke while the commit was under way: it may have been done.
       const outcome =
         mark === null ? "unknown" : await resolveCommit(this.#pool, mark, this.#platform);

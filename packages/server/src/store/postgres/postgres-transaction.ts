@@ -1,16 +1,32 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
 import type { ClientBase } from "pg";
+import { chunk } from "../../util/chunk.ts";
 import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
-import type { Aggregate, NewChange, Select, StoredRow, Transaction, Value } from "../store.ts";
+import type {
+  Aggregate,
+  NewChange,
+  RowPlace,
+  RowUpdate,
+  Select,
+  StoredRow,
+  Transaction,
+  Value,
+} from "../store.ts";
 import { appendStatement } from "./change-log.ts";
+import { encode } from "./codec.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "../sql/quote.ts";
+import type { DeferredUpdates } from "./deferred-updates.ts";
 import { isRetryable, translateError } from "./errors.ts";
+import { insertManyStatement, updateManyStatement } from "./many-rows.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
 import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
+
+/** Changes of one statement: their texts are in memory several times meanwhile. */
+const APPENDED_AT_ONCE = 2_000;
 
 /** Names a transaction after the fact: the first change that it appended. */
 export interface TransactionMark {
@@ -31,6 +47,7 @@ export class PostgresTransaction implements Transaction {
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
   readonly #rows: RowHold;
+  readonly #deferred: DeferredUpdates;
   readonly #reader: PostgresReader;
   readonly #changes: NewChange[] = [];
   #ended: Error | null = null;
@@ -48,8 +65,10 @@ export class PostgresTransaction implements Transaction {
     tables: TableSet,
     unique: UniqueIndexes,
     rows: RowHold,
+    deferred: DeferredUpdates,
   ) {
     this.#client = client;
+    this.#deferred = deferred;
     this.#rows = rows;
     this.#statements = statements;
     this.#tables = tables;
@@ -94,10 +113,13 @@ export class PostgresTransaction implements Transaction {
    */
   async flush(): Promise<TransactionMark | null> {
     await this.#line.settled();
-    if (this.#changes.length === 0) return null;
-    const { text, params } = appendStatement(this.#changes);
-    const [first] = (await this.#statements.run(this.#client, text, params)).rows;
-    return { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    let mark: TransactionMark | null = null;
+    for (const changes of chunk(this.#changes, APPENDED_AT_ONCE)) {
+      const { text, params } = appendStatement(changes);
+      const [first] = (await this.#statements.run(this.#client, text, params)).rows;
+      mark ??= { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+    }
+    return mark;
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -124,10 +146,54 @@ export class PostgresTransaction implements Transaction {
     const text = `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`;
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
-      const { rowCount } = await this.#run(text, Object.values(row));
+      const { rowCount } = await this.#run(text, Object.values(row).map(encode));
       this.#hasWritten = true;
       if (rowCount === 0) throw await this.#refusalOf(entity, row);
     });
+  }
+
+  insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
+    if (rows.length === 0) return Promise.resolve();
+    const { text, params } = insertManyStatement(this.#tables.shape(entity), rows);
+    return this.#line.run(async () => {
+      for (const { id } of rows) this.#claim(rowKey(entity, id));
+      if ((await this.#write(text, params)) === rows.length) return;
+      // Some were inserted: what the work catches must not leave them there.
+      const error = new PylonError("ID_TAKEN", "A row with one of these ids exists already.");
+      this.#failure ??= { error };
+      throw error;
+    });
+  }
+
+  updateMany(
+    entity: string,
+    updates: readonly RowUpdate[],
+  ): Promise<ReadonlyMap<string, RowPlace>> {
+    const shape = this.#tables.shape(entity);
+    const updated = new Map<string, RowPlace>();
+    const update = async (part: readonly RowUpdate[], how: "by-place" | "by-id") => {
+      if (part.length === 0) return;
+      const { text, params } = updateManyStatement(shape, part, how);
+      const { rows } = await this.#run(text, params);
+      for (const { id, place } of rows) updated.set(String(id), String(place));
+    };
+    return this.#line.run(async () => {
+      for (const { id } of updates) this.#claim(rowKey(entity, id));
+      this.#hasWritten = true;
+      const isPlaced = ({ place = null }: RowUpdate): boolean => place !== null;
+      await update(updates.filter(isPlaced), "by-place");
+      // A place is a hint: what was updated meanwhile is elsewhere.
+      await update(
+        updates.filter(({ id }) => !updated.has(id)),
+        "by-id",
+      );
+      return updated;
+    });
+  }
+
+  async updateAtEnd(entity: string, update: RowUpdate, refuse: () => Error): Promise<void> {
+    this.#alive();
+    this.#deferred.add({ entity, update, refuse });
   }
 
   async update(
@@ -139,7 +205,7 @@ export class PostgresTransaction implements Transaction {
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
-    const params = [...Object.values(patch), id];
+    const params = [...Object.values(patch).map(encode), id];
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)
@@ -185,7 +251,7 @@ export class PostgresTransaction implements Transaction {
     }
   }
 
-  async #write(text: string, params: readonly Value[]): Promise<number> {
+  async #write(text: string, params: readonly (Value | readonly Value[])[]): Promise<number> {
     const { rowCount } = await this.#run(text, params);
     this.#hasWritten = true;
     return rowCount ?? 0;
@@ -241,7 +307,7 @@ export class PostgresTransaction implements Transaction {
 
   async #run(
     text: string,
-    params: readonly Value[],
+    params: readonly (Value | readonly Value[])[],
   ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
     this.#alive();
     this.#running += 1;

@@ -1,10 +1,11 @@
 import type { ClientBase } from "pg";
 import { convertValue } from "../../schema/convert-value.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
-import { kindOf } from "../../schema/schema.ts";
+import { kindOf } from "../../schema/field-kind.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
 import type { Value } from "../store.ts";
 import { quote } from "../sql/quote.ts";
+import { encode } from "./codec.ts";
 import { columnTypeOf } from "./ddl.ts";
 
 type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
@@ -35,7 +36,7 @@ export async function retypeColumn(
     const values = rows.map(({ id, value }) => {
       const converted = convertValue(value, kindOf(from.type), kindOf(to.type));
       if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
-      return converted ?? null;
+      return encode(converted ?? null);
     });
     await client.query(write, [rows.map(({ id }) => id), values]);
     last = rows.at(-1)?.id ?? last;

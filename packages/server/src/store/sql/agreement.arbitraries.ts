@@ -1,4 +1,5 @@
 import {
+  isScalarKind,
   FALSE,
   TRUE,
   type CompareOp,
@@ -11,7 +12,7 @@ import {
   type SchemaShape,
 } from "@pylonsync/query";
 import fc from "fast-check";
-import type { StoredRow } from "../store.ts";
+import type { StoredRow, Value } from "../store.ts";
 
 /** Small pools of awkward values, so that generated rows and conditions meet. */
 const TEXTS = [
@@ -37,6 +38,35 @@ const TEXTS = [
   " ",
   "null",
   "1",
+];
+/** Letters with several cases, and what patterns of the databases take for more than itself. */
+const CASES = [
+  "É",
+  "AB",
+  "aB",
+  "ß",
+  "ẞ",
+  "Σ",
+  "ς",
+  "σ",
+  "K",
+  "\u212A",
+  "ſ",
+  "İ",
+  "ı",
+  "ǅ",
+  "\u{10400}",
+  "\u{10428}",
+  "[a]",
+  "]",
+  "[",
+  "^a",
+  "a*",
+  "?",
+  "(.",
+  "{1}",
+  "|",
+  "-",
 ];
 const INTS = [
   0,
@@ -85,6 +115,7 @@ const CLASSES: readonly Class[] = ["text", "number", "bool", "datetime"];
 const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   text: fc.oneof(
     { arbitrary: fc.constantFrom(...TEXTS), weight: 4 },
+    { arbitrary: fc.constantFrom(...CASES), weight: 2 },
     { arbitrary: text(), weight: 1 },
   ),
   // A condition may name a fraction for an int, and numbers that no column holds.
@@ -96,7 +127,7 @@ const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   bool: fc.boolean(),
   datetime: fc.constantFrom(...DATES),
 };
-const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
+const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   string: LITERALS.text,
   richtext: LITERALS.text,
   id: fc.constantFrom("u1", "u2", "A0"),
@@ -104,7 +135,17 @@ const STORED: Record<FieldKind, fc.Arbitrary<Scalar>> = {
   float: fc.oneof(fc.constantFrom(...FLOATS), fc.double({ noNaN: true, noDefaultInfinity: true })),
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
+  // They are compared with null alone, and stand beside the others.
+  json: fc.constantFrom<Value>({}, { a: [null, "\u{1F600}"] }, []),
+  array: fc.array(fc.constantFrom("a", "b")),
 };
+
+/** What is looked for in texts: also letters of other cases, and patterns' own signs. */
+export const needles = fc.oneof(
+  { arbitrary: fc.constantFrom(...TEXTS), weight: 3 },
+  { arbitrary: fc.constantFrom(...CASES), weight: 3 },
+  { arbitrary: text(), weight: 1 },
+);
 
 function text(): fc.Arbitrary<string> {
   return fc
@@ -121,7 +162,17 @@ const ENTITIES = ["Alpha", "Beta"] as const;
 
 function shape(name: string): fc.Arbitrary<EntityShape> {
   const kinds = fc.array(
-    fc.constantFrom<FieldKind>("string", "int", "float", "bool", "datetime", "richtext", "id"),
+    fc.constantFrom<FieldKind>(
+      "string",
+      "int",
+      "float",
+      "bool",
+      "datetime",
+      "richtext",
+      "id",
+      "json",
+      "array",
+    ),
     { minLength: 1, maxLength: 6 },
   );
   return kinds.map((fields) => ({
@@ -184,26 +235,51 @@ export const times = fc.constantFrom(...DATES);
  * @param existsDepth how deep `exists` nests; 0 for conditions on the row alone
  */
 export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<Expr> {
-  return condition(schema, undefined, 3, existsDepth);
+  return condition({ schema, data: alphaOf(schema), related: undefined }, 3, existsDepth);
 }
 
-function condition(
-  schema: SchemaShape,
-  related: EntityShape | undefined,
+interface Scope {
+  readonly schema: SchemaShape;
+  /** Where paths of `data` start. */
+  readonly data: EntityShape;
+  /** The entity that the innermost `exists` looks at. */
+  readonly related: EntityShape | undefined;
+}
+
+function alphaOf(schema: SchemaShape): EntityShape {
+  const shape = schema.get("Alpha");
+  if (shape === undefined) throw new Error("Every world has Alpha.");
+  return shape;
+}
+
+/** What a filter over a relation becomes: in there, the related row is `data`. */
+function hasRelated(
+  scope: Scope,
+  entity: EntityShape,
   depth: number,
   existsDepth: number,
 ): fc.Arbitrary<Expr> {
-  const leaf = CLASSES.map((kind) => comparison(schema, related, kind, depth));
-  const flag = operands(schema, related, "bool").filter((expr) => expr.kind === "path");
+  return fc
+    .record({
+      key: fc.constantFrom(...paths("data", scope.data, "text")),
+      field: fc.constantFrom(...paths("data", entity, "text")).map(({ name }) => name),
+      where: condition({ ...scope, data: entity, related: undefined }, depth, existsDepth),
+    })
+    .map((parts): Expr => ({ kind: "hasRelated", entity: entity.name, ...parts }));
+}
+
+function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitrary<Expr> {
+  const leaf = CLASSES.map((kind) => comparison(scope, kind, depth));
+  const flag = operands(scope, "bool").filter((expr) => expr.kind === "path");
   const simple = fc.oneof(
     ...leaf,
-    membership(schema, related),
-    texts(schema, related),
+    membership(scope),
+    texts(scope),
     fc.constantFrom(TRUE, FALSE),
     flag,
   );
   if (depth === 0) return simple;
-  const inner = condition(schema, related, depth - 1, existsDepth);
+  const inner = condition(scope, depth - 1, existsDepth);
   const several = fc.array(inner, { minLength: 1, maxLength: 3 });
   const branches: fc.Arbitrary<Expr>[] = [
     several.map((items) => ({ kind: "and", items })),
@@ -211,15 +287,11 @@ function condition(
     inner.map((item) => ({ kind: "not", item })),
   ];
   if (existsDepth > 0) {
-    branches.push(
-      ...[...schema.values()].map((entity) =>
-        condition(schema, entity, depth - 1, existsDepth - 1).map((where): Expr => ({
-          kind: "exists",
-          entity: entity.name,
-          where,
-        })),
-      ),
-    );
+    for (const entity of scope.schema.values()) {
+      const exists = condition({ ...scope, related: entity }, depth - 1, existsDepth - 1);
+      branches.push(exists.map((where) => ({ kind: "exists", entity: entity.name, where })));
+      branches.push(hasRelated(scope, entity, depth - 1, existsDepth - 1));
+    }
   }
   return fc.oneof(
     { arbitrary: simple, weight: 2 },
@@ -233,14 +305,10 @@ function paths(root: Root, entity: EntityShape | undefined, kind: Class): PathEx
     .map(([name]) => ({ kind: "path", root, name }));
 }
 
-function operands(
-  schema: SchemaShape,
-  related: EntityShape | undefined,
-  kind: Class,
-): fc.Arbitrary<Expr> {
-  const rows = [...paths("data", schema.get("Alpha"), kind), ...paths("related", related, kind)];
+function operands(scope: Scope, kind: Class): fc.Arbitrary<Expr> {
+  const rows = [...paths("data", scope.data, kind), ...paths("related", scope.related, kind)];
   const others: Expr[] = [
-    ...paths("old", schema.get("Alpha"), kind),
+    ...paths("old", alphaOf(scope.schema), kind),
     ...AUTH[kind].map((name): Expr => ({ kind: "path", root: "auth", name })),
   ];
   if (kind === "datetime") others.push({ kind: "now" });
@@ -252,16 +320,10 @@ function operands(
   );
 }
 
-function comparison(
-  schema: SchemaShape,
-  related: EntityShape | undefined,
-  kind: Class,
-  depth: number,
-): fc.Arbitrary<Expr> {
+function comparison(scope: Scope, kind: Class, depth: number): fc.Arbitrary<Expr> {
   const ops: CompareOp[] = kind === "bool" ? ["==", "!="] : ["==", "!=", "<", "<=", ">", ">="];
-  const plain = operands(schema, related, kind);
-  const operand =
-    kind === "bool" && depth > 0 ? fc.oneof(plain, condition(schema, related, 0, 0)) : plain;
+  const plain = operands(scope, kind);
+  const operand = kind === "bool" && depth > 0 ? fc.oneof(plain, condition(scope, 0, 0)) : plain;
   const asked = fc
     .tuple(fc.constantFrom<CompareOp>("==", "!="), operand, fc.boolean())
     .map(([op, left, swapped]): Expr => {
@@ -276,19 +338,19 @@ function comparison(
   return fc.oneof({ arbitrary: between, weight: 5 }, { arbitrary: asked, weight: 1 });
 }
 
-function membership(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitrary<Expr> {
+function membership(scope: Scope): fc.Arbitrary<Expr> {
   const written = CLASSES.map((kind) => {
     const none: fc.Arbitrary<Expr> = fc.constant({ kind: "literal", value: null });
     const entry = fc.oneof(
-      { arbitrary: operands(schema, related, kind), weight: 6 },
+      { arbitrary: operands(scope, kind), weight: 6 },
       { arbitrary: none, weight: 1 },
     );
     return fc
-      .tuple(operands(schema, related, kind), fc.array(entry, { maxLength: 5 }))
+      .tuple(operands(scope, kind), fc.array(entry, { maxLength: 5 }))
       .map(([item, items]): Expr => ({ kind: "in", item, list: { kind: "list", items } }));
   });
   const ofCaller = fc
-    .tuple(operands(schema, related, "text"), fc.constantFrom("roles", "apiKeyScopes"))
+    .tuple(operands(scope, "text"), fc.constantFrom("roles", "apiKeyScopes"))
     .map(([item, name]): Expr => ({
       kind: "in",
       item,
@@ -297,15 +359,25 @@ function membership(schema: SchemaShape, related: EntityShape | undefined): fc.A
   return fc.oneof(...written, ofCaller);
 }
 
-function texts(schema: SchemaShape, related: EntityShape | undefined): fc.Arbitrary<Expr> {
-  const operand = operands(schema, related, "text");
-  return fc
-    .tuple(operand, operand, fc.boolean())
-    .map(([value, part, isStart]): Expr =>
-      isStart
-        ? { kind: "startsWith", text: value, prefix: part }
-        : { kind: "contains", text: value, part },
-    );
+function texts(scope: Scope): fc.Arbitrary<Expr> {
+  const operand = operands(scope, "text");
+  const kinds = fc.constantFrom<TextKind[]>("contains", "startsWith", "endsWith");
+  const plain = fc.tuple(kinds, operand, operand).map(([kind, value, part]) => {
+    return textTest(kind, value, part);
+  });
+  const folded = fc.tuple(operand, needles).map(([value, part]): Expr => ({
+    kind: "containsFolded",
+    text: value,
+    part,
+  }));
+  return fc.oneof({ arbitrary: plain, weight: 3 }, { arbitrary: folded, weight: 1 });
+}
+
+type TextKind = "contains" | "startsWith" | "endsWith";
+
+function textTest(kind: TextKind, text: Expr, part: Expr): Expr {
+  if (kind === "contains") return { kind, text, part };
+  return kind === "startsWith" ? { kind, text, prefix: part } : { kind, text, suffix: part };
 }
 
 /** Filter objects as callers send them, for rows of `entity`. */
@@ -333,12 +405,32 @@ function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<strin
 }
 
 function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
+  if (!isScalarKind(kind))
+    return fc.constantFrom(
+      null,
+      { $exists: true },
+      { $exists: false },
+      { $ne: null },
+      { $in: [null] },
+    );
   const fieldClass = CLASSES.find((one) => KINDS[one].includes(kind)) ?? "text";
   const value = LITERALS[fieldClass];
   const maybe = fc.option(value, { freq: 6 });
   const list = fc.array(maybe, { maxLength: 4 });
-  const ordered = fieldClass === "bool" ? {} : { $gt: value, $gte: value, $lt: value, $lte: value };
-  const textual = fieldClass === "text" ? { $like: value, $startsWith: value } : {};
+  const ordered =
+    fieldClass === "bool"
+      ? {}
+      : {
+          $gt: value,
+          $gte: value,
+          $lt: value,
+          $lte: value,
+          $between: fc.tuple(value, value),
+        };
+  const textual =
+    fieldClass === "text"
+      ? { $like: needles, $ilike: needles, $startsWith: value, $endsWith: value }
+      : {};
   const operators = fc.record(
     {
       $eq: maybe,

@@ -4,8 +4,10 @@ import {
   bind,
   compareValues,
   compilePredicate,
+  isScalarKind,
   hasExists,
   parseFilter,
+  path,
   sortRows,
   type Env,
   type EntityShape,
@@ -18,12 +20,13 @@ import {
   createDatabase,
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
-import { VALUE_PARSERS } from "../postgres/codec.ts";
+import { encode as toPostgres, VALUE_PARSERS } from "../postgres/codec.ts";
 import { encode } from "../sqlite/codec.ts";
 import {
   callers,
   conditions,
   filters,
+  needles,
   times,
   worlds,
   type World,
@@ -57,6 +60,8 @@ const SQLITE_TYPES: Record<FieldKind, string> = {
   int: "INTEGER",
   bool: "INTEGER",
   float: "REAL",
+  json: "TEXT",
+  array: "TEXT",
 };
 const POSTGRES_TYPES: Record<FieldKind, string> = {
   string: 'TEXT COLLATE "C"',
@@ -66,6 +71,8 @@ const POSTGRES_TYPES: Record<FieldKind, string> = {
   int: "BIGINT",
   bool: "BOOLEAN",
   float: "DOUBLE PRECISION",
+  json: "JSON",
+  array: "JSON",
 };
 
 function tableOf({ name, fields }: EntityShape, types: Record<FieldKind, string>): string {
@@ -121,7 +128,7 @@ function postgresEngine(database: Client): Engine {
         for (const row of rows.get(shape.name) ?? [])
           await database.query(
             insert,
-            names.map((name) => row[name] ?? null),
+            names.map((name) => toPostgres(row[name] ?? null)),
           );
       }
     },
@@ -137,6 +144,17 @@ function postgresEngine(database: Client): Engine {
 }
 
 const engines = [sqliteEngine(), postgresEngine(connection)];
+const words = fc
+  .array(fc.oneof(needles, fc.constantFrom("lorem", "Ärger", "ДОМ")), { maxLength: 4 })
+  .map((parts) => parts.join(""));
+
+/** Letters in their other case, where it is one letter. */
+function otherCase(text: string): string {
+  return Array.from(text, (letter) => {
+    const other = letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase();
+    return Array.from(other).length === 1 ? other : letter;
+  }).join("");
+}
 const ids = (rows: readonly Record<string, unknown>[]): unknown[] => rows.map((row) => row["id"]);
 const alphaRows = (world: World) => world.rows.get("Alpha") ?? [];
 
@@ -216,7 +234,7 @@ for (const engine of engines) {
     const cases = worlds.chain((world) => {
       const order = fc.array(
         fc.tuple(
-          fc.constantFrom(...shapeOf(world).fields.keys()),
+          fc.constantFrom(...orderedFields(shapeOf(world))),
           fc.constantFrom("asc", "desc", "DESC"),
         ),
         { maxLength: 3 },
@@ -258,6 +276,64 @@ for (const engine of engines) {
       { numRuns: runs },
     );
   }, 60_000);
+}
+
+/** One table of texts. */
+const texts: EntityShape = {
+  name: "Alpha",
+  fields: new Map([
+    ["id", "id"],
+    ["text", "string"],
+  ]),
+};
+
+function textWorld(values: readonly string[]): World {
+  const rows = values.map((text, index) => ({ id: `r${index}`, text }));
+  return { schema: new Map([["Alpha", texts]]), rows: new Map([["Alpha", rows]]) };
+}
+
+for (const engine of engines) {
+  const found = async (world: World, filter: unknown): Promise<unknown[]> => {
+    const { where } = parseFilter(filter, texts);
+    return ids(
+      await engine.all(compileSelect({ entity: "Alpha", where }, world.schema, engine.dialect)),
+    );
+  };
+
+  test(`${engine.name} finds a part of a text in any case, and nothing else`, async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(words, { minLength: 1, maxLength: 6 }),
+        words,
+        async (all, part) => {
+          const world = textWorld(all);
+          await engine.load(world);
+          // A part of each text, in the other case.
+          const swapped = all.map((text) => otherCase(Array.from(text).slice(1, 4).join("")));
+          for (const asked of [part, ...swapped]) {
+            const expr = {
+              kind: "containsFolded",
+              text: path("data", "text"),
+              part: asked,
+            } as const;
+            expect([asked, await found(world, { text: { $ilike: asked } })]).toEqual([
+              asked,
+              ids(alphaRows(world).filter((data) => holds(expr, { data }, world.rows))),
+            ]);
+          }
+        },
+      ),
+      { numRuns: Math.floor(engine.runs / 3) },
+    );
+  }, 60_000);
+
+  test(`${engine.name} takes the longest text that is looked for in any case`, async () => {
+    const long = "ΐkſ[*".repeat(200);
+    const world = textWorld([`-${long}-`, long.slice(1)]);
+    await engine.load(world);
+    expect(await found(world, { text: { $ilike: otherCase(long) } })).toEqual(["r0"]);
+    expect(await found(world, { text: { $endsWith: `${long.slice(1)}-` } })).toEqual(["r0"]);
+  });
 }
 
 test("the compiled predicate agrees with the plain reading of the tree", () => {
@@ -302,7 +378,15 @@ test("what callers send is in the parameters, never in the text", () => {
   };
   const { where } = parseFilter(
     {
-      title: { $like: canary, $ne: canary, $in: [canary], $startsWith: canary, $gt: canary },
+      title: {
+        $like: canary,
+        $ilike: canary,
+        $ne: canary,
+        $in: [canary],
+        $startsWith: canary,
+        $endsWith: canary,
+        $gt: canary,
+      },
       $not: { id: canary },
     },
     shape,
@@ -392,4 +476,8 @@ function naivelySorted<R extends { readonly id: string }>(
     }
     return bytes(a.id, b.id);
   });
+}
+
+function orderedFields({ fields }: EntityShape): string[] {
+  return [...fields].filter(([, kind]) => isScalarKind(kind)).map(([name]) => name);
 }

@@ -1,9 +1,18 @@
-import { isTrue, type Expr, type FieldKind, type Order, type SchemaShape } from "@pylonsync/query";
+import {
+  isScalarKind,
+  isTrue,
+  TRUE,
+  type Expr,
+  type FieldKind,
+  type Order,
+  type SchemaShape,
+} from "@pylonsync/query";
 import type { Aggregate, Select } from "../store.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quote } from "./quote.ts";
 import { WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
+import { classOf } from "./operands.ts";
 
 const DIRECTIONS = { asc: "ASC NULLS LAST", desc: "DESC NULLS FIRST" } as const;
 
@@ -93,10 +102,13 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ...(spec.atLeast === undefined ? [] : ["count(*) DESC"]),
     ...positions.map((position) => `${position} NULLS LAST`),
   ].join(", ");
+  const grouped = `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}`;
+  const ordered =
+    spec.having === undefined && spec.order === undefined
+      ? `${grouped}${order === "" ? "" : ` ORDER BY ${order}`}`
+      : resultsOf(grouped, spec, compiler);
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
-  const text =
-    `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}` +
-    `${order === "" ? "" : ` ORDER BY ${order}`}${page}`;
+  const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
   const texts = [
     ...spec.groupBy.filter(({ bucket }) => bucket === undefined),
@@ -115,6 +127,25 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
   };
 }
 
+/** The groups that meet `having`, in the order of their results, ties in that of their keys. */
+function resultsOf(
+  grouped: string,
+  { groupBy, measures, having = TRUE, order = [] }: Aggregate,
+  compiler: WhereCompiler,
+): string {
+  const names = [...groupBy, ...measures].map(({ as }) => as);
+  const numbers = measures.map(({ as }): [string, FieldKind] => [as, "float"]);
+  const table = { shape: { name: "results", fields: new Map(numbers) }, alias: "r" };
+  const condition = isTrue(having) ? "" : ` WHERE ${compiler.condition(having, table)}`;
+  const terms = [
+    ...order.map(({ field, direction }) => `r.${quote(field)} ${DIRECTIONS[direction]}`),
+    ...groupBy.map(({ as }) => `r.${quote(as)} ${DIRECTIONS.asc}`),
+  ];
+  const columns = names.map((name) => `r.${quote(name)}`).join(", ");
+  const ordering = terms.length === 0 ? "" : ` ORDER BY ${terms.join(", ")}`;
+  return `SELECT ${columns} FROM (${grouped}) AS r${condition}${ordering}`;
+}
+
 /** Nothing where every row is wanted. */
 function whereTerm(where: Expr | undefined, compiler: WhereCompiler, table: TableScope): string {
   return where === undefined || isTrue(where) ? "" : ` WHERE ${compiler.condition(where, table)}`;
@@ -122,7 +153,7 @@ function whereTerm(where: Expr | undefined, compiler: WhereCompiler, table: Tabl
 
 /** Whether values of the kind can be of any length. */
 function isText(kind: FieldKind | undefined): boolean {
-  return kind === "string" || kind === "richtext" || kind === "id";
+  return kind !== undefined && (classOf(kind) === "text" || !isScalarKind(kind));
 }
 
 /**
@@ -139,7 +170,7 @@ function endingByBytes(
   dialect: Dialect,
 ): string {
   if (maxBytes === undefined || dialect.name === "sqlite" || texts.length === 0) return text;
-  const size = texts.map((name) => `coalesce(octet_length(${quote(name)}), 0)`).join(" + ");
+  const size = texts.map((name) => `coalesce(octet_length(${quote(name)}::text), 0)`).join(" + ");
   const columns = names.map(quote).join(", ");
   const bound = compiler.parameter(maxBytes * MAX_BYTES_PER_UNIT);
   return (
@@ -155,8 +186,9 @@ function measure(
   table: TableScope,
   dialect: Dialect,
 ): string {
-  if (fn === "count" || field === undefined) return dialect.count("*");
+  if (field === undefined) return dialect.count("*");
   const column = compiler.column(table, field);
+  if (fn === "count") return dialect.count(column);
   if (fn === "countDistinct") return dialect.count(`DISTINCT ${column}`);
   const kind = table.shape.fields.get(field) ?? "string";
   if (fn === "sum" || fn === "avg") return dialect.total(fn, column, kind);

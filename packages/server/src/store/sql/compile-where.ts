@@ -1,9 +1,12 @@
 import {
   compilePredicate,
+  textTest,
   type CompareOp,
+  type ContainsFoldedExpr,
   type EntityShape,
   type Expr,
   type FieldKind,
+  type HasRelatedExpr,
   type PathExpr,
   type SchemaShape,
 } from "@pylonsync/query";
@@ -88,9 +91,15 @@ export class WhereCompiler {
       case "contains":
         return this.#contains(expr.text, expr.part, scope, holds);
       case "startsWith":
-        return this.#startsWith(expr.text, expr.prefix, scope, holds);
+        return this.#endOfText("startsWith", expr.text, expr.prefix, scope, holds);
+      case "endsWith":
+        return this.#endOfText("endsWith", expr.text, expr.suffix, scope, holds);
+      case "containsFolded":
+        return this.#containsFolded(expr, scope, holds);
       case "exists":
         return `${holds ? "" : "NOT "}EXISTS (${this.#subquery(expr.entity, expr.where, scope)})`;
+      case "hasRelated":
+        return this.#hasRelated(expr, scope, holds);
       case "path":
         if (this.#kindOf(expr, scope) !== "bool") return constant(!holds);
         return truth(`(${this.#operand(expr, scope)} = ${this.parameter(true)})`, holds);
@@ -176,19 +185,34 @@ export class WhereCompiler {
     );
   }
 
-  #startsWith(text: Expr, prefix: Expr, scope: Scope, holds: boolean): string {
-    if (!this.#areTexts(text, prefix, scope)) return constant(!holds);
-    if (text.kind === "literal" && prefix.kind === "literal")
-      return constant(compilePredicate({ kind: "startsWith", text, prefix })({}) === holds);
-    // The prefix stands twice in SQLite's form: parameters are added in the order in which the text
-    // names them.
-    const form = this.#dialect.startsWith("{text}", "{prefix}");
+  #endOfText(
+    how: "startsWith" | "endsWith",
+    text: Expr,
+    part: Expr,
+    scope: Scope,
+    holds: boolean,
+  ): string {
+    if (!this.#areTexts(text, part, scope)) return constant(!holds);
+    if (text.kind === "literal" && part.kind === "literal")
+      return constant(textTest(text.value, part.value, how) === holds);
+    // They stand several times in SQLite's form: parameters are added in the order in which the
+    // text names them.
+    const form = this.#dialect[how]("{text}", "{part}");
     return truth(
-      form.replaceAll(/\{text\}|\{prefix\}/g, (mark) =>
-        this.#operand(mark === "{text}" ? text : prefix, scope),
+      form.replaceAll(/\{text\}|\{part\}/g, (mark) =>
+        this.#operand(mark === "{text}" ? text : part, scope),
       ),
       holds,
     );
+  }
+
+  #containsFolded(expr: ContainsFoldedExpr, scope: Scope, holds: boolean): string {
+    const { text, part } = expr;
+    if (!isStorable(part) || !this.#areTexts(text, text, scope)) return constant(!holds);
+    if (text.kind === "literal") return constant(compilePredicate(expr)({}) === holds);
+    const { containsFolded } = this.#dialect;
+    const operand = this.#operand(text, scope);
+    return truth(containsFolded.test(operand, this.parameter(containsFolded.pattern(part))), holds);
   }
 
   #subquery(entity: string, where: Expr, scope: Scope): string {
@@ -197,6 +221,21 @@ export class WhereCompiler {
     const table = { shape, alias: `t${(this.#aliases += 1)}` };
     const condition = this.#condition(where, { data: scope.data, related: table }, true);
     return `SELECT 1 FROM ${quote(entity)} AS ${table.alias} WHERE ${condition}`;
+  }
+
+  #hasRelated({ entity, field, key, where }: HasRelatedExpr, scope: Scope, holds: boolean): string {
+    const shape = this.#schema.get(entity);
+    if (shape === undefined) throw new Error(`No table is named ${entity}.`);
+    const table = { shape, alias: `t${(this.#aliases += 1)}` };
+    const column = this.column(table, field);
+    if (!this.#areTexts(key, key, scope) || classOf(shape.fields.get(field) ?? "bool") !== "text")
+      return constant(!holds);
+    const found = `${column} = ${this.#operand(key, scope)}`;
+    const condition = this.#condition(where, { data: table, related: undefined }, true);
+    return (
+      `${holds ? "" : "NOT "}EXISTS (SELECT 1 FROM ${quote(entity)} AS ${table.alias} ` +
+      `WHERE ${found} AND ${condition})`
+    );
   }
 
   #areTexts(a: Expr, b: Expr, scope: Scope): boolean {

@@ -1,4 +1,4 @@
-import type { FieldKind } from "@pylonsync/query";
+import { caseVariants, type FieldKind } from "@pylonsync/query";
 import type { TimeBucket } from "../store.ts";
 
 /** What differs between the databases' SQL. */
@@ -10,6 +10,10 @@ export interface Dialect {
   contains(text: string, part: string): string;
   /** Whether `text` begins with `prefix`. */
   startsWith(text: string, prefix: string): string;
+  /** Whether `text` ends with `suffix`. */
+  endsWith(text: string, suffix: string): string;
+  /** Whether `text` contains a part regardless of case. */
+  readonly containsFolded: FoldedSearch;
   /** The column or its min or max as JSON shows it. */
   shown(column: string, kind: FieldKind): string;
   /** How many, as a number that JavaScript holds. */
@@ -20,6 +24,28 @@ export interface Dialect {
    * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z.
    */
   bucket(column: string, bucket: TimeBucket): string;
+}
+
+/**
+ * A search regardless of case. Databases differ in what they take for two cases of a letter, so the
+ * pattern says for each letter which ones will do.
+ */
+export interface FoldedSearch {
+  /** The pattern of a part that was written; given to `test` as a parameter. */
+  pattern(part: string): string;
+  test(text: string, pattern: string): string;
+}
+
+/** What GLOB takes for more than itself. `[` begins a set, in which all of them are themselves. */
+const GLOB_SPECIAL = /[*?[]/;
+/** Punctuation of ASCII, which a backslash makes itself in a regular expression of Postgres. */
+const ASCII_PUNCTUATION = /[!-/:-@[-^`{-~]/;
+
+function foldedPattern(part: string, plain: (letter: string) => string): string {
+  return Array.from(part, (letter) => {
+    const variants = caseVariants(letter);
+    return variants.length === 1 ? plain(letter) : `[${variants.join("")}]`;
+  }).join("");
 }
 
 const SQLITE_BUCKETS: Record<TimeBucket, (column: string) => string> = {
@@ -37,6 +63,14 @@ export const sqlite: Dialect = {
   parameter: () => "?",
   contains: (text, part) => `(instr(${text}, ${part}) > 0)`,
   startsWith: (text, prefix) => `(substr(${text}, 1, length(${prefix})) = ${prefix})`,
+  // Where the suffix is longer, the place lies before the text, and what is found is too short.
+  endsWith: (text, suffix) =>
+    `(substr(${text}, length(${text}) - length(${suffix}) + 1) = ${suffix})`,
+  containsFolded: {
+    pattern: (part) =>
+      `*${foldedPattern(part, (letter) => (GLOB_SPECIAL.test(letter) ? `[${letter}]` : letter))}*`,
+    test: (text, pattern) => `(${text} GLOB ${pattern})`,
+  },
   shown: (column) => column,
   count: (what) => `count(${what})`,
   total: (fn, column, kind) =>
@@ -56,6 +90,12 @@ export const postgres: Dialect = {
   parameter: (index) => `$${index}`,
   contains: (text, part) => `(strpos(${text}, ${part}) > 0)`,
   startsWith: (text, prefix) => `starts_with(${text}, ${prefix})`,
+  endsWith: (text, suffix) => `(right(${text}, length(${suffix})) = ${suffix})`,
+  containsFolded: {
+    pattern: (part) =>
+      foldedPattern(part, (letter) => (ASCII_PUNCTUATION.test(letter) ? `\\${letter}` : letter)),
+    test: (text, pattern) => `(${text} ~ ${pattern})`,
+  },
   shown: (column, kind) =>
     kind === "datetime"
       ? postgresTime(`${column} AT TIME ZONE 'UTC'`)

@@ -19,6 +19,15 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       return (rows.get(expr.entity) ?? []).some((related) =>
         holds(expr.where, { ...env, related }, rows),
       );
+    case "hasRelated": {
+      const key = valueOf(expr.key, env, rows);
+      return (rows.get(expr.entity) ?? []).some(
+        (data) =>
+          typeof key === "string" &&
+          data[expr.field] === key &&
+          holds(expr.where, { ...env, data, related: undefined }, rows),
+      );
+    }
     case "in": {
       const { item, list } = expr;
       if (list.kind === "list") return list.items.some((entry) => equal(item, entry, env, rows));
@@ -28,13 +37,20 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       );
     }
     case "contains":
-    case "startsWith": {
+      return textTest(expr.text, expr.part, env, rows, (text, part) => {
+        return text.split(part).length > 1 || part === "";
+      });
+    case "startsWith":
+      return textTest(expr.text, expr.prefix, env, rows, (text, part) => {
+        return text.slice(0, part.length) === part;
+      });
+    case "endsWith":
+      return textTest(expr.text, expr.suffix, env, rows, (text, part) => {
+        return text.slice(Math.max(0, text.length - part.length)) === part;
+      });
+    case "containsFolded": {
       const text = valueOf(expr.text, env, rows);
-      const part = valueOf(expr.kind === "contains" ? expr.part : expr.prefix, env, rows);
-      if (typeof text !== "string" || typeof part !== "string") return false;
-      return expr.kind === "contains"
-        ? text.split(part).length > 1 || part === ""
-        : text.slice(0, part.length) === part;
+      return typeof text === "string" && containsFolded(Array.from(text), Array.from(expr.part));
     }
     case "compare":
       if (expr.op === "==") return equal(expr.left, expr.right, env, rows);
@@ -43,6 +59,30 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
     default:
       return valueOf(expr, env, rows) === true;
   }
+}
+
+function textTest(
+  left: Expr,
+  right: Expr,
+  env: Env,
+  rows: Rows,
+  test: (text: string, part: string) => boolean,
+): boolean {
+  const text = valueOf(left, env, rows);
+  const part = valueOf(right, env, rows);
+  return typeof text === "string" && typeof part === "string" && test(text, part);
+}
+
+/** By what the engine's regular expressions take for two cases of one letter. */
+function containsFolded(text: readonly string[], part: readonly string[]): boolean {
+  const tests = part.map((letter) => new RegExp(`^\\u{${code(letter)}}$`, "iu"));
+  return Array.from({ length: text.length - part.length + 1 }, (_, start) => start).some((start) =>
+    tests.every((test, index) => test.test(text[start + index] ?? "")),
+  );
+}
+
+function code(letter: string): string {
+  return (letter.codePointAt(0) ?? 0).toString(16);
 }
 
 function equal(left: Expr, right: Expr, env: Env, rows: Rows): boolean {

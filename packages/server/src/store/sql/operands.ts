@@ -6,7 +6,7 @@ import {
 } from "@pylonsync/query";
 
 /** What can be compared with each other. */
-export type OperandClass = "text" | "number" | "bool" | "datetime" | "null";
+export type OperandClass = "text" | "number" | "bool" | "datetime" | "nested" | "null";
 
 const CLASSES: Record<FieldKind, OperandClass> = {
   string: "text",
@@ -16,6 +16,8 @@ const CLASSES: Record<FieldKind, OperandClass> = {
   float: "number",
   bool: "bool",
   datetime: "datetime",
+  json: "nested",
+  array: "nested",
 };
 const MIRRORED: Record<CompareOp, CompareOp> = {
   "==": "==",
@@ -56,6 +58,8 @@ export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr
         : undefined;
     case "bool":
       return typeof value === "boolean" ? { kind: "literal", value } : undefined;
+    case "nested":
+      return undefined;
     default: {
       const date = typeof value === "string" ? normaliseDatetime(value) : undefined;
       return date === undefined ? undefined : { kind: "literal", value: date };

@@ -10,6 +10,14 @@ const MAX_ROWS = 200;
 /** Parts of its condition, for all of these rows together. */
 const MAX_STEPS = 5_000;
 
+/** What looks into texts. */
+const TEXT_TESTS: ReadonlySet<Expr["kind"]> = new Set([
+  "contains",
+  "startsWith",
+  "endsWith",
+  "containsFolded",
+]);
+
 /** An index or a primary key. */
 export interface Index {
   readonly isUnique: boolean;
@@ -74,7 +82,7 @@ function isShort(expr: Expr, rows: number, indexesOf: IndexesOf): boolean {
   let steps = 0;
   for (const node of nodesOf(expr)) {
     steps += node.kind === "list" ? node.items.length : 1;
-    if (node.kind === "contains" || node.kind === "startsWith") return false;
+    if (TEXT_TESTS.has(node.kind) || node.kind === "hasRelated") return false;
     if (node.kind !== "exists") continue;
     const parts = conjuncts(node.where);
     const indexes = indexesOf(node.entity);

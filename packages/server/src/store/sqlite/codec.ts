@@ -1,24 +1,43 @@
-import type { EntityShape, FieldKind } from "@pylonsync/query";
+import { isScalarKind, type EntityShape, type FieldKind } from "@pylonsync/query";
 import { asStoredRow } from "../answered-rows.ts";
 import type { StoredRow, Value } from "../store.ts";
 
 /** What SQLite holds in a column. */
 export type SqliteValue = string | number | null;
 
-/** A value as SQLite stores it: bool as 0 or 1, the rest as it is. */
+/** A value as SQLite stores it: bool as 0 or 1, a json or an array as text, the rest as it is. */
 export function encode(value: Value): SqliteValue {
-  return typeof value === "boolean" ? (value ? 1 : 0) : value;
+  if (typeof value === "boolean") return value ? 1 : 0;
+  return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
+}
+
+/** The value of a json or an array, of its text. */
+function decodeNested(text: string): Value {
+  const value: Value = JSON.parse(text);
+  return value;
+}
+
+/** What a value that a column of this kind holds stands for. */
+export function decodeOne(kind: FieldKind, value: SqliteValue): Value {
+  if (value === null) return null;
+  if (kind === "bool") return value !== 0;
+  return typeof value === "string" && !isScalarKind(kind) ? decodeNested(value) : value;
 }
 
 /** Turns the rows of a table into JSON-ready ones; made once for each table. */
 export function createDecoder(shape: EntityShape): (row: Record<string, Value>) => StoredRow {
-  const bools = [...shape.fields]
-    .filter(([, kind]: [string, FieldKind]) => kind === "bool")
-    .map(([name]) => name);
+  const namesOf = (isKind: (kind: FieldKind) => boolean): string[] =>
+    [...shape.fields].filter(([, kind]) => isKind(kind)).map(([name]) => name);
+  const bools = namesOf((kind) => kind === "bool");
+  const nested = namesOf((kind) => !isScalarKind(kind));
   return (row) => {
     for (const name of bools) {
       const value = row[name];
       if (value !== null && value !== undefined) row[name] = value !== 0;
+    }
+    for (const name of nested) {
+      const value = row[name];
+      if (typeof value === "string") row[name] = decodeNested(value);
     }
     return asStoredRow(row);
   };

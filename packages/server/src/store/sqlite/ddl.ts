@@ -1,8 +1,9 @@
 import type { FieldKind } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { defaultsToUuid } from "../../schema/generated-default.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
-import { kindOf } from "../../schema/schema.ts";
+import { kindOf } from "../../schema/field-kind.ts";
 import { quote } from "../sql/quote.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
 import { encode } from "./codec.ts";
@@ -15,10 +16,18 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   int: "INTEGER",
   bool: "INTEGER",
   float: "REAL",
+  json: "TEXT",
+  array: "TEXT",
 };
 
 /** The time, as datetimes are stored. */
 export const SQL_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
+
+/** A random UUID (version 4). */
+const SQL_UUID =
+  "lower(hex(randomblob(4)) || '-' || hex(randomblob(2)) || '-4' || " +
+  "substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (abs(random()) % 4), 1) || " +
+  "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
 
 /** What every Pylon database holds besides the app's tables. */
 export const BASE_DDL: readonly string[] = [
@@ -39,9 +48,9 @@ function systemTable(table: SystemTable): string[] {
   const name = quote(table.name);
   return [
     `CREATE TABLE IF NOT EXISTS ${name} ${tableOf([...systemColumns(table).values()])}`,
-    ...table.indexed.map((field) => {
-      const index = quote(`${table.name}_${field}`);
-      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${quote(field)})`;
+    ...table.indexed.map((fields) => {
+      const index = quote([table.name, ...fields].join("_"));
+      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${fields.map(quote).join(", ")})`;
     }),
   ];
 }
@@ -84,8 +93,11 @@ export function ddlOf(
       const columns = step.entity.fields.map((field) => columnOf(field, null));
       return [`CREATE TABLE ${quote(step.entity.name)} ${tableOf(columns)}`];
     }
-    case "add_column":
-      return [`ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field, now)}`];
+    case "add_column": {
+      const add = `ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field, now)}`;
+      if (!defaultsToUuid(step.field)) return [add];
+      return [add, `UPDATE ${quote(step.entity)} SET ${quote(step.field.name)} = ${SQL_UUID}`];
+    }
     case "create_index": {
       const { entity, index } = step;
       const columns = index.fields.map(quote).join(", ");
@@ -130,6 +142,8 @@ function columnOf(field: ManifestField, now: string | null): string {
  */
 function defaultOf(field: ManifestField, now: string | null): string {
   if (field.default === undefined) return "";
+  // SQLite takes no expression for a column that is added: an older version leaves it empty.
+  if (defaultsToUuid(field)) return now === null ? ` DEFAULT (${SQL_UUID})` : "";
   if (defaultsToNow(field) && now === null) return ` DEFAULT (${SQL_NOW})`;
   const value = encode(defaultsToNow(field) && now !== null ? now : field.default);
   if (typeof value === "number") return ` DEFAULT ${value}`;

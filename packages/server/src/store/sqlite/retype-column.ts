@@ -1,10 +1,9 @@
 import type { Database } from "bun:sqlite";
 import { convertValue } from "../../schema/convert-value.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
-import { kindOf } from "../../schema/schema.ts";
+import { kindOf } from "../../schema/field-kind.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
-import type { Value } from "../store.ts";
-import { encode, type SqliteValue } from "./codec.ts";
+import { decodeOne, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
 import { columnTypeOf } from "./ddl.ts";
 
@@ -31,7 +30,7 @@ export function retypeColumn(database: Database, { entity, from, to }: RetypeSte
   for (let last = ""; ;) {
     const rows = read.all(last, PAGE);
     for (const { id, value } of rows) {
-      const known: Value = oldKind === "bool" ? value !== 0 : value;
+      const known = decodeOne(oldKind, value);
       const converted = convertValue(known, oldKind, newKind);
       if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
       write.run(encode(converted ?? null), id);

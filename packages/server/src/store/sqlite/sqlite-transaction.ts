@@ -4,6 +4,8 @@ import type {
   Aggregate,
   ChangeRecord,
   NewChange,
+  RowPlace,
+  RowUpdate,
   Select,
   StoredRow,
   Transaction,
@@ -66,6 +68,30 @@ export class SqliteTransaction implements Transaction {
       `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`,
       Object.values(row),
     );
+  }
+
+  async insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
+    for (const row of rows) await this.insert(entity, row);
+  }
+
+  async updateMany(
+    entity: string,
+    updates: readonly RowUpdate[],
+  ): Promise<ReadonlyMap<string, RowPlace>> {
+    const updated = new Map<string, RowPlace>();
+    for (const { id, patch, expected = {} } of updates) {
+      const sets = Object.keys(patch).map((name) => `${quote(name)} = ?`);
+      const conditions = ["id", ...Object.keys(expected)].map((name) => `${quote(name)} = ?`);
+      const text = `UPDATE ${quote(entity)} SET ${sets.join(", ")}`;
+      const where = ` WHERE ${conditions.join(" AND ")}`;
+      const params = [...Object.values(patch), id, ...Object.values(expected)];
+      if (this.#run(text + where, params) > 0) updated.set(id, null);
+    }
+    return updated;
+  }
+
+  async updateAtEnd(entity: string, update: RowUpdate, refuse: () => Error): Promise<void> {
+    if ((await this.updateMany(entity, [update])).size === 0) throw refuse();
   }
 
   async update(

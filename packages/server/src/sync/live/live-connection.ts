@@ -1,12 +1,17 @@
 import type { LiveError, LiveMessage } from "@pylonsync/protocol";
 import type { Subscriber } from "../../connections/subscriber.ts";
-import type { Subscription } from "../subscriptions/subscription.ts";
+
+/** What a connection subscribes to: rows, or a live function. */
+export interface Subscribed {
+  /** Its name in messages. */
+  readonly number: number;
+}
 
 /** A connection of version 2, with what it subscribes to. */
 export class LiveConnection {
   readonly subscriber: Subscriber;
   /** By the client's ids. */
-  readonly #subscriptions = new Map<number, Subscription>();
+  readonly #subscriptions = new Map<number, Subscribed>();
 
   constructor(subscriber: Subscriber) {
     this.subscriber = subscriber;
@@ -16,7 +21,7 @@ export class LiveConnection {
     return this.#subscriptions.size;
   }
 
-  get subscriptions(): ReadonlySet<Subscription> {
+  get subscriptions(): ReadonlySet<Subscribed> {
     return new Set(this.#subscriptions.values());
   }
 
@@ -24,20 +29,27 @@ export class LiveConnection {
     return this.#subscriptions.has(id);
   }
 
-  add(id: number, subscription: Subscription): void {
+  add(id: number, subscription: Subscribed): void {
     this.#subscriptions.set(id, subscription);
   }
 
   /** @returns the subscription, when no other id stands for it any longer */
-  delete(id: number): Subscription | null {
+  delete(id: number): Subscribed | null {
     const subscription = this.#subscriptions.get(id);
     this.#subscriptions.delete(id);
     if (subscription === undefined) return null;
     return this.idsOf(subscription).length === 0 ? subscription : null;
   }
 
-  idsOf(subscription: Subscription): number[] {
+  idsOf(subscription: Subscribed): number[] {
     return [...this.#subscriptions].flatMap(([id, one]) => (one === subscription ? [id] : []));
+  }
+
+  /** Puts another subscription in the place of one. @returns the ids that stand for it */
+  replace(former: Subscribed, next: Subscribed): readonly number[] {
+    const ids = this.idsOf(former);
+    for (const id of ids) this.#subscriptions.set(id, next);
+    return ids;
   }
 
   send(message: LiveMessage): void {
@@ -45,7 +57,7 @@ export class LiveConnection {
   }
 
   refuse(id: number, error: Omit<LiveError, "type" | "id">): void {
-    const { code, message, hint, field } = error;
+    const { code, message, hint, field, retry_after_secs } = error;
     this.send({
       type: "error",
       id,
@@ -53,6 +65,7 @@ export class LiveConnection {
       message,
       ...(hint === undefined ? {} : { hint }),
       ...(field === undefined ? {} : { field }),
+      ...(retry_after_secs === undefined ? {} : { retry_after_secs }),
     });
   }
 }

@@ -6,22 +6,30 @@ import {
   SubscribeFunctionSchema,
   SubscribeSchema,
   UnsubscribeSchema,
+  type LiveError,
   type Subscribe,
 } from "@pylonsync/protocol";
 import { bind, QueryError } from "@pylonsync/query";
 import * as v from "valibot";
 import type { Subscriber } from "../../connections/subscriber.ts";
+import type { Platform } from "../../platform.ts";
 import { rewind } from "../../policy/rewind.ts";
 import { parseJson } from "../../request/body.ts";
 import type { CommitBatch } from "../commit-batch.ts";
 import { PositionPassed } from "../position-reader.ts";
-import type { Subscription } from "../subscriptions/subscription.ts";
-import { LiveConnection } from "./live-connection.ts";
+import type { ChangeRecord } from "../../store/store.ts";
+import type { LiveFunctionCalls } from "../live-functions/calls.ts";
+import { LiveFunction } from "../live-functions/live-function.ts";
+import { LiveFunctions } from "../live-functions/live-functions.ts";
+import { Subscription } from "../subscriptions/subscription.ts";
+import { LiveConnection, type Subscribed } from "./live-connection.ts";
 import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
 
 /** How long a window that lost a row may be read, in milliseconds: the feed waits for it. */
 const REFILL_MS = 1_000;
+
+type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
 /** What live queries are loaded with. */
 export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure"> {
@@ -33,6 +41,8 @@ export class LiveQueries {
   readonly #options: LiveQueriesOptions;
   readonly #loader: Loader;
   readonly #connections = new Map<Subscriber, LiveConnection>();
+  /** Null where there are none to call. */
+  #functions: LiveFunctions | null = null;
 
   constructor(options: LiveQueriesOptions) {
     this.#options = options;
@@ -40,6 +50,37 @@ export class LiveQueries {
       ...options,
       onFailure: (subscription, joiners, error) => this.#fail(subscription, joiners, error),
     });
+  }
+
+  /** From now on clients may subscribe to functions. */
+  serveFunctions(
+    calls: LiveFunctionCalls,
+    platform: Pick<Platform, "monotonic" | "after" | "uuid">,
+  ): void {
+    const { line, registry, onError } = this.#options;
+    this.#functions = new LiveFunctions({
+      calls,
+      line,
+      platform,
+      nextNumber: () => registry.nextNumber(),
+      onRefused: (connection, one, error) => this.#end(connection, one, error),
+      onError,
+    });
+  }
+
+  /** A change is delivered: what it touches is run by the next `runFunctions`. */
+  changed(record: ChangeRecord): void {
+    this.#functions?.changed(record);
+  }
+
+  /** Runs the functions that changes have touched. */
+  runFunctions(): void {
+    this.#functions?.flush();
+  }
+
+  /** Runs all functions: their code may be another. */
+  rerunFunctions(): void {
+    this.#functions?.rerunAll();
   }
 
   join(subscriber: Subscriber): void {
@@ -126,18 +167,24 @@ export class LiveQueries {
       return;
     }
     try {
-      if ("function" in request || request.include !== undefined)
-        throw new PylonError("INVALID_QUERY", "This server subscribes to rows of entities alone.", {
-          hint: "Subscribe to related rows by a query of their own, and call functions over HTTP.",
+      this.#checkRoom(connection, request.id);
+      if ("function" in request) {
+        if (this.#functions === null)
+          throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This server has no functions.");
+        this.#functions.subscribe(connection, request);
+      } else if (request.include === undefined) this.#subscribe(connection, request);
+      else
+        throw new PylonError("INVALID_QUERY", "A subscription does not include related rows.", {
+          field: "include",
+          hint: "Subscribe to related rows by a query of their own.",
         });
-      this.#subscribe(connection, request);
     } catch (error) {
       this.#refuse(connection, request.id, error);
     }
   }
 
-  #subscribe(connection: LiveConnection, request: Subscribe): void {
-    const { id, known } = request;
+  /** @throws PylonError when the connection can't have another subscription by this id */
+  #checkRoom(connection: LiveConnection, id: number): void {
     if (connection.has(id))
       throw new PylonError("INVALID_QUERY", `The id ${id} names another subscription.`, {
         field: "id",
@@ -148,6 +195,10 @@ export class LiveQueries {
         `A connection has at most ${MAX_SUBSCRIPTIONS} subscriptions.`,
         { hint: "Unsubscribe from what is no longer shown." },
       );
+  }
+
+  #subscribe(connection: LiveConnection, request: Subscribe): void {
+    const { id, known } = request;
     const query = parseQuery(request, this.#options.model());
     const subscription = this.#options.registry.acquire(query, connection.subscriber.caller);
     connection.add(id, subscription);
@@ -155,23 +206,29 @@ export class LiveQueries {
     this.#loader.join(subscription, { connection, known });
   }
 
-  #part(connection: LiveConnection, subscription: Subscription): void {
-    subscription.members.delete(connection.subscriber);
-    this.#options.registry.release(subscription);
+  #part(connection: LiveConnection, one: Subscribed): void {
+    if (one instanceof LiveFunction) this.#functions?.part(connection, one);
+    if (!(one instanceof Subscription)) return;
+    one.members.delete(connection.subscriber);
+    this.#options.registry.release(one);
   }
 
   #fail(subscription: Subscription, joiners: readonly Joiner[], error: unknown): void {
-    for (const { connection } of joiners)
-      for (const id of connection.idsOf(subscription)) {
-        connection.delete(id);
-        this.#refuse(connection, id, error);
-        this.#part(connection, subscription);
-      }
+    for (const { connection } of joiners) this.#end(connection, subscription, error);
+  }
+
+  /** Says why a subscription ends, to all ids that stand for it. */
+  #end(connection: LiveConnection, one: Subscribed, error: unknown): void {
+    for (const id of connection.idsOf(one)) {
+      connection.delete(id);
+      this.#refuse(connection, id, error);
+    }
+    this.#part(connection, one);
   }
 
   #refuse(connection: LiveConnection, id: number, error: unknown): void {
     if (error instanceof PylonError || error instanceof QueryError) {
-      connection.refuse(id, error);
+      connection.refuse(id, { ...shownOf(error), ...pauseOf(error) });
       return;
     }
     this.#options.onError(error);
@@ -186,6 +243,16 @@ function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSche
   return "function" in message
     ? v.safeParse(SubscribeFunctionSchema, message)
     : v.safeParse(SubscribeSchema, message);
+}
+
+function shownOf({ code, message, hint, field }: PylonError | QueryError): RefusalText {
+  return { code, message, hint, field };
+}
+
+/** When it is worth to ask again. */
+function pauseOf(error: PylonError | QueryError): { readonly retry_after_secs?: number } {
+  const seconds = error instanceof PylonError ? error.extra?.["retry_after_secs"] : undefined;
+  return typeof seconds === "number" ? { retry_after_secs: seconds } : {};
 }
 
 function reasonOf(issue: v.BaseIssue<unknown>): string {

@@ -95,6 +95,11 @@ export class SubscriptionRegistry {
     return plan;
   }
 
+  /** A number for a subscription, rows' or another's, that no other one has had. */
+  nextNumber(): number {
+    return (this.#numbers += 1);
+  }
+
   /**
    * The subscription for a query of a caller, which is there already when somebody with the same
    * rights asks the same. It is kept until it is released without members.
@@ -108,7 +113,7 @@ export class SubscriptionRegistry {
     if (known !== undefined) return known;
     const { limit, order } = query;
     const subscription = new Subscription({
-      number: (this.#numbers += 1),
+      number: this.nextNumber(),
       fingerprint,
       knownUnder: limit === undefined ? fingerprint : this.#hash(query.entity, truth, ["window"]),
       query,

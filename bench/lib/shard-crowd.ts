@@ -1,0 +1,118 @@
+import { bearerProtocol, SHARD_PROTOCOL } from "@pylonsync/protocol";
+import { TestClient, until } from "../../tests/support/client.ts";
+
+/** What a crowd counted in a while. */
+export interface CrowdCount {
+  /** Of the messages that it was sent. */
+  readonly bytes: number;
+  /** Between two messages, of the first client, in milliseconds. */
+  readonly gaps: readonly number[];
+}
+
+type InputOf = (turn: number, player: number) => string | Uint8Array<ArrayBuffer>;
+
+/** Players of one game who count what they hear, and say where they go. */
+export class ShardCrowd {
+  readonly #sockets: WebSocket[];
+  readonly #input: InputOf;
+  #bytes = 0;
+  #gaps: number[] = [];
+  #heardAt = 0;
+  #turn = 0;
+
+  private constructor(sockets: WebSocket[], input: InputOf) {
+    this.#sockets = sockets;
+    this.#input = input;
+  }
+
+  /** Ours: each is a guest. */
+  static async ofPylon(url: string, size: number): Promise<ShardCrowd> {
+    const players = await Promise.all(Array.from({ length: size }, () => TestClient.guest(url)));
+    const sockets = players.map(({ userId, token }) => {
+      const address = `${url.replace("http", "ws")}/shards?shard=arena&sid=${userId}`;
+      return new WebSocket(address, [SHARD_PROTOCOL, bearerProtocol(token ?? "")]);
+    });
+    const crowd = new ShardCrowd(sockets, (turn, player) =>
+      JSON.stringify({ input: directionOf(turn, player), client_seq: turn }),
+    );
+    await crowd.#listen(() => undefined);
+    return crowd;
+  }
+
+  /** Theirs: a seat each, and one byte that says that the client is ready. */
+  static async ofColyseus(url: string, size: number): Promise<ShardCrowd> {
+    const addresses: string[] = [];
+    for (let player = 0; player < size; player += 1) {
+      const answer = await fetch(`${url}/matchmake/joinOrCreate/arena`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: "{}",
+      });
+      const seat: { roomId: string; processId: string; sessionId: string } = await answer.json();
+      const { processId, roomId, sessionId } = seat;
+      const path = `/${processId}/${roomId}?sessionId=${sessionId}`;
+      addresses.push(url.replace("http", "ws") + path);
+    }
+    const sockets = addresses.map((address) => new WebSocket(address));
+    const crowd = new ShardCrowd(sockets, (turn, player) => moveOf(directionOf(turn, player)));
+    await crowd.#listen((socket, bytes) => {
+      if (bytes[0] === JOIN_ROOM) socket.send(Uint8Array.of(JOIN_ROOM));
+    });
+    return crowd;
+  }
+
+  /** Plays for so many turns of 100 ms. */
+  async play(turns: number): Promise<CrowdCount> {
+    this.#bytes = 0;
+    this.#gaps = [];
+    for (let count = 0; count < turns; count += 1) {
+      this.#turn += 1;
+      for (const [player, socket] of this.#sockets.entries())
+        socket.send(this.#input(this.#turn, player));
+      await Bun.sleep(TURN_MS);
+    }
+    return { bytes: this.#bytes, gaps: this.#gaps };
+  }
+
+  async leave(): Promise<void> {
+    for (const socket of this.#sockets) socket.close();
+    await until(() => this.#sockets.every(({ readyState }) => readyState === WebSocket.CLOSED));
+  }
+
+  async #listen(answer: (socket: WebSocket, bytes: Uint8Array) => void): Promise<void> {
+    const heard = new Set<WebSocket>();
+    for (const socket of this.#sockets) {
+      socket.binaryType = "arraybuffer";
+      socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+        heard.add(socket);
+        const isText = typeof data === "string";
+        this.#bytes += isText ? Buffer.byteLength(data) : data.byteLength;
+        if (!isText) answer(socket, new Uint8Array(data));
+        if (socket === this.#sockets[0]) this.#heard();
+      };
+    }
+    await until(() => heard.size === this.#sockets.length);
+  }
+
+  #heard(): void {
+    const now = performance.now();
+    this.#gaps.push(now - this.#heardAt);
+    this.#heardAt = now;
+  }
+}
+
+/** How often each says where it goes, in milliseconds. */
+const TURN_MS = 100;
+/** Colyseus's codes for "joined" and for a message of the app. */
+const [JOIN_ROOM, ROOM_DATA] = [10, 13];
+
+function directionOf(turn: number, player: number): { dx: number; dy: number } {
+  return { dx: ((turn + player) % 9) - 4, dy: ((turn * 3 + player) % 9) - 4 };
+}
+
+/** `move` with a direction, in MessagePack: a map of two small numbers. */
+function moveOf({ dx, dy }: { dx: number; dy: number }): Uint8Array<ArrayBuffer> {
+  const text = (value: string): number[] => [0xa0 + value.length, ...Buffer.from(value)];
+  const map = [0x82, ...text("dx"), dx & 0xff, ...text("dy"), dy & 0xff];
+  return Uint8Array.from([ROOM_DATA, ...text("move"), ...map]);
+}

@@ -1,0 +1,131 @@
+import { MAX_PAGE_BYTES, PylonError } from "@pylonsync/protocol";
+import { literal, path, type Expr } from "@pylonsync/query";
+import type { Entity, Schema } from "../schema/schema.ts";
+import { refersTo, type Reference } from "../schema/references.ts";
+import { isFull } from "../store/row-size.ts";
+import type { Reader, StoredRow, Value } from "../store/store.ts";
+
+/** Rows that are read at a time: what refers to one row may be any number. */
+const PAGE = 500;
+
+/**
+ * Checks the references that a write brings into a row. Whether the caller may read the row that is
+ * referred to is not asked: who may set the field is for the policies to say.
+ *
+ * @param before null for an insert
+ * @throws PylonError REFERENCE_NOT_FOUND with the `field`
+ */
+export async function checkReferences(
+  reader: Reader,
+  entity: Entity,
+  before: StoredRow | null,
+  after: StoredRow,
+): Promise<void> {
+  for (const { field, target } of entity.references) {
+    const id: Value = after[field] ?? null;
+    if (typeof id !== "string" || id === before?.[field]) continue;
+    if (target === entity.name && id === after.id) continue;
+    if ((await reader.get(target, id)) !== null) continue;
+    throw new PylonError(
+      "REFERENCE_NOT_FOUND",
+      `${entity.name}.${field} is the id of a ${target}, and there is none with this id.`,
+      { field, hint: `Insert the ${target} first.` },
+    );
+  }
+}
+
+/** The rows with these ids. */
+export function hasIdOf(rows: readonly StoredRow[]): Expr {
+  const items = rows.map(({ id }) => literal(id));
+  return { kind: "in", item: path("data", "id"), list: { kind: "list", items } };
+}
+
+/** How the rows that refer to a deleted one are written. */
+export interface CascadeWrites {
+  delete(entity: Entity, rows: readonly StoredRow[]): Promise<void>;
+  setNull(entity: Entity, row: StoredRow, field: string): Promise<void>;
+  /** Called after each page of rows, so that other work gets its turn. */
+  pause(): Promise<void>;
+}
+
+interface Deleted {
+  readonly entity: Entity;
+  readonly id: string;
+}
+
+/**
+ * Does to the rows that refer to a deleted row what their fields say, and so on with the rows that
+ * refer to those. A row that is gone refers to nothing, so a cycle ends. Whether something still
+ * refers to a row that may not be left is asked at the end: it may have been deleted by another
+ * way.
+ *
+ * @throws PylonError REFERENCED
+ */
+export async function cascade(
+  reader: Reader,
+  schema: Schema,
+  root: Deleted,
+  writes: CascadeWrites,
+): Promise<void> {
+  const restricted: Deleted[] = [];
+  const open: Deleted[] = [root];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const { entity, id } = next;
+    if (entity.referrers.some(({ onDelete }) => onDelete === "restrict")) restricted.push(next);
+    for (const reference of entity.referrers) {
+      if (reference.onDelete === "restrict") continue;
+      const own = schema.entity(reference.entity);
+      for await (const rows of pagesOf(reader, reference, id, writes)) {
+        if (reference.onDelete === "setNull") {
+          for (const row of rows) await writes.setNull(own, row, reference.field);
+          continue;
+        }
+        await writes.delete(own, rows);
+        if (own.referrers.length > 0)
+          open.push(...rows.map((row) => ({ entity: own, id: row.id })));
+      }
+    }
+  }
+  for (const deleted of restricted) await refuseReferenced(reader, deleted);
+}
+
+/** The rows that refer to one; each must refer to it no longer when the next page is read. */
+async function* pagesOf(
+  reader: Reader,
+  reference: Reference,
+  id: string,
+  { pause }: CascadeWrites,
+): AsyncGenerator<readonly StoredRow[]> {
+  for (;;) {
+    const rows = await reader.select({
+      entity: reference.entity,
+      where: refersTo(reference, id),
+      limit: PAGE,
+      maxBytes: MAX_PAGE_BYTES,
+    });
+    if (rows.length > 0) yield rows;
+    if (rows.length < PAGE && !isFull(rows, MAX_PAGE_BYTES)) return;
+    await pause();
+  }
+}
+
+async function refuseReferenced(reader: Reader, { entity, id }: Deleted): Promise<void> {
+  for (const reference of entity.referrers) {
+    if (reference.onDelete !== "restrict") continue;
+    const [row] = await reader.select({
+      entity: reference.entity,
+      where: refersTo(reference, id),
+      limit: 1,
+    });
+    if (row !== undefined) throw referenced(entity.name, reference);
+  }
+}
+
+/** The error for a row that may not be deleted, because another one refers to it. */
+export function referenced(entity: string, reference: Reference): PylonError {
+  return new PylonError(
+    "REFERENCED",
+    `A ${reference.entity} refers to this ${entity}, by ${reference.entity}.${reference.field}.`,
+    { hint: `Delete what refers to it first, or give the field another onDelete.` },
+  );
+}

@@ -1,0 +1,97 @@
+import { MAX_LIVE_RESULT_BYTES, PylonError } from "@pylonsync/protocol";
+import { parseArgs, type FnDefinition } from "@pylonsync/functions";
+import { ReadLog } from "../data/read-log.ts";
+import type { Caller } from "../identity/identity.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
+import type { RateLimiter } from "../request/rate-limit.ts";
+import type { Call, Runner } from "./runner.ts";
+
+/** A run for those who subscribe to a query. */
+interface LiveCall extends Required<Pick<Call, "caller" | "readerShare" | "requestId">> {
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly seed: string;
+  readonly signal: AbortSignal;
+}
+
+/** The query functions of an app, for those who subscribe to them: `sync/live-functions` does. */
+export class LiveCalls {
+  readonly #runner: Runner;
+  readonly #limiter: RateLimiter;
+
+  /** @param limiter the one of calls over HTTP */
+  constructor(runner: Runner, limiter: RateLimiter) {
+    this.#runner = runner;
+    this.#limiter = limiter;
+  }
+
+  /** @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE */
+  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void {
+    const definition = this.#queryOf(name);
+    checkKeyScope(caller, "functions", { name });
+    parseArgs(definition, args);
+  }
+
+  /** @throws PylonError RATE_LIMITED */
+  count(name: string, { userId }: Caller, connection: string): Promise<void> {
+    return this.#limiter.count(() => `${name}:${userId ?? connection}`);
+  }
+
+  /** Runs it, and notes what it looks at. Rejects by a fault of ours alone. */
+  async run({ name, args, seed, ...call }: LiveCall): Promise<{
+    readonly result: string | PylonError;
+    readonly reads: ReadLog["reads"];
+    readonly readsCaller: boolean;
+  }> {
+    const log = new ReadLog();
+    let readsCaller = false;
+    const result = await this.#resultOf(name, args, {
+      ...call,
+      watch: {
+        seed,
+        begin: (reader) => {
+          log.clear();
+          return log.watch(reader);
+        },
+        readCaller: () => {
+          readsCaller = true;
+        },
+      },
+    });
+    return { result: log.excess ?? result, reads: log.reads, readsCaller };
+  }
+
+  async #resultOf(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    call: Call,
+  ): Promise<string | PylonError> {
+    try {
+      // The app may be another one by now.
+      const definition = this.#queryOf(name);
+      // A handler may change what it is given, and the next run is given the same.
+      const { json } = await this.#runner.run(name, definition, structuredClone(args), call);
+      if (Buffer.byteLength(json) <= MAX_LIVE_RESULT_BYTES) return json;
+      return new PylonError(
+        "RESULT_TOO_LARGE",
+        `The result of a live function has at most ${MAX_LIVE_RESULT_BYTES} bytes.`,
+        { hint: "Return less: a page of rows, or the fields that are shown." },
+      );
+    } catch (error) {
+      if (error instanceof PylonError) return error;
+      throw error;
+    }
+  }
+
+  /** @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH */
+  #queryOf(name: string): FnDefinition {
+    const definition = this.#runner.find(name);
+    if (definition.type === "query") return definition;
+    throw new PylonError(
+      "FN_TYPE_MISMATCH",
+      `"${name}" is ${definition.type === "action" ? "an action" : "a mutation"}: only a query ` +
+        "can be live.",
+      { field: "function", hint: "Call it, and subscribe to a query." },
+    );
+  }
+}

@@ -1,0 +1,11 @@
+import type { FieldKind } from "@pylonsync/query";
+
+/** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
+export function kindOf(type: string): FieldKind {
+  return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);
+}
+
+/** The entity in `id(User)`. */
+export function targetOf(type: string): string | undefined {
+  return /^id\((.*)\)$/.exec(type)?.[1];
+}

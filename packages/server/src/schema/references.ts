@@ -1,0 +1,69 @@
+import { and, literal, not, path, type Expr } from "@pylonsync/query";
+import type { ManifestEntity, OnDelete } from "@pylonsync/sdk";
+import { targetOf } from "./field-kind.ts";
+
+/** A field whose value is the id of a row that is there. */
+export interface Reference {
+  /** The entity that has the field. */
+  readonly entity: string;
+  readonly field: string;
+  /** The entity that the id is of. */
+  readonly target: string;
+  /** What becomes of a row when the row that it refers to is deleted. */
+  readonly onDelete: OnDelete;
+}
+
+/** The references that the app has checked; a field without `on_delete` may name any id. */
+export function referencesOf(entities: readonly ManifestEntity[]): Reference[] {
+  return entities.flatMap(({ name: entity, fields }) =>
+    fields.flatMap(({ name: field, type, on_delete: onDelete }) => {
+      const target = targetOf(type);
+      return target === undefined || onDelete === undefined
+        ? []
+        : [{ entity, field, target, onDelete }];
+    }),
+  );
+}
+
+/** The rows of the reference's entity that refer to the row with this id. */
+export function refersTo({ field }: Pick<Reference, "field">, id: string): Expr {
+  return { kind: "compare", op: "==", left: path("data", field), right: literal(id) };
+}
+
+/** The rows of the reference's entity that refer to a row that is not there. */
+export function isOrphan({ field, target }: Pick<Reference, "field" | "target">): Expr {
+  const own = path("data", field);
+  return and(
+    { kind: "compare", op: "!=", left: own, right: literal(null) },
+    not({
+      kind: "exists",
+      entity: target,
+      where: { kind: "compare", op: "==", left: path("related", "id"), right: own },
+    }),
+  );
+}
+
+/**
+ * Entities in an order in which rows of all of them can be deleted: one that refers to another
+ * comes before it. In a cycle the order is any.
+ */
+export function referrersFirst<E extends { readonly references: readonly Reference[] }>(
+  entities: readonly E[],
+  nameOf: (entity: E) => string,
+): E[] {
+  const byName = new Map(entities.map((entity) => [nameOf(entity), entity]));
+  const sorted = new Set<E>();
+  const visiting = new Set<E>();
+  const visit = (entity: E): void => {
+    if (sorted.has(entity) || visiting.has(entity)) return;
+    visiting.add(entity);
+    for (const { target } of entity.references) {
+      const other = byName.get(target);
+      if (other !== undefined) visit(other);
+    }
+    visiting.delete(entity);
+    sorted.add(entity);
+  };
+  for (const entity of entities.toReversed()) visit(entity);
+  return [...sorted].toReversed();
+}

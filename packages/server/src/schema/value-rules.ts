@@ -1,0 +1,121 @@
+import { MAX_PATTERN_TEXT } from "@pylonsync/protocol";
+import { describeValue, nearest } from "@pylonsync/query";
+import type { ManifestField } from "@pylonsync/sdk";
+import { decodedBytes, DEFAULT_FIELD_BYTES, FORMAT_WANTED, isOfFormat } from "./text-format.ts";
+
+type Rules = Omit<ManifestField, "name" | "optional" | "unique">;
+
+/** Why a value is refused: the reason completes the sentence "the field ...". */
+export interface BrokenRule {
+  readonly reason: string;
+  readonly hint?: string | undefined;
+}
+
+/** Answers why a value of the field's kind is refused; undefined for one that may be stored. */
+export type ValueRule = (value: string | number | boolean) => BrokenRule | undefined;
+
+/**
+ * What a field asks of its values beyond their kind, in the order in which it is told.
+ *
+ * @returns undefined for a field that takes every value of its kind
+ */
+export function valueRuleOf(field: Rules): ValueRule | undefined {
+  const rules = [formatRule(field), enumRule(field), limitRule(field), patternRule(field)].filter(
+    (rule) => rule !== undefined,
+  );
+  if (rules.length <= 1) return rules[0];
+  return (value) => {
+    for (const rule of rules) {
+      const broken = rule(value);
+      if (broken !== undefined) return broken;
+    }
+    return undefined;
+  };
+}
+
+function formatRule({ format, max_bytes: maxBytes }: Rules): ValueRule | undefined {
+  if (format === undefined) return undefined;
+  const most = format === "bytes" ? (maxBytes ?? DEFAULT_FIELD_BYTES) : Infinity;
+  return textRule((text) => {
+    // A text that is too long by far is not decoded.
+    if (format === "bytes" && decodedBytes(text) > most)
+      return {
+        reason: `has more than ${most} bytes`,
+        hint: "Keep larger content in a file: see docs/files.md.",
+      };
+    if (isOfFormat(format, text)) return undefined;
+    return { reason: `is ${describeValue(text)}, not ${FORMAT_WANTED[format]}` };
+  });
+}
+
+function enumRule({ enum: values }: Rules): ValueRule | undefined {
+  if (values === undefined) return undefined;
+  const known = new Set(values);
+  return textRule((text) => {
+    if (known.has(text)) return undefined;
+    const meant = nearest(text, values);
+    return {
+      reason: `is ${describeValue(text)}, not one of ${shownValues(values)}`,
+      hint: meant === undefined ? undefined : `Did you mean "${meant}"?`,
+    };
+  });
+}
+
+const MAX_SHOWN_VALUES = 20;
+
+function shownValues(values: readonly string[]): string {
+  const shown = values.slice(0, MAX_SHOWN_VALUES).map((value) => describeValue(value));
+  return `${shown.join(", ")}${values.length > MAX_SHOWN_VALUES ? ", ..." : ""}`;
+}
+
+function limitRule({ min = -Infinity, max = Infinity }: Rules): ValueRule | undefined {
+  if (min === -Infinity && max === Infinity) return undefined;
+  return (value) => {
+    if (typeof value === "number") {
+      if (value < min) return { reason: `is ${value}, and must be at least ${min}` };
+      return value > max ? { reason: `is ${value}, and must be at most ${max}` } : undefined;
+    }
+    if (typeof value !== "string") return undefined;
+    const characters = charactersOf(value, max);
+    if (characters >= min && characters <= max) return undefined;
+    return { reason: `must have ${wantedCount(min, max)}` };
+  };
+}
+
+function wantedCount(min: number, max: number): string {
+  if (min === max) return `exactly ${counted(min)}`;
+  return min === -Infinity || max !== Infinity
+    ? min === -Infinity
+      ? `at most ${counted(max)}`
+      : `${min} to ${counted(max)}`
+    : `at least ${counted(min)}`;
+}
+
+function counted(count: number): string {
+  return `${count} ${count === 1 ? "character" : "characters"}`;
+}
+
+/** Code points, as a person counts letters; of a text that is too long anyway, its units. */
+function charactersOf(text: string, max: number): number {
+  // A code point has at most two units.
+  if (text.length > 2 * max) return text.length;
+  let count = 0;
+  for (const _ of text) count += 1;
+  return count;
+}
+
+function patternRule(field: Rules): ValueRule | undefined {
+  if (field.pattern === undefined) return undefined;
+  const expression = new RegExp(field.pattern, field.pattern_flags);
+  return textRule((text) => {
+    // An expression can take long for a long text, and the event loop waits for it.
+    if (text.length > MAX_PATTERN_TEXT)
+      return { reason: `must have at most ${MAX_PATTERN_TEXT} characters, as it has a pattern` };
+    if (expression.test(text)) return undefined;
+    return { reason: `is ${describeValue(text)}, which does not match ${String(expression)}` };
+  });
+}
+
+function textRule(rule: (text: string) => BrokenRule | undefined): ValueRule {
+  return (value) => (typeof value === "string" ? rule(value) : undefined);
+}

@@ -1,0 +1,114 @@
+import { slotKeys, type SlotChange } from "@pylonsync/protocol";
+
+/** What is in a view at one place: a scalar by its number, or a container. */
+type Part = number | ContainerShape;
+
+interface ContainerShape {
+  /** Null for an array. */
+  readonly keys: readonly string[] | null;
+  readonly parts: readonly Part[];
+}
+
+interface Place {
+  readonly container: object;
+  readonly key: string;
+  value: unknown;
+}
+
+/** Has another meaning on objects that are not made by us. */
+const UNSAFE_KEY = "__proto__";
+
+/**
+ * The shape of a view, for steps that leave it as it is: a new view is compared with the scalars of
+ * the old one in one pass, which makes no objects but for what changed.
+ */
+export class ViewShape {
+  readonly #root: ContainerShape;
+  readonly #places: readonly Place[];
+
+  private constructor(root: ContainerShape, places: readonly Place[]) {
+    this.#root = root;
+    this.#places = places;
+  }
+
+  /** @param view a copy of our own, which `apply` changes. @returns null where it has none */
+  static of(view: unknown): ViewShape | null {
+    if (typeof view !== "object" || view === null) return null;
+    const places: Place[] = [];
+    const root = shapeOf(view, places);
+    return root === null ? null : new ViewShape(root, places);
+  }
+
+  /** @returns what changed; null for a view of another shape */
+  changesTo(view: unknown): SlotChange[] | null {
+    const changes: SlotChange[] = [];
+    return this.#compare(this.#root, view, changes) ? changes : null;
+  }
+
+  /** Makes the changes in the copy that the shape was made of. */
+  apply(changes: readonly SlotChange[]): void {
+    for (const { slot, after } of changes) {
+      const place = this.#places[slot];
+      if (place === undefined) continue;
+      place.value = after;
+      Reflect.set(place.container, place.key, after);
+    }
+  }
+
+  #compare({ keys, parts }: ContainerShape, next: unknown, changes: SlotChange[]): boolean {
+    if (typeof next !== "object" || next === null) return false;
+    if (keys === null) {
+      if (!Array.isArray(next) || next.length !== parts.length) return false;
+      for (let index = 0; index < parts.length; index += 1)
+        if (!this.#comparePart(parts[index] ?? 0, next[index], changes)) return false;
+      return true;
+    }
+    if (Array.isArray(next) || Object.keys(next).length !== keys.length) return false;
+    for (let index = 0; index < keys.length; index += 1) {
+      const value: unknown = Reflect.get(next, keys[index] ?? "");
+      if (!this.#comparePart(parts[index] ?? 0, value, changes)) return false;
+    }
+    return true;
+  }
+
+  #comparePart(part: Part, value: unknown, changes: SlotChange[]): boolean {
+    if (typeof part !== "number") return this.#compare(part, value, changes);
+    const before = this.#places[part]?.value;
+    if (value === before) return true;
+    const after = typeof value === "number" ? numberOf(value) : value;
+    if (!isScalar(after)) return false;
+    if (after !== before) changes.push({ slot: part, before, after });
+    return true;
+  }
+}
+
+/** As JSON takes it. */
+function numberOf(value: number): number | null {
+  return Number.isFinite(value) ? value + 0 : null;
+}
+
+/** What is anything else, or absent, is not compared here. */
+function isScalar(value: unknown): boolean {
+  return (
+    value === null ||
+    typeof value === "number" ||
+    typeof value === "string" ||
+    typeof value === "boolean"
+  );
+}
+
+/** Numbers the scalars as `slotPaths` does. */
+function shapeOf(container: object, places: Place[]): ContainerShape | null {
+  const keys = slotKeys(container);
+  const parts: Part[] = [];
+  for (const key of keys) {
+    if (key === UNSAFE_KEY) return null;
+    const value: unknown = Reflect.get(container, key);
+    if (typeof value === "object" && value !== null) {
+      const part = shapeOf(value, places);
+      if (part === null) return null;
+      parts.push(part);
+    } else parts.push(places.push({ container, key, value }) - 1);
+  }
+  return { keys: Array.isArray(container) ? null : keys, parts };
+}

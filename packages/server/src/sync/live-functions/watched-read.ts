@@ -1,0 +1,38 @@
+import { compilePredicate, isTrue, type Env } from "@pylonsync/query";
+import type { LoggedRead } from "../../data/read-log.ts";
+import { equalityKeys, keysOf, type RowKey } from "../../policy/audience.ts";
+import type { ChangeRecord, StoredRow } from "../../store/store.ts";
+import { comparatorOf } from "../order.ts";
+
+/** A read of the last run of a live function, which runs again when a change touches it. */
+export class WatchedRead<Owner> {
+  readonly owner: Owner;
+  readonly entity: string;
+  /** A row that concerns it has one of them; null: any row may. */
+  readonly keys: readonly RowKey[] | null;
+  readonly #of: LoggedRead["of"];
+  readonly #matches: ((env: Env) => boolean) | null;
+  readonly #isSeen: (row: StoredRow) => boolean;
+
+  constructor(owner: Owner, { entity, where, of, order, last }: LoggedRead) {
+    this.owner = owner;
+    this.entity = entity;
+    this.keys = keysOf(where, (part) => equalityKeys(part, "data"));
+    this.#of = of;
+    this.#matches = isTrue(where) ? null : compilePredicate(where);
+    const compare = comparatorOf(order);
+    this.#isSeen = last === null ? () => true : (row) => compare(row, last) <= 0;
+  }
+
+  /** Whether the change may have changed what the read answers. */
+  isTouchedBy({ entity, before, after }: Omit<ChangeRecord, "seq" | "at" | "kind">): boolean {
+    if (entity !== this.entity) return false;
+    const [was, is] = [this.#holds(before), this.#holds(after)];
+    return this.#of === "count" ? was !== is : was || is;
+  }
+
+  #holds(row: StoredRow | null): boolean {
+    if (row === null) return false;
+    return this.#matches?.({ data: row }) !== false && this.#isSeen(row);
+  }
+}

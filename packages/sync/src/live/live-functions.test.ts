@@ -1,0 +1,296 @@
+import { LIVE_PROTOCOL } from "@pylonsync/protocol";
+import { expect, test } from "bun:test";
+import { HttpClient } from "../connection/http.ts";
+import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
+import { ANONYMOUS_SESSION } from "../session/session.ts";
+import { LiveFunctions } from "./live-functions.ts";
+
+/** A socket whose other end is the test. */
+class FakeSocket implements Socket {
+  readonly protocols: readonly string[];
+  readonly sent: Record<string, unknown>[] = [];
+  isClosed = false;
+  onopen: Socket["onopen"] = null;
+  onmessage: Socket["onmessage"] = null;
+  onclose: Socket["onclose"] = null;
+  onerror: Socket["onerror"] = null;
+
+  constructor(protocols: readonly string[]) {
+    this.protocols = protocols;
+  }
+
+  send(text: string): void {
+    this.sent.push(JSON.parse(text) as Record<string, unknown>);
+  }
+
+  close(): void {
+    this.isClosed = true;
+  }
+
+  hello(): this {
+    this.onopen?.();
+    this.say({ type: "hello", seq: 1, epoch: "log" });
+    return this;
+  }
+
+  say(message: object): void {
+    this.onmessage?.({ data: JSON.stringify(message) });
+  }
+
+  cut(): void {
+    this.onclose?.({ code: 1006, reason: "" });
+  }
+}
+
+/** A page's live functions, with a clock, sockets and an HTTP server of the test. */
+class Page {
+  readonly sockets: FakeSocket[] = [];
+  readonly calls: { readonly path: string; readonly answer: (response: Response) => void }[] = [];
+  readonly functions: LiveFunctions;
+  hasSockets = true;
+  token: string | null = "t1";
+  #now = 0;
+  #timers: { readonly at: number; readonly run: () => void }[] = [];
+
+  constructor() {
+    const platform: Platform = {
+      ...systemPlatform,
+      now: () => this.#now,
+      random: () => 0.5,
+      after: (delayMs, run) => {
+        const timer = { at: this.#now + delayMs, run };
+        this.#timers.push(timer);
+        return () => {
+          this.#timers = this.#timers.filter((one) => one !== timer);
+        };
+      },
+      fetch: (url) =>
+        new Promise((answer) => this.calls.push({ path: new URL(url).pathname, answer })),
+      openSocket: (_url, protocols) => {
+        if (!this.hasSockets) throw new Error("There are no sockets.");
+        const socket = new FakeSocket(protocols);
+        this.sockets.push(socket);
+        return socket;
+      },
+    };
+    const token = (): string | null => this.token;
+    this.functions = new LiveFunctions({
+      http: new HttpClient("http://server", platform, token),
+      platform,
+      session: {
+        get token() {
+          return token();
+        },
+      },
+      socketUrl: "ws://server/ws",
+      reconnectDelay: 1000,
+      newId: () => "id",
+    });
+  }
+
+  get socket(): FakeSocket {
+    const socket = this.sockets.at(-1);
+    if (socket === undefined) throw new Error("No socket was opened.");
+    return socket;
+  }
+
+  async advance(ms: number): Promise<void> {
+    const end = this.#now + ms;
+    for (;;) {
+      const [next] = this.#timers
+        .filter(({ at }) => at <= end)
+        .toSorted((one, other) => one.at - other.at);
+      if (next === undefined) break;
+      this.#now = next.at;
+      this.#timers = this.#timers.filter((one) => one !== next);
+      next.run();
+      await settled();
+    }
+    this.#now = end;
+    await settled();
+  }
+
+  /** Looks at a function. */
+  watch(
+    name: string,
+    args: Readonly<Record<string, unknown>> = {},
+  ): { readonly seen: unknown[]; readonly stop: () => void } {
+    const live = this.functions.live(name, args);
+    const seen: unknown[] = [];
+    const stop = live.subscribe(() => {
+      const { data, error, loading } = live.getSnapshot();
+      seen.push(loading ? "loading" : (error?.code ?? data));
+    });
+    return { seen, stop };
+  }
+}
+
+async function settled(): Promise<void> {
+  for (let turns = 0; turns < 4; turns += 1) await Bun.sleep(0);
+}
+
+function started(): Page {
+  const page = new Page();
+  page.functions.start();
+  return page;
+}
+
+test("there is a socket while somebody looks, and a little longer", async () => {
+  const page = started();
+  expect(page.sockets).toEqual([]);
+  const one = page.watch("f", { a: 1, b: [{ c: 2, d: 3 }] });
+  const other = page.watch("f", { b: [{ d: 3, c: 2 }], a: 1 });
+  expect([page.sockets.length, page.socket.sent]).toEqual([1, []]);
+  expect(page.socket.protocols).toEqual([LIVE_PROTOCOL, "bearer.t1"]);
+  page.socket.hello();
+  const args = { a: 1, b: [{ c: 2, d: 3 }] };
+  expect(page.socket.sent).toEqual([{ type: "subscribe", id: 1, function: "f", args }]);
+  page.socket.say({ type: "joined", id: 1, sub: 7 });
+  page.socket.say({ type: "result", sub: 7, seq: 1, value: [1] });
+  expect([one.seen, other.seen]).toEqual([[[1]], [[1]]]);
+  one.stop();
+  other.stop();
+  await page.advance(4_000);
+  const again = page.watch("f", args);
+  await page.advance(4_000);
+  expect([page.socket.isClosed, again.seen]).toEqual([false, []]);
+  again.stop();
+  await page.advance(5_000);
+  expect(page.socket.sent.at(-1)).toEqual({ type: "unsubscribe", id: 1 });
+  expect(page.socket.isClosed).toBe(true);
+  expect(page.functions.live("f", args).getSnapshot().loading).toBe(true);
+});
+
+test("arguments that differ in their kind are not the same", () => {
+  const page = started();
+  page.watch("f", { a: { b: 1 } });
+  page.watch("f", { a: [["b", 1]] });
+  page.watch("f", { a: null });
+  expect(page.socket.hello().sent.length).toBe(3);
+});
+
+test("after a connection was lost all is asked again, and the same result is no news", async () => {
+  const page = started();
+  const { seen } = page.watch("f");
+  page.socket.hello();
+  page.socket.say({ type: "joined", id: 1, sub: 7 });
+  page.socket.say({ type: "result", sub: 7, seq: 1, value: { a: [1] } });
+  const { data } = page.functions.live("f", {}).getSnapshot();
+  const former = page.socket;
+  former.cut();
+  await page.advance(1_000);
+  page.socket.hello();
+  expect(page.socket.sent.length).toBe(1);
+  // What is said of the former number means nothing now.
+  page.socket.say({ type: "result", sub: 7, seq: 1, value: "another's" });
+  page.socket.say({ type: "joined", id: 1, sub: 9 });
+  page.socket.say({ type: "result", sub: 9, seq: 2, value: { a: [1] } });
+  former.say({ type: "result", sub: 7, seq: 9, value: "late" });
+  expect(seen).toEqual([{ a: [1] }]);
+  expect(page.functions.live("f", {}).getSnapshot().data).toBe(data);
+  // The server tells its callers apart from now on.
+  page.socket.say({ type: "joined", id: 1, sub: 10 });
+  page.socket.say({ type: "result", sub: 9, seq: 3, value: "another's" });
+  page.socket.say({ type: "result", sub: 10, seq: 3, value: 2 });
+  expect(seen).toEqual([{ a: [1] }, 2]);
+});
+
+test("a failure stands beside the last result, and ends with the next one", () => {
+  const page = started();
+  const { seen } = page.watch("f");
+  page.socket.hello();
+  page.socket.say({ type: "joined", id: 1, sub: 7 });
+  page.socket.say({ type: "result", sub: 7, seq: 1, value: 1 });
+  page.socket.say({ type: "failed", sub: 7, seq: 2, code: "SOLD_OUT", message: "There is none." });
+  expect(page.functions.live("f", {}).getSnapshot()).toMatchObject({ data: 1, loading: false });
+  page.socket.say({ type: "result", sub: 7, seq: 3, value: 1 });
+  expect(seen).toEqual([1, "SOLD_OUT", 1]);
+});
+
+test("a function that was refused is asked again when it may, or there is room", async () => {
+  const page = started();
+  const limited = page.watch("limited");
+  const full = page.watch("full");
+  const other = page.watch("other");
+  page.socket.hello();
+  const refusal = { type: "error", message: "No." };
+  page.socket.say({ ...refusal, id: 1, code: "RATE_LIMITED", retry_after_secs: 3 });
+  page.socket.say({ ...refusal, id: 2, code: "SUBSCRIPTION_LIMIT_REACHED" });
+  expect([limited.seen, full.seen]).toEqual([["RATE_LIMITED"], ["SUBSCRIPTION_LIMIT_REACHED"]]);
+  await page.advance(2_999);
+  expect(page.socket.sent.length).toBe(3);
+  await page.advance(1);
+  expect(page.socket.sent.at(-1)).toMatchObject({ type: "subscribe", id: 1 });
+  other.stop();
+  await page.advance(5_000);
+  expect(page.socket.sent.slice(-2)).toMatchObject([
+    { type: "unsubscribe", id: 3 },
+    { type: "subscribe", id: 2 },
+  ]);
+});
+
+test("another user is shown nothing of what was known", async () => {
+  const page = started();
+  const ann = { ...ANONYMOUS_SESSION, userId: "ann" };
+  page.functions.follow(ann);
+  const { seen } = page.watch("f");
+  const former = page.socket.hello();
+  former.say({ type: "joined", id: 1, sub: 7 });
+  former.say({ type: "result", sub: 7, seq: 1, value: "ann's" });
+  page.functions.follow({ ...ann });
+  expect(page.sockets.length).toBe(1);
+  page.token = "t2";
+  page.functions.follow({ ...ann, userId: "bob" });
+  expect([seen, former.isClosed]).toEqual([["ann's", "loading"], true]);
+  former.say({ type: "result", sub: 7, seq: 2, value: "ann's" });
+  expect(page.socket.protocols).toEqual([LIVE_PROTOCOL, "bearer.t2"]);
+  page.socket.hello();
+  page.socket.say({ type: "joined", id: 1, sub: 8 });
+  page.socket.say({ type: "result", sub: 8, seq: 2, value: "bob's" });
+  expect(seen).toEqual(["ann's", "loading", "bob's"]);
+});
+
+test("a server that does not know live functions is called instead", async () => {
+  const page = started();
+  const { seen } = page.watch("f");
+  for (let tries = 0; tries < 2; tries += 1) {
+    page.socket.onopen?.();
+    await page.advance(5_000);
+    expect(page.socket.isClosed).toBe(true);
+    if (tries === 0) await page.advance(1_000);
+  }
+  expect(page.calls.map(({ path }) => path)).toEqual(["/api/fn/f"]);
+  page.calls[0]?.answer(Response.json(5));
+  await settled();
+  expect(seen).toEqual([5]);
+  await page.advance(10_000);
+  // It knows them now.
+  page.socket.hello();
+  page.socket.say({ type: "joined", id: 1, sub: 7 });
+  page.socket.say({ type: "result", sub: 7, seq: 1, value: 6 });
+  expect(seen).toEqual([5, 6]);
+});
+
+test("where there are no sockets, functions are called again and again", async () => {
+  const page = new Page();
+  page.hasSockets = false;
+  const { seen, stop } = page.watch("f");
+  expect(page.calls).toEqual([]);
+  page.functions.start();
+  const answers = [
+    Response.json(1),
+    Response.json({ error: { code: "EMPTY", message: "No." } }, { status: 400 }),
+    Response.json(2),
+  ];
+  for (const [index, answer] of answers.entries()) {
+    page.calls[index]?.answer(answer);
+    await page.advance(10_000);
+  }
+  expect(seen).toEqual([1, "EMPTY", 2]);
+  // What comes after the engine was stopped has no effect.
+  page.functions.stop();
+  page.calls.at(-1)?.answer(Response.json(3));
+  await page.advance(60_000);
+  expect([seen.length, page.calls.length]).toEqual([3, 4]);
+  stop();
+});

@@ -1,0 +1,155 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Client } from "pg";
+import { TestClient, until } from "../support/client.ts";
+import { Cluster } from "../support/cluster.ts";
+import { ADMIN_TOKEN } from "../support/server.ts";
+import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
+
+// Three replicas run the jobs of one database. PYLON_TEST_JOBS=10000 makes it as many.
+
+const JOBS = Number(process.env["PYLON_TEST_JOBS"] ?? 1_500);
+const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-replicas-"));
+
+const FILES = {
+  "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
+export default buildManifest({ name: "jobs", version: "1.0.0", access: "public",
+  entities: [entity("Item", { n: field.int() })] });
+`,
+  "functions/add.ts": `import { mutation, v } from "@pylonsync/functions";
+export default mutation({
+  args: { n: v.int(), ms: v.optional(v.int()) },
+  handler: async (ctx, { n, ms }) => {
+    await ctx.db.insert("Item", { n });
+    if (ms !== undefined) await Bun.sleep(ms);
+  },
+});
+`,
+  "functions/addAll.ts": `import { mutation, v } from "@pylonsync/functions";
+export default mutation({
+  args: { from: v.int(), count: v.int(), ms: v.optional(v.int()) },
+  handler: async (ctx, { from, count, ms }) => {
+    const more = ms === undefined ? {} : { ms };
+    for (let n = from; n < from + count; n += 1)
+      await ctx.scheduler.runAfter(0, "add", { n, ...more }, { maxRetries: 50 });
+  },
+});
+`,
+  // Says which process runs it, waits until it is told to go on, and tells how far it is.
+  "functions/waits.ts": `import { action } from "@pylonsync/functions";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
+export default action({
+  args: {},
+  handler: async (ctx) => {
+    const mark = ctx.env.MARKS + "/attempt " + ctx.job.attempt;
+    writeFileSync(mark + ".new", String(process.pid));
+    renameSync(mark + ".new", mark);
+    while (!existsSync(ctx.env.MARKS + "/go on")) await Bun.sleep(10);
+    try {
+      await ctx.job.setProgress(1);
+      await ctx.runMutation("add", { n: ctx.job.attempt });
+    } catch (error) {
+      writeFileSync(mark + " failed", String(error));
+      throw error;
+    }
+  },
+});
+`,
+};
+
+let cluster: Cluster;
+let database: Client;
+let client: TestClient;
+beforeAll(async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  database = new Client({ connectionString: url });
+  await database.connect();
+  cluster = await Cluster.start(FILES, { DATABASE_URL: url, MARKS: dir });
+  client = new TestClient(cluster.replicas[0]?.url ?? "", ADMIN_TOKEN);
+}, 60_000);
+beforeEach(() => database.query(`DELETE FROM "_pylon_jobs"; DELETE FROM "Item"`));
+afterAll(async () => {
+  await cluster[Symbol.asyncDispose]();
+  await database.end();
+  rmSync(dir, { recursive: true, force: true });
+});
+
+async function count(what: string): Promise<number> {
+  const { rows } = await database.query<{ count: number }>(`SELECT count(*)::int AS count ${what}`);
+  return rows[0]?.count ?? 0;
+}
+
+const completed = (): Promise<number> => count(`FROM "_pylon_jobs" WHERE status = 'completed'`);
+
+/** All leases are over, as if time had passed: whoever has one loses it. */
+async function expireLeases(): Promise<void> {
+  await database.query(`UPDATE "_pylon_jobs" SET "dueAt" = now() WHERE status = 'running'`);
+}
+
+async function schedule(jobs: number, ms?: number): Promise<void> {
+  for (let from = 0; from < jobs; from += 500) {
+    const body = { from, count: Math.min(500, jobs - from), ...(ms === undefined ? {} : { ms }) };
+    expect((await client.request("POST", "/api/fn/addAll", body)).status).toBe(200);
+  }
+}
+
+/** What each job has written: nothing is missing, and nothing is there twice. */
+async function expectOnce(jobs: number): Promise<void> {
+  expect(await count(`FROM "Item"`)).toBe(jobs);
+  expect(await count(`FROM (SELECT DISTINCT n FROM "Item") AS t`)).toBe(jobs);
+  expect(await completed()).toBe(jobs);
+}
+
+test("three replicas do each job once, though leases run out and one is killed", async () => {
+  const [, second, third] = cluster.replicas;
+  await schedule(JOBS);
+  await until(async () => (await completed()) > JOBS / 5);
+  await expireLeases();
+  await until(async () => (await completed()) > (JOBS * 2) / 5);
+  await third?.stop("SIGKILL");
+  await expireLeases();
+  await until(async () => (await completed()) === JOBS, 120_000);
+  await expectOnce(JOBS);
+  const metrics = await new TestClient(second?.url ?? "", ADMIN_TOKEN).request("GET", "/metrics");
+  expect(metrics.text).toContain('pylon_job_duration_seconds_count{queue="functions"');
+  await third?.start();
+}, 180_000);
+
+test("a replica that freezes loses its job, and its late end is refused", async () => {
+  const mark = (attempt: number, what = ""): string => join(dir, `attempt ${attempt}${what}`);
+  const job = await client.request("POST", "/api/jobs", { name: "waits" });
+  await until(() => existsSync(mark(1)));
+  const frozen = Number(readFileSync(mark(1), "utf8"));
+  process.kill(frozen, "SIGSTOP");
+  try {
+    await expireLeases();
+    await until(() => existsSync(mark(2)));
+    expect(readFileSync(mark(2), "utf8")).not.toBe(String(frozen));
+  } finally {
+    process.kill(frozen, "SIGCONT");
+  }
+  writeFileSync(join(dir, "go on"), "");
+  await until(async () => (await completed()) === 1);
+  await until(() => existsSync(mark(1, " failed")));
+  // The first attempt has written nothing; the second one has, and has ended the job.
+  const { rows } = await database.query(`SELECT n FROM "Item"`);
+  expect(rows).toEqual([{ n: 2 }].map(({ n }) => ({ n: String(n) })));
+  const { body } = await client.request("GET", `/api/jobs/${String(job.body["id"])}`);
+  expect(body).toMatchObject({ status: "completed", retry_count: 1, error: null });
+}, 60_000);
+
+test("a replica that is told to stop loses no job, and none is tried twice", async () => {
+  const [, second] = cluster.replicas;
+  await schedule(400, 8);
+  await until(async () => (await completed()) > 40);
+  expect(await second?.stop("SIGTERM")).toBe(0);
+  const left = 400 - (await completed());
+  expect(left).toBeGreaterThan(0);
+  expect(await count(`FROM "_pylon_jobs" WHERE attempts > 1`)).toBe(0);
+  await until(async () => (await completed()) === 400, 60_000);
+  await expectOnce(400);
+  expect(await count(`FROM "_pylon_jobs" WHERE attempts > 1`)).toBe(0);
+  await second?.start();
+}, 90_000);
