@@ -18,8 +18,9 @@ export function UnreadCount({ channelId, userId, readAt }: UnreadCountProps) {
   if (data.length === 0) return null;
   const count = data.length > MAX_COUNTED ? `${MAX_COUNTED}+` : String(data.length);
   return (
-    <span className="badge" aria-label={`${count} unread`}>
+    <span className="badge">
       {count}
+      <span className="for-screen-readers"> unread</span>
     </span>
   );
 }
