@@ -124,7 +124,7 @@ function scrollUp(page: Page): Promise<{ readonly id: string; readonly top: numb
   });
 }
 
-test("of 50,000 messages the newest come, and scrolling up brings the next ones alone", async () => {
+test("of 50,000 messages the newest come, and scrolling up brings the next alone", async () => {
   const { page, wire, close } = await enter("Newcomer");
   const shown = page.getByRole("main").getByTestId("message");
   await until(async () => (await shown.count()) === 50);

@@ -4,7 +4,7 @@ import { openChannel } from "./use-route.ts";
 
 export function NewChannel() {
   const [name, setName] = useState("");
-  const create = db.useMutation("createChannel");
+  const create = db.useMutation("addChannel");
   const submit = async (event: FormEvent): Promise<void> => {
     event.preventDefault();
     try {
