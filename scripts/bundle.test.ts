@@ -9,7 +9,7 @@ import { join } from "node:path";
  * Bytes of the whole of `@pylonsync/sync` with what it imports, minified and compressed; 1,450 of
  * them are live functions.
  */
-const MAX_BYTES = 33_200;
+const MAX_BYTES = 34_500;
 /** Of what is loaded later. */
 const MAX_LATER_BYTES = 2_000;
 

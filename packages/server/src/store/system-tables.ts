@@ -320,7 +320,7 @@ export const SYSTEM_TABLES = {
       indexed: [
         // Many may be due, or were made, at the same time: `id` says which is first.
         ["dueAt", "id"],
-        // With it Postgres reads the first of a lane and no more, however few it believes there are.
+        // With it Postgres reads the first of a lane alone, however few it believes there are.
         ["readyKey", "id"],
         "finishedAt",
         ["createdAt", "id"],
