@@ -18,7 +18,9 @@ const PACKAGES: Readonly<Record<string, readonly string[]>> = {
   functions: ["@pylonsync/functions"],
   sync: ["@pylonsync/sync", "@pylonsync/sync/shards"],
   react: ["@pylonsync/react", "@pylonsync/react/safe-path"],
-  next: ["", "/server", "/handler", "/proxy", "/config"].map((path) => `@pylonsync/next${path}`),
+  next: ["", "/server", "/client", "/auth", "/handler", "/proxy", "/config"].map(
+    (path) => `@pylonsync/next${path}`,
+  ),
 };
 
 type Module = Readonly<Record<string, unknown>>;

@@ -157,13 +157,10 @@ function writeManifest(folder, manifest) {
 function published(target) {
   if (typeof target !== "string")
     return Object.fromEntries(
-      Object.entries(target).map(([condition, path]) => [
-        condition,
-        path.replace("./src/", "./dist/"),
-      ]),
+      Object.entries(target).map(([condition, path]) => [condition, published(path)]),
     );
   const path = target.replace("./src/", "./dist/");
-  if (!/\.tsx?$/.test(path)) return path;
+  if (!/\.tsx?$/.test(path) || path.endsWith(".d.ts")) return path;
   const stem = path.replace(/\.tsx?$/, "");
   return { types: `${stem}.d.ts`, default: `${stem}.js` };
 }

@@ -4,6 +4,8 @@
  *
  * @module
  */
+export { PylonClientError as ApiError } from "@pylonsync/sync";
+export { createPylonServer } from "./only-on-server.ts";
 export { PylonProvider, type PylonProviderProps } from "./provider.tsx";
 export {
   Account,

@@ -33,6 +33,8 @@ export interface PylonServerOptions extends PylonSettings {
   readonly timeoutMs?: number;
 }
 
+type Method = "GET" | "POST" | "PATCH" | "DELETE";
+
 /**
  * Sends on what tells requests apart; the address of who asks is counted by the limits, where the
  * Pylon server trusts this one.
@@ -137,11 +139,17 @@ export class PylonServerClient {
    * @param path from the root
    * @throws PylonClientError when it is refused, PylonUnreachableError
    */
+  json(method: Method, path: string, body?: unknown): Promise<unknown>;
+  /** The same with what `fetch` takes. */
+  json<T = unknown>(path: `/${string}`, init?: RequestInit): Promise<T>;
   async json(
-    method: "GET" | "POST" | "PATCH" | "DELETE",
-    path: string,
+    methodOrPath: string,
+    pathOrInit: string | RequestInit = {},
     body?: unknown,
   ): Promise<unknown> {
+    if (typeof pathOrInit !== "string")
+      return this.#read(await this.fetch(methodOrPath, pathOrInit));
+    const [method, path] = [methodOrPath, pathOrInit];
     const response = await this.fetch(path, {
       method,
       ...(body === undefined

@@ -3,7 +3,20 @@
  *
  * @module
  */
-import { PylonServerClient, type PylonServerOptions } from "./server-client.ts";
+import { PylonServer, type PylonServerConfig } from "./pylon-server.ts";
+import type { PylonServerClient } from "./server-client.ts";
+
+export {
+  getAuth,
+  getOAuthProviders,
+  pylonFetch,
+  pylonJson,
+  PylonServer,
+  requireAuth,
+  type PylonAuth,
+  type PylonServerConfig,
+} from "./pylon-server.ts";
+export type { OAuthProvider, Session } from "./wire.ts";
 
 export {
   PylonServerClient,
@@ -22,8 +35,8 @@ export { PylonClientError } from "@pylonsync/sync";
  * @example
  * export const pylon = createPylonServer({ cookieName: "notes_session" });
  */
-export function createPylonServer(options: PylonServerOptions = {}): PylonServerClient {
-  return new PylonServerClient(options);
+export function createPylonServer(options: PylonServerConfig = {}): PylonServer {
+  return new PylonServer(options);
 }
 
 const pylon = createPylonServer();

@@ -1,7 +1,9 @@
 import {
   createSyncEngine,
   createWriteThroughStorage,
+  defaultStorage,
   storageKey as keyFor,
+  type Storage,
   type SyncEngine,
   type SyncEngineConfig,
 } from "@pylonsync/sync";
@@ -10,6 +12,8 @@ const DEFAULT_BASE_URL = "http://localhost:4321";
 
 let config: Partial<SyncEngineConfig> = {};
 let engine: SyncEngine | undefined;
+/** Where no setting names one. */
+let storage: Storage | undefined;
 /** What `provideEngine` made the engine of, to tell whether it is asked for the same again. */
 let provided: string | undefined;
 
@@ -108,9 +112,47 @@ export function storageKey(slot: string): string {
   return keyFor(getAppName(), slot);
 }
 
+/**
+ * Where the app's engine keeps the token, for a platform without `localStorage`. Call it before the
+ * first render, as `init`, whose option `storage` does the same.
+ *
+ * @example
+ * import { createWriteThroughStorage } from "@pylonsync/sync";
+ *
+ * const kept: Record<string, string> = {};
+ * setReactStorage(createWriteThroughStorage(kept, (key, value) => console.log(key, value)));
+ */
+export function setReactStorage(next: Storage): void {
+  storage = next;
+  if (engine !== undefined && config.storage === undefined) init(config);
+}
+
+/**
+ * Where the app's engine keeps the token, and the app may keep small texts of its own.
+ *
+ * @example
+ * const token = getReactStorage().get(storageKey("token"));
+ */
+export function getReactStorage(): Storage {
+  return config.storage ?? (storage ??= defaultStorage());
+}
+
+/**
+ * Tells the app's engine, if there is one, that the app has signed somebody in or out by itself:
+ * the replica is made again for whoever the server says is there.
+ *
+ * @example
+ * await fetch("/api/auth/session", { method: "DELETE" });
+ * notifySessionChanged();
+ */
+export function notifySessionChanged(): void {
+  engine?.session.notifyChanged();
+}
+
 function make(): SyncEngine {
   const { baseUrl, ...options } = config;
-  return createSyncEngine(baseUrl ?? DEFAULT_BASE_URL, options);
+  const own = storage === undefined ? {} : { storage };
+  return createSyncEngine(baseUrl ?? DEFAULT_BASE_URL, { ...own, ...options });
 }
 
 /**

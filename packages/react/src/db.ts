@@ -8,6 +8,7 @@ import type {
 } from "@pylonsync/sdk";
 import type { MutationError, QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { signOut } from "./auth/calls.ts";
+import { streamFn } from "./calls.ts";
 import { getEngine } from "./client.ts";
 import { useFunction } from "./functions.ts";
 import {
@@ -27,8 +28,11 @@ import {
   type QueryResult,
   type RowResult,
 } from "./queries.ts";
+import { listHooks } from "./list-hooks.ts";
 import { useEngine } from "./provider.tsx";
 import { useSession, type SessionState } from "./session.ts";
+import type * as Uploads from "./uploads.ts";
+import type { UploadContent, UploadedFile, UploadOptions } from "./uploads.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -51,6 +55,7 @@ export const db = {
   useQuery: useAppQuery,
   /** One row, live; `data` is null where it is not there. */
   useQueryOne: useAppQueryOne,
+  ...listHooks,
   /** The result of a query function, live. */
   useFunction,
   /** Calls a server function from a component, with its state. */
@@ -79,6 +84,16 @@ export const db = {
   delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
   /** Calls a server function. @throws PylonClientError */
   fn: callAppFunction,
+  /** Calls a function and yields the texts that it streams. */
+  streamFn,
+  /** Uploads a file as the body of a request. */
+  uploadFile: async (content: UploadContent, options?: UploadOptions): Promise<UploadedFile> =>
+    (await uploads()).uploadFile(content, options),
+  /** Uploads a file as the field `file` of a form. */
+  uploadFileMultipart: async (
+    content: UploadContent,
+    options?: UploadOptions,
+  ): Promise<UploadedFile> => (await uploads()).uploadFileMultipart(content, options),
   /**
    * Called for every write that the server refused, after it was rolled back.
    *
@@ -107,6 +122,11 @@ export const db = {
    */
   signOut: (): Promise<void> => signOut(),
 };
+
+/** Few pages upload: the code for it is loaded by those that do. */
+function uploads(): Promise<typeof Uploads> {
+  return import("./uploads.ts");
+}
 
 function useAppQuery<E extends EntityName>(
   entity: E,

@@ -57,9 +57,38 @@ export { SignOutButton } from "./auth/sign-out-button.tsx";
 export { SignUp, type SignUpProps } from "./auth/sign-up.tsx";
 export { UserButton, type UserButtonProps } from "./auth/user-button.tsx";
 export { useUser, type User, type UserState } from "./auth/user.ts";
+export {
+  useAggregate,
+  type AggregateRow,
+  type AggregateSpec,
+  type UseAggregateReturn,
+} from "./aggregates.ts";
 export { callFn, streamFn } from "./calls.ts";
-export { configureClient, getAppName, getBaseUrl, getEngine, init, storageKey } from "./client.ts";
+export {
+  configureClient,
+  getAppName,
+  getBaseUrl,
+  getEngine,
+  getReactStorage,
+  init,
+  notifySessionChanged,
+  setReactStorage,
+  storageKey,
+} from "./client.ts";
+export type {
+  AgentDBClientConfig,
+  QueryFilter,
+  RoomSnapshot,
+  UseEntityMutationReturn,
+  UseMutationReturn,
+  UseQueryOneReturn,
+  UseQueryReturn,
+  UseSessionReturn,
+} from "./compat-types.ts";
 export { db } from "./db.ts";
+export { useDelete, useInsert, useUpdate } from "./entity-writes.ts";
+export { useAction, useFn, type UseFnOptions, type UseFnReturn } from "./function-calls.ts";
+export { useLiveList, useLiveRow, useQueryOneRaw, useQueryRaw, type LiveValue } from "./live.ts";
 export { useFunction, type FunctionResult } from "./functions.ts";
 export {
   useEntityMutation,
@@ -67,8 +96,20 @@ export {
   type CallArgs,
   type EntityMutations,
   type FunctionCalls,
+  type MutationOptions,
   type MutationState,
 } from "./mutations.ts";
+export {
+  useInfiniteQuery,
+  usePaginatedQuery,
+  type EntityInfiniteOptions,
+  type EntityPaginatedOptions,
+  type InfiniteOptions,
+  type PaginatedOptions,
+  type PaginatedQueryStatus,
+  type UseInfiniteQueryReturn,
+  type UsePaginatedQueryReturn,
+} from "./pages.ts";
 export { usePreloadedQuery, type Preloaded } from "./preloaded.ts";
 export { EngineProvider, useEngine, type EngineProviderProps } from "./provider.tsx";
 export {
@@ -81,17 +122,60 @@ export {
   type QueryResult,
   type RowResult,
 } from "./queries.ts";
+export {
+  fetchById,
+  fetchList,
+  insert,
+  listFns,
+  remove,
+  update,
+  type FetchListOptions,
+  type ListedFn,
+  type RequestAs,
+} from "./rest.ts";
 export { useRoom, type RoomResult, type UseRoomOptions } from "./rooms.ts";
 export { safePath } from "./safe-path.ts";
+export {
+  createSession,
+  getAuthContext,
+  refreshSession,
+  startSessionAutoRefresh,
+  type AutoRefreshOptions,
+  type SessionToken,
+} from "./session-calls.ts";
 export { useSession, type SessionState } from "./session.ts";
 export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
 export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
 export {
+  createTypedDb,
+  type AgentDBSchema,
+  type TypedDb,
+  type TypedQueryOptions,
+} from "./typed-db.ts";
+export {
+  uploadFile,
+  uploadFileMultipart,
+  type UploadContent,
+  type UploadedFile,
+  type UploadOptions,
+} from "./uploads.ts";
+export { defineRoute, type AppManifest, type RouteMode } from "@pylonsync/sdk";
+export {
   createSyncEngine,
+  getServerData,
+  LocalStore,
   MutationError,
+  MutationQueue,
   PylonClientError,
+  SyncEngine,
+  type ChangeEvent,
+  type HydrationData,
+  type PullResponse,
   type QueryOptions,
   type ResolvedSession,
+  type RoomPeer,
+  type Row,
+  type SyncCursor,
   type SyncEngineConfig,
   type SyncStatus,
 } from "@pylonsync/sync";

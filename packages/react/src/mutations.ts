@@ -7,6 +7,8 @@ import type {
 } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useMemo, useRef, useState } from "react";
+import { callFn } from "./calls.ts";
+import { useEngine } from "./provider.tsx";
 import type { NameFor } from "./queries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -38,6 +40,12 @@ export interface FunctionCalls<A, R> {
 /** The calls of a function that the app has registered, by its name. */
 export type MutationState<N extends FunctionName> = FunctionCalls<ArgsOf<N>, ResultOf<N>>;
 
+/** Options of `useMutation` without an engine. */
+export interface MutationOptions {
+  /** Takes the place of the signed-in session's. */
+  readonly token?: string | undefined;
+}
+
 interface CallState {
   readonly loading: boolean;
   readonly data: unknown;
@@ -62,23 +70,54 @@ export function useMutation<A = never, R = unknown>(
   sync: SyncEngine,
   name: NameFor<A>,
 ): FunctionCalls<A, R>;
-export function useMutation(sync: SyncEngine, name: string): FunctionCalls<never, unknown> {
+/** The same with the engine of the provider above, or the app's, and perhaps another token. */
+export function useMutation<N extends FunctionName>(
+  name: N,
+  options?: MutationOptions,
+): MutationState<N>;
+/** The same with the types of arguments and result in place of the registered ones. */
+export function useMutation<A = never, R = unknown>(
+  name: NameFor<A>,
+  options?: MutationOptions,
+): FunctionCalls<A, R>;
+export function useMutation(
+  syncOrName: SyncEngine | string,
+  nameOrOptions: string | MutationOptions = {},
+): FunctionCalls<never, unknown> {
+  const isNamed = typeof syncOrName === "string";
+  const sync = useEngine(isNamed ? undefined : syncOrName);
+  const name = isNamed ? syncOrName : String(nameOrOptions);
+  const token = typeof nameOrOptions === "string" ? undefined : nameOrOptions.token;
+  return useCall(
+    useCallback(
+      (args: Fields) => (token === undefined ? sync.fn(name, args) : callFn(name, args, { token })),
+      [sync, name, token],
+    ),
+  );
+}
+
+/**
+ * The state of calls that a component makes.
+ *
+ * @param call the same one until another one is meant
+ */
+export function useCall(call: (args: Fields) => Promise<unknown>): FunctionCalls<never, unknown> {
   const [state, setState] = useState<CallState>(IDLE);
   // Of several calls under way the last one's outcome is shown.
   const latest = useRef(0);
   const mutate = useCallback(
     (args: Fields = {}): Promise<unknown> => {
-      const call = (latest.current += 1);
+      const number = (latest.current += 1);
       const show = (next: CallState): void => {
-        if (call === latest.current) setState(next);
+        if (number === latest.current) setState(next);
       };
       show({ loading: true, data: null, error: null });
-      const done = callAndShow(sync.fn(name, args), show);
+      const done = callAndShow(call(args), show);
       // The failure is in `error`: a caller that ignores the promise has no unhandled rejection.
       done.catch(() => undefined);
       return done;
     },
-    [sync, name],
+    [call],
   );
   const reset = useCallback(() => {
     latest.current += 1;

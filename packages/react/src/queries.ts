@@ -88,6 +88,22 @@ export function useQuery(
   entity: string,
   options: object = {},
 ): QueryResult<unknown> {
+  const { data, error, refetch, isReady } = useList(sync, entity, options);
+  return {
+    data,
+    loading: !isReady && data.length === 0 && error === null,
+    isComplete: isReady && error === null,
+    error,
+    refetch,
+  };
+}
+
+/** As `useQuery`, with whether the rows have come from the server, at some time. */
+export function useList(
+  sync: SyncEngine,
+  entity: string,
+  options: object,
+): Omit<QueryResult<unknown>, "loading" | "isComplete"> & { readonly isReady: boolean } {
   // The options are data: two that read the same are the same.
   const key = keyOf(options);
   const [generation, setGeneration] = useState(0);
@@ -108,14 +124,7 @@ export function useQuery(
   const data = useMemo(() => (found instanceof Error ? [] : [...found]), [found]);
   const error = refusal ?? (found instanceof Error ? found : null);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
-  const isReady = useReady(sync, list);
-  return {
-    data,
-    loading: !isReady && data.length === 0 && error === null,
-    isComplete: isReady && error === null,
-    error,
-    refetch,
-  };
+  return { data, isReady: useReady(sync, list), error, refetch };
 }
 
 function noRows(): readonly never[] {

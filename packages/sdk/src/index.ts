@@ -5,6 +5,7 @@
  */
 export * from "./auth.ts";
 export * from "./build-manifest.ts";
+export * from "./compat-types.ts";
 export * from "./declare.ts";
 export {
   entity,

@@ -19,6 +19,13 @@ export type { ConnectionState } from "./connection/connection.ts";
 export { parseAnswer, readAnswer } from "./connection/answer.ts";
 export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
 export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
+export {
+  InfiniteQuery,
+  type InfiniteQueryOptions,
+  type LoadedPage,
+  type LoadPageOptions,
+} from "./engine/pages.ts";
+export { getServerData, type HydrationData } from "./engine/server-data.ts";
 export type { EngineRooms } from "./engine/engine-rooms.ts";
 export type { EngineSession } from "./engine/engine-session.ts";
 export {
@@ -40,8 +47,14 @@ export {
   type QueryOptions,
 } from "./replica/live-query.ts";
 export type { TabChannel, TabPlatform } from "./connection/tabs.ts";
+export type { LocalChange } from "./replica/local-changes.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
-export { MutationQueue, type PendingMutation } from "./outbox/mutation-queue.ts";
+export {
+  MutationQueue,
+  type MutationQueuePersistence,
+  type PendingMutation,
+} from "./outbox/mutation-queue.ts";
+export { IndexedDBPersistence, persistChange } from "./persistence/indexed-db-persistence.ts";
 export type {
   Disk,
   KeptReplica,

@@ -4,7 +4,7 @@ import { Backoff } from "../platform/backoff.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
-import type { KeptReplica } from "../persistence/disk.ts";
+import type { KeptReplica, KeptRow } from "../persistence/disk.ts";
 import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 import { fingerprint, isSame, type ResolvedSession, type Session } from "../session/session.ts";
@@ -126,14 +126,53 @@ export class Connection {
    */
   restore({ head, rows }: KeptReplica): boolean {
     if (this.#hasReplica) return false;
-    const { store } = this.#options;
-    store.restore(rows, head.seq, head.schema);
-    this.#epoch = head.epoch;
-    this.#replicaFor = head.session;
+    this.#options.store.restore(rows, head.seq, head.schema);
+    this.#showKept(head.epoch, head.session);
+    return true;
+  }
+
+  /**
+   * Shows rows that came with the page until the server's own are here, which replace them all.
+   *
+   * @param session whose they are; null where the page does not say
+   */
+  hydrate(rows: Iterable<KeptRow>, seq: number, session: ResolvedSession | null): void {
+    if (this.#hasReplica) return;
+    this.#options.store.restore(rows, seq);
+    // Without an epoch nothing goes on from there.
+    this.#showKept(null, session);
+  }
+
+  #showKept(epoch: string | null, session: ResolvedSession | null): void {
+    this.#epoch = epoch;
+    this.#replicaFor = session;
     this.#isKept = true;
     this.#hasReplica = true;
     this.#options.events.emit({ type: "connection" });
-    return true;
+  }
+
+  /**
+   * Brings the replica up to now in one question, whether it is connected or not. One of single
+   * queries is kept in step by them: then the server is asked who is there, and no more.
+   *
+   * @throws PylonClientError
+   */
+  async pull(): Promise<void> {
+    const run = this.#run;
+    try {
+      if (this.#state !== "live" || this.#queries() !== null) {
+        await this.#options.session.refresh();
+        if (run !== this.#run || this.#queries() !== null) return;
+        if ((await this.#takeReplica(run)) || run !== this.#run) return;
+      }
+      await this.#catchUp(run);
+    } catch (error) {
+      const isGone = error instanceof PylonClientError && error.status === 410;
+      if (!isGone || run !== this.#run) throw error;
+      this.#isOutdated = true;
+      if (this.#state === "live") this.start();
+      else await this.#takeReplica(run);
+    }
   }
 
   /** Somebody else signs in: the replica is not theirs. */
@@ -223,24 +262,16 @@ export class Connection {
   }
 
   async #connect(run: number): Promise<void> {
-    const { session } = this.#options;
-    this.#triedAt = this.#options.platform.now();
+    const { session, platform } = this.#options;
+    this.#triedAt = platform.now();
     this.#become("connecting");
     try {
       await session.refresh();
       if (run !== this.#run) return;
-      const { resolved } = session;
-      // The epoch tells whether what may be read has changed since an earlier visit. An older
-      // server has none, or one that does not tell.
-      const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
-      const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
       const queries = this.#queries();
-      if (queries !== null) this.#beginQueries(queries, resolved);
-      else if (!isGood || this.#epoch === OF_QUERIES || !isSame(this.#replicaFor, resolved)) {
-        await this.#takeSnapshot(run, resolved);
-        if (run !== this.#run) return;
-        this.#options.queries?.becameWhole();
-      }
+      if (queries !== null) this.#beginQueries(queries, session.resolved);
+      else await this.#takeReplica(run);
+      if (run !== this.#run) return;
       const events = this.#events(run);
       const group = queries === null ? this.#tabGroup() : null;
       this.#live =
@@ -257,6 +288,23 @@ export class Connection {
       if (refusal?.status === 401) this.#end("unauthorized", run);
       else this.#waitAndRetry(run, refusal?.retryAfter);
     }
+  }
+
+  /**
+   * Takes a snapshot for whoever is there, unless there is a replica to go on from.
+   *
+   * @returns whether it took one
+   */
+  async #takeReplica(run: number): Promise<boolean> {
+    const { resolved } = this.#options.session;
+    // The epoch tells whether what may be read has changed since an earlier visit. An older
+    // server has none, or one that does not tell.
+    const canContinue = !this.#isKept || (this.#epoch?.includes(".") ?? false);
+    const isGood = this.#hasReplica && !this.#isOutdated && canContinue;
+    if (isGood && this.#epoch !== OF_QUERIES && isSame(this.#replicaFor, resolved)) return false;
+    await this.#takeSnapshot(run, resolved);
+    if (run === this.#run) this.#options.queries?.becameWhole();
+    return true;
   }
 
   /** Single queries are asked for over sockets; where none gets through, the replica is whole. */

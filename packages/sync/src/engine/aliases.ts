@@ -1,18 +1,47 @@
-import type { PresenceMessage, RoomEvent, TopicMessage } from "@pylonsync/protocol";
-import type { HttpClient } from "../connection/http.ts";
+import type { PresenceMessage, RoomEvent, Row, TopicMessage } from "@pylonsync/protocol";
+import type { HttpClient, HttpMethod } from "../connection/http.ts";
 import type { LocalStore, SyncCursor } from "../replica/local-store.ts";
 import type { Room, RoomOptions } from "../rooms/room.ts";
 import type { Credentials, ResolvedSession } from "../session/session.ts";
 import type { EngineRooms } from "./engine-rooms.ts";
 import type { EngineSession } from "./engine-session.ts";
 import type { SyncStatus } from "./config.ts";
+import {
+  InfiniteQuery,
+  loadPage,
+  type InfiniteQueryOptions,
+  type LoadedPage,
+  type LoadPageOptions,
+} from "./pages.ts";
 
-/** Earlier names of the engine's members. They stay, and do what the new ones do. */
+/**
+ * Earlier names of the engine's members, which stay and do what the new ones do, and pages of the
+ * server's lists.
+ */
 export abstract class EngineAliases {
   abstract readonly session: EngineSession;
   abstract readonly rooms: EngineRooms;
   abstract readonly store: LocalStore;
   abstract readonly status: SyncStatus;
+  abstract request(method: HttpMethod, path: string, body?: unknown): Promise<unknown>;
+
+  /**
+   * Asks the server for a part of a list, as it is now. The replica has all rows already: `query`
+   * with `limit` shows them at once, and live.
+   *
+   * @throws PylonClientError
+   */
+  loadPage<T = Row>(entity: string, options?: LoadPageOptions): Promise<LoadedPage<T>>;
+  loadPage(entity: string, options?: LoadPageOptions): Promise<LoadedPage<unknown>> {
+    return loadPage((path, filter) => this.request("POST", path, filter), entity, options);
+  }
+  /** A list of the server's that grows by a page at a time, and is not live. */
+  createInfiniteQuery<T = Row>(
+    entity: string,
+    options: InfiniteQueryOptions = {},
+  ): InfiniteQuery<T> {
+    return new InfiniteQuery<T>((page) => this.loadPage<T>(entity, page), options);
+  }
 
   /** @deprecated Use `session.credentials`. */
   get credentials(): Credentials {

@@ -22,6 +22,7 @@ import { EngineSession } from "./engine-session.ts";
 import type { EngineBus, EngineEvent } from "../connection/events.ts";
 import { QuerySubscriptions } from "../queries/query-subscriptions.ts";
 import { callFunction } from "./functions.ts";
+import type { HydrationData } from "./server-data.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
 /** How long a write that the disk did not take waits for the server's answer, in milliseconds. */
@@ -112,6 +113,7 @@ export class SyncEngine extends EngineAliases {
       send: (text) => this.#connection.send(text),
     });
     this.#followSession();
+    this.store.onClear(() => this.#restart());
     this.#persistence = this.#makePersistence(config);
     this.#events.on((event) => this.#take(event));
   }
@@ -250,6 +252,8 @@ export class SyncEngine extends EngineAliases {
     this.#functions.stop();
     this.#pusher.stop();
     this.#persistence?.close();
+    // Whoever waits for the connection waits no longer.
+    this.#statusChanged.emit(this.#status);
   }
 
   /**
@@ -298,6 +302,52 @@ export class SyncEngine extends EngineAliases {
         .filter(({ status }) => status === "pending")
         .map(({ id }) => this.mutations.settled(id)),
     );
+  }
+
+  /**
+   * Brings the replica up to now, which a running engine does by itself. Also looks whether the app
+   * has put another token into the storage: then it is made again for whoever that token stands
+   * for. Resolves when it is done, or can't be for now; never rejects.
+   */
+  async pull(): Promise<void> {
+    if (this.#session.isOutdated) this.session.notifyChanged();
+    const { state } = this.#connection;
+    if (this.#isStarted && state === "offline") this.#connection.start();
+    if (!this.#isStarted || state === "live") await this.#connection.pull().catch(() => undefined);
+    await this.#connected();
+  }
+
+  /** Drops the replica and takes it again; what was not sent stays in the queue. */
+  async resetReplica(): Promise<void> {
+    this.#restart();
+    await this.#connected();
+  }
+
+  /**
+   * Shows rows that a server has rendered, before the engine is started and until it has its own.
+   * Nothing happens once there is a replica, because that is newer.
+   *
+   * @param data of `getServerData`
+   */
+  hydrate({ entities, cursor, session = null }: HydrationData): void {
+    const rows = Object.entries(entities).flatMap(([entity, own]) =>
+      own.map((row) => ({ entity, id: row.id, row })),
+    );
+    // What a browser has kept of an earlier visit is older: it is not shown over these.
+    this.#connection.hydrate(rows, Math.max(1, cursor?.last_seq ?? 0), session);
+  }
+
+  /** Waits while it connects. */
+  #connected(): Promise<void> {
+    return new Promise((resolve) => {
+      const isOver = (): boolean => !this.#isStarted || this.#connection.state !== "connecting";
+      if (isOver()) return resolve();
+      const stop = this.#statusChanged.on(() => {
+        if (!isOver()) return;
+        stop();
+        resolve();
+      });
+    });
   }
 
   /** A list of the replica's rows that is always up to date. */

@@ -1,6 +1,6 @@
 import type { ClientChange, PushResult } from "@pylonsync/protocol";
 import { Emitter } from "../platform/emitter.ts";
-import { MutationError } from "../connection/errors.ts";
+import { MutationError, type ClientErrorCode } from "../connection/errors.ts";
 
 /** A write on its way. */
 export interface PendingMutation {
@@ -35,6 +35,24 @@ interface Settlement {
 }
 
 /**
+ * Where an app keeps the queue itself, on a platform without IndexedDB.
+ *
+ * @example
+ * import type { MutationQueuePersistence, PendingMutation } from "@pylonsync/sync";
+ *
+ * const kept = new Map<string, readonly PendingMutation[]>();
+ * const persistence: MutationQueuePersistence = {
+ *   saveAll: async (writes) => void kept.set("writes", writes),
+ *   loadAll: async () => kept.get("writes") ?? [],
+ * };
+ */
+export interface MutationQueuePersistence {
+  /** Keeps these, in this order, in place of those before. */
+  saveAll(writes: readonly PendingMutation[]): Promise<void>;
+  loadAll(): Promise<readonly PendingMutation[]>;
+}
+
+/**
  * The writes that the server has not confirmed to the replica yet, in the order in which they were
  * made.
  *
@@ -47,6 +65,9 @@ export class MutationQueue {
   readonly #changed = new Emitter<void>();
   readonly #refused = new Emitter<MutationError>();
   readonly #ended = new Emitter<{ readonly ids: readonly string[]; readonly why: EndOfMutation }>();
+  #persistence: MutationQueuePersistence | null = null;
+  /** One save after another, of the queue as it is then. */
+  #saving: Promise<void> = Promise.resolve();
 
   /** Told after every change of the queue. */
   onChange(listener: () => void): () => void {
@@ -187,6 +208,40 @@ export class MutationQueue {
     this.#end(over, "applied");
   }
 
+  /**
+   * Keeps the queue where the app says, from now on; `hydrate` takes what is kept there. For a
+   * platform without IndexedDB, where the engine keeps nothing itself. An engine sends a write only
+   * as the user who made it.
+   */
+  attachPersistence(persistence: MutationQueuePersistence): void {
+    this.#persistence = persistence;
+  }
+  /** Takes what an attached persistence has kept, before the engine starts. */
+  async hydrate(): Promise<void> {
+    this.load((await this.#persistence?.loadAll()) ?? []);
+  }
+  /** Takes a write as committed that the app has sent itself. */
+  markApplied(id: string): void {
+    this.answer([{ op_id: id, status: "applied" }], 0, 0);
+  }
+  /** Takes a write back, as if the server had refused it. @param message for `onRefused` */
+  markFailed(id: string, message: string): void {
+    const error = { code: "REFUSED" satisfies ClientErrorCode, message };
+    this.answer([{ op_id: id, status: "refused", error }], 0, 0);
+  }
+  /** Forgets the writes that are committed, whether or not the replica has them yet. */
+  clear(): void {
+    this.release(Infinity);
+  }
+  /** Takes a write out of the queue. One that is being sent may be committed all the same. */
+  remove(id: string): void {
+    const gone = this.#entries.filter((entry) => entry.id === id);
+    if (gone.length === 0) return;
+    this.#set(this.#entries.filter((entry) => entry.id !== id));
+    this.#settle(id);
+    this.#end(gone, "dropped");
+  }
+
   /** Drops everything: its user has signed out. */
   dropAll(): void {
     this.#drop(() => true);
@@ -252,6 +307,16 @@ export class MutationQueue {
   #set(entries: readonly PendingMutation[]): void {
     this.#entries = entries;
     this.#changed.emit();
+    this.#save();
+  }
+
+  #save(): void {
+    const persistence = this.#persistence;
+    if (persistence === null) return;
+    // A disk that fails keeps nothing from being sent.
+    this.#saving = this.#saving
+      .then(() => persistence.saveAll(this.pending()))
+      .catch(() => undefined);
   }
 
   #settle(id: string, error?: MutationError): void {

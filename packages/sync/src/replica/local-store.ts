@@ -1,6 +1,7 @@
 import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
 import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
+import { LocalChanges, type LocalChange } from "./local-changes.ts";
 import { ReplicaSchema } from "./replica-schema.ts";
 import type { Demand, DemandedQuery, RowSource } from "./row-source.ts";
 import { isSameRow, rowOf, Table, type TableChange } from "./table.ts";
@@ -50,7 +51,13 @@ export interface WatchedView {
  */
 export class LocalStore {
   readonly #tables = new Map<string, Table>();
+  /** The writes that are on their way. */
   #pending: readonly ClientChange[] = [];
+  /** What the app shows by itself, under the writes. */
+  readonly #local = new LocalChanges();
+  /** Both, as they lie over the confirmed rows now. */
+  #laid: readonly LocalChange[] = [];
+  #localIds = 0;
   readonly #versions = new Map<string, number>();
   readonly #changed = new Emitter<ReadonlySet<string>>();
   readonly #confirmedChanged = new Emitter<readonly RowKey[]>();
@@ -58,6 +65,7 @@ export class LocalStore {
   readonly #viewListeners = new Map<View, Set<() => void>>();
   readonly #rowListeners = new Map<string, Set<() => void>>();
   readonly #watched = new Emitter<void>();
+  readonly #cleared = new Emitter<void>();
   /** What queries show before there is a replica, by `nameOf` their entity and key. */
   #previews: ReadonlyMap<string, Preview> = new Map();
   #seq = 0;
@@ -226,14 +234,17 @@ export class LocalStore {
 
   /** Takes the server's events. Those before the cursor are old; several may share one number. */
   applyChanges(events: readonly AppliedChange[]): void {
-    const keys: RowKey[] = [];
+    const fresh: AppliedChange[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
       this.#seq = event.seq;
-      const { entity, row_id: id, kind, data } = event;
-      this.#table(entity).confirm(id, kind, data);
-      keys.push({ entity, id });
+      fresh.push(event);
     }
+    const keys = fresh.map(({ entity, row_id: id }): RowKey => ({ entity, id }));
+    // Before the rows change, because laying anew takes a row for unchanged whose writes are.
+    if (keys.filter(({ entity, id }) => this.#local.forget(entity, id)).length > 0) this.#lay();
+    for (const { entity, row_id: id, kind, data } of fresh)
+      this.#table(entity).confirm(id, kind, data);
     this.#settle(keys.map(({ entity }) => entity));
     if (keys.length > 0) this.#confirmedChanged.emit(keys);
   }
@@ -275,13 +286,65 @@ export class LocalStore {
 
   /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */
   setPending(pending: readonly ClientChange[]): void {
-    const before = this.#pending;
     this.#pending = pending;
-    const isLonger = before.every((change, index) => change === pending[index]);
+    this.#settle(this.#lay());
+  }
+
+  /**
+   * Shows a row of the app's own, such as a message that a function is about to write: in memory,
+   * until the server says something about a row with this id, or a later call deletes it. Prefer
+   * `engine.insert`, which is also written to the server and taken back when that refuses it.
+   *
+   * @param change as a change of the server's; its `seq` does not matter
+   */
+  applyChange(change: LocalChange): void {
+    const { entity, row_id: id } = change;
+    this.#local.add(change, this.confirmed({ entity, id }) !== null);
+    this.#settle(this.#lay());
+  }
+  /** As `applyChange`, of several. They are shown when it resolves; nothing of them is on disk. */
+  applyChangesAsync(changes: readonly LocalChange[]): Promise<void> {
+    for (const change of changes) this.applyChange(change);
+    return Promise.resolve();
+  }
+  /** Shows a row under an id of its own. @returns the id @deprecated Use `engine.insert`. */
+  optimisticInsert(entity: string, data: Readonly<Record<string, unknown>>): string {
+    const id = `_pending_${(this.#localIds += 1)}`;
+    this.applyChange({ entity, row_id: id, kind: "insert", data });
+    return id;
+  }
+  /** Shows other values of a row. @deprecated Use `engine.update`. */
+  optimisticUpdate(entity: string, id: string, data: Readonly<Record<string, unknown>>): void {
+    this.applyChange({ entity, row_id: id, kind: "update", data });
+  }
+  /** Hides a row. @deprecated Use `engine.delete`. */
+  optimisticDelete(entity: string, id: string): void {
+    this.applyChange({ entity, row_id: id, kind: "delete" });
+  }
+  /** Calls the listeners of all entities. Every change here has called those that it concerns. */
+  notify(): void {
+    this.#changed.emit(new Set(this.#tables.keys()));
+  }
+  /** Drops all rows. An engine takes those of the server again. */
+  clearAll(): void {
+    this.replaceAll([], 0);
+    this.#cleared.emit();
+  }
+  /** For the engine: told after `clearAll`. @returns an unsubscribe function */
+  onClear(listener: () => void): () => void {
+    return this.#cleared.on(listener);
+  }
+
+  /** Lays what the app shows and what is on its way over the rows. @returns the entities */
+  #lay(): Iterable<string> {
+    const before = this.#laid;
+    const laid = [...this.#local.all, ...this.#pending];
+    this.#laid = laid;
+    const isLonger = before.every((change, index) => change === laid[index]);
     // What is under the new writes stays as it is: a long queue is not laid anew for each of them.
-    const changes = isLonger ? pending.slice(before.length) : pending;
-    const byEntity = new Map<string, ClientChange[]>();
-    const ownOf = (entity: string): ClientChange[] => {
+    const changes = isLonger ? laid.slice(before.length) : laid;
+    const byEntity = new Map<string, LocalChange[]>();
+    const ownOf = (entity: string): LocalChange[] => {
       const own = byEntity.get(entity) ?? [];
       byEntity.set(entity, own);
       return own;
@@ -290,7 +353,7 @@ export class LocalStore {
     if (!isLonger) for (const { entity } of before) ownOf(entity);
     for (const [entity, own] of byEntity)
       this.#table(entity)[isLonger ? "append" : "setPending"](own);
-    this.#settle(byEntity.keys());
+    return byEntity.keys();
   }
 
   #replace(
@@ -309,7 +372,12 @@ export class LocalStore {
       let table = tables.get(entity);
       if (table === undefined) tables.set(entity, (table = new Map()));
       if (row !== null) table.set(id, row);
+      this.#local.forget(entity, id);
     }
+    // Without a replica there is nobody whose rows they could be.
+    if (seq === 0) this.#local.clear();
+    this.#local.keepOwnRows();
+    this.#lay();
     for (const { entity, rows: shown } of previews.values())
       for (const row of shown) {
         const found = tables.get(entity)?.get(row.id);

@@ -1,4 +1,5 @@
 import type { ClientChange, Row } from "@pylonsync/protocol";
+import type { LocalChange } from "./local-changes.ts";
 import type { RowChange, View } from "./view.ts";
 import { Views } from "./views.ts";
 
@@ -22,7 +23,7 @@ export class Table {
   readonly #normalise: Normalise;
   #confirmed = new Map<string, Row>();
   /** The writes on their way, by row, in order. */
-  #pending = new Map<string, readonly ClientChange[]>();
+  #pending = new Map<string, readonly LocalChange[]>();
   /** The rows that these touch, as they appear; null for one that they delete. */
   readonly #overlay = new Map<string, Row | null>();
   /** The rows that a step has touched, as they appeared before it. */
@@ -63,7 +64,7 @@ export class Table {
   }
 
   /** Lays these writes over the rows, after those that lie there; `settle` ends the step. */
-  append(changes: readonly ClientChange[]): void {
+  append(changes: readonly LocalChange[]): void {
     for (const change of changes) {
       const id = change.row_id;
       this.#touch(id);
@@ -72,7 +73,7 @@ export class Table {
   }
 
   /** Lays these writes over the rows, and no others; `settle` ends the step. */
-  setPending(changes: readonly ClientChange[]): void {
+  setPending(changes: readonly LocalChange[]): void {
     const before = this.#pending;
     this.#pending = new Map();
     for (const id of before.keys()) this.#touch(id);
@@ -188,8 +189,8 @@ function isSameValue(one: unknown, other: unknown): boolean {
 }
 
 function isSameList(
-  one: readonly ClientChange[],
-  other: readonly ClientChange[] | undefined,
+  one: readonly LocalChange[],
+  other: readonly LocalChange[] | undefined,
 ): boolean {
   return (
     other !== undefined &&

@@ -1,0 +1,71 @@
+import type { FunctionName, RegisteredFunctions } from "@pylonsync/sdk";
+import type { SyncEngine } from "@pylonsync/sync";
+import { useCallback } from "react";
+import {
+  useMutation,
+  type CallArgs,
+  type FunctionCalls,
+  type MutationOptions,
+} from "./mutations.ts";
+import type { NameFor } from "./queries.ts";
+
+type Fields = Readonly<Record<string, unknown>>;
+type Args<N extends FunctionName> = RegisteredFunctions[N]["args"];
+type Result<N extends FunctionName> = RegisteredFunctions[N]["result"];
+
+/** Options of `useFn`. */
+export type UseFnOptions = MutationOptions;
+
+/** The calls of a function, as `useFn` returns them. */
+export interface UseFnReturn<A, R> extends Pick<
+  FunctionCalls<A, R>,
+  "loading" | "data" | "error" | "reset"
+> {
+  /** Calls the function. @throws PylonClientError, which is in `error` too */
+  readonly call: (...args: CallArgs<A>) => Promise<R>;
+}
+
+/**
+ * Calls a server function from a component, as `useMutation`, without an engine to give.
+ *
+ * @example
+ * function ClearDone() {
+ *   const { call, loading } = useFn("clearDone");
+ *   return <button disabled={loading} onClick={() => void call()}>Clear</button>;
+ * }
+ */
+export function useFn<N extends FunctionName>(
+  name: N,
+  options?: UseFnOptions,
+): UseFnReturn<Args<N>, Result<N>>;
+/** The same with the types of arguments and result in place of the registered ones. */
+export function useFn<A = never, R = unknown>(
+  name: NameFor<A>,
+  options?: UseFnOptions,
+): UseFnReturn<A, R>;
+export function useFn(name: string, options?: UseFnOptions): UseFnReturn<never, unknown> {
+  const { mutate, loading, data, error, reset } = useMutation<Fields>(name, options);
+  return { call: mutate, loading, data, error, reset };
+}
+
+/**
+ * Gives the function that calls a server function, without a state.
+ *
+ * @example
+ * function ClearDone() {
+ *   const clear = useAction(useEngine(), "clearDone");
+ *   return <button onClick={() => void clear()}>Clear</button>;
+ * }
+ */
+export function useAction<N extends FunctionName>(
+  sync: SyncEngine,
+  name: N,
+): (...args: CallArgs<Args<N>>) => Promise<Result<N>>;
+/** The same with the types of arguments and result in place of the registered ones. */
+export function useAction<A = never, R = unknown>(
+  sync: SyncEngine,
+  name: NameFor<A>,
+): (...args: CallArgs<A>) => Promise<R>;
+export function useAction(sync: SyncEngine, name: string): (args?: Fields) => Promise<unknown> {
+  return useCallback((args: Fields = {}) => sync.fn(name, args), [sync, name]);
+}

@@ -1,0 +1,96 @@
+import { parseAnswer, PylonClientError, readAnswer } from "@pylonsync/sync";
+import * as v from "valibot";
+import { getEngine } from "./client.ts";
+import type { RequestAs } from "./rest.ts";
+
+/** A file that the server has stored. */
+export interface UploadedFile {
+  readonly id: string;
+  /** Where its content is read. */
+  readonly url: string;
+  /** In bytes. */
+  readonly size: number;
+}
+
+/** What is said of a file, and who sends it. */
+export interface UploadOptions extends RequestAs {
+  /** By default the file's own, else `upload`. */
+  readonly filename?: string | undefined;
+  /** Its media type, by default the file's own. */
+  readonly contentType?: string | undefined;
+  /** Gives the upload up. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What can be uploaded. */
+export type UploadContent = File | Blob | ArrayBuffer | Uint8Array<ArrayBuffer>;
+
+const UploadedSchema = v.object({ id: v.string(), url: v.string(), size: v.number() });
+
+/**
+ * Uploads a file as the body of a request.
+ *
+ * @throws PylonClientError, such as PAYLOAD_TOO_LARGE or UNREACHABLE
+ *
+ * @example
+ * const file = new File(["Buy milk"], "list.txt", { type: "text/plain" });
+ * const { id, url } = await uploadFile(file);
+ */
+export function uploadFile(
+  content: UploadContent,
+  options: UploadOptions = {},
+): Promise<UploadedFile> {
+  const blob = blobOf(content, options);
+  return send(blob, options, {
+    "Content-Type": blob.type || "application/octet-stream",
+    "X-Filename": encodeURIComponent(nameOf(content, options)),
+  });
+}
+
+/**
+ * Uploads a file as the field `file` of a form.
+ *
+ * @throws PylonClientError
+ *
+ * @example
+ * const { url } = await uploadFileMultipart(new Blob(["Buy milk"]), { filename: "list.txt" });
+ */
+export function uploadFileMultipart(
+  content: UploadContent,
+  options: UploadOptions = {},
+): Promise<UploadedFile> {
+  const form = new FormData();
+  form.set("file", blobOf(content, options), nameOf(content, options));
+  return send(form, options, {});
+}
+
+async function send(
+  body: Blob | FormData,
+  { token, sync = getEngine(), signal }: UploadOptions,
+  headers: Readonly<Record<string, string>>,
+): Promise<UploadedFile> {
+  const bearer = token === undefined ? sync.session.token : token;
+  const url = `${sync.baseUrl.replace(/\/$/, "")}/api/files/upload`;
+  const init: RequestInit = {
+    method: "POST",
+    body,
+    headers: { ...headers, ...(bearer === null ? {} : { Authorization: `Bearer ${bearer}` }) },
+    ...(signal === undefined ? {} : { signal }),
+  };
+  const [response, text] = await sync.platform
+    .fetch(url, init)
+    .then(async (answer) => [answer, await answer.text()] as const)
+    .catch((cause: unknown) => {
+      throw PylonClientError.ofClient("UNREACHABLE", "The server can't be reached.", cause);
+    });
+  return parseAnswer(UploadedSchema, readAnswer(response, text));
+}
+
+function blobOf(content: UploadContent, { contentType }: UploadOptions): Blob {
+  const type = contentType ?? (content instanceof Blob ? content.type : "");
+  return content instanceof Blob && content.type === type ? content : new Blob([content], { type });
+}
+
+function nameOf(content: UploadContent, { filename }: UploadOptions): string {
+  return filename ?? (content instanceof File ? content.name : "upload");
+}

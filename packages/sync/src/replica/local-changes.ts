@@ -1,0 +1,49 @@
+import type { ClientChange } from "@pylonsync/protocol";
+
+/** A change that an app makes in the replica itself; those of the server have this form too. */
+export type LocalChange = Pick<ClientChange, "entity" | "row_id" | "kind" | "data">;
+
+/**
+ * Rows that the app shows by itself, before the server has them: one change for each row, until the
+ * server says something about the row.
+ */
+export class LocalChanges {
+  readonly #byRow = new Map<string, LocalChange>();
+
+  get all(): readonly LocalChange[] {
+    return [...this.#byRow.values()];
+  }
+
+  /** @param isConfirmed whether the server has told of the row */
+  add(change: LocalChange, isConfirmed: boolean): void {
+    const { entity, row_id, kind, data } = change;
+    const key = nameOf(entity, row_id);
+    const before = this.#byRow.get(key);
+    const isThere = before === undefined ? isConfirmed : before.kind !== "delete";
+    if (kind === "delete" && !isConfirmed) this.#byRow.delete(key);
+    else if (kind === "update" && isThere && before !== undefined)
+      this.#byRow.set(key, { ...before, data: { ...before.data, ...data } });
+    else if (kind === "update" && !isThere)
+      this.#byRow.set(key, { entity, row_id, kind: "insert", ...(data && { data }) });
+    else this.#byRow.set(key, { entity, row_id, kind, ...(data && { data }) });
+  }
+
+  /** The server has told of a row. @returns whether a change of it is gone with that */
+  forget(entity: string, id: string): boolean {
+    return this.#byRow.delete(nameOf(entity, id));
+  }
+
+  /** A snapshot came: what was made of the server's rows is gone with them. */
+  keepOwnRows(): void {
+    for (const [key, { kind }] of this.#byRow) if (kind !== "insert") this.#byRow.delete(key);
+  }
+
+  clear(): void {
+    this.#byRow.clear();
+  }
+}
+
+/** No entity's name has a slash. */
+function nameOf(entity: string, id: string): string {
+  return `${entity}/${id}`;
+}

@@ -1,0 +1,66 @@
+// Hooks and calls of a registered app, which knows its rows and functions by name. Checked by `npm
+// test`, never run.
+import {
+  db,
+  fetchList,
+  insert,
+  useAction,
+  useDelete,
+  useEngine,
+  useFn,
+  useInsert,
+  useLiveList,
+  useLiveRow,
+  useMutation,
+  useUpdate,
+} from "@pylonsync/react";
+import type { RegisteredEntities } from "@pylonsync/sdk";
+
+type Equal<A, B> =
+  (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+function same<A, B>(_proof: Equal<A, B>): void {}
+
+export async function check(): Promise<void> {
+  const sync = useEngine();
+  const { data } = db.useInfiniteQuery("Task", { where: { rank: { $gt: 1 } }, pageSize: 5 });
+  same<(typeof data)[number]["due"], string | null>(true);
+  const { results } = db.usePaginatedQuery("Task", { orderBy: { rank: "desc" } });
+  same<(typeof results)[number]["rank"], number>(true);
+  // @ts-expect-error there is no such entity
+  db.useInfiniteQuery("Nope");
+  // @ts-expect-error there is no such entity
+  db.usePaginatedQuery("Nope");
+  // @ts-expect-error there is no such field
+  db.useInfiniteQuery("Task", { where: { colour: "red" } });
+  // @ts-expect-error a page is a number of rows
+  db.useInfiniteQuery("Task", { pageSize: "10" });
+  const sums = db.useAggregate("Task", { count: true });
+  same<NonNullable<typeof sums.data>[number][string], string | number | boolean | null>(true);
+  // @ts-expect-error there is no such entity
+  db.useAggregate("Nope", { count: true });
+  const { call } = useFn("rename");
+  const { renamed } = await call({ id: "x", title: "y" });
+  same<typeof renamed, boolean>(true);
+  // @ts-expect-error there is no such function
+  useFn("nope");
+  // @ts-expect-error the title is missing
+  await useAction(sync, "rename")({ id: "x" });
+  const rename = useMutation("rename", { token: "t" });
+  same<typeof rename.data, { renamed: boolean } | null>(true);
+  await useInsert(sync, "Task")({ title: "a", slug: "s" });
+  // @ts-expect-error the slug is missing
+  await useInsert(sync, "Task")({ title: "a" });
+  await useUpdate(sync, "Task")("x", { due: null });
+  // @ts-expect-error the slug is set once
+  await useUpdate(sync, "Task")("x", { slug: "other" });
+  await useDelete(sync, "Task")("x");
+  const list = useLiveList(sync, "Task");
+  same<ReturnType<typeof list.getSnapshot>[number]["rank"], number>(true);
+  const row = useLiveRow(sync, "Task", "x");
+  same<ReturnType<typeof row.getSnapshot>, RegisteredEntities["Task"] | null>(true);
+  const tasks = await fetchList("Task");
+  same<(typeof tasks)[number]["title"], string>(true);
+  await insert("Tag", { name: "a" });
+  // @ts-expect-error there is no such field
+  await insert("Tag", { name: "a", colour: "red" });
+}
