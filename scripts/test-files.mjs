@@ -92,6 +92,7 @@ const KNOWN_SECONDS = {
   "packages/server/src/rooms/": 40,
   "packages/server/src/store/postgres/": 30,
   "tests/client/next": 60,
+  "tests/browser/chat": 35,
   "tests/browser/offline": 60,
   "tests/replicas/redis": 45,
   "tests/replicas/replicas": 90,

@@ -24,6 +24,7 @@ const failures = [];
 if (patterns.length === 0) {
   check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
   check("types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]);
+  check("types of the chat", "npx", ["tsc", "--noEmit", "-p", "examples/chat"]);
   check("types for Next", "npx", ["tsc", "--noEmit", "-p", "packages/next"]);
   check("types of the Next example", "npx", ["tsc", "--noEmit", "-p", "examples/next-notes"]);
   check("types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]);

@@ -23,12 +23,15 @@ let sync: SyncEngine;
 let window: Window;
 let unmount: () => void;
 let show: (where: Where) => void;
+/** What was rendered, from the first to the last. */
+const rendered: { readonly ids: string; readonly isComplete: boolean }[] = [];
 const restore: Record<string, unknown> = {};
 
 function List(): ReactElement {
   const [where, setWhere] = useState<Where>({});
   show = setWhere;
-  const { data, error, loading } = useQuery(sync, "Message", { where });
+  const { data, error, loading, isComplete } = useQuery(sync, "Message", { where });
+  rendered.push({ ids: data.map(({ id }) => id).join(" "), isComplete });
   if (loading) return <output>loading</output>;
   return <output>{error === null ? data.map(({ id }) => id).join(" ") : error.message}</output>;
 }
@@ -92,5 +95,15 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     await until(() => shown() === "");
     show({ channelId: "one" });
     await until(() => shown() === "a");
+  });
+
+  test("rows that are there already show before it is known that they are all", async () => {
+    show({});
+    await until(() => rendered.at(-1)?.ids === "a b" && rendered.at(-1)?.isComplete === true);
+    rendered.length = 0;
+    show({ channelId: "two", at: { $gt: "2026-01-01" } });
+    await until(() => rendered.at(-1)?.ids === "b" && rendered.at(-1)?.isComplete === true);
+    const first = rendered.find(({ ids }) => ids === "b");
+    expect(first?.isComplete).toBe(mode === "all");
   });
 });

@@ -47,7 +47,7 @@ export function usePreloadedQuery<E extends EntityName>(
     () => (isOld ? live.data : withWrites(preloaded.rows, live.data)),
     [isOld, preloaded.rows, live.data],
   );
-  return isOld ? live : { ...live, data, loading: false };
+  return isOld ? live : { ...live, data, loading: false, isComplete: true };
 }
 
 /** What was written before the replica came lies over the rows. */

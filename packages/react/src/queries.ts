@@ -18,6 +18,11 @@ export interface QueryResult<R> {
   readonly data: R[];
   /** The replica has never held anything yet: an empty list means nothing. */
   readonly loading: boolean;
+  /**
+   * The rows are those that the server has had at some time. Until then `data` may have some of
+   * them, where the replica holds what is shown.
+   */
+  readonly isComplete: boolean;
   /** The filter can't be understood. */
   readonly error: Error | null;
   /** Evaluates again; rarely needed, because the list is live. */
@@ -84,7 +89,13 @@ export function useQuery(
   options: object = {},
 ): QueryResult<unknown> {
   const { data, error, refetch, isReady } = useList(sync, entity, options);
-  return { data, loading: !isReady && data.length === 0 && error === null, error, refetch };
+  return {
+    data,
+    loading: !isReady && data.length === 0 && error === null,
+    isComplete: isReady && error === null,
+    error,
+    refetch,
+  };
 }
 
 /** As `useQuery`, with whether the rows have come from the server, at some time. */
@@ -92,7 +103,7 @@ export function useList(
   sync: SyncEngine,
   entity: string,
   options: object,
-): Omit<QueryResult<unknown>, "loading"> & { readonly isReady: boolean } {
+): Omit<QueryResult<unknown>, "loading" | "isComplete"> & { readonly isReady: boolean } {
   // The options are data: two that read the same are the same.
   const key = keyOf(options);
   const [generation, setGeneration] = useState(0);

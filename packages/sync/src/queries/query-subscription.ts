@@ -65,6 +65,16 @@ export class QuerySubscription {
   }
 
   /**
+   * Begins with the rows of another window over the same condition: the server sends those that are
+   * missing. They are held from now on, as they may leave the other window at any time.
+   */
+  beginWith(other: QuerySubscription): void {
+    if (other.#epoch === null || this.#window === undefined || other.#window === undefined) return;
+    this.#ids = new Set(other.#ids);
+    this.#epoch = other.#epoch;
+  }
+
+  /**
    * What asks for it.
    *
    * @param seq up to which change everything is known that has come; null to ask for all

@@ -187,10 +187,23 @@ export class QuerySubscriptions implements RowSource {
 
   #add(key: string, query: DemandedQuery): QuerySubscription {
     const subscription = new QuerySubscription((this.#lastId += 1), query);
+    const similar = this.#send === null ? undefined : this.#largestOver(query);
+    if (similar !== undefined) subscription.beginWith(similar);
     this.#byKey.set(key, subscription);
     if (this.#isWhole) subscription.forget(true);
-    this.#ask(subscription, null);
+    this.#ask(subscription, similar === undefined ? null : this.#options.store.cursor.last_seq);
     return subscription;
+  }
+
+  /** Of the queries over the same condition that are in step, the one with the most rows. */
+  #largestOver({ entity, where }: DemandedQuery): QuerySubscription | undefined {
+    const condition = JSON.stringify(where);
+    let largest: QuerySubscription | undefined;
+    for (const one of this.#byKey.values()) {
+      const isSame = one.query.entity === entity && JSON.stringify(one.query.where) === condition;
+      if (isSame && !one.isWaiting && one.ids.size > (largest?.ids.size ?? 0)) largest = one;
+    }
+    return largest;
   }
 
   #ask(subscription: QuerySubscription, seq: number | null): void {

@@ -192,10 +192,10 @@ export class Loader {
   }
 
   /** Names the log and the condition that a cursor counts in, and the hour where that counts. */
-  epochOf({ fingerprint, truth }: Subscription): string {
+  epochOf({ knownUnder, truth }: Subscription): string {
     const { line, now } = this.#options;
     const hour = readsTime(truth) ? `.${clockStep(now())}` : "";
-    return `${line.epoch}.${fingerprint}${hour}`;
+    return `${line.epoch}.${knownUnder}${hour}`;
   }
 
   #truthOf({ truth }: Subscription): Expr {

@@ -115,6 +115,7 @@ export class SubscriptionRegistry {
     const subscription = new Subscription({
       number: this.nextNumber(),
       fingerprint,
+      knownUnder: limit === undefined ? fingerprint : this.#hash(query.entity, truth, ["window"]),
       query,
       caller,
       truth,
@@ -172,8 +173,12 @@ export class SubscriptionRegistry {
   }
 
   #fingerprint({ entity, order, limit }: SubscriptionQuery, truth: Expr): string {
+    return this.#hash(entity, truth, [order, limit ?? null]);
+  }
+
+  #hash(entity: string, truth: Expr, rest: readonly unknown[]): string {
     const fields = [...this.#model.entity(entity).publicShape.fields.keys()];
-    return sha256(JSON.stringify([entity, fields, truth, order, limit ?? null])).slice(0, 32);
+    return sha256(JSON.stringify([entity, fields, truth, ...rest])).slice(0, 32);
   }
 }
 

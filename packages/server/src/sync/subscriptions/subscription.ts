@@ -40,8 +40,14 @@ export type SubscriptionKey = RowKey | { readonly exists: ExistsPlan; readonly v
 export class Subscription {
   /** Its name in messages. */
   readonly number: number;
-  /** Names the condition: what was known under another one can't be continued. */
+  /** Names what is asked for, and the rights: who asks for the same shares the subscription. */
   readonly fingerprint: string;
+  /**
+   * Names what a client's knowledge counts in: what was known under another name can't be
+   * continued. Windows over one condition have the same, whatever their order and limit, because
+   * their clients name the rows that they have.
+   */
+  readonly knownUnder: string;
   readonly query: SubscriptionQuery;
   /** One of those who subscribe; all have the same rights here. */
   readonly caller: Caller;
@@ -63,11 +69,20 @@ export class Subscription {
   constructor(
     parts: Pick<
       Subscription,
-      "number" | "fingerprint" | "query" | "caller" | "truth" | "rights" | "window" | "keys"
+      | "number"
+      | "fingerprint"
+      | "knownUnder"
+      | "query"
+      | "caller"
+      | "truth"
+      | "rights"
+      | "window"
+      | "keys"
     >,
   ) {
     this.number = parts.number;
     this.fingerprint = parts.fingerprint;
+    this.knownUnder = parts.knownUnder;
     this.query = parts.query;
     this.caller = parts.caller;
     this.truth = parts.truth;

@@ -1,0 +1,21 @@
+import type { Message } from "../pylon.client.ts";
+
+export interface MessageHeadProps {
+  readonly message: Message;
+  readonly formatTime: (createdAt: string) => string;
+}
+
+/** Who wrote a message, and when. */
+export function MessageHead({ message, formatTime }: MessageHeadProps) {
+  const { authorName, createdAt } = message;
+  return (
+    <p className="head">
+      <strong>{authorName}</strong>{" "}
+      {createdAt ? (
+        <time dateTime={createdAt}>{formatTime(createdAt)}</time>
+      ) : (
+        <span className="waiting">Waits to be sent</span>
+      )}
+    </p>
+  );
+}

@@ -1,0 +1,54 @@
+import { memo } from "react";
+import type { Message, Reaction } from "../pylon.client.ts";
+import { Avatar } from "./avatar.tsx";
+import { clockOf } from "./format-time.ts";
+import { MessageHead } from "./message-head.tsx";
+import { Reactions } from "./reactions.tsx";
+import { hrefOf } from "./use-route.ts";
+
+export interface MessageItemProps {
+  readonly message: Message;
+  readonly userId: string;
+  /** It stands below one of the same author, without name and picture. */
+  readonly isBelow: boolean;
+  readonly reactions: readonly Reaction[];
+}
+
+/** One message of a channel, with its reactions and the way to its thread. */
+export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
+  const { message, userId, isBelow, reactions } = props;
+  const { id, channelId, authorName, text, createdAt, replyCount } = message;
+  const replies = `${replyCount} ${replyCount === 1 ? "reply" : "replies"}`;
+  return (
+    // It takes the focus, and shows with it what can be done: by keyboard and by touch.
+    <li
+      className={isBelow ? "message below" : "message"}
+      tabIndex={0}
+      data-item={id}
+      data-testid="message"
+    >
+      {isBelow ? <span className="gap" /> : <Avatar name={authorName} />}
+      <div className="body">
+        {!isBelow && <MessageHead message={message} formatTime={clockOf} />}
+        <p className="text">{text}</p>
+        {createdAt ? (
+          <>
+            {replyCount > 0 && (
+              <a className="replies" href={hrefOf(channelId, id)}>
+                {replies}
+              </a>
+            )}
+            <Reactions
+              message={message}
+              messageAt={createdAt}
+              userId={userId}
+              reactions={reactions}
+            />
+          </>
+        ) : (
+          isBelow && <span className="waiting">Waits to be sent</span>
+        )}
+      </div>
+    </li>
+  );
+});

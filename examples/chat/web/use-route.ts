@@ -1,0 +1,32 @@
+import { useSyncExternalStore } from "react";
+
+/** What the address shows: `#/CHANNEL`, or `#/CHANNEL/MESSAGE` for a thread. */
+export interface Route {
+  readonly channelId: string | null;
+  readonly threadId: string | null;
+}
+
+/** The address of the list of channels, which a phone shows alone. */
+export const HOME = "#/";
+
+/** The address of a channel, with a thread beside it. */
+export function hrefOf(channelId: string, threadId?: string): string {
+  return threadId === undefined ? `#/${channelId}` : `#/${channelId}/${threadId}`;
+}
+
+/** Shows a channel. */
+export function openChannel(channelId: string): void {
+  location.hash = hrefOf(channelId);
+}
+
+/** The current address; "back" of the browser works. */
+export function useRoute(): Route {
+  const hash = useSyncExternalStore(onHashChange, () => location.hash);
+  const [, channelId = "", threadId = ""] = hash.split("/");
+  return { channelId: channelId || null, threadId: threadId || null };
+}
+
+function onHashChange(notify: () => void): () => void {
+  addEventListener("hashchange", notify);
+  return () => removeEventListener("hashchange", notify);
+}
