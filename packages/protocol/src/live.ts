@@ -138,7 +138,8 @@ export type JoinedMessage = v.InferOutput<typeof JoinedSchema>;
 /**
  * A page of a subscription's rows, in no order. The pages up to `ready` belong together: with
  * `reset` in the first one they are all rows that there are; else the client keeps what it has but
- * for `gone`. A later `reset` begins again: what came before it does not count. `keep` are ids of rows that the client knows already, unchanged.
+ * for `gone`. A later `reset` begins again: what came before it does not count. `keep` are ids of
+ * rows that the client knows already, unchanged.
  */
 export const RowsSchema = v.object({
   type: v.literal("rows"),
