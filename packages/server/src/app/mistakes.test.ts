@@ -50,8 +50,8 @@ const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] 
   [withFields(`text: field.sting().optional()`), ["Todo.text", "field.sting()"]],
   [withFields(`text: field.string().optionl()`), ["Todo.text", ".optionl()", '"optional"']],
   [
-    withFields(`text: field.string().max(5).optional()`),
-    ["Todo.text", ".max()", "Known: optional"],
+    withFields(`text: field.string().biggest(5).optional()`),
+    ["Todo.text", ".biggest()", "Known: optional"],
   ],
   [withFields(`text: field.string`), ["Todo.text", "with parentheses"]],
   [
@@ -166,7 +166,7 @@ test("P6: every mistake in app.ts names what it is about, and the remedy", async
 
 test("P6: a field that could not be made is reported where it stands", async () => {
   const source =
-    `const Todo = entity("Todo", {\n  text: field.string(),\n  due: field.date(),\n});\n` +
+    `const Todo = entity("Todo", {\n  text: field.string(),\n  due: field.money(),\n});\n` +
     `export default buildManifest({ name: "a", version: "1", entities: [Todo] });`;
   expect(await errorsOf(source)).toMatchObject([
     { code: "APP_FAILED", path: expect.stringMatching(/^app\.ts:4:\d+$/) },

@@ -66,6 +66,8 @@ const STORED = [
     "endedAt:datetime wakeAt:datetime childId:string indexed runId",
   "_pylon_workflow_events id:id runId:string name:string data:string at:datetime " +
     "indexed runId",
+  "_pylon_shards id:id state:string tick:int savedAt:datetime owner:string " +
+    "leaseUntil:datetime indexed savedAt",
   "_pylon_queues id:id takes:int startedAt:string indexed ",
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +

@@ -64,6 +64,7 @@ export class SyncEngine extends EngineAliases {
   readonly #persistence: Persistence | null;
   readonly #newId: () => string;
   readonly #statusChanged = new Emitter<SyncStatus>();
+  readonly #stopped = new Emitter<void>();
   #status: SyncStatus;
   #stopListening: readonly (() => void)[] = [];
   #isStarted = false;
@@ -252,8 +253,7 @@ export class SyncEngine extends EngineAliases {
     this.#functions.stop();
     this.#pusher.stop();
     this.#persistence?.close();
-    // Whoever waits for the connection waits no longer.
-    this.#statusChanged.emit(this.#status);
+    this.#stopped.emit();
   }
 
   /**
@@ -342,11 +342,13 @@ export class SyncEngine extends EngineAliases {
     return new Promise((resolve) => {
       const isOver = (): boolean => !this.#isStarted || this.#connection.state !== "connecting";
       if (isOver()) return resolve();
-      const stop = this.#statusChanged.on(() => {
+      const look = (): void => {
         if (!isOver()) return;
-        stop();
+        for (const stop of stops) stop();
         resolve();
-      });
+      };
+      // Whoever waits for the connection waits no longer once it is stopped.
+      const stops = [this.#statusChanged.on(look), this.#stopped.on(look)];
     });
   }
 
