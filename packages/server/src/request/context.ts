@@ -1,6 +1,6 @@
 import type { Caller, Identity } from "../identity/identity.ts";
 import { RequestBody, type BodyBounds } from "./body.ts";
-import { urlOf } from "./request-url.ts";
+import { queryOf, urlOf } from "./request-url.ts";
 
 /** The methods that routes have. */
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
@@ -15,7 +15,7 @@ export class RequestContext implements Disposable {
   readonly #confirm: () => Promise<void>;
   readonly #bounds: BodyBounds | null;
   #body: RequestBody | undefined;
-  #url: URL | undefined;
+  #query: URLSearchParams | undefined;
 
   /** @param bounds of the body; null: it was read already, or is not to be read */
   constructor(
@@ -47,7 +47,7 @@ export class RequestContext implements Disposable {
 
   /** The path with the query, as in `/api/webhooks/paid?from=shop`. */
   get target(): string {
-    const { pathname, search } = this.#urlOf();
+    const { pathname, search } = urlOf(this.request);
     return pathname + search;
   }
 
@@ -58,7 +58,8 @@ export class RequestContext implements Disposable {
 
   /** A parameter of the query string, or null. */
   query(name: string): string | null {
-    return this.#urlOf().searchParams.get(name);
+    this.#query ??= queryOf(this.request);
+    return this.#query.get(name);
   }
 
   /**
@@ -103,9 +104,5 @@ export class RequestContext implements Disposable {
   #takeBody(): RequestBody {
     if (this.#bounds === null) throw new Error("This context has no body to read.");
     return (this.#body ??= new RequestBody(this.request, this.#bounds));
-  }
-
-  #urlOf(): URL {
-    return (this.#url ??= urlOf(this.request));
   }
 }

@@ -24,6 +24,15 @@ export function urlOf(request: Request): URL {
   return new URL(`http://host.invalid${targetOf(request.url)}`);
 }
 
+/** The query of a request's URL alone, which costs less than all of it. */
+export function queryOf({ url }: Request): URLSearchParams {
+  const start = url.indexOf("?");
+  const end = url.indexOf("#");
+  return new URLSearchParams(
+    start === -1 ? "" : url.slice(start + 1, end === -1 ? undefined : Math.max(end, start + 1)),
+  );
+}
+
 /**
  * Where the client says that it found this server, without a slash at the end.
  *

@@ -2,6 +2,7 @@ import {
   isScalarKind,
   isTrue,
   TRUE,
+  type EntityShape,
   type Expr,
   type FieldKind,
   type Order,
@@ -23,10 +24,7 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
   const where = whereTerm(select.where, compiler, table);
   const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
   const page = pageTerms(select, compiler, dialect);
-  const names = [...table.shape.fields.keys()];
-  const texts = names.filter((name) => isText(table.shape.fields.get(name)));
-  // Named one by one: another replica may add a column at any time, and a prepared `*` breaks then.
-  const columns = names.map((field) => compiler.column(table, field)).join(", ");
+  const { names, texts, columns } = columnsOf(table, compiler);
   // In SQLite nobody else writes while a transaction does.
   const lock =
     select.isClaim === true && dialect.name === "postgres" ? " FOR UPDATE OF t SKIP LOCKED" : "";
@@ -36,6 +34,32 @@ export function compileSelect(select: Select, schema: SchemaShape, dialect: Dial
     text: endingByBytes(text, names, texts, select.maxBytes, compiler, dialect),
     params: compiler.params,
   };
+}
+
+/** The columns of a table, as most reads name them. */
+interface Columns {
+  readonly names: readonly string[];
+  /** Those that may be long. */
+  readonly texts: readonly string[];
+  readonly columns: string;
+}
+
+const KNOWN_COLUMNS = new WeakMap<EntityShape, Columns>();
+
+/** Named one by one: another replica may add a column at any time, and a prepared `*` breaks then. */
+function columnsOf(table: TableScope, compiler: WhereCompiler): Columns {
+  const { shape } = table;
+  let known = KNOWN_COLUMNS.get(shape);
+  if (known === undefined) {
+    const names = [...shape.fields.keys()];
+    known = {
+      names,
+      texts: names.filter((name) => isText(shape.fields.get(name))),
+      columns: names.map((field) => compiler.column(table, field)).join(", "),
+    };
+    KNOWN_COLUMNS.set(shape, known);
+  }
+  return known;
 }
 
 /** How many match, as `count`. */
