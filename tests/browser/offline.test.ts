@@ -69,10 +69,11 @@ async function signIn(page: Page): Promise<TestClient> {
 }
 
 /**
- * Closes a page that is offline. A browser ends the emulation of a network before the page itself,
- * so a page that was only closed could still send.
+ * Closes a page that is offline. A browser may end the emulation of a network before the page
+ * itself, so a page that was at work until it is gone could still send.
  */
 async function closeOffline(page: Page): Promise<void> {
+  await page.evaluate(() => window.db.sync.stop());
   await page.goto("about:blank");
   await page.close();
 }
