@@ -46,7 +46,7 @@ interface Columns {
 
 const KNOWN_COLUMNS = new WeakMap<EntityShape, Columns>();
 
-/** Named one by one: another replica may add a column at any time, and a prepared `*` breaks then. */
+/** Named one by one: another replica may add a column, and a prepared `*` breaks then. */
 function columnsOf(table: TableScope, compiler: WhereCompiler): Columns {
   const { shape } = table;
   let known = KNOWN_COLUMNS.get(shape);
