@@ -19,7 +19,7 @@ export interface RoomServices {
   readonly rooms: RoomStore;
   readonly guard: RoomGuard;
   /** Reads for a caller, within its share. */
-  readonly reader: (context: RequestContext) => Reader;
+  readonly reader: (context: RequestContext) => Pick<Reader, "test">;
   readonly platform: Pick<Platform, "monotonic">;
 }
 
