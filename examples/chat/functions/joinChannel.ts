@@ -7,7 +7,7 @@ export default mutation({
   async handler(ctx, { channelId }) {
     const person = await requirePerson(ctx);
     if ((await ctx.db.get("Channel", channelId)) === null)
-      throw ctx.error("NOT_FOUND", "There is no such channel.");
+      throw ctx.error("NOT_FOUND", "The channel was not found.");
     await addMember(ctx, person, channelId);
     return null;
   },

@@ -9,7 +9,7 @@ export default mutation({
     const parent = await ctx.db.get("Message", parentId);
     const channelId = parent?.channelId ?? "";
     if (parent === null || (await ctx.db.count("Member", { channelId, userId })) === 0)
-      throw ctx.error("NOT_FOUND", "There is no such message.");
+      throw ctx.error("NOT_FOUND", "The message was not found.");
     if (parent.parentId !== null)
       throw ctx.error("INVALID_DATA", "A reply has no thread of its own.");
     if (text.trim() === "") throw ctx.error("INVALID_DATA", "Write something first.");

@@ -36,7 +36,7 @@ export function ThreadPane({ channelId, messageId }: ThreadPaneProps) {
       </header>
       <div className="messages" ref={box} tabIndex={0} role="log" aria-label="Replies">
         {message === null ? (
-          <p className="notice">{loading ? "Loading…" : "There is no such message."}</p>
+          <p className="notice">{loading ? "Loading…" : "The message was not found."}</p>
         ) : (
           <ol>
             <PlainMessage message={message} />
