@@ -1,0 +1,169 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { query } from "@pylonsync/functions";
+import {
+  EngineProvider,
+  useAggregate,
+  useEngine,
+  useFunction,
+  useInfiniteQuery,
+  useQuery,
+  useQueryOne,
+  useSearch,
+  useSession,
+} from "@pylonsync/react";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import type { SyncEngine } from "@pylonsync/sync";
+import { Window } from "happy-dom";
+import type { ReactNode } from "react";
+import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
+import { randomOf } from "../support/random.ts";
+import { appOf, startServer, type TestServer } from "../support/server.ts";
+
+// A component is rendered once for each change of what it shows, and never for another.
+
+const CHANGES = 1_000;
+
+const app = appOf(
+  buildManifest({
+    name: "renders",
+    version: "1.0.0",
+    access: "public",
+    entities: [
+      entity(
+        "Item",
+        { shelf: field.int(), rank: field.int(), kind: field.string() },
+        { search: { fields: ["kind"] } },
+      ),
+    ],
+  }),
+  { count: query({ handler: async (ctx) => (await ctx.db.query("Item")).length }) },
+);
+
+let server: TestServer;
+let window: Window;
+let engine: SyncEngine;
+let client: TestClient;
+const restore: Record<string, unknown> = {};
+const renders: Record<string, number> = {};
+/** How often the server has answered what hooks ask again when rows have changed. */
+const answers = { aggregate: 0, search: 0 };
+async function countingFetch(url: string, init: RequestInit): Promise<Response> {
+  const response = await fetch(url, init);
+  if (url.includes("/api/aggregate/")) answers.aggregate += 1;
+  if (url.includes("/api/search/")) answers.search += 1;
+  return response;
+}
+const count = (name: string): void => void (renders[name] = (renders[name] ?? 0) + 1);
+
+function Shelf({ shelf }: { readonly shelf: number }): ReactNode {
+  const list = useQuery<{ rank: number }>(useEngine(), "Item", { where: { shelf } });
+  count(`shelf ${shelf}`);
+  return list.isComplete ? list.data.map(({ rank }) => rank).join() : "waits";
+}
+
+interface HookState {
+  readonly data?: unknown;
+  readonly loading: boolean;
+}
+
+/**
+ * The hooks whose values do not change when ranks do. A row may be shown before its own query is
+ * answered, because another query has brought it: only `loading` says that no render is due.
+ */
+const STILL: Readonly<Record<string, (sync: SyncEngine) => HookState>> = {
+  session: () => ({ data: useSession(), loading: false }),
+  count: () => useFunction<number>("count"),
+  sums: (sync) => useAggregate<{ count: number }>(sync, "Item", { count: true }),
+  found: (sync) => useSearch(sync, "Item", { query: "still", highlight: true }),
+  row: (sync) => useQueryOne<object>(sync, "Item", "still"),
+  list: (sync) => useInfiniteQuery<object>(sync, "Item", { where: { kind: "still" } }),
+};
+
+function Still({ name }: { readonly name: string }): ReactNode {
+  const state = STILL[name]?.(useEngine());
+  count(name);
+  return state === undefined || state.loading || state.data === null ? "waits" : "shown";
+}
+
+function Page({ shelves }: { readonly shelves: number }): ReactNode {
+  engine = useEngine();
+  return (
+    <>
+      {Array.from({ length: shelves }, (_, shelf) => (
+        <Shelf key={shelf} shelf={shelf} />
+      ))}
+      {Object.keys(STILL).map((name) => (
+        <Still key={name} name={name} />
+      ))}
+    </>
+  );
+}
+
+// A connection has at most 100 subscriptions, of which the other hooks need some.
+describe.each([
+  ["all", 100],
+  ["queries", 90],
+] as const)("with a replica of %s", (mode, shelves) => {
+  let unmount: () => void;
+  let flush: (run: () => void) => void;
+
+  beforeAll(async () => {
+    server = await startServer(app);
+    client = await TestClient.guest(server.url);
+    for (let shelf = 0; shelf < shelves; shelf += 1)
+      await client.insert("Item", { id: `item-${shelf}`, shelf, rank: 0, kind: "moves" });
+    await client.insert("Item", { id: "still", shelf: -1, rank: 0, kind: "still" });
+    window = new Window({ url: "http://localhost/" });
+    for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);
+    Object.assign(globalThis, { window, document: window.document });
+    const { createRoot } = await import("react-dom/client");
+    ({ flushSync: flush } = await import("react-dom"));
+    const container = window.document.createElement("div");
+    const root = createRoot(container as never);
+    root.render(
+      <EngineProvider
+        baseUrl={server.url}
+        appName={mode}
+        sync={mode}
+        token={client.token ?? ""}
+        persist={false}
+        platform={{ fetch: countingFetch }}
+      >
+        <Page shelves={shelves} />
+      </EngineProvider>,
+    );
+    unmount = () => root.unmount();
+    const isShown = (): boolean =>
+      container.textContent === `${"0".repeat(shelves)}${"shown".repeat(6)}`;
+    await until(() => isShown() && engine.status.connection === "live");
+  });
+  afterAll(async () => {
+    unmount();
+    engine.stop();
+    await reactSettled();
+    await window.happyDOM.close();
+    Object.assign(globalThis, restore);
+    await server.stop();
+  });
+
+  test(`${CHANGES} changes render what each concerns, once`, async () => {
+    const random = randomOf(42);
+    const expected = { ...renders };
+    for (let rank = 1; rank <= CHANGES; rank += 1) {
+      const shelf = Math.floor(random() * shelves);
+      expected[`shelf ${shelf}`] = (expected[`shelf ${shelf}`] ?? 0) + 1;
+      flush(() => void engine.update("Item", `item-${shelf}`, { rank }));
+    }
+    expect(renders).toEqual(expected);
+    // The server's own words about these rows change nothing.
+    await engine.flushed();
+    await until(() => engine.mutations.all().length === 0);
+    // What others change comes after that, and the server's answers after it.
+    const before = { ...answers };
+    await client.request("PATCH", "/api/entities/Item/item-7", { rank: -1 });
+    await until(() => renders["shelf 7"] === (expected["shelf 7"] ?? 0) + 1);
+    await until(() => answers.aggregate > before.aggregate && answers.search > before.search);
+    expect(renders).toEqual({ ...expected, "shelf 7": (expected["shelf 7"] ?? 0) + 1 });
+  });
+});
