@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
-import { action, parseArgs, query, v } from "./index.ts";
+import * as fc from "fast-check";
+import { action, parseArgs, parseValue, problemOf, query, v, type Validator } from "./index.ts";
 
 /** The message of the refusal, with its field; null where the arguments are accepted. */
 function refusalOf(args: Parameters<typeof query>[0]["args"], value: unknown): string | null {
@@ -21,7 +22,7 @@ test("P3: keys that a function does not declare are refused and named", () => {
     'isStaff: Unknown field "isStaff" (declared: name)',
   );
   expect(refusalOf(profile, { name: "a", nmae: "b" })).toContain('did you mean "name"?');
-  expect(refusalOf({}, { any: 1 })).toContain("no field is declared");
+  expect(refusalOf({}, { any: 1 })).toContain("no fields are declared");
   const nested = { post: v.object({ title: v.string() }) };
   expect(refusalOf(nested, { post: { title: "a", ownerId: "u" } })).toBe(
     "post.ownerId: post.ownerId: unknown field (declared: title)",
@@ -33,6 +34,23 @@ test("P3: keys that a function does not declare are refused and named", () => {
   expect(refusalOf({ either }, { either: { a: 1 } })).toBeNull();
   expect(refusalOf({ either }, { either: { a: 1, b: 2 } })).not.toBeNull();
   expect(refusalOf({ deep: v.optional(v.object({})) }, { deep: { x: 1 } })).toContain("deep.x");
+});
+
+test("a decimal is a text with at most the digits that are declared", () => {
+  const price = { price: v.decimal(5, 2) };
+  for (const good of ["1", "-123.45", "0.5", "007.10", "999.99"])
+    expect(refusalOf(price, { price: good })).toBeNull();
+  for (const bad of ["1234", "1.234", "1e3", "", "1,5", 1.5, null])
+    expect(refusalOf(price, { price: bad })).toStartWith("price: ");
+  expect(refusalOf(price, { price: "1.234" })).toBe(
+    'price: price: expected decimal(5, 2) as a text ("12.50"), got "1.234"',
+  );
+  expect(refusalOf({ price: v.decimal() }, { price: "1".repeat(18) })).toBeNull();
+  expect(refusalOf({ price: v.decimal() }, { price: "1".repeat(19) })).toContain(
+    "expected decimal",
+  );
+  for (const [precision, scale] of [[2, 3], [40, 2], [20, 19], [1.5, 0], [0, 0], [3]] as const)
+    expect(() => v.decimal(precision, scale)).toThrow("v.decimal() takes the digits");
 });
 
 test("P3: undeclared keys are kept where a function asks for them", () => {
@@ -67,9 +85,7 @@ test("P4: an optional argument may be absent, and is not null", () => {
   };
   expect(refusalOf(args, {})).toBeNull();
   expect(refusalOf(args, { note: undefined })).toBeNull();
-  expect(refusalOf(args, { note: null })).toBe(
-    "note: note: expected string or no value at all, got null",
-  );
+  expect(refusalOf(args, { note: null })).toBe("note: note: expected string or no value, got null");
   expect(refusalOf(args, { inner: null })).toContain("inner");
   expect(refusalOf(args, { inner: { n: null } })).toContain("inner.n");
   for (const accepting of [v.nullable(v.string()), v.union(v.null(), v.int()), v.any(), v.null()])
@@ -106,5 +122,47 @@ test("P6: a mistake in the declared arguments is said when the file is loaded", 
   expect(() => (v as unknown as Record<string, () => unknown>)["sting"]?.()).toThrow(
     "There is no v.sting(). Did you mean v.string()?",
   );
-  expect(declare([])).toThrow("args is an object of validators");
+  expect(declare([])).toThrow("args must be an object of validators");
+});
+
+const VALIDATORS = fc.letrec<{ one: Validator }>((tie) => ({
+  one: fc.oneof(
+    { maxDepth: 3, depthSize: "small" },
+    fc.constantFrom(v.string(), v.int(), v.number(), v.boolean(), v.null(), v.any(), v.id("Note")),
+    fc.constantFrom(v.datetime(), v.literal("a"), v.literal(1)),
+    tie("one").map((items) => v.array(items)),
+    tie("one").map((inner) => v.optional(inner)),
+    fc.tuple(tie("one"), tie("one")).map(([one, other]) => v.union(one, other)),
+    fc
+      .dictionary(fc.constantFrom("a", "b", "__proto__"), tie("one"))
+      .map((fields) => v.object(fields)),
+    fc.dictionary(fc.constantFrom("a", "b"), tie("one")).map((fields) => v.looseObject(fields)),
+  ),
+})).one;
+const VALUES = fc.letrec((tie) => ({
+  one: fc.oneof(
+    { maxDepth: 3, depthSize: "small" },
+    fc.constantFrom("a", "b", "2026-01-01T00:00:00Z", 1, 1.5, NaN, true, null, undefined),
+    fc.array(tie("one"), { maxLength: 3 }),
+    fc.dictionary(fc.constantFrom("a", "b", "c", "__proto__"), tie("one")),
+  ),
+})).one;
+
+/** Whether it is taken as an input of a shard is. */
+function isTaken(validator: Validator, value: unknown): boolean {
+  try {
+    parseValue(validator, value, "input");
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+test("a value is taken exactly where no problem of it can be listed", () => {
+  fc.assert(
+    fc.property(VALIDATORS, VALUES, (validator, value) => {
+      expect(isTaken(validator, value)).toBe(problemOf(validator, value, "input") === undefined);
+    }),
+    { numRuns: 2000 },
+  );
 });

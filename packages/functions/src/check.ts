@@ -1,11 +1,12 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import { nearest, normaliseDatetime } from "@pylonsync/query";
+import { nearest, normaliseDatetime, normaliseDecimal } from "@pylonsync/query";
 import { isValidator } from "./declared-args.ts";
 import type { FnDefinition } from "./definition.ts";
+import { isStandardSchema, parseBySchema } from "./standard-schema.ts";
 import type { Shape, Validator } from "./validators.ts";
 
 const MAX_PROBLEMS = 10;
-/** A longer name or text says nothing more. */
+/** The number of characters of a name that an error message shows. */
 const MAX_SHOWN = 40;
 
 interface Problem {
@@ -14,18 +15,37 @@ interface Problem {
   readonly hint?: string;
 }
 
-/** What the check of a call's arguments depends on besides the declaration. */
+/** Collects the first problems of a value, and stops when it has as many as will be reported. */
+class Problems {
+  readonly all: Problem[] = [];
+  readonly #max: number;
+
+  constructor(max: number) {
+    this.#max = max;
+  }
+
+  get isFull(): boolean {
+    return this.all.length >= this.#max;
+  }
+
+  add(problem: Problem): void {
+    if (!this.isFull) this.all.push(problem);
+  }
+}
+
+/** Options of the check of a call's arguments. */
 export interface ParseArgsOptions {
-  /** Keys that the server itself adds, such as a webhook's `rawBody`: never undeclared. */
+  /** Keys that the server adds, such as a webhook's `rawBody`: never reported as undeclared. */
   readonly supplied?: readonly string[];
 }
 
 /**
- * Checks a call's arguments. Undeclared keys are refused, unless the function declares
+ * Validates a call's arguments. Undeclared keys are rejected, unless the function declares
  * `v.looseObject` or no arguments at all. For tools that run functions, such as the server.
  *
- * @param value what the caller sent
- * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
+ * @param value the arguments sent by the caller
+ * @returns the arguments, as transformed by a Standard Schema
+ * @throws PylonError INVALID_ARGS with all problems in the message and the `field` of the first
  *
  * @example
  * const args = parseArgs({ args: { title: v.string() } }, { title: "milk" });
@@ -45,154 +65,199 @@ export function parseArgs(
       field: "__proto__",
     });
   const { args: declared } = definition;
-  if (declared !== undefined) refuse([...problemsOfArgs(declared, value, supplied)]);
-  return value;
+  if (declared === undefined) return value;
+  if (!isStandardSchema(declared)) {
+    refuse(problemsOfArgs(declared, value, supplied));
+    return value;
+  }
+  const made = parseBySchema(declared, value, "args", supplied);
+  if (isObject(made)) return made;
+  throw new TypeError("The schema of args must produce an object.");
 }
 
 /**
- * Checks what the handler returned against `returns`. For tools that run functions.
+ * Validates a handler's result against `returns`. For tools that run functions.
  *
- * @throws Error: a bug of the app, not of the caller
+ * @throws Error for an invalid result: a bug of the app, not of the caller
  *
  * @example
  * const count = parseResult({ returns: v.int() }, 3);
  */
 export function parseResult(definition: Pick<FnDefinition, "returns">, value: unknown): unknown {
-  if (definition.returns === undefined) return value;
-  const [problem] = [...problemsOf(definition.returns, value, "result")];
-  if (problem !== undefined)
-    throw new Error(`The function returned what it does not declare: ${problem.message}`);
+  const { returns } = definition;
+  if (returns === undefined) return value;
+  if (isStandardSchema(returns)) {
+    try {
+      return parseBySchema(returns, value, "result");
+    } catch (error) {
+      throw undeclaredResult(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const problem = firstProblem(returns, value, "result");
+  if (problem !== undefined) throw undeclaredResult(problem.message);
   return value;
 }
 
+function undeclaredResult(problem: string): Error {
+  return new Error(`The function's result does not match its declared returns: ${problem}`);
+}
+
 /**
- * What is wrong with a value that a validator is for, the first thing. For tools that check data,
- * such as the server.
+ * Returns the first problem of a value, or undefined if the validator accepts it. For tools that
+ * check data, such as the server.
  *
  * @example
  * const problem = problemOf(v.int(), 1.5, "count"); // "count: expected int, got a fraction"
  */
 export function problemOf(validator: Validator, value: unknown, name: string): string | undefined {
-  const [problem] = problemsOf(validator, value, name);
+  const problem = firstProblem(validator, value, name);
   return problem?.message;
 }
 
 /**
- * Checks one value against a validator. For tools that take values from callers.
+ * Validates one value. For tools that accept values from callers.
  *
- * @param name what the value is called in messages
- * @throws PylonError INVALID_ARGS with all problems in the message and the first one's `field`
+ * @param name the name of the value in messages
+ * @throws PylonError INVALID_ARGS with all problems in the message and the `field` of the first
  *
  * @example
  * const move = parseValue(v.object({ dx: v.number() }), { dx: 1 }, "input");
  */
 export function parseValue(validator: Validator, value: unknown, name: string): unknown {
-  refuse([...problemsOf(validator, value, name)]);
+  const problems = new Problems(MAX_PROBLEMS);
+  addProblems(problems, validator, value, name);
+  refuse(problems.all);
   return value;
 }
 
 function refuse(problems: readonly Problem[]): void {
   const [first] = problems;
   if (first === undefined) return;
-  const message = problems
-    .slice(0, MAX_PROBLEMS)
-    .map((problem) => problem.message)
-    .join("; ");
+  const message = problems.map((problem) => problem.message).join("; ");
   throw new PylonError("INVALID_ARGS", message, {
     field: first.field,
     ...(first.hint === undefined ? {} : { hint: first.hint }),
   });
 }
 
-/** At the top level a null for a required argument counts as missing. */
-function* problemsOfArgs(
+/** At the top level, null for a required argument counts as missing. */
+function problemsOfArgs(
   declared: Shape | Validator,
   args: Record<string, unknown>,
   supplied: readonly string[],
-): Generator<Problem> {
+): readonly Problem[] {
+  const problems = new Problems(MAX_PROBLEMS);
   const isWhole = isValidator(declared);
   const shape = isWhole ? (declared.fields ?? {}) : declared;
   for (const [name, validator] of Object.entries(shape)) {
+    if (problems.isFull) return problems.all;
     const value = ownValue(args, name);
     const isMissing = value === undefined || (value === null && !accepts(validator, null));
-    if (!isMissing) yield* problemsOf(validator, value, name);
+    if (!isMissing) addProblems(problems, validator, value, name);
     else if (validator.optional !== true)
-      yield { field: name, message: `Missing required field "${name}" (type: ${validator.type})` };
-    else if (value === null) yield notNull(validator, name);
+      problems.add({
+        field: name,
+        message: `Missing required field "${name}" (type: ${validator.type})`,
+      });
+    else if (value === null) problems.add(notNull(validator, name));
   }
-  if (isWhole && declared.loose === true) return;
+  if (isWhole && declared.loose === true) return problems.all;
   for (const name of undeclared(shape, args)) {
+    if (problems.isFull) break;
     if (!supplied.includes(name))
-      yield unknownKey(name, shape, `Unknown field "${name.slice(0, MAX_SHOWN)}"`, name);
+      problems.add(unknownKey(name, shape, `Unknown field "${name.slice(0, MAX_SHOWN)}"`, name));
   }
+  return problems.all;
 }
 
-function* problemsOf(validator: Validator, value: unknown, at: string): Generator<Problem> {
+/** Returns the first problem of a value. */
+function firstProblem(validator: Validator, value: unknown, at: string): Problem | undefined {
+  const problems = new Problems(1);
+  addProblems(problems, validator, value, at);
+  return problems.all[0];
+}
+
+/** @param problems receives the problems; a generator per value cost more than the check itself */
+function addProblems(problems: Problems, validator: Validator, value: unknown, at: string): void {
   switch (validator.type) {
     case "any":
       return;
     case "literal":
       if (value !== validator.value)
-        yield {
+        problems.add({
           field: at,
           message: `${at}: expected ${JSON.stringify(validator.value)}, got ${nameOf(value)}`,
-        };
+        });
       return;
     case "union":
       if (validator.variants?.some((variant) => accepts(variant, value)) !== true)
-        yield { field: at, message: `${at}: value does not match any variant` };
+        problems.add({ field: at, message: `${at}: value does not match any variant` });
       return;
     case "array":
-      yield* problemsOfArray(validator, value, at);
+      addProblemsOfArray(problems, validator, value, at);
       return;
     case "object":
-      yield* problemsOfObject(validator, value, at);
+      addProblemsOfObject(problems, validator, value, at);
       return;
     default:
-      if (isScalar(validator.type, value)) return;
-      if (value === null && validator.optional === true) yield notNull(validator, at);
+      if (isScalar(validator, value)) return;
+      if (value === null && validator.optional === true) problems.add(notNull(validator, at));
       else
-        yield {
+        problems.add({
           field: at,
-          message: `${at}: expected ${validator.type}, got ${gotOf(validator.type, value)}`,
-        };
+          message: `${at}: expected ${wantedOf(validator)}, got ${gotOf(validator.type, value)}`,
+        });
   }
 }
 
-function* problemsOfArray(validator: Validator, value: unknown, at: string): Generator<Problem> {
+/** Only reports the first problem of an array. */
+function addProblemsOfArray(
+  problems: Problems,
+  validator: Validator,
+  value: unknown,
+  at: string,
+): void {
   if (!Array.isArray(value)) {
-    yield { field: at, message: `${at}: expected array, got ${nameOf(value)}` };
+    problems.add({ field: at, message: `${at}: expected array, got ${nameOf(value)}` });
     return;
   }
-  if (validator.items === undefined) return;
+  const { items } = validator;
+  if (items === undefined) return;
   for (const [index, item] of value.entries()) {
-    const [problem] = [...problemsOf(validator.items, item, `${at}[${index}]`)];
+    const problem = firstProblem(items, item, `${at}[${index}]`);
     if (problem === undefined) continue;
-    yield problem;
+    problems.add(problem);
     return;
   }
 }
 
-function* problemsOfObject(validator: Validator, value: unknown, at: string): Generator<Problem> {
+function addProblemsOfObject(
+  problems: Problems,
+  validator: Validator,
+  value: unknown,
+  at: string,
+): void {
   if (!isObject(value)) {
-    yield { field: at, message: `${at}: expected object, got ${nameOf(value)}` };
+    problems.add({ field: at, message: `${at}: expected object, got ${nameOf(value)}` });
     return;
   }
   const { fields = {}, loose } = validator;
   for (const [name, inner] of Object.entries(fields)) {
+    if (problems.isFull) return;
     const field = ownValue(value, name);
-    if (field !== undefined) yield* problemsOf(inner, field, `${at}.${name}`);
+    if (field !== undefined) addProblems(problems, inner, field, `${at}.${name}`);
     else if (inner.optional !== true)
-      yield { field: `${at}.${name}`, message: `${at}.${name}: required field missing` };
+      problems.add({ field: `${at}.${name}`, message: `${at}.${name}: required field missing` });
   }
   if (loose === true) return;
   for (const name of undeclared(fields, value)) {
+    if (problems.isFull) return;
     const path = `${at}.${name.slice(0, MAX_SHOWN)}`;
-    yield unknownKey(name, fields, `${path}: unknown field`, path);
+    problems.add(unknownKey(name, fields, `${path}: unknown field`, path));
   }
 }
 
-/** What is set to undefined is not sent, so it counts as absent. */
+/** Values set to undefined are not sent, so they count as absent. */
 function undeclared(fields: Shape, value: Record<string, unknown>): string[] {
   return Object.keys(value).filter(
     (name) => !Object.hasOwn(fields, name) && value[name] !== undefined,
@@ -202,28 +267,30 @@ function undeclared(fields: Shape, value: Record<string, unknown>): string[] {
 function unknownKey(name: string, fields: Shape, message: string, field: string): Problem {
   const known = Object.keys(fields);
   const meant = nearest(name, known);
-  const declared = known.length === 0 ? "no field is declared" : `declared: ${known.join(", ")}`;
+  const declared = known.length === 0 ? "no fields are declared" : `declared: ${known.join(", ")}`;
   return {
     field,
     message: `${message} (${meant === undefined ? declared : `did you mean "${meant}"?`})`,
-    hint: "Leave it out, declare it in args, or keep undeclared keys with v.looseObject.",
+    hint: "Remove it, declare it in args, or accept undeclared keys with v.looseObject.",
   };
 }
 
 function notNull(validator: Validator, at: string): Problem {
   return {
     field: at,
-    message: `${at}: expected ${validator.type} or no value at all, got null`,
-    hint: "Leave it out, or declare it as v.optional(v.nullable(...)).",
+    message: `${at}: expected ${validator.type} or no value, got null`,
+    hint: "Omit it, or declare it as v.optional(v.nullable(...)).",
   };
 }
 
 function accepts(validator: Validator, value: unknown): boolean {
-  return problemsOf(validator, value, "").next().done === true;
+  return firstProblem(validator, value, "") === undefined;
 }
 
-function isScalar(type: Validator["type"], value: unknown): boolean {
-  switch (type) {
+function isScalar(validator: Validator, value: unknown): boolean {
+  switch (validator.type) {
+    case "decimal":
+      return typeof value === "string" && isDecimal(value, validator);
     case "string":
       return typeof value === "string";
     case "id":
@@ -243,6 +310,23 @@ function isScalar(type: Validator["type"], value: unknown): boolean {
   }
 }
 
+/** Numbers are rejected, because a client's arithmetic may have rounded them. */
+function isDecimal(text: string, { precision, scale }: Validator): boolean {
+  const normal = normaliseDecimal(text);
+  if (normal === undefined) return false;
+  if (precision === undefined || scale === undefined) return true;
+  const [whole = "", fraction = ""] = normal.replace("-", "").split(".");
+  const digits = whole === "0" ? 0 : whole.length;
+  return digits <= precision - scale && fraction.length <= scale;
+}
+
+function wantedOf({ type, precision, scale }: Validator): string {
+  if (type !== "decimal") return type;
+  return precision === undefined || scale === undefined
+    ? 'decimal as a text ("12.50")'
+    : `decimal(${precision}, ${scale}) as a text ("12.50")`;
+}
+
 function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
@@ -255,7 +339,7 @@ function gotOf(type: Validator["type"], value: unknown): string {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (type === "int" && typeof value === "number")
     return Number.isInteger(value) ? `${value}, which is beyond ±(2^53 - 1)` : "a fraction";
-  if ((type === "datetime" || type === "id") && typeof value === "string")
+  if (["datetime", "id", "decimal"].includes(type) && typeof value === "string")
     return `"${value.slice(0, MAX_SHOWN)}"`;
   return nameOf(value);
 }

@@ -39,18 +39,16 @@ describe("a webhook", () => {
       'webhook has no option "method": use methods, bearer.',
     );
     expect(() => define({ handler, webhook: { methods: ["get"] } })).toThrow(
-      "webhook.methods is a list of GET, POST, PUT, PATCH, DELETE.",
+      "webhook.methods must be a list of GET, POST, PUT, PATCH, DELETE.",
     );
     expect(() => define({ handler, webhook: { bearer: "yes" } })).toThrow(
-      "webhook.bearer is true or false.",
+      "webhook.bearer must be true or false.",
     );
   });
 
   test("is for actions alone", () => {
     const wrong: { readonly handler: typeof handler } = Object({ handler, webhook: {} });
-    expect(() => mutation(wrong)).toThrow(
-      "A mutation has no webhook: only an action can take one.",
-    );
+    expect(() => mutation(wrong)).toThrow("A mutation can't be a webhook: only an action can.");
     expect(mutation(Object({ handler, webhook: undefined }))).toMatchObject({ type: "mutation" });
   });
 });

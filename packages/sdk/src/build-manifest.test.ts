@@ -3,9 +3,11 @@ import fc from "fast-check";
 import { authCodeOf, buildManifest, hooksOf } from "./build-manifest.ts";
 import { auth } from "./declare.ts";
 import { entity } from "./entity.ts";
+import { fieldCodeOf } from "./field-code.ts";
 import { field, type Field } from "./field.ts";
 import type { ManifestField } from "./manifest.ts";
-import { definePlugin } from "./plugin.ts";
+import { definePlugin, type Plugin } from "./plugin.ts";
+import { computed as computedPlugin, timestamps as timestampsPlugin } from "./plugins/index.ts";
 
 const KINDS = {
   string: "string",
@@ -116,6 +118,72 @@ test("rules of values stand in the manifest beside the kind", () => {
     expect<object>(made.toManifest("x")).toEqual({ name: "x", ...expected });
 });
 
+test("timestamps: true of the app stamps each entity once, but for those that say false", () => {
+  const fieldsOf = (...plugins: readonly Plugin[]): object => {
+    const app = buildManifest({
+      name: "app",
+      version: "1.0.0",
+      timestamps: true,
+      entities: [
+        entity("Plain", {}),
+        entity("Stamped", {}, { timestamps: true }),
+        entity("Bare", { createdAt: field.datetime() }, { timestamps: false }),
+      ],
+      plugins,
+    });
+    expect(JSON.parse(JSON.stringify(app))).not.toHaveProperty("timestamps");
+    return Object.fromEntries(
+      app.entities.map(({ name, fields }) => [
+        name,
+        fields.map((one) => one.timestamp ?? one.name),
+      ]),
+    );
+  };
+  const stamps = ["created", "updated"];
+  expect(fieldsOf()).toEqual({ Plain: stamps, Stamped: stamps, Bare: ["createdAt"] });
+  const Log = entity("Log", { at: field.datetime() });
+  expect(
+    fieldsOf(
+      timestampsPlugin({ entities: ["Plain", "Stamped"] }),
+      definePlugin({ name: "log", entities: [Log] }),
+    ),
+  ).toEqual({ Plain: stamps, Stamped: stamps, Bare: ["createdAt"], Log: ["at"] });
+  const own = entity("Own", { updatedAt: field.string() });
+  const build = (timestamps: unknown): string =>
+    messageOf(() =>
+      buildManifest({ name: "a", version: "1.0.0", entities: [own], timestamps } as never),
+    );
+  expect(build(true)).toContain("Own.updatedAt is declared as a field");
+  expect(build("yes")).toBe('timestamps of buildManifest is "yes": write timestamps: true.');
+});
+
+test("the manifest says which fields are made by code, and the code travels beside it", () => {
+  const make = (): number => 1;
+  const Note = entity("Note", {
+    a: field.int().default(2).default(make),
+    b: field.int().default(make).default(2),
+    c: field.int().computed(make, { version: 3 }).optional(),
+  });
+  expect(JSON.parse(JSON.stringify(Note.fields))).toEqual([
+    { name: "a", type: "int", optional: false, unique: false, default_by_code: true },
+    { name: "b", type: "int", optional: false, unique: false, default: 2 },
+    { name: "c", type: "int", optional: true, unique: false, computed: true },
+  ]);
+  expect(
+    messageOf(() =>
+      buildManifest({
+        name: "a",
+        version: "1.0.0",
+        entities: [Note],
+        plugins: [computedPlugin({ Note: { c: make } })],
+      }),
+    ),
+  ).toContain("computed of Note.c: the field already has a .computed()");
+  const [a, , c] = Note.fields.map(fieldCodeOf);
+  expect(a).toEqual({ default: make });
+  expect(c).toEqual({ computed: make, computedVersion: 3 });
+});
+
 test("timestamps: true adds the two fields that the server writes", () => {
   const Note = entity("Note", { text: field.string() }, { timestamps: true });
   expect(Note.fields.map(({ name, timestamp }) => [name, timestamp])).toEqual([
@@ -127,7 +195,7 @@ test("timestamps: true adds the two fields that the server writes", () => {
   expect(entity("Note", { text: field.string() }, { timestamps: false }).fields.length).toBe(1);
   expect(
     messageOf(() => entity("Note", { createdAt: field.datetime() }, { timestamps: true })),
-  ).toContain("Note.createdAt is a field of its own");
+  ).toContain("Note.createdAt is declared as a field");
 });
 
 test("an app is its parts as plain JSON, in their order, those of plugins after its own", () => {
@@ -250,7 +318,7 @@ test.each<[unknown, string]>([
   [misspelt(field.string(), "uniqe"), 'Did you mean "unique"?'],
   [(field.id as (target: unknown) => unknown)({ name: "User" }), 'write field.id("User")'],
   [(field.file as (options: unknown) => unknown)({ maxbytes: 1 }), 'Did you mean "maxBytes"?'],
-])("#%#: a field that is none is named with its entity and the remedy", (wrong, words) => {
+])("#%#: a value that is not a field is named with its entity and the remedy", (wrong, words) => {
   const message = messageOf(() =>
     (entity as (name: string, fields: unknown) => unknown)("A", { title: wrong }),
   );

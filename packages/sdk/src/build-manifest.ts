@@ -1,21 +1,21 @@
-import type { AuthCode, AuthDefinition, AuthHooks } from "./auth.ts";
-import type { Entity } from "./entity.ts";
+import { AUTH_HOOKS, applyPlugins, checkPlugin, toManifestPlugin } from "./apply-plugins.ts";
+import type { AuthCode, AuthDefinition } from "./auth.ts";
+import { withStamps, type Entity } from "./entity.ts";
 import type { MailKind } from "./mail.ts";
 import {
   MANIFEST_VERSION,
   type Manifest,
   type ManifestCall,
   type ManifestCron,
-  type ManifestPlugin,
   type ManifestPolicy,
   type ManifestQueue,
   type ManifestRoom,
   type ManifestRoute,
 } from "./manifest.ts";
 import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
-import type { EntityHooks, Plugin } from "./plugin.ts";
+import type { EntityHooks, Plugin, PluginFunction } from "./plugin.ts";
 
-/** What `buildManifest` takes. */
+/** The options of `buildManifest`. */
 export interface AppDefinition {
   readonly name: string;
   readonly version: string;
@@ -27,52 +27,57 @@ export interface AppDefinition {
   readonly auth?: AuthDefinition;
   readonly plugins?: readonly Plugin[];
   /**
-   * Functions that are called at times, such as
+   * True: every entity gets `createdAt` and `updatedAt`, which only the server writes, except
+   * entities with `timestamps: false`. Entities of plugins are not affected.
+   */
+  readonly timestamps?: boolean;
+  /**
+   * Functions that are called on a schedule, such as
    * `{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }`.
    */
   readonly crons?: readonly ManifestCron[];
   /**
-   * Limits of queues of jobs, held by all replicas together, such as
+   * Limits for job queues, enforced across all replicas, such as
    * `{ mail: { concurrency: 5, rate: { max: 100, perSeconds: 60 } } }`.
    */
   readonly queues?: Readonly<Record<string, ManifestQueue>>;
   /**
-   * Who may join, send and see in which rooms, such as `{ name: "channel/:channelId", allow:
-   * "exists(Member, channelId == room.channelId && userId == auth.userId)" }`. With this key a room
-   * that it does not name is closed outside dev mode; without it whoever is signed in and knows a
-   * room's name may join it.
+   * Permissions for rooms, such as `{ name: "channel/:channelId", allow: "exists(Member, channelId
+   * == room.channelId && userId == auth.userId)" }`. If this is set, rooms that match no entry are
+   * closed outside dev mode. Without it, any signed-in user who knows a room's name may join it.
    */
   readonly rooms?: readonly ManifestRoom[];
   /**
-   * `"public"`: an entity that no policy names is open to everyone. Without it such an entity is
-   * closed outside dev mode.
+   * `"public"`: entities without a policy are open to everyone. By default they are closed outside
+   * dev mode.
    */
   readonly access?: "public";
   /**
-   * Who hears the presence and the topics that users send without a room: `"tenant"`: everyone in
-   * their tenant; without this key those who are in a room with them.
+   * Receivers of presence and topic messages that are sent without a room. `"tenant"`: all users in
+   * the sender's tenant. Default: users who share a room with the sender.
    */
   readonly peerMessages?: "tenant";
 }
 
-/** A manifest that knows its entities' types. */
+/** A manifest with the types of its entities. */
 export interface App<D extends AppDefinition = AppDefinition> extends Manifest {
-  /** Never set: carries the type. */
+  /** Never set at runtime; carries the type. */
   readonly __definition?: D;
 }
 
 /**
- * Hooks are functions and have no place in JSON: they travel beside it, where another copy of this
- * package finds them too.
+ * Hooks are functions, which JSON can't represent. They are attached under a global symbol, so that
+ * another copy of this package can read them.
  */
 const HOOKS = Symbol.for("pylon.hooks");
 const AUTH_CODE = Symbol.for("pylon.auth");
+const FUNCTIONS = Symbol.for("pylon.plugin-functions");
 
 /**
  * Builds the manifest of an app: the default export of `app.ts`.
  *
- * @throws Error for an invalid definition, with the remedy. Unknown keys stay in the manifest; the
- *   server lists them all.
+ * @throws Error for an invalid definition; the message says how to fix it. Unknown keys stay in the
+ *   manifest, and the server reports all of them.
  *
  * @example
  * const Todo = entity("Todo", { title: field.string(), ownerId: field.string().owner() });
@@ -95,6 +100,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     policies = [],
     auth: declaredAuth,
     plugins = [],
+    timestamps = false,
     crons,
     queues,
     rooms,
@@ -103,40 +109,41 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...rest
   } = definition;
   const { hooks: authHooks = {}, mails = {}, ...auth } = declaredAuth ?? {};
+  const whole = applyPlugins(
+    {
+      entities: timestamps ? entities.map(withStamps) : entities,
+      policies,
+      crons,
+      queues,
+      auth: authHooks,
+    },
+    plugins,
+  );
   const manifest: App<D> = {
     ...unknownKeys(rest),
     manifest_version: MANIFEST_VERSION,
     name,
     version,
-    entities: [...entities, ...plugins.flatMap((plugin) => plugin.entities ?? [])],
+    entities: whole.entities,
     routes,
     queries,
     actions,
-    policies,
+    policies: whole.policies,
     ...(declaredAuth === undefined ? {} : { auth }),
     ...(plugins.length === 0 ? {} : { plugins: plugins.map(toManifestPlugin) }),
-    ...(crons === undefined ? {} : { crons }),
-    ...(queues === undefined ? {} : { queues }),
+    ...(whole.crons === undefined ? {} : { crons: whole.crons }),
+    ...(whole.queues === undefined ? {} : { queues: whole.queues }),
     ...(rooms === undefined ? {} : { rooms }),
     ...(access === undefined ? {} : { access }),
     ...(peerMessages === undefined ? {} : { peerMessages }),
   };
-  const hooks = plugins.map((plugin) => plugin.hooks).filter((entry) => entry !== undefined);
-  Object.defineProperty(manifest, HOOKS, { value: hooks });
-  const authCode: AuthCode = { hooks: authHooks, mails };
+  Object.defineProperty(manifest, HOOKS, { value: whole.hooks });
+  Object.defineProperty(manifest, FUNCTIONS, { value: whole.functions });
+  const authCode: AuthCode = { hooks: whole.auth, mails };
   Object.defineProperty(manifest, AUTH_CODE, { value: authCode });
   return manifest;
 }
 
-const ENTITY_HOOKS: readonly (keyof EntityHooks)[] = [
-  "beforeInsert",
-  "afterInsert",
-  "beforeUpdate",
-  "afterUpdate",
-  "beforeDelete",
-  "afterDelete",
-];
-const AUTH_HOOKS: readonly (keyof AuthHooks)[] = ["onSignUp", "onSignIn", "claims"];
 const MAIL_KINDS: readonly MailKind[] = [
   "sign-in-code",
   "magic-link",
@@ -148,14 +155,16 @@ const MAIL_KINDS: readonly MailKind[] = [
   "security-notice",
 ];
 
-/** What would fail with a text of the inside, or be dropped with the functions in it. */
+/** Rejects values that would cause an obscure internal error, or would be silently dropped. */
 function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
   if (!isObject(definition))
-    throw new Error(`buildManifest was given ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, crons, rooms, auth } = definition;
+    throw new Error(`buildManifest received ${shown(definition)}: write ${example}.`);
+  const { entities, plugins, crons, rooms, auth, timestamps } = definition;
+  if (timestamps !== undefined && typeof timestamps !== "boolean")
+    throw new Error(`timestamps of buildManifest is ${shown(timestamps)}: write timestamps: true.`);
   if (entities === undefined)
-    throw new Error(`buildManifest was given no entities: write ${example}.`);
+    throw new Error(`buildManifest received no entities: write ${example}.`);
   checkList(entities, "entities of buildManifest", "entities: [Todo]");
   checkList(plugins, "plugins of buildManifest", "plugins: [myPlugin]");
   checkList(
@@ -168,15 +177,8 @@ function checkDefinition(definition: unknown): void {
     "rooms of buildManifest",
     'rooms: [{ name: "lobby", allow: "auth.userId != null" }]',
   );
-  for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : []) {
-    if (!isObject(plugin))
-      throw new Error(
-        `plugins[${index}] is ${shown(plugin)}: write definePlugin({ name: "..." }).`,
-      );
-    const { name, hooks, entities: own } = plugin;
-    checkFunctions(hooks, `hooks of the plugin ${shown(name)}`, ENTITY_HOOKS);
-    checkList(own, `entities of the plugin ${shown(name)}`, "entities: [Todo]");
-  }
+  for (const [index, plugin] of Array.isArray(plugins) ? plugins.entries() : [])
+    checkPlugin(plugin, index);
   if (auth === undefined) return;
   if (!isObject(auth) || Array.isArray(auth))
     throw new Error(
@@ -187,18 +189,9 @@ function checkDefinition(definition: unknown): void {
   checkFunctions(mails, "mails of auth()", MAIL_KINDS);
 }
 
-function toManifestPlugin({ name, config, hooks, entities, ...rest }: Plugin): ManifestPlugin {
-  return {
-    ...unknownKeys(rest),
-    name,
-    ...(hooks === undefined && entities === undefined ? {} : { custom: true }),
-    ...(config === undefined ? {} : { config }),
-  };
-}
-
 /**
- * The plugins' hooks of a manifest that `buildManifest` built in this process, in the order of the
- * plugins. For tools that run an app, such as the server.
+ * Returns the plugins' hooks of a manifest that `buildManifest` built in this process, in the order
+ * of the plugins. For tools that run an app, such as the server.
  *
  * @example
  * const hooks = hooksOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
@@ -208,8 +201,20 @@ export function hooksOf(manifest: unknown): readonly EntityHooks[] {
 }
 
 /**
- * The code that `auth()` was given, of a manifest that `buildManifest` built in this process. For
- * tools that run an app, such as the server.
+ * Returns the functions of plugins, by name, of a manifest that `buildManifest` built in this
+ * process. For tools that run an app, such as the server.
+ *
+ * @example
+ * const app = buildManifest({ name: "todos", version: "1.0.0", entities: [] });
+ * const functions = pluginFunctionsOf(app);
+ */
+export function pluginFunctionsOf(manifest: unknown): Readonly<Record<string, PluginFunction>> {
+  return hasFunctions(manifest) ? manifest[FUNCTIONS] : {};
+}
+
+/**
+ * Returns the code passed to `auth()`, combined with that of plugins, of a manifest that
+ * `buildManifest` built in this process. For tools that run an app, such as the server.
  *
  * @example
  * const { hooks } = authCodeOf(buildManifest({ name: "todos", version: "1.0.0", entities: [] }));
@@ -220,6 +225,12 @@ export function authCodeOf(manifest: unknown): AuthCode {
 
 function hasHooks(manifest: unknown): manifest is { readonly [HOOKS]: readonly EntityHooks[] } {
   return isObject(manifest) && HOOKS in manifest;
+}
+
+function hasFunctions(
+  manifest: unknown,
+): manifest is { readonly [FUNCTIONS]: Readonly<Record<string, PluginFunction>> } {
+  return isObject(manifest) && FUNCTIONS in manifest;
 }
 
 function hasAuthCode(manifest: unknown): manifest is { readonly [AUTH_CODE]: AuthCode } {

@@ -14,17 +14,17 @@ import type {
   ManifestPolicy,
   ManifestRelation,
   ManifestRoute,
-  ManifestSearch,
 } from "./manifest.ts";
 import type { Plugin } from "./plugin.ts";
+import type { SearchOptions } from "./search.ts";
 
-// Types that apps of the public system import, under their names there.
+// Types that apps of the public system import, under the names they have there.
 
 /** @deprecated Use `Manifest`. */
 export type AppManifest = Manifest;
 /** @deprecated Use `AuthDefinition`. */
 export type AuthConfig = AuthDefinition;
-/** Who may see a page. */
+/** The access level of a page. */
 export type AuthMode = NonNullable<ManifestRoute["auth"]>;
 /** @deprecated Use `CrdtKind`. */
 export type CrdtAnnotation = CrdtKind;
@@ -38,11 +38,11 @@ export type FieldType = ManifestFieldType;
 export type IndexDefinition = ManifestIndex;
 /** @deprecated Use `ManifestRelation`. */
 export type RelationDefinition = ManifestRelation;
-/** @deprecated Use `Partial<ManifestSearch>`. */
-export type SearchConfig = Partial<ManifestSearch>;
+/** @deprecated Use `SearchOptions`. */
+export type SearchConfig = SearchOptions;
 /** @deprecated Use `ManifestRoute`. */
 export type RouteDefinition = ManifestRoute;
-/** How a page is made. */
+/** The rendering mode of a page. */
 export type RouteMode = ManifestRoute["mode"];
 /** @deprecated Use `ManifestCall`. */
 export type QueryDefinition = ManifestCall;
@@ -66,7 +66,7 @@ export type ManifestAuthConfig = ManifestAuth;
 type Part<K extends "routes" | "queries" | "actions" | "policies"> = NonNullable<AppDefinition[K]>;
 
 /**
- * The part of a manifest that entities are. `buildManifest` makes the whole.
+ * Returns the entities part of a manifest. `buildManifest` builds the whole manifest.
  *
  * @example
  * const Todo = entity("Todo", { title: field.string() });
@@ -77,7 +77,7 @@ export function entitiesToManifest(entities: readonly Entity[]): readonly Manife
 }
 
 /**
- * The part of a manifest that routes are.
+ * Returns the routes part of a manifest.
  *
  * @example
  * console.log(routesToManifest([defineRoute({ path: "/", mode: "live" })]));
@@ -87,7 +87,7 @@ export function routesToManifest(routes: Part<"routes">): readonly ManifestRoute
 }
 
 /**
- * The part of a manifest that declared queries are.
+ * Returns the declared queries of a manifest.
  *
  * @example
  * console.log(queriesToManifest([query("openTodos")]));
@@ -97,7 +97,7 @@ export function queriesToManifest(queries: Part<"queries">): readonly ManifestCa
 }
 
 /**
- * The part of a manifest that declared actions are.
+ * Returns the declared actions of a manifest.
  *
  * @example
  * console.log(actionsToManifest([action("sendDigest")]));
@@ -107,7 +107,7 @@ export function actionsToManifest(actions: Part<"actions">): readonly ManifestCa
 }
 
 /**
- * The part of a manifest that policies are.
+ * Returns the policies part of a manifest.
  *
  * @example
  * console.log(policiesToManifest([policy({ name: "all", entity: "Todo", allow: "true" })]));
@@ -116,7 +116,7 @@ export function policiesToManifest(policies: Part<"policies">): readonly Manifes
   return plain(policies);
 }
 
-/** As it stands in a file: what is declared is plain JSON already, and stays the caller's own. */
+/** Declarations are plain JSON already, so the objects are returned as they are. */
 function plain<T>(part: readonly T[]): readonly T[] {
   return structuredClone([...part]);
 }

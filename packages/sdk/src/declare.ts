@@ -1,29 +1,25 @@
 import type { AuthDefinition } from "./auth.ts";
-import type {
-  ManifestCall,
-  ManifestInput,
-  ManifestPolicy,
-  ManifestRelation,
-  ManifestRoute,
-} from "./manifest.ts";
-
-/**
- * Declares who may read and write the rows of an entity.
- *
- * @example
- * const own = policy({ name: "own", entity: "Todo", allow: "auth.userId == data.ownerId" });
- */
-export function policy(definition: ManifestPolicy): ManifestPolicy {
-  return definition;
-}
+import type { ManifestCall, ManifestInput, ManifestRelation, ManifestRoute } from "./manifest.ts";
 
 /**
  * Declares a relation: `field` holds the id of a `target` row, or, with `many`, the target's
- * `field` holds this row's id.
+ * `field` holds this row's id. With `through`, a join entity connects the two: its `field` holds
+ * this row's id, and its `targetField` the target's id.
  *
  * @example
  * const Task = entity("Task", { assigneeId: field.id("User") }, {
- *   relations: [relation({ name: "assignee", target: "User", field: "assigneeId" })],
+ *   relations: [
+ *     relation({ name: "assignee", target: "User", field: "assigneeId" }),
+ *     relation({ name: "comments", target: "Comment", field: "taskId", many: true }),
+ *     relation({
+ *       name: "watchers",
+ *       target: "User",
+ *       many: true,
+ *       through: "Watch",
+ *       field: "taskId",
+ *       targetField: "userId",
+ *     }),
+ *   ],
  * });
  */
 export function relation<const R extends ManifestRelation>(definition: R): R {
@@ -67,8 +63,8 @@ export function defineRoute(definition: ManifestRoute): ManifestRoute {
 }
 
 /**
- * Declares the user entity, the length of a session, the trusted origins, and hooks for sign-up
- * and sign-in.
+ * Configures users and sign-in: the user entity, session duration, trusted origins, and hooks for
+ * sign-up and sign-in.
  *
  * @example
  * const settings = auth({

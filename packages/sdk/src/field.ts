@@ -7,20 +7,26 @@ import type {
   OnDelete,
   TextFormat,
 } from "./manifest.ts";
+import {
+  withFieldCode,
+  type DefaultContext,
+  type FieldCode,
+  type StoredFields,
+} from "./field-code.ts";
 import { isObject, isWrittenName, mistakenField, mistakeOf, shown, suggestion } from "./mistake.ts";
 
-/** What the compiler knows of a field: its value and what a row may leave out. */
+/** The type-level properties of a field: its value, and whether a row may omit it. */
 export interface FieldTraits {
   readonly value: unknown;
-  /** What a write and a filter may name for it. */
+  /** The values that a write or a filter may use. */
   readonly input: unknown;
   readonly optional: boolean;
   readonly hasDefault: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
-  /** Clients never see it. */
+  /** Never sent to clients. */
   readonly hidden: boolean;
-  /** The server writes it at each write, and nobody else does. */
+  /** Only the server writes it, at each write. */
   readonly stamped: boolean;
 }
 
@@ -35,55 +41,111 @@ type With<T extends FieldTraits, K extends keyof FieldTraits> = {
  * const email = field.string().unique().optional();
  */
 export class Field<T extends FieldTraits = FieldTraits> {
-  /** Never set: carries the type. */
+  /** Never set at runtime; carries the type. */
   declare readonly traits: T;
   readonly #definition: Omit<ManifestField, "name">;
+  readonly #code: FieldCode | undefined;
 
-  constructor(definition: Omit<ManifestField, "name">) {
+  constructor(definition: Omit<ManifestField, "name">, code?: FieldCode) {
     this.#definition = definition;
+    this.#code = code;
   }
 
-  /** The value may be absent; then it is null. */
+  /** Makes the field optional: without a value it is null. */
   optional(): Field<With<T, "optional">> {
     return this.#with({ optional: true });
   }
-  /** No two rows have the same value; null does not count. */
+  /** Requires unique values: no two rows have the same value. Any number of rows may be null. */
   unique(): Field<T> {
     return this.#with({ unique: true });
   }
   /**
-   * What an insert takes that does not name the field, and what rows get that were there before the
-   * field. `"now"` of a datetime is the time of the write; `"uuid"` of a string is a new UUID.
+   * Sets the default: the value for inserts that omit the field, and for rows that existed before
+   * the field. `"now"` of a datetime is the time of the write; `"uuid"` of a string is a new UUID.
+   *
+   * A function is called on the server at each such insert. It must be synchronous. For rows that
+   * existed before the field, it is called only if the field is required.
+   *
+   * @example
+   * const code = field.string().default(() => Math.random().toString(36).slice(2, 8));
+   * const authorId = field.string().optional().default(({ auth }) => auth.userId);
    */
-  default<V extends T["value"] & Exclude<Json, null>>(value: V): Field<With<T, "hasDefault">> {
-    return this.#with({ default: value });
+  default<V extends T["value"] & Exclude<Json, null>>(
+    value: V | ((context: DefaultContext) => T["input"] | null),
+  ): Field<With<T, "hasDefault">> {
+    if (typeof value !== "function")
+      return new Field(
+        { ...without(this.#definition, "default_by_code"), default: value },
+        this.#code,
+      );
+    const definition = { ...without(this.#definition, "default"), default_by_code: true as const };
+    return new Field(definition, { ...this.#code, default: value });
   }
-  /** Set at insert, refused in an update. */
+  /**
+   * Computes the value on the server from the other fields of the row, at each write, and stores
+   * it: filters, sorting, indexes and live queries can use it. Writes that set it are rejected.
+   *
+   * @param make receives the row as it is written, including computed fields that are declared
+   *   before; must be synchronous and depend only on the row
+   * @param options.version changing it recomputes the values of all rows at the next migration, as
+   *   changing the function's source does; use it when code that the function calls changes
+   *
+   * @example
+   * const Line = entity("Line", {
+   *   price: field.int(),
+   *   count: field.int(),
+   *   total: field.int().computed((row) => Number(row.price) * Number(row.count)),
+   * });
+   */
+  computed(
+    make: (row: StoredFields) => T["input"] | null,
+    options: { readonly version?: number } = {},
+  ): Field<With<T, "stamped">> {
+    const example = "write .computed((row) => row.first).";
+    if (typeof make !== "function")
+      return mistaken(`.computed() takes a function, not ${shown(make)}: ${example}`);
+    const { version, ...rest } = options;
+    const [unknown] = Object.keys(rest);
+    if (unknown !== undefined)
+      return mistaken(
+        `.computed() has no option "${unknown}". ${suggestion(unknown, ["version"])}`,
+      );
+    if (this.#code?.backfill !== undefined)
+      return mistaken("a computed field needs no .backfill(): remove it.");
+    if (version !== undefined && !Number.isSafeInteger(version))
+      return mistaken(`version of .computed() is ${shown(version)}, and must be a whole number.`);
+    return new Field(
+      { ...this.#definition, computed: true },
+      { ...this.#code, computed: make, computedVersion: version },
+    );
+  }
+  /** Makes the field immutable: set at insert, rejected in an update. */
   readonly(): Field<With<T, "readonly">> {
     return this.#with({ readonly: true });
   }
   /**
-   * The server sets it to the caller's user id at insert; only an admin names or changes it.
+   * Sets the field to the caller's user id at insert. Only an admin may set it to another value or
+   * change it.
    */
   owner(): Field<With<T, "owner">> {
     return this.#with({ owner: true });
   }
   /**
-   * Never leaves the server for callers: not in a row, and nobody can filter, sort or count by it.
-   * Server functions and policies see it.
+   * Hides the field from callers: it is never sent to them, and they can't filter, sort or count by
+   * it. Server functions and policies can read it.
    */
   hidden(): Field<With<T, "hidden">> {
     return this.#with({ hidden: true });
   }
-  /** The least number; of a text the least count of characters, of an array that of items. */
+  /** Sets the minimum: of a number its value, of a string its characters, of an array its items. */
   min(least: number): Field<T> {
     return this.#mistakeInLimit("min", least) ?? this.#with({ min: least });
   }
-  /** The largest number; of a text the largest count of characters, of an array that of items. */
+  /** Sets the maximum: of a number its value, of a string its characters, of an array its items. */
   max(most: number): Field<T> {
     return this.#mistakeInLimit("max", most) ?? this.#with({ max: most });
   }
-  /** Of a text: exactly so many characters. */
+  /** Sets the exact number of characters of a string. */
   length(characters: number): Field<T> {
     return (
       this.#mistakeInText("length") ??
@@ -92,28 +154,76 @@ export class Field<T extends FieldTraits = FieldTraits> {
     );
   }
   /**
-   * Of a text: it must have a match of the expression, which is to be a whole one with `^` and `$`.
+   * Requires that a string matches the expression. Use `^` and `$` to match the whole string.
    *
-   * @param expression its only flags are `i` and `u`
+   * @param expression a regular expression; only the flags `i` and `u` are supported
    */
   pattern(expression: RegExp): Field<T> {
     return this.#mistakeInPattern(expression) ?? this.#with(patternOf(expression));
   }
-  /** How concurrent edits of this field are merged in collaborative documents. */
+  /** Sets how concurrent edits of this field are merged in collaborative documents. */
   crdt(kind: CrdtKind): Field<T> {
     return this.#with({ crdt: kind });
   }
+  /**
+   * Declares the previous name of the field, whose values are kept. While this is declared, clients
+   * may still write, filter and read by the previous name. Call it again for each older name.
+   *
+   * @example
+   * const title = field.string().renamedFrom("name");
+   */
+  renamedFrom(name: string): Field<T> {
+    if (typeof name !== "string" || name === "")
+      return mistaken(
+        `.renamedFrom() takes the old name, not ${shown(name)}: write .renamedFrom("title").`,
+      );
+    return this.#with({ renamed_from: [...(this.#definition.renamed_from ?? []), name] });
+  }
+  /**
+   * Converts stored values when the type of the field changes. Without it, a change of type is
+   * rejected. Null stays null.
+   *
+   * @param make receives a stored value; if it throws, or returns a value that is invalid for the
+   *   field, the type is not changed for any row
+   *
+   * @example
+   * const cents = field.int().convert((price: string) => Math.round(Number(price) * 100));
+   */
+  convert<V extends Exclude<Json, null>>(make: (value: V) => T["input"] | null): Field<T> {
+    if (typeof make !== "function")
+      return mistaken(
+        `.convert() takes a function, not ${shown(make)}: write .convert((old) => Number(old)).`,
+      );
+    return this.#withCode({ convert: (value) => make(value as V) });
+  }
+  /**
+   * Computes the value of a new field for existing rows. It runs when the database is migrated, a
+   * few hundred rows at a time, and resumes after a crash.
+   *
+   * @param make receives the row; must return a valid value for the field
+   *
+   * @example
+   * const slug = field.string().backfill((row) => String(row.title).toLowerCase());
+   */
+  backfill(make: (row: StoredFields) => T["input"]): Field<T> {
+    if (typeof make !== "function")
+      return mistaken(
+        `.backfill() takes a function, not ${shown(make)}: write .backfill((row) => row.title).`,
+      );
+    return this.#withCode({ backfill: make });
+  }
 
-  /** The field as it stands in the manifest. */
+  /** Returns the field's entry in the manifest. */
   toManifest(name: string): ManifestField {
-    return { name, ...this.#definition };
+    const field = { name, ...this.#definition };
+    return this.#code === undefined ? field : withFieldCode(field, this.#code);
   }
 
   static {
     const known = Object.getOwnPropertyNames(this.prototype).filter(
       (name) => name !== "constructor" && name !== "toManifest",
     );
-    // What a field does not have is looked for here at last.
+    // The end of the prototype chain: catches calls of methods that a field does not have.
     Object.setPrototypeOf(
       this.prototype,
       new Proxy(Object.prototype, {
@@ -126,13 +236,19 @@ export class Field<T extends FieldTraits = FieldTraits> {
   }
 
   #with<U extends FieldTraits>(change: Partial<ManifestField>): Field<U> {
-    return new Field<U>({ ...this.#definition, ...change });
+    return new Field<U>({ ...this.#definition, ...change }, this.#code);
+  }
+
+  #withCode(code: FieldCode): Field<T> {
+    if (code.backfill !== undefined && this.#code?.computed !== undefined)
+      return mistaken("a computed field needs no .backfill(): remove it.");
+    return new Field<T>(this.#definition, { ...this.#code, ...code });
   }
 
   #mistakeInLimit(name: string, limit: unknown): Field<T> | undefined {
     const { type } = this.#definition;
-    if (!TEXTS.has(type) && !["int", "float", "array"].includes(type))
-      return mistaken(`.${name}() is for texts, numbers and arrays, and this is a ${type}.`);
+    if (!TEXTS.has(type) && !["int", "float", "decimal", "array"].includes(type))
+      return mistaken(`.${name}() is for strings, numbers and arrays, and this is a ${type}.`);
     if (typeof limit === "number" && Number.isFinite(limit)) return undefined;
     return mistaken(`.${name}() takes a number, not ${shown(limit)}: write .${name}(3).`);
   }
@@ -141,7 +257,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
     const { type } = this.#definition;
     return TEXTS.has(type)
       ? undefined
-      : mistaken(`.${name}() is for texts, and this is ${type === "int" ? "an" : "a"} ${type}.`);
+      : mistaken(`.${name}() is for strings, and this is ${type === "int" ? "an" : "a"} ${type}.`);
   }
 
   #mistakeInPattern(expression: unknown): Field<T> | undefined {
@@ -155,12 +271,21 @@ export class Field<T extends FieldTraits = FieldTraits> {
     const other = expression.flags.replaceAll(/[iu]/g, "");
     return other === ""
       ? undefined
-      : mistaken(`.pattern() takes the flags i and u, and was given "${other}": leave it out.`);
+      : mistaken(`.pattern() supports the flags i and u, not "${other}": remove it.`);
   }
 }
 
-/** The kinds that count their characters. */
+/** The types whose length is counted in characters. */
 const TEXTS: ReadonlySet<string> = new Set(["string", "richtext"]);
+
+function without<K extends keyof ManifestField>(
+  definition: Omit<ManifestField, "name">,
+  key: K,
+): Omit<ManifestField, "name"> {
+  const rest: Omit<ManifestField, "name"> = { ...definition };
+  Reflect.deleteProperty(rest, key);
+  return rest;
+}
 
 function patternOf({ source, ignoreCase, unicode }: RegExp): Partial<ManifestField> {
   const flags = ignoreCase ? (unicode ? "iu" : "i") : unicode ? "u" : undefined;
@@ -180,13 +305,15 @@ interface Plain<V, I = V> extends FieldTraits {
 
 type StampTraits = Omit<Plain<string>, "stamped"> & { readonly stamped: true };
 
-/** What `timestamps: true` adds to an entity. */
+/** The fields that `timestamps: true` adds to an entity. */
 export type TimestampFields = {
   readonly createdAt: Field<StampTraits>;
   readonly updatedAt: Field<StampTraits>;
 };
 
-/** The fields that the server stamps; each row that was there before them gets the time it is. */
+/**
+ * Returns the fields that the server stamps. Rows that existed before them get the current time.
+ */
 export function timestampFields(): readonly ManifestField[] {
   const stamped = { type: "datetime", optional: false, unique: false, default: "now" } as const;
   return [
@@ -196,13 +323,13 @@ export function timestampFields(): readonly ManifestField[] {
 }
 
 function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
-  // The compiler refuses arguments; an app in JavaScript would have its options ignored.
+  // The compiler rejects arguments; in a JavaScript app, options would be ignored silently.
   return (...options: readonly unknown[]) =>
     mistakeInPlain<Plain<V, I>>(options) ??
     new Field<Plain<V, I>>({ type, optional: false, unique: false });
 }
 
-/** A field that says what is wrong with it once `entity` names it. */
+/** Returns a placeholder field. `entity` reports its error. */
 function mistaken<T extends FieldTraits>(message: string): Field<T> {
   return mistakenField(new Field<T>({ type: "string", optional: false, unique: false }), message);
 }
@@ -210,30 +337,30 @@ function mistaken<T extends FieldTraits>(message: string): Field<T> {
 function mistakeInPlain<T extends FieldTraits>([option]: readonly unknown[]): Field<T> | undefined {
   if (option === undefined) return undefined;
   return mistaken(
-    `a field of this kind takes no options, and was given ${shown(option)}: ` +
-      "write what it is as calls, such as field.string().optional().",
+    `a field of this type takes no options, but received ${shown(option)}: ` +
+      "use modifiers instead, such as field.string().optional().",
   );
 }
 
 /**
- * What a file field accepts; the server refuses other uploads.
+ * Restrictions of a file field; the server rejects other uploads.
  *
  * @example
  * const avatar = field.file({ accept: ["image/*"], maxBytes: 5 * 1024 * 1024 });
  */
 export interface FileOptions {
   /**
-   * The media types that may be stored: exact ones such as `application/pdf`, or families such as
-   * `image/*`. Default: any.
+   * The allowed media types: exact ones such as `application/pdf`, or groups such as `image/*`.
+   * Default: any.
    */
   readonly accept?: readonly string[];
-  /** The largest size, in bytes. Default: the server's limit. */
+  /** The maximum size, in bytes. Default: the server's limit. */
   readonly maxBytes?: number;
 }
 
 const FILE_OPTIONS = ["accept", "maxBytes"];
 
-/** Checks what the compiler checks too, for an app that is written in JavaScript. */
+/** Repeats the compiler's checks for apps that are written in JavaScript. */
 function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
   if (typeof options !== "object" || options === null)
     return mistaken(`field.file takes { accept, maxBytes }, not ${shown(options)}.`);
@@ -242,7 +369,7 @@ function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
   return mistaken(`field.file has no option "${unknown}". ${suggestion(unknown, FILE_OPTIONS)}`);
 }
 
-/** A string with a rule of its own, whose fields are made without arguments. */
+/** Returns a constructor of string fields with a format. */
 function formatted(format: TextFormat): () => Field<Plain<string>> {
   return (...options: readonly unknown[]) =>
     mistakeInPlain<Plain<string>>(options) ??
@@ -253,19 +380,19 @@ function mistakeInValues(values: unknown): Field<Plain<never>> | undefined {
   const isList = Array.isArray(values) && values.length > 0;
   if (isList && values.every((value) => typeof value === "string")) return undefined;
   return mistaken(
-    `field.enum takes a list of texts, not ${isList ? "this list" : shown(values)}: ` +
+    `field.enum takes a list of strings, not ${isList ? "this list" : shown(values)}: ` +
       'write field.enum(["open", "done"]).',
   );
 }
 
 /**
- * How large the bytes of a field may be.
+ * The options of `field.bytes`.
  *
  * @example
  * const fingerprint = field.bytes({ maxBytes: 32 });
  */
 export interface BytesOptions {
-  /** The largest size, in bytes. Default: 65536. Keep larger content in a file. */
+  /** The maximum size, in bytes. Default: 65536. Use a file for larger content. */
   readonly maxBytes?: number;
 }
 
@@ -277,15 +404,26 @@ function mistakeInBytes(options: unknown): Field<Plain<string>> | undefined {
   return mistaken(`field.bytes has no option "${unknown}". ${suggestion(unknown, ["maxBytes"])}`);
 }
 
+function mistakeInDigits(
+  precision: unknown,
+  scale: unknown,
+): Field<Plain<string, string | number>> | undefined {
+  if (typeof precision === "number" && typeof scale === "number") return undefined;
+  return mistaken(
+    `field.decimal takes two numbers, not ${shown(precision)} and ${shown(scale)}: ` +
+      "write field.decimal(12, 2) for 12 digits, 2 of them after the decimal point.",
+  );
+}
+
 const ITEM_TYPES = new Set(["string", "int", "float", "bool", "datetime"]);
 const ITEM_KEYS = new Set(["type", "enum", "format", "min", "max", "pattern", "pattern_flags"]);
 
-/** Also for a field of another copy of this package. */
+/** Whether a value is a field, also of another copy of this package. */
 export function isField(definition: unknown): definition is Field {
   return isObject(definition) && typeof definition["toManifest"] === "function";
 }
 
-/** What a field of items is, or what is wrong with it. */
+/** Returns the item type of an array field, or an error message. */
 function itemOf(of: unknown): ManifestItem | string {
   const mistake = mistakeOf(of);
   if (mistake !== undefined) return mistake.message;
@@ -299,7 +437,7 @@ function itemOf(of: unknown): ManifestItem | string {
     );
   const modifier = Object.keys(item).find((key) => !ITEM_KEYS.has(key) && key !== "max_bytes");
   if (optional || unique || modifier !== undefined)
-    return "the items of an array have rules, such as .max(20), and no other modifiers.";
+    return "the items of an array support limits, such as .max(20), and no other modifiers.";
   return item;
 }
 
@@ -314,7 +452,7 @@ function mistakeInSchema(schema: unknown): Field<Plain<never>> | undefined {
     return undefined;
   return mistaken(
     `field.json takes a validator, not ${shown(schema)}: write field.json(v.object({ ... })), ` +
-      "with v of @pylonsync/functions.",
+      "with v from @pylonsync/functions.",
   );
 }
 
@@ -328,17 +466,17 @@ function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
 }
 
 /**
- * What becomes of a row when the row that it refers to is deleted. Without it the field is not
- * checked, and may hold any id.
+ * What happens to a row when the row that it refers to is deleted. Without it the reference is not
+ * checked, and the field may hold any id.
  *
  * @example
  * const messageId = field.id("Message", { onDelete: "cascade" });
  */
 export interface ReferenceOptions {
   /**
-   * - `restrict`: the other row can't be deleted
-   * - `cascade`: this row is deleted too
-   * - `setNull`: the field becomes null
+   * - `restrict`: the other row can't be deleted.
+   * - `cascade`: this row is deleted too.
+   * - `setNull`: the field is set to null.
    */
   readonly onDelete?: OnDelete;
 }
@@ -357,7 +495,7 @@ function mistakeInReference(entity: string, options: unknown): Field<Plain<strin
   return mistaken(`onDelete is ${shown(onDelete)}, and must be one of ${ON_DELETE.join(", ")}.`);
 }
 
-/** Says of a kind that does not exist which one was probably meant. */
+/** Throws for an unknown field type, and suggests the closest one. */
 function withSuggestions<K extends object>(kinds: K): K {
   return new Proxy(kinds, {
     get: (target, name, receiver) =>
@@ -368,7 +506,7 @@ function withSuggestions<K extends object>(kinds: K): K {
 }
 
 /**
- * The kinds of fields.
+ * The field types.
  *
  * @example
  * const Todo = entity("Todo", {
@@ -379,17 +517,38 @@ function withSuggestions<K extends object>(kinds: K): K {
  */
 export const field = withSuggestions({
   string: plain<string>("string"),
-  /** A whole number within JavaScript's safe range. */
+  /** An integer within JavaScript's safe range. */
   int: plain<number>("int"),
   float: plain<number>("float"),
-  /** As `float`. */
+  /**
+   * An exact decimal number, such as an amount of money: a string like `"12.5"`, without trailing
+   * zeros. A write or a filter may also use a number.
+   *
+   * @param precision the maximum number of digits in total; at most 36
+   * @param scale the maximum number of digits after the decimal point; at most 18, and at most 18
+   *   remain before it
+   * @example field.decimal(12, 2).min(0)
+   */
+  decimal: (precision: number, scale: number): Field<Plain<string, string | number>> =>
+    mistakeInDigits(precision, scale) ??
+    new Field<Plain<string, string | number>>({
+      type: "decimal",
+      optional: false,
+      unique: false,
+      precision,
+      scale,
+    }),
+  /** The same as `float`. */
   number: plain<number>("float"),
   bool: plain<boolean>("bool"),
-  /** As `bool`. */
+  /** The same as `bool`. */
   boolean: plain<boolean>("bool"),
-  /** ISO 8601, or a `Date` where a page or a function writes it; kept in UTC with milliseconds. */
+  /**
+   * A time in ISO 8601; pages and functions may also write a `Date`. Stored in UTC with
+   * milliseconds.
+   */
   datetime: plain<string, string | Date>("datetime"),
-  /** One of the given texts; types follow to rows, inserts and filters. */
+  /** One of the given strings; rows, inserts and filters are typed accordingly. */
   enum: <const V extends readonly [string, ...string[]]>(values: V): Field<Plain<V[number]>> =>
     mistakeInValues(values) ??
     new Field<Plain<V[number]>>({
@@ -398,13 +557,13 @@ export const field = withSuggestions({
       unique: false,
       enum: [...values],
     }),
-  /** An address of the web: `https://...` or `http://...`. */
+  /** An `http://` or `https://` URL. */
   url: formatted("url"),
   /** An email address. */
   email: formatted("email"),
-  /** A day without a time, as `2026-01-31`. */
+  /** A date without a time, such as `2026-01-31`. */
   date: formatted("date"),
-  /** A few bytes, as base64. */
+  /** A small amount of binary data, as base64. */
   bytes: (options: BytesOptions = {}): Field<Plain<string>> =>
     mistakeInBytes(options) ??
     new Field<Plain<string>>({
@@ -414,7 +573,7 @@ export const field = withSuggestions({
       format: "bytes",
       ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
     }),
-  /** An object or a list as JSON has it; with a validator, its type follows. */
+  /** Any JSON object or array. With a validator, its type is derived. */
   json: <T = Json>(schema?: ValueSchema<T>): Field<Plain<T>> =>
     mistakeInSchema(schema) ??
     new Field<Plain<T>>({
@@ -423,7 +582,7 @@ export const field = withSuggestions({
       unique: false,
       ...(schema === undefined ? {} : { schema }),
     }),
-  /** A list of texts, numbers, bools or datetimes; its items may have rules of their own. */
+  /** A list of strings, numbers, bools or datetimes; the items may have limits. */
   array: <I extends FieldTraits>(
     of: Field<I>,
   ): Field<Plain<I["value"][], readonly I["input"][]>> => {
@@ -431,11 +590,11 @@ export const field = withSuggestions({
     if (typeof items === "string") return mistaken(items);
     return new Field({ type: "array", optional: false, unique: false, items });
   },
-  /** A long text; collaborative by default. */
+  /** A long text, collaborative by default. */
   richtext: plain<string>("richtext"),
   /**
-   * The id of a row of another entity. With `onDelete` it is checked: it is always the id of a row
-   * that is there.
+   * The id of a row of another entity. With `onDelete` the reference is enforced: it always refers
+   * to an existing row.
    */
   id: (entity: string, options: ReferenceOptions = {}): Field<Plain<string>> =>
     mistakeInTarget(entity) ??
@@ -447,8 +606,8 @@ export const field = withSuggestions({
       ...(options.onDelete === undefined ? {} : { on_delete: options.onDelete }),
     }),
   /**
-   * The id of an uploaded file, which those who may read the row may then read. One file
-   * belongs to one row.
+   * The id of an uploaded file. Users who may read the row may read the file. A file belongs to one
+   * row.
    */
   file: (options: FileOptions = {}): Field<Plain<string>> => {
     const mistake = mistakeInFile(options);

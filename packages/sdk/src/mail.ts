@@ -1,4 +1,4 @@
-/** The mails that the server sends by itself. */
+/** The kinds of email that the server sends. */
 export type MailKind =
   | "sign-in-code"
   | "magic-link"
@@ -9,26 +9,26 @@ export type MailKind =
   | "invitation"
   | "security-notice";
 
-/** The values of a mail; which ones are set depends on its kind. */
+/** The values of an email; which of them are set depends on its kind. */
 export interface MailData {
   readonly appName: string;
-  /** Six digits to copy. */
+  /** A six-digit code. */
   readonly code?: string;
-  /** A URL to follow. */
+  /** The URL to open. */
   readonly link?: string;
   readonly organization?: string;
   readonly inviter?: string;
-  /** What happened, one sentence. */
+  /** One sentence that describes what happened. */
   readonly notice?: string;
-  /** For how long code and link can be used. */
+  /** The number of minutes that the code and the link are valid. */
   readonly minutes?: number;
 }
 
-/** Renders a mail in the app's own words. Escape the values that go into `html`. */
+/** Renders an email. Escape the values that go into `html`. */
 export type MailTemplate = (data: MailData) => {
   readonly subject: string;
   readonly text: string;
   readonly html?: string;
 };
-/** An app's own mails, by kind. A kind that is left out keeps the built-in text. */
+/** Custom email templates, by kind. Kinds that are omitted use the built-in text. */
 export type MailTemplates = Readonly<Partial<Record<MailKind, MailTemplate>>>;

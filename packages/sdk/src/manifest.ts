@@ -1,8 +1,8 @@
-// The manifest: what an app declares, as plain JSON. `buildManifest` builds it, the server
-// validates it, `codegen` reads it. Keys are on the wire and in `pylon.manifest.json` as they
-// stand here.
+// The manifest: an app's declarations as plain JSON. `buildManifest` builds it, the server
+// validates it, and `codegen` reads it. The keys are sent over the wire and stored in
+// `pylon.manifest.json` exactly as declared here.
 
-/** The version of the manifest's format. */
+/** The version of the manifest format. */
 export const MANIFEST_VERSION = 1;
 
 /** `id(User)` is a reference to a row of User; `file` is the id of an uploaded file. */
@@ -10,6 +10,7 @@ export type ManifestFieldType =
   | "string"
   | "int"
   | "float"
+  | "decimal"
   | "bool"
   | "datetime"
   | "richtext"
@@ -21,10 +22,10 @@ export type ManifestFieldType =
 /** How concurrent edits of a field are merged in a collaborative document. */
 export type CrdtKind = "lww" | "text" | "counter" | "list" | "movable-list" | "tree";
 
-/** What becomes of a row when the row that its field refers to is deleted. */
+/** What happens to a row when the row that its field refers to is deleted. */
 export type OnDelete = "restrict" | "cascade" | "setNull";
 
-/** What the text of a string field must be: `bytes` is base64. */
+/** The required format of a string field: `bytes` is base64. */
 export type TextFormat = "url" | "email" | "date" | "bytes";
 
 /** A value of a `json` field. */
@@ -36,10 +37,19 @@ export type Json =
   | readonly Json[]
   | { readonly [key: string]: Json };
 
-/** What each item of an `array` field is. */
+/** The type and limits of the items of an `array` field. */
 export type ManifestItem = Pick<
   ManifestField,
-  "type" | "enum" | "format" | "min" | "max" | "pattern" | "pattern_flags" | "max_bytes"
+  | "type"
+  | "enum"
+  | "format"
+  | "min"
+  | "max"
+  | "precision"
+  | "scale"
+  | "pattern"
+  | "pattern_flags"
+  | "max_bytes"
 >;
 
 /** A field of an entity. */
@@ -50,48 +60,55 @@ export interface ManifestField {
   readonly unique: boolean;
   readonly crdt?: CrdtKind;
   /**
-   * Taken when an insert does not name the field. `now` of a datetime is the time of the write,
-   * `uuid` of a string a new UUID.
+   * The value for inserts that omit the field. `now` of a datetime is the time of the write, `uuid`
+   * of a string a new UUID.
    */
   readonly default?: Exclude<Json, null>;
-  /** Set at insert, refused in an update. */
+  /** A function of the app computes the default: see `FieldCode`. */
+  readonly default_by_code?: true;
+  /** A function of the app computes the value at each write; callers can't write it. */
+  readonly computed?: true;
+  /** Set at insert; rejected in an update. */
   readonly readonly?: boolean;
-  /** Never leaves the server for callers. */
+  /** Never sent to callers. */
   readonly hidden?: boolean;
-  /** Of a string: the values that it may have. */
+  /** For a string: the allowed values. */
   readonly enum?: readonly string[];
-  /** Of a string. */
+  /** For a string: the required format. */
   readonly format?: TextFormat;
-  /** The least number, or the least count of a text's characters or an array's items. */
+  /** The minimum: of a number its value, of a string its characters, of an array its items. */
   readonly min?: number;
-  /** The largest number, or the largest count of a text's characters or an array's items. */
+  /** The maximum: of a number its value, of a string its characters, of an array its items. */
   readonly max?: number;
-  /** Of an array. */
+  /** For a decimal: the maximum number of digits in total. */
+  readonly precision?: number;
+  /** For a decimal: the maximum number of digits after the decimal point. */
+  readonly scale?: number;
+  /** For an array: the type of its items. */
   readonly items?: ManifestItem;
-  /** Of json: the validator of its value, as `v` of `@pylonsync/functions` makes it. */
+  /** For json: the validator of its value, built with `v` of `@pylonsync/functions`. */
   readonly schema?: object;
-  /** Of a string: the source of a regular expression that finds a match in it. */
+  /** For a string: the source of a regular expression that must match. */
   readonly pattern?: string;
-  /** Of the pattern, as of a regular expression. */
+  /** The flags of `pattern`. */
   readonly pattern_flags?: "i" | "u" | "iu";
-  /** Of an id: it is checked, and this becomes of the row when the other one is deleted. */
+  /** For an id: the reference is enforced, and this happens when the other row is deleted. */
   readonly on_delete?: OnDelete;
-  /** Of a datetime: the server sets it at the insert, or at each change. */
+  /** For a datetime: the server sets it at the insert, or at each change. */
   readonly timestamp?: "created" | "updated";
-  /** Stamped with the caller's user id at insert; only an admin sets or changes it. */
+  /** Set to the caller's user id at insert; only an admin may set another value or change it. */
   readonly owner?: boolean;
   /**
-   * Of a file: the media types that may be stored, such as `image/*` or `application/pdf`. Absent:
-   * any.
+   * Previous names, the oldest first. The values are kept, and clients may still use these names.
    */
+  readonly renamed_from?: readonly string[];
+  /** For a file: the allowed media types, such as `image/*` or `application/pdf`. Default: any. */
   readonly accept?: readonly string[];
-  /** Of a file, or of `bytes`: the largest size, in bytes. */
+  /** For a file or `bytes`: the maximum size, in bytes. */
   readonly max_bytes?: number;
 }
 
-/**
- * An index over fields of an entity; `unique` also refuses a second row with the same values.
- */
+/** An index over fields of an entity; `unique` also rejects a second row with the same values. */
 export interface ManifestIndex {
   readonly name: string;
   readonly fields: readonly string[];
@@ -102,19 +119,37 @@ export interface ManifestIndex {
 export interface ManifestRelation {
   readonly name: string;
   readonly target: string;
-  /** The field that holds the id: on this entity, or on the target when `many`. */
+  /**
+   * The field that holds the id: on this entity, or, with `many`, on the target. With `through`,
+   * the field of the `through` entity that holds this row's id.
+   */
   readonly field: string;
   readonly many?: boolean;
+  /** The join entity: each of its rows connects a row of this entity with a target row. */
+  readonly through?: string;
+  /** The field of `through` that holds the target's id. */
+  readonly targetField?: string;
 }
 
-/** The fields of an entity that search uses: full text, facet counts, orders. */
+/** How a search compares words: exactly, or by their stems. */
+export type SearchLanguage = "simple" | "english";
+
+/** The search configuration of an entity: searched fields, facets, and sortable fields. */
 export interface ManifestSearch {
   readonly text: readonly string[];
   readonly facets: readonly string[];
   readonly sortable: readonly string[];
+  /** The weight of a match in a field; default 1. */
+  readonly weights?: Readonly<Record<string, number>>;
+  /** Default `"simple"`. */
+  readonly language?: SearchLanguage;
+  /** The last word of a query also matches as a prefix. */
+  readonly prefix?: boolean;
+  /** Words also match with a typo. */
+  readonly typos?: boolean;
 }
 
-/** An entity: a kind of row. */
+/** An entity: a type of row. */
 export interface ManifestEntity {
   readonly name: string;
   readonly fields: readonly ManifestField[];
@@ -122,21 +157,46 @@ export interface ManifestEntity {
   readonly relations?: readonly ManifestRelation[];
   readonly search?: ManifestSearch;
   readonly crdt?: boolean;
+  /** Clients sync all of its rows, regardless of their queries. */
+  readonly offline?: "all";
+  /** Previous names, the oldest first. The rows are kept, and clients may still use these names. */
+  readonly renamed_from?: readonly string[];
 }
 
 /**
- * A policy: conditions that decide who may read, insert, update or delete an entity's rows.
- * `allow` is for every operation, `allowWrite` for all writes; the narrower keys win.
+ * A policy: conditions that decide which callers may read, insert, update or delete an entity's
+ * rows. `allow` applies to every operation and `allowWrite` to all writes; more specific keys take
+ * precedence.
  */
 export interface ManifestPolicy {
   readonly name: string;
   readonly entity?: string;
   readonly action?: string;
+  /**
+   * The policy only restricts what other policies of its entity allow. It does not open an entity
+   * that has no other policy.
+   */
+  readonly restrict?: true;
   readonly allow?: string;
   readonly allowRead?: string;
   readonly allowInsert?: string;
   readonly allowUpdate?: string;
   readonly allowDelete?: string;
+  readonly allowWrite?: string;
+  /** Policies of single fields, by name. They only restrict what the policies of the rows allow. */
+  readonly fields?: Readonly<Record<string, ManifestFieldPolicy>>;
+}
+
+/**
+ * The policy of one field. `allow` applies to every operation, and `allowWrite` to inserts and
+ * updates that set the field; more specific keys take precedence. `allowRead` may only refer to
+ * `auth`.
+ */
+export interface ManifestFieldPolicy {
+  readonly allow?: string;
+  readonly allowRead?: string;
+  readonly allowInsert?: string;
+  readonly allowUpdate?: string;
   readonly allowWrite?: string;
 }
 
@@ -169,83 +229,92 @@ export interface ManifestAuth {
     readonly hide?: readonly string[];
   };
   /**
-   * Seconds. `expiresIn`: how long a session lives. `idleTimeout`: how long it lives without being
-   * used; absent: as long as `expiresIn`.
+   * In seconds. `expiresIn`: the lifetime of a session. `idleTimeout`: how long a session lasts
+   * without being used; default: `expiresIn`.
    */
   readonly session?: {
     readonly expiresIn?: number;
     readonly idleTimeout?: number;
-    /** Without effect; apps of the public system may have it. */
+    /** Has no effect; accepted because apps of the public system may set it. */
     readonly cookieCache?: unknown;
   };
   readonly trustedOrigins?: readonly string[];
-  /** `false`: the app has pages of its own, and the server serves none under `/auth`. */
+  /** `false`: disables the built-in pages under `/auth`. */
   readonly pages?: boolean;
 }
 
-/** A function that is called at times that are declared. */
+/** A function that is called on a schedule. */
 export interface ManifestCron {
   readonly name: string;
   /**
-   * Five fields (minute, hour, day of the month, month, day of the week) or six with seconds in
-   * front, names such as MON and JAN, and `@daily` and the like: `0 8 * * MON-FRI`.
+   * A cron expression of five fields (minute, hour, day of the month, month, day of the week), or
+   * six with seconds first, with names such as MON and JAN, or `@daily` and the like: `0 8 * *
+   * MON-FRI`.
    */
   readonly schedule: string;
-  /** The function that is called, an internal one too. */
+  /** The function to call; may be an internal function. */
   readonly function: string;
   readonly args?: Readonly<Record<string, unknown>>;
-  /** An IANA name such as `Europe/Berlin`. Default UTC. */
+  /** An IANA time zone name such as `Europe/Berlin`. Default: UTC. */
   readonly timezone?: string;
   /**
-   * What happens when no server ran at the time: `run` (default) calls it once when one is back,
-   * however many times were missed; `skip` waits for the next time.
+   * What happens if no server was running at the scheduled time: `run` (default) calls the function
+   * once when a server is back, even if several times were missed; `skip` waits for the next
+   * scheduled time.
    */
   readonly missed?: "run" | "skip";
   /**
-   * What happens when the time comes while the last call still waits or runs: `skip` (default)
-   * leaves this time out; `run` calls it all the same.
+   * What happens if the previous call is still waiting or running at the scheduled time: `skip`
+   * (default) skips this call; `run` calls the function anyway.
    */
   readonly overlap?: "run" | "skip";
 }
 
-/** How many jobs of a queue run at a time, on all replicas together. */
+/** Limits on the jobs of a queue, enforced across all replicas. */
 export interface ManifestQueue {
-  /** Most jobs of the queue that run at the same time. */
+  /** The maximum number of jobs of the queue that run at the same time. */
   readonly concurrency?: number;
-  /** Starts at most `max` jobs, retries counted, within any `perSeconds` seconds. */
+  /** Starts at most `max` jobs, including retries, within any `perSeconds` seconds. */
   readonly rate?: { readonly max: number; readonly perSeconds: number };
-  /** Most jobs with the same `key` that run at the same time; those without a key are one. */
+  /**
+   * The maximum number of jobs with the same `key` that run at the same time; jobs without a key
+   * share one.
+   */
   readonly perKey?: { readonly concurrency: number };
 }
 
 /**
- * Who may do what in rooms with names of one form. The conditions are those of policies, over
- * `auth.`, other rows by `exists`, and `room.` for the parts of the room's name. What is not said
- * is not allowed.
+ * The permissions of rooms whose names match a pattern. The conditions are policy expressions over
+ * `auth.`, other rows by `exists`, and `room.` for the parameters of the room's name. Everything
+ * else is denied.
  */
 export interface ManifestRoom {
-  /** Texts and parts between slashes, as in `channel/:channelId`. */
+  /**
+   * A pattern of literal segments and parameters, separated by slashes, as in `channel/:channelId`.
+   */
   readonly name: string;
-  /** Speaks for all that the others say nothing of. */
+  /** The default for the conditions that are not set. */
   readonly allow?: string;
-  /** Who may be in the room, and with that hears what happens there. */
+  /** Who may join the room and receive its events. */
   readonly allowJoin?: string;
   /** Who may send presence and broadcasts. */
   readonly allowSend?: string;
-  /** Who may ask who is there without being in it. */
+  /** Who may list the members without joining. */
   readonly allowSee?: string;
 }
 
-/** A plugin as the manifest lists it: its name and settings, without its code. */
+/** A plugin as listed in the manifest: its name and settings, without its code. */
 export interface ManifestPlugin {
   readonly name: string;
-  /** It is the app's own code (entities or hooks), not one of the server's plugins. */
+  /**
+   * The plugin contains the app's own code (entities or hooks) and is not built into the server.
+   */
   readonly custom?: true;
-  /** `${env.NAME}` in a string is resolved when the server starts. */
+  /** `${env.NAME}` in a string is replaced with the environment variable when the server starts. */
   readonly config?: Readonly<Record<string, unknown>>;
 }
 
-/** What an app declares, as plain JSON. */
+/** An app's declarations, as plain JSON. */
 export interface Manifest {
   readonly manifest_version: number;
   readonly name: string;
@@ -258,18 +327,21 @@ export interface Manifest {
   readonly auth?: ManifestAuth;
   readonly plugins?: readonly ManifestPlugin[];
   readonly crons?: readonly ManifestCron[];
-  /** By the queue's name. A queue that is not named here has no limits. */
+  /** Limits by queue name. A queue that is not listed has no limits. */
   readonly queues?: Readonly<Record<string, ManifestQueue>>;
-  /** Without this key whoever is signed in and knows a room's name may join it. */
+  /**
+   * The permissions of rooms. Without this key any signed-in user who knows a room's name may join
+   * it.
+   */
   readonly rooms?: readonly ManifestRoom[];
   /**
-   * What happens outside dev mode to an entity that no policy names: `"public"` opens it; without
-   * this key it is closed.
+   * The access to entities without a policy, outside dev mode: `"public"` opens them; by default
+   * they are closed.
    */
   readonly access?: "public";
   /**
-   * Who hears the presence and the topics that users send without a room: `"tenant"`: everyone in
-   * their tenant; without this key those who are in a room with them.
+   * Receivers of presence and topic messages that are sent without a room. `"tenant"`: all users in
+   * the sender's tenant. Default: users who share a room with the sender.
    */
   readonly peerMessages?: "tenant";
 }

@@ -36,7 +36,7 @@ test("a mistake outlives the modifiers that follow it", () => {
 test("options of a field that takes none, and unknown options of a file, are refused", () => {
   const { string, file }: Record<"string" | "file", (options: object) => Field> = Object(field);
   expect(thrownBy(() => entity("Todo", { title: string({ optional: true }) }))).toContain(
-    "Todo.title: a field of this kind takes no options",
+    "Todo.title: a field of this type takes no options",
   );
   expect(thrownBy(() => entity("Todo", { photo: file({ acept: ["image/*"] }) }))).toBe(
     'Todo.photo: field.file has no option "acept". Did you mean "accept"?',
@@ -48,30 +48,44 @@ test("a rule that does not fit its field is refused with the field's name", () =
   const call = (target: unknown, name: string, ...args: unknown[]): Field =>
     (Reflect.get(Object(target), name) as (...all: unknown[]) => Field).apply(target, args);
   const cases: readonly (readonly [() => Field | undefined, string])[] = [
-    [() => made["enum"]?.("a"), "field.enum takes a list of texts"],
-    [() => made["enum"]?.([]), "field.enum takes a list of texts"],
-    [() => made["enum"]?.([1]), "field.enum takes a list of texts"],
+    [() => made["enum"]?.("a"), "field.enum takes a list of strings"],
+    [() => made["enum"]?.([]), "field.enum takes a list of strings"],
+    [() => made["enum"]?.([1]), "field.enum takes a list of strings"],
     [
       () => call(field.bool(), "min", 1),
-      ".min() is for texts, numbers and arrays, and this is a bool",
+      ".min() is for strings, numbers and arrays, and this is a bool",
+    ],
+    [() => call(field.int(), "computed", 1), ".computed() takes a function, not 1"],
+    [
+      () => call(field.int(), "computed", () => 1, { versoin: 1 }),
+      '.computed() has no option "versoin". Did you mean "version"?',
+    ],
+    [
+      () => call(field.int(), "computed", () => 1, { version: "1" }),
+      'version of .computed() is "1", and must be a whole number.',
+    ],
+    [
+      () =>
+        field
+          .int()
+          .computed(() => 1)
+          .backfill(() => 1),
+      "a computed field needs no .backfill()",
     ],
     [() => call(field.string(), "max", "9"), '.max() takes a number, not "9"'],
-    [() => call(field.int(), "length", 3), ".length() is for texts, and this is an int"],
+    [() => call(field.int(), "length", 3), ".length() is for strings, and this is an int"],
     [() => call(field.string(), "pattern", "a"), ".pattern() takes a regular expression"],
-    [
-      () => call(field.string(), "pattern", /a/g),
-      '.pattern() takes the flags i and u, and was given "g"',
-    ],
+    [() => call(field.string(), "pattern", /a/g), '.pattern() supports the flags i and u, not "g"'],
     [() => made["bytes"]?.({ max: 1 }), 'field.bytes has no option "max"'],
     [() => made["json"]?.("x"), "field.json takes a validator"],
     [() => made["array"]?.("string"), 'field.array takes a field, not "string"'],
     [() => made["array"]?.(field.id("User")), "the items of an array are string, int, float"],
-    [() => made["array"]?.(field.int().optional()), "the items of an array have rules"],
-    [() => made["array"]?.(made["enum"]?.([])), "field.enum takes a list of texts"],
+    [() => made["array"]?.(field.int().optional()), "the items of an array support limits"],
+    [() => made["array"]?.(made["enum"]?.([])), "field.enum takes a list of strings"],
     [() => made["id"]?.("User", "cascade"), 'field.id takes { onDelete }, not "cascade"'],
     [() => made["id"]?.("User", { ondelete: "x" }), 'field.id has no option "ondelete"'],
     [() => made["id"]?.("User", { onDelete: "null" }), 'onDelete is "null", and must be one of'],
-    [() => made["url"]?.({ schemes: [] }), "a field of this kind takes no options"],
+    [() => made["url"]?.({ schemes: [] }), "a field of this type takes no options"],
   ];
   for (const [make, message] of cases)
     expect(thrownBy(() => entity("Todo", { x: make() ?? field.int() }))).toContain(

@@ -1,9 +1,9 @@
 import { nearest } from "@pylonsync/query";
 
-/** Where a field that could not be made carries what is wrong with it, for `entity` to say. */
+/** The key under which an invalid field carries its error, for `entity` to report. */
 const MISTAKE = Symbol.for("pylon.mistake");
 
-/** What runtimes and test runners ask of any object: not a mistake of the app's. */
+/** Properties that runtimes and test runners read of any object: not mistakes of the app. */
 const ASKED_OF_ANYTHING = new Set([
   "then",
   "toJSON",
@@ -13,16 +13,16 @@ const ASKED_OF_ANYTHING = new Set([
   "inspect",
 ]);
 
-/** Whether a name that an object does not have was written by the app's author. */
+/** Whether the app's author wrote this property name, which the object does not have. */
 export function isWrittenName(name: string | symbol): name is string {
   return typeof name === "string" && /^[a-z]\w*$/.test(name) && !ASKED_OF_ANYTHING.has(name);
 }
 
 /**
- * Stands for a field that could not be made. Only `entity` knows the name of the field and of the
- * entity, so the mistake is reported there, with the place where it was made.
+ * Returns a placeholder for an invalid field. Only `entity` knows the names of the field and the
+ * entity, so it reports the error, with the stack trace of the declaration.
  *
- * @param stub a field of the wanted type, of which nothing is used
+ * @param stub any field of the required type; its content is not used
  */
 export function mistakenField<F extends object>(stub: F, message: string): F {
   const error = new Error(message);
@@ -35,24 +35,24 @@ export function mistakenField<F extends object>(stub: F, message: string): F {
   return field;
 }
 
-/** Whether a value is an object, whose keys may then be read. */
+/** Whether a value is an object whose keys can be read. */
 export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null;
 }
 
-/** The mistake that a field carries; undefined for a field that was made. */
+/** Returns the error that an invalid field carries; undefined for a valid field. */
 export function mistakeOf(field: unknown): Error | undefined {
   const mistake: unknown = isObject(field) ? Reflect.get(field, MISTAKE) : undefined;
   return mistake instanceof Error ? mistake : undefined;
 }
 
-/** The name that was probably meant, or all that there are. */
+/** Returns a hint: the most similar known name, or all known names. */
 export function suggestion(name: string, known: readonly string[]): string {
   const meant = nearest(name, known);
   return meant === undefined ? `Known: ${known.join(", ")}.` : `Did you mean "${meant}"?`;
 }
 
-/** A value in words: `"string"`, `a function`, `undefined`. */
+/** Describes a value for an error message: `"string"`, `a function`, `undefined`. */
 export function shown(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, 40));
   if (Array.isArray(value)) return "a list";
@@ -61,8 +61,8 @@ export function shown(value: unknown): string {
 }
 
 /**
- * Keys that a definition has and should not, for the manifest: the server names them all. Their
- * values may be functions, which JSON would drop with their keys.
+ * Returns the unknown keys of a definition, for the manifest: the server reports all of them. The
+ * values become null, because JSON would drop functions with their keys.
  */
 export function unknownKeys(rest: object): Readonly<Record<string, null>> {
   return Object.fromEntries(
@@ -70,7 +70,7 @@ export function unknownKeys(rest: object): Readonly<Record<string, null>> {
   );
 }
 
-/** @throws Error when the value is neither absent nor a list */
+/** @throws Error when the value is neither undefined nor a list */
 export function checkList(value: unknown, what: string, example: string): void {
   if (value !== undefined && !Array.isArray(value))
     throw new Error(`${what} is ${shown(value)}, and must be a list: ${example}.`);
@@ -79,7 +79,7 @@ export function checkList(value: unknown, what: string, example: string): void {
 /**
  * Checks an object of functions by name.
  *
- * @throws Error that names the function and what was probably meant
+ * @throws Error that names the function, with a suggestion
  */
 export function checkFunctions(value: unknown, what: string, known: readonly string[]): void {
   if (value === undefined) return;

@@ -1,3 +1,4 @@
+import type { Append, Increment } from "@pylonsync/query";
 import type { App, AppDefinition } from "./build-manifest.ts";
 import type {
   ClientFilterOf,
@@ -7,11 +8,13 @@ import type {
   PatchOf,
   RelationOf,
   RowOf,
+  StampedEntity,
 } from "./entity.ts";
+import type { ManifestRelation } from "./manifest.ts";
 
 /**
- * Where an app registers its types for `ctx.db` and the client. `pylon.client.ts`, which `pylon
- * dev` keeps up to date, extends it:
+ * Registers an app's types for `ctx.db` and the client. `pylon.client.ts`, which `pylon dev`
+ * updates automatically, extends it:
  *
  * @example
  * import type app from "./app.ts";
@@ -22,24 +25,26 @@ import type {
  *   interface Register {
  *     app: typeof app;
  *     functions: { addTodo: typeof addTodo; clearDone: typeof clearDone };
+ *     internalFunctions: {};
+ *     functionKinds: { addTodo: "mutation"; clearDone: "mutation" };
  *   }
  * }
  */
 export interface Register {}
 
 type RegisteredDefinition = Register extends { readonly app: App<infer D> } ? D : AppDefinition;
-type RegisteredEntity = RegisteredDefinition["entities"][number];
+type RegisteredEntity = RegisteredDefinition extends { readonly timestamps: true }
+  ? StampedEntity<RegisteredDefinition["entities"][number]>
+  : RegisteredDefinition["entities"][number];
 type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;
 
-/** What a filter on the server asks of related rows; null: there are none. */
-type RelatedFilters<E> = {
+/** Conditions on related rows, by relation; null: there is no related row. */
+type RelatedFilters<E, Filters> = {
   readonly [R in RelationOf<E> as R["name"]]?:
-    | (R["target"] extends keyof RegisteredServerFilters
-        ? RegisteredServerFilters[R["target"]]
-        : LooseFields)
+    | (R["target"] extends keyof Filters ? Filters[R["target"]] : LooseFields)
     | null;
 };
 
@@ -49,54 +54,142 @@ interface Forms<E> {
   readonly insert: InsertOf<E>;
   readonly patch: PatchOf<E>;
   readonly filter: FilterOf<E>;
-  readonly serverFilter: FilterOf<E, RelatedFilters<E>>;
-  readonly clientFilter: ClientFilterOf<E>;
+  readonly serverFilter: FilterOf<E, RelatedFilters<E, RegisteredServerFilters>>;
+  readonly clientFilter: ClientFilterOf<E, RelatedFilters<E, RegisteredClientFilters>>;
 }
 
 type ByName<Kind extends keyof Forms<never>> = {
   readonly [E in RegisteredEntity as E["name"]]: Forms<E>[Kind];
 };
 
-/** Entity name to its row; any name and any row for an app that registers nothing. */
+/** Maps entity names to rows; any name and any row if no app is registered. */
 export type RegisteredEntities = IsRegistered extends true
   ? ByName<"row">
   : Readonly<Record<string, LooseRow>>;
-/** Entity name to its row as clients see it: without hidden fields. */
+/** Maps entity names to rows as clients receive them: without hidden fields. */
 export type RegisteredRows = IsRegistered extends true
   ? ByName<"clientRow">
   : Readonly<Record<string, LooseRow>>;
-/** Entity name to what an insert takes. */
+/** Maps entity names to the data of an insert. */
 export type RegisteredInserts = IsRegistered extends true
   ? ByName<"insert">
   : Readonly<Record<string, LooseFields>>;
-/** Entity name to what an update takes. */
+/** Maps entity names to the data of an update. */
 export type RegisteredPatches = IsRegistered extends true
   ? ByName<"patch">
   : Readonly<Record<string, LooseFields>>;
-/** Entity name to a filter over its rows. */
+type OperatorIn<E extends EntityName, F extends keyof RegisteredPatches[E], Operator> = Extract<
+  RegisteredPatches[E][F],
+  Operator
+>;
+type FieldsWith<E extends EntityName, Operator> = {
+  [F in keyof RegisteredPatches[E]]-?: [OperatorIn<E, F, Operator>] extends [never] ? never : F;
+}[keyof RegisteredPatches[E]];
+/** The fields of an entity that `$increment` applies to; any field if no app is registered. */
+export type CountedField<E extends EntityName> = IsRegistered extends true
+  ? Extract<FieldsWith<E, Increment<number | string>>, string>
+  : string;
+/** The amount to add to such a field: a number, or for a decimal also a string. */
+export type CountedAmount<E extends EntityName, F> = IsRegistered extends true
+  ? F extends keyof RegisteredPatches[E]
+    ? OperatorIn<E, F, Increment<number | string>> extends Increment<infer Amount>
+      ? Amount
+      : never
+    : never
+  : number | string;
+/** The fields of an entity that `$append` applies to. */
+export type ListField<E extends EntityName> = IsRegistered extends true
+  ? Extract<FieldsWith<E, Append>, string>
+  : string;
+/** The items to append to such a field. */
+export type ListItem<E extends EntityName, F extends ListField<E>> = IsRegistered extends true
+  ? F extends keyof RegisteredPatches[E]
+    ? OperatorIn<E, F, Append> extends Append<infer Item>
+      ? Item
+      : never
+    : never
+  : unknown;
+/** Maps entity names to filters over their rows. */
 export type RegisteredFilters = IsRegistered extends true
   ? ByName<"filter">
   : Readonly<Record<string, LooseFields>>;
-/** The same on the server, which answers filters over related rows too. */
+/** `RegisteredFilters` on the server, where filters over related rows are supported too. */
 export type RegisteredServerFilters = IsRegistered extends true
   ? ByName<"serverFilter">
   : Readonly<Record<string, LooseFields>>;
-/** Entity name to a filter of a client, which knows no hidden fields. */
+/** Maps entity names to the filters of a client: without hidden fields. */
 export type RegisteredClientFilters = IsRegistered extends true
   ? ByName<"clientFilter">
   : Readonly<Record<string, LooseFields>>;
-/** Names of the app's entities. */
+/** Maps entity names to their relations, by name. */
+export type RegisteredRelations = IsRegistered extends true
+  ? {
+      readonly [E in RegisteredEntity as E["name"]]: {
+        readonly [R in RelationOf<E> as R["name"]]: R;
+      };
+    }
+  : Readonly<Record<string, Readonly<Record<string, ManifestRelation>>>>;
+/** The names of the app's entities. */
 export type EntityName = keyof RegisteredEntities & string;
 
-/** Function name to its arguments and result. */
+/** Maps function names to their arguments and results. */
+type CallsOf<F> = {
+  readonly [N in keyof F]: F[N] extends {
+    readonly __types?: infer T extends CallTypes;
+  }
+    ? T
+    : LooseCall;
+};
+/** `errors`: the error codes that the function declares, each with its data. */
+type CallTypes = { readonly args: unknown; readonly result: unknown; readonly errors: unknown };
+type LooseCall = {
+  readonly args: LooseFields;
+  readonly result: unknown;
+  readonly errors: Readonly<Record<never, never>>;
+};
+type LooseCalls = Readonly<Record<string, LooseCall>>;
+
+/** Maps function names to their arguments, results and declared errors. */
 export type RegisteredFunctions = Register extends { readonly functions: infer F }
-  ? {
-      readonly [N in keyof F]: F[N] extends {
-        readonly __types?: infer T extends { readonly args: unknown; readonly result: unknown };
-      }
-        ? T
-        : { readonly args: LooseFields; readonly result: unknown };
-    }
-  : Readonly<Record<string, { readonly args: LooseFields; readonly result: unknown }>>;
-/** Names of the app's functions. */
+  ? CallsOf<F>
+  : LooseCalls;
+/** The names of the app's functions. */
 export type FunctionName = keyof RegisteredFunctions & string;
+
+/** `RegisteredFunctions` on the server, which can also call internal functions. */
+export type ServerFunctions = Register extends {
+  readonly functions: infer F;
+  readonly internalFunctions: infer I;
+}
+  ? CallsOf<F & I>
+  : LooseCalls;
+
+type NamesOfKind<Kind> = Register extends { readonly functionKinds: infer K }
+  ? { readonly [N in keyof K]: K[N] extends Kind ? N : never }[keyof K] & string
+  : string;
+/** The names of the app's queries, including internal ones. */
+export type QueryName = NamesOfKind<"query">;
+/** The names of the app's mutations, including internal ones. */
+export type MutationName = NamesOfKind<"mutation">;
+/** The names of the app's actions, including internal ones. */
+export type ActionName = NamesOfKind<"action">;
+
+/** The arguments of a function on the server, by its name. */
+export type ServerArgs<N> = N extends keyof ServerFunctions
+  ? ServerFunctions[N]["args"]
+  : LooseFields;
+/** The return value of a function on the server, by its name. */
+export type ServerResult<N> = N extends keyof ServerFunctions
+  ? ServerFunctions[N]["result"]
+  : unknown;
+
+/** The errors that a function declares, by its name. */
+export type ServerErrors<N> = N extends keyof ServerFunctions
+  ? ServerFunctions[N]["errors"]
+  : LooseCall["errors"];
+
+/** The arguments of a call. They may be omitted if none is required. */
+export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
+
+/** A name that is only known to be a string: literal names must be registered. */
+export type UnknownName<N extends string> = string extends N ? N : never;

@@ -1,0 +1,112 @@
+import type { EntityName, RegisteredEntities, RegisteredServerFilters } from "@pylonsync/sdk";
+
+/**
+ * A filter: `{done: false, title: {$like: "milk"}, $order: {createdAt: "desc"}, $limit: 20}`. See
+ * docs/queries.md.
+ */
+export type Filter = Readonly<Record<string, unknown>>;
+
+/** A filter over the rows of one entity, with an order, a limit and an offset. */
+export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
+  readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
+  readonly $limit?: number;
+  readonly $offset?: number;
+  /** Full-text search, if the entity declares a search; results are sorted by rank. */
+  readonly $search?: string;
+};
+
+/**
+ * The options of `ctx.db.aggregate`: counts, sums, averages, minima and maxima of fields, over all
+ * rows that match `where`, or per group.
+ */
+export interface AggregateSpec {
+  /**
+   * `true` or `"*"` counts the rows; a field's name counts its non-null values, as `count_field`.
+   */
+  readonly count?: boolean | string;
+  readonly sum?: readonly string[];
+  readonly avg?: readonly string[];
+  readonly min?: readonly string[];
+  readonly max?: readonly string[];
+  readonly countDistinct?: readonly string[];
+  readonly groupBy?: readonly (
+    | string
+    | {
+        readonly field: string;
+        readonly bucket?: "hour" | "day" | "week" | "month" | "year";
+        /** The time zone for grouping by days and hours: `Europe/Berlin`. Default: UTC. */
+        readonly timeZone?: string;
+      }
+  )[];
+  readonly where?: Filter;
+  /** Filters groups by their results: `{count: {$gt: 1}, sum_cents: {$gte: 100}}`. */
+  readonly having?: Filter;
+  /** The order, by result names: `{sum_cents: "desc"}`. Default: by the grouped fields. */
+  readonly order?: Readonly<Record<string, "asc" | "desc">>;
+  /** The maximum number of groups. */
+  readonly limit?: number;
+}
+
+/** The options of `ctx.db.search`. */
+export interface SearchSpec<E extends EntityName = EntityName> {
+  /** The words to search for, all of which must match. Without it all rows match. */
+  readonly query?: string;
+  /** A filter as for queries: `{brand: "x", price: {$lt: 100}}`. */
+  readonly filters?: RegisteredServerFilters[E];
+  /** The facets to count; default: all declared facets. */
+  readonly facets?: readonly string[];
+  /** A declared sort field and the direction; default: by rank. */
+  readonly sort?: readonly [field: string, direction: "asc" | "desc"];
+  /** The page number, from 0. */
+  readonly page?: number;
+  /** The number of hits per page, from 1 to 100; default 20. */
+  readonly pageSize?: number;
+  /** True: also returns the positions of the words in each hit. */
+  readonly highlight?: boolean;
+}
+
+/** The result of `ctx.db.search`. */
+export interface SearchResult<R> {
+  readonly hits: R[];
+  /** The number of hits per value of each facet, without the filter on the facet itself. */
+  readonly facetCounts: Readonly<Record<string, Readonly<Record<string, number>>>>;
+  /** The number of matching rows on all pages. */
+  readonly total: number;
+  /** For each hit, by field: an excerpt, and the positions of the words in it. */
+  readonly highlights?: readonly Readonly<
+    Record<
+      string,
+      {
+        readonly text: string;
+        readonly marks: readonly (readonly [start: number, end: number])[];
+      }
+    >
+  >[];
+  /** The duration in milliseconds. */
+  readonly tookMs: number;
+}
+
+/** A page of rows, with the cursors of the next and previous pages. */
+export interface PageOf<R> {
+  readonly page: R[];
+  /** Null on the last page. */
+  readonly nextCursor: string | null;
+  /** Null on the first page. */
+  readonly prevCursor: string | null;
+  readonly isDone: boolean;
+}
+
+/** The options of `ctx.db.paginate`. */
+export interface PageOptions<E extends EntityName> {
+  readonly where?: RegisteredServerFilters[E];
+  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+  readonly order?: {
+    readonly [F in keyof RegisteredEntities[E] & string]?: "asc" | "desc";
+  };
+  /** `nextCursor` or `prevCursor` of another page of the same query; null for the first page. */
+  readonly cursor?: string | null;
+  /** The number of rows per page, from 1 to 1000; default 100. */
+  readonly limit?: number;
+  /** The older name of `limit`; values outside 1 to 1000 are clamped. */
+  readonly numItems?: number;
+}

@@ -1,0 +1,6 @@
+/**
+ * Plugins that integrate external services.
+ *
+ * @module
+ */
+export { stripe, type StripeOptions } from "./stripe.ts";

@@ -1,0 +1,304 @@
+import { PylonError } from "@pylonsync/protocol";
+import type { PastMoment } from "../shard-history.ts";
+import type { ShardDefinition, ShardInputStep, ShardPlayer } from "../shard.ts";
+import { exactJson } from "./exact-json.ts";
+import { StateHistory, type SavedHistory } from "./state-history.ts";
+import { SeededRandom, type RandomState } from "./seeded-random.ts";
+
+/** An event between two steps of a shard, in order. */
+export type ShardEvent =
+  | { readonly kind: "join"; readonly player: ShardPlayer }
+  | { readonly kind: "leave"; readonly playerId: string }
+  | {
+      readonly kind: "input";
+      readonly playerId: string;
+      readonly input: unknown;
+      /** The tick that the player saw, with its fraction. */
+      readonly seen?: number;
+    };
+
+/** The complete state of a simulation: plain JSON data. */
+export interface SavedSimulation {
+  /** The version of the definition; another version can't load this state. */
+  readonly version: number;
+  readonly tick: number;
+  readonly random: RandomState;
+  readonly players: readonly ShardPlayer[];
+  /** Only for a shard with `history`. */
+  readonly history?: SavedHistory;
+  readonly state: unknown;
+}
+
+/** A function call that a step requested. */
+export interface ScheduledByShard {
+  readonly name: string;
+  readonly args: Readonly<Record<string, unknown>>;
+}
+
+/** The result of one step. */
+export interface StepResult {
+  /** The reasons, by player. */
+  readonly kicked: ReadonlyMap<string, string>;
+  readonly isFinished: boolean;
+  /** Inputs that were rejected with `step.refuse`, by the index of the event. */
+  readonly refused: ReadonlyMap<number, PylonError>;
+  /** Other errors thrown by the app's handlers, by the index of the event. */
+  readonly faults: ReadonlyMap<number, unknown>;
+  /** The error thrown by `tick`, in a list of one. */
+  readonly tickFaults: readonly unknown[];
+  readonly scheduled: readonly ScheduledByShard[];
+}
+
+/** The maximum number of function calls per step. */
+const MAX_SCHEDULED = 100;
+
+/** The rate for converting steps to time, if the tick rate is 0. */
+const DEFAULT_RATE = 20;
+
+/** Returns the steps per second of a shard; 0: only steps when there is something to do. */
+export function tickRateOf({ tickRate = DEFAULT_RATE }: ShardDefinition): number {
+  return tickRate;
+}
+
+/** Returns the version of a definition's state format. */
+export function versionOf({ version = 1 }: ShardDefinition): number {
+  return version;
+}
+
+/**
+ * Simulates one shard without time and network. The state only depends on the initial state and the
+ * events of each step, so that a run can be repeated: everything else a handler may use is in the
+ * step.
+ */
+export class Simulation {
+  #definition: ShardDefinition;
+  readonly #id: string;
+  readonly #random: SeededRandom;
+  readonly #players = new Map<string, ShardPlayer>();
+  #tick: number;
+  #state: unknown;
+  #kicked = new Map<string, string>();
+  #scheduled: ScheduledByShard[] = [];
+  #isFinished = false;
+  #step: ShardInputStep<unknown> | null = null;
+  #history: StateHistory | null = null;
+  /** The tick that the player of the current input saw. */
+  #seen: number | null = null;
+
+  private constructor(id: string, definition: ShardDefinition, random: SeededRandom, tick: number) {
+    this.#id = id;
+    this.#definition = definition;
+    this.#random = random;
+    this.#tick = tick;
+  }
+
+  /** Creates a new shard. @throws what `init` throws; TypeError for a state that can't be saved */
+  static begin(id: string, definition: ShardDefinition, seed: number): Simulation {
+    const simulation = new Simulation(id, definition, SeededRandom.of(seed), 0);
+    simulation.#state = definition.init(simulation.#stepNow());
+    exactJson(simulation.#state);
+    return simulation;
+  }
+
+  /** Restores a saved shard. */
+  static restore(id: string, definition: ShardDefinition, saved: SavedSimulation): Simulation {
+    const random = new SeededRandom(saved.random);
+    const simulation = new Simulation(id, definition, random, saved.tick);
+    for (const player of saved.players) simulation.#players.set(player.id, player);
+    simulation.#state = saved.state;
+    if (saved.history !== undefined) simulation.#history = new StateHistory(saved.history);
+    return simulation;
+  }
+
+  get tick(): number {
+    return this.#tick;
+  }
+
+  get state(): unknown {
+    return this.#state;
+  }
+
+  get definition(): ShardDefinition {
+    return this.#definition;
+  }
+
+  get players(): ReadonlyMap<string, ShardPlayer> {
+    return this.#players;
+  }
+
+  /** Replaces the code and keeps the state. */
+  replace(definition: ShardDefinition): void {
+    this.#definition = definition;
+    this.#step = null;
+  }
+
+  /** Applies the events in order, then advances by one step. Never throws. */
+  advance(events: readonly ShardEvent[]): StepResult {
+    this.#tick += 1;
+    this.#kicked = new Map();
+    this.#scheduled = [];
+    const refused = new Map<number, PylonError>();
+    const faults = new Map<number, unknown>();
+    const tickFaults: unknown[] = [];
+    const step = this.#stepNow();
+    events.forEach((event, index) => {
+      try {
+        this.#apply(event, step);
+      } catch (error) {
+        if (event.kind === "input" && error instanceof PylonError) refused.set(index, error);
+        else faults.set(index, error);
+      }
+    });
+    try {
+      this.#definition.tick?.(this.#state, step);
+    } catch (error) {
+      tickFaults.push(error);
+    }
+    try {
+      this.#remember();
+    } catch (error) {
+      tickFaults.push(error);
+    }
+    return {
+      kicked: this.#kicked,
+      isFinished: this.#isFinished,
+      refused,
+      faults,
+      tickFaults,
+      scheduled: this.#scheduled,
+    };
+  }
+
+  /**
+   * Returns the complete state, as the JSON of a SavedSimulation.
+   *
+   * @throws TypeError that names the part of the state that can't be saved
+   */
+  save(): string {
+    const { tick } = this;
+    const [random, players] = [this.#random.state, [...this.#players.values()]];
+    const known = JSON.stringify({ version: versionOf(this.#definition), tick, random, players });
+    const history = this.#history === null ? "" : `,"history":${this.#history.save()}`;
+    return `${known.slice(0, -1)}${history},"state":${exactJson(this.#state)}}`;
+  }
+
+  #remember(): void {
+    const { history } = this.#definition;
+    if (history === undefined) {
+      this.#history = null;
+      return;
+    }
+    this.#history ??= new StateHistory();
+    // The newest step, and as many before it as cover that time.
+    const steps = 1 + Math.ceil((history.ms / 1000) * tickRateOf(this.#definition));
+    this.#history.add(this.#tick, history.keep(this.#state), steps);
+  }
+
+  #rewind(): PastMoment<unknown> {
+    const { history } = this.#definition;
+    if (history === undefined)
+      throw new TypeError("step.rewind() requires a shard with history: { ms, keep }.");
+    const moment = this.#history?.at(this.#seen ?? this.#tick) ?? null;
+    if (moment !== null) return moment;
+    // Before the first step, only the initial state exists.
+    const past = history.keep(this.#state);
+    return { from: past, to: past, share: 0, tick: this.#tick };
+  }
+
+  #apply(event: ShardEvent, step: ShardInputStep<unknown>): void {
+    if (event.kind === "join") {
+      this.#players.set(event.player.id, event.player);
+      this.#definition.onJoin?.(this.#state, event.player, step);
+      return;
+    }
+    const player = this.#players.get(event.playerId);
+    if (player === undefined) return;
+    if (event.kind === "input") {
+      this.#seen = event.seen ?? null;
+      this.#definition.onInput?.(this.#state, player, event.input, step);
+      return;
+    }
+    this.#players.delete(player.id);
+    this.#definition.onLeave?.(this.#state, player, step);
+  }
+
+  /** One object for all steps: its properties are those of the current step. */
+  #stepNow(): ShardInputStep<unknown> {
+    if (this.#step !== null) return this.#step;
+    const rate = tickRateOf(this.#definition);
+    const dt = rate === 0 ? 0 : 1 / rate;
+    const shardId = this.#id;
+    const tick = (): number => this.#tick;
+    const players = (): ShardPlayer[] => [...this.#players.values()];
+    this.#step = {
+      shardId,
+      get tick() {
+        return tick();
+      },
+      dt,
+      get time() {
+        return rate === 0 ? 0 : tick() / rate;
+      },
+      get players() {
+        return players();
+      },
+      random: () => this.#random.next(),
+      kick: (playerId, reason) => void this.#kicked.set(playerId, reason),
+      finish: () => {
+        this.#isFinished = true;
+      },
+      schedule: (name, args = {}) => {
+        if (this.#scheduled.length >= MAX_SCHEDULED)
+          throw new RangeError(`One step schedules at most ${MAX_SCHEDULED} calls.`);
+        this.#scheduled.push({ name, args });
+      },
+      rewind: () => this.#rewind(),
+      refuse: (code, message) => new PylonError(code, message),
+    };
+    return this.#step;
+  }
+}
+
+/**
+ * Restores a saved shard, or begins a new one. A state saved by another version is dropped.
+ *
+ * @param text the saved state; null: begin a new shard
+ * @throws what `init` throws
+ */
+export function beginOrRestore(
+  id: string,
+  definition: ShardDefinition,
+  text: string | null,
+  { random }: { readonly random: (bytes: Uint8Array) => void },
+): Simulation {
+  if (text !== null) {
+    const saved: SavedSimulation = JSON.parse(text);
+    if (saved.version === versionOf(definition)) return Simulation.restore(id, definition, saved);
+  }
+  const seed = new Int32Array(1);
+  random(new Uint8Array(seed.buffer));
+  return Simulation.begin(id, definition, seed[0] ?? 0);
+}
+
+/** The events of one step of a recorded run. Steps without events are omitted. */
+export interface RecordedStep {
+  readonly tick: number;
+  readonly events: readonly ShardEvent[];
+}
+
+/**
+ * Replays a run.
+ *
+ * @param simulation the simulation at the start of the run
+ * @param steps the recorded steps, in order
+ * @param tick the step at which to stop
+ */
+export function replay(simulation: Simulation, steps: readonly RecordedStep[], tick: number): void {
+  let next = 0;
+  while (simulation.tick < tick) {
+    const step = steps[next];
+    const isNow = step?.tick === simulation.tick + 1;
+    simulation.advance(isNow ? step.events : []);
+    if (isNow) next += 1;
+  }
+}
