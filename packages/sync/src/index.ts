@@ -17,6 +17,7 @@ export type {
 } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection/connection.ts";
 export { parseAnswer, readAnswer } from "./connection/answer.ts";
+export { LIVE_JOB, LIVE_WORKFLOW } from "@pylonsync/protocol";
 export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
 export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
 export {
@@ -25,6 +26,7 @@ export {
   type LoadedPage,
   type LoadPageOptions,
 } from "./engine/pages.ts";
+export type { WriteOptions } from "./engine/write-options.ts";
 export { getServerData, type HydrationData } from "./engine/server-data.ts";
 export type { EngineRooms } from "./engine/engine-rooms.ts";
 export type { EngineSession } from "./engine/engine-session.ts";
@@ -33,6 +35,7 @@ export {
   MutationError,
   PylonClientError,
   type ClientErrorCode,
+  type FunctionError,
 } from "./connection/errors.ts";
 export { callFunction, streamFunction } from "./engine/functions.ts";
 export { fetchPage, type PageOptions, type RowPage } from "./engine/fetch-page.ts";
@@ -42,11 +45,13 @@ export {
   liveQuery,
   liveRow,
   toFilter,
+  type IncludeOptions,
   type LiveList,
   type LiveRow,
   type QueryOptions,
+  type RelatedOptions,
 } from "./replica/live-query.ts";
-export type { TabChannel, TabPlatform } from "./connection/tabs.ts";
+export type { TabChannel, TabPlatform } from "./platform/browser-tabs.ts";
 export type { LocalChange } from "./replica/local-changes.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
 export {
@@ -54,9 +59,14 @@ export {
   type MutationQueuePersistence,
   type PendingMutation,
 } from "./outbox/mutation-queue.ts";
-export { IndexedDBPersistence, persistChange } from "./persistence/indexed-db-persistence.ts";
+export {
+  IndexedDBPersistence,
+  persistChange,
+  type RowPersistence,
+} from "./persistence/indexed-db-persistence.ts";
 export type {
   Disk,
+  KeptQuery,
   KeptReplica,
   KeptResult,
   KeptResults,

@@ -1,12 +1,13 @@
-import * as v from "valibot";
+import type { Guard } from "@pylonsync/protocol";
+import type { GenericSchema, InferOutput } from "valibot";
 import { errorOf, jsonOf, PylonClientError, typeOf, unexpected, type Head } from "./errors.ts";
 
 /**
- * The JSON of a Pylon server's answer.
+ * Parses the JSON of a Pylon server's response.
  *
  * @param text the body
- * @throws PylonClientError the server's own error, or `UNEXPECTED_ANSWER` when something else
- *   answered in its place
+ * @throws PylonClientError the server's error, or `UNEXPECTED_ANSWER` if the response did not come
+ *   from a Pylon server
  * @example
  * const response = await fetch(`${engine.baseUrl}/api/entities/Todo`);
  * const list = readAnswer(response, await response.text());
@@ -18,34 +19,38 @@ export function readAnswer(head: Head, text: string): unknown {
 }
 
 /**
- * An answer in the shape of a schema of valibot.
+ * Validates a response with a valibot schema or a type guard of the protocol.
  *
- * @throws PylonClientError `UNEXPECTED_ANSWER` when a 2xx answer is not in the expected shape
+ * @throws PylonClientError `UNEXPECTED_ANSWER` if a 2xx response does not have the expected form
  * @example
  * import * as v from "valibot";
  * const { count } = parseAnswer(v.object({ count: v.number() }), await engine.fn("count"));
  */
-export function parseAnswer<S extends v.GenericSchema>(
-  schema: S,
-  answer: unknown,
-): v.InferOutput<S> {
-  const parsed = v.safeParse(schema, answer);
-  if (parsed.success) return parsed.output;
-  throw unexpected();
+export function parseAnswer<S extends GenericSchema>(schema: S, answer: unknown): InferOutput<S>;
+export function parseAnswer<T>(guard: Guard<T>, answer: unknown): T;
+export function parseAnswer(shape: GenericSchema | Guard<unknown>, answer: unknown): unknown {
+  if (typeof shape === "function") {
+    if (shape(answer)) return answer;
+    throw unexpected();
+  }
+  // A schema validates itself: pages without one do not load its library.
+  const result = shape["~standard"].validate(answer);
+  if (result instanceof Promise || result.issues !== undefined) throw unexpected();
+  return result.value;
 }
 
-/** @throws PylonClientError `UNEXPECTED_ANSWER` for a 2xx answer that is not an event stream */
+/** @throws PylonClientError `UNEXPECTED_ANSWER` for a 2xx response that is not an event stream */
 export function requireEventStream(response: Response): void {
   if (typeOf(response) !== "text/event-stream") throw unexpected(response);
 }
 
-/** What an error means for what was sent; docs/sync.md has the whole table. */
+/** The meaning of an error for a write; docs/sync.md has the whole table. */
 export type Verdict = "unauthorized" | "refused" | "later";
 
-/** Statuses that are about the way a request came, or the time, and not about what it carried. */
+/** Statuses about the delivery of a request or its time, and not about its content. */
 const OF_THE_WAY: readonly number[] = [404, 405, 408, 426, 429];
 
-/** What an error means for the write that was sent. */
+/** Returns the meaning of an error for the write that was sent. */
 export function verdictOf(error: unknown): Verdict {
   if (!(error instanceof PylonClientError)) return "later";
   const { status, code } = error;
@@ -56,17 +61,19 @@ export function verdictOf(error: unknown): Verdict {
   return isRefused || code === "UNSENDABLE" ? "refused" : "later";
 }
 
-/** Whether the request may not have come to the server, or the answer was not the server's. */
+/**
+ * Whether the request may not have reached the server, or the response came from something else.
+ */
 export function isUnreachable(error: unknown): boolean {
   return error instanceof PylonClientError && error.status === 0;
 }
 
-/** Whether it took longer than it may. */
+/** Whether the request timed out. */
 export function isTimeout(error: unknown): boolean {
   return error instanceof PylonClientError && error.code === "TIMED_OUT";
 }
 
-/** Whether less might get through, though it may have been a proxy that said so. */
+/** Whether a smaller request might succeed; a proxy may have rejected it. */
 export function isTooLarge(error: unknown): boolean {
   return error instanceof PylonClientError && (error.body["http_status"] ?? error.status) === 413;
 }

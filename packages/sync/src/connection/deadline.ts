@@ -1,10 +1,7 @@
 import { PylonClientError } from "./errors.ts";
 import type { Platform } from "../platform/platform.ts";
 
-/**
- * How long something may take: it is given up in time, whether or not the network ever says that
- * anything is wrong.
- */
+/** A timeout for work, independent of whether the network ever reports an error. */
 export class Deadline {
   readonly #platform: Platform;
   readonly #abort = new AbortController();
@@ -12,7 +9,7 @@ export class Deadline {
   #fail: (error: PylonClientError) => void = () => undefined;
   #cancel: () => void = () => undefined;
 
-  /** @param given gives it up from outside */
+  /** @param given a signal that aborts it early */
   constructor(platform: Platform, given: AbortSignal | undefined) {
     this.#platform = platform;
     this.#passed = new Promise((_, reject) => {
@@ -31,7 +28,7 @@ export class Deadline {
     return this.#abort.signal;
   }
 
-  /** Something has to happen within this time, in milliseconds, in place of the time before. */
+  /** Sets a new timeout, in milliseconds, in place of the previous one. */
   within(ms: number): void {
     this.#cancel();
     this.#cancel = this.#platform.after(ms, () =>
@@ -39,7 +36,7 @@ export class Deadline {
     );
   }
 
-  /** @throws PylonClientError `TIMED_OUT`, or `UNREACHABLE` when it was given up from outside */
+  /** @throws PylonClientError `TIMED_OUT`, or `UNREACHABLE` if it was aborted early */
   async hold<T>(work: Promise<T>): Promise<T> {
     try {
       return await Promise.race([work, this.#passed]);
@@ -50,7 +47,8 @@ export class Deadline {
 }
 
 /**
- * What people read where the network or the server is gone; the browser's own words are in `cause`.
+ * The error shown to users when the network or the server is unavailable; the browser's message is
+ * in `cause`.
  */
 export function unreachable(cause: unknown): PylonClientError {
   return PylonClientError.ofClient("UNREACHABLE", "The server can't be reached. Try again.", cause);

@@ -1,9 +1,6 @@
-import { ErrorBodySchema, type ErrorBody } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { isErrorBody, type ErrorBody, type ErrorCode, type ErrorOf } from "@pylonsync/protocol";
 
-/**
- * The codes that no server answers: the client itself says what has become of a call or a write.
- */
+/** Error codes of the client itself, which no server returns. */
 export const CLIENT_ERROR_CODES = [
   "UNREACHABLE",
   "TIMED_OUT",
@@ -11,6 +8,7 @@ export const CLIENT_ERROR_CODES = [
   "UNSENDABLE",
   "NOT_KEPT",
   "STREAM_ENDED",
+  "CODE_NOT_LOADED",
   "SESSION_CHANGED",
   "REFUSED",
   "NO_PASSKEY",
@@ -19,7 +17,15 @@ export const CLIENT_ERROR_CODES = [
 export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 
 /**
- * The server refused a request, or it could not be asked: then `status` is 0 and `code` one of
+ * The error of a function call: one of the errors that the function declares, with its data, or any
+ * other. `Error` for a function that declares none.
+ */
+export type FunctionError<Errors> = keyof Errors extends never
+  ? Error
+  : PylonClientError & ErrorOf<Errors, ErrorCode | ClientErrorCode>;
+
+/**
+ * The server rejected a request, or could not be reached: then `status` is 0 and `code` is one of
  * `CLIENT_ERROR_CODES`.
  *
  * @example
@@ -32,14 +38,16 @@ export type ClientErrorCode = (typeof CLIENT_ERROR_CODES)[number];
 export class PylonClientError extends Error {
   override readonly name: string = "PylonClientError";
   readonly code: string;
-  /** HTTP status; 0 where there was no answer. */
+  /** The HTTP status; 0 without a response. */
   readonly status: number;
   readonly hint: string | undefined;
   readonly field: string | undefined;
   readonly requestId: string | undefined;
-  /** Seconds to wait before trying again. */
+  /** The number of seconds to wait before a retry. */
   readonly retryAfter: number | undefined;
-  /** All that the server said, such as `mfa_token`. */
+  /** The data of an error that the function declares. */
+  readonly data: unknown;
+  /** The complete response body, for example with `mfa_token`. */
   readonly body: Readonly<Record<string, unknown>>;
 
   constructor(status: number, error: ErrorBody["error"]) {
@@ -50,10 +58,11 @@ export class PylonClientError extends Error {
     this.field = error.field;
     this.requestId = error.request_id;
     this.retryAfter = error.retry_after_secs;
+    this.data = error["data"];
     this.body = error;
   }
 
-  /** For what went wrong on this side. */
+  /** Creates an error of the client itself. */
   static ofClient(code: ClientErrorCode, message: string, cause?: unknown): PylonClientError {
     const error = new PylonClientError(0, { code, message });
     if (cause !== undefined) error.cause = cause;
@@ -61,33 +70,33 @@ export class PylonClientError extends Error {
   }
 
   /**
-   * Reads an answer that is not 2xx. Only what is in Pylon's error form is an error of the server;
-   * everything else is `UNEXPECTED_ANSWER`, of a proxy for example, and says nothing about the
-   * request or the session.
+   * Parses a response that is not 2xx. Only a body in Pylon's error format is an error of the
+   * server; anything else, for example from a proxy, is `UNEXPECTED_ANSWER` and says nothing about
+   * the request or the session.
    */
   static async from(response: Response): Promise<PylonClientError> {
     return errorOf(response, await response.text().catch(() => ""));
   }
 }
 
-/** What tells where an answer came from. */
+/** The parts of a response that show where it came from. */
 export type Head = Pick<Response, "ok" | "status" | "headers" | "redirected">;
 
-/** The longest pause that a proxy may ask for, in seconds. */
+/** The maximum delay that a proxy may request, in seconds. */
 const MAX_PROXY_PAUSE_SECS = 30;
 
 /**
- * The server's error, or `UNEXPECTED_ANSWER`. A refusal at the end of a redirect is not the
- * server's word on this request: the redirect may have changed the method or dropped the token.
+ * Returns the server's error, or `UNEXPECTED_ANSWER`. An error at the end of a redirect is not the
+ * server's response to this request: the redirect may have changed the method or dropped the token.
  */
 export function errorOf(head: Head, text: string): PylonClientError {
-  const parsed = v.safeParse(ErrorBodySchema, jsonOf(head, text));
-  return !head.ok && head.redirected !== true && parsed.success
-    ? new PylonClientError(head.status, parsed.output.error)
+  const body = jsonOf(head, text);
+  return !head.ok && head.redirected !== true && isErrorBody(body)
+    ? new PylonClientError(head.status, body.error)
     : unexpected(head);
 }
 
-/** Something on the way answered in the server's place, or the server is not Pylon. */
+/** The error for a response that did not come from a Pylon server. */
 export function unexpected(head?: Head): PylonClientError {
   const pause = Number(head?.headers.get("Retry-After"));
   return new PylonClientError(0, {
@@ -98,7 +107,7 @@ export function unexpected(head?: Head): PylonClientError {
   });
 }
 
-/** @returns undefined for what is not JSON, or does not say that it is */
+/** @returns undefined for a body that is not JSON, or not declared as JSON */
 export function jsonOf(head: Head, text: string): unknown {
   if (typeOf(head) !== "application/json") return undefined;
   try {
@@ -108,13 +117,13 @@ export function jsonOf(head: Head, text: string): unknown {
   }
 }
 
-/** The media type, without its parameters. */
+/** Returns the media type, without parameters. */
 export function typeOf({ headers }: Head): string {
   return /^[^;\s]*/.exec(headers.get("Content-Type") ?? "")?.[0].toLowerCase() ?? "";
 }
 
 /**
- * The server refused a write. It is gone from the replica; this says why.
+ * The server rejected a write, which was rolled back in the replica.
  *
  * @example
  * engine.onError(({ entity, code, message }) => show(`${entity}: ${message}`, code));

@@ -2,25 +2,27 @@ import type { Emitter } from "../platform/emitter.ts";
 import type { PeerMessage } from "./transport/transport.ts";
 
 /**
- * What the parts of an engine tell it. They do not call one another: the engine takes every event
- * in one place, and does what follows from it in the order that is written here.
+ * The events that the parts of an engine emit. The parts do not call each other: the engine handles
+ * all events in one place, in the order that is documented here.
  *
- * - `snapshot`: the replica is a snapshot of now. It is kept on disk.
- * - `drop`: what the replica held is not shown any more, nor written to disk.
- * - `advance`: the replica's cursor moved. Writes that it holds are let go, then it is kept.
- * - `online`: the server is there again. A push that may be lost is sent again.
- * - `listening`: a live connection hears everything from now on. Rooms look who is there.
- * - `message`: something came from another user. Its listeners are called.
- * - `connection`: its state, the replica or the transport is another. The status follows.
- * - `unauthorized`: a push was answered that nobody is signed in. The server is asked who is there.
- * - `unreachable`: a push did not get through. The connection asks whether the server is there.
- * - `writes`: the queue holds what was kept. It is sent.
+ * - `snapshot`: the replica is a current snapshot. It is stored on disk.
+ * - `follow`: another tab stores the rows on disk. This tab does not write them.
+ * - `drop`: the replica's previous rows are no longer shown, nor written to disk.
+ * - `advance`: the replica's cursor moved. Writes that it includes are released, then it is stored.
+ * - `online`: the server is reachable again. A push that may be lost is sent again.
+ * - `listening`: a live connection receives all events from now on. Rooms reload their members.
+ * - `message`: a message of another user. Its listeners are called.
+ * - `connection`: the connection's state, the replica or the transport changed. The status follows.
+ * - `unauthorized`: a push failed because no user is signed in. The session is reloaded.
+ * - `unreachable`: a push did not get through. The connection checks whether the server responds.
+ * - `writes`: the queue contains the stored writes. It is sent.
  */
 export type EngineEvent =
   | { readonly type: "message"; readonly message: PeerMessage }
   | {
       readonly type:
         | "snapshot"
+        | "follow"
         | "drop"
         | "advance"
         | "online"
@@ -31,5 +33,5 @@ export type EngineEvent =
         | "writes";
     };
 
-/** The bus of one engine. */
+/** The event bus of an engine. */
 export type EngineBus = Emitter<EngineEvent>;

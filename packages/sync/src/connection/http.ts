@@ -3,23 +3,23 @@ import { Deadline, unreachable } from "./deadline.ts";
 import { PylonClientError, unexpected } from "./errors.ts";
 import type { Platform } from "../platform/platform.ts";
 
-/** How the HTTP API is asked. */
+/** An HTTP method of the API. */
 export type HttpMethod = "GET" | "POST" | "PATCH" | "DELETE";
 
-/** How long a server may take to begin its answer, in milliseconds, */
+/** The time within which a response must begin, in milliseconds. */
 const ANSWER_MS = 20_000;
-/** how long the answer may stop on the way, */
+/** The maximum pause within a response, in milliseconds. */
 const STALL_MS = 10_000;
-/** and the slowest that a body may get through, in bytes a millisecond. */
+/** The minimum upload rate, in bytes per millisecond. */
 const SLOWEST_UPLOAD = 8;
 
 type Headers = Readonly<Record<string, string>>;
 
-/** When a request is given up. */
+/** Timeout and cancellation of a request. */
 export interface RequestOptions {
-  /** Gives the request up. */
+  /** Cancels the request. */
   readonly signal?: AbortSignal | undefined;
-  /** How long the server may take to begin its answer, in milliseconds. Default 20,000. */
+  /** The time within which the response must begin, in milliseconds. Default 20,000. */
   readonly timeoutMs?: number;
 }
 
@@ -42,16 +42,16 @@ export class HttpClient {
     this.#token = token;
   }
 
-  /** When a part of an answer last came, in milliseconds since 1970. */
+  /** When data was last received, in milliseconds since 1970. */
   get heardAt(): number {
     return this.#heardAt;
   }
 
   /**
-   * @param path from the root: `/api/sync/pull?since=0`
-   * @returns the JSON of the answer
-   * @throws PylonClientError when the server refuses; with the code `UNREACHABLE`, `TIMED_OUT` or
-   *   `UNEXPECTED_ANSWER` when it did not answer itself
+   * @param path an absolute path: `/api/sync/pull?since=0`
+   * @returns the parsed JSON of the response
+   * @throws PylonClientError if the server rejects the request; `UNREACHABLE`, `TIMED_OUT` or
+   *   `UNEXPECTED_ANSWER` without a response of the server
    */
   request(
     method: HttpMethod,
@@ -65,7 +65,7 @@ export class HttpClient {
     );
   }
 
-  /** As `request`, for an event stream: it has to begin in time, and is read by the caller. */
+  /** Like `request`, for an event stream: it must begin in time, and the caller reads it. */
   open(
     method: HttpMethod,
     path: string,
@@ -81,7 +81,7 @@ export class HttpClient {
     });
   }
 
-  /** Waits for the next part of a stream. @throws PylonClientError `TIMED_OUT` */
+  /** Waits for the next chunk of a stream. @throws PylonClientError `TIMED_OUT` */
   inTime<T>(ms: number, work: Promise<T>): Promise<T> {
     const deadline = new Deadline(this.#platform, undefined);
     deadline.within(ms);
@@ -128,13 +128,13 @@ export class HttpClient {
         throw unreachable(cause);
       });
     this.#hear(deadline);
-    // A browser leaves the token behind on the way to another origin, so nobody was asked there.
+    // A browser drops the token when redirected to another origin, so that response says nothing.
     if (response.redirected && new URL(response.url).origin !== new URL(this.baseUrl).origin)
       throw unexpected(response);
     return response;
   }
 
-  /** Reads the body piece by piece where it can be: a large one may take long, a dead one not. */
+  /** Reads the body in chunks if possible: a large body may take long, but must not stall. */
   async #read(response: Response, deadline: Deadline): Promise<string> {
     try {
       const reader = response.body?.getReader();

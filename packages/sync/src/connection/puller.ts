@@ -1,5 +1,5 @@
 import {
-  PullResponseSchema,
+  isPullResponse,
   type ChangeEvent,
   type PullResponse,
   type ReplicaSchemaMessage,
@@ -9,16 +9,16 @@ import type { HttpClient } from "./http.ts";
 
 const PAGE = 1000;
 
-/** A whole replica, with the place in the log from which to go on. */
+/** A full replica, with its position in the change log. */
 export interface Snapshot {
   readonly events: readonly ChangeEvent[];
   readonly seq: number;
   readonly epoch: string | null;
-  /** Undefined for a server that does not tell. */
+  /** Undefined for a server that does not send it. */
   readonly schema: ReplicaSchemaMessage | undefined;
 }
 
-/** Takes a snapshot of all that the caller may read, page by page. @throws PylonClientError */
+/** Loads a snapshot of all rows that the caller may read, page by page. @throws PylonClientError */
 export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
   const events: ChangeEvent[] = [];
   let page: string | undefined;
@@ -39,9 +39,9 @@ export async function pullSnapshot(http: HttpClient): Promise<Snapshot> {
 }
 
 /**
- * What happened after `seq`, oldest first.
+ * Returns the changes after `seq`, the oldest first.
  *
- * @throws PylonClientError with the code RESYNC_REQUIRED when it can't be told
+ * @throws PylonClientError RESYNC_REQUIRED if they are no longer available
  */
 export async function pullSince(
   http: HttpClient,
@@ -56,7 +56,7 @@ export async function pullSince(
 
 async function pull(http: HttpClient, query: URLSearchParams): Promise<PullResponse> {
   return parseAnswer(
-    PullResponseSchema,
+    isPullResponse,
     await http.request("GET", `/api/sync/pull?${query.toString()}`),
   );
 }

@@ -45,6 +45,7 @@ test("tabs that miss their leader at the same moment each connect", async () => 
       return { close: () => undefined };
     },
     catchUp: () => Promise.resolve({ seq: 1, epoch: "e" }),
+    live: null,
     events: {
       onOpen: () => undefined,
       onChanges: () => undefined,
@@ -65,4 +66,56 @@ test("tabs that miss their leader at the same moment each connect", async () => 
   shared.deafen(leader);
   await clock.pass(60_000);
   expect(opened).toHaveLength(3);
+});
+
+test("a tab is not taken for one that is gone while its lock is on its way", async () => {
+  const clock = new Clock();
+  const shared = new SharedTabs();
+  const asked: string[] = [];
+  const left: string[] = [];
+  const opened: TransportEvents[] = [];
+  const feedOf = (name: string): TabFeed => ({
+    open: (events) => {
+      opened.push(events);
+      return { close: () => undefined };
+    },
+    catchUp: () => Promise.reject(new Error("It asks for single queries.")),
+    live: {
+      connect: (open) => {
+        const connection = open({
+          onOpen: () => undefined,
+          onText: () => undefined,
+          onEnd: () => undefined,
+        });
+        connection.send?.(`what ${name} shows`);
+        return connection;
+      },
+      server: {
+        hear: (_tab, text) => asked.push(text),
+        left: (tab) => left.push(tab),
+      },
+      onFollow: () => undefined,
+    },
+    events: {
+      onOpen: () => undefined,
+      onChanges: () => undefined,
+      onHello: () => undefined,
+      onMessage: () => undefined,
+      onEnd: () => undefined,
+    },
+  });
+  new TabGroup(shared.platformOf({}), "group", "one", clock.after).open(feedOf("one"));
+  await settled();
+  const two = {};
+  const deliverLocks = shared.delayLocks(two);
+  new TabGroup(shared.platformOf(two), "group", "two", clock.after).open(feedOf("two"));
+  opened[0]?.onHello({ seq: 1, epoch: "e" });
+  await settled();
+  deliverLocks();
+  await settled();
+  expect(asked).toEqual(["what two shows"]);
+  expect(left).toEqual([]);
+  shared.end(two);
+  await settled();
+  expect(left).toEqual(["two"]);
 });

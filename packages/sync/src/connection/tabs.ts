@@ -1,50 +1,36 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
-import { PylonClientError } from "./errors.ts";
-import type {
-  Cursor,
-  EndReason,
-  LiveConnection,
-  PeerMessage,
-  TransportEvents,
+import {
+  endReasonOf,
+  type Cursor,
+  type EndReason,
+  type LiveConnection,
+  type PeerMessage,
+  type TextEvents,
+  type TransportEvents,
 } from "./transport/transport.ts";
+import type { TabChannel, TabPlatform } from "../platform/browser-tabs.ts";
 
-/** How long a tab waits for word of the one that leads, in milliseconds, before it goes alone. */
+/** How long a tab waits for the leader, in milliseconds, before it connects itself. */
 const JOIN_MS = 1_000;
 /**
- * How long a leader may say nothing, in milliseconds, before it is asked: a phone stops tabs in the
- * background, which keep their locks.
+ * The time without messages, in milliseconds, after which a leader is pinged: phones suspend
+ * background tabs, which keep their locks.
  */
 const SILENT_MS = 15_000;
 
-/** What tabs of one browser share: a lock that one of them holds, and a channel that all hear. */
-export interface TabPlatform {
-  /**
-   * Waits until it holds the lock. A tab that dies holds none.
-   *
-   * @returns a function that gives it up, or stops waiting
-   */
-  lock(name: string, onHeld: () => void): () => void;
-  /** Hears what the other tabs post, in their order, and nothing of its own. */
-  channel(name: string, onMessage: (message: unknown) => void): TabChannel;
-}
-
-/** A channel that a tab is on. */
-export interface TabChannel {
-  post(message: unknown): void;
-  close(): void;
-}
-
 /**
- * What tabs say to each other. `ping` asks the leader for `pong`; `join` asks for the leader's
- * `hello`, which is said again by each new leader; `send` is for the server, by the leader's
- * socket; the others are what the server said to the leader. A `stream` is one connection of one
- * leader: changes of another than the one that a tab has caught up with may leave a gap, and are
- * not taken.
+ * The messages between tabs. The leader responds to `ping` with `pong`; `join` requests the
+ * leader's `hello`, which each new leader also sends; `send` is forwarded to the server by the
+ * leader's socket. With single queries, `ask` is a request to the leader, and `tell` its response.
+ * All others are messages of the server. A `stream` is one connection of one leader: changes of a
+ * different stream than the one that a tab has caught up with may have a gap, and are ignored.
  */
 type TabMessage =
   | { readonly kind: "join" | "ping" | "pong" }
   | { readonly kind: "send"; readonly text: string }
-  | { readonly kind: "hello"; readonly stream: string }
+  | { readonly kind: "hello"; readonly stream: string; readonly hello: StreamHello }
+  | { readonly kind: "ask"; readonly tab: string; readonly stream: string; readonly text: string }
+  | { readonly kind: "tell"; readonly tab: string; readonly text: string }
   | {
       readonly kind: "changes";
       readonly stream: string;
@@ -53,35 +39,64 @@ type TabMessage =
   | { readonly kind: "message"; readonly message: PeerMessage }
   | { readonly kind: "end"; readonly why: EndReason };
 
-/** How a tab of a group gets what happens. */
+type StreamHello = Parameters<TransportEvents["onHello"]>[0];
+
+/** With single queries: how a tab sends requests to the leader, and how the leader serves them. */
+export interface LiveTabFeed {
+  /** Sends this tab's requests over a connection. */
+  readonly connect: (open: (events: TextEvents) => LiveConnection) => LiveConnection;
+  readonly server: TabServer;
+  /** Another tab leads: only that tab stores the rows on disk. */
+  readonly onFollow: () => void;
+}
+
+/** Serves other tabs from the rows of this one. */
+export interface TabServer {
+  /** @param tell sends a message to the tab */
+  hear(tab: string, text: string, tell: (text: string) => void): void;
+  /** The tab was closed, or starts again. */
+  left(tab: string): void;
+}
+
+/** The sources of events of a tab in a group. */
 export interface TabFeed {
-  /** The transport that a tab without a leader would open. @throws Error where it can't */
+  /** Opens the transport that a tab without a leader uses. @throws Error if it is unavailable */
   readonly open: (events: TransportEvents) => LiveConnection;
   /**
-   * Asks the server what happened since the replica's cursor, and takes it.
+   * Loads and applies the changes since the replica's cursor.
    *
-   * @returns where the replica is then
+   * @returns the replica's new position
    * @throws PylonClientError
    */
   readonly catchUp: () => Promise<Cursor>;
   readonly events: TransportEvents;
+  /** Null for a full replica. */
+  readonly live: LiveTabFeed | null;
 }
 
 /**
- * The tabs of a browser that show the same user's replica of a server. One of them leads: it alone
- * has a live connection, and passes on what it hears. The others ask the server once what they have
- * missed, then listen to the leader. When the leader is gone, the next one takes its place; when it
- * does not answer, a tab opens a connection of its own.
+ * The tabs of a browser that show the same user's replica of a server. One tab leads: only the
+ * leader has a live connection, and forwards what it receives. The others load once what they have
+ * missed, then listen to the leader. When the leader is closed, the next tab replaces it; when it
+ * does not respond, a tab opens its own connection.
  */
 export class TabGroup {
   readonly name: string;
   readonly #tabId: string;
   readonly #after: (delayMs: number, run: () => void) => () => void;
   readonly #channel: TabChannel;
-  readonly #giveUp: () => void;
+  readonly #tabs: TabPlatform;
+  readonly #giveUp: readonly (() => void)[];
+  /**
+   * The tabs that send requests to this one, with their stream, and the function that ends their
+   * watch.
+   */
+  readonly #asking = new Map<string, { readonly stream: string; readonly forget: () => void }>();
   #isLeader = false;
-  /** This tab's connection while it leads; null while that is not live. */
-  #stream: string | null = null;
+  /** Whether its own lock is held: without it the leader would consider the tab closed. */
+  #isPresent = false;
+  /** This tab's connection while it leads; null while it is not live. */
+  #stream: { readonly name: string; readonly hello: StreamHello } | null = null;
   #streams = 0;
   #feed: SharedFeed | null = null;
 
@@ -98,18 +113,27 @@ export class TabGroup {
     this.#channel = tabs.channel(name, (message) => {
       if (isTabMessage(message)) this.#hear(message);
     });
-    this.#giveUp = tabs.lock(name, () => {
-      this.#isLeader = true;
-      this.#feed?.lead();
-    });
+    this.#tabs = tabs;
+    this.#giveUp = [
+      // The leader uses this lock to detect that the tab is open.
+      tabs.lock(`${name}:${tabId}`, () => {
+        this.#isPresent = true;
+        if (!this.#isLeader) this.#feed?.join();
+      }),
+      tabs.lock(name, () => {
+        this.#isLeader = true;
+        this.#feed?.lead();
+      }),
+    ];
   }
 
-  /** Opens this tab's live connection, by the leader's where there is one. */
+  /** Opens this tab's live connection, through the leader if there is one. */
   open(feed: TabFeed): LiveConnection {
     const shared = new SharedFeed(feed, {
       leading: (events) => this.#leading(events),
       post: (message) => this.#channel.post(message),
       after: this.#after,
+      tabId: this.#tabId,
       onClose: () => {
         if (this.#feed === shared) this.#feed = null;
         this.#stream = null;
@@ -117,17 +141,21 @@ export class TabGroup {
     });
     this.#feed = shared;
     if (this.#isLeader) shared.lead();
-    else shared.follow();
+    else {
+      shared.waitForLeader();
+      if (this.#isPresent) shared.join();
+    }
     return shared;
   }
 
-  /** Gives up the lead, and hears no more. */
+  /** Gives up the lead, and stops listening. */
   leave(): void {
-    this.#giveUp();
+    for (const giveUp of this.#giveUp) giveUp();
+    this.#forgetAsking();
     this.#channel.close();
   }
 
-  /** The events of the leader's own connection, told to the other tabs too. */
+  /** The events of the leader's own connection, forwarded to the other tabs. */
   #leading(events: TransportEvents): TransportEvents {
     this.#streams += 1;
     const stream = `${this.#tabId}:${this.#streams}`;
@@ -140,7 +168,7 @@ export class TabGroup {
       },
       onHello: (hello) => {
         events.onHello(hello);
-        this.#stream = stream;
+        this.#stream = { name: stream, hello };
         this.#sayHello();
       },
       onMessage: (message) => {
@@ -149,6 +177,7 @@ export class TabGroup {
       },
       onEnd: (why) => {
         this.#stream = null;
+        this.#forgetAsking();
         post({ kind: "end", why });
         events.onEnd(why);
       },
@@ -156,16 +185,43 @@ export class TabGroup {
   }
 
   #sayHello(): void {
-    const stream = this.#stream;
-    if (stream !== null) this.#channel.post({ kind: "hello", stream } satisfies TabMessage);
+    if (this.#stream === null) return;
+    const { name: stream, hello } = this.#stream;
+    this.#channel.post({ kind: "hello", stream, hello } satisfies TabMessage);
+  }
+
+  /** Handles a request of another tab that has received hello. */
+  #answer({ tab, stream, text }: Extract<TabMessage, { readonly kind: "ask" }>): void {
+    const server = this.#feed?.server ?? null;
+    if (server === null || stream !== this.#stream?.name) return;
+    if (this.#asking.get(tab)?.stream !== stream) {
+      this.#asking.get(tab)?.forget();
+      // Held by the tab for as long as it lives.
+      const release = this.#tabs.lock(`${this.name}:${tab}`, () => forget());
+      const forget = (): void => {
+        this.#asking.delete(tab);
+        release();
+        server.left(tab);
+      };
+      this.#asking.set(tab, { stream, forget });
+    }
+    server.hear(tab, text, (told) =>
+      this.#channel.post({ kind: "tell", tab, text: told } satisfies TabMessage),
+    );
+  }
+
+  #forgetAsking(): void {
+    for (const { forget } of [...this.#asking.values()]) forget();
   }
 
   #hear(message: TabMessage): void {
-    if (!this.#isLeader) this.#feed?.hear(message);
-    else if (message.kind === "join") this.#sayHello();
+    if (!this.#isLeader) {
+      if (this.#isPresent) this.#feed?.hear(message);
+    } else if (message.kind === "join") this.#sayHello();
     else if (message.kind === "ping" && this.#stream !== null)
       this.#channel.post({ kind: "pong" } satisfies TabMessage);
     else if (message.kind === "send") this.#feed?.send(message.text);
+    else if (message.kind === "ask") this.#answer(message);
   }
 }
 
@@ -173,10 +229,11 @@ interface SharedOptions {
   readonly leading: (events: TransportEvents) => TransportEvents;
   readonly post: (message: TabMessage) => void;
   readonly after: (delayMs: number, run: () => void) => () => void;
+  readonly tabId: string;
   readonly onClose: () => void;
 }
 
-/** The live connection of one tab: another tab's, or its own. */
+/** The live connection of one tab: through another tab, or its own. */
 class SharedFeed implements LiveConnection {
   readonly #feed: TabFeed;
   readonly #options: SharedOptions;
@@ -184,7 +241,10 @@ class SharedFeed implements LiveConnection {
   #own: LiveConnection | null = null;
   /** The stream that it listens to. */
   #stream: string | null = null;
-  /** What the leader said while the server is asked what was before; null at other times. */
+  /** The link for requests to the leader, with single queries. */
+  #link: LiveConnection | null = null;
+  #onTold: (text: string) => void = () => undefined;
+  /** Messages of the leader during the catch-up; null at other times. */
   #waiting: TabMessage[] | null = null;
   #cancelWait: () => void = () => undefined;
   #isEnded = false;
@@ -194,24 +254,40 @@ class SharedFeed implements LiveConnection {
     this.#options = options;
   }
 
-  /** Opens a connection whose events all tabs are told. */
+  /** Serves other tabs while this one leads. */
+  get server(): TabServer | null {
+    return this.#feed.live?.server ?? null;
+  }
+
+  /** Opens a connection whose events are forwarded to all tabs. */
   lead(): void {
     if (this.#isEnded) return;
     this.#own?.close();
     this.#open(this.#options.leading(this.#feed.events));
   }
 
-  /** Waits for the leader's word. */
-  follow(): void {
+  /** Requests the leader's hello. */
+  join(): void {
     this.#options.post({ kind: "join" });
-    this.#waitForLeader();
+  }
+
+  /** Opens its own connection if the leader does not respond within a while. */
+  waitForLeader(): void {
+    this.#cancelWait();
+    this.#cancelWait = this.#options.after(JOIN_MS, () => {
+      if (this.#stream === null) this.#open(this.#feed.events);
+    });
   }
 
   hear(message: TabMessage): void {
     if (this.#isEnded || this.#own !== null || isOfFollower(message)) return;
     if (this.#stream !== null) this.#watchLeader();
     if (message.kind === "hello") {
-      if (message.stream !== this.#stream) void this.#catchUp(message.stream);
+      if (message.stream === this.#stream) return;
+      if (this.#feed.live === null) void this.#catchUp(message.stream);
+      else this.#askOver(message.stream, message.hello, this.#feed.live);
+    } else if (message.kind === "tell") {
+      if (message.tab === this.#options.tabId) this.#onTold(message.text);
     } else if (message.kind === "end") {
       if (this.#stream !== null) this.#end(message.why);
     } else if (message.kind === "changes" && message.stream !== this.#stream) return;
@@ -220,8 +296,9 @@ class SharedFeed implements LiveConnection {
   }
 
   send(text: string): void {
-    if (this.#own === null) this.#options.post({ kind: "send", text });
-    else this.#own.send?.(text);
+    const connection = this.#own ?? this.#link;
+    if (connection === null) this.#options.post({ kind: "send", text });
+    else connection.send?.(text);
   }
 
   check(withinMs: number): void {
@@ -233,7 +310,26 @@ class SharedFeed implements LiveConnection {
     this.#isEnded = true;
     this.#cancelWait();
     this.#own?.close();
+    this.#link?.close();
     this.#options.onClose();
+  }
+
+  /** The leader is live: sends this tab's requests to it. */
+  #askOver(stream: string, hello: StreamHello, live: LiveTabFeed): void {
+    this.#link?.close();
+    this.#stream = stream;
+    this.#watchLeader();
+    live.onFollow();
+    const { post, tabId } = this.#options;
+    this.#link = live.connect(({ onText }) => {
+      this.#onTold = onText;
+      return {
+        close: () => (this.#onTold = () => undefined),
+        send: (text) => post({ kind: "ask", tab: tabId, stream, text }),
+      };
+    });
+    this.#feed.events.onOpen();
+    this.#onTold(JSON.stringify({ type: "hello", ...hello }));
   }
 
   #watchLeader(): void {
@@ -241,23 +337,18 @@ class SharedFeed implements LiveConnection {
     this.#cancelWait = this.#options.after(SILENT_MS, () => this.#askLeader(JOIN_MS));
   }
 
-  /** Without a word of the leader this tab opens a connection of its own, from its own cursor. */
+  /** Opens its own connection, from its own cursor, if the leader does not respond. */
   #askLeader(withinMs: number): void {
     this.#options.post({ kind: "ping" });
     this.#cancelWait();
     this.#cancelWait = this.#options.after(withinMs, () => this.#open(this.#feed.events));
   }
 
-  #waitForLeader(): void {
-    this.#cancelWait();
-    this.#cancelWait = this.#options.after(JOIN_MS, () => {
-      if (this.#stream === null) this.#open(this.#feed.events);
-    });
-  }
-
   #open(events: TransportEvents): void {
     this.#cancelWait();
     this.#waiting = null;
+    this.#link?.close();
+    this.#link = null;
     try {
       this.#own = this.#feed.open({ ...events, onEnd: (why) => this.#end(why, events) });
     } catch {
@@ -265,7 +356,9 @@ class SharedFeed implements LiveConnection {
     }
   }
 
-  /** The leader is live: what was before comes from the server, what comes now from the leader. */
+  /**
+   * The leader is live: loads the past from the server, and receives the future from the leader.
+   */
   async #catchUp(stream: string): Promise<void> {
     this.#stream = stream;
     this.#watchLeader();
@@ -297,50 +390,12 @@ class SharedFeed implements LiveConnection {
   }
 }
 
-/** What a tab says that leads nobody: it tells nothing of whether the leader is alive. */
+/** Whether the message comes from a follower, and so is not a sign of life of the leader. */
 function isOfFollower({ kind }: TabMessage): boolean {
-  return kind === "join" || kind === "ping" || kind === "send";
+  return kind === "join" || kind === "ping" || kind === "send" || kind === "ask";
 }
 
-/** The names of channels have a version: what is heard there is of this form. */
+/** The names of channels contain a version, so their messages have this form. */
 function isTabMessage(message: unknown): message is TabMessage {
   return typeof message === "object" && message !== null && "kind" in message;
-}
-
-/** How a connection ends by what a pull was answered. */
-export function endReasonOf(error: unknown): EndReason {
-  if (!(error instanceof PylonClientError)) return "lost";
-  if (error.status === 410) return "resync";
-  return error.status === 401 ? "unauthorized" : "lost";
-}
-
-/** What a browser's tabs have; null elsewhere. */
-export function browserTabs(): TabPlatform | null {
-  const { navigator, document, BroadcastChannel } = globalThis;
-  if (document === undefined || BroadcastChannel === undefined || !navigator.locks) return null;
-  return {
-    lock(name, onHeld) {
-      const abort = new AbortController();
-      let release: () => void = () => undefined;
-      const held = new Promise<void>((resolve) => {
-        release = resolve;
-      });
-      navigator.locks
-        .request(name, { signal: abort.signal }, () => {
-          onHeld();
-          return held;
-        })
-        // It was given up while it waited, or the page may have none: then nobody leads.
-        .catch(() => undefined);
-      return () => {
-        abort.abort();
-        release();
-      };
-    },
-    channel(name, onMessage) {
-      const channel = new BroadcastChannel(name);
-      channel.addEventListener("message", ({ data }) => onMessage(data));
-      return { post: (message) => channel.postMessage(message), close: () => channel.close() };
-    },
-  };
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { socketUrl, withCursor } from "./url.ts";
+import { isDevServer, socketUrl, withCursor } from "./url.ts";
 
 const base = fc
   .tuple(
@@ -32,4 +32,11 @@ test("the cursor is in the query, and takes the place of the one before", () => 
       expect(url.searchParams.get("shard")).toBe("2");
     }),
   );
+});
+
+test("the developer's own machine is told from others", () => {
+  for (const url of ["http://localhost:4321", "http://127.0.0.1", "http://[::1]:80"])
+    expect(isDevServer(url)).toBe(true);
+  for (const url of ["https://example.com", "https://localhost.example.com"])
+    expect(isDevServer(url)).toBe(false);
 });

@@ -15,8 +15,7 @@ import {
 } from "./pages.ts";
 
 /**
- * Earlier names of the engine's members, which stay and do what the new ones do, and pages of the
- * server's lists.
+ * Earlier names of the engine's members, which remain supported, and pages of lists on the server.
  */
 export abstract class EngineAliases {
   abstract readonly session: EngineSession;
@@ -26,8 +25,8 @@ export abstract class EngineAliases {
   abstract request(method: HttpMethod, path: string, body?: unknown): Promise<unknown>;
 
   /**
-   * Asks the server for a part of a list, as it is now. The replica has all rows already: `query`
-   * with `limit` shows them at once, and live.
+   * Loads a part of a list from the server, once. The replica already has all rows: `query` with
+   * `limit` shows them immediately, and live.
    *
    * @throws PylonClientError
    */
@@ -35,7 +34,7 @@ export abstract class EngineAliases {
   loadPage(entity: string, options?: LoadPageOptions): Promise<LoadedPage<unknown>> {
     return loadPage((path, filter) => this.request("POST", path, filter), entity, options);
   }
-  /** A list of the server's that grows by a page at a time, and is not live. */
+  /** Creates a list that loads pages from the server, and is not live. */
   createInfiniteQuery<T = Row>(
     entity: string,
     options: InfiniteQueryOptions = {},

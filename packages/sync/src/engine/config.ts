@@ -5,78 +5,79 @@ import type { Credentials, ResolvedSession } from "../session/session.ts";
 import type { Storage } from "../session/storage.ts";
 
 /**
- * What an engine is made with; only `baseUrl` has no place in `createSyncEngine`'s options, where
- * it stands before them.
+ * The settings of an engine. `createSyncEngine` takes `baseUrl` as its first argument, and the
+ * others as options.
  */
 export interface SyncEngineConfig {
   /** The server's origin. Default `http://localhost:4321`. */
   readonly baseUrl: string;
   /**
-   * `queries`: the replica holds the rows that queries ask for while they are shown, and a while
-   * longer. `all`: it holds every row that the user may read, which suits small apps, and those
-   * that have to show everything without a network. Default `all`.
+   * `queries`: the replica holds the rows of queries while they are shown, and for a while
+   * afterwards. `all`: it holds every row that the user may read, which suits small apps, and apps
+   * that must show everything offline. Default `all`.
    */
   readonly sync?: "all" | "queries";
-  /** What is tried first. Default `websocket`, then `sse`, then `poll`. */
+  /** The preferred transport. Default `websocket`, then `sse`, then `poll`. */
   readonly transport?: TransportType;
-  /** The socket's address; default `/ws` of the same host and port. */
+  /** The WebSocket URL; default `/ws` on the same host and port. */
   readonly wsUrl?: string;
-  /** Milliseconds between two polls; default 1000. */
+  /** The polling interval in milliseconds; default 1000. */
   readonly pollInterval?: number;
-  /** The span of the first wait before reconnecting, in milliseconds; default 1000. */
+  /** The range of the first reconnection delay, in milliseconds; default 1000. */
   readonly reconnectDelay?: number;
-  /** Takes the place of a stored token. */
+  /** Overrides a stored token. */
   readonly token?: string;
   /**
-   * `cookie`: the session is the cookie that a sign-in sets, and no token is kept where a script
-   * could read it. For pages of the server's own origin, or of one that it trusts on the same site.
+   * `cookie`: the session is the cookie that a sign-in sets, and no token is stored where a script
+   * could read it. For pages of the server's own origin, or of a trusted origin on the same site.
    * Default `token`.
    */
   readonly credentials?: Credentials;
   /**
-   * Who is signed in, where a server has rendered the page and knows. The engine asks again when it
+   * The session, if a server has rendered the page and knows it. The engine checks it again when it
    * connects.
    */
   readonly session?: ResolvedSession;
-  /** Keeps the tokens of several apps on one origin apart. Default `default`. */
+  /** Separates the tokens of several apps on one origin. Default `default`. */
   readonly appName?: string;
   /**
-   * Whether rows and unsent writes outlive the page: in IndexedDB, for the user whose they are,
-   * until a sign-out. Default true, where there is an IndexedDB.
+   * Whether rows and unsent writes survive the page: they are stored in IndexedDB, per user, until
+   * a sign-out. Default true, if IndexedDB is available.
    */
   readonly persist?: boolean;
-  /** Where the token and the client's id are kept. Default `localStorage`, else memory. */
+  /** The storage for the token and the client's id. Default `localStorage`, otherwise memory. */
   readonly storage?: Storage;
-  /** Parts of the machine to put others in place of: the clock, chance, the network, the disk. */
+  /** Overrides for parts of the platform: clock, randomness, network, disk. */
   readonly platform?: Partial<Platform>;
 }
 
-/** How the engine is doing. The same object comes back until something changes. */
+/** The state of an engine. The object is stable until something changes. */
 export interface SyncStatus {
   readonly connection: ConnectionState;
-  /**
-   * Whether the replica holds what the server had at some time; before that, an empty list means
-   * nothing.
-   */
+  /** Whether the replica holds a state of the server; before that, an empty list has no meaning. */
   readonly ready: boolean;
-  /**
-   * Whether the replica is of an earlier visit, because the server has not been heard yet in this
-   * one.
-   */
+  /** Whether the replica is from an earlier visit, because the server has not responded yet. */
   readonly stale: boolean;
-  /** Writes that the server has not answered. */
+  /** The number of writes without a response of the server. */
   readonly pending: number;
   /**
-   * How changes come, or are about to: another way than asked for where that does not get through.
+   * The transport in use, or about to be used: it differs from the configured one if that does not
+   * work.
    */
   readonly transport: TransportType;
+  /**
+   * Whether a newer version of the app was deployed, and the server no longer has code that this
+   * page needs to load. Loaded code keeps working; offer to reload the page.
+   */
+  readonly outdated: boolean;
 }
 
-/** The status of an engine that is not started, which is what a server renders. */
+/** The status of an engine that is not started, as during server rendering. */
 export const NOT_STARTED: SyncStatus = Object.freeze({
   connection: "connecting",
   ready: false,
   stale: false,
   pending: 0,
   transport: "websocket",
+  outdated: false,
 });

@@ -5,7 +5,7 @@ import { Emitter } from "../platform/emitter.ts";
 import type { Platform } from "../platform/platform.ts";
 import { Room, type RoomOptions } from "../rooms/room.ts";
 
-/** How an engine's rooms reach the others. */
+/** The dependencies of an engine's rooms. */
 export interface EngineRoomsOptions {
   readonly http: HttpClient;
   readonly platform: Platform;
@@ -14,7 +14,7 @@ export interface EngineRoomsOptions {
 }
 
 /**
- * What users say to each other, and is in no row: rooms, presence and topics.
+ * Messages between users that do not concern rows: rooms, presence and topics.
  *
  * @example
  * const room = engine.rooms.join("document-1", userId);
@@ -33,10 +33,10 @@ export class EngineRooms {
   }
 
   /**
-   * Joins a room, until `leave` of what it returns.
+   * Joins a room, until `leave` of the returned room is called.
    *
-   * @param userId the signed-in user, who is left out of the peers
-   * @param options `http`: calls with another token or another server
+   * @param userId the signed-in user's id, who is excluded from the peers
+   * @param options `http`: sends requests with another token or to another server
    */
   join(
     room: string,
@@ -53,20 +53,21 @@ export class EngineRooms {
     return new Room(room, userId, connection, options);
   }
 
-  /** Told what happens in the rooms that this user is in. @returns an unsubscribe function */
+  /** Listens to events of all rooms of this user. @returns an unsubscribe function */
   onEvent(listener: (event: RoomEvent) => void): () => void {
     return this.#events.on(listener);
   }
 
   /**
-   * Tells those who are in a room with this user something about it, over the socket; everyone in
-   * the tenant where the app's `peerMessages` say so. While there is no socket it is dropped.
+   * Sends presence data over the socket to the members of this user's rooms, or to all users in the
+   * tenant with the app's `peerMessages: "tenant"`. Without a socket it is dropped.
    */
   setPresence(data: unknown): void {
     this.#options.send(JSON.stringify({ type: "presence", event: "update", data }));
   }
   /**
-   * Told what other users say about themselves, and who has gone; this user's own too.
+   * Listens to the presence and the disconnects of other users, and of this user's other
+   * connections.
    *
    * @returns an unsubscribe function
    */
@@ -74,22 +75,22 @@ export class EngineRooms {
     return this.#presence.on(listener);
   }
 
-  /** Sends to the same users, over the socket. While there is none it is dropped. */
+  /** Publishes a message to the same users over the socket. Without one it is dropped. */
   publishTopic(topic: string, data: unknown): void {
     this.#options.send(JSON.stringify({ type: "topic", topic, data }));
   }
-  /** Told what other users publish, this user's own too. @returns an unsubscribe function */
+  /** Listens to topic messages, including this user's own. @returns an unsubscribe function */
   onTopic(listener: (message: TopicMessage) => void): () => void {
     return this.#topics.on(listener);
   }
 
-  /** For the engine: a message came. */
+  /** For the engine: handles a message. */
   take(message: PeerMessage): void {
     if (message.type === "topic") this.#topics.emit(message);
     else if ("room" in message) this.#events.emit(message);
     else this.#presence.emit(message);
   }
-  /** For the engine: a live connection hears everything from now on. */
+  /** For the engine: a live connection receives all events from now on. */
   listening(): void {
     this.#listening.emit();
   }

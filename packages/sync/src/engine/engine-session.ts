@@ -1,22 +1,22 @@
 import type { MutationQueue } from "../outbox/mutation-queue.ts";
 import type { Credentials, ResolvedSession, Session } from "../session/session.ts";
 
-/** What a change of the session does to the rest of an engine. */
+/** The callbacks with which session changes affect the rest of an engine. */
 export interface EngineSessionOptions {
   readonly session: Session;
   readonly queue: MutationQueue;
   readonly credentials: Credentials;
   readonly initial: ResolvedSession;
-  /** Another token is used from now on: nothing that was kept is shown before its user is known. */
+  /** Called when the token changed: no stored rows are shown before the user is known. */
   readonly onOtherUser: () => void;
-  /** The user has signed out of this browser, and leaves nothing behind. */
+  /** Called when the user has signed out of this browser: all local data is removed. */
   readonly onSignOut: () => void;
-  /** Everything is asked again. */
+  /** Called when everything must be loaded again. */
   readonly onChanged: () => void;
 }
 
 /**
- * Who is signed in, and how that changes.
+ * The session, and functions to change it.
  *
  * @example
  * engine.session.onChange(({ userId }) => render(userId));
@@ -29,25 +29,25 @@ export class EngineSession {
     this.#options = options;
   }
 
-  /** As far as it is known: `ANONYMOUS_SESSION` itself until the server has told. */
+  /** The current session; `ANONYMOUS_SESSION` itself until the server has responded. */
   get current(): ResolvedSession {
     return this.#options.session.resolved;
   }
-  /** Who was signed in when the engine was made: what a rendered page shows until it is alive. */
+  /** The session with which the engine was created: shown during server rendering and hydration. */
   get initial(): ResolvedSession {
     return this.#options.initial;
   }
-  /** What requests are signed in by. */
+  /** How requests are authenticated. */
   get credentials(): Credentials {
     return this.#options.credentials;
   }
-  /** Null for nobody, and where a cookie signs in. */
+  /** Null for anonymous callers, and with cookie authentication. */
   get token(): string | null {
     return this.#options.session.token;
   }
 
   /**
-   * Told when the server says that another user is there than before.
+   * Listens to changes of the session.
    *
    * @returns an unsubscribe function
    */
@@ -55,15 +55,15 @@ export class EngineSession {
     return this.#options.session.onChange(listener);
   }
 
-  /** Asks the server who is there. @throws PylonClientError */
+  /** Loads the session from the server. @throws PylonClientError */
   refresh(): Promise<ResolvedSession> {
     return this.#options.session.refresh();
   }
 
   /**
-   * Signs in with a token: the replica is dropped and made again for the new identity, whose own
-   * writes are sent. With null it signs out here: rows and unsent writes are dropped, from the disk
-   * too. The session on the server goes on; `signOut` of @pylonsync/react ends it.
+   * Signs in with a token: the replica is dropped and rebuilt for the new user, whose own writes
+   * are sent. With null it signs out locally: rows and unsent writes are deleted, also from disk.
+   * The session on the server continues; use `signOut` of @pylonsync/react to end it.
    */
   setToken(token: string | null): void {
     const { session, queue, onSignOut, onOtherUser } = this.#options;
@@ -76,14 +76,14 @@ export class EngineSession {
     this.notifyChanged();
   }
 
-  /** Forgets a token that the server no longer knows. What was not sent waits for its user. */
+  /** Removes a token that the server no longer accepts. Unsent writes wait for their user. */
   forgetToken(): void {
     this.#options.session.token = null;
     this.#options.onOtherUser();
     this.notifyChanged();
   }
 
-  /** Makes a guest with rows of its own, and signs in. */
+  /** Creates a guest with their own rows, and signs in. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
     this.#options.queue.dropUnknown();
     const guest = await this.#options.session.signInAsGuest();
@@ -92,7 +92,7 @@ export class EngineSession {
     return guest;
   }
 
-  /** After a sign-in, sign-out or change of tenant that the app made by itself. */
+  /** Call it after the app itself has signed in or out, or changed the tenant. */
   notifyChanged(): void {
     this.#options.session.invalidate();
     this.#options.onChanged();

@@ -1,36 +1,45 @@
 import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
-import { Connection } from "../connection/connection.ts";
+import type { ConnectionOptions, ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
 import { socketUrl } from "../connection/url.ts";
-import type { LiveFunction } from "../live/live-function.ts";
-import { LiveFunctions } from "../live/live-functions.ts";
+import { liveFunction, type LiveFunction } from "../live/live-function.ts";
+import type { LiveFunctionsOptions } from "../live/live-functions.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
 import { toChange } from "../outbox/plain.ts";
-import { Pusher } from "../outbox/pusher.ts";
-import { Persistence } from "../persistence/persistence.ts";
+import type { PusherOptions } from "../outbox/pusher.ts";
+import type { Persistence, PersistenceOptions } from "../persistence/persistence.ts";
 import { Emitter } from "../platform/emitter.ts";
+import { Lazy } from "../platform/lazy.ts";
 import { systemPlatform, type Platform } from "../platform/platform.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
 import { LocalStore } from "../replica/local-store.ts";
+import { ReplicaState } from "../replica/replica-state.ts";
+import { isDevServer } from "../connection/url.ts";
 import { ANONYMOUS_SESSION, Session } from "../session/session.ts";
 import { defaultStorage, type Storage } from "../session/storage.ts";
 import { EngineAliases } from "./aliases.ts";
+import { CodeWatch } from "./code-watch.ts";
 import { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./config.ts";
 import { EngineRooms } from "./engine-rooms.ts";
 import { EngineSession } from "./engine-session.ts";
+import type { TransportType } from "../connection/transport/transport.ts";
 import type { EngineBus, EngineEvent } from "../connection/events.ts";
-import { QuerySubscriptions } from "../queries/query-subscriptions.ts";
+import { LazyQueries } from "../queries/lazy-queries.ts";
 import { callFunction } from "./functions.ts";
 import type { HydrationData } from "./server-data.ts";
+import type { Online } from "./online.ts";
+import { conditionOf, type WriteOptions } from "./write-options.ts";
 
 const CLIENT_ID_KEY = "pylon:client_id";
-/** How long a write that the disk did not take waits for the server's answer, in milliseconds. */
+/** How long a write that could not be stored waits for the server, in milliseconds. */
 const ANSWER_MS = 10_000;
+/** The delay before code that could not be loaded is requested again, in milliseconds. */
+const LOAD_AGAIN_MS = 5_000;
 
 /**
- * The client engine: a local replica that is read at once, written at once, and kept in step with
- * the server.
+ * The client engine: a local replica with immediate reads and optimistic writes, which is kept in
+ * sync with the server.
  *
  * @example
  * const engine = createSyncEngine("https://api.example.com");
@@ -43,37 +52,44 @@ export class SyncEngine extends EngineAliases {
   readonly store = new LocalStore();
   /** Writes that the server has not confirmed. */
   readonly mutations = new MutationQueue();
-  /** Who is signed in. */
+  /** The session. */
   readonly session: EngineSession;
   /** Rooms, presence and topics. */
   readonly rooms: EngineRooms;
   readonly storage: Storage;
-  /** Tells this browser from others. */
+  /** Identifies this browser. */
   readonly clientId: string;
   readonly baseUrl: string;
   readonly platform: Platform;
   readonly #events: EngineBus = new Emitter<EngineEvent>();
   readonly #session: Session;
   readonly #http: HttpClient;
-  /** Null where the replica is whole. */
-  readonly #queries: QuerySubscriptions | null;
-  readonly #connection: Connection;
-  readonly #pusher: Pusher;
-  readonly #functions: LiveFunctions;
-  /** Null where nothing is kept. */
-  readonly #persistence: Persistence | null;
+  readonly #code: CodeWatch;
+  /** Null for a full replica. */
+  readonly #queries: LazyQueries | null;
+  readonly #replica: ReplicaState;
+  readonly #online: Lazy<Online>;
+  /** Null without persistence. */
+  readonly #persistence: Lazy<Persistence> | null;
   readonly #newId: () => string;
   readonly #statusChanged = new Emitter<SyncStatus>();
   readonly #stopped = new Emitter<void>();
+  /** The preferred transport. */
+  readonly #transport: TransportType;
   #status: SyncStatus;
   #stopListening: readonly (() => void)[] = [];
   #isStarted = false;
-  /** Of the two callers without a user's id, which one it was last. */
+  /** Whether the networking code could not be loaded, and will be requested again. */
+  #isCut = false;
+  /** The last id of a subscription of this page. */
+  #lastId = 0;
+  /** For the two callers without a user id, the admin and anonymous: which one it was last. */
   #wasAdmin: boolean | undefined;
 
   constructor(config: SyncEngineConfig) {
     super();
     const { baseUrl, credentials = "token", transport = "websocket" } = config;
+    this.#transport = transport;
     this.#status = { ...NOT_STARTED, transport };
     const given: Platform = { ...systemPlatform, ...config.platform };
     this.platform = credentials === "cookie" ? withCookies(given) : given;
@@ -88,68 +104,112 @@ export class SyncEngine extends EngineAliases {
     const options = { baseUrl, platform, storage, appName, token, credentials, initial };
     this.#session = new Session(options);
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
+    this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
+    const tabId = this.#newId();
+    this.#online = new Lazy(async () => {
+      const loaded = await import("./online.ts");
+      return new loaded.Online(
+        this.#connectionOptions(config, tabId),
+        this.#pusherOptions(config),
+        this.#functionsOptions(config),
+        this.#code.watch(),
+      );
+    }, this.#code.watch());
     this.#queries = config.sync === "queries" ? this.#makeQueries() : null;
-    this.#connection = this.#makeConnection(config);
-    this.#pusher = this.#makePusher(config);
-    this.#functions = new LiveFunctions({
-      http: this.#http,
-      platform,
-      session: this.#session,
-      socketUrl: config.wsUrl ?? socketUrl(baseUrl),
-      reconnectDelay: config.reconnectDelay ?? 1000,
-      newId: this.#newId,
+    this.#replica = new ReplicaState({
+      store: this.store,
+      events: this.#events,
+      queriesOf: this.#queries === null ? null : tabId,
+      onDrop: () => {
+        for (const client of this.#queries?.mode?.clients ?? []) client.reset();
+      },
     });
     this.session = new EngineSession({
       session: this.#session,
       queue: this.mutations,
       credentials,
       initial,
-      onOtherUser: () => this.#persistence?.changeUser(),
-      onSignOut: () => this.#persistence?.signOut(),
+      onOtherUser: () => this.#onDisk((persistence) => persistence.changeUser()),
+      onSignOut: () => this.#onDisk((persistence) => persistence.signOut()),
       onChanged: () => this.#restart(),
     });
     this.rooms = new EngineRooms({
       http: this.#http,
       platform,
-      send: (text) => this.#connection.send(text),
+      send: (text) => this.#online.part?.connection.send(text),
     });
     this.#followSession();
     this.store.onClear(() => this.#restart());
     this.#persistence = this.#makePersistence(config);
     this.#events.on((event) => this.#take(event));
+    if (this.#queries === null && isDevServer(baseUrl)) this.#warnOfSize();
   }
 
-  #makeQueries(): QuerySubscriptions {
+  #makeQueries(): LazyQueries {
     const { store, platform } = this;
-    const queries = new QuerySubscriptions({
+    const options = {
       store,
       platform,
+      nextId: () => this.#nextId(),
       onAdvance: () => this.#events.emit({ type: "advance" }),
-    });
+    };
+    const queries = new LazyQueries(options, this.#online, this.#code.watch());
     store.rowsFrom(queries);
     return queries;
   }
 
-  #makeConnection(config: SyncEngineConfig): Connection {
-    const { transport = "websocket", reconnectDelay = 1000, appName = "default" } = config;
-    return new Connection({
-      store: this.store,
+  /** Warns the developer if a full replica is too large. */
+  #warnOfSize(): void {
+    const { store, platform } = this;
+    void import("../replica/size-warning.ts").then(
+      ({ warnOfSize }) => warnOfSize(store, this.#events, platform.warn),
+      () => undefined,
+    );
+  }
+
+  /** The settings of every live connection. */
+  #connecting({ transport = "websocket", reconnectDelay = 1000, wsUrl }: SyncEngineConfig) {
+    return {
       session: this.#session,
       http: this.#http,
       platform: this.platform,
       transport,
-      socketUrl: config.wsUrl ?? socketUrl(this.baseUrl),
-      pollInterval: config.pollInterval ?? 1000,
+      socketUrl: wsUrl ?? socketUrl(this.baseUrl),
       reconnectDelay,
-      appName,
-      tabId: this.#newId(),
-      events: this.#events,
-      queries: this.#queries,
-    });
+    };
   }
 
-  #makePusher({ reconnectDelay = 1000 }: SyncEngineConfig): Pusher {
-    return new Pusher({
+  #functionsOptions(config: SyncEngineConfig): LiveFunctionsOptions {
+    return {
+      ...this.#connecting(config),
+      nextId: () => this.#nextId(),
+      newId: this.#newId,
+      hasOwnConnection: this.#queries === null,
+    };
+  }
+
+  /** Returns an id for a subscription of this page. */
+  #nextId(): number {
+    this.#lastId += 1;
+    return this.#lastId;
+  }
+
+  #connectionOptions(config: SyncEngineConfig, tabId: string): ConnectionOptions {
+    const { pollInterval = 1000, appName = "default" } = config;
+    return {
+      ...this.#connecting(config),
+      store: this.store,
+      replica: this.#replica,
+      pollInterval,
+      appName,
+      tabId,
+      events: this.#events,
+      live: this.#queries,
+    };
+  }
+
+  #pusherOptions({ reconnectDelay = 1000 }: SyncEngineConfig): PusherOptions {
+    return {
       http: this.#http,
       queue: this.mutations,
       platform: this.platform,
@@ -159,45 +219,52 @@ export class SyncEngine extends EngineAliases {
       userId: () => this.#senderId(),
       prepare: async () => {
         await this.#session.revalidate();
-        await this.#persistence?.prune();
+        await this.#persistence?.part?.prune();
+      },
+      onSend: (entries) => {
+        const unsent = entries.filter(({ shown }) => shown === undefined);
+        this.mutations.show(this.store.resolved(unsent.map(({ change }) => change)));
       },
       events: this.#events,
-    });
+    };
   }
 
-  /** Before the disk follows it too: what is not the user's is dropped before anything is read. */
+  /**
+   * Runs before persistence follows the session: other users' rows are dropped before any are read.
+   */
   #followSession(): void {
     this.#session.onConfirmed((session) => {
       const { userId, isAdmin } = session;
-      // Neither the admin nor nobody has a user's id, and the one's writes are not the other's.
+      // Neither the admin nor an anonymous caller has a user id, but their writes are separate.
       if (isAdmin !== (this.#wasAdmin ?? isAdmin)) this.mutations.dropOf(null);
       this.#wasAdmin = isAdmin;
       this.mutations.claim(userId, this.#session.witness);
-      // While nobody is there, what somebody left waits for them.
+      // While nobody is signed in, unsent writes wait for their user.
       if (userId !== null) this.mutations.dropForeign(userId);
       this.#showPending();
-      this.#connection.follow(session);
-      this.#functions.follow(session);
+      if (this.#replica.follow(session)) this.#online.part?.connection.restart();
+      this.#online.part?.functions.follow(session);
     });
     this.#session.onChange(() => this.#showPending());
     this.mutations.onChange(() => {
       this.#showPending();
-      this.#queries?.awaitChange(this.mutations.lastApplied);
+      this.#queries?.use((queries) => queries.awaitChange(this.mutations.lastApplied));
     });
   }
 
-  /** Does what follows from an event of a part; `EngineEvent` says it in words. */
+  /** Handles an event of a part, as documented at `EngineEvent`. */
   #take(event: EngineEvent): void {
     switch (event.type) {
       case "snapshot":
-        return this.#persistence?.keepReplica();
+        return this.#persistence?.part?.keepReplica();
       case "drop":
-        return this.#persistence?.leaveReplica();
+      case "follow":
+        return this.#persistence?.part?.leaveReplica();
       case "advance":
         this.mutations.release(this.store.cursor.last_seq);
-        return this.#persistence?.advanceReplica();
+        return this.#persistence?.part?.advanceReplica();
       case "online":
-        return this.#pusher.resend();
+        return this.#online.part?.pusher.resend();
       case "listening":
         return this.rooms.listening();
       case "message":
@@ -205,65 +272,74 @@ export class SyncEngine extends EngineAliases {
       case "connection":
         return this.#updateStatus();
       case "unauthorized":
-        return this.#connection.start();
+        return this.#online.part?.connection.start();
       case "unreachable":
-        return this.#connection.probe();
+        return this.#online.part?.connection.probe();
       case "writes":
-        return this.#pusher.flush();
+        return this.#online.part?.pusher.flush();
     }
   }
 
-  /** Connects and stays connected. Calling it again does nothing. */
+  /** Connects and stays connected. Idempotent. */
   start(): void {
     if (this.#isStarted) return;
     this.#isStarted = true;
     this.#stopListening = [
       this.platform.onOnline(() => this.#retryNow()),
       this.platform.onShown(() => this.#retryNow()),
-      this.platform.onOffline(() => this.#connection.probe()),
+      this.platform.onOffline(() => this.#online.part?.connection.probe()),
     ];
-    if (this.#persistence === null) this.#connect();
-    else {
-      const listening = this.#stopListening;
-      void this.#persistence.open().then(() => {
-        // Stopped, and perhaps started anew, while the disk was read.
-        if (listening === this.#stopListening) this.#connect();
+    // The session is loaded in parallel with everything else.
+    this.#session.prepare();
+    this.#queries?.load().catch(() => undefined);
+    const opened = this.#open();
+    void this.#connect(opened, this.#stopListening);
+  }
+
+  /** Loads the stored rows and writes, if there are any. */
+  async #open(): Promise<void> {
+    // If the code can't be loaded, the page continues without persistence.
+    const persistence = await this.#persistence?.load().catch(() => null);
+    if (this.#isStarted) await persistence?.open();
+  }
+
+  async #connect(opened: Promise<void>, listening: readonly (() => void)[]): Promise<void> {
+    const isOver = (): boolean => listening !== this.#stopListening;
+    const online = await this.#online.load().catch(() => null);
+    await opened;
+    // The engine was stopped, and perhaps restarted, while the disk was read.
+    if (isOver()) return;
+    this.#isCut = online === null;
+    this.#updateStatus();
+    if (online !== null) online.start();
+    else
+      this.platform.after(LOAD_AGAIN_MS, () => {
+        if (!isOver()) void this.#connect(opened, listening);
       });
-    }
   }
 
   #retryNow(): void {
-    this.#connection.retryNow();
-    this.#functions.retryNow();
-    this.#pusher.flush();
+    this.#online.part?.retryNow();
   }
 
-  #connect(): void {
-    this.#connection.start();
-    this.#functions.start();
-    this.#pusher.start();
-  }
-
-  /** Ends the connection and all timers. What is pending stays in the queue. */
+  /** Closes the connection and stops all timers. Pending writes stay in the queue. */
   stop(): void {
     this.#isStarted = false;
     for (const stop of this.#stopListening) stop();
     this.#stopListening = [];
-    this.#connection.stop();
-    this.#functions.stop();
-    this.#pusher.stop();
-    this.#persistence?.close();
+    this.#online.part?.stop();
+    this.#persistence?.part?.close();
     this.#stopped.emit();
   }
 
   /**
-   * Inserts at once in the replica, and on the server as soon as it can be reached.
+   * Inserts a row into the replica immediately, and into the server when it is reachable.
    *
-   * @returns the row's permanent id, once the write is in IndexedDB, or on the server where
-   *   IndexedDB does not take it. At once when persistence is off, the engine is not started, or no
-   *   token proves whose the write is before the server has said who is there.
-   * @throws MutationError `UNSENDABLE` with the field, and nothing is written; `NOT_KEPT` when the
-   *   write goes on, but only as long as the page does
+   * @returns the row's permanent id, once the write is in IndexedDB, or on the server if IndexedDB
+   *   fails. Immediately if persistence is off, the engine is not started, or the user is not known
+   *   yet and there is no token to identify them.
+   * @throws MutationError `UNSENDABLE` with the field, in which case nothing is written; `NOT_KEPT`
+   *   if the write is pending, but will be lost when the page is closed
    */
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
@@ -273,28 +349,57 @@ export class SyncEngine extends EngineAliases {
   }
 
   /**
-   * Updates at once in the replica, and on the server as soon as it can be reached.
+   * Updates a row in the replica immediately, and on the server when it is reachable. Numbers and
+   * arrays can be changed relative to their current value on the server: `{ likes: { $increment: 1
+   * } }`, `{ tags: { $append: ["new"] } }`.
    *
-   * @throws MutationError as `insert`
+   * @param options.ifUnchanged fields with the values that they must still have on the server;
+   *   otherwise the write is rejected with ROW_CHANGED
+   * @throws MutationError like `insert`
    */
   async update(
     entity: string,
     id: string,
     patch: Readonly<Record<string, unknown>>,
+    options: WriteOptions = {},
   ): Promise<void> {
-    await this.#write({ entity, row_id: id, kind: "update" }, patch);
-  }
-
-  /** Deletes at once in the replica, and on the server as soon as it can be reached. */
-  async delete(entity: string, id: string): Promise<void> {
-    await this.#write({ entity, row_id: id, kind: "delete" });
+    await this.#write({ entity, row_id: id, kind: "update", ...conditionOf(options) }, patch);
   }
 
   /**
-   * Waits until the server has answered every write that was made before, or another tab has taken
-   * care of it.
+   * Atomically adds to a number, so that concurrent changes of other clients are kept: immediately
+   * in the replica, and on the server when it is reachable.
    *
-   * @throws MutationError for the first that was refused to this tab
+   * @param amount default 1; for a decimal a string, such as `"-12.50"`
+   * @throws MutationError like `insert`
+   */
+  increment(entity: string, id: string, field: string, amount: number | string = 1): Promise<void> {
+    return this.update(entity, id, { [field]: { $increment: amount } });
+  }
+
+  /**
+   * Atomically appends items to an array, like `increment`.
+   *
+   * @throws MutationError like `insert`
+   */
+  append(entity: string, id: string, field: string, items: readonly unknown[]): Promise<void> {
+    return this.update(entity, id, { [field]: { $append: items } });
+  }
+
+  /**
+   * Deletes a row in the replica immediately, and on the server when it is reachable.
+   *
+   * @param options as for `update`
+   */
+  async delete(entity: string, id: string, options: WriteOptions = {}): Promise<void> {
+    await this.#write({ entity, row_id: id, kind: "delete", ...conditionOf(options) });
+  }
+
+  /**
+   * Waits until the server has responded to every write that was made before the call, or another
+   * tab has handled it.
+   *
+   * @throws MutationError for the first write of this tab that was rejected
    */
   async flushed(): Promise<void> {
     await Promise.all(
@@ -305,19 +410,23 @@ export class SyncEngine extends EngineAliases {
   }
 
   /**
-   * Brings the replica up to now, which a running engine does by itself. Also looks whether the app
-   * has put another token into the storage: then it is made again for whoever that token stands
-   * for. Resolves when it is done, or can't be for now; never rejects.
+   * Updates the replica, which a running engine does automatically. It also checks whether the app
+   * has stored another token: then the replica is rebuilt for that token's user. Resolves when it
+   * is done, or not possible now; never rejects.
    */
   async pull(): Promise<void> {
     if (this.#session.isOutdated) this.session.notifyChanged();
-    const { state } = this.#connection;
-    if (this.#isStarted && state === "offline") this.#connection.start();
-    if (!this.#isStarted || state === "live") await this.#connection.pull().catch(() => undefined);
+    const state = this.#state;
+    if (this.#isStarted && state === "offline") this.#online.part?.connection.start();
+    if (!this.#isStarted || state === "live")
+      await this.#online
+        .load()
+        .then(({ connection }) => connection.pull())
+        .catch(() => undefined);
     await this.#connected();
   }
 
-  /** Drops the replica and takes it again; what was not sent stays in the queue. */
+  /** Drops the replica and loads it again; unsent writes stay in the queue. */
   async resetReplica(): Promise<void> {
     this.#restart();
     await this.#connected();
@@ -325,40 +434,41 @@ export class SyncEngine extends EngineAliases {
 
   /**
    * Shows rows that a server has rendered, before the engine is started and until it has its own.
-   * Nothing happens once there is a replica, because that is newer.
+   * Has no effect if there is a replica, which is newer.
    *
-   * @param data of `getServerData`
+   * @param data the result of `getServerData`
    */
   hydrate({ entities, cursor, session = null }: HydrationData): void {
     const rows = Object.entries(entities).flatMap(([entity, own]) =>
       own.map((row) => ({ entity, id: row.id, row })),
     );
-    // What a browser has kept of an earlier visit is older: it is not shown over these.
-    this.#connection.hydrate(rows, Math.max(1, cursor?.last_seq ?? 0), session);
+    // Rows stored by the browser in an earlier visit are older, and do not replace these.
+    this.#queries?.use((queries) => queries.foundOthers());
+    this.#replica.hydrate(rows, Math.max(1, cursor?.last_seq ?? 0), session);
   }
 
   /** Waits while it connects. */
   #connected(): Promise<void> {
     return new Promise((resolve) => {
-      const isOver = (): boolean => !this.#isStarted || this.#connection.state !== "connecting";
+      const isOver = (): boolean => !this.#isStarted || this.#state !== "connecting";
       if (isOver()) return resolve();
       const look = (): void => {
         if (!isOver()) return;
         for (const stop of stops) stop();
         resolve();
       };
-      // Whoever waits for the connection waits no longer once it is stopped.
+      // Stopping the engine ends the wait.
       const stops = [this.#statusChanged.on(look), this.#stopped.on(look)];
     });
   }
 
-  /** A list of the replica's rows that is always up to date. */
+  /** Returns a live list of rows in the replica. */
   query(entity: string, options?: QueryOptions): LiveList {
     return liveQuery(this.store, entity, options);
   }
 
   /**
-   * Calls a server function. A call that the network lost is made again, and runs once.
+   * Calls a server function. If the network fails, the call is retried, but executed only once.
    *
    * @throws PylonClientError with the function's code
    */
@@ -367,32 +477,32 @@ export class SyncEngine extends EngineAliases {
   }
 
   /**
-   * The result of a query function that is always up to date: it comes again when rows change that
-   * the function read. Equal names and arguments share one subscription of this page.
+   * Returns the live result of a query function: it is updated when rows that the function read
+   * change. Equal names and arguments share one subscription per page.
    *
-   * @throws PylonClientError `UNSENDABLE` for arguments that JSON can't say
+   * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
    */
   live(name: string, args: Readonly<Record<string, unknown>> = {}): LiveFunction {
-    return this.#functions.live(name, args);
+    return liveFunction(this.#online, name, args);
   }
 
-  /** Told of every write that the server refused. @returns an unsubscribe function */
+  /** Listens to writes that the server rejected. @returns an unsubscribe function */
   onError(listener: (error: MutationError) => void): () => void {
     return this.mutations.onRefused(listener);
   }
 
-  /** How it is doing now. */
+  /** The current status. */
   get status(): SyncStatus {
     return this.#status;
   }
-  /** Told when the status changes. @returns an unsubscribe function */
+  /** Listens to changes of the status. @returns an unsubscribe function */
   onStatus(listener: (status: SyncStatus) => void): () => void {
     return this.#statusChanged.on(listener);
   }
   /**
-   * Asks the server's HTTP API as whoever is signed in.
+   * Sends a request to the server's HTTP API as the signed-in user.
    *
-   * @param path from the root
+   * @param path an absolute path
    * @throws PylonClientError
    */
   request(method: HttpMethod, path: string, body?: unknown): Promise<unknown> {
@@ -400,10 +510,11 @@ export class SyncEngine extends EngineAliases {
   }
 
   #restart(): void {
-    this.#connection.forget();
+    this.#online.part?.connection.stop();
+    this.#replica.drop();
     this.#showPending();
-    this.#functions.reset();
-    if (this.#isStarted) this.#connection.start();
+    this.#online.part?.functions.reset();
+    if (this.#isStarted) this.#online.part?.connection.start();
   }
 
   async #write(
@@ -413,24 +524,59 @@ export class SyncEngine extends EngineAliases {
     const change = this.#sendable(target, fields);
     const { isOutdated, isDoubted } = this.#session;
     if (isOutdated && !isDoubted) this.session.notifyChanged();
+    const entry = this.#entryOf(change);
+    const { id } = entry;
+    this.mutations.add(entry);
+    const adding = this.#keep({ ...entry, status: "pending" });
+    if (this.#isStarted) this.#online.part?.pusher.flush();
+    if ((await adding) === false) await this.#answered(id, change);
+  }
+
+  /**
+   * For bindings: shows an expected change of a function while its call is running.
+   *
+   * @returns the id of the entry in `mutations`, with which it can be ended
+   */
+  showWhileCalling(change: Omit<ClientChange, "op_id">): string {
+    const entry = this.#entryOf(change);
+    this.mutations.add(entry, "calling");
+    // The real change may arrive before the response: relative changes must not be applied twice.
+    this.mutations.show(this.store.resolved([entry.change]));
+    return entry.id;
+  }
+
+  /** Creates a queue entry for a change of the current user. */
+  #entryOf(change: Omit<ClientChange, "op_id">): Omit<PendingMutation, "status"> {
     const id = this.#newId();
     const { authorId: userId, witness } = this.#session;
-    const entry = {
+    return {
       id,
       change: { ...change, op_id: id },
       userId,
       ...(userId === undefined ? { witness } : {}),
     };
-    this.mutations.add(entry);
-    const adding = this.#persistence?.add({ ...entry, status: "pending" });
-    if (this.#isStarted) this.#pusher.flush();
-    if ((await adding) === false) await this.#answered(id, change);
+  }
+
+  /** @returns the same as `Persistence.add` */
+  async #keep(entry: PendingMutation): Promise<boolean> {
+    // Before the disk is opened, entries wait in the queue, and are stored when it is opened.
+    if (!this.#isStarted) return this.#persistence?.part?.add(entry) ?? true;
+    const persistence = await this.#persistence?.load().catch(() => null);
+    // Code that could not be loaded at the start may be available now.
+    if (this.#isStarted) void persistence?.open();
+    return persistence?.add(entry) ?? true;
+  }
+
+  /** Before the disk is opened there is nothing to change. */
+  #onDisk(work: (persistence: Persistence) => void): void {
+    if (this.#isStarted) this.#persistence?.use(work);
+    else if (this.#persistence?.part) work(this.#persistence.part);
   }
 
   /**
-   * What is not on disk has to be on the server.
+   * Waits for the server's response to a write that could not be stored on disk.
    *
-   * @throws MutationError `NOT_KEPT` when it is not in time, though it may be yet
+   * @throws MutationError `NOT_KEPT` if there is no response in time, though it may still come
    */
   #answered(id: string, change: Omit<ClientChange, "op_id">): Promise<void> {
     return new Promise((resolve, reject) => {
@@ -438,7 +584,7 @@ export class SyncEngine extends EngineAliases {
         code: "NOT_KEPT",
         message: "The change could not be stored here. Keep the page open until it is sent.",
       });
-      const cancel = this.platform.after(this.#connection.state === "live" ? ANSWER_MS : 0, () =>
+      const cancel = this.platform.after(this.#state === "live" ? ANSWER_MS : 0, () =>
         reject(error),
       );
       this.mutations.settled(id).then(resolve, reject).finally(cancel);
@@ -446,9 +592,9 @@ export class SyncEngine extends EngineAliases {
   }
 
   /**
-   * What is queued is what can be sent, whatever the app does to its own objects afterwards.
+   * Copies the data, so that later modifications by the app do not change the queue.
    *
-   * @throws MutationError when it can't, after `onError` was told
+   * @throws MutationError for data that can't be sent, after calling `onError`
    */
   #sendable(
     target: Omit<ClientChange, "op_id" | "data">,
@@ -464,15 +610,15 @@ export class SyncEngine extends EngineAliases {
     }
   }
 
-  /** Whose writes may be sent now. */
+  /** The user whose writes may be sent now. */
   #senderId(): string | null | undefined {
     const { userId } = this.#session;
-    return userId === undefined || this.#persistence?.hasWritesOf(userId) === false
+    return userId === undefined || this.#persistence?.part?.hasWritesOf(userId) === false
       ? undefined
       : userId;
   }
 
-  /** The writes of whoever is there. */
+  /** The writes of the current user. */
   #shown(): readonly PendingMutation[] {
     const { visibleUserId, witness } = this.#session;
     return this.mutations
@@ -483,33 +629,49 @@ export class SyncEngine extends EngineAliases {
   }
 
   #showPending(): void {
-    this.store.setPending(this.#shown().map(({ change }) => change));
+    this.store.setPending(this.#shown().map(({ change, shown = change }) => shown));
     this.#updateStatus();
   }
 
-  #makePersistence({ persist = true, appName = "default" }: SyncEngineConfig): Persistence | null {
+  #makePersistence(config: SyncEngineConfig): Lazy<Persistence> | null {
+    const { persist = true, appName = "default" } = config;
     const { openDisk } = this.platform;
     if (!persist || openDisk === null) return null;
-    return new Persistence({
+    const options: PersistenceOptions = {
       open: () => openDisk(appName, this.#http.baseUrl),
       platform: this.platform,
       session: this.#session,
       queue: this.mutations,
       store: this.store,
-      epoch: () => this.#connection.epoch,
-      onReplica: (kept) => this.#connection.restore(kept),
+      epoch: () => this.#replica.epoch,
+      queries: () => this.#queries?.kept,
+      onReplica: (kept) => {
+        if (!this.#replica.restore(kept)) return false;
+        this.#queries?.use((queries) => queries.restore(kept.head.queries ?? []));
+        return true;
+      },
       events: this.#events,
-    });
+    };
+    return new Lazy(async () => {
+      const loaded = await import("../persistence/kept.ts");
+      return new loaded.Persistence(options);
+    }, this.#code.watch());
+  }
+
+  /** The state of the connection. */
+  get #state(): ConnectionState {
+    return this.#online.part?.connection.state ?? (this.#isCut ? "offline" : "connecting");
   }
 
   #updateStatus(): void {
-    const { state, hasReplica, isKept, transport } = this.#connection;
+    const { hasReplica, isKept } = this.#replica;
     const next: SyncStatus = {
-      connection: state,
+      connection: this.#state,
       ready: hasReplica,
       stale: isKept,
       pending: this.#shown().filter(({ status }) => status === "pending").length,
-      transport,
+      transport: this.#online.part?.connection.transport ?? this.#transport,
+      outdated: this.#code.isOutdated,
     };
     if (JSON.stringify(next) === JSON.stringify(this.#status)) return;
     this.#status = next;
@@ -517,7 +679,7 @@ export class SyncEngine extends EngineAliases {
   }
 }
 
-/** The browser sends its cookies to another origin only when it is told to. */
+/** The browser sends cookies to another origin only if requested. */
 function withCookies(platform: Platform): Platform {
   return {
     ...platform,
@@ -526,9 +688,9 @@ function withCookies(platform: Platform): Platform {
 }
 
 /**
- * Makes an engine, which does nothing before its `start`.
+ * Creates an engine, which is idle until its `start` is called.
  *
- * @param baseUrl the server's origin
+ * @param baseUrl the origin of the server
  * @example
  * const engine = createSyncEngine("https://api.example.com", { appName: "todo" });
  * engine.start();

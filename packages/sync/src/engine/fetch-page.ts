@@ -1,22 +1,21 @@
-import type { Row } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { anyOf, arrayOf, isRow, isString, objectOf, oneOf, type Row } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { toPlain } from "../outbox/plain.ts";
 
-/** Which page of which rows is read. */
+/** The options of `fetchPage`. */
 export interface PageOptions {
-  /** A filter such as `{done: false}`; it may also ask about related rows. */
+  /** A filter such as `{done: false}`; it may also refer to related rows. */
   readonly where?: Readonly<Record<string, unknown>> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
   readonly orderBy?: Readonly<Record<string, "asc" | "desc">> | undefined;
-  /** Rows of the page, from 1 to 1000. Default 100. */
+  /** The number of rows per page, from 1 to 1000. Default 100. */
   readonly limit?: number | undefined;
-  /** `nextCursor` or `prevCursor` of another page of the same rows; null for the first one. */
+  /** `nextCursor` or `prevCursor` of another page of the same query; null for the first page. */
   readonly cursor?: string | null | undefined;
 }
 
-/** A page of rows, and the cursors of its neighbours. */
+/** A page of rows, with the cursors of the next and previous pages. */
 export interface RowPage {
   readonly rows: readonly Row[];
   /** Null on the last page. */
@@ -25,15 +24,16 @@ export interface RowPage {
   readonly prevCursor: string | null;
 }
 
-const PageSchema = v.looseObject({
-  data: v.array(v.custom<Row>((row) => v.is(v.looseObject({ id: v.string() }), row))),
-  next_cursor: v.nullable(v.string()),
-  prev_cursor: v.nullable(v.string()),
+const isCursor = anyOf(isString, oneOf(null));
+const isPage = objectOf({
+  data: arrayOf(isRow),
+  next_cursor: isCursor,
+  prev_cursor: isCursor,
 });
 
 /**
- * Reads a page of rows from the server, which need not be in the replica. Each row comes once while
- * others are written; the page is not live.
+ * Loads a page of rows from the server, which need not be in the replica. Each row appears once,
+ * even during concurrent writes. The page is not live.
  *
  * @param client an engine, or its HTTP client
  * @throws PylonClientError
@@ -57,6 +57,6 @@ export async function fetchPage(
     ...(cursor === undefined ? {} : { cursor }),
   };
   const path = `/api/page/${encodeURIComponent(entity)}`;
-  const answer = parseAnswer(PageSchema, await client.request("POST", path, toPlain(asked)));
+  const answer = parseAnswer(isPage, await client.request("POST", path, toPlain(asked)));
   return { rows: answer.data, nextCursor: answer.next_cursor, prevCursor: answer.prev_cursor };
 }

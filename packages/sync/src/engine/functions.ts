@@ -1,4 +1,4 @@
-import * as v from "valibot";
+import { isString, objectOf } from "@pylonsync/protocol";
 import { Backoff } from "../platform/backoff.ts";
 import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
 import { PylonClientError } from "../connection/errors.ts";
@@ -8,16 +8,17 @@ import type { Platform } from "../platform/platform.ts";
 
 const TRIES = 4;
 const RETRY_MS = 300;
-/** How long a function may take before its answer begins, in milliseconds, as browsers wait. */
+/** The timeout for a function's response to begin, in milliseconds, as in browsers. */
 const FUNCTION_MS = 300_000;
 
 /**
- * Calls a server function over HTTP. When the network fails, the call is made again under the same
- * key, so a mutation runs once. After a time-out, or a 5xx of a proxy, it is not.
+ * Calls a server function over HTTP. After a network failure, the call is retried with the same
+ * idempotency key, so that a mutation is executed once. After a timeout, or a 5xx of a proxy, it is
+ * not retried.
  *
- * @throws PylonClientError when the function or the server refuses; `UNSENDABLE` for arguments that
- *   JSON can't say; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER` when the server did not
- *   answer
+ * @throws PylonClientError if the function or the server rejects the call; `UNSENDABLE` for
+ *   arguments that can't be represented in JSON; `UNREACHABLE`, `TIMED_OUT` or `UNEXPECTED_ANSWER`
+ *   without a response of the server
  * @example
  * await callFunction(http, systemPlatform, "addTodo", { title: "tea" }, crypto.randomUUID());
  */
@@ -47,21 +48,22 @@ export async function callFunction(
 }
 
 /**
- * Whether the server has the call, it may be, and works on it: its time is up, or a proxy's was. An
- * action that is called again runs again.
+ * Whether the server may still be running the call, because the request or a proxy timed out.
+ * Retrying would run an action twice.
  */
 function mayRun(error: unknown): boolean {
   const status = error instanceof PylonClientError ? error.body["http_status"] : undefined;
   return isTimeout(error) || (typeof status === "number" && status >= 500);
 }
 
-const ErrorSchema = v.looseObject({ code: v.string(), message: v.string() });
+const isError = objectOf({ code: isString, message: isString });
 
 /**
- * Calls a function and yields what it streams.
+ * Calls a function and yields the chunks that it streams.
  *
- * @returns the function's result
- * @throws PylonClientError, with the code `STREAM_ENDED` when the network is lost on the way
+ * @returns the function's return value
+ * @throws PylonClientError, with the code `STREAM_ENDED` if the connection is lost, and
+ *   `CODE_NOT_LOADED` if a newer deployment has removed the code that reads the stream
  * @example
  * for await (const text of streamFunction(http, "count", { to: 3 })) show(text);
  */
@@ -70,25 +72,33 @@ export async function* streamFunction(
   name: string,
   args: unknown,
 ): AsyncGenerator<string, unknown> {
+  // The parser is loaded on demand, before the call, because few pages read streams.
+  const { createParser } = await import("../connection/extras.ts").catch((cause: unknown) => {
+    const message = "The code that reads a stream could not be loaded. Reload the page.";
+    throw PylonClientError.ofClient("CODE_NOT_LOADED", message, cause);
+  });
   const path = `/api/fn/${encodeURIComponent(name)}`;
   const response = await http.open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS });
-  // Few pages read a stream: the parser is loaded by those that do.
-  const { createParser } = await import("eventsource-parser");
   const events: { event: string | undefined; data: string }[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => events.push({ event, data }) });
   const decoder = new TextDecoder();
   const reader = response.body?.getReader();
-  for (;;) {
-    const reading = reader === undefined ? undefined : http.inTime(FUNCTION_MS, reader.read());
-    const chunk = await reading?.catch(() => undefined);
-    if (chunk === undefined || chunk.done)
-      throw PylonClientError.ofClient("STREAM_ENDED", "The stream ended before its result.");
-    parser.feed(decoder.decode(chunk.value, { stream: true }));
-    for (const { event, data } of events.splice(0)) {
-      if (event === "result") return JSON.parse(data) as unknown;
-      if (event === "error")
-        throw new PylonClientError(response.status, parseAnswer(ErrorSchema, JSON.parse(data)));
-      yield data;
+  try {
+    for (;;) {
+      const reading = reader === undefined ? undefined : http.inTime(FUNCTION_MS, reader.read());
+      const chunk = await reading?.catch(() => undefined);
+      if (chunk === undefined || chunk.done)
+        throw PylonClientError.ofClient("STREAM_ENDED", "The stream ended before its result.");
+      parser.feed(decoder.decode(chunk.value, { stream: true }));
+      for (const { event, data } of events.splice(0)) {
+        if (event === "result") return JSON.parse(data) as unknown;
+        if (event === "error")
+          throw new PylonClientError(response.status, parseAnswer(isError, JSON.parse(data)));
+        yield data;
+      }
     }
+  } finally {
+    // If the caller stops reading, the connection is closed.
+    void reader?.cancel().catch(() => undefined);
   }
 }

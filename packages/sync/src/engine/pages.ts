@@ -1,13 +1,13 @@
 import { Emitter } from "../platform/emitter.ts";
 
-/** The most rows that the server answers at a time. */
+/** The maximum number of rows in one response. */
 const MAX_PAGE = 1_000;
 
-/** Which part of a list. */
+/** The range of a list. */
 export interface LoadPageOptions {
-  /** From 1 to 1,000. Default 20. */
+  /** The maximum number of rows, from 1 to 1,000. Default 20. */
   readonly limit?: number | undefined;
-  /** Rows before the first one. Default 0. */
+  /** The number of rows to skip. Default 0. */
   readonly offset?: number | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
   readonly order?: Readonly<Record<string, "asc" | "desc">> | undefined;
@@ -16,27 +16,27 @@ export interface LoadPageOptions {
 /** A part of a list. */
 export interface LoadedPage<T> {
   readonly data: T[];
-  /** How many rows this part has. */
+  /** The number of rows in this part. */
   readonly total: number;
   readonly hasMore: boolean;
 }
 
-/** What an infinite query shows. */
+/** The options of an infinite query. */
 export interface InfiniteQueryOptions {
-  /** Rows that `loadMore` adds, from 1 to 1,000. Default 20. */
+  /** The number of rows that `loadMore` adds, from 1 to 1,000. Default 20. */
   readonly pageSize?: number | undefined;
   readonly order?: LoadPageOptions["order"];
 }
 
-/** Asks the server for a part of a list. @throws RangeError for a limit that no page has */
+/** Loads a part of a list from the server. @throws RangeError for an invalid limit */
 export async function loadPage(
   ask: (path: string, filter: Readonly<Record<string, unknown>>) => Promise<unknown>,
   entity: string,
   { limit = 20, offset = 0, order }: LoadPageOptions = {},
 ): Promise<LoadedPage<unknown>> {
   if (!(Number.isSafeInteger(limit) && limit >= 1 && limit <= MAX_PAGE))
-    throw new RangeError(`A page has 1 to ${MAX_PAGE} rows, not ${limit}.`);
-  // One more than is wanted tells whether there are more.
+    throw new RangeError(`The limit of a page must be from 1 to ${MAX_PAGE}, not ${limit}.`);
+  // One extra row shows whether there are more.
   const asked = Math.min(limit + 1, MAX_PAGE);
   const answer = await ask(`/api/query/${encodeURIComponent(entity)}`, {
     $limit: asked,
@@ -49,7 +49,7 @@ export async function loadPage(
 }
 
 /**
- * A list of the server's that grows by a page at a time. It is not live: `reset` begins again.
+ * A list that loads pages from the server. It is not live: `reset` starts again.
  *
  * @example
  * const todos = engine.createInfiniteQuery<{ title: string }>("Todo", { pageSize: 50 });
@@ -63,7 +63,7 @@ export class InfiniteQuery<T> {
   #data: readonly T[] = [];
   #hasMore = true;
   #loading: Promise<void> | null = null;
-  /** Counts the beginnings: what an older one still awaits is not added. */
+  /** The number of resets: pages requested before the last one are ignored. */
   #beginning = 0;
 
   constructor(
@@ -74,11 +74,11 @@ export class InfiniteQuery<T> {
     this.#options = options;
   }
 
-  /** What has come. The same array until more comes. */
+  /** The loaded rows. The array is stable until more rows are loaded. */
   get data(): readonly T[] {
     return this.#data;
   }
-  /** True before the first page too. */
+  /** Also true before the first page is loaded. */
   get hasMore(): boolean {
     return this.#hasMore;
   }
@@ -86,7 +86,7 @@ export class InfiniteQuery<T> {
     return this.#loading !== null;
   }
 
-  /** Adds the next page; while one is on its way, waits for that. @throws PylonClientError */
+  /** Loads the next page, or waits for the one that is loading. @throws PylonClientError */
   loadMore(): Promise<void> {
     if (this.#loading !== null) return this.#loading;
     if (!this.#hasMore) return Promise.resolve();
@@ -101,12 +101,12 @@ export class InfiniteQuery<T> {
     return loading;
   }
 
-  /** Called when data comes, or loading begins or ends. @returns an unsubscribe function */
+  /** Listens to new data and the loading state. @returns an unsubscribe function */
   subscribe(listener: () => void): () => void {
     return this.#changed.on(listener);
   }
 
-  /** Empties the list; `loadMore` begins with the first page again. */
+  /** Empties the list; `loadMore` starts with the first page again. */
   reset(): void {
     this.#beginning += 1;
     this.#data = [];

@@ -5,24 +5,24 @@ import { systemPlatform } from "../platform/platform.ts";
 import type { SyncCursor } from "../replica/local-store.ts";
 import { toResolvedSession, type ResolvedSession } from "../session/session.ts";
 
-/** The most rows of one entity: the first page that the server answers. */
+/** The maximum number of rows per entity: one page of the server. */
 const MAX_ROWS = 1_000;
 
-/** Rows that a server has read for a page that it renders. */
+/** Rows that a server has loaded for rendering a page. */
 export interface HydrationData {
   readonly entities: Readonly<Record<string, readonly Row[]>>;
-  /** Where in the log they are of. Nothing goes on from there: `getServerData` says 0. */
+  /** The position in the change log. It is not continued: `getServerData` returns 0. */
   readonly cursor?: SyncCursor;
-  /** Whose rows they are: with it nobody else is shown them, not even for a moment. */
+  /** The user who may see the rows: with it they are never shown to another user. */
   readonly session?: ResolvedSession | null;
 }
 
 /**
- * Reads rows on a server that renders a page, for `engine.hydrate` in the browser. What can't be
- * read is left empty, and comes with the replica.
+ * Loads rows on a server that renders a page, for `engine.hydrate` in the browser. Entities that
+ * can't be read are left empty, and are loaded with the replica.
  *
- * @param entities up to 1,000 rows of each are read
- * @param options `token`: of the one who asked for the page
+ * @param entities the entities to load, up to 1,000 rows each
+ * @param options `token`: the token of the user who requested the page
  * @example
  * const data = await getServerData("http://pylon:4321", ["Todo"], { token });
  * engine.hydrate(data);

@@ -1,75 +1,76 @@
 import type { PylonClientError } from "../connection/errors.ts";
-import { Emitter } from "../platform/emitter.ts";
+import { toPlain } from "../outbox/plain.ts";
+import type { Lazy } from "../platform/lazy.ts";
+import type { LiveFunctions } from "./live-functions.ts";
 
-/** How a live function is. The same object comes back until something changes. */
+/** The state of a live function. The object is stable until something changes. */
 export interface LiveFunctionState<R = unknown> {
   /**
-   * The newest result, null before the first one. The same value comes back until the server has
-   * another one; it is shared by all who look at it, so it must not be changed.
+   * The newest result; null before the first. The value is stable until it changes, and shared by
+   * all subscribers: do not modify it.
    */
   readonly data: R | null;
-  /** Nothing has come yet: no result, and no error. */
+  /** True until the first result or error. */
   readonly loading: boolean;
-  /** Why there is no newer result than `data`; null again with the next one. */
+  /** Why there is no newer result than `data`; null again after the next result. */
   readonly error: PylonClientError | null;
 }
 
-/** The result of a query function that is always up to date. */
+/** The live result of a query function. */
 export interface LiveFunction<R = unknown> {
   getSnapshot(): LiveFunctionState<R>;
-  /** Calls the listener after something has changed. @returns an unsubscribe function */
+  /** Calls the listener after a change. @returns an unsubscribe function */
   subscribe(listener: () => void): () => void;
 }
 
-/** The state of a live function of which nothing is known yet. */
+/** The initial state of a live function. */
 export const LOADING: LiveFunctionState<never> = Object.freeze({
   data: null,
   loading: true,
   error: null,
 });
 
-/** One function with its arguments, for all in this page who look at it. */
-export class WatchedFunction {
-  readonly id: number;
+/** A function and its arguments; equal calls have the same key. */
+export interface FunctionCall {
+  readonly key: string;
   readonly name: string;
   readonly args: unknown;
-  readonly changed = new Emitter<void>();
-  listeners = 0;
-  /** Its number on the connection; null while it is not subscribed to. */
-  sub: number | null = null;
-  /** Ends the wait for what is to be done with it later. */
-  cancelWait: () => void = () => undefined;
-  state: LiveFunctionState = LOADING;
-  #json: string | null = null;
+}
 
-  constructor(id: number, name: string, args: unknown) {
-    this.id = id;
-    this.name = name;
-    this.args = args;
-  }
+/**
+ * Returns a live function, which also works before the code that updates it is loaded.
+ *
+ * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
+ */
+export function liveFunction(
+  online: Pick<Lazy<{ readonly functions: LiveFunctions }>, "part" | "use">,
+  name: string,
+  given: Readonly<Record<string, unknown>>,
+): LiveFunction {
+  const args = toPlain(given);
+  const call = { key: JSON.stringify([name, sorted(args)]), name, args };
+  return {
+    getSnapshot: () => online.part?.functions.stateOf(call) ?? LOADING,
+    subscribe: (listener) => {
+      let isStopped = false;
+      let stop = (): void => {
+        isStopped = true;
+      };
+      online.use(({ functions }) => {
+        if (!isStopped) stop = functions.subscribe(call, listener);
+      });
+      return () => stop();
+    },
+  };
+}
 
-  /** A result came. */
-  succeed(value: unknown): void {
-    const json = JSON.stringify(value);
-    const isSame = json === this.#json;
-    if (isSame && this.state.error === null) return;
-    const data = isSame ? this.state.data : value;
-    this.#json = json;
-    this.#become({ data, loading: false, error: null });
-  }
-
-  fail(error: PylonClientError): void {
-    this.#become({ data: this.state.data, loading: false, error });
-  }
-
-  /** What was known was another user's. */
-  reset(): void {
-    this.#json = null;
-    if (this.state !== LOADING) this.#become(LOADING);
-  }
-
-  #become(state: LiveFunctionState): void {
-    this.state = state;
-    this.changed.emit();
-  }
+/** Sorts the keys of objects, so that equal arguments have equal JSON. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== "object" || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .map(([key, part]) => [key, sorted(part)] as const)
+      .toSorted(([one], [other]) => (one < other ? -1 : 1)),
+  );
 }

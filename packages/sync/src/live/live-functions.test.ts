@@ -3,7 +3,10 @@ import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { ANONYMOUS_SESSION } from "../session/session.ts";
-import { LiveFunctions } from "./live-functions.ts";
+// Loaded before, so that it is there at once.
+import * as liveChannel from "../connection/live-channel.ts";
+import { liveFunction, type LiveFunction } from "./live-function.ts";
+import { LiveFunctions, type LiveFunctionsOptions } from "./live-functions.ts";
 
 /** A socket whose other end is the test. */
 class FakeSocket implements Socket {
@@ -48,8 +51,13 @@ class Page {
   readonly calls: { readonly path: string; readonly answer: (response: Response) => void }[] = [];
   readonly functions: LiveFunctions;
   hasSockets = true;
+  /** The code that connects can be loaded. */
+  hasCode = true;
+  /** How often it was tried without a socket, which this server does not know. */
+  streams = 0;
   token: string | null = "t1";
   #now = 0;
+  #ids = 0;
   #timers: { readonly at: number; readonly run: () => void }[] = [];
 
   constructor() {
@@ -64,8 +72,13 @@ class Page {
           this.#timers = this.#timers.filter((one) => one !== timer);
         };
       },
-      fetch: (url) =>
-        new Promise((answer) => this.calls.push({ path: new URL(url).pathname, answer })),
+      fetch: (url) => {
+        const path = new URL(url).pathname;
+        if (path !== "/api/live") return new Promise((answer) => this.calls.push({ path, answer }));
+        this.streams += 1;
+        const error = { code: "NOT_FOUND", message: "There is nothing." };
+        return Promise.resolve(Response.json({ error }, { status: 404 }));
+      },
       openSocket: (_url, protocols) => {
         if (!this.hasSockets) throw new Error("There are no sockets.");
         const socket = new FakeSocket(protocols);
@@ -74,7 +87,7 @@ class Page {
       },
     };
     const token = (): string | null => this.token;
-    this.functions = new LiveFunctions({
+    const options: LiveFunctionsOptions = {
       http: new HttpClient("http://server", platform, token),
       platform,
       session: {
@@ -84,8 +97,16 @@ class Page {
       },
       socketUrl: "ws://server/ws",
       reconnectDelay: 1000,
+      transport: "websocket",
+      hasOwnConnection: true,
+      nextId: () => (this.#ids += 1),
       newId: () => "id",
-    });
+    };
+    this.functions = new LiveFunctions(options, () =>
+      this.hasCode
+        ? Promise.resolve(liveChannel)
+        : Promise.reject(new Error("There is no network.")),
+    );
   }
 
   get socket(): FakeSocket {
@@ -110,17 +131,23 @@ class Page {
     await settled();
   }
 
-  /** Looks at a function. */
-  watch(
+  live(name: string, args: Readonly<Record<string, unknown>>): LiveFunction {
+    const { functions } = this;
+    return liveFunction({ part: { functions }, use: (watch) => watch({ functions }) }, name, args);
+  }
+
+  /** Looks at a function; the code that connects is loaded by then. */
+  async watch(
     name: string,
     args: Readonly<Record<string, unknown>> = {},
-  ): { readonly seen: unknown[]; readonly stop: () => void } {
-    const live = this.functions.live(name, args);
+  ): Promise<{ readonly seen: unknown[]; readonly stop: () => void }> {
+    const live = this.live(name, args);
     const seen: unknown[] = [];
     const stop = live.subscribe(() => {
       const { data, error, loading } = live.getSnapshot();
       seen.push(loading ? "loading" : (error?.code ?? data));
     });
+    await settled();
     return { seen, stop };
   }
 }
@@ -138,8 +165,8 @@ function started(): Page {
 test("there is a socket while somebody looks, and a little longer", async () => {
   const page = started();
   expect(page.sockets).toEqual([]);
-  const one = page.watch("f", { a: 1, b: [{ c: 2, d: 3 }] });
-  const other = page.watch("f", { b: [{ d: 3, c: 2 }], a: 1 });
+  const one = await page.watch("f", { a: 1, b: [{ c: 2, d: 3 }] });
+  const other = await page.watch("f", { b: [{ d: 3, c: 2 }], a: 1 });
   expect([page.sockets.length, page.socket.sent]).toEqual([1, []]);
   expect(page.socket.protocols).toEqual([LIVE_PROTOCOL, "bearer.t1"]);
   page.socket.hello();
@@ -151,31 +178,51 @@ test("there is a socket while somebody looks, and a little longer", async () => 
   one.stop();
   other.stop();
   await page.advance(4_000);
-  const again = page.watch("f", args);
+  const again = await page.watch("f", args);
   await page.advance(4_000);
   expect([page.socket.isClosed, again.seen]).toEqual([false, []]);
   again.stop();
   await page.advance(5_000);
   expect(page.socket.sent.at(-1)).toEqual({ type: "unsubscribe", id: 1 });
   expect(page.socket.isClosed).toBe(true);
-  expect(page.functions.live("f", args).getSnapshot().loading).toBe(true);
+  expect(page.live("f", args).getSnapshot().loading).toBe(true);
 });
 
-test("arguments that differ in their kind are not the same", () => {
+test("code that can't be loaded is asked for again while somebody looks", async () => {
   const page = started();
-  page.watch("f", { a: { b: 1 } });
-  page.watch("f", { a: [["b", 1]] });
-  page.watch("f", { a: null });
+  page.hasCode = false;
+  const { stop } = await page.watch("f");
+  await page.advance(4_000);
+  page.hasCode = true;
+  expect(page.sockets.length).toBe(0);
+  await page.advance(1_000);
+  expect(page.sockets.length).toBe(1);
+  stop();
+
+  const stopped = started();
+  stopped.hasCode = false;
+  await stopped.watch("f");
+  stopped.functions.stop();
+  stopped.hasCode = true;
+  await stopped.advance(60_000);
+  expect(stopped.sockets.length).toBe(0);
+});
+
+test("arguments that differ in their kind are not the same", async () => {
+  const page = started();
+  await page.watch("f", { a: { b: 1 } });
+  await page.watch("f", { a: [["b", 1]] });
+  await page.watch("f", { a: null });
   expect(page.socket.hello().sent.length).toBe(3);
 });
 
-test("after a connection was lost all is asked again, and the same result is no news", async () => {
+test("after a lost connection all is asked again, and the same result is not news", async () => {
   const page = started();
-  const { seen } = page.watch("f");
+  const { seen } = await page.watch("f");
   page.socket.hello();
   page.socket.say({ type: "joined", id: 1, sub: 7 });
   page.socket.say({ type: "result", sub: 7, seq: 1, value: { a: [1] } });
-  const { data } = page.functions.live("f", {}).getSnapshot();
+  const { data } = page.live("f", {}).getSnapshot();
   const former = page.socket;
   former.cut();
   await page.advance(1_000);
@@ -187,7 +234,7 @@ test("after a connection was lost all is asked again, and the same result is no 
   page.socket.say({ type: "result", sub: 9, seq: 2, value: { a: [1] } });
   former.say({ type: "result", sub: 7, seq: 9, value: "late" });
   expect(seen).toEqual([{ a: [1] }]);
-  expect(page.functions.live("f", {}).getSnapshot().data).toBe(data);
+  expect(page.live("f", {}).getSnapshot().data).toBe(data);
   // The server tells its callers apart from now on.
   page.socket.say({ type: "joined", id: 1, sub: 10 });
   page.socket.say({ type: "result", sub: 9, seq: 3, value: "another's" });
@@ -195,23 +242,23 @@ test("after a connection was lost all is asked again, and the same result is no 
   expect(seen).toEqual([{ a: [1] }, 2]);
 });
 
-test("a failure stands beside the last result, and ends with the next one", () => {
+test("a failure stands beside the last result, and ends with the next one", async () => {
   const page = started();
-  const { seen } = page.watch("f");
+  const { seen } = await page.watch("f");
   page.socket.hello();
   page.socket.say({ type: "joined", id: 1, sub: 7 });
   page.socket.say({ type: "result", sub: 7, seq: 1, value: 1 });
   page.socket.say({ type: "failed", sub: 7, seq: 2, code: "SOLD_OUT", message: "There is none." });
-  expect(page.functions.live("f", {}).getSnapshot()).toMatchObject({ data: 1, loading: false });
+  expect(page.live("f", {}).getSnapshot()).toMatchObject({ data: 1, loading: false });
   page.socket.say({ type: "result", sub: 7, seq: 3, value: 1 });
   expect(seen).toEqual([1, "SOLD_OUT", 1]);
 });
 
 test("a function that was refused is asked again when it may, or there is room", async () => {
   const page = started();
-  const limited = page.watch("limited");
-  const full = page.watch("full");
-  const other = page.watch("other");
+  const limited = await page.watch("limited");
+  const full = await page.watch("full");
+  const other = await page.watch("other");
   page.socket.hello();
   const refusal = { type: "error", message: "No." };
   page.socket.say({ ...refusal, id: 1, code: "RATE_LIMITED", retry_after_secs: 3 });
@@ -233,7 +280,7 @@ test("another user is shown nothing of what was known", async () => {
   const page = started();
   const ann = { ...ANONYMOUS_SESSION, userId: "ann" };
   page.functions.follow(ann);
-  const { seen } = page.watch("f");
+  const { seen } = await page.watch("f");
   const former = page.socket.hello();
   former.say({ type: "joined", id: 1, sub: 7 });
   former.say({ type: "result", sub: 7, seq: 1, value: "ann's" });
@@ -252,18 +299,20 @@ test("another user is shown nothing of what was known", async () => {
 
 test("a server that does not know live functions is called instead", async () => {
   const page = started();
-  const { seen } = page.watch("f");
+  const { seen } = await page.watch("f");
   for (let tries = 0; tries < 2; tries += 1) {
     page.socket.onopen?.();
     await page.advance(5_000);
     expect(page.socket.isClosed).toBe(true);
     if (tries === 0) await page.advance(1_000);
   }
+  while (page.calls.length === 0) await page.advance(1_000);
+  expect(page.streams).toBeGreaterThan(0);
   expect(page.calls.map(({ path }) => path)).toEqual(["/api/fn/f"]);
   page.calls[0]?.answer(Response.json(5));
   await settled();
   expect(seen).toEqual([5]);
-  await page.advance(10_000);
+  while (page.sockets.length < 3) await page.advance(1_000);
   // It knows them now.
   page.socket.hello();
   page.socket.say({ type: "joined", id: 1, sub: 7 });
@@ -271,12 +320,13 @@ test("a server that does not know live functions is called instead", async () =>
   expect(seen).toEqual([5, 6]);
 });
 
-test("where there are no sockets, functions are called again and again", async () => {
+test("where nothing gets through, functions are called again and again", async () => {
   const page = new Page();
   page.hasSockets = false;
-  const { seen, stop } = page.watch("f");
+  const { seen, stop } = await page.watch("f");
   expect(page.calls).toEqual([]);
   page.functions.start();
+  while (page.calls.length === 0) await page.advance(1_000);
   const answers = [
     Response.json(1),
     Response.json({ error: { code: "EMPTY", message: "No." } }, { status: 400 }),
@@ -284,7 +334,7 @@ test("where there are no sockets, functions are called again and again", async (
   ];
   for (const [index, answer] of answers.entries()) {
     page.calls[index]?.answer(answer);
-    await page.advance(10_000);
+    while (page.calls.length === index + 1) await page.advance(1_000);
   }
   expect(seen).toEqual([1, "EMPTY", 2]);
   // What comes after the engine was stopped has no effect.

@@ -1,35 +1,64 @@
-import { toPlain } from "../outbox/plain.ts";
-import type { Platform } from "../platform/platform.ts";
+import { PylonClientError } from "../connection/errors.ts";
+import type { LiveClient } from "../connection/live-client.ts";
+import type { LiveChannel, LiveChannelOptions } from "../connection/live-channel.ts";
+import { callFunction } from "../engine/functions.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
-import { FunctionClient, type FunctionClientOptions } from "./function-client.ts";
-import { LOADING, WatchedFunction, type LiveFunction } from "./live-function.ts";
+import { FunctionClient } from "./function-client.ts";
+import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
+import { WatchedFunction } from "./watched-function.ts";
 
-/** How long a function that nobody looks at is kept, in milliseconds: a page may show it again. */
+/** How long an unused function stays subscribed, in milliseconds: a page may show it again. */
 const LINGER_MS = 5_000;
 
-/** The query functions that a page looks at; equal ones are one. */
+/** The delay before code that could not be loaded is requested again, in milliseconds. */
+const LOAD_AGAIN_MS = 5_000;
+
+/** The dependencies of live functions. */
+export interface LiveFunctionsOptions extends Omit<LiveChannelOptions, "onSilence"> {
+  /** Returns an id for a subscription of this page. */
+  readonly nextId: () => number;
+  /** Returns an id for a call. */
+  readonly newId: () => string;
+  /** True: they use their own connection; false: they use that of the engine. */
+  readonly hasOwnConnection: boolean;
+}
+
+type LoadChannel = () => Promise<{ readonly LiveChannel: typeof LiveChannel }>;
+
+/** The query functions that a page watches; equal calls share one subscription. */
 export class LiveFunctions {
-  readonly #after: Platform["after"];
+  readonly #options: LiveFunctionsOptions;
+  readonly #loadChannel: LoadChannel;
   readonly #functions = new Map<string, WatchedFunction>();
   readonly #client: FunctionClient;
-  #ids = 0;
+  /** Null if the engine's connection is used, and before any function is watched. */
+  #channel: LiveChannel | null = null;
+  /** Cancels the retry of loading the code. */
+  #cancelLoad: () => void = () => undefined;
   #isStarted = false;
-  /** Who the results are for; null before the server has said who is there. */
+  /** The session of the results; null until the server has responded. */
   #session: ResolvedSession | null = null;
+  /** Responses to calls of an earlier generation are ignored. */
+  #generation = 0;
 
-  constructor(options: FunctionClientOptions) {
-    this.#after = options.platform.after;
-    this.#client = new FunctionClient(this.#functions, options);
+  /** @param loadChannel loads the code of a separate connection on demand */
+  constructor(
+    options: LiveFunctionsOptions,
+    loadChannel: LoadChannel = () => import("../connection/extras.ts"),
+  ) {
+    this.#options = options;
+    this.#loadChannel = loadChannel;
+    this.#client = new FunctionClient(this.#functions, options.platform);
   }
 
-  /** @throws PylonClientError `UNSENDABLE` for arguments that JSON can't say */
-  live(name: string, given: Readonly<Record<string, unknown>>): LiveFunction {
-    const args = toPlain(given);
-    const key = JSON.stringify([name, sorted(args)]);
-    return {
-      getSnapshot: () => this.#functions.get(key)?.state ?? LOADING,
-      subscribe: (listener) => this.#subscribe(key, name, args, listener),
-    };
+  /** The client for a connection of version 2. */
+  get client(): LiveClient {
+    return this.#client;
+  }
+
+  /** Returns the state of a function, watched or not. */
+  stateOf({ key }: FunctionCall): LiveFunctionState {
+    return this.#functions.get(key)?.state ?? LOADING;
   }
 
   start(): void {
@@ -39,32 +68,59 @@ export class LiveFunctions {
 
   stop(): void {
     this.#isStarted = false;
-    this.#client.disconnect();
+    this.#disconnect();
     for (const [key, one] of [...this.#functions]) if (one.listeners === 0) this.#drop(key, one);
   }
 
-  /** The server has said who is there: the results of another are shown no more. */
+  /** The session is known: results of another user are dropped. */
   follow(session: ResolvedSession): void {
     const isOther = this.#session !== null && !isSame(this.#session, session);
     this.#session = session;
     if (isOther) this.reset();
   }
 
-  /** Somebody else may be there: everything is asked again. */
+  /** The user may have changed: everything is loaded again. */
   reset(): void {
-    this.#client.disconnect();
-    for (const one of this.#functions.values()) one.reset();
+    this.#disconnect();
+    this.#client.reset();
     this.retryNow();
   }
 
-  /** The network may be there again, or there is something to ask. */
+  /** Retries, because the network may be back, or there is a new function. */
   retryNow(): void {
-    if (this.#isStarted) this.#client.connect();
+    if (this.#options.hasOwnConnection && this.#isNeeded) void this.#connect();
   }
 
-  #subscribe(key: string, name: string, args: unknown, listener: () => void): () => void {
+  get #isNeeded(): boolean {
+    return this.#isStarted && this.#functions.size > 0;
+  }
+
+  async #connect(): Promise<void> {
+    if (this.#channel === null) {
+      const loaded = await this.#loadChannel().catch(() => null);
+      this.#cancelLoad();
+      if (loaded === null) {
+        this.#cancelLoad = this.#options.platform.after(LOAD_AGAIN_MS, () => this.retryNow());
+        return;
+      }
+      const onSilence = (): void => {
+        for (const one of this.#functions.values()) void this.#call(one);
+      };
+      this.#channel ??= new loaded.LiveChannel(this.#client, { ...this.#options, onSilence });
+    }
+    if (this.#isNeeded) this.#channel.connect();
+  }
+
+  #disconnect(): void {
+    this.#generation += 1;
+    this.#cancelLoad();
+    this.#channel?.disconnect();
+  }
+
+  /** Keeps a function up to date. @returns an unsubscribe function */
+  subscribe({ key, name, args }: FunctionCall, listener: () => void): () => void {
     const known = this.#functions.get(key);
-    const one = known ?? new WatchedFunction((this.#ids += 1), name, args);
+    const one = known ?? new WatchedFunction(this.#options.nextId(), name, args);
     if (known === undefined) {
       this.#functions.set(key, one);
       this.#client.ask(one);
@@ -80,7 +136,9 @@ export class LiveFunctions {
       one.listeners -= 1;
       if (one.listeners > 0) return;
       one.cancelWait();
-      one.cancelWait = this.#after(LINGER_MS, () => this.#drop(key, one));
+      // Watching a failed function again retries it.
+      if (one.state.error !== null) return this.#drop(key, one);
+      one.cancelWait = this.#options.platform.after(LINGER_MS, () => this.#drop(key, one));
     };
   }
 
@@ -88,16 +146,20 @@ export class LiveFunctions {
     one.cancelWait();
     this.#functions.delete(key);
     this.#client.forget(one);
+    if (this.#functions.size === 0) this.#disconnect();
   }
-}
 
-/** With the keys of objects in order, so that equal arguments read the same. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .map(([key, part]) => [key, sorted(part)] as const)
-      .toSorted(([one], [other]) => (one < other ? -1 : 1)),
-  );
+  /** Calls the function once, if no connection delivers the result. */
+  async #call(one: WatchedFunction): Promise<void> {
+    const { http, platform, newId } = this.#options;
+    const generation = this.#generation;
+    const isOver = (): boolean => generation !== this.#generation || one.sub !== null;
+    try {
+      const value = await callFunction(http, platform, one.name, one.args, newId());
+      if (!isOver()) one.succeed(value);
+    } catch (error) {
+      // Without a response, the last result remains.
+      if (error instanceof PylonClientError && error.status > 0 && !isOver()) one.fail(error);
+    }
+  }
 }

@@ -2,29 +2,37 @@ import type { ClientChange, PushResult } from "@pylonsync/protocol";
 import { Emitter } from "../platform/emitter.ts";
 import { MutationError, type ClientErrorCode } from "../connection/errors.ts";
 
-/** A write on its way. */
+/** A pending write. */
 export interface PendingMutation {
-  /** Also the `op_id`, by which the server knows a retry. */
+  /** Also the `op_id`, with which the server recognizes a retry. */
   readonly id: string;
   readonly change: ClientChange & { readonly op_id: string };
   /**
-   * Who made it: it is never sent as somebody else. Undefined: whoever `witness` stands for, before
-   * the server told who that is.
+   * The user who made it: it is never sent as another user. Undefined: the user that `witness`
+   * stands for, before the server has identified them.
    */
   readonly userId: string | null | undefined;
-  /** What told its maker from others, where the user was not known. */
+  /** Identifies the session in which it was made, if the user was not known. */
   readonly witness?: string;
-  /** `pending`: not answered yet; `applied`: committed, and shown until the replica has it. */
-  readonly status: "pending" | "applied";
-  /** The change at which the replica has it for sure. */
+  /**
+   * `pending`: without a response; `applied`: committed, and shown until the replica has it;
+   * `calling`: not sent, but shown while a function call that will write it is running.
+   */
+  readonly status: "pending" | "applied" | "calling";
+  /** The change log position at which the replica certainly has it. */
   readonly appliedAt?: number;
-  /** It was found on disk, where another tab may have found it too. */
+  /**
+   * The change with relative operations resolved when it was sent: the replica may receive it
+   * before the response, and nothing must be added twice.
+   */
+  readonly shown?: ClientChange;
+  /** It was read from disk, where another tab may have read it too. */
   readonly isFound?: boolean;
 }
 
 /**
- * Why an entry is gone. `applied`: the replica has it; `elsewhere`: another tab has sent it, or
- * somebody has signed out there.
+ * Why an entry was removed. `applied`: the replica has it; `elsewhere`: another tab has sent it, or
+ * the user has signed out there.
  */
 export type EndOfMutation = "applied" | "refused" | "dropped" | "elsewhere";
 
@@ -35,7 +43,7 @@ interface Settlement {
 }
 
 /**
- * Where an app keeps the queue itself, on a platform without IndexedDB.
+ * The storage of an app for the queue, on a platform without IndexedDB.
  *
  * @example
  * import type { MutationQueuePersistence, PendingMutation } from "@pylonsync/sync";
@@ -47,7 +55,7 @@ interface Settlement {
  * };
  */
 export interface MutationQueuePersistence {
-  /** Keeps these, in this order, in place of those before. */
+  /** Stores these writes, in this order, in place of the previous ones. */
   saveAll(writes: readonly PendingMutation[]): Promise<void>;
   loadAll(): Promise<readonly PendingMutation[]>;
 }
@@ -66,49 +74,60 @@ export class MutationQueue {
   readonly #refused = new Emitter<MutationError>();
   readonly #ended = new Emitter<{ readonly ids: readonly string[]; readonly why: EndOfMutation }>();
   #persistence: MutationQueuePersistence | null = null;
-  /** One save after another, of the queue as it is then. */
+  /** Serializes saves; each saves the queue's state at that time. */
   #saving: Promise<void> = Promise.resolve();
 
-  /** Told after every change of the queue. */
+  /** Listens to changes of the queue. */
   onChange(listener: () => void): () => void {
     return this.#changed.on(listener);
   }
 
-  /** Told of every write that the server refused, after it was taken away. */
+  /** Listens to writes that the server rejected, after their removal. */
   onRefused(listener: (error: MutationError) => void): () => void {
     return this.#refused.on(listener);
   }
 
-  /** Told of the entries that are gone, and why. */
+  /** Listens to removed entries, with the reason. */
   onEnd(
     listener: (end: { readonly ids: readonly string[]; readonly why: EndOfMutation }) => void,
   ): () => void {
     return this.#ended.on(listener);
   }
 
-  /** All entries, in order. */
+  /** Returns all entries, in order. */
   all(): readonly PendingMutation[] {
     return this.#entries;
   }
 
-  /** Those that the server has not answered. */
+  /** Returns the entries without a response of the server. */
   pending(): readonly PendingMutation[] {
     return this.#entries.filter(({ status }) => status === "pending");
   }
 
-  add(entry: Omit<PendingMutation, "status">): void {
-    this.#settlements.set(entry.id, settlement());
-    this.#set([...this.#entries, { ...entry, status: "pending" }]);
+  add(entry: Omit<PendingMutation, "status">, status: "pending" | "calling" = "pending"): void {
+    if (status === "pending") this.#settlements.set(entry.id, settlement());
+    this.#set([...this.#entries, { ...entry, status }]);
   }
 
-  /** Tells of a write that can't be queued. */
+  /** Sets the resolved changes of entries that are being sent for the first time. */
+  show(changes: ReadonlyMap<ClientChange, ClientChange>): void {
+    if (changes.size === 0) return;
+    this.#set(
+      this.#entries.map((entry) => {
+        const shown = changes.get(entry.change);
+        return shown === undefined ? entry : { ...entry, shown };
+      }),
+    );
+  }
+
+  /** Reports a write that can't be queued. */
   refuse(error: MutationError): void {
     this.#refused.emit(error);
   }
 
   /**
-   * Takes what is on disk, in the order in which it was written there, of which some may be here
-   * already. What is only here is newer.
+   * Loads the writes from disk, in their order; some may already be in the queue. Entries that are
+   * only in the queue are newer.
    */
   load(found: readonly Omit<PendingMutation, "status">[]): void {
     const places = new Map(found.map(({ id }, place) => [id, place]));
@@ -125,7 +144,7 @@ export class MutationQueue {
     this.#set(entries.toSorted((one, other) => placeOf(one) - placeOf(other)));
   }
 
-  /** Forgets what another tab has answered. */
+  /** Removes entries that another tab has handled. */
   forget(ids: ReadonlySet<string>): void {
     const gone = this.#entries.filter(({ id, status }) => status === "pending" && ids.has(id));
     if (gone.length === 0) return;
@@ -134,7 +153,7 @@ export class MutationQueue {
     this.#end(gone, "elsewhere");
   }
 
-  /** It is known now who the witness stands for; what was made with another is nobody's. */
+  /** The user of the witness is known now; entries of another witness can't be assigned. */
   claim(userId: string | null, witness: string): void {
     if (!this.#entries.some((entry) => entry.userId === undefined)) return;
     this.#drop((entry) => entry.userId === undefined && entry.witness !== witness);
@@ -144,21 +163,21 @@ export class MutationQueue {
   }
 
   /**
-   * Resolves when the server has committed the write, or another tab has taken care of it, which is
-   * told what the server answered.
+   * Resolves when the server has committed the write, or another tab, which receives the server's
+   * response, has handled it.
    *
-   * @throws MutationError when it was refused to this tab
+   * @throws MutationError if it was rejected
    */
   settled(id: string): Promise<void> {
     return this.#settlements.get(id)?.promise ?? Promise.resolve();
   }
 
   /**
-   * Takes the server's answers.
+   * Handles the server's results.
    *
-   * @param seq the log's head at the answer: the replica has the applied writes once it knows this
-   *   change
-   * @param known what the replica knows already, because the change may come before the answer
+   * @param seq the position of the log at the response: when the replica has reached it, it has the
+   *   applied writes
+   * @param known the position of the replica, because the change may arrive before the response
    */
   answer(results: readonly PushResult[], seq: number, known: number): void {
     const byId = new Map(results.map((result) => [result.op_id, result]));
@@ -192,15 +211,15 @@ export class MutationQueue {
     for (const error of refused) this.#refused.emit(error);
   }
 
-  /** The newest change that made a write of the queue, which the replica lacks; 0 for none. */
+  /** The newest change made by a write of the queue that the replica lacks; 0 for none. */
   get lastApplied(): number {
     return Math.max(0, ...this.#entries.map(({ appliedAt = 0 }) => appliedAt));
   }
 
-  /** Forgets the applied writes that the replica now has. */
+  /** Removes applied writes that the replica now has. */
   release(seq: number): void {
     const kept = this.#entries.filter(
-      ({ status, appliedAt = Infinity }) => status === "pending" || appliedAt > seq,
+      ({ status, appliedAt = Infinity }) => status !== "applied" || appliedAt > seq,
     );
     if (kept.length === this.#entries.length) return;
     const over = this.#entries.filter((entry) => !kept.includes(entry));
@@ -209,31 +228,31 @@ export class MutationQueue {
   }
 
   /**
-   * Keeps the queue where the app says, from now on; `hydrate` takes what is kept there. For a
-   * platform without IndexedDB, where the engine keeps nothing itself. An engine sends a write only
-   * as the user who made it.
+   * Stores the queue in the app's storage from now on; `hydrate` loads it. For a platform without
+   * IndexedDB, where the engine stores nothing itself. An engine sends a write only as the user who
+   * made it.
    */
   attachPersistence(persistence: MutationQueuePersistence): void {
     this.#persistence = persistence;
   }
-  /** Takes what an attached persistence has kept, before the engine starts. */
+  /** Loads the writes from an attached storage, before the engine starts. */
   async hydrate(): Promise<void> {
     this.load((await this.#persistence?.loadAll()) ?? []);
   }
-  /** Takes a write as committed that the app has sent itself. */
+  /** Marks a write as committed that the app has sent itself. */
   markApplied(id: string): void {
     this.answer([{ op_id: id, status: "applied" }], 0, 0);
   }
-  /** Takes a write back, as if the server had refused it. @param message for `onRefused` */
+  /** Rolls a write back, as if the server had rejected it. @param message for `onRefused` */
   markFailed(id: string, message: string): void {
     const error = { code: "REFUSED" satisfies ClientErrorCode, message };
     this.answer([{ op_id: id, status: "refused", error }], 0, 0);
   }
-  /** Forgets the writes that are committed, whether or not the replica has them yet. */
+  /** Removes committed writes, whether or not the replica has them yet. */
   clear(): void {
     this.release(Infinity);
   }
-  /** Takes a write out of the queue. One that is being sent may be committed all the same. */
+  /** Removes a write from the queue. If it is being sent, it may still be committed. */
   remove(id: string): void {
     const gone = this.#entries.filter((entry) => entry.id === id);
     if (gone.length === 0) return;
@@ -242,22 +261,22 @@ export class MutationQueue {
     this.#end(gone, "dropped");
   }
 
-  /** Drops everything: its user has signed out. */
+  /** Removes everything, because the user has signed out. */
   dropAll(): void {
     this.#drop(() => true);
   }
 
-  /** Drops what this user did not make: it must not be sent in the name of another. */
+  /** Removes writes of other users, which must not be sent as this user. */
   dropForeign(userId: string | null): void {
     this.#drop((entry) => entry.userId !== undefined && entry.userId !== userId);
   }
 
-  /** Drops what this user, or nobody, made. */
+  /** Removes the writes of this user, or of an anonymous caller. */
   dropOf(userId: string | null): void {
     this.#drop((entry) => entry.userId === userId);
   }
 
-  /** Drops what was made under a token that is gone before it was known whose it was. */
+  /** Removes writes of a token that was removed before its user was known. */
   dropUnknown(): void {
     this.#drop((entry) => entry.userId === undefined);
   }
@@ -268,7 +287,7 @@ export class MutationQueue {
     this.#set(this.#entries.filter((entry) => !isForeign(entry)));
     this.#end(foreign, "dropped");
     for (const { id, change, status } of foreign) {
-      if (status === "applied") continue;
+      if (status !== "pending") continue;
       const error = new MutationError(change, {
         code: "SESSION_CHANGED",
         message: "You have signed out, or someone else has signed in, so this change was not sent.",
@@ -279,9 +298,8 @@ export class MutationQueue {
   }
 
   /**
-   * What follows on a row that never came to be has no ground: it is gone with the insert. What the
-   * server has committed all the same, on a row that was there before, stays until the replica has
-   * it.
+   * Removes writes that depend on a failed insert. Writes that the server has committed
+   * nevertheless, on an existing row, stay until the replica has them.
    */
   #withoutFollowers(
     entries: readonly PendingMutation[],
@@ -293,7 +311,7 @@ export class MutationQueue {
         .map((error) => [`${error.entity}/${error.rowId}`, error]),
     );
     return entries.filter(({ id, change, status }) => {
-      if (status === "applied") return true;
+      if (status !== "pending") return true;
       const error = gone.get(`${change.entity}/${change.row_id}`);
       if (error !== undefined) this.#settle(id, new MutationError(change, error));
       return error === undefined;
@@ -313,7 +331,7 @@ export class MutationQueue {
   #save(): void {
     const persistence = this.#persistence;
     if (persistence === null) return;
-    // A disk that fails keeps nothing from being sent.
+    // A failing disk must not prevent sending.
     this.#saving = this.#saving
       .then(() => persistence.saveAll(this.pending()))
       .catch(() => undefined);
@@ -334,7 +352,7 @@ function settlement(): Settlement {
     resolve = onResolve;
     reject = onReject;
   });
-  // Most writers do not wait; a refusal is told to onRefused all the same.
+  // Most callers do not wait; rejections are always reported to onRefused.
   promise.catch(() => undefined);
   return { promise, resolve, reject };
 }

@@ -1,16 +1,19 @@
 import { MAX_CHANGE_BYTES, MAX_JSON_DEPTH, type ClientChange } from "@pylonsync/protocol";
 import { PylonClientError } from "../connection/errors.ts";
 
-/** What a push has around the data of a change: the body, the list and the change. */
+/**
+ * The nesting levels that a push adds around the data of a change: the body, the list and the
+ * change.
+ */
 const LEVELS_AROUND = 3;
 
 /**
- * A copy of a value as JSON has it: dates are ISO texts, and keys inside of it that are undefined
- * are left out. What the app does to the value afterwards does not change the copy.
+ * Copies a value as JSON represents it: dates become ISO strings, and undefined keys are omitted.
+ * Later modifications of the value do not affect the copy.
  *
- * @param path of the value, for the error: `cents`, `address.lines[2]`
- * @param levels how many arrays and objects it may nest
- * @throws PylonClientError `UNSENDABLE` with the field, when JSON can't say it
+ * @param path the path of the value, for the error: `cents`, `address.lines[2]`
+ * @param levels the maximum nesting depth
+ * @throws PylonClientError `UNSENDABLE` with the field, if JSON can't represent it
  */
 export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unknown {
   if (value === null || typeof value === "string" || typeof value === "boolean") return value;
@@ -23,7 +26,7 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
     return toPlain(toJSON.call(value), path, levels - 1);
   if (Array.isArray(value))
     return Array.from(value, (item, index) => toPlain(item, `${path}[${index}]`, levels - 1));
-  if (value === undefined) return refuse(path, "undefined. Leave it out, or set it to null");
+  if (value === undefined) return refuse(path, "undefined. Omit it, or set it to null");
   if (kind !== "Object" || isInvalid)
     return refuse(
       path,
@@ -39,25 +42,30 @@ export function toPlain(value: unknown, path = "", levels = MAX_JSON_DEPTH): unk
 }
 
 /**
- * A write as it is sent.
+ * Converts a write to the form in which it is sent.
  *
  * @throws PylonClientError `UNSENDABLE`, with the field
  */
 export function toChange(
-  target: Omit<ClientChange, "op_id" | "data">,
+  { if_unchanged: condition, ...named }: Omit<ClientChange, "op_id" | "data">,
   fields: Readonly<Record<string, unknown>> | undefined,
 ): Omit<ClientChange, "op_id"> {
+  const expected = condition === undefined ? {} : { if_unchanged: plainFields(condition) };
+  const target = { ...named, ...expected };
   if (target.kind === "delete") return target;
   for (const [field, value] of Object.entries(fields ?? {}))
     if (value === undefined) toPlain(value, field);
-  const data = toPlain(fields, "", MAX_JSON_DEPTH - LEVELS_AROUND) as Record<string, unknown>;
-  const change = { ...target, data };
+  const change = { ...target, data: plainFields(fields) };
   if (utf8Length(JSON.stringify(change)) > MAX_CHANGE_BYTES)
     refuse("", `larger than ${MAX_CHANGE_BYTES / 1024 / 1024} MiB`);
   return change;
 }
 
-/** Of a path in an error's message; a value that contains itself has one without end. */
+function plainFields(fields: unknown): Record<string, unknown> {
+  return toPlain(fields, "", MAX_JSON_DEPTH - LEVELS_AROUND) as Record<string, unknown>;
+}
+
+/** The maximum length of a path in an error message; a circular value has an endless path. */
 const MAX_SHOWN_PATH = 40;
 
 function refuse(field: string, what: string): never {
@@ -68,17 +76,17 @@ function refuse(field: string, what: string): never {
   );
 }
 
-/** The error for what JSON can't say. */
+/** The error for a value that JSON can't represent. */
 export function unsendable(message: string, field?: string): PylonClientError {
   return new PylonClientError(0, { code: "UNSENDABLE", message, field });
 }
 
-/** The bytes of a text in UTF-8. Not every platform has a TextEncoder. */
+/** The UTF-8 length of a text in bytes. Not every platform has a TextEncoder. */
 export function utf8Length(text: string): number {
   let bytes = text.length;
   for (let index = 0; index < text.length; index += 1) {
     const unit = text.charCodeAt(index);
-    // The two halves of a surrogate pair are four bytes together.
+    // A surrogate pair is four bytes.
     if (unit > 0x7f) bytes += unit > 0x7ff && (unit < 0xd800 || unit > 0xdfff) ? 2 : 1;
   }
   return bytes;

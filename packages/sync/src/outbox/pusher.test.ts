@@ -137,6 +137,7 @@ async function push(
     onOffline: unused,
     openDisk: null,
     tabs: null,
+    warn: () => undefined,
   };
   const queue = new MutationQueue();
   const refused: string[] = [];
@@ -153,6 +154,7 @@ async function push(
     replicaSeq: () => Infinity,
     userId: () => "u1",
     prepare: async () => Promise.resolve(),
+    onSend: () => undefined,
     events: new Emitter<EngineEvent>(),
   });
   pusher.start();

@@ -1,7 +1,7 @@
 import {
   MAX_PUSH_BYTES,
   MAX_PUSH_CHANGES,
-  PushResponseSchema,
+  isPushResponse,
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
@@ -20,30 +20,32 @@ import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
 import type { Platform } from "../platform/platform.ts";
 
-/** A batch that does not get through is made smaller down to this many bytes. */
+/** The minimum size to which a failing batch is reduced, in bytes. */
 const MIN_PUSH_BYTES = 16 * 1024;
-/** What a request has around its changes, in bytes. */
+/** The overhead of a request, in bytes. */
 const ENVELOPE_BYTES = 256;
-/** A request older than this, in milliseconds, is sent again on a connection that came after it. */
+/** A request that is older than a new connection by this many milliseconds is sent again. */
 const OVERTAKEN_MS = 5_000;
 
-/** What a pusher sends, as whom, and whom it tells. */
+/** The dependencies and callbacks of a pusher. */
 export interface PusherOptions {
   readonly http: HttpClient;
   readonly queue: MutationQueue;
   readonly platform: Platform;
   readonly retryDelay: number;
   readonly clientId: string;
-  /** The change up to which the replica knows everything. */
+  /** The change log position of the replica. */
   readonly replicaSeq: () => number;
-  /** The user whose writes may be sent now; undefined when it is not known yet. */
+  /** The user whose writes may be sent now; undefined while unknown. */
   readonly userId: () => string | null | undefined;
   /**
-   * Makes sure that what is sent is the sender's, and was not sent by another tab.
+   * Verifies that the writes belong to the current user, and were not sent by another tab.
    *
    * @throws PylonClientError
    */
   readonly prepare: () => Promise<void>;
+  /** Called with entries before they are sent. */
+  readonly onSend: (entries: readonly PendingMutation[]) => void;
   readonly events: EngineBus;
 }
 
@@ -54,8 +56,8 @@ interface Batch {
 }
 
 /**
- * Sends the queue: one request at a time, in order, again and again until the server has answered.
- * What an answer means is said in docs/sync.md.
+ * Sends the queue: one request at a time, in order, with retries until the server has responded.
+ * docs/sync.md explains the responses.
  */
 export class Pusher {
   readonly #options: PusherOptions;
@@ -63,11 +65,11 @@ export class Pusher {
   #isRunning = false;
   #cancelRetry: () => void = () => undefined;
   #isStopped = true;
-  /** The server has asked for a pause until then. */
+  /** The server has requested a pause until this time. */
   #pausedUntil = -Infinity;
   #maxChanges = MAX_PUSH_CHANGES;
   #maxBytes = MAX_PUSH_BYTES;
-  /** What a proxy or the server takes, as far as it is known. */
+  /** The largest size that the server, or a proxy, is known to accept. */
   #bytesTaken = MAX_PUSH_BYTES;
   #request: { readonly abort: AbortController; readonly sentAt: number } | null = null;
 
@@ -86,7 +88,7 @@ export class Pusher {
     this.#cancelRetry();
   }
 
-  /** Sends what is pending: now, or when the pause is over that the server has asked for. */
+  /** Sends pending writes now, or after a pause that the server has requested. */
   flush(): void {
     if (this.#isRunning) return;
     this.#cancelRetry();
@@ -96,7 +98,7 @@ export class Pusher {
     else void this.#run();
   }
 
-  /** There is a new connection: a request that has waited since long before it may be lost. */
+  /** There is a new connection: a much older request may be lost, and is sent again. */
   resend(): void {
     const request = this.#request;
     if (request !== null && this.#options.platform.now() - request.sentAt > OVERTAKEN_MS)
@@ -120,7 +122,7 @@ export class Pusher {
     return queue.pending().filter(({ userId: maker }) => maker === user);
   }
 
-  /** As many changes as a request takes; a single one however large it is. */
+  /** Returns as many changes as fit into a request, or a single one of any size. */
   #nextBatch(): Batch {
     const entries: PendingMutation[] = [];
     let bytes = ENVELOPE_BYTES;
@@ -134,17 +136,19 @@ export class Pusher {
     return { entries, bytes };
   }
 
-  /** @returns whether to go on at once */
+  /** @returns whether to continue immediately */
   async #send(): Promise<boolean> {
-    const { queue, replicaSeq, prepare, platform } = this.#options;
+    const { queue, replicaSeq, prepare, onSend, platform } = this.#options;
     const request = { abort: new AbortController(), sentAt: platform.now() };
     let batch: Batch = { entries: [], bytes: 0 };
     try {
       await prepare();
-      // From here to the request nothing else runs: what is sent is sent as the one whose it is.
+      // From here to the request everything is synchronous, so that the user can't change in
+      // between.
       batch = this.#nextBatch();
       if (batch.entries.length === 0) return false;
       this.#request = request;
+      onSend(batch.entries);
       const answer = await this.#ask(batch, request.abort.signal);
       queue.answer(answer.results ?? [], answer.cursor.last_seq, replicaSeq());
       this.#backoff.reset();
@@ -167,16 +171,16 @@ export class Pusher {
       results: true,
     };
     const answer = parseAnswer(
-      PushResponseSchema,
+      isPushResponse,
       await http.request("POST", "/api/sync/push", body, {}, { signal }),
     );
-    // After an answer that is about none of them they would be sent at once, for ever.
+    // If the response contains none of them, retrying immediately would loop forever.
     const answered = new Set(answer.results?.map(({ op_id: id }) => id));
     if (!entries.some(({ id }) => answered.has(id))) throw unexpected();
     return answer;
   }
 
-  /** @returns whether to go on at once */
+  /** @returns whether to continue immediately */
   #fail(error: unknown, { entries, bytes }: Batch): boolean {
     const { queue, replicaSeq, events } = this.#options;
     const verdict = verdictOf(error);
@@ -191,13 +195,13 @@ export class Pusher {
       if (isUnreachable(error)) events.emit({ type: "unreachable" });
       return false;
     }
-    // The server could make nothing of the request: which of its changes is at fault is found out.
+    // The server rejected the whole request: find the change that causes it.
     if (entries.length > 1) this.#maxChanges = Math.ceil(entries.length / 2);
     else queue.answer([refusal(first, error)], 0, replicaSeq());
     return true;
   }
 
-  /** The next batch is smaller where this one was too large, for the server or for the time. */
+  /** Reduces the next batch if this one was too large, for the server or the timeout. */
   #shrink(error: unknown, bytes: number): void {
     const half = Math.max(MIN_PUSH_BYTES, Math.floor(Math.min(bytes, this.#maxBytes) / 2));
     if (isTooLarge(error)) this.#bytesTaken = half;
@@ -212,7 +216,7 @@ export class Pusher {
   }
 }
 
-/** Infinity for what JSON can't say, such as a write that an earlier version has kept. */
+/** Infinity for data that JSON can't represent, such as a write stored by an earlier version. */
 function bytesOf(change: PendingMutation["change"]): number {
   try {
     return utf8Length(JSON.stringify(change)) + 1;

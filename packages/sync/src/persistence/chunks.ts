@@ -1,29 +1,29 @@
 import type { Row } from "@pylonsync/protocol";
 import type { KeptRow } from "./disk.ts";
 
-/** Rows in a chunk, on the average. */
+/** The average number of rows per chunk. */
 const ROWS_PER_CHUNK = 500;
 
-/** Many rows as one text, by entity: a browser reads it some ten times as fast as row by row. */
+/** Many rows as one text, by entity: a browser reads it about ten times as fast as single rows. */
 export type ChunkText = string;
 
 type ChunkRows = Record<string, Row[]>;
 
-/** How many chunks so many rows take. */
+/** Returns the number of chunks for a number of rows. */
 export function chunkCountFor(rows: number): number {
   return Math.ceil(rows / ROWS_PER_CHUNK);
 }
 
-/** The chunk that a row is in, of so many. It stays the same while their number does. */
+/** Returns the chunk of a row. It depends only on the number of chunks. */
 export function chunkOf(entity: string, id: string, chunks: number): number {
   let hash = entity.length;
   for (let index = 0; index < id.length; index += 1)
     hash = (Math.imul(hash, 31) + id.charCodeAt(index)) | 0;
-  // The low bits of such a sum are those of the last letters.
+  // The low bits of such a sum only depend on the last letters.
   return ((hash ^ (hash >>> 15)) >>> 0) % chunks;
 }
 
-/** Makes chunks of rows, each when it is asked for. */
+/** Creates chunks of rows lazily. */
 export function* chunksOf(rows: readonly KeptRow[], chunks: number): Generator<ChunkText> {
   const parts = Array.from({ length: chunks }, (): KeptRow[] => []);
   for (const row of rows) parts[chunkOf(row.entity, row.id, chunks)]?.push(row);
@@ -34,7 +34,7 @@ export function* chunksOf(rows: readonly KeptRow[], chunks: number): Generator<C
   }
 }
 
-/** The rows of a chunk. */
+/** Returns the rows of a chunk. */
 export function rowsIn(text: ChunkText): KeptRow[] {
   const byEntity: ChunkRows = JSON.parse(text);
   return Object.entries(byEntity).flatMap(([entity, rows]) =>
@@ -42,7 +42,7 @@ export function rowsIn(text: ChunkText): KeptRow[] {
   );
 }
 
-/** The chunk without these rows of it. */
+/** Returns the chunk without these rows. */
 export function withoutRows(
   text: ChunkText,
   gone: readonly { readonly entity: string; readonly id: string }[],

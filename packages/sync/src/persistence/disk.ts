@@ -1,30 +1,57 @@
 import type { ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
+import type { DemandedQuery } from "../replica/row-source.ts";
 import type { ResolvedSession } from "../session/session.ts";
 
-/** Whose token it was that a browser kept rows under. */
+/** The session for which a browser stored rows. */
 export interface KeptSession {
-  /** Tells the token again, and does not tell the token. */
+  /** Identifies the token without revealing it. */
   readonly witness: string;
   readonly session: ResolvedSession;
 }
 
-/** A row as it was when it was kept; null for one that is gone. */
+/** A stored row; null if it was deleted. */
 export interface KeptRow {
   readonly entity: string;
   readonly id: string;
   readonly row: Row | null;
 }
 
-/** Where a kept replica is in the server's log, and who it was for. */
+/** A stored query, whose subscription can be continued. */
+export interface KeptQuery {
+  readonly entity: string;
+  readonly where: Readonly<Record<string, unknown>>;
+  readonly order?: unknown;
+  readonly limit?: number | undefined;
+  readonly include?: DemandedQuery["include"];
+  /** The log and the condition to which its cursor belongs. */
+  readonly epoch: string;
+  /** The change up to which its rows are known; undefined if an older version has stored it. */
+  readonly seq?: number;
+  /**
+   * The rows of a window, and of a query with includes; for others, the matching rows of the
+   * replica.
+   */
+  readonly ids?: readonly string[];
+  /** The included rows, by their path, parents first. */
+  readonly related?: readonly {
+    readonly path: string;
+    readonly entity: string;
+    readonly ids: readonly string[];
+  }[];
+}
+
+/** The position of a stored replica in the server's log, and its user. */
 export interface ReplicaHead {
   readonly session: ResolvedSession;
   readonly epoch: string | null;
   readonly seq: number;
-  /** The kinds of its fields; absent in what an older version kept. */
+  /** The field types; undefined if an older version has stored it. */
   readonly schema?: ReplicaSchemaMessage;
+  /** With single queries: the queries, as of `seq`. */
+  readonly queries?: readonly KeptQuery[];
 }
 
-/** A replica of an earlier visit. */
+/** A replica from an earlier visit. */
 export interface KeptReplica {
   readonly head: ReplicaHead;
   readonly rows: readonly KeptRow[];
@@ -33,76 +60,83 @@ export interface KeptReplica {
 /** The first rows of a query, as it showed them. */
 export interface KeptResult {
   readonly entity: string;
-  /** Tells the filter and the order from others. */
+  /** Identifies the filter and the order. */
   readonly key: string;
   readonly rows: readonly Row[];
 }
 
-/** Results, and the replica that they are of. */
+/** Results, with the head of their replica. */
 export interface KeptResults {
   readonly head: ReplicaHead;
   readonly results: readonly KeptResult[];
 }
 
-/** A write that no server has answered. */
+/** A write without a response of the server. */
 export interface KeptWrite {
   readonly id: string;
-  /** Whose it is; nobody else's engine is given it. */
+  /** The user who made it; it is never given to another user's engine. */
   readonly owner: string;
   readonly change: ClientChange & { readonly op_id: string };
 }
 
 /**
- * What a browser keeps of one app on one server between two visits, shared by its tabs.
+ * The data that a browser stores for an app on a server between visits, shared by its tabs.
  *
- * Any call may fail: storage is full, or somebody has emptied it. What a call does it does whole or
- * not at all, `replaceReplica` excepted, after which there is the whole replica or none.
+ * Any call may fail: storage may be full, or cleared. Each call is atomic, except `replaceReplica`,
+ * after which there is the complete replica or none.
  */
 export interface Disk {
   readSession(): Promise<KeptSession | null>;
   writeSession(kept: KeptSession): Promise<void>;
   readReplica(): Promise<KeptReplica | null>;
   /**
-   * Nothing happens where the same replica is kept and further on.
+   * Has no effect if the same replica is already stored with a newer position.
    *
-   * @param writer tells this call from those of other tabs
+   * @param writer distinguishes this call from those of other tabs
    */
   replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void>;
   /**
-   * Brings the kept replica up to `head`. Nothing happens where it is another's, of another log, or
-   * further on, because another tab was faster.
+   * Updates the stored replica to `head`. Has no effect if the stored one belongs to another user
+   * or log, or is newer because another tab was faster.
    *
    * @param from the change after which the rows begin
-   * @returns false, and nothing happens, where the whole replica should be written instead: what is
-   *   kept ends before `from`, as another tab has kept an older one, or too much has changed since
-   *   it was written whole
+   * @returns false, without an effect, if the complete replica should be written instead: the
+   *   stored one ends before `from`, because another tab has stored an older one, or too much has
+   *   changed since it was last written completely
    */
   patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean>;
   /**
-   * What queries showed, which is read at once where a large replica takes a while. Absent, with
-   * `writeResults`, on a disk that is fast enough without.
+   * Changes the epoch of a stored replica, so that only one tab writes it from then on. Undefined
+   * for a disk that is not shared by tabs: then it is written completely.
+   *
+   * @returns false, without an effect, if another replica is stored now
+   */
+  claimReplica?(kept: ReplicaHead, epoch: string): Promise<boolean>;
+  /**
+   * Reads the last results of queries, which is fast even if the replica is large. Undefined, with
+   * `writeResults`, for a disk that is fast enough without it.
    */
   readResults?(): Promise<KeptResults | null>;
   /**
-   * Keeps what queries show, in place of what was kept before. Nothing happens where the replica
-   * that is kept is another. A patch of the replica forgets all results.
+   * Stores the results of queries, in place of the previous ones. Has no effect if another replica
+   * is stored. A patch of the replica deletes all results.
    */
   writeResults?(kept: KeptResults): Promise<void>;
-  /** Forgets who was signed in, and their rows. Writes stay. */
+  /** Deletes the session and its rows. Writes are kept. */
   dropReplica(): Promise<void>;
-  /** In the order in which they were made. */
+  /** Returns the writes in the order in which they were made. */
   readWrites(owner: string): Promise<readonly KeptWrite[]>;
-  /** Nothing happens where it is there already. */
+  /** Has no effect for existing writes. */
   addWrites(writes: readonly KeptWrite[]): Promise<void>;
-  /** Which of these are there still. */
+  /** Returns which of these writes still exist. */
   keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>>;
   removeWrites(ids: readonly string[]): Promise<void>;
   /**
-   * What was kept under `proof` is `owner`'s, and with `isAlone` the writes of everybody else are
-   * dropped: in one step, because another tab may keep something under the proof in between.
+   * Assigns everything stored under `proof` to `owner`, and with `isAlone` deletes the writes of
+   * all other users. Atomic, because another tab may store something under the proof in between.
    */
   takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void>;
-  /** Forgets everything. */
+  /** Deletes everything. */
   clear(): Promise<void>;
   close(): void;
 }

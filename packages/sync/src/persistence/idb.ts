@@ -1,21 +1,21 @@
-/** The stores of one database, by name. */
+/** The object stores of a database, by name. */
 export type Stores<Name extends string> = (name: Name) => IDBObjectStore;
 
 /** How a database is opened. */
 export interface DatabaseOptions {
   readonly name: string;
-  /** A newer layout gets a higher number. */
+  /** Must be increased for a new layout. */
   readonly version: number;
-  /** @param from the version that is there; 0 for none */
+  /** @param from the existing version; 0 for none */
   readonly upgrade: (db: IDBDatabase, from: number) => void;
 }
 
-/** What a browser throws at a connection that it has closed; the second is Safari's. */
+/** Errors of a connection that the browser has closed; the second is Safari's. */
 const CLOSED = ["InvalidStateError", "UnknownError"];
 
 /**
- * A connection to an IndexedDB. One that the browser closes, of a tab in the background or where
- * storage is short, is opened again when it is needed.
+ * A connection to an IndexedDB database. It is reopened on demand if the browser closes it, as in
+ * background tabs or when storage is low.
  */
 export class Database<Name extends string> {
   readonly #options: DatabaseOptions;
@@ -26,17 +26,16 @@ export class Database<Name extends string> {
     this.#options = options;
   }
 
-  /** @throws DOMException where it is not available, as in some private windows */
+  /** @throws DOMException if it is unavailable, as in some private windows */
   async open(): Promise<void> {
     await this.#open();
   }
 
   /**
-   * Does something in one transaction, which may be done twice, because the connection may close on
-   * the way.
+   * Runs a transaction. The callback may run twice, because the connection may close meanwhile.
    *
-   * @returns once it is on disk
-   * @throws DOMException when nothing of it is
+   * @returns a promise that resolves once it is on disk
+   * @throws DOMException if it was rolled back
    */
   async in<T>(
     names: readonly Name[],
@@ -84,7 +83,7 @@ function openDatabase(
   );
   return asked(request).then((db) => {
     db.addEventListener("close", onClosed);
-    // Another tab has a newer version of the app, or somebody deletes the database.
+    // Another tab has a newer version of the app, or the database is being deleted.
     db.addEventListener("versionchange", () => {
       db.close();
       onClosed();
@@ -111,7 +110,7 @@ async function transact<Name extends string, T>(
 }
 
 /**
- * A request's result.
+ * Resolves with the result of a request.
  *
  * @throws DOMException
  */

@@ -4,7 +4,7 @@ import type { LocalChange } from "../replica/local-changes.ts";
 import type { SyncCursor } from "../replica/local-store.ts";
 import { asked, Database } from "./idb.ts";
 
-/** The layout that older clients have, so that what they kept is found. */
+/** The layout of older clients, so that their data is found. */
 const VERSION = 2;
 
 type StoreName = "entities" | "cursors" | "pendingMutations";
@@ -18,9 +18,19 @@ interface StoredRow {
 }
 
 /**
- * Rows in an IndexedDB of the app's own, one record each. The engine keeps its replica by itself
- * and needs none: this is for an app that keeps rows besides, and for what a client of the public
- * system has left.
+ * The storage for an app's own rows, for `persistChange`: `IndexedDBPersistence`, or
+ * `AsyncStoragePersistence` of `@pylonsync/react-native`.
+ */
+export interface RowPersistence {
+  getRow(entity: string, id: string): Promise<Row | null>;
+  saveRow(entity: string, id: string, data: Readonly<Record<string, unknown>>): Promise<void>;
+  deleteRow(entity: string, id: string): Promise<void>;
+}
+
+/**
+ * Stores an app's own rows in IndexedDB, one record each. The engine stores its replica
+ * automatically and does not need it: it is for additional rows of an app, and for data that a
+ * client of the public system has stored.
  *
  * @example
  * const kept = new IndexedDBPersistence("todo");
@@ -28,9 +38,9 @@ interface StoredRow {
  * await kept.saveRow("Todo", "1", { id: "1", title: "milk" });
  * const todos = (await kept.loadAllEntities()).Todo;
  */
-export class IndexedDBPersistence {
+export class IndexedDBPersistence implements RowPersistence {
   readonly #db: Database<StoreName>;
-  /** The writes of a `MutationQueue`, for its `attachPersistence`. */
+  /** The storage for a `MutationQueue`, for its `attachPersistence`. */
   readonly mutations: MutationQueuePersistence = {
     saveAll: (writes) => this.#saveMutations(writes),
     loadAll: () => this.#loadMutations(),
@@ -44,11 +54,11 @@ export class IndexedDBPersistence {
     });
   }
 
-  /** @throws DOMException where there is no IndexedDB, as in some private windows */
+  /** @throws DOMException without IndexedDB, as in some private windows */
   open(): Promise<void> {
     return this.#db.open();
   }
-  /** Lets go of the database. */
+  /** Closes the database. */
   close(): void {
     this.#db.close();
   }
@@ -72,14 +82,14 @@ export class IndexedDBPersistence {
       asked(stores("entities").delete(keyOf(entity, id))),
     );
   }
-  /** All rows of all entities. */
+  /** Returns all rows of all entities. */
   loadAll(): Promise<{ readonly entity: string; readonly id: string; readonly data: Row }[]> {
     return this.#db.in(["entities"], "readonly", async (stores) => {
       const stored: StoredRow[] = await asked(stores("entities").getAll());
       return stored.map(({ entity, id, data }) => ({ entity, id, data }));
     });
   }
-  /** All rows, by entity. */
+  /** Returns all rows, by entity. */
   async loadAllEntities(): Promise<Record<string, Row[]>> {
     const entities = new Map<string, Row[]>();
     for (const { entity, data } of await this.loadAll()) {
@@ -102,7 +112,7 @@ export class IndexedDBPersistence {
     });
   }
 
-  /** Forgets rows, cursor and writes. */
+  /** Deletes rows, cursor and writes. */
   async clear(): Promise<void> {
     const names: readonly StoreName[] = ["entities", "cursors", "pendingMutations"];
     await this.#db.in(names, "readwrite", (stores) =>
@@ -114,7 +124,7 @@ export class IndexedDBPersistence {
     await this.#db.in(["pendingMutations"], "readwrite", async (stores) => {
       const store = stores("pendingMutations");
       await asked(store.clear());
-      // A key path orders by id, and the queue has an order of its own.
+      // A key path would order by id, but the queue has its own order.
       for (const [place, write] of writes.entries()) await asked(store.put({ ...write, place }));
     });
   }
@@ -131,14 +141,14 @@ export class IndexedDBPersistence {
 }
 
 /**
- * Keeps what a change makes of a row.
+ * Stores the result of a change.
  *
  * @example
  * const kept = new IndexedDBPersistence("todo");
  * await persistChange(kept, { entity: "Todo", row_id: "1", kind: "delete" });
  */
 export async function persistChange(
-  persistence: IndexedDBPersistence,
+  persistence: RowPersistence,
   { entity, row_id: id, kind, data }: LocalChange,
 ): Promise<void> {
   if (kind === "delete") return persistence.deleteRow(entity, id);

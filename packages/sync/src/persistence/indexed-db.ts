@@ -12,30 +12,30 @@ import type {
 } from "./disk.ts";
 import { asked, Database, type Stores } from "./idb.ts";
 
-/** A newer layout gets a higher number; an engine that is older than the layout goes without. */
+/** Must be increased for a new layout; an older engine works without persistence then. */
 const VERSION = 3;
-/** Chunks in one transaction, or read at a time: more would keep the page or other tabs waiting. */
+/** The number of chunks per transaction: more would block the page or other tabs. */
 const CHUNKS_AT_ONCE = 8;
-/** Changed rows that lie beside the chunks before all is written again: so many, */
+/** The minimum number of changed rows beside the chunks before everything is rewritten, */
 const MIN_LOOSE_ROWS = 2_000;
-/** and this part of all rows. */
+/** and their minimum share of all rows. */
 const LOOSE_PART = 0.2;
 
 /**
- * While a replica is written in several transactions nobody may take it for a whole one, or write
- * into it.
+ * While a replica is written in several transactions, it must not be read as complete, or written
+ * by others.
  */
 interface Unfinished {
   readonly writer: string;
 }
 
-/** `chunks`: how many there are; absent in an older layout, which has none. */
+/** `chunks`: the number of chunks; undefined in an older layout, which has none. */
 type StoredHead = ReplicaHead & { readonly chunks?: number };
 
 /**
- * - `chunks`: the rows as they were when the whole replica was last written, by number
- * - `rows`: those that have changed since, over the chunks
- * - `results`: what queries showed, one value
+ * - `chunks`: the rows as of the last complete write of the replica, by number
+ * - `rows`: rows that have changed since, which override the chunks
+ * - `results`: the results of queries, one value
  * - `writes`: numbered in the order in which all tabs wrote them
  */
 type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
@@ -43,7 +43,7 @@ type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
 /**
  * Opens the database of an app and its server in this browser.
  *
- * @throws DOMException where it is not available, as in some private windows
+ * @throws DOMException if it is unavailable, as in some private windows
  */
 export async function openIndexedDb(appName: string, server: string): Promise<Disk> {
   const database = new Database<StoreName>({
@@ -157,6 +157,15 @@ class IndexedDbDisk implements Disk {
     });
   }
 
+  claimReplica(head: ReplicaHead, epoch: string): Promise<boolean> {
+    return this.#db.in(["head"], "readwrite", async (stores) => {
+      const kept = await headIn(stores);
+      if (kept === null || !isSameReplica(kept, head) || kept.seq !== head.seq) return false;
+      await asked(stores("head").put({ ...kept, epoch } satisfies StoredHead, "head"));
+      return true;
+    });
+  }
+
   readResults(): Promise<KeptResults | null> {
     return this.#db.in(["head", "results"], "readonly", async (stores) => {
       const kept = await headIn(stores);
@@ -240,7 +249,7 @@ class IndexedDbDisk implements Disk {
     });
   }
 
-  /** @returns false when another tab writes a replica of its own, or somebody has signed out */
+  /** @returns false if another tab writes its own replica, or the user has signed out */
   #write(
     writer: string,
     first: number,
@@ -260,7 +269,7 @@ class IndexedDbDisk implements Disk {
   }
 }
 
-/** The head of a whole replica. */
+/** Returns the head of a complete replica. */
 async function headIn(stores: Stores<StoreName>): Promise<StoredHead | null> {
   const kept: StoredHead | Unfinished | undefined = await asked(stores("head").get("head"));
   return kept === undefined || "writer" in kept ? null : kept;
@@ -277,7 +286,7 @@ async function readChunks(
   return texts.filter((text) => text !== undefined);
 }
 
-/** Whether it is better to write the whole replica than to lay these rows beside it too. */
+/** Whether rewriting the complete replica is better than adding these rows. */
 async function hasTooMany(
   stores: Stores<StoreName>,
   { chunks = 0 }: StoredHead,
@@ -288,7 +297,7 @@ async function hasTooMany(
   return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * LOOSE_PART;
 }
 
-/** What is gone leaves nothing behind in the chunks. */
+/** Removes deleted rows from the chunks. */
 async function removeRows(
   stores: Stores<StoreName>,
   chunks: number,
@@ -306,12 +315,12 @@ async function removeRows(
   }
 }
 
-/** Whether one may be continued with the other's rows: the same log and caller. */
+/** Whether one replica continues the other: the same log and user. */
 function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
   return one.epoch === other.epoch && isSame(one.session, other.session);
 }
 
-/** No entity's name has a slash. */
+/** Names of entities contain no slash. */
 function keyOf({ entity, id }: KeptRow): string {
   return `${entity}/${id}`;
 }

@@ -3,17 +3,17 @@ import type { LocalStore } from "../replica/local-store.ts";
 import type { EndOfMutation, MutationQueue, PendingMutation } from "../outbox/mutation-queue.ts";
 import type { Platform } from "../platform/platform.ts";
 import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
-import type { Disk, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
+import type { Disk, KeptQuery, KeptReplica, KeptWrite, ReplicaHead } from "./disk.ts";
 import { ReplicaWriter } from "./replica-writer.ts";
 
 /**
- * A disk that does not open, or does not answer, for this long is given up: the engine goes on
- * without.
+ * The timeout for a disk to open or respond, in milliseconds: after it, the engine continues
+ * without persistence.
  */
 const OPEN_MS = 2_000;
 const ANSWER_MS = 10_000;
 
-/** What is kept, where, and who is told what was found. */
+/** The dependencies and callbacks of persistence. */
 export interface PersistenceOptions {
   readonly open: () => Promise<Disk>;
   readonly platform: Platform;
@@ -21,34 +21,42 @@ export interface PersistenceOptions {
   readonly queue: MutationQueue;
   readonly store: LocalStore;
   readonly epoch: () => string | null;
-  /** The rows that were kept for the user who is signed in. @returns whether they are shown */
+  /** The queries whose rows the store holds; undefined if it holds all rows. */
+  readonly queries: () => readonly KeptQuery[] | undefined;
+  /** Called with the stored rows of the signed-in user. @returns whether they are shown */
   readonly onReplica: (kept: KeptReplica) => boolean;
   readonly events: EngineBus;
 }
 
 /**
- * Keeps the queue and the replica for the next visit, and gives them to nobody but the user that
- * they are of.
+ * Stores the queue and the replica for the next visit, and only returns them to the user to whom
+ * they belong.
  *
- * Writes stay on disk until the server has answered them, or their user has signed out, or somebody
- * else has signed in. Before the server has told who is there, only the token proves it: what is
- * kept is then shown to the one who holds it. A failure of the disk changes nothing of what the
- * engine does without one.
+ * Writes stay on disk until the server has responded, their user has signed out, or another user
+ * has signed in. Before the server has identified the user, the token is the only proof: stored
+ * data is shown to the holder of its token. A disk failure does not change anything else in the
+ * engine.
  */
 export class Persistence {
   readonly #options: PersistenceOptions;
   readonly #writer: ReplicaWriter;
   #disk: Disk | null = null;
-  /** One work after another, so that a write is not removed before it was added. */
+  /** Serializes the work, so that a write is not removed before it was added. */
   #turn: Promise<unknown> = Promise.resolve();
   #isOpen = false;
-  /** There was a disk, and it stopped answering. */
+  /** The opening, running or done; null while it is closed. */
+  #opening: Promise<void> | null = null;
+  /** The user has signed out while no disk was open: the next one is cleared first. */
+  #mustClear = false;
+  /** The disk stopped responding. */
   #isLost = false;
-  /** Whose writes the queue holds all of; undefined before it is known. */
+  /** The owner whose stored writes are all in the queue; undefined before that. */
   #owner: string | undefined;
-  /** Writes that wait for their turn to get on the disk. */
+  /** A replica that the store continues, and that no tab has claimed yet. */
+  #found: ReplicaHead | null = null;
+  /** The number of writes that wait to be stored. */
   #waiting = 0;
-  /** Answered, and on their way off the disk. */
+  /** Writes with a response that are being removed from disk. */
   readonly #over = new Set<string>();
 
   constructor(options: PersistenceOptions) {
@@ -60,23 +68,32 @@ export class Persistence {
       disk: () => this.#disk,
       head: () => this.#head(),
       onApplied: (ids) => this.#remove(ids),
+      inTime: (write, withinMs) => this.#inTime(write, withinMs),
     });
     options.queue.onEnd(({ ids, why }) => this.#forget(ids, why));
     options.session.onConfirmed((session) => this.#confirm(session));
   }
 
-  /** Takes what was kept, as far as it is proved whose it is. Never fails, and ends in time. */
-  async open(): Promise<void> {
+  /**
+   * Loads the stored data, as far as its owner is proven: once, until it is closed. Never fails,
+   * and has a timeout.
+   */
+  open(): Promise<void> {
+    this.#opening ??= this.#open();
+    return this.#opening;
+  }
+
+  async #open(): Promise<void> {
     this.#isOpen = true;
     await this.#openDisk();
-    // Without a disk nothing is waited for.
+    // Without a disk there is nothing to wait for.
     if (this.#disk === null) this.#options.events.emit({ type: "writes" });
   }
 
   async #openDisk(): Promise<void> {
     void this.#inTurn(async () => {
       if (this.#disk !== null || !this.#isOpen) return;
-      // What throws at once has failed too.
+      // A synchronous error counts as a failure too.
       const opening = (async () => this.#options.open())();
       const disk = await this.#inTime(opening, OPEN_MS);
       if (disk === null)
@@ -85,16 +102,19 @@ export class Persistence {
           () => undefined,
         );
       this.#disk = disk;
-      if (disk !== null) this.#isLost = false;
+      if (disk === null) return;
+      this.#isLost = false;
+      if (this.#mustClear) await this.#inTime(disk.clear(), ANSWER_MS);
+      this.#mustClear = false;
     });
     await this.#use((disk) => this.#restore(disk));
   }
 
-  /** Writes what is gathered, and lets go of the disk. */
+  /** Writes pending data, and closes the disk. */
   close(): void {
     this.#isOpen = false;
-    // Which writes are over is known when their rows are on disk: they are taken off it before it
-    // is closed.
+    this.#opening = null;
+    // Writes are finished when their rows are on disk: they are removed before it is closed.
     void this.#inTime(this.#writer.flush(), ANSWER_MS).then(() =>
       this.#inTurn(() => {
         if (this.#isOpen) return;
@@ -105,16 +125,18 @@ export class Persistence {
   }
 
   /**
-   * Whether the queue holds all that this user has on disk: what is written now must not overtake
-   * it.
+   * Whether the queue holds all writes that this user has on disk: new writes must not overtake
+   * them.
    */
   hasWritesOf(userId: string | null): boolean {
     return this.#disk === null || this.#owner === this.#ownerOfUser(userId);
   }
 
-  /** The store holds a snapshot of whoever is signed in. */
+  /** The store holds a replica of the signed-in user. */
   keepReplica(): void {
-    this.#writer.begin();
+    const epoch = this.#options.epoch();
+    if (this.#found !== null && epoch !== null) this.#claim(this.#found, epoch);
+    else this.#writer.begin();
   }
 
   /** The store's cursor moved. */
@@ -122,25 +144,23 @@ export class Persistence {
     this.#writer.advance();
   }
 
-  /**
-   * The store's rows are gone, as somebody else may have signed in: nothing of it is written any
-   * more.
-   */
+  /** The store was emptied, because the user may have changed: nothing of it is written anymore. */
   leaveReplica(): void {
+    this.#found = null;
     this.#writer.end();
   }
 
   /**
-   * @returns once the write is on disk, or can't be: false where it should be and is not. Nothing
-   *   is said of a write that nobody's disk is there for.
+   * @returns once the write is stored, or can't be: false if it should have been stored and was
+   *   not. Without an open disk the result is true.
    */
   async add(entry: PendingMutation): Promise<boolean> {
     const owner = this.#ownerOf(entry);
     if (owner === null) return true;
     if (this.#isLost) await this.#openDisk();
     const write = toKept(entry, owner);
-    // It waits for nothing that is under way, because the page may be closed at any time; but it
-    // overtakes no write that was made before it.
+    // It does not wait for other work, because the page may be closed at any time, but it does not
+    // overtake earlier writes.
     const disk = this.#disk;
     if (disk !== null && this.#owner === owner && this.#waiting === 0) {
       return (await this.#inTime((async () => disk.addWrites([write]))(), ANSWER_MS)) !== null;
@@ -152,9 +172,7 @@ export class Persistence {
     return isKept;
   }
 
-  /**
-   * Takes out of the queue what was found on disk and is there no more: another tab has sent it.
-   */
+  /** Removes entries from the queue that are no longer on disk: another tab has sent them. */
   async prune(): Promise<void> {
     const { queue } = this.#options;
     const ids = queue.pending().flatMap(({ id, isFound }) => (isFound === true ? [id] : []));
@@ -165,17 +183,18 @@ export class Persistence {
     });
   }
 
-  /** Another token is used from now on: whose it is the server will tell. */
+  /** The token changed: the server will identify its user. */
   changeUser(): void {
-    this.#writer.end();
+    this.leaveReplica();
     this.#owner = undefined;
     void this.#use((disk) => disk.dropReplica());
   }
 
-  /** The user has signed out of this browser, and leaves nothing behind. */
+  /** The user has signed out of this browser: deletes everything. */
   signOut(): void {
-    this.#writer.end();
+    this.leaveReplica();
     this.#owner = undefined;
+    if (this.#disk === null) this.#mustClear = true;
     void this.#use((disk) => disk.clear());
   }
 
@@ -193,22 +212,40 @@ export class Persistence {
         this.#options.store.preview(shown.results, shown.head.schema);
       const kept = await disk.readReplica();
       if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
-        if (onReplica(kept)) this.#writer.resume();
+        if (onReplica(kept)) this.#resume(kept.head);
     }
     await this.#loadWrites(disk);
+  }
+
+  /** Continues a replica from disk, unless several tabs may have loaded it. */
+  #resume(head: ReplicaHead): void {
+    const isOwn = head.epoch === this.#options.epoch();
+    if (!isOwn) this.#found = head;
+    this.#writer.resume(head.seq, !isOwn);
+  }
+
+  /** One of the tabs that have loaded a replica claims it. */
+  #claim(head: ReplicaHead, epoch: string): void {
+    void this.#use(async (disk) => {
+      const isClaimed = await disk.claimReplica?.(head, epoch);
+      if (this.#found !== head) return;
+      this.#found = null;
+      if (isClaimed === true) this.#writer.release();
+      else this.#writer.begin();
+    });
   }
 
   #confirm(session: ResolvedSession): void {
     const { proof } = this.#options.session;
     // Anonymous users: only pending writes are kept, no replica.
-    if (session.userId === null) this.#writer.end();
+    if (session.userId === null) this.leaveReplica();
     if (session.userId === null) void this.#use((disk) => disk.dropReplica());
     else if (proof !== null)
       void this.#use((disk) => disk.writeSession({ witness: proof, session }));
     void this.#use((disk) => this.#loadWrites(disk));
   }
 
-  /** Brings the queue and the disk together, for whoever is there. */
+  /** Synchronizes the queue and the disk for the current user. */
   async #loadWrites(disk: Disk): Promise<void> {
     const { session, events } = this.#options;
     const { userId } = session;
@@ -217,7 +254,7 @@ export class Persistence {
     try {
       await this.#exchangeWrites(disk, userId, owner);
     } finally {
-      // What can't be read keeps nothing waiting.
+      // Unreadable writes must not block.
       if (userId !== undefined && userId === session.userId) {
         this.#owner = owner;
         events.emit({ type: "writes" });
@@ -232,7 +269,7 @@ export class Persistence {
   ): Promise<void> {
     const { session, queue } = this.#options;
     const { proof, witness } = session;
-    // When a user is there, what others left waiting is not sent any more.
+    // When a user is signed in, waiting writes of others are no longer sent.
     if (userId !== undefined) await disk.takeOver(owner, proof, userId !== null);
     await disk.addWrites(
       queue
@@ -261,19 +298,20 @@ export class Persistence {
       for (const id of ids) this.#over.delete(id);
     });
     void removed.then(() => {
-      // Without a disk there is nothing that they could come back from.
+      // Without a disk they could not come back.
       if (this.#isOpen && this.#disk === null) this.#over.clear();
     });
   }
 
   #head(): ReplicaHead | null {
-    const { session, store, epoch } = this.#options;
+    const { session, store, epoch, queries } = this.#options;
     if (!session.isKnown || session.resolved.userId === null) return null;
     return {
       session: session.resolved,
       epoch: epoch(),
       seq: store.cursor.last_seq,
       schema: store.schema,
+      queries: queries(),
     };
   }
 
@@ -283,7 +321,7 @@ export class Persistence {
     return witness === proof ? proof : null;
   }
 
-  /** The admin has no user's id, but a token. */
+  /** The admin has no user id, but a token. */
   #ownerOfUser(userId: string | null): string | null {
     if (userId !== null) return `user:${userId}`;
     const { resolved, proof } = this.#options.session;
@@ -291,9 +329,9 @@ export class Persistence {
   }
 
   /**
-   * Does something with the disk when it is its turn.
+   * Queues work with the disk.
    *
-   * @returns whether it is done, or there was never a disk to do it with
+   * @returns whether it is done, or there was never a disk
    */
   #use(work: (disk: Disk) => Promise<void>): Promise<boolean> {
     return this.#inTurn(async () => {
@@ -307,7 +345,7 @@ export class Persistence {
         ANSWER_MS,
       );
       if (isDone !== null) return isDone;
-      // What hangs once would keep every write waiting.
+      // A single hanging call would block every write.
       this.#disk = null;
       this.#isLost = true;
       this.#options.events.emit({ type: "writes" });
@@ -321,7 +359,7 @@ export class Persistence {
     return turn;
   }
 
-  /** @returns null where it failed or took too long */
+  /** @returns null if it failed or timed out */
   #inTime<T>(work: Promise<T>, withinMs: number): Promise<T | null> {
     return new Promise((resolve) => {
       const cancel = this.#options.platform.after(withinMs, () => resolve(null));

@@ -3,40 +3,46 @@ import type { LocalStore, RowKey } from "../replica/local-store.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { Disk, KeptResult, KeptRow, ReplicaHead } from "./disk.ts";
 
-/** How long changes are gathered: a burst of the feed is one write. */
+/** How long changes are collected, in milliseconds: a burst of changes is one write. */
 const GATHER_MS = 400;
-/** Of larger windows nothing is kept: they are not what a page shows first. */
+/** The timeout of a write, in milliseconds: a hanging disk would block all others. */
+const WRITE_MS = 60_000;
+/** Larger windows are not stored: they are not what a page shows first. */
 const MAX_WINDOW_ROWS = 200;
 
-/** What is written, where and when. */
+/** The dependencies of a replica writer. */
 export interface ReplicaWriterOptions {
   readonly platform: Platform;
   readonly store: LocalStore;
   readonly disk: () => Disk | null;
-  /** Where the replica is now; null when it is not to be kept. */
+  /** Returns the position of the replica; null if it is not to be stored. */
   readonly head: () => ReplicaHead | null;
   /** The rows that these writes made are on disk, or never will be. */
   readonly onApplied: (ids: readonly string[]) => void;
+  /** Waits for a write. @returns null if it failed or timed out */
+  readonly inTime: <T>(write: Promise<T>, withinMs: number) => Promise<T | null>;
 }
 
-/** Brings the confirmed rows to disk: all of a snapshot, then what changes, gathered. */
+/** Writes the confirmed rows to disk: a complete snapshot, then collected changes. */
 export class ReplicaWriter {
   readonly #options: ReplicaWriterOptions;
   readonly #newId: () => string;
   readonly #changed = new Map<string, RowKey>();
   /**
-   * One write after another, apart from those of the queue, which must not wait for a large
-   * replica.
+   * Serializes writes, separately from those of the queue, which must not wait for a large replica.
    */
   #turn: Promise<void> = Promise.resolve();
-  /** Whose replica it is has a number; what is written for an older one is dropped. */
+  /** The number of the current replica; writes for an earlier one are dropped. */
   #generation = 0;
   #isActive = false;
+  #isHeld = false;
   #isWhole = false;
-  /** The change up to which all rows have been handed to the disk. */
+  /** The change up to which all rows have been passed to the disk. */
   #handedTo = 0;
+  /** The queries that were passed to the disk with them. */
+  #queries: ReplicaHead["queries"];
   #applied: string[] = [];
-  /** Tells what queries showed when it was last written. */
+  /** Identifies the query results that were last written. */
   #shown = "";
   #cancel: (() => void) | null = null;
 
@@ -51,7 +57,7 @@ export class ReplicaWriter {
     });
   }
 
-  /** What queries show now, for a disk that keeps it; null where that is on disk already. */
+  /** Returns the current query results for the disk; null if they are already stored. */
   #windows(disk: Disk | null, isForgotten: boolean): readonly KeptResult[] | null {
     if (disk?.writeResults === undefined) return null;
     const windows = [...this.#options.store.windows(MAX_WINDOW_ROWS)];
@@ -61,76 +67,97 @@ export class ReplicaWriter {
     return windows.map(({ entity, key, rows }) => ({ entity, key, rows }));
   }
 
-  /** The store holds a snapshot: it is kept whole, and followed from now on. */
+  /** The store holds a snapshot: writes it completely, and follows it from now on. */
   begin(): void {
     this.#isActive = true;
+    this.#isHeld = false;
     this.#isWhole = true;
     this.#soon();
   }
 
-  /** The store holds what is on disk, up to its cursor: what changes is written from now on. */
-  resume(): void {
+  /**
+   * The store holds the rows on disk, up to this change: later changes are written.
+   *
+   * @param isHeld changes are collected until `release`, because another tab may write instead
+   */
+  resume(seq: number, isHeld: boolean): void {
     this.#isActive = true;
-    this.#handedTo = this.#options.store.cursor.last_seq;
+    this.#isHeld = isHeld;
+    this.#handedTo = seq;
   }
 
-  /** The cursor moved, perhaps without a change: a later visit goes on from there. */
+  /** Writes collected changes. */
+  release(): void {
+    this.#isHeld = false;
+    this.#soon();
+  }
+
+  /** The cursor moved, perhaps without a change: a later visit continues from there. */
   advance(): void {
-    if (this.#isActive && this.#options.store.cursor.last_seq > this.#handedTo) this.#soon();
+    if (this.#isActive) this.#soon();
   }
 
-  /** What the store holds is not to be kept, nor what is on its way to disk. */
+  /** Stops writing, because the store's rows are not to be stored. */
   end(): void {
     this.#generation += 1;
-    this.#isActive = false;
+    this.#isActive = this.#isHeld = false;
     this.#isWhole = false;
     this.#shown = "";
     this.#changed.clear();
   }
 
-  /** Queries may show something else, though no row of the server's has changed. */
+  /** Query results may have changed, although no row of the server has. */
   look(): void {
     if (this.#isActive) this.#soon();
   }
 
   /**
-   * Forgets these writes once the rows that they made are on disk; a tab that is closed before
-   * sends them again, and they count once.
+   * Removes these writes once the rows that they made are on disk. If the tab is closed before,
+   * they are sent again, and the server ignores duplicates.
    */
   forgetWrites(ids: readonly string[]): void {
     this.#applied.push(...ids);
     this.#soon();
   }
 
-  /** Writes what is gathered now. @returns when it is done */
+  /** Writes collected changes now. @returns when it is done */
   flush(): Promise<void> {
     this.#cancel?.();
     this.#cancel = null;
     const { store, head: headNow, onApplied } = this.#options;
+    if (this.#isHeld) return this.#turn;
     const head = this.#isActive ? headNow() : null;
     const generation = this.#generation;
     const applied = this.#applied;
     const isWhole = this.#isWhole;
     const from = this.#handedTo;
-    // Taken now: when it is their turn the store may hold another user's.
+    // Read now: when they are written, the store may belong to another user.
     const rows: readonly KeptRow[] = isWhole
       ? [...store.allConfirmed()]
       : [...this.#changed.values()].map((key) => ({ ...key, row: store.confirmed(key) }));
-    const hasNews = head !== null && (isWhole || rows.length > 0 || head.seq > from);
+    const hasNews =
+      head !== null &&
+      (isWhole || rows.length > 0 || head.seq > from || head.queries !== this.#queries);
     const isForgotten = hasNews && (isWhole || rows.length > 0);
     const windows = head === null ? null : this.#windows(this.#options.disk(), isForgotten);
     if (hasNews) this.#handedTo = head.seq;
+    if (hasNews) this.#queries = head.queries;
     this.#changed.clear();
     this.#isWhole = false;
     this.#applied = [];
-    this.#turn = this.#turn.then(async () => {
+    const write = async (): Promise<true> => {
       const disk = this.#options.disk();
       if (disk !== null && hasNews && generation === this.#generation)
         await this.#keep(disk, head, rows, isWhole ? null : from);
       if (disk !== null && head !== null && windows !== null && generation === this.#generation)
-        // A page without them shows its rows somewhat later.
+        // Without them a page shows its rows somewhat later.
         await disk.writeResults?.({ head, results: windows }).catch(() => undefined);
       if (applied.length > 0) onApplied(applied);
+      return true;
+    };
+    this.#turn = this.#turn.then(async () => {
+      // After a timeout nothing more is stored of this replica.
+      if ((await this.#options.inTime(write(), WRITE_MS)) === null) this.end();
     });
     return this.#turn;
   }
@@ -148,13 +175,13 @@ export class ReplicaWriter {
       else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation)
         await this.#keepAll(disk);
     } catch {
-      // Storage is full, it may be. A part of a replica is worth nothing; the queue goes on.
+      // Storage may be full. A partial replica is useless; the queue is kept.
       this.end();
       await disk.dropReplica().catch(() => undefined);
     }
   }
 
-  /** Another tab has left less on the disk than this one's changes go on from. */
+  /** Another tab has stored less than the position from which this tab's changes continue. */
   async #keepAll(disk: Disk): Promise<void> {
     const { store, head: headNow } = this.#options;
     const head = headNow();

@@ -1,27 +1,24 @@
 import type { Platform } from "./platform.ts";
 
 const LONGEST_MS = 30_000;
-/** A server that is back is asked soon, however long it was gone: at most this many first spans. */
+/** Limits the delay to this multiple of the first, so that a server that is back is found soon. */
 const MAX_GROWTH = 8;
-/** Tries that count after a connection that was live for a short time only. */
+/** The number of attempts that count after a short-lived connection. */
 const TRIES_WHEN_CUT = 2;
 
-/**
- * Waits between tries: longer each time, by chance within the span, so that many clients do not
- * come back at once.
- */
+/** Exponential backoff with jitter, so that many clients do not reconnect at the same time. */
 export class Backoff {
   readonly #platform: Platform;
   readonly #baseMs: number;
   #attempts = 0;
 
-  /** @param baseMs the span of the first wait, in milliseconds */
+  /** @param baseMs the range of the first delay, in milliseconds */
   constructor(platform: Platform, baseMs: number) {
     this.#platform = platform;
     this.#baseMs = baseMs;
   }
 
-  /** The next wait in milliseconds. */
+  /** Returns the next delay in milliseconds. */
   next(): number {
     const span = Math.min(LONGEST_MS, this.#baseMs * Math.min(MAX_GROWTH, 2 ** this.#attempts));
     this.#attempts += 1;
@@ -32,7 +29,7 @@ export class Backoff {
     this.#attempts = 0;
   }
 
-  /** It worked for a moment: the pauses are short again, and grow with each time that it is so. */
+  /** A connection was live for a short time: the delays are short again, and grow each time. */
   ease(): void {
     this.#attempts = Math.min(this.#attempts, TRIES_WHEN_CUT);
   }

@@ -2,7 +2,7 @@
 export class Emitter<T> {
   readonly #listeners = new Set<(value: T) => void>();
 
-  /** @returns stops it */
+  /** @returns an unsubscribe function */
   on(listener: (value: T) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);

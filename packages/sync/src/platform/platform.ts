@@ -1,53 +1,54 @@
-import { browserTabs, type TabPlatform } from "../connection/tabs.ts";
 import type { Disk } from "../persistence/disk.ts";
-import { openIndexedDb } from "../persistence/indexed-db.ts";
+import { browserTabs, type TabPlatform } from "./browser-tabs.ts";
 
-/** A socket as the engine uses it; the browser's WebSocket is one. */
+/** A socket as used by the engine; the browser's WebSocket is one. */
 export interface Socket {
   onopen: (() => void) | null;
   onmessage: ((event: { readonly data: unknown }) => void) | null;
   onclose: ((event: { readonly code: number; readonly reason: string }) => void) | null;
   onerror: (() => void) | null;
-  /** As what bytes come in; the browser's default is a Blob. */
+  /** The type of binary messages; the browser's default is Blob. */
   binaryType?: string;
   send(text: string): void;
   close(code?: number, reason?: string): void;
 }
 
 /**
- * What the engine takes from the machine: time, chance and the network. Passed in, so that a
- * simulation can run the real engine on a clock and a network of its own.
+ * The engine's access to the platform: time, randomness and the network. It is injected, so that a
+ * simulation can run the real engine with its own clock and network.
  */
 export interface Platform {
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** From 0 up to 1. */
+  /** Returns a number from 0 up to, but not including, 1. */
   readonly random: () => number;
   readonly randomBytes: (bytes: Uint8Array) => void;
-  /** @returns cancels it */
+  /** @returns a function that cancels it */
   readonly after: (delayMs: number, run: () => void) => () => void;
   readonly fetch: (url: string, init: RequestInit) => Promise<Response>;
   readonly openSocket: (url: string, protocols: string[]) => Socket;
-  /** Tells when the machine gets back on the network. @returns stops it */
+  /** Calls `run` when the device is online again. @returns an unsubscribe function */
   readonly onOnline: (run: () => void) => () => void;
-  /** Tells when the app is looked at again, after which much may have changed. @returns stops it */
+  /**
+   * Calls `run` when the app becomes visible, after which much may have changed. @returns an
+   * unsubscribe function
+   */
   readonly onShown: (run: () => void) => () => void;
   /**
-   * Tells when the machine says that it is off the network, which need not be true.
+   * Calls `run` when the device reports that it is offline, which may be wrong.
    *
-   * @returns stops it
+   * @returns an unsubscribe function
    */
   readonly onOffline: (run: () => void) => () => void;
-  /**
-   * Opens what this machine keeps of an app on a server between two visits; null where it keeps
-   * nothing.
-   */
+  /** Opens the storage of an app on a server between visits; null if nothing is stored. */
   readonly openDisk: ((appName: string, server: string) => Promise<Disk>) | null;
-  /** What the tabs of one browser share; null where each is for itself. */
+  /** Shows a warning to the developer. */
+  readonly warn: (text: string) => void;
+  /** Resources shared by the tabs of a browser; null if there are none. */
   readonly tabs: TabPlatform | null;
 }
 
-/** The machine that this runs on: a browser, Node, Bun or React Native. */
+/** The platform that this runs on: a browser, Node, Bun or React Native. */
 export const systemPlatform: Platform = {
   now: Date.now,
   random: Math.random,
@@ -73,15 +74,21 @@ export const systemPlatform: Platform = {
     };
   },
   onOffline: (run) => listen(globalThis, "offline", run),
+  // oxlint-disable-next-line eslint/no-console -- It is for the developer's console.
+  warn: (text) => console.warn(text),
   get openDisk() {
-    return typeof indexedDB === "undefined" ? null : openIndexedDb;
+    if (typeof indexedDB === "undefined") return null;
+    return async (appName: string, server: string) => {
+      const { openIndexedDb } = await import("../persistence/kept.ts");
+      return openIndexedDb(appName, server);
+    };
   },
   get tabs() {
     return browserTabs();
   },
 };
 
-/** @param target undefined, or without events, outside of browsers */
+/** @param target undefined, or without events, outside browsers */
 function listen(
   target: Partial<EventTarget> | undefined,
   event: string,

@@ -34,8 +34,9 @@ test("without a reset what is known stays, but for what is gone", () => {
   const one = subscription();
   one.take(page({ reset: true, rows: [{ id: "a" }, { id: "b" }] }));
   one.complete(ready);
-  one.disconnect();
-  expect(one.request(9)).toMatchObject({ known: { seq: 9, epoch: "log.x" } });
+  one.disconnect(12);
+  // All commits that the server has told of by then are in it.
+  expect(one.request(false)).toMatchObject({ known: { seq: 12, epoch: "log.x" } });
   one.take(page({ rows: [{ id: "c" }], keep: ["a"], gone: ["b"] }));
   expect(one.complete(ready).gone).toEqual(["b"]);
   expect([...one.ids]).toEqual(["a", "c"]);
@@ -45,8 +46,53 @@ test("a window names its rows, and one that the server does not keep has no limi
   const window = subscription(2);
   window.take(page({ reset: true, rows: [{ id: "a" }] }));
   window.complete(ready);
-  expect(window.request(9)).toMatchObject({ limit: 2, known: { ids: ["a"] } });
-  expect(window.request(null)).toMatchObject({ known: undefined });
+  expect(window.request(false)).toMatchObject({ limit: 2, known: { ids: ["a"] } });
+  expect(window.request(true)).toMatchObject({ known: undefined });
   const long = subscription(1_001);
-  expect(long.request(null)).toMatchObject({ limit: undefined });
+  expect(long.request(true)).toMatchObject({ limit: undefined });
+});
+
+test("one that waits goes on from where it was, and not from where others are", () => {
+  const one = subscription();
+  one.take(page({ reset: true, rows: [{ id: "a" }] }));
+  one.complete(ready);
+  one.disconnect(12);
+  // The next connection tells of later changes, and not yet of this query.
+  expect(one.keptAt(50)).toMatchObject({ seq: 12, epoch: "log.x" });
+  one.disconnect(50);
+  expect(one.request(false)).toMatchObject({ known: { seq: 12 } });
+});
+
+test("what it includes is named as it nests, kept, and taken up again", () => {
+  const query = { entity: "Todo", where: {}, order: undefined, limit: undefined, include: {} };
+  const make = (): QuerySubscription => new QuerySubscription(1, { ...query, matches: () => true });
+  const one = make();
+  one.include([
+    { path: "/tags", entity: "Tagging", number: 8 },
+    { path: "/tags/$rows", entity: "Tag", number: 9 },
+    { path: "/author", entity: "User", number: 10 },
+  ]);
+  const related = [...one.related.values()];
+  one.take(page({ reset: true, rows: [{ id: "a" }] }));
+  for (const [index, part] of related.entries())
+    part.take(page({ reset: true, rows: [{ id: `r${index}` }] }));
+  for (const part of one.parts) part.complete(ready);
+  const known = {
+    seq: 9,
+    epoch: "log.x",
+    ids: ["a"],
+    include: {
+      tags: { ids: ["r0"], include: { $rows: { ids: ["r1"] } } },
+      author: { ids: ["r2"] },
+    },
+  };
+  one.disconnect(9);
+  expect(one.request(false)).toMatchObject({ known });
+
+  const kept = one.keptAt(9);
+  if (kept?.seq === undefined) throw new Error("It is not kept.");
+  const next = make();
+  next.restore(kept, kept.seq, kept.ids ?? []);
+  expect(next.request(false)).toMatchObject({ known });
+  expect(next.parts.flatMap(({ ids }) => [...ids])).toEqual(["a", "r0", "r1", "r2"]);
 });

@@ -1,51 +1,117 @@
 import {
+  JOINED_ROWS,
   MAX_PAGE_SIZE,
+  type IncludeQuery,
   type ReadyMessage,
   type Row,
   type RowsMessage,
   type SubscriptionChange,
 } from "@pylonsync/protocol";
 import type { PylonClientError } from "../connection/errors.ts";
+import type { KeptQuery } from "../persistence/disk.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { DemandedQuery } from "../replica/row-source.ts";
+import { treeOf, type IncludedPart } from "./included-parts.ts";
 
-/** What a message does to the rows of a subscription. */
+/**
+ * The maximum number of row ids sent when a later visit resubscribes; more would make the message
+ * too long.
+ */
+const MAX_NAMED_ROWS = 2_500;
+
+/** The effects of a message on the rows of a subscription. */
 export interface RowEffects {
   readonly rows: readonly Row[];
   readonly patches: readonly Row[];
-  /** Rows that are no longer in it. */
+  /** Ids of rows that were removed from it. */
   readonly gone: readonly string[];
 }
 
-/** One query of this page, for all who show it. */
+/** A query of this page, shared by all of its subscribers. */
 export class QuerySubscription {
-  /** This page's name for it, on any connection. */
+  /** This page's id for it, on any connection. */
   readonly id: number;
-  readonly query: DemandedQuery;
+  query: DemandedQuery;
+  /** Its filter as JSON, which tells it from others. */
+  readonly condition: string;
   readonly changed = new Emitter<void>();
-  /** How many show it. */
+  /** The number of subscribers. */
   demands = 0;
-  /** The server's name for it on this connection; null before it has told. */
+  /** The app wants its rows to be available, whether it is shown or not. */
+  isPinned = false;
+  /** The server's number for it on this connection; null before the server has sent it. */
   number: number | null = null;
   error: PylonClientError | null = null;
-  /** Ends the wait until it is let go. */
-  cancelLinger: () => void = () => undefined;
-  /** The ids of its rows, as far as they have come. */
+  /** Cancels its scheduled release; null if none is scheduled. */
+  cancelLinger: (() => void) | null = null;
+  /** The included related rows, by path: each as a subscription. */
+  readonly #related = new Map<string, QuerySubscription>();
+  /** The ids of its rows received so far. */
   #ids = new Set<string>();
-  /** What has come since it was asked for, and is shown when it is whole. */
+  /** Pages received since it was requested; shown when they are complete. */
   #pages: RowsMessage[] = [];
   #epoch: string | null = null;
+  /** The change up to which its rows were known when it was last in sync. */
+  #seq = 0;
   #isReady = false;
-  /** It is in step with the server on this connection. */
+  /** Whether it is in sync with the server on this connection. */
   #isInStep = false;
 
   constructor(id: number, query: DemandedQuery) {
     this.id = id;
     this.query = query;
+    this.condition = JSON.stringify(query.where);
   }
 
   get isReady(): boolean {
     return this.#isReady;
+  }
+
+  /** Whether its rows are known as of the replica's cursor, or later. */
+  get isKnown(): boolean {
+    return this.#epoch !== null;
+  }
+
+  /** The log and the condition to which its cursor belongs; null if unknown. */
+  get epoch(): string | null {
+    return this.#epoch;
+  }
+
+  /**
+   * Returns what a later visit needs to continue; null if it must load all rows.
+   *
+   * @param heard the newest change that the server has reported
+   */
+  keptAt(heard: number): KeptQuery | null {
+    const { entity, where, order, limit, include } = this.query;
+    const epoch = this.#epoch;
+    const isLong = Math.max(this.namedRows, this.query.isRelated === true ? this.#ids.size : 0);
+    if (epoch === null || isLong > MAX_NAMED_ROWS) return null;
+    const seq = this.#knownAt(heard);
+    const query = { entity, where, order, limit, include, epoch, seq };
+    if (!this.#namesRows && this.query.isRelated !== true) return query;
+    const related = [...this.#related].map(([path, part]) => ({
+      path,
+      entity: part.query.entity,
+      ids: [...part.#ids],
+    }));
+    return { ...query, ids: [...this.#ids], ...(related.length === 0 ? {} : { related }) };
+  }
+
+  /** Continues from what an earlier visit has stored. */
+  restore(
+    { epoch, related = [] }: Pick<KeptQuery, "epoch" | "related">,
+    seq: number,
+    ids: Iterable<string>,
+  ): void {
+    this.#epoch = epoch;
+    this.#seq = seq;
+    this.#ids = new Set(ids);
+    for (const { path, entity, ids: own } of related) {
+      const part = new QuerySubscription(this.id, rowsOf(entity, this.query, path));
+      part.#ids = new Set(own);
+      this.#related.set(path, part);
+    }
   }
 
   /** Whether it waits for rows. */
@@ -53,48 +119,98 @@ export class QuerySubscription {
     return !this.#isInStep && this.error === null;
   }
 
-  /** The ids of its rows, as far as they have come. */
+  /** The ids of its rows received so far. */
   get ids(): ReadonlySet<string> {
     return this.#ids;
   }
 
-  /** A window of so many rows is kept by the server; without one there is no limit. */
+  /** The number of row ids sent with a new request. */
+  get namedRows(): number {
+    if (!this.#namesRows) return 0;
+    return this.parts.reduce((sum, { ids }) => sum + ids.size, 0);
+  }
+
+  /** Whether row ids are sent to the server: if its rows are not simply all that match. */
+  get #namesRows(): boolean {
+    return this.#window !== undefined || this.query.include !== undefined;
+  }
+
+  #knownAt(heard: number): number {
+    return this.#isInStep ? Math.max(heard, this.#seq) : this.#seq;
+  }
+
+  /** The size of the window that the server maintains; undefined for no limit. */
   get #window(): number | undefined {
     const { limit } = this.query;
     return limit !== undefined && limit <= MAX_PAGE_SIZE ? limit : undefined;
   }
 
   /**
-   * Begins with the rows of another window over the same condition: the server sends those that are
-   * missing. They are held from now on, as they may leave the other window at any time.
+   * Starts with the rows of another window over the same condition, so that the server only sends
+   * missing ones. They are retained from now on, because they may leave the other window at any
+   * time.
+   *
+   * @param heard the newest change that the server has reported
    */
-  beginWith(other: QuerySubscription): void {
+  beginWith(other: QuerySubscription, heard: number): void {
     if (other.#epoch === null || this.#window === undefined || other.#window === undefined) return;
     this.#ids = new Set(other.#ids);
     this.#epoch = other.#epoch;
+    this.#seq = other.#knownAt(heard);
   }
 
   /**
-   * What asks for it.
+   * Returns the request for it.
    *
-   * @param seq up to which change everything is known that has come; null to ask for all
+   * @param isAll whether to request all rows, even known ones
    */
-  request(seq: number | null): object {
-    const { entity, where, order } = this.query;
+  request(isAll: boolean): object {
+    const { entity, where, order, include } = this.query;
     const limit = this.#window;
-    const known =
-      seq === null || this.#epoch === null
-        ? undefined
-        : {
-            seq,
-            epoch: this.#epoch,
-            ...(limit === undefined ? {} : { ids: [...this.#ids] }),
-          };
-    return { type: "subscribe", id: this.id, entity, where, order, limit, known };
+    const known = isAll || this.#epoch === null ? undefined : this.#known(this.#epoch);
+    return { type: "subscribe", id: this.id, entity, where, order, limit, include, known };
   }
 
-  /** The connection is another: nothing that was on its way arrives. */
-  disconnect(): void {
+  #known(epoch: string): object {
+    const cursor = { seq: this.#seq, epoch };
+    if (!this.#namesRows) return cursor;
+    const related = [...this.#related].map(([path, { ids }]) => [path, { ids: [...ids] }] as const);
+    return { ...cursor, ...treeOf({ ids: [...this.#ids] }, related) };
+  }
+
+  /** The subscription itself, and its included related rows. */
+  get parts(): readonly QuerySubscription[] {
+    return [this, ...this.#related.values()];
+  }
+
+  /** The included related rows, by path. */
+  get related(): ReadonlyMap<string, QuerySubscription> {
+    return this.#related;
+  }
+
+  /** The server has numbered the includes. Previous rows are retained until new ones arrive. */
+  include(parts: readonly IncludedPart[]): void {
+    const paths = new Set(parts.map(({ path }) => path));
+    for (const path of this.#related.keys()) if (!paths.has(path)) this.#related.delete(path);
+    for (const { path, entity, number } of parts) {
+      const known = this.#related.get(path);
+      const related =
+        known?.query.entity === entity
+          ? known
+          : new QuerySubscription(this.id, rowsOf(entity, this.query, path));
+      related.number = number;
+      this.#related.set(path, related);
+    }
+  }
+
+  /**
+   * The connection has changed: nothing in flight will arrive.
+   *
+   * @param heard the newest change that the server has reported
+   */
+  disconnect(heard: number): void {
+    for (const related of this.#related.values()) related.disconnect(heard);
+    this.#seq = this.#knownAt(heard);
     this.number = null;
     this.#isInStep = false;
     this.#pages = [];
@@ -103,19 +219,20 @@ export class QuerySubscription {
 
   /** The server reads it again. */
   resync(): void {
+    for (const related of this.#related.values()) related.resync();
     this.#isInStep = false;
     this.#pages = [];
     this.#epoch = null;
   }
 
   take(page: RowsMessage): void {
-    // The server begins again where rights change while it reads.
+    // The server starts again if permissions change while it reads.
     if (page.reset === true) this.#pages = [];
     this.#pages.push(page);
   }
 
-  /** All pages have come. @returns what they do */
-  complete({ epoch }: ReadyMessage): RowEffects {
+  /** All pages have arrived. @returns their effects */
+  complete({ seq, epoch }: ReadyMessage): RowEffects {
     const pages = this.#pages;
     this.#pages = [];
     const rows = pages.flatMap((page) => page.rows ?? []);
@@ -128,19 +245,20 @@ export class QuerySubscription {
     const gone = [...this.#ids].filter((id) => !ids.has(id));
     this.#ids = ids;
     this.#epoch = epoch;
+    this.#seq = seq;
     this.#isInStep = true;
     this.error = null;
     return { rows, patches: [], gone };
   }
 
-  /** A commit changes it. @returns what it does */
+  /** Applies a commit. @returns its effects */
   change({ rows = [], patches = [], gone = [] }: SubscriptionChange): RowEffects {
     for (const { id } of rows) this.#ids.add(id);
     for (const id of gone) this.#ids.delete(id);
     return { rows, patches, gone };
   }
 
-  /** Its rows are shown as they are. */
+  /** Shows the rows as they are. */
   show(): void {
     if (this.#isReady) return;
     this.#isReady = true;
@@ -155,13 +273,28 @@ export class QuerySubscription {
     this.changed.emit();
   }
 
-  /** What has come was another user's, or is no longer told apart from other rows. */
-  forget(isShown: boolean): void {
-    this.disconnect();
+  /** Drops the rows, which belonged to another user. */
+  forget(): void {
+    this.disconnect(0);
+    this.#seq = 0;
+    this.#related.clear();
     this.#ids = new Set();
     this.#epoch = null;
-    if (isShown === this.#isReady) return;
-    this.#isReady = isShown;
+    if (!this.#isReady) return;
+    this.#isReady = false;
     this.changed.emit();
   }
+}
+
+/**
+ * Rows that come by what leads to them, and not by what is in them.
+ *
+ * @param path the names on the way to them, from the rows of `query`
+ */
+function rowsOf(entity: string, query: DemandedQuery, path: string): DemandedQuery {
+  let asked: IncludeQuery = query;
+  for (const name of path.split("/").slice(1))
+    if (name !== JOINED_ROWS) asked = asked.include?.[name] ?? {};
+  const { where = {} } = asked;
+  return { entity, where, order: undefined, limit: undefined, matches: () => false };
 }

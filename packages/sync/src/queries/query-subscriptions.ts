@@ -1,49 +1,77 @@
-import type { CommitMessage, LiveMessage, Row } from "@pylonsync/protocol";
+import {
+  MAX_SUBSCRIBE_BYTES,
+  type CommitMessage,
+  type Hello,
+  type LiveMessage,
+  type Row,
+} from "@pylonsync/protocol";
 import { PylonClientError } from "../connection/errors.ts";
+import type { LiveClient } from "../connection/live-client.ts";
+import { Emitter } from "../platform/emitter.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { AppliedChange, LocalStore, RowKey } from "../replica/local-store.ts";
 import type { Demand, DemandedQuery, RowSource } from "../replica/row-source.ts";
+import type { KeptQuery } from "../persistence/disk.ts";
+import { demandedQuery } from "../replica/live-query.ts";
+import { includedParts } from "./included-parts.ts";
 import { QuerySubscription, type RowEffects } from "./query-subscription.ts";
 
-/** How long a query that nobody shows is kept, in milliseconds: a page may show it again. */
+/** How long an unused query stays subscribed, in milliseconds: a page may show it again. */
 const LINGER_MS = 30_000;
-/** The ids of windows that are named when a connection is new; more would be too long a message. */
+/**
+ * The maximum number of window row ids sent on a new connection; more would make the message too
+ * long.
+ */
 const MAX_KNOWN_IDS = 10_000;
+/** The maximum number of queries that a later visit continues: the most recently shown. */
+const MAX_KEPT = 50;
 const PING = '{"type":"ping"}';
-/** How long after the server was asked how far it is, in milliseconds, it is asked again. */
+/** The delay before the server is asked again for its position, in milliseconds. */
 const PING_AGAIN_MS = 500;
-/** What an error of a socket counts as, which has no HTTP status. */
+/** The status used for errors of a socket, which have no HTTP status. */
 const REFUSED = 400;
 
-/** What the subscriptions of a page are kept with. */
+/** The combined effects on the rows of subscriptions. */
+export interface AppliedEffects {
+  readonly effects: readonly (readonly [QuerySubscription, RowEffects])[];
+  /** The newest change it contains. */
+  readonly seq: number;
+}
+
+/** The dependencies of a page's subscriptions. */
 export interface QuerySubscriptionsOptions {
   readonly store: LocalStore;
   readonly platform: Platform;
+  /** Returns an id for a subscription of this page. */
+  readonly nextId: () => number;
   /** The replica's cursor may have moved. */
   readonly onAdvance: () => void;
 }
 
 /**
- * The queries that a page shows, and with them the rows that its replica holds: each row once, for
- * as long as a query has it. A commit is shown whole; a query that is asked for again goes on from
- * where it was.
+ * The queries that a page shows, and with them the rows of its replica: each row is held once, as
+ * long as a query contains it. A commit is shown atomically; a query that is requested again
+ * continues from its last position.
  */
-export class QuerySubscriptions implements RowSource {
+export class QuerySubscriptions implements RowSource, LiveClient {
   readonly #options: QuerySubscriptionsOptions;
+  /** Emits after the store has applied effects. */
+  readonly applied = new Emitter<AppliedEffects>();
   readonly #byKey = new Map<string, QuerySubscription>();
   /** By the server's numbers, on this connection. */
   readonly #byNumber = new Map<number, QuerySubscription>();
-  #lastId = 0;
-  /** Null without a connection on which queries can be asked for. */
+  /** Null without a connection that supports queries. */
   #send: ((text: string) => void) | null = null;
-  /** There is a whole replica in place of single queries. */
-  #isWhole = false;
-  /** The store has rows that no query has: of an earlier visit, or of a whole replica. */
+  /** The store has rows outside any query: they came with the page, or from a full replica. */
   #hasOthers = false;
+  /** The entities whose rows are all held; each with a function to release them. */
+  readonly #pinned = new Map<string, () => void>();
+  /** The stored queries for a later visit; null if they have changed. */
+  #kept: readonly KeptQuery[] | null = null;
   #cancelSweep: () => void = () => undefined;
-  /** The newest change that the server has told of. */
+  /** The newest change that the server has reported. */
   #heard = 0;
-  /** A change that this page has made, and that the server has not told of. */
+  /** A change made by this page that the server has not reported yet. */
   #awaited = 0;
   #cancelPing: () => void = () => undefined;
 
@@ -51,14 +79,30 @@ export class QuerySubscriptions implements RowSource {
     this.#options = options;
   }
 
+  /** Holds all rows of the given entities, whether they are shown or not. */
+  hello({ offline = [] }: Pick<Hello, "offline">): void {
+    for (const [entity, unpin] of [...this.#pinned]) if (!offline.includes(entity)) unpin();
+    for (const entity of offline) {
+      if (this.#pinned.has(entity)) continue;
+      const query = { entity, where: {}, order: undefined, limit: undefined };
+      const { subscription, release } = this.follow(query, () => undefined);
+      subscription.isPinned = true;
+      this.#kept = null;
+      this.#pinned.set(entity, () => {
+        this.#pinned.delete(entity);
+        subscription.isPinned = false;
+        release();
+      });
+    }
+  }
+
+  /** The newest change that the server has reported. */
+  get heard(): number {
+    return this.#heard;
+  }
+
   demand(query: DemandedQuery, changed: () => void): Demand {
-    const { entity, where, order, limit } = query;
-    const key = JSON.stringify([entity, where, order, limit]);
-    const subscription = this.#byKey.get(key) ?? this.#add(key, query);
-    subscription.cancelLinger();
-    subscription.demands += 1;
-    const unsubscribe = subscription.changed.on(changed);
-    let isReleased = false;
+    const { subscription, release } = this.#hold(query, changed);
     return {
       get isReady() {
         return subscription.isReady;
@@ -66,34 +110,111 @@ export class QuerySubscriptions implements RowSource {
       get error() {
         return subscription.error;
       },
+      release,
+    };
+  }
+
+  /**
+   * Subscribes to a query of another tab.
+   *
+   * @param changed called when it is ready, or rejected
+   */
+  follow(
+    query: Omit<DemandedQuery, "matches">,
+    changed: () => void,
+  ): { readonly subscription: QuerySubscription; readonly release: () => void } {
+    // The server reports the error of an invalid query.
+    const demanded = queryOrNull(this.#options.store, query) ?? { ...query, matches: () => false };
+    return this.#hold(demanded, changed);
+  }
+
+  #hold(
+    query: DemandedQuery,
+    changed: () => void,
+  ): { readonly subscription: QuerySubscription; readonly release: () => void } {
+    const key = keyOf(query);
+    const subscription = this.#byKey.get(key) ?? this.#add(key, query);
+    // More may be known of its fields and relations by now.
+    subscription.query = query;
+    subscription.cancelLinger?.();
+    subscription.cancelLinger = null;
+    subscription.demands += 1;
+    // The most recently shown ones are kept.
+    this.#byKey.delete(key);
+    this.#byKey.set(key, subscription);
+    const unsubscribe = subscription.changed.on(changed);
+    let isReleased = false;
+    return {
+      subscription,
       release: () => {
         if (isReleased) return;
         isReleased = true;
         unsubscribe();
         subscription.demands -= 1;
-        if (subscription.demands > 0) return;
-        subscription.cancelLinger = this.#options.platform.after(LINGER_MS, () =>
-          this.#drop(key, subscription),
-        );
+        if (subscription.demands === 0) this.#linger(key, subscription);
       },
     };
   }
 
+  isMember(entity: string, condition: string, id: string): boolean {
+    for (const one of this.#byKey.values())
+      for (const part of one.parts)
+        if (part.ids.has(id) && part.query.entity === entity && part.condition === condition)
+          return true;
+    return false;
+  }
+
+  /** The store has rows now that are of no query. */
+  foundOthers(): void {
+    this.#hasOthers = true;
+  }
+
   /**
-   * A connection has said hello: everything is asked for on it.
-   *
-   * @param send sends over it
-   * @param hasOthers the store has rows that are of no query
+   * Returns the queries that a later visit can continue. The list is stable until something
+   * changes.
    */
-  opened(send: (text: string) => void, hasOthers: boolean): void {
+  get kept(): readonly KeptQuery[] {
+    if (this.#kept !== null) return this.#kept;
+    const all = [...this.#byKey.values()];
+    const others = all.filter(({ isPinned, isKnown }) => !isPinned && isKnown).slice(-MAX_KEPT);
+    this.#kept = [...all.filter(({ isPinned }) => isPinned), ...others].flatMap((one) => {
+      const kept = one.keptAt(this.#heard);
+      return kept === null ? [] : [kept];
+    });
+    return this.#kept;
+  }
+
+  /** Continues the queries that an earlier visit has stored; the store has their rows. */
+  restore(kept: readonly KeptQuery[]): void {
+    const { store } = this.#options;
+    const { last_seq: at } = store.cursor;
+    for (const { epoch, seq = at, ids, related, ...query } of kept) {
+      const demanded = queryOrNull(store, { order: undefined, limit: undefined, ...query });
+      if (demanded === null) continue;
+      const key = keyOf(demanded);
+      const known = this.#byKey.get(key);
+      const one = known ?? new QuerySubscription(this.#options.nextId(), demanded);
+      if (one.isKnown) continue;
+      // If none was waiting, all were known as of the replica's cursor.
+      one.restore({ epoch, related }, Math.max(seq, at), ids ?? this.#matching(demanded));
+      this.#byKey.set(key, one);
+    }
+    store.applyChanges([], new Set(kept.map(({ entity }) => entity)));
+    this.#hasOthers = true;
+  }
+
+  *#matching({ entity, matches }: DemandedQuery): Generator<string> {
+    for (const { entity: of, id, row } of this.#options.store.allConfirmed())
+      if (of === entity && matches(row)) yield id;
+  }
+
+  opened(send: (text: string) => void): void {
     this.#send = send;
-    if (this.#isWhole) for (const one of this.#byKey.values()) one.forget(true);
-    this.#hasOthers ||= hasOthers || this.#isWhole;
-    this.#isWhole = false;
     let ids = 0;
-    for (const one of this.#byKey.values()) {
-      ids += one.query.limit === undefined ? 0 : one.ids.size;
-      this.#ask(one, ids <= MAX_KNOWN_IDS ? this.#options.store.cursor.last_seq : null);
+    for (const [key, one] of this.#byKey) {
+      if (one.demands === 0 && one.cancelLinger === null) this.#linger(key, one);
+      ids += one.namedRows;
+      this.#ask(one, ids > MAX_KNOWN_IDS);
     }
     this.#ping();
     this.#cancelSweep();
@@ -101,31 +222,35 @@ export class QuerySubscriptions implements RowSource {
       this.#cancelSweep = this.#options.platform.after(LINGER_MS, () => this.#sweep());
   }
 
-  /** The connection has ended. */
   closed(): void {
     this.#send = null;
     this.#byNumber.clear();
     this.#cancelSweep();
     this.#cancelPing();
-    for (const one of this.#byKey.values()) one.disconnect();
+    for (const one of this.#byKey.values()) {
+      one.disconnect(this.#heard);
+      if (!one.isKnown) continue;
+      one.cancelLinger?.();
+      one.cancelLinger = null;
+    }
   }
 
-  /** The replica holds everything, and goes on to. */
-  becameWhole(): void {
-    this.closed();
-    this.#isWhole = true;
-    for (const one of this.#byKey.values()) one.forget(true);
+  /** Releases an unused query after a while; without a connection it is kept. */
+  #linger(key: string, one: QuerySubscription): void {
+    if (this.#send === null && one.isKnown) return;
+    one.cancelLinger = this.#options.platform.after(LINGER_MS, () => this.#drop(key, one));
   }
 
-  /** What the replica held is another user's. */
   reset(): void {
     this.closed();
-    this.#isWhole = this.#hasOthers = false;
+    this.#hasOthers = false;
     this.#heard = this.#awaited = 0;
-    for (const one of this.#byKey.values()) one.forget(false);
+    for (const unpin of [...this.#pinned.values()]) unpin();
+    for (const one of this.#byKey.values()) one.forget();
+    this.#kept = null;
   }
 
-  /** Asks until the server has come so far: none of the queries may tell of what was written. */
+  /** Polls until the server has reached this change: queries may not contain the written rows. */
   awaitChange(seq: number): void {
     if (seq <= Math.max(this.#heard, this.#awaited)) return;
     this.#awaited = seq;
@@ -148,7 +273,6 @@ export class QuerySubscriptions implements RowSource {
         return this.#commit(message);
       case "pong":
         return this.#apply([], message.seq);
-      // Live functions have a socket of their own.
       case "result":
       case "failed":
         return undefined;
@@ -158,8 +282,11 @@ export class QuerySubscriptions implements RowSource {
     if (message.type === "rows") one.take(message);
     else if (message.type === "resync") one.resync();
     else {
-      const effects = one.complete(message);
-      this.#apply([[one, effects]], message.seq, this.#othersOf(one));
+      const effects = one.parts.map((part): [QuerySubscription, RowEffects] => [
+        part,
+        part.complete(message),
+      ]);
+      this.#apply(effects, message.seq, this.#othersOf(one));
       one.show();
     }
   }
@@ -169,12 +296,29 @@ export class QuerySubscriptions implements RowSource {
       if (one.id !== message.id) continue;
       if (message.type === "joined") {
         one.number = message.sub;
-        this.#byNumber.set(message.sub, one);
+        one.include(includedParts(this.#options.store, one.query.entity, message));
+        for (const part of one.parts)
+          if (part.number !== null) this.#byNumber.set(part.number, part);
       } else {
-        if (one.number !== null) this.#byNumber.delete(one.number);
-        one.fail(new PylonClientError(REFUSED, message));
+        for (const { number } of one.parts) if (number !== null) this.#byNumber.delete(number);
+        this.#refused(one, new PylonClientError(REFUSED, message));
       }
     }
+  }
+
+  #refused(one: QuerySubscription, error: PylonClientError): void {
+    if (error.code === "PAYLOAD_TOO_LARGE" && one.isKnown) {
+      // The list of known row ids was too long.
+      one.resync();
+      return this.#ask(one);
+    }
+    const idle = [...this.#byKey].find(([, { demands }]) => demands === 0);
+    if (error.code === "SUBSCRIPTION_LIMIT_REACHED" && one.demands > 0 && idle !== undefined) {
+      this.#drop(...idle);
+      return this.#ask(one);
+    }
+    this.#kept = null;
+    one.fail(error);
   }
 
   #commit({ seq, changes }: CommitMessage): void {
@@ -186,44 +330,50 @@ export class QuerySubscriptions implements RowSource {
   }
 
   #add(key: string, query: DemandedQuery): QuerySubscription {
-    const subscription = new QuerySubscription((this.#lastId += 1), query);
+    const subscription = new QuerySubscription(this.#options.nextId(), query);
     const similar = this.#send === null ? undefined : this.#largestOver(query);
-    if (similar !== undefined) subscription.beginWith(similar);
+    if (similar !== undefined) subscription.beginWith(similar, this.#heard);
     this.#byKey.set(key, subscription);
-    if (this.#isWhole) subscription.forget(true);
-    this.#ask(subscription, similar === undefined ? null : this.#options.store.cursor.last_seq);
+    this.#ask(subscription);
     return subscription;
   }
 
-  /** Of the queries over the same condition that are in step, the one with the most rows. */
+  /** Returns the in-sync query with the most rows over the same condition. */
   #largestOver({ entity, where }: DemandedQuery): QuerySubscription | undefined {
-    const condition = JSON.stringify(where);
+    const asked = JSON.stringify(where);
     let largest: QuerySubscription | undefined;
     for (const one of this.#byKey.values()) {
-      const isSame = one.query.entity === entity && JSON.stringify(one.query.where) === condition;
+      const isSame = one.query.entity === entity && one.condition === asked;
       if (isSame && !one.isWaiting && one.ids.size > (largest?.ids.size ?? 0)) largest = one;
     }
     return largest;
   }
 
-  #ask(subscription: QuerySubscription, seq: number | null): void {
-    this.#send?.(JSON.stringify(subscription.request(seq)));
+  /** @param isAll whether to request all rows, even known ones */
+  #ask(subscription: QuerySubscription, isAll = false): void {
+    if (this.#send === null) return;
+    const text = JSON.stringify(subscription.request(isAll));
+    const isTooLong = text.length > MAX_SUBSCRIBE_BYTES;
+    this.#send(isTooLong ? JSON.stringify(subscription.request(true)) : text);
   }
 
   #drop(key: string, subscription: QuerySubscription): void {
+    subscription.cancelLinger?.();
     this.#byKey.delete(key);
-    if (subscription.number !== null) this.#byNumber.delete(subscription.number);
+    for (const { number } of subscription.parts) if (number !== null) this.#byNumber.delete(number);
     this.#send?.(JSON.stringify({ type: "unsubscribe", id: subscription.id }));
-    if (this.#isWhole) return;
-    const gone = [...subscription.ids];
-    this.#apply([[subscription, { rows: [], patches: [], gone }]], this.#heard);
+    const dropped = subscription.parts.map((part): [QuerySubscription, RowEffects] => [
+      part,
+      { rows: [], patches: [], gone: [...part.ids] },
+    ]);
+    this.#apply(dropped, this.#heard);
   }
 
   /**
-   * Lets the store take what messages do.
+   * Applies the effects of messages to the store.
    *
-   * @param seq of the newest change in them
-   * @param others rows that are gone, and that no query has
+   * @param seq the newest change in them
+   * @param others removed rows that are in no query
    */
   #apply(
     effects: readonly (readonly [QuerySubscription, RowEffects])[],
@@ -244,13 +394,16 @@ export class QuerySubscriptions implements RowSource {
     }
     for (const { entity, id } of [...this.#freed(effects), ...others])
       changes.push({ seq: at, entity, row_id: id, kind: "delete" });
-    if (changes.length > 0) store.applyChanges(changes);
+    if (effects.length > 0) this.#kept = null;
+    if (effects.length > 0) store.applyChanges(changes, new Set(effects.map(entityOf)));
+    else if (changes.length > 0) store.applyChanges(changes);
     // While a query waits for its rows, the replica may lack what was changed before.
     if (![...this.#byKey.values()].some(({ isWaiting }) => isWaiting)) store.advanceTo(this.#heard);
+    this.applied.emit({ effects, seq: this.#heard });
     onAdvance();
   }
 
-  /** The rows that queries have lost, and that no query has any more. */
+  /** Rows that queries have lost, and that are in no other query. */
   *#freed(effects: readonly (readonly [QuerySubscription, RowEffects])[]): Generator<RowKey> {
     for (const [{ query }, { gone }] of effects)
       for (const id of gone)
@@ -258,18 +411,19 @@ export class QuerySubscriptions implements RowSource {
   }
 
   #isHeld(entity: string, id: string): boolean {
-    for (const { query, ids } of this.#byKey.values())
-      if (query.entity === entity && ids.has(id)) return true;
+    for (const one of this.#byKey.values())
+      for (const { query, ids } of one.parts)
+        if (query.entity === entity && ids.has(id)) return true;
     return false;
   }
 
-  /** Rows that the query would show, and that no query has: the server says now what there is. */
+  /** Matching rows that are in no query: the server's result replaces them. */
   #othersOf({ query }: QuerySubscription): RowKey[] {
     if (!this.#hasOthers) return [];
     return this.#unheld((entity, row) => entity === query.entity && query.matches(row));
   }
 
-  /** Lets go of rows that no query has asked for since the connection is there. */
+  /** Releases rows that no query has requested since the connection was opened. */
   #sweep(): void {
     this.#hasOthers = false;
     const others = this.#unheld(() => true);
@@ -281,5 +435,26 @@ export class QuerySubscriptions implements RowSource {
     for (const { entity, id, row } of this.#options.store.allConfirmed())
       if (isMeant(entity, row) && !this.#isHeld(entity, id)) found.push({ entity, id });
     return found;
+  }
+}
+
+function entityOf([{ query }]: readonly [QuerySubscription, RowEffects]): string {
+  return query.entity;
+}
+
+/** Tells a query from others. */
+function keyOf({ entity, where, order, limit, include }: DemandedQuery): string {
+  return JSON.stringify([entity, where, order, limit, include]);
+}
+
+/** @returns null if it does not match the current fields */
+function queryOrNull(
+  store: LocalStore,
+  query: Omit<DemandedQuery, "matches">,
+): DemandedQuery | null {
+  try {
+    return demandedQuery(store, query);
+  } catch {
+    return null;
   }
 }

@@ -2,23 +2,23 @@ import type { Row } from "@pylonsync/protocol";
 import type { ForEachRow, RowChange, View } from "./view.ts";
 
 /**
- * The rows of a table by the value of a field, and the views that demand one of these values. It is
- * shared by all views that demand something of the field.
+ * An index of a table's rows by the value of a field, with the views that require one of the
+ * values. It is shared by all views that filter by the field.
  */
 export class EqualityIndex {
   readonly #field: string;
   readonly #forEachRow: ForEachRow;
   readonly #views = new Map<unknown, Set<View>>();
-  /** Made when rows are first asked for: a view that was filled already needs none. */
+  /** Built on demand: a view that is already filled does not need it. */
   #rows: Map<unknown, Row[]> | null = null;
 
-  /** @param forEachRow goes through the whole table */
+  /** @param forEachRow iterates over the whole table */
   constructor(field: string, forEachRow: ForEachRow) {
     this.#field = field;
     this.#forEachRow = forEachRow;
   }
 
-  /** Whether a view is told of changes by it. */
+  /** Whether a view uses it for changes. */
   get isUsed(): boolean {
     return this.#views.size > 0;
   }
@@ -30,13 +30,13 @@ export class EqualityIndex {
     for (const value of values) deleteFrom(this.#views, value, view);
   }
 
-  /** Goes through the rows that have one of the values. */
+  /** Iterates over the rows with one of the values. */
   forEachWith(values: readonly unknown[], visit: (row: Row) => void): void {
     this.#rows ??= this.#build();
     for (const value of new Set(values)) this.#rows.get(value)?.forEach(visit);
   }
 
-  /** Takes a change. @returns the views that it may concern */
+  /** Applies a change. @returns the views that it may affect */
   change({ before, after }: RowChange): ReadonlySet<View> {
     const [old, now] = [valueOf(before, this.#field), valueOf(after, this.#field)];
     if (this.#rows !== null) {
@@ -58,7 +58,7 @@ export class EqualityIndex {
 
 const NONE: ReadonlySet<View> = new Set();
 
-/** As predicates read it: what is absent is null. */
+/** The value as predicates see it: missing values are null. */
 function valueOf(row: Row | null, field: string): unknown {
   return row !== null && Object.hasOwn(row, field) ? (row[field] ?? null) : null;
 }
@@ -70,8 +70,7 @@ function addRow(rows: Map<unknown, Row[]>, value: unknown, row: Row): void {
 }
 
 /**
- * A plain list takes a third of a set's memory, and 100,000 rows are looked through in some
- * microseconds.
+ * An array takes a third of the memory of a set, and scanning 100,000 rows takes some microseconds.
  */
 function removeRow(rows: Map<unknown, Row[]>, value: unknown, row: Row): void {
   const list = rows.get(value);

@@ -288,7 +288,7 @@ test("a change tells those whose lists it changes, and no others", () => {
   expect(told.splice(0)).toEqual(["last"]);
 });
 
-test("rows that did not change stay the same objects, whoever brings them", () => {
+test("rows that did not change stay the same objects, no matter what brings them", () => {
   const store = new LocalStore();
   const rows = (seq: number): ChangeEvent[] =>
     ["a", "b"].map((id) => ({

@@ -1,35 +1,57 @@
 import type { Row } from "@pylonsync/protocol";
 import {
   compilePredicate,
-  parseFilter,
+  hasExists,
+  parseLocalFilter,
   QueryError,
   type EntityShape,
   type Env,
+  type ParsedFilter,
 } from "@pylonsync/query";
+import { includeQuery } from "./include-query.ts";
+import { IncludedList } from "./included-list.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
+import { entitiesIn, relatedTest, relationsIn, unknownRelations } from "./related-filter.ts";
 import type { Demand, DemandedQuery } from "./row-source.ts";
 import { View, type ViewQuery } from "./view.ts";
 
-/** What a live query shows. */
+/** The options of a live query. */
 export interface QueryOptions {
   /** A filter such as `{done: false}`. */
   readonly where?: Readonly<Record<string, unknown>> | undefined;
   /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
   readonly orderBy?: Readonly<Record<string, "asc" | "desc">> | undefined;
   readonly limit?: number | undefined;
+  /**
+   * Related rows to include under the names of their relations: `{author: true, reactions: {order:
+   * {createdAt: "desc"}, limit: 20}}`.
+   */
+  readonly include?: IncludeOptions | undefined;
 }
 
-/** A list that is always up to date. The same array comes back until a row in it changes. */
+/** The related rows to include, by relation. */
+export type IncludeOptions = Readonly<Record<string, true | RelatedOptions>>;
+
+/** Options for related rows; `limit` applies per parent row. */
+export interface RelatedOptions {
+  readonly where?: Readonly<Record<string, unknown>> | undefined;
+  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+  readonly order?: Readonly<Record<string, "asc" | "desc">> | undefined;
+  readonly limit?: number | undefined;
+  readonly include?: IncludeOptions | undefined;
+}
+
+/** A live list. The array is stable until a row in it changes. */
 export interface LiveList {
   /**
-   * Whether the rows have come; before that an empty list means nothing. Null where all rows of the
-   * app come together, and `engine.status.ready` tells it.
+   * Whether the rows have been loaded; before that an empty list has no meaning. Null for a full
+   * replica, whose state is in `engine.status.ready`.
    */
   isReady(): boolean | null;
   /**
-   * @throws QueryError when a value of the filter does not fit the kind of its field
-   * @throws PylonClientError when the server refuses the query
+   * @throws QueryError if a value of the filter does not match the type of its field
+   * @throws PylonClientError if the server rejects the query
    */
   getSnapshot(): readonly Row[];
   /** Calls the listener after the list has changed. @returns an unsubscribe function */
@@ -37,20 +59,33 @@ export interface LiveList {
 }
 
 /**
- * The rows of a replica that match, live.
+ * Returns the matching rows of a replica, live.
  *
- * Values mean what they mean on the server: the kinds of the fields come with the replica. A value
- * that does not fit its field is an error, at once where the kind is known, else of `getSnapshot`
- * when it is. While somebody listens the list is kept in step with the replica, at a cost that
- * grows with the logarithm of its length; else it is made when it is read.
+ * Values are compared as on the server: the types of the fields come with the replica. A value that
+ * does not match its field is an error: immediately if the type is known, otherwise of
+ * `getSnapshot`. With subscribers the list is updated incrementally, at a cost that grows with the
+ * logarithm of its length; otherwise it is built when it is read.
  *
- * @throws QueryError when the filter can't be understood
+ * @throws QueryError if the filter is invalid
  * @example
  * const open = liveQuery(engine.store, "Todo", { where: { done: false }, limit: 50 });
  * open.subscribe(() => render(open.getSnapshot()));
  */
 export function liveQuery(store: LocalStore, entity: string, options: QueryOptions = {}): LiveList {
-  return new LiveQuery(store, entity, options);
+  const list = new LiveQuery(store, entity, options);
+  const { include = {} } = options;
+  if (Object.keys(include).length === 0) return list;
+  return new IncludedList(store, entity, include, { rows: list, related: localQuery });
+}
+
+/** Rows that the replica has, of whichever query they came. */
+function localQuery(
+  store: LocalStore,
+  entity: string,
+  options: QueryOptions,
+  asked: QueryOptions["where"] = {},
+): LiveList {
+  return new LiveQuery(store, entity, options, asked);
 }
 
 class LiveQuery implements LiveList {
@@ -64,18 +99,27 @@ class LiveQuery implements LiveList {
   #watched: WatchedView | null = null;
   #demand: Demand | null = null;
   #stopSchema: () => void = () => undefined;
-  /** Made of the table of a version; nobody keeps it in step. */
+  /** Built from one version of the table, and not updated. */
   #made: { readonly view: View; readonly tableVersion: number } | null = null;
-  /** What `#rows` are of: a view, or what an earlier visit showed. */
+  /** The source of `#rows`: a view, or the result of an earlier visit. */
   #seen: { readonly source: View | readonly Row[]; readonly version: number } | null = null;
   #rows: readonly Row[] = [];
 
-  constructor(store: LocalStore, entity: string, options: QueryOptions) {
+  /** The filter by which others have asked for its rows; undefined: it asks by itself. */
+  readonly #asked: QueryOptions["where"];
+
+  constructor(
+    store: LocalStore,
+    entity: string,
+    options: QueryOptions,
+    asked?: QueryOptions["where"],
+  ) {
     this.#store = store;
+    this.#asked = asked;
     this.#entity = entity;
     this.#options = options;
     this.#shape = store.shape(entity);
-    this.#query = compile(options, this.#shape);
+    this.#query = compile(options, { store, entity, asked });
   }
 
   isReady(): boolean | null {
@@ -124,12 +168,16 @@ class LiveQuery implements LiveList {
     };
   }
 
-  /** The kinds of the fields may be known by now, or be others. */
+  /** The field types may have been loaded or changed. */
   #follow(): void {
     const shape = this.#store.shape(this.#entity);
     if (shape === this.#shape) return;
     this.#shape = shape;
-    this.#query = compiledOrError(this.#options, shape);
+    this.#query = compiledOrError(this.#options, {
+      store: this.#store,
+      entity: this.#entity,
+      asked: this.#asked,
+    });
     this.#made = null;
     if (this.#listeners === 0) return;
     this.#unwatch();
@@ -143,6 +191,7 @@ class LiveQuery implements LiveList {
       this.#changed.emit(),
     );
     this.#made = null;
+    if (this.#asked !== undefined) return;
     this.#demand = this.#store.demand(demandOf(this.#entity, this.#options, query), () =>
       this.#changed.emit(),
     );
@@ -157,7 +206,8 @@ class LiveQuery implements LiveList {
 
   #make(query: CompiledQuery): View {
     const tableVersion = this.#store.version(this.#entity);
-    if (this.#made?.tableVersion === tableVersion) return this.#made.view;
+    const isRelated = query.view.related !== undefined;
+    if (this.#made?.tableVersion === tableVersion && !isRelated) return this.#made.view;
     const view = this.#store.view(this.#entity, query.view, query.to);
     this.#made = { view, tableVersion };
     return view;
@@ -165,16 +215,17 @@ class LiveQuery implements LiveList {
 }
 
 /**
- * The options as the filter of `POST /api/query/Entity`, checked before JSON drops what is
- * undefined and makes null of NaN.
+ * Returns the options as a filter for `POST /api/query/Entity`. They are checked before JSON drops
+ * undefined and converts NaN to null.
  *
- * @throws QueryError when the filter can't be understood
+ * @throws QueryError if the filter is invalid
  * @example
  * await engine.request("POST", "/api/query/Todo", toFilter({ where: { done: false }, limit: 20 }));
  */
 export function toFilter(options: QueryOptions): Readonly<Record<string, unknown>> {
-  compile(options, undefined);
-  return filterOf(options);
+  parse(options);
+  const { include } = options;
+  return { ...filterOf(options), ...(include === undefined ? {} : { $include: include }) };
 }
 
 function filterOf({ where, orderBy, limit }: QueryOptions): Readonly<Record<string, unknown>> {
@@ -192,58 +243,109 @@ interface CompiledQuery {
   readonly to: number;
 }
 
-function compile(options: QueryOptions, shape: EntityShape | undefined): CompiledQuery {
+/** Whose rows a query asks for. */
+interface QueryPlace {
+  readonly store: LocalStore;
+  readonly entity: string;
+  /** The filter by which the server sends them, where that is another than the query's own. */
+  readonly asked?: QueryOptions["where"];
+}
+
+function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
   const { limit } = options;
   if (limit !== undefined && !(Number.isSafeInteger(limit) && limit >= 0))
     throw new QueryError("INVALID_QUERY", `limit is ${String(limit)}: use a whole number from 0.`, {
       field: "limit",
     });
-  const filter = parseFilter(filterOf(options), shape, { unknownFields: "null" });
+  const filter = parseLocalFilter(
+    filterOf(options),
+    place?.store.shape(place.entity),
+    place === undefined ? unknownRelations : relationsIn(place.store, place.entity),
+  );
   if (filter.search !== undefined)
     throw new QueryError("INVALID_QUERY", "$search is not supported in a live query.", {
       field: "$search",
-      hint: "Use $like for a substring.",
+      hint: "Use useSearch, which repeats the search when rows change.",
     });
-  const { where, order, offset: from = 0 } = filter;
-  const test = compilePredicate(where);
+  return filter;
+}
+
+function compile(options: QueryOptions, place: QueryPlace): CompiledQuery {
+  const { where, order, limit, offset: from = 0 } = parse(options, place);
   return {
     view: {
-      key: JSON.stringify([where, order]),
       where,
       order,
-      matches: (row) => test({ data: row } satisfies Env),
+      ...matcherOf({ where, order }, JSON.stringify(place.asked ?? conditionsOf(options)), place),
     },
     from,
-    to: filter.limit === undefined ? Infinity : from + filter.limit,
+    to: limit === undefined ? Infinity : from + limit,
   };
+}
+
+function matcherOf(
+  { where, order }: Pick<ViewQuery, "where" | "order">,
+  asked: string,
+  { store, entity }: QueryPlace,
+): Pick<ViewQuery, "key" | "matches" | "related"> {
+  if (hasExists(where))
+    return {
+      key: JSON.stringify([where, order, asked]),
+      related: [entity, ...entitiesIn(where)],
+      matches: relatedTest(where, store, (id) => store.isMember(entity, asked, id)),
+    };
+  const test = compilePredicate(where);
+  return {
+    key: JSON.stringify([where, order]),
+    matches: (row) => test({ data: row } satisfies Env),
+  };
+}
+
+/** A filter without keys such as `$limit`. */
+function conditionsOf(options: QueryOptions): DemandedQuery["where"] {
+  const { $order: _order, $limit: _limit, $offset: _offset, ...where } = filterOf(options);
+  return where;
 }
 
 /** What brings the rows of a query, up to the last that it shows. */
 function demandOf(entity: string, options: QueryOptions, query: CompiledQuery): DemandedQuery {
-  const { $order: order, $limit: _limit, $offset: _offset, ...where } = filterOf(options);
+  const { $order: order } = filterOf(options);
   const limit = query.to === Infinity ? undefined : query.to;
-  return { entity, where, order, limit, matches: query.view.matches };
+  const include = options.include === undefined ? undefined : includeQuery(options.include);
+  return { entity, where: conditionsOf(options), order, limit, include, ...matchesOf(query) };
+}
+
+function matchesOf({ view }: CompiledQuery): Pick<DemandedQuery, "matches" | "isRelated"> {
+  return { matches: view.matches, isRelated: view.related !== undefined };
+}
+
+/**
+ * Rebuilds a stored query in the form of a live query.
+ *
+ * @throws QueryError if it does not match the current fields
+ */
+export function demandedQuery(
+  store: LocalStore,
+  { entity, where, order, limit, include }: Omit<DemandedQuery, "matches">,
+): DemandedQuery {
+  const filter = order === undefined ? where : { ...where, $order: order };
+  const query = compile({ where: filter, limit }, { store, entity });
+  return { entity, where, order, limit, include, ...matchesOf(query) };
 }
 
 /** The same error comes back until the kinds change. */
-function compiledOrError(
-  options: QueryOptions,
-  shape: EntityShape | undefined,
-): CompiledQuery | QueryError {
+function compiledOrError(options: QueryOptions, place: QueryPlace): CompiledQuery | QueryError {
   try {
-    return compile(options, shape);
+    return compile(options, place);
   } catch (error) {
     if (error instanceof QueryError) return error;
     throw error;
   }
 }
 
-/**
- * One row that is always up to date; null when it is not there. The same object comes back until it
- * changes.
- */
+/** A live row; null if it does not exist. The object is stable until it changes. */
 export interface LiveRow {
-  /** As of a `LiveList`. */
+  /** As for a `LiveList`. */
   readonly isReady: () => boolean | null;
   readonly getSnapshot: () => Row | null;
   /** Calls the listener after the row has changed. @returns an unsubscribe function */
@@ -251,7 +353,7 @@ export interface LiveRow {
 }
 
 /**
- * One row of a replica, live, as `liveQuery` has lists.
+ * Returns one row of a replica, live, like `liveQuery` for lists.
  *
  * @example
  * const row = liveRow(engine.store, "Todo", id);

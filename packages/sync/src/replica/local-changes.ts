@@ -1,11 +1,11 @@
 import type { ClientChange } from "@pylonsync/protocol";
 
-/** A change that an app makes in the replica itself; those of the server have this form too. */
+/** A change that an app makes directly in the replica; the server's changes have the same form. */
 export type LocalChange = Pick<ClientChange, "entity" | "row_id" | "kind" | "data">;
 
 /**
- * Rows that the app shows by itself, before the server has them: one change for each row, until the
- * server says something about the row.
+ * Rows that the app shows itself, before the server has them: one change per row, until the server
+ * sends a change of the row.
  */
 export class LocalChanges {
   readonly #byRow = new Map<string, LocalChange>();
@@ -14,7 +14,7 @@ export class LocalChanges {
     return [...this.#byRow.values()];
   }
 
-  /** @param isConfirmed whether the server has told of the row */
+  /** @param isConfirmed whether the server has sent the row */
   add(change: LocalChange, isConfirmed: boolean): void {
     const { entity, row_id, kind, data } = change;
     const key = nameOf(entity, row_id);
@@ -28,12 +28,12 @@ export class LocalChanges {
     else this.#byRow.set(key, { entity, row_id, kind, ...(data && { data }) });
   }
 
-  /** The server has told of a row. @returns whether a change of it is gone with that */
+  /** The server has sent a row. @returns whether a local change of it was removed */
   forget(entity: string, id: string): boolean {
     return this.#byRow.delete(nameOf(entity, id));
   }
 
-  /** A snapshot came: what was made of the server's rows is gone with them. */
+  /** A snapshot arrived: local changes of the server's rows are removed. */
   keepOwnRows(): void {
     for (const [key, { kind }] of this.#byRow) if (kind !== "insert") this.#byRow.delete(key);
   }
@@ -43,7 +43,7 @@ export class LocalChanges {
   }
 }
 
-/** No entity's name has a slash. */
+/** Names of entities contain no slash. */
 function nameOf(entity: string, id: string): string {
   return `${entity}/${id}`;
 }

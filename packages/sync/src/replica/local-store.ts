@@ -1,4 +1,10 @@
-import type { ChangeEvent, ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
+import type {
+  ChangeEvent,
+  ClientChange,
+  RelationKind,
+  ReplicaSchemaMessage,
+  Row,
+} from "@pylonsync/protocol";
 import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import { LocalChanges, type LocalChange } from "./local-changes.ts";
@@ -7,16 +13,16 @@ import type { Demand, DemandedQuery, RowSource } from "./row-source.ts";
 import { isSameRow, rowOf, Table, type TableChange } from "./table.ts";
 import { View, type ViewQuery } from "./view.ts";
 
-/** Which row. */
+/** Identifies a row. */
 export interface RowKey {
   readonly entity: string;
   readonly id: string;
 }
 
-/** What the store takes of a change. */
+/** The parts of a change that the store needs. */
 export type AppliedChange = Omit<ChangeEvent, "timestamp"> & Partial<ChangeEvent>;
 
-/** Where a replica is in the server's log. */
+/** The position of a replica in the server's log. */
 export interface SyncCursor {
   readonly last_seq: number;
 }
@@ -24,25 +30,24 @@ export interface SyncCursor {
 /** The first rows of a query, as an earlier visit showed them. */
 export interface Preview {
   readonly entity: string;
-  /** Of the `ViewQuery`. */
+  /** The key of the `ViewQuery`. */
   readonly key: string;
   readonly rows: readonly Row[];
 }
 
-/** A view that is kept in step until `stop`. */
+/** A view that is kept up to date until `stop`. */
 export interface WatchedView {
   readonly view: View;
   readonly stop: () => void;
 }
 
 /**
- * The local replica: what the server has confirmed, and over it the writes that are still on their
- * way.
+ * The local replica: the confirmed rows of the server, overlaid with pending writes.
  *
- * A read sees both. The confirmed rows change only by the server's events; a pending write lies
- * over them until the server's own events hold it, or is taken away when it was refused, so a
- * rollback needs no undo. Each row is held once, and stays the same object while its values stay
- * the same. After each step rows and views agree; then listeners are called: of rows, of views, of
+ * Reads see both. Confirmed rows only change with the server's events. A pending write is overlaid
+ * until the server's events contain it, or is removed when it is rejected, so that a rollback needs
+ * no undo. Each row is stored once, and stays the same object while its values are the same. After
+ * each step rows and views are consistent; then listeners are called: of rows, of views, of
  * entities.
  *
  * @example
@@ -51,11 +56,11 @@ export interface WatchedView {
  */
 export class LocalStore {
   readonly #tables = new Map<string, Table>();
-  /** The writes that are on their way. */
+  /** The pending writes. */
   #pending: readonly ClientChange[] = [];
-  /** What the app shows by itself, under the writes. */
+  /** Rows that the app shows itself, below the writes. */
   readonly #local = new LocalChanges();
-  /** Both, as they lie over the confirmed rows now. */
+  /** Both, as currently overlaid. */
   #laid: readonly LocalChange[] = [];
   #localIds = 0;
   readonly #versions = new Map<string, number>();
@@ -66,7 +71,7 @@ export class LocalStore {
   readonly #rowListeners = new Map<string, Set<() => void>>();
   readonly #watched = new Emitter<void>();
   readonly #cleared = new Emitter<void>();
-  /** What queries show before there is a replica, by `nameOf` their entity and key. */
+  /** The results shown before there is a replica, by `nameOf` their entity and key. */
   #previews: ReadonlyMap<string, Preview> = new Map();
   #seq = 0;
   #schema = ReplicaSchema.UNKNOWN;
@@ -77,32 +82,37 @@ export class LocalStore {
     return { last_seq: this.#seq };
   }
 
-  /** The kinds of the entities' fields, as the server told them. */
+  /** The field types of the entities, as sent by the server. */
   get schema(): ReplicaSchemaMessage {
     return this.#schema.message;
   }
 
   /**
-   * The kinds of an entity's fields; undefined where they are not known. The same object comes back
-   * until they change.
+   * Returns the field types of an entity; undefined if they are unknown. The object is stable until
+   * they change.
    */
   shape(entity: string): EntityShape | undefined {
     return this.#schema.shape(entity);
   }
 
-  /** A number that grows whenever the entity's rows look different. */
+  /** Returns the definition of a relation; null if the server has sent none with this name. */
+  relation(entity: string, name: string): RelationKind | null {
+    return this.#schema.relation(entity, name);
+  }
+
+  /** Returns a number that increases whenever the visible rows of the entity change. */
   version(entity: string): number {
     return this.#versions.get(entity) ?? 0;
   }
 
-  /** All rows of an entity as they appear now, in no order. */
+  /** Returns all visible rows of an entity, in no particular order. */
   list(entity: string): Row[] {
     const rows: Row[] = [];
     this.#tables.get(entity)?.forEachRow((row) => rows.push(row));
     return rows;
   }
 
-  /** A row as it appears now; null when it is not there. */
+  /** Returns a row as it is shown now, or null. */
   get(entity: string, id: string): Row | null {
     return this.#tables.get(entity)?.get(id) ?? null;
   }
@@ -110,7 +120,7 @@ export class LocalStore {
   /**
    * Calls the listener after rows have changed.
    *
-   * @param entity only for changes of this entity; absent for all
+   * @param entity only for changes of this entity; default: all entities
    * @returns an unsubscribe function
    */
   subscribe(listener: () => void): () => void;
@@ -127,16 +137,16 @@ export class LocalStore {
     return subscribeTo(this.#rowListeners, nameOf(entity, id), listener);
   }
 
-  /** Calls the listener after the kinds of fields have changed. @returns an unsubscribe function */
+  /** Calls the listener after the field types have changed. @returns an unsubscribe function */
   onSchema(listener: () => void): () => void {
     return this.#schemaChanged.on(listener);
   }
 
   /**
-   * A view of a table that is kept in step with it; those who watch the same query share it.
+   * Watches a view of a table; subscribers to the same query share it.
    *
-   * @param made as `view` has made it of the rows of now, so that it need not be made again
-   * @param wanted how many of its rows are asked for, from the first
+   * @param made a view that `view` has built from the current rows, to be reused
+   * @param wanted the number of rows needed, from the first
    * @param listener called after these rows have changed
    */
   watch(entity: string, made: View, wanted: number, listener: () => void): WatchedView {
@@ -153,7 +163,7 @@ export class LocalStore {
     };
   }
 
-  /** A view as it is now, which nobody keeps in step. */
+  /** Builds a view of the current rows, which is not updated. */
   view(entity: string, query: ViewQuery, wanted: number): View {
     const view = new View(query);
     view.want(wanted);
@@ -161,12 +171,12 @@ export class LocalStore {
     return view;
   }
 
-  /** Told when another query is watched. @returns an unsubscribe function */
+  /** Listens to new watched queries. @returns an unsubscribe function */
   onWatch(listener: () => void): () => void {
     return this.#watched.on(listener);
   }
 
-  /** What the watched queries show that ask for no more rows than this. */
+  /** Returns the results of watched queries with at most this number of rows. */
   *windows(maxRows: number): Generator<Preview & { readonly version: number }> {
     for (const [entity, { views }] of this.#tables)
       for (const view of views.all())
@@ -180,9 +190,10 @@ export class LocalStore {
   }
 
   /**
-   * Shows what an earlier visit showed, until rows come: a large replica takes a while to be read.
+   * Shows the results of an earlier visit until rows are loaded: reading a large replica takes a
+   * while.
    *
-   * @param schema the kinds of the fields, by which a query is known again
+   * @param schema the field types, with which queries are compiled to the same keys
    */
   preview(previews: readonly Preview[], schema?: ReplicaSchemaMessage): void {
     if (this.#seq > 0) return;
@@ -191,24 +202,29 @@ export class LocalStore {
     this.#schemaChanged.emit();
   }
 
-  /** What an earlier visit showed of a query; undefined once there are rows. */
+  /** Returns the result of a query in an earlier visit; undefined once there are rows. */
   previewOf(entity: string, key: string): readonly Row[] | undefined {
     return this.#previews.get(nameOf(entity, key))?.rows;
   }
 
-  /** From now on rows come by what is asked for, and not all of them by themselves. */
+  /** From now on, rows are loaded on demand. */
   rowsFrom(source: RowSource): void {
     this.#source = source;
   }
 
   /**
-   * Asks for the rows of a query.
+   * Requests the rows of a query.
    *
-   * @param changed called when they are ready, or can't come
-   * @returns null where all rows come by themselves
+   * @param changed called when they are ready, or failed
+   * @returns null for a full replica
    */
   demand(query: DemandedQuery, changed: () => void): Demand | null {
     return this.#source?.demand(query, changed) ?? null;
+  }
+
+  /** Whether a row has come because such a filter asked for it. */
+  isMember(entity: string, condition: string, id: string): boolean {
+    return this.#source?.isMember(entity, condition, id) === true;
   }
 
   /** Whether rows come only for what is asked for. */
@@ -216,24 +232,35 @@ export class LocalStore {
     return this.#source !== null;
   }
 
-  /** Told which confirmed rows the server's events changed; not when all were replaced. */
+  /**
+   * Listens to confirmed rows that the server's events changed; not called when all were replaced.
+   */
   onConfirmed(listener: (keys: readonly RowKey[]) => void): () => void {
     return this.#confirmedChanged.on(listener);
   }
 
-  /** The row without what is on its way. */
+  /** Returns a row without pending writes. */
   confirmed({ entity, id }: RowKey): Row | null {
     return this.#tables.get(entity)?.confirmed(id) ?? null;
   }
 
-  /** All rows without what is on its way. */
+  /** The number of rows without pending writes. */
+  get confirmedCount(): number {
+    return [...this.#tables.values()].reduce((sum, { allConfirmed }) => sum + allConfirmed.size, 0);
+  }
+
+  /** Returns all rows without pending writes. */
   *allConfirmed(): Generator<RowKey & { readonly row: Row }> {
     for (const [entity, table] of this.#tables)
       for (const [id, row] of table.allConfirmed) yield { entity, id, row };
   }
 
-  /** Takes the server's events. Those before the cursor are old; several may share one number. */
-  applyChanges(events: readonly AppliedChange[]): void {
+  /**
+   * Takes the server's events. Those before the cursor are old; several may share one number.
+   *
+   * @param members entities of which other rows may be in the queries that ask for them
+   */
+  applyChanges(events: readonly AppliedChange[], members?: ReadonlySet<string>): void {
     const fresh: AppliedChange[] = [];
     for (const event of events) {
       if (event.seq < this.#seq) continue;
@@ -241,15 +268,18 @@ export class LocalStore {
       fresh.push(event);
     }
     const keys = fresh.map(({ entity, row_id: id }): RowKey => ({ entity, id }));
-    // Before the rows change, because laying anew takes a row for unchanged whose writes are.
+    // Before the rows change, because the overlay treats rows with unchanged writes as unchanged.
     if (keys.filter(({ entity, id }) => this.#local.forget(entity, id)).length > 0) this.#lay();
     for (const { entity, row_id: id, kind, data } of fresh)
       this.#table(entity).confirm(id, kind, data);
-    this.#settle(keys.map(({ entity }) => entity));
+    this.#settle(
+      keys.map(({ entity }) => entity),
+      members,
+    );
     if (keys.length > 0) this.#confirmedChanged.emit(keys);
   }
 
-  /** The kinds of the fields, as the server tells them now. */
+  /** Sets the field types that the server has sent. */
   describe(schema: ReplicaSchemaMessage): void {
     const known = ReplicaSchema.of(schema);
     if (this.#schema.equals(known)) return;
@@ -257,15 +287,17 @@ export class LocalStore {
     this.#schemaChanged.emit();
   }
 
-  /** Everything up to this change is known, though nothing of it may have been for this client. */
+  /**
+   * Advances the cursor: all changes up to this one are known, even if none was for this client.
+   */
   advanceTo(seq: number): void {
     this.#seq = Math.max(this.#seq, seq);
   }
 
   /**
-   * Replaces all confirmed rows at once, so that nobody sees an empty table in between.
+   * Replaces all confirmed rows atomically, so that listeners never see an empty table in between.
    *
-   * @param schema what the server tells of their fields
+   * @param schema the field types that the server has sent
    */
   replaceAll(events: readonly ChangeEvent[], seq: number, schema?: ReplicaSchemaMessage): void {
     this.#replace(
@@ -275,7 +307,7 @@ export class LocalStore {
     );
   }
 
-  /** Takes rows that were kept, with what was known of their fields. */
+  /** Loads stored rows, with the stored field types. */
   restore(
     rows: Iterable<RowKey & { readonly row: Row | null }>,
     seq: number,
@@ -284,64 +316,88 @@ export class LocalStore {
     this.#replace(rows, seq, schema);
   }
 
-  /** Lays these writes over the confirmed rows, in this order, in place of the ones before. */
+  /**
+   * Overlays these writes over the confirmed rows, in this order, in place of the previous ones.
+   */
   setPending(pending: readonly ClientChange[]): void {
     this.#pending = pending;
     this.#settle(this.#lay());
   }
 
   /**
-   * Shows a row of the app's own, such as a message that a function is about to write: in memory,
-   * until the server says something about a row with this id, or a later call deletes it. Prefer
-   * `engine.insert`, which is also written to the server and taken back when that refuses it.
+   * Resolves writes with relative operations to their current results. A write to a missing row has
+   * no result.
+   */
+  resolved(changes: readonly ClientChange[]): ReadonlyMap<ClientChange, ClientChange> {
+    const found = new Map<ClientChange, ClientChange>();
+    const byRow = new Map<string, ReturnType<Table["resolved"]>>();
+    for (const change of changes) {
+      const { entity, row_id: id, kind, data = {} } = change;
+      if (kind !== "update" || !this.#schema.hasOperators(entity, data)) continue;
+      const name = nameOf(entity, id);
+      const values = byRow.get(name) ?? this.#table(entity).resolved(id);
+      byRow.set(name, values);
+      found.set(change, { ...change, data: values.get(change) ?? {} });
+    }
+    return found;
+  }
+
+  /**
+   * Shows an app's own row, such as a message that a function is about to write: in memory, until
+   * the server sends a change of a row with this id, or a later call deletes it. Prefer
+   * `engine.insert`, which is also written to the server and rolled back on rejection.
    *
-   * @param change as a change of the server's; its `seq` does not matter
+   * @param change in the form of a server's change; its `seq` is ignored
    */
   applyChange(change: LocalChange): void {
     const { entity, row_id: id } = change;
     this.#local.add(change, this.confirmed({ entity, id }) !== null);
     this.#settle(this.#lay());
   }
-  /** As `applyChange`, of several. They are shown when it resolves; nothing of them is on disk. */
+  /**
+   * Like `applyChange`, for several changes. They are shown when it resolves; they are not stored
+   * on disk.
+   */
   applyChangesAsync(changes: readonly LocalChange[]): Promise<void> {
     for (const change of changes) this.applyChange(change);
     return Promise.resolve();
   }
-  /** Shows a row under an id of its own. @returns the id @deprecated Use `engine.insert`. */
+  /** Shows a row with a new id. @returns the id @deprecated Use `engine.insert`. */
   optimisticInsert(entity: string, data: Readonly<Record<string, unknown>>): string {
     const id = `_pending_${(this.#localIds += 1)}`;
     this.applyChange({ entity, row_id: id, kind: "insert", data });
     return id;
   }
-  /** Shows other values of a row. @deprecated Use `engine.update`. */
+  /** Changes values of a row locally. @deprecated Use `engine.update`. */
   optimisticUpdate(entity: string, id: string, data: Readonly<Record<string, unknown>>): void {
     this.applyChange({ entity, row_id: id, kind: "update", data });
   }
-  /** Hides a row. @deprecated Use `engine.delete`. */
+  /** Hides a row locally. @deprecated Use `engine.delete`. */
   optimisticDelete(entity: string, id: string): void {
     this.applyChange({ entity, row_id: id, kind: "delete" });
   }
-  /** Calls the listeners of all entities. Every change here has called those that it concerns. */
+  /** Calls the listeners of all entities. Changes notify listeners automatically. */
   notify(): void {
     this.#changed.emit(new Set(this.#tables.keys()));
   }
-  /** Drops all rows. An engine takes those of the server again. */
+  /** Drops all rows. An engine then loads those of the server again. */
   clearAll(): void {
     this.replaceAll([], 0);
     this.#cleared.emit();
   }
-  /** For the engine: told after `clearAll`. @returns an unsubscribe function */
+  /** For the engine: listens to `clearAll`. @returns an unsubscribe function */
   onClear(listener: () => void): () => void {
     return this.#cleared.on(listener);
   }
 
-  /** Lays what the app shows and what is on its way over the rows. @returns the entities */
+  /** Overlays local rows and pending writes. @returns the entities */
   #lay(): Iterable<string> {
     const before = this.#laid;
     const laid = [...this.#local.all, ...this.#pending];
     this.#laid = laid;
     const isLonger = before.every((change, index) => change === laid[index]);
-    // What is under the new writes stays as it is: a long queue is not laid anew for each of them.
+    // Existing overlays are kept when writes are appended: a long queue is not applied again each
+    // time.
     const changes = isLonger ? laid.slice(before.length) : laid;
     const byEntity = new Map<string, LocalChange[]>();
     const ownOf = (entity: string): LocalChange[] => {
@@ -374,7 +430,7 @@ export class LocalStore {
       if (row !== null) table.set(id, row);
       this.#local.forget(entity, id);
     }
-    // Without a replica there is nobody whose rows they could be.
+    // Without a replica, the owner of the rows is unknown.
     if (seq === 0) this.#local.clear();
     this.#local.keepOwnRows();
     this.#lay();
@@ -390,22 +446,25 @@ export class LocalStore {
     this.#announce(changes);
   }
 
-  #settle(entities: Iterable<string>): void {
+  #settle(entities: Iterable<string>, members?: ReadonlySet<string>): void {
     const changes = new Map<string, TableChange | null>();
     for (const entity of new Set(entities)) changes.set(entity, this.#table(entity).settle());
-    this.#announce(changes);
+    this.#announce(changes, members);
   }
 
   #table(entity: string): Table {
     let table = this.#tables.get(entity);
     if (table === undefined) {
-      table = new Table((data) => this.#schema.normalised(entity, data));
+      table = new Table((data, row) => this.#schema.normalised(entity, data, row));
       this.#tables.set(entity, table);
     }
     return table;
   }
 
-  #announce(changes: ReadonlyMap<string, TableChange | null>): void {
+  #announce(
+    changes: ReadonlyMap<string, TableChange | null>,
+    members: ReadonlySet<string> = NONE,
+  ): void {
     const listeners = new Set<() => void>();
     const touched = new Set<string>();
     for (const [entity, change] of changes) {
@@ -417,10 +476,18 @@ export class LocalStore {
         for (const id of change.ids) found.push(this.#rowListeners.get(nameOf(entity, id)));
       for (const set of found) for (const listener of set ?? []) listeners.add(listener);
     }
+    for (const [entity, { views }] of this.#tables)
+      for (const view of views.related)
+        if (members.has(entity) || view.query.related?.some((one) => touched.has(one))) {
+          views.fill(view);
+          for (const listener of this.#viewListeners.get(view) ?? []) listeners.add(listener);
+        }
     for (const listener of listeners) listener();
     if (touched.size > 0) this.#changed.emit(touched);
   }
 }
+
+const NONE: ReadonlySet<string> = new Set();
 
 /** No entity's name has a slash. */
 function nameOf(entity: string, id: string): string {

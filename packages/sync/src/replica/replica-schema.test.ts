@@ -40,7 +40,7 @@ test("dates of a write come to the form that the server gives them, and all else
   fc.assert(
     fc.property(messages, data, (message, given) => {
       const before = { ...given };
-      const result = ReplicaSchema.of(message).normalised("Todo", given);
+      const result = ReplicaSchema.of(message).normalised("Todo", given, null);
       expect(given).toEqual(before);
       expect(Object.keys(result)).toEqual(Object.keys(given));
       for (const [name, value] of Object.entries(given)) {
@@ -48,7 +48,7 @@ test("dates of a write come to the form that the server gives them, and all else
         const normal = normaliseValue("datetime", value);
         expect(result[name]).toEqual(isDate && normal.ok ? normal.value : value);
       }
-      expect(ReplicaSchema.of(message).normalised("Todo", result)).toBe(result);
+      expect(ReplicaSchema.of(message).normalised("Todo", result, null)).toBe(result);
     }),
   );
 });

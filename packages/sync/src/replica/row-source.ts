@@ -1,29 +1,39 @@
-import type { Row } from "@pylonsync/protocol";
+import type { IncludeQuery, Row } from "@pylonsync/protocol";
 import type { PylonClientError } from "../connection/errors.ts";
 
-/** A query as it is asked for. */
+/** A query to be loaded. */
 export interface DemandedQuery {
   readonly entity: string;
   /** A filter without keys such as `$limit`. */
   readonly where: Readonly<Record<string, unknown>>;
   readonly order: unknown;
-  /** How many rows from the first; undefined for all. */
+  /** The number of rows, from the first; undefined for all. */
   readonly limit: number | undefined;
-  /** Whether a row is one of those that `where` asks for. */
+  /** Related rows to include. */
+  readonly include?: Readonly<Record<string, IncludeQuery>> | undefined;
+  /** Whether a row matches `where`. */
   readonly matches: (row: Row) => boolean;
+  /** It asks about related rows: which rows match the server alone may be able to tell. */
+  readonly isRelated?: boolean;
 }
 
-/** A query whose rows are kept in step until `release`. */
+/** A query whose rows are kept in sync until `release`. */
 export interface Demand {
-  /** Whether its rows are here, as they were at some time. */
+  /** Whether its rows have been loaded. */
   readonly isReady: boolean;
-  /** Why they are not kept in step. */
+  /** Why they are not kept in sync. */
   readonly error: PylonClientError | null;
   release(): void;
 }
 
-/** What brings the rows of a replica that holds only what is asked for. */
+/** Loads the rows of a replica on demand. */
 export interface RowSource {
   /** @param changed called when `isReady` or `error` has changed */
   demand(query: DemandedQuery, changed: () => void): Demand;
+  /**
+   * Whether a query, or what one includes, has this row by such a filter.
+   *
+   * @param condition the filter as JSON
+   */
+  isMember(entity: string, condition: string, id: string): boolean;
 }

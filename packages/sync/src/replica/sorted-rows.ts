@@ -1,16 +1,14 @@
 import type { Row } from "@pylonsync/protocol";
 
-/** Tells which of two rows comes first; 0 only for the same row. */
+/** Compares two rows; 0 only for the same row. */
 export type CompareRows = (a: Row, b: Row) => number;
 
-/**
- * Rows kept in an order: finding the place of one takes O(log n) comparisons.
- */
+/** A sorted list of rows: finding a position takes O(log n) comparisons. */
 export class SortedRows {
   readonly #compare: CompareRows;
   #rows: Row[];
 
-  /** @param rows in the order already, and the list's own from now on */
+  /** @param rows must be sorted; the list takes ownership */
   constructor(compare: CompareRows, rows: Row[] = []) {
     this.#compare = compare;
     this.#rows = rows;
@@ -20,13 +18,13 @@ export class SortedRows {
     return this.#rows.length;
   }
 
-  /** Whether the row comes after all of them. */
+  /** Whether the row sorts after all others. */
   isAfterAll(row: Row): boolean {
     const last = this.#rows.at(-1);
     return last === undefined || this.#compare(last, row) < 0;
   }
 
-  /** Where the row is, or would be. */
+  /** Returns the position of the row, or where it would be inserted. */
   placeOf(row: Row): number {
     let [low, high] = [0, this.#rows.length];
     while (low < high) {
@@ -38,14 +36,14 @@ export class SortedRows {
     return low;
   }
 
-  /** @returns the place where it is now */
+  /** @returns its position */
   add(row: Row): number {
     const place = this.placeOf(row);
     this.#rows.splice(place, 0, row);
     return place;
   }
 
-  /** @returns the place where it was; -1 when it was not there */
+  /** @returns its previous position; -1 if it did not exist */
   remove(row: Row): number {
     const place = this.placeOf(row);
     if (this.#rows[place] !== row) return -1;
@@ -53,12 +51,12 @@ export class SortedRows {
     return place;
   }
 
-  /** Keeps the first rows only. */
+  /** Truncates the list. */
   cut(length: number): void {
     if (this.#rows.length > length) this.#rows.length = length;
   }
 
-  /** A copy of a part of the list. */
+  /** Returns a copy of a part of the list. */
   slice(from: number, to: number): Row[] {
     return this.#rows.slice(from, to);
   }

@@ -3,30 +3,32 @@ import type { LocalChange } from "./local-changes.ts";
 import type { RowChange, View } from "./view.ts";
 import { Views } from "./views.ts";
 
-/** Makes of a write's values what the server will. */
-export type Normalise = (data: Readonly<Record<string, unknown>>) => Record<string, unknown>;
+/** Converts the values of a write as the server will. The row is null for an insert. */
+export type Normalise = (
+  data: Readonly<Record<string, unknown>>,
+  row: Row | null,
+) => Readonly<Record<string, unknown>>;
 
-/** What a step changed: the ids of the rows that look different, and the views that may. */
+/** The effects of a step: the ids of changed rows, and the views that may have changed. */
 export interface TableChange {
   readonly ids: Iterable<string>;
   readonly views: ReadonlySet<View>;
 }
 
 /**
- * The rows of one entity: what the server has confirmed, and over it the writes that are on their
- * way.
+ * The rows of one entity: the confirmed rows of the server, overlaid with pending writes.
  *
- * A row whose values stay the same stays the same object, whoever brings it again.
+ * A row whose values stay the same stays the same object, regardless of its source.
  */
 export class Table {
   readonly views = new Views((visit) => this.forEachRow(visit));
   readonly #normalise: Normalise;
   #confirmed = new Map<string, Row>();
-  /** The writes on their way, by row, in order. */
+  /** The pending writes by row, in order. */
   #pending = new Map<string, readonly LocalChange[]>();
-  /** The rows that these touch, as they appear; null for one that they delete. */
+  /** The rows with pending writes, as they are shown; null for a deleted row. */
   readonly #overlay = new Map<string, Row | null>();
-  /** The rows that a step has touched, as they appeared before it. */
+  /** The rows that a step has touched, as they were shown before. */
   readonly #before = new Map<string, Row | null>();
 
   constructor(normalise: Normalise) {
@@ -43,27 +45,27 @@ export class Table {
     for (const row of this.#overlay.values()) if (row !== null) visit(row);
   }
 
-  /** The row without what is on its way. */
+  /** Returns a row without pending writes. */
   confirmed(id: string): Row | null {
     return this.#confirmed.get(id) ?? null;
   }
 
-  /** All rows without what is on its way. */
+  /** All rows without pending writes. */
   get allConfirmed(): ReadonlyMap<string, Row> {
     return this.#confirmed;
   }
 
-  /** Takes an event of the server's; `settle` ends the step. */
+  /** Applies an event of the server; `settle` ends the step. */
   confirm(id: string, kind: ClientChange["kind"], data: ClientChange["data"]): void {
     this.#touch(id);
     const known = this.#confirmed.get(id);
     if (kind === "delete") this.#confirmed.delete(id);
     else if (kind === "insert") this.#confirmed.set(id, rowOf(id, data));
-    // A patch of a row that is not here is of a row that this client may not see any more.
+    // A patch of a missing row concerns a row that this client may no longer read.
     else if (known !== undefined) this.#confirmed.set(id, { ...known, ...data, id });
   }
 
-  /** Lays these writes over the rows, after those that lie there; `settle` ends the step. */
+  /** Appends pending writes; `settle` ends the step. */
   append(changes: readonly LocalChange[]): void {
     for (const change of changes) {
       const id = change.row_id;
@@ -72,7 +74,7 @@ export class Table {
     }
   }
 
-  /** Lays these writes over the rows, and no others; `settle` ends the step. */
+  /** Replaces all pending writes; `settle` ends the step. */
   setPending(changes: readonly LocalChange[]): void {
     const before = this.#pending;
     this.#pending = new Map();
@@ -83,9 +85,9 @@ export class Table {
   }
 
   /**
-   * Ends a step: rows, overlay and views are in step with each other again.
+   * Ends a step: rows, overlay and views are consistent again.
    *
-   * @returns what looks different; null where nothing does
+   * @returns the visible changes; null if there are none
    */
   settle(): TableChange | null {
     if (this.#before.size === 0) return null;
@@ -103,8 +105,8 @@ export class Table {
   /**
    * Replaces all confirmed rows.
    *
-   * @param rows the table's own from now on
-   * @returns what looks different; null where nothing does
+   * @param rows the new rows; the table takes ownership
+   * @returns the visible changes; null if there are none
    */
   replace(rows: Map<string, Row>): TableChange | null {
     const before = new Map<string, Row | null>();
@@ -131,11 +133,32 @@ export class Table {
       if (row !== null && !before.has(id) && !this.#confirmed.has(id)) yield id;
   }
 
+  /**
+   * Resolves the pending updates of a row to their current results.
+   *
+   * @returns the values of each update, in order; empty if the row does not exist
+   */
+  resolved(id: string): ReadonlyMap<LocalChange, Readonly<Record<string, unknown>>> {
+    const values = new Map<LocalChange, Readonly<Record<string, unknown>>>();
+    let row = this.#confirmed.get(id) ?? null;
+    for (const change of this.#pending.get(id) ?? []) {
+      if (change.kind === "update" && row !== null)
+        values.set(change, this.#normalise(change.data ?? {}, row));
+      row = this.#withChange(row, change);
+    }
+    return values;
+  }
+
+  #withChange(row: Row | null, { kind, data, row_id: id }: LocalChange): Row | null {
+    if (kind === "delete" || (kind === "update" && row === null)) return null;
+    return { ...row, ...this.#normalise(data ?? {}, kind === "update" ? row : null), id };
+  }
+
   #touch(id: string): void {
     if (!this.#before.has(id)) this.#before.set(id, this.get(id));
   }
 
-  /** Brings the overlay of a row in step. @returns the row as it appears now */
+  /** Updates the overlay of a row. @returns the row as it is shown now */
   #settleRow(id: string, before: Row | null): Row | null {
     const pending = this.#pending.get(id);
     const confirmed = this.#confirmed.get(id) ?? null;
@@ -146,20 +169,16 @@ export class Table {
       return before;
     }
     let row = confirmed;
-    for (const { kind, data } of pending) {
-      if (kind === "delete") row = null;
-      else if (kind === "insert" || row !== null)
-        row = { ...row, ...this.#normalise(data ?? {}), id };
-    }
+    for (const change of pending) row = this.#withChange(row, change);
     if (row !== null && before !== null && isSameRow(row, before)) row = before;
-    // An update of a row that is not here shows nothing, and hides nothing.
+    // An update of a missing row has no effect.
     if (row === null && confirmed === null) this.#overlay.delete(id);
     else this.#overlay.set(id, row);
     return row;
   }
 }
 
-/** A row of its values. */
+/** Creates a row from its values. */
 export function rowOf(id: string, data: Readonly<Record<string, unknown>> | undefined): Row {
   return { ...data, id };
 }
@@ -175,7 +194,7 @@ export function isSameRow(one: Row, other: Row): boolean {
   return Object.keys(other).length === fields;
 }
 
-/** A json or an array is another object each time that it comes. */
+/** json and array values are new objects each time they arrive. */
 function isSameValue(one: unknown, other: unknown): boolean {
   if (one === other) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null)

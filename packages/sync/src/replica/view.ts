@@ -2,42 +2,46 @@ import type { Row } from "@pylonsync/protocol";
 import { conjuncts, rowComparator, type Expr, type Order, type Scalar } from "@pylonsync/query";
 import { SortedRows, type CompareRows } from "./sorted-rows.ts";
 
-/** What a row was and is; null where it was or is not there. */
+/** A row before and after a change; null if it did not or does not exist. */
 export interface RowChange {
   readonly before: Row | null;
   readonly after: Row | null;
 }
 
-/** A filter and an order: queries that differ in their limits alone share a view. */
+/** A filter and an order: queries that only differ in their limits share a view. */
 export interface ViewQuery {
-  /** Tells it from others. */
+  /** Identifies the query. */
   readonly key: string;
   readonly where: Expr;
   readonly order: readonly Order[];
   readonly matches: (row: Row) => boolean;
+  /** The entities of whose rows it asks; absent where it asks about its own rows alone. */
+  readonly related?: readonly string[] | undefined;
 }
 
-/** Goes through the rows among which those of a view are. */
+/** Iterates over rows that include all rows of a view. */
 export type ForEachRow = (visit: (row: Row) => void) => void;
 
-/** Rows beyond a window that are held so that it need not be filled again for each that leaves. */
+/**
+ * The number of extra rows beyond a window, so that it need not be refilled for each removed row.
+ */
 const SPARE_ROWS = 4;
 
 /**
- * The rows that match a filter, in order, kept in step with the table: a change costs O(log n).
+ * The sorted rows that match a filter, updated with the table: a change costs O(log n).
  *
- * Where only a window is asked for, some more rows than that are held and the rest is forgotten;
- * the window is filled from the table again when too many of its rows have left.
+ * For a window, only some more rows than needed are held; the window is refilled from the table
+ * when too many rows have left it.
  */
 export class View {
   readonly query: ViewQuery;
-  /** Grows whenever rows that somebody asks for may differ. */
+  /** Increases whenever the needed rows may have changed. */
   version = 0;
   readonly #compare: CompareRows;
   #rows: SortedRows;
-  /** Rows that somebody asks for, from the first. */
+  /** The number of rows needed, from the first. */
   #wanted = 0;
-  /** All rows that match are held. */
+  /** Whether all matching rows are held. */
   #isWhole = false;
 
   constructor(query: ViewQuery) {
@@ -46,22 +50,22 @@ export class View {
     this.#rows = new SortedRows(this.#compare);
   }
 
-  /** Whether it holds fewer rows than are asked for though there may be more. */
+  /** Whether it holds fewer rows than needed although there may be more. */
   get isShort(): boolean {
     return !this.#isWhole && this.#rows.length < this.#wanted;
   }
 
-  /** How many rows are asked for, from the first; Infinity for all. */
+  /** The number of rows needed, from the first; Infinity for all. */
   get wanted(): number {
     return this.#wanted;
   }
 
-  /** Asks for the first rows, as many as this or more. It may be short then. */
+  /** Requests at least this number of rows. The view may then be short. */
   want(rows: number): void {
     this.#wanted = Math.max(this.#wanted, rows);
   }
 
-  /** Takes the rows again. */
+  /** Loads the rows again. */
   fill(forEachRow: ForEachRow): void {
     const { matches } = this.query;
     this.version += 1;
@@ -87,12 +91,12 @@ export class View {
     });
   }
 
-  /** A row of the table is another one now. @returns whether the rows asked for may differ */
+  /** Applies a change of the table. @returns whether the needed rows may have changed */
   change({ before, after }: RowChange): boolean {
     const { matches } = this.query;
     const isAfter = after !== null && matches(after);
     const isBefore = before !== null && matches(before);
-    // It is filled again when all changes are in the table.
+    // It is refilled when all changes are in the table.
     if (this.isShort) return true;
     let first = Infinity;
     if (isBefore) {
@@ -110,7 +114,7 @@ export class View {
     return true;
   }
 
-  /** The rows from a place to another, in a list of their own. */
+  /** Returns a copy of the rows in a range. */
   rows(from: number, to: number): Row[] {
     return this.#rows.slice(from, to);
   }
@@ -120,15 +124,15 @@ export class View {
   }
 }
 
-/** A field and the values one of which it has in every row that matches. */
+/** A field, and the values of which every matching row has one. */
 export interface Equality {
   readonly field: string;
   readonly values: readonly Scalar[];
 }
 
 /**
- * What the filter demands of one field by equality, by which its rows and its view are found;
- * undefined where it demands nothing. Fields that tell few rows apart come last.
+ * Returns the field that the filter compares for equality, by which rows and views are indexed;
+ * undefined if there is none. Fields with few distinct values come last.
  */
 export function equalityOf(where: Expr): Equality | undefined {
   const found = conjuncts(where).flatMap((part) => equalityOfPart(part) ?? []);

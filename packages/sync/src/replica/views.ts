@@ -6,24 +6,26 @@ interface Use {
   users: number;
 }
 
-/** The views of a table that somebody watches, and the indexes that they share. */
+/** The watched views of a table, and the indexes that they share. */
 export class Views {
   readonly #forEachRow: ForEachRow;
   readonly #uses = new Map<string, Use>();
-  /** Views that may be concerned by any change. */
+  /** Views that any change may affect. */
   readonly #unkeyed = new Set<View>();
+  /** Views that ask about related rows: they are filled again, and not kept in step by changes. */
+  readonly related = new Set<View>();
   readonly #indexes = new Map<string, EqualityIndex>();
 
-  /** @param forEachRow goes through the whole table */
+  /** @param forEachRow iterates over the whole table */
   constructor(forEachRow: ForEachRow) {
     this.#forEachRow = forEachRow;
   }
 
   /**
-   * Keeps a view in step until `release`. Those who ask for the same share it.
+   * Keeps a view up to date until `release`. Subscribers to the same query share it.
    *
-   * @param made of the rows of now
-   * @returns the view, or the one that is kept in its place
+   * @param made a view of the current rows
+   * @returns the view, or the existing one
    */
   acquire(made: View, wanted: number): View {
     let use = this.#uses.get(made.query.key);
@@ -47,15 +49,15 @@ export class Views {
     this.#route(view, "delete");
   }
 
-  /** The views that somebody watches. */
+  /** Returns all watched views. */
   *all(): Generator<View> {
     for (const { view } of this.#uses.values()) yield view;
   }
 
-  /** Takes the rows of a view from the table, by an index where one helps. */
+  /** Fills a view from the table, using an index if it helps. */
   fill(view: View): void {
     const equality = equalityOf(view.query.where);
-    // Half of the table is read as fast without an index.
+    // Reading half of the table is as fast without an index.
     if (equality?.values.every((value) => typeof value === "boolean") !== false)
       view.fill(this.#forEachRow);
     else {
@@ -64,7 +66,9 @@ export class Views {
     }
   }
 
-  /** Takes changes that are in the table already. @returns the views whose rows may differ */
+  /**
+   * Applies changes that are already in the table. @returns the views whose rows may have changed
+   */
   change(changes: readonly RowChange[]): ReadonlySet<View> {
     const changed = new Set<View>();
     for (const [field, index] of this.#indexes) if (!index.isUsed) this.#indexes.delete(field);
@@ -77,7 +81,7 @@ export class Views {
     return changed;
   }
 
-  /** All rows of the table may be others. @returns all views */
+  /** All rows of the table may have changed. @returns all views */
   reset(): ReadonlySet<View> {
     const views = [...this.#uses.values()].map(({ view }) => view);
     for (const view of views) this.#route(view, "delete");
@@ -90,12 +94,16 @@ export class Views {
   }
 
   #route(view: View, how: "add" | "delete"): void {
+    if (view.query.related !== undefined) {
+      this.related[how](view);
+      return;
+    }
     const equality = equalityOf(view.query.where);
     if (equality === undefined) this.#unkeyed[how](view);
     else this.#index(equality.field)[how](view, equality.values);
   }
 
-  /** One that nobody uses is dropped by the next change: a page may ask for the same again soon. */
+  /** An unused index is dropped at the next change: a page may need it again soon. */
   #index(field: string): EqualityIndex {
     let index = this.#indexes.get(field);
     if (index === undefined) {

@@ -1,9 +1,4 @@
-import {
-  RoomJoinedSchema,
-  RoomMembersSchema,
-  type RoomEvent,
-  type RoomPeer,
-} from "@pylonsync/protocol";
+import { isRoomJoined, isRoomMembers, type RoomEvent, type RoomPeer } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "../connection/errors.ts";
@@ -11,57 +6,60 @@ import type { HttpClient } from "../connection/http.ts";
 import type { Platform } from "../platform/platform.ts";
 
 /**
- * How soon to look again when something happened while an answer was on its way, which it may not
- * know, in milliseconds.
+ * The delay before members are reloaded if something happened during a request, whose response may
+ * not include it, in milliseconds.
  */
 const LOOK_AGAIN_MS = 100;
 
-/** How a stay in a room begins and goes on. */
+/** The options of a membership in a room. */
 export interface RoomOptions {
-  /** What the others see of this user at first; JSON of at most 16 KiB. Default `{}`. */
+  /** The initial presence of this user; JSON of at most 16 KiB. Default `{}`. */
   readonly initialPresence?: unknown;
   /**
-   * Milliseconds between two looks at who is there; default 5000. In between, the engine's
-   * connection tells.
+   * The interval at which members are reloaded, in milliseconds; default 5000. In between, the
+   * engine's connection reports changes.
    */
   readonly heartbeatInterval?: number;
 }
 
-/** What a room looks like now. The same object comes back until something changes. */
+/** The state of a room. The object is stable until something changes. */
 export interface RoomState {
-  /** Everybody else who is there. */
+  /** All other members. */
   readonly peers: readonly RoomPeer[];
-  /** Whether the server answered last time, and this user is in the room. */
+  /**
+   * Whether the last request succeeded, and this user is a member. Broadcasts are received while
+   * the engine's `status.connection` is `live`.
+   */
   readonly isConnected: boolean;
   readonly error: Error | null;
 }
 
-/** How a stay in a room reaches the server. */
+/** How a room reaches the server. */
 export interface RoomConnection {
   readonly http: HttpClient;
   readonly platform: Platform;
-  /** Room events of all rooms. @returns stops it */
+  /** Listens to events of all rooms. @returns an unsubscribe function */
   readonly listen: (listener: (event: RoomEvent) => void) => () => void;
   /**
-   * Tells when events can be heard from now on; what was before must be looked at.
+   * Called when events are received from now on; earlier ones must be loaded.
    *
-   * @returns stops it
+   * @returns an unsubscribe function
    */
   readonly onListening: (listener: () => void) => () => void;
 }
 
 /**
- * How many stays this process has, by server, user and room: for the server they are one, which
- * only the last may end. A component that is mounted twice has two for a moment.
+ * The number of memberships of this process by server, user and room. The server counts them as
+ * one, which only the last may end. A component that is mounted twice has two for a moment.
  */
 const stays = new Map<string, number>();
 
-/** What somebody sent to a room. */
+/** A broadcast to a room. */
 export type RoomBroadcast = Extract<RoomEvent, { type: "broadcast" }>;
 
 /**
- * A user's stay in a room: it joins when it is made, comes back after a loss, and ends with
- * `leave`.
+ * A user's membership in a room: it joins when it is created, rejoins after a connection loss, and
+ * ends with `leave`.
  *
  * @example
  * const room = engine.joinRoom("document-1", userId, { initialPresence: { cursor: null } });
@@ -84,7 +82,7 @@ export class Room {
   #isAsking = false;
   #heard = 0;
 
-  /** @param userId the signed-in user, who is left out of the peers */
+  /** @param userId the signed-in user's id, who is excluded from the peers */
   constructor(
     room: string,
     userId: string,
@@ -110,23 +108,23 @@ export class Room {
   onChange(listener: (state: RoomState) => void): () => void {
     return this.#changed.on(listener);
   }
-  /** What members send to the room, this user's own too. @returns stops it */
+  /** Listens to broadcasts, including this user's own. @returns an unsubscribe function */
   onBroadcast(listener: (message: RoomBroadcast) => void): () => void {
     return this.#broadcasts.on(listener);
   }
 
-  /** Shows the others something else of this user. @throws PylonClientError */
+  /** Changes this user's presence. @throws PylonClientError */
   async setPresence(data: unknown): Promise<void> {
     this.#presence = data;
     await this.#post("presence", { data });
   }
 
-  /** Sends to everybody in the room. @throws PylonClientError */
+  /** Broadcasts to all members of the room. @throws PylonClientError */
   async broadcast(topic: string, data: unknown = {}): Promise<void> {
     await this.#post("broadcast", { topic, data });
   }
 
-  /** Ends the stay. A server that can't be reached finds out by itself. */
+  /** Leaves the room. If the server is unreachable, the membership expires there. */
   async leave(): Promise<void> {
     if (this.#isLeft) return;
     this.#isLeft = true;
@@ -134,12 +132,12 @@ export class Room {
     for (const stop of this.#stops) stop();
     this.#become({ peers: [], isConnected: false, error: null });
     this.#count(-1);
-    // A leave that overtakes its join would leave somebody behind.
+    // A leave request must not overtake the join request.
     await this.#joining;
     if (this.#count(0) === 0) await this.#post("leave", {}).catch(() => undefined);
   }
 
-  /** Looks who is there, and joins where this user is not. */
+  /** Loads the members, and joins if this user is not one of them. */
   async #beat(isFirst: boolean): Promise<void> {
     const heard = this.#heard;
     this.#isAsking = true;
@@ -154,7 +152,7 @@ export class Room {
     } catch (cause) {
       if (this.#isLeft) return;
       this.#become({
-        // Who may not be in the room does not go on to show who is.
+        // A user without access to the room must not continue to show its members.
         peers: isRefused(cause) ? [] : this.#state.peers,
         isConnected: false,
         error: cause instanceof Error ? cause : new Error(String(cause)),
@@ -177,23 +175,23 @@ export class Room {
   async #join(): Promise<readonly RoomPeer[]> {
     const answer = this.#post("join", { data: this.#presence });
     this.#joining = answer.catch(() => undefined);
-    return parseAnswer(RoomJoinedSchema, await answer).snapshot.peers;
+    return parseAnswer(isRoomJoined, await answer).snapshot.peers;
   }
 
   async #look(): Promise<readonly RoomPeer[]> {
     try {
       return parseAnswer(
-        RoomMembersSchema,
+        isRoomMembers,
         await this.#connection.http.request("GET", `/api/rooms/${encodeURIComponent(this.room)}`),
       ).members;
     } catch (error) {
-      // The server gave us up, after a sleep of this machine for example.
+      // The server has removed this member, for example after the device slept.
       if (isRefused(error)) return this.#join();
       throw error;
     }
   }
 
-  /** @returns how many stays there are with this change */
+  /** @returns the number of memberships after this change */
   #count(change: number): number {
     const key = JSON.stringify([this.#connection.http.baseUrl, this.userId, this.room]);
     const count = (stays.get(key) ?? 0) + change;
@@ -225,7 +223,7 @@ export class Room {
     }
     const { user_id: userId } = event;
     if (userId === this.userId) {
-      // On another device, or because this user may no longer be here.
+      // On another device, or because this user has lost access.
       if (event.type === "leave") this.#lookSoon();
       return;
     }

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { systemPlatform } from "../platform/platform.ts";
+import { systemPlatform, type Platform } from "../platform/platform.ts";
 import { ANONYMOUS_SESSION, Session } from "./session.ts";
 import { createWriteThroughStorage, storageKey } from "./storage.ts";
 
@@ -25,4 +25,36 @@ test.each([
   });
   await expect(session.refresh()).rejects.toMatchObject({ status: 401, code: "UNAUTHORIZED" });
   expect([storage.get(KEY), session.token, session.userId]).toEqual([null, null, null]);
+});
+
+test("what was asked before is taken once, unless somebody else may be there", async () => {
+  const asked: (string | null)[] = [];
+  const platform: Platform = {
+    ...systemPlatform,
+    fetch: (_url, { headers }) => {
+      asked.push(new Headers(headers).get("Authorization"));
+      const answer = { user_id: `user ${asked.length}`, is_admin: false, roles: [] };
+      return Promise.resolve(Response.json(answer));
+    },
+  };
+  const session = new Session({
+    baseUrl: "http://localhost",
+    platform,
+    storage: createWriteThroughStorage({}, () => undefined),
+    appName: "a",
+    token: "one",
+    credentials: "token",
+    initial: ANONYMOUS_SESSION,
+  });
+  session.prepare();
+  expect(asked).toEqual(["Bearer one"]);
+  expect(await session.refreshPrepared()).toMatchObject({ userId: "user 1" });
+  expect(await session.refreshPrepared()).toMatchObject({ userId: "user 2" });
+  session.prepare();
+  session.token = "other";
+  expect(await session.refreshPrepared()).toMatchObject({ userId: "user 4" });
+  session.prepare();
+  session.invalidate();
+  expect(await session.refreshPrepared()).toMatchObject({ userId: "user 6" });
+  expect(asked.slice(2)).toEqual(["Bearer one", "Bearer other", "Bearer other", "Bearer other"]);
 });

@@ -1,4 +1,4 @@
-import { AuthContextSchema, type ErrorCode, GuestSessionSchema } from "@pylonsync/protocol";
+import { isAuthContext, type ErrorCode, isGuestSession } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { PylonClientError } from "../connection/errors.ts";
@@ -6,7 +6,7 @@ import { HttpClient } from "../connection/http.ts";
 import type { Platform } from "../platform/platform.ts";
 import { storageKey, type Storage } from "./storage.ts";
 
-/** Who the server says is signed in. */
+/** The session, as identified by the server. */
 export interface ResolvedSession {
   readonly userId: string | null;
   readonly tenantId: string | null;
@@ -15,10 +15,10 @@ export interface ResolvedSession {
   readonly roles: readonly string[];
 }
 
-/** How long the server's word about a cookie holds for a write. */
+/** How long the server's confirmation of a cookie is valid for sending writes, in milliseconds. */
 const ASSURED_MS = 1_000;
 
-/** Nobody; the value itself also stands for what is not known yet. */
+/** The anonymous session; this object itself also represents an unknown session. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({
   userId: null,
   tenantId: null,
@@ -27,7 +27,7 @@ export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({
   roles: [],
 });
 
-/** Whether they may read the same. */
+/** Whether both have the same permissions. */
 export function isSame(one: ResolvedSession | null, other: ResolvedSession | null): boolean {
   if (one === null || other === null) return one === other;
   const sameCaller =
@@ -43,14 +43,14 @@ export function isSame(one: ResolvedSession | null, other: ResolvedSession | nul
 }
 
 /**
- * Reads what the server answers to who is calling.
+ * Parses the server's response about the session.
  *
- * @throws PylonClientError `UNEXPECTED_ANSWER` when it is something else
+ * @throws PylonClientError `UNEXPECTED_ANSWER` for an invalid response
  * @example
  * const session = toResolvedSession(await engine.request("GET", "/api/auth/me"));
  */
 export function toResolvedSession(answer: unknown): ResolvedSession {
-  const context = parseAnswer(AuthContextSchema, answer);
+  const context = parseAnswer(isAuthContext, answer);
   return {
     userId: context.user_id,
     tenantId: context.tenant_id ?? null,
@@ -60,30 +60,27 @@ export function toResolvedSession(answer: unknown): ResolvedSession {
   };
 }
 
-/** What a session is made of. */
+/** The dependencies of a session. */
 export interface SessionOptions {
   readonly baseUrl: string;
   readonly platform: Platform;
   readonly storage: Storage;
   readonly appName: string;
-  /** Takes the place of a stored token. */
+  /** Overrides a stored token. */
   readonly token: string | undefined;
   readonly credentials: Credentials;
-  /**
-   * Who is signed in, as it is known before the server is asked; `ANONYMOUS_SESSION` when it is
-   * not.
-   */
+  /** The session, if it is known before the server is asked; otherwise `ANONYMOUS_SESSION`. */
   readonly initial: ResolvedSession;
 }
 
 /**
- * What a request is signed in by: a token that the page keeps, or the cookie that no script can
+ * How requests are authenticated: with a token that the page stores, or a cookie that scripts can't
  * read.
  */
 export type Credentials = "token" | "cookie";
 
 /**
- * What is known of who is there.
+ * The state of knowledge about the session.
  *
  * ```
  * unknown --the server, or the disk for this token--> known --somebody may have signed in-> doubted
@@ -91,8 +88,8 @@ export type Credentials = "token" | "cookie";
  *    +------------------another token-------------------+  +------------the server-------------+
  * ```
  *
- * `witness` is the one that the session was told for: where it is another now, another tab has
- * signed in or out since, and what is known is outdated.
+ * `witness` identifies the credentials of the session: if it has changed, another tab has signed in
+ * or out since, and the state is outdated.
  */
 type SessionState =
   | { readonly is: "unknown" }
@@ -102,7 +99,13 @@ type SessionState =
       readonly witness: string;
     };
 
-/** The token and who it stands for. */
+/** A request in progress, and the credentials that it is about. */
+interface PreparedAnswer {
+  readonly witness: string;
+  readonly answer: Promise<ResolvedSession | PylonClientError>;
+}
+
+/** The token and its session. */
 export class Session {
   readonly #options: SessionOptions;
   readonly #key: string;
@@ -113,6 +116,7 @@ export class Session {
   #fixedToken: string | null;
   #state: SessionState = { is: "unknown" };
   #confirmedAt = -Infinity;
+  #prepared: PreparedAnswer | null = null;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -124,7 +128,7 @@ export class Session {
     this.#anonymousHttp = new HttpClient(options.baseUrl, options.platform, () => null);
   }
 
-  /** Null where a cookie signs in. */
+  /** Null with cookie authentication. */
   get token(): string | null {
     if (this.#options.credentials === "cookie") return null;
     return this.#fixedToken ?? this.#options.storage.get(this.#key);
@@ -133,7 +137,7 @@ export class Session {
   set token(token: string | null) {
     const { storage, credentials, appName, platform } = this.#options;
     this.#fixedToken = null;
-    // Other tabs see that somebody has signed in or out, and not as whom.
+    // Other tabs see that the session has changed, but not the user.
     if (credentials === "cookie")
       storage.set(storageKey(appName, "session"), `${platform.now()}-${platform.random()}`);
     else if (token === null) storage.remove(this.#key);
@@ -142,9 +146,9 @@ export class Session {
   }
 
   /**
-   * Changes when somebody else signs in, in another tab too, and tells no token. A cookie leaves no
-   * trace where a page of the server signs in, so it does not prove who is there: only that of a
-   * token does.
+   * Changes when another user signs in, also in another tab, and does not reveal the token. A
+   * cookie is changed without a trace when a page of the server signs in, so only the witness of a
+   * token proves the user.
    */
   get witness(): string {
     const { credentials, storage, appName } = this.#options;
@@ -153,23 +157,23 @@ export class Session {
     const { token } = this;
     return token === null ? "nobody" : `token:${fingerprint(token)}`;
   }
-  /** The witness, where it stands for one user and no other. */
+  /** The witness, if it identifies exactly one user. */
   get proof(): string | null {
     return this.token === null ? null : this.witness;
   }
 
   /**
-   * Who may be acted as; undefined until the server has told, and again when somebody else may have
-   * signed in since.
+   * The user on whose behalf requests may be sent; undefined until the server has responded, and
+   * again when the user may have changed.
    */
   get userId(): string | null | undefined {
     return this.isKnown ? this.authorId : undefined;
   }
-  /** Who the page says is there, so whose a write is; undefined until the server has told. */
+  /** The author of new writes, as shown by the page; undefined until the server has responded. */
   get authorId(): string | null | undefined {
     return this.#state.is === "unknown" ? undefined : this.#state.session.userId;
   }
-  /** Whose writes may be shown. */
+  /** The user whose writes may be shown. */
   get visibleUserId(): string | null | undefined {
     return this.isOutdated ? undefined : this.authorId;
   }
@@ -177,7 +181,7 @@ export class Session {
   get isOutdated(): boolean {
     return this.#state.is !== "unknown" && this.#state.witness !== this.witness;
   }
-  /** The server is asked again who it is. */
+  /** The session is being reloaded from the server. */
   get isDoubted(): boolean {
     return this.#state.is === "doubted";
   }
@@ -194,9 +198,9 @@ export class Session {
   }
 
   /**
-   * Makes sure that what is sent now is sent as who is known. A cookie can be another's at any
-   * time, as a page of the server's that has signed in tells nobody; so the server is asked, unless
-   * it has just told.
+   * Verifies that requests are sent as the known user. A cookie can change at any time, because a
+   * page of the server can sign in without notice; so the server is asked, unless it has just
+   * responded.
    *
    * @throws PylonClientError
    */
@@ -206,34 +210,54 @@ export class Session {
       await this.refresh();
   }
 
-  /** Told each time the server has said who it is, the same one as before too. */
+  /** Listens to confirmations of the session by the server, even if it is unchanged. */
   onConfirmed(listener: (session: ResolvedSession) => void): () => void {
     return this.#confirmed.on(listener);
   }
 
   /**
-   * Somebody else may have signed in: nothing is done as the one who is known before the server has
-   * told.
+   * The user may have changed: nothing is sent as the known user before the server has responded.
    */
   invalidate(): void {
+    this.#prepared = null;
     if (this.#state.is === "known") this.#state = { ...this.#state, is: "doubted" };
   }
 
-  /** Takes what was kept for this very token as the answer, until the server gives one. */
+  /** Uses the stored session of the same token until the server responds. */
   restore(session: ResolvedSession): void {
     this.#resolve(session);
   }
 
   /**
-   * Asks the server who the token stands for.
+   * Loads the session of the token from the server.
    *
-   * @throws PylonClientError with status 401 when it knows the token no more; the token is dropped
-   *   then
+   * @throws PylonClientError with status 401 if the token is no longer valid; the token is then
+   *   removed
    */
-  async refresh(): Promise<ResolvedSession> {
+  refresh(): Promise<ResolvedSession> {
+    return this.#refresh(this.#ask());
+  }
+
+  /**
+   * Starts the request for `refreshPrepared` early, while the disk is opened and code is loaded.
+   */
+  prepare(): void {
+    const prepared = { witness: this.witness, answer: this.#ask() };
+    prepared.answer.catch(() => undefined);
+    this.#prepared = prepared;
+  }
+
+  /** Like `refresh`, using the prepared request, unless the credentials have changed since. */
+  refreshPrepared(): Promise<ResolvedSession> {
+    const prepared = this.#prepared;
+    this.#prepared = null;
+    return prepared?.witness === this.witness ? this.#refresh(prepared.answer) : this.refresh();
+  }
+
+  async #refresh(asked: PreparedAnswer["answer"]): Promise<ResolvedSession> {
     const { witness } = this;
-    const answer = await this.#ask();
-    // Somebody has signed in while the answer was on its way: it is about who was there before.
+    const answer = await asked;
+    // The user has signed in during the request: the response is about the previous session.
     if (witness !== this.witness) return this.refresh();
     if (!(answer instanceof PylonClientError)) return this.#confirm(answer);
     this.token = null;
@@ -241,21 +265,21 @@ export class Session {
     throw answer;
   }
 
-  /** Makes a guest of their own and keeps the token. */
+  /** Creates a guest and stores the token. */
   async signInAsGuest(): Promise<{ readonly token: string; readonly userId: string }> {
     const guest = parseAnswer(
-      GuestSessionSchema,
+      isGuestSession,
       await this.#anonymousHttp.request("POST", "/api/auth/guest", {}),
     );
     this.token = guest.token;
     return { token: guest.token, userId: guest.user_id };
   }
 
-  /** @returns an error where the token is not known any more */
+  /** @returns an error if the token is no longer valid */
   async #ask(): Promise<ResolvedSession | PylonClientError> {
     try {
       const answer = await this.#http.request("GET", "/api/auth/me");
-      return parseAnswer(AuthContextSchema, answer).token_valid === false
+      return parseAnswer(isAuthContext, answer).token_valid === false
         ? endedToken()
         : toResolvedSession(answer);
     } catch (error) {
@@ -281,10 +305,10 @@ export class Session {
   }
 }
 
-/** The server's code for it. */
+/** The server's error code for an ended session. */
 const ENDED: ErrorCode = "UNAUTHORIZED";
 
-/** As any other request with this token is refused. */
+/** The error, equal to that of any other request with this token. */
 function endedToken(): PylonClientError {
   return new PylonClientError(401, {
     code: ENDED,
@@ -293,13 +317,13 @@ function endedToken(): PylonClientError {
   });
 }
 
-/** 53 bits of a token, by which it is known again: too few to make it of them. */
+/** A 53-bit hash of a token, to recognize it: too short to derive the token. */
 export function fingerprint(token: string): string {
   return hash53(token).toString(36);
 }
 
 /**
- * cyrb53. It has no secret to keep and need not withstand anybody: `crypto.subtle` is not there on
+ * cyrb53. It protects no secret and need not resist attacks; `crypto.subtle` is unavailable on
  * plain http.
  */
 function hash53(text: string): number {

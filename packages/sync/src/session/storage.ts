@@ -8,7 +8,7 @@ export interface Storage {
 const PROBE = "pylon:probe";
 
 /**
- * localStorage where it can be written, else memory.
+ * Returns localStorage if it is writable, otherwise a storage in memory.
  *
  * @example
  * const token = defaultStorage().get(storageKey("default", "token"));
@@ -24,15 +24,15 @@ export function defaultStorage(): Storage {
       remove: (key) => localStorage.removeItem(key),
     };
   } catch {
-    // No localStorage here, or the page may not use it.
+    // localStorage is missing, or the page may not use it.
     return createWriteThroughStorage({}, () => undefined);
   }
 }
 
 /**
- * A storage in memory that tells of every write, for platforms whose own storage is asynchronous.
+ * Creates a storage in memory that reports every write, for platforms with asynchronous storage.
  *
- * @param onWrite `value` is null for a removal
+ * @param onWrite called with each write; `value` is null for a removal
  * @example
  * const kept = await readAll();
  * const storage = createWriteThroughStorage(kept, (key, value) => void save(key, value));
@@ -56,8 +56,8 @@ export function createWriteThroughStorage(
 }
 
 /**
- * The key of a value of an app: `pylon_token` for the app `default`, `pylon:<app>:token` for
- * another.
+ * Returns the storage key of an app's value: `pylon_token` for the app `default`,
+ * `pylon:<app>:token` for another.
  *
  * @example
  * storage.get(storageKey("todo", "token"));

@@ -117,8 +117,11 @@ test("numbers inputs over all connections, and tells of those that are dropped o
   const { client, errors } = machine.connect();
   expect(client.send("early")).toBe(1);
   machine.socket.onopen?.();
-  expect(client.send("on time")).toBe(2);
-  expect(machine.socket.sent).toEqual([{ input: "on time", client_seq: 2 }]);
+  expect([client.send("on time"), client.send("a shot", 7.5)]).toEqual([2, 3]);
+  expect(machine.socket.sent).toEqual([
+    { input: "on time", client_seq: 2 },
+    { input: "a shot", client_seq: 3, seen: 7.5 },
+  ]);
   machine.socket.hear({ refused: 2, code: "UNLUCKY", message: "Not that one." });
   expect(errors).toEqual(["The input was dropped: the shard is not connected.", "Not that one."]);
 });
@@ -153,7 +156,7 @@ test("weakness 7: does not come back where it would be refused again", () => {
   }
 });
 
-test("a delta without its base, or a frame that is none, leads to a new connection", () => {
+test("a delta without its base, or a frame that is not valid, leads to a new connection", () => {
   for (const frame of [{ tick: 9, base: 8, delta: { r: [] } }, { tick: "x" }, "[", { tick: -1 }]) {
     const machine = new Machine();
     const { errors, views } = machine.connect();
@@ -184,4 +187,45 @@ test("is over once it is closed", () => {
   waiting.socket.onclose?.({ code: 1006, reason: "" });
   later.client.close();
   expect(waiting.pauses).toEqual([]);
+});
+
+test("comes back with the join token that it was given, and asks again when late", async () => {
+  const machine = new Machine();
+  let asked = 0;
+  const { closes } = machine.connect({
+    subscriberId: undefined,
+    joinToken: async () => `join-${(asked += 1)}`,
+  });
+  const offered = (): string | undefined => machine.asked.at(-1)?.protocols[1];
+  const returns = (code: number): void => {
+    machine.socket.onclose?.({ code, reason: "gone" });
+    machine.pauses.pop()?.run();
+  };
+  await Promise.resolve();
+  expect([offered(), machine.asked[0]?.url]).toEqual([
+    "join.join-1",
+    "ws://localhost:4321/shards?shard=arena",
+  ]);
+  machine.socket.hear({ tick: 1, snapshot: 1 });
+  machine.socket.hear({ reconnect: "private" });
+  returns(1006);
+  expect(offered()).toBe("join.private");
+  returns(CloseCode.JOIN_TOKEN_REFUSED);
+  await Promise.resolve();
+  expect(offered()).toBe("join.join-2");
+  returns(CloseCode.JOIN_TOKEN_REFUSED);
+  expect(closes).toEqual([
+    ["gone", true],
+    ["gone", true],
+    ["gone", false],
+  ]);
+});
+
+test("tells when no join token is to be had, and tries again", async () => {
+  const machine = new Machine();
+  const { errors } = machine.connect({ joinToken: () => Promise.reject(new Error("offline")) });
+  await Promise.resolve();
+  await Promise.resolve();
+  expect(errors).toEqual(["There is no join token now."]);
+  expect(machine.pauses.length).toBe(1);
 });

@@ -1,14 +1,9 @@
-/**
- * Connect to shards, the simulations that a server runs. Apart from the engine, so that a page pays
- * only for what it uses.
- *
- * @module
- */
 import {
   applyShardDelta,
   bearerProtocol,
   CloseCode,
   isSlotFrame,
+  joinProtocol,
   parseShardBytes,
   SHARD_PROTOCOL,
   ShardFrameSchema,
@@ -20,56 +15,68 @@ import { Emitter } from "../platform/emitter.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { shardUrl, type ShardAddress } from "./shard-url.ts";
 
-export type { ShardAddress } from "./shard-url.ts";
-
-/** How a client connects to a shard. */
+/** The options of `connectShard`. */
 export interface ConnectShardOptions extends ShardAddress {
-  /** Of the signed-in user. */
+  /** The token of the signed-in user. */
   readonly token?: string | undefined;
-  /** Whether it comes back by itself after a loss of the connection. Default true. */
+  /**
+   * A join token instead of `token`, or a function that returns one: it is called again after a
+   * connection loss of such length that the previous one has expired.
+   */
+  readonly joinToken?: string | (() => Promise<string>) | undefined;
+  /** Whether to reconnect automatically after a connection loss. Default true. */
   readonly autoReconnect?: boolean | undefined;
-  /** The first pause before it comes back, in milliseconds, doubled up to 10 s. Default 500. */
+  /** The first reconnection delay in milliseconds, doubled up to 10 s. Default 500. */
   readonly reconnectBackoffMs?: number | undefined;
-  /** @deprecated Has no effect: a server that has shards takes WebSockets for them. */
+  /** @deprecated Has no effect: servers with shards always support WebSockets. */
   readonly sseFallback?: boolean | undefined;
-  /** The machine, for tests; default the one that this runs on. */
+  /**
+   * The platform: for tests, or to simulate a worse network. Default: the one that this runs on.
+   */
   readonly platform?: Pick<Platform, "openSocket" | "after" | "random"> | undefined;
 }
 
-/** What a client of a shard hears and says. Each `on...` returns an unsubscribe function. */
+/** A connection to a shard. Each `on...` method returns an unsubscribe function. */
 export interface ShardClient<TSnapshot = unknown, TInput = unknown> {
   /**
-   * Told of each view, whole, whether the server sent all of it or what changed.
+   * Listens to complete views, whether the server sent a full view or a delta.
    *
-   * @param ack the number of the newest input that the view has in it; null before the first
+   * @param ack the number of the last input that the view includes; null before the first
    */
   onSnapshot(listener: (snapshot: TSnapshot, tick: number, ack: number | null) => void): () => void;
-  /** Told of inputs that were not sent or not taken, and of connections that failed. */
+  /** Listens to inputs that were not sent or were rejected, and to failed connections. */
   onError(listener: (error: Error) => void): () => void;
   onOpen(listener: () => void): () => void;
-  /** Told when the connection ended. @param willReturn whether it comes back by itself */
+  /** Listens to closed connections. @param willReturn whether it reconnects automatically */
   onClose(listener: (reason: string, willReturn: boolean) => void): () => void;
-  /** Sends an input. One that can't be sent is dropped. @returns its number, from 1 */
-  send(input: TInput): number;
+  /**
+   * Sends an input. If the connection is not open, it is dropped.
+   *
+   * @param seen the tick that was displayed when the input was made, as returned by `interpolate`:
+   *   a shard with `history` uses it to evaluate the input
+   * @returns its number, from 1
+   */
+  send(input: TInput, seen?: number): number;
   close(): void;
   readonly connected: boolean;
 }
 
 const DEFAULT_BACKOFF_MS = 500;
 const MAX_BACKOFF_MS = 10_000;
-/** Who comes back after these is answered the same again. */
+/** Close codes after which reconnecting would fail in the same way. */
 const FINAL: ReadonlySet<number> = new Set([
   CloseCode.UNAUTHORIZED,
   CloseCode.SESSION_ENDED,
+  CloseCode.JOIN_TOKEN_REFUSED,
   CloseCode.KICKED,
   CloseCode.SHARD_NOT_FOUND,
   CloseCode.SHARD_ENDED,
 ]);
 
 /**
- * Connects to a shard, and comes back after a loss of the connection.
+ * Connects to a shard, and reconnects after a connection loss.
  *
- * @throws TypeError for a `baseUrl` that can not be read
+ * @throws TypeError for an invalid `baseUrl`
  *
  * @example
  * const game = connectShard<{ x: number }, { dx: number }>("arena", {
@@ -93,7 +100,7 @@ export function connectShard<TSnapshot = unknown, TInput = unknown>(
     onOpen: (listener) => connection.opened.on(listener),
     onClose: (listener) =>
       connection.closed.on(({ reason, willReturn }) => listener(reason, willReturn)),
-    send: (input) => connection.send(input),
+    send: (input, seen) => connection.send(input, seen),
     close: () => connection.close(),
     get connected() {
       return connection.isOpen;
@@ -101,7 +108,7 @@ export function connectShard<TSnapshot = unknown, TInput = unknown>(
   };
 }
 
-/** One client's way to a shard, over one socket after another. */
+/** A client of a shard, over successive sockets. */
 class ShardSocketClient {
   readonly views = new Emitter<{ view: unknown; tick: number; ack: number | null }>();
   readonly errors = new Emitter<Error>();
@@ -116,11 +123,13 @@ class ShardSocketClient {
   #clientSeq = 0;
   #isWanted = true;
   #view: unknown = null;
-  /** The tick of the frame that the view came with; null before the first of a connection. */
+  /** The tick of the last view; null before the first of a connection. */
   #viewTick: number | null = null;
-  /** Reads steps that leave the shape of the view as it is; made anew after any other step. */
+  /** Decodes deltas that keep the shape of the view; recreated after any other step. */
   #slots: SlotReader | null = null;
   #ack: number | null = null;
+  /** The server's token for reconnecting after joining with a join token. */
+  #reconnectToken: string | null = null;
   isOpen = false;
 
   constructor(url: string, options: ConnectShardOptions) {
@@ -130,9 +139,27 @@ class ShardSocketClient {
   }
 
   open(): void {
-    const { token } = this.#options;
-    const protocols = [SHARD_PROTOCOL, ...(token === undefined ? [] : [bearerProtocol(token)])];
-    const socket = this.#platform.openSocket(this.#url, protocols);
+    const { token, joinToken } = this.#options;
+    if (this.#reconnectToken !== null) this.#connect([joinProtocol(this.#reconnectToken)]);
+    else if (typeof joinToken === "function") void this.#askToken(joinToken);
+    else if (joinToken !== undefined) this.#connect([joinProtocol(joinToken)]);
+    else this.#connect(token === undefined ? [] : [bearerProtocol(token)]);
+  }
+
+  async #askToken(ask: () => Promise<string>): Promise<void> {
+    try {
+      const token = await ask();
+      if (this.#isWanted) this.#connect([joinProtocol(token)]);
+    } catch (error) {
+      this.errors.emit(
+        PylonClientError.ofClient("UNREACHABLE", "There is no join token now.", error),
+      );
+      this.#ended(CloseCode.TRY_AGAIN_LATER, "no join token");
+    }
+  }
+
+  #connect(credentials: readonly string[]): void {
+    const socket = this.#platform.openSocket(this.#url, [SHARD_PROTOCOL, ...credentials]);
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#viewTick = null;
@@ -143,14 +170,14 @@ class ShardSocketClient {
     };
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
-    // The close event that follows says more.
+    // The following close event has more information.
     socket.onerror = () => undefined;
   }
 
-  send(input: unknown): number {
+  send(input: unknown, seen?: number): number {
     this.#clientSeq += 1;
     if (this.isOpen && this.#socket !== null)
-      this.#socket.send(JSON.stringify({ input, client_seq: this.#clientSeq }));
+      this.#socket.send(JSON.stringify({ input, client_seq: this.#clientSeq, seen }));
     else
       this.errors.emit(
         PylonClientError.ofClient(
@@ -169,7 +196,7 @@ class ShardSocketClient {
     this.closed.emit({ reason: "closed", willReturn: false });
   }
 
-  /** Ends the socket without hearing of its end. */
+  /** Closes the socket without handling its close event. */
   #drop(): void {
     const socket = this.#socket;
     this.#socket = null;
@@ -184,7 +211,7 @@ class ShardSocketClient {
       if (typeof data === "string") this.#take(v.parse(ShardFrameSchema, JSON.parse(data)));
       else if (data instanceof ArrayBuffer) this.#takeBytes(data);
     } catch (error) {
-      // What follows would build on it: a new connection begins with a whole view.
+      // Later frames would depend on it: a new connection starts with a full view.
       this.errors.emit(
         PylonClientError.ofClient(
           "UNEXPECTED_ANSWER",
@@ -201,6 +228,10 @@ class ShardSocketClient {
     if ("refused" in frame) {
       const { refused, code, message } = frame;
       this.errors.emit(new PylonClientError(0, { code, message, client_seq: refused }));
+      return;
+    }
+    if ("reconnect" in frame) {
+      this.#reconnectToken = frame.reconnect;
       return;
     }
     if (frame.ack !== undefined) this.#ack = frame.ack;
@@ -237,7 +268,10 @@ class ShardSocketClient {
     this.#socket = null;
     this.isOpen = false;
     const { autoReconnect = true, reconnectBackoffMs = DEFAULT_BACKOFF_MS } = this.#options;
-    const willReturn = this.#isWanted && autoReconnect && !FINAL.has(code);
+    // Disconnected for too long: reconnects as at first.
+    const isOver = code === CloseCode.JOIN_TOKEN_REFUSED && this.#reconnectToken !== null;
+    if (isOver) this.#reconnectToken = null;
+    const willReturn = this.#isWanted && autoReconnect && (isOver || !FINAL.has(code));
     const why = reason === "" ? `the connection was lost (${code})` : reason;
     if (!willReturn && this.#isWanted)
       this.errors.emit(new PylonClientError(0, { code: `CLOSED_${code}`, message: why }));
@@ -245,7 +279,7 @@ class ShardSocketClient {
     if (!willReturn || !this.#isWanted) return;
     const span = Math.min(MAX_BACKOFF_MS, reconnectBackoffMs * 2 ** this.#attempts);
     this.#attempts += 1;
-    // By chance within the span, so that many clients do not come back at once.
+    // Jitter, so that many clients do not reconnect at the same time.
     const waitMs = span * (0.5 + this.#platform.random() / 2);
     this.#cancelRetry = this.#platform.after(waitMs, () => this.open());
   }

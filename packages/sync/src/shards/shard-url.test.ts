@@ -17,6 +17,12 @@ test("an address leads to its /shards, a host to the port for shards", () => {
     expect(shardUrl("arena:1", { ...sid, ...address }, undefined)).toBe(url);
 });
 
+test("a client may ask for fewer views", () => {
+  const ask = (viewRate: number): string =>
+    shardUrl("a", { baseUrl: "https://x", viewRate }, undefined);
+  expect(ask(10)).toBe("wss://x/shards?shard=a&rate=10");
+});
+
 test("a page over https connects with TLS, to its own host", () => {
   const page = { hostname: "app.test", protocol: "https:" };
   expect(shardUrl("a", { subscriberId: "u" }, page)).toBe("wss://app.test:4324/?shard=a&sid=u");

@@ -1,17 +1,15 @@
-import { ServerMessageSchema } from "@pylonsync/protocol";
-import * as v from "valibot";
+import { isServerMessage } from "@pylonsync/protocol";
 import type { EndReason, TransportEvents } from "./transport.ts";
 
 /**
- * Takes one message of a socket or an event stream.
+ * Handles one message of a socket or an event stream.
  *
- * @returns how the connection ends by it, or undefined when it goes on. A message of a kind that is
- *   not known is ignored.
+ * @returns why the connection ends, or undefined if it continues. Messages of unknown types are
+ *   ignored.
  */
 export function receive(text: string, events: TransportEvents): EndReason | undefined {
-  const parsed = v.safeParse(ServerMessageSchema, parseJson(text));
-  if (!parsed.success) return undefined;
-  const message = parsed.output;
+  const message = parseJson(text);
+  if (!isServerMessage(message)) return undefined;
   if ("kind" in message) events.onChanges([message]);
   else if (message.type === "hello") events.onHello(message);
   else if (message.type === "resync") return "resync";
@@ -19,7 +17,8 @@ export function receive(text: string, events: TransportEvents): EndReason | unde
   return undefined;
 }
 
-function parseJson(text: string): unknown {
+/** @returns null for invalid JSON */
+export function parseJson(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {

@@ -1,10 +1,15 @@
 import type { HttpClient } from "../http.ts";
 import type { Platform } from "../../platform/platform.ts";
 import { pullSince } from "../puller.ts";
-import { endReasonOf } from "../tabs.ts";
-import type { Cursor, EndReason, LiveConnection, TransportEvents } from "./transport.ts";
+import {
+  endReasonOf,
+  type Cursor,
+  type EndReason,
+  type LiveConnection,
+  type TransportEvents,
+} from "./transport.ts";
 
-/** Asks again and again. For networks that let nothing else through. */
+/** Polls repeatedly, for networks that block everything else. */
 export function openPolling(
   cursor: () => Cursor,
   http: HttpClient,
@@ -39,7 +44,7 @@ export function openPolling(
       end(endReasonOf(error));
     }
   };
-  // As with a socket, nothing is told before the caller holds the connection.
+  // As with a socket, no events are emitted before the caller has received the connection.
   cancelTimer = platform.after(0, () => void poll());
   return { close: () => end(null) };
 }

@@ -5,55 +5,73 @@ import type {
   RoomEvent,
   TopicMessage,
 } from "@pylonsync/protocol";
+import { PylonClientError } from "../errors.ts";
 
-/** How changes come: over a socket, an event stream, or by asking again and again. */
+/** How changes are received: over a WebSocket, an event stream, or by polling. */
 export type TransportType = "websocket" | "sse" | "poll";
 
-/** What is tried where a transport does not get through; after the last one, the first again. */
+/** The fallback of each transport that does not work; the last one falls back to the first. */
 export const NEXT_TRANSPORT: Readonly<Partial<Record<TransportType, TransportType>>> = {
   websocket: "sse",
   sse: "poll",
 };
 
-/** What comes from other users, and is in no row. */
+/** A message of another user that does not concern rows. */
 export type PeerMessage = PresenceMessage | RoomEvent | TopicMessage;
 
-/** What a live connection tells. */
+/** The events of a transport that does not parse messages. */
+export interface TextEvents {
+  /** Called when the server has accepted the connection. */
+  readonly onOpen: () => void;
+  /** @returns why the connection ends, or undefined if it continues */
+  readonly onText: (text: string) => EndReason | undefined;
+  /** Called once, at the end. No events follow. */
+  readonly onEnd: (why: EndReason) => void;
+}
+
+/** The events of a live connection. */
 export interface TransportEvents {
-  /** The server is there and sends what happens. */
+  /** Called when the server has accepted the connection, and sends changes. */
   readonly onOpen: () => void;
   readonly onChanges: (events: readonly ChangeEvent[]) => void;
-  readonly onHello: (hello: Pick<Hello, "seq" | "epoch" | "schema">) => void;
+  readonly onHello: (hello: Pick<Hello, "seq" | "epoch" | "schema" | "offline">) => void;
   readonly onMessage: (message: PeerMessage) => void;
-  /** Once, at the end. Nothing comes after it. */
+  /** Called once, at the end. No events follow. */
   readonly onEnd: (why: EndReason) => void;
 }
 
 /**
- * Why a connection ended. `lost`: connect again; `resync`: take a new snapshot first;
- * `unauthorized`: the server says that the session has ended; `closed`: a close code says so, which
- * may be that of a proxy.
+ * Why a connection ended. `lost`: reconnect; `resync`: load a new snapshot first; `unauthorized`:
+ * the server reports that the session has ended; `closed`: a close code says so, which may come
+ * from a proxy.
  */
 export type EndReason = "lost" | "resync" | "unauthorized" | "closed";
 
-/** How long a connection may take to open, in milliseconds. */
+/** Returns why a connection ends after a failed request. */
+export function endReasonOf(error: unknown): EndReason {
+  if (!(error instanceof PylonClientError)) return "lost";
+  if (error.status === 410) return "resync";
+  return error.status === 401 ? "unauthorized" : "lost";
+}
+
+/** The timeout for opening a connection, in milliseconds. */
 export const HANDSHAKE_MS = 10_000;
 
-/** Where the replica is. */
+/** The position of the replica in the change log. */
 export interface Cursor {
   readonly seq: number;
   readonly epoch: string | null;
 }
 
-/** One live connection. */
+/** A live connection. */
 export interface LiveConnection {
-  /** Ends it without `onEnd`. */
+  /** Closes it without calling `onEnd`. */
   close(): void;
   /**
-   * Something says that it is dead: it ends unless the server is heard within this time. Absent
-   * where nothing can be asked.
+   * Checks a connection that may be dead: it ends unless data is received within this time.
+   * Undefined for transports that can't be checked.
    */
   check?(withinMs: number): void;
-  /** Sends a message, if it can and is open. */
+  /** Sends a message, if it is open and can send. */
   send?(text: string): void;
 }

@@ -5,24 +5,19 @@ import {
   HANDSHAKE_MS,
   type EndReason,
   type LiveConnection,
+  type TextEvents,
   type TransportEvents,
 } from "./transport.ts";
 
-/** A silent socket is asked after this time, in milliseconds, */
+/** The time of silence after which a socket is pinged, in milliseconds. */
 const PING_AFTER_MS = 18_000;
-/** and given up when it stays silent for this. */
+/** The time without a response after which it is closed, in milliseconds. */
 const PONG_WITHIN_MS = 6_000;
 
-/** What a socket tells. */
-export interface SocketEvents extends Pick<TransportEvents, "onOpen" | "onEnd"> {
-  /** @returns how the connection ends by it, or undefined when it goes on */
-  readonly onText: (text: string) => EndReason | undefined;
-}
-
 /**
- * Opens the socket that a replica is kept in step by.
+ * Opens the socket that keeps a replica in sync.
  *
- * @throws Error where there are no sockets
+ * @throws Error if WebSockets are not available
  */
 export function openWebSocket(
   url: string,
@@ -37,21 +32,21 @@ export function openWebSocket(
   });
 }
 
-/** What a socket's handshake says of who opens it. */
+/** Returns the subprotocols that identify the client in the handshake. */
 export function protocolsOf(token: string | null): string[] {
   return token === null ? [] : [bearerProtocol(token)];
 }
 
 /**
- * Opens a socket. One that does not open in time, or stays silent when it is asked, is given up.
+ * Opens a socket. It is closed if it does not open in time, or does not respond to a ping.
  *
- * @throws Error where there are no sockets
+ * @throws Error if WebSockets are not available
  */
 export function openSocket(
   url: string,
   protocols: string[],
   platform: Platform,
-  events: SocketEvents,
+  events: TextEvents,
 ): LiveConnection {
   let isOpen = false;
   let isEnded = false;
@@ -89,7 +84,7 @@ export function openSocket(
   };
   socket.onclose = ({ code }) =>
     end(code === CloseCode.UNAUTHORIZED || code === CloseCode.SESSION_ENDED ? "closed" : "lost");
-  // The close event that follows says more.
+  // The following close event has more information.
   socket.onerror = () => undefined;
   return {
     close: () => end(null),

@@ -1,0 +1,24 @@
+/**
+ * Building blocks for framework bindings: every part of an engine that a page shows, as an
+ * observable value.
+ *
+ * @module
+ */
+export {
+  FunctionCalls,
+  observeFunction,
+  type CallState,
+  type FunctionState,
+} from "./function-call.ts";
+export { fieldsOf, keyOf, type Observable } from "./observable.ts";
+export { callShowing, type OptimisticStore, type OptimisticUpdate } from "./optimistic-call.ts";
+export { RoomStay, type RoomStayOptions } from "./room-stay.ts";
+export { writesOf, type EntityWrites } from "./writes.ts";
+export { observeQuery, observeRow, type QueryState, type RowState } from "./rows.ts";
+export {
+  followTabs,
+  observeSession,
+  observeStatus,
+  sessionStateOf,
+  type SessionState,
+} from "./session-state.ts";

@@ -1,0 +1,63 @@
+import { systemPlatform } from "./platform.ts";
+
+/** A part of an engine whose code is loaded on first use. */
+export class Lazy<T> {
+  readonly #make: () => Promise<T>;
+  #loading: Promise<T> | null = null;
+  #part: T | null = null;
+  readonly #waiting: ((part: T) => void)[] = [];
+  readonly #onTry: (isLoaded: boolean) => void;
+  readonly #warn: (message: string) => void;
+
+  /**
+   * @param make loads the code, and creates the part
+   * @param onTry called with whether the code could be loaded, at each attempt
+   * @param warn called with errors of work that waited for it
+   */
+  constructor(
+    make: () => Promise<T>,
+    onTry: (isLoaded: boolean) => void = () => undefined,
+    warn = systemPlatform.warn,
+  ) {
+    this.#make = make;
+    this.#onTry = onTry;
+    this.#warn = warn;
+  }
+
+  /** Null before it is loaded. */
+  get part(): T | null {
+    return this.#part;
+  }
+
+  /** Loads it once; retries after a failure. @throws Error if the code can't be loaded now */
+  load(): Promise<T> {
+    this.#loading ??= this.#make().then(
+      (part) => this.#begin(part),
+      (error: unknown) => {
+        this.#loading = null;
+        this.#onTry(false);
+        throw error;
+      },
+    );
+    return this.#loading;
+  }
+
+  /** Runs the work with the part, now or once it is loaded. */
+  use(work: (part: T) => void): void {
+    if (this.#part === null) this.#waiting.push(work);
+    else work(this.#part);
+  }
+
+  #begin(part: T): T {
+    this.#part = part;
+    this.#onTry(true);
+    for (const work of this.#waiting.splice(0))
+      try {
+        work(part);
+      } catch (error) {
+        // Its caller has returned: an error must neither affect other work nor the part.
+        this.#warn(String(error));
+      }
+    return part;
+  }
+}
