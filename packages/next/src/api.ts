@@ -1,12 +1,13 @@
 /**
- * The Pylon server's HTTP API in client components, signed in by the cookie of this origin.
+ * Calls the Pylon server's HTTP API from client components, authenticated by the cookie of this
+ * origin.
  *
  * @module
  */
 import { PylonClientError, readAnswer } from "@pylonsync/sync";
 
 /**
- * A request that was refused, with `status` and `code`; `status` is 0 where there was no answer.
+ * The error of a rejected request, with `status` and `code`; `status` is 0 without a response.
  *
  * @example
  * const problem = await api("/api/entities/Todo").catch((error: unknown) =>
@@ -14,28 +15,31 @@ import { PylonClientError, readAnswer } from "@pylonsync/sync";
  * );
  */
 export const ApiError: typeof PylonClientError = PylonClientError;
-/** See the class. */
+/** The type of an `ApiError`. */
 export type ApiError = PylonClientError;
 
 /** Options of `createPylonClient`. */
 export interface PylonClientOptions {
-  /** Where the API is. Default: this page's own origin, where `createPylonHandler` is. */
+  /** The URL of the API. Default: the page's own origin, where `createPylonHandler` serves it. */
   readonly baseUrl?: string | undefined;
 }
 
-/** What is sent: as `fetch` takes it, or an object that is sent as JSON. */
+/**
+ * Options of a request: those of `fetch`, where `body` may also be an object, which is sent as
+ * JSON.
+ */
 export interface ApiInit extends Omit<RequestInit, "body"> {
   readonly body?: BodyInit | object | null | undefined;
 }
 
-/** What `createPylonClient` returns. */
+/** The result of `createPylonClient`. */
 export interface PylonClient {
-  /** As the function `api`. */
+  /** Like the function `api`. */
   readonly api: <T = unknown>(path: string, init?: ApiInit) => Promise<T>;
 }
 
 /**
- * Makes an `api` of another origin.
+ * Creates an `api` function for another origin.
  *
  * @example
  * const { api: remote } = createPylonClient({ baseUrl: "https://api.example.com" });
@@ -48,7 +52,7 @@ export function createPylonClient({ baseUrl = "" }: PylonClientOptions = {}): Py
 const own = createPylonClient();
 
 /**
- * Asks the API of this origin, and gives the JSON of its answer.
+ * Sends a request to the API of this origin, and returns the parsed JSON of the response.
  *
  * @throws ApiError
  *
@@ -85,7 +89,7 @@ async function ask(
   return readAnswer(response, text);
 }
 
-/** What JSON stands for; everything else that a body may be has a class of its own. */
+/** Plain objects are sent as JSON; all other types of bodies have their own class. */
 function isPlain(body: ApiInit["body"]): body is object {
   if (typeof body !== "object" || body === null) return false;
   const prototype: unknown = Object.getPrototypeOf(body);

@@ -1,7 +1,7 @@
 "use client";
 /**
- * Sign-up and sign-in for forms of your own in client components, by the cookie of this origin. The
- * forms `SignIn` and `SignUp` of `@pylonsync/next` do all of it.
+ * Sign-up and sign-in for your own forms in client components, with the cookie of this origin. The
+ * components `SignIn` and `SignUp` of `@pylonsync/next` are ready-made forms.
  *
  * @module
  */
@@ -11,25 +11,25 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { api } from "./api.ts";
 import type { OAuthProvider } from "./wire.ts";
 
-/** What a form of a sign-in has. */
+/** The values of a sign-in form. */
 export interface Credentials {
   readonly email: string;
   readonly password: string;
 }
 
-/** What a form of a sign-up has. */
+/** The values of a sign-up form. */
 export interface SignUpDetails extends Credentials {
   readonly displayName?: string | undefined;
 }
 
-/** Who has signed in; the session is a cookie. */
+/** The signed-in user; the session is stored in a cookie. */
 export interface SignedInUser {
   readonly user_id: string;
 }
 
 /**
- * Creates an account and signs in. Where the server sends mail, it waits for the code of the mail:
- * then the answer has `verification_required`.
+ * Creates an account and signs in. If the server sends email, the account must be confirmed with an
+ * emailed code: then the result contains `verification_required`.
  *
  * @throws ApiError WEAK_PASSWORD, INVALID_EMAIL
  *
@@ -48,7 +48,7 @@ export async function signupWithPassword(
 }
 
 /**
- * Signs in.
+ * Signs in with email and password.
  *
  * @throws ApiError INVALID_CREDENTIALS, RATE_LIMITED, MFA_REQUIRED
  *
@@ -65,7 +65,7 @@ export async function loginWithPassword(credentials: Credentials): Promise<Signe
 }
 
 /**
- * Ends the session. One that has ended already is no error.
+ * Signs out. A session that has already ended is not an error.
  *
  * @throws ApiError
  *
@@ -82,7 +82,7 @@ export async function logout(): Promise<void> {
 }
 
 /**
- * The providers that users may sign in with.
+ * Lists the OAuth providers for sign-in.
  *
  * @throws ApiError
  *
@@ -93,16 +93,16 @@ export function listOAuthProviders(): Promise<readonly OAuthProvider[]> {
   return api<readonly OAuthProvider[]>("/api/auth/providers");
 }
 
-/** Where a sign-in with a provider leads to: paths or URLs of an origin that the server trusts. */
+/** Redirect targets of an OAuth sign-in: paths, or URLs of a trusted origin. */
 export interface OAuthLoginOptions {
-  /** Default: this page. */
+  /** Default: the current page. */
   readonly successUrl?: string | undefined;
-  /** Gets `oauth_error` and `oauth_error_message`. Default: this page. */
+  /** Receives `oauth_error` and `oauth_error_message`. Default: the current page. */
   readonly errorUrl?: string | undefined;
 }
 
 /**
- * Leaves the page to sign in with a provider.
+ * Redirects to an OAuth provider to sign in.
  *
  * @example
  * startOAuthLogin("google", { successUrl: "/dashboard", errorUrl: "/login" });
@@ -121,7 +121,7 @@ export function startOAuthLogin(
 }
 
 /**
- * Mails the signed-in user a code that proves the address.
+ * Emails the signed-in user a code to verify their address.
  *
  * @throws ApiError RATE_LIMITED
  *
@@ -133,7 +133,7 @@ export async function sendVerificationEmail(): Promise<void> {
 }
 
 /**
- * Proves the address with the code of the mail.
+ * Verifies the address with the emailed code.
  *
  * @throws ApiError INVALID_CODE
  *
@@ -145,7 +145,7 @@ export async function verifyEmail(code: string): Promise<void> {
 }
 
 /**
- * The providers that users may sign in with; none until they are known.
+ * Returns the OAuth providers for sign-in; empty until they are loaded.
  *
  * @example
  * function Providers() {
@@ -160,7 +160,7 @@ export function useOAuthProviders(): readonly OAuthProvider[] {
     let isGone = false;
     listOAuthProviders().then(
       (found) => isGone || setProviders(found),
-      // A page without these buttons can still sign in by password.
+      // Without these buttons, users can still sign in with a password.
       () => undefined,
     );
     return () => {
@@ -170,18 +170,18 @@ export function useOAuthProviders(): readonly OAuthProvider[] {
   return providers;
 }
 
-/** The state of a form's request, as `useAuthSubmit` returns it. */
+/** The result of `useAuthSubmit`. */
 export interface AuthSubmit {
-  /** In words; null while there is none. */
+  /** The error message; null for none. */
   readonly error: string | null;
   readonly busy: boolean;
-  /** Runs it, unless one is under way. @returns whether it succeeded */
+  /** Runs the request, unless one is running. @returns whether it succeeded */
   readonly submit: (work: () => Promise<unknown>) => Promise<boolean>;
   readonly setError: (error: string | null) => void;
 }
 
 /**
- * Runs a form's request once at a time, and says what went wrong.
+ * Runs a form's request, one at a time, and returns its error message.
  *
  * @example
  * function Login() {
@@ -197,7 +197,7 @@ export interface AuthSubmit {
 export function useAuthSubmit(): AuthSubmit {
   const [error, setError] = useState<string | null>(null);
   const [busy, setBusy] = useState(false);
-  // Known at once, where the state is of the last render: a double click is one request.
+  // A ref, because state is only updated by rendering: a double click must send one request.
   const isRunning = useRef(false);
   const submit = useCallback(async (work: () => Promise<unknown>): Promise<boolean> => {
     if (isRunning.current) return false;

@@ -1,5 +1,6 @@
 /**
- * What `@pylonsync/next` is in server components: the same, and the real `createPylonServer`.
+ * The exports of `@pylonsync/next` in server components: the same, with a working
+ * `createPylonServer`.
  *
  * @module
  */

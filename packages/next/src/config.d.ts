@@ -1,7 +1,7 @@
 import type { NextConfig } from "next";
 
 /**
- * Lets Next.js compile Pylon's packages, which are shipped as TypeScript.
+ * Configures Next.js to compile Pylon's packages, which are published as TypeScript.
  *
  * @example
  * export default withPylon({ reactStrictMode: true });

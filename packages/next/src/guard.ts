@@ -2,7 +2,7 @@ import { NextResponse, type NextRequest } from "next/server";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 
 /**
- * How the guard finds out whether a request is signed in, and where it sends the others.
+ * How the guard checks the session of a request, and where it redirects anonymous requests.
  *
  * @example
  * import { pylonMiddleware } from "@pylonsync/next/proxy";
@@ -11,22 +11,20 @@ import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
  */
 export interface GuardOptions extends PylonSettings {
   /**
-   * The page to sign in at, which gets the target as `next`. Default `/auth/sign-in`, the Pylon
-   * server's own.
+   * The sign-in page, which receives the target as `next`. Default `/auth/sign-in`, the Pylon
+   * server's page.
    */
   readonly signIn?: string;
   /**
-   * Asks the Pylon server whether the cookie is a user's session. Without it a cookie is enough,
-   * which tells nothing of who it is: the page asks with `requireSession` anyway. Default false.
+   * Whether to verify the session with the Pylon server. Without it the presence of a cookie is
+   * sufficient, so pages must check with `requireSession`. Default false.
    */
   readonly verify?: boolean;
-  /** How long the Pylon server may take to verify, in milliseconds. Default 5000. */
+  /** The timeout for verification, in milliseconds. Default 5000. */
   readonly timeoutMs?: number;
 }
 
-/**
- * Lets a signed-in request through, and redirects others to the sign-in page and back.
- */
+/** Lets a signed-in request through, and redirects others to the sign-in page and back. */
 export async function guard(request: NextRequest, options: GuardOptions): Promise<NextResponse> {
   const { pathname, search } = request.nextUrl;
   const value = request.cookies.get(cookieNameOf(options))?.value;
@@ -37,7 +35,7 @@ export async function guard(request: NextRequest, options: GuardOptions): Promis
   return NextResponse.redirect(url);
 }
 
-/** A server that can't be asked signs nobody out: the page will say what is wrong. */
+/** If the server is unreachable, the request is let through: the page will report the error. */
 async function isSession(value: string, options: GuardOptions): Promise<boolean> {
   const cookie = `${cookieNameOf(options)}=${encodeURIComponent(value)}`;
   try {

@@ -1,11 +1,11 @@
 /**
- * Makes the Pylon server's API a part of the Next app's own origin.
+ * Serves the Pylon server's API from the Next.js app's own origin.
  *
  * @module
  */
 import { urlOf, type PylonSettings } from "./settings.ts";
 
-/** They belong to one connection, not to the message (RFC 9110, 7.6.1). */
+/** Headers of a connection and not of the message (RFC 9110, 7.6.1). */
 const HOP_BY_HOP = [
   "connection",
   "keep-alive",
@@ -17,14 +17,14 @@ const HOP_BY_HOP = [
   "transfer-encoding",
   "upgrade",
 ];
-/** Set again by the sender of the forwarded message; `fetch` has decoded the body. */
+/** Headers that the new request sets itself; `fetch` has decoded the body. */
 const RESET = ["host", "content-length", "accept-encoding", "expect"];
 const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** A route handler of the App Router. */
 export type RouteHandler = (request: Request) => Promise<Response>;
 
-/** A route handler for each method. */
+/** A route handler per HTTP method. */
 export interface PylonHandler {
   readonly GET: RouteHandler;
   readonly HEAD: RouteHandler;
@@ -36,9 +36,9 @@ export interface PylonHandler {
 }
 
 /**
- * Route handlers that pass `/api/...` and `/auth/...` on to the Pylon server, so that its cookies
- * are this origin's own. Bodies stream both ways. Sockets are not passed on: give `PylonProvider`
- * the Pylon server's `socketUrl`.
+ * Creates route handlers that forward `/api/...` and `/auth/...` to the Pylon server, so that its
+ * cookies belong to this origin. Bodies are streamed in both directions. WebSockets are not
+ * forwarded: set `socketUrl` of `PylonProvider`.
  *
  * @example
  * // app/api/[...path]/route.ts, and app/auth/[...path]/route.ts for the pages to sign in at
@@ -59,11 +59,11 @@ export function createPylonHandler(settings: Pick<PylonSettings, "url"> = {}): P
 
 async function passOn(request: Request, settings: Pick<PylonSettings, "url">): Promise<Response> {
   const target = targetOf(request, urlOf(settings));
-  if (target === null) return problem(404, "NOT_FOUND", "There is nothing at this path.");
+  if (target === null) return problem(404, "NOT_FOUND", "There is no route at this path.");
   const init: RequestInit & { duplex?: "half" } = {
     method: request.method,
     headers: sentOn(request.headers),
-    // Where a browser is sent, the browser goes.
+    // Redirects are followed by the browser.
     redirect: "manual",
     cache: "no-store",
     signal: request.signal,
@@ -86,8 +86,8 @@ async function passOn(request: Request, settings: Pick<PylonSettings, "url">): P
 }
 
 /**
- * Where the request goes: below `/api` or `/auth` of the Pylon server. Null for a path that leads
- * elsewhere once it is read another time.
+ * Returns the target URL, below `/api` or `/auth` of the Pylon server. Null for a path that would
+ * lead elsewhere after another round of decoding.
  */
 function targetOf(request: Request, server: string): URL | null {
   const { pathname, search } = new URL(request.url);
@@ -99,19 +99,19 @@ function targetOf(request: Request, server: string): URL | null {
 }
 
 /**
- * What the browser sent, unchanged where the Pylon server decides by it: Cookie, Origin and
- * Sec-Fetch-Site tell which page writes, X-Forwarded-For who asks. Next has set X-Forwarded-Host
- * and -Proto.
+ * Forwards the headers on which the Pylon server's checks are based: Cookie, Origin and
+ * Sec-Fetch-Site identify the page, and X-Forwarded-For the client. Next.js has set
+ * X-Forwarded-Host and -Proto.
  */
 function sentOn(received: Headers): Headers {
   const headers = without(received);
   for (const name of RESET) headers.delete(name);
-  // What comes back is passed on as it is.
+  // The response is forwarded unchanged.
   headers.set("accept-encoding", "identity");
   return headers;
 }
 
-/** All headers but those of the connection, and those that it names as such. */
+/** Removes the headers of the connection, and those that it names as such. */
 function without(received: Headers): Headers {
   const headers = new Headers(received);
   const named = (received.get("connection") ?? "")

@@ -1,7 +1,7 @@
 import type { PylonServer, PylonServerConfig } from "./pylon-server.ts";
 
 /**
- * In a server component, a route handler or a server action this is the one of
+ * In server components, route handlers and server actions this is the function of
  * `@pylonsync/next/server`.
  *
  * @throws Error in a client component
@@ -12,7 +12,7 @@ import type { PylonServer, PylonServerConfig } from "./pylon-server.ts";
  */
 export function createPylonServer(_config?: PylonServerConfig): PylonServer {
   throw new Error(
-    "createPylonServer needs the request, and there is none in a client component: call it in a " +
+    "createPylonServer requires a request, which client components do not have: call it in a " +
       "server component, and import it from @pylonsync/next/server.",
   );
 }

@@ -7,23 +7,23 @@ import type { ReactElement, ReactNode } from "react";
 export interface PylonProviderProps {
   readonly children: ReactNode;
   /**
-   * What `auth()` said: `useSession` knows it in the first render, on the server and in the
-   * browser.
+   * The result of `auth()`: makes the session available in the first render, on the server and in
+   * the browser.
    */
   readonly session?: ResolvedSession;
   /**
-   * The Pylon server's socket, such as `wss://api.example.com/ws`: Next passes no sockets on.
-   * Without it changes come by asking again and again.
+   * The WebSocket URL of the Pylon server, such as `wss://api.example.com/ws`, because Next.js does
+   * not forward WebSockets. Without it changes are polled.
    */
   readonly socketUrl?: string;
-  /** Where the API is. Default: this page's own origin, where `createPylonHandler` is. */
+  /** The URL of the API. Default: the page's own origin, where `createPylonHandler` serves it. */
   readonly baseUrl?: string;
-  /** Keeps several apps on one origin apart. */
+  /** Separates several apps on one origin. */
   readonly appName?: string;
 }
 
 /**
- * Provides the client engine to the components below, signed in by the cookie.
+ * Provides the client engine to the components below, authenticated by the cookie.
  *
  * @example
  * // app/layout.tsx
@@ -59,7 +59,7 @@ export function PylonProvider({
   );
 }
 
-/** Without what else a caller may have put there, such as the user's row. */
+/** Removes additional properties, such as the user's row. */
 function onlySession({
   userId,
   tenantId,

@@ -10,16 +10,16 @@ import { pathPattern } from "./path-pattern.ts";
 /** Options of `pylonMiddleware`. */
 export interface PylonMiddlewareOptions extends GuardOptions {
   /**
-   * Paths that are for everybody, such as `/` and `/blog/:path*`. Pylon's own `/api`, `/auth` and
-   * what Next serves always are.
+   * Paths without a session check, such as `/` and `/blog/:path*`. Pylon's `/api` and `/auth`, and
+   * the assets of Next.js, are always public.
    */
   readonly publicPaths?: readonly string[];
 }
 
 /**
- * Redirects requests without a session to the sign-in page and back, on every path but the public
- * ones. It only looks for the cookie unless `verify` is set: `requireSession` and the policies
- * decide what a page shows.
+ * Redirects requests without a session to the sign-in page and back, on all paths except the public
+ * ones. It only checks that the cookie exists unless `verify` is set: `requireSession` and the
+ * policies protect the data.
  *
  * @throws Error for an invalid pattern in `publicPaths`
  *
@@ -46,14 +46,14 @@ export function pylonMiddleware({ publicPaths = [], ...options }: PylonMiddlewar
 
 /** Options of `createPylonProxy`. */
 export interface PylonProxyOptions extends PylonMiddlewareOptions {
-  /** The only paths that are guarded. Default `/dashboard/:path*`. */
+  /** The guarded paths. Default `/dashboard/:path*`. */
   readonly matcher?: readonly string[];
-  /** As `signIn`. */
+  /** The same as `signIn`. */
   readonly loginUrl?: string;
 }
 
 /**
- * As `pylonMiddleware`, but guards only the paths of `matcher`.
+ * Like `pylonMiddleware`, but guards only the paths of `matcher`.
  *
  * @throws Error for an invalid pattern in `matcher`
  *

@@ -5,7 +5,7 @@ import { PylonServerClient, type PylonServerOptions } from "./server-client.ts";
 import { cookieNameOf } from "./settings.ts";
 import type { OAuthProvider } from "./wire.ts";
 
-/** Options of `createPylonServer`, under the names of the public system too. */
+/** Options of `createPylonServer`, including the names of the public system. */
 export interface PylonServerConfig extends PylonServerOptions {
   /** @deprecated Use `url`. */
   readonly target?: string | undefined;
@@ -13,17 +13,17 @@ export interface PylonServerConfig extends PylonServerOptions {
   readonly loginUrl?: string | undefined;
 }
 
-/** Who sent a request, as `getAuth` returns it. */
+/** The caller of a request, as `getAuth` returns it. */
 export interface PylonAuth {
   readonly userId: string;
   readonly tenantId: string | null;
   readonly isAdmin: boolean;
-  /** The session's cookie, as a request to the Pylon server sends it. */
+  /** The session cookie, in the form of a `Cookie` header. */
   readonly cookieHeader: string;
 }
 
 /**
- * A `PylonServerClient` that has the names of the public system besides.
+ * A `PylonServerClient` with additional methods under the names of the public system.
  *
  * @example
  * const pylon = new PylonServer({ cookieName: "notes_session", loginUrl: "/login" });
@@ -45,7 +45,7 @@ export class PylonServer extends PylonServerClient {
     this.#cookie = options;
   }
 
-  /** Who sent the request; null where nobody is signed in. @throws PylonUnreachableError */
+  /** Returns the caller of the request; null if not signed in. @throws PylonUnreachableError */
   async getAuth(): Promise<PylonAuth | null> {
     const session = await this.getSession();
     if (session === null) return null;
@@ -55,30 +55,30 @@ export class PylonServer extends PylonServerClient {
     return { userId, tenantId, isAdmin, cookieHeader: `${name}=${encodeURIComponent(value)}` };
   }
 
-  /** The same; where nobody is signed in, the browser is sent to sign in. */
+  /** Like `getAuth`, but redirects to the sign-in page if the caller is not signed in. */
   async requireAuth(): Promise<PylonAuth> {
     return (await this.getAuth()) ?? redirect(this.#signIn);
   }
 
-  /** The row of the user, without what the app hides; null for guests and for nobody. */
+  /** Returns the user's row without hidden fields; null for guests and anonymous callers. */
   getMe<T = User>(): Promise<T | null>;
   async getMe(): Promise<unknown> {
     return (await this.auth()).user;
   }
 
-  /** The same; where there is none, the browser is sent to sign in. */
+  /** Like `getMe`, but redirects to the sign-in page if there is no user. */
   async requireMe<T = User>(): Promise<T> {
     return (await this.getMe<T>()) ?? redirect(this.#signIn);
   }
 
-  /** The providers that users may sign in with. @throws PylonUnreachableError */
+  /** Lists the OAuth providers for sign-in. @throws PylonUnreachableError */
   getOAuthProviders(): Promise<readonly OAuthProvider[]> {
     return this.json<readonly OAuthProvider[]>("/api/auth/providers");
   }
 }
 
 /**
- * Who sent the request; null where nobody is signed in. `getSession` tells more.
+ * Returns the caller of the request; null if not signed in. `getSession` returns more.
  *
  * @throws PylonUnreachableError
  *
@@ -90,7 +90,7 @@ export function getAuth(config?: PylonServerConfig): Promise<PylonAuth | null> {
 }
 
 /**
- * Who sent the request; a browser that is not signed in is sent to sign in.
+ * Returns the caller of the request, or redirects to the sign-in page.
  *
  * @throws PylonUnreachableError
  *
@@ -102,7 +102,7 @@ export function requireAuth(config?: PylonServerConfig): Promise<PylonAuth> {
 }
 
 /**
- * Asks the Pylon server as who sent the request.
+ * Sends a request to the Pylon server on behalf of the caller.
  *
  * @throws PylonUnreachableError
  *
@@ -118,9 +118,9 @@ export function pylonFetch(
 }
 
 /**
- * The JSON that the Pylon server answers to who sent the request.
+ * Sends a request to the Pylon server on behalf of the caller, and returns the parsed JSON.
  *
- * @throws PylonClientError when it is refused, PylonUnreachableError
+ * @throws PylonClientError if it is rejected, PylonUnreachableError
  *
  * @example
  * const { data } = await pylonJson<{ data: { id: string }[] }>("/api/entities/Todo");
@@ -134,7 +134,7 @@ export function pylonJson<T = unknown>(
 }
 
 /**
- * The providers that users may sign in with.
+ * Lists the OAuth providers for sign-in.
  *
  * @throws PylonUnreachableError
  *

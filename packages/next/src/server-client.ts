@@ -16,9 +16,9 @@ import { cache } from "react";
 import { PylonUnreachableError } from "./unreachable.ts";
 import { cookieNameOf, urlOf, type PylonSettings } from "./settings.ts";
 
-/** The caller of a request, with the user's row without the fields that the app hides. */
+/** The caller of a request, with the user's row without hidden fields. */
 export interface ServerSession extends ResolvedSession {
-  /** Null for guests and for nobody. */
+  /** Null for guests and anonymous callers. */
   readonly user: User | null;
 }
 
@@ -27,22 +27,22 @@ export type SignedInSession = ServerSession & { readonly userId: string };
 
 /** Options of `createPylonServer`. */
 export interface PylonServerOptions extends PylonSettings {
-  /** The page to sign in at. Default `/auth/sign-in`, the Pylon server's own. */
+  /** The sign-in page. Default `/auth/sign-in`, the Pylon server's page. */
   readonly signIn?: string;
-  /** How long the Pylon server may take, in milliseconds. Default 10000. */
+  /** The timeout of requests to the Pylon server, in milliseconds. Default 10000. */
   readonly timeoutMs?: number;
 }
 
 type Method = "GET" | "POST" | "PATCH" | "DELETE";
 
 /**
- * Sends on what tells requests apart; the address of who asks is counted by the limits, where the
- * Pylon server trusts this one.
+ * Forwarded headers that identify a request. The client's address counts for rate limits, if the
+ * Pylon server trusts this server.
  */
 const FORWARDED = ["x-forwarded-for", "x-request-id", "user-agent", "traceparent"] as const;
 
 /**
- * The Pylon server with the rights of one request's caller, and never more.
+ * Calls the Pylon server on behalf of a request's caller, with the caller's permissions.
  *
  * @example
  * const pylon = new PylonServerClient({ url: "http://pylon:4321", cookieName: "notes_session" });
@@ -50,7 +50,7 @@ const FORWARDED = ["x-forwarded-for", "x-request-id", "user-agent", "traceparent
  */
 export class PylonServerClient {
   readonly #options: PylonServerOptions;
-  /** Asked once for each request, however many components ask. */
+  /** Loads the session, once per request, regardless of the number of components that call it. */
   readonly auth: () => Promise<ServerSession>;
 
   constructor(options: PylonServerOptions = {}) {
@@ -59,10 +59,10 @@ export class PylonServerClient {
   }
 
   /**
-   * The session, or null where nobody is signed in. A guest is somebody.
+   * Returns the session, or null if the caller is not signed in. Guests have a session.
    *
-   * @throws PylonUnreachableError when the Pylon server does not answer: nobody is signed out by
-   *   that
+   * @throws PylonUnreachableError if the Pylon server does not respond: the user is then not
+   *   treated as signed out
    */
   async getSession(): Promise<SignedInSession | null> {
     const session = await this.auth();
@@ -70,11 +70,11 @@ export class PylonServerClient {
   }
 
   /**
-   * The session; where nobody is signed in, the browser is sent to sign in, and comes back to where
-   * it was going.
+   * Returns the session, or redirects the browser to the sign-in page, which returns to the
+   * requested page.
    *
-   * @param options `redirectTo`: where to after the sign-in, a path of this origin; `allowGuests`:
-   *   a guest is enough
+   * @param options `redirectTo`: the target after the sign-in, a path of this origin;
+   *   `allowGuests`: accepts guests
    */
   async requireSession({
     redirectTo,
@@ -92,7 +92,7 @@ export class PylonServerClient {
   }
 
   /**
-   * Rows that the caller may read.
+   * Returns rows that the caller may read.
    *
    * @throws QueryError for a filter with an undefined value, PylonClientError,
    *   PylonUnreachableError
@@ -109,7 +109,7 @@ export class PylonServerClient {
   }
 
   /**
-   * Rows for `usePreloadedQuery`, which shows them until the client's replica is there.
+   * Loads rows for `usePreloadedQuery`, which shows them until the client's replica is loaded.
    *
    * @throws PylonClientError, PylonUnreachableError
    */
@@ -122,7 +122,7 @@ export class PylonServerClient {
   }
 
   /**
-   * Calls a function as the caller.
+   * Calls a function on behalf of the caller.
    *
    * @throws PylonClientError with the function's code, PylonUnreachableError
    */
@@ -134,13 +134,13 @@ export class PylonServerClient {
   }
 
   /**
-   * Asks the HTTP API as the caller.
+   * Sends a request to the HTTP API on behalf of the caller, and returns the parsed JSON.
    *
-   * @param path from the root
-   * @throws PylonClientError when it is refused, PylonUnreachableError
+   * @param path an absolute path
+   * @throws PylonClientError if it is rejected, PylonUnreachableError
    */
   json(method: Method, path: string, body?: unknown): Promise<unknown>;
-  /** The same with what `fetch` takes. */
+  /** With the options of `fetch`. */
   json<T = unknown>(path: `/${string}`, init?: RequestInit): Promise<T>;
   async json(
     methodOrPath: string,
@@ -159,13 +159,13 @@ export class PylonServerClient {
     return this.#read(response);
   }
 
-  /** As `json`, for an answer of any kind. @throws PylonUnreachableError */
+  /** Like `json`, for responses of any type. @throws PylonUnreachableError */
   async fetch(path: string, init: RequestInit = {}): Promise<Response> {
     const { timeoutMs = 10_000 } = this.#options;
     const sent = new Headers(init.headers);
     const session = await this.#cookie();
-    // As a cookie, which the Pylon server takes for a session only, and for nobody when that has
-    // ended.
+    // Sent as a cookie, which the Pylon server only accepts as a session, and treats as anonymous
+    // once the session has ended.
     if (session !== null) sent.set("Cookie", session);
     const received = await headers();
     for (const name of FORWARDED) {
@@ -196,9 +196,9 @@ export class PylonServerClient {
   }
 
   /**
-   * What the Pylon server said; a proxy in front of it says nothing about the caller.
+   * Parses the Pylon server's response; a proxy in front of it can't know the caller's session.
    *
-   * @throws PylonClientError when it was refused, PylonUnreachableError
+   * @throws PylonClientError if it was rejected, PylonUnreachableError
    */
   async #read(response: Response): Promise<unknown> {
     try {
@@ -211,7 +211,7 @@ export class PylonServerClient {
   }
 
   /**
-   * The session's cookie alone: the others of this site are none of the Pylon server's business.
+   * Returns only the session cookie: other cookies of this site are not sent to the Pylon server.
    */
   async #cookie(): Promise<string | null> {
     const name = cookieNameOf(this.#options);
@@ -224,6 +224,6 @@ export class PylonServerClient {
 function rooted(path: string): string {
   if (path.startsWith("/") && !path.startsWith("//") && !path.includes("\\")) return path;
   throw new Error(
-    `"${path.slice(0, 100)}" is not a path of the Pylon server: begin it with one /.`,
+    `"${path.slice(0, 100)}" is not a path of the Pylon server: it must begin with a single /.`,
   );
 }

@@ -42,7 +42,7 @@ export function createPylonServer(options: PylonServerConfig = {}): PylonServer 
 const pylon = createPylonServer();
 
 /**
- * The caller of the request. The Pylon server is asked once a request.
+ * Returns the session of the request's caller. The Pylon server is called once per request.
  *
  * @throws PylonUnreachableError
  *
@@ -52,7 +52,7 @@ const pylon = createPylonServer();
 export const auth: PylonServerClient["auth"] = pylon.auth;
 
 /**
- * The session, or null where the caller is not signed in.
+ * Returns the session, or null if the caller is not signed in.
  *
  * @throws PylonUnreachableError
  *
@@ -62,7 +62,7 @@ export const auth: PylonServerClient["auth"] = pylon.auth;
 export const getSession: PylonServerClient["getSession"] = () => pylon.getSession();
 
 /**
- * The session; a browser that is not signed in is redirected to sign in, and comes back.
+ * Returns the session, or redirects the browser to the sign-in page and back.
  *
  * @throws PylonUnreachableError
  *
@@ -73,7 +73,7 @@ export const requireSession: PylonServerClient["requireSession"] = (options) =>
   pylon.requireSession(options);
 
 /**
- * Rows that the caller may read.
+ * Returns rows that the caller may read.
  *
  * @throws QueryError for a filter with an undefined value, PylonClientError, PylonUnreachableError
  *
@@ -88,7 +88,7 @@ export const queryDb: PylonServerClient["queryDb"] = (entity, options) =>
   pylon.queryDb(entity, options);
 
 /**
- * Rows for `usePreloadedQuery` in a client component.
+ * Loads rows for `usePreloadedQuery` in a client component.
  *
  * @throws PylonClientError, PylonUnreachableError
  *
@@ -105,7 +105,7 @@ export const preloadQuery: PylonServerClient["preloadQuery"] = (entity, options)
   pylon.preloadQuery(entity, options);
 
 /**
- * Calls a function as the caller.
+ * Calls a function on behalf of the caller.
  *
  * @throws PylonClientError with the function's code, PylonUnreachableError
  *

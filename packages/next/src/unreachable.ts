@@ -1,6 +1,6 @@
 /**
- * The Pylon server did not answer, so it is unknown whether the caller is signed in. Show an error,
- * and not the sign-in page.
+ * The Pylon server did not respond, so it is unknown whether the caller is signed in. Show an error
+ * instead of the sign-in page.
  *
  * @example
  * try {
@@ -13,6 +13,6 @@ export class PylonUnreachableError extends Error {
   override readonly name = "PylonUnreachableError";
 
   constructor(cause: unknown) {
-    super("The Pylon server did not answer.", { cause });
+    super("The Pylon server did not respond.", { cause });
   }
 }

@@ -1,4 +1,4 @@
-/** Who sent a request, as `GET /api/auth/me` answers it. */
+/** The caller of a request, as returned by `GET /api/auth/me`. */
 export interface Session {
   readonly user_id: string | null;
   readonly is_admin: boolean;
@@ -7,10 +7,10 @@ export interface Session {
   readonly tenant_id?: string;
 }
 
-/** A provider that users may sign in with. */
+/** An OAuth provider for sign-in. */
 export interface OAuthProvider {
-  /** Such as `google`. */
+  /** For example `google`. */
   readonly provider: string;
-  /** Where a sign-in starts, on the Pylon server. */
+  /** The URL on the Pylon server that starts a sign-in. */
   readonly auth_url: string;
 }

@@ -5,8 +5,8 @@ import { Refresher } from "./refresher.ts";
 import type { NameFor } from "./queries.ts";
 
 /**
- * What `useAggregate` computes over the rows that the caller may read: counts, sums, averages and
- * bounds of fields, over all rows that match `where`, or by group.
+ * The options of `useAggregate`: counts, sums, averages, minima and maxima of fields over the rows
+ * that the caller may read and that match `where`, in total or per group.
  */
 export interface AggregateSpec {
   readonly count?: boolean | string;
@@ -17,29 +17,34 @@ export interface AggregateSpec {
   readonly countDistinct?: readonly string[];
   readonly groupBy?: readonly (
     | string
-    | { readonly field: string; readonly bucket?: "hour" | "day" | "week" | "month" | "year" }
+    | {
+        readonly field: string;
+        readonly bucket?: "hour" | "day" | "week" | "month" | "year";
+        /** The time zone for grouping by days and hours: `Europe/Berlin`. Default: UTC. */
+        readonly timeZone?: string;
+      }
   )[];
   readonly where?: Readonly<Record<string, unknown>>;
 }
 
-/** A group, or all rows, as `POST /api/aggregate/ENTITY` answers it. */
+/** The aggregates of a group, or of all rows, as `POST /api/aggregate/ENTITY` returns them. */
 export type AggregateRow = Readonly<Record<string, string | number | boolean | null>>;
 
-/** Computed rows, as `useAggregate` returns them. */
+/** The result of `useAggregate`. */
 export interface UseAggregateReturn<R> {
-  /** Null until the first answer. */
+  /** Null until the first response. */
   readonly data: R[] | null;
-  /** Nothing has been answered yet. */
+  /** True until the first response. */
   readonly loading: boolean;
-  /** Why the last question was not answered; `data` is then of the one before. */
+  /** The error of the last request; `data` is then the previous result. */
   readonly error: Error | null;
   readonly refresh: () => void;
 }
 
 /**
- * Asks the server for counts and sums, and again shortly after rows of the entity have changed.
+ * Loads counts and sums from the server, and again shortly after rows of the entity have changed.
  *
- * @param spec compared by value: it may be written inline
+ * @param spec compared by value, so it may be written inline
  * @example
  * function Progress() {
  *   const { data } = useAggregate<{ done: boolean; count: number }>(useEngine(), "Todo", {
@@ -54,7 +59,7 @@ export function useAggregate(
   entity: EntityName,
   spec: AggregateSpec,
 ): UseAggregateReturn<AggregateRow>;
-/** The same with the type of a row of the answer. */
+/** With an explicit type for the result's rows. */
 export function useAggregate<R = never>(
   sync: SyncEngine,
   entity: NameFor<R>,

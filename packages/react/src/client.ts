@@ -12,9 +12,9 @@ const DEFAULT_BASE_URL = "http://localhost:4321";
 
 let config: Partial<SyncEngineConfig> = {};
 let engine: SyncEngine | undefined;
-/** Where no setting names one. */
+/** The default storage, if the settings do not name one. */
 let storage: Storage | undefined;
-/** What `provideEngine` made the engine of, to tell whether it is asked for the same again. */
+/** The settings of the engine that `provideEngine` created, to detect changes. */
 let provided: string | undefined;
 
 /**
@@ -31,7 +31,7 @@ export function init(options: Partial<SyncEngineConfig> = {}): void {
 }
 
 /**
- * The app's engine, created and started by the first call.
+ * Returns the app's engine. The first call creates and starts it.
  *
  * @example
  * const unsubscribe = getEngine().onStatus(({ pending }) => console.log(pending));
@@ -45,9 +45,9 @@ export function getEngine(): SyncEngine {
 }
 
 /**
- * The engine for a provider, which starts it when the page is hydrated. In a browser it is the
- * app's. On a server that renders the page, which serves many users at once, it is a new one
- * that knows this request's session, sends no requests, and is dropped with the answer.
+ * Returns the engine for a provider, which starts it after hydration. In a browser this is the
+ * app's engine. During server rendering, which serves many users concurrently, it is a new engine
+ * with the request's session; it sends no requests and is discarded after the response.
  */
 export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
   if (isServer())
@@ -62,15 +62,15 @@ export function provideEngine(options: Partial<SyncEngineConfig>): SyncEngine {
 }
 
 /**
- * As `getEngine`; on a server that renders a page without a provider, an engine that holds no rows
- * and sends no requests.
+ * Like `getEngine`; when a server renders a page without a provider, an engine without rows that
+ * sends no requests.
  */
 export function engineForRender(): SyncEngine {
   return isServer() ? createSyncEngine(getBaseUrl(), { storage: memory() }) : getEngine();
 }
 
 /**
- * As `init`, for the two values that plain HTTP calls need.
+ * Like `init`, for the two settings that plain HTTP calls need.
  *
  * @example
  * configureClient({ baseUrl: "https://api.example.com" });
@@ -83,7 +83,7 @@ export function configureClient(options: {
 }
 
 /**
- * The server that `init` named, else `http://localhost:4321`.
+ * Returns the server's URL, as set with `init`; default `http://localhost:4321`.
  *
  * @example
  * const health = await fetch(`${getBaseUrl()}/health`);
@@ -93,7 +93,7 @@ export function getBaseUrl(): string {
 }
 
 /**
- * The name that separates this app's token and rows from other apps on the same origin.
+ * Returns the name that separates this app's token and rows from other apps on the same origin.
  *
  * @example
  * console.log(getAppName());
@@ -103,7 +103,7 @@ export function getAppName(): string {
 }
 
 /**
- * The storage key of a value of this app, such as `token`.
+ * Returns the storage key of a value of this app, such as `token`.
  *
  * @example
  * const token = localStorage.getItem(storageKey("token"));
@@ -113,8 +113,8 @@ export function storageKey(slot: string): string {
 }
 
 /**
- * Where the app's engine keeps the token, for a platform without `localStorage`. Call it before the
- * first render, as `init`, whose option `storage` does the same.
+ * Sets the storage for the engine's token, on a platform without `localStorage`. Call it before the
+ * first render, or use the option `storage` of `init`.
  *
  * @example
  * import { createWriteThroughStorage } from "@pylonsync/sync";
@@ -128,7 +128,7 @@ export function setReactStorage(next: Storage): void {
 }
 
 /**
- * Where the app's engine keeps the token, and the app may keep small texts of its own.
+ * Returns the storage of the engine's token, where the app may also store small strings.
  *
  * @example
  * const token = getReactStorage().get(storageKey("token"));
@@ -138,8 +138,8 @@ export function getReactStorage(): Storage {
 }
 
 /**
- * Tells the app's engine, if there is one, that the app has signed somebody in or out by itself:
- * the replica is made again for whoever the server says is there.
+ * Notifies the engine, if it exists, that the app itself has signed a user in or out: it rebuilds
+ * the replica for the current user.
  *
  * @example
  * await fetch("/api/auth/session", { method: "DELETE" });
@@ -155,10 +155,8 @@ function make(): SyncEngine {
   return createSyncEngine(baseUrl ?? DEFAULT_BASE_URL, { ...own, ...options });
 }
 
-/**
- * Whether a page is rendered to text here. React Native has no document either, and is a client.
- */
-function isServer(): boolean {
+/** Whether this is server rendering. React Native has no document either, but is a client. */
+export function isServer(): boolean {
   return typeof document === "undefined" && globalThis.navigator?.product !== "ReactNative";
 }
 

@@ -4,23 +4,23 @@ import type { EntityMutations, FunctionCalls } from "./mutations.ts";
 import type { QueryResult, RowResult } from "./queries.ts";
 import type { SessionState } from "./session.ts";
 
-// Types that apps of the public system import, under their names there.
+// Types that apps of the public system import, under the names they have there.
 
-/** What `useQuery` returns. @deprecated Use `QueryResult`. */
+/** The result of `useQuery`. @deprecated Use `QueryResult`. */
 export type UseQueryReturn<T> = QueryResult<T>;
-/** What `useQueryOne` returns. @deprecated Use `RowResult`. */
+/** The result of `useQueryOne`. @deprecated Use `RowResult`. */
 export type UseQueryOneReturn<T> = RowResult<T>;
-/** What `useMutation` returns. @deprecated Use `FunctionCalls`. */
+/** The result of `useMutation`. @deprecated Use `FunctionCalls`. */
 export type UseMutationReturn<A, R> = FunctionCalls<A, R>;
-/** What `useEntityMutation` returns. @deprecated Use `EntityMutations`. */
+/** The result of `useEntityMutation`. @deprecated Use `EntityMutations`. */
 export type UseEntityMutationReturn<E extends EntityName = EntityName> = EntityMutations<E>;
-/** What `useSession` returns. @deprecated Use `SessionState`. */
+/** The result of `useSession`. @deprecated Use `SessionState`. */
 export type UseSessionReturn = SessionState;
 /** A filter such as `{done: false}`. */
 export type QueryFilter = Readonly<Record<string, unknown>>;
-/** What `init` takes. @deprecated Use `Partial<SyncEngineConfig>`. */
+/** The options of `init`. @deprecated Use `Partial<SyncEngineConfig>`. */
 export type AgentDBClientConfig = Partial<SyncEngineConfig>;
-/** Who is in a room, as `POST /api/rooms/join` answers it. */
+/** The members of a room, as `POST /api/rooms/join` returns them. */
 export interface RoomSnapshot {
   readonly type: "snapshot";
   readonly room: string;

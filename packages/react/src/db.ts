@@ -1,6 +1,13 @@
 import type {
+  CallArgs,
+  CountedAmount,
+  CountedField,
   EntityName,
   FunctionName,
+  Included,
+  IncludeOf,
+  ListField,
+  ListItem,
   RegisteredRows,
   RegisteredFunctions,
   RegisteredInserts,
@@ -14,30 +21,36 @@ import { useFunction } from "./functions.ts";
 import {
   useEntityMutation,
   useMutation,
-  type CallArgs,
   type EntityMutations,
   type FunctionCalls,
   type MutationState,
 } from "./mutations.ts";
+import { useJob, useWorkflow } from "./status.ts";
 import {
   useQuery,
   useQueryOne,
   useStatus,
   type EntityQueryOptions,
+  type IncludingOptions,
   type NameFor,
   type QueryResult,
   type RowResult,
 } from "./queries.ts";
 import { listHooks } from "./list-hooks.ts";
 import { useEngine } from "./provider.tsx";
+import { suspenseHooks } from "./suspense-hooks.ts";
 import { useSession, type SessionState } from "./session.ts";
 import type * as Uploads from "./uploads.ts";
 import type { UploadContent, UploadedFile, UploadOptions } from "./uploads.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
+/** Conditions on the server's row for a write. */
+interface Conditions<E extends EntityName> {
+  readonly ifUnchanged?: Partial<RegisteredRows[E]>;
+}
 
 /**
- * The app's database, in components and outside of them.
+ * The app's database, for use inside and outside components.
  *
  * @example
  * function TodoList() {
@@ -47,46 +60,74 @@ type Fields = Readonly<Record<string, unknown>>;
  * }
  */
 export const db = {
-  /** The engine behind it. */
+  /** The underlying engine. */
   get sync(): SyncEngine {
     return getEngine();
   },
-  /** The rows that match, live. The options are compared by value. */
+  /** The matching rows, live. The options are compared by value. */
   useQuery: useAppQuery,
-  /** One row, live; `data` is null where it is not there. */
+  /** One row, live; `data` is null if it does not exist. */
   useQueryOne: useAppQueryOne,
   ...listHooks,
+  ...suspenseHooks,
   /** The result of a query function, live. */
   useFunction,
-  /** Calls a server function from a component, with its state. */
+  /** The status and progress of a job, live. */
+  useJob,
+  /** The state of a workflow run, live. */
+  useWorkflow,
+  /** Calls a server function from a component, and tracks the call's state. */
   useMutation: useAppMutation,
-  /** `insert`, `update` and `remove` of one entity, which show at once. */
+  /** Optimistic `insert`, `update` and `remove` for one entity. */
   useEntity: <E extends EntityName>(entity: E): EntityMutations<E> =>
     useEntityMutation(useEngine(), entity),
   /** The state of the engine: connection, readiness, pending writes. */
   useStatus: (): SyncEngine["status"] => useStatus(useEngine()),
-  /** The current session; show nothing that depends on it before `isLoaded`. */
+  /** The current session. Before `isLoaded`, show nothing that depends on it. */
   useSession: (): SessionState => useSession(useEngine()),
   /**
-   * Writes to the replica at once and to the server as soon as it can be reached.
+   * Inserts a row into the replica immediately, and into the server when it is reachable.
    *
    * @returns the row's permanent id
    */
   insert: <E extends EntityName>(entity: E, data: RegisteredInserts[E]): Promise<string> =>
     getEngine().insert(entity, data),
-  /** As `insert`, for some fields of an existing row. */
+  /**
+   * Updates fields of a row, optimistically like `insert`. With `ifUnchanged`, the server applies
+   * it only if the row's fields still have these values: `{ ifUnchanged: { updatedAt:
+   * todo.updatedAt } }`.
+   */
   update: <E extends EntityName>(
     entity: E,
     id: string,
     patch: RegisteredPatches[E],
-  ): Promise<void> => getEngine().update(entity, id, patch),
-  /** Deletes a row, in the same way as `insert`. */
-  delete: (entity: EntityName, id: string): Promise<void> => getEngine().delete(entity, id),
+    options?: Conditions<E>,
+  ): Promise<void> => getEngine().update(entity, id, patch, options),
+  /**
+   * Atomically adds to a number, so that concurrent changes of other clients are kept. For a
+   * decimal, pass the amount as a string, such as `"-12.50"`.
+   */
+  increment: <E extends EntityName, F extends CountedField<E>>(
+    entity: E,
+    id: string,
+    field: F,
+    amount?: CountedAmount<E, F>,
+  ): Promise<void> => getEngine().increment(entity, id, field, amount),
+  /** Atomically appends items to an array. */
+  append: <E extends EntityName, F extends ListField<E>>(
+    entity: E,
+    id: string,
+    field: F,
+    items: readonly ListItem<E, F>[],
+  ): Promise<void> => getEngine().append(entity, id, field, items),
+  /** Deletes a row, optimistically like `insert`; `ifUnchanged` works as for `update`. */
+  delete: <E extends EntityName>(entity: E, id: string, options?: Conditions<E>): Promise<void> =>
+    getEngine().delete(entity, id, options),
   /** Calls a server function. @throws PylonClientError */
   fn: callAppFunction,
-  /** Calls a function and yields the texts that it streams. */
+  /** Calls a function and yields the text chunks that it streams. */
   streamFn,
-  /** Uploads a file as the body of a request. */
+  /** Uploads a file as the request body. */
   uploadFile: async (content: UploadContent, options?: UploadOptions): Promise<UploadedFile> =>
     (await uploads()).uploadFile(content, options),
   /** Uploads a file as the field `file` of a form. */
@@ -95,35 +136,35 @@ export const db = {
     options?: UploadOptions,
   ): Promise<UploadedFile> => (await uploads()).uploadFileMultipart(content, options),
   /**
-   * Called for every write that the server refused, after it was rolled back.
+   * Calls the listener for every write that the server rejected, after it was rolled back.
    *
    * @returns an unsubscribe function
    */
   onError: (listener: (error: MutationError) => void): (() => void) =>
     getEngine().onError(listener),
   /**
-   * Sends presence to the members of this user's rooms, or to everyone in the tenant where the
-   * app's `peerMessages` say so. Dropped while there is no connection.
+   * Sends presence to the members of this user's rooms, or to all users in the tenant with the
+   * app's `peerMessages: "tenant"`. Dropped while offline.
    */
   setPresence: (data: unknown): void => getEngine().setPresence(data),
-  /** Sends to the same users; dropped while there is no connection. */
+  /** Publishes to the same users; dropped while offline. */
   publishTopic: (topic: string, data: unknown): void => getEngine().publishTopic(topic, data),
   /**
-   * Creates a guest, who has rows of their own, and signs in.
+   * Creates a guest user, who has their own rows, and signs in.
    *
    * @throws PylonClientError, such as UNREACHABLE
    */
   signInAsGuest: (): Promise<{ readonly token: string; readonly userId: string }> =>
     getEngine().signInAsGuest(),
   /**
-   * Ends the session here and on the server, as the function `signOut`.
+   * Signs out: ends the session here and on the server, like the function `signOut`.
    *
    * @throws PylonClientError, such as UNREACHABLE
    */
   signOut: (): Promise<void> => signOut(),
 };
 
-/** Few pages upload: the code for it is loaded by those that do. */
+/** Loaded on demand, because few pages upload files. */
 function uploads(): Promise<typeof Uploads> {
   return import("./uploads.ts");
 }
@@ -132,6 +173,10 @@ function useAppQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
 ): QueryResult<RegisteredRows[E]>;
+function useAppQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  entity: E,
+  options: IncludingOptions<E, I>,
+): QueryResult<Included<E, I>>;
 function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
 function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
   return useQuery<unknown>(useEngine(), entity, options);
@@ -145,7 +190,7 @@ function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
 
 function useAppMutation<N extends FunctionName>(name: N): MutationState<N>;
 function useAppMutation<A = never, R = unknown>(name: NameFor<A>): FunctionCalls<A, R>;
-function useAppMutation(name: string): FunctionCalls<never, unknown> {
+function useAppMutation(name: string): FunctionCalls<Fields, unknown> {
   return useMutation<Fields, unknown>(useEngine(), name);
 }
 

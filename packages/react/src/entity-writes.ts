@@ -6,7 +6,7 @@ import type { NameFor } from "./queries.ts";
 type Fields = Readonly<Record<string, unknown>>;
 
 /**
- * Gives the function that inserts a row of an entity, as `db.insert`.
+ * Returns a function that inserts a row of an entity, like `db.insert`.
  *
  * @example
  * function AddTodo() {
@@ -18,7 +18,7 @@ export function useInsert<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): (data: RegisteredInserts[E]) => Promise<string>;
-/** The same with the type of what is inserted. */
+/** With an explicit type for the inserted data. */
 export function useInsert<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -28,7 +28,7 @@ export function useInsert(sync: SyncEngine, entity: string): (data: Fields) => P
 }
 
 /**
- * Gives the function that updates a row of an entity, as `db.update`.
+ * Returns a function that updates a row of an entity, like `db.update`.
  *
  * @example
  * function DoneButton({ id }: { id: string }) {
@@ -40,7 +40,7 @@ export function useUpdate<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): (id: string, patch: RegisteredPatches[E]) => Promise<void>;
-/** The same with the row's type. */
+/** With an explicit row type. */
 export function useUpdate<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -53,7 +53,7 @@ export function useUpdate(
 }
 
 /**
- * Gives the function that deletes a row of an entity, as `db.delete`.
+ * Returns a function that deletes a row of an entity, like `db.delete`.
  *
  * @example
  * function DeleteButton({ id }: { id: string }) {
@@ -62,7 +62,7 @@ export function useUpdate(
  * }
  */
 export function useDelete(sync: SyncEngine, entity: EntityName): (id: string) => Promise<void>;
-/** The same for an entity that is not registered, as `useDelete<Todo>(sync, "Todo")`. */
+/** For an entity that is not registered, as `useDelete<Todo>(sync, "Todo")`. */
 export function useDelete<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,

@@ -1,32 +1,28 @@
-import type { FunctionName, RegisteredFunctions } from "@pylonsync/sdk";
-import type { SyncEngine } from "@pylonsync/sync";
+import type { CallArgs, FunctionName, RegisteredFunctions } from "@pylonsync/sdk";
+import type { FunctionError, SyncEngine } from "@pylonsync/sync";
 import { useCallback } from "react";
-import {
-  useMutation,
-  type CallArgs,
-  type FunctionCalls,
-  type MutationOptions,
-} from "./mutations.ts";
+import { useMutation, type FunctionCalls, type MutationOptions } from "./mutations.ts";
 import type { NameFor } from "./queries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 type Args<N extends FunctionName> = RegisteredFunctions[N]["args"];
 type Result<N extends FunctionName> = RegisteredFunctions[N]["result"];
+type Failure<N extends FunctionName> = FunctionError<RegisteredFunctions[N]["errors"]>;
 
 /** Options of `useFn`. */
 export type UseFnOptions = MutationOptions;
 
-/** The calls of a function, as `useFn` returns them. */
-export interface UseFnReturn<A, R> extends Pick<
-  FunctionCalls<A, R>,
+/** The result of `useFn`. */
+export interface UseFnReturn<A, R, X = Error> extends Pick<
+  FunctionCalls<A, R, X>,
   "loading" | "data" | "error" | "reset"
 > {
-  /** Calls the function. @throws PylonClientError, which is in `error` too */
+  /** Calls the function. @throws PylonClientError, which is also stored in `error` */
   readonly call: (...args: CallArgs<A>) => Promise<R>;
 }
 
 /**
- * Calls a server function from a component, as `useMutation`, without an engine to give.
+ * Calls a server function from a component, like `useMutation`, with the default engine.
  *
  * @example
  * function ClearDone() {
@@ -37,8 +33,8 @@ export interface UseFnReturn<A, R> extends Pick<
 export function useFn<N extends FunctionName>(
   name: N,
   options?: UseFnOptions,
-): UseFnReturn<Args<N>, Result<N>>;
-/** The same with the types of arguments and result in place of the registered ones. */
+): UseFnReturn<Args<N>, Result<N>, Failure<N>>;
+/** With explicit types for arguments and result in place of the registered ones. */
 export function useFn<A = never, R = unknown>(
   name: NameFor<A>,
   options?: UseFnOptions,
@@ -49,7 +45,7 @@ export function useFn(name: string, options?: UseFnOptions): UseFnReturn<never, 
 }
 
 /**
- * Gives the function that calls a server function, without a state.
+ * Returns a function that calls a server function, without tracking its state.
  *
  * @example
  * function ClearDone() {
@@ -61,7 +57,7 @@ export function useAction<N extends FunctionName>(
   sync: SyncEngine,
   name: N,
 ): (...args: CallArgs<Args<N>>) => Promise<Result<N>>;
-/** The same with the types of arguments and result in place of the registered ones. */
+/** With explicit types for arguments and result in place of the registered ones. */
 export function useAction<A = never, R = unknown>(
   sync: SyncEngine,
   name: NameFor<A>,

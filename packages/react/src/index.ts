@@ -1,6 +1,6 @@
 "use client";
 /**
- * React hooks over Pylon's client engine.
+ * React hooks for Pylon's client engine.
  *
  * @module
  */
@@ -35,6 +35,23 @@ export {
 } from "./auth/calls.ts";
 export { ForgotPassword, type ForgotPasswordProps } from "./auth/forgot-password.tsx";
 export {
+  linkAccount,
+  listLinkedAccounts,
+  unlinkAccount,
+  type LinkAccountOptions,
+  type LinkedAccount,
+} from "./auth/linked-account-calls.ts";
+export {
+  createOrganization,
+  listOrganizations,
+  selectOrganization,
+  type UserOrganization,
+} from "./auth/organization-calls.ts";
+export {
+  OrganizationSwitcher,
+  type OrganizationSwitcherProps,
+} from "./auth/organization-switcher.tsx";
+export {
   addPasskey,
   deletePasskey,
   hasPasskeys,
@@ -51,7 +68,7 @@ export {
   type SignInProvider,
 } from "./auth/provider-calls.ts";
 export { ResetPassword, type ResetPasswordProps } from "./auth/reset-password.tsx";
-export type { SignInProps } from "./auth/sign-in-flow.ts";
+export type { HeadingProps, SignInProps } from "./auth/sign-in-flow.ts";
 export { SignIn, type SignInFormProps, type SignInMethod } from "./auth/sign-in.tsx";
 export { SignOutButton } from "./auth/sign-out-button.tsx";
 export { SignUp, type SignUpProps } from "./auth/sign-up.tsx";
@@ -63,7 +80,9 @@ export {
   type AggregateSpec,
   type UseAggregateReturn,
 } from "./aggregates.ts";
-export { callFn, streamFn } from "./calls.ts";
+export { FileInput, type FileInputProps } from "./file-input.tsx";
+export { useUpload, type UploadState, type UseUploadOptions } from "./use-upload.ts";
+export { callFn, functionError, streamFn } from "./calls.ts";
 export {
   configureClient,
   getAppName,
@@ -90,19 +109,24 @@ export { useDelete, useInsert, useUpdate } from "./entity-writes.ts";
 export { useAction, useFn, type UseFnOptions, type UseFnReturn } from "./function-calls.ts";
 export { useLiveList, useLiveRow, useQueryOneRaw, useQueryRaw, type LiveValue } from "./live.ts";
 export { useFunction, type FunctionResult } from "./functions.ts";
+export type { JobState, WorkflowState, WorkflowStepState } from "@pylonsync/protocol";
+export { useJob, useWorkflow } from "./status.ts";
 export {
   useEntityMutation,
   useMutation,
-  type CallArgs,
   type EntityMutations,
   type FunctionCalls,
   type MutationOptions,
   type MutationState,
+  type OptimisticStore,
+  type OptimisticUpdate,
 } from "./mutations.ts";
 export {
   useInfiniteQuery,
   usePaginatedQuery,
   type EntityInfiniteOptions,
+  type IncludingInfiniteOptions,
+  type IncludingPaginatedOptions,
   type EntityPaginatedOptions,
   type InfiniteOptions,
   type PaginatedOptions,
@@ -118,6 +142,7 @@ export {
   useStatus,
   type EntityFilter,
   type EntityQueryOptions,
+  type IncludingOptions,
   type NameFor,
   type QueryResult,
   type RowResult,
@@ -143,9 +168,24 @@ export {
   type AutoRefreshOptions,
   type SessionToken,
 } from "./session-calls.ts";
+export {
+  useSearch,
+  type EntitySearchSpec,
+  type SearchHighlight,
+  type SearchSpec,
+  type UseSearchReturn,
+} from "./searches.ts";
 export { useSession, type SessionState } from "./session.ts";
 export { useShard, type ShardState, type UseShardOptions } from "./shards.ts";
 export { connectShard, type ConnectShardOptions, type ShardClient } from "@pylonsync/sync/shards";
+export {
+  useSuspenseFunction,
+  useSuspenseQuery,
+  useSuspenseQueryOne,
+  type SuspenseFunctionResult,
+  type SuspenseQueryResult,
+  type SuspenseRowResult,
+} from "./suspense.ts";
 export {
   createTypedDb,
   type AgentDBSchema,
@@ -159,7 +199,7 @@ export {
   type UploadedFile,
   type UploadOptions,
 } from "./uploads.ts";
-export { defineRoute, type AppManifest, type RouteMode } from "@pylonsync/sdk";
+export { defineRoute, type AppManifest, type CallArgs, type RouteMode } from "@pylonsync/sdk";
 export {
   createSyncEngine,
   getServerData,

@@ -1,4 +1,10 @@
-import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  Included,
+  IncludeOf,
+  RegisteredEntities,
+  RegisteredRows,
+} from "@pylonsync/sdk";
 import {
   useAggregate,
   type AggregateRow,
@@ -10,6 +16,8 @@ import {
   usePaginatedQuery,
   type EntityInfiniteOptions,
   type EntityPaginatedOptions,
+  type IncludingInfiniteOptions,
+  type IncludingPaginatedOptions,
   type InfiniteOptions,
   type PaginatedOptions,
   type UseInfiniteQueryReturn,
@@ -17,21 +25,33 @@ import {
 } from "./pages.ts";
 import { useEngine } from "./provider.tsx";
 import type { NameFor } from "./queries.ts";
+import {
+  useSearch,
+  type EntitySearchSpec,
+  type SearchSpec,
+  type UseSearchReturn,
+} from "./searches.ts";
 
-/** The hooks of `db` for lists that grow, and for what the server computes of them. */
+/** The hooks of `db` for paginated lists, aggregates and search. */
 export const listHooks = {
-  /** A live list that grows by a page at a time. */
+  /** A live list that grows by one page at a time. */
   useInfiniteQuery: useAppInfiniteQuery,
-  /** The same with a status, and as many rows more as are asked for. */
+  /** Like `useInfiniteQuery`, with a status and a variable page size. */
   usePaginatedQuery: useAppPaginatedQuery,
-  /** Counts and sums of the server, asked for again when rows have changed. */
+  /** Aggregates computed by the server, reloaded when rows change. */
   useAggregate: useAppAggregate,
+  /** Full-text search, repeated when rows change. */
+  useSearch: useAppSearch,
 };
 
 function useAppInfiniteQuery<E extends EntityName>(
   entity: E,
   options?: EntityInfiniteOptions<E>,
 ): UseInfiniteQueryReturn<RegisteredEntities[E]>;
+function useAppInfiniteQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  entity: E,
+  options: IncludingInfiniteOptions<E, I>,
+): UseInfiniteQueryReturn<Included<E, I>>;
 function useAppInfiniteQuery<T = never>(
   entity: NameFor<T>,
   options?: InfiniteOptions,
@@ -44,6 +64,10 @@ function useAppPaginatedQuery<E extends EntityName>(
   entity: E,
   options?: EntityPaginatedOptions<E>,
 ): UsePaginatedQueryReturn<RegisteredEntities[E]>;
+function useAppPaginatedQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  entity: E,
+  options: IncludingPaginatedOptions<E, I>,
+): UsePaginatedQueryReturn<Included<E, I>>;
 function useAppPaginatedQuery<T = never>(
   entity: NameFor<T>,
   options?: PaginatedOptions,
@@ -56,4 +80,13 @@ function useAppAggregate(entity: EntityName, spec: AggregateSpec): UseAggregateR
 function useAppAggregate<R = never>(entity: NameFor<R>, spec: AggregateSpec): UseAggregateReturn<R>;
 function useAppAggregate(entity: string, spec: AggregateSpec): UseAggregateReturn<unknown> {
   return useAggregate<unknown>(useEngine(), entity, spec);
+}
+
+function useAppSearch<E extends EntityName>(
+  entity: E,
+  spec: EntitySearchSpec<E>,
+): UseSearchReturn<RegisteredRows[E]>;
+function useAppSearch<T = never>(entity: NameFor<T>, spec: SearchSpec): UseSearchReturn<T>;
+function useAppSearch(entity: string, spec: object): UseSearchReturn<unknown> {
+  return useSearch<unknown>(useEngine(), entity, spec);
 }

@@ -3,18 +3,18 @@ import { liveQuery, liveRow, type SyncEngine } from "@pylonsync/sync";
 import { useMemo } from "react";
 import type { NameFor } from "./queries.ts";
 
-/** A value that changes, in the form that React's `useSyncExternalStore` takes. */
+/** A changing value, in the form that React's `useSyncExternalStore` takes. */
 export interface LiveValue<T> {
   readonly subscribe: (listener: () => void) => () => void;
   readonly getSnapshot: () => T;
-  /** What a server renders: nothing yet. */
+  /** The value during server rendering: empty. */
   readonly getServerSnapshot: () => T;
 }
 
 const NO_ROWS: readonly never[] = [];
 
 /**
- * All rows of an entity, for `useSyncExternalStore`. Prefer `useQuery`, which takes a filter too.
+ * All rows of an entity, for `useSyncExternalStore`. Prefer `useQuery`, which supports filters.
  *
  * @example
  * import { useSyncExternalStore } from "react";
@@ -29,7 +29,7 @@ export function useLiveList<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): LiveValue<readonly RegisteredEntities[E][]>;
-/** The same with the row's type in place of the registered one. */
+/** With an explicit row type in place of the registered one. */
 export function useLiveList<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -61,7 +61,7 @@ export function useLiveRow<E extends EntityName>(
   entity: E,
   id: string,
 ): LiveValue<RegisteredEntities[E] | null>;
-/** The same with the row's type in place of the registered one. */
+/** With an explicit row type in place of the registered one. */
 export function useLiveRow<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,

@@ -1,61 +1,86 @@
-import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  Included,
+  IncludeOf,
+  OnlyRelations,
+  RegisteredEntities,
+} from "@pylonsync/sdk";
 import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
+import { keyOf } from "@pylonsync/sync/bindings";
 import { useCallback, useMemo, useState } from "react";
-import { keyOf, useList, type EntityQueryOptions, type NameFor } from "./queries.ts";
+import { useQuery, type EntityQueryOptions, type NameFor } from "./queries.ts";
 
-/** Options of `useInfiniteQuery`, for an entity that the app has registered. */
+/** Options of `useInfiniteQuery` for a registered entity. */
 export interface EntityInfiniteOptions<E extends EntityName> extends Omit<
   EntityQueryOptions<E>,
   "limit"
 > {
-  /** Rows that are shown first, and that `loadMore` adds. Default 20. */
+  /** The number of rows of the first page, and of each page that `loadMore` adds. Default 20. */
   readonly pageSize?: number | undefined;
 }
 
-/** Options of `useInfiniteQuery`, for a row's type that the call says. */
+/** `EntityInfiniteOptions` with related rows to include. */
+export interface IncludingInfiniteOptions<
+  E extends EntityName,
+  I,
+> extends EntityInfiniteOptions<E> {
+  /** As for `useQuery`: `{author: true}`. */
+  readonly include: I & OnlyRelations<E, I>;
+}
+
+/** Options of `useInfiniteQuery` with an explicit row type. */
 export interface InfiniteOptions extends Omit<QueryOptions, "limit"> {
   readonly pageSize?: number | undefined;
 }
 
-/** A list that grows, as `useInfiniteQuery` returns it. */
+/** The result of `useInfiniteQuery`. */
 export interface UseInfiniteQueryReturn<T> {
   readonly data: T[];
   readonly loading: boolean;
   readonly hasMore: boolean;
-  /** Shows one page more. */
+  /** Loads the next page. */
   readonly loadMore: () => Promise<void>;
   readonly error: Error | null;
 }
 
-/** Options of `usePaginatedQuery`, for an entity that the app has registered. */
+/** Options of `usePaginatedQuery` for a registered entity. */
 export interface EntityPaginatedOptions<E extends EntityName> extends Omit<
   EntityQueryOptions<E>,
   "limit"
 > {
-  /** Rows that are shown first. Default 20. */
+  /** The number of rows shown initially. Default 20. */
   readonly initialNumItems?: number | undefined;
 }
 
-/** Options of `usePaginatedQuery`, for a row's type that the call says. */
+/** `EntityPaginatedOptions` with related rows to include. */
+export interface IncludingPaginatedOptions<
+  E extends EntityName,
+  I,
+> extends EntityPaginatedOptions<E> {
+  /** As for `useQuery`: `{author: true}`. */
+  readonly include: I & OnlyRelations<E, I>;
+}
+
+/** Options of `usePaginatedQuery` with an explicit row type. */
 export interface PaginatedOptions extends Omit<QueryOptions, "limit"> {
   readonly initialNumItems?: number | undefined;
 }
 
-/** What can be done with a list that grows. */
+/** The state of a paginated list. */
 export type PaginatedQueryStatus = "LoadingFirstPage" | "CanLoadMore" | "LoadingMore" | "Exhausted";
 
-/** A list that grows, as `usePaginatedQuery` returns it. */
+/** The result of `usePaginatedQuery`. */
 export interface UsePaginatedQueryReturn<T> {
   readonly results: T[];
   readonly status: PaginatedQueryStatus;
-  /** Shows so many rows more; by default as many as at first. */
+  /** Loads this many more rows; default: the initial number. */
   readonly loadMore: (numItems?: number) => void;
   readonly error: Error | null;
 }
 
 /**
- * A list that grows by a page at a time. Every row that it shows is live, as with `useQuery`. A
- * whole replica has all pages at once; with `sync: "queries"` each is asked for when it is shown.
+ * A live list that grows by one page at a time. All of its rows are live, as with `useQuery`. A
+ * full replica has all pages immediately; with `sync: "queries"` each page is loaded on demand.
  *
  * @example
  * function Todos() {
@@ -69,7 +94,13 @@ export function useInfiniteQuery<E extends EntityName>(
   entity: E,
   options?: EntityInfiniteOptions<E>,
 ): UseInfiniteQueryReturn<RegisteredEntities[E]>;
-/** The same with the row's type in place of the registered one. */
+/** With related rows under the names of their relations. */
+export function useInfiniteQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  sync: SyncEngine,
+  entity: E,
+  options: IncludingInfiniteOptions<E, I>,
+): UseInfiniteQueryReturn<Included<E, I>>;
+/** With an explicit row type in place of the registered one. */
 export function useInfiniteQuery<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -91,7 +122,7 @@ export function useInfiniteQuery(
 }
 
 /**
- * As `useInfiniteQuery`, with a status and as many rows more as are asked for.
+ * Like `useInfiniteQuery`, with a status and a variable page size.
  *
  * @example
  * function Todos() {
@@ -111,7 +142,13 @@ export function usePaginatedQuery<E extends EntityName>(
   entity: E,
   options?: EntityPaginatedOptions<E>,
 ): UsePaginatedQueryReturn<RegisteredEntities[E]>;
-/** The same with the row's type in place of the registered one. */
+/** With related rows under the names of their relations. */
+export function usePaginatedQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  sync: SyncEngine,
+  entity: E,
+  options: IncludingPaginatedOptions<E, I>,
+): UsePaginatedQueryReturn<Included<E, I>>;
+/** With an explicit row type in place of the registered one. */
 export function usePaginatedQuery<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -142,22 +179,23 @@ interface Window {
   readonly loading: boolean;
   readonly error: Error | null;
   readonly hasMore: boolean;
-  /** More is wanted than is here, and the server has not said whether there is more. */
+  /** More rows are requested than the replica has, and the server has not responded yet. */
   readonly isGrowing: boolean;
   readonly showMore: (count: number) => void;
 }
 
-/** The first rows of a live list, as many as are asked for. */
+/** The first rows of a live list, up to the requested number. */
 function useWindow(sync: SyncEngine, entity: string, query: object, first: number): Window {
-  // Another list begins with its first page again.
+  // A different list starts with its first page.
   const key = keyOf([entity, query, first]);
   const [asked, setAsked] = useState({ key, more: 0 });
   if (asked.key !== key) setAsked({ key, more: 0 });
   const limit = first + (asked.key === key ? asked.more : 0);
-  // One row more than is shown tells whether there are more.
-  const { data, isReady, error } = useList(sync, entity, { ...query, limit: limit + 1 });
+  // One extra row shows whether there are more.
+  const options = { ...query, limit: limit + 1 };
+  const { data, isComplete, error } = useQuery<unknown>(sync, entity, options);
   const shown = useMemo(() => data.slice(0, limit), [data, limit]);
-  const isWaiting = !isReady && error === null && data.length <= limit;
+  const isWaiting = !isComplete && error === null && data.length <= limit;
   const showMore = useCallback((count: number) => {
     if (!(Number.isSafeInteger(count) && count > 0)) return;
     setAsked((before) => ({ ...before, more: before.more + count }));

@@ -5,21 +5,23 @@ import { useEngine } from "./provider.tsx";
 import { useQuery, useStatus, type EntityQueryOptions, type QueryResult } from "./queries.ts";
 import { useSession } from "./session.ts";
 
-/** Rows that a server has read with its caller's session. */
+/** Rows that a server has loaded with the caller's session. */
 export interface Preloaded<E extends EntityName> {
   readonly entity: E;
   readonly options: EntityQueryOptions<E>;
   readonly rows: readonly RegisteredRows[E][];
-  /** Whose rows they are: nobody else is shown them, whatever a router keeps. */
+  /**
+   * The user who may see the rows: they are not shown to other users, even if a router caches them.
+   */
   readonly userId: string | null;
 }
 
 /**
- * A live list that begins with rows from the server: they are shown at once, and the replica takes
- * over when it holds what the server has.
+ * A live list that is initially filled with rows from the server. The replica takes over when it
+ * has caught up with the server.
  *
- * @param preloaded the answer of `preloadQuery`
- * @param given by default the engine of the provider above, or the app's
+ * @param preloaded the result of `preloadQuery`
+ * @param given default: the engine of the nearest provider, or the app's
  * @example
  * import type { Preloaded } from "@pylonsync/react";
  *
@@ -36,11 +38,11 @@ export function usePreloadedQuery<E extends EntityName>(
   const live = useQuery(sync, preloaded.entity, preloaded.options);
   const { userId } = useSession(sync);
   const { ready: isThere, stale } = useStatus(sync);
-  // What the browser kept of an earlier visit is older than what the server has rendered.
+  // Rows that the browser stored in an earlier visit are older than those that the server rendered.
   const ready = isThere && !stale;
   const [wasReady, setWasReady] = useState(ready);
-  // A replica that is rebuilt, perhaps for another user, must not bring back what was rendered for
-  // the one before.
+  // When the replica is rebuilt, possibly for another user, the rendered rows of the previous user
+  // must not reappear.
   if (ready && !wasReady) setWasReady(true);
   const isOld = ready || wasReady || userId !== preloaded.userId;
   const data = useMemo(
@@ -50,7 +52,7 @@ export function usePreloadedQuery<E extends EntityName>(
   return isOld ? live : { ...live, data, loading: false, isComplete: true };
 }
 
-/** What was written before the replica came lies over the rows. */
+/** Applies local writes that were made before the replica was loaded. */
 function withWrites<R extends { readonly id: string }>(
   rows: readonly R[],
   written: readonly R[],

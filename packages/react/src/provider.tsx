@@ -18,8 +18,8 @@ export interface EngineProviderProps extends Partial<SyncEngineConfig> {
 }
 
 /**
- * Provides an engine to the hooks below it. Needed only where a server renders the page; elsewhere
- * call `init`.
+ * Provides an engine to the hooks below it. Required only for server rendering; otherwise use
+ * `init`.
  *
  * @example
  * function Root() {
@@ -31,7 +31,7 @@ export interface EngineProviderProps extends Partial<SyncEngineConfig> {
  * }
  */
 export function EngineProvider({ children, ...config }: EngineProviderProps): ReactElement {
-  // Later values are for a page that is there already: the engine itself asks who is signed in.
+  // Later changes of the props are ignored: the running engine checks the session itself.
   const [engine] = useState(() => provideEngine(config));
   useEffect(() => {
     engine.start();
@@ -41,9 +41,9 @@ export function EngineProvider({ children, ...config }: EngineProviderProps): Re
 }
 
 /**
- * The engine of the provider above, else the app's.
+ * Returns the engine of the nearest provider, or the app's.
  *
- * @param given returned as it is, where a component takes an engine as a prop
+ * @param given an engine to return instead, for components with an engine prop
  * @example
  * function Presence() {
  *   const engine = useEngine();

@@ -1,35 +1,44 @@
-import type { EntityName, RegisteredRows, RegisteredClientFilters } from "@pylonsync/sdk";
+import type {
+  EntityName,
+  EntityQueryOptions,
+  Included,
+  IncludeOf,
+  IncludingOptions,
+  NameFor,
+  RegisteredRows,
+} from "@pylonsync/sdk";
+import { NOT_STARTED, type QueryOptions, type SyncEngine } from "@pylonsync/sync";
 import {
-  liveRow,
-  NOT_STARTED,
-  type LiveList,
-  type LiveRow,
-  type QueryOptions,
-  type SyncEngine,
-} from "@pylonsync/sync";
+  keyOf,
+  observeQuery,
+  observeRow,
+  type Observable,
+  type QueryState,
+  type RowState,
+} from "@pylonsync/sync/bindings";
 import { useCallback, useMemo, useState, useSyncExternalStore } from "react";
 
-/** A live list, as `useQuery` returns it. */
+/** The result of `useQuery`. */
 export interface QueryResult<R> {
   /**
-   * The rows, at once from the replica. The same array comes back until one of them changes; it is
-   * the component's own.
+   * The rows, immediately available from the replica. The array is stable until a row changes, and
+   * belongs to the component.
    */
   readonly data: R[];
-  /** The replica has never held anything yet: an empty list means nothing. */
+  /** True while the replica is empty and not yet loaded: an empty list has no meaning then. */
   readonly loading: boolean;
   /**
-   * The rows are those that the server has had at some time. Until then `data` may have some of
-   * them, where the replica holds what is shown.
+   * Whether the rows match a state of the server. Until then `data` may be incomplete, if the
+   * replica only holds watched rows.
    */
   readonly isComplete: boolean;
-  /** The filter can't be understood. */
+  /** Set if the filter is invalid. */
   readonly error: Error | null;
-  /** Evaluates again; rarely needed, because the list is live. */
+  /** Evaluates the query again; rarely needed, because the list is live. */
   readonly refetch: () => void;
 }
 
-/** A live row, as `useQueryOne` returns it. `data` is null while there is no such row. */
+/** The result of `useQueryOne`. `data` is null if the row does not exist. */
 export interface RowResult<R> {
   readonly data: R | null;
   readonly loading: boolean;
@@ -37,32 +46,15 @@ export interface RowResult<R> {
   readonly refetch: () => void;
 }
 
-/**
- * A filter over an entity's fields: `{done: false, $or: [{rank: {$gt: 3}}, {due: null}]}`. A
- * registered app's fields are known by name and by the values that they have.
- */
-export type EntityFilter<E extends EntityName> = RegisteredClientFilters[E];
+export type { EntityFilter, EntityQueryOptions, IncludingOptions, NameFor } from "@pylonsync/sdk";
 
-/** The filter, the order and the limit of a live query. */
-export interface EntityQueryOptions<E extends EntityName> {
-  readonly where?: EntityFilter<E> | undefined;
-  /** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
-  readonly orderBy?: { readonly [Field in keyof RegisteredRows[E]]?: "asc" | "desc" } | undefined;
-  readonly limit?: number | undefined;
-}
+const NO_ROWS_YET: QueryState<never> = { data: [], loading: true, isComplete: false, error: null };
+const NO_ROW_YET: RowState<never> = { data: null, loading: true, error: null };
 
 /**
- * A name in a call that says a type itself: `useQuery<Todo>("Todo")`. Where no type is said there
- * is no such name, so that a name that the app does not have is still an error.
- */
-export type NameFor<T> = [T] extends [never] ? never : string;
-
-const NO_ROWS: readonly never[] = [];
-
-/**
- * The rows that match, live.
+ * The matching rows, live.
  *
- * @param options compared by value: they may be written inline
+ * @param options compared by value, so they may be written inline
  * @example
  * function TodoList() {
  *   const { data } = useQuery(useEngine(), "Todo", {
@@ -77,7 +69,13 @@ export function useQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
 ): QueryResult<RegisteredRows[E]>;
-/** The same with the row's type in place of the registered one. */
+/** With related rows under the names of their relations. */
+export function useQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  sync: SyncEngine,
+  entity: E,
+  options: IncludingOptions<E, I>,
+): QueryResult<Included<E, I>>;
+/** With an explicit row type in place of the registered one. */
 export function useQuery<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
@@ -88,99 +86,38 @@ export function useQuery(
   entity: string,
   options: object = {},
 ): QueryResult<unknown> {
-  const { data, error, refetch, isReady } = useList(sync, entity, options);
-  return {
-    data,
-    loading: !isReady && data.length === 0 && error === null,
-    isComplete: isReady && error === null,
-    error,
-    refetch,
-  };
-}
-
-/** As `useQuery`, with whether the rows have come from the server, at some time. */
-export function useList(
-  sync: SyncEngine,
-  entity: string,
-  options: object,
-): Omit<QueryResult<unknown>, "loading" | "isComplete"> & { readonly isReady: boolean } {
-  // The options are data: two that read the same are the same.
+  // The options are data: options with equal JSON are equal.
   const key = keyOf(options);
   const [generation, setGeneration] = useState(0);
-  const { list, refusal } = useMemo(() => {
-    try {
-      return { list: sync.query(entity, options), refusal: null, generation };
-    } catch (cause) {
-      return { list: null, refusal: asError(cause), generation };
-    }
-  }, [sync, entity, key, generation]);
-  const subscribe = useCallback(
-    (notify: () => void) => list?.subscribe(notify) ?? (() => undefined),
-    [list],
-  );
-  const snapshot = useCallback(() => rowsOrError(list), [list]);
-  const found = useSyncExternalStore<readonly unknown[] | Error>(subscribe, snapshot, noRows);
-  // The component's own, which it may sort: the replica's list is shared.
-  const data = useMemo(() => (found instanceof Error ? [] : [...found]), [found]);
-  const error = refusal ?? (found instanceof Error ? found : null);
+  const list = useMemo(() => observeQuery(sync, entity, options), [sync, entity, key, generation]);
+  const { data: rows, ...state } = useObservable(list, NO_ROWS_YET);
+  // A copy that the component may sort: the replica's list is shared.
+  const data = useMemo(() => [...rows], [rows]);
   const refetch = useCallback(() => setGeneration((count) => count + 1), []);
-  return { data, isReady: useReady(sync, list), error, refetch };
-}
-
-function noRows(): readonly never[] {
-  return NO_ROWS;
-}
-
-/** Whether a filter's values fit is known with the replica, so that the error may come late. */
-function rowsOrError(list: LiveList | null): readonly unknown[] | Error {
-  try {
-    return list?.getSnapshot() ?? NO_ROWS;
-  } catch (cause) {
-    return asError(cause);
-  }
-}
-
-function rowOrError(row: LiveRow): unknown {
-  try {
-    return row.getSnapshot();
-  } catch (cause) {
-    return asError(cause);
-  }
-}
-
-/** Whether what is shown has come from the server, at some time. */
-function useReady(sync: SyncEngine, shown: Pick<LiveRow, "isReady" | "subscribe"> | null): boolean {
-  const subscribe = useCallback(
-    (notify: () => void) => shown?.subscribe(notify) ?? (() => undefined),
-    [shown],
-  );
-  const isReady = useSyncExternalStore(
-    subscribe,
-    () => shown?.isReady() ?? null,
-    () => null,
-  );
-  const { ready } = useStatus(sync);
-  return isReady ?? ready;
-}
-
-/** JSON drops what is undefined and makes null of NaN, and such options are not the same. */
-export function keyOf(options: unknown): string {
-  return JSON.stringify(options, (_name, value: unknown) => {
-    const isLost =
-      value === undefined ||
-      typeof value === "bigint" ||
-      (typeof value === "number" && !Number.isFinite(value));
-    return isLost ? { [`$${typeof value}`]: String(value) } : value;
-  });
-}
-
-/** What was thrown, as an error. */
-export function asError(cause: unknown): Error {
-  return cause instanceof Error ? cause : new Error(String(cause));
+  return { data, ...state, refetch };
 }
 
 /**
- * One row, live; `data` is null when there is no such row.
+ * Returns the current value of an observable.
+ *
+ * @param first the value during server rendering and hydration
+ */
+export function useObservable<T extends { readonly error: Error | null }>(
+  value: Observable<T>,
+  first: T,
+): T {
+  const subscribe = useCallback((notify: () => void) => value.subscribe(notify), [value]);
+  const snapshot = useCallback(() => value.getSnapshot(), [value]);
+  // An invalid query also fails during server rendering.
+  const rendered = useCallback(() => {
+    const now = value.getSnapshot();
+    return now.error === null ? first : now;
+  }, [value, first]);
+  return useSyncExternalStore(subscribe, snapshot, rendered);
+}
+
+/**
+ * One row, live; `data` is null if it does not exist.
  *
  * @example
  * function TodoTitle({ id }: { id: string }) {
@@ -193,25 +130,16 @@ export function useQueryOne<E extends EntityName>(
   entity: E,
   id: string,
 ): RowResult<RegisteredRows[E]>;
-/** The same with the row's type in place of the registered one. */
+/** With an explicit row type in place of the registered one. */
 export function useQueryOne<T = never>(
   sync: SyncEngine,
   entity: NameFor<T>,
   id: string,
 ): RowResult<T>;
 export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowResult<unknown> {
-  const row = useMemo(() => liveRow(sync.store, entity, id), [sync, entity, id]);
-  const snapshot = useCallback(() => rowOrError(row), [row]);
-  const found = useSyncExternalStore<unknown>(row.subscribe, snapshot, () => null);
-  const error = found instanceof Error ? found : null;
-  const data = error === null ? found : null;
+  const row = useMemo(() => observeRow(sync, entity, id), [sync, entity, id]);
   const refetch = useCallback(() => undefined, []);
-  return {
-    data,
-    loading: !useReady(sync, row) && found === null,
-    error,
-    refetch,
-  };
+  return { ...useObservable(row, NO_ROW_YET), refetch };
 }
 
 /**
@@ -226,7 +154,7 @@ export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowRe
 export function useStatus(sync: SyncEngine): SyncEngine["status"] {
   const subscribe = useCallback((notify: () => void) => sync.onStatus(notify), [sync]);
   const snapshot = useCallback(() => sync.status, [sync]);
-  // What the server rendered is what is there before the engine starts, however late a part of the
-  // page comes alive.
+  // The server rendered the initial state of the engine, which hydration must match however late a
+  // part of the page is hydrated.
   return useSyncExternalStore(subscribe, snapshot, () => NOT_STARTED);
 }

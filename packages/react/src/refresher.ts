@@ -1,24 +1,27 @@
 import type { SyncEngine } from "@pylonsync/sync";
 
-/** How long nothing may change before the server is asked again, in milliseconds, */
+/** The time without changes after which the server is queried again, in milliseconds. */
 const QUIET_MS = 150;
-/** and how long at most it is waited for that, where something changes all the time. */
+/** The maximum delay during continuous changes, in milliseconds. */
 const MAX_WAIT_MS = 1_000;
 
-/** What is asked again and again, and who is told. */
+/** A repeated request and its callbacks. */
 export interface RefresherOptions {
   readonly sync: SyncEngine;
-  /** Its rows decide the answer. */
+  /** The entity whose changes repeat the request. */
   readonly entity: string;
   readonly ask: () => Promise<unknown>;
+  /** Called with each response that differs from the previous one. */
   readonly onAnswer: (answer: unknown) => void;
+  /** Returns the part of a response to compare; default: all of it. */
+  readonly compared?: (answer: unknown) => unknown;
   readonly onError: (error: Error) => void;
 }
 
 /**
- * Keeps an answer of the server in step with the rows that it is made of: asks again shortly after
- * they have changed, somebody else has signed in, or the connection is back. An older answer never
- * replaces a newer one.
+ * Keeps a response of the server up to date: repeats the request shortly after rows have changed,
+ * another user has signed in, or the connection is back. An older response never replaces a newer
+ * one.
  */
 export class Refresher {
   readonly #options: RefresherOptions;
@@ -26,12 +29,14 @@ export class Refresher {
   #isRunning = false;
   #cancel: (() => void) | null = null;
   #changedAt = 0;
+  /** The last reported response as JSON; null after an error or before the first response. */
+  #told: string | null = null;
 
   constructor(options: RefresherOptions) {
     this.#options = options;
   }
 
-  /** @returns stops it */
+  /** Starts. @returns a function that stops it */
   start(): () => void {
     const { sync, entity } = this.#options;
     this.#isRunning = true;
@@ -53,20 +58,26 @@ export class Refresher {
     };
   }
 
-  /** Asks now. */
+  /** Sends the request now. */
   refresh(): void {
     this.#wait(null);
     void this.#ask((this.#asked += 1));
   }
 
   async #ask(number: number): Promise<void> {
-    const { ask, onAnswer, onError } = this.#options;
+    const { ask, onAnswer, onError, compared = (answer) => answer } = this.#options;
     const isLast = (): boolean => this.#isRunning && number === this.#asked;
     try {
       const answer = await ask();
-      if (isLast()) onAnswer(answer);
+      if (!isLast()) return;
+      const text = JSON.stringify(compared(answer)) ?? "";
+      if (text === this.#told) return;
+      this.#told = text;
+      onAnswer(answer);
     } catch (cause) {
-      if (isLast()) onError(cause instanceof Error ? cause : new Error(String(cause)));
+      if (!isLast()) return;
+      this.#told = null;
+      onError(cause instanceof Error ? cause : new Error(String(cause)));
     }
   }
 

@@ -11,22 +11,22 @@ import type { NameFor } from "./queries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** Who asks, and whom. */
+/** The credentials and the server of a request. */
 export interface RequestAs {
-  /** Takes the place of the signed-in session's. */
+  /** Overrides the session's token. */
   readonly token?: string | null | undefined;
-  /** The engine whose server is asked; by default the app's. */
+  /** The engine whose server is used; default: the app's. */
   readonly sync?: SyncEngine | undefined;
 }
 
-/** Which part of a list is read. */
+/** The range of a list. */
 export interface FetchListOptions extends RequestAs {
-  /** Up to 1,000, which is the default. */
+  /** The maximum number of rows, up to 1,000. Default 1,000. */
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
 }
 
-/** How the server's HTTP API is asked: as the engine, or with another token. */
+/** Returns an HTTP client: with the engine's session, or with another token. */
 export function apiOf({ token, sync = getEngine() }: RequestAs): Pick<SyncEngine, "request"> {
   return token === undefined ? sync : new HttpClient(sync.baseUrl, sync.platform, () => token);
 }
@@ -37,7 +37,7 @@ const UpdatedSchema = v.object({ updated: v.boolean() });
 const DeletedSchema = v.object({ deleted: v.boolean() });
 
 /**
- * Reads rows from the server, not from the replica: by id, up to 1,000 of them.
+ * Reads rows from the server and not from the replica: sorted by id, at most 1,000.
  *
  * @throws PylonClientError
  *
@@ -48,7 +48,7 @@ export function fetchList<E extends EntityName>(
   entity: E,
   options?: FetchListOptions,
 ): Promise<RegisteredEntities[E][]>;
-/** The same with the row's type in place of the registered one. */
+/** With an explicit row type in place of the registered one. */
 export function fetchList<T = never>(entity: NameFor<T>, options?: FetchListOptions): Promise<T[]>;
 export async function fetchList(
   entity: string,
@@ -63,7 +63,7 @@ export async function fetchList(
 }
 
 /**
- * Reads one row from the server; null where it is not there or can't be read.
+ * Reads one row from the server; null if it does not exist or can't be read.
  *
  * @example
  * const todo = await fetchById("Todo", "todo-1");
@@ -73,7 +73,7 @@ export function fetchById<E extends EntityName>(
   id: string,
   options?: RequestAs,
 ): Promise<RegisteredEntities[E] | null>;
-/** The same with the row's type in place of the registered one. */
+/** With an explicit row type in place of the registered one. */
 export function fetchById<T = never>(
   entity: NameFor<T>,
   id: string,
@@ -93,8 +93,8 @@ export async function fetchById(
 }
 
 /**
- * Inserts a row on the server and waits for its answer. `db.insert` shows it at once, and sends it
- * later where there is no connection.
+ * Inserts a row on the server and waits for the response. In contrast, `db.insert` is optimistic
+ * and works offline.
  *
  * @throws PylonClientError
  *
@@ -106,7 +106,7 @@ export function insert<E extends EntityName>(
   data: RegisteredInserts[E],
   options?: RequestAs,
 ): Promise<{ readonly id: string }>;
-/** The same with the type of what is inserted. */
+/** With an explicit type for the inserted data. */
 export function insert<T = never>(
   entity: NameFor<T>,
   data: NoInfer<Partial<T>>,
@@ -121,7 +121,7 @@ export async function insert(
 }
 
 /**
- * Updates a row on the server and waits for its answer; see `db.update`.
+ * Updates a row on the server and waits for the response; see also `db.update`.
  *
  * @throws PylonClientError
  *
@@ -134,7 +134,7 @@ export function update<E extends EntityName>(
   patch: RegisteredPatches[E],
   options?: RequestAs,
 ): Promise<{ readonly updated: boolean }>;
-/** The same with the row's type. */
+/** With an explicit row type. */
 export function update<T = never>(
   entity: NameFor<T>,
   id: string,
@@ -152,7 +152,7 @@ export async function update(
 }
 
 /**
- * Deletes a row on the server and waits for its answer; see `db.delete`.
+ * Deletes a row on the server and waits for the response; see also `db.delete`.
  *
  * @throws PylonClientError
  *
@@ -169,7 +169,7 @@ export async function remove(
 
 const FunctionsSchema = v.array(v.looseObject({ name: v.string(), fn_type: v.string() }));
 
-/** A server function, as `listFns` tells of it. */
+/** A server function, as returned by `listFns`. */
 export interface ListedFn {
   readonly name: string;
   /** `query`, `mutation` or `action`. */
@@ -177,7 +177,7 @@ export interface ListedFn {
 }
 
 /**
- * The functions of the server, in dev mode or for the admin.
+ * Lists the functions of the server. Only in dev mode or for the admin.
  *
  * @throws PylonClientError FORBIDDEN
  *

@@ -11,11 +11,11 @@ import { useEngine } from "./provider.tsx";
 
 /** Options of `useRoom`. */
 export interface UseRoomOptions extends RoomOptions {
-  /** Another server than the app's. */
+  /** The URL of another server than the app's. */
   readonly baseUrl?: string;
-  /** Takes the place of the signed-in session's. */
+  /** Overrides the session's token. */
   readonly token?: string;
-  /** Told of each broadcast to the room. */
+  /** Called with each broadcast to the room. */
   readonly onBroadcast?: (message: RoomBroadcast) => void;
 }
 
@@ -32,7 +32,7 @@ const OUTSIDE: RoomState = { peers: [], isConnected: false, error: null };
  * Joins a room while the component is mounted. Joins, leaves, presence and broadcasts use the
  * engine's connection.
  *
- * @param userId the signed-in user, who is left out of `peers`
+ * @param userId the signed-in user's id, who is excluded from `peers`
  * @example
  * function Cursors({ userId }: { userId: string }) {
  *   const { peers, setPresence } = useRoom("document-1", userId, {
@@ -47,7 +47,7 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
   const engine = useEngine();
   const [state, setState] = useState(OUTSIDE);
   const room = useRef<Room | null>(null);
-  // The newest ones are used, without joining again when they change.
+  // The newest callbacks are used, without rejoining when they change.
   const latest = useRef(options);
   useEffect(() => {
     latest.current = options;

@@ -1,19 +1,19 @@
 /**
- * A path within the page's own origin, to go to after a sign-in. Any other target becomes
- * `fallback`: a link could otherwise make our sign-in page redirect to another site.
+ * Returns a path of the page's own origin to redirect to after a sign-in. Any other target is
+ * replaced with `fallback`: otherwise a link could make the sign-in page redirect to another site.
  *
- * @param target such as the query parameter `next`
+ * @param target a value such as the query parameter `next`
  * @example
  * location.assign(safePath(new URLSearchParams(location.search).get("next"), "/notes"));
  */
 export function safePath(target: unknown, fallback = "/"): string {
-  // Browsers read \ as /, and drop tabs and line ends.
+  // Browsers treat \ as /, and drop tabs and line breaks.
   // eslint-disable-next-line no-control-regex
   if (typeof target !== "string" || !target.startsWith("/") || /[\\\u0000-\u001f]/.test(target))
     return fallback;
   if (!URL.canParse(target, SOMEWHERE)) return fallback;
   const { origin, pathname, search, hash } = new URL(target, SOMEWHERE);
-  // What is left of "/..//other.example" is another site's address again.
+  // The normalized form of `/..//other.example` is the address of another site.
   if (origin !== SOMEWHERE || pathname.startsWith("//")) return fallback;
   return pathname + search + hash;
 }

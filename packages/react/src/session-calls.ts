@@ -1,9 +1,9 @@
-import { AuthContextSchema, SignedInSchema, type AuthContext } from "@pylonsync/protocol";
+import { isAuthContext, isSignedIn, type AuthContext } from "@pylonsync/protocol";
 import { parseAnswer, PylonClientError } from "@pylonsync/sync";
 import { getEngine } from "./client.ts";
 import { apiOf, type RequestAs } from "./rest.ts";
 
-/** A session, as the server answers it. */
+/** A session, as returned by the server. */
 export interface SessionToken {
   readonly token: string;
   readonly user_id: string;
@@ -12,7 +12,8 @@ export interface SessionToken {
 }
 
 /**
- * Makes a session for a user, without signing in here: in dev mode, or with the admin's token.
+ * Creates a session for a user, without signing in here. Only in dev mode, or with the admin's
+ * token.
  *
  * @throws PylonClientError FORBIDDEN
  *
@@ -28,7 +29,7 @@ export async function createSession(
 }
 
 /**
- * Who a token stands for, as `GET /api/auth/me` answers it. In a component use `useSession`.
+ * Returns the identity of a token, as from `GET /api/auth/me`. In a component use `useSession`.
  *
  * @throws PylonClientError
  *
@@ -36,15 +37,15 @@ export async function createSession(
  * const { user_id } = await getAuthContext();
  */
 export async function getAuthContext(options: RequestAs = {}): Promise<AuthContext> {
-  return parseAnswer(AuthContextSchema, await apiOf(options).request("GET", "/api/auth/me"));
+  return parseAnswer(isAuthContext, await apiOf(options).request("GET", "/api/auth/me"));
 }
 
 /**
- * Exchanges a token for one that lives longer; the old one ends. The engine goes on with the one
- * that it has: give it the new one with `db.sync.session.setToken`, if it is its own.
+ * Exchanges a token for one that expires later; the old one becomes invalid. The engine keeps using
+ * its own token: if you refreshed that one, set the new one with `db.sync.session.setToken`.
  *
- * @returns null when the session has ended
- * @throws PylonClientError when the server could not be asked
+ * @returns null if the session has ended
+ * @throws PylonClientError if the server is unreachable
  *
  * @example
  * const renewed = await refreshSession("the token");
@@ -62,27 +63,27 @@ export async function refreshSession(
   }
 }
 
-/** What `startSessionAutoRefresh` tells, and when it asks. */
+/** Callbacks and timing of `startSessionAutoRefresh`. */
 export interface AutoRefreshOptions extends Omit<RequestAs, "token"> {
-  /** Keep the new token: the one before has ended. */
+  /** Called with the new token. Store it: the previous one is no longer valid. */
   readonly onRefresh: (session: SessionToken) => void;
-  /** The session has ended, and somebody has to sign in. */
+  /** Called when the session has ended, and the user has to sign in again. */
   readonly onExpired?: (() => void) | undefined;
-  /** How long before its end a session is refreshed, in seconds. Default 3600. */
+  /** How long before its expiry a session is refreshed, in seconds. Default 3600. */
   readonly marginSecs?: number | undefined;
 }
 
-/** A browser's timer counts no longer than some 24 days. */
+/** The maximum delay of a browser's timer is about 24 days. */
 const MAX_WAIT_MS = 24 * 86_400_000;
-/** When to ask again after a server that could not be asked, in milliseconds. */
+/** The delay before a retry when the server is unreachable, in milliseconds. */
 const RETRY_MS = 60_000;
-/** A session that is shorter than the margin is not refreshed all the time. */
+/** Prevents continuous refreshes of a session that is shorter than the margin. */
 const MIN_WAIT_MS = 1_000;
 
 /**
- * Refreshes a session before it ends, again and again.
+ * Refreshes a session repeatedly before it expires.
  *
- * @returns stops it
+ * @returns a function that stops it
  *
  * @example
  * const session = { token: "the token", expires_at: Date.now() / 1000 + 86_400 };
@@ -127,6 +128,6 @@ export function startSessionAutoRefresh(
 }
 
 function toSession(answer: unknown): SessionToken {
-  const { token, user_id, expires_at = 0 } = parseAnswer(SignedInSchema, answer);
+  const { token, user_id, expires_at = 0 } = parseAnswer(isSignedIn, answer);
   return { token, user_id, expires_at };
 }

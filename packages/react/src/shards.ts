@@ -4,18 +4,22 @@ import { useCallback, useEffect, useRef, useState } from "react";
 /** Options of `useShard`: those of `connectShard`. */
 export type UseShardOptions = ConnectShardOptions;
 
-/** A shard as a component sees it. */
+/** The result of `useShard`. */
 export interface ShardState<TSnapshot, TInput> {
   /** The newest view; null before the first. */
   readonly snapshot: TSnapshot | null;
   readonly tick: number;
-  /** The number of the newest input that `snapshot` has in it; null before the first. */
+  /** The number of the last input that `snapshot` includes; null before the first. */
   readonly ack: number | null;
   readonly connected: boolean;
-  /** What went wrong last; null again once connected. */
+  /** The last error; null again once connected. */
   readonly error: Error | null;
-  /** Sends an input. @returns its number; 0 before there is a connection to send it on */
-  readonly send: (input: TInput) => number;
+  /**
+   * Sends an input. `seen`: the tick that was displayed when the input was made.
+   *
+   * @returns its number; 0 if there is no connection yet
+   */
+  readonly send: (input: TInput, seen?: number) => number;
   /** Leaves the shard until the component is mounted again. */
   readonly close: () => void;
 }
@@ -57,18 +61,11 @@ export function useShard<TSnapshot = unknown, TInput = unknown>(
   useEffect(() => {
     latest.current = options;
   });
-  const { token, subscriberId, baseUrl, wsUrl, wsPort } = options;
+  const { token, subscriberId, role, viewRate, baseUrl, wsUrl, wsPort } = options;
   useEffect(() => {
     const update = (change: Partial<Seen<TSnapshot>>): void =>
       setSeen((before) => ({ ...before, ...change }));
-    const current = connectShard<TSnapshot, TInput>(shardId, {
-      ...latest.current,
-      token,
-      subscriberId,
-      baseUrl,
-      wsUrl,
-      wsPort,
-    });
+    const current = connectShard<TSnapshot, TInput>(shardId, latest.current);
     client.current = current;
     update({ snapshot: null, tick: 0, ack: null, error: null });
     current.onSnapshot((snapshot, tick, ack) => update({ snapshot, tick, ack }));
@@ -79,8 +76,11 @@ export function useShard<TSnapshot = unknown, TInput = unknown>(
       client.current = null;
       current.close();
     };
-  }, [shardId, token, subscriberId, baseUrl, wsUrl, wsPort]);
-  const send = useCallback((input: TInput) => client.current?.send(input) ?? 0, []);
+  }, [shardId, token, subscriberId, role, viewRate, baseUrl, wsUrl, wsPort]);
+  const send = useCallback(
+    (input: TInput, seen?: number) => client.current?.send(input, seen) ?? 0,
+    [],
+  );
   const close = useCallback(() => client.current?.close(), []);
   return { ...seen, send, close };
 }

@@ -1,2 +1,2 @@
-/** A style sheet, which a bundler takes in: there is nothing to import from it. */
+/** A style sheet for a bundler; it has no exports. */
 export {};

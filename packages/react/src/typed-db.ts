@@ -1,12 +1,14 @@
+import type { IncludeOptions } from "@pylonsync/sync";
 import { db } from "./db.ts";
-import type { CallArgs, FunctionCalls } from "./mutations.ts";
+import type { CallArgs } from "@pylonsync/sdk";
+import type { FunctionCalls } from "./mutations.ts";
 import { useMutation } from "./mutations.ts";
 import { useInfiniteQuery, type InfiniteOptions, type UseInfiniteQueryReturn } from "./pages.ts";
 import { useEngine } from "./provider.tsx";
 import { useQuery, useQueryOne, type QueryResult, type RowResult } from "./queries.ts";
 import { getEngine } from "./client.ts";
 
-/** The types of an app: its rows by entity, its functions by name. */
+/** The types of an app: rows by entity, and functions by name. */
 export interface AgentDBSchema {
   readonly entities: object;
   readonly functions: object;
@@ -20,15 +22,17 @@ type InputOf<F> = F extends { readonly input: infer I } ? I : Readonly<Record<st
 type OutputOf<F> = F extends { readonly output: infer O } ? O : unknown;
 type Writable<Row> = Partial<Omit<Row, "id">> & { readonly id?: string };
 
-/** What a typed query shows. */
+/** Options of a typed query. */
 export interface TypedQueryOptions<Row> {
   /** A filter over the row's fields: `{done: false}`. See docs/queries.md. */
   readonly where?: (Partial<Row> | Readonly<Record<string, unknown>>) | undefined;
   readonly orderBy?: { readonly [Field in keyof Row]?: "asc" | "desc" } | undefined;
   readonly limit?: number | undefined;
+  /** Related rows to include, by relation; the row type must declare them. */
+  readonly include?: IncludeOptions | undefined;
 }
 
-/** `db` with the types of a schema, as `createTypedDb` returns it. */
+/** The result of `createTypedDb`: `db` with the types of a schema. */
 export interface TypedDb<S extends AgentDBSchema> {
   readonly useQuery: <E extends NameIn<Entities<S>>>(
     entity: E,
@@ -59,13 +63,13 @@ export interface TypedDb<S extends AgentDBSchema> {
     patch: Writable<Entities<S>[E]>,
   ) => Promise<void>;
   readonly delete: (entity: NameIn<Entities<S>>, id: string) => Promise<void>;
-  /** `db` itself. */
+  /** `db` without types. */
   readonly untyped: typeof db;
 }
 
 /**
- * `db` with the types of a schema that the call says. An app that registers its types with
- * `pylon.client.ts` has them in `db` already.
+ * Returns `db` with the types of an explicit schema. Apps that register their types with
+ * `pylon.client.ts` do not need it.
  *
  * @example
  * interface AppSchema {

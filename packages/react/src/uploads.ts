@@ -6,26 +6,27 @@ import type { RequestAs } from "./rest.ts";
 /** A file that the server has stored. */
 export interface UploadedFile {
   readonly id: string;
-  /** Where its content is read. */
+  /** The URL of its content. */
   readonly url: string;
   /** In bytes. */
   readonly size: number;
 }
 
-/** What is said of a file, and who sends it. */
+/** Metadata, credentials and cancellation of an upload. */
 export interface UploadOptions extends RequestAs {
-  /** By default the file's own, else `upload`. */
+  /** The file name; default: that of the file, or `upload`. */
   readonly filename?: string | undefined;
-  /** Its media type, by default the file's own. */
+  /** The media type; default: that of the file. */
   readonly contentType?: string | undefined;
-  /** Gives the upload up. */
+  /** Cancels the upload. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** What can be uploaded. */
+/** The types of content that can be uploaded. */
 export type UploadContent = File | Blob | ArrayBuffer | Uint8Array<ArrayBuffer>;
 
-const UploadedSchema = v.object({ id: v.string(), url: v.string(), size: v.number() });
+/** The server's response to an upload. */
+export const UploadedSchema = v.object({ id: v.string(), url: v.string(), size: v.number() });
 
 /**
  * Uploads a file as the body of a request.

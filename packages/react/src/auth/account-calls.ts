@@ -1,13 +1,13 @@
-import { SignedInSchema } from "@pylonsync/protocol";
+import { isSignedIn } from "@pylonsync/protocol";
 import { parseAnswer } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
 
-/** A device where the user is signed in. */
+/** A device on which the user is signed in. */
 export interface Device {
   readonly id: string;
-  /** Such as `Firefox on Windows`. */
+  /** For example `Firefox on Windows`. */
   readonly name: string;
   readonly isCurrent: boolean;
   readonly seenAt: Date;
@@ -23,7 +23,7 @@ const DevicesSchema = v.array(
 );
 
 /**
- * The sessions of the user, one for each device.
+ * Lists the sessions of the user, one per device.
  *
  * @throws PylonClientError
  *
@@ -43,7 +43,7 @@ export async function listDevices({ sync = getEngine() }: AuthCallOptions = {}):
 }
 
 /**
- * Signs one device out; its connections end within a second.
+ * Signs out one device; its connections are closed within a second.
  *
  * @throws PylonClientError NOT_FOUND
  *
@@ -59,7 +59,7 @@ export async function signOutDevice(
 }
 
 /**
- * Signs out all devices but this one.
+ * Signs out all other devices.
  *
  * @throws PylonClientError
  *
@@ -73,8 +73,8 @@ export async function signOutOtherDevices({
 }
 
 /**
- * Changes the password, or sets the first one, within ten minutes of a sign-in. The other devices
- * are signed out, and this one gets a new token.
+ * Changes the password, or sets the first one, which requires a sign-in within the last ten
+ * minutes. Other devices are signed out, and this one gets a new token.
  *
  * @param current null: the user has no password yet
  * @throws PylonClientError INVALID_CREDENTIALS, WEAK_PASSWORD, FRESH_SIGN_IN_REQUIRED
@@ -91,13 +91,13 @@ export async function changePassword(
     new_password: next,
     ...(current === null ? {} : { current_password: current }),
   });
-  if (v.is(SignedInSchema, answer)) sync.setToken(answer.token);
+  if (isSignedIn(answer)) sync.setToken(answer.token);
 }
 
 /**
- * Deletes the user and the rows that the user owns.
+ * Deletes the user and the rows that belong to the user.
  *
- * @param password null: within ten minutes of a sign-in
+ * @param password null: requires a sign-in within the last ten minutes
  * @throws PylonClientError INVALID_CREDENTIALS, FRESH_SIGN_IN_REQUIRED
  *
  * @example
@@ -111,17 +111,17 @@ export async function deleteAccount(
   sync.setToken(null);
 }
 
-/** The ways in which the user can prove their identity. */
+/** The methods with which the user can prove their identity. */
 export interface AccountProofs {
   readonly hasPassword: boolean;
   readonly hasPasskey: boolean;
-  /** Whether a sign-in asks for a code of an authenticator app too. */
+  /** Whether sign-in also requires a code from an authenticator app. */
   readonly hasAuthenticator: boolean;
-  /** Whether a code can be sent by mail. */
+  /** Whether a code can be sent by email. */
   readonly hasEmailCode: boolean;
-  /** Accounts elsewhere, by the names of their providers. */
+  /** The connected OAuth accounts, by the names of their providers. */
   readonly providers: readonly string[];
-  /** Whether the sign-in is of the last ten minutes. */
+  /** Whether the user signed in within the last ten minutes. */
   readonly isFresh: boolean;
 }
 
@@ -135,7 +135,7 @@ const ProofsSchema = v.object({
 });
 
 /**
- * What `deleteAccount` can ask the user for.
+ * Returns the proofs of identity that `deleteAccount` can use.
  *
  * @throws PylonClientError
  *
@@ -160,7 +160,8 @@ const EnrolledSchema = v.object({ secret: v.string(), otpauth_url: v.string() })
 const BackupCodesSchema = v.object({ backup_codes: v.array(v.string()) });
 
 /**
- * Begins to add an authenticator app: within ten minutes of a sign-in, or with the password.
+ * Starts adding an authenticator app. Requires a sign-in within the last ten minutes, or the
+ * password.
  *
  * @returns the secret, and the URL for a QR code
  * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, INVALID_CREDENTIALS
@@ -183,9 +184,9 @@ export async function enrollAuthenticator({
 }
 
 /**
- * Completes `enrollAuthenticator` with the app's first code.
+ * Completes `enrollAuthenticator` with the first code from the app.
  *
- * @returns backup codes for when the app is lost; they are not shown again
+ * @returns backup codes in case the app is lost; they are shown only once
  * @throws PylonClientError INVALID_CODE
  *
  * @example
@@ -204,7 +205,7 @@ export async function confirmAuthenticator(
 /**
  * Removes the authenticator app.
  *
- * @param code of the app, or a backup code
+ * @param code a code from the app, or a backup code
  * @throws PylonClientError INVALID_CODE
  *
  * @example
@@ -217,7 +218,7 @@ export async function removeAuthenticator(
   await sync.request("POST", "/api/auth/totp/disable", { code });
 }
 
-/** What people call the program behind a `User-Agent`. */
+/** Returns a readable name for a `User-Agent`. */
 function nameOf(agent: string): string {
   const program = /Edg|OPR|Firefox|Chrome|Safari/.exec(agent)?.[0] ?? "";
   const system = /iPhone|iPad|Android|Windows|Mac OS|Linux/.exec(agent)?.[0] ?? "";

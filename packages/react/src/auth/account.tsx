@@ -1,20 +1,24 @@
-import { useCallback, useState, type ReactElement, type ReactNode } from "react";
+import { useCallback, useState, type ReactElement } from "react";
 import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
-import { changePassword, getAccountProofs } from "./account-calls.ts";
+import { getAccountProofs, type AccountProofs } from "./account-calls.ts";
 import { AuthenticatorSettings } from "./authenticator-settings.tsx";
 import { DeleteAccount } from "./delete-account.tsx";
 import { DeviceList } from "./device-list.tsx";
-import { Form, HiddenUsername, Note, PasswordField } from "./form.tsx";
+import { LinkedAccountList } from "./linked-account-list.tsx";
 import { useLoaded } from "./loaded.ts";
+import { Loading } from "./loading.tsx";
 import { PasskeyList } from "./passkey-list.tsx";
+import { PasswordSettings } from "./password-settings.tsx";
+import { Section } from "./section.tsx";
 import type { SignInProps } from "./sign-in-flow.ts";
 import { SignOutButton } from "./sign-out-button.tsx";
 import { emailOfUser, nameOfUser, useUser } from "./user.ts";
 
 /**
- * The account page of a user: devices, password, passkeys, the authenticator app, sign-out and
- * deletion. Renders nothing for guests and signed-out visitors.
+ * The user's account page: connected accounts, password, passkeys, authenticator app, devices,
+ * sign-out and deletion. It only shows the parts that apply to the user's sign-in methods, and
+ * renders nothing for guests and signed-out visitors.
  *
  * @param props `redirectTo` and `onDone` apply after a sign-out or a deletion
  * @example
@@ -24,10 +28,14 @@ export function Account(props: SignInProps): ReactElement | null {
   const sync = useEngine(props.sync);
   const { userId, isGuest } = useSession(sync);
   const { user } = useUser(sync);
-  // How often the password was changed here.
+  // The number of password changes on this page.
   const [changes, setChanges] = useState(0);
   const isUser = userId !== null && !isGuest;
-  const { data: proofs, after } = useLoaded(
+  const {
+    data: proofs,
+    problem,
+    after,
+  } = useLoaded(
     useCallback(
       () => (isUser ? getAccountProofs({ sync }) : Promise.resolve(null)),
       [sync, isUser],
@@ -36,77 +44,92 @@ export function Account(props: SignInProps): ReactElement | null {
   const refresh = (): void => after(() => Promise.resolve());
   if (!isUser) return null;
 
-  const change = async ({
-    current = "",
-    next = "",
-  }: Readonly<Record<string, string>>): Promise<void> => {
-    await changePassword(current === "" ? null : current, next, { sync });
+  const email = emailOfUser(user);
+  const name = nameOfUser(user);
+  const onPassword = (): void => {
     setChanges((count) => count + 1);
     refresh();
   };
   return (
     <div className="pylon-account">
-      <p className="pylon-who">{nameOfUser(user)}</p>
+      <header>
+        <p className="pylon-who">{name}</p>
+        {email !== "" && email !== name && <p className="pylon-sub">{email}</p>}
+      </header>
+      <p className="pylon-error" role="alert">
+        {problem}
+      </p>
+      {proofs === null ? (
+        problem === null && <Loading title="Sign-in methods" />
+      ) : (
+        <WaysToSignIn
+          {...props}
+          sync={sync}
+          proofs={proofs}
+          email={email}
+          refresh={refresh}
+          changes={changes}
+          onPassword={onPassword}
+        />
+      )}
       <Section title="Devices">
         <DeviceList key={changes} sync={sync} />
-      </Section>
-      <Section title="Password">
-        <Form key={changes} action="Change the password" onSend={change}>
-          {changes > 0 && <Note>Your password is changed; other devices are signed out.</Note>}
-          <PasswordFields email={emailOfUser(user)} hasPassword={proofs?.hasPassword !== false} />
-        </Form>
-      </Section>
-      <Section title="Passkeys">
-        <PasskeyList sync={sync} />
-      </Section>
-      <Section title="Authenticator app">
-        {proofs !== null && (
-          <AuthenticatorSettings sync={sync} isOn={proofs.hasAuthenticator} refresh={refresh} />
-        )}
       </Section>
       <Section title="Leave">
         <SignOutButton {...props} sync={sync} />
         {proofs !== null && (
-          <DeleteAccount
-            {...props}
-            sync={sync}
-            email={emailOfUser(user)}
-            proofs={proofs}
-            refresh={refresh}
-          />
+          <DeleteAccount {...props} sync={sync} email={email} proofs={proofs} refresh={refresh} />
         )}
       </Section>
     </div>
   );
 }
 
-function PasswordFields({
-  email,
-  hasPassword,
-}: {
+interface WaysProps extends SignInProps {
+  readonly proofs: AccountProofs;
   readonly email: string;
-  readonly hasPassword: boolean;
-}): ReactElement {
-  return (
-    <>
-      <HiddenUsername email={email} />
-      {hasPassword && <PasswordField label="Current password" name="current" isOptional />}
-      <PasswordField label="New password" name="next" isNew />
-    </>
-  );
+  readonly refresh: () => void;
+  readonly changes: number;
+  readonly onPassword: () => void;
 }
 
-function Section({
-  title,
-  children,
-}: {
-  readonly title: string;
-  readonly children: ReactNode;
-}): ReactElement {
+function WaysToSignIn({
+  sync,
+  proofs,
+  email,
+  refresh,
+  changes,
+  onPassword,
+}: WaysProps): ReactElement {
+  const engine = useEngine(sync);
+  const given = { sync: engine, proofs, refresh };
+  // A passkey already counts as two factors: without another sign-in method, no second factor
+  // applies.
+  const usesCodes =
+    proofs.hasPassword ||
+    proofs.hasEmailCode ||
+    proofs.hasAuthenticator ||
+    proofs.providers.length > 0;
   return (
-    <section className="pylon-section" aria-label={title}>
-      <h2>{title}</h2>
-      {children}
-    </section>
+    <>
+      <LinkedAccountList {...given} />
+      <Section title="Password">
+        <PasswordSettings
+          sync={engine}
+          email={email}
+          proofs={proofs}
+          changes={changes}
+          onChange={onPassword}
+        />
+      </Section>
+      <Section title="Passkeys">
+        <PasskeyList sync={engine} onChange={refresh} />
+      </Section>
+      {usesCodes && (
+        <Section title="Authenticator app">
+          <AuthenticatorSettings sync={engine} isOn={proofs.hasAuthenticator} refresh={refresh} />
+        </Section>
+      )}
+    </>
   );
 }

@@ -14,11 +14,11 @@ type Step =
 interface AuthenticatorSettingsProps extends AuthCallOptions {
   /** Whether the user has an authenticator app. */
   readonly isOn: boolean;
-  /** Asks for it again. */
+  /** Reloads `isOn`. */
   readonly refresh: () => void;
 }
 
-/** Adds an authenticator app and shows its backup codes once, or removes the one that is there. */
+/** Adds an authenticator app and shows its backup codes once, or removes the existing app. */
 export function AuthenticatorSettings({
   sync: given,
   isOn,
@@ -63,11 +63,11 @@ export function AuthenticatorSettings({
     default:
       return (
         <>
-          {step.name === "removed" && <Note>The app is removed.</Note>}
+          {step.name === "removed" && <Note>The authenticator app was removed.</Note>}
           {isOn && step.name !== "removed" ? (
             <RemoveButton onClick={() => setStep({ name: "remove" })} />
           ) : (
-            <Form action="Add an authenticator app" onSend={enroll}>
+            <Form action="Add an authenticator app" isPlain onSend={enroll}>
               {asksPassword && <PasswordField />}
             </Form>
           )}
@@ -89,9 +89,9 @@ function ConfirmForm({
       <QrCode text={url} label="Key for your authenticator app" />
       <p className="pylon-note">
         Scan this with your authenticator app. On this device <a href={url}>open the app</a>, or
-        type the key into it: <code className="pylon-secret">{secret}</code>
+        enter this key in it: <code className="pylon-secret">{secret}</code>
       </p>
-      <CodeField label="Code that the app shows" />
+      <CodeField label="Code from the app" />
     </Form>
   );
 }
@@ -107,7 +107,7 @@ function RemoveButton({ onClick }: { readonly onClick: () => void }): ReactEleme
 function RemoveForm({ onSend }: Pick<FormProps, "onSend">): ReactElement {
   return (
     <Form action="Remove the app" isDanger onSend={onSend}>
-      <CodeField label="Code of the app, or a backup code" />
+      <CodeField label="Code from the app, or a backup code" />
     </Form>
   );
 }

@@ -1,29 +1,29 @@
-import { SignedInSchema } from "@pylonsync/protocol";
+import { isSignedIn, isWaitingSignUp } from "@pylonsync/protocol";
 import { parseAnswer, PylonClientError, type SyncEngine } from "@pylonsync/sync";
-import * as v from "valibot";
 import { getEngine } from "../client.ts";
 
-/** The answer to a sign-in. */
+/** The result of a sign-in. */
 export interface SignedIn {
   readonly token: string;
   readonly userId: string;
 }
 
-/** A sign-up is complete, or waits for the code that was mailed. */
+/** The result of a sign-up: complete, or waiting for the emailed code. */
 export type SignUpResult =
   | (SignedIn & { readonly verificationRequired: false })
   | { readonly verificationRequired: true };
 
-/** The engine that signs in; by default the app's. */
+/** The engine to use; default: the app's engine. */
 export interface AuthCallOptions {
   readonly sync?: SyncEngine;
 }
 
 /**
- * Signs in. The replica changes over to the user's, and a guest's rows are kept.
+ * Signs in with email and password. The replica switches to the user's rows; rows of a guest are
+ * kept.
  *
- * @throws PylonClientError INVALID_CREDENTIALS, RATE_LIMITED, or MFA_REQUIRED: then
- *   `verifySecondFactor` continues with its `mfa_token`
+ * @throws PylonClientError INVALID_CREDENTIALS, RATE_LIMITED, or MFA_REQUIRED: continue with its
+ *   `mfa_token` and `verifySecondFactor`
  *
  * @example
  * const { userId } = await signInWithPassword("ada@example.com", "correct horse");
@@ -37,7 +37,8 @@ export function signInWithPassword(
 }
 
 /**
- * Creates an account. Where the server sends mail, `confirmSignUp` completes it with the code.
+ * Creates an account. If the server sends email, `confirmSignUp` completes it with the emailed
+ * code.
  *
  * @throws PylonClientError WEAK_PASSWORD, INVALID_EMAIL
  *
@@ -55,7 +56,7 @@ export async function signUpWithPassword(
   const answer = await withoutStaleSession(sync, () =>
     sync.request("POST", "/api/auth/password/register", { email, password, ...profile }),
   );
-  if (v.is(WaitingSchema, answer)) {
+  if (isWaitingSignUp(answer)) {
     if (answer.sign_up_token !== undefined)
       signUpTokens.set(sync, { email, token: answer.sign_up_token });
     return { verificationRequired: true };
@@ -64,7 +65,7 @@ export async function signUpWithPassword(
 }
 
 /**
- * Completes the sign-up that this page began, with the code of the mail.
+ * Completes a sign-up that was started on this page, with the emailed code.
  *
  * @throws PylonClientError INVALID_CODE
  *
@@ -87,20 +88,13 @@ export async function confirmSignUp(
   return signedIn;
 }
 
-const WaitingSchema = v.object({
-  verification_required: v.literal(true),
-  sign_up_token: v.optional(v.string()),
-});
-
-/**
- * Names the sign-up that a code confirms: another user may have signed up with the same address.
- */
+/** Identifies the sign-up to confirm: another user may have signed up with the same address. */
 const signUpTokens = new WeakMap<SyncEngine, { readonly email: string; readonly token: string }>();
 
 /**
- * Mails a code to sign in with.
+ * Emails a sign-in code.
  *
- * @throws PylonClientError RATE_LIMITED within a minute of the one before
+ * @throws PylonClientError RATE_LIMITED within a minute after the previous code
  *
  * @example
  * await sendCode("ada@example.com");
@@ -113,7 +107,7 @@ export async function sendCode(
 }
 
 /**
- * Signs in with the code of the mail; a new address creates a user.
+ * Signs in with an emailed code; a new address creates a user.
  *
  * @throws PylonClientError INVALID_CODE, MFA_REQUIRED
  *
@@ -129,11 +123,11 @@ export function signInWithCode(
 }
 
 /**
- * Mails a link that signs in this browser, by its cookie. Any other browser that opens it asks
- * first whether to sign in, and so does this one when it keeps no cookie of the server.
+ * Emails a link that signs in this browser, which is identified by a cookie. Any other browser, or
+ * this one if it rejects the server's cookies, shows a confirmation first.
  *
- * @param callback where the link leads to: a path of the server, or a URL of a trusted origin; by
- *   default the server's root
+ * @param callback where the link redirects to: a path of the server, or a URL of a trusted origin;
+ *   default: the server's root
  * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
  *
  * @example
@@ -150,10 +144,10 @@ export async function sendLink(
 }
 
 /**
- * Continues a sign-in that asked for a second factor.
+ * Completes a sign-in that requires a second factor.
  *
- * @param mfaToken of the error MFA_REQUIRED
- * @param code of the authenticator app, or a backup code
+ * @param mfaToken the `mfa_token` of the error MFA_REQUIRED
+ * @param code a code from the authenticator app, or a backup code
  * @throws PylonClientError INVALID_CODE, INVALID_TOKEN
  *
  * @example
@@ -178,9 +172,9 @@ export function verifySecondFactor(
 }
 
 /**
- * Mails a link to choose a new password, if there is such an account.
+ * Emails a link to choose a new password, if the account exists.
  *
- * @param callback the page that takes `#token=...`
+ * @param callback the page that receives `#token=...`
  * @throws PylonClientError EMAIL_NOT_CONFIGURED, INVALID_REDIRECT, RATE_LIMITED
  *
  * @example
@@ -197,7 +191,7 @@ export async function requestPasswordReset(
 }
 
 /**
- * Sets the password with the token of the link; all sessions of the user end.
+ * Sets a new password with the token of the emailed link; all sessions of the user end.
  *
  * @throws PylonClientError INVALID_TOKEN, WEAK_PASSWORD
  *
@@ -214,8 +208,8 @@ export async function resetPassword(
 }
 
 /**
- * Ends the session here and on the server. Without a connection a token is removed here all the
- * same; a cookie only the server can remove.
+ * Signs out: ends the session here and on the server. Without a connection the token is removed
+ * here anyway; a cookie can only be removed by the server.
  *
  * @throws PylonClientError, such as UNREACHABLE
  *
@@ -228,7 +222,7 @@ export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Pro
     await sync.request("DELETE", "/api/auth/session");
     isOver = true;
   } catch (error) {
-    // There is no session any more.
+    // The session has already ended.
     if (!(error instanceof PylonClientError) || error.status !== 401) throw error;
     isOver = true;
   } finally {
@@ -237,7 +231,7 @@ export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Pro
 }
 
 /**
- * Signs in with the answer of a ceremony, such as a passkey's.
+ * Signs in with the result of a ceremony, such as a passkey's.
  *
  * @throws PylonClientError
  */
@@ -249,7 +243,7 @@ export async function signIn(
   return keep(sync, await withoutStaleSession(sync, () => sync.request("POST", path, body)));
 }
 
-/** A session that has ended must not keep the user from signing in again. */
+/** An ended session must not prevent the user from signing in again. */
 async function withoutStaleSession<T>(sync: SyncEngine, ask: () => Promise<T>): Promise<T> {
   try {
     return await ask();
@@ -261,7 +255,7 @@ async function withoutStaleSession<T>(sync: SyncEngine, ask: () => Promise<T>): 
 }
 
 function keep(sync: SyncEngine, answer: unknown): SignedIn {
-  const { token, user_id: userId } = parseAnswer(SignedInSchema, answer);
+  const { token, user_id: userId } = parseAnswer(isSignedIn, answer);
   sync.setToken(token);
   return { token, userId };
 }

@@ -3,15 +3,15 @@ import { sendCode, signInWithCode } from "./calls.ts";
 import { CodeField, EmailField, Form, Note } from "./form.tsx";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
-/** Props of the forms that mail a code or a link. */
+/** Props of the forms that email a code or a link. */
 export interface MailFormProps {
   readonly flow: SignInFlow;
-  /** What was typed so far. */
+  /** The address entered so far. */
   readonly email: string;
   readonly onEmail: (email: string) => void;
 }
 
-/** Mails a code, and signs in with it. A new address is a new user. */
+/** Emails a code, and signs in with it. A new address creates a user. */
 export function CodeForm({ flow: { sync, run }, email, onEmail }: MailFormProps): ReactElement {
   const [sentTo, setSentTo] = useState<string | null>(null);
   if (sentTo === null) {

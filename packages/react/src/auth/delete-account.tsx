@@ -12,20 +12,20 @@ import { keepsCookies, toProviders } from "./provider-calls.ts";
 import { SecondFactorForm } from "./second-factor-form.tsx";
 import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
 
-/** What is typed to confirm, by a user without a password. */
+/** The word that a user without a password types to confirm. */
 const WORD = "delete";
 
 interface DeleteAccountProps extends SignInProps {
-  /** Where a code for a new sign-in is sent to. */
+  /** Where a code for a new sign-in is sent. */
   readonly email: string;
   readonly proofs: AccountProofs;
-  /** Asks for the proofs again. */
+  /** Reloads the proofs. */
   readonly refresh: () => void;
 }
 
 /**
- * Deletes the account, and asks for what the user has: the password, else a sign-in of the last ten
- * minutes, by the account elsewhere, passkey or mail that the user signs in with, and a word.
+ * Deletes the account after confirmation: with the password, or with a sign-in within the last ten
+ * minutes (OAuth account, passkey or email) and a typed word.
  */
 export function DeleteAccount(props: DeleteAccountProps): ReactElement {
   const sync = useEngine(props.sync);
@@ -34,7 +34,7 @@ export function DeleteAccount(props: DeleteAccountProps): ReactElement {
     try {
       await deleteAccount(password, { sync });
     } catch (reason) {
-      // The ten minutes may be over by now.
+      // The ten minutes may have passed by now.
       if (reason instanceof PylonClientError && reason.code === "FRESH_SIGN_IN_REQUIRED") refresh();
       throw reason;
     }
@@ -66,7 +66,7 @@ function ConfirmByWord({ onConfirm }: { readonly onConfirm: () => Promise<void> 
   );
 }
 
-/** The page stays, or is come back to, and then the sign-in is a fresh one. */
+/** After the sign-in the user is on this page again, with a fresh session. */
 function SignInAgain({
   sync: given,
   email: known,
@@ -96,7 +96,7 @@ function SignInAgain({
       )}
       {proofs.hasEmailCode && !byMail && (
         <button type="button" className="pylon-button pylon-plain" onClick={() => setByMail(true)}>
-          Use a code by mail
+          Use an emailed code
         </button>
       )}
       {byMail && <CodeForm flow={flow} email={email} onEmail={setEmail} />}

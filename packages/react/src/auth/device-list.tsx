@@ -3,12 +3,14 @@ import { useEngine } from "../provider.tsx";
 import { listDevices, signOutDevice, signOutOtherDevices } from "./account-calls.ts";
 import type { AuthCallOptions } from "./calls.ts";
 import { useLoaded } from "./loaded.ts";
+import { Placeholder } from "./loading.tsx";
 
-/** Where the user is signed in, and a button to sign each of them out. */
+/** Lists the devices on which the user is signed in, with a button to sign each of them out. */
 export function DeviceList({ sync: given }: AuthCallOptions): ReactElement {
   const sync = useEngine(given);
   const { data, problem, after } = useLoaded(useCallback(() => listDevices({ sync }), [sync]));
   const others = data?.filter(({ isCurrent }) => !isCurrent) ?? [];
+  if (data === null && problem === null) return <Placeholder />;
   return (
     <>
       <ul className="pylon-list">

@@ -5,15 +5,15 @@ import { EmailField, Form, Note } from "./form.tsx";
 
 /** Props of `ForgotPassword`. */
 export interface ForgotPasswordProps extends AuthCallOptions {
-  /** What was typed elsewhere. */
+  /** The initial email address. */
   readonly email?: string;
-  /** Your page with `ResetPassword`, that the mail leads to; by default the server's own. */
+  /** Your page with `ResetPassword`, to which the email links; default: the server's page. */
   readonly resetUrl?: string;
 }
 
 /**
- * A form that mails a link to choose a new password. Its answer does not tell whether there is such
- * an account.
+ * A form that emails a link to choose a new password. It does not reveal whether the account
+ * exists.
  *
  * @example
  * <ForgotPassword resetUrl="/reset-password" />;
@@ -25,7 +25,7 @@ export function ForgotPassword({
 }: ForgotPasswordProps): ReactElement {
   const sync = useEngine(given);
   const [sentTo, setSentTo] = useState<string | null>(null);
-  if (sentTo !== null) return <Note>If {sentTo} has an account, a link is on its way.</Note>;
+  if (sentTo !== null) return <Note>If {sentTo} has an account, we sent a link to it.</Note>;
   const send = async (address: string): Promise<void> => {
     await requestPasswordReset(address, {
       sync,

@@ -1,6 +1,7 @@
 import {
   createContext,
   use,
+  useCallback,
   useEffect,
   useId,
   useRef,
@@ -15,41 +16,46 @@ type Values = Readonly<Record<string, string>>;
 
 interface FormState {
   readonly problem: Problem | null;
-  readonly problemId: string;
+  /** Registers a field of this name, until the returned function is called. */
+  readonly addField: (name: string) => () => void;
 }
 
-const FormContext = createContext<FormState>({ problem: null, problemId: "" });
+const FormContext = createContext<FormState>({ problem: null, addField: () => () => undefined });
 
 /** Props of `Form`. */
 export interface FormProps {
-  /** What the button says. */
+  /** The text of the button. */
   readonly action: string;
-  /**
-   * What the form does with what was typed; why it is refused is shown, at the field that it is
-   * about.
-   */
+  /** Handles the submitted values. An error is shown at the field that it is about. */
   readonly onSend: (values: Values) => Promise<void>;
   readonly className?: string;
-  /** The button warns of what can't be undone. */
+  /** Styles the button as a destructive action. */
   readonly isDanger?: boolean;
+  /** Styles the button as one of several equal actions. */
+  readonly isPlain?: boolean;
+  /** Shown in the button, before its text. */
+  readonly icon?: ReactNode;
   readonly children?: ReactNode;
 }
 
 /**
- * A form that sends one request at a time and shows why it was refused, in an alert that screen
- * readers announce.
+ * A form that sends one request at a time and shows an error as an alert that screen readers
+ * announce.
  */
 export function Form({
   action,
   onSend,
   className = "",
   isDanger = false,
+  isPlain = false,
+  icon,
   children,
 }: FormProps): ReactElement {
   const [problem, setProblem] = useState<Problem | null>(null);
   const [isBusy, setBusy] = useState(false);
   const form = useRef<HTMLFormElement>(null);
-  const problemId = useId();
+  const [fields, addField] = useFieldNames();
+  const isAtField = problem?.field !== undefined && fields.includes(problem.field);
   useEffect(() => {
     if (problem?.field === undefined) return;
     const inputs = [...(form.current?.querySelectorAll("input") ?? [])];
@@ -70,7 +76,7 @@ export function Form({
   };
 
   return (
-    <FormContext value={{ problem, problemId }}>
+    <FormContext value={{ problem, addField }}>
       <form
         ref={form}
         className={`pylon-form ${className}`.trim()}
@@ -78,13 +84,17 @@ export function Form({
         aria-busy={isBusy}
       >
         {children}
-        <p className="pylon-error" role="alert" id={problemId}>
-          {problem?.text}
+        <p className="pylon-error" role="alert">
+          {isAtField ? null : problem?.text}
         </p>
         <button
-          className={isDanger ? "pylon-button pylon-danger" : "pylon-button"}
+          className={["pylon-button", isDanger && "pylon-danger", isPlain && "pylon-plain"]
+            .filter(Boolean)
+            .join(" ")}
           disabled={isBusy}
+          aria-busy={isBusy}
         >
+          {icon}
           {action}
         </button>
       </form>
@@ -92,26 +102,38 @@ export function Form({
   );
 }
 
+/** The names of the fields in a form, and the function with which fields register. */
+function useFieldNames(): readonly [readonly string[], FormState["addField"]] {
+  const [fields, setFields] = useState<readonly string[]>([]);
+  const addField = useCallback((name: string) => {
+    setFields((names) => [...names, name]);
+    return () => setFields((names) => names.filter((known) => known !== name));
+  }, []);
+  return [fields, addField];
+}
+
 /** Props of `Field`. */
 export interface FieldProps {
   readonly label: string;
   readonly name: string;
   readonly type?: "password";
-  /** An address, for keyboards on a screen: not capitalised and not corrected. */
+  /** An email address, for on-screen keyboards: no capitalization and no autocorrection. */
   readonly isEmail?: boolean;
   readonly autoComplete: string;
   readonly minLength?: number;
-  /** What the text must be, whole, and how that is said to people. */
+  /** A pattern that the whole value must match, and its description for users. */
   readonly pattern?: string;
   readonly title?: string;
   readonly defaultValue?: string;
   readonly onValue?: (value: string) => void;
   readonly isOptional?: boolean;
-  /** The step begins here: who comes to it by keyboard or hears it read need not look for it. */
+  /** Whether the label marks the field as optional; default: if it is optional. */
+  readonly hasNote?: boolean;
+  /** The first field of the step: it receives the focus. */
   readonly isFirst?: boolean;
 }
 
-/** Of the type `email` browsers refuse letters outside of ASCII in front of the `@`. */
+/** Inputs of the type `email` reject non-ASCII characters before the `@` in browsers. */
 const EMAIL_INPUT = { inputMode: "email", autoCapitalize: "none", spellCheck: false } as const;
 
 /** An input with its label. */
@@ -120,38 +142,51 @@ export function Field({
   isOptional = false,
   isFirst = false,
   isEmail = false,
+  hasNote = isOptional,
   onValue,
   ...input
 }: FieldProps): ReactElement {
-  const { problem, problemId } = use(FormContext);
+  const { problem, addField } = use(FormContext);
+  const id = useId();
+  const { name } = input;
+  useEffect(() => addField(name), [addField, name]);
   const element = useRef<HTMLInputElement>(null);
   useEffect(() => {
     if (isFirst) element.current?.focus();
   }, [isFirst]);
-  const isWrong = problem?.field === input.name;
+  const isWrong = problem?.field === name;
   return (
-    <label className="pylon-field">
-      <span>{label}</span>
+    <div className="pylon-field">
+      <label htmlFor={id}>
+        {label}
+        {hasNote && <small> (optional)</small>}
+      </label>
       <input
+        id={id}
         ref={element}
         required={!isOptional}
         {...(isEmail ? EMAIL_INPUT : {})}
         {...input}
         {...(onValue === undefined ? {} : { onChange: ({ target }) => onValue(target.value) })}
-        {...(isWrong ? { "aria-invalid": true, "aria-describedby": problemId } : {})}
+        {...(isWrong ? { "aria-invalid": true, "aria-describedby": `${id}-problem` } : {})}
       />
-    </label>
+      {isWrong && (
+        <p className="pylon-error" role="alert" id={`${id}-problem`}>
+          {problem.text}
+        </p>
+      )}
+    </div>
   );
 }
 
-/** The e-mail field, whose value is kept when the user changes the way to sign in. */
+/** The email field, whose value is kept when the user switches the sign-in method. */
 export function EmailField(
   props: Pick<FieldProps, "defaultValue" | "onValue" | "isFirst">,
 ): ReactElement {
   return <Field label="E-mail" name="email" isEmail autoComplete="username" {...props} />;
 }
 
-/** Not shown: tells password managers whose password the form is about. */
+/** Hidden: tells password managers which account the form is for. */
 export function HiddenUsername({ email }: { readonly email: string }): ReactElement {
   return <input hidden readOnly name="username" autoComplete="username" value={email} />;
 }
@@ -183,7 +218,7 @@ export function PasswordField({
   );
 }
 
-/** The code of a mail or an app, which phones offer to fill in. */
+/** A field for a code from an email or an app, which phones offer to fill in. */
 export function CodeField({ label = "Code" }: { readonly label?: string }): ReactElement {
   return <Field label={label} name="code" autoComplete="one-time-code" isFirst />;
 }

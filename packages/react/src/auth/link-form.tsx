@@ -3,7 +3,10 @@ import { sendLink } from "./calls.ts";
 import type { MailFormProps } from "./code-form.tsx";
 import { EmailField, Form, Note } from "./form.tsx";
 
-/** Mails a link that signs in the browser that opens it. @param callback where the link leads to */
+/**
+ * Emails a link that signs in the browser that opens it. @param callback where the link redirects
+ * to
+ */
 export function LinkForm({
   flow: { sync },
   email,
@@ -11,8 +14,7 @@ export function LinkForm({
   callback,
 }: MailFormProps & { readonly callback: () => string }): ReactElement {
   const [sentTo, setSentTo] = useState<string | null>(null);
-  if (sentTo !== null)
-    return <Note>A link is on its way to {sentTo}. Open it in this browser.</Note>;
+  if (sentTo !== null) return <Note>We sent a link to {sentTo}. Open it in this browser.</Note>;
   const send = async (address: string): Promise<void> => {
     await sendLink(address, { sync, callback: callback() });
     setSentTo(address);

@@ -1,18 +1,18 @@
 import { useCallback, useEffect, useState } from "react";
 import { problemOf } from "./problem.ts";
 
-/** The result of a request, or why it failed. */
+/** The result of a request, or the error. */
 export interface Loaded<T> {
   readonly data: T | null;
   readonly problem: string | null;
-  /** Does something, and asks again; what goes wrong is in `problem`. */
+  /** Runs an action, and repeats the request. An error is stored in `problem`. */
   readonly after: (act: () => Promise<unknown>) => void;
 }
 
 /**
  * Sends a request when the component mounts, and again after each action.
  *
- * @param load the same function for as long as it asks for the same
+ * @param load must be the same function as long as the request is the same
  */
 export function useLoaded<T>(load: () => Promise<T>): Loaded<T> {
   const [data, setData] = useState<T | null>(null);

@@ -5,10 +5,9 @@ import { takePendingSignIn } from "./provider-calls.ts";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
 /**
- * Continues an OAuth sign-in that came back to this page: it may wait for the second factor, or
- * have failed.
+ * Handles the return from an OAuth sign-in, which may require a second factor or have failed.
  *
- * @returns why it failed, or null
+ * @returns the error message, or null
  */
 export function useOAuthReturn({ sync, ask }: SignInFlow): string | null {
   const [problem, setProblem] = useState<string | null>(null);
@@ -16,7 +15,7 @@ export function useOAuthReturn({ sync, ask }: SignInFlow): string | null {
     const url = new URL(location.href);
     const code = url.searchParams.get("oauth_error");
     if (code === null) return;
-    // Said once, and not again when the page is loaded again.
+    // Remove it from the URL, so that it is not shown again after a reload.
     url.searchParams.delete("oauth_error");
     url.searchParams.delete("oauth_error_message");
     history.replaceState(history.state, "", url);

@@ -2,9 +2,10 @@ import { useEffect, useState, type ReactElement } from "react";
 import { problemOf } from "./problem.ts";
 import { hasPasskeys, signInWithPasskey } from "./passkey-calls.ts";
 import { keepsCookies } from "./provider-calls.ts";
+import { PasskeyLogo } from "./passkey-logo.tsx";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
-/** Signs in with a passkey; nothing where the browser has none. */
+/** Signs in with a passkey; renders nothing if the browser does not support passkeys. */
 export function PasskeyButton({
   flow: { sync, run },
 }: {
@@ -13,7 +14,7 @@ export function PasskeyButton({
   const [isOffered, setOffered] = useState(false);
   const [isBusy, setBusy] = useState(false);
   const [problem, setProblem] = useState<string | null>(null);
-  // Asked once the page is alive: a server that renders it does not know the browser.
+  // Checked after hydration: during server rendering the browser is unknown.
   useEffect(() => setOffered(hasPasskeys() && keepsCookies(sync)), [sync]);
   if (!isOffered) return null;
   const use = (): void => {
@@ -25,7 +26,14 @@ export function PasskeyButton({
   };
   return (
     <>
-      <button type="button" className="pylon-button pylon-plain" disabled={isBusy} onClick={use}>
+      <button
+        type="button"
+        className="pylon-button pylon-plain"
+        disabled={isBusy}
+        aria-busy={isBusy}
+        onClick={use}
+      >
+        <PasskeyLogo />
         Use a passkey
       </button>
       <p className="pylon-error" role="alert">

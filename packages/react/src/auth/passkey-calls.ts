@@ -3,7 +3,7 @@ import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import { signIn, type AuthCallOptions, type SignedIn } from "./calls.ts";
 
-/** What a browser needs of a challenge; it checks the other members itself. */
+/** Only the challenge is validated; the browser validates the other members. */
 const RequestSchema = v.looseObject({ challenge: v.string() });
 const CreationSchema = v.looseObject({
   challenge: v.string(),
@@ -12,7 +12,7 @@ const CreationSchema = v.looseObject({
   pubKeyCredParams: v.array(v.object({ type: v.literal("public-key"), alg: v.number() })),
 });
 
-/** A passkey that a user has. */
+/** A passkey of a user. */
 export interface Passkey {
   readonly id: string;
   readonly name: string;
@@ -32,9 +32,9 @@ export function hasPasskeys(): boolean {
 }
 
 /**
- * Signs in with a passkey of this device or of a phone; no user name is typed.
+ * Signs in with a passkey on this device or a phone, without a user name.
  *
- * @throws PylonClientError INVALID_PASSKEY, NO_PASSKEY when none was chosen
+ * @throws PylonClientError INVALID_PASSKEY, or NO_PASSKEY if none was selected
  *
  * @example
  * const { userId } = await signInWithPasskey();
@@ -57,7 +57,7 @@ export async function signInWithPasskey(options: AuthCallOptions = {}): Promise<
 /**
  * Creates a passkey for the signed-in user.
  *
- * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, NO_PASSKEY when none was created
+ * @throws PylonClientError FRESH_SIGN_IN_REQUIRED, or NO_PASSKEY if none was created
  *
  * @example
  * await addPasskey("My laptop");
@@ -74,7 +74,7 @@ export async function addPasskey(
     navigator.credentials.create({
       publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(asked),
     }),
-    "No passkey was made.",
+    "No passkey was created.",
   );
   await sync.request("POST", "/api/auth/passkey/register/finish", { ...made.toJSON(), name });
 }
@@ -82,7 +82,7 @@ export async function addPasskey(
 const PasskeysSchema = v.array(v.object({ id: v.string(), name: v.string() }));
 
 /**
- * The passkeys of the signed-in user.
+ * Lists the passkeys of the signed-in user.
  *
  * @throws PylonClientError
  *
@@ -111,7 +111,7 @@ export async function deletePasskey(
   await sync.request("DELETE", `/api/auth/passkey/keys/${encodeURIComponent(id)}`);
 }
 
-/** What the browser and its user did. That the user turned away is no fault. */
+/** Runs the browser's ceremony. Cancelling it is not reported as a fault. */
 async function ceremony(
   asked: Promise<Credential | null>,
   without: string,

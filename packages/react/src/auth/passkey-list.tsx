@@ -3,25 +3,45 @@ import { useEngine } from "../provider.tsx";
 import type { AuthCallOptions } from "./calls.ts";
 import { useLoaded } from "./loaded.ts";
 import { addPasskey, deletePasskey, hasPasskeys, listPasskeys } from "./passkey-calls.ts";
+import { Placeholder } from "./loading.tsx";
+import { PasskeyLogo } from "./passkey-logo.tsx";
 import { keepsCookies } from "./provider-calls.ts";
 
-/** The user's passkeys, and a button to make one. */
-export function PasskeyList({ sync: given }: AuthCallOptions): ReactElement {
+/** Lists the user's passkeys, with a button to add one. */
+export function PasskeyList({
+  sync: given,
+  onChange,
+}: AuthCallOptions & {
+  /** Called when a passkey is added or deleted. */
+  readonly onChange: () => void;
+}): ReactElement {
   const sync = useEngine(given);
   const [canAdd, setCanAdd] = useState(false);
   useEffect(() => setCanAdd(hasPasskeys() && keepsCookies(sync)), [sync]);
   const { data, problem, after } = useLoaded(useCallback(() => listPasskeys({ sync }), [sync]));
+  const change = (act: () => Promise<unknown>): void =>
+    after(async () => {
+      await act();
+      onChange();
+    });
+  if (data === null && problem === null) return <Placeholder />;
   return (
     <>
+      {data?.length === 0 && !canAdd && (
+        <p className="pylon-note">This browser does not support passkeys.</p>
+      )}
       <ul className="pylon-list">
         {data?.map(({ id, name }) => (
           <li key={id}>
-            <span>{name}</span>
+            <span className="pylon-named">
+              <PasskeyLogo />
+              {name}
+            </span>
             <button
               type="button"
               className="pylon-button pylon-plain"
               aria-label={`Delete the passkey ${name}`}
-              onClick={() => after(() => deletePasskey(id, { sync }))}
+              onClick={() => change(() => deletePasskey(id, { sync }))}
             >
               Delete
             </button>
@@ -32,7 +52,7 @@ export function PasskeyList({ sync: given }: AuthCallOptions): ReactElement {
         <button
           type="button"
           className="pylon-button pylon-plain"
-          onClick={() => after(() => addPasskey(navigator.platform || "Passkey", { sync }))}
+          onClick={() => change(() => addPasskey(navigator.platform || "Passkey", { sync }))}
         >
           Add a passkey
         </button>

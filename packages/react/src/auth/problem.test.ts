@@ -26,6 +26,6 @@ test("a hint is shown where it says how long to wait", () => {
 test.each(["stack and secrets", undefined, { code: "E_INNER" }])(
   "any other failure shows nothing of the inside: %p",
   (reason) => {
-    expect(problemOf(reason)).toEqual({ text: "That did not work. Try again." });
+    expect(problemOf(reason)).toEqual({ text: "Something went wrong. Try again." });
   },
 );

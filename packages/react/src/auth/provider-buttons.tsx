@@ -2,16 +2,17 @@ import { useEffect, useState, type ReactElement } from "react";
 import { useEngine } from "../provider.tsx";
 import { safePath } from "../safe-path.ts";
 import { keepsCookies, listProviders, providerUrl, type SignInProvider } from "./provider-calls.ts";
+import { ProviderLogo } from "./provider-logo.tsx";
 import type { SignInProps } from "./sign-in-flow.ts";
 
 /** Props of `ProviderButtons`. */
 export interface ProviderButtonsProps extends Pick<SignInProps, "sync" | "redirectTo"> {
-  /** Where a server has asked for them already; else they are asked for. */
-  readonly providers?: readonly SignInProvider[];
+  /** The providers, if a server has already loaded them; otherwise they are loaded. */
+  readonly providers?: readonly SignInProvider[] | undefined;
 }
 
 /**
- * A button for each OAuth provider that the server is configured for; nothing where there are none.
+ * Shows a button for each OAuth provider of the server; renders nothing if there are none.
  *
  * @example
  * <ProviderButtons redirectTo="/notes" />;
@@ -26,7 +27,7 @@ export function ProviderButtons({
   useEffect(() => {
     if (rendered !== undefined || !keepsCookies(sync)) return undefined;
     let isGone = false;
-    // Without the list the other ways to sign in are still there.
+    // If the list can't be loaded, the other sign-in methods remain available.
     listProviders({ sync }).then(
       (found) => isGone || setProviders(found),
       () => undefined,
@@ -54,6 +55,7 @@ export function ProviderButtons({
           data-provider={name}
           onClick={() => go(name)}
         >
+          <ProviderLogo name={name} label={label} />
           Continue with {label}
         </button>
       ))}

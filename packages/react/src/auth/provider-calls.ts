@@ -1,20 +1,21 @@
+import { providerLabel } from "@pylonsync/protocol";
 import { parseAnswer, type SyncEngine } from "@pylonsync/sync";
 import * as v from "valibot";
 import { getEngine } from "../client.ts";
 import type { AuthCallOptions } from "./calls.ts";
 
-/** An OAuth provider that users may sign in with. */
+/** An OAuth provider for sign-in. */
 export interface SignInProvider {
-  /** Such as `google`. */
+  /** For example `google`. */
   readonly name: string;
-  /** As people know it: `Google`. */
+  /** The display name: `Google`. */
   readonly label: string;
 }
 
 const ProvidersSchema = v.array(v.object({ provider: v.string() }));
 
 /**
- * The OAuth providers that the server's `PYLON_OAUTH_...` variables configure.
+ * Lists the OAuth providers that the server's `PYLON_OAUTH_...` variables configure.
  *
  * @throws PylonClientError
  *
@@ -27,27 +28,27 @@ export async function listProviders({ sync = getEngine() }: AuthCallOptions = {}
   return toProviders(await sync.request("GET", "/api/auth/providers"));
 }
 
-/** Reads the answer of `GET /api/auth/providers`. */
+/** Parses the response of `GET /api/auth/providers`. */
 export function toProviders(answer: unknown): readonly SignInProvider[] {
   return parseAnswer(ProvidersSchema, answer).map(({ provider }) => ({
     name: provider,
-    label: labelOf(provider),
+    label: providerLabel(provider),
   }));
 }
 
 /** Options of `providerUrl`. */
 export interface ProviderUrlOptions extends AuthCallOptions {
-  /** Where the sign-in leads to: a URL of the server's origin, or of one that it trusts. */
+  /** Where the sign-in redirects to: a URL of the server's origin, or of a trusted origin. */
   readonly callback: string;
-  /** Where it leads when nothing comes of it, with `oauth_error` and `oauth_error_message`. */
+  /** Where it redirects to on failure, with `oauth_error` and `oauth_error_message`. */
   readonly errorCallback: string;
 }
 
 /**
- * The address that starts a sign-in with an OAuth provider. The browser comes back with the
+ * Returns the URL that starts a sign-in with an OAuth provider. The browser returns with the
  * session's cookie.
  *
- * @param name of the provider, such as `google`
+ * @param name the provider's name, such as `google`
  *
  * @example
  * location.assign(
@@ -66,7 +67,7 @@ export function providerUrl(
 const PendingSchema = v.object({ mfa_token: v.string() });
 
 /**
- * After `oauth_error=MFA_REQUIRED`: the token that `verifySecondFactor` continues with.
+ * Returns the token for `verifySecondFactor`, after a redirect with `oauth_error=MFA_REQUIRED`.
  *
  * @throws PylonClientError INVALID_TOKEN
  *
@@ -81,23 +82,11 @@ export async function takePendingSignIn({
 }
 
 /**
- * Whether a cookie that the server sets comes back to it: what begins here and ends elsewhere is
- * bound to the browser by one.
+ * Whether the browser sends the server's cookies back. Flows that end in another page are bound to
+ * the browser with a cookie.
  */
 export function keepsCookies(sync: SyncEngine): boolean {
   return (
     sync.credentials === "cookie" || new URL(sync.baseUrl).origin === globalThis.location?.origin
   );
-}
-
-const LABELS: Readonly<Record<string, string>> = {
-  github: "GitHub",
-  gitlab: "GitLab",
-  linkedin: "LinkedIn",
-  paypal: "PayPal",
-  tiktok: "TikTok",
-};
-
-function labelOf(name: string): string {
-  return LABELS[name] ?? `${name.slice(0, 1).toUpperCase()}${name.slice(1)}`;
 }

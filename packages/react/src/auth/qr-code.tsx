@@ -1,17 +1,17 @@
 import { useEffect, useState, type ReactElement } from "react";
 
-/** Modules of white around it, which scanners want. */
+/** The width of the white margin in modules, as scanners require. */
 const MARGIN = 4;
 
 /** Props of `QrCode`. */
 export interface QrCodeProps {
   readonly text: string;
-  /** What it is, for who does not see it. */
+  /** A description for screen readers. */
   readonly label: string;
 }
 
 /**
- * A text for a camera; nothing while its encoder is loaded, where it can't be, and where the text
+ * A QR code. Renders nothing while its encoder is loading, if it can't be loaded, and if the text
  * is too long.
  */
 export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
@@ -39,7 +39,7 @@ export function QrCode({ text, label }: QrCodeProps): ReactElement | null {
   );
 }
 
-/** A square for each dark module. */
+/** Returns a path with a square per dark module. */
 function pathOf(modules: readonly (readonly boolean[])[]): string {
   return modules
     .flatMap((row, y) => row.map((isDark, x) => (isDark ? `M${x} ${y}h1v1h-1z` : "")))

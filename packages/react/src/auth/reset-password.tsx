@@ -10,7 +10,7 @@ export interface ResetPasswordProps extends AuthCallOptions {
 }
 
 /**
- * A form that sets a new password with the token of a mailed link, which the page's address holds.
+ * A form that sets a new password, with the token of an emailed link from the page's URL.
  *
  * @example
  * <ResetPassword signInUrl="/sign-in" />;
@@ -21,7 +21,7 @@ export function ResetPassword({ sync: given, signInUrl }: ResetPasswordProps): R
   const [isDone, setDone] = useState(false);
   useEffect(() => {
     const given = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
-    // The secret is not left where the history shows it.
+    // Remove the secret from the URL, so that it does not stay in the history.
     if (given !== "") history.replaceState(history.state, "", location.pathname + location.search);
     setToken((known) => known ?? given);
   }, []);
@@ -38,10 +38,10 @@ export function ResetPassword({ sync: given, signInUrl }: ResetPasswordProps): R
     return (
       <div className="pylon-auth">
         {isDone ? (
-          <Note>Your password is changed.</Note>
+          <Note>Your password was changed.</Note>
         ) : (
           <p className="pylon-error" role="alert">
-            This link is not complete. Open it from the mail again.
+            This link is incomplete. Open it from the email again.
           </p>
         )}
         {link}

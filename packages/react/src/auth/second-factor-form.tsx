@@ -3,7 +3,7 @@ import { verifySecondFactor } from "./calls.ts";
 import { CodeField, Form } from "./form.tsx";
 import type { SignInFlow } from "./sign-in-flow.ts";
 
-/** The step after a sign-in of a user who has an authenticator app. */
+/** Asks for the code from the user's authenticator app after a sign-in. */
 export function SecondFactorForm({
   flow: { sync, mfaToken, run },
 }: {
@@ -11,14 +11,14 @@ export function SecondFactorForm({
 }): ReactElement {
   return (
     <Form
-      action="Go on"
+      action="Continue"
       onSend={({ code = "", trust }) =>
         run(() => verifySecondFactor(mfaToken ?? "", code, { sync, trustDevice: trust === "on" }))
       }
     >
-      <CodeField label="Code of your authenticator app, or a backup code" />
+      <CodeField label="Code from your authenticator app, or a backup code" />
       <label className="pylon-check">
-        <input type="checkbox" name="trust" /> Do not ask again on this device
+        <input type="checkbox" name="trust" /> Don't ask again on this device
       </label>
     </Form>
   );

@@ -3,27 +3,27 @@ import { useCallback, useState } from "react";
 import { useEngine } from "../provider.tsx";
 import { safePath } from "../safe-path.ts";
 
-/** What every component that signs somebody in takes. */
+/** The common props of components that sign a user in. */
 export interface SignInProps {
-  /** By default the engine of the provider above, or the app's. */
+  /** Default: the engine of the nearest provider, or the app's. */
   readonly sync?: SyncEngine;
-  /** Called after the sign-in, in place of going to `redirectTo`. */
+  /** Called after the sign-in, instead of redirecting to `redirectTo`. */
   readonly onDone?: () => void;
   /**
-   * Where the page goes after the sign-in: a path of its own origin, and whatever else is taken as
-   * `/`. Without it the page stays.
+   * Where to redirect after the sign-in: a path of the page's origin; any other value is replaced
+   * with `/`. Without it the page stays.
    */
-  readonly redirectTo?: string;
+  readonly redirectTo?: string | undefined;
 }
 
-/** A sign-in, and the second factor that it may ask for. */
+/** A sign-in, with the second factor that it may require. */
 export interface SignInFlow {
   readonly sync: SyncEngine;
-  /** What `verifySecondFactor` goes on with; null while none is asked for. */
+  /** The token for `verifySecondFactor`; null if no second factor is required. */
   readonly mfaToken: string | null;
   readonly ask: (mfaToken: string) => void;
   /**
-   * Takes a way to sign in to its end: it is done, or waits for the second factor.
+   * Runs a sign-in until it is complete, or a second factor is required.
    *
    * @throws PylonClientError
    */
@@ -31,8 +31,8 @@ export interface SignInFlow {
 }
 
 /**
- * Runs a sign-in to its end: asks for the second factor where one is needed, then calls `onDone` or
- * loads `redirectTo`.
+ * Runs a sign-in: asks for a second factor if one is required, then calls `onDone` or redirects to
+ * `redirectTo`.
  */
 export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps): SignInFlow {
   const sync = useEngine(given);
@@ -52,10 +52,18 @@ export function useSignInFlow({ sync: given, onDone, redirectTo }: SignInProps):
       }
       setMfaToken(null);
       if (onDone !== undefined) onDone();
-      // The whole page is loaded again: a server then renders it for the signed-in user.
+      // Reload the whole page, so that a server renders it for the signed-in user.
       else if (redirectTo !== undefined) location.assign(safePath(redirectTo));
     },
     [onDone, redirectTo],
   );
   return { sync, mfaToken, ask: setMfaToken, run };
+}
+
+/** The heading of forms that are pages of their own. */
+export interface HeadingProps {
+  /** The heading above the form, such as `Sign in to Notes`. Default: no heading. */
+  readonly title?: string | undefined;
+  /** A line below the heading. */
+  readonly subtitle?: string | undefined;
 }

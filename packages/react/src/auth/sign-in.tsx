@@ -4,26 +4,28 @@ import { signInWithPassword } from "./calls.ts";
 import { CodeForm, type MailFormProps } from "./code-form.tsx";
 import { ForgotPassword, type ForgotPasswordProps } from "./forgot-password.tsx";
 import { EmailField, Form, PasswordField } from "./form.tsx";
+import { Heading } from "./heading.tsx";
 import { LinkForm } from "./link-form.tsx";
 import { useOAuthReturn } from "./oauth-return.ts";
 import { PasskeyButton } from "./passkey-button.tsx";
 import { ProviderButtons, type ProviderButtonsProps } from "./provider-buttons.tsx";
 import { SecondFactorForm } from "./second-factor-form.tsx";
-import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
+import { useSignInFlow, type HeadingProps, type SignInProps } from "./sign-in-flow.ts";
 
-/** A way to sign in. `code` and `link` come by mail. */
+/** A sign-in method. `code` and `link` are sent by email. */
 export type SignInMethod = "password" | "code" | "link" | "passkey" | "provider";
 
 /** Props of `SignIn`. */
-export interface SignInFormProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
+export interface SignInFormProps
+  extends SignInProps, HeadingProps, Pick<ProviderButtonsProps, "providers"> {
   /**
-   * Which ways are shown, the first of `password`, `code` and `link` at once. Default all but
-   * `link`.
+   * The methods to show. The first one of `password`, `code` and `link` is shown initially.
+   * Default: all except `link`.
    */
   readonly methods?: readonly SignInMethod[];
-  /** The page with `SignUp`, for who has no account. */
+  /** The page with `SignUp`, for users without an account. */
   readonly signUpUrl?: string;
-  /** Your page with `ResetPassword`, that the mail leads to; by default the server's own. */
+  /** Your page with `ResetPassword`, to which the email links; default: the server's page. */
   readonly resetUrl?: string;
 }
 
@@ -32,15 +34,14 @@ type View = Typed | "forgot";
 
 const DEFAULT_METHODS: readonly SignInMethod[] = ["password", "code", "passkey", "provider"];
 const CHANGE_TO: Readonly<Record<Typed, string>> = {
-  password: "Use the password",
-  code: "Use a code by mail",
-  link: "Use a link by mail",
+  password: "Use a password",
+  code: "Use an emailed code",
+  link: "Use an emailed link",
 };
 
 /**
- * The sign-in form, with the ways that the server and the browser support, and the second factor
- * where the user has one. It has no style of its own: import `@pylonsync/react/styles.css`, or
- * style its classes.
+ * The sign-in form, with the methods that the server and the browser support, and the second factor
+ * if the user has one. It is unstyled: import `@pylonsync/react/styles.css`, or style its classes.
  *
  * @example
  * <SignIn redirectTo="/notes" signUpUrl="/sign-up" />;
@@ -50,6 +51,8 @@ export function SignIn({
   providers,
   signUpUrl,
   resetUrl,
+  title,
+  subtitle,
   ...props
 }: SignInFormProps): ReactElement {
   const flow = useSignInFlow(props);
@@ -77,14 +80,14 @@ export function SignIn({
   }
   return (
     <div className="pylon-auth">
-      {methods.includes("provider") && (
-        <ProviderButtons
-          sync={flow.sync}
-          {...(providers === undefined ? {} : { providers })}
-          {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })}
-        />
-      )}
-      {methods.includes("passkey") && <PasskeyButton flow={flow} />}
+      <Heading title={title} subtitle={subtitle} />
+      <div className="pylon-ways">
+        {methods.includes("provider") && (
+          <ProviderButtons sync={flow.sync} providers={providers} redirectTo={props.redirectTo} />
+        )}
+        {methods.includes("passkey") && <PasskeyButton flow={flow} />}
+      </div>
+      {view !== undefined && <p className="pylon-divider">or</p>}
       {returned !== null && (
         <p className="pylon-error" role="alert">
           {returned}
@@ -119,7 +122,7 @@ function Forgot({
   );
 }
 
-/** The ways to sign in by which something is typed. */
+/** The sign-in methods with an input field. */
 function TypedForm({
   view,
   isFirst,
@@ -183,7 +186,7 @@ function Links({
         ))}
       {typed.includes("password") && (
         <button type="button" className="pylon-link" onClick={() => onShow("forgot")}>
-          Forgot the password?
+          Forgot password?
         </button>
       )}
       {signUpUrl !== undefined && (

@@ -7,8 +7,8 @@ import { problemOf } from "./problem.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 
 /**
- * A button that signs out; nothing for signed-out visitors. `redirectTo` and `onDone` are those of
- * `SignIn`.
+ * A button that signs out; renders nothing for signed-out visitors. `redirectTo` and `onDone` work
+ * as for `SignIn`.
  *
  * @example
  * <SignOutButton redirectTo="/" />;
@@ -26,7 +26,7 @@ export function SignOutButton({
     try {
       await signOut({ sync });
     } catch (reason) {
-      // The cookie is still there, and would sign in the next user of this browser.
+      // The cookie still exists, and would sign in the next user of this browser.
       if (sync.credentials === "cookie") {
         setProblem(problemOf(reason).text);
         return;

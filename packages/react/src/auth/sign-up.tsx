@@ -1,21 +1,23 @@
 import { useState, type ReactElement } from "react";
 import { confirmSignUp, signUpWithPassword } from "./calls.ts";
 import { CodeField, EmailField, Field, Form, Note, PasswordField } from "./form.tsx";
+import { Heading } from "./heading.tsx";
 import { ProviderButtons, type ProviderButtonsProps } from "./provider-buttons.tsx";
 import { SecondFactorForm } from "./second-factor-form.tsx";
-import { useSignInFlow, type SignInProps } from "./sign-in-flow.ts";
+import { useSignInFlow, type HeadingProps, type SignInProps } from "./sign-in-flow.ts";
 
 /** Props of `SignUp`. */
-export interface SignUpProps extends SignInProps, Pick<ProviderButtonsProps, "providers"> {
-  /** The page with `SignIn`, for who has an account. */
+export interface SignUpProps
+  extends SignInProps, HeadingProps, Pick<ProviderButtonsProps, "providers"> {
+  /** The page with `SignIn`, for users with an account. */
   readonly signInUrl?: string;
-  /** Whether a name is asked for. Default true. */
+  /** Whether the form has a name field. Default true. */
   readonly asksName?: boolean;
 }
 
 /**
- * The sign-up form, which asks for the mailed code where the server sends mail. Its classes are
- * those of `SignIn`.
+ * The sign-up form, which asks for the emailed code if the server sends email. It uses the same
+ * classes as `SignIn`.
  *
  * @example
  * <SignUp redirectTo="/notes" signInUrl="/sign-in" />;
@@ -24,6 +26,8 @@ export function SignUp({
   providers,
   signInUrl,
   asksName = true,
+  title,
+  subtitle,
   ...props
 }: SignUpProps): ReactElement {
   const flow = useSignInFlow(props);
@@ -57,11 +61,11 @@ export function SignUp({
   };
   return (
     <div className="pylon-auth">
-      <ProviderButtons
-        sync={sync}
-        {...(providers === undefined ? {} : { providers })}
-        {...(props.redirectTo === undefined ? {} : { redirectTo: props.redirectTo })}
-      />
+      <Heading title={title} subtitle={subtitle} />
+      <div className="pylon-ways">
+        <ProviderButtons sync={sync} providers={providers} redirectTo={props.redirectTo} />
+      </div>
+      <p className="pylon-divider">or</p>
       <Form action="Create the account" onSend={register}>
         {asksName && <Field label="Name" name="displayName" autoComplete="name" isOptional />}
         <EmailField />
@@ -70,7 +74,7 @@ export function SignUp({
       {signInUrl !== undefined && (
         <nav className="pylon-links">
           <a className="pylon-link" href={signInUrl}>
-            I have an account
+            I already have an account
           </a>
         </nav>
       )}

@@ -1,9 +1,10 @@
-import { useEffect, useId, useRef, useState, type KeyboardEvent, type ReactElement } from "react";
+import type { ReactElement } from "react";
 import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
+import { usePanel } from "./panel.ts";
 import type { SignInProps } from "./sign-in-flow.ts";
 import { SignOutButton } from "./sign-out-button.tsx";
-import { nameOfUser, useUser } from "./user.ts";
+import { emailOfUser, nameOfUser, useUser } from "./user.ts";
 
 /** Props of `UserButton`. */
 export interface UserButtonProps extends SignInProps {
@@ -12,8 +13,8 @@ export interface UserButtonProps extends SignInProps {
 }
 
 /**
- * A button with the user's initial, and a menu to the account page and to sign out; nothing for
- * signed-out visitors.
+ * A button with the user's initial, and a menu with the account page and sign-out. Renders nothing
+ * for signed-out visitors.
  *
  * @param props `redirectTo` and `onDone` apply after a sign-out
  * @example
@@ -23,48 +24,29 @@ export function UserButton({ accountUrl, ...props }: UserButtonProps): ReactElem
   const sync = useEngine(props.sync);
   const { isAuthenticated, isGuest } = useSession(sync);
   const { user } = useUser(sync);
-  const [isOpen, setOpen] = useState(false);
-  const [side, setSide] = useState<"left" | "right">("right");
-  const box = useRef<HTMLDivElement>(null);
-  const button = useRef<HTMLButtonElement>(null);
-  const panelId = useId();
-  useEffect(() => {
-    if (!isOpen) return undefined;
-    const onPress = ({ target }: PointerEvent): void => {
-      if (target instanceof Node && box.current?.contains(target) === false) setOpen(false);
-    };
-    document.addEventListener("pointerdown", onPress);
-    return () => document.removeEventListener("pointerdown", onPress);
-  }, [isOpen]);
+  const panel = usePanel();
   if (!isAuthenticated) return null;
 
-  const onKey = ({ key }: KeyboardEvent): void => {
-    if (key !== "Escape" || !isOpen) return;
-    setOpen(false);
-    button.current?.focus();
-  };
-  const toggle = (): void => {
-    // Towards the middle of the page, where there is room.
-    const { left = 0 } = button.current?.getBoundingClientRect() ?? {};
-    setSide(left < document.documentElement.clientWidth / 2 ? "left" : "right");
-    setOpen(!isOpen);
-  };
   const name = isGuest ? "Guest" : nameOfUser(user);
+  const email = isGuest ? "" : emailOfUser(user);
   return (
-    <div className="pylon-user" ref={box} onKeyDown={onKey}>
+    <div className="pylon-user" ref={panel.box} onKeyDown={panel.onKeyDown}>
       <button
-        ref={button}
+        ref={panel.button}
         type="button"
         className="pylon-avatar"
-        aria-expanded={isOpen}
-        aria-controls={panelId}
+        aria-expanded={panel.isOpen}
+        aria-controls={panel.id}
         aria-label={`Account of ${name}`}
-        onClick={toggle}
+        onClick={panel.toggle}
       >
         {name.slice(0, 1).toUpperCase()}
       </button>
-      <div id={panelId} className="pylon-panel" data-side={side} hidden={!isOpen}>
-        <p className="pylon-who">{name}</p>
+      <div id={panel.id} className="pylon-panel" data-side={panel.side} hidden={!panel.isOpen}>
+        <div>
+          <p className="pylon-who">{name}</p>
+          {email !== "" && email !== name && <p className="pylon-sub">{email}</p>}
+        </div>
         {accountUrl !== undefined && !isGuest && (
           <a className="pylon-link" href={accountUrl}>
             Account

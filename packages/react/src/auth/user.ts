@@ -5,7 +5,7 @@ import * as v from "valibot";
 import { useEngine } from "../provider.tsx";
 import { useSession } from "../session.ts";
 
-/** The user's row, without the fields that the app hides. */
+/** The user's row, without hidden fields. */
 export type User = RegisteredRows extends { readonly User: infer Row }
   ? Row
   : Readonly<Record<string, unknown>> & { readonly id: string };
@@ -14,18 +14,18 @@ const SessionSchema = v.object({
   user: v.nullable(v.custom<User>((row) => typeof row === "object")),
 });
 
-/** The signed-in user, as `useUser` returns it. */
+/** The result of `useUser`. */
 export interface UserState {
-  /** Null: nobody is signed in, or a guest, or it is not known yet. */
+  /** Null for signed-out visitors and guests, and until the user is known. */
   readonly user: User | null;
   readonly isLoading: boolean;
 }
 
 /**
- * The signed-in user's row, as `GET /api/auth/session` shows it. For a row that follows every
+ * The signed-in user's row, as returned by `GET /api/auth/session`. It is not live: to follow every
  * change, use `db.useQueryOne("User", userId)`.
  *
- * @param given by default the engine of the provider above, or the app's
+ * @param given default: the engine of the nearest provider, or the app's
  * @example
  * function Greeting() {
  *   const { user, isLoading } = useUser();
@@ -44,7 +44,7 @@ export function useUser(given?: SyncEngine): UserState {
     let isGone = false;
     readUser(sync).then(
       (user) => isGone || setFound({ id: wanted, user }),
-      // Who it is, is known; only the row is not.
+      // The session is known, but the row is not loaded yet.
       () => isGone || setFound({ id: wanted, user: null }),
     );
     return () => {
@@ -63,7 +63,7 @@ async function readUser(sync: SyncEngine): Promise<User | null> {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** The user's name, else the e-mail address. */
+/** Returns the user's name, or the email address. */
 export function nameOfUser(user: User | null): string {
   const fields: Fields | null = user;
   const known = [fields?.["displayName"], fields?.["name"], fields?.["email"]].find(
@@ -72,7 +72,7 @@ export function nameOfUser(user: User | null): string {
   return typeof known === "string" ? known : "Account";
 }
 
-/** The user's address; empty where the app hides it, or there is none. */
+/** Returns the user's email address; empty if it is hidden or missing. */
 export function emailOfUser(user: User | null): string {
   const fields: Fields | null = user;
   const email = fields?.["email"];

@@ -1,0 +1,39 @@
+import type { Observable } from "@pylonsync/sync/bindings";
+import { createMemo, createSignal, onCleanup, untrack } from "solid-js";
+
+/** A value, or a function that returns it, which is tracked. */
+export type MaybeGetter<T> = T | (() => T);
+
+/** A state: its initial value, and a getter of the current value for tracking. */
+export interface Live<T> {
+  readonly first: T;
+  readonly current: () => T;
+}
+
+/** Returns the value, calling a getter. */
+export function valueOf<T extends object | string>(given: MaybeGetter<T>): T {
+  return typeof given === "function" ? given() : given;
+}
+
+/**
+ * Subscribes to an observable until its owner is disposed.
+ *
+ * @param key identifies the observable
+ */
+export function live<T extends object>(key: () => string, make: () => Observable<T>): Live<T> {
+  const wanted = createMemo(key);
+  const state = createMemo(() => {
+    wanted();
+    const observable = untrack(make);
+    const [read, write] = createSignal(observable.getSnapshot());
+    const show = (): void => {
+      write(() => observable.getSnapshot());
+    };
+    // A server only renders the initial value.
+    if (typeof document === "undefined") return read;
+    onCleanup(observable.subscribe(show));
+    show();
+    return read;
+  });
+  return { first: untrack(() => state()()), current: () => state()() };
+}
