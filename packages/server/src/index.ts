@@ -4,6 +4,8 @@
  * @module
  */
 export { AppNotFoundError, loadApp, type LoadedApp } from "./app/load-app.ts";
+export { checkReplay, type ReplayCheck } from "./app/check-replay.ts";
+export { functionNames } from "./app/load-functions.ts";
 export { watchApp, type AppPart } from "./app/watch-app.ts";
 export { compileApp } from "./app/compile-app.ts";
 export { ConfigError, type Config } from "./config/config.ts";
@@ -15,6 +17,7 @@ export { UNREAD_VARIABLES } from "./config/unread-variables.ts";
 export { VARIABLES } from "./config/variables.ts";
 export {
   createServer,
+  SERVER_VERSION,
   type BackupOutcome,
   type PylonServer,
   type ServerOptions,
@@ -23,10 +26,12 @@ export type { RouteSummary } from "./request/route.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
 export { describeStep, planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";
-export { toStored } from "./schema/stored-manifest.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
 export { inspectData } from "./store/inspect-data.ts";
+export { applyMigration } from "./store/migrate-to-manifest.ts";
+export { dataMigrationStates, type DataMigrationState } from "./data/data-migrations.ts";
+export { migrationHistory, type MigrationHistory } from "./store/migration-history.ts";
 export { openStore } from "./open-store.ts";
 export { describeDatabase } from "./store/open-store.ts";
 export { peekManifest } from "./store/peek-manifest.ts";

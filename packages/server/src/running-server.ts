@@ -1,8 +1,11 @@
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CompiledApp } from "./app/compile-app.ts";
-import { assemble, type CurrentApp, type RunningOptions, type ServerParts } from "./assembly.ts";
+import { assemble } from "./assembly/assemble.ts";
+import type { ServerParts } from "./assembly/server-parts.ts";
+import type { CurrentApp, RunningOptions } from "./assembly/base.ts";
 import type { Config } from "./config/config.ts";
+import { runDataMigrations } from "./data/data-migrations.ts";
 import { drain } from "./http/drain.ts";
 import { listenError } from "./http/listen-error.ts";
 import { listen, type BunServer, type PortPurpose } from "./http/listener.ts";
@@ -46,7 +49,7 @@ export class RunningServer {
     this.store = store;
     this.#options = options;
     this.#app = { current: app };
-    this.#parts = assemble(store, this.#app, options);
+    this.#parts = assemble(store, this.#app, options, () => this.port);
     const { routes } = this.#parts.services;
     this.routes = routes.map(({ method, path, body = "none" }) => ({ method, path, body }));
   }
@@ -66,23 +69,28 @@ export class RunningServer {
    */
   async open(): Promise<void> {
     const { config, log, telemetry } = this.#options;
-    const { feed, redis, rooms, maintenance, loop, metrics, watchdog, health, shards } =
+    const { feed, redis, rooms, maintenance, loop, metrics, watchdog, health, shards, isolation } =
       this.#parts;
+    await isolation.start();
     await feed.start();
     if (redis !== null) await redis.start(SHARED_START_MS);
     else await this.store.link?.start(SHARED_START_MS);
     await rooms.start();
     try {
+      await this.runDataMigrations();
       this.#openPorts();
       await this.#parts.startJobs();
     } catch (error) {
       await Promise.all(this.#ports.splice(0).map((port) => port.stop(true)));
+      await isolation.stop();
       await rooms.stop();
       redis?.close();
       throw error;
     }
     maintenance.start();
     shards.start();
+    this.#parts.relays.start();
+    this.#parts.matchmaker.start();
     loop.start();
     telemetry?.start(metrics);
     watchdog.start();
@@ -98,6 +106,29 @@ export class RunningServer {
   }
 
   /**
+   * Runs the data migrations of the app that the database has not had.
+   *
+   * @throws PylonStartError for one that fails
+   */
+  runDataMigrations(): Promise<void> {
+    const { log, platform } = this.#options;
+    const { dataMigrations, manifest } = this.#app.current;
+    return runDataMigrations(dataMigrations, {
+      store: this.store,
+      committer: this.#parts.committer,
+      model: () => this.#app.current.model,
+      platform,
+      version: manifest.version,
+      onProgress: (name, rows) => log.info("data migration", { name, rows }),
+    });
+  }
+
+  /** What is served. */
+  get app(): CompiledApp {
+    return this.#app.current;
+  }
+
+  /**
    * Takes a new version of the app, whose schema the database has already: rules and functions at
    * once.
    */
@@ -109,6 +140,7 @@ export class RunningServer {
     this.#app.current = app;
     this.#parts.jobs.declare(app.manifest);
     this.#parts.shards.replace();
+    this.#parts.isolation.replace();
     this.#parts.feed.setModel(app.model, isSameData);
   }
 
@@ -129,13 +161,15 @@ export class RunningServer {
   async beginDrain(): Promise<void> {
     const { config, platform } = this.#options;
     this.#announce();
+    // Their clients come back, and find them at another replica.
+    void this.#parts.shards.beginDrain();
     await sleep(platform, config.drainDelaySeconds * 1000);
   }
 
   /** Stops in order: what is under way is finished, up to the time of the drain. */
   async close(): Promise<void> {
     const { config, log, platform, telemetry, files } = this.#options;
-    const { feed, redis, rooms, jobs, maintenance, loop, shards } = this.#parts;
+    const { feed, redis, pubSub, rooms, jobs, maintenance, loop, shards, relays } = this.#parts;
     const end = platform.monotonic() + config.drainSeconds * 1000;
     const leftMs = (least = 0): number => Math.max(least, end - platform.monotonic());
     this.#announce();
@@ -145,13 +179,18 @@ export class RunningServer {
     // First the ports are closed: a client that is sent away must not come back to here.
     const drained = drain(this.#ports, platform, leftMs());
     feed.closeAll();
+    relays.stop();
+    const matchmakerDone = this.#parts.matchmaker.stop();
     const shardsSaved = shards.close();
     log.tail.close();
+    pubSub.close();
     const jobsDone = jobs.stop(leftMs());
     await drained;
     await jobsDone;
+    await settledWithin(platform, matchmakerDone, leftMs());
     await settledWithin(platform, shardsSaved, leftMs(MIN_CLOSE_MS));
     for (const stop of this.#stops) stop();
+    await this.#parts.isolation.stop();
     await rooms.stop();
     redis?.close();
     feed.stop();

@@ -1,10 +1,11 @@
 import type { Manifest } from "@pylonsync/sdk";
 import pkg from "../package.json" with { type: "json" };
-import { compileApp } from "./app/compile-app.ts";
+import { compileApp, type CompiledApp } from "./app/compile-app.ts";
 import type { Endpoints } from "./auth/oauth/catalogue.ts";
 import { redisUrlOf } from "./cache/redis-url.ts";
 import type { LoadedApp } from "./app/load-app.ts";
 import type { Config } from "./config/config.ts";
+import { policyScans } from "./data/policy-scans.ts";
 import { unreadVariablesIn } from "./config/unread-variables.ts";
 import type { Environment } from "./config/variable-reader.ts";
 import { openMailer, type MailCounts } from "./mail/open-mailer.ts";
@@ -15,17 +16,15 @@ import { QueryWatch } from "./observe/query-watch.ts";
 import { openTelemetry, type Telemetry } from "./observe/telemetry.ts";
 import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
-import type { RunningOptions } from "./assembly.ts";
+import { receiversOf } from "./webhooks/receivers.ts";
+import type { RunningOptions } from "./assembly/base.ts";
 import type { RouteSummary } from "./request/route.ts";
 import { ROOM_TIMES, type RoomTimes } from "./rooms/room-store.ts";
 import { RunningServer } from "./running-server.ts";
 import type { Diagnostic } from "./schema/diagnostic.ts";
-import { describeStep } from "./schema/diff.ts";
-import { planStart } from "./schema/start-plan.ts";
-import { parseStoredManifest } from "./schema/stored-manifest.ts";
 import { PylonStartError } from "./start-error.ts";
-import { inspectData } from "./store/inspect-data.ts";
 import { openStore } from "./open-store.ts";
+import { migrateToManifest } from "./store/migrate-to-manifest.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
@@ -92,7 +91,6 @@ export interface PylonServer {
 
 /** What telemetry gets to send its last when the start fails, in milliseconds. */
 const FLUSH_MS = 500;
-const VERSION: string = pkg.version;
 /** In production the database may be starting too. */
 const DATABASE_START_TIMEOUT_MS = 30_000;
 
@@ -105,6 +103,9 @@ const DATABASE_START_TIMEOUT_MS = 30_000;
 export function createServer(options: ServerOptions): PylonServer {
   return new Server(options);
 }
+
+/** The version of this package. */
+export const SERVER_VERSION: string = pkg.version;
 
 /** The addresses that are this machine's own, and those that stand for all of them. */
 const LOCALHOST = /^(localhost|127(\.\d{1,3}){3}|0\.0\.0\.0|::1?)$/;
@@ -170,6 +171,7 @@ class Server implements PylonServer {
     if (app === null) throw new PylonStartError(firstError(diagnostics));
     const plugins = resolvePlugins(app.manifest.plugins ?? [], env);
     const settings = fileSettings(config.files, plugins.get("file_storage"));
+    receiversOf(app.manifest, { env, dev: config.dev });
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
     /** What is closed when the start fails, the newest first. */
     const opened: (() => unknown)[] = [];
@@ -181,7 +183,7 @@ class Server implements PylonServer {
       const store = await this.#openStore(telemetry);
       opened.unshift(() => store.close());
       this.#lock?.note();
-      this.#diagnostics = [...diagnostics, ...(await migrateToManifest(store, app.manifest))];
+      this.#diagnostics = [...diagnostics, ...(await this.#migrate(store, app))];
       this.#running = new RunningServer(store, app, {
         config: { ...config, redisUrl },
         env,
@@ -189,7 +191,7 @@ class Server implements PylonServer {
         platform: this.#platform,
         ...this.#openMailer(),
         telemetry,
-        version: VERSION,
+        version: SERVER_VERSION,
         oauthEndpoints: this.#options.oauthEndpoints,
         roomTimes: { ...ROOM_TIMES, ...this.#options.roomTimes },
         files: { settings, storage },
@@ -202,14 +204,26 @@ class Server implements PylonServer {
       throw error;
     }
     if (config.database.kind === "postgres" && redisUrl === null)
-      this.#log.info("no REDIS_URL: rate limits and ctx.cache count for this replica alone");
+      this.#log.info("REDIS_URL is not set: rate limits and ctx.cache are per replica");
+  }
+
+  async #migrate(store: Store, { manifest, model }: CompiledApp): Promise<Diagnostic[]> {
+    const { dev } = this.#options.config;
+    const diagnostics = await migrateToManifest(store, manifest, {
+      dev,
+      pylonVersion: SERVER_VERSION,
+      platform: this.#platform,
+      onProgress: (field, filled) => this.#log.info("filling in rows", { field, filled }),
+    });
+    if (dev) diagnostics.push(...(await policyScans(store, model, this.#platform.now())));
+    return diagnostics;
   }
 
   /** Null where nothing is exported. */
   async #openTelemetry(name: string): Promise<Telemetry | null> {
     const { telemetry: config } = this.#options.config;
     if (config === null) return null;
-    const service = { name, version: VERSION };
+    const service = { name, version: SERVER_VERSION };
     return openTelemetry({ config, service, log: this.#log, platform: this.#platform });
   }
 
@@ -221,7 +235,7 @@ class Server implements PylonServer {
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
       onState: (state, error) => {
         if (state === "lost")
-          this.#log.error("database lost: reads and writes are refused until it is back", error);
+          this.#log.error("database unavailable: reads and writes fail until it is back", error);
         else this.#log.info("database is back");
       },
     });
@@ -268,14 +282,14 @@ class Server implements PylonServer {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
     const lock = await ServerLock.take(database.path, dev ? 0 : DATABASE_START_TIMEOUT_MS, () =>
-      this.#log.warn("another server has the database: waiting for its end", {
+      this.#log.warn("another server is using the database: waiting for it to stop", {
         path: database.path,
       }),
     );
     if (lock === null)
       throw new PylonStartError(
-        `Another server has the database ${database.path}${noteOf(database.path)}: ` +
-          "SQLite has one server at a time. Stop it, or let several share Postgres by " +
+        `Another server is using the database ${database.path}${noteOf(database.path)}: ` +
+          "SQLite supports only one server at a time. Stop it, or share Postgres with " +
           "DATABASE_URL.",
       );
     return lock;
@@ -284,13 +298,13 @@ class Server implements PylonServer {
   recordBackup(path: string, outcome: BackupOutcome): void {
     if (outcome !== "made" && "leftover" in outcome)
       return this.#log.error(
-        "an old backup could not be taken away: it is tried again after the next one",
+        "an old backup could not be deleted: retrying after the next backup",
         outcome.leftover,
         { path },
       );
     this.#running?.countBackup(outcome === "made" ? "made" : "failed");
     if (outcome === "made") this.#log.info("backup made", { path });
-    else this.#log.error("backup failed: the ones before it are kept", outcome.error, { path });
+    else this.#log.error("backup failed: earlier backups are kept", outcome.error, { path });
   }
 
   async maintain(): Promise<void> {
@@ -304,14 +318,19 @@ class Server implements PylonServer {
       diagnostics.push({
         severity: "warning",
         code: "PLUGINS_CHANGED",
-        message: "The settings of plugins are read at start.",
+        message: "The settings of plugins changed, but are only read at start.",
         path: "plugins",
-        hint: "Start the server again.",
+        hint: "Restart the server.",
       });
     }
     try {
-      diagnostics.push(...(await migrateToManifest(this.#running.store, app.manifest)));
+      diagnostics.push(...(await this.#migrate(this.#running.store, app)));
+      const before = this.#running.app;
       this.#running.replace(app);
+      await this.#running.runDataMigrations().catch((error: unknown) => {
+        this.#running?.replace(before);
+        throw error;
+      });
     } catch (error) {
       if (!(error instanceof PylonStartError)) throw error;
       return [
@@ -321,54 +340,6 @@ class Server implements PylonServer {
     }
     return diagnostics;
   }
-}
-
-/**
- * Applies what the schema adds.
- *
- * @returns a warning for what the database has and the app does not
- * @throws PylonStartError for a change that would lose data or can't be applied
- */
-async function migrateToManifest(store: Store, manifest: Manifest): Promise<Diagnostic[]> {
-  const warnings: Diagnostic[] = [];
-  const facts = await inspectData(store, manifest);
-  let isMended = false;
-  await store.migrate((stored) => {
-    const {
-      migration,
-      problems,
-      notices,
-      waiting,
-      stored: next,
-    } = planStart(parseStoredManifest(stored), manifest, facts);
-    isMended = migration.steps.some(({ kind }) => kind === "mend_dates");
-    const [problem] = problems;
-    if (problem !== undefined)
-      throw new PylonStartError(
-        `${problem.message}${problem.hint === undefined ? "" : ` ${problem.hint}`}`,
-      );
-    warnings.splice(
-      0,
-      warnings.length,
-      ...notices,
-      ...waiting.map((step) => leftoverWarning(describeStep(step))),
-    );
-    return { migration, manifestJson: JSON.stringify(next) };
-  });
-  // Replicas hold what was mended as it was: a new log has them take a snapshot.
-  if (isMended) await store.renewLog();
-  return warnings;
-}
-
-function leftoverWarning(step: string): Diagnostic {
-  return {
-    severity: "warning",
-    code: "SCHEMA_LEFTOVER",
-    message: `The database has what the app does not, and keeps it: ${step} is left to you.`,
-    hint:
-      "When no version of the app needs it any longer: " +
-      "`pylon migrate apply --allow-destructive`.",
-  };
 }
 
 /** A warning for each thing that the environment asks for by a name that nothing reads. */

@@ -3,7 +3,8 @@ import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { importProblem } from "./import-problem.ts";
 
 /**
- * Whether a file of functions/, shards/ or workflows/ is one of them, and no helper, test or type.
+ * Whether a file of functions/, shards/, workflows/ or migrations/ is one of them, and no helper,
+ * test or type.
  */
 export function isCodeFile(file: string): boolean {
   return (

@@ -37,36 +37,37 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 <style>${DEV_PAGE_STYLE}${style}</style>
 </head>
 <body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
-<p>The API is served at this address, in dev mode. ${app.web === null ? NO_PAGE : ""}</p>
+<p>The API is served at this address in dev mode. ${app.web === null ? NO_PAGE : ""}</p>
 <h2>Entities</h2><dl>${entities.join("")}</dl>
 <h2>Functions</h2>${functions.length === 0 ? NO_FUNCTIONS : `<dl>${functions.join("")}</dl>`}
-<h2>Look at</h2><dl>${linksOf(app, options).join("")}</dl>
-<p class=none>The docs are in the folder <code>docs/</code> of Pylon;
-<code>docs/quickstart.md</code> goes on from here.</p>
+<h2>Pages</h2><dl>${linksOf(app, options).join("")}</dl>
+<p class=none>The documentation is in Pylon's <code>docs/</code> folder. Continue with
+<code>docs/quickstart.md</code>.</p>
 </main></body></html>`;
 }
 
 const NO_PAGE =
-  "The app has no page of its own yet: write <code>web/index.html</code>, and it is shown at " +
-  "<code>/</code>. This page stays at <code>/studio</code>.";
-const NO_FUNCTIONS = "<p class=none>None yet: a file in <code>functions/</code> is one.</p>";
+  "The app has no web page yet. Create <code>web/index.html</code> to show a page at " +
+  "<code>/</code>; this page remains available at <code>/studio</code>.";
+const NO_FUNCTIONS =
+  "<p class=none>None yet. Add a file to <code>functions/</code> to create one.</p>";
 
 function linksOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string[] {
   const hasUserPages =
     app.manifest.auth?.pages !== false &&
     app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
   return [
-    ...(app.web === null ? [] : [link("/", "the page of the app")]),
+    ...(app.web === null ? [] : [link("/", "the app's web page")]),
     ...(hasUserPages
       ? [
           link("/auth/sign-in", "sign in or create an account"),
-          link("/auth/account", "the account that is signed in"),
+          link("/auth/account", "the signed-in account"),
         ]
       : []),
-    ...(hasMailbox ? [link("/studio/mail", "the mails that this app sends")] : []),
-    link("/health", "whether the server is up"),
-    link("/api/manifest", "what the app declares"),
-    link("/api/fn", "its functions with their arguments"),
+    ...(hasMailbox ? [link("/studio/mail", "mails sent by this app")] : []),
+    link("/health", "server status"),
+    link("/api/manifest", "the app's manifest"),
+    link("/api/fn", "the app's functions and their arguments"),
   ];
 }
 

@@ -2,6 +2,7 @@ import { realpathSync } from "node:fs";
 import { sep } from "node:path";
 import * as functions from "@pylonsync/functions";
 import * as sdk from "@pylonsync/sdk";
+import * as sdkPlugins from "@pylonsync/sdk/plugins";
 import * as workflows from "@pylonsync/workflows";
 import { systemPlatform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
@@ -20,6 +21,7 @@ const LOAD_TIMEOUT_MS = 30_000;
 /** What an app folder may import without an install: the server's own copies. */
 const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/sdk", sdk],
+  ["@pylonsync/sdk/plugins", sdkPlugins],
   ["@pylonsync/functions", functions],
   ["@pylonsync/workflows", workflows],
 ]);
@@ -57,7 +59,7 @@ export async function importAppFile(file: string, root: string): Promise<AppModu
 function inTime<T>(loading: Promise<T>): Promise<T> {
   const isLate = (): Error =>
     new Error(
-      `A top-level \`await\` did not end within ${LOAD_TIMEOUT_MS / 1000} s. ` +
+      `A top-level \`await\` did not finish within ${LOAD_TIMEOUT_MS / 1000} s. ` +
         "Bun can't load the file again in this process: fix it, then start Pylon again.",
     );
   return withTimeout(systemPlatform, () => loading, LOAD_TIMEOUT_MS, isLate);

@@ -59,14 +59,15 @@ console.log(JSON.stringify(m, null, 2));
   expect(app.manifest).toMatchObject({ name: "a" });
 });
 
-test("helpers, tests, types and sub-folders of functions/ are no functions", async () => {
+test("helpers, tests, types and private folders of functions/ are not functions", async () => {
   const text = fn("1");
   const files = {
     "_helper.ts": text,
     "a.test.ts": text,
     "a.d.ts": "export {};\n",
     ".hidden.ts": text,
-    "deep/b.ts": text,
+    "deep/_b.ts": text,
+    "_deep/b.ts": text,
     "a.ts": text,
     "notes.md": "x",
   };
@@ -81,7 +82,7 @@ test("helpers, tests, types and sub-folders of functions/ are no functions", asy
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
-test("weakness 4: shards are loaded by their files' names, and what is none is told", async () => {
+test("weakness 4: shards are loaded by their files' names, and anything else is told", async () => {
   const text = (more = ""): string =>
     'import { shard, v } from "@pylonsync/functions";\n' +
     `export default shard({ input: v.any(), init: () => 1, view: () => 1${more} });\n`;
@@ -100,12 +101,15 @@ test("weakness 4: shards are loaded by their files' names, and what is none is t
   expect(app.diagnostics).toMatchObject([
     { code: "SHARD_NAME", path: "shards/a.b.ts" },
     { code: "SHARD_DUPLICATE", path: "shards/arena.ts" },
-    { code: "SHARD_FAILED", message: expect.stringContaining("tickRate is a whole number from 0") },
+    {
+      code: "SHARD_FAILED",
+      message: expect.stringContaining("tickRate must be a whole number from 0"),
+    },
     { code: "SHARD_NO_EXPORT", path: "shards/none.ts" },
   ]);
 });
 
-test("workflows are loaded by their own names, and what is none is told", async () => {
+test("workflows are loaded by their own names, and anything else is told", async () => {
   const text = (name: string): string =>
     `import { workflow } from "@pylonsync/workflows";\n` +
     `export default workflow("${name}", () => 1);\n`;
@@ -129,7 +133,7 @@ test("workflows are loaded by their own names, and what is none is told", async 
   ]);
 });
 
-test("what is saved is loaded anew, with the files it imports, and keeps no state", async () => {
+test("what is saved is loaded again, with the files it imports, and keeps no state", async () => {
   const dir = appFolder({
     "app.ts": APP,
     "functions/count.ts": fn(
@@ -224,7 +228,7 @@ test.each([
   ]);
 });
 
-test("a default export that is no function is named", async () => {
+test("a default export that is not a function is named", async () => {
   const app = await load(
     appFolder({ "app.ts": APP, "functions/a.ts": "export default { type: 'query' };\n" }),
   );
@@ -233,4 +237,52 @@ test("a default export that is no function is named", async () => {
 
 test("a folder without app.ts is refused with a way out", () => {
   expect(load(appFolder({}))).rejects.toThrow(AppNotFoundError);
+});
+
+test("a function in a folder is called by the names of its folders and its own", async () => {
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "functions/messages/send.ts": fn("'sent'"),
+      "functions/messages/old/purge.js": "export default { type: 'query', handler: () => 'gone' }",
+      "functions/lib/format.ts": "export const format = () => { throw new Error('not loaded'); };",
+      "functions/_private/skipped.ts": "throw new Error('not loaded');",
+      "functions/.hidden/skipped.ts": "throw new Error('not loaded');",
+    }),
+  );
+  expect(app.diagnostics).toEqual([]);
+  expect([...app.functions.keys()].toSorted()).toEqual(["messages.old.purge", "messages.send"]);
+  expect(app.functionFiles?.get("messages.send")).toBe("functions/messages/send.ts");
+  expect(await call(app, "messages.send")).toBe("sent");
+});
+
+test("a file that spells the name of one in a folder is a duplicate", async () => {
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      "functions/messages.send.ts": fn("1"),
+      "functions/messages/send.ts": fn("2"),
+    }),
+  );
+  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_DUPLICATE", severity: "error" }]);
+  expect(app.diagnostics[0]?.hint).toContain("functions/messages");
+});
+
+test("a default export in a folder that is not a function is a warning", async () => {
+  const app = await load(
+    appFolder({ "app.ts": APP, "functions/lib/client.ts": "export default class Client {}" }),
+  );
+  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", severity: "warning" }]);
+});
+
+test("folders below the eighth are not looked at", async () => {
+  const deep = "a/".repeat(8);
+  const app = await load(
+    appFolder({
+      "app.ts": APP,
+      [`functions/${deep}in.ts`]: fn("1"),
+      [`functions/${deep}b/out.ts`]: fn("1"),
+    }),
+  );
+  expect([...app.functions.keys()]).toEqual([`${deep.replaceAll("/", ".")}in`]);
 });

@@ -1,13 +1,14 @@
 import { existsSync } from "node:fs";
-import { readdir } from "node:fs/promises";
-import { basename, join, relative, resolve } from "node:path";
-import type { FnDefinition, ShardDefinition } from "@pylonsync/functions";
+import { basename, join, resolve } from "node:path";
+import type { FnDefinition, HttpDefinition, ShardDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import type { DataMigrations } from "../data/data-migrations.ts";
 import type { Definitions } from "../workflows/definitions.ts";
-import { isRecord } from "../util/is-record.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
-import { failedImport, isCodeFile } from "./code-file.ts";
+import { failedImport } from "./code-file.ts";
 import { isManifest } from "./is-manifest.ts";
+import { loadDataMigrations } from "./load-data-migrations.ts";
+import { loadFunctions } from "./load-functions.ts";
 import { printedManifest } from "./printed-manifest.ts";
 import { loadShards } from "./load-shards.ts";
 import { loadWorkflows } from "./load-workflows.ts";
@@ -21,8 +22,20 @@ export interface LoadedApp {
   /** What app.ts exported, which carries the plugins' hooks. */
   readonly manifestModule: unknown;
   readonly functions: ReadonlyMap<string, FnDefinition>;
+  /**
+   * The folder of their files, absolute; absent where they are not from files. A process of their
+   * own loads them from there.
+   */
+  readonly functionsDir?: string | undefined;
+  readonly http?: ReadonlyMap<string, HttpDefinition>;
+  /** Where each function is, from `dir`, with `/`. */
+  readonly functionFiles?: ReadonlyMap<string, string>;
   readonly workflows: Definitions;
+  /** Absent: it has none. */
+  readonly dataMigrations?: DataMigrations;
   readonly shards: ReadonlyMap<string, ShardDefinition>;
+  /** The file of each shard; without it shards are not isolated. */
+  readonly shardFiles?: ReadonlyMap<string, string>;
   /** The app's web page; null when it has no `web/index.html`. */
   readonly web: WebBundle | null;
   readonly diagnostics: readonly Diagnostic[];
@@ -43,8 +56,8 @@ export class AppNotFoundError extends Error {
 }
 
 /**
- * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `shards/`, `web/`. What was loaded
- * before is loaded again.
+ * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `migrations/`, `shards/`, `web/`.
+ * What was loaded before is loaded again.
  *
  * @throws AppNotFoundError when the entry is not there
  */
@@ -53,24 +66,25 @@ export async function loadApp(dir: string, options: LoadOptions): Promise<Loaded
   const entry = join(root, options.entry ?? "app.ts");
   if (!existsSync(entry))
     throw new AppNotFoundError(
-      `There is no ${basename(entry)} in ${dir}: make an app with \`pylon init NAME\`, or name ` +
+      `There is no ${basename(entry)} in ${dir}: create an app with \`pylon init NAME\`, or name ` +
         "its folder.",
     );
   forgetApp(root);
   const diagnostics: Diagnostic[] = [];
   const { manifest, manifestModule } = await loadManifest(entry, root, diagnostics);
-  const functions = await loadFunctions(
-    resolve(root, options.functionsDir ?? "functions"),
-    root,
-    diagnostics,
-  );
+  const functionsDir = resolve(root, options.functionsDir ?? "functions");
+  const loaded = await loadFunctions(functionsDir, root, diagnostics);
   return {
     dir: root,
     manifest,
     manifestModule,
-    functions,
+    functions: loaded.functions,
+    functionsDir,
+    http: loaded.http,
+    functionFiles: loaded.files,
     workflows: await loadWorkflows(root, diagnostics),
-    shards: await loadShards(root, diagnostics),
+    dataMigrations: await loadDataMigrations(root, diagnostics),
+    ...(await loadShards(root, diagnostics)),
     web: WebBundle.of(root, { dev: options.dev }),
     diagnostics,
   };
@@ -90,7 +104,7 @@ async function loadManifest(
     const instead =
       exported === undefined
         ? "neither exports a manifest nor prints one"
-        : "exports by default something that is not a manifest";
+        : "has a default export that is not a manifest";
     diagnostics.push(
       errorAt(
         "APP_NO_MANIFEST",
@@ -103,57 +117,6 @@ async function loadManifest(
     diagnostics.push(failedImport("APP_FAILED", entry, root, error));
   }
   return { manifest: null, manifestModule: undefined };
-}
-
-/** The flat files of the folder; a name's file is what it is called by. */
-async function loadFunctions(
-  dir: string,
-  root: string,
-  diagnostics: Diagnostic[],
-): Promise<Map<string, FnDefinition>> {
-  const functions = new Map<string, FnDefinition>();
-  if (!existsSync(dir)) return functions;
-  const files = (await readdir(dir)).filter(isCodeFile).toSorted();
-  for (const file of files) {
-    const name = file.replace(/\.(ts|js)$/, "");
-    const path = relative(root, join(dir, file));
-    if (functions.has(name)) {
-      diagnostics.push(
-        errorAt(
-          "FUNCTION_DUPLICATE",
-          `Two files name the function "${name}".`,
-          path,
-          "Delete one of them.",
-        ),
-      );
-      continue;
-    }
-    try {
-      const { exports } = await importAppFile(join(dir, file), root);
-      if (isDefinition(exports["default"])) functions.set(name, exports["default"]);
-      else
-        diagnostics.push(
-          errorAt(
-            "FUNCTION_NO_EXPORT",
-            `${path} exports no function.`,
-            path,
-            "End it with `export default query({...})`, or mutation or action; start the name " +
-              "of a helper with _.",
-          ),
-        );
-    } catch (error) {
-      diagnostics.push(failedImport("FUNCTION_FAILED", join(dir, file), root, error));
-    }
-  }
-  return functions;
-}
-
-function isDefinition(value: unknown): value is FnDefinition {
-  if (!isRecord(value)) return false;
-  const { type, handler } = value;
-  return (
-    (type === "query" || type === "mutation" || type === "action") && typeof handler === "function"
-  );
 }
 
 /**

@@ -5,20 +5,24 @@ import type { ShardDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { isRecord } from "../util/is-record.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";
-import { importAppFile } from "./import-app.ts";
+import { forgetApp, importAppFile } from "./import-app.ts";
+
+/** The shards of an app, and the file that each is defined in. */
+export interface LoadedShards {
+  readonly shards: ReadonlyMap<string, ShardDefinition>;
+  readonly shardFiles: ReadonlyMap<string, string>;
+}
 
 const FOLDER = "shards";
 /** What a shard may be named: it is a part of addresses. */
 const NAME = /^[\w-]{1,64}$/;
 
 /** The shards of the flat files of the folder; a file's name is what the shard is called by. */
-export async function loadShards(
-  root: string,
-  diagnostics: Diagnostic[],
-): Promise<Map<string, ShardDefinition>> {
+export async function loadShards(root: string, diagnostics: Diagnostic[]): Promise<LoadedShards> {
   const shards = new Map<string, ShardDefinition>();
+  const shardFiles = new Map<string, string>();
   const dir = join(root, FOLDER);
-  if (!existsSync(dir)) return shards;
+  if (!existsSync(dir)) return { shards, shardFiles };
   for (const file of (await readdir(dir)).filter(isCodeFile).toSorted()) {
     const name = file.replace(/\.(ts|js)$/, "");
     const path = relative(root, join(dir, file));
@@ -27,12 +31,15 @@ export async function loadShards(
       const definition = exports["default"];
       const mistake = mistakeOf(name, path, definition, shards);
       if (mistake !== null) diagnostics.push(mistake);
-      else if (isShard(definition)) shards.set(name, definition);
+      else if (isShard(definition)) {
+        shards.set(name, definition);
+        shardFiles.set(name, join(dir, file));
+      }
     } catch (error) {
       diagnostics.push(failedImport("SHARD_FAILED", join(dir, file), root, error));
     }
   }
-  return shards;
+  return { shards, shardFiles };
 }
 
 function mistakeOf(
@@ -44,14 +51,14 @@ function mistakeOf(
   if (!NAME.test(name))
     return errorAt(
       "SHARD_NAME",
-      `A shard can't be named "${name.slice(0, 80)}".`,
+      `"${name.slice(0, 80)}" is not a valid name for a shard.`,
       path,
-      "Name the file by up to 64 letters, digits, - and _.",
+      "Use at most 64 letters, digits, - and _ in the file name.",
     );
   if (known.has(name))
     return errorAt(
       "SHARD_DUPLICATE",
-      `Two files name the shard "${name}".`,
+      `Two files define the shard "${name}".`,
       path,
       "Delete one of them.",
     );
@@ -67,4 +74,17 @@ function mistakeOf(
 /** An app has its own copy of the package, so a shard is known by its form. */
 function isShard(value: unknown): value is ShardDefinition {
   return isRecord(value) && value["type"] === "shard" && typeof value["init"] === "function";
+}
+
+/**
+ * Loads the code of one shard again, on a thread of its own.
+ *
+ * @throws what the file throws, or Error when it exports no shard
+ */
+export async function loadShard(file: string, root: string): Promise<ShardDefinition> {
+  forgetApp(root);
+  const { exports } = await importAppFile(file, root);
+  const definition = exports["default"];
+  if (isShard(definition)) return definition;
+  throw new Error(`${file} exports no shard.`);
 }

@@ -34,9 +34,9 @@ export async function loadWorkflows(root: string, diagnostics: Diagnostic[]): Pr
 function secondOf(name: string, file: string): Diagnostic {
   return errorAt(
     "WORKFLOW_DUPLICATE",
-    `Two files name the workflow "${name}".`,
+    `Two files define the workflow "${name}".`,
     file,
-    "Give each its own name.",
+    "Give each a different name.",
   );
 }
 

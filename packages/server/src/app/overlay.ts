@@ -33,7 +33,7 @@ function htmlOf(problems: readonly WebProblem[], script: string): string {
 </head>
 <body><main><h1><b>${count}</b> in <code>web/</code></h1>
 ${problems.map(problemOf).join("\n")}
-<p class=hint>Save the fix, and the page comes back by itself. Shown in dev mode only.</p>
+<p class=hint>The page reloads when you save the fix. Shown in dev mode only.</p>
 </main></body></html>`;
 }
 

@@ -74,6 +74,23 @@ async function openPage(
   };
 }
 
+test("what a page loads by import() is a file of its own, under a hashed name", async () => {
+  for (const isDev of [false, true]) {
+    const { get } = await openPage(isDev, {
+      ...FILES,
+      "web/main.tsx": 'document.onclick = async () => (await import("./later.ts")).show();\n',
+      "web/later.ts": 'export const show = () => alert("only later");\n',
+    });
+    const read = async (path: string): Promise<string> => (await (await get(path))?.text()) ?? "";
+    const text = await read(/src="(\/chunk[^"]+)"/.exec(await read("/"))?.[1] ?? "no script");
+    expect(text).not.toContain('alert("only later")');
+    const later = /import\("([^"]+)"\)/.exec(text)?.[1] ?? "no import";
+    const answer = await get(later);
+    expect(await answer?.text()).toContain('alert("only later")');
+    expect(answer?.headers.get("Cache-Control")).toContain("immutable");
+  }
+});
+
 test("a page without own packages is bundled with the server's, under hashed names", async () => {
   const { get } = await openPage(false);
   const page = await get("/");
@@ -237,7 +254,7 @@ describe("compression", () => {
   const asking = (encoding: string): RequestInit => ({ headers: { "Accept-Encoding": encoding } });
 
   test.each(["br", "gzip"] as const)(
-    "a script and a file of public/ are answered as %s to who takes it, and as they are to others",
+    "a script and a file of public/ are answered as %s to clients that take it, plain to others",
     async (encoding) => {
       const { get } = await openPage(false, files);
       const script =
@@ -293,7 +310,7 @@ describe("compression", () => {
     }
   });
 
-  test("a tag names the content in one encoding, and spares who has it the body", async () => {
+  test("a tag names the content in one encoding, and saves sending it again", async () => {
     const { dir, get } = await openPage(false, files);
     const tags = await Promise.all(
       ["br", "gzip", ""].map(

@@ -35,8 +35,8 @@ export function createPage(
     if (!web.isDev || !reported.has(web)) onBroken(error);
     reported.add(web);
     if (web.isDev && isDocument(request)) return overlay(web, error);
-    throw new PylonError("INTERNAL", "The page of this app can't be built.", {
-      hint: "The server's log says why.",
+    throw new PylonError("INTERNAL", "The app's web page can't be built.", {
+      hint: "See the server's log for the errors.",
     });
   };
   return async (request, path) => {

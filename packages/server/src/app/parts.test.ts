@@ -124,5 +124,5 @@ test("a page that does not build names each problem with its place, as far as it
       { message: "one", place },
       { message: "two", place: null },
     ]).message,
-  ).toBe("web/ does not build: web/a.tsx:3:1: one; two");
+  ).toBe("web/ can't be built: web/a.tsx:3:1: one; two");
 });

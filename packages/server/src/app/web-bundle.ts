@@ -97,6 +97,8 @@ export class WebBundle {
     const result = await Bun.build({
       entrypoints: [join(this.#root, "web", "index.html")],
       target: "browser",
+      // What a page needs later, or seldom, is a file of its own.
+      splitting: true,
       minify: !this.isDev,
       sourcemap: this.isDev ? "inline" : "none",
       publicPath: "/",

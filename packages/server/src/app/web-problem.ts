@@ -35,7 +35,7 @@ export class WebBuildError extends Error {
   readonly problems: readonly WebProblem[];
 
   constructor(problems: readonly WebProblem[]) {
-    super(`web/ does not build: ${problems.map(oneLine).join("; ")}`);
+    super(`web/ can't be built: ${problems.map(oneLine).join("; ")}`);
     this.problems = problems;
   }
 }

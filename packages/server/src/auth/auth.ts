@@ -7,12 +7,15 @@ import type { Platform } from "../platform.ts";
 import type { RequestReader } from "../request/reading.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
+import type { DatabaseConfig } from "../config/config.ts";
+import { adminAuthRoutes } from "./account/admin-auth-routes.ts";
+import { resetRoutes } from "./account/reset-routes.ts";
 import { accountRoutes } from "./account/account-routes.ts";
 import { apiKeyRoutes } from "./api-keys/api-key-routes.ts";
 import { ApiKeys } from "./api-keys/api-keys.ts";
 import { AttemptLimits } from "./security/attempt-limits.ts";
 import { AuditLog } from "./security/audit.ts";
-import { AuthMails } from "./email-sign-in/auth-mails.ts";
+import { AuthMails, type MailQueue } from "./email-sign-in/auth-mails.ts";
 import type { AuthServices } from "./auth-services.ts";
 import type { AuthSettings } from "./security/auth-settings.ts";
 import { Authenticator } from "./sessions/authenticator.ts";
@@ -23,6 +26,7 @@ import { GuestUpgrade } from "./users/guest-upgrade.ts";
 import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
 import { magicLinkRoutes } from "./email-sign-in/magic-link-routes.ts";
+import { createMcpOAuth, type McpOAuth } from "./mcp-oauth/mcp-oauth.ts";
 import type { Endpoints } from "./oauth/catalogue.ts";
 import { OAuthSignIn } from "./oauth/oauth.ts";
 import { oauthRoutes } from "./oauth/routes.ts";
@@ -67,11 +71,14 @@ export interface AuthOptions {
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Platform;
-  readonly mailer: Mailer;
+  readonly mailer: Pick<Mailer, "canSend">;
+  /** Where mails wait until they are sent. */
+  readonly mailQueue: MailQueue;
   /** What the app says in `auth()`, and the code that it gave there. */
   readonly manifest: () => { readonly name: string; readonly auth?: ManifestAuth };
   readonly code: () => AuthCode;
   readonly dev: boolean;
+  readonly database: DatabaseConfig;
   readonly adminToken: string | null;
   readonly publicUrl: string | null;
   /**
@@ -86,6 +93,8 @@ export interface AuthOptions {
   /** By provider: where it is asked instead. For tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
   readonly jwtSecret: string | null;
+  /** The app serves tools to models: users can give MCP clients access by OAuth. */
+  readonly hasMcp: boolean;
   readonly onError: (message: string, error: unknown) => void;
 }
 
@@ -95,8 +104,12 @@ export interface Auth {
   readonly apiKeys: ApiKeys;
   readonly authenticator: Authenticator;
   readonly routes: readonly Route[];
+  /** Null for an app without tools for models, or without users. */
+  readonly mcpOAuth: McpOAuth | null;
   /** Attempts to sign in since the start, by how they ended. */
   readonly signIns: SignInOutcomes["counts"];
+  /** Reads the mails that wait in the queue. */
+  readonly mails: Pick<AuthMails, "open">;
   /** Deletes what is too old. */
   forgetExpired(): Promise<void>;
 }
@@ -106,11 +119,7 @@ export function createAuth(options: AuthOptions): Auth {
   const { store, platform, committer, model } = options;
   const settings = settingsOf(options);
   const cookie = cookieOf(options);
-  const factors = {
-    totp: new TotpFactors(store, platform, settings.encryption),
-    devices: new TrustedDevices(store, platform, cookie),
-    passkeys: new Passkeys(store, platform),
-  };
+  const factors = factorsOf(options, settings, cookie);
   const secondFactor = new SecondFactors(factors.totp, factors.devices);
   const services = createServices(options, settings, cookie, secondFactor);
   const { sessions, apiKeys, users, tokens, codes, attempts, audit, outcomes } = services;
@@ -129,12 +138,15 @@ export function createAuth(options: AuthOptions): Auth {
   committer.onDeleteCascade(removal);
   const appMembers = new AppMembers(model, tenants);
   committer.onDeleteCascade(appMembers);
+  const mcpOAuth = options.hasMcp && users.isDeclared ? createMcpOAuth(services) : null;
   const data = new UserData({ ...options, users, sessions, organizations, audit, removal });
   return {
     sessions,
     authenticator: new Authenticator(sessions, cookie, settings.origins, [apiKeys, jwts]),
     apiKeys,
     signIns: outcomes.counts,
+    mails: services.mails,
+    mcpOAuth,
     routes: [
       ...sessionRoutes(services),
       ...passwordRoutes(services),
@@ -148,14 +160,36 @@ export function createAuth(options: AuthOptions): Auth {
       ...passkeyRoutes({ ...services, ...factors }),
       ...oauthRoutes({ ...services, oauth }),
       ...authPageRoutes(services),
+      ...(mcpOAuth?.routes ?? []),
+      ...adminAuthRoutes({ store }),
+      ...resetRoutes({ ...options, sessions, apiKeys, isAllowed: isForTests(options) }),
     ],
     async forgetExpired() {
       const { devices } = factors;
       for (const part of [sessions, tokens, codes, attempts, devices, organizations, audit])
         await part.forgetExpired();
+      await mcpOAuth?.forgetExpired();
       await removal.forgetImages();
     },
   };
+}
+
+/** What confirms or replaces a password. */
+function factorsOf(
+  { store, platform }: AuthOptions,
+  { encryption }: AuthSettings,
+  cookie: SessionCookie,
+): Pick<SecondFactorServices, "totp" | "devices"> & Pick<PasskeyServices, "passkeys"> {
+  return {
+    totp: new TotpFactors(store, platform, encryption),
+    devices: new TrustedDevices(store, platform, cookie),
+    passkeys: new Passkeys(store, platform),
+  };
+}
+
+/** Whether its database may be emptied by any program on this machine. */
+function isForTests({ dev, database }: AuthOptions): boolean {
+  return dev && database.kind === "sqlite" && database.isTemporary;
 }
 
 /** What the app declares and the environment says, as auth goes by it. */
@@ -222,15 +256,19 @@ function createServices(
     signUps: new PendingSignUps(store, platform, codes, passwords),
     credentials: new Credentials(),
     apiKeys: new ApiKeys(store, sessions, platform),
-    mails: mailsOf(options),
+    mails: mailsOf(options, settings),
   };
 }
 
-function mailsOf({ mailer, manifest, code, platform, onError }: AuthOptions): AuthMails {
+function mailsOf(options: AuthOptions, { appName, encryption }: AuthSettings): AuthMails {
+  const { code, mailer, mailQueue, onError, platform, store } = options;
   return new AuthMails({
     mailer,
+    queue: mailQueue,
     platform,
-    appName: () => manifest().name,
+    store,
+    encryption,
+    appName,
     templates: () => code().mails,
     onError: (error) => onError("mail failed", error),
   });

@@ -143,7 +143,7 @@ test("a lost Redis makes all a miss; each change is logged once, without the URL
   await cache.set("new", 2, 60_000);
   expect(await cache.get("new")).toBe(2);
   expect(lines.map((line) => (JSON.parse(line) as { message: string }).message)).toEqual([
-    "redis lost: rooms and rate limits count per replica until it is back",
+    "redis unavailable: rooms and rate limits are per replica until it is back",
     "redis is back",
   ]);
   for (const line of lines) expect(line).not.toMatch(/redis:\/\/|p%40ss|p@ss/);

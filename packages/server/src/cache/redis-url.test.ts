@@ -8,7 +8,7 @@ test("the plugin's URL is taken, left to the environment, or refused without bei
     "rediss://user:p%40ss@cache:6380/1",
   );
   for (const url of ["http://canary@cache", "canary", "", 7]) {
-    expect(() => redisUrlOf({ url })).toThrow(/cache_client is not usable: it wants redis:/);
+    expect(() => redisUrlOf({ url })).toThrow(/cache_client is invalid: expected redis:/);
     expect(() => redisUrlOf({ url })).not.toThrow(/canary/);
   }
 });

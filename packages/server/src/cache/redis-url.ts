@@ -17,8 +17,8 @@ export function redisUrlOf(plugin: PluginConfig | undefined): string | null {
     return VARIABLES.REDIS_URL.parse(String(url)) ?? null;
   } catch {
     throw new PylonStartError(
-      'The setting "url" of the plugin cache_client is not usable: ' +
-        `it wants ${VARIABLES.REDIS_URL.wants}.`,
+      'The setting "url" of the plugin cache_client is invalid: ' +
+        `expected ${VARIABLES.REDIS_URL.wants}.`,
     );
   }
 }

@@ -31,7 +31,7 @@ export class RedisLostError extends Error {
 
 /**
  * One Redis: a connection for commands, one for messages. It is lost or it is there, as a whole; a
- * lost one refuses at once and is tried again without end, so whoever uses it needs a way without
+ * lost one refuses at once and is tried again without end, so its users need a way without
  * it.
  */
 export class Redis {
@@ -42,6 +42,8 @@ export class Redis {
   readonly #platform: Platform;
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #channels = new Map<string, (text: string) => void>();
+  /** Channels with a message that could not be taken. */
+  readonly #misheard = new Set<string>();
   #commands: RedisClientType | null = null;
   #messages: RedisClientType | null = null;
   #isSubscribed = false;
@@ -74,10 +76,23 @@ export class Redis {
 
   /**
    * Hears a channel, from the next connect on. Messages of one channel come in the order in which
-   * Redis took them.
+   * Redis took them. One that the listener throws for is left out: a newer version of a replica, or
+   * another program, may have sent it.
    */
   subscribe(channel: string, listener: (text: string) => void): void {
-    this.#channels.set(channel, listener);
+    this.#channels.set(channel, (text) => {
+      try {
+        listener(text);
+      } catch (error) {
+        // Thrown into the client, it would end the process.
+        if (!this.#misheard.has(channel))
+          this.#log.warn("a message from redis can't be read", {
+            channel,
+            error: String(error),
+          });
+        this.#misheard.add(channel);
+      }
+    });
   }
 
   /**
@@ -208,7 +223,7 @@ export class Redis {
     if (isUp === this.#wasUp || (isFirst && !isUp && this.#isStarting)) return;
     this.#wasUp = isUp;
     if (!isUp)
-      this.#log.warn("redis lost: rooms and rate limits count per replica until it is back");
+      this.#log.warn("redis unavailable: rooms and rate limits are per replica until it is back");
     else if (!isFirst) this.#log.info("redis is back");
     for (const listener of this.#listeners) listener(isUp);
   }
@@ -218,7 +233,7 @@ export class Redis {
 function within<T>({ after }: Platform, work: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = after(COMMAND_TIMEOUT_MS, () =>
-      reject(new RedisLostError("redis does not answer")),
+      reject(new RedisLostError("redis does not respond")),
     );
     work.then(resolve, reject).finally(() => timer.cancel());
   });

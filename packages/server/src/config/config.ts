@@ -23,6 +23,8 @@ export interface Config {
   readonly corsOrigins: readonly string[];
   /** Where browsers find this server; null: where a request came to. */
   readonly publicUrl: string | null;
+  /** Where other replicas reach this one; null: at an address of its machine. */
+  readonly advertiseUrl: string | null;
   /** Pages that may send cookies and be redirected to, beside `corsOrigins`. */
   readonly trustedOrigins: readonly string[];
   /** Pages that may send cookies. */
@@ -61,6 +63,12 @@ export interface Config {
   /** How long one read on behalf of a caller may run. */
   readonly queryTimeoutMs: number;
   readonly fnTimeoutMs: number;
+  /** Which functions run in processes of their own, how many of those, and how large they grow. */
+  readonly isolation: {
+    readonly mode: "auto" | "always" | "never";
+    readonly processes: number;
+    readonly memoryBytes: number;
+  };
   /** Most jobs that this replica runs at the same time. */
   readonly jobsConcurrency: number;
   readonly functionsDir: string;
@@ -70,11 +78,31 @@ export interface Config {
   readonly sendBufferBytes: number;
   /** What several replicas share beside the database. Null: there is one replica. */
   readonly redisUrl: string | null;
+  /** Where workflows are run that the app does not have; null: nowhere. */
+  readonly workflowRunnerUrl: string | null;
   /** What keys in Redis begin with; null: made of the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
   /** What `pylon start` copies by itself; null: nothing. */
   readonly backup: BackupConfig | null;
+  /** The model that users ask; null: none. */
+  readonly ai: AiConfig | null;
+}
+
+/** A model, and how much of it a user may use. */
+export interface AiConfig {
+  /** Whose form of requests it takes. */
+  readonly provider: "openai" | "anthropic";
+  /** Null for a server that needs none. */
+  readonly apiKey: string | null;
+  /** Without a slash at its end. */
+  readonly baseUrl: string;
+  /** The one that answers when a request names none. */
+  readonly model: string;
+  /** Most tokens of an answer. */
+  readonly maxTokens: number;
+  readonly requests: RateLimit;
+  readonly tokens: RateLimit;
 }
 
 /** How many requests one caller may send. */
@@ -163,7 +191,7 @@ export type DatabaseConfig =
     };
 
 /**
- * The environment is not usable; the message names each variable, what it holds and what it should.
+ * The environment is invalid; the message names each variable, what it holds and what it should.
  */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";

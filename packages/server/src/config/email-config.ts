@@ -13,7 +13,7 @@ export function emailConfig(reader: VariableReader): EmailConfig | null {
   if (provider === undefined) return null;
   const missing = (name: VariableName): null => {
     reader.problems.add(
-      `${name} is not set, and mail by ${provider} needs it: it wants ${VARIABLES[name].wants}.`,
+      `${name} is not set, and mail by ${provider} needs it: expected ${VARIABLES[name].wants}.`,
     );
     return null;
   };

@@ -20,6 +20,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
     logFormat: "json",
     queryTimeoutMs: 5_000,
     fnTimeoutMs: 30_000,
+    isolation: { mode: "auto", processes: 4, memoryBytes: 268_435_456 },
     jobsConcurrency: 10,
   });
 });
@@ -67,20 +68,20 @@ test.each([
   ["PYLON_CORS_ORIGIN", "https://a.example/path", "origins such as https://app.example.com"],
   ["PYLON_FN_CALL_TIMEOUT", "0", "seconds from 1 to 3600"],
   ["PYLON_RATE_LIMIT_WINDOW", "0.5", "seconds from 1"],
-])("%s=%s is refused with what it wants", (name, value, wanted) => {
+])("%s=%s is rejected with the expected format", (name, value, wanted) => {
   expect(() => loadConfig({ [name]: value })).toThrow(ConfigError);
   expect(() => loadConfig({ [name]: value })).toThrow(
-    `${name} is ${JSON.stringify(value)}: it wants ${wanted}`,
+    `${name} is ${JSON.stringify(value)}: expected ${wanted}`,
   );
 });
 
-test("all problems are told at once", () => {
+test("all problems are reported at once", () => {
   expect(() => loadConfig({ PYLON_PORT: "x", PYLON_DRAIN_SECS: "y" })).toThrow(
     /PYLON_PORT is .*PYLON_DRAIN_SECS is /,
   );
 });
 
-test("outside dev mode * is no origin, also among others", () => {
+test("outside dev mode * is not an origin, also among others", () => {
   expect(() => loadConfig({ PYLON_CORS_ORIGIN: "*" })).toThrow(/PYLON_CORS_ORIGIN is \*/);
   expect(() => loadConfig({ PYLON_CORS_ORIGIN: "https://a.example,*" })).toThrow(ConfigError);
   expect(loadConfig({ ...DEV, PYLON_CORS_ORIGIN: "*" }).corsOrigins).toEqual(["*"]);
@@ -101,13 +102,13 @@ test("a short admin token is refused outside dev mode, and never shown", () => {
   expect(loadConfig({ PYLON_ADMIN_TOKEN: "0123456789abcdef" }).adminToken).toBe("0123456789abcdef");
 });
 
-test("DATABASE_URL takes the place of SQLite; one that is not usable is not shown", () => {
+test("DATABASE_URL takes the place of SQLite; one that is invalid is not shown", () => {
   expect(
     loadConfig({ DATABASE_URL: "postgres://user:canary@db/app", PYLON_DB_PATH: "x.db" }).database,
   ).toEqual({ kind: "postgres", url: "postgres://user:canary@db/app", ca: null, poolMax: 10 });
   for (const url of ["mysql://user:canary@db/app", "canary", "postgres://user:canary@db"]) {
     expect(() => loadConfig({ DATABASE_URL: url })).toThrow(
-      /DATABASE_URL is not usable: it wants postgres:/,
+      /DATABASE_URL is invalid: expected postgres:/,
     );
     expect(() => loadConfig({ DATABASE_URL: url })).not.toThrow(/canary/);
   }
@@ -136,14 +137,14 @@ test("a Redis is named by its URL, and a wrong one is refused without telling it
   ]) {
     expect(() => loadConfig({ REDIS_URL: url })).toThrow(
       new ConfigError(
-        "REDIS_URL is not usable: it wants redis://user:password@host:6379/0, or rediss:// " +
+        "REDIS_URL is invalid: expected redis://user:password@host:6379/0, or rediss:// " +
           "for TLS.",
       ),
     );
   }
 });
 
-test("each variable that is not usable is told once, also where nothing would read it", () => {
+test("each variable that is invalid is told once, also where nothing would read it", () => {
   const problemsOf = (environment: Record<string, string>): string => {
     try {
       loadConfig(environment);
@@ -153,10 +154,10 @@ test("each variable that is not usable is told once, also where nothing would re
     }
   };
   expect(problemsOf({ PYLON_PUBLIC_URL: "here" })).toBe(
-    'PYLON_PUBLIC_URL is "here": it wants an origin such as https://api.example.com.',
+    'PYLON_PUBLIC_URL is "here": expected an origin such as https://api.example.com.',
   );
   expect(problemsOf({ OTEL_TRACES_SAMPLER: "coin" })).toStartWith(
-    'OTEL_TRACES_SAMPLER is "coin": it wants parentbased_ratelimited, ',
+    'OTEL_TRACES_SAMPLER is "coin": expected parentbased_ratelimited, ',
   );
   expect(problemsOf({ PYLON_HSTS_MAX_AGE: "long" })).toStartWith("PYLON_HSTS_MAX_AGE is");
   expect(problemsOf({ OTEL_TRACES_EXPORTER: "none", OTEL_BSP_SCHEDULE_DELAY: "0" })).toStartWith(

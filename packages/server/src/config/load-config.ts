@@ -1,6 +1,7 @@
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { systemPlatform } from "../platform.ts";
+import { aiConfig } from "./ai-config.ts";
 import {
   ConfigError,
   type BackupConfig,
@@ -40,9 +41,11 @@ export function loadConfig(environment: Environment, overrides: Environment = {}
     email: emailConfig(reader),
     telemetry: telemetryConfig(reader),
     redisUrl: reader.get("REDIS_URL") ?? null,
+    workflowRunnerUrl: reader.get("PYLON_WORKFLOW_RUNNER_URL") ?? null,
     redisNamespace: reader.get("PYLON_REDIS_NAMESPACE") ?? null,
     backup: backupConfig(reader, database),
     files: filesConfig(reader, database),
+    ai: aiConfig(reader),
   };
   const problems = [...reader.problems, ...oauthProblems];
   if (problems.length > 0) throw new ConfigError(problems.join(" "));
@@ -68,6 +71,7 @@ function callers(
   | "adminToken"
   | "corsOrigins"
   | "publicUrl"
+  | "advertiseUrl"
   | "trustedOrigins"
   | "csrfOrigins"
   | "cookie"
@@ -79,8 +83,8 @@ function callers(
   const corsOrigins = reader.get("PYLON_CORS_ORIGIN") ?? [];
   if (!reader.dev && corsOrigins.includes("*"))
     reader.problems.add(
-      "PYLON_CORS_ORIGIN is *, which lets every web page call this server: name the origins of " +
-        "yours, such as https://app.example.com.",
+      "PYLON_CORS_ORIGIN is *, which lets every web page call this server: list your own " +
+        "origins, such as https://app.example.com.",
     );
   const publicUrl = reader.get("PYLON_PUBLIC_URL") ?? null;
   const hstsMaxAge = reader.get("PYLON_HSTS_MAX_AGE");
@@ -88,6 +92,7 @@ function callers(
     adminToken,
     corsOrigins,
     publicUrl,
+    advertiseUrl: reader.get("PYLON_ADVERTISE_URL") ?? null,
     trustedOrigins: reader.get("PYLON_TRUSTED_ORIGINS"),
     csrfOrigins: reader.get("PYLON_CSRF_ORIGINS"),
     cookie: cookieConfig(reader),
@@ -104,7 +109,7 @@ function cookieConfig(reader: VariableReader): Config["cookie"] {
   };
   if (cookie.sameSite === "none" && !cookie.secure)
     reader.problems.add(
-      "PYLON_COOKIE_SAME_SITE is none, which browsers take only with PYLON_COOKIE_SECURE=1.",
+      "PYLON_COOKIE_SAME_SITE is none, which browsers accept only with PYLON_COOKIE_SECURE=1.",
     );
   return cookie;
 }
@@ -123,7 +128,7 @@ function secrets(reader: VariableReader): Pick<Config, "encryptionSecret" | "jwt
 }
 
 function tooShort(name: string, min: number): string {
-  return `${name} has fewer than ${min} characters: make one with \`openssl rand -hex 32\`.`;
+  return `${name} has fewer than ${min} characters: generate one with \`openssl rand -hex 32\`.`;
 }
 
 /** Where it listens, and how it starts and stops. */
@@ -175,6 +180,7 @@ function limits(
   | "changeLogMax"
   | "queryTimeoutMs"
   | "fnTimeoutMs"
+  | "isolation"
   | "jobsConcurrency"
   | "maxConnectionsPerAddress"
   | "pingSeconds"
@@ -195,6 +201,11 @@ function limits(
     changeLogMax: reader.get("PYLON_CHANGE_LOG_MAX"),
     queryTimeoutMs: reader.get("PYLON_QUERY_TIMEOUT") * 1000,
     fnTimeoutMs: reader.get("PYLON_FN_CALL_TIMEOUT") * 1000,
+    isolation: {
+      mode: reader.get("PYLON_FUNCTION_ISOLATION"),
+      processes: reader.get("PYLON_FUNCTION_PROCESSES"),
+      memoryBytes: reader.get("PYLON_FUNCTION_MEMORY_MB") * 1024 * 1024,
+    },
     jobsConcurrency: reader.get("PYLON_JOBS_CONCURRENCY"),
     maxConnectionsPerAddress: reader.get("PYLON_MAX_CONNECTIONS_PER_IP"),
     pingSeconds: reader.get("PYLON_PING_SECS"),
@@ -208,8 +219,8 @@ function backupConfig(reader: VariableReader, database: DatabaseConfig): BackupC
   if (dir === undefined) return null;
   if (database.kind === "postgres")
     reader.problems.add(
-      "PYLON_BACKUP_DIR is set, and the rows are in Postgres, which has its own backups " +
-        "(pg_dump, or snapshots): take it out.",
+      "PYLON_BACKUP_DIR is set, but the rows are in Postgres, which has its own backups " +
+        "(pg_dump, or snapshots): remove the variable.",
     );
   return { dir, ...backup };
 }
@@ -220,8 +231,8 @@ function filesConfig(reader: VariableReader, database: DatabaseConfig): FilesCon
   if ((accessKeyId === undefined) !== (secretAccessKey === undefined)) {
     const missing = accessKeyId === undefined ? "PYLON_S3_ACCESS_KEY" : "PYLON_S3_SECRET_KEY";
     reader.problems.add(
-      `${missing} is not set, and its other half is: set both, or neither to use the ` +
-        "credentials of the machine's role.",
+      `${missing} is not set, but its counterpart is: set both, or ` +
+        "neither to use the credentials of the machine's role.",
     );
   }
   const besides = reader.get("PYLON_IN_MEMORY") && database.kind === "sqlite";

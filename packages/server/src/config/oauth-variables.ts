@@ -12,7 +12,7 @@ export interface OAuthProviderConfig {
   readonly issuer: string | null;
 }
 
-/** Apple's secret is signed anew for each use. */
+/** Apple's secret is signed again for each use. */
 export type OAuthSecret =
   | { readonly kind: "shared"; readonly value: string }
   | {
@@ -38,38 +38,36 @@ const text = (value: string): string => value;
 export const OAUTH_VARIABLES = {
   CLIENT_ID: {
     wants: "a client id",
-    doc: "Lets people sign in with the provider NAME, such as `GOOGLE`; see [OAuth](oauth.md).",
+    doc: "Enables sign-in with the OAuth provider NAME, such as `GOOGLE`; see [OAuth](oauth.md).",
     parse: text,
   },
   CLIENT_SECRET: {
     wants: "a client secret",
-    doc: "Belongs to the client id.",
+    doc: "The secret of the client id.",
     secret: true,
     parse: text,
   },
   REDIRECT: {
     wants: "a URL",
     doc:
-      "Where the provider sends browsers back to, where it is not " +
+      "The redirect URL for the provider, if it is not " +
       "`<PYLON_PUBLIC_URL>/api/auth/callback/<name>`.",
     parse: redirect,
   },
   OIDC_ISSUER: {
     wants: "an https URL (http in dev mode)",
-    doc:
-      "The OIDC issuer that NAME stands for. Without it NAME is one of the providers that Pylon " +
-      "knows.",
+    doc: "The OIDC issuer for NAME. Without it, NAME must be one of the built-in providers.",
     parse: issuer,
   },
   TEAM_ID: {
     wants: "a team id",
-    doc: "With `_KEY_ID` and `_PRIVATE_KEY` in place of Apple's client secret.",
+    doc: "Used with `_KEY_ID` and `_PRIVATE_KEY` instead of a client secret for Apple.",
     only: "APPLE",
     parse: text,
   },
-  KEY_ID: { wants: "a key id", doc: "Names the private key.", only: "APPLE", parse: text },
+  KEY_ID: { wants: "a key id", doc: "The id of the private key.", only: "APPLE", parse: text },
   PRIVATE_KEY: {
-    wants: "a private key in PEM, its line ends may be written \\n",
+    wants: "a private key in PEM; line breaks may be written as \\n",
     doc: "Signs the client secrets for Apple.",
     secret: true,
     only: "APPLE",
@@ -99,7 +97,7 @@ export function isOAuthSecret(name: string): boolean {
 /**
  * Reads `PYLON_OAUTH_<NAME>_<PART>` of the environment.
  *
- * @param problems gets a sentence for each variable that is missing or not usable; it never holds a
+ * @param problems gets a sentence for each variable that is missing or invalid; it never holds a
  *   secret
  */
 export function oauthProviders(
@@ -114,7 +112,7 @@ export function oauthProviders(
     const { only, parse, wants, secret }: Part = named === null ? UNKNOWN : partOf(named.part);
     if (named === null || (only !== undefined && only !== named.name)) {
       problems.push(
-        `${variable} is not a variable of Pylon: write ${PREFIX}<NAME>_CLIENT_ID, ` +
+        `${variable} is not a variable of Pylon: use ${PREFIX}<NAME>_CLIENT_ID, ` +
           "_CLIENT_SECRET, _REDIRECT or _OIDC_ISSUER.",
       );
       continue;
@@ -124,8 +122,7 @@ export function oauthProviders(
       found.set(named.name, { ...parts, [named.part]: parse(value, dev) });
     } catch {
       problems.push(
-        `${variable} is ${secret === true ? "not usable" : JSON.stringify(value)}: it ` +
-          `wants ${wants}.`,
+        `${variable} is ${secret === true ? "invalid" : JSON.stringify(value)}: expected ${wants}.`,
       );
     }
   }
@@ -158,16 +155,16 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
   } = parts;
   if (issuerUrl === null && !isKnownProvider(key)) {
     problems.push(
-      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a provider that Pylon ` +
-        `knows: set the issuer, or take one of ${OAUTH_PROVIDERS.join(", ")}.`,
+      `${variable("OIDC_ISSUER")} is not set, and ${key} is not a built-in provider: set the ` +
+        `issuer, or use one of ${OAUTH_PROVIDERS.join(", ")}.`,
     );
     return null;
   }
   const secret = secretOf(parts, name);
   if (typeof secret === "string") {
-    problems.push(`${variable(secret)} is not set, and other variables of ${key} are.`);
+    problems.push(`${variable(secret)} is not set, but other variables of ${key} are.`);
   } else if (clientId === undefined) {
-    problems.push(`${variable("CLIENT_ID")} is not set, and other variables of ${key} are.`);
+    problems.push(`${variable("CLIENT_ID")} is not set, but other variables of ${key} are.`);
   } else return { name: key, clientId, secret, redirect: redirectUrl, issuer: issuerUrl };
   return null;
 }

@@ -28,7 +28,7 @@ function signalsOf(reader: VariableReader): Pick<TelemetryConfig, "traces" | "me
   const sendsTraces = reader.get("OTEL_TRACES_EXPORTER") === "otlp";
   if (sendsTraces && traces.sampler.endsWith("traceidratio") && (traces.argument ?? 0) > 1)
     reader.problems.add(
-      "OTEL_TRACES_SAMPLER_ARG is above 1: a sampler by ratio wants a share from 0 to 1.",
+      "OTEL_TRACES_SAMPLER_ARG is above 1: a ratio sampler requires a number from 0 to 1.",
     );
   const intervalMs = reader.get("OTEL_METRIC_EXPORT_INTERVAL");
   const delayMs = reader.get("OTEL_BLRP_SCHEDULE_DELAY");

@@ -7,7 +7,7 @@ export interface UnreadVariables {
   readonly instead: string;
 }
 
-const SSO = "Single sign-on by SAML, SCIM and an identity provider of its own is not part of it";
+const SSO = "SAML, SCIM and acting as an identity provider are not supported";
 
 /**
  * All that the public system's documents name and that is not in VARIABLES: to set one is answered
@@ -15,24 +15,24 @@ const SSO = "Single sign-on by SAML, SCIM and an identity provider of its own is
  */
 export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   {
-    names: ["PYLON_AI_PROVIDER", "PYLON_AI_API_KEY", "PYLON_AI_BASE_URL", "PYLON_AI_MODEL"],
-    instead: "Call the provider from an action, with the key from ctx.env.",
-  },
-  {
     names: ["PYLON_API_KEY_PEPPER"],
-    instead: "API keys are random and kept as hashes: they need none.",
+    instead: "API keys are random and stored as hashes; they need no pepper.",
   },
   {
     names: ["PYLON_CAPTCHA_PROVIDER", "PYLON_CAPTCHA_SECRET", "PYLON_CAPTCHA_MIN_SCORE"],
-    instead: "Sign-ups are counted by address; refuse more in auth({ hooks: { onSignUp } }).",
+    instead:
+      "Sign-ups are rate-limited by IP address; reject others in auth({ hooks: { " +
+      "onSignUp } }).",
   },
   {
     names: ["PYLON_DASHBOARD_URL"],
-    instead: "Use PYLON_PUBLIC_URL, and the callback of each sign-in for where it goes on.",
+    instead:
+      "Use PYLON_PUBLIC_URL, and the callback parameter of each sign-in for its redirect " +
+      "target.",
   },
   {
     names: ["PYLON_DISABLE_HIBP"],
-    instead: "Passwords are compared with a list on this machine, and sent nowhere.",
+    instead: "Passwords are checked against a local list and never sent to a service.",
   },
   {
     names: ["PYLON_EMAIL_ENDPOINT"],
@@ -44,29 +44,33 @@ export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   },
   {
     names: ["PYLON_FILES_URL_PREFIX", "PYLON_S3_PUBLIC_URL"],
-    instead: "Files are served by this server at /api/files, which asks the policies.",
+    instead: "Files are served by this server at /api/files, which checks the policies.",
   },
   {
     names: ["PYLON_FUNCTIONS_RUNTIME"],
-    instead: "Functions run in the server's own process.",
+    instead:
+      "Functions run in the server's own process, or in separate processes as set by " +
+      "PYLON_FUNCTION_ISOLATION.",
   },
   {
     names: ["PYLON_SESSION_DB", "PYLON_SESSION_IN_MEMORY", "PYLON_JOBS_DB", "PYLON_JOBS_IN_MEMORY"],
     instead:
-      "Sessions and jobs are in the database of the rows, and outlast a restart: " +
-      "use PYLON_DB_PATH, DATABASE_URL or PYLON_IN_MEMORY.",
+      "Sessions and jobs are stored in the same database as the rows and survive a restart: use " +
+      "PYLON_DB_PATH, DATABASE_URL or PYLON_IN_MEMORY.",
   },
   {
     names: ["PYLON_JWT_ISSUER", "PYLON_JWT_LIFETIME_SECS"],
-    instead: "A JWT names the app as its audience and ends after 15 minutes, see PYLON_JWT_SECRET.",
+    instead:
+      "The audience of a JWT is the app, and it expires after 15 minutes, see " +
+      "PYLON_JWT_SECRET.",
   },
   {
     names: ["PYLON_MANIFEST"],
-    instead: "Name the app's folder or entry: `pylon start DIR`.",
+    instead: "Pass the app's folder or entry file: `pylon start DIR`.",
   },
   {
     names: ["PYLON_OAUTH_REFRESH_BUFFER_SECS"],
-    instead: "A provider's token is renewed by POST /api/auth/oauth/refresh/PROVIDER.",
+    instead: "Refresh a provider's token with POST /api/auth/oauth/refresh/PROVIDER.",
   },
   {
     names: [
@@ -78,7 +82,7 @@ export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
       "PYLON_SCIM_TOKEN",
       "PYLON_SSO_ALLOWED_DOMAINS",
     ],
-    instead: `${SSO}: sign in by an OIDC provider, see PYLON_OAUTH_<NAME>_OIDC_ISSUER.`,
+    instead: `${SSO}: use an OIDC provider, see PYLON_OAUTH_<NAME>_OIDC_ISSUER.`,
   },
   {
     names: ["PYLON_STACK0_API_KEY", "PYLON_STACK0_BASE_URL", "PYLON_STACK0_FOLDER"],
@@ -86,7 +90,7 @@ export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   },
   {
     names: ["PYLON_STRIPE_API_KEY", "PYLON_STRIPE_WEBHOOK_SECRET"],
-    instead: "Write billing as an action and a webhook, with the keys from ctx.env.",
+    instead: "Implement billing as an action and a webhook, with the keys from ctx.env.",
   },
   {
     names: ["PYLON_TOTP_ENCRYPTION_KEY"],
@@ -94,19 +98,15 @@ export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   },
   {
     names: ["PYLON_TOTP_ISSUER"],
-    instead: "Authenticator apps show the app's name in its manifest.",
+    instead: "Authenticator apps show the app's name from its manifest.",
   },
   {
     names: ["PYLON_TWILIO_ACCOUNT_SID", "PYLON_TWILIO_AUTH_TOKEN", "PYLON_TWILIO_FROM"],
-    instead: "There is no sign-in by phone: use codes or links by mail, passkeys or TOTP.",
+    instead: "Sign-in by phone is not supported: use mail codes or links, passkeys or TOTP.",
   },
   {
     names: ["PYLON_WEBAUTHN_ORIGIN", "PYLON_WEBAUTHN_RP_ID"],
-    instead: "Passkeys are made for the host of PYLON_PUBLIC_URL.",
-  },
-  {
-    names: ["PYLON_WORKFLOW_RUNNER_URL"],
-    instead: "Write the steps as functions that call each other by ctx.scheduler.",
+    instead: "Passkeys use the host of PYLON_PUBLIC_URL.",
   },
 ];
 

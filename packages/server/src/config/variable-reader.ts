@@ -7,7 +7,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 type Values = { readonly [N in VariableName]: ReturnType<(typeof VARIABLES)[N]["parse"]> };
 const TABLE: { readonly [N in VariableName]: Variable<Values[N]> } = VARIABLES;
 
-/** Reads variables, and collects a sentence for each that is not usable. */
+/** Reads variables, and collects a sentence for each that is invalid. */
 export class VariableReader {
   /** What stops the start, each once. */
   readonly problems = new Set<string>();
@@ -24,7 +24,7 @@ export class VariableReader {
     );
   }
 
-  /** The variable's value; its default where it is not set, or is not usable. */
+  /** The variable's value; its default where it is not set, or is invalid. */
   get<N extends VariableName>(name: N): Values[N] {
     const text = setOrUndefined(this.#environment[name]) ?? setOrUndefined(this.#overrides[name]);
     const variable = TABLE[name];

@@ -63,7 +63,7 @@ function streamSubscriber(heard: string[]): Subscriber {
   );
 }
 
-test("whoever is in a group hears each text once, and nobody else does", () => {
+test("a member of a group hears each text once, and no one else does", () => {
   const steps = fc.array(fc.tuple(fc.nat(39), fc.boolean()), { maxLength: 200 });
   fc.assert(
     fc.property(steps, (all) => {

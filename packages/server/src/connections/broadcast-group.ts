@@ -50,9 +50,14 @@ export class BroadcastGroup implements Iterable<Subscriber> {
   send(text: string): void {
     const topic = this.#topic;
     const reached = new Set<TopicPublisher | null>();
+    let count = 0;
     if (topic !== null)
-      for (const publisher of this.#byPublisher.keys())
-        if (publisher.publish(topic, text)) reached.add(publisher);
+      for (const [publisher, members] of this.#byPublisher)
+        if (publisher.publish(topic, text)) {
+          reached.add(publisher);
+          count += members;
+        }
+    if (count === this.#subscribers.size) return;
     for (const subscriber of this.#subscribers)
       if (!reached.has(subscriber.publisher)) subscriber.send(text);
   }

@@ -1,49 +1,93 @@
 import type { Identity } from "../identity/identity.ts";
 import type { Platform, Timer } from "../platform.ts";
-import { Subscriber, type ConnectionHub, type Cursor, type Outlet } from "./subscriber.ts";
+import {
+  Subscriber,
+  type ConnectionHub,
+  type Cursor,
+  type Outlet,
+  type OutletTopics,
+} from "./subscriber.ts";
+import { TopicPublisher } from "./topic-publisher.ts";
 
 const encoder = new TextEncoder();
-/** The message that was encoded last: it goes to many streams, one right after another. */
-let last = { text: "", bytes: new Uint8Array() };
-
-function encodeEvent(text: string): Uint8Array {
-  if (last.text !== text) last = { text, bytes: encoder.encode(`data: ${text}\n\n`) };
-  return last.bytes;
-}
 
 /** An event stream as an Outlet. */
 class StreamOutlet implements Outlet {
   readonly transport = "sse";
-  readonly topics = null;
+  readonly topics: OutletTopics;
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
+  readonly #turns: StreamTurns;
+  /** What is written in this turn, in order. */
+  #texts: string[] = [];
+  #textLength = 0;
+  /** What waited for the reader when the turn's first text was written, in bytes. */
+  #backlog = 0;
   #waiting: (() => void)[] = [];
   #isClosed = false;
 
-  constructor(controller: ReadableStreamDefaultController<Uint8Array>) {
+  constructor(controller: ReadableStreamDefaultController<Uint8Array>, turns: StreamTurns) {
     this.#controller = controller;
+    this.#turns = turns;
+    this.topics = {
+      publisher: turns.publisher,
+      enter: (topic) => turns.enter(topic, this),
+      leave: (topic) => turns.leave(topic, this),
+      backlog: () => this.#unsent,
+    };
   }
 
   get #buffered(): number {
-    return Math.max(0, HIGH_WATER_MARK - (this.#controller.desiredSize ?? HIGH_WATER_MARK));
+    const { desiredSize } = this.#controller;
+    return Math.max(0, HIGH_WATER_MARK - (desiredSize ?? HIGH_WATER_MARK));
+  }
+
+  /** What waits for the reader, and for the end of the turn. */
+  get #unsent(): number {
+    return this.#buffered + this.#textLength;
   }
 
   write(text: string): number {
     if (this.#isClosed) return 0;
-    this.#controller.enqueue(encodeEvent(text));
-    return this.#buffered;
+    this.#turns.settle();
+    if (this.#texts.push(text) === 1) {
+      this.#turns.add(this);
+      this.#backlog = this.#buffered;
+    }
+    this.#textLength += text.length;
+    return this.#backlog + this.#textLength;
   }
 
   comment(text: string): void {
-    if (!this.#isClosed) this.#controller.enqueue(encoder.encode(`: ${text}\n\n`));
+    if (this.#isClosed) return;
+    this.flush();
+    this.#controller.enqueue(encoder.encode(`: ${text}\n\n`));
+  }
+
+  /** Hands what was written to the stream. */
+  flush(): void {
+    if (this.#isClosed || this.#texts.length === 0) return;
+    this.#controller.enqueue(this.#turns.encoded(this.#texts));
+    this.#texts = [];
+    this.#textLength = 0;
+    this.release(false);
+  }
+
+  /** Hands over what was published, after what was written before. */
+  take(events: Uint8Array): void {
+    this.flush();
+    if (!this.#isClosed) this.#controller.enqueue(events);
   }
 
   drained(): Promise<void> {
-    if (this.#isClosed || this.#buffered === 0) return Promise.resolve();
+    this.#turns.settle();
+    if (this.#isClosed || this.#unsent === 0) return Promise.resolve();
     return new Promise((resolve) => this.#waiting.push(resolve));
   }
 
   /** A stream has no close codes: the client reconnects and is answered 401 or 410 over HTTP. */
   close(): void {
+    this.#turns.settle();
+    this.flush();
     if (!this.#isClosed) this.#controller.close();
     this.release(true);
   }
@@ -54,11 +98,101 @@ class StreamOutlet implements Outlet {
 
   release(isClosed: boolean): void {
     this.#isClosed ||= isClosed;
-    if (!this.#isClosed && this.#buffered > 0) return;
+    if (this.#waiting.length === 0) return;
+    if (!this.#isClosed && this.#unsent > 0) return;
     const waiting = this.#waiting;
     this.#waiting = [];
     for (const resolve of waiting) resolve();
   }
+}
+
+/**
+ * Gathers what is written to streams in one turn of the event loop: each is written to once, and
+ * what goes to many of them is encoded once. What is published costs nothing a stream before the
+ * end of the turn.
+ */
+export class StreamTurns {
+  /** Reaches the streams that are in a topic. */
+  readonly publisher: TopicPublisher;
+  readonly #soon: Platform["soon"];
+  readonly #topics = new Map<string, Set<StreamOutlet>>();
+  /** What was published last, to one topic, and waits for the end of the turn. */
+  #published: { readonly topic: string; readonly texts: string[] } | null = null;
+  #isScheduled = false;
+  #written: StreamOutlet[] = [];
+  #last: { readonly texts: readonly string[]; readonly bytes: Uint8Array } | null = null;
+
+  constructor({ soon }: Pick<Platform, "soon">) {
+    this.#soon = soon;
+    this.publisher = new TopicPublisher((topic, text) => this.#publish(topic, text), soon);
+  }
+
+  enter(topic: string, stream: StreamOutlet): void {
+    this.settle();
+    const streams = this.#topics.get(topic) ?? new Set();
+    this.#topics.set(topic, streams.add(stream));
+  }
+
+  leave(topic: string, stream: StreamOutlet): void {
+    this.settle();
+    const streams = this.#topics.get(topic);
+    streams?.delete(stream);
+    if (streams?.size === 0) this.#topics.delete(topic);
+  }
+
+  /** Hands over what was published: something else is to come after it. */
+  settle(): void {
+    const published = this.#published;
+    if (published === null) return;
+    this.#published = null;
+    const events = encodedEvents(published.texts);
+    for (const stream of this.#topics.get(published.topic) ?? []) stream.take(events);
+  }
+
+  #publish(topic: string, text: string): void {
+    if (this.#published?.topic !== topic) this.settle();
+    this.#published ??= { topic, texts: [] };
+    this.#published.texts.push(text);
+    this.#schedule();
+  }
+
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    this.#soon(() => this.#flush());
+  }
+
+  /** The stream has been written to: it is flushed in the next turn. */
+  add(stream: StreamOutlet): void {
+    this.#written.push(stream);
+    this.#schedule();
+  }
+
+  /** The events of the texts. */
+  encoded(texts: readonly string[]): Uint8Array {
+    if (this.#last === null || !isSame(this.#last.texts, texts)) {
+      this.#last = { texts, bytes: encodedEvents(texts) };
+    }
+    return this.#last.bytes;
+  }
+
+  #flush(): void {
+    this.#isScheduled = false;
+    this.settle();
+    const written = this.#written;
+    this.#written = [];
+    for (const stream of written) stream.flush();
+    this.#last = null;
+  }
+}
+
+function encodedEvents(texts: readonly string[]): Uint8Array {
+  return encoder.encode(texts.map((text) => `data: ${text}\n\n`).join(""));
+}
+
+/** Texts that are sent to many are the same objects, so this rarely looks at letters. */
+function isSame(first: readonly string[], second: readonly string[]): boolean {
+  return first.length === second.length && first.every((text, index) => text === second[index]);
 }
 
 const HIGH_WATER_MARK = 64 * 1024;
@@ -77,12 +211,17 @@ export function openEventStream(
     readonly pingMs: number;
     readonly onEnd: () => void;
     readonly platform: Platform;
+    readonly turns: StreamTurns;
+    /** Of the protocol; default 1. */
+    readonly version?: 1 | 2;
+    /** The stream is about to join, and may be told something before. */
+    readonly onOpen?: (subscriber: Subscriber) => void;
   },
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
   const silenceMs = Math.min(options.pingMs, MAX_SILENCE_MS);
-  const { platform } = options;
+  const { platform, turns } = options;
   let keepalive: Timer | undefined;
   const end = (): void => {
     keepalive?.cancel();
@@ -95,8 +234,9 @@ export function openEventStream(
   const stream = new ReadableStream<Uint8Array>(
     {
       start(controller) {
-        outlet = new StreamOutlet(controller);
-        subscriber = new Subscriber(start.identity, outlet, options.sendBufferBytes, platform);
+        outlet = new StreamOutlet(controller, turns);
+        const { sendBufferBytes, version } = options;
+        subscriber = new Subscriber(start.identity, outlet, sendBufferBytes, platform, version);
         outlet.comment("connected");
         // The client gives the stream up when it hears less.
         outlet.comment(`keepalive every ${silenceMs / 1000} s`);
@@ -104,6 +244,7 @@ export function openEventStream(
           if (subscriber?.isOpen === true) outlet?.comment("keepalive");
           else end();
         });
+        options.onOpen?.(subscriber);
         void hub.join(subscriber, start.cursor).then(() => {
           if (subscriber?.isOpen === false) end();
         });

@@ -1,11 +1,11 @@
-import { CloseCode, type Resync } from "@pylonsync/protocol";
+import { CloseCode, type ErrorCode, type Resync } from "@pylonsync/protocol";
 import type { TopicPublisher } from "./topic-publisher.ts";
 import type { Caller, Identity } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 
 /** The transport under a subscriber. */
 export interface Outlet {
-  readonly transport: "websocket" | "sse";
+  readonly transport: "websocket" | "sse" | "poll";
   /** Sends one message. @returns bytes that wait in memory because the reader is slow */
   write(text: string): number;
   /** Answers when nothing waits any more, or the connection is gone. */
@@ -31,8 +31,16 @@ export interface OutletTopics {
 export interface ConnectionHub {
   /** @param cursor where the client's replica is; null for a client that does not say */
   join(subscriber: Subscriber, cursor: Cursor | null): Promise<void>;
-  /** The connection is gone, or is to be told no more. */
+  /** The connection is gone, or is to be told nothing further. */
   leave(subscriber: Subscriber): void;
+}
+
+/** Why a message of a client was not taken. */
+export interface MessageRefusal {
+  readonly code: ErrorCode;
+  readonly message: string;
+  readonly hint?: string;
+  readonly field?: string;
 }
 
 /** Where a client's replica is. */

@@ -138,8 +138,11 @@ export class SyncSocket {
    * the public system does.
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
-    if (!this.counted(socket, message.length) || typeof message !== "string") return;
-    if (message === PING && this.#start.version === 1) socket.sendText(PONG);
+    if (!this.counted(socket, message.length)) return;
+    if (typeof message !== "string") {
+      // What is not text is not understood; a client of version 2 is told.
+      if (this.#subscriber?.version === 2) messages.receive(this.#subscriber, "");
+    } else if (message === PING && this.#start.version === 1) socket.sendText(PONG);
     else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
   }
 
@@ -186,7 +189,7 @@ export function cursorOf(params: URLSearchParams): Cursor | null {
   const since = params.get("since");
   if (since === null) return null;
   if (!/^\d{1,16}$/.test(since)) {
-    throw new PylonError("INVALID_QUERY", '"since" is the cursor of the last pull.', {
+    throw new PylonError("INVALID_QUERY", '"since" must be the cursor of the last pull.', {
       field: "since",
     });
   }

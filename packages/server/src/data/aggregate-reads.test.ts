@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { compareValues, QueryError } from "@pylonsync/query";
+import { addDecimals, compareDecimals, compareValues, QueryError } from "@pylonsync/query";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { StoredRow, TimeBucket, Value } from "../store/store.ts";
@@ -10,20 +10,24 @@ type Result = Readonly<Record<string, Value>>;
 
 const groups = fc.uniqueArray(
   fc.oneof(
-    fc.constantFrom("channelId", "text", "n"),
-    fc.record({
-      field: fc.constant("at"),
-      bucket: fc.constantFrom<TimeBucket[]>("hour", "day", "week", "month", "year"),
-    }),
+    fc.constantFrom("channelId", "text", "n", "price"),
+    fc.record(
+      {
+        field: fc.constant("at"),
+        bucket: fc.constantFrom<TimeBucket[]>("hour", "day", "week", "month", "year"),
+        timeZone: fc.constantFrom("Europe/Berlin", "America/New_York", "Asia/Kolkata", "UTC"),
+      },
+      { requiredKeys: ["field", "bucket"] },
+    ),
   ),
   { maxLength: 2, selector: (item) => (typeof item === "string" ? item : item.field) },
 );
 const MEASURES = {
   count: "size",
-  sum: ["n", "size"],
-  avg: ["size"],
-  min: ["n", "at"],
-  max: ["size"],
+  sum: ["n", "size", "price"],
+  avg: ["size", "price"],
+  min: ["n", "at", "price"],
+  max: ["size", "price"],
   countDistinct: ["text"],
 } as const;
 const havings = fc.constantFrom<(readonly [object | undefined, (row: Result) => boolean])[]>(
@@ -38,8 +42,22 @@ const havings = fc.constantFrom<(readonly [object | undefined, (row: Result) => 
     ({ avg_size: avg, min_n: min }) => avg === null || min === null || Number(min) >= 1,
   ],
   [{ countDistinct_text: 1.5 }, () => false],
+  [
+    { sum_price: { $gte: "9.5" }, max_price: { $ne: 10 } },
+    ({ sum_price: sum, max_price: max }) =>
+      sum !== null && compareDecimals(String(sum), "9.5") >= 0 && max !== "10",
+  ],
 );
-const results = fc.constantFrom("count", "count_size", "sum_n", "avg_size", "min_at", "max_size");
+const results = fc.constantFrom(
+  "count",
+  "count_size",
+  "sum_n",
+  "avg_size",
+  "min_at",
+  "max_size",
+  "sum_price",
+  "min_price",
+);
 const specs = fc.record({
   groupBy: groups,
   having: havings,
@@ -50,6 +68,35 @@ const specs = fc.record({
   limit: fc.option(fc.integer({ min: 1, max: 4 }), { nil: undefined }),
 });
 type Spec = typeof specs extends fc.Arbitrary<infer S> ? S : never;
+
+/** The local time of a zone as the engine writes it, as if it were UTC. */
+function localTime(at: number, timeZone: string): string {
+  const written = new Date(at).toLocaleString("sv-SE", { timeZone });
+  return `${written.replace(" ", "T")}.000Z`;
+}
+
+/** The first minute whose local bucket is that of the moment. */
+function zonedBucket(at: string, bucket: TimeBucket, timeZone: string): string {
+  const minute = 60_000;
+  const bucketAt = (time: number): string => bucketOf(localTime(time, timeZone), bucket);
+  let [before, after] = [Date.parse(at) - 367 * 24 * 60 * minute, Date.parse(at)];
+  before = Math.floor(before / minute) * minute;
+  const key = bucketAt(after);
+  // In the zones of this test an hour may be there twice, each a bucket, and no day begins twice.
+  if (bucket === "hour") {
+    const second = Math.floor(after / 1000) * 1000;
+    const elapsed = Date.parse(localTime(second, timeZone)) - Date.parse(key);
+    return new Date(second - elapsed).toISOString();
+  }
+  const isIn = (time: number): boolean => bucketAt(time) >= key;
+  after = Math.floor(after / minute) * minute;
+  while (after - before > minute) {
+    const middle = Math.floor((before + after) / 2 / minute) * minute;
+    if (isIn(middle)) after = middle;
+    else before = middle;
+  }
+  return new Date(isIn(before) ? before : after).toISOString();
+}
 
 /** The start of the bucket in UTC, by the calendar of the engine. */
 function bucketOf(at: string, bucket: TimeBucket): string {
@@ -68,9 +115,21 @@ function keyOf(row: StoredRow, groupBy: Spec["groupBy"]): [string, Value][] {
     const value = row[field] ?? null;
     return [
       field,
-      typeof item === "string" || typeof value !== "string" ? value : bucketOf(value, item.bucket),
+      typeof item === "string" || typeof value !== "string"
+        ? value
+        : item.timeZone === undefined
+          ? bucketOf(value, item.bucket)
+          : zonedBucket(value, item.bucket, item.timeZone),
     ];
   });
+}
+
+/** Of a field, or of a result that is named after it. */
+function orderOf(name: string): (a: Value | undefined, b: Value | undefined) => number {
+  return (a, b) =>
+    name.endsWith("price") && typeof a === "string" && typeof b === "string"
+      ? compareDecimals(a, b)
+      : compareValues(a, b);
 }
 
 function measured(rows: readonly StoredRow[]): Result {
@@ -79,7 +138,7 @@ function measured(rows: readonly StoredRow[]): Result {
   const numbers = (field: string): number[] => values(field).map(Number);
   const sum = (field: string): number | null =>
     numbers(field).length === 0 ? null : numbers(field).reduce((a, b) => a + b, 0);
-  const sorted = (field: string): Value[] => values(field).toSorted(compareValues);
+  const sorted = (field: string): Value[] => values(field).toSorted(orderOf(field));
   const size = sum("size");
   return {
     count: rows.length,
@@ -90,6 +149,11 @@ function measured(rows: readonly StoredRow[]): Result {
     min_n: sorted("n")[0] ?? null,
     min_at: sorted("at")[0] ?? null,
     max_size: sorted("size").at(-1) ?? null,
+    sum_price: rows.reduce<string | null>((sum, { price }) => {
+      return typeof price === "string" ? addDecimals(sum ?? "0", price) : sum;
+    }, null),
+    min_price: sorted("price")[0] ?? null,
+    max_price: sorted("price").at(-1) ?? null,
     countDistinct_text: new Set(values("text")).size,
   };
 }
@@ -118,7 +182,7 @@ function expectedOf(rows: readonly StoredRow[], spec: Spec): Result[] {
     .filter(keeps)
     .toSorted((a: Result, b: Result) => {
       for (const [field, direction] of order) {
-        const result = compareValues(a[field], b[field]);
+        const result = orderOf(field)(a[field], b[field]);
         if (result !== 0) return direction === "asc" ? result : -result;
       }
       return 0;
@@ -149,6 +213,8 @@ for (const database of ["sqlite", "postgres"] as const) {
         expect(found).toHaveLength(expected.length);
         for (const [index, row] of expected.entries()) {
           expect(found[index]).toMatchObject(row);
+          const [mean, sum] = [found[index]?.["avg_price"], row["sum_price"]];
+          if (typeof sum !== "string") expect(mean).toBeNull();
           expect(found[index]?.["count_distinct_text"]).toBe(row["countDistinct_text"] ?? null);
         }
       }),
@@ -185,6 +251,34 @@ test("buckets have the labels that ported charts read, beside their starts", asy
   }
 });
 
+test("days of a time zone begin when its clocks say so, also where they change", async () => {
+  await using app = await openAppData(chat);
+  const days = async (timeZone: string, at: readonly string[]): Promise<unknown> => {
+    await loadChat(app, {
+      Team: [],
+      Channel: [],
+      Member: [],
+      Message: at.map((moment, n) => ({ id: `m${n}`, text: "a", at: moment })),
+    });
+    const groupBy = [{ field: "at", bucket: "day", timeZone }];
+    const rows = await app.reads().aggregate("Message", { count: true, groupBy });
+    return rows.map((row) => [row["at"], row["at_day"], row["count"]]);
+  };
+  // Clocks go from 0:00 to 1:00, and back from 1:00 to 0:00 of the same day.
+  const forward = ["2026-03-28T21:59:00.000Z", "2026-03-28T22:30:00.000Z"];
+  expect(await days("Asia/Beirut", forward)).toEqual([
+    ["2026-03-27T22:00:00.000Z", "2026-03-28", 1],
+    ["2026-03-28T22:00:00.000Z", "2026-03-29", 1],
+  ]);
+  const back = ["2026-11-01T03:59:00.000Z", "2026-11-01T04:30:00.000Z", "2026-11-01T05:30:00.000Z"];
+  expect(await days("America/Havana", back)).toEqual([
+    ["2026-10-31T04:00:00.000Z", "2026-10-31", 1],
+    ["2026-11-01T04:00:00.000Z", "2026-11-01", 2],
+  ]);
+  const far = days("Europe/Berlin", ["1500-01-01T00:00:00.000Z", "2026-01-01T00:00:00.000Z"]);
+  expect(await far.catch((error: PylonError) => error.field)).toBe("groupBy[0].timeZone");
+});
+
 test("what is wrong in having, order and limit is refused with its place", async () => {
   await using app = await openAppData(chat);
   const cases: [object, string, string][] = [
@@ -198,6 +292,12 @@ test("what is wrong in having, order and limit is refused with its place", async
     [{ limit: 0 }, "INVALID_QUERY", "limit"],
     [{ limit: 1.5 }, "INVALID_QUERY", "limit"],
     [{ count: "nope" }, "INVALID_COLUMN", "count"],
+    [
+      { groupBy: [{ field: "at", bucket: "day", timeZone: "Berlin" }] },
+      "INVALID_QUERY",
+      "groupBy[0].timeZone",
+    ],
+    [{ groupBy: [{ field: "at", timeZone: "UTC" }] }, "INVALID_QUERY", "groupBy[0].timeZone"],
   ];
   for (const [spec, ...expected] of cases) {
     const refused: unknown = await app

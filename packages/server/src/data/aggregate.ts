@@ -1,5 +1,6 @@
 import { MAX_AGGREGATE_TERMS, MAX_GROUPS, PylonError } from "@pylonsync/protocol";
 import {
+  describeValue,
   isScalarKind,
   parseFilter,
   parseOrder,
@@ -9,8 +10,10 @@ import {
   type FieldKind,
   type Order,
 } from "@pylonsync/query";
+import { resultKind } from "../store/result-kind.ts";
 import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
+import { TimeZone } from "./time-zone.ts";
 
 const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
@@ -19,7 +22,13 @@ const KEYS = new Set(["count", "groupBy", "where", "having", "order", "limit", .
 /** What a filter may say beside its conditions. */
 const SEPARATE = new Set(["$order", "$limit", "$offset", "$search"]);
 
-type Group = Aggregate["groupBy"][number];
+/** What rows are grouped by; a bucket may be one of a time zone. */
+export interface Group {
+  readonly field: string;
+  readonly bucket?: TimeBucket | undefined;
+  readonly zone?: TimeZone | undefined;
+  readonly as: string;
+}
 type Measure = Aggregate["measures"][number];
 
 /** An aggregate, understood. */
@@ -45,11 +54,11 @@ export function parseAggregate(
   spec: unknown,
   parseWhere: (filter: unknown) => Expr,
 ): ParsedAggregate {
-  if (!isRecord(spec)) throw invalid("", "An aggregate is an object.");
+  if (!isRecord(spec)) throw invalid("", "An aggregate must be an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
   for (const key of body.keys()) {
     if (!KEYS.has(key))
-      throw invalid(key, `"${key}" is not part of an aggregate.`, `Use ${[...KEYS].join(", ")}.`);
+      throw invalid(key, `An aggregate has no option "${key}".`, `Use ${[...KEYS].join(", ")}.`);
   }
   const asked: Measure[] = countsOf(shape, body.get("count"));
   for (const fn of LISTS)
@@ -62,11 +71,11 @@ export function parseAggregate(
   if (measures.length === 0)
     throw invalid(
       "",
-      "The aggregate asks for nothing.",
-      "Set count: true, or name a field in sum, avg, min, max or countDistinct.",
+      "The aggregate has no measure.",
+      "Set count: true, or a field in sum, avg, min, max or countDistinct.",
     );
   if (measures.length + groupBy.length > MAX_AGGREGATE_TERMS)
-    throw invalid("", `An aggregate has at most ${MAX_AGGREGATE_TERMS} terms.`);
+    throw invalid("", `An aggregate may have at most ${MAX_AGGREGATE_TERMS} terms.`);
   refuseClashes(groupBy, measures);
   return {
     where: body.has("where") ? parseWhere(body.get("where")) : TRUE,
@@ -94,13 +103,15 @@ function havingOf(
   having: unknown,
 ): Expr | undefined {
   if (having === undefined) return undefined;
-  if (!isRecord(having)) throw invalid("having", "`having` is a filter of results.");
+  if (!isRecord(having)) throw invalid("having", "`having` must be a filter on the results.");
   const separate = Object.keys(having).find((key) => SEPARATE.has(key));
   if (separate !== undefined)
-    throw invalid(`having.${separate}`, `\`having\` takes no "${separate}".`);
+    throw invalid(`having.${separate}`, `\`having\` does not support "${separate}".`);
   const isNumber = ({ fn, field }: Measure): boolean =>
     (fn !== "min" && fn !== "max") || isNumeric(shape.fields.get(field ?? ""));
-  const fields = measures.filter(isNumber).map(({ as }): [string, FieldKind] => [as, "float"]);
+  const fields = measures
+    .filter(isNumber)
+    .map((measure): [string, FieldKind] => [measure.as, resultKind(measure, shape)]);
   return parseFilter(having, { name: "The aggregate", fields: new Map(fields) }).where;
 }
 
@@ -111,18 +122,18 @@ function orderOf(
 ): Order[] | undefined {
   if (order === undefined) return undefined;
   const fields = [...groupBy, ...measures].map(({ as }): [string, FieldKind] => [as, "float"]);
-  return parseOrder(order, { name: "The aggregate", fields: new Map(fields) }, "order");
+  return parseOrder(order, { name: "The aggregate", fields: new Map(fields) }, { at: "order" });
 }
 
 function limitOf(limit: unknown): number | undefined {
   if (limit === undefined) return undefined;
   if (typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MAX_GROUPS)
     return limit;
-  throw invalid("limit", `limit is a whole number of groups from 1 to ${MAX_GROUPS}.`);
+  throw invalid("limit", `limit must be a whole number of groups from 1 to ${MAX_GROUPS}.`);
 }
 
 function isNumeric(kind: FieldKind | undefined): boolean {
-  return kind === "int" || kind === "float";
+  return kind === "int" || kind === "float" || kind === "decimal";
 }
 
 /** A result has one value under a name, and Postgres can't group by a name that stands for two. */
@@ -132,8 +143,8 @@ function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]):
     if (taken.has(as))
       throw invalid(
         `groupBy[${index}]`,
-        `The result would have two values under "${as}".`,
-        "Group by a field once, and ask for the other value in an aggregate of its own.",
+        `The result would have two values named "${as}".`,
+        "Group by each field only once, and request the other value in a separate aggregate.",
       );
     taken.add(as);
   }
@@ -142,9 +153,9 @@ function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]):
 function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Measure {
   const kind = kindOf(shape, field, fn);
   if ((fn === "sum" || fn === "avg") && !isNumeric(kind))
-    throw invalid(fn, `${fn} needs a number, and ${field} is a ${kind}.`);
+    throw invalid(fn, `${fn} requires a number, but ${field} is a ${kind}.`);
   if ((fn === "min" || fn === "max") && kind === "bool")
-    throw invalid(fn, `${fn} needs values with an order, and ${field} is a bool.`);
+    throw invalid(fn, `${fn} requires ordered values, but ${field} is a bool.`);
   return { fn, field, as: `${fn}_${field}` };
 }
 
@@ -154,26 +165,44 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
     return { field: item, as: item };
   }
   const group: Record<string, unknown> = isRecord(item) ? item : {};
-  const { field, bucket, ...rest } = group;
+  const { field, bucket, timeZone, ...rest } = group;
   if (typeof field !== "string")
-    throw invalid(path, "A group is a field's name or {field, bucket}.");
+    throw invalid(path, "A group must be a field name or {field, bucket, timeZone}.");
   const [unknown] = Object.keys(rest);
   if (unknown !== undefined)
     throw invalid(
       `${path}.${unknown.slice(0, 80)}`,
-      `A group has no ${JSON.stringify(unknown.slice(0, 80))}.`,
-      "Use field, bucket. Buckets are in UTC.",
+      `A group has no option ${JSON.stringify(unknown.slice(0, 80))}.`,
+      "Use field, bucket, timeZone.",
     );
   const kind = kindOf(shape, field, path);
-  if (bucket === undefined) return { field, as: field };
+  if (bucket === undefined) {
+    if (timeZone === undefined) return { field, as: field };
+    throw invalid(`${path}.timeZone`, "A time zone requires a bucket.", "Set bucket as well.");
+  }
   const known = BUCKETS.find((name) => name === bucket);
   if (known === undefined) {
     const shown = typeof bucket === "string" ? JSON.stringify(bucket.slice(0, 40)) : "This";
-    throw invalid(`${path}.bucket`, `${shown} is not a bucket.`, `Use ${BUCKETS.join(", ")}.`);
+    throw invalid(
+      `${path}.bucket`,
+      `${shown} is not a valid bucket.`,
+      `Use ${BUCKETS.join(", ")}.`,
+    );
   }
   if (kind !== "datetime")
-    throw invalid(`${path}.bucket`, `Only a datetime has buckets, and ${field} is a ${kind}.`);
-  return { field, bucket: known, as: field };
+    throw invalid(
+      `${path}.bucket`,
+      `Only datetime fields can be grouped in buckets, but ${field} is a ${kind}.`,
+    );
+  if (timeZone === undefined) return { field, bucket: known, as: field };
+  const zone = TimeZone.of(timeZone);
+  if (zone === undefined)
+    throw invalid(
+      `${path}.timeZone`,
+      `${describeValue(timeZone)} is not a time zone.`,
+      'Use a name such as "Europe/Berlin"; by default, buckets are in UTC.',
+    );
+  return { field, bucket: known, zone, as: field };
 }
 
 function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
@@ -181,27 +210,27 @@ function kindOf(shape: EntityShape, field: string, path: string): FieldKind {
   if (kind === undefined) {
     throw new PylonError("INVALID_COLUMN", `${shape.name} has no field "${field}".`, {
       field: path,
-      hint: `Its fields: ${[...shape.fields.keys()].join(", ")}.`,
+      hint: shape.hintFor?.(field) ?? `Its fields: ${[...shape.fields.keys()].join(", ")}.`,
     });
   }
   if (!isScalarKind(kind))
     throw invalid(
       path,
-      `${field} is ${kind === "array" ? "an" : "a"} ${kind}, which has no order.`,
+      `${field} is ${kind === "array" ? "an" : "a"} ${kind}, which can't be ordered.`,
     );
   return kind;
 }
 
 function names(value: unknown, key: string): string[] {
   return list(value, key).map((name, index) => {
-    if (typeof name !== "string") throw invalid(`${key}[${index}]`, "Name a field.");
+    if (typeof name !== "string") throw invalid(`${key}[${index}]`, "Use a field name.");
     return name;
   });
 }
 
 function list(value: unknown, key: string): unknown[] {
   if (value === undefined) return [];
-  if (!Array.isArray(value)) throw invalid(key, `"${key}" is a list.`);
+  if (!Array.isArray(value)) throw invalid(key, `"${key}" must be a list.`);
   return value;
 }
 

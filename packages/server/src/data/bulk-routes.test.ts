@@ -137,7 +137,7 @@ test("a request that is not a list of operations is refused with its place", asy
     [null, "MISSING_OPERATIONS", "operations"],
     [{}, "MISSING_OPERATIONS", "operations"],
     [[null], "INVALID_DATA", "operations[0].op"],
-    [[{ op: "upsert", entity: "Item" }], "INVALID_DATA", "operations[0].op"],
+    [[{ op: "replace", entity: "Item" }], "INVALID_DATA", "operations[0].op"],
     [[{ op: "delete", id: "a" }], "MISSING_ENTITY", "operations[0].entity"],
     [[{ op: "delete", entity: "Item", id: 7 }], "INVALID_ID", "operations[0].id"],
     [Array.from({ length: MAX_PUSH_CHANGES + 1 }, () => ({})), "INVALID_DATA", "operations"],

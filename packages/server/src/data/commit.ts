@@ -1,4 +1,10 @@
-import { createIdFactory, DEFAULT_ROW_BYTES } from "@pylonsync/protocol";
+import {
+  createIdFactory,
+  DEFAULT_ROW_BYTES,
+  MAX_HOOK_CALLS,
+  PylonError,
+} from "@pylonsync/protocol";
+import { TRUE } from "@pylonsync/query";
 import { inSpan } from "../observe/operation.ts";
 import type { Platform } from "../platform.ts";
 import { toPublicError } from "../request/responses.ts";
@@ -6,7 +12,9 @@ import type { Entity } from "../schema/schema.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "../identity/identity.ts";
 import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from "./idempotency.ts";
+import type { HookQueue } from "./hook-context.ts";
 import type { DataModel } from "./model.ts";
+import type { WriterOptions } from "./writer-options.ts";
 import { Writer } from "./writer.ts";
 
 /** For whom a piece of work is committed, and how. */
@@ -65,9 +73,9 @@ export interface CascadeDelete {
 }
 
 /**
- * The one write path. Whoever writes an app's rows, for whatever reason, does it through `commit`:
- * authorisation, hooks, rows, change records and the op_id share one transaction, and all of it is
- * durable when the promise resolves.
+ * The one write path. All code that writes an app's rows, for whatever reason, does it through
+ * `commit`: authorisation, hooks, rows, change records and the op_id share one transaction, and all
+ * of it is durable when the promise resolves.
  */
 export class Committer {
   readonly #store: Store;
@@ -77,6 +85,7 @@ export class Committer {
   readonly #observer: CommitObserver;
   readonly #maxRowBytes: number;
   readonly #cascades: CascadeDelete[] = [];
+  #hookQueue: HookQueue | null = null;
 
   constructor(
     store: Store,
@@ -93,9 +102,14 @@ export class Committer {
     this.#newId = createIdFactory(platform.now, platform.random);
   }
 
-  /** From now on what belongs to a row is deleted with it, whoever deletes it. */
+  /** From now on what belongs to a row is deleted with it, no matter who deletes it. */
   onDeleteCascade(cascade: CascadeDelete): void {
     this.#cascades.push(cascade);
+  }
+
+  /** From now on hooks schedule calls there. */
+  scheduleWith(queue: HookQueue): void {
+    this.#hookQueue = queue;
   }
 
   /**
@@ -103,10 +117,13 @@ export class Committer {
    *   other effect
    * @throws what `work` throws, and PylonError IDEMPOTENCY_KEY_REUSED; nothing is written then
    */
-  commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
+  async commit<T>(
+    options: CommitOptions,
+    work: (writer: Writer) => Promise<T>,
+  ): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
-    return this.#observed(() =>
-      this.#store.transact((tx) => this.#once(tx, options, work), {
+    return this.#waking((scheduled) =>
+      this.#store.transact((tx) => this.#once(tx, options, work, scheduled()), {
         signal: options.signal,
         shared: options.shared,
         isolation,
@@ -120,13 +137,16 @@ export class Committer {
    */
   commitEach<T>(pieces: readonly CommitUnit<T>[]): Promise<PieceOutcome<T>[]> {
     const isolation = this.#isolationFor(pieces.map(({ options }) => options));
-    return this.#observed(() =>
+    return this.#waking((scheduled) =>
       this.#store.transact(
         async (tx) => {
+          const times = scheduled();
           const outcomes: PieceOutcome<T>[] = [];
           for (const { options, work } of pieces) {
             try {
-              outcomes.push({ committed: await tx.attempt(() => this.#once(tx, options, work)) });
+              outcomes.push({
+                committed: await tx.attempt(() => this.#once(tx, options, work, times)),
+              });
             } catch (error) {
               outcomes.push({ error });
             }
@@ -136,6 +156,35 @@ export class Committer {
         { isolation },
       ),
     );
+  }
+
+  /**
+   * Deletes all rows of the app, whatever refers to them, and runs no hooks: for tests, whose
+   * databases are small.
+   */
+  async clear(tx: Transaction): Promise<void> {
+    const at = this.#platform.now();
+    for (const entity of this.#model().schema.entities) {
+      const { name } = entity;
+      for (const row of await tx.select({ entity: name })) {
+        const before = entity.logged(row);
+        await tx.append({ entity: name, rowId: row.id, kind: "delete", before, after: null, at });
+        for (const cascade of this.#cascadesOf(name)) await cascade.delete(tx, row);
+      }
+      await tx.deleteWhere(name, TRUE);
+    }
+  }
+
+  /**
+   * Tells the queue, once it is durable, when the calls are due that hooks have scheduled.
+   *
+   * @param commit asks for an empty list of these times each time that it begins
+   */
+  async #waking<T>(commit: (scheduled: () => number[]) => Promise<T>): Promise<T> {
+    let times: number[] = [];
+    const result = await this.#observed(() => commit(() => (times = [])));
+    if (times.length > 0) this.#hookQueue?.wake(times);
+    return result;
   }
 
   async #observed<T>(commit: () => Promise<T>): Promise<T> {
@@ -164,11 +213,15 @@ export class Committer {
    */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
     const { rules, hooks, schema } = this.#model();
-    const isLocal = (entity: string): boolean =>
-      schema.find(entity) === undefined ||
-      (rules.isLocal(entity) &&
-        this.#cascadesOf(entity).length === 0 &&
-        refersToNothing(schema.entity(entity)));
+    const isLocal = (name: string): boolean => {
+      const entity = schema.find(name);
+      if (entity === undefined) return true;
+      return (
+        rules.isLocal(entity.name) &&
+        this.#cascadesOf(entity.name).length === 0 &&
+        refersToNothing(entity)
+      );
+    };
     const isSingle =
       pieces.length > 0 &&
       hooks.isEmpty &&
@@ -184,6 +237,7 @@ export class Committer {
     tx: Transaction,
     options: CommitOptions,
     work: (writer: Writer) => Promise<T>,
+    times: number[],
   ): Promise<Committed<T>> {
     const { caller, policies = "enforced", op } = options;
     const claim = op === undefined ? null : claimable(caller, op);
@@ -198,9 +252,11 @@ export class Committer {
         now,
         newId: this.#newId,
         uuid: this.#platform.uuid,
+        monotonic: this.#platform.monotonic,
         references: options.references,
         pause: () => new Promise((resolve) => this.#platform.soon(resolve)),
         maxRowBytes: this.#maxRowBytes,
+        schedule: this.#scheduling(times),
         onDelete: async (within, entity, row) => {
           for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);
         },
@@ -212,6 +268,22 @@ export class Committer {
     );
     if (claim !== null) await rememberAnswer(tx, claim.key, result);
     return { result, replayed: false };
+  }
+
+  #scheduling(times: number[]): WriterOptions["schedule"] {
+    const queue = this.#hookQueue;
+    if (queue === null) return undefined;
+    return async (tx, call) => {
+      if (times.length >= MAX_HOOK_CALLS)
+        throw new PylonError(
+          "TRANSACTION_TOO_LARGE",
+          `The hooks of one transaction may schedule at most ${MAX_HOOK_CALLS} calls.`,
+          { hint: "The transaction was rolled back. Write fewer rows at a time." },
+        );
+      const { id, dueAt } = await queue.add(tx, call);
+      times.push(dueAt);
+      return id;
+    };
   }
 }
 

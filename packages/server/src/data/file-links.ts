@@ -51,7 +51,7 @@ export async function prepareFileLinks(
     const id = after?.[field.name] ?? null;
     if (id === null) continue;
     if (taken.some((other) => other.id === id))
-      throw refused(entity, field, "is in another field of this row too");
+      throw refused(entity, field, "is also in another field of this row");
     taken.push({ id: await checkFile(tx, entity, field, id, left, options), field });
   }
   const rowId = (after ?? before)?.id ?? null;
@@ -82,11 +82,11 @@ async function checkFile(
   const file = isFileId(id) ? await FILES.get(tx, id) : null;
   // What another user uploaded is answered as what is not there.
   if (file === null || (!trusted && (caller.userId === null || file.ownerId !== caller.userId)))
-    throw refused(entity, field, "is none of your files");
-  if (file.state !== "ready") throw refused(entity, field, "is not uploaded yet");
+    throw refused(entity, field, "is not one of your files");
+  if (file.state !== "ready") throw refused(entity, field, "has not been uploaded yet");
   // From one field of a row to another it may move.
   if (file.linkedRow !== null && !left.includes(file.id))
-    throw refused(entity, field, "belongs to a row already");
+    throw refused(entity, field, "already belongs to a row");
   try {
     checkFileRules(entity.name, field, file);
   } catch (error) {
@@ -119,6 +119,6 @@ function refused(entity: Entity, field: FileField, why: string): PylonError {
     field: field.name,
     hint:
       "Upload a file with POST /api/files/upload and send its id; " +
-      "each file belongs to one row.",
+      "each file can belong to only one row.",
   });
 }

@@ -30,6 +30,12 @@ export interface FileRecord {
   readonly uploadKey: string | null;
   /** The storage's own name of an upload in parts. */
   readonly multipartId: string | null;
+  /** How many bytes of an upload that can be resumed are stored; null for any other. */
+  readonly uploadOffset: number | null;
+  /** The ETags of its parts, where the storage keeps it in parts. */
+  readonly uploadParts: readonly string[] | null;
+  /** Which request writes to it now, by a name of its own: the newest, on whichever replica. */
+  readonly uploadClaim: string | null;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   /**

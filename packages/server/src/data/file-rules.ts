@@ -13,15 +13,19 @@ export function checkFileRules(
   const { accept, maxBytes } = field.file;
   const label = `${entity}.${field.name}`;
   if (accept.length > 0 && !accept.some((entry) => isOfType(entry, file.contentType))) {
-    throw new PylonError("INVALID_DATA", `${label} takes no ${file.contentType}.`, {
-      field: field.name,
-      hint: `It takes ${accept.join(", ")}.`,
-    });
+    throw new PylonError(
+      "INVALID_DATA",
+      `${label} does not accept files of type ${file.contentType}.`,
+      {
+        field: field.name,
+        hint: `Use one of ${accept.join(", ")}.`,
+      },
+    );
   }
   if (file.size > maxBytes) {
     throw new PylonError(
       "PAYLOAD_TOO_LARGE",
-      `${label} takes files of at most ${maxBytes} bytes.`,
+      `${label} accepts files of at most ${maxBytes} bytes.`,
       { field: field.name },
     );
   }

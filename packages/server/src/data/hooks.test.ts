@@ -1,11 +1,24 @@
 import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
-import { buildManifest, definePlugin, type EntityHooks } from "@pylonsync/sdk";
+import { buildManifest, definePlugin, type EntityHooks, type HookContext } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { ANONYMOUS } from "../identity/identity.ts";
 import { HookSet } from "./hooks.ts";
 
-const context = { entity: "Todo", auth: ANONYMOUS };
+const none = (): never => {
+  throw new Error("Nothing is asked of it here.");
+};
+const context: HookContext = {
+  entity: "Todo",
+  auth: ANONYMOUS,
+  isTrusted: false,
+  isCascade: false,
+  now: 0,
+  db: { get: none, query: none, count: none, insert: none, update: none, delete: none },
+  uuid: none,
+  schedule: none,
+  error: none,
+};
 const row = { id: "1", title: "a" };
 
 /** What a before-hook answers; `absent`: there is no such hook. */
@@ -76,11 +89,25 @@ test("a row is deleted unless a hook refuses, whatever else hooks answer", async
       const seen: unknown[] = [];
       const refusal = all.findIndex((answer) => answer === null || answer === false);
       const result = await resultOf(new HookSet(hooksOf(all, seen)).beforeDelete(row, context));
-      expect(result).toBe(refusal === -1 ? undefined : "HOOK_REFUSED");
+      expect(result).toBe(refusal === -1 ? false : "HOOK_REFUSED");
       const asked = all.slice(0, refusal === -1 ? undefined : refusal + 1);
       expect(seen).toEqual(asked.filter((answer) => answer !== "absent").map(() => row));
     }),
   );
+});
+
+test("the first hook that keeps a row is the last one asked, but not in a cascade", async () => {
+  const asked: string[] = [];
+  const keeper = (name: string): EntityHooks => ({
+    beforeDelete: () => {
+      asked.push(name);
+      return "keep";
+    },
+  });
+  const set = new HookSet([keeper("a"), keeper("b")]);
+  expect(await set.beforeDelete(row, context)).toBe(true);
+  expect(await set.beforeDelete(row, { ...context, isCascade: true })).toBe(false);
+  expect(asked).toEqual(["a", "a", "b"]);
 });
 
 test("after-hooks run in the order of the app, and the first error ends them", async () => {

@@ -1,20 +1,13 @@
 import { PylonError } from "@pylonsync/protocol";
-import { hooksOf, type EntityHooks } from "@pylonsync/sdk";
+import { hooksOf, type EntityHooks, type HookContext } from "@pylonsync/sdk";
 import type { StoredRow } from "../store/store.ts";
-import type { Caller } from "../identity/identity.ts";
-
-/** What a plugin's hook is told besides the row. */
-export interface HookContext {
-  readonly entity: string;
-  readonly auth: Caller;
-}
 
 type Fields = Readonly<Record<string, unknown>>;
 /** What a before-hook may answer. */
 type Answer = Awaited<ReturnType<NonNullable<EntityHooks["beforeInsert"]>>>;
 
 /**
- * The hooks of all plugins, in the order in which the app names them. They run inside the write's
+ * The hooks of all plugins, in order. They run inside the write's
  * transaction: a before-hook may return changed data or refuse with null or false, an after-hook
  * that throws undoes the write.
  */
@@ -22,6 +15,7 @@ export class HookSet {
   readonly #hooks: readonly EntityHooks[];
   readonly isEmpty: boolean;
 
+  /** @param hooks in the order in which they run */
   constructor(hooks: readonly EntityHooks[]) {
     this.#hooks = hooks;
     this.isEmpty = hooks.length === 0;
@@ -50,10 +44,15 @@ export class HookSet {
     return current;
   }
 
-  async beforeDelete(before: StoredRow, context: HookContext): Promise<void> {
+  /** @returns whether a hook keeps the row; in a cascade none can */
+  async beforeDelete(before: StoredRow, context: HookContext): Promise<boolean> {
     for (const { beforeDelete } of this.#hooks) {
-      if (beforeDelete !== undefined) accepted({}, await beforeDelete(before, context), context);
+      const answer = await beforeDelete?.(before, context);
+      if (answer === "keep") {
+        if (!context.isCascade) return true;
+      } else if (beforeDelete !== undefined) accepted({}, answer, context);
     }
+    return false;
   }
 
   async afterInsert(row: StoredRow, context: HookContext): Promise<void> {
@@ -69,7 +68,7 @@ export class HookSet {
 
 function accepted(current: Fields, answer: Answer, context: HookContext): Fields {
   if (answer === null || answer === false) {
-    throw new PylonError("HOOK_REFUSED", `A plugin refused this write to ${context.entity}.`);
+    throw new PylonError("HOOK_REFUSED", `A plugin rejected this write to ${context.entity}.`);
   }
   return typeof answer === "object" ? answer : current;
 }

@@ -45,6 +45,7 @@ class Table implements Transaction {
     return Promise.resolve(gone.length);
   }
   readonly select = unused;
+  readonly search = unused;
   readonly count = unused;
   readonly aggregate = unused;
   readonly test = unused;

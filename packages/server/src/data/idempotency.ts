@@ -24,8 +24,11 @@ export interface Operation {
   readonly purpose: string;
   /** What was sent, as JSON: the same name may not be used for something else. */
   readonly request: unknown;
-  /** Where the name was sent. */
-  readonly field: "Idempotency-Key" | "op_id";
+  /**
+   * Where the name was sent. An `idempotencyKey` is named by a function of the app, and is the same
+   * operation whatever the caller.
+   */
+  readonly field: "Idempotency-Key" | "op_id" | "idempotencyKey";
 }
 
 /**
@@ -40,13 +43,26 @@ export function operationOf(
 ): Operation | undefined {
   const id = headers.get("idempotency-key");
   if (id === null) return undefined;
-  if (id === "" || id.length > MAX_KEY_LENGTH)
-    throw new PylonError(
-      "INVALID_DATA",
-      `An Idempotency-Key has 1 to ${MAX_KEY_LENGTH} characters.`,
-      { field: "Idempotency-Key" },
-    );
-  return { id, purpose, request, field: "Idempotency-Key" };
+  return operationNamed("Idempotency-Key", id, purpose, request);
+}
+
+/**
+ * The operation of this name.
+ *
+ * @throws PylonError INVALID_DATA for a name that can't be one
+ */
+export function operationNamed(
+  field: Operation["field"],
+  id: unknown,
+  purpose: string,
+  request: unknown,
+): Operation {
+  if (typeof id === "string" && id !== "" && id.length <= MAX_KEY_LENGTH && !id.includes("\0"))
+    return { id, purpose, request, field };
+  const name = field === "Idempotency-Key" ? `An ${field}` : `"${field}"`;
+  throw new PylonError("INVALID_DATA", `${name} must have 1 to ${MAX_KEY_LENGTH} characters.`, {
+    field,
+  });
 }
 
 /** An operation of somebody: under which key it is kept, and what was sent. */
@@ -63,9 +79,9 @@ export interface ClaimedOperation {
  *   get the other's answer, or lose a write to it.
  */
 export function claimable(caller: Caller, operation: Operation): ClaimedOperation | null {
-  const subject = subjectOf(caller);
-  if (subject === null) return null;
   const { id, purpose, request, field } = operation;
+  const subject = field === "idempotencyKey" ? ["function"] : subjectOf(caller);
+  if (subject === null) return null;
   return {
     key: sha256(JSON.stringify([subject, purpose, id])),
     // Clients may send the keys of an object in another order the second time.
@@ -120,10 +136,10 @@ export async function recallAnswer(
   if (sent !== null && sent !== fingerprint)
     throw new PylonError(
       "IDEMPOTENCY_KEY_REUSED",
-      `You have used this ${field} for another request.`,
+      `This ${field} has already been used for another request.`,
       {
         field,
-        hint: "Make a new one for each write, and send the same one only with the same body.",
+        hint: `Generate a new ${field} for each write, and reuse it only with the same body.`,
       },
     );
   const answer = row?.answer ?? null;

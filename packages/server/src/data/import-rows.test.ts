@@ -137,10 +137,10 @@ test("a source that breaks off, or a caller who is gone, ends an import", async 
   async function* broken(): AsyncGenerator<ImportItem> {
     yield row("before");
     await Promise.resolve();
-    throw new PylonError("INVALID_DATA", "The body was cut off.");
+    throw new PylonError("INVALID_DATA", "The request body was cut off.");
   }
   const { report, error } = await run("insert", broken());
-  expect(error).toMatchObject({ message: "The body was cut off." });
+  expect(error).toMatchObject({ message: "The request body was cut off." });
   expect(report.imported).toBe(1);
   expect(await app.store.get("Item", "before")).not.toBeNull();
 

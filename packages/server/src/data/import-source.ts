@@ -108,7 +108,7 @@ class FoundValues {
   /** @throws PylonError MISSING_FIELD */
   checkComplete(): void {
     if (this.#hasEntities) return;
-    throw new PylonError("MISSING_FIELD", "Name the rows to import.", {
+    throw new PylonError("MISSING_FIELD", "Send the rows to import.", {
       field: "entities",
       hint: 'Send {"entities": {"Todo": [...]}}.',
     });
@@ -125,7 +125,7 @@ function checkList(entity: string, value: unknown): void {
 }
 
 function notAList(entity: string): PylonError {
-  return new PylonError("INVALID_DATA", `The rows of ${entity.slice(0, 80)} are not a list.`, {
+  return new PylonError("INVALID_DATA", `The rows of ${entity.slice(0, 80)} must be a list.`, {
     field: `entities.${entity.slice(0, 80)}`,
   });
 }
@@ -137,7 +137,7 @@ function attempt(parse: () => void): void {
   } catch (error) {
     if (error instanceof PylonError) throw error;
     throw new PylonError("INVALID_JSON", `The body is not valid JSON: ${errorText(error)}`, {
-      hint: "Send what GET /api/export answers, as JSON or as NDJSON.",
+      hint: "Send the format of GET /api/export, as JSON or as NDJSON.",
     });
   }
 }
@@ -164,8 +164,8 @@ function* rowOfLine(bytes: Uint8Array, line: number): Generator<ImportItem> {
   else
     yield {
       line,
-      error: new PylonError("MISSING_ENTITY", "The line names no entity, or has no row.", {
-        hint: 'A line is {"entity": "Todo", "row": {...}}.',
+      error: new PylonError("MISSING_ENTITY", "The line has no entity or no row.", {
+        hint: 'Use lines of the form {"entity": "Todo", "row": {...}}.',
       }),
     };
 }
@@ -178,6 +178,6 @@ function refuseLargeRow(bytes: number): void {
   if (bytes <= BODY_LIMITS.rows) return;
   throw new PylonError(
     "PAYLOAD_TOO_LARGE",
-    `A row of an import has at most ${BODY_LIMITS.rows / 1024 / 1024} MiB.`,
+    `A row of an import may have at most ${BODY_LIMITS.rows / 1024 / 1024} MiB.`,
   );
 }

@@ -1,5 +1,6 @@
 import type { Entity, Schema } from "../schema/schema.ts";
 import type { PolicySet } from "../policy/policy-set.ts";
+import type { Caller } from "../identity/identity.ts";
 import type { HookSet } from "./hooks.ts";
 import { Rules } from "./rules.ts";
 
@@ -23,5 +24,10 @@ export class DataModel {
   /** @throws PylonError ENTITY_NOT_FOUND */
   entity(name: string): Entity {
     return this.schema.entity(name);
+  }
+
+  /** The entity as the caller may see it. @throws PylonError ENTITY_NOT_FOUND */
+  entityFor(name: string, caller: Caller): Entity {
+    return this.rules.seenBy(this.schema.entity(name), caller);
   }
 }

@@ -25,7 +25,7 @@ export interface PagedQuery {
 
 /**
  * The cursor as text. It is bound to its query, and holds no right: a page has nothing but rows
- * that its caller may read, wherever it begins. Whoever has it can read the values in it.
+ * that its caller may read, wherever it begins. Anyone who has it can read the values in it.
  *
  * @throws PylonError INVALID_QUERY where the values are too long
  */
@@ -35,8 +35,8 @@ export function encodeCursor({ way, values }: PageCursor, query: PagedQuery): st
   if (text.length <= MAX_CURSOR_LENGTH) return text;
   throw new PylonError(
     "INVALID_QUERY",
-    "The fields of the order hold texts that are too long to page by.",
-    { field: "order", hint: "Order by a shorter field." },
+    "The fields of the order contain strings that are too long for a page cursor.",
+    { field: "order", hint: "Order by a field with shorter values." },
   );
 }
 
@@ -49,7 +49,7 @@ export function decodeCursor(cursor: unknown, query: PagedQuery): PageCursor {
   const known = WAYS.find((name) => name === way);
   const isOfQuery = cursor.endsWith(`.${seal(content, query)}`);
   if (known === undefined || !isOfQuery || !fits(found, query.keys))
-    throw refusal("The cursor was not made for this query.");
+    throw refusal("The cursor does not belong to this query.");
   return { way: known, values: found };
 }
 
@@ -96,6 +96,6 @@ function fits(values: readonly unknown[], keys: readonly OrderKey[]): values is 
 function refusal(message: string): PylonError {
   return new PylonError("INVALID_QUERY", message, {
     field: "cursor",
-    hint: "Hand back the nextCursor of the page before, or null for the first page.",
+    hint: "Send the nextCursor of the previous page, or null for the first page.",
   });
 }

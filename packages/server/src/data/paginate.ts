@@ -21,8 +21,8 @@ import { decodeCursor, encodeCursor, type PageCursor, type PagedQuery } from "./
 import { FROM_START, positionOf, reversed, rowsAfter, type OrderKey } from "./page-position.ts";
 
 /** Rows of a list, and where those before and after them begin. */
-export interface Page {
-  readonly page: StoredRow[];
+export interface Page<R = StoredRow> {
+  readonly page: R[];
   /** Null after the last row. */
   readonly nextCursor: string | null;
   /** Null before the first row. */
@@ -46,15 +46,19 @@ const SEPARATE = ["$order", "$limit", "$offset", "$search"];
 
 /** @throws PylonError, QueryError INVALID_QUERY, INVALID_COLUMN */
 export function parsePage(entity: Entity, options: unknown): PageRequest {
-  if (!isRecord(options)) throw invalid("", "What is asked of a page is an object.");
+  if (!isRecord(options)) throw invalid("", "The options of a page must be an object.");
   const unknown = Object.keys(options).find((key) => !OPTIONS.includes(key));
   if (unknown !== undefined)
-    throw invalid(unknown, `"${unknown}" is not part of a page.`, `Use ${OPTIONS.join(", ")}.`);
+    throw invalid(
+      unknown,
+      `A page has no option "${unknown}".`,
+      `Use ${OPTIONS.join(", ")}, include.`,
+    );
   const { where = {}, order, cursor = null } = options;
-  if (!isRecord(where)) throw invalid("where", "A filter is an object.");
+  if (!isRecord(where)) throw invalid("where", "A filter must be an object.");
   const separate = SEPARATE.find((key) => Object.hasOwn(where, key));
   if (separate !== undefined)
-    throw invalid(`where.${separate}`, `The where of a page takes no "${separate}".`);
+    throw invalid(`where.${separate}`, `The where of a page does not support "${separate}".`);
   const keys = keysOf(entity, order);
   const query = { entity: entity.name, where, keys };
   const isPlain = keys.length === 1 && order === undefined && Object.keys(where).length === 0;
@@ -132,7 +136,7 @@ async function readParts(
 
 /** The whole order. A cursor holds its values, so it takes no hidden field. */
 function keysOf({ publicShape }: Entity, order: unknown): OrderKey[] {
-  const keys = order === undefined ? [] : parseOrder(order, publicShape, "order");
+  const keys = order === undefined ? [] : parseOrder(order, publicShape, { at: "order" });
   const end = keys.findIndex(({ field }) => field === "id");
   const whole =
     end === -1 ? [...keys, { field: "id", direction: "asc" as const }] : keys.slice(0, end + 1);
@@ -154,12 +158,12 @@ function sizeOf({ limit, numItems }: Readonly<Record<string, unknown>>): number 
   if (limit === undefined) {
     if (numItems === undefined) return DEFAULT_PAGE_SIZE;
     const asked = Number(numItems);
-    if (Number.isNaN(asked)) throw invalid("numItems", "numItems is a number of rows.");
+    if (Number.isNaN(asked)) throw invalid("numItems", "numItems must be a number of rows.");
     return Math.min(Math.max(Math.trunc(asked), 1), MAX_PAGE_SIZE);
   }
   if (typeof limit === "number" && Number.isInteger(limit) && limit >= 1 && limit <= MAX_PAGE_SIZE)
     return limit;
-  throw invalid("limit", `limit is a whole number from 1 to ${MAX_PAGE_SIZE}.`);
+  throw invalid("limit", `limit must be a whole number from 1 to ${MAX_PAGE_SIZE}.`);
 }
 
 function cursorOf(cursor: unknown, query: PagedQuery, isPlain: boolean): PageCursor {

@@ -48,6 +48,10 @@ export class ReadLog {
         return reader.get(entity, id);
       },
       select: (query) => this.#select(reader, query),
+      search: (query) => {
+        this.#searched(query);
+        return reader.search(query);
+      },
       count: (entity, where = TRUE) => {
         this.#add({ ...WHOLE, entity, where, of: "count" });
         return reader.count(entity, where);
@@ -61,15 +65,28 @@ export class ReadLog {
   }
 
   async #select(reader: Reader, query: Select): Promise<StoredRow[]> {
-    const { entity, where = TRUE, order = [], limit, offset = 0, maxBytes } = query;
-    const key = JSON.stringify([where, order, limit, offset, maxBytes]);
+    const { entity, where = TRUE, order = [], limit, offset = 0, maxBytes, perParent } = query;
+    if (query.search !== undefined) {
+      this.#searched(query);
+      return reader.select(query);
+    }
+    const key = JSON.stringify([where, order, limit, offset, maxBytes, perParent]);
     const read: LoggedRead = { ...WHOLE, entity, where, order };
     this.#add(read, key);
+    const through = perParent?.through;
+    if (through !== undefined)
+      this.#add({ ...WHOLE, entity: through.entity, where: through.where });
     const rows = await reader.select(query);
     const isCut = rows.length === limit || (maxBytes !== undefined && isFull(rows, maxBytes));
-    const last = rows.at(-1);
+    // The rows of several parents are in one order, and each parent's end somewhere else.
+    const last = perParent === undefined ? rows.at(-1) : undefined;
     if (isCut && last !== undefined) this.#add({ ...read, last }, key);
     return rows;
+  }
+
+  /** Which rows have its words, and which of them are the best, any of them may change. */
+  #searched({ entity, where = TRUE }: Select): void {
+    this.#add({ ...WHOLE, entity, where });
   }
 
   #aggregate(reader: Reader, spec: Aggregate): Promise<Record<string, Value>[]> {
@@ -85,8 +102,8 @@ export class ReadLog {
     if (!this.#reads.has(name) && this.#reads.size >= MAX_LIVE_READS)
       throw (this.#excess = new PylonError(
         "SUBSCRIPTION_LIMIT_REACHED",
-        `A run of a live function makes at most ${MAX_LIVE_READS} different reads.`,
-        { hint: "Read rows together, by a filter such as { id: { $in: ids } }." },
+        `A live function may make at most ${MAX_LIVE_READS} different reads per run.`,
+        { hint: "Read several rows at once with a filter such as { id: { $in: ids } }." },
       ));
     // Which rows meet a condition on other rows is not known without them.
     this.#reads.set(name, isPlain ? read : { ...read, where: TRUE, last: null });
@@ -96,7 +113,7 @@ export class ReadLog {
   #addRelated(where: Expr): boolean {
     let isPlain = true;
     for (const node of nodesOf(where)) {
-      if (node.kind !== "exists") continue;
+      if (node.kind !== "exists" && node.kind !== "hasRelated") continue;
       isPlain = false;
       this.#reads.set(`all ${node.entity}`, { ...WHOLE, entity: node.entity });
     }

@@ -13,20 +13,35 @@ import {
   type EntityShape,
   type Expr,
   type ParsedFilter,
-  type Relations,
 } from "@pylonsync/query";
+import type { ManifestRelation } from "@pylonsync/sdk";
 import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
 import { parseAggregate } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
-import { runGraph, type GraphRow } from "./graph.ts";
+import { checkKeyScope, coversKeyScope } from "../identity/key-scope.ts";
+import { runGraph } from "./graph.ts";
+import {
+  IncludeBudget,
+  joinIncludes,
+  parseIncludes,
+  type IncludedRow,
+  type IncludePath,
+  type IncludeSource,
+} from "./include.ts";
 import { withOtherNames } from "./aggregate-names.ts";
 import type { DataModel } from "./model.ts";
 import { parsePage, readPage, type Page } from "./paginate.ts";
+import { relationsOf } from "./related-filters.ts";
+import { pathOf } from "./relation-path.ts";
+import { parseSearch, textSearch } from "./parse-search.ts";
+import { runSearch, type SearchAnswer } from "./search.ts";
 import { resultTooLarge } from "./result-size.ts";
 import { RuleEnv } from "./rules.ts";
+import { isRecord } from "../util/is-record.ts";
+import { bucketMoments, localBuckets, withOffsets } from "./zoned-groups.ts";
 
 /** With whose eyes rows are read. */
 export interface ReadScope {
@@ -35,6 +50,8 @@ export interface ReadScope {
   readonly policies: "enforced" | "bypassed";
   /** Milliseconds since 1970; what `now()` in a policy means. */
   readonly now: number;
+  /** Milliseconds, for measuring. */
+  readonly monotonic: () => number;
 }
 
 /**
@@ -58,7 +75,7 @@ export class Reads {
   }
 
   async get(entityName: string, id: string): Promise<StoredRow | null> {
-    const entity = this.#model.entity(entityName);
+    const entity = this.#entity(entityName);
     // No row has an id that can't be one; a database may not even take it as a value.
     const row = isRowId(id) ? await this.#reader.get(entity.name, id) : null;
     if (row === null || this.#scope.policies === "bypassed") return row;
@@ -78,7 +95,7 @@ export class Reads {
     limit: number,
     offset: number,
   ): Promise<{ readonly rows: StoredRow[]; readonly hasMore: boolean }> {
-    const entity = this.#model.entity(entityName);
+    const entity = this.#entity(entityName);
     const rows = await this.#reader.select({
       entity: entity.name,
       where: this.readable(entity),
@@ -93,7 +110,7 @@ export class Reads {
   }
 
   async list(entityName: string, limit?: number, offset?: number): Promise<StoredRow[]> {
-    const entity = this.#model.entity(entityName);
+    const entity = this.#entity(entityName);
     return this.#visible(
       entity,
       await this.#reader.select({
@@ -106,19 +123,51 @@ export class Reads {
   }
 
   /**
-   * @param maxBytes most that the rows may hold; default MAX_RESULT_BYTES for callers from outside
-   * @throws PylonError INVALID_COLUMN, INVALID_QUERY, RESULT_TOO_LARGE
+   * The rows that a filter finds; `$include` in it names relations whose rows come along.
+   *
+   * @throws PylonError INVALID_COLUMN, INVALID_QUERY, RELATION_NOT_FOUND, RESULT_TOO_LARGE
    */
-  async query(
+  async query(entityName: string, filter: unknown): Promise<IncludedRow[]> {
+    const entity = this.#entity(entityName);
+    const { $include: asked, ...rest } = isRecord(filter) ? filter : {};
+    if (asked === undefined) return this.#rows(entity, filter);
+    const budget = new IncludeBudget(this.isBounded);
+    const includes = parseIncludes(entity, asked, "$include", this.#included());
+    const rows = await this.#rows(entity, rest, budget.bytes);
+    budget.take(rows);
+    return joinIncludes(rows, includes, this.#included(), budget);
+  }
+
+  /**
+   * A part of a graph query: as `query`, out of a budget that all parts share.
+   *
+   * @param at where its `include` stands, for messages
+   */
+  async part(
     entityName: string,
+    filter: unknown,
+    include: unknown,
+    { at, budget }: { readonly at: string; readonly budget: IncludeBudget },
+  ): Promise<IncludedRow[]> {
+    const entity = this.#entity(entityName);
+    const includes = parseIncludes(entity, include, at, this.#included());
+    const rows = await this.#rows(entity, filter, budget.bytes);
+    budget.take(rows);
+    return joinIncludes(rows, includes, this.#included(), budget);
+  }
+
+  async #rows(
+    entity: Entity,
     filter: unknown,
     maxBytes = this.isBounded ? MAX_RESULT_BYTES : Infinity,
   ): Promise<StoredRow[]> {
-    const entity = this.#model.entity(entityName);
-    const { where, order, limit, offset } = this.#filter(entity, filter);
+    const { where, order, limit, offset, search: text } = this.#parse(entity, filter);
+    const search = text === undefined ? undefined : textSearch(entity, text, "$search");
+    if (search === null) return [];
     const rows = await this.#reader.select({
       entity: entity.name,
       where: and(where, this.readable(entity)),
+      search,
       order,
       limit,
       offset,
@@ -129,7 +178,7 @@ export class Reads {
   }
 
   async count(entityName: string, filter: unknown = {}): Promise<number> {
-    const entity = this.#model.entity(entityName);
+    const entity = this.#entity(entityName);
     return this.#reader.count(
       entity.name,
       and(this.#filter(entity, filter).where, this.readable(entity)),
@@ -142,41 +191,51 @@ export class Reads {
    * @throws PylonError INVALID_QUERY for undefined, INVALID_COLUMN
    */
   async lookup(entityName: string, field: string, value: unknown): Promise<StoredRow | null> {
+    const entity = this.#entity(entityName);
     if (value === null) {
-      columnKind(this.#shape(this.#model.entity(entityName)), field, field);
+      columnKind(this.#shape(entity), field, field);
       return null;
     }
-    const rows = await this.query(entityName, { [field]: { $eq: value }, $limit: 1 });
+    const rows = await this.#rows(entity, { [field]: { $eq: value }, $limit: 1 });
     return rows[0] ?? null;
   }
 
   /**
    * A page of the rows that match, in any order, and the cursors of its neighbours: `{where?,
-   * order?, cursor?, limit?}`. `numItems`, the older name of `limit`, is brought into
+   * order?, cursor?, limit?, include?}`. `numItems`, the older name of `limit`, is brought into
    * 1..MAX_PAGE_SIZE; a page may have fewer rows where MAX_PAGE_BYTES ends it.
    *
    * @throws PylonError INVALID_QUERY, INVALID_COLUMN
    */
-  async paginate(entityName: string, options: unknown = {}): Promise<Page> {
-    const entity = this.#model.entity(entityName);
-    const request = parsePage(entity, options);
+  async paginate(entityName: string, options: unknown = {}): Promise<Page<IncludedRow>> {
+    const entity = this.#entity(entityName);
+    const { include, ...rest } = isRecord(options) ? options : {};
+    const request = parsePage(entity, isRecord(options) ? rest : options);
+    const includes =
+      include === undefined ? [] : parseIncludes(entity, include, "include", this.#included());
     const { where } = this.#filter(entity, request.query.where);
     const found = await readPage(this.#reader, request, and(where, this.readable(entity)));
-    return { ...found, page: this.#visible(entity, found.page) };
+    const page = this.#visible(entity, found.page);
+    if (includes.length === 0) return { ...found, page };
+    const budget = new IncludeBudget(this.isBounded);
+    budget.take(page);
+    return { ...found, page: await joinIncludes(page, includes, this.#included(), budget) };
   }
 
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
-    const entity = this.#model.entity(entityName);
-    const { where, ...asked } = parseAggregate(
+    const entity = this.#entity(entityName);
+    const { where, groupBy, ...asked } = parseAggregate(
       this.#shape(entity),
       spec,
       (filter) => this.#filter(entity, filter).where,
     );
+    const matching = { entity: entity.name, where: and(where, this.readable(entity)) };
+    const groups = await withOffsets(this.#reader, matching, groupBy);
     const rows = await this.#reader.aggregate({
-      entity: entity.name,
       ...asked,
-      where: and(where, this.readable(entity)),
+      ...matching,
+      groupBy: groups,
       ...(this.isBounded
         ? { limit: asked.limit ?? MAX_GROUPS + 1, maxBytes: MAX_RESULT_BYTES }
         : {}),
@@ -184,19 +243,46 @@ export class Reads {
     if (this.isBounded && (rows.length > MAX_GROUPS || isFull(rows, MAX_RESULT_BYTES)))
       throw new PylonError(
         "RESULT_TOO_LARGE",
-        `The aggregate has more than ${MAX_GROUPS} groups, or larger ones than fit an answer.`,
-        { field: "groupBy", hint: "Group by a field with fewer values, or narrow it by where." },
+        `The aggregate has more than ${MAX_GROUPS} groups, or is too large for a response.`,
+        {
+          field: "groupBy",
+          hint: "Group by a field with fewer values, or restrict the rows with where.",
+        },
       );
     checkRange(rows, asked.measures, (field) => entity.shape.fields.get(field) === "int");
-    return rows.map((row) => withOtherNames(row, asked));
+    return rows.map((row) => ({
+      ...withOtherNames(localBuckets(row, groups), { groupBy, measures: asked.measures }),
+      ...bucketMoments(row, groups),
+    }));
   }
 
   /**
-   * `{Todo: {where?, include?: {owner: {}}, limit?}}`: rows with their related rows under the
-   * relation's name, one level deep.
+   * `{Todo: {where?, order?, include?: {owner: {}}, limit?}}`: rows with their related rows under
+   * the relation's name.
    */
-  queryGraph(graph: unknown): Promise<Record<string, GraphRow[]>> {
-    return runGraph(this, this.#model, graph);
+  queryGraph(graph: unknown): Promise<Record<string, IncludedRow[]>> {
+    return runGraph(this, graph);
+  }
+
+  /**
+   * `{query?, filters?, facets?, sort?, page?, pageSize?, highlight?}`: the rows that have the
+   * words of the query, the best first, and how many have which value.
+   *
+   * @throws PylonError SEARCH_NOT_CONFIGURED, INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE
+   */
+  async search(entityName: string, spec: unknown): Promise<SearchAnswer> {
+    const entity = this.#entity(entityName);
+    return runSearch(
+      {
+        reader: this.#reader,
+        entity,
+        where: (filters) => and(this.#filter(entity, filters).where, this.readable(entity)),
+        visible: (rows) => this.#visible(entity, rows),
+        isBounded: this.isBounded,
+        monotonic: this.#scope.monotonic,
+      },
+      parseSearch(entity, spec),
+    );
   }
 
   /** The condition that the read rule puts on `data`. */
@@ -207,6 +293,31 @@ export class Reads {
       this.#scope.caller,
       new Date(this.#scope.now).toISOString(),
     );
+  }
+
+  /** As the caller may see it. */
+  #entity(name: string): Entity {
+    return this.#scope.policies === "bypassed"
+      ? this.#model.entity(name)
+      : this.#model.entityFor(name, this.#scope.caller);
+  }
+
+  /**
+   * An entity to which a relation leads. An API key for the rows of one entity gets those of no
+   * other one by it.
+   *
+   * @throws PylonError INSUFFICIENT_SCOPE
+   */
+  #relatedEntity(name: string): Entity {
+    const entity = this.#entity(name);
+    const { caller, policies } = this.#scope;
+    const known = [entity.name, ...entity.oldNames];
+    if (
+      policies === "enforced" &&
+      !known.some((one) => coversKeyScope(caller, "read", `entities:${one}:read`))
+    )
+      checkKeyScope(caller, "read", { entity: entity.name });
+    return entity;
   }
 
   /** What may be asked about: to filter, sort or count by a hidden field would tell of it. */
@@ -221,36 +332,53 @@ export class Reads {
   }
 
   /**
-   * What a filter may ask about related rows: only those that the caller may read, by fields that
-   * it may ask about.
+   * @throws QueryError INVALID_COLUMN when it goes by a field that may not be asked about
+   * @throws PylonError INSUFFICIENT_SCOPE
    */
-  #relationsOf(entity: Entity): Relations {
-    return (name, at) => {
-      const relation = entity.relations.get(name);
-      if (relation === undefined) return undefined;
-      const target = this.#model.entity(relation.target);
-      const isMany = relation.many === true;
-      columnKind(this.#shape(isMany ? target : entity), relation.field, at);
-      return {
-        entity: this.#shape(target),
-        key: isMany ? "id" : relation.field,
-        field: isMany ? relation.field : "id",
-        readable: this.readable(target),
-        relations: this.#relationsOf(target),
-      };
+  #pathOf(relation: ManifestRelation, at: string): IncludePath {
+    const target = this.#relatedEntity(relation.target);
+    const { key, field, through } = pathOf(relation);
+    if (through === null) {
+      columnKind(this.#shape(target), field, at);
+      return { key, field, through };
+    }
+    const between = this.#relatedEntity(through.entity);
+    for (const name of [field, through.targetField]) columnKind(this.#shape(between), name, at);
+    return { key, field, through: { ...through, entity: between } };
+  }
+
+  /** With what related rows are included. */
+  #included(): IncludeSource {
+    return {
+      select: (query) => this.#reader.select(query),
+      entity: (name) => this.#entity(name),
+      // By a field that is hidden from the caller a row leads to none.
+      pathOf: (relation, at) => this.#pathOf(relation, at),
+      filter: (entity, filter) => this.#filter(entity, filter),
+      readable: (entity) => this.readable(entity),
+      visible: (entity, rows) => this.#visible(entity, rows),
     };
   }
 
-  #filter(entity: Entity, filter: unknown): ParsedFilter {
-    const parsed = parseFilter(filter ?? {}, this.#shape(entity), {
-      relations: this.#relationsOf(entity),
+  #parse(entity: Entity, filter: unknown): ParsedFilter {
+    return parseFilter(filter ?? {}, this.#shape(entity), {
+      relations: relationsOf(entity, {
+        entity: (name) => this.#entity(name),
+        shape: (related) => this.#shape(related),
+        readable: (related) => this.readable(related),
+        pathOf: (relation, at) => this.#pathOf(relation, at),
+      }),
     });
+  }
+
+  /** A filter that is a condition alone. */
+  #filter(entity: Entity, filter: unknown): ParsedFilter {
+    const parsed = this.#parse(entity, filter);
     if (parsed.search !== undefined) {
-      throw new PylonError(
-        "INVALID_QUERY",
-        `$search is not supported in a filter of ${entity.name}.`,
-        { field: "$search", hint: "Use $like for a substring." },
-      );
+      throw new PylonError("INVALID_QUERY", "$search is only supported in queries.", {
+        field: "$search",
+        hint: `Use POST /api/search/${entity.name} to count or to page.`,
+      });
     }
     return parsed;
   }

@@ -28,7 +28,7 @@ export async function checkReferences(
     if ((await reader.get(target, id)) !== null) continue;
     throw new PylonError(
       "REFERENCE_NOT_FOUND",
-      `${entity.name}.${field} is the id of a ${target}, and there is none with this id.`,
+      `${entity.name}.${field} refers to a ${target} that does not exist.`,
       { field, hint: `Insert the ${target} first.` },
     );
   }
@@ -125,7 +125,7 @@ async function refuseReferenced(reader: Reader, { entity, id }: Deleted): Promis
 export function referenced(entity: string, reference: Reference): PylonError {
   return new PylonError(
     "REFERENCED",
-    `A ${reference.entity} refers to this ${entity}, by ${reference.entity}.${reference.field}.`,
-    { hint: `Delete what refers to it first, or give the field another onDelete.` },
+    `This ${entity} is still referenced by ${reference.entity}.${reference.field}.`,
+    { hint: `Delete the rows that refer to it first, or change the field's onDelete.` },
   );
 }

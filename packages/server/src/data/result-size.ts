@@ -5,7 +5,7 @@ export function resultTooLarge(): PylonError {
   return new PylonError(
     "RESULT_TOO_LARGE",
     `The rows take more than ${MAX_RESULT_BYTES / 1024 / 1024} MiB, ` +
-      "which is too much for one answer.",
-    { hint: "Ask for fewer rows, or page with /api/entities/E/cursor." },
+      "the maximum size of a response.",
+    { hint: "Request fewer rows, or page with /api/entities/E/cursor." },
   );
 }

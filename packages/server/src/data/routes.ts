@@ -31,7 +31,8 @@ const WRITE = { access: "anyone", scope: "write" } as const;
 /** Rows over HTTP: lists, pages, queries, aggregates and single writes, all under the policies. */
 export function dataRoutes(services: DataServices): Route[] {
   const rows = new RowHandlers(services);
-  const { list, cursor, get, lookup, insert, update, remove, graph, query, page, aggregate } = rows;
+  const { list, cursor, get, lookup, insert, update, remove } = rows;
+  const { graph, query, page, aggregate, search } = rows;
   const rowsPath = "/api/entities/:entity";
   const rowPath = "/api/entities/:entity/:id";
   const setLink = (linked: boolean) => (context: RequestContext) => rows.setLink(context, linked);
@@ -47,6 +48,7 @@ export function dataRoutes(services: DataServices): Route[] {
     { ...READ, method: "POST", path: "/api/query/:entity", body: "query", handle: query },
     { ...READ, method: "POST", path: "/api/page/:entity", body: "query", handle: page },
     { ...READ, method: "POST", path: "/api/aggregate/:entity", body: "query", handle: aggregate },
+    { ...READ, method: "POST", path: "/api/search/:entity", body: "query", handle: search },
     { ...WRITE, method: "POST", path: "/api/link", body: "small", handle: setLink(true) },
     { ...WRITE, method: "POST", path: "/api/unlink", body: "small", handle: setLink(false) },
   ];
@@ -87,9 +89,9 @@ class RowHandlers {
     });
     const after = context.query("after");
     if (after !== null && !isRowId(after))
-      throw new PylonError("INVALID_QUERY", '"after" is the next_cursor of a page.', {
+      throw new PylonError("INVALID_QUERY", '"after" must be the next_cursor of a page.', {
         field: "after",
-        hint: "Leave it out for the first page.",
+        hint: "Omit it for the first page.",
       });
     const page = await this.#reads(context).paginate(context.param("entity"), {
       cursor: after,
@@ -106,7 +108,7 @@ class RowHandlers {
 
   readonly lookup = async (context: RequestContext): Promise<Answer> => {
     const entity = context.param("entity");
-    const { publicShape } = this.#services.model().entity(entity);
+    const { publicShape } = this.#services.model().entityFor(entity, context.caller);
     const kind = publicShape.fields.get(context.param("field"));
     const value = fromText(kind, context.param("value"));
     const row = await this.#reads(context).lookup(entity, context.param("field"), value);
@@ -134,6 +136,9 @@ class RowHandlers {
     const reads = this.#reads(context);
     return json({ rows: await reads.aggregate(context.param("entity"), await context.json()) });
   };
+
+  readonly search = async (context: RequestContext): Promise<Answer> =>
+    json(await this.#reads(context).search(context.param("entity"), await context.json({})));
 
   readonly insert = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
@@ -187,6 +192,7 @@ class RowHandlers {
       caller: context.caller,
       policies: "enforced",
       now: platform.now(),
+      monotonic: platform.monotonic,
     });
   }
 }
@@ -198,13 +204,13 @@ class RowHandlers {
 async function queryPage(reads: Reads, context: RequestContext): Promise<unknown> {
   const filter = await context.json({});
   if (!isRecord(filter)) {
-    throw new PylonError("INVALID_QUERY", "A filter is an object.", {
+    throw new PylonError("INVALID_QUERY", "A filter must be an object.", {
       hint: "Send {} for all rows.",
     });
   }
   const { $limit: limit } = filter;
   if (typeof limit === "number" && limit > MAX_PAGE_SIZE) {
-    throw new PylonError("INVALID_QUERY", `A query answers at most ${MAX_PAGE_SIZE} rows.`, {
+    throw new PylonError("INVALID_QUERY", `A query may return at most ${MAX_PAGE_SIZE} rows.`, {
       field: "$limit",
       hint: "Page with $offset, or use /api/entities/E/cursor.",
     });
@@ -273,7 +279,7 @@ function integer(
   if (!/^\d{1,16}$/.test(text) || value < range.min || value > range.max) {
     throw new PylonError(
       "INVALID_QUERY",
-      `"${name}" is a whole number from ${range.min} to ${range.max}.`,
+      `"${name}" must be a whole number from ${range.min} to ${range.max}.`,
       { field: name },
     );
   }

@@ -1,6 +1,9 @@
 import { bind, compilePredicate, hasExists, TRUE, type Env, type Expr } from "@pylonsync/query";
+import type { FieldAccess } from "../policy/field-policies.ts";
 import type { Access, PolicySet } from "../policy/policy-set.ts";
 import type { Reader, StoredRow } from "../store/store.ts";
+import type { Entity } from "../schema/schema.ts";
+import { FieldViews } from "./field-views.ts";
 import type { Caller } from "../identity/identity.ts";
 
 /** What a rule is asked about. The time is written out only when the rule looks at it. */
@@ -38,9 +41,31 @@ interface Rule {
 export class Rules {
   readonly #policies: PolicySet;
   readonly #compiled = new Map<string, Rule>();
+  readonly #views: FieldViews;
 
   constructor(policies: PolicySet) {
     this.#policies = policies;
+    this.#views = new FieldViews(policies);
+  }
+
+  /** The entity as the caller may see it: without the fields that it may not read. */
+  seenBy(entity: Entity, caller: Caller): Entity {
+    return this.#views.of(entity, caller);
+  }
+
+  /**
+   * Whether the caller may write this field of the rows in `env`, as far as policies speak for it.
+   */
+  async allowsField(
+    reader: Reader,
+    { entity, field }: { readonly entity: string; readonly field: string },
+    access: Exclude<FieldAccess, "read">,
+    env: RuleEnv,
+  ): Promise<boolean> {
+    const expr = this.#policies.fieldRules(entity, access).get(field);
+    if (expr === undefined || env.auth.isAdmin) return true;
+    const rule = this.#compiledAs(`${access}:${entity}.${field}`, () => expr);
+    return this.#holds(reader, rule, env);
   }
 
   /**
@@ -57,7 +82,10 @@ export class Rules {
    */
   async allows(reader: Reader, entity: string, access: Access, env: RuleEnv): Promise<boolean> {
     if (env.auth.isAdmin) return true;
-    const { expr, predicate } = this.#rule(entity, access);
+    return this.#holds(reader, this.#rule(entity, access), env);
+  }
+
+  async #holds(reader: Reader, { expr, predicate }: Rule, env: RuleEnv): Promise<boolean> {
     if (predicate !== undefined) return predicate(env);
     const bound = bind(expr, env);
     return bound.kind === "literal" ? bound.value === true : reader.test(bound);
@@ -75,14 +103,23 @@ export class Rules {
 
   /** Whether no rule of the entity looks at other rows than the one that it is about. */
   isLocal(entity: string): boolean {
-    return ACCESSES.every((access) => this.#rule(entity, access).predicate !== undefined);
+    const fields = (["insert", "update"] as const).flatMap((access) => [
+      ...this.#policies.fieldRules(entity, access).values(),
+    ]);
+    return (
+      ACCESSES.every((access) => this.#rule(entity, access).predicate !== undefined) &&
+      !fields.some(hasExists)
+    );
   }
 
   #rule(entity: string, access: Access): Rule {
-    const key = `${access}:${entity}`;
+    return this.#compiledAs(`${access}:${entity}`, () => this.#policies.rule(entity, access));
+  }
+
+  #compiledAs(key: string, exprOf: () => Expr): Rule {
     let rule = this.#compiled.get(key);
     if (rule === undefined) {
-      const expr = this.#policies.rule(entity, access);
+      const expr = exprOf();
       rule = { expr, predicate: hasExists(expr) ? undefined : compilePredicate(expr) };
       this.#compiled.set(key, rule);
     }

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { buildManifest, definePlugin, entity, field, type EntityHooks } from "@pylonsync/sdk";
+import { timestamps as timestampsPlugin } from "@pylonsync/sdk/plugins";
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { ADMIN } from "../identity/identity.ts";
@@ -94,6 +95,32 @@ test("neither callers nor functions write a stamp; an import brings stamps back"
     writer.update("Note", id, { updatedAt: "2022-01-01T00:00:00.000Z" }),
   );
   expect((await app.reads().get("Note", id))?.["updatedAt"]).toBe("2022-01-01T00:00:00.000Z");
+});
+
+test("an app that stamps all entities leaves out those that say timestamps: false", async () => {
+  await using app = await openAppData(
+    buildManifest({
+      name: "stamped",
+      version: "1.0.0",
+      access: "public",
+      timestamps: true,
+      entities: [
+        entity("Note", { text: field.string() }),
+        entity("Bare", { text: field.string() }, { timestamps: false }),
+      ],
+      plugins: [timestampsPlugin({ entities: ["Note"] })],
+    }),
+  );
+  const now = iso(app.platform.now());
+  for (const name of ["Note", "Bare"])
+    await app.committer.commit(ANN, (writer) => writer.insert(name, { text: "a" }, "x"));
+  expect<object | null>(await app.reads().get("Note", "x")).toEqual({
+    id: "x",
+    text: "a",
+    createdAt: now,
+    updatedAt: now,
+  });
+  expect<object | null>(await app.reads().get("Bare", "x")).toEqual({ id: "x", text: "a" });
 });
 
 test("a hook may hand on a whole row: the stamps are the server's", async () => {

@@ -1,14 +1,17 @@
-import type { Entity } from "../schema/schema.ts";
+import { isServerWritten, type Entity } from "../schema/schema.ts";
 import type { StoredRow, Value } from "../store/store.ts";
 
-/** Data without the server's own stamps, which a hook may hand on with the row. */
-export function withoutStamps<V>(
+/** Data without what the server alone writes, which a hook may hand on with the row. */
+export function withoutServerFields<V>(
   entity: Entity,
   values: Readonly<Record<string, V>>,
 ): Readonly<Record<string, V>> {
-  if (!entity.hasStamps) return values;
+  if (!entity.hasServerFields) return values;
   return Object.fromEntries(
-    Object.entries(values).filter(([name]) => entity.fields.get(name)?.timestamp === undefined),
+    Object.entries(values).filter(([name]) => {
+      const field = entity.fields.get(name);
+      return field === undefined || !isServerWritten(field);
+    }),
   );
 }
 

@@ -52,7 +52,7 @@ export function transferRoutes(services: DataServices): Route[] {
 function modeOf(context: RequestContext): ImportMode {
   const mode = context.query("mode") ?? "insert";
   if (mode === "insert" || mode === "upsert") return mode;
-  throw new PylonError("INVALID_QUERY", '"mode" is insert or upsert.', { field: "mode" });
+  throw new PylonError("INVALID_QUERY", '"mode" must be insert or upsert.', { field: "mode" });
 }
 
 /** A body that breaks off has said what it has said: the rows before it are written. */
@@ -62,7 +62,7 @@ function withReport(error: unknown, { report }: Importer): unknown {
   const hint = error.hint === undefined ? "" : ` ${error.hint}`;
   return new PylonError(error.code, error.message, {
     ...(error.field === undefined ? {} : { field: error.field }),
-    hint: `${imported + updated} rows before it were written, and ${failed} were refused.${hint}`,
+    hint: `${imported + updated} rows before it were written, and ${failed} were rejected.${hint}`,
     extra: { imported, updated, failed },
   });
 }
@@ -72,7 +72,7 @@ async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
   try {
     for await (const chunk of body) yield chunk;
   } catch {
-    throw new PylonError("INVALID_DATA", "The body was cut off.");
+    throw new PylonError("INVALID_DATA", "The request body was cut off.");
   }
 }
 

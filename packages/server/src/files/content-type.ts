@@ -2,7 +2,7 @@ const DEFAULT = "application/octet-stream";
 const ESSENCE = /^[a-z0-9!#$&^_.+-]{1,100}\/[a-z0-9!#$&^_.+-]{1,100}$/;
 
 /**
- * The media type as it is stored: lower case, with no parameter but a charset. What is no media
+ * The media type as it is stored: lower case, with no parameter but a charset. What is not a media
  * type is `application/octet-stream`.
  */
 export function normaliseContentType(header: string | null): string {

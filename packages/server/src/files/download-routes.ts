@@ -59,7 +59,7 @@ async function content(
 ): Promise<ReadableStream<Uint8Array> | Blob> {
   const body = await storage.get(file.id, range);
   if (body !== null) return body;
-  log.error("the content of a file is missing in the storage", undefined, { id: file.id });
+  log.error("the content of a file is missing from the storage", undefined, { id: file.id });
   throw fileNotFound();
 }
 

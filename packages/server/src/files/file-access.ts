@@ -27,7 +27,7 @@ export class FileAccess {
     return caller.isAdmin || (caller.userId !== null && caller.userId === file.ownerId);
   }
 
-  /** Besides them a file in a row is read by whoever may read the row as it is now. */
+  /** Besides them a file in a row is read by anyone who may read the row as it is now. */
   async mayRead(file: FileRecord, context: RequestContext): Promise<boolean> {
     const { caller } = context;
     if (this.mayManage(file, caller)) return true;
@@ -45,10 +45,11 @@ export class FileAccess {
     const { model, now } = this.#services;
     const reader = this.#services.reader(context);
     const { schema, rules } = model();
-    // A field that the schema has no more opens nothing.
+    // A field that the schema no longer has opens nothing.
     const entity = boundEntity === null ? undefined : schema.find(boundEntity);
     const field = entity?.fileFields.find(({ name }) => name === boundField);
     if (entity === undefined || field === undefined) return false;
+    if (!rules.seenBy(entity, context.caller).publicShape.fields.has(field.name)) return false;
     const row = await reader.get(entity.name, rowId);
     if (row === null || row[field.name] !== id) return false;
     return rules.allows(reader, entity.name, "read", new RuleEnv(context.caller, now(), row));

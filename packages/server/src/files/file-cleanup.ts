@@ -1,4 +1,5 @@
 import type { FileRecord } from "../data/file-record.ts";
+import type { FileLinks } from "./file-links.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type { FileService } from "./file-service.ts";
 
@@ -6,6 +7,7 @@ import type { FileService } from "./file-service.ts";
 export interface FileCleanupServices {
   readonly registry: FileRegistry;
   readonly files: FileService;
+  readonly links: Pick<FileLinks, "forgetOld">;
   /** Milliseconds since 1970. */
   readonly now: () => number;
   /** How long an unfinished upload and an orphan are kept, in milliseconds. */
@@ -37,8 +39,9 @@ export class FileCleanup {
   }
 
   async #sweep(): Promise<void> {
-    const { registry, files, now, orphanMs } = this.#services;
+    const { registry, files, links, now, orphanMs } = this.#services;
     const before = now() - orphanMs;
+    await links.forgetOld();
     const failures: unknown[] = [];
     for (const file of await registry.unneeded(before)) {
       try {

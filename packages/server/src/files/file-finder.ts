@@ -2,6 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { isFileId, type FileRecord } from "../data/file-record.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { FileAccess } from "./file-access.ts";
+import type { FileLinks } from "./file-links.ts";
 import type { FileRegistry } from "./file-registry.ts";
 
 /**
@@ -11,17 +12,28 @@ import type { FileRegistry } from "./file-registry.ts";
 export class FileFinder {
   readonly #registry: FileRegistry;
   readonly #access: FileAccess;
+  readonly #links: FileLinks;
 
-  constructor(registry: FileRegistry, access: FileAccess) {
+  constructor(registry: FileRegistry, access: FileAccess, links: FileLinks) {
     this.#registry = registry;
     this.#access = access;
+    this.#links = links;
   }
 
   /** @throws PylonError FILE_NOT_FOUND */
   async readable(context: RequestContext): Promise<FileRecord> {
     const file = await this.#find(context);
-    if (file?.state === "ready" && (await this.#access.mayRead(file, context))) return file;
+    if (file?.state !== "ready") throw fileNotFound();
+    if ((await this.#isLinked(file, context)) || (await this.#access.mayRead(file, context)))
+      return file;
     throw fileNotFound();
+  }
+
+  /** A function has given out a link, by which anybody reads the file for a time. */
+  async #isLinked({ id }: FileRecord, context: RequestContext): Promise<boolean> {
+    const signature = context.query("signature");
+    if (signature === null) return false;
+    return this.#links.isGood(id, context.query("expires") ?? "", signature);
   }
 
   /** @throws PylonError FILE_NOT_FOUND; FORBIDDEN for a file that the caller may only read */
@@ -30,7 +42,7 @@ export class FileFinder {
     if (file === null || file.state === "deleting") throw fileNotFound();
     if (this.#access.mayManage(file, context.caller)) return file;
     if (file.state === "ready" && (await this.#access.mayRead(file, context))) {
-      throw new PylonError("FORBIDDEN", "This file is another user's.");
+      throw new PylonError("FORBIDDEN", "This file belongs to another user.");
     }
     throw fileNotFound();
   }
@@ -41,9 +53,16 @@ export class FileFinder {
   }
 }
 
+/** The refusal to delete a file that a row holds. */
+export function fileInUse({ boundEntity, boundField }: FileRecord): PylonError {
+  return new PylonError("CONFLICT", `This file is used by a row of ${String(boundEntity)}.`, {
+    hint: `Change the row's ${String(boundField)}, or delete the row, which also deletes the file.`,
+  });
+}
+
 /** The answer for a file that is not there, or that the caller may not know of. */
 export function fileNotFound(): PylonError {
-  return new PylonError("FILE_NOT_FOUND", "There is no such file.", {
-    hint: "Or you may not see it: a file in a row can be read by those who may read the row.",
+  return new PylonError("FILE_NOT_FOUND", "The file does not exist.", {
+    hint: "Or you may not read it: a file in a row can be read by users who may read the row.",
   });
 }

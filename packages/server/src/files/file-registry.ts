@@ -1,9 +1,10 @@
-import { and } from "@pylonsync/query";
+import { and, not } from "@pylonsync/query";
 import type { FileRecord } from "../data/file-record.ts";
 import type { Platform } from "../platform.ts";
-import type { Store } from "../store/store.ts";
+import type { Reader, Store } from "../store/store.ts";
 import { transactById } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { UploadProgress } from "./file-storage.ts";
 
 const FILES = SYSTEM_TABLES.files;
 const ID_BYTES = 20;
@@ -39,17 +40,41 @@ export class FileRegistry {
 
   /** Writes down that a file is to come. */
   async announce(file: NewFile): Promise<FileRecord> {
-    const record: FileRecord = {
+    const record = this.#pending(file, null);
+    await transactById(this.#store, (tx) => FILES.insert(tx, record));
+    return record;
+  }
+
+  /**
+   * Writes down that a file is to come in pieces.
+   *
+   * @param max how many such uploads a user may have that are not finished
+   * @returns null when the owner has so many
+   */
+  announceResumable(file: NewFile, max: number): Promise<FileRecord | null> {
+    const record = this.#pending(file, 0);
+    // Counted in the same transaction: of those that begin at the same moment some are too many.
+    return this.#store.transact(async (tx) => {
+      if ((await openUploads(tx, file.ownerId)) >= max) return null;
+      await FILES.insert(tx, record);
+      return record;
+    });
+  }
+
+  /** @param uploadOffset null for an upload that can't be resumed */
+  #pending(file: NewFile, uploadOffset: number | null): FileRecord {
+    return {
       ...file,
       id: this.#newId(),
       state: "pending",
       linkedRow: null,
       multipartId: null,
+      uploadOffset,
+      uploadParts: null,
+      uploadClaim: null,
       createdAt: this.#platform.now(),
       orphanedAt: null,
     };
-    await transactById(this.#store, (tx) => FILES.insert(tx, record));
-    return record;
   }
 
   /** Changes a pending file. @returns whether it still was pending */
@@ -74,6 +99,35 @@ export class FileRegistry {
       if (file?.state !== "pending" || file.uploadKey !== uploadKey) return null;
       await FILES.update(tx, id, { uploadKey: null });
       return file;
+    });
+  }
+
+  /**
+   * Makes a request the one that writes to an upload that can be resumed: from now on no other
+   * `advance` counts.
+   *
+   * @param claim a name of the request's own
+   * @returns null when there is no such upload, or it is over
+   */
+  claimUpload(id: string, claim: string): Promise<FileRecord | null> {
+    return transactById(this.#store, async (tx) => {
+      const file = await FILES.get(tx, id);
+      if (file?.state !== "pending" || file.uploadOffset === null) return null;
+      await FILES.update(tx, id, { uploadClaim: claim });
+      return file;
+    });
+  }
+
+  /**
+   * Writes down how far such an upload is.
+   *
+   * @returns false when another request writes to it meanwhile, or it is given up
+   */
+  advance(id: string, claim: string, { offset, parts }: UploadProgress): Promise<boolean> {
+    return transactById(this.#store, async (tx) => {
+      const file = await FILES.get(tx, id);
+      if (file?.state !== "pending" || file.uploadClaim !== claim) return false;
+      return FILES.update(tx, id, { uploadOffset: offset, uploadParts: parts });
     });
   }
 
@@ -108,6 +162,9 @@ export class FileRegistry {
       ...content,
       state: "ready" as const,
       uploadKey: null,
+      uploadOffset: null,
+      uploadParts: null,
+      uploadClaim: null,
       orphanedAt: file.boundField === null && isKept ? null : this.#platform.now(),
     };
     return transactById(this.#store, async (tx) => {
@@ -165,4 +222,19 @@ export class FileRegistry {
     this.#platform.random(bytes);
     return Buffer.from(bytes).toString("hex");
   }
+}
+
+/** How many uploads of a user can be resumed. */
+async function openUploads(reader: Reader, ownerId: string | null): Promise<number> {
+  const [row] = await reader.aggregate({
+    entity: FILES.name,
+    where: and(
+      FILES.is("ownerId", ownerId),
+      FILES.is("state", "pending"),
+      not(FILES.is("uploadOffset", null)),
+    ),
+    groupBy: [],
+    measures: [{ fn: "count", as: "count" }],
+  });
+  return Number(row?.["count"] ?? 0);
 }

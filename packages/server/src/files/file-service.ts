@@ -6,6 +6,7 @@ import { checkFileRules } from "../data/file-rules.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
+import { currentName } from "../schema/old-names.ts";
 import type { FileField } from "../schema/schema.ts";
 import { errorText } from "../util/errors.ts";
 import type { FileRegistry } from "./file-registry.ts";
@@ -82,12 +83,13 @@ export class FileService {
     if (entityName === null || fieldName === null) {
       throw new PylonError(
         "MISSING_FIELD",
-        "An upload for a field names the entity and the field.",
+        "An upload for a field must have both entity and field.",
         { field: entityName === null ? "entity" : "field" },
       );
     }
     const entity = this.#services.model().entity(entityName);
-    const field = entity.fileFields.find(({ name }) => name === fieldName);
+    const wanted = currentName(entity, fieldName);
+    const field = entity.fileFields.find(({ name }) => name === wanted);
     if (field !== undefined) return { entity: entity.name, field };
     const names = entity.fileFields.map(({ name }) => name);
     const meant = nearest(fieldName, names);
@@ -155,11 +157,13 @@ export class FileService {
   /**
    * Announces a file whose content comes later, past this server where the storage can be reached.
    *
+   * @param expiresIn how long the content may come, in seconds
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
    */
   async announce(
     { name, contentType, size, checksum, binding, parts }: PendingUpload,
     caller: Caller,
+    expiresIn: number = PRESIGNED_S,
   ): Promise<Announced> {
     const { registry, storage, platform } = this.#services;
     const limit = this.limitOf(binding);
@@ -174,8 +178,8 @@ export class FileService {
       ...columnsOf(binding),
       uploadKey: null,
     });
-    const expiresAt = platform.now() + PRESIGNED_S * 1000;
-    const options = { contentType, size, checksum, expiresIn: PRESIGNED_S };
+    const expiresAt = platform.now() + expiresIn * 1000;
+    const options = { contentType, size, checksum, expiresIn };
     try {
       const inParts = parts === null ? null : await storage.presignParts(file.id, parts, options);
       if (inParts !== null) {
@@ -184,7 +188,7 @@ export class FileService {
       }
       const request = await storage.presignUpload(file.id, options);
       if (request !== null) return { file, target: { request }, expiresAt };
-      const key = this.#newKey();
+      const key = this.#newKey(expiresAt);
       await registry.update(file.id, { uploadKey: hashOf(key) });
       return { file, target: { key }, expiresAt };
     } catch (error) {
@@ -209,7 +213,7 @@ export class FileService {
     const { registry, storage, platform } = this.#services;
     const uploadKey = hashOf(key);
     const file = await registry.takeUploadKey(id, uploadKey);
-    if (file === null || platform.now() > file.createdAt + PRESIGNED_S * 1000) return null;
+    if (file === null || platform.now() > Number(key.split(".")[1])) return null;
     const content = new MeteredContent(body, {
       maxBytes: file.size,
       size: file.size,
@@ -229,8 +233,8 @@ export class FileService {
    * The content of an announced file is in the storage: makes the file readable. Doing it twice
    * does no harm.
    *
-   * @throws PylonError CONFLICT when there is nothing yet, INVALID_DATA when it is something else,
-   *   STORAGE_UNAVAILABLE
+   * @throws PylonError CONFLICT when there is nothing yet or it comes in pieces, INVALID_DATA when
+   * it is something else, STORAGE_UNAVAILABLE
    */
   async complete(
     file: FileRecord,
@@ -239,9 +243,15 @@ export class FileService {
   ): Promise<FileRecord> {
     const { registry, storage } = this.#services;
     if (file.state === "ready") return file;
+    // Whether it is what its checksum says is looked at after the last piece.
+    if (file.uploadOffset !== null)
+      throw new PylonError("CONFLICT", "This upload is a file once its last piece is there.", {
+        field: "id",
+        hint: `Go on with it by PATCH /api/files/tus/${file.id}.`,
+      });
     if (file.multipartId !== null) {
       if (parts === null)
-        throw new PylonError("MISSING_FIELD", "This upload is in parts: name them.", {
+        throw new PylonError("MISSING_FIELD", "This is a multipart upload: send its parts.", {
           field: "parts",
           hint: 'Send {"parts": [{"number": 1, "etag": "..."}]}.',
         });
@@ -249,14 +259,14 @@ export class FileService {
     }
     const stored = await storage.info(file.id);
     if (stored === null)
-      throw new PylonError("CONFLICT", "The content is not there yet.", {
-        hint: "Send it to the URL that /api/files/presign answered, then complete.",
+      throw new PylonError("CONFLICT", "The content has not been uploaded yet.", {
+        hint: "Send it to the URL returned by /api/files/presign, then complete the upload.",
       });
     if (stored.size !== file.size) {
       await this.remove(file);
       throw new PylonError(
         "INVALID_DATA",
-        `The content has ${stored.size} bytes, and ${file.size} were announced.`,
+        `The content has ${stored.size} bytes, but ${file.size} were announced.`,
         { field: "size" },
       );
     }
@@ -280,7 +290,7 @@ export class FileService {
     try {
       await this.deleteNow(file);
     } catch (error) {
-      log.warn("a file is deleted later", {
+      log.warn("a file could not be deleted yet", {
         id: file.id,
         reason: errorText(error),
       });
@@ -302,25 +312,27 @@ export class FileService {
     const finished = await this.#services.registry.finish(file, { size, checksum }, !isGuest);
     if (finished !== null) return finished;
     await this.#services.storage.delete(file.id, null);
-    throw new PylonError("CONFLICT", "The upload took so long that it was given up.", {
-      hint: "Send it again.",
+    throw new PylonError("CONFLICT", "The upload took too long and was aborted.", {
+      hint: "Upload the file again.",
     });
   }
 
   async #finishedBefore(id: string): Promise<FileRecord> {
     const file = await this.#services.registry.get(id);
     if (file?.state === "ready") return file;
-    throw new PylonError("FILE_NOT_FOUND", "There is no such file.");
+    throw new PylonError("FILE_NOT_FOUND", "The file does not exist.");
   }
 
-  #newKey(): string {
+  /** It ends with its time, which nobody changes, because the key is known by its hash. */
+  #newKey(expiresAt: number): string {
     const bytes = new Uint8Array(KEY_BYTES);
     this.#services.platform.random(bytes);
-    return Buffer.from(bytes).toString("base64url");
+    return `${Buffer.from(bytes).toString("base64url")}.${expiresAt}`;
   }
 }
 
-function columnsOf(binding: Binding | null): Pick<FileRecord, "boundEntity" | "boundField"> {
+/** The field that a file is for, as it is written down. */
+export function columnsOf(binding: Binding | null): Pick<FileRecord, "boundEntity" | "boundField"> {
   return { boundEntity: binding?.entity ?? null, boundField: binding?.field.name ?? null };
 }
 

@@ -26,7 +26,7 @@ export interface FileSettings {
 /**
  * @param plugin the config of `file_storage` with its variables resolved; undefined when the app
  *   does not name it
- * @throws PylonStartError for a setting that is not usable
+ * @throws PylonStartError for a setting that is invalid
  * @throws ConfigError when S3 is chosen and there is no bucket
  */
 export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): FileSettings {
@@ -43,8 +43,8 @@ export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): Fi
   const bucket = text(plugin, "bucket") ?? config.s3.bucket;
   if (bucket === undefined)
     throw new ConfigError(
-      "PYLON_S3_BUCKET is not set, and files are to be kept in S3: " +
-        "name the bucket, or set PYLON_FILES_PROVIDER to local.",
+      "PYLON_S3_BUCKET is not set, but files are to be stored in S3: " +
+        "set the bucket, or set PYLON_FILES_PROVIDER to local.",
     );
   const endpoint = text(plugin, "endpoint") ?? config.s3.endpoint;
   if (endpoint !== undefined && !URL.canParse(endpoint))
@@ -91,6 +91,6 @@ function oneOf<const T extends string>(
 /** Does not show the value, which may have come from the environment. */
 function unusable(key: string, wants: string): PylonStartError {
   return new PylonStartError(
-    `The setting "${key}" of the plugin file_storage is not usable: it wants ${wants}.`,
+    `The setting "${key}" of the plugin file_storage is invalid: expected ${wants}.`,
   );
 }

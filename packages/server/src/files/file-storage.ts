@@ -1,3 +1,4 @@
+import { PylonError } from "@pylonsync/protocol";
 import type { Sample } from "../observe/counter.ts";
 
 /** Both ends are included; counted from 0. */
@@ -56,6 +57,23 @@ export interface FinishedPart {
   readonly etag: string;
 }
 
+/** How far an upload that can be resumed is, after which nothing of it is lost by a crash. */
+export interface UploadProgress {
+  /** Bytes that are stored. */
+  readonly offset: number;
+  /** The ETags of its parts, in their order; none where the storage keeps it in one piece. */
+  readonly parts: readonly string[];
+}
+
+/** An upload that can be resumed, as the storage is told of it. */
+export interface ResumableObject extends UploadProgress {
+  readonly id: string;
+  /** Of `beginAppend`. */
+  readonly multipartId: string | null;
+  /** Bytes that it will have. */
+  readonly size: number;
+}
+
 /**
  * Where the content of files is kept, by id. An object is written once and then only read or
  * deleted. All methods throw PylonError STORAGE_UNAVAILABLE when the storage does not answer or
@@ -95,6 +113,27 @@ export interface FileStorage {
   /** @throws PylonError INVALID_DATA when the parts are not those that were uploaded */
   completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void>;
   /**
+   * Begins an object that is stored piece by piece.
+   *
+   * @returns the storage's own name of it; null where it needs none
+   */
+  beginAppend(id: string, options: PutOptions): Promise<string | null>;
+  /**
+   * Stores `content` after what is stored already. One call at a time.
+   *
+   * @param content no more than what is missing. When it throws, what came before is stored and
+   *   told of
+   * @param onStored told after each step that outlives a crash; when it throws, the append ends
+   * @throws PylonError FILE_NOT_FOUND when what was stored before is gone
+   */
+  append(
+    object: ResumableObject,
+    content: AsyncIterable<Uint8Array>,
+    onStored: (progress: UploadProgress) => Promise<void>,
+  ): Promise<void>;
+  /** All of it is stored: makes it the object. Doing it twice does no harm. */
+  finishAppend(object: ResumableObject): Promise<void>;
+  /**
    * Whether files can be stored and read now.
    *
    * @returns `full` when little room is left
@@ -113,4 +152,11 @@ export interface FileStorage {
 /** Spreads objects over folders, which some file systems need and S3 does not mind. */
 export function shardedPath(id: string): string {
   return `${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
+}
+
+/** What an upload had stored is gone: a client begins again. */
+export function lostUpload(): PylonError {
+  return new PylonError("FILE_NOT_FOUND", "The uploaded part of this file no longer exists.", {
+    hint: "Start the upload again.",
+  });
 }

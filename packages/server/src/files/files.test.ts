@@ -241,7 +241,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect([response.status, response.headers.get("content-range")]).toEqual([416, "bytes */10"]);
     });
 
-    test("is not sent again to who has it", async () => {
+    test("is not sent again to a client that has it", async () => {
       const etag = (await alice.download(id)).headers.get("etag") ?? "";
       expect((await alice.download(id, { "If-None-Match": `"x", ${etag}` })).status).toBe(304);
       expect((await alice.download(id, { "If-None-Match": '"x"' })).status).toBe(200);
@@ -323,7 +323,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       ).toEqual([200, 404, 200, 404]);
     });
 
-    test("a file in a row is read by who may read the row at that moment", async () => {
+    test("a file in a row is read by those who may read the row at that moment", async () => {
       const cover = await alice.image("?entity=Album&field=cover");
       const album = await alice.insert("Album", { ownerId: alice.userId, cover });
       const readers = (): Promise<number[]> =>

@@ -1,3 +1,4 @@
+import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Log } from "../observe/log.ts";
 import type { Platform } from "../platform.ts";
@@ -8,11 +9,15 @@ import { downloadRoutes } from "./download-routes.ts";
 import { FileAccess } from "./file-access.ts";
 import { FileCleanup } from "./file-cleanup.ts";
 import { FileFinder } from "./file-finder.ts";
+import { FileLinks } from "./file-links.ts";
 import { FileRegistry } from "./file-registry.ts";
 import { FileService } from "./file-service.ts";
 import type { FileSettings } from "./file-settings.ts";
 import type { FileStorage } from "./file-storage.ts";
+import { FunctionFiles } from "./function-files.ts";
 import { GuestQuota } from "./guest-quota.ts";
+import { resumableRoutes } from "./resumable-routes.ts";
+import { ResumableUploads } from "./resumable-uploads.ts";
 import { uploadRoutes } from "./upload-routes.ts";
 
 /** What the file feature is made of. */
@@ -26,9 +31,19 @@ export interface FilesServices {
   readonly log: Log;
   /** A proxy of ours says by which scheme the client came. */
   readonly trustsProxy: boolean;
+  /** Where browsers find the server; null: nobody has said it. */
+  readonly publicUrl: string | null;
 }
 
 /** The file feature, put together. */
+export interface Files {
+  readonly routes: Route[];
+  readonly cleanup: FileCleanup;
+  /** `ctx.storage` of a function that this caller has called. */
+  readonly storageOf: (caller: Caller) => FunctionFiles;
+}
+
+/** Puts the file feature together. */
 export function createFiles({
   store,
   reader,
@@ -38,10 +53,12 @@ export function createFiles({
   platform,
   log,
   trustsProxy,
-}: FilesServices): { readonly routes: Route[]; readonly cleanup: FileCleanup } {
+  publicUrl,
+}: FilesServices): Files {
   const registry = new FileRegistry(store, platform);
   const access = new FileAccess({ reader, model, now: platform.now, read: settings.read });
-  const finder = new FileFinder(registry, access);
+  const links = new FileLinks(store, platform);
+  const finder = new FileFinder(registry, access, links);
   const files = new FileService({
     registry,
     storage,
@@ -51,11 +68,21 @@ export function createFiles({
     log,
   });
   const quota = new GuestQuota(registry, settings.guestBytes);
+  const uploads = new ResumableUploads({ registry, storage, files, platform });
   return {
     routes: [
+      ...resumableRoutes({ uploads, files, finder, quota, orphanMs: settings.orphanMs }),
       ...uploadRoutes({ files, finder, quota, trustsProxy }),
       ...downloadRoutes({ finder, storage, direct: settings.direct, log }),
     ],
-    cleanup: new FileCleanup({ registry, files, now: platform.now, orphanMs: settings.orphanMs }),
+    cleanup: new FileCleanup({
+      registry,
+      files,
+      links,
+      now: platform.now,
+      orphanMs: settings.orphanMs,
+    }),
+    storageOf: (caller) =>
+      new FunctionFiles({ registry, files, storage, links, publicUrl }, caller),
   };
 }

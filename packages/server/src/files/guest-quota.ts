@@ -10,7 +10,8 @@ const STEP_BYTES = 1024;
 
 /**
  * Bounds what guests upload: each for itself, by the files that no row holds, and all guests of one
- * address together, because guests cost nothing to make. Whoever has signed in is not bounded here.
+ * address together, because guests cost nothing to make. A user who has signed in is not bounded
+ * here.
  */
 export class GuestQuota {
   readonly #registry: FileRegistry;
@@ -38,10 +39,14 @@ export class GuestQuota {
     if (!caller.isGuest || caller.userId === null) return Infinity;
     const { count, bytes } = await this.#registry.loose(caller.userId);
     if (count >= MAX_LOOSE_FILES_OF_GUEST)
-      throw reached(`A guest may have ${MAX_LOOSE_FILES_OF_GUEST} files that no row holds.`);
+      throw reached(
+        `A guest may have at most ${MAX_LOOSE_FILES_OF_GUEST} files that are not in a row.`,
+      );
     const left = this.#maxBytes - bytes;
     if (left <= 0 || (size ?? 0) > left)
-      throw reached(`A guest may have ${this.#maxBytes} bytes in files that no row holds.`);
+      throw reached(
+        `A guest may have at most ${this.#maxBytes} bytes of files that are not in a row.`,
+      );
     if (await this.#byAddress.isFull(networkOf(address))) throw addressReached();
     return left;
   }
@@ -66,7 +71,7 @@ function reached(message: string): PylonError {
 function addressReached(): PylonError {
   return new PylonError(
     "FILE_QUOTA_REACHED",
-    "The guests of this address have uploaded too much today.",
+    "The guests at this IP address have uploaded too much today.",
     { hint: "Try again tomorrow, or sign in." },
   );
 }

@@ -13,11 +13,21 @@ import {
 import { dirname, join } from "node:path";
 import type { Platform } from "../platform.ts";
 import { errorCode } from "../util/errors.ts";
-import { shardedPath, type ByteRange, type FileStorage, type ObjectInfo } from "./file-storage.ts";
+import {
+  lostUpload,
+  shardedPath,
+  type ByteRange,
+  type FileStorage,
+  type ObjectInfo,
+  type ResumableObject,
+  type UploadProgress,
+} from "./file-storage.ts";
 
 const INCOMING = ".incoming";
 /** With less room than this, in bytes, a disk counts as full. */
 const MIN_FREE_BYTES = 64 * 1024 * 1024;
+/** So much of an upload that can be resumed is written before the disk is waited for. */
+const SYNC_BYTES = 16 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
@@ -73,7 +83,59 @@ export class LocalStorage implements FileStorage {
     return Promise.resolve(null);
   }
   completeParts(): Promise<void> {
-    return Promise.reject(new Error("There are no uploads in parts to a folder."));
+    return Promise.reject(new Error("Local file storage does not support multipart uploads."));
+  }
+  beginAppend(): Promise<null> {
+    return Promise.resolve(null);
+  }
+  async append(
+    { id, offset: before }: ResumableObject,
+    content: AsyncIterable<Uint8Array>,
+    onStored: (progress: UploadProgress) => Promise<void>,
+  ): Promise<void> {
+    const path = this.#partPath(id);
+    await mkdir(dirname(path), { recursive: true });
+    const handle = await open(path, constants.O_RDWR | constants.O_CREAT, 0o600);
+    let offset = before;
+    let synced = before;
+    const sync = async (): Promise<void> => {
+      if (offset === synced) return;
+      await handle.sync();
+      synced = offset;
+      await onStored({ offset, parts: [] });
+    };
+    try {
+      if ((await handle.stat()).size < before) throw lostUpload();
+      try {
+        for await (const chunk of content) {
+          await writeAll(handle, chunk, offset);
+          offset += chunk.length;
+          if (offset - synced >= SYNC_BYTES) await sync();
+        }
+      } finally {
+        await sync();
+      }
+    } finally {
+      await handle.close();
+    }
+  }
+  async finishAppend({ id, size }: ResumableObject): Promise<void> {
+    const part = this.#partPath(id);
+    const path = this.#path(id);
+    const found = await stat(part).catch(ifMissing);
+    // It was done before, or nothing was ever written.
+    if (found === null && size > 0) return;
+    await mkdir(dirname(path), { recursive: true });
+    // Bytes after the end are of a request that was cut off after it wrote more than was counted.
+    const handle = await open(part, constants.O_RDWR | constants.O_CREAT, 0o600);
+    try {
+      await handle.truncate(size);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(part, path);
+    await syncFolder(dirname(path));
   }
   async check(): Promise<"up" | "full"> {
     await mkdir(this.#dir, { recursive: true });
@@ -91,21 +153,34 @@ export class LocalStorage implements FileStorage {
   #path(id: string): string {
     return join(this.#dir, shardedPath(id));
   }
+  /** Deleted with the file, as its name begins with the file's. */
+  #partPath(id: string): string {
+    return join(this.#dir, INCOMING, `${id}.part`);
+  }
 }
 
 async function writeDurably(path: string, content: AsyncIterable<Uint8Array>): Promise<void> {
   const handle = await open(path, "wx", 0o600);
   try {
-    for await (const chunk of content) await writeAll(handle, chunk);
+    let offset = 0;
+    for await (const chunk of content) {
+      await writeAll(handle, chunk, offset);
+      offset += chunk.length;
+    }
     await handle.sync();
   } finally {
     await handle.close();
   }
 }
 
-async function writeAll(handle: FileHandle, chunk: Uint8Array): Promise<void> {
+async function writeAll(handle: FileHandle, chunk: Uint8Array, at: number): Promise<void> {
   for (let written = 0; written < chunk.length;) {
-    const { bytesWritten } = await handle.write(chunk, written, chunk.length - written);
+    const { bytesWritten } = await handle.write(
+      chunk,
+      written,
+      chunk.length - written,
+      at + written,
+    );
     written += bytesWritten;
   }
 }

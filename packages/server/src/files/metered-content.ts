@@ -47,7 +47,7 @@ export class MeteredContent implements AsyncIterable<Uint8Array> {
     if (size !== null && this.#size !== size) throw wrongSize(size);
     this.#checksum = this.#hash.digest("hex");
     if (checksum !== null && checksum !== this.#checksum) {
-      throw new PylonError("CHECKSUM_MISMATCH", "What arrived is not what the checksum names.", {
+      throw new PylonError("CHECKSUM_MISMATCH", "The content does not match the checksum.", {
         hint: "Send the SHA-256 of the content in hex.",
       });
     }
@@ -56,7 +56,7 @@ export class MeteredContent implements AsyncIterable<Uint8Array> {
 
 /** @param maxBytes the limit */
 export function tooLarge(maxBytes: number): PylonError {
-  return new PylonError("PAYLOAD_TOO_LARGE", `A file here has at most ${maxBytes} bytes.`);
+  return new PylonError("PAYLOAD_TOO_LARGE", `A file may have at most ${maxBytes} bytes.`);
 }
 
 function wrongSize(size: number): PylonError {

@@ -27,7 +27,7 @@ export function readMultipart(
   return new Promise((resolve, reject) => {
     const form = new Form(contentType);
     const ended = form.read(body, resolve);
-    ended.then(() => reject(invalid("The form has no file.")), reject);
+    ended.then(() => reject(invalid("The form contains no file.")), reject);
   });
 }
 
@@ -42,7 +42,7 @@ class Form {
     try {
       this.#parser = new Busboy({ headers: { "content-type": contentType }, limits: LIMITS });
     } catch {
-      throw invalid("The form names no boundary.");
+      throw invalid("The Content-Type header has no boundary.");
     }
   }
 

@@ -29,9 +29,9 @@ test("the log says what to do, and the caller only that it failed", () => {
   });
   const cases: [Error, string][] = [
     [errorOf("AccessDenied", 403), "allow s3:PutObject"],
-    [errorOf("NoSuchBucket", 404), "set PYLON_S3_BUCKET"],
+    [errorOf("NoSuchBucket", 404), "change PYLON_S3_BUCKET"],
     [errorOf("CredentialsProviderError"), "set PYLON_S3_ACCESS_KEY"],
-    [errorOf("InternalError", 500), "S3 failed at PutObject"],
+    [errorOf("InternalError", 500), "The S3 operation PutObject failed"],
   ];
   for (const [error, words] of cases) {
     const told = s3Failure(error, "PutObject", "photos", log);

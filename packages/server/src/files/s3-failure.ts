@@ -12,6 +12,7 @@ const PERMISSIONS = {
   HeadObject: "s3:GetObject and s3:ListBucket",
   DeleteObject: "s3:DeleteObject",
   CreateMultipartUpload: "s3:PutObject",
+  UploadPart: "s3:PutObject",
   CompleteMultipartUpload: "s3:PutObject",
   AbortMultipartUpload: "s3:AbortMultipartUpload",
 } as const;
@@ -43,26 +44,26 @@ export function s3Failure(
   const fields = { operation, bucket, status, reason: nameOf(error) };
   if (status === 403)
     log.error(
-      `S3 refused ${operation} on the bucket ${bucket}: ` +
+      `S3 denied ${operation} on the bucket ${bucket}: ` +
         `check the credentials, and allow ${PERMISSIONS[operation]}.`,
       undefined,
       fields,
     );
   else if (nameOf(error) === "NoSuchBucket")
     log.error(
-      `The bucket ${bucket} does not exist: make it, or set PYLON_S3_BUCKET.`,
+      `The bucket ${bucket} does not exist: create it, or change PYLON_S3_BUCKET.`,
       undefined,
       fields,
     );
   else if (nameOf(error) === "CredentialsProviderError")
     log.error(
       "There are no credentials for S3: set PYLON_S3_ACCESS_KEY and PYLON_S3_SECRET_KEY, " +
-        "or give the machine a role.",
+        "or assign a role to the machine.",
       undefined,
       fields,
     );
-  else log.error(`S3 failed at ${operation} on the bucket ${bucket}.`, error, fields);
-  return new PylonError("STORAGE_UNAVAILABLE", "The file storage is not available.", {
+  else log.error(`The S3 operation ${operation} failed on the bucket ${bucket}.`, error, fields);
+  return new PylonError("STORAGE_UNAVAILABLE", "The file storage is unavailable.", {
     hint: `Try again in ${RETRY_AFTER_S} s; the server's log has the reason.`,
     extra: { retry_after_secs: RETRY_AFTER_S },
   });

@@ -29,8 +29,11 @@ import {
   type PresignedRequest,
   type PresignUploadOptions,
   type PutOptions,
+  type ResumableObject,
+  type UploadProgress,
 } from "./file-storage.ts";
 import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-failure.ts";
+import { partBytesOf, S3Append, tailOf } from "./s3-append.ts";
 import { streamWindows, type FetchWindow } from "./s3-windows.ts";
 
 /** Which bucket, how it is reached, and what may be put there. */
@@ -56,9 +59,6 @@ export interface S3StorageOptions {
 const CONNECT_MS = 3_000;
 const REQUEST_MS = 20_000;
 const ATTEMPTS = 3;
-/** What S3 takes: parts of at least 5 MiB but for the last, and 10,000 of them. */
-const MIN_PART_BYTES = 5 * 1024 * 1024;
-const MAX_PARTS = 10_000;
 /** So many are in memory for each upload under way. */
 const PART_CONCURRENCY = 2;
 
@@ -86,7 +86,7 @@ export class S3Storage implements FileStorage {
   }: S3StorageOptions) {
     this.#platform = platform;
     this.#bucket = bucket;
-    this.#partBytes = Math.max(MIN_PART_BYTES, Math.ceil(maxBytes / MAX_PARTS));
+    this.#partBytes = partBytesOf(maxBytes);
     this.#log = log;
     this.#client = new S3Client({
       region,
@@ -162,6 +162,11 @@ export class S3Storage implements FileStorage {
     await this.#run("DeleteObject", () =>
       this.#client.send(new DeleteObjectCommand(this.#object(id))),
     );
+    // Of an upload in parts that can be resumed.
+    if (multipartId !== null)
+      await this.#run("DeleteObject", () =>
+        this.#client.send(new DeleteObjectCommand(tailOf(this.#object(id)))),
+      );
   }
 
   async presignUpload(
@@ -215,12 +220,7 @@ export class S3Storage implements FileStorage {
     count: number,
     { contentType, expiresIn }: PresignUploadOptions,
   ): Promise<PresignedParts> {
-    const begun = await this.#run("CreateMultipartUpload", () =>
-      this.#client.send(
-        new CreateMultipartUploadCommand({ ...this.#object(id), ContentType: contentType }),
-      ),
-    );
-    const multipartId = begun?.UploadId ?? "";
+    const multipartId = await this.beginAppend(id, { contentType });
     const sign = async (number: number): Promise<{ number: number; url: string }> => {
       const command = new UploadPartCommand({
         ...this.#object(id),
@@ -254,12 +254,40 @@ export class S3Storage implements FileStorage {
       // 404: it was completed before, or given up; whether the object is there tells which.
       if (status === 404 && isMissingObject(error)) return;
       if (status === 400)
-        throw new PylonError("INVALID_DATA", "These are not the parts that were uploaded.", {
+        throw new PylonError("INVALID_DATA", "The parts do not match the uploaded parts.", {
           field: "parts",
-          hint: "Send each part's number and the ETag that its upload answered.",
+          hint: "Send the number of each part and the ETag that its upload returned.",
         });
       throw s3Failure(error, "CompleteMultipartUpload", this.#bucket, this.#log);
     }
+  }
+
+  async beginAppend(id: string, { contentType }: PutOptions): Promise<string> {
+    const begun = await this.#run("CreateMultipartUpload", () =>
+      this.#client.send(
+        new CreateMultipartUploadCommand({ ...this.#object(id), ContentType: contentType }),
+      ),
+    );
+    return begun?.UploadId ?? "";
+  }
+  append(
+    object: ResumableObject,
+    content: AsyncIterable<Uint8Array>,
+    onStored: (progress: UploadProgress) => Promise<void>,
+  ): Promise<void> {
+    return this.#appender(object).append(content, onStored);
+  }
+  async finishAppend(object: ResumableObject): Promise<void> {
+    await this.#appender(object).finish();
+  }
+  #appender(object: ResumableObject): S3Append {
+    return new S3Append(object, {
+      client: this.#client,
+      place: this.#object(object.id),
+      partBytes: partBytesOf(object.size),
+      run: (operation, send) => this.#run(operation, send),
+      complete: (parts) => this.completeParts(object.id, object.multipartId ?? "", parts),
+    });
   }
 
   /**
@@ -340,7 +368,7 @@ async function* remembering(
 }
 
 function bodyOf(output: GetObjectCommandOutput): ReadableStream<Uint8Array> {
-  if (output.Body === undefined) throw new Error("S3 answered without a body.");
+  if (output.Body === undefined) throw new Error("S3 responded without a body.");
   return output.Body.transformToWebStream();
 }
 

@@ -44,7 +44,7 @@ test("a missing object is null; one that goes away or ends early breaks the stre
     return Promise.resolve(windows === 1 ? { etag: "v1", body } : null);
   };
   const gone = await streamWindows(range, goes, systemPlatform);
-  await expect(new Response(gone).arrayBuffer()).rejects.toThrow("went away");
+  await expect(new Response(gone).arrayBuffer()).rejects.toThrow("was deleted");
   const short: FetchWindow = () =>
     Promise.resolve({ etag: "v1", body: bodyOf(new Uint8Array(10)) });
   const ended = await streamWindows(range, short, systemPlatform);

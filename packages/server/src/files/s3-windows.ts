@@ -48,10 +48,11 @@ export async function streamWindows(
             return;
           }
           if (chunk !== undefined) continue;
-          if (position <= windowEnd) throw new Error("S3 ended before the object did.");
+          if (position <= windowEnd)
+            throw new Error("The response of S3 ended before the object was complete.");
           const next = windowAt(range, position);
           const window = await fetch(next, first.etag);
-          if (window === null) throw new Error("The object went away while it was read.");
+          if (window === null) throw new Error("The object was deleted while it was read.");
           reader = window.body.getReader();
           windowEnd = next.end;
         }
@@ -73,7 +74,7 @@ async function readOrTimeOut(
   reader: ReadableStreamDefaultReader<Uint8Array>,
   { after }: Pick<Platform, "after">,
 ): Promise<Uint8Array | undefined> {
-  const timer = after(SILENCE_MS, () => void reader.cancel(new Error("S3 fell silent.")));
+  const timer = after(SILENCE_MS, () => void reader.cancel(new Error("S3 stopped sending data.")));
   try {
     const { done, value } = await reader.read();
     return done ? undefined : value;

@@ -35,7 +35,7 @@ describe("S3 that clients reach", () => {
     await s3.stop();
   });
 
-  test("answers downloads itself where that is asked for, and only to who may read", async () => {
+  test("answers downloads itself where configured, and only to those who may read", async () => {
     const id = await alice.image();
     const response = await alice.download(id, {}, "?redirect=1");
     const location = response.headers.get("location") ?? "";

@@ -27,19 +27,29 @@ export async function incomingFile(request: Request): Promise<IncomingFile> {
   };
 }
 
-/** The body, piece by piece. @throws PylonError INVALID_DATA when the client goes away */
-export async function* bodyOf(request: Request): AsyncGenerator<Uint8Array> {
+/**
+ * The body, piece by piece.
+ *
+ * @param signal ends it, also while nothing comes
+ * @throws PylonError INVALID_DATA when the client goes away; the signal's reason
+ */
+export async function* bodyOf(request: Request, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;
   const reader = request.body.getReader();
+  const end = (): void => void reader.cancel().catch(() => undefined);
+  signal?.addEventListener("abort", end, { once: true });
   try {
     for (;;) {
+      signal?.throwIfAborted();
       const { done, value } = await reader.read().catch((): never => {
         throw new PylonError("INVALID_DATA", "The upload was cut off.");
       });
+      signal?.throwIfAborted();
       if (done) return;
       yield value;
     }
   } finally {
+    signal?.removeEventListener("abort", end);
     await reader.cancel().catch(() => undefined);
   }
 }

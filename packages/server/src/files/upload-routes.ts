@@ -1,11 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { FileRecord } from "../data/file-record.ts";
 import type { RequestContext } from "../request/context.ts";
 import { originOf } from "../request/request-url.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { routeTable } from "../request/route-table.ts";
-import type { FileFinder } from "./file-finder.ts";
+import { fileInUse, type FileFinder } from "./file-finder.ts";
 import type { FileService } from "./file-service.ts";
 import type { GuestQuota } from "./guest-quota.ts";
 import { tooLarge } from "./metered-content.ts";
@@ -76,7 +75,7 @@ async function presign(
   return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
 }
 
-/** Open to whoever has the key, as a presigned URL of S3 is. */
+/** Open to anyone who has the key, as a presigned URL of S3 is. */
 async function receive({ files }: UploadServices, context: RequestContext): Promise<Answer> {
   const file = await files.receive(
     context.param("id"),
@@ -84,9 +83,13 @@ async function receive({ files }: UploadServices, context: RequestContext): Prom
     bodyOf(context.request),
   );
   if (file === null)
-    throw new PylonError("FORBIDDEN", "This upload URL is used up, expired or wrong.", {
-      hint: "Ask POST /api/files/presign for another.",
-    });
+    throw new PylonError(
+      "FORBIDDEN",
+      "This upload URL has been used, has expired or is not valid.",
+      {
+        hint: "Request another URL with POST /api/files/presign.",
+      },
+    );
   return json({ received: true });
 }
 
@@ -104,14 +107,8 @@ async function complete(
 
 async function remove({ files, finder }: UploadServices, context: RequestContext): Promise<Answer> {
   const file = await finder.manageable(context);
-  if (!(await files.remove(file))) throw inUse(file);
+  if (!(await files.remove(file))) throw fileInUse(file);
   return json({ deleted: true });
-}
-
-function inUse({ boundEntity, boundField }: FileRecord): PylonError {
-  return new PylonError("CONFLICT", `A row of ${String(boundEntity)} holds this file.`, {
-    hint: `Change the row's ${String(boundField)}, or delete the row: the file goes with it.`,
-  });
 }
 
 /** Where the client found this server. A proxy of ours that ends TLS says so. */

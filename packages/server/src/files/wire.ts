@@ -62,13 +62,15 @@ export function toPendingUpload(body: unknown, files: FileService): PendingUploa
       hint: "Send the size in bytes.",
     });
   if (!isWhole(size, 0, Number.MAX_SAFE_INTEGER))
-    throw new PylonError("INVALID_DATA", '"size" is a whole number of bytes.', { field: "size" });
+    throw new PylonError("INVALID_DATA", '"size" must be a whole number of bytes.', {
+      field: "size",
+    });
   if (parts !== undefined && !isWhole(parts, 1, MAX_PARTS))
-    throw new PylonError("INVALID_DATA", `"parts" is a whole number from 1 to ${MAX_PARTS}.`, {
+    throw new PylonError("INVALID_DATA", `"parts" must be a whole number from 1 to ${MAX_PARTS}.`, {
       field: "parts",
     });
   if (parts === undefined && size > MAX_SINGLE_BYTES) {
-    throw new PylonError("INVALID_DATA", "More than 5 GiB can't be sent in one request.", {
+    throw new PylonError("INVALID_DATA", "A single request may upload at most 5 GiB.", {
       field: "parts",
       hint: 'Send "parts" too.',
     });
@@ -101,7 +103,9 @@ export function toFinishedParts(body: unknown): readonly FinishedPart[] | null {
 export function checksumOf(value: unknown, field: string): string | null {
   if (value === null) return null;
   if (typeof value === "string" && /^[0-9a-fA-F]{64}$/.test(value)) return value.toLowerCase();
-  throw new PylonError("INVALID_DATA", `${field} is a SHA-256 in hex, 64 characters.`, { field });
+  throw new PylonError("INVALID_DATA", `${field} must be a SHA-256 in hex, 64 characters.`, {
+    field,
+  });
 }
 
 function isWhole(value: unknown, min: number, max: number): value is number {
@@ -111,16 +115,16 @@ function isWhole(value: unknown, min: number, max: number): value is number {
 function textOrNull(value: unknown, field: string): string | null {
   if (value === undefined || value === null) return null;
   if (typeof value === "string") return value;
-  throw new PylonError("INVALID_DATA", `"${field}" is a string.`, { field });
+  throw new PylonError("INVALID_DATA", `"${field}" must be a string.`, { field });
 }
 
 function asObject(value: unknown): Readonly<Record<string, unknown>> {
   if (isRecord(value)) return value;
-  throw new PylonError("INVALID_DATA", "An object is wanted here.");
+  throw new PylonError("INVALID_DATA", "The value must be an object.");
 }
 
 function invalidParts(): PylonError {
-  return new PylonError("INVALID_DATA", '"parts" is a list of {"number", "etag"}.', {
+  return new PylonError("INVALID_DATA", '"parts" must be a list of {"number", "etag"}.', {
     field: "parts",
   });
 }

@@ -1,9 +1,9 @@
 import { expect, test } from "bun:test";
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_STREAM_BUFFER, PylonError } from "@pylonsync/protocol";
 import fc from "fast-check";
 import { streamCall } from "./call-stream.ts";
 import { encodeResult } from "./encode-result.ts";
-import type { FunctionStream } from "./runner.ts";
+import type { FunctionStream } from "./call.ts";
 
 interface Event {
   readonly event: string;
@@ -42,10 +42,10 @@ const writes = fc.array(
 test("every text arrives as it was written, but for line ends; the result is last", async () => {
   await fc.assert(
     fc.asyncProperty(writes, fc.jsonValue(), async (all, result) => {
-      const events = await read((stream) => {
+      const events = await read(async (stream) => {
         for (const one of all) {
-          if (one.name === null) stream.write(one.text);
-          else stream.writeEvent(one.name, one.text);
+          if (one.name === null) await stream.write(one.text);
+          else await stream.writeEvent(one.name, one.text);
         }
         return result;
       });
@@ -73,7 +73,7 @@ test("an error of the app is told as it is, one of ours without its words", asyn
   });
   expect(await fail(new Error("the password is hunter2"))).toEqual({
     code: "INTERNAL",
-    message: "Something failed on our side.",
+    message: "An internal error occurred.",
     request_id: "r1",
   });
 });
@@ -94,11 +94,77 @@ test("a client that goes away aborts the call", async () => {
     (stream, signal) =>
       new Promise((_, reject) => {
         signals.push(signal);
-        stream.write("a");
+        void stream.write("a");
         signal.addEventListener("abort", () => reject(signal.reason as Error));
       }),
     "r1",
   );
   await response.body?.cancel();
   expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
+});
+
+const KIB = 1024;
+const turns = async (): Promise<void> => {
+  for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
+};
+
+test("a write waits while nobody reads, and goes on as it is read", async () => {
+  let written = 0;
+  const response = streamCall(async (stream) => {
+    for (; written < 1000; written += 1) await stream.write("x".repeat(KIB));
+    return encodeResult(written);
+  }, "r1");
+  await turns();
+  const before = written;
+  expect(before).toBeGreaterThan(0);
+  expect(before).toBeLessThan(200);
+  const reader = response.body?.getReader();
+  for (let read = 0; read < 50; read += 1) await reader?.read();
+  await turns();
+  expect(written).toBeGreaterThan(before);
+  expect(written).toBeLessThan(before + 200);
+  let isDone = false;
+  while (!isDone) ({ done: isDone = true } = (await reader?.read()) ?? {});
+  expect(written).toBe(1000);
+});
+
+test("a waiting write is told that the client is gone", async () => {
+  const ended = Promise.withResolvers<unknown>();
+  const response = streamCall(async (stream) => {
+    try {
+      for (;;) await stream.write("x".repeat(KIB));
+    } catch (error) {
+      ended.resolve(error);
+      throw error;
+    }
+  }, "r1");
+  await turns();
+  await response.body?.cancel();
+  expect(await ended.promise).toMatchObject({ message: "The client disconnected." });
+});
+
+test("what is written without waiting is held up to a bound; then the call ends", async () => {
+  let signal: AbortSignal | undefined;
+  let held = 0;
+  const response = streamCall(async (stream, ofCall) => {
+    signal = ofCall;
+    while (!ofCall.aborted) {
+      void stream.write("x".repeat(100 * KIB));
+      held += 100 * KIB;
+    }
+    return encodeResult(null);
+  }, "r1");
+  expect(signal?.reason).toMatchObject({ code: "STREAM_TOO_SLOW" });
+  expect(held).toBeLessThan(MAX_STREAM_BUFFER + 300 * KIB);
+  await expect(response.text()).rejects.toMatchObject({ code: "STREAM_TOO_SLOW" });
+});
+
+test("a call that ends lets no write wait", async () => {
+  const left: Promise<void>[] = [];
+  const response = streamCall(async (stream) => {
+    left.push(stream.write("x".repeat(500 * KIB)));
+    return encodeResult(null);
+  }, "r1");
+  await Promise.all(left);
+  expect((await response.text()).endsWith("event: result\ndata: null\n\n")).toBe(true);
 });

@@ -1,43 +1,23 @@
-import { PylonError } from "@pylonsync/protocol";
+import { MAX_STREAM_BUFFER, PylonError } from "@pylonsync/protocol";
 import { toPublicError } from "../request/responses.ts";
 import type { EncodedResult } from "./encode-result.ts";
-import type { FunctionStream } from "./runner.ts";
+import type { FunctionStream } from "./call.ts";
 
 const encoder = new TextEncoder();
 
+/** Bytes that wait for the client before a write waits too. */
+const HIGH_WATER = 64 * 1024;
+
 /**
  * Answers a call as an event stream: each `stream.write` is an unnamed event, `writeEvent` a named
- * one, and the end is one `result` or `error`. A client that goes away aborts the call.
+ * one, and the end is one `result` or `error`. A client that goes away aborts the call, and so does
+ * one that lets too much wait.
  */
 export function streamCall(
   run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
   requestId: string,
 ): Response {
-  const abort = new AbortController();
-  const body = new ReadableStream<Uint8Array>({
-    async start(controller) {
-      // Work that a handler left behind may write after the end, where nobody reads.
-      let isOpen = true;
-      const send = (text: string): void => {
-        if (isOpen && !abort.signal.aborted) controller.enqueue(encoder.encode(text));
-      };
-      const stream: FunctionStream = {
-        write: (text) => send(sseEvent(null, textOf(text))),
-        writeEvent: (event, text) => send(sseEvent(textOf(event), textOf(text))),
-      };
-      try {
-        send(sseEvent("result", (await run(stream, abort.signal)).json));
-      } catch (error) {
-        const shown =
-          toPublicError(error) ?? new PylonError("INTERNAL", "Something failed on our side.");
-        send(sseEvent("error", JSON.stringify({ ...shown.toBody().error, request_id: requestId })));
-      }
-      isOpen = false;
-      if (!abort.signal.aborted) controller.close();
-    },
-    cancel: () => abort.abort(new PylonError("INTERNAL", "The client went away.")),
-  });
-  return new Response(body, {
+  return new Response(new CallStream(run, requestId).body, {
     headers: {
       "Content-Type": "text/event-stream",
       "Cache-Control": "no-cache",
@@ -46,12 +26,115 @@ export function streamCall(
   });
 }
 
+/** The events of one call, on their way to its client. */
+class CallStream implements FunctionStream {
+  readonly body: ReadableStream<Uint8Array>;
+  readonly #abort = new AbortController();
+  #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
+  /** Resolves when the client has read what waits for it. */
+  #room: PromiseWithResolvers<void> | null = null;
+  /** Work that a handler left behind may write after the end, where nobody reads. */
+  #isOpen = true;
+
+  constructor(
+    run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
+    requestId: string,
+  ) {
+    this.body = new ReadableStream<Uint8Array>(
+      {
+        // The client reads while the call goes on: what `start` returns would be waited for.
+        start: (controller) => {
+          this.#controller = controller;
+          void this.#run(run, requestId);
+        },
+        pull: () => this.#hasRoom(),
+        cancel: () => this.#end(new PylonError("INTERNAL", "The client disconnected.")),
+      },
+      { highWaterMark: HIGH_WATER, size: (chunk) => chunk?.byteLength ?? 0 },
+    );
+  }
+
+  readonly write = (text: string): Promise<void> => this.#send(sseEvent(null, textOf(text)));
+
+  readonly writeEvent = (event: string, text: string): Promise<void> =>
+    this.#send(sseEvent(textOf(event), textOf(text)));
+
+  async #run(
+    run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
+    requestId: string,
+  ): Promise<void> {
+    let last: string;
+    try {
+      last = sseEvent("result", (await run(this, this.#abort.signal)).json);
+    } catch (error) {
+      const shown =
+        toPublicError(error) ?? new PylonError("INTERNAL", "An internal error occurred.");
+      last = sseEvent("error", JSON.stringify({ ...shown.toBody().error, request_id: requestId }));
+    }
+    if (!this.#abort.signal.aborted) {
+      this.#controller?.enqueue(encoder.encode(last));
+      this.#controller?.close();
+    }
+    this.#isOpen = false;
+    this.#hasRoom();
+  }
+
+  /** @returns resolves once the client reads; rejects when it is gone, which may be ignored */
+  #send(text: string): Promise<void> {
+    const { signal } = this.#abort;
+    if (!this.#isOpen) return Promise.resolve();
+    if (!signal.aborted) {
+      this.#controller?.enqueue(encoder.encode(text));
+      const free = this.#controller?.desiredSize ?? 0;
+      if (free > 0) return Promise.resolve();
+      if (HIGH_WATER - free <= MAX_STREAM_BUFFER) return this.#whenRoom();
+      this.#tooSlow();
+    }
+    const refused = Promise.reject<void>(signal.reason as PylonError);
+    refused.catch(() => undefined);
+    return refused;
+  }
+
+  #whenRoom(): Promise<void> {
+    if (this.#room === null) {
+      this.#room = Promise.withResolvers();
+      this.#room.promise.catch(() => undefined);
+    }
+    return this.#room.promise;
+  }
+
+  #hasRoom(): void {
+    this.#room?.resolve();
+    this.#room = null;
+  }
+
+  #tooSlow(): void {
+    const error = new PylonError(
+      "STREAM_TOO_SLOW",
+      `More than ${MAX_STREAM_BUFFER} bytes are waiting for the client.`,
+      {
+        hint: "Await ctx.stream.write, so that it writes no faster than the client reads.",
+      },
+    );
+    this.#controller?.error(error);
+    this.#end(error);
+  }
+
+  #end(reason: PylonError): void {
+    this.#abort.abort(reason);
+    this.#room?.reject(reason);
+    this.#room = null;
+  }
+}
+
 /** @throws TypeError for what has no text of its own, such as an object */
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
   const given = value === null ? "null" : typeof value;
-  throw new TypeError(`ctx.stream writes text, and was given ${given}: use JSON.stringify.`);
+  throw new TypeError(
+    `ctx.stream.write requires a string, but was given ${given}: use JSON.stringify.`,
+  );
 }
 
 /** One event; a text of several lines is several `data:` lines. */

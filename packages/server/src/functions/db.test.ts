@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { user, openAppData, type AppData } from "../data/testing/app-data.ts";
@@ -11,18 +11,43 @@ const manifest = buildManifest({
   entities: [entity("Item", { n: field.int(), secret: field.string().optional() })],
 });
 
+/** With a policy: a note is its owner's, and an editor may read all. */
+const notes = buildManifest({
+  name: "notes",
+  version: "1.0.0",
+  entities: [
+    entity("Note", { ownerId: field.string(), text: field.string(), pin: field.int().hidden() }),
+  ],
+  policies: [
+    policy({
+      name: "own",
+      entity: "Note",
+      allowRead: "auth.userId == data.ownerId || auth.hasRole('editor')",
+      allowWrite: "auth.userId == data.ownerId",
+    }),
+  ],
+});
+
+const TRUSTED = { caller: user("x"), now: 0, monotonic: () => 0 };
+
 let app: AppData;
+let withPolicy: AppData;
 beforeAll(async () => {
   app = await openAppData(manifest);
+  withPolicy = await openAppData(notes);
 });
-afterAll(() => app[Symbol.asyncDispose]());
+afterAll(async () => {
+  await app[Symbol.asyncDispose]();
+  await withPolicy[Symbol.asyncDispose]();
+});
 
 /** Runs a part of a mutation with its `ctx.db`. */
-async function mutate<T>(work: (db: LooseWriter) => Promise<T>): Promise<T> {
-  const scope = { caller: user("ann"), now: app.platform.now() };
-  const { result } = await app.committer.commit(
+async function mutate<T>(work: (db: LooseWriter) => Promise<T>, on = app): Promise<T> {
+  const { now, monotonic } = on.platform;
+  const scope = { caller: user("ann"), now: now(), monotonic };
+  const { result } = await on.committer.commit(
     { caller: scope.caller, policies: "bypassed" },
-    (writer) => work(createDbWriter(writer, app.model, scope)),
+    (writer) => work(createDbWriter(writer, on.model, scope)),
   );
   return result;
 }
@@ -36,7 +61,8 @@ test("no policy applies to a function, and its reads see its own writes", async 
   });
   const row = { id: expect.any(String), n: 2, secret: "s" };
   expect(seen).toEqual([row, 1, [row]]);
-  const db = createDbReader(app.store, app.model, { caller: user("bob"), now: 0 });
+  const { monotonic } = app.platform;
+  const db = createDbReader(app.store, app.model, { caller: user("bob"), now: 0, monotonic });
   expect(await db.query("Item", { n: 2 })).toEqual([row]);
 });
 
@@ -49,6 +75,16 @@ test("an insert takes an id of the data, and a made one is returned", async () =
     (error: unknown) => (error instanceof PylonError ? error.code : error),
   );
   expect(code).toBe("INVALID_ID");
+});
+
+test("a function updates from what a row is, and updates or inserts one", async () => {
+  await app.clear();
+  const put = (db: LooseWriter) =>
+    db.upsert("Item", "id", { id: "one", n: 1 }, { n: { $increment: 5 } });
+  expect(await mutate(put)).toEqual({ id: "one", created: true });
+  expect(await mutate(put)).toEqual({ id: "one", created: false });
+  await mutate((db) => db.update("Item", "one", { n: { $increment: -1 } }));
+  expect(await app.store.get("Item", "one")).toEqual({ id: "one", n: 5, secret: null });
 });
 
 test("an id that is not a text is refused with its method and place", async () => {
@@ -74,4 +110,78 @@ test("an id that is not a text is refused with its method and place", async () =
   );
   expect(await mutate((db) => db.get("Item", null))).toBeNull();
   expect(await mutate((db) => db.delete("Item", "none"))).toBe(false);
+});
+
+const note = (ownerId: string) => ({ ownerId, text: "t", pin: 1 });
+
+test("as: reads are those of the user, and ctx.db stays trusted", async () => {
+  await withPolicy.clear();
+  const counts = await mutate(async (db) => {
+    const [mine, theirs] = [
+      await db.insert("Note", note("ann")),
+      await db.insert("Note", note("bob")),
+    ];
+    const ann = db.as("ann");
+    expect(await ann.get("Note", mine)).toEqual({ id: mine, ownerId: "ann", text: "t" });
+    expect(await ann.get("Note", theirs)).toBeNull();
+    expect(await ann.list("Note")).toHaveLength(1);
+    expect(await ann.lookup("Note", "ownerId", "bob")).toBeNull();
+    expect(await ann.paginate("Note")).toMatchObject({ page: [{ id: mine }], isDone: true });
+    expect(await ann.aggregate("Note", { count: true })).toEqual([{ count: 1 }]);
+    expect(await db.get("Note", theirs)).toMatchObject({ pin: 1 });
+    const editor = { userId: "eve", roles: ["editor"] };
+    return [
+      await ann.count("Note"),
+      await ann.as("bob").count("Note"),
+      await db.as(editor).count("Note"),
+      await db.as({ userId: null }).count("Note"),
+      await db.as({ userId: null, isAdmin: true }).count("Note"),
+      await db.count("Note"),
+    ];
+  }, withPolicy);
+  expect(counts).toEqual([1, 1, 2, 0, 2, 2]);
+  const reader = createDbReader(withPolicy.store, withPolicy.model, TRUSTED);
+  expect(await reader.as("bob").count("Note")).toBe(1);
+});
+
+test("as: writes are those of the user, and a refusal undoes the whole mutation", async () => {
+  await withPolicy.clear();
+  const theirs = await mutate((db) => db.insert("Note", note("bob")), withPolicy);
+  const outcome = await mutate(async (db) => {
+    const ann = db.as("ann");
+    await ann.insert("Note", { ownerId: "ann", text: "mine", pin: 1 });
+    return [
+      // What ann may not read is not there for her.
+      await ann.update("Note", theirs, { text: "stolen" }),
+      await ann.delete("Note", theirs),
+    ];
+  }, withPolicy);
+  expect(outcome).toEqual([false, false]);
+  const refused = await mutate(async (db) => {
+    await db.insert("Note", note("ann"));
+    await db.as("ann").insert("Note", note("bob"));
+  }, withPolicy).catch((error: unknown) => error);
+  expect(refused).toMatchObject({ code: "POLICY_DENIED" });
+  const db = createDbReader(withPolicy.store, withPolicy.model, TRUSTED);
+  expect(await db.query("Note", { text: "stolen" })).toEqual([]);
+  expect(await db.count("Note")).toBe(2);
+});
+
+test("as: what is not an identity is refused with the field", async () => {
+  const identities = [
+    [undefined, "user"],
+    ["", "user"],
+    [7, "user"],
+    [{}, "userId"],
+    [{ userId: 7 }, "userId"],
+    [{ userId: "" }, "userId"],
+    [{ userId: "a", tenantId: 7 }, "tenantId"],
+    [{ userId: "a", isAdmin: "yes" }, "isAdmin"],
+    [{ userId: "a", isGuest: 1 }, "isGuest"],
+    [{ userId: "a", roles: "editor" }, "roles"],
+  ] as const;
+  for (const [identity, named] of identities) {
+    const refused = await mutate(async (db) => db.as(identity)).catch((error: unknown) => error);
+    expect(refused).toMatchObject({ code: "INVALID_ARGS", field: named });
+  }
 });

@@ -3,64 +3,108 @@ import type { DbReader, DbWriter } from "@pylonsync/functions";
 import { Reads, type ReadScope } from "../data/reads.ts";
 import type { DataModel } from "../data/model.ts";
 import type { Writer } from "../data/writer.ts";
+import { actingCaller } from "./acting-caller.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 
 /**
- * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks
- * `ctx.auth` itself.
+ * Does the work of one call, and notes it.
+ *
+ * @param entity the call's first argument
+ * @param id its second one
  */
-export function createDbReader(
-  reader: Reader,
-  model: DataModel,
-  scope: Omit<ReadScope, "policies">,
-): LooseReader {
-  const reads = new Reads(reader, model, { ...scope, policies: "bypassed" });
+export type MeasureDb = <T>(
+  op: string,
+  entity: unknown,
+  id: unknown,
+  work: () => Promise<T>,
+) => Promise<T>;
+
+const UNMEASURED: MeasureDb = (_op, _entity, _id, work) => work();
+
+/** For whom, when and how `ctx.db` reads and writes. */
+export interface DbScope extends Omit<ReadScope, "policies"> {
+  /** Default `bypassed`. */
+  readonly policies?: ReadScope["policies"];
+  /** Default: calls are not noted. */
+  readonly measure?: MeasureDb;
+}
+
+/**
+ * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks
+ * `ctx.auth` itself, or reads `as` somebody.
+ */
+export function createDbReader(reader: Reader, model: DataModel, scope: DbScope): LooseReader {
+  const { policies = "bypassed", measure = UNMEASURED } = scope;
+  const reads = new Reads(reader, model, { ...scope, policies });
   return {
+    as: (user) => createDbReader(reader, model, actingScope(scope, user)),
     // A row's empty reference leads nowhere; a missing argument is a mistake.
-    get: async (entity, id) => (id === null ? null : reads.get(entity, givenId("get", entity, id))),
-    list: (entity) => reads.list(entity),
-    lookup: (entity, field, value) => reads.lookup(entity, field, value),
-    query: (entity, filter) => reads.query(entity, filter),
-    queryGraph: (graph) => reads.queryGraph(graph),
-    paginate: (entity, options) => reads.paginate(entity, options),
-    count: (entity, filter) => reads.count(entity, filter),
-    aggregate: (entity, spec) => reads.aggregate(entity, spec),
+    get: (entity, id) =>
+      measure("get", entity, id, async () =>
+        id === null ? null : reads.get(entity, givenId("get", entity, id)),
+      ),
+    list: (entity) => measure("list", entity, null, async () => reads.list(entity)),
+    lookup: (entity, field, value) =>
+      measure("lookup", entity, field, async () => reads.lookup(entity, field, value)),
+    query: (entity, filter) =>
+      measure("query", entity, filter, async () => reads.query(entity, filter)),
+    queryGraph: (graph) => measure("queryGraph", graph, null, async () => reads.queryGraph(graph)),
+    paginate: (entity, options) =>
+      measure("paginate", entity, options, async () => reads.paginate(entity, options)),
+    count: (entity, filter) =>
+      measure("count", entity, filter, async () => reads.count(entity, filter)),
+    aggregate: (entity, spec) =>
+      measure("aggregate", entity, spec, async () => reads.aggregate(entity, spec)),
+    search: (entity, spec = {}) =>
+      measure("search", entity, spec, async () => reads.search(entity, spec)),
   };
 }
 
 /** `ctx.db` of a mutation: reads see its own writes. */
-export function createDbWriter(
-  writer: Writer,
-  model: DataModel,
-  scope: Omit<ReadScope, "policies">,
-): LooseWriter {
-  return {
-    ...createDbReader(writer, model, scope),
-    insert: async (entity, data) => {
-      const { id, fields } = splitId(data);
-      return writer.insert(entity, fields, checkedId(id));
+export function createDbWriter(writer: Writer, model: DataModel, scope: DbScope): LooseWriter {
+  const { measure = UNMEASURED } = scope;
+  const reader = createDbReader(writer, model, scope);
+  return Object.assign(reader, {
+    as: (user: unknown) => {
+      const acting = actingScope(scope, user);
+      return createDbWriter(writer.withRightsOf(acting.caller), model, acting);
     },
-    update: async (entity, id, patch) => {
-      return writer.update(entity, givenId("update", entity, id), patch);
-    },
-    delete: async (entity, id) => writer.delete(entity, givenId("delete", entity, id)),
-    link: async (entity, id, relation, targetId) =>
-      writer.link(
-        entity,
-        givenId("link", entity, id),
-        relation,
-        givenId("link", entity, targetId, "targetId"),
+    insert: (entity, data) =>
+      measure("insert", entity, data, async () => {
+        const { id, fields } = splitId(data);
+        return writer.insert(entity, fields, checkedId(id));
+      }),
+    update: (entity, id, patch) =>
+      measure("update", entity, id, async () =>
+        writer.update(entity, givenId("update", entity, id), patch),
       ),
-    unlink: async (entity, id, relation) =>
-      writer.unlink(entity, givenId("unlink", entity, id), relation),
-  };
+    upsert: (entity, by, data, update) =>
+      measure("upsert", entity, by, async () => writer.upsert(entity, { by, data, update })),
+    delete: (entity, id) =>
+      measure("delete", entity, id, async () =>
+        writer.delete(entity, givenId("delete", entity, id)),
+      ),
+    link: (entity, id, relation, targetId) =>
+      measure("link", entity, id, async () => {
+        const target = givenId("link", entity, targetId, "targetId");
+        return writer.link(entity, givenId("link", entity, id), relation, target);
+      }),
+    unlink: (entity, id, relation) =>
+      measure("unlink", entity, id, async () =>
+        writer.unlink(entity, givenId("unlink", entity, id), relation),
+      ),
+  } satisfies Omit<LooseWriter, Exclude<keyof LooseReader, "as">>);
+}
+
+function actingScope(scope: DbScope, user: unknown): DbScope {
+  return { ...scope, caller: actingCaller(user), policies: "enforced" };
 }
 
 /**
  * The id that a handler names.
  *
- * @throws PylonError INVALID_ID when it is no text: a store would take undefined for null
+ * @throws PylonError INVALID_ID when it is not a text: a store would take undefined for null
  */
 function givenId(method: string, entity: string, id: unknown, field = "id"): string {
   if (typeof id === "string") return id;
@@ -68,7 +112,7 @@ function givenId(method: string, entity: string, id: unknown, field = "id"): str
   throw new PylonError(
     "INVALID_ID",
     `ctx.db.${method}("${entity}", ...) was given ${given} as ${field}.`,
-    { field, hint: "Name the id of a row." },
+    { field, hint: "Pass the id of a row." },
   );
 }
 
@@ -77,6 +121,7 @@ function givenId(method: string, entity: string, id: unknown, field = "id"): str
  * any row.
  */
 export interface LooseReader extends Record<keyof DbReader, unknown> {
+  as(user: unknown): LooseReader;
   get(entity: string, id: unknown): Promise<unknown>;
   list(entity: string): Promise<unknown>;
   lookup(entity: string, field: string, value: unknown): Promise<unknown>;
@@ -85,14 +130,22 @@ export interface LooseReader extends Record<keyof DbReader, unknown> {
   paginate(entity: string, options?: unknown): Promise<unknown>;
   count(entity: string, filter?: unknown): Promise<number>;
   aggregate(entity: string, spec: unknown): Promise<unknown>;
+  search(entity: string, spec?: unknown): Promise<unknown>;
 }
 
 type WriterMethods = Record<Exclude<keyof DbWriter, keyof DbReader>, unknown>;
 
 /** The same of `DbWriter`. */
 export interface LooseWriter extends LooseReader, WriterMethods {
+  as(user: unknown): LooseWriter;
   insert(entity: string, data: unknown): Promise<string>;
   update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
+  upsert(
+    entity: string,
+    by: unknown,
+    data: unknown,
+    update?: unknown,
+  ): Promise<{ readonly id: string; readonly created: boolean }>;
   delete(entity: string, id: unknown): Promise<boolean>;
   link(entity: string, id: unknown, relation: string, targetId: unknown): Promise<boolean>;
   unlink(entity: string, id: unknown, relation: string): Promise<boolean>;

@@ -97,7 +97,7 @@ test("what JSON would lose is refused, and its place is named", () => {
           value,
         );
       expect(messageOf(around)).toStartWith(
-        `The function returned what JSON can't carry: ${place} ${reason}`,
+        `The function returned a value that is not valid JSON: ${place} ${reason}`,
       );
     }),
   );

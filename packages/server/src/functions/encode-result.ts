@@ -16,7 +16,7 @@ export class UnencodableResultError extends Error {
 
   constructor(path: string, reason: string, cause?: unknown) {
     super(
-      `The function returned what JSON can't carry: ${shortened(path)} ${reason}.`,
+      `The function returned a value that is not valid JSON: ${shortened(path)} ${reason}.`,
       cause === undefined ? undefined : { cause },
     );
   }
@@ -39,7 +39,7 @@ export function encodeResult(value: unknown): EncodedResult {
     // What a getter or a `toJSON` answers may be another thing the second time.
     throw new UnencodableResultError("result", "changes while it is encoded", error);
   }
-  throw new UnencodableResultError("result", "has no JSON");
+  throw new UnencodableResultError("result", "has no JSON form");
 }
 
 /** Walks a value as `JSON.stringify` does, and refuses what that would lose. */
@@ -129,6 +129,8 @@ function textOf(error: unknown): string {
 function opaqueKind(value: object): string | undefined {
   if (value instanceof Map) return "a Map: return Object.fromEntries(map)";
   if (value instanceof Set) return "a Set: return [...set]";
+  if (value instanceof Response)
+    return "a Response: only an HTTP function, export default http({...}), may return one";
   if (value instanceof Promise) return "a Promise: await it";
   if (value instanceof Error) return "an Error: throw it, or return its message";
   if (ArrayBuffer.isView(value) || value instanceof ArrayBuffer || value instanceof Blob)

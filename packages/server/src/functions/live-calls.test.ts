@@ -2,12 +2,18 @@ import { MAX_LIVE_READS, MAX_LIVE_RESULT_BYTES, PylonError } from "@pylonsync/pr
 import { action, internalQuery, mutation, query, v, type FnDefinition } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { SILENT_LOG } from "./testing/silent-log.ts";
 import { FunctionCache } from "../cache/function-cache.ts";
 import { MemoryCache } from "../cache/memory-cache.ts";
 import { openAppData, user, type AppData } from "../data/testing/app-data.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import { RateLimiter } from "../request/rate-limit.ts";
+import { FunctionLimits } from "./function-limits.ts";
 import { LiveCalls } from "./live-calls.ts";
+import { IN_PROCESS } from "./testing/in-process.ts";
+import { noStorage } from "./testing/no-storage.ts";
+import { FunctionEnv } from "./secrets.ts";
+import { Traces } from "./traces.ts";
 import { Runner } from "./runner.ts";
 
 const manifest = buildManifest({
@@ -25,6 +31,8 @@ afterAll(() => app[Symbol.asyncDispose]());
 
 function callsOf(functions: Readonly<Record<string, FnDefinition>>): LiveCalls {
   const runner = new Runner({
+    isolation: IN_PROCESS,
+    traces: new Traces(),
     store: app.store,
     committer: app.committer,
     model: () => app.model,
@@ -32,19 +40,25 @@ function callsOf(functions: Readonly<Record<string, FnDefinition>>): LiveCalls {
     queue: {
       add: nothing,
       newId: () => "job",
+      now: () => 0,
       addMany: nothing,
       cancel: nothing,
       wake: () => undefined,
     },
     workflows: { start: nothing, look: nothing, send: nothing, cancel: nothing },
     platform: app.platform,
-    env: {},
+    policies: () => new Map(),
+    log: SILENT_LOG,
+    mail: { canSend: false, send: () => Promise.reject(new Error("Nothing is sent here.")) },
+    storageOf: noStorage,
+    ask: () => Promise.reject(new Error("Nothing is asked here.")),
+    env: new FunctionEnv({}, () => new Set()),
     cache: new FunctionCache(new MemoryCache(app.platform.now)),
     timeoutMs: 5_000,
     dev: false,
     observer: { started: () => undefined, ended: () => undefined, failed: () => undefined },
   });
-  return new LiveCalls(runner, new RateLimiter({ max: 1, windowSeconds: 60 }));
+  return new LiveCalls(runner, new FunctionLimits(new RateLimiter({ max: 1, windowSeconds: 60 })));
 }
 
 /** What one run of a handler comes to. */
@@ -57,7 +71,7 @@ function outcomeOf(
     args,
     seed: "seed",
     caller: user("ann"),
-    readerShare: "ann",
+    readerShare: () => "ann",
     requestId: "r1",
     signal: new AbortController().signal,
   });
@@ -79,7 +93,7 @@ test("a run says what it read, also where it fails or reads nothing that is ther
   expect(readsCaller).toBe(false);
 });
 
-test("whoever looks at the caller in whatever way is known to", async () => {
+test("a function that looks at the caller, in whatever way, is known to", async () => {
   const ways: readonly Parameters<typeof query>[0]["handler"][] = [
     (ctx) => ctx.auth.userId,
     ({ auth }) => auth.isAdmin,
@@ -111,7 +125,7 @@ test("what a handler does to its arguments is gone in the next run", async () =>
     args: { list: [] },
     seed: "seed",
     caller: ANONYMOUS,
-    readerShare: "all",
+    readerShare: () => "all",
     requestId: "r1",
     signal: new AbortController().signal,
   };
@@ -138,7 +152,7 @@ test("what a reload has closed to callers is not run for those who subscribe", a
     args: {},
     seed: "seed",
     caller: ANONYMOUS,
-    readerShare: "all",
+    readerShare: () => "all",
     requestId: "r1",
     signal: new AbortController().signal,
   };
@@ -179,4 +193,20 @@ test("only queries that the caller may call can be subscribed to", async () => {
   await expect(calls.count("open", user("ann"), "connection 4")).rejects.toThrow(
     "More than 1 requests",
   );
+});
+
+test("a run that auth asks of belongs to its caller, whether it is refused or not", async () => {
+  const calls = callsOf({
+    f: query({ auth: "user", handler: () => 1 }),
+    g: query({ auth: "public", handler: () => 1 }),
+  });
+  const run = (name: string, caller = ANONYMOUS) =>
+    calls.run({
+      ...{ name, args: {}, seed: "s", caller, readerShare: () => "r", requestId: "1" },
+      signal: new AbortController().signal,
+    });
+  expect(await run("f")).toMatchObject({ result: { code: "AUTH_REQUIRED" }, readsCaller: true });
+  expect(await run("f", user("ann"))).toMatchObject({ result: "1", readsCaller: true });
+  expect(await run("g")).toMatchObject({ result: "1", readsCaller: false });
+  expect(() => calls.check("f", {}, ANONYMOUS)).toThrow("signed-in");
 });

@@ -3,8 +3,10 @@ import { parseArgs, type FnDefinition } from "@pylonsync/functions";
 import { ReadLog } from "../data/read-log.ts";
 import type { Caller } from "../identity/identity.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
-import type { RateLimiter } from "../request/rate-limit.ts";
-import type { Call, Runner } from "./runner.ts";
+import { checkCaller } from "./function-auth.ts";
+import type { FunctionLimits } from "./function-limits.ts";
+import type { Call } from "./call.ts";
+import type { Runner } from "./runner.ts";
 
 /** A run for those who subscribe to a query. */
 interface LiveCall extends Required<Pick<Call, "caller" | "readerShare" | "requestId">> {
@@ -17,24 +19,29 @@ interface LiveCall extends Required<Pick<Call, "caller" | "readerShare" | "reque
 /** The query functions of an app, for those who subscribe to them: `sync/live-functions` does. */
 export class LiveCalls {
   readonly #runner: Runner;
-  readonly #limiter: RateLimiter;
+  readonly #limits: FunctionLimits;
 
-  /** @param limiter the one of calls over HTTP */
-  constructor(runner: Runner, limiter: RateLimiter) {
+  /** @param limits those of calls over HTTP */
+  constructor(runner: Runner, limits: FunctionLimits) {
     this.#runner = runner;
-    this.#limiter = limiter;
+    this.#limits = limits;
   }
 
-  /** @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE */
+  /**
+   * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE,
+   *   AUTH_REQUIRED, FORBIDDEN
+   */
   check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void {
     const definition = this.#queryOf(name);
     checkKeyScope(caller, "functions", { name });
+    checkCaller(name, definition, caller);
     parseArgs(definition, args);
   }
 
   /** @throws PylonError RATE_LIMITED */
   count(name: string, { userId }: Caller, connection: string): Promise<void> {
-    return this.#limiter.count(() => `${name}:${userId ?? connection}`);
+    const counted = { userId, address: () => connection };
+    return this.#limits.count(name, this.#queryOf(name), counted);
   }
 
   /** Runs it, and notes what it looks at. Rejects by a fault of ours alone. */
@@ -74,8 +81,8 @@ export class LiveCalls {
       if (Buffer.byteLength(json) <= MAX_LIVE_RESULT_BYTES) return json;
       return new PylonError(
         "RESULT_TOO_LARGE",
-        `The result of a live function has at most ${MAX_LIVE_RESULT_BYTES} bytes.`,
-        { hint: "Return less: a page of rows, or the fields that are shown." },
+        `The result of a live function may have at most ${MAX_LIVE_RESULT_BYTES} bytes.`,
+        { hint: "Return less, such as one page of rows, or only the fields that are shown." },
       );
     } catch (error) {
       if (error instanceof PylonError) return error;
@@ -91,7 +98,10 @@ export class LiveCalls {
       "FN_TYPE_MISMATCH",
       `"${name}" is ${definition.type === "action" ? "an action" : "a mutation"}: only a query ` +
         "can be live.",
-      { field: "function", hint: "Call it, and subscribe to a query." },
+      {
+        field: "function",
+        hint: "Call it without a subscription, and subscribe to a query instead.",
+      },
     );
   }
 }

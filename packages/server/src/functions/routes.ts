@@ -1,33 +1,56 @@
-import { PylonError } from "@pylonsync/protocol";
-import { WEBHOOK_METHODS, type FnDefinition } from "@pylonsync/functions";
+import { isRowId, PylonError } from "@pylonsync/protocol";
+import {
+  isStandardSchema,
+  jsonSchemaOf,
+  WEBHOOK_METHODS,
+  type FnDefinition,
+} from "@pylonsync/functions";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import { networkOf } from "../request/network.ts";
 import { readerShare } from "../request/reading.ts";
-import type { RateLimiter } from "../request/rate-limit.ts";
 import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { isRecord } from "../util/is-record.ts";
 import { streamCall } from "./call-stream.ts";
-import type { Call, Functions, Runner } from "./runner.ts";
+import type { FunctionLimits } from "./function-limits.ts";
+import type { Traces } from "./traces.ts";
+import type { Call, Functions } from "./call.ts";
+import type { Runner } from "./runner.ts";
+
+/** What the routes of functions need. */
+export interface FunctionRouteServices {
+  readonly runner: Runner;
+  readonly functions: () => Functions;
+  readonly limits: FunctionLimits;
+  readonly traces: Traces;
+  /** Who a webhook's own bearer is. */
+  readonly identifyBearer: (request: Request) => Promise<Caller>;
+  /** A user with the claims that the server keeps. */
+  readonly withClaims: (caller: Caller) => Promise<Caller>;
+}
 
 /**
  * Calls, streamed calls, webhooks and the list of functions.
  *
  * @param identifyBearer whose token a request has in its Authorization header
  */
-export function functionRoutes(
-  runner: Runner,
-  functions: () => Functions,
-  limiter: RateLimiter,
-  identifyBearer: (request: Request) => Promise<Caller>,
-): Route[] {
-  const { call, webhook, list } = new FunctionHandlers(runner, functions, limiter, identifyBearer);
+export function functionRoutes(services: FunctionRouteServices): Route[] {
+  const { traces } = services;
+  const { call, run, webhook, list } = new FunctionHandlers(services);
   const callable = { body: "rows", access: "anyone", scope: "functions" } as const;
   return [
     { method: "GET", path: "/api/fn", access: "admin-or-dev", handle: list },
+    {
+      method: "GET",
+      path: "/api/fn/traces",
+      access: "admin",
+      handle: (context) => json(traces.newest(traceLimit(context.query("limit")))),
+    },
     { ...callable, method: "POST", path: "/api/fn/:name", handle: call },
+    { method: "POST", path: "/api/run", access: "admin", body: "rows", handle: run },
     ...WEBHOOK_METHODS.map((method): Route => ({
       ...callable,
       method,
@@ -38,32 +61,68 @@ export function functionRoutes(
   ];
 }
 
+const DEFAULT_TRACES = 50;
+const MAX_TRACES_ASKED = 500;
+
+/** @throws PylonError INVALID_QUERY */
+function traceLimit(text: string | null): number {
+  if (text === null) return DEFAULT_TRACES;
+  const limit = Number(text);
+  if (Number.isInteger(limit) && limit >= 1 && limit <= MAX_TRACES_ASKED) return limit;
+  throw new PylonError("INVALID_QUERY", "limit is not a valid number of traces.", {
+    field: "limit",
+    hint: `Use a whole number from 1 to ${MAX_TRACES_ASKED}.`,
+  });
+}
+
+/** @throws PylonError INVALID_ARGS */
+function runOf(body: unknown): {
+  readonly name: string;
+  readonly args: unknown;
+  readonly caller: Caller | null;
+} {
+  if (!isRecord(body)) throw invalidRun("body", "The body must be an object.");
+  const { function: name, args = {}, as = null, ...others } = body;
+  const [other] = Object.keys(others);
+  if (other !== undefined) throw invalidRun(other, `Unknown field "${other.slice(0, 80)}".`);
+  if (typeof name !== "string")
+    throw invalidRun("function", "function must be the name of a function.");
+  if (as === null) return { name, args, caller: null };
+  if (!isRowId(as)) throw invalidRun("as", "as must be the id of a user.");
+  return { name, args, caller: { ...ANONYMOUS, userId: as } };
+}
+
+function invalidRun(field: string, message: string): PylonError {
+  return new PylonError("INVALID_ARGS", message, {
+    field,
+    hint: 'Send {"function": "name"}, and optionally "args" and "as", the id of a user.',
+  });
+}
+
 /** What each of the routes does. */
 class FunctionHandlers {
   readonly #runner: Runner;
   readonly #functions: () => Functions;
-  readonly #limiter: RateLimiter;
-  readonly #identifyBearer: (request: Request) => Promise<Caller>;
+  readonly #limits: FunctionLimits;
+  readonly #identifyBearer: FunctionRouteServices["identifyBearer"];
+  readonly #withClaims: FunctionRouteServices["withClaims"];
 
-  constructor(
-    runner: Runner,
-    functions: () => Functions,
-    limiter: RateLimiter,
-    identifyBearer: (request: Request) => Promise<Caller>,
-  ) {
-    this.#runner = runner;
-    this.#functions = functions;
-    this.#limiter = limiter;
-    this.#identifyBearer = identifyBearer;
+  constructor(services: FunctionRouteServices) {
+    this.#runner = services.runner;
+    this.#functions = services.functions;
+    this.#limits = services.limits;
+    this.#identifyBearer = services.identifyBearer;
+    this.#withClaims = services.withClaims;
   }
 
   readonly call = async (context: RequestContext): Promise<Answer> => {
     const runner = this.#runner;
     const name = context.param("name");
     const definition = runner.find(name);
-    await this.#limiter.count(
-      () => `${name}:${context.caller.userId ?? networkOf(context.address)}`,
-    );
+    await this.#limits.count(name, definition, {
+      userId: context.caller.userId,
+      address: () => networkOf(context.address),
+    });
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
     if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
@@ -75,18 +134,34 @@ class FunctionHandlers {
     return encodedJson((await runner.run(name, definition, args, request)).json);
   };
 
+  /** As an admin: any function, an internal one too, as the admin or as any user. */
+  readonly run = async (context: RequestContext): Promise<Answer> => {
+    const { name, args, caller } = runOf(await context.json({}));
+    const definition = this.#functions().get(name) ?? this.#runner.find(name);
+    const call = {
+      caller: caller === null ? context.caller : await this.#withClaims(caller),
+      readerShare: () => readerShare(context),
+      requestId: context.requestId,
+      isForOperators: true,
+      // An internal one asks nobody; what is for users is for the user who is named.
+      isTrusted: definition.internal === true,
+    };
+    return encodedJson((await this.#runner.run(name, definition, args, call)).json);
+  };
+
   readonly webhook = async (context: RequestContext): Promise<Answer> => {
     const name = context.param("name");
     const definition = this.#runner.find(name);
-    const { bearer = false } = refuseOtherMethods(name, definition, context.request.method);
-    await this.#limiter.count(() => `${name}:${networkOf(context.address)}`);
+    const { bearer = false } = webhookOf(name, definition, context.request.method);
+    const address = (): string => networkOf(context.address);
+    await this.#limits.count(name, definition, { userId: null, address });
     const rawBody = await context.text();
     const caller = bearer ? await this.#identifyBearer(context.request) : ANONYMOUS;
     checkKeyScope(caller, "functions", context.params);
     const { method, headers } = context.request;
     const call = {
       caller,
-      readerShare: readerShare({ caller, address: context.address }),
+      readerShare: () => readerShare({ caller, address: context.address }),
       requestId: context.requestId,
       request: { method, path: context.target, headers: Object.fromEntries(headers), rawBody },
     };
@@ -98,17 +173,24 @@ class FunctionHandlers {
       [...this.#functions()].map(([name, { type, args, internal }]) => ({
         name,
         fn_type: type,
-        ...(args === undefined ? {} : { args_schema: args }),
+        ...argsSchemaOf(args),
         ...(internal === true ? { internal } : {}),
       })),
     );
 }
 
+/** The arguments as the list of functions shows them: our validators, or JSON Schema. */
+function argsSchemaOf(args: FnDefinition["args"]): { readonly args_schema?: unknown } {
+  const shown = isStandardSchema(args) ? jsonSchemaOf(args) : args;
+  return shown === undefined || shown === null ? {} : { args_schema: shown };
+}
+
 /**
- * @returns the settings of the webhook
+ * The settings of a function's webhook that takes this method.
+ *
  * @throws PylonError NOT_AN_ACTION, METHOD_NOT_ALLOWED
  */
-function refuseOtherMethods(
+export function webhookOf(
   name: string,
   definition: FnDefinition,
   method: string,
@@ -116,7 +198,7 @@ function refuseOtherMethods(
   if (definition.type !== "action") {
     throw new PylonError(
       "NOT_AN_ACTION",
-      `"${name}" is a ${definition.type}; only an action can take a webhook.`,
+      `"${name}" is a ${definition.type}; only an action can receive webhooks.`,
     );
   }
   const { webhook = {} } = definition;
@@ -135,14 +217,14 @@ function callOf(
   const op = operationOf(context.request.headers, `fn ${name}`, body);
   return {
     caller: context.caller,
-    readerShare: readerShare(context),
+    readerShare: () => readerShare(context),
     requestId: context.requestId,
     op: definition.type === "mutation" ? op : undefined,
   };
 }
 
 function notDeclared(name: string, method: string, methods: readonly string[]): PylonError {
-  return new PylonError("METHOD_NOT_ALLOWED", `The webhook "${name}" does not take ${method}.`, {
+  return new PylonError("METHOD_NOT_ALLOWED", `The webhook "${name}" does not allow ${method}.`, {
     hint:
       `It takes ${methods.join(", ")}; an action declares others as ` +
       `webhook: { methods: ["${method}"] }.`,

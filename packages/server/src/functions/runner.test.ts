@@ -1,16 +1,32 @@
 import { PylonError } from "@pylonsync/protocol";
-import { action, mutation, query, v, type FnDefinition } from "@pylonsync/functions";
+import {
+  action,
+  middleware,
+  mutation,
+  query,
+  v,
+  type FnDefinition,
+  type Scheduler,
+} from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
+import type { FunctionLog } from "./call-log.ts";
+import { SILENT_LOG } from "./testing/silent-log.ts";
 import { FunctionCache } from "../cache/function-cache.ts";
 import { MemoryCache } from "../cache/memory-cache.ts";
-import { ADMIN } from "../identity/identity.ts";
+import { ADMIN, ANONYMOUS } from "../identity/identity.ts";
 import { openAppData, user, type AppData } from "../data/testing/app-data.ts";
 import { turn } from "../testing/manual-platform.ts";
 import type { JobQueue } from "./scheduler.ts";
 import type { WorkflowRuns } from "./workflows.ts";
-import { Runner, type Call, type RunObserver } from "./runner.ts";
+import { IN_PROCESS } from "./testing/in-process.ts";
+import { noStorage } from "./testing/no-storage.ts";
+import { FunctionEnv } from "./secrets.ts";
+import { Traces } from "./traces.ts";
+import type { Call } from "./call.ts";
+import type { RunObserver } from "./runner-services.ts";
+import { Runner } from "./runner.ts";
 
 const manifest = buildManifest({
   name: "runner",
@@ -29,6 +45,7 @@ const NO_QUEUE: JobQueue = {
   add: () => Promise.reject(new Error("No job is expected.")),
   addMany: () => Promise.reject(new Error("No job is expected.")),
   newId: () => "no id",
+  now: () => 0,
   cancel: () => Promise.reject(new Error("No job is expected.")),
   wake: () => undefined,
 };
@@ -39,12 +56,12 @@ beforeAll(async () => {
 });
 afterAll(() => app[Symbol.asyncDispose]());
 
-const call: Call = { caller: user("ann"), readerShare: "ann", requestId: "req-1" };
+const call: Call = { caller: user("ann"), readerShare: () => "ann", requestId: "req-1" };
 
 /** A runner of these functions, with what its observer was told. */
 function runnerOf(
   functions: Readonly<Record<string, FnDefinition>>,
-  options: { readonly dev?: boolean } = {},
+  options: { readonly dev?: boolean; readonly log?: FunctionLog } = {},
 ): { readonly runner: Runner; readonly told: unknown[]; run(name: string): Promise<unknown> } {
   const told: unknown[] = [];
   const observer: RunObserver = {
@@ -54,6 +71,8 @@ function runnerOf(
   };
   const map = new Map(Object.entries(functions));
   const runner = new Runner({
+    isolation: IN_PROCESS,
+    traces: new Traces(),
     store: app.store,
     committer: app.committer,
     model: () => app.model,
@@ -61,7 +80,12 @@ function runnerOf(
     queue: NO_QUEUE,
     workflows: NO_WORKFLOWS,
     platform: app.platform,
-    env: { REGION: "here" },
+    policies: () => new Map(),
+    log: options.log ?? SILENT_LOG,
+    mail: { canSend: false, send: () => Promise.reject(new Error("Nothing is sent here.")) },
+    storageOf: noStorage,
+    ask: () => Promise.reject(new Error("Nothing is asked here.")),
+    env: new FunctionEnv({ REGION: "here" }, () => new Set()),
     cache: new FunctionCache(new MemoryCache(app.platform.now)),
     timeoutMs: TIMEOUT_MS,
     dev: options.dev ?? false,
@@ -72,6 +96,34 @@ function runnerOf(
     told,
     run: async (name) => (await runner.run(name, runner.find(name), {}, call)).value,
   };
+}
+
+test("a handler can't change the roles and claims that later calls are given", async () => {
+  const caller = { ...user("ann"), roles: ["editor"], claims: { teams: ["a"] } };
+  const { runner } = runnerOf({
+    change: query({
+      handler: ({ auth }) => {
+        const attempts = [
+          () => (auth.roles as string[]).push("admin"),
+          () => (auth.claims["teams"] as string[]).push("b"),
+          () => Object.assign(auth.claims, { plan: "paid" }),
+        ];
+        return attempts.filter((attempt) => succeeds(attempt)).length;
+      },
+    }),
+  });
+  const { value } = await runner.run("change", runner.find("change"), {}, { ...call, caller });
+  expect(value).toBe(0);
+  expect(caller).toMatchObject({ roles: ["editor"], claims: { teams: ["a"] } });
+});
+
+function succeeds(attempt: () => unknown): boolean {
+  try {
+    attempt();
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 async function thrownBy(work: Promise<unknown>): Promise<PylonError> {
@@ -172,9 +224,11 @@ test("a call ends at its deadline or with its client, and keeps nothing", async 
     }),
     action: action({ handler: (ctx) => wait(ctx) }),
   });
+  // Those of other tests.
+  app.platform.advance(TIMEOUT_MS);
+  const { timers } = app.platform;
   for (const name of ["query", "mutation", "action"]) {
     for (const end of ["deadline", "client"]) {
-      const timers = app.platform.timers;
       const client = new AbortController();
       signals.length = 0;
       const running = thrownBy(
@@ -182,7 +236,7 @@ test("a call ends at its deadline or with its client, and keeps nothing", async 
       );
       while (signals.length === 0) await turn();
       expect(app.platform.timers).toBe(timers + 1);
-      if (end === "client") client.abort(new PylonError("INTERNAL", "The client went away."));
+      if (end === "client") client.abort(new PylonError("INTERNAL", "The client disconnected."));
       else {
         app.platform.advance(TIMEOUT_MS - 1);
         expect(signals[0]?.aborted).toBe(false);
@@ -190,9 +244,11 @@ test("a call ends at its deadline or with its client, and keeps nothing", async 
       }
       expect((await running).code).toBe(end === "client" ? "INTERNAL" : "FN_TIMEOUT");
       expect(signals[0]?.aborted).toBe(true);
-      expect(app.platform.timers).toBe(timers);
     }
   }
+  // The timer that they share goes when there was nothing to watch for a while.
+  app.platform.advance(TIMEOUT_MS);
+  expect(app.platform.timers).toBe(timers);
   expect(await count()).toBe(0);
 });
 
@@ -205,6 +261,37 @@ test("a function takes the arguments that it declares", async () => {
   expect(await send({ n: 4 })).toBe(8);
   for (const args of [{}, { n: "4" }, { n: 4, m: 1 }, null, []])
     expect((await thrownBy(send(args))).code).toBe("INVALID_ARGS");
+});
+
+test("a mutation that is run with a key is applied once, and answers alike", async () => {
+  await app.clear();
+  const unknownOptions: object = { key: "1" };
+  const { runner } = runnerOf({
+    add: mutation({
+      args: { n: v.int() },
+      handler: async (ctx, { n }) => ({ id: await ctx.db.insert("Item", { n }) }),
+    }),
+    receive: action({
+      args: { n: v.int(), key: v.any() },
+      handler: (ctx, { n, key }) => ctx.runMutation("add", { n }, { idempotencyKey: String(key) }),
+    }),
+    strange: action({
+      handler: (ctx) => ctx.runMutation("add", { n: 1 }, unknownOptions),
+    }),
+  });
+  const receive = async (n: number, key: string, caller = ANONYMOUS): Promise<unknown> =>
+    (await runner.run("receive", runner.find("receive"), { n, key }, { ...call, caller })).value;
+  const first = await receive(1, "evt_1");
+  expect(await receive(1, "evt_1")).toEqual(first);
+  expect(await receive(1, "evt_1", user("bob"))).toEqual(first);
+  expect(await count()).toBe(1);
+  expect(await receive(1, "evt_2")).not.toEqual(first);
+  expect((await thrownBy(receive(2, "evt_1"))).code).toBe("IDEMPOTENCY_KEY_REUSED");
+  expect((await thrownBy(receive(1, ""))).code).toBe("INVALID_DATA");
+  expect((await thrownBy(receive(1, "k".repeat(129)))).code).toBe("INVALID_DATA");
+  const strange = thrownBy(runner.run("strange", runner.find("strange"), {}, call));
+  expect(await strange).toMatchObject({ code: "INVALID_ARGS", field: "key" });
+  expect(await count()).toBe(2);
 });
 
 test("an action calls others for its user, internal ones too, never as the admin", async () => {
@@ -230,7 +317,7 @@ test("an action calls others for its user, internal ones too, never as the admin
   expect((await thrownBy(run("wrong"))).code).toBe("FN_TYPE_MISMATCH");
   expect((await thrownBy(run("missing"))).code).toBe("FN_NOT_FOUND");
   // From outside an internal function is not there.
-  expect(() => runner.find("who")).toThrow("There is no function");
+  expect(() => runner.find("who")).toThrow("does not exist");
 });
 
 test("a name that is not there is refused, with what was meant in dev mode alone", () => {
@@ -291,4 +378,74 @@ test("ctx.error makes what a caller may read, and nothing else does", async () =
   expect(await thrownBy(run("soldOut"))).toMatchObject({ code: "SOLD_OUT", message: "No more." });
   expect((await thrownBy(run("looksLike"))).code).toBe("HANDLER_ERROR");
   expect((await thrownBy(run("empty"))).code).toBe("HANDLER_ERROR");
+});
+
+test("in dev mode a write of what came whole from an unknown caller is told, once", async () => {
+  await app.clear();
+  const args = { item: v.object({ n: v.int() }) };
+  const insert = (definition: Omit<FnDefinition, "type" | "args" | "handler"> = {}) =>
+    mutation({
+      ...definition,
+      args,
+      handler: (ctx, { item }) => ctx.db.insert("Item", item),
+    });
+  const functions = {
+    whole: insert(),
+    guarded: insert({ auth: "user" }),
+    layered: insert({ middleware: [middleware(async ({ next }) => next())] }),
+    asks: mutation({
+      args,
+      handler: (ctx, { item }) => {
+        if (ctx.auth.userId === null) throw ctx.error("AUTH_REQUIRED", "Sign in.");
+        return ctx.db.insert("Item", item);
+      },
+    }),
+    acts: mutation({
+      args,
+      handler: (ctx, { item }) => ctx.db.as({ userId: null, isAdmin: true }).insert("Item", item),
+    }),
+    names: mutation({ args, handler: (ctx, { item }) => ctx.db.insert("Item", { n: item.n }) }),
+    outer: action({ args, handler: (ctx, given) => ctx.runMutation("whole", given) }),
+  };
+  const warned = async (dev: boolean): Promise<unknown[]> => {
+    const lines: unknown[] = [];
+    const log = {
+      ...SILENT_LOG,
+      warn: (text: string, fields: object) => lines.push([text, fields]),
+    };
+    const { runner } = runnerOf(functions, { dev, log });
+    await runner.run("outer", runner.find("outer"), { item: { n: 1 } }, call);
+    for (const name of [...Object.keys(functions), "whole"])
+      await runner.run(name, runner.find(name), { item: { n: 1 } }, call);
+    return lines;
+  };
+  expect(await warned(false)).toEqual([]);
+  expect(await warned(true)).toEqual([
+    [expect.stringContaining("Item"), expect.objectContaining({ function: "whole" })],
+  ]);
+});
+
+test("what a mutation left behind schedules nothing, whether or not it did so before", async () => {
+  const kept: Pick<Scheduler, "runAfter">[] = [];
+  const late: (() => Pick<Scheduler, "runAfter">)[] = [];
+  const { run } = runnerOf({
+    first: mutation({
+      handler: (ctx) => {
+        late.push(() => ctx.scheduler);
+        return null;
+      },
+    }),
+    fails: mutation({
+      handler: (ctx) => {
+        kept.push(ctx.scheduler);
+        late.push(() => ctx.scheduler);
+        throw new Error("no");
+      },
+    }),
+  });
+  await run("first");
+  await run("fails").catch(() => undefined);
+  expect(late).toHaveLength(2);
+  for (const scheduler of [...kept, ...late.map((look) => look())])
+    await expect(scheduler.runAfter(0, "send")).rejects.toThrow("The transaction has ended");
 });

@@ -31,6 +31,7 @@ function recordedQueue(): { readonly queue: JobQueue; readonly written: string[]
   let ids = 0;
   const queue: JobQueue = {
     newId: () => `job${(ids += 1)}`,
+    now: systemPlatform.now,
     add: async (_tx, { name }) => {
       written.push(`add ${name}`);
       return Promise.resolve(`id of ${name}`);
@@ -52,7 +53,7 @@ const TX: Transaction = Object.create(null);
 
 test("what a transaction schedules is written in one step, before it takes any back", async () => {
   const { queue, written } = recordedQueue();
-  const scheduler = new TransactionScheduler(queue, systemPlatform, TX);
+  const scheduler = new TransactionScheduler(queue, TX);
   const ids = await Promise.all(["a", "b"].map((name) => scheduler.runAfter(0, name)));
   expect(ids).toEqual(["job1", "job2"]);
   expect(written).toEqual([]);
@@ -66,7 +67,7 @@ test("what a transaction schedules is written in one step, before it takes any b
 
 test("arguments of more than a mebibyte are written on the way", async () => {
   const { queue, written } = recordedQueue();
-  const scheduler = new TransactionScheduler(queue, systemPlatform, TX);
+  const scheduler = new TransactionScheduler(queue, TX);
   for (let index = 0; index < 5; index += 1)
     await scheduler.runAfter(0, "large", { text: "x".repeat(250_000) });
   expect(written).toEqual(["job1 large, job2 large, job3 large, job4 large, job5 large"]);
@@ -74,7 +75,7 @@ test("arguments of more than a mebibyte are written on the way", async () => {
 
 test("a batch is refused whole, by what is wrong with it", async () => {
   const { queue, written } = recordedQueue();
-  const scheduler = new TransactionScheduler(queue, systemPlatform, TX);
+  const scheduler = new TransactionScheduler(queue, TX);
   const good = { name: "a" };
   const bad: readonly (readonly [unknown, unknown, string])[] = [
     [{}, good, "calls"],

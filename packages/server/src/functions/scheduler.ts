@@ -7,9 +7,24 @@ import {
   PylonError,
 } from "@pylonsync/protocol";
 import type { ScheduleOptions, Scheduler } from "@pylonsync/functions";
-import type { Platform } from "../platform.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { Transaction } from "../store/store.ts";
+
+/** The methods of `Scheduler` before the app's own types are laid over them: any function. */
+export interface LooseScheduler extends Pick<Scheduler, "runBatch" | "cancel"> {
+  runAfter(
+    delayMs: number,
+    name: string,
+    args?: Readonly<Record<string, unknown>>,
+    options?: ScheduleOptions,
+  ): Promise<string>;
+  runAt(
+    unixMs: number,
+    name: string,
+    args?: Readonly<Record<string, unknown>>,
+    options?: ScheduleOptions,
+  ): Promise<string>;
+}
 
 /** How urgent a job is among those of its queue and key, the least first. */
 export const PRIORITIES = ["low", "normal", "high", "critical"] as const;
@@ -37,10 +52,14 @@ export interface ScheduledCall {
   readonly batchId?: string;
   /** How many jobs of its batch it runs after. */
   readonly runsAfter?: number;
+  /** The user whose call schedules it. */
+  readonly startedBy?: string | null;
 }
 
 /** Where calls for later are kept; jobs/ is behind it. */
 export interface JobQueue {
+  /** The time that calls are due by, in milliseconds since 1970. */
+  now(): number;
   /** @returns the job's id */
   add(tx: Transaction, call: ScheduledCall): Promise<string>;
   /** The id of a job that is to be made. */
@@ -51,6 +70,22 @@ export interface JobQueue {
   cancel(tx: Transaction, id: string): Promise<boolean>;
   /** Told after the commit when what was added is due, in milliseconds since 1970. */
   wake(times: readonly number[]): void;
+}
+
+/** The same queue, which notes of what is put in who has started it. @param startedBy a user */
+export function startedBy(queue: JobQueue, startedBy: string | null): JobQueue {
+  return {
+    add: (tx, call) => queue.add(tx, { ...call, startedBy }),
+    addMany: (tx, jobs) =>
+      queue.addMany(
+        tx,
+        jobs.map(({ id, call }) => ({ id, call: { ...call, startedBy } })),
+      ),
+    newId: () => queue.newId(),
+    now: () => queue.now(),
+    cancel: (tx, id) => queue.cancel(tx, id),
+    wake: (times) => queue.wake(times),
+  };
 }
 
 /** Where calls of functions wait that name no queue. */
@@ -69,7 +104,7 @@ const MAX_COLLECTED_BYTES = 1_048_576;
 /**
  * `ctx.scheduler` of a mutation: what it adds is part of the transaction, once it is closed.
  */
-export class TransactionScheduler implements Scheduler {
+export class TransactionScheduler implements LooseScheduler {
   readonly #queue: JobQueue;
   readonly #now: () => number;
   readonly #tx: Transaction;
@@ -79,9 +114,9 @@ export class TransactionScheduler implements Scheduler {
   #collectedBytes = 0;
   #isClosed = false;
 
-  constructor(queue: JobQueue, { now }: Platform, tx: Transaction) {
+  constructor(queue: JobQueue, tx: Transaction) {
     this.#queue = queue;
-    this.#now = now;
+    this.#now = () => queue.now();
     this.#tx = tx;
   }
 
@@ -90,14 +125,14 @@ export class TransactionScheduler implements Scheduler {
     return this.#times;
   }
 
-  readonly runAfter: Scheduler["runAfter"] = async (delayMs, name, args, options) =>
+  readonly runAfter: LooseScheduler["runAfter"] = async (delayMs, name, args, options) =>
     this.#add(scheduledCall(this.#now, name, delayOf(delayMs), args, options));
 
-  readonly runAt: Scheduler["runAt"] = async (unixMs, name, args, options) =>
+  readonly runAt: LooseScheduler["runAt"] = async (unixMs, name, args, options) =>
     this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
 
-  readonly runBatch: Scheduler["runBatch"] = async (calls, after) => {
-    if (!Array.isArray(calls)) throw invalid("calls", "The calls of a batch are a list.");
+  readonly runBatch: LooseScheduler["runBatch"] = async (calls, after) => {
+    if (!Array.isArray(calls)) throw invalid("calls", "The calls of a batch must be a list.");
     const all = calls.map((call: unknown) => batchCall(this.#now, call, "calls"));
     const last = batchCall(this.#now, after, "after");
     const id = this.#queue.newId();
@@ -105,7 +140,7 @@ export class TransactionScheduler implements Scheduler {
     return this.#add({ ...last, runsAfter: all.length }, id);
   };
 
-  readonly cancel: Scheduler["cancel"] = async (id) => {
+  readonly cancel: LooseScheduler["cancel"] = async (id) => {
     if (!isRowId(checkedJobId(id))) return false;
     await this.#flush();
     return this.#queue.cancel(this.#tx, id);
@@ -113,8 +148,13 @@ export class TransactionScheduler implements Scheduler {
 
   /** Writes what was collected; from now on nothing can be added. */
   async close(): Promise<void> {
-    this.#isClosed = true;
+    this.end();
     await this.#flush();
+  }
+
+  /** From now on nothing can be added: nobody would write it. */
+  end(): void {
+    this.#isClosed = true;
   }
 
   async #flush(): Promise<void> {
@@ -132,8 +172,8 @@ export class TransactionScheduler implements Scheduler {
     if (this.#times.length >= MAX_SCHEDULED_PER_CALL)
       throw new PylonError(
         "TRANSACTION_TOO_LARGE",
-        `One call schedules at most ${MAX_SCHEDULED_PER_CALL} others.`,
-        { hint: "Schedule one that schedules the next ones." },
+        `A call may schedule at most ${MAX_SCHEDULED_PER_CALL} other calls.`,
+        { hint: "Schedule a call that schedules the next calls." },
       );
     this.#times.push(call.dueAt);
     if (call.dedupeKey !== null) return this.#queue.add(this.#tx, call);
@@ -146,37 +186,31 @@ export class TransactionScheduler implements Scheduler {
 }
 
 /** `ctx.scheduler` of an action: each call is a transaction of its own. */
-export class ActionScheduler implements Scheduler {
+export class ActionScheduler implements LooseScheduler {
   readonly #queue: JobQueue;
-  readonly #platform: Platform;
   readonly #transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
 
-  constructor(
-    queue: JobQueue,
-    platform: Platform,
-    transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
-  ) {
+  constructor(queue: JobQueue, transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>) {
     this.#queue = queue;
-    this.#platform = platform;
     this.#transact = transact;
   }
 
-  readonly runAfter: Scheduler["runAfter"] = (...call) =>
+  readonly runAfter: LooseScheduler["runAfter"] = (...call) =>
     this.#schedule((scheduler) => scheduler.runAfter(...call));
 
-  readonly runAt: Scheduler["runAt"] = (...call) =>
+  readonly runAt: LooseScheduler["runAt"] = (...call) =>
     this.#schedule((scheduler) => scheduler.runAt(...call));
 
-  readonly runBatch: Scheduler["runBatch"] = (...batch) =>
+  readonly runBatch: LooseScheduler["runBatch"] = (...batch) =>
     this.#schedule((scheduler) => scheduler.runBatch(...batch));
 
-  readonly cancel: Scheduler["cancel"] = (id) =>
+  readonly cancel: LooseScheduler["cancel"] = (id) =>
     this.#schedule((scheduler) => scheduler.cancel(id));
 
   async #schedule<T>(work: (scheduler: TransactionScheduler) => Promise<T>): Promise<T> {
     let times: readonly number[] = [];
     const result = await this.#transact(async (tx) => {
-      const scheduler = new TransactionScheduler(this.#queue, this.#platform, tx);
+      const scheduler = new TransactionScheduler(this.#queue, tx);
       const done = await work(scheduler);
       await scheduler.close();
       times = scheduler.times;
@@ -200,19 +234,19 @@ export function scheduledCall(
   args: unknown = {},
   options: ScheduleOptions = {},
 ): ScheduledCall {
-  if (!isFunctionName(name)) throw invalid("name", "A scheduled call names a function.");
+  if (!isFunctionName(name)) throw invalid("name", "A scheduled call must have a function.");
   if (typeof options !== "object" || options === null || Array.isArray(options))
-    throw invalid("options", "The options of a scheduled call are an object.", OPTIONS);
+    throw invalid("options", "The options of a scheduled call must be an object.", OPTIONS);
   const [unknown] = Object.keys(options).filter((key) => !OPTIONS.some((known) => known === key));
   if (unknown !== undefined)
     throw invalid(unknown, `A scheduled call has no option "${unknown.slice(0, 80)}".`, OPTIONS);
   const { queue = DEFAULT_QUEUE, priority = "normal", maxRetries = DEFAULT_RETRIES } = options;
   if (typeof queue !== "string" || !QUEUE_NAME.test(queue))
-    throw invalid("queue", "A queue is named by up to 64 letters, digits, dots, - and _.");
+    throw invalid("queue", "The name of a queue must have 1 to 64 letters, digits, dots, - and _.");
   if (!PRIORITIES.includes(priority))
-    throw invalid("priority", "There is no such priority.", PRIORITIES);
+    throw invalid("priority", "The priority is not valid.", PRIORITIES);
   if (!Number.isInteger(maxRetries) || maxRetries < 0 || maxRetries >= MAX_JOB_ATTEMPTS)
-    throw invalid("maxRetries", `A call is tried again 0 to ${MAX_JOB_ATTEMPTS - 1} times.`);
+    throw invalid("maxRetries", `A call may be retried 0 to ${MAX_JOB_ATTEMPTS - 1} times.`);
   return {
     name,
     args: encodedArgs(args),
@@ -229,20 +263,28 @@ export function scheduledCall(
 /** @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE */
 function batchCall(now: () => number, given: unknown, field: string): ScheduledCall {
   if (!isRecord(given))
-    throw invalid(field, "A call of a batch is an object with the function's name.", BATCH_KEYS);
+    throw invalid(
+      field,
+      "A call of a batch must be an object with the name of a function.",
+      BATCH_KEYS,
+    );
   const [unknown] = Object.keys(given).filter((key) => !BATCH_KEYS.some((known) => known === key));
   if (unknown !== undefined)
-    throw invalid(unknown, `A call of a batch has no "${unknown.slice(0, 80)}".`, BATCH_KEYS);
+    throw invalid(
+      unknown,
+      `A call of a batch has no option "${unknown.slice(0, 80)}".`,
+      BATCH_KEYS,
+    );
   const { name, args, options } = given;
   const call = scheduledCall(now, name, 0, args, asOptions(options));
   if (call.dedupeKey === null) return call;
-  throw invalid("dedupeKey", "A call of a batch is made in any case: leave out its dedupeKey.");
+  throw invalid("dedupeKey", "A call of a batch can't be deduplicated: remove its dedupeKey.");
 }
 
 /** What stands in them is checked where they are read. */
 function asOptions(options: unknown): ScheduleOptions | undefined {
   if (options === undefined || isRecord(options)) return options;
-  throw invalid("options", "The options of a scheduled call are an object.", OPTIONS);
+  throw invalid("options", "The options of a scheduled call must be an object.", OPTIONS);
 }
 
 /** What a store can keep: neither NUL nor half of a pair. */
@@ -255,49 +297,53 @@ function isFunctionName(name: unknown): name is string {
 export function delayOf(delayMs: unknown): number {
   if (typeof delayMs === "number" && delayMs >= 0 && delayMs <= MAX_JOB_DELAY_MS)
     return Math.round(delayMs);
-  throw invalid("delayMs", "A delay is a number of milliseconds from 0 to ten years.");
+  throw invalid("delayMs", "The delay must be a number of milliseconds from 0 to ten years.");
 }
 
 /** A time that is over already is now. @throws PylonError INVALID_ARGS */
 function delayUntil(unixMs: unknown, now: number): number {
   if (typeof unixMs === "number" && unixMs >= 0) return delayOf(Math.max(0, unixMs - now));
-  throw invalid("unixMs", "A time is a number of milliseconds since 1970.");
+  throw invalid("unixMs", "The time must be a number of milliseconds since 1970.");
 }
 
 function timeoutOf(seconds: unknown): number | null {
   if (seconds === undefined) return null;
   if (typeof seconds === "number" && seconds > 0 && seconds <= MAX_TIMEOUT_SECONDS)
     return Math.ceil(seconds * 1000);
-  throw invalid("timeoutSecs", `An attempt may run for up to ${MAX_TIMEOUT_SECONDS} seconds.`);
+  throw invalid(
+    "timeoutSecs",
+    `The timeout of an attempt may be at most ${MAX_TIMEOUT_SECONDS} seconds.`,
+  );
 }
 
 function keyOf(field: string, key: unknown): string | null {
   if (key === undefined) return null;
   if (typeof key === "string" && key !== "" && key.length <= MAX_KEY_LENGTH) return key;
-  throw invalid(field, `"${field}" is a text of up to ${MAX_KEY_LENGTH} characters.`);
+  throw invalid(field, `"${field}" must be a string of at most ${MAX_KEY_LENGTH} characters.`);
 }
 
 function checkedJobId(id: unknown): string {
   if (typeof id === "string" && id !== "") return id;
-  throw invalid("id", "A scheduled call is cancelled by the id that it was given.");
+  throw invalid("id", "Scheduled calls are cancelled by their id.");
 }
 
 /** @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE */
 function encodedArgs(args: unknown): string {
   if (typeof args !== "object" || args === null || Array.isArray(args))
-    throw invalid("args", "The arguments of a scheduled call are an object.");
+    throw invalid("args", "The arguments of a scheduled call must be an object.");
   let text: string | undefined;
   try {
     text = JSON.stringify(args);
   } catch {
     // A cycle or a BigInt: said below.
   }
-  if (text === undefined) throw invalid("args", "The arguments of a scheduled call are JSON.");
+  if (text === undefined)
+    throw invalid("args", "The arguments of a scheduled call must be valid JSON.");
   if (Buffer.byteLength(text) > MAX_JOB_ARGS_BYTES)
     throw new PylonError(
       "PAYLOAD_TOO_LARGE",
-      `The arguments of a scheduled call have at most ${MAX_JOB_ARGS_BYTES} bytes.`,
-      { field: "args", hint: "Keep them in a row or a file, and pass its id." },
+      `The arguments of a scheduled call may have at most ${MAX_JOB_ARGS_BYTES} bytes.`,
+      { field: "args", hint: "Store them in a row or a file, and pass its id." },
     );
   return text;
 }

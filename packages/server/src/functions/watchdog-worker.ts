@@ -1,11 +1,11 @@
 /**
  * The watchdog's thread. When the main thread's beat stands still for too long it says which
- * function was running and starts the process anew, in place: same pid, same terminal, same
+ * function was running and starts the process again, in place: same pid, same terminal, same
  * container.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { systemPlatform } from "../platform.ts";
-import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
+import { BLOCKED_BY, WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 declare const self: Worker;
 
@@ -26,39 +26,42 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
       return;
     }
     if (monotonic() - silentSince < limitMs) return;
-    report(nameOf(buffer), limitMs);
+    const running = runningIn(buffer);
+    report(running, limitMs);
     // The executable brings its script and flags itself.
-    restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)]);
+    restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)], {
+      ...process.env,
+      [BLOCKED_BY]: running,
+    });
   });
   self.postMessage("watching");
 };
 
-function nameOf(buffer: SharedArrayBuffer): string {
+function runningIn(buffer: SharedArrayBuffer): string {
   const length = Atomics.load(new Int32Array(buffer), WATCHDOG_SLOTS.nameLength);
   return new TextDecoder().decode(
     new Uint8Array(buffer, WATCHDOG_SLOTS.nameOffset, length).slice(),
   );
 }
 
-function report(name: string, limitMs: number): void {
-  const what = name === "" ? "something outside of a function" : `function ${name}`;
+function report(running: string, limitMs: number): void {
+  const names = running.split("\n").join(" or ");
+  const what = running === "" ? "code outside of functions" : names;
   process.stderr.write(
     `FATAL the event loop was blocked for ${limitMs / 1000} s in ${what}. Restarting.\n`,
   );
 }
 
 /**
- * Replaces the process image. Where that can't be done, ends the process: whoever watches it starts
+ * Replaces the process image. Where that can't be done, ends the process: its supervisor starts
  * it again.
  */
-function restart(args: readonly string[]): void {
+function restart(args: readonly string[], env: Readonly<Record<string, string | undefined>>): void {
   try {
     const library = dlopen(process.platform === "darwin" ? "libSystem.dylib" : "libc.so.6", {
       execve: { args: ["ptr", "ptr", "ptr"], returns: "int" },
     });
-    const environment = Object.entries(process.env).map(
-      ([name, value]) => `${name}=${value ?? ""}`,
-    );
+    const environment = Object.entries(env).map(([name, value]) => `${name}=${value ?? ""}`);
     const kept: Uint8Array[] = [];
     library.symbols.execve(
       cString(process.execPath, kept),
@@ -66,7 +69,7 @@ function restart(args: readonly string[]): void {
       cStrings(environment, kept),
     );
   } catch (error) {
-    process.stderr.write(`The process can't replace itself (${String(error)}); it ends.\n`);
+    process.stderr.write(`The process can't restart itself (${String(error)}) and exits.\n`);
   }
   process.kill(process.pid, "SIGKILL");
   process.exit(EXIT_SOFTWARE);

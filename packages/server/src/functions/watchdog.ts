@@ -24,6 +24,9 @@ export class Watchdog {
   readonly #view = new Int32Array(this.#buffer);
   readonly #names = new Uint8Array(this.#buffer, WATCHDOG_SLOTS.nameOffset);
   readonly #encoder = new TextEncoder();
+  /** What is written where the thread looks: mostly the same function runs again. */
+  #written = "";
+  #writtenBytes = 0;
   readonly #timer: Timer;
   readonly #worker: Worker;
   /** Answers once the thread watches, or can't. */
@@ -49,10 +52,16 @@ export class Watchdog {
       .unref();
   }
 
-  /** Names what runs now, for the report; null when it has ended. */
-  running(name: string | null): void {
-    const { written } = this.#encoder.encodeInto(name ?? "", this.#names);
-    Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, written);
+  /** Names what runs now, for the report, in a line each. */
+  running(names: string): void {
+    if (names === "") return void Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, 0);
+    if (names !== this.#written) {
+      // Nothing is named while the name is written.
+      Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, 0);
+      this.#writtenBytes = this.#encoder.encodeInto(names, this.#names).written;
+      this.#written = names;
+    }
+    Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, this.#writtenBytes);
   }
 
   stop(): void {

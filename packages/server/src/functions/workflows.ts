@@ -1,12 +1,23 @@
 import type { WorkflowRun, Workflows } from "@pylonsync/functions";
-import type { Platform } from "../platform.ts";
 import type { Transaction } from "../store/store.ts";
 import type { JobQueue } from "./scheduler.ts";
 
+/** Where a run comes from. */
+export interface RunOrigin {
+  /** The user who has started it; null for nobody. */
+  readonly startedBy: string | null;
+  /** The run that started it. */
+  readonly parentId?: string;
+}
+
 /** Where runs of workflows are kept; workflows/ is behind it. */
 export interface WorkflowRuns {
-  /** @returns the run's id. @throws PylonError WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE */
-  start(tx: Transaction, name: string, input: unknown): Promise<string>;
+  /**
+   * @param origin.startedBy the user whose call starts it
+   * @returns the run's id
+   * @throws PylonError WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE
+   */
+  start(tx: Transaction, name: string, input: unknown, origin?: RunOrigin): Promise<string>;
   /** How a run is now; null when there is none. */
   look(tx: Transaction, id: string): Promise<WorkflowRun | null>;
   /** @throws PylonError WORKFLOW_EVENT_FAILED, PAYLOAD_TOO_LARGE */
@@ -18,14 +29,21 @@ export interface WorkflowRuns {
 /** `ctx.workflows` of a mutation: all of it is part of the transaction. */
 export class TransactionWorkflows implements Workflows {
   readonly #runs: WorkflowRuns;
-  readonly #now: () => number;
+  readonly #queue: Pick<JobQueue, "now">;
   readonly #tx: Transaction;
+  readonly #origin: RunOrigin;
   readonly #times: number[] = [];
 
-  constructor(runs: WorkflowRuns, { now }: Pick<Platform, "now">, tx: Transaction) {
+  constructor(
+    runs: WorkflowRuns,
+    queue: Pick<JobQueue, "now">,
+    tx: Transaction,
+    origin: RunOrigin,
+  ) {
     this.#runs = runs;
-    this.#now = now;
+    this.#queue = queue;
     this.#tx = tx;
+    this.#origin = origin;
   }
 
   /** When work is due that was caused, in milliseconds since 1970. */
@@ -34,14 +52,14 @@ export class TransactionWorkflows implements Workflows {
   }
 
   readonly start: Workflows["start"] = async (name, input = null) => {
-    this.#times.push(this.#now());
-    return this.#runs.start(this.#tx, name, input);
+    this.#times.push(this.#queue.now());
+    return this.#runs.start(this.#tx, name, input, this.#origin);
   };
 
   readonly get: Workflows["get"] = async (id) => this.#runs.look(this.#tx, id);
 
   readonly send: Workflows["send"] = async (id, event, data = null) => {
-    this.#times.push(this.#now());
+    this.#times.push(this.#queue.now());
     await this.#runs.send(this.#tx, id, event, data);
   };
 
@@ -51,19 +69,19 @@ export class TransactionWorkflows implements Workflows {
 /** `ctx.workflows` of an action: each call is a transaction of its own. */
 export class ActionWorkflows implements Workflows {
   readonly #runs: WorkflowRuns;
-  readonly #queue: Pick<JobQueue, "wake">;
-  readonly #platform: Pick<Platform, "now">;
+  readonly #queue: Pick<JobQueue, "now" | "wake">;
   readonly #transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
+  readonly #origin: RunOrigin;
 
   constructor(
     runs: WorkflowRuns,
-    queue: Pick<JobQueue, "wake">,
-    platform: Pick<Platform, "now">,
+    queue: Pick<JobQueue, "now" | "wake">,
     transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>,
+    origin: RunOrigin,
   ) {
+    this.#origin = origin;
     this.#runs = runs;
     this.#queue = queue;
-    this.#platform = platform;
     this.#transact = transact;
   }
 
@@ -79,7 +97,7 @@ export class ActionWorkflows implements Workflows {
   async #do<T>(work: (workflows: TransactionWorkflows) => Promise<T>): Promise<T> {
     let times: readonly number[] = [];
     const result = await this.#transact(async (tx) => {
-      const workflows = new TransactionWorkflows(this.#runs, this.#platform, tx);
+      const workflows = new TransactionWorkflows(this.#runs, this.#queue, tx, this.#origin);
       const done = await work(workflows);
       times = workflows.times;
       return done;

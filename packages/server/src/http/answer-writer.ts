@@ -183,7 +183,7 @@ export class AnswerWriter {
       next: async () => {
         await this.#turns.next();
         return pieces.next().catch((error: unknown): never => {
-          log.error("answer broken off", error, { request_id: requestId });
+          log.error("response aborted", error, { request_id: requestId });
           throw error;
         });
       },

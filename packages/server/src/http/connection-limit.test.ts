@@ -7,7 +7,7 @@ test("an address has so many connections, and gets one back for each that closes
   const limit = new ConnectionLimit(2);
   limit.take("192.0.2.1");
   limit.take("192.0.2.1");
-  expect(() => limit.take("192.0.2.1")).toThrow("This address has 2 connections open.");
+  expect(() => limit.take("192.0.2.1")).toThrow("This IP address already has 2 open connections.");
   limit.take("192.0.2.2");
   limit.release("192.0.2.1");
   limit.take("192.0.2.1");
@@ -26,13 +26,15 @@ test("a port that does not open says why, and what to do", () => {
   const text = (code: string, purpose: "all" | "sse", port: number): string =>
     String(listenError(Object.assign(new Error("no"), { code }), config, purpose, port));
   expect(text("EADDRINUSE", "all", 4321)).toContain(
-    "Port 4321 is in use: stop what listens there, or choose another with --port or PYLON_PORT.",
+    "Port 4321 is in use: stop the process that uses it, or choose another port with --port or " +
+      "PYLON_PORT.",
   );
   expect(text("EADDRINUSE", "sse", 4323)).toContain(
-    "Port 4323 is in use: it is the port 4321 + 2, for event streams of older clients. Stop what " +
-      "listens there, choose another with --port or PYLON_PORT, or set PYLON_SINGLE_PORT=1",
+    "Port 4323 is in use: it is the port 4321 + 2, for event streams of older clients. Stop the " +
+      "process that uses it, choose another port with --port or PYLON_PORT, or set " +
+      "PYLON_SINGLE_PORT=1",
   );
-  expect(text("EACCES", "all", 80)).toContain("Port 80 may not be opened by this user");
+  expect(text("EACCES", "all", 80)).toContain("This user may not open port 80");
   for (const code of ["EADDRNOTAVAIL", "EINVAL", "ENOENT", "ENOTFOUND"])
     expect(text(code, "all", 1)).toContain('"example" is not an address of this machine');
   const other = new Error("other");

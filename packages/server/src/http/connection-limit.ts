@@ -15,10 +15,14 @@ export class ConnectionLimit {
     const network = networkOf(address);
     const open = this.#open.get(network) ?? 0;
     if (open >= this.#max) {
-      throw new PylonError("RATE_LIMITED", `This address has ${open} connections open.`, {
-        hint: "Close some, or raise PYLON_MAX_CONNECTIONS_PER_IP.",
-        extra: { retry_after_secs: 5 },
-      });
+      throw new PylonError(
+        "RATE_LIMITED",
+        `This IP address already has ${open} open connections.`,
+        {
+          hint: "Close connections, or raise PYLON_MAX_CONNECTIONS_PER_IP.",
+          extra: { retry_after_secs: 5 },
+        },
+      );
     }
     this.#open.set(network, open + 1);
   }

@@ -29,10 +29,10 @@ export class DevHosts {
     if (host === null || this.#allows(host)) return;
     throw new PylonError(
       "HOST_REJECTED",
-      `In dev mode this server does not answer at "${host.slice(0, 100)}".`,
+      `In dev mode, this server does not accept requests for "${host.slice(0, 100)}".`,
       {
         hint:
-          "Call it at localhost or at an address of the local network, or add the host to " +
+          "Use localhost or an address of the local network, or add the host to " +
           "PYLON_DEV_HOSTS.",
       },
     );

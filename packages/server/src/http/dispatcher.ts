@@ -1,13 +1,5 @@
-import {
-  LIVE_PROTOCOL,
-  offersLiveProtocol,
-  offersShardProtocol,
-  parseBearerProtocol,
-  PylonError,
-  SHARD_PROTOCOL,
-} from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY, type Identity } from "../identity/identity.ts";
-import type { Authenticator } from "../auth/sessions/authenticator.ts";
 import type { Log } from "../observe/log.ts";
 import type { Metrics } from "../observe/metrics.ts";
 import type { Tracing } from "../observe/tracing.ts";
@@ -15,34 +7,34 @@ import { reasonOf, runIn, type Operation } from "../observe/operation.ts";
 import { type Platform } from "../platform.ts";
 import { bearerToken } from "../request/bearer.ts";
 import { RequestContext } from "../request/context.ts";
+import type { Endpoint } from "../request/endpoint.ts";
 import { networkOf } from "../request/network.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
-import { checkKeyScope } from "../identity/key-scope.ts";
-import { urlOf } from "../request/request-url.ts";
 import { errorAnswer, toPublicError, type Answer, type JsonAnswer } from "../request/responses.ts";
 import { checkAccess, type Route } from "../request/route.ts";
 import type { Transfers } from "../request/transfers.ts";
 import { Turns } from "../request/turns.ts";
-import { cursorOf, type SocketStart } from "../connections/websocket.ts";
-import type { ShardSocketStart } from "../shards/shard-socket.ts";
 import { AnswerWriter } from "./answer-writer.ts";
-import { clientAddress } from "./client-address.ts";
+import {
+  callerKey,
+  CallerIdentity,
+  type CallerIdentityOptions,
+  type Peer,
+} from "./caller-identity.ts";
 import type { DevHosts } from "./dev-hosts.ts";
-import type { Origins } from "./origins.ts";
-import type { TokenGuesses } from "./token-guesses.ts";
+import { withOwnHeaders } from "./own-headers.ts";
+import { RequestIds } from "./request-ids.ts";
+import { RequestRecord } from "./request-record.ts";
+import { SocketStarts } from "./socket-starts.ts";
 
 /** What all requests share. */
-export interface DispatcherOptions {
+export interface DispatcherOptions extends CallerIdentityOptions {
   readonly dev: boolean;
   /** Null outside of dev mode: there a proxy in front knows which hosts are served. */
   readonly devHosts: DevHosts | null;
-  readonly trustedHops: number;
   /** How long browsers are to come over https only, in seconds; 0 says nothing of it. */
   readonly hstsMaxAge: number;
-  readonly authenticator: Authenticator;
-  readonly origins: Origins;
   readonly limiter: RateLimiter;
-  readonly guesses: TokenGuesses;
   /** Bodies on their way in. */
   readonly bodies: Transfers;
   /** Answers on their way out. */
@@ -55,14 +47,8 @@ export interface DispatcherOptions {
   readonly accessLog: boolean;
 }
 
-/** What a proxy's name for a request may look like: it goes into the log and into an answer. */
-const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/;
-
 /** Here the session's cookie is set and cleared. */
 const AUTH_PATHS = "/api/auth/";
-
-/** The address at the other end of the connection; asked only when it is needed. */
-export type Peer = () => string;
 
 interface RequestKind {
   /** What it counts as in metrics, traces and the log. */
@@ -96,16 +82,21 @@ interface AnswerReader {
  * metrics, the access log.
  */
 export class Dispatcher {
+  readonly callers: CallerIdentity;
+  readonly sockets: SocketStarts;
   readonly #options: DispatcherOptions;
   readonly #writer: AnswerWriter;
-  readonly #idPrefix: string;
+  readonly #ids: RequestIds;
+  readonly #record: RequestRecord;
   readonly #turns: Turns;
-  #requests = 0;
   #isLeaving = false;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#idPrefix = options.platform.uuid().slice(0, 8);
+    this.callers = new CallerIdentity(options);
+    this.sockets = new SocketStarts(this.callers, options);
+    this.#ids = new RequestIds(options.platform.uuid().slice(0, 8), options.trustedHops > 0);
+    this.#record = new RequestRecord(options);
     this.#turns = new Turns(options.platform);
     this.#writer = new AnswerWriter(options, this.#turns);
   }
@@ -120,7 +111,7 @@ export class Dispatcher {
   }
 
   /** Answers with the route for the request's method, or 405. */
-  async dispatch(
+  dispatch(
     routes: ReadonlyMap<string, Route>,
     request: Request,
     params: Readonly<Record<string, string>>,
@@ -139,8 +130,12 @@ export class Dispatcher {
       isQuiet: route.quiet === true,
       takesForeignForms: route.takesForeignForms === true,
     };
-    const handle = (address: Peer, requestId: string): Promise<Answer> =>
-      this.#handle(route, request, { params, address, requestId, reader });
+    const handle = (address: Peer, requestId: string): Promise<Answer> => {
+      const answer = this.#handle(route, request, { params, address, requestId, reader });
+      return route.challenge === undefined
+        ? answer
+        : this.#challenge(route, request, requestId, answer);
+    };
     return this.#run(kind, request, peer, handle, reader);
   }
 
@@ -159,11 +154,13 @@ export class Dispatcher {
     if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
     const identity = isUnidentified
       ? ANONYMOUS_IDENTITY
-      : await this.#identifyFor(route, request, address);
+      : await this.callers.identifyFor(route, request, address);
     reader.identity = identity;
     const key = (): string => callerKey(identity, address);
     if (answers.isBusy) answers.check(key());
-    const confirm = isUnidentified ? undefined : () => this.#confirm(request, identity);
+    const confirm = isUnidentified
+      ? undefined
+      : () => this.callers.confirm(request, identity, route.tokens);
     const bounds = { limit: route.body ?? "none", transfers: bodies, key };
     using context = new RequestContext(
       request,
@@ -178,12 +175,21 @@ export class Dispatcher {
     return await route.handle(context);
   }
 
-  /** @throws PylonError UNAUTHORIZED when the request is another caller's by now */
-  async #confirm(request: Request, identity: Identity): Promise<void> {
-    if (isSame(await this.#options.authenticator.identify(request), identity)) return;
-    throw new PylonError("UNAUTHORIZED", "The session was changed while this request came in.", {
-      hint: "Send it again.",
-    });
+  /** Says in a 401 how to get a token for this route. */
+  async #challenge(
+    { challenge }: Route,
+    request: Request,
+    requestId: string,
+    answer: Promise<Answer>,
+  ): Promise<Answer> {
+    try {
+      return await answer;
+    } catch (error) {
+      if (challenge === undefined || !(error instanceof PylonError) || error.status !== 401)
+        throw error;
+      const value = challenge(request, bearerToken(request.headers) !== null);
+      return errorAnswer(error, requestId).withHeaders({ "WWW-Authenticate": value });
+    }
   }
 
   /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
@@ -194,7 +200,7 @@ export class Dispatcher {
     handle: (identity: () => Promise<Identity>) => Promise<Answer>,
   ): Promise<Response> {
     return this.#run({ name }, request, peer, async () =>
-      handle(() => this.#identify(request, false, peer)),
+      handle(() => this.callers.identify(request, false, peer)),
     );
   }
 
@@ -219,143 +225,45 @@ export class Dispatcher {
   }
 
   /**
-   * Who opens a socket, and where its replica is. A bad token is not refused here: a browser can't
-   * read a refused handshake, so the socket is opened and closed with a code.
-   *
-   * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INVALID_QUERY
+   * Answers with an endpoint of the app: the first one that takes the method, or 405. Pages of
+   * other sites may send it anything: it looks at no cookie, unless it says so.
    */
-  async identifySocket(
+  async serveEndpoint(
+    endpoints: readonly Endpoint[],
     request: Request,
-    address: Peer,
-  ): Promise<SocketStart & { readonly protocol: string | undefined }> {
-    this.#options.devHosts?.check(request.headers.get("host"));
-    this.checkOrigin(request);
-    await this.#options.limiter.count(() => networkOf(address()));
-    const header = request.headers.get("sec-websocket-protocol");
-    const cursor = cursorOf(urlOf(request).searchParams);
-    const { identity, protocol } = await this.#identifyOpener(request, header, address);
-    const isLive = offersLiveProtocol(header);
-    return {
-      identity,
-      cursor,
-      version: isLive ? 2 : 1,
-      protocol: isLive ? LIVE_PROTOCOL : protocol,
-    };
-  }
-
-  /**
-   * Who opens a socket to which shard; as `identifySocket`.
-   *
-   * @throws PylonError HOST_REJECTED, ORIGIN_REJECTED, RATE_LIMITED, INSUFFICIENT_SCOPE
-   */
-  async identifyShardSocket(
-    request: Request,
-    address: Peer,
-  ): Promise<ShardSocketStart & { readonly protocol: string | undefined }> {
-    this.#options.devHosts?.check(request.headers.get("host"));
-    this.checkOrigin(request);
-    await this.#options.limiter.count(() => networkOf(address()));
-    const header = request.headers.get("sec-websocket-protocol");
-    const { identity, protocol } = await this.#identifyOpener(request, header, address);
-    const { searchParams } = urlOf(request);
-    const takesDeltas = offersShardProtocol(header);
-    return {
-      identity,
-      shardId: searchParams.get("shard"),
-      subscriberId: searchParams.get("sid") ?? "anon",
-      takesDeltas,
-      protocol: takesDeltas ? SHARD_PROTOCOL : protocol,
-    };
-  }
-
-  /** @param header the subprotocols, one of which may hold the token */
-  async #identifyOpener(
-    request: Request,
-    header: string | null,
-    address: Peer,
-  ): Promise<{ readonly identity: Identity | null; readonly protocol: string | undefined }> {
-    const offered = parseBearerProtocol(header);
-    const token = bearerToken(request.headers) ?? offered?.token ?? null;
-    const isBroken = token === null && header?.includes("bearer.") === true;
-    const identity = isBroken ? null : await this.#identifyOrNull(request, token, address);
-    if (identity !== null) checkKeyScope(identity.caller, "read");
-    return { identity, protocol: offered?.protocol };
-  }
-
-  /** @throws PylonError ORIGIN_REJECTED when a page of a foreign site asks */
-  checkOrigin(request: Request): void {
-    const origin = request.headers.get("origin");
-    if (this.#options.origins.allows(origin, request.headers.get("host"))) return;
-    throw new PylonError("ORIGIN_REJECTED", `Pages of ${origin ?? ""} may not connect.`, {
-      hint: "Add the origin to PYLON_CORS_ORIGIN.",
-    });
-  }
-
-  /**
-   * In dev mode no sign-in is needed, so a web page that the developer visits would be as good as
-   * the developer.
-   *
-   * @throws PylonError ORIGIN_REJECTED
-   */
-  #checkDevOrigin(request: Request): void {
-    if (bearerToken(request.headers) !== null || this.#options.authenticator.isOwnPage(request))
-      return;
-    this.checkOrigin(request);
-  }
-
-  addressOf(request: Request, peer: Peer): string {
-    const { trustedHops } = this.#options;
-    return trustedHops === 0
-      ? peer()
-      : clientAddress(peer(), request.headers.get("x-forwarded-for"), trustedHops);
-  }
-
-  /** @throws PylonError as `#identify` */
-  #identifyFor(route: Route, request: Request, address: Peer): Promise<Identity> {
-    const identified = this.#identify(request, route.access.startsWith("admin"), address);
-    if (route.takesDeadTokens !== true) return identified;
-    return identified.catch((error: unknown) => {
-      if (error instanceof PylonError && error.code === "UNAUTHORIZED") return ANONYMOUS_IDENTITY;
-      throw error;
-    });
-  }
-
-  /**
-   * @param isForAdmin what is asked for is the admin's alone
-   * @throws PylonError UNAUTHORIZED, CSRF_REJECTED, RATE_LIMITED
-   */
-  async #identify(
-    request: Request,
-    isForAdmin: boolean,
-    address: Peer,
-    token = bearerToken(request.headers),
-  ): Promise<Identity> {
-    const { authenticator, guesses } = this.#options;
-    let identity: Identity;
-    try {
-      identity = await (token === null
-        ? authenticator.identify(request)
-        : authenticator.identifyToken(token));
-    } catch (error) {
-      if (token !== null && error instanceof PylonError && error.code === "UNAUTHORIZED")
-        await guesses.wrong(token, isForAdmin, address());
-      throw error;
+    peer: Peer,
+  ): Promise<Response> {
+    const [first] = endpoints;
+    const endpoint = endpoints.find((candidate) => candidate.takes(request.method));
+    const cors = (endpoint ?? first)?.corsHeaders(request.headers.get("origin")) ?? null;
+    if (endpoint === undefined && request.method === "OPTIONS" && cors !== null)
+      return withOwnHeaders(new Response(null, { status: 204 }), null, cors);
+    if (endpoint === undefined) {
+      const methods = endpoints.flatMap((candidate) => candidate.methods);
+      const refusal = await this.#withoutRoute(new Set(methods), request, peer);
+      return withOwnHeaders(refusal, null, cors);
     }
-    if (identity.caller.isAdmin && identity.sessionId === null) await guesses.check(address());
-    return identity;
-  }
-
-  async #identifyOrNull(
-    request: Request,
-    token: string | null,
-    address: Peer,
-  ): Promise<Identity | null> {
-    try {
-      return await this.#identify(request, false, address, token);
-    } catch (error) {
-      if (error instanceof PylonError) return null;
-      throw error;
-    }
+    const { name } = endpoint;
+    const reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: false };
+    const own: { headers?: Headers } = {};
+    const kind = { name, takesForeignForms: true };
+    const response = await this.#run(
+      kind,
+      request,
+      peer,
+      async (address, requestId) => {
+        const identity = await this.callers.identifyForEndpoint(endpoint, request, address);
+        reader.identity = identity;
+        const key = (): string => callerKey(identity, address);
+        const { bodies } = this.#options;
+        const call = { request, identity, address, requestId, bodies, key };
+        const answer = await endpoint.answer(call);
+        own.headers = new Headers(answer.headers);
+        return answer;
+      },
+      reader,
+    );
+    return withOwnHeaders(response, own.headers ?? null, cors);
   }
 
   #run(
@@ -365,7 +273,7 @@ export class Dispatcher {
     handle: (address: Peer, requestId: string) => Promise<Answer>,
     reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: true },
   ): Promise<Response> {
-    const requestId = this.#requestIdOf(request);
+    const requestId = this.#ids.of(request);
     const span = kind.isQuiet === true ? null : this.#options.tracing.request(request, kind.name);
     const operation: Operation = { requestId, where: `${request.method} ${kind.name}`, span };
     return runIn(operation, () =>
@@ -384,11 +292,11 @@ export class Dispatcher {
   ): Promise<Response> {
     const { monotonic } = this.#options.platform;
     const started = monotonic();
-    const address = (): string => this.addressOf(request, peer);
+    const address = (): string => this.callers.addressOf(request, peer);
     let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
-      if (this.#options.dev && !takesForeignForms) this.#checkDevOrigin(request);
+      if (this.#options.dev && !takesForeignForms) this.callers.checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       // Health checks are cheap, and must not wait.
@@ -404,7 +312,7 @@ export class Dispatcher {
       response = this.#writer.write(refusal, { request, requestId, name }, null);
     }
     const { status } = response;
-    if (!isQuiet) this.#record(name, request, status, monotonic() - started, address);
+    if (!isQuiet) this.#record.add(name, request, status, monotonic() - started, address);
     span?.set("http.response.status_code", status);
     span?.end();
     return response;
@@ -416,7 +324,7 @@ export class Dispatcher {
    * @param request null when it is not known: the runtime failed to send an answer's body
    */
   fault(error: unknown, request: Request | null): Response {
-    const requestId = request === null ? this.#newRequestId() : this.#requestIdOf(request);
+    const requestId = this.#ids.of(request);
     const operation: Operation = { requestId, where: "listener", span: null };
     return runIn(operation, () => {
       const refusal = this.#refuse(error, request, requestId);
@@ -425,19 +333,8 @@ export class Dispatcher {
     });
   }
 
-  /** A trusted proxy may have named the request already. */
-  #requestIdOf(request: Request): string {
-    const given = this.#options.trustedHops === 0 ? null : request.headers.get("x-request-id");
-    if (given !== null && REQUEST_ID.test(given)) return given;
-    return this.#newRequestId();
-  }
-
-  #newRequestId(): string {
-    return `${this.#idPrefix}-${(this.#requests += 1).toString(36)}`;
-  }
-
   #withoutRoute(
-    routes: ReadonlyMap<string, Route>,
+    routes: Pick<ReadonlySet<string>, "keys">,
     request: Request,
     peer: Peer,
   ): Promise<Response> {
@@ -468,40 +365,12 @@ export class Dispatcher {
       );
     return errorAnswer(
       shown ??
-        new PylonError("INTERNAL", "Something failed on our side.", {
-          hint: `The server's log has the reason under request ${requestId}.`,
+        new PylonError("INTERNAL", "An internal error occurred.", {
+          hint: `The server's log has the details under request ${requestId}.`,
         }),
       requestId,
     );
   }
-
-  #record(name: string, request: Request, status: number, durationMs: number, address: Peer): void {
-    this.#options.metrics.request(name, request.method, status, durationMs);
-    const { log, accessLog } = this.#options;
-    if (status < 500 && !accessLog && !log.isOn("debug")) return;
-    const fields = {
-      route: name,
-      method: request.method,
-      status,
-      ms: Math.round(durationMs * 10) / 10,
-      ...(accessLog ? { address: address() } : {}),
-    };
-    if (status >= 500) log.warn("request", fields);
-    else if (accessLog) log.info("request", fields);
-    else log.debug("request", fields);
-  }
-}
-
-function isSame(now: Identity, then: Identity): boolean {
-  return (
-    now === then ||
-    (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller))
-  );
-}
-
-/** Whose bytes those of a request are. Guests cost nothing to make, so they count by address. */
-function callerKey({ caller }: Identity, address: Peer): string {
-  return caller.userId === null || caller.isGuest ? networkOf(address()) : caller.userId;
 }
 
 /**
@@ -512,9 +381,9 @@ function callerKey({ caller }: Identity, address: Peer): string {
 function refuseNul(params: Readonly<Record<string, string>>): void {
   for (const name in params) {
     if (params[name]?.includes("\0") === true)
-      throw new PylonError("NOT_FOUND", "There is nothing of this name.", {
+      throw new PylonError("NOT_FOUND", "The name is not valid.", {
         field: name,
-        hint: "A name has no NUL character.",
+        hint: "Names can't contain a NUL character.",
       });
   }
 }

@@ -23,15 +23,15 @@ export function listenError(
   if (code === "EADDRINUSE")
     return new PylonStartError(
       purpose === "all"
-        ? `Port ${port} is in use: stop what listens there, or choose another with --port or ` +
-            "PYLON_PORT."
+        ? `Port ${port} is in use: stop the process that uses it, ` +
+            "or choose another port with --port or PYLON_PORT."
         : `Port ${port} is in use: it is the port ${config.port} ${EXTRA_PORTS[purpose]} ` +
-            "of older clients. Stop what listens there, choose another with --port or " +
-            "PYLON_PORT, or set PYLON_SINGLE_PORT=1 to do without the extra ports.",
+            "of older clients. Stop the process that uses it, choose another port with --port or " +
+            "PYLON_PORT, or set PYLON_SINGLE_PORT=1 to disable the extra ports.",
     );
   if (code === "EACCES")
     return new PylonStartError(
-      `Port ${port} may not be opened by this user: choose one from 1024 on with --port or ` +
+      `This user may not open port ${port}: choose a port of at least 1024 with --port or ` +
         "PYLON_PORT.",
     );
   if (BAD_HOST.has(code))

@@ -1,10 +1,16 @@
-import { PylonError } from "@pylonsync/protocol";
+import {
+  offersShardProtocol,
+  parseJoinProtocol,
+  PylonError,
+  SHARD_PROTOCOL,
+} from "@pylonsync/protocol";
 import { shardsNotAvailable } from "../shards/routes.ts";
+import { RELAY_HEADER, type ShardRelays } from "../shards/shard-relays.ts";
 import { ShardSocket, type ShardSocketStart } from "../shards/shard-socket.ts";
 import type { Shards } from "../shards/shards.ts";
 import type { Platform } from "../platform.ts";
 import type { Feed } from "../sync/feed.ts";
-import { openEventStream } from "../connections/sse.ts";
+import { openEventStream, StreamTurns } from "../connections/sse.ts";
 import {
   cursorOf,
   SyncSocket,
@@ -13,11 +19,13 @@ import {
 } from "../connections/websocket.ts";
 import { TopicPublisher } from "../connections/topic-publisher.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
+import type { Endpoint } from "../request/endpoint.ts";
 import { pathOf, urlOf } from "../request/request-url.ts";
 import type { Route } from "../request/route.ts";
 import { errorCode } from "../util/errors.ts";
 import type { ConnectionLimit } from "./connection-limit.ts";
-import type { Dispatcher, Peer } from "./dispatcher.ts";
+import type { Peer } from "./caller-identity.ts";
+import type { Dispatcher } from "./dispatcher.ts";
 
 /** How a port is listened on. */
 export interface ListenerOptions {
@@ -56,8 +64,11 @@ export interface ListenerServices {
   /** Takes what clients say on their sockets. */
   readonly messages: SocketMessages;
   readonly shards: Shards;
+  readonly relays: ShardRelays;
   readonly platform: Platform;
   readonly routes: readonly Route[];
+  /** What the app answers itself at a path that is in no route. */
+  readonly endpoints: (path: string) => readonly Endpoint[];
   /** Answers what is in no route: the app's web page. Null: there is nothing either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
 }
@@ -82,11 +93,13 @@ class Listener {
   readonly #options: ListenerOptions;
   readonly #services: ListenerServices;
   #publisher: TopicPublisher | null = null;
+  readonly #streams: StreamTurns;
 
   constructor(purpose: PortPurpose, options: ListenerOptions, services: ListenerServices) {
     this.#purpose = purpose;
     this.#options = options;
     this.#services = services;
+    this.#streams = new StreamTurns(services.platform);
   }
 
   open(): BunServer {
@@ -155,12 +168,17 @@ class Listener {
     const path = pathOf(request.url);
     const peer = peerOf(request, server);
     const isUpgrade = request.headers.get("upgrade")?.toLowerCase() === "websocket";
+    const relay = request.headers.get(RELAY_HEADER);
+    if (relay !== null && SHARD_PATH.test(path))
+      return this.#answerReplica(request, server, relay, isUpgrade);
     if (this.#purpose === "shards" || (this.#purpose === "all" && SHARD_PATH.test(path)))
       return isUpgrade
         ? this.#upgradeToShard(request, server, peer)
         : this.#refuseShards(request, peer, () => noUpgrade());
     if (this.#purpose !== "sse" && isUpgrade) return this.#upgrade(request, server, peer);
     const { dispatcher } = this.#services;
+    const endpoints = this.#purpose === "all" ? this.#services.endpoints(path) : [];
+    if (endpoints.length > 0) return dispatcher.serveEndpoint(endpoints, request, peer);
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
     if (this.#purpose === "sse" || path === "/events") return this.#openStream(request, peer);
     if (this.#purpose === "websocket" || path === "/ws")
@@ -178,6 +196,33 @@ class Listener {
     );
   }
 
+  /**
+   * Answers another replica: whether this one is where it should be, and takes clients that come
+   * through it, whom that one has counted.
+   */
+  async #answerReplica(
+    request: Request,
+    server: BunServer,
+    replica: string,
+    isUpgrade: boolean,
+  ): Promise<Response | undefined> {
+    const { shards, relays, platform } = this.#services;
+    if (!shards.isReplica(replica)) return new Response(null, { status: 409 });
+    if (!isUpgrade) return new Response(null, { status: 204 });
+    const header = request.headers.get("sec-websocket-protocol");
+    const join = parseJoinProtocol(header);
+    const claims = await shards.tokens.verify(join?.token ?? "").catch(() => null);
+    if (join === null || claims?.relay !== replica) return new Response(null, { status: 401 });
+    const takesDeltas = offersShardProtocol(header);
+    const rate = urlOf(request).searchParams.get("rate");
+    const start = { ...claims, takesDeltas, rate, joinToken: null, relayed: claims };
+    const data = new ShardSocket(start, "", { shards, relays, platform });
+    const protocol = takesDeltas ? SHARD_PROTOCOL : join.protocol;
+    const headers = { "Sec-WebSocket-Protocol": protocol };
+    if (server.upgrade(request, { data, headers })) return undefined;
+    return new Response(null, { status: 400 });
+  }
+
   #refuseShards(request: Request, peer: Peer, why: () => PylonError): Promise<Response> {
     const { dispatcher, shards } = this.#services;
     if (request.method === "OPTIONS") return dispatcher.dispatch(new Map(), request, {}, peer);
@@ -190,17 +235,17 @@ class Listener {
     server: BunServer,
     peer: Peer,
   ): Promise<Response | undefined> {
-    const { dispatcher, connections, platform, shards } = this.#services;
+    const { dispatcher, connections, platform, shards, relays } = this.#services;
     if (!shards.hasAny) return this.#refuseShards(request, peer, shardsNotAvailable);
-    const address = dispatcher.addressOf(request, peer);
+    const address = dispatcher.callers.addressOf(request, peer);
     let start: ShardSocketStart & { readonly protocol: string | undefined };
     try {
-      start = await dispatcher.identifyShardSocket(request, () => address);
+      start = await dispatcher.sockets.ofShard(request, () => address);
       connections.take(address);
     } catch (error) {
       return dispatcher.serve("shards", request, peer, () => Promise.reject(error));
     }
-    const data = new ShardSocket(start, address, shards, platform);
+    const data = new ShardSocket(start, address, { shards, relays, platform });
     return this.#accept(request, server, peer, data, start.protocol);
   }
 
@@ -227,10 +272,10 @@ class Listener {
   /** Any path will do: older clients open the root. */
   async #upgrade(request: Request, server: BunServer, peer: Peer): Promise<Response | undefined> {
     const { dispatcher, connections, platform } = this.#services;
-    const address = dispatcher.addressOf(request, peer);
+    const address = dispatcher.callers.addressOf(request, peer);
     let start: SocketStart & { readonly protocol: string | undefined };
     try {
-      start = await dispatcher.identifySocket(request, () => address);
+      start = await dispatcher.sockets.ofReplica(request, () => address);
       connections.take(address);
     } catch (error) {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
@@ -266,17 +311,18 @@ class Listener {
             hint: "Allowed: GET.",
           },
         );
-      dispatcher.checkOrigin(request);
+      dispatcher.callers.checkOrigin(request);
       const cursor = cursorOf(urlOf(request).searchParams);
       const identity = await identify();
       checkKeyScope(identity.caller, "read");
-      const address = dispatcher.addressOf(request, peer);
+      const address = dispatcher.callers.addressOf(request, peer);
       connections.take(address);
       return openEventStream({ identity, cursor }, feed, {
         sendBufferBytes: this.#options.sendBufferBytes,
         pingMs: this.#options.pingSeconds * 1000,
         onEnd: () => connections.release(address),
         platform,
+        turns: this.#streams,
       });
     });
   }
@@ -285,10 +331,10 @@ class Listener {
 function noUpgrade(): PylonError {
   return new PylonError(
     "UPGRADE_REQUIRED",
-    "This takes a WebSocket, and the request does not ask for one.",
+    "This path requires a WebSocket, but the request is not a WebSocket handshake.",
     {
       hint:
-        "Open it with a WebSocket client; a proxy in front has to pass on the headers " +
+        "Connect with a WebSocket client; a proxy in front must forward the headers " +
         "Upgrade and Connection.",
     },
   );
@@ -307,7 +353,7 @@ function pongSeconds(pingSeconds: number): number {
  */
 function bodyFailure(error: Error): Error {
   return errorCode(error) === "ENOENT"
-    ? new PylonError("NOT_FOUND", "The file was deleted while it was asked for.")
+    ? new PylonError("NOT_FOUND", "The file was deleted while it was requested.")
     : error;
 }
 

@@ -49,7 +49,7 @@ export class Origins {
         "Access-Control-Allow-Methods": "GET, POST, PUT, PATCH, DELETE, OPTIONS",
         "Access-Control-Allow-Headers":
           "Authorization, Content-Type, Idempotency-Key, X-Filename, X-Checksum-Sha256, Range, " +
-          "If-None-Match",
+          "If-None-Match, Tus-Resumable, Upload-Length, Upload-Metadata, Upload-Offset",
         "Access-Control-Max-Age": "86400",
       },
     });
@@ -58,4 +58,5 @@ export class Origins {
 
 const EXPOSED =
   "ETag, Content-Disposition, Content-Range, X-Request-Id, Retry-After, RateLimit-Limit, " +
-  "RateLimit-Remaining, RateLimit-Reset";
+  "RateLimit-Remaining, RateLimit-Reset, Location, Tus-Resumable, Tus-Version, Upload-Offset, " +
+  "Upload-Length, Upload-Expires";

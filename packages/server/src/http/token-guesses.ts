@@ -41,11 +41,14 @@ export class TokenGuesses {
     const used = await this.#limiter.used(network);
     if (used === 0) this.#log.warn("wrong token", { address, where: currentOperation()?.where });
     if (used === MAX_WRONG_ADMIN_TOKENS - 1)
-      this.#log.warn("too many wrong tokens: the admin token is refused from here for a while", {
-        address,
-        wrong_tokens: MAX_WRONG_ADMIN_TOKENS,
-        window_secs: WRONG_ADMIN_TOKENS_SECONDS,
-      });
+      this.#log.warn(
+        "too many wrong tokens: the admin token is temporarily rejected from this address",
+        {
+          address,
+          wrong_tokens: MAX_WRONG_ADMIN_TOKENS,
+          window_secs: WRONG_ADMIN_TOKENS_SECONDS,
+        },
+      );
     await this.#limiter.count(() => network);
   }
 

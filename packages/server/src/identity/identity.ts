@@ -13,6 +13,7 @@ export const ANONYMOUS: Caller = Object.freeze({
   apiKeyId: null,
   apiKeyScopes: [],
   isTrustedDevice: false,
+  claims: {},
 });
 
 /** The bearer of the admin token: no policy applies. */
@@ -29,6 +30,14 @@ export interface Identity {
    * what API keys open, and no account.
    */
   readonly isForServices?: true;
+}
+
+/** Whether both are the same caller by the same session. */
+export function isSameIdentity(now: Identity, then: Identity): boolean {
+  return (
+    now === then ||
+    (now.sessionId === then.sessionId && JSON.stringify(now.caller) === JSON.stringify(then.caller))
+  );
 }
 
 /** Whether an identity still is what it was, stands for something else, or for nobody. */

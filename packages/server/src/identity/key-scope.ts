@@ -47,7 +47,7 @@ export function checkKeyScope(
 ): void {
   if (caller.apiKeyId === null || scope === "open") return;
   if (scope === undefined)
-    throw new PylonError("INSUFFICIENT_SCOPE", "An API key can't do this.", { hint: "Sign in." });
+    throw new PylonError("INSUFFICIENT_SCOPE", "API keys may not do this.", { hint: "Sign in." });
   const { entity, name } = params;
   const wanted = [
     scope,
@@ -57,9 +57,8 @@ export function checkKeyScope(
     ...(scope === "functions" && name !== undefined ? [`functions:${name}`] : []),
   ];
   if (coversKeyScope(caller, ...wanted)) return;
-  throw new PylonError(
-    "INSUFFICIENT_SCOPE",
-    `This API key has no scope ${wanted.map((candidate) => `"${candidate}"`).join(" or ")}.`,
-    { hint: "Make a key with this scope." },
-  );
+  const scopes = wanted.map((candidate) => `"${candidate}"`).join(" or ");
+  throw new PylonError("INSUFFICIENT_SCOPE", `This API key does not have the scope ${scopes}.`, {
+    hint: "Create a key with this scope.",
+  });
 }

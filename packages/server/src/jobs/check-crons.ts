@@ -2,7 +2,7 @@ import { parseArgs } from "@pylonsync/functions";
 import { PylonError } from "@pylonsync/protocol";
 import { nearest } from "@pylonsync/query";
 import type { ManifestCron } from "@pylonsync/sdk";
-import type { Functions } from "../functions/runner.ts";
+import type { Functions } from "../functions/call.ts";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { nextTime } from "./cron-time.ts";
 import { callOf } from "./crons.ts";
@@ -35,9 +35,9 @@ function checkName(
     return [
       errorAt(
         "CRON_INVALID",
-        `The name of a cron has 1 to ${MAX_NAME_LENGTH} characters, and no NUL.`,
+        `The name of a cron must have 1 to ${MAX_NAME_LENGTH} characters, without NUL.`,
         `${place}.name`,
-        'Name it after what it does, such as "clean-up".',
+        'Use a descriptive name, such as "clean-up".',
       ),
     ];
   if (crons.filter((other) => other.name === name).length === 1) return [];
@@ -46,7 +46,7 @@ function checkName(
       "CRON_INVALID",
       `Two crons are named "${name}".`,
       `${place}.name`,
-      "The name tells which times are over: give each its own.",
+      "The name identifies the runs of a cron: give each cron a different name.",
     ),
   ];
 }
@@ -66,7 +66,7 @@ function checkFunction(
   return [
     errorAt(
       "CRON_INVALID",
-      `The cron "${name}" calls "${called}", and there is no such function.`,
+      `The cron "${name}" calls the function "${called}", which does not exist.`,
       `${place}.function`,
       meant === undefined ? `Write functions/${called}.ts.` : `Did you mean "${meant}"?`,
     ),
@@ -88,7 +88,7 @@ function checkArgs(cron: ManifestCron, functions: Functions, place: string): Dia
         `"${cron.function}" can't be called with the args of the cron "${cron.name}": ` +
           `${error.message}.`,
         `${place}.args`,
-        `Give it what functions/${cron.function}.ts declares in args.`,
+        `Set the args that functions/${cron.function}.ts declares.`,
       ),
     ];
   }
@@ -102,7 +102,7 @@ function checkSchedule(
     return [
       errorAt(
         "CRON_INVALID",
-        `The cron "${name}" has the time zone "${timezone}", which is not known.`,
+        `The cron "${name}" has the unknown time zone "${timezone}".`,
         `${place}.timezone`,
         "Use an IANA name such as Europe/Berlin or America/New_York.",
       ),
@@ -112,15 +112,15 @@ function checkSchedule(
   } catch (error) {
     return [scheduleError(name, place, error instanceof Error ? error.message : String(error))];
   }
-  return [scheduleError(name, place, "no time ever meets it")];
+  return [scheduleError(name, place, "it never matches")];
 }
 
 function scheduleError(name: string, place: string, reason: string): Diagnostic {
   return errorAt(
     "CRON_INVALID",
-    `The schedule of the cron "${name}" can't be used: ${reason}.`,
+    `The schedule of the cron "${name}" is not valid: ${reason}.`,
     `${place}.schedule`,
-    'Write minute, hour, day, month and weekday, such as "0 8 * * MON-FRI".',
+    'Use minute, hour, day, month and weekday, such as "0 8 * * MON-FRI".',
   );
 }
 

@@ -7,6 +7,11 @@ import { nextTime } from "./cron-time.ts";
 const { crons: table } = SYSTEM_TABLES;
 /** A time that is this long ago, in milliseconds, was missed: no server looked meanwhile. */
 const MISSED_MS = 60_000;
+/**
+ * A clock that is set back by up to this, in milliseconds, runs no time twice. One that is set back
+ * by more was wrong before: the times since count no longer.
+ */
+const SET_BACK_MS = 24 * 60 * 60_000;
 
 /** What a cron did and will do. Times are in milliseconds since 1970. */
 export interface CronState {
@@ -30,6 +35,8 @@ export class Crons {
   #declared: readonly ManifestCron[] = [];
   /** By name, as far as this replica knows: another one may have moved it on already. */
   readonly #nextAt = new Map<string, number | null>();
+  /** When it was looked last: a clock that is set back is noticed. */
+  #lookedAt = -Infinity;
 
   constructor(store: Store, now: () => number, add: AddJob) {
     this.#store = store;
@@ -61,6 +68,8 @@ export class Crons {
    */
   async settleDue(): Promise<void> {
     const failures: unknown[] = [];
+    if (this.#now() < this.#lookedAt) this.#nextAt.clear();
+    this.#lookedAt = this.#now();
     for (const cron of this.#declared) {
       const known = this.#nextAt.get(cron.name);
       if (known === null || (known !== undefined && known > this.#now())) continue;
@@ -116,12 +125,25 @@ export class Crons {
       return following;
     }
     const dueAt = row.nextAt;
+    if (dueAt !== null && following !== null && dueAt > following && !hasRun(row, following, now)) {
+      await table.update(tx, cron.name, { ...next, lastAt: null });
+      return following;
+    }
     if (dueAt === null || dueAt > now) return dueAt;
     if (now - dueAt < MISSED_MS || cron.missed !== "skip")
       await this.#add(tx, callOf(cron, this.#now, cron.overlap !== "run"));
     await table.update(tx, cron.name, { ...next, lastAt: now });
     return following;
   }
+}
+
+/** Whether a time that is to come has been run already, before the clock was set back. */
+function hasRun(
+  { lastAt }: { readonly lastAt: number | null },
+  time: number,
+  now: number,
+): boolean {
+  return lastAt !== null && lastAt >= time && lastAt - now <= SET_BACK_MS;
 }
 
 /**

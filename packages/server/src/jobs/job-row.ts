@@ -93,6 +93,7 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     batchId: job.batchId ?? null,
     trace: currentTrace(),
     batch: runsAfter === undefined ? null : batchText({ total: runsAfter }),
+    startedBy: job.startedBy ?? null,
   };
 }
 
@@ -146,6 +147,7 @@ export function toJob(row: StoredRow): Job {
     batchId: textOf(row, "batchId"),
     trace: textOf(row, "trace"),
     batch: batchOf(row),
+    startedBy: textOf(row, "startedBy"),
   };
 }
 

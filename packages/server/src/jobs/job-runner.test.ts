@@ -2,6 +2,11 @@ import { expect, test } from "bun:test";
 import { action, mutation, v } from "@pylonsync/functions";
 import { PylonError } from "@pylonsync/protocol";
 import { scheduledCall } from "../functions/scheduler.ts";
+import { until } from "../../../../tests/support/client.ts";
+import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
+import { systemPlatform, type Platform } from "../platform.ts";
+import { openStore } from "../store/open-store.ts";
+import type { Store } from "../store/store.ts";
 import { scratchStore } from "../store/testing/scratch-store.ts";
 import type { JobRunnerServices } from "./job-runner.ts";
 import { Jobs } from "./jobs.ts";
@@ -13,7 +18,7 @@ const functions = new Map([
 
 /** A runner's surroundings, with the call of a function made up by `run`. */
 function startRunner(
-  { store, platform }: ReturnType<typeof scratchStore>,
+  { store, platform }: { readonly store: Store; readonly platform: Platform },
   options: Pick<JobRunnerServices, "runner"> & Partial<JobRunnerServices>,
 ) {
   const jobs = new Jobs(store, platform);
@@ -44,7 +49,7 @@ function startRunner(
     jobs,
     started,
     add: (name: string, args: object = {}) =>
-      jobs.addOne(scheduledCall(platform.now, name, 0, args)),
+      jobs.addOne(scheduledCall(() => jobs.now(), name, 0, args)),
     /** Waits until an attempt has ended. */
     next: () =>
       new Promise<string>((resolve) => {
@@ -91,4 +96,81 @@ test("arguments that do not fit end a job at once, a handler's refusal does not"
   expect(await failed).toBe("send failed");
   expect(died).toEqual(["send"]);
   await jobs.stop(1_000);
+});
+
+test("a clock that jumps forward gives no running job a second attempt", async () => {
+  await using scratch = scratchStore();
+  const release = Promise.withResolvers<void>();
+  const begun = Promise.withResolvers<void>();
+  let calls = 0;
+  const { add, started, jobs } = startRunner(scratch, {
+    runner: {
+      run: async () => {
+        calls += 1;
+        begun.resolve();
+        await release.promise;
+        return { value: null, json: "null" };
+      },
+    },
+  });
+  await started;
+  const id = await add("send", { to: "ann" });
+  await begun.promise;
+  scratch.advance(60 * 60_000);
+  const dueAt = async (): Promise<number> => (await jobs.get(id))?.dueAt ?? 0;
+  jobs.wake([0]);
+  await until(async () => (await dueAt()) > scratch.platform.now());
+  // The jobs that are ready now would be taken by this look.
+  await add("send", { to: "bob" });
+  await until(() => calls === 2);
+  release.resolve();
+  await until(async () => (await jobs.counts()).completed === 2);
+  expect(calls).toBe(2);
+  expect(await jobs.get(id)).toMatchObject({ attempts: 1, status: "completed" });
+  await jobs.stop(1_000);
+});
+
+test("replicas on Postgres whose clocks differ leave each other's running jobs alone", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const open = (): Promise<Store> =>
+    openStore(
+      { kind: "postgres", url, poolMax: 4, ca: null },
+      { startTimeoutMs: 0, onState: () => undefined },
+    );
+  const release = Promise.withResolvers<void>();
+  const calls: string[] = [];
+  const runnerOf = (replica: string): JobRunnerServices["runner"] => ({
+    run: async (_name, _definition, args) => {
+      calls.push(`${replica} ${JSON.stringify(args)}`);
+      if (JSON.stringify(args) === '{"to":"ann"}') await release.promise;
+      return { value: null, json: "null" };
+    },
+  });
+  const stores = [await open(), await open()] as const;
+  const ahead = { ...systemPlatform, now: () => Date.now() + 60 * 60_000 };
+  const right = startRunner(
+    { store: stores[0], platform: systemPlatform },
+    { runner: runnerOf("right"), concurrency: 1 },
+  );
+  await right.started;
+  const id = await right.add("send", { to: "ann" });
+  await until(() => calls.length === 1);
+  const wrong = startRunner(
+    { store: stores[1], platform: ahead },
+    { runner: runnerOf("wrong"), concurrency: 1 },
+  );
+  try {
+    await wrong.started;
+    // A look for ready jobs comes after one for leases that are over.
+    await wrong.add("send", { to: "bob" });
+    await until(async () => (await right.jobs.counts()).completed === 1);
+    release.resolve();
+    await until(async () => (await right.jobs.counts()).completed === 2);
+    expect(calls).toEqual(['right {"to":"ann"}', 'wrong {"to":"bob"}']);
+    expect(await right.jobs.get(id)).toMatchObject({ attempts: 1 });
+  } finally {
+    release.resolve();
+    await Promise.all([right.jobs.stop(1_000), wrong.jobs.stop(1_000)]);
+    await Promise.all(stores.map((store) => store.close()));
+  }
 });

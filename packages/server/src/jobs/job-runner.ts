@@ -8,11 +8,14 @@ import {
 import type { Transaction } from "../store/store.ts";
 import type { JobProgress } from "../store/system-tables.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
-import type { Functions, Runner } from "../functions/runner.ts";
+import type { Functions } from "../functions/call.ts";
+import type { Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
+import { FinalFailure } from "../util/final-failure.ts";
 import type { Crons } from "./crons.ts";
 import type { Job, LeasedJob } from "./job.ts";
-import type { AttemptOutcome, JobTable } from "./job-table.ts";
+import type { AttemptOutcome } from "./job-changes.ts";
+import type { JobTable, LeaseHolder } from "./job-table.ts";
 import { TakeAhead } from "./take-ahead.ts";
 
 /** For how long a job is a runner's unless it renews it, in milliseconds. */
@@ -20,6 +23,8 @@ const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 3;
 /** How often a runner without work looks for jobs that other replicas made, in milliseconds. */
 const POLL_MS = 1_000;
+/** How often a runner that has enough to do looks for jobs whose time has come. */
+const DUE_POLL_MS = 100;
 /** Beyond the time that a mutation may run, its lease has this much left, in milliseconds. */
 const MUTATION_MARGIN_MS = 10_000;
 /** Characters of a failure that are kept with its job. */
@@ -110,6 +115,10 @@ export class JobRunner {
   readonly #services: JobRunnerServices;
   readonly #running = new Map<string, RunningJob>();
   readonly #ahead = new TakeAhead();
+  readonly #holder: LeaseHolder = {
+    runs: ({ id, lease }) => this.#running.get(id)?.job.lease === lease,
+    leaseMsOf: (job) => this.#leaseMsOf(job),
+  };
   /** Batches that will be looked at. */
   readonly #batches = new Set<string>();
   /** Attempts that have ended and are not written down yet. */
@@ -120,6 +129,8 @@ export class JobRunner {
   #looking: Promise<void> | null = null;
   #mustLookAgain = false;
   #renewal: Timer | undefined;
+  /** When it looks again for jobs whose time has come, in milliseconds since 1970. */
+  #settleAt = 0;
   #isStopping = false;
 
   constructor(services: JobRunnerServices) {
@@ -139,7 +150,10 @@ export class JobRunner {
   /** Looks for work at these times, in milliseconds since 1970. */
   wake(times: readonly number[]): void {
     if (this.#isStopping) return;
-    for (const at of times) this.#wakeBy(at);
+    for (const at of times) {
+      this.#settleAt = Math.min(this.#settleAt, at);
+      this.#wakeBy(at);
+    }
   }
 
   /** Aborts a job if it runs here: it was cancelled. */
@@ -169,7 +183,7 @@ export class JobRunner {
     });
     await isInTime;
     const rest = [...this.#running.values()];
-    for (const { abort } of rest) abort.abort(new LeaseLost("The server stops."));
+    for (const { abort } of rest) abort.abort(new LeaseLost("The server is stopping."));
     await this.#flush();
     if (rest.length > 0) await table.release(rest.map(({ job }) => job));
   }
@@ -208,17 +222,22 @@ export class JobRunner {
     const { table, platform, concurrency, observer } = this.#services;
     if (concurrency === 0) return;
     await this.#settleCrons();
-    await table.settleDue(observer.died);
+    if (platform.now() >= this.#settleAt) {
+      this.#settleAt = platform.now() + DUE_POLL_MS;
+      if ((await table.settleDue(observer.died, this.#holder)) > 0) this.#settleAt = 0;
+    }
     const free = concurrency + this.#ahead.size - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
-    const jobs = await table.take(free, (job) => this.#leaseMsOf(job));
+    const jobs = await table.take(free, this.#holder.leaseMsOf);
     const names = jobs.map(({ name }) => name);
     this.#ahead.took(names, free);
     if (jobs.length > 0) await this.#services.watched();
     await this.#beginAll(jobs);
     if (jobs.length === free) return;
     const next = await table.nextDue();
-    if (next !== null) this.#wakeBy(Math.max(next, platform.now() + 1));
+    if (next === null) return;
+    this.#settleAt = Math.min(this.#settleAt, next);
+    this.#wakeBy(Math.max(next, platform.now() + 1));
   }
 
   /** What was taken ahead, and is not short after all, is given back where it has no place. */
@@ -258,10 +277,14 @@ export class JobRunner {
 
   #begin(job: LeasedJob, isShort: boolean): void {
     const abort = new AbortController();
-    const done = this.#attempt(job, abort.signal).finally(() => {
-      this.#running.delete(job.id);
+    const lost = this.#running.get(job.id);
+    // It runs here still, under a lease that was lost: never twice at the same time.
+    lost?.abort.abort(new LeaseLost("Another attempt holds the job's lease."));
+    const attempt = (): Promise<void> => this.#attempt(job, abort.signal);
+    const done = (lost === undefined ? attempt() : lost.done.then(attempt)).finally(() => {
+      if (this.#running.get(job.id)?.job === job) this.#running.delete(job.id);
       // A place is free.
-      this.wake([0]);
+      if (!this.#isStopping) this.#wakeBy(0);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";
     this.#running.set(job.id, { job, abort, done, isRenewed, isShort });
@@ -276,7 +299,6 @@ export class JobRunner {
     const isDone = outcome?.kind !== "failed";
     const ended = outcome === null ? "lost" : isDead ? "dead" : isDone ? "completed" : "failed";
     const ms = platform.monotonic() - started;
-    if (this.#typeOf(job.name) === "mutation") this.#ahead.ended(job.name, ms);
     observer.ended(job, ended, ms);
     if (ended === "dead") observer.died(job);
     if (outcome === null) return;
@@ -316,21 +338,28 @@ export class JobRunner {
       const definition = functions().get(job.name);
       if (definition === undefined)
         // A newer version of the app, which is just coming up elsewhere, may have it.
-        throw new PylonError("FN_NOT_FOUND", `There is no function "${job.name}".`);
+        throw new PylonError("FN_NOT_FOUND", `The function "${job.name}" does not exist.`);
       const args: unknown = JSON.parse(job.args);
       parseArgs(definition, args, { supplied: [] });
       argsFit = true;
       await runner.run(job.name, definition, args, {
         caller: ANONYMOUS,
-        readerShare: `jobs ${job.queue}`,
+        readerShare: () => `jobs ${job.queue}`,
         requestId: `job_${job.id}`,
         isForOperators: true,
+        isTrusted: true,
         isInBackground: true,
         signal,
         job: this.#jobOf(job),
+        handled: (ms) => this.#ahead.ran(job.name, ms),
+        startedBy: job.startedBy,
         ...(job.timeoutMs === null ? {} : { timeoutMs: job.timeoutMs }),
         beforeCommit: (tx) =>
-          table.completeAtEnd(tx, job, () => new LeaseLost("Another runner has the job.")),
+          table.completeAtEnd(
+            tx,
+            job,
+            () => new LeaseLost("Another runner holds the job's lease."),
+          ),
       });
       return definition.type === "mutation" ? ENDED : { kind: "completed" };
     } catch (error) {
@@ -339,7 +368,9 @@ export class JobRunner {
       return {
         kind: "failed",
         error: text.slice(0, MAX_ERROR_LENGTH),
-        isFinal: !argsFit && error instanceof PylonError && error.code === "INVALID_ARGS",
+        isFinal:
+          error instanceof FinalFailure ||
+          (!argsFit && error instanceof PylonError && error.code === "INVALID_ARGS"),
       };
     }
   }
@@ -347,7 +378,7 @@ export class JobRunner {
   #taskAttempt(job: LeasedJob, signal: AbortSignal): TaskAttempt {
     const { table } = this.#services;
     const mustBe = (isOurs: boolean): void => {
-      if (!isOurs) throw new LeaseLost("Another runner has the job.");
+      if (!isOurs) throw new LeaseLost("Another runner holds the job's lease.");
     };
     return {
       job,
@@ -366,7 +397,7 @@ export class JobRunner {
       setProgress: async (fraction, note) => {
         const progress = progressOf(fraction, note);
         if (!(await this.#services.table.setProgress(job, progress)))
-          throw new LeaseLost("The job is no longer this server's.");
+          throw new LeaseLost("This server no longer holds the job's lease.");
       },
     };
   }
@@ -411,13 +442,13 @@ function batchResultOf({ batch }: LeasedJob): BatchResult | null {
 /** @throws PylonError INVALID_ARGS */
 function progressOf(fraction: unknown, note: unknown = null): JobProgress {
   if (typeof fraction !== "number" || !(fraction >= 0 && fraction <= 1))
-    throw new PylonError("INVALID_ARGS", "A job's progress is a number from 0 to 1.", {
+    throw new PylonError("INVALID_ARGS", "The progress of a job must be a number from 0 to 1.", {
       field: "fraction",
     });
   if (note !== null && (typeof note !== "string" || note.length > MAX_NOTE_LENGTH))
     throw new PylonError(
       "INVALID_ARGS",
-      `The note of a job's progress is a text of up to ${MAX_NOTE_LENGTH} characters.`,
+      `The note of a job's progress must be a string of at most ${MAX_NOTE_LENGTH} characters.`,
       { field: "note" },
     );
   return { fraction, note };

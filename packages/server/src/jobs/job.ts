@@ -1,4 +1,5 @@
 import type { JobBatch, JobProgress } from "../store/system-tables.ts";
+import { ACCOUNT_EMAIL_JOB } from "../functions/email.ts";
 import type { JobPriority } from "../functions/scheduler.ts";
 
 /**
@@ -51,6 +52,13 @@ export interface Job {
   readonly trace: string | null;
   /** Of a job that runs after a batch of others. */
   readonly batch: JobBatch | null;
+  /** The user whose call scheduled it, who may follow it; null for nobody. */
+  readonly startedBy: string | null;
+}
+
+/** Whether the arguments of a job open something: nobody is shown them. */
+export function hasSecretArgs({ name }: Pick<Job, "name">): boolean {
+  return name === ACCOUNT_EMAIL_JOB;
 }
 
 /** A job that this replica runs, under a lease of its own. */

@@ -3,9 +3,11 @@ import type { JobQueue, ScheduledCall } from "../functions/scheduler.ts";
 import type { Platform } from "../platform.ts";
 import type { Store, Transaction } from "../store/store.ts";
 import { Crons } from "./crons.ts";
+import { DatabaseClock } from "./database-clock.ts";
 import type { Job, JobStatus } from "./job.ts";
 import { JobRunner, type JobRunnerServices } from "./job-runner.ts";
-import { JobTable, type JobFilter, type NewJob } from "./job-table.ts";
+import type { JobFilter } from "./job-list.ts";
+import { JobTable, type NewJob } from "./job-table.ts";
 
 const HOUR_MS = 60 * 60_000;
 /** How long a job is kept after its end, in milliseconds: a dead one until somebody has looked. */
@@ -21,26 +23,30 @@ const KEPT_MS = [
 export class Jobs implements JobQueue {
   readonly #store: Store;
   readonly #table: JobTable;
-  readonly #platform: Platform;
+  readonly #clock: DatabaseClock;
+  /** The server's, with the clock that jobs are timed by. */
+  readonly platform: Platform;
   readonly crons: Crons;
   #runner: JobRunner | null = null;
 
   constructor(store: Store, platform: Platform) {
     this.#store = store;
-    this.#platform = platform;
-    this.#table = new JobTable(store, platform);
-    this.crons = new Crons(store, platform.now, (tx, call) => this.#table.add(tx, call));
+    this.#clock = new DatabaseClock(store, platform);
+    this.platform = { ...platform, now: this.#clock.now };
+    this.#table = new JobTable(store, this.platform);
+    this.crons = new Crons(store, this.#clock.now, (tx, call) => this.#table.add(tx, call));
   }
 
   /** Runs jobs from now on. */
   async start(services: Omit<JobRunnerServices, "table" | "crons" | "platform">): Promise<void> {
+    await this.#clock.start();
     // An SQLite file has one server: nobody else can be running them.
     if (this.#store.dialect === "sqlite") await this.#table.reclaimAll();
     this.#runner = new JobRunner({
       ...services,
       table: this.#table,
       crons: this.crons,
-      platform: this.#platform,
+      platform: this.platform,
     });
     this.#runner.start();
   }
@@ -62,6 +68,18 @@ export class Jobs implements JobQueue {
   /** @param withinMs how long those that run may go on, in milliseconds */
   async stop(withinMs: number): Promise<void> {
     await this.#runner?.stop(withinMs);
+    this.#clock.stop();
+  }
+
+  /** When the next job or cron is due, in milliseconds since 1970; null for never. */
+  async nextDue(): Promise<number | null> {
+    const times = [await this.#table.nextDue(), this.crons.nextDue].filter((at) => at !== null);
+    return times.length === 0 ? null : Math.min(...times);
+  }
+
+  /** The time that jobs are due by, in milliseconds since 1970. */
+  now(): number {
+    return this.#clock.now();
   }
 
   /** How many run on this replica. */
@@ -143,6 +161,6 @@ export class Jobs implements JobQueue {
   /** Deletes those that have been over for long enough. */
   async forgetOld(): Promise<void> {
     for (const { status, keptMs, isInBatch } of KEPT_MS)
-      await this.#table.forget(status, this.#platform.now() - keptMs, isInBatch);
+      await this.#table.forget(status, this.now() - keptMs, isInBatch);
   }
 }

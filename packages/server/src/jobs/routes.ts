@@ -1,20 +1,19 @@
-import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import type { ScheduleOptions } from "@pylonsync/functions";
-import type { Functions } from "../functions/runner.ts";
+import type { Functions } from "../functions/call.ts";
 import { delayOf, scheduledCall } from "../functions/scheduler.ts";
 import type { RequestContext } from "../request/context.ts";
+import { listLimit } from "../request/list-limit.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { CronState } from "./crons.ts";
-import { JOB_STATUSES, type Job } from "./job.ts";
+import { hasSecretArgs, JOB_STATUSES, type Job } from "./job.ts";
 import type { Jobs } from "./jobs.ts";
 
-const DEFAULT_LIMIT = 50;
-const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
 const FIELDS = ["name", "payload", "priority", "delay_secs", "max_retries", "queue"] as const;
 
 /** Jobs as an admin sees them: make, list, watch, take back, try again; and the crons. */
-export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => number): Route[] {
+export function jobRoutes(jobs: Jobs, functions: () => Functions): Route[] {
   const path = "/api/jobs";
   const stats = async (): Promise<Answer> =>
     json({ ...(await jobs.counts()), handlers: [...functions().keys()] });
@@ -24,7 +23,7 @@ export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => num
       path,
       body: "rows",
       access: "admin",
-      handle: (context) => create(jobs, now, context),
+      handle: (context) => create(jobs, context),
     },
     { method: "GET", path, access: "admin", handle: (context) => list(jobs, context) },
     { method: "GET", path: `${path}/stats`, access: "admin", handle: stats },
@@ -53,6 +52,13 @@ export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => num
       access: "admin",
       handle: (context) => cancel(jobs, context),
     },
+    ...schedulerRoutes(jobs),
+    ...operationsRoutes(jobs),
+  ];
+}
+
+function schedulerRoutes(jobs: Jobs): Route[] {
+  return [
     { method: "GET", path: "/api/scheduler", access: "admin", handle: () => listCrons(jobs) },
     {
       method: "POST",
@@ -64,12 +70,32 @@ export function jobRoutes(jobs: Jobs, functions: () => Functions, now: () => num
   ];
 }
 
-async function create(jobs: Jobs, now: () => number, context: RequestContext): Promise<Answer> {
+/** Where dashboards of the public system look for the same. */
+function operationsRoutes(jobs: Jobs): Route[] {
+  const path = "/api/admin/ops";
+  return [
+    {
+      method: "GET",
+      path: `${path}/jobs`,
+      access: "admin",
+      handle: (context) => list(jobs, context),
+    },
+    { method: "GET", path: `${path}/scheduler`, access: "admin", handle: () => listCrons(jobs) },
+  ];
+}
+
+async function create(jobs: Jobs, context: RequestContext): Promise<Answer> {
   const body = asFields(await context.json({}));
-  const call = scheduledCall(now, nameOf(body), delayMsOf(body), body["payload"] ?? {}, {
-    queue: "default",
-    ...optionsOf(body),
-  });
+  const call = scheduledCall(
+    () => jobs.now(),
+    nameOf(body),
+    delayMsOf(body),
+    body["payload"] ?? {},
+    {
+      queue: "default",
+      ...optionsOf(body),
+    },
+  );
   return json({ id: await jobs.addOne(call), status: "pending" }, 201);
 }
 
@@ -77,16 +103,16 @@ async function list(jobs: Jobs, context: RequestContext): Promise<Answer> {
   const status = context.query("status");
   const known = JOB_STATUSES.find((one) => one === status);
   if (status !== null && known === undefined)
-    throw new PylonError("INVALID_QUERY", `There is no status "${status.slice(0, 80)}".`, {
+    throw new PylonError("INVALID_QUERY", `Unknown status "${status.slice(0, 80)}".`, {
       field: "status",
       hint: `Use ${JOB_STATUSES.join(", ")}.`,
     });
   const filter = { status: known, queue: context.query("queue") ?? undefined };
-  return json((await jobs.list(filter, limitOf(context))).map(toWire));
+  return json((await jobs.list(filter, listLimit(context))).map(toWire));
 }
 
 async function listDead(jobs: Jobs, context: RequestContext): Promise<Answer> {
-  return json((await jobs.list({ status: "dead" }, limitOf(context))).map(toWire));
+  return json((await jobs.list({ status: "dead" }, listLimit(context))).map(toWire));
 }
 
 async function get(jobs: Jobs, context: RequestContext): Promise<Answer> {
@@ -114,8 +140,8 @@ async function listCrons(jobs: Jobs): Promise<Answer> {
 async function trigger(jobs: Jobs, context: RequestContext): Promise<Answer> {
   const task = context.param("name");
   if (await jobs.triggerCron(task)) return json({ triggered: true, task });
-  throw new PylonError("NOT_FOUND", "There is no such cron.", {
-    hint: "GET /api/scheduler lists them.",
+  throw new PylonError("NOT_FOUND", "The cron does not exist.", {
+    hint: "GET /api/scheduler lists the crons.",
   });
 }
 
@@ -124,7 +150,7 @@ type Fields = Readonly<Record<string, unknown>>;
 /** @throws PylonError INVALID_DATA */
 function asFields(body: unknown): Fields {
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    throw new PylonError("INVALID_DATA", "The body must be a JSON object.");
   const [unknown] = Object.keys(body).filter((key) => !FIELDS.some((known) => known === key));
   if (unknown === undefined) return { ...body };
   throw new PylonError("INVALID_DATA", `A job has no field "${unknown.slice(0, 80)}".`, {
@@ -136,7 +162,7 @@ function asFields(body: unknown): Fields {
 /** @throws PylonError MISSING_NAME */
 function nameOf({ name }: Fields): string {
   if (typeof name === "string" && name !== "") return name;
-  throw new PylonError("MISSING_NAME", "A job names the function that it calls.", {
+  throw new PylonError("MISSING_NAME", "A job must name the function to call.", {
     field: "name",
     hint: 'Send {"name": "sendDigest"}.',
   });
@@ -152,22 +178,11 @@ function optionsOf({ queue, priority, max_retries: maxRetries }: Fields): Schedu
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
 }
 
-/** @throws PylonError INVALID_QUERY */
-function limitOf(context: RequestContext): number {
-  const given = context.query("limit") ?? String(DEFAULT_LIMIT);
-  const limit = Number(given);
-  if (/^\d+$/.test(given) && limit >= 1) return Math.min(limit, MAX_LIMIT);
-  throw new PylonError("INVALID_QUERY", `limit is "${given.slice(0, 80)}".`, {
-    field: "limit",
-    hint: `It is a whole number from 1 to ${MAX_LIMIT}.`,
-  });
-}
-
 function toWire(job: Job): Fields {
   return {
     id: job.id,
     name: job.name,
-    payload: JSON.parse(job.args) as unknown,
+    payload: hasSecretArgs(job) ? null : (JSON.parse(job.args) as unknown),
     priority: job.priority,
     status: job.status,
     max_retries: job.maxAttempts - 1,
@@ -202,7 +217,7 @@ function isoOrNull(time: number | null): string | null {
 }
 
 function notFound(): PylonError {
-  return new PylonError("NOT_FOUND", "There is no such job, or it is over.", {
-    hint: "GET /api/jobs lists them.",
+  return new PylonError("NOT_FOUND", "The job does not exist, or has ended.", {
+    hint: "GET /api/jobs lists the jobs.",
   });
 }

@@ -17,13 +17,14 @@ function tableOf(scratch: ReturnType<typeof scratchStore>) {
   const queue: JobQueue = {
     newId: () => table.newId(),
     add: (tx, call) => table.add(tx, call),
+    now: platform.now,
     addMany: (tx, jobs) => table.addMany(tx, jobs),
     cancel: (tx, id) => table.cancel(tx, id),
     wake: () => undefined,
   };
   const runBatch = (count: number): Promise<string> =>
     store.transact(async (tx) => {
-      const scheduler = new TransactionScheduler(queue, platform, tx);
+      const scheduler = new TransactionScheduler(queue, tx);
       const calls = Array.from({ length: count }, () => ({
         name: "part",
         options: { maxRetries: 0 },
@@ -66,7 +67,7 @@ test("the job after a batch runs when all are over, and knows how many failed", 
         queue = queue.filter((fate) => fate === "retried").map(() => "completed");
       }
       expect(await table.settleBatch(id)).toBe(true);
-      // Whoever looks later changes nothing.
+      // A later look changes nothing.
       expect(await table.settleBatch(id)).toBe(false);
       const [after, ...others] = await table.take(5, () => 60_000);
       const total = given.length;

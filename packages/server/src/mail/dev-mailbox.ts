@@ -4,7 +4,7 @@ import type { Mail, Mailer } from "./mailer.ts";
 const MAX_KEPT = 200;
 
 /** A mail that was not sent, as the page shows it. */
-export interface ReceivedMail extends Mail {
+export interface ReceivedMail extends Omit<Mail, "key"> {
   readonly id: number;
   /** ISO 8601. */
   readonly at: string;
@@ -27,8 +27,9 @@ export class DevMailbox implements Mailer {
     this.#onMail = onMail;
   }
 
-  send(mail: Mail): Promise<void> {
-    const received = { ...mail, id: (this.#count += 1), at: new Date(this.#now()).toISOString() };
+  send({ to, subject, text, html }: Mail): Promise<void> {
+    const at = new Date(this.#now()).toISOString();
+    const received = { to, subject, text, html, id: (this.#count += 1), at };
     this.#mails = [received, ...this.#mails].slice(0, MAX_KEPT);
     this.#onMail(received);
     return Promise.resolve();

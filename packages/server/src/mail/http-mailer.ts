@@ -12,7 +12,7 @@ export interface HttpMailApi {
   readonly url: string;
   /** Sent as `Authorization: Bearer`; null: none. */
   readonly apiKey: string | null;
-  readonly body: (mail: Mail & { readonly from: string }) => unknown;
+  readonly body: (mail: Omit<Mail, "key"> & { readonly from: string }) => unknown;
 }
 
 /** Sends through a provider's HTTP API, or to a webhook of the app's operator. */
@@ -34,7 +34,7 @@ export class HttpMailer implements Mailer {
     await pRetry(() => this.#post(mail), { retries: RETRIES, minTimeout: 300, factor: 3 });
   }
 
-  async #post(mail: Mail): Promise<void> {
+  async #post({ key, ...mail }: Mail): Promise<void> {
     const { url, apiKey, body } = this.#api;
     let response: Response;
     try {
@@ -43,6 +43,7 @@ export class HttpMailer implements Mailer {
         headers: {
           "Content-Type": "application/json",
           ...(apiKey === null ? {} : { Authorization: `Bearer ${apiKey}` }),
+          ...(key === undefined ? {} : { "Idempotency-Key": key }),
         },
         body: JSON.stringify(body({ from: this.#from, ...mail })),
         redirect: "manual",
@@ -53,7 +54,7 @@ export class HttpMailer implements Mailer {
     }
     await response.body?.cancel();
     if (response.ok) return;
-    const failure = new MailFailure(`the provider answered ${response.status}`);
+    const failure = new MailFailure(`the provider returned status ${response.status}`);
     throw response.status === 429 || response.status >= 500 ? failure : new AbortError(failure);
   }
 }

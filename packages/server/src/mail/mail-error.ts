@@ -10,7 +10,7 @@ export class MailFailure extends PylonError {
   /** @param reason what the provider said, without the message and without secrets */
   constructor(reason: string) {
     super("EMAIL_NOT_SENT", "The mail could not be sent.", {
-      hint: "Try again later; the server's log has the reason.",
+      hint: "Try again later; the server's log has the details.",
       extra: { retry_after_secs: 30 },
     });
     this.reason = reason;

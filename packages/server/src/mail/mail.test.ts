@@ -101,6 +101,18 @@ describe("a provider's API", () => {
     },
   );
 
+  test.each(["resend", "webhook"])("%s is told which mail it is", async (provider) => {
+    const way = mailer({
+      PYLON_EMAIL_PROVIDER: provider,
+      PYLON_EMAIL_API_KEY: "the-key",
+      PYLON_EMAIL_HTTP_URL: url(),
+    });
+    answers = [503];
+    await way.send({ ...MAIL, key: "0a1b" });
+    expect(received.map(({ headers }) => headers["idempotency-key"])).toEqual(["0a1b", "0a1b"]);
+    expect(JSON.stringify(received.map(({ body }) => body))).not.toContain("0a1b");
+  });
+
   test("that is busy is asked twice more", async () => {
     const resend = mailer({
       PYLON_EMAIL_PROVIDER: "resend",
@@ -127,7 +139,7 @@ describe("a provider's API", () => {
         status: 503,
       });
       expect(received).toHaveLength(1);
-      expect(lines.join()).toContain(`the provider answered ${status}`);
+      expect(lines.join()).toContain(`the provider returned status ${status}`);
       for (const secret of ["the-key", "123456", "ann@"])
         expect(lines.join()).not.toContain(secret);
     }
@@ -225,12 +237,14 @@ describe("SMTP", () => {
       process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
       await mailer({
         PYLON_SMTP_URL: `smtp://pylon:${encodeURIComponent("p@ss/word")}@127.0.0.1:${port}`,
-      }).send(MAIL);
+      }).send({ ...MAIL, key: "0a1b" });
       expect(seen).toMatchObject([
         {
           user: "pylon",
           isTls: true,
-          raw: expect.stringContaining("From: Shop <shop@example.com>"),
+          raw: expect.stringMatching(
+            /^From: Shop <shop@example\.com>$[^]*^Message-ID: <0a1b@example\.com>$/mu,
+          ),
         },
       ]);
       lines.length = 0;

@@ -43,13 +43,13 @@ export function mailboxRoutes(mailbox: DevMailbox): Route[] {
 function pageOf(mails: readonly ReceivedMail[]): string {
   const body =
     mails.length === 0
-      ? '<p class="empty none">No mail yet. What your app sends in dev mode arrives here.</p>'
+      ? '<p class="empty none">No mail yet. Mails that your app sends in dev mode appear here.</p>'
       : mails.map(mailOf).join("");
   return [
     '<!doctype html><html lang="en"><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width"><title>Mail</title>',
     `<style>${STYLE}</style><script type="module" src="/studio/mail.js"></script>`,
-    '<main><nav><a href="/studio">What the app has</a></nav>',
+    '<main><nav><a href="/studio">App overview</a></nav>',
     `<h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`,
   ].join("");
 }

@@ -4,6 +4,11 @@ export interface Mail {
   readonly subject: string;
   readonly text: string;
   readonly html: string;
+  /**
+   * The same for each attempt at the same mail, of letters and digits: where the provider or the
+   * mailbox looks at it, a mail whose end was not heard of arrives once.
+   */
+  readonly key?: string | undefined;
 }
 
 /** The way to people's mailboxes. */

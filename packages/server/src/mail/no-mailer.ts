@@ -6,7 +6,7 @@ export const NO_MAILER: Mailer = {
   canSend: false,
   send: () =>
     Promise.reject(
-      new PylonError("EMAIL_NOT_CONFIGURED", "This server sends no mail.", {
+      new PylonError("EMAIL_NOT_CONFIGURED", "Mail is not configured on this server.", {
         hint: "Set PYLON_EMAIL_PROVIDER.",
       }),
     ),

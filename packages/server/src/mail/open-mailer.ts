@@ -70,15 +70,19 @@ class CheckedMailer implements Mailer {
 
   async send(mail: Mail): Promise<void> {
     if (/[\r\n]/.test(mail.to + mail.subject))
-      throw new PylonError("INVALID_DATA", "An address and a subject are one line each.", {
-        field: "to",
-      });
+      throw new PylonError(
+        "INVALID_DATA",
+        "The address and the subject of a mail must be single lines.",
+        {
+          field: "to",
+        },
+      );
     try {
       await inSpan("mail", "client", {}, () => this.#mailer.send(mail));
       this.#counts.sent += 1;
     } catch (error) {
       this.#counts.failed += 1;
-      this.#log.warn("a mail was not sent", {
+      this.#log.warn("a mail could not be sent", {
         reason: error instanceof MailFailure ? error.reason : String(error),
         domain: mail.to.split("@").at(-1),
       });

@@ -45,5 +45,5 @@ export class SesMailer implements Mailer {
 
 function reasonOf({ name }: Error): string {
   const isForbidden = name === "AccessDeniedException";
-  return `${name}: ${isForbidden ? "the role needs ses:SendEmail" : "SES refused"}`;
+  return `${name}: ${isForbidden ? "the role needs ses:SendEmail" : "SES rejected the mail"}`;
 }

@@ -20,10 +20,15 @@ export class SmtpMailer implements Mailer {
     this.#from = from;
   }
 
-  async send(mail: Mail): Promise<void> {
+  async send({ key, ...mail }: Mail): Promise<void> {
     const transport = await (this.#transport ??= this.#open());
+    const from = this.#from;
     try {
-      await transport.sendMail({ from: this.#from, ...mail });
+      await transport.sendMail({
+        from,
+        ...mail,
+        ...(key === undefined ? {} : { messageId: `<${key}@${domainOf(from)}>` }),
+      });
     } catch (error) {
       if (!(error instanceof Error)) throw new MailFailure("unknown");
       const code = "code" in error ? String(error.code) : error.name;
@@ -51,6 +56,11 @@ export class SmtpMailer implements Mailer {
       disableUrlAccess: true,
     });
   }
+}
+
+/** @param from `Shop <no-reply@example.com>`, or the address alone */
+function domainOf(from: string): string {
+  return /@([^@>\s]+)>?\s*$/.exec(from)?.[1] ?? "localhost";
 }
 
 function withoutCredentials(text: string, url: string): string {

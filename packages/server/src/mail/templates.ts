@@ -9,7 +9,7 @@ interface Words {
   readonly action?: string;
 }
 
-const IGNORE = "If this was not you, ignore this mail.";
+const IGNORE = "If you did not request this, ignore this mail.";
 const CODE_STYLE = "font:600 28px/1.4 ui-monospace,Menlo,monospace;letter-spacing:6px";
 const BUTTON_STYLE = [
   "display:inline-block",
@@ -32,30 +32,26 @@ const WORDS: Readonly<Record<MailKind, (data: MailData) => Words>> = {
   }),
   "verify-email": ({ appName, code = "", minutes }) => ({
     subject: `${code} confirms your address for ${appName}`,
-    lines: [
-      `Confirm your e-mail address for ${appName} with this code:`,
-      ...lasts(minutes),
-      IGNORE,
-    ],
+    lines: [`Confirm your email address for ${appName} with this code:`, ...lasts(minutes), IGNORE],
   }),
   "reset-password": ({ appName, minutes }) => ({
     subject: `Reset your password for ${appName}`,
     lines: [`Choose a new password for ${appName}:`, ...lasts(minutes), IGNORE],
-    action: "Reset the password",
+    action: "Reset your password",
   }),
   "change-email": ({ appName, code = "", minutes }) => ({
     subject: `${code} confirms your new address for ${appName}`,
     lines: [
-      `Confirm your new e-mail address for ${appName} with this code:`,
+      `Confirm your new email address for ${appName} with this code:`,
       ...lasts(minutes),
       IGNORE,
     ],
   }),
   "email-taken": ({ appName }) => ({
-    subject: `You have an account at ${appName} already`,
+    subject: `You already have an account at ${appName}`,
     lines: [
-      `Somebody, perhaps you, wanted to use this e-mail address for ${appName}. ` +
-        "It belongs to an account already: sign in instead, or reset its password.",
+      `Somebody, perhaps you, tried to use this email address for ${appName}. ` +
+        "It already belongs to an account: sign in instead, or reset its password.",
       IGNORE,
     ],
     action: "Sign in",
@@ -72,7 +68,7 @@ const WORDS: Readonly<Record<MailKind, (data: MailData) => Words>> = {
 };
 
 function lasts(minutes: number | undefined): string[] {
-  return minutes === undefined ? [] : [`It can be used for ${minutes} minutes.`];
+  return minutes === undefined ? [] : [`It is valid for ${minutes} minutes.`];
 }
 
 /** The text and HTML of a mail, in the app's own words where it has some for this kind. */

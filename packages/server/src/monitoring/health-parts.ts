@@ -40,9 +40,9 @@ export function healthParts({ store, feed, storage, backend, log }: HealthSource
       check: () => storage.check(),
       // The others tell of themselves.
       onChange: (state, reason) => {
-        if (state === "up") log.info("files are back");
+        if (state === "up") log.info("file storage is back");
         else
-          log.warn("files can't be relied on", {
+          log.warn("file storage unavailable", {
             state,
             ...(reason === undefined ? {} : { reason: reasonOf(reason) }),
           });

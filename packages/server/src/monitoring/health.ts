@@ -92,7 +92,7 @@ async function look(
   { check }: Part,
   platform: Pick<Platform, "after">,
 ): Promise<{ readonly state: PartState; readonly reason?: unknown }> {
-  const isLate = (): Error => new Error(`no answer within ${ANSWER_TIMEOUT_MS} ms`);
+  const isLate = (): Error => new Error(`no response within ${ANSWER_TIMEOUT_MS} ms`);
   try {
     const state = await withTimeout(platform, async () => check(), ANSWER_TIMEOUT_MS, isLate);
     return { state };

@@ -40,7 +40,7 @@ function levelOf(context: RequestContext): LogLevel {
   const given = context.query("level") ?? "debug";
   const level = LOG_LEVELS.find((known) => known === given);
   if (level === undefined)
-    throw new PylonError("INVALID_QUERY", `There is no level "${given}".`, {
+    throw new PylonError("INVALID_QUERY", `Unknown level "${given}".`, {
       field: "level",
       hint: `Use ${LOG_LEVELS.join(", ")}.`,
     });
@@ -52,9 +52,9 @@ function limitOf(context: RequestContext): number {
   if (given === null) return DEFAULT_LIMIT;
   const limit = Number(given);
   if (!/^\d+$/.test(given) || limit > MAX_LIMIT)
-    throw new PylonError("INVALID_QUERY", `limit is "${given}".`, {
+    throw new PylonError("INVALID_QUERY", `limit is "${given}", which is not valid.`, {
       field: "limit",
-      hint: `It is a whole number from 0 to ${MAX_LIMIT}.`,
+      hint: `Use a whole number from 0 to ${MAX_LIMIT}.`,
     });
   return limit;
 }
@@ -62,9 +62,9 @@ function limitOf(context: RequestContext): number {
 function isFollowing(context: RequestContext): boolean {
   const given = context.query("follow") ?? "0";
   if (given !== "0" && given !== "1")
-    throw new PylonError("INVALID_QUERY", `follow is "${given}".`, {
+    throw new PylonError("INVALID_QUERY", `follow is "${given}", which is not valid.`, {
       field: "follow",
-      hint: "It is 1 or 0.",
+      hint: "Use 1 or 0.",
     });
   return given === "1";
 }

@@ -12,7 +12,7 @@ export function observeRoutes(health: Health, metrics: Metrics, uptimeMs: () => 
     const { status, parts } = await health.report();
     if (status !== "unready") return json({ status, parts });
     const message =
-      parts["server"] === "stopping" ? "The server is stopping." : "The database does not answer.";
+      parts["server"] === "stopping" ? "The server is stopping." : "The database does not respond.";
     throw new PylonError("NOT_READY", message, { extra: { parts } });
   };
 

@@ -1,4 +1,5 @@
 import type { MetricObjectWithValues, MetricValueWithName } from "prom-client";
+import { LabelTree } from "./label-tree.ts";
 
 type Scraped = Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">;
 
@@ -15,32 +16,22 @@ export interface Sample {
 export class Counter {
   readonly name: string;
   readonly #help: string;
-  readonly #labelNames: readonly string[];
-  readonly #counts = new Map<
-    string,
-    { readonly labels: Readonly<Record<string, string>>; value: number }
-  >();
+  readonly #counts: LabelTree<{ readonly labels: Readonly<Record<string, string>>; value: number }>;
 
   /** A counter without labels begins at 0; one with labels shows a series once it was counted. */
   constructor(name: string, help: string, labelNames: readonly string[] = []) {
     this.name = name;
     this.#help = help;
-    this.#labelNames = labelNames;
-    if (labelNames.length === 0) this.#counts.set("", { labels: {}, value: 0 });
+    this.#counts = new LabelTree((values) => ({
+      labels: Object.fromEntries(labelNames.map((label, index) => [label, values[index] ?? ""])),
+      value: 0,
+    }));
+    if (labelNames.length === 0) this.#counts.of([]);
   }
 
   /** @param labelValues in the order of the label names */
   add(labelValues: readonly string[] = [], amount = 1): void {
-    const key = labelValues.length === 1 ? (labelValues[0] ?? "") : labelValues.join("\n");
-    const known = this.#counts.get(key);
-    if (known === undefined)
-      this.#counts.set(key, {
-        labels: Object.fromEntries(
-          this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""]),
-        ),
-        value: amount,
-      });
-    else known.value += amount;
+    this.#counts.of(labelValues).value += amount;
   }
 
   async get(): Promise<Scraped> {
@@ -49,7 +40,7 @@ export class Counter {
       help: this.#help,
       type: "counter" as never,
       aggregator: "sum",
-      values: [...this.#counts.values()],
+      values: [...this.#counts.all],
     };
   }
 }

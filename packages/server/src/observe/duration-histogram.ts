@@ -1,4 +1,5 @@
 import type { MetricObjectWithValues, MetricValueWithName } from "prom-client";
+import { LabelTree } from "./label-tree.ts";
 
 /** Upper bounds in seconds. */
 const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -18,29 +19,21 @@ interface Series {
 export class DurationHistogram {
   readonly name: string;
   readonly #help: string;
-  readonly #labelNames: readonly string[];
-  readonly #series = new Map<string, Series>();
+  readonly #series: LabelTree<Series>;
 
   constructor(name: string, help: string, labelNames: readonly string[]) {
     this.name = name;
     this.#help = help;
-    this.#labelNames = labelNames;
+    this.#series = new LabelTree((values) => ({
+      labels: Object.fromEntries(labelNames.map((label, index) => [label, values[index] ?? ""])),
+      counts: new Float64Array(BOUNDS.length + 1),
+      sum: 0,
+    }));
   }
 
   /** @param labelValues in the order of the label names */
   observe(labelValues: readonly string[], seconds: number): void {
-    const key = labelValues.join("\n");
-    let series = this.#series.get(key);
-    if (series === undefined) {
-      series = {
-        labels: Object.fromEntries(
-          this.#labelNames.map((name, index) => [name, labelValues[index] ?? ""]),
-        ),
-        counts: new Float64Array(BOUNDS.length + 1),
-        sum: 0,
-      };
-      this.#series.set(key, series);
-    }
+    const series = this.#series.of(labelValues);
     let bucket = 0;
     while (bucket < BOUNDS.length && seconds > (BOUNDS[bucket] ?? Infinity)) bucket += 1;
     series.counts[bucket] = (series.counts[bucket] ?? 0) + 1;
@@ -49,7 +42,7 @@ export class DurationHistogram {
 
   /** What the library's registry asks of a metric. */
   async get(): Promise<Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">> {
-    const values = [...this.#series.values()].flatMap((series) => this.#valuesOf(series));
+    const values = this.#series.all.flatMap((series) => this.#valuesOf(series));
     return {
       name: this.name,
       help: this.#help,

@@ -1,45 +1,37 @@
-import { PylonError } from "@pylonsync/protocol";
 import { LOG_RANK, type LogLevel } from "../config/log-level.ts";
-import { systemPlatform, type Platform, type Timer } from "../platform.ts";
+import { systemPlatform, type Platform } from "../platform.ts";
+import { LineReaders } from "../util/line-readers.ts";
 
 const MAX_LINES = 1_000;
 const MAX_CHARACTERS = 1024 * 1024;
 const MAX_READERS = 16;
-/** What may wait for a reader that is slow. */
-const MAX_WAITING_BYTES = 256 * 1024;
-/** A proxy must not take a quiet log for a dead connection. */
-const HEARTBEAT_MS = 15_000;
-const CUT_OFF = JSON.stringify({
-  level: "warn",
-  message: "this reader of the log is too slow and is cut off: lines after this are missing",
-});
 
 interface Line {
   readonly level: LogLevel;
   readonly text: string;
 }
 
-interface Reader {
-  readonly level: LogLevel;
-  readonly controller: ReadableStreamDefaultController<Uint8Array>;
-}
-
-const encoder = new TextEncoder();
-
 /**
  * The newest lines of this process's log, for the admin: so many and no more, however much is
  * logged and however slowly it is read.
  */
 export class LogTail {
-  readonly #readers = new Set<Reader>();
+  /** Each by the level from which on it reads. */
+  readonly #readers: LineReaders<LogLevel>;
   #lines: Line[] = [];
   #characters = 0;
-  #heartbeat: Timer | null = null;
-  readonly #every: Platform["every"];
 
   /** @param every see Platform */
   constructor(every: Platform["every"] = systemPlatform.every) {
-    this.#every = every;
+    this.#readers = new LineReaders(every, {
+      maxReaders: MAX_READERS,
+      maxFirstBytes: MAX_CHARACTERS * 2,
+      full: `The maximum of ${MAX_READERS} readers of the log has been reached.`,
+      cutOff: JSON.stringify({
+        level: "warn",
+        message: "this reader of the log is too slow and is disconnected: later lines are missing",
+      }),
+    });
   }
 
   /** @param text one JSON object, as stderr gets it */
@@ -49,8 +41,7 @@ export class LogTail {
     // A quarter at once: shifting a long list for each line costs more than the line.
     if (this.#lines.length > MAX_LINES * 1.25 || this.#characters > MAX_CHARACTERS * 1.25)
       this.#shrink();
-    for (const reader of this.#readers)
-      if (LOG_RANK[level] >= LOG_RANK[reader.level]) this.#send(reader, text);
+    this.#readers.tell(text, (from) => LOG_RANK[level] >= LOG_RANK[from]);
   }
 
   /** The newest lines of this level or above, oldest first. */
@@ -70,58 +61,12 @@ export class LogTail {
    * @throws PylonError RATE_LIMITED when too many read already
    */
   follow(level: LogLevel, limit: number): ReadableStream<Uint8Array> {
-    if (this.#readers.size >= MAX_READERS)
-      throw new PylonError("RATE_LIMITED", `${MAX_READERS} readers follow the log already.`, {
-        hint: "End one of them.",
-        extra: { retry_after_secs: 5 },
-      });
-    let reader: Reader;
-    return new ReadableStream<Uint8Array>(
-      {
-        start: (controller) => {
-          reader = { level, controller };
-          this.#readers.add(reader);
-          this.#heartbeat ??= this.#every(HEARTBEAT_MS, () => this.#beat());
-          // Never nothing: the answer's head goes out with the first bytes.
-          controller.enqueue(
-            encoder.encode(
-              `\n${this.recent(level, limit)
-                .map((line) => `${line}\n`)
-                .join("")}`,
-            ),
-          );
-        },
-        cancel: () => this.#remove(reader),
-      },
-      new ByteLengthQueuingStrategy({ highWaterMark: MAX_WAITING_BYTES + MAX_CHARACTERS * 2 }),
-    );
+    return this.#readers.open(level, this.recent(level, limit));
   }
 
   /** Ends every reader's stream, so that a server can stop. */
   close(): void {
-    for (const reader of this.#readers) {
-      reader.controller.close();
-      this.#remove(reader);
-    }
-  }
-
-  #send(reader: Reader, text: string): void {
-    const isSlow = (reader.controller.desiredSize ?? 0) <= 0;
-    reader.controller.enqueue(encoder.encode(`${isSlow ? CUT_OFF : text}\n`));
-    if (!isSlow) return;
-    reader.controller.close();
-    this.#remove(reader);
-  }
-
-  #beat(): void {
-    for (const reader of this.#readers) reader.controller.enqueue(encoder.encode("\n"));
-  }
-
-  #remove(reader: Reader): void {
-    this.#readers.delete(reader);
-    if (this.#readers.size > 0 || this.#heartbeat === null) return;
-    this.#heartbeat.cancel();
-    this.#heartbeat = null;
+    this.#readers.close();
   }
 
   #shrink(): void {

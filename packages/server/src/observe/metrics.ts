@@ -10,7 +10,7 @@ const STATUS_CLASSES = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 /** What the parts of the server count themselves; read when the metrics are scraped. */
 export interface LiveFigures {
   readonly version: string;
-  /** When the server started, in seconds since 1970. */
+  /** Start time of the server, in seconds since 1970. */
   readonly startedAtSeconds: number;
   readonly uptimeSeconds: () => number;
   /** Open connections by transport. */
@@ -52,7 +52,7 @@ export class Metrics {
   #registry: Promise<Registry> | undefined;
   readonly #requestSeconds = new DurationHistogram(
     "pylon_http_request_duration_seconds",
-    "Time from the request to its answer, by route pattern, method and status class.",
+    "Time from request to response, by route pattern, method and status class.",
     ["route", "method", "status"],
   );
   readonly #functionSeconds = new DurationHistogram(
@@ -62,31 +62,31 @@ export class Metrics {
   );
   readonly #jobSeconds = new DurationHistogram(
     "pylon_job_duration_seconds",
-    "Time an attempt at a job took, by queue and outcome.",
+    "Time a job attempt took, by queue and outcome.",
     ["queue", "outcome"],
   );
   readonly #deadJobs = new Counter(
     "pylon_jobs_dead_total",
-    "Jobs that failed for the last time, as this replica saw it.",
+    "Jobs that failed permanently, as seen by this replica.",
   );
   readonly #commitSeconds = new DurationHistogram(
     "pylon_commit_duration_seconds",
-    "Time a write took, from its beginning until it was durable or given up, by outcome.",
+    "Time a write took, from its start until it was durable or failed, by outcome.",
     ["outcome"],
   );
   readonly #feedLag = new DurationHistogram(
     "pylon_feed_lag_seconds",
-    "Time from the writing of a change to its being handed to the live connections.",
+    "Time from the write of a change to its delivery to the live connections.",
     [],
   );
   readonly #shardTick = new DurationHistogram(
     "pylon_shard_tick_seconds",
-    "Time a step of a shard took, with the sending of what changed, by shard.",
+    "Time a step of a shard took, including sending the changes, by shard.",
     ["shard"],
   );
   readonly #shardOverruns = new Counter(
     "pylon_shard_overruns_total",
-    "Steps of shards that took longer than there is time between two, by shard.",
+    "Steps of shards that took longer than the step interval, by shard.",
     ["shard"],
   );
   readonly #shardSent = new Counter(
@@ -101,36 +101,39 @@ export class Metrics {
   );
   readonly #shardLeftOut = new Counter(
     "pylon_shard_steps_left_out_total",
-    "Steps that slow clients of shards were not sent, by shard.",
+    "Steps that were not sent to slow clients of shards, by shard.",
     ["shard"],
+  );
+  readonly #shardRestarts = new Counter(
+    "pylon_shard_restarts_total",
+    "Isolated shards that were restarted because their thread was stuck or crashed, by shard.",
+    ["shard", "why"],
   );
   readonly #requests = new Counter(
     "pylon_http_requests_total",
-    "Requests, but for health checks and scrapes.",
+    "Requests, excluding health checks and scrapes.",
   );
   readonly #requestsOk = new Counter(
     "pylon_http_requests_ok_total",
-    "Requests answered with a status below 400.",
+    "Responses with a status below 400.",
   );
   readonly #requestErrors = new Counter(
     "pylon_http_requests_errors_total",
-    "Requests answered with a status from 400.",
+    "Responses with a status of 400 or above.",
   );
   readonly #requestsByMethod = new Counter("pylon_http_requests_by_method", "Requests by method.", [
     "method",
   ]);
-  readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by what they answered.", [
-    "outcome",
-  ]);
+  readonly #pulls = new Counter("pylon_sync_pulls_total", "Pulls, by result.", ["outcome"]);
   readonly #pushed = new Counter(
     "pylon_sync_pushed_changes_total",
-    "Changes that clients pushed, by what became of them.",
+    "Changes pushed by clients, by outcome.",
     ["outcome"],
   );
-  readonly #backups = new Counter("pylon_backups_total", "Backups that the server made by itself.");
+  readonly #backups = new Counter("pylon_backups_total", "Automatic backups.");
   readonly #backupFailures = new Counter(
     "pylon_backup_failures_total",
-    "Backups that it could not make.",
+    "Automatic backups that failed.",
   );
 
   /** @param live is called when the metrics are scraped for the first time */
@@ -186,6 +189,10 @@ export class Metrics {
     this.#shardInputs.add([shard, outcome]);
   }
 
+  shardRestart(shard: string, why: "stuck" | "crashed"): void {
+    this.#shardRestarts.add([shard, why]);
+  }
+
   shardLeftOut(shard: string): void {
     this.#shardLeftOut.add([shard]);
   }
@@ -235,6 +242,7 @@ export class Metrics {
       this.#shardSent,
       this.#shardInputs,
       this.#shardLeftOut,
+      this.#shardRestarts,
       this.#requests,
       this.#requestsOk,
       this.#requestErrors,
@@ -272,21 +280,21 @@ function counter(name: string, help: string, read: Read): ReadMetric {
 function serverMetrics(live: LiveFigures): ReadMetric[] {
   const { version, startedAtSeconds, uptimeSeconds, parts, loop } = live;
   return [
-    gauge("pylon_build_info", "Always 1; its label has the server's version.", () => [
+    gauge("pylon_build_info", "Always 1; the label is the server's version.", () => [
       { labels: { version }, value: 1 },
     ]),
     gauge(
       "pylon_start_time_seconds",
-      "When the server started, in seconds since 1970.",
+      "Start time of the server, in seconds since 1970.",
       () => startedAtSeconds,
     ),
     gauge("pylon_uptime_seconds", "Seconds since the server started.", uptimeSeconds),
-    gauge("pylon_part_up", "1 while a part of /readyz works, 0 while it does not.", async () =>
+    gauge("pylon_part_up", "1 if a part of /readyz works, otherwise 0.", async () =>
       byLabel("part", await parts()),
     ),
     gauge(
       "pylon_event_loop_delay_seconds",
-      "The longest time that the event loop was held up in the last one to two minutes.",
+      "The longest time the event loop was blocked in the last one to two minutes.",
       () => loop.longest,
     ),
     gauge("pylon_memory_resident_bytes", "Resident memory of the process.", () =>
@@ -303,22 +311,22 @@ function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
     ),
     gauge(
       "pylon_change_log_head",
-      "Number of the newest change that this replica has handed on.",
+      "Number of the newest change that this replica has delivered.",
       () => feed().position,
     ),
     counter(
       "pylon_feed_messages_total",
-      "Messages about changes that were sent to live connections.",
+      "Change messages sent to live connections.",
       () => feed().delivered,
     ),
     counter(
       "pylon_feed_slow_clients_total",
-      "Live connections cut off because they read too slowly.",
+      "Live connections closed because they read too slowly.",
       () => feed().slowClients,
     ),
     counter(
       "pylon_feed_resyncs_total",
-      "Live connections told to take a new snapshot.",
+      "Live connections that had to load a new snapshot.",
       () => feed().resyncs,
     ),
   ];
@@ -327,11 +335,11 @@ function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
 /** Of simulations. */
 function shardMetrics({ shards }: LiveFigures): ReadMetric[] {
   return [
-    gauge("pylon_shards", "Shards that run here.", () => shards().running),
-    gauge("pylon_shard_players", "Players in the shards that run here.", () => shards().players),
+    gauge("pylon_shards", "Shards on this replica.", () => shards().running),
+    gauge("pylon_shard_players", "Players in the shards on this replica.", () => shards().players),
     gauge(
       "pylon_shard_connections",
-      "Connections to the shards that run here.",
+      "Connections to the shards on this replica.",
       () => shards().connections,
     ),
   ];
@@ -342,8 +350,7 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
   return [
     counter(
       "pylon_reads_ended_total",
-      "Reads on behalf of callers that got no answer: they ran into their deadline, or too many " +
-        "waited.",
+      "Reads for callers that failed: they reached their deadline, or too many " + "waited.",
       () => {
         const { timedOut, refused } = store().reads;
         return byLabel("reason", { timeout: timedOut, overload: refused });
@@ -351,17 +358,17 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
     ),
     gauge(
       "pylon_reads_waiting",
-      "Reads on behalf of callers that wait for a reader.",
+      "Reads for callers that are waiting for a reader.",
       () => store().reads.waiting,
     ),
     counter(
       "pylon_commit_conflicts_total",
-      "Transactions that met another and were tried again. Always 0 on SQLite.",
+      "Transactions that conflicted and were retried. Always 0 on SQLite.",
       () => store().conflicts,
     ),
     gauge(
       "pylon_database_connections",
-      "Connections to Postgres: open ones, idle ones among them, and requests that wait for one. " +
+      "Connections to Postgres: open (including idle), idle, and requests waiting for one. " +
         "Absent on SQLite.",
       () => {
         const { pool } = store();
@@ -370,7 +377,7 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
     ),
     gauge(
       "pylon_database_write_queue",
-      "Writes that wait for SQLite's writer. Absent on Postgres.",
+      "Writes waiting for SQLite's writer. Absent on Postgres.",
       () => store().queued ?? [],
     ),
   ];
@@ -382,7 +389,7 @@ function serviceMetrics(live: LiveFigures): ReadMetric[] {
   return [
     gauge(
       "pylon_cron_late_seconds",
-      "For how long a cron's time is over without its job having been made, by cron.",
+      "How long ago a cron was due without its job having been created, by cron.",
       async () => byLabel("cron", await lateCrons()),
     ),
     counter(
@@ -396,12 +403,10 @@ function serviceMetrics(live: LiveFigures): ReadMetric[] {
       storage,
     ),
     counter("pylon_mails_total", "Mails, by outcome.", () => byLabel("outcome", mails())),
-    counter(
-      "pylon_rate_limited_total",
-      "Requests refused because there were too many, by limit.",
-      () => byLabel("limit", rateLimited()),
+    counter("pylon_rate_limited_total", "Requests rejected by a rate limit, by limit.", () =>
+      byLabel("limit", rateLimited()),
     ),
-    counter("pylon_sign_ins_total", "Attempts to sign in, by outcome.", () =>
+    counter("pylon_sign_ins_total", "Sign-in attempts, by outcome.", () =>
       byLabel("outcome", signIns()),
     ),
     counter(

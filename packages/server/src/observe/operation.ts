@@ -40,6 +40,8 @@ export interface Operation {
   /** A route's pattern, `function NAME` or `feed`: never what a caller sent. */
   readonly where: string;
   readonly span: Span | null;
+  /** Told what is printed by `console` meanwhile. */
+  readonly console?: { printed(level: string, text: string): void } | undefined;
 }
 
 const operations = new AsyncLocalStorage<Operation | undefined>();

@@ -128,7 +128,7 @@ function done(start: (callback: (result: ExportResult) => void) => void): Promis
   return new Promise((resolve, reject) => {
     start(({ code, error }) => {
       if (code === ExportResultCode.SUCCESS) resolve();
-      else reject(error ?? new Error("The receiver did not take it."));
+      else reject(error ?? new Error("The receiver did not accept the export."));
     });
   });
 }

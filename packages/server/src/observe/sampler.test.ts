@@ -26,7 +26,7 @@ test("samplers by parent do as the caller does", () => {
   expect(samplerOf("always_on", undefined, Date.now).takes(id, passedOver)).toBe(true);
 });
 
-test("a rate takes so many in a second, whoever asks, and again in the next", () => {
+test("a rate takes so many in a second, no matter who asks, and again in the next", () => {
   let now = 5_000;
   const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
   const take = (): number =>

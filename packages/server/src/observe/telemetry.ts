@@ -125,7 +125,7 @@ export class Telemetry {
     const now = this.#platform.monotonic();
     if (now - this.#lastWarned < WARN_EVERY_MS) return;
     this.#lastWarned = now;
-    this.#log.warn("telemetry is not taken: what does not fit is dropped", {
+    this.#log.warn("telemetry is not accepted: data beyond the buffer is dropped", {
       reason: error instanceof Error ? error.message.slice(0, 200) : String(error),
     });
   }

@@ -23,7 +23,7 @@ test("variables are put in, several in a string, and at any depth", () => {
   });
 });
 
-test("a value is not looked into again, and what is no reference stays as it is", () => {
+test("a value is not looked into again, and what is not a reference stays as it is", () => {
   expect(resolve({ a: "${env.TRICKY}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" })).toEqual({
     a: "${env.BUCKET}",
     b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}",
@@ -43,7 +43,7 @@ test.each(["MISSING", "EMPTY", "toString"])(
       resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
     expect(act).toThrow(PylonStartError);
     expect(act).toThrow(
-      'The setting "nested.region" of the plugin file_storage needs ' +
+      'The setting "nested.region" of the plugin file_storage requires ' +
         `the environment variable ${name}, which is not set.`,
     );
   },

@@ -23,7 +23,8 @@ export function resolvePlugins(
 ): ReadonlyMap<PluginName, PluginConfig> {
   const resolved = new Map<PluginName, PluginConfig>();
   for (const { name, custom, config = {} } of plugins) {
-    if (custom === true || !isKnownPlugin(name)) continue;
+    // An app's own plugin may have any name; `webhooks` brings code of ours besides its settings.
+    if (!isKnownPlugin(name) || (custom === true && name !== "webhooks")) continue;
     resolved.set(
       name,
       Object.fromEntries(
@@ -53,7 +54,7 @@ function interpolate(text: string, env: Environment, at: string): string {
     if (value !== undefined && value !== "") return value;
     const [plugin = "", ...setting] = at.split(".");
     throw new PylonStartError(
-      `The setting "${setting.join(".")}" of the plugin ${plugin} needs ` +
+      `The setting "${setting.join(".")}" of the plugin ${plugin} requires ` +
         `the environment variable ${name}, which is not set.`,
     );
   });

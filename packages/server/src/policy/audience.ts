@@ -6,7 +6,7 @@ export interface RowKey {
   readonly value: Scalar;
 }
 
-/** A list of more values than this is no key: each row would be looked for in as many places. */
+/** A list of more values than this is not a key: each row would be looked for in as many places. */
 const MAX_LISTED_KEYS = 64;
 
 /**

@@ -1,7 +1,7 @@
 import {
   checkPolicy,
   FALSE,
-  normaliseDates,
+  normaliseLiterals,
   parsePolicy,
   QuerySyntaxError,
   type Expr,
@@ -54,11 +54,11 @@ export class PolicyCompiler {
           hint,
         });
       }
-      return problems.length === 0 ? normaliseDates(expr, scope) : FALSE;
+      return problems.length === 0 ? normaliseLiterals(expr, scope) : FALSE;
     } catch (error) {
       if (!(error instanceof QuerySyntaxError)) throw error;
       this.#report({
-        ...errorAt("POLICY_SYNTAX", `${label} does not parse: ${error.message}`, path),
+        ...errorAt("POLICY_SYNTAX", `${label} can't be parsed: ${error.message}`, path),
         position: error.position,
       });
       return FALSE;

@@ -15,6 +15,7 @@ const auth: AuthValues = {
   apiKeyId: null,
   apiKeyScopes: [],
   isTrustedDevice: false,
+  claims: {},
 };
 const field = (name: string, type: "string" | "datetime" = "string") => ({
   name,
@@ -109,15 +110,15 @@ test("T7: what no policy speaks of is closed, open in dev, open where the app sa
   expect(
     closed.diagnostics.map(({ severity, path, message }) => [severity, path, message]),
   ).toEqual([
-    ["warning", "entities.Todo", "No policy says who may insert, update, delete Todo: closed."],
-    ["warning", "entities.Member", "No policy names Member: closed."],
+    ["warning", "entities.Todo", "No policy defines who may insert, update, delete Todo: closed."],
+    ["warning", "entities.Member", "No policy applies to Member: closed."],
   ]);
   const dev = compile(silent, { dev: true });
   expect(dev.policies.rule("Todo", "insert")).toEqual(TRUE);
   expect(dev.diagnostics.map(({ message }) => message)).toEqual([
-    "No policy says who may insert, update, delete Todo: " +
+    "No policy defines who may insert, update, delete Todo: " +
       "open to everyone in dev mode, closed outside of it.",
-    "No policy names Member: open to everyone in dev mode, closed outside of it.",
+    "No policy applies to Member: open to everyone in dev mode, closed outside of it.",
   ]);
   const open = compile(silent, { access: "public" });
   expect(open.policies.rule("Member", "delete")).toEqual(TRUE);
@@ -278,4 +279,26 @@ test("a condition names the values of which a row must have one, where it does",
   ]) {
     expect(keys(source)).toBeNull();
   }
+});
+
+test("what is said of a field must be of one that is there, and of the reader alone", () => {
+  const said = (fields: ManifestPolicy["fields"]): string[] =>
+    compile([{ name: "p", entity: "Todo", allow: "true", ...(fields && { fields }) }])
+      .diagnostics.filter(({ severity }) => severity === "error")
+      .map(({ code, path }) => `${code} ${path}`);
+  const at = "policies[0].fields";
+  expect(
+    said({ title: { allowRead: 'auth.hasRole("a")', allowWrite: "data.title != ''" } }),
+  ).toEqual([]);
+  for (const allowRead of [
+    "data.title == 'x'",
+    "exists(Member, userId == auth.userId)",
+    "'2026-01-01T00:00:00.000Z' < now()",
+  ])
+    expect(said({ title: { allowRead } })).toEqual([`FIELD_POLICY_READS_ROW ${at}.title`]);
+  expect(said({ titel: { allow: "true" } })).toEqual([`POLICY_FIELD_NOT_FOUND ${at}.titel`]);
+  expect(said({ id: { allow: "true" } })).toEqual([`POLICY_FIELD_NOT_FOUND ${at}.id`]);
+  expect(said({ title: { allowInsert: "old.title == ''" } })).toEqual([
+    `POLICY_INVALID ${at}.title.allowInsert`,
+  ]);
 });

@@ -11,17 +11,37 @@ import {
 } from "@pylonsync/query";
 import type { Manifest, ManifestPolicy } from "@pylonsync/sdk";
 import type { Diagnostic } from "../schema/diagnostic.ts";
+import {
+  compileFieldPolicies,
+  fieldsKey,
+  type FieldAccess,
+  type FieldPolicies,
+} from "./field-policies.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
 
 /** What a caller may be allowed to do with a row. */
 export type Access = "read" | "insert" | "update" | "delete";
 
-type PolicyText = Exclude<keyof ManifestPolicy, "name" | "entity" | "action">;
+type PolicyText = Exclude<
+  keyof ManifestPolicy,
+  "name" | "entity" | "action" | "restrict" | "fields"
+>;
 
 /** Another entity's read rule that looks at this one. */
 export interface RuleReader {
   readonly entity: string;
   readonly exists: ExistsExpr;
+}
+
+/** What one policy says about an access. */
+export interface PolicyPart {
+  /** The policy's name. */
+  readonly name: string;
+  /** What it says, as it is written. */
+  readonly text: string;
+  /** It must hold beside what others allow. */
+  readonly isLimit: boolean;
+  readonly expr: Expr;
 }
 
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
@@ -39,7 +59,9 @@ const TEXTS: Record<Access, readonly PolicyText[]> = {
   delete: ["allowDelete", "allowWrite", "allow"],
 };
 
+const NO_PARTS: readonly PolicyPart[] = [];
 const NONE: ReadonlySet<string> = new Set();
+const NO_FIELDS: ReadonlyMap<string, Expr> = new Map();
 
 /**
  * The app's policies, compiled: for each entity and access one condition, and one for each action
@@ -48,20 +70,28 @@ const NONE: ReadonlySet<string> = new Set();
 export class PolicySet {
   readonly #rules: ReadonlyMap<string, Expr>;
   readonly #actions: ReadonlyMap<string, Expr>;
+  readonly #fields: FieldPolicies;
+  readonly #parts: ReadonlyMap<string, readonly PolicyPart[]>;
   readonly #readers = new Map<string, RuleReader[]>();
   readonly #dependents = new Map<string, Set<string>>();
 
   /**
    * @param rules by `Entity.access`
    * @param actions by the action's name
+   * @param fields what must hold of single fields as well
+   * @param parts what each policy says, by `Entity.access`
    */
   constructor(
     rules: ReadonlyMap<string, Expr>,
     entities: Iterable<string>,
     actions: ReadonlyMap<string, Expr> = new Map(),
+    fields: FieldPolicies = new Map(),
+    parts: ReadonlyMap<string, readonly PolicyPart[]> = new Map(),
   ) {
+    this.#parts = parts;
     this.#rules = rules;
     this.#actions = actions;
+    this.#fields = fields;
     for (const entity of entities) {
       for (const node of nodesOf(this.rule(entity, "read"))) {
         if (node.kind !== "exists") continue;
@@ -78,12 +108,22 @@ export class PolicySet {
     return this.#rules.get(`${entity}.${access}`) ?? FALSE;
   }
 
+  /** What the policies that speak for the access say, each for itself. */
+  partsOf(entity: string, access: Access): readonly PolicyPart[] {
+    return this.#parts.get(`${entity}.${access}`) ?? NO_PARTS;
+  }
+
   /**
    * What must hold of `auth` and `input` for the action to be called. TRUE for one that no policy
    * names.
    */
   actionRule(name: string): Expr {
     return this.#actions.get(name) ?? TRUE;
+  }
+
+  /** What must hold besides, for each field of the entity that a policy speaks for. */
+  fieldRules(entity: string, access: FieldAccess): ReadonlyMap<string, Expr> {
+    return this.#fields.get(fieldsKey(entity, access)) ?? NO_FIELDS;
   }
 
   /**
@@ -112,8 +152,8 @@ export function compilePolicies(
   options: { readonly dev: boolean },
 ): { policies: PolicySet; diagnostics: Diagnostic[] } {
   const compiler = new PolicyCompiler(schema);
-  const parts = new Map<string, Expr[]>();
-  for (const [index, policy] of manifest.policies.entries()) {
+  const parts = new Map<string, PolicyPart[]>();
+  for (const [index, { restrict, fields: _fields, ...policy }] of manifest.policies.entries()) {
     for (const access of ACCESSES) {
       if (policy.entity === undefined) continue;
       const expr = compiler.compile({
@@ -125,23 +165,25 @@ export function compilePolicies(
       });
       if (expr === undefined) continue;
       const key = `${policy.entity}.${access}`;
-      parts.set(key, [...(parts.get(key) ?? []), expr]);
+      const isLimit = restrict === true;
+      const text = TEXTS[access].map((name) => policy[name]?.trim()).find((said) => said) ?? "";
+      const part = { name: policy.name, text, isLimit, expr };
+      parts.set(key, [...(parts.get(key) ?? []), part]);
     }
   }
   const isOpen = options.dev || manifest.access === "public";
   const actions = compileActions(manifest, compiler, isOpen, options.dev);
+  const fields = compileFieldPolicies(manifest, schema, compiler);
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
-    const silent = ACCESSES.filter((access) => !parts.has(`${name}.${access}`));
-    for (const access of ACCESSES)
-      rules.set(
-        `${name}.${access}`,
-        silent.includes(access)
-          ? isOpen
-            ? TRUE
-            : FALSE
-          : and(...(parts.get(`${name}.${access}`) ?? [])),
-      );
+    const silent = ACCESSES.filter(
+      (access) => !(parts.get(`${name}.${access}`) ?? []).some(({ isLimit }) => !isLimit),
+    );
+    for (const access of ACCESSES) {
+      const key = `${name}.${access}`;
+      const said = (parts.get(key) ?? []).map(({ expr }) => expr);
+      rules.set(key, and(isOpen || !silent.includes(access) ? TRUE : FALSE, ...said));
+    }
     if (readsOnlyOld(rules.get(`${name}.update`) ?? FALSE))
       compiler.diagnostics.push(onlyOld(name));
     if (silent.length > 0 && manifest.access !== "public")
@@ -152,6 +194,8 @@ export function compilePolicies(
       rules,
       manifest.entities.map(({ name }) => name),
       actions,
+      fields,
+      parts,
     ),
     diagnostics: compiler.diagnostics,
   };
@@ -168,7 +212,10 @@ function compileActions(
   dev: boolean,
 ): Map<string, Expr> {
   const parts = new Map<string, Expr[]>();
-  for (const [index, policy] of manifest.policies.entries()) {
+  for (const [
+    index,
+    { restrict: _restrict, fields: _fields, ...policy },
+  ] of manifest.policies.entries()) {
     if (policy.action === undefined) continue;
     const expr = compiler.compile({
       label: labelOf(policy),
@@ -216,20 +263,20 @@ function onlyOld(entity: string): Diagnostic {
     severity: "warning",
     code: "POLICY_UPDATE_OLD_ONLY",
     message:
-      `The update rule of ${entity} reads only old., so an update may make anything of the row, ` +
-      "even what nobody may insert.",
+      `The update policy of ${entity} checks only old., so an update may write any values, ` +
+      "even values that may not be inserted.",
     path: `entities.${entity}`,
     hint:
-      "Say what must hold of the new row, as in data.channelId == old.channelId, or read data. " +
-      "in place of old.: it is checked before and after the update.",
+      "Also check the new row, as in data.channelId == old.channelId, or use data. " +
+      "instead of old.: it is checked before and after the update.",
   };
 }
 
 function silence(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
   const what =
     accesses.length === ACCESSES.length
-      ? `No policy names ${entity}`
-      : `No policy says who may ${accesses.join(", ")} ${entity}`;
+      ? `No policy applies to ${entity}`
+      : `No policy defines who may ${accesses.join(", ")} ${entity}`;
   return {
     severity: "warning",
     code: "POLICY_MISSING",
@@ -248,7 +295,7 @@ function actionSilence(action: string, dev: boolean): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_MISSING",
-    message: `The policies of the action ${action} say nothing: it is ${state}.`,
+    message: `The policies of the action ${action} have no condition: it is ${state}.`,
     path: `actions.${action}`,
     hint: `Write allow: "..." in the policy that names ${action}.`,
   };

@@ -1,13 +1,17 @@
 import {
   and,
   bind,
+  childrenOf,
+  conjuncts,
   FALSE,
+  hasExists,
+  isFalse,
   literal,
   mapChildren,
-  nodesOf,
   not,
   or,
   path,
+  type ExistsExpr,
   type Expr,
   type Values,
 } from "@pylonsync/query";
@@ -76,14 +80,49 @@ export function rewind(expr: Expr, former: FormerRows): Expr {
 export function reachOf(expr: Expr, change: RelatedChange, later: FormerRows = new Map()): Expr {
   const reached: Expr[] = [];
   const before = beforeChange(change, later);
-  for (const node of nodesOf(expr)) {
-    if (node.kind !== "exists" || node.entity !== change.entity) continue;
+  for (const { node, around } of existsOf(expr, change.entity)) {
     reached.push(
-      whereRelated(rewind(node.where, before), change.before),
-      whereRelated(rewind(node.where, later), change.after),
+      rewind(within(around, whereRelated(node.where, change.before)), before),
+      rewind(within(around, whereRelated(node.where, change.after)), later),
     );
   }
   return or(...reached);
+}
+
+interface FoundExists {
+  readonly node: ExistsExpr;
+  /** Those that it is in, the innermost last. */
+  readonly around: readonly ExistsExpr[];
+}
+
+/** All `exists` over an entity, those inside of others too. */
+function* existsOf(
+  expr: Expr,
+  entity: string,
+  around: readonly ExistsExpr[] = [],
+): Generator<FoundExists> {
+  if (expr.kind === "exists" && expr.entity === entity) yield { node: expr, around };
+  const inside = expr.kind === "exists" ? [...around, expr] : around;
+  for (const child of childrenOf(expr)) yield* existsOf(child, entity, inside);
+}
+
+/**
+ * What an inner `exists` asks of outer rows, asked of them: there is an outer row for which it
+ * holds. What else is asked of the outer rows narrows it, as far as it looks at no other rows.
+ */
+function within(around: readonly ExistsExpr[], inner: Expr): Expr {
+  const outer = around.at(-1);
+  if (outer === undefined || isFalse(inner) || !readsEnclosing(inner)) return inner;
+  const own = conjuncts(outer.where).filter((part) => !hasExists(part));
+  return within(around.slice(0, -1), { ...outer, where: and(...own, inner) });
+}
+
+/** Whether it reads the row of an `exists` that it stands in. */
+function readsEnclosing(expr: Expr, depth = 0): boolean {
+  if (expr.kind === "path") return expr.root === "related" && depth === 0;
+  if (expr.kind === "outer") return expr.up >= depth;
+  const below = expr.kind === "exists" ? depth + 1 : depth;
+  return childrenOf(expr).some((child) => readsEnclosing(child, below));
 }
 
 /** The rows as they were before the change and those after it. */
@@ -106,9 +145,15 @@ export function isNoneOf(root: "data" | "related", ids: Iterable<string>): Expr 
     : not({ kind: "in", item: id, list: { kind: "list", items } });
 }
 
-/**
- * An inner `exists` reads no row of an outer one, so what is left after this reads `data` alone.
- */
+/** The condition for one row in place of any: what it reads of outer rows is left of it. */
 function whereRelated(where: Expr, row: Values | null): Expr {
-  return row === null ? FALSE : bind(where, { related: row });
+  return row === null ? FALSE : lowered(bind(where, { related: row }));
+}
+
+/** Takes away one level of `exists`, whose row is bound: what is outside of it comes nearer. */
+function lowered(expr: Expr, depth = 0): Expr {
+  if (expr.kind === "outer" && expr.up > depth)
+    return expr.up === 1 ? path("related", expr.name) : { ...expr, up: expr.up - 1 };
+  const below = expr.kind === "exists" ? depth + 1 : depth;
+  return mapChildren(expr, (child) => lowered(child, below));
 }

@@ -39,7 +39,7 @@ function compile(
 
 const caller = { auth: { ...ANONYMOUS, userId: "u1" }, now: "2026-01-01T00:00:00.000Z" };
 
-test("without declared rooms whoever knows a name may join and send", () => {
+test("without declared rooms anyone who knows a name may join and send", () => {
   const { rules, diagnostics } = compile(undefined);
   expect(rules.rule("any", "join").expr).toEqual(TRUE);
   expect(rules.rule("any", "send").expr).toEqual(TRUE);
@@ -105,7 +105,7 @@ test.each([
   expect(rules.rule("channel/x", "join").expr).toEqual(FALSE);
 });
 
-test.each(["", "/a", "a//b", "a/:", "a b/:x", ":1"])("%p is no name of a room", (name) => {
+test.each(["", "/a", "a//b", "a/:", "a b/:x", ":1"])("%p is not a name of a room", (name) => {
   const { diagnostics } = compile([{ name, allow: "true" }]);
   expect(diagnostics.map(({ code }) => code)).toEqual(["ROOM_NAME_INVALID"]);
 });

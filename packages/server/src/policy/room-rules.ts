@@ -2,6 +2,7 @@ import {
   compilePredicate,
   FALSE,
   hasExists,
+  namesOuter,
   nodesOf,
   TRUE,
   type Env,
@@ -49,7 +50,7 @@ interface DeclaredRoom {
   /** What the name is made of: a text, or the name of a part. */
   readonly segments: readonly { readonly text: string; readonly isPart: boolean }[];
   readonly rules: Readonly<Record<RoomAccess, Expr>>;
-  /** Who is in it may also send, because the same is asked for both. */
+  /** A member may also send, because the same is asked for both. */
   readonly membersMaySend: boolean;
   /** What who may join looks up in other rows. */
   readonly lookups: readonly Lookup[];
@@ -126,7 +127,7 @@ function lookupsOf(join: Expr): Lookup[] {
   for (const node of nodesOf(join)) {
     if (node.kind !== "exists") continue;
     // What looks at further rows can't be told from this one.
-    const isAlone = !hasExists(node.where);
+    const isAlone = !hasExists(node.where) && !namesOuter(node.where);
     lookups.push({
       entity: node.entity,
       mayBe: isAlone ? compilePredicate(node.where) : () => true,
@@ -168,9 +169,9 @@ export function compileRooms(
       compiler.diagnostics.push(
         errorAt(
           "ROOM_DUPLICATE",
-          `Two rooms are named like "${rooms[index]?.name ?? name}".`,
+          `Two rooms have the same name pattern as "${rooms[index]?.name ?? name}".`,
           `rooms[${index}].name`,
-          "Say everything about a room in one place: join the conditions with && or ||.",
+          "Declare each room once: combine the conditions with && or ||.",
         ),
       );
   return {
@@ -184,9 +185,9 @@ function compileRoom(compiler: PolicyCompiler, room: ManifestRoom, at: string): 
     compiler.diagnostics.push(
       errorAt(
         "ROOM_NAME_INVALID",
-        `"${room.name.slice(0, 80)}" is not a name of a room.`,
+        `"${room.name.slice(0, 80)}" is not a valid name for a room.`,
         `${at}.name`,
-        'Write texts and :parts between slashes, as in "channel/:channelId".',
+        'Use fixed parts and :parameters between slashes, as in "channel/:channelId".',
       ),
     );
   const segments = room.name.split("/").map((text) => ({
@@ -221,7 +222,7 @@ function silence(name: string, at: string): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_MISSING",
-    message: `The room "${name}" does not say who may join: nobody may.`,
+    message: `The room "${name}" has no policy for joining, so nobody may join.`,
     path: at,
     hint: 'Add allow: "auth.userId != null", or a condition on room. and other rows.',
   };

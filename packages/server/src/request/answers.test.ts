@@ -43,7 +43,7 @@ test("an answer whose reader stalls is given up, and one whose reader goes is le
   await stalled.read();
   expect(transfers.total).toBeGreaterThan(0);
   platform.advance(STALL_MS);
-  expect(stalled.read()).rejects.toThrow("The reader stalled.");
+  expect(stalled.read()).rejects.toThrow("The client stopped reading.");
   expect([transfers.total, transfers.counts.stalled]).toEqual([0, 1]);
   const gone = pacedBody("x".repeat(200_000), paced(transfers), null).getReader();
   await gone.cancel();
@@ -102,7 +102,7 @@ test("an answer is encoded once, and a body without JSON is a fault", () => {
     headers: { X: "1" },
   });
   expect(encodedJson("[1]").withHeaders({}).text()).toBe("[1]");
-  expect(() => json(undefined).text()).toThrow("The answer has no JSON.");
+  expect(() => json(undefined).text()).toThrow("The response has no JSON form.");
 });
 
 test("a bearer's token is read in any case, and nothing else is one", () => {

@@ -43,18 +43,27 @@ export class RequestBody implements Disposable {
     this.#transfer?.[Symbol.dispose]();
   }
 
-  async #read(scan: JsonScan | undefined): Promise<string> {
+  #read(scan: JsonScan | undefined): Promise<string> {
     const request = this.#request;
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
-    if (Number(length ?? 0) > limit) throw tooLarge(limit);
+    if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
     // A body that says its length holds no more than that; a chunked one says it only at its end.
-    if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null) {
-      const text = decoded(await request.bytes().catch(cutOff));
-      scan?.text(text);
-      return text;
-    }
+    if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
+      return this.#readWhole(scan);
     return this.#readLarge(request.body.getReader(), limit, scan);
+  }
+
+  async #readWhole(scan: JsonScan | undefined): Promise<string> {
+    let bytes: Uint8Array;
+    try {
+      bytes = await this.#request.bytes();
+    } catch {
+      throw cutOff();
+    }
+    const text = decoded(bytes);
+    scan?.text(text);
+    return text;
   }
 
   /** Piece by piece: what is refused for its form is refused before the rest has come in. */
@@ -70,7 +79,9 @@ export class RequestBody implements Disposable {
     this.#transfer = transfer;
     try {
       for (;;) {
-        const { done, value } = await reader.read().catch(cutOff);
+        const { done, value } = await reader.read().catch((): never => {
+          throw cutOff();
+        });
         if (transfer.isOver) throw stalled();
         if (done) break;
         size += value.length;
@@ -98,8 +109,8 @@ function decoded(bytes: Uint8Array): string {
   try {
     return decoder.decode(bytes);
   } catch {
-    throw new PylonError("INVALID_DATA", "The body is not UTF-8 text.", {
-      hint: "Encode it as UTF-8, whatever charset the Content-Type header names.",
+    throw new PylonError("INVALID_DATA", "The body is not valid UTF-8.", {
+      hint: "Encode it as UTF-8, even if the Content-Type header names another charset.",
     });
   }
 }
@@ -126,20 +137,24 @@ function parse(text: string): unknown {
   }
 }
 
-function cutOff(): never {
-  throw new PylonError("INVALID_DATA", "The body was cut off.");
+function cutOff(): PylonError {
+  return new PylonError("INVALID_DATA", "The request body was cut off.");
 }
 
 function stalled(): PylonError {
-  return new PylonError("OVERLOADED", "The body came too slowly, and its room was needed.", {
-    hint: "Send it again.",
-    extra: { retry_after_secs: 1 },
-  });
+  return new PylonError(
+    "OVERLOADED",
+    "The body was sent too slowly while the server was short of memory.",
+    {
+      hint: "Send the request again.",
+      extra: { retry_after_secs: 1 },
+    },
+  );
 }
 
 /** @param limit bytes that the route takes */
 function tooLarge(limit: number): PylonError {
-  if (limit === 0) return new PylonError("PAYLOAD_TOO_LARGE", "This request takes no body.");
+  if (limit === 0) return new PylonError("PAYLOAD_TOO_LARGE", "This request must not have a body.");
   const size = limit < 1024 * 1024 ? `${limit / 1024} KiB` : `${limit / 1024 / 1024} MiB`;
   return new PylonError("PAYLOAD_TOO_LARGE", `The body is larger than ${size}.`, {
     hint: "See docs/limits.md for the limit of each route.",

@@ -20,14 +20,14 @@ export const MIN_COMPRESSED_BYTES = 4096;
 /**
  * How an API answer to this request may be compressed; null: not at all.
  *
- * The length of what is compressed tells of secrets in it (BREACH): whoever can put text of his own
- * beside a secret, has the answer made again and again, and sees lengths on the line, finds it
+ * The length of what is compressed tells of secrets in it (BREACH): a page that can put its own
+ * text beside a secret, has the answer made again and again, and sees lengths on the line, finds it
  * piece by piece. So nothing is compressed
  *
  * - under /api/auth, /api/admin and /studio: tokens and codes are nowhere else;
  * - in an error, which repeats what the caller sent;
  * - for a page of another site that relies on the browser's cookie: only one that knows the token,
- *   or is of this origin, and a client that is no browser, can have an answer made again;
+ *   or is of this origin, and a client that is not a browser, can have an answer made again;
  * - on sockets and event streams, where what others write is told as it is written; besides, a
  *   socket's own compressor takes 204 KiB and three times the CPU of a message, a shared one 1.8
  *   times, and neither makes much less of a single change.

@@ -12,7 +12,7 @@ export class RequestContext implements Disposable {
   readonly identity: Identity;
   readonly requestId: string;
   readonly #address: () => string;
-  readonly #confirm: () => Promise<void>;
+  readonly #confirm: () => Promise<void> | null;
   readonly #bounds: BodyBounds | null;
   #body: RequestBody | undefined;
   #query: URLSearchParams | undefined;
@@ -24,7 +24,7 @@ export class RequestContext implements Disposable {
     identity: Identity,
     address: () => string,
     requestId: string,
-    confirm: () => Promise<void> = () => Promise.resolve(),
+    confirm: () => Promise<void> | null = () => null,
     bounds: BodyBounds | null = null,
   ) {
     this.request = request;
@@ -71,7 +71,8 @@ export class RequestContext implements Disposable {
    */
   async json(fallback?: unknown): Promise<unknown> {
     const parse = await this.#takeBody().json(fallback);
-    await this.#confirm();
+    const confirmed = this.#confirm();
+    if (confirmed !== null) await confirmed;
     return parse();
   }
 
@@ -92,8 +93,8 @@ export class RequestContext implements Disposable {
    * @throws PylonError UNAUTHORIZED when the caller's session or rights changed since the request
    *   began
    */
-  confirm(): Promise<void> {
-    return this.#confirm();
+  async confirm(): Promise<void> {
+    await this.#confirm();
   }
 
   /** The request was answered: its body is no longer held. */

@@ -43,6 +43,7 @@ export class JsonScan {
 
   /** @throws PylonError INVALID_JSON */
   text(text: string): void {
+    if (this.#values === 1 && isHarmless(text, this.#maxValues)) return;
     this.#scan({
       length: text.length,
       at: (index) => text.charCodeAt(index),
@@ -64,7 +65,7 @@ export class JsonScan {
     }
     if (this.#values <= this.#maxValues) return;
     throw new PylonError("INVALID_JSON", `The body has more than ${this.#maxValues} values.`, {
-      hint: "Send it in parts.",
+      hint: "Split it into several requests.",
     });
   }
 
@@ -106,4 +107,17 @@ function backslashesBefore(codes: Codes, end: number, start: number): number {
 
 function isOdd(count: number): boolean {
   return count % 2 === 1;
+}
+
+/** What most messages are: too short to be too large, with too few brackets to nest too deep. */
+const SHORT = 1024;
+
+function isHarmless(text: string, maxValues: number): boolean {
+  if (text.length > SHORT || text.length > maxValues) return false;
+  let opened = 0;
+  for (let index = 0; index < text.length; index += 1) {
+    const code = text.charCodeAt(index);
+    if (code === OPEN_OBJECT || code === OPEN_LIST) opened += 1;
+  }
+  return opened <= MAX_JSON_DEPTH;
 }

@@ -18,7 +18,7 @@ export function networkOf(address: string): string {
     .join(":")}::/64`;
 }
 
-/** The eight numbers of an IPv6 address, or null for what is none. */
+/** The eight numbers of an IPv6 address, or null for any other text. */
 function groupsOf(address: string): number[] | null {
   const dotted = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address);
   const plain =

@@ -58,7 +58,7 @@ class PacedBody {
     this.#compressor = compressor;
     this.#transfer = open(() => {
       compressor?.close();
-      this.#controller?.error(new Error("The reader stalled."));
+      this.#controller?.error(new Error("The client stopped reading."));
     });
   }
 

@@ -12,6 +12,8 @@ export interface SharedCount {
   readonly name: string;
 }
 
+const UNLIMITED = Promise.resolve();
+
 /**
  * Counts requests by key within a window: in the process, or in Redis for all replicas. While Redis
  * is lost each replica counts alone.
@@ -47,10 +49,17 @@ export class RateLimiter {
    * @param amount what it counts as
    * @throws PylonError RATE_LIMITED with `retry_after_secs`
    */
-  async count(key: () => string, amount = 1): Promise<void> {
-    if (this.#limiter === null) return;
+  count(key: () => string, amount = 1): Promise<void> {
+    return this.#limiter === null ? UNLIMITED : this.#count(this.#limiter, key(), amount);
+  }
+
+  async #count(
+    limiter: RateLimiterMemory | RateLimiterRedis,
+    key: string,
+    amount: number,
+  ): Promise<void> {
     try {
-      await this.#limiter.consume(key(), amount);
+      await limiter.consume(key, amount);
     } catch (error) {
       if (!(error instanceof RateLimiterRes)) throw error;
       this.refused += 1;

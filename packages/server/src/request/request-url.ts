@@ -40,8 +40,8 @@ export function queryOf({ url }: Request): URLSearchParams {
  */
 export function originOf(request: Request): string {
   if (URL.canParse(request.url)) return new URL(request.url).origin;
-  throw new PylonError("INVALID_DATA", "The Host header is not the name of a host.", {
+  throw new PylonError("INVALID_DATA", "The Host header is not a valid host name.", {
     field: "Host",
-    hint: "Send the host that you connect to, such as localhost:4321.",
+    hint: "Send the host you connect to, such as localhost:4321.",
   });
 }

@@ -31,7 +31,7 @@ export class JsonAnswer {
   text(): string {
     if (this.#encoded !== undefined) return this.#encoded;
     const text: string | undefined = JSON.stringify(this.#body);
-    if (text === undefined) throw new TypeError("The answer has no JSON.");
+    if (text === undefined) throw new TypeError("The response has no JSON form.");
     return text;
   }
 }

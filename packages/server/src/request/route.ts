@@ -1,5 +1,6 @@
 import { PylonError, type BodyLimit } from "@pylonsync/protocol";
 import { checkKeyScope, type RouteScope } from "../identity/key-scope.ts";
+import type { Identity } from "../identity/identity.ts";
 import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
 
@@ -8,6 +9,14 @@ import type { Answer } from "./responses.ts";
  * `admin-or-dev` is open to everyone in dev mode, but for pages of other sites.
  */
 export type RouteAccess = "anyone" | "signed-in" | "admin" | "admin-or-dev";
+
+/** Bearer tokens that no other route takes. */
+export interface RouteTokens {
+  /** Whether the token has their form. */
+  matches(token: string): boolean;
+  /** @throws PylonError UNAUTHORIZED */
+  identify(request: Request, token: string): Promise<Identity>;
+}
 
 interface RouteBase {
   /** A path pattern: `/api/entities/:entity/:id`. */
@@ -34,6 +43,14 @@ interface RouteBase {
    * elsewhere it is refused.
    */
   readonly takesDeadTokens?: boolean;
+  /** Bearer tokens that are valid for this route alone. */
+  readonly tokens?: RouteTokens;
+  /**
+   * The value of `WWW-Authenticate` when the caller is refused with 401; default `Bearer`.
+   *
+   * @param isInvalid the caller sent a token
+   */
+  readonly challenge?: (request: Request, isInvalid: boolean) => string;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 
@@ -66,13 +83,13 @@ export function checkAccess(
   const { caller, identity } = context;
   checkKeyScope(caller, scope, context.params);
   if (identity.isForServices === true && scope === undefined)
-    throw new PylonError("INSUFFICIENT_SCOPE", "A token for other services can't do this.", {
-      hint: "Send the session's own token.",
+    throw new PylonError("INSUFFICIENT_SCOPE", "JWTs may not do this.", {
+      hint: "Send the session token.",
     });
   if (access === "anyone" || caller.isAdmin || (access === "admin-or-dev" && isOpen)) return;
   if (access === "signed-in") {
     if (caller.userId !== null) return;
-    throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", {
+    throw new PylonError("AUTH_REQUIRED", "You are not signed in.", {
       hint: "Send Authorization: Bearer <token>.",
     });
   }

@@ -163,15 +163,15 @@ export class Transfers {
     while (held() > own && held() + bytes > this.#max / CALLER_SHARE) {
       if (this.#makeRoom(transfer, key)) continue;
       this.counts.refused += 1;
-      throw new PylonError("RATE_LIMITED", "Too many of your bytes are on their way.", {
-        hint: "Wait for the answers of your requests, and read them.",
+      throw new PylonError("RATE_LIMITED", "Your requests have too many bytes in flight.", {
+        hint: "Wait for the responses to your requests, and read them.",
         extra: { retry_after_secs: 1 },
       });
     }
     while (this.#total > own && this.#total + bytes > this.#max) {
       if (this.#makeRoom(transfer, null)) continue;
       this.counts.refused += 1;
-      throw new PylonError("OVERLOADED", "Too many bytes of all callers are on their way.", {
+      throw new PylonError("OVERLOADED", "The server has too many bytes in flight.", {
         hint: "Try again in 1 s.",
         extra: { retry_after_secs: 1 },
       });

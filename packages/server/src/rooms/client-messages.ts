@@ -8,11 +8,33 @@ import {
 import type { Caller } from "../identity/identity.ts";
 import { coversKeyScope } from "../identity/key-scope.ts";
 import { parseJson } from "../request/body.ts";
-import type { Subscriber } from "../connections/subscriber.ts";
+import type { MessageRefusal, Subscriber } from "../connections/subscriber.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { TenantMessage } from "./room-store.ts";
 
 const WINDOW_MS = 1_000;
+
+const TOO_LONG: MessageRefusal = {
+  code: "PAYLOAD_TOO_LARGE",
+  message: `The message has more than ${MAX_SOCKET_MESSAGE_BYTES} bytes.`,
+};
+const TOO_MANY: MessageRefusal = {
+  code: "RATE_LIMITED",
+  message: `A connection may send at most ${SOCKET_RATE.relayed} messages per second.`,
+};
+const NOT_UNDERSTOOD: MessageRefusal = {
+  code: "INVALID_DATA",
+  message: "The message is not valid.",
+  hint: "See docs/sync.md for the messages of a live socket.",
+};
+const NOT_SIGNED_IN: MessageRefusal = {
+  code: "AUTH_REQUIRED",
+  message: "You are not signed in, so the message was not delivered.",
+};
+const READS_ONLY: MessageRefusal = {
+  code: "INSUFFICIENT_SCOPE",
+  message: "The API key may not write, so the message was not delivered.",
+};
 
 interface Window {
   readonly endsAt: number;
@@ -50,18 +72,21 @@ export class ClientMessages {
 
   /**
    * One message. What is not understood, too long, too much, or from a caller who is not signed in,
-   * is ignored.
+   * is not sent on.
+   *
+   * @returns why it is not; null when it is
    */
-  receive(subscriber: Subscriber, text: string): void {
+  receive(subscriber: Subscriber, text: string): MessageRefusal | null {
     const { caller } = subscriber;
-    if (!subscriber.isOpen) return;
-    if (isLonger(text, MAX_SOCKET_MESSAGE_BYTES)) return;
+    if (!subscriber.isOpen) return null;
+    if (isLonger(text, MAX_SOCKET_MESSAGE_BYTES)) return TOO_LONG;
     // With the window full, a message is not even parsed.
-    if (this.#window(subscriber).count >= SOCKET_RATE.relayed) return;
+    if (this.#window(subscriber).count >= SOCKET_RATE.relayed) return TOO_MANY;
     const message = relayed(text, caller, this.#roomsOf);
-    if (message === undefined) return;
+    if ("code" in message) return message;
     this.#window(subscriber).count += 1;
     this.#send(message).catch(this.#onError);
+    return null;
   }
 
   #window(subscriber: Subscriber): Window {
@@ -89,19 +114,21 @@ function isClientMessageType(type: unknown): type is ClientMessageType {
 }
 
 /** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
-function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage | undefined {
+function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage | MessageRefusal {
   const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
-  if (from === null || !coversKeyScope(caller, "write")) return undefined;
+  if (from === null) return NOT_SIGNED_IN;
+  if (!coversKeyScope(caller, "write")) return READS_ONLY;
   let message: unknown;
   try {
     message = parseJson(text);
   } catch {
-    return undefined;
+    return NOT_UNDERSTOOD;
   }
-  if (!isRecord(message)) return undefined;
+  if (!isRecord(message)) return NOT_UNDERSTOOD;
   const { type, event, topic, data = null } = message;
   const limit = limitOf(type);
-  if (limit === undefined || isLonger(text, limit)) return undefined;
+  if (limit === undefined) return NOT_UNDERSTOOD;
+  if (isLonger(text, limit)) return TOO_LONG;
   const toTenant = (out: object): TenantMessage => ({
     kind: "tenant",
     tenantId: caller.tenantId,
@@ -113,5 +140,5 @@ function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage 
   if (type === "presence" && event === "update") return toTenant({ type, event, data, from });
   if (type === "topic" && typeof topic === "string" && topic.length <= MAX_TOPIC_LENGTH)
     return toTenant({ type, topic, data, from });
-  return undefined;
+  return NOT_UNDERSTOOD;
 }

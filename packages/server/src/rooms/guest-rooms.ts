@@ -84,7 +84,7 @@ function count({ rooms }: Guests): number {
 function tooMany(): PylonError {
   return new PylonError(
     "ROOM_LIMIT_REACHED",
-    `The guests of this address are in ${MAX_ROOMS_OF_GUESTS} rooms already.`,
+    `The guests at this IP address are already in ${MAX_ROOMS_OF_GUESTS} rooms.`,
     { field: "room", hint: "Leave a room first, or sign in." },
   );
 }

@@ -95,17 +95,21 @@ export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
 
 /** No further room may be made. */
 export function tooManyRooms(): PylonError {
-  return new PylonError("ROOM_LIMIT_REACHED", `There are ${MAX_ROOMS} rooms already.`, {
-    field: "room",
-    hint: "A room goes when its last member leaves.",
-  });
+  return new PylonError(
+    "ROOM_LIMIT_REACHED",
+    `The maximum of ${MAX_ROOMS} rooms has been reached.`,
+    {
+      field: "room",
+      hint: "A room is deleted when its last member leaves.",
+    },
+  );
 }
 
 /** The user may join no further room. */
 export function tooManyRoomsOfUser(): PylonError {
   return new PylonError(
     "ROOM_LIMIT_REACHED",
-    `The user is in ${MAX_ROOMS_OF_USER} rooms already.`,
+    `The user is already in ${MAX_ROOMS_OF_USER} rooms.`,
     { field: "room", hint: "Leave a room first." },
   );
 }

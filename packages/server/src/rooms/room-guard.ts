@@ -45,7 +45,7 @@ export class RoomGuard {
     throw new PylonError(
       "POLICY_DENIED",
       `You may not ${REFUSALS[access]} the room "${name.slice(0, 80)}".`,
-      { field: "room", hint: 'Who may is said in "rooms" of app.ts.' },
+      { field: "room", hint: 'See "rooms" in app.ts.' },
     );
   }
 }

@@ -177,7 +177,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(async () => !(await isIn(store, left, user)));
     expect(await isIn(store, called, user)).toBe(true);
     await until(async () => !(await isIn(store, called, user)));
-    // Who asks may see that a member is gone before the news of it has come back from Redis.
+    // A caller may see that a member is gone before the news of it has come back from Redis.
     await until(() => told.includes(`leave ${called} ${user}`));
     expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([
       `leave ${left} ${user}`,

@@ -23,7 +23,7 @@ export interface RoomsOptions {
 
 /**
  * Where the rooms and the live connections meet: who is connected stays in its rooms, and what
- * happens there is told to who is in them.
+ * happens there is told to their members.
  */
 export class Rooms {
   readonly store: RoomStore;
@@ -82,7 +82,7 @@ export class Rooms {
     }
     const { text } = message;
     const told = new Set(this.store.localMembers(message.room));
-    // Who has just left learns it on its other devices.
+    // A user who has just left learns it on its other devices.
     if (message.kind === "leave") told.add(message.userId);
     for (const userId of told) {
       for (const subscriber of this.#connections.ofUser(userId)) subscriber.send(text);

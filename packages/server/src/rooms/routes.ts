@@ -152,7 +152,7 @@ class RoomHandlers {
 
 async function readBody(context: RequestContext): Promise<Body> {
   const body = await context.json();
-  if (!isRecord(body)) throw new PylonError("INVALID_JSON", "The body is not a JSON object.");
+  if (!isRecord(body)) throw new PylonError("INVALID_JSON", "The body must be a JSON object.");
   return body;
 }
 
@@ -186,7 +186,7 @@ function userOf({ caller }: RequestContext, body: Body): string {
   if (userId === null)
     throw new PylonError("MISSING_FIELD", '"user_id" is missing.', {
       field: "user_id",
-      hint: "The admin token belongs to no user: name the user that this is about.",
+      hint: "The admin token does not belong to a user: send the id of a user.",
     });
   return userId;
 }
@@ -200,7 +200,7 @@ function dataOf({ data = null }: Body, fallback: unknown): unknown {
   if (Buffer.byteLength(JSON.stringify(data)) > MAX_ROOM_DATA_BYTES) {
     throw new PylonError(
       "PAYLOAD_TOO_LARGE",
-      `"data" takes more than ${MAX_ROOM_DATA_BYTES / 1024} KiB.`,
+      `"data" is larger than ${MAX_ROOM_DATA_BYTES / 1024} KiB.`,
       { field: "data" },
     );
   }
@@ -214,6 +214,6 @@ function decodedParam(context: RequestContext, name: string): string {
 
 function notInRoom(room: string): PylonError {
   return new PylonError("FORBIDDEN", `You are not in the room "${room.slice(0, 80)}".`, {
-    hint: "POST /api/rooms/join first.",
+    hint: "Call POST /api/rooms/join first.",
   });
 }

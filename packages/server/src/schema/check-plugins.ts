@@ -6,7 +6,26 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 const KNOWN_PLUGINS = {
   file_storage: ["backend", "bucket", "region", "endpoint", "dir", "maxBytes", "read", "direct"],
   cache_client: ["url"],
+  webhooks: ["endpoints"],
+  ai_proxy: ["models", "roles", "guests"],
+  mcp: ["functions", "entities", "instructions"],
 } as const;
+/** Those that an app declares by a function of `@pylonsync/sdk/plugins`, which brings code. */
+const MADE_BY: Readonly<Record<string, string>> = {
+  audit_log: "auditLog",
+  cascade: "cascade",
+  computed: "computed",
+  email: "email",
+  feature_flags: "featureFlags",
+  rate_limit: "rateLimit",
+  slugify: "slugify",
+  soft_delete: "softDelete",
+  tenant_scope: "tenantScope",
+  timestamps: "timestamps",
+  validation: "validation",
+  versioning: "versioning",
+  webhooks: "webhooks",
+};
 /** A plugin that the server has. */
 export type PluginName = keyof typeof KNOWN_PLUGINS;
 
@@ -19,19 +38,36 @@ export function isKnownPlugin(name: string): name is PluginName {
 export function* checkPlugins(plugins: readonly ManifestPlugin[]): Generator<Diagnostic> {
   const seen = new Set<string>();
   for (const [index, { name, custom, config }] of plugins.entries()) {
-    if (custom === true) continue;
     const at = `plugins[${index}]`;
-    if (!isKnownPlugin(name)) {
+    if (custom === true) {
+      // What an app calls its own plugins is its own matter.
+      if (Object.hasOwn(MADE_BY, name) && seen.has(name)) yield duplicate(name, at);
+      seen.add(name);
+      continue;
+    }
+    if (Object.hasOwn(MADE_BY, name)) {
+      const maker = MADE_BY[name];
       yield errorAt(
         "PLUGIN_UNKNOWN",
-        `There is no plugin "${name}", and it brings no entities or hooks.`,
+        `The plugin "${name}" must be declared with its function.`,
         `${at}.name`,
-        hintFor(name, Object.keys(KNOWN_PLUGINS)),
+        `Use plugins: [${maker}({ ... })], with ${maker} from @pylonsync/sdk/plugins.`,
       );
       continue;
     }
-    if (seen.has(name))
-      yield errorAt("PLUGIN_DUPLICATE", `The plugin "${name}" is there twice.`, `${at}.name`);
+    if (!isKnownPlugin(name)) {
+      yield errorAt(
+        "PLUGIN_UNKNOWN",
+        `The plugin "${name}" does not exist, and has no entities or hooks.`,
+        `${at}.name`,
+        hintFor(name, [
+          ...Object.keys(KNOWN_PLUGINS).filter((known) => !Object.hasOwn(MADE_BY, known)),
+          ...Object.keys(MADE_BY),
+        ]),
+      );
+      continue;
+    }
+    if (seen.has(name)) yield duplicate(name, at);
     seen.add(name);
     const keys: readonly string[] = KNOWN_PLUGINS[name];
     for (const key of Object.keys(config ?? {})) {
@@ -44,6 +80,10 @@ export function* checkPlugins(plugins: readonly ManifestPlugin[]): Generator<Dia
         );
     }
   }
+}
+
+function duplicate(name: string, at: string): Diagnostic {
+  return errorAt("PLUGIN_DUPLICATE", `The plugin "${name}" is declared twice.`, `${at}.name`);
 }
 
 function hintFor(name: string, known: readonly string[]): string {

@@ -1,5 +1,10 @@
 import { MAX_ARRAY_ITEMS, MAX_ENUM_VALUES, MAX_FIELD_BYTES } from "@pylonsync/protocol";
-import { normaliseValue } from "@pylonsync/query";
+import {
+  MAX_DECIMAL_SCALE,
+  MAX_DECIMAL_WHOLE,
+  normaliseDecimal,
+  normaliseValue,
+} from "@pylonsync/query";
 import type { ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { ManifestRules } from "./field-value.ts";
@@ -7,7 +12,7 @@ import { defaultsToNow } from "./mend-dates.ts";
 import { isValueSchema } from "./value-schema.ts";
 
 const TEXTS = new Set(["string", "richtext"]);
-const NUMBERS = new Set(["int", "float"]);
+const NUMBERS = new Set(["int", "float", "decimal"]);
 const NESTED = new Set(["json", "array"]);
 const ITEMS = new Set(["string", "int", "float", "bool", "datetime"]);
 
@@ -26,9 +31,32 @@ export function* checkValueRules(
   if (field.timestamp !== undefined && (!defaultsToNow(field) || field.optional))
     yield errorAt(
       "FIELD_TIMESTAMP_INVALID",
-      `${label} is stamped by the server, so it is a required datetime with the default "now".`,
+      `${label} is set by the server, so it must be a required datetime with the default "now".`,
       `${at}.timestamp`,
     );
+  yield* checkComputed(field, label, at);
+}
+
+/** A computed field is written by nobody, so what is said of writes has no meaning for it. */
+function* checkComputed(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
+  if (field.computed !== true) return;
+  const others: readonly (readonly [boolean, string])[] = [
+    [field.default !== undefined || field.default_by_code === true, "a default"],
+    [field.owner === true, "the caller's id"],
+    [field.timestamp !== undefined, "a stamp"],
+    [field.crdt !== undefined, "merged"],
+    [field.on_delete !== undefined, "a checked reference"],
+    [field.type === "file", "a file"],
+  ];
+  for (const [is, what] of others) {
+    if (is)
+      yield errorAt(
+        "FIELD_COMPUTED_INVALID",
+        `${label} is computed from the other fields of its row, so it can't be ${what} as well.`,
+        `${at}.computed`,
+        "Remove one of the two.",
+      );
+  }
 }
 
 function* checkRules(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
@@ -36,6 +64,7 @@ function* checkRules(field: ManifestRules, label: string, at: string): Generator
   yield* checkLimits(field, label, at);
   yield* checkPattern(field, label, at);
   yield* checkFormat(field, label, at);
+  yield* checkDigits(field, label, at);
 }
 
 /** What is in a json or an array, and what can't be asked of one. */
@@ -44,12 +73,15 @@ function* checkNested(field: ManifestField, label: string, at: string): Generato
   const wrong = (message: string, part: string, hint?: string): Diagnostic =>
     errorAt("FIELD_NESTED_INVALID", message, `${at}${part}`, hint);
   if (NESTED.has(type) && (field.unique || field.owner === true))
-    yield wrong(`${label} is ${type === "json" ? "a json" : "an array"}, and has no order.`, "");
+    yield wrong(
+      `${label} is ${type === "json" ? "a json" : "an array"}, which can't be ordered.`,
+      "",
+    );
   if (type === "array" ? items === undefined : items !== undefined)
-    yield wrong(`${label} is a ${type}, and an array alone has items.`, ".items");
+    yield wrong(`${label} is a ${type}, but only an array has items.`, ".items");
   else if (items !== undefined && !ITEMS.has(items.type))
     yield wrong(
-      `The items of ${label} are ${items.type}, which an array does not have.`,
+      `The items of ${label} have the type ${items.type}, which arrays do not support.`,
       ".items.type",
       `Use ${[...ITEMS].join(", ")}, or a json field.`,
     );
@@ -58,9 +90,9 @@ function* checkNested(field: ManifestField, label: string, at: string): Generato
     yield wrong(
       type === "json"
         ? `The schema of ${label} is not a validator.`
-        : `${label} is a ${type}, and a json alone has a schema.`,
+        : `${label} is a ${type}, but only a json has a schema.`,
       ".schema",
-      "Write field.json(v.object({ ... })), with v of @pylonsync/functions.",
+      "Use field.json(v.object({ ... })), with v from @pylonsync/functions.",
     );
 }
 
@@ -74,23 +106,31 @@ export function* checkNestedIndexes(entity: ManifestEntity, at: string): Generat
     if (field !== undefined)
       yield errorAt(
         "INDEX_FIELD_INVALID",
-        `The index "${name}" of ${entity.name} has ${field}, which has no order.`,
+        `The index "${name}" of ${entity.name} has the field ${field}, which can't be ordered.`,
         `${at}.indexes[${index}].fields`,
       );
   }
 }
 
-/** A search would tell of a value that nobody may see. */
-export function* checkHiddenFields(entity: ManifestEntity, at: string): Generator<Diagnostic> {
+/**
+ * A search would tell of a value that nobody may see.
+ *
+ * @param isHidden what is hidden besides the fields that say so
+ */
+export function* checkHiddenFields(
+  entity: ManifestEntity,
+  isHidden: (field: string) => boolean,
+  at: string,
+): Generator<Diagnostic> {
   const { text = [], facets = [], sortable = [] } = entity.search ?? {};
   const searched = new Set([...text, ...facets, ...sortable]);
   for (const { name, hidden } of entity.fields) {
-    if (hidden === true && searched.has(name))
+    if ((hidden === true || isHidden(name)) && searched.has(name))
       yield errorAt(
         "FIELD_HIDDEN_SEARCHED",
-        `${entity.name}.${name} is hidden, and the search of ${entity.name} would tell of it.`,
+        `${entity.name}.${name} is hidden, but the search of ${entity.name} would reveal it.`,
         `${at}.search`,
-        "Take it out of the search, or let callers see it.",
+        "Remove it from the search, or do not hide it.",
       );
   }
 }
@@ -100,11 +140,11 @@ function* checkEnum(field: ManifestRules, label: string, at: string): Generator<
   if (values === undefined) return;
   const wrong = (message: string, hint?: string): Diagnostic =>
     errorAt("FIELD_ENUM_INVALID", message, `${at}.enum`, hint);
-  if (type !== "string") yield wrong(`${label} is a ${type}, and only a string has an enum.`);
+  if (type !== "string") yield wrong(`${label} is a ${type}, but only a string may have an enum.`);
   if (values.length === 0 || values.length > MAX_ENUM_VALUES)
     yield wrong(
-      `${label} has ${values.length} values, and an enum has 1 to ${MAX_ENUM_VALUES}.`,
-      "Make an entity of its own for more.",
+      `${label} has ${values.length} values, but an enum must have 1 to ${MAX_ENUM_VALUES}.`,
+      "Use a separate entity for more values.",
     );
   const twice = values.find((value, index) => values.indexOf(value) !== index);
   if (twice !== undefined) yield wrong(`${label} has the value "${twice.slice(0, 80)}" twice.`);
@@ -120,18 +160,27 @@ function* checkLimits(field: ManifestRules, label: string, at: string): Generato
   const wrong = (message: string): Diagnostic => errorAt("FIELD_LIMIT_INVALID", message, at);
   const counted = TEXTS.has(type) ? "characters" : type === "array" ? "items" : undefined;
   if (counted === undefined && !NUMBERS.has(type)) {
-    yield wrong(`${label} is a ${type}, and min and max are for texts, numbers and arrays.`);
+    yield wrong(
+      `${label} is a ${type}, but only string, richtext, number and array fields support ` +
+        "min and max.",
+    );
     return;
   }
   const isCount = (limit: number): boolean => Number.isSafeInteger(limit) && limit >= 0;
   for (const limit of [min, max]) {
     if (limit !== undefined && counted !== undefined && !isCount(limit))
-      yield wrong(`${label} counts its ${counted}, and ${limit} is not a count.`);
+      yield wrong(`The limit of ${label} is a number of ${counted}, and ${limit} is not valid.`);
+  }
+  for (const limit of [min, max]) {
+    if (type === "decimal" && limit !== undefined && normaliseDecimal(limit) === undefined)
+      yield wrong(`${label} is a decimal, but its limit ${limit} is not.`);
   }
   if (type === "array" && (max ?? 0) > MAX_ARRAY_ITEMS)
-    yield wrong(`${label} has a max of ${max}, and an array has at most ${MAX_ARRAY_ITEMS} items.`);
+    yield wrong(
+      `${label} has a max of ${max}, but an array may have at most ${MAX_ARRAY_ITEMS} items.`,
+    );
   if (min !== undefined && max !== undefined && min > max)
-    yield wrong(`${label} has a min of ${min} above its max of ${max}, so no value would do.`);
+    yield wrong(`${label} has a min of ${min} above its max of ${max}, so no value is valid.`);
 }
 
 function* checkPattern(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
@@ -140,15 +189,15 @@ function* checkPattern(field: ManifestRules, label: string, at: string): Generat
   if (!TEXTS.has(type))
     yield errorAt(
       "FIELD_PATTERN_INVALID",
-      `${label} is a ${type}, and only a text has a pattern.`,
+      `${label} is a ${type}, but only a string or richtext may have a pattern.`,
       `${at}.pattern`,
     );
   if (!isExpression(pattern, flags))
     yield errorAt(
       "FIELD_PATTERN_INVALID",
-      `The pattern of ${label} is not a regular expression.`,
+      `The pattern of ${label} is not a valid regular expression.`,
       `${at}.pattern`,
-      'Write the source alone, such as "^[a-z]+$".',
+      'Write the source without slashes, such as "^[a-z]+$".',
     );
 }
 
@@ -160,13 +209,37 @@ function isExpression(source: string, flags: string | undefined): boolean {
   }
 }
 
+function* checkDigits(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
+  const { type, precision, scale } = field;
+  const wrong = (message: string): Diagnostic =>
+    errorAt("FIELD_DECIMAL_INVALID", message, at, "Write field.decimal(12, 2).");
+  if (type !== "decimal") {
+    if (precision !== undefined || scale !== undefined)
+      yield wrong(`${label} is a ${type}, but only a decimal has a precision and a scale.`);
+    return;
+  }
+  const isCount = (digits: number | undefined): digits is number =>
+    digits !== undefined && Number.isSafeInteger(digits) && digits >= 0;
+  if (!isCount(precision) || !isCount(scale) || precision === 0 || scale > precision) {
+    yield wrong(
+      `${label} must have a precision (all digits) and a scale (digits after the point).`,
+    );
+    return;
+  }
+  if (scale > MAX_DECIMAL_SCALE || precision - scale > MAX_DECIMAL_WHOLE)
+    yield wrong(
+      `${label} has ${precision - scale} digits before the point and ${scale} after it, ` +
+        `but at most ${MAX_DECIMAL_WHOLE} and ${MAX_DECIMAL_SCALE} are allowed.`,
+    );
+}
+
 function* checkFormat(field: ManifestRules, label: string, at: string): Generator<Diagnostic> {
   const { type, format, max_bytes: maxBytes } = field;
   if (format === undefined) return;
   if (type !== "string" || field.enum !== undefined)
     yield errorAt(
       "FIELD_FORMAT_INVALID",
-      `${label} has a format, which only a string without an enum has.`,
+      `${label} has a format, which only a string without an enum may have.`,
       `${at}.format`,
     );
   const isSize = (size: number): boolean =>
@@ -174,8 +247,8 @@ function* checkFormat(field: ManifestRules, label: string, at: string): Generato
   if (format === "bytes" && maxBytes !== undefined && !isSize(maxBytes))
     yield errorAt(
       "FIELD_FORMAT_INVALID",
-      `The largest size of ${label} is a whole number of bytes from 1 to ${MAX_FIELD_BYTES}.`,
+      `The maximum size of ${label} must be a whole number of bytes from 1 to ${MAX_FIELD_BYTES}.`,
       `${at}.max_bytes`,
-      "Keep larger content in a file: see docs/files.md.",
+      "Store larger content in a file: see docs/files.md.",
     );
 }

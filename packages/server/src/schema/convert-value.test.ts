@@ -30,6 +30,14 @@ test.each<[Value, FieldKind, FieldKind, Value | undefined]>([
   [12, "int", "string", "12"],
   [false, "bool", "string", "false"],
   [12, "int", "id", undefined],
+  [" 12.90", "string", "decimal", "12.9"],
+  ["on request", "string", "decimal", undefined],
+  [0.1, "float", "decimal", "0.1"],
+  [1e21, "float", "decimal", undefined],
+  [true, "bool", "decimal", undefined],
+  ["12.5", "decimal", "string", "12.5"],
+  ["12.5", "decimal", "float", 12.5],
+  ["12.5", "decimal", "int", undefined],
   [null, "string", "int", null],
 ])("Q5: %p of a %s is, as a %s, %p", (value, from, to, expected) => {
   expect(convertValue(value, from, to)).toBe(expected as Value);

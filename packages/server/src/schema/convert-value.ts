@@ -1,4 +1,4 @@
-import { normaliseDatetime, type FieldKind } from "@pylonsync/query";
+import { normaliseDatetime, normaliseDecimal, type FieldKind } from "@pylonsync/query";
 import { nestedValue } from "./nested-value.ts";
 import type { Value } from "./row.ts";
 
@@ -30,6 +30,8 @@ export function convertValue(value: Value, from: FieldKind, to: FieldKind): Valu
     }
     case "float":
       return toNumber(value, from);
+    case "decimal":
+      return normaliseDecimal(typeof value === "string" ? value.trim() : value);
     case "bool":
       return typeof value === "string" || typeof value === "number"
         ? BOOLEANS[String(value).trim().toLowerCase()]

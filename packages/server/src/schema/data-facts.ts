@@ -5,6 +5,8 @@ export interface LostValues {
   readonly count: number;
   /** A few of them, to be shown. */
   readonly samples: readonly Value[];
+  /** The id of one of the rows, and what is wrong with its value. */
+  readonly example: { readonly id: string; readonly reason: string };
 }
 
 /** Rows that are equal in the fields of an index that is to be unique. */

@@ -1,5 +1,11 @@
 import type { FieldKind } from "@pylonsync/query";
-import type { Manifest, ManifestEntity, ManifestField, ManifestIndex } from "@pylonsync/sdk";
+import {
+  fieldCodeOf,
+  type Manifest,
+  type ManifestEntity,
+  type ManifestField,
+  type ManifestIndex,
+} from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { Value } from "./row.ts";
 import {
@@ -11,12 +17,21 @@ import {
   type Orphans,
 } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
+import { computedBy, isFilledByCode } from "./field-code.ts";
 import { kindOf } from "./field-kind.ts";
 import { maxTextBytes } from "./schema.ts";
 import { defaultsToUuid } from "./generated-default.ts";
 import { referencesOf, type Reference } from "./references.ts";
 import { withNormalDefault } from "./mend-dates.ts";
-import { hasRawDefault, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
+import { isSameSearchIndex, searchIndexesOf, type SearchIndex } from "./search-index.ts";
+import {
+  hasRawDefault,
+  toStored,
+  withLeftovers,
+  type StoredField,
+  type StoredManifest,
+} from "./stored-manifest.ts";
+import { storedNames, toTables, type AppNames } from "./table-names.ts";
 
 /** How to bring a database to a schema, and whether that can be done. */
 export interface MigrationPlan {
@@ -27,7 +42,17 @@ export interface MigrationPlan {
   readonly problems: readonly Diagnostic[];
   /** A step loses data. */
   readonly destructive: boolean;
+  /** What the app calls otherwise than the database. */
+  readonly names: AppNames;
+  /** What the database says of itself when all steps are taken. */
+  readonly stored: StoredEntities;
 }
+
+/** What a migration looks at of a stored manifest. */
+type StoredEntities = Pick<
+  StoredManifest,
+  "entities" | "leftovers" | "search_indexes" | "table_names"
+>;
 
 /**
  * What has to be done to bring a database from one schema to another, what is left over in it
@@ -37,11 +62,12 @@ export interface MigrationPlan {
  * @param facts what the rows say, of `inspectData`
  */
 export function planMigration(
-  from: Pick<StoredManifest, "entities" | "leftovers"> | null,
-  to: Pick<Manifest, "entities">,
+  from: StoredEntities | null,
+  app: Pick<Manifest, "entities">,
   facts: DataFacts = NO_FACTS,
 ): MigrationPlan {
-  const problems: Diagnostic[] = [];
+  const { manifest: to, names, problems: unclear, notices } = toTables(from, app);
+  const problems: Diagnostic[] = [...unclear];
   const before = new Map(
     (from === null ? [] : withLeftovers(from)).map((entity) => [entity.name, entity]),
   );
@@ -61,12 +87,59 @@ export function planMigration(
   for (const name of before.keys()) {
     if (!after.has(name)) steps.push({ kind: "drop_table", entity: name, destructive: true });
   }
+  const searches = searchSteps(from?.search_indexes ?? {}, searchIndexesOf(to.entities), steps);
+  steps.unshift(...searches.before);
+  steps.push(...searches.after);
   return {
     migration: { steps },
-    notices: [...facts.orphans].map(([reference, orphans]) => orphansOf(reference, orphans)),
+    notices: [
+      ...notices,
+      ...[...facts.orphans].map(([reference, orphans]) => orphansOf(reference, orphans)),
+    ],
     problems,
     destructive: steps.some((step) => "destructive" in step),
+    names,
+    stored: { ...toStored(to), ...storedNames(from, names) },
   };
+}
+
+/**
+ * A search index that is no longer as it should be goes before its columns change, and is made when
+ * they have.
+ */
+function searchSteps(
+  from: Readonly<Record<string, SearchIndex>>,
+  to: Readonly<Record<string, SearchIndex>>,
+  steps: readonly MigrationStep[],
+): { readonly before: MigrationStep[]; readonly after: MigrationStep[] } {
+  const retyped = new Set(
+    steps.flatMap((step) =>
+      step.kind === "retype_column" || step.kind === "convert_column"
+        ? [`${step.entity}.${step.to.name}`]
+        : [],
+    ),
+  );
+  const stays = (entity: string): boolean => {
+    const [known, wanted] = [ownOf(from, entity), ownOf(to, entity)];
+    return (
+      known !== undefined &&
+      wanted !== undefined &&
+      isSameSearchIndex(known, wanted) &&
+      !wanted.fields.some(({ name }) => retyped.has(`${entity}.${name}`))
+    );
+  };
+  return {
+    before: Object.keys(from)
+      .filter((entity) => !stays(entity))
+      .map((entity) => ({ kind: "drop_search", entity })),
+    after: Object.entries(to)
+      .filter(([entity]) => !stays(entity))
+      .map(([entity, index]) => ({ kind: "build_search", entity, index })),
+  };
+}
+
+function ownOf<T>(record: Readonly<Record<string, T>>, name: string): T | undefined {
+  return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
 function orphansOf(reference: string, { target, rows, example }: Orphans): Diagnostic {
@@ -74,10 +147,10 @@ function orphansOf(reference: string, { target, rows, example }: Orphans): Diagn
     severity: "warning",
     code: "SCHEMA_ORPHANS",
     message:
-      `${reference} refers to a ${target} that is not there in ${rows} ` +
+      `${reference} refers to a ${target} that does not exist in ${rows} ` +
       `${rows === 1 ? "row" : "rows"}, such as the row "${example}".`,
     path: reference,
-    hint: "They stay as they are. Delete them, or give the field another value.",
+    hint: "These rows are not changed. Delete them, or set the field to another value.",
   };
 }
 
@@ -91,7 +164,7 @@ export function describeStep(step: MigrationStep): string {
     case "add_column":
       return `add ${step.entity}.${step.field.name} (${step.field.type})`;
     case "mend_dates":
-      return `bring the dates of ${step.entity}.${step.field.name} to their normal form`;
+      return `normalize the dates of ${step.entity}.${step.field.name}`;
     case "create_index": {
       const { name, fields, unique } = step.index;
       const index = `${unique ? "unique " : ""}index ${name}`;
@@ -99,10 +172,22 @@ export function describeStep(step: MigrationStep): string {
     }
     case "drop_index":
       return `drop index ${step.index} of ${step.entity}`;
+    case "build_search": {
+      const names = step.index.fields.map(({ name }) => name).join(", ");
+      return `build the search index of ${step.entity} (${names})`;
+    }
+    case "drop_search":
+      return `drop the search index of ${step.entity}`;
     case "drop_table":
       return `drop ${step.entity} with all its rows`;
     case "drop_column":
       return `drop ${step.entity}.${step.field} with all its values`;
+    case "convert_column":
+      return `convert ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}`;
+    case "backfill":
+      return `fill in ${step.entity}.${step.field.name} of rows without a value, in batches`;
+    case "compute":
+      return `compute ${step.entity}.${step.field.name} of all rows, in batches`;
     case "retype_column": {
       const { entity, from, to, lost } = step;
       return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lossOf(to, lost)}`;
@@ -149,7 +234,9 @@ function changeEntity(
   }
   const dropped = before.fields.filter(({ name }) => !kept.has(name));
   const retyped = new Set(
-    columns.flatMap((step) => (step.kind === "retype_column" ? [step.to.name] : [])),
+    columns.flatMap((step) =>
+      step.kind === "retype_column" || step.kind === "convert_column" ? [step.to.name] : [],
+    ),
   );
   return [
     ...missingFrom(indexesOf(after), indexesOf(before), retyped).map((index): MigrationStep => ({
@@ -171,7 +258,7 @@ function changeEntity(
 }
 
 function changeField(
-  known: ReadonlyMap<string, ManifestField>,
+  known: ReadonlyMap<string, StoredField>,
   entity: ManifestEntity,
   field: ManifestField,
   facts: DataFacts,
@@ -184,27 +271,43 @@ function changeField(
   if (old === undefined) {
     if (needsValue(field))
       problems.push(
-        needsDefault(name, "is new and required, so the rows that are there would have no value"),
+        needsDefault(name, "is new and required, so existing rows would have no value"),
       );
-    return [{ kind: "add_column", entity: entity.name, field: toColumn(field) }];
+    const column = { entity: entity.name, field: toColumn(field) };
+    return [
+      { kind: "add_column", ...column },
+      ...(isBackfilled(field) ? [{ kind: "backfill", ...column } as const] : []),
+      ...(computedBy(field) === undefined ? [] : [{ kind: "compute", ...column } as const]),
+    ];
   }
   if (old.optional && needsValue(field) && !facts.filled.has(name))
-    problems.push(needsDefault(name, "becomes required, and there are rows without a value"));
+    problems.push(needsDefault(name, "becomes required, but there are rows without a value"));
   if (kindOf(old.type) === "datetime" && kindOf(field.type) === "datetime" && hasRawDefault(old))
     return [{ kind: "mend_dates", entity: entity.name, field: toColumn(field) }];
-  if (isStoredAlike(old, field)) return [];
+  const code = computedBy(field);
+  const isRecomputed = code !== undefined && old.computed_by !== code;
+  const column = { entity: entity.name, field: toColumn(field) };
+  const recompute = isRecomputed ? [{ kind: "compute", ...column } as const] : [];
+  if (isStoredAlike(old, field))
+    return old.optional && !field.optional && isBackfilled(field) && !facts.filled.has(name)
+      ? [{ kind: "backfill", ...column }]
+      : recompute;
   const lost = facts.lost.get(name);
-  if (lost !== undefined && !field.optional) problems.push(notConvertible(name, field, lost));
+  const isConverted = fieldCodeOf(field)?.convert !== undefined;
+  if (lost !== undefined && (isConverted || !field.optional))
+    problems.push(notConvertible(name, field, lost));
+  const change = { entity: entity.name, from: toColumn(old), to: toColumn(field) };
   return [
-    {
-      kind: "retype_column",
-      entity: entity.name,
-      from: toColumn(old),
-      to: toColumn(field),
-      lost,
-      destructive: true,
-    },
+    isConverted
+      ? { kind: "convert_column", ...change }
+      : { kind: "retype_column", ...change, lost, destructive: true },
+    ...recompute,
   ];
+}
+
+/** Rows that are there get a value of their own, by code or by chance. */
+function isBackfilled(field: ManifestField): boolean {
+  return isFilledByCode(field) || defaultsToUuid(field);
 }
 
 /** The fields whose values are to be stored in another way. */
@@ -339,7 +442,12 @@ function toColumn(field: ManifestField): ManifestField {
 }
 
 function needsValue(field: ManifestField): boolean {
-  return !field.optional && field.default === undefined;
+  return (
+    !field.optional &&
+    field.default === undefined &&
+    field.computed !== true &&
+    !isFilledByCode(field)
+  );
 }
 
 function needsDefault(name: string, why: string): Diagnostic {
@@ -347,7 +455,7 @@ function needsDefault(name: string, why: string): Diagnostic {
     "SCHEMA_FIELD_NEEDS_DEFAULT",
     `${name} ${why}.`,
     name,
-    "Make it .optional(), or give it a .default(value).",
+    "Make it .optional(), or give it a .default(value) or a .backfill((row) => value).",
   );
 }
 
@@ -356,8 +464,7 @@ function differsInCase(name: string, known: string, what: "entity" | "field"): D
     "SCHEMA_NAME_DIFFERS_IN_CASE",
     `The database has the ${what} ${known}, and ${name} differs from it only in case.`,
     name,
-    `Keep the name ${known}, or rename it in two steps, ` +
-      "through a name that differs in its letters.",
+    `Keep the name ${known}, or add renamedFrom("${known.split(".").at(-1) ?? known}").`,
   );
 }
 
@@ -373,29 +480,35 @@ function notUnique(
   const are = index.fields.length === 1 ? "is" : "are together";
   return errorAt(
     "SCHEMA_VALUES_NOT_UNIQUE",
-    `${fields} ${are} to be unique, and rows have the same value: ${shown.join("; ")}.`,
+    `${fields} ${are} declared unique, but rows have the same value: ${shown.join("; ")}.`,
     fields,
-    "Change the values so that they differ, or leave out the unique index.",
+    "Change the values so that they differ, or remove the unique index.",
   );
 }
 
 function notConvertible(name: string, field: ManifestField, lost: LostValues): Diagnostic {
   const samples = lost.samples.map(showValue).join(", ");
+  const { id, reason } = lost.example;
+  const isConverted = fieldCodeOf(field)?.convert !== undefined;
   return errorAt(
     "SCHEMA_VALUES_NOT_CONVERTIBLE",
-    `${name} becomes ${field.type}, and ${countOf(lost)} can't be converted, such as ${samples}.`,
+    `${name} becomes ${field.type}, but ${countOf(lost)} can't be converted, such as ${samples}` +
+      (isConverted ? `. Of the row "${id}" the new value ${reason}.` : `, of the row "${id}".`),
     name,
-    "Change these values first, or make the field .optional(): they become null then.",
+    isConverted
+      ? "Change these values first, or have .convert() return a value for them."
+      : "Change these values first, make the field .optional(), so that they become null, or " +
+          "add a .convert((old) => value).",
   );
 }
 
 function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnostic {
   return errorAt(
     "SCHEMA_VALUES_TOO_LONG",
-    `${name} comes into an index, where a text has at most ${maxBytes} bytes, and ${rows} ` +
+    `${name} is added to an index, which allows at most ${maxBytes} bytes, but ${rows} ` +
       `${rows === 1 ? "row has" : "rows have"} a longer one, such as the row "${example}".`,
     name,
-    "Shorten the values, or leave the field out of the index.",
+    "Shorten the values, or remove the field from the index.",
   );
 }
 

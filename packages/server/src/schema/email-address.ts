@@ -54,7 +54,7 @@ function bytesOf(text: string): number {
 
 /**
  * Whether a letter that is not ASCII becomes an ASCII one when it is compared, as the Kelvin sign
- * becomes a `k`: whoever has that mailbox is not the one with the plain letter.
+ * becomes a `k`: the owner of that mailbox is not the one with the plain letter.
  */
 function hasAsciiLookalike(local: string): boolean {
   const others = local.replaceAll(/[\0-\x7f]/g, "");

@@ -1,5 +1,19 @@
 import type { FieldKind } from "@pylonsync/query";
 
+/** The names of field types; `id(Entity)` is one more. */
+export const FIELD_TYPES = [
+  "string",
+  "int",
+  "float",
+  "decimal",
+  "bool",
+  "datetime",
+  "richtext",
+  "file",
+  "json",
+  "array",
+];
+
 /** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
 export function kindOf(type: string): FieldKind {
   return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);

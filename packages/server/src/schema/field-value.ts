@@ -36,7 +36,7 @@ function readJson({ schema }: { readonly schema?: object }): ReadValue {
     const problem = schemaProblem(schema, normal.value, "it");
     return problem === undefined
       ? normal
-      : { ok: false, reason: `is not what it is declared as: ${problem}` };
+      : { ok: false, reason: `does not match its declaration: ${problem}` };
   };
 }
 

@@ -19,15 +19,15 @@ function messagesOf(value: unknown): string[] {
 test("what is wrong is said with its place, what it must be and what it is", () => {
   expect(messagesOf(VALID)).toEqual([]);
   const cases: readonly [unknown, string][] = [
-    [{ ...VALID, name: 7 }, '"name" must be text, and is 7'],
-    [{ ...VALID, name: null }, '"name" must be text, and is null'],
-    [{ ...VALID, kind: "upsert" }, '"kind" must be "insert" or "update", and is "upsert"'],
+    [{ ...VALID, name: 7 }, '"name" must be text, but is 7'],
+    [{ ...VALID, name: null }, '"name" must be text, but is null'],
+    [{ ...VALID, kind: "upsert" }, '"kind" must be "insert" or "update", but is "upsert"'],
     [{ ...VALID, tags: ["a", "b", "c"] }, '"tags" has more than 2 entries'],
-    [{ ...VALID, tags: {} }, '"tags" must be a list, and is an object'],
-    [{ ...VALID, list: [{ n: 1 }, { n: "1" }] }, '"list[1].n" must be a number, and is "1"'],
+    [{ ...VALID, tags: {} }, '"tags" must be a list, but is an object'],
+    [{ ...VALID, list: [{ n: 1 }, { n: "1" }] }, '"list[1].n" must be a number, but is "1"'],
     [{ ...VALID, list: [{}] }, '"list[0].n" is missing'],
-    ["text", 'It must be an object, and is "text"'],
-    [null, "It must be an object, and is null"],
+    ["text", 'It must be an object, but is "text"'],
+    [null, "It must be an object, but is null"],
   ];
   for (const [value, message] of cases) expect(messagesOf(value)).toEqual([message]);
 });

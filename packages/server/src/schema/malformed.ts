@@ -11,7 +11,7 @@ const KINDS: Readonly<Record<string, string>> = {
 const MAX_SHOWN = 60;
 
 /**
- * What is wrong with a value, in words for who sent it.
+ * What is wrong with a value, in words for the sender.
  *
  * @returns `field` is empty for the value as a whole
  */
@@ -36,7 +36,7 @@ export function malformed(issue: BaseIssue<unknown>): {
   if (issue.kind === "schema" && issue.expected !== null)
     return {
       field,
-      message: `${what} must be ${wanted(issue.expected)}, and is ${shown(issue.received)}`,
+      message: `${what} must be ${wanted(issue.expected)}, but is ${shown(issue.received)}`,
     };
   return { field, message: `${what} can't be ${shown(issue.received)}` };
 }

@@ -3,7 +3,7 @@ import { normaliseEmail } from "./email-address.ts";
 import type { Entity } from "./schema.ts";
 
 /**
- * What a write to a user means for the address that the user is found and trusted by, whoever
+ * What a write to a user means for the address that the user is found and trusted by, no matter who
  * writes it: the address is kept in the form in which it is looked up, and another one is not
  * proved unless the write says that it is.
  *

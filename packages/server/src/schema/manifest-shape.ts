@@ -6,7 +6,10 @@ const Text = v.optional(v.string());
 const Count = v.pipe(v.number(), v.integer(), v.minValue(1));
 const QueueName = v.pipe(
   v.string(),
-  v.regex(/^[\w.-]{1,64}$/, "A queue is named by up to 64 letters, digits, dots, - and _."),
+  v.regex(
+    /^[\w.-]{1,64}$/,
+    "The name of a queue must have 1 to 64 letters, digits, dots, - and _.",
+  ),
 );
 const Input = v.object({ ...Named, type: v.string(), optional: v.optional(v.boolean()) });
 const Call = v.object({ ...Named, input: v.optional(v.array(Input)) });
@@ -17,6 +20,8 @@ const Rules = {
   format: v.optional(v.picklist(["url", "email", "date", "bytes"])),
   min: v.optional(v.number()),
   max: v.optional(v.number()),
+  precision: v.optional(v.number()),
+  scale: v.optional(v.number()),
   pattern: v.optional(v.string()),
   pattern_flags: v.optional(v.picklist(["i", "u", "iu"])),
   max_bytes: v.optional(v.number()),
@@ -25,6 +30,8 @@ const Rules = {
 /** An object or a list, of whatever is in it. */
 const Nested = v.custom<object>((value) => typeof value === "object" && value !== null);
 
+const OldNames = v.optional(v.array(v.string()));
+
 const FieldShape = v.object({
   ...Named,
   ...Rules,
@@ -32,6 +39,8 @@ const FieldShape = v.object({
   unique: v.optional(v.boolean(), false),
   crdt: v.optional(v.picklist(["lww", "text", "counter", "list", "movable-list", "tree"])),
   default: v.optional(v.union([v.string(), v.number(), v.boolean(), Nested])),
+  default_by_code: v.optional(v.literal(true)),
+  computed: v.optional(v.literal(true)),
   readonly: v.optional(v.boolean()),
   owner: v.optional(v.boolean()),
   hidden: v.optional(v.boolean()),
@@ -40,6 +49,7 @@ const FieldShape = v.object({
   on_delete: v.optional(v.picklist(["restrict", "cascade", "setNull"])),
   timestamp: v.optional(v.picklist(["created", "updated"])),
   accept: v.optional(v.array(v.string())),
+  renamed_from: OldNames,
 });
 
 /** The shape of a manifest, before it is known whether its names and types fit together. */
@@ -68,6 +78,8 @@ export const ManifestShape = v.object({
             target: v.string(),
             field: v.string(),
             many: v.optional(v.boolean()),
+            through: v.optional(v.string()),
+            targetField: v.optional(v.string()),
           }),
         ),
       ),
@@ -76,9 +88,15 @@ export const ManifestShape = v.object({
           text: v.optional(v.array(v.string()), []),
           facets: v.optional(v.array(v.string()), []),
           sortable: v.optional(v.array(v.string()), []),
+          weights: v.optional(v.record(v.string(), v.number())),
+          language: v.optional(v.picklist(["simple", "english"])),
+          prefix: v.optional(v.boolean()),
+          typos: v.optional(v.boolean()),
         }),
       ),
       crdt: v.optional(v.boolean()),
+      offline: v.optional(v.literal("all")),
+      renamed_from: OldNames,
     }),
   ),
   routes: v.optional(
@@ -100,12 +118,25 @@ export const ManifestShape = v.object({
         ...Named,
         entity: Text,
         action: Text,
+        restrict: v.optional(v.literal(true)),
         allow: Text,
         allowRead: Text,
         allowInsert: Text,
         allowUpdate: Text,
         allowDelete: Text,
         allowWrite: Text,
+        fields: v.optional(
+          v.record(
+            v.string(),
+            v.object({
+              allow: Text,
+              allowRead: Text,
+              allowInsert: Text,
+              allowUpdate: Text,
+              allowWrite: Text,
+            }),
+          ),
+        ),
       }),
     ),
     [],

@@ -1,4 +1,4 @@
-import { normaliseDatetime } from "@pylonsync/query";
+import { normaliseDatetime, normaliseDecimal } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 
 /** The default of a datetime field that stands for the time of the write. */
@@ -15,6 +15,8 @@ export function defaultsToNow({ type, default: value }: ManifestField): boolean 
 
 /** The field's default in the form in which its values are stored. */
 export function withNormalDefault<F extends ManifestField>(field: F): F {
+  if (field.type === "decimal" && field.default !== undefined)
+    return { ...field, default: normaliseDecimal(field.default) ?? field.default };
   if (field.type !== "datetime" || typeof field.default !== "string" || defaultsToNow(field))
     return field;
   return { ...field, default: normaliseDatetime(field.default) ?? field.default };

@@ -139,6 +139,9 @@ export function applied(before: Tables, { steps }: Migration): Tables {
         refuseIf(columns.has(step.field.name), "the column exists");
         columns.set(step.field.name, storedAs(step.field));
         break;
+      case "backfill":
+        refuseIf(!columns.has(step.field.name), "no such column");
+        break;
       case "mend_dates":
         refuseIf(columns.get(step.field.name) !== "datetime", "not a column of dates");
         break;
@@ -157,6 +160,7 @@ export function applied(before: Tables, { steps }: Migration): Tables {
         refuseIndexed(step.field);
         refuseIf(!columns.delete(step.field), `no column ${step.field}`);
         break;
+      case "convert_column":
       case "retype_column":
         refuseIndexed(step.to.name);
         refuseIf(columns.get(step.from.name) !== storedAs(step.from), "another type");

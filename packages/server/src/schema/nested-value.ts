@@ -41,7 +41,7 @@ class NotJson extends Error {}
 function copied(value: unknown, path: string, levels: number): Json {
   if (value === null || typeof value === "boolean") return value;
   if (typeof value === "string") {
-    if (!isStorable(value)) throw notJson(path, "has a character that is not text");
+    if (!isStorable(value)) throw notJson(path, "contains an invalid character");
     return value;
   }
   // JSON has one zero.

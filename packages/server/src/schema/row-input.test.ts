@@ -4,6 +4,7 @@ import type { ManifestField } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { checkedId, checkInsert, checkPatch, refuseManaged, withoutId } from "./row-input.ts";
 import { readValueOf } from "./field-value.ts";
+import { ANONYMOUS } from "../identity/identity.ts";
 import { Schema, type Entity } from "./schema.ts";
 
 const NOW = Date.parse("2026-01-05T12:00:00Z");
@@ -89,7 +90,7 @@ test("an insert is every declared field, or is refused for a field that is at fa
   fc.assert(
     fc.property(fields, inputs, (all, data) => {
       const result = outcome(() =>
-        checkInsert(entityOf(all), data, { now: NOW, uuid: () => "uuid-1" }),
+        checkInsert(entityOf(all), data, { now: NOW, uuid: () => "uuid-1", caller: ANONYMOUS }),
       );
       const wrong = (name: string): boolean => {
         const field = own(all, name);
@@ -154,7 +155,7 @@ test("what sign-up manages of a user is refused in an insert and in a patch", ()
     () => refuseManaged(entity, { email: "a@b.test" }),
     () => checkPatch(entity, { email: "a@b.test" }, { admin: false, stamps: false }),
   ])
-    expect(refuse).toThrow("written by sign-up");
+    expect(refuse).toThrow("Only sign-up");
   expect(checkPatch(entity, { email: "a@b.test" }, { admin: true, stamps: false })).toEqual({
     email: "a@b.test",
   });

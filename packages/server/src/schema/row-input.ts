@@ -1,8 +1,10 @@
 import { isRowId, PylonError } from "@pylonsync/protocol";
-import { describeValue, nearest } from "@pylonsync/query";
-import type { Value } from "./row.ts";
+import type { DefaultContext } from "@pylonsync/sdk";
+import { describeValue, fieldOperatorHint, nearest, type FieldOperator } from "@pylonsync/query";
+import type { StoredRow, Value } from "./row.ts";
 import { isRecord } from "../util/is-record.ts";
-import type { Entity, Field } from "./schema.ts";
+import { callFieldCode } from "./field-code.ts";
+import { isServerWritten, type Entity, type Field } from "./schema.ts";
 
 /**
  * Checks the id that a caller names a row by.
@@ -13,14 +15,14 @@ import type { Entity, Field } from "./schema.ts";
 export function checkedId(id: unknown, field = "id"): string | undefined {
   if (id === undefined || isRowId(id)) return id;
   const shown = typeof id === "string" ? JSON.stringify(id.slice(0, 80)) : describeValue(id);
-  throw new PylonError("INVALID_ID", `${shown} can't be the id of a row.`, {
+  throw new PylonError("INVALID_ID", `${shown} is not a valid row id.`, {
     field,
-    hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -. To insert a row, you can leave it out.",
+    hint: "Use 1 to 64 characters of A-Z a-z 0-9 _ -. To insert a row, you can omit the id.",
   });
 }
 
 /**
- * Clients send the row that they have, with its id: that is no field of the patch.
+ * Clients send the row that they have, with its id: that is not a field of the patch.
  *
  * @returns the data without the id
  * @throws PylonError READONLY_FIELD when it names another row
@@ -29,15 +31,15 @@ export function withoutId(data: unknown, id: string): unknown {
   if (!isRecord(data) || !Object.hasOwn(data, "id")) return data;
   const { id: named, ...fields } = data;
   if (named === undefined || named === id) return fields;
-  throw new PylonError("READONLY_FIELD", "The id of a row does not change.", {
+  throw new PylonError("READONLY_FIELD", "The id of a row can't be changed.", {
     field: "id",
-    hint: "Leave it out, or insert a new row and delete this one.",
+    hint: "Omit it, or insert a new row and delete this one.",
   });
 }
 
 /**
- * Parts the data of an insert from the id that it may name. What is no object is handed on as it
- * is, for the check to refuse.
+ * Parts the data of an insert from the id that it may name. What is not an object is handed on as
+ * it is, for the check to refuse.
  */
 export function splitId(data: unknown): { readonly id: unknown; readonly fields: unknown } {
   if (!isRecord(data)) return { id: undefined, fields: data };
@@ -45,19 +47,20 @@ export function splitId(data: unknown): { readonly id: unknown; readonly fields:
   return { id, fields };
 }
 
-/** What defaults that are made at the insert are made of. */
+/** What defaults are made of that are made at the insert. */
 export interface Generators {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly uuid: () => string;
+  readonly caller: DefaultContext["auth"];
 }
 
 /**
  * Checks the data of an insert.
  *
- * @param generators what the defaults `now` and `uuid` stand for
+ * @param generators what the defaults `now` and `uuid` stand for, and what functions are given
  * @returns every declared field: its value, its default, or null. An owner field may be null: the
- *   caller's id is stamped later.
+ *   caller's id is stamped later. A computed field is null: it is made out of the whole row.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
 export function checkInsert(
@@ -68,13 +71,57 @@ export function checkInsert(
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
   const row: Record<string, Value> = {};
+  const made: Field[] = [];
   for (const field of entity.fields.values()) {
     const value = Object.hasOwn(given, field.name) ? given[field.name] : undefined;
-    if (value === undefined) row[field.name] = absent(entity, field, generators);
+    if (field.compute !== undefined) row[field.name] = null;
+    else if (value === undefined && field.makeDefault !== undefined) made.push(field);
+    else if (value === undefined) row[field.name] = absent(entity, field, generators);
     else
       row[field.name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
+  for (const field of made) row[field.name] = madeDefault(entity, field, row, generators);
   return row;
+}
+
+/** @throws PylonError INVALID_DATA, MISSING_FIELD with the `field` */
+function madeDefault(
+  entity: Entity,
+  field: Field,
+  row: Readonly<Record<string, Value>>,
+  { now, uuid, caller }: Generators,
+): Value {
+  const { makeDefault } = field;
+  const { userId, isAdmin, tenantId, roles } = caller;
+  const auth = { userId, isAdmin, tenantId, roles };
+  const value = callFieldCode(`The default of ${entity.name}.${field.name}`, () =>
+    makeDefault?.({ auth, now, uuid, data: { ...row } }),
+  );
+  if (value !== null && value !== undefined) return checkValue(entity, field, value);
+  if (field.optional || field.owner) return null;
+  throw new PylonError("MISSING_FIELD", `${entity.name}.${field.name} is required.`, {
+    field: field.name,
+    hint: `Send a ${field.kind}: the field's default returned no value for this insert.`,
+  });
+}
+
+/**
+ * The values of the entity's computed fields, made out of the row.
+ *
+ * @throws PylonError INVALID_DATA with the `field`, for a value that the field does not take
+ */
+export function computedOf(entity: Entity, row: StoredRow): Record<string, Value> {
+  const values: Record<string, Value> = {};
+  for (const field of entity.computed) {
+    const value = callFieldCode(`${entity.name}.${field.name}`, () =>
+      field.compute({ ...row, ...values }),
+    );
+    values[field.name] =
+      value === null || value === undefined
+        ? nullFor(entity, field)
+        : checkValue(entity, field, value);
+  }
+  return values;
 }
 
 /**
@@ -82,14 +129,19 @@ export function checkInsert(
  *
  * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may
  *   be changed
- * @param options.stamps fields that the server stamps may be changed
- * @returns the named fields
+ * @param options.stamps fields that the server stamps may be changed; what it computes is left out
+ * @param options.operators fields whose values are made of the row's own, by `resolveOperators`
+ * @returns the named fields, without these
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
  */
 export function checkPatch(
   entity: Entity,
   data: unknown,
-  options: { readonly admin: boolean; readonly stamps: boolean },
+  options: {
+    readonly admin: boolean;
+    readonly stamps: boolean;
+    readonly operators?: ReadonlyMap<string, FieldOperator>;
+  },
 ): Record<string, Value> {
   const given = asObject(entity, data);
   refuseUnknown(entity, given);
@@ -100,12 +152,14 @@ export function checkPatch(
     if ((field.readonly || field.owner) && !options.admin) {
       throw new PylonError(
         "READONLY_FIELD",
-        `${entity.name}.${name} is set when the row is made, and does not change.`,
-        { field: name, hint: "Leave it out." },
+        `${entity.name}.${name} is set when the row is inserted, and can't be changed.`,
+        { field: name, hint: "Omit the field." },
       );
     }
     if (field.managed && !options.admin) throw managed(entity, name);
-    if (field.timestamp !== undefined && !options.stamps) throw stamped(entity, name);
+    if (isServerWritten(field) && !options.stamps) throw writtenByServer(entity, name);
+    if (field.compute !== undefined) continue;
+    if (options.operators?.has(name) === true) continue;
     patch[name] = value === null ? nullFor(entity, field) : checkValue(entity, field, value);
   }
   return patch;
@@ -123,29 +177,39 @@ export function refuseManaged(entity: Entity, data: unknown): void {
 }
 
 /**
- * @throws PylonError READONLY_FIELD when the data of an insert names a field that the server stamps
+ * @param options.stamps the server's stamps may be named; what it computes may not
+ * @throws PylonError READONLY_FIELD when data names a field that the server alone writes
  */
-export function refuseStamps(entity: Entity, data: unknown): void {
+export function refuseServerFields(
+  entity: Entity,
+  data: unknown,
+  { stamps }: { readonly stamps: boolean },
+): void {
   for (const [name, value] of Object.entries(asObject(entity, data))) {
-    if (value !== undefined && entity.fields.get(name)?.timestamp !== undefined)
-      throw stamped(entity, name);
+    const field = entity.fields.get(name);
+    if (value === undefined || field === undefined || !isServerWritten(field)) continue;
+    if (!stamps || field.compute !== undefined) throw writtenByServer(entity, name);
   }
 }
 
-function stamped(entity: Entity, name: string): PylonError {
-  return new PylonError("READONLY_FIELD", `${entity.name}.${name} is written by the server.`, {
-    field: name,
-    hint: "Leave it out.",
-  });
+function writtenByServer(entity: Entity, name: string): PylonError {
+  const isComputed = entity.fields.get(name)?.compute !== undefined;
+  return new PylonError(
+    "READONLY_FIELD",
+    isComputed
+      ? `${entity.name}.${name} is computed from the other fields of the row.`
+      : `${entity.name}.${name} is set by the server.`,
+    { field: name, hint: "Omit the field." },
+  );
 }
 
 function managed(entity: Entity, name: string): PylonError {
   return new PylonError(
     "READONLY_FIELD",
-    `${entity.name}.${name} is written by sign-up, sign-in and server functions only.`,
+    `Only sign-up, sign-in and server functions can write ${entity.name}.${name}.`,
     {
       field: name,
-      hint: name === "email" ? "Use /api/auth/email/change/request." : "Leave it out.",
+      hint: name === "email" ? "Use /api/auth/email/change/request." : "Omit the field.",
     },
   );
 }
@@ -153,21 +217,27 @@ function managed(entity: Entity, name: string): PylonError {
 /** @throws PylonError INVALID_DATA */
 export function asObject(entity: Entity, data: unknown): Record<string, unknown> {
   if (isRecord(data)) return data;
-  throw new PylonError("INVALID_DATA", `The data of a ${entity.name} is an object.`, {
+  throw new PylonError("INVALID_DATA", `The data of a ${entity.name} must be an object.`, {
     hint: `Send {"field": value, ...}.`,
   });
 }
 
-function refuseUnknown(entity: Entity, given: Record<string, unknown>): void {
+/**
+ * @param known the fields that the caller may name
+ * @throws PylonError INVALID_COLUMN
+ */
+export function refuseUnknown(
+  entity: Entity,
+  given: Record<string, unknown>,
+  known: Pick<ReadonlySet<string>, "has"> = entity.fields,
+): void {
   for (const name of Object.keys(given)) {
-    if (entity.fields.has(name)) continue;
-    const meant = nearest(name, entity.fields.keys());
+    if (entity.fields.has(name) && known.has(name)) continue;
+    const shown = [...entity.fields.keys()].filter((field) => known.has(field));
+    const meant = nearest(name, shown);
     throw new PylonError("INVALID_COLUMN", `${entity.name} has no field "${name.slice(0, 80)}".`, {
       field: name,
-      hint:
-        meant === undefined
-          ? `Its fields: ${[...entity.fields.keys()].join(", ")}.`
-          : `Did you mean "${meant}"?`,
+      hint: meant === undefined ? `Its fields: ${shown.join(", ")}.` : `Did you mean "${meant}"?`,
     });
   }
 }
@@ -191,13 +261,16 @@ function nullFor(entity: Entity, field: Field): null {
   });
 }
 
-function checkValue(entity: Entity, field: Field, value: unknown): Value {
+/** The value as its field stores it. @throws PylonError INVALID_DATA */
+export function checkValue(entity: Entity, field: Field, value: unknown): Value {
   const normal = field.read(value);
-  if (!normal.ok)
+  if (!normal.ok) {
+    const hint = normal.hint ?? (isRecord(value) ? fieldOperatorHint(field.kind) : undefined);
     throw new PylonError("INVALID_DATA", `${entity.name}.${field.name} ${normal.reason}.`, {
       field: field.name,
-      ...(normal.hint === undefined ? {} : { hint: normal.hint }),
+      ...(hint === undefined ? {} : { hint }),
     });
+  }
   if (typeof normal.value === "string") checkIndexedText(entity, field, normal.value);
   return normal.value;
 }
@@ -212,10 +285,10 @@ function checkIndexedText(entity: Entity, field: Field, text: string): void {
   const label = `${entity.name}.${field.name}`;
   throw new PylonError(
     "INVALID_DATA",
-    `${label} is in an index, so it may have ${field.maxTextBytes} bytes at most.`,
+    `${label} is in an index, so it may have at most ${field.maxTextBytes} bytes.`,
     {
       field: field.name,
-      hint: "Shorten it, or take the field out of the index.",
+      hint: "Shorten it, or remove the field from the index.",
     },
   );
 }

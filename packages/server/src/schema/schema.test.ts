@@ -79,6 +79,33 @@ test("only a user entity hides fields, and sign-up manages only its own", () => 
   expect([...users.publicShape.fields.keys()]).toEqual(["id", "email", "name"]);
 });
 
+test("users that were renamed are users still, with what sign-in hides and manages", () => {
+  const renamed = Schema.fromManifest(
+    buildManifest({
+      name: "renamed",
+      version: "1.0.0",
+      entities: [
+        entity(
+          "Person",
+          {
+            email: field.string(),
+            _note: field.string(),
+            mobile: field.string().renamedFrom("phone"),
+          },
+          { renamedFrom: "User" },
+        ),
+      ],
+      auth: { user: { hide: ["phone"] } },
+    }),
+  );
+  const users = renamed.entity("User");
+  expect(users.name).toBe("Person");
+  expect(users.fields.get("email")?.managed).toBe(true);
+  expect([...users.publicShape.fields.keys()]).toEqual(["id", "email"]);
+  const row = { id: "u", email: "a@b.example", _note: "n", mobile: "1", phone: "1" };
+  expect(users.visible(row)).toEqual({ id: "u", email: "a@b.example" });
+});
+
 test("fields say what they hold: kinds, targets, files, and what a default means", () => {
   const { fields, fileFields } = schema.entity("Post");
   expect(fields.get("authorId")).toMatchObject({ kind: "id", target: "User" });
@@ -108,12 +135,12 @@ test("the texts of an index share its entry: the more fields, the less each may 
 
 test("an entity that is not there is refused, with the one that was meant", () => {
   expect(schema.find("Nothing")).toBeUndefined();
-  expect(() => schema.entity("Nothing")).toThrow('There is no entity "Nothing".');
+  expect(() => schema.entity("Nothing")).toThrow('The entity "Nothing" does not exist.');
   try {
     schema.entity("Psot");
   } catch (error) {
     expect(error).toMatchObject({ code: "ENTITY_NOT_FOUND", hint: 'Did you mean "Post"?' });
   }
   for (const name of ["toString", "__proto__", "constructor"])
-    expect(() => schema.entity(name)).toThrow("There is no entity");
+    expect(() => schema.entity(name)).toThrow("does not exist");
 });

@@ -6,7 +6,10 @@ import type { StoredRow } from "./row.ts";
 import { defaultsToUuid, isGenerated } from "./generated-default.ts";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
 import { readValueOf, type ReadValue } from "./field-value.ts";
+import { searchIndexOf, type SearchIndex } from "./search-index.ts";
+import { fieldCodeOf } from "@pylonsync/sdk";
 import type {
+  FieldCode,
   Json,
   Manifest,
   ManifestEntity,
@@ -37,6 +40,10 @@ export interface Field {
   readonly managed: boolean;
   /** The server sets it at the insert, or at each change of the row. */
   readonly timestamp: "created" | "updated" | undefined;
+  /** Makes the value for an insert that does not name it. */
+  readonly makeDefault: FieldCode["default"];
+  /** Makes the value out of the others of its row, at each write. */
+  readonly compute: FieldCode["computed"];
   /** Checks a value, and brings it to the form in which it is stored. */
   readonly read: ReadValue;
   /** What a file must be to be stored here; undefined when the field holds no file. */
@@ -59,13 +66,20 @@ export interface FileRules {
 /** A field that holds a file. */
 export type FileField = Field & { readonly file: FileRules };
 
+/** A field that is made out of the others of its row. */
+export type ComputedField = Field & {
+  readonly compute: Exclude<Field["compute"], undefined>;
+};
+
 /** An entity of the app, ready to be asked. */
 export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly fileFields: readonly FileField[];
-  /** The server stamps a field of it. */
-  readonly hasStamps: boolean;
+  /** The server stamps or computes a field of it. */
+  readonly hasServerFields: boolean;
+  /** Its fields that are made out of the others of their row, in the order of their making. */
+  readonly computed: readonly ComputedField[];
   /** The names of the fields that the server sets at each change of a row. */
   readonly updateStamps: readonly string[];
   readonly indexes: readonly ManifestIndex[];
@@ -75,6 +89,15 @@ export interface Entity {
   readonly referrers: readonly Reference[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
+  /** What its texts are found by; undefined where its search looks into none. */
+  readonly searchIndex: SearchIndex | undefined;
+  /** Clients hold all of its rows, whatever they ask for. */
+  readonly isOffline: boolean;
+  /** Names that it had before, by which callers may still ask for it. */
+  readonly oldNames: readonly string[];
+  /** By old name: the field that was renamed from it. */
+  readonly oldFields: ReadonlyMap<string, Field>;
+  /** With the old names of its fields. */
   readonly shape: EntityShape;
   /** The shape that callers may ask about: without hidden fields. */
   readonly publicShape: EntityShape;
@@ -90,25 +113,38 @@ export interface Entity {
 /** A valid manifest's entities, ready to be asked. */
 export class Schema {
   readonly entities: readonly Entity[];
+  /** What policies are written in: by the names of the app, without those from before. */
   readonly shapes: SchemaShape;
   readonly #byName: ReadonlyMap<string, Entity>;
 
   private constructor(entities: readonly Entity[]) {
     this.entities = entities;
-    this.#byName = new Map(entities.map((entity) => [entity.name, entity]));
-    this.shapes = new Map(entities.map((entity) => [entity.name, entity.shape]));
+    this.#byName = new Map([
+      ...entities.flatMap((entity) =>
+        entity.oldNames.map((name): [string, Entity] => [name, entity]),
+      ),
+      ...entities.map((entity): [string, Entity] => [entity.name, entity]),
+    ]);
+    this.shapes = new Map(
+      entities.map(({ name, fields }) => [name, shapeOf(name, [...fields.values()])]),
+    );
   }
 
   static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
-    const { entity: userEntity = "User", hide = [] } = manifest.auth?.user ?? {};
     const references = referencesOf(manifest.entities);
     return new Schema(
       manifest.entities.map((entity) =>
-        toEntity(entity, entity.name === userEntity ? hide : null, references),
+        toEntity(
+          entity,
+          isUserEntity(entity, manifest),
+          hiddenBySignIn(entity, manifest),
+          references,
+        ),
       ),
     );
   }
 
+  /** By its name, or one that it had before. */
   find(name: string): Entity | undefined {
     return this.#byName.get(name);
   }
@@ -118,10 +154,15 @@ export class Schema {
     const entity = this.#byName.get(name);
     if (entity !== undefined) return entity;
     const meant = nearest(String(name), this.#byName.keys());
-    throw new PylonError("ENTITY_NOT_FOUND", `There is no entity "${String(name).slice(0, 80)}".`, {
-      field: "entity",
-      hint: meant === undefined ? "See app.ts for the entities." : `Did you mean "${meant}"?`,
-    });
+    throw new PylonError(
+      "ENTITY_NOT_FOUND",
+      `The entity "${String(name).slice(0, 80)}" does not exist.`,
+      {
+        field: "entity",
+        hint:
+          meant === undefined ? "The entities are declared in app.ts." : `Did you mean "${meant}"?`,
+      },
+    );
   }
 }
 
@@ -132,20 +173,40 @@ export class Schema {
 const INDEX_ENTRY_BYTES = 2600;
 
 /**
- * What sign-up and sign-in keep in a user's row. Who could write it could take another's address,
- * and with it the account.
+ * What sign-up and sign-in keep in a user's row. A user who could write it could take another's
+ * address, and with it the account.
  */
 const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
 
-/** @param hide the fields that a user entity hides; null for any other entity */
+/** Whether it holds the users: also by a name that it had before, by which sign-in finds it. */
+export function isUserEntity(
+  { name, renamed_from: oldNames = [] }: ManifestEntity,
+  { auth }: Pick<Manifest, "auth">,
+): boolean {
+  return [name, ...oldNames].includes(auth?.user?.entity ?? "User");
+}
+
+/** The fields of a user that sign-in hides, whatever they say of themselves. */
+export function hiddenBySignIn(
+  entity: ManifestEntity,
+  manifest: Pick<Manifest, "auth">,
+): (field: string) => boolean {
+  if (!isUserEntity(entity, manifest)) return () => false;
+  const hide = manifest.auth?.user?.hide ?? [];
+  const renamed = entity.fields.flatMap(({ name, renamed_from: oldNames = [] }) =>
+    oldNames.some((old) => hide.includes(old)) ? [name] : [],
+  );
+  const hidden = new Set(["passwordHash", ...hide, ...renamed]);
+  return (name) => name.startsWith("_") || hidden.has(name);
+}
+
 function toEntity(
   entity: ManifestEntity,
-  hide: readonly string[] | null,
+  isUser: boolean,
+  isHidden: (field: string) => boolean,
   references: readonly Reference[],
 ): Entity {
-  const isHidden = (name: string): boolean =>
-    hide !== null && (name === "passwordHash" || name.startsWith("_") || hide.includes(name));
-  const isManaged = (name: string): boolean => hide !== null && MANAGED.has(name);
+  const isManaged = (name: string): boolean => isUser && MANAGED.has(name);
   const fields = new Map(
     entity.fields.map((field) => [
       field.name,
@@ -156,31 +217,90 @@ function toEntity(
       }),
     ]),
   );
-  const shape = shapeOf(entity.name, [...fields.values()]);
-  const shown = [...fields.values()].filter(({ hidden }) => !hidden);
+  const oldFields = oldFieldsOf(entity, fields);
+  const all = [...fields, ...oldFields].map(([name, field]) => ({ ...field, name }));
+  const shape = shapeOf(entity.name, all);
+  const shown = all.filter(({ hidden }) => !hidden);
   return {
     name: entity.name,
     fields,
     fileFields: [...fields.values()].filter(
       (field): field is FileField => field.file !== undefined,
     ),
-    hasStamps: [...fields.values()].some(({ timestamp }) => timestamp !== undefined),
+    hasServerFields: [...fields.values()].some(isServerWritten),
+    computed: [...fields.values()].filter(
+      (field): field is ComputedField => field.compute !== undefined,
+    ),
     updateStamps: [...fields.values()]
       .filter(({ timestamp }) => timestamp === "updated")
       .map(({ name }) => name),
     indexes: entity.indexes,
     references: references.filter((reference) => reference.entity === entity.name),
     referrers: references.filter(({ target }) => target === entity.name),
+    isOffline: entity.offline === "all",
     relations: new Map((entity.relations ?? []).map((relation) => [relation.name, relation])),
     search: entity.search,
+    searchIndex: searchIndexOf(entity),
+    oldNames: entity.renamed_from ?? [],
+    oldFields,
     shape,
-    publicShape: shown.length === fields.size ? shape : shapeOf(entity.name, shown),
+    publicShape: shown.length === all.length ? shape : shapeOf(entity.name, shown),
     visible: only(new Set(["id", ...shown.map(({ name }) => name)])),
     logged: without(
       [...fields.values()]
         .filter(({ hidden, managed }) => hidden && managed)
         .map(({ name }) => name),
     ),
+  };
+}
+
+/** Whether nobody but the server writes it. */
+export function isServerWritten({
+  timestamp,
+  compute,
+}: Pick<Field, "timestamp" | "compute">): boolean {
+  return timestamp !== undefined || compute !== undefined;
+}
+
+function oldFieldsOf(
+  entity: ManifestEntity,
+  fields: ReadonlyMap<string, Field>,
+): ReadonlyMap<string, Field> {
+  return new Map(
+    entity.fields.flatMap(({ name, renamed_from: oldNames = [] }) => {
+      const field = fields.get(name);
+      return field === undefined ? [] : oldNames.map((old): [string, Field] => [old, field]);
+    }),
+  );
+}
+
+/**
+ * The entity to somebody who may not read some of its fields: they are in no row, and nothing can
+ * be asked by them, by none of their names.
+ *
+ * @param closed the fields, by the names that they have now
+ */
+export function withoutFields(entity: Entity, closed: ReadonlySet<string>): Entity {
+  const currentName = (name: string): string => entity.oldFields.get(name)?.name ?? name;
+  const isOpen = (name: string): boolean => !closed.has(currentName(name));
+  const shown = [...entity.publicShape.fields].filter(([name]) => isOpen(name));
+  const { search } = entity;
+  return {
+    ...entity,
+    search: search && {
+      ...search,
+      facets: search.facets.filter(isOpen),
+      sortable: search.sortable.filter(isOpen),
+    },
+    publicShape: {
+      name: entity.name,
+      fields: new Map(shown),
+      hintFor: (field) =>
+        entity.shape.fields.has(field) && !isOpen(field)
+          ? `A policy does not let you read ${field}, so you can't use it in a query.`
+          : undefined,
+    },
+    visible: only(new Set(shown.map(([name]) => name))),
   };
 }
 
@@ -248,6 +368,8 @@ function toField(
     hidden,
     managed,
     timestamp: field.timestamp,
+    makeDefault: fieldCodeOf(field)?.default,
+    compute: fieldCodeOf(field)?.computed,
     read: readValueOf(field),
     file:
       field.type === "file"

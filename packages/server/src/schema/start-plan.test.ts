@@ -70,7 +70,7 @@ test("an app that is served has every column and index that it declares", () => 
   );
 });
 
-test("a second start of the same app is no step; to allow what waits leaves the app alone", () => {
+test("a second start of the same app changes nothing; allowing what waits leaves it alone", () => {
   fc.assert(
     fc.property(versions, manifestArbitrary, (apps, app) => {
       const database = started(apps.reduce(started, EMPTY), app);

@@ -9,7 +9,14 @@ import {
   uniqueIndexName,
 } from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
-import { toStored, withLeftovers, type StoredManifest } from "./stored-manifest.ts";
+import { searchIndexesOf } from "./search-index.ts";
+import { storedNames, toTables, type AppNames } from "./table-names.ts";
+import {
+  toStored,
+  withLeftovers,
+  type StoredField,
+  type StoredManifest,
+} from "./stored-manifest.ts";
 
 /** How a server that starts brings the database to its app. */
 export interface StartPlan {
@@ -21,6 +28,8 @@ export interface StartPlan {
   /** Steps that wait for `pylon migrate apply --allow-destructive`: the app does without them. */
   readonly waiting: readonly MigrationStep[];
   readonly stored: StoredManifest;
+  /** What the app calls otherwise than the database. */
+  readonly names: AppNames;
 }
 
 /**
@@ -30,13 +39,16 @@ export interface StartPlan {
  *
  * @param from null for a new database
  * @param facts as of `planMigration`
+ * @param options.dev no other version is served on the database: types are converted
  */
 export function planStart(
   from: StoredManifest | null,
-  to: Manifest,
+  app: Manifest,
   facts: DataFacts = NO_FACTS,
+  { dev = false }: { readonly dev?: boolean } = {},
 ): StartPlan {
-  const { migration, problems, notices } = planMigration(from, to, facts);
+  const { manifest: to } = toTables(from, app);
+  const { migration, problems, notices, names } = planMigration(from, app, facts);
   const before = from === null ? [] : withLeftovers(from);
   const leftovers = before.flatMap((entity) =>
     leftOf(
@@ -44,17 +56,28 @@ export function planStart(
       to.entities.find(({ name }) => name === entity.name),
     ),
   );
+  const declared = searchIndexesOf(to.entities);
+  const searches = { ...from?.search_indexes, ...declared };
+  // A version of the app that declares it may be served beside this one.
+  const isKeptSearch = (step: MigrationStep): boolean =>
+    step.kind === "drop_search" && !Object.hasOwn(declared, step.entity);
   const isWaiting = (step: MigrationStep): boolean =>
     step.kind === "drop_table" ||
+    isKeptSearch(step) ||
     step.kind === "drop_column" ||
     (step.kind === "drop_index" && isLeft(step, leftovers));
   const steps = migration.steps.filter((step) => !isWaiting(step));
   return {
     migration: { steps },
     notices,
-    problems: [...problems, ...losses(steps)],
+    names,
+    problems: [...problems, ...losses(steps), ...(dev ? [] : conversions(steps))],
     waiting: migration.steps.filter((step) => "destructive" in step && isWaiting(step)),
-    stored: toStored(leftovers.length === 0 ? to : { ...to, leftovers }),
+    stored: {
+      ...toStored(leftovers.length === 0 ? to : { ...to, leftovers }),
+      ...(Object.keys(searches).length === 0 ? {} : { search_indexes: searches }),
+      ...storedNames(from, names),
+    },
   };
 }
 
@@ -67,7 +90,22 @@ function losses(steps: readonly MigrationStep[]): Diagnostic[] {
       "SCHEMA_LOSES_DATA",
       `The new schema would lose data: ${destructive.join(", ")}.`,
       undefined,
-      "Run `pylon migrate apply --allow-destructive` to do it, or take the change back.",
+      "Add a .convert((old) => value) to the field, undo the change, or delete the data with " +
+        "`pylon migrate apply --allow-destructive`.",
+    ),
+  ];
+}
+
+/** Another version, which knows the old type, may be served on the database at the same time. */
+function conversions(steps: readonly MigrationStep[]): Diagnostic[] {
+  const converting = steps.filter(({ kind }) => kind === "convert_column").map(describeStep);
+  if (converting.length === 0) return [];
+  return [
+    errorAt(
+      "SCHEMA_CONVERTS",
+      `The new schema changes types, which is not done at start: ${converting.join(", ")}.`,
+      undefined,
+      "Stop the servers of the previous version, run `pylon migrate apply`, and start again.",
     ),
   ];
 }
@@ -87,6 +125,8 @@ function leftOf(
   const isTaken = (index: string): boolean => taken.has(index.toLowerCase());
   const fields = before.fields
     .filter(({ name }) => !known.has(name))
+    // Nobody computes it meanwhile: it is computed again when a version is back that does.
+    .map((field: StoredField) => ({ ...field, computed_by: undefined }))
     .map((field) => (isTaken(uniqueIndexName(field.name)) ? { ...field, unique: false } : field))
     .map(({ on_delete: onDelete, ...field }) =>
       onDelete === undefined || isTaken(referenceIndexName(field.name))

@@ -1,5 +1,7 @@
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
+import { computedBy } from "./field-code.ts";
+import { searchIndexesOf, type SearchIndex } from "./search-index.ts";
 
 /**
  * What a database says of itself: the manifest that it was last brought to, and what other versions
@@ -12,12 +14,35 @@ export interface StoredManifest extends Manifest {
    * it does not have.
    */
   readonly leftovers?: readonly ManifestEntity[];
+  /**
+   * The indexes of searches that the database has, by their entities. What an older version of
+   * Pylon stored has none, whatever its entities declare.
+   */
+  readonly search_indexes?: Readonly<Record<string, SearchIndex>>;
+  /**
+   * Its entities and fields are named as the tables and columns are. By entity: where the database
+   * keeps what an app calls otherwise, since it was renamed.
+   */
+  readonly table_names?: Readonly<Record<string, TableName>>;
+}
+
+/**
+ * Where an entity is in the database. A rename changes no table: the app's new name stands for the
+ * table or column of the old one. So apps of either name are served on the same database at the
+ * same time, and rows and changes mean the same to both.
+ */
+export interface TableName {
+  readonly table: string;
+  /** By field: its column, where that has another name. */
+  readonly columns: Readonly<Record<string, string>>;
 }
 
 /** A field of a stored manifest. */
 export interface StoredField extends ManifestField {
   /** Its default `now` is the time of the write; an older version stored the word. */
   readonly default_is_time?: true;
+  /** By which code its values were computed: see `computedBy`. */
+  readonly computed_by?: string;
 }
 
 /**
@@ -32,14 +57,23 @@ export function parseStoredManifest(json: string | null): StoredManifest | null 
 }
 
 /** The manifest as a database that was brought to it keeps it. */
-export function toStored<M extends Pick<StoredManifest, "entities">>(manifest: M): M {
+export function toStored<M extends Pick<StoredManifest, "entities">>(
+  manifest: M,
+): M & Pick<StoredManifest, "search_indexes"> {
+  const indexes = searchIndexesOf(manifest.entities);
   return {
     ...manifest,
+    ...(Object.keys(indexes).length === 0 ? {} : { search_indexes: indexes }),
     entities: manifest.entities.map((entity) => ({
       ...entity,
       fields: entity.fields.map((field): StoredField => {
         const stored = withNormalDefault(field);
-        return defaultsToNow(stored) ? { ...stored, default_is_time: true } : stored;
+        const code = computedBy(field);
+        return {
+          ...stored,
+          ...(defaultsToNow(stored) ? { default_is_time: true } : {}),
+          ...(code === undefined ? {} : { computed_by: code }),
+        };
       }),
     })),
   };

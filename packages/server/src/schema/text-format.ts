@@ -12,7 +12,7 @@ const DAY = /^\d{4}-\d{2}-\d{2}$/;
 export const FORMAT_WANTED: Readonly<Record<TextFormat, string>> = {
   url: "an address that begins with https:// or http://",
   email: "an email address such as ada@example.com",
-  date: "a day such as 2026-01-31",
+  date: "a date such as 2026-01-31",
   bytes: "base64 such as aGVsbG8=",
 };
 

@@ -16,8 +16,20 @@ interface Shape {
 
 /** What `buildManifest` takes besides what the manifest has, by the last name of the place. */
 const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
-  plugins: ["entities", "hooks"],
+  plugins: [
+    "entities",
+    "policies",
+    "schema",
+    "hooks",
+    "auth",
+    "functions",
+    "crons",
+    "queues",
+    "before",
+    "after",
+  ],
   auth: ["hooks", "mails"],
+  "": ["timestamps"],
 };
 /** What `buildManifest` adds. */
 const NOT_IN_APP = new Set([
@@ -28,6 +40,9 @@ const NOT_IN_APP = new Set([
   "pattern_flags",
   "on_delete",
   "timestamp",
+  "default_by_code",
+  "computed",
+  "renamed_from",
 ]);
 
 /**

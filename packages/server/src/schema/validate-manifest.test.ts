@@ -155,6 +155,18 @@ test.each<[string, Manifest, string | undefined]>([
   ["FIELD_LIMIT_INVALID", withField({ min: -1 }), "entities[0].fields[3]"],
   ["FIELD_LIMIT_INVALID", withField({ max: 1.5 }), "entities[0].fields[3]"],
   ["FIELD_LIMIT_INVALID", withField({ type: "float", min: 2, max: 1 }), "entities[0].fields[3]"],
+  ["FIELD_DECIMAL_INVALID", withField({ type: "decimal" }), "entities[0].fields[3]"],
+  ["FIELD_DECIMAL_INVALID", withField({ precision: 4 }), "entities[0].fields[3]"],
+  [
+    "FIELD_DECIMAL_INVALID",
+    withField({ type: "decimal", precision: 2, scale: 3 }),
+    "entities[0].fields[3]",
+  ],
+  [
+    "FIELD_DECIMAL_INVALID",
+    withField({ type: "decimal", precision: 19, scale: 0 }),
+    "entities[0].fields[3]",
+  ],
   ["FIELD_PATTERN_INVALID", withField({ pattern: "(" }), "entities[0].fields[3].pattern"],
   [
     "FIELD_PATTERN_INVALID",
@@ -175,6 +187,11 @@ test.each<[string, Manifest, string | undefined]>([
     "FIELD_TIMESTAMP_INVALID",
     withField({ type: "datetime", timestamp: "created" }),
     "entities[0].fields[3].timestamp",
+  ],
+  [
+    "FIELD_COMPUTED_INVALID",
+    withField({ computed: true, owner: true }),
+    "entities[0].fields[3].computed",
   ],
   ["FIELD_NESTED_INVALID", withField({ type: "array" }), "entities[0].fields[3].items"],
   ["FIELD_NESTED_INVALID", withField({ items: { type: "string" } }), "entities[0].fields[3].items"],
@@ -283,6 +300,31 @@ test.each<[string, Manifest, string | undefined]>([
     "entities[0].relations[0].field",
   ],
   [
+    "RELATION_NOT_MANY",
+    withTodo({
+      relations: [
+        { name: "r", target: "User", through: "Todo", field: "title", targetField: "ownerId" },
+      ],
+    }),
+    "entities[0].relations[0]",
+  ],
+  [
+    "RELATION_THROUGH_NOT_FOUND",
+    withTodo({
+      relations: [
+        { name: "r", target: "User", many: true, through: "X", field: "a", targetField: "b" },
+      ],
+    }),
+    "entities[0].relations[0].through",
+  ],
+  [
+    "RELATION_FIELD_NOT_FOUND",
+    withTodo({
+      relations: [{ name: "r", target: "User", many: true, through: "Todo", field: "title" }],
+    }),
+    "entities[0].relations[0].targetField",
+  ],
+  [
     "RELATION_NAME_TAKEN",
     withTodo({ relations: [{ name: "title", target: "User", field: "ownerId" }] }),
     "entities[0].relations[0].name",
@@ -355,6 +397,30 @@ test("what is without effect is a warning, and the manifest is valid", () => {
     true,
     ["warning"],
   ]);
+});
+
+test("a field that auth() hides and that is not there is a warning", () => {
+  const [email] = sound.entities[1]?.fields ?? [];
+  if (email === undefined) throw new Error("The users have an address.");
+  const user = (entity: Partial<ManifestEntity>): Manifest => ({
+    ...sound,
+    entities: [
+      todo,
+      { name: "User", indexes: [], ...entity, fields: [email, ...(entity.fields ?? [])] },
+    ],
+    auth: { user: { hide: ["passwordHash", "phone"] } },
+  });
+  const toldOf = (manifest: Manifest): unknown =>
+    validateManifest(manifest).diagnostics.map(({ code, severity, path }) => [
+      code,
+      severity,
+      path,
+    ]);
+  const warning = ["AUTH_FIELD_NOT_FOUND", "warning", "auth.user.hide[1]"];
+  expect(toldOf(user({}))).toEqual([warning]);
+  expect(toldOf(user({ fields: [field("mobile")] }))).toEqual([warning]);
+  expect(toldOf(user({ fields: [field("phone")] }))).toEqual([]);
+  expect(toldOf(user({ fields: [{ ...field("mobile"), renamed_from: ["phone"] }] }))).toEqual([]);
 });
 
 test("every unknown key is told, with what was meant", () => {

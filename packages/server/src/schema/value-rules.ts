@@ -1,5 +1,5 @@
 import { MAX_PATTERN_TEXT } from "@pylonsync/protocol";
-import { describeValue, nearest } from "@pylonsync/query";
+import { compareDecimals, describeValue, nearest, normaliseDecimal } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import { decodedBytes, DEFAULT_FIELD_BYTES, FORMAT_WANTED, isOfFormat } from "./text-format.ts";
 
@@ -20,9 +20,13 @@ export type ValueRule = (value: string | number | boolean) => BrokenRule | undef
  * @returns undefined for a field that takes every value of its kind
  */
 export function valueRuleOf(field: Rules): ValueRule | undefined {
-  const rules = [formatRule(field), enumRule(field), limitRule(field), patternRule(field)].filter(
-    (rule) => rule !== undefined,
-  );
+  const rules = [
+    formatRule(field),
+    enumRule(field),
+    digitsRule(field),
+    field.type === "decimal" ? rangeRule(field) : limitRule(field),
+    patternRule(field),
+  ].filter((rule) => rule !== undefined);
   if (rules.length <= 1) return rules[0];
   return (value) => {
     for (const rule of rules) {
@@ -41,7 +45,7 @@ function formatRule({ format, max_bytes: maxBytes }: Rules): ValueRule | undefin
     if (format === "bytes" && decodedBytes(text) > most)
       return {
         reason: `has more than ${most} bytes`,
-        hint: "Keep larger content in a file: see docs/files.md.",
+        hint: "Store larger content in a file: see docs/files.md.",
       };
     if (isOfFormat(format, text)) return undefined;
     return { reason: `is ${describeValue(text)}, not ${FORMAT_WANTED[format]}` };
@@ -72,14 +76,42 @@ function limitRule({ min = -Infinity, max = Infinity }: Rules): ValueRule | unde
   if (min === -Infinity && max === Infinity) return undefined;
   return (value) => {
     if (typeof value === "number") {
-      if (value < min) return { reason: `is ${value}, and must be at least ${min}` };
-      return value > max ? { reason: `is ${value}, and must be at most ${max}` } : undefined;
+      if (value < min) return { reason: `is ${value}, but must be at least ${min}` };
+      return value > max ? { reason: `is ${value}, but must be at most ${max}` } : undefined;
     }
     if (typeof value !== "string") return undefined;
     const characters = charactersOf(value, max);
     if (characters >= min && characters <= max) return undefined;
     return { reason: `must have ${wantedCount(min, max)}` };
   };
+}
+
+function digitsRule({ type, precision = 0, scale = 0 }: Rules): ValueRule | undefined {
+  if (type !== "decimal") return undefined;
+  return textRule((decimal) => {
+    const [whole = "", fraction = ""] = decimal.replace("-", "").split(".");
+    const digits = whole === "0" ? 0 : whole.length;
+    if (fraction.length <= scale && digits <= precision - scale) return undefined;
+    return {
+      reason:
+        `is ${decimal}, but may have at most ${precision - scale} digits before the point ` +
+        `and ${scale} after it`,
+      hint: fraction.length > scale ? "Round the value." : undefined,
+    };
+  });
+}
+
+/** Of a decimal, which is a text. */
+function rangeRule({ min = -Infinity, max = Infinity }: Rules): ValueRule | undefined {
+  const [least, most] = [normaliseDecimal(min), normaliseDecimal(max)];
+  if (least === undefined && most === undefined) return undefined;
+  return textRule((decimal) => {
+    if (least !== undefined && compareDecimals(decimal, least) < 0)
+      return { reason: `is ${decimal}, but must be at least ${least}` };
+    return most !== undefined && compareDecimals(decimal, most) > 0
+      ? { reason: `is ${decimal}, but must be at most ${most}` }
+      : undefined;
+  });
 }
 
 function wantedCount(min: number, max: number): string {
@@ -110,7 +142,9 @@ function patternRule(field: Rules): ValueRule | undefined {
   return textRule((text) => {
     // An expression can take long for a long text, and the event loop waits for it.
     if (text.length > MAX_PATTERN_TEXT)
-      return { reason: `must have at most ${MAX_PATTERN_TEXT} characters, as it has a pattern` };
+      return {
+        reason: `must have at most ${MAX_PATTERN_TEXT} characters, because it has a pattern`,
+      };
     if (expression.test(text)) return undefined;
     return { reason: `is ${describeValue(text)}, which does not match ${String(expression)}` };
   });

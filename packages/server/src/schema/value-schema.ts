@@ -8,6 +8,7 @@ const SCALARS = new Set([
   "boolean",
   "id",
   "datetime",
+  "decimal",
   "null",
   "any",
   "literal",

@@ -1,14 +1,20 @@
-import { PylonError } from "@pylonsync/protocol";
+import { JOIN_TOKEN_MS, PylonError } from "@pylonsync/protocol";
+import { ANONYMOUS, type Identity } from "../identity/identity.ts";
 import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import { isoTime } from "../store/system-table.ts";
 import { isRecord } from "../util/is-record.ts";
+import type { ShardRelays } from "./shard-relays.ts";
+import { viewRateOf } from "./shard-socket.ts";
 import { openShardStream, type StreamCount } from "./shard-stream.ts";
 import { infoOf, type Shards } from "./shards.ts";
 
+const MAX_USER_ID = 128;
+
 /**
- * What a server without shards says to who looks for one: clients wait and try again, or give up
- * with a reason.
+ * What a server without shards says to clients that look for one: clients wait and try again, or
+ * give up with a reason.
  */
 export function shardsNotAvailable(): PylonError {
   return new PylonError("SHARDS_NOT_AVAILABLE", "This server hosts no shards.");
@@ -17,8 +23,8 @@ export function shardsNotAvailable(): PylonError {
 /**
  * The shards that run here, over HTTP. An app without shards answers 503, but to its admin's list.
  */
-export function shardRoutes(shards: Shards, count: StreamCount): Route[] {
-  const handlers = new ShardHandlers(shards, count);
+export function shardRoutes(shards: Shards, relays: ShardRelays, count: StreamCount): Route[] {
+  const handlers = new ShardHandlers(shards, relays, count);
   const common = { access: "anyone", scope: "open" } as const;
   const one = "/api/shards/:id";
   return [
@@ -32,6 +38,14 @@ export function shardRoutes(shards: Shards, count: StreamCount): Route[] {
       scope: "write",
       body: "small",
       handle: (context) => handlers.input(context),
+    },
+    {
+      ...common,
+      method: "POST",
+      path: `${one}/token`,
+      scope: "write",
+      body: "small",
+      handle: (context) => handlers.token(context),
     },
     {
       ...common,
@@ -60,10 +74,12 @@ export function shardRoutes(shards: Shards, count: StreamCount): Route[] {
 /** A method a route. */
 class ShardHandlers {
   readonly #shards: Shards;
+  readonly #relays: ShardRelays;
   readonly #count: StreamCount;
 
-  constructor(shards: Shards, count: StreamCount) {
+  constructor(shards: Shards, relays: ShardRelays, count: StreamCount) {
     this.#shards = shards;
+    this.#relays = relays;
     this.#count = count;
   }
 
@@ -73,25 +89,50 @@ class ShardHandlers {
     return json(this.#shards.list());
   }
 
-  get(context: RequestContext): Answer {
+  get(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     this.#checkAdmin(context.caller.isAdmin);
-    return json(infoOf(this.#shards.get(context.param("id"))));
+    return this.#whereItRuns(context, null, () =>
+      json(infoOf(this.#shards.get(context.param("id")))),
+    );
+  }
+
+  /** Does it here, or has the replica do it that runs the shard. */
+  async #whereItRuns(
+    context: RequestContext,
+    body: object | null,
+    work: () => Answer | Promise<Answer>,
+  ): Promise<Answer> {
+    try {
+      return await work();
+    } catch (error) {
+      const isNotHere =
+        error instanceof PylonError && ["SHARD_NOT_FOUND", "SHARD_ELSEWHERE"].includes(error.code);
+      if (!isNotHere) throw error;
+      const text = body === null ? null : JSON.stringify(body);
+      const answer = await this.#relays.forward(context.param("id"), context, text);
+      if (answer === null) throw error;
+      return answer;
+    }
   }
 
   async stop(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     this.#checkAdmin(context.caller.isAdmin);
-    await this.#shards.stop(context.param("id"));
-    return json({ stopped: true });
+    return this.#whereItRuns(context, null, async () => {
+      await this.#shards.stop(context.param("id"));
+      return json({ stopped: true });
+    });
   }
 
   async forget(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     this.#checkAdmin(context.caller.isAdmin);
     const id = context.param("id");
-    if (await this.#shards.forget(id)) return json({ deleted: true });
-    throw new PylonError("SHARD_NOT_FOUND", `There is no shard "${id.slice(0, 80)}".`);
+    return this.#whereItRuns(context, null, async () => {
+      if (await this.#shards.forget(id)) return json({ deleted: true });
+      throw new PylonError("SHARD_NOT_FOUND", `The shard "${id.slice(0, 80)}" does not exist.`);
+    });
   }
 
   async kick(context: RequestContext): Promise<Answer> {
@@ -100,27 +141,33 @@ class ShardHandlers {
     const body = await bodyOf(context);
     const [player, reason] = [body["player"], body["reason"] ?? "by the admin"];
     if (typeof player !== "string" || player === "")
-      throw new PylonError("MISSING_FIELD", '"player" is missing: the id of a user.', {
+      throw new PylonError("MISSING_FIELD", '"player", the id of a user, is missing.', {
         field: "player",
       });
     if (typeof reason !== "string")
-      throw new PylonError("INVALID_DATA", '"reason" is a text.', { field: "reason" });
-    return json({ kicked: this.#shards.get(context.param("id")).kick(player, reason) });
+      throw new PylonError("INVALID_DATA", '"reason" must be a string.', { field: "reason" });
+    return this.#whereItRuns(context, body, async () =>
+      json({ kicked: await this.#shards.get(context.param("id")).kick(player, reason) }),
+    );
   }
 
   /** The caller is known by the token: nobody drives another's player. */
   async input(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     const body = await bodyOf(context);
+    return this.#whereItRuns(context, body, () => this.#inputHere(context, body));
+  }
+
+  #inputHere(context: RequestContext, body: Readonly<Record<string, unknown>>): Answer {
     const { userId, isAdmin } = context.caller;
     const subscriberId = body["subscriber_id"] ?? userId;
     const host = this.#shards.get(context.param("id"));
     if (typeof subscriberId !== "string")
-      throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
+      throw new PylonError("AUTH_REQUIRED", "You are not signed in.");
     if (subscriberId !== userId && !isAdmin)
-      throw new PylonError("FORBIDDEN", "Another user's input can't be sent.", {
+      throw new PylonError("FORBIDDEN", "You can't send input for another user.", {
         field: "subscriber_id",
-        hint: "Leave it out.",
+        hint: "Omit the field.",
       });
     const connection = host.connectionOf(subscriberId);
     if (connection === undefined)
@@ -129,21 +176,53 @@ class ShardHandlers {
       });
     const clientSeq = body["client_seq"] ?? null;
     if (clientSeq !== null && !isSeq(clientSeq))
-      throw new PylonError("INVALID_DATA", '"client_seq" is a whole number from 0.', {
+      throw new PylonError("INVALID_DATA", '"client_seq" must be a whole number of at least 0.', {
         field: "client_seq",
       });
-    const seq = this.#shards.input(connection, body["input"] ?? null, clientSeq);
+    const seq = this.#shards.input(connection, body["input"] ?? null, { clientSeq });
     return json({ accepted: true, seq });
+  }
+
+  /** A join token for the caller; for any user, when the admin asks. */
+  async token(context: RequestContext): Promise<Answer> {
+    this.#checkHosting();
+    const body = await bodyOf(context);
+    const shardId = context.param("id");
+    const { inviteOnly = false } = this.#shards.definitionOf(shardId);
+    const role = body["role"] ?? "player";
+    if (role !== "player" && role !== "spectator")
+      throw new PylonError("INVALID_DATA", '"role" must be "player" or "spectator".', {
+        field: "role",
+      });
+    const identity = joinerOf(context, body["user_id"]);
+    const subscriberId = identity.caller.userId;
+    if (subscriberId === null)
+      throw new PylonError("AUTH_REQUIRED", "You are not signed in.", {
+        hint: "Sign in, at least as a guest; the admin sends a user_id.",
+      });
+    if (inviteOnly && !context.caller.isAdmin)
+      throw new PylonError("FORBIDDEN", "This shard is by invitation only.", {
+        hint: "The matchmaker returns a join token, or the admin can create one.",
+      });
+    const claims = { shardId, subscriberId, role, identity } as const;
+    const token = await this.#shards.tokens.sign(claims, JOIN_TOKEN_MS);
+    const expires_at = isoTime(this.#shards.platform.now() + JOIN_TOKEN_MS);
+    return json({ token, shard: shardId, user_id: subscriberId, role, expires_at });
   }
 
   connect(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     const { caller, identity } = context;
     if (caller.userId === null && !caller.isAdmin)
-      throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
+      throw new PylonError("AUTH_REQUIRED", "You are not signed in.");
     const subscriberId = context.query("sid") ?? caller.userId ?? "";
-    const join = { shardId: context.param("id"), subscriberId, identity };
-    return openShardStream(this.#shards, join, this.#count, context.address);
+    const role = context.query("role") === "spectator" ? "spectator" : "player";
+    const shardId = context.param("id");
+    const rate = viewRateOf(context.query("rate"));
+    const join = { shardId, subscriberId, identity, role, rate, isInvited: false } as const;
+    return this.#whereItRuns(context, null, () =>
+      openShardStream(this.#shards, join, this.#count, context.address),
+    );
   }
 
   #checkHosting(): void {
@@ -158,12 +237,31 @@ class ShardHandlers {
   }
 }
 
+/**
+ * Who a join token is for.
+ *
+ * @throws PylonError FORBIDDEN, INVALID_DATA
+ */
+function joinerOf({ caller, identity }: RequestContext, userId: unknown): Identity {
+  if (userId === undefined || userId === caller.userId) return identity;
+  if (!caller.isAdmin)
+    throw new PylonError("FORBIDDEN", "You can't create a token for another user.", {
+      field: "user_id",
+      hint: "Omit the field.",
+    });
+  if (typeof userId !== "string" || userId === "" || userId.length > MAX_USER_ID)
+    throw new PylonError("INVALID_DATA", '"user_id" must be the id of a user.', {
+      field: "user_id",
+    });
+  return { caller: { ...ANONYMOUS, userId }, sessionId: null, expiresAt: Infinity };
+}
+
 function isSeq(value: unknown): value is number {
   return Number.isSafeInteger(value) && Number(value) >= 0;
 }
 
 async function bodyOf(context: RequestContext): Promise<Readonly<Record<string, unknown>>> {
   const body = await context.json();
-  if (!isRecord(body)) throw new PylonError("INVALID_JSON", "The body is not a JSON object.");
+  if (!isRecord(body)) throw new PylonError("INVALID_JSON", "The body must be a JSON object.");
   return body;
 }

@@ -7,6 +7,8 @@ interface Sessions {
   onEnd(listener: (sessionId: string) => void): () => void;
   /** @returns an unsubscribe function */
   onChange(listener: (sessionId: string) => void): () => void;
+  /** @returns an unsubscribe function */
+  onUserChange(listener: (userId: string) => void): () => void;
 }
 
 /** Tells of API keys that open nothing from now on. */
@@ -33,6 +35,9 @@ export function watchShardSessions(
   const stops = [
     sessions.onEnd((sessionId) => shards.dismiss(isOf(sessionId), "revoked")),
     sessions.onChange((sessionId) => shards.dismiss(isOf(sessionId), "changed")),
+    sessions.onUserChange((userId) =>
+      shards.dismiss(({ caller }) => caller.userId === userId, "changed"),
+    ),
     apiKeys.onEnd((keyId) => shards.dismiss(({ caller }) => caller.apiKeyId === keyId, "revoked")),
   ];
   return () => {

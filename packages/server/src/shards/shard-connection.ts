@@ -1,17 +1,20 @@
 import {
-  encodeSlotFrame,
   SHARD_BACKLOG_BYTES,
   SHARD_STALL_MS,
   CloseCode,
+  type ShardRole,
 } from "@pylonsync/protocol";
 import type { ShardPlayer } from "@pylonsync/functions";
 import type { Identity } from "../identity/identity.ts";
+import type { InterestNews } from "./interest-view.ts";
 import type { ViewChannel } from "./view-channel.ts";
 
 /** The transport under a connection to a shard. */
 export interface ShardOutlet {
   /** Whether the client understands deltas, acks and refusals; else it gets whole views alone. */
   readonly takesDeltas: boolean;
+  /** Views a second that the client wants at most; null or undefined: all that there are. */
+  readonly rate?: number | null;
   /** Sends a frame of those. */
   sendText(text: string): void;
   /** Sends one in the compact form. */
@@ -23,8 +26,12 @@ export interface ShardOutlet {
   close(code: CloseCode, reason: string): void;
 }
 
+/** Of the tick before a whole view. */
+const HEADER_BYTES = 8;
 const RATE_WINDOW_MS = 1_000;
-/** After how many steps that changed the view it is sent whole again, to whoever takes deltas. */
+/**
+ * After how many steps that changed the view it is sent whole again, to clients that take deltas.
+ */
 const WHOLE_EVERY = 200;
 
 /**
@@ -34,6 +41,7 @@ const WHOLE_EVERY = 200;
 export class ShardConnection {
   readonly player: ShardPlayer;
   readonly identity: Identity;
+  readonly role: ShardRole;
   readonly #outlet: ShardOutlet;
   #isOpen = true;
   /** The version of the view that the client has, and the tick that it came with. */
@@ -46,7 +54,13 @@ export class ShardConnection {
   #windowEndsAt = 0;
   #inputs = 0;
 
-  constructor(player: ShardPlayer, identity: Identity, outlet: ShardOutlet) {
+  constructor(
+    player: ShardPlayer,
+    identity: Identity,
+    outlet: ShardOutlet,
+    role: ShardRole = "player",
+  ) {
+    this.role = role;
     this.player = player;
     this.identity = identity;
     this.#outlet = outlet;
@@ -54,6 +68,11 @@ export class ShardConnection {
 
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** The transport, for the thread that its shard runs on. */
+  get outlet(): ShardOutlet {
+    return this.#outlet;
   }
 
   /** Counts an input. @returns the reason to refuse it; "" for one more of the same second */
@@ -65,7 +84,7 @@ export class ShardConnection {
     this.#inputs += 1;
     if (this.#inputs <= rate) return null;
     // Told once a second: a flood is not answered by a flood.
-    return this.#inputs === rate + 1 ? `This shard takes ${rate} inputs a second.` : "";
+    return this.#inputs === rate + 1 ? `This shard accepts ${rate} inputs per second.` : "";
   }
 
   /** An input was applied, or refused by the rules. */
@@ -97,13 +116,43 @@ export class ShardConnection {
       if (!isNews) return 0;
       this.#version = channel.version;
       this.#outlet.sendView(tick, channel.whole);
-      return channel.whole.length + 8;
+      return channel.whole.length + HEADER_BYTES;
     }
     const sent = isNews ? this.#sendNews(channel, tick) : this.#sendText(`{"tick":${tick}`, "");
     if (isNews) this.#tick = tick;
     this.#version = channel.version;
     this.#sentAck = this.#ack;
     return sent;
+  }
+
+  /**
+   * Sends what is near and new. What a slow reader is not sent stays new.
+   *
+   * @param next what to send, which is then taken as sent; null for nothing
+   * @returns as `deliver`
+   */
+  deliverNews(next: () => InterestNews | null, tick: number, now: number): number | null {
+    if (!this.#isOpen) return 0;
+    if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
+    this.#stalledSince = null;
+    const news = next();
+    if (!this.#outlet.takesDeltas) {
+      if (news === null) return 0;
+      this.#outlet.sendView(tick, news.json);
+      return news.json.length + HEADER_BYTES;
+    }
+    if (news === null && this.#ack === this.#sentAck) return 0;
+    const base = news?.kind === "delta" ? `,"base":${this.#tick}` : "";
+    const tail = news === null ? "" : `${base},"${news.kind}":${news.json}`;
+    const sent = this.#sendText(`{"tick":${tick}`, tail);
+    if (news !== null) this.#tick = tick;
+    this.#sentAck = this.#ack;
+    return sent;
+  }
+
+  /** What comes next is a whole view. */
+  forgetView(): void {
+    this.#version = 0;
   }
 
   close(code: CloseCode, reason: string): void {
@@ -130,7 +179,7 @@ export class ShardConnection {
     if (slots === null)
       return this.#sendText(`{"tick":${tick}`, `,"base":${base},"delta":${delta}`);
     const ack = this.#ack === this.#sentAck ? null : this.#ack;
-    const frame = encodeSlotFrame({ tick, base, ack }, slots);
+    const frame = channel.slotFrame(slots, tick, base, ack);
     this.#outlet.sendBytes(frame);
     return frame.length;
   }

@@ -2,24 +2,23 @@ import {
   CloseCode,
   MAX_SHARD_CONNECTIONS_OF_USER,
   MAX_SHARD_FAILURES,
-  MAX_SHARD_QUEUE,
   PylonError,
 } from "@pylonsync/protocol";
-import { parseValue, type ShardDefinition, type ShardPlayer } from "@pylonsync/functions";
+import type { ShardDefinition, ShardPlayer } from "@pylonsync/functions";
 import type { Platform, Timer } from "../platform.ts";
+import { checkInput } from "./input-gate.ts";
+import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
 import type { ShardConnection } from "./shard-connection.ts";
 import {
   tickRateOf,
-  type RecordedStep,
-  type ScheduledByShard,
   type ShardEvent,
   type Simulation,
   type StepResult,
-} from "./simulation.ts";
-import { ViewChannel } from "./view-channel.ts";
+} from "@pylonsync/functions/simulation";
+import { ShardRecording } from "./shard-recording.ts";
+import { ShardViews } from "./shard-views.ts";
 
 const DEFAULT_MAX_PLAYERS = 64;
-const DEFAULT_INPUT_RATE = 60;
 const DEFAULT_IDLE_SECONDS = 90;
 const DEFAULT_GRACE_SECONDS = 5;
 /** Players of a shard that was restored have at least so long to come back, in seconds. */
@@ -35,40 +34,18 @@ const MAX_PAUSE_MS = 1_000;
 /** At most one line in the log for each kind of problem of a shard in so long, in milliseconds. */
 const LOG_EVERY_MS = 10_000;
 
-/** What a shard is told to do with its state when it stops. */
-export type ShardFate = "keep" | "discard" | "leave as saved";
-
-/** Told what a shard does, for logs, metrics and its storage. */
-export interface ShardObserver {
-  /** Runs a step of a shard by name, which the watchdog then knows of. */
-  during<T>(name: string, work: () => T): T;
-  /** @param sent characters of JSON */
-  stepped(name: string, durationMs: number, sent: number): void;
-  /** A step took longer than there is time between two. */
-  overran(name: string): void;
-  /** Steps overrun one after another, and the shard is slowed down. */
-  throttled(id: string, durationMs: number): void;
-  /** A problem of the app's code. */
-  failed(id: string, where: string, error: unknown): void;
-  input(name: string, outcome: "taken" | "refused"): void;
-  leftOut(name: string): void;
-  schedule(id: string, call: ScheduledByShard): void;
-  /** For the recording of runs. */
-  recorded?(id: string, step: RecordedStep): void;
-  /** The shard is to be stopped: it stopped by itself. */
-  ended(host: ShardHost, fate: ShardFate): void;
-}
-
 interface QueuedEvent {
   readonly event: ShardEvent;
   readonly connection: ShardConnection | null;
   readonly clientSeq: number | null;
 }
 
-/** One shard with its clients: its tick, its queue of inputs, and what each client is sent. */
-export class ShardHost {
+/**
+ * One shard with its clients on this thread: its tick, its queue of inputs, and what each client is
+ * sent.
+ */
+export class ShardHost implements RunningShard {
   readonly id: string;
-  /** The file in `shards/` that it is defined by. */
   readonly name: string;
   readonly #simulation: Simulation;
   readonly #platform: Platform;
@@ -76,9 +53,10 @@ export class ShardHost {
   readonly #connections = new Map<string, Set<ShardConnection>>();
   /** Players without a connection, and until when they stay, in monotonic milliseconds. */
   readonly #absent = new Map<string, number>();
+  readonly #spectators = new Set<ShardConnection>();
   readonly #kicked = new Set<string>();
-  readonly #shared = new ViewChannel();
-  readonly #own = new Map<string, ViewChannel>();
+  readonly #views: ShardViews;
+  readonly #recording: ShardRecording;
   readonly #loggedAt = new Map<string, number>();
   #queue: QueuedEvent[] = [];
   #seq = 0;
@@ -93,6 +71,12 @@ export class ShardHost {
     this.id = id;
     this.name = nameOf(id);
     this.#simulation = simulation;
+    this.#views = new ShardViews(simulation);
+    this.#recording = new ShardRecording(
+      simulation,
+      (piece) => observer.replay(id, piece),
+      (error) => this.#report("record", error),
+    );
     this.#platform = platform;
     this.#observer = observer;
     const now = platform.monotonic();
@@ -100,6 +84,7 @@ export class ShardHost {
     this.#idleSince = now;
     const graceMs = Math.max(this.#graceMs, RESTORED_GRACE_SECONDS * 1000);
     for (const playerId of simulation.players.keys()) this.#absent.set(playerId, now + graceMs);
+    this.#recording.begin();
     if (tickRateOf(simulation.definition) > 0) this.#schedule(0);
   }
 
@@ -120,16 +105,16 @@ export class ShardHost {
   }
 
   get isEmpty(): boolean {
-    return this.#connections.size === 0;
+    return this.#connections.size + this.#spectators.size === 0;
   }
 
   get definition(): ShardDefinition {
     return this.#simulation.definition;
   }
 
-  /** All connections. */
   *connections(): Generator<ShardConnection> {
     for (const connections of this.#connections.values()) yield* connections;
+    yield* this.#spectators;
   }
 
   connectionOf(playerId: string): ShardConnection | undefined {
@@ -137,24 +122,25 @@ export class ShardHost {
     return first;
   }
 
-  /** Goes on with other code for the same state. */
   replace(definition: ShardDefinition): void {
+    this.#recording.end();
     this.#simulation.replace(definition);
+    this.#recording.begin();
+    this.#views.replace();
     this.#schedule(0);
   }
 
-  /** All that it goes on from, as JSON. @throws TypeError naming what can't be saved */
-  save(): string {
-    return this.#simulation.save();
+  save(): Promise<string> {
+    return Promise.try(() => this.#simulation.save());
   }
 
-  /**
-   * Takes a player's connection in.
-   *
-   * @throws PylonError FORBIDDEN, SUBSCRIBE_FAILED
-   */
-  join(connection: ShardConnection): void {
-    const { player } = connection;
+  join(connection: ShardConnection): Promise<void> {
+    return Promise.try(() => this.#join(connection));
+  }
+
+  #join(connection: ShardConnection): void {
+    const { player, role } = connection;
+    if (role === "spectator") return this.#watch(connection);
     const connections = this.#connections.get(player.id);
     this.#checkJoin(player, connections?.size ?? 0);
     if (connections === undefined) this.#connections.set(player.id, new Set([connection]));
@@ -162,59 +148,80 @@ export class ShardHost {
     const isKnown = this.#absent.delete(player.id) || connections !== undefined;
     if (!isKnown) this.#enqueue({ kind: "join", player });
     this.#idleSince = this.#platform.monotonic();
-    // It sees the shard at once, as it is before this step.
-    if (this.#show()) this.#deliverTo(connection, this.#platform.monotonic());
+    this.#showTo(connection);
   }
 
-  /** A connection is gone, or is to be told no more. */
+  #watch(connection: ShardConnection): void {
+    const { maxSpectators = 0 } = this.definition;
+    this.#checkOpen(connection.player);
+    if (maxSpectators === 0)
+      throw new PylonError("FORBIDDEN", "The shard does not allow spectators.");
+    if (this.#spectators.size >= maxSpectators)
+      throw new PylonError("SUBSCRIBE_FAILED", "shard is at max spectators");
+    this.#spectators.add(connection);
+    this.#showTo(connection);
+  }
+
+  #showTo(connection: ShardConnection): void {
+    this.#views.add(connection);
+    try {
+      // It sees the shard at once, as it is before this step.
+      this.#views.welcome(connection, this.#platform.monotonic());
+    } catch (error) {
+      this.#report("view", error);
+    }
+  }
+
   leave(connection: ShardConnection): void {
     connection.closed();
+    this.#views.remove(connection);
+    if (this.#spectators.delete(connection)) return;
     const { id } = connection.player;
     const connections = this.#connections.get(id);
     if (connections?.delete(connection) !== true || connections.size > 0) return;
     this.#connections.delete(id);
-    this.#own.delete(id);
     this.#idleSince = this.#platform.monotonic();
     if (this.#graceMs === 0 || this.#kicked.has(id)) this.#enqueue({ kind: "leave", playerId: id });
     else this.#absent.set(id, this.#idleSince + this.#graceMs);
   }
 
-  /**
-   * Takes an input of a connected player.
-   *
-   * @returns its number in this shard
-   * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED
-   */
-  input(connection: ShardConnection, input: unknown, clientSeq: number | null): number {
-    const { inputRate = DEFAULT_INPUT_RATE, input: validator } = this.definition;
-    if (!this.#isRunning || !connection.isOpen)
-      throw new PylonError("INPUT_REJECTED", "shard is stopped");
-    const excess = connection.takeInput(this.#platform.monotonic(), inputRate);
-    if (excess !== null) throw new PylonError("RATE_LIMITED", excess);
-    parseValue(validator, input, "input");
-    if (this.#queue.length >= MAX_SHARD_QUEUE)
-      throw new PylonError("INPUT_REJECTED", "shard input queue is full");
-    this.#enqueue({ kind: "input", playerId: connection.player.id, input }, connection, clientSeq);
+  input(connection: ShardConnection, input: unknown, sent: SentWith): number {
+    checkInput(this, connection, input, this.#platform.monotonic());
+    this.take(connection, input, sent);
     return (this.#seq += 1);
   }
 
-  /** Sends a player away, for as long as the shard runs. @returns whether they were there */
-  kick(playerId: string, reason: string): boolean {
+  /** Takes an input that was checked. */
+  take(connection: ShardConnection, input: unknown, { clientSeq, seen }: SentWith): void {
+    if (!this.#isRunning || !connection.isOpen) return;
+    const event = { kind: "input", playerId: connection.player.id, input } as const;
+    this.#enqueue(seen === undefined ? event : { ...event, seen }, connection, clientSeq);
+  }
+
+  kick(playerId: string, reason: string): Promise<boolean> {
+    return Promise.try(() => this.#sendAway(playerId, reason));
+  }
+
+  #sendAway(playerId: string, reason: string): boolean {
     const connections = this.#connections.get(playerId);
     const wasHere = connections !== undefined || this.#absent.delete(playerId);
     this.#kicked.add(playerId);
+    for (const spectator of [...this.#spectators])
+      if (spectator.player.id === playerId) this.#closeKicked(spectator, reason);
     if (connections === undefined) {
       if (wasHere) this.#enqueue({ kind: "leave", playerId });
       return wasHere;
     }
-    for (const connection of connections) {
-      connection.close(CloseCode.KICKED, `kicked: ${reason}`.slice(0, MAX_REASON));
-      this.leave(connection);
-    }
+    for (const connection of connections) this.#closeKicked(connection, reason);
     return true;
   }
 
-  /** What comes due without a step: players who did not come back, and the end of an idle shard. */
+  #closeKicked(connection: ShardConnection, reason: string): void {
+    connection.close(CloseCode.KICKED, `kicked: ${reason}`.slice(0, MAX_REASON));
+    this.leave(connection);
+  }
+
+  /** Players who did not come back, and the end of an idle shard. */
   check(): void {
     if (!this.#isRunning) return;
     const now = this.#platform.monotonic();
@@ -228,28 +235,38 @@ export class ShardHost {
     if (isIdle && now - this.#idleSince >= idleSeconds * 1000) this.#end("keep");
   }
 
-  /** Stops it: no step follows, and all clients are told. */
   stop(code: CloseCode, reason: string): void {
     this.#isRunning = false;
+    this.#recording.end();
     this.#timer?.cancel();
     for (const connection of this.connections()) connection.close(code, reason);
+    for (const connection of this.connections()) this.#views.remove(connection);
     this.#connections.clear();
+    this.#spectators.clear();
     this.#queue = [];
+  }
+
+  dispose(): void {
+    // What it holds goes with it.
   }
 
   get #graceMs(): number {
     return (this.definition.graceSeconds ?? DEFAULT_GRACE_SECONDS) * 1000;
   }
 
-  #checkJoin(player: ShardPlayer, connections: number): void {
-    const { maxPlayers = DEFAULT_MAX_PLAYERS, mayJoin } = this.definition;
+  #checkOpen(player: ShardPlayer): void {
     if (!this.#isRunning) throw new PylonError("SUBSCRIBE_FAILED", "shard is stopped");
     if (this.#kicked.has(player.id))
-      throw new PylonError("FORBIDDEN", "You were sent away from this shard.");
+      throw new PylonError("FORBIDDEN", "You were removed from this shard.");
+  }
+
+  #checkJoin(player: ShardPlayer, connections: number): void {
+    const { maxPlayers = DEFAULT_MAX_PLAYERS, mayJoin } = this.definition;
+    this.#checkOpen(player);
     if (connections >= MAX_SHARD_CONNECTIONS_OF_USER)
       throw new PylonError(
         "SUBSCRIBE_FAILED",
-        `A user has at most ${MAX_SHARD_CONNECTIONS_OF_USER} connections to a shard.`,
+        `A user may have at most ${MAX_SHARD_CONNECTIONS_OF_USER} connections to a shard.`,
       );
     const isNew = connections === 0 && !this.#absent.has(player.id);
     if (isNew && this.players >= maxPlayers)
@@ -333,15 +350,16 @@ export class ShardHost {
     this.#queue = [];
     const events = queue.map(({ event }) => event);
     const result = this.#simulation.advance(events);
+    this.#recording.stepped(events);
     this.#observer.recorded?.(this.id, { tick: this.tick, events });
     this.#answer(queue, result);
     for (const error of result.tickFaults) this.#report("tick", error);
     const isShown = this.#show();
     this.#failures = isShown && result.tickFaults.length === 0 ? 0 : this.#failures + 1;
     let sent = 0;
-    for (const connection of [...this.connections()]) sent += this.#deliverTo(connection, now);
+    for (const connection of this.#views.connections) sent += this.#deliverTo(connection, now);
     for (const call of result.scheduled) this.#observer.schedule(this.id, call);
-    for (const [playerId, reason] of result.kicked) this.kick(playerId, reason);
+    for (const [playerId, reason] of result.kicked) this.#sendAway(playerId, reason);
     if (result.isFinished) this.#end("discard");
     else if (this.#failures >= MAX_SHARD_FAILURES) this.#end("leave as saved");
     return sent;
@@ -361,10 +379,8 @@ export class ShardHost {
 
   /** @returns whether there is a view to send */
   #show(): boolean {
-    const { view } = this.definition;
-    if (view === undefined || this.isEmpty) return true;
     try {
-      this.#shared.show(view(this.#simulation.state));
+      this.#views.show();
       return true;
     } catch (error) {
       this.#report("view", error);
@@ -374,8 +390,7 @@ export class ShardHost {
 
   #deliverTo(connection: ShardConnection, now: number): number {
     try {
-      const channel = this.#channelOf(connection.player);
-      const sent = connection.deliver(channel, this.tick, now);
+      const sent = this.#views.deliver(connection, now);
       if (sent === null) this.#observer.leftOut(this.name);
       if (!connection.isOpen) this.leave(connection);
       return sent ?? 0;
@@ -383,16 +398,6 @@ export class ShardHost {
       this.#report("view", error);
       return 0;
     }
-  }
-
-  #channelOf(player: ShardPlayer): ViewChannel {
-    const { viewFor } = this.definition;
-    if (viewFor === undefined) return this.#shared;
-    const known = this.#own.get(player.id);
-    const channel = known ?? new ViewChannel();
-    if (known === undefined) this.#own.set(player.id, channel);
-    channel.show(viewFor(this.#simulation.state, player));
-    return channel;
   }
 
   #end(fate: ShardFate): void {

@@ -9,10 +9,12 @@ const encoder = new TextEncoder();
 /** A shard's event stream as an outlet: whole views, an event each. */
 class StreamOutlet implements ShardOutlet {
   readonly takesDeltas = false;
+  readonly rate: number | null;
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
   #isClosed = false;
 
-  constructor(controller: ReadableStreamDefaultController<Uint8Array>) {
+  constructor(controller: ReadableStreamDefaultController<Uint8Array>, rate: number | null) {
+    this.rate = rate;
     this.#controller = controller;
   }
 
@@ -62,7 +64,7 @@ export interface StreamCount {
  */
 export async function openShardStream(
   shards: Shards,
-  join: Omit<ShardJoin, "outlet">,
+  { rate, ...join }: Omit<ShardJoin, "outlet"> & { readonly rate: number | null },
   count: StreamCount,
   address: string,
 ): Promise<Response> {
@@ -77,7 +79,7 @@ export async function openShardStream(
     isEnded = true;
   };
   const stream = new ReadableStream<Uint8Array>(
-    { start: (controller) => resolve(new StreamOutlet(controller)), cancel: end },
+    { start: (controller) => resolve(new StreamOutlet(controller, rate)), cancel: end },
     new ByteLengthQueuingStrategy({ highWaterMark: HIGH_WATER_MARK }),
   );
   const outlet = await started;

@@ -4,33 +4,57 @@ import {
   MAX_SHARDS,
   MAX_SHARDS_OF_USER,
   PylonError,
+  type ShardRole,
 } from "@pylonsync/protocol";
 import type { ShardDefinition, ShardPlayer } from "@pylonsync/functions";
 import type { Identity, SessionStatus } from "../identity/identity.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Platform, Timer } from "../platform.ts";
+import { withTimeout } from "../util/time-limit.ts";
 import { ShardConnection, type ShardOutlet } from "./shard-connection.ts";
-import { nameOf, ShardHost, type ShardFate, type ShardObserver } from "./shard-host.ts";
-import { LEASE_MS, type ShardStorage } from "./shard-storage.ts";
-import { Simulation, versionOf, type SavedSimulation } from "./simulation.ts";
+import type { JoinTokens } from "./join-tokens.ts";
+import { IsolatedShard } from "./isolated-shard.ts";
+import { RestartPauses } from "./restart-pauses.ts";
+import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
+import { nameOf, ShardHost } from "./shard-host.ts";
+import { ShardElsewhereError } from "./shard-elsewhere-error.ts";
+import { ReplicaLease } from "./replica-lease.ts";
+import type { ShardReplays } from "./shard-replays.ts";
+import type { ShardOwner, ShardStorage } from "./shard-storage.ts";
+import { beginOrRestore } from "@pylonsync/functions/simulation";
+import type { ShardSource, ShardThread } from "./thread-messages.ts";
 
 /** `NAME`, or `NAME:KEY`. */
 const SHARD_ID = /^[\w-]{1,64}(?::[\w.-]{1,64})?$/;
 const CHECK_MS = 1_000;
-/** How often a lease is renewed, in milliseconds. */
-const RENEW_MS = 5_000;
 const DEFAULT_SAVE_SECONDS = 10;
+/** How long an isolated shard may take to say what is to be saved, in milliseconds. */
+const SAVE_TIMEOUT_MS = 3_000;
 
 /** The shards of an app by name, as they were loaded. */
 export type ShardDefinitions = ReadonlyMap<string, ShardDefinition>;
 
+/** What isolated shards need. */
+export interface ShardThreads {
+  /** Where the code of a shard is; undefined for one that was not loaded from a folder. */
+  readonly sourceOf: (name: string) => ShardSource | undefined;
+  readonly start: () => ShardThread;
+  /** So many shards that do not say whether they are isolated are. */
+  readonly spare: number;
+}
+
 /** What shards need. */
 export interface ShardServices {
   readonly definitions: () => ShardDefinitions;
+  readonly threads: ShardThreads;
   readonly storage: ShardStorage;
+  readonly tokens: JoinTokens;
+  readonly replays: ShardReplays;
   readonly platform: Platform;
   readonly sessionStatus: (identity: Identity) => Promise<SessionStatus>;
-  readonly observer: Omit<ShardObserver, "ended"> & {
+  readonly observer: Omit<ShardObserver, "ended" | "threadEnded" | "replay"> & {
+    /** The thread of an isolated shard was ended. */
+    threadEnded(name: string, id: string, why: "stuck" | "crashed", error: unknown): void;
     /** Something outside of the app's code failed. */
     broke(message: string, id: string, error: unknown): void;
   };
@@ -42,6 +66,11 @@ export interface ShardJoin {
   /** What the client calls itself: its user's id, which only the admin may choose. */
   readonly subscriberId: string;
   readonly identity: Identity;
+  readonly role: ShardRole;
+  /** Whether the client has a join token, which a shard by invitation asks for. */
+  readonly isInvited: boolean;
+  /** Whether another replica sent the client, to where the shard runs. */
+  readonly isRelayed?: boolean;
   readonly outlet: ShardOutlet;
 }
 
@@ -55,11 +84,8 @@ export interface ShardInfo {
 }
 
 interface Running {
-  readonly host: ShardHost;
+  readonly host: RunningShard;
   savedAt: number;
-  renewedAt: number;
-  /** Until when no other replica may run it, in milliseconds since 1970. */
-  leaseUntil: number;
   isKeeping: boolean;
 }
 
@@ -72,17 +98,56 @@ export class Shards {
   readonly #running = new Map<string, Running>();
   readonly #starting = new Map<string, Promise<Running>>();
   readonly #stopping = new Map<string, Promise<void>>();
-  readonly #hostOf = new Map<ShardConnection, ShardHost>();
+  readonly #hostOf = new Map<ShardConnection, RunningShard>();
+  readonly #restarts = new RestartPauses();
+  readonly #lease: ReplicaLease;
   #timer: Timer | null = null;
+  /** Isolated shards. */
+  #threads = 0;
   #isClosing = false;
 
   constructor(services: ShardServices) {
     this.#services = services;
+    this.#lease = new ReplicaLease(services.storage, services.platform, {
+      shards: () => this.#ids(),
+      lost: (id) => this.#lose(id),
+      failed: (error) => services.observer.broke("shards could not renew their lease", "", error),
+    });
   }
 
   /** What it runs on. */
   get platform(): Platform {
     return this.#services.platform;
+  }
+
+  /** What lets a user into one shard for a short time. */
+  get tokens(): JoinTokens {
+    return this.#services.tokens;
+  }
+
+  /** What was recorded of runs. */
+  get replays(): ShardReplays {
+    return this.#services.replays;
+  }
+
+  /** Whether this replica is meant, and stays. */
+  isReplica(name: string): boolean {
+    return name === this.#services.storage.replica && !this.#isClosing;
+  }
+
+  /** What asking another replica at its address came to. */
+  probed(replica: string, result: "alive" | "gone" | "unknown"): void {
+    this.#lease.probed(replica, result);
+  }
+
+  /** The replicas whose lease lasts, and for how long each has not renewed it, in milliseconds. */
+  replicaSilences(): Promise<ReadonlyMap<string, number>> {
+    return this.#lease.silences();
+  }
+
+  /** The other replica that runs a shard; null for none. */
+  ownerOf(id: string): Promise<ShardOwner | null> {
+    return this.#services.storage.ownerOf(id);
   }
 
   /** Whether the app has shards. */
@@ -93,12 +158,14 @@ export class Shards {
   /** Begins to look after what comes due. */
   start(): void {
     this.#timer = this.#services.platform.every(CHECK_MS, () => this.#check()).unref();
+    this.#lease.start();
   }
 
   /**
    * Connects a client, and starts the shard where it does not run.
    *
-   * @throws PylonError SHARD_NOT_FOUND, SHARD_ELSEWHERE, AUTH_REQUIRED, FORBIDDEN,
+   * @throws ShardElsewhereError
+   * @throws PylonError SHARD_NOT_FOUND, AUTH_REQUIRED, FORBIDDEN,
    *   SUBSCRIBE_FAILED, UNAUTHORIZED, STORAGE_UNAVAILABLE
    */
   async join(join: ShardJoin): Promise<ShardConnection> {
@@ -107,20 +174,23 @@ export class Shards {
     } catch (error) {
       if (error instanceof PylonError) throw error;
       this.#services.observer.broke("shard can't be joined", join.shardId.slice(0, 130), error);
-      throw new PylonError("STORAGE_UNAVAILABLE", "The shard can't be joined now.", {
+      throw new PylonError("STORAGE_UNAVAILABLE", "The shard can't be joined at the moment.", {
         extra: { retry_after_secs: 1 },
       });
     }
   }
 
-  async #join({ shardId, subscriberId, identity, outlet }: ShardJoin): Promise<ShardConnection> {
-    checkKeyScope(identity.caller, "write");
+  async #join(join: ShardJoin): Promise<ShardConnection> {
+    const { shardId, subscriberId, identity, role, outlet } = join;
+    checkKeyScope(identity.caller, role === "spectator" ? "read" : "write");
     const player = playerOf(identity, subscriberId);
+    this.#checkInvited(join);
     this.#checkShare(player.id, shardId);
-    const connection = new ShardConnection(player, identity, outlet);
-    const { host } = await this.#open(shardId);
+    if (join.isInvited) await this.#checkSession(identity);
+    const connection = new ShardConnection(player, identity, outlet, role);
+    const { host } = await this.#open(join);
     try {
-      host.join(connection);
+      await host.join(connection);
     } catch (error) {
       // One that was started for nobody is not worth keeping.
       if (host.isEmpty && host.tick === 0) void this.#stop(host, SHARD_OVER, "leave as saved");
@@ -148,12 +218,12 @@ export class Shards {
    * @returns its number in the shard
    * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED
    */
-  input(connection: ShardConnection, input: unknown, clientSeq: number | null): number {
+  input(connection: ShardConnection, input: unknown, sent: SentWith): number {
     const host = this.#hostOf.get(connection);
     if (host === undefined) throw new PylonError("INPUT_REJECTED", "shard is stopped");
     const { observer } = this.#services;
     try {
-      const seq = host.input(connection, input, clientSeq);
+      const seq = host.input(connection, input, sent);
       observer.input(host.name, "taken");
       return seq;
     } catch (error) {
@@ -163,10 +233,26 @@ export class Shards {
   }
 
   /** The running shard. @throws PylonError SHARD_NOT_FOUND */
-  get(id: string): ShardHost {
+  get(id: string): RunningShard {
     const running = this.#running.get(id);
     if (running === undefined) throw notFound(id);
     return running.host;
+  }
+
+  /** Those that run here, with who is in them. */
+  running(): { readonly id: string; readonly players: number; has(userId: string): boolean }[] {
+    return [...this.#running.values()].map(({ host }) => ({
+      id: host.id,
+      players: host.players,
+      has: (userId) => host.connectionOf(userId) !== undefined,
+    }));
+  }
+
+  /** Those that were stopped without a word are left to others. */
+  #ids(): string[] {
+    return [...this.#running.values()]
+      .filter(({ host }) => host.isRunning)
+      .map(({ host }) => host.id);
   }
 
   list(): ShardInfo[] {
@@ -185,7 +271,11 @@ export class Shards {
    */
   async forget(id: string): Promise<boolean> {
     const running = this.#running.get(id);
-    if (running === undefined) return this.#services.storage.forget(id);
+    if (running === undefined) {
+      const isForgotten = await this.#services.storage.forget(id);
+      if (isForgotten) await this.replays.openRun(id);
+      return isForgotten;
+    }
     await this.#stop(running.host, SHARD_OVER, "discard");
     return true;
   }
@@ -216,6 +306,11 @@ export class Shards {
     };
   }
 
+  /** The server is about to stop: where another replica can, it goes on with the shards now. */
+  async beginDrain(): Promise<void> {
+    if (this.#services.storage.isShared) await this.close();
+  }
+
   /** The server stops: all shards are saved, and clients go elsewhere. */
   async close(): Promise<void> {
     this.#isClosing = true;
@@ -224,6 +319,29 @@ export class Shards {
     for (const { host } of [...this.#running.values()])
       void this.#stop(host, [CloseCode.GOING_AWAY, "the server is stopping"], "keep");
     await Promise.all(this.#stopping.values());
+    await this.replays.settled();
+    await this.#lease.stop();
+  }
+
+  /**
+   * A join token may be older than the end of its session.
+   *
+   * @throws PylonError UNAUTHORIZED, JOIN_TOKEN_REFUSED
+   */
+  async #checkSession(identity: Identity): Promise<void> {
+    const status = await this.#services.sessionStatus(identity);
+    if (status === "revoked") throw new PylonError("UNAUTHORIZED", "The session has ended.");
+    if (status === "changed")
+      throw new PylonError("JOIN_TOKEN_REFUSED", "The session has changed.");
+  }
+
+  /** @throws PylonError SHARD_NOT_FOUND, FORBIDDEN */
+  #checkInvited({ shardId, isInvited, identity }: ShardJoin): void {
+    const isOpen = this.definitionOf(shardId).inviteOnly !== true;
+    if (isOpen || isInvited || identity.caller.isAdmin) return;
+    throw new PylonError("FORBIDDEN", "This shard is by invitation only.", {
+      hint: "Connect with a join token, such as from the matchmaker.",
+    });
   }
 
   /** @throws PylonError SUBSCRIBE_FAILED */
@@ -234,27 +352,38 @@ export class Shards {
     if (others.size >= MAX_SHARDS_OF_USER)
       throw new PylonError(
         "SUBSCRIBE_FAILED",
-        `A user is in at most ${MAX_SHARDS_OF_USER} shards of a server.`,
+        `A user may be in at most ${MAX_SHARDS_OF_USER} shards of a server.`,
       );
   }
 
-  async #open(id: string): Promise<Running> {
+  async #open({ shardId: id, role, isRelayed = false }: ShardJoin): Promise<Running> {
     await this.#stopping.get(id);
     const running = this.#running.get(id);
     if (running !== undefined) return running;
-    const definition = this.#definitionOf(id);
-    if (this.#isClosing) throw new PylonError("NOT_READY", "The server is stopping.");
+    const definition = this.definitionOf(id);
+    if (isRelayed && !this.#starting.has(id)) throw new PylonError("SHARD_ELSEWHERE", NOT_HERE);
+    if (this.#isClosing) throw await this.#closingError(id);
+    const { storage } = this.#services;
+    this.#restarts.check(id, this.platform.monotonic());
     const starting = this.#starting.get(id);
     if (starting !== undefined) return starting;
+    if (role === "spectator" && (await storage.ownerOf(id)) === null)
+      throw new PylonError("SUBSCRIBE_FAILED", "The shard has no players at the moment.");
     if (this.#running.size + this.#starting.size >= MAX_SHARDS)
-      throw new PylonError("SUBSCRIBE_FAILED", `A server runs at most ${MAX_SHARDS} shards.`);
+      throw new PylonError("SUBSCRIBE_FAILED", `A server may run at most ${MAX_SHARDS} shards.`);
     const started = this.#start(id, definition).finally(() => this.#starting.delete(id));
     this.#starting.set(id, started);
     return started;
   }
 
-  /** @throws PylonError SHARD_NOT_FOUND */
-  #definitionOf(id: string): ShardDefinition {
+  async #closingError(id: string): Promise<PylonError> {
+    const owner = await this.#services.storage.ownerOf(id);
+    if (owner !== null) return new ShardElsewhereError(owner);
+    return new PylonError("NOT_READY", "The server is stopping.");
+  }
+
+  /** How a shard is defined, running or not. @throws PylonError SHARD_NOT_FOUND */
+  definitionOf(id: string): ShardDefinition {
     const definition = this.#services.definitions().get(nameOf(id));
     const isInstance = id.includes(":");
     if (!SHARD_ID.test(id) || definition === undefined) throw notFound(id);
@@ -264,29 +393,62 @@ export class Shards {
 
   async #start(id: string, definition: ShardDefinition): Promise<Running> {
     const { storage, platform, observer } = this.#services;
-    // From before the row was written: the lease is over here before it is over for others.
-    const leaseUntil = platform.now() + LEASE_MS;
-    const text = await storage.open(id);
-    const now = platform.monotonic();
+    const opened = await this.#lease.open(id);
+    if ("owner" in opened) throw new ShardElsewhereError(opened.owner);
     try {
-      const simulation = simulationOf(id, definition, text, platform);
-      const host = new ShardHost(id, simulation, platform, {
-        ...observer,
-        ended: (ended, fate) => void this.#stop(ended, SHARD_OVER, fate),
-      });
-      const running = { host, savedAt: now, renewedAt: now, leaseUntil, isKeeping: false };
+      const host = await this.#run(id, definition, opened.state);
+      const running = { host, savedAt: platform.monotonic(), isKeeping: false };
       this.#running.set(id, running);
       return running;
     } catch (error) {
       observer.failed(id, "init", error);
       await storage.release(id, null, 0);
-      throw new PylonError("HANDLER_ERROR", "The shard can't start: the server's log says why.");
+      throw new PylonError("HANDLER_ERROR", "The shard can't start: see the server's log.");
     }
+  }
+
+  /** Runs it on a thread of its own where it says so, or where a core is free. */
+  async #run(id: string, definition: ShardDefinition, saved: string | null): Promise<RunningShard> {
+    const { platform, threads } = this.#services;
+    const source = threads.sourceOf(nameOf(id));
+    const observer = this.#observer();
+    const isIsolated = definition.isolate ?? this.#threads < threads.spare;
+    if (!isIsolated || source === undefined)
+      return new ShardHost(id, beginOrRestore(id, definition, saved, platform), platform, observer);
+    this.#threads += 1;
+    try {
+      const thread = threads.start();
+      return await IsolatedShard.start({
+        id,
+        definition,
+        source,
+        saved,
+        thread,
+        platform,
+        observer,
+      });
+    } catch (error) {
+      this.#threads -= 1;
+      throw error;
+    }
+  }
+
+  #observer(): ShardObserver {
+    const { observer } = this.#services;
+    return {
+      ...observer,
+      replay: (id, piece) => this.#services.replays.take(id, piece),
+      threadEnded: (id, why, error) => observer.threadEnded(nameOf(id), id, why, error),
+      ended: (ended, fate) => {
+        if (fate === "restart") this.#restarts.lost(ended.id, this.platform.monotonic());
+        void this.#stop(ended, fate === "restart" ? RESTART : SHARD_OVER, fate);
+      },
+    };
   }
 
   /** Takes it out of those that run at once; what it leaves is written while others go on. */
   #stop(
-    host: ShardHost,
+    host: RunningShard,
     [code, reason]: readonly [CloseCode, string],
     fate: ShardFate,
   ): Promise<void> {
@@ -294,24 +456,36 @@ export class Shards {
     for (const connection of host.connections()) this.#hostOf.delete(connection);
     host.stop(code, reason);
     this.#running.delete(host.id);
-    const { observer } = this.#services;
+    const { observer, replays } = this.#services;
+    let isRunOver = false;
     const stopping = this.#settle(host, fate)
+      .then(() => {
+        isRunOver = fate === "discard";
+      })
       .catch((error: unknown) => observer.broke("shard was not saved", host.id, error))
-      .finally(() => this.#stopping.delete(host.id));
+      .finally(() => {
+        host.dispose();
+        replays.finish(host.id, isRunOver);
+        if (host instanceof IsolatedShard) this.#threads -= 1;
+        this.#stopping.delete(host.id);
+      });
     this.#stopping.set(host.id, stopping);
     return stopping;
   }
 
-  async #settle(host: ShardHost, fate: ShardFate): Promise<void> {
+  async #settle(host: RunningShard, fate: ShardFate): Promise<void> {
     const { storage } = this.#services;
     if (fate === "discard") await storage.forget(host.id);
-    else await storage.release(host.id, fate === "keep" ? this.#savedText(host) : null, host.tick);
+    else {
+      const text = fate === "keep" ? await this.#savedText(host) : null;
+      await storage.release(host.id, text, host.tick);
+    }
   }
 
   /** @returns null, and reports it, for a state that can't be saved; one too large is the last */
-  #savedText(host: ShardHost): string | null {
+  async #savedText(host: RunningShard): Promise<string | null> {
     try {
-      const text = host.save();
+      const text = await this.#inTime(host.save());
       if (Buffer.byteLength(text) <= MAX_SHARD_STATE_BYTES) return text;
       void this.#stop(host, SHARD_OVER, "leave as saved");
       throw new RangeError(`The state has more than ${MAX_SHARD_STATE_BYTES} bytes.`);
@@ -319,6 +493,12 @@ export class Shards {
       this.#services.observer.failed(host.id, "save", error);
       return null;
     }
+  }
+
+  /** A thread that is stuck does not hold up the stop of a server. */
+  #inTime(saving: Promise<string>): Promise<string> {
+    const isLate = (): Error => new Error("The state was not saved in time.");
+    return withTimeout(this.platform, () => saving, SAVE_TIMEOUT_MS, isLate);
   }
 
   #dismiss(connection: ShardConnection, status: keyof typeof DISMISSALS): void {
@@ -339,37 +519,33 @@ export class Shards {
     }
   }
 
-  /** Saves it or renews its lease where that is due, one at a time. */
+  /** Another replica may run it, or does. */
+  #lose(id: string): void {
+    const running = this.#running.get(id);
+    if (running !== undefined) void this.#stop(running.host, ELSEWHERE, "leave as saved");
+  }
+
+  /** Saves it where that is due. */
   #look(running: Running): void {
     const { host } = running;
-    const { storage, platform } = this.#services;
-    const now = platform.monotonic();
-    if (storage.isShared && platform.now() > running.leaseUntil) {
-      void this.#stop(host, ELSEWHERE, "leave as saved");
-      return;
-    }
+    const now = this.#services.platform.monotonic();
     const { saveSeconds = DEFAULT_SAVE_SECONDS } = host.definition;
     const isSaveDue = saveSeconds > 0 && now - running.savedAt >= saveSeconds * 1000;
-    const isRenewDue = storage.isShared && now - running.renewedAt >= RENEW_MS;
-    if (running.isKeeping || !(isSaveDue || isRenewDue)) return;
+    if (running.isKeeping || !isSaveDue) return;
     running.isKeeping = true;
-    void this.#keep(running, isSaveDue).finally(() => {
+    void this.#keep(running).finally(() => {
       running.isKeeping = false;
     });
   }
 
-  async #keep(running: Running, isSave: boolean): Promise<void> {
+  async #keep(running: Running): Promise<void> {
     const { host } = running;
     const { storage, platform, observer } = this.#services;
-    if (isSave) running.savedAt = platform.monotonic();
-    const text = isSave ? this.#savedText(host) : null;
-    if (!host.isRunning) return;
-    const [now, leaseUntil] = [platform.monotonic(), platform.now() + LEASE_MS];
+    running.savedAt = platform.monotonic();
+    const text = await this.#savedText(host);
+    if (text === null || !host.isRunning) return;
     try {
-      const isOurs = await storage.keep(host.id, text, host.tick);
-      if (!isOurs) return await this.#stop(host, ELSEWHERE, "leave as saved");
-      running.renewedAt = now;
-      running.leaseUntil = leaseUntil;
+      if (!(await storage.keep(host.id, text, host.tick))) this.#lose(host.id);
     } catch (error) {
       observer.broke("shard was not saved", host.id, error);
     }
@@ -379,13 +555,17 @@ export class Shards {
 const DISMISSALS = {
   revoked: [CloseCode.SESSION_ENDED, "the session has ended"],
   changed: [CloseCode.TRY_AGAIN_LATER, "the session has changed"],
-  unknown: [CloseCode.TRY_AGAIN_LATER, "the session can't be looked up now"],
+  unknown: [CloseCode.TRY_AGAIN_LATER, "the session can't be checked at the moment"],
 } as const;
-const SHARD_OVER = [CloseCode.SHARD_ENDED, "the shard is over"] as const;
+const SHARD_OVER = [CloseCode.SHARD_ENDED, "the shard has ended"] as const;
+const RESTART = [CloseCode.TRY_AGAIN_LATER, "the shard is restarting"] as const;
 const ELSEWHERE = [CloseCode.TRY_AGAIN_LATER, "another replica runs this shard"] as const;
 
+/** What a replica says to another one that relays a client to it in vain. */
+export const NOT_HERE = "the shard is not here";
+
 /** How the admin sees a running shard. */
-export function infoOf(host: ShardHost): ShardInfo {
+export function infoOf(host: RunningShard): ShardInfo {
   return {
     id: host.id,
     running: host.isRunning,
@@ -404,34 +584,19 @@ function playerOf({ caller }: Identity, subscriberId: string): ShardPlayer {
   const { userId, isAdmin, isGuest, tenantId, roles } = caller;
   if (isAdmin && subscriberId !== "") return { id: subscriberId, isGuest, tenantId, roles };
   if (userId === null)
-    throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.", {
-      hint: "Sign in, a guest will do, and send the token.",
+    throw new PylonError("AUTH_REQUIRED", "You are not signed in.", {
+      hint: "Sign in, at least as a guest, and send the token.",
     });
   if (subscriberId !== userId)
     throw new PylonError("FORBIDDEN", "The subscriber is not the user of this token.", {
       field: "sid",
-      hint: "Give the id of the signed-in user.",
+      hint: "Send the id of the signed-in user.",
     });
   return { id: userId, isGuest, tenantId, roles };
 }
 
-function simulationOf(
-  id: string,
-  definition: ShardDefinition,
-  text: string | null,
-  { random }: Platform,
-): Simulation {
-  if (text !== null) {
-    const saved: SavedSimulation = JSON.parse(text);
-    if (saved.version === versionOf(definition)) return Simulation.restore(id, definition, saved);
-  }
-  const seed = new Int32Array(1);
-  random(new Uint8Array(seed.buffer));
-  return Simulation.begin(id, definition, seed[0] ?? 0);
-}
-
 function notFound(id: string): PylonError {
-  return new PylonError("SHARD_NOT_FOUND", `There is no shard "${id.slice(0, 80)}".`, {
-    hint: "A shard is a file in shards/; with instances it is named NAME:KEY.",
+  return new PylonError("SHARD_NOT_FOUND", `The shard "${id.slice(0, 80)}" does not exist.`, {
+    hint: "Shards are files in shards/; a shard with instances is addressed as NAME:KEY.",
   });
 }

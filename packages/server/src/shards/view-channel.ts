@@ -1,4 +1,4 @@
-import { encodeSlots, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
+import { encodeSlotFrame, encodeSlots, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
 import { ViewMirror, type ViewChange } from "./view-mirror.ts";
 
 /**
@@ -12,6 +12,12 @@ export class ViewChannel {
   #deltaText: string | null = null;
   #slotBytes: Uint8Array | null = null;
   #wholeText: string | null = null;
+  /** The frame that was made last: most who see the view are sent the same. */
+  #frame: {
+    readonly base: number;
+    readonly ack: number | null;
+    readonly bytes: Uint8Array;
+  } | null = null;
 
   /** How often the view has changed; 0 before the first. */
   get version(): number {
@@ -44,6 +50,7 @@ export class ViewChannel {
     if (change === null) return;
     this.#version += 1;
     this.#wholeText = null;
+    this.#frame = null;
     // The mirror changes its copy in place, so what changed is encoded before the next change.
     this.#slotBytes = "slots" in change ? encodeSlots(change.slots) : null;
     this.#deltaText = "delta" in change ? sized(JSON.stringify(change.delta)) : null;
@@ -63,10 +70,28 @@ export class ViewChannel {
   get slots(): Uint8Array | null {
     return this.#slotBytes;
   }
+
+  /**
+   * A frame of the compact form, for those who have the version before.
+   *
+   * @param base the tick of the frame that they have
+   */
+  slotFrame(slots: Uint8Array, tick: number, base: number, ack: number | null): Uint8Array {
+    const known = this.#frame;
+    if (known !== null && known.base === base && known.ack === ack) return known.bytes;
+    const bytes = encodeSlotFrame({ tick, base, ack }, slots);
+    this.#frame = { base, ack, bytes };
+    return bytes;
+  }
 }
 
-/** No character of UTF-16 takes more than three bytes, so short texts need not be counted. */
-function sized(text: string): string {
+/**
+ * A view as it is sent, if it is not too large. No character of UTF-16 takes more than three bytes,
+ * so short texts need not be counted.
+ *
+ * @throws RangeError when it is
+ */
+export function sized(text: string): string {
   const isLarge =
     text.length * 3 > MAX_SHARD_STATE_BYTES && Buffer.byteLength(text) > MAX_SHARD_STATE_BYTES;
   if (isLarge) throw new RangeError(`The view has more than ${MAX_SHARD_STATE_BYTES} bytes.`);

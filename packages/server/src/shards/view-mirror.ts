@@ -18,6 +18,12 @@ export class ViewMirror {
   #hasValue = false;
   /** Of the value, from a step on that left it as it was. */
   #shape: ViewShape | null = null;
+  readonly #isNumbered: boolean;
+
+  /** @param options isNumbered: whether scalars that change alone are told as such */
+  constructor({ isNumbered = true }: { readonly isNumbered?: boolean } = {}) {
+    this.#isNumbered = isNumbered;
+  }
 
   /** What the clients have; to be read before the next `update`. */
   get value(): unknown {
@@ -41,7 +47,8 @@ export class ViewMirror {
     this.#hasValue = true;
     if (delta !== null && isWhole(delta)) this.#value = delta[0];
     // A view whose parts come and go in each step is not numbered for nothing.
-    if (delta === null || keepsShape(delta, this.#value)) this.#shape = ViewShape.of(this.#value);
+    if (this.#isNumbered && (delta === null || keepsShape(delta, this.#value)))
+      this.#shape = ViewShape.of(this.#value);
     return delta === null ? null : { delta };
   }
 }
@@ -139,7 +146,7 @@ function copyOf(given: unknown, depth: number): unknown {
 /** A value as JSON takes it: dates are texts, numbers that are not finite are null. */
 function plainOf(value: unknown): unknown {
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null;
-  if (typeof value === "bigint") throw new TypeError("A view can't hold a BigInt.");
+  if (typeof value === "bigint") throw new TypeError("A view can't contain a BigInt.");
   if (isAbsent(value)) return null;
   if (value instanceof Date) return value.toJSON();
   return value;

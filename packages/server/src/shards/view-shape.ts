@@ -1,4 +1,5 @@
 import { slotKeys, type SlotChange } from "@pylonsync/protocol";
+import { isRecord } from "../util/is-record.ts";
 
 /** What is in a view at one place: a scalar by its number, or a container. */
 type Part = number | ContainerShape;
@@ -63,11 +64,9 @@ export class ViewShape {
         if (!this.#comparePart(parts[index] ?? 0, next[index], changes)) return false;
       return true;
     }
-    if (Array.isArray(next) || Object.keys(next).length !== keys.length) return false;
-    for (let index = 0; index < keys.length; index += 1) {
-      const value: unknown = Reflect.get(next, keys[index] ?? "");
-      if (!this.#comparePart(parts[index] ?? 0, value, changes)) return false;
-    }
+    if (!isRecord(next) || Object.keys(next).length !== keys.length) return false;
+    for (let index = 0; index < keys.length; index += 1)
+      if (!this.#comparePart(parts[index] ?? 0, next[keys[index] ?? ""], changes)) return false;
     return true;
   }
 

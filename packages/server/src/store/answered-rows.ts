@@ -66,7 +66,7 @@ function areStoredRows(rows: AnsweredRow[]): rows is StoredRow[] {
 
 function kindOf(text: string): ChangeRecord["kind"] {
   if (text === "insert" || text === "update" || text === "delete") return text;
-  throw new Error(`No change is of the kind "${text}".`);
+  throw new Error(`Unknown kind of change "${text}".`);
 }
 
 function toJson(row: StoredRow | null): string | null {
@@ -80,5 +80,5 @@ function fromJson(text: Value | undefined): StoredRow | null {
 }
 
 function notThere(column: string, type: string): Error {
-  return new Error(`The database answered a row without the ${type} "${column}".`);
+  return new Error(`The database returned a row without the ${type} "${column}".`);
 }

@@ -1,6 +1,5 @@
 import type { EntityShape, Expr, FieldKind } from "@pylonsync/query";
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
-import { convertValue } from "../schema/convert-value.ts";
 import type {
   DataFacts,
   DuplicateValues,
@@ -17,9 +16,11 @@ import {
   tightenedFields,
   type NewUniqueIndex,
 } from "../schema/diff.ts";
+import { convertField } from "../schema/field-code.ts";
 import { kindOf } from "../schema/field-kind.ts";
 import { isOrphan, type Reference } from "../schema/references.ts";
 import { parseStoredManifest, withLeftovers } from "../schema/stored-manifest.ts";
+import { toTables } from "../schema/table-names.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
 
 const PAGE = 1_000;
@@ -30,12 +31,12 @@ const MAX_SAMPLES = 5;
  * Looks at the rows that a migration would refuse or lose. It reads beside a server that runs, and
  * only the tables that the migration concerns.
  *
- * @param to the manifest that the database is to be brought to
+ * @param app the manifest that the database is to be brought to
  * @param options.allReferences looks for orphans of every reference, and not of new ones alone
  */
 export async function inspectData(
   store: Pick<Store, "storedManifest" | "readerOf">,
-  to: Pick<Manifest, "entities">,
+  app: Pick<Manifest, "entities">,
   options: { readonly allReferences?: boolean } = {},
 ): Promise<DataFacts> {
   const stored = parseStoredManifest(await store.storedManifest());
@@ -47,6 +48,7 @@ export async function inspectData(
   ];
   const orphans = new Map<string, Orphans>();
   if (stored === null) return { filled, lost, duplicates, tooLong, orphans };
+  const { manifest: to } = toTables(stored, app);
   const shapes = withLeftovers(stored).map(shapeOf);
   const reader = store.readerOf(new Map(shapes.map((shape) => [shape.name, shape])));
   for (const { entity, field } of tightenedFields(stored, to)) {
@@ -105,17 +107,15 @@ async function duplicateConversions(
   reader: Reader,
   { entity, known, retyped }: NewUniqueIndex,
 ): Promise<DuplicateValues[]> {
-  const conversions = new Map(
-    retyped.map(({ from, to }) => [to.name, { from: kindOf(from.type), to: kindOf(to.type) }]),
-  );
+  const conversions = new Map(retyped.map((conversion) => [conversion.to.name, conversion]));
   const groups = new Map<string, { readonly values: readonly Value[]; rows: number }>();
   for await (const row of allRows(reader, entity)) {
     const values = known.map((name) => {
       const value = row[name] ?? null;
       const conversion = conversions.get(name);
-      return conversion === undefined
-        ? value
-        : (convertValue(value, conversion.from, conversion.to) ?? null);
+      if (conversion === undefined) return value;
+      const made = convertField(value, conversion.from, conversion.to);
+      return made.ok ? made.value : null;
     });
     if (values.includes(null)) continue;
     const key = JSON.stringify(values);
@@ -134,13 +134,16 @@ async function lostValues(
 ): Promise<LostValues> {
   const samples: Value[] = [];
   let count = 0;
+  let example = { id: "", reason: "" };
   for await (const row of allRows(reader, entity)) {
     const value = row[from.name] ?? null;
-    if (convertValue(value, kindOf(from.type), kindOf(to.type)) !== undefined) continue;
+    const made = convertField(value, from, to);
+    if (made.ok) continue;
     count += 1;
+    if (count === 1) example = { id: row.id, reason: made.reason };
     if (samples.length < MAX_SAMPLES && !samples.includes(value)) samples.push(value);
   }
-  return { count, samples };
+  return { count, samples, example };
 }
 
 /** Rows with a null are in no unique index. Without a field, all rows are equal. */

@@ -1,14 +1,17 @@
 import { PylonError } from "@pylonsync/protocol";
+import { normaliseDecimal } from "@pylonsync/query";
 import type { Aggregate, Value } from "./store.ts";
 
 /** An aggregate whose result no JSON number holds exactly. */
 export function outOfRange(measure?: string): PylonError {
   return new PylonError(
     "INVALID_QUERY",
-    `${measure === undefined ? "A result" : `"${measure}"`} is beyond what a number can hold.`,
+    `${measure === undefined ? "A result" : `"${measure}"`} is too large for a number.`,
     {
       ...(measure === undefined ? {} : { field: measure }),
-      hint: "Add `where` or `groupBy`, so that each sum is of at most 2^53.",
+      hint:
+        "Add `where` or `groupBy`, so that each sum is at most 2^53, " +
+        "and each sum of decimals below 10^18.",
     },
   );
 }
@@ -28,6 +31,8 @@ export function checkRange(
     const isExact = fn === "sum" && field !== undefined && isInt(field);
     for (const row of rows) {
       const value = row[as];
+      if (typeof value === "string" && fn === "sum" && normaliseDecimal(value) === undefined)
+        throw outOfRange(as);
       if (typeof value !== "number") continue;
       if (isExact ? !Number.isSafeInteger(value) : !Number.isFinite(value)) throw outOfRange(as);
     }

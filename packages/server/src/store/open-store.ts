@@ -1,6 +1,7 @@
 import type { DatabaseConfig } from "../config/config.ts";
 import type { Platform } from "../platform.ts";
 import type { QueryObserver } from "../observe/query-observer.ts";
+import { RenamedStore } from "./renames/renamed-store.ts";
 import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
@@ -29,6 +30,10 @@ export interface OpenOptions {
  * @throws PylonStartError when it can't be used, saying why
  */
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
+  return new RenamedStore(await openTables(database, options));
+}
+
+async function openTables(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
   if (database.kind === "sqlite") {
     try {
       return openSqliteStore(database.path, options.observer, options.onState);

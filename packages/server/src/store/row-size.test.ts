@@ -44,11 +44,11 @@ test("a sum of ints is exact or refused; of other numbers it is finite or refuse
       const check = (isInt: boolean) => (): void =>
         checkRange([{ s: sum }], [{ fn: "sum", field: "n", as: "s" }], () => isInt);
       if (Number.isSafeInteger(sum)) check(true)();
-      else expect(check(true)).toThrow('"s" is beyond');
+      else expect(check(true)).toThrow('"s" is too large');
       if (Number.isFinite(sum)) check(false)();
-      else expect(check(false)).toThrow('"s" is beyond');
+      else expect(check(false)).toThrow('"s" is too large');
     }),
   );
-  // No rows make no sum, which is no number.
+  // No rows make no sum, which is not a number.
   checkRange([{ s: null }], [{ fn: "sum", field: "n", as: "s" }], () => true);
 });

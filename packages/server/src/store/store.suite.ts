@@ -4,6 +4,8 @@ import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
 import type { DataFacts } from "../schema/data-facts.ts";
 import { planMigration } from "../schema/diff.ts";
 import { toStored } from "../schema/stored-manifest.ts";
+import { systemPlatform } from "../platform.ts";
+import { fillRows } from "./fill-rows.ts";
 import { inspectData } from "./inspect-data.ts";
 import type {
   ChangeRecord,
@@ -26,6 +28,7 @@ const manifest = buildManifest({
         text: field.string().optional(),
         n: field.int().optional(),
         f: field.float().optional(),
+        cost: field.decimal(20, 4).optional(),
         ok: field.bool().optional(),
         at: field.datetime().optional(),
         code: field.string().unique().optional(),
@@ -35,7 +38,7 @@ const manifest = buildManifest({
   ],
 });
 
-const EMPTY = { text: null, n: null, f: null, ok: null, at: null, code: null };
+const EMPTY = { text: null, n: null, f: null, cost: null, ok: null, at: null, code: null };
 
 function thing(
   id: string,
@@ -105,6 +108,28 @@ export function storeSuite(
       expect(await store.get("Thing", "b")).toEqual(thing("b"));
       expect(await store.get("Thing", "c")).toBeNull();
     });
+
+    test.each(["serializable", "snapshot"] as const)(
+      "reads the same in a transaction, with and without parameters: %s",
+      async (isolation) => {
+        const row = thing("a", { n: 7, at: "2026-01-31T12:00:00.000Z" });
+        await add(row);
+        for (const where of [undefined, compare("==", "id", "a")]) {
+          const read = (): Promise<unknown[]> =>
+            store.transact(
+              async (tx) => [
+                await tx.select({ entity: "Thing", where }),
+                await tx.count("Thing", where),
+              ],
+              { isolation },
+            );
+          expect([await read(), await read()]).toEqual([
+            [[row], 1],
+            [[row], 1],
+          ]);
+        }
+      },
+    );
 
     test("orders nulls last ascending, texts by code point, ties by id", async () => {
       await add(
@@ -317,7 +342,7 @@ export function storeSuite(
       expect(await store.bounds()).toMatchObject({ head: 11 });
     });
 
-    test("forgets what was in rows that are no more, and nothing of the others", async () => {
+    test("forgets what was in rows that no longer exist, and nothing of the others", async () => {
       await add(
         thing("gone", { text: "a secret", n: 1, ok: true }),
         thing("stays", { text: "shown", n: 1 }),
@@ -338,7 +363,7 @@ export function storeSuite(
         await tx.append(inserted(thing("gone", { text: "a successor" })));
       });
       const { head } = await store.bounds();
-      expect(await store.forgetDeleted("Thing", ["text", "f", "at", "code"], 0)).toBe(head);
+      expect(await store.forgetDeleted("Thing", ["text", "f", "cost", "at", "code"], 0)).toBe(head);
       const left = { n: 1, ok: true, id: "gone" };
       expect(
         (await store.changes(0, 10)).map(({ rowId, kind, before, after }) => [
@@ -365,8 +390,8 @@ export function storeSuite(
       store = await reopen();
       const renewed = await store.bounds();
       expect(renewed.epoch).not.toBe(old.epoch);
-      // Below the floor: whoever comes with a number of the old log takes a new snapshot, even one
-      // that the backup did not know.
+      // Below the floor: a client that comes with a number of the old log takes a new snapshot,
+      // even one that the backup did not know.
       expect(renewed.floor).toBeGreaterThan(old.head + 1_000_000);
       await add(thing("d"));
       const { head } = await store.bounds();
@@ -450,6 +475,7 @@ export function storeSuite(
       const facts = await inspectData(store, keyed);
       expect(planMigration(manifest, keyed, facts).problems).toEqual([]);
       await migrate(store, manifest, keyed, facts);
+      await fillRows(store, keyed, { platform: systemPlatform });
       const fresh: Manifest = {
         ...keyed,
         entities: [
@@ -534,7 +560,16 @@ export function storeSuite(
       const retyped = thingsWith({ text: field.int().optional() });
       const facts = await inspectData(store, retyped);
       expect(facts.lost).toEqual(
-        new Map([["Thing.text", { count: 2, samples: ["on request", "12.90"] }]]),
+        new Map([
+          [
+            "Thing.text",
+            {
+              count: 2,
+              samples: ["on request", "12.90"],
+              example: { id: "b", reason: "is not a value of the type int" },
+            },
+          ],
+        ]),
       );
       await migrate(store, manifest, retyped, facts);
       const rows = await store.select({ entity: "Thing" });
@@ -571,7 +606,7 @@ export function storeSuite(
       );
       const { problems } = planMigration(manifest, unique, facts);
       expect(problems.map(({ message }) => message)).toContain(
-        'Thing.text is to be unique, and rows have the same value: "x" in 2 rows.',
+        'Thing.text is declared unique, but rows have the same value: "x" in 2 rows.',
       );
       await expect(migrate(store, manifest, unique)).rejects.toThrow("rows have the same values");
       await add(thing("f", { text: "x" }));
@@ -590,7 +625,7 @@ export function storeSuite(
       const retyped = thingsWith({ text: field.int().optional().unique() });
       const { problems } = planMigration(unique, retyped, await inspectData(store, retyped));
       expect(problems.map(({ message }) => message)).toEqual([
-        "Thing.text is to be unique, and rows have the same value: 5 in 2 rows.",
+        "Thing.text is declared unique, but rows have the same value: 5 in 2 rows.",
       ]);
     });
 
@@ -609,7 +644,7 @@ export function storeSuite(
         expect(problems.map(({ code, message }) => [code, message])).toEqual([
           [
             "SCHEMA_VALUES_TOO_LONG",
-            "Thing.text comes into an index, where a text has at most 2600 bytes, and 1 row has " +
+            "Thing.text is added to an index, which allows at most 2600 bytes, but 1 row has " +
               'a longer one, such as the row "b".',
           ],
         ]);
@@ -756,12 +791,16 @@ export function storeSuite(
           text: index === 0 ? null : `{"${id}", \\ NULL}`,
           n: index,
           f: index / 4,
+          cost: ["10", "9", "-1.5"][index] ?? null,
           ok: index > 1,
           at: `2026-01-0${index + 1}T00:00:00.000Z`,
         }),
       );
       await store.transact((tx) => tx.insertMany("Thing", rows));
       expect(await store.select({ entity: "Thing" })).toEqual(rows);
+      const order = [{ field: "cost", direction: "asc" }] as const;
+      const byCost = await store.select({ entity: "Thing", order });
+      expect(byCost.map(({ id }) => id)).toEqual(["c", "b", "a"]);
       const taken = store.transact(async (tx) => {
         await tx.insertMany("Thing", [thing("d"), thing("b")]).catch(() => undefined);
       });
@@ -771,11 +810,15 @@ export function storeSuite(
     });
 
     test("many rows are updated in one step, those that are as expected", async () => {
-      await add(thing("a", { n: 1 }), thing("b", { n: 1 }), thing("c", { n: 2 }), thing("d"));
+      await add(
+        ...["a", "b"].map((id) => thing(id, { n: 1, cost: "2.5" })),
+        thing("c", { n: 1, cost: "2.05" }),
+        thing("d"),
+      );
       const to = (id: string, text: string, place?: RowPlace): RowUpdate => ({
         id,
-        patch: { text, ok: true },
-        expected: { n: 1 },
+        patch: { text, ok: true, f: 2 },
+        expected: { n: 1, cost: "2.5" },
         place,
       });
       const updated = await store.transact((tx) =>
@@ -868,7 +911,7 @@ export function storeSuite(
       expect(rows.map(({ id }) => id)).toEqual(["a", "d", "first"]);
     });
 
-    test("who migrates later plans from what the one before it left", async () => {
+    test("a replica that migrates later plans from what the one before it left", async () => {
       const seen: (string | null)[] = [];
       const wider = buildManifest({
         name: "suite",
@@ -894,6 +937,33 @@ export function storeSuite(
           throw new Error("not so");
         }),
       ).rejects.toThrow("not so");
+    });
+
+    test("explains which tables are looked at row by row, and sees what is new", async () => {
+      await add(thing("a", { n: 1, text: "x" }));
+      const isIn = (name: string): Expr => ({
+        kind: "exists",
+        entity: "Thing",
+        where: {
+          kind: "compare",
+          op: "==",
+          left: path("related", name),
+          right: path("data", name),
+        },
+      });
+      const scansOf = async (where: Expr): Promise<readonly string[]> =>
+        (await store.explain({ entity: "Thing", where, limit: 5 })).scans;
+      expect(await scansOf(compare("==", "id", "a"))).toEqual([]);
+      expect(await scansOf(compare("==", "n", 1))).toEqual([]);
+      expect(await scansOf(compare("==", "text", "x"))).toEqual(["Thing"]);
+      const { sql, steps, scans } = await store.explain({ entity: "Thing", where: isIn("text") });
+      expect([sql, steps.length > 0, scans]).toEqual([
+        expect.stringContaining("EXISTS"),
+        true,
+        ["Thing"],
+      ]);
+      await add(thing("b"));
+      expect(await store.count("Thing")).toBe(2);
     });
 
     test("tests whether a row of another table exists", async () => {

@@ -1,9 +1,46 @@
 import type { Expr, Order, SchemaShape } from "@pylonsync/query";
 import type { Migration } from "../schema/migration.ts";
 import type { StoredRow, Value } from "../schema/row.ts";
+import type { SearchIndex } from "../schema/search-index.ts";
+import type { AppNames } from "../schema/table-names.ts";
 
 /** What rows are made of, so that who uses a store finds all that it speaks of here. */
 export type { StoredRow, Value };
+
+/**
+ * The rows of a read belong to several other rows, those of all of which are read at once: they
+ * come parent by parent, and the order is that among the rows of one.
+ */
+export interface PerParent {
+  /**
+   * Names the other row: a field of the rows that are read, or of those of `through`, which join
+   * the two.
+   */
+  readonly field: string;
+  /** Most rows of each of the others. */
+  readonly limit?: number | undefined;
+  /** Each row that is read says to which it belongs, under PARENT. */
+  readonly through?:
+    | {
+        readonly entity: string;
+        /** Its field that holds the id of a row that is read. */
+        readonly targetField: string;
+        /** Which of its rows join; reads `data`. */
+        readonly where: Expr;
+      }
+    | undefined;
+}
+
+/** Where a row of a read through another entity names the row that it belongs to. */
+export const PARENT = "$parent";
+
+/** Words that rows are searched for: each must be in one of the texts of a row. */
+export interface TextSearch {
+  /** The index of the entity, as the database has it. */
+  readonly index: SearchIndex;
+  /** Of letters and digits alone, at least one, in lower case. */
+  readonly words: readonly string[];
+}
 
 /** Which rows to read, in which order. */
 export interface Select {
@@ -13,7 +50,9 @@ export interface Select {
    * `now` are bound before.
    */
   readonly where?: Expr | undefined;
-  /** Default: id ascending. */
+  /** Only rows that have its words. */
+  readonly search?: TextSearch | undefined;
+  /** Default: id ascending; of a search the best first, those that are as good by id. */
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
@@ -27,19 +66,44 @@ export interface Select {
    * holds, so that several workers may take from one table without waiting for each other.
    */
   readonly isClaim?: boolean | undefined;
+  /** `where` says of which others. A row that belongs to several comes for each of them. */
+  readonly perParent?: PerParent | undefined;
+}
+
+/** Which rows to find by their words. */
+export type SearchSelect = Select & { readonly search: TextSearch };
+
+/** What is found. */
+export interface Found {
+  readonly rows: StoredRow[];
+  /** All rows that match, whatever the limit and the offset. */
+  readonly total: number;
 }
 
 /** What is measured of the rows of a group. */
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
 /** The span of time that datetimes are grouped by; a week begins on Monday. */
 export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
+/** How far a time zone is ahead of UTC from a moment on, to that of the next one. */
+export interface ZoneOffset {
+  /** ISO 8601 with milliseconds and Z; null: since ever. */
+  readonly from: string | null;
+  readonly seconds: number;
+}
 /** Measures of the rows that match, by group. */
 export interface Aggregate {
   readonly entity: string;
   readonly where?: Expr | undefined;
+  /** Only rows that have its words. */
+  readonly search?: TextSearch | undefined;
   readonly groupBy: readonly {
     readonly field: string;
     readonly bucket?: TimeBucket | undefined;
+    /**
+     * Of a time zone, in order: buckets are those of its local time. A group is named by its
+     * beginning in local time as if that were UTC, an hour by the moment at which it begins.
+     */
+    readonly offsets?: readonly ZoneOffset[] | undefined;
     readonly as: string;
   }[];
   /** `count` of a field counts the rows that have a value there. */
@@ -93,7 +157,12 @@ export const NEW_LOG_GAP = 1_000_000_000;
 /** What a migration does, and the manifest that describes the tables after it, as JSON text. */
 export interface SchemaChange {
   readonly migration: Migration;
+  /** In the names of the database, as the steps are. */
   readonly manifestJson: string;
+  /** How the app calls what it renamed. */
+  readonly names?: AppNames;
+  /** The versions of the app and of Pylon, for the history. */
+  readonly by?: { readonly app: string; readonly pylon: string };
 }
 
 /**
@@ -103,6 +172,8 @@ export interface SchemaChange {
 export interface Reader {
   get(entity: string, id: string): Promise<StoredRow | null>;
   select(query: Select): Promise<StoredRow[]>;
+  /** A page of rows by their words, and how many there are. */
+  search(query: SearchSelect): Promise<Found>;
   count(entity: string, where?: Expr): Promise<number>;
   aggregate(spec: Aggregate): Promise<Record<string, Value>[]>;
   /** Truth of a tree without free paths: literals, and `exists` over tables. */
@@ -174,6 +245,16 @@ export interface Transaction extends Reader {
    * transaction goes on.
    */
   attempt<T>(part: () => Promise<T>): Promise<T>;
+}
+
+/** How a database finds the rows of a read. */
+export interface QueryPlan {
+  /** The statement, with its parameters left out. */
+  readonly sql: string;
+  /** What the database does, a step a line. */
+  readonly steps: readonly string[];
+  /** The tables of which it looks at each row, because no index leads to those that match. */
+  readonly scans: readonly string[];
 }
 
 /** For whom reads are made, and how long one may take. */
@@ -290,6 +371,8 @@ export interface StoreStats {
  */
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
+  /** Whether words that are nearly those of a search can be found. */
+  readonly findsTypos: boolean;
   /** Null where there is no other replica. Closed with the store. */
   readonly link: ReplicaLink | null;
   /**
@@ -302,6 +385,11 @@ export interface Store extends Reader {
    * OVERLOADED when too many reads wait, or this one waited for as long as it may run.
    */
   limitedReader(limits: ReadLimits): Reader;
+  /**
+   * How the database finds the rows of a read, if its tables were large: where an index leads to
+   * them it is used. Reads no row.
+   */
+  explain(query: Select): Promise<QueryPlan>;
   /**
    * Runs work that reads only, and sees the database as of its first read all along: what is
    * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is
@@ -346,8 +434,8 @@ export interface Store extends Reader {
   /** Forgets the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
   /**
-   * Forgets what was in rows that are no more: each change of such a row, up to its deletion, says
-   * from then on only that the row is deleted, and
+   * Forgets what was in rows that no longer exist: each change of such a row, up to its deletion,
+   * says from then on only that the row is deleted, and
    * `before` has none of the given fields.
    *
    * @param after only rows that were deleted after this change
@@ -372,7 +460,8 @@ export interface Store extends Reader {
   readerOf(shapes: SchemaShape): Reader;
   /**
    * Brings the tables to a new schema in one transaction. Replicas that start together take turns:
-   * each plans from what the one before it left.
+   * each plans from what the one before it left. Rows come into a new search index after that, some
+   * at a time: a migration that breaks off meanwhile is completed by the next one.
    *
    * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
    * @throws PylonStartError when rows do not fit the new schema; nothing has changed then
@@ -380,6 +469,8 @@ export interface Store extends Reader {
   migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
   /** What the store counts of itself; asks nobody. */
   stats(): StoreStats;
+  /** The time by the clock that all servers of this database share, in milliseconds since 1970. */
+  time(): Promise<number>;
   /** Answers when the database can be used, rejects when it can't. */
   ping(): Promise<void>;
   close(): Promise<void>;

@@ -22,9 +22,10 @@ const { sessions: SESSIONS, audit: AUDIT, attempts: ATTEMPTS } = SYSTEM_TABLES;
 const STORED = [
   "_pylon_sessions id:id userId:string isGuest:bool tenantId:string roles:string " +
     "createdAt:datetime expiresAt:datetime publicId:string device:string seenAt:datetime " +
-    "isTrustedDevice:bool indexed userId",
+    "isTrustedDevice:bool claims:string indexed userId",
   "_pylon_user_epochs id:id epoch:string closedUntil:datetime becomes:string " +
     "at:datetime indexed at",
+  "_pylon_user_claims id:id claims:string indexed ",
   "_pylon_verified_emails id:id email:string indexed ",
   "_pylon_accounts id:id provider:string providerId:string userId:string email:string " +
     "tokens:string expiresAt:datetime createdAt:datetime indexed userId",
@@ -41,7 +42,13 @@ const STORED = [
     "transports:string createdAt:datetime usedAt:datetime indexed userId",
   "_pylon_api_keys id:id userId:string tenantId:string roles:string name:string " +
     "hash:string scopes:string createdAt:datetime expiresAt:datetime usedAt:datetime " +
-    "indexed userId",
+    "claims:string indexed userId",
+  "_pylon_mcp_clients id:id name:string redirectUris:string createdAt:datetime " +
+    "expiresAt:datetime indexed expiresAt",
+  "_pylon_mcp_grants id:id userId:string sessionPublicId:string clientId:string " +
+    "clientName:string scopes:string resource:string accessHash:string " +
+    "accessExpiresAt:datetime familyHash:string refreshHash:string createdAt:datetime " +
+    "usedAt:datetime expiresAt:datetime indexed userId expiresAt",
   "_pylon_organizations id:id name:string createdAt:datetime indexed ",
   "_pylon_members id:id organizationId:string userId:string role:string " +
     "createdAt:datetime indexed organizationId userId",
@@ -53,14 +60,20 @@ const STORED = [
   "_pylon_ops id:id answer:string request:string at:datetime indexed at",
   "_pylon_files id:id ownerId:string name:string contentType:string size:int " +
     "checksum:string state:string boundEntity:string boundField:string linkedRow:string " +
-    "uploadKey:string multipartId:string createdAt:datetime orphanedAt:datetime indexed " +
+    "uploadKey:string multipartId:string uploadOffset:int uploadParts:string " +
+    "uploadClaim:string createdAt:datetime orphanedAt:datetime indexed " +
     "state orphanedAt ownerId",
+  "_pylon_migrations id:id at:datetime tookMs:int appVersion:string pylonVersion:string " +
+    "steps:string indexed at",
+  "_pylon_backfills id:id after:string filled:int doneAt:datetime indexed ",
+  "_pylon_data_migrations id:id after:string last:string rows:int appVersion:string " +
+    "startedAt:datetime doneAt:datetime indexed ",
   "_pylon_crons id:id schedule:string nextAt:datetime lastAt:datetime indexed ",
   "_pylon_workflow_runs id:id name:string version:int input:string status:string " +
     "output:string error:string failedStep:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime wakeAt:datetime waitingFor:string jobId:string signals:int " +
-    "maxRetries:int parentId:string generation:int state:string indexed status createdAt " +
-    "finishedAt parentId",
+    "maxRetries:int parentId:string generation:int state:string startedBy:string " +
+    "indexed status createdAt finishedAt parentId",
   "_pylon_workflow_steps id:id runId:string position:int kind:string name:string " +
     "status:string seq:int output:string error:string attempts:int startedAt:datetime " +
     "endedAt:datetime wakeAt:datetime childId:string indexed runId",
@@ -68,12 +81,23 @@ const STORED = [
     "indexed runId",
   "_pylon_shards id:id state:string tick:int savedAt:datetime owner:string " +
     "leaseUntil:datetime indexed savedAt",
+  "_pylon_shard_replicas id:id address:string leaseUntil:datetime indexed leaseUntil",
+  "_pylon_shard_replays id:id shard:string startedAt:datetime endedAt:datetime " +
+    "expiresAt:datetime fromTick:int toTick:int tickRate:int code:string bytes:int " +
+    "access:string openAt:datetime players:string indexed shard,startedAt startedAt expiresAt",
+  "_pylon_match_tickets id:id queue:string status:string size:int players:string " +
+    "accepted:string rating:int createdAt:datetime expiresAt:datetime matchId:string " +
+    "acceptUntil:datetime indexed status,queue,createdAt expiresAt matchId",
+  "_pylon_match_players id:id ticketId:string at:datetime indexed at",
+  "_pylon_shard_secrets id:id secret:string indexed ",
+  "_pylon_file_secrets id:id secret:string indexed ",
   "_pylon_queues id:id takes:int startedAt:string indexed ",
   "_pylon_jobs id:id name:string args:string queue:string priority:int status:string " +
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
-    "error:string progress:string batchId:string batch:string trace:string indexed dueAt,id " +
-    "readyKey,id finishedAt createdAt,id status,createdAt,id batchId,status",
+    "error:string progress:string batchId:string batch:string trace:string startedBy:string " +
+    "indexed status,createdAt,id dueAt,id readyKey,id finishedAt batchId,status",
+  "_pylon_isolated_functions id:id source:string reason:string at:datetime indexed ",
 ];
 
 test("the tables are stored as in every version before", () => {
@@ -100,6 +124,7 @@ const session = fc.record({
   device: fc.option(words),
   seenAt: fc.option(moment),
   isTrustedDevice: fc.option(fc.boolean()),
+  claims: fc.option(fc.dictionary(fc.stringMatching(/^[a-z]{1,3}$/), words)),
 });
 
 test("a row comes back from the database as it was written", async () => {
@@ -195,14 +220,15 @@ test("what a column does not hold is refused by the column's name, and never sho
       linkedRow: null,
       uploadKey: null,
       multipartId: null,
+      uploadOffset: null,
+      uploadParts: null,
+      uploadClaim: null,
       createdAt: isoTime(0),
       orphanedAt: null,
     }),
   );
   const failure = await SYSTEM_TABLES.files.get(store, "odd").catch((error: unknown) => error);
-  expect(String(failure)).toBe(
-    "TypeError: _pylon_files.state does not hold what it is declared to.",
-  );
+  expect(String(failure)).toBe("TypeError: _pylon_files.state does not have its declared type.");
 });
 
 test("each kind of column takes what it is declared to hold, and nothing else", () => {

@@ -13,6 +13,10 @@ import type {
 /** A system table as the stores make it: its shape, and the fields of each of its indexes. */
 export interface SystemTable extends EntityShape {
   readonly indexed: readonly (readonly string[])[];
+  /** Of `indexed`, those that leave out rows without a value in their first field. */
+  readonly sparse: ReadonlySet<readonly string[]>;
+  /** Indexes of older versions, which are dropped. */
+  readonly dropped: readonly (readonly string[])[];
 }
 
 /** How values of one column are kept in the database. */
@@ -125,19 +129,30 @@ export function isoTimeOrNull(ms: number | null): string | null {
  * Declares a table of Pylon's own, in which every row has a text `id`.
  *
  * @param options.indexed a field, or several of one index
+ * @param options.sparse indexes of the rows that have a value in their first field: other rows cost
+ *   them nothing, and a search for rows without a value does not use them
+ * @param options.dropped indexes that an older version made, and nothing needs
  */
 export function defineTable<const C extends Columns>(
   name: string,
   columns: C,
-  options: { readonly indexed?: readonly (NameOf<C> | readonly (NameOf<C> | "id")[])[] } = {},
+  options: {
+    readonly indexed?: IndexesOf<C>;
+    readonly sparse?: IndexesOf<C>;
+    readonly dropped?: IndexesOf<C>;
+  } = {},
 ): Table<C> {
-  const { indexed = [] } = options;
-  return new Table(
-    name,
-    columns,
-    indexed.map((fields) => (typeof fields === "string" ? [fields] : fields)),
-  );
+  const listed = (indexes: IndexesOf<C> = []): (readonly string[])[] =>
+    indexes.map((fields) => (typeof fields === "string" ? [fields] : fields));
+  const sparse = listed(options.sparse);
+  return new Table(name, columns, {
+    indexed: [...listed(options.indexed), ...sparse],
+    sparse: new Set(sparse),
+    dropped: listed(options.dropped),
+  });
 }
+
+type IndexesOf<C extends Columns> = readonly (NameOf<C> | readonly (NameOf<C> | "id")[])[];
 
 const BY_ID: TransactOptions = { isolation: "snapshot" };
 
@@ -158,12 +173,20 @@ export function transactById<T>(store: Store, work: (tx: Transaction) => Promise
 export class Table<C extends Columns> implements SystemTable {
   readonly name: string;
   readonly indexed: readonly (readonly string[])[];
+  readonly sparse: ReadonlySet<readonly string[]>;
+  readonly dropped: readonly (readonly string[])[];
   readonly fields: ReadonlyMap<string, FieldKind>;
   readonly #columns: C;
 
-  constructor(name: string, columns: C, indexed: readonly (readonly string[])[]) {
+  constructor(
+    name: string,
+    columns: C,
+    { indexed, sparse, dropped }: Pick<SystemTable, "indexed" | "sparse" | "dropped">,
+  ) {
     this.name = name;
     this.indexed = indexed;
+    this.sparse = sparse;
+    this.dropped = dropped;
     this.#columns = columns;
     this.fields = new Map<string, FieldKind>([
       ["id", "id"],
@@ -274,7 +297,7 @@ export class Table<C extends Columns> implements SystemTable {
     try {
       return convert();
     } catch (cause) {
-      throw new TypeError(`${this.name}.${column} does not hold what it is declared to.`, {
+      throw new TypeError(`${this.name}.${column} does not have its declared type.`, {
         cause,
       });
     }
@@ -292,5 +315,5 @@ function plain<T extends Value>(kind: FieldKind, isOne: (value: unknown) => valu
 }
 
 function mismatch(wanted: string, value: unknown): TypeError {
-  return new TypeError(`This is not ${wanted}: ${value === null ? "null" : typeof value}.`);
+  return new TypeError(`The value is not ${wanted}: ${value === null ? "null" : typeof value}.`);
 }

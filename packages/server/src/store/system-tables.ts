@@ -1,3 +1,4 @@
+import type { Claims } from "@pylonsync/query";
 import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./system-table.ts";
 
 export type { SystemTable } from "./system-table.ts";
@@ -40,6 +41,7 @@ export const SYSTEM_TABLES = {
       device: nullable(text()),
       seenAt: nullable(time()),
       isTrustedDevice: nullable(flag()),
+      claims: nullable(json<Claims>()),
     },
     { indexed: ["userId"] },
   ),
@@ -49,6 +51,8 @@ export const SYSTEM_TABLES = {
     { epoch: text(), closedUntil: nullable(time()), becomes: nullable(text()), at: time() },
     { indexed: ["at"] },
   ),
+  /** `id` is the user's: what an admin or a function claims of it, in all of its sessions. */
+  userClaims: defineTable("_pylon_user_claims", { claims: json<Claims>() }),
   /**
    * `id` is the user's: that it reads the mail of this address. For users whose entity has no field
    * `emailVerified`.
@@ -136,8 +140,43 @@ export const SYSTEM_TABLES = {
       createdAt: time(),
       expiresAt: nullable(time()),
       usedAt: nullable(time()),
+      claims: nullable(json<Claims>()),
     },
     { indexed: ["userId"] },
+  ),
+  /** Programs that registered themselves to ask users for access to `/mcp`. */
+  mcpClients: defineTable(
+    "_pylon_mcp_clients",
+    {
+      name: text(),
+      redirectUris: json<readonly string[]>(),
+      createdAt: time(),
+      expiresAt: time(),
+    },
+    { indexed: ["expiresAt"] },
+  ),
+  /**
+   * The access that users gave to such programs. It ends with the session it was given in, which
+   * `sessionPublicId` names. `id` is the hash of the code that it was exchanged for.
+   */
+  mcpGrants: defineTable(
+    "_pylon_mcp_grants",
+    {
+      userId: text(),
+      sessionPublicId: text(),
+      clientId: text(),
+      clientName: text(),
+      scopes: json<readonly string[]>(),
+      resource: text(),
+      accessHash: text(),
+      accessExpiresAt: time(),
+      familyHash: text(),
+      refreshHash: text(),
+      createdAt: time(),
+      usedAt: nullable(time()),
+      expiresAt: time(),
+    },
+    { indexed: ["userId", "expiresAt"] },
   ),
   organizations: defineTable("_pylon_organizations", { name: text(), createdAt: time() }),
   /** `id` is the hash of organization and user. */
@@ -175,7 +214,7 @@ export const SYSTEM_TABLES = {
     { indexed: ["userId", "tenantId", "at"] },
   ),
   /**
-   * What an `op_id` answered the first time. `id` is a hash of who asked and the op_id; `request`
+   * What an `op_id` answered the first time. `id` is a hash of the caller and the op_id; `request`
    * is the hash of what was asked, null where an older version wrote the row.
    */
   ops: defineTable(
@@ -201,11 +240,47 @@ export const SYSTEM_TABLES = {
       linkedRow: nullable(text()),
       uploadKey: nullable(text()),
       multipartId: nullable(text()),
+      uploadOffset: nullable(int()),
+      uploadParts: nullable(json<readonly string[]>()),
+      uploadClaim: nullable(text()),
       createdAt: time(),
       orphanedAt: nullable(time()),
     },
     { indexed: ["state", "orphanedAt", "ownerId"] },
   ),
+  /** What was done to the tables, by which version of the app and of Pylon. */
+  migrations: defineTable(
+    "_pylon_migrations",
+    {
+      at: time(),
+      tookMs: int(),
+      appVersion: text(),
+      pylonVersion: text(),
+      steps: json<readonly string[]>(),
+    },
+    { indexed: ["at"] },
+  ),
+  /**
+   * Fields whose rows get a value, some at a time; `id` is the table and the column. `after` is the
+   * last row that was looked at.
+   */
+  backfills: defineTable("_pylon_backfills", {
+    after: text(),
+    filled: int(),
+    doneAt: nullable(time()),
+  }),
+  /**
+   * Data migrations that the database has had, or has in part; `id` is the name. `after` is the
+   * last row that it has gone through, `last` the last one that there was when it began.
+   */
+  dataMigrations: defineTable("_pylon_data_migrations", {
+    after: text(),
+    last: nullable(text()),
+    rows: int(),
+    appVersion: text(),
+    startedAt: time(),
+    doneAt: nullable(time()),
+  }),
   /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
   crons: defineTable("_pylon_crons", {
     schedule: text(),
@@ -242,6 +317,7 @@ export const SYSTEM_TABLES = {
       parentId: nullable(text()),
       generation: nullable(int()),
       state: nullable(text()),
+      startedBy: nullable(text()),
     },
     { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
   ),
@@ -287,6 +363,73 @@ export const SYSTEM_TABLES = {
     { indexed: ["savedAt"] },
   ),
   /**
+   * Replicas that run shards, and where others reach them. `id` is new with each start of one.
+   */
+  shardReplicas: defineTable(
+    "_pylon_shard_replicas",
+    { address: nullable(text()), leaseUntil: time() },
+    { indexed: ["leaseUntil"] },
+  ),
+  /**
+   * Recorded runs of shards, whose content is a file of the same id. `players` are those who were
+   * in the shard. From `openAt` on it is open to those whom `access` names; null while the run may
+   * go on from where the recording ends.
+   */
+  shardReplays: defineTable(
+    "_pylon_shard_replays",
+    {
+      shard: text(),
+      startedAt: time(),
+      endedAt: time(),
+      expiresAt: time(),
+      fromTick: int(),
+      toTick: int(),
+      tickRate: int(),
+      code: nullable(text()),
+      bytes: int(),
+      access: oneOf("admin", "players", "everyone"),
+      openAt: nullable(time()),
+      players: json<readonly string[]>(),
+    },
+    { indexed: [["shard", "startedAt"], "startedAt", "expiresAt"] },
+  ),
+  /**
+   * Players who wait for a match, or were given one. `queue` is the shard's name with mode and
+   * region; `players` are the leader and the party. `matchId` names a match that is to be accepted
+   * until `acceptUntil`, and is the shard of one that has begun.
+   */
+  matchTickets: defineTable(
+    "_pylon_match_tickets",
+    {
+      queue: text(),
+      status: oneOf("gathering", "waiting", "proposed", "matched", "cancelled", "expired"),
+      size: int(),
+      players: json<readonly string[]>(),
+      accepted: json<readonly string[]>(),
+      rating: int(),
+      createdAt: time(),
+      expiresAt: time(),
+      matchId: nullable(text()),
+      acceptUntil: nullable(time()),
+    },
+    { indexed: [["status", "queue", "createdAt"], "expiresAt", "matchId"] },
+  ),
+  /** `id` is the user's: which ticket is theirs. */
+  matchPlayers: defineTable(
+    "_pylon_match_players",
+    { ticketId: text(), at: time() },
+    {
+      indexed: ["at"],
+    },
+  ),
+  /**
+   * What join tokens are signed with. `id` is the number of a day: yesterday's is still valid, so
+   * that an old copy of the database opens no shard.
+   */
+  shardSecrets: defineTable("_pylon_shard_secrets", { secret: text() }),
+  /** What links to files are signed with. `id` is the number of the day on which they expire. */
+  fileSecrets: defineTable("_pylon_file_secrets", { secret: text() }),
+  /**
    * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
    * the same time one is repeated; `startedAt` are the starts within the window of its rate.
    */
@@ -315,18 +458,30 @@ export const SYSTEM_TABLES = {
       batchId: nullable(text()),
       batch: nullable(json<JobBatch>()),
       trace: nullable(text()),
+      startedBy: nullable(text()),
     },
     {
-      indexed: [
+      indexed: [["status", "createdAt", "id"]],
+      // Each index is written three times for a job: a list of all is made of one of each state.
+      dropped: [["createdAt", "id"]],
+      // A job is written three times, and each time it has one or two of these values.
+      sparse: [
         // Many may be due, or were made, at the same time: `id` says which is first.
         ["dueAt", "id"],
         // With it Postgres reads the first of a lane alone, however few it believes there are.
         ["readyKey", "id"],
         "finishedAt",
-        ["createdAt", "id"],
-        ["status", "createdAt", "id"],
         ["batchId", "status"],
       ],
     },
   ),
+  /**
+   * `id` is a function's name: it held up a server, so it runs in a process of its own for as long
+   * as `source` is the hash of its handler.
+   */
+  isolatedFunctions: defineTable("_pylon_isolated_functions", {
+    source: text(),
+    reason: text(),
+    at: time(),
+  }),
 } as const;

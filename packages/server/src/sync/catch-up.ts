@@ -88,7 +88,7 @@ export class CatchUp {
     row: StoredRow,
     caller: Caller,
   ): Promise<ChangeEvent | undefined> {
-    const { visible } = this.#model.entity(entity);
+    const { visible } = this.#model.entityFor(entity, caller);
     const shown = visible(row);
     const wasThere = records.every(({ before }) => before !== null);
     if (!wasThere || !(await this.#visibility.reads(entity, records[0]?.before ?? null, caller)))

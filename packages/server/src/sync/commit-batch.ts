@@ -1,6 +1,5 @@
 import type { BroadcastGroup } from "../connections/broadcast-group.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
-import type { StoredRow } from "../store/store.ts";
 import type { Effect } from "./delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
 import { Told } from "./told.ts";
@@ -34,8 +33,23 @@ export class CommitBatch {
       wasIn: known?.wasIn ?? told.event.kind !== "insert",
       told: known === undefined ? told : folded(known.told, told),
     });
-    if (row === null) subscription.window?.remove(id);
-    else subscription.window?.put(row);
+    if (row === null) subscription.shown?.remove(id);
+    else subscription.shown?.put(row);
+  }
+
+  /** What is shown of a subscription is to be told, though no effect says so. */
+  touch(subscription: Subscription): void {
+    if (!this.#bySubscription.has(subscription)) this.#bySubscription.set(subscription, new Map());
+  }
+
+  /** What is subscribed to with related rows, and is touched in some part. */
+  *trees(): Generator<Subscription> {
+    const found = new Set<Subscription>();
+    for (const { root } of this.#bySubscription.keys()) {
+      if (root.branches.length === 0 || found.has(root)) continue;
+      found.add(root);
+      yield root;
+    }
   }
 
   /** The subscriptions whose windows lack rows that are not known here. */
@@ -53,11 +67,10 @@ export class CommitBatch {
    * Sends everything: to replicas (version 1) a message for each row, to members one for all.
    *
    * @param seq of the last change
-   * @param visible a row as it may leave the server
    * @returns how many messages were sent
    */
-  send(seq: number, visible: (entity: string, row: StoredRow) => StoredRow): number {
-    const sent = this.#sendToReplicas() + this.#sendToMembers(seq, visible);
+  send(seq: number): number {
+    const sent = this.#sendToReplicas() + this.#sendToMembers(seq);
     this.#bySubscription.clear();
     return sent;
   }
@@ -75,11 +88,11 @@ export class CommitBatch {
     return sent;
   }
 
-  #sendToMembers(seq: number, visible: (entity: string, row: StoredRow) => StoredRow): number {
+  #sendToMembers(seq: number): number {
     const news: { readonly members: BroadcastGroup; readonly text: string }[] = [];
     for (const [subscription, nets] of this.#bySubscription) {
       const { members } = subscription;
-      const text = members.size === 0 ? null : fragment(subscription, nets, visible);
+      const text = members.size === 0 ? null : fragment(subscription, nets);
       if (text !== null) news.push({ members, text });
     }
     const [first] = news;
@@ -124,16 +137,12 @@ function folded(first: Told, second: Told): Told {
 }
 
 /** @returns null when nothing is new to the members */
-function fragment(
-  subscription: Subscription,
-  nets: NetEffects,
-  visible: (entity: string, row: StoredRow) => StoredRow,
-): string | null {
+function fragment(subscription: Subscription, nets: NetEffects): string | null {
   const rows: string[] = [];
   const patches: string[] = [];
   const gone: string[] = [];
-  const { window, number, entity } = subscription;
-  if (window === null) {
+  const { shown, number, visible } = subscription;
+  if (shown === null) {
     for (const net of nets.values()) {
       const { event, rowText } = net.told;
       if (!isNews(net)) continue;
@@ -142,12 +151,12 @@ function fragment(
       else gone.push(JSON.stringify(event.row_id));
     }
   } else {
-    const { entered, stayed, left } = window.flush();
-    for (const row of entered) rows.push(JSON.stringify(visible(entity, row)));
+    const { entered, stayed, left } = shown.flush();
+    for (const row of entered) rows.push(JSON.stringify(visible(row)));
     for (const row of stayed) {
       const told = nets.get(row.id)?.told;
       if (told?.event.kind === "update") patches.push(told.rowText);
-      else rows.push(JSON.stringify(visible(entity, row)));
+      else rows.push(JSON.stringify(visible(row)));
     }
     for (const id of left) gone.push(JSON.stringify(id));
   }

@@ -1,11 +1,13 @@
-import { and, bind, childrenOf, isFalse, not, type Expr } from "@pylonsync/query";
+import { and, bind, childrenOf, isFalse, not, TRUE, type Expr } from "@pylonsync/query";
 import type { Reader } from "../store/store.ts";
 import type { DataModel } from "../data/model.ts";
 import { beforeChange, isNoneOf, reachOf, rewind, type FormerRows } from "../policy/rewind.ts";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
-import { PositionPassed, PositionReader } from "./position-reader.ts";
+import { isOneOf, PositionPassed, PositionReader } from "./position-reader.ts";
 import { RelatedRows } from "./related/related-rows.ts";
+import type { RightsPlan } from "./related/rights-plan.ts";
 import { RowFacts } from "./related/row-facts.ts";
+import { RowJudge } from "./row-judge.ts";
 import type { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
 import { Told, ToldChange } from "./told.ts";
@@ -72,8 +74,8 @@ export class Delivery {
   async holds(subscription: Subscription, row: StoredRow | null): Promise<boolean> {
     if (row === null) return false;
     const now = this.#now();
-    const facts = await this.#factsAsOf(subscription.entity, row, now, this.reader);
-    return isIn(subscription, row, facts, now);
+    const judge = await this.#judgeOf(subscription.entity, row, now, this.reader);
+    return judge.isIn(subscription);
   }
 
   async deliver(record: ChangeRecord): Promise<Effects> {
@@ -96,11 +98,11 @@ export class Delivery {
     const { moved, lost } = await this.#moved(record);
     this.#related.apply(record);
     const isNowIn = await this.#holding(record.after, entity, now, this.reader);
-    const told = new ToldChange(record, this.#model);
+    const told = new ToldChange(record);
     const effects: Effect[] = [];
     for (const subscription of new Set([...wasIn, ...isNowIn])) {
       const [before, after] = [wasIn.has(subscription), isNowIn.has(subscription)];
-      const news = told.transition(before, after);
+      const news = told.transition(before, after, subscription.visible);
       const row = after ? record.after : null;
       for (const load of subscription.loads) load.touched(record.rowId, before, row);
       if (news !== null) effects.push({ subscription, told: news, row });
@@ -117,11 +119,11 @@ export class Delivery {
   ): Promise<Set<Subscription>> {
     const holding = new Set<Subscription>();
     if (row === null) return holding;
-    const facts = await this.#factsAsOf(entity, row, now, reader);
+    const judge = await this.#judgeOf(entity, row, now, reader);
     const candidates = new Set<Subscription>();
-    this.#registry.find(entity, row, facts, candidates);
+    this.#registry.find(entity, row, judge.facts, candidates);
     for (const subscription of candidates) {
-      const answer = isIn(subscription, row, facts, now);
+      const answer = judge.isIn(subscription);
       if (answer === true || (answer !== false && (await answer))) holding.add(subscription);
     }
     return holding;
@@ -146,13 +148,16 @@ export class Delivery {
   }
 
   async #movedIn(subscription: Subscription, record: ChangeRecord): Promise<Effect[]> {
-    const { entity, query, window } = subscription;
+    const { entity, query, shown, visible } = subscription;
     const truth = bind(subscription.truth, { now: this.#now() });
     if (isFalse(reachOf(truth, record))) return [];
     for (const load of subscription.loads) load.rightsMoved();
     const { seq, at } = record;
     // Of the changed row itself its own event tells.
-    const others = isNoneOf("data", entity === record.entity ? [record.rowId] : []);
+    const others = and(
+      isNoneOf("data", entity === record.entity ? [record.rowId] : []),
+      isOfParents(subscription),
+    );
     const within = (later: FormerRows) => ({
       reach: reachOf(truth, record, later),
       before: rewind(truth, beforeChange(record, later)),
@@ -180,7 +185,6 @@ export class Delivery {
           },
         })
       : [];
-    const { visible } = this.#model.entity(entity);
     return [
       ...gained.map((row) => ({
         subscription,
@@ -188,7 +192,7 @@ export class Delivery {
         row,
       })),
       ...left
-        .filter(({ id }) => window === null || window.has(id))
+        .filter(({ id }) => shown === null || shown.has(id))
         .map(({ id }) => ({
           subscription,
           told: new Told(deleteEvent(seq, entity, id, at)),
@@ -197,15 +201,16 @@ export class Delivery {
     ];
   }
 
-  async #factsAsOf(
+  async #judgeOf(
     entity: string,
-    row: StoredRow | null,
+    row: StoredRow,
     now: string,
     reader: PositionReader,
-  ): Promise<RowFacts | null> {
+  ): Promise<RowJudge> {
+    const find = (plan: RightsPlan): Promise<RowFacts> =>
+      RowFacts.of(plan, row, this.#related, reader, now);
     const rights = this.#registry.rightsOf(entity);
-    if (row === null || rights.exists.length === 0) return null;
-    return RowFacts.of(rights, row, this.#related, reader, now);
+    return new RowJudge(row, now, rights.exists.length === 0 ? null : await find(rights), find);
   }
 
   #readerBefore(record: ChangeRecord): PositionReader {
@@ -218,18 +223,9 @@ export class Delivery {
   }
 }
 
-function isIn(
-  subscription: Subscription,
-  row: StoredRow,
-  facts: RowFacts | null,
-  now: string,
-): boolean | Promise<boolean> {
-  if (!subscription.looksAtRights || facts === null) return subscription.holds(row, { now });
-  const { caller } = subscription;
-  const known = facts.known(caller);
-  return known === null
-    ? facts.answers(caller).then((input) => subscription.holds(row, { now, input }))
-    : subscription.holds(row, { now, input: known });
+/** Of related rows: those of the parents that there are. */
+function isOfParents({ related, parentField }: Subscription): Expr {
+  return related === null || parentField === null ? TRUE : isOneOf(parentField, related.keys);
 }
 
 /**

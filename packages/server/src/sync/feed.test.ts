@@ -53,6 +53,7 @@ function laggingStore(store: Store, beforeRead: () => Promise<void>): Store {
         count: (...args) => reader.count(...args),
         aggregate: (...args) => reader.aggregate(...args),
         test: (...args) => reader.test(...args),
+        search: (query) => reader.search(query),
         select: async (query) => {
           await beforeRead();
           return reader.select(query);

@@ -15,8 +15,13 @@ import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
 import { RecentChanges } from "./recent-changes.ts";
 import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
-import { replicaSchema } from "./replica-schema.ts";
-import type { ConnectionHub, Cursor, Subscriber } from "../connections/subscriber.ts";
+import { offlineEntities, replicaSchema } from "./replica-schema.ts";
+import type {
+  ConnectionHub,
+  Cursor,
+  MessageRefusal,
+  Subscriber,
+} from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
@@ -199,8 +204,8 @@ export class Feed implements ConnectionHub {
   }
 
   /** Open connections by transport. */
-  byTransport(): Record<"websocket" | "sse", number> {
-    const counts = { websocket: 0, sse: 0 };
+  byTransport(): Record<Subscriber["transport"], number> {
+    const counts = { websocket: 0, sse: 0, poll: 0 };
     for (const { transport } of this.#subscribers.keys()) counts[transport] += 1;
     return counts;
   }
@@ -219,7 +224,7 @@ export class Feed implements ConnectionHub {
    * Takes the app's model after a reload.
    *
    * @param isSameData its entities and policies are as before; else every replica may be wrong now
-   *   and is made anew
+   *   and is made again
    */
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
@@ -245,6 +250,11 @@ export class Feed implements ConnectionHub {
     this.#live.serveFunctions(calls, platform);
   }
 
+  /** What a live function has read has changed, though it is in no log. */
+  outdate(entity: string, id: string): void {
+    this.#live.outdate(entity, id);
+  }
+
   /** The server stops: clients go elsewhere, who is just joining too. */
   closeAll(): void {
     this.#isClosing = true;
@@ -265,7 +275,7 @@ export class Feed implements ConnectionHub {
       else await this.#join(subscriber, cursor);
     } catch (error) {
       this.#observer.failed(error);
-      subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log now");
+      subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server can't read its log at the moment");
     }
   }
 
@@ -275,7 +285,7 @@ export class Feed implements ConnectionHub {
     await this.#settle();
     const isContinuing = cursor !== null;
     if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
-      subscriber.resync("the replica is too old to be continued");
+      subscriber.resync("the replica is too old to continue");
       return;
     }
     let reached = cursor?.seq ?? this.#overlapStart();
@@ -302,7 +312,7 @@ export class Feed implements ConnectionHub {
           limit: Infinity,
         });
       if (isContinuing && (await this.#permissionsChangedAfter(subscriber)))
-        subscriber.resync("the caller's rights changed");
+        subscriber.resync("the caller's permissions changed");
       if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
       if (isContinuing)
@@ -327,10 +337,12 @@ export class Feed implements ConnectionHub {
     this.#subscribers.set(subscriber, []);
     this.connections.add(subscriber);
     this.#live.join(subscriber);
+    const offline = offlineEntities(this.#model, subscriber.caller, this.#now());
     const hello: Hello = {
       type: "hello",
       seq: this.#sent,
       epoch: this.#epoch,
+      ...(offline.length === 0 ? {} : { offline }),
       schema: replicaSchema(this.#model, subscriber.caller, this.#now()),
     };
     subscriber.send(JSON.stringify(hello));
@@ -340,6 +352,11 @@ export class Feed implements ConnectionHub {
   /** Takes a message of a client. @returns whether it was about subscriptions */
   receive(subscriber: Subscriber, text: string): boolean {
     return this.#live.receive(subscriber, text);
+  }
+
+  /** Says why a message was not taken, to a client that knows of errors. */
+  refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
+    this.#live.refuse(subscriber, refusal);
   }
 
   /** Delivers everything that was committed before the call. */
@@ -424,7 +441,7 @@ export class Feed implements ConnectionHub {
    *   for good measure
    * @param limit most changes
    * @returns up to where it knows what changed, and whether that was as far as the feed was: only
-   *   then is no row ahead of the feed
+   *   then no row is ahead of the feed
    */
   async #catchUp(
     subscriber: Subscriber,
@@ -440,7 +457,7 @@ export class Feed implements ConnectionHub {
           );
     const last = records.at(-1);
     if (isContinuing && records[0]?.seq !== after + 1) {
-      subscriber.resync("the replica is too old to be continued");
+      subscriber.resync("the replica is too old to continue");
       return { seq: end, isWhole: true };
     }
     const { caller } = subscriber;
@@ -448,7 +465,7 @@ export class Feed implements ConnectionHub {
       isContinuing &&
       records.some((record) => this.#visibility.affectsPermissions(record, caller))
     ) {
-      subscriber.resync("the caller's rights changed");
+      subscriber.resync("the caller's permissions changed");
       return { seq: end, isWhole: true };
     }
     const isWhole = last === undefined || (last.seq === end && !isAhead);
@@ -530,9 +547,7 @@ export class Feed implements ConnectionHub {
   async #sendBatch(): Promise<void> {
     await this.#orSendAway(async () => {
       await this.#live.refill(this.#batch);
-      this.#delivered += this.#batch.send(this.#position, (entity, row) =>
-        this.#model.entity(entity).visible(row),
-      );
+      this.#delivered += this.#batch.send(this.#position);
     });
   }
 
@@ -548,7 +563,7 @@ export class Feed implements ConnectionHub {
     }
   }
 
-  /** Who may have missed a change comes back with its cursor, and catches up. */
+  /** A connection that may have missed a change comes back with its cursor, and catches up. */
   #sendAway(): void {
     this.#delivery.skip();
     for (const subscriber of [...this.#subscribers.keys()]) {
@@ -565,7 +580,7 @@ export class Feed implements ConnectionHub {
       this.#batch.drop(subscription);
       this.#live.reload(subscription);
       for (const subscriber of [...subscription.replicas]) {
-        subscriber.resync("the caller's rights changed");
+        subscriber.resync("the caller's permissions changed");
         this.leave(subscriber);
       }
     }

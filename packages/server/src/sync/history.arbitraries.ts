@@ -34,6 +34,7 @@ export function readerOf(tables: Tables): Reader {
     get: unused,
     count: unused,
     aggregate: unused,
+    search: unused,
   };
 }
 

@@ -1,7 +1,17 @@
-import { bind, isTrue, nodesOf, type Expr, type Order } from "@pylonsync/query";
+import { MAX_GRAPH_ROWS, PylonError } from "@pylonsync/protocol";
+import {
+  bind,
+  type Expr,
+  FALSE,
+  isTrue,
+  literal,
+  nodesOf,
+  type Order,
+  path,
+  rowComparator,
+} from "@pylonsync/query";
 import { formerRows, rewind, type FormerRows } from "../policy/rewind.ts";
-import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
-import { comparatorOf } from "./order.ts";
+import type { ChangeRecord, Reader, StoredRow, Value } from "../store/store.ts";
 
 /** Largest question: it names the related rows that changed after the position. */
 const MAX_NODES = 5_000;
@@ -21,6 +31,8 @@ export interface PositionQuery {
   readonly condition: (later: FormerRows<StoredRow>) => Expr;
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
+  /** Of each value of this field only the first `limit` rows. */
+  readonly perParent?: string | undefined;
 }
 
 /**
@@ -58,10 +70,11 @@ export class PositionReader {
       const rows = await this.#attempt(query);
       if (rows !== null) return rows;
     }
-    throw new PositionPassed("Rows changed too fast to be read as of a position of the log.");
+    throw new PositionPassed("Rows changed too fast to be read at a position of the log.");
   }
 
-  async #attempt({ entity, condition, order, limit }: PositionQuery): Promise<StoredRow[] | null> {
+  async #attempt(query: PositionQuery): Promise<StoredRow[] | null> {
+    const { entity, condition, order, limit, perParent } = query;
     const assumed = this.#formerRows();
     const where = condition(assumed);
     if ([...nodesOf(where)].length > MAX_NODES)
@@ -71,22 +84,29 @@ export class PositionReader {
       entity,
       where,
       order,
-      ...(limit === undefined ? {} : { limit: limit + spare }),
+      ...(limit === undefined
+        ? {}
+        : perParent === undefined
+          ? { limit: limit + spare }
+          : { perParent: { field: perParent, limit: limit + spare } }),
+      ...(perParent === undefined ? {} : { limit: MAX_RELATED_ROWS }),
     });
+    if (perParent !== undefined && found.length === MAX_RELATED_ROWS) throw tooManyRelated();
     await this.#settle();
     const later = this.#formerRows();
     const touched = later.get(entity) ?? new Map<string, StoredRow | null>();
     const wasMet = condition(later);
     // The related rows must have been undone in the question itself.
     if (!isSameForExists(where, assumed, later)) return null;
-    const isCut = limit !== undefined && found.length === limit + spare;
+    const sizes = sizesOf(found, perParent);
+    const isCut = limit !== undefined && sizes.some((size) => size === limit + spare);
     if (isCut && touched.size > spare) return null;
     const rows = found.filter(({ id }) => !touched.has(id));
     for (const row of touched.values())
       if (row !== null && (await this.#holds(wasMet, row))) rows.push(row);
     if (touched.size === 0 && limit === undefined) return rows;
-    if (touched.size > 0) rows.sort(comparatorOf(order ?? []));
-    return limit === undefined ? rows : rows.slice(0, limit);
+    if (touched.size > 0) rows.sort(rowComparator(order ?? []));
+    return limit === undefined ? rows : firstOf(rows, limit, perParent);
   }
 
   async #holds(condition: Expr, row: StoredRow): Promise<boolean> {
@@ -97,6 +117,48 @@ export class PositionReader {
   #formerRows(): FormerRows<StoredRow> {
     return formerRows(this.#later());
   }
+}
+
+/** More related rows than that are not kept up to date. */
+const MAX_RELATED_ROWS = MAX_GRAPH_ROWS + 1;
+
+/** There are more related rows than a subscription takes. */
+export function tooManyRelated(): PylonError {
+  return new PylonError(
+    "RESULT_TOO_LARGE",
+    `A subscription may include at most ${MAX_GRAPH_ROWS} rows of one relation.`,
+    { hint: "Add a limit or a narrower where to the include." },
+  );
+}
+
+/** The rows whose field has one of the values. */
+export function isOneOf(field: string, values: Iterable<Value>): Expr {
+  const items = [...values].flatMap((value) => (typeof value === "object" ? [] : [literal(value)]));
+  if (items.length === 0) return FALSE;
+  return { kind: "in", item: path("data", field), list: { kind: "list", items } };
+}
+
+/** How many rows were found, of each parent where they have such. */
+function sizesOf(rows: readonly StoredRow[], perParent: string | undefined): readonly number[] {
+  if (perParent === undefined) return [rows.length];
+  const sizes = new Map<Value, number>();
+  for (const row of rows) {
+    const parent = row[perParent] ?? null;
+    sizes.set(parent, (sizes.get(parent) ?? 0) + 1);
+  }
+  return [...sizes.values()];
+}
+
+/** The first rows, of each parent where they have such. */
+function firstOf(rows: StoredRow[], limit: number, perParent: string | undefined): StoredRow[] {
+  if (perParent === undefined) return rows.slice(0, limit);
+  const counts = new Map<Value, number>();
+  return rows.filter((row) => {
+    const parent = row[perParent] ?? null;
+    const count = (counts.get(parent) ?? 0) + 1;
+    counts.set(parent, count);
+    return count <= limit;
+  });
 }
 
 /** Whether the same rows were touched of the entities that the condition looks at by `exists`. */

@@ -46,7 +46,7 @@ export class Puller {
   readonly #model: DataModel;
   readonly #now: () => number;
 
-  /** @param reader reads on behalf of who pulls */
+  /** @param reader reads on behalf of the client that pulls */
   constructor(
     store: Pick<Store, "bounds" | "changes">,
     reader: Reader,
@@ -97,8 +97,8 @@ export class Puller {
 
   /**
    * Rows are read after the head was noted, so what changes meanwhile may be in the snapshot and is
-   * in the log after it. Whoever goes on from the noted head is told how each of those rows is at a
-   * time after that (see CatchUp), so that no row goes back.
+   * in the log after it. A client that goes on from the noted head is told how each of those rows
+   * is at a time after that (see CatchUp), so that no row goes back.
    */
   async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
@@ -121,7 +121,7 @@ export class Puller {
         limit: size,
         maxBytes: bytes,
       });
-      const { visible } = this.#model.entity(position.entity);
+      const { visible } = this.#model.entityFor(position.entity, caller);
       for (const row of rows)
         changes.push(insertEvent(Math.max(seq, 1), position.entity, visible(row), at));
       const last = rows.at(-1);
@@ -198,7 +198,7 @@ export class Puller {
       return position;
     throw new PylonError("INVALID_QUERY", "Unknown page token.", {
       field: "page",
-      hint: "Use next_page of the answer before, or leave it out.",
+      hint: "Use next_page of the previous response, or omit it.",
     });
   }
 
@@ -248,7 +248,7 @@ function encodePage(position: Position): string {
 }
 
 function resyncRequired(oldest: number): PylonError {
-  return new PylonError("RESYNC_REQUIRED", "The replica can't be continued from this cursor.", {
+  return new PylonError("RESYNC_REQUIRED", "The replica can't continue from this cursor.", {
     hint: "Drop the replica and pull from since=0.",
     extra: { oldest_seq: oldest },
   });

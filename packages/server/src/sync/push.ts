@@ -11,10 +11,13 @@ import * as v from "valibot";
 import type { Caller } from "../identity/identity.ts";
 import type { CommitOptions } from "../data/commit.ts";
 import { hasIdentity } from "../data/idempotency.ts";
+import type { DataModel } from "../data/model.ts";
 import { Reads } from "../data/reads.ts";
 import type { DataServices } from "../data/routes.ts";
 import type { Writer } from "../data/writer.ts";
 import { toPublicError } from "../request/responses.ts";
+import { operatorsOf } from "../schema/field-operators.ts";
+import { withCurrentNames } from "../schema/old-names.ts";
 import { malformed } from "../schema/malformed.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
@@ -22,7 +25,7 @@ import { chunk } from "../util/chunk.ts";
 
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; ' +
-  "kind is insert, update or delete.";
+  "kind must be insert, update or delete.";
 /** Changes in a transaction: one that is open for long meets others. */
 const CHUNK = 100;
 
@@ -81,7 +84,7 @@ function malformedPush(issue: v.BaseIssue<unknown>, what: "push" | "change" = "p
 
 /** What a push is made with. */
 interface PushServices extends Omit<DataServices, "reader"> {
-  /** Reads on behalf of who pushes. */
+  /** Reads on behalf of the client that pushes. */
   readonly reader: Reader;
 }
 
@@ -159,7 +162,10 @@ async function applyChanges(
         writesOnly: [change.entity],
         op: operationOf(change),
       },
-      work: (writer: Writer) => write(writer, change),
+      work: (writer: Writer) => {
+        refuseRepeatable(change, caller, services.model());
+        return write(writer, change);
+      },
     })),
   );
   return Promise.all(
@@ -193,6 +199,7 @@ async function isRepeatedInsert(
     caller,
     policies: "enforced",
     now: platform.now(),
+    monotonic: platform.monotonic,
   });
   const row = await reads.get(entity, id);
   return (
@@ -201,9 +208,31 @@ async function isRepeatedInsert(
   );
 }
 
-function operationOf({ op_id: id, entity, row_id, kind, data }: ClientChange): CommitOptions["op"] {
-  if (id === undefined) return undefined;
-  return { id, purpose: "push", request: { entity, row_id, kind, data }, field: "op_id" };
+function operationOf({ op_id: id, ...request }: ClientChange): CommitOptions["op"] {
+  return id === undefined ? undefined : { id, purpose: "push", request, field: "op_id" };
+}
+
+/**
+ * An anonymous caller's op_ids are not kept, so that a change whose answer was lost is applied
+ * again: a value may be set twice, but not be added twice.
+ */
+function refuseRepeatable(
+  { op_id: id, entity: name, data }: ClientChange,
+  caller: Caller,
+  model: DataModel,
+): void {
+  const entity = model.schema.find(name);
+  if (id === undefined || entity === undefined || hasIdentity(caller)) return;
+  const [operator] = operatorsOf(entity, withCurrentNames(entity, data));
+  if (operator === undefined) return;
+  throw new PylonError(
+    "AUTH_REQUIRED",
+    "You are not signed in, so this change could be applied twice.",
+    {
+      field: operator[0],
+      hint: "Sign in, at least as a guest, before you push $increment or $append.",
+    },
+  );
 }
 
 function refusalOf(error: unknown): NonNullable<PushResult["error"]> {
@@ -227,19 +256,26 @@ function describe(change: ParsedPush["changes"][number] | undefined, message: st
 /** @returns the row's id */
 async function write(writer: Writer, change: ClientChange): Promise<string> {
   checkedId(change.row_id, "row_id");
+  const conditions = { ifUnchanged: change.if_unchanged };
   if (change.kind === "delete") {
     // A row that is gone already is what the client wanted.
-    await writer.delete(change.entity, change.row_id);
+    await writer.delete(change.entity, change.row_id, conditions);
     return change.row_id;
   }
   if (change.kind === "insert") {
+    if (change.if_unchanged !== undefined)
+      throw new PylonError("INVALID_DATA", "An insert has no existing row to compare.", {
+        field: "if_unchanged",
+        hint: "Omit the field.",
+      });
     const { fields } = splitId(change.data ?? {});
     return writer.insert(change.entity, fields, change.row_id);
   }
-  if (await writer.update(change.entity, change.row_id, change.data ?? {})) return change.row_id;
+  const patch = change.data ?? {};
+  if (await writer.update(change.entity, change.row_id, patch, conditions)) return change.row_id;
   throw new PylonError(
     "NOT_FOUND",
     `No ${change.entity} has the id "${change.row_id.slice(0, 80)}".`,
-    { hint: "It was deleted, or you may not see it." },
+    { hint: "It was deleted, or you may not read it." },
   );
 }

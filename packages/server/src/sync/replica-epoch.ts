@@ -57,6 +57,7 @@ function readRulesOf(model: DataModel): ReadRules {
       name,
       fields: [...publicShape.fields],
       policy: model.rules.readRule(name),
+      ...closedFields(model, name),
     }));
     rules = {
       digest: digestOf(parts),
@@ -67,11 +68,20 @@ function readRulesOf(model: DataModel): ReadRules {
   return rules;
 }
 
+/** Of an entity without such policies it is as it was before there were any. */
+function closedFields({ policies }: DataModel, entity: string): object {
+  const rules = policies.fieldRules(entity, "read");
+  return rules.size === 0 ? {} : { closed: [...rules] };
+}
+
 /** In one order, however the caller came to be. */
 function valuesOf(caller: Caller): readonly unknown[] {
   const { userId, tenantId, roles, isAdmin, isGuest, isTrustedDevice } = caller;
-  const { apiKeyId, apiKeyScopes } = caller;
-  return [userId, tenantId, roles, isAdmin, isGuest, isTrustedDevice, apiKeyId, apiKeyScopes];
+  const { apiKeyId, apiKeyScopes, claims } = caller;
+  const rest = [isAdmin, isGuest, isTrustedDevice, apiKeyId, apiKeyScopes];
+  // Without claims it is as it was before there were any, so that replicas are continued.
+  const named = Object.entries(claims).toSorted(([a], [b]) => (a < b ? -1 : 1));
+  return [userId, tenantId, roles, ...rest, ...(named.length === 0 ? [] : [named])];
 }
 
 function digestOf(value: unknown): string {

@@ -68,13 +68,13 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
  */
 function limitOf(text: string): number {
   if (/^\d{1,16}$/.test(text)) return Math.min(Number(text), MAX_PAGE_SIZE);
-  throw new PylonError("INVALID_QUERY", '"limit" is a whole number from 0.', {
+  throw new PylonError("INVALID_QUERY", '"limit" must be a whole number of at least 0.', {
     field: "limit",
-    hint: "Leave it out for the whole snapshot in one answer.",
+    hint: "Omit it to get the whole snapshot in one response.",
   });
 }
 
-/** As the public client expects it, a cursor that is no number means the beginning. */
+/** As the public client expects it, a cursor that is not a number means the beginning. */
 function cursorOf(context: RequestContext): number {
   const since = Number(context.query("since") ?? 0);
   if (!Number.isSafeInteger(since) || since < 0) return 0;

@@ -33,10 +33,16 @@ export class SessionWatch {
         this.#leave(({ identity }) => identity.sessionId === sessionId, end),
       ),
       apiKeys.onEnd((keyId) => this.#leave(({ caller }) => caller.apiKeyId === keyId, end)),
-      // What its user may read is another now: who connects again is asked anew who it is.
+      // What its user may read is another now: a client that connects again has to say who it is.
       sessions.onChange((sessionId) =>
         this.#leave(
           ({ identity }) => identity.sessionId === sessionId,
+          (subscriber) => subscriber.resync("the session has changed"),
+        ),
+      ),
+      sessions.onUserChange((userId) =>
+        this.#leave(
+          ({ caller }) => caller.userId === userId,
           (subscriber) => subscriber.resync("the session has changed"),
         ),
       ),

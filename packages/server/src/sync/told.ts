@@ -1,5 +1,4 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
-import type { DataModel } from "../data/model.ts";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
@@ -26,36 +25,47 @@ export class Told {
   }
 }
 
+/** What leaves of a row for those who may read some of its fields. */
+export type VisibleRow = (row: StoredRow) => StoredRow;
+
 /** What can be told of one change: the whole row, what changed of it, that it is gone. */
 export class ToldChange {
   readonly record: ChangeRecord;
-  readonly #visible: (row: StoredRow) => StoredRow;
-  #insert: Told | undefined;
-  #patch: Told | null | undefined;
+  readonly #inserts = new Map<VisibleRow, Told>();
+  readonly #patches = new Map<VisibleRow, Told | null>();
   #delete: Told | undefined;
 
-  constructor(record: ChangeRecord, model: DataModel) {
+  constructor(record: ChangeRecord) {
     this.record = record;
-    this.#visible = model.entity(record.entity).visible;
   }
 
   /**
    * What takes a reader from what it saw before to what it sees after.
    *
+   * @param visible what the reader may see of the row
    * @returns null when that is nothing new to it
    */
-  transition(sawBefore: boolean, seesAfter: boolean): Told | null {
+  transition(sawBefore: boolean, seesAfter: boolean, visible: VisibleRow): Told | null {
     const { seq, entity, rowId, before, after, at } = this.record;
     if (!seesAfter || after === null) {
       if (!sawBefore) return null;
       return (this.#delete ??= new Told(deleteEvent(seq, entity, rowId, at)));
     }
     if (!sawBefore || before === null)
-      return (this.#insert ??= new Told(insertEvent(seq, entity, this.#visible(after), at)));
-    if (this.#patch === undefined) {
-      const event = patchEvent(this.record, this.#visible(after), changedFields(this.record));
-      this.#patch = event === undefined ? null : new Told(event);
-    }
-    return this.#patch;
+      return kept(this.#inserts, visible, () => {
+        return new Told(insertEvent(seq, entity, visible(after), at));
+      });
+    return kept(this.#patches, visible, () => {
+      const event = patchEvent(this.record, visible(after), changedFields(this.record));
+      return event === undefined ? null : new Told(event);
+    });
   }
+}
+
+function kept<V>(map: Map<VisibleRow, V>, visible: VisibleRow, make: () => V): V {
+  const known = map.get(visible);
+  if (known !== undefined) return known;
+  const made = make();
+  map.set(visible, made);
+  return made;
 }

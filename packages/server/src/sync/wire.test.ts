@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
-import { ChangeEventSchema } from "@pylonsync/protocol";
+import { isChangeEvent } from "@pylonsync/protocol";
 import fc from "fast-check";
-import * as v from "valibot";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
@@ -66,8 +65,8 @@ test("events are as the protocol has them; a row that is gone has no content", (
     fc.property(rows, times, fc.integer({ min: 1 }), (row, time, seq) => {
       const insert = insertEvent(seq, "Todo", row, time.getTime());
       const gone = deleteEvent(seq, "Todo", row.id, time.getTime());
-      expect(v.parse(ChangeEventSchema, JSON.parse(JSON.stringify(insert)))).toEqual(insert);
-      expect(v.parse(ChangeEventSchema, JSON.parse(JSON.stringify(gone)))).toEqual(gone);
+      expect(isChangeEvent(JSON.parse(JSON.stringify(insert)))).toBe(true);
+      expect(isChangeEvent(JSON.parse(JSON.stringify(gone)))).toBe(true);
       expect([insert.data, gone.data]).toEqual([row, undefined]);
     }),
   );

@@ -24,7 +24,7 @@ test("a code is text that an object has; all else has none", () => {
   expect(thrown.map(errorCode)).toEqual(["ENOENT", "40001", "", "", "", "", ""]);
 });
 
-test("an error stays the same object, and what is none becomes one", () => {
+test("an error stays the same object, and anything else becomes one", () => {
   const error = new TypeError("x");
   expect(toError(error)).toBe(error);
   expect(toError("text")).toEqual(new Error("text"));

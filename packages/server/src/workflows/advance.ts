@@ -2,19 +2,14 @@ import { PylonError } from "@pylonsync/protocol";
 import type { StepContext, WorkflowDefinition } from "@pylonsync/workflows";
 import { ANONYMOUS } from "../identity/identity.ts";
 import type { Runner } from "../functions/runner.ts";
+import type { RunOrigin } from "../functions/workflows.ts";
 import type { TaskAttempt } from "../jobs/job-runner.ts";
 import { retryDelayMs } from "../jobs/retry-delay.ts";
 import type { Transaction } from "../store/store.ts";
 import { runIdOf } from "./advance-job.ts";
-import {
-  Replay,
-  RunFault,
-  type ChildEnd,
-  type MutationCall,
-  type Pause,
-  type ReplayEnd,
-  type ReplayPorts,
-} from "./replay.ts";
+import type { ChildEnd, MutationCall, Pause, ReplayPorts } from "./replay-ports.ts";
+import { Replay, type ReplayEnd } from "./replay.ts";
+import { RunFault } from "./run-fault.ts";
 import {
   EVENTS,
   eventsOf,
@@ -34,7 +29,7 @@ export type RunEnd = Pick<Run, "status"> & Partial<Pick<Run, "output" | "error" 
 
 /** What starts runs, and ends them. */
 export interface RunOwner {
-  start(tx: Transaction, name: string, input: unknown, parentId: string): Promise<string>;
+  start(tx: Transaction, name: string, input: unknown, origin: RunOrigin): Promise<string>;
   end(tx: Transaction, run: Run, end: RunEnd): Promise<void>;
 }
 
@@ -144,8 +139,8 @@ export class Advance {
       "WORKFLOW_ADVANCE_FAILED",
       definition === undefined
         ? `The app has no workflow "${name}".`
-        : `The app has version ${definition.version ?? 1} of the workflow "${name}", and the ` +
-            `run began with ${version}.`,
+        : `The app has version ${definition.version ?? 1} of the workflow "${name}", but the ` +
+            `run started with version ${version}.`,
     );
   }
 
@@ -204,9 +199,11 @@ export class Advance {
     let written: StepRow | null = null;
     await runner.run(name, definition, args, {
       caller: ANONYMOUS,
-      readerShare: `workflow ${run.name}`,
+      readerShare: () => `workflow ${run.name}`,
       requestId: run.id,
+      startedBy: run.startedBy,
       isForOperators: true,
+      isTrusted: true,
       signal: this.#attempt.signal,
       timeoutMs,
       beforeCommit: async (tx, { json }) => {
@@ -216,7 +213,7 @@ export class Advance {
       },
     });
     jobs.wake([0]);
-    if (written === null) throw new TypeError("A mutation ended without its commit.");
+    if (written === null) throw new TypeError("A mutation ended without a commit.");
     return written;
   }
 
@@ -229,7 +226,9 @@ export class Advance {
     const { store, runs, jobs } = this.#services;
     const row = await store.transact(async (tx) => {
       await this.#attempt.hold(tx);
-      const started = rowOf(await runs.start(tx, name, input, run.id));
+      const started = rowOf(
+        await runs.start(tx, name, input, { startedBy: run.startedBy, parentId: run.id }),
+      );
       await putSteps(tx, [started]);
       return started;
     });
@@ -269,7 +268,8 @@ export class Advance {
     run: Run,
     base: Omit<StepContext, "runQuery" | "runMutation" | "runAction">,
   ): StepContext {
-    const { runner } = this.#services;
-    return { ...base, ...runner.callers(run.id, `workflow ${run.name}`, base.signal) };
+    const { id: requestId, name, startedBy } = run;
+    const call = { requestId, readerShare: () => `workflow ${name}`, startedBy };
+    return { ...base, ...this.#services.runner.callers(call, base.signal) };
   }
 }

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { StepFailedError, workflow, type WorkflowTools } from "@pylonsync/workflows";
 import { systemPlatform, type Platform } from "../platform.ts";
-import { Replay, RunFault, type Pause, type ReplayEnd, type ReplayPorts } from "./replay.ts";
+import type { Pause, ReplayPorts } from "./replay-ports.ts";
+import { Replay, type ReplayEnd } from "./replay.ts";
+import { RunFault } from "./run-fault.ts";
 import type { EventRow, Run, StepRow } from "./run.ts";
 
 // Random workflows on a server that crashes at any of its writes, against running them once.
@@ -162,6 +164,7 @@ const RUN: Run = {
   parentId: null,
   generation: 0,
   state: null,
+  startedBy: null,
 };
 
 type Handler = Parameters<typeof workflow>[1];
@@ -262,9 +265,9 @@ test("code that has changed since the run began is told, by its step", async () 
     await step("b", () => 1);
     await sleep("1d");
   });
-  await expect(renamed).rejects.toThrow('Step 0 was step "a", and is step "b"');
+  await expect(renamed).rejects.toThrow('step 0 was step "a", now step "b"');
   const shorter = advance(world, async (_ctx, { step }) => step("a", () => 1));
-  await expect(shorter).rejects.toThrow('Step 1, sleep "sleep", is not called any more');
+  await expect(shorter).rejects.toThrow('step 1, sleep "sleep", is no longer called');
 });
 
 test("results are limited, each and together", async () => {

@@ -1,5 +1,6 @@
-import { MAX_PAGE_SIZE, PylonError } from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../request/context.ts";
+import { listLimit } from "../request/list-limit.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import type { Store } from "../store/store.ts";
@@ -8,8 +9,6 @@ import type { Run, StepRow } from "./run.ts";
 import type { Definitions } from "./definitions.ts";
 import type { RunWithSteps, Workflows } from "./workflows.ts";
 
-const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
-const DEFAULT_LIMIT = 50;
 const PATH = "/api/workflows";
 /** As the API calls them. */
 const STATUSES = {
@@ -58,6 +57,13 @@ export function workflowRoutes(services: WorkflowRouteServices): Route[] {
     get("/definitions", () => json(definitionsOf(services))),
     post("/start", "rows", (context) => start(services, context)),
     get("", (context) => list(workflows, context)),
+    {
+      ...admin,
+      method: "GET",
+      // Where dashboards of the public system look for the same.
+      path: "/api/admin/ops/workflows",
+      handle: (context) => list(workflows, context),
+    },
     get("/:id", (context) => one(workflows, context)),
     post("/:id/advance", "none", (context) => advance(workflows, context)),
     post("/:id/event", "rows", (context) => send(services, context)),
@@ -80,7 +86,8 @@ function definitionsOf({ definitions, timeoutMs }: WorkflowRouteServices): Field
 async function start(services: WorkflowRouteServices, context: RequestContext): Promise<Answer> {
   const { workflows, store, wake } = services;
   const { name, input = {} } = fieldsOf(await context.json({}), ["name", "input"]);
-  if (typeof name !== "string" || name === "") throw missing("name", "A run names its workflow.");
+  if (typeof name !== "string" || name === "")
+    throw missing("name", "A run must name its workflow.");
   const id = await store.transact((tx) => workflows.start(tx, name, input));
   wake();
   return json({ id }, 201);
@@ -89,28 +96,29 @@ async function start(services: WorkflowRouteServices, context: RequestContext): 
 async function list(workflows: Workflows, context: RequestContext): Promise<Answer> {
   const given = context.query("status");
   const status = statusOf(given);
-  const runs = await workflows.list(status, limitOf(context));
+  const runs = await workflows.list(status, listLimit(context));
   return json(runs.map(toWire));
 }
 
 async function one(workflows: Workflows, context: RequestContext): Promise<Answer> {
   const found = await workflows.get(context.param("id"));
   if (found !== null) return json(toWire(found));
-  throw new PylonError("NOT_FOUND", "There is no such run of a workflow.", {
-    hint: "GET /api/workflows lists them.",
+  throw new PylonError("NOT_FOUND", "The workflow run does not exist.", {
+    hint: "GET /api/workflows lists the runs.",
   });
 }
 
 async function advance(workflows: Workflows, context: RequestContext): Promise<Answer> {
   const status = await workflows.advance(context.param("id"));
   if (status !== null) return json({ status: STATUSES[status] });
-  throw new PylonError("WORKFLOW_ADVANCE_FAILED", "There is no such run of a workflow.", HINT);
+  throw new PylonError("WORKFLOW_ADVANCE_FAILED", "The workflow run does not exist.", HINT);
 }
 
 async function send(services: WorkflowRouteServices, context: RequestContext): Promise<Answer> {
   const { workflows, store, wake } = services;
   const { event, data = {} } = fieldsOf(await context.json({}), ["event", "data"]);
-  if (typeof event !== "string" || event === "") throw missing("event", "An event has a name.");
+  if (typeof event !== "string" || event === "")
+    throw missing("event", "An event must have a name.");
   await store.transact((tx) => workflows.sendAwaited(tx, context.param("id"), event, data));
   wake();
   return json({ ok: true });
@@ -118,25 +126,21 @@ async function send(services: WorkflowRouteServices, context: RequestContext): P
 
 async function cancel(workflows: Workflows, context: RequestContext): Promise<Answer> {
   if (await workflows.cancelOne(context.param("id"))) return json({ cancelled: true });
-  throw new PylonError("WORKFLOW_CANCEL_FAILED", "There is no such run, or it is over.", HINT);
+  throw new PylonError("WORKFLOW_CANCEL_FAILED", "The run does not exist, or has ended.", HINT);
 }
 
 async function retry(workflows: Workflows, context: RequestContext): Promise<Answer> {
   if (await workflows.retry(context.param("id"))) return json({ retried: true });
-  throw new PylonError(
-    "WORKFLOW_RETRY_FAILED",
-    "There is no such run, or it has not failed.",
-    HINT,
-  );
+  throw new PylonError("WORKFLOW_RETRY_FAILED", "The run does not exist, or has not failed.", HINT);
 }
 
 /** @throws PylonError INVALID_DATA */
 function fieldsOf(body: unknown, known: readonly string[]): Fields {
   if (typeof body !== "object" || body === null || Array.isArray(body))
-    throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    throw new PylonError("INVALID_DATA", "The body must be a JSON object.");
   const [unknown] = Object.keys(body).filter((key) => !known.includes(key));
   if (unknown === undefined) return { ...body };
-  throw new PylonError("INVALID_DATA", `There is no field "${unknown.slice(0, 80)}".`, {
+  throw new PylonError("INVALID_DATA", `Unknown field "${unknown.slice(0, 80)}".`, {
     field: unknown.slice(0, 80),
     hint: `Use ${known.join(", ")}.`,
   });
@@ -147,7 +151,7 @@ function statusOf(given: string | null): Run["status"] | null {
   if (given === null) return null;
   for (const [status] of Object.entries(STATUSES))
     if (isStatus(status) && status === given) return status;
-  throw new PylonError("INVALID_QUERY", `There is no status "${given.slice(0, 80)}".`, {
+  throw new PylonError("INVALID_QUERY", `Unknown status "${given.slice(0, 80)}".`, {
     field: "status",
     hint: `Use ${Object.keys(STATUSES).join(", ")}.`,
   });
@@ -155,17 +159,6 @@ function statusOf(given: string | null): Run["status"] | null {
 
 function isStatus(text: string): text is Run["status"] {
   return Object.hasOwn(STATUSES, text);
-}
-
-/** @throws PylonError INVALID_QUERY */
-function limitOf(context: RequestContext): number {
-  const given = context.query("limit") ?? String(DEFAULT_LIMIT);
-  const limit = Number(given);
-  if (/^\d+$/.test(given) && limit >= 1) return Math.min(limit, MAX_LIMIT);
-  throw new PylonError("INVALID_QUERY", `limit is "${given.slice(0, 80)}".`, {
-    field: "limit",
-    hint: `It is a whole number from 1 to ${MAX_LIMIT}.`,
-  });
 }
 
 /** `wake_at` is in seconds since 1970, as older clients read it. */

@@ -61,7 +61,7 @@ export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promi
   for (const row of rows) {
     const known = row.kind === "mutation" ? await STEPS.get(tx, row.id) : null;
     if (known !== null && known.seq !== null)
-      throw new Error(`Step ${row.position} "${row.name}" has ended already.`);
+      throw new Error(`Step ${row.position} "${row.name}" has already ended.`);
     await STEPS.put(tx, row);
   }
 }

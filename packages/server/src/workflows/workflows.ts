@@ -1,13 +1,13 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import type { WorkflowRun } from "@pylonsync/functions";
 import type { Runner } from "../functions/runner.ts";
-import type { WorkflowRuns } from "../functions/workflows.ts";
+import type { RunOrigin, WorkflowRuns } from "../functions/workflows.ts";
 import type { Task } from "../jobs/job-runner.ts";
 import { randomFraction } from "../platform.ts";
 import type { Transaction } from "../store/store.ts";
 import { advanceJob, runIdOf, WORKFLOW_QUEUE } from "./advance-job.ts";
 import { Advance, type RunEnd } from "./advance.ts";
-import { encoded } from "./replay.ts";
+import { encoded } from "./run-value.ts";
 import { EVENTS, isOver, RUNS, STEPS, stepsOf, type Run, type StepRow } from "./run.ts";
 import type { WorkflowServices } from "./services.ts";
 
@@ -50,15 +50,16 @@ export class Workflows implements WorkflowRuns {
     tx: Transaction,
     name: string,
     input: unknown,
-    parentId: string | null = null,
+    origin: RunOrigin = { startedBy: null },
   ): Promise<string> {
+    const { startedBy, parentId = null } = origin;
     const { definitions, jobs, platform } = this.#services;
     const definition = definitions().get(name);
     if (definition === undefined)
       throw new PylonError(
         "WORKFLOW_START_FAILED",
-        `There is no workflow "${String(name).slice(0, 80)}".`,
-        { field: "name", hint: "GET /api/workflows/definitions lists them." },
+        `The workflow "${String(name).slice(0, 80)}" does not exist.`,
+        { field: "name", hint: "GET /api/workflows/definitions lists the workflows." },
       );
     const id = this.#newId();
     const now = platform.now();
@@ -83,6 +84,7 @@ export class Workflows implements WorkflowRuns {
       parentId,
       generation: 0,
       state: null,
+      startedBy,
     });
     return id;
   }
@@ -96,9 +98,9 @@ export class Workflows implements WorkflowRuns {
 
   async send(tx: Transaction, id: string, event: string, data: unknown): Promise<void> {
     const run = await RUNS.get(tx, String(id));
-    if (run === null || isOver(run)) throw notWaiting("There is no such run, or it is over.");
+    if (run === null || isOver(run)) throw notWaiting("The run does not exist, or has ended.");
     if (typeof event !== "string" || event === "" || event.length > 256)
-      throw notWaiting("An event is named by a text of up to 256 characters.");
+      throw notWaiting("The name of an event must be a string of at most 256 characters.");
     await EVENTS.insert(tx, {
       id: this.#newEventId(),
       runId: run.id,
@@ -117,7 +119,7 @@ export class Workflows implements WorkflowRuns {
       ({ kind, name, status }) => kind === "event" && name === event && status === "waiting",
     );
     if (!isAwaited)
-      throw notWaiting(`The run does not wait for an event "${String(event).slice(0, 80)}".`);
+      throw notWaiting(`The run is not waiting for an event "${String(event).slice(0, 80)}".`);
     await this.send(tx, id, event, data);
   }
 
@@ -269,6 +271,6 @@ function parsed(json: string | null): unknown {
 
 function notWaiting(message: string): PylonError {
   return new PylonError("WORKFLOW_EVENT_FAILED", message, {
-    hint: "GET /api/workflows/ID says what it waits for.",
+    hint: "GET /api/workflows/ID shows what it is waiting for.",
   });
 }

@@ -8,6 +8,8 @@ import type { AuthServices } from "../auth-services.ts";
 import { isFresh, requireFresh, requireOwner } from "../sign-in/fresh-sign-in.ts";
 import { AuthInput } from "../security/input.ts";
 import type { Organizations } from "../organizations/organizations.ts";
+import { isRecord } from "../../util/is-record.ts";
+import { setUserClaims, userClaims } from "../users/user-claims.ts";
 import { ownUser } from "../users/own-user.ts";
 import type { UserData } from "./user-data.ts";
 
@@ -24,7 +26,7 @@ export interface AccountServices extends AuthServices {
 
 /** Leaving, taking one's data along, and what happened to one's account. */
 export function accountRoutes(services: AccountServices): Route[] {
-  const { get, del } = routeTable(services);
+  const { get, put, del } = routeTable(services);
 
   return [
     get("/api/auth/account", "signed-in", show),
@@ -33,6 +35,8 @@ export function accountRoutes(services: AccountServices): Route[] {
     get("/api/admin/users/:id/export", "admin", exportByAdmin),
     del("/api/admin/users/:id/sessions", "admin", signOutByAdmin),
     del("/api/admin/users/:id", "admin", removeByAdmin),
+    get("/api/admin/users/:id/claims", "admin", showClaims),
+    put("/api/admin/users/:id/claims", "admin", setClaims),
     get("/api/auth/audit", "signed-in", ownAudit),
   ];
 }
@@ -64,7 +68,7 @@ async function leave(services: AccountServices, context: RequestContext): Promis
   if (alone !== undefined)
     throw new PylonError(
       "LAST_OWNER",
-      `You are the only owner of "${alone.name}", which has other members.`,
+      `You are the only owner of the organization "${alone.name}", which has other members.`,
       { hint: "Make another member the owner first, or delete the organization." },
     );
   return left(services, context, user.id);
@@ -116,6 +120,21 @@ async function signOutByAdmin(
   return json({ revoked_count: revoked });
 }
 
+async function showClaims({ store }: AccountServices, context: RequestContext): Promise<Answer> {
+  return json({ claims: await userClaims(store, context.param("id")) });
+}
+
+/** In place of all that were set before. */
+async function setClaims(services: AccountServices, context: RequestContext): Promise<Answer> {
+  const { audit, platform, store } = services;
+  const userId = context.param("id");
+  const { raw } = await AuthInput.of(context);
+  const given = isRecord(raw) ? raw["claims"] : undefined;
+  const claims = await store.transact((tx) => setUserClaims(tx, userId, given, platform.now()));
+  await audit.record(context, "claims.changed", { userId });
+  return json({ claims });
+}
+
 async function exportByAdmin(
   { audit, data, reader }: AccountServices,
   context: RequestContext,
@@ -142,10 +161,12 @@ async function ownAudit({ audit }: AccountServices, context: RequestContext): Pr
     MAX_AUDIT,
   );
   const { userId, isAdmin } = context.caller;
-  if (userId === null && !isAdmin) throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
+  if (userId === null && !isAdmin) throw new PylonError("AUTH_REQUIRED", "You are not signed in.");
   return json(await audit.list(userId === null ? "all" : { userId }, limit));
 }
 
 function noSuchUser(userId: string): PylonError {
-  return new PylonError("NOT_FOUND", `There is no user "${userId.slice(0, 80)}".`, { field: "id" });
+  return new PylonError("NOT_FOUND", `User "${userId.slice(0, 80)}" does not exist.`, {
+    field: "id",
+  });
 }

@@ -81,11 +81,12 @@ export class UserData {
   /**
    * @param recipient who gets it: a row that only names the user may be about the user, and not
    *   meant for it. An admin gets all.
-   * @param reader reads on behalf of who asks
+   * @param reader reads on behalf of the caller
    */
   async export(userId: string, recipient: Caller, reader: Reader): Promise<UserExport> {
     const { store, model, users, sessions, organizations, audit, platform } = this.#services;
     const now = new Date(platform.now()).toISOString();
+    const seen = (entity: Entity): Entity => model().rules.seenBy(entity, recipient);
     const rows: Record<string, StoredRow[]> = {};
     for (const { entity, field } of this.#references()) {
       const readable = field.owner ? TRUE : model().rules.readable(entity.name, recipient, now);
@@ -97,13 +98,13 @@ export class UserData {
       const known = new Set((rows[entity.name] ?? []).map(({ id }) => id));
       rows[entity.name] = [
         ...(rows[entity.name] ?? []),
-        ...found.filter(({ id }) => !known.has(id)).map(entity.visible),
+        ...found.filter(({ id }) => !known.has(id)).map(seen(entity).visible),
       ];
     }
     const user = users.isDeclared ? await users.get(userId) : null;
     const files = await FILES.select(store, { where: FILES.is("ownerId", userId) });
     return {
-      user: user === null ? null : users.entity.visible(user),
+      user: user === null ? null : seen(users.entity).visible(user),
       rows,
       files: files.map((file) => ({
         id: file.id,

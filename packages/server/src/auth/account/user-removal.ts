@@ -11,7 +11,12 @@ import type { Users } from "../users/users.ts";
 import { fieldIs } from "../security/where.ts";
 
 /** Whose rows have the id of their user. */
-const BY_ID = [SYSTEM_TABLES.passwords, SYSTEM_TABLES.totp, SYSTEM_TABLES.verifiedEmails];
+const BY_ID = [
+  SYSTEM_TABLES.passwords,
+  SYSTEM_TABLES.totp,
+  SYSTEM_TABLES.verifiedEmails,
+  SYSTEM_TABLES.userClaims,
+];
 const BY_USER = [
   SYSTEM_TABLES.accounts,
   SYSTEM_TABLES.backupCodes,
@@ -32,7 +37,7 @@ export interface UserRemovalServices {
 
 /**
  * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the
- * row, whoever does that: a user who no longer exists has no session, no key and no way in.
+ * row, by any way: a user who no longer exists has no session, no key and no way in.
  */
 export class UserRemoval implements CascadeDelete {
   readonly #services: UserRemovalServices;

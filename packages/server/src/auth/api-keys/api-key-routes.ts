@@ -33,7 +33,7 @@ async function create(services: AuthServices, context: RequestContext): Promise<
   if (unknown !== -1)
     throw new PylonError(
       "INVALID_DATA",
-      `"${(scopes[unknown] ?? "").slice(0, 80)}" is not a scope.`,
+      `"${(scopes[unknown] ?? "").slice(0, 80)}" is not a valid scope.`,
       {
         field: `scopes[${unknown}]`,
         hint:
@@ -43,21 +43,23 @@ async function create(services: AuthServices, context: RequestContext): Promise<
     );
   const expiresAt = input.optionalTime("expires");
   if (expiresAt !== null && expiresAt <= platform.now())
-    throw new PylonError("INVALID_DATA", "This key would be expired already.", {
+    throw new PylonError("INVALID_DATA", "The expiry time is in the past.", {
       field: "expires",
     });
   await requireOwner(services, context, input, user);
   const { sessionId } = context.identity;
   if (sessionId === null)
-    throw new PylonError("AUTH_REQUIRED", "A key is made in a session.", { hint: "Sign in." });
+    throw new PylonError("AUTH_REQUIRED", "API keys can only be created with a session token.", {
+      hint: "Sign in.",
+    });
   const { key, info } = await apiKeys.create(sessionId, { name, scopes, expiresAt });
   await audit.record(context, "api-key.created", { detail: { id: info.id, name } });
   if (typeof user["email"] === "string")
-    mails.sendSoon("security-notice", user["email"], {
-      notice:
-        `An API key named "${asWords(name)}" was made for your account. ` +
-        `It works until it is deleted${expiresAt === null ? "" : " or expires"}.`,
-    });
+    await mails.notify(
+      user["email"],
+      `An API key named "${asWords(name)}" was created for your account. ` +
+        `It is valid until it is deleted${expiresAt === null ? "" : " or expires"}.`,
+    );
   return json({ ...info, key }, 201);
 }
 
@@ -71,8 +73,8 @@ async function remove(services: AuthServices, context: RequestContext): Promise<
   const user = await ownUser(services, context);
   const id = context.param("id");
   if (!(await apiKeys.end(user.id, id)))
-    throw new PylonError("NOT_FOUND", "You have no such key.", {
-      hint: "GET /api/auth/api-keys lists them.",
+    throw new PylonError("NOT_FOUND", "You have no API key with this id.", {
+      hint: "GET /api/auth/api-keys lists your keys.",
     });
   await audit.record(context, "api-key.deleted", { detail: { id } });
   return json({ revoked: true });

@@ -1,4 +1,5 @@
 import { expect, test } from "bun:test";
+import { ANONYMOUS } from "../../identity/identity.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { scratchStore, type Scratch } from "../../store/testing/scratch-store.ts";
 import { Sessions } from "../sessions/sessions.ts";
@@ -64,7 +65,7 @@ test("a key is ended by its user alone, on all replicas and with its connections
   await scratch.store.settle();
   expect(ended).toEqual([info.id]);
   await expect(there.identify(key)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
-  expect(await keys.sessionStatus(info.id)).toBe("revoked");
+  expect(await keys.sessionStatus(info.id, ANONYMOUS)).toBe("revoked");
 });
 
 test("the keys of one tenant end, and the others stay", async () => {

@@ -1,5 +1,5 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
-import { and, type Expr } from "@pylonsync/query";
+import { and, type Claims, type Expr } from "@pylonsync/query";
 import {
   ANONYMOUS,
   type Caller,
@@ -13,6 +13,7 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { TokenKind } from "../sessions/authenticator.ts";
 import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 import type { Sessions } from "../sessions/sessions.ts";
+import { userClaims } from "../users/user-claims.ts";
 
 const KEYS = SYSTEM_TABLES.apiKeys;
 const PREFIX = "pk.";
@@ -51,6 +52,8 @@ export class ApiKeys implements TokenKind {
     string,
     { readonly identity: Identity; readonly until: number }
   >();
+  /** Grows whenever a key is ended or changed: what was read before that is not cached. */
+  #cacheGeneration = 0;
 
   constructor(store: Store, sessions: Sessions, platform: Platform) {
     this.#store = store;
@@ -61,6 +64,7 @@ export class ApiKeys implements TokenKind {
       for (const { entity, kind, rowId } of changes)
         if (entity === KEYS.name && kind === "delete") this.#ended(rowId);
     });
+    sessions.onUserChange((userId) => this.#forget((caller) => caller.userId === userId));
   }
 
   matches(token: string): boolean {
@@ -78,13 +82,14 @@ export class ApiKeys implements TokenKind {
         : await this.#lookUp(key, hash, now);
     if (identity === null || identity.expiresAt <= now)
       throw new PylonError("UNAUTHORIZED", "This API key is unknown, expired or revoked.", {
-        hint: "Make another one.",
+        hint: "Create another key.",
       });
     return identity;
   }
 
   /**
-   * Makes a key of the session's user, which keeps the tenant and the roles that the session has.
+   * Makes a key of the session's user, which keeps the tenant, the roles and the claims that the
+   * session has.
    *
    * @param options.expiresAt milliseconds since 1970; null: never
    * @returns the key, which is shown this once
@@ -102,9 +107,11 @@ export class ApiKeys implements TokenKind {
     const id = this.#newId();
     const secret = newToken(this.#platform);
     const row = await this.#store.transact(async (tx) => {
-      const { userId, tenantId, roles } = await this.#sessions.requireActive(tx, sessionId);
+      const { userId, tenantId, roles, claims } = await this.#sessions.requireActive(tx, sessionId);
       if ((await KEYS.count(tx, KEYS.is("userId", userId))) >= MAX_KEYS)
-        throw new PylonError("CONFLICT", `You have ${MAX_KEYS} keys.`, { hint: "Delete some." });
+        throw new PylonError("CONFLICT", `You have reached the maximum of ${MAX_KEYS} API keys.`, {
+          hint: "Delete some.",
+        });
       const made: RowOf<typeof KEYS> = {
         id,
         userId,
@@ -116,6 +123,7 @@ export class ApiKeys implements TokenKind {
         createdAt: this.#platform.now(),
         expiresAt: options.expiresAt,
         usedAt: null,
+        claims,
       };
       await KEYS.insert(tx, made);
       return made;
@@ -123,9 +131,12 @@ export class ApiKeys implements TokenKind {
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
   }
 
-  /** What became of a key that stood for a caller. */
-  async sessionStatus(keyId: string): Promise<SessionStatus> {
-    return (await KEYS.get(this.#store, keyId)) === null ? "revoked" : "valid";
+  /** What became of a key that stood for this caller. */
+  async sessionStatus(keyId: string, { claims }: Caller): Promise<SessionStatus> {
+    const row = await KEYS.get(this.#store, keyId);
+    if (row === null) return "revoked";
+    const now = await this.#claimsOf(row);
+    return JSON.stringify(now) === JSON.stringify(claims) ? "valid" : "changed";
   }
 
   /** The user's keys, the newest first. */
@@ -179,12 +190,23 @@ export class ApiKeys implements TokenKind {
   }
 
   #ended(keyId: string): void {
-    for (const [hash, { identity }] of this.#identityCache)
-      if (identity.caller.apiKeyId === keyId) this.#identityCache.delete(hash);
+    this.#forget(({ apiKeyId }) => apiKeyId === keyId);
     for (const listener of this.#endListeners) listener(keyId);
   }
 
+  #forget(isMeant: (caller: Caller) => boolean): void {
+    this.#cacheGeneration += 1;
+    for (const [hash, { identity }] of this.#identityCache)
+      if (isMeant(identity.caller)) this.#identityCache.delete(hash);
+  }
+
+  /** The user's claims win over those that the key was made with. */
+  async #claimsOf({ userId, claims }: RowOf<typeof KEYS>): Promise<Claims> {
+    return { ...claims, ...(await userClaims(this.#store, userId)) };
+  }
+
   async #lookUp(key: string, hash: string, now: number): Promise<Identity | null> {
+    const generation = this.#cacheGeneration;
     const [, id = "", secret = ""] = key.split(".");
     const row = id === "" ? null : await KEYS.get(this.#store, id);
     if (row === null || !isSameHash(row.hash, hashOf(secret))) return null;
@@ -197,12 +219,14 @@ export class ApiKeys implements TokenKind {
       roles: row.roles,
       apiKeyId: id,
       apiKeyScopes: row.scopes,
+      claims: await this.#claimsOf(row),
     };
     const identity: Identity = {
       caller,
       sessionId: null,
       expiresAt: row.expiresAt ?? Infinity,
     };
+    if (this.#cacheGeneration !== generation) return identity;
     if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
     this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
     return identity;

@@ -3,7 +3,7 @@ import type { AuthServices } from "../auth-services.ts";
 import type { SignedIn } from "../sessions/signed-in.ts";
 
 /**
- * Signs in whoever reads the mail of this address; a new address is a new user.
+ * Signs in the person who reads the mail of this address; a new address is a new user.
  *
  * @throws PylonError as `signIn.complete`
  */

@@ -38,8 +38,10 @@ async function sendCode(
   const email = (await AuthInput.of(context)).email();
   mails.require();
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
-  const code = await codes.issue("sign-in", email);
-  await mails.send("sign-in-code", email, { code, minutes: CODE_MINUTES });
+  const code = await codes.issue("sign-in", email, "", (tx, issued) =>
+    mails.add(tx, "sign-in-code", email, { code: issued, minutes: CODE_MINUTES }),
+  );
+  mails.wake();
   return json({ sent: true, email, ...(settings.dev ? { dev_code: code } : {}) });
 }
 
@@ -84,12 +86,14 @@ async function sendVerification(services: AuthServices, context: RequestContext)
   const user = await ownUser(services, context);
   const email = user["email"];
   if (typeof email !== "string")
-    throw new PylonError("MISSING_EMAIL", "This user has no e-mail address.", { field: "email" });
+    throw new PylonError("MISSING_EMAIL", "This user has no email address.", { field: "email" });
   mails.require();
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
   await attempts.count("mail to be verified", email, PER_TARGET);
-  const code = await codes.issue("verify-email", user.id, email);
-  await mails.send("verify-email", email, { code, minutes: CODE_MINUTES });
+  const code = await codes.issue("verify-email", user.id, email, (tx, issued) =>
+    mails.add(tx, "verify-email", email, { code: issued, minutes: CODE_MINUTES }),
+  );
+  mails.wake();
   return json({ sent: true, ...(settings.dev ? { dev_code: code } : {}) });
 }
 
@@ -99,10 +103,14 @@ async function verify(services: AuthServices, context: RequestContext): Promise<
   const code = (await AuthInput.of(context)).text("code", 64);
   const email = await takeProof(services, context, "verify-email", user.id, code);
   if (email !== user["email"])
-    throw new PylonError("INVALID_CODE", "The address was changed since this code was sent.", {
-      field: "code",
-      hint: "Ask for a new code.",
-    });
+    throw new PylonError(
+      "INVALID_CODE",
+      "The email address has changed since this code was sent.",
+      {
+        field: "code",
+        hint: "Request a new code.",
+      },
+    );
   await users.setVerifiedEmail(user.id, email);
   await audit.record(context, "email.verified", { userId: user.id });
   const verified = await users.get(user.id);
@@ -118,10 +126,14 @@ async function requestChange(services: AuthServices, context: RequestContext): P
   await requireOwner(services, context, input, user);
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
   await attempts.count("mail to a new address", email, PER_TARGET);
-  const code = await codes.issue("change-email", user.id, email);
   // The answer is the same for an address that is taken; its reader is told.
-  if ((await users.findByEmail(email)) !== null) mails.sendSoon("email-taken", email, {});
-  else mails.sendSoon("change-email", email, { code, minutes: CODE_MINUTES });
+  const isTaken = (await users.findByEmail(email)) !== null;
+  const code = await codes.issue("change-email", user.id, email, (tx, issued) =>
+    isTaken
+      ? mails.add(tx, "email-taken", email, {})
+      : mails.add(tx, "change-email", email, { code: issued, minutes: CODE_MINUTES }),
+  );
+  mails.wake();
   return json({ sent: true, ...(settings.dev ? { dev_code: code } : {}) });
 }
 
@@ -134,8 +146,6 @@ async function confirmChange(services: AuthServices, context: RequestContext): P
   await users.setVerifiedEmail(user.id, email);
   await audit.record(context, "email.changed", { userId: user.id });
   if (typeof user["email"] === "string")
-    mails.sendSoon("security-notice", user["email"], {
-      notice: "The e-mail address of your account was changed.",
-    });
+    await mails.notify(user["email"], "The email address of your account was changed.");
   return json({ changed: true, email });
 }

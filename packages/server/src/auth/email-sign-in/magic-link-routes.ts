@@ -71,12 +71,19 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
     browser: hashOf(browser),
     sessionId: identity.sessionId,
   };
-  const token = await tokens.issue(PURPOSE, data, LIFETIME_MS);
-  const link = `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
-  await mails.send("magic-link", email, { link, minutes: MINUTES });
-  return new JsonAnswer({ sent: true, email, ...(settings.dev ? { dev_link: link } : {}) }, 200, {
-    "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)],
-  });
+  const linkOf = (token: string): string =>
+    `${mailedUrl}/api/auth/magic-link/verify?token=${token}`;
+  const token = await tokens.issue(PURPOSE, data, LIFETIME_MS, (tx, issued) =>
+    mails.add(tx, "magic-link", email, { link: linkOf(issued), minutes: MINUTES }),
+  );
+  mails.wake();
+  return new JsonAnswer(
+    { sent: true, email, ...(settings.dev ? { dev_link: linkOf(token) } : {}) },
+    200,
+    {
+      "Set-Cookie": [cookie.other(COOKIE, browser, LIFETIME_MS)],
+    },
+  );
 }
 
 /**
@@ -166,8 +173,8 @@ function tokenOf(body: unknown): string | null {
 }
 
 function over(): PylonError {
-  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", {
+  return new PylonError("INVALID_TOKEN", "This link has been used or has expired.", {
     field: "token",
-    hint: "Ask for a new one.",
+    hint: "Request a new link.",
   });
 }

@@ -46,17 +46,20 @@ export class Jwts implements TokenKind {
     expiresAt: sessionEnds,
   }: Identity): Promise<{ readonly token: string; readonly expiresAt: number }> {
     if (this.#secret === null)
-      throw new PylonError("JWT_NOT_CONFIGURED", "This server makes no JWTs.", {
+      throw new PylonError("JWT_NOT_CONFIGURED", "JWTs are not configured on this server.", {
         hint: "Set PYLON_JWT_SECRET.",
       });
     if (sessionId === null || caller.userId === null)
-      throw new PylonError("AUTH_REQUIRED", "A JWT is made from a session.", { hint: "Sign in." });
+      throw new PylonError("AUTH_REQUIRED", "A JWT can only be created with a session token.", {
+        hint: "Sign in.",
+      });
     const { SignJWT } = await import("jose");
     const now = Math.floor(this.#platform.now() / 1000);
     const expires = Math.min(now + LIFETIME_S, Math.floor(sessionEnds / 1000));
     const token = await new SignJWT({
       sid: sessionId,
       roles: [...caller.roles],
+      ...(Object.keys(caller.claims).length === 0 ? {} : { claims: caller.claims }),
       ...(caller.tenantId === null ? {} : { tenant_id: caller.tenantId }),
     })
       .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
@@ -72,7 +75,7 @@ export class Jwts implements TokenKind {
   async identify(token: string): Promise<Identity> {
     const refused = (): PylonError =>
       new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", {
-        hint: "Make a new one.",
+        hint: "Create a new token.",
       });
     if (this.#secret === null) throw refused();
     const { errors, jwtVerify } = await import("jose");

@@ -20,7 +20,7 @@ const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UN
  * Tells which user an account elsewhere belongs to, and makes one for somebody new.
  *
  * An account joins a user that is there already only over an e-mail address that both the provider
- * and this app have verified: else whoever registers first with a stranger's address would share
+ * and this app have verified: else anyone who registers first with a stranger's address would share
  * the account with its owner.
  */
 export class AccountLinker {
@@ -137,21 +137,19 @@ export class AccountLinker {
     });
     const email = (await users.get(userId))?.["email"];
     if (typeof email === "string")
-      mails.sendSoon("security-notice", email, {
-        notice: `Your account can now be signed in to with ${account.provider}.`,
-      });
+      await mails.notify(email, `You can now sign in to your account with ${account.provider}.`);
     return { userId, epoch };
   }
 }
 
 function exists(provider: string): PylonError {
-  return new PylonError("ACCOUNT_EXISTS", "There is an account with this e-mail address already.", {
-    hint: `Sign in to it as before, and link ${provider} from there.`,
+  return new PylonError("ACCOUNT_EXISTS", "An account with this email address already exists.", {
+    hint: `Sign in to that account as before, and link ${provider} there.`,
   });
 }
 
 function taken(provider: string): PylonError {
   return new PylonError("ACCOUNT_TAKEN", `This ${provider} account belongs to another user.`, {
-    hint: "Sign in with it, and unlink it there.",
+    hint: `Sign in with the ${provider} account, and unlink it there.`,
   });
 }

@@ -36,11 +36,11 @@ async function unlink(services: OAuthServices, context: RequestContext): Promise
   const own = await oauth.accounts.list(user.id);
   const account = own.find((candidate) => candidate.id === id);
   if (account === undefined)
-    throw new PylonError("ACCOUNT_NOT_FOUND", "This user has no such account.", {
+    throw new PylonError("ACCOUNT_NOT_FOUND", "This user has no such OAuth account.", {
       field: "id",
-      hint: "GET /api/auth/accounts lists them.",
+      hint: "GET /api/auth/accounts lists the linked accounts.",
     });
-  // Whoever reads the mail of the address can always get a code.
+  // A person who reads the mail of the address can always get a code.
   const hasOtherWay =
     (mails.canSend && typeof user["email"] === "string") ||
     (await credentials.signIn(user.id, oauth.signsIn));

@@ -44,7 +44,7 @@ export class Accounts {
     this.#encryption = encryption;
   }
 
-  /** The account with this id at the provider, whoever's it is. */
+  /** The account with this id at the provider, of any user. */
   find(provider: string, providerId: string): Promise<Account | null> {
     return ACCOUNTS.get(this.#store, keyOf(provider, providerId));
   }
@@ -114,7 +114,7 @@ export class Accounts {
       if (needed === null) return;
       const rest = await ACCOUNTS.select(tx, { where: ACCOUNTS.is("userId", userId) });
       if (rest.some(({ provider }) => needed.includes(provider))) return;
-      throw new PylonError("LAST_SIGN_IN", "This is the only way to sign in to this user.", {
+      throw new PylonError("LAST_SIGN_IN", "This is the user's only sign-in method.", {
         hint: "Set a password, or link another account first.",
       });
     });

@@ -29,7 +29,7 @@ export async function readCallback(
   }
   const body = parseJson(text);
   if (!isRecord(body))
-    throw new PylonError("INVALID_DATA", "The body is a JSON object.", {
+    throw new PylonError("INVALID_DATA", "The body must be a JSON object.", {
       hint: 'Send {"code": "...", "state": "..."}.',
     });
   return { params: paramsOf((name) => textOf(body, name)), isBrowser: false };
@@ -39,7 +39,7 @@ function paramsOf(get: Get): CallbackParams {
   const bounded: Get = (name) => {
     const value = get(name);
     if (value !== null && value.length > MAX_LENGTH)
-      throw new PylonError("INVALID_DATA", `"${name}" has ${MAX_LENGTH} characters at most.`, {
+      throw new PylonError("INVALID_DATA", `"${name}" may have at most ${MAX_LENGTH} characters.`, {
         field: name,
       });
     return value === "" ? null : value;
@@ -57,7 +57,7 @@ function textOf(body: Readonly<Record<string, unknown>>, name: string): string |
   const value = Object.hasOwn(body, name) ? body[name] : undefined;
   if (value === undefined || value === null) return null;
   if (typeof value !== "string")
-    throw new PylonError("INVALID_DATA", `"${name}" is text.`, { field: name });
+    throw new PylonError("INVALID_DATA", `"${name}" must be a string.`, { field: name });
   return value;
 }
 

@@ -33,7 +33,7 @@ interface Documented {
   readonly emails?: unknown;
   /** What Apple's page posts beside the code. */
   readonly form?: Readonly<Record<string, string>>;
-  /** The row of who signed in. */
+  /** The row of the user who signed in. */
   readonly row: {
     readonly email: string | null;
     readonly emailVerified: boolean;

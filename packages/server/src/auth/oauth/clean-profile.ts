@@ -5,8 +5,8 @@ const MAX_NAME = 200;
 const MAX_URL = 2048;
 
 /**
- * The profile without what is no name, no address or no picture: the app shows it, and the provider
- * lets people write it.
+ * The profile without values that are not a name, an address or a picture: the app shows it, and
+ * the provider lets people write it.
  */
 export function cleanProfile({
   id,

@@ -18,9 +18,9 @@ export interface LoginState {
   /** The session that it was started in, by its id. */
   readonly sessionId: string | null;
   /**
-   * The session's user gets the account, whoever has an address like it: because the user `asked`
-   * for that, or because the sign-in was started by somebody who is signed in, which is `implied`.
-   * Null: an ordinary sign-in.
+   * The session's user gets the account, no matter who has an address like it: because the user
+   * `asked` for that, or because the sign-in was started by somebody who is signed in, which is
+   * `implied`. Null: an ordinary sign-in.
    */
   readonly link: "asked" | "implied" | null;
 }
@@ -87,8 +87,8 @@ export class LoginStates {
     ) {
       throw new PylonError(
         "INVALID_STATE",
-        "This sign-in is over, or was started in another browser.",
-        { field: "state", hint: "Start it again, and allow cookies." },
+        "This sign-in has ended or expired, or was started in another browser.",
+        { field: "state", hint: "Start the sign-in again, and allow cookies." },
       );
     }
     return bound;

@@ -19,5 +19,5 @@ test("a user who says no is told apart from a provider that fails", () => {
   for (const no of ["access_denied", "user_cancelled_login", "user_cancelled_authorize"])
     expect(refusedBy("acme", no)).toMatchObject({ code: "OAUTH_DENIED" });
   expect(refusedBy("acme", "server_error")).toMatchObject({ code: "OAUTH_FAILED" });
-  expect(refusedBy("acme", "a b<c>").message).toBe("acme refused (unknown).");
+  expect(refusedBy("acme", "a b<c>").message).toBe("acme rejected the sign-in (unknown).");
 });

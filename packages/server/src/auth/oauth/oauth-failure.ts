@@ -15,7 +15,7 @@ export function oauthFailure(provider: string, error: unknown): PylonError {
     (error instanceof Error ? safeCode(error.name) : undefined) ??
     "unknown";
   return new PylonError("OAUTH_FAILED", `${provider} did not confirm the sign-in (${reason}).`, {
-    hint: "Try again. If it stays, look at the client id, the secret and the redirect URL.",
+    hint: "Try again. If the error persists, check the client id, the secret and the redirect URL.",
   });
 }
 
@@ -27,9 +27,13 @@ export function refusedBy(provider: string, error: string): PylonError {
     error === "user_cancelled_login"
       ? "OAUTH_DENIED"
       : "OAUTH_FAILED";
-  return new PylonError(code, `${provider} refused (${safeCode(error) ?? "unknown"}).`, {
-    hint: "Try again.",
-  });
+  return new PylonError(
+    code,
+    `${provider} rejected the sign-in (${safeCode(error) ?? "unknown"}).`,
+    {
+      hint: "Try again.",
+    },
+  );
 }
 
 function safeCode(text: string | undefined): string | undefined {

@@ -144,7 +144,9 @@ export class OAuthSignIn {
     const { provider, link } = state;
     if (error !== null) throw refusedBy(provider, error);
     if (code === null)
-      throw new PylonError("MISSING_CODE", "The provider sent no code.", { field: "code" });
+      throw new PylonError("MISSING_CODE", "The provider returned no authorization code.", {
+        field: "code",
+      });
     const { profile, tokens } = await this.#client(provider).finish({ ...brought, code }, state);
     const account = { provider, profile, tokens };
     const started = await this.#startedBy(context, state);
@@ -176,8 +178,8 @@ export class OAuthSignIn {
     return this.#refreshing.run(account.id, async () => {
       const refreshToken = (await this.accounts.tokens(account.id))?.refreshToken;
       if (typeof refreshToken !== "string")
-        throw new PylonError("NO_REFRESH_TOKEN", `${provider} gave no refresh token.`, {
-          hint: "Outside dev mode tokens are kept only with PYLON_SSO_ENCRYPTION_KEY.",
+        throw new PylonError("NO_REFRESH_TOKEN", `There is no refresh token from ${provider}.`, {
+          hint: "Outside dev mode, tokens are stored only if PYLON_SSO_ENCRYPTION_KEY is set.",
         });
       const tokens: ProviderTokens = await client.refresh(refreshToken);
       await this.accounts.keepTokens(account.id, tokens);
@@ -192,7 +194,7 @@ export class OAuthSignIn {
   ): Promise<AccountOwner> {
     const { userId } = started.caller;
     if (userId === null)
-      throw new PylonError("AUTH_REQUIRED", "You were signed out in between.", {
+      throw new PylonError("AUTH_REQUIRED", "You were signed out in the meantime.", {
         hint: "Sign in, and link the account again.",
       });
     return this.#linker.link(started, userId, account, link === "implied");
@@ -229,8 +231,8 @@ export class OAuthSignIn {
     const none = this.names.length === 0 ? ": none yet, see docs/oauth.md" : "";
     throw new PylonError(
       "PROVIDER_NOT_FOUND",
-      `Nobody signs in here with "${provider.slice(0, 50)}".`,
-      { hint: `GET /api/auth/providers lists who one may sign in with${none}.` },
+      `Sign-in with "${provider.slice(0, 50)}" is not configured on this server.`,
+      { hint: `GET /api/auth/providers lists the configured providers${none}.` },
     );
   }
 }

@@ -49,7 +49,7 @@ export function outgoing({ dev, platform, resolve = resolveHost }: OutgoingOptio
  */
 export async function publicAddress(url: URL, resolve: Resolve): Promise<string> {
   const host = url.hostname.replace(/^\[|\]$/g, "");
-  if (url.protocol !== "https:") throw unreachable(`${url.host} is not asked over https.`);
+  if (url.protocol !== "https:") throw unreachable(`The URL of ${url.host} is not an https URL.`);
   const { isIP } = await import("node:net");
   const { isPublic } = await import("./public-address.ts");
   const addresses = isIP(host) === 0 ? await resolve(host) : [host];
@@ -69,20 +69,20 @@ export function fetchAt(url: URL, address: string, init: BunFetchRequestInit): P
   return fetch(pinned, { ...init, headers, tls: { ...init.tls, serverName: url.hostname } });
 }
 
-async function resolveHost(host: string): Promise<string[]> {
+/** All addresses of a host, as the machine resolves it. */
+export async function resolveHost(host: string): Promise<string[]> {
   const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
 /** The answer, read whole. */
 async function bounded(response: Response): Promise<Response> {
-  if (response.status >= 300 && response.status < 400)
-    throw unreachable("It answered with a redirect.");
+  if (response.status >= 300 && response.status < 400) throw unreachable("It returned a redirect.");
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of response.body ?? []) {
     size += chunk.length;
-    if (size > MAX_ANSWER_BYTES) throw unreachable("Its answer is too large.");
+    if (size > MAX_ANSWER_BYTES) throw unreachable("Its response is too large.");
     chunks.push(chunk);
   }
   const headers = new Headers(response.headers);
@@ -93,5 +93,5 @@ async function bounded(response: Response): Promise<Response> {
 }
 
 function unreachable(why: string): PylonError {
-  return new PylonError("OAUTH_UNREACHABLE", `The provider can't be asked. ${why}`);
+  return new PylonError("OAUTH_UNREACHABLE", `The request to the provider failed. ${why}`);
 }

@@ -67,7 +67,7 @@ export class ProviderClient {
     this.name = config.name;
     this.#client = { client_id: config.clientId };
     const spec = config.issuer === null ? CATALOGUE.get(config.name) : GENERIC;
-    if (spec === undefined) throw new Error(`No provider is called ${config.name}.`);
+    if (spec === undefined) throw new Error(`There is no provider ${config.name}.`);
     this.#spec = { ...spec, endpoints: { ...spec.endpoints, ...endpoints } };
   }
 
@@ -217,7 +217,7 @@ export class ProviderClient {
     ) {
       throw new PylonError(
         "OAUTH_FAILED",
-        `The discovery document of ${this.name} names no endpoints.`,
+        `The discovery document of ${this.name} contains no endpoints.`,
       );
     }
     this.#discovered = { server, until: now + DISCOVERY_KEPT_MS };
@@ -268,7 +268,7 @@ export class ProviderClient {
         : await this.#ask(endpoints.emails, answer.access_token);
     const profile = readProfile({ claims, user, emails, form });
     if (profile === null || profile.id.length > MAX_ID)
-      throw new PylonError("OAUTH_FAILED", `${this.name} did not say who signed in.`);
+      throw new PylonError("OAUTH_FAILED", `${this.name} did not return a valid user id.`);
     return cleanProfile(profile);
   }
 
@@ -288,7 +288,7 @@ export class ProviderClient {
     if (!response.ok)
       throw new PylonError(
         "OAUTH_FAILED",
-        `${this.name} did not tell the profile (status ${response.status}).`,
+        `${this.name} did not return the profile (status ${response.status}).`,
       );
     return response.json();
   }

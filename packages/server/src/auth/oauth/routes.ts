@@ -94,7 +94,7 @@ async function login(services: OAuthServices, context: RequestContext): Promise<
 async function link(services: OAuthServices, context: RequestContext): Promise<Answer> {
   const { oauth } = services;
   if (context.identity.sessionId === null || context.caller.isGuest)
-    throw new PylonError("AUTH_REQUIRED", "Only a user who is signed in may link an account.");
+    throw new PylonError("AUTH_REQUIRED", "Only a signed-in user may link an account.");
   const input = await AuthInput.of(context);
   await requireOwner(services, context, input, await ownUser(services, context));
   const targets = targetsOf(
@@ -152,9 +152,13 @@ async function pending(
   const token = cookie.readOther(request.headers, SECOND_FACTOR_COOKIE);
   const userId = token === null ? null : await signIn.pendingUser(token);
   if (userId === null)
-    throw new PylonError("INVALID_TOKEN", "No sign-in of this browser waits for a second factor.", {
-      hint: "Sign in again.",
-    });
+    throw new PylonError(
+      "INVALID_TOKEN",
+      "No sign-in in this browser is waiting for a second factor.",
+      {
+        hint: "Sign in again.",
+      },
+    );
   const methods = await signIn.secondFactor.methodsOf(userId);
   return new JsonAnswer({ mfa_token: token, methods }, 200, {
     "Set-Cookie": [cookie.other(SECOND_FACTOR_COOKIE, "", 0)],

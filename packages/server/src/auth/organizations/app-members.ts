@@ -1,6 +1,7 @@
 import { and, type Expr } from "@pylonsync/query";
 import type { CascadeDelete } from "../../data/commit.ts";
 import type { DataModel } from "../../data/model.ts";
+import type { Entity } from "../../schema/schema.ts";
 import type { Reader, StoredRow, Transaction } from "../../store/store.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { fieldIs } from "../security/where.ts";
@@ -26,7 +27,7 @@ export class AppMembers implements CascadeDelete {
 
   /** Whether the app has the entity, with both fields. */
   get isDeclared(): boolean {
-    const fields = this.#model().schema.find(ENTITY)?.fields;
+    const fields = this.#declared?.fields;
     return fields?.has(USER) === true && fields.has(ORGANIZATION);
   }
 
@@ -34,10 +35,15 @@ export class AppMembers implements CascadeDelete {
   async has(reader: Reader, organizationId: string, userId: string): Promise<boolean> {
     if (!this.isDeclared) return false;
     if ((await SYSTEM_TABLES.organizations.get(reader, organizationId)) !== null) return false;
-    return (await reader.count(ENTITY, isMember(organizationId, userId))) > 0;
+    return (await reader.count(this.entity(), isMember(organizationId, userId))) > 0;
   }
 
-  readonly entity = (): string => ENTITY;
+  /** The name that the app gives it now. */
+  readonly entity = (): string => this.#declared?.name ?? ENTITY;
+
+  get #declared(): Entity | undefined {
+    return this.#model().schema.find(ENTITY);
+  }
 
   /** In the transaction that deletes the row: sessions act in the tenant no longer. */
   readonly delete = async (tx: Transaction, row: StoredRow): Promise<void> => {

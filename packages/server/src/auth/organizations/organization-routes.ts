@@ -1,6 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { RequestContext } from "../../request/context.ts";
 import { json, type Answer } from "../../request/responses.ts";
+import type { Transaction } from "../../store/store.ts";
 import type { Route } from "../../request/route.ts";
 import { routeTable } from "../../request/route-table.ts";
 import type { AuthServices } from "../auth-services.ts";
@@ -142,17 +143,21 @@ async function invite(services: OrganizationServices, context: RequestContext): 
   mails.require();
   const mailedUrl = settings.origins.mailedUrl(context.request);
   await attempts.count("invitation", userId, INVITATIONS);
-  const { token, invitation } = await organizations.invite(id, userId, email, role);
-  await record(services, context, "member.invited", id, { role });
   const inviter = await users.get(userId);
   const name = inviter?.["displayName"] ?? inviter?.["name"];
   const by = typeof name === "string" && name !== "" ? inMail(name) : inviter?.["email"];
-  const link = `${mailedUrl}/auth/invitation#token=${token}`;
-  await mails.send("invitation", email, {
-    link,
+  const names = {
     organization: inMail((await organizations.get(id))?.name ?? ""),
     ...(typeof by === "string" ? { inviter: by } : {}),
-  });
+  };
+  const mail = (tx: Transaction, secret: string): Promise<void> =>
+    mails.add(tx, "invitation", email, {
+      link: `${mailedUrl}/auth/invitation#token=${secret}`,
+      ...names,
+    });
+  const { token, invitation } = await organizations.invite(id, userId, email, role, mail);
+  mails.wake();
+  await record(services, context, "member.invited", id, { role });
   return json({ ...invitation, ...(settings.dev ? { dev_token: token } : {}) }, 201);
 }
 
@@ -165,7 +170,7 @@ async function invitations(
   if (role !== "owner" && role !== "admin")
     throw new PylonError(
       "FORBIDDEN",
-      "Only owners and admins of the organization see its invitations.",
+      "Only owners and admins of the organization may list its invitations.",
     );
   return json(await organizations.invitations(id));
 }
@@ -214,7 +219,7 @@ async function select(services: OrganizationServices, context: RequestContext): 
   const session =
     context.identity.sessionId === null ? null : await sessions.get(context.identity.sessionId);
   if (session === null)
-    throw new PylonError("AUTH_REQUIRED", "An organization is selected for a session.", {
+    throw new PylonError("AUTH_REQUIRED", "Selecting an organization requires a session.", {
       hint: "Sign in.",
     });
   const { userId } = session;
@@ -223,7 +228,7 @@ async function select(services: OrganizationServices, context: RequestContext): 
     throw appMembers.isDeclared ? notAMember() : noOrganization();
   const roles = await tenants.select(session, tenantId, place?.role ?? null);
   if (tenantId !== null) {
-    // Who was taken out meanwhile was not seen in this tenant yet.
+    // A member who was taken out meanwhile was not seen in this tenant yet.
     const now = await placeOf(services, tenantId, userId);
     if (now === null) await tenants.changed(userId, tenantId, null);
     else if (now.role !== place?.role) await tenants.changed(userId, tenantId, now.role);
@@ -238,7 +243,7 @@ async function select(services: OrganizationServices, context: RequestContext): 
 
 function notAMember(): PylonError {
   return new PylonError("NOT_A_MEMBER", "You are not a member of this organization.", {
-    hint: "A row of OrgMember with your userId and this orgId makes you one.",
+    hint: "To become a member, you need a row of OrgMember with your userId and this orgId.",
   });
 }
 
@@ -252,8 +257,8 @@ async function tenantAudit(
   if (tenantId === null || (role !== "owner" && role !== "admin"))
     throw new PylonError(
       "FORBIDDEN",
-      "Only owners and admins of the selected organization see its log.",
-      { hint: "POST /api/auth/select-org first." },
+      "Only owners and admins of the selected organization may read its log.",
+      { hint: "Call POST /api/auth/select-org first." },
     );
   return json(await audit.list({ tenantId }, MAX_AUDIT));
 }
@@ -262,7 +267,9 @@ async function tenantAudit(
 function nameOf(input: AuthInput): string {
   const name = input.text("name", 200);
   if (!NO_NAME.test(name)) return name;
-  throw new PylonError("INVALID_DATA", "A name is one line of text.", { field: "name" });
+  throw new PylonError("INVALID_DATA", "The name must be a single line of text.", {
+    field: "name",
+  });
 }
 
 /**
@@ -280,7 +287,7 @@ function roleOf(input: AuthInput, fallback?: string): string {
   const role =
     fallback === undefined ? input.text("role", 64) : (input.optionalText("role", 64) ?? fallback);
   if (ROLE.test(role)) return role;
-  throw new PylonError("INVALID_DATA", "A role is a word of letters, digits, _ and -.", {
+  throw new PylonError("INVALID_DATA", "A role must be a word of letters, digits, _ and -.", {
     field: "role",
   });
 }

@@ -85,7 +85,7 @@ export class Organizations {
     );
   }
 
-  /** The organization with this id, whoever asks; null when there is none. */
+  /** The organization with this id, no matter who asks; null when there is none. */
   async get(organizationId: string): Promise<Organization | null> {
     const row = await ORGANIZATIONS.get(this.#store, organizationId);
     return row === null ? null : toOrganization(row);
@@ -136,7 +136,8 @@ export class Organizations {
   }
 
   /**
-   * @throws PylonError FORBIDDEN for who ranks below the member or the role, NOT_FOUND, LAST_OWNER
+   * @throws PylonError FORBIDDEN for a user who ranks below the member or the role, NOT_FOUND,
+   *   LAST_OWNER
    */
   async setRole(
     organizationId: string,
@@ -207,12 +208,17 @@ export class Organizations {
     if (email !== null) await INVITATIONS.deleteWhere(tx, INVITATIONS.is("email", email));
   }
 
-  /** @returns the secret for the mail @throws PylonError FORBIDDEN */
+  /**
+   * @param also writes with it in its transaction, which may run again: the mail with the secret
+   * @returns the secret of the mail
+   * @throws PylonError FORBIDDEN
+   */
   async invite(
     organizationId: string,
     actorId: string,
     email: string,
     role: string,
+    also: (tx: Transaction, token: string) => Promise<void> = () => Promise.resolve(),
   ): Promise<{ readonly token: string; readonly invitation: Invitation }> {
     const token = newToken(this.#platform);
     const row = {
@@ -234,6 +240,7 @@ export class Organizations {
         and(INVITATIONS.is("organizationId", organizationId), INVITATIONS.is("email", email)),
       );
       await INVITATIONS.insert(tx, row);
+      await also(tx, token);
     });
     return { token, invitation: toInvitation(row) };
   }
@@ -273,10 +280,14 @@ export class Organizations {
     email: string,
   ): Promise<Organization & { readonly role: string }> {
     const invalid = (): PylonError =>
-      new PylonError("INVALID_TOKEN", "This invitation is not for you, was used, or is too old.", {
-        field: "token",
-        hint: "Sign in with the address that was invited, and verify it.",
-      });
+      new PylonError(
+        "INVALID_TOKEN",
+        "This invitation is not for you, has been used, or has expired.",
+        {
+          field: "token",
+          hint: "Sign in with the invited email address, and verify it.",
+        },
+      );
     const joined = await this.#store.transact(async (tx) => {
       const [row] = await INVITATIONS.select(tx, {
         where: INVITATIONS.is("tokenHash", hashOf(token)),
@@ -363,7 +374,7 @@ export class Organizations {
 
   async #requireOtherOwner(tx: Transaction, organizationId: string): Promise<void> {
     if ((await this.#owners(tx, organizationId)) < 2)
-      throw new PylonError("LAST_OWNER", "An organization has one owner at least.", {
+      throw new PylonError("LAST_OWNER", "An organization must have at least one owner.", {
         hint: "Make another member the owner first, or delete the organization.",
       });
   }
@@ -392,7 +403,7 @@ export function noOrganization(): PylonError {
     "NOT_FOUND",
     "There is no such organization, or you are not a member of it.",
     {
-      hint: "GET /api/auth/orgs lists yours.",
+      hint: "GET /api/auth/orgs lists your organizations.",
     },
   );
 }
@@ -414,7 +425,7 @@ function noMember(): PylonError {
 }
 
 function tooHigh(): PylonError {
-  return new PylonError("FORBIDDEN", "Nobody gives or takes a role that is above their own.", {
+  return new PylonError("FORBIDDEN", "You may not grant or revoke a role above your own.", {
     field: "role",
   });
 }

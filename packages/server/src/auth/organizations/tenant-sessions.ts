@@ -29,7 +29,8 @@ export class TenantSessions {
   }
 
   /**
-   * A membership has changed: whoever acts by it acts by the new role, or no longer in this tenant.
+   * A membership has changed: a session that acts by it acts by the new role, or no longer in this
+   * tenant.
    */
   async changed(userId: string, tenantId: string, role: string | null): Promise<void> {
     await this.#sessions.updateAll(userId, inTenant(tenantId, role));

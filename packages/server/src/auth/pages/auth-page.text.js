@@ -23,7 +23,7 @@ function find(selector, root = document) {
 class Refusal extends Error {
   /** @param {Partial<Record<"message" | "code" | "field" | "hint" | "mfa_token", string>>} error */
   constructor({ message: text, code, field, hint, mfa_token: token }) {
-    super(text ?? "The server did not answer as expected.");
+    super(text ?? "The server sent an unexpected response.");
     this.code = code;
     this.field = field;
     this.hint = hint;
@@ -57,13 +57,17 @@ async function call(method, path, body) {
 /** @param {string} text @param {boolean} [isError] */
 function say(text, isError = false) {
   message.textContent = text;
-  message.classList.toggle("error", isError);
+  message.className = isError ? "pylon-error" : "pylon-note";
 }
 
 /** @param {string} name */
 function show(name) {
   for (const part of document.querySelectorAll("[data-step]"))
     part.toggleAttribute("hidden", part.getAttribute("data-step") !== name);
+  // What was begun is gone on with, and nothing else is begun beside it.
+  const isBegun = ["code", "factor", "confirm"].includes(name);
+  for (const part of document.querySelectorAll("[data-first]"))
+    part.toggleAttribute("hidden", isBegun);
   const step = document.querySelector(`[data-step="${name}"]`);
   const input = step?.querySelector("input:not([type=hidden])");
   if (input instanceof HTMLElement) input.focus();
@@ -77,9 +81,13 @@ function onSubmit(id, act) {
     event.preventDefault();
     const button = find("button[type=submit], button:not([type])", form);
     button.toggleAttribute("disabled", true);
+    button.setAttribute("aria-busy", "true");
     say("");
-    for (const input of form.querySelectorAll("[aria-invalid]"))
+    for (const input of form.querySelectorAll("[aria-invalid]")) {
       input.removeAttribute("aria-invalid");
+      input.removeAttribute("aria-describedby");
+    }
+    for (const problem of form.querySelectorAll(".pylon-field .pylon-error")) problem.remove();
     try {
       const values = [...new FormData(form)].map(([name, value]) => [name, String(value)]);
       await act(Object.fromEntries(values));
@@ -87,6 +95,7 @@ function onSubmit(id, act) {
       refused(form, error);
     } finally {
       button.toggleAttribute("disabled", false);
+      button.removeAttribute("aria-busy");
     }
   });
 }
@@ -101,13 +110,25 @@ function refused(form, error) {
     mfaToken = error.mfaToken ?? "";
     return show("factor");
   }
-  const field = error.field === undefined ? null : form.elements.namedItem(error.field);
-  if (field instanceof HTMLInputElement) {
-    field.setAttribute("aria-invalid", "true");
-    field.focus();
-  }
   const waits = error.code === "RATE_LIMITED" && error.hint !== undefined;
   say(waits ? `${error.message} ${error.hint}` : error.message, true);
+  const field = error.field === undefined ? null : fieldOf(form, error.field);
+  if (!(field instanceof HTMLInputElement)) return;
+  const problem = document.createElement("p");
+  problem.className = "pylon-error";
+  problem.id = `${field.id}-problem`;
+  problem.textContent = message.textContent;
+  field.setAttribute("aria-invalid", "true");
+  field.setAttribute("aria-describedby", problem.id);
+  field.after(problem);
+  // Screen readers announce it from there; it is seen at its field.
+  message.className = "pylon-unseen";
+  field.focus();
+}
+
+/** What is wrong with a password is said of `password`, whatever its field is called here. */
+function fieldOf(/** @type {HTMLFormElement} */ form, /** @type {string} */ name) {
+  return form.elements.namedItem(name) ?? form.elements.namedItem(`new_${name}`);
 }
 
 function done() {
@@ -149,19 +170,19 @@ onSubmit("confirm", async ({ code }) => {
 });
 onSubmit("forgot", async (values) => {
   await call("POST", "/password/reset/request", values);
-  say(`If ${values.email} has an account, a link is on its way.`);
+  say(`If ${values.email} has an account, we sent a link to it.`);
 });
 onSubmit("reset", async ({ password }) => {
   await call("POST", "/password/reset/complete", { token: secret, password });
   show("done");
-  say("Your password is changed.");
+  say("Your password was changed.");
 });
 onSubmit("change", async ({ current_password = "", new_password = "" }) => {
   await call("POST", "/password/change", { current_password, new_password });
   const form = find("#change");
   if (form instanceof HTMLFormElement) form.reset();
-  say("Your password is changed; other devices are signed out.");
-  await Promise.all([loadDevices(), loadLeave()]);
+  say("Your password was changed. Other devices were signed out.");
+  await Promise.all([loadDevices(), loadWays()]);
 });
 onSubmit("leave", async ({ password }) => {
   try {
@@ -169,7 +190,7 @@ onSubmit("leave", async ({ password }) => {
   } catch (error) {
     // The ten minutes since the sign-in may be over by now.
     const isOver = error instanceof Refusal && error.code === "FRESH_SIGN_IN_REQUIRED";
-    if (isOver) return await loadLeave();
+    if (isOver) return await loadWays();
     throw error;
   }
   location.assign("/auth/sign-in");
@@ -219,9 +240,10 @@ document.getElementById("add-passkey")?.addEventListener("click", async () => {
       ...made.toJSON(),
       name: navigator.platform || "Passkey",
     });
-    say("The passkey is added.");
+    say("The passkey was added.");
+    await loadWays();
   } catch (error) {
-    say(error instanceof DOMException ? "No passkey was made." : textOf(error), true);
+    say(error instanceof DOMException ? "No passkey was created." : textOf(error), true);
   }
 });
 document.getElementById("sign-out")?.addEventListener("click", async () => {
@@ -235,16 +257,46 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
   location.assign("/auth/sign-in");
 });
 
+/** @returns {Promise<string[]>} the names of the providers that the server is configured for */
+async function providerNames() {
+  const providers = await call("GET", "/providers").catch(() => []);
+  return Array.isArray(providers) ? providers.map(({ provider }) => String(provider)) : [];
+}
+
 async function loadProviders() {
   const list = document.getElementById("providers");
   if (list === null) return;
-  /** @type {{provider: string}[]} */
-  const providers = await call("GET", "/providers").catch(() => []);
-  for (const { provider } of Array.isArray(providers) ? providers : []) {
-    list.append(
-      providerLink(provider, redirect, `/auth/sign-in?redirect=${encodeURIComponent(redirect)}`),
-    );
-  }
+  const back = `${location.pathname}?redirect=${encodeURIComponent(redirect)}`;
+  for (const provider of await providerNames()) list.append(providerLink(provider, redirect, back));
+  if (!("PublicKeyCredential" in window)) document.getElementById("passkey")?.remove();
+  // A page without any has no line below them.
+  if (list.childElementCount === 0) list.remove();
+  const hasWays = document.querySelector(".pylon-ways > *") !== null;
+  if (!hasWays) for (const part of document.querySelectorAll("[data-first]")) part.remove();
+}
+
+/** @param {string} provider */
+function labelOf(provider) {
+  return (
+    templateOf(provider)?.dataset.label ?? `${provider[0]?.toUpperCase() ?? ""}${provider.slice(1)}`
+  );
+}
+
+/** @param {string} provider */
+function templateOf(provider) {
+  const found = document.querySelector(`template[data-logo="${CSS.escape(provider)}"]`);
+  return found instanceof HTMLTemplateElement ? found : null;
+}
+
+/** @param {string} provider */
+function logoOf(provider) {
+  const template = templateOf(provider);
+  if (template !== null) return template.content.cloneNode(true);
+  const letter = document.createElement("span");
+  letter.className = "pylon-logo";
+  letter.ariaHidden = "true";
+  letter.textContent = labelOf(provider).slice(0, 1);
+  return letter;
 }
 
 /**
@@ -254,10 +306,10 @@ async function loadProviders() {
  */
 function providerLink(provider, callback, errorCallback) {
   const link = document.createElement("a");
-  link.className = "button plain";
+  link.className = "pylon-button pylon-plain";
   const query = new URLSearchParams({ redirect: "1", callback, error_callback: errorCallback });
   link.href = `/api/auth/login/${encodeURIComponent(provider)}?${query}`;
-  link.textContent = `Continue with ${provider[0]?.toUpperCase()}${provider.slice(1)}`;
+  link.append(logoOf(provider), `Continue with ${labelOf(provider)}`);
   return link;
 }
 
@@ -272,23 +324,30 @@ async function loadAccount() {
   who.textContent = user?.email ?? session.user_id;
   for (const input of document.querySelectorAll("input[name=username]"))
     input.setAttribute("value", user?.email ?? "");
-  await Promise.all([loadDevices(), loadLeave()]);
+  await Promise.all([loadDevices(), loadWays()]);
 }
 
-/** Asks for what the user has: the password, else a fresh sign-in and a word. */
-async function loadLeave() {
+/** Shows what fits the user's ways to sign in, and asks for what the user has. */
+async function loadWays() {
   const account = await call("GET", "/account");
-  const canConfirm = account.has_password === true || account.is_fresh === true;
+  await Promise.all([loadLinked(account), loadPasskeys()]);
   const byId = (/** @type {string} */ id) => find(`#${id}`);
-  byId("current").hidden = account.has_password !== true;
+  const hasPassword = account.has_password === true;
+  const canConfirm = hasPassword || account.is_fresh === true;
+  byId("loading").hidden = true;
+  byId("no-password").hidden = hasPassword;
+  byId("change").hidden = false;
+  byId("current").hidden = !hasPassword;
+  find("input", byId("current")).toggleAttribute("required", hasPassword);
+  find("button", byId("change")).textContent = hasPassword ? "Change" : "Set a password";
   byId("leave").hidden = !canConfirm;
   byId("leave-again").hidden = canConfirm;
   const ask = (/** @type {string} */ id, /** @type {boolean} */ isAsked) => {
     byId(id).hidden = !isAsked;
     find("input", byId(id)).toggleAttribute("required", isAsked);
   };
-  ask("leave-password", account.has_password === true);
-  ask("leave-word", account.has_password !== true);
+  ask("leave-password", hasPassword);
+  ask("leave-word", !hasPassword);
   const here = location.pathname + location.search;
   const again = `/auth/sign-in?redirect=${encodeURIComponent(here)}`;
   byId("leave-sign-in").setAttribute("href", again);
@@ -299,36 +358,120 @@ async function loadLeave() {
   );
 }
 
-async function loadDevices() {
-  const list = find("#devices");
-  /** @type {{id: string, device: string, current: boolean, seen_at: string}[]} */
-  const sessions = await call("GET", "/sessions");
-  list.replaceChildren(
-    ...sessions.map(({ id, device, current, seen_at: seenAt }) => {
-      const item = document.createElement("li");
-      const text = document.createElement("span");
-      text.textContent = `${nameOf(device)}${current ? " (this one)" : ""}`;
-      const time = document.createElement("small");
-      time.textContent = new Date(seenAt).toLocaleString();
-      text.append(time);
-      item.append(text);
-      if (!current) {
-        const end = document.createElement("button");
-        end.type = "button";
-        end.className = "plain";
-        end.textContent = "Sign out";
-        end.setAttribute("aria-label", `Sign out ${nameOf(device)}`);
-        end.addEventListener("click", async () => {
-          await call("DELETE", `/sessions/${encodeURIComponent(id)}`).catch((error) =>
-            say(error.message, true),
-          );
-          await loadDevices();
-        });
-        item.append(end);
-      }
-      return item;
+/**
+ * The accounts elsewhere, and buttons to link others. The last way to sign in has no button.
+ *
+ * @param {Record<string, unknown>} ways
+ */
+async function loadLinked(ways) {
+  const [accounts, providers] = await Promise.all([call("GET", "/accounts"), providerNames()]);
+  const hasOther = ways.has_password || ways.has_passkey || ways.has_email_code;
+  find("#linked").replaceChildren(
+    ...accounts.map((/** @type {{id: string, provider: string, email?: string}} */ account) => {
+      const end = button("Disconnect", `Disconnect ${labelOf(account.provider)}`, async () => {
+        await call("DELETE", `/accounts/${encodeURIComponent(account.id)}`);
+        await loadWays();
+      });
+      const name = labelOf(account.provider);
+      const logo = logoOf(account.provider);
+      return item(name, account.email ?? "", hasOther || accounts.length > 1 ? end : null, logo);
     }),
   );
+  const linked = accounts.map((/** @type {{provider: string}} */ { provider }) => provider);
+  const others = providers.filter((provider) => !linked.includes(provider));
+  find("#linkable").replaceChildren(
+    ...others.map((provider) => {
+      const label = `Connect ${labelOf(provider)}`;
+      const connect = button(label, label, () => link(provider));
+      connect.prepend(logoOf(provider));
+      return connect;
+    }),
+  );
+  find("#accounts").hidden = accounts.length === 0 && others.length === 0;
+}
+
+/** @param {string} provider */
+async function link(provider) {
+  const here = location.pathname + location.search;
+  const path = `/oauth/link/${encodeURIComponent(provider)}`;
+  try {
+    const { redirect: to } = await call("POST", path, { callback: here, error_callback: here });
+    location.assign(to);
+  } catch (error) {
+    // The page signs in again, and comes back.
+    if (!(error instanceof Refusal) || error.code !== "FRESH_SIGN_IN_REQUIRED") throw error;
+    location.assign(`/auth/sign-in?redirect=${encodeURIComponent(here)}`);
+  }
+}
+
+async function loadPasskeys() {
+  /** @type {{id: string, name?: string}[]} */
+  const keys = await call("GET", "/passkey/keys");
+  find("#passkeys").replaceChildren(
+    ...keys.map(({ id, name = "Passkey" }) =>
+      item(
+        name,
+        "",
+        button("Delete", `Delete the passkey ${name}`, async () => {
+          await call("DELETE", `/passkey/keys/${encodeURIComponent(id)}`);
+          await loadWays();
+        }),
+      ),
+    ),
+  );
+}
+
+async function loadDevices() {
+  /** @type {{id: string, device: string, current: boolean, seen_at: string}[]} */
+  const sessions = await call("GET", "/sessions");
+  find("#devices").replaceChildren(
+    ...sessions.map(({ id, device, current, seen_at: seenAt }) => {
+      const name = `${nameOf(device)}${current ? " (this one)" : ""}`;
+      const end = button("Sign out", `Sign out ${nameOf(device)}`, async () => {
+        await call("DELETE", `/sessions/${encodeURIComponent(id)}`);
+        await loadDevices();
+      });
+      return item(name, new Date(seenAt).toLocaleString(), current ? null : end);
+    }),
+  );
+}
+
+/**
+ * A row of a list.
+ *
+ * @param {string} name @param {string} detail @param {HTMLElement | null} action @param {Node}
+ *   [logo]
+ */
+function item(name, detail, action, logo) {
+  const row = document.createElement("li");
+  const named = document.createElement("span");
+  named.className = "pylon-named";
+  const text = document.createElement("span");
+  text.textContent = name;
+  const small = document.createElement("small");
+  small.textContent = detail;
+  if (detail !== "") text.append(small);
+  if (logo !== undefined) named.append(logo);
+  named.append(text);
+  row.append(named);
+  if (action !== null) row.append(action);
+  return row;
+}
+
+/** @param {string} text @param {string} label @param {() => Promise<void>} act */
+function button(text, label, act) {
+  const made = document.createElement("button");
+  made.type = "button";
+  made.className = "pylon-button pylon-plain";
+  made.textContent = text;
+  if (label !== text) made.ariaLabel = label;
+  made.addEventListener("click", () => {
+    made.disabled = true;
+    act()
+      .catch((error) => say(textOf(error), true))
+      .finally(() => (made.disabled = false));
+  });
+  return made;
 }
 
 /** @param {string} agent */
@@ -363,7 +506,7 @@ if (
   secret === "" &&
   (document.getElementById("reset") ?? document.getElementById("invitation")) !== null
 )
-  say("This link is not complete. Open it from the mail again.", true);
+  say("This link is incomplete. Open it from the email again.", true);
 // The secret is not left where the history shows it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
 void loadProviders();

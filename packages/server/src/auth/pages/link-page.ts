@@ -10,8 +10,8 @@ export interface LinkPage {
 }
 
 /**
- * Asks whoever opened a link in a mail, in another browser than the one that asked for it, whether
- * to sign in. No script is needed.
+ * Asks the person who opened a link in a mail, in another browser than the one that asked for it,
+ * whether to sign in. No script is needed.
  */
 export function linkPage({ appName, email, token, callback }: LinkPage): Response {
   const app = escapeHtml(appName);
@@ -20,11 +20,15 @@ export function linkPage({ appName, email, token, callback }: LinkPage): Respons
     '<meta name="viewport" content="width=device-width, initial-scale=1">',
     `<title>Sign in - ${app}</title>`,
     '<link rel="stylesheet" href="/auth/assets/auth.css"></head>\n',
-    `<body><main><p class="sub">${app}</p><h1>Sign in</h1>`,
-    "<p>This browser did not ask for the link. Go on only if you did, and the address is yours.",
-    '</p><form method="post" action="/api/auth/magic-link/verify">',
+    '<body class="pylon-page"><main class="pylon-auth">',
+    `<header class="pylon-head"><p class="pylon-sub">${app}</p>`,
+    '<h1>Sign in</h1></header><p class="pylon-note">',
+    "This browser did not request the link. Continue only if you requested it yourself, " +
+      "and the address is yours.",
+    '</p><form class="pylon-form" method="post" action="/api/auth/magic-link/verify">',
     `<input type="hidden" name="token" value="${escapeHtml(token)}">`,
-    `<button>Sign in as ${escapeHtml(email)}</button></form></main></body>\n</html>`,
+    `<button class="pylon-button">Sign in as ${escapeHtml(email)}</button></form>`,
+    "</main></body>\n</html>",
   ].join("");
   return new Response(html, {
     headers: {

@@ -42,9 +42,10 @@ export function authPageRoutes(services: PageServices): Route[] {
 
 /** @throws PylonError NOT_FOUND when the app has pages of its own, or no users */
 function requirePages({ settings, users }: PageServices): void {
-  if (!settings.hasPages()) throw new PylonError("NOT_FOUND", "This app has pages of its own.");
+  if (!settings.hasPages())
+    throw new PylonError("NOT_FOUND", "The built-in pages are disabled: this app has its own.");
   if (!users.isDeclared)
-    throw new PylonError("NOT_FOUND", "This app has no users to sign in.", {
+    throw new PylonError("NOT_FOUND", "This app has no user entity.", {
       hint: `Declare entity("${users.entityName}", { email: field.string().unique() }).`,
     });
 }

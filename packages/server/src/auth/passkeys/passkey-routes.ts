@@ -80,9 +80,13 @@ async function ceremonyOf(
   const token = cookie.readOther(request.headers, COOKIE);
   const ceremony = token === null ? null : await tokens.take(PURPOSE, token);
   if (ceremony === null || ceremony.userId !== userId)
-    throw new PylonError("INVALID_PASSKEY", "This browser has begun nothing, or too long ago.", {
-      hint: "Begin again.",
-    });
+    throw new PylonError(
+      "INVALID_PASSKEY",
+      "This browser has not started using a passkey, or has started it too long ago.",
+      {
+        hint: "Begin again.",
+      },
+    );
   return ceremony;
 }
 
@@ -94,7 +98,9 @@ async function beginRegistration(
   const user = await ownUser(services, context);
   await requireFresh(services, context);
   if ((await passkeys.list(user.id)).length >= MAX_KEYS)
-    throw new PylonError("CONFLICT", `You have ${MAX_KEYS} passkeys.`, { hint: "Delete some." });
+    throw new PylonError("CONFLICT", `You have reached the maximum of ${MAX_KEYS} passkeys.`, {
+      hint: "Delete some.",
+    });
   const name = typeof user["email"] === "string" ? user["email"] : user.id;
   return begin(
     services,
@@ -120,9 +126,7 @@ async function finishRegistration(
   );
   await audit.record(context, "passkey.added");
   if (typeof user["email"] === "string")
-    mails.sendSoon("security-notice", user["email"], {
-      notice: "A passkey was added to your account.",
-    });
+    await mails.notify(user["email"], "A passkey was added to your account.");
   return json(info);
 }
 
@@ -161,14 +165,12 @@ async function remove(services: PasskeyServices, context: RequestContext): Promi
   const user = await ownUser(services, context);
   await requireFresh(services, context);
   if (!(await passkeys.end(user.id, context.param("id"))))
-    throw new PylonError("NOT_FOUND", "You have no such passkey.", {
-      hint: "GET /api/auth/passkey/keys lists them.",
+    throw new PylonError("NOT_FOUND", "You have no passkey with this id.", {
+      hint: "GET /api/auth/passkey/keys lists your passkeys.",
     });
   await audit.record(context, "passkey.deleted");
   if (typeof user["email"] === "string")
-    mails.sendSoon("security-notice", user["email"], {
-      notice: "A passkey was removed from your account.",
-    });
+    await mails.notify(user["email"], "A passkey was removed from your account.");
   return json({ deleted: true });
 }
 

@@ -53,8 +53,8 @@ export function passwordRoutes(services: AuthServices): Route[] {
 }
 
 /**
- * Where mail can be sent, an account is only made by who reads the mail: an answer then tells
- * nothing about other accounts.
+ * Where mail can be sent, an account is only made by the person who reads the mail: an answer then
+ * tells nothing about other accounts.
  */
 function provesEmail({ mails, settings }: AuthServices): boolean {
   return !settings.dev && mails.canSend;
@@ -75,9 +75,12 @@ async function register(services: AuthServices, context: RequestContext): Promis
   await attempts.count("sign-up", email, SIGN_UP_MAILS);
   const isTaken = (await users.findByEmail(email)) !== null;
   // For a known address too, so that it takes as long; that code is in no mail.
-  const { code, token } = await signUps.begin(email, password, { hash, displayName });
-  if (isTaken) mails.sendSoon("email-taken", email, {});
-  else mails.sendSoon("verify-email", email, { code, minutes: CODE_MINUTES });
+  const { token } = await signUps.begin(email, password, { hash, displayName }, (tx, code) =>
+    isTaken
+      ? mails.add(tx, "email-taken", email, {})
+      : mails.add(tx, "verify-email", email, { code, minutes: CODE_MINUTES }),
+  );
+  mails.wake();
   return new JsonAnswer({ verification_required: true, email, sign_up_token: token }, 200, {
     "Set-Cookie": [cookie.other(SIGN_UP_COOKIE, token, SIGN_UP_MS)],
   });
@@ -155,7 +158,7 @@ async function login(
       userId: user?.id ?? null,
       detail: { method: "password" },
     });
-    throw new PylonError("INVALID_CREDENTIALS", "E-mail or password is wrong.");
+    throw new PylonError("INVALID_CREDENTIALS", "The email address or the password is wrong.");
   }
   await attempts.forget(kind, email);
   return signedInAnswer(
@@ -168,8 +171,8 @@ async function login(
 }
 
 /**
- * The other sessions end, and this one gets a new token. Who has no password yet, but a session
- * of the last minutes, sets one.
+ * The other sessions end, and this one gets a new token. A user who has no password yet, but a
+ * session of the last minutes, sets one.
  */
 async function change(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { audit, passwords, sessions, signIn } = services;
@@ -216,13 +219,16 @@ async function requestReset(
     email,
     epoch: await sessions.epochOf(user?.id ?? ""),
   };
-  const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000);
+  const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000, (tx, issued) => {
+    const link = new URL(callback);
+    // Behind the #, so that no server and no Referer header gets it.
+    link.hash = `token=${issued}`;
+    const to = user === null ? null : email;
+    return mails.add(tx, "reset-password", to, { link: link.href, minutes: RESET_MINUTES });
+  });
+  mails.wake();
   await audit.record(context, "password.reset-requested", { userId: user?.id ?? null });
   if (user === null) return json({ sent: true });
-  const link = new URL(callback);
-  // Behind the #, so that no server and no Referer header gets it.
-  link.hash = `token=${token}`;
-  mails.sendSoon("reset-password", email, { link: link.href, minutes: RESET_MINUTES });
   return json({ sent: true, ...(settings.dev ? { dev_token: token } : {}) });
 }
 
@@ -243,8 +249,8 @@ async function completeReset(services: AuthServices, context: RequestContext): P
   await passwords.check(next, known.email);
   const hash = await passwords.hash(next);
   if ((await tokens.take(RESET, token)) === null) throw invalidReset();
-  // Who followed the link reads the mail of this address. If nobody had proved that yet, the
-  // account may be somebody else's making.
+  // The person who followed the link reads the mail of this address. If nobody had proved that yet,
+  // the account may be somebody else's making.
   if (await users.isVerified(user))
     await sessions.withLockedAccount(user.id, () => keepPassword(services, user, hash));
   else
@@ -257,7 +263,10 @@ async function completeReset(services: AuthServices, context: RequestContext): P
   return json({ reset: true });
 }
 
-/** Who knew the password before may also hold a device on which no second factor is asked for. */
+/**
+ * A person who knew the password before may also hold a device on which no second factor is asked
+ * for.
+ */
 async function keepPassword(
   { passwords, signIn }: AuthServices,
   user: StoredRow,
@@ -278,13 +287,11 @@ async function notify(
   const stillWork =
     names.length === 0
       ? ""
-      : ` Its API keys still work: ${shown}. Delete those that you do not know.`;
-  mails.sendSoon("security-notice", email, {
-    notice: `The password of your account was changed.${stillWork}`,
-  });
+      : ` Its API keys are still valid: ${shown}. Delete those that you do not recognize.`;
+  await mails.notify(email, `The password of your account was changed.${stillWork}`);
 }
 
-/** Who asks for an account with this address: two clients may, each for itself. */
+/** The client that asks for an account with this address: two may, each for itself. */
 function clientOf({ address }: RequestContext, email: string): string {
   return `${email} ${networkOf(address)}`;
 }
@@ -294,8 +301,8 @@ function emailOf(user: StoredRow): string | undefined {
 }
 
 function invalidReset(): PylonError {
-  return new PylonError("INVALID_TOKEN", "This link was used or is too old.", {
+  return new PylonError("INVALID_TOKEN", "This link has been used or has expired.", {
     field: "token",
-    hint: "Ask for a new one.",
+    hint: "Request a new link.",
   });
 }

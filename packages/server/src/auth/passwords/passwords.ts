@@ -47,18 +47,20 @@ export class Passwords {
     const weak = (message: string): PylonError =>
       new PylonError("WEAK_PASSWORD", message, {
         field: "password",
-        hint: `Take ${MIN_LENGTH} characters or more that nobody would guess.`,
+        hint: `Choose a password of at least ${MIN_LENGTH} characters that is hard to guess.`,
       });
     const plain = normalised(password);
-    if (plain.length < MIN_LENGTH) throw weak(`A password has ${MIN_LENGTH} characters at least.`);
-    if (plain.length > MAX_LENGTH) throw weak(`A password has ${MAX_LENGTH} characters at most.`);
+    if (plain.length < MIN_LENGTH)
+      throw weak(`The password must have at least ${MIN_LENGTH} characters.`);
+    if (plain.length > MAX_LENGTH)
+      throw weak(`The password may have at most ${MAX_LENGTH} characters.`);
     const known = plain.toLowerCase();
     if (
       known === email?.toLowerCase() ||
       known === email?.split("@")[0]?.toLowerCase() ||
       (await commonPasswords()).has(known)
     )
-      throw weak("This password is among the first that an attacker tries.");
+      throw weak("This password is too common.");
   }
 
   /** @throws PylonError OVERLOADED when too many wait */
@@ -133,8 +135,8 @@ export class Passwords {
 
   #run<T>(work: () => Promise<T>): Promise<T> {
     if (this.#limit.pendingCount >= MAX_WAITING)
-      throw new PylonError("OVERLOADED", "Too many sign-ins at this moment.", {
-        hint: "Try again in some seconds.",
+      throw new PylonError("OVERLOADED", "Too many sign-ins at the moment.", {
+        hint: "Try again in a few seconds.",
         extra: { retry_after_secs: 5 },
       });
     return this.#limit(work);

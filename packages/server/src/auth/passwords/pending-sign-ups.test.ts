@@ -45,7 +45,7 @@ test("where two people sign up with one address, a code without a token ends nei
   expect(await signUps.confirm(EMAIL, owner.code, owner.token)).toEqual({ hash: "mine" });
 });
 
-test("who asks again with the same password is the same person", async () => {
+test("a request that comes again with the same password is the same person's", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   await signUps.begin(EMAIL, "pw", { hash: "pw" });

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
 import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { CODE_MINUTES, type OneTimeCodes } from "../security/one-time-codes.ts";
@@ -31,8 +31,8 @@ interface Latest {
 /**
  * Sign-ups that wait for the code in the mail. Each has a token of its own, which only its browser
  * or program knows: the code in an inbox proves the address, and only together with the token whose
- * password it is. Else whoever signs up with a stranger's address, before or after its owner, would
- * have the owner confirm a stranger's password.
+ * password it is. Else anyone who signs up with a stranger's address, before or after its owner,
+ * would have the owner confirm a stranger's password.
  */
 export class PendingSignUps {
   readonly #store: Store;
@@ -52,17 +52,21 @@ export class PendingSignUps {
     this.#passwords = passwords;
   }
 
-  /** @returns the code for the mail, and the token for whoever asked */
+  /**
+   * @param also writes with the code in its transaction, which may run again: the mail with it
+   * @returns the code for the mail, and the token for the client that asked
+   */
   async begin(
     email: string,
     password: string,
     data: SignUpData,
+    also: (tx: Transaction, code: string) => Promise<void> = () => Promise.resolve(),
   ): Promise<{ readonly code: string; readonly token: string }> {
     const token = newToken(this.#platform);
     const subject = keyOf(email, token);
     const id = keyOf(SIGN_UPS_OF, email);
     const before = this.#latest(await CODES.get(this.#store, id));
-    // Who asks again, because no mail came, has chosen the same password.
+    // A person who asks again, because no mail came, has chosen the same password.
     const isSamePerson =
       before === null ||
       (!before.isAmbiguous && (await this.#passwords.isSame(before.hash, password)));
@@ -85,7 +89,7 @@ export class PendingSignUps {
       if (row === null) await CODES.insert(tx, { id, ...values });
       else await CODES.update(tx, id, values);
     });
-    return { code: await this.#codes.issue(SIGN_UP, subject, JSON.stringify(data)), token };
+    return { code: await this.#codes.issue(SIGN_UP, subject, JSON.stringify(data), also), token };
   }
 
   /**
@@ -110,9 +114,9 @@ export class PendingSignUps {
   async #onlyOne(email: string): Promise<string> {
     const latest = this.#latest(await CODES.get(this.#store, keyOf(SIGN_UPS_OF, email)));
     if (latest?.isAmbiguous === true)
-      throw new PylonError("INVALID_CODE", "Several sign-ups with this address are under way.", {
+      throw new PylonError("INVALID_CODE", "Several sign-ups with this address are pending.", {
         field: "sign_up_token",
-        hint: "Send the sign_up_token of the answer to your sign-up along.",
+        hint: "Also send the sign_up_token from the response to your sign-up.",
       });
     return latest?.subject ?? keyOf(email, "");
   }

@@ -35,9 +35,12 @@ export function secondFactorRoutes(services: SecondFactorServices): Route[] {
   ];
 }
 
-function notify({ mails }: SecondFactorServices, user: StoredRow, notice: string): void {
-  if (typeof user["email"] === "string")
-    mails.sendSoon("security-notice", user["email"], { notice });
+async function notify(
+  { mails }: SecondFactorServices,
+  user: StoredRow,
+  notice: string,
+): Promise<void> {
+  if (typeof user["email"] === "string") await mails.notify(user["email"], notice);
 }
 
 /** A code of the app, or a backup code. @throws PylonError INVALID_CODE, RATE_LIMITED */
@@ -52,13 +55,13 @@ async function useCode(
   if (!(await totp.useCode(userId, code))) {
     if (!(await totp.isOn(userId)) || !(await totp.useBackupCode(userId, code))) {
       await audit.record(context, "second-factor.refused", { userId });
-      throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", {
+      throw new PylonError("INVALID_CODE", "This code is wrong, has been used or has expired.", {
         field: "code",
       });
     }
     await audit.record(context, "backup-code.used", { userId });
     const user = await services.users.get(userId);
-    if (user !== null) notify(services, user, "A backup code of your account was used.");
+    if (user !== null) await notify(services, user, "A backup code of your account was used.");
   }
   await attempts.forget("totp", userId);
 }
@@ -91,7 +94,7 @@ async function verify(services: SecondFactorServices, context: RequestContext): 
   if (wasOn) return json({ verified: true });
   const codes = await totp.renewBackupCodes(user.id);
   await audit.record(context, "totp.enabled");
-  notify(services, user, "An authenticator app was added to your account.");
+  await notify(services, user, "An authenticator app was added to your account.");
   return json({ enabled: true, backup_codes: codes });
 }
 
@@ -105,7 +108,7 @@ async function resume(
   const { devices, signIn } = services;
   const userId = await signIn.pendingUser(mfaToken);
   if (userId === null)
-    throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
+    throw new PylonError("INVALID_TOKEN", "This sign-in has ended or expired.", {
       field: "mfa_token",
       hint: "Sign in again.",
     });
@@ -125,7 +128,7 @@ async function disable(services: SecondFactorServices, context: RequestContext):
   await totp.forget(user.id);
   await devices.forget(user.id);
   await audit.record(context, "totp.disabled");
-  notify(services, user, "The authenticator app was removed from your account.");
+  await notify(services, user, "The authenticator app was removed from your account.");
   return json({ disabled: true });
 }
 
@@ -167,8 +170,8 @@ async function endDevice(services: SecondFactorServices, context: RequestContext
   const { devices } = services;
   const user = await ownUser(services, context);
   if (!(await devices.end(user.id, context.param("id"))))
-    throw new PylonError("NOT_FOUND", "You trust no such device.", {
-      hint: "GET /api/auth/trusted-devices lists them.",
+    throw new PylonError("NOT_FOUND", "You have no trusted device with this id.", {
+      hint: "GET /api/auth/trusted-devices lists your devices.",
     });
   return json({ revoked: true });
 }

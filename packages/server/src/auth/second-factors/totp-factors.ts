@@ -16,7 +16,7 @@ const BACKUP_CODE_LENGTH = 10;
 const ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz";
 
 /**
- * Codes of an authenticator app (RFC 6238), and the backup codes for whoever loses it. The library
+ * Codes of an authenticator app (RFC 6238), and the backup codes for users who lose it. The library
  * is loaded with the first.
  */
 export class TotpFactors {
@@ -54,7 +54,7 @@ export class TotpFactors {
     await transactById(this.#store, async (tx) => {
       const before = await TOTPS.get(tx, userId);
       if (before?.isOn === true)
-        throw new PylonError("CONFLICT", "This user has an authenticator app already.", {
+        throw new PylonError("CONFLICT", "This user already has an authenticator app.", {
           hint: "Disable it first.",
         });
       if (before === null) await TOTPS.insert(tx, { id: userId, ...row });

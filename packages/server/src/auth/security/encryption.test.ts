@@ -28,7 +28,7 @@ test("what was changed, or sealed with another secret, is not opened", () => {
       expect(() => encryption.open(`v1.${bytes.toString("base64url")}`)).toThrow();
     }),
   );
-  expect(() => encryption.open(sealed.slice(3))).toThrow("another form");
+  expect(() => encryption.open(sealed.slice(3))).toThrow("unknown encryption format");
 });
 
 test("what an earlier version sealed is still opened", () => {
@@ -39,5 +39,5 @@ test("what an earlier version sealed is still opened", () => {
 test("without a secret nothing is sealed", () => {
   const encryption = new Encryption(null, systemPlatform);
   expect(encryption.isOn).toBe(false);
-  expect(() => encryption.seal("x")).toThrow("no key");
+  expect(() => encryption.seal("x")).toThrow("No encryption key");
 });

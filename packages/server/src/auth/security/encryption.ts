@@ -44,7 +44,7 @@ export class Encryption {
    *   changed since
    */
   open(sealed: string): string {
-    if (!sealed.startsWith(FORM)) throw new Error("This was sealed in another form.");
+    if (!sealed.startsWith(FORM)) throw new Error("The value has an unknown encryption format.");
     const bytes = Buffer.from(sealed.slice(FORM.length), "base64url");
     const decipher = crypto().createDecipheriv(
       ALGORITHM,
@@ -62,13 +62,13 @@ export class Encryption {
     if (this.#key !== null) return this.#key;
     throw new PylonError(
       "ENCRYPTION_NOT_CONFIGURED",
-      "This server has no key to keep secrets with.",
+      "No encryption key is configured on this server.",
       { hint: "Set PYLON_SSO_ENCRYPTION_KEY." },
     );
   }
 }
 
-/** Loaded by who has a key: it brings all of Node's streams with it. */
+/** Loaded where there is a key: it brings all of Node's streams with it. */
 function crypto(): typeof nodeCrypto {
   return process.getBuiltinModule("node:crypto");
 }

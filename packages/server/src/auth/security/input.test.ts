@@ -20,7 +20,7 @@ test("text is there, is text, fits and can be stored", async () => {
   expect(input.optionalText("toString")).toBeUndefined();
   expect(input.optionalText("empty")).toBe("");
   expect(() => input.text("code")).toThrow('"code" is missing.');
-  expect(() => input.optionalText("long", 8)).toThrow("8 characters at most");
+  expect(() => input.optionalText("long", 8)).toThrow("at most 8 characters");
   for (const bad of [1, {}, ["x"], "a\0b", "\ud800"]) {
     const odd = await inputOf({ name: bad });
     expect(() => odd.text("name")).toThrow('"name"');
@@ -39,21 +39,21 @@ test("lists, flags and times are what they say", async () => {
   });
   expect(input.optionalTexts("scopes", 2)).toEqual(["read", "write"]);
   expect(input.optionalTexts("absent", 2)).toBeUndefined();
-  expect(() => input.optionalTexts("scopes", 1)).toThrow("1 entries at most");
-  expect(() => input.optionalTexts("mixed", 2)).toThrow("a list of texts");
+  expect(() => input.optionalTexts("scopes", 1)).toThrow("at most 1 entries");
+  expect(() => input.optionalTexts("mixed", 2)).toThrow("a list of strings");
   expect([input.optionalFlag("on"), input.optionalFlag("absent")]).toEqual([true, false]);
   expect(() => input.optionalFlag("word")).toThrow("true or false");
   expect(input.optionalTime("iso")).toBe(1_767_225_600_000);
   expect(input.optionalTime("seconds")).toBe(1_767_225_600_000);
   expect(input.optionalTime("absent")).toBeNull();
-  expect(() => input.optionalTime("never")).toThrow("is a date");
-  expect(() => input.optionalTime("word")).toThrow("is a date");
+  expect(() => input.optionalTime("never")).toThrow("must be a date");
+  expect(() => input.optionalTime("word")).toThrow("must be a date");
 });
 
 test("an address is taken in the form in which it is compared", async () => {
   expect((await inputOf({ email: " Ann@Example.COM " })).email()).toBe("ann@example.com");
   const wrong = await inputOf({ email: "nonsense" });
-  expect(() => wrong.email()).toThrow("not an e-mail address");
+  expect(() => wrong.email()).toThrow("not a valid email address");
   const missing = await inputOf({});
   expect(() => missing.email("new_email")).toThrow('"new_email" is missing.');
 });

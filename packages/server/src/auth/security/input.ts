@@ -31,7 +31,7 @@ export class AuthInput {
   /** @throws PylonError INVALID_JSON, INVALID_DATA */
   static async of(context: Pick<RequestContext, "json">): Promise<AuthInput> {
     const body = await context.json({});
-    if (!isRecord(body)) throw new PylonError("INVALID_DATA", "The body is a JSON object.");
+    if (!isRecord(body)) throw new PylonError("INVALID_DATA", "The body must be a JSON object.");
     return new AuthInput(body);
   }
 
@@ -65,19 +65,15 @@ export class AuthInput {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
     if (typeof value !== "string")
-      throw new PylonError("INVALID_DATA", `"${field}" is text.`, { field });
+      throw new PylonError("INVALID_DATA", `"${field}" must be a string.`, { field });
     if (value.length > maxLength)
-      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} characters at most.`, {
+      throw new PylonError("INVALID_DATA", `"${field}" may have at most ${maxLength} characters.`, {
         field,
       });
     if (value.includes("\0") || !value.isWellFormed())
-      throw new PylonError(
-        "INVALID_DATA",
-        `"${field}" has a character that is not valid in text.`,
-        {
-          field,
-        },
-      );
+      throw new PylonError("INVALID_DATA", `"${field}" contains an invalid character.`, {
+        field,
+      });
     return value;
   }
 
@@ -92,7 +88,7 @@ export class AuthInput {
     if (name !== undefined) return this.optionalText(name) ?? null;
     throw new PylonError(MISSING[field], `"${field}" is missing.`, {
       field,
-      hint: `Send {"${field}": "..."}, or null for none.`,
+      hint: `Send {"${field}": "..."}, or null.`,
     });
   }
 
@@ -101,9 +97,9 @@ export class AuthInput {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
     if (!Array.isArray(value) || !value.every((item) => typeof item === "string"))
-      throw new PylonError("INVALID_DATA", `"${field}" is a list of texts.`, { field });
+      throw new PylonError("INVALID_DATA", `"${field}" must be a list of strings.`, { field });
     if (value.length > maxLength)
-      throw new PylonError("INVALID_DATA", `"${field}" has ${maxLength} entries at most.`, {
+      throw new PylonError("INVALID_DATA", `"${field}" may have at most ${maxLength} entries.`, {
         field,
       });
     return value;
@@ -128,7 +124,7 @@ export class AuthInput {
     if (Number.isFinite(time) && Math.abs(time) <= 8.64e15) return time;
     throw new PylonError(
       "INVALID_DATA",
-      `"${field}" is a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`,
+      `"${field}" must be a date such as 2026-12-31T00:00:00Z, or seconds since 1970.`,
       { field },
     );
   }
@@ -138,7 +134,7 @@ export class AuthInput {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return false;
     if (typeof value !== "boolean")
-      throw new PylonError("INVALID_DATA", `"${field}" is true or false.`, { field });
+      throw new PylonError("INVALID_DATA", `"${field}" must be true or false.`, { field });
     return value;
   }
 
@@ -151,9 +147,9 @@ export class AuthInput {
   email(field: "email" | "new_email" = "email", others: readonly string[] = []): string {
     const email = parseEmail(this.textAs(field, others));
     if (email !== null) return email;
-    throw new PylonError("INVALID_EMAIL", "This is not an e-mail address.", {
+    throw new PylonError("INVALID_EMAIL", "This is not a valid email address.", {
       field: this.#sentAs([field, ...others]) ?? field,
-      hint: "Send one such as ann@example.com.",
+      hint: "Send an address such as ann@example.com.",
     });
   }
 

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
-import type { Store } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
 import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { AttemptLimits } from "./attempt-limits.ts";
@@ -45,9 +45,15 @@ export class OneTimeCodes {
    * @param purpose what it proves
    * @param subject for whom: an address or a user's id
    * @param data JSON text that comes back with it
+   * @param also writes with it in its transaction, which may run again: the mail with the code
    * @throws PylonError RATE_LIMITED within the cool-down
    */
-  issue(purpose: string, subject: string, data = ""): Promise<string> {
+  issue(
+    purpose: string,
+    subject: string,
+    data = "",
+    also: (tx: Transaction, code: string) => Promise<void> = () => Promise.resolve(),
+  ): Promise<string> {
     const id = keyOf(purpose, subject);
     const code = this.#newCode();
     return this.#lock.run(id, () =>
@@ -65,6 +71,7 @@ export class OneTimeCodes {
         };
         if (before === null) await CODES.insert(tx, { id, ...row });
         else await CODES.update(tx, id, row);
+        await also(tx, code);
         return code;
       }),
     );
@@ -74,7 +81,7 @@ export class OneTimeCodes {
    * Uses a code up.
    *
    * @param email whose mail the code is in, where that is not the subject: guesses at it count
-   *   together, whoever makes them
+   *   together, no matter who makes them
    * @returns the data that it was made with
    * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
    */
@@ -100,11 +107,15 @@ export class OneTimeCodes {
       });
     });
     if (outcome === "spent")
-      throw tooMany(COOL_DOWN_MS / 1000, "This code was tried too often.", "Ask for a new code.");
+      throw tooMany(
+        COOL_DOWN_MS / 1000,
+        "There were too many attempts with this code.",
+        "Request a new code.",
+      );
     if (typeof outcome === "string")
-      throw new PylonError("INVALID_CODE", "This code is wrong, used or too old.", {
+      throw new PylonError("INVALID_CODE", "This code is wrong, has been used or has expired.", {
         field: "code",
-        hint: "Ask for a new code.",
+        hint: "Request a new code.",
       });
     await this.#attempts.forget(`guess: ${purpose}`, email);
     return outcome.data;

@@ -1,5 +1,5 @@
 import type { Platform } from "../../platform.ts";
-import type { Store } from "../../store/store.ts";
+import type { Store, Transaction } from "../../store/store.ts";
 import { transactById } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { keyOf, newToken } from "./secrets.ts";
@@ -38,16 +38,25 @@ export class OneTimeTokens {
   /**
    * @param data comes back with it
    * @param lifetimeMs milliseconds
+   * @param also writes with it in its transaction, which may run again: the mail with the token
    * @returns the token, which is stored nowhere
    */
-  async issue<T>(purpose: TokenPurpose<T>, data: T, lifetimeMs: number): Promise<string> {
+  async issue<T>(
+    purpose: TokenPurpose<T>,
+    data: T,
+    lifetimeMs: number,
+    also: (tx: Transaction, token: string) => Promise<void> = () => Promise.resolve(),
+  ): Promise<string> {
     const token = newToken(this.#platform);
     const row = {
       id: keyOf(purpose.name, token),
       data,
       expiresAt: this.#platform.now() + lifetimeMs,
     };
-    await transactById(this.#store, (tx) => TOKENS.insert(tx, row));
+    await transactById(this.#store, async (tx) => {
+      await TOKENS.insert(tx, row);
+      await also(tx, token);
+    });
     return token;
   }
 

@@ -50,7 +50,7 @@ test("a browser is sent to paths of this server and to trusted origins, and nowh
     "https://old.example.com/",
     "http://app.example.com/",
   ])
-    expect(() => target(bad)).toThrow("not a place to be sent to");
+    expect(() => target(bad)).toThrow("are not allowed");
 });
 
 test("wherever a redirect leads, its origin is one that is trusted", () => {
@@ -77,5 +77,5 @@ test("a mail never leads to where the request says that it came to", () => {
   const asked = request({ host: "evil.example" });
   expect(new TrustedOrigins(SETTINGS).mailedUrl(asked)).toBe("https://app.example.com");
   const unknown = new TrustedOrigins({ ...SETTINGS, publicUrl: null });
-  expect(() => unknown.mailedUrl(asked)).toThrow("does not know its own address");
+  expect(() => unknown.mailedUrl(asked)).toThrow("The public URL of this server");
 });

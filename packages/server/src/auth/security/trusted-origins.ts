@@ -36,7 +36,7 @@ export class TrustedOrigins {
     if (publicUrl === null && !dev)
       throw new PylonError(
         "PUBLIC_URL_NOT_CONFIGURED",
-        "This server does not know its own address, which a link in a mail needs.",
+        "The public URL of this server, which links in mails need, is not configured.",
         { hint: "Set PYLON_PUBLIC_URL." },
       );
     return this.publicUrl(request);
@@ -71,7 +71,7 @@ export class TrustedOrigins {
     const url = new URL(target, base);
     const isHttp = url.protocol === "https:" || url.protocol === "http:";
     if (!isHttp || url.username !== "" || url.password !== "") throw refused(target, field);
-    // Once the address is known, what the request says of it counts no more.
+    // Once the address is known, what the request says of it no longer counts.
     const isOwn =
       url.origin === base || ((dev || publicUrl === null) && this.#isOwn(url.origin, request));
     if (!isOwn && !this.#isTrusted(url.origin)) throw refused(target, field);
@@ -88,7 +88,7 @@ export class TrustedOrigins {
   }
 }
 
-/** A browser says where a request without Origin comes from; what says nothing is no browser. */
+/** A browser says where a request without Origin comes from; what says nothing is not a browser. */
 function isSameSite(site: string | null, method: string): boolean {
   return (
     site === null ||
@@ -102,7 +102,7 @@ function isSameSite(site: string | null, method: string): boolean {
 function refused(target: string, field: string): PylonError {
   return new PylonError(
     "INVALID_REDIRECT",
-    `"${target.slice(0, 200)}" is not a place to be sent to.`,
+    `Redirects to "${target.slice(0, 200)}" are not allowed.`,
     {
       field,
       hint:

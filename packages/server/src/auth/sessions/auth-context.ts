@@ -15,6 +15,7 @@ export function toAuthContext(caller: Caller): AuthContext {
     ...(caller.apiKeyId === null
       ? {}
       : { api_key_id: caller.apiKeyId, api_key_scopes: [...caller.apiKeyScopes] }),
+    ...(Object.keys(caller.claims).length > 0 ? { claims: caller.claims } : {}),
     ...(caller.isTrustedDevice ? { is_trusted_device: true } : {}),
   };
 }

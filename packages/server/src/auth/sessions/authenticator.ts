@@ -44,6 +44,14 @@ export class Authenticator {
   }
 
   /**
+   * Whether a request that was identified before is still that caller's, as far as is known without
+   * a look into the database.
+   */
+  isCurrent(identity: Identity): boolean {
+    return this.#sessions.isCurrent(identity);
+  }
+
+  /**
    * By the bearer token alone, where a cookie must not count.
    *
    * @throws PylonError UNAUTHORIZED
@@ -51,6 +59,12 @@ export class Authenticator {
   async identifyBearer(request: Request): Promise<Identity> {
     const token = bearerToken(request.headers);
     return token === null ? ANONYMOUS_IDENTITY : this.identifyToken(token);
+  }
+
+  /** Who a session's token stands for, where that is known without a look into the database. */
+  knownToken(token: string): Identity | undefined {
+    if (this.#kinds.some((kind) => kind.matches(token))) return undefined;
+    return this.#sessions.known(token);
   }
 
   /** @throws PylonError UNAUTHORIZED */
@@ -103,7 +117,7 @@ export class Authenticator {
 function csrf(request: Request): PylonError {
   return new PylonError(
     "CSRF_REJECTED",
-    `Pages of ${request.headers.get("origin") ?? "other sites"} may not do this with a cookie.`,
+    `Pages of ${request.headers.get("origin") ?? "other sites"} may not use the session cookie.`,
     {
       hint: "Add the origin to PYLON_TRUSTED_ORIGINS, or send Authorization: Bearer <token>.",
     },

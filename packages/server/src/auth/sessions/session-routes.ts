@@ -56,7 +56,10 @@ async function session(services: AuthServices, { caller }: RequestContext): Prom
   const { users } = services;
   const user =
     caller.userId === null || caller.isGuest ? null : await userOrNull(services, caller.userId);
-  return json({ session: toAuthContext(caller), user: user === null ? null : users.view(user) });
+  return json({
+    session: toAuthContext(caller),
+    user: user === null ? null : users.view(user, caller),
+  });
 }
 
 async function signInGuest(services: AuthServices, context: RequestContext): Promise<Answer> {
@@ -89,7 +92,7 @@ async function signOut(
     await sessions.end(sessionId);
     await audit.record(context, "sign-out", { userId: caller.userId });
   } else if (cookie.read(context.request.headers) === null) {
-    throw new PylonError("AUTH_REQUIRED", "There is no session to end.");
+    throw new PylonError("AUTH_REQUIRED", "There is no session to sign out of.");
   }
   return new JsonAnswer({ revoked: true }, 200, { "Set-Cookie": [cookie.clear()] });
 }
@@ -109,7 +112,7 @@ async function endSessions(
   context: RequestContext,
 ): Promise<Answer> {
   const { userId } = context.caller;
-  if (userId === null) throw new PylonError("AUTH_REQUIRED", "Nobody is signed in.");
+  if (userId === null) throw new PylonError("AUTH_REQUIRED", "You are not signed in.");
   const keepsThis = context.query("others") === "1";
   const revoked = await sessions.endAll(userId, {
     except: keepsThis ? context.identity.sessionId : null,
@@ -130,8 +133,8 @@ async function endDevice(
   const found = userId === null ? [] : await sessions.list(userId);
   const info = found.find(({ publicId }) => publicId === context.param("id"));
   if (info === undefined)
-    throw new PylonError("NOT_FOUND", "You have no such session.", {
-      hint: "GET /api/auth/sessions lists them.",
+    throw new PylonError("NOT_FOUND", "You have no session with this id.", {
+      hint: "GET /api/auth/sessions lists your sessions.",
     });
   await sessions.end(info.id);
   await audit.record(context, "sign-out.device", { userId });

@@ -37,6 +37,31 @@ test("a token stands for its user until the session ends by itself", async () =>
   expect(await sessions.forgetExpired()).toBe(1);
 });
 
+test("a session is known after it was looked up, and until anything about it changes", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const token = await sessions.create("ann", USER);
+  expect(sessions.known(token)).toBeUndefined();
+  const identity = await sessions.identify(token);
+  expect(sessions.known(token)).toBe(identity);
+  expect(sessions.isCurrent(identity)).toBe(true);
+  expect(sessions.isCurrent({ ...identity })).toBe(false);
+  await sessions.end(identity.sessionId ?? "");
+  expect(sessions.known(token)).toBeUndefined();
+  expect(sessions.isCurrent(identity)).toBe(false);
+
+  const short = await sessions.create("ann", { ...USER, lifetimeMs: 1_000 });
+  const soonOver = await sessions.identify(short);
+  expect(sessions.known(short)).toBe(soonOver);
+  scratch.advance(1_000);
+  expect(sessions.known(short)).toBeUndefined();
+  expect(sessions.isCurrent(soonOver)).toBe(false);
+
+  await sessions.identify("the admin's token");
+  expect(sessions.known("the admin's token")).toBeUndefined();
+  expect(sessions.known("x")).toBeUndefined();
+});
+
 test("the admin's token, no token, and an unknown token", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);

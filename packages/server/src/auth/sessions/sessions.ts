@@ -1,4 +1,5 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
+import type { Claims } from "@pylonsync/query";
 import {
   ADMIN,
   ANONYMOUS,
@@ -12,9 +13,11 @@ import type { Store, Transaction } from "../../store/store.ts";
 import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import { hashOf, newToken } from "../security/secrets.ts";
+import { userClaims } from "../users/user-claims.ts";
 import { UserEpochs } from "./user-epochs.ts";
 
 const SESSIONS = SYSTEM_TABLES.sessions;
+const { userClaims: USER_CLAIMS, mcpGrants: MCP_GRANTS } = SYSTEM_TABLES;
 /**
  * For how long an identity is taken from the cache, in milliseconds: so long at most
  * may a session live on after another replica ended it.
@@ -32,6 +35,8 @@ export interface NewSession {
   readonly roles?: readonly string[];
   readonly tenantId?: string | null;
   readonly isTrustedDevice?: boolean;
+  /** What the app claims in this session alone. */
+  readonly claims?: Claims;
   /** What the user knows the device by: its browser's name for itself. */
   readonly device?: string;
   /**
@@ -51,6 +56,8 @@ export interface SessionInfo {
   readonly isGuest: boolean;
   readonly roles: readonly string[];
   readonly isTrustedDevice: boolean;
+  /** What the app claims in this session alone. */
+  readonly claims: Claims;
   readonly device: string;
   /** Milliseconds since 1970, as the two below. */
   readonly createdAt: number;
@@ -59,7 +66,9 @@ export interface SessionInfo {
 }
 
 /** What may change while a session lives. */
-export type SessionPatch = Partial<Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice">>;
+export type SessionPatch = Partial<
+  Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice" | "claims">
+>;
 
 /**
  * Makes, finds and ends sessions. They live in the store, by the hash of their token, so any
@@ -74,6 +83,7 @@ export class Sessions {
   readonly #epochs: UserEpochs;
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
+  readonly #userListeners = new Set<(userId: string) => void>();
   /** By session id. Only a shortcut: what is not in it is asked of the store. */
   readonly #identityCache = new Map<
     string,
@@ -102,6 +112,7 @@ export class Sessions {
     // one too.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
+        if (entity === USER_CLAIMS.name) this.#userChanged(rowId);
         if (entity !== SESSIONS.name) continue;
         if (kind === "delete") this.#ended(rowId);
         else this.#changed(rowId);
@@ -151,12 +162,7 @@ export class Sessions {
   async identify(token: string | null): Promise<Identity> {
     if (token === null) return ANONYMOUS_IDENTITY;
     const id = hashOf(token);
-    if (
-      this.#adminHash !== null &&
-      crypto.timingSafeEqual(Buffer.from(id, "latin1"), this.#adminHash)
-    ) {
-      return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
-    }
+    if (this.#isAdmin(id)) return { caller: ADMIN, sessionId: null, expiresAt: Infinity };
     const identity = await this.identifyById(id);
     if (identity !== null) return identity;
     throw new PylonError("UNAUTHORIZED", "This token is unknown, expired or revoked.", {
@@ -164,15 +170,45 @@ export class Sessions {
     });
   }
 
+  /**
+   * Who a session's token stands for, where that was looked up a moment ago: most requests need not
+   * wait for it.
+   */
+  known(token: string): Identity | undefined {
+    const id = hashOf(token);
+    return this.#isAdmin(id) ? undefined : this.#cached(id);
+  }
+
+  #isAdmin(hash: string): boolean {
+    return (
+      this.#adminHash !== null &&
+      crypto.timingSafeEqual(Buffer.from(hash, "latin1"), this.#adminHash)
+    );
+  }
+
   /** Who a session stands for, by the session's id; null when it is over. */
   async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
-    const cached = this.#identityCache.get(sessionId);
-    const identity =
-      cached !== undefined && cached.until > now
-        ? cached.identity
-        : await this.#lookUp(sessionId, now);
+    const identity = this.#cached(sessionId) ?? (await this.#lookUp(sessionId, now));
     return identity === null || identity.expiresAt <= now ? null : identity;
+  }
+
+  /**
+   * Whether the very identity that a session was found to have is known to be its identity still.
+   *
+   * @returns false where that has to be looked up, too
+   */
+  isCurrent(identity: Identity): boolean {
+    const { sessionId } = identity;
+    return sessionId !== null && this.#cached(sessionId) === identity;
+  }
+
+  /** Who a session stands for, where that was looked up a moment ago. */
+  #cached(sessionId: string): Identity | undefined {
+    const cached = this.#identityCache.get(sessionId);
+    if (cached === undefined) return undefined;
+    const now = this.#platform.now();
+    return cached.until > now && cached.identity.expiresAt > now ? cached.identity : undefined;
   }
 
   /**
@@ -189,6 +225,15 @@ export class Sessions {
   async get(sessionId: string): Promise<SessionInfo | null> {
     const row = await SESSIONS.get(this.#store, sessionId);
     return row === null ? null : toInfo(row);
+  }
+
+  /**
+   * Who a session stands for, by its public id, which a new token does not change; null when it is
+   * over.
+   */
+  async identifyByPublicId(userId: string, publicId: string): Promise<Identity | null> {
+    const session = (await this.list(userId)).find((one) => one.publicId === publicId);
+    return session === undefined ? null : this.identifyById(session.id);
   }
 
   /** The user's sessions that are not over, the newest first. */
@@ -213,7 +258,7 @@ export class Sessions {
   }
 
   /**
-   * Ends all sessions of a user, and the sign-ins that are under way.
+   * Ends all sessions of a user, the access of MCP clients, and the sign-ins that are under way.
    *
    * @param options.except the id of one that stays
    * @returns how many ended
@@ -247,6 +292,7 @@ export class Sessions {
    */
   async revokeAll(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);
+    await MCP_GRANTS.deleteWhere(tx, MCP_GRANTS.is("userId", userId));
     for (const { id } of await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) }))
       await this.#delete(tx, id);
   }
@@ -273,12 +319,12 @@ export class Sessions {
    */
   async requireActive(tx: Transaction, sessionId: string): Promise<SessionInfo> {
     const row = await SESSIONS.get(tx, sessionId);
-    // Written, and not only read: whoever ends it meanwhile then meets this transaction on every
-    // isolation level.
+    // Written, and not only read: a transaction that ends it meanwhile then meets this transaction
+    // on every isolation level.
     const stands =
       row !== null && (await SESSIONS.update(tx, sessionId, { seenAt: this.#platform.now() }));
     if (!stands)
-      throw new PylonError("UNAUTHORIZED", "This session was ended meanwhile.", {
+      throw new PylonError("UNAUTHORIZED", "This session was revoked in the meantime.", {
         hint: "Sign in again.",
       });
     return toInfo(row);
@@ -342,6 +388,7 @@ export class Sessions {
         tenantId: null,
         roles: [],
         isTrustedDevice: false,
+        claims: {},
         createdAt: now,
         seenAt: now,
         expiresAt: now + lifetimeMs,
@@ -403,6 +450,16 @@ export class Sessions {
     return () => this.#changeListeners.delete(listener);
   }
 
+  /**
+   * Calls `listener` when all sessions and keys of a user stand for something else.
+   *
+   * @returns an unsubscribe function
+   */
+  onUserChange(listener: (userId: string) => void): () => void {
+    this.#userListeners.add(listener);
+    return () => this.#userListeners.delete(listener);
+  }
+
   async #insert(
     tx: Transaction,
     token: string,
@@ -423,12 +480,14 @@ export class Sessions {
       device: (options.device ?? "").slice(0, 200),
       seenAt: now,
       isTrustedDevice: options.isTrustedDevice ?? false,
+      claims: options.claims ?? {},
     });
   }
 
   async #endAll(userId: string, closes: boolean, except: string | null): Promise<number> {
     const ended = await this.#store.transact(async (tx) => {
       await this.#epochs.begin(tx, userId, closes);
+      await MCP_GRANTS.deleteWhere(tx, MCP_GRANTS.is("userId", userId));
       const rows = await SESSIONS.select(tx, { where: SESSIONS.is("userId", userId) });
       const ids = rows.map(({ id }) => id).filter((id) => id !== except);
       for (const id of ids) await this.#delete(tx, id);
@@ -466,6 +525,13 @@ export class Sessions {
     for (const listener of this.#changeListeners) listener(sessionId);
   }
 
+  #userChanged(userId: string): void {
+    this.#cacheGeneration += 1;
+    for (const [id, { identity }] of this.#identityCache)
+      if (identity.caller.userId === userId) this.#identityCache.delete(id);
+    for (const listener of this.#userListeners) listener(userId);
+  }
+
   async #lookUp(id: string, now: number): Promise<Identity | null> {
     const generation = this.#cacheGeneration;
     const row = await SESSIONS.get(this.#store, id);
@@ -480,7 +546,7 @@ export class Sessions {
     const everyMs = Math.min(SEEN_EVERY_MS, idleMs / 4);
     if (now - seenAt >= everyMs)
       await transactById(this.#store, (tx) => SESSIONS.update(tx, id, { seenAt: now }));
-    const identity = toIdentity(info);
+    const identity = toIdentity(info, await userClaims(this.#store, info.userId));
     if (this.#cacheGeneration !== generation) return identity;
     if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
     this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
@@ -494,26 +560,22 @@ function toInfo(row: RowOf<typeof SESSIONS>): SessionInfo {
     ...row,
     publicId: row.publicId ?? hashOf(row.id).slice(0, 32),
     isTrustedDevice: row.isTrustedDevice === true,
+    claims: row.claims ?? {},
     device: row.device ?? "",
     seenAt: row.seenAt ?? row.createdAt,
   };
 }
 
-function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice }: Caller): string {
-  return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice]);
+function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice, claims }: Caller): string {
+  return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice, claims]);
 }
 
-function toIdentity({
-  id,
-  userId,
-  isGuest,
-  tenantId,
-  roles,
-  isTrustedDevice,
-  expiresAt,
-}: SessionInfo): Identity {
+/** @param ofUser the user's claims, which win over those of the session */
+function toIdentity(info: SessionInfo, ofUser: Claims): Identity {
+  const { id, userId, isGuest, tenantId, roles, isTrustedDevice, expiresAt } = info;
+  const claims = { ...info.claims, ...ofUser };
   return {
-    caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice },
+    caller: { ...ANONYMOUS, userId, isGuest, tenantId, roles, isTrustedDevice, claims },
     sessionId: id,
     expiresAt,
   };

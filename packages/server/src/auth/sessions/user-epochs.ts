@@ -54,7 +54,7 @@ export class UserEpochs {
   async become(tx: Transaction, guestId: string, userId: string): Promise<void> {
     const before = (await EPOCHS.get(tx, guestId))?.becomes ?? null;
     if (before !== null && (before !== userId || userId === guestId))
-      throw new PylonError("UNAUTHORIZED", "This guest has become a user meanwhile.", {
+      throw new PylonError("UNAUTHORIZED", "This guest has become a user in the meantime.", {
         hint: "Sign in again.",
       });
     await this.#write(tx, guestId, { becomes: userId });
@@ -64,7 +64,7 @@ export class UserEpochs {
   async check(tx: Transaction, userId: string, epoch: string): Promise<void> {
     const now = await this.#read(tx, userId);
     if (now.epoch === epoch && !now.isClosed) return;
-    throw new PylonError("UNAUTHORIZED", "This user's sessions were ended meanwhile.", {
+    throw new PylonError("UNAUTHORIZED", "This user's sessions were revoked in the meantime.", {
       hint: "Sign in again.",
     });
   }

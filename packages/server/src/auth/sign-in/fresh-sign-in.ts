@@ -30,9 +30,13 @@ export async function isFresh(
  */
 export async function requireFresh(services: AuthServices, context: RequestContext): Promise<void> {
   if (await isFresh(services, context)) return;
-  throw new PylonError("FRESH_SIGN_IN_REQUIRED", "This takes a sign-in of the last ten minutes.", {
-    hint: "Sign in again, and repeat the request.",
-  });
+  throw new PylonError(
+    "FRESH_SIGN_IN_REQUIRED",
+    "This requires a sign-in within the last ten minutes.",
+    {
+      hint: "Sign in again, and repeat the request.",
+    },
+  );
 }
 
 /**
@@ -51,8 +55,8 @@ export async function requireOwner(
     if (await isFresh(services, context)) return;
     throw new PylonError(
       "FRESH_SIGN_IN_REQUIRED",
-      "This takes the password, or a sign-in of the last ten minutes.",
-      { hint: 'Send {"password": "..."} along, or sign in again and repeat the request.' },
+      "This requires the password, or a sign-in within the last ten minutes.",
+      { hint: 'Also send {"password": "..."}, or sign in again and repeat the request.' },
     );
   }
   await requirePassword(services, user, password, "password");

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
-import type { AuthHooks } from "@pylonsync/sdk";
+import type { AuthHooks, Claims } from "@pylonsync/sdk";
+import { checkClaims } from "../../identity/claims.ts";
 import type { RequestContext } from "../../request/context.ts";
 import { deviceOf, type AuditLog } from "../security/audit.ts";
 import type { AuthSettings } from "../security/auth-settings.ts";
@@ -90,8 +91,8 @@ export class SignIn {
       return this.#finish(context, { userId, method, epoch }, isTrustedDevice);
     const pending: Pending = { userId, method, epoch };
     const mfaToken = await this.#services.tokens.issue(PENDING, pending, PENDING_MS);
-    throw new PylonError("MFA_REQUIRED", "A second factor is needed.", {
-      hint: "Send {mfa_token, code} to /api/auth/totp/verify.",
+    throw new PylonError("MFA_REQUIRED", "A second factor is required.", {
+      hint: "Send {mfa_token, code} to POST /api/auth/totp/verify.",
       extra: { mfa_token: mfaToken, methods },
     });
   }
@@ -109,7 +110,7 @@ export class SignIn {
   ): Promise<SignedIn> {
     const pending = await this.#services.tokens.take(PENDING, mfaToken);
     if (pending === null)
-      throw new PylonError("INVALID_TOKEN", "This sign-in is over.", {
+      throw new PylonError("INVALID_TOKEN", "This sign-in has ended or expired.", {
         field: "mfa_token",
         hint: "Sign in again.",
       });
@@ -133,12 +134,15 @@ export class SignIn {
     const claimed =
       user === null || claims === undefined
         ? null
-        : ((await claims({ user: users.view(user), method: "refresh" }))?.roles ?? []);
+        : checked(await claims({ user: users.view(user), method: "refresh" }));
     const lifetimeMs = settings.sessionLifetimeMs();
     const rotated = await sessions.rotate(sessionId, lifetimeMs, ({ roles }) =>
       claimed === null
         ? {}
-        : { roles: [...claimed, ...roles.filter((role) => role.startsWith(TENANT_ROLE))] },
+        : {
+            roles: [...claimed.roles, ...roles.filter((role) => role.startsWith(TENANT_ROLE))],
+            claims: claimed.claims,
+          },
     );
     if (rotated === null)
       throw new PylonError("AUTH_REQUIRED", "There is no session to refresh.", {
@@ -167,10 +171,10 @@ export class SignIn {
     const event = { user: users.view(user), method };
     const verdict = await hooks().onSignIn?.(event);
     if (verdict === null || verdict === false)
-      throw new PylonError("SIGN_IN_REFUSED", "This app does not let this user in.");
-    const { roles = [] } = (await hooks().claims?.(event)) ?? {};
+      throw new PylonError("SIGN_IN_REFUSED", "The app rejected the sign-in.");
+    const { roles, claims } = checked(await hooks().claims?.(event));
     const guestId = this.guestOf(context);
-    // Who has just become this user has handed itself over already.
+    // A guest that has just become this user has handed itself over already.
     if (guestId !== undefined && guestId !== userId)
       await guests.handOver(guestId, userId, users.entity.name);
     const lifetimeMs = settings.sessionLifetimeMs();
@@ -178,6 +182,7 @@ export class SignIn {
       isGuest: false,
       lifetimeMs,
       roles,
+      claims,
       isTrustedDevice,
       epoch,
       device: deviceOf(context),
@@ -189,5 +194,17 @@ export class SignIn {
       expiresAt: now() + lifetimeMs,
       cookies: [cookie.keep(token, lifetimeMs)],
     };
+  }
+}
+
+/** What the app's hook says. @throws Error for claims that can't be kept: a bug of the app */
+function checked(said: Claims | undefined): Required<Claims> {
+  const { roles = [], claims = {} } = said ?? {};
+  try {
+    return { roles, claims: checkClaims(claims) };
+  } catch (error) {
+    throw new Error("The claims hook of auth() returned invalid claims.", {
+      cause: error,
+    });
   }
 }

@@ -14,7 +14,7 @@ const COLORS = [
   "#be185d",
 ] as const;
 
-/** A colour for who has no picture: always the same one of ten for the same text. */
+/** A colour for users without a picture: always the same one of ten for the same text. */
 export function avatarColorOf(text: string): string {
   const number = Number.parseInt(hashOf(text).slice(0, 8), 16);
   return COLORS[number % COLORS.length] ?? COLORS[0];

@@ -1,7 +1,7 @@
 import { createIdFactory, PylonError } from "@pylonsync/protocol";
 import { and, type Expr } from "@pylonsync/query";
 import type { AuthHooks, ManifestAuth } from "@pylonsync/sdk";
-import { ANONYMOUS } from "../../identity/identity.ts";
+import { ANONYMOUS, type Caller } from "../../identity/identity.ts";
 import type { Committer } from "../../data/commit.ts";
 import type { DataModel } from "../../data/model.ts";
 import type { Platform } from "../../platform.ts";
@@ -66,26 +66,34 @@ export class Users {
     this.#newId = createIdFactory(options.platform.now, options.platform.random);
   }
 
-  /** The name that the app gives it, whether it declares it or not. */
+  /** The name that the app gives it now, whether it declares it or not. */
   get entityName(): string {
-    return userEntityOf(this.#options.settings());
+    return this.#declared?.name ?? userEntityOf(this.#options.settings());
   }
 
   /** Whether the app declares it. */
   get isDeclared(): boolean {
-    return this.#options.model().schema.find(this.entityName) !== undefined;
+    return this.#declared !== undefined;
   }
 
   /** @throws PylonError NO_USER_ENTITY */
   get entity(): Entity {
-    const name = this.entityName;
-    const entity = this.#options.model().schema.find(name);
+    const entity = this.#declared;
     if (entity !== undefined) return entity;
-    throw new PylonError("NO_USER_ENTITY", `This app has no entity "${name}" for its users.`, {
-      hint:
-        `Declare entity("${name}", { email: field.string().unique() }), ` +
-        "or name another with auth({ user: { entity } }).",
-    });
+    const name = this.entityName;
+    throw new PylonError(
+      "NO_USER_ENTITY",
+      `The user entity "${name}" does not exist in this app.`,
+      {
+        hint:
+          `Declare entity("${name}", { email: field.string().unique() }), ` +
+          "or name another entity with auth({ user: { entity } }).",
+      },
+    );
+  }
+
+  get #declared(): Entity | undefined {
+    return this.#options.model().schema.find(userEntityOf(this.#options.settings()));
   }
 
   /** Whether the entity has this field. */
@@ -139,12 +147,12 @@ export class Users {
           await writer.insert(name, { ...this.#defaultsOf(profile, id), ...given }, id);
         else await writer.update(name, id, given);
         const user = await writer.get(name, id);
-        if (user === null) throw new Error("The user that was written a moment ago is gone.");
+        if (user === null) throw new Error("The user that was just written does not exist.");
         if (profile.emailVerified === true) await keepProof(writer.transaction, user);
         await within?.(writer.transaction, user);
         const verdict = await hooks().onSignUp?.({ user: this.view(user), method });
         if (verdict === null || verdict === false)
-          throw new PylonError("SIGN_UP_REFUSED", "This app does not take this sign-up.");
+          throw new PylonError("SIGN_UP_REFUSED", "The app rejected the sign-up.");
         return user;
       },
     );
@@ -196,10 +204,16 @@ export class Users {
     );
   }
 
-  /** The user as it may be seen: without hidden fields, and where `expose` is given only those. */
-  view(user: StoredRow): StoredRow {
+  /**
+   * The user as it may be seen: without hidden fields, and where `expose` is given only those.
+   *
+   * @param caller who sees it; the app's own code sees also what policies keep from callers
+   */
+  view(user: StoredRow, caller?: Caller): StoredRow {
     const { expose } = this.#options.settings().user ?? {};
-    const visible = this.entity.visible(user);
+    const { entity } = this;
+    const { rules } = this.#options.model();
+    const visible = (caller === undefined ? entity : rules.seenBy(entity, caller)).visible(user);
     const shown = Object.entries(visible).filter(
       ([field]) => field === "id" || (expose?.includes(field) ?? true),
     );
@@ -258,7 +272,7 @@ function keepProof(tx: Transaction, { id, email }: StoredRow): Promise<void> {
 }
 
 function emailTaken(): PylonError {
-  return new PylonError("EMAIL_TAKEN", "There is an account with this e-mail address.", {
+  return new PylonError("EMAIL_TAKEN", "An account with this email address already exists.", {
     field: "email",
     hint: "Sign in, or reset the password.",
   });

@@ -6,20 +6,20 @@ export const MAIL_VARIABLES = {
   PYLON_EMAIL_PROVIDER: variable<"smtp" | "resend" | "sendgrid" | "ses" | "webhook" | undefined>({
     wants: "smtp, resend, sendgrid, ses or webhook",
     doc:
-      "What sends mail, see [mail](mail.md). With PYLON_SMTP_URL alone it is `smtp`. Without one " +
-      "dev mode shows mails at `/studio/mail`.",
+      "The mail provider, see [mail](mail.md). Default `smtp` if PYLON_SMTP_URL is set. Without " +
+      "a provider, dev mode shows mails at `/studio/mail`.",
     fallback: undefined,
     parse: oneOf("smtp", "resend", "sendgrid", "ses", "webhook"),
   }),
   PYLON_EMAIL_FROM: variable<string | undefined>({
     wants: "an address such as Shop <no-reply@example.com>",
-    doc: "Whom mails come from.",
+    doc: "The sender of mails.",
     fallback: undefined,
     parse: sender,
   }),
   PYLON_EMAIL_API_KEY: variable<string | undefined>({
     wants: "the provider's key",
-    doc: "The key of `resend` and `sendgrid`; for `webhook` it is sent as a bearer token.",
+    doc: "The API key for `resend` and `sendgrid`; for `webhook` it is sent as a bearer token.",
     fallback: undefined,
     secret: true,
     parse: text,
@@ -27,14 +27,14 @@ export const MAIL_VARIABLES = {
   PYLON_EMAIL_HTTP_URL: variable<string | undefined>({
     wants: "a URL",
     doc:
-      "Where `webhook` posts `{from, to, subject, text, html}`; for the others an endpoint in " +
-      "place of their own.",
+      "The URL that `webhook` posts `{from, to, subject, text, html}` to; for the other " +
+      "providers, an endpoint that replaces their default.",
     fallback: undefined,
     parse: httpUrl,
   }),
   PYLON_SMTP_URL: variable<string | undefined>({
     wants: "smtp://user:password@host:587 or smtps://",
-    doc: "The SMTP server. `?requireTLS=true` sends nothing without TLS.",
+    doc: "The SMTP server. With `?requireTLS=true` nothing is sent without TLS.",
     fallback: undefined,
     secret: true,
     parse: smtpUrl,

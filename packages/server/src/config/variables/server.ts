@@ -1,4 +1,4 @@
-import { flag, hosts, text, whole } from "./parsers.ts";
+import { flag, hosts, origin, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
 /** How the server runs, and where it listens. */
@@ -6,40 +6,49 @@ export const SERVER_VARIABLES = {
   PYLON_DEV_MODE: variable({
     wants: "1 or 0",
     doc:
-      "Development mode: it listens on this machine alone, pages of this machine may call at any " +
-      "port, limits are generous, entities without a policy are open. `pylon dev` sets it.",
+      "Development mode: the server listens on this machine only, pages of this machine may " +
+      "call it from any port, limits are generous, and entities without a policy are open. " +
+      "`pylon dev` sets it.",
     fallback: false,
     parse: flag,
   }),
   PYLON_DEV_HOSTS: variable<string[]>({
     wants: "hosts such as dev.example.com, or .example.com for all below it, separated by commas",
     doc:
-      "Hosts that dev mode answers at, beside localhost, addresses of this machine and of the " +
-      "local network, and the host of PYLON_PUBLIC_URL. Others are refused with `HOST_REJECTED`: " +
-      "dev mode is open to everyone who reaches it, and a web page can have a name of its own " +
-      "lead here.",
+      "Host names accepted in dev mode, in addition to localhost, addresses of this machine and " +
+      "of the local network, and the host of PYLON_PUBLIC_URL. Requests for other hosts are " +
+      "rejected with `HOST_REJECTED`: dev mode is open to everyone who can reach it, and a " +
+      "malicious web page can point its own host name at this server (DNS rebinding).",
     fallback: [],
     parse: hosts,
   }),
   PYLON_HOST: variable({
     wants: "an address",
     doc:
-      "The address to listen on, at every port. Dev mode is open to everyone who reaches it; in " +
-      "a container it needs `0.0.0.0`.",
+      "The address to listen on, for all ports. In a container, dev mode needs `0.0.0.0`; it is " +
+      "then open to everyone who can reach it.",
     fallback: "0.0.0.0",
     devFallback: "127.0.0.1",
     parse: text,
   }),
   PYLON_PORT: variable({
     wants: "a port from 0 to 65532",
-    doc: "The port. Everything is on it; 0 takes a free one.",
+    doc: "The port for all traffic; 0 selects a free port.",
     fallback: 4321,
     parse: whole(0, 65_532),
+  }),
+  PYLON_ADVERTISE_URL: variable<string | undefined>({
+    wants: "an origin such as http://10.0.0.5:4321",
+    doc:
+      "The URL at which other replicas reach this one, for clients of the shards that it runs. " +
+      "Default: the first address of the machine, with PYLON_PORT.",
+    fallback: undefined,
+    parse: origin,
   }),
   PYLON_SINGLE_PORT: variable({
     wants: "1 or 0",
     doc:
-      "Leaves out the ports +1 (WebSocket), +2 (event stream) and +3 (shards), which older " +
+      "Disables the ports +1 (WebSocket), +2 (event stream) and +3 (shards), which older " +
       "clients use.",
     fallback: false,
     parse: flag,

@@ -6,8 +6,8 @@ export const TRAFFIC_VARIABLES = {
   PYLON_RATE_LIMIT_MAX: variable({
     wants: "a whole number",
     doc:
-      "Requests of one address in a window, without those for the app's pages and their files; 0 " +
-      "for no limit.",
+      "The maximum number of requests per IP address in a window, not counting those for the " +
+      "app's pages and their files; 0 disables the limit.",
     fallback: 100,
     devFallback: 100_000,
     parse: COUNT,
@@ -20,7 +20,9 @@ export const TRAFFIC_VARIABLES = {
   }),
   PYLON_FN_RATE_LIMIT_MAX: variable({
     wants: "a whole number",
-    doc: "Calls of one function by one caller in a window; 0 for no limit.",
+    doc:
+      "The maximum number of calls of one function by one caller in a window; 0 disables the " +
+      "limit.",
     fallback: 30,
     devFallback: 100_000,
     parse: COUNT,
@@ -34,24 +36,24 @@ export const TRAFFIC_VARIABLES = {
   PYLON_TRUST_PROXY_HOPS: variable({
     wants: "a whole number from 0 to 10",
     doc:
-      "How many proxies of yours stand in front: the client's address is that many entries from " +
-      "the right in X-Forwarded-For.",
+      "The number of trusted proxies in front of the server: the client's address is the entry " +
+      "at this position from the right in X-Forwarded-For.",
     fallback: 0,
     parse: whole(0, 10),
   }),
   PYLON_DRAIN_SECS: variable({
     wants: "seconds from 0 to 3600",
-    doc: "How long a stopping server lets requests finish, in seconds.",
+    doc: "How long a stopping server waits for requests to finish, in seconds.",
     fallback: 10,
     parse: whole(0, 3600),
   }),
   PYLON_DRAIN_DELAY_SECS: variable({
     wants: "seconds from 0 to 3600",
     doc:
-      "How long a server that is sent `SIGTERM` serves on before it stops, while `/readyz` says " +
-      "that it goes: as long as a load balancer takes to notice. With PYLON_DRAIN_SECS it must " +
-      "stay below what the platform waits before it kills (ECS: 30 s). See " +
-      "[health](deploy/health.md).",
+      "How long a server that receives `SIGTERM` keeps serving before it stops, in seconds, " +
+      "while `/readyz` reports that it is stopping: as long as a load balancer takes to " +
+      "notice. Together with PYLON_DRAIN_SECS it must be less than the platform's kill " +
+      "timeout (ECS: 30 s). See [health](deploy/health.md).",
     fallback: 2,
     devFallback: 0,
     parse: whole(0, 3600),

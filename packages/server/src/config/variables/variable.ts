@@ -32,7 +32,7 @@ export function parseVariable<T>(
   try {
     return { value: parse(value) };
   } catch {
-    const shown = secret ? "not usable" : JSON.stringify(value);
-    return { problem: `${name} is ${shown}: it wants ${wants}.` };
+    const shown = secret ? "invalid" : JSON.stringify(value);
+    return { problem: `${name} is ${shown}: expected ${wants}.` };
   }
 }

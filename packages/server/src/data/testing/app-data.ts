@@ -10,6 +10,7 @@ import {
 import { compilePolicies } from "../../policy/policy-set.ts";
 import { planMigration } from "../../schema/diff.ts";
 import { Schema } from "../../schema/schema.ts";
+import { RenamedStore } from "../../store/renames/renamed-store.ts";
 import { openPostgresStore } from "../../store/postgres/postgres-store.ts";
 import { openSqliteStore } from "../../store/sqlite/sqlite-store.ts";
 import type { Store } from "../../store/store.ts";
@@ -48,7 +49,7 @@ export async function openAppData(
   } = {},
 ): Promise<AppData> {
   const folder = mkdtempSync(join(tmpdir(), "pylon-data-"));
-  const store =
+  const tables =
     options.database === "postgres"
       ? await openPostgresStore({
           url: await createDatabase(sharedPostgresUrl()),
@@ -58,10 +59,9 @@ export async function openAppData(
           onState: () => undefined,
         })
       : openSqliteStore(join(folder, "data.db"));
-  await store.migrate(() => ({
-    migration: planMigration(null, manifest).migration,
-    manifestJson: JSON.stringify(manifest),
-  }));
+  const store = new RenamedStore(tables);
+  const { migration, names, stored } = planMigration(null, manifest);
+  await store.migrate(() => ({ migration, names, manifestJson: JSON.stringify(stored) }));
   const schema = Schema.fromManifest(manifest);
   const { policies } = compilePolicies(manifest, schema.shapes, { dev: false });
   const model = new DataModel(schema, policies, HookSet.of(manifest));
@@ -76,6 +76,7 @@ export async function openAppData(
         caller: caller ?? ANONYMOUS,
         policies: caller === undefined ? "bypassed" : "enforced",
         now: platform.now(),
+        monotonic: platform.monotonic,
       }),
     async clear() {
       await store.transact(async (tx) => {

@@ -1,6 +1,12 @@
 import { systemPlatform } from "../../platform.ts";
 import { RequestContext, type Method } from "../../request/context.ts";
-import { errorAnswer, JsonAnswer, toPublicError } from "../../request/responses.ts";
+import {
+  errorAnswer,
+  JsonAnswer,
+  StreamAnswer,
+  toPublicError,
+  type Answer,
+} from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { Transfers } from "../../request/transfers.ts";
 import type { Caller } from "../../identity/identity.ts";
@@ -20,8 +26,43 @@ export async function callRoute(
   routes: readonly Route[],
   method: Method,
   path: string,
-  { caller, params = {}, search = "", body, headers = {} }: RouteCall,
+  call: RouteCall,
 ): Promise<{ readonly status: number; readonly body: unknown }> {
+  try {
+    const answer = await handle(routes, method, path, call);
+    if (!(answer instanceof JsonAnswer)) throw new Error("The answer is not JSON.");
+    return { status: answer.status, body: JSON.parse(answer.text()) };
+  } catch (error) {
+    const refusal = toPublicError(error);
+    if (refusal === undefined) throw error;
+    const answer = errorAnswer(refusal, "request");
+    return { status: answer.status, body: JSON.parse(answer.text()) };
+  }
+}
+
+/** Calls a route that answers piece by piece. @returns all pieces */
+export async function readStream(
+  routes: readonly Route[],
+  method: Method,
+  path: string,
+  call: RouteCall,
+): Promise<string> {
+  const answer = await handle(routes, method, path, call);
+  if (!(answer instanceof StreamAnswer)) throw new Error("The answer is not a stream.");
+  let text = "";
+  for (;;) {
+    const piece = await answer.pieces.next();
+    if (piece.done === true) return text;
+    text += piece.value;
+  }
+}
+
+async function handle(
+  routes: readonly Route[],
+  method: Method,
+  path: string,
+  { caller, params = {}, search = "", body, headers = {} }: RouteCall,
+): Promise<Answer> {
   const route = routes.find((known) => known.method === method && known.path === path);
   if (route === undefined) throw new Error(`There is no route ${method} ${path}.`);
   const request = new Request(`http://localhost${path}${search}`, {
@@ -39,14 +80,5 @@ export async function callRoute(
     () => Promise.resolve(),
     { limit, transfers: new Transfers(Infinity, systemPlatform), key: () => "127.0.0.1" },
   );
-  try {
-    const answer = await route.handle(context);
-    if (!(answer instanceof JsonAnswer)) throw new Error("The answer is not JSON.");
-    return { status: answer.status, body: JSON.parse(answer.text()) };
-  } catch (error) {
-    const refusal = toPublicError(error);
-    if (refusal === undefined) throw error;
-    const answer = errorAnswer(refusal, "request");
-    return { status: answer.status, body: JSON.parse(answer.text()) };
-  }
+  return await route.handle(context);
 }

@@ -77,7 +77,7 @@ export class FileClient extends TestClient {
   }
 }
 
-/** The beginning of a PNG, with bytes that are no UTF-8. */
+/** The beginning of a PNG, with bytes that are not UTF-8. */
 export const PNG = new Uint8Array([
   0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 255, 254, 0xc3, 0x28,
 ]);

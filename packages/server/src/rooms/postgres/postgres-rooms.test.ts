@@ -123,9 +123,7 @@ test("without notifications rooms count per replica, and the log says so once", 
   // The link is tried in each turn, and only the first time is logged.
   const before = turns;
   await until(() => turns >= before + 15);
-  expect(logged.filter((line) => line.includes("rooms count for this replica alone"))).toHaveLength(
-    1,
-  );
+  expect(logged.filter((line) => line.includes("rooms are per replica"))).toHaveLength(1);
   for (const close of closers.splice(0)) await close();
 }, 30_000);
 
@@ -437,7 +435,8 @@ test("three replicas, many users, few rooms: no deadlock, and the counts agree",
     FULL JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.n IS DISTINCT FROM r.members`;
   expect((await sql.query(wrong)).rows).toEqual([]);
   expect(await count(`"_pylon_room_connections"`)).toBe(0);
-  // Whoever made no call since the last connection closed goes after the grace; the rest stays.
+  // A member that made no call since the last connection closed goes after the grace; the rest
+  // stays.
   await until(async () => (await count(`"_pylon_room_leavers"`)) === 0);
   expect(await count(`"_pylon_room_members" WHERE due_at IS NULL`)).toBe(0);
   expect((await sql.query(wrong)).rows).toEqual([]);

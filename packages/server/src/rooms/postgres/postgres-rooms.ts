@@ -54,16 +54,13 @@ export class PostgresRooms implements RoomBackend {
     link.onChange((state) => {
       if (state === "up") log.info("rooms are shared through postgres");
       else if (state === "lost")
-        log.warn("postgres lost: rooms count per replica until it is back");
+        log.warn("postgres unavailable: rooms are per replica until it is back");
       else {
-        log.warn(
-          "notifications do not come back from postgres, so rooms count for this replica alone",
-          {
-            hint:
-              "A pooler in transaction mode does not carry them: name the server itself or a " +
-              "session pooler in DATABASE_URL, or set REDIS_URL.",
-          },
-        );
+        log.warn("notifications are not delivered by postgres, so rooms are per replica", {
+          hint:
+            "A pooler in transaction mode does not support them: use the server itself or a " +
+            "session pooler in DATABASE_URL, or set REDIS_URL.",
+        });
       }
     });
   }
@@ -211,7 +208,7 @@ export class PostgresRooms implements RoomBackend {
       if (code === ROOM_REFUSALS.rooms) throw tooManyRooms();
       if (code === ROOM_REFUSALS.roomsOfUser) throw tooManyRoomsOfUser();
       if (mayBeRefused && BUSY.has(code))
-        throw new PylonError("OVERLOADED", "Too many calls met in one room.", {
+        throw new PylonError("OVERLOADED", "Too many concurrent calls in one room.", {
           hint: "Nothing was changed. Try again.",
           extra: { retry_after_secs: 1 },
         });

@@ -169,7 +169,7 @@ export class RedisRooms implements RoomBackend {
 
 /** A list of texts, as the scripts answer. @throws Error for anything else */
 function toTexts(answer: unknown): string[] {
-  if (!Array.isArray(answer)) throw new Error("A script of the rooms did not answer a list.");
+  if (!Array.isArray(answer)) throw new Error("A Redis script of the rooms did not return a list.");
   return answer.map(String);
 }
 

@@ -111,7 +111,7 @@ export function decode(encoded: string): ChannelMessage {
   const text = encoded.slice(end + 1);
   const [kind, ...rest]: unknown[] = header;
   if (kind === "tenant") return tenantMessage(rest, text);
-  if (!isRoomKind(kind)) throw new Error("A message of the rooms is of an unknown kind.");
+  if (!isRoomKind(kind)) throw new Error("A message of the rooms has an unknown kind.");
   const [room, userId, origin, joinedAt] = rest;
   return {
     kind,
@@ -198,5 +198,5 @@ export function registrationOf(
 /** What a backend answered to a broadcast. @throws Error for anything else */
 export function toBroadcastResult(answer: unknown): BroadcastResult {
   if (answer === "sent" || answer === "room_empty" || answer === "not_in_room") return answer;
-  throw new Error(`The rooms answered ${JSON.stringify(answer)} to a broadcast.`);
+  throw new Error(`The rooms returned ${JSON.stringify(answer)} for a broadcast.`);
 }

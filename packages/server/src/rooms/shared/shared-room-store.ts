@@ -317,7 +317,7 @@ export class SharedRoomStore implements RoomStore {
     if (error === undefined || this.#backend.isLoss(error) || this.#refusal !== null) return;
     this.#refusal = errorText(error);
     this.#options.log.warn(
-      `${this.#backend.name} refuses: rooms count per replica until it accepts`,
+      `${this.#backend.name} rejects requests: rooms are per replica until it accepts them`,
       { reason: this.#refusal },
     );
   }

@@ -98,7 +98,7 @@ export class ChangeTail {
       this.#isWanted = true;
       return this.#running;
     }
-    // Whoever committed woke it, and yet it works for all.
+    // A commit woke it, and yet it works for all.
     this.#running = runIn(TAIL, () => this.#run()).finally(() => {
       this.#running = null;
     });

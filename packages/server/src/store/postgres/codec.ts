@@ -1,21 +1,29 @@
+import { normaliseDecimal } from "@pylonsync/query";
 import { types } from "pg";
 import type { Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 const INT8 = 20;
 const TIMESTAMPTZ = 1184;
+const NUMERIC = 1700;
 
 /**
  * How values arrive: int8 as a number (the schema keeps ints within what JavaScript holds),
- * timestamptz as ISO 8601 with milliseconds and Z.
+ * timestamptz as ISO 8601 with milliseconds and Z, numeric as a decimal in its one form.
  */
 export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
   getTypeParser: ((oid: number, format?: "text") => {
     if (oid === INT8) return Number;
     if (oid === TIMESTAMPTZ) return toIso;
+    if (oid === NUMERIC) return toDecimal;
     return types.getTypeParser(oid, format);
   }) as typeof types.getTypeParser,
 };
+
+/** `12.50` as `12.5`. A sum may have more digits than a field, and is refused later then. */
+function toDecimal(text: string): string {
+  return normaliseDecimal(text) ?? text;
+}
 
 /** A value as the driver takes it: of a list it would make a Postgres array. */
 export function encode(value: Value): Value {
@@ -40,6 +48,6 @@ function toIso(text: string): string {
 /** A row of one column, or undefined. */
 export function firstOf<T extends ColumnRow>(rows: readonly T[]): T {
   const [first] = rows;
-  if (first === undefined) throw new Error("The database answered no row.");
+  if (first === undefined) throw new Error("The database returned no row.");
   return first;
 }

@@ -98,7 +98,7 @@ export async function connectionCandidates({
   const mode = MODES.find((known) => known === wanted);
   if (mode === undefined)
     throw new PylonStartError(
-      `DATABASE_URL has sslmode=${wanted}: it is one of ${MODES.join(", ")}.`,
+      `DATABASE_URL has sslmode=${wanted}: use one of ${MODES.join(", ")}.`,
     );
   const base: ClientConfig = {
     user: decodeURIComponent(url.username),
@@ -206,24 +206,24 @@ function explain(
     case "28P01":
     case "28000":
       return (
-        `Postgres at ${where} does not let "${String(user)}" in: ` +
+        `Postgres at ${where} rejected the user "${String(user)}": ` +
         `check user and password of DATABASE_URL (${reason}).`
       );
     case "3D000":
       return (
         `Postgres at ${where} has no database "${String(database)}": ` +
-        "make it with CREATE DATABASE, or correct DATABASE_URL."
+        "create it with CREATE DATABASE, or correct DATABASE_URL."
       );
     default:
       if (isDown(error))
         return (
           `Postgres at ${where} can't be reached (${reason || errorCode(error)}): ` +
-          "is it running, and is it where DATABASE_URL says?"
+          "check that it is running where DATABASE_URL says."
         );
       return (
         `Postgres at ${where} can't be used with sslmode=${mode}: ${reason}` +
         (/certificate/i.test(reason)
-          ? ". PYLON_DATABASE_CA names what its certificate is checked with."
+          ? ". Set PYLON_DATABASE_CA to the CA certificate of the server."
           : "")
       );
   }

@@ -96,7 +96,7 @@ test("however many wait for one share, the others have theirs", () => {
   );
 });
 
-test("who waits for too long, or gives up, is refused, and leaves the queue", async () => {
+test("one that waits for too long, or gives up, is refused, and leaves the queue", async () => {
   const platform = new ManualPlatform();
   const shares = new ConnectionShares(3, platform);
   const releases = NAMES.flatMap((name) => {

@@ -47,7 +47,7 @@ export class StatementNames {
   }
 }
 
-/** Runs statements, and tells who watches. */
+/** Runs statements, and tells the observer. */
 export class StatementRunner {
   readonly names = new StatementNames();
   readonly #observer: QueryObserver | null;
@@ -87,6 +87,7 @@ export class StatementRunner {
   runPlain(client: ClientBase, text: string, timeoutMs?: number): Promise<QueryResult<ColumnRow>> {
     const query: QueryConfig & { readonly query_timeout?: number } = {
       text,
+      types: VALUE_PARSERS,
       ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     };
     return this.#observed(text, () => this.#watched(client, query));

@@ -83,7 +83,7 @@ export function isRetryable(error: unknown): boolean {
 export function translateError(error: unknown): unknown {
   if (isUnreachable(error)) return unavailable();
   if (isConflict(error)) {
-    return new PylonError("OVERLOADED", "Too many writes met on the same rows.", {
+    return new PylonError("OVERLOADED", "Too many concurrent writes to the same rows.", {
       hint: "Nothing was changed. Try again.",
       extra: { retry_after_secs: 1 },
     });
@@ -94,37 +94,32 @@ export function translateError(error: unknown): unknown {
     case "22003":
       return outOfRange();
     case "22021":
-      return new PylonError(
-        "INVALID_DATA",
-        "A text has a character that is not valid in text, such as NUL.",
-      );
+      return new PylonError("INVALID_DATA", "A string contains an invalid character, such as NUL.");
     case "25P03":
       return new PylonError(
         "OVERLOADED",
-        "The transaction did nothing for too long, so the database ended it.",
+        "The transaction was idle for too long and was rolled back.",
         {
           hint:
-            "Nothing was changed. A mutation waits for nothing but ctx.db: " +
+            "Nothing was changed. A mutation should only await ctx.db: " +
             "do the rest in an action.",
         },
       );
     case "54000":
-      return new PylonError(
-        "INVALID_DATA",
-        "A value is too long for the index that its field is in.",
-        { hint: "Indexed and unique text may have about 2,600 bytes." },
-      );
+      return new PylonError("INVALID_DATA", "A value is too long for the index of its field.", {
+        hint: "Indexed and unique strings may have about 2,600 bytes.",
+      });
     default:
       return SERVER_FAILURE.test(error.code ?? "") ? storageFailure(error) : error;
   }
 }
 
-/** Its disk or memory is full, its disk does not work, its data are damaged. */
+/** Its disk or memory is full, its disk failed, its data are damaged. */
 const SERVER_FAILURE = /^(53...|58...|XX00[012])$/;
 
 function storageFailure(cause: DatabaseError): PylonError {
   const reason = cause.code === "53100" ? "its disk is full" : "it has failed";
-  const failure = new PylonError("STORAGE_UNAVAILABLE", `The database can't be used: ${reason}.`, {
+  const failure = new PylonError("STORAGE_UNAVAILABLE", `The database is unavailable: ${reason}.`, {
     hint: "Nothing was changed. Try again later.",
     extra: { retry_after_secs: 5 },
   });
@@ -134,14 +129,10 @@ function storageFailure(cause: DatabaseError): PylonError {
 
 /** Other transactions went on writing a row. */
 export function rowBusy(): PylonError {
-  return new PylonError(
-    "OVERLOADED",
-    "Another transaction has been writing the same row for long.",
-    {
-      hint: "Nothing was changed. Try again in a moment.",
-      extra: { retry_after_secs: 1 },
-    },
-  );
+  return new PylonError("OVERLOADED", "Another transaction has locked the same row for too long.", {
+    hint: "Nothing was changed. Try again in a moment.",
+    extra: { retry_after_secs: 1 },
+  });
 }
 
 /** The database can't be reached now. Nothing is known to have been changed. */

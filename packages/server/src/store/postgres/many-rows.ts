@@ -2,11 +2,23 @@ import type { EntityShape, FieldKind } from "@pylonsync/query";
 import { quote } from "../sql/quote.ts";
 import type { RowUpdate, StoredRow, Value } from "../store.ts";
 
-/** A statement with its parameters, each of which is a column of the rows. */
+/** A statement with its parameters: the values of a column, or the one that all rows have. */
 export interface ManyStatement {
   readonly text: string;
-  readonly params: readonly (readonly Value[])[];
+  readonly params: readonly (Value | readonly Value[])[];
 }
+
+/** A column of the rows of a statement. */
+interface Column {
+  readonly name: string;
+  /** Of a list of its values. */
+  readonly type: string;
+  readonly values: readonly Value[];
+}
+
+const SYSTEM_PREFIX = "_pylon_";
+/** There is one of each for each row. */
+const KEYS: readonly string[] = ["id", "place"];
 
 /** One statement for any number of rows: each column is a parameter. */
 const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
@@ -17,6 +29,7 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   int: "int8[]",
   bool: "bool[]",
   float: "float8[]",
+  decimal: "numeric[]",
   json: "json[]",
   array: "json[]",
 };
@@ -24,13 +37,17 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
 /** Inserts rows with the same fields; leaves out those whose id is taken. */
 export function insertManyStatement(shape: EntityShape, rows: readonly StoredRow[]): ManyStatement {
   const names = Object.keys(rows[0] ?? {});
-  const columns = names.map(quote).join(", ");
-  const arrays = names.map((name, index) => `$${index + 1}::${arrayType(shape, name)}`);
+  const columns = names.map((name) => ({
+    name,
+    type: arrayType(shape, name),
+    values: rows.map((row) => row[name] ?? null),
+  }));
+  const { source, valueOf, params } = rowsOf(shape, columns);
   return {
     text:
-      `INSERT INTO ${quote(shape.name)} (${columns})` +
-      ` SELECT * FROM unnest(${arrays.join(", ")}) ON CONFLICT DO NOTHING`,
-    params: names.map((name) => rows.map((row) => row[name] ?? null)),
+      `INSERT INTO ${quote(shape.name)} (${names.map(quote).join(", ")})` +
+      ` SELECT ${names.map(valueOf).join(", ")} FROM ${source} ON CONFLICT DO NOTHING`,
+    params,
   };
 }
 
@@ -63,20 +80,54 @@ export function updateManyStatement(
       values: updates.map((update) => update.expected?.[name] ?? null),
     })),
   ];
-  const arrays = columns.map(({ type }, index) => `$${index + 1}::${type}`).join(", ");
-  const named = columns.map(({ name }) => quote(name)).join(", ");
-  const sets = patched.map((name) => `${quote(name)} = r.${quote(`to ${name}`)}`).join(", ");
+  const { source, valueOf, params } = rowsOf(shape, columns);
+  const sets = patched.map((name) => `${quote(name)} = ${valueOf(`to ${name}`)}`).join(", ");
   const conditions = [
     // The text is computed, so that no index is used for it.
     how === "by-place" ? `t.ctid = r.place AND t.id || '' = r.id` : `t.id = r.id`,
-    ...expected.map((name) => `t.${quote(name)} = r.${quote(`from ${name}`)}`),
+    ...expected.map((name) => `t.${quote(name)} = ${valueOf(`from ${name}`)}`),
   ];
   return {
     text:
       `UPDATE ${quote(shape.name)} AS t SET ${sets}` +
-      ` FROM unnest(${arrays}) AS r (${named})` +
+      ` FROM ${source}` +
       ` WHERE ${conditions.join(" AND ")} RETURNING t.id AS id, t.ctid::text AS place`,
-    params: columns.map(({ values }) => values),
+    params,
+  };
+}
+
+/**
+ * The rows as something to select from, and how each of its columns is named there. What all rows
+ * of a system table have alike is sent once: most columns of jobs that are made, taken or ended
+ * together. Rows of the app may be alike in any of their columns, and each choice of columns would
+ * be another prepared statement.
+ */
+function rowsOf(
+  shape: EntityShape,
+  columns: readonly Column[],
+): {
+  readonly source: string;
+  readonly valueOf: (name: string) => string;
+  readonly params: ManyStatement["params"];
+} {
+  const isSystem = shape.name.startsWith(SYSTEM_PREFIX);
+  const shared = new Map<string, string>();
+  const listed: string[] = [];
+  const arrays: string[] = [];
+  const params = columns.map(({ name, type, values }, index) => {
+    const [first = null] = values;
+    if (isSystem && !KEYS.includes(name) && values.every((value) => value === first)) {
+      shared.set(name, `$${index + 1}::${type.slice(0, -"[]".length)}`);
+      return first;
+    }
+    listed.push(quote(name));
+    arrays.push(`$${index + 1}::${type}`);
+    return values;
+  });
+  return {
+    source: `unnest(${arrays.join(", ")}) AS r (${listed.join(", ")})`,
+    valueOf: (name) => shared.get(name) ?? `r.${quote(name)}`,
+    params,
   };
 }
 

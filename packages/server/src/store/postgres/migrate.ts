@@ -4,12 +4,15 @@ import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { errorCode } from "../../util/errors.ts";
 import type { SchemaChange } from "../store.ts";
+import { recordMigration } from "../sql/record-migration.ts";
 import { notUnique } from "../rows-do-not-fit.ts";
 import { RENEW_LOG } from "./change-log.ts";
-import { BASE_DDL, ddlOf } from "./ddl.ts";
+import { BASE_DDL, BASE_GENERATION, ddlOf } from "./ddl.ts";
+import { buildLargeIndexes, forgetIndexes, largeIndexSteps, noteIndex } from "./large-indexes.ts";
 import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
+import { fillSearch, makeTrigrams, unfilled } from "./search-index.ts";
 
 /** Reads the manifest that the tables were last brought to. */
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
@@ -18,20 +21,21 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 /** Only Pylon's own schema changes take this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
-/** A new index of a large table takes its time. */
+/** What is done to the rows of a table takes its time. */
 const NO_STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = 0";
 /**
- * A change of a table waits for the transactions that use it, and all later ones wait behind it: so
- * it waits briefly, and tries again.
+ * A change of a table waits for the transactions that use it, and all later ones wait behind it,
+ * reads too: so it waits briefly, and tries again.
  */
-const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '3s'";
-const LOCK_ATTEMPTS = 20;
+const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'";
+const LOCK_ATTEMPTS = 120;
 const LOCK_NOT_AVAILABLE = "55P03";
 const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
 /**
- * Makes Pylon's own tables and functions as this version wants them.
+ * Makes Pylon's own tables and functions as this version wants them, or leaves them as a newer one
+ * made them.
  *
  * @param extraDdl what features keep beside the rows; see PostgresOptions
  */
@@ -42,22 +46,30 @@ export async function prepareDatabase(
 ): Promise<void> {
   const ddl = [...BASE_DDL, ...extraDdl];
   const version = hash("sha256", ddl.join("\n"), "hex");
+  const generation = String(BASE_GENERATION);
   await pool.again(() =>
     locked(pool, platform, async (client) => {
       await checkServer(client);
       const known = await client.query<{ found: string | null }>(
         `SELECT to_regclass('"_pylon_meta"')::text AS found`,
       );
-      if (known.rows[0]?.found !== null) {
-        const { rows } = await client.query<{ value: string }>(
-          `SELECT value FROM "_pylon_meta" WHERE key = 'base'`,
-        );
-        if (rows[0]?.value === version) return;
-      }
-      for (const sql of ddl) await client.query(sql);
+      const made = known.rows[0]?.found === null ? new Map<string, string>() : await baseOf(client);
+      if (made.get("base") === version) return;
+      const isNewer = Number(made.get("base_generation") ?? 0) > BASE_GENERATION;
+      for (const sql of isNewer ? extraDdl : ddl) await client.query(sql);
+      if (isNewer) return;
       await client.query(SET_META, ["base", version]);
+      await client.query(SET_META, ["base_generation", generation]);
     }),
   );
+}
+
+/** What was made of Pylon's own tables, by which version. */
+async function baseOf(client: ClientBase): Promise<ReadonlyMap<string, string>> {
+  const { rows } = await client.query<{ key: string; value: string }>(
+    `SELECT key, value FROM "_pylon_meta" WHERE key IN ('base', 'base_generation')`,
+  );
+  return new Map(rows.map(({ key, value }) => [key, value]));
 }
 
 /**
@@ -65,24 +77,58 @@ export async function prepareDatabase(
  *
  * @returns the manifest that describes them now
  */
-export function migrateSchema(
-  pool: ConnectionPool,
+export async function migrateSchema(
+  {
+    maintenance: pool,
+    rows,
+  }: { readonly maintenance: ConnectionPool; readonly rows: ConnectionPool },
   platform: Platform,
   plan: (stored: string | null) => SchemaChange,
 ): Promise<string> {
-  return pool.again(() =>
+  const manifestJson = await pool.again(() =>
     locked(pool, platform, async (client) => {
       const { rows } = await client.query<{ value: string }>(STORED_MANIFEST);
       const stored = rows[0]?.value ?? null;
-      const { migration, manifestJson } = plan(stored);
+      const { migration, manifestJson, by } = plan(stored);
+      const started = platform.monotonic();
+      const wantsTrigrams = migration.steps.some(
+        (step) => step.kind === "build_search" && step.index.typos,
+      );
+      const hasTrigrams = wantsTrigrams && (await makeTrigrams(client));
+      const later = await largeIndexSteps(client, migration);
       for (const step of migration.steps) {
-        if (step.kind === "retype_column") await retypeColumn(client, step);
-        else for (const sql of ddlOf(step)) await client.query(sql);
+        await forgetIndexes(client, step);
+        if (step.kind === "create_index" && later.has(step)) await noteIndex(client, step);
+        else if (step.kind === "retype_column" || step.kind === "convert_column")
+          await retypeColumn(client, step);
+        else for (const sql of ddlOf(step, hasTrigrams)) await client.query(sql);
       }
       if (stored !== manifestJson) await client.query(SET_META, ["manifest", manifestJson]);
+      const { text, params } = recordMigration(migration, by, {
+        id: platform.uuid(),
+        now: platform.now(),
+        tookMs: platform.monotonic() - started,
+      });
+      if (migration.steps.length > 0) await client.query(text, params);
       return manifestJson;
     }),
   );
+  await buildLargeIndexes({ build: pool, lock: rows }, platform);
+  await pool.again(() => fillSearches(pool));
+  return manifestJson;
+}
+
+/** Brings rows into the search indexes that do not have them all yet. */
+async function fillSearches(pool: ConnectionPool): Promise<void> {
+  const lease = await pool.take("write");
+  try {
+    for (const entity of await unfilled(lease.client))
+      while (await fillSearch(lease.client, entity));
+    lease.release();
+  } catch (error) {
+    lease.release(true);
+    throw error;
+  }
 }
 
 /** Begins a new change log. */
@@ -101,12 +147,12 @@ async function checkServer(client: ClientBase): Promise<void> {
   if (server === undefined) return;
   if (server.version < OLDEST_SERVER)
     throw new PylonStartError(
-      `This Postgres is older than 14, the oldest that Pylon works with: use a newer one.`,
+      `This Postgres is older than version 14, the oldest supported version: upgrade it.`,
     );
   if (server.isolation !== "read committed") {
     throw new PylonStartError(
       `The database's default_transaction_isolation is "${server.isolation}": ` +
-        'set it to "read committed"; Pylon asks for more where it needs it.',
+        'set it to "read committed"; Pylon requests a stricter level where it needs one.',
     );
   }
 }

@@ -275,8 +275,8 @@ export function mustDrop(error: unknown): boolean {
 function queryTimeout(timeoutMs: number, cause: unknown): PylonError {
   const error = new PylonError(
     "QUERY_TIMEOUT",
-    `The query took longer than ${timeoutMs / 1000} s, so it was ended.`,
-    { hint: "Ask for less: an indexed field in the filter, fewer rows." },
+    `The query took longer than ${timeoutMs / 1000} s and was cancelled.`,
+    { hint: "Filter by an indexed field, or read fewer rows." },
   );
   error.cause = cause;
   return error;

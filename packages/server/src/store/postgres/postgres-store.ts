@@ -5,8 +5,12 @@ import { toError } from "../../util/errors.ts";
 import { systemPlatform, type Platform } from "../../platform.ts";
 import type {
   Aggregate,
+  Found,
+  SearchSelect,
   ChangeRecord,
   LogBounds,
+  NewChange,
+  QueryPlan,
   Reader,
   ReadLimits,
   SchemaChange,
@@ -46,6 +50,7 @@ import { PostgresTransaction, type TransactionMark } from "./postgres-transactio
 import { Retry } from "./retry.ts";
 import { RowTurns, type RowHold } from "./row-turns.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
+import { HAS_TRIGRAMS } from "./search-index.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
@@ -55,9 +60,12 @@ const ROLLBACK_MS = 2_500;
 const READINESS_MS = { connect: 5_000, query: 5_000 };
 /** A migration or the care of a long log takes as long as it takes. */
 const MAINTENANCE_MS = { connect: 10_000, query: 0 };
+/** How long the plan of a read may take, in milliseconds. */
+const EXPLAIN_MS = 5_000;
 /** Attempts at reads on a snapshot, when a pooler loses prepared statements. */
 const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_PER_BATCH = 10_000;
+const TIME = `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::text AS time`;
 const BEGIN = {
   // Rows are claimed a few at a time from tables that may be large, and grow faster than Postgres
   // counts them.
@@ -141,6 +149,14 @@ interface OpenTransaction {
   readonly lease: Lease;
   readonly rows: RowHold;
   readonly deferred: DeferredUpdates;
+  /** What the change log is told at the end. */
+  readonly changes: NewChange[];
+}
+
+/** What came of a piece of work in an open transaction. */
+interface Ran<T> {
+  readonly result: T;
+  readonly hasWritten: boolean;
 }
 
 /**
@@ -184,11 +200,18 @@ export class PostgresStore implements Store {
     );
   }
 
+  get findsTypos(): boolean {
+    return this.#tables.hasTrigrams;
+  }
+
   get(entity: string, id: string): Promise<StoredRow | null> {
     return this.#reads.get(entity, id);
   }
   select(query: Select): Promise<StoredRow[]> {
     return this.#reads.select(query);
+  }
+  search(query: SearchSelect): Promise<Found> {
+    return this.#reads.search(query);
   }
   count(entity: string, where?: Expr): Promise<number> {
     return this.#reads.count(entity, where);
@@ -279,14 +302,15 @@ export class PostgresStore implements Store {
   }
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
-    const manifestJson = await migrateSchema(this.#pools.maintenance, this.#platform, plan);
-    this.#tables = new TableSet(tableShapes(manifestJson));
+    const manifestJson = await migrateSchema(this.#pools, this.#platform, plan);
+    const [trigrams] = await this.#pool.read(HAS_TRIGRAMS, []);
+    this.#tables = new TableSet(tableShapes(manifestJson), trigrams?.["found"] === true);
     this.#unique = new UniqueIndexes(manifestJson);
   }
 
   limitedReader(limits: ReadLimits): Reader {
     return new PostgresReader(
-      // What is found by its id is found at once, whoever asks.
+      // What is found by its id is found at once, no matter who asks.
       (text, params, isById) =>
         isById
           ? this.#read(text, params)
@@ -319,6 +343,19 @@ export class PostgresStore implements Store {
     }
   }
 
+  async explain(query: Select): Promise<QueryPlan> {
+    const settings = [...this.#snapshotSettings, "SET LOCAL enable_seqscan = off"];
+    const limits = { caller: "explain", timeoutMs: EXPLAIN_MS };
+    const snapshot = new PostgresSnapshot(this.#pool, settings, limits);
+    const run = (text: string, params: readonly Value[]): Promise<ColumnRow[]> =>
+      snapshot.run(text, params);
+    try {
+      return await new PostgresReader(run, () => this.#tables).explain(query);
+    } finally {
+      await snapshot.end();
+    }
+  }
+
   stats(): StoreStats {
     return {
       reads: { ...this.#reading, waiting: this.#pool.waitingQueries },
@@ -327,6 +364,13 @@ export class PostgresStore implements Store {
       queued: null,
       isFollowing: this.#tail.isUp,
     };
+  }
+
+  /** In a simulation, time is what the simulation says. */
+  async time(): Promise<number> {
+    if (this.#platform.now !== systemPlatform.now) return this.#platform.now();
+    const [row] = await this.#pool.read(TIME, []);
+    return Number(row?.["time"]);
   }
 
   async ping(): Promise<void> {
@@ -378,14 +422,14 @@ export class PostgresStore implements Store {
   ): Promise<T> {
     const lease = await this.#pool.take(share, { signal });
     const settings = [...BEGIN[isolation], ...this.#settings, ...(mayBeLost ? [NO_FLUSH] : [])];
-    const open: OpenTransaction = { lease, rows, deferred: new DeferredUpdates() };
-    const { result, hasWritten, mark } = await this.#within(open, signal, async (tx) => {
+    const open = openedOn(lease, rows);
+    const { result, hasWritten } = await this.#within(open, signal, async (tx) => {
       await this.#pool.statements.runAll(lease.client, ...settings);
       const done = await untilAborted(work(tx), signal);
       await open.deferred.run(tx);
       return done;
     });
-    await this.#commit(lease, hasWritten, mark);
+    await this.#commit(lease, hasWritten, await this.#flush(open));
     return result;
   }
 
@@ -399,7 +443,7 @@ export class PostgresStore implements Store {
     const rows = this.#turns.hold();
     try {
       const lease = await this.#pool.take("write", {});
-      const open: OpenTransaction = { lease, rows, deferred: new DeferredUpdates() };
+      const open = openedOn(lease, rows);
       const begin = [...BEGIN.serializable, ...this.#settings];
       const steps = [
         await this.#within(open, undefined, () =>
@@ -413,7 +457,7 @@ export class PostgresStore implements Store {
         count += 1;
       }
       steps.push(await this.#within(open, undefined, (tx) => open.deferred.run(tx)));
-      const mark = steps.find((step) => step.mark !== null)?.mark ?? null;
+      const mark = await this.#flush(open);
       const hasWritten = steps.some((step) => step.hasWritten);
       await this.#commit(lease, hasWritten, mark).catch((error: unknown) => {
         throw error instanceof PylonError ? new OutcomeUnknown("", { cause: error }) : error;
@@ -430,18 +474,12 @@ export class PostgresStore implements Store {
 
   /** Runs a piece of work in an open transaction. When it fails, the transaction is given up. */
   async #within<T>(
-    { lease, rows, deferred }: OpenTransaction,
+    open: OpenTransaction,
     signal: AbortSignal | undefined,
     work: (tx: PostgresTransaction) => Promise<T>,
-  ): Promise<{ result: T; hasWritten: boolean; mark: TransactionMark | null }> {
-    const tx = new PostgresTransaction(
-      lease.client,
-      this.#pool.statements,
-      this.#tables,
-      this.#unique,
-      rows,
-      deferred,
-    );
+  ): Promise<Ran<T>> {
+    const { lease, rows } = open;
+    const tx = this.#transactionOf(open);
     try {
       signal?.throwIfAborted();
       const result = await work(tx);
@@ -450,10 +488,10 @@ export class PostgresStore implements Store {
           "The transaction has ended: await every database call before the handler returns.",
         ),
       );
-      const mark = await tx.flush();
+      await tx.settled();
       // A handler may have caught what made the transaction unusable; it is unusable all the same.
       if (tx.failure !== null) throw tx.failure.error;
-      return { result, hasWritten: tx.hasWritten, mark };
+      return { result, hasWritten: tx.hasWritten };
     } catch (error) {
       tx.end(toError(error));
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
@@ -461,6 +499,25 @@ export class PostgresStore implements Store {
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
+  }
+
+  #transactionOf({ lease, rows, deferred, changes }: OpenTransaction): PostgresTransaction {
+    return new PostgresTransaction(
+      lease.client,
+      this.#pool.statements,
+      this.#tables,
+      this.#unique,
+      rows,
+      deferred,
+      changes,
+    );
+  }
+
+  /** Writes the change records of a transaction: one step for all that shared it. */
+  async #flush(open: OpenTransaction): Promise<TransactionMark | null> {
+    if (open.changes.length === 0) return null;
+    const { result } = await this.#within(open, undefined, (tx) => tx.flush());
+    return result;
   }
 
   /** Why a connection broke, where the server said so before it closed it. */
@@ -498,6 +555,10 @@ export class PostgresStore implements Store {
   }
 }
 
+function openedOn(lease: Lease, rows: RowHold): OpenTransaction {
+  return { lease, rows, deferred: new DeferredUpdates(), changes: [] };
+}
+
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {
   const [row] = await pool.read(STORED_MANIFEST, []);
   return row === undefined ? null : textOf(row, "value");
@@ -507,9 +568,9 @@ function commitUnknown(): PylonError {
   const { message } = unavailable();
   return new PylonError(
     "OVERLOADED",
-    `${message} It broke off while it was writing, so the write may have been made.`,
+    `${message} The connection was lost during a write, so the write may have been committed.`,
     {
-      hint: "Look before you try again, or send an op_id with the write.",
+      hint: "Check the data before you retry, or send an op_id with the write.",
       extra: { retry_after_secs: 1 },
     },
   );

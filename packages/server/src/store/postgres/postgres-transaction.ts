@@ -9,6 +9,8 @@ import type {
   NewChange,
   RowPlace,
   RowUpdate,
+  Found,
+  SearchSelect,
   Select,
   StoredRow,
   Transaction,
@@ -18,12 +20,13 @@ import { appendStatement } from "./change-log.ts";
 import { encode } from "./codec.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "../sql/quote.ts";
+import { uniqueViolation } from "../unique-violation.ts";
 import type { DeferredUpdates } from "./deferred-updates.ts";
 import { isRetryable, translateError } from "./errors.ts";
 import { insertManyStatement, updateManyStatement } from "./many-rows.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
-import { conflictOf, type UniqueIndexes } from "./unique-indexes.ts";
+import type { UniqueIndexes } from "./unique-indexes.ts";
 
 /** Changes of one statement: their texts are in memory several times meanwhile. */
 const APPENDED_AT_ONCE = 2_000;
@@ -49,7 +52,7 @@ export class PostgresTransaction implements Transaction {
   readonly #rows: RowHold;
   readonly #deferred: DeferredUpdates;
   readonly #reader: PostgresReader;
-  readonly #changes: NewChange[] = [];
+  readonly #changes: NewChange[];
   #ended: Error | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** Steps of several statements must not be mixed with others of the same transaction. */
@@ -66,8 +69,10 @@ export class PostgresTransaction implements Transaction {
     unique: UniqueIndexes,
     rows: RowHold,
     deferred: DeferredUpdates,
+    changes: NewChange[],
   ) {
     this.#client = client;
+    this.#changes = changes;
     this.#deferred = deferred;
     this.#rows = rows;
     this.#statements = statements;
@@ -106,13 +111,17 @@ export class PostgresTransaction implements Transaction {
     this.#ended ??= reason;
   }
 
+  /** Waits for the statements that are under way. */
+  settled(): Promise<void> {
+    return this.#line.settled();
+  }
+
   /**
-   * Writes the change records, after the work has ended.
+   * Writes the change records of all that shared the transaction, after the last work has ended.
    *
    * @returns the transaction's mark, or null when it changed nothing
    */
   async flush(): Promise<TransactionMark | null> {
-    await this.#line.settled();
     let mark: TransactionMark | null = null;
     for (const changes of chunk(this.#changes, APPENDED_AT_ONCE)) {
       const { text, params } = appendStatement(changes);
@@ -127,6 +136,9 @@ export class PostgresTransaction implements Transaction {
   }
   select(query: Select): Promise<StoredRow[]> {
     return this.#reader.select(query);
+  }
+  search(query: SearchSelect): Promise<Found> {
+    return this.#reader.search(query);
   }
   count(entity: string, where?: Expr): Promise<number> {
     return this.#reader.count(entity, where);
@@ -159,7 +171,7 @@ export class PostgresTransaction implements Transaction {
       for (const { id } of rows) this.#claim(rowKey(entity, id));
       if ((await this.#write(text, params)) === rows.length) return;
       // Some were inserted: what the work catches must not leave them there.
-      const error = new PylonError("ID_TAKEN", "A row with one of these ids exists already.");
+      const error = new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
       this.#failure ??= { error };
       throw error;
     });
@@ -261,12 +273,12 @@ export class PostgresTransaction implements Transaction {
   async #refusalOf(entity: string, row: StoredRow): Promise<unknown> {
     const { rows } = await this.#run(this.#tables.getStatement(entity), [row.id]);
     if (rows.length > 0)
-      return new PylonError("ID_TAKEN", "A row with this id exists already.", {
+      return new PylonError("ID_TAKEN", "A row with this id already exists.", {
         field: "id",
-        hint: "Let the id be minted, or choose another.",
+        hint: "Omit the id so that one is generated, or choose another.",
       });
     const taken = await this.#takenIndex(entity, null, row);
-    return conflictOf(taken ?? []);
+    return uniqueViolation(taken ?? []);
   }
 
   /**
@@ -282,7 +294,7 @@ export class PostgresTransaction implements Transaction {
     const [before] = rows;
     if (before === undefined) return;
     const taken = await this.#takenIndex(entity, id, { ...before, ...patch });
-    if (taken !== undefined) throw conflictOf(taken);
+    if (taken !== undefined) throw uniqueViolation(taken);
   }
 
   /** The fields of the unique index in which another row has the same values. */

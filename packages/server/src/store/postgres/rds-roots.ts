@@ -6,8 +6,8 @@ const RDS_HOST = /\.([a-z]{2}(?:-[a-z]+)+-\d)\.rds\.amazonaws\.com$/;
  * What signs the certificates of Amazon RDS and Aurora in the region of this host: no system has
  * these roots by itself.
  *
- * @returns PEM certificates; null when it is no database of RDS, or one of a region whose roots are
- *   not known here
+ * @returns PEM certificates; null when it is not a database of RDS, or one of a region whose roots
+ *   are not known here
  */
 export async function rdsRoots(host: string): Promise<readonly string[] | null> {
   const name = host.toLowerCase();

@@ -4,6 +4,7 @@ import { Client } from "pg";
 import {
   createDatabase,
   PostgresServer,
+  WITHOUT_FLUSHING,
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
 import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
@@ -161,7 +162,7 @@ describe("replicas on one Postgres", () => {
 
 describe("a Postgres that goes away", () => {
   test("and comes back: acknowledged writes are there once, and the store goes on", async () => {
-    await using server = await PostgresServer.start();
+    await using server = await PostgresServer.start(WITHOUT_FLUSHING);
     const url = await server.createDatabase();
     const states: string[] = [];
     const store = await openReplica(url, { onState: (state) => states.push(state) });
@@ -199,7 +200,7 @@ describe("a Postgres that goes away", () => {
   }, 60_000);
 
   test("is said to be away, in time and without a password", async () => {
-    await using server = await PostgresServer.start();
+    await using server = await PostgresServer.start(WITHOUT_FLUSHING);
     const store = await openReplica(await server.createDatabase());
     await server.down();
     await expect(store.get("Note", "x")).rejects.toMatchObject({ code: "OVERLOADED" });

@@ -1,25 +1,25 @@
 import type { ClientBase } from "pg";
-import { convertValue } from "../../schema/convert-value.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
-import { kindOf } from "../../schema/field-kind.ts";
+import { convertField } from "../../schema/field-code.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
 import type { Value } from "../store.ts";
 import { quote } from "../sql/quote.ts";
 import { encode } from "./codec.ts";
 import { columnTypeOf } from "./ddl.ts";
 
-type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
+type RetypeStep = MigrationStep & { readonly kind: "retype_column" | "convert_column" };
 
 const PAGE = 1_000;
 
 /**
  * Converts the values of a column to another type, by way of a second column.
  *
- * @throws PylonStartError when a value has no equal in the new type and the field can't be null
+ * @throws PylonStartError when a value has no equal in the new type and the field can't be null,
+ *   or the app's function makes none of it
  */
 export async function retypeColumn(
   client: ClientBase,
-  { entity, from, to }: RetypeStep,
+  { kind, entity, from, to }: RetypeStep,
 ): Promise<void> {
   const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];
   const type = columnTypeOf(to);
@@ -34,9 +34,10 @@ export async function retypeColumn(
       [last, PAGE],
     );
     const values = rows.map(({ id, value }) => {
-      const converted = convertValue(value, kindOf(from.type), kindOf(to.type));
-      if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
-      return encode(converted ?? null);
+      const made = convertField(value, from, to);
+      if (!made.ok && (kind === "convert_column" || !to.optional))
+        throw notConvertible(entity, to.name, { id, reason: made.reason });
+      return encode(made.ok ? made.value : null);
     });
     await client.query(write, [rows.map(({ id }) => id), values]);
     last = rows.at(-1)?.id ?? last;

@@ -53,7 +53,7 @@ test("a row that another has is refused at once; those of the same work are its 
   one.claim("a");
 });
 
-test("who gives up waiting has nothing, and is passed over", async () => {
+test("a waiter that gives up has nothing, and is passed over", async () => {
   const turns = new RowTurns();
   const [holder, leaver, next] = [turns.hold(), turns.hold(), turns.hold()];
   holder.claim("b");
@@ -74,6 +74,6 @@ test("who gives up waiting has nothing, and is passed over", async () => {
   holder.release();
   await waiting;
   expect([...next.keys]).toEqual(["b"]);
-  // A signal that was aborted before is no turn at all.
+  // A signal that was aborted before is not a turn at all.
   await expect(leaver.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
 });

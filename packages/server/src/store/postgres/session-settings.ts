@@ -27,11 +27,19 @@ const UNSENT_MS = 15_000;
 const KEEPALIVE_S = { idle: 10, interval: 3, count: 3 };
 
 /**
+ * Postgres compiles a statement that it holds to be costly. Ours read few rows by many conditions,
+ * as the feed does where rights look at other rows: to compile one may take 20 seconds, and to run
+ * it a few milliseconds.
+ */
+const NO_COMPILING = "SET LOCAL jit = off";
+
+/**
  * The limits as settings of a session, in `options` of the connection. Poolers refuse that, or
  * ignore it: see `keepsSettings`.
  */
 export function sessionOptions(limits: SessionLimits): string {
   const settings = {
+    jit: "off",
     statement_timeout: limits.statementMs,
     idle_in_transaction_session_timeout: limits.idleMs,
     client_connection_check_interval: CLIENT_CHECK_MS,
@@ -63,6 +71,7 @@ export function transactionSettings(limits: SessionLimits, connection: ClientCon
 export function snapshotSettings(limits: SessionLimits, connection: ClientConfig): string[] {
   if (keepsSettings(connection)) return [];
   return [
+    NO_COMPILING,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
     // A pooler may lose the request to cancel a statement; it closes the connection all the same.

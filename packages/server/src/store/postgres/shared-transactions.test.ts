@@ -12,31 +12,45 @@ class Groups {
   readonly sizes: number[] = [];
   readonly alone: string[] = [];
   failure: Error | null = null;
+  /** How long a commit takes, in milliseconds. */
+  commitMs = 0;
+  /** Transactions begin. */
+  isUp = true;
+  /** The work that fails wherever others share its transaction. */
+  poisoned: string | null = null;
   readonly shared = new SharedTransactions(
     (works, isOpen) => this.#run(works, isOpen),
     this.platform,
   );
 
-  transact(name: string, ms = 0, kind = "kind"): Promise<string> {
+  transact(name: string, ms = 0, kind = "kind", signal?: AbortSignal): Promise<string> {
     const work = async (): Promise<string> => {
+      if (name === this.poisoned && !this.alone.includes(name)) throw new Error("poisoned");
       this.platform.advance(ms);
       return Promise.resolve(name);
     };
-    return this.shared.transact(kind, work, undefined, (it) => {
+    return this.shared.transact(kind, work, signal, async (it) => {
       this.alone.push(name);
-      return it(TX);
+      if (signal?.aborted === true) throw signal.reason;
+      const result = await it(TX);
+      this.platform.advance(this.commitMs);
+      return result;
     });
   }
 
   async #run(works: readonly SharedWork[], isOpen: () => boolean): Promise<number> {
     let count = 0;
-    for (const { run } of works) {
+    if (!this.isUp) this.sizes.push(0);
+    if (!this.isUp) throw new Error("The database can't be reached.");
+    for (const { run, signal } of works) {
       if (!isOpen()) break;
+      signal?.throwIfAborted();
       await run(TX);
       count += 1;
     }
     this.sizes.push(count);
     await turn();
+    this.platform.advance(this.commitMs);
     if (this.failure !== null) throw this.failure;
     return count;
   }
@@ -63,6 +77,20 @@ test("a kind whose last work was long runs alone, until one was short again", as
   expect(groups.sizes).toEqual([2]);
 });
 
+test("where commits are slow, works share that take no longer than one", async () => {
+  const groups = new Groups();
+  groups.commitMs = 80;
+  await groups.transact("first", 60);
+  await Promise.all(names(8).map((name) => groups.transact(name, 60)));
+  expect(groups.sizes).toEqual([7]);
+  // The disk is as it was: what takes long keeps nobody waiting for it.
+  groups.commitMs = 1;
+  await Promise.all(["a", "b"].map((name) => groups.transact(name, 60)));
+  await Promise.all(["c", "d"].map((name) => groups.transact(name, 60)));
+  expect(groups.sizes).toEqual([7, 2]);
+  expect(groups.alone).toEqual(["first", "w7", "c", "d"]);
+});
+
 test("a transaction that runs for long begins no further work, which runs alone", async () => {
   const groups = new Groups();
   await groups.transact("first");
@@ -70,6 +98,22 @@ test("a transaction that runs for long begins no further work, which runs alone"
   expect(await Promise.all(all)).toEqual(names(6));
   expect(groups.sizes).toEqual([3]);
   expect(groups.alone).toEqual(["first", "w3", "w4", "w5"]);
+});
+
+test("what a transaction had no time for shares the next one", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  expect(await Promise.all(names(8).map((name) => groups.transact(name, 20)))).toEqual(names(8));
+  expect(groups.sizes).toEqual([5, 3]);
+});
+
+test("one that fails is found in a few steps, and those beside it still share", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  groups.poisoned = "w5";
+  await Promise.all(names(8).map((name) => groups.transact(name)));
+  expect(groups.sizes).toEqual([4, 2]);
+  expect(groups.alone).toEqual(["first", "w4", "w5"]);
 });
 
 test("after a failure each runs alone, and none when the outcome is not known", async () => {
@@ -84,6 +128,34 @@ test("after a failure each runs alone, and none when the outcome is not known", 
     names(3).map(() => "Error: lost"),
   );
   expect(groups.alone).toHaveLength(4);
+});
+
+test("where no transaction begins, each goes alone at once, with its own patience", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  groups.isUp = false;
+  expect(await Promise.all(names(8).map((name) => groups.transact(name)))).toEqual(names(8));
+  expect(groups.sizes).toEqual([0]);
+  expect(groups.alone).toEqual(["first", ...names(8)]);
+});
+
+test("one that is aborted while it waits fails for itself, and undoes no other", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  const abort = new AbortController();
+  const all = names(5).map((name) =>
+    groups.transact(name, 0, "kind", name === "w2" ? abort.signal : undefined),
+  );
+  abort.abort(new Error("late"));
+  const ended = await Promise.allSettled(all);
+  expect(ended.map((one) => (one.status === "rejected" ? String(one.reason) : one.value))).toEqual([
+    "w0",
+    "w1",
+    "Error: late",
+    "w3",
+    "w4",
+  ]);
+  expect([groups.sizes, groups.alone]).toEqual([[4], ["first", "w2"]]);
 });
 
 test("each runs as a part of what submitted it", async () => {

@@ -5,12 +5,21 @@ import type { Transaction } from "../store.ts";
 /** Transactions that are under way at the same time. */
 const MAX_LANES = 2;
 /** Pieces of work in one transaction; with fewer than MIN_WORKS no second one is opened. */
-const MAX_WORKS = 50;
+const MAX_WORKS = 100;
 const MIN_WORKS = 8;
 /** What took longer than this, in milliseconds, would keep those beside it waiting. */
 const SHORT_MS = 20;
-/** A transaction that runs for this long, in milliseconds, begins no further piece of work. */
-const MAX_GROUP_MS = 100;
+/**
+ * Where a transaction alone costs more than that, what takes no longer than it is short too: on a
+ * machine that is busy or a disk that is slow all takes longer, and to share less would make each
+ * wait for commits of its own.
+ */
+const MAX_SHORT_MS = 100;
+/**
+ * A transaction that runs for this many times as long as a short work takes at most, begins no
+ * further one.
+ */
+const MAX_GROUP = 5;
 /** Kinds of work whose duration is known; others run in transactions of their own. */
 const MAX_KINDS = 1_000;
 
@@ -34,6 +43,7 @@ export class OutcomeUnknown extends Error {
 }
 
 interface Waiting extends SharedWork {
+  readonly kind: string;
   readonly committed: () => void;
   /** Runs it in a transaction of its own. */
   readonly alone: () => void;
@@ -43,8 +53,9 @@ interface Waiting extends SharedWork {
 /**
  * Puts short pieces of work that come at the same time into common transactions: each commit waits
  * for the disk, and each statement that begins or ends one for the network. When one of them fails,
- * all are undone, and each runs in a transaction of its own: so each succeeds or fails for itself.
- * Who submits bounds how many wait: a replica has a limit of jobs that it runs.
+ * all are undone, and each half runs again for itself, down to one alone: so each succeeds or fails
+ * for itself.
+ * The submitter bounds how many wait: a replica has a limit of jobs that it runs.
  */
 export class SharedTransactions {
   readonly #run: RunShared;
@@ -52,6 +63,8 @@ export class SharedTransactions {
   readonly #waiting: Waiting[] = [];
   /** How long the last piece of work of a kind took, in milliseconds. */
   readonly #durations = new Map<string, number>();
+  /** What takes no longer than this, in milliseconds, is short. */
+  #shortMs = SHORT_MS;
   #lanes = 0;
   #isAboutToStart = false;
 
@@ -80,18 +93,18 @@ export class SharedTransactions {
         this.#learn(kind, this.#platform.monotonic() - startedAt);
       }
     };
-    // Of an unknown kind one goes first.
-    if ((this.#durations.get(kind) ?? Infinity) > SHORT_MS) return alone(measured);
+    if (!this.#isShort(kind)) return this.#runAlone(measured, alone);
     return new Promise<T>((resolve, reject) => {
       let result: T;
       this.#waiting.push({
+        kind,
         signal,
         run: async (tx) => {
           result = await measured(tx);
         },
         committed: () => resolve(result),
         alone: () => {
-          alone(measured).then(resolve, reject);
+          this.#runAlone(measured, alone).then(resolve, reject);
         },
         failed: reject,
       });
@@ -99,9 +112,39 @@ export class SharedTransactions {
     });
   }
 
+  /** In a transaction of its own, which tells what such a one costs. */
+  async #runAlone<T>(
+    work: (tx: Transaction) => Promise<T>,
+    alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
+  ): Promise<T> {
+    const { monotonic } = this.#platform;
+    const startedAt = monotonic();
+    let workedMs = 0;
+    const result = await alone(async (tx) => {
+      const begunAt = monotonic();
+      try {
+        return await work(tx);
+      } finally {
+        workedMs += monotonic() - begunAt;
+      }
+    });
+    this.#learnCost(monotonic() - startedAt - workedMs);
+    return result;
+  }
+
+  /** Of an unknown kind one goes first, alone. */
+  #isShort(kind: string): boolean {
+    return (this.#durations.get(kind) ?? Infinity) <= this.#shortMs;
+  }
+
   #learn(kind: string, ms: number): void {
     if (this.#durations.size < MAX_KINDS || this.#durations.has(kind))
       this.#durations.set(kind, ms);
+  }
+
+  /** @param ms what a transaction took beside its works */
+  #learnCost(ms: number): void {
+    this.#shortMs = Math.min(Math.max(ms, SHORT_MS), MAX_SHORT_MS);
   }
 
   /** What comes within the same turn of the event loop is put together. */
@@ -120,19 +163,57 @@ export class SharedTransactions {
 
   async #runGroup(works: readonly Waiting[]): Promise<void> {
     this.#lanes += 1;
+    await this.#runTogether(works);
+    this.#lanes -= 1;
+    this.#start();
+  }
+
+  async #runTogether(submitted: readonly Waiting[]): Promise<void> {
+    const works = submitted.filter(({ signal }) => signal?.aborted !== true);
+    // What was aborted while it waited would undo those beside it.
+    for (const work of submitted) if (!works.includes(work)) work.alone();
+    const [first] = works;
+    if (works.length < 2) return first?.alone();
     const { monotonic } = this.#platform;
-    const until = monotonic() + MAX_GROUP_MS;
+    // Counted from when it is first asked, after the first piece of work.
+    let until: number | null = null;
+    const isOpen = (): boolean => monotonic() < (until ??= monotonic() + MAX_GROUP * this.#shortMs);
+    let hasBegun = false;
+    let workedMs = 0;
+    const begin = (run: SharedWork["run"]) => async (tx: Transaction) => {
+      hasBegun = true;
+      const startedAt = monotonic();
+      await run(tx);
+      workedMs += monotonic() - startedAt;
+    };
+    const startedAt = monotonic();
     try {
-      const count = works.length === 1 ? 0 : await this.#run(works, () => monotonic() < until);
+      const runs = works.map(({ run, signal }) => ({ signal, run: begin(run) }));
+      const count = await this.#run(runs, isOpen);
+      this.#learnCost(monotonic() - startedAt - workedMs);
       for (const { committed } of works.slice(0, count)) committed();
-      for (const { alone } of works.slice(count)) alone();
+      this.#goOn(works.slice(count));
     } catch (error) {
-      for (const { alone, failed } of works)
-        if (error instanceof OutcomeUnknown) failed(error.cause);
-        else alone();
-    } finally {
-      this.#lanes -= 1;
-      this.#start();
+      if (error instanceof OutcomeUnknown) for (const { failed } of works) failed(error.cause);
+      else if (hasBegun) await this.#halve(works);
+      // It is the fault of none: each half would wait for the database once more, after the other.
+      else for (const { alone } of works) alone();
     }
+  }
+
+  /** One that fails is found in a few steps, and those beside it still share. */
+  async #halve(works: readonly Waiting[]): Promise<void> {
+    const middle = Math.ceil(works.length / 2);
+    await this.#runTogether(works.slice(0, middle));
+    await this.#runTogether(works.slice(middle));
+  }
+
+  /** What a transaction had no time for goes on in the next one. */
+  #goOn(works: readonly Waiting[]): void {
+    const [short, long] = [true, false].map((isShort) =>
+      works.filter(({ kind }) => this.#isShort(kind) === isShort),
+    );
+    this.#waiting.unshift(...(short ?? []));
+    for (const { alone } of long ?? []) alone();
   }
 }

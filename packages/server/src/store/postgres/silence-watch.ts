@@ -22,8 +22,8 @@ interface Running {
 /**
  * Finds connections that a firewall, a failover or a lost host has made silent: nothing is refused
  * on them, and nothing is answered. The network alone would tell after minutes. A statement that
- * takes long is no sign of it, so a second connection asks the server whether it works on it; where
- * it does not, the first one is closed, and what ran there is tried again on another.
+ * takes long is not a sign of it, so a second connection asks the server whether it works on it;
+ * where it does not, the first one is closed, and what ran there is tried again on another.
  */
 export class SilenceWatch {
   readonly #connection: ClientConfig;

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { debianProgram, ordinaryUser } from "../../../../../tests/support/servers/debian.ts";
-import { PostgresServer } from "../../../../../tests/support/servers/postgres.ts";
+import { PostgresServer, WITHOUT_FLUSHING } from "../../../../../tests/support/servers/postgres.ts";
 import { openPostgresStore } from "./postgres-store.ts";
 
 describe("a Postgres with a certificate", () => {
@@ -36,7 +36,7 @@ describe("a Postgres with a certificate", () => {
     };
     make(certificate, join(dir, "server.key"));
     make(other, join(dir, "other.key"));
-    server = await PostgresServer.start(["ssl=on"], (dataDir) => {
+    server = await PostgresServer.start([...WITHOUT_FLUSHING, "ssl=on"], (dataDir) => {
       const { uid, gid } = ordinaryUser();
       for (const file of ["server.crt", "server.key"]) {
         copyFileSync(join(dir, file), join(dataDir, file));
@@ -90,9 +90,9 @@ describe("a Postgres with a certificate", () => {
     );
   });
 
-  test("a mode or a file that is none is refused", async () => {
+  test("an unknown mode or file is refused", async () => {
     await expect(connects("localhost", "?sslmode=maybe")).rejects.toThrow(
-      /it is one of disable, prefer/,
+      /use one of disable, prefer/,
     );
     await expect(connects("localhost", "", join(dir, "none.crt"))).rejects.toThrow(
       /none.crt .*can't be read/,
@@ -101,7 +101,7 @@ describe("a Postgres with a certificate", () => {
 });
 
 test("a Postgres without TLS is refused where TLS is wanted", async () => {
-  await using server = await PostgresServer.start();
+  await using server = await PostgresServer.start(WITHOUT_FLUSHING);
   const open = (mode: string) =>
     openPostgresStore({
       url: `${server.url()}?sslmode=${mode}`,

@@ -1,4 +1,3 @@
-import { PylonError } from "@pylonsync/protocol";
 import { parseStoredManifest } from "../../schema/stored-manifest.ts";
 
 /**
@@ -27,13 +26,4 @@ export class UniqueIndexes {
   touchedBy(entity: string, names: readonly string[]): readonly (readonly string[])[] {
     return this.of(entity).filter((fields) => fields.some((field) => names.includes(field)));
   }
-}
-
-/** The refusal of a row whose values in these fields another row has. */
-export function conflictOf(fields: readonly string[]): PylonError {
-  const field = fields.join(", ");
-  return new PylonError("UNIQUE_VIOLATION", `Another row has the same ${field}.`, {
-    field,
-    hint: `Choose a ${field} that is not taken.`,
-  });
 }

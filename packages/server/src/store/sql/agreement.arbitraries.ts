@@ -1,5 +1,8 @@
 import {
   isScalarKind,
+  MAX_NODES,
+  MAX_SEARCHES,
+  normaliseDecimal,
   FALSE,
   TRUE,
   type CompareOp,
@@ -103,15 +106,34 @@ const DATES = [
   "9999-12-31T23:59:59.999Z",
 ];
 
+/** Awkward ones: signs, digits on one side alone, and the ends of what a field holds. */
+const DECIMALS = [
+  "0",
+  "1",
+  "-1",
+  "9",
+  "10",
+  "-10",
+  "0.5",
+  "-0.5",
+  "0.05",
+  "12.5",
+  "-12.505",
+  "0.000000000000000001",
+  "999999999999999999.999999999999999999",
+  "-999999999999999999.999999999999999999",
+];
+
 /** What can be compared with each other. */
-export type Class = "text" | "number" | "bool" | "datetime";
+export type Class = "text" | "number" | "decimal" | "bool" | "datetime";
 const KINDS: Record<Class, readonly FieldKind[]> = {
   text: ["string", "richtext", "id"],
   number: ["int", "float"],
+  decimal: ["decimal"],
   bool: ["bool"],
   datetime: ["datetime"],
 };
-const CLASSES: readonly Class[] = ["text", "number", "bool", "datetime"];
+const CLASSES: readonly Class[] = ["text", "number", "decimal", "bool", "datetime"];
 const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   text: fc.oneof(
     { arbitrary: fc.constantFrom(...TEXTS), weight: 4 },
@@ -124,9 +146,19 @@ const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
     fc.constantFrom(...FLOATS),
     fc.constantFrom(0.5, 2 ** 60, -(2 ** 70)),
   ),
+  decimal: fc.oneof(
+    fc.constantFrom(...DECIMALS),
+    fc
+      .tuple(fc.integer({ min: -99, max: 99 }), fc.nat(3))
+      .map(([digits, scale]) => normaliseDecimal((digits / 10 ** scale).toFixed(scale)) ?? "0"),
+  ),
   bool: fc.boolean(),
   datetime: fc.constantFrom(...DATES),
 };
+/** Keys of objects, some of which look like places in a list or stand in every prototype. */
+const STEPS = ["a", "b c", "0", "é", "length", "constructor"] as const;
+const MEMBERS: readonly Scalar[] = ["a", "1", "", "É", 1, 0.5, -7, 2 ** 53, true, false, null];
+
 const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   string: LITERALS.text,
   richtext: LITERALS.text,
@@ -135,10 +167,36 @@ const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   float: fc.oneof(fc.constantFrom(...FLOATS), fc.double({ noNaN: true, noDefaultInfinity: true })),
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
+  decimal: LITERALS.decimal,
   // They are compared with null alone, and stand beside the others.
-  json: fc.constantFrom<Value>({}, { a: [null, "\u{1F600}"] }, []),
-  array: fc.array(fc.constantFrom("a", "b")),
+  json: fc.oneof(
+    members(2).map((value): Value => (typeof value === "object" && value !== null ? value : {})),
+    fc.constant<Value>({ a: [null, "\u{1F600}"] }),
+  ),
+  array: fc.array(fc.oneof(fc.constantFrom<Value[]>("a", "1", 1, 0.5, true), LITERALS.text), {
+    maxLength: 3,
+  }),
 };
+
+/** What is inside of a json. */
+function members(depth: number): fc.Arbitrary<Value> {
+  const scalar = fc.constantFrom<Value[]>(...MEMBERS);
+  if (depth === 0) return scalar;
+  const inner = members(depth - 1);
+  return fc.oneof(
+    { arbitrary: scalar, weight: 2 },
+    { arbitrary: fc.array(inner, { maxLength: 3 }), weight: 1 },
+    {
+      arbitrary: fc
+        .uniqueArray(fc.tuple(fc.constantFrom(...STEPS), inner), {
+          maxLength: 3,
+          selector: ([step]) => step,
+        })
+        .map((entries): Value => Object.fromEntries(entries)),
+      weight: 3,
+    },
+  );
+}
 
 /** What is looked for in texts: also letters of other cases, and patterns' own signs. */
 export const needles = fc.oneof(
@@ -166,6 +224,7 @@ function shape(name: string): fc.Arbitrary<EntityShape> {
       "string",
       "int",
       "float",
+      "decimal",
       "bool",
       "datetime",
       "richtext",
@@ -210,9 +269,10 @@ export const worlds: fc.Arbitrary<World> = fc
   }));
 
 const AUTH: Record<Class, readonly string[]> = {
-  text: ["userId", "tenantId", "apiKeyId"],
-  number: [],
-  bool: ["isAdmin", "isGuest"],
+  text: ["userId", "tenantId", "apiKeyId", "claims.plan"],
+  number: ["claims.level"],
+  decimal: [],
+  bool: ["isAdmin", "isGuest", "claims.beta"],
   datetime: [],
 };
 /** Callers of every sort. */
@@ -225,6 +285,15 @@ export const callers = fc.record({
   apiKeyId: fc.constant(null),
   apiKeyScopes: fc.subarray(["b", "A"]),
   isTrustedDevice: fc.boolean(),
+  claims: fc.record(
+    {
+      plan: fc.constantFrom("a", "ab", "u1"),
+      level: fc.constantFrom(0, 1, 2.5),
+      beta: fc.boolean(),
+      teams: fc.subarray(["a", "abc", "u1"]),
+    },
+    { requiredKeys: [] },
+  ),
 });
 /** Values of `now()`. */
 export const times = fc.constantFrom(...DATES);
@@ -235,7 +304,11 @@ export const times = fc.constantFrom(...DATES);
  * @param existsDepth how deep `exists` nests; 0 for conditions on the row alone
  */
 export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<Expr> {
-  return condition({ schema, data: alphaOf(schema), related: undefined }, 3, existsDepth);
+  return condition(
+    { schema, data: alphaOf(schema), related: undefined, outer: [] },
+    3,
+    existsDepth,
+  );
 }
 
 interface Scope {
@@ -244,6 +317,8 @@ interface Scope {
   readonly data: EntityShape;
   /** The entity that the innermost `exists` looks at. */
   readonly related: EntityShape | undefined;
+  /** Those of the `exists` around it, from inside. */
+  readonly outer: readonly EntityShape[];
 }
 
 function alphaOf(schema: SchemaShape): EntityShape {
@@ -263,7 +338,11 @@ function hasRelated(
     .record({
       key: fc.constantFrom(...paths("data", scope.data, "text")),
       field: fc.constantFrom(...paths("data", entity, "text")).map(({ name }) => name),
-      where: condition({ ...scope, data: entity, related: undefined }, depth, existsDepth),
+      where: condition(
+        { ...scope, data: entity, related: undefined, outer: [] },
+        depth,
+        existsDepth,
+      ),
     })
     .map((parts): Expr => ({ kind: "hasRelated", entity: entity.name, ...parts }));
 }
@@ -275,6 +354,7 @@ function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitra
     ...leaf,
     membership(scope),
     texts(scope),
+    nested(scope),
     fc.constantFrom(TRUE, FALSE),
     flag,
   );
@@ -288,7 +368,8 @@ function condition(scope: Scope, depth: number, existsDepth: number): fc.Arbitra
   ];
   if (existsDepth > 0) {
     for (const entity of scope.schema.values()) {
-      const exists = condition({ ...scope, related: entity }, depth - 1, existsDepth - 1);
+      const outer = scope.related === undefined ? [] : [scope.related, ...scope.outer];
+      const exists = condition({ ...scope, related: entity, outer }, depth - 1, existsDepth - 1);
       branches.push(exists.map((where) => ({ kind: "exists", entity: entity.name, where })));
       branches.push(hasRelated(scope, entity, depth - 1, existsDepth - 1));
     }
@@ -306,7 +387,17 @@ function paths(root: Root, entity: EntityShape | undefined, kind: Class): PathEx
 }
 
 function operands(scope: Scope, kind: Class): fc.Arbitrary<Expr> {
-  const rows = [...paths("data", scope.data, kind), ...paths("related", scope.related, kind)];
+  const rows: Expr[] = [
+    ...paths("data", scope.data, kind),
+    ...paths("related", scope.related, kind),
+    ...scope.outer.flatMap((entity, index) =>
+      paths("related", entity, kind).map(({ name }): Expr => ({
+        kind: "outer",
+        up: index + 1,
+        name,
+      })),
+    ),
+  ];
   const others: Expr[] = [
     ...paths("old", alphaOf(scope.schema), kind),
     ...AUTH[kind].map((name): Expr => ({ kind: "path", root: "auth", name })),
@@ -334,7 +425,13 @@ function comparison(scope: Scope, kind: Class, depth: number): fc.Arbitrary<Expr
     });
   const between = fc
     .tuple(fc.constantFrom(...ops), operand, operand)
-    .map(([op, left, right]): Expr => ({ kind: "compare", op, left, right }));
+    .map(([op, left, right]): Expr => ({
+      kind: "compare",
+      op,
+      left,
+      right,
+      ...(kind === "decimal" ? { isDecimal: true } : {}),
+    }));
   return fc.oneof({ arbitrary: between, weight: 5 }, { arbitrary: asked, weight: 1 });
 }
 
@@ -350,7 +447,7 @@ function membership(scope: Scope): fc.Arbitrary<Expr> {
       .map(([item, items]): Expr => ({ kind: "in", item, list: { kind: "list", items } }));
   });
   const ofCaller = fc
-    .tuple(operands(scope, "text"), fc.constantFrom("roles", "apiKeyScopes"))
+    .tuple(operands(scope, "text"), fc.constantFrom("roles", "apiKeyScopes", "claims.teams"))
     .map(([item, name]): Expr => ({
       kind: "in",
       item,
@@ -373,6 +470,35 @@ function texts(scope: Scope): fc.Arbitrary<Expr> {
   return fc.oneof({ arbitrary: plain, weight: 3 }, { arbitrary: folded, weight: 1 });
 }
 
+/** What is inside of a json or an array. */
+function nested(scope: Scope): fc.Arbitrary<Expr> {
+  const lists = [...scope.data.fields].filter(([, kind]) => !isScalarKind(kind));
+  if (lists.length === 0) return fc.constant(FALSE);
+  const field = fc.constantFrom(...lists).map(([name, kind]) => ({
+    kind,
+    path: { kind: "path", root: "data", name } as const,
+  }));
+  const member = fc
+    .tuple(field, fc.array(fc.constantFrom(...STEPS), { minLength: 1, maxLength: 2 }))
+    .map(([{ kind, path }, steps]): Expr =>
+      kind === "json" ? { kind: "member", of: path, steps } : path,
+    );
+  const item = fc.constantFrom(...MEMBERS);
+  const compared = fc
+    .tuple(fc.constantFrom<CompareOp[]>("==", "!=", "<", ">="), member, item)
+    .filter(([op, , value]) => value !== null || op === "==" || op === "!=")
+    .map(([op, left, value]): Expr => ({
+      kind: "compare",
+      op,
+      left,
+      right: { kind: "literal", value },
+    }));
+  const has = fc
+    .tuple(member, fc.uniqueArray(fc.constantFrom("a", "1", "É"), { minLength: 1, maxLength: 2 }))
+    .map(([list, items]): Expr => ({ kind: "has", list, items }));
+  return fc.oneof(compared, has);
+}
+
 type TextKind = "contains" | "startsWith" | "endsWith";
 
 function textTest(kind: TextKind, text: Expr, part: Expr): Expr {
@@ -382,12 +508,31 @@ function textTest(kind: TextKind, text: Expr, part: Expr): Expr {
 
 /** Filter objects as callers send them, for rows of `entity`. */
 export function filters(entity: EntityShape): fc.Arbitrary<Record<string, unknown>> {
-  return filterOf(entity, 1);
+  return filterOf(entity, 1).filter(
+    (filter) => searchesIn(filter) <= MAX_SEARCHES && conditionsIn(filter) <= MAX_NODES,
+  );
+}
+
+/** At most as many: keys and operators, nested filters, and both ends of `$between`. */
+function conditionsIn(filter: object): number {
+  return JSON.stringify(filter).match(/":|\{|\$between/g)?.length ?? 0;
+}
+
+function searchesIn(filter: object): number {
+  return JSON.stringify(filter).match(/"\$(?:i?like|has(?:Any)?)":/g)?.length ?? 0;
 }
 
 function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<string, unknown>> {
   const own = Object.fromEntries(
-    [...entity.fields].map(([name, kind]) => [name, fieldFilter(kind)]),
+    [...entity.fields].flatMap(([name, kind]): [string, fc.Arbitrary<unknown>][] => [
+      [name, fieldFilter(kind)],
+      ...(kind === "json"
+        ? MEMBER_PATHS.map((path): [string, fc.Arbitrary<unknown>] => [
+            `${name}.${path}`,
+            memberFilter(),
+          ])
+        : []),
+    ]),
   );
   const plain = fc.record(own, { requiredKeys: [] });
   if (depth === 0) return plain;
@@ -404,14 +549,45 @@ function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<strin
     .map(([a, b]) => ({ ...a, ...b }));
 }
 
+const MEMBER_PATHS = ["a", "b c", "0", "constructor", "a.a", "a.é", "b c.0"];
+
+/** What is asked of a value inside of a json, which may be of any type. */
+function memberFilter(): fc.Arbitrary<unknown> {
+  const value = fc.constantFrom(...MEMBERS);
+  const some = fc.constantFrom(...MEMBERS.filter((one) => one !== null));
+  const list = fc.array(value, { maxLength: 4 });
+  const few = fc.record(
+    {
+      $ne: value,
+      $gt: some,
+      $lte: some,
+      $in: list,
+      $nin: list,
+      $exists: fc.boolean(),
+      $like: needles,
+      $ilike: needles,
+      $startsWith: needles,
+      $has: some,
+      $hasAny: fc.array(some, { maxLength: 3 }),
+    },
+    { requiredKeys: [] },
+  );
+  return fc.oneof(
+    value,
+    few
+      .chain((all) => fc.subarray(Object.entries(all)))
+      .map((entries) => entries.slice(0, 2))
+      .filter((entries) => entries.length > 0)
+      .map((entries) => Object.fromEntries(entries)),
+  );
+}
+
 function fieldFilter(kind: FieldKind): fc.Arbitrary<unknown> {
   if (!isScalarKind(kind))
-    return fc.constantFrom(
-      null,
-      { $exists: true },
-      { $exists: false },
-      { $ne: null },
-      { $in: [null] },
+    return fc.oneof(
+      fc.constantFrom(null, { $exists: true }, { $exists: false }, { $ne: null }, { $in: [null] }),
+      fc.record({ $has: fc.constantFrom("a", "1", 1, 0.5, true, false, "\u{1F600}") }),
+      fc.record({ $hasAny: fc.array(fc.constantFrom("a", "", 1, 2 ** 70), { maxLength: 3 }) }),
     );
   const fieldClass = CLASSES.find((one) => KINDS[one].includes(kind)) ?? "text";
   const value = LITERALS[fieldClass];

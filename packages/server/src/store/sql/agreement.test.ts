@@ -21,7 +21,7 @@ import {
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
 import { encode as toPostgres, VALUE_PARSERS } from "../postgres/codec.ts";
-import { encode } from "../sqlite/codec.ts";
+import { encode, encodeOne } from "../sqlite/codec.ts";
 import {
   callers,
   conditions,
@@ -39,7 +39,7 @@ import {
   postgres,
   sqlite,
 } from "./index.ts";
-import { holds } from "./naive-evaluator.ts";
+import { holds, sizeOf } from "./naive-evaluator.ts";
 import type { Sql } from "./compile-where.ts";
 
 /** A database that answers for one world at a time. */
@@ -60,6 +60,7 @@ const SQLITE_TYPES: Record<FieldKind, string> = {
   int: "INTEGER",
   bool: "INTEGER",
   float: "REAL",
+  decimal: "TEXT",
   json: "TEXT",
   array: "TEXT",
 };
@@ -71,6 +72,7 @@ const POSTGRES_TYPES: Record<FieldKind, string> = {
   int: "BIGINT",
   bool: "BOOLEAN",
   float: "DOUBLE PRECISION",
+  decimal: "NUMERIC",
   json: "JSON",
   array: "JSON",
 };
@@ -91,12 +93,12 @@ function sqliteEngine(): Engine {
       database = new Database(":memory:");
       for (const shape of schema.values()) {
         database.run(`${tableOf(shape, SQLITE_TYPES)} STRICT`);
-        const names = [...shape.fields.keys()];
+        const kinds = [...shape.fields];
         const insert = database.prepare(
-          `INSERT INTO ${quote(shape.name)} VALUES (${names.map(() => "?").join(", ")})`,
+          `INSERT INTO ${quote(shape.name)} VALUES (${kinds.map(() => "?").join(", ")})`,
         );
         for (const row of rows.get(shape.name) ?? [])
-          insert.run(...names.map((name) => encode(row[name] ?? null)));
+          insert.run(...kinds.map(([name, kind]) => encodeOne(kind, row[name] ?? null)));
         insert.finalize();
       }
     },
@@ -269,7 +271,13 @@ for (const engine of engines) {
         expect(ids(sortRows(sorted.toReversed(), parsed.order))).toEqual(ids(sorted));
         expect(
           ids(
-            await engine.all(compileSelect({ entity: "Alpha", ...parsed }, world.schema, dialect)),
+            await engine.all(
+              compileSelect(
+                { ...parsed, entity: "Alpha", search: undefined },
+                world.schema,
+                dialect,
+              ),
+            ),
           ),
         ).toEqual(ids(expected));
       }),
@@ -465,13 +473,17 @@ function naivelySorted<R extends { readonly id: string }>(
       ? Buffer.compare(Buffer.from(a), Buffer.from(b))
       : compareValues(a, b);
   return rows.toSorted((a, b) => {
-    for (const { field, direction } of order) {
+    for (const { field, direction, isDecimal } of order) {
       const [x, y] = [
         (a as Record<string, unknown>)[field] ?? null,
         (b as Record<string, unknown>)[field] ?? null,
       ];
       const result =
-        x === null || y === null ? Number(x === null) - Number(y === null) : bytes(x, y);
+        x === null || y === null
+          ? Number(x === null) - Number(y === null)
+          : isDecimal === true
+            ? Number(sizeOf(x) - sizeOf(y))
+            : bytes(x, y);
       if (result !== 0) return direction === "asc" ? result : -result;
     }
     return bytes(a.id, b.id);

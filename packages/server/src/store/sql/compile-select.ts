@@ -8,30 +8,175 @@ import {
   type Order,
   type SchemaShape,
 } from "@pylonsync/query";
-import type { Aggregate, Select } from "../store.ts";
+import { PARENT, type Aggregate, type PerParent, type Select } from "../store.ts";
+import { resultKind } from "../result-kind.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quote } from "./quote.ts";
+import {
+  compileSearch,
+  type OrderTerm,
+  type PreparedSearch,
+  type SearchSql,
+} from "./compile-search.ts";
 import { WhereCompiler, type Sql, type TableScope } from "./compile-where.ts";
 import type { Dialect } from "./dialect.ts";
 import { classOf } from "./operands.ts";
 
 const DIRECTIONS = { asc: "ASC NULLS LAST", desc: "DESC NULLS FIRST" } as const;
 
+/** A read whose search the store has looked at. */
+type Prepared<R extends Select | Aggregate> = Omit<R, "search"> & {
+  readonly search?: PreparedSearch | undefined;
+};
+
+function searchOf(
+  { entity, search }: Prepared<Select>,
+  compiler: WhereCompiler,
+  dialect: Dialect,
+): SearchSql | undefined {
+  return search === undefined ? undefined : compileSearch(entity, search, compiler, dialect);
+}
+
 /** Rows that match, in order. */
-export function compileSelect(select: Select, schema: SchemaShape, dialect: Dialect): Sql {
+export function compileSelect(
+  select: Prepared<Select>,
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
+  const { perParent } = select;
+  if (perParent?.limit !== undefined || perParent?.through !== undefined)
+    return compilePerParent(select, perParent, schema, dialect);
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(select.entity, schema);
-  const where = whereTerm(select.where, compiler, table);
-  const order = ` ORDER BY ${orderTerms(select.order ?? [], compiler, table)}`;
+  const search = searchOf(select, compiler, dialect);
+  const where = whereTerm(select.where, compiler, table, search);
+  const { order: asked = [] } = select;
+  const terms =
+    search === undefined || asked.length > 0
+      ? listTerms(select, compiler, table)
+      : [...search.order(), ...orderTerms([], compiler, table)];
+  const order = ` ORDER BY ${listed(terms)}`;
   const page = pageTerms(select, compiler, dialect);
   const { names, texts, columns } = columnsOf(table, compiler);
   // In SQLite nobody else writes while a transaction does.
   const lock =
     select.isClaim === true && dialect.name === "postgres" ? " FOR UPDATE OF t SKIP LOCKED" : "";
-  const from = `${quote(select.entity)} AS t${where}`;
+  const from = `${search?.from ?? `${quote(select.entity)} AS t`}${where}`;
   const text = `SELECT ${columns} FROM ${from}${order}${page}${lock}`;
   return {
     text: endingByBytes(text, names, texts, select.maxBytes, compiler, dialect),
+    params: compiler.params,
+  };
+}
+
+/** The first rows of each of the others that they belong to, by their places among its rows. */
+function compilePerParent(
+  select: Select,
+  { field, limit, through }: PerParent,
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
+  const compiler = new WhereCompiler(schema, dialect);
+  const table = tableOf(select.entity, schema);
+  const { names, texts, columns } = columnsOf(table, compiler);
+  const from =
+    through === undefined
+      ? `${quote(select.entity)} AS t`
+      : jointTerm(field, through, schema, compiler, table);
+  const parent =
+    through === undefined ? compiler.column(table, field) : `${JOINT}.${quote(PARENT)}`;
+  const where = whereTerm(select.where, compiler, table);
+  const order = listed(orderTerms(select.order ?? [], compiler, table));
+  const added = [
+    ...(through === undefined ? [] : [`${parent} AS ${quote(PARENT)}`]),
+    ...(limit === undefined
+      ? []
+      : [`ROW_NUMBER() OVER (PARTITION BY ${parent} ORDER BY ${order}) AS "$place"`]),
+  ];
+  const all = `SELECT ${[columns, ...added].join(", ")} FROM ${from}${where}`;
+  const first = limit === undefined ? "" : ` WHERE t."$place" <= ${compiler.parameter(limit)}`;
+  const shown = [...names, ...(through === undefined ? [] : [PARENT])];
+  const text =
+    `SELECT ${shown.map((name) => `t.${quote(name)}`).join(", ")} FROM (${all}) AS t` +
+    `${first} ORDER BY ${through === undefined ? parent : `t.${quote(PARENT)}`}, ` +
+    `${limit === undefined ? order : 't."$place"'}${pageTerms(select, compiler, dialect)}`;
+  return {
+    text: endingByBytes(text, shown, texts, select.maxBytes, compiler, dialect),
+    params: compiler.params,
+  };
+}
+
+/** Those of each parent together: an index on the parent has them so. */
+function listTerms(
+  { order = [], perParent }: Select,
+  compiler: WhereCompiler,
+  table: TableScope,
+): OrderTerm[] {
+  const terms = orderTerms(order, compiler, table);
+  if (perParent === undefined) return terms;
+  const parent: OrderTerm = { term: compiler.column(table, perParent.field), direction: "ASC" };
+  return perParent.field === "id" ? [parent] : [parent, ...terms];
+}
+
+const JOINT = "joint";
+
+/** Which row belongs to which other: each pair once, however many rows join them. */
+function jointTerm(
+  field: string,
+  { entity, targetField, where }: NonNullable<PerParent["through"]>,
+  schema: SchemaShape,
+  compiler: WhereCompiler,
+  table: TableScope,
+): string {
+  const between = { ...tableOf(entity, schema), alias: "b" };
+  const parent = `${compiler.column(between, field)} AS ${quote(PARENT)}`;
+  const child = `${compiler.column(between, targetField)} AS "$child"`;
+  const condition = whereTerm(where, compiler, between);
+  const pairs = `SELECT DISTINCT ${parent}, ${child} FROM ${quote(entity)} AS b${condition}`;
+  return `(${pairs}) AS ${JOINT} JOIN ${quote(table.shape.name)} AS t ON t.id = ${JOINT}."$child"`;
+}
+
+/** The column of a page of a search that says how many rows there are on all pages. */
+export const TOTAL = "_pylon_total";
+
+/**
+ * A page of the rows that are found, each with how many there are: all that match are looked at
+ * once, for both.
+ */
+export function compileSearchPage(
+  select: Prepared<Select> & { readonly search: PreparedSearch },
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
+  const compiler = new WhereCompiler(schema, dialect);
+  const table = tableOf(select.entity, schema);
+  const search = compileSearch(select.entity, select.search, compiler, dialect);
+  const { order: asked = [], where } = select;
+  const isOfIndex = asked.length === 0 && (where === undefined || isTrue(where));
+  const condition = whereTerm(where, compiler, table, search);
+  const id = isOfIndex ? search.id : compiler.column(table, "id");
+  const terms =
+    asked.length > 0
+      ? orderTerms(asked, compiler, table)
+      : [...search.order(), { term: id, direction: "ASC" }];
+  const keys = terms.map(({ term }, at) => `${term} AS k${at}`).join(", ");
+  const from = isOfIndex ? search.fromIndex : search.from;
+  const hits = `SELECT ${id} AS id, ${keys} FROM ${from}${condition}`;
+  const order = (prefix: string): string =>
+    listed(terms.map(({ direction }, at) => ({ term: `${prefix}k${at}`, direction })));
+  const total = `(SELECT ${dialect.count("*")} FROM hits) AS total`;
+  const page =
+    `SELECT hits.*, ${total} FROM hits ORDER BY ${order("")}` +
+    pageTerms(select, compiler, dialect);
+  const join = dialect.name === "sqlite" ? "CROSS JOIN" : "JOIN";
+  const { names, texts, columns } = columnsOf(table, compiler);
+  const text =
+    `WITH hits AS MATERIALIZED (${hits}) SELECT ${columns}, h.total AS ${quote(TOTAL)} ` +
+    `FROM (${page}) AS h ${join} ${quote(select.entity)} AS t ON t.id = h.id ` +
+    `ORDER BY ${order("h.")}`;
+  const all = [...names, TOTAL];
+  return {
+    text: endingByBytes(text, all, texts, select.maxBytes, compiler, dialect),
     params: compiler.params,
   };
 }
@@ -102,22 +247,27 @@ export function compileDelete(
 }
 
 /** Measures by group, groups in order of their keys. */
-export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: Dialect): Sql {
+export function compileAggregate(
+  spec: Prepared<Aggregate>,
+  schema: SchemaShape,
+  dialect: Dialect,
+): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(spec.entity, schema);
-  const groups = spec.groupBy.map(({ field, bucket, as }) => {
+  const groups = spec.groupBy.map(({ field, bucket, offsets, as }) => {
     const column = compiler.column(table, field);
     const shown =
       bucket === undefined
         ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
-        : dialect.bucket(column, bucket);
+        : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));
     return { shown, as: quote(as) };
   });
   const measures = spec.measures.map(
     ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quote(as)}`,
   );
   const columns = [...groups.map(({ shown, as }) => `${shown} AS ${as}`), ...measures].join(", ");
-  const where = whereTerm(spec.where, compiler, table);
+  const search = searchOf(spec, compiler, dialect);
+  const where = whereTerm(spec.where, compiler, table, search);
   const positions = groups.map((_, index) => index + 1);
   const grouping = groups.length === 0 ? "" : ` GROUP BY ${positions.join(", ")}`;
   const having =
@@ -126,11 +276,12 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
     ...(spec.atLeast === undefined ? [] : ["count(*) DESC"]),
     ...positions.map((position) => `${position} NULLS LAST`),
   ].join(", ");
-  const grouped = `SELECT ${columns} FROM ${quote(spec.entity)} AS t${where}${grouping}${having}`;
+  const from = search?.from ?? `${quote(spec.entity)} AS t`;
+  const grouped = `SELECT ${columns} FROM ${from}${where}${grouping}${having}`;
   const ordered =
     spec.having === undefined && spec.order === undefined
       ? `${grouped}${order === "" ? "" : ` ORDER BY ${order}`}`
-      : resultsOf(grouped, spec, compiler);
+      : resultsOf(grouped, spec, table.shape, compiler);
   const page = pageTerms({ entity: spec.entity, limit: spec.limit }, compiler, dialect);
   const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
@@ -154,11 +305,12 @@ export function compileAggregate(spec: Aggregate, schema: SchemaShape, dialect: 
 /** The groups that meet `having`, in the order of their results, ties in that of their keys. */
 function resultsOf(
   grouped: string,
-  { groupBy, measures, having = TRUE, order = [] }: Aggregate,
+  { groupBy, measures, having = TRUE, order = [] }: Prepared<Aggregate>,
+  shape: EntityShape,
   compiler: WhereCompiler,
 ): string {
   const names = [...groupBy, ...measures].map(({ as }) => as);
-  const numbers = measures.map(({ as }): [string, FieldKind] => [as, "float"]);
+  const numbers = measures.map((each): [string, FieldKind] => [each.as, resultKind(each, shape)]);
   const table = { shape: { name: "results", fields: new Map(numbers) }, alias: "r" };
   const condition = isTrue(having) ? "" : ` WHERE ${compiler.condition(having, table)}`;
   const terms = [
@@ -171,8 +323,17 @@ function resultsOf(
 }
 
 /** Nothing where every row is wanted. */
-function whereTerm(where: Expr | undefined, compiler: WhereCompiler, table: TableScope): string {
-  return where === undefined || isTrue(where) ? "" : ` WHERE ${compiler.condition(where, table)}`;
+function whereTerm(
+  where: Expr | undefined,
+  compiler: WhereCompiler,
+  table: TableScope,
+  search?: SearchSql,
+): string {
+  const conditions = [
+    ...(search === undefined ? [] : [search.condition]),
+    ...(where === undefined || isTrue(where) ? [] : [compiler.condition(where, table)]),
+  ];
+  return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
 }
 
 /** Whether values of the kind can be of any length. */
@@ -223,13 +384,24 @@ function measure(
  * Ends in the id, so that the order is the same each time. What comes after the id decides nothing,
  * and an id is never null: said otherwise, a database would sort what an index has in order.
  */
-function orderTerms(order: readonly Order[], compiler: WhereCompiler, table: TableScope): string {
-  const id = compiler.column(table, "id");
+function orderTerms(
+  order: readonly Order[],
+  compiler: WhereCompiler,
+  table: TableScope,
+): OrderTerm[] {
+  const term = compiler.column(table, "id");
   const end = order.findIndex(({ field }) => field === "id");
-  const terms = (end === -1 ? order : order.slice(0, end)).map(
-    ({ field, direction }) => `${compiler.column(table, field)} ${DIRECTIONS[direction]}`,
-  );
-  return [...terms, `${id} ${order[end]?.direction === "desc" ? "DESC" : "ASC"}`].join(", ");
+  return [
+    ...(end === -1 ? order : order.slice(0, end)).map(({ field, direction }) => ({
+      term: compiler.column(table, field),
+      direction: DIRECTIONS[direction],
+    })),
+    { term, direction: order[end]?.direction === "desc" ? "DESC" : "ASC" },
+  ];
+}
+
+function listed(terms: readonly OrderTerm[]): string {
+  return terms.map(({ term, direction }) => `${term} ${direction}`).join(", ");
 }
 
 function pageTerms({ limit, offset }: Select, compiler: WhereCompiler, dialect: Dialect): string {

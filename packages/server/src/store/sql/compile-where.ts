@@ -1,17 +1,24 @@
 import {
   compilePredicate,
+  isScalarKind,
+  literal,
   textTest,
+  type CompareExpr,
   type CompareOp,
   type ContainsFoldedExpr,
   type EntityShape,
   type Expr,
   type FieldKind,
+  type HasExpr,
   type HasRelatedExpr,
+  type OuterExpr,
   type PathExpr,
+  type Scalar,
   type SchemaShape,
 } from "@pylonsync/query";
 import type { Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
+import type { MemberType } from "./json-members.ts";
 import { quote } from "./quote.ts";
 import {
   classOf,
@@ -58,7 +65,7 @@ export class WhereCompiler {
 
   /** @param data the table that `data` paths read; absent when there are none */
   condition(expr: Expr, data: TableScope | undefined, related?: TableScope): string {
-    return this.#condition(expr, { data, related }, true);
+    return this.#condition(expr, { data, related, outer: [] }, true);
   }
 
   column(table: TableScope, field: string): string {
@@ -85,7 +92,7 @@ export class WhereCompiler {
       case "literal":
         return constant((expr.value === true) === holds);
       case "compare":
-        return this.#compare(expr.op, expr.left, expr.right, scope, holds);
+        return this.#compare(expr, scope, holds);
       case "in":
         return this.#membership(expr.item, expr.list, scope, holds);
       case "contains":
@@ -96,11 +103,14 @@ export class WhereCompiler {
         return this.#endOfText("endsWith", expr.text, expr.suffix, scope, holds);
       case "containsFolded":
         return this.#containsFolded(expr, scope, holds);
+      case "has":
+        return this.#has(expr, scope, holds);
       case "exists":
         return `${holds ? "" : "NOT "}EXISTS (${this.#subquery(expr.entity, expr.where, scope)})`;
       case "hasRelated":
         return this.#hasRelated(expr, scope, holds);
       case "path":
+      case "outer":
         if (this.#kindOf(expr, scope) !== "bool") return constant(!holds);
         return truth(`(${this.#operand(expr, scope)} = ${this.parameter(true)})`, holds);
       default:
@@ -108,16 +118,17 @@ export class WhereCompiler {
     }
   }
 
-  #compare(op: CompareOp, left: Expr, right: Expr, scope: Scope, holds: boolean): string {
+  #compare(expr: CompareExpr, scope: Scope, holds: boolean): string {
+    const { op, left, right } = expr;
     if (left.kind === "literal" && right.kind !== "literal")
-      return this.#compare(mirrored(op), right, left, scope, holds);
+      return this.#compare({ ...expr, op: mirrored(op), left: right, right: left }, scope, holds);
     const isEquality = op === "==" || op === "!=";
     const positive = (op === "!=") !== holds;
     if (isEquality && isNull(right) && left.kind !== "literal")
-      return `(${this.#operand(left, scope)} IS ${positive ? "" : "NOT "}NULL)`;
+      return `(${this.#operand(left, scope, "any")} IS ${positive ? "" : "NOT "}NULL)`;
     if (left.kind === "literal" && right.kind === "literal")
-      return constant(compilePredicate({ kind: "compare", op, left, right })({}) === holds);
-    const kind = this.#kindOf(left, scope);
+      return constant(compilePredicate(expr)({}) === holds);
+    const kind = this.#kindOf(left, scope, right);
     if (right.kind !== "literal") {
       if (classOf(kind) !== classOf(this.#kindOf(right, scope))) return constant(!positive);
       return truth(
@@ -141,7 +152,8 @@ export class WhereCompiler {
         : { op, value: found.value };
     if (asked === undefined) return constant(!positive);
     return truth(
-      `(${this.#operand(left, scope)} ${NEGATED[asked.op]} ${this.parameter(asked.value)})`,
+      `(${this.#operand(left, scope, memberType(kind))} ${NEGATED[asked.op]} ` +
+        `${this.#stored(kind, asked.value)})`,
       positive,
     );
   }
@@ -158,19 +170,22 @@ export class WhereCompiler {
     if (item.kind === "literal") {
       if (known.some(({ value }) => value === item.value)) return constant(holds);
     } else {
-      const kind = this.#kindOf(item, scope);
+      const kind = this.#kindOf(item, scope, known[0]);
       const values = known
         .flatMap((entry) => literalFor(kind, entry) ?? [])
         .filter(({ value }) => kind !== "int" || Number.isSafeInteger(value));
       // The item comes first in the text, so its parameters come first too.
       if (values.length > 0)
         tests.push(
-          `(${this.#operand(item, scope)} IN (${padded(values)
-            .map(({ value }) => this.parameter(value))
+          `(${this.#operand(item, scope, memberType(kind))} IN (${padded(values)
+            .map(({ value }) => this.#stored(kind, value))
             .join(", ")}))`,
         );
     }
-    for (const other of others) tests.push(this.#compare("==", item, other, scope, true));
+    for (const other of others)
+      tests.push(
+        this.#compare({ kind: "compare", op: "==", left: item, right: other }, scope, true),
+      );
     if (tests.length === 0) return constant(!holds);
     return truth(tests.length === 1 ? (tests[0] ?? "") : `(${tests.join(" OR ")})`, holds);
   }
@@ -215,11 +230,31 @@ export class WhereCompiler {
     return truth(containsFolded.test(operand, this.parameter(containsFolded.pattern(part))), holds);
   }
 
+  #has({ list, items }: HasExpr, scope: Scope, holds: boolean): string {
+    const [first] = items;
+    const { of, steps } = list.kind === "member" ? list : { of: list, steps: [] };
+    if (of.kind !== "path" || first === undefined) return constant(!holds);
+    const kind = kindOfValue(first);
+    const values = items
+      .flatMap((value) => literalFor(kind, literal(value)) ?? [])
+      .map(({ value }) => value);
+    if (values.length === 0 || isScalarKind(this.#kindOf(of, scope))) return constant(!holds);
+    const has = this.#dialect.json.has(
+      this.#operand(of, scope),
+      steps,
+      memberType(kind),
+      padded(values),
+      (value) => this.parameter(value),
+    );
+    return holds ? has : `NOT ${has}`;
+  }
+
   #subquery(entity: string, where: Expr, scope: Scope): string {
     const shape = this.#schema.get(entity);
     if (shape === undefined) throw new Error(`No table is named ${entity}.`);
     const table = { shape, alias: `t${(this.#aliases += 1)}` };
-    const condition = this.#condition(where, { data: scope.data, related: table }, true);
+    const outer = [scope.related, ...scope.outer];
+    const condition = this.#condition(where, { data: scope.data, related: table, outer }, true);
     return `SELECT 1 FROM ${quote(entity)} AS ${table.alias} WHERE ${condition}`;
   }
 
@@ -231,7 +266,7 @@ export class WhereCompiler {
     if (!this.#areTexts(key, key, scope) || classOf(shape.fields.get(field) ?? "bool") !== "text")
       return constant(!holds);
     const found = `${column} = ${this.#operand(key, scope)}`;
-    const condition = this.#condition(where, { data: table, related: undefined }, true);
+    const condition = this.#condition(where, { data: table, related: undefined, outer: [] }, true);
     return (
       `${holds ? "" : "NOT "}EXISTS (SELECT 1 FROM ${quote(entity)} AS ${table.alias} ` +
       `WHERE ${found} AND ${condition})`
@@ -246,20 +281,39 @@ export class WhereCompiler {
     );
   }
 
-  /** Of what is no literal: a column, or a condition in parentheses. */
-  #kindOf(expr: Expr, scope: Scope): FieldKind {
-    if (expr.kind !== "path") return "bool";
-    const kind = tableOf(expr, scope).shape.fields.get(expr.name);
-    if (kind === undefined) throw new Error(`${expr.root} has no field ${expr.name}.`);
+  /** A value as a column of this kind holds it. */
+  #stored(kind: FieldKind, value: Value): string {
+    return this.parameter(
+      kind === "decimal" && typeof value === "string" ? this.#dialect.decimal(value) : value,
+    );
+  }
+
+  /**
+   * Of what is not a literal: a column, or a condition in parentheses. A value inside of a json is
+   * of the kind of what it is compared with.
+   */
+  #kindOf(expr: Expr, scope: Scope, other?: Expr): FieldKind {
+    if (expr.kind === "member")
+      return kindOfValue(other?.kind === "literal" ? other.value : "a text");
+    if (expr.kind !== "path" && expr.kind !== "outer") return "bool";
+    const { shape } = tableOf(expr, scope);
+    const kind = shape.fields.get(expr.name);
+    if (kind === undefined) throw new Error(`${shape.name} has no field ${expr.name}.`);
     return kind;
   }
 
-  #operand(expr: Expr, scope: Scope): string {
+  /** @param type as what a value inside of a json is read */
+  #operand(expr: Expr, scope: Scope, type: MemberType = "text"): string {
     switch (expr.kind) {
       case "literal":
         return this.parameter(expr.value);
       case "path":
+      case "outer":
         return this.column(tableOf(expr, scope), expr.name);
+      case "member":
+        return this.#dialect.json.member(this.#operand(expr.of, scope), expr.steps, type, (value) =>
+          this.parameter(value),
+        );
       case "now":
       case "list":
         throw new Error(`A ${expr.kind} must be bound before it gets to the database.`);
@@ -278,12 +332,32 @@ export interface TableScope {
 interface Scope {
   readonly data: TableScope | undefined;
   readonly related: TableScope | undefined;
+  /** Of the `exists` around the innermost one, from inside. */
+  readonly outer: readonly (TableScope | undefined)[];
 }
 
-function tableOf({ root, name }: PathExpr, { data, related }: Scope): TableScope {
-  const table = root === "data" ? data : root === "related" ? related : undefined;
-  if (table === undefined) throw new Error(`${root}.${name} is not bound.`);
+function tableOf(expr: PathExpr | OuterExpr, scope: Scope): TableScope {
+  const table =
+    expr.kind === "outer"
+      ? scope.outer[expr.up - 1]
+      : expr.root === "data"
+        ? scope.data
+        : expr.root === "related"
+          ? scope.related
+          : undefined;
+  if (table === undefined)
+    throw new Error(`${expr.kind === "path" ? expr.root : "outer"}.${expr.name} is not bound.`);
   return table;
+}
+
+/** Of what is written for a value that may be of any kind. */
+function kindOfValue(value: Scalar): "string" | "float" | "bool" {
+  return typeof value === "number" ? "float" : typeof value === "boolean" ? "bool" : "string";
+}
+
+function memberType(kind: FieldKind): Exclude<MemberType, "any"> {
+  const type = classOf(kind);
+  return type === "number" || type === "bool" ? type : "text";
 }
 
 function constant(holds: boolean): string {

@@ -1,5 +1,8 @@
 import { caseVariants, type FieldKind } from "@pylonsync/query";
-import type { TimeBucket } from "../store.ts";
+import type { Value } from "../store.ts";
+import { postgresBucket, sqliteBucket, type BucketSpec } from "./time-buckets.ts";
+import { postgresMembers, sqliteMembers, type JsonMembers } from "./json-members.ts";
+import { decimalKey, keyMean, keySum } from "./decimal-key.ts";
 
 /** What differs between the databases' SQL. */
 export interface Dialect {
@@ -18,12 +21,17 @@ export interface Dialect {
   shown(column: string, kind: FieldKind): string;
   /** How many, as a number that JavaScript holds. */
   count(what: string): string;
+  /** What is inside of json and arrays. */
+  readonly json: JsonMembers;
+  /** A decimal as a column holds it. */
+  decimal(value: string): string;
   /** The sum or mean of a column of numbers. A sum of ints is exact, or out of range. */
   total(fn: "sum" | "avg", column: string, kind: FieldKind): string;
   /**
-   * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z.
+   * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z:
+   * in a time zone as `Aggregate.groupBy` says.
    */
-  bucket(column: string, bucket: TimeBucket): string;
+  bucket(column: string, spec: BucketSpec, parameter: (value: Value) => string): string;
 }
 
 /**
@@ -48,15 +56,6 @@ function foldedPattern(part: string, plain: (letter: string) => string): string 
   }).join("");
 }
 
-const SQLITE_BUCKETS: Record<TimeBucket, (column: string) => string> = {
-  hour: (column) => `strftime('%Y-%m-%dT%H:00:00.000Z', ${column})`,
-  day: (column) => `strftime('%Y-%m-%dT00:00:00.000Z', ${column})`,
-  // Back to the Monday: on to the next Sunday (or stay), then six days back.
-  week: (column) => `strftime('%Y-%m-%dT00:00:00.000Z', ${column}, 'weekday 0', '-6 days')`,
-  month: (column) => `strftime('%Y-%m-01T00:00:00.000Z', ${column})`,
-  year: (column) => `strftime('%Y-01-01T00:00:00.000Z', ${column})`,
-};
-
 /** The SQL of SQLite. */
 export const sqlite: Dialect = {
   name: "sqlite",
@@ -73,9 +72,13 @@ export const sqlite: Dialect = {
   },
   shown: (column) => column,
   count: (what) => `count(${what})`,
-  total: (fn, column, kind) =>
-    fn === "sum" && kind === "int" ? `sum(${column})` : `${fn}(CAST(${column} AS REAL))`,
-  bucket: (column, bucket) => SQLITE_BUCKETS[bucket](column),
+  json: sqliteMembers,
+  decimal: decimalKey,
+  total: (fn, column, kind) => {
+    if (kind === "decimal") return fn === "sum" ? keySum(column) : keyMean(column);
+    return fn === "sum" && kind === "int" ? `sum(${column})` : `${fn}(CAST(${column} AS REAL))`;
+  },
+  bucket: sqliteBucket,
 };
 
 /** ISO 8601 in UTC with milliseconds and Z. */
@@ -103,8 +106,11 @@ export const postgres: Dialect = {
         ? `${column}::float8`
         : column,
   count: (what) => `count(${what})::float8`,
-  total: (fn, column, kind) =>
-    fn === "sum" && kind === "int" ? `sum(${column})::float8` : `${fn}(${column}::float8)`,
-  // A week of Postgres begins on Monday, as in ISO 8601.
-  bucket: (column, bucket) => postgresTime(`date_trunc('${bucket}', ${column} AT TIME ZONE 'UTC')`),
+  json: postgresMembers,
+  decimal: (value) => value,
+  total: (fn, column, kind) => {
+    if (kind === "decimal") return fn === "sum" ? `sum(${column})` : `avg(${column})::float8`;
+    return fn === "sum" && kind === "int" ? `sum(${column})::float8` : `${fn}(${column}::float8)`;
+  },
+  bucket: (column, spec, parameter) => postgresTime(postgresBucket(column, spec, parameter)),
 };

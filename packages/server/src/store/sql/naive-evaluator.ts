@@ -1,4 +1,4 @@
-import type { Env, Expr, Values } from "@pylonsync/query";
+import type { CompareExpr, Env, Expr, HasRelatedExpr, Values } from "@pylonsync/query";
 import type { StoredRow } from "../store.ts";
 
 type Rows = ReadonlyMap<string, readonly StoredRow[]>;
@@ -17,17 +17,16 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       return !holds(expr.item, env, rows);
     case "exists":
       return (rows.get(expr.entity) ?? []).some((related) =>
-        holds(expr.where, { ...env, related }, rows),
+        holds(
+          expr.where,
+          { ...env, related, enclosing: [env.related, ...(env.enclosing ?? [])] },
+          rows,
+        ),
       );
-    case "hasRelated": {
-      const key = valueOf(expr.key, env, rows);
-      return (rows.get(expr.entity) ?? []).some(
-        (data) =>
-          typeof key === "string" &&
-          data[expr.field] === key &&
-          holds(expr.where, { ...env, data, related: undefined }, rows),
+    case "hasRelated":
+      return relatedOf(expr, env, rows).some((data) =>
+        holds(expr.where, { ...env, data, related: undefined, enclosing: [] }, rows),
       );
-    }
     case "in": {
       const { item, list } = expr;
       if (list.kind === "list") return list.items.some((entry) => equal(item, entry, env, rows));
@@ -52,13 +51,23 @@ export function holds(expr: Expr, env: Env, rows: Rows): boolean {
       const text = valueOf(expr.text, env, rows);
       return typeof text === "string" && containsFolded(Array.from(text), Array.from(expr.part));
     }
+    case "has":
+      return [valueOf(expr.list, env, rows)].some(
+        (list) => Array.isArray(list) && expr.items.some((item) => list.indexOf(item) !== -1),
+      );
     case "compare":
       if (expr.op === "==") return equal(expr.left, expr.right, env, rows);
       if (expr.op === "!=") return !equal(expr.left, expr.right, env, rows);
-      return ordered(expr.op, valueOf(expr.left, env, rows), valueOf(expr.right, env, rows));
+      return ordered(expr, valueOf(expr.left, env, rows), valueOf(expr.right, env, rows));
     default:
       return valueOf(expr, env, rows) === true;
   }
+}
+
+function relatedOf({ entity, field, key }: HasRelatedExpr, env: Env, rows: Rows): StoredRow[] {
+  const value = valueOf(key, env, rows);
+  if (typeof value !== "string") return [];
+  return (rows.get(entity) ?? []).filter((row) => row[field] === value);
 }
 
 function textTest(
@@ -92,7 +101,19 @@ function equal(left: Expr, right: Expr, env: Env, rows: Rows): boolean {
   return a === b && (a !== null || asksNull);
 }
 
-function ordered(op: string, a: unknown, b: unknown): boolean {
+/** A decimal as a whole number of its smallest unit. */
+export function sizeOf(decimal: unknown): bigint {
+  const [, sign = "", whole = "", fraction = ""] =
+    /^(-?)(\d+)\.?(\d*)$/.exec(String(decimal)) ?? [];
+  return BigInt(sign + whole + fraction.padEnd(18, "0"));
+}
+
+function ordered({ op, isDecimal }: CompareExpr, a: unknown, b: unknown): boolean {
+  if (isDecimal === true) {
+    if (typeof a !== "string" || typeof b !== "string") return false;
+    const [x, y] = [sizeOf(a), sizeOf(b)];
+    return op === "<" ? x < y : op === "<=" ? x <= y : op === ">" ? x > y : x >= y;
+  }
   if (typeof a === "number" && typeof b === "number")
     return op === "<" ? a < b : op === "<=" ? a <= b : op === ">" ? a > b : a >= b;
   if (typeof a !== "string" || typeof b !== "string") return false;
@@ -102,10 +123,21 @@ function ordered(op: string, a: unknown, b: unknown): boolean {
 
 function valueOf(expr: Expr, env: Env, rows: Rows): unknown {
   if (expr.kind === "literal") return expr.value;
+  if (expr.kind === "outer") return env.enclosing?.[expr.up - 1]?.[expr.name] ?? null;
   if (expr.kind === "now") return env.now ?? null;
   if (expr.kind === "path") {
     const values: Values | undefined = env[expr.root];
+    if (expr.root === "auth" && expr.name.startsWith("claims."))
+      return env.auth?.claims[expr.name.slice("claims.".length)] ?? null;
     return values?.[expr.name] ?? null;
+  }
+  if (expr.kind === "member") {
+    const objects = (value: unknown): Readonly<Record<string, unknown>> =>
+      typeof value === "object" && !Array.isArray(value) ? { ...value } : {};
+    return expr.steps.reduce<unknown>(
+      (value, step) => new Map(Object.entries(objects(value))).get(step) ?? null,
+      valueOf(expr.of, env, rows),
+    );
   }
   if (expr.kind === "list") return expr.items.map((item) => valueOf(item, env, rows));
   return holds(expr, env, rows);

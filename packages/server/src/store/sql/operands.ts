@@ -1,12 +1,13 @@
 import {
   normaliseDatetime,
+  normaliseDecimal,
   type CompareOp,
   type FieldKind,
   type LiteralExpr,
 } from "@pylonsync/query";
 
 /** What can be compared with each other. */
-export type OperandClass = "text" | "number" | "bool" | "datetime" | "nested" | "null";
+export type OperandClass = "text" | "number" | "decimal" | "bool" | "datetime" | "nested" | "null";
 
 const CLASSES: Record<FieldKind, OperandClass> = {
   string: "text",
@@ -14,6 +15,7 @@ const CLASSES: Record<FieldKind, OperandClass> = {
   id: "text",
   int: "number",
   float: "number",
+  decimal: "decimal",
   bool: "bool",
   datetime: "datetime",
   json: "nested",
@@ -56,6 +58,10 @@ export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr
       return typeof value === "number" && !Number.isNaN(value)
         ? { kind: "literal", value }
         : undefined;
+    case "decimal": {
+      const decimal = normaliseDecimal(value);
+      return decimal === undefined ? undefined : { kind: "literal", value: decimal };
+    }
     case "bool":
       return typeof value === "boolean" ? { kind: "literal", value } : undefined;
     case "nested":

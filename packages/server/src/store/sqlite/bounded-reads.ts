@@ -11,8 +11,10 @@ const MAX_ROWS = 200;
 const MAX_STEPS = 5_000;
 
 /** What looks into texts. */
-const TEXT_TESTS: ReadonlySet<Expr["kind"]> = new Set([
+const LONG_TESTS: ReadonlySet<Expr["kind"]> = new Set([
   "contains",
+  "has",
+  "member",
   "startsWith",
   "endsWith",
   "containsFolded",
@@ -32,9 +34,11 @@ export type IndexesOf = (table: string) => readonly Index[];
  * that an index holds together.
  */
 export function isBoundedSelect(
-  { entity, where = TRUE, order = [], limit, offset = 0 }: Select,
+  { entity, where = TRUE, search, order = [], limit, offset = 0, perParent }: Select,
   indexesOf: IndexesOf,
 ): boolean {
+  if (search !== undefined) return false;
+  if (perParent?.limit !== undefined || perParent?.through !== undefined) return false;
   const parts = conjuncts(where).filter((part) => !isTrue(part));
   const isById = order[0] === undefined || order[0].field === "id";
   // What most reads are is judged first: it costs the least.
@@ -77,12 +81,12 @@ function rowsByKey(
   return Math.min(Infinity, ...lists);
 }
 
-/** Whether it takes few steps for each of some rows. A text may be long, and is not looked into. */
+/** Whether it takes few steps for each of some rows. What may be long is not looked into. */
 function isShort(expr: Expr, rows: number, indexesOf: IndexesOf): boolean {
   let steps = 0;
   for (const node of nodesOf(expr)) {
     steps += node.kind === "list" ? node.items.length : 1;
-    if (TEXT_TESTS.has(node.kind) || node.kind === "hasRelated") return false;
+    if (LONG_TESTS.has(node.kind) || node.kind === "hasRelated") return false;
     if (node.kind !== "exists") continue;
     const parts = conjuncts(node.where);
     const indexes = indexesOf(node.entity);

@@ -19,7 +19,7 @@ export function copyDatabase(from: string, to: string): void {
   try {
     const [found] = copy.query<{ quick_check: string }, []>("PRAGMA quick_check(1)").all();
     if (found?.quick_check !== "ok")
-      throw new Error(`The copy is not whole: ${found?.quick_check ?? "it can't be read"}.`);
+      throw new Error(`The copy is damaged: ${found?.quick_check ?? "it can't be read"}.`);
   } finally {
     copy.close();
   }

@@ -1,12 +1,15 @@
 import type { FieldKind } from "@pylonsync/query";
-import type { ManifestField } from "@pylonsync/sdk";
+import { fieldCodeOf, type ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToUuid } from "../../schema/generated-default.ts";
 import { defaultsToNow } from "../../schema/mend-dates.ts";
 import { kindOf } from "../../schema/field-kind.ts";
+import { beginBackfill } from "../sql/begin-backfill.ts";
 import { quote } from "../sql/quote.ts";
+import { systemIndexes } from "../sql/system-index.ts";
 import { SYSTEM_TABLES, type SystemTable } from "../system-tables.ts";
-import { encode } from "./codec.ts";
+import { encodeOne } from "./codec.ts";
+import { createSearch, dropSearch } from "./search-index.ts";
 
 const COLUMN_TYPES: Record<FieldKind, string> = {
   string: "TEXT",
@@ -16,6 +19,7 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   int: "INTEGER",
   bool: "INTEGER",
   float: "REAL",
+  decimal: "TEXT",
   json: "TEXT",
   array: "TEXT",
 };
@@ -48,10 +52,7 @@ function systemTable(table: SystemTable): string[] {
   const name = quote(table.name);
   return [
     `CREATE TABLE IF NOT EXISTS ${name} ${tableOf([...systemColumns(table).values()])}`,
-    ...table.indexed.map((fields) => {
-      const index = quote([table.name, ...fields].join("_"));
-      return `CREATE INDEX IF NOT EXISTS ${index} ON ${name} (${fields.map(quote).join(", ")})`;
-    }),
+    ...systemIndexes(table),
   ];
 }
 
@@ -85,7 +86,7 @@ function systemColumns(table: SystemTable): Map<string, string> {
  * @param now the time of the migration: ISO 8601 with milliseconds and Z
  */
 export function ddlOf(
-  step: Exclude<MigrationStep, { kind: "retype_column" | "mend_dates" }>,
+  step: Exclude<MigrationStep, { kind: "retype_column" | "convert_column" | "mend_dates" }>,
   now: string,
 ): string[] {
   switch (step.kind) {
@@ -94,10 +95,15 @@ export function ddlOf(
       return [`CREATE TABLE ${quote(step.entity.name)} ${tableOf(columns)}`];
     }
     case "add_column": {
-      const add = `ALTER TABLE ${quote(step.entity)} ADD COLUMN ${columnOf(step.field, now)}`;
-      if (!defaultsToUuid(step.field)) return [add];
-      return [add, `UPDATE ${quote(step.entity)} SET ${quote(step.field.name)} = ${SQL_UUID}`];
+      const { entity, field } = step;
+      // What is filled in later is empty until then.
+      const { default: _, ...bare } = field;
+      const added = fieldCodeOf(field)?.backfill === undefined ? field : bare;
+      return [`ALTER TABLE ${quote(entity)} ADD COLUMN ${columnOf(added, now)}`];
     }
+    case "backfill":
+    case "compute":
+      return [beginBackfill(step)];
     case "create_index": {
       const { entity, index } = step;
       const columns = index.fields.map(quote).join(", ");
@@ -107,8 +113,12 @@ export function ddlOf(
     }
     case "drop_index":
       return [`DROP INDEX IF EXISTS ${quote(indexName(step.entity, step.index))}`];
+    case "build_search":
+      return createSearch(step.entity, step.index);
+    case "drop_search":
+      return dropSearch(step.entity);
     case "drop_table":
-      return [`DROP TABLE ${quote(step.entity)}`];
+      return [...dropSearch(step.entity), `DROP TABLE ${quote(step.entity)}`];
     case "drop_column":
       return [`ALTER TABLE ${quote(step.entity)} DROP COLUMN ${quote(step.field)}`];
   }
@@ -145,7 +155,10 @@ function defaultOf(field: ManifestField, now: string | null): string {
   // SQLite takes no expression for a column that is added: an older version leaves it empty.
   if (defaultsToUuid(field)) return now === null ? ` DEFAULT (${SQL_UUID})` : "";
   if (defaultsToNow(field) && now === null) return ` DEFAULT (${SQL_NOW})`;
-  const value = encode(defaultsToNow(field) && now !== null ? now : field.default);
+  const value = encodeOne(
+    kindOf(field.type),
+    defaultsToNow(field) && now !== null ? now : field.default,
+  );
   if (typeof value === "number") return ` DEFAULT ${value}`;
   return ` DEFAULT '${String(value).replaceAll("'", "''")}'`;
 }

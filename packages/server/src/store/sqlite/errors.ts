@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { SQLiteError } from "bun:sqlite";
+import { uniqueViolation } from "../unique-violation.ts";
 import { ReadError } from "./read-error.ts";
 
 /**
@@ -11,22 +12,18 @@ export function translateError(error: unknown): unknown {
   switch (error.code) {
     case "SQLITE_CONSTRAINT_PRIMARYKEY":
     case "SQLITE_CONSTRAINT_ROWID":
-      return new PylonError("ID_TAKEN", "A row with this id exists already.", {
+      return new PylonError("ID_TAKEN", "A row with this id already exists.", {
         field: "id",
-        hint: "Let the id be minted, or choose another.",
+        hint: "Omit the id so that one is generated, or choose another.",
       });
     case "SQLITE_CONSTRAINT_UNIQUE": {
       const fields = [...error.message.matchAll(/\.([A-Za-z0-9_]+)/g)].map(
         (match) => match[1] ?? "",
       );
-      const field = fields.join(", ");
-      return new PylonError("UNIQUE_VIOLATION", `Another row has the same ${field}.`, {
-        field,
-        hint: `Choose a ${field} that is not taken.`,
-      });
+      return uniqueViolation(fields);
     }
     case "SQLITE_BUSY":
-      return new PylonError("OVERLOADED", "The database is held by another process.", {
+      return new PylonError("OVERLOADED", "The database is locked by another process.", {
         hint: "Nothing was changed. Try again.",
       });
     default:
@@ -49,7 +46,7 @@ const FAILURES: readonly (readonly [RegExp, string])[] = [
   [/^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)/, "its disk is full"],
   [/^SQLITE_(READONLY|PERM|AUTH)/, "its file or disk is read-only"],
   [DAMAGED, "its file is damaged"],
-  [/^SQLITE_(IOERR|CANTOPEN|PROTOCOL|NOLFS|NOMEM)/, "its disk does not work"],
+  [/^SQLITE_(IOERR|CANTOPEN|PROTOCOL|NOLFS|NOMEM)/, "its disk failed"],
 ];
 
 /**
@@ -63,7 +60,7 @@ export function storageFailure(error: unknown): PylonError | null {
   if (found === undefined) return null;
   const failure = new PylonError(
     "STORAGE_UNAVAILABLE",
-    `The database can't be used: ${found[1]}.`,
+    `The database is unavailable: ${found[1]}.`,
     {
       hint: "Nothing was changed. Try again later.",
       extra: { retry_after_secs: 5 },

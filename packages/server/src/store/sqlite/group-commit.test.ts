@@ -80,7 +80,7 @@ function byNumber(a: unknown, b: unknown): number {
   return Number(a) - Number(b);
 }
 
-test("each piece runs for the one who submitted it, whoever begins the batch", async () => {
+test("each piece runs for the one who submitted it, no matter who begins the batch", async () => {
   const operation = (id: string) => ({ requestId: id, where: "test", span: null });
   const seen = await Promise.all(
     ["one", "two", "three"].map((id) =>

@@ -53,7 +53,7 @@ export class GroupCommit {
   submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const operation = currentOperation();
-      // The work runs in the turn of whoever fills the queue first, and yet for the one who
+      // The work runs in the turn of the caller that fills the queue first, and yet for the one who
       // submitted it.
       const runForIt = (tx: SqliteTransaction): Promise<T> => runIn(operation, () => run(tx));
       this.#queue.push({

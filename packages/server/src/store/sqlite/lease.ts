@@ -104,7 +104,7 @@ export class Lease {
     const seconds = this.limits.timeoutMs / 1000;
     this.stop(
       new PylonError("QUERY_TIMEOUT", `A read took longer than ${seconds} s.`, {
-        hint: "Ask for less at a time, or by fields with an index.",
+        hint: "Read fewer rows at a time, or filter by indexed fields.",
       }),
     );
     this.#events.timedOut();
@@ -113,6 +113,6 @@ export class Lease {
 
 class ReleasedError extends Error {
   constructor() {
-    super("This reader was given back: its work is over.");
+    super("This reader has been released.");
   }
 }

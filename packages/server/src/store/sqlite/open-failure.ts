@@ -15,20 +15,20 @@ export function openFailure(path: string, error: unknown): PylonStartError {
 
 /** Null where the reason has to speak for itself. */
 function adviceOn(code: string): string | null {
-  if (code === "ENOSPC" || code === "SQLITE_FULL") return "make room on its disk.";
+  if (code === "ENOSPC" || code === "SQLITE_FULL") return "free space on its disk.";
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))
-    return "another program holds it. End that one first.";
+    return "another process has locked it. Stop that process first.";
   if (code === "SQLITE_NOTADB" || code.startsWith("SQLITE_CORRUPT"))
     return (
       "it is not a complete SQLite database. " +
-      "Restore a backup, or name another file by PYLON_DB_PATH."
+      "Restore a backup, or set PYLON_DB_PATH to another file."
     );
   if (code === "EROFS" || code.startsWith("SQLITE_READONLY"))
     return (
-      "give the file and its folder to that user, have its disk mounted for writing, " +
-      "or name another place by PYLON_DB_PATH."
+      "make that user own the file and its folder, mount its disk for writing, " +
+      "or set PYLON_DB_PATH to another file."
     );
   if (/^(?:EACCES|EPERM|ENOTDIR|ENOENT|EEXIST|EISDIR|SQLITE_CANTOPEN|SQLITE_PERM)/.test(code))
-    return "give the file and its folder to that user, or name another place by PYLON_DB_PATH.";
+    return "make that user own the file and its folder, or set PYLON_DB_PATH to another file.";
   return null;
 }

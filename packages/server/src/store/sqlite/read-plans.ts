@@ -55,15 +55,21 @@ export class ReadPlans {
     this.#areDirect.clear();
   }
 
-  #explain(text: string): boolean {
+  /** What SQLite would do for a statement. */
+  stepsOf(text: string): string[] {
     const statement = this.#database.prepare<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${text}`);
     try {
-      const steps = statement.all().map(({ detail }) => detail);
-      if (steps.length === 1 && steps[0] === IN_ORDER) return !text.includes(" WHERE ");
-      return steps.every((step) => DIRECT.test(step));
+      return statement.all().map(({ detail }) => detail);
     } finally {
+      // One that is kept may hold the database as it is now, for all later reads.
       statement.finalize();
     }
+  }
+
+  #explain(text: string): boolean {
+    const steps = this.stepsOf(text);
+    if (steps.length === 1 && steps[0] === IN_ORDER) return !text.includes(" WHERE ");
+    return steps.every((step) => DIRECT.test(step));
   }
 
   #readIndexes(table: string): Index[] {

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { MAX_WAITING_READS, MAX_WAITING_READS_PER_CALLER, PylonError } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../../platform.ts";
 import type { ReadLimits, StoreStats } from "../store.ts";
-import { FairQueue } from "./fair-queue.ts";
+import { FairQueue } from "../../util/fair-queue.ts";
 import { Lease, type PoolAnswer } from "./lease.ts";
 import { ReaderProcess } from "./reader.ts";
 import type { ReadRequest } from "./reader-protocol.ts";
@@ -96,7 +96,10 @@ export class ReaderPool {
     await Promise.all(ends);
   }
 
-  /** Gives the readers that are free to who waits, and starts another reader when there is none. */
+  /**
+   * Gives the readers that are free to those that wait, and starts another reader when there is
+   * none.
+   */
   #dispatch(): void {
     for (const slot of this.#slots) {
       if (!slot.process.isReady || slot.lease !== null || slot.isEnding) continue;
@@ -195,14 +198,14 @@ export class ReaderPool {
 
   #refusal(): PylonError {
     this.#counts.refused += 1;
-    return new PylonError("OVERLOADED", "The server has more reads to do than it can.", {
+    return new PylonError("OVERLOADED", "The server has too many reads.", {
       hint: "Try again in a few seconds.",
       extra: { retry_after_secs: 1 },
     });
   }
 }
 
-/** It is no refusal: the log must say so. */
+/** It is not a refusal: the log must say so. */
 function cannotStart(reason: string): Error {
   return new Error(`A process that reads the database can't be started: ${reason}`);
 }
@@ -214,7 +217,7 @@ function lost(reason: string): PylonError {
   });
 }
 
-/** Who waits for a reader. */
+/** A caller that waits for a reader. */
 interface Turn {
   readonly limits: ReadLimits;
   readonly grant: (lease: Lease) => void;

@@ -23,19 +23,26 @@ const MAX_STATEMENTS = 100;
  * @param path a database that is there, by its absolute path
  */
 export function serveReads(path: string): void {
+  // Opened at the first read, so that a damaged file fails that read with its reason.
+  let statements: Statements | null = null;
+  process.on("disconnect", () => process.exit(0));
+  process.on("message", (request: ReadRequest) =>
+    send(answer(() => (statements ??= openStatements(path)), request)),
+  );
+  send("ready");
+}
+
+function openStatements(path: string): Statements {
   const database = new Database(path, { readwrite: true, create: false });
   database.run("PRAGMA query_only = ON");
   database.run("PRAGMA busy_timeout = 5000");
   database.run("PRAGMA cache_size = -4000");
-  const statements = new Statements(database);
-  process.on("disconnect", () => process.exit(0));
-  process.on("message", (request: ReadRequest) => send(answer(statements, request)));
-  send("ready");
+  return new Statements(database);
 }
 
-function answer(statements: Statements, { text, params, maxBytes }: ReadRequest): ReadAnswer {
+function answer(statements: () => Statements, { text, params, maxBytes }: ReadRequest): ReadAnswer {
   try {
-    const statement = statements.get(text);
+    const statement = statements().get(text);
     const rows =
       maxBytes === undefined
         ? statement.all(...params)
@@ -73,7 +80,7 @@ function rowsUpTo(found: Iterable<ReadRow>, maxBytes: number): ReadRow[] {
 
 /** @throws Error when nobody is at the other end */
 function send(message: ReaderMessage): void {
-  if (process.send === undefined) throw new Error("A reader process is started by a server.");
+  if (process.send === undefined) throw new Error("A reader process must be started by a server.");
   process.send(message);
 }
 

@@ -3,7 +3,7 @@ import { ReadError } from "./read-error.ts";
 import { READER_COMMAND } from "./reader-command.ts";
 import type { ReaderMessage, ReadRequest, ReadRow } from "./reader-protocol.ts";
 
-/** Who waits for a read. */
+/** A caller that waits for a read. */
 export interface PendingRead {
   resolve(rows: ReadRow[]): void;
   reject(error: unknown): void;

@@ -1,22 +1,23 @@
 import type { Database } from "bun:sqlite";
-import { convertValue } from "../../schema/convert-value.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
+import { convertField } from "../../schema/field-code.ts";
 import { kindOf } from "../../schema/field-kind.ts";
 import { notConvertible } from "../rows-do-not-fit.ts";
-import { decodeOne, encode, type SqliteValue } from "./codec.ts";
+import { decodeOne, encodeOne, type SqliteValue } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
 import { columnTypeOf } from "./ddl.ts";
 
-type RetypeStep = MigrationStep & { readonly kind: "retype_column" };
+type RetypeStep = MigrationStep & { readonly kind: "retype_column" | "convert_column" };
 
 const PAGE = 1_000;
 
 /**
  * Converts the values of a column to another type, by way of a second column.
  *
- * @throws PylonStartError when a value has no equal in the new type and the field can't be null
+ * @throws PylonStartError when a value has no equal in the new type and the field can't be null,
+ *   or the app's function makes none of it
  */
-export function retypeColumn(database: Database, { entity, from, to }: RetypeStep): void {
+export function retypeColumn(database: Database, { kind, entity, from, to }: RetypeStep): void {
   const [table, column, spare] = [quote(entity), quote(to.name), quote(`_pylon_retype_${to.name}`)];
   database.run(`ALTER TABLE ${table} ADD COLUMN ${spare} ${columnTypeOf(to)}`);
   const read = database.prepare<{ id: string; value: SqliteValue }, [string, number]>(
@@ -30,10 +31,11 @@ export function retypeColumn(database: Database, { entity, from, to }: RetypeSte
   for (let last = ""; ;) {
     const rows = read.all(last, PAGE);
     for (const { id, value } of rows) {
-      const known = decodeOne(oldKind, value);
-      const converted = convertValue(known, oldKind, newKind);
-      if (converted === undefined && !to.optional) throw notConvertible(entity, to.name, id);
-      write.run(encode(converted ?? null), id);
+      const known = decodeOne(oldKind, value) ?? null;
+      const made = convertField(known, from, to);
+      if (!made.ok && (kind === "convert_column" || !to.optional))
+        throw notConvertible(entity, to.name, { id, reason: made.reason });
+      write.run(encodeOne(newKind, made.ok ? made.value : null), id);
     }
     last = rows.at(-1)?.id ?? last;
     if (rows.length < PAGE) break;

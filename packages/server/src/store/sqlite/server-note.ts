@@ -73,10 +73,10 @@ export function refuseOtherName(path: string): void {
   const other = statOf(note.path);
   if (other === null || other.dev !== own.dev || other.ino !== own.ino) return;
   throw new PylonStartError(
-    `Another server has the database ${path}, by its other name ${note.path} ` +
+    `Another server is using the database ${path}, under its other name ${note.path} ` +
       `(${describeServer(note)}). ` +
-      "SQLite has one server at a time. If that one has ended, start with " +
-      `PYLON_DB_PATH=${note.path}: what it wrote last is beside that name.`,
+      "SQLite supports only one server at a time. If that server has stopped, start with " +
+      `PYLON_DB_PATH=${note.path}: its last writes are stored under that name.`,
   );
 }
 
@@ -104,7 +104,7 @@ function read(path: string, uri: string): ServerNote | null {
       database.close();
     }
   } catch {
-    // No database of Pylon, or not one at all: whoever opens it to use it says so.
+    // No database of Pylon, or not one at all: the server that opens it to use it says so.
     return null;
   }
 }

@@ -99,7 +99,7 @@ export class SnapshotSource implements StatementSource {
     await lease.run({ text: LOOK, params: [] });
     if (this.#asOf !== null && this.#asOf !== this.#commits()) {
       this.#isTorn = true;
-      throw new Error("Something was committed between these reads: they are made again.");
+      throw new Error("A transaction committed between these reads: they are repeated.");
     }
     return lease;
   }

@@ -1,35 +1,47 @@
-import type { Expr, SchemaShape } from "@pylonsync/query";
+import type { EntityShape, Expr, SchemaShape } from "@pylonsync/query";
 import {
   compileAggregate,
+  compileSearchPage,
   compileSelect,
   compileTest,
   compileCount,
   sqlite,
+  TOTAL,
 } from "../sql/index.ts";
 import { outOfRange } from "../number-range.ts";
-import type { Aggregate, Reader, Select, StoredRow, Value } from "../store.ts";
+import { resultKind } from "../result-kind.ts";
+import type { Aggregate, Found, Reader, SearchSelect, Select, StoredRow, Value } from "../store.ts";
 import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
-import { createDecoder, encode, type SqliteValue } from "./codec.ts";
+import { createDecoder, createEncoder, decodeOne, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
+import type { PreparedSearch } from "../sql/compile-search.ts";
+import { nearlyWords } from "./nearly-words.ts";
 
 type Decoder = (row: Record<string, SqliteValue>) => StoredRow;
+
+interface Table {
+  readonly decode: Decoder;
+  readonly encode: ReturnType<typeof createEncoder>;
+  readonly get: string;
+}
 
 /** The tables as the connections know them; replaced when a migration is applied. */
 export class TableSet {
   readonly shapes: SchemaShape;
-  readonly #tables = new Map<string, { readonly decode: Decoder; readonly get: string }>();
+  readonly #tables = new Map<string, Table>();
 
   constructor(shapes: SchemaShape) {
     this.shapes = shapes;
     for (const shape of shapes.values()) {
       this.#tables.set(shape.name, {
         decode: createDecoder(shape),
+        encode: createEncoder(shape),
         get: `SELECT * FROM ${quote(shape.name)} WHERE id = ?`,
       });
     }
   }
 
-  table(name: string): { readonly decode: Decoder; readonly get: string } {
+  table(name: string): Table {
     const table = this.#tables.get(name);
     if (table === undefined) throw new Error(`No table is named ${name}.`);
     return table;
@@ -72,12 +84,41 @@ export class SqliteReader implements Reader {
 
   async select(query: Select): Promise<StoredRow[]> {
     const tables = this.#tables();
-    const { text, params } = compileSelect(query, tables.shapes, sqlite);
+    // What is short runs at once, before anything else does.
+    const prepared =
+      query.search === undefined ? query : { ...query, search: await this.#prepared(query) };
+    const { text, params } = compileSelect(prepared, tables.shapes, sqlite);
     const rows = await this.#source.all(text, params.map(encode), {
       isBounded: (indexesOf) => isBoundedSelect(query, indexesOf),
       maxBytes: query.maxBytes,
     });
     return rows.map(tables.table(query.entity).decode);
+  }
+
+  /** The statement of a read. */
+  statementOf(query: Select): string {
+    return compileSelect(query, this.#tables().shapes, sqlite).text;
+  }
+
+  async search(query: SearchSelect): Promise<Found> {
+    const tables = this.#tables();
+    const search = (await this.#prepared(query)) ?? query.search;
+    const { text, params } = compileSearchPage({ ...query, search }, tables.shapes, sqlite);
+    const found = await this.#source.all(text, params.map(encode), {
+      isBounded: () => false,
+      maxBytes: query.maxBytes,
+    });
+    const total = found[0]?.[TOTAL] ?? (await this.#totalOf(query));
+    const rows = found.map(({ [TOTAL]: _total, ...row }) => row);
+    return { rows: rows.map(tables.table(query.entity).decode), total: Number(total) };
+  }
+
+  /** Behind the last page no row says how many there are. */
+  async #totalOf({ entity, where, search, offset = 0 }: SearchSelect): Promise<Value> {
+    if (offset === 0) return 0;
+    const count = { fn: "count", as: "count" } as const;
+    const [row] = await this.aggregate({ entity, where, search, groupBy: [], measures: [count] });
+    return row?.["count"] ?? 0;
   }
 
   async count(entity: string, where?: Expr): Promise<number> {
@@ -90,18 +131,23 @@ export class SqliteReader implements Reader {
 
   async aggregate(spec: Aggregate): Promise<Record<string, Value>[]> {
     const { shapes } = this.#tables();
-    const { text, params } = compileAggregate(spec, shapes, sqlite);
+    const prepared =
+      spec.search === undefined ? spec : { ...spec, search: await this.#prepared(spec) };
+    const { text, params } = compileAggregate(prepared, shapes, sqlite);
     const rows: Record<string, Value>[] = await this.#aggregated(
       text,
       params.map(encode),
       spec.maxBytes,
     );
     const shape = shapes.get(spec.entity);
-    for (const { field, as } of spec.groupBy) {
-      if (shape?.fields.get(field) !== "bool") continue;
-      for (const row of rows) if (row[as] !== null) row[as] = row[as] !== 0;
-    }
+    if (shape !== undefined) decodeResults(rows, spec, shape);
     return rows;
+  }
+
+  /** The search of a read, with what is nearly its words. */
+  async #prepared({ entity, search }: Select): Promise<PreparedSearch | undefined> {
+    if (search?.index.typos !== true) return search;
+    return { ...search, alternatives: await nearlyWords(entity, search, this.#source) };
   }
 
   /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
@@ -123,5 +169,31 @@ export class SqliteReader implements Reader {
       isBounded: (indexesOf) => isBoundedTest(expr, indexesOf),
     });
     return rows[0]?.["truth"] === 1;
+  }
+}
+
+/**
+ * Brings what an aggregate found to the values that it stands for.
+ *
+ * @throws PylonError INVALID_QUERY for a sum of decimals that is out of range
+ */
+function decodeResults(
+  rows: readonly Record<string, Value>[],
+  { groupBy, measures }: Aggregate,
+  shape: EntityShape,
+): void {
+  const keys = groupBy.map(({ field, as }) => ({ as, kind: shape.fields.get(field) }));
+  const numbers = measures.map((measure) => ({
+    as: measure.as,
+    kind: resultKind(measure, shape),
+  }));
+  for (const { as, kind } of [...keys, ...numbers]) {
+    if (kind !== "bool" && kind !== "decimal") continue;
+    for (const row of rows) {
+      const value = row[as] ?? null;
+      const decoded = typeof value === "object" ? null : decodeOne(kind, encode(value));
+      if (decoded === undefined) throw outOfRange(as);
+      row[as] = decoded;
+    }
   }
 }

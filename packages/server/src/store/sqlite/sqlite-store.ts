@@ -9,6 +9,9 @@ import { notUnique } from "../rows-do-not-fit.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import type {
   Aggregate,
+  Found,
+  QueryPlan,
+  SearchSelect,
   ChangeRecord,
   DatabaseState,
   LogBounds,
@@ -23,7 +26,9 @@ import type {
   TransactOptions,
   Value,
 } from "../store.ts";
+import { sqlitePlan } from "../sql/query-plan.ts";
 import { tableShapes } from "../table-shapes.ts";
+import { recordMigration } from "../sql/record-migration.ts";
 import { untilAborted } from "../until-aborted.ts";
 import {
   changesAfter,
@@ -40,6 +45,7 @@ import { ReadPlans } from "./read-plans.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
 import { ReaderPool } from "./reader-pool.ts";
+import { fillSearch, unfilled } from "./search-index.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SnapshotSource } from "./snapshot-source.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
@@ -58,7 +64,7 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
  * @param path a file; its folder is made
  * @param observer told of each statement
  * @param onState called when the file or its disk fails, and when a write succeeds after that
- * @throws Error when the file can't be opened or is no Pylon database
+ * @throws Error when the file can't be opened or is not a Pylon database
  */
 export function openSqliteStore(
   path: string,
@@ -77,6 +83,7 @@ export function openSqliteStore(
  */
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
+  readonly findsTypos = true;
   readonly link = null;
   readonly #platform: Platform;
   readonly #writer: Database;
@@ -136,6 +143,13 @@ export class SqliteStore implements Store {
   select(query: Select): Promise<StoredRow[]> {
     return this.#reads.select(query);
   }
+  search(query: SearchSelect): Promise<Found> {
+    return this.#reads.search(query);
+  }
+  explain(query: Select): Promise<QueryPlan> {
+    const sql = this.#reads.statementOf(query);
+    return Promise.resolve(sqlitePlan(sql, this.#limited.plans.stepsOf(sql)));
+  }
   count(entity: string, where?: Expr): Promise<number> {
     return this.#reads.count(entity, where);
   }
@@ -157,7 +171,7 @@ export class SqliteStore implements Store {
     const done =
       (await this.#tryOnSnapshot(work, limits, signal, false)) ??
       (await this.#tryOnSnapshot(work, limits, signal, true));
-    if (done === null) throw new Error("Reads in one transaction did not see one moment.");
+    if (done === null) throw new Error("Reads in a transaction did not see the same snapshot.");
     return done.result;
   }
 
@@ -205,13 +219,21 @@ export class SqliteStore implements Store {
 
   async migrate(plan: (stored: string | null) => SchemaChange): Promise<void> {
     const stored = this.#meta("manifest");
-    const { migration, manifestJson } = plan(stored);
+    const { migration, manifestJson, by } = plan(stored);
     if (migration.steps.length > 0 || stored !== manifestJson) {
       await this.#commits.submit(async () => {
+        const started = this.#platform.monotonic();
         for (const step of migration.steps) this.#take(step);
         this.#setMeta("manifest", manifestJson);
+        const { text, params } = recordMigration(migration, by, {
+          id: this.#platform.uuid(),
+          now: this.#platform.now(),
+          tookMs: this.#platform.monotonic() - started,
+        });
+        if (migration.steps.length > 0) this.#writer.query(text).run(...params);
       });
     }
+    await this.#fillSearches();
     this.#snapshot.leave();
     this.#writerStatements.clear();
     this.#readerStatements.clear();
@@ -219,9 +241,15 @@ export class SqliteStore implements Store {
     this.#adopt(manifestJson);
   }
 
+  async #fillSearches(): Promise<void> {
+    for (const entity of unfilled(this.#writer))
+      while (await this.#commits.submit(async () => fillSearch(this.#writer, entity)));
+  }
+
   /** @throws PylonStartError when rows do not fit */
   #take(step: MigrationStep): void {
-    if (step.kind === "retype_column") return retypeColumn(this.#writer, step);
+    if (step.kind === "retype_column" || step.kind === "convert_column")
+      return retypeColumn(this.#writer, step);
     const now = timeOf(this.#writer);
     try {
       if (step.kind === "mend_dates") mendDates(this.#writer, step, now);
@@ -243,13 +271,17 @@ export class SqliteStore implements Store {
     };
   }
 
+  async time(): Promise<number> {
+    return this.#platform.now();
+  }
+
   async ping(): Promise<void> {
     if (this.#state === "back") {
       this.#readerStatements.first("SELECT 1", []);
       return;
     }
     if (this.#isDamaged)
-      throw new PylonError("STORAGE_UNAVAILABLE", "The file of the database is damaged.", {
+      throw new PylonError("STORAGE_UNAVAILABLE", "The database file is damaged.", {
         hint: "Restore a backup.",
       });
     await this.#commits.submit(async () => {

@@ -6,6 +6,8 @@ import type {
   NewChange,
   RowPlace,
   RowUpdate,
+  Found,
+  SearchSelect,
   Select,
   StoredRow,
   Transaction,
@@ -48,6 +50,10 @@ export class SqliteTransaction implements Transaction {
     this.#alive();
     return this.#reader.select(query);
   }
+  async search(query: SearchSelect): Promise<Found> {
+    this.#alive();
+    return this.#reader.search(query);
+  }
   async count(entity: string, where?: Expr): Promise<number> {
     this.#alive();
     return this.#reader.count(entity, where);
@@ -66,7 +72,7 @@ export class SqliteTransaction implements Transaction {
     const marks = names.map(() => "?").join(", ");
     this.#run(
       `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`,
-      Object.values(row),
+      Object.values(this.#tables.table(entity).encode(row)),
     );
   }
 
@@ -79,12 +85,13 @@ export class SqliteTransaction implements Transaction {
     updates: readonly RowUpdate[],
   ): Promise<ReadonlyMap<string, RowPlace>> {
     const updated = new Map<string, RowPlace>();
+    const { encode: stored } = this.#tables.table(entity);
     for (const { id, patch, expected = {} } of updates) {
       const sets = Object.keys(patch).map((name) => `${quote(name)} = ?`);
       const conditions = ["id", ...Object.keys(expected)].map((name) => `${quote(name)} = ?`);
       const text = `UPDATE ${quote(entity)} SET ${sets.join(", ")}`;
       const where = ` WHERE ${conditions.join(" AND ")}`;
-      const params = [...Object.values(patch), id, ...Object.values(expected)];
+      const params = [...Object.values(stored(patch)), id, ...Object.values(stored(expected))];
       if (this.#run(text + where, params) > 0) updated.set(id, null);
     }
     return updated;
@@ -102,10 +109,8 @@ export class SqliteTransaction implements Transaction {
     const names = Object.keys(patch);
     if (names.length === 0) return (await this.get(entity, id)) !== null;
     const sets = names.map((name) => `${quote(name)} = ?`).join(", ");
-    return (
-      this.#run(`UPDATE ${quote(entity)} SET ${sets} WHERE id = ?`, [...Object.values(patch), id]) >
-      0
-    );
+    const values = Object.values(this.#tables.table(entity).encode(patch));
+    return this.#run(`UPDATE ${quote(entity)} SET ${sets} WHERE id = ?`, [...values, id]) > 0;
   }
 
   async delete(entity: string, id: string): Promise<boolean> {

@@ -83,7 +83,7 @@ export class LimitedConnection implements StatementSource {
 }
 
 /**
- * Runs a statement in another process, and tells who wants to know.
+ * Runs a statement in another process, and tells the observer.
  *
  * @throws PylonError STORAGE_UNAVAILABLE when the disk or the file fails; what `run` throws
  */

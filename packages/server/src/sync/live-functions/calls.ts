@@ -9,7 +9,7 @@ export interface LiveCall {
   readonly args: Readonly<Record<string, unknown>>;
   readonly caller: Caller;
   /** Whose share of the store's readers it uses. */
-  readonly readerShare: string;
+  readonly readerShare: () => string;
   /** Names it in the log. */
   readonly requestId: string;
   /** What its chance is drawn from: the same in each run of a live function. */

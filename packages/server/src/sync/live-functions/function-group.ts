@@ -2,8 +2,11 @@ import type { Caller } from "../../identity/identity.ts";
 import { canonicalJson } from "../../util/canonical-json.ts";
 import type { LiveFunction } from "./live-function.ts";
 
-/** What a function may see of who calls it: all that `ctx.auth` has. */
-type VisibleCaller = Pick<Caller, "userId" | "isAdmin" | "isGuest" | "tenantId" | "roles">;
+/** What a function may see of its caller: all that `ctx.auth` has. */
+type VisibleCaller = Pick<
+  Caller,
+  "userId" | "isAdmin" | "isGuest" | "tenantId" | "roles" | "claims"
+>;
 
 /**
  * The live functions of one name and one set of arguments: one for all callers, as long as the
@@ -65,7 +68,9 @@ export class FunctionGroup {
     return this.#keyFor(one) === this.#keyFor(other);
   }
 
-  #keyFor({ userId, isAdmin, isGuest, tenantId, roles }: VisibleCaller): string {
-    return this.#isShared ? "" : JSON.stringify([userId, isAdmin, isGuest, tenantId, roles]);
+  #keyFor({ userId, isAdmin, isGuest, tenantId, roles, claims }: VisibleCaller): string {
+    return this.#isShared
+      ? ""
+      : JSON.stringify([userId, isAdmin, isGuest, tenantId, roles, canonicalJson(claims)]);
   }
 }

@@ -3,12 +3,11 @@ import { BroadcastGroup } from "../../connections/broadcast-group.ts";
 import type { Subscriber } from "../../connections/subscriber.ts";
 import type { Caller } from "../../identity/identity.ts";
 import type { Timer } from "../../platform.ts";
-import type { ChangeRecord } from "../../store/store.ts";
 import { sha256 } from "../../util/sha256.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import type { LiveOutcome } from "./calls.ts";
 import type { FunctionGroup } from "./function-group.ts";
-import { WatchedRead } from "./watched-read.ts";
+import { WatchedRead, type RowChange } from "./watched-read.ts";
 
 /** Changes that a run keeps, to see whether they touch what it reads; more count as touching it. */
 const MAX_MEANWHILE = 1_000;
@@ -74,7 +73,7 @@ export class LiveFunction {
   #waiting = new Set<Subscriber>();
   /** Those who are told the outcome of the run. */
   #served = new Set<Subscriber>();
-  #meanwhile: ChangeRecord[] = [];
+  #meanwhile: RowChange[] = [];
   #abort = new AbortController();
   /** The last outcome. */
   #kept: Kept | null = null;
@@ -126,7 +125,7 @@ export class LiveFunction {
   }
 
   /** A change was delivered while it runs. */
-  heard(record: ChangeRecord): void {
+  heard(record: RowChange): void {
     if (this.#meanwhile.length < MAX_MEANWHILE) this.#meanwhile.push(record);
     else this.isOutdated = true;
   }
@@ -168,7 +167,7 @@ export class LiveFunction {
     this.timer?.cancel();
     this.timer = null;
     // As for a call whose client went away, this is a failure of nobody.
-    this.#abort.abort(new PylonError("INTERNAL", "Nobody subscribes any longer."));
+    this.#abort.abort(new PylonError("INTERNAL", "The last subscription has ended."));
   }
 
   #tell(subscriber: Subscriber, told: Told): void {
@@ -188,7 +187,7 @@ function keptOf(told: Told): Kept {
 
 function toldOf(outcome: string | PylonError): Told {
   if (typeof outcome === "string") return { type: "result", body: `"value":${outcome}` };
-  const { code, message, hint, field } = outcome;
-  const text = JSON.stringify({ code, message, hint, field });
+  const { code, message, hint, field, data } = outcome;
+  const text = JSON.stringify({ code, message, hint, field, data });
   return { type: "failed", body: text.slice(1, -1) };
 }

@@ -221,7 +221,7 @@ test("all functions together run at most so many at once", async () => {
   expect(bench.runs.length).toBe(LIVE_RUNS.atOnce + 1);
 });
 
-test("who comes during a run that a change has overtaken is told by the next one", async () => {
+test("one that subscribes during a run that a change overtook is told by the next", async () => {
   const bench = new Bench();
   const [early, late] = [bench.connect(), bench.connect()];
   await early.subscribe();
@@ -238,7 +238,7 @@ test("who comes during a run that a change has overtaken is told by the next one
   expect([third.told, bench.runs.length]).toEqual([["2"], 2]);
 });
 
-test("who subscribes is told nothing older than what was committed before", async () => {
+test("a subscriber is told nothing older than what was committed before", async () => {
   const bench = new Bench();
   await bench.connect().subscribe();
   await bench.last.end();
@@ -257,7 +257,7 @@ test("who subscribes is told nothing older than what was committed before", asyn
   expect(late.told).toEqual(["2"]);
 });
 
-test("the same result is told once, and to who comes later", async () => {
+test("the same result is told once, and to those that come later", async () => {
   const bench = new Bench();
   const client = bench.connect();
   await client.subscribe();
@@ -268,7 +268,7 @@ test("the same result is told once, and to who comes later", async () => {
   expect([client.told, bench.runs.length]).toEqual([[7], 2]);
 });
 
-test("a large result is not kept: who comes later gets a run of their own", async () => {
+test("a large result is not kept: later subscribers get a run of their own", async () => {
   const bench = new Bench();
   const [early, late] = [bench.connect(), bench.connect()];
   const large = JSON.stringify("x".repeat(70_000));
@@ -371,7 +371,7 @@ test("when nobody is left, the run is aborted and nothing is kept", async () => 
   expect(bench.functions.isEmpty).toBe(true);
 });
 
-test("who may not have another run is refused, and the others go on", async () => {
+test("a caller that may not have another run is refused, and the others go on", async () => {
   const bench = new Bench();
   bench.count = () => Promise.reject(new PylonError("RATE_LIMITED", "Too many."));
   const [one, other] = [bench.connect(), bench.connect()];

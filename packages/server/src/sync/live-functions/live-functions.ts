@@ -3,13 +3,13 @@ import pLimit from "p-limit";
 import type { Caller } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import { userShare } from "../../request/reading.ts";
-import type { ChangeRecord } from "../../store/store.ts";
 import type { FeedLine } from "../feed-line.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import type { LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { FunctionGroup } from "./function-group.ts";
 import { LiveFunction } from "./live-function.ts";
 import { ReadIndex } from "./read-index.ts";
+import type { RowChange } from "./watched-read.ts";
 
 const MIN_INTERVAL_MS = 1000 / LIVE_RUNS.perSecond;
 /** The pauses before a run that could not be made is tried again, in milliseconds. */
@@ -29,7 +29,7 @@ export interface LiveFunctionsOptions {
 
 /**
  * Query functions that clients subscribe to. Each is run, and what it reads is noted; a change that
- * touches that runs it again, and who subscribes is told when the result is another one.
+ * touches that runs it again, and subscribers are told when the result is another one.
  *
  * A run sees the database as it is when it begins, which may be ahead of the feed. So it is told to
  * nobody before the feed has delivered all that the run may have seen: whose session ended before
@@ -85,7 +85,7 @@ export class LiveFunctions {
   }
 
   /** A change is delivered. */
-  changed(record: ChangeRecord): void {
+  changed(record: RowChange): void {
     for (const one of this.#running) one.heard(record);
     this.#index.find(record, this.#touched);
   }
@@ -194,7 +194,7 @@ export class LiveFunctions {
       name,
       args,
       caller: one.caller,
-      readerShare: shareOf(one),
+      readerShare: () => shareOf(one),
       requestId: `live-${one.number}-${one.runs}`,
       seed: one.seed,
       signal,

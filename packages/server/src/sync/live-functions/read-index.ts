@@ -1,6 +1,5 @@
-import type { ChangeRecord } from "../../store/store.ts";
 import { ValueIndex } from "../subscriptions/value-index.ts";
-import type { WatchedRead } from "./watched-read.ts";
+import type { RowChange, WatchedRead } from "./watched-read.ts";
 
 /** Finds the reads that a change touches, without a look at those that wait for other values. */
 export class ReadIndex<Owner> {
@@ -27,7 +26,7 @@ export class ReadIndex<Owner> {
   }
 
   /** Adds to `found` the owners of the reads that the change touches. */
-  find(record: ChangeRecord, found: Set<Owner>): void {
+  find(record: RowChange, found: Set<Owner>): void {
     const index = this.#byEntity.get(record.entity);
     if (index === undefined) return;
     const reads = new Set<WatchedRead<Owner>>();

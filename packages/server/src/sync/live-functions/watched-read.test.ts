@@ -21,7 +21,10 @@ const manifest = buildManifest({
         text: field.string().optional(),
         ownerId: field.string().optional(),
       },
-      { relations: [{ name: "owner", target: "Item", field: "ownerId" }] },
+      {
+        relations: [{ name: "owner", target: "Item", field: "ownerId" }],
+        search: { fields: ["text"], facets: ["n"], sort: ["n"], prefix: true },
+      },
     ),
   ],
 });
@@ -87,6 +90,11 @@ const asks: fc.Arbitrary<Ask> = fc.oneof(
       (reads) =>
         reads.lookup("Item", "text", text),
   ),
+  fc.tuple(fc.constantFrom("x", "y", "yz"), conditions, fc.boolean()).map(
+    ([query, filters, isSorted]): Ask =>
+      (reads) =>
+        reads.search("Item", { query, filters, pageSize: 2, sort: isSorted ? ["n", "asc"] : null }),
+  ),
   conditions.map((where): Ask => (reads) => {
     return reads.queryGraph({ Item: { where, include: { owner: {} }, limit: 2 } });
   }),
@@ -121,7 +129,12 @@ function holds(by: Decide, numRuns: number): Promise<fc.RunDetails<[Write[], Ask
         for (const one of after) {
           const log = new ReadLog();
           const ofNow = (reader: typeof app.store | ReturnType<ReadLog["watch"]>): Reads =>
-            new Reads(reader, app.model, { caller: ANONYMOUS, policies: "bypassed", now: 0 });
+            new Reads(reader, app.model, {
+              caller: ANONYMOUS,
+              policies: "bypassed",
+              now: 0,
+              monotonic: app.platform.monotonic,
+            });
           const answer = JSON.stringify(await ask(ofNow(log.watch(app.store))));
           const changes = await write(one);
           if (JSON.stringify(await ask(ofNow(app.store))) === answer) continue;

@@ -1,8 +1,10 @@
-import { compilePredicate, isTrue, type Env } from "@pylonsync/query";
+import { compilePredicate, type Env, isTrue, rowComparator } from "@pylonsync/query";
 import type { LoggedRead } from "../../data/read-log.ts";
 import { equalityKeys, keysOf, type RowKey } from "../../policy/audience.ts";
 import type { ChangeRecord, StoredRow } from "../../store/store.ts";
-import { comparatorOf } from "../order.ts";
+
+/** A row before and after a change. */
+export type RowChange = Pick<ChangeRecord, "entity" | "before" | "after">;
 
 /** A read of the last run of a live function, which runs again when a change touches it. */
 export class WatchedRead<Owner> {
@@ -20,12 +22,12 @@ export class WatchedRead<Owner> {
     this.keys = keysOf(where, (part) => equalityKeys(part, "data"));
     this.#of = of;
     this.#matches = isTrue(where) ? null : compilePredicate(where);
-    const compare = comparatorOf(order);
+    const compare = rowComparator(order);
     this.#isSeen = last === null ? () => true : (row) => compare(row, last) <= 0;
   }
 
   /** Whether the change may have changed what the read answers. */
-  isTouchedBy({ entity, before, after }: Omit<ChangeRecord, "seq" | "at" | "kind">): boolean {
+  isTouchedBy({ entity, before, after }: RowChange): boolean {
     if (entity !== this.entity) return false;
     const [was, is] = [this.#holds(before), this.#holds(after)];
     return this.#of === "count" ? was !== is : was || is;

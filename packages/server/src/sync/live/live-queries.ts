@@ -6,22 +6,25 @@ import {
   SubscribeFunctionSchema,
   SubscribeSchema,
   UnsubscribeSchema,
+  type Joined,
   type LiveError,
   type Subscribe,
 } from "@pylonsync/protocol";
 import { bind, QueryError } from "@pylonsync/query";
 import * as v from "valibot";
-import type { Subscriber } from "../../connections/subscriber.ts";
+import type { MessageRefusal, Subscriber } from "../../connections/subscriber.ts";
 import type { Platform } from "../../platform.ts";
 import { rewind } from "../../policy/rewind.ts";
 import { parseJson } from "../../request/body.ts";
 import type { CommitBatch } from "../commit-batch.ts";
 import { PositionPassed } from "../position-reader.ts";
-import type { ChangeRecord } from "../../store/store.ts";
+import type { ChangeRecord, Reader } from "../../store/store.ts";
+import { isRecord } from "../../util/is-record.ts";
 import type { LiveFunctionCalls } from "../live-functions/calls.ts";
 import { LiveFunction } from "../live-functions/live-function.ts";
 import { LiveFunctions } from "../live-functions/live-functions.ts";
 import { Subscription } from "../subscriptions/subscription.ts";
+import { IncludeTrees } from "./include-trees.ts";
 import { LiveConnection, type Subscribed } from "./live-connection.ts";
 import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
@@ -29,10 +32,13 @@ import { parseQuery } from "./parse-query.ts";
 /** How long a window that lost a row may be read, in milliseconds: the feed waits for it. */
 const REFILL_MS = 1_000;
 
+const HINT = "See docs/sync.md for the messages of a live socket.";
+const OwnSchema = v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", "ping"]) });
+
 type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
 /** What live queries are loaded with. */
-export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure"> {
+export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure" | "trees"> {
   readonly onError: (error: unknown) => void;
 }
 
@@ -40,14 +46,17 @@ export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure"> {
 export class LiveQueries {
   readonly #options: LiveQueriesOptions;
   readonly #loader: Loader;
+  readonly #trees: IncludeTrees;
   readonly #connections = new Map<Subscriber, LiveConnection>();
   /** Null where there are none to call. */
   #functions: LiveFunctions | null = null;
 
   constructor(options: LiveQueriesOptions) {
     this.#options = options;
+    this.#trees = new IncludeTrees(options);
     this.#loader = new Loader({
       ...options,
+      trees: this.#trees,
       onFailure: (subscription, joiners, error) => this.#fail(subscription, joiners, error),
     });
   }
@@ -71,6 +80,12 @@ export class LiveQueries {
   /** A change is delivered: what it touches is run by the next `runFunctions`. */
   changed(record: ChangeRecord): void {
     this.#functions?.changed(record);
+  }
+
+  /** What functions have read has changed, though it is in no log: they run again. */
+  outdate(entity: string, id: string): void {
+    this.#functions?.changed({ entity, before: null, after: { id } });
+    this.#functions?.flush();
   }
 
   /** Runs the functions that changes have touched. */
@@ -97,45 +112,78 @@ export class LiveQueries {
   /** Takes a message of a client. @returns whether it was about subscriptions */
   receive(subscriber: Subscriber, text: string): boolean {
     const connection = this.#connections.get(subscriber);
-    if (connection === undefined || text.length > MAX_SUBSCRIBE_BYTES) return false;
+    if (connection === undefined) return false;
     const message = parsed(text);
-    if (!v.is(v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", "ping"]) }), message))
-      return false;
-    if (message.type === "ping")
+    if (!isRecord(message)) {
+      connection.refuse(0, {
+        code: "INVALID_JSON",
+        message: "The message must be a JSON object.",
+        hint: HINT,
+      });
+      return true;
+    }
+    if (!v.is(OwnSchema, message)) return false;
+    if (text.length > MAX_SUBSCRIBE_BYTES)
+      connection.refuse(idOf(message), {
+        code: "PAYLOAD_TOO_LARGE",
+        message: `The message has more than ${MAX_SUBSCRIBE_BYTES} characters.`,
+        hint: "Omit known to receive all rows.",
+      });
+    else if (message.type === "ping")
       connection.send({ type: "pong", seq: this.#options.line.position });
     else this.#request(connection, message);
     return true;
   }
 
-  /** Reads the rows again that windows lack after a batch. */
+  /** Says why a message was not taken. */
+  refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
+    this.#connections.get(subscriber)?.refuse(0, refusal);
+  }
+
+  /** Reads the rows that windows lack after a batch, and the related rows of those that are new. */
   async refill(batch: CommitBatch): Promise<void> {
-    const { delivery, store, now } = this.#options;
-    for (const subscription of [...batch.lacking()]) {
-      const { query, window, members } = subscription;
-      if (window === null || members.size === 0) continue;
-      const truth = bind(subscription.truth, { now: new Date(now()).toISOString() });
-      const limits = { caller: `window ${subscription.number}`, timeoutMs: REFILL_MS };
-      try {
-        window.refill(
-          await delivery.reader.with(store.limitedReader(limits)).select({
-            entity: query.entity,
-            condition: (later) => rewind(truth, later),
-            order: query.order,
-            limit: window.limit + 1,
-          }),
-        );
-      } catch (error) {
-        batch.drop(subscription);
-        if (error instanceof PositionPassed) this.reload(subscription);
-        else this.#fail(subscription, this.#joinersOf(subscription), error);
-      }
+    for (const subscription of [...batch.lacking()])
+      await this.#orBeginAgain(subscription, batch, (reader) =>
+        this.#refillWindow(subscription, reader),
+      );
+    for (const root of [...batch.trees()])
+      await this.#orBeginAgain(root, batch, (reader) => this.#trees.settle(root, batch, reader));
+  }
+
+  /** Does a part of what a batch does to a subscription that somebody is in. */
+  async #orBeginAgain(
+    subscription: Subscription,
+    batch: CommitBatch,
+    step: (reader: Reader) => Promise<void>,
+  ): Promise<void> {
+    if (subscription.members.size === 0) return;
+    const limits = { caller: `window ${subscription.number}`, timeoutMs: REFILL_MS };
+    try {
+      await step(this.#options.store.limitedReader(limits));
+    } catch (error) {
+      for (const part of subscription.parts) batch.drop(part);
+      if (error instanceof PositionPassed) this.reload(subscription);
+      else this.#fail(subscription, this.#joinersOf(subscription), error);
     }
   }
 
+  async #refillWindow({ truth, query, window }: Subscription, reader: Reader): Promise<void> {
+    const { delivery, now } = this.#options;
+    const bound = bind(truth, { now: new Date(now()).toISOString() });
+    window?.refill(
+      await delivery.reader.with(reader).select({
+        entity: query.entity,
+        condition: (later) => rewind(bound, later),
+        order: query.order,
+        limit: window.limit + 1,
+      }),
+    );
+  }
+
   /** Reads the subscription again for all its members. */
-  reload(subscription: Subscription): void {
+  reload({ root: subscription }: Subscription): void {
     const joiners = this.#joinersOf(subscription);
-    subscription.members.clear();
+    for (const { members } of subscription.parts) members.clear();
     for (const joiner of joiners) {
       joiner.connection.send({ type: "resync", sub: subscription.number });
       this.#loader.join(subscription, joiner);
@@ -151,12 +199,12 @@ export class LiveQueries {
 
   #request(connection: LiveConnection, message: object): void {
     const result = parseRequest(message);
-    const id = "id" in message && typeof message.id === "number" ? message.id : 0;
+    const id = idOf(message);
     if (!result.success) {
       connection.refuse(id, {
         code: "INVALID_QUERY",
-        message: `The message is not understood: ${reasonOf(result.issues[0])}.`,
-        hint: "See docs/sync.md for the messages of a live socket.",
+        message: `The message is not valid: ${reasonOf(result.issues[0])}.`,
+        hint: HINT,
       });
       return;
     }
@@ -172,12 +220,7 @@ export class LiveQueries {
         if (this.#functions === null)
           throw new PylonError("FUNCTIONS_NOT_AVAILABLE", "This server has no functions.");
         this.#functions.subscribe(connection, request);
-      } else if (request.include === undefined) this.#subscribe(connection, request);
-      else
-        throw new PylonError("INVALID_QUERY", "A subscription does not include related rows.", {
-          field: "include",
-          hint: "Subscribe to related rows by a query of their own.",
-        });
+      } else this.#subscribe(connection, request);
     } catch (error) {
       this.#refuse(connection, request.id, error);
     }
@@ -186,30 +229,30 @@ export class LiveQueries {
   /** @throws PylonError when the connection can't have another subscription by this id */
   #checkRoom(connection: LiveConnection, id: number): void {
     if (connection.has(id))
-      throw new PylonError("INVALID_QUERY", `The id ${id} names another subscription.`, {
+      throw new PylonError("INVALID_QUERY", `The id ${id} is in use by another subscription.`, {
         field: "id",
       });
     if (connection.size >= MAX_SUBSCRIPTIONS)
       throw new PylonError(
         "SUBSCRIPTION_LIMIT_REACHED",
-        `A connection has at most ${MAX_SUBSCRIPTIONS} subscriptions.`,
-        { hint: "Unsubscribe from what is no longer shown." },
+        `A connection may have at most ${MAX_SUBSCRIPTIONS} subscriptions.`,
+        { hint: "Unsubscribe from queries that are no longer shown." },
       );
   }
 
   #subscribe(connection: LiveConnection, request: Subscribe): void {
     const { id, known } = request;
-    const query = parseQuery(request, this.#options.model());
+    const query = parseQuery(request, this.#options.model(), connection.subscriber.caller);
     const subscription = this.#options.registry.acquire(query, connection.subscriber.caller);
     connection.add(id, subscription);
-    connection.send({ type: "joined", id, sub: subscription.number });
+    connection.send({ type: "joined", id, ...joinedOf(subscription) });
     this.#loader.join(subscription, { connection, known });
   }
 
   #part(connection: LiveConnection, one: Subscribed): void {
     if (one instanceof LiveFunction) this.#functions?.part(connection, one);
     if (!(one instanceof Subscription)) return;
-    one.members.delete(connection.subscriber);
+    for (const { members } of one.parts) members.delete(connection.subscriber);
     this.#options.registry.release(one);
   }
 
@@ -236,6 +279,13 @@ export class LiveQueries {
   }
 }
 
+/** The numbers of a subscription and of the related rows that come along. */
+function joinedOf({ number, branches }: Subscription): Joined {
+  if (branches.length === 0) return { sub: number };
+  const include = branches.map(({ query, subscription }) => [query.name, joinedOf(subscription)]);
+  return { sub: number, include: Object.fromEntries(include) };
+}
+
 /** Checked as what it means to be, so that a refusal names the field at fault. */
 function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSchema> {
   if ("type" in message && message.type === "unsubscribe")
@@ -243,6 +293,12 @@ function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSche
   return "function" in message
     ? v.safeParse(SubscribeFunctionSchema, message)
     : v.safeParse(SubscribeSchema, message);
+}
+
+/** The client's id in a message; 0 where it has none. */
+function idOf(message: object): number {
+  const id = "id" in message ? message.id : undefined;
+  return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : 0;
 }
 
 function shownOf({ code, message, hint, field }: PylonError | QueryError): RefusalText {
@@ -264,7 +320,6 @@ function parsed(text: string): unknown {
   try {
     return parseJson(text);
   } catch {
-    // As in version 1, a message that is not understood is ignored.
     return undefined;
   }
 }

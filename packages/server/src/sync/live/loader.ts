@@ -3,9 +3,10 @@ import {
   MAX_SUBSCRIPTION_ROWS,
   PylonError,
   type Known,
+  type KnownRelated,
   type RowsMessage,
 } from "@pylonsync/protocol";
-import { and, bind, isFalse, TRUE, type Expr } from "@pylonsync/query";
+import { and, bind, type Expr, isFalse, rowComparator, TRUE } from "@pylonsync/query";
 import type { DataModel } from "../../data/model.ts";
 import { idAfter } from "../../data/reads.ts";
 import { reachOf } from "../../policy/rewind.ts";
@@ -14,11 +15,12 @@ import { isFull } from "../../store/row-size.ts";
 import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.ts";
 import type { Delivery } from "../delivery.ts";
 import type { FeedLine } from "../feed-line.ts";
-import { comparatorOf } from "../order.ts";
+import { PositionPassed } from "../position-reader.ts";
 import { readsTime } from "../related/rights-plan.ts";
 import { clockStep } from "../replica-epoch.ts";
 import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
 import type { Subscription } from "../subscriptions/subscription.ts";
+import type { IncludeTrees } from "./include-trees.ts";
 import type { LiveConnection } from "./live-connection.ts";
 import { Load } from "./load.ts";
 
@@ -29,7 +31,10 @@ const ATTEMPTS = 5;
 /** Most changes from which a client is brought up to date; beyond that it is sent all rows. */
 const MAX_CONTINUED = 5_000;
 
-/** Who waits for a subscription's rows. */
+/** What comes before the name of what a subscription includes, in the epoch of its cursors. */
+const INCLUDED = "+";
+
+/** A member that waits for a subscription's rows. */
 export interface Joiner {
   readonly connection: LiveConnection;
   readonly known: Known | undefined;
@@ -40,6 +45,7 @@ export interface LoaderOptions {
   readonly store: Store;
   readonly registry: SubscriptionRegistry;
   readonly delivery: Delivery;
+  readonly trees: IncludeTrees;
   readonly line: FeedLine;
   readonly model: () => DataModel;
   readonly now: () => number;
@@ -56,7 +62,7 @@ export interface LoaderOptions {
 interface KnownLog {
   /** Names it, and the condition that cursors count in. */
   readonly epoch: string;
-  /** Who is at this change or later can go on. */
+  /** A member at this change or later can go on. */
   readonly after: number;
   readonly end: number;
   readonly records: readonly ChangeRecord[];
@@ -72,8 +78,8 @@ interface Found {
 
 /**
  * Brings members into subscriptions: reads the rows beside the feed, then joins between two of its
- * deliveries, with what changed meanwhile. Who joins while rows are being read shares the next
- * read.
+ * deliveries, with what changed meanwhile. A member that joins while rows are being read shares the
+ * next read.
  */
 export class Loader {
   readonly #options: LoaderOptions;
@@ -114,7 +120,7 @@ export class Loader {
     let left = joiners.filter(isWanted(subscription));
     for (let attempt = 0; left.length > 0; attempt += 1) {
       if (attempt === ATTEMPTS)
-        throw new PylonError("OVERLOADED", "The rows change too fast to be read.");
+        throw new PylonError("OVERLOADED", "The rows change too fast to be loaded.");
       left = await this.#attempt(subscription, left);
       left = left.filter(isWanted(subscription));
     }
@@ -172,7 +178,7 @@ export class Loader {
     const epoch = this.epochOf(subscription);
     const cursors = joiners.flatMap(({ known }) =>
       known !== undefined &&
-      known.epoch === epoch &&
+      conditionOf(known.epoch) === conditionOf(epoch) &&
       known.seq <= end &&
       end - known.seq <= MAX_CONTINUED
         ? [known.seq]
@@ -191,11 +197,15 @@ export class Loader {
     return { epoch, after: Math.max(after, moved?.seq ?? 0), end, records };
   }
 
-  /** Names the log and the condition that a cursor counts in, and the hour where that counts. */
-  epochOf({ knownUnder, truth }: Subscription): string {
+  /**
+   * Names the log and the condition that a cursor counts in, and the hour where that counts; then
+   * what it includes.
+   */
+  epochOf({ knownUnder, truth, branches, fingerprint }: Subscription): string {
     const { line, now } = this.#options;
     const hour = readsTime(truth) ? `.${clockStep(now())}` : "";
-    return `${line.epoch}.${knownUnder}${hour}`;
+    const included = branches.length === 0 ? "" : `${INCLUDED}${fingerprint}`;
+    return `${line.epoch}.${knownUnder}${hour}${included}`;
   }
 
   #truthOf({ truth }: Subscription): Expr {
@@ -249,8 +259,8 @@ export class Loader {
       if (load.read.size > MAX_SUBSCRIPTION_ROWS)
         throw new PylonError(
           "RESULT_TOO_LARGE",
-          `A subscription has at most ${MAX_SUBSCRIPTION_ROWS} rows.`,
-          { hint: "Narrow it by where, or ask for the first ones with limit." },
+          `A subscription may have at most ${MAX_SUBSCRIPTION_ROWS} rows.`,
+          { hint: "Restrict the rows with where or limit." },
         );
       if (rows.length > 0 || isFirst)
         await this.#sendRows(subscription, left, { rows, ...(isFirst ? { reset: true } : {}) });
@@ -339,7 +349,7 @@ export class Loader {
   ): Promise<readonly Joiner[]> {
     const { window } = subscription;
     if (window === null) return [];
-    const compare = comparatorOf(window.order);
+    const compare = rowComparator(window.order);
     const states = await this.#states(subscription, found.load);
     const last = found.rows.at(-1);
     let rows = found.rows.filter(({ id }) => !states.has(id));
@@ -361,15 +371,75 @@ export class Loader {
       for (const { entity, rowId, seq } of log.records)
         if (entity === subscription.entity && seq > known.seq) ids.delete(rowId);
       const isKept = ({ id }: StoredRow): boolean => ids.has(id) && !states.has(id);
+      const shownIds = new Set(shown.map(({ id }) => id));
+      // What has not changed is not named: a later visit hears only of what has.
       await this.#sendRows(subscription, [joiner], {
-        reset: true,
         rows: shown.filter((row) => !isKept(row)),
-        keep: shown.filter(isKept).map(({ id }) => id),
+        gone: known.ids.filter((id) => !shownIds.has(id)),
       });
     }
     await this.#sendRows(subscription, fresh, { reset: true, rows: shown });
+    const hasRelated = subscription.branches.length > 0;
+    if (hasRelated && !(await this.#sendRelated(subscription, joiners, log))) return joiners;
     this.#enter(subscription, joiners);
     return [];
+  }
+
+  /** @returns false where the rows change too fast: all is to be read again */
+  async #sendRelated(
+    subscription: Subscription,
+    joiners: readonly Joiner[],
+    log: KnownLog | null,
+  ): Promise<boolean> {
+    const { trees, line } = this.#options;
+    const known = new Map<Joiner, ReadonlyMap<Subscription, readonly string[]>>();
+    for (const joiner of joiners)
+      if (isKnown(joiner.known, log) && joiner.known?.epoch === this.epochOf(subscription))
+        known.set(joiner, knownParts(subscription, joiner.known));
+    try {
+      const parts = await trees.begin(subscription, this.#readerFor(joiners));
+      // With what was committed while the rows were read.
+      const later = known.size > 0 && log ? await line.changes(log.end, line.position) : null;
+      const records = later === null ? null : [...(log?.records ?? []), ...later];
+      for (const { subscription: part, rows } of parts) {
+        const fresh: Joiner[] = [];
+        for (const joiner of joiners) {
+          const ids = known.get(joiner)?.get(part);
+          if (ids === undefined || records === null) fresh.push(joiner);
+          else await this.#continueRelated(part, joiner, { rows, ids, records });
+        }
+        await this.#sendRows(part, fresh, { reset: true, rows });
+      }
+      return true;
+    } catch (error) {
+      if (error instanceof PositionPassed) return false;
+      throw error;
+    }
+  }
+
+  /** Tells a client that was away of related rows that it does not have as they are now. */
+  async #continueRelated(
+    part: Subscription,
+    joiner: Joiner,
+    {
+      rows,
+      ids,
+      records,
+    }: {
+      readonly rows: readonly StoredRow[];
+      readonly ids: readonly string[];
+      readonly records: readonly ChangeRecord[];
+    },
+  ): Promise<void> {
+    const since = joiner.known?.seq ?? 0;
+    const kept = new Set(ids);
+    for (const { entity, rowId, seq } of records)
+      if (entity === part.entity && seq > since) kept.delete(rowId);
+    const shown = new Set(rows.map(({ id }) => id));
+    const changed = rows.filter(({ id }) => !kept.has(id));
+    const gone = ids.filter((id) => !shown.has(id));
+    if (changed.length + gone.length > 0)
+      await this.#sendRows(part, [joiner], { rows: changed, gone });
   }
 
   #enter(subscription: Subscription, joiners: readonly Joiner[]): void {
@@ -381,32 +451,29 @@ export class Loader {
       epoch: this.epochOf(subscription),
     });
     for (const { connection } of joiners.filter(isWanted(subscription))) {
-      subscription.members.add(connection.subscriber);
+      for (const { members } of subscription.parts) members.add(connection.subscriber);
       connection.subscriber.send(ready);
     }
   }
 
   /** The session is asked for after rows were read: they may have been written after its end. */
   async #sendRows(
-    { number, entity }: Subscription,
+    { number, visible }: Subscription,
     joiners: readonly Joiner[],
     {
       rows,
       reset,
-      keep,
       gone,
-    }: Omit<RowsMessage, "type" | "sub" | "rows"> & {
+    }: Pick<RowsMessage, "reset" | "gone"> & {
       readonly rows: readonly StoredRow[];
     },
   ): Promise<void> {
     if (joiners.length === 0) return;
-    const { visible } = this.#options.model().entity(entity);
     const text = JSON.stringify({
       type: "rows",
       sub: number,
       ...(reset === undefined ? {} : { reset }),
       rows: rows.map(visible),
-      ...(keep === undefined || keep.length === 0 ? {} : { keep }),
       ...(gone === undefined || gone.length === 0 ? {} : { gone }),
     } satisfies RowsMessage);
     for (const { connection } of joiners)
@@ -414,9 +481,30 @@ export class Loader {
   }
 }
 
+/** The part of an epoch that names the log and the condition, without what is included. */
+function conditionOf(epoch: string): string {
+  return epoch.split(INCLUDED, 1)[0] ?? "";
+}
+
+/** The related rows that a client says that it has. */
+function knownParts(
+  subscription: Subscription,
+  { include = {} }: Pick<KnownRelated, "include">,
+): Map<Subscription, readonly string[]> {
+  const found = new Map<Subscription, readonly string[]>();
+  for (const { query, subscription: part } of subscription.branches) {
+    const known = Object.hasOwn(include, query.name) ? include[query.name] : undefined;
+    if (known === undefined) continue;
+    found.set(part, known.ids);
+    for (const [inner, ids] of knownParts(part, known)) found.set(inner, ids);
+  }
+  return found;
+}
+
 /** Whether a client can go on from what it knows. */
 function isKnown(known: Known | undefined, log: KnownLog | null): boolean {
-  if (known === undefined || log === null || known.epoch !== log.epoch) return false;
+  if (known === undefined || log === null) return false;
+  if (conditionOf(known.epoch) !== conditionOf(log.epoch)) return false;
   return known.seq >= log.after && known.seq <= log.end;
 }
 

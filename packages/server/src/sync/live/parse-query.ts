@@ -1,8 +1,29 @@
-import { MAX_SUBSCRIPTION_TERMS, PylonError, type Subscribe } from "@pylonsync/protocol";
-import { nodesOf, parseFilter, type Expr, type Relations } from "@pylonsync/query";
+import {
+  JOINED_ROWS,
+  MAX_PAGE_SIZE,
+  MAX_SUBSCRIPTION_TERMS,
+  PylonError,
+  type Subscribe,
+} from "@pylonsync/protocol";
+import {
+  bind,
+  columnKind,
+  hasExists,
+  nodesOf,
+  parseFilter,
+  TRUE,
+  type Expr,
+  type ParsedFilter,
+} from "@pylonsync/query";
+import type { ManifestRelation } from "@pylonsync/sdk";
+import { parseIncludes, type Include, type IncludePath } from "../../data/include.ts";
 import type { DataModel } from "../../data/model.ts";
+import type { Caller } from "../../identity/identity.ts";
 import type { Entity } from "../../schema/schema.ts";
-import type { SubscriptionQuery } from "../subscriptions/subscription.ts";
+import { relationsOf, type RelatedSource } from "../../data/related-filters.ts";
+import { pathOf } from "../../data/relation-path.ts";
+import { withExists } from "../../policy/related-exists.ts";
+import type { BranchQuery, SubscriptionQuery } from "../subscriptions/subscription.ts";
 
 const TERMS: ReadonlySet<Expr["kind"]> = new Set([
   "compare",
@@ -11,20 +32,10 @@ const TERMS: ReadonlySet<Expr["kind"]> = new Set([
   "startsWith",
   "endsWith",
   "containsFolded",
+  "has",
 ]);
 /** What a filter may say beside its conditions, and a subscription says elsewhere. */
 const KEYS = ["$order", "$limit", "$offset", "$search"] as const;
-
-/** The feed finds the subscriptions of a change by their own rows and by policies. */
-function refuseRelations(entity: Entity): Relations {
-  return (name, at) => {
-    if (!entity.relations.has(name)) return undefined;
-    throw new PylonError("INVALID_QUERY", "A subscription takes no filter over related rows.", {
-      field: `where.${at}`,
-      hint: `Subscribe by fields of ${entity.name}, or ask /api/query/${entity.name}.`,
-    });
-  };
-}
 
 /**
  * The query of a `subscribe`, checked against the schema.
@@ -32,25 +43,111 @@ function refuseRelations(entity: Entity): Relations {
  * @throws PylonError, QueryError ENTITY_NOT_FOUND, INVALID_QUERY, INVALID_COLUMN
  */
 export function parseQuery(
-  { entity: name, where = {}, order, limit }: Subscribe,
+  { entity: name, where = {}, order, limit, include }: Subscribe,
   model: DataModel,
+  caller: Caller,
 ): SubscriptionQuery {
-  const entity = model.entity(name);
+  const entity = model.entityFor(name, caller);
   for (const key of KEYS)
     if (key in where)
-      throw new PylonError("INVALID_QUERY", `A subscription takes no "${key}" in where.`, {
+      throw new PylonError("INVALID_QUERY", `A subscription does not support "${key}" in where.`, {
         field: `where.${key}`,
-        hint: "Give order and limit beside where.",
+        hint:
+          key === "$search"
+            ? `Repeat POST /api/search/${name} when rows change, as useSearch does.`
+            : "Put order and limit next to where.",
       });
   const filter = order === undefined ? where : { ...where, $order: order };
-  const parsed = parseFilter(filter, entity.publicShape, { relations: refuseRelations(entity) });
+  const source = sourceOf(model, caller);
+  const parsed = source.filter(entity, filter);
+  const branches = branchesOf(parseIncludes(entity, include ?? {}, "include", source));
+  return {
+    entity: entity.name,
+    where: parsed.where,
+    order: parsed.order,
+    // What leads to related rows is known for as many rows as a page has.
+    limit: branches.length === 0 ? limit : (limit ?? MAX_PAGE_SIZE),
+    branches,
+  };
+}
+
+/**
+ * A filter, with what it asks of related rows said by `exists`: only of those that the caller may
+ * read, by fields that it may ask about.
+ */
+function filterOf(entity: Entity, filter: unknown, source: RelatedSource): ParsedFilter {
+  const { where, ...rest } = parseFilter(filter, source.shape(entity), {
+    relations: relationsOf(entity, source),
+  });
+  // What policies say of related rows does not count: it is not the client's.
+  const own = hasExists(where)
+    ? parseFilter(filter, source.shape(entity), {
+        relations: relationsOf(entity, { ...source, readable: () => TRUE }),
+      }).where
+    : where;
   let terms = 0;
-  for (const node of nodesOf(parsed.where)) if (TERMS.has(node.kind)) terms += 1;
+  for (const node of nodesOf(own)) if (TERMS.has(node.kind)) terms += 1;
   if (terms > MAX_SUBSCRIPTION_TERMS)
     throw new PylonError(
       "INVALID_QUERY",
-      `The where of a subscription has at most ${MAX_SUBSCRIPTION_TERMS} conditions.`,
+      `The where of a subscription may have at most ${MAX_SUBSCRIPTION_TERMS} conditions.`,
       { field: "where" },
     );
-  return { entity: entity.name, where: parsed.where, order: parsed.order, limit };
+  return { ...rest, where: withExists(where) };
+}
+
+/** A client puts related rows together itself, so it must know the fields that lead to them. */
+function sourceOf(model: DataModel, caller: Caller): Parameters<typeof parseIncludes>[3] {
+  const checked = (entity: Entity, fields: readonly string[], at: string): void => {
+    for (const name of fields) columnKind(entity.publicShape, name, at);
+  };
+  const entity = (name: string): Entity => model.entityFor(name, caller);
+  const joinOf = (relation: ManifestRelation, at: string): IncludePath => {
+    const { key, field, through } = pathOf(relation);
+    if (through === null) {
+      checked(entity(relation.target), [field], at);
+      return { key, field, through };
+    }
+    const between = entity(through.entity);
+    checked(between, [field, through.targetField], at);
+    return { key, field, through: { ...through, entity: between } };
+  };
+  const related: RelatedSource = {
+    entity,
+    shape: ({ publicShape }) => publicShape,
+    // The time stays open: the subscription outlives it.
+    readable: ({ name }) =>
+      caller.isAdmin ? TRUE : bind(model.rules.readRule(name), { auth: caller }),
+    pathOf: joinOf,
+  };
+  return {
+    entity,
+    filter: (owner, filter) => filterOf(owner, filter, related),
+    pathOf: (relation, at, owner) => {
+      const found = joinOf(relation, at);
+      checked(owner, [found.key], at);
+      return found;
+    },
+  };
+}
+
+/** Rows that join two others are a level of their own. Of each parent they come all. */
+function branchesOf(includes: readonly Include[]): BranchQuery[] {
+  return includes.map(
+    ({ name, key, field, through, target, where, order, limit, includes: more }) => {
+      const rows = { entity: target.name, where, order, limit, branches: branchesOf(more) };
+      if (through === null) return { ...rows, name, key, field };
+      const { entity, targetField } = through;
+      return {
+        entity: entity.name,
+        where: TRUE,
+        order: [],
+        limit: undefined,
+        name,
+        key,
+        field,
+        branches: [{ ...rows, limit: undefined, name: JOINED_ROWS, key: targetField, field: "id" }],
+      };
+    },
+  );
 }

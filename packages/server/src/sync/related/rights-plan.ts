@@ -3,7 +3,9 @@ import {
   bind,
   compilePredicate,
   conjuncts,
+  hasExists,
   mapChildren,
+  namesOuter,
   nodesOf,
   path,
   pathsOf,
@@ -31,6 +33,8 @@ export class ExistsPlan {
   readonly name: string;
   /** The related rows that satisfy it name the callers for whom they do, by this field. */
   readonly callerField: CallerField | null;
+  /** An inner `exists` names its rows: the store alone can answer it. */
+  readonly isCorrelated: boolean;
   readonly #where: Expr;
   readonly #common: Expr;
   readonly #test: (env: Env) => boolean;
@@ -39,14 +43,18 @@ export class ExistsPlan {
   constructor(node: ExistsExpr, where: Expr, name: string) {
     this.entity = node.entity;
     this.name = name;
+    this.isCorrelated = hasExists(where);
     // What depends on the time or on an inner exists is not asked of the store: the test decides.
     const parts = conjuncts(where).filter(
       (part) => pathsOf(part, "input").size === 0 && !readsTime(part),
     );
-    this.#where = and(...parts);
+    this.#where = this.isCorrelated ? where : and(...parts);
     this.#common = and(...parts.filter((part) => pathsOf(part, "auth").size === 0));
-    this.callerField = parts.map(callerFieldOf).find((found) => found !== null) ?? null;
-    this.#test = compilePredicate(where);
+    this.callerField = this.isCorrelated
+      ? null
+      : (parts.map(callerFieldOf).find((found) => found !== null) ?? null);
+    // Only rows that satisfy it are found of one that the store answers.
+    this.#test = this.isCorrelated ? () => true : compilePredicate(where);
   }
 
   /**
@@ -55,13 +63,18 @@ export class ExistsPlan {
    * @returns null where it would find too many: it names no value
    */
   commonCondition(row: StoredRow): Expr | null {
+    if (this.isCorrelated) return null;
     const condition = asData(bind(this.#common, { data: row }));
     return keysOf(condition, (part) => equalityKeys(part, "data")) === null ? null : condition;
   }
 
-  /** The condition on related rows, as on `data`, that they must meet for one caller. */
-  callerCondition(row: StoredRow, auth: Caller): Expr {
-    return asData(bind(this.#where, { data: row, auth }));
+  /**
+   * The condition on related rows, as on `data`, that they must meet for one caller.
+   *
+   * @param now the time, as a policy sees it
+   */
+  callerCondition(row: StoredRow, auth: Caller, now: string): Expr {
+    return asData(bind(this.#where, { data: row, auth, ...(this.isCorrelated ? { now } : {}) }));
   }
 
   /** Whether one of the related rows satisfies it. */
@@ -83,6 +96,11 @@ export class RightsPlan {
     this.rule = rule;
     const byNode = new Map<Expr, ExistsPlan>();
     const replaced = (expr: Expr): Expr => {
+      if (expr.kind === "exists" && namesOuter(expr)) {
+        const plan = new ExistsPlan(expr, expr.where, `exists${byNode.size}`);
+        byNode.set(expr, plan);
+        return path("input", plan.name);
+      }
       const mapped = mapChildren(expr, replaced);
       if (expr.kind !== "exists" || mapped.kind !== "exists") return mapped;
       const plan = new ExistsPlan(expr, mapped.where, `exists${byNode.size}`);
@@ -135,8 +153,10 @@ export function readsTime(expr: Expr): boolean {
 }
 
 /** The row that an `exists` looks at, as the row in question. */
-function asData(expr: Expr): Expr {
-  return expr.kind === "path" && expr.root === "related"
-    ? path("data", expr.name)
-    : mapChildren(expr, asData);
+function asData(expr: Expr, depth = 0): Expr {
+  if (expr.kind === "path" && expr.root === "related" && depth === 0)
+    return path("data", expr.name);
+  if (expr.kind === "outer" && expr.up === depth) return path("data", expr.name);
+  const below = expr.kind === "exists" ? depth + 1 : depth;
+  return mapChildren(expr, (child) => asData(child, below));
 }

@@ -89,8 +89,9 @@ export class RowFacts {
   }
 
   async #rowsFor(exists: ExistsPlan, caller: Caller): Promise<readonly StoredRow[]> {
-    const condition = exists.callerCondition(this.#row, caller);
+    const condition = exists.callerCondition(this.#row, caller, this.#now);
     if (isFalse(condition)) return NO_ROWS;
+    if (exists.isCorrelated) return this.#reader.rows(exists.entity, condition, 1);
     const set = await this.#related.find(exists.entity, condition, this.#reader);
     if (set !== null) return set.rows;
     // Whether one of very many satisfies it can't be told from the first ones alone.

@@ -1,12 +1,28 @@
 import { sha256 } from "../../util/sha256.ts";
-import { and, bind, isFalse, nodesOf, TRUE, type Expr } from "@pylonsync/query";
+import {
+  and,
+  bind,
+  conjuncts,
+  hasExists,
+  isFalse,
+  isTrue,
+  nodesOf,
+  TRUE,
+  type Expr,
+} from "@pylonsync/query";
 import type { Caller } from "../../identity/identity.ts";
 import type { DataModel } from "../../data/model.ts";
 import { equalityKeys, keysOf } from "../../policy/audience.ts";
 import type { ChangeRecord, StoredRow, Value } from "../../store/store.ts";
 import type { RowFacts } from "../related/row-facts.ts";
 import { callerValue, RightsPlan, type ExistsPlan } from "../related/rights-plan.ts";
-import { Subscription, type SubscriptionKey, type SubscriptionQuery } from "./subscription.ts";
+import { KeyedWindow } from "./keyed-window.ts";
+import {
+  Subscription,
+  type BranchQuery,
+  type SubscriptionKey,
+  type SubscriptionQuery,
+} from "./subscription.ts";
 import { ValueIndex } from "./value-index.ts";
 import { Window } from "./window.ts";
 
@@ -51,6 +67,36 @@ class EntityIndex {
   }
 }
 
+/** What conditions ask of related rows; those that ask the same share the answers. */
+class AskedPlans {
+  readonly #uses = new Map<string, { readonly plan: RightsPlan; users: number }>();
+
+  /** @returns null where it asks nothing of other rows */
+  acquire(where: Expr): RightsPlan | null {
+    const asked = and(...conjuncts(where).filter(hasExists));
+    if (isTrue(asked)) return null;
+    const key = JSON.stringify(asked);
+    const use = this.#uses.get(key) ?? { plan: new RightsPlan(asked), users: 0 };
+    this.#uses.set(key, use);
+    use.users += 1;
+    return use.plan;
+  }
+
+  release(where: Expr): void {
+    const asked = and(...conjuncts(where).filter(hasExists));
+    if (isTrue(asked)) return;
+    const key = JSON.stringify(asked);
+    const use = this.#uses.get(key);
+    if (use === undefined) return;
+    use.users -= 1;
+    if (use.users === 0) this.#uses.delete(key);
+  }
+
+  clear(): void {
+    this.#uses.clear();
+  }
+}
+
 /**
  * All subscriptions of this server: equal ones are one, and those that a change can concern are
  * found without a look at the others.
@@ -59,9 +105,12 @@ export class SubscriptionRegistry {
   #model: DataModel;
   readonly #byFingerprint = new Map<string, Subscription>();
   #byEntity = new Map<string, EntityIndex>();
-  /** By the entity that their policies look at by `exists`. */
+  /** By the entity that their policies and filters look at by `exists`. */
   #byRelated = new Map<string, ValueIndex<Subscription>>();
+  /** Those to related rows, by what names their parents. */
+  #byParent = new Map<string, ValueIndex<Subscription>>();
   #rights = new Map<string, RightsPlan>();
+  readonly #asked = new AskedPlans();
   #numbers = 0;
 
   constructor(model: DataModel) {
@@ -78,7 +127,9 @@ export class SubscriptionRegistry {
     this.#byFingerprint.clear();
     this.#byEntity = new Map();
     this.#byRelated = new Map();
+    this.#byParent = new Map();
     this.#rights = new Map();
+    this.#asked.clear();
   }
 
   /** The model again, with the same entities and policies. */
@@ -106,41 +157,104 @@ export class SubscriptionRegistry {
    */
   acquire(query: SubscriptionQuery, caller: Caller): Subscription {
     const rights = this.rightsOf(query.entity);
-    const readable = caller.isAdmin ? TRUE : bind(rights.rule, { auth: caller });
-    const truth = and(readable, query.where);
-    const fingerprint = this.#fingerprint(query, truth);
+    const truth = this.#truthOf(query, caller);
+    const fingerprint = this.#fingerprint(query, truth, caller);
     const known = this.#byFingerprint.get(fingerprint);
     if (known !== undefined) return known;
-    const { limit, order } = query;
+    const { limit, order, branches = [] } = query;
     const subscription = new Subscription({
       number: this.nextNumber(),
       fingerprint,
-      knownUnder: limit === undefined ? fingerprint : this.#hash(query.entity, truth, ["window"]),
+      knownUnder:
+        limit === undefined ? fingerprint : this.#hash(query.entity, caller, [truth, "window"]),
       query,
       caller,
       truth,
       rights,
-      window: limit === undefined ? null : new Window(order, limit),
+      asked: this.#asked.acquire(query.where),
+      visible: this.#model.entityFor(query.entity, caller).visible,
+      window: limit === undefined ? null : new Window(order, limit, keysOfBranches(branches)),
       keys: keysFor(query.where, rights, caller),
     });
-    this.#byFingerprint.set(fingerprint, subscription);
+    this.#add(subscription);
     entryOf(this.#byEntity, query.entity, () => new EntityIndex()).add(subscription);
-    for (const { entity, keys } of relatedKeys(truth))
+    this.#grow(subscription, branches, subscription);
+    return subscription;
+  }
+
+  /** Makes the subscriptions to related rows. */
+  #grow(parent: Subscription, queries: readonly BranchQuery[], root: Subscription): void {
+    for (const query of queries) {
+      const { name, field, order, limit, branches } = query;
+      const rows = new KeyedWindow({ field, order, limit, kept: keysOfBranches(branches) });
+      const fingerprint = `${parent.fingerprint}.${name}`;
+      const subscription = new Subscription({
+        number: this.nextNumber(),
+        fingerprint,
+        knownUnder: fingerprint,
+        query: { ...query, limit: undefined },
+        caller: root.caller,
+        truth: this.#truthOf(query, root.caller),
+        rights: this.rightsOf(query.entity),
+        asked: this.#asked.acquire(query.where),
+        visible: this.#model.entityFor(query.entity, root.caller).visible,
+        window: null,
+        keys: null,
+        branch: { root, rows, field },
+      });
+      this.#add(subscription);
+      parent.branches.push({ query, subscription, rows });
+      this.#grow(subscription, branches, root);
+    }
+  }
+
+  /** Of related rows: from now on those with this value can be in it. */
+  watchKey(subscription: Subscription, value: Value): void {
+    const { entity, parentField } = subscription;
+    if (parentField === null || typeof value === "object") return;
+    entryOf(this.#byParent, entity, () => new ValueIndex<Subscription>()).add(
+      [{ field: parentField, value }],
+      subscription,
+    );
+  }
+
+  /** The opposite. */
+  unwatchKey(subscription: Subscription, value: Value): void {
+    const { entity, parentField } = subscription;
+    if (parentField === null || typeof value === "object") return;
+    this.#byParent.get(entity)?.delete([{ field: parentField, value }], subscription);
+  }
+
+  #truthOf({ entity, where }: SubscriptionQuery, caller: Caller): Expr {
+    const readable = caller.isAdmin ? TRUE : bind(this.rightsOf(entity).rule, { auth: caller });
+    return and(readable, where);
+  }
+
+  #add(subscription: Subscription): void {
+    this.#byFingerprint.set(subscription.fingerprint, subscription);
+    for (const { entity, keys } of relatedKeys(subscription.truth))
       entryOf(this.#byRelated, entity, () => new ValueIndex<Subscription>()).add(
         keys,
         subscription,
       );
-    return subscription;
+  }
+
+  #delete(subscription: Subscription): void {
+    this.#byFingerprint.delete(subscription.fingerprint);
+    this.#asked.release(subscription.query.where);
+    for (const { entity, keys } of relatedKeys(subscription.truth))
+      this.#byRelated.get(entity)?.delete(keys, subscription);
   }
 
   /** Forgets the subscription when nobody is left. */
   release(subscription: Subscription): void {
     if (!subscription.isUnused) return;
     if (this.#byFingerprint.get(subscription.fingerprint) !== subscription) return;
-    this.#byFingerprint.delete(subscription.fingerprint);
     this.#byEntity.get(subscription.entity)?.delete(subscription);
-    for (const { entity, keys } of relatedKeys(subscription.truth))
-      this.#byRelated.get(entity)?.delete(keys, subscription);
+    for (const part of subscription.parts) {
+      this.#delete(part);
+      for (const key of part.related?.keys ?? []) this.unwatchKey(part, key);
+    }
   }
 
   /** Adds to `found` the subscriptions that a row can be in. */
@@ -150,10 +264,12 @@ export class SubscriptionRegistry {
     facts: RowFacts | null,
     found: Set<Subscription>,
   ): void {
-    if (row !== null) this.#byEntity.get(entity)?.find(row, facts, found);
+    if (row === null) return;
+    this.#byEntity.get(entity)?.find(row, facts, found);
+    this.#byParent.get(entity)?.find(row, found);
   }
 
-  /** The subscriptions whose policies look at a changed row by `exists`. */
+  /** The subscriptions whose policies or filters look at a changed row by `exists`. */
   findDependent({ entity, before, after }: ChangeRecord): Set<Subscription> {
     const found = new Set<Subscription>();
     const index = this.#byRelated.get(entity);
@@ -162,7 +278,7 @@ export class SubscriptionRegistry {
     return found;
   }
 
-  /** All subscriptions of the entity, and all whose policies look at it. */
+  /** All subscriptions of the entity, and all whose policies or filters look at it. */
   *concernedBy(entity: string): Generator<Subscription> {
     for (const subscription of this.#byFingerprint.values())
       if (
@@ -172,13 +288,23 @@ export class SubscriptionRegistry {
         yield subscription;
   }
 
-  #fingerprint({ entity, order, limit }: SubscriptionQuery, truth: Expr): string {
-    return this.#hash(entity, truth, [order, limit ?? null]);
+  #fingerprint(
+    { entity, order, limit, branches = [] }: SubscriptionQuery,
+    truth: Expr,
+    caller: Caller,
+  ): string {
+    const added = branches.map((branch) => [
+      branch.name,
+      branch.key,
+      branch.field,
+      this.#fingerprint(branch, this.#truthOf(branch, caller), caller),
+    ]);
+    return this.#hash(entity, caller, [truth, order, limit ?? null, ...added]);
   }
 
-  #hash(entity: string, truth: Expr, rest: readonly unknown[]): string {
-    const fields = [...this.#model.entity(entity).publicShape.fields.keys()];
-    return sha256(JSON.stringify([entity, fields, truth, ...rest])).slice(0, 32);
+  #hash(entity: string, caller: Caller, rest: readonly unknown[]): string {
+    const fields = [...this.#model.entityFor(entity, caller).publicShape.fields.keys()];
+    return sha256(JSON.stringify([entity, fields, ...rest])).slice(0, 32);
   }
 }
 
@@ -186,6 +312,11 @@ function entryOf<V>(map: Map<string, V>, key: string, make: () => V): V {
   let value = map.get(key);
   if (value === undefined) map.set(key, (value = make()));
   return value;
+}
+
+/** The fields of a row that lead to related rows. */
+function keysOfBranches(branches: readonly BranchQuery[]): string[] {
+  return branches.map(({ key }) => key);
 }
 
 /** Those by which the row itself is looked up. */

@@ -1,5 +1,8 @@
 import {
+  and,
   compilePredicate,
+  conjuncts,
+  hasExists,
   isTrue,
   type Env,
   type Expr,
@@ -11,15 +14,37 @@ import type { Caller } from "../../identity/identity.ts";
 import type { RowKey } from "../../policy/audience.ts";
 import type { StoredRow, Value } from "../../store/store.ts";
 import type { ExistsPlan, RightsPlan } from "../related/rights-plan.ts";
-import type { Window } from "./window.ts";
+import type { VisibleRow } from "../told.ts";
+import type { KeyedWindow } from "./keyed-window.ts";
+import type { ShownRows, Window } from "./window.ts";
 
 /** What is asked for: the rows of an entity that meet a condition, or the first ones of them. */
 export interface SubscriptionQuery {
   readonly entity: string;
-  /** Reads `data` only. */
+  /** Bound to the caller: it reads `data`, and what it asks of other rows it asks by `exists`. */
   readonly where: Expr;
   readonly order: readonly Order[];
   readonly limit: number | undefined;
+  /** Related rows that come along. */
+  readonly branches?: readonly BranchQuery[];
+}
+
+/** Which rows come along with the rows of a subscription: those that the rows lead to. */
+export interface BranchQuery extends Omit<SubscriptionQuery, "branches"> {
+  /** What the client calls it: the relation. */
+  readonly name: string;
+  /** The field of the parents that leads to the rows. */
+  readonly key: string;
+  /** The field of the rows that equals it. */
+  readonly field: string;
+  readonly branches: readonly BranchQuery[];
+}
+
+/** Related rows of a subscription: a subscription of its own, whose keys follow the rows. */
+export interface Branch {
+  readonly query: BranchQuery;
+  readonly subscription: Subscription;
+  readonly rows: KeyedWindow;
 }
 
 /** Rows that are being read for members to come, who must hear what changes meanwhile. */
@@ -54,7 +79,18 @@ export class Subscription {
   /** The read policy bound to the caller, and the query's condition. The time is open. */
   readonly truth: Expr;
   readonly rights: RightsPlan;
+  /** What the query asks of related rows, likewise; null where it asks nothing of them. */
+  readonly asked: RightsPlan | null;
+  /** What of a row leaves for those who subscribe. */
+  readonly visible: VisibleRow;
   readonly window: Window | null;
+  /** Of related rows: what they are shown by. */
+  readonly related: KeyedWindow | null;
+  /** The field of related rows that names their parents. */
+  readonly parentField: string | null;
+  /** The subscription of which these are related rows; itself where they are its own. */
+  readonly root: Subscription;
+  readonly branches: Branch[] = [];
   /** Null: any row may be in it. */
   readonly keys: readonly SubscriptionKey[] | null;
   /** Replicas of whole entities, which are told change by change (version 1). */
@@ -76,9 +112,17 @@ export class Subscription {
       | "caller"
       | "truth"
       | "rights"
+      | "asked"
+      | "visible"
       | "window"
       | "keys"
-    >,
+    > & {
+      readonly branch?: {
+        readonly root: Subscription;
+        readonly rows: KeyedWindow;
+        readonly field: string;
+      };
+    },
   ) {
     this.number = parts.number;
     this.fingerprint = parts.fingerprint;
@@ -87,13 +131,29 @@ export class Subscription {
     this.caller = parts.caller;
     this.truth = parts.truth;
     this.rights = parts.rights;
+    this.asked = parts.asked;
+    this.visible = parts.visible;
     this.window = parts.window;
+    this.related = parts.branch?.rows ?? null;
+    this.parentField = parts.branch?.field ?? null;
+    this.root = parts.branch?.root ?? this;
     this.keys = parts.keys;
-    this.#matches = isTrue(parts.query.where) ? null : compilePredicate(parts.query.where);
+    const own = and(...conjuncts(parts.query.where).filter((part) => !hasExists(part)));
+    this.#matches = isTrue(own) ? null : compilePredicate(own);
   }
 
   get entity(): string {
     return this.query.entity;
+  }
+
+  /** Where it shows only the first rows, or those of parents. */
+  get shown(): ShownRows | null {
+    return this.window ?? this.related;
+  }
+
+  /** It, and all related rows at all levels, parents first. */
+  get parts(): readonly Subscription[] {
+    return [this, ...this.branches.flatMap(({ subscription }) => subscription.parts)];
   }
 
   get isUnused(): boolean {
@@ -105,13 +165,30 @@ export class Subscription {
     return !this.caller.isAdmin && this.rights.exists.length > 0;
   }
 
+  /** Whether a row has the key and the values of its own that those in it have. */
+  matches(row: StoredRow, now: string): boolean {
+    if (this.related?.holdsKey(row[this.parentField ?? ""] ?? null) === false) return false;
+    return this.#matches === null || this.#matches({ data: row, now });
+  }
+
   /**
-   * Whether a row is in it.
+   * Whether the related rows are as the query asks.
+   *
+   * @param found what its `exists` find
+   */
+  asksFor(row: StoredRow, now: string, found: Values): boolean {
+    return this.asked?.predicate({ data: row, now, input: found }) !== false;
+  }
+
+  /**
+   * Whether those who subscribe may read a row.
    *
    * @param env its time, and as `input` what the policy's `exists` find
    */
-  holds(row: StoredRow, env: { readonly now: string; readonly input?: Values }): boolean {
-    if (this.#matches !== null && !this.#matches({ data: row, now: env.now })) return false;
+  allows(
+    row: StoredRow,
+    env: { readonly now: string; readonly input?: Values | undefined },
+  ): boolean {
     return this.caller.isAdmin || this.rights.predicate(new SubscriptionEnv(row, this.caller, env));
   }
 }
@@ -120,12 +197,12 @@ export class Subscription {
 class SubscriptionEnv implements Env {
   readonly data: StoredRow;
   readonly auth: Caller;
-  readonly #env: { readonly now: string; readonly input?: Values };
+  readonly #env: { readonly now: string; readonly input?: Values | undefined };
 
   constructor(
     data: StoredRow,
     auth: Caller,
-    env: { readonly now: string; readonly input?: Values },
+    env: { readonly now: string; readonly input?: Values | undefined },
   ) {
     this.data = data;
     this.auth = auth;

@@ -1,6 +1,5 @@
-import type { Order } from "@pylonsync/query";
+import { type Order, rowComparator } from "@pylonsync/query";
 import type { StoredRow } from "../../store/store.ts";
-import { comparatorOf } from "../order.ts";
 
 /** What is told of the rows of a window after a commit. */
 export interface WindowChange {
@@ -11,13 +10,25 @@ export interface WindowChange {
   readonly left: readonly string[];
 }
 
+/** The rows that are shown of a subscription, and what becomes of them by a commit. */
+export interface ShownRows {
+  has(id: string): boolean;
+  /** A row of the subscription is new or was changed. */
+  put(row: StoredRow): void;
+  /** A row is no longer in the subscription. */
+  remove(id: string): void;
+  /** What became of it since the last call. */
+  flush(): WindowChange;
+}
+
 /**
- * The first rows of a subscription in its order. Of each it keeps the id and what the order looks
- * at.
+ * The first rows of a subscription in its order. Of each it keeps the id, what the order looks at,
+ * and what leads to related rows.
  */
-export class Window {
+export class Window implements ShownRows {
   readonly limit: number;
   readonly order: readonly Order[];
+  readonly #kept: readonly string[];
   readonly #compare: (a: StoredRow, b: StoredRow) => number;
   /** In the order. */
   #entries: StoredRow[] = [];
@@ -27,14 +38,26 @@ export class Window {
   #before: ReadonlySet<string> | null = null;
   readonly #changed = new Map<string, StoredRow>();
 
-  constructor(order: readonly Order[], limit: number) {
+  /** @param kept fields that lead to related rows */
+  constructor(order: readonly Order[], limit: number, kept: readonly string[] = []) {
     this.order = order;
     this.limit = limit;
-    this.#compare = comparatorOf(order);
+    this.#kept = [...new Set([...order.map(({ field }) => field), ...kept])];
+    this.#compare = rowComparator(order);
   }
 
   get ids(): string[] {
     return this.#entries.map(({ id }) => id);
+  }
+
+  /** The rows, with what is kept of each. */
+  get entries(): readonly StoredRow[] {
+    return this.#entries;
+  }
+
+  /** The ids before the commit that is being taken in. */
+  get idsBefore(): Iterable<string> {
+    return this.#before ?? this.ids;
   }
 
   has(id: string): boolean {
@@ -110,7 +133,7 @@ export class Window {
 
   #entryOf(row: StoredRow): StoredRow {
     const entry: Record<string, StoredRow[string]> & { readonly id: string } = { id: row.id };
-    for (const { field } of this.order) entry[field] = row[field] ?? null;
+    for (const field of this.#kept) entry[field] = row[field] ?? null;
     return entry;
   }
 }

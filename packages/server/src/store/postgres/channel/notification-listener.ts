@@ -59,7 +59,7 @@ export class NotificationListener {
     client.on("notification", ({ payload = "" }) => inbox.put(payload));
     const { rows } = await client.query<{ channel: string }>(CHANNEL_QUERY);
     await client.query(`LISTEN "${String(rows[0]?.channel)}"`);
-    if (this.#isClosed) throw new Error("It was closed meanwhile.");
+    if (this.#isClosed) throw new Error("The listener was closed.");
     this.#client = client;
     this.#options.onChange(true);
   }
@@ -112,7 +112,7 @@ class Inbox {
       );
       for (const payload of batch) {
         const text = payload.startsWith("#") ? found.get(payload.slice(1)) : payload.slice(1);
-        if (text === undefined) throw new Error("A message is gone.");
+        if (text === undefined) throw new Error("A message was lost.");
         this.#onMessage(text);
       }
     }

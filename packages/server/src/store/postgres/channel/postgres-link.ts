@@ -111,22 +111,22 @@ export class PostgresLink implements ReplicaLink {
         ? this.#own
         : (this.#connections[hash("md5", key, "buffer").readUInt16BE(0) % CONNECTIONS] ??
           this.#own);
-    if (!this.isUp) throw new LinkLostError("the database is lost");
+    if (!this.isUp) throw new LinkLostError("the database is unavailable");
     if (mayBeRefused && connection.waiting >= MAX_WAITING) {
-      throw new PylonError("OVERLOADED", "Too many calls wait for the database.", {
+      throw new PylonError("OVERLOADED", "Too many calls are waiting for the database.", {
         hint: "Nothing was changed. Try again.",
         extra: { retry_after_secs: 1 },
       });
     }
     return connection.run(async (pool) => {
       // One call may have waited for a database that hangs; those behind it do not.
-      if (!this.isUp) throw new LinkLostError("the database is lost");
+      if (!this.isUp) throw new LinkLostError("the database is unavailable");
       try {
         return await once(pool, text, params);
       } catch (error) {
         if (!isUnreachable(error)) throw error;
         this.#reset();
-        throw new LinkLostError("the database does not answer", { cause: error });
+        throw new LinkLostError("the database does not respond", { cause: error });
       }
     });
   }

@@ -1,0 +1,24 @@
+import type { Manifest } from "@pylonsync/sdk";
+import { aiSettingsIn, endpointsOf } from "@pylonsync/sdk/plugins";
+import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+
+/** What reads the settings of a plugin, and throws for those that are wrong. */
+const READERS: Readonly<Record<string, (config: unknown) => unknown>> = {
+  ai_proxy: aiSettingsIn,
+  webhooks: endpointsOf,
+};
+
+/** Settings that are wrong: a manifest may come from elsewhere than the functions that check. */
+export function* checkPluginSettings({
+  plugins = [],
+}: Pick<Manifest, "plugins">): Generator<Diagnostic> {
+  for (const [index, { name, config }] of plugins.entries()) {
+    const read = Object.hasOwn(READERS, name) ? READERS[name] : undefined;
+    try {
+      read?.(config ?? {});
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      yield errorAt("PLUGIN_CONFIG_INVALID", message, `plugins[${index}].config`);
+    }
+  }
+}

@@ -1,0 +1,134 @@
+import { existsSync } from "node:fs";
+import { readdir, readFile } from "node:fs/promises";
+import { join, relative, sep } from "node:path";
+import {
+  checkDeclaredErrors,
+  checkFunctionOptions,
+  checkHttpOptions,
+  type FnDefinition,
+  type HttpDefinition,
+} from "@pylonsync/functions";
+import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
+import { isRecord } from "../util/is-record.ts";
+import { failedImport, isCodeFile } from "./code-file.ts";
+import { importAppFile } from "./import-app.ts";
+
+/** How deep the folders of functions may nest. */
+const MAX_FOLDERS = 8;
+
+/** What `functions/` defines. */
+export interface LoadedFunctions {
+  readonly functions: ReadonlyMap<string, FnDefinition>;
+  readonly http: ReadonlyMap<string, HttpDefinition>;
+  /** Where each is, from the app's folder, with `/`: `functions/messages/send.ts`. */
+  readonly files: ReadonlyMap<string, string>;
+}
+
+/**
+ * The functions of the folder and of those in it. A function is called by its file's name after the
+ * names of its folders: `functions/messages/send.ts` is `messages.send`.
+ */
+export async function loadFunctions(
+  dir: string,
+  root: string,
+  diagnostics: Diagnostic[],
+): Promise<LoadedFunctions> {
+  const functions = new Map<string, FnDefinition>();
+  const http = new Map<string, HttpDefinition>();
+  const files = new Map<string, string>();
+  if (!existsSync(dir)) return { functions, http, files };
+  for (const file of await codeFiles(dir, [])) {
+    const name = nameOf(file);
+    const path = relative(root, join(dir, file)).replaceAll(sep, "/");
+    const other = files.get(name);
+    if (other !== undefined) {
+      diagnostics.push(duplicate(name, path, other));
+      continue;
+    }
+    try {
+      const { exports } = await importAppFile(join(dir, file), root);
+      const definition = exports["default"];
+      if (isDefinition(definition)) {
+        checkFunctionOptions(definition);
+        checkDeclaredErrors(definition.errors);
+        functions.set(name, definition);
+        files.set(name, path);
+      } else if (isHttp(definition)) {
+        checkHttpOptions(definition);
+        http.set(name, definition);
+        files.set(name, path);
+      } else diagnostics.push(noFunction(path, file.includes("/")));
+    } catch (error) {
+      diagnostics.push(failedImport("FUNCTION_FAILED", join(dir, file), root, error));
+    }
+  }
+  return { functions, http, files };
+}
+
+/** The names of the files that may be functions; none of them is loaded. */
+export async function functionNames(dir: string): Promise<string[]> {
+  return existsSync(dir) ? (await codeFiles(dir, [])).map(nameOf) : [];
+}
+
+function nameOf(file: string): string {
+  return file.replace(/\.(ts|js)$/, "").replaceAll("/", ".");
+}
+
+/** The files that may be functions, from the folder of all, the names of folders in order. */
+async function codeFiles(dir: string, folders: readonly string[]): Promise<string[]> {
+  const entries = await readdir(join(dir, ...folders), { withFileTypes: true });
+  const found: string[] = [];
+  for (const entry of entries.toSorted((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name } = entry;
+    const path = [...folders, name];
+    if (isCodeFile(name) && !entry.isDirectory()) {
+      if (folders.length === 0 || (await hasDefaultExport(join(dir, ...path))))
+        found.push(path.join("/"));
+    } else if (entry.isDirectory() && isFunctionFolder(name) && path.length <= MAX_FOLDERS)
+      found.push(...(await codeFiles(dir, path)));
+  }
+  return found;
+}
+
+function isFunctionFolder(name: string): boolean {
+  return !name.startsWith("_") && !name.startsWith(".") && name !== "node_modules";
+}
+
+/** In the folders of older apps are helpers, which have no reason for a default export. */
+async function hasDefaultExport(file: string): Promise<boolean> {
+  const text = await readFile(file, "utf8");
+  return /\bexport\s+default\b|\bas\s+default\b/.test(text);
+}
+
+function duplicate(name: string, path: string, other: string): Diagnostic {
+  return errorAt(
+    "FUNCTION_DUPLICATE",
+    `Two files define the function "${name}".`,
+    path,
+    `Delete or rename one of them; the other file is ${other}.`,
+  );
+}
+
+/** In a folder below it may be a helper, and does no harm. */
+function noFunction(path: string, isBelow: boolean): Diagnostic {
+  const error = errorAt(
+    "FUNCTION_NO_EXPORT",
+    `${path} exports no function.`,
+    path,
+    "End it with `export default query({...})`, or mutation, action or http; start the name of " +
+      "a helper with _.",
+  );
+  return isBelow ? { ...error, severity: "warning" } : error;
+}
+
+function isDefinition(value: unknown): value is FnDefinition {
+  if (!isRecord(value)) return false;
+  const { type, handler } = value;
+  return (
+    (type === "query" || type === "mutation" || type === "action") && typeof handler === "function"
+  );
+}
+
+function isHttp(value: unknown): value is HttpDefinition {
+  return isRecord(value) && value["type"] === "http" && typeof value["handler"] === "function";
+}

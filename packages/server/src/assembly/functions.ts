@@ -1,0 +1,132 @@
+import { FunctionCache } from "../cache/function-cache.ts";
+import { isOAuthSecret } from "../config/oauth-variables.ts";
+import { VARIABLES } from "../config/variables.ts";
+import type { Variable } from "../config/variables/variable.ts";
+import { askerOf } from "../functions/asker.ts";
+import { FunctionEnv } from "../functions/secrets.ts";
+import { HttpEndpoints } from "../functions/http-endpoints.ts";
+import type { LateWatchdog } from "../functions/late-watchdog.ts";
+import { functionsIn } from "../functions/late-watchdog.ts";
+import { LiveCalls } from "../functions/live-calls.ts";
+import { captureConsole } from "../functions/console-capture.ts";
+import type { RunnerServices } from "../functions/runner-services.ts";
+import { Runner } from "../functions/runner.ts";
+import { BLOCKED_BY } from "../functions/watchdog-protocol.ts";
+import type { ListenerServices } from "../http/listener.ts";
+import { FunctionIsolation } from "../isolation/function-isolation.ts";
+import { StatusCalls, statusChange } from "../live-status/status-calls.ts";
+import { StatusWatch } from "../live-status/status-watch.ts";
+import type { Feed } from "../sync/feed.ts";
+import type { RunningOptions, Base } from "./base.ts";
+
+/** Runs the functions of the app. */
+export function runnerOf(
+  { store, app, options, metrics, committer, data, cache, jobs, workflows }: Base,
+  watchdog: LateWatchdog,
+  parts: Pick<RunnerServices, "isolation" | "traces" | "storageOf">,
+): Runner {
+  const { config, env, log, platform } = options;
+  captureConsole();
+  return new Runner({
+    ...parts,
+    queue: jobs,
+    workflows,
+    store,
+    committer,
+    model: data.model,
+    functions: () => app.current.functions,
+    policies: () => app.current.functionPolicies,
+    platform,
+    ask: askerOf(config.dev),
+    mail: options.mailer,
+    log,
+    env: functionEnv(env, app),
+    cache: new FunctionCache(cache),
+    timeoutMs: config.fnTimeoutMs,
+    dev: config.dev,
+    observer: {
+      started: (name, isIsolated) => {
+        if (!isIsolated) watchdog.started(name);
+      },
+      ended: (name, type, outcome, durationMs, isIsolated) => {
+        if (!isIsolated) watchdog.ended(name);
+        metrics.functionCall(name, type, outcome, durationMs);
+      },
+      failed: (name, requestId, error) =>
+        log.error("function failed", error, { function: name, request_id: requestId }),
+    },
+  });
+}
+
+/** What clients subscribe to as live functions. */
+export function liveCallsOf(
+  { store, options, jobs, workflows, limiters, functionLimits }: Base,
+  runner: Runner,
+  feed: Feed,
+): StatusCalls {
+  const { log, platform } = options;
+  const watch = new StatusWatch({
+    store,
+    platform,
+    onChanged: (kind, id) => {
+      const change = statusChange(kind, id);
+      feed.outdate(change.entity, change.id);
+    },
+    onError: (error) => log.error("job status can't be watched", error),
+  });
+  const functions = new LiveCalls(runner, functionLimits);
+  return new StatusCalls({ functions, limiter: limiters.function, jobs, workflows, watch });
+}
+
+function functionEnv(env: RunningOptions["env"], app: Base["app"]): FunctionEnv {
+  return new FunctionEnv(withoutOwnSecrets(env), () => app.current.secretNames);
+}
+
+/** Runs handlers in processes of their own, where they are to be. */
+export function isolationOf({ store, app, options }: Base): FunctionIsolation {
+  const { config, env, log, platform } = options;
+  const { mode, processes, memoryBytes } = config.isolation;
+  const shared = functionEnv(env, app);
+  return new FunctionIsolation({
+    mode,
+    size: processes,
+    memoryBytes,
+    store,
+    functions: () => app.current.functions,
+    app: () => {
+      const { dir, functionsDir } = app.current;
+      return functionsDir === undefined ? null : { root: dir, functionsDir };
+    },
+    env: () => shared.shared,
+    dev: config.dev,
+    blockedBefore: functionsIn(env[BLOCKED_BY]),
+    log,
+    platform,
+  });
+}
+
+/** The HTTP functions of the app that is served now. */
+export function endpointsOf(
+  { app, functionLimits }: Base,
+  runner: Runner,
+): ListenerServices["endpoints"] {
+  const endpoints = new HttpEndpoints(runner, functionLimits, () => app.current.http);
+  return (path) => endpoints.at(path);
+}
+
+/** A secret that opens nothing of this server: an app may ask the provider itself. */
+const SHARED_SECRET = "PYLON_AI_API_KEY";
+
+/** Functions see the environment, but not what opens the server itself. */
+function withoutOwnSecrets(env: RunningOptions["env"]): RunningOptions["env"] {
+  const secrets = new Set(
+    Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) =>
+      variable.secret === true && name !== SHARED_SECRET ? [name] : [],
+    ),
+  );
+  return Object.fromEntries(
+    Object.entries(env).filter(
+      ([name]) => !secrets.has(name) && !isOAuthSecret(name) && name !== BLOCKED_BY,
+    ),
+  );
+}

@@ -1,0 +1,80 @@
+import { createPage } from "../app/page.ts";
+import { DevHosts } from "../http/dev-hosts.ts";
+import { Dispatcher } from "../http/dispatcher.ts";
+import type { ListenerServices } from "../http/listener.ts";
+import { Origins } from "../http/origins.ts";
+import { TokenGuesses } from "../http/token-guesses.ts";
+import { DevMailbox } from "../mail/dev-mailbox.ts";
+import { Transfers } from "../request/transfers.ts";
+import { ClientMessages } from "../rooms/client-messages.ts";
+import type { Rooms } from "../rooms/rooms.ts";
+import type { Feed } from "../sync/feed.ts";
+import type { AuthParts } from "./auth.ts";
+import { type Base, sharedCount } from "./base.ts";
+
+/** What the ports hand their requests and connections to. */
+export function servicesOf(
+  base: Base,
+  auth: AuthParts,
+  feed: Feed,
+  rooms: Rooms,
+): Omit<ListenerServices, "routes" | "endpoints" | "shards" | "relays" | "connections"> {
+  const { app, options } = base;
+  const { config, log, mailer, platform } = options;
+  const peerMessages = new ClientMessages(
+    (message) => rooms.store.send(message),
+    (userId) =>
+      app.current.manifest.peerMessages === "tenant"
+        ? null
+        : [...rooms.store.localRooms(userId)].filter((room) =>
+            app.current.rooms.membersMaySend(room),
+          ),
+    platform.monotonic,
+    (error) => log.error("relay failed", error),
+  );
+  return {
+    dispatcher: dispatcherOf(base, auth),
+    feed,
+    platform,
+    messages: {
+      receive: (subscriber, text) => {
+        if (feed.receive(subscriber, text)) return;
+        const refusal = peerMessages.receive(subscriber, text);
+        if (refusal !== null) feed.refuse(subscriber, refusal);
+      },
+    },
+    page: createPage(() => app.current, {
+      home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
+      onBroken: ({ message }) => log.error(message),
+    }),
+  };
+}
+
+function dispatcherOf(
+  { options, metrics, tracing, redis, limiters }: Base,
+  { authenticator }: AuthParts,
+): Dispatcher {
+  const { config, log, platform } = options;
+  return new Dispatcher({
+    dev: config.dev,
+    devHosts: config.dev
+      ? new DevHosts([
+          ...config.devHosts,
+          ...(config.publicUrl === null ? [] : [new URL(config.publicUrl).hostname]),
+        ])
+      : null,
+    trustedHops: config.trustProxyHops,
+    hstsMaxAge: config.hstsMaxAge,
+    authenticator,
+    origins: new Origins(config.corsOrigins, config),
+    limiter: limiters.address,
+    guesses: new TokenGuesses(log, sharedCount(redis, "wrong-token")),
+    bodies: new Transfers(config.maxBytesInFlight, platform),
+    answers: new Transfers(config.maxBytesInFlight, platform),
+    log,
+    metrics,
+    tracing,
+    platform,
+    accessLog: config.accessLog,
+  });
+}

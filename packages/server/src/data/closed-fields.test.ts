@@ -1,0 +1,87 @@
+// Ways around a field that is closed to a caller: its old names, and writes that tell its value.
+import { PylonError } from "@pylonsync/protocol";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { expect, test } from "bun:test";
+import { ADMIN } from "../identity/identity.ts";
+import { openAppData, user } from "./testing/app-data.ts";
+
+const renamed = buildManifest({
+  name: "renamed",
+  version: "1.0.0",
+  entities: [
+    entity("Person", {
+      name: field.string(),
+      salary: field.int().max(100).optional().renamedFrom("pay").renamedFrom("wage"),
+    }),
+    entity("Ballot", { votes: field.int().max(100) }),
+  ],
+  policies: [
+    policy({
+      name: "people",
+      entity: "Person",
+      allow: "true",
+      fields: { salary: { allowRead: 'auth.hasRole("hr")', allowWrite: "true" } },
+    }),
+    policy({ name: "ballots", entity: "Ballot", allowRead: "false", allowUpdate: "true" }),
+  ],
+});
+
+test("a closed field is closed by its old names too", async () => {
+  await using app = await openAppData(renamed);
+  await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, (writer) =>
+    writer.insert("Person", { name: "ann", salary: 5 }, "p"),
+  );
+  const caller = user("u1");
+  const reads = app.reads(caller);
+  expect(await reads.query("Person", {})).toEqual([{ id: "p", name: "ann" }]);
+  expect(await reads.get("Person", "p")).toEqual({ id: "p", name: "ann" });
+  const guess = (by: string) =>
+    app.committer.commit({ caller, policies: "enforced" }, (writer) =>
+      writer.update("Person", "p", { name: "x" }, { ifUnchanged: { [by]: 5 } }),
+    );
+  for (const by of ["pay", "wage", "salary"]) {
+    const closed = { code: "INVALID_COLUMN" };
+    expect(reads.query("Person", { [by]: 5 }), by).rejects.toMatchObject(closed);
+    expect(reads.paginate("Person", { order: { [by]: "asc" } })).rejects.toMatchObject(closed);
+    expect(reads.aggregate("Person", { max: [by] })).rejects.toMatchObject(closed);
+    expect(guess(by)).rejects.toMatchObject(closed);
+  }
+  const hr = app.reads({ ...caller, roles: ["hr"] });
+  expect(await hr.query("Person", { pay: 5 })).toEqual([
+    { id: "p", name: "ann", salary: 5, pay: 5, wage: 5 },
+  ]);
+});
+
+test("no write tells a value that its caller may not read", async () => {
+  await using app = await openAppData(renamed);
+  await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, async (writer) => {
+    await writer.insert("Person", { name: "ann", salary: 60 }, "p");
+    await writer.insert("Ballot", { votes: 60 }, "b");
+  });
+  const caller = user("u1");
+  const write = (entityName: string, id: string, patch: object, as = caller): Promise<unknown> =>
+    app.committer
+      .commit({ caller: as, policies: "enforced" }, async (writer) => {
+        return (await writer.update(entityName, id, patch)) ? "written" : "not there";
+      })
+      .then(
+        ({ result }) => result,
+        (error: unknown) => (error instanceof PylonError ? `${error.code} ${error.field}` : error),
+      );
+  // A sum beyond the bound would be refused, and one within it would not.
+  for (const by of [40, 41])
+    for (const name of ["salary", "pay"])
+      expect(await write("Person", "p", { [name]: { $increment: by } })).toBe(
+        "INVALID_COLUMN salary",
+      );
+  for (const by of [40, 41])
+    expect(await write("Ballot", "b", { votes: { $increment: by } })).toBe("not there");
+  // Of a field's two names the old one would count, with its bad value, if the new one were right.
+  for (const guess of [60, 59])
+    expect(await write("Person", "p", { salary: guess, pay: 101 })).toBe("written");
+  const hr = { ...caller, roles: ["hr"] };
+  expect(await write("Person", "p", { pay: { $increment: 42 } }, hr)).toBe("INVALID_DATA salary");
+  expect(await write("Person", "p", { pay: { $increment: 41 } }, hr)).toBe("written");
+  expect(await write("Person", "p", { salary: 100, pay: 7 }, hr)).toBe("written");
+  expect(await app.reads(hr).get("Person", "p")).toMatchObject({ salary: 7 });
+});

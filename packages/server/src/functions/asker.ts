@@ -1,0 +1,18 @@
+import { fetchAt, publicAddress, resolveHost } from "../auth/oauth/outgoing.ts";
+import { FetchError, type Ask } from "./function-fetch.ts";
+
+/** What `ctx.fetch` asks by. @param dev functions may ask this machine and its network */
+export function askerOf(dev: boolean): Ask {
+  if (dev) return (url, init) => fetch(url, init);
+  return async (url, init) => {
+    const address = await publicAddress(url, resolveHost).catch((cause: unknown) => {
+      throw new FetchError(
+        `ctx.fetch only allows https URLs of public addresses, not ${url.host}.`,
+        {
+          cause,
+        },
+      );
+    });
+    return fetchAt(url, address, init);
+  };
+}

@@ -1,0 +1,76 @@
+import { BODY_LIMITS, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
+import type { EndpointCall } from "../request/endpoint.ts";
+import type { Transfer } from "../request/transfers.ts";
+
+/** Largest body of an HTTP function that names no other, in bytes. */
+const DEFAULT_BYTES = BODY_LIMITS.rows;
+
+/** A request whose body has a bound; what came in of it is counted until it is disposed. */
+export class BoundedRequest implements Disposable {
+  readonly request: Request;
+  #transfer: Transfer | undefined;
+
+  /** @throws PylonError PAYLOAD_TOO_LARGE for one that says that it is larger */
+  constructor(
+    { request, bodies, key }: Pick<EndpointCall, "request" | "bodies" | "key">,
+    limit: number = DEFAULT_BYTES,
+  ) {
+    const length = request.headers.get("content-length");
+    if (Number(length ?? 0) > limit) throw tooLarge(limit);
+    // A body that says its length holds no more than that.
+    const isSmall = length !== null && Number(length) <= UNCOUNTED_BYTES;
+    if (isSmall || request.body === null) {
+      this.request = request;
+      return;
+    }
+    const reader = request.body.getReader();
+    const end = (): void => void reader.cancel().catch(() => undefined);
+    const transfer = bodies.open(key(), end);
+    this.#transfer = transfer;
+    this.request = new Request(request.url, {
+      method: request.method,
+      headers: request.headers,
+      signal: request.signal,
+      body: counted(reader, transfer, limit),
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.#transfer?.[Symbol.dispose]();
+  }
+}
+
+function counted(
+  reader: ReadableStreamDefaultReader<Uint8Array>,
+  transfer: Transfer,
+  limit: number,
+): ReadableStream<Uint8Array> {
+  let size = 0;
+  return new ReadableStream<Uint8Array>(
+    {
+      async pull(controller) {
+        const { done, value } = await reader.read();
+        if (done) {
+          transfer.arrived();
+          controller.close();
+          return;
+        }
+        size += value.length;
+        if (size > limit) {
+          void reader.cancel().catch(() => undefined);
+          throw tooLarge(limit);
+        }
+        transfer.add(value.length);
+        controller.enqueue(value);
+      },
+      cancel: (reason) => reader.cancel(reason),
+    },
+    { highWaterMark: 0 },
+  );
+}
+
+function tooLarge(limit: number): PylonError {
+  return new PylonError("PAYLOAD_TOO_LARGE", `The body is larger than ${limit} bytes.`, {
+    hint: "Set maxBodyBytes in the HTTP function to accept larger bodies.",
+  });
+}

@@ -1,0 +1,184 @@
+import { PylonError } from "@pylonsync/protocol";
+import { html, type Email, type EmailMessage } from "@pylonsync/functions";
+import { isHtml } from "@pylonsync/sdk";
+import { EMAIL_JOB, EMAIL_QUEUE, EMAIL_RETRIES } from "@pylonsync/sdk/plugins";
+import { parseEmail } from "../schema/email-address.ts";
+import type { Store, Transaction } from "../store/store.ts";
+import { isRecord } from "../util/is-record.ts";
+import type { JobQueue, ScheduledCall } from "./scheduler.ts";
+
+/**
+ * The job that sends a mail with a code or link which opens an account. Its arguments are shown
+ * nowhere, and are erased when it is over.
+ */
+export const ACCOUNT_EMAIL_JOB = "pylon/account-email";
+const MAX_ATTEMPTS = EMAIL_RETRIES + 1;
+/** About two hours; of a mail with a code or link it ends with that. */
+const MAX_ACCOUNT_ATTEMPTS = 20;
+const MAX_SUBJECT = 200;
+/** Bytes of a mail, as JSON: the most that a job keeps is a little more. */
+const MAX_BYTES = 250_000;
+const PARTS: readonly string[] = ["to", "subject", "text", "html"];
+
+/** A mail as the mailer takes it. */
+interface Mail {
+  readonly to: string;
+  readonly subject: string;
+  readonly text: string;
+  readonly html: string;
+  readonly key?: string;
+}
+
+/** What sends mails. */
+export interface MailSender {
+  readonly canSend: boolean;
+  send(mail: Mail): Promise<void>;
+}
+
+/** `ctx.email`: makes a job that sends the mail. */
+export class CallEmail implements Email {
+  readonly #canSend: boolean;
+  readonly #queue: Pick<JobQueue, "now">;
+  readonly #add: (call: ScheduledCall) => Promise<string>;
+
+  /** @param add makes a job; in a mutation it is part of the transaction */
+  constructor(
+    { canSend }: Pick<MailSender, "canSend">,
+    queue: Pick<JobQueue, "now">,
+    add: (call: ScheduledCall) => Promise<string>,
+  ) {
+    this.#canSend = canSend;
+    this.#queue = queue;
+    this.#add = add;
+  }
+
+  readonly send = async (message: EmailMessage): Promise<string> => {
+    const mail = checkedMail(message);
+    if (!this.#canSend)
+      throw new PylonError("EMAIL_NOT_CONFIGURED", "Mail is not configured on this server.", {
+        hint: "Set PYLON_EMAIL_PROVIDER.",
+      });
+    return this.#add(emailCall(EMAIL_JOB, JSON.stringify(mail), this.#queue.now()));
+  };
+}
+
+/** `ctx.email` of a mutation. @param times told when what was added is due */
+export function transactionEmail(
+  sender: MailSender,
+  queue: JobQueue,
+  { tx, times }: { readonly tx: Transaction; readonly times: number[] },
+): CallEmail {
+  return new CallEmail(sender, queue, (call) => {
+    times.push(call.dueAt);
+    return queue.add(tx, call);
+  });
+}
+
+/** `ctx.email` of an action: each mail is a transaction of its own. */
+export function actionEmail(
+  sender: MailSender,
+  queue: JobQueue,
+  store: Pick<Store, "transact">,
+): CallEmail {
+  return new CallEmail(sender, queue, async (call) => {
+    const id = await store.transact((tx) => queue.add(tx, call));
+    queue.wake([call.dueAt]);
+    return id;
+  });
+}
+
+/** An attempt at a mail. */
+type EmailTask = (attempt: {
+  readonly job: { readonly id: string; readonly args: string };
+  readonly hold: (tx: Transaction) => Promise<void>;
+  readonly finish: (tx: Transaction, outcome: { readonly kind: "completed" }) => Promise<void>;
+}) => Promise<void>;
+
+/** The work of the job: what the mailer throws fails the attempt, and it is made again later. */
+export function emailTask(sender: MailSender, store: Pick<Store, "transact">): EmailTask {
+  return accountEmailTask(sender, store, (args) => checkedMail(JSON.parse(args)));
+}
+
+/**
+ * As `emailTask`, for ACCOUNT_EMAIL_JOB.
+ *
+ * @param open reads the mail of the arguments; null for one to nobody, which is not sent
+ */
+export function accountEmailTask(
+  sender: MailSender,
+  store: Pick<Store, "transact">,
+  open: (args: string) => Mail | null,
+): EmailTask {
+  return async ({ job, hold, finish }) => {
+    const mail = open(job.args);
+    if (mail !== null) {
+      // A server that was frozen since it took the job sends nothing that another one has sent.
+      await store.transact(hold);
+      // A server that is lost now has perhaps sent it: the next attempt sends the same mail.
+      await sender.send({ ...mail, key: job.id });
+    }
+    await store.transact((tx) => finish(tx, { kind: "completed" }));
+  };
+}
+
+/** The job that sends a mail of an account, before the mails of the app. @param args JSON text */
+export function accountEmailJob(args: string, now: number): ScheduledCall {
+  return {
+    ...emailCall(ACCOUNT_EMAIL_JOB, args, now),
+    priority: "high",
+    maxAttempts: MAX_ACCOUNT_ATTEMPTS,
+  };
+}
+
+function emailCall(name: string, args: string, now: number): ScheduledCall {
+  return {
+    name,
+    args,
+    queue: EMAIL_QUEUE,
+    priority: "normal",
+    dueAt: now,
+    maxAttempts: MAX_ATTEMPTS,
+    timeoutMs: null,
+    key: null,
+    dedupeKey: null,
+  };
+}
+
+/** @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE */
+function checkedMail(message: unknown): Mail {
+  if (!isRecord(message))
+    throw invalid("message", "A mail must be an object: { to, subject, text }.");
+  const other = Object.keys(message).find((name) => !PARTS.includes(name));
+  if (other !== undefined)
+    throw invalid(other, `A mail has no field "${other.slice(0, 80)}": use ${PARTS.join(", ")}.`);
+  const { to, subject, text, html: body } = message;
+  const address = typeof to === "string" ? parseEmail(to) : null;
+  if (address === null) throw invalid("to", "A mail must be sent to exactly one address.");
+  if (typeof subject !== "string" || subject.trim() === "" || subject.length > MAX_SUBJECT)
+    throw invalid("subject", `The subject must have 1 to ${MAX_SUBJECT} characters.`);
+  if (/[\r\n\0]/.test(subject)) throw invalid("subject", "The subject must be a single line.");
+  if (typeof text !== "string" || text === "")
+    throw invalid("text", "A mail must have a text, for readers that do not show HTML.");
+  const mail = { to: address, subject, text, html: htmlOf(body, text) };
+  if (Buffer.byteLength(JSON.stringify(mail)) <= MAX_BYTES) return mail;
+  throw new PylonError("PAYLOAD_TOO_LARGE", `A mail may have at most ${MAX_BYTES} bytes.`, {
+    field: "html",
+  });
+}
+
+function htmlOf(body: unknown, text: string): string {
+  if (body === undefined)
+    return String(html`<p>${text.split("\n").map((line) => html`${line}<br />`)}</p>`);
+  if (typeof body === "string" || isHtml(body)) return String(body);
+  throw invalid("html", "The HTML of a mail must be a string, or made with html`...`.");
+}
+
+/** The same mail as plain data, for another process. */
+export function plainMail(message: unknown): unknown {
+  if (!isRecord(message) || !isHtml(message["html"])) return message;
+  return { ...message, html: String(message["html"]) };
+}
+
+function invalid(field: string, message: string): PylonError {
+  return new PylonError("INVALID_ARGS", message, { field });
+}

@@ -1,0 +1,128 @@
+import { bind, isFalse, isTrue } from "@pylonsync/query";
+import type { DataModel } from "../data/model.ts";
+import { RuleEnv } from "../data/rules.ts";
+import type { Caller } from "../identity/identity.ts";
+import type { Access, PolicyPart } from "../policy/policy-set.ts";
+import type { QueryPlan, Reader, Store, StoredRow } from "../store/store.ts";
+
+/** The list that is explained has so many rows at most. */
+const LIST_LIMIT = 100;
+
+/** What a rule says about a caller; `depends`: on the row. */
+export type Outcome = "allowed" | "refused" | "depends";
+
+/** What one policy says. */
+export interface ExplainedPolicy {
+  readonly name: string;
+  readonly rule: string;
+  /** It must hold beside what others allow. */
+  readonly restrict: boolean;
+  readonly outcome: Outcome;
+}
+
+/** What the policies say about one access. */
+export interface ExplainedAccess {
+  readonly outcome: Outcome;
+  /** Those that speak for it; without one it is open or closed as a whole. */
+  readonly policies: readonly ExplainedPolicy[];
+}
+
+/** Why a caller may or may not do something with the rows of an entity. */
+export interface Explanation {
+  readonly entity: string;
+  readonly caller: Caller;
+  /** Whether the row that was asked about is there; null where none was. */
+  readonly row: "found" | "missing" | null;
+  readonly access: Readonly<Record<Access, ExplainedAccess>>;
+  /** The fields that the caller may not read. */
+  readonly closed_fields: readonly string[];
+  /** How the database finds the rows of a list for this caller. */
+  readonly list: QueryPlan;
+}
+
+/** What an explanation is made from. */
+export interface ExplainServices {
+  readonly store: Pick<Store, "explain">;
+  /** A row that a rule looks for may take long to find. */
+  readonly reader: Reader;
+  readonly model: () => DataModel;
+  /** Milliseconds since 1970. */
+  readonly now: () => number;
+}
+
+/** Tells who may do what with an entity, and why. */
+export class Explainer {
+  readonly #services: ExplainServices;
+
+  constructor(services: ExplainServices) {
+    this.#services = services;
+  }
+
+  /**
+   * @param caller whose rights are asked about
+   * @param id of a row that is asked about, or null
+   * @throws PylonError ENTITY_NOT_FOUND
+   */
+  async explain(entity: string, caller: Caller, id: string | null): Promise<Explanation> {
+    const { store, reader, model } = this.#services;
+    const { schema, rules } = model();
+    const { name, shape } = schema.entity(entity);
+    const seen = rules.seenBy(schema.entity(entity), caller).publicShape.fields;
+    const row = id === null ? null : await reader.get(name, id);
+    const where = rules.readable(name, caller, new Date(this.#services.now()).toISOString());
+    const access = (of: Access): Promise<ExplainedAccess> => this.#access(name, of, caller, row);
+    return {
+      entity: name,
+      caller,
+      row: id === null ? null : row === null ? "missing" : "found",
+      access: {
+        read: await access("read"),
+        insert: await access("insert"),
+        update: await access("update"),
+        delete: await access("delete"),
+      },
+      closed_fields: [...shape.fields.keys()].filter((field) => !seen.has(field)),
+      list: await store.explain({ entity: name, where, limit: LIST_LIMIT }),
+    };
+  }
+
+  async #access(
+    entity: string,
+    access: Access,
+    caller: Caller,
+    row: StoredRow | null,
+  ): Promise<ExplainedAccess> {
+    const { policies } = this.#services.model();
+    const outcomeOf = (part: Pick<PolicyPart, "expr">): Promise<Outcome> =>
+      caller.isAdmin ? Promise.resolve("allowed") : this.#outcome(part, caller, row);
+    return {
+      outcome: await outcomeOf({ expr: policies.rule(entity, access) }),
+      policies: await Promise.all(
+        policies.partsOf(entity, access).map(async (part) => ({
+          name: part.name,
+          rule: part.text,
+          restrict: part.isLimit,
+          outcome: await outcomeOf(part),
+        })),
+      ),
+    };
+  }
+
+  /** An update that leaves the row as it is stands for any other. */
+  async #outcome(
+    { expr }: Pick<PolicyPart, "expr">,
+    caller: Caller,
+    row: StoredRow | null,
+  ): Promise<Outcome> {
+    const now = this.#services.now();
+    const env =
+      row === null
+        ? { auth: caller, now: new Date(now).toISOString() }
+        : new RuleEnv(caller, now, row, row);
+    const bound = bind(expr, env);
+    if (isTrue(bound)) return "allowed";
+    if (isFalse(bound)) return "refused";
+    if (row === null) return "depends";
+    return (await this.#services.reader.test(bound)) ? "allowed" : "refused";
+  }
+}

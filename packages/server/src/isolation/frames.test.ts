@@ -1,0 +1,55 @@
+import { expect, test } from "bun:test";
+import fc from "fast-check";
+import { FrameReader, FrameWriter } from "./frames.ts";
+
+/** What JSON has, and some of what it would lose. */
+const VALUES = fc.oneof(
+  fc.jsonValue(),
+  fc.constantFrom(undefined, NaN, -0),
+  fc.date({ noInvalidDate: true }),
+  fc.bigInt(),
+  fc.record({ absent: fc.constant(undefined), bytes: fc.uint8Array() }),
+);
+
+test("messages arrive whole and in order, however the socket cuts them", () => {
+  fc.assert(
+    fc.property(
+      fc.array(VALUES),
+      fc.infiniteStream(fc.integer({ min: 1, max: 40 })),
+      fc.infiniteStream(fc.integer({ min: 1, max: 60 })),
+      (messages, cuts, room) => {
+        const sent: number[] = [];
+        const writer = new FrameWriter({
+          write: (bytes) => {
+            const taken = bytes.subarray(0, room.next().value);
+            sent.push(...taken);
+            return taken.length;
+          },
+        });
+        for (const message of messages) writer.send(message);
+        for (let more = 0; more < 100_000 && sent.length !== more;) {
+          more = sent.length;
+          for (let tries = 0; tries < 20; tries += 1) writer.drain();
+        }
+        const reader = new FrameReader();
+        const received: unknown[] = [];
+        for (let at = 0; at < sent.length;) {
+          const cut = cuts.next().value;
+          received.push(...reader.take(Uint8Array.from(sent.slice(at, at + cut))));
+          at += cut;
+        }
+        expect(received).toEqual(structuredClone(messages));
+      },
+    ),
+    { numRuns: 100 },
+  );
+});
+
+test("what has no clone is refused before anything is sent, and later messages are sent", () => {
+  const sent: Uint8Array[] = [];
+  const writer = new FrameWriter({ write: (bytes) => sent.push(bytes) && bytes.length });
+  expect(() => writer.send({ handler: () => 1 })).toThrow();
+  writer.send({ a: undefined });
+  const reader = new FrameReader();
+  expect(sent.flatMap((bytes) => [...reader.take(bytes)])).toEqual([{ a: undefined }]);
+});

@@ -1,0 +1,138 @@
+import type { FnDefinition } from "@pylonsync/functions";
+import type { Isolate, Isolation } from "../functions/isolation.ts";
+import type { Log } from "../observe/log.ts";
+import type { Timer } from "../platform.ts";
+import type { Store } from "../store/store.ts";
+import { transactById } from "../store/system-table.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import { sha256 } from "../util/sha256.ts";
+import { Isolates, type IsolatesOptions } from "./isolates.ts";
+
+const NOTES = SYSTEM_TABLES.isolatedFunctions;
+
+/** How often the notes of the other replicas are read, in milliseconds. */
+const READ_MS = 60_000;
+
+/** Where the functions run that do not say so themselves. */
+type IsolationMode = "auto" | "always" | "never";
+
+/** What decides where handlers run. */
+export interface FunctionIsolationOptions extends IsolatesOptions {
+  readonly mode: IsolationMode;
+  readonly store: Store;
+  readonly functions: () => ReadonlyMap<string, FnDefinition>;
+  /** Functions that held up the process before this one, which the watchdog ended. */
+  readonly blockedBefore: readonly string[];
+  readonly log: Log;
+}
+
+/**
+ * Where handlers run: in the server's process, which is faster, or in one of their own, which
+ * protects the others from them. A handler that once held up the server is noted in the store, so
+ * that it runs isolated from then on, on all replicas and after each restart, until its code
+ * changes.
+ */
+export class FunctionIsolation implements Isolation {
+  readonly #options: FunctionIsolationOptions;
+  readonly #isolates: Isolates;
+  /** By the function's name: the hash of the handler that held up a server. */
+  #noted = new Map<string, string>();
+  readonly #hashes = new WeakMap<FnDefinition, string>();
+  #timer: Timer | null = null;
+
+  constructor(options: FunctionIsolationOptions) {
+    this.#options = options;
+    this.#isolates = new Isolates(options);
+  }
+
+  /** Processes that are there, and calls that wait for one. */
+  get counts(): Isolates["counts"] {
+    return this.#isolates.counts;
+  }
+
+  /** Reads which functions held up a server, and notes those of the process before this one. */
+  async start(): Promise<void> {
+    const { blockedBefore, functions, platform } = this.#options;
+    for (const name of blockedBefore) {
+      const definition = functions().get(name);
+      if (definition !== undefined)
+        await this.#note(
+          name,
+          definition,
+          "It blocked the server until the watchdog restarted it.",
+        );
+    }
+    await this.#read();
+    this.#timer = platform.every(READ_MS, () => void this.#readAgain()).unref();
+  }
+
+  /** The app is another one. */
+  replace(): void {
+    this.#isolates.replace();
+  }
+
+  async stop(): Promise<void> {
+    this.#timer?.cancel();
+    await this.#isolates.close();
+  }
+
+  enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate> {
+    return this.#isolates.enter(name, requestId, signal);
+  }
+
+  blocked(name: string, definition: FnDefinition, ms: number): void {
+    const { mode, log } = this.#options;
+    log.warn("function blocked the server", { function: name, ms: Math.round(ms) });
+    if (mode === "never" || definition.isolate === false || this.#isNoted(name, definition)) return;
+    this.#note(name, definition, `It blocked the server for ${Math.round(ms)} ms.`).catch(
+      (error: unknown) => log.error("isolation of a function could not be stored", error),
+    );
+  }
+
+  isIsolated(name: string, definition: FnDefinition): boolean {
+    const { mode, app } = this.#options;
+    if (mode === "never" || definition.isolate === false || app() === null) return false;
+    return mode === "always" || definition.isolate === true || this.#isNoted(name, definition);
+  }
+
+  #isNoted(name: string, definition: FnDefinition): boolean {
+    const noted = this.#noted.get(name);
+    return noted !== undefined && noted === this.#hashOf(definition);
+  }
+
+  async #note(name: string, definition: FnDefinition, reason: string): Promise<void> {
+    const { store, platform, log } = this.#options;
+    const source = this.#hashOf(definition);
+    this.#noted.set(name, source);
+    log.warn("function runs in a separate process until its code changes", {
+      function: name,
+      reason,
+    });
+    await transactById(store, (tx) =>
+      NOTES.put(tx, { id: name, source, reason, at: platform.now() }),
+    );
+  }
+
+  async #read(): Promise<void> {
+    const rows = await NOTES.select(this.#options.store, {});
+    this.#noted = new Map(rows.map(({ id, source }) => [id, source]));
+  }
+
+  async #readAgain(): Promise<void> {
+    try {
+      await this.#read();
+    } catch (error) {
+      this.#options.log.error("isolated functions could not be read", error);
+    }
+  }
+
+  #hashOf(definition: FnDefinition): string {
+    const known = this.#hashes.get(definition);
+    if (known !== undefined) return known;
+    const hash = sha256(
+      [...(definition.middleware ?? []), definition.handler].map(String).join("\n"),
+    );
+    this.#hashes.set(definition, hash);
+    return hash;
+  }
+}

@@ -1,0 +1,5 @@
+/** Runs a process for handlers: `bun isolate-main.ts SOCKET NAME`. */
+import { serveFunctions } from "./serve-functions.ts";
+
+const [, , path = "", name = ""] = process.argv;
+void serveFunctions(path, name);

@@ -1,0 +1,327 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { readFileSync } from "node:fs";
+import { setPriority } from "node:os";
+import { extname, join } from "node:path";
+import { PylonError } from "@pylonsync/protocol";
+import type { EncodedResult } from "../functions/encode-result.ts";
+import type { IsolatedRun } from "../functions/isolation.ts";
+import { isRecord } from "../util/is-record.ts";
+import { describeContext, type ContextMethod, type DescribedContext } from "./describe-context.ts";
+import type { FrameWriter } from "./frames.ts";
+import { ISOLATE_COMMAND } from "./isolate-command.ts";
+import type {
+  CallMessage,
+  HostMessage,
+  IsolateMessage,
+  LoadMessage,
+  SentContext,
+} from "./protocol.ts";
+import { receivedError, sentError } from "./sent-error.ts";
+
+/** The memory of a process, in KiB, as Linux says it in /proc. */
+const MEMORY = /^VmRSS:\s+(\d+) kB$/m;
+
+/** As `nice` has it. */
+const LOW_PRIORITY = 10;
+
+/** Told what becomes of a process. */
+export interface IsolateEvents {
+  /** It has loaded the app's functions. */
+  ready(): void;
+  /** It is gone. */
+  ended(reason: string): void;
+}
+
+/** A run that the process is at work on. */
+interface ActiveRun {
+  readonly described: DescribedContext;
+  readonly call: IsolatedRun;
+  /** Does work as a part of what the run is a part of. */
+  readonly within: <T>(work: () => T) => T;
+  resolve(result: EncodedResult): void;
+  reject(error: unknown): void;
+  /** What its calls failed with, for what the handler throws on. */
+  readonly errors: Map<number, unknown>;
+  /** What `ctx.fetch` asks in it now, by its numbers: to be told how it ended. */
+  readonly fetches: Map<number, (failure: string | null) => void>;
+  /** The first failure of a call that the handler does not wait for. */
+  streamFailure: { readonly error: unknown } | null;
+}
+
+/** A process that runs handlers, seen from the server. */
+export class IsolateProcess {
+  readonly #child: Bun.Subprocess;
+  readonly #load: Omit<LoadMessage, "kind">;
+  readonly #events: IsolateEvents;
+  /** Once it has connected. */
+  #writer: FrameWriter | null = null;
+  readonly #runs = new Map<number, ActiveRun>();
+  readonly #asked = new Map<
+    number,
+    { resolve(value: unknown): void; reject(error: Error): void }
+  >();
+  #lastRun = 0;
+  /** The numbers of lists of methods that it knows. */
+  readonly #shapes = new Map<string, number>();
+  #isReady = false;
+  #endReason: Error | null = null;
+
+  /**
+   * Starts it. It connects to the socket, and says its name there.
+   *
+   * @param socket the path of a socket that the server listens on
+   */
+  constructor(
+    socket: string,
+    name: string,
+    load: Omit<LoadMessage, "kind">,
+    events: IsolateEvents,
+  ) {
+    this.#load = load;
+    this.#events = events;
+    this.#child = Bun.spawn([...command(), socket, name], {
+      stdio: ["ignore", "inherit", "inherit"],
+      env: { ...load.env, BUN_OPTIONS: `${load.env["BUN_OPTIONS"] ?? ""} --no-orphans`.trim() },
+      onExit: (_, code, signal) => {
+        const reason = signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`;
+        this.#endRuns(this.#endReason ?? crashed(reason));
+        events.ended(reason);
+      },
+    });
+    this.#child.unref();
+  }
+
+  /** It has connected. */
+  connected(writer: FrameWriter): void {
+    this.#writer = writer;
+    this.#send({ kind: "load", ...this.#load });
+  }
+
+  /** Whether it has loaded the app's functions. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
+  /** Whether a handler is at work in it. */
+  get isBusy(): boolean {
+    return this.#runs.size > 0;
+  }
+
+  /** The process's memory, in bytes; 0 where the system does not say so in /proc. */
+  get memoryBytes(): number {
+    try {
+      const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
+      return Number(MEMORY.exec(status)?.[1] ?? 0) * 1024;
+    } catch {
+      return 0;
+    }
+  }
+
+  /** Runs a handler. It rejects as the signal aborts, and the handler may still be at work then. */
+  run(call: IsolatedRun, requestId: string): Promise<EncodedResult> {
+    const run = ++this.#lastRun;
+    const described = describeContext(call.context);
+    const { data, methods, isAuthWatched } = described;
+    const { name, args, auth, secrets, seed, signal } = call;
+    return new Promise<EncodedResult>((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason);
+      const onAbort = (): void => {
+        reject(signal.reason);
+        this.#send({ kind: "abort", run, reason: sentError(signal.reason) });
+      };
+      const settle =
+        <T>(done: (value: T) => void): ((value: T) => void) =>
+        (value) => {
+          signal.removeEventListener("abort", onAbort);
+          done(value);
+        };
+      const context = { data, ...this.#shapeOf(methods), auth, isAuthWatched, secrets, seed };
+      this.#send({ kind: "run", run, name, requestId, args, context });
+      signal.addEventListener("abort", onAbort, { once: true });
+      this.#runs.set(run, {
+        described,
+        call,
+        within: AsyncLocalStorage.snapshot(),
+        resolve: settle(resolve),
+        reject: settle(reject),
+        errors: new Map(),
+        fetches: new Map(),
+        streamFailure: null,
+      });
+    });
+  }
+
+  #shapeOf(methods: DescribedContext["methods"]): Pick<SentContext, "shape" | "methods"> {
+    const paths = [...methods.keys()];
+    const key = paths.join(" ");
+    const known = this.#shapes.get(key);
+    if (known !== undefined) return { shape: known };
+    const shape = this.#shapes.size;
+    this.#shapes.set(key, shape);
+    return { shape, methods: paths };
+  }
+
+  /** Leaves the processors to the server, where both want them. */
+  lowerPriority(): void {
+    try {
+      setPriority(this.#child.pid, LOW_PRIORITY);
+    } catch {
+      // It has just ended.
+    }
+  }
+
+  /** Ends it at once, whatever it does. @param reason what its runs reject with */
+  kill(reason: Error): void {
+    this.#endReason ??= reason;
+    this.#endRuns(this.#endReason);
+    this.#child.kill("SIGKILL");
+  }
+
+  #endRuns(reason: Error): void {
+    for (const { reject } of this.#runs.values()) reject(reason);
+    this.#runs.clear();
+    for (const { reject } of this.#asked.values()) reject(reason);
+    this.#asked.clear();
+  }
+
+  #send(message: HostMessage): void {
+    if (!this.#child.killed && this.#child.exitCode === null) this.#writer?.send(message);
+  }
+
+  /** It says something. */
+  heard(message: IsolateMessage): void {
+    switch (message.kind) {
+      case "hello":
+        return;
+      case "ready":
+        this.#isReady = true;
+        return this.#events.ready();
+      case "unloadable":
+        return this.kill(new Error(`The functions can't be loaded: ${message.reason}`));
+      case "call":
+        return void this.#answer(message);
+      case "auth-read":
+        return void this.#runs.get(message.run)?.call.context["auth"];
+      case "console":
+        return this.#runs.get(message.run)?.call.onConsole(message.level, message.text);
+      case "fetching":
+        return this.#fetching(message);
+      case "fetched": {
+        const fetches = this.#runs.get(message.run)?.fetches;
+        fetches?.get(message.fetch)?.(message.failure);
+        fetches?.delete(message.fetch);
+        return;
+      }
+      case "returned":
+        return this.#finish(message.run, ({ resolve, reject, streamFailure }) =>
+          streamFailure === null
+            ? resolve(new JsonResult(message.json))
+            : reject(streamFailure.error),
+        );
+      case "threw":
+        return this.#finish(message.run, ({ reject, errors }) => {
+          const { error } = message;
+          const isOurs = error.call !== undefined && errors.has(error.call);
+          reject(isOurs ? errors.get(error.call ?? 0) : receivedError(error));
+        });
+      case "asked": {
+        const asked = this.#asked.get(message.callback);
+        this.#asked.delete(message.callback);
+        if (message.error !== undefined) asked?.reject(receivedError(message.error));
+        else asked?.resolve(message.value);
+      }
+    }
+  }
+
+  #fetching({ run, fetch, host, method }: IsolateMessage & { readonly kind: "fetching" }): void {
+    const active = this.#runs.get(run);
+    if (active === undefined) return;
+    active.fetches.set(
+      fetch,
+      active.within(() => active.call.onFetch(host, method)),
+    );
+  }
+
+  #finish(run: number, finish: (active: ActiveRun) => void): void {
+    const active = this.#runs.get(run);
+    this.#runs.delete(run);
+    if (active !== undefined) finish(active);
+  }
+
+  async #answer({ run, call, method, as, args, callbacks }: CallMessage): Promise<void> {
+    const active = this.#runs.get(run);
+    const known = methodOf(active?.described, method, as);
+    if (active === undefined || known === undefined) return this.#refuse(call, callIsOver(method));
+    const given = [...args];
+    for (const { index, callback } of callbacks) given[index] = () => this.#ask(callback);
+    try {
+      const value = await active.within(() => known(...given));
+      this.#send({ kind: "answer", call, value });
+    } catch (error) {
+      active.errors.set(call, error);
+      if (method.startsWith("stream.")) active.streamFailure ??= { error };
+      this.#refuse(call, error);
+    }
+  }
+
+  #refuse(call: number, error: unknown): void {
+    this.#send({ kind: "refusal", call, error: sentError(error) });
+  }
+
+  #ask(callback: number): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#asked.set(callback, { resolve, reject });
+      this.#send({ kind: "ask", callback });
+    });
+  }
+}
+
+/** The method of a path; of `ctx.db` as somebody's, where one is named. */
+function methodOf(
+  described: DescribedContext | undefined,
+  path: string,
+  as: object | undefined,
+): ContextMethod | undefined {
+  if (as === undefined) return described?.methods.get(path);
+  const known = described?.methods.get("db.as");
+  const name = path.slice("db.".length);
+  if (known === undefined || !path.startsWith("db.")) return undefined;
+  return (...args) => {
+    const db = known(as);
+    const method: unknown = isRecord(db) && Object.hasOwn(db, name) ? db[name] : undefined;
+    if (typeof method !== "function") throw new TypeError(`ctx.db has no method "${name}".`);
+    return Reflect.apply(method, db, args);
+  };
+}
+
+/** A result whose value is read only where it is needed. */
+class JsonResult implements EncodedResult {
+  readonly json: string;
+
+  constructor(json: string) {
+    this.json = json;
+  }
+
+  get value(): unknown {
+    return JSON.parse(this.json);
+  }
+}
+
+function callIsOver(method: string): Error {
+  return new Error(`ctx.${method} was called after the handler had ended: await every call.`);
+}
+
+function crashed(reason: string): PylonError {
+  return new PylonError("HANDLER_CRASH", `The process of this function ended (${reason}).`, {
+    hint: "A mutation was rolled back. The output of the process is in the server's output.",
+  });
+}
+
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const MAIN = join(import.meta.dir, `isolate-main${extname(import.meta.path)}`);
+
+function command(): string[] {
+  return Bun.isStandaloneExecutable
+    ? [process.execPath, ISOLATE_COMMAND]
+    : [process.execPath, MAIN];
+}

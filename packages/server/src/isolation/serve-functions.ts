@@ -1,0 +1,291 @@
+/**
+ * A process that runs handlers for the server. Only a process can be ended whatever it does, and
+ * only a process gives back the memory that it took: Bun ends the thread of a Worker, but enforces
+ * none of its memory limits, and a thread that runs out of memory takes the whole process along.
+ */
+import { writeFileSync } from "node:fs";
+import { errorMaker, type FnDefinition } from "@pylonsync/functions";
+import { loadFunctions } from "../app/load-functions.ts";
+import { actingCaller } from "../functions/acting-caller.ts";
+import { askerOf } from "../functions/asker.ts";
+import { CallLog, type FunctionLog } from "../functions/call-log.ts";
+import { captureConsole } from "../functions/console-capture.ts";
+import { plainMail } from "../functions/email.ts";
+import { functionFetch, type Ask, type OnFetch } from "../functions/function-fetch.ts";
+import { runHandler } from "../functions/run-handler.ts";
+import { RunChance } from "../functions/run-chance.ts";
+import { secretsOf } from "../functions/secrets.ts";
+import { runIn, type Operation } from "../observe/operation.ts";
+import { systemPlatform } from "../platform.ts";
+import type { Diagnostic } from "../schema/diagnostic.ts";
+import { isRecord } from "../util/is-record.ts";
+import type { ContextMethod } from "./describe-context.ts";
+import { FrameReader, FrameWriter } from "./frames.ts";
+import type {
+  HostMessage,
+  IsolateMessage,
+  LoadMessage,
+  RunMessage,
+  SentContext,
+} from "./protocol.ts";
+import { receivedError, sentError } from "./sent-error.ts";
+
+/**
+ * Runs what the parent process asks for, until that is gone.
+ *
+ * @param path of the socket that it listens on
+ * @param name which of its processes this is
+ */
+export async function serveFunctions(path: string, name: string): Promise<void> {
+  volunteerForOutOfMemory();
+  captureConsole();
+  const reader = new FrameReader();
+  const socket = await Bun.connect({
+    unix: path,
+    socket: {
+      data: (_, bytes) => {
+        // Only the server writes here, what the type says.
+        for (const message of reader.take(bytes)) void handlers.take(message as HostMessage);
+      },
+      drain: () => writer.drain(),
+      close: () => process.exit(0),
+    },
+  });
+  const writer = new FrameWriter(socket);
+  const handlers = new IsolateHandlers((message) => writer.send(message));
+  writer.send({ kind: "hello", name } satisfies IsolateMessage);
+}
+
+/** Where a container runs out of memory, Linux ends this process before the server. */
+function volunteerForOutOfMemory(): void {
+  try {
+    writeFileSync("/proc/self/oom_score_adj", "1000");
+  } catch {
+    // No Linux, or one that does not let it: the server still looks at the memory itself.
+  }
+}
+
+/** A run that begins. */
+interface RunScope {
+  readonly run: number;
+  readonly name: string;
+  readonly definition: FnDefinition;
+  readonly requestId: string;
+  readonly signal: AbortSignal;
+}
+
+interface PendingCall {
+  resolve(value: unknown): void;
+  reject(error: Error): void;
+}
+
+/** The functions of an app, and the runs of them that are under way. */
+class IsolateHandlers {
+  readonly #send: (message: IsolateMessage) => void;
+  #functions: ReadonlyMap<string, FnDefinition> = new Map();
+  readonly #diagnostics: Diagnostic[] = [];
+  #env: LoadMessage["env"] = {};
+  #ask: Ask = askerOf(false);
+  /** Lists of paths of methods, by the numbers that the server gave them. */
+  readonly #shapes = new Map<number, readonly string[]>();
+  readonly #aborts = new Map<number, AbortController>();
+  readonly #pending = new Map<number, PendingCall>();
+  readonly #callbacks = new Map<number, () => unknown>();
+  /** Errors of the server that handlers were given, by the object: which call failed so. */
+  readonly #failedCalls = new WeakMap<Error, number>();
+  #lastId = 0;
+
+  constructor(sendMessage: (message: IsolateMessage) => void) {
+    this.#send = sendMessage;
+  }
+
+  async take(message: HostMessage): Promise<void> {
+    switch (message.kind) {
+      case "load":
+        return this.#load(message);
+      case "run":
+        return this.#run(message);
+      case "abort":
+        return this.#aborts.get(message.run)?.abort(receivedError(message.reason));
+      case "answer":
+        return this.#settle(message.call, ({ resolve }) => resolve(message.value));
+      case "refusal": {
+        const error = receivedError(message.error);
+        this.#failedCalls.set(error, message.call);
+        return this.#settle(message.call, ({ reject }) => reject(error));
+      }
+      case "ask":
+        return this.#callBack(message.callback);
+    }
+  }
+
+  async #load({ root, functionsDir, env, dev }: LoadMessage): Promise<void> {
+    this.#env = env;
+    this.#ask = askerOf(dev);
+    try {
+      const { functions } = await loadFunctions(functionsDir, root, this.#diagnostics);
+      this.#functions = functions;
+      this.#send({ kind: "ready" });
+    } catch (error) {
+      this.#send({ kind: "unloadable", reason: sentError(error).message });
+    }
+  }
+
+  async #run({ run, name, requestId, args, context }: RunMessage): Promise<void> {
+    const abort = new AbortController();
+    this.#aborts.set(run, abort);
+    const operation: Operation = {
+      requestId,
+      where: `function ${name}`,
+      span: null,
+      console: { printed: (level, text) => this.#send({ kind: "console", run, level, text }) },
+    };
+    try {
+      const definition = this.#functions.get(name);
+      if (definition === undefined) throw this.#missing(name);
+      const of = { run, name, definition, requestId, signal: abort.signal };
+      const ctx = this.#contextOf(of, context);
+      const { json } = await runIn(operation, () => runHandler(name, definition, ctx, args));
+      this.#send({ kind: "returned", run, json });
+    } catch (error) {
+      const call = error instanceof Error ? this.#failedCalls.get(error) : undefined;
+      this.#send({ kind: "threw", run, error: sentError(error, call) });
+    } finally {
+      this.#aborts.delete(run);
+    }
+  }
+
+  #missing(name: string): Error {
+    const reasons = this.#diagnostics.map(({ message }) => ` ${message}`).join("");
+    return new Error(`The function "${name}" could not be loaded in its process.${reasons}`);
+  }
+
+  #contextOf(
+    { run, name, definition, requestId, signal }: RunScope,
+    { data, shape, methods, auth, isAuthWatched, secrets, seed }: SentContext,
+  ): Record<string, unknown> {
+    const chance = new RunChance(seed, systemPlatform);
+    const context: Record<string, unknown> = {
+      ...data,
+      auth,
+      requestId,
+      env: this.#env,
+      signal,
+      error: errorMaker(definition),
+      random: () => chance.random(),
+      uuid: () => chance.uuid(),
+    };
+    if (methods !== undefined) this.#shapes.set(shape, methods);
+    const paths = this.#shapes.get(shape) ?? [];
+    for (const path of paths) setMember(context, path.split("."), this.#methodOf(run, path, paths));
+    context["secrets"] = secretsOf(name, definition.secrets ?? [], secrets);
+    context["log"] = new CallLog(this.#logOf(run), name);
+    if (definition.type === "action")
+      context["fetch"] = functionFetch(this.#ask, { signal }, this.#onFetchOf(run));
+    if (!isAuthWatched) return context;
+    return Object.defineProperty(context, "auth", {
+      enumerable: true,
+      get: () => {
+        this.#send({ kind: "auth-read", run });
+        return auth;
+      },
+    });
+  }
+
+  #methodOf(run: number, path: string, paths: readonly string[]): ContextMethod {
+    if (path === "db.as") return (user) => this.#actingDb(run, paths, user);
+    if (path === "email.send")
+      return (message, ...rest) => this.#call(run, path, [plainMail(message), ...rest]);
+    return (...args) => this.#call(run, path, args);
+  }
+
+  /** `ctx.db.as`: the same methods, each with whose rights it takes. */
+  #actingDb(run: number, paths: readonly string[], user: unknown): Record<string, ContextMethod> {
+    const as = actingCaller(user);
+    const methods = paths.flatMap((path): [string, ContextMethod][] =>
+      path.startsWith("db.")
+        ? [[path.slice("db.".length), (...args) => this.#call(run, path, args, as)]]
+        : [],
+    );
+    return {
+      ...Object.fromEntries(methods),
+      as: (other) => this.#actingDb(run, paths, other),
+    };
+  }
+
+  #logOf(run: number): FunctionLog {
+    const write =
+      (level: string) =>
+      (message: string, fields: unknown): void =>
+        void this.#call(run, `log.${level}`, [message, fields]);
+    const error = write("error");
+    return {
+      debug: write("debug"),
+      info: write("info"),
+      warn: write("warn"),
+      error: (message, _, fields) => error(message, fields),
+    };
+  }
+
+  #onFetchOf(run: number): OnFetch {
+    return (host, method) => {
+      const fetch = ++this.#lastId;
+      this.#send({ kind: "fetching", run, fetch, host, method });
+      return (failure) => this.#send({ kind: "fetched", run, fetch, failure });
+    };
+  }
+
+  #call(run: number, method: string, given: readonly unknown[], as?: object): Promise<unknown> {
+    const call = ++this.#lastId;
+    const callbacks: { index: number; callback: number }[] = [];
+    const args = given.map((argument, index) => {
+      if (typeof argument !== "function") return argument;
+      const callback = ++this.#lastId;
+      this.#callbacks.set(callback, () => Reflect.apply(argument, undefined, []));
+      callbacks.push({ index, callback });
+      return null;
+    });
+    const answer = new Promise<unknown>((resolve, reject) => {
+      // Throws for what can't be sent, such as a function inside of an argument.
+      this.#send({ kind: "call", run, call, method, as, args, callbacks });
+      this.#pending.set(call, { resolve, reject });
+    });
+    // Who does not wait for it, as for `ctx.stream.write`, is told by the run's end.
+    answer.catch(() => undefined);
+    return callbacks.length === 0 ? answer : answer.finally(() => this.#forget(callbacks));
+  }
+
+  #forget(callbacks: readonly { readonly callback: number }[]): void {
+    for (const { callback } of callbacks) this.#callbacks.delete(callback);
+  }
+
+  #settle(call: number, settle: (pending: PendingCall) => void): void {
+    const pending = this.#pending.get(call);
+    this.#pending.delete(call);
+    if (pending !== undefined) settle(pending);
+  }
+
+  async #callBack(callback: number): Promise<void> {
+    try {
+      const value = await this.#callbacks.get(callback)?.();
+      this.#send({ kind: "asked", callback, value });
+    } catch (error) {
+      this.#send({ kind: "asked", callback, error: sentError(error) });
+    }
+  }
+}
+
+function setMember(
+  object: Record<string, unknown>,
+  [name = "", ...rest]: readonly string[],
+  method: (...args: readonly unknown[]) => unknown,
+): void {
+  if (rest.length === 0) {
+    object[name] = method;
+    return;
+  }
+  const known = object[name];
+  const inner: Record<string, unknown> = isRecord(known) ? known : {};
+  object[name] = inner;
+  setMember(inner, rest, method);
+}

@@ -1,0 +1,102 @@
+import type { Platform, Timer } from "../platform.ts";
+import type { Store } from "../store/store.ts";
+import { versionsOf, type StatusKind } from "./status-versions.ts";
+
+/** Time from one look at what is followed to the next, in milliseconds. */
+const LOOK_MS = 250;
+/** The same after a look that failed: the database may be away. */
+const FAILED_LOOK_MS = 5_000;
+
+/** One job or run that somebody follows. */
+interface Followed {
+  readonly kind: StatusKind;
+  readonly id: string;
+  /** As it was when it was read last; undefined: it was not there. */
+  version: string | undefined;
+}
+
+/** What the watch is made with. */
+export interface StatusWatchOptions {
+  readonly store: Store;
+  readonly platform: Pick<Platform, "after">;
+  /** Told which have changed. */
+  readonly onChanged: (kind: StatusKind, id: string) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+/**
+ * Looks at the jobs and runs that clients of this replica follow, all of them together, for as long
+ * as somebody does. Their rows are in no log of changes: each start and end of a job would be a
+ * line of it, for every replica, though hardly any job is followed.
+ */
+export class StatusWatch {
+  readonly #options: StatusWatchOptions;
+  /** By the live function that shows it. */
+  readonly #followed = new Map<string, Followed>();
+  #timer: Timer | null = null;
+  #isLooking = false;
+
+  constructor(options: StatusWatchOptions) {
+    this.#options = options;
+  }
+
+  /** How many live functions show one. */
+  get size(): number {
+    return this.#followed.size;
+  }
+
+  /**
+   * A live function is about to read it: tells when it is another than now, until the signal.
+   *
+   * @param follower names the live function, whose earlier read counts no longer
+   */
+  async follow(follower: string, kind: StatusKind, id: string, signal: AbortSignal): Promise<void> {
+    // Before it is read: what changes in between is found by the next look.
+    const version = (await versionsOf(this.#options.store, kind, [id])).get(id);
+    if (signal.aborted) return;
+    const followed: Followed = { kind, id, version };
+    this.#followed.set(follower, followed);
+    const forget = (): void => {
+      if (this.#followed.get(follower) === followed) this.#followed.delete(follower);
+    };
+    signal.addEventListener("abort", forget, { once: true });
+    this.#plan(LOOK_MS);
+  }
+
+  #plan(ms: number): void {
+    if (this.#timer !== null || this.#isLooking || this.#followed.size === 0) return;
+    this.#timer = this.#options.platform.after(ms, () => void this.#look()).unref();
+  }
+
+  async #look(): Promise<void> {
+    this.#timer = null;
+    this.#isLooking = true;
+    let isFailed = false;
+    try {
+      await this.#lookAt("job");
+      await this.#lookAt("workflow");
+    } catch (error) {
+      isFailed = true;
+      this.#options.onError(error);
+    }
+    this.#isLooking = false;
+    this.#plan(isFailed ? FAILED_LOOK_MS : LOOK_MS);
+  }
+
+  async #lookAt(kind: StatusKind): Promise<void> {
+    const all = [...this.#followed].filter(([, followed]) => followed.kind === kind);
+    const ids = [...new Set(all.map(([, { id }]) => id))];
+    if (ids.length === 0) return;
+    const versions = await versionsOf(this.#options.store, kind, ids);
+    const changed = new Set<string>();
+    for (const [follower, followed] of all) {
+      // It was read again meanwhile.
+      if (this.#followed.get(follower) !== followed) continue;
+      const version = versions.get(followed.id);
+      if (version === followed.version) continue;
+      followed.version = version;
+      changed.add(followed.id);
+    }
+    for (const id of changed) this.#options.onChanged(kind, id);
+  }
+}

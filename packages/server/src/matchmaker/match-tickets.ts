@@ -1,0 +1,243 @@
+import { MAX_MATCH_TICKETS, PylonError } from "@pylonsync/protocol";
+import { and } from "@pylonsync/query";
+import type { Platform } from "../platform.ts";
+import type { Reader, Store, Transaction } from "../store/store.ts";
+import { transactById, type RowOf } from "../store/system-table.ts";
+import { SYSTEM_TABLES } from "../store/system-tables.ts";
+
+const { matchTickets: TICKETS, matchPlayers: PLAYERS } = SYSTEM_TABLES;
+/** For how long it can be read what became of a ticket, in milliseconds. */
+const KEPT_MS = 60 * 60_000;
+/** Tickets of a status that are looked at in one go, the oldest first. */
+const MAX_READ = 5_000;
+
+/** A ticket as it is kept. */
+export type Ticket = RowOf<typeof TICKETS>;
+/** One that can still come to a match. */
+export const OPEN_STATUSES = ["gathering", "waiting", "proposed"] as const;
+
+/** A new ticket. */
+export interface NewTicket {
+  readonly queue: string;
+  readonly userId: string;
+  /** Of the whole party. */
+  readonly size: number;
+  readonly rating: number;
+  readonly forMs: number;
+}
+
+/** The tickets of all replicas. */
+export class MatchTickets {
+  readonly #store: Store;
+  readonly #platform: Pick<Platform, "now" | "uuid">;
+
+  constructor(store: Store, platform: Pick<Platform, "now" | "uuid">) {
+    this.#store = store;
+    this.#platform = platform;
+  }
+
+  /**
+   * Makes a ticket; the one that the user had is over.
+   *
+   * @throws PylonError SUBSCRIBE_FAILED when too many wait
+   */
+  async add({ queue, userId, size, rating, forMs }: NewTicket): Promise<Ticket> {
+    const where = and(TICKETS.is("status", "waiting"), TICKETS.is("queue", queue));
+    if ((await TICKETS.count(this.#store, where)) >= MAX_MATCH_TICKETS)
+      throw new PylonError(
+        "SUBSCRIBE_FAILED",
+        `The maximum of ${MAX_MATCH_TICKETS} waiting tickets has been reached.`,
+      );
+    const now = this.#platform.now();
+    const ticket: Ticket = {
+      id: this.#platform.uuid(),
+      queue,
+      status: size === 1 ? "waiting" : "gathering",
+      size,
+      players: [userId],
+      accepted: [],
+      rating,
+      createdAt: now,
+      expiresAt: now + forMs,
+      matchId: null,
+      acceptUntil: null,
+    };
+    await transactById(this.#store, async (tx) => {
+      await this.#claim(tx, userId, ticket.id);
+      await TICKETS.insert(tx, ticket);
+    });
+    return ticket;
+  }
+
+  /** A user has one ticket. */
+  async #claim(tx: Transaction, userId: string, ticketId: string): Promise<void> {
+    const known = await PLAYERS.get(tx, userId);
+    const old = known === null ? null : await TICKETS.get(tx, known.ticketId);
+    if (old !== null && old.id !== ticketId && isOpen(old))
+      await TICKETS.update(tx, old.id, { status: "cancelled" });
+    await PLAYERS.put(tx, { id: userId, ticketId, at: this.#platform.now() });
+  }
+
+  get(id: string, reader: Reader = this.#store): Promise<Ticket | null> {
+    return TICKETS.get(reader, id);
+  }
+
+  /**
+   * Adds a user to a party. The last one who comes makes it wait for a match.
+   *
+   * @throws PylonError TICKET_NOT_FOUND, TICKET_OVER
+   */
+  join(id: string, userId: string, rating: number): Promise<Ticket> {
+    return transactById(this.#store, async (tx) => {
+      const ticket = await this.#known(tx, id);
+      if (ticket.players.includes(userId)) return ticket;
+      if (ticket.status !== "gathering")
+        throw new PylonError(
+          "TICKET_OVER",
+          "The party of this ticket is complete, or no longer exists.",
+        );
+      const players = [...ticket.players, userId];
+      const sum = ticket.rating * ticket.players.length + rating;
+      const changed = {
+        players,
+        rating: Math.round(sum / players.length),
+        ...(players.length === ticket.size
+          ? { status: "waiting" as const, createdAt: this.#platform.now() }
+          : {}),
+      };
+      await this.#claim(tx, userId, id);
+      await TICKETS.update(tx, id, changed);
+      return { ...ticket, ...changed };
+    });
+  }
+
+  /** @throws PylonError TICKET_NOT_FOUND, TICKET_OVER */
+  cancel(id: string, userId: string): Promise<void> {
+    return this.#store.transact(async (tx) => {
+      const ticket = await this.#known(tx, id, userId);
+      if (!isOpen(ticket))
+        throw new PylonError("TICKET_OVER", `The ticket is already ${ticket.status}.`);
+      await TICKETS.update(tx, id, { status: "cancelled" });
+      if (ticket.matchId !== null) await this.#dissolve(tx, ticket.matchId, id);
+    });
+  }
+
+  /**
+   * Takes a player's word for a match that was proposed. With the last one's it begins.
+   *
+   * @throws PylonError TICKET_NOT_FOUND, TICKET_OVER
+   */
+  accept(id: string, userId: string): Promise<Ticket> {
+    return this.#store.transact(async (tx) => {
+      const ticket = await this.#known(tx, id, userId);
+      const { matchId, status } = ticket;
+      if (status !== "proposed" || matchId === null)
+        throw new PylonError("TICKET_OVER", "There is no match to accept.");
+      const accepted = [...new Set([...ticket.accepted, userId])];
+      await TICKETS.update(tx, id, { accepted });
+      const all = await TICKETS.select(tx, { where: TICKETS.is("matchId", matchId) });
+      const proposed = all.filter((one) => one.status === "proposed");
+      if (proposed.every(isAccepted))
+        for (const one of proposed) await TICKETS.update(tx, one.id, { status: "matched" });
+      return await this.#known(tx, id);
+    });
+  }
+
+  /** The tickets of a status, the oldest first. */
+  withStatus(status: Ticket["status"]): Promise<Ticket[]> {
+    return TICKETS.select(this.#store, {
+      where: TICKETS.is("status", status),
+      order: [{ field: "createdAt", direction: "asc" }],
+      limit: MAX_READ,
+    });
+  }
+
+  /** The tickets of a match or of the shard that came of it. */
+  ofMatch(matchId: string): Promise<Ticket[]> {
+    return TICKETS.select(this.#store, { where: TICKETS.is("matchId", matchId) });
+  }
+
+  /**
+   * Brings waiting tickets to a match, unless one of them no longer waits.
+   *
+   * @param acceptUntil until when they are to accept it; null: it begins
+   */
+  bring(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
+    return transactById(this.#store, async (tx) => {
+      for (const id of ids.toSorted())
+        if ((await TICKETS.get(tx, id))?.status !== "waiting") return false;
+      const status = acceptUntil === null ? "matched" : "proposed";
+      // A match that has begun is a seat for as long as somebody may come for it.
+      const begun = acceptUntil === null ? { acceptUntil: this.#platform.now() } : { acceptUntil };
+      for (const id of ids.toSorted())
+        await TICKETS.update(tx, id, { status, matchId, accepted: [], ...begun });
+      return true;
+    });
+  }
+
+  /** A ticket that waited for too long. */
+  expire(id: string): Promise<void> {
+    return transactById(this.#store, async (tx) => {
+      const ticket = await TICKETS.get(tx, id);
+      const isStill = ticket?.status === "waiting" || ticket?.status === "gathering";
+      if (isStill && ticket.expiresAt <= this.#platform.now())
+        await TICKETS.update(tx, id, { status: "expired" });
+    });
+  }
+
+  /** Nobody waits any longer for those who did not accept; the others wait for another match. */
+  async expireProposal(matchId: string): Promise<void> {
+    await this.#store.transact(async (tx) => {
+      for (const { id, status, acceptUntil, ...ticket } of await TICKETS.select(tx, {
+        where: TICKETS.is("matchId", matchId),
+      })) {
+        if (status !== "proposed" || (acceptUntil ?? 0) > this.#platform.now()) continue;
+        await TICKETS.update(tx, id, isAccepted(ticket) ? WAITING_AGAIN : { status: "expired" });
+      }
+    });
+  }
+
+  /** Forgets those that are long over. */
+  async forgetOld(): Promise<void> {
+    const before = this.#platform.now() - KEPT_MS;
+    await this.#store.transact(async (tx) => {
+      await TICKETS.deleteWhere(tx, TICKETS.isBelow("expiresAt", before));
+      await PLAYERS.deleteWhere(tx, PLAYERS.isBelow("at", before - KEPT_MS));
+    });
+  }
+
+  async #dissolve(tx: Transaction, matchId: string, butFor: string): Promise<void> {
+    for (const { id, status } of await TICKETS.select(tx, {
+      where: TICKETS.is("matchId", matchId),
+    }))
+      if (id !== butFor && status === "proposed") await TICKETS.update(tx, id, WAITING_AGAIN);
+  }
+
+  /** @throws PylonError TICKET_NOT_FOUND also for a ticket of others */
+  async #known(tx: Transaction, id: string, userId: string | null = null): Promise<Ticket> {
+    const ticket = await TICKETS.get(tx, id);
+    if (ticket !== null && (userId === null || ticket.players.includes(userId))) return ticket;
+    throw ticketNotFound();
+  }
+}
+
+const WAITING_AGAIN = {
+  status: "waiting",
+  matchId: null,
+  acceptUntil: null,
+  accepted: [],
+} as const;
+
+/** Whether it can still come to a match. */
+export function isOpen({ status }: Pick<Ticket, "status">): boolean {
+  return OPEN_STATUSES.some((open) => open === status);
+}
+
+function isAccepted({ players, accepted }: Pick<Ticket, "players" | "accepted">): boolean {
+  return players.every((player) => accepted.includes(player));
+}
+
+/** There is no such ticket, or it is of others. */
+export function ticketNotFound(): PylonError {
+  return new PylonError("TICKET_NOT_FOUND", "The ticket does not exist.");
+}

@@ -1,0 +1,37 @@
+import { extname, join } from "node:path";
+import type { Platform } from "./platform.ts";
+import type { ShardThread, ThreadReport, ToThread } from "./shards/thread-messages.ts";
+
+/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+const WORKER = join(import.meta.dir, `shard-worker${extname(import.meta.path)}`);
+
+/** Starts a thread for one shard. What is posted in one turn goes over as one message. */
+export function startShardThread({ soon }: Pick<Platform, "soon">): ShardThread {
+  const worker = new Worker(WORKER, { ref: false });
+  let waiting: ToThread[] = [];
+  let failure: unknown = null;
+  const thread: ShardThread = {
+    post(message) {
+      waiting.push(message);
+      if (waiting.length > 1) return;
+      soon(() => {
+        worker.postMessage(waiting);
+        waiting = [];
+      });
+    },
+    onMessage: () => undefined,
+    onEnd: () => undefined,
+    terminate: () => worker.terminate(),
+  };
+  worker.addEventListener("message", ({ data }: MessageEvent<ThreadReport>) =>
+    thread.onMessage(data),
+  );
+  worker.addEventListener("error", (event) => {
+    event.preventDefault();
+    failure = new Error(event.message);
+  });
+  worker.addEventListener("close", () =>
+    thread.onEnd(failure ?? new Error("The thread has ended.")),
+  );
+  return thread;
+}

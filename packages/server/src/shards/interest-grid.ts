@@ -1,0 +1,235 @@
+import type { InterestDefinition, ShardPosition } from "@pylonsync/functions";
+import type { ShardDelta } from "@pylonsync/protocol";
+import { ViewMirror } from "./view-mirror.ts";
+
+/** A part of the view that is sent, or not, by itself: encoded once for all who see it. */
+class SharedPart {
+  #mirror = new ViewMirror({ isNumbered: false });
+  #version = 0;
+  #whole: string | null = null;
+  #change: ShardDelta | null = null;
+
+  /** How often it has changed. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** All of it, as JSON. */
+  get whole(): string {
+    return (this.#whole ??= JSON.stringify(this.#mirror.value));
+  }
+
+  /** What its last version changed; to be read before the next `update`. */
+  get change(): ShardDelta | null {
+    return this.#change;
+  }
+
+  /** Takes it as it is now. @throws TypeError for what JSON can't say */
+  update(value: unknown): void {
+    try {
+      const change = this.#mirror.update(value);
+      if (change === null || !("delta" in change)) return;
+      this.#version += 1;
+      this.#whole = null;
+      this.#change = change.delta;
+    } catch (error) {
+      // What the mirror has by now is a part of it: it is taken as a whole next.
+      this.#mirror = new ViewMirror({ isNumbered: false });
+      throw error;
+    }
+  }
+}
+
+/** The fields of a view that everybody is sent. */
+class SharedRest extends SharedPart {
+  #lines: { readonly set: string; readonly removed: string } | null = null;
+
+  /** What its last version changed, as the inside of `s` and of `r`; null: all of it. */
+  get lines(): { readonly set: string; readonly removed: string } | null {
+    return this.#lines;
+  }
+
+  override update(value: unknown): void {
+    const before = this.version;
+    super.update(value);
+    const { change } = this;
+    if (this.version === before || change === null) return;
+    this.#lines = isPartial(change)
+      ? {
+          set: change.s === undefined ? "" : JSON.stringify(change.s).slice(1, -1),
+          removed: change.r === undefined ? "" : JSON.stringify(change.r).slice(1, -1),
+        }
+      : null;
+  }
+}
+
+/** A thing on the map. */
+export class Thing extends SharedPart {
+  readonly field: string;
+  readonly id: string;
+  /** The id as JSON. */
+  readonly key: string;
+  /** As the app has it, in this step. */
+  value: unknown = null;
+  /** The cell that it is in. */
+  column = 0;
+  row = 0;
+  /** Whether it is no longer in the view. */
+  isGone = false;
+  /** The step that it was last seen in. */
+  seenIn = 0;
+  #wholeLine: string | null = null;
+  #deltaLine: string | null = null;
+
+  constructor(field: string, id: string) {
+    super();
+    this.field = field;
+    this.id = id;
+    this.key = JSON.stringify(id);
+  }
+
+  /** As a change of a record, for who has the version before: `"id":DELTA`. */
+  get deltaLine(): string {
+    return (this.#deltaLine ??= `${this.key}:${JSON.stringify(this.change)}`);
+  }
+
+  /** For who has it in no version, or in an older one: `"id":[WHOLE]`. */
+  get wholeLine(): string {
+    return (this.#wholeLine ??= `${this.key}:[${this.whole}]`);
+  }
+
+  override update(value: unknown): void {
+    super.update(value);
+    this.#wholeLine = null;
+    this.#deltaLine = null;
+  }
+}
+
+/**
+ * The things of a view by where they are, with what changed of each, for all connections that are
+ * sent the same steps.
+ */
+export class InterestGrid {
+  readonly rules: InterestDefinition;
+  /** The fields of the view that everybody is sent. */
+  readonly rest = new SharedRest();
+  readonly #things: ReadonlyMap<string, Map<string, Thing>>;
+  readonly #cells = new Map<string, Set<Thing>>();
+  /** Of this step: what is around a cell, for all who look from it. */
+  readonly #near = new Map<string, ReadonlySet<Thing>>();
+  #steps = 0;
+  #isShown = false;
+
+  constructor(rules: InterestDefinition) {
+    this.rules = rules;
+    this.#things = new Map(rules.fields.map((field) => [field, new Map<string, Thing>()]));
+  }
+
+  /** Whether there is a view: not before the first, nor after one that failed. */
+  get isShown(): boolean {
+    return this.#isShown;
+  }
+
+  /**
+   * Takes the view as it is now.
+   *
+   * @throws TypeError for a view that is not an object with these fields, for a place that is none,
+   *   and for what JSON can't say
+   */
+  show(view: unknown): void {
+    if (typeof view !== "object" || view === null || Array.isArray(view))
+      throw new TypeError("A view with interest must be an object.");
+    this.#isShown = false;
+    this.#steps += 1;
+    this.#near.clear();
+    const rest: Record<string, unknown> = Object.create(null);
+    for (const [key, value] of Object.entries(view)) if (!this.#things.has(key)) rest[key] = value;
+    this.rest.update(rest);
+    for (const [field, known] of this.#things) this.#showField(field, known, view);
+    this.#isShown = true;
+  }
+
+  /** What a player sees from a place. @throws TypeError for a place that is none */
+  near(place: ShardPosition): ReadonlySet<Thing> {
+    const { radiusCells = DEFAULT_RADIUS_CELLS } = this.rules;
+    const { column, row } = this.#cellOf(place, "interest.center");
+    const key = cellKey(column, row);
+    const known = this.#near.get(key);
+    if (known !== undefined) return known;
+    const near = new Set<Thing>();
+    for (let down = row - radiusCells; down <= row + radiusCells; down += 1)
+      for (let along = column - radiusCells; along <= column + radiusCells; along += 1)
+        for (const thing of this.#cells.get(cellKey(along, down)) ?? []) near.add(thing);
+    this.#near.set(key, near);
+    return near;
+  }
+
+  #cellOf(place: ShardPosition, what: string): { readonly column: number; readonly row: number } {
+    const { cellSize } = this.rules;
+    const [column, row] = [Math.floor(place.x / cellSize), Math.floor(place.y / cellSize)];
+    if (!Number.isSafeInteger(column) || !Number.isSafeInteger(row))
+      throw new TypeError(`${what} has no valid position: x and y must be finite numbers.`);
+    return { column, row };
+  }
+
+  #showField(field: string, known: Map<string, Thing>, view: object): void {
+    const things: unknown = Reflect.get(view, field);
+    if (typeof things !== "object" || things === null || Array.isArray(things))
+      throw new TypeError(`The view's ${field} must be an object of things by id.`);
+    for (const [id, value] of Object.entries(things)) {
+      // As JSON leaves it out.
+      if (value === undefined) continue;
+      this.#showThing(known.get(id) ?? new Thing(field, id), value, known);
+    }
+    for (const thing of known.values())
+      if (thing.seenIn !== this.#steps) this.#remove(thing, known);
+  }
+
+  #showThing(thing: Thing, value: unknown, known: Map<string, Thing>): void {
+    const { field, id } = thing;
+    const place = this.rules.position?.(value, id) ?? placeOf(value);
+    const { column, row } = this.#cellOf(place, `${field}.${id}`);
+    thing.update(value);
+    thing.value = value;
+    thing.seenIn = this.#steps;
+    const isNew = !known.has(id);
+    if (!isNew && thing.column === column && thing.row === row) return;
+    if (isNew) known.set(id, thing);
+    else this.#takeOut(thing);
+    thing.column = column;
+    thing.row = row;
+    const key = cellKey(column, row);
+    const cell = this.#cells.get(key);
+    if (cell === undefined) this.#cells.set(key, new Set([thing]));
+    else cell.add(thing);
+  }
+
+  #remove(thing: Thing, known: Map<string, Thing>): void {
+    thing.isGone = true;
+    known.delete(thing.id);
+    this.#takeOut(thing);
+  }
+
+  #takeOut(thing: Thing): void {
+    const key = cellKey(thing.column, thing.row);
+    const cell = this.#cells.get(key);
+    cell?.delete(thing);
+    if (cell?.size === 0) this.#cells.delete(key);
+  }
+}
+
+const DEFAULT_RADIUS_CELLS = 1;
+const NOWHERE: ShardPosition = { x: NaN, y: NaN };
+
+function isPartial(delta: ShardDelta): delta is Exclude<ShardDelta, readonly [unknown]> {
+  return !Array.isArray(delta);
+}
+
+function cellKey(column: number, row: number): string {
+  return `${column},${row}`;
+}
+
+function placeOf(value: unknown): ShardPosition {
+  const { x, y }: Partial<ShardPosition> = Object(value);
+  return x === undefined || y === undefined ? NOWHERE : { x, y };
+}

@@ -1,0 +1,37 @@
+import { PylonError } from "@pylonsync/protocol";
+
+const FIRST_MS = 500;
+const MAX_MS = 30_000;
+/** A shard that ran for so long was well. */
+const WELL_MS = 60_000;
+
+/**
+ * Keeps a shard whose thread was lost from being started over and over: each time it waits twice as
+ * long, so that one which is stuck at once costs little.
+ */
+export class RestartPauses {
+  readonly #lost = new Map<string, { times: number; at: number }>();
+
+  /** @param now monotonic milliseconds */
+  lost(id: string, now: number): void {
+    for (const [known, { times, at }] of this.#lost)
+      if (now - at > WELL_MS + pauseOf(times)) this.#lost.delete(known);
+    const times = (this.#lost.get(id)?.times ?? 0) + 1;
+    this.#lost.set(id, { times, at: now });
+  }
+
+  /** @throws PylonError SUBSCRIBE_FAILED while the shard is not to be started */
+  check(id: string, now: number): void {
+    const lost = this.#lost.get(id);
+    if (lost === undefined) return;
+    const leftMs = lost.at + pauseOf(lost.times) - now;
+    if (leftMs <= 0) return;
+    throw new PylonError("SUBSCRIBE_FAILED", "The shard is restarting.", {
+      extra: { retry_after_secs: Math.ceil(leftMs / 1000) },
+    });
+  }
+}
+
+function pauseOf(times: number): number {
+  return times === 1 ? 0 : Math.min(MAX_MS, FIRST_MS * 2 ** (times - 2));
+}

@@ -1,0 +1,34 @@
+import type { ShardDefinition } from "@pylonsync/functions";
+import type { Platform } from "../../platform.ts";
+import { ThreadedShard } from "../shard-thread.ts";
+import type { ShardSource, ShardThread, ThreadReport, ToThread } from "../thread-messages.ts";
+
+/**
+ * Stands in for a shard's thread: the same code on the test's own thread, so that a test has its
+ * clock. Messages are copied as they would be between threads, and arrive at once.
+ */
+export class LoopbackThread implements ShardThread {
+  onMessage: (report: ThreadReport) => void = () => undefined;
+  onEnd: (error: unknown) => void = () => undefined;
+  /** It takes nothing in and says nothing, as one whose handler does not return. */
+  isStuck = false;
+  isTerminated = false;
+  readonly #port = {
+    post: (report: ThreadReport): void => {
+      if (!this.isStuck && !this.isTerminated) this.onMessage(structuredClone(report));
+    },
+    onMessage: (_message: ToThread): void => undefined,
+  };
+
+  constructor(platform: Platform, load: (source: ShardSource) => ShardDefinition) {
+    new ThreadedShard({ port: this.#port, platform, load: async (source) => load(source) });
+  }
+
+  post(message: ToThread): void {
+    if (!this.isStuck && !this.isTerminated) this.#port.onMessage(structuredClone(message));
+  }
+
+  terminate(): void {
+    this.isTerminated = true;
+  }
+}

@@ -1,0 +1,64 @@
+import { hash } from "node:crypto";
+import { expect, test } from "bun:test";
+import { Client } from "pg";
+import {
+  createDatabase,
+  sharedPostgresUrl,
+} from "../../../../../tests/support/servers/postgres.ts";
+import { openStore } from "../open-store.ts";
+import { BASE_DDL, BASE_GENERATION } from "./ddl.ts";
+
+const INDEX = "_pylon_jobs_dueAt_id_set";
+/** Of a version that sorted all jobs by their time. */
+const OLD_INDEX = "_pylon_jobs_createdAt_id";
+
+/** A server that starts on the database, and ends. */
+async function start(url: string): Promise<void> {
+  const store = await openStore(
+    { kind: "postgres", url, poolMax: 2, ca: null },
+    { startTimeoutMs: 0, onState: () => undefined },
+  );
+  await store.close();
+}
+
+test("an older server leaves the tables as a newer one made them", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  await start(url);
+  const client = new Client({ connectionString: url });
+  await client.connect();
+  const set = (key: string, value: string): Promise<unknown> =>
+    client.query(`UPDATE "_pylon_meta" SET value = $2 WHERE key = $1`, [key, value]);
+  const base = async (): Promise<unknown[]> =>
+    (await client.query(`SELECT value FROM "_pylon_meta" WHERE key LIKE 'base%' ORDER BY key`))
+      .rows;
+  const hasIndex = async (name = INDEX): Promise<boolean> => {
+    const { rows } = await client.query(`SELECT to_regclass($1) IS NOT NULL AS found`, [
+      `"${name}"`,
+    ]);
+    return (rows[0] as { found: boolean }).found;
+  };
+  try {
+    expect(await hasIndex()).toBe(true);
+    // What a server of the next generation does to the database.
+    await client.query(`DROP INDEX "${INDEX}"`);
+    await set("base", "of a newer server");
+    await set("base_generation", String(BASE_GENERATION + 1));
+    const newer = await base();
+    await start(url);
+    expect(await hasIndex()).toBe(false);
+    expect(await base()).toEqual(newer);
+    // The tables of an older one are brought to this version.
+    await client.query(`CREATE INDEX "${OLD_INDEX}" ON "_pylon_jobs" ("createdAt", id)`);
+    await set("base_generation", String(BASE_GENERATION - 1));
+    await start(url);
+    expect([await hasIndex(), await hasIndex(OLD_INDEX)]).toEqual([true, false]);
+  } finally {
+    await client.end();
+  }
+});
+
+test("the generation is raised when what it counts changes", () => {
+  // Raise BASE_GENERATION by one when this fails, and put the new pair here.
+  const shape = hash("sha256", BASE_DDL.join("\n"), "hex").slice(0, 16);
+  expect([BASE_GENERATION, shape]).toEqual([5, "268f55c5c847934c"]);
+});

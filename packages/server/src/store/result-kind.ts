@@ -1,0 +1,14 @@
+import type { EntityShape } from "@pylonsync/query";
+import type { Aggregate } from "./store.ts";
+
+/**
+ * What `having` compares a number of an aggregate with. Sums and ends of decimals are exact
+ * decimals; a mean is a float.
+ */
+export function resultKind(
+  { fn, field }: Aggregate["measures"][number],
+  shape: EntityShape,
+): "decimal" | "float" {
+  const isOfField = fn === "sum" || fn === "min" || fn === "max";
+  return isOfField && shape.fields.get(field ?? "") === "decimal" ? "decimal" : "float";
+}

@@ -1,0 +1,87 @@
+import type { Value } from "../store.ts";
+
+/** As what a value inside of a json is read; of any other type it is NULL. */
+export type MemberType = "text" | "number" | "bool" | "any";
+
+/** Gives a value the place of a parameter. Places are asked for in the order of the text. */
+export type Parameter = (value: Value) => string;
+
+/** What differs between the databases' SQL for json and arrays. */
+export interface JsonMembers {
+  /** The value inside of a column's json, `any` as something that is NULL where it is null. */
+  member(column: string, steps: readonly string[], type: MemberType, parameter: Parameter): string;
+  /** Whether the list there has one of the values, which are all of the type, as an item. */
+  has(
+    column: string,
+    steps: readonly string[],
+    type: Exclude<MemberType, "any">,
+    values: readonly Value[],
+    parameter: Parameter,
+  ): string;
+}
+
+/** A path as SQLite writes it. A step has no quote and no backslash: see parse-filter.ts. */
+function pathOf(steps: readonly string[]): string {
+  return ["$", ...steps.map((step) => `"${step}"`)].join(".");
+}
+
+function listed(values: readonly Value[], parameter: Parameter): string {
+  return `(${values.map((value) => parameter(value)).join(", ")})`;
+}
+
+/** The value of a type, by the type and the value that SQLite's functions of JSON tell. */
+const SQLITE_TYPED = {
+  text: (type: string, value: () => string) => `CASE ${type} WHEN 'text' THEN ${value()} END`,
+  number: (type: string, value: () => string) =>
+    `CASE WHEN ${type} IN ('integer', 'real') THEN ${value()} END`,
+  bool: (type: string) => `CASE ${type} WHEN 'true' THEN 1 WHEN 'false' THEN 0 END`,
+  any: (type: string) => `nullif(${type}, 'null')`,
+} as const;
+
+/** Json and arrays in SQLite, which keeps them as text. */
+export const sqliteMembers: JsonMembers = {
+  member(column, steps, type, parameter) {
+    const path = pathOf(steps);
+    const found = `json_type(${column}, ${parameter(path)})`;
+    return `(${SQLITE_TYPED[type](found, () => `json_extract(${column}, ${parameter(path)})`)})`;
+  },
+  has(column, steps, type, values, parameter) {
+    const path = pathOf(steps);
+    const items = `json_each(${column}, ${parameter(path)}) AS item`;
+    // Of an object it would tell the values.
+    const isList = `json_type(${column}, ${parameter(path)}) = 'array'`;
+    const item = SQLITE_TYPED[type]("item.type", () => "item.value");
+    const found = `${isList} AND ${item} IN ${listed(values, parameter)}`;
+    return `EXISTS (SELECT 1 FROM ${items} WHERE ${found})`;
+  },
+};
+
+/** The value of a json of this type. The CASE keeps one of another type from being converted. */
+const POSTGRES_TYPED = {
+  text: (json: string) => `CASE json_typeof(${json}) WHEN 'string' THEN ${json} #>> '{}' END`,
+  number: (json: string) =>
+    `CASE json_typeof(${json}) WHEN 'number' THEN (${json} #>> '{}')::float8 END`,
+  bool: (json: string) =>
+    `CASE json_typeof(${json}) WHEN 'boolean' THEN (${json} #>> '{}')::boolean END`,
+  any: (json: string) => `nullif(json_typeof(${json}), 'null')`,
+} as const;
+
+/** By a text, which is a key of an object and never a place in a list. */
+function postgresValue(column: string, steps: readonly string[], parameter: Parameter): string {
+  const path = steps.map((step) => ` -> ${parameter(step)}::text`).join("");
+  return `(${column}${path})`;
+}
+
+/** Json and arrays in Postgres, in columns of JSON. */
+export const postgresMembers: JsonMembers = {
+  member(column, steps, type, parameter) {
+    const value = postgresValue(column, steps, parameter);
+    return `(${POSTGRES_TYPED[type](value)})`;
+  },
+  has(column, steps, type, values, parameter) {
+    const list = postgresValue(column, steps, parameter);
+    const items = `json_array_elements(CASE json_typeof(${list}) WHEN 'array' THEN ${list} END)`;
+    const found = `(${POSTGRES_TYPED[type]("item.value")}) IN ${listed(values, parameter)}`;
+    return `EXISTS (SELECT 1 FROM ${items} AS item(value) WHERE ${found})`;
+  },
+};

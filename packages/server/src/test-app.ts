@@ -1,0 +1,361 @@
+/**
+ * An app without ports and on a clock that a test turns: what `@pylonsync/testing` runs on. Not for
+ * production.
+ *
+ * @module
+ */
+import { rmSync } from "node:fs";
+import { dirname } from "node:path";
+import type { FnDefinition } from "@pylonsync/functions";
+import { PylonError } from "@pylonsync/protocol";
+import { compileApp, type CompiledApp } from "./app/compile-app.ts";
+import { loadApp, type LoadedApp } from "./app/load-app.ts";
+import { assemble } from "./assembly/assemble.ts";
+import type { ServerParts } from "./assembly/server-parts.ts";
+import type { Config } from "./config/config.ts";
+import { loadConfig } from "./config/load-config.ts";
+import type { Writer } from "./data/writer.ts";
+import { Reads } from "./data/reads.ts";
+import { webhookOf } from "./functions/routes.ts";
+import { fileSettings } from "./files/file-settings.ts";
+import { openStorage } from "./files/open-storage.ts";
+import { ANONYMOUS, type Caller } from "./identity/identity.ts";
+import { DevMailbox, type ReceivedMail } from "./mail/dev-mailbox.ts";
+import { ManualPlatform } from "./manual-platform.ts";
+import { Log } from "./observe/log.ts";
+import { openStore } from "./open-store.ts";
+import { systemPlatform } from "./platform.ts";
+import { resolvePlugins } from "./plugins/plugin-config.ts";
+import { ROOM_TIMES } from "./rooms/room-store.ts";
+import { SERVER_VERSION } from "./server.ts";
+import { migrateToManifest } from "./store/migrate-to-manifest.ts";
+import type { Store } from "./store/store.ts";
+import { PylonStartError } from "./start-error.ts";
+
+/** What reads of an app's rows there are. */
+export type TestRead = "get" | "list" | "lookup" | "query" | "count" | "aggregate" | "paginate";
+/** What writes of an app's rows there are. */
+export type TestWrite = "insert" | "update" | "delete" | "link" | "unlink";
+
+/** The caller of a test: some of what a Caller is. Null: no policy applies. */
+export type TestCaller = Partial<Caller> | null;
+
+/** A request to a webhook. */
+export interface TestWebhook {
+  readonly method: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/** An app for tests: everything is JSON, so that it can be asked over a pipe too. */
+export interface ServerTestApp {
+  run(name: string, args: unknown, caller: TestCaller): Promise<unknown>;
+  /** Calls a function as a webhook. */
+  webhook(name: string, request: TestWebhook): Promise<unknown>;
+  read(method: TestRead, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
+  write(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
+  /** Whether the policies let the caller write so; nothing is written. */
+  mayWrite(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<boolean>;
+  /** Lets time pass, and does the jobs and crons that are due on the way. */
+  advance(ms: number): Promise<void>;
+  /** Milliseconds since 1970. */
+  now(): number;
+  /** The mails that were sent, the newest first. */
+  mails(): readonly ReceivedMail[];
+  close(): Promise<void>;
+}
+
+/** How an app is opened for tests. */
+export interface TestAppOptions {
+  readonly env?: Readonly<Record<string, string | undefined>>;
+  /** When it begins, in milliseconds since 1970. */
+  readonly now?: number | undefined;
+  /** Where the functions are, from the app's folder; default `functions`. */
+  readonly functionsDir?: string | undefined;
+}
+
+/** An app that a test wrote itself, in place of a folder. */
+export interface TestAppDefinition {
+  readonly manifest: object;
+  readonly functions?: Readonly<Record<string, FnDefinition>>;
+}
+
+/** How long jobs that are due may take, in milliseconds of the real clock. */
+const MAX_SETTLE_MS = 10_000;
+
+/** Thrown to undo a write that was only tried. */
+const UNDO = new Error("Only tried.");
+
+/**
+ * Opens an app in memory.
+ *
+ * @param source its folder, or the app itself
+ * @throws PylonStartError with the first mistake of the app, AppNotFoundError
+ */
+export async function openTestApp(
+  source: string | TestAppDefinition,
+  { env = {}, now, functionsDir }: TestAppOptions = {},
+): Promise<ServerTestApp> {
+  const loaded =
+    typeof source === "string"
+      ? await loadApp(source, {
+          dev: true,
+          ...(functionsDir === undefined ? {} : { functionsDir }),
+        })
+      : loadedOf(source);
+  const { app, diagnostics } = compileApp(loaded, { dev: true });
+  const mistake = diagnostics.find(({ severity }) => severity === "error");
+  if (app === null) throw new PylonStartError(mistake?.message ?? "The app is not valid.");
+  const platform = new ManualPlatform(now);
+  const config = loadConfig({ ...env, PYLON_IN_MEMORY: "1", PYLON_DEV_MODE: "1" });
+  const log = new Log({
+    level: "error",
+    format: "text",
+    now: platform.now,
+    every: platform.every,
+    write: (line) => process.stderr.write(`${line}\n`),
+  });
+  const settings = fileSettings(
+    config.files,
+    resolvePlugins(app.manifest.plugins ?? [], env).get("file_storage"),
+  );
+  const store = await openMigrated(config, app);
+  const mailer = new DevMailbox(platform.now, () => undefined);
+  const parts = assemble(
+    store,
+    { current: app },
+    {
+      config,
+      env,
+      log,
+      platform,
+      mailer,
+      mails: { sent: 0, failed: 0 },
+      telemetry: null,
+      version: SERVER_VERSION,
+      oauthEndpoints: undefined,
+      roomTimes: ROOM_TIMES,
+      files: { settings, storage: await openStorage(settings, log, platform) },
+      isTimeVirtual: true,
+    },
+  );
+  await parts.startJobs();
+  const folder = config.database.kind === "sqlite" ? dirname(config.database.path) : null;
+  return new OpenTestApp({ app, store, parts, platform, mailer, folder });
+}
+
+/** Its own clock is the machine's: nothing turns that of the test meanwhile. */
+async function openMigrated({ database }: Config, { manifest }: CompiledApp): Promise<Store> {
+  const store = await openStore(database, {
+    observer: null,
+    platform: systemPlatform,
+    startTimeoutMs: 0,
+    onState: () => undefined,
+  });
+  await migrateToManifest(store, manifest, {
+    dev: true,
+    pylonVersion: SERVER_VERSION,
+    platform: systemPlatform,
+  });
+  return store;
+}
+
+/** As the loader would hand it over. */
+function loadedOf({ manifest, functions = {} }: TestAppDefinition): LoadedApp {
+  return {
+    dir: ".",
+    manifest: JSON.parse(JSON.stringify(manifest)),
+    manifestModule: manifest,
+    functions: new Map(Object.entries(functions)),
+    workflows: new Map(),
+    shards: new Map(),
+    web: null,
+    diagnostics: [],
+  };
+}
+
+interface TestAppParts {
+  readonly app: CompiledApp;
+  readonly store: Store;
+  readonly parts: ServerParts;
+  readonly platform: ManualPlatform;
+  readonly mailer: DevMailbox;
+  /** Of the database, which goes with it. */
+  readonly folder: string | null;
+}
+
+class OpenTestApp implements ServerTestApp {
+  readonly #own: TestAppParts;
+  #calls = 0;
+
+  constructor(own: TestAppParts) {
+    this.#own = own;
+  }
+
+  async run(name: string, args: unknown, caller: TestCaller): Promise<unknown> {
+    const { app, parts } = this.#own;
+    const definition = app.functions.get(name) ?? parts.runner.find(name);
+    this.#calls += 1;
+    const { value } = await parts.runner.run(name, definition, args, {
+      caller: callerOf(caller),
+      readerShare: () => "test",
+      requestId: `test_${this.#calls}`,
+      // What no caller from outside reaches asks nobody.
+      isTrusted: definition.internal === true,
+    });
+    return value;
+  }
+
+  async webhook(name: string, { method, headers, body }: TestWebhook): Promise<unknown> {
+    const { runner } = this.#own.parts;
+    const definition = runner.find(name);
+    webhookOf(name, definition, method);
+    this.#calls += 1;
+    const path = `/api/webhooks/${name}`;
+    const request = {
+      method,
+      path,
+      headers: Object.fromEntries(new Headers(headers)),
+      rawBody: body,
+    };
+    const call = {
+      caller: ANONYMOUS,
+      readerShare: () => "test",
+      requestId: `test_${this.#calls}`,
+      request,
+    };
+    return (await runner.run(name, definition, { rawBody: body }, call)).value;
+  }
+
+  async read(method: TestRead, args: readonly unknown[], caller: TestCaller): Promise<unknown> {
+    const { app, store, platform } = this.#own;
+    const reads = new Reads(store, app.model, {
+      caller: callerOf(caller),
+      policies: caller === null ? "bypassed" : "enforced",
+      now: platform.now(),
+      monotonic: platform.monotonic,
+    });
+    const [entity, second, third] = args;
+    const name = String(entity);
+    switch (method) {
+      case "get":
+        return reads.get(name, String(second));
+      case "list":
+        return reads.list(name);
+      case "lookup":
+        return reads.lookup(name, String(second), third);
+      case "query":
+        return reads.query(name, second ?? {});
+      case "count":
+        return reads.count(name, second ?? {});
+      case "aggregate":
+        return reads.aggregate(name, second);
+      case "paginate":
+        return reads.paginate(name, second ?? {});
+    }
+  }
+
+  async write(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<unknown> {
+    const { result } = await this.#own.parts.committer.commit(
+      { caller: callerOf(caller), policies: caller === null ? "bypassed" : "enforced" },
+      (writer) => writeBy(writer, method, args),
+    );
+    return result;
+  }
+
+  async mayWrite(
+    method: TestWrite,
+    args: readonly unknown[],
+    caller: TestCaller,
+  ): Promise<boolean> {
+    let result: unknown;
+    try {
+      await this.#own.parts.committer.commit({ caller: callerOf(caller) }, async (writer) => {
+        result = await writeBy(writer, method, args);
+        throw UNDO;
+      });
+    } catch (error) {
+      if (error instanceof PylonError && error.code === "POLICY_DENIED") return false;
+      if (error !== UNDO) throw error;
+    }
+    // An update of a row that the caller can't see finds none.
+    return result !== false;
+  }
+
+  async advance(ms: number): Promise<void> {
+    const { parts, platform } = this.#own;
+    const end = platform.now() + ms;
+    await this.#settle();
+    for (;;) {
+      const next = await parts.jobs.nextDue();
+      if (next === null || next > end) break;
+      platform.advance(Math.max(0, next - platform.now()));
+      await this.#settle();
+    }
+    platform.advance(Math.max(0, end - platform.now()));
+    await this.#settle();
+  }
+
+  now(): number {
+    return this.#own.platform.now();
+  }
+
+  mails(): readonly ReceivedMail[] {
+    return this.#own.mailer.mails;
+  }
+
+  async close(): Promise<void> {
+    const { parts, store, folder } = this.#own;
+    parts.watchdog.stop();
+    await Promise.all([this.#stopJobs(), parts.isolation.stop()]);
+    await store.close();
+    if (folder !== null) rmSync(folder, { recursive: true, force: true });
+  }
+
+  /** The clock is turned until they have stopped, as they may wait for it. */
+  async #stopJobs(): Promise<void> {
+    const stopped = this.#own.parts.jobs.stop(0);
+    this.#own.platform.advance(1);
+    await stopped;
+  }
+
+  /** Does what is due now, and what that makes due in turn. */
+  async #settle(): Promise<void> {
+    const { parts, platform } = this.#own;
+    const { soon, monotonic } = systemPlatform;
+    const started = monotonic();
+    for (;;) {
+      parts.jobs.wake([0]);
+      platform.advance(0);
+      await new Promise<void>((resolve) => soon(resolve));
+      const next = await parts.jobs.nextDue();
+      if (parts.jobs.runningHere === 0 && (next === null || next > platform.now())) return;
+      if (monotonic() - started > MAX_SETTLE_MS)
+        throw new Error(`The jobs that are due did not end within ${MAX_SETTLE_MS / 1000} s.`);
+    }
+  }
+}
+
+function callerOf(caller: TestCaller): Caller {
+  return caller === null ? ANONYMOUS : { ...ANONYMOUS, ...caller };
+}
+
+async function writeBy(
+  writer: Writer,
+  method: TestWrite,
+  [entity, second, third, fourth]: readonly unknown[],
+): Promise<unknown> {
+  const name = String(entity);
+  switch (method) {
+    case "insert":
+      return writer.insert(name, second);
+    case "update":
+      return writer.update(name, String(second), third);
+    case "delete":
+      return writer.delete(name, String(second));
+    case "link":
+      return writer.link(name, String(second), String(third), String(fourth));
+    case "unlink":
+      return writer.unlink(name, String(second), String(third));
+  }
+}

@@ -1,0 +1,49 @@
+import { expect, test } from "bun:test";
+import { FairQueue } from "./fair-queue.ts";
+
+function queueOf(...items: readonly string[]): FairQueue<string> {
+  const queue = new FairQueue<string>();
+  for (const item of items) queue.add(item.charAt(0), item);
+  return queue;
+}
+
+function drain(
+  queue: FairQueue<string>,
+  mayGo: (caller: string) => boolean = () => true,
+): string[] {
+  const taken: string[] = [];
+  for (;;) {
+    const item = queue.take(mayGo);
+    if (item === undefined) return taken;
+    taken.push(item);
+  }
+}
+
+test("callers take turns, and one's own come in order", () => {
+  expect(drain(queueOf("a1", "a2", "a3", "b1", "c1", "b2"))).toEqual([
+    "a1",
+    "b1",
+    "c1",
+    "a2",
+    "b2",
+    "a3",
+  ]);
+});
+
+test("one that may not go is passed over and keeps its turn", () => {
+  const queue = queueOf("a1", "a2", "b1");
+  expect(drain(queue, (caller) => caller !== "a")).toEqual(["b1"]);
+  expect(queue.size).toBe(2);
+  expect(drain(queue)).toEqual(["a1", "a2"]);
+});
+
+test("what is taken out before its turn does not come again", () => {
+  const queue = queueOf("a1", "a2", "b1");
+  expect([queue.remove("a", "a2"), queue.remove("a", "a2"), queue.remove("b", "b1")]).toEqual([
+    true,
+    false,
+    true,
+  ]);
+  expect([queue.size, queue.sizeOf("a"), queue.sizeOf("b")]).toEqual([1, 1, 0]);
+  expect(drain(queue)).toEqual(["a1"]);
+});

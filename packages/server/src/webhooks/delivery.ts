@@ -1,0 +1,74 @@
+import { isRecord } from "../util/is-record.ts";
+import type { Task, TaskAttempt } from "../jobs/job-runner.ts";
+import type { AttemptOutcome } from "../jobs/job-changes.ts";
+import type { Fetch } from "../auth/oauth/outgoing.ts";
+import type { Platform } from "../platform.ts";
+import type { Store } from "../store/store.ts";
+import type { Receiver } from "./receivers.ts";
+import { signedHeaders } from "./signature.ts";
+
+/** The receiver is no longer there, and says so. */
+const GONE = 410;
+
+/** What delivers messages. */
+export interface DeliveryServices {
+  readonly store: Store;
+  readonly platform: Pick<Platform, "now">;
+  readonly receivers: () => ReadonlyMap<string, Receiver>;
+  /** Asks no address of a private network, and follows no redirect. */
+  readonly fetch: Fetch;
+}
+
+/** A message that waits for its receiver: the arguments of its job. */
+export interface Delivery {
+  /** The endpoint's name. */
+  readonly endpoint: string;
+  /** The same at each attempt, so that a receiver knows what it has. */
+  readonly id: string;
+  /** JSON. */
+  readonly message: string;
+}
+
+/** The message in the arguments of a job; null for those of another kind. */
+export function deliveryOf(args: string): Delivery | null {
+  const given: unknown = JSON.parse(args);
+  if (!isRecord(given)) return null;
+  const { endpoint, id, message } = given;
+  if (typeof endpoint !== "string" || typeof id !== "string" || typeof message !== "string")
+    return null;
+  return { endpoint, id, message };
+}
+
+/** Delivers a message at each attempt of its job. */
+export function deliveryTask(services: DeliveryServices): Task {
+  return async ({ job, finish }: TaskAttempt) => {
+    const delivery = deliveryOf(job.args);
+    const outcome =
+      delivery === null ? failed("The job has no message.", true) : await post(delivery, services);
+    await services.store.transact((tx) => finish(tx, outcome));
+  };
+}
+
+async function post(
+  { endpoint, id, message: body }: Delivery,
+  { receivers, platform, fetch }: DeliveryServices,
+): Promise<AttemptOutcome> {
+  const receiver = receivers().get(endpoint);
+  // A newer version of the app, which is just coming up elsewhere, may have it.
+  if (receiver === undefined) return failed(`The webhook endpoint "${endpoint}" does not exist.`);
+  const timestamp = Math.floor(platform.now() / 1000);
+  const response = await fetch(receiver.url, {
+    method: "POST",
+    body,
+    headers: {
+      "Content-Type": "application/json",
+      ...(await signedHeaders({ id, timestamp, body }, receiver.keys)),
+    },
+  });
+  if (response.ok) return { kind: "completed" };
+  return failed(`The receiver returned status ${response.status}.`, response.status === GONE);
+}
+
+function failed(error: string, isFinal = false): AttemptOutcome {
+  return { kind: "failed", error, isFinal };
+}
