@@ -2,8 +2,9 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { noteApp, PylonProcess, TempFolder } from "../src/testing/pylon-process.ts";
-import { until } from "../../../tests/support/client.ts";
-import { isRunning, readersOf } from "../../../tests/support/reader-processes.ts";
+import { TestClient, until } from "../../../tests/support/client.ts";
+import { isolatesOf, isRunning, readersOf } from "../../../tests/support/reader-processes.ts";
+import { ShardSocket } from "../../../tests/support/shard-socket.ts";
 import { bundle, PROGRAMS } from "./bundle.ts";
 
 // The command as it is published, in a folder with no package beside it.
@@ -14,6 +15,7 @@ const COMMAND = [process.execPath, "--no-install", join(folder.path, "dist", "ma
 /** What a plain start loads that is not in the bundle: modules of the runtime that cost little. */
 const START_MODULES = [
   "async_hooks",
+  "bun:jsc",
   "bun:sqlite",
   "fs",
   "fs/promises",
@@ -43,6 +45,46 @@ test("what `pylon start` imports at once is without the modules that only some a
   expect([...others].toSorted()).toEqual(START_MODULES);
   const lazy = /otlp-|postgres-store|s3-storage|multipart|prom-client|commands\/(?!start\.)/;
   expect(files.filter((file) => lazy.test(file))).toEqual([]);
+});
+
+test("a function runs in a process of its own, which is bundled too", async () => {
+  using app = new TempFolder();
+  app.write({
+    "app.ts": noteApp("text: field.string()"),
+    "functions/where.ts": `
+      import { query } from "@pylonsync/functions";
+      export default query({
+        isolate: true,
+        handler: async (ctx) => ({ pid: process.pid, count: await ctx.db.count("Note") }),
+      });`,
+  });
+  await using server = new PylonProcess(["start", "--port", "0"], app.path, {}, COMMAND);
+  const { port } = await server.event();
+  const answer = await fetch(`http://127.0.0.1:${Number(port)}/api/fn/where`, { method: "POST" });
+  const where: unknown = await answer.json();
+  expect(where).toEqual({ pid: expect.any(Number), count: 0 });
+  expect((where as { readonly pid: number }).pid).not.toBe(server.pid);
+  expect(isolatesOf(server.pid)).not.toEqual([]);
+});
+
+test("a shard runs on a thread of its own, whose code is bundled too", async () => {
+  using app = new TempFolder();
+  app.write({
+    "app.ts": noteApp("text: field.string()"),
+    "shards/where.ts": `
+      import { isMainThread } from "node:worker_threads";
+      import { shard, v } from "@pylonsync/functions";
+      export default shard({
+        isolate: true, input: v.any(), init: () => ({}), view: () => ({ isMainThread }),
+      });`,
+  });
+  await using server = new PylonProcess(["start", "--port", "0"], app.path, {}, COMMAND);
+  const { port } = await server.event();
+  const url = `http://127.0.0.1:${Number(port)}`;
+  const { userId, token } = await TestClient.guest(url);
+  const socket = await new ShardSocket(url, { shard: "where", sid: userId, token }).joined();
+  expect(socket.view).toEqual({ isMainThread: false });
+  socket.close();
 });
 
 test("a plain app is served, written to and read from without any package", async () => {

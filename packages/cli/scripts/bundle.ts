@@ -10,6 +10,8 @@ export const PROGRAMS = {
   main: "cli/src/main.ts",
   "copy-worker": "cli/src/backup/copy-worker.ts",
   "reader-main": "server/src/store/sqlite/reader-main.ts",
+  "shard-worker": "server/src/shard-worker.ts",
+  "isolate-main": "server/src/isolation/isolate-main.ts",
   "watchdog-worker": "server/src/functions/watchdog-worker.ts",
 } as const;
 

@@ -40,12 +40,12 @@ export function locateApp({ args, options }: Naming, prefix: string): AppLocatio
   if (named === undefined) {
     throw new CommandError(
       `${prefix}_NO_ENTRY`,
-      "There is no app.ts here: make an app with `pylon init NAME`, or name its folder.",
+      "There is no app.ts here: create an app with `pylon init NAME`, or specify the app's folder.",
       EXIT.USAGE,
     );
   }
   throw new CommandError(
     `${prefix}_ENTRY_NOT_FOUND`,
-    `There is no ${isFolder ? "app.ts in " : ""}${named}: make an app with \`pylon init NAME\`.`,
+    `There is no ${isFolder ? "app.ts in " : ""}${named}: create an app with \`pylon init NAME\`.`,
   );
 }

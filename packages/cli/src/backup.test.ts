@@ -190,7 +190,7 @@ test("a backup goes to a new folder, of a database that is there", async () => {
   });
 });
 
-test("after a restore by other means clients are told to begin anew", async () => {
+test("after a restore by other means clients are told to start over", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   let user: Caller;

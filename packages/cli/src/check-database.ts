@@ -30,7 +30,7 @@ export async function checkDatabase(
     const stored = await store.storedManifest();
     const facts = await inspectData(store, manifest);
     const known = stored === null ? null : manifestOf(stored);
-    return [...planStart(known, manifest, facts).problems];
+    return [...planStart(known, manifest, facts, { dev: true }).problems];
   } catch (error) {
     return [
       {

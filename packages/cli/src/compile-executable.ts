@@ -44,6 +44,7 @@ export async function compileExecutable({
         join(SOURCES, "main.ts"),
         // Started as threads, so the bundler does not find them by itself.
         fileURLToPath(new URL("functions/watchdog-worker.ts", server)),
+        fileURLToPath(new URL("shard-worker.ts", server)),
         join(SOURCES, "backup", "copy-worker.ts"),
       ],
       target: "bun",
@@ -56,7 +57,7 @@ export async function compileExecutable({
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
       // two thirds of the memory.
       splitting: true,
-      // Who starts a thread looks for its file beside itself.
+      // Code that starts a thread looks for its file beside itself.
       naming: { entry: "[name].[ext]" },
       throw: false,
       plugins: [embedTemplates],

@@ -35,8 +35,8 @@ describe.each(COMMANDS)("%s", (...args) => {
   });
 
   test.each([
-    ["Ctrl-D", "\u0004", 1, "There was no answer, so nothing was changed."],
-    ["Ctrl-C", "\u0003", 1, "There was no answer, so nothing was changed."],
+    ["Ctrl-D", "\u0004", 1, "Not confirmed, so nothing was changed."],
+    ["Ctrl-C", "\u0003", 1, "Not confirmed, so nothing was changed."],
     ["no", "n\r", 0, "Aborted."],
   ])("%s at the question changes nothing", async (_what, typed, exitCode, said) => {
     const before = database();
@@ -82,7 +82,7 @@ test("a secret that is not typed is not set", async () => {
   );
   expect({ exitCode, screen }).toEqual({
     exitCode: 1,
-    screen: expect.stringContaining("There was no answer"),
+    screen: expect.stringContaining("Not confirmed"),
   });
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
   const typed = await pylonAtTerminal(["secrets", "set", "PYLON_SMTP_URL"], folder.path, [

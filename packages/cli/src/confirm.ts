@@ -4,7 +4,11 @@ import { CommandError, EXIT, type Output } from "./output.ts";
 
 /** The flags of a command that asks before it changes something. */
 export const YES = {
-  yes: { type: "boolean", short: "y", summary: "Do not ask. Without a terminal it is needed." },
+  yes: {
+    type: "boolean",
+    short: "y",
+    summary: "Do not ask for confirmation. Required without a " + "terminal.",
+  },
   "no-prompt": { type: "boolean", summary: "The same as --yes." },
 } as const satisfies Options;
 
@@ -24,7 +28,7 @@ export async function isConfirmed({ options }: Asked, question: string): Promise
   if (!process.stdin.isTTY)
     throw new CommandError(
       "CONFIRMATION_NEEDED",
-      `${question} There is no terminal to ask at, so nothing was changed: add --yes.`,
+      `${question} There is no terminal for confirmation, so nothing was changed: add --yes.`,
       EXIT.USAGE,
     );
   const answer = await answerAt(
@@ -51,5 +55,5 @@ export async function answerAt(
   prompt.close();
   if (answer !== null) return answer;
   process.stderr.write("\n");
-  throw new CommandError("CONFIRMATION_MISSING", "There was no answer, so nothing was changed.");
+  throw new CommandError("CONFIRMATION_MISSING", "Not confirmed, so nothing was changed.");
 }

@@ -96,12 +96,12 @@ function onlyOneOf(
   if (!existsSync(developed)) return served;
   const hint =
     variable === "PYLON_DB_PATH"
-      ? " Its uploaded files go with it, where PYLON_FILES_DIR names no others."
+      ? " Its uploaded files are used with it, unless PYLON_FILES_DIR is set."
       : "";
   throw new CommandError(
     "DATA_AMBIGUOUS",
     `There are two ${what}: ${served}, which \`pylon start\` serves, and ${developed}, ` +
-      `which \`pylon dev\` serves. Say which is meant: ${variable}=${served} or ` +
+      `which \`pylon dev\` serves. Choose one: ${variable}=${served} or ` +
       `${variable}=${developed}.${hint}`,
   );
 }

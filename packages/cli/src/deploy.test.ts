@@ -196,7 +196,7 @@ test("systemd's next steps follow the unit, and copy neither secrets nor dev dat
     placesOf(
       next,
       `install -m 755 pylon-executable ${program}`,
-      ".env.systemd to the https",
+      ".env.systemd to the public https",
       "doctor --production",
       "tar -c",
       "/etc/my-notes.env",

@@ -78,7 +78,7 @@ test("S1: dev recovers from every kind of mistake in every kind of file", async 
       if (broken === null) rmSync(join(folder.path, file));
       else folder.write({ [file]: broken });
       // A wrong type in a function's helper shows when it is called; a function that was deleted is
-      // no mistake.
+      // not a mistake.
       const isSilent = isOfFunctions(file) && mistake === "wrong type" && file !== HELLO;
       const isAbsent = file === HELLO && mistake === "deleted file";
       await until(async (code) => isSilent || code === (isAbsent ? "DEV_OK" : "DEV_ERROR"));

@@ -39,9 +39,9 @@ test("env NAME and --all show what is not set, and warn of what nothing reads", 
     from: null,
     doc: expect.stringMatching(/\w/),
   });
-  const one = await env(["PYLON_DB_PATH"], { PYLON_PROT: "1", PYLON_AI_MODEL: "x" });
+  const one = await env(["PYLON_DB_PATH"], { PYLON_PROT: "1", PYLON_MANIFEST: "x" });
   expect(one.stdout).toContain("PYLON_DB_PATH");
   expect(one.stderr).toContain("Nothing reads PYLON_PROT: did you mean PYLON_PORT?");
-  expect(one.stderr).toContain("PYLON_AI_MODEL is not read.");
+  expect(one.stderr).toContain("PYLON_MANIFEST is not read.");
   expect(await env(["PYLON_NOTHING"])).toMatchObject({ exitCode: 1 });
 });

@@ -19,13 +19,3 @@ test("explain knows every code of the server, and those of the client", async ()
   const known = Object.fromEntries(codes.map(({ code, status }) => [code, status]));
   expect(known).toMatchObject({ ...ERROR_STATUS, UNREACHABLE: null });
 });
-
-test.each([
-  [["migrate", "create", "add_users"], "`pylon migrate plan` shows the steps"],
-  [["migrate", "list"], "`pylon migrate plan` shows the steps"],
-  [["codegen", "client"], "`pylon codegen [DIR]` writes pylon.client.ts"],
-])("%j says what takes its place", async (args, message) => {
-  using folder = new TempFolder();
-  const { exitCode, stderr } = await pylon(args, folder.path);
-  expect([exitCode, stderr]).toEqual([64, expect.stringContaining(message)]);
-});

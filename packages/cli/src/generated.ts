@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import type { Manifest } from "@pylonsync/sdk";
-import type { LoadedApp } from "@pylonsync/server";
-import { renderClient } from "./codegen/render-client.ts";
+import { functionNames, type LoadedApp } from "@pylonsync/server";
+import { renderClient, withReferences } from "./codegen/render-client.ts";
 
 /**
  * Writes `pylon.manifest.json` and `pylon.client.ts` beside the entry. A file that is right already
@@ -12,6 +12,7 @@ export function writeGenerated(loaded: LoadedApp, manifest: Manifest, entry: str
   writeIfChanged(join(loaded.dir, "pylon.manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
   const functions = [...loaded.functions].map(([name, { type, internal }]) => ({
     name,
+    file: loaded.functionFiles?.get(name) ?? `functions/${name}.ts`,
     type,
     internal: internal === true,
   }));
@@ -19,6 +20,19 @@ export function writeGenerated(loaded: LoadedApp, manifest: Manifest, entry: str
     join(loaded.dir, "pylon.client.ts"),
     renderClient(manifest, functions, { entry, exportsApp: loaded.manifestModule !== undefined }),
   );
+}
+
+/**
+ * Makes sure that the references of all functions can be imported before the functions are loaded,
+ * which may use them: those that `pylon.client.ts` lacks are written into it. `writeGenerated`
+ * tells the internal ones from the others later.
+ */
+export async function writeReferences(dir: string, functionsDir = "functions"): Promise<void> {
+  const file = join(dir, "pylon.client.ts");
+  const names = await functionNames(resolve(dir, functionsDir));
+  const text = existsSync(file) ? readFileSync(file, "utf8") : "";
+  const whole = withReferences(text, names);
+  if (whole !== text) writeFileSync(file, whole);
 }
 
 /** Writes a file, unless it has this text already. */

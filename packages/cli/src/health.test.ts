@@ -38,9 +38,13 @@ test("health reads PYLON_HOST where that is an address of its own", async () => 
 
 test.each([
   ["nobody listens", null, "can't be reached"],
-  ["a 503", new Response("busy", { status: 503 }), "answered 503"],
-  ["a page of something else", new Response("<html>hello</html>"), "something else listens there"],
-  ["too much", new Response("x".repeat(1_000_000)), "something else listens there"],
+  ["a 503", new Response("busy", { status: 503 }), "returned 503"],
+  [
+    "a page of something else",
+    new Response("<html>hello</html>"),
+    "another program is listening there",
+  ],
+  ["too much", new Response("x".repeat(1_000_000)), "another program is listening there"],
 ])("health fails on %s", async (_what, response, message) => {
   using server = Bun.serve({ port: 0, fetch: () => response ?? new Response() });
   const port = server.port;
@@ -59,7 +63,7 @@ test("health does not wait for a server that hangs", async () => {
   const { exitCode, stderr } = await pylon(["health", "--port", String(port)], "/");
   expect({ exitCode, stderr }).toMatchObject({
     exitCode: 1,
-    stderr: expect.stringContaining("did not answer within 5 s"),
+    stderr: expect.stringContaining("did not respond within 5 s"),
   });
   hanging.close();
 }, 60_000);

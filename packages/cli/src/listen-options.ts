@@ -10,14 +10,14 @@ export const LISTEN = {
   port: {
     type: "string",
     value: "N",
-    summary: "The port; default PYLON_PORT, and without that 4321.",
+    summary: "The port; default PYLON_PORT, or 4321.",
   },
   host: {
     type: "string",
     value: "ADDRESS",
     summary:
-      "The address to listen on; default PYLON_HOST, and without that 0.0.0.0 (everywhere) for " +
-      "start and 127.0.0.1 (this machine alone) for dev.",
+      "The address to listen on; default PYLON_HOST, or 0.0.0.0 (all addresses) for start and " +
+      "127.0.0.1 (this machine only) for dev.",
   },
 } as const;
 
@@ -33,13 +33,13 @@ export function withListenOptions(
   if (port !== undefined && !(/^\d{1,5}$/.test(port) && Number(port) <= MAX_PORT))
     throw new CommandError(
       "USAGE",
-      `--port is "${port}": it takes a number from 0 to ${MAX_PORT}; 0 takes a free port.`,
+      `--port is "${port}": expected a number from 0 to ${MAX_PORT}; 0 selects a free port.`,
       EXIT.USAGE,
     );
   if (host === "")
     throw new CommandError(
       "USAGE",
-      "--host is empty: it takes an address, such as 0.0.0.0 for every address of this machine.",
+      "--host is empty: expected an address, such as 0.0.0.0 for all addresses of this machine.",
       EXIT.USAGE,
     );
   return {

@@ -37,12 +37,64 @@ test("U: help COMMAND prints the help of the command, and names one that is mean
 test.each([
   [["dev", "--host"], "--host needs a value: --host ADDRESS."],
   [["dev", "--port", "--once"], "--port needs a value: --port N."],
-  [["schema", "check"], 'There is no command "schema". Use `pylon migrate plan`'],
-  [["migrate", "paln"], 'There is no action or folder "paln". Did you mean "plan"?'],
+  [["schema", "lint"], 'Unknown command "schema". Use `pylon migrate plan`'],
+  [["plugins", "search"], "listed in buildManifest"],
+  [["cache"], "Specify an action: `pylon cache get|set|delete KEY`"],
+  [["cache", "set", "k", "{a"], "The value is not JSON"],
+  [["codegen", "client", "app.ts", "--target", "swift"], "GET /api/openapi.json"],
+  [["init", "a", "--frontend", "next"], "see docs/nextjs.md"],
+  [["init", "a", "--bun"], "Every app runs on Bun"],
+  [["migrate", "create"], "A data migration needs a name"],
+  [["migrate", "create", "../x"], "is not a valid name for a data migration"],
+  [["migrate", "paln"], 'Unknown action or folder "paln". Did you mean "plan"?'],
 ])("U: pylon %j says what it takes", async (args, message) => {
   using folder = new TempFolder();
   const { exitCode, stderr } = await pylon(args, folder.path);
   expect([exitCode, stderr]).toEqual([64, expect.stringContaining(message)]);
+});
+
+test("build checks the app and bundles its page, and fails where it can't", async () => {
+  using folder = new TempFolder();
+  expect((await pylon(["init", "shop", "--no-prompt"], folder.path)).exitCode).toBe(0);
+  folder.write({ "shop/web/index.html": '<script type="module" src="./a.ts"></script>' });
+  folder.write({ "shop/web/a.ts": "document.title = 'a';" });
+  const built = await pylon(["build", "shop/app.ts", "--json"], folder.path);
+  expect(JSON.parse(built.stdout)).toMatchObject({
+    code: "BUILD_OK",
+    name: "shop",
+    files: expect.arrayContaining(["/"]),
+  });
+  folder.write({ "shop/web/a.ts": "import './missing.ts';" });
+  expect(await pylon(["build", "shop"], folder.path)).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining("missing.ts"),
+  });
+  folder.write({ "shop/app.ts": "export default 1;" });
+  expect((await pylon(["build", "shop"], folder.path)).exitCode).toBe(1);
+});
+
+test("commands of the public system do what ours do", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  for (const action of ["check", "diff", "inspect", "history"])
+    expect(await pylon(["schema", action, "app.ts"], folder.path)).toMatchObject({
+      exitCode: 0,
+      stdout: expect.stringContaining("Note"),
+    });
+  const read = (file: string): string => readFileSync(join(folder.path, file), "utf8");
+  const out = "src/gen/client.ts";
+  folder.write({ "src/gen/keep": "" });
+  expect(
+    (await pylon(["codegen", "client", "app.ts", "--target", "ts", "--out", out], folder.path))
+      .exitCode,
+  ).toBe(0);
+  expect(read(out)).toContain('export * from "../../pylon.client.ts"');
+  expect(read("pylon.client.ts")).toContain("export interface Note");
+  folder.write({ "old/app.ts": "// mine", "old/notes.md": "kept" });
+  expect((await pylon(["init", "old"], folder.path)).stderr).toContain("--overwrite");
+  await pylon(["init", "old", "--overwrite", "--frontend", "react"], folder.path);
+  expect(read("old/app.ts")).toContain("buildManifest");
+  expect(read("old/notes.md")).toBe("kept");
 });
 
 test("U: init in the folder itself says so, and dev --once says that it is valid", async () => {
@@ -194,7 +246,7 @@ test("init does not write into a folder that is there", async () => {
   folder.write({ "mine/app.ts": "precious" });
   const { exitCode, stderr } = await pylon(["init", "mine"], folder.path);
   expect(exitCode).toBe(1);
-  expect(stderr).toContain("exists already");
+  expect(stderr).toContain("already exists");
   expect(readFileSync(join(folder.path, "mine/app.ts"), "utf8")).toBe("precious");
 });
 

@@ -1,3 +1,4 @@
+import { ISOLATE_COMMAND } from "@pylonsync/server/isolate-command";
 import { READER_COMMAND } from "@pylonsync/server/reader-command";
 import { COMMANDS } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
@@ -5,11 +6,17 @@ import { runCommand } from "./run-command.ts";
 void main(process.argv.slice(2));
 
 async function main(argv: readonly string[]): Promise<void> {
-  const [word, path = ""] = argv;
+  const [word, path = "", name = ""] = argv;
   if (word === READER_COMMAND) {
     // A server of the executable reads its database in processes of the same executable.
     const { serveReads } = await import("@pylonsync/server/reader-process");
     serveReads(path);
+    return;
+  }
+  if (word === ISOLATE_COMMAND) {
+    // The same for functions that run in a process of their own.
+    const { serveFunctions } = await import("@pylonsync/server/serve-functions");
+    await serveFunctions(path, name);
     return;
   }
   // What is left behind, such as a timer, must not keep a finished command alive.

@@ -27,6 +27,58 @@ test("a plan shows the steps and changes nothing; apply takes them", async () =>
   expect(await migrate(folder, "status")).toMatchObject({ json: { pending: 0 } });
 });
 
+test("types are converted and fields filled in, not renames, and status tells of it", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  await migrate(folder, "apply", "--yes");
+  using database = new Database(join(folder.path, ".pylon", "dev.db"));
+  database.run(`INSERT INTO "Note" (id, "text") VALUES ('a', '12 cm')`);
+  const length = "length: field.int().renamedFrom('text').convert(Number.parseFloat)";
+  folder.write({ "app.ts": noteApp(`${length}, label: field.string().backfill(({ id }) => id)`) });
+  const plan = await pylon(["migrate", "plan"], folder.path);
+  expect(plan.stdout).toContain("Note.length is in the column text.");
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({
+    exitCode: 0,
+    json: { applied: 3 },
+  });
+  expect(await migrate(folder, "status")).toMatchObject({
+    json: {
+      pending: 0,
+      migrations: [{ steps: [/convert/, /add/, /fill/].map(stepLike) }, { app_version: "1.0.0" }],
+      backfills: [{ field: "Note.label", filled: 1 }],
+    },
+  });
+  expect(database.query(`SELECT * FROM "Note"`).values()).toEqual([["a", 12, "a"]]);
+});
+
+function stepLike(words: RegExp): unknown {
+  return expect.stringMatching(words);
+}
+
+test("create writes a data migration, plan shows it until a server has run it", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()") });
+  const made = await migrate(folder, "create", "Fill-states");
+  const { file } = made.json as { file: string };
+  expect(file).toMatch(/^migrations\/\d{8}_\d{6}_fill_states\.ts$/);
+  const name = file.slice("migrations/".length, -".ts".length);
+  const pending = { name, state: "pending", rows: 0 };
+  for (const action of ["plan", "status", "list"])
+    expect(await migrate(folder, action)).toMatchObject({
+      exitCode: 0,
+      json: { data_migrations: [pending] },
+    });
+  const plan = await pylon(["migrate", "plan"], folder.path);
+  expect(plan.stdout).toContain(`${name}: runs when the next server starts`);
+  expect((await pylon(["build"], folder.path)).exitCode).toBe(0);
+  folder.write({ [file]: "export default 1;" });
+  const wrong = await pylon(["migrate", "plan"], folder.path);
+  expect([wrong.exitCode, wrong.stderr]).toEqual([
+    1,
+    expect.stringContaining(`${file} exports no data migration`),
+  ]);
+});
+
 test("a step that loses data is refused until it is asked for by name", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string(), extra: field.string().optional()") });
@@ -71,7 +123,7 @@ test("a plan lists rows that refer to what is not there, each time", async () =>
   const orphans = {
     code: "SCHEMA_ORPHANS",
     path: "Note.on",
-    message: 'Note.on refers to a Note that is not there in 1 row, such as the row "a".',
+    message: 'Note.on refers to a Note that does not exist in 1 row, such as the row "a".',
   };
   expect(await migrate(folder, "plan")).toMatchObject({
     exitCode: 0,
@@ -80,7 +132,7 @@ test("a plan lists rows that refer to what is not there, each time", async () =>
   expect(await migrate(folder, "apply", "--yes")).toMatchObject({ exitCode: 0 });
   expect(await migrate(folder, "plan")).toMatchObject({ json: { pending: 0, notices: [orphans] } });
   const { stdout } = await pylon(["migrate", "plan"], folder.path);
-  expect(stdout).toContain("has the app's schema");
+  expect(stdout).toContain("is up to date with the app's schema");
 });
 
 describe("on rows that are there", () => {

@@ -3,6 +3,7 @@ import { nearest } from "@pylonsync/query";
 import type { Command, GivenOptions } from "./command.ts";
 import { CommandError, EXIT, Output } from "./output.ts";
 import { systemFailure } from "./system-failure.ts";
+import { flagReplacementOf, inOurWords, replacementOf } from "./replaced.ts";
 import { callOf, flagOf, usageOf, usageOfAll } from "./usage.ts";
 
 /**
@@ -29,7 +30,7 @@ export async function runCommand(
 ): Promise<number> {
   const output = new Output(argv.includes("--json"));
   try {
-    const { name, rest } = withoutHelp(split(argv));
+    const { name, rest } = withoutHelp(split(inOurWords(argv)));
     if (name === undefined) {
       const all = await loadAll(commands);
       output.say(usageOfAll(all));
@@ -101,7 +102,7 @@ function split(argv: readonly string[]): Call {
   if (strange !== undefined)
     throw new CommandError(
       "USAGE",
-      `There is no ${strange} without a command: \`pylon --help\` lists them.`,
+      `${strange} needs a command: \`pylon --help\` lists the commands.`,
       EXIT.USAGE,
     );
   return { name: undefined, rest: [] };
@@ -138,9 +139,11 @@ function parse(
   );
   if (unknown !== undefined && unknown.kind === "option") {
     const flags = Object.keys(options).map((name) => `--${name}`);
+    const replacement = flagReplacementOf(command.name, unknown.rawName);
     throw new CommandError(
       "USAGE",
-      `\`pylon ${command.name}\` has no ${unknown.rawName}: it takes ${flags.join(", ")}.`,
+      `\`pylon ${command.name}\` has no ${unknown.rawName}` +
+        (replacement === undefined ? `: it takes ${flags.join(", ")}.` : `. ${replacement}`),
       EXIT.USAGE,
     );
   }
@@ -166,17 +169,9 @@ function parse(
   return { values, args: positionals };
 }
 
-/** What takes the place of commands that the public system has. */
-const REPLACED: Readonly<Record<string, string>> = {
-  schema: "Use `pylon migrate plan` to check and compare, `pylon migrate apply` to change.",
-  build: "The server builds and serves web/ by itself: use `pylon start`.",
-  plugins: "Plugins are listed in buildManifest of app.ts: see docs/schema.md.",
-  cache: "Functions have ctx.cache: set REDIS_URL to share it between replicas.",
-};
-
 function unknownCommand(name: string, commands: readonly Command[]): CommandError {
   const names = commands.map((command) => command.name);
-  const replacement = Object.hasOwn(REPLACED, name) ? REPLACED[name] : undefined;
+  const replacement = replacementOf(name);
   const meant = replacement === undefined ? nearest(name, names) : undefined;
   const hint =
     replacement !== undefined
@@ -186,7 +181,7 @@ function unknownCommand(name: string, commands: readonly Command[]): CommandErro
         : ` Did you mean "${meant}"?`;
   return new CommandError(
     "UNKNOWN_COMMAND",
-    `There is no command "${name}".${hint}\n\n${usageOfAll(commands)}`,
+    `Unknown command "${name}".${hint}\n\n${usageOfAll(commands)}`,
     EXIT.USAGE,
   );
 }

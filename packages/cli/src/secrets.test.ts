@@ -98,7 +98,7 @@ test.each([...PLAIN, ...QUOTED])(
     );
     expect({ exitCode, stderr }).toEqual({
       exitCode: 0,
-      stderr: quoted ? expect.stringContaining("`docker run --env-file` takes the quotes") : "",
+      stderr: quoted ? expect.stringContaining("`docker run --env-file` treats the quotes") : "",
     });
     expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
     // What \`docker run\` makes of the line.
@@ -262,7 +262,7 @@ test("for sst list has what set stored, and that PYLON_SECRETS has to name it", 
       ).stdout,
     ) as { notes: string[] };
   expect((await set("PYLON_OAUTH_GITHUB_CLIENT_SECRET")).notes).toEqual([
-    "Nothing gets it yet: name it in .env or .env.staging, as " +
+    "No server receives it yet: add it to .env or .env.staging, as " +
       "PYLON_SECRETS=PYLON_SMTP_URL,PYLON_OAUTH_GITHUB_CLIENT_SECRET, and deploy.",
   ]);
   expect((await set("PYLON_SMTP_URL")).notes).toEqual([]);

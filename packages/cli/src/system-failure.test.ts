@@ -24,13 +24,13 @@ test("init below a file says so, and leaves nothing", async () => {
   folder.write({ file: "" });
   expectSentence(
     await pylon(["init", "file/app"], folder.path),
-    "The app was not made",
+    "The app was not created",
     "not a folder",
   );
   expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "file"]);
 });
 
-test("a database that is none is named by start, with what to do", async () => {
+test("a file that is not a database is named by start, with what to do", async () => {
   writeFileSync(
     at("pylon.db"),
     "this is a text and no database of SQLite, as anybody sees ".repeat(40),
@@ -58,7 +58,7 @@ describe.skipIf(!isRoot)("for a user who may not write", () => {
       await pylon(["init", "other"], folder.path, {}, asNobody),
       at("other"),
       `the id ${NOBODY}`,
-      "name another place",
+      "use another location",
     );
     mkdirSync(at("data"));
     expectSentence(
@@ -87,7 +87,7 @@ describe.skipIf(!isRoot)("for a user who may not write", () => {
     chmodSync(at(".pylon/dev.db"), 0o666);
     expectSentence(
       await pylon(["backup", "copy"], folder.path, {}, asNobody),
-      "The backup was not made",
+      "The backup failed",
       at("copy"),
       `the id ${NOBODY}`,
     );
@@ -114,7 +114,7 @@ describe.skipIf(!canMountDisks())("on a full disk", () => {
     expect((await pylon(["migrate", "apply", "--yes"], folder.path)).exitCode).toBe(0);
     expectSentence(
       await pylon(["backup", "small/copy"], folder.path),
-      "The backup was not made, and nothing is left of it",
+      "The backup failed, and its partial files were removed",
       "disk is full",
     );
     disk.resize("1m");

@@ -1,13 +1,13 @@
 const MEANINGS: Readonly<Record<string, string>> = {
-  ENOSPC: "its disk is full: make room",
-  EDQUOT: "the user's share of its disk is used up: make room",
-  EROFS: "it is on a disk that can only be read: name another place",
-  ENOENT: "it is not there",
+  ENOSPC: "its disk is full: free some space",
+  EDQUOT: "the user's disk quota is used up: free some space",
+  EROFS: "it is on a read-only disk: use another location",
+  ENOENT: "it does not exist",
   ENOTDIR: "a part of its path is not a folder",
   EISDIR: "it is a folder",
-  EFBIG: "it would be larger than this process may write",
+  EFBIG: "it would exceed the file size limit of this process",
   EMFILE: "this process has too many files open: raise its limit (`ulimit -n`)",
-  SQLITE_FULL: "its disk is full: make room",
+  SQLITE_FULL: "its disk is full: free some space",
   SQLITE_NOTADB: "it is not a SQLite database",
   SQLITE_CORRUPT: "it is damaged: restore a backup",
 };
@@ -28,8 +28,8 @@ export function systemFailure(error: unknown, place?: string): string | null {
     code,
   );
   const meaning = mayNot
-    ? `the user with the id ${String(process.getuid?.())} may not use it: give it to that ` +
-      "user, or name another place"
+    ? `the user with the id ${String(process.getuid?.())} may not access it: change its ` +
+      "owner, or use another location"
     : (MEANINGS[code] ?? error.message);
   return `${path === undefined ? "A file" : path} can't be used, because ${meaning} (${code}).`;
 }

@@ -40,5 +40,5 @@ test("test looks in functions/ without a tests/, and to find none is not a failu
   expect(await run({ "functions/d.test.ts": FAILS })).toMatchObject({ exitCode: 1 });
   const none = await run({ "app.ts": "" });
   expect(none.exitCode).toBe(0);
-  expect(none.stdout).toBe("There are no tests in tests.\n");
+  expect(none.stdout).toBe("No tests found in tests.\n");
 });

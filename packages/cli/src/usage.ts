@@ -1,8 +1,8 @@
 import type { Command, Option } from "./command.ts";
 
 const EVERYWHERE: readonly (readonly [string, Option])[] = [
-  ["json", { type: "boolean", summary: "Print one JSON value for programs in place of text." }],
-  ["help", { type: "boolean", short: "h", summary: "Print this." }],
+  ["json", { type: "boolean", summary: "Print one JSON value instead of text." }],
+  ["help", { type: "boolean", short: "h", summary: "Show this help." }],
 ];
 
 /** All commands, a line each. */

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
 
-// `pylon jobs`, `crons`, `workflows` and `shards` against a running server.
+// `pylon jobs`, `crons`, `webhooks`, `workflows` and `shards` against a running server.
 
 const TOKEN = "canary-admin-token-of-this-test-0123";
 const folder = new TempFolder();
@@ -68,24 +68,42 @@ test("jobs lists them, shows one, tries a dead one again, and cancels one", asyn
   const list = await ask("jobs", "list", "--status", "dead");
   expect(list.stdout).toMatch(/^id +name +queue +status/);
   expect(list.stdout).toContain(id);
-  expect((await ask("jobs", "retry", id)).stdout).toContain(`${id} is tried again.`);
+  expect((await ask("jobs", "retry", id)).stdout).toContain(`${id} will be retried.`);
   await shows("dead", "jobs", "show", id);
   const later = await post("/api/jobs", { name: "fails", delay_secs: 3600 });
   expect((await ask("jobs", "cancel", later)).exitCode).toBe(0);
   const again = await ask("jobs", "cancel", later);
   expect([again.exitCode, again.stderr]).toEqual([
     1,
-    expect.stringContaining("There is no such job, or it is over."),
+    expect.stringContaining("The job does not exist, or has ended."),
+  ]);
+});
+
+test("webhooks lists deliveries, and tries a dead one again", async () => {
+  const message = JSON.stringify({ type: "Note.insert", data: { row: { id: "n" } } });
+  const payload = { endpoint: "absent", id: "msg_1", message };
+  const job = { name: "pylon/webhook", queue: "webhooks", max_retries: 0, payload };
+  const id = await post("/api/jobs", job);
+  const { stdout } = await shows(" dead ", "webhooks", "list");
+  expect(stdout).toMatch(/^id +endpoint +status +attempts/);
+  expect(stdout).toContain(id);
+  expect(stdout).toContain('The webhook endpoint "absent" does not exist.');
+  expect((await ask("webhooks", "retry", id)).stdout).toContain(`${id} will be retried.`);
+  await shows(id, "webhooks", "list", "--status", "dead");
+  const unknown = await ask("webhooks", "retry", "never");
+  expect([unknown.exitCode, unknown.stderr]).toEqual([
+    1,
+    expect.stringContaining("There is no permanently failed delivery with this id"),
   ]);
 });
 
 test("crons lists them, and runs one now", async () => {
   expect((await ask("crons", "list")).stdout).toMatch(/\nnightly +0 3 \* \* \* +UTC +fails +\d{4}/);
-  expect((await ask("crons", "run", "nightly")).stdout).toContain("nightly is called now.");
+  expect((await ask("crons", "run", "nightly")).stdout).toContain("nightly is being run.");
   const unknown = await ask("crons", "run", "never");
   expect([unknown.exitCode, unknown.stderr]).toEqual([
     1,
-    expect.stringContaining("There is no such cron."),
+    expect.stringContaining("The cron does not exist."),
   ]);
 });
 
@@ -98,7 +116,7 @@ test("workflows lists runs, shows one with its steps, cancels and retries them",
   expect((await ask("workflows", "cancel", id)).stdout).toContain(`${id} is cancelled.`);
   const failed = await post("/api/workflows/start", { name: "fail" });
   await shows("Failed", "workflows", "show", failed);
-  expect((await ask("workflows", "retry", failed)).stdout).toContain(`${failed} goes on.`);
+  expect((await ask("workflows", "retry", failed)).stdout).toContain(`${failed} is resumed.`);
 });
 
 test("an action that is missing, unknown or without its name is a usage error", async () => {
@@ -129,13 +147,13 @@ test("shards lists those that run, shows one, stops it, and begins it again", as
   );
   expect((await ask("shards", "show", "lobby:1")).stdout).toMatch(/^id +lobby:1\nrunning +true/);
   const stopped = await ask("shards", "stop", "lobby:1");
-  expect(stopped.stdout).toContain("lobby:1 is stopped and saved.");
+  expect(stopped.stdout).toContain("lobby:1 is stopped and its state is saved.");
   const gone = await ask("shards", "show", "lobby:1");
   expect([gone.exitCode, gone.stderr]).toEqual([
     1,
-    expect.stringContaining('There is no shard "lobby:1".'),
+    expect.stringContaining('The shard "lobby:1" does not exist.'),
   ]);
   expect(await join()).toContain('"joins":1');
-  expect((await ask("shards", "reset", "lobby:1")).stdout).toContain("its state is gone");
+  expect((await ask("shards", "reset", "lobby:1")).stdout).toContain("its state is deleted");
   expect(await join()).toContain('"joins":0');
 });

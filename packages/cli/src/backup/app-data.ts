@@ -38,8 +38,8 @@ export function locateData(dir: string, own: Environment): AppData {
   if (config.database.kind !== "sqlite") {
     throw new CommandError(
       "BACKUP_NOT_SQLITE",
-      "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS " +
-        "and Aurora. After a restore run `pylon resync`; see docs/deploy/operations.md.",
+      "The database is Postgres, which has its own backups: pg_dump, or snapshots of RDS and " +
+        "Aurora. After a restore, run `pylon resync`; see docs/deploy/operations.md.",
     );
   }
   return {
@@ -55,8 +55,8 @@ export function checkDatabase(path: string): void {
   if (!existsSync(path))
     throw new CommandError(
       "BACKUP_NO_DATABASE",
-      `There is no database at ${path}: name the app's folder, or the file by ` +
-        "PYLON_DB_PATH, as its server has it.",
+      `There is no database at ${path}: specify the app's folder, ` +
+        "or set PYLON_DB_PATH to the server's database file.",
     );
 }
 

@@ -5,7 +5,7 @@ import { CommandError } from "../output.ts";
 
 /** The layout of a backup folder; another number is another layout. */
 const LAYOUT = 1;
-/** What it holds, written last: a folder without it is no backup. */
+/** What it holds, written last: a folder without it is not a backup. */
 export const CONTENTS = "backup.json";
 
 /** The copy of the database. */
@@ -26,7 +26,7 @@ export interface Contents {
 }
 
 /**
- * Writes what the folder holds, last of all: a folder without it is no backup. It is on the disk
+ * Writes what the folder holds, last of all: a folder without it is not a backup. It is on the disk
  * when the promise resolves, for older ones go on its word.
  */
 export async function seal(
@@ -58,16 +58,16 @@ export async function verified(folder: string): Promise<Contents> {
   if (contents === null || contents.layout !== LAYOUT || contents.files[DATABASE] === undefined) {
     throw new CommandError(
       "RESTORE_LAYOUT",
-      `${folder} has a layout that this version does not read: use the version of Pylon ` +
-        "that made it.",
+      `${folder} has a layout that this version can't read: ` +
+        "use the version of Pylon that created it.",
     );
   }
   for (const [path, { bytes, sha256 }] of Object.entries(contents.files)) {
     if (path.split("/").includes("..") || !existsSync(join(folder, path)))
-      throw damaged(folder, path, "is not there");
+      throw damaged(folder, path, "is missing");
     const found = await digest(join(folder, path));
     if (found.bytes !== bytes || found.sha256 !== sha256)
-      throw damaged(folder, path, "is not what was backed up");
+      throw damaged(folder, path, "differs from what was backed up");
   }
   return contents;
 }
@@ -127,7 +127,7 @@ function parse(text: string): Contents | null {
 function damaged(folder: string, path: string, how: string): CommandError {
   return new CommandError(
     "RESTORE_DAMAGED",
-    `${path} in ${folder} ${how}: take another backup. Nothing was changed.`,
+    `${path} in ${folder} ${how}: use another backup. Nothing was changed.`,
   );
 }
 

@@ -249,7 +249,7 @@ test.each([
     { DATABASE_URL: "postgres://localhost/app", PYLON_BACKUP_DIR: "copies" },
     "rows are in Postgres",
   ],
-  [{ PYLON_BACKUP_DIR: "uploads/copies" }, "each backup would hold the ones before it"],
+  [{ PYLON_BACKUP_DIR: "uploads/copies" }, "each backup would contain the previous ones"],
   [{ PYLON_BACKUP_DIR: "app.ts" }, "PYLON_BACKUP_DIR can't be used"],
   [{ PYLON_BACKUP_DIR: "copies", PYLON_BACKUP_HOURS: "0" }, "PYLON_BACKUP_HOURS"],
 ])("start refuses %j in one line", async (env, said) => {

@@ -73,8 +73,8 @@ export class BackupSchedule {
   }
 
   /**
-   * Whole backups, the oldest first; one from the future, as after a clock that went wrong, is none
-   * that counts.
+   * Whole backups, the oldest first; one from the future, as after a clock that went wrong, does
+   * not count.
    */
   async #there(): Promise<string[]> {
     const { dir, now } = this.#options;
@@ -107,7 +107,7 @@ export class BackupSchedule {
     }
   }
 
-  /** One that stays is no fault of the new one, and goes with the next. */
+  /** One that stays is not a fault of the new one, and goes with the next. */
   async #remove(folder: string, by: (folder: string) => Promise<void>): Promise<void> {
     try {
       await by(folder);

@@ -64,7 +64,8 @@ export async function makeBackup(
     if (reason !== null)
       throw new CommandError(
         "BACKUP_FAILED",
-        `The backup was not made, and nothing is left of it: ${reason.replaceAll(growing, folder)}`,
+        `The backup failed, and its partial files were removed: ` +
+          `${reason.replaceAll(growing, folder)}`,
       );
     throw error;
   }

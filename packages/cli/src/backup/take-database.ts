@@ -14,7 +14,7 @@ export async function takeDatabase(path: string, code: string): Promise<Disposab
   const owner = { ...(await ownershipOf(path)), mode: null };
   const isThere = existsSync(`${path}-server`);
   const lock = await ServerLock.take(path, 0, () => undefined);
-  if (lock === null) throw new CommandError(code, `A server has ${path}: stop it first.`);
+  if (lock === null) throw new CommandError(code, `A server is using ${path}: stop it first.`);
   if (!isThere) await handOver(`${path}-server`, owner);
   return lock;
 }

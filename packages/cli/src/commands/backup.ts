@@ -11,21 +11,21 @@ export const backup = defineCommand({
   name: "backup",
   args: ["TARGET", "[DIR]"],
   summary:
-    "Copy the SQLite database and the uploaded files of the app in DIR to a new folder, " +
-    "also while it is served.",
+    "Copy the SQLite database and the uploaded files of the app in DIR to a new folder; works " +
+    "while the app is running.",
   options: {},
   async run({ args: [target, dir = "."], env, output }) {
     if (target === undefined)
       throw new CommandError(
         "BACKUP_NO_TARGET",
-        "Name a new folder: `pylon backup backups/monday`.",
+        "Specify a new folder: `pylon backup backups/monday`.",
         EXIT.USAGE,
       );
     const folder = resolve(target);
     if (existsSync(folder))
       throw new CommandError(
         "BACKUP_TARGET_EXISTS",
-        `${target} exists already: name a new folder.`,
+        `${target} already exists: specify a new folder.`,
       );
     const data = locateData(resolve(dir), env);
     checkDatabase(data.database);
@@ -37,7 +37,7 @@ export const backup = defineCommand({
     );
     if (uploads === null)
       output.say(
-        "Uploaded files are in S3, which has its own versions; they are not in the backup.",
+        "Uploaded files are in S3, which has its own versioning; they are not part of the backup.",
       );
     output.json({
       code: "BACKUP_OK",

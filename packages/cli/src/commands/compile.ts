@@ -12,26 +12,28 @@ const HOST = `${process.platform}-${process.arch}`;
 export const compile = defineCommand({
   name: "compile",
   args: [],
-  summary: "Compile this command into one executable that needs nothing else.",
+  summary: "Compile this command into a single self-contained executable.",
   options: {
-    out: { type: "string", value: "FILE", summary: "The file to write; default pylon." },
+    out: { type: "string", value: "FILE", summary: "The output file; default pylon." },
     target: {
       type: "string",
       value: PLATFORMS.join("|"),
-      summary: "Where it is to run; default here. npm brings the Bun of another platform.",
+      summary:
+        "The target platform; default this one. The Bun runtime of another platform is " +
+        "downloaded from npm.",
     },
   },
   async run({ options, output }) {
     if (Bun.isStandaloneExecutable)
       throw new CommandError(
         "COMPILE_IS_EXECUTABLE",
-        `This command is one executable already: copy ${process.execPath}.`,
+        `This command is already a single executable: copy ${process.execPath}.`,
       );
     const outfile = resolve(options.out ?? "pylon");
     if (existsSync(outfile) && statSync(outfile).isDirectory())
       throw new CommandError(
         "COMPILE_OUT_IS_FOLDER",
-        `--out ${options.out ?? "pylon"} is a folder: name the file to write.`,
+        `--out ${options.out ?? "pylon"} is a folder: specify a file.`,
         EXIT.USAGE,
       );
     const platform = platformOf(options.target ?? HOST);
@@ -47,7 +49,7 @@ export const compile = defineCommand({
       rmSync(scratch, { recursive: true, force: true });
     }
     const bytes = statSync(outfile).size;
-    output.say(`Made ${outfile} for ${platform}: ${Math.round(bytes / 1e6)} MB.`);
+    output.say(`Created ${outfile} for ${platform}: ${Math.round(bytes / 1e6)} MB.`);
     output.json({ code: "COMPILE_OK", file: outfile, platform, bytes });
     return EXIT.OK;
   },
@@ -59,7 +61,7 @@ function platformOf(name: string): Platform {
   if (platform === undefined)
     throw new CommandError(
       "COMPILE_UNKNOWN_TARGET",
-      `There is no executable for ${name}: --target takes ${PLATFORMS.join(", ")}.`,
+      `Executables for ${name} are not supported: --target takes ${PLATFORMS.join(", ")}.`,
       EXIT.USAGE,
     );
   return platform;
@@ -81,7 +83,7 @@ function runtimeOf(platform: Platform, scratch: string): string {
   if (!unpacked)
     throw new CommandError(
       "COMPILE_NO_RUNTIME",
-      `npm could not bring ${name}, which an executable for ${platform} is built on: ` +
+      `npm could not download ${name}, which an executable for ${platform} requires: ` +
         `${packed.stderr?.trim() || "see `npm pack`"}`,
       EXIT.UNAVAILABLE,
     );

@@ -11,32 +11,32 @@ const MAX_INPUT = 1_000_000;
 export const cost = defineCommand({
   name: "cost",
   args: [],
-  summary: "Estimate what a shape of the deployment on AWS costs in a month, by line.",
+  summary: "Estimate the monthly cost of a deployment on AWS, itemized.",
   options: {
     shape: {
       type: "string",
       value: SHAPES.join("|"),
-      summary: "As of `pylon deploy --target sst`; default `default`.",
+      summary: "The shape, as for `pylon deploy --target sst`; default `default`.",
     },
     replicas: {
       type: "string",
       value: "N",
-      summary: "How many containers serve on average; default 1.",
+      summary: "The average number of containers; default 1.",
     },
     "storage-gb": {
       type: "string",
       value: "N",
-      summary: "GB of rows, and of files as much again; default 10.",
+      summary: "GB of rows, and the same amount of files; default 10.",
     },
     "egress-gb": {
       type: "string",
       value: "N",
-      summary: "GB that clients get in a month; default 10.",
+      summary: "GB sent to clients per month; default 10.",
     },
     region: {
       type: "string",
       value: "R",
-      summary: `Whose prices: ${Object.keys(PRICES).join(", ")}.`,
+      summary: `The region of the prices: ${Object.keys(PRICES).join(", ")}.`,
     },
   },
   run({ options, output }) {
@@ -45,14 +45,14 @@ export const cost = defineCommand({
     if (shape === undefined)
       throw new CommandError(
         "COST_INVALID_SHAPE",
-        `There is no shape "${options.shape}": use ${SHAPES.join(", ")}.`,
+        `Unknown shape "${options.shape}": use ${SHAPES.join(", ")}.`,
         EXIT.USAGE,
       );
     const prices = Object.hasOwn(PRICES, region) ? PRICES[region] : undefined;
     if (prices === undefined)
       throw new CommandError(
         "COST_INVALID_REGION",
-        `There are no prices of "${region}": use ${Object.keys(PRICES).join(", ")}.`,
+        `No prices known for "${region}": use ${Object.keys(PRICES).join(", ")}.`,
         EXIT.USAGE,
       );
     const replicas = numberOf(
@@ -64,7 +64,7 @@ export const cost = defineCommand({
     if (shape === "efs" && replicas > 1)
       throw new CommandError(
         "COST_INVALID_REPLICAS",
-        "--replicas is above 1: the shape efs is one container, because SQLite has one owner.",
+        "--replicas must be 1 for the shape efs: only one container can use the SQLite database.",
         EXIT.USAGE,
       );
     const input = {
@@ -100,7 +100,7 @@ function numberOf(flag: string, text: string, form: RegExp, wants: string): numb
   if (form.test(text) && Number(text) <= MAX_INPUT) return Number(text);
   throw new CommandError(
     "COST_INVALID_NUMBER",
-    `${flag} is "${text}": it wants ${wants} to ${MAX_INPUT}.`,
+    `${flag} is "${text}": expected ${wants} to ${MAX_INPUT}.`,
     EXIT.USAGE,
   );
 }

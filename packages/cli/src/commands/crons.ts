@@ -18,7 +18,7 @@ export const crons = defineCommand({
     if (action === "list") await printList(client, "/api/scheduler", COLUMNS, output);
     else {
       const path = `/api/scheduler/trigger/${encodeURIComponent(id)}`;
-      await change(client, "POST", path, `${id} is called now.`, output);
+      await change(client, "POST", path, `${id} is being run.`, output);
     }
     return EXIT.OK;
   },

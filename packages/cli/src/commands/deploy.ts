@@ -27,9 +27,9 @@ import { CommandError, EXIT, type Output } from "../output.ts";
 /** Targets of other systems that people ask for, and why they are none of ours. */
 const NO_TARGETS: Readonly<Record<string, string>> = {
   workers:
-    "Workers have neither the database connections nor the long-lived sockets that a Pylon " +
-    "server needs, so there is no such target.",
-  cloud: "There is no hosted Pylon: it runs where you put it.",
+    "Workers are not supported: they have neither the database connections nor the long-lived " +
+    "sockets that a Pylon server needs.",
+  cloud: "There is no hosted Pylon: deploy it to your own infrastructure.",
 };
 
 /** `pylon deploy`: writes what a deployment needs, and deploys a stage with SST. */
@@ -37,30 +37,30 @@ export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],
   summary:
-    "Write what a deployment of the app needs; with --target sst and --stage also deploy it " +
+    "Write the files for a deployment of the app; with --target sst and --stage, also deploy it " +
     "to AWS.",
   options: {
-    target: { type: "string", value: TARGETS.join("|"), summary: "Where to." },
+    target: { type: "string", value: TARGETS.join("|"), summary: "The deployment target." },
     stage: {
       type: "string",
       value: "S",
       summary:
-        "sst: the stage to deploy, such as production. Without it files are written and " +
+        "sst: the stage to deploy, such as production. Without it, files are written and " +
         "nothing is deployed.",
     },
     shape: {
       type: "string",
       value: SHAPES.join("|"),
       summary:
-        "sst: what it is made of; default the one of the sst.config.ts that is there, " +
-        "without one `default`. `pylon cost` compares them.",
+        "sst: the shape of the infrastructure; default that of the existing sst.config.ts, else " +
+        "`default`. `pylon cost` compares them.",
     },
-    out: { type: "string", value: "DIR", summary: "Where the files go; default the app's folder." },
+    out: { type: "string", value: "DIR", summary: "The output folder; default the app's folder." },
     force: {
       type: "boolean",
       summary:
-        "Write over files that were changed, and keep copies of them; files of secrets are " +
-        "kept as they are.",
+        "Overwrite changed files and keep copies of them; files with secrets are never " +
+        "overwritten.",
     },
     entry: ENTRY,
   },
@@ -69,7 +69,7 @@ export const deploy = defineCommand({
     if (options.shape !== undefined && target !== "sst")
       throw new CommandError(
         "USAGE",
-        `--shape is for --target sst, not for ${target}.`,
+        `--shape requires --target sst; it does not apply to ${target}.`,
         EXIT.USAGE,
       );
     const { dir, entry } = locateApp({ args, options }, "DEPLOY");
@@ -92,9 +92,11 @@ export const deploy = defineCommand({
     ignoreInGit(out, ["node_modules/", ...PRIVATE_FILES, ...(target === "sst" ? [".sst/"] : [])]);
     sayFiles(files, output);
     if (shape === null)
-      output.warn("  kept     sst.config.ts: it is of none of the shapes that this version knows");
+      output.warn(
+        "  kept     sst.config.ts: it matches none of the shapes that this version " + "knows",
+      );
     if (from !== null && shape !== null)
-      output.warn(`pylon: sst.config.ts is now of the shape ${shape}. ${consequence(from, shape)}`);
+      output.warn(`pylon: sst.config.ts now has the shape ${shape}. ${consequence(from, shape)}`);
 
     const isInstalled = packages === null && isReadyToBuild(target, dir);
     const written = { target, ...(target === "sst" ? { shape } : {}), out_dir: out, files };
@@ -110,8 +112,8 @@ export const deploy = defineCommand({
     }
     output.json({ code: "DEPLOY_NOT_INSTALLED", ...written, next });
     output.warn(
-      "pylon: nothing was deployed, because what it is built from is not installed yet: " +
-        "run `npm install`, then this again.",
+      "pylon: nothing was deployed, because the packages are not installed yet: run `npm " +
+        "install`, then repeat this command.",
     );
     return EXIT.FAILED;
   },
@@ -152,8 +154,8 @@ function targetOf(given: string | undefined): Target {
   if (target !== undefined) return target;
   const what =
     given === undefined
-      ? "Name a target with --target."
-      : (NO_TARGETS[given] ?? `There is no target "${given}".`);
+      ? "Specify a target with --target."
+      : (NO_TARGETS[given] ?? `Unknown target "${given}".`);
   throw new CommandError(
     "INVALID_TARGET",
     `${what} The targets are ${TARGETS.join(", ")}.`,
@@ -167,13 +169,13 @@ function checkUse(target: Target, stage: string | undefined, isInPlace: boolean)
   if (target !== "sst")
     throw new CommandError(
       "USAGE",
-      `--stage is for --target sst; for ${target} only files are written.`,
+      `--stage requires --target sst; for ${target} only files are written.`,
       EXIT.USAGE,
     );
   if (!isInPlace)
     throw new CommandError(
       "USAGE",
-      "--out and --stage do not go together: SST deploys from the app's own folder.",
+      "--out and --stage can't be combined: SST deploys from the app's own folder.",
       EXIT.USAGE,
     );
   checkStage(stage, "DEPLOY_INVALID_STAGE");
@@ -186,7 +188,7 @@ async function checkedName(dir: string, entry: string, output: Output): Promise<
   if (app === null || hasErrors(diagnostics))
     throw new CommandError(
       "DEPLOY_CHECKS_FAILED",
-      "The app has errors, so nothing was written. `pylon dev --once` shows them.",
+      "The app has errors, so nothing was written. Run `pylon dev --once` to see them.",
     );
   return app.manifest.name;
 }
@@ -223,11 +225,14 @@ nothing was deployed: ${checks
 function sayFiles(files: readonly WrittenFile[], output: Output): void {
   for (const { path, state, copy } of files) {
     if (state === "written")
-      output.say(`  wrote    ${path}${copy === undefined ? "" : `; what was there is in ${copy}`}`);
+      output.say(
+        `  wrote    ` +
+          `${path}${copy === undefined ? "" : `; the previous version is in ${copy}`}`,
+      );
     if (state === "kept")
       output.warn(
-        `  kept     ${path}: it differs from what would be written; --force writes over it, ` +
-          "and keeps a copy",
+        `  kept     ${path}: it differs from the generated file; ` +
+          "--force overwrites it and keeps a copy",
       );
   }
   if (!files.some(({ state }) => state !== "unchanged")) output.say("Every file is up to date.");

@@ -19,7 +19,7 @@ import { devPaths } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { checkDatabase } from "../check-database.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
-import { writeGenerated } from "../generated.ts";
+import { writeGenerated, writeReferences } from "../generated.ts";
 import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
 import { keepAliveOnUnhandledRejection } from "../process-net.ts";
@@ -27,7 +27,7 @@ import { stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
   ...LISTEN,
-  once: { type: "boolean", summary: "Only check the app and write its generated files." },
+  once: { type: "boolean", summary: "Check the app and write its generated files, then exit." },
   entry: ENTRY,
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
@@ -36,7 +36,7 @@ type Context = CommandContext<typeof OPTIONS>;
 export const dev = defineCommand({
   name: "dev",
   args: ["[DIR]"],
-  summary: "Serve the app, and reload it whenever a file is saved.",
+  summary: "Serve the app in dev mode, and reload it when a file is saved.",
   options: OPTIONS,
   async run(context) {
     const location = locateApp(context, "DEV");
@@ -73,7 +73,8 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   };
 }
 
-function load({ dir, entry }: AppLocation, { config }: Settings): Promise<LoadedApp> {
+async function load({ dir, entry }: AppLocation, { config }: Settings): Promise<LoadedApp> {
+  await writeReferences(dir, config.functionsDir);
   return loadApp(dir, { entry, functionsDir: config.functionsDir, dev: true });
 }
 
@@ -167,18 +168,20 @@ class DevSession {
   #sayWhere({ app, url, port }: PylonServer): void {
     const { host, extraPorts } = this.#settings.config;
     const ports = extraPorts && port === this.#settings.config.port ? ` to ${port + 3}` : "";
-    this.#output.say(`\n  ${app.name} is live at ${url}, what it has is at ${url}/studio`);
+    this.#output.say(`\n  ${app.name} is live at ${url}, and Studio at ${url}/studio`);
     if (isLoopback(host)) {
       this.#output.say(
-        `  It listens on ${host}, port ${port}${ports}: this machine alone; --host opens it ` +
-          "to others.",
+        `  It listens on ${host}, port ${port}${ports}: this machine only; use ` +
+          "--host to open it to others.",
       );
       return;
     }
-    const others = networkUrls(host, port).join(", ") || "no network that this machine is in";
-    this.#output.say(`  It listens on ${host}, port ${port}${ports}, so also at ${others}`);
+    const others = networkUrls(host, port).join(", ") || "no network address of this machine";
+    this.#output.say(
+      `  It listens on ${host}, port ${port}${ports}, and is reachable at ` + `${others}`,
+    );
     this.#output.warn(
-      "warning: In dev mode everyone who reaches this server can act as any user and read the " +
+      "warning: In dev mode everyone who can reach this server can act as any user and read the " +
         "mail that it sends.",
     );
   }

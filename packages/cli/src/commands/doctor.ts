@@ -20,26 +20,26 @@ export const doctor = defineCommand({
   name: "doctor",
   args: ["[DIR]"],
   summary:
-    "Check the app, its environment and this machine; with --production whether it is ready " +
-    "for people.",
+    "Check the app, its environment and this machine; with --production, check whether it is " +
+    "ready for production.",
   options: {
     production: {
       type: "boolean",
       summary:
-        "Check what production will be started with: the environment and .env.production, " +
-        "or with an sst.config.ts the stage's settings.",
+        "Check the production settings: the environment and .env.production, or with an " +
+        "sst.config.ts the stage's settings.",
     },
     stage: {
       type: "string",
       value: "S",
-      summary: "With --production and an sst.config.ts: which stage; default production.",
+      summary: "With --production and an sst.config.ts: the stage; default production.",
     },
     "env-file": {
       type: "string",
       value: "FILE",
       summary:
-        "With --production: the file that the server will be started with; default " +
-        ".env.production, without that .env.systemd.",
+        "With --production: the environment file of the server; default .env.production, or " +
+        ".env.systemd if that does not exist.",
     },
     entry: ENTRY,
   },
@@ -52,11 +52,11 @@ export const doctor = defineCommand({
     if (envFile !== undefined && !options.production)
       throw new CommandError(
         "USAGE",
-        "--env-file is for --production: without it .env is read.",
+        "--env-file requires --production: without it, .env is read.",
         EXIT.USAGE,
       );
     if (envFile !== undefined && !existsSync(envFile))
-      throw new CommandError("DOCTOR_NO_ENV_FILE", `There is no file ${envFile}.`, EXIT.USAGE);
+      throw new CommandError("DOCTOR_NO_ENV_FILE", `File ${envFile} does not exist.`, EXIT.USAGE);
     const checks = options.production
       ? await checkProduction({ dir, entry, stage, envFile, env })
       : await checkHere(dir, entry, env);
@@ -96,7 +96,7 @@ function checkConfig(
   try {
     return {
       config: loadConfig(env, devPaths(dir, env)),
-      check: pass("configuration", "every variable is usable in production"),
+      check: pass("configuration", "every variable is valid in production"),
     };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;
@@ -110,6 +110,7 @@ function checkAdminToken(env: Environment): Check {
     ? pass("admin token", "PYLON_ADMIN_TOKEN is set")
     : warning(
         "admin token",
-        "PYLON_ADMIN_TOKEN is not set, so /metrics, export and batch are closed in production.",
+        "PYLON_ADMIN_TOKEN is not set, so /metrics, export and batch are unavailable in " +
+          "production.",
       );
 }

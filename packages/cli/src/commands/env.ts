@@ -24,9 +24,10 @@ const HIDDEN = "(hidden)";
 export const env = defineCommand({
   name: "env",
   args: ["[NAME]"],
-  summary: "Show the variables that are set here, and from where; with NAME what it means.",
+  summary:
+    "Show the variables that are set here and their source; with NAME, explain one " + "variable.",
   options: {
-    all: { type: "boolean", summary: "Those that are not set, too." },
+    all: { type: "boolean", summary: "Include variables that are not set." },
   },
   run({ args, options, output, env: own }) {
     const { env: filled, files } = withEnvFiles(".", own);
@@ -41,8 +42,8 @@ export const env = defineCommand({
     if (shown.length === 0)
       output.say(
         wanted === undefined
-          ? "No variable of Pylon is set here: --all lists them."
-          : `Nothing reads ${wanted}.`,
+          ? "No Pylon variable is set here: --all lists them."
+          : `${wanted} is not a variable of Pylon.`,
       );
     else
       for (const line of columnsOf(["variable", "value", "from", ""], shown.map(cells)))

@@ -19,12 +19,12 @@ interface Finding {
 export const health = defineCommand({
   name: "health",
   args: [],
-  summary: "Ask the server on this machine whether it is up: exit code 0, or 1.",
+  summary: "Check whether the server on this machine is up: exit code 0 if it is, else 1.",
   options: {
     port: {
       type: "string",
       value: "N",
-      summary: "The server's port; default PYLON_PORT, and without that 4321.",
+      summary: "The server's port; default PYLON_PORT, or 4321.",
     },
   },
   async run({ options, output, env }) {
@@ -49,8 +49,8 @@ function portOf(flag: string | undefined, variable: string | undefined): string 
   if (/^\d+$/.test(text) && Number(text) >= 1 && Number(text) <= 65_535) return text;
   throw new CommandError(
     "HEALTH_INVALID_PORT",
-    `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": name the port that the ` +
-      "server listens on, from 1 to 65535.",
+    `${flag === undefined ? "PYLON_PORT" : "--port"} is "${text}": use the port that the server ` +
+      "listens on, from 1 to 65535.",
     EXIT.USAGE,
   );
 }
@@ -61,7 +61,7 @@ function ask(url: string): Promise<Finding> {
     const fail = (message: string, status: number | null = null): void =>
       resolve({ isUp: false, message, status });
     const timer = setTimeout(
-      () => fail(`${url} did not answer within ${TIMEOUT_MS / 1000} s.`),
+      () => fail(`${url} did not respond within ${TIMEOUT_MS / 1000} s.`),
       TIMEOUT_MS,
     );
     const request = get(url, { agent: false }, (response) => {
@@ -72,19 +72,24 @@ function ask(url: string): Promise<Finding> {
         body += chunk;
         if (body.length > MAX_BODY_BYTES)
           fail(
-            `${url} answered far more than a health check does: something else listens there.`,
+            `${url} sent a much larger response than a health check: another program is ` +
+              `listening there.`,
             status,
           );
       });
       response.on("error", ({ message }) =>
-        fail(`${url} broke off its answer: ${message}`, status),
+        fail(`${url} aborted its response: ${message}`, status),
       );
       response.on("end", () => {
         clearTimeout(timer);
         const uptime = uptimeOf(body);
-        if (status !== 200) fail(`${url} answered ${status}.`, status);
+        if (status !== 200) fail(`${url} returned ${status}.`, status);
         else if (uptime === null)
-          fail(`${url} answered 200, but not as Pylon does: something else listens there.`, status);
+          fail(
+            `${url} returned 200, but not a response of Pylon: another program is listening ` +
+              `there.`,
+            status,
+          );
         else resolve({ isUp: true, message: `${url} is up for ${uptime} s.`, status });
       });
     });

@@ -19,12 +19,25 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
 export const init = defineCommand({
   name: "init",
   args: ["NAME"],
-  summary: "Make a new app folder.",
+  summary: "Create a new app folder.",
   options: {
     template: {
       type: "string",
       value: [...TEMPLATES.keys()].join("|"),
-      summary: "What it begins with; default basic.",
+      summary: "The template; default basic.",
+    },
+    frontend: {
+      type: "string",
+      value: "react",
+      summary: "The frontend: React, in web/.",
+    },
+    "no-prompt": {
+      type: "boolean",
+      summary: "Accepted for compatibility; the command never " + "prompts.",
+    },
+    overwrite: {
+      type: "boolean",
+      summary: "Write into a non-empty folder, and overwrite existing files.",
     },
   },
   run({ args, options, output }) {
@@ -36,7 +49,7 @@ export const init = defineCommand({
     if (!NAME.test(name))
       throw new CommandError(
         "INIT_INVALID_NAME",
-        `"${name}" can't name an app: use letters, digits, . _ -.`,
+        `"${name}" is not a valid app name: use letters, digits, . _ -.`,
         EXIT.USAGE,
       );
     const templateName = options.template ?? "basic";
@@ -48,18 +61,29 @@ export const init = defineCommand({
         EXIT.USAGE,
       );
     }
-    if (existsSync(target) && !isEmptyFolder(target))
+    const { frontend = "react" } = options;
+    if (frontend !== "react")
+      throw new CommandError(
+        "INIT_UNKNOWN_FRONTEND",
+        `A new app has a React page in web/. For Next.js see docs/nextjs.md, for others ` +
+          "docs/vue.md, docs/svelte.md and docs/solid.md.",
+        EXIT.USAGE,
+      );
+    if (existsSync(target) && !isEmptyFolder(target) && !options.overwrite)
       throw new CommandError(
         "INIT_DIR_EXISTS",
-        `${path} exists already and is not an empty folder: choose another name.`,
+        `${path} already exists and is not an empty folder: ` +
+          "choose another name, or overwrite it with --overwrite.",
       );
     const files = template(name);
-    make(target, files);
+    if (options.overwrite && existsSync(target)) writeOver(target, files);
+    else make(target, files);
     output.say(
       `Created ${[...files.keys()].join(", ")} ` +
         `${path === "." ? "in this folder" : `in ${path}`}.\n\nRun it:  pylon ` +
         `dev${path === "." ? "" : ` ${path}`}\nIts packages, which editors and deployments ` +
-        "need, are not on npm yet: docs/quickstart.md says how to install them from a clone.",
+        `need, are not on npm ` +
+        "yet: see docs/quickstart.md for how to install them from a clone.",
     );
     output.json({
       code: "INIT_OK",
@@ -74,6 +98,18 @@ export const init = defineCommand({
 /** Whether it has nothing in it but what a repository that was just made has. */
 function isEmptyFolder(path: string): boolean {
   return statSync(path).isDirectory() && readdirSync(path).every((name) => name === ".git");
+}
+
+/** Writes the files into a folder that has others. @throws CommandError INIT_WRITE_FAILED */
+function writeOver(target: string, files: ReadonlyMap<string, string>): void {
+  try {
+    for (const [file, content] of files) {
+      mkdirSync(dirname(join(target, file)), { recursive: true });
+      writeFileSync(join(target, file), content);
+    }
+  } catch (error) {
+    throw new CommandError("INIT_WRITE_FAILED", systemFailure(error, target) ?? String(error));
+  }
 }
 
 /**
@@ -104,8 +140,8 @@ function make(target: string, files: ReadonlyMap<string, string>): void {
       if (existsSync(path)) rmSync(path, { recursive: true, force: true });
     throw new CommandError(
       "INIT_WRITE_FAILED",
-      "The app was not made: " +
-        `${(systemFailure(error, target) ?? String(error)).replaceAll(growing, target)}`,
+      "The app was not created: " +
+        (systemFailure(error, target) ?? String(error)).replaceAll(growing, target),
     );
   }
 }

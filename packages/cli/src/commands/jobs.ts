@@ -12,19 +12,19 @@ export const jobs = defineCommand({
   name: "jobs",
   args: ["list|show|retry|cancel", "[ID]"],
   summary:
-    "List the jobs of a running server as its admin, show one, retry a dead one, cancel one.",
+    "List the jobs of a running server as its admin; show or cancel a job, or retry a dead one.",
   options: {
     url: URL_OPTION,
     status: {
       type: "string",
       value: "STATUS",
-      summary: "list: pending, running, retrying, completed, dead or cancelled ones.",
+      summary: "list: only pending, running, retrying, completed, dead or cancelled ones.",
     },
-    queue: { type: "string", value: "NAME", summary: "list: those of one queue." },
+    queue: { type: "string", value: "NAME", summary: "list: only those of one queue." },
     limit: {
       type: "string",
       value: "N",
-      summary: `list: how many of the newest; default ${DEFAULT_LIMIT}, at most 200.`,
+      summary: `list: the number of newest entries; default ${DEFAULT_LIMIT}, at most 200.`,
     },
   },
   async run({ args, options, output, env }) {
@@ -47,7 +47,7 @@ export const jobs = defineCommand({
         break;
       case "retry": {
         const dead = `/api/jobs/dead/${encodeURIComponent(id)}/retry`;
-        await change(client, "POST", dead, `${id} is tried again.`, output);
+        await change(client, "POST", dead, `${id} will be retried.`, output);
         break;
       }
       case "cancel":

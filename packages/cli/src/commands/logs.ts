@@ -10,19 +10,22 @@ const MAX_LINES = 1_000;
 export const logs = defineCommand({
   name: "logs",
   args: [],
-  summary: "Show the newest log lines of a running server, as its admin, with PYLON_ADMIN_TOKEN.",
+  summary:
+    "Show the newest log lines of a running server, as its admin. Requires " + "PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
     follow: { type: "boolean", short: "f", summary: "Follow new lines, until Ctrl-C." },
     level: {
       type: "string",
       value: LEVELS.join("|"),
-      summary: "The least severe lines to show; the server keeps those of its PYLON_LOG_LEVEL.",
+      summary:
+        "The minimum severity to show; the server only logs lines of its own " +
+        "PYLON_LOG_LEVEL or above.",
     },
     limit: {
       type: "string",
       value: "N",
-      summary: `How many of the newest; default ${DEFAULT_LIMIT}, at most ${MAX_LINES}.`,
+      summary: `The number of newest lines; default ${DEFAULT_LIMIT}, at most ${MAX_LINES}.`,
     },
   },
   async run({ options, output, env }) {
@@ -30,13 +33,13 @@ export const logs = defineCommand({
     if (!LEVELS.includes(level))
       throw new CommandError(
         "LOGS_INVALID_LEVEL",
-        `There is no level "${level}": use ${LEVELS.join(", ")}.`,
+        `Unknown level "${level}": use ${LEVELS.join(", ")}.`,
         EXIT.USAGE,
       );
     if (!/^\d+$/.test(limit) || Number(limit) > MAX_LINES)
       throw new CommandError(
         "LOGS_INVALID_LIMIT",
-        `--limit is "${limit}": it wants a whole number up to ${MAX_LINES}.`,
+        `--limit is "${limit}": expected a whole number up to ${MAX_LINES}.`,
         EXIT.USAGE,
       );
     const client = new AdminClient(options.url, env);
@@ -45,10 +48,12 @@ export const logs = defineCommand({
       { staysOpen: follow },
     );
     if (!output.isJson)
-      output.warn(`# ${client.url}: behind a load balancer, the one replica that answered`);
+      output.warn(
+        `# ${client.url}: behind a load balancer, this is the one replica that ` + `responded`,
+      );
     await printLines(response, output);
     if (!follow) return EXIT.OK;
-    output.warn("pylon: the server ended the stream: it stops, or this reader was too slow.");
+    output.warn("pylon: the server ended the stream: it is stopping, or this reader was too slow.");
     return EXIT.FAILED;
   },
 });

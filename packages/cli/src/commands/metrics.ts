@@ -12,15 +12,14 @@ export const metrics = defineCommand({
   name: "metrics",
   args: [],
   summary:
-    "Show the state of a running server, as its admin, with PYLON_ADMIN_TOKEN: what is down, " +
-    "errors, times, connections, memory.",
+    "Show the state of a running server, as its admin: failures, errors, durations, " +
+    "connections, memory. Requires PYLON_ADMIN_TOKEN.",
   options: {
     url: URL_OPTION,
     watch: {
       type: "boolean",
       summary:
-        `Ask again every ${INTERVAL_MS / 1000} s and show what happened in between, until ` +
-        "Ctrl-C.",
+        `Poll every ${INTERVAL_MS / 1000} s and show ` + "what happened in between, until Ctrl-C.",
     },
   },
   async run({ options, output, env }) {
@@ -33,7 +32,8 @@ export const metrics = defineCommand({
       const about = isDelta ? `the last ${INTERVAL_MS / 1000} s` : "since its start";
       output.say(
         `${isDelta && process.stdout.isTTY ? CLEAR : ""}# ${client.url}, ${about}; behind a ` +
-          "load balancer, the one replica that answered",
+          `load balancer, this is ` +
+          "the one replica that responded",
       );
       for (const line of overviewLines(overview, isDelta)) output.say(line);
       output.json({ code: "METRICS_OK", url: client.url, ...overview });

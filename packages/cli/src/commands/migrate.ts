@@ -1,14 +1,20 @@
 import { existsSync } from "node:fs";
 import {
+  applyMigration,
+  dataMigrationStates,
   describeDatabase,
   describeStep,
   inspectData,
   loadApp,
   loadConfig,
+  migrationHistory,
   openStore,
   planMigration,
-  toStored,
+  SERVER_VERSION,
   validateManifest,
+  type DataMigrationState,
+  type LoadedApp,
+  type MigrationHistory,
 } from "@pylonsync/server";
 import { nearest } from "@pylonsync/query";
 import { ENTRY, locateApp } from "../app-dir.ts";
@@ -21,14 +27,17 @@ import { resolvePaths } from "../data-place.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { CommandError, EXIT } from "../output.ts";
+import { checkMigrationName, createMigration } from "./migrate-create.ts";
 
-const ACTIONS = ["plan", "apply", "status"] as const;
+const ACTIONS = ["plan", "apply", "status", "create"] as const;
 type Action = (typeof ACTIONS)[number];
 
+type Store = Awaited<ReturnType<typeof openStore>>;
+
 const OPTIONS = {
-  plan: { type: "boolean", summary: "Only show the steps, whatever the action." },
+  plan: { type: "boolean", summary: "Only show the steps, whichever action is given." },
   ...YES,
-  "allow-destructive": { type: "boolean", summary: "Apply steps that lose data too." },
+  "allow-destructive": { type: "boolean", summary: "Also apply steps that lose data." },
   entry: ENTRY,
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
@@ -36,11 +45,14 @@ type Context = CommandContext<typeof OPTIONS>;
 /** `pylon migrate`: plans and applies a migration. */
 export const migrate = defineCommand({
   name: "migrate",
-  args: ["[plan|apply|status]", "[DIR]"],
-  summary: "Show what the app's schema changes in the database (plan), or change it (apply).",
+  args: ["[plan|apply|status|create NAME]", "[DIR]"],
+  summary:
+    "Show the pending schema changes (plan), show past ones too (status), apply them (apply), " +
+    "or create a data migration (create).",
   options: OPTIONS,
   async run(context) {
     const { action, rest } = actionOf(context);
+    if (action === "create") return create(rest);
     const { dir, entry } = locateApp(rest, "MIGRATE");
     const { env } = withEnvFiles(dir, context.env);
     const { database } = loadConfig(
@@ -48,7 +60,8 @@ export const migrate = defineCommand({
       resolvePaths(dir, env, { files: false, whenNone: "developed" }),
     );
     const loaded = await loadApp(dir, { entry, dev: true });
-    const { manifest, diagnostics } = validateManifest(loaded.manifest);
+    const { manifest, diagnostics } = validateManifest(loaded.manifest, loaded.manifestModule);
+    checkFiles(context, loaded);
     if (manifest === null || hasErrors(diagnostics)) {
       sayDiagnostics([...loaded.diagnostics, ...diagnostics], context.output);
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
@@ -59,7 +72,8 @@ export const migrate = defineCommand({
     const isNew = database.kind === "sqlite" && !existsSync(database.path);
     if (isNew) {
       const plan = planMigration(null, manifest);
-      if (action !== "apply") return show(context, place, plan);
+      if (action !== "apply")
+        return show(context, place, { plan, data: await dataOf(loaded, null) });
       if (!(await isAgreed(context, place, plan))) return EXIT.OK;
       await makeFolderOf(database.path);
     }
@@ -72,17 +86,19 @@ export const migrate = defineCommand({
         manifest,
         await inspectData(store, manifest, { allReferences: true }),
       );
-      if (action !== "apply") return show(context, place, plan);
+      if (action !== "apply") {
+        const history = action === "status" ? await migrationHistory(store) : undefined;
+        return show(context, place, { plan, data: await dataOf(loaded, store), history });
+      }
       // Of a new one it was asked before; but a server may have made it while somebody thought
       // about it.
       if (!(isNew && stored === null) && !(await isAgreed(context, place, plan))) return EXIT.OK;
       const { output } = context;
       const steps = stepsOf(plan);
-      await store.migrate(() => ({
-        migration: plan.migration,
-        manifestJson: JSON.stringify(toStored(manifest)),
-      }));
-      if (plan.migration.steps.some(({ kind }) => kind === "mend_dates")) await store.renewLog();
+      await applyMigration(store, plan, manifest, {
+        pylonVersion: SERVER_VERSION,
+        onProgress: (name, filled) => output.say(`${name}: ${counted(filled, "row")} filled in`),
+      });
       output.say(`Applied ${counted(steps.length, "step")} to ${place}.`);
       output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
       return EXIT.OK;
@@ -102,14 +118,25 @@ function stepsOf({ migration }: Plan): { readonly step: string; readonly destruc
   }));
 }
 
-function sayPlan({ output }: Context, place: string, plan: Plan): void {
+/** What the steps call by another name than app.ts does, because it was renamed. */
+function sayNames({ output }: Context, { names }: Plan): void {
+  for (const [entity, { table, columns }] of Object.entries(names)) {
+    if (table !== entity) output.say(`${entity} is in the table ${table}.`);
+    for (const [field, column] of Object.entries(columns))
+      output.say(`${entity}.${field} is in the column ${column}.`);
+  }
+}
+
+function sayPlan(context: Context, place: string, plan: Plan): void {
+  const { output } = context;
   sayDiagnostics([...plan.problems, ...plan.notices], output);
+  sayNames(context, plan);
   const steps = stepsOf(plan);
   output.say(
     steps.length === 0
-      ? `${place} has the app's schema.`
+      ? `${place} is up to date with the app's schema.`
       : [
-          `Of ${place}:`,
+          `Steps for ${place}:`,
           ...steps.map(({ step, destructive }) => `  ${destructive ? "! " : "  "}${step}`),
         ].join("\n"),
   );
@@ -123,11 +150,11 @@ function sayPlan({ output }: Context, place: string, plan: Plan): void {
 async function isAgreed(context: Context, place: string, plan: Plan): Promise<boolean> {
   sayPlan(context, place, plan);
   if (plan.problems.length > 0)
-    throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied as it is: see above.");
+    throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied: see above.");
   if (plan.destructive && !context.options["allow-destructive"]) {
     throw new CommandError(
       "MIGRATE_DESTRUCTIVE",
-      "Steps marked with ! lose data: back the database up, then add --allow-destructive.",
+      "Steps marked with ! lose data: back up the database, then add --allow-destructive.",
     );
   }
   if (plan.migration.steps.length === 0 || (await isConfirmed(context, `Apply to ${place}?`)))
@@ -136,9 +163,71 @@ async function isAgreed(context: Context, place: string, plan: Plan): Promise<bo
   return false;
 }
 
-function show(context: Context, place: string, plan: Plan): number {
+/** The newest last, as one reads on. */
+function sayHistory({ output }: Context, { migrations, backfills }: MigrationHistory): void {
+  for (const { at, took_ms: ms, app_version: app, pylon_version: pylon, steps } of [
+    ...migrations,
+  ].toReversed()) {
+    output.say(`${at} by ${app} (Pylon ${pylon}) in ${ms} ms:`);
+    for (const step of steps) output.say(`    ${step}`);
+  }
+  for (const { field, filled, done_at: doneAt } of backfills)
+    output.say(
+      `${field}: ${counted(filled, "row")} filled in${doneAt === null ? ", unfinished" : ""}`,
+    );
+}
+
+/**
+ * What is wrong in functions keeps no schema from being looked at.
+ *
+ * @throws CommandError MIGRATE_INVALID_FILE
+ */
+function checkFiles({ output }: Context, { diagnostics }: LoadedApp): void {
+  const ofFiles = diagnostics.filter(({ code }) => code.startsWith("MIGRATION_"));
+  if (ofFiles.length === 0) return;
+  sayDiagnostics(ofFiles, output);
+  throw new CommandError("MIGRATE_INVALID_FILE", "A data migration is not valid: see above.");
+}
+
+/** The app's data migrations, and those that the database has had. */
+function dataOf(
+  { dataMigrations }: LoadedApp,
+  store: Store | null,
+): Promise<readonly DataMigrationState[]> {
+  return dataMigrationStates(dataMigrations?.keys() ?? [], store);
+}
+
+/** Those that wait; in a history those too that are done. */
+function sayData({ output }: Context, all: readonly DataMigrationState[], isWhole: boolean): void {
+  for (const { name, state, rows, done_at: doneAt } of all) {
+    if (state === "done" && isWhole)
+      output.say(`${name}: done at ${doneAt ?? ""}, ${counted(rows, "row")}`);
+    if (state === "running") output.say(`${name}: ${counted(rows, "row")} so far, unfinished`);
+    if (state === "pending") output.say(`${name}: runs when the next server starts`);
+  }
+}
+
+function create(context: Context): number {
+  const [name, ...others] = context.args;
+  checkMigrationName(name);
+  const { dir } = locateApp({ ...context, args: others }, "MIGRATE");
+  const file = createMigration(dir, name, Date.now());
+  context.output.say(`Created ${file}: write its code. It runs when the server starts.`);
+  context.output.json({ code: "MIGRATE_CREATED", file });
+  return EXIT.OK;
+}
+
+interface Shown {
+  readonly plan: Plan;
+  readonly data: readonly DataMigrationState[];
+  readonly history?: MigrationHistory | undefined;
+}
+
+function show(context: Context, place: string, { plan, data, history }: Shown): number {
   const { problems, notices, destructive } = plan;
   const steps = stepsOf(plan);
+  if (history !== undefined) sayHistory(context, history);
+  sayData(context, data, history !== undefined);
   sayPlan(context, place, plan);
   context.output.json({
     code: "MIGRATE_PLAN",
@@ -148,6 +237,8 @@ function show(context: Context, place: string, plan: Plan): number {
     steps,
     problems,
     notices,
+    data_migrations: data,
+    ...history,
   });
   return problems.length > 0 ? EXIT.FAILED : EXIT.OK;
 }
@@ -161,20 +252,16 @@ function actionOf(context: Context): { readonly action: Action; readonly rest: C
   const [first, ...others] = context.args;
   const action = ACTIONS.find((candidate) => candidate === first);
   const isFolder = first !== undefined && existsSync(first);
-  if ((first === "create" || first === "list") && !isFolder)
-    throw new CommandError(
-      "USAGE",
-      `There is no \`pylon migrate ${first}\`, as there are no migration files: ` +
-        "change app.ts, and `pylon migrate plan` shows the steps.",
-      EXIT.USAGE,
-    );
+  if (first === "list" && !isFolder)
+    return { action: "status", rest: { ...context, args: others } };
   const meant = first === undefined || isFolder ? undefined : nearest(first, ACTIONS);
   if (action === undefined && meant !== undefined)
     throw new CommandError(
       "USAGE",
-      `There is no action or folder "${first}". Did you mean "${meant}"?`,
+      `Unknown action or folder "${first}". Did you mean "${meant}"?`,
       EXIT.USAGE,
     );
   if (action === undefined) return { action: "plan", rest: context };
-  return { action: context.options.plan ? "plan" : action, rest: { ...context, args: others } };
+  const isLook = context.options.plan === true && action !== "create";
+  return { action: isLook ? "plan" : action, rest: { ...context, args: others } };
 }

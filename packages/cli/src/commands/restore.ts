@@ -23,8 +23,8 @@ export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],
   summary:
-    "Replace the app's database and uploaded files by a backup. What was there is " +
-    "kept beside it.",
+    "Replace the app's database and uploaded files with a backup. The previous data is kept " +
+    "next to it.",
   options: { ...YES },
   async run(context) {
     const { args, env, output } = context;
@@ -32,7 +32,7 @@ export const restore = defineCommand({
     if (source === undefined)
       throw new CommandError(
         "RESTORE_NO_SOURCE",
-        "Name the folder of the backup: `pylon restore backups/monday`.",
+        "Specify the folder of the backup: `pylon restore backups/monday`.",
         EXIT.USAGE,
       );
     const folder = resolve(source);
@@ -45,7 +45,7 @@ export const restore = defineCommand({
     if (
       !(await isConfirmed(
         context,
-        `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} by the backup ` +
+        `Replace ${data.database}${uploads === null ? "" : ` and ${uploads}`} with the backup ` +
           `of ${contents.created_at}?`,
       ))
     ) {
@@ -60,9 +60,9 @@ export const restore = defineCommand({
       `Restored the backup of ${contents.created_at}: ${data.database} and ${files} ` +
         "uploaded " +
         `${files === 1 ? "file" : "files"}${uploads === null ? "" : ` in ${uploads}`}. ` +
-        "Clients take a new snapshot.",
+        "Clients will load a new snapshot.",
     );
-    for (const path of kept) output.say(`What was there is at ${path}.`);
+    for (const path of kept) output.say(`The previous data is at ${path}.`);
     output.json({
       code: "RESTORE_OK",
       ok: true,

@@ -14,8 +14,8 @@ export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],
   summary:
-    "Make every client take a new snapshot: after the database was restored from a snapshot " +
-    "or a dump, before it is served.",
+    "Make every client load a new snapshot. Use it after restoring the database from a snapshot " +
+    "or dump, before starting the server.",
   options: { ...YES },
   async run(context) {
     const dir = resolve(context.args[0] ?? ".");
@@ -31,14 +31,14 @@ export const resync = defineCommand({
     if (
       !(await isConfirmed(
         context,
-        `Let all clients of ${place} take a new snapshot? No server may run on it.`,
+        `Make all clients of ${place} load a new snapshot? No server may be running on it.`,
       ))
     ) {
       context.output.say("Aborted.");
       return EXIT.OK;
     }
     await renewLogOf(database);
-    context.output.say(`Done: each client of ${place} takes a new snapshot when it next connects.`);
+    context.output.say(`Done: each client of ${place} loads a new snapshot when it next connects.`);
     context.output.json({ code: "RESYNC_OK", database: place });
     return EXIT.OK;
   },

@@ -18,12 +18,12 @@ const OPTIONS = {
     type: "string",
     value: TARGETS.join("|"),
     summary:
-      "Where they are kept: by SST, or in .env.production. Default sst where there is an " +
-      "sst.config.ts.",
+      "Where secrets are stored: in SST, or in .env.production. Default sst if there is an " +
+      "sst.config.ts, else env.",
   },
-  stage: { type: "string", value: "S", summary: "sst: of which stage; default production." },
-  dir: { type: "string", value: "DIR", summary: "The app's folder; default this one." },
-  show: { type: "boolean", summary: "generate: print the values too." },
+  stage: { type: "string", value: "S", summary: "sst: the stage; default production." },
+  dir: { type: "string", value: "DIR", summary: "The app's folder; default the current one." },
+  show: { type: "boolean", summary: "generate: also print the values." },
 } as const;
 type Context = CommandContext<typeof OPTIONS>;
 
@@ -31,7 +31,7 @@ type Context = CommandContext<typeof OPTIONS>;
 export const secrets = defineCommand({
   name: "secrets",
   args: ["generate|set|list", "[NAME]"],
-  summary: "Generate the missing secrets of production, set one, or list those that are set.",
+  summary: "Generate missing production secrets, set a secret, or list which are set.",
   options: OPTIONS,
   async run(context) {
     const [given, name] = context.args;
@@ -39,13 +39,13 @@ export const secrets = defineCommand({
     if (action === undefined)
       throw new CommandError(
         "USAGE",
-        `Name an action: \`pylon secrets ${ACTIONS.join("|")}\`.`,
+        `Specify an action: \`pylon secrets ${ACTIONS.join("|")}\`.`,
         EXIT.USAGE,
       );
     if (name !== undefined && !VARIABLE.test(name))
       throw new CommandError(
         "SECRETS_INVALID_NAME",
-        `"${name}" is not the name of a variable: write it as PYLON_ADMIN_TOKEN is written.`,
+        `"${name}" is not a valid variable name: use a form such as PYLON_ADMIN_TOKEN.`,
         EXIT.USAGE,
       );
     const { store, env } = await openStore(context);
@@ -58,7 +58,7 @@ export const secrets = defineCommand({
         if (name !== undefined)
           throw new CommandError(
             "USAGE",
-            "`pylon secrets list` takes no name: it lists all.",
+            "`pylon secrets list` takes no name: it lists all secrets.",
             EXIT.USAGE,
           );
         return list(context, store, env);
@@ -66,7 +66,7 @@ export const secrets = defineCommand({
   },
 });
 
-/** @throws CommandError for a target, stage or folder that is none */
+/** @throws CommandError for an unknown target, stage or folder */
 async function openStore({ options, env }: Context): Promise<{
   readonly store: SecretStore;
   readonly env: Environment;
@@ -75,7 +75,7 @@ async function openStore({ options, env }: Context): Promise<{
   if (!existsSync(dir))
     throw new CommandError(
       "SECRETS_NO_DIR",
-      `There is no folder ${dir}: name the app's with --dir.`,
+      `Folder ${dir} does not exist: specify the app's folder with --dir.`,
       EXIT.USAGE,
     );
   const target = options.target ?? (existsSync(join(dir, "sst.config.ts")) ? "sst" : "env");
@@ -83,7 +83,7 @@ async function openStore({ options, env }: Context): Promise<{
     if (options.stage !== undefined)
       throw new CommandError(
         "USAGE",
-        "--stage is for --target sst: .env.production is of no stage.",
+        "--stage requires --target sst: .env.production does not belong to a stage.",
         EXIT.USAGE,
       );
     return { store: new EnvSecrets(dir), env };
@@ -91,7 +91,7 @@ async function openStore({ options, env }: Context): Promise<{
   if (target !== "sst")
     throw new CommandError(
       "SECRETS_INVALID_TARGET",
-      `There is no target "${target}": use ${TARGETS.join(" or ")}.`,
+      `Unknown target "${target}": use ${TARGETS.join(" or ")}.`,
       EXIT.USAGE,
     );
   const { stage = "production" } = options;
@@ -109,8 +109,8 @@ async function generate(
   if (name !== undefined && GENERATED_SECRETS[name] === undefined) {
     throw new CommandError(
       "SECRETS_NOT_RANDOM",
-      `${name} is not a random value, but one that somebody gives you: \`pylon secrets set ` +
-        `${name}\`. Random are ${Object.keys(GENERATED_SECRETS).join(", ")}.`,
+      `${name} can't be generated, because another service issues it: use \`pylon secrets ` +
+        `set ${name}\`. Generated secrets are ${Object.keys(GENERATED_SECRETS).join(", ")}.`,
       EXIT.USAGE,
     );
   }
@@ -128,7 +128,7 @@ async function generate(
         ? `  kept  ${entry}`
         : `  made  ${entry}${options.show ? `=${made[entry] ?? ""}` : ""}`,
     );
-  output.say(`They are in ${store.place}.`);
+  output.say(`The secrets are stored in ${store.place}.`);
   output.json({
     code: "SECRETS_OK",
     place: store.place,
@@ -147,7 +147,7 @@ async function set(
   if (name === undefined)
     throw new CommandError(
       "SECRETS_NO_NAME",
-      "Name the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is asked for, or " +
+      "Specify the variable: `pylon secrets set PYLON_SMTP_URL`. Its value is prompted for, or " +
         "read from standard input.",
       EXIT.USAGE,
     );
@@ -155,14 +155,14 @@ async function set(
   if (value === "")
     throw new CommandError(
       "SECRETS_NO_VALUE",
-      `There is no value for ${name}: type it, or pipe it in as in \`pylon secrets set ` +
+      `No value given for ${name}: type it, or pipe it in as in \`pylon secrets set ` +
         `${name} < file\`.`,
     );
   const notes = [
     ...(await store.set({ [name]: value })),
     ...(store instanceof SstSecrets ? notesOnUse(store, name, env) : []),
   ];
-  output.say(`${name} is in ${store.place}.`);
+  output.say(`${name} is stored in ${store.place}.`);
   for (const note of notes) output.warn(`pylon: ${note}`);
   output.json({ code: "SECRETS_OK", place: store.place, set: [name], notes });
   return EXIT.OK;
@@ -189,7 +189,7 @@ function notesOnUse({ stage, dir }: SstSecrets, name: string, env: Environment):
   const where = hasStagesFile(dir)
     ? `pylon.stages.ts, as secrets: ${JSON.stringify(names)} of the stage ${stage}`
     : `.env or .env.${stage}, as PYLON_SECRETS=${names.join(",")}`;
-  return [`Nothing gets it yet: name it in ${where}, and deploy.`];
+  return [`No server receives it yet: add it to ${where}, and deploy.`];
 }
 
 function namedSecrets(env: Environment): string[] {

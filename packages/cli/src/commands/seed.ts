@@ -30,7 +30,7 @@ interface Imported {
 export const seed = defineCommand({
   name: "seed",
   args: [],
-  summary: "Write the rows of a file into the database of a running server, as its admin.",
+  summary: "Import the rows of a file into the database of a running server, as its admin.",
   options: {
     file: {
       type: "string",
@@ -39,7 +39,7 @@ export const seed = defineCommand({
     },
     upsert: {
       type: "boolean",
-      summary: "Rows whose id exists get the fields of the file, so that it can be run again.",
+      summary: "Update rows whose id exists, so that the command can be repeated.",
     },
     url: URL_OPTION,
   },
@@ -75,7 +75,7 @@ function rowsOf(file: string): unknown {
   if (isMap && Object.values(rows ?? {}).every(Array.isArray)) return rows;
   throw new CommandError(
     "SEED_INVALID_JSON",
-    `${file} wants a list of rows for each entity, as in {"Todo": [{"title": "Buy milk"}]}.`,
+    `${file} must contain a list of rows for each entity, as in {"Todo": [{"title": "Buy milk"}]}.`,
   );
 }
 
@@ -87,5 +87,5 @@ function say({ by_entity: entities, errors, failed }: Imported, file: string, ou
   for (const { line, entity, code, message } of errors)
     out.warn(`pylon: ${basename(file)}: row ${line} of ${entity}: ${code}: ${message}`);
   if (failed > errors.length)
-    out.warn(`pylon: and ${failed - errors.length} more rows were refused.`);
+    out.warn(`pylon: and ${failed - errors.length} more rows were rejected.`);
 }

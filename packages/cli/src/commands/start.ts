@@ -58,7 +58,7 @@ export const start = defineCommand({
       db_path: describeDatabase(config.database),
       backend: config.database.kind,
     });
-    output.say(`${server.app.name} ${server.app.version} is served at ${server.url}`);
+    output.say(`${server.app.name} ${server.app.version} is running at ${server.url}`);
     await stopped;
     backups?.stop();
     await server.beginDrain();
@@ -89,8 +89,9 @@ function backupSchedule(
   if (`${dir}${sep}`.startsWith(`${data.uploads}${sep}`))
     throw new CommandError(
       "START_BACKUP_DIR",
-      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each ` +
-        "backup would hold the ones before it. Name another folder.",
+      `PYLON_BACKUP_DIR is ${dir}, within the uploaded files of ${data.uploads}: each backup ` +
+        `would contain the ` +
+        "previous ones. Use another folder.",
     );
   try {
     mkdirSync(dir, { recursive: true, mode: 0o700 });

@@ -6,19 +6,27 @@ import { EXIT } from "../output.ts";
 import { counted } from "../counted.ts";
 
 const FILES = new Glob("**/*.test.{ts,tsx,js,jsx}");
-/** Where tests are looked for, the first that is there. */
+/** The folders that may contain tests; the first existing one is used. */
 const FOLDERS = ["tests", "functions"];
 
-/** `pylon test`: runs an app's tests, each file in a process of its own. */
+/**
+ * Timeout of a test or hook, in milliseconds. Bun's default of 5 s is too short to start an app on
+ * a busy machine.
+ */
+const TIMEOUT_MS = 30_000;
+
+/** `pylon test`: runs an app's tests, each file in a separate process. */
 export const test = defineCommand({
   name: "test",
   args: ["[FILTER]"],
-  summary: "Run the app's tests in tests/, or else in functions/, each file by `bun test`.",
+  summary:
+    "Run the app's tests in tests/, or without that folder in functions/, each file with " +
+    "`bun test`.",
   options: {},
   async run({ args, output, env }) {
     const folder = env["PYLON_TEST_DIR"] ?? FOLDERS.find((name) => existsSync(name)) ?? "tests";
     const files = testFiles(folder).filter((file) => file.includes(args[0] ?? ""));
-    if (files.length === 0) output.say(`There are no tests in ${folder}.`);
+    if (files.length === 0) output.say(`No tests found in ${folder}.`);
     const results: { readonly file: string; readonly passed: boolean }[] = [];
     for (const file of files) {
       const passed = await runFile(file, env, output.isJson);
@@ -53,7 +61,7 @@ async function runFile(
   env: Readonly<Record<string, string | undefined>>,
   isJson: boolean,
 ): Promise<boolean> {
-  const child = Bun.spawn([process.execPath, "test", `./${file}`], {
+  const child = Bun.spawn([process.execPath, "test", `--timeout=${TIMEOUT_MS}`, `./${file}`], {
     env: {
       ...env,
       // The executable of `pylon` has Bun in it, and is it with this.

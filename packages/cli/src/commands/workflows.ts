@@ -13,19 +13,19 @@ const DEFAULT_LIMIT = "50";
 export const workflows = defineCommand({
   name: "workflows",
   args: ["list|show|cancel|retry", "[ID]"],
-  summary:
-    "List the runs of workflows of a running server as its admin, show, cancel or retry one.",
+  summary: "List the workflow runs of a running server as its admin; show, cancel or retry a run.",
   options: {
     url: URL_OPTION,
     status: {
       type: "string",
       value: "STATUS",
-      summary: "list: pending, running, sleeping, waiting, completed, failed or cancelled ones.",
+      summary:
+        "list: only pending, running, sleeping, waiting, completed, failed or cancelled " + "ones.",
     },
     limit: {
       type: "string",
       value: "N",
-      summary: `list: how many of the newest; default ${DEFAULT_LIMIT}, at most 200.`,
+      summary: `list: the number of newest entries; default ${DEFAULT_LIMIT}, at most 200.`,
     },
   },
   async run({ args, options, output, env }) {
@@ -40,7 +40,7 @@ export const workflows = defineCommand({
       const { steps } = await printOne(client, path, output);
       printSteps(steps, output);
     } else {
-      const said = action === "cancel" ? `${id} is cancelled.` : `${id} goes on.`;
+      const said = action === "cancel" ? `${id} is cancelled.` : `${id} is resumed.`;
       await change(client, "POST", `${path}/${action}`, said, output);
     }
     return EXIT.OK;

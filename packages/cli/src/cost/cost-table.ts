@@ -14,7 +14,7 @@ export function costTable(
     usd.toFixed(2),
   ]);
   const table = [
-    ["item", "quantity", "USD per unit", "USD a month"],
+    ["item", "quantity", "USD per unit", "USD per month"],
     ...rows,
     ["NAT gateway", "none", "", "0.00"],
   ];
@@ -43,11 +43,11 @@ export function costTable(
     ...body.map(print),
     "",
     least === most
-      ? `Production: ${least.toFixed(2)} USD a month.`
-      : `Production: ${least.toFixed(2)} USD a month while Aurora is at its least, ` +
-        `${most.toFixed(2)} with Aurora at its most all month.`,
-    `On Spot, as other stages run: ${(least - containers + containersOnSpot).toFixed(2)} at ` +
-      "the least.",
+      ? `Production: ${least.toFixed(2)} USD per month.`
+      : `Production: ${least.toFixed(2)} USD per month with Aurora at its minimum, ` +
+        `${most.toFixed(2)} with Aurora at its maximum all month.`,
+    `On Spot, as in other stages: at least ${(least - containers + containersOnSpot).toFixed(2)} ` +
+      "USD per month.",
   ].join("\n");
 }
 

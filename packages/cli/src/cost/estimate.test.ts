@@ -20,8 +20,8 @@ test("the totals are the sums of their lines, and each line is a quantity at a p
   fc.assert(
     fc.property(INPUT, REGION, (input, prices) => {
       const result = estimate(input, prices);
-      expect(sumOf(result, "Aurora at its most")).toBeCloseTo(result.least, 1);
-      expect(sumOf(result, "Aurora at its least")).toBeCloseTo(result.most, 1);
+      expect(sumOf(result, "Aurora at its maximum")).toBeCloseTo(result.least, 1);
+      expect(sumOf(result, "Aurora at its minimum")).toBeCloseTo(result.most, 1);
       expect(result.least).toBeLessThanOrEqual(result.most);
       for (const { quantity, price, usd } of result.lines)
         expect(Math.abs(usd - quantity * price)).toBeLessThanOrEqual(0.0051);

@@ -25,7 +25,7 @@ export interface Estimate {
   readonly lines: readonly CostLine[];
   /** With Aurora asleep at its least. */
   readonly least: number;
-  /** With Aurora at its most, all month. */
+  /** With Aurora at its maximum, all month. */
   readonly most: number;
   /**
    * What the containers cost in other stages than production, which run on Spot, in the place of
@@ -82,8 +82,8 @@ export function estimate(input: CostInput, prices: Readonly<Record<PriceName, Pr
     line("Containers, memory", "fargateGb", gb * HOURS),
   ];
   const spot = [line("", "fargateSpotVcpu", vcpu * HOURS), line("", "fargateSpotGb", gb * HOURS)];
-  const atLeast = isSingle ? [] : [line("Aurora at its least", "auroraAcu", ACU.least * HOURS)];
-  const atMost = isSingle ? [] : [line("Aurora at its most", "auroraAcu", ACU.most * HOURS)];
+  const atLeast = isSingle ? [] : [line("Aurora at its minimum", "auroraAcu", ACU.least * HOURS)];
+  const atMost = isSingle ? [] : [line("Aurora at its maximum", "auroraAcu", ACU.most * HOURS)];
   const others = [
     ...(isSingle ? volumeLines(input, line) : databaseLines(input, line)),
     ...networkLines(input, line),
@@ -175,10 +175,10 @@ function operationLines(input: CostInput, line: MakeLine): CostLine[] {
   return [
     ...(hasCache(input) ? [line("Valkey", "valkeyNode", HOURS)] : []),
     ...(passwords === 0 ? [] : [line("Passwords of Aurora and Valkey", "secret", passwords)]),
-    line("CloudWatch, logs taken in", "logsIngestion", ASSUMED.logsGb),
-    line("CloudWatch, logs of three months", "logsStorage", ASSUMED.logsGb * 3),
+    line("CloudWatch, log ingestion", "logsIngestion", ASSUMED.logsGb),
+    line("CloudWatch, logs kept three months", "logsStorage", ASSUMED.logsGb * 3),
     line("CloudWatch, alarms", "alarm", alarms),
-    line("CloudWatch, alarms of the scaling", "alarm", scalingMetrics),
+    line("CloudWatch, alarms for scaling", "alarm", scalingMetrics),
     line("Images", "registry", ASSUMED.imageGb),
   ];
 }

@@ -55,8 +55,7 @@ function complete(
 }
 
 const COMMENTS: Readonly<Record<string, string>> = {
-  PYLON_PUBLIC_URL:
-    "The https address that people will use, and the pages that may call: change both.",
-  PYLON_TRUST_PROXY_HOPS: "How many proxies of yours stand in front.",
+  PYLON_PUBLIC_URL: "The public https address, and the origins of your pages: change both.",
+  PYLON_TRUST_PROXY_HOPS: "The number of proxies in front of the server.",
   ...GENERATED_SECRETS,
 };

@@ -43,7 +43,7 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
   if (given !== undefined && wanted === undefined)
     throw new CommandError(
       "DEPLOY_INVALID_SHAPE",
-      `There is no shape "${given}": use ${SHAPES.join(", ")}.`,
+      `Unknown shape "${given}": use ${SHAPES.join(", ")}.`,
       EXIT.USAGE,
     );
   const file = dirs.map((dir) => join(dir, CONFIG)).find((path) => existsSync(path));
@@ -53,8 +53,8 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
   const from = there ?? "another";
   const what =
     there === null
-      ? `${CONFIG} is of none of the shapes that this version knows`
-      : `${CONFIG} is of the shape ${there}`;
+      ? `${CONFIG} matches none of the shapes that this version knows`
+      : `${CONFIG} has the shape ${there}`;
   if (stage !== undefined) {
     throw new CommandError(
       "DEPLOY_OTHER_SHAPE",
@@ -76,12 +76,10 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
 /** What happens to the data of a stage that gets another shape. */
 export function consequence(from: Shape | "another", to: Shape): string {
   if (from !== "another" && (from === "efs") === (to === "efs"))
-    return (
-      "Both have the same database: look at `npx sst diff --stage STAGE` " + "before you deploy it."
-    );
+    return "Both use the same database: check `npx sst diff --stage STAGE` before you deploy.";
   return (
-    "The new shape begins with an EMPTY database and no files; a stage other than production " +
-    "loses the old ones with it. Back up first, and take the data over yourself."
+    "The new shape starts with an EMPTY database and no files; in a stage other than production " +
+    "the old ones are deleted. Back up first, and transfer the data yourself."
   );
 }
 

@@ -13,7 +13,8 @@ export function checkStage(stage: string, code: string): void {
   if (!STAGE.test(stage))
     throw new CommandError(
       code,
-      `"${stage}" can't name a stage: use letters, digits and -, such as production or pr-42.`,
+      `"${stage}" is not a valid stage name: use letters, digits and -, such as production or ` +
+        `pr-42.`,
       64,
     );
 }
@@ -32,7 +33,7 @@ export function needSst(dir: string): string {
   if (sst === null)
     throw new CommandError(
       "SST_MISSING",
-      `SST is not installed in ${dir}: run \`npm install\` there, then this again.`,
+      `SST is not installed in ${dir}: run \`npm install\` there, then repeat this command.`,
     );
   return sst;
 }

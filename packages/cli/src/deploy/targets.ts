@@ -91,8 +91,8 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
       return [
         "pylon secrets generate --target env",
         "Add PYLON_PUBLIC_URL, PYLON_CORS_ORIGIN and PYLON_TRUST_PROXY_HOPS to " +
-          ".env.production: the https address that people will use, the pages that may call, " +
-          "how many proxies stand in front.",
+          ".env.production: the public https address, the origins of your pages, and the number " +
+          "of proxies in front.",
         "pylon doctor --production",
         `docker build -t ${name} .`,
         `docker run -d --name ${name} --restart unless-stopped --stop-timeout 30 -p ` +
@@ -100,8 +100,8 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
       ];
     case "compose":
       return [
-        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the https address " +
-          "that people will use.",
+        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.production to the public https " +
+          "address.",
         "pylon doctor --production",
         "docker compose up -d --build",
       ];
@@ -120,8 +120,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
           ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon`
           : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable " +
             "/usr/local/bin/pylon && rm pylon-executable",
-        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the https address " +
-          "that people will use.",
+        "Set PYLON_PUBLIC_URL and PYLON_CORS_ORIGIN in .env.systemd to the public https address.",
         "pylon doctor --production --env-file .env.systemd",
         `sudo mkdir -p /opt/${name} && tar -c ${exclusions()} . | sudo tar -x ` +
           `--no-same-owner -C /opt/${name} && sudo chmod -R u=rwX,go=rX /opt/${name}`,
@@ -131,7 +130,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
       ];
     case "sst":
       return [
-        "Set domain and region of your stages in pylon.stages.ts, and keep it in git.",
+        "Set the domain and region of your stages in pylon.stages.ts, and commit it.",
         `pylon secrets generate --target sst --stage ${stage ?? "production"}`,
         `pylon deploy --target sst --stage ${stage ?? "production"}`,
       ];
@@ -158,6 +157,7 @@ function exclusions(): string {
 
 function templateOf(source: string): string {
   const content = deployFiles()[source];
-  if (content === undefined) throw new Error(`The command was built without ${source}.`);
+  if (content === undefined)
+    throw new Error(`This build of the command does not contain ` + `${source}.`);
   return content;
 }

@@ -26,8 +26,8 @@ export function checkPolicies(loaded: LoadedApp): Check {
   if (app.manifest.access === "public")
     return warning(
       "policies",
-      'app.ts says access: "public", so everyone may read and write every entity that no ' +
-        "policy names: write policies, and take it out.",
+      'app.ts sets access: "public", so everyone may read and write ' +
+        "every entity without a policy: write policies, and remove it.",
     );
-  return pass("policies", "every entity has its policies");
+  return pass("policies", "every entity has policies");
 }

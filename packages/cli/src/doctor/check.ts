@@ -27,7 +27,7 @@ export function error(name: string, message: string): Check {
 
 /** What depends on an app that does not load. */
 export function notChecked(name: string): Check {
-  return warning(name, "Not looked at, because the app has errors: fix those first.");
+  return warning(name, "Not checked, because the app has errors: fix those first.");
 }
 
 /** How many checks passed, warned and failed. */

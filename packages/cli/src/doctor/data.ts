@@ -34,7 +34,9 @@ function checkTls({ env, given }: ProductionSettings): Check {
   if (url === null)
     return pass(
       "database TLS",
-      given.has("DATABASE_URL") ? "the stage's URL requires it" : "SQLite has no wire",
+      given.has("DATABASE_URL")
+        ? "the stage's URL requires it"
+        : "SQLite uses no network " + "connection",
     );
   const mode = url.searchParams.get("sslmode");
   if (isNear(url.hostname))
@@ -46,9 +48,9 @@ function checkTls({ env, given }: ProductionSettings): Check {
     return pass("database TLS", "required");
   return error(
     "database TLS",
-    `DATABASE_URL leads to ${url.hostname} ` +
-      `${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so a connection may be ` +
-      "plain: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.",
+    `DATABASE_URL points to ${url.hostname} ` +
+      `${mode === null ? "without sslmode" : `with sslmode=${mode}`}, so connections may be ` +
+      "unencrypted: add ?sslmode=require, or verify-full with PYLON_DATABASE_CA.",
   );
 }
 
@@ -67,12 +69,12 @@ function checkRedis(settings: ProductionSettings): Check {
   if (!isSet(settings, "DATABASE_URL") || isSet(settings, "REDIS_URL"))
     return pass(
       "redis",
-      isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "one replica needs none",
+      isSet(settings, "REDIS_URL") ? "REDIS_URL is set" : "not needed for one replica",
     );
   return warning(
     "redis",
-    "DATABASE_URL is set and REDIS_URL is not: with several replicas rate limits and " +
-      "ctx.cache count for each alone; rooms go through Postgres.",
+    "DATABASE_URL is set and REDIS_URL is not: with several replicas, rate limits and ctx.cache " +
+      "are separate for each; rooms use Postgres.",
   );
 }
 
@@ -83,12 +85,12 @@ function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Ch
   if (provider === "s3")
     return isSet(settings, "PYLON_S3_BUCKET") || plugin?.["bucket"] !== undefined
       ? pass("files", "in S3")
-      : error("files", "Files go to S3 and no bucket is named: set PYLON_S3_BUCKET.");
-  if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the disk that has the database");
+      : error("files", "Files are stored in S3, but no bucket is set: set PYLON_S3_BUCKET.");
+  if (!isSet(settings, "DATABASE_URL")) return pass("files", "on the same disk as the database");
   return warning(
     "files",
-    "Rows are in Postgres and files on this machine's disk: a second replica does not have " +
-      "them. Set PYLON_FILES_PROVIDER=s3, or keep to one replica.",
+    "Rows are in Postgres but files are on this machine's disk, where a second replica can't " +
+      "read them. Set PYLON_FILES_PROVIDER=s3, or run one replica.",
   );
 }
 
@@ -96,7 +98,7 @@ function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): 
   if (manifest === null) return notChecked("plugins");
   try {
     const { size } = resolvePlugins(manifest.plugins ?? [], withStandIns(settings));
-    return pass("plugins", `${size} with all their variables`);
+    return pass("plugins", `${size} with all required variables`);
   } catch (cause) {
     return error("plugins", cause instanceof Error ? cause.message : String(cause));
   }
@@ -105,10 +107,16 @@ function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): 
 async function checkMigration({ database }: Config, manifest: Manifest): Promise<Check> {
   const place = describeDatabase(database);
   if (database.kind === "sqlite" && !existsSync(database.path))
-    return pass("migration", `${place} will be made at the first start`);
+    return pass("migration", `${place} will be created at the first start`);
   try {
     const { migration, waiting, problems } = planStart(await peekManifest(database), manifest);
     const loss = problems.find(({ code }) => code === "SCHEMA_LOSES_DATA");
+    const conversion = problems.find(({ code }) => code === "SCHEMA_CONVERTS");
+    if (conversion !== undefined)
+      return error(
+        "migration",
+        `The server would not start on ${place}. ${conversion.message} ${conversion.hint ?? ""}`,
+      );
     if (loss !== undefined)
       return error(
         "migration",
@@ -120,15 +128,15 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
     if (waiting.length > 0)
       return warning(
         "migration",
-        `${place} has what the app does not, and keeps it ` +
-          `(${waiting.map(describeStep).join(", ")}): when no version needs it any more, ` +
+        `${place} has schema elements that the app does not declare; they are kept ` +
+          `(${waiting.map(describeStep).join(", ")}). When no version needs them, run ` +
           "`pylon migrate apply --allow-destructive`.",
       );
     return pass(
       "migration",
       migration.steps.length === 0
-        ? `${place} has the app's schema`
-        : `${migration.steps.length} steps that lose nothing, taken at the next start`,
+        ? `${place} is up to date with the app's schema`
+        : `${migration.steps.length} steps without data loss, applied at the next start`,
     );
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
@@ -136,8 +144,8 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
     if (/can't be reached/.test(message))
       return warning(
         "migration",
-        `${place} can't be reached from here, so its schema was not compared: run this ` +
-          "where it can, or look at `pylon migrate plan` there.",
+        `${place} can't be reached from here, so its schema was not compared: run ` +
+          "this on a machine that can reach it, or run `pylon migrate plan` there.",
       );
     return error("migration", `${place} can't be read: ${message}`);
   }

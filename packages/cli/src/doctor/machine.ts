@@ -20,7 +20,8 @@ export function checkRuntime(): Check {
     ? pass("runtime", `Bun ${Bun.version}`)
     : warning(
         "runtime",
-        `Bun ${Bun.version}, and Pylon is tested on ${WANTED_BUN}: use the one that npm installs.`,
+        `Bun ${Bun.version}, but Pylon is tested on ${WANTED_BUN}: use the version that npm ` +
+          `installs.`,
       );
 }
 
@@ -34,14 +35,15 @@ async function checkPort({ port }: Config): Promise<Check> {
     ? pass("port", `${port} is free`)
     : warning(
         "port",
-        `${port} is in use: stop what listens there, or choose another with --port or PYLON_PORT.`,
+        `${port} is in use: stop the program that listens there, or choose another port with ` +
+          `--port or PYLON_PORT.`,
       );
 }
 
 async function checkDatabase({ database }: Config): Promise<Check> {
   const place = describeDatabase(database);
   if (database.kind === "sqlite" && !existsSync(database.path))
-    return pass("database", `${place} will be made at the first start`);
+    return pass("database", `${place} will be created at the first start`);
   try {
     await peekManifest(database);
     return pass("database", place);
@@ -60,7 +62,7 @@ async function checkDisk({ database }: Config): Promise<Check> {
   const message = `${Math.round(free / 1024 / 1024)} MiB free`;
   return free >= MIN_DISK_BYTES
     ? pass("disk", message)
-    : error("disk", `${message}: make room, or writes will be refused`);
+    : error("disk", `${message}: free some space, or writes will fail`);
 }
 
 function nearestFolder(path: string): string {

@@ -12,10 +12,10 @@ export function checkNames({ env, known }: Pick<ProductionSettings, "env" | "kno
     ({ name, meant }) => `${name}${meant === undefined ? "" : ` (did you mean ${meant}?)`}`,
   );
   return unknown.length === 0
-    ? pass("names", "every PYLON_ variable is one that is read")
+    ? pass("names", "every PYLON_ variable is known")
     : warning(
         "names",
-        `Pylon reads no ${unknown.join(", ")}: correct the name, or call a variable of your ` +
-          "own another way.",
+        `Unknown variables: ${unknown.join(", ")}. Correct the ` +
+          "names, or use another prefix for variables of your own.",
       );
 }

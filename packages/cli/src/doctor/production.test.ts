@@ -73,13 +73,13 @@ test("an app that is ready passes every check, and nothing is changed", async ()
 });
 
 test.each<[string, Record<string, string>, string]>([
-  ["dev mode error", { PYLON_DEV_MODE: "1" }, "Take it out"],
+  ["dev mode error", { PYLON_DEV_MODE: "1" }, "Remove it"],
   ["admin token error", { PYLON_ADMIN_TOKEN: "" }, "pylon secrets generate"],
   ["admin token error", { PYLON_ADMIN_TOKEN: "sixteen-letters-" }, "fewer than 32"],
   [
     "admin token error",
     { PYLON_ADMIN_TOKEN: "please-change-me-please-change-me-now" },
-    "tried first",
+    "attackers try first",
   ],
   [
     "admin token error",
@@ -90,7 +90,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     "encryption key error",
     { PYLON_SSO_ENCRYPTION_KEY: "this-is-a-secret-for-everybody-to-read" },
-    "tried first",
+    "attackers try first",
   ],
   [
     "JWT secret error",
@@ -103,17 +103,17 @@ test.each<[string, Record<string, string>, string]>([
     "PYLON_OAUTH_GITHUB_CLIENT_SECRET is not set",
   ],
   ["CORS error", { PYLON_CORS_ORIGIN: "" }, "is not set"],
-  ["CORS error", { PYLON_CORS_ORIGIN: "*" }, "has a *"],
+  ["CORS error", { PYLON_CORS_ORIGIN: "*" }, "contains *"],
   [
     "CORS error",
     { PYLON_CORS_ORIGIN: "https://a.example.com,http://b.example.com" },
     "http://b.example.com",
   ],
   ["public URL error", { PYLON_PUBLIC_URL: "" }, "is not set"],
-  ["public URL error", { PYLON_PUBLIC_URL: "http://api.example.com" }, "wants https"],
-  ["cookies error", { PYLON_COOKIE_SECURE: "0" }, "take it out"],
-  ["proxies warning", { PYLON_TRUST_PROXY_HOPS: "0" }, "how many stand in front"],
-  ["proxies warning", { PYLON_TRUST_PROXY_HOPS: "7" }, "callers choose"],
+  ["public URL error", { PYLON_PUBLIC_URL: "http://api.example.com" }, "must begin with https"],
+  ["cookies error", { PYLON_COOKIE_SECURE: "0" }, "remove it"],
+  ["proxies warning", { PYLON_TRUST_PROXY_HOPS: "0" }, "number of proxies in front"],
+  ["proxies warning", { PYLON_TRUST_PROXY_HOPS: "7" }, "callers can forge"],
   ["mail warning", { PYLON_EMAIL_PROVIDER: "", PYLON_EMAIL_FROM: "" }, "PYLON_EMAIL_PROVIDER"],
   ["configuration error", { PYLON_DRAIN_SECS: "soon" }, "PYLON_DRAIN_SECS"],
   [
@@ -124,7 +124,7 @@ test.each<[string, Record<string, string>, string]>([
   [
     "redis warning",
     { DATABASE_URL: "postgres://u:canary-password@db.example.invalid/shop?sslmode=require" },
-    "rate limits and ctx.cache count for each alone; rooms go through Postgres",
+    "rate limits and ctx.cache are separate for each; rooms use Postgres",
   ],
   [
     "files warning",
@@ -169,7 +169,7 @@ describe("what lies in the folder", () => {
             'field.string() }), entity("Open", { a: field.string() })]',
         ),
       },
-      "No policy names Open",
+      "No policy applies to Open",
     ],
     ["policies warning", { "app.ts": app('access: "public",') }, "everyone may read and write"],
     [
@@ -195,7 +195,7 @@ describe("what lies in the folder", () => {
     [
       ".env in the image error",
       { Dockerfile: "FROM scratch", ".dockerignore": ".env*\n!.env\n" },
-      "lets .env into",
+      "does not exclude .env from",
     ],
     ["versions error", { "package.json": '{"devDependencies":' }, "fix it"],
     ["versions error", { "package.json": "[]" }, "fix it"],
@@ -306,7 +306,7 @@ describe("what lies in the folder", () => {
     };
     expect(await found("words: field.string().optional()")).toMatchObject({
       status: "warning",
-      message: expect.stringContaining("keeps it (drop Note.text"),
+      message: expect.stringContaining("they are kept (drop Note.text"),
     });
     expect(await found("text: field.int()")).toMatchObject({
       status: "error",
@@ -469,7 +469,7 @@ test("the names that infra/ reads are known", async () => {
   };
   const { message } =
     (await diagnose(env)).found["names"] ?? expect.unreachable("names were not looked at");
-  expect(message).toContain("reads no PYLON_OF_NOBODY:");
+  expect(message).toContain("Unknown variables: PYLON_OF_NOBODY.");
   const { stdout } = await pylon(["doctor", "--json"], folder.path, env);
   const { checks } = JSON.parse(stdout) as { checks: Check[] };
   expect(checks.find(({ name }) => name === "names")?.message).toBe(message);

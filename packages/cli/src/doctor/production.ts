@@ -62,8 +62,8 @@ function checkUnread({ source, unread }: ProductionSettings): Check[] {
     : [
         warning(
           "settings",
-          `This is about ${source}. ${unread} is there too: \`pylon doctor --production ` +
-            `--env-file ${unread}\` looks at that server.`,
+          `These checks are for ${source}. There is also ${unread}: to check that server, ` +
+            `run \`pylon doctor --production --env-file ${unread}\`.`,
         ),
       ];
 }
@@ -75,7 +75,7 @@ function checkConfig(
   try {
     return {
       config: loadConfig(withStandIns(settings), productionPaths(dir, settings.env)),
-      check: pass("configuration", `every variable of ${settings.source} is usable`),
+      check: pass("configuration", `every variable of ${settings.source} is valid`),
     };
   } catch (cause) {
     if (!(cause instanceof ConfigError)) throw cause;

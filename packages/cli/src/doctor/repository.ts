@@ -22,21 +22,21 @@ function checkLock(dir: string): Check {
   if (!existsSync(join(dir, "package.json")))
     return warning(
       "lock file",
-      "There is no package.json: `pylon init` makes one, and a build needs it.",
+      "There is no package.json, which a build needs: `pylon init` creates one.",
     );
   const found = LOCK_FILES.find((name) => isHereOrAbove(dir, name));
   if (found === undefined)
     return error(
       "lock file",
-      "There is none, so each build may get other versions: run `npm install` and commit " +
-        "package-lock.json.",
+      "There is no lock file, so each build may use different versions: run `npm install` and " +
+        "commit package-lock.json.",
     );
   if (imageCopies(dir, NPM_LOCK_FILE) && !existsSync(join(dir, NPM_LOCK_FILE))) {
     return error(
       "lock file",
       `The Dockerfile copies ${NPM_LOCK_FILE} of this folder, and there is only ` +
         `${existsSync(join(dir, found)) ? found : `a ${found} above`}: run \`npm install ` +
-        "--workspaces=false` here and commit what it writes, or change the Dockerfile.",
+        "--workspaces=false` here and commit the lock file, or change the Dockerfile.",
     );
   }
   return pass("lock file", found);
@@ -62,11 +62,7 @@ function checkVersions(dir: string): Check {
   const file = join(dir, "package.json");
   if (!existsSync(file)) return pass("versions", "no packages");
   const found = packageJson(file);
-  if (found === null)
-    return error(
-      "versions",
-      "package.json is not a JSON object, so nothing can be installed from it: fix it.",
-    );
+  if (found === null) return error("versions", "package.json is not a JSON object: fix it.");
   const { dependencies = {}, devDependencies = {} } = found;
   const loose = Object.entries({ ...dependencies, ...devDependencies }).filter(
     ([name, version]) => (name.startsWith("@pylonsync/") || name === "sst") && !EXACT.test(version),
@@ -74,8 +70,9 @@ function checkVersions(dir: string): Check {
   if (loose.length === 0) return pass("versions", "Pylon's packages are pinned");
   return warning(
     "versions",
-    `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change by ` +
-      "itself: write an exact version, such as 1.2.3.",
+    `${loose.map(([name, version]) => `${name}@${version}`).join(", ")} may change between ` +
+      `builds: use ` +
+      "an exact version, such as 1.2.3.",
   );
 }
 
@@ -96,15 +93,15 @@ function checkGit(dir: string): Check {
     cwd: dir,
     encoding: "utf8",
   });
-  if (status !== 0) return pass(".env in git", "the folder is in no repository");
+  if (status !== 0) return pass(".env in git", "the folder is not in a repository");
   const tracked = stdout
     .split("\n")
     .filter((file) => file !== "" && !/\.(example|sample|template)$/.test(file));
   if (tracked.length === 0) return pass(".env in git", "none");
   return error(
     ".env in git",
-    `git has ${tracked.join(", ")}: take it out with \`git rm --cached\`, add it to ` +
-      ".gitignore, and make new secrets, for the old ones are in the history.",
+    `git tracks ${tracked.join(", ")}: remove it with \`git rm --cached\`, add it to ` +
+      ".gitignore, and replace the secrets, because the old ones are in the history.",
   );
 }
 
@@ -122,10 +119,10 @@ function checkImage(dir: string): Check {
     : [];
   const inside = [...new Set([".env", ...secret])].filter((name) => !isIgnored(name, patterns));
   return inside.length === 0
-    ? pass(".env in the image", ".dockerignore keeps it out")
+    ? pass(".env in the image", "excluded by .dockerignore")
     : error(
         ".env in the image",
-        `.dockerignore lets ${inside.join(", ")} into the image: add .env* to it.`,
+        `.dockerignore does not exclude ${inside.join(", ")} from the image: add .env* to it.`,
       );
 }
 

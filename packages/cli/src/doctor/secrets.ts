@@ -26,7 +26,7 @@ function checkAdminToken(settings: ProductionSettings): Check {
   if (!isSet(settings, name))
     return error(
       "admin token",
-      `${name} is not set, so metrics, logs and export are closed: make one with ` +
+      `${name} is not set, so metrics, logs and export are unavailable: generate one with ` +
         `${generate(settings)}.`,
     );
   return (
@@ -43,14 +43,14 @@ export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   if (kind === "sst")
     return error(
       "plain secrets",
-      `PYLON_VARIABLES names ${names}, whose value would be plain text in the task ` +
-        "definition: name it in PYLON_SECRETS instead, and give its value by `pylon secrets " +
+      `PYLON_VARIABLES names ${names}, whose value would be plain text in the task definition: ` +
+        "list it in PYLON_SECRETS instead, and set its value with `pylon secrets " +
         `set ${secrets[0] ?? ""}\`.`,
     );
   return error(
     "plain secrets",
-    `fly.toml has ${names} in [env], as plain text in the repository: take it out, make a ` +
-      "new one, and give it by `fly secrets set`.",
+    `fly.toml has ${names} in [env], as plain text in the repository: remove it, ` +
+      "generate a new one, and set it with `fly secrets set`.",
   );
 }
 
@@ -67,12 +67,12 @@ function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | nu
   if (!isUsed)
     return pass(
       "encryption key",
-      `${ENCRYPTION_KEY} is not set, and the app has no users who would need it`,
+      `${ENCRYPTION_KEY} is not set; the app has no users, so it is not needed`,
     );
   return error(
     "encryption key",
-    `${ENCRYPTION_KEY} is not set, and the app has users: without it there are no ` +
-      `authenticator apps and no tokens of providers. Make one with ${generate(settings)}.`,
+    `${ENCRYPTION_KEY} is not set, but the app has users: authenticator apps and stored OAuth ` +
+      `tokens require it. Generate one with ${generate(settings)}.`,
   );
 }
 
@@ -86,7 +86,7 @@ function checkStrength(what: string, name: string, { env, kind }: ProductionSett
   return [
     weakness === null
       ? pass(what, `${name} is set and strong`)
-      : error(what, `${name} ${weakness}: make one with ${fix}.`),
+      : error(what, `${name} ${weakness}: generate a new one with ${fix}.`),
   ];
 }
 
@@ -95,7 +95,7 @@ function weaknessOf(value: string): string | null {
   if (new Set(value).size < MIN_DIFFERENT) return "has few different characters";
   // Random text of this length holds such a word once in millions; hexadecimal text hardly ever.
   return WELL_KNOWN.test(value) && !/^[0-9a-f]+$/i.test(value)
-    ? "is made of words that are tried first"
+    ? "contains words that attackers try first"
     : null;
 }
 
@@ -114,11 +114,12 @@ function checkOAuthPairs(settings: ProductionSettings): Check[] {
     const missing = [true, false].find(
       (isId) => !parts.some((part) => part.provider === provider && part.isId === isId),
     );
-    if (missing === undefined) return pass("OAuth", `${provider} has its id and its secret`);
+    if (missing === undefined) return pass("OAuth", `${provider} has a client id and a secret`);
     return error(
       "OAuth",
-      `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, and ` +
-        "its other half is: set both, or neither.",
+      `PYLON_OAUTH_${provider}_${missing ? "CLIENT_ID" : "CLIENT_SECRET"} is not set, but its ` +
+        `counterpart ` +
+        "is: set both, or neither.",
     );
   });
 }

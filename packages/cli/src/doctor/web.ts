@@ -24,7 +24,8 @@ function checkDevMode({ env }: ProductionSettings): Check {
   return isOn
     ? error(
         "dev mode",
-        "PYLON_DEV_MODE is on: it opens CORS, closed entities and mails to everyone. Take it out.",
+        "PYLON_DEV_MODE is on: it opens CORS, entities without a policy and mails to everyone. " +
+          "Remove it.",
       )
     : pass("dev mode", "off");
 }
@@ -34,22 +35,22 @@ function checkCors({ env }: ProductionSettings): Check {
   if (value === "")
     return error(
       "CORS",
-      "PYLON_CORS_ORIGIN is not set, so pages of other origins can't call: name yours, such " +
-        "as https://app.example.com.",
+      "PYLON_CORS_ORIGIN is not set, so pages of other origins can't call the API: list yours, " +
+        "such as https://app.example.com.",
     );
   const origins = value.split(",").map((origin) => origin.trim());
   if (origins.some((origin) => origin.includes("*")))
     return error(
       "CORS",
-      "PYLON_CORS_ORIGIN has a *, which lets every page call: name the origins of yours.",
+      "PYLON_CORS_ORIGIN contains *, which lets every page call the API: list your own origins.",
     );
   const plain = origins.find((origin) => !origin.startsWith("https://"));
   return plain === undefined
     ? pass("CORS", value)
     : error(
         "CORS",
-        `PYLON_CORS_ORIGIN names ${plain}, which is not https: anyone on the way can change ` +
-          "such a page.",
+        `PYLON_CORS_ORIGIN names ${plain}, which is not https: such a ` +
+          "page can be changed in transit.",
       );
 }
 
@@ -58,15 +59,15 @@ function checkPublicUrl({ env }: ProductionSettings): Check {
   if (value === "")
     return error(
       "public URL",
-      "PYLON_PUBLIC_URL is not set, so links in mails and OAuth callbacks follow what a " +
-        "request says: set it to https://your.name.",
+      "PYLON_PUBLIC_URL is not set, so links in mails and OAuth callbacks use the host of the " +
+        "request: set it to https://your.name.",
     );
   return value.startsWith("https://")
     ? pass("public URL", value)
     : error(
         "public URL",
-        `PYLON_PUBLIC_URL is ${value}: it wants https://, or passwords and sessions go over ` +
-          "the wire as they are.",
+        `PYLON_PUBLIC_URL is ${value}: it must begin with https://, or passwords ` +
+          "and sessions are sent unencrypted.",
       );
 }
 
@@ -75,7 +76,7 @@ function checkCookies({ env }: ProductionSettings): Check {
   return isOpen
     ? error(
         "cookies",
-        "PYLON_COOKIE_SECURE is 0, so the session cookie goes over plain http too: take it out.",
+        "PYLON_COOKIE_SECURE is 0, so the session cookie is also sent over http: remove it.",
       )
     : pass("cookies", "sent over https only");
 }
@@ -85,14 +86,15 @@ function checkProxies({ env }: ProductionSettings): Check {
   if (hops > MANY_HOPS)
     return warning(
       "proxies",
-      `PYLON_TRUST_PROXY_HOPS is ${hops}: with fewer proxies than that, callers choose the ` +
-        "address that limits count. An AWS load balancer is 1, CloudFront before it 2.",
+      `PYLON_TRUST_PROXY_HOPS is ${hops}: with fewer proxies than that, callers can forge the ` +
+        `address that rate ` +
+        "limits use. Use 1 for an AWS load balancer, 2 with CloudFront in front of it.",
     );
   if (hops === 0)
     return warning(
       "proxies",
-      "PYLON_TRUST_PROXY_HOPS is 0: behind a load balancer or a web server all callers " +
-        "share its address and its rate limit. Set it to how many stand in front.",
+      "PYLON_TRUST_PROXY_HOPS is 0: behind a load balancer or reverse proxy, all callers share " +
+        "its address and its rate limit. Set it to the number of proxies in front.",
     );
   return pass("proxies", `${hops} in front`);
 }
@@ -100,13 +102,13 @@ function checkProxies({ env }: ProductionSettings): Check {
 /** @param hasUsers null when the app does not load, and nobody knows */
 function checkMail(settings: ProductionSettings, hasUsers: boolean | null): Check {
   if (hasUsers === null) return notChecked("mail");
-  if (!hasUsers) return pass("mail", "the app has no users to write to");
+  if (!hasUsers) return pass("mail", "the app has no users");
   const isReady = isSet(settings, "PYLON_EMAIL_PROVIDER") || isSet(settings, "PYLON_SMTP_URL");
   return isReady
     ? pass("mail", "a provider is set")
     : warning(
         "mail",
-        "No mail provider is set, so nobody can reset a password or sign in by a code: set " +
+        "No mail provider is set, so users can't reset a password or sign in with a code: set " +
           "PYLON_EMAIL_PROVIDER and PYLON_EMAIL_FROM, or PYLON_SMTP_URL.",
       );
 }

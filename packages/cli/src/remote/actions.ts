@@ -21,15 +21,15 @@ export function actionOf<A extends string>(
   if (!isOneOf(given, actions))
     throw new CommandError(
       "USAGE",
-      `Name an action: \`pylon ${command} ${names.join("|")}\`.`,
+      `Specify an action: \`pylon ${command} ${names.join("|")}\`.`,
       EXIT.USAGE,
     );
   if (actions[given] === (id !== "")) return { action: given, id };
   throw new CommandError(
     "USAGE",
     id === ""
-      ? `Name one: \`pylon ${command} ${given} NAME\`; \`pylon ${command} list\` has them all.`
-      : `\`pylon ${command} ${given}\` takes no name: it is about all.`,
+      ? `Specify one: \`pylon ${command} ${given} NAME\`; \`pylon ${command} list\` lists them.`
+      : `\`pylon ${command} ${given}\` takes no name: it applies to all.`,
     EXIT.USAGE,
   );
 }
@@ -38,17 +38,22 @@ function isOneOf<A extends string>(text: string, actions: Readonly<Record<A, boo
   return Object.hasOwn(actions, text);
 }
 
-/** Prints what a list route answers, as columns for people. */
+/**
+ * Prints what a list route answers, as columns for people.
+ *
+ * @param shown how a row is told to people
+ */
 export async function printList(
   client: AdminClient,
   path: string,
   columns: readonly string[],
   output: Output,
+  shown: (row: Row) => Row = (row) => row,
 ): Promise<void> {
   const rows: readonly Row[] = await (await client.get(path)).json();
   output.json(rows);
   if (output.isJson) return;
-  const cells = rows.map((row) => columns.map((name) => fieldOf(row, name)));
+  const cells = rows.map((row) => columns.map((name) => fieldOf(shown(row), name)));
   for (const line of columnsOf(
     columns.map((name) => name.replaceAll("_", " ")),
     cells,

@@ -8,7 +8,7 @@ import { CommandError, EXIT } from "../output.ts";
 export const URL_OPTION = {
   type: "string",
   value: "URL",
-  summary: "The server; default the one on this machine, by PYLON_PORT.",
+  summary: "The server's URL; default the server on this machine, at PYLON_PORT.",
 } as const satisfies Option;
 const TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 600_000;
@@ -31,8 +31,8 @@ export class AdminClient {
     if (this.#token === "")
       throw new CommandError(
         "ADMIN_NO_TOKEN",
-        "PYLON_ADMIN_TOKEN is not set: give it by the environment or the app's .env. The " +
-          "server tells only its admin.",
+        "PYLON_ADMIN_TOKEN is not set, and this command needs admin access: set it in the " +
+          "environment or the app's .env.",
       );
   }
 
@@ -75,7 +75,7 @@ export class AdminClient {
       });
     } catch (error) {
       const why = abort.signal.aborted
-        ? `did not answer within ${timeoutMs / 1000} s`
+        ? `did not respond within ${timeoutMs / 1000} s`
         : `can't be reached: ${error instanceof Error ? error.message : String(error)}`;
       throw new CommandError("ADMIN_UNREACHABLE", `${this.url} ${why}`, EXIT.UNAVAILABLE);
     } finally {
@@ -86,13 +86,14 @@ export class AdminClient {
     if (response.status === 401 || response.status === 403)
       throw new CommandError(
         "ADMIN_REFUSED",
-        `${this.url} does not take PYLON_ADMIN_TOKEN: is it that server's?`,
+        `${this.url} rejected PYLON_ADMIN_TOKEN: check that it is the token of this server.`,
       );
     const said = await refusalOf(response);
     if (said !== null) throw new CommandError("ADMIN_REFUSED", said);
     throw new CommandError(
       "ADMIN_REFUSED",
-      `${this.url}${path} answered ${response.status}: is it a Pylon server, of this version?`,
+      `${this.url}${path} returned ${response.status}: check that it is a Pylon server of this ` +
+        `version.`,
     );
   }
 }
@@ -114,13 +115,13 @@ function originOf(text: string): string {
   if (url === null || !/^https?:$/.test(url.protocol))
     throw new CommandError(
       "ADMIN_INVALID_URL",
-      `--url is "${text}": it wants an address such as https://api.example.com.`,
+      `--url is "${text}": expected a URL such as https://api.example.com.`,
       EXIT.USAGE,
     );
   if (url.protocol === "http:" && !isNear(url.hostname))
     throw new CommandError(
       "ADMIN_INSECURE_URL",
-      `${url.origin} is not https, and the admin's token would go there as it is: use https.`,
+      `${url.origin} is not https, so the admin token would be sent unencrypted: use https.`,
       EXIT.USAGE,
     );
   return url.origin;

@@ -80,9 +80,9 @@ export function overviewLines(overview: Overview, isDelta: boolean): string[] {
     ],
     [
       "requests",
-      isDelta ? `${show(overview.requests_per_second)} a second` : show(overview.requests),
+      isDelta ? `${show(overview.requests_per_second)} per second` : show(overview.requests),
     ],
-    ["errors", `${show(overview.server_errors)} of the server, ${show(overview.errors)} in all`],
+    ["errors", `${show(overview.server_errors)} server errors, ${show(overview.errors)} in total`],
     [
       "request time",
       `p50 ${show(overview.request_p50_ms, " ms")}, p99 ${show(overview.request_p99_ms, " ms")}`,
@@ -92,10 +92,10 @@ export function overviewLines(overview: Overview, isDelta: boolean): string[] {
     ["connections", connections.length === 0 ? "none" : connections.join(", ")],
     [
       "feed lag",
-      `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow ` +
-        "clients cut off",
+      `p99 ${show(overview.feed_lag_p99_ms, " ms")}, ${show(overview.slow_clients)} slow clients ` +
+        "disconnected",
     ],
-    ["event loop", `held up for ${show(overview.event_loop_delay_ms, " ms")} at most`],
+    ["event loop", `blocked for at most ${show(overview.event_loop_delay_ms, " ms")}`],
     ["memory", show(overview.memory_mib, " MiB")],
     ["up for", show(overview.uptime_seconds, " s")],
   ];

@@ -8,7 +8,7 @@ export interface Sample {
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)",?/g;
 
-/** The samples of a text; comments and what is no sample are left out. */
+/** The samples of a text; comments and lines that are not samples are left out. */
 export function parsePrometheus(text: string): Sample[] {
   return text.split("\n").flatMap((line): Sample[] => {
     const [, name, labels = "", value] = LINE.exec(line) ?? [];

@@ -30,7 +30,7 @@ export class EnvFile {
     return parseEnvText(this.#text);
   }
 
-  /** Whether the variable has a value; an empty one is none. */
+  /** Whether the variable has a value; an empty one does not count. */
   has(name: string): boolean {
     return (this.values[name] ?? "") !== "";
   }
@@ -99,25 +99,25 @@ function written(name: string, value: string, isForSystemd: boolean): Written {
   if (/[\r\n]/.test(value)) {
     throw new CommandError(
       "SECRETS_INVALID_VALUE",
-      "The value has line ends, which such a file can't hold for every reader: write them " +
-        "as \\n, which the server takes in a private key.",
+      "The value contains line breaks, which not every reader of such a file supports: write " +
+        "them as \\n, which the server accepts in a private key.",
     );
   }
   if (!isForSystemd && ALIKE_FOR_DOCKER.test(value))
     return {
       text: value,
-      note: `systemd would drop the backslashes in ${name}: there, write '...' around its value.`,
+      note: `systemd would drop the backslashes in ${name}: there, put its value in '...'.`,
     };
   const note = isForSystemd
     ? null
-    : `\`docker run --env-file\` takes the quotes around ${name} for part of its value; ` +
-      "compose and systemd do not. A URL needs none when it is encoded by percent; else give " +
-      `it to \`docker run\` by -e ${name}.`;
+    : `\`docker run --env-file\` treats the quotes around ${name} as part of its value; compose ` +
+      `and systemd do not. A percent-encoded URL needs no quotes; otherwise pass it to \`docker ` +
+      `run\` by -e ${name}.`;
   if (!value.includes("'")) return { text: `'${value}'`, note };
   if (/^[^"$`\\]*$/.test(value)) return { text: `"${value}"`, note };
   throw new CommandError(
     "SECRETS_INVALID_VALUE",
-    "The value has quotes of one kind beside other special characters, which the readers of " +
-      "such files disagree about: encode URLs by percent, and take another password.",
+    "The value contains quotes together with other special characters, which the readers of " +
+      "such files treat differently: percent-encode URLs, and choose another password.",
   );
 }

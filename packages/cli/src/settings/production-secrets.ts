@@ -7,7 +7,7 @@ const BYTES = 32;
  * come from somebody else.
  */
 export const GENERATED_SECRETS: Readonly<Record<string, string>> = {
-  PYLON_ADMIN_TOKEN: "opens what only the admin may do: metrics, logs, export",
+  PYLON_ADMIN_TOKEN: "gives admin access: metrics, logs, export",
   PYLON_SSO_ENCRYPTION_KEY: "encrypts seeds of authenticator apps and tokens of OAuth providers",
   PYLON_JWT_SECRET: "signs the tokens of /api/auth/jwt",
 };

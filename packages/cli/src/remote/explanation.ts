@@ -1,0 +1,57 @@
+import * as v from "valibot";
+
+const Access = v.object({
+  outcome: v.string(),
+  policies: v.array(
+    v.object({ name: v.string(), rule: v.string(), restrict: v.boolean(), outcome: v.string() }),
+  ),
+});
+
+/** What `POST /api/admin/explain` answers, as far as it is shown. */
+export const ExplanationSchema = v.looseObject({
+  entity: v.string(),
+  row: v.nullable(v.string()),
+  caller: v.looseObject({ userId: v.nullable(v.string()) }),
+  access: v.record(v.string(), Access),
+  closed_fields: v.array(v.string()),
+  list: v.object({
+    sql: v.string(),
+    steps: v.array(v.string()),
+    scans: v.array(v.string()),
+  }),
+});
+/** See `ExplanationSchema`. */
+export type Explanation = v.InferOutput<typeof ExplanationSchema>;
+
+const WORDS: Readonly<Record<string, string>> = {
+  allowed: "allowed",
+  refused: "refused",
+  depends: "depends on the row",
+};
+
+/** Who may do what, why, and how the rows are found, for people. */
+export function explanationText(explanation: Explanation): string {
+  const { entity, row, caller, access, closed_fields: closed, list } = explanation;
+  const who = caller.userId === null ? "an anonymous caller" : `the user ${caller.userId}`;
+  const lines = [`Access of ${who} to ${entity}:`];
+  if (row === "missing") lines.push("There is no row with this id.");
+  for (const [name, { outcome, policies }] of Object.entries(access)) {
+    lines.push("", `${name}: ${WORDS[outcome] ?? outcome}`);
+    if (policies.length === 0) lines.push("  no policy applies");
+    for (const policy of policies) {
+      const kind = policy.restrict ? " (restricts)" : "";
+      lines.push(`  ${policy.name}${kind}: ${WORDS[policy.outcome] ?? policy.outcome}`);
+      lines.push(`    ${policy.rule.replaceAll("\n", "\n    ")}`);
+    }
+  }
+  if (closed.length > 0) lines.push("", `fields that can't be read: ${closed.join(", ")}`);
+  lines.push(
+    "",
+    "Query plan of a list:",
+    `  ${list.sql}`,
+    ...list.steps.map((step) => `  ` + `${step}`),
+  );
+  for (const table of list.scans)
+    lines.push(`  No index is used for ${table}: all of its rows are scanned.`);
+  return lines.join("\n");
+}

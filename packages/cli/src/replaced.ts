@@ -1,0 +1,36 @@
+/** Replacements of commands that the public system has. */
+const COMMANDS: ReadonlyMap<string, string> = new Map([
+  ["schema", "Use `pylon migrate plan`, `pylon migrate apply` or `pylon migrate status`."],
+  ["plugins", "Plugins are listed in buildManifest of app.ts: see docs/plugins.md."],
+]);
+
+/** The same for flags, by command and flag. */
+const FLAGS: ReadonlyMap<string, string> = new Map([
+  ["init --bun", "Every app runs on Bun, which is included in pylon."],
+]);
+
+/** What `pylon schema` of the public system is called here. */
+const SCHEMA: Readonly<Record<string, readonly string[]>> = {
+  check: ["migrate", "plan"],
+  diff: ["migrate", "plan"],
+  push: ["migrate", "apply"],
+  inspect: ["migrate", "status"],
+  history: ["migrate", "status"],
+};
+
+/** A sentence on what to use in place of a command; undefined where nothing is known of it. */
+export function replacementOf(command: string): string | undefined {
+  return COMMANDS.get(command);
+}
+
+/** The same for a flag of a command. */
+export function flagReplacementOf(command: string, flag: string): string | undefined {
+  return FLAGS.get(`${command} ${flag}`);
+}
+
+/** A command line of the public system in our words; any other one as it is. */
+export function inOurWords(argv: readonly string[]): readonly string[] {
+  const [command, action = "", ...rest] = argv;
+  const ours = command === "schema" && Object.hasOwn(SCHEMA, action) ? SCHEMA[action] : undefined;
+  return ours === undefined ? argv : [...ours, ...rest];
+}

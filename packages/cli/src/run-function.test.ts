@@ -1,0 +1,100 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
+
+const TOKEN = "canary-admin-token-of-this-test-0124";
+const folder = new TempFolder();
+let server: PylonProcess;
+let url = "";
+
+beforeAll(async () => {
+  folder.write({
+    "app.ts": noteApp("text: field.string()"),
+    "functions/who.ts": `
+      import { internalQuery, v } from "@pylonsync/functions";
+      export default internalQuery({
+        args: { n: v.int() },
+        handler: (ctx, { n }) => {
+          if (n < 0) throw ctx.error("TOO_SMALL", "n is too small.");
+          return { userId: ctx.auth.userId, isAdmin: ctx.auth.isAdmin, n };
+        },
+      });`,
+  });
+  server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  url = `http://127.0.0.1:${Number((await server.event())["port"])}`;
+});
+afterAll(async () => {
+  await server[Symbol.asyncDispose]();
+  folder[Symbol.dispose]();
+});
+
+const runFunction = (...args: string[]): Promise<Result> =>
+  pylon(["run", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+
+test("run calls a function as the admin, or as the user that --as names", async () => {
+  const asAdmin = await runFunction("who", '{"n": 1}');
+  expect(asAdmin.stderr).toBe("");
+  expect(JSON.parse(asAdmin.stdout)).toEqual({ userId: null, isAdmin: true, n: 1 });
+  const asAnn = await runFunction("who", '{"n": 2}', "--as", "ann", "--json");
+  expect(JSON.parse(asAnn.stdout)).toMatchObject({
+    code: "RUN_OK",
+    result: { userId: "ann", isAdmin: false, n: 2 },
+  });
+});
+
+test("run says what is wrong, and fails", async () => {
+  expect((await runFunction("who", '{"n": -1}')).stderr).toContain("n is too small.");
+  expect((await runFunction("who", '{"n": 1.5}')).stderr).toContain("n: expected int");
+  expect((await runFunction("nothing")).stderr).toContain('The function "nothing" does not exist.');
+  const notJson = await runFunction("who", "{n: 1}");
+  expect(notJson.exitCode).not.toBe(0);
+  expect(notJson.stderr).toContain("The arguments are not JSON");
+});
+
+test.each([
+  [{ function: 5 }, "function"],
+  [{ function: "who", as: "" }, "as"],
+  [{ function: "who", asUser: "ann" }, "asUser"],
+  [[], "body"],
+])("POST /api/run refuses %j by its field", async (body, field) => {
+  const ask = (token: string): Promise<Response> =>
+    fetch(`${url}/api/run`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+  const answer = await ask(TOKEN);
+  expect(answer.status).toBe(400);
+  expect(await answer.json()).toMatchObject({ error: { code: "INVALID_ARGS", field } });
+});
+
+test("POST /api/run is the admin's alone", async () => {
+  const body = JSON.stringify({ function: "who", args: { n: 1 }, as: "ann" });
+  const nobody = await fetch(`${url}/api/run`, { method: "POST", body });
+  expect(nobody.status).toBe(403);
+});
+
+test("cache puts a value of ctx.cache, shows it and forgets it", async () => {
+  const cache = (...args: string[]): Promise<Result> =>
+    pylon(["cache", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  expect((await cache("set", "top/10", '["a"]', "--ttl", "60")).stdout).toContain("60 seconds");
+  const shown = await cache("get", "top/10", "--json");
+  expect(JSON.parse(shown.stdout)).toEqual({ key: "top/10", value: ["a"] });
+  expect((await cache("delete", "top/10")).exitCode).toBe(0);
+  expect((await cache("get", "top/10")).stderr).toContain("The key is not in the cache");
+  expect((await cache("set", "k", "1", "--ttl", "soon")).stderr).toContain(
+    "--ttl must be a number",
+  );
+});
+
+test("explain says what policies allow a user, and how the rows are found", async () => {
+  const explain = (...args: string[]): Promise<Result> =>
+    pylon(["explain", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
+  const { stdout } = await explain("Note", "--as", "ann");
+  expect(stdout).toContain("Access of the user ann to Note:");
+  expect(stdout).toMatch(/^read: allowed$/m);
+  expect(stdout).toContain('FROM "Note"');
+  const asJson = await explain("Note", "--as", '{"userId": null, "roles": ["x"]}', "--json");
+  expect(JSON.parse(asJson.stdout)).toMatchObject({ entity: "Note", caller: { roles: ["x"] } });
+  expect((await explain("Nota")).stderr).toContain("Nota");
+  expect((await explain("Note", "--as", "{ann}")).stderr).toContain("not JSON");
+});
