@@ -1,36 +1,53 @@
-import * as v from "valibot";
+import {
+  anyOf,
+  arrayOf,
+  isBoolean,
+  isNumber,
+  isString,
+  objectOf,
+  oneOf,
+  type Guarded,
+} from "./guard.ts";
 
-/**
- * Who is calling, as `GET /api/auth/me` answers it. Flags that are false and values that are absent
- * are left out.
- */
-export const AuthContextSchema = v.object({
-  user_id: v.nullable(v.string()),
-  is_admin: v.boolean(),
-  is_guest: v.optional(v.boolean()),
-  roles: v.array(v.string()),
-  tenant_id: v.optional(v.string()),
-  api_key_id: v.optional(v.string()),
-  api_key_scopes: v.optional(v.array(v.string())),
-  is_trusted_device: v.optional(v.boolean()),
-  /** False where a token was sent that is unknown, expired or revoked; absent otherwise. */
-  token_valid: v.optional(v.literal(false)),
-});
-/** See AuthContextSchema. */
-export type AuthContext = v.InferOutput<typeof AuthContextSchema>;
+/** The caller, as `GET /api/auth/me` returns it. False flags and missing values are omitted. */
+export const isAuthContext = objectOf(
+  {
+    user_id: anyOf(isString, oneOf(null)),
+    is_admin: isBoolean,
+    roles: arrayOf(isString),
+  },
+  {
+    is_guest: isBoolean,
+    tenant_id: isString,
+    api_key_id: isString,
+    api_key_scopes: arrayOf(isString),
+    is_trusted_device: isBoolean,
+    /** False if the sent token is unknown, expired or revoked; otherwise absent. */
+    token_valid: oneOf(false),
+  },
+);
+/** See isAuthContext. Clients other than ours also receive the user's claims. */
+export type AuthContext = Guarded<typeof isAuthContext> & {
+  readonly claims?: Readonly<Record<string, unknown>>;
+};
 
-/** Answer of every way of signing in. `expires_at` is in seconds since 1970. */
-export const SignedInSchema = v.object({
-  token: v.string(),
-  user_id: v.string(),
-  expires_at: v.optional(v.number()),
-});
+/** The response of every sign-in method. `expires_at` is in seconds since 1970. */
+export const isSignedIn = objectOf(
+  { token: isString, user_id: isString },
+  { expires_at: isNumber },
+);
 
-/** Answer of `POST /api/auth/guest`. */
-export const GuestSessionSchema = v.object({
-  token: v.string(),
-  user_id: v.string(),
-  guest: v.literal(true),
+/** The response of a sign-up that waits for an emailed code. */
+export const isWaitingSignUp = objectOf(
+  { verification_required: oneOf(true) },
+  { sign_up_token: isString },
+);
+
+/** The response of `POST /api/auth/guest`. */
+export const isGuestSession = objectOf({
+  token: isString,
+  user_id: isString,
+  guest: oneOf(true),
 });
-/** See GuestSessionSchema. */
-export type GuestSession = v.InferOutput<typeof GuestSessionSchema>;
+/** See isGuestSession. */
+export type GuestSession = Guarded<typeof isGuestSession>;

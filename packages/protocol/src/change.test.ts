@@ -1,8 +1,9 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import * as v from "valibot";
-import { ChangeEventSchema, ClientChangeSchema } from "./change.ts";
-import { ReplicaSchemaSchema } from "./pull.ts";
+import { isChangeEvent } from "./change.ts";
+import { ClientChangeSchema } from "./client-change.ts";
+import { isReplicaSchema } from "./pull.ts";
 
 const name = fc.oneof(fc.string(), fc.constantFrom("constructor", "prototype", "toString"));
 const sent = <T>(value: T): unknown => JSON.parse(JSON.stringify(value));
@@ -15,24 +16,20 @@ test("a change keeps every field that it has, whatever the field is called", () 
       expect(JSON.stringify(v.parse(ClientChangeSchema, sent(change)).data)).toBe(
         JSON.stringify(data),
       );
-      expect(JSON.stringify(v.parse(ChangeEventSchema, sent(event)).data)).toBe(
-        JSON.stringify(data),
-      );
+      expect(isChangeEvent(sent(event))).toBe(true);
     }),
   );
 });
 
-test("the kinds of fields are kept, whatever entities and fields are called", () => {
+test("the kinds of fields are understood, whatever entities and fields are called", () => {
   const kinds = fc.dictionary(name, fc.dictionary(name, fc.string()));
   fc.assert(
     fc.property(kinds, (schema) => {
-      expect(JSON.stringify(v.parse(ReplicaSchemaSchema, sent(schema)))).toBe(
-        JSON.stringify(schema),
-      );
+      expect(isReplicaSchema(sent(schema))).toBe(true);
     }),
   );
   for (const wrong of [null, [], "a", { Todo: 1 }, { Todo: [] }, { Todo: { title: 1 } }])
-    expect(v.is(ReplicaSchemaSchema, wrong)).toBe(false);
+    expect(isReplicaSchema(wrong)).toBe(false);
 });
 
 test("data that is not an object is refused in words", () => {

@@ -1,15 +1,15 @@
-import * as v from "valibot";
-import { recordOf } from "./record.ts";
+import { isCount, isString, isUnknown, mapOf, objectOf, oneOf, type Guarded } from "./guard.ts";
 
-/** One row as JSON. `id` is always there; the other keys are the entity's fields. */
+/** A row as JSON. `id` is always present; the other keys are the entity's fields. */
 export type Row = { readonly id: string } & { readonly [field: string]: unknown };
 
-/** What a change does to its row. */
-export const ChangeKindSchema = v.picklist(["insert", "update", "delete"]);
-/** See ChangeKindSchema. */
-export type ChangeKind = v.InferOutput<typeof ChangeKindSchema>;
+/** Whether a value can be a row. */
+export const isRow = (value: unknown): value is Row => isIdentified(value);
+const isIdentified = objectOf({ id: isString });
 
-const FieldsSchema = recordOf((_value): _value is unknown => true);
+const isChangeKind = oneOf("insert", "update", "delete");
+/** The effect of a change on its row. */
+export type ChangeKind = Guarded<typeof isChangeKind>;
 
 /**
  * A committed change, as its reader may see it.
@@ -20,26 +20,15 @@ const FieldsSchema = recordOf((_value): _value is unknown => true);
  *
  * `seq` orders all changes of one log; a client keeps the highest one as its cursor.
  */
-export const ChangeEventSchema = v.object({
-  seq: v.pipe(v.number(), v.safeInteger(), v.minValue(1)),
-  entity: v.string(),
-  row_id: v.string(),
-  kind: ChangeKindSchema,
-  data: v.optional(FieldsSchema),
-  timestamp: v.string(),
-});
-/** See ChangeEventSchema. */
-export type ChangeEvent = v.InferOutput<typeof ChangeEventSchema>;
-
-/**
- * A change that a client wants to make. `op_id` makes a retry safe: the same id is applied once.
- */
-export const ClientChangeSchema = v.object({
-  entity: v.string(),
-  row_id: v.string(),
-  kind: ChangeKindSchema,
-  data: v.optional(FieldsSchema),
-  op_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128))),
-});
-/** See ClientChangeSchema. */
-export type ClientChange = v.InferOutput<typeof ClientChangeSchema>;
+export const isChangeEvent = objectOf(
+  {
+    seq: (value): value is number => isCount(value) && value > 0,
+    entity: isString,
+    row_id: isString,
+    kind: isChangeKind,
+    timestamp: isString,
+  },
+  { data: mapOf(isUnknown) },
+);
+/** See isChangeEvent. */
+export type ChangeEvent = Guarded<typeof isChangeEvent>;

@@ -1,7 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import * as v from "valibot";
-import { ERROR_STATUS, ErrorBodySchema, PylonError, statusOf } from "./errors.ts";
+import { ERROR_STATUS, isErrorBody, PylonError, statusOf } from "./errors.ts";
 
 const KNOWN = Object.keys(ERROR_STATUS) as (keyof typeof ERROR_STATUS)[];
 const codes = fc.oneof(
@@ -31,9 +30,7 @@ test("the body of an error has what it was made of, as clients read it", () => {
         ...extra,
       };
       expect(error.toBody()).toEqual({ error: body });
-      expect(v.parse(ErrorBodySchema, JSON.parse(JSON.stringify(error.toBody())))).toEqual({
-        error: body,
-      });
+      expect(isErrorBody(JSON.parse(JSON.stringify(error.toBody())))).toBe(true);
       expect(error).toBeInstanceOf(Error);
       expect(error.status).toBe(statusOf(code));
     }),

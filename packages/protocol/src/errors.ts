@@ -1,8 +1,8 @@
-import * as v from "valibot";
+import { isNumber, isString, objectOf, type Guarded } from "./guard.ts";
 
 /**
- * Every error code that Pylon itself answers, with its HTTP status. An app's functions may throw
- * codes of their own, which are answered as 400 unless they are listed here.
+ * All error codes of Pylon itself, with their HTTP status. An app's functions may throw other
+ * codes, whose status is 400.
  */
 export const ERROR_STATUS = {
   // the request
@@ -11,6 +11,7 @@ export const ERROR_STATUS = {
   INVALID_COLUMN: 400,
   INVALID_QUERY: 400,
   RESULT_TOO_LARGE: 400,
+  SEARCH_NOT_CONFIGURED: 400,
   INVALID_ID: 400,
   INVALID_ARGS: 400,
   MISSING_FIELD: 400,
@@ -34,10 +35,13 @@ export const ERROR_STATUS = {
   INVALID_MULTIPART: 400,
   CHECKSUM_MISMATCH: 400,
   RANGE_NOT_SATISFIABLE: 416,
+  UNSUPPORTED_VERSION: 412,
+  UNSUPPORTED_MEDIA_TYPE: 415,
   PAYLOAD_TOO_LARGE: 413,
   TRANSACTION_TOO_LARGE: 413,
   METHOD_NOT_ALLOWED: 405,
   UPGRADE_REQUIRED: 426,
+  STREAM_TOO_SLOW: 408,
   RATE_LIMITED: 429,
   ROOM_LIMIT_REACHED: 429,
   SUBSCRIPTION_LIMIT_REACHED: 429,
@@ -50,6 +54,7 @@ export const ERROR_STATUS = {
   POLICY_DENIED: 403,
   ORIGIN_REJECTED: 403,
   HOST_REJECTED: 403,
+  INVALID_SIGNATURE: 401,
   INVALID_CREDENTIALS: 401,
   INVALID_CODE: 401,
   INVALID_TOKEN: 401,
@@ -96,21 +101,30 @@ export const ERROR_STATUS = {
   WORKFLOW_CANCEL_FAILED: 400,
   WORKFLOW_RETRY_FAILED: 400,
   ID_TAKEN: 409,
+  ROW_CHANGED: 409,
   CONFLICT: 409,
   IDEMPOTENCY_KEY_REUSED: 409,
   READONLY_FIELD: 400,
   HOOK_REFUSED: 403,
+  RESET_REFUSED: 403,
   RESYNC_REQUIRED: 410,
   // functions
   FN_NOT_FOUND: 404,
+  ACTION_NOT_FOUND: 404,
   FN_TYPE_MISMATCH: 400,
   NOT_AN_ACTION: 400,
   FN_TIMEOUT: 504,
   HANDLER_ERROR: 500,
+  HANDLER_CRASH: 500,
   FUNCTIONS_NOT_AVAILABLE: 503,
+  AI_NOT_CONFIGURED: 503,
+  AI_FAILED: 502,
   SHARDS_NOT_AVAILABLE: 503,
   SHARD_NOT_FOUND: 404,
   SHARD_ELSEWHERE: 503,
+  JOIN_TOKEN_REFUSED: 401,
+  TICKET_NOT_FOUND: 404,
+  TICKET_OVER: 409,
   INPUT_REJECTED: 400,
   SUBSCRIBE_FAILED: 429,
   // the server
@@ -120,36 +134,49 @@ export const ERROR_STATUS = {
   QUERY_TIMEOUT: 503,
   INTERNAL: 500,
 } as const;
-/** A code that Pylon itself answers: a key of ERROR_STATUS. */
+/** An error code of Pylon itself: a key of ERROR_STATUS. */
 export type ErrorCode = keyof typeof ERROR_STATUS;
 
-/** The body of every answer that is not 2xx or 3xx. */
-export const ErrorBodySchema = v.object({
-  error: v.looseObject({
-    code: v.string(),
-    message: v.string(),
-    hint: v.optional(v.string()),
-    field: v.optional(v.string()),
-    request_id: v.optional(v.string()),
-    retry_after_secs: v.optional(v.number()),
-    oldest_seq: v.optional(v.number()),
-  }),
-});
-/** See ErrorBodySchema. */
-export type ErrorBody = v.InferOutput<typeof ErrorBodySchema>;
+/**
+ * The possible errors of a function, each with its data: those of `Errors`, which the function
+ * declares, and others, without data. They are distinguished by `code`.
+ */
+export type ErrorOf<Errors, Other extends string> =
+  | { [C in keyof Errors]: { readonly code: C; readonly data: Errors[C] } }[keyof Errors]
+  | { readonly code: Exclude<Other, keyof Errors>; readonly data: undefined };
 
-/** Details that an error may carry besides code and message. */
+/** The body of every response that is not 2xx or 3xx. */
+export const isErrorBody = objectOf({
+  error: (value): value is ErrorContent => isErrorContent(value),
+});
+/** See isErrorBody. */
+export type ErrorBody = Guarded<typeof isErrorBody>;
+
+const isErrorContent = objectOf(
+  { code: isString, message: isString },
+  {
+    hint: isString,
+    field: isString,
+    request_id: isString,
+    retry_after_secs: isNumber,
+    oldest_seq: isNumber,
+  },
+);
+/** The content of an error, with additional keys such as `mfa_token`. */
+type ErrorContent = Guarded<typeof isErrorContent> & { [key: string]: unknown };
+
+/** Optional details of an error. */
 export interface ErrorDetails {
-  /** What to do about it, one sentence. */
+  /** How to fix the problem, in one sentence. */
   readonly hint?: string;
-  /** The field of the input that is at fault, as a path such as `changes[2].data.title`. */
+  /** The invalid field of the input, as a path such as `changes[2].data.title`. */
   readonly field?: string;
-  /** Further keys of the error body, such as `retry_after_secs`. */
+  /** Additional keys of the error body, such as `retry_after_secs`. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
 /**
- * A refusal that the caller may read: everything in it goes out as it is.
+ * An error for the caller: all of its content is sent.
  *
  * @example throw new PylonError("NOT_FOUND", "No Todo has the id \"x1\".", { hint: "List
  *   /api/entities/Todo to see the ids." });
@@ -171,7 +198,12 @@ export class PylonError extends Error {
     this.extra = details.extra;
   }
 
-  /** The JSON body to answer with. */
+  /** The data of an error that a function declares. */
+  get data(): unknown {
+    return this.extra?.["data"];
+  }
+
+  /** Returns the JSON body of the response. */
   toBody(): ErrorBody {
     return {
       error: {
@@ -189,7 +221,7 @@ function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERROR_STATUS, code);
 }
 
-/** The HTTP status of a code; 400 for a code of the app's own. */
+/** Returns the HTTP status of a code; 400 for a code of the app. */
 export function statusOf(code: string): number {
   return isErrorCode(code) ? ERROR_STATUS[code] : 400;
 }

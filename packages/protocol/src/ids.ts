@@ -6,13 +6,13 @@ export function isRowId(value: unknown): value is string {
 }
 
 /**
- * Makes row ids: 40 lowercase hex characters that sort by the time they were made.
+ * Creates a generator of row ids: 40 lowercase hex characters that sort by creation time.
  *
- * 12 characters of milliseconds, 8 of a counter within the millisecond, 20 of randomness (80 bits),
- * so that ids made by different machines at the same time do not meet.
+ * 12 characters of milliseconds, 8 of a counter within the millisecond, and 20 of randomness (80
+ * bits), so that ids created by different machines at the same time do not collide.
  *
  * @param now milliseconds since 1970
- * @param random fills the given bytes, as `crypto.getRandomValues`
+ * @param random fills the given bytes, like `crypto.getRandomValues`
  */
 export function createIdFactory(
   now: () => number,

@@ -1,20 +1,27 @@
 /**
- * The wire of Pylon: everything that a client and a server say to each other.
+ * The wire protocol of Pylon: all messages between clients and servers.
  *
- * Nothing in here does I/O. Each message is a schema, so both sides check what they receive with
- * the same code.
+ * Contains no I/O. Messages of clients are checked with schemas, which describe the problem;
+ * messages of servers are checked with guards, which are small enough for a page.
  *
  * @module
  */
 export * from "./auth.ts";
 export * from "./change.ts";
+export * from "./client-change.ts";
 export * from "./errors.ts";
+export * from "./guard.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./live.ts";
+export * from "./live-request.ts";
+export * from "./live-status.ts";
 export * from "./oauth-return.ts";
+export * from "./provider-logos.ts";
 export * from "./pull.ts";
 export * from "./push.ts";
+export * from "./push-response.ts";
+export * from "./relation-kind.ts";
 export * from "./rooms.ts";
 export * from "./shard-bytes.ts";
 export * from "./shards.ts";

@@ -20,48 +20,65 @@ export const BODY_LIMITS = {
 /** Which body a route takes: a key of BODY_LIMITS. */
 export type BodyLimit = keyof typeof BODY_LIMITS;
 
-/** Deepest nesting of arrays and objects in a JSON body or socket message. */
+/** The maximum nesting depth of arrays and objects in a JSON body or socket message. */
 export const MAX_JSON_DEPTH = 32;
-/** Most values in a JSON body or socket message, those inside of others included. */
+/** The maximum number of values, including nested ones, in a JSON body or socket message. */
 export const MAX_JSON_VALUES = 250_000;
-/** Deepest nesting of what a function returns. */
+/** Calls of functions whose traces are kept, the newest. */
+export const MAX_TRACES = 1000;
+/** The maximum number of operations of one call in its trace; those after them are counted. */
+export const MAX_TRACE_OPS = 100;
+/** The maximum number of printed lines in the trace of a call. */
+export const MAX_TRACE_LINES = 50;
+/** Calls of isolated functions that may wait for a process. */
+export const MAX_WAITING_ISOLATED_CALLS = 1000;
+/** The maximum nesting depth of what a function returns. */
 export const MAX_RESULT_DEPTH = 256;
-/** Most changes in one push, and operations in one batch or transaction. */
+/** The maximum number of changes in one push, and operations in one batch or transaction. */
 export const MAX_PUSH_CHANGES = 1000;
 /**
  * Bytes of a push that the client sends; a larger single change goes alone. Common proxies take no
  * more than this in one request.
  */
 export const MAX_PUSH_BYTES = 1024 * 1024;
-/** Largest change that the client takes, in bytes: no server takes a larger one in a request. */
+/** The maximum size of a client's change, in bytes: servers accept no larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
+/** The maximum number of claims that a user, or one session, may have. */
+export const MAX_CLAIMS = 32;
+/** The maximum total size of all claims of a user, or of one session, in bytes of JSON. */
+export const MAX_CLAIMS_BYTES = 2048;
 /** Rows of a page of `ctx.db.paginate` without `limit`. */
 export const DEFAULT_PAGE_SIZE = 100;
-/** Longest cursor of a page, in characters: it holds what the order looks at in a row. */
+/** The maximum length of a page cursor, in characters: it holds the values of the sort keys. */
 export const MAX_CURSOR_LENGTH = 8192;
-/** Most rows that a list, a page, a query or a pull may ask for. */
+/** The maximum number of rows that a list, a page, a query or a pull may ask for. */
 export const MAX_PAGE_SIZE = 1000;
 /** Failures that the answer to an import describes; the others are only counted. */
 export const MAX_IMPORT_ERRORS = 100;
 /** Size of a row, in bytes of its values, unless PYLON_MAX_ROW_BYTES says otherwise. */
 export const DEFAULT_ROW_BYTES = MIB;
-/**
- * A page ends with the row at which its values reach this many bytes, even when it may have more
- * rows.
- */
+/** A page ends with the row at which its values reach this number of bytes. */
 export const MAX_PAGE_BYTES = 2 * MIB;
-/**
- * Most bytes of values in an answer that has no next page: a query, a graph query, an aggregate.
- */
+/** The maximum bytes of values in a result without pages: a query, graph query or aggregate. */
 export const MAX_RESULT_BYTES = 8 * MIB;
-/** Most rows in the answer of a graph query, included rows counted each time they appear. */
+/** The maximum number of rows in a graph query's result, counting each included occurrence. */
 export const MAX_GRAPH_ROWS = 10_000;
-/** Most entities that a graph query names. */
+/** The maximum number of entities that a graph query names. */
 export const MAX_GRAPH_ENTITIES = 16;
-/** Most groups in the answer of an aggregate. */
+/** The maximum number of groups in the answer of an aggregate. */
 export const MAX_GROUPS = 10_000;
-/** Most measures and groupings of an aggregate together. */
+/** The maximum number of measures and groupings of an aggregate together. */
 export const MAX_AGGREGATE_TERMS = 32;
+/** The maximum number of text, facet and sort fields each in the search of an entity. */
+export const MAX_SEARCH_FIELDS = 16;
+/** The maximum length of a text that is searched for, in characters. */
+export const MAX_SEARCH_LENGTH = 500;
+/** The maximum number of words of a text that is searched for. */
+export const MAX_SEARCH_WORDS = 16;
+/** The maximum number of hits of a page of a search. */
+export const MAX_SEARCH_PAGE = 100;
+/** The maximum number of values of a facet in an answer: those that most hits have. */
+export const MAX_FACET_VALUES = 100;
 /** Changes that are read from the change log at a time end at this many bytes. */
 export const MAX_LOG_PAGE_BYTES = 2 * MIB;
 
@@ -74,14 +91,14 @@ export const DEFAULT_BYTES_IN_FLIGHT = 32 * MIB;
 export const CALLER_SHARE = 4;
 /** Bodies and answers up to this size are not counted among the bytes in flight. */
 export const UNCOUNTED_BYTES = 64 * KIB;
-/** A body or an answer that does not move for so long is given up, in milliseconds. */
+/** The time without progress after which a body or a response is aborted, in milliseconds. */
 export const STALL_MS = 30_000;
-/** When there is no room for another: the same, in milliseconds. */
+/** The same when the bytes in flight are exhausted, in milliseconds. */
 export const STALL_WHEN_FULL_MS = 1_000;
 
-/** Longest message of a client's socket, in bytes; longer ones are ignored. */
+/** The maximum length of a message of a client's socket, in bytes; longer ones are ignored. */
 export const MAX_SOCKET_MESSAGE_BYTES = 16 * KIB;
-/** Most bytes of each kind of message that a client's socket may send; there are no others. */
+/** The maximum size of each type of message from a client's socket, in bytes. */
 export const CLIENT_MESSAGES = {
   ping: 64,
   presence: MAX_SOCKET_MESSAGE_BYTES,
@@ -89,7 +106,7 @@ export const CLIENT_MESSAGES = {
 } as const;
 /** A kind of message that a client's socket may send. */
 export type ClientMessageType = keyof typeof CLIENT_MESSAGES;
-/** Longest topic of a message, in characters. */
+/** The maximum length of a topic of a message, in characters. */
 export const MAX_TOPIC_LENGTH = 256;
 /**
  * What one socket may send in a second. Every frame counts, understood or not, before anything of
@@ -109,18 +126,29 @@ export const SOCKET_RATE = {
  * once, which must be fewer frames than a socket may send in a second.
  */
 export const MAX_SUBSCRIPTIONS = 100;
-/** Most rows of one subscription; more are asked for in parts, by `where` or `limit`. */
+/** The maximum number of rows per subscription; request more in parts, by `where` or `limit`. */
 export const MAX_SUBSCRIPTION_ROWS = 100_000;
-/** Most conditions in the `where` of a subscription. */
+/** The maximum number of conditions in the `where` of a subscription. */
 export const MAX_SUBSCRIPTION_TERMS = 64;
-/** Deepest nesting of `include` in a subscription. */
+/** The maximum nesting depth of `include` in a query or a subscription. */
 export const MAX_INCLUDE_DEPTH = 4;
-/** Longest `subscribe` message, in bytes: it may name the rows that the client holds. */
+/** The maximum number of relations that a query or a subscription includes, at all levels. */
+export const MAX_INCLUDES = 16;
+/** The maximum length of a `subscribe` message, in bytes: it may list the client's row ids. */
 export const MAX_SUBSCRIBE_BYTES = 128 * KIB;
 
-/** Most bytes of a live function's result, as JSON. */
+/** The maximum number of client messages per request of a live connection without a socket. */
+export const MAX_LIVE_REQUEST_MESSAGES = 200;
+/** The maximum size of such a request in bytes; a larger message is sent in its own request. */
+export const MAX_LIVE_REQUEST_BYTES = 512 * KIB;
+/** The maximum duration of a long poll, in milliseconds. */
+export const LIVE_POLL_MS = 20_000;
+/** The time without a poll after which a live connection ends, in milliseconds. */
+export const LIVE_POLL_LEASE_MS = 15_000;
+
+/** The maximum size of a live function's result, in bytes of JSON. */
 export const MAX_LIVE_RESULT_BYTES = MIB;
-/** Most different reads of one run of a live function. */
+/** The maximum number of different reads of one run of a live function. */
 export const MAX_LIVE_READS = 1000;
 /** How often live functions are run. */
 export const LIVE_RUNS = {
@@ -130,89 +158,118 @@ export const LIVE_RUNS = {
   perSecond: 100,
 } as const;
 
-/** Most rooms that have members. */
+/** The maximum number of rooms that have members. */
 export const MAX_ROOMS = 10_000;
-/** Most rooms that one user is in. */
+/** The maximum number of rooms that one user is in. */
 export const MAX_ROOMS_OF_USER = 100;
-/** Most rooms that the guests of one address are in, counted by each replica. */
+/** The maximum number of rooms that the guests of one address are in, counted by each replica. */
 export const MAX_ROOMS_OF_GUESTS = 200;
-/** Longest name of a room, a topic or a user in a room, in characters. */
+/** The maximum length of a name of a room, a topic or a user in a room, in characters. */
 export const MAX_ROOM_NAME_LENGTH = 256;
-/** Most bytes of `data` in a room, as JSON. */
+/** The maximum size of `data` in a room, in bytes of JSON. */
 export const MAX_ROOM_DATA_BYTES = 16 * KIB;
 
-/**
- * Wrong admin tokens that one address may send in a window, before all of its tokens are refused.
- */
+/** The number of wrong admin tokens per address and window after which all are rejected. */
 export const MAX_WRONG_ADMIN_TOKENS = 20;
 /** The window of MAX_WRONG_ADMIN_TOKENS, in seconds. */
 export const WRONG_ADMIN_TOKENS_SECONDS = 60;
 
-/** Most files of a guest that no row holds. */
+/** The maximum number of uploads of a user that are not finished and can be resumed. */
+export const MAX_OPEN_UPLOADS = 100;
+/** The maximum number of files of a guest that no row holds. */
 export const MAX_LOOSE_FILES_OF_GUEST = 100;
 /**
  * Bytes of the files of a guest that no row holds, unless PYLON_FILES_GUEST_BYTES says otherwise.
  */
 export const DEFAULT_GUEST_FILE_BYTES = 100 * MIB;
+/** The maximum number of bytes of a file that a function writes, or reads at once. */
+export const MAX_FUNCTION_FILE_BYTES = 32 * MIB;
 /** The guests of one address together upload as much as so many of them in a day. */
 export const GUESTS_OF_ADDRESS = 10;
-/** Most users of whom a connection is told that they went offline: those it heard last. */
+/** The maximum number of users whose disconnects a connection receives: the most recent senders. */
 export const MAX_ACQUAINTANCES = 1000;
 /** Reads of all callers that may wait for a reader of the database. */
 export const MAX_WAITING_READS = 1000;
-/** The same of one caller. */
+/** The maximum number of waiting reads per caller. */
 export const MAX_WAITING_READS_PER_CALLER = 250;
 /**
  * Most rows that one transaction writes: a mutation, a transaction over HTTP. On SQLite all other
  * writes wait for it, and the event loop with them: some 20 ms a thousand rows.
  */
 export const MAX_TRANSACTION_WRITES = 10_000;
-/** Most rows that one transaction writes because they refer to a row that it deletes. */
+/** The maximum number of rows that the cascading deletes of one transaction write. */
 export const MAX_CASCADE_WRITES = 200_000;
-/** Most characters of a text whose field has a pattern. */
+/** The maximum number of characters of a text whose field has a pattern. */
 export const MAX_PATTERN_TEXT = 10_000;
-/** Most values of an enum field. */
+/** The maximum number of values of an enum field. */
 export const MAX_ENUM_VALUES = 1_000;
-/** Most items of an array field. */
+/** The maximum number of items of an array field. */
 export const MAX_ARRAY_ITEMS = 10_000;
-/** Most levels that a json field nests; around it come those of a request. */
+/** The maximum number of levels that a json field nests; around it come those of a request. */
 export const MAX_FIELD_DEPTH = 20;
-/** Most bytes of a bytes field, whatever it says itself. */
+/** The maximum number of bytes of a bytes field, whatever it says itself. */
 export const MAX_FIELD_BYTES = 256 * KIB;
-/** Most bytes of a job's arguments, as JSON. */
+/** The maximum number of bytes of an answer that `ctx.fetch` reads. */
+export const MAX_FETCH_BYTES = 32 * MIB;
+/** The maximum number of bytes that a function's stream holds for a client that does not read. */
+export const MAX_STREAM_BUFFER = 4 * MIB;
+/** The maximum size of a job's arguments, in bytes of JSON. */
 export const MAX_JOB_ARGS_BYTES = 256 * KIB;
-/** Most jobs that one call of a function schedules. */
+/** The maximum number of calls that the hooks of one transaction schedule. */
+export const MAX_HOOK_CALLS = 20_000;
+/** The maximum depth of hooks that trigger other hooks by writing rows. */
+export const MAX_HOOK_DEPTH = 8;
+/** The maximum number of messages of a request to a model. */
+export const MAX_AI_MESSAGES = 1000;
+/** The maximum number of bytes of a model's response, including the provider's envelope. */
+export const MAX_AI_ANSWER_BYTES = 16 * MIB;
+/** The maximum number of jobs that one call of a function schedules. */
 export const MAX_SCHEDULED_PER_CALL = 1000;
 /** How far ahead a job may be scheduled, in milliseconds: ten years. */
 export const MAX_JOB_DELAY_MS = 10 * 365 * 24 * 60 * 60_000;
-/** Most attempts at one job. */
+/** The maximum number of attempts at one job. */
 export const MAX_JOB_ATTEMPTS = 100;
-/** Most starts that the rate of a queue may allow in its window. */
+/** The maximum number of starts that the rate of a queue may allow in its window. */
 export const MAX_QUEUE_RATE = 1000;
-/** Most steps, sleeps and waits of one run of a workflow. */
+/** The maximum number of steps, sleeps and waits of one run of a workflow. */
 export const MAX_WORKFLOW_STEPS = 1000;
-/** Most bytes of a workflow's input, of an event, and of the result of a step or a run, as JSON. */
+/**
+ * The maximum size of a workflow's input, of an event, and of the result of a step or a run, in
+ * bytes of JSON.
+ */
 export const MAX_WORKFLOW_VALUE_BYTES = 256 * KIB;
-/** Most bytes of the results of all steps of one run together, as JSON. */
+/** The maximum total size of the results of all steps of one run, in bytes of JSON. */
 export const MAX_WORKFLOW_BYTES = 8 * MIB;
 
-/** Most shards that one server runs. */
+/** The maximum number of shards that one server runs. */
 export const MAX_SHARDS = 100;
-/** Most shards of a server that one user is in. */
+/** The maximum number of shards of a server that one user is in. */
 export const MAX_SHARDS_OF_USER = 4;
-/** Most connections of one user to one shard. */
+/** The maximum number of connections of one user to one shard. */
 export const MAX_SHARD_CONNECTIONS_OF_USER = 4;
-/** Longest message of a client to a shard, in bytes; longer ones are refused. */
+/** The maximum length of a message of a client to a shard, in bytes; longer ones are rejected. */
 export const MAX_SHARD_INPUT_BYTES = 4 * KIB;
-/** Most inputs that wait for the next step of a shard. */
+/** The maximum number of inputs that wait for the next step of a shard. */
 export const MAX_SHARD_QUEUE = 10_000;
-/** Most bytes of the state of a shard, and of what a player sees of it, as JSON. */
+/** The maximum size of the state of a shard, and of what a player sees of it, in bytes of JSON. */
 export const MAX_SHARD_STATE_BYTES = MIB;
-/** Deepest nesting of the state of a shard, and of what a player sees of it. */
+/** The lifetime of a join token, in milliseconds. */
+export const JOIN_TOKEN_MS = 60_000;
+/** For how long a client that came with a join token may come back, in milliseconds. */
+export const RECONNECT_TOKEN_MS = 10 * 60_000;
+/** The maximum number of tickets that wait in one queue of the matchmaker. */
+export const MAX_MATCH_TICKETS = 10_000;
+/** The maximum number of requests of a server that wait for a change of a ticket. */
+export const MAX_TICKET_WAITS = 10_000;
+/** The maximum size of one recording of a shard, in bytes of JSON; the next one continues it. */
+export const MAX_REPLAY_BYTES = 4 * MIB;
+/** The maximum number of shard recordings of all replicas; the oldest are deleted first. */
+export const MAX_REPLAYS = 10_000;
+/** The maximum nesting depth of the state of a shard, and of what a player sees of it. */
 export const MAX_SHARD_DEPTH = 64;
-/** With more bytes that wait for a slow reader, a shard leaves steps out for it. */
+/** The number of buffered bytes above which a shard skips steps for a slow reader. */
 export const SHARD_BACKLOG_BYTES = 64 * KIB;
-/** A reader for whom steps were left out for so long is cut off, in milliseconds. */
+/** The time of skipped steps after which a slow reader is disconnected, in milliseconds. */
 export const SHARD_STALL_MS = 10_000;
-/** Steps of a shard that fail one after another, before it is ended. */
+/** The number of consecutive failed steps after which a shard is ended. */
 export const MAX_SHARD_FAILURES = 10;

@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test";
 import * as v from "valibot";
-import { LiveMessageSchema, LiveRequestSchema, offersLiveProtocol } from "./live.ts";
+import { isLiveMessage, offersLiveProtocol } from "./live.ts";
+import { LiveRequestSchema } from "./live-request.ts";
 
 test("version 2 is asked for beside the token, in any place of the header", () => {
   expect(offersLiveProtocol("pylon.v2, bearer.abc")).toBe(true);
@@ -12,7 +13,8 @@ test("version 2 is asked for beside the token, in any place of the header", () =
 test("a query, a function and an end are understood", () => {
   const nested = { messages: { order: { at: "desc" }, limit: 20, include: { author: {} } } };
   const query = { type: "subscribe", id: 1, entity: "Channel", where: { open: true } };
-  const known = { seq: 4, epoch: "e", ids: ["a"] };
+  const related = { tags: { ids: ["t"], include: { $rows: { ids: [] } } } };
+  const known = { seq: 4, epoch: "e", ids: ["a"], include: related };
   for (const request of [
     { ...query, order: { name: "asc" }, limit: 50, include: nested, known },
     { type: "subscribe", id: 2, function: "stats", args: { day: "monday" } },
@@ -20,6 +22,11 @@ test("a query, a function and an end are understood", () => {
   ])
     expect(v.parse(LiveRequestSchema, request)).toEqual(request as never);
 });
+
+/** Related rows of so many levels. */
+function nested(levels: number): object {
+  return levels === 0 ? {} : { a: { ids: [], include: nested(levels - 1) } };
+}
 
 test("what is malformed is refused", () => {
   const query = { type: "subscribe", id: 1, entity: "Channel" };
@@ -37,6 +44,9 @@ test("what is malformed is refused", () => {
     { ...query, include: { a: { limit: 1.5 } } },
     { ...query, include: deep },
     { ...query, known: { seq: 1 } },
+    { ...query, known: { seq: 1, epoch: "e", include: { a: {} } } },
+    { ...query, known: { seq: 1, epoch: "e", include: { a: { ids: [7] } } } },
+    { ...query, known: { seq: 1, epoch: "e", include: nested(9) } },
     { type: "subscribe", id: 1 },
     { type: "unsubscribe" },
   ])
@@ -54,6 +64,14 @@ test("what a server says is understood", () => {
     { type: "error", id: 1, code: "INVALID_QUERY", message: "No.", hint: "Yes." },
     { type: "pong", seq: 4 },
   ])
-    expect(v.parse(LiveMessageSchema, message)).toEqual(message as never);
-  expect(v.is(LiveMessageSchema, { type: "rows", sub: 7, rows: [{ n: 1 }] })).toBe(false);
+    expect([message, isLiveMessage(message)]).toEqual([message, true]);
+  for (const wrong of [
+    { type: "rows", sub: 7, rows: [{ n: 1 }] },
+    { type: "joined", id: 1, sub: 7, include: { author: { sub: -1 } } },
+    { type: "joined", id: 1, sub: 7, include: { a: { sub: 8, include: { b: {} } } } },
+    { type: "ready", sub: 7, seq: 3 },
+    { type: "result", sub: 9, seq: 4 },
+    null,
+  ])
+    expect(isLiveMessage(wrong)).toBe(false);
 });

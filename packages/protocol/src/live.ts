@@ -1,7 +1,17 @@
-import * as v from "valibot";
-import type { Row } from "./change.ts";
-import { MAX_INCLUDE_DEPTH, MAX_PAGE_SIZE } from "./limits.ts";
-import { recordOf } from "./record.ts";
+import { isRow } from "./change.ts";
+import {
+  anyOf,
+  arrayOf,
+  isCount,
+  isNumber,
+  isString,
+  isUnknown,
+  mapOf,
+  objectOf,
+  oneOf,
+  type Guard,
+  type Guarded,
+} from "./guard.ts";
 
 /**
  * Version 2 of the socket: the client says what it looks at, and hears of nothing else.
@@ -17,96 +27,11 @@ export function offersLiveProtocol(header: string | null): boolean {
   return (header ?? "").split(",").some((entry) => entry.trim() === LIVE_PROTOCOL);
 }
 
-const IdSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const SeqSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
-const AnyObjectSchema = recordOf((_value): _value is unknown => true);
-const AnyArgsSchema = v.optional(AnyObjectSchema);
-const RowSchema = v.custom<Row>(
-  (input) =>
-    typeof input === "object" && input !== null && "id" in input && typeof input.id === "string",
-);
-
 /**
- * What the client has of a subscription from before, so that it is sent only what changed since.
- * `ids` are the rows that it holds; they are asked for where the query has a `limit`.
+ * What the rows are called, in the `include` of a `joined`, that other rows join with their
+ * parents: these come under the relation's name, and those under them.
  */
-export const KnownSchema = v.object({
-  seq: SeqSchema,
-  epoch: v.string(),
-  ids: v.optional(v.pipe(v.array(v.string()), v.maxLength(MAX_PAGE_SIZE))),
-});
-/** A cursor of a subscription, as it was checked. */
-export type Known = v.InferOutput<typeof KnownSchema>;
-
-/** The related rows that a query includes, by the name of the relation. */
-export interface IncludeQuery {
-  readonly where?: Record<string, unknown> | undefined;
-  readonly order?: unknown;
-  /** Most rows for each parent. */
-  readonly limit?: number | undefined;
-  readonly include?: Record<string, IncludeQuery> | undefined;
-}
-
-const LimitSchema = v.pipe(v.number(), v.safeInteger(), v.minValue(1), v.maxValue(MAX_PAGE_SIZE));
-
-function isInclude(value: unknown, depth: number): value is IncludeQuery {
-  if (depth > MAX_INCLUDE_DEPTH || !v.is(AnyObjectSchema, value)) return false;
-  const { where, limit, include } = value;
-  return (
-    v.is(v.optional(AnyObjectSchema), where) &&
-    v.is(v.optional(LimitSchema), limit) &&
-    (include === undefined || v.is(includesOf(depth + 1), include))
-  );
-}
-
-function includesOf(depth: number) {
-  return recordOf((value): value is IncludeQuery => isInclude(value, depth));
-}
-
-/**
- * Asks for the rows of a query, and for every change of them from then on. `id` is the client's
- * name for it on this connection. `where` and `order` are those of a filter; `limit` rows are the
- * first ones in the order, which the server keeps up to date as rows come and go.
- */
-export const SubscribeSchema = v.object({
-  type: v.literal("subscribe"),
-  id: IdSchema,
-  entity: v.string(),
-  where: AnyArgsSchema,
-  order: v.optional(v.unknown()),
-  limit: v.optional(LimitSchema),
-  include: v.optional(includesOf(1)),
-  known: v.optional(KnownSchema),
-});
-/** See `SubscribeSchema`. */
-export type Subscribe = v.InferOutput<typeof SubscribeSchema>;
-
-/**
- * Asks for the result of a query function, and for each later one that differs. It runs again when
- * a commit can change something that it read.
- */
-export const SubscribeFunctionSchema = v.object({
-  type: v.literal("subscribe"),
-  id: IdSchema,
-  function: v.string(),
-  args: AnyArgsSchema,
-});
-/** See `SubscribeFunctionSchema`. */
-export type SubscribeFunction = v.InferOutput<typeof SubscribeFunctionSchema>;
-
-/** Ends a subscription. What was on its way may still arrive. */
-export const UnsubscribeSchema = v.object({ type: v.literal("unsubscribe"), id: IdSchema });
-/** See `UnsubscribeSchema`. */
-export type Unsubscribe = v.InferOutput<typeof UnsubscribeSchema>;
-
-/** What a client of version 2 asks; presence, topics and pings are as in version 1. */
-export const LiveRequestSchema = v.union([
-  SubscribeFunctionSchema,
-  SubscribeSchema,
-  UnsubscribeSchema,
-]);
-/** See `LiveRequestSchema`. */
-export type LiveRequest = v.InferOutput<typeof LiveRequestSchema>;
+export const JOINED_ROWS = "$rows";
 
 /** The numbers of a subscription and of what it includes, by relation. */
 export interface Joined {
@@ -114,11 +39,10 @@ export interface Joined {
   readonly include?: Record<string, Joined> | undefined;
 }
 
-function isJoined(value: unknown): value is Joined {
-  if (!v.is(AnyObjectSchema, value)) return false;
-  const { sub, include } = value;
-  return v.is(IdSchema, sub) && (include === undefined || v.is(recordOf(isJoined), include));
-}
+const isJoined: Guard<Joined> = objectOf(
+  { sub: isCount },
+  { include: mapOf((value): value is Joined => isJoined(value)) },
+);
 
 /**
  * The first answer to a `subscribe`: the number by which the server names the subscription from
@@ -126,14 +50,12 @@ function isJoined(value: unknown): value is Joined {
  * is encoded once for all of them. Of a live function it may come again, with another number: once
  * the function looks at who calls, its callers are told apart.
  */
-export const JoinedSchema = v.object({
-  type: v.literal("joined"),
-  id: IdSchema,
-  sub: IdSchema,
-  include: v.optional(recordOf(isJoined)),
-});
-/** See `JoinedSchema`. */
-export type JoinedMessage = v.InferOutput<typeof JoinedSchema>;
+export const isJoinedMessage = objectOf(
+  { type: oneOf("joined"), id: isCount, sub: isCount },
+  { include: mapOf(isJoined) },
+);
+/** See isJoinedMessage. */
+export type JoinedMessage = Guarded<typeof isJoinedMessage>;
 
 /**
  * A page of a subscription's rows, in no order. The pages up to `ready` belong together: with
@@ -141,116 +63,116 @@ export type JoinedMessage = v.InferOutput<typeof JoinedSchema>;
  * for `gone`. A later `reset` begins again: what came before it does not count. `keep` are ids of
  * rows that the client knows already, unchanged.
  */
-export const RowsSchema = v.object({
-  type: v.literal("rows"),
-  sub: IdSchema,
-  reset: v.optional(v.literal(true)),
-  rows: v.optional(v.array(RowSchema)),
-  keep: v.optional(v.array(v.string())),
-  gone: v.optional(v.array(v.string())),
-});
-/** See `RowsSchema`. */
-export type RowsMessage = v.InferOutput<typeof RowsSchema>;
+export const isRowsMessage = objectOf(
+  { type: oneOf("rows"), sub: isCount },
+  { reset: oneOf(true), rows: arrayOf(isRow), keep: arrayOf(isString), gone: arrayOf(isString) },
+);
+/** See isRowsMessage. */
+export type RowsMessage = Guarded<typeof isRowsMessage>;
 
 /** The subscription is complete as of `seq`, with all it includes; commits follow from there. */
-export const ReadySchema = v.object({
-  type: v.literal("ready"),
-  sub: IdSchema,
-  seq: SeqSchema,
-  epoch: v.string(),
+export const isReadyMessage = objectOf({
+  type: oneOf("ready"),
+  sub: isCount,
+  seq: isCount,
+  epoch: isString,
 });
-/** See `ReadySchema`. */
-export type ReadyMessage = v.InferOutput<typeof ReadySchema>;
+/** See isReadyMessage. */
+export type ReadyMessage = Guarded<typeof isReadyMessage>;
 
 /**
  * What changes in one subscription: `rows` come whole, of `patches` only the fields that changed
  * (and the id), `gone` are no longer in it.
  */
-export const SubscriptionChangeSchema = v.object({
-  sub: IdSchema,
-  rows: v.optional(v.array(RowSchema)),
-  patches: v.optional(v.array(RowSchema)),
-  gone: v.optional(v.array(v.string())),
-});
-/** See `SubscriptionChangeSchema`. */
-export type SubscriptionChange = v.InferOutput<typeof SubscriptionChangeSchema>;
+export const isSubscriptionChange = objectOf(
+  { sub: isCount },
+  { rows: arrayOf(isRow), patches: arrayOf(isRow), gone: arrayOf(isString) },
+);
+/** See isSubscriptionChange. */
+export type SubscriptionChange = Guarded<typeof isSubscriptionChange>;
 
 /**
  * All that committed transactions change for this connection, in one message, so that rows of one
  * transaction become visible together. Every ready subscription is then complete as of `seq`.
  */
-export const CommitSchema = v.object({
-  type: v.literal("commit"),
-  seq: SeqSchema,
-  changes: v.array(SubscriptionChangeSchema),
+export const isCommitMessage = objectOf({
+  type: oneOf("commit"),
+  seq: isCount,
+  changes: arrayOf(isSubscriptionChange),
 });
-/** See `CommitSchema`. */
-export type CommitMessage = v.InferOutput<typeof CommitSchema>;
+/** See isCommitMessage. */
+export type CommitMessage = Guarded<typeof isCommitMessage>;
 
 /** The result of a live function, as of `seq`. */
-export const ResultSchema = v.object({
-  type: v.literal("result"),
-  sub: IdSchema,
-  seq: SeqSchema,
-  value: v.unknown(),
+export const isResultMessage = objectOf({
+  type: oneOf("result"),
+  sub: isCount,
+  seq: isCount,
+  value: isUnknown,
 });
-/** See `ResultSchema`. */
-export type ResultMessage = v.InferOutput<typeof ResultSchema>;
+/** See isResultMessage. */
+export type ResultMessage = Guarded<typeof isResultMessage>;
 
 /**
  * A run of a live function failed. The subscription goes on: what the client shows is out of date
  * until the next `result`, which comes when something that the function had read changes.
  */
-export const FailedSchema = v.object({
-  type: v.literal("failed"),
-  sub: IdSchema,
-  seq: SeqSchema,
-  code: v.string(),
-  message: v.string(),
-  hint: v.optional(v.string()),
-  field: v.optional(v.string()),
-});
-/** See `FailedSchema`. */
-export type FailedMessage = v.InferOutput<typeof FailedSchema>;
+export const isFailedMessage = objectOf(
+  { type: oneOf("failed"), sub: isCount, seq: isCount, code: isString, message: isString },
+  // `data` is of an error that the function declares. */
+  { hint: isString, field: isString, data: isUnknown },
+);
+/** See isFailedMessage. */
+export type FailedMessage = Guarded<typeof isFailedMessage>;
 
 /**
  * The server reads the subscription again, because what changed can't be told row by row: what the
  * client shows is out of date until `ready`.
  */
-export const SubscriptionResyncSchema = v.object({ type: v.literal("resync"), sub: IdSchema });
-/** See `SubscriptionResyncSchema`. */
-export type SubscriptionResync = v.InferOutput<typeof SubscriptionResyncSchema>;
+export const isSubscriptionResync = objectOf({ type: oneOf("resync"), sub: isCount });
+/** See isSubscriptionResync. */
+export type SubscriptionResync = Guarded<typeof isSubscriptionResync>;
 
 /** A subscription was refused, or has ended. It is named by the client's id. */
-export const LiveErrorSchema = v.object({
-  type: v.literal("error"),
-  id: IdSchema,
-  code: v.string(),
-  message: v.string(),
-  hint: v.optional(v.string()),
-  field: v.optional(v.string()),
-  /** When to ask again, in seconds, where that is of use. */
-  retry_after_secs: v.optional(v.number()),
-});
-/** See `LiveErrorSchema`. */
-export type LiveError = v.InferOutput<typeof LiveErrorSchema>;
+export const isLiveError = objectOf(
+  { type: oneOf("error"), id: isCount, code: isString, message: isString },
+  {
+    hint: isString,
+    field: isString,
+    /** When to ask again, in seconds, where that is of use. */
+    retry_after_secs: isNumber,
+  },
+);
+/** See isLiveError. */
+export type LiveError = Guarded<typeof isLiveError>;
 
 /** The answer to a ping: every ready subscription is complete as of `seq`. */
-export const LivePongSchema = v.object({ type: v.literal("pong"), seq: SeqSchema });
-/** See `LivePongSchema`. */
-export type LivePong = v.InferOutput<typeof LivePongSchema>;
+export const isLivePong = objectOf({ type: oneOf("pong"), seq: isCount });
+/** See isLivePong. */
+export type LivePong = Guarded<typeof isLivePong>;
+
+/**
+ * The first message on an event stream of version 2: by this name `POST /api/live/<id>` says what a
+ * socket would.
+ */
+export const isLiveOpened = objectOf({ type: oneOf("connection"), id: isString });
+/** See isLiveOpened. */
+export type LiveOpened = Guarded<typeof isLiveOpened>;
+
+/** The answer to a poll, and to the opening of a connection of polls, which has an `id`. */
+export const isLivePoll = objectOf({ messages: arrayOf(isUnknown) }, { id: isString });
 
 /** What a server says of subscriptions. Of rooms and topics it speaks as in version 1. */
-export const LiveMessageSchema = v.variant("type", [
-  JoinedSchema,
-  RowsSchema,
-  ReadySchema,
-  CommitSchema,
-  ResultSchema,
-  FailedSchema,
-  SubscriptionResyncSchema,
-  LiveErrorSchema,
-  LivePongSchema,
-]);
-/** See `LiveMessageSchema`. */
-export type LiveMessage = v.InferOutput<typeof LiveMessageSchema>;
+export const isLiveMessage = anyOf(
+  isJoinedMessage,
+  isRowsMessage,
+  isReadyMessage,
+  isCommitMessage,
+  isResultMessage,
+  isFailedMessage,
+  isSubscriptionResync,
+  isLiveError,
+  isLivePong,
+);
+/** See isLiveMessage. */
+export type LiveMessage = Guarded<typeof isLiveMessage>;

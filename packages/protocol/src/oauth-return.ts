@@ -18,8 +18,8 @@ const WORDS: ReadonlyMap<string, string> = new Map<ErrorCode, string>([
 ]);
 
 /**
- * What a page says where a sign-in with an account elsewhere comes back to it with `oauth_error`.
- * By the code, because the message beside it in the URL may be anybody's who made the link.
+ * Returns the text for a page to which an OAuth sign-in returns with `oauth_error`. It is based on
+ * the code, because the message in the URL can be forged by the author of a link.
  */
 export function oauthFailureText(code: string): string {
   return WORDS.get(code) ?? "This sign-in did not work. Try again.";

@@ -1,36 +1,33 @@
-import * as v from "valibot";
-import { ChangeEventSchema } from "./change.ts";
-import { recordOf } from "./record.ts";
-
-const KindsSchema = recordOf((value) => typeof value === "string");
+import { isChangeEvent } from "./change.ts";
+import { arrayOf, isBoolean, isCount, isString, mapOf, objectOf, type Guarded } from "./guard.ts";
 
 /**
- * The kinds of the fields of the entities that the caller may read: `{Todo: {title: "string", due:
- * "datetime"}}`. A client normalises the values of its filters by it, as the server does.
+ * The field types of the entities that the caller may read: `{Todo: {title: "string", due:
+ * "datetime"}}`. Clients use it to normalize filter values like the server.
  */
-export const ReplicaSchemaSchema = recordOf((value) => v.is(KindsSchema, value));
-/** See ReplicaSchemaSchema. */
-export type ReplicaSchemaMessage = v.InferOutput<typeof ReplicaSchemaSchema>;
+export const isReplicaSchema = mapOf(mapOf(isString));
+/** See isReplicaSchema. */
+export type ReplicaSchemaMessage = Guarded<typeof isReplicaSchema>;
 
 /**
- * Answer of `GET /api/sync/pull?since=&epoch=&limit=&page=`.
+ * The response of `GET /api/sync/pull?since=&epoch=&limit=&page=`.
  *
  * `since=0` is a snapshot: one `insert` for each readable row. Without `limit` it comes in one
  * answer; with `limit` in pages: while `next_page` is there, ask again with `page=<next_page>`.
  * `since=N` is what happened after N; ask again from `cursor.last_seq` while `has_more`.
  *
- * The first answer of a snapshot has the `schema`; a server from before it leaves it out.
+ * The first response of a snapshot contains the `schema`; older servers omit it.
  *
  * `epoch` names the log that `last_seq` counts in; a cursor of another epoch is answered 410
  * RESYNC_REQUIRED.
  */
-export const PullResponseSchema = v.object({
-  changes: v.array(ChangeEventSchema),
-  cursor: v.object({ last_seq: v.pipe(v.number(), v.safeInteger(), v.minValue(0)) }),
-  has_more: v.boolean(),
-  epoch: v.optional(v.string()),
-  next_page: v.optional(v.string()),
-  schema: v.optional(ReplicaSchemaSchema),
-});
-/** See PullResponseSchema. */
-export type PullResponse = v.InferOutput<typeof PullResponseSchema>;
+export const isPullResponse = objectOf(
+  {
+    changes: arrayOf(isChangeEvent),
+    cursor: objectOf({ last_seq: isCount }),
+    has_more: isBoolean,
+  },
+  { epoch: isString, next_page: isString, schema: isReplicaSchema },
+);
+/** See isPullResponse. */
+export type PullResponse = Guarded<typeof isPullResponse>;

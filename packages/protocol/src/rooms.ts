@@ -1,94 +1,87 @@
-import * as v from "valibot";
+import {
+  anyOf,
+  arrayOf,
+  isNumber,
+  isString,
+  isUnknown,
+  objectOf,
+  oneOf,
+  type Guarded,
+} from "./guard.ts";
 
 /**
- * Says something about a user to those who are in a room with it, or to everyone in its tenant
- * where the app says so. `from` is set by the server.
+ * Sends presence data of a user to the members of its rooms, or to all users in its tenant if the
+ * app configures it. `from` is set by the server.
  */
-export const PresenceMessageSchema = v.union([
-  v.object({
-    type: v.literal("presence"),
-    event: v.literal("update"),
-    data: v.unknown(),
-    from: v.string(),
+export const isPresenceMessage = anyOf(
+  objectOf({
+    type: oneOf("presence"),
+    event: oneOf("update"),
+    data: isUnknown,
+    from: isString,
   }),
   /**
-   * The last connection of a user has closed, of whom this client was told a presence or a topic.
+   * The last connection of a user has closed whose presence or topics this client has received.
    * `clientId` is the connection's number on its server.
    */
-  v.object({
-    type: v.literal("presence"),
-    event: v.literal("disconnect"),
-    clientId: v.number(),
-    from: v.optional(v.string()),
-  }),
-]);
-/** See PresenceMessageSchema. */
-export type PresenceMessage = v.InferOutput<typeof PresenceMessageSchema>;
+  objectOf(
+    { type: oneOf("presence"), event: oneOf("disconnect"), clientId: isNumber },
+    { from: isString },
+  ),
+);
+/** See isPresenceMessage. */
+export type PresenceMessage = Guarded<typeof isPresenceMessage>;
 
-/** What a client published, to the same users. */
-export const TopicMessageSchema = v.object({
-  type: v.literal("topic"),
-  topic: v.string(),
-  data: v.unknown(),
-  from: v.string(),
+/** A message that a client published to the same users. */
+export const isTopicMessage = objectOf({
+  type: oneOf("topic"),
+  topic: isString,
+  data: isUnknown,
+  from: isString,
 });
-/** See TopicMessageSchema. */
-export type TopicMessage = v.InferOutput<typeof TopicMessageSchema>;
+/** See isTopicMessage. */
+export type TopicMessage = Guarded<typeof isTopicMessage>;
 
-/** Somebody in a room. */
-export const RoomPeerSchema = v.object({
-  user_id: v.string(),
-  /** What the user said about themselves; null for nothing. */
-  data: v.unknown(),
+/** A member of a room. */
+export const isRoomPeer = objectOf({
+  user_id: isString,
+  /** The user's presence; null for none. */
+  data: isUnknown,
   /** ISO 8601, UTC. */
-  joined_at: v.string(),
+  joined_at: isString,
 });
-/** See RoomPeerSchema. */
-export type RoomPeer = v.InferOutput<typeof RoomPeerSchema>;
+/** See isRoomPeer. */
+export type RoomPeer = Guarded<typeof isRoomPeer>;
 
-/** Who is in a room. */
-export const RoomSnapshotSchema = v.object({
-  type: v.literal("snapshot"),
-  room: v.string(),
-  peers: v.array(RoomPeerSchema),
+/** The members of a room. */
+export const isRoomSnapshot = objectOf({
+  type: oneOf("snapshot"),
+  room: isString,
+  peers: arrayOf(isRoomPeer),
 });
 
 /**
- * What happened in a room, to its members. A snapshot comes when the server may have missed
- * something.
+ * An event in a room, for its members. A snapshot is sent when the server may have missed events.
  */
-export const RoomEventSchema = v.union([
-  v.object({
-    type: v.literal("join"),
-    room: v.string(),
-    user_id: v.string(),
-    data: v.optional(v.unknown()),
-  }),
-  v.object({ type: v.literal("leave"), room: v.string(), user_id: v.string() }),
-  v.object({
-    type: v.literal("presence"),
-    room: v.string(),
-    user_id: v.string(),
-    data: v.unknown(),
-  }),
-  /** Without a `sender` it comes from the admin. */
-  v.object({
-    type: v.literal("broadcast"),
-    room: v.string(),
-    sender: v.optional(v.string()),
-    topic: v.string(),
-    data: v.unknown(),
-  }),
-  RoomSnapshotSchema,
-]);
-/** See RoomEventSchema. */
-export type RoomEvent = v.InferOutput<typeof RoomEventSchema>;
+export const isRoomEvent = anyOf(
+  objectOf({ type: oneOf("join"), room: isString, user_id: isString }, { data: isUnknown }),
+  objectOf({ type: oneOf("leave"), room: isString, user_id: isString }),
+  objectOf({ type: oneOf("presence"), room: isString, user_id: isString, data: isUnknown }),
+  /** Without a `sender` it was sent by the admin. */
+  objectOf(
+    { type: oneOf("broadcast"), room: isString, topic: isString, data: isUnknown },
+    { sender: isString },
+  ),
+  isRoomSnapshot,
+);
+/** See isRoomEvent. */
+export type RoomEvent = Guarded<typeof isRoomEvent>;
 
-/** Answer of `POST /api/rooms/join`: who was there before. */
-export const RoomJoinedSchema = v.object({ joined: v.string(), snapshot: RoomSnapshotSchema });
-/** Answer of `GET /api/rooms/:room`. */
-export const RoomMembersSchema = v.object({
-  room: v.string(),
-  members: v.array(RoomPeerSchema),
-  count: v.number(),
+/** The response of `POST /api/rooms/join`, with the previous members. */
+export const isRoomJoined = objectOf({ joined: isString, snapshot: isRoomSnapshot });
+/** The response of `GET /api/rooms/:room`. */
+export const isRoomMembers = objectOf({
+  room: isString,
+  members: arrayOf(isRoomPeer),
+  count: isNumber,
 });

@@ -65,7 +65,7 @@ export function encodeSlotFrame(
   frame: { readonly tick: number; readonly base: number; readonly ack: number | null },
   changes: Uint8Array,
 ): Uint8Array {
-  const writer = new ByteWriter(1 + 3 * VARINT_BYTES + changes.length);
+  const writer = new ByteWriter();
   writer.byte(MARK);
   writer.varint(frame.tick);
   writer.varint(frame.tick - frame.base);
@@ -158,23 +158,22 @@ function unreadable(): TypeError {
   return new TypeError("These bytes are not a step of this view.");
 }
 
+/** Taken by one writer after another: memory for each frame costs more than what is written. */
+let scratch = new Uint8Array(4096);
+let scratchView: DataView | null = null;
+
+/** Writes what it is told at once: only one writer is in use at a time. */
 class ByteWriter {
-  #bytes: Uint8Array;
-  #view: DataView;
   #length = 0;
 
-  constructor(size = 256) {
-    this.#bytes = new Uint8Array(size);
-    this.#view = new DataView(this.#bytes.buffer);
-  }
-
+  /** A copy of what was written. */
   bytes(): Uint8Array {
-    return this.#bytes.subarray(0, this.#length);
+    return scratch.slice(0, this.#length);
   }
 
   byte(value: number): void {
     this.#reserve(1);
-    this.#bytes[this.#length++] = value;
+    scratch[this.#length++] = value;
   }
 
   /** A whole number from 0, seven bits a byte. */
@@ -182,10 +181,10 @@ class ByteWriter {
     this.#reserve(VARINT_BYTES);
     let rest = value;
     while (rest >= 128) {
-      this.#bytes[this.#length++] = (rest % 128) + 128;
+      scratch[this.#length++] = (rest % 128) + 128;
       rest = Math.floor(rest / 128);
     }
-    this.#bytes[this.#length++] = rest;
+    scratch[this.#length++] = rest;
   }
 
   /** A whole number of either sign: small ones are short. */
@@ -195,13 +194,13 @@ class ByteWriter {
 
   float32(value: number): void {
     this.#reserve(4);
-    this.#view.setFloat32(this.#length, value);
+    this.#floats().setFloat32(this.#length, value);
     this.#length += 4;
   }
 
   float64(value: number): void {
     this.#reserve(8);
-    this.#view.setFloat64(this.#length, value);
+    this.#floats().setFloat64(this.#length, value);
     this.#length += 8;
   }
 
@@ -213,16 +212,20 @@ class ByteWriter {
 
   append(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
-    this.#bytes.set(bytes, this.#length);
+    scratch.set(bytes, this.#length);
     this.#length += bytes.length;
   }
 
   #reserve(count: number): void {
-    if (this.#length + count <= this.#bytes.length) return;
-    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, this.#length + count));
-    larger.set(this.#bytes);
-    this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
+    if (this.#length + count <= scratch.length) return;
+    const larger = new Uint8Array(Math.max(scratch.length * 2, this.#length + count));
+    larger.set(scratch);
+    scratch = larger;
+    scratchView = null;
+  }
+
+  #floats(): DataView {
+    return (scratchView ??= new DataView(scratch.buffer));
   }
 }
 

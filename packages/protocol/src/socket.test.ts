@@ -19,7 +19,7 @@ test("a token that a browser sends as a subprotocol is the token that the server
   );
 });
 
-test("what carries no token is none", () => {
+test("a text without a token has none", () => {
   for (const header of [null, "", "json", "bearer.", "bearer.%", "json, bearer.%zz", "xbearer.a"])
     expect(parseBearerProtocol(header)).toBeNull();
 });

@@ -1,48 +1,58 @@
-import * as v from "valibot";
-import { ChangeEventSchema } from "./change.ts";
-import { ReplicaSchemaSchema } from "./pull.ts";
-import { PresenceMessageSchema, RoomEventSchema, TopicMessageSchema } from "./rooms.ts";
+import { isChangeEvent } from "./change.ts";
+import {
+  anyOf,
+  arrayOf,
+  isNumber,
+  isString,
+  objectOf,
+  oneOf,
+  type Guard,
+  type Guarded,
+} from "./guard.ts";
+import { isReplicaSchema } from "./pull.ts";
+import { isPresenceMessage, isRoomEvent, isTopicMessage } from "./rooms.ts";
+
+const isNames: Guard<readonly string[]> = arrayOf(isString);
 
 /**
- * First message on a socket that was opened with `?since=`: all changes after `seq` follow on this
- * socket, none is left out. The server first sends what happened between `since` and `seq`.
+ * The first message on a socket that was opened with `?since=`: all changes after `seq` follow on
+ * this socket without gaps. The server first sends the changes between `since` and `seq`.
  */
-export const HelloSchema = v.object({
-  type: v.literal("hello"),
-  seq: v.number(),
-  epoch: v.string(),
-  /** Of version 2 only, which pulls nothing: see ReplicaSchemaSchema. */
-  schema: v.optional(ReplicaSchemaSchema),
-});
-/** See HelloSchema. */
-export type Hello = v.InferOutput<typeof HelloSchema>;
+export const isHello = objectOf(
+  { type: oneOf("hello"), seq: isNumber, epoch: isString },
+  {
+    /** Only in version 2, which does not pull: see isReplicaSchema. */
+    schema: isReplicaSchema,
+    /** In version 2: the entities of which the client holds all rows. */
+    offline: isNames,
+  },
+);
+/** See isHello. */
+export type Hello = Guarded<typeof isHello>;
+
+/** The replica can't be continued (too old, or schema or policies changed): load a snapshot. */
+export const isResync = objectOf({ type: oneOf("resync"), reason: isString });
+/** See isResync. */
+export type Resync = Guarded<typeof isResync>;
 
 /**
- * The replica can't be continued from where it is (too old, schema or policies changed): pull a
- * snapshot.
+ * A message of the server on the WebSocket and, as `data:` lines, on the SSE stream. A change is
+ * sent without an envelope. Clients ignore unknown types.
  */
-export const ResyncSchema = v.object({ type: v.literal("resync"), reason: v.string() });
-/** See ResyncSchema. */
-export type Resync = v.InferOutput<typeof ResyncSchema>;
+export const isServerMessage = anyOf(
+  isChangeEvent,
+  isHello,
+  isResync,
+  isRoomEvent,
+  isPresenceMessage,
+  isTopicMessage,
+);
+/** See isServerMessage. */
+export type ServerMessage = Guarded<typeof isServerMessage>;
 
 /**
- * What a server sends on the WebSocket and, as `data:` lines, on the SSE stream. A change comes
- * bare, without an envelope. A client ignores types it does not know.
- */
-export const ServerMessageSchema = v.union([
-  ChangeEventSchema,
-  HelloSchema,
-  ResyncSchema,
-  RoomEventSchema,
-  PresenceMessageSchema,
-  TopicMessageSchema,
-]);
-/** See ServerMessageSchema. */
-export type ServerMessage = v.InferOutput<typeof ServerMessageSchema>;
-
-/**
- * Why a server closes a socket. `GOING_AWAY` and `TRY_AGAIN_LATER` mean: connect again; the others
- * would be answered the same again.
+ * The close codes of the server. After `GOING_AWAY` and `TRY_AGAIN_LATER` clients reconnect; after
+ * the others, reconnecting would fail in the same way.
  */
 export const CloseCode = {
   GOING_AWAY: 1001,
@@ -51,25 +61,27 @@ export const CloseCode = {
   TRY_AGAIN_LATER: 1013,
   /** The session that opened the socket was revoked or has expired. */
   SESSION_ENDED: 4401,
-  /** A shard sent the player away. */
+  /** The join token of a shard is invalid or has expired: a new one may work. */
+  JOIN_TOKEN_REFUSED: 4402,
+  /** The shard removed the player. */
   KICKED: 4403,
-  /** There is no such shard. */
+  /** The shard does not exist. */
   SHARD_NOT_FOUND: 4404,
-  /** The shard is over. */
+  /** The shard has ended. */
   SHARD_ENDED: 4410,
 } as const;
 /** One of the numbers of CloseCode. */
 export type CloseCode = (typeof CloseCode)[keyof typeof CloseCode];
 
-/** The subprotocol that carries a token from a browser, which can't set headers on a WebSocket. */
+/** Returns the subprotocol with a token, because browsers can't set headers on a WebSocket. */
 export function bearerProtocol(token: string): string {
   return `bearer.${encodeURIComponent(token)}`;
 }
 
 /**
- * The token in an `Sec-WebSocket-Protocol` header, with the entry to echo back.
+ * Returns the token in a `Sec-WebSocket-Protocol` header, with the entry to echo.
  *
- * @returns null when there is no `bearer.` entry or its percent-encoding is broken.
+ * @returns null without a `bearer.` entry, or if its percent-encoding is invalid
  */
 export function parseBearerProtocol(
   header: string | null,

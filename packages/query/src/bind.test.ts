@@ -21,6 +21,7 @@ const auth: AuthValues = {
   apiKeyId: null,
   apiKeyScopes: [],
   isTrustedDevice: false,
+  claims: {},
 };
 
 /** Without the places in the source, which say nothing about the meaning. */

@@ -2,9 +2,11 @@ import { and, isFalse, literal, not, or } from "./build.ts";
 import {
   areEqual,
   compilePredicate,
+  hasOneOf,
   isMember,
   isNullLiteral,
   isOrdered,
+  memberOf,
   textTest,
   type TextTest,
 } from "./evaluate.ts";
@@ -14,13 +16,18 @@ import {
   type CompareExpr,
   type Env,
   type Expr,
+  type ExistsExpr,
+  type HasExpr,
+  type HasRelatedExpr,
   type InExpr,
   type ListExpr,
   type LiteralExpr,
+  type OuterExpr,
   type PathExpr,
   type Scalar,
   type Values,
 } from "./expr.ts";
+import { readPath } from "./path-value.ts";
 
 /**
  * Evaluates what can be evaluated: the roots that `env` has are replaced by their values, and what
@@ -35,6 +42,8 @@ export function bind(expr: Expr, env: Env): Expr {
     case "literal":
     case "list":
     case "path":
+    case "outer":
+    case "member":
     case "now":
       return truthOf(bindOperand(expr, env));
     case "and":
@@ -43,20 +52,10 @@ export function bind(expr: Expr, env: Env): Expr {
       return or(...expr.items.map((item) => bind(item, env)));
     case "not":
       return not(bind(expr.item, env));
-    case "exists": {
-      // `related` is the row that this very exists looks at: it is never bound from outside.
-      const { data, old, input, room, auth, now } = env;
-      const where = bind(expr.where, { data, old, input, room, auth, now });
-      return isFalse(where) ? FALSE : { ...expr, where };
-    }
-    case "hasRelated": {
-      const key = bindOperand(expr.key, env);
-      // In there `data` is the related row.
-      const { old, input, room, auth, now } = env;
-      const where = bind(expr.where, { old, input, room, auth, now });
-      const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
-      return isNothing ? FALSE : { ...expr, key, where };
-    }
+    case "exists":
+      return bindExists(expr, env);
+    case "hasRelated":
+      return bindHasRelated(expr, env);
     case "compare":
       return bindCompare(expr, env);
     case "in":
@@ -79,6 +78,8 @@ export function bind(expr: Expr, env: Env): Expr {
         text,
         suffix,
       }));
+    case "has":
+      return bindHas(expr, env);
     case "containsFolded": {
       const text = bindOperand(expr.text, env);
       if (text.kind === "list") return FALSE;
@@ -86,6 +87,29 @@ export function bind(expr: Expr, env: Env): Expr {
       return text.kind === "literal" ? truth(compilePredicate(bound)({})) : bound;
     }
   }
+}
+
+function bindExists(expr: ExistsExpr, env: Env): Expr {
+  // `related` is the row that this very exists looks at: it is never bound from outside.
+  const { data, old, input, room, auth, now, related, enclosing = [] } = env;
+  const around = [related, ...enclosing];
+  const where = bind(expr.where, { data, old, input, room, auth, now, enclosing: around });
+  return isFalse(where) ? FALSE : { ...expr, where };
+}
+
+function bindHasRelated(expr: HasRelatedExpr, env: Env): Expr {
+  const key = bindOperand(expr.key, env);
+  // In there `data` is the related row.
+  const { old, input, room, auth, now } = env;
+  const where = bind(expr.where, { old, input, room, auth, now });
+  const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
+  return isNothing ? FALSE : { ...expr, key, where };
+}
+
+function bindHas(expr: HasExpr, env: Env): Expr {
+  const list = bindOperand(expr.list, env);
+  if (list.kind === "literal") return FALSE;
+  return list.kind === "list" ? truth(hasOneOf(valuesOf(list), expr.items)) : { ...expr, list };
 }
 
 function bindText(
@@ -121,7 +145,7 @@ function bindCompare(expr: CompareExpr, env: Env): Expr {
   if (isNullLiteral(left) || isNullLiteral(right)) return truth(expr.op === "!=");
   if (!isKnown) return { ...expr, left, right };
   if (isEquality) return truth(areEqual(left.value, right.value) === (expr.op === "=="));
-  return truth(isOrdered(expr.op, left.value, right.value));
+  return truth(isOrdered(expr.op, left.value, right.value, expr.isDecimal));
 }
 
 function bindIn(expr: InExpr, env: Env): Expr {
@@ -129,21 +153,21 @@ function bindIn(expr: InExpr, env: Env): Expr {
   const bound = bindOperand(expr.list, env);
   if (item.kind === "list" || bound.kind === "literal") return FALSE;
   if (bound.kind !== "list") return { ...expr, item, list: bound };
-  // A null that came out of a path is no member and has none; a null that was written asks for it.
+  // A null that came out of a path is not a member and has none; a null that was written asks for
+  // it.
   const list = expr.list.kind === "list" ? withoutFoundNulls(expr.list, bound) : bound;
   if (list.items.length === 0) return FALSE;
   if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral))
     return FALSE;
   if (isNullLiteral(item)) return truth(list.items.some(isNullLiteral));
   if (item.kind === "literal" && list.items.every((entry) => entry.kind === "literal")) {
-    return truth(
-      isMember(
-        item.value,
-        list.items.map((entry) => (entry.kind === "literal" ? entry.value : null)),
-      ),
-    );
+    return truth(isMember(item.value, valuesOf(list)));
   }
   return { ...expr, item, list };
+}
+
+function valuesOf({ items }: ListExpr): Scalar[] {
+  return items.map((entry) => (entry.kind === "literal" ? entry.value : null));
 }
 
 function withoutFoundNulls(written: ListExpr, bound: ListExpr): ListExpr {
@@ -164,16 +188,25 @@ function bindOperand(expr: Expr, env: Env): Expr {
     case "now":
       return env.now === undefined ? expr : literal(env.now);
     case "path":
-      return bindPath(expr, env);
+      return bindValues(expr, env[expr.root]);
+    case "outer":
+      return bindValues(expr, env.enclosing?.[expr.up - 1]);
+    case "member": {
+      const of = bindOperand(expr.of, env);
+      if (of.kind === "path" || of.kind === "outer") return { ...expr, of };
+      return foundValue(of.kind === "literal" ? memberOf(of.value, expr.steps) : null);
+    }
     default:
       return bind(expr, env);
   }
 }
 
-function bindPath(expr: PathExpr, env: Env): Expr {
-  const values: Values | undefined = env[expr.root];
+function bindValues(expr: PathExpr | OuterExpr, values: Values | undefined): Expr {
   if (values === undefined) return expr;
-  const value = Object.hasOwn(values, expr.name) ? (values[expr.name] ?? null) : null;
+  return foundValue(readPath(expr)(values));
+}
+
+function foundValue(value: unknown): LiteralExpr | ListExpr {
   if (Array.isArray(value))
     return { kind: "list", items: value.map((item: unknown) => foundLiteral(item)) };
   return foundLiteral(value);

@@ -1,5 +1,15 @@
+import { normaliseDecimal } from "./decimal.ts";
 import { nearest } from "./nearest.ts";
-import type { EntityShape, Expr, FieldKind, PathExpr, Root, SchemaShape } from "./expr.ts";
+import type {
+  EntityShape,
+  Expr,
+  FieldKind,
+  OuterExpr,
+  PathExpr,
+  Root,
+  SchemaShape,
+} from "./expr.ts";
+import { CLAIM_PREFIX } from "./path-value.ts";
 import { normaliseDatetime } from "./value-kind.ts";
 import { childrenOf } from "./walk.ts";
 
@@ -22,7 +32,7 @@ export interface PolicyScope {
   readonly roomParts?: readonly string[];
 }
 
-type Kind = "text" | "number" | "bool" | "datetime" | "list" | "json" | "null" | "any";
+type Kind = "text" | "number" | "decimal" | "bool" | "datetime" | "list" | "json" | "null" | "any";
 
 const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["userId", "text"],
@@ -43,11 +53,23 @@ const KINDS: Record<FieldKind, Kind> = {
   id: "text",
   int: "number",
   float: "number",
+  decimal: "decimal",
   bool: "bool",
   datetime: "datetime",
   json: "json",
   array: "json",
 };
+
+/** The entity that an `exists` looks at, and those of the `exists` around it. */
+export interface RelatedScope {
+  readonly shape: EntityShape;
+  readonly outer: RelatedScope | undefined;
+}
+
+/** The scope so many `exists` further out. */
+export function outerScope(scope: RelatedScope | undefined, up: number): RelatedScope | undefined {
+  return up === 0 ? scope : outerScope(scope?.outer, up - 1);
+}
 
 /** Checks names and kinds. An empty answer means that the policy can be used. */
 export function checkPolicy(expr: Expr, scope: PolicyScope): PolicyProblem[] {
@@ -65,7 +87,7 @@ class PolicyChecker {
   }
 
   /** @param related the entity that the innermost `exists` looks at */
-  condition(expr: Expr, related: EntityShape | undefined): void {
+  condition(expr: Expr, related: RelatedScope | undefined): void {
     switch (expr.kind) {
       case "and":
       case "or":
@@ -81,7 +103,7 @@ class PolicyChecker {
             expr.entity,
             this.#scope.schema.keys(),
           );
-        else this.condition(expr.where, entity);
+        else this.condition(expr.where, { shape: entity, outer: related });
         return;
       }
       case "compare":
@@ -108,7 +130,7 @@ class PolicyChecker {
     }
   }
 
-  #compare(op: string, left: Expr, right: Expr, related: EntityShape | undefined): void {
+  #compare(op: string, left: Expr, right: Expr, related: RelatedScope | undefined): void {
     this.#refuseItself(left, right, related);
     const a = this.#kindOf(left, related);
     const b = this.#kindOf(right, related);
@@ -131,10 +153,10 @@ class PolicyChecker {
   }
 
   /**
-   * A column compared with itself says nothing, and whoever wrote it meant a column of another row:
+   * A column compared with itself says nothing, and its author meant a column of another row:
    * `exists(Member, teamId == teamId)` lets a member of any team in.
    */
-  #refuseItself(left: Expr, right: Expr, related: EntityShape | undefined): void {
+  #refuseItself(left: Expr, right: Expr, related: RelatedScope | undefined): void {
     if (left.kind !== "path" || right.kind !== "path") return;
     if (left.root !== right.root || left.name !== right.name) return;
     const { root, name } = left;
@@ -147,7 +169,7 @@ class PolicyChecker {
       return;
     }
     const about = this.#scope.schema.get(this.#scope.entity ?? "");
-    const inner = related?.name ?? "the entity";
+    const inner = related?.shape.name ?? "the entity";
     const advice = about?.fields.has(name) === true ? `: write ${name} == data.${name}` : "";
     const outer =
       about === undefined
@@ -160,7 +182,7 @@ class PolicyChecker {
     );
   }
 
-  #membership(item: Expr, list: Expr, related: EntityShape | undefined): void {
+  #membership(item: Expr, list: Expr, related: RelatedScope | undefined): void {
     const kind = this.#kindOf(item, related);
     if (kind === "list" || kind === "json" || kind === "null") {
       this.#problem(
@@ -186,7 +208,7 @@ class PolicyChecker {
       this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
   }
 
-  #texts(text: Expr, part: Expr, related: EntityShape | undefined): void {
+  #texts(text: Expr, part: Expr, related: RelatedScope | undefined): void {
     this.#refuseItself(text, part, related);
     for (const side of [text, part]) {
       const kind = this.#kindOf(side, related);
@@ -195,7 +217,7 @@ class PolicyChecker {
     }
   }
 
-  #kindOf(expr: Expr, related: EntityShape | undefined): Kind {
+  #kindOf(expr: Expr, related: RelatedScope | undefined): Kind {
     switch (expr.kind) {
       case "literal":
         return expr.value === null
@@ -211,20 +233,23 @@ class PolicyChecker {
         return "list";
       case "path":
         return this.#pathKind(expr, related);
+      case "outer":
+        return this.#fieldKind(expr, outerScope(related, expr.up)?.shape);
       default:
         this.condition(expr, related);
         return "bool";
     }
   }
 
-  #pathKind(expr: PathExpr, related: EntityShape | undefined): Kind {
+  #pathKind(expr: PathExpr, related: RelatedScope | undefined): Kind {
     const { root, name } = expr;
     if (root === "auth") {
+      if (name.startsWith(CLAIM_PREFIX)) return "any";
       const kind = AUTH.get(name);
       if (kind === undefined) this.#unknown(expr, `auth has no "${name}".`, name, AUTH.keys());
       return kind ?? "any";
     }
-    if (root === "related") return this.#fieldKind(expr, related);
+    if (root === "related") return this.#fieldKind(expr, related?.shape);
     if (!this.#scope.roots.includes(root)) {
       this.#problem(
         expr,
@@ -247,7 +272,7 @@ class PolicyChecker {
     return "text";
   }
 
-  #fieldKind(expr: PathExpr, entity: EntityShape | undefined): Kind {
+  #fieldKind(expr: PathExpr | OuterExpr, entity: EntityShape | undefined): Kind {
     const kind = entity?.fields.get(expr.name);
     if (kind !== undefined) return KINDS[kind];
     this.#unknown(
@@ -269,10 +294,16 @@ class PolicyChecker {
   }
 }
 
-/** Null may be asked of anything; a date may be written as text. */
+/** Null may be asked of anything; a date may be written as text, a decimal also as a number. */
 function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
   if (a === b || a === "any" || b === "any" || a === "null" || b === "null") return true;
-  return (a === "datetime" && isDateText(right)) || (b === "datetime" && isDateText(left));
+  return isWrittenFor(a, right) || isWrittenFor(b, left);
+}
+
+function isWrittenFor(kind: Kind, expr: Expr): boolean {
+  if (kind === "decimal")
+    return expr.kind === "literal" && normaliseDecimal(expr.value) !== undefined;
+  return kind === "datetime" && isDateText(expr);
 }
 
 function isDateText(expr: Expr): boolean {

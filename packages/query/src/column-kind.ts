@@ -10,8 +10,9 @@ export function columnKind(entity: EntityShape, field: string, at: string): Fiel
   throw new QueryError("INVALID_COLUMN", `${entity.name} has no field "${field}".`, {
     field: at,
     hint:
-      meant === undefined
+      entity.hintFor?.(field) ??
+      (meant === undefined
         ? `Its fields: ${[...entity.fields.keys()].join(", ")}.`
-        : `Did you mean ${meant}?`,
+        : `Did you mean ${meant}?`),
   });
 }

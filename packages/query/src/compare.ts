@@ -1,3 +1,4 @@
+import { compareDecimals } from "./decimal.ts";
 import type { Order } from "./expr.ts";
 
 /**
@@ -9,6 +10,11 @@ import type { Order } from "./expr.ts";
  */
 export function compareValues(a: unknown, b: unknown): number {
   return compare(a, b, compareText);
+}
+
+/** Orders two values as `compareValues`, texts as the decimals that they are. */
+export function compareNumerals(a: unknown, b: unknown): number {
+  return compare(a, b, compareDecimals);
 }
 
 type TextOrder = (a: string, b: string) => number;
@@ -23,6 +29,9 @@ function compare(a: unknown, b: unknown, order: TextOrder): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
+/** Ends every order, so that it is the same each time. */
+const ID_ORDER: Order = { field: "id", direction: "asc" };
+
 /**
  * Sorts into a new array: by the first key, then the next, then by id. Nulls come last in `asc` and
  * first in `desc`.
@@ -31,9 +40,9 @@ export function sortRows<R extends { readonly id: string }>(
   rows: readonly R[],
   order: readonly Order[],
 ): R[] {
-  const keys = [...order, { field: "id", direction: "asc" }].map(({ field, direction }) => {
+  const keys = [...order, ID_ORDER].map(({ field, direction, isDecimal }) => {
     const valueOf = (row: R): unknown => (row as Record<string, unknown>)[field];
-    let textOrder: TextOrder | undefined;
+    let textOrder: TextOrder | undefined = isDecimal === true ? compareDecimals : undefined;
     return (a: R, b: R): number => {
       textOrder ??= textOrderOf(rows, valueOf);
       const result = compare(valueOf(a), valueOf(b), textOrder);
@@ -56,13 +65,14 @@ export function sortRows<R extends { readonly id: string }>(
  * rows.toSorted(rowComparator([{ field: "createdAt", direction: "desc" }]));
  */
 export function rowComparator(order: readonly Order[]): (a: Row, b: Row) => number {
-  const keys = [...order, { field: "id", direction: "asc" }].map(({ field, direction }) => ({
+  const keys = [...order, ID_ORDER].map(({ field, direction, isDecimal }) => ({
     field,
     sign: direction === "asc" ? 1 : -1,
+    textOrder: isDecimal === true ? compareDecimals : compareText,
   }));
   return (a, b) => {
-    for (const { field, sign } of keys) {
-      const result = compare(a[field], b[field], compareText);
+    for (const { field, sign, textOrder } of keys) {
+      const result = compare(a[field], b[field], textOrder);
       if (result !== 0) return result * sign;
     }
     return 0;

@@ -1,6 +1,7 @@
 import { foldCase } from "./case-fold.ts";
-import { compareValues } from "./compare.ts";
-import type { CompareOp, Env, Expr, PathExpr, Values } from "./expr.ts";
+import { compareNumerals, compareValues } from "./compare.ts";
+import { readPath } from "./path-value.ts";
+import type { CompareExpr, CompareOp, Env, Expr, InExpr, PathExpr, Values } from "./expr.ts";
 
 type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
@@ -28,26 +29,9 @@ export function compilePredicate(expr: Expr): Test {
       return (env) => !test(env);
     }
     case "compare":
-      return compileCompare(expr.op, expr.left, expr.right);
-    case "in": {
-      if (
-        expr.list.kind === "list" &&
-        !isNullLiteral(expr.item) &&
-        expr.list.items.some((item) => item.kind !== "literal")
-      ) {
-        const tests = expr.list.items.map((item) => compileCompare("==", expr.item, item));
-        return (env) => tests.some((test) => test(env));
-      }
-      const item = compileRead(expr.item);
-      // A null that was written as the item asks for a written null, and nothing that is found
-      // equals it.
-      const list = compileRead(
-        isNullLiteral(expr.item) && expr.list.kind === "list"
-          ? { ...expr.list, items: expr.list.items.filter(isNullLiteral) }
-          : expr.list,
-      );
-      return (env) => isMember(item(env), list(env));
-    }
+      return compileCompare(expr);
+    case "in":
+      return compileMembership(expr);
     case "contains":
       return compileTextTest("contains", expr.text, expr.part);
     case "startsWith":
@@ -56,11 +40,17 @@ export function compilePredicate(expr: Expr): Test {
       return compileTextTest("endsWith", expr.text, expr.suffix);
     case "containsFolded":
       return compileFoldedTest(expr.text, expr.part);
+    case "has": {
+      const list = compileRead(expr.list);
+      return (env) => hasOneOf(list(env), expr.items);
+    }
     case "exists":
     case "hasRelated":
+    case "outer":
       throw new Error("A predicate that looks at other rows can't be evaluated without a store.");
     case "literal":
     case "path":
+    case "member":
     case "now":
     case "list": {
       const read = compileRead(expr);
@@ -69,7 +59,7 @@ export function compilePredicate(expr: Expr): Test {
   }
 }
 
-function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
+function compileCompare({ op, left, right, isDecimal }: CompareExpr): Test {
   const a = compileRead(left);
   const b = compileRead(right);
   if (op === "==" || op === "!=") {
@@ -77,7 +67,29 @@ function compileCompare(op: CompareOp, left: Expr, right: Expr): Test {
     const equal: Test = asksNull ? (env) => a(env) === b(env) : (env) => areEqual(a(env), b(env));
     return op === "==" ? equal : (env) => !equal(env);
   }
-  return (env) => isOrdered(op, a(env), b(env));
+  return (env) => isOrdered(op, a(env), b(env), isDecimal);
+}
+
+function compileMembership({ item, list }: InExpr): Test {
+  if (
+    list.kind === "list" &&
+    !isNullLiteral(item) &&
+    list.items.some((entry) => entry.kind !== "literal")
+  ) {
+    const tests = list.items.map((entry) =>
+      compileCompare({ kind: "compare", op: "==", left: item, right: entry }),
+    );
+    return (env) => tests.some((test) => test(env));
+  }
+  const value = compileRead(item);
+  // A null that was written as the item asks for a written null, and nothing that is found equals
+  // it.
+  const values = compileRead(
+    isNullLiteral(item) && list.kind === "list"
+      ? { ...list, items: list.items.filter(isNullLiteral) }
+      : list,
+  );
+  return (env) => isMember(value(env), values(env));
 }
 
 function compileFoldedTest(text: Expr, part: string): Test {
@@ -109,6 +121,10 @@ function compileRead(expr: Expr): Read {
       return (env) => env.now ?? null;
     case "path":
       return compilePath(expr);
+    case "member": {
+      const of = compileRead(expr.of);
+      return (env) => memberOf(of(env), expr.steps);
+    }
     default: {
       const test = compilePredicate(expr);
       return (env) => test(env);
@@ -116,11 +132,10 @@ function compileRead(expr: Expr): Read {
   }
 }
 
-function compilePath({ root, name }: PathExpr): Read {
-  return (env) => {
-    const values: Values | undefined = env[root];
-    return values !== undefined && Object.hasOwn(values, name) ? (values[name] ?? null) : null;
-  };
+function compilePath(path: PathExpr): Read {
+  const { root } = path;
+  const read = readPath(path);
+  return (env) => read(env[root]);
 }
 
 /** Whether it is a `null` that was written: it asks for what has no value. */
@@ -136,10 +151,12 @@ export function areEqual(a: unknown, b: unknown): boolean {
 /**
  * Whether two values stand in this order. Values of unlike types have none, and of the kinds only
  * texts and numbers do.
+ *
+ * @param isDecimal texts are decimals, and ordered by size
  */
-export function isOrdered(op: CompareOp, a: unknown, b: unknown): boolean {
+export function isOrdered(op: CompareOp, a: unknown, b: unknown, isDecimal = false): boolean {
   if (typeof a !== typeof b || (typeof a !== "string" && typeof a !== "number")) return false;
-  const order = compareValues(a, b);
+  const order = isDecimal ? compareNumerals(a, b) : compareValues(a, b);
   switch (op) {
     case "<":
       return order < 0;
@@ -157,6 +174,21 @@ export function isOrdered(op: CompareOp, a: unknown, b: unknown): boolean {
 /** A null in a list of literals asks whether the value is null, as the literal does. */
 export function isMember(item: unknown, list: unknown): boolean {
   return Array.isArray(list) && list.includes(item);
+}
+
+/** The value inside of another one; null where there is none. A list has no keys. */
+export function memberOf(value: unknown, steps: readonly string[]): unknown {
+  let found = value;
+  for (const step of steps) {
+    if (typeof found !== "object" || found === null || Array.isArray(found)) return null;
+    found = Object.hasOwn(found, step) ? (found as Values)[step] : null;
+  }
+  return found ?? null;
+}
+
+/** Whether a list has one of the values as an item; what is not a list has none. */
+export function hasOneOf(list: unknown, values: readonly unknown[]): boolean {
+  return Array.isArray(list) && values.some((value) => list.includes(value));
 }
 
 /** How one text may have the other as a part. */

@@ -24,6 +24,9 @@ export type Scalar = string | number | boolean | null;
  */
 export type Root = "data" | "old" | "auth" | "input" | "room" | "related";
 
+/** The kinds whose values are written in several forms and stored in one. */
+export type WrittenForm = "datetime" | "decimal";
+
 /** How two values are compared; `!=` is the opposite of `==`. */
 export type CompareOp = "==" | "!=" | "<" | "<=" | ">" | ">=";
 
@@ -42,11 +45,37 @@ export interface ListExpr extends Node {
   readonly kind: "list";
   readonly items: readonly Expr[];
 }
-/** The value of a field: `data.ownerId`. Null where the row or the field is not there. */
+/**
+ * The value of a field: `data.ownerId`. Null where the row or the field is not there. A claim of
+ * the caller is the path `claims.plan` of `auth`.
+ */
 export interface PathExpr extends Node {
   readonly kind: "path";
   readonly root: Root;
   readonly name: string;
+  /**
+   * Of a value that is not a row's, such as a claim: it is compared with fields of this kind, so it
+   * is read in the form in which they store theirs.
+   */
+  readonly as?: WrittenForm;
+}
+/**
+ * The value of a field of the row that an outer `exists` looks at: `up` of them further out than
+ * the innermost, from 1.
+ */
+export interface OuterExpr extends Node {
+  readonly kind: "outer";
+  readonly up: number;
+  readonly name: string;
+}
+/**
+ * A value inside of a json: that of `steps`, each the key of an object. Null where there is none;
+ * a list has no keys. It is of any type, so it meets only what has its type.
+ */
+export interface MemberExpr extends Node {
+  readonly kind: "member";
+  readonly of: Expr;
+  readonly steps: readonly string[];
 }
 /** The time of the request, an ISO 8601 string with milliseconds and Z. */
 export interface NowExpr extends Node {
@@ -58,6 +87,8 @@ export interface CompareExpr extends Node {
   readonly op: CompareOp;
   readonly left: Expr;
   readonly right: Expr;
+  /** Both are decimals, which are texts and ordered by size. */
+  readonly isDecimal?: true;
 }
 /** `item` is one of `list`. `list` is a ListExpr or a path to a list (`auth.roles`). */
 export interface InExpr extends Node {
@@ -91,6 +122,12 @@ export interface ContainsFoldedExpr extends Node {
   readonly kind: "containsFolded";
   readonly text: Expr;
   readonly part: string;
+}
+/** `list` is a list that has one of `items` as an item. What is not a list has none. */
+export interface HasExpr extends Node {
+  readonly kind: "has";
+  readonly list: Expr;
+  readonly items: readonly Exclude<Scalar, null>[];
 }
 /** All items hold; of no items: true. */
 export interface AndExpr extends Node {
@@ -131,6 +168,8 @@ export type Expr =
   | LiteralExpr
   | ListExpr
   | PathExpr
+  | OuterExpr
+  | MemberExpr
   | NowExpr
   | CompareExpr
   | InExpr
@@ -138,6 +177,7 @@ export type Expr =
   | StartsWithExpr
   | EndsWithExpr
   | ContainsFoldedExpr
+  | HasExpr
   | AndExpr
   | OrExpr
   | NotExpr
@@ -150,10 +190,21 @@ export type Expr =
 export interface Order {
   readonly field: string;
   readonly direction: "asc" | "desc";
+  /** The field is a decimal, which is a text and ordered by size. */
+  readonly isDecimal?: true;
 }
 
-const SCALAR_KINDS = ["string", "int", "float", "bool", "datetime", "richtext", "id"] as const;
-/** Kinds of several values in one, which are compared with nothing but null. */
+const SCALAR_KINDS = [
+  "string",
+  "int",
+  "float",
+  "decimal",
+  "bool",
+  "datetime",
+  "richtext",
+  "id",
+] as const;
+/** Kinds of several values in one, which as a whole are compared with nothing but null. */
 const NESTED_KINDS = ["json", "array"] as const;
 const FIELD_KINDS = [...SCALAR_KINDS, ...NESTED_KINDS] as const;
 /** What the tree needs to know of a field. */
@@ -176,6 +227,8 @@ export interface EntityShape {
   readonly name: string;
   /** Includes `id`. */
   readonly fields: ReadonlyMap<string, FieldKind>;
+  /** Why a field that is not among them can't be asked by, where there is something to say. */
+  readonly hintFor?: (field: string) => string | undefined;
 }
 /** The entities by their names. */
 export type SchemaShape = ReadonlyMap<string, EntityShape>;
@@ -190,7 +243,15 @@ export type AuthValues = {
   readonly apiKeyId: string | null;
   readonly apiKeyScopes: readonly string[];
   readonly isTrustedDevice: boolean;
+  /** What the app says of the user: `auth.claims.plan`. */
+  readonly claims: Claims;
 };
+
+/** A value of a claim. */
+export type ClaimValue = string | number | boolean | readonly (string | number | boolean)[];
+
+/** What an app says of a user beside roles, by name. */
+export type Claims = Readonly<Record<string, ClaimValue>>;
 
 /** The fields of a row or of an input, by their names. */
 export type Values = Readonly<Record<string, unknown>>;
@@ -202,6 +263,8 @@ export interface Env {
   readonly input?: Values | undefined;
   readonly room?: Values | undefined;
   readonly related?: Values | undefined;
+  /** The rows of the `exists` around the innermost one, from inside; undefined: not known. */
+  readonly enclosing?: readonly (Values | undefined)[] | undefined;
   readonly auth?: AuthValues | undefined;
   /** ISO 8601 with milliseconds and Z. */
   readonly now?: string | undefined;

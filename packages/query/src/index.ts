@@ -9,18 +9,30 @@ export { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build
 export { checkPolicy, type PolicyProblem, type PolicyScope } from "./check-policy.ts";
 export { columnKind } from "./column-kind.ts";
 export { compareValues, rowComparator, sortRows } from "./compare.ts";
-export { normaliseDates } from "./date-literals.ts";
+export { normaliseLiterals } from "./policy-literals.ts";
+export {
+  addDecimals,
+  compareDecimals,
+  MAX_DECIMAL_SCALE,
+  MAX_DECIMAL_WHOLE,
+  normaliseDecimal,
+} from "./decimal.ts";
 export { QueryError, QuerySyntaxError } from "./errors.ts";
 export { compilePredicate, textTest } from "./evaluate.ts";
 export * from "./expr.ts";
-export * from "./limits.ts";
 export {
-  parseFilter,
-  type FilterOptions,
-  type ParsedFilter,
-  type Relation,
-  type Relations,
-} from "./parse-filter.ts";
+  applyFieldOperator,
+  fieldOperatorHint,
+  fieldOperatorOf,
+  type Append,
+  type FieldOperator,
+  type Increment,
+} from "./field-operator.ts";
+export * from "./limits.ts";
+export { parseFilter, type FilterOptions } from "./parse-filter.ts";
+export type { Relation, Relations } from "./related-names.ts";
+export type { ParsedFilter } from "./filter-parser.ts";
+export { parseLocalFilter } from "./parse-local-filter.ts";
 export { parseOrder } from "./parse-order.ts";
 export { parsePolicy } from "./parse-policy.ts";
 export { nearest } from "./nearest.ts";
@@ -31,4 +43,4 @@ export {
   WANTED,
   describeValue,
 } from "./value-kind.ts";
-export { childrenOf, hasExists, mapChildren, nodesOf, pathsOf } from "./walk.ts";
+export { childrenOf, hasExists, mapChildren, namesOuter, nodesOf, pathsOf } from "./walk.ts";

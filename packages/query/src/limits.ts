@@ -10,7 +10,9 @@ export const MAX_LISTED_VALUES = 10_000;
 export const MAX_FILTER_DEPTH = 16;
 /** Longest text of `$like`, `$ilike`, `$startsWith` and `$endsWith`, in characters. */
 export const MAX_NEEDLE_LENGTH = 1000;
+/** Longest path into a json, in keys. */
+export const MAX_MEMBER_STEPS = 8;
 /** Most conditions on related rows in a filter, at any depth. */
 export const MAX_RELATED = 8;
-/** Most `$like` and `$ilike` in a filter: each is looked for in the whole text of each row. */
+/** Most `$like`, `$ilike`, `$has` and `$hasAny` in a filter: each looks into a whole value. */
 export const MAX_SEARCHES = 16;

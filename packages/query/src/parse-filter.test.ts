@@ -17,6 +17,8 @@ const todo: EntityShape = {
     ["done", "bool"],
     ["rank", "int"],
     ["due", "datetime"],
+    ["tags", "array"],
+    ["meta", "json"],
   ]),
 };
 
@@ -84,6 +86,52 @@ test("each operator means what its name says", () => {
   ];
   for (const filter of yes) expect([filter, matches(filter, row)]).toEqual([filter, true]);
   for (const filter of no) expect([filter, matches(filter, row)]).toEqual([filter, false]);
+});
+
+test("a filter looks into lists and json, and meets values of its own type there", () => {
+  const row = {
+    id: "t1",
+    tags: ["red", 7],
+    meta: { color: "red", size: { w: 3 }, tags: ["a"], none: null },
+  };
+  const yes = [
+    { tags: { $has: "red" } },
+    { tags: { $hasAny: ["blue", 7] } },
+    { "meta.color": "red", "meta.size.w": { $between: [3, 3] } },
+    { "meta.color": { $in: [1, "red"] }, "meta.tags": { $has: "a" } },
+    { "meta.color": { $ilike: "RED" } },
+    { "meta.none": null, "meta.tags.0": null, "meta.length": { $exists: false } },
+    { "meta.size": { $exists: true } },
+  ];
+  const no = [
+    { tags: { $has: "7" } },
+    { tags: { $hasAny: [] } },
+    { "meta.size": { $has: 3 } },
+    { "meta.size.w": "3" },
+    { "meta.color": { $gt: 1 } },
+    { "meta.constructor": { $exists: true } },
+  ];
+  for (const filter of yes) expect([filter, matches(filter, row)]).toEqual([filter, true]);
+  for (const filter of no) expect([filter, matches(filter, row)]).toEqual([filter, false]);
+  const wrong: [unknown, string, string][] = [
+    [{ title: { $has: "a" } }, "INVALID_QUERY", "title.$has"],
+    [{ tags: { $has: null } }, "INVALID_QUERY", "tags.$has"],
+    [{ tags: { $has: ["a"] } }, "INVALID_QUERY", "tags.$has"],
+    [{ tags: { $hasAny: "a" } }, "INVALID_QUERY", "tags.$hasAny"],
+    [{ tags: { $hasAny: ["a", {}] } }, "INVALID_QUERY", "tags.$hasAny[1]"],
+    [{ tags: "a" }, "INVALID_QUERY", "tags"],
+    [{ "title.a": 1 }, "INVALID_QUERY", "title.a"],
+    [{ "mata.a": 1 }, "INVALID_COLUMN", "mata.a"],
+    [{ "meta.": 1 }, "INVALID_QUERY", "meta."],
+    [{ 'meta.a"b': 1 }, "INVALID_QUERY", 'meta.a"b'],
+    [{ "meta.a\\b": 1 }, "INVALID_QUERY", "meta.a\\b"],
+    [{ "meta.a.b.c.d.e.f.g.h.i": 1 }, "INVALID_QUERY", "meta.a.b.c.d.e.f.g.h.i"],
+    [{ "meta.a": { b: 1 } }, "INVALID_QUERY", "meta.a.b"],
+  ];
+  for (const [filter, code, field] of wrong) {
+    const { code: gotCode, field: gotField } = refusal(filter);
+    expect([filter, gotCode, gotField]).toEqual([filter, code, field]);
+  }
 });
 
 test("null is asked for by null, and met by nothing else", () => {

@@ -1,17 +1,44 @@
 import { QueryError } from "./errors.ts";
-import { isScalarKind, type EntityShape, type Order } from "./expr.ts";
+import { isScalarKind, type EntityShape, type FieldKind, type Order } from "./expr.ts";
 import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;
+
+/** How an order is read. */
+export interface OrderOptions {
+  /** Where it stands, for messages. Default `$order`. */
+  readonly at?: string;
+}
 
 /**
  * Parses `{due: "asc", title: "desc"}`, `[["due", "asc"]]` or `[{due: "asc"}]`. The first key is
  * the most significant.
  *
- * @param at where it stands, for messages
  * @throws QueryError INVALID_QUERY, INVALID_COLUMN
  */
-export function parseOrder(value: unknown, entity?: EntityShape, at = "$order"): Order[] {
+export function parseOrder(
+  value: unknown,
+  entity?: EntityShape,
+  { at = "$order" }: OrderOptions = {},
+): Order[] {
+  return parseNamedOrder(value, at, (field, place) => {
+    if (entity === undefined) return undefined;
+    const kind = columnKind(entity, field, place);
+    if (isScalarKind(kind)) return kind;
+    throw new QueryError("INVALID_QUERY", `${place}: ${field} has no order.`, { field: place });
+  });
+}
+
+/**
+ * As `parseOrder`.
+ *
+ * @param kindOf the kind of a field, undefined for one of any kind; throws for one without an order
+ */
+export function parseNamedOrder(
+  value: unknown,
+  at: string,
+  kindOf: (field: string, place: string) => FieldKind | undefined,
+): Order[] {
   const keys = keysOf(value, at);
   if (keys.length > MAX_KEYS)
     throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_KEYS} keys.`, {
@@ -21,12 +48,11 @@ export function parseOrder(value: unknown, entity?: EntityShape, at = "$order"):
     if (typeof field !== "string")
       throw new QueryError("INVALID_QUERY", `${at} names a field.`, { field: at });
     const place = `${at}.${field}`;
-    if (entity !== undefined && !isScalarKind(columnKind(entity, field, place)))
-      throw new QueryError("INVALID_QUERY", `${place}: ${field} has no order.`, { field: place });
+    const kind = kindOf(field, place);
     const lower = typeof direction === "string" ? direction.toLowerCase() : direction;
     if (lower !== "asc" && lower !== "desc")
       throw new QueryError("INVALID_QUERY", `${place} is "asc" or "desc".`, { field: place });
-    return { field, direction: lower };
+    return { field, direction: lower, ...(kind === "decimal" ? { isDecimal: true } : {}) };
   });
 }
 

@@ -2,6 +2,7 @@ import { and, literal, not, or } from "./build.ts";
 import { QuerySyntaxError } from "./errors.ts";
 import { TRUE, type CompareOp, type Expr, type Root } from "./expr.ts";
 import { MAX_NODES } from "./limits.ts";
+import { CLAIM_PREFIX } from "./path-value.ts";
 import { tokenize, type Token } from "./tokenize.ts";
 
 const WRITTEN_ROOTS: readonly Root[] = ["data", "old", "auth", "input", "room"];
@@ -25,7 +26,8 @@ class PolicyParser {
   readonly #tokens: readonly Token[];
   #index = 0;
   #nodes = 0;
-  #existsDepth = 0;
+  /** What the `exists` around this place call their rows, the innermost last. */
+  readonly #rows: { readonly entity: string; readonly name: string | undefined }[] = [];
 
   constructor(source: string) {
     this.#source = source;
@@ -123,14 +125,8 @@ class PolicyParser {
     if (text === "exists") return this.#exists(at);
     const root = ROOTS.get(text);
     if (root !== undefined && this.#take(".")) return this.#member(root, at);
-    if (this.#peek().text === ".")
-      this.#fail(
-        `"${text}." can't be read: a row is data., old., input., room. or auth., and inside ` +
-          "exists() a bare name is a field of its own entity. The row of an outer exists() has " +
-          "no name: copy the field that you need into this entity",
-        at,
-      );
-    if (this.#existsDepth > 0) return { kind: "path", root: "related", name: text, at };
+    if (this.#peek().text === ".") return this.#rowField(text, at);
+    if (this.#rows.length > 0) return { kind: "path", root: "related", name: text, at };
     return this.#fail(
       `"${text}" is unknown: a policy reads data., auth., old., input. and room.`,
       at,
@@ -141,12 +137,20 @@ class PolicyParser {
     const name = this.#expectName();
     if (root === "auth" && (name === "hasRole" || name === "hasAnyRole"))
       return this.#roles(at, name === "hasRole");
+    if (root === "auth" && name === "claims") return this.#claim(at);
     if (this.#peek().text === ".")
       this.#fail(
         `"${root}.${name}" has no parts: to look at another row use exists(Entity, ...)`,
         at,
       );
     return { kind: "path", root, name, at };
+  }
+
+  #claim(at: number): Expr {
+    if (!this.#take(".")) this.#fail("A claim has a name: auth.claims.plan");
+    const name = `${CLAIM_PREFIX}${this.#expectName()}`;
+    if (this.#peek().text === ".") this.#fail(`"auth.${name}" has no parts: a claim is one value`);
+    return { kind: "path", root: "auth", name, at };
   }
 
   #roles(at: number, single: boolean): Expr {
@@ -168,16 +172,50 @@ class PolicyParser {
     return or(...checks);
   }
 
+  /** A field of the row of an `exists` around this place, by its name or that of its entity. */
+  #rowField(name: string, at: number): Expr {
+    const named = this.#rows.flatMap((row, index) =>
+      (row.name ?? row.entity) === name ? [index] : [],
+    );
+    const [index] = named;
+    if (index === undefined)
+      this.#fail(
+        `"${name}." can't be read: write data., old., input., room. or auth., inside exists() a ` +
+          "bare name is a field of its own entity, and an outer exists() is named by its entity " +
+          "or by exists(Entity as name, ...)",
+        at,
+      );
+    if (named.length > 1)
+      this.#fail(
+        `Two exists() around it look at ${name}: name one exists(${name} as other, ...)`,
+        at,
+      );
+    this.#next();
+    const field = this.#expectName();
+    const up = this.#rows.length - 1 - index;
+    return up === 0
+      ? { kind: "path", root: "related", name: field, at }
+      : { kind: "outer", up, name: field, at };
+  }
+
   #exists(at: number): Expr {
     this.#expect("(");
     const entity = this.#expectName();
-    this.#existsDepth += 1;
-    if (this.#existsDepth > MAX_EXISTS_DEPTH)
+    const name = this.#take("as") ? this.#rowName() : undefined;
+    this.#rows.push({ entity, name });
+    if (this.#rows.length > MAX_EXISTS_DEPTH)
       this.#fail(`exists() nests at most ${MAX_EXISTS_DEPTH} levels`, at);
     const where = this.#take(",") ? this.#or() : TRUE;
-    this.#existsDepth -= 1;
+    this.#rows.pop();
     this.#expect(")");
     return { kind: "exists", entity, where, at };
+  }
+
+  #rowName(): string {
+    const { at } = this.#peek();
+    const name = this.#expectName();
+    if (ROOTS.has(name)) this.#fail(`"${name}" has a meaning already: take another name`, at);
+    return name;
   }
 
   #peek(): Token {

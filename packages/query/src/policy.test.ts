@@ -3,7 +3,8 @@ import {
   checkPolicy,
   compilePredicate,
   hasExists,
-  normaliseDates,
+  nodesOf,
+  normaliseLiterals,
   parsePolicy,
   pathsOf,
   QuerySyntaxError,
@@ -23,6 +24,7 @@ const auth: AuthValues = {
   apiKeyId: null,
   apiKeyScopes: ["read"],
   isTrustedDevice: false,
+  claims: {},
 };
 const schema: SchemaShape = new Map([
   [
@@ -254,14 +256,39 @@ test("P1: a column compared with itself is an error that says which row is which
 });
 
 test("a row that has no name is refused with what can be named", () => {
-  for (const source of ["exists(Post, exists(Member, userId == Post.ownerId))", "Post.votes > 1"])
-    expect(() => parsePolicy(source)).toThrow(/"Post\." can't be read: a row is data\., old\./);
+  for (const source of ["exists(Member, userId == Post.ownerId)", "Post.votes > 1"])
+    expect(() => parsePolicy(source)).toThrow(/"Post\." can't be read: write data\., old\./);
+  expect(() => parsePolicy("exists(Post, exists(Post, exists(Member, id == Post.id)))")).toThrow(
+    /name one exists\(Post as other, \.\.\.\)/,
+  );
+  expect(() => parsePolicy("exists(Post as data, true)")).toThrow(/has a meaning already/);
+});
+
+test("the row of an outer exists is named by its entity, or by a name of its own", () => {
+  const named = (source: string): object[] =>
+    [...nodesOf(parsePolicy(source))].flatMap((node) =>
+      node.kind === "outer" ? [{ up: node.up, name: node.name }] : [],
+    );
+  expect(named("exists(Post, exists(Member, userId == Post.ownerId))")).toEqual([
+    { up: 1, name: "ownerId" },
+  ]);
+  expect(
+    named("exists(Post as p, exists(Post, exists(Member, userId == p.ownerId && id == Post.id)))"),
+  ).toEqual([
+    { up: 2, name: "ownerId" },
+    { up: 1, name: "id" },
+  ]);
+  expect(named("exists(Post, Post.ownerId == auth.userId)")).toEqual([]);
+  expect(problems("exists(Post, exists(Member, userId == Post.ownrId))")).toEqual([
+    expect.stringContaining('Post has no field "ownrId"') as string,
+  ]);
+  expect(problems("exists(Post, exists(Member, userId == Post.votes))")).toHaveLength(1);
 });
 
 test("dates written as text come to the stored form, wherever a datetime is compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
   const text = JSON.stringify(
-    normaliseDates(
+    normaliseLiterals(
       parsePolicy(
         "!(data.due < '2026-01-01') && exists(Member, '2026-01-02' >= since) || " +
           "data.due in ['2026-01-03'] || data.title == '2026-01-04'",

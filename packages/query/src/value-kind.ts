@@ -1,3 +1,4 @@
+import { normaliseDecimal } from "./decimal.ts";
 import { isScalarKind, type FieldKind, type Scalar, type ScalarKind } from "./expr.ts";
 import { QueryError } from "./errors.ts";
 
@@ -41,6 +42,7 @@ export const WANTED: Readonly<Record<FieldKind, string>> = {
   id: "an id of 1 to 64 characters",
   int: "a whole number within ±(2^53 - 1)",
   float: "a finite number",
+  decimal: 'a decimal such as "12.50"',
   bool: "true or false",
   datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
   json: "a JSON object or list",
@@ -55,7 +57,7 @@ export type NormalValue =
 /**
  * The one meaning of a value of a kind, wherever it comes from: a row, a default, a filter of a
  * request, of a function or of a live query. A datetime comes to its normal form, from a `Date`
- * too.
+ * too, and a decimal, from a number too.
  *
  * @param value not null: whether a field may be null is not a matter of its kind
  * @returns `reason` completes the sentence "the value ...": `is "soon", not an ISO 8601 date`
@@ -75,6 +77,8 @@ function normalOf(kind: ScalarKind, value: unknown): string | number | boolean |
       return typeof value === "number" && Number.isSafeInteger(value) ? value : undefined;
     case "float":
       return typeof value === "number" && Number.isFinite(value) ? value : undefined;
+    case "decimal":
+      return normaliseDecimal(value);
     case "bool":
       return typeof value === "boolean" ? value : undefined;
     case "datetime":
@@ -108,7 +112,13 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
     throw new QueryError(
       "INVALID_QUERY",
       `${field}: ${kind === "json" ? "a json" : "an array"} is compared with null alone.`,
-      { field, hint: "Use null or $exists." },
+      {
+        field,
+        hint:
+          kind === "json"
+            ? `Ask for a value inside of it: "${field}.color".`
+            : "Ask for an item: {$has: value}, or whether there is a list: $exists.",
+      },
     );
   const normal = normaliseValue(COMPARED_AS[kind], value);
   if (normal.ok) return normal.value;
@@ -121,6 +131,7 @@ const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
   id: "string",
   int: "float",
   float: "float",
+  decimal: "decimal",
   bool: "bool",
   datetime: "datetime",
 };

@@ -6,6 +6,7 @@ export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.kind) {
     case "literal":
     case "path":
+    case "outer":
     case "now":
       return [];
     case "list":
@@ -24,6 +25,10 @@ export function childrenOf(expr: Expr): readonly Expr[] {
       return [expr.text, expr.suffix];
     case "containsFolded":
       return [expr.text];
+    case "member":
+      return [expr.of];
+    case "has":
+      return [expr.list];
     case "not":
       return [expr.item];
     case "exists":
@@ -38,6 +43,7 @@ export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
   switch (expr.kind) {
     case "literal":
     case "path":
+    case "outer":
     case "now":
       return expr;
     case "list":
@@ -58,6 +64,10 @@ export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
       return { ...expr, text: map(expr.text), suffix: map(expr.suffix) };
     case "containsFolded":
       return { ...expr, text: map(expr.text) };
+    case "member":
+      return { ...expr, of: map(expr.of) };
+    case "has":
+      return { ...expr, list: map(expr.list) };
     case "not":
       return not(map(expr.item));
     case "exists":
@@ -80,10 +90,18 @@ export function hasExists(expr: Expr): boolean {
   return false;
 }
 
-/** The names that the tree reads of a root. */
+/** Whether an inner `exists` of the tree names the row of an outer one. */
+export function namesOuter(expr: Expr): boolean {
+  for (const node of nodesOf(expr)) if (node.kind === "outer") return true;
+  return false;
+}
+
+/** The names that the tree reads of a root; of `related` those of outer rows too. */
 export function pathsOf(expr: Expr, root: Root): Set<string> {
   const names = new Set<string>();
-  for (const node of nodesOf(expr))
+  for (const node of nodesOf(expr)) {
     if (node.kind === "path" && node.root === root) names.add(node.name);
+    if (node.kind === "outer" && root === "related") names.add(node.name);
+  }
   return names;
 }

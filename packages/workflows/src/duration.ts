@@ -7,7 +7,7 @@ const UNITS: Readonly<Record<string, number>> = {
 };
 
 /**
- * How long a text such as `30s`, `5m`, `24h`, `1d` or `90` (seconds) is, in milliseconds.
+ * Parses a duration such as `30s`, `5m`, `24h`, `1d` or `90` (seconds). Returns milliseconds.
  *
  * @throws TypeError for any other text
  * @example

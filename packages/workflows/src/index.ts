@@ -1,9 +1,11 @@
 /**
- * Write durable workflows: one file in `workflows/`, one default export.
+ * Defines durable workflows: one file in `workflows/`, with one default export.
  *
  * @module
  */
 export { parseDuration } from "./duration.ts";
+export { createRunner, WorkflowRunner, type ServedRunner } from "./runner.ts";
+export type { CompletedStep, RunnerReply, RunnerRequest } from "./runner-wire.ts";
 export { StepFailedError } from "./step-failed-error.ts";
 export {
   isWorkflow,

@@ -1,6 +1,6 @@
 /**
- * A step of a workflow has failed for the last time. A workflow that catches it goes on, and may
- * undo what it did before.
+ * A step of a workflow has failed after its last retry. A workflow may catch it to continue, for
+ * example to undo earlier steps.
  *
  * @example
  * try {
@@ -15,7 +15,7 @@ export class StepFailedError extends Error {
   /** The step's name. */
   readonly step: string;
 
-  /** @param message what the last attempt threw */
+  /** @param message the error of the last attempt */
   constructor(step: string, message: string) {
     super(message);
     this.step = step;

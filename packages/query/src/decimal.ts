@@ -1,0 +1,76 @@
+/** Most digits of a decimal before its point. */
+export const MAX_DECIMAL_WHOLE = 18;
+/** Most digits of a decimal behind its point. */
+export const MAX_DECIMAL_SCALE = 18;
+
+const DECIMAL = /^(-?)0*(\d{1,18})(?:\.(\d{1,18}?)0*)?$/;
+
+/**
+ * The one form of a decimal: without zeros that say nothing, so that equal numbers are equal texts.
+ *
+ * @param value a text such as `"-12.50"`, or a number that JavaScript holds exactly as it is
+ *   written
+ * @returns undefined for what is not a decimal of at most 18 digits on each side of the point
+ *
+ * @example normaliseDecimal("012.50"); // "12.5"
+ */
+export function normaliseDecimal(value: unknown): string | undefined {
+  const text = typeof value === "number" ? writtenNumber(value) : value;
+  if (typeof text !== "string" || text.length > MAX_TEXT) return undefined;
+  const parts = DECIMAL.exec(text);
+  if (parts === null) return undefined;
+  const [, sign = "", whole = "", fraction = ""] = parts;
+  return decimalOf(sign, whole, fraction);
+}
+
+/** No decimal is written with more characters, however many zeros it begins and ends with. */
+const MAX_TEXT = 64;
+
+/** Beyond 2^53 the digits that are written are not those of the number. */
+function writtenNumber(value: number): string | undefined {
+  return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : undefined;
+}
+
+function decimalOf(sign: string, whole: string, fraction: string): string {
+  const digits = fraction.replace(/0+$/, "");
+  const magnitude = digits === "" ? whole : `${whole}.${digits}`;
+  return magnitude === "0" ? magnitude : `${sign}${magnitude}`;
+}
+
+/**
+ * Orders two decimals in their one form by size.
+ *
+ * @returns negative, 0 or positive
+ */
+export function compareDecimals(a: string, b: string): number {
+  const [isNegative, isOtherNegative] = [a.startsWith("-"), b.startsWith("-")];
+  if (isNegative !== isOtherNegative) return isNegative ? -1 : 1;
+  return isNegative ? compareMagnitudes(b.slice(1), a.slice(1)) : compareMagnitudes(a, b);
+}
+
+function compareMagnitudes(a: string, b: string): number {
+  const [whole = "", fraction = ""] = a.split(".");
+  const [otherWhole = "", otherFraction = ""] = b.split(".");
+  return (
+    whole.length - otherWhole.length ||
+    compareDigits(whole, otherWhole) ||
+    compareDigits(fraction, otherFraction)
+  );
+}
+
+function compareDigits(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
+
+/** The exact sum of two decimals in their one form; it may have more digits than a field holds. */
+export function addDecimals(a: string, b: string): string {
+  const sum = scaled(a) + scaled(b);
+  const digits = String(sum < 0n ? -sum : sum).padStart(MAX_DECIMAL_SCALE + 1, "0");
+  const point = digits.length - MAX_DECIMAL_SCALE;
+  return decimalOf(sum < 0n ? "-" : "", digits.slice(0, point), digits.slice(point));
+}
+
+function scaled(decimal: string): bigint {
+  const [whole = "", fraction = ""] = decimal.split(".");
+  return BigInt(whole + fraction.padEnd(MAX_DECIMAL_SCALE, "0"));
+}

@@ -1,0 +1,85 @@
+import { addDecimals, normaliseDecimal } from "./decimal.ts";
+import type { FieldKind } from "./expr.ts";
+
+/**
+ * Adds to a number as it is when the write is committed; null counts as 0. A decimal is given as
+ * text, and the sum is exact.
+ *
+ * @example
+ * const liked: Increment = { $increment: 1 };
+ * const paid: Increment<string> = { $increment: "-12.50" };
+ */
+export interface Increment<Amount extends number | string = number> {
+  readonly $increment: Amount;
+}
+
+/**
+ * Adds items to the end of an array as it is when the write is committed; null counts as empty.
+ *
+ * @example
+ * const tagged: Append<string> = { $append: ["urgent"] };
+ */
+export interface Append<Item = unknown> {
+  readonly $append: readonly Item[];
+}
+
+/** In place of a field's value in an update: what is done to the value that is there. */
+export type FieldOperator = Increment<number | string> | Append;
+
+/** The operator of each kind of field that has one. */
+const OPERATORS: Partial<Record<FieldKind, "$increment" | "$append">> = {
+  int: "$increment",
+  float: "$increment",
+  decimal: "$increment",
+  array: "$append",
+};
+
+/**
+ * The operator that stands in place of a field's value. A json field holds any object, so there it
+ * is a value like others.
+ *
+ * @param kind of the field
+ * @returns undefined for what is not an operator of this kind of field
+ */
+export function fieldOperatorOf(kind: FieldKind, value: unknown): FieldOperator | undefined {
+  const name = OPERATORS[kind];
+  if (name === undefined || typeof value !== "object" || value === null) return undefined;
+  const [entry, ...others] = Object.entries(value);
+  if (entry?.[0] !== name || others.length > 0) return undefined;
+  const operand: unknown = entry[1];
+  if (name === "$append") return Array.isArray(operand) ? { $append: operand } : undefined;
+  if (kind === "decimal") {
+    const amount = normaliseDecimal(operand);
+    return amount === undefined ? undefined : { $increment: amount };
+  }
+  const isAmount = typeof operand === "number" && Number.isFinite(operand);
+  return isAmount && (kind === "float" || Number.isSafeInteger(operand))
+    ? { $increment: operand }
+    : undefined;
+}
+
+/**
+ * What becomes of a value. It is not checked: a sum may be out of the field's bounds.
+ *
+ * @param current the stored value
+ */
+export function applyFieldOperator(operator: FieldOperator, current: unknown): unknown {
+  if ("$increment" in operator) {
+    const { $increment: amount } = operator;
+    return typeof amount === "string"
+      ? addDecimals(normaliseDecimal(current) ?? "0", amount)
+      : (typeof current === "number" ? current : 0) + amount;
+  }
+  return [...(Array.isArray(current) ? (current as readonly unknown[]) : []), ...operator.$append];
+}
+
+/** How an operator of this kind of field is written; undefined where there is none. */
+export function fieldOperatorHint(kind: FieldKind): string | undefined {
+  const name = OPERATORS[kind];
+  if (name === undefined) return undefined;
+  if (name === "$append") return 'Send the whole list, or {"$append": [item, ...]} in an update.';
+  if (kind === "decimal") return 'Send a text, or {"$increment": "12.50"} in an update.';
+  return kind === "int"
+    ? 'Send a whole number, or {"$increment": n} with one in an update.'
+    : 'Send a number, or {"$increment": n} in an update.';
+}

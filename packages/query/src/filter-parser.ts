@@ -1,0 +1,453 @@
+import { and, literal, not, or, path } from "./build.ts";
+import { QueryError } from "./errors.ts";
+import {
+  FALSE,
+  type CompareOp,
+  type EntityShape,
+  type Expr,
+  isScalarKind,
+  type FieldKind,
+  type MemberExpr,
+  type Order,
+  type PathExpr,
+  type Scalar,
+} from "./expr.ts";
+import {
+  MAX_FILTER_DEPTH,
+  MAX_LIST_VALUES,
+  MAX_LISTED_VALUES,
+  MAX_MEMBER_STEPS,
+  MAX_NEEDLE_LENGTH,
+  MAX_NODES,
+  MAX_SEARCHES,
+} from "./limits.ts";
+import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
+import { nearest } from "./nearest.ts";
+
+/** A parsed filter. */
+export interface ParsedFilter {
+  readonly where: Expr;
+  readonly order: readonly Order[];
+  readonly limit?: number | undefined;
+  readonly offset?: number | undefined;
+  readonly search?: string | undefined;
+}
+
+const COMPARISONS: ReadonlyMap<string, CompareOp> = new Map([
+  ["$eq", "=="],
+  ["$ne", "!="],
+  ["$not", "!="],
+  ["$gt", ">"],
+  ["$gte", ">="],
+  ["$lt", "<"],
+  ["$lte", "<="],
+]);
+const OPERATORS = [
+  ...COMPARISONS.keys(),
+  "$between",
+  "$in",
+  "$nin",
+  "$like",
+  "$ilike",
+  "$startsWith",
+  "$endsWith",
+  "$has",
+  "$hasAny",
+  "$exists",
+];
+const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
+
+/** The names that keys of a filter can have. */
+export interface FilterNames {
+  /** Undefined on a client that does not know the schema: any field is accepted. */
+  readonly entity: EntityShape | undefined;
+  /** @returns undefined if the field's kind is not known. @throws QueryError INVALID_COLUMN */
+  readonly kindOf: (field: string, at: string) => FieldKind | undefined;
+  /** Parses a key's condition on related rows; undefined if a key can't have one. */
+  readonly related?: (
+    key: string,
+    at: string,
+    asked: unknown,
+  ) => ((depth: number, budget: FilterBudget) => Expr) | undefined;
+}
+
+/**
+ * Parses a filter.
+ *
+ * @throws QueryError INVALID_QUERY, INVALID_COLUMN, with the place in `field`
+ */
+export function parseNamed(
+  filter: unknown,
+  names: FilterNames,
+  orderOf: (order: unknown) => Order[],
+): ParsedFilter {
+  const entries = new Map(Object.entries(asObject(filter, "")));
+  const order = entries.get("$order");
+  const limit = wholeNumber(entries.get("$limit"), "$limit");
+  const offset = wholeNumber(entries.get("$offset"), "$offset");
+  const search = entries.get("$search");
+  if (search !== undefined && typeof search !== "string")
+    throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
+  const where = new FilterParser(names, new FilterBudget()).conditions(
+    [...entries].filter(
+      ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
+    ),
+    "",
+    0,
+  );
+  return { where, order: order === undefined ? [] : orderOf(order), limit, offset, search };
+}
+
+/** Counts the conditions of a filter, including those on related rows, against the limits. */
+export class FilterBudget {
+  #nodes = 0;
+  #listed = 0;
+  #searches = 0;
+
+  count(nodes: number, at: string): void {
+    this.#nodes += nodes;
+    refuseAbove(MAX_NODES, this.#nodes, `A filter has at most ${MAX_NODES} conditions.`, at);
+  }
+
+  list(values: number, at: string): void {
+    this.#listed += values;
+    const message = `A filter lists at most ${MAX_LISTED_VALUES} values.`;
+    refuseAbove(MAX_LISTED_VALUES, this.#listed, message, at);
+  }
+
+  search(at: string): void {
+    this.#searches += 1;
+    const message = `A filter has at most ${MAX_SEARCHES} $like, $ilike, $has and $hasAny.`;
+    refuseAbove(MAX_SEARCHES, this.#searches, message, at);
+  }
+}
+
+/**
+ * Rejects a filter that exceeds a limit.
+ *
+ * @param field the place in the filter that the error names
+ * @throws QueryError INVALID_QUERY with `message` if `count` is above `most`
+ */
+export function refuseAbove(most: number, count: number, message: string, field: string): void {
+  if (count > most) throw new QueryError("INVALID_QUERY", message, { field });
+}
+
+/** The field or JSON value that a condition tests. */
+interface Subject {
+  readonly expr: PathExpr | MemberExpr;
+  readonly name: string;
+  /** Undefined if it is not known. */
+  readonly kind: FieldKind | undefined;
+}
+
+/** The types that a compared value can have, besides null. */
+const TYPES = ["string", "number", "boolean"] as const;
+
+/** Rejects quotes, backslashes and control characters, which databases write differently. */
+function isStep(step: string): boolean {
+  return step.length <= MAX_STEP_LENGTH && /^[^"\\\p{C}]+$/u.test(step);
+}
+
+const MAX_STEP_LENGTH = 100;
+
+/** Parses the conditions of a filter. */
+export class FilterParser {
+  readonly #names: FilterNames;
+  readonly #budget: FilterBudget;
+
+  constructor(names: FilterNames, budget: FilterBudget) {
+    this.#names = names;
+    this.#budget = budget;
+  }
+
+  conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
+    if (depth > MAX_FILTER_DEPTH)
+      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_FILTER_DEPTH} levels.`, {
+        field: at,
+      });
+    return and(
+      ...entries.map(([key, value]) =>
+        this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
+      ),
+    );
+  }
+
+  #condition(key: string, value: unknown, at: string, depth: number): Expr {
+    this.#count(1, at);
+    if (key === "$and") return and(...this.#alternatives(value, at, depth));
+    if (key === "$or") return or(...this.#alternatives(value, at, depth));
+    if (key === "$not")
+      return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
+    if (key.startsWith("$")) {
+      throw new QueryError("INVALID_QUERY", `"${key}" is not part of a filter.`, {
+        field: at,
+        hint: `Known: ${KEYS.join(", ")}.`,
+      });
+    }
+    const related = this.#names.related?.(key, at, value);
+    if (related !== undefined) return related(depth, this.#budget);
+    const subject = this.#subjectOf(key, at);
+    if (typeof value !== "object" || value === null || value instanceof Date)
+      return this.#compare(subject, "==", value, at);
+    if (Array.isArray(value))
+      throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
+        field: at,
+        hint: `Use {"${key}": {"$in": [...]}}.`,
+      });
+    const operators = Object.entries(value);
+    if (operators.length === 0)
+      throw new QueryError("INVALID_QUERY", `"${key}" has no operator.`, {
+        field: at,
+        hint: `Known: ${OPERATORS.join(", ")}.`,
+      });
+    return and(
+      ...operators.map(([operator, operand]) =>
+        this.#operation(subject, operator, operand, `${at}.${operator}`),
+      ),
+    );
+  }
+
+  #alternatives(value: unknown, at: string, depth: number): Expr[] {
+    if (!Array.isArray(value))
+      throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
+    this.#count(value.length, at);
+    return value.map((item: unknown, index) =>
+      this.conditions(
+        Object.entries(asObject(item, `${at}[${index}]`)),
+        `${at}[${index}]`,
+        depth + 1,
+      ),
+    );
+  }
+
+  #operation(subject: Subject, operator: string, operand: unknown, at: string): Expr {
+    this.#count(1, at);
+    const comparison = COMPARISONS.get(operator);
+    if (comparison !== undefined) return this.#compare(subject, comparison, operand, at);
+    switch (operator) {
+      case "$in":
+        return this.#membership(subject, operand, at);
+      case "$nin":
+        return not(this.#membership(subject, operand, at));
+      case "$exists":
+        if (typeof operand !== "boolean")
+          throw new QueryError("INVALID_QUERY", `${at} is true or false.`, { field: at });
+        return {
+          kind: "compare",
+          op: operand ? "!=" : "==",
+          left: subject.expr,
+          right: { kind: "literal", value: null },
+        };
+      case "$between":
+        return this.#between(subject, operand, at);
+      case "$like":
+      case "$ilike":
+      case "$startsWith":
+      case "$endsWith":
+        return this.#textTest(operator, subject.expr, textOf(subject, operand, at), at);
+      case "$has":
+        return this.#has(subject, [operand], at);
+      case "$hasAny":
+        return this.#has(subject, this.#listOf(operand, at), at);
+      default: {
+        const meant = nearest(operator, OPERATORS);
+        throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
+          field: at,
+          hint: operator.startsWith("$")
+            ? meant === undefined
+              ? `Known: ${OPERATORS.join(", ")}.`
+              : `Did you mean ${meant}?`
+            : "Operators begin with $; related rows are asked about by the name of a relation.",
+        });
+      }
+    }
+  }
+
+  #compare({ expr, kind }: Subject, op: CompareOp, value: unknown, at: string): Expr {
+    const isOrdering = op !== "==" && op !== "!=";
+    if (isOrdering && value === null)
+      throw new QueryError("INVALID_QUERY", `${at}: null has no order.`, {
+        field: at,
+        hint: "Use $exists to ask for null.",
+      });
+    if (isOrdering && kind !== undefined && !hasOrder(kind))
+      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} has no order.`, { field: at });
+    return {
+      kind: "compare",
+      op,
+      left: expr,
+      right: { kind: "literal", value: valueOf(kind, value, at) },
+      ...(kind === "decimal" ? { isDecimal: true } : {}),
+    };
+  }
+
+  /** Both bounds are inclusive. */
+  #between(subject: Subject, operand: unknown, at: string): Expr {
+    if (!Array.isArray(operand) || operand.length !== 2)
+      throw new QueryError("INVALID_QUERY", `${at} is a list of two values.`, {
+        field: at,
+        hint: "Write the least value and the greatest one: [1, 10].",
+      });
+    this.#count(1, at);
+    const [least, greatest]: unknown[] = operand;
+    return and(
+      this.#compare(subject, ">=", least, `${at}[0]`),
+      this.#compare(subject, "<=", greatest, `${at}[1]`),
+    );
+  }
+
+  #textTest(
+    operator: "$like" | "$ilike" | "$startsWith" | "$endsWith",
+    text: Expr,
+    part: string,
+    at: string,
+  ): Expr {
+    switch (operator) {
+      case "$like":
+        this.#countSearch(at);
+        return { kind: "contains", text, part: literal(part) };
+      case "$ilike":
+        this.#countSearch(at);
+        return { kind: "containsFolded", text, part };
+      case "$startsWith":
+        return { kind: "startsWith", text, prefix: literal(part) };
+      case "$endsWith":
+        return { kind: "endsWith", text, suffix: literal(part) };
+    }
+  }
+
+  #membership({ expr, kind }: Subject, operand: unknown, at: string): Expr {
+    const values = this.#listOf(operand, at);
+    if (values.length === 0) return FALSE;
+    const items = values.map((value, index) => literal(valueOf(kind, value, `${at}[${index}]`)));
+    if (expr.kind !== "member") return { kind: "in", item: expr, list: { kind: "list", items } };
+    // Each list that a database receives has values of one type.
+    return or(
+      ...TYPES.map((type) => items.filter(({ value }) => typeof value === type)).flatMap(
+        (alike): Expr[] =>
+          alike.length === 0
+            ? []
+            : [{ kind: "in", item: expr, list: { kind: "list", items: alike } }],
+      ),
+      ...items
+        .filter(({ value }) => value === null)
+        .map((right): Expr => ({ kind: "compare", op: "==", left: expr, right })),
+    );
+  }
+
+  #listOf(operand: unknown, at: string): readonly unknown[] {
+    if (!Array.isArray(operand))
+      throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
+    if (operand.length > MAX_LIST_VALUES)
+      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, {
+        field: at,
+      });
+    this.#budget.list(operand.length, at);
+    return operand;
+  }
+
+  #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
+    if (kind !== undefined && isScalarKind(kind))
+      throw new QueryError("INVALID_QUERY", `${at} needs a list, and ${name} is a ${kind}.`, {
+        field: at,
+      });
+    this.#countSearch(at);
+    const items = values.map((value, index) => {
+      const place = values.length === 1 ? at : `${at}[${index}]`;
+      const item = comparableWithAny(value, place);
+      if (item === null)
+        throw new QueryError("INVALID_QUERY", `${place} is null, which is never an item.`, {
+          field: place,
+        });
+      return item;
+    });
+    const found = TYPES.map((type) => items.filter((item) => typeof item === type));
+    return or(
+      ...found
+        .filter((alike) => alike.length > 0)
+        .map((alike): Expr => ({ kind: "has", list: expr, items: alike })),
+    );
+  }
+
+  /** Resolves a key to a field, or to a value inside a JSON field. */
+  #subjectOf(key: string, at: string): Subject {
+    const [field = "", ...steps] = key.split(".");
+    if (steps.length === 0)
+      return { expr: path("data", key), name: key, kind: this.#kindOf(key, at) };
+    const kind = this.#kindOf(field, at);
+    if (kind !== undefined && kind !== "json")
+      throw new QueryError("INVALID_QUERY", `${at}: ${field} is ${article(kind)}.`, {
+        field: at,
+        hint: "Paths lead into json fields alone.",
+      });
+    if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
+      throw new QueryError("INVALID_QUERY", `${at} is not a path into ${field}.`, {
+        field: at,
+        hint: `Write up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
+      });
+    return {
+      expr: { kind: "member", of: path("data", field), steps },
+      name: key,
+      kind: undefined,
+    };
+  }
+
+  #kindOf(field: string, at: string): FieldKind | undefined {
+    return this.#names.kindOf(field, at);
+  }
+
+  /** Counts a search, except on a client that does not know the schema. */
+  #countSearch(at: string): void {
+    if (this.#names.entity !== undefined) this.#budget.search(at);
+  }
+
+  #count(nodes: number, at: string): void {
+    this.#budget.count(nodes, at);
+  }
+}
+
+function hasOrder(kind: FieldKind): boolean {
+  return kind !== "bool" && isScalarKind(kind);
+}
+
+function article(kind: FieldKind): string {
+  return `${kind === "array" ? "an" : "a"} ${kind}`;
+}
+
+function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
+  return kind === undefined ? comparableWithAny(value, at) : comparable(kind, value, at);
+}
+
+function textOf({ name, kind }: Subject, value: unknown, at: string): string {
+  if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
+    throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${name} is a ${kind}.`, {
+      field: at,
+    });
+  }
+  if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
+    throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
+      field: at,
+    });
+  if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
+  throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
+}
+
+function wholeNumber(value: unknown, at: string): number | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new QueryError("INVALID_QUERY", `${at} is a whole number from 0.`, { field: at });
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Returns the value. @throws QueryError INVALID_QUERY if it is not an object */
+export function asObject(value: unknown, at: string): Record<string, unknown> {
+  if (isObject(value)) return value;
+  throw new QueryError(
+    "INVALID_QUERY",
+    at === "" ? "A filter is an object." : `${at} is an object.`,
+    { field: at },
+  );
+}

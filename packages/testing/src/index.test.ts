@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { action, internalMutation, middleware, mutation, query, v } from "@pylonsync/functions";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { createTestApp, type TestApp } from "./index.ts";
+
+const manifest = buildManifest({
+  name: "notes",
+  version: "1.0.0",
+  entities: [entity("Note", { text: field.string(), ownerId: field.string().owner() })],
+  policies: [
+    policy({
+      name: "own",
+      entity: "Note",
+      allowRead: "auth.userId == data.ownerId || 'moderator' in auth.roles",
+      allowInsert: "auth.userId == data.ownerId && data.text != ''",
+      allowWrite: "auth.userId == data.ownerId && data.text != ''",
+    }),
+  ],
+  crons: [{ name: "hourly", schedule: "0 * * * *", function: "tick" }],
+});
+
+const audited = middleware(async ({ ctx, next }) => {
+  if (ctx.auth.isGuest) throw ctx.error("NOT_FOR_GUESTS", "Sign up first.");
+  return next();
+});
+
+const functions = {
+  add: mutation({
+    args: { text: v.string() },
+    handler: async (ctx, { text }) => {
+      if (ctx.auth.userId === null) throw ctx.error("UNAUTHENTICATED", "Sign in first.");
+      await ctx.scheduler.runAfter(90_000, "remind", { text });
+      return ctx.db.insert("Note", { text, ownerId: ctx.auth.userId });
+    },
+  }),
+  remind: internalMutation({
+    args: { text: v.string() },
+    handler: (ctx, { text }) => ctx.db.insert("Note", { text: `again: ${text}`, ownerId: "job" }),
+  }),
+  tick: mutation({
+    handler: (ctx) => ctx.db.insert("Note", { text: "tick", ownerId: "cron" }),
+  }),
+  region: query({ args: {}, handler: (ctx) => ctx.env["REGION"] ?? null }),
+  forEditors: query({ auth: { roles: ["editor"] }, args: {}, handler: () => "edited" }),
+  ownNote: mutation({
+    auth: "exists(Note, ownerId == auth.userId && text == input.text)",
+    args: { text: v.string() },
+    middleware: [audited],
+    handler: (ctx, { text }) => ctx.db.as(ctx.auth).query("Note", { text }),
+  }),
+  hidden: internalMutation({ auth: "admin", args: {}, handler: () => "hidden" }),
+  "mail.welcome": mutation({
+    args: { to: v.string() },
+    handler: (ctx, { to }) => ctx.email.send({ to, subject: "Welcome", text: "Hello." }),
+  }),
+  both: action({ args: {}, handler: (ctx) => ctx.runMutation("add", { text: "by an action" }) }),
+};
+
+let t: TestApp;
+beforeAll(async () => {
+  t = await createTestApp({ manifest, functions }, { env: { REGION: "here" } });
+});
+afterAll(() => t.close());
+beforeEach(() => t.reset());
+
+test("a function runs as the user that a test names, or as nobody", async () => {
+  const id = await t.run<string>("add", { text: "milk" }, { as: "ann" });
+  expect(await t.db.get("Note", id)).toMatchObject({ text: "milk", ownerId: "ann" });
+  await t.as("bob").run("both");
+  expect(await t.db.count("Note", { ownerId: "bob" })).toBe(1);
+  await expect(t.run("add", { text: "milk" })).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  await expect(t.run("add", { txt: "" }, { as: "ann" })).rejects.toMatchObject({
+    code: "INVALID_ARGS",
+  });
+  expect(await t.run("region")).toBe("here");
+});
+
+test("auth holds for the user that a test names, an internal function asks nobody", async () => {
+  await expect(t.run("forEditors")).rejects.toMatchObject({ code: "AUTH_REQUIRED" });
+  await expect(t.as("ann").run("forEditors")).rejects.toMatchObject({ code: "FORBIDDEN" });
+  expect(await t.as({ userId: "ed", roles: ["editor"] }).run("forEditors")).toBe("edited");
+  expect(await t.as({ userId: null, isAdmin: true }).run("forEditors")).toBe("edited");
+  expect(await t.run("hidden")).toBe("hidden");
+  const mine = { text: "mine" };
+  const refused = t.run("ownNote", mine, { as: "ann" });
+  await expect(refused).rejects.toMatchObject({ code: "POLICY_DENIED" });
+  await t.as("ann").insert("Note", mine);
+  expect(await t.run("ownNote", mine, { as: "ann" })).toMatchObject([mine]);
+  const guest = { userId: "ann", isGuest: true };
+  const asGuest = t.run("ownNote", mine, { as: guest });
+  await expect(asGuest).rejects.toMatchObject({ code: "NOT_FOR_GUESTS" });
+});
+
+test("a mail of a function is sent by its job, as time goes on", async () => {
+  await t.run("mail.welcome", { to: "ann@example.com" });
+  expect(await t.mails()).toEqual([]);
+  await t.advance(0);
+  expect(await t.mails()).toMatchObject([{ to: "ann@example.com", subject: "Welcome" }]);
+});
+
+test("policies answer for each user, and what is only asked is not written", async () => {
+  const id = await t.as("ann").insert("Note", { text: "mine" });
+  const [ann, bob] = [t.as("ann"), t.as("bob")];
+  const moderator = t.as({ userId: "mo", roles: ["moderator"] });
+  expect([await ann.canRead("Note", id), await bob.canRead("Note", id)]).toEqual([true, false]);
+  expect(await moderator.canRead("Note", { id })).toBe(true);
+  expect(await t.as(null).canRead("Note", id)).toBe(false);
+  expect(await ann.canUpdate("Note", id, { text: "new" })).toBe(true);
+  expect(await ann.canUpdate("Note", id, { text: "" })).toBe(false);
+  expect(await bob.canUpdate("Note", id, { text: "new" })).toBe(false);
+  expect(await moderator.canDelete("Note", id)).toBe(false);
+  expect(await ann.canDelete("Note", id)).toBe(true);
+  expect(await bob.canInsert("Note", { text: "" })).toBe(false);
+  expect(await bob.canInsert("Note", { text: "x" })).toBe(true);
+  expect(await t.db.list("Note")).toEqual([{ id, text: "mine", ownerId: "ann" }]);
+  await expect(bob.insert("Note", { text: "" })).rejects.toMatchObject({ code: "POLICY_DENIED" });
+  expect(await bob.update("Note", id, { text: "theirs" })).toBe(false);
+  expect([await ann.count("Note"), await bob.count("Note")]).toEqual([1, 0]);
+  expect(await bob.query("Note", { text: "mine" })).toEqual([]);
+});
+
+test("time passes only when a test says so, and jobs and crons run at theirs", async () => {
+  const began = (await t.now()).getTime();
+  await t.run("add", { text: "milk" }, { as: "ann" });
+  await t.advance("89s");
+  expect(await t.db.count("Note", { ownerId: "job" })).toBe(0);
+  await t.advance(1_000);
+  expect(await t.db.query("Note", { ownerId: "job" })).toMatchObject([{ text: "again: milk" }]);
+  await t.advance("5h");
+  expect(await t.db.count("Note", { ownerId: "cron" })).toBe(5);
+  expect((await t.now()).getTime() - began).toBe(90_000 + 5 * 3_600_000);
+  await expect(t.advance("soon")).rejects.toThrow("is not a duration");
+  await expect(t.advance(-1)).rejects.toThrow("must not be negative");
+});
+
+test("after a reset there is nothing of before: no row, no job, no time", async () => {
+  const began = (await t.now()).getTime();
+  await t.run("add", { text: "milk" }, { as: "ann" });
+  await t.advance("10s");
+  await t.reset();
+  expect((await t.now()).getTime()).toBe(began);
+  await t.advance("10m");
+  expect(await t.db.list("Note")).toEqual([]);
+});
+
+test("an app with a mistake does not open, and the mistake is told", async () => {
+  const broken = { ...manifest, crons: [{ name: "x", schedule: "0 * * * *", function: "gone" }] };
+  await expect(createTestApp({ manifest: broken, functions })).rejects.toThrow("gone");
+  await expect(createTestApp("/nowhere")).rejects.toThrow("There is no app.ts");
+});
