@@ -9,9 +9,9 @@ import { report } from "./lib/report.ts";
 import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
 
 const CONNECTIONS = 1000;
-const BURST = 100;
 const ROUNDS = 5;
-const AT_ONCE = { burst: 50, single: 1 };
+/** How many are sent at once, and in all: enough for a clock of ten milliseconds. */
+const KINDS = { burst: { atOnce: 50, count: 500 }, single: { atOnce: 1, count: 100 } };
 
 const bare = await startServer("bare");
 const theirs = await openCrowd(bare.url.replace("http", "ws"), CONNECTIONS);
@@ -44,10 +44,10 @@ async function compare(name: string, address: (url: string) => string): Promise<
   const ours = await openCrowd(address(pylon.url), CONNECTIONS, token);
   const insert = async (): Promise<void> => void (await insertNote(pylon.url, token));
   const value = counter(pylon, ours, insert);
-  for (const [kind, atOnce] of Object.entries(AT_ONCE)) {
+  for (const [kind, size] of Object.entries(KINDS)) {
     const rounds: { value: number; baseline: number }[] = [];
     for (let round = 0; round <= ROUNDS; round += 1) {
-      const both = { value: await value(atOnce), baseline: await baseline(atOnce) };
+      const both = { value: await value(size), baseline: await baseline(size) };
       // The first round warms both up.
       if (round > 0) rounds.push(both);
     }
@@ -62,15 +62,15 @@ function counter(
   server: BenchServer,
   crowd: Crowd,
   send: () => Promise<void>,
-): (atOnce: number) => Promise<number> {
+): (size: { readonly atOnce: number; readonly count: number }) => Promise<number> {
   let sent = 0;
-  return async (atOnce) => {
+  return async ({ atOnce, count }) => {
     const before = cpuMs(server.pid);
-    for (let index = 0; index < BURST; index += atOnce) {
+    for (let index = 0; index < count; index += atOnce) {
       await Promise.all(Array.from({ length: atOnce }, send));
       sent += atOnce;
       await crowd.received(sent);
     }
-    return (CONNECTIONS * BURST) / ((cpuMs(server.pid) - before) / 1000);
+    return (CONNECTIONS * count) / ((cpuMs(server.pid) - before) / 1000);
   };
 }

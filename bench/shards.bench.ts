@@ -1,6 +1,7 @@
 // A game of 50 players, all of whom move in each of 20 steps a second and turn ten times a second,
 // against the same game in Colyseus, which runs on Node. For each player and step: CPU of the
-// server, and bytes that it sends. Then how evenly a client hears the steps.
+// server, and bytes that it sends. Then how evenly a client hears the steps. What the sockets alone
+// cost is measured as well: no game on Bun can take less CPU than that.
 import { freePorts } from "../tests/support/servers/free-port.ts";
 import { cpuMs } from "./lib/cpu.ts";
 import { report } from "./lib/report.ts";
@@ -11,6 +12,8 @@ const PLAYERS = 50;
 const STEP_MS = 50;
 const TURNS = 40;
 const WARM_UP_TURNS = 10;
+/** Before the first round: compilers are still at work for some seconds, ours and theirs. */
+const FIRST_TURNS = 150;
 const ROUNDS = 4;
 
 interface Figures {
@@ -26,16 +29,27 @@ const colyseus = Bun.spawn(
 );
 await colyseus.stdout.getReader().read();
 const pylon = await startServer("pylon");
-
-const rounds: { readonly ours: Figures; readonly theirs: Figures }[] = [];
-for (let round = 0; round <= ROUNDS; round += 1) {
-  const ours = await measure(pylon.pid, await ShardCrowd.ofPylon(pylon.url, PLAYERS));
-  const url = `http://127.0.0.1:${port}`;
-  const theirs = await measure(colyseus.pid, await ShardCrowd.ofColyseus(url, PLAYERS));
-  // The first round warms both up.
-  if (round > 0) rounds.push({ ours, theirs });
+const bare = await startServer("bare-shard");
+const crowds = {
+  ours: () => ShardCrowd.ofPylon(pylon.url, PLAYERS),
+  theirs: () => ShardCrowd.ofColyseus(`http://127.0.0.1:${port}`, PLAYERS),
+  floor: () => ShardCrowd.ofBare(bare.url, PLAYERS),
+};
+for (const join of Object.values(crowds)) {
+  const crowd = await join();
+  await crowd.play(FIRST_TURNS);
+  await crowd.leave();
 }
+
+const rounds: Readonly<Record<keyof typeof crowds, Figures>>[] = [];
+for (let round = 0; round < ROUNDS; round += 1)
+  rounds.push({
+    ours: await measure(pylon.pid, await crowds.ours()),
+    theirs: await measure(colyseus.pid, await crowds.theirs()),
+    floor: await measure(bare.pid, await crowds.floor()),
+  });
 await pylon.stop();
+await bare.stop();
 colyseus.kill();
 await colyseus.exited;
 for (const [name, unit] of [
@@ -48,6 +62,11 @@ for (const [name, unit] of [
     unit,
     rounds.map(({ ours, theirs }) => ({ value: ours[name], baseline: theirs[name] })),
   );
+report(
+  "shards-cpu-sockets-alone",
+  "us of CPU/player-tick, beside Colyseus",
+  rounds.map(({ floor, theirs }) => ({ value: floor.cpu, baseline: theirs.cpu })),
+);
 
 async function measure(pid: number, crowd: ShardCrowd): Promise<Figures> {
   await crowd.play(WARM_UP_TURNS);

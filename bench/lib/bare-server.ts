@@ -48,6 +48,17 @@ const server = Bun.serve<undefined, string>({
         return Response.json({});
       },
     },
+    "/nothing": async (request: Request) => {
+      await request.json();
+      return Response.json({ ok: true });
+    },
+    "/many": async (request: Request) => {
+      const { id } = (await request.json()) as { id: string };
+      let bytes = 0;
+      for (let read = 0; read < 1000; read += 1)
+        bytes += (get.get(id) as { text: string }).text.length;
+      return Response.json({ bytes });
+    },
     "/publish": async (request: Request) => {
       server.publish("all", await request.text());
       return Response.json({});

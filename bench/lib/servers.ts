@@ -17,7 +17,7 @@ export interface BenchServer {
  * @param wrap makes the command one that runs within limits
  */
 export async function startServer(
-  name: "bare" | "bare-postgres" | "pylon",
+  name: "bare" | "bare-join" | "bare-postgres" | "bare-search" | "bare-shard" | "pylon",
   databaseUrl = "",
   variables: Readonly<Record<string, string>> = {},
   wrap = (command: readonly string[]): string[] => [...command],

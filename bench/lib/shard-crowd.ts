@@ -32,9 +32,7 @@ export class ShardCrowd {
       const address = `${url.replace("http", "ws")}/shards?shard=arena&sid=${userId}`;
       return new WebSocket(address, [SHARD_PROTOCOL, bearerProtocol(token ?? "")]);
     });
-    const crowd = new ShardCrowd(sockets, (turn, player) =>
-      JSON.stringify({ input: directionOf(turn, player), client_seq: turn }),
-    );
+    const crowd = new ShardCrowd(sockets, jsonInput);
     await crowd.#listen(() => undefined);
     return crowd;
   }
@@ -58,6 +56,14 @@ export class ShardCrowd {
     await crowd.#listen((socket, bytes) => {
       if (bytes[0] === JOIN_ROOM) socket.send(Uint8Array.of(JOIN_ROOM));
     });
+    return crowd;
+  }
+
+  /** What only reads inputs and sends bytes, without a game: the least that sockets cost. */
+  static async ofBare(url: string, size: number): Promise<ShardCrowd> {
+    const sockets = Array.from({ length: size }, () => new WebSocket(url.replace("http", "ws")));
+    const crowd = new ShardCrowd(sockets, jsonInput);
+    await crowd.#listen(() => undefined);
     return crowd;
   }
 
@@ -108,6 +114,10 @@ const [JOIN_ROOM, ROOM_DATA] = [10, 13];
 
 function directionOf(turn: number, player: number): { dx: number; dy: number } {
   return { dx: ((turn + player) % 9) - 4, dy: ((turn * 3 + player) % 9) - 4 };
+}
+
+function jsonInput(turn: number, player: number): string {
+  return JSON.stringify({ input: directionOf(turn, player), client_seq: turn });
 }
 
 /** `move` with a direction, in MessagePack: a map of two small numbers. */

@@ -1,0 +1,3 @@
+import { query, v } from "@pylonsync/functions";
+
+export default query({ args: { count: v.int() }, handler: (_ctx, { count }) => ({ count }) });

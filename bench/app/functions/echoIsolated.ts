@@ -1,0 +1,8 @@
+import { query, v } from "@pylonsync/functions";
+
+/** The same as echo, in a process of its own. */
+export default query({
+  args: { count: v.int() },
+  isolate: true,
+  handler: (_ctx, { count }) => ({ count }),
+});
