@@ -34,6 +34,9 @@ const Message = entity(
     authorId: field.string().owner(),
     authorName: field.string(),
     text: field.string(),
+    /** Who may read the message may read its file. */
+    file: field.file({ maxBytes: 25_000_000 }).optional(),
+    fileName: field.string().optional(),
     /** By the server's clock: a message that waits to be sent has no time yet. */
     createdAt: field.datetime().optional().default("now").readonly(),
     parentId: field.id("Message").optional(),
@@ -114,7 +117,8 @@ export default buildManifest({
       entity: "Message",
       allowRead: isMember,
       allowInsert:
-        `${isMember} && ${isOwnName} && data.text != '' && data.createdAt <= now()` +
+        `${isMember} && ${isOwnName} && data.createdAt <= now()` +
+        " && (data.text != '' || data.file != null)" +
         " && data.parentId == null && data.replyCount == 0",
       allowUpdate: "false",
       allowDelete: "false",

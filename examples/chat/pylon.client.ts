@@ -17,8 +17,29 @@ declare module "@pylonsync/sdk" {
       leaveChannel: typeof fn3;
       reply: typeof fn4;
     };
+    internalFunctions: {
+    };
+    functionKinds: {
+      addChannel: "mutation";
+      enter: "mutation";
+      joinChannel: "mutation";
+      leaveChannel: "mutation";
+      reply: "mutation";
+    };
   }
 }
+
+/** The functions of the app: `db.fn(api.messages.send, args)`. */
+export const api = {
+  addChannel: "addChannel",
+  enter: "enter",
+  joinChannel: "joinChannel",
+  leaveChannel: "leaveChannel",
+  reply: "reply",
+} as const;
+
+/** Functions that only other functions can run. */
+export const internal = {} as const;
 
 export const ENTITIES = ["Person", "Channel", "Member", "Message", "Reaction", "ReadMark"] as const;
 export type EntityName = (typeof ENTITIES)[number];
@@ -49,6 +70,8 @@ export interface Message {
   readonly authorId: string;
   readonly authorName: string;
   readonly text: string;
+  readonly file: string | null;
+  readonly fileName: string | null;
   readonly createdAt: string | null;
   readonly parentId: string | null;
   readonly replyCount: number;
@@ -77,4 +100,16 @@ export interface Entities {
   Message: Message;
   Reaction: Reaction;
   ReadMark: ReadMark;
+}
+
+/** The types of the app, for `createTypedDb<AppSchema>()` of `@pylonsync/react`. */
+export interface AppSchema {
+  entities: Entities;
+  functions: {
+    [N in FunctionName]: {
+      input: import("@pylonsync/sdk").RegisteredFunctions[N]["args"];
+      output: import("@pylonsync/sdk").RegisteredFunctions[N]["result"];
+    };
+  };
+  queries: Record<never, never>;
 }

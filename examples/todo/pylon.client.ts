@@ -9,8 +9,21 @@ declare module "@pylonsync/sdk" {
     functions: {
       clearDone: typeof fn0;
     };
+    internalFunctions: {
+    };
+    functionKinds: {
+      clearDone: "mutation";
+    };
   }
 }
+
+/** The functions of the app: `db.fn(api.messages.send, args)`. */
+export const api = {
+  clearDone: "clearDone",
+} as const;
+
+/** Functions that only other functions can run. */
+export const internal = {} as const;
 
 export const ENTITIES = ["Todo"] as const;
 export type EntityName = (typeof ENTITIES)[number];
@@ -28,4 +41,16 @@ export interface Todo {
 
 export interface Entities {
   Todo: Todo;
+}
+
+/** The types of the app, for `createTypedDb<AppSchema>()` of `@pylonsync/react`. */
+export interface AppSchema {
+  entities: Entities;
+  functions: {
+    [N in FunctionName]: {
+      input: import("@pylonsync/sdk").RegisteredFunctions[N]["args"];
+      output: import("@pylonsync/sdk").RegisteredFunctions[N]["result"];
+    };
+  };
+  queries: Record<never, never>;
 }

@@ -1,24 +1,40 @@
+import type { UploadState } from "@pylonsync/react";
 import { useRef, useState, type FormEvent, type KeyboardEvent } from "react";
+import { Attach, Attachment } from "./attachment.tsx";
 
 const MAX_LENGTH = 4000;
 
 export interface ComposerProps {
   readonly label: string;
-  readonly onSend: (text: string) => Promise<unknown>;
+  /** @param file what was attached */
+  readonly onSend: (text: string, file: AttachedFile | null) => Promise<unknown>;
   readonly onType?: () => void;
+  /** Where files may be attached. */
+  readonly upload?: UploadState;
+}
+
+/** A file that is stored, and is to be sent with a message. */
+export interface AttachedFile {
+  readonly id: string;
+  readonly name: string;
 }
 
 /** Enter sends, Shift+Enter begins a new line, and the focus stays. */
-export function Composer({ label, onSend, onType }: ComposerProps) {
+export function Composer({ label, onSend, onType, upload }: ComposerProps) {
   const [text, setText] = useState("");
   const field = useRef<HTMLTextAreaElement>(null);
+  const attached = attachedFile(upload);
+  const isUploading = upload?.status === "sending";
+  const isReady = !isUploading && (text.trim() !== "" || attached !== null);
   const send = async (): Promise<void> => {
     const sent = text.trim();
     field.current?.focus();
-    if (sent === "") return;
+    if (!isReady) return;
     setText("");
+    // The message takes it over.
+    upload?.cancel();
     try {
-      await onSend(sent);
+      await onSend(sent, attached);
     } catch {
       // Why is said elsewhere; what was written is not lost.
       setText((newer) => (newer === "" ? sent : newer));
@@ -36,6 +52,8 @@ export function Composer({ label, onSend, onType }: ComposerProps) {
   };
   return (
     <form className="composer" onSubmit={submit}>
+      {upload !== undefined && <Attachment upload={upload} />}
+      {upload !== undefined && <Attach onChoose={(file) => void upload.upload(file)} />}
       <textarea
         ref={field}
         aria-label={label}
@@ -49,10 +67,19 @@ export function Composer({ label, onSend, onType }: ComposerProps) {
           onType?.();
         }}
         onKeyDown={onKeyDown}
+        onPaste={({ clipboardData }) => {
+          const [file] = clipboardData.files;
+          if (file !== undefined) void upload?.upload(file);
+        }}
       />
-      <button className="primary" disabled={text.trim() === ""}>
+      <button className="primary" disabled={!isReady}>
         Send
       </button>
     </form>
   );
+}
+
+function attachedFile(upload: UploadState | undefined): AttachedFile | null {
+  const { uploaded = null, file = null } = upload ?? {};
+  return uploaded === null || file === null ? null : { id: uploaded.id, name: file.name };
 }

@@ -2,6 +2,7 @@ import { memo } from "react";
 import type { Message, Reaction } from "../pylon.client.ts";
 import { Avatar } from "./avatar.tsx";
 import { clockOf } from "./format-time.ts";
+import { MessageFile } from "./message-file.tsx";
 import { MessageHead } from "./message-head.tsx";
 import { Reactions } from "./reactions.tsx";
 import { hrefOf } from "./use-route.ts";
@@ -17,7 +18,7 @@ export interface MessageItemProps {
 /** One message of a channel, with its reactions and the way to its thread. */
 export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
   const { message, userId, isBelow, reactions } = props;
-  const { id, channelId, authorName, text, createdAt, replyCount } = message;
+  const { id, channelId, authorName, text, file, fileName, createdAt, replyCount } = message;
   const replies = `${replyCount} ${replyCount === 1 ? "reply" : "replies"}`;
   return (
     // It takes the focus, and shows with it what can be done: by keyboard and by touch.
@@ -30,7 +31,8 @@ export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
       {isBelow ? <span className="gap" /> : <Avatar name={authorName} />}
       <div className="body">
         {!isBelow && <MessageHead message={message} formatTime={clockOf} />}
-        <p className="text">{text}</p>
+        {text !== "" && <p className="text">{text}</p>}
+        {file && <MessageFile id={file} name={fileName ?? "file"} />}
         {createdAt ? (
           <>
             {replyCount > 0 && (

@@ -1,8 +1,8 @@
-import { db, useRoom } from "@pylonsync/react";
+import { db, useRoom, useUpload } from "@pylonsync/react";
 import { useCallback, useState } from "react";
 import type { Channel, Person, ReadMark } from "../pylon.client.ts";
 import { ChannelHeader } from "./channel-header.tsx";
-import { Composer } from "./composer.tsx";
+import { Composer, type AttachedFile } from "./composer.tsx";
 import { MembersPane } from "./members-pane.tsx";
 import { MessageList } from "./message-list.tsx";
 import { SearchPane } from "./search-pane.tsx";
@@ -25,6 +25,7 @@ export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProp
   const [isSearching, setIsSearching] = useState(false);
   const shown = useMessages(channel.id);
   const room = useRoom(`channel/${channel.id}`, userId, { initialPresence: { isTyping: false } });
+  const upload = useUpload({ entity: "Message", field: "file" });
   const setTyping = useTyping(room.setPresence);
   const { data: members } = db.useQuery("Member", {
     where: { channelId: channel.id },
@@ -34,7 +35,7 @@ export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProp
   useMarkRead(mark, shown.upTo === null ? shown.messages : []);
   const { showNewest } = shown;
   const send = useCallback(
-    async (text: string) => {
+    async (text: string, file: AttachedFile | null) => {
       setTyping(false);
       showNewest();
       // The row is shown at once, so it is written whole, but for its time: that is the server's.
@@ -43,6 +44,8 @@ export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProp
         authorId: userId,
         authorName: name,
         text,
+        file: file?.id ?? null,
+        fileName: file?.name ?? null,
         parentId: null,
         replyCount: 0,
       });
@@ -64,6 +67,7 @@ export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProp
           label={`Message to #${channel.name}`}
           onSend={send}
           onType={() => setTyping(true)}
+          upload={upload}
         />
       </main>
       {threadId !== null ? (

@@ -2,6 +2,7 @@ import type { ReactNode } from "react";
 import type { Message } from "../pylon.client.ts";
 import { Avatar } from "./avatar.tsx";
 import { dateAndClockOf } from "./format-time.ts";
+import { MessageFile } from "./message-file.tsx";
 import { MessageHead } from "./message-head.tsx";
 
 export interface PlainMessageProps {
@@ -12,13 +13,14 @@ export interface PlainMessageProps {
 
 /** A message without anything to do, as threads and searches show it. */
 export function PlainMessage({ message, children }: PlainMessageProps) {
-  const { id, authorName, text } = message;
+  const { id, authorName, text, file, fileName } = message;
   return (
     <li className="message" data-item={id} data-testid="message">
       <Avatar name={authorName} />
       <div className="body">
         <MessageHead message={message} formatTime={dateAndClockOf} />
-        <p className="text">{children ?? text}</p>
+        {text !== "" && <p className="text">{children ?? text}</p>}
+        {file && <MessageFile id={file} name={fileName ?? "file"} />}
       </div>
     </li>
   );

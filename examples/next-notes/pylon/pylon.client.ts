@@ -11,8 +11,23 @@ declare module "@pylonsync/sdk" {
       myNotes: typeof fn0;
       readAloud: typeof fn1;
     };
+    internalFunctions: {
+    };
+    functionKinds: {
+      myNotes: "query";
+      readAloud: "action";
+    };
   }
 }
+
+/** The functions of the app: `db.fn(api.messages.send, args)`. */
+export const api = {
+  myNotes: "myNotes",
+  readAloud: "readAloud",
+} as const;
+
+/** Functions that only other functions can run. */
+export const internal = {} as const;
 
 export const ENTITIES = ["User", "Note"] as const;
 export type EntityName = (typeof ENTITIES)[number];
@@ -35,4 +50,16 @@ export interface Note {
 export interface Entities {
   User: User;
   Note: Note;
+}
+
+/** The types of the app, for `createTypedDb<AppSchema>()` of `@pylonsync/react`. */
+export interface AppSchema {
+  entities: Entities;
+  functions: {
+    [N in FunctionName]: {
+      input: import("@pylonsync/sdk").RegisteredFunctions[N]["args"];
+      output: import("@pylonsync/sdk").RegisteredFunctions[N]["result"];
+    };
+  };
+  queries: Record<never, never>;
 }

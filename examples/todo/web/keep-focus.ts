@@ -1,6 +1,6 @@
 /**
  * Before a row goes: its neighbour's same control gets the focus, or the field for new todos, so
- * that whoever works by keyboard or hears the page read does not begin anew at its top.
+ * that a user who works by keyboard or hears the page read does not begin again at its top.
  */
 export function keepFocus(control: HTMLElement): void {
   const same = [

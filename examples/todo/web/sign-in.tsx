@@ -15,7 +15,7 @@ export function SignIn() {
   };
   return (
     <section className="sign-in">
-      <p>No account needed: a guest has a list of their own.</p>
+      <p>No account needed: each guest gets their own list.</p>
       <button className="primary" disabled={isBusy} onClick={() => void signIn()}>
         Continue as guest
       </button>

@@ -12,7 +12,7 @@ export interface TodoItemProps {
   readonly todo: Todo;
   readonly isMine: boolean;
   /**
-   * The list shows only open ones, or only done ones: whoever changes that takes the todo out of
+   * The list shows only open ones, or only done ones: a user who changes that takes the todo out of
    * it.
    */
   readonly leavesWhenToggled: boolean;

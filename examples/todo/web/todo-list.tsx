@@ -82,7 +82,7 @@ function NewTodo({ userId }: { userId: string }) {
     <form onSubmit={add}>
       <input
         aria-label="New todo"
-        placeholder="What is to be done?"
+        placeholder="What needs to be done?"
         value={title}
         onChange={(event) => setTitle(event.target.value)}
         autoFocus

@@ -8,7 +8,7 @@ export default action({
   async handler(ctx) {
     const notes = (await ctx.runQuery("myNotes", {})) as readonly { readonly text: string }[];
     for (const { text } of notes) {
-      ctx.stream.write(text);
+      await ctx.stream.write(text);
       await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
     }
     return { read: notes.length };

@@ -1,0 +1,27 @@
+import { internalAction, v } from "@pylonsync/functions";
+import { internal } from "../pylon.client.ts";
+import { askModel } from "./_model.ts";
+
+/** Has the model write an answer, and saves what there is of it as it comes. */
+export default internalAction({
+  args: { id: v.id("Message") },
+  async handler(ctx, { id }): Promise<void> {
+    let text = "";
+    const save = (state: "writing" | "done" | "failed"): Promise<boolean> =>
+      ctx.runMutation(internal.write, { id, text, state });
+    try {
+      const messages = await ctx.runQuery(internal.history, { before: id });
+      for await (const part of askModel(ctx, messages)) {
+        text += part;
+        // Somebody has stopped it: the model is told by the end of the request.
+        if (!(await save("writing"))) return;
+      }
+      await save("done");
+    } catch (error) {
+      ctx.log.warn("The model failed.", {
+        reason: error instanceof Error ? error.name : "unknown",
+      });
+      await save("failed");
+    }
+  },
+});

@@ -1,0 +1,12 @@
+import { mutation } from "@pylonsync/functions";
+
+/** Stops the answer that is being written; what there is of it stays. */
+export default mutation({
+  auth: "user",
+  args: {},
+  async handler(ctx): Promise<{ stopped: number }> {
+    const writing = await ctx.db.query("Message", { state: "writing" });
+    for (const { id } of writing) await ctx.db.update("Message", id, { state: "stopped" });
+    return { stopped: writing.length };
+  },
+});

@@ -1,0 +1,64 @@
+import { db } from "@pylonsync/react";
+import { useState, type SubmitEvent } from "react";
+import { api, type Message } from "../pylon.client.ts";
+
+export function Conversation() {
+  const { data: messages } = db.useQuery("Message", { orderBy: { at: "asc" } });
+  const isWriting = messages.some(({ state }) => state === "writing");
+  return (
+    <>
+      <ol aria-label="Conversation">
+        {messages.map((message) => (
+          <Turn key={message.id} message={message} />
+        ))}
+      </ol>
+      {isWriting && (
+        <button type="button" onClick={() => void db.fn(api.stop)}>
+          Stop
+        </button>
+      )}
+      <Question />
+    </>
+  );
+}
+
+function Turn({
+  message: { role, text, state },
+}: {
+  message: Pick<Message, "role" | "text" | "state">;
+}) {
+  return (
+    <li className={role} data-state={state} aria-busy={state === "writing"}>
+      {text}
+      {state === "failed" && <em role="alert">The model could not go on.</em>}
+    </li>
+  );
+}
+
+function Question() {
+  const [text, setText] = useState("");
+  const { mutate, loading, error } = db.useMutation(api.ask);
+  const ask = async (event: SubmitEvent): Promise<void> => {
+    event.preventDefault();
+    try {
+      await mutate({ text });
+      setText("");
+    } catch {
+      // It is shown below.
+    }
+  };
+  return (
+    <form onSubmit={(event) => void ask(event)}>
+      <label>
+        Question
+        <input value={text} onChange={(event) => setText(event.target.value)} />
+      </label>
+      <button disabled={loading || text === ""}>Ask</button>
+      {error !== null && (
+        <p role="alert">
+          {error.code === "BUSY" ? "Wait for the answer, or stop it." : error.message}
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,62 @@
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+
+/** Somebody who has chosen a name. */
+const Pilot = entity("Pilot", {
+  userId: field.string().owner().unique(),
+  name: field.string(),
+});
+
+/** The best round of a pilot, in a mode: the leaderboard. */
+const Score = entity(
+  "Score",
+  {
+    userId: field.string().owner(),
+    mode: field.string(),
+    name: field.string(),
+    gems: field.int(),
+    roundId: field.id("Round"),
+  },
+  {
+    indexes: [
+      { name: "once", fields: ["userId", "mode"], unique: true },
+      { name: "best", fields: ["mode", "gems"], unique: false },
+    ],
+  },
+);
+
+/** A round that was played. */
+const Round = entity(
+  "Round",
+  {
+    /** Of the shard and the round: a round is written once, however often its job is tried. */
+    key: field.string().unique(),
+    mode: field.string(),
+    winner: field.string(),
+    gems: field.int(),
+    pilots: field.int(),
+    endedAt: field.datetime().default("now"),
+  },
+  { indexes: [{ name: "newest", fields: ["endedAt"], unique: false }] },
+);
+
+/** How it was played. Apart from the round, so that a list of rounds stays small. */
+const Replay = entity("Replay", {
+  roundId: field.id("Round").unique(),
+  recording: field.json(),
+});
+
+const everybodyReads = (name: string, entity: string) =>
+  policy({ name, entity, allowRead: "auth.userId != null", allowWrite: "false" });
+
+export default buildManifest({
+  name: "arena",
+  version: "0.1.0",
+  entities: [Pilot, Score, Round, Replay],
+  policies: [
+    // Functions alone write.
+    everybodyReads("pilots", "Pilot"),
+    everybodyReads("scores", "Score"),
+    everybodyReads("rounds", "Round"),
+    everybodyReads("replays", "Replay"),
+  ],
+});

@@ -1,0 +1,33 @@
+import { db } from "@pylonsync/react";
+import { useState } from "react";
+import type { NamedRecording } from "../game/recording.ts";
+import type { Mode } from "../game/rules.ts";
+import { GameScreen } from "./game-screen.tsx";
+import { ReplayScreen } from "./replay-screen.tsx";
+import { SignIn } from "./sign-in.tsx";
+
+/** Signs in, then plays, or watches what was played. */
+export function App() {
+  const { isLoaded, userId } = db.useSession();
+  const { data, isComplete } = db.useQuery("Pilot", { where: { userId: userId ?? "" }, limit: 1 });
+  // Only at first: a pilot who has just chosen a name stays on the page where that was done.
+  const isUnknown = !isLoaded || (userId !== null && !isComplete && data.length === 0);
+  const [mode, setMode] = useState<Mode>("classic");
+  const [isWatching, setIsWatching] = useState(false);
+  const [attempt, setAttempt] = useState(0);
+  const [replay, setReplay] = useState<NamedRecording | null>(null);
+  if (userId === null || data.length === 0) return <SignIn isLoading={isUnknown} />;
+  if (replay !== null) return <ReplayScreen recording={replay} onClose={() => setReplay(null)} />;
+  return (
+    <GameScreen
+      key={`${mode} ${isWatching} ${attempt}`}
+      isWatching={isWatching}
+      onWatch={setIsWatching}
+      userId={userId}
+      mode={mode}
+      onMode={setMode}
+      onReplay={setReplay}
+      onAgain={() => setAttempt(attempt + 1)}
+    />
+  );
+}

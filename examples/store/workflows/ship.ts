@@ -1,0 +1,20 @@
+import { workflow } from "@pylonsync/workflows";
+
+/** Packs an order, ships it, and waits for the customer for two weeks. */
+export default workflow<{ readonly orderId: string }>(
+  "ship",
+  async (ctx, { step, runMutation, setState, sleep, waitForEvent }) => {
+    const { orderId } = ctx.input;
+    setState({ at: "being packed" });
+    await sleep("1s");
+    await runMutation("setStatus", { orderId, status: "packed" });
+    // A carrier's API belongs here, with the key: a step may run twice, and books one parcel.
+    const parcel = await step("book the parcel", ({ idempotencyKey }) => idempotencyKey.slice(-6));
+    setState({ at: "with the carrier", parcel });
+    await runMutation("setStatus", { orderId, status: "shipped" });
+    const delivered = await waitForEvent("delivered", { timeout: "14d" });
+    const isLost = delivered === undefined;
+    setState({ at: isLost ? "lost" : "with you", parcel });
+    await runMutation("setStatus", { orderId, status: isLost ? "lost" : "delivered" });
+  },
+);
