@@ -27,9 +27,9 @@ VOLUME /data
 EXPOSE 4321 4322 4323 4324
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["pylon", "health"]
-# Functions may start programs, and whoever is process 1 has to bury those that outlive their parents.
+# Functions may start programs, and process 1 has to bury those that outlive their parents.
 ENTRYPOINT ["tini", "-s", "--"]
 CMD ["pylon", "start"]
 COPY --from=build /app/node_modules ./node_modules
-# Last, so that a changed function makes a layer of a few kilobytes. Root's, and readable by whoever runs it.
+# Last, so that a changed function makes a layer of a few kilobytes. Root's, and readable by the user that runs it.
 COPY --chmod=755 . .

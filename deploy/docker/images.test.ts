@@ -28,6 +28,11 @@ const ROOT = join(import.meta.dir, "..", "..");
 const MAX_COMPRESSED_BYTES = 95e6;
 const USER = 10_001;
 const SECRET = "canary-of-the-app";
+/** Says that it has begun, and ends once it is released. */
+const SLOW = `Bun.write("/tmp/begun", "").then(async () => {
+  while (!(await Bun.file("/tmp/released").exists())) await Bun.sleep(20);
+  return "done";
+})`;
 const SOURCES = [
   "Dockerfile",
   ".dockerignore",
@@ -214,24 +219,14 @@ describe.skipIf(reason !== null)("the images", () => {
             })
           ).status,
         ).toBe(201);
-        expect(await container.exec(config.Healthcheck.Test.slice(1))).toBe(0);
-        expect(
-          await container.exec(["pylon", "health", "--port", String(await freePort())]),
-        ).not.toBe(0);
-        expect(await container.read(["id", "-u"])).toBe(`${USER}\n`);
-        expect(
-          await container.exec(["sh", "-c", "echo x > /usr/local/bin/x || echo x > /app/x"]),
-        ).not.toBe(0);
+        await expectHealthCheck(container, config.Healthcheck.Test.slice(1));
+        await expectUnprivileged(container);
 
         expect(await call(url, "orphan")).toBe("left");
         const zombies = "cat /proc/[0-9]*/stat 2>/dev/null | grep ') Z ' || true";
         await until(async () => (await container.read(["sh", "-c", zombies])) === "");
 
-        const slow = call(url, "slow");
-        await Bun.sleep(300);
-        const code = container.stop(config.StopSignal);
-        expect(await slow).toBe("done");
-        expect(await code).toBe(0);
+        await expectDrain(container, url, config.StopSignal);
       }
       {
         await using container = await start("second");
@@ -244,6 +239,29 @@ describe.skipIf(reason !== null)("the images", () => {
     }, 60_000);
   });
 });
+
+async function expectHealthCheck(container: Container, command: readonly string[]): Promise<void> {
+  expect(await container.exec(command)).toBe(0);
+  const unused = String(await freePort());
+  expect(await container.exec(["pylon", "health", "--port", unused])).not.toBe(0);
+}
+
+async function expectUnprivileged(container: Container): Promise<void> {
+  expect(await container.read(["id", "-u"])).toBe(`${USER}\n`);
+  const intrude = "echo x > /usr/local/bin/x || echo x > /app/x";
+  expect(await container.exec(["sh", "-c", intrude])).not.toBe(0);
+}
+
+/** What is under way is answered before the server ends. */
+async function expectDrain(container: Container, url: string, signal: string): Promise<void> {
+  const slow = call(url, "slow");
+  await until(async () => (await container.exec(["test", "-e", "/tmp/begun"])) === 0);
+  const code = container.stop(signal);
+  await until(async () => (await fetch(`${url}/readyz`)).status === 503);
+  expect(await container.exec(["touch", "/tmp/released"])).toBe(0);
+  expect(await slow).toBe("done");
+  expect(await code).toBe(0);
+}
 
 async function call(url: string, name: string): Promise<unknown> {
   return (await fetch(`${url}/api/fn/${name}`, { method: "POST", body: "{}" })).json();
@@ -285,7 +303,7 @@ async function makeApp(dir: string, npmrc: string): Promise<void> {
     "package.json": JSON.stringify(packageJson),
     "app.ts": noteApp("text: field.string()"),
     "functions/hello.ts": queryOf("'hello'"),
-    "functions/slow.ts": queryOf("Bun.sleep(1_500).then(() => 'done')"),
+    "functions/slow.ts": queryOf(SLOW),
     // The shell ends before what it started, which is then nobody's child.
     "functions/orphan.ts": queryOf(
       "Bun.spawn(['sh', '-c', 'sleep 0.1 & exit 0']).exited.then(() => 'left')",

@@ -6,7 +6,7 @@ import type { Stages } from "./infra/stages";
  */
 const stages: Stages = {
   production: {
-    /** AWS's region, such as "eu-central-1". Empty: the one of whoever deploys. */
+    /** AWS's region, such as "eu-central-1". Empty: that of the account that deploys. */
     region: "",
     /** The name that clients use, such as "api.example.com". */
     domain: "",

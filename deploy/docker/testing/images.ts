@@ -90,7 +90,7 @@ export class Images implements AsyncDisposable {
    *
    * @param npmrc added to this machine's own npm settings
    * @param isLayered as Docker does it: a layer for each step, and none again that is there.
-   *   Without it everything is made anew, as one layer
+   *   Without it everything is made again, as one layer
    */
   async build(
     name: string,

@@ -16,8 +16,8 @@ const UNCACHED_ERRORS = [404, 502, 503, 504];
  * the stage's own domain, and are refused.
  *
  * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which
- * browsers send no cookies. Without one the CDN is for assets, and leads whoever asks for a page to
- * the stage's own domain, as it always does for the server's own pages.
+ * browsers send no cookies. Without one the CDN is for assets, and leads anyone who asks for a page
+ * to the stage's own domain, as it always does for the server's own pages.
  */
 export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws.Cdn {
   const cachePolicy = new aws.cloudfront.CachePolicy("CdnCachePolicy", {
@@ -132,8 +132,8 @@ function handler(event) {
 }
 
 /**
- * Whoever gets an asset from the cache must not be led to the replica of whoever asked for it
- * first.
+ * A page that gets an asset from the cache must not be led to the replica of the page that asked
+ * for it first.
  */
 const CLEANER_CODE = `function handler(event) {
   var response = event.response;

@@ -34,7 +34,7 @@ export function outputsOf({
 }: Made) {
   return {
     ...(settings.notices.length === 0 ? {} : { notices: settings.notices }),
-    region: settings.region ?? "of whoever deploys: name it in pylon.stages.ts",
+    region: settings.region ?? "of the account that deploys: name it in pylon.stages.ts",
     api: `https://${settings.domain}`,
     cdn: settings.cdnDomain === undefined ? cdn.url : `https://${settings.cdnDomain}`,
     cdnServes:

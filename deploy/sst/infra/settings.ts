@@ -31,7 +31,7 @@ export interface Settings {
   readonly alarmEmail: string | undefined;
   /** The variables whose values are `sst.Secret`s, such as `PYLON_ADMIN_TOKEN`. */
   readonly secrets: readonly string[];
-  /** Variables for the server and the app that are no secrets, by name. */
+  /** Variables for the server and the app that are not secrets, by name. */
   readonly variables: Readonly<Record<string, string>>;
 }
 

@@ -1,15 +1,21 @@
 // Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS,
-// and prints the resources that come out. node evaluate.mjs FOLDER CONFIG STAGE: FOLDER holds the
-// config and SST's installed platform. With PROOF_SERVES=ARN the services serve this task
-// definition when they are asked after the deployment, as after a rollback; with PROOF_PREVIEW=1
-// nothing is deployed.
+// and says which resources come out. node evaluate.mjs FOLDER: FOLDER holds the configs and SST's
+// installed platform. Each line of the input asks for one evaluation, whose outcome is a file.
+//
+// One process evaluates many: to load Pulumi and AWS's resources takes longer than a run of them.
+// What SST's components and the config keep for themselves is of one evaluation only, because both
+// are bundled and loaded again for each.
+//
+// With PROOF_SERVES=ARN the services serve this task definition when they are asked after the
+// deployment, as after a rollback; with PROOF_PREVIEW=1 nothing is deployed.
 import { createHash, randomUUID } from "node:crypto";
-import { rmSync } from "node:fs";
+import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
+import { createInterface } from "node:readline";
 
-const [folder, config, stage] = process.argv.slice(2);
+const [folder] = process.argv.slice(2);
 const platform = join(folder, ".sst", "platform");
 const requirePlatform = createRequire(join(platform, "package.json"));
 const esbuild = requirePlatform("esbuild");
@@ -18,7 +24,7 @@ const { runtime } = requirePlatform("@pulumi/pulumi");
 const { runInPulumiStack } = requirePlatform("@pulumi/pulumi/runtime");
 
 /** `sst` and `aws` are there without an import in every config. */
-const PROGRAM = `
+const program = (config) => `
 import * as aws from "@pulumi/aws";
 import * as sst from "./src/components/index";
 import { run } from "./src/auto/run";
@@ -26,32 +32,50 @@ import config from ${JSON.stringify(join(folder, config))};
 Object.assign(globalThis, { aws, sst });
 export default () => run(config.run);`;
 const bootstrap = await startBootstrap();
-process.env.SST_SERVER = `http://127.0.0.1:${bootstrap.address().port}`;
-const resources = [];
+const environment = { ...process.env, SST_SERVER: `http://127.0.0.1:${bootstrap.address().port}` };
 const NO_OPTIONS = { ignoreChanges: [], retainOnDelete: false };
-const options = watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
-await runtime.setMocks({ newResource, call }, "pylon", stage, process.env.PROOF_PREVIEW === "1");
+let resources = [];
+let options = new Map();
+watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
 
-try {
+for await (const line of createInterface({ input: process.stdin })) {
+  const { config, stage, env, outcome } = JSON.parse(line);
+  const say = (found) => {
+    // The test that waits for the file must find all of it.
+    writeFileSync(`${outcome}.part`, JSON.stringify(found));
+    renameSync(`${outcome}.part`, outcome);
+  };
+  // What fails may go on behind its promises, so no other evaluation comes after it.
+  const fail = (error) => {
+    say({ error: String(error?.stack ?? error) });
+    process.exit(1);
+  };
+  process.once("unhandledRejection", fail).once("uncaughtException", fail);
+  say({ evaluation: await evaluate(config, stage, env).catch(fail) });
+  process.off("unhandledRejection", fail).off("uncaughtException", fail);
+}
+process.exit();
+
+async function evaluate(config, stage, env) {
+  for (const name of Object.keys(process.env)) delete process.env[name];
+  Object.assign(process.env, environment, env);
+  resources = [];
+  options = new Map();
+  await runtime.setMocks({ newResource, call }, "pylon", stage, env.PROOF_PREVIEW === "1");
   const app = await bundled(`export { default } from ${JSON.stringify(join(folder, config))};`, {
     name: "",
     stage,
   });
   const declared = await app.default.app({ stage });
-  const program = await bundled(PROGRAM, {
+  const deployment = await bundled(program(config), {
     ...declared,
     removal: declared.removal ?? "remove",
     stage,
     providers: declared.providers ?? {},
   });
-  const outputs = await runInPulumiStack(async () => program.default());
+  const outputs = await runInPulumiStack(async () => deployment.default());
   await settled();
-  process.stdout.write(JSON.stringify({ app: declared, resources, outputs: await plain(outputs) }));
-} catch (error) {
-  process.stderr.write(`${error?.stack ?? error}\n`);
-  process.exitCode = 1;
-} finally {
-  bootstrap.close();
+  return { app: declared, resources, outputs: await plain(outputs) };
 }
 
 /** The globals that SST's own bundler gives a config. */
@@ -79,22 +103,21 @@ async function bundled(source, app) {
     });
     return requirePlatform(outfile);
   } finally {
+    delete requirePlatform.cache[outfile];
     rmSync(outfile, { force: true });
   }
 }
 
 /** Mocks are not told of a resource's options. */
 function watchOptions({ prototype }) {
-  const found = new Map();
   const register = prototype.registerResource;
   prototype.registerResource = function (request, callback) {
-    found.set(`${request.getType()} ${request.getName()}`, {
+    options.set(`${request.getType()} ${request.getName()}`, {
       ignoreChanges: request.getIgnorechangesList(),
       retainOnDelete: request.getRetainondelete(),
     });
     return register.call(this, request, callback);
   };
-  return found;
 }
 
 /** What AWS would answer, as far as SST's components read it. */
@@ -193,6 +216,8 @@ function startBootstrap() {
   const server = createServer((_request, response) =>
     response.end(JSON.stringify({ result: answer })),
   );
+  // SST uses a connection again, however long an evaluation after it takes.
+  server.keepAliveTimeout = 0;
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 

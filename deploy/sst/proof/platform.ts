@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -18,6 +18,9 @@ import { makeOnce } from "../../../tests/support/once.ts";
 
 const EVALUATE = join(import.meta.dir, "evaluate.mjs");
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
+/** An evaluation that takes longer than this has hung, in milliseconds. */
+const EVALUATION_MS = 120_000;
+const POLL_MS = 10;
 /** SST looks for nothing outside of npm with these, and never for credentials. */
 export const QUIET = {
   SST_SKIP_DEPENDENCY_CHECK: "1",
@@ -59,9 +62,45 @@ export function canInstall(version: string): boolean {
   );
 }
 
+/** A process that evaluates the configs of a folder, one after the other. */
+class Evaluator {
+  readonly #folder: string;
+  readonly #process: Bun.Subprocess<"pipe", "ignore", "inherit">;
+
+  constructor(folder: string) {
+    this.#folder = folder;
+    this.#process = Bun.spawn(["node", EVALUATE, folder], {
+      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET },
+      stdin: "pipe",
+      stdout: "ignore",
+      stderr: "inherit",
+    });
+    // It ends with its input, and must not keep the tests' process alive.
+    this.#process.unref();
+  }
+
+  /** @throws Error with what the config or SST refused */
+  evaluate(config: string, stage: string, env: Readonly<Record<string, string>>): Evaluation {
+    const outcome = join(this.#folder, `.outcome-${randomUUID()}.json`);
+    void this.#process.stdin.write(`${JSON.stringify({ config, stage, env, outcome })}\n`);
+    void this.#process.stdin.flush();
+    for (let waitedMs = 0; !existsSync(outcome); waitedMs += POLL_MS) {
+      if (waitedMs > EVALUATION_MS) throw new Error(`The evaluation of ${config} did not end.`);
+      Bun.sleepSync(POLL_MS);
+    }
+    const { evaluation, error } = JSON.parse(readFileSync(outcome, "utf8")) as {
+      readonly evaluation?: Evaluation;
+      readonly error?: string;
+    };
+    if (evaluation === undefined) throw new Error(error);
+    return evaluation;
+  }
+}
+
 /** The real SST with its components, installed once. */
 export class SstPlatform {
   readonly #home: string;
+  readonly #evaluators = new Map<string, Evaluator>();
 
   /** @throws Error when it can't be installed, with what npm or SST said */
   constructor(version: string) {
@@ -127,17 +166,16 @@ export class SstPlatform {
   ): Evaluation {
     const kept = join(CACHE, "evaluations", `${this.#keyOf(folder, [config, stage], env)}.json`);
     if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8")) as Evaluation;
-    const { status, stdout, stderr } = spawnSync("node", [EVALUATE, folder, config, stage], {
-      encoding: "utf8",
-      maxBuffer: 64 * 1024 * 1024,
-      env: { PATH: process.env["PATH"], HOME: process.env["HOME"], ...QUIET, ...env },
-    });
-    if (status !== 0) throw new Error(stderr);
+    const evaluator = this.#evaluators.get(folder) ?? new Evaluator(folder);
+    // One that fails ends its process.
+    this.#evaluators.delete(folder);
+    const evaluation = evaluator.evaluate(config, stage, env);
+    this.#evaluators.set(folder, evaluator);
     mkdirSync(dirname(kept), { recursive: true });
     // Another process may read it at any moment.
-    writeFileSync(`${kept}.${process.pid}`, stdout);
+    writeFileSync(`${kept}.${process.pid}`, JSON.stringify(evaluation));
     renameSync(`${kept}.${process.pid}`, kept);
-    return JSON.parse(stdout) as Evaluation;
+    return evaluation;
   }
 
   /** Tells evaluations apart by all that goes into them. */

@@ -683,7 +683,7 @@ for (const version of VERSIONS) {
         ]);
       });
 
-      test("variables that are no secrets reach the container", () => {
+      test("variables that are not secrets reach the container", () => {
         const stage = evaluate("sst.config.ts", "production", {
           PYLON_VARIABLES: "PYLON_EMAIL_FROM, PYLON_LOG_LEVEL",
           PYLON_EMAIL_FROM: "hi@example.com",
