@@ -173,92 +173,91 @@ describe("a user who is deleted", () => {
   });
 });
 
+const diaries = buildManifest({
+  name: "shop",
+  version: "1.0.0",
+  entities: [
+    entity("User", {
+      email: field.string().unique(),
+      displayName: field.string().optional(),
+      team: field.string().optional(),
+      passwordHash: field.string().optional(),
+    }),
+    entity("Diary", { text: field.string(), writer: field.id("User").owner() }),
+  ],
+  policies: [
+    policy({
+      name: "users",
+      entity: "User",
+      allow: "auth.userId == data.id || data.team == 'shown'",
+    }),
+    policy({ name: "diaries", entity: "Diary", allow: "auth.userId == data.writer" }),
+  ],
+});
+
+/** The names of the tables in a database file that hold a text. */
+function tablesHolding(file: string, text: string): string[] {
+  using db = new Database(file, { readonly: true });
+  return db
+    .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
+    .all()
+    .map(({ name }) => name)
+    .filter((name) => JSON.stringify(db.query(`SELECT * FROM "${name}"`).all()).includes(text))
+    .toSorted();
+}
+
+/** Signs two users up: the one whom `email` names, and a reader who may see that user. */
+async function writerAndReader(
+  url: string,
+  email: string,
+): Promise<{ readonly user: TestClient; readonly reader: TestClient }> {
+  const by = new TestClient(url, null);
+  const register = async (account: object): Promise<TestClient> => {
+    const { body } = await by.request("POST", "/api/auth/password/register", {
+      password: PASSWORD,
+      ...account,
+    });
+    return new TestClient(url, body["token"] as string, body["user_id"] as string);
+  };
+  const user = await register({ email, displayName: "Canary" });
+  const reader = await register({ email: "other@example.com" });
+  await new TestClient(url, ADMIN_TOKEN).request("PATCH", `/api/entities/User/${user.userId}`, {
+    team: "shown",
+  });
+  await user.insert("Diary", { text: "Dear Canary" });
+  return { user, reader };
+}
+
+/** Has the server make each kind of code, token and invitation for an address. */
+async function requestCodes(user: TestClient, reader: TestClient, email: string): Promise<void> {
+  for (const [path, body] of [
+    ["/api/auth/password/reset/request", { email }],
+    ["/api/auth/magic-link/send", { email }],
+    ["/api/auth/email/send-verification", {}],
+  ] as const)
+    expect((await user.request("POST", path, body)).status).toBe(200);
+  const { body: org } = await reader.request("POST", "/api/auth/orgs", { name: "Acme" });
+  const invites = `/api/auth/orgs/${String(org["id"])}/invites`;
+  expect((await reader.request("POST", invites, { email })).status).toBe(201);
+}
+
 describe("the database", () => {
   test("T18: logs no password, and after a deletion no trace of an address is left", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-left-"));
     const file = join(dir, "pylon.db");
-    const declared = buildManifest({
-      name: "shop",
-      version: "1.0.0",
-      entities: [
-        entity("User", {
-          email: field.string().unique(),
-          displayName: field.string().optional(),
-          team: field.string().optional(),
-          passwordHash: field.string().optional(),
-        }),
-        entity("Diary", { text: field.string(), writer: field.id("User").owner() }),
-      ],
-      policies: [
-        policy({
-          name: "users",
-          entity: "User",
-          allow: "auth.userId == data.id || data.team == 'shown'",
-        }),
-        policy({ name: "diaries", entity: "Diary", allow: "auth.userId == data.writer" }),
-      ],
-    });
-    const own = await startServer(appOf(declared), {
+    const own = await startServer(appOf(diaries), {
       PYLON_DEV_MODE: "1",
       PYLON_DB_PATH: file,
       PYLON_IN_MEMORY: "0",
     });
-    const tables = (): Map<string, string> => {
-      using db = new Database(file, { readonly: true });
-      const names = db
-        .query<{ name: string }, []>("SELECT name FROM sqlite_master WHERE type = 'table'")
-        .all();
-      return new Map(
-        names.map(({ name }) => [name, JSON.stringify(db.query(`SELECT * FROM "${name}"`).all())]),
-      );
-    };
-    const holding = (text: string): string[] =>
-      [...tables()]
-        .filter(([, rows]) => rows.includes(text))
-        .map(([name]) => name)
-        .toSorted();
     try {
-      const [by, email, reset] = [
-        new TestClient(own.url, null),
-        "canary@example.com",
-        "/api/auth/password/reset/request",
-      ];
-      const made = await by.request("POST", "/api/auth/password/register", {
-        email,
-        password: PASSWORD,
-        displayName: "Canary",
-      });
-      const user = new TestClient(
-        own.url,
-        made.body["token"] as string,
-        made.body["user_id"] as string,
-      );
-      const other = await by.request("POST", "/api/auth/password/register", {
-        email: "other@example.com",
-        password: PASSWORD,
-      });
-      const reader = new TestClient(own.url, other.body["token"] as string);
-      await new TestClient(own.url, ADMIN_TOKEN).request(
-        "PATCH",
-        `/api/entities/User/${user.userId}`,
-        { team: "shown" },
-      );
-      await user.insert("Diary", { text: "Dear Canary" });
+      const email = "canary@example.com";
+      const { user, reader } = await writerAndReader(own.url, email);
       const { body: seen } = await reader.request("GET", "/api/sync/pull");
       expect(JSON.stringify(seen)).toContain(email);
-      expect(holding("$argon2")).toEqual(["_pylon_passwords"]);
-      for (const [path, body] of [
-        [reset, { email }],
-        ["/api/auth/magic-link/send", { email }],
-        ["/api/auth/email/send-verification", {}],
-      ] as const)
-        expect((await user.request("POST", path, body)).status).toBe(200);
-      const { body: org } = await reader.request("POST", "/api/auth/orgs", { name: "Acme" });
-      expect(
-        (await reader.request("POST", `/api/auth/orgs/${String(org["id"])}/invites`, { email }))
-          .status,
-      ).toBe(201);
-      expect(holding(email)).toEqual([
+      expect(tablesHolding(file, "$argon2")).toEqual(["_pylon_passwords"]);
+      await requestCodes(user, reader, email);
+      expect(tablesHolding(file, email)).toEqual([
         "User",
         "_pylon_changes",
         "_pylon_codes",
@@ -269,8 +268,8 @@ describe("the database", () => {
         (await user.request("DELETE", "/api/auth/account", { password: PASSWORD })).body,
       ).toEqual({ deleted: true });
       await own.server.maintain();
-      expect([holding(email), holding("Canary")]).toEqual([[], []]);
-      // Who could see the user, and was away meanwhile, is told of the end all the same.
+      expect([tablesHolding(file, email), tablesHolding(file, "Canary")]).toEqual([[], []]);
+      // A client that could see the user, and was away meanwhile, is told of the end too.
       const { last_seq: since } = seen["cursor"] as { last_seq: number };
       const { changes } = (await reader.request("GET", `/api/sync/pull?since=${since}`))
         .body as unknown as { changes: object[] };

@@ -4,7 +4,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// The address that a user is found by, whoever writes it.
+// The address that a user is found by, no matter who writes it.
 
 const manifest = buildManifest({
   name: "shop",

@@ -46,7 +46,7 @@ function lookOf(page: Page): Promise<Record<string, unknown>> {
         width,
       };
     };
-    const { left: _left, width: _width, ...link } = look(find("nav button", "code by mail"));
+    const { left: _left, width: _width, ...link } = look(find("nav button", "emailed code"));
     return {
       email: look(find("input[name=email]")),
       password: look(find("input[name=password]")),
@@ -93,5 +93,12 @@ test("U: the components and the pages of the server have the same variables", ()
     /:where\(:root\) \{[^}]*\}/.exec(readFileSync(join(ROOT, file), "utf8"))?.[0] ?? file;
   expect(variables("packages/server/src/auth/pages/auth-page.text.css")).toBe(
     variables("packages/react/src/styles.css"),
+  );
+});
+
+test("U: the components and the pages of the server have one style sheet", () => {
+  const text = (file: string): string => readFileSync(join(ROOT, file), "utf8");
+  expect(text("packages/server/src/auth/pages/auth-page.text.css")).toBe(
+    text("packages/react/src/styles.css"),
   );
 });

@@ -5,7 +5,8 @@ import { Secret, TOTP } from "otpauth";
 import { aMoment, TestClient, until, type Answer, type LiveSocket } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// What is taken away stays away, also from who asks for something else at the same moment.
+// What is taken away stays away, also from a caller that asks for something else at the same
+// moment.
 
 const PASSWORD = "correct horse battery";
 const ANOTHER = "another long password";

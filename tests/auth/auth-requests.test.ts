@@ -55,7 +55,7 @@ async function raw(
   return { status: Number(text.split(" ")[1]), text };
 }
 
-describe("in dev mode, which is open to whoever reaches it,", () => {
+describe("in dev mode, which is open to anyone who reaches it,", () => {
   const from = (
     host: string,
     ...more: string[]
@@ -141,7 +141,7 @@ describe("in dev mode, which is open to whoever reaches it,", () => {
   });
 });
 
-describe("a request that is broken is no fault of ours:", () => {
+describe("a request that is broken is not a fault of ours:", () => {
   test("NUL in a name is the name of nothing", async () => {
     const guest = await TestClient.guest(server.url);
     const admin = new TestClient(server.url, ADMIN_TOKEN);
@@ -164,7 +164,7 @@ describe("a request that is broken is no fault of ours:", () => {
     }
   });
 
-  test("an Origin beside a Host that is none is a foreign one", async () => {
+  test("an Origin beside a Host that is not valid is a foreign one", async () => {
     for (const host of ["[", "a b", "a:999999", ""]) {
       const { status } = await raw(server.url, [
         "POST /api/auth/guest HTTP/1.1",
@@ -175,7 +175,7 @@ describe("a request that is broken is no fault of ours:", () => {
     }
   });
 
-  test("a passkey of no name is none", async () => {
+  test("a passkey whose id names none is refused", async () => {
     const begun = await fetch(`${server.url}/api/auth/passkey/login/begin`, { method: "POST" });
     const Cookie = begun.headers.getSetCookie()[0]?.split(";")[0] ?? "";
     const answer = await new TestClient(server.url, null).request(

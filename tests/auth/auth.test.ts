@@ -135,7 +135,7 @@ describe("passwords", () => {
     ]);
     expect((await as(changed).request("GET", "/api/auth/me")).body["user_id"]).toBe(first.userId);
     expect((await as(changed).request("GET", "/api/auth/sessions")).body).toHaveLength(1);
-    // T19: whoever else has this session's token loses it.
+    // T19: anyone else who has this session's token loses it.
     expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await second.request("GET", "/api/auth/session")).status).toBe(401);
     expect(
@@ -296,7 +296,7 @@ describe("codes and links", () => {
     expect((await follow()).status).toBe(401);
   });
 
-  test("an address is changed by who reads the new one", async () => {
+  test("an address is changed by the person who reads the new one", async () => {
     const [email, next] = [newEmail(), newEmail()];
     const user = await signUp(email);
     await user.request("POST", "/api/auth/email/change/request", { new_email: next });

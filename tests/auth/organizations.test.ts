@@ -83,7 +83,7 @@ async function join(org: string, inviter: Person, invited: Person, role: string)
 }
 
 describe("an organization", () => {
-  test("is joined by who reads the mail of the invited address, once", async () => {
+  test("is joined by the person who reads the mail of the invited address, once", async () => {
     const [owner, guest, other] = [await Person.new(), await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await owner.request("POST", `/api/auth/orgs/${org}/invites`, {
@@ -105,7 +105,7 @@ describe("an organization", () => {
     ]);
   });
 
-  test("is not there for who is no member", async () => {
+  test("is not there for other users", async () => {
     const [owner, stranger] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     const asks = [
@@ -164,7 +164,7 @@ describe("an organization", () => {
     expect(await admin.orgs()).toMatchObject([{ role: "owner" }]);
   });
 
-  test("T14: takes no promise of who lost the place or the rank by which it was made", async () => {
+  test("T14: takes no promise of a user who lost the rank or place that made it", async () => {
     const [owner, removed, demoted] = [await Person.new(), await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, removed, "admin");

@@ -271,7 +271,7 @@ test("OrgMember: a row makes nobody a member of an organization that Pylon keeps
   expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
 });
 
-test("OrgMember: who is taken out loses the tenant, on connections and by keys too", async () => {
+test("OrgMember: a removed member loses the tenant, on connections and by keys too", async () => {
   const { client, org, membership } = await member();
   await admin.insert("Invoice", { orgId: org, total: 7 });
   await select(client, { orgId: org });

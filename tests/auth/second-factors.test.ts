@@ -2,8 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Secret, TOTP } from "otpauth";
 import type { Browser } from "playwright-core";
+import { addAuthenticator } from "../support/virtual-authenticator.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { TestClient, type Answer } from "../support/client.ts";
+import { jobsDone } from "../support/jobs-done.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 import { stillClock } from "../support/still-clock.ts";
 
@@ -66,6 +68,7 @@ async function enroll(): Promise<Enrolled> {
   expect((await login(email)).status).toBe(200);
   const enabled = await user.request("POST", "/api/auth/totp/verify", { code: code() });
   expect(enabled.body).toMatchObject({ enabled: true });
+  await jobsDone(server.url);
   later(60);
   return { user, email, code, backupCodes: enabled.body["backup_codes"] as string[] };
 }
@@ -114,6 +117,7 @@ describe("an authenticator app", () => {
         })
       ).body["error"],
     ).toMatchObject({ code: "INVALID_CODE" });
+    await jobsDone(server.url);
     later(30);
     const both = await Promise.all(
       [1, 2, 3, 4].map(() =>
@@ -193,8 +197,9 @@ describe("an authenticator app", () => {
       (await as(trusted).request("DELETE", `/api/auth/trusted-devices/${device?.id}`)).status,
     ).toBe(200);
     expect((await login(email, { Cookie })).status).toBe(403);
+    await jobsDone(server.url);
     later(60);
-    const anew = await fetch(`${server.url}/api/auth/totp/verify`, {
+    const again = await fetch(`${server.url}/api/auth/totp/verify`, {
       method: "POST",
       body: JSON.stringify({
         mfa_token: tokenOf(await login(email)),
@@ -204,7 +209,7 @@ describe("an authenticator app", () => {
     });
     const second =
       (
-        anew.headers.getSetCookie().find((value) => value.startsWith("bank_session_device=")) ?? ""
+        again.headers.getSetCookie().find((value) => value.startsWith("bank_session_device=")) ?? ""
       ).split(";")[0] ?? "";
     expect((await login(email, { Cookie: second })).status).toBe(200);
     expect((await other.user.request("DELETE", "/api/auth/trusted-devices")).body).toEqual({
@@ -230,6 +235,54 @@ describe("an authenticator app", () => {
   });
 });
 
+/** Runs in the page: makes a passkey, signs in by it, and by what is not its. */
+async function usePasskey({ email, password }: { email: string; password: string }) {
+  const post = async (
+    path: string,
+    body: unknown,
+  ): Promise<{ status: number; body: Record<string, unknown> }> => {
+    const response = await fetch(path, { method: "POST", body: JSON.stringify(body) });
+    return {
+      status: response.status,
+      body: (await response.json()) as Record<string, unknown>,
+    };
+  };
+  await post("/api/auth/password/login", { email, password });
+  const creation = (await post("/api/auth/passkey/register/begin", {})).body;
+  const made = (await navigator.credentials.create({
+    publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(creation as never),
+  })) as PublicKeyCredential;
+  const registered = await post("/api/auth/passkey/register/finish", {
+    ...made.toJSON(),
+    name: "My key",
+  });
+  await fetch("/api/auth/session", { method: "DELETE" });
+  const answer = async (): Promise<object> => {
+    const request = (await post("/api/auth/passkey/login/begin", {})).body;
+    const got = (await navigator.credentials.get({
+      publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(request as never),
+    })) as PublicKeyCredential;
+    return got.toJSON();
+  };
+  const first = await answer();
+  const signedIn = await post("/api/auth/passkey/login/finish", first);
+  const again = await post("/api/auth/passkey/login/finish", first);
+  const changed = (await answer()) as { response: { signature: string } };
+  const signature = changed.response.signature;
+  const tampered = await post("/api/auth/passkey/login/finish", {
+    ...changed,
+    response: {
+      ...changed.response,
+      signature: (signature[0] === "A" ? "B" : "A") + signature.slice(1),
+    },
+  });
+  const unknown = await post("/api/auth/passkey/login/finish", {
+    ...(await answer()),
+    id: "unknown",
+  });
+  return { registered, signedIn, again, tampered, unknown, kept: await answer() };
+}
+
 describe("a passkey, in a real browser", () => {
   let browser: Browser;
   beforeAll(async () => {
@@ -241,72 +294,14 @@ describe("a passkey, in a real browser", () => {
     // WebAuthn wants a name: an address of digits has no passkeys.
     const url = server.url.replace("127.0.0.1", "localhost");
     const page = await (await browser.newContext()).newPage();
-    const devtools = await page.context().newCDPSession(page);
-    await devtools.send("WebAuthn.enable");
-    await devtools.send("WebAuthn.addVirtualAuthenticator", {
-      options: {
-        protocol: "ctap2",
-        transport: "internal",
-        hasResidentKey: true,
-        hasUserVerification: true,
-        isUserVerified: true,
-        automaticPresenceSimulation: true,
-      },
-    });
+    await addAuthenticator(page);
     await page.goto(`${url}/health`);
     const { user, email } = await signUp();
-    const outcome = await page.evaluate(
-      async ({ email, password }) => {
-        const post = async (
-          path: string,
-          body: unknown,
-        ): Promise<{ status: number; body: Record<string, unknown> }> => {
-          const response = await fetch(path, { method: "POST", body: JSON.stringify(body) });
-          return {
-            status: response.status,
-            body: (await response.json()) as Record<string, unknown>,
-          };
-        };
-        await post("/api/auth/password/login", { email, password });
-        const creation = (await post("/api/auth/passkey/register/begin", {})).body;
-        const made = (await navigator.credentials.create({
-          publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(creation as never),
-        })) as PublicKeyCredential;
-        const registered = await post("/api/auth/passkey/register/finish", {
-          ...made.toJSON(),
-          name: "My key",
-        });
-        await fetch("/api/auth/session", { method: "DELETE" });
-        const answer = async (): Promise<object> => {
-          const request = (await post("/api/auth/passkey/login/begin", {})).body;
-          const got = (await navigator.credentials.get({
-            publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(request as never),
-          })) as PublicKeyCredential;
-          return got.toJSON();
-        };
-        const first = await answer();
-        const signedIn = await post("/api/auth/passkey/login/finish", first);
-        const again = await post("/api/auth/passkey/login/finish", first);
-        const changed = (await answer()) as { response: { signature: string } };
-        const signature = changed.response.signature;
-        const tampered = await post("/api/auth/passkey/login/finish", {
-          ...changed,
-          response: {
-            ...changed.response,
-            signature: (signature[0] === "A" ? "B" : "A") + signature.slice(1),
-          },
-        });
-        const ofNobody = await post("/api/auth/passkey/login/finish", {
-          ...(await answer()),
-          id: "unknown",
-        });
-        return { registered, signedIn, again, tampered, ofNobody, kept: await answer() };
-      },
-      { email, password: PASSWORD },
-    );
+    const outcome = await page.evaluate(usePasskey, { email, password: PASSWORD });
+
     expect(outcome.registered).toMatchObject({ status: 200, body: { name: "My key" } });
     expect(outcome.signedIn).toMatchObject({ status: 200, body: { user_id: user.userId } });
-    for (const refused of [outcome.again, outcome.tampered, outcome.ofNobody])
+    for (const refused of [outcome.again, outcome.tampered, outcome.unknown])
       expect(refused).toMatchObject({ status: 401, body: { error: { code: "INVALID_PASSKEY" } } });
     expect(
       (await nobody.request("POST", "/api/auth/passkey/login/finish", outcome.kept)).status,

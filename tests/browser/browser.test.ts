@@ -3,10 +3,12 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { until } from "../support/client.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
-const PORT = 24_500;
+const PORT = await freePort();
 const ADDRESS = `http://localhost:${PORT}/`;
 const root = new URL("../..", import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), "pylon-browser-"));
@@ -18,14 +20,7 @@ const problems: string[] = [];
 /** What `npm start` runs, on a database of its own. */
 function startServer(): Bun.Subprocess {
   return Bun.spawn(
-    [
-      process.execPath,
-      join(root, "packages/cli/src/main.ts"),
-      "dev",
-      join(root, "examples/todo"),
-      "--port",
-      String(PORT),
-    ],
+    [process.execPath, MAIN_FILE, "dev", join(root, "examples/todo"), "--port", String(PORT)],
     {
       env: { ...process.env, PYLON_DB_PATH: join(dir, "todo.db") },
       stdout: "ignore",
@@ -168,7 +163,7 @@ test("a returning guest sees neither the guest button nor an empty list early", 
   await context.close();
 }, 60_000);
 
-test("who works by keyboard stays where they were when a todo goes", async () => {
+test("a user who works by keyboard stays where they were when a todo goes", async () => {
   const { page, context } = await guest();
   for (const title of ["third", "second", "first"]) await add(page, title);
   await page.getByTestId("todo").nth(2).waitFor();

@@ -31,7 +31,7 @@ beforeAll(async () => {
   const { status, body } = await admin.request("POST", "/api/import", { entities });
   expect({ status, failed: body["failed"] }).toEqual({ status: 200, failed: 0 });
   [ann, tom] = await Promise.all([enter("Ann Lee"), enter("Tom Ito")]);
-}, 60_000);
+}, 180_000);
 
 afterAll(async () => {
   await browser.close();
@@ -266,6 +266,50 @@ test("a search finds messages of the whole channel, and leads to their threads",
   await page.getByRole("complementary", { name: "Thread" }).getByText("2 replies").waitFor();
 }, 30_000);
 
+test("a file is attached with progress, and shown to members alone", async () => {
+  const { page } = ann;
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  await page.route("**/api/files/upload*", async (route) => {
+    await held;
+    await route.continue();
+  });
+  const main = page.getByRole("main");
+  const attach = (name: string, mimeType: string, buffer: Buffer): Promise<void> =>
+    main.getByLabel("Attach a file").setInputFiles({ name, mimeType, buffer });
+  await attach("notes.txt", "text/plain", Buffer.from("Buy flour"));
+  const attached = page.getByRole("group", { name: "Attached file" });
+  await attached.getByRole("progressbar").waitFor();
+  await page.getByLabel("Message to #").fill("For the cake");
+  expect(await main.getByRole("button", { name: "Send" }).isDisabled()).toBe(true);
+  release();
+  await attached.getByRole("progressbar").waitFor({ state: "detached" });
+  await main.getByRole("button", { name: "Send" }).click();
+  await attached.waitFor({ state: "detached" });
+  await page.unroute("**/api/files/upload*");
+
+  const download = tom.page.waitForEvent("download");
+  await inChannel(tom.page, "For the cake").getByRole("button", { name: "Save notes.txt" }).click();
+  expect(await Bun.file(await (await download).path()).text()).toBe("Buy flour");
+
+  // A picture, without a word.
+  await attach("cake.png", "image/png", await page.screenshot());
+  await attached.getByRole("progressbar").waitFor({ state: "detached" });
+  await main.getByRole("button", { name: "Send" }).click();
+  const drawn = tom.page.getByRole("img", { name: "cake.png" });
+  await drawn.waitFor();
+  expect(
+    await drawn.evaluate((image: HTMLImageElement) => image.decode().then(() => "drawn")),
+  ).toBe("drawn");
+  await attach("recipe.pdf", "application/pdf", Buffer.from("%PDF"));
+  await attached.getByText("recipe.pdf").waitFor();
+  await page.getByRole("img", { name: "cake.png" }).waitFor();
+  await picture(page, "chat-files.png");
+  await attached.getByRole("button", { name: "Remove recipe.pdf" }).click();
+  await tom.page.setViewportSize(PHONE);
+  await picture(tom.page, "chat-files-phone.png");
+  await tom.page.setViewportSize(WIDE);
+}, 60_000);
+
 test("a message without a network is shown, kept, and sent when it is back", async () => {
   const { page } = ann;
   await page.context().setOffline(true);
@@ -278,7 +322,7 @@ test("a message without a network is shown, kept, and sent when it is back", asy
   await page.getByText("Waits to be sent").waitFor({ state: "detached" });
 }, 30_000);
 
-test("a name can't be made up, and who is no member reads and hears nothing", async () => {
+test("a name can't be made up, and only members read and hear", async () => {
   const guest = await TestClient.guest(server.url);
   const channelId = "channel-design";
   const row = { channelId, authorName: "Mallory", text: "hi" };

@@ -13,6 +13,8 @@ import { freePort } from "../support/servers/free-port.ts";
 
 // What a browser keeps between two visits, with a real one: rows, unsent writes, and for whom.
 
+/** The page with the whole replica, and with single queries. */
+const MODES = ["/", "/?queries"];
 const dir = mkdtempSync(join(tmpdir(), "pylon-offline-"));
 let app: LoadedApp;
 let env: Readonly<Record<string, string>>;
@@ -77,6 +79,17 @@ async function closeOffline(page: Page): Promise<void> {
   await page.goto("about:blank");
   await page.close();
 }
+
+/** Runs in a page before anything of it: its clock is {@link moveClock}'s. */
+function movableClock(): void {
+  const { now } = Date;
+  Reflect.set(window, "aheadMs", 0);
+  Date.now = () => now() + Number(Reflect.get(window, "aheadMs"));
+}
+
+/** Puts the clock of a page that has a {@link movableClock} forward. */
+const moveClock = (page: Page, ms: number): Promise<boolean> =>
+  page.evaluate((aheadMs) => Reflect.set(window, "aheadMs", aheadMs), ms);
 
 const user = (page: Page, pattern: RegExp): Promise<void> =>
   page.locator("#user").filter({ hasText: pattern, hasNotText: "unknown" }).waitFor();
@@ -276,96 +289,112 @@ test("a replica of thousands of rows is kept whole, and two tabs follow it", asy
   expect(await counts(two)).toBe(ROWS - 1);
 }, 90_000);
 
-test("two tabs lose nothing and send nothing twice, though one is closed", async () => {
-  const [one, two] = [await open(), await open()];
-  const client = await signIn(one);
-  await live(two, client.userId);
-  await context.setOffline(true);
-  await Promise.all([status(one, "offline"), status(two, "offline")]);
-  for (let n = 0; n < 5; n += 1)
-    await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
-  await until(async () => ((await onDisk(two)).match(/"op_id"/g) ?? []).length === 10);
-  await closeOffline(one);
-  await context.setOffline(false);
-  await status(two, "live");
-  const all = ["one", "two"].flatMap((tab) => [0, 1, 2, 3, 4].map((n) => `${tab} ${n}`));
-  await until(async () => (await onServer(client)).length === 10);
-  await shows(two, all.join());
-  expect(await onServer(client)).toEqual(all);
-  expect(await two.evaluate(() => window.refused)).toEqual([]);
-  await settled(two);
-}, 60_000);
+test.each(MODES)(
+  "two tabs lose nothing and send nothing twice, though one is closed (%s)",
+  async (path) => {
+    const [one, two] = [await open(path), await open(path)];
+    const client = await signIn(one);
+    await live(two, client.userId);
+    await context.setOffline(true);
+    await Promise.all([status(one, "offline"), status(two, "offline")]);
+    for (let n = 0; n < 5; n += 1)
+      await Promise.all([insert(one, `one ${n}`), insert(two, `two ${n}`)]);
+    await until(async () => ((await onDisk(two)).match(/"op_id"/g) ?? []).length === 10);
+    await closeOffline(one);
+    await context.setOffline(false);
+    await status(two, "live");
+    const all = ["one", "two"].flatMap((tab) => [0, 1, 2, 3, 4].map((n) => `${tab} ${n}`));
+    await until(async () => (await onServer(client)).length === 10);
+    await shows(two, all.join());
+    expect(await onServer(client)).toEqual(all);
+    expect(await two.evaluate(() => window.refused)).toEqual([]);
+    await settled(two);
+  },
+  60_000,
+);
 
-test("tabs of a browser share one socket; when its tab is closed, another opens one", async () => {
-  let opened = 0;
-  const holders: Page[] = [];
-  context.on("page", (page) =>
-    page.on("websocket", () => {
-      opened += 1;
-      holders.push(page);
-    }),
-  );
-  const one = await open();
-  const client = await signIn(one);
-  const others = [await open(), await open()];
-  await Promise.all(others.map((tab) => live(tab, client.userId)));
-  const before = opened;
-  await insert(one, "a");
-  await Promise.all([one, ...others].map((tab) => shows(tab, "a")));
-  expect(holders.at(-1)).toBe(one);
-  await one.close();
-  await until(() => opened === before + 1);
-  const [two = one, three = one] = others;
-  await insert(two, "b");
-  await client.insert("Todo", { title: "c" });
-  for (const tab of others) await shows(tab, "a,b,c");
-  await Promise.all([live(two, client.userId), live(three, client.userId)]);
-  expect(await onServer(client)).toEqual(["a", "b", "c"]);
-  expect(opened).toBe(before + 1);
-}, 60_000);
+test.each(MODES)(
+  "tabs of a browser share one socket; when its tab is closed, another opens one (%s)",
+  async (path) => {
+    let opened = 0;
+    const holders: Page[] = [];
+    context.on("page", (page) =>
+      page.on("websocket", () => {
+        opened += 1;
+        holders.push(page);
+      }),
+    );
+    const one = await open(path);
+    const client = await signIn(one);
+    const others = [await open(path), await open(path)];
+    await Promise.all(others.map((tab) => live(tab, client.userId)));
+    const before = opened;
+    await insert(one, "a");
+    await Promise.all([one, ...others].map((tab) => shows(tab, "a")));
+    expect(holders.at(-1)).toBe(one);
+    await one.close();
+    await until(() => opened === before + 1);
+    const [two = one, three = one] = others;
+    await insert(two, "b");
+    await client.insert("Todo", { title: "c" });
+    for (const tab of others) await shows(tab, "a,b,c");
+    await Promise.all([live(two, client.userId), live(three, client.userId)]);
+    expect(await onServer(client)).toEqual(["a", "b", "c"]);
+    expect(opened).toBe(before + 1);
+  },
+  60_000,
+);
 
-test("both tabs open with the same unsent writes: each counts once", async () => {
-  const first = await open();
-  const client = await signIn(first);
-  await context.setOffline(true);
-  const id = await insert(first, "a");
-  await first.evaluate((row) => window.db.update("Todo", row, { title: "b" }), id);
-  await until(async () => ((await onDisk(first)).match(/"op_id"/g) ?? []).length === 2);
-  await closeOffline(first);
-  await context.setOffline(false);
-  const tabs = await Promise.all([open(), open(), open()]);
-  await Promise.all(tabs.map((tab) => live(tab, client.userId)));
-  await Promise.all(tabs.map(sent));
-  await Promise.all(tabs.map((tab) => shows(tab, "b")));
-  expect(await onServer(client)).toEqual(["b"]);
-  for (const tab of tabs) expect(await tab.evaluate(() => window.refused)).toEqual([]);
-}, 60_000);
+test.each(MODES)(
+  "both tabs open with the same unsent writes: each counts once (%s)",
+  async (path) => {
+    const first = await open(path);
+    const client = await signIn(first);
+    await context.setOffline(true);
+    const id = await insert(first, "a");
+    await first.evaluate((row) => window.db.update("Todo", row, { title: "b" }), id);
+    await until(async () => ((await onDisk(first)).match(/"op_id"/g) ?? []).length === 2);
+    await closeOffline(first);
+    await context.setOffline(false);
+    const tabs = await Promise.all([open(path), open(path), open(path)]);
+    await Promise.all(tabs.map((tab) => live(tab, client.userId)));
+    await Promise.all(tabs.map(sent));
+    await Promise.all(tabs.map((tab) => shows(tab, "b")));
+    expect(await onServer(client)).toEqual(["b"]);
+    for (const tab of tabs) expect(await tab.evaluate(() => window.refused)).toEqual([]);
+  },
+  60_000,
+);
 
-test("a sign-out leaves nothing in the browser and ends the session", async () => {
-  const page = await open();
-  const alice = await signIn(page);
-  await insert(page, "alice's");
-  await sent(page);
-  await until(async () => (await onDisk(page)).includes("alice's"));
-  // The socket goes on; what is written can't be sent.
-  await context.route("**/api/sync/push", (route) => route.abort());
-  await insert(page, "alice's, not sent");
-  await until(async () => (await onDisk(page)).includes("not sent"));
-  await page.evaluate(() => window.db.signOut());
-  await user(page, /nobody/);
-  expect(await shown(page)).toBe("");
-  expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
-  await until(async () => !(await onDisk(page)).includes("alice"));
-  expect(await onDisk(page)).not.toContain(alice.userId);
-  expect((await alice.request("GET", "/api/auth/sessions")).status).toBe(401);
-  await context.unroute("**/api/sync/push");
-  await page.reload();
-  await user(page, /nobody/);
-  const bob = await signIn(page);
-  await status(page, "live");
-  expect(await shown(page)).toBe("");
-  expect(await onServer(bob)).toEqual([]);
-}, 60_000);
+test.each(MODES)(
+  "a sign-out leaves nothing in the browser and ends the session (%s)",
+  async (path) => {
+    const page = await open(path);
+    const alice = await signIn(page);
+    await insert(page, "alice's");
+    await sent(page);
+    await until(async () => (await onDisk(page)).includes("alice's"));
+    // The socket goes on; what is written can't be sent.
+    await context.route("**/api/sync/push", (route) => route.abort());
+    await insert(page, "alice's, not sent");
+    await until(async () => (await onDisk(page)).includes("not sent"));
+    await page.evaluate(() => window.db.signOut());
+    await user(page, /nobody/);
+    expect(await shown(page)).toBe("");
+    expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
+    await until(async () => !(await onDisk(page)).includes("alice"));
+    expect(await onDisk(page)).not.toContain(alice.userId);
+    expect((await alice.request("GET", "/api/auth/sessions")).status).toBe(401);
+    await context.unroute("**/api/sync/push");
+    await page.reload();
+    await user(page, /nobody/);
+    const bob = await signIn(page);
+    await status(page, "live");
+    expect(await shown(page)).toBe("");
+    expect(await onServer(bob)).toEqual([]);
+  },
+  60_000,
+);
 
 test("another user of the same browser sees and sends nothing of the first one", async () => {
   const page = await open();
@@ -461,7 +490,7 @@ test("with a cookie nothing is shown before the user is known, then writes go ou
 }, 60_000);
 
 test("another user's sign-in by the server's page sends nothing in their name", async () => {
-  const page = await open("/?cookie");
+  const page = await open("/?cookie", movableClock);
   await user(page, /nobody/);
   const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());
   const alice = new TestClient(origin, token, userId);
@@ -477,8 +506,8 @@ test("another user's sign-in by the server's page sends nothing in their name", 
         token: string;
       },
   );
-  // The tab's socket goes on as alice's. Whatever is older than a second is asked anew.
-  await Bun.sleep(1_100);
+  // The tab's socket goes on as alice's. What was confirmed over a second ago is asked again.
+  await moveClock(page, 1_100);
   await insert(page, "written as alice");
   await live(page, bob.user_id);
   expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);

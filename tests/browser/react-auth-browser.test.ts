@@ -6,6 +6,7 @@ import { loadApp } from "@pylonsync/server";
 import jsQR from "jsqr";
 import { Secret, TOTP, URI } from "otpauth";
 import type { Browser, BrowserContext, Page } from "playwright-core";
+import { addAuthenticator } from "../support/virtual-authenticator.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
@@ -143,7 +144,7 @@ test("a sign-up is refused at the wrong field, confirmed by mail, known at once"
   await page.getByLabel("E-mail").fill("ann@example.com");
   await page.getByLabel("Password").fill("password123");
   await press("Create the account");
-  await page.getByRole("alert").filter({ hasText: "attacker" }).waitFor();
+  await page.getByRole("alert").filter({ hasText: "too common" }).waitFor();
   await focusOn("password");
   expect(await page.getByLabel("Password").getAttribute("aria-invalid")).toBe("true");
   await page.getByLabel("Password").fill(PASSWORD);
@@ -166,7 +167,7 @@ test("a sign-up is refused at the wrong field, confirmed by mail, known at once"
 test("a code and a link by mail sign in, and keep what was typed", async () => {
   await page.goto(`${url}/sign-in`);
   await page.getByLabel("E-mail").fill("ben@example.com");
-  await press("Use a code by mail");
+  await press("Use an emailed code");
   await focusOn("email");
   expect(await page.getByLabel("E-mail").inputValue()).toBe("ben@example.com");
   await press("Send me a code");
@@ -180,30 +181,30 @@ test("a code and a link by mail sign in, and keep what was typed", async () => {
   await signOut();
 
   await page.goto(`${url}/sign-in`);
-  await press("Use a link by mail");
+  await press("Use an emailed link");
   await page.getByLabel("E-mail").fill("ben@example.com");
   await press("Send me a link");
-  await page.getByRole("status").filter({ hasText: "on its way" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "we sent a link" }).waitFor();
   await page.goto(/http:\S+/.exec((await mail.to("ben@example.com", 2)).text)?.[0] ?? "");
   await atHome();
   await signOut();
 }, 60_000);
 
-test("a forgotten password is chosen anew, and the token stands nowhere", async () => {
+test("a forgotten password is changed, and the token is in no address", async () => {
   await page.goto(`${url}/sign-in`);
   await page.getByLabel("E-mail").fill("ann@example.com");
-  await press("Forgot the password?");
+  await press("Forgot password?");
   expect(await page.getByLabel("E-mail").inputValue()).toBe("ann@example.com");
   await shot("forgot");
   await press("Send me a link");
-  await page.getByRole("status").filter({ hasText: "on its way" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "we sent a link" }).waitFor();
   const link = /http:\S+/.exec((await mail.to("ann@example.com", 2)).text)?.[0] ?? "";
   expect(link.startsWith(`${url}/reset#token=`)).toBe(true);
   await page.goto(link);
   await page.getByLabel("New password").fill(ANOTHER);
   expect(page.url()).toBe(`${url}/reset`);
   await press("Change the password");
-  await page.getByRole("status").filter({ hasText: "is changed" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "was changed" }).waitFor();
   await byPassword("ann@example.com", PASSWORD);
   await page.getByRole("alert").filter({ hasText: "wrong" }).waitFor();
   await byPassword("ann@example.com", ANOTHER);
@@ -225,18 +226,7 @@ test("a sign-out that the server did not hear of is not taken for one", async ()
 }, 60_000);
 
 test("the account adds an authenticator app, and a passkey without a password", async () => {
-  const devtools = await context.newCDPSession(page);
-  await devtools.send("WebAuthn.enable");
-  await devtools.send("WebAuthn.addVirtualAuthenticator", {
-    options: {
-      protocol: "ctap2",
-      transport: "internal",
-      hasResidentKey: true,
-      hasUserVerification: true,
-      isUserVerified: true,
-      automaticPresenceSimulation: true,
-    },
-  });
+  await addAuthenticator(page);
   await page.goto(`${url}/account`);
   await press("Add a passkey");
   await page.getByRole("button", { name: /^Delete the passkey/ }).waitFor();
@@ -248,7 +238,7 @@ test("the account adds an authenticator app, and a passkey without a password", 
   await page.getByLabel("Current password").fill(ANOTHER);
   await page.getByLabel("New password").fill(ANOTHER);
   await press("Change the password");
-  await page.getByRole("status").filter({ hasText: "Your password is changed" }).waitFor();
+  await page.getByRole("status").filter({ hasText: "Your password was changed" }).waitFor();
   // With the token that the session has got.
   await page.getByRole("button", { name: "Add an authenticator app" }).waitFor();
   expect(await page.getByRole("button", { name: "Remove the app" }).count()).toBe(0);
@@ -260,7 +250,7 @@ test("the account adds an authenticator app, and a passkey without a password", 
     "ann@example.com",
   ]);
   await shot("authenticator");
-  await page.getByLabel("Code that the app shows").fill(totp.generate());
+  await page.getByLabel("Code from the app").fill(totp.generate());
   await press("Confirm");
   const codes = await backupCodes();
   await shot("account");
@@ -271,14 +261,14 @@ test("the account adds an authenticator app, and a passkey without a password", 
   await signOut();
 
   await byPassword("ann@example.com", ANOTHER);
-  await page.getByLabel(/^Code of your authenticator app/).waitFor();
+  await page.getByLabel(/^Code from your authenticator app/).waitFor();
   await focusOn("code");
   await shot("second-factor");
-  await page.getByLabel(/^Code of your authenticator app/).fill("000000");
-  await press("Go on");
+  await page.getByLabel(/^Code from your authenticator app/).fill("000000");
+  await press("Continue");
   await page.getByRole("alert").filter({ hasText: "wrong" }).waitFor();
-  await page.getByLabel(/^Code of your authenticator app/).fill(codes[0] ?? "");
-  await press("Go on");
+  await page.getByLabel(/^Code from your authenticator app/).fill(codes[0] ?? "");
+  await press("Continue");
   await atHome();
   await signOut();
 
@@ -320,7 +310,7 @@ test("a provider signs in, and waits for the second factor in form and page", as
   const totp = new TOTP({
     secret: Secret.fromBase32((await page.locator(".pylon-secret").textContent()) ?? ""),
   });
-  await page.getByLabel("Code that the app shows").fill(totp.generate());
+  await page.getByLabel("Code from the app").fill(totp.generate());
   await press("Confirm");
   const codes = await backupCodes();
   await page.goto(`${devUrl}/home`);
@@ -328,9 +318,9 @@ test("a provider signs in, and waits for the second factor in form and page", as
 
   await page.goto(`${devUrl}/sign-in`);
   await press("Continue with Acme");
-  await page.getByLabel(/^Code of your authenticator app/).fill(codes[0] ?? "");
+  await page.getByLabel(/^Code from your authenticator app/).fill(codes[0] ?? "");
   expect(page.url()).not.toContain("oauth_error");
-  await press("Go on");
+  await press("Continue");
   await atHome(devUrl);
   await signOut();
 
@@ -340,7 +330,7 @@ test("a provider signs in, and waits for the second factor in form and page", as
     .getByLabel("Code", { exact: true })
     .locator("visible=true")
     .fill(codes[1] ?? "");
-  await page.getByRole("button", { name: "Go on" }).click();
+  await page.getByRole("button", { name: "Continue", exact: true }).click();
   await atHome(devUrl);
   await signOut();
 }, 60_000);

@@ -9,10 +9,11 @@ import {
   type Socket,
   type Storage,
   type SyncEngine,
+  type SyncEngineConfig,
   type TabPlatform,
 } from "@pylonsync/sync";
 import { contents, faultyFetch, socketsInto } from "../support/bad-network.ts";
-import { TestClient, until } from "../support/client.ts";
+import { TestClient, until, type LiveSocket } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { randomOf } from "../support/random.ts";
 import { SharedTabs } from "../support/shared-tabs.ts";
@@ -44,6 +45,8 @@ interface Browser {
   readonly storage: Storage;
   readonly random: () => number;
   readonly shared: SharedTabs;
+  /** Which rows the tabs hold, and how they connect. */
+  readonly mode: Pick<SyncEngineConfig, "sync" | "transport">;
   /** Writes that are on disk. */
   readonly durable: Set<string>;
   isHealed: boolean;
@@ -58,13 +61,15 @@ class Tab {
 
   constructor(browser: Browser) {
     this.#browser = browser;
-    const { url, appName, storage } = browser;
+    const { url, appName, storage, mode } = browser;
     this.engine = createSyncEngine(url, {
+      ...mode,
       appName,
       storage,
       reconnectDelay: 5,
       platform: this.#platform(),
     });
+    this.engine.query("Item").subscribe(() => undefined);
     this.engine.start();
   }
 
@@ -122,93 +127,124 @@ class Tab {
   }
 }
 
-test.each([1, 2, 3, 4, 5, 6])(
-  "tabs that end at any moment lose nothing that was on disk, and nothing counts twice (seed %d)",
-  async (seed) => {
-    const random = randomOf(seed);
+/** What the tabs of a run have written. */
+interface Written {
+  /** The writes of the inserted rows, by the row's id. */
+  readonly inserted: Map<string, string>;
+  readonly deleted: Set<string>;
+}
+
+/** Writes in one tab or another, ends some, and opens others in their place. */
+async function writeInTabs(random: () => number, open: () => Tab, owner: string): Promise<Written> {
+  const tabs = [open(), open()];
+  const inserted = new Map<string, string>();
+  const deleted = new Set<string>();
+  for (let step = 0; step < OPERATIONS; step += 1) {
+    const place = Math.floor(random() * tabs.length);
+    if (random() < 0.12) {
+      tabs[place]?.end();
+      tabs[place] = open();
+    }
+    const { engine } = tabs[place] as Tab;
+    const rows = engine.store.list("Item");
+    const row = rows[Math.floor(random() * rows.length)];
+    const dice = random();
+    if (row === undefined || dice < 0.6) {
+      const id = await engine.insert("Item", { n: step, ownerId: owner });
+      inserted.set(id, engine.mutations.all().find(({ change }) => change.row_id === id)?.id ?? "");
+    } else if (dice < 0.9) await engine.update("Item", row.id, { n: 1000 + step });
+    else {
+      await engine.delete("Item", row.id);
+      deleted.add(row.id);
+    }
+    await Bun.sleep(random() * 12);
+  }
+  for (const tab of tabs) tab.end();
+  return { inserted, deleted };
+}
+
+/** Waits until nothing is left to send, in the tab and on disk. */
+async function untilSent(engine: SyncEngine, { appName, url, durable }: Browser): Promise<void> {
+  const disk = await systemPlatform.openDisk?.(appName, url);
+  await until(
+    async () => engine.connected && (await disk?.keptWrites([...durable]))?.size === 0,
+    20_000,
+  );
+  await until(() => engine.mutations.all().length === 0);
+  disk?.close();
+}
+
+/** The rows of the server, once the tab shows the same. */
+async function settledRows(
+  engine: SyncEngine,
+  owner: TestClient,
+): Promise<readonly { readonly id: string; readonly n: number }[]> {
+  const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as {
+    readonly id: string;
+    readonly n: number;
+  }[];
+  await until(
+    () => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(contents(truth)),
+  );
+  return truth;
+}
+
+/** Each write has a number of its own, so one that had an effect twice is heard twice. */
+async function expectNoneHeardTwice(owner: TestClient, live: LiveSocket): Promise<void> {
+  // What comes last says that all before it was heard.
+  const last = await owner.insert("Item", { n: -1 });
+  await until(() => live.events.some(({ row_id: id }) => id === last));
+  const heard = live.events.flatMap(({ row_id: id, kind, data }) =>
+    kind === "delete" ? [] : [`${kind} ${id} ${String(data?.["n"])}`],
+  );
+  expect(heard.length).toBe(new Set(heard).size);
+}
+
+function browserOf(url: string, token: string, seed: number, mode: Browser["mode"]): Browser {
+  const appName = `tabs-${seed}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`;
+  return {
+    url,
+    appName,
+    storage: createWriteThroughStorage({ [`pylon:${appName}:token`]: token }, () => undefined),
+    random: randomOf(seed),
+    shared: new SharedTabs(),
+    mode,
+    durable: new Set(),
+    isHealed: false,
+  };
+}
+
+test.each([
+  ...[1, 2, 3, 4, 5, 6].map((seed) => [seed, "all", "websocket"] as const),
+  [7, "queries", "websocket"],
+  [8, "queries", "sse"],
+  [9, "queries", "poll"],
+] as const)(
+  "tabs that end at any moment lose nothing on disk, nothing counts twice (seed %d: %s, %s)",
+  async (seed, sync, transport) => {
     const server = await startServer(app);
     const owner = await TestClient.guest(server.url);
     const live = await owner.live(0).ready();
-    const appName = `tabs-${seed}-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`;
-    const storage = createWriteThroughStorage(
-      { [`pylon:${appName}:token`]: owner.token ?? "" },
-      () => undefined,
-    );
-    const browser: Browser = {
-      url: server.url,
-      appName,
-      storage,
-      random,
-      shared: new SharedTabs(),
-      durable: new Set(),
-      isHealed: false,
-    };
+    const mode = { sync, transport };
+    const browser = browserOf(server.url, owner.token ?? "", seed, mode);
     const refused: string[] = [];
     const open = (): Tab => {
       const tab = new Tab(browser);
       tab.engine.onError(({ code, kind }) => refused.push(`${kind} ${code}`));
       return tab;
     };
-    const tabs = [open(), open()];
-    const inserted = new Map<string, string>();
-    const deleted = new Set<string>();
+    const { inserted, deleted } = await writeInTabs(browser.random, open, owner.userId);
 
-    for (let step = 0; step < OPERATIONS; step += 1) {
-      const place = Math.floor(random() * tabs.length);
-      if (random() < 0.12) {
-        tabs[place]?.end();
-        tabs[place] = open();
-      }
-      const { engine } = tabs[place] as Tab;
-      const rows = engine.store.list("Item");
-      const row = rows[Math.floor(random() * rows.length)];
-      const dice = random();
-      if (row === undefined || dice < 0.6) {
-        const id = await engine.insert("Item", { n: step, ownerId: owner.userId });
-        inserted.set(
-          id,
-          engine.mutations.all().find(({ change }) => change.row_id === id)?.id ?? "",
-        );
-      } else if (dice < 0.9) await engine.update("Item", row.id, { n: 1000 + step });
-      else {
-        await engine.delete("Item", row.id);
-        deleted.add(row.id);
-      }
-      await Bun.sleep(random() * 12);
-    }
-
-    for (const tab of tabs) tab.end();
     browser.isHealed = true;
     const { engine } = open();
-    const disk = await systemPlatform.openDisk?.(appName, server.url);
-    await until(
-      async () => engine.connected && (await disk?.keptWrites([...browser.durable]))?.size === 0,
-      20_000,
-    );
-    await until(() => engine.mutations.all().length === 0);
-    disk?.close();
-    const truth = JSON.parse((await owner.request("POST", "/api/query/Item", {})).text) as {
-      readonly id: string;
-      readonly n: number;
-    }[];
-    await until(
-      () => JSON.stringify(contents(engine.store.list("Item"))) === JSON.stringify(contents(truth)),
-    );
-
-    const there = new Set(truth.map(({ id }) => id));
+    await untilSent(engine, browser);
+    const there = new Set((await settledRows(engine, owner)).map(({ id }) => id));
     const lost = [...inserted].filter(
       ([id, write]) => browser.durable.has(write) && !there.has(id) && !deleted.has(id),
     );
     expect(lost).toEqual([]);
     expect([...there].filter((id) => !inserted.has(id))).toEqual([]);
-    // What comes last says that all before it was heard.
-    const last = await owner.insert("Item", { n: -1 });
-    await until(() => live.events.some(({ row_id: id }) => id === last));
-    // Each write has a number of its own, so one that had an effect twice is heard twice.
-    const heard = live.events.flatMap(({ row_id: id, kind, data }) =>
-      kind === "delete" ? [] : [`${kind} ${id} ${String(data?.["n"])}`],
-    );
-    expect(heard.length).toBe(new Set(heard).size);
+    await expectNoneHeardTwice(owner, live);
     expect(browser.durable.size).toBeGreaterThan(OPERATIONS / 2);
     // A write to a row that another tab has deleted, or whose insert was lost with its tab, is the
     // only refusal there can be.
@@ -386,10 +422,16 @@ test("a tab that knew less than the one that leads next misses nothing", async (
     return engine;
   };
   const base = shared.platformOf({});
+  let isThere = false;
   let queueUp: () => void = () => undefined;
   const behind = follow({
     ...base,
     lock: (name, onHeld) => {
+      // The first one says that the tab is there, the second one is for the lead.
+      if (!isThere) {
+        isThere = true;
+        return base.lock(name, onHeld);
+      }
       queueUp = () => void base.lock(name, onHeld);
       return () => undefined;
     },

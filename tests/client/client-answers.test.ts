@@ -18,7 +18,7 @@ import {
   type Push,
 } from "../support/virtual-machine.ts";
 
-// What an answer means to the client, by the table in docs/sync.md: its rows are the cases.
+// How the client handles responses: the rows of the table in docs/sync.md are the cases.
 
 const cleanups: (() => unknown)[] = [];
 afterEach(() => {
@@ -63,8 +63,8 @@ const redirected = (response: Response, url: string): Response =>
 /** By the first cell of a row. */
 const CASES: Readonly<Record<string, readonly Case[]>> = {
   "2xx, the change is applied": [{}],
-  "2xx, the change is refused": [{ row: { refused: true } }],
-  "4xx in Pylon's form, because of one change": [
+  "2xx, the change is rejected": [{ row: { refused: true } }],
+  "4xx in Pylon's format, because of one change": [
     [400, "INVALID_DATA"] as const,
     [400, "INVALID_JSON"] as const,
     [403, "FORBIDDEN"] as const,
@@ -72,10 +72,10 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     [410, "RESYNC_REQUIRED"] as const,
     [422, "OF_A_LATER_VERSION"] as const,
   ].map(([status, code]) => ({ answer: forOne(() => refusal(status, code)) })),
-  "413 in Pylon's form, because of one change": [
+  "413 in Pylon's format, because of one change": [
     { answer: forOne(() => refusal(413, "PAYLOAD_TOO_LARGE")) },
   ],
-  "401 in Pylon's form": [
+  "401 in Pylon's format": [
     {
       answer: (_, machine) => {
         machine.isTokenKnown = false;
@@ -83,41 +83,41 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
       },
     },
   ],
-  "404, 405, 426 in Pylon's form": inForm(
+  "404, 405, 426 in Pylon's format": inForm(
     [404, "NOT_FOUND"],
     [405, "METHOD_NOT_ALLOWED"],
     [426, "UPGRADE_REQUIRED"],
   ),
-  "403 `ORIGIN_REJECTED`, `HOST_REJECTED`, `CSRF_REJECTED` in Pylon's form": inForm(
+  "403 `ORIGIN_REJECTED`, `HOST_REJECTED`, `CSRF_REJECTED` in Pylon's format": inForm(
     [403, "ORIGIN_REJECTED"],
     [403, "HOST_REJECTED"],
     [403, "CSRF_REJECTED"],
   ),
-  "408, 429 or 5xx in Pylon's form": inForm(
+  "408, 429 or 5xx in Pylon's format": inForm(
     [408, "REQUEST_TIMEOUT"],
     [429, "RATE_LIMITED"],
     [500, "INTERNAL"],
     [503, "STORAGE_UNAVAILABLE"],
     [504, "FN_TIMEOUT"],
   ),
-  "429 or 503 in Pylon's form with `retry_after_secs`": [
+  "429 or 503 in Pylon's format with `retry_after_secs`": [
     [429, "RATE_LIMITED"] as const,
     [503, "OVERLOADED"] as const,
   ].map(([status, code]) => ({
     answer: () => refusal(status, code, { retry_after_secs: NAMED_SECS }),
   })),
-  "413 of a proxy": [{ answer: () => page(413) }],
-  "401, 403, 404, 405, 407, 409, 411, 414, 431, 451 or 5xx of a proxy or a portal": pages(
+  "413 from a proxy": [{ answer: () => page(413) }],
+  "401, 403, 404, 405, 407, 409, 411, 414, 431, 451 or 5xx from a proxy or a captive portal": pages(
     ...[401, 403, 404, 405, 407, 409, 411, 414, 431, 451, 500, 502, 503, 504, 511],
   ),
-  "503 of a proxy with `Retry-After`": [
+  "503 from a proxy with `Retry-After`": [
     { answer: () => page(503, { "Retry-After": String(NAMED_SECS) }) },
   ],
   "an empty 4xx or 5xx": [400, 401, 403, 404, 410, 502].map((status) => ({
     answer: () => new Response(null, { status }),
     toAll: true,
   })),
-  "200 with a page of a portal": pages(200),
+  "200 with a page of a captive portal": pages(200),
   "200 with other JSON": [
     {},
     { results: [] },
@@ -127,17 +127,17 @@ const CASES: Readonly<Record<string, readonly Case[]>> = {
     { answer: () => redirected(Response.json({}), "https://portal.example/api/sync/push") },
     { answer: () => new Response(null, { status: 302, headers: { Location: "https://portal" } }) },
   ],
-  "a refusal at the end of a redirect": [
+  "an error after a redirect": [
     { answer: () => redirected(refusal(400, "INVALID_DATA"), `${SERVER}/api/sync/push/`) },
   ],
   "a network error": [{ answer: () => Promise.reject(new TypeError("no network")), toAll: true }],
-  "no answer": [{ answer: () => new Promise(() => undefined) }],
+  "no response": [{ answer: () => new Promise(() => undefined) }],
 };
 
 const [, section = ""] = readFileSync(
   join(import.meta.dir, "..", "..", "docs", "sync.md"),
   "utf8",
-).split("## What an answer means\n");
+).split("## How responses are handled\n");
 const table = section
   .slice(0, section.indexOf("\n## "))
   .split("\n")
@@ -148,7 +148,7 @@ const table = section
     ([answer = "", write = "", token = "", again = ""]) => [answer, write, token, again] as const,
   );
 
-test("C2: the table of answers in the docs is the one that is tested", () => {
+test("C2: the cases are the rows of the table in the docs", () => {
   expect(table.map(([answer]) => answer)).toEqual(Object.keys(CASES));
 });
 
@@ -167,9 +167,9 @@ describe.each(table)("C2: %s", (answer, write, token, again) => {
         ids.map((id) => engine.insert("Note", { id, ...(id === "id-7" ? given.row : {}) })),
       );
       const first = machine.now;
-      await machine.advance(answer === "no answer" ? GIVEN_UP_MS : 0);
+      await machine.advance(answer === "no response" ? GIVEN_UP_MS : 0);
 
-      if (write === "taken back" || write === "confirmed") {
+      if (write === "rolled back" || write === "confirmed") {
         await machine.until(() => engine.mutations.all().length === 0, MAX_PAUSE_MS);
         expect(refused).toEqual(write === "confirmed" ? [] : ["id-7"]);
         expect(machine.rows().toSorted()).toEqual(
@@ -201,7 +201,7 @@ async function expectAgain(
     // The session is there again: the user's writes were kept for them.
     machine.isTokenKnown = true;
     engine.setToken(TOKEN);
-  } else if (again === "after the named time") {
+  } else if (again === "after the given time") {
     machine.intercept = () => undefined;
     const count = pushes().length;
     await machine.advance(first + NAMED_SECS * 1000 - machine.now - 1);

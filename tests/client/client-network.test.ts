@@ -191,7 +191,7 @@ describe("C3: a queue of any size gets through", () => {
   });
 });
 
-test("C3: rows under a queue that grows and shrinks are as if it was laid over them anew", () => {
+test("C3: rows under a queue that grows and shrinks are as if it was laid over them again", () => {
   const change = fc.record({
     entity: fc.constantFrom("Note", "Tag"),
     row_id: fc.constantFrom("a", "b", "c"),
@@ -217,11 +217,11 @@ test("C3: rows under a queue that grows and shrinks are as if it was laid over t
               : pending.filter((_, place) => place !== next.place);
           store.setPending(pending);
         }
-        const anew = new LocalStore();
-        anew.restore([...store.allConfirmed()], 0);
-        anew.setPending(pending);
+        const fresh = new LocalStore();
+        fresh.restore([...store.allConfirmed()], 0);
+        fresh.setPending(pending);
         for (const entity of ["Note", "Tag"])
-          expect(rowsOf(store, entity)).toEqual(rowsOf(anew, entity));
+          expect(rowsOf(store, entity)).toEqual(rowsOf(fresh, entity));
       }
     }),
     { numRuns: 100 },
@@ -409,7 +409,7 @@ describe("C7: a transport that does not get through is replaced", () => {
     expect(engine.status.transport).toBe("websocket");
   });
 
-  test("a server that is away is no reason to", async () => {
+  test("a server that is away is not a reason to", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     machine.network = "down";
@@ -451,7 +451,7 @@ describe("F6: after a storm", () => {
     await machine.until(() => engine.connected, 4_100);
   });
 
-  test("a resync is no failure, and the rows stay", async () => {
+  test("a resync is not a failure, and the rows stay", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     const ready = new Set<boolean>();

@@ -139,6 +139,24 @@ test("a write that was applied is off the disk after a stop", async () => {
   expect((await disk.readReplica())?.rows).toHaveLength(1);
 });
 
+test("who signs out before the disk is open leaves nothing on it", async () => {
+  const appName = newName();
+  const url = await serve();
+  const { token, userId } = await TestClient.guest(url);
+  const first = connect(url, appName, token, noPush);
+  await until(() => first.connected);
+  await first.insert("Item", { n: 1 });
+  first.stop();
+  const disk = await diskOf(appName, url);
+  expect(await disk.readWrites(`user:${userId}`)).toHaveLength(1);
+
+  // Its code is not even loaded yet.
+  const again = connect(url, appName, token);
+  again.session.setToken(null);
+  await until(() => again.connected);
+  await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0, 3_000);
+});
+
 test("a disk that can't even be asked for changes nothing", async () => {
   const url = await serve();
   const { token } = await TestClient.guest(url);
@@ -335,7 +353,7 @@ test("a query shows what it showed before at once, while the replica is still re
   read();
   await until(() => second.connected && second.store.list("Item").length === 4);
   expect(list.getSnapshot()).toBe(shown);
-  // What is gone is shown no more, and leaves nothing behind.
+  // What is gone is no longer shown, and leaves nothing behind.
   const [gone] = shown;
   await new TestClient(url, token, userId).request("DELETE", `/api/entities/Item/${gone?.id}`);
   await until(async () => !(await textOf(name)).includes(gone?.id ?? ""));

@@ -12,6 +12,7 @@ import { Window } from "happy-dom";
 import { StrictMode, useState, type ReactElement } from "react";
 import { renderToString } from "react-dom/server";
 import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const runs = { titles: 0 };
@@ -38,9 +39,10 @@ const app = appOf(
       ],
     }),
     first: query({
+      errors: { EMPTY: { rows: v.int() } },
       handler: async (ctx) => {
         const [row] = await ctx.db.query("Todo", { $limit: 1 });
-        if (row === undefined) throw ctx.error("EMPTY", "There is nothing.");
+        if (row === undefined) throw ctx.error("EMPTY", "There is nothing.", { rows: 0 });
         return row["title"];
       },
     }),
@@ -125,7 +127,11 @@ test("errors are told beside the last result, and are over with the next one", a
   await admin.request("DELETE", `/api/entities/Todo/${id}`);
   await until(() => first.seen.length === 3);
   expect(first.seen).toEqual(["EMPTY", "tea", "EMPTY"]);
-  expect(engine.live("first").getSnapshot()).toMatchObject({ data: "tea", loading: false });
+  expect(engine.live("first").getSnapshot()).toMatchObject({
+    data: "tea",
+    loading: false,
+    error: { code: "EMPTY", data: { rows: 0 } },
+  });
   expect(() => engine.live("first", { at: 1n })).toThrow("BigInt");
 });
 
@@ -162,7 +168,7 @@ test("a function goes on where it was when the server comes back", async () => {
   await until(() => seen.length === 1);
   const { data } = live.getSnapshot();
   await own.stop();
-  const again = await startServer(app, { PYLON_PORT: port });
+  const again = await startServer(app, { PYLON_PORT: port, PYLON_SINGLE_PORT: "1" });
   try {
     await new TestClient(again.url, ADMIN_TOKEN).insert("Todo", { title: "after" });
     await until(() => seen.length === 2);
@@ -224,6 +230,7 @@ test("useFunction shows one result in all components, and others for other argum
     await until(() => container.innerHTML === "<p>tea</p><p>tea</p>");
   } finally {
     root.unmount();
+    await reactSettled();
     await window.happyDOM.close();
     Object.assign(globalThis, restore);
   }

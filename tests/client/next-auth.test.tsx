@@ -17,6 +17,7 @@ import {
   type AuthSubmit,
 } from "../../packages/next/src/auth.ts";
 import { until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 // What apps of the public system import from @pylonsync/next, against a real server. Next's own
@@ -94,6 +95,7 @@ beforeAll(async () => {
 afterAll(async () => {
   db.sync.stop();
   init();
+  await reactSettled();
   await window.happyDOM.close();
   Object.assign(globalThis, restore);
   await server.stop();
@@ -135,7 +137,7 @@ test("api asks as the cookie's user, sends objects as JSON, and throws ApiError"
   await expect(away.api("/")).rejects.toMatchObject({ status: 0, code: "UNREACHABLE" });
 });
 
-test("a server component asks as who sent the request", async () => {
+test("a server component asks as the sender of the request", async () => {
   const pylon = createPylonServer(configOf());
   const auth = await pylon.getAuth();
   expect(auth).toEqual({

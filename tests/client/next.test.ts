@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -128,6 +128,59 @@ async function add(page: Page, text: string): Promise<void> {
 const cookieOf = async (context: BrowserContext): Promise<string> =>
   (await context.cookies()).map(({ name, value }) => `${name}=${value}`).join("; ");
 
+const notesFor = (cookie: string): Promise<Response> =>
+  fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: cookie } });
+
+/** What the server writes, before any script has run. */
+async function expectOwnPage(cookie: string, session: string): Promise<void> {
+  await until(async () =>
+    (await (await notesFor(cookie)).text()).includes("<li>a note of Ann</li>"),
+  );
+  const html = await (await notesFor(cookie)).text();
+  // React marks where two texts meet.
+  expect(html.replaceAll("<!-- -->", "")).toContain("Notes of ann@example.com");
+  expect(html).not.toContain("the secret of Ben");
+  expect(html).not.toContain(session);
+  // The first render knows who is signed in.
+  expect(html).toContain('aria-label="Account of');
+  // A function, as the caller.
+  expect(await (await fetch(url, { headers: { Cookie: cookie } })).text()).toContain(
+    "Read your notes: 1",
+  );
+}
+
+/** The guard comes first, and the page itself is guarded too. */
+async function expectGuard(): Promise<void> {
+  const { page, context } = await person();
+  await page.goto(`${url}/account?tab=1`);
+  expect(new URL(page.url()).pathname).toBe("/sign-in");
+  expect(new URL(page.url()).searchParams.get("next")).toBe("/account?tab=1");
+  await page.screenshot({ path: join(shots, "next-sign-in.png") });
+  await signIn(page, "ann@example.com");
+  await page.waitForURL(`${url}/account?tab=1`);
+  await page.getByRole("heading", { name: "Devices" }).waitFor();
+  await page.getByText("(this one)").waitFor();
+  await page.screenshot({ path: join(shots, "next-account.png"), fullPage: true });
+  const madeUp = await notesFor("notes_session=made-up");
+  expect(madeUp.status).toBe(307);
+  expect(madeUp.headers.get("location")).toBe("/auth/sign-in?next=%2Fnotes");
+  await context.close();
+}
+
+/** Signed out in one tab: signed out in the other, on this server and on Pylon's. */
+async function expectSignOut(page: Page, other: Page, cookie: string): Promise<void> {
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await page.screenshot({ path: join(shots, "next-user-menu.png") });
+  await page.getByRole("button", { name: "Sign out" }).click();
+  await page.waitForURL(`${url}/`);
+  await other.getByRole("button", { name: /^Account of/ }).waitFor({ state: "detached" });
+  expect((await notesFor(cookie)).status).toBe(307);
+  for (const at of [url, server.url]) {
+    const me = await fetch(`${at}/api/auth/me`, { headers: { Cookie: cookie } });
+    expect(((await me.json()) as { user_id: unknown }).user_id).toBeNull();
+  }
+}
+
 test("a page asks for a sign-in, returns to its target, and shows the user's rows", async () => {
   const [ann, ben] = [await person(), await person()];
   await signUp(ben.page, "ben@example.com");
@@ -141,29 +194,7 @@ test("a page asks for a sign-in, returns to its target, and shows the user's row
   const [session] = (await ann.context.cookies()).filter(({ name }) => name === "notes_session");
   expect(session).toMatchObject({ httpOnly: true, sameSite: "Lax" });
   expect(stored).not.toContain(session?.value ?? "");
-
-  // Written by the server, before any script has run.
-  await until(async () =>
-    (
-      await (
-        await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })
-      ).text()
-    ).includes("<li>a note of Ann</li>"),
-  );
-  const html = await (
-    await fetch(`${url}/notes`, { headers: { Cookie: await cookieOf(ann.context) } })
-  ).text();
-  // React marks where two texts meet.
-  expect(html.replaceAll("<!-- -->", "")).toContain("Notes of ann@example.com");
-  expect(html).not.toContain("the secret of Ben");
-  expect(html).not.toContain(session?.value ?? "");
-  // The first render knows who is signed in.
-  expect(html).toContain('aria-label="Account of');
-
-  // A function, as the caller.
-  expect(
-    await (await fetch(url, { headers: { Cookie: await cookieOf(ann.context) } })).text(),
-  ).toContain("Read your notes: 1");
+  await expectOwnPage(await cookieOf(ann.context), session?.value ?? "");
 
   const other = await ann.context.newPage();
   await other.goto(`${url}/notes`);
@@ -173,43 +204,9 @@ test("a page asks for a sign-in, returns to its target, and shows the user's row
   await ann.page.screenshot({ path: join(shots, "next-notes.png") });
   expect(await ben.page.getByText("Ann").count()).toBe(0);
 
-  // The guard comes first, and the page itself is guarded too.
-  const stranger = await person();
-  await stranger.page.goto(`${url}/account?tab=1`);
-  expect(new URL(stranger.page.url()).pathname).toBe("/sign-in");
-  expect(new URL(stranger.page.url()).searchParams.get("next")).toBe("/account?tab=1");
-  await stranger.page.screenshot({ path: join(shots, "next-sign-in.png") });
-  await signIn(stranger.page, "ann@example.com");
-  await stranger.page.waitForURL(`${url}/account?tab=1`);
-  await stranger.page.getByRole("heading", { name: "Devices" }).waitFor();
-  await stranger.page.getByText("(this one)").waitFor();
-  await stranger.page.screenshot({ path: join(shots, "next-account.png"), fullPage: true });
-  const madeUp = await fetch(`${url}/notes`, {
-    redirect: "manual",
-    headers: { Cookie: "notes_session=made-up" },
-  });
-  expect(madeUp.status).toBe(307);
-  expect(madeUp.headers.get("location")).toBe("/auth/sign-in?next=%2Fnotes");
-
-  // Signed out in one tab: dead in the other, on this server and on Pylon's.
-  const cookie = await cookieOf(ann.context);
-  await ann.page.getByRole("button", { name: /^Account of/ }).click();
-  await ann.page.screenshot({ path: join(shots, "next-user-menu.png") });
-  await ann.page.getByRole("button", { name: "Sign out" }).click();
-  await ann.page.waitForURL(`${url}/`);
-  await other.getByRole("button", { name: /^Account of/ }).waitFor({ state: "detached" });
-  expect(
-    (await fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: cookie } })).status,
-  ).toBe(307);
-  for (const at of [url, server.url])
-    expect(
-      (
-        (await (await fetch(`${at}/api/auth/me`, { headers: { Cookie: cookie } })).json()) as {
-          user_id: unknown;
-        }
-      ).user_id,
-    ).toBeNull();
-  await Promise.all([ann, ben, stranger].map(({ context }) => context.close()));
+  await expectGuard();
+  await expectSignOut(ann.page, other, await cookieOf(ann.context));
+  await Promise.all([ann, ben].map(({ context }) => context.close()));
 }, 120_000);
 
 test("a long address and a long word fit on a small phone", async () => {
@@ -264,78 +261,97 @@ test("T10: a sign-in leads to no other site", async () => {
   await context.close();
 }, 60_000);
 
-test("the handler streams both ways, keeps what matters, and leads nowhere else", async () => {
-  const { page, context } = await person();
-  await page.goto(`${url}/sign-in`);
-  await signIn(page, "ben@example.com");
-  await page.waitForURL(`${url}/notes`);
-  const Cookie = await cookieOf(context);
-  const streamed = await page.evaluate(async () => {
-    const response = await fetch("/api/fn/readAloud", {
-      method: "POST",
-      headers: { Accept: "text/event-stream", "Content-Type": "application/json" },
-      body: "{}",
-    });
-    const chunks: string[] = [];
-    const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
-    for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read())
-      chunks.push(chunk.value);
-    return { type: response.headers.get("content-type"), chunks };
+describe("the handler", () => {
+  let context: BrowserContext;
+  let page: Page;
+  let cookie: string;
+  beforeAll(async () => {
+    ({ context, page } = await person());
+    await page.goto(`${url}/sign-in`);
+    await signIn(page, "ben@example.com");
+    await page.waitForURL(`${url}/notes`);
+    cookie = await cookieOf(context);
   });
-  expect(streamed.type).toContain("text/event-stream");
-  // What was written first has come before the end was known.
-  expect(streamed.chunks[0]).toContain("data: the secret of Ben");
-  expect(streamed.chunks[0]).not.toContain("event: result");
-  expect(streamed.chunks.join("")).toContain("event: result");
+  afterAll(() => context.close());
 
-  const size = 32 * 1024 * 1024;
-  const uploaded = await page.evaluate(async (bytes) => {
-    const response = await fetch("/api/files/upload", {
-      method: "POST",
-      headers: { "Content-Type": "application/octet-stream", "X-Filename": "big.bin" },
-      body: new Uint8Array(bytes).fill(7),
+  test("streams a function's answer", async () => {
+    const streamed = await page.evaluate(async () => {
+      const response = await fetch("/api/fn/readAloud", {
+        method: "POST",
+        headers: { Accept: "text/event-stream", "Content-Type": "application/json" },
+        body: "{}",
+      });
+      const chunks: string[] = [];
+      const reader = response.body?.pipeThrough(new TextDecoderStream()).getReader();
+      for (let chunk = await reader?.read(); chunk?.done === false; chunk = await reader?.read())
+        chunks.push(chunk.value);
+      return { type: response.headers.get("content-type"), chunks };
     });
-    return {
-      status: response.status,
-      body: (await response.json()) as { id: string; size: number },
-    };
-  }, size);
-  expect(uploaded).toMatchObject({ status: 201, body: { size } });
-  const back = await fetch(`${url}/api/files/${uploaded.body.id}`, {
-    headers: { Cookie, Range: "bytes=0-1" },
-  });
-  expect([back.status, back.headers.get("content-range")]).toEqual([206, `bytes 0-1/${size}`]);
+    expect(streamed.type).toContain("text/event-stream");
+    // What was written first has come before the end was known.
+    expect(streamed.chunks[0]).toContain("data: the secret of Ben");
+    expect(streamed.chunks[0]).not.toContain("event: result");
+    expect(streamed.chunks.join("")).toContain("event: result");
+  }, 60_000);
 
-  // A foreign page's write is refused, because Origin comes through unchanged.
-  const foreign = await fetch(`${url}/api/entities/Note`, {
-    method: "POST",
-    headers: { Cookie, Origin: "https://evil.example" },
-    body: JSON.stringify({ text: "forged" }),
-  });
-  expect([
-    foreign.status,
-    ((await foreign.json()) as { error: { code: string } }).error.code,
-  ]).toEqual([403, "CSRF_REJECTED"]);
-  for (const path of [
-    "/api/%2e%2e/metrics",
-    "/api/..%2f..%2fmetrics",
-    "/api/x%5c..%5c",
-    "/api//evil.example",
-  ])
+  test("streams a file up and down", async () => {
+    const size = 32 * 1024 * 1024;
+    const uploaded = await page.evaluate(async (bytes) => {
+      const response = await fetch("/api/files/upload", {
+        method: "POST",
+        headers: { "Content-Type": "application/octet-stream", "X-Filename": "big.bin" },
+        body: new Uint8Array(bytes).fill(7),
+      });
+      return {
+        status: response.status,
+        body: (await response.json()) as { id: string; size: number },
+      };
+    }, size);
+    expect(uploaded).toMatchObject({ status: 201, body: { size } });
+    const back = await fetch(`${url}/api/files/${uploaded.body.id}`, {
+      headers: { Cookie: cookie, Range: "bytes=0-1" },
+    });
+    expect([back.status, back.headers.get("content-range")]).toEqual([206, `bytes 0-1/${size}`]);
+  }, 60_000);
+
+  test("passes Origin on, so that a foreign page's write is refused", async () => {
+    const foreign = await fetch(`${url}/api/entities/Note`, {
+      method: "POST",
+      headers: { Cookie: cookie, Origin: "https://evil.example" },
+      body: JSON.stringify({ text: "forged" }),
+    });
     expect([
-      path,
-      (await fetch(url + path, { redirect: "manual", headers: { Cookie } })).status === 200,
-    ]).toEqual([path, false]);
-  const out = await fetch(`${url}/api/auth/session`, {
-    method: "DELETE",
-    headers: { Cookie, Origin: url },
+      foreign.status,
+      ((await foreign.json()) as { error: { code: string } }).error.code,
+    ]).toEqual([403, "CSRF_REJECTED"]);
   });
-  expect(out.headers.getSetCookie()[0]).toMatch(
-    /^notes_session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/,
-  );
-  expect(out.headers.get("connection")).not.toBe("upgrade");
-  await context.close();
-}, 60_000);
+
+  test("leads to nothing but the API", async () => {
+    for (const path of [
+      "/api/%2e%2e/metrics",
+      "/api/..%2f..%2fmetrics",
+      "/api/x%5c..%5c",
+      "/api//evil.example",
+    ])
+      expect([
+        path,
+        (await fetch(url + path, { redirect: "manual", headers: { Cookie: cookie } })).status ===
+          200,
+      ]).toEqual([path, false]);
+  });
+
+  // The last one, because it ends the session.
+  test("passes cookies on, and no header of one connection", async () => {
+    const out = await fetch(`${url}/api/auth/session`, {
+      method: "DELETE",
+      headers: { Cookie: cookie, Origin: url },
+    });
+    expect(out.headers.getSetCookie()[0]).toMatch(
+      /^notes_session=; Max-Age=0; Path=\/; HttpOnly; SameSite=Lax$/,
+    );
+    expect(out.headers.get("connection")).not.toBe("upgrade");
+  });
+});
 
 test("the browser found nothing wrong, hydration neither", () => {
   expect(problems).toEqual([]);

@@ -29,8 +29,8 @@ import { createSyncEngine } from "@pylonsync/sync";
 
 // Newer versions of Node have one.
 delete globalThis.WebSocket;
-const [url, token] = process.argv.slice(2);
-const engine = createSyncEngine(url, { token, pollInterval: 50 });
+const [url, token, sync] = process.argv.slice(2);
+const engine = createSyncEngine(url, { token, sync, pollInterval: 50 });
 const notes = engine.query("Note", { where: { text: "from another client" } });
 const isTold = new Promise((resolve) => notes.subscribe(() => notes.getSnapshot().length > 0 &&
   resolve()));
@@ -57,35 +57,44 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-test("C7: the packed client is live in Node, which has no sockets, and says how", async () => {
-  const server = await startServer(app);
-  const owner = await TestClient.guest(server.url);
-  const child = Bun.spawn(["node", join(dir, "client.mjs"), server.url, owner.token ?? ""], {
-    stdin: "ignore",
-    stdout: "pipe",
-    stderr: "inherit",
-  });
-  let printed = "";
-  const reading = (async () => {
-    for await (const chunk of child.stdout) printed += new TextDecoder().decode(chunk);
-  })();
-  try {
-    await until(() => printed.startsWith("live\n") || child.exitCode !== null, 30_000);
-    await owner.insert("Note", { text: "from another client", ownerId: owner.userId });
-    // It ends by itself: a stopped engine keeps no process alive.
-    expect(await child.exited).toBe(0);
-    await reading;
-    const status = printed.trim().split("\n").at(-1) ?? "";
-    expect(JSON.parse(status)).toEqual({
-      connection: "live",
-      ready: true,
-      stale: false,
-      pending: 0,
-      transport: "sse",
+test.each([
+  ["all rows", "all"],
+  ["what it asks for", "queries"],
+])(
+  "C7: the packed client is live in Node without sockets, with %s",
+  async (_, sync) => {
+    const server = await startServer(app);
+    const owner = await TestClient.guest(server.url);
+    const args = [server.url, owner.token ?? "", sync];
+    const child = Bun.spawn(["node", join(dir, "client.mjs"), ...args], {
+      stdin: "ignore",
+      stdout: "pipe",
+      stderr: "inherit",
     });
-    expect((await owner.request("POST", "/api/query/Note", {})).text).toContain("from Node");
-  } finally {
-    child.kill();
-    await server.stop();
-  }
-}, 60_000);
+    let printed = "";
+    const reading = (async () => {
+      for await (const chunk of child.stdout) printed += new TextDecoder().decode(chunk);
+    })();
+    try {
+      await until(() => printed.startsWith("live\n") || child.exitCode !== null, 30_000);
+      await owner.insert("Note", { text: "from another client", ownerId: owner.userId });
+      // It ends by itself: a stopped engine keeps no process alive.
+      expect(await child.exited).toBe(0);
+      await reading;
+      const status = printed.trim().split("\n").at(-1) ?? "";
+      expect(JSON.parse(status)).toEqual({
+        connection: "live",
+        ready: true,
+        stale: false,
+        pending: 0,
+        transport: "sse",
+        outdated: false,
+      });
+      expect((await owner.request("POST", "/api/query/Note", {})).text).toContain("from Node");
+    } finally {
+      child.kill();
+      await server.stop();
+    }
+  },
+  60_000,
+);

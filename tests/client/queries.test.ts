@@ -9,6 +9,7 @@ import {
   type QueryOptions,
   type Socket,
   type SyncEngine,
+  type TransportType,
 } from "@pylonsync/sync";
 import fc from "fast-check";
 import { aMoment, TestClient, until } from "../support/client.ts";
@@ -23,17 +24,29 @@ const app = appOf(
     name: "queries",
     version: "1.0.0",
     entities: [
-      entity("Message", {
-        channel: field.string(),
-        text: field.string(),
-        n: field.int(),
-        sentAt: field.datetime().optional(),
-      }),
+      entity(
+        "Message",
+        {
+          channel: field.string(),
+          text: field.string(),
+          n: field.int(),
+          sentAt: field.datetime().optional(),
+        },
+        { relations: [{ name: "replies", target: "Reply", field: "messageId", many: true }] },
+      ),
+      entity("Reply", { messageId: field.string(), text: field.string() }),
       entity("Member", { channel: field.string(), userId: field.string() }),
       entity("Note", { text: field.string(), ownerId: field.string().owner() }),
+      entity(
+        "Setting",
+        { name: field.string(), ownerId: field.string().owner() },
+        { offline: "all" },
+      ),
     ],
     policies: [
       policy({ name: "members", entity: "Message", allow: `${MEMBER} && data.text != 'bad'` }),
+      policy({ name: "replies", entity: "Reply", allowRead: "auth.userId != null" }),
+      policy({ name: "set", entity: "Setting", allow: "auth.userId == data.ownerId" }),
       policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" }),
       policy({ name: "seen", entity: "Member", allowRead: "auth.userId == data.userId" }),
     ],
@@ -59,19 +72,64 @@ interface Client {
   readonly user: TestClient;
   /** The sockets that it has opened. */
   readonly sockets: Socket[];
-  /** Characters that it has received over sockets. */
+  /** Characters that it has received over sockets and live requests. */
   readonly received: () => number;
+  /** Breaks its live connection off. */
+  readonly lose: () => void;
+}
+
+/** Requests of live connections, which break off when they are told to. */
+function breakable(
+  onText: (length: number) => void,
+  inner: typeof fetch | Platform["fetch"] = fetch,
+): {
+  readonly fetch: Platform["fetch"];
+  readonly lose: () => void;
+} {
+  const open = new Set<AbortController>();
+  return {
+    fetch: async (url, init) => {
+      if (!new URL(url).pathname.startsWith("/api/live")) return inner(url, init);
+      const abort = new AbortController();
+      open.add(abort);
+      init?.signal?.addEventListener("abort", () => abort.abort());
+      const { signal } = abort;
+      const response = await inner(url, { ...init, signal });
+      const counted = response.body?.pipeThrough(
+        new TransformStream<Uint8Array, Uint8Array>({
+          transform: (chunk, controller) => {
+            onText(chunk.length);
+            controller.enqueue(chunk);
+          },
+        }),
+      );
+      return new Response(counted ?? null, response);
+    },
+    lose: () => {
+      for (const abort of open) abort.abort();
+      open.clear();
+    },
+  };
+}
+
+/** How a client comes. */
+interface Visit {
+  readonly user?: TestClient;
+  readonly persist?: boolean;
+  readonly transport?: TransportType;
 }
 
 async function connect(
   platform: Partial<Platform> = {},
-  { user, persist = false }: { user?: TestClient; persist?: boolean } = {},
+  { user, persist = false, transport = "websocket" }: Visit = {},
 ): Promise<Client> {
   const guest = user ?? (await TestClient.guest(server.url));
   let received = 0;
   const sockets: Socket[] = [];
+  const requests = breakable((length) => (received += length), platform.fetch);
   const engine = createSyncEngine(server.url, {
     sync: "queries",
+    transport,
     token: guest.token ?? "",
     appName: `queries-${guest.userId}`,
     reconnectDelay: 30,
@@ -98,11 +156,16 @@ async function connect(
         return socket;
       },
       ...platform,
+      fetch: requests.fetch,
     },
   });
   engine.start();
   cleanups.push(() => engine.stop());
-  return { engine, user: guest, sockets, received: () => received };
+  const lose = (): void => {
+    sockets.at(-1)?.close();
+    requests.lose();
+  };
+  return { engine, user: guest, sockets, received: () => received, lose };
 }
 
 async function join(user: TestClient, ...channels: string[]): Promise<string[]> {
@@ -166,7 +229,7 @@ test("a client receives what it shows, and scrolling asks for what is missing", 
   expect(engine.store.list("Message")).toHaveLength(100);
 });
 
-test("a query that is shown no more is let go of after a while, with its own rows", async () => {
+test("a query that is no longer shown is let go of after a while, with its own rows", async () => {
   const timers: { readonly ms: number; readonly work: () => void }[] = [];
   const client = await connect({
     after: (ms, work) => {
@@ -252,6 +315,7 @@ test("after a loss of the connection a query goes on from where it was", async (
   const list = show(client.engine, "Message", { where: { channel: "a" } });
   const window = show(client.engine, "Message", newest("a", 100));
   await until(() => list.isReady() === true && window.isReady() === true);
+  await until(() => client.engine.store.cursor.last_seq > 500);
   const first = client.received();
   const rows = list.getSnapshot();
   client.sockets.at(-1)?.close();
@@ -262,7 +326,7 @@ test("after a loss of the connection a query goes on from where it was", async (
   expect(list.getSnapshot()[0]).toBe(rows[1]);
 });
 
-test("who loses the right to a channel is left without its rows", async () => {
+test("a user who loses the right to a channel is left without its rows", async () => {
   const { engine, user } = await connect();
   const [membership] = await join(user, "a", "b");
   await fill("a", 5);
@@ -299,7 +363,7 @@ test("a query that the server refuses says why, and the others go on", async () 
   expect(notes.getSnapshot()).toEqual([]);
 });
 
-test("where no socket gets through, the replica is whole", async () => {
+test("where no socket gets through, queries come over an event stream", async () => {
   const client = await connect({
     openSocket: () => {
       throw new Error("no sockets here");
@@ -310,8 +374,145 @@ test("where no socket gets through, the replica is whole", async () => {
   const list = show(client.engine, "Message", newest("a", 5));
   await until(() => list.isReady() === true && numbers(list).length === 5);
   expect(client.engine.status.transport).toBe("sse");
+  expect(client.engine.store.list("Message")).toHaveLength(5);
   await fill("a", 1, 30);
   await until(() => numbers(list)[0] === 30);
+});
+
+test("where no stream gets through either, queries come by long polls", async () => {
+  const client = await connect({
+    openSocket: () => {
+      throw new Error("no sockets here");
+    },
+    fetch: (url, init) =>
+      String(init?.body).includes('"sse"')
+        ? Promise.reject(new TypeError("no streams here"))
+        : fetch(url, init),
+  });
+  await join(client.user, "a");
+  await fill("a", 20);
+  const list = show(client.engine, "Message", newest("a", 5));
+  await until(() => list.isReady() === true && numbers(list).length === 5);
+  expect(client.engine.status.transport).toBe("poll");
+  const before = client.received();
+  await fill("a", 1, 30);
+  await until(() => numbers(list)[0] === 30);
+  expect(client.received() - before).toBeLessThan(400);
+});
+
+test.each(["sse", "poll"] as const)("over %s it goes on after a loss", async (transport) => {
+  const client = await connect({}, { transport });
+  await join(client.user, "a");
+  await fill("a", 500);
+  const list = show(client.engine, "Message", { where: { channel: "a" } });
+  await until(() => list.isReady() === true);
+  expect(list.getSnapshot()).toHaveLength(500);
+  const first = client.received();
+  client.lose();
+  await fill("a", 1, 700);
+  await until(() => list.getSnapshot().length === 501);
+  expect(client.received() - first).toBeLessThan(first / 10);
+  expect(client.engine.status.transport).toBe(transport);
+});
+
+/** Two replies to each message of a channel. */
+async function reply(channel: string, count: number): Promise<void> {
+  const rows = Array.from({ length: 2 * count }, (_, index) => ({
+    id: `reply-${index}`,
+    messageId: `${channel}-${String(index % count).padStart(5, "0")}`,
+    text: `reply ${index}`,
+  }));
+  const { body } = await admin.request("POST", "/api/import", { entities: { Reply: rows } });
+  expect(body["imported"]).toBe(2 * count);
+}
+const replies = (list: LiveList): string[] =>
+  list
+    .getSnapshot()
+    .flatMap(({ replies: own }) => own as { readonly text: string }[])
+    .map(({ text }) => text);
+
+test("included rows go on from where they were, after a loss and in a later visit", async () => {
+  const asked = { ...newest("a", 50), include: { replies: true } } satisfies QueryOptions;
+  const client = await connect({}, { persist: true });
+  const { engine, user } = client;
+  await join(user, "a");
+  await fill("a", 50);
+  await reply("a", 50);
+  const list = show(engine, "Message", asked);
+  await until(() => list.isReady() === true && replies(list).length === 100);
+  const first = client.received();
+  client.lose();
+  await admin.request("PATCH", "/api/entities/Reply/reply-3", { text: "other" });
+  await admin.request("DELETE", "/api/entities/Reply/reply-4");
+  await until(() => replies(list).includes("other") && replies(list).length === 99);
+  expect(client.received() - first).toBeLessThan(first / 4);
+
+  const disk = await systemPlatform.openDisk?.(`queries-${user.userId}`, server.url);
+  await until(async () => {
+    const kept = await disk?.readReplica();
+    const one = kept?.head.queries?.find(({ include }) => include !== undefined);
+    return one?.related?.[0]?.ids.length === 99 && kept?.rows.length === 149;
+  });
+  engine.stop();
+  disk?.close();
+  await admin.request("PATCH", "/api/entities/Reply/reply-5", { text: "newer" });
+  let letGo: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => (letGo = resolve));
+  const second = await connect(
+    { fetch: (url, init) => gate.then(() => fetch(url, init)) },
+    { user, persist: true },
+  );
+  const shown = show(second.engine, "Message", asked);
+  await until(() => replies(shown).length === 99);
+  expect(shown.isReady()).toBe(false);
+  letGo();
+  await until(() => shown.isReady() === true && replies(shown).includes("newer"));
+  expect(replies(shown).toSorted()).toHaveLength(99);
+  expect(second.received()).toBeLessThan(first / 4);
+});
+
+test("a visit that ends while one query waits is not sent the others again", async () => {
+  const guest = await TestClient.guest(server.url);
+  await join(guest, "a");
+  await fill("a", 500);
+  const show500 = (engine: SyncEngine): LiveList[] => [
+    show(engine, "Message", { where: { channel: "a" } }),
+    show(engine, "Note", {}),
+  ];
+  // Of notes this visit hears nothing.
+  const openSocket: Platform["openSocket"] = (url, protocols) => {
+    const inner = systemPlatform.openSocket(url, protocols);
+    let lost = "";
+    const socket: Socket = {
+      ...{ onopen: null, onmessage: null, onclose: null, onerror: null },
+      send: (text) => {
+        if (text.includes('"Note"')) lost = /"id":(\d+)/.exec(text)?.[1] ?? "";
+        else inner.send(text);
+      },
+      close: () => inner.close(),
+    };
+    inner.onopen = () => socket.onopen?.();
+    inner.onmessage = (event) => {
+      if (lost === "" || !String(event.data).includes(`"id":${lost},`)) socket.onmessage?.(event);
+    };
+    inner.onclose = (event) => socket.onclose?.(event);
+    return socket;
+  };
+  const first = await connect({ openSocket }, { user: guest, persist: true });
+  const [messages] = show500(first.engine);
+  await until(() => messages?.isReady() === true);
+  const disk = await systemPlatform.openDisk?.(`queries-${guest.userId}`, server.url);
+  await until(async () => {
+    const kept = await disk?.readReplica();
+    return kept?.rows.length === 500 && (kept.head.queries?.[0]?.seq ?? 0) > 500;
+  });
+  first.engine.stop();
+  disk?.close();
+  const second = await connect({}, { user: guest, persist: true });
+  const lists = show500(second.engine);
+  await until(() => lists.every((list) => list.isReady() === true));
+  expect(lists.map((list) => list.getSnapshot().length)).toEqual([500, 0]);
+  expect(second.received()).toBeLessThan(5_000);
 });
 
 test("a later visit shows at once what was shown, and then what there is", async () => {
@@ -338,6 +539,122 @@ test("a later visit shows at once what was shown, and then what there is", async
   await until(() => shown.isReady() === true);
   expect(numbers(shown)).toEqual([3, 2, 1]);
   expect(second.engine.store.list("Message")).toHaveLength(3);
+});
+
+/** A visit that has shown 500 rows and a window of 50, and ends once all is on disk. */
+async function visited(): Promise<TestClient> {
+  const { engine, user } = await connect({}, { persist: true });
+  await join(user, "a");
+  await fill("a", 500);
+  const lists = [
+    show(engine, "Message", { where: { channel: "a" } }),
+    show(engine, "Message", newest("a", 50)),
+  ];
+  await until(() => lists.every((list) => list.isReady() === true));
+  await until(() => engine.mutations.all().length === 0);
+  const disk = await systemPlatform.openDisk?.(`queries-${user.userId}`, server.url);
+  // A visit goes on from where all of its queries were.
+  await until(async () => {
+    const kept = await disk?.readReplica();
+    const shown = kept?.head.queries?.filter((one) => one.entity === "Message");
+    return kept?.rows.length === 500 && shown?.length === 2 && kept.head.seq > 500;
+  });
+  engine.stop();
+  disk?.close();
+  return user;
+}
+
+/** Shows the same again in a later visit. */
+async function revisit(user: TestClient, transport: TransportType): Promise<[Client, LiveList[]]> {
+  const client = await connect({}, { user, persist: true, transport });
+  const lists = [
+    show(client.engine, "Message", { where: { channel: "a" } }),
+    show(client.engine, "Message", newest("a", 50)),
+  ];
+  await until(() => lists.every((list) => list.isReady() === true));
+  return [client, lists];
+}
+
+test.each(["websocket", "sse", "poll"] as const)(
+  "over %s a later visit is sent what has changed, and nothing else",
+  async (transport) => {
+    const user = await visited();
+    const [same, lists] = await revisit(user, transport);
+    expect(lists.map((list) => list.getSnapshot().length)).toEqual([500, 50]);
+    expect(same.received()).toBeLessThan(2_000);
+    same.engine.stop();
+    await aMoment();
+    await fill("a", 1, 900);
+    await admin.request("DELETE", "/api/entities/Message/a-00499");
+    const [changed, [all, window]] = await revisit(user, transport);
+    expect(all?.getSnapshot()).toHaveLength(500);
+    expect(window?.getSnapshot().map(({ n }) => n)).toEqual([
+      900,
+      ...Array.from({ length: 49 }, (_, index) => 498 - index),
+    ]);
+    expect(changed.received()).toBeLessThan(3_000);
+  },
+);
+
+test("a visit with other rights is sent what it may read now, and keeps nothing else", async () => {
+  const first = await connect({}, { persist: true });
+  const [membership] = await join(first.user, "a", "b");
+  await fill("a", 5);
+  await fill("b", 5);
+  const both = { where: { channel: { $in: ["a", "b"] } } };
+  const list = show(first.engine, "Message", both);
+  await until(() => list.isReady() === true);
+  first.engine.stop();
+  await aMoment();
+  await admin.request("DELETE", `/api/entities/Member/${membership}`);
+  const second = await connect({}, { user: first.user, persist: true });
+  const again = show(second.engine, "Message", both);
+  await until(() => again.isReady() === true);
+  expect(again.getSnapshot()).toHaveLength(5);
+  expect(second.engine.store.list("Message")).toHaveLength(5);
+});
+
+test("what an earlier visit showed, and this one does not, is let go of later", async () => {
+  const user = await visited();
+  const timers = new Set<() => void>();
+  const { engine } = await connect(
+    {
+      after: (ms, work) => {
+        if (ms !== 30_000) return systemPlatform.after(ms, work);
+        timers.add(work);
+        return () => void timers.delete(work);
+      },
+    },
+    { user, persist: true },
+  );
+  await until(() => engine.store.list("Message").length === 500);
+  await until(() => timers.size === 3);
+  const window = show(engine, "Message", newest("a", 50));
+  await until(() => window.isReady() === true);
+  // A change of a row that is not shown is heard of as long as it is held.
+  await admin.request("PATCH", "/api/entities/Message/a-00000", { n: -1 });
+  await until(() => engine.store.get("Message", "a-00000")?.["n"] === -1);
+  for (const work of [...timers]) work();
+  expect(engine.store.list("Message")).toHaveLength(50);
+});
+
+test("an entity with offline: all is here, and on disk, though nothing shows it", async () => {
+  const { engine, user } = await connect({}, { persist: true });
+  await user.insert("Setting", { name: "one" });
+  await until(() => engine.store.list("Setting").length === 1);
+  await user.insert("Setting", { name: "two" });
+  await until(() => engine.store.list("Setting").length === 2);
+  expect(engine.store.list("Note")).toEqual([]);
+  await aMoment();
+  engine.stop();
+  await aMoment();
+  const noNetwork = (): Promise<never> => Promise.reject(new TypeError("no network"));
+  const later = await connect({ fetch: noNetwork }, { user, persist: true });
+  const settings = show(later.engine, "Setting", { orderBy: { name: "asc" } });
+  await until(() => settings.getSnapshot().length === 2);
+  const other = await TestClient.guest(server.url);
+  later.engine.session.setToken(other.token);
+  expect(later.engine.store.list("Setting")).toEqual([]);
 });
 
 test("one row is asked for by its id", async () => {
@@ -372,35 +689,54 @@ const STEP = fc.oneof(
   }),
   fc.record({ kind: fc.constant("hide" as const), index: fc.nat(3) }),
   fc.record({ kind: fc.constant("lose" as const) }),
+  fc.record({ kind: fc.constant("revisit" as const) }),
 );
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never;
 
 /** A client whose user's messages and rights come and go, and what it shows. */
 class Scene {
-  readonly #client: Client;
+  readonly #visit: Visit;
+  #client: Client;
   readonly #written = new Set<number>();
   readonly #memberships = new Map<string, string>();
   readonly #shown: { options: QueryOptions; list: LiveList; stop: () => void }[] = [];
 
-  constructor(client: Client) {
+  private constructor(client: Client, visit: Visit) {
     this.#client = client;
+    this.#visit = visit;
+  }
+
+  static async begin(visit: Visit): Promise<Scene> {
+    return new Scene(await connect({}, visit), visit);
   }
 
   async do(step: Step): Promise<void> {
-    const { engine, sockets } = this.#client;
+    const { engine, lose } = this.#client;
     if (step.kind === "write") await this.#write(step.id, step.channel, step.n);
     else if (step.kind === "delete") await this.#delete(step.id);
     else if (step.kind === "member") await this.#turnMembership(step.channel);
-    else if (step.kind === "lose") sockets.at(-1)?.close();
+    else if (step.kind === "lose") lose();
+    else if (step.kind === "revisit") await this.#revisit();
     else if (step.kind === "hide") this.#shown.splice(step.index, 1)[0]?.stop();
     else {
-      const options: QueryOptions = {
-        where: { channel: step.channel },
-        orderBy: { n: step.order },
-        limit: step.limit,
-      };
-      const list = engine.query("Message", options);
-      this.#shown.push({ options, list, stop: list.subscribe(() => undefined) });
+      const { limit } = step;
+      this.#show(engine, { where: { channel: step.channel }, orderBy: { n: step.order }, limit });
+    }
+  }
+
+  #show(engine: SyncEngine, options: QueryOptions): void {
+    const list = engine.query("Message", options);
+    this.#shown.push({ options, list, stop: list.subscribe(() => undefined) });
+  }
+
+  /** The page is closed and opened again, whatever is on disk by then. */
+  async #revisit(): Promise<void> {
+    const { engine, user } = this.#client;
+    engine.stop();
+    this.#client = await connect({}, { ...this.#visit, user });
+    for (const { options, stop } of this.#shown.splice(0)) {
+      stop();
+      this.#show(this.#client.engine, options);
     }
   }
 
@@ -450,14 +786,22 @@ class Scene {
   }
 }
 
-test("whatever is written and shown, each query is what the server answers", async () => {
-  await fc.assert(
-    fc.asyncProperty(fc.array(STEP, { minLength: 5, maxLength: 25 }), async (steps) => {
-      const scene = new Scene(await connect());
-      for (const step of steps) await scene.do(step);
-      await scene.agrees();
-      scene.end();
-    }),
-    { numRuns: 25 },
-  );
-}, 120_000);
+test.each([
+  ["websocket", 25],
+  ["sse", 15],
+  ["poll", 15],
+] as const)(
+  "whatever is written and shown over %s, each query is what the server answers",
+  async (transport, numRuns) => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(STEP, { minLength: 5, maxLength: 25 }), async (steps) => {
+        const scene = await Scene.begin({ transport, persist: true });
+        for (const step of steps) await scene.do(step);
+        await scene.agrees();
+        scene.end();
+      }),
+      { numRuns },
+    );
+  },
+  120_000,
+);

@@ -79,7 +79,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("rows are read and written on the server, as whoever is signed in", async () => {
+test("rows are read and written on the server, as the user who is signed in", async () => {
   const { id } = await insert<Todo>("Todo", { title: "milk" });
   expect(await fetchById<Todo>("Todo", id)).toEqual({ id, title: "milk", ownerId: ann.userId });
   expect(await update<Todo>("Todo", id, { title: "tea" })).toEqual({ updated: true });

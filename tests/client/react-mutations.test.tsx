@@ -1,11 +1,12 @@
-import { afterAll, beforeAll, expect, test } from "bun:test";
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from "bun:test";
 import { mutation, v } from "@pylonsync/functions";
-import { useMutation, type FunctionCalls } from "@pylonsync/react";
+import { useMutation, useQuery, type FunctionCalls, type OptimisticStore } from "@pylonsync/react";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
 import { Window } from "happy-dom";
 import type { ReactElement } from "react";
-import { until } from "../support/client.ts";
+import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 const app = appOf(
@@ -13,9 +14,23 @@ const app = appOf(
     name: "shop",
     version: "1.0.0",
     access: "public",
-    entities: [entity("Order", { title: field.string() })],
+    entities: [entity("Order", { title: field.string(), copies: field.int().default(1) })],
   }),
   {
+    placeAs: mutation({
+      args: { id: v.string(), title: v.string() },
+      async handler(ctx, { id, title }) {
+        await gate;
+        if (title === "sold out") throw ctx.error("SOLD_OUT", "It is sold out.");
+        await ctx.db.insert("Order", { id, title });
+      },
+    }),
+    copy: mutation({
+      args: { id: v.string() },
+      async handler(ctx, { id }) {
+        await ctx.db.update("Order", id, { copies: { $increment: 1 } });
+      },
+    }),
     place: mutation({
       args: { title: v.string() },
       handler: async (ctx, { title }) => ({ orderId: await ctx.db.insert("Order", { title }) }),
@@ -23,17 +38,41 @@ const app = appOf(
   },
 );
 
+/** What a function waits for. */
+let gate: Promise<unknown> = Promise.resolve();
 let server: TestServer;
 let sync: SyncEngine;
 let window: Window;
 let unmount: () => void;
 let place: FunctionCalls<{ title: unknown }, { orderId: string }>;
+interface Placing {
+  readonly id: string;
+  readonly title: string;
+}
+let placeAs: FunctionCalls<Placing, null>;
+let copy: FunctionCalls<{ id: string }, null>;
+/** All orders, as they were shown one after another. */
+const history: string[] = [];
+const showOrder = (store: OptimisticStore, { id, title }: Placing): void => {
+  store.insert("Order", { id, title });
+  store.update("Order", id, { title: `${String(store.get("Order", id)?.["title"])}...` });
+};
+const showCopy = (store: OptimisticStore, { id }: { readonly id: string }): void =>
+  store.update("Order", id, { copies: { $increment: 1 } });
+
 const restore: Record<string, unknown> = {};
 const unhandled: unknown[] = [];
 const note = (cause: unknown): void => void unhandled.push(cause);
 
 function Place(): ReactElement {
   place = useMutation<{ title: unknown }, { orderId: string }>(sync, "place");
+  placeAs = useMutation<Placing, null>(sync, "placeAs").withOptimistic(showOrder);
+  copy = useMutation<{ id: string }, null>(sync, "copy").withOptimistic(showCopy);
+  const { data } = useQuery<{ title: string; copies?: number }>(sync, "Order", {
+    where: { title: { $startsWith: "a " } },
+  });
+  const now = data.map(({ title, copies }) => `${title} x${copies ?? 1}`).join();
+  if (history.at(-1) !== now) history.push(now);
   return <output>{place.error?.message ?? place.data?.orderId ?? ""}</output>;
 }
 
@@ -61,6 +100,7 @@ afterAll(async () => {
   process.off("unhandledRejection", note);
   unmount();
   sync.stop();
+  await reactSettled();
   await window.happyDOM.close();
   Object.assign(globalThis, restore);
   await server.stop();
@@ -88,4 +128,65 @@ test("a call whose promise is left alone is not an unhandled rejection", async (
   const { orderId } = await place.mutate({ title: "pen" });
   await until(() => shown() === orderId);
   expect(unhandled).toEqual([]);
+});
+
+describe("withOptimistic", () => {
+  beforeAll(async () => {
+    await sync.session.signInAsGuest();
+    sync.start();
+    await until(() => sync.status.connection === "live");
+  });
+  beforeEach(() => history.splice(0));
+  const isIdle = (): boolean => sync.mutations.all().length === 0;
+
+  test("shows what a call will write until the replica has it, without a gap", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    const { mutate } = placeAs;
+    const done = mutate({ id: "lamp", title: "a lamp" });
+    await until(() => history.at(-1) === "a lamp... x1");
+    expect([sync.status.pending, placeAs.mutate === mutate]).toEqual([0, true]);
+    resolve();
+    await done;
+    await until(() => history.at(-1) === "a lamp x1" && isIdle());
+    expect(history).toEqual(["a lamp... x1", "a lamp x1"]);
+  });
+
+  test("adds to a number once, whichever of the change and the answer comes first", async () => {
+    for (let copies = 2; copies < 7; copies += 1) {
+      await copy.mutate({ id: "lamp" });
+      await until(() => isIdle() && sync.store.get("Order", "lamp")?.["copies"] === copies);
+    }
+    expect(history.join(" | ")).toMatch(
+      /^a lamp x2 \| a lamp x3 \| [^|]+x4 \| [^|]+x5 \| [^|]+x6$/,
+    );
+  });
+
+  test("takes back what a call that fails has shown, and says why it failed", async () => {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    void placeAs.mutate({ id: "none", title: "sold out" });
+    expect(sync.store.get("Order", "none")).toMatchObject({ title: "sold out..." });
+    resolve();
+    await until(() => placeAs.error?.message === "It is sold out.");
+    expect([sync.store.get("Order", "none"), isIdle()]).toEqual([null, true]);
+  });
+
+  test("shows nothing of it to others, and calls nothing when the update throws", async () => {
+    const other = await TestClient.guest(server.url);
+    const { promise, resolve } = Promise.withResolvers<void>();
+    gate = promise;
+    void placeAs.mutate({ id: "chair", title: "a chair" });
+    sync.session.setToken(other.token ?? "");
+    await until(() => isIdle() && sync.store.get("Order", "chair") === null);
+    resolve();
+    await until(() => sync.store.get("Order", "chair")?.["title"] === "a chair" && isIdle());
+    const broken = place.withOptimistic(() => {
+      throw new Error("No such shelf.");
+    });
+    const before = sync.store.list("Order").length;
+    await expect(broken.mutate({ title: "a desk" })).rejects.toThrow("No such shelf.");
+    await sync.pull();
+    expect(sync.store.list("Order")).toHaveLength(before);
+  });
 });

@@ -5,6 +5,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Window } from "happy-dom";
 import { useState, type ReactElement } from "react";
 import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 const app = appOf(
@@ -62,6 +63,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
   afterAll(async () => {
     unmount();
     sync.stop();
+    await reactSettled();
     await window.happyDOM.close();
     Object.assign(globalThis, restore);
     await server.stop();

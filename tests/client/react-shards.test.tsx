@@ -5,6 +5,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { Window } from "happy-dom";
 import type { ReactElement } from "react";
 import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 const counter = shard({
@@ -62,6 +63,7 @@ beforeAll(async () => {
 afterAll(async () => {
   render(null);
   await until(() => shown() === undefined);
+  await reactSettled();
   await window.happyDOM.close();
   Object.assign(globalThis, restore);
   await server.stop();
@@ -90,7 +92,7 @@ test("a shard that does not exist is an error that stays", async () => {
   expect([state.connected, state.snapshot, state.error?.message]).toEqual([
     false,
     null,
-    'There is no shard "nowhere".',
+    'The shard "nowhere" does not exist.',
   ]);
   state.close();
   expect(state.send({ add: 1 })).toBe(1);

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from "bun:test";
-import { init, useRoom, type RoomResult } from "@pylonsync/react";
+import { getEngine, init, useRoom, type RoomResult } from "@pylonsync/react";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import {
   createSyncEngine,
@@ -13,6 +13,7 @@ import {
 import { Window } from "happy-dom";
 import { createElement, StrictMode } from "react";
 import { TestClient, until } from "../support/client.ts";
+import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 const app = appOf(
@@ -58,12 +59,20 @@ test("what a client publishes is heard by the others, on sockets and event strea
   const [speaker, listener, streamer] = await Promise.all([signIn(), signIn(), signIn("sse")]);
   const presence: PresenceMessage[] = [];
   const topics: TopicMessage[] = [];
+  const listening = new Set<SyncEngine>();
   for (const { engine } of [listener, streamer]) {
     engine.onPresence((message) => presence.push(message));
-    engine.onTopic((message) => topics.push(message));
+    engine.onTopic((message) => {
+      if (message.topic === "ready") listening.add(engine);
+      else topics.push(message);
+    });
   }
-  // The listeners' streams may still be on their way.
-  await Bun.sleep(50);
+  // A connection that is open may not be among the listeners yet.
+  await until(async () => {
+    speaker.engine.publishTopic("ready", null);
+    await Bun.sleep(50);
+    return listening.size === 2;
+  });
   speaker.engine.setPresence({ x: 1 });
   speaker.engine.publishTopic("chat", "hi");
   streamer.engine.publishTopic("chat", "can't be sent over a stream");
@@ -134,7 +143,8 @@ test("useRoom is in the room while the component is there", async () => {
   const globals = { window, document: window.document, IS_REACT_ACT_ENVIRONMENT: false };
   for (const [name, value] of Object.entries(globals))
     Object.defineProperty(globalThis, name, { value, configurable: true });
-  cleanups.push(() => {
+  cleanups.push(async () => {
+    await reactSettled();
     for (const name of Object.keys(globals)) Reflect.deleteProperty(globalThis, name);
   });
   const { createRoot } = await import("react-dom/client");
@@ -158,7 +168,8 @@ test("useRoom is in the room while the component is there", async () => {
   const root = createRoot(window.document.createElement("div") as unknown as Element);
   cleanups.push(() => root.unmount());
   root.render(createElement(StrictMode, null, createElement(Show)));
-  await until(() => shown?.isConnected === true);
+  // A broadcast is heard by those who are connected when it is sent.
+  await until(() => shown?.isConnected === true && getEngine().connected);
   const room = bob.engine.joinRoom("hook", bob.client.userId);
   cleanups.push(() => room.leave());
   await until(() => shown?.peers.length === 1 && room.state.peers.length === 1);

@@ -273,15 +273,25 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       ]).toEqual([503, "SHARDS_NOT_AVAILABLE"]);
     });
 
-    if (!fourPorts) whatIsTheSameOnAllPorts(kind, () => ({ url, token }));
+    // What does not depend on the layout, so once for each proxy is enough.
+    if (!fourPorts) {
+      const place = (): Place => ({ url, token });
+      connectionsStayOpen(kind, place);
+      bodiesPass(place);
+      clientsAreCounted(kind, place);
+      pagesAreToldApart(place);
+      slowClientsHoldNothingUp(place);
+    }
   });
 });
 
-/** What does not depend on the layout, so once for each proxy will do. */
-function whatIsTheSameOnAllPorts(
-  kind: ProxyKind,
-  place: () => { readonly url: string; readonly token: string },
-): void {
+interface Place {
+  readonly url: string;
+  readonly token: string;
+}
+
+/** A proxy that cuts off what is silent, and what it speaks. */
+function connectionsStayOpen(kind: ProxyKind, place: () => Place): void {
   test("pings keep silent sockets and streams open behind a proxy that cuts others", async () => {
     const { url, token } = place();
     await using other = await ProxyServer.start(kind, {
@@ -315,7 +325,9 @@ function whatIsTheSameOnAllPorts(
   test("HTTP/2 in front is spoken as well", async () => {
     expect(await http2Status(place().url)).toBe(200);
   });
+}
 
+function bodiesPass(place: () => Place): void {
   test("50 MB go up and come down as they are", async () => {
     const { url, token } = place();
     const content = new Uint8Array(50 * MIB);
@@ -354,7 +366,9 @@ function whatIsTheSameOnAllPorts(
     const text = new TextDecoder().decode(value);
     expect([text.includes("first"), text.includes("second")]).toEqual([true, false]);
   });
+}
 
+function clientsAreCounted(kind: ProxyKind, place: () => Place): void {
   test("limits count by the client's address, whatever it claims to be", async () => {
     const { url } = place();
     const limited = await replicaWith(`limited-${kind}`, { PYLON_RATE_LIMIT_MAX: "3" });
@@ -404,7 +418,9 @@ function whatIsTheSameOnAllPorts(
       return one.code === null;
     });
   });
+}
 
+function pagesAreToldApart(place: () => Place): void {
   test("a page of this host may open a socket, a page of another may not", async () => {
     const { url, token } = place();
     const own = listen(`${url}/ws?since=0`, token, { Origin: url });
@@ -435,8 +451,10 @@ function whatIsTheSameOnAllPorts(
     expect((await write(url)).status).toBe(201);
     expect((await write("https://evil.example")).status).toBe(403);
   });
+}
 
-  test("clients that send slowly or do not read hold nobody up", async () => {
+function slowClientsHoldNothingUp(place: () => Place): void {
+  test("clients that send slowly or do not read hold no other up", async () => {
     const { url, token } = place();
     const port = Number(new URL(url).port);
     const sent = await request(`${url}/api/files/upload`, {
@@ -446,29 +464,16 @@ function whatIsTheSameOnAllPorts(
       headers: { "Content-Type": "application/octet-stream", "X-Filename": "wanted.bin" },
     });
     const { id } = (await sent.json()) as { id: string };
-    const loris = await Promise.all(
-      Array.from({ length: 20 }, () =>
-        rawConnection(port, "GET /api/auth/me HTTP/1.1\r\nHost: localhost\r\nX-Slow: "),
-      ),
-    );
-    const stalled = await Promise.all(
-      Array.from({ length: 10 }, () =>
-        rawConnection(
-          port,
-          `GET /api/files/${id} HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer ` +
-            `${token}\r\n\r\n`,
-        ),
-      ),
-    );
+    const host = `HTTP/1.1\r\nHost: localhost\r\n`;
+    const signedIn = `${host}Authorization: Bearer ${token}\r\n`;
+    const many = (count: number, text: string): Promise<TLSSocket[]> =>
+      Promise.all(Array.from({ length: count }, () => rawConnection(port, text)));
+    const slow = await many(20, `GET /api/auth/me ${host}X-Slow: `);
+    const stalled = await many(10, `GET /api/files/${id} ${signedIn}\r\n`);
     for (const socket of stalled) socket.pause();
-    const dribbling = await Promise.all(
-      Array.from({ length: 10 }, () =>
-        rawConnection(
-          port,
-          "POST /api/entities/Note HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer " +
-            `${token}\r\nContent-Length: 1000\r\n\r\n{"text":`,
-        ),
-      ),
+    const unfinished = await many(
+      10,
+      `POST /api/entities/Note ${signedIn}Content-Length: 1000\r\n\r\n{"text":`,
     );
     const socket = listen(`${url}/ws?since=0`, token);
     await until(() => socket.texts.length > 0);
@@ -484,6 +489,6 @@ function whatIsTheSameOnAllPorts(
     ).toBe(201);
     await until(() => socket.texts.some((message) => message.includes(text)));
     socket.socket.close();
-    for (const connection of [...loris, ...stalled, ...dribbling]) connection.destroy();
+    for (const connection of [...slow, ...stalled, ...unfinished]) connection.destroy();
   });
 }

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createSyncEngine, systemPlatform, type Socket, type SyncEngine } from "@pylonsync/sync";
@@ -26,11 +26,12 @@ const ADD = `import { mutation } from "@pylonsync/functions";
 export default mutation({ handler: async (ctx, args) => ctx.db.insert("Note", {
   text: String(args.text) }) });
 `;
-/** Waits in the middle of its transaction. */
+/** Waits in the middle of its transaction, and writes a file when it does. */
 const WAIT = `import { mutation } from "@pylonsync/functions";
 export default mutation({
   handler: async (ctx, args) => {
     await ctx.db.insert("Note", { text: String(args.text) });
+    await Bun.write(String(args.begun), "");
     await new Promise((resolve) => setTimeout(resolve, Number(args.ms)));
     return "waited";
   },
@@ -61,6 +62,9 @@ async function replicaWith(env: Readonly<Record<string, string>>): Promise<Repli
   return replica;
 }
 
+/** A file that is not there yet. */
+const newFile = (): string => join(dir, crypto.randomUUID());
+
 async function tokenOfUser(url: string): Promise<string> {
   const admin = new TestClient(url, ADMIN_TOKEN);
   const { body } = await admin.request("POST", "/api/auth/session", { user_id: "loader" });
@@ -80,7 +84,7 @@ class Load {
   /** The text of each acknowledged note. */
   readonly acknowledged: string[] = [];
   uploads = 0;
-  /** What is no good answer. */
+  /** Answers that are not good. */
   readonly faults: string[] = [];
   readonly #url: string;
   readonly #ca: string | undefined;
@@ -266,8 +270,7 @@ test.each([
       for (const replica of replicas) {
         expect(await replica.stop()).toBe(0);
         await replica.start();
-        // HAProxy looks once a second: before that the other one is the only one.
-        await Bun.sleep(1_500);
+        await proxy.untilUp();
       }
       await load.stop();
       expect(load.faults).toEqual([]);
@@ -332,12 +335,13 @@ describe("on SIGTERM", () => {
         headers: { Authorization: `Bearer ${token}` },
       });
       const streamed = stream.text();
+      const begun = newFile();
       const slow = new StrictClient(replica.url, token ?? "").request(
         "POST",
         "/api/fn/wait",
-        JSON.stringify({ text: "slow", ms: 2_000 }),
+        JSON.stringify({ text: "slow", ms: 2_000, begun }),
       );
-      await Bun.sleep(100);
+      await until(() => existsSync(begun));
 
       replica.signal("SIGTERM");
       await until(async () => (await fetch(`${replica.url}/readyz`)).status === 503);
@@ -350,7 +354,7 @@ describe("on SIGTERM", () => {
 
       expect(await closed).toBe(1001);
       expect(await streamed).toContain('"hello"');
-      // Nobody gets in, while the slow request is still under way.
+      // No caller gets in while the slow request is still under way.
       expect(
         await fetch(`${replica.url}/health`).then(
           ({ status }) => status,
@@ -366,7 +370,7 @@ describe("on SIGTERM", () => {
     }
   });
 
-  test("who connects in the very moment is sent away like all others", async () => {
+  test("sockets that open in that very moment are closed like all others", async () => {
     const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1" });
     try {
       const { token } = await TestClient.guest(replica.url);
@@ -385,7 +389,8 @@ describe("on SIGTERM", () => {
       expect(await replica.ended()).toBe(0);
       await until(() => sockets.every(({ code }) => code !== null));
       const opened = sockets.filter(({ isOpen }) => isOpen);
-      expect(opened.length).toBeGreaterThan(50);
+      // How many there are is up to the machine; the last of them met the end of the server.
+      expect(opened.length).toBeGreaterThan(10);
       expect(new Set(opened.map(({ code }) => code))).toEqual(new Set([1001]));
     } finally {
       await replica.stop("SIGKILL");
@@ -403,13 +408,14 @@ describe("on SIGTERM", () => {
       });
       try {
         const { token } = await TestClient.guest(replica.url);
+        const begun = newFile();
         const endless = new StrictClient(replica.url, token ?? "")
-          .request("POST", "/api/fn/wait", JSON.stringify({ text: "endless", ms: 25_000 }))
+          .request("POST", "/api/fn/wait", JSON.stringify({ text: "endless", ms: 25_000, begun }))
           .then(
             ({ status }) => status,
             (error: Error) => error.name,
           );
-        await Bun.sleep(300);
+        await until(() => existsSync(begun));
         expect(await replica.stop()).toBe(0);
         expect(await endless).toBe("CutError");
         await replica.start();

@@ -5,9 +5,10 @@ import { join } from "node:path";
 import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
 const INSERTS = 200;
-const PORT = 24_400;
+const PORT = await freePort();
 const dir = mkdtempSync(join(tmpdir(), "pylon-durability-"));
 const children: Bun.Subprocess[] = [];
 afterAll(() => {
@@ -85,12 +86,15 @@ test("kill -9 amid 200 inserts loses no acknowledged row; retries apply once", a
   const first = await startProcess();
   // Some are answered, some are under way, some have not begun.
   const acknowledged: string[] = [];
+  const { promise: killed, resolve: isKilled } = Promise.withResolvers<void>();
   const sent = changes.map(async (change, n) => {
-    await Bun.sleep(n / 4);
+    await (n < (INSERTS * 3) / 4 ? Bun.sleep(n / 4) : killed);
     if (await push(change)) acknowledged.push(change.row_id);
   });
   while (acknowledged.length < INSERTS / 4) await Bun.sleep(0);
-  await first.kill("SIGKILL");
+  const ended = first.kill("SIGKILL");
+  isKilled();
+  await ended;
   await Promise.all(sent);
   expect(acknowledged.length).toBeLessThan(INSERTS);
 

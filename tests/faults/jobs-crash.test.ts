@@ -2,14 +2,15 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
 // What is scheduled is done once, whatever happens to the server meanwhile.
 
 const JOBS = 300;
-const PORT = 24_460;
-const main = new URL("../../packages/cli/src/main.ts", import.meta.url).pathname;
+const PORT = await freePort();
 const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-crash-"));
 const children: Bun.Subprocess[] = [];
 const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
@@ -18,7 +19,7 @@ afterAll(() => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-mkdirSync(join(dir, "functions"));
+for (const folder of ["functions", "marks"]) mkdirSync(join(dir, folder));
 writeFileSync(
   join(dir, "app.ts"),
   `import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -42,10 +43,46 @@ export default mutation({ args: { count: v.int() }, handler: async (ctx, { count
 } });`,
 );
 
+// Kills its own server at each boundary, once: between its writes, and within each of them.
+writeFileSync(
+  join(dir, "dying.ts"),
+  `import { existsSync, writeFileSync } from "node:fs";
+export default async function die(ctx, at) {
+  const mark = ctx.env.MARKS + "/" + at;
+  if (existsSync(mark)) return;
+  writeFileSync(mark, "");
+  process.kill(process.pid, "SIGKILL");
+  await new Promise(() => undefined);
+}`,
+);
+writeFileSync(
+  join(dir, "functions", "effect.ts"),
+  `import { mutation, v } from "@pylonsync/functions";
+import die from "../dying.ts";
+export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => {
+  await ctx.db.insert("Item", { n });
+  await die(ctx, "within " + n);
+} });`,
+);
+writeFileSync(
+  join(dir, "functions", "chain.ts"),
+  `import { action } from "@pylonsync/functions";
+import die from "../dying.ts";
+export default action({ args: {}, handler: async (ctx) => {
+  for (const n of [1000, 1001]) {
+    await die(ctx, "before " + n);
+    await ctx.runMutation("effect", { n }, { idempotencyKey: ctx.job.id + " " + n });
+    await die(ctx, "after " + n);
+  }
+  await ctx.scheduler.runAfter(0, "effect", { n: 1002 }, { dedupeKey: ctx.job.id, maxRetries: 20 });
+} });`,
+);
+
 async function start(): Promise<Bun.Subprocess> {
-  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], {
+  const child = Bun.spawn([process.execPath, MAIN_FILE, "start", dir, "--port", String(PORT)], {
     env: {
       ...process.env,
+      MARKS: join(dir, "marks"),
       PYLON_DB_PATH: join(dir, "crash.db"),
       PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
       PYLON_LOG_LEVEL: "error",
@@ -59,6 +96,8 @@ async function start(): Promise<Bun.Subprocess> {
   children.push(child);
   await until(async () => {
     if (child.exitCode !== null) throw new Error("The server did not start.");
+    // A job that goes on may have killed it before anyone saw that it was up.
+    if (child.signalCode !== null) return true;
     return fetch(`${client.url}/health`).then(
       ({ ok }) => ok,
       () => false,
@@ -87,6 +126,33 @@ test("each job is done once, though the server is killed and stopped amid them",
   const { text } = await client.request("POST", "/api/query/Item", { $limit: 1000 });
   const numbers = (JSON.parse(text) as { readonly n: number }[]).map(({ n }) => n);
   expect(numbers.toSorted((a, b) => a - b)).toEqual(Array.from({ length: JOBS }, (_, n) => n));
+  child.kill("SIGTERM");
+  expect(await child.exited).toBe(0);
+}, 60_000);
+
+test("a job whose server dies at every boundary has each effect once", async () => {
+  let child = await start();
+  const before = await completed();
+  const body = { name: "chain", max_retries: 20 };
+  expect((await client.request("POST", "/api/jobs", body)).status).toBe(201);
+  const isDone = (): Promise<boolean> =>
+    completed().then(
+      (count) => count === before + 2,
+      () => false,
+    );
+  let deaths = 0;
+  for (;;) {
+    await until(async () => child.signalCode !== null || (await isDone()));
+    if (child.signalCode === null) break;
+    deaths += 1;
+    child = await start();
+  }
+  // Before, within and after each mutation of the action, and within the one that it scheduled.
+  expect(deaths).toBe(7);
+  const filter = { n: { $gte: 1000 }, $order: { n: "asc" } };
+  const { text } = await client.request("POST", "/api/query/Item", filter);
+  const numbers = (JSON.parse(text) as { readonly n: number }[]).map(({ n }) => n);
+  expect(numbers).toEqual([1000, 1001, 1002]);
   child.kill("SIGTERM");
   expect(await child.exited).toBe(0);
 }, 60_000);

@@ -16,9 +16,9 @@ test("a second server on a SQLite database is refused in dev mode; one goes on",
   const { port } = await first.event();
   const second = await pylon(["dev", "--port", "0"], folder.path);
   expect(second).toMatchObject({ exitCode: 1 });
-  expect(second.stderr).toContain("SQLite has one server at a time");
+  expect(second.stderr).toContain("SQLite supports only one server at a time");
   expect((await fetch(`http://localhost:${String(port)}/readyz`)).status).toBe(200);
-  // Commands that only look or migrate are no servers.
+  // Commands that only look or migrate are not servers.
   expect((await pylon(["migrate", "plan", "--json"], folder.path)).exitCode).toBe(0);
 });
 
@@ -29,7 +29,7 @@ test("in production a second one waits for the end of the first, a sudden one to
   const first = new PylonProcess(["start", "--port", "0"], folder.path, env);
   await first.event();
   await using second = new PylonProcess(["start", "--port", "0"], folder.path, env);
-  await second.said("another server has the database");
+  await second.said("another server is using the database");
   const served = second.event();
   expect(await Promise.race([served.then(() => "served"), Promise.resolve("waits")])).toBe("waits");
   await first[Symbol.asyncDispose]();
@@ -51,7 +51,7 @@ test.each([
   link(path, other);
   const second = await pylon(["dev", "--port", "0"], folder.path, { PYLON_DB_PATH: other });
   expect(second).toMatchObject({ exitCode: 1 });
-  expect(second.stderr).toContain("Another server has the database");
+  expect(second.stderr).toContain("Another server is using the database");
   expect(second.stderr).toMatch(/process \d+ on /);
   // After its end the other name is as good as the first.
   expect(await first.end()).toBe(0);

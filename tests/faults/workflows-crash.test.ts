@@ -2,16 +2,17 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
 
 // A workflow goes on where it was, whenever its server is killed: at each of its steps, and amid
 // many runs.
 
-const PORT = 24_470;
+const PORT = await freePort();
 const RUNS = 40;
 const STEPS = 5;
-const main = new URL("../../packages/cli/src/main.ts", import.meta.url).pathname;
 const dir = mkdtempSync(join(tmpdir(), "pylon-workflows-crash-"));
 const children: Bun.Subprocess[] = [];
 const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
@@ -66,7 +67,7 @@ for (const folder of ["functions", "workflows", "marks"]) mkdirSync(join(dir, fo
 for (const [name, text] of Object.entries(FILES)) writeFileSync(join(dir, name), text);
 
 async function start(): Promise<Bun.Subprocess> {
-  const child = Bun.spawn([process.execPath, main, "start", dir, "--port", String(PORT)], {
+  const child = Bun.spawn([process.execPath, MAIN_FILE, "start", dir, "--port", String(PORT)], {
     env: {
       ...process.env,
       MARKS: join(dir, "marks"),

@@ -208,7 +208,7 @@ const HEADERS: readonly (readonly [string, readonly string[]])[] = [
   ["Expect", ["100-continue"]],
 ];
 
-/** Headers that are no help, now and then. */
+/** Headers that do not help, now and then. */
 export function hostileHeaders(chance: Chance): Record<string, string> {
   const headers: Record<string, string> = {};
   while (chance.oneIn(3)) {

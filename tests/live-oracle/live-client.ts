@@ -1,23 +1,34 @@
 import {
   bearerProtocol,
+  JOINED_ROWS,
   LIVE_PROTOCOL,
+  type Joined,
   type LiveMessage,
   type ReadyMessage,
   type Row,
   type RowsMessage,
   type SubscriptionChange,
 } from "@pylonsync/protocol";
-import type { Query } from "./scenario.ts";
+import { RELATIONS, type Query } from "./scenario.ts";
 
-/** One subscription as a client keeps it. */
-export interface LiveView {
-  readonly id: number;
-  readonly query: Query;
+/** The rows of a query, or of something that it includes. */
+export interface LivePart {
+  /** The names on the way to it: empty for the query itself. */
+  readonly path: string;
+  readonly entity: string;
   sub: number | null;
-  isReady: boolean;
   rows: Map<string, Row>;
   /** Rows that came and are shown with `ready`. */
   coming: Map<string, Row>;
+}
+
+/** One subscription as a client keeps it. */
+export interface LiveView extends LivePart {
+  readonly id: number;
+  readonly query: Query;
+  isReady: boolean;
+  /** What it includes. */
+  related: LivePart[];
   ready: Pick<ReadyMessage, "seq" | "epoch"> | null;
 }
 
@@ -29,7 +40,7 @@ const REACH_MS = 20_000;
 /** Told of what comes, before and after it is taken in. */
 export interface Witness {
   /** A row as the client has it now. */
-  row(view: LiveView, row: Row): void;
+  row(part: LivePart, row: Row): void;
   /** A commit was taken in. */
   commit(client: LiveClient): void;
   complaint(text: string): void;
@@ -37,7 +48,6 @@ export interface Witness {
 
 /** A client of version 2 as plain as can be. */
 export class LiveClient {
-  readonly #url: string;
   readonly #witness: Witness;
   readonly views = new Map<number, LiveView>();
   #socket: WebSocket | null = null;
@@ -46,17 +56,17 @@ export class LiveClient {
   #onMessage: () => void = () => undefined;
   userId: string | null = null;
 
-  constructor(url: string, witness: Witness) {
-    this.#url = `${url.replace("http", "ws")}/ws`;
+  constructor(witness: Witness) {
     this.#witness = witness;
   }
 
-  async connect(user: {
-    readonly userId: string | null;
-    readonly token: string | null;
-  }): Promise<void> {
+  /** @param url of the server, or of one of its replicas */
+  async connect(
+    url: string,
+    user: { readonly userId: string | null; readonly token: string | null },
+  ): Promise<void> {
     this.userId = user.userId;
-    const socket = new WebSocket(this.#url, [
+    const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, [
       LIVE_PROTOCOL,
       ...(user.token === null ? [] : [bearerProtocol(user.token)]),
     ]);
@@ -83,6 +93,7 @@ export class LiveClient {
     socket?.close();
     for (const view of this.views.values()) {
       view.sub = null;
+      for (const part of view.related) part.sub = null;
       view.isReady = false;
     }
   }
@@ -93,6 +104,9 @@ export class LiveClient {
       {
         id: (this.#nextId += 1),
         query,
+        path: "",
+        entity: query.entity,
+        related: [],
         sub: null,
         isReady: false,
         rows: new Map(),
@@ -106,6 +120,7 @@ export class LiveClient {
   /** Asks again for what it had. */
   resume(view: LiveView, known: object | undefined): void {
     if (known === undefined) view.rows = new Map();
+    if (known === undefined) view.related = [];
     this.#ask(view, known);
   }
 
@@ -132,7 +147,7 @@ export class LiveClient {
 
   #ask(view: LiveView, known: object | undefined): void {
     this.views.set(view.id, view);
-    const { entity, where, order, limit } = view.query;
+    const { entity, where, order, limit, include = {} } = view.query;
     view.coming = new Map();
     this.#send({
       type: "subscribe",
@@ -141,6 +156,7 @@ export class LiveClient {
       where,
       ...(order === undefined ? {} : { order }),
       ...(limit === undefined ? {} : { limit }),
+      ...(Object.keys(include).length === 0 ? {} : { include }),
       ...(known === undefined ? {} : { known }),
     });
   }
@@ -153,22 +169,38 @@ export class LiveClient {
     return [...this.views.values()].filter((view) => view.sub === sub);
   }
 
+  /** With what they belong to. */
+  #partsOf(sub: number): (readonly [LiveView, LivePart])[] {
+    return [...this.views.values()].flatMap((view) =>
+      [view, ...view.related]
+        .filter((part) => part.sub === sub)
+        .map((part) => [view, part] as const),
+    );
+  }
+
   #take(message: LiveMessage): void {
     switch (message.type) {
       case "joined": {
         const view = this.views.get(message.id);
         if (view === undefined) return;
         view.sub = message.sub;
+        view.related = relatedOf(message, view.query.entity).map((part) => {
+          const { rows = new Map<string, Row>() } =
+            view.related.find(({ path }) => path === part.path) ?? {};
+          return { ...part, rows, coming: new Map(rows) };
+        });
         view.coming = new Map(view.rows);
         return;
       }
       case "rows":
-        for (const view of this.#viewsOf(message.sub)) this.#takeRows(view, message);
+        for (const [, part] of this.#partsOf(message.sub)) this.#takeRows(part, message);
         return;
       case "ready":
         for (const view of this.#viewsOf(message.sub)) {
-          view.rows = view.coming;
-          view.coming = new Map(view.rows);
+          for (const part of [view, ...view.related]) {
+            part.rows = part.coming;
+            part.coming = new Map(part.rows);
+          }
           view.isReady = true;
           view.ready = message;
         }
@@ -178,8 +210,8 @@ export class LiveClient {
         return;
       case "commit":
         for (const change of message.changes)
-          for (const view of this.#viewsOf(change.sub))
-            if (view.isReady) this.#takeChange(view, change);
+          for (const [view, part] of this.#partsOf(change.sub))
+            if (view.isReady) this.#takeChange(part, change);
         this.#reached(message.seq);
         this.#witness.commit(this);
         return;
@@ -200,7 +232,7 @@ export class LiveClient {
       if (view.isReady && view.ready !== null) view.ready = { ...view.ready, seq };
   }
 
-  #takeRows(view: LiveView, { reset, rows = [], keep = [], gone = [] }: RowsMessage): void {
+  #takeRows(view: LivePart, { reset, rows = [], keep = [], gone = [] }: RowsMessage): void {
     if (reset === true) view.coming = new Map();
     for (const row of rows) {
       view.coming.set(row.id, row);
@@ -214,7 +246,7 @@ export class LiveClient {
     for (const id of gone) view.coming.delete(id);
   }
 
-  #takeChange(view: LiveView, { rows = [], patches = [], gone = [] }: SubscriptionChange): void {
+  #takeChange(view: LivePart, { rows = [], patches = [], gone = [] }: SubscriptionChange): void {
     for (const row of rows) this.#put(view, row);
     for (const patch of patches) {
       const known = view.rows.get(patch.id);
@@ -226,8 +258,33 @@ export class LiveClient {
     view.coming = new Map(view.rows);
   }
 
-  #put(view: LiveView, row: Row): void {
+  #put(view: LivePart, row: Row): void {
     view.rows.set(row.id, row);
     this.#witness.row(view, row);
   }
+}
+
+/** What a query includes, as the server numbers it. */
+function relatedOf({ include = {} }: Joined, owner: string, path = ""): LivePart[] {
+  return Object.entries(include).flatMap(([name, joined]) => {
+    const relation = RELATIONS.find((one) => one.owner === owner && one.name === name);
+    const here = `${path}/${name}`;
+    const part = (at: string, entity: string, sub: number): LivePart => ({
+      path: at,
+      entity,
+      sub,
+      rows: new Map(),
+      coming: new Map(),
+    });
+    const { target = "", through } = relation ?? {};
+    const inner = joined.include?.[JOINED_ROWS];
+    if (through === undefined || inner === undefined)
+      return [part(here, target, joined.sub), ...relatedOf(joined, target, here)];
+    const below = `${here}/${JOINED_ROWS}`;
+    return [
+      part(here, through, joined.sub),
+      part(below, target, inner.sub),
+      ...relatedOf(inner, target, below),
+    ];
+  });
 }

@@ -200,7 +200,7 @@ async function run(all: readonly (typeof steps extends fc.Arbitrary<infer S> ? S
       await committing;
       await compare(people);
     }
-    // Who is not meant is told nobody else's name.
+    // Other users are told no name but their own.
     for (const { client, socket } of people)
       for (const other of users)
         if (other.userId !== "" && other !== client)

@@ -1,11 +1,26 @@
-import type { Scenario, Write } from "./scenario.ts";
+import type { Scenario, Step, Write } from "./scenario.ts";
 
 const row = (entity: string, index: number, a: string, n: number, owner = 0): Write => ({
   entity,
   row: index,
   values: { a, b: null, n, owner },
 });
+const leading = (entity: string, index: number, to: string): Write => ({
+  entity,
+  row: index,
+  values: { a: "x", b: null, n: 0, owner: 0, to },
+});
 const all = (entity: string) => ({ entity, where: {}, order: undefined, limit: undefined });
+
+/** A client comes back while the rows change that its query includes. */
+const returning = (round: number): Step => ({
+  kind: "away",
+  client: 0,
+  user: null,
+  cursor: "exact",
+  transactions: [],
+  meanwhile: [0, 1, 0, 1].map((index, step) => [row("Beta", index, "x", (round + step) % 4)]),
+});
 
 /** Faults that were found once. Each failed on the code of its time. */
 export const REGRESSIONS: readonly Scenario[] = [
@@ -47,3 +62,26 @@ export const REGRESSIONS: readonly Scenario[] = [
     ],
   },
 ];
+
+/**
+ * Changes that are committed while included rows are read. How many fall in between is a matter of
+ * time, so it is tried again and again.
+ */
+export const RETURNS: Scenario = {
+  policies: ["true", "true", "true"],
+  queries: [{ ...all("Alpha"), include: { toBeta: {} } }],
+  steps: [
+    {
+      kind: "commit",
+      transactions: [
+        [
+          row("Beta", 0, "x", 3),
+          row("Beta", 1, "x", 3),
+          leading("Alpha", 0, "beta0"),
+          leading("Alpha", 1, "beta1"),
+        ],
+      ],
+    },
+    ...Array.from({ length: 12 }, (_, round) => returning(round)),
+  ],
+};

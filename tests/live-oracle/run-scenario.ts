@@ -1,62 +1,87 @@
 import type { Row } from "@pylonsync/protocol";
 import { expect } from "bun:test";
 import { TestClient } from "../support/client.ts";
-import { ADMIN_TOKEN, startServer } from "../support/server.ts";
-import { LiveClient, type LiveView } from "./live-client.ts";
+import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
+import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
+import { LiveClient, type LivePart, type LiveView } from "./live-client.ts";
 import {
   CLIENTS,
   USERS,
   type Cursor,
   type Query,
+  type RowValues,
   type Scenario,
   type Step,
   type Write,
 } from "./scenario.ts";
-import { appFor, EMPTY, expectedRows, type State } from "./world.ts";
+import { appFor, EMPTY, expectedParts, expectedRows, type State } from "./world.ts";
 
 interface User {
   readonly userId: string | null;
   readonly token: string | null;
 }
 
-/** Runs a scenario against a server. @throws Error when a client has or hears what it should not */
-export async function runScenario(scenario: Scenario): Promise<void> {
-  const server = await startServer(appFor(scenario));
+/**
+ * Runs a scenario against a server.
+ *
+ * @param replicas so many server replicas on one Postgres: clients are spread over them, and come
+ *   back to another; each writes in its turn
+ * @throws Error when a client has or hears what it should not
+ */
+export async function runScenario(scenario: Scenario, replicas = 1): Promise<void> {
+  const env: Record<string, string> = {};
+  if (replicas > 1) env["DATABASE_URL"] = await createDatabase(sharedPostgresUrl());
+  const servers: TestServer[] = [];
   try {
-    await new Run(scenario, server.url).run();
+    for (let index = 0; index < replicas; index += 1)
+      servers.push(await startServer(appFor(scenario), env));
+    await new Run(
+      scenario,
+      servers.map(({ url }) => url),
+    ).run();
   } finally {
-    await server.stop();
+    await Promise.all(servers.map(({ stop }) => stop()));
   }
 }
 
 class Run {
   readonly #scenario: Scenario;
-  readonly #url: string;
-  readonly #admin: TestClient;
+  readonly #urls: readonly string[];
+  readonly #admins: readonly TestClient[];
+  /** How often a replica was chosen. */
+  #choices = 0;
   readonly #users: User[] = [];
   readonly #clients: LiveClient[] = [];
   readonly #complaints: string[] = [];
   /** What the database was since the clients last had everything; the last one is what it is. */
   #states: State[] = [EMPTY];
 
-  constructor(scenario: Scenario, url: string) {
+  constructor(scenario: Scenario, urls: readonly string[]) {
     this.#scenario = scenario;
-    this.#url = url;
-    this.#admin = new TestClient(url, ADMIN_TOKEN);
+    this.#urls = urls;
+    this.#admins = urls.map((url) => new TestClient(url, ADMIN_TOKEN));
+  }
+
+  /** One replica after another. */
+  #next<T>(replicas: readonly T[]): T {
+    this.#choices += 1;
+    const chosen = replicas[this.#choices % replicas.length];
+    if (chosen === undefined) throw new Error("There is no server.");
+    return chosen;
   }
 
   async run(): Promise<void> {
     for (let index = 1; index < USERS; index += 1)
-      this.#users.push(await TestClient.guest(this.#url));
+      this.#users.push(await TestClient.guest(this.#next(this.#urls)));
     this.#users.push({ userId: null, token: null });
     for (let index = 0; index < CLIENTS; index += 1) {
-      const client = new LiveClient(this.#url, {
+      const client = new LiveClient({
         row: (view, row) => this.#sawRow(client, view, row),
         commit: () => this.#sawCommit(client),
         complaint: (text) => this.#complaints.push(`client ${index}: ${text}`),
       });
       this.#clients.push(client);
-      await client.connect(this.#user(index));
+      await client.connect(this.#next(this.#urls), this.#user(index));
     }
     for (const [index, query] of this.#scenario.queries.entries())
       this.#clients[index % CLIENTS]?.subscribe(query);
@@ -86,23 +111,33 @@ class Run {
       const id = ids[step.which % Math.max(ids.length, 1)];
       if (id !== undefined) client.unsubscribe(id);
     } else {
-      const [first = [], ...others] = step.transactions;
-      const writing = this.#commit(first);
-      client.subscribe(step.query);
-      await writing;
-      for (const transaction of others) await this.#commit(transaction);
+      await this.#commitBeside(step.transactions, () => client.subscribe(step.query));
     }
+  }
+
+  /** Commits one transaction after another; the client asks for something beside the first. */
+  async #commitBeside(
+    [first = [], ...others]: readonly (readonly Write[])[],
+    ask: () => void,
+  ): Promise<void> {
+    const writing = this.#commit(first);
+    ask();
+    await writing;
+    for (const transaction of others) await this.#commit(transaction);
   }
 
   async #leaveAndReturn(
     client: LiveClient,
-    { user, cursor, transactions }: Extract<Step, { readonly kind: "away" }>,
+    { user, cursor, transactions, meanwhile = [] }: Extract<Step, { readonly kind: "away" }>,
   ): Promise<void> {
     client.disconnect();
     for (const transaction of transactions) await this.#commit(transaction);
     const known = this.#users.find(({ userId }) => userId === client.userId);
-    await client.connect((user === null ? known : undefined) ?? this.#user(user ?? 0));
-    for (const view of client.views.values()) client.resume(view, knownOf(view, cursor));
+    const back = (user === null ? known : undefined) ?? this.#user(user ?? 0);
+    await client.connect(this.#next(this.#urls), back);
+    await this.#commitBeside(meanwhile, () => {
+      for (const view of client.views.values()) client.resume(view, knownOf(view, cursor));
+    });
   }
 
   /** Writes to the database and to what is expected of it. */
@@ -121,7 +156,9 @@ class Run {
         operations.push({ op: "delete", entity, id });
         continue;
       }
-      const data = { ...values, owner: this.#users[values.owner]?.userId ?? "nobody" };
+      const { c = null, to = null, via = null } = values;
+      const owner = this.#users[values.owner]?.userId ?? "nobody";
+      const data = { ...values, ...derivedFrom(values), c, to, via, owner };
       rows?.set(id, { id, ...data });
       operations.push(
         isThere
@@ -131,39 +168,39 @@ class Run {
     }
     if (operations.length === 0) return;
     this.#states.push(tables);
-    const answer = await this.#admin.request("POST", "/api/transact", operations);
+    const answer = await this.#next(this.#admins).request("POST", "/api/transact", operations);
     if (answer.body["committed"] !== true) throw new Error(answer.text);
   }
 
   async #check(about: string): Promise<void> {
-    const pull = await this.#admin.request("GET", "/api/sync/pull?since=0&limit=0");
+    const pull = await this.#next(this.#admins).request("GET", "/api/sync/pull?since=0&limit=0");
     const { last_seq: head } = pull.body["cursor"] as { readonly last_seq: number };
     for (const client of this.#clients) await client.reach(head);
     const state = this.#states.at(-1) ?? EMPTY;
     for (const [index, client] of this.#clients.entries()) {
-      for (const { query, rows } of client.views.values()) {
-        const expected = this.#expected(state, client, query);
-        expect([about, index, query, sorted(rows)]).toEqual([
+      for (const view of client.views.values())
+        expect([about, index, view.query, shownBy(view)]).toEqual([
           about,
           index,
-          query,
-          sorted(expected),
+          view.query,
+          this.#expected(state, client, view.query),
         ]);
-      }
     }
     expect([about, this.#complaints]).toEqual([about, []]);
     this.#states = [state];
   }
 
-  #expected(state: State, client: LiveClient, query: Query): ReadonlyMap<string, Row> {
-    return expectedRows(this.#scenario, state, client.userId, query);
+  /** The rows of a query and of all that it includes. */
+  #expected(state: State, { userId }: LiveClient, query: Query): Record<string, Row[]> {
+    const parts = expectedParts(this.#scenario, state, userId, query);
+    return Object.fromEntries([...parts].map(([path, rows]) => [path, sorted(rows)]));
   }
 
   /** Whatever version of a row comes was there, and was readable for the client when it was. */
-  #sawRow(client: LiveClient, { query }: LiveView, row: Row): void {
-    const whole: Query = { ...query, where: {}, limit: undefined };
+  #sawRow({ userId }: LiveClient, { entity }: LivePart, row: Row): void {
+    const whole: Query = { entity, where: {}, order: undefined, limit: undefined };
     const isFair = this.#states.some((state) =>
-      Bun.deepEquals(this.#expected(state, client, whole).get(row.id), row),
+      Bun.deepEquals(expectedRows(this.#scenario, state, userId, whole).get(row.id), row),
     );
     if (!isFair) this.#complaints.push(`a row that it may not read: ${JSON.stringify(row)}`);
   }
@@ -172,12 +209,16 @@ class Run {
   #sawCommit(client: LiveClient): void {
     const ready = [...client.views.values()].filter(({ isReady }) => isReady);
     const isWhole = this.#states.some((state) =>
-      ready.every(({ query, rows }) =>
-        Bun.deepEquals(sorted(rows), sorted(this.#expected(state, client, query))),
+      ready.every((view) =>
+        Bun.deepEquals(shownBy(view), this.#expected(state, client, view.query)),
       ),
     );
     if (!isWhole) this.#complaints.push("a part of a transaction is shown without the other parts");
   }
+}
+
+function shownBy(view: LiveView): Record<string, Row[]> {
+  return Object.fromEntries([view, ...view.related].map(({ path, rows }) => [path, sorted(rows)]));
 }
 
 function sorted(rows: ReadonlyMap<string, Row>): Row[] {
@@ -185,9 +226,9 @@ function sorted(rows: ReadonlyMap<string, Row>): Row[] {
 }
 
 /** What a client says that it has. */
-function knownOf({ ready, rows }: LiveView, cursor: Cursor): object | undefined {
+function knownOf({ ready, rows, related }: LiveView, cursor: Cursor): object | undefined {
   if (ready === null || cursor === "none") return undefined;
-  const known = { seq: ready.seq, epoch: ready.epoch, ids: [...rows.keys()] };
+  const known = { seq: ready.seq, epoch: ready.epoch, ids: [...rows.keys()], ...idsOf(related) };
   switch (cursor) {
     case "exact":
       return known;
@@ -198,4 +239,35 @@ function knownOf({ ready, rows }: LiveView, cursor: Cursor): object | undefined 
     case "other log":
       return { ...known, epoch: "another" };
   }
+}
+
+/** The ids of related rows, as they nest. */
+interface RelatedIds {
+  ids?: string[];
+  include?: Record<string, RelatedIds>;
+}
+
+function idsOf(parts: readonly LivePart[]): RelatedIds {
+  const root: RelatedIds = {};
+  for (const { path, rows } of parts) {
+    let owner = root;
+    for (const name of path.split("/").slice(1)) {
+      owner.include ??= {};
+      owner = owner.include[name] ??= { ids: [...rows.keys()] };
+    }
+  }
+  return root;
+}
+
+/** Values of other kinds, which are as different as those that they are made of. */
+function derivedFrom({ a, b, n }: RowValues): DerivedValues {
+  // By their texts they would stand in another order.
+  const cost = ["-9", "0.5", "5", "13.5"][n] ?? null;
+  return { cost, tags: b === null ? [a] : [a, b], meta: { of: { a, n } } };
+}
+
+interface DerivedValues {
+  readonly cost: string | null;
+  readonly tags: readonly string[];
+  readonly meta: { readonly of: { readonly a: string; readonly n: number } };
 }

@@ -6,6 +6,21 @@ export interface Query {
   readonly where: Record<string, unknown>;
   readonly order: Record<string, "asc" | "desc"> | undefined;
   readonly limit: number | undefined;
+  readonly include?: Includes;
+}
+
+/** What is asked of related rows, by relation. */
+export type Includes = Readonly<Record<string, Include>>;
+export interface Include extends Partial<Omit<Query, "entity">> {}
+
+/** A relation: how it leads to rows. */
+export interface Relation {
+  readonly name: string;
+  readonly owner: string;
+  readonly target: string;
+  /** `to` of the row, `to` of the related rows, or `to` and `via` of rows between them. */
+  readonly kind: "one" | "many" | "joined";
+  readonly through?: string;
 }
 
 /** What is written to one row: its next version, or null to delete it. */
@@ -18,8 +33,13 @@ export interface Write {
 export interface RowValues {
   readonly a: string;
   readonly b: string | null;
+  /** A field that not all may read. */
+  readonly c?: string | null;
   readonly n: number;
   readonly owner: number;
+  /** Ids of rows of any entity. */
+  readonly to?: string | null;
+  readonly via?: string | null;
 }
 
 /** How a client that comes back says where it was. */
@@ -35,6 +55,8 @@ export type Step =
       readonly user: number | null;
       readonly cursor: Cursor;
       readonly transactions: readonly (readonly Write[])[];
+      /** Transactions while it is brought up to date. */
+      readonly meanwhile?: readonly (readonly Write[])[];
     }
   | { readonly kind: "subscribe"; readonly client: number; readonly query: Query }
   | { readonly kind: "unsubscribe"; readonly client: number; readonly which: number }
@@ -49,6 +71,8 @@ export type Step =
 export interface Scenario {
   /** The read policies, by entity. */
   readonly policies: readonly string[];
+  /** Who may read the field `c`, by entity; absent: who may read the row. */
+  readonly closed?: readonly string[];
   readonly queries: readonly Query[];
   readonly steps: readonly Step[];
 }
@@ -58,6 +82,21 @@ export const CLIENTS = 3;
 /** Guests, and last one who is not signed in. */
 export const USERS = 4;
 const ROWS = 6;
+
+/** All kinds of relations between all entities. */
+export const RELATIONS: readonly Relation[] = ENTITIES.flatMap((owner) =>
+  ENTITIES.flatMap((target, index): Relation[] => [
+    { name: `to${target}`, owner, target, kind: "one" },
+    { name: `from${target}`, owner, target, kind: "many" },
+    {
+      name: `over${target}`,
+      owner,
+      target,
+      kind: "joined",
+      through: ENTITIES[(index + 1) % ENTITIES.length] ?? owner,
+    },
+  ]),
+);
 
 const entity = fc.constantFrom(...ENTITIES);
 const text = fc.constantFrom("x", "y", "z");
@@ -90,7 +129,29 @@ const relatedLeaf = fc.constantFrom(
 const plainExists = fc
   .tuple(entity, fc.array(relatedLeaf, { minLength: 1, maxLength: 3 }))
   .map(([over, parts]) => `exists(${over}, ${parts.join(" && ")})`);
+/** Parts of an inner `exists` that name the row `o` of the outer one. */
+const outerLeaf = fc.constantFrom(
+  "a == o.a",
+  "n == o.n",
+  "owner == o.owner",
+  "b == o.b",
+  "to == o.id",
+);
+const correlated = fc
+  .tuple(
+    entity,
+    relatedLeaf,
+    fc.constantFrom(" && ", " && !", " || "),
+    entity,
+    outerLeaf,
+    relatedLeaf,
+  )
+  .map(
+    ([over, own, joint, inner, named, more]) =>
+      `exists(${over} as o, ${own}${joint}exists(${inner}, ${named} && ${more}))`,
+  );
 const exists = fc.oneof(
+  { weight: 2, arbitrary: correlated },
   { weight: 4, arbitrary: plainExists },
   {
     weight: 1,
@@ -104,7 +165,8 @@ const part = fc.oneof(
   exists,
   exists.map((inner) => `!${inner}`),
 );
-const policy = fc.oneof(
+/** Read policies of rows with `a`, `b`, `n`, `owner` and `to`, with every kind of `exists`. */
+export const policy = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom("true", "data.owner == auth.userId") },
   { weight: 1, arbitrary: leaf },
   {
@@ -128,30 +190,96 @@ const condition: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     { a: { $ilike: "Y" } },
     { b: { $endsWith: "x" } },
     { n: { $between: [1, 2] } },
+    { cost: { $gt: "4.50" } },
+    { tags: { $has: "x" } },
+    { tags: { $hasAny: ["y", "z"] } },
+    { "meta.of.a": "y" },
+    { "meta.of.n": { $gte: 2 } },
     { $or: [{ a: "x" }, { n: 2 }] },
     { $not: { a: "x" } },
   ),
 );
-const query: fc.Arbitrary<Query> = fc.record({
-  entity,
-  where: fc
-    .array(condition, { maxLength: 2 })
-    .map((all): Record<string, unknown> => (all.length === 0 ? {} : { $and: all })),
-  order: fc.constantFrom<Query["order"][]>(
-    undefined,
-    { n: "asc" },
-    { n: "desc" },
-    { b: "asc", n: "desc" },
-    { b: "desc" },
-  ),
-  limit: fc.constantFrom(undefined, undefined, 1, 2, 3),
-});
+/** What is asked of related rows, which ask of theirs in turn. */
+function relatedCondition(owner: string, depth: number): fc.Arbitrary<Record<string, unknown>> {
+  const own = RELATIONS.filter((relation) => relation.owner === owner);
+  const related = fc.constantFrom(...own).chain(({ name, target }) => {
+    const inner: fc.Arbitrary<Record<string, unknown> | null>[] = [
+      condition,
+      condition,
+      fc.constantFrom({}, null),
+    ];
+    if (depth > 0) inner.push(relatedCondition(target, depth - 1));
+    return fc.oneof(...inner).map((asked): Record<string, unknown> => ({ [name]: asked }));
+  });
+  return fc.oneof(
+    { weight: 4, arbitrary: related },
+    { weight: 1, arbitrary: related.map((asked) => ({ $not: asked })) },
+    {
+      weight: 1,
+      arbitrary: fc.tuple(related, condition).map((either) => ({ $or: either })),
+    },
+  );
+}
+
+function whereOf(owner: string): fc.Arbitrary<Record<string, unknown>> {
+  const one = fc.oneof(
+    { weight: 2, arbitrary: condition },
+    { weight: 1, arbitrary: relatedCondition(owner, 1) },
+  );
+  return fc
+    .array(one, { maxLength: 2 })
+    .map((all): Record<string, unknown> => (all.length === 0 ? {} : { $and: all }));
+}
+const order = fc.constantFrom<Query["order"][]>(
+  undefined,
+  { n: "asc" },
+  { n: "desc" },
+  { b: "asc", n: "desc" },
+  { b: "desc" },
+  { cost: "asc" },
+  { cost: "desc", b: "asc" },
+);
+const limit = fc.constantFrom(undefined, undefined, 1, 2, 3);
+
+function includesOf(owner: string, depth: number): fc.Arbitrary<Includes> {
+  const own = RELATIONS.filter((relation) => relation.owner === owner);
+  const part = fc.constantFrom(...own).chain(({ name, target, kind }) =>
+    fc
+      .record(
+        {
+          where: whereOf(target),
+          order,
+          limit: kind === "many" ? limit : fc.constant(undefined),
+          include: depth === 0 ? fc.constant({}) : includesOf(target, depth - 1),
+        },
+        { requiredKeys: [] },
+      )
+      .map((asked): readonly [string, Include] => [name, asked]),
+  );
+  return fc.array(part, { minLength: 1, maxLength: 2 }).map((all) => Object.fromEntries(all));
+}
+
+const query: fc.Arbitrary<Query> = entity.chain((name) =>
+  fc.record({
+    entity: fc.constant(name),
+    where: whereOf(name),
+    order,
+    limit,
+    include: fc.oneof(fc.constant({}), includesOf(name, 2)),
+  }),
+);
+const link = fc
+  .tuple(entity, fc.nat(ROWS - 1))
+  .map(([name, row]): string => `${name.toLowerCase()}${row}`);
 
 const values: fc.Arbitrary<RowValues> = fc.record({
   a: text,
   b: fc.constantFrom("x", "y", null),
+  c: fc.constantFrom("secret", "kept", null),
   n: fc.nat(3),
   owner: fc.nat(USERS - 2),
+  to: fc.option(link, { freq: 6 }),
+  via: fc.option(link, { freq: 6 }),
 });
 const transaction = fc.array(
   fc.record({ entity, row: fc.nat(ROWS - 1), values: fc.option(values, { freq: 4 }) }),
@@ -186,6 +314,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         "other log",
       ),
       transactions: fc.array(transaction, { maxLength: 3 }),
+      meanwhile: fc.oneof(
+        { weight: 2, arbitrary: fc.constant([]) },
+        { weight: 1, arbitrary: fc.array(transaction, { minLength: 1, maxLength: 4 }) },
+      ),
     }),
   },
   {
@@ -207,11 +339,70 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
 );
 
+const fieldPolicy = fc.constantFrom("true", "auth.userId != null", "auth.userId == null", "false");
+
 /** @param steps most of a scenario */
 export function scenarios(steps: number): fc.Arbitrary<Scenario> {
   return fc.record({
     policies: fc.tuple(policy, policy, policy),
+    closed: fc.tuple(fieldPolicy, fieldPolicy, fieldPolicy),
     queries: fc.array(query, { minLength: 2, maxLength: 6 }),
     steps: fc.array(step, { minLength: 1, maxLength: steps, size: "max" }),
+  });
+}
+
+const linked: fc.Arbitrary<Write> = fc.record({
+  entity,
+  row: fc.nat(ROWS - 1),
+  values: fc.option(
+    fc.record({
+      a: text,
+      b: fc.constantFrom("x", null),
+      n: fc.nat(3),
+      owner: fc.nat(USERS - 2),
+      to: link,
+      via: link,
+    }),
+    { freq: 12 },
+  ),
+});
+const linking = fc.array(fc.array(linked, { minLength: 2, maxLength: 4 }), { maxLength: 3 });
+/** Each is small, so that many fall between the reads of one who comes back. */
+const linkingMeanwhile = fc.array(fc.array(linked, { minLength: 1, maxLength: 2 }), {
+  maxLength: 6,
+});
+
+/**
+ * Rows that lead to each other, which all may read, and clients that look at what they include,
+ * leave, and come back with what they have.
+ */
+export function includeScenarios(steps: number): fc.Arbitrary<Scenario> {
+  const asked: fc.Arbitrary<Query> = entity.chain((name) =>
+    fc.record({
+      entity: fc.constant(name),
+      where: fc.constant({}),
+      order,
+      limit: fc.constantFrom(undefined, 3),
+      include: includesOf(name, 1),
+    }),
+  );
+  const away: fc.Arbitrary<Step> = fc.record({
+    kind: fc.constant("away" as const),
+    client,
+    user: fc.constant(null),
+    cursor: fc.constantFrom<Cursor[]>("exact", "exact", "exact", "older"),
+    transactions: linking,
+    meanwhile: linkingMeanwhile,
+  });
+  const commit: fc.Arbitrary<Step> = linking.map((transactions) => ({
+    kind: "commit" as const,
+    transactions,
+  }));
+  return fc.record({
+    policies: fc.tuple(fc.constant("true"), fc.constantFrom("true", "data.n != 1"), policy),
+    queries: fc.array(asked, { minLength: 2, maxLength: 4 }),
+    steps: fc
+      .tuple(commit, fc.array(fc.oneof(away, commit), { minLength: 1, maxLength: steps }))
+      .map(([first, others]) => [first, ...others]),
   });
 }

@@ -1,10 +1,12 @@
+import { LIVE_JOB } from "@pylonsync/protocol";
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import { TestClient, until } from "../support/client.ts";
 import { Cluster } from "../support/cluster.ts";
+import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
@@ -37,6 +39,21 @@ export default mutation({
   },
 });
 `,
+  "functions/follow.ts": `import { mutation } from "@pylonsync/functions";
+export default mutation({ args: {}, handler: (ctx) => ctx.scheduler.runAfter(0, "steps") });
+`,
+  "functions/steps.ts": `import { action } from "@pylonsync/functions";
+import { existsSync } from "node:fs";
+export default action({
+  args: {},
+  handler: async (ctx) => {
+    for (const at of [1, 2, 3]) {
+      await ctx.job.setProgress(at / 4, "step " + at);
+      while (!existsSync(ctx.env.MARKS + "/step " + at)) await Bun.sleep(10);
+    }
+  },
+});
+`,
   // Says which process runs it, waits until it is told to go on, and tells how far it is.
   "functions/waits.ts": `import { action } from "@pylonsync/functions";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
@@ -54,6 +71,45 @@ export default action({
       writeFileSync(mark + " failed", String(error));
       throw error;
     }
+  },
+});
+`,
+  // Freezes its own server at each boundary, once: outside of its writes, and amid a transaction.
+  "freezing.ts": `import { existsSync, renameSync, writeFileSync } from "node:fs";
+export default function freeze(ctx, at) {
+  const mark = ctx.env.MARKS + "/freeze " + at;
+  if (existsSync(mark)) return;
+  writeFileSync(mark + ".new", String(process.pid));
+  renameSync(mark + ".new", mark);
+  process.kill(process.pid, "SIGSTOP");
+}
+`,
+  "functions/chain.ts": `import { action } from "@pylonsync/functions";
+import { writeFileSync } from "node:fs";
+import freeze from "../freezing.ts";
+export default action({
+  args: {},
+  handler: async (ctx) => {
+    try {
+      for (const n of [0, 1]) {
+        freeze(ctx, "before " + n);
+        await ctx.runMutation("add", { n }, { idempotencyKey: ctx.job.id + " " + n });
+        freeze(ctx, "after " + n);
+      }
+    } finally {
+      writeFileSync(ctx.env.MARKS + "/ended " + ctx.job.attempt, "");
+    }
+  },
+});
+`,
+  "functions/lone.ts": `import { mutation } from "@pylonsync/functions";
+import freeze from "../freezing.ts";
+export default mutation({
+  args: {},
+  handler: async (ctx) => {
+    freeze(ctx, "before the write");
+    await ctx.db.insert("Item", { n: 10 });
+    freeze(ctx, "after the write");
   },
 });
 `,
@@ -83,7 +139,7 @@ async function count(what: string): Promise<number> {
 
 const completed = (): Promise<number> => count(`FROM "_pylon_jobs" WHERE status = 'completed'`);
 
-/** All leases are over, as if time had passed: whoever has one loses it. */
+/** All leases are over, as if time had passed: a runner that has one loses it. */
 async function expireLeases(): Promise<void> {
   await database.query(`UPDATE "_pylon_jobs" SET "dueAt" = now() WHERE status = 'running'`);
 }
@@ -140,6 +196,72 @@ test("a replica that freezes loses its job, and its late end is refused", async 
   expect(body).toMatchObject({ status: "completed", retry_count: 1, error: null });
 }, 60_000);
 
+/** The servers that a job has frozen, by the names of their marks. */
+function frozenBy(): string[] {
+  return readdirSync(dir).filter((name) => /^freeze [^.]*$/.test(name));
+}
+
+/** Runs a job whose server freezes again and again, and thaws each while another has its job. */
+async function runFreezing(name: string): Promise<number> {
+  const thawed = new Set(frozenBy());
+  const before = thawed.size;
+  const body = { name, max_retries: 20 };
+  expect((await client.request("POST", "/api/jobs", body)).status).toBe(201);
+  let frozen: number | null = null;
+  const thaw = (): void => {
+    if (frozen !== null) process.kill(frozen, "SIGCONT");
+    frozen = null;
+  };
+  try {
+    for (;;) {
+      const next = (): string | undefined => frozenBy().find((mark) => !thawed.has(mark));
+      await until(async () => next() !== undefined || (await completed()) === 1, 60_000);
+      thaw();
+      const mark = next();
+      if (mark === undefined) return thawed.size - before;
+      thawed.add(mark);
+      frozen = Number(readFileSync(join(dir, mark), "utf8"));
+      await expireLeases();
+    }
+  } finally {
+    thaw();
+  }
+}
+
+async function itemsInOrder(): Promise<number[]> {
+  const { rows } = await database.query<{ n: string }>(`SELECT n FROM "Item" ORDER BY n`);
+  return rows.map(({ n }) => Number(n));
+}
+
+/** Attempts of all replicas that found their job lost. */
+async function lostAttempts(): Promise<number> {
+  const texts = await Promise.all(
+    cluster.replicas.map(({ url }) => new TestClient(url, ADMIN_TOKEN).request("GET", "/metrics")),
+  );
+  const pattern = /pylon_job_duration_seconds_count\{queue="default",outcome="lost"\} (\d+)/;
+  return texts.reduce((sum, { text }) => sum + Number(pattern.exec(text)?.[1] ?? 0), 0);
+}
+
+test("a job whose server freezes at every boundary has each effect once", async () => {
+  expect(await runFreezing("chain")).toBe(4);
+  // All that were frozen have come to their ends, and have written nothing more.
+  const ended = (): number => readdirSync(dir).filter((mark) => mark.startsWith("ended")).length;
+  const { rows } = await database.query<{ attempts: number }>(
+    `SELECT attempts::int AS attempts FROM "_pylon_jobs"`,
+  );
+  await until(() => ended() === rows[0]?.attempts);
+  expect(await itemsInOrder()).toEqual([0, 1]);
+  expect(await completed()).toBe(1);
+}, 60_000);
+
+test("a mutation that is frozen amid its writes keeps nothing of them", async () => {
+  const lost = await lostAttempts();
+  const freezes = await runFreezing("lone");
+  expect(freezes).toBe(2);
+  await until(async () => (await lostAttempts()) === lost + freezes);
+  expect(await itemsInOrder()).toEqual([10]);
+}, 60_000);
+
 test("a replica that is told to stop loses no job, and none is tried twice", async () => {
   const [, second] = cluster.replicas;
   await schedule(400, 8);
@@ -153,3 +275,23 @@ test("a replica that is told to stop loses no job, and none is tried twice", asy
   expect(await count(`FROM "_pylon_jobs" WHERE attempts > 1`)).toBe(0);
   await second?.start();
 }, 90_000);
+
+test("a job is followed on each replica, whichever runs it", async () => {
+  const ann = await TestClient.guest(client.url);
+  const { text } = await ann.request("POST", "/api/fn/follow", {});
+  const id: unknown = JSON.parse(text);
+  const sockets = await Promise.all(
+    cluster.replicas.map(({ url }) => QuerySocket.open(new TestClient(url, ann.token))),
+  );
+  const followed = sockets.map((socket) => ({ socket, sub: socket.call(LIVE_JOB, { id }) }));
+  const allAre = (state: object): Promise<void> =>
+    until(() =>
+      followed.every(({ socket, sub }) => Bun.deepMatch(state, socket.outcomes(sub).at(-1) ?? {})),
+    );
+  for (const at of [1, 2, 3]) {
+    await allAre({ status: "running", progress: { fraction: at / 4, note: `step ${at}` } });
+    writeFileSync(join(dir, `step ${at}`), "");
+  }
+  await allAre({ status: "completed" });
+  for (const { socket } of sockets) socket.close();
+}, 60_000);

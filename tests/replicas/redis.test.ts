@@ -109,7 +109,7 @@ test("the plugin cache_client names the Redis, by a variable of the environment"
   await join(await signIn(a.url, "u1"), "plugged");
   await until(async () => (await usersIn(b.url, "plugged")).length === 1);
   await expect(startServer(plugged)).rejects.toThrow(
-    /"url" of the plugin cache_client needs the environment variable MY_CACHE/,
+    /"url" of the plugin cache_client requires the environment variable MY_CACHE/,
   );
 });
 

@@ -13,7 +13,7 @@ import { TestClient, until } from "../support/client.ts";
 import { Cluster, type Replica } from "../support/cluster.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
-import { PostgresServer } from "../support/servers/postgres.ts";
+import { PostgresServer, WITHOUT_FLUSHING } from "../support/servers/postgres.ts";
 import { RedisServer } from "../support/servers/redis.ts";
 import { S3Server } from "../support/servers/s3.ts";
 
@@ -54,7 +54,7 @@ let cluster: Cluster;
 
 beforeAll(async () => {
   [postgres, redis, s3] = await Promise.all([
-    PostgresServer.start(),
+    PostgresServer.start(WITHOUT_FLUSHING),
     RedisServer.start(),
     S3Server.start(),
   ]);

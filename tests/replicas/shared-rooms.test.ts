@@ -3,7 +3,7 @@ import { aMoment, TestClient, until, type LiveSocket } from "../support/client.t
 import { Cluster, type Replica } from "../support/cluster.ts";
 import { GraceMarker } from "../support/grace-marker.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
-import { PostgresServer } from "../support/servers/postgres.ts";
+import { PostgresServer, WITHOUT_FLUSHING } from "../support/servers/postgres.ts";
 
 // Rooms of several replicas, each a process of its own, that have a Postgres and no Redis.
 
@@ -21,7 +21,7 @@ let cluster: Cluster;
 let sockets: LiveSocket[] = [];
 
 beforeAll(async () => {
-  postgres = await PostgresServer.start();
+  postgres = await PostgresServer.start(WITHOUT_FLUSHING);
   const env = { DATABASE_URL: await postgres.createDatabase(), PYLON_DRAIN_SECS: "1" };
   cluster = await Cluster.start(FILES, env, SHORT_TIMES_MAIN);
 }, 60_000);

@@ -156,7 +156,7 @@ const CASES: readonly (readonly [
     "ok",
   ],
   [
-    "a text that is no date",
+    "a text that is not a date",
     "POST",
     "/api/entities/Item",
     { name: "a", due: "tomorrow" },
@@ -213,7 +213,14 @@ const CASES: readonly (readonly [
     "INVALID_ID",
     "id",
   ],
-  ["an id that is no text", "POST", "/api/entities/Item", { id: 7, name: "b" }, "INVALID_ID", "id"],
+  [
+    "an id that is not a text",
+    "POST",
+    "/api/entities/Item",
+    { id: 7, name: "b" },
+    "INVALID_ID",
+    "id",
+  ],
   ["no JSON", "POST", "/api/entities/Item", "{name: 'a'}", "INVALID_JSON"],
   ["an empty body", "POST", "/api/entities/Item", "", "INVALID_JSON"],
   ["a list for a row", "POST", "/api/entities/Item", [], "INVALID_DATA"],
@@ -292,7 +299,7 @@ const CASES: readonly (readonly [
   ],
   ["a list for a filter", "POST", "/api/query/Item", [], "INVALID_QUERY"],
   [
-    "a limit that is no number",
+    "a limit that is not a number",
     "GET",
     "/api/entities/Item?limit=ten",
     undefined,
@@ -436,18 +443,18 @@ test("whatever JSON any route gets, it answers below 500 and the server lives", 
 });
 
 test.each([
-  [1, "changes", "It must be an object, and is 1"],
+  [1, "changes", "It must be an object, but is 1"],
   [{}, "changes", '"changes" is missing'],
-  [{ changes: {} }, "changes", '"changes" must be a list, and is an object'],
+  [{ changes: {} }, "changes", '"changes" must be a list, but is an object'],
   [
     { changes: [{ entity: 5, row_id: "x", kind: "insert" }] },
     "changes[0].entity",
-    '"changes[0].entity" must be text, and is 5',
+    '"changes[0].entity" must be text, but is 5',
   ],
   [
     { changes: [{ entity: "Item", row_id: "x", kind: "upsert" }] },
     "changes[0].kind",
-    '"changes[0].kind" must be "insert" or "update" or "delete", and is "upsert"',
+    '"changes[0].kind" must be "insert" or "update" or "delete", but is "upsert"',
   ],
   [
     {

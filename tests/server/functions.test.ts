@@ -57,8 +57,8 @@ const app = appOf(
     talks: action({
       args: {},
       handler: async (ctx) => {
-        ctx.stream.write("one\ntwo");
-        ctx.stream.writeEvent("progress", "50%");
+        await ctx.stream.write("one\ntwo");
+        await ctx.stream.writeEvent("progress", "50%");
         return { done: true };
       },
     }),
@@ -249,6 +249,10 @@ test("a loop without end does not take the server down for good", async () => {
     await until(async () => !(await isUp()));
     await until(isUp, 30_000);
     expect(child.exitCode).toBeNull();
+    // From then on it loops in a process of its own: there is one restart, and never a second.
+    const again = fetch(`http://localhost:${port}/api/fn/loop`, { method: "POST" });
+    expect((await again).status).toBe(504);
+    expect(await isUp()).toBe(true);
   } finally {
     child.kill();
     await child.exited;

@@ -69,7 +69,7 @@ describe("D2: a body", () => {
     ["has values without end", `[${"0,".repeat(MAX_JSON_VALUES)}0]`],
   ] as const;
 
-  test.each(costly)("that %s is refused, whoever reads it", async (_name, body) => {
+  test.each(costly)("that %s is refused, no matter who reads it", async (_name, body) => {
     for (const path of ["/api/entities/Note", "/api/sync/push", "/api/transact"] as const) {
       const answer = await guest.request("POST", path, body);
       expect([path, answer.status, codeOf(answer)]).toEqual([path, 400, "INVALID_JSON"]);
@@ -366,7 +366,7 @@ describe("D5:", () => {
     },
   );
 
-  test("a client with a session that is over is no guesser", async () => {
+  test("a client with a session that is over is not a guesser", async () => {
     const from = { "X-Forwarded-For": "198.51.100.99" };
     const former = await TestClient.guest(server.url);
     await former.request("DELETE", "/api/auth/session");

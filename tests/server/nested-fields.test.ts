@@ -132,13 +132,13 @@ const nests = (levels: number): unknown => (levels === 0 ? [] : [nests(levels - 
 test.each<[object, string]>([
   [{ meta: "text" }, 'Doc.meta is "text", not a JSON object or list.'],
   [{ meta: 5 }, "Doc.meta is 5, not a JSON object or list."],
-  [{ meta: { a: ["\0"] } }, "Doc.meta has a character that is not text, at a[0]."],
+  [{ meta: { a: ["\0"] } }, "Doc.meta contains an invalid character, at a[0]."],
   [{ meta: nests(22) }, "Doc.meta nests more than 20 levels."],
   [
     { shape: { w: "1" } },
-    "Doc.shape is not what it is declared as: it.w: expected int, got string.",
+    "Doc.shape does not match its declaration: it.w: expected int, got string.",
   ],
-  [{ shape: [] }, "Doc.shape is not what it is declared as: it: expected object, got array."],
+  [{ shape: [] }, "Doc.shape does not match its declaration: it: expected object, got array."],
   [{ tags: "a" }, 'Doc.tags is "a", not a list.'],
   [{ tags: null }, "Doc.tags can't be null."],
   [{ tags: ["a", "abcd"] }, "Doc.tags has an item that must have at most 3 characters ([1])."],
@@ -165,7 +165,7 @@ test("dates in an array come to their normal form", async () => {
   expect(body["days"]).toEqual(["2026-01-31T00:00:00.000Z", "2026-01-31T00:00:00.000Z"]);
 });
 
-test("a change that is none leaves the row as it is; another one reaches the client", async () => {
+test("an empty change leaves the row as it is; another one reaches the client", async () => {
   const id = await client.insert("Doc", { meta: { a: 1, b: [2] }, tags: ["x"] });
   const { body: before } = await client.request("GET", `/api/entities/Doc/${id}`);
   const patch = (data: object) => client.request("PATCH", `/api/entities/Doc/${id}`, data);

@@ -65,7 +65,7 @@ async function countOf(entityName: string, of: TestServer): Promise<unknown> {
   return (body["rows"] as { count: number }[])[0]?.count;
 }
 
-describe("Q7: data that is no object makes no empty row", () => {
+describe("Q7: data that is not an object makes no empty row", () => {
   for (const data of NO_OBJECTS) {
     const shown = JSON.stringify(data);
     test(`${shown} in a transaction, a batch, and a function`, async () => {
@@ -73,6 +73,13 @@ describe("Q7: data that is no object makes no empty row", () => {
       const transact = await client.request("POST", "/api/transact", [operation]);
       expect(transact.status).toBe(400);
       expect(transact.text).toContain("INVALID_DATA");
+      for (const rest of [{ data }, { data: { id: "a", text: "a" }, update: data }]) {
+        const upsert = { op: "upsert", entity: "Note", by: "id", ...rest };
+        // The row is there the second time.
+        const first = { op: "insert", entity: "Note", data: { id: "a", text: "a" } };
+        const both = await client.request("POST", "/api/transact", [first, upsert]);
+        expect([both.status, both.text]).toEqual([400, expect.stringContaining("INVALID_DATA")]);
+      }
       const { body } = await admin.request("POST", "/api/batch", { operations: [operation] });
       expect(body).toMatchObject({ succeeded: 0, failed: 1 });
       expect(JSON.stringify(body)).toContain("INVALID_DATA");
@@ -124,7 +131,7 @@ test("Q7: a malformed change of a push is refused alone, and the others are appl
     error: {
       code: "INVALID_DATA",
       field: "data",
-      message: 'The change is malformed: "data" must be an object, and is a list.',
+      message: 'The change is malformed: "data" must be an object, but is a list.',
     },
   });
   for (const { id } of [{ id: "first" }, { id: "last" }])
@@ -161,7 +168,7 @@ test("Q7: an insert of a transaction without data is one of defaults", async () 
   expect((await client.request("DELETE", "/api/entities/Note/bare")).status).toBe(200);
 });
 
-test("Q7: a cursor that is no text is refused, and is no page after the last", async () => {
+test("Q7: a cursor that is not a text is refused, and is not a page after the last", async () => {
   for (const cursor of [1, [], { toString: 1 }, true]) {
     const answer = await client.request("POST", "/api/fn/page", { cursor });
     expect(answer.body["error"]).toMatchObject({ code: "INVALID_QUERY", field: "cursor" });

@@ -97,9 +97,15 @@ export class LiveSocket {
   }
 }
 
+/** The pauses of {@link until} in milliseconds, which grow from the first to the longest. */
+const FIRST_PAUSE_MS = 5;
+const LONGEST_PAUSE_MS = 25;
+
 /**
- * Waits for a condition. A machine that stands still meanwhile does not use the time up: of each
- * turn only what an idle machine needs is counted.
+ * Waits for a condition. An asynchronous one, which asks a page or a server, is evaluated less and
+ * less often, because each evaluation takes processor time from what the test waits for. A busy
+ * machine does not use up the time: of each turn only what an idle machine needs is counted.
+ *
  * @throws Error when it does not come true in time
  */
 export async function until(
@@ -108,11 +114,15 @@ export async function until(
 ): Promise<void> {
   let counted = 0;
   let before = performance.now();
-  while (!(await condition())) {
+  for (let result = condition(); !(await result); result = condition()) {
     if (counted > withinMs) throw new Error("It did not come true in time.");
-    await Bun.sleep(5);
+    const isAsked = result instanceof Promise;
+    const pause = isAsked
+      ? Math.min(FIRST_PAUSE_MS + counted / 10, LONGEST_PAUSE_MS)
+      : FIRST_PAUSE_MS;
+    await Bun.sleep(pause);
     const now = performance.now();
-    counted += Math.min(now - before, 25);
+    counted += Math.min(now - before, pause + 20);
     before = now;
   }
 }

@@ -31,6 +31,11 @@ export class Replica {
     return `http://127.0.0.1:${this.port}`;
   }
 
+  /** Of its process; null while it does not run. */
+  get pid(): number | null {
+    return this.#child?.pid ?? null;
+  }
+
   async start(): Promise<void> {
     const defaults = {
       PYLON_ADMIN_TOKEN: ADMIN_TOKEN,

@@ -5,7 +5,7 @@ import { withOpenFiles } from "./container-limits.ts";
 interface Report {
   /** Sockets that are open and up to date now. */
   readonly open: number;
-  /** Sockets that were, counted anew for each connection. */
+  /** Sockets that were, counted again for each connection. */
   readonly opened: number;
   /** By mark: how many sockets have heard of it. */
   readonly heard: Readonly<Record<string, number>>;

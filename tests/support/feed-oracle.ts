@@ -23,6 +23,7 @@ export function readableRows(
     apiKeyId: null,
     apiKeyScopes: [],
     isTrustedDevice: false,
+    claims: {},
   };
   const rows = new Map([...tables].map(([name, table]) => [name, [...table.values()]]));
   const expr = parsePolicy(rule);

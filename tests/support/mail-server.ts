@@ -9,6 +9,7 @@ export interface MailServer {
     readonly to: string;
     readonly subject: string;
     readonly text: string;
+    readonly html: string;
   }[];
   /**
    * The newest mail to an address, once there are as many as `count`.
@@ -19,7 +20,7 @@ export interface MailServer {
     address: string,
     count?: number,
     about?: RegExp,
-  ) => Promise<{ readonly subject: string; readonly text: string }>;
+  ) => Promise<{ readonly subject: string; readonly text: string; readonly html: string }>;
   /** How many have come to an address so far. */
   readonly countTo: (address: string, about?: RegExp) => number;
   readonly stop: () => Promise<void>;
@@ -27,9 +28,14 @@ export interface MailServer {
 
 /** A real SMTP server on loopback that keeps what it gets. */
 export async function startMailServer(
-  options: { readonly user?: string; readonly password?: string } = {},
+  options: {
+    readonly user?: string;
+    readonly password?: string;
+    /** Asked for each mail whether the server is busy. */
+    readonly refuses?: () => boolean;
+  } = {},
 ): Promise<MailServer> {
-  const mails: { to: string; subject: string; text: string }[] = [];
+  const mails: { to: string; subject: string; text: string; html: string }[] = [];
   const server = new SMTPServer({
     authOptional: options.user === undefined,
     disabledCommands: ["STARTTLS"],
@@ -42,11 +48,16 @@ export async function startMailServer(
       const chunks: Buffer[] = [];
       stream.on("data", (chunk: Buffer) => chunks.push(chunk));
       stream.on("end", () => {
+        if (options.refuses?.() === true) {
+          done(Object.assign(new Error("Try again later"), { responseCode: 451 }));
+          return;
+        }
         const raw = Buffer.concat(chunks).toString();
         mails.push({
           to: session.envelope.rcptTo.map(({ address }) => address).join(),
           subject: decodeWords(/^Subject: ((?:.|\r\n[ \t])*)$/m.exec(raw)?.[1] ?? ""),
-          text: plainPart(raw),
+          text: partOf(raw, "text/plain"),
+          html: partOf(raw, "text/html"),
         });
         done();
       });
@@ -73,9 +84,9 @@ export async function startMailServer(
   };
 }
 
-/** The text/plain part of a message, in whichever of the two encodings it came. */
-function plainPart(raw: string): string {
-  const part = raw.slice(raw.indexOf("text/plain"));
+/** The part of this type of a message, in whichever of the two encodings it came. */
+function partOf(raw: string, type: "text/plain" | "text/html"): string {
+  const part = raw.slice(raw.indexOf(type));
   const [head = "", ...rest] = part.split("\r\n\r\n");
   const body = rest.join("\r\n\r\n").split(/\r\n--/)[0] ?? "";
   if (/base64/i.test(head)) return Buffer.from(body, "base64").toString();

@@ -10,20 +10,44 @@ export interface OidcServer {
 
 export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
 
+interface Options {
+  /** Also to a client that did not ask for one, as some providers do. */
+  readonly givesRefreshTokens?: boolean;
+  /**
+   * Takes no PKCE, the secret in the body, and gives an id_token to a client that asks for name and
+   * email only.
+   */
+  readonly isLikeApple?: boolean;
+}
+
 /**
- * A real OIDC provider on loopback: whoever types a name is that user. `unverified-x` has an
- * address that is not verified.
- *
- * @param givesRefreshTokens to who did not ask for one too, as some do
- * @param isLikeApple takes no PKCE, the secret in the body, and gives an id_token to who asks for
- *   name and email only
+ * A real OIDC provider on loopback: a typed name is that user. `unverified-x` has an address that
+ * is not verified.
  */
 export async function startOidcProvider(
   redirectUri: string,
-  { isLikeApple = false, givesRefreshTokens = false } = {},
+  options: Options = {},
 ): Promise<OidcServer> {
   const port = await freePort();
   const issuer = `http://localhost:${port}`;
+  const server = providerFor(issuer, redirectUri, options).listen(port, "localhost");
+  await new Promise<void>((resolve) => server.once("listening", resolve));
+  return {
+    issuer,
+    signIn: (authorizationUrl, login) => signInAt(issuer, authorizationUrl, login),
+    stop: () =>
+      new Promise((resolve) => {
+        server.closeAllConnections();
+        server.close(() => resolve());
+      }),
+  };
+}
+
+function providerFor(
+  issuer: string,
+  redirectUri: string,
+  { isLikeApple = false, givesRefreshTokens = false }: Options,
+): Provider {
   const provider = new Provider(issuer, {
     clients: [
       {
@@ -60,46 +84,50 @@ export async function startOidcProvider(
       return next();
     });
   }
-  const server = provider.listen(port, "localhost");
-  await new Promise<void>((resolve) => server.once("listening", resolve));
-  return {
-    issuer,
-    signIn: async (authorizationUrl, login) => {
-      const jar = new Map<string, string>();
-      const go = async (url: string, form?: Readonly<Record<string, string>>): Promise<string> => {
-        const headers = { Cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
-        const response = await fetch(url, {
-          redirect: "manual",
-          headers,
-          ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }),
-        });
-        for (const cookie of response.headers.getSetCookie()) {
-          const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
-          jar.set(name, value);
-        }
-        const location = response.headers.get("location");
-        if (location === null)
-          throw new Error(
-            `The provider answered ${response.status}: ${(await response.text()).slice(0, 500)}`,
-          );
-        return new URL(location, url).href;
-      };
-      let at = await go(authorizationUrl);
-      for (let step = 0; step < 6 && at.startsWith(issuer); step += 1) {
-        const isInteraction = new URL(at).pathname.startsWith("/interaction/");
-        if (!isInteraction) at = await go(at);
-        else
-          at = await go(
-            at,
-            step < 2 ? { prompt: "login", login, password: "any" } : { prompt: "consent" },
-          );
-      }
-      return at;
-    },
-    stop: () =>
-      new Promise((resolve) => {
-        server.closeAllConnections();
-        server.close(() => resolve());
-      }),
-  };
+  return provider;
+}
+
+/** What a browser does at the provider, from page to page, until it is sent elsewhere. */
+async function signInAt(issuer: string, authorizationUrl: string, login: string): Promise<string> {
+  const jar = new Map<string, string>();
+  let at = await go(jar, authorizationUrl);
+  for (let step = 0; step < 6 && at.startsWith(issuer); step += 1) {
+    const isInteraction = new URL(at).pathname.startsWith("/interaction/");
+    if (!isInteraction) at = await go(jar, at);
+    else
+      at = await go(
+        jar,
+        at,
+        step < 2 ? { prompt: "login", login, password: "any" } : { prompt: "consent" },
+      );
+  }
+  return at;
+}
+
+/**
+ * One request with the cookies of the jar, which keeps those of the answer.
+ *
+ * @returns where the answer redirects to
+ */
+async function go(
+  jar: Map<string, string>,
+  url: string,
+  form?: Readonly<Record<string, string>>,
+): Promise<string> {
+  const headers = { Cookie: [...jar].map(([name, value]) => `${name}=${value}`).join("; ") };
+  const response = await fetch(url, {
+    redirect: "manual",
+    headers,
+    ...(form === undefined ? {} : { method: "POST", body: new URLSearchParams(form) }),
+  });
+  for (const cookie of response.headers.getSetCookie()) {
+    const [, name = "", value = ""] = /^([^=]+)=([^;]*)/.exec(cookie) ?? [];
+    jar.set(name, value);
+  }
+  const location = response.headers.get("location");
+  if (location === null)
+    throw new Error(
+      `The provider answered ${response.status}: ${(await response.text()).slice(0, 500)}`,
+    );
+  return new URL(location, url).href;
 }

@@ -15,6 +15,16 @@ export function readersOf(server: number): number[] {
     .map(({ pid }) => pid);
 }
 
+/** The processes that run functions for a server, by the server's process. */
+export function isolatesOf(server: number): number[] {
+  return running()
+    .filter(
+      ({ parent, command }) =>
+        parent === server && /isolate-main\.[jt]s|serve-functions/.test(command),
+    )
+    .map(({ pid }) => pid);
+}
+
 export function isRunning(pid: number): boolean {
   return running().some((process) => process.pid === pid);
 }

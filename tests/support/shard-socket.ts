@@ -2,6 +2,7 @@ import {
   applyShardDelta,
   bearerProtocol,
   isSlotFrame,
+  joinProtocol,
   parseShardBytes,
   SHARD_PROTOCOL,
   SlotReader,
@@ -20,6 +21,7 @@ export interface Frame {
   readonly refused?: number | null;
   readonly code?: string;
   readonly message?: string;
+  readonly reconnect?: string;
 }
 
 /** A client of a shard that keeps all it hears. */
@@ -45,18 +47,25 @@ export class ShardSocket {
       readonly shard?: string;
       readonly sid?: string;
       readonly token: string | null;
+      readonly joinToken?: string;
+      readonly role?: string;
+      readonly rate?: string;
       readonly isOld?: boolean;
       readonly path?: string;
       readonly headers?: Readonly<Record<string, string>>;
     },
   ) {
-    const { shard, sid, isOld = false, path = "/shards", headers = {} } = options;
+    const { shard, sid, role, rate, joinToken } = options;
+    const { isOld = false, path = "/shards", headers = {} } = options;
     const target = new URL(url.replace("http", "ws") + path);
     if (shard !== undefined) target.searchParams.set("shard", shard);
     if (sid !== undefined) target.searchParams.set("sid", sid);
+    if (role !== undefined) target.searchParams.set("role", role);
+    if (rate !== undefined) target.searchParams.set("rate", rate);
     const protocols = [
       ...(isOld ? [] : [SHARD_PROTOCOL]),
       ...(token === null ? [] : [bearerProtocol(token)]),
+      ...(joinToken === undefined ? [] : [joinProtocol(joinToken)]),
     ];
     // Bun takes headers here, which the DOM's type does not know.
     const init = { protocols, headers } as unknown as string[];
@@ -96,7 +105,8 @@ export class ShardSocket {
 
   /** What it sees first. */
   async joined(): Promise<this> {
-    await until(() => this.frames.length + this.views.length > 0 || this.closed !== null);
+    const hasView = (): boolean => this.frames.some((frame) => "snapshot" in frame);
+    await until(() => hasView() || this.views.length > 0 || this.closed !== null);
     if (this.closed !== null) throw new Error(`closed: ${JSON.stringify(this.closed)}`);
     return this;
   }

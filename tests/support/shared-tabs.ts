@@ -17,6 +17,8 @@ export class SharedTabs {
   #waiting: readonly Waiting[] = [];
   #listening: readonly Listening[] = [];
   readonly #ended = new WeakSet<object>();
+  /** What a tab has asked for, and the browser has not heard yet. */
+  readonly #late = new Map<object, Waiting[]>();
 
   /** @param tab stands for one tab; `end` ends it */
   platformOf(tab: object): TabPlatform {
@@ -24,9 +26,9 @@ export class SharedTabs {
       lock: (name, onHeld) => {
         if (this.#ended.has(tab)) return () => undefined;
         const request = { name, tab, onHeld };
-        const isFirst = !this.#waiting.some((other) => other.name === name);
-        this.#waiting = [...this.#waiting, request];
-        if (isFirst) this.#hold(request);
+        const late = this.#late.get(tab);
+        if (late === undefined) this.#request(request);
+        else late.push(request);
         return () => this.#giveUp((other) => other === request);
       },
       channel: (name, onMessage) => {
@@ -65,6 +67,26 @@ export class SharedTabs {
   /** This tab hears nothing more, and keeps its locks, as one that a phone has stopped. */
   deafen(tab: object): void {
     this.#listening = this.#listening.filter((other) => other.tab !== tab);
+  }
+
+  /**
+   * The browser hears what the tab posts before it hears of its locks.
+   *
+   * @returns a function by which it hears of them
+   */
+  delayLocks(tab: object): () => void {
+    const late: Waiting[] = [];
+    this.#late.set(tab, late);
+    return () => {
+      this.#late.delete(tab);
+      for (const request of late) this.#request(request);
+    };
+  }
+
+  #request(request: Waiting): void {
+    const isFirst = !this.#waiting.some((other) => other.name === request.name);
+    this.#waiting = [...this.#waiting, request];
+    if (isFirst) this.#hold(request);
   }
 
   #giveUp(isGone: (request: Waiting) => boolean): void {

@@ -146,31 +146,45 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("L1: replicas hold what generated policies allow, whatever is written", async () => {
-  const admin = new TestClient(server.url, ADMIN_TOKEN);
-  const readers = [
-    await TestClient.guest(server.url),
-    await TestClient.guest(server.url),
-    new TestClient(server.url, null),
-  ];
-  const tables: Tables = new Map(
+/** Writes to the server and to tables of its own. */
+class Writer {
+  readonly tables: Tables = new Map(
     ["Member", "Flag", "Mark", ...docs].map((name) => [name, new Map()]),
   );
-  const users = [...readers.map(({ userId }) => userId)];
-  let minted = 0;
+  readonly #admin: TestClient;
+  readonly #users: readonly string[];
+  #minted = 0;
+
+  constructor(admin: TestClient, users: readonly string[]) {
+    this.#admin = admin;
+    this.#users = users;
+  }
+
+  /** @returns the id of a `Mark` that is written after the operations */
+  async commit(ops: readonly Op[]): Promise<string> {
+    const mark = { id: this.#newId("m"), n: this.#minted };
+    const { body, text } = await this.#admin.request("POST", "/api/transact", [
+      ...ops.map((each) => this.#write(each)),
+      { op: "insert", entity: "Mark", data: mark },
+    ]);
+    if (body["committed"] !== true) throw new Error(text);
+    return mark.id;
+  }
+
   /** The operation for the server; done here as well. */
-  const write = ({ op: kind, table, row, team, user, level, flag }: Op): object | null => {
+  #write({ op: kind, table, row, team, user, level, flag }: Op): object {
     const name = ["Member", "Flag", ...docs][table] ?? "";
-    const rows = tables.get(name) ?? new Map<string, never>();
+    const rows = this.tables.get(name) ?? new Map<string, never>();
+    const userId = this.#users[user] ?? "";
     const data =
       table === 0
-        ? { teamId: team, userId: users[user] ?? "", level }
+        ? { teamId: team, userId, level }
         : table === 1
           ? { teamId: team, isOn: flag }
-          : { teamId: team, ownerId: users[user] ?? "", isPublic: flag };
+          : { teamId: team, ownerId: userId, isPublic: flag };
     const id = [...rows.keys()][row % Math.max(rows.size, 1)];
     if (kind === "insert" || id === undefined) {
-      const newId = `r${(minted += 1)}`;
+      const newId = this.#newId("r");
       rows.set(newId, { id: newId, ...data } as never);
       return { op: "insert", entity: name, data: { id: newId, ...data } };
     }
@@ -180,34 +194,47 @@ test("L1: replicas hold what generated policies allow, whatever is written", asy
     }
     rows.set(id, { id, ...data } as never);
     return { op: "update", entity: name, id, data };
-  };
-  const commit = async (ops: readonly Op[]): Promise<string> => {
-    const mark = { id: `m${(minted += 1)}`, n: minted };
-    const { body, text } = await admin.request("POST", "/api/transact", [
-      ...ops.map(write),
-      { op: "insert", entity: "Mark", data: mark },
-    ]);
-    if (body["committed"] !== true) throw new Error(text);
-    return mark.id;
-  };
-  const row = { op: "insert", row: 0, level: 1, flag: false } as const;
+  }
+
+  #newId(prefix: string): string {
+    return `${prefix}${(this.#minted += 1)}`;
+  }
+}
+
+/** A row of each user in each table with a generated policy. */
+async function writeFirstRows(writer: Writer): Promise<void> {
   for (const [table] of docs.entries())
-    await commit(
+    await writer.commit(
       [0, 1, 2].map((user) => ({
-        ...row,
+        op: "insert",
+        row: 0,
+        level: 1,
         table: table + 2,
         team: TEAMS[user % 2] ?? "",
         user,
         flag: user === 0,
       })),
     );
+}
+
+test("L1: replicas hold what generated policies allow, whatever is written", async () => {
+  const readers = [
+    await TestClient.guest(server.url),
+    await TestClient.guest(server.url),
+    new TestClient(server.url, null),
+  ];
+  const writer = new Writer(
+    new TestClient(server.url, ADMIN_TOKEN),
+    readers.map(({ userId }) => userId),
+  );
+  await writeFirstRows(writer);
 
   const replicas = readers.map((reader) => new Replica(reader));
   await Promise.all(replicas.map((replica) => replica.begin()));
   for (const [index, { ops, isAway }] of steps.entries()) {
     const before = replicas.map(({ resyncs }) => resyncs);
     if (isAway) for (const replica of replicas) replica.disconnect();
-    const mark = await commit(ops);
+    const mark = await writer.commit(ops);
     for (const replica of replicas) {
       if (isAway) await replica.connect();
       await replica.reach("Mark", mark);
@@ -220,7 +247,7 @@ test("L1: replicas hold what generated policies allow, whatever is written", asy
       if (ops.length === 1 && !isAway) expect([about, told]).toEqual([about, 0]);
       for (const [at, name] of docs.entries()) {
         const rule = rules[at] ?? "";
-        const expected = readableRows(tables, name, rule, readers[reader]?.userId || null);
+        const expected = readableRows(writer.tables, name, rule, readers[reader]?.userId || null);
         expect([about, rule, replica.rows(name)]).toEqual([about, rule, expected]);
       }
     }

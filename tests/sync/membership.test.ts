@@ -62,7 +62,7 @@ test("a member reads, writes and hears a channel; a stranger does none of it", a
   his.close();
 });
 
-test("whoever joins receives the channel's rows, whoever leaves loses them", async () => {
+test("a user who joins receives the channel's rows, and one who leaves loses them", async () => {
   await admin.insert("Message", { id: "m1", channelId: "c2", text: "one" });
   await admin.insert("Message", { id: "m2", channelId: "c2", text: "two" });
   const socket = await bob.live(await cursorOf(bob)).ready();

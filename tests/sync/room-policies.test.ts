@@ -76,7 +76,7 @@ test("L7: a guest does not join the room that is named by a private channel's id
   socket.close();
 });
 
-test("who loses the right leaves at once, and hears nothing more", async () => {
+test("a member who loses the right leaves at once, and hears nothing more", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -102,7 +102,7 @@ test("who loses the right leaves at once, and hears nothing more", async () => {
   for (const socket of sockets) socket.close();
 });
 
-test("who lost the right while away is not in the room when it is back", async () => {
+test("a member who lost the right while away is not in the room when it is back", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -121,7 +121,7 @@ test("who lost the right while away is not in the room when it is back", async (
   socket.close();
 });
 
-test("who may hear but not send is not heard in any way", async () => {
+test("a member who may hear but not send is not heard in any way", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -141,7 +141,7 @@ test("who may hear but not send is not heard in any way", async () => {
   for (const socket of [anns, bobs]) socket.close();
 });
 
-test("who may see asks who is there without being there", async () => {
+test("a user who may see asks who is there without being there", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),

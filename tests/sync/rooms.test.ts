@@ -57,6 +57,13 @@ function relayed(socket: LiveSocket): unknown[] {
     );
 }
 
+/** What a socket has heard of others' ends. */
+function disconnects(socket: LiveSocket): unknown[] {
+  return socket.texts
+    .map((text) => JSON.parse(text) as { readonly event?: string })
+    .filter(({ event }) => event === "disconnect");
+}
+
 /** What a client may not say. */
 const JUNK = [
   "{",
@@ -179,7 +186,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     });
   });
 
-  test("who is not in a room can't read it, send to it or see it in the list", async () => {
+  test("a user outside of a room can't read it, send to it or see it listed", async () => {
     await post(alice, "join", { room: "secret" });
     const read = await bob.request("GET", "/api/rooms/secret");
     const sent = await post(bob, "broadcast", { room: "secret", topic: "t" });
@@ -187,7 +194,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
       expect(status).toBe(403);
       expect(body["error"]).toMatchObject({
         code: "FORBIDDEN",
-        hint: "POST /api/rooms/join first.",
+        hint: "Call POST /api/rooms/join first.",
       });
     }
     expect((await bob.request("GET", "/api/rooms")).text).not.toContain("secret");
@@ -399,7 +406,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect(relayed(sender)).toEqual(expected);
     expect(relayed(anonymous)).toEqual([]);
     sender.close();
-    // Of another user nobody was told anything, so nobody is told of its end.
+    // No client was told anything of another user, so none is told of its end.
     const silent = await TestClient.guest(server.url);
     const brief = await silent.live(0).ready();
     brief.close();
@@ -407,10 +414,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await until(() =>
       other.texts.some((text) => text.includes('"disconnect"') && text.includes(alice.userId)),
     );
-    const gone = other.texts
-      .map((text) => JSON.parse(text) as { event?: string })
-      .find(({ event }) => event === "disconnect");
-    expect(gone).toEqual({
+    expect(disconnects(other)[0]).toEqual({
       type: "presence",
       event: "disconnect",
       clientId: expect.any(Number) as number,

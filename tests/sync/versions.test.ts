@@ -111,7 +111,7 @@ describe.each([
 
   test.each([
     ["12", "change Note.text from string to int"],
-    ["a", 'Note.text becomes int, and 1 value can\'t be converted, such as "a"'],
+    ["a", 'Note.text becomes int, but 1 value can\'t be converted, such as "a"'],
   ])("a change of the type of %j is refused, and changes nothing", async (text, message) => {
     const env = await database();
     const user = await during(OLD, env, async ({ url }) => {

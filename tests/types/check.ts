@@ -1,6 +1,6 @@
 // What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`,
 // never run.
-import type { QueryCtx } from "@pylonsync/functions";
+import type { MutationCtx, QueryCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import type { ClientRowOf, InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
 import type { Bug, Task } from "./app.ts";
@@ -29,17 +29,60 @@ same<
     readonly severity: "low" | "high" | null;
     readonly site: string | null;
     readonly pin: string;
+    readonly bounty: string;
     readonly labels: ("ui" | "api")[];
+    readonly code: string;
+    readonly isPaid: boolean;
     readonly place: { file: string; line?: number | undefined } | null;
     readonly createdAt: string;
     readonly updatedAt: string;
   }
 >(true);
 same<Exclude<keyof RowOf<typeof Bug>, keyof ClientRowOf<typeof Bug>>, "pin">(true);
-same<keyof InsertOf<typeof Bug>, "id" | "state" | "severity" | "site" | "pin" | "labels" | "place">(
-  true,
-);
-same<keyof PatchOf<typeof Bug>, "state" | "severity" | "site" | "pin" | "labels" | "place">(true);
+same<
+  keyof InsertOf<typeof Bug>,
+  "id" | "state" | "bounty" | "severity" | "site" | "pin" | "labels" | "code" | "place"
+>(true);
+same<
+  keyof PatchOf<typeof Bug>,
+  "state" | "bounty" | "severity" | "site" | "pin" | "labels" | "code" | "place"
+>(true);
+export async function checkOperators(): Promise<void> {
+  await db.increment("Task", "1", "rank");
+  await db.append("Bug", "1", "labels", ["ui"]);
+  await db.update("Task", "1", { rank: { $increment: 2 } }, { ifUnchanged: { rank: 1 } });
+  await db.update("Bug", "1", { labels: { $append: ["api"] } });
+  await db.increment("Bug", "1", "bounty", "-12.50");
+  await db.update("Bug", "1", { bounty: { $increment: 10 } });
+  // @ts-expect-error an amount of an int is a number
+  await db.increment("Task", "1", "rank", "1");
+  // @ts-expect-error a text is not added to
+  await db.increment("Task", "1", "title");
+  // @ts-expect-error a json is not a list
+  await db.append("Bug", "1", "place", []);
+  // @ts-expect-error there is no such value of the enum
+  await db.append("Bug", "1", "labels", ["uj"]);
+  // @ts-expect-error an amount is a number
+  await db.update("Task", "1", { rank: { $increment: "2" } });
+  // @ts-expect-error there is no such field
+  await db.update("Task", "1", { rank: 2 }, { ifUnchanged: { rnak: 1 } });
+}
+
+export async function checkStamps(): Promise<void> {
+  const tags = db.useQuery("Tag", { orderBy: { createdAt: "desc" } });
+  same<(typeof tags.data)[number]["updatedAt"], string>(true);
+  await db.insert("Tag", { name: "a" });
+  // @ts-expect-error the server alone writes it
+  await db.update("Tag", "1", { updatedAt: "2026-01-31" });
+  const tasks = db.useQuery("Task");
+  // @ts-expect-error this entity says timestamps: false
+  void tasks.data[0]?.createdAt;
+  const bugs = db.useQuery("Bug");
+  // @ts-expect-error it is computed
+  await db.insert("Bug", { pin: "1", isPaid: true });
+  same<(typeof bugs.data)[number]["isPaid"], boolean>(true);
+}
+
 const bug: InsertOf<typeof Bug> = { pin: "1", severity: "low" };
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 
@@ -60,6 +103,14 @@ export async function checkFields(): Promise<void> {
   db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
   // @ts-expect-error a json is not compared with a value
   db.useQuery("Bug", { where: { place: { file: "a" } } });
+  db.useQuery("Bug", { where: { "place.file": { $startsWith: "a" }, "place.line": { $gt: 1 } } });
+  db.useQuery("Bug", { where: { labels: { $has: "ui" }, "place.tags": { $hasAny: ["a", 1] } } });
+  // @ts-expect-error a text has nothing inside
+  db.useQuery("Bug", { where: { "site.host": "a" } });
+  // @ts-expect-error there is no such item
+  db.useQuery("Bug", { where: { labels: { $hasAny: ["uj"] } } });
+  // @ts-expect-error a text is not a list
+  db.useQuery("Bug", { where: { site: { $has: "a" } } });
   await db.insert("Bug", bug);
   await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
   // @ts-expect-error there is no such item
@@ -154,6 +205,119 @@ export function checkLive(): void {
   db.useFunction("rename");
 }
 
+export function checkSuspense(): void {
+  const { data: task } = db.useSuspenseQueryOne("Task", "x");
+  same<typeof task, RowOf<typeof Task> | null>(true);
+  const { data: result } = db.useSuspenseFunction("countTasks");
+  same<typeof result.count, number>(true);
+  // @ts-expect-error there is no such entity
+  db.useSuspenseQuery("Nope");
+  // @ts-expect-error there is no such field
+  db.useSuspenseQuery("Task", { where: { rnak: 1 } });
+  // @ts-expect-error there is no such function
+  db.useSuspenseFunction("nope");
+}
+
+export function checkOptimistic(): void {
+  const rename = db.useMutation("rename").withOptimistic((store, args) => {
+    const task = store.get("Task", args.id);
+    same<typeof task, RowOf<typeof Task> | null>(true);
+    store.update("Task", args.id, { title: args.title });
+    store.insert("Task", { id: "1", title: "a", rank: 1 });
+    // @ts-expect-error there is no such entity
+    store.delete("Tusk", "1");
+    // @ts-expect-error there is no such field
+    store.update("Task", args.id, { titel: args.title });
+    // @ts-expect-error there is no such argument
+    void args.titel;
+  });
+  // @ts-expect-error arguments are missing
+  void rename.mutate();
+}
+
+export function checkIncludes(): void {
+  const { data } = db.useQuery("Tag", {
+    where: { name: "a" },
+    limit: 5,
+    include: { task: { include: { bugs: { order: { state: "asc" }, limit: 2 } } } },
+  });
+  const bug = data[0]?.task?.bugs[0];
+  same<NonNullable<typeof bug>["state"], "open" | "done">(true);
+  // @ts-expect-error clients see no hidden field
+  void bug?.pin;
+  // @ts-expect-error the relation is not included
+  void data[0]?.task?.tags;
+  const infinite = db.useInfiniteQuery("Tag", { pageSize: 5, include: { task: true } });
+  same<NonNullable<(typeof infinite.data)[number]["task"]>["rank"], number>(true);
+  const paginated = db.usePaginatedQuery("Tag", { initialNumItems: 5, include: { task: true } });
+  same<NonNullable<(typeof paginated.results)[number]["task"]>["rank"], number>(true);
+  const waited = db.useSuspenseQuery("Tag", { include: { task: true } });
+  same<NonNullable<(typeof waited.data)[number]["task"]>["rank"], number>(true);
+  // @ts-expect-error there is no such relation
+  db.useInfiniteQuery("Tag", { include: { tusk: true } });
+  // @ts-expect-error there is no such relation
+  db.usePaginatedQuery("Tag", { include: { tusk: true } });
+  // @ts-expect-error there is no such relation
+  db.useSuspenseQuery("Tag", { include: { tusk: true } });
+  // @ts-expect-error there is no such relation
+  db.useQuery("Tag", { include: { tusk: true } });
+  // @ts-expect-error there is no such relation below
+  db.useQuery("Tag", { include: { task: { include: { bugs: true, tugs: true } } } });
+  // @ts-expect-error the related row has no such field
+  db.useQuery("Task", { include: { tags: { where: { nmae: "a" } } } });
+  // @ts-expect-error a client filters by no hidden field
+  db.useQuery("Task", { include: { bugs: { where: { pin: "a" } } } });
+  // @ts-expect-error a number is not compared with a text
+  db.useQuery("Tag", { include: { task: { where: { rank: "1" } } } });
+}
+
+export async function checkIncludesInContext(ctx: QueryCtx): Promise<void> {
+  const [tag] = await ctx.db.query("Tag", {
+    name: "a",
+    $include: { task: { include: { bugs: { limit: 2 }, tags: true } } },
+  });
+  same<null extends NonNullable<typeof tag>["task"] ? true : false, true>(true);
+  const inner = tag?.task?.bugs[0];
+  // Functions see hidden fields.
+  same<NonNullable<typeof inner>["pin"], string>(true);
+  same<NonNullable<NonNullable<typeof tag>["task"]>["tags"][number]["name"], string>(true);
+  same<NonNullable<typeof tag>["name"], string>(true);
+  const included = await ctx.db.paginate("Task", {
+    where: { rank: 1 },
+    include: { tags: { where: { task: { rank: 1 } }, order: { name: "desc" }, limit: 3 } },
+  });
+  same<(typeof included)["page"][number]["tags"][number]["name"], string>(true);
+  // @ts-expect-error the relation is not included
+  void tag?.task?.tugs;
+  // @ts-expect-error there is no such relation
+  await ctx.db.query("Tag", { $include: { tusk: true } });
+  // @ts-expect-error there is no such relation beside one that there is
+  await ctx.db.query("Tag", { $include: { task: true, tusk: true } });
+  // @ts-expect-error there is no such relation below
+  await ctx.db.query("Tag", { $include: { task: { include: { tags: true, tugs: true } } } });
+  // @ts-expect-error the related row has no such field
+  await ctx.db.query("Tag", { $include: { task: { where: { rnak: 1 } } } });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.query("Task", { $include: { tags: { order: { nmae: "asc" } } } });
+  // @ts-expect-error the relation holds one row
+  await ctx.db.query("Tag", { $include: { task: { limit: 1 } } });
+  // @ts-expect-error there is no such relation
+  await ctx.db.paginate("Tag", { include: { tusk: true } });
+}
+
+export async function checkUpsert(ctx: MutationCtx): Promise<void> {
+  const row = { title: "a", slug: "s", ownerId: "me" };
+  const { created } = await ctx.db.upsert("Task", "slug", row, { rank: { $increment: 1 } });
+  same<typeof created, boolean>(true);
+  await ctx.db.upsert("Task", ["title", "slug"], row);
+  // @ts-expect-error there is no such field
+  await ctx.db.upsert("Task", "slog", row);
+  // @ts-expect-error it is set once
+  await ctx.db.upsert("Task", "slug", row, { slug: "t" });
+  // @ts-expect-error the row is inserted when it is not there
+  await ctx.db.upsert("Task", "slug", { slug: "s" });
+}
+
 export async function checkContext(ctx: QueryCtx): Promise<void> {
   const tasks = await ctx.db.query("Task", {
     rank: { $gte: 1 },
@@ -172,8 +336,11 @@ export async function checkContext(ctx: QueryCtx): Promise<void> {
   await ctx.db.query("Tag", { task: { rank: "1" } });
   // @ts-expect-error there is no such relation
   await ctx.db.query("Tag", { tusk: { rank: 1 } });
-  // @ts-expect-error a client has no related rows at hand
-  db.useQuery("Tag", { where: { task: { rank: 1 } } });
+  db.useQuery("Tag", { where: { task: { rank: 1 }, $not: { task: null } } });
+  // @ts-expect-error the related row has no such field
+  db.useQuery("Tag", { where: { task: { rnak: 1 } } });
+  // @ts-expect-error a number is not compared with a text
+  db.useQuery("Tag", { where: { $or: [{ task: { rank: "1" } }] } });
   const page = await ctx.db.paginate("Task", {
     where: { rank: { $between: [1, 5] } },
     order: { rank: "desc", id: "asc" },

@@ -9,6 +9,7 @@ import {
   update,
   useAction,
   useAggregate,
+  useSearch,
   useDelete,
   useEngine,
   useFn,
@@ -37,7 +38,9 @@ import {
   type SyncCursor,
   type TypedDb,
   type UploadedFile,
+  type SearchSpec,
   type UseAggregateReturn,
+  type UseSearchReturn,
   type UseEntityMutationReturn,
   type UseFnReturn,
   type UseInfiniteQueryReturn,
@@ -101,6 +104,12 @@ export async function checkHooks(): Promise<void> {
   same<typeof sums.data, { count: number }[] | null>(true);
   const ownSums = useAggregate<{ count: number }>(sync, "Todo", spec);
   same<typeof ownSums, typeof sums>(true);
+  const search: SearchSpec = { query: "milk", filters: { done: false }, pageSize: 5 };
+  const found = db.useSearch<Todo>("Todo", search);
+  same<typeof found, UseSearchReturn<Todo>>(true);
+  same<typeof found.hits, Todo[]>(true);
+  const ownFound = useSearch<Todo>(sync, "Todo", search);
+  same<typeof ownFound, typeof found>(true);
   const fn = useFn<{ title: string }, { id: string }>("addTodo");
   same<typeof fn, UseFnReturn<{ title: string }, { id: string }>>(true);
   same<Awaited<ReturnType<typeof fn.call>>, { id: string }>(true);

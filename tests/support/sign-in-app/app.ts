@@ -8,6 +8,7 @@ export default buildManifest({
       email: field.string().unique(),
       displayName: field.string().optional(),
       emailVerified: field.bool().default(false),
+      photo: field.file({ accept: ["image/*"], maxBytes: 20_000_000 }).optional(),
     }),
   ],
   policies: [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" })],

@@ -1,5 +1,6 @@
 // One attack on a server, until it is killed: `bun attacker.ts NAME URL TOKEN`. It runs as a
-// process of its own, so that what it costs is not counted to the server or to whoever measures it.
+// process of its own, so that what it costs is not counted to the server or to the test that
+// measures it.
 import { ATTACKS } from "./attacks.ts";
 
 const [name = "", url = "", token = ""] = process.argv.slice(2);

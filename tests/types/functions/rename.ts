@@ -1,4 +1,4 @@
-import { mutation, v } from "@pylonsync/functions";
+import { mutation, v, type MutationCtx } from "@pylonsync/functions";
 
 export default mutation({
   args: {
@@ -8,7 +8,17 @@ export default mutation({
       v.array(v.object({ name: v.string(), kind: v.union(v.literal("a"), v.literal("b")) })),
     ),
   },
+  errors: { TAKEN: { by: v.id("Task"), tries: v.optional(v.int()) }, LOCKED: {} },
   handler: async (ctx, args) => {
+    // @ts-expect-error a declared code comes with its data
+    void ctx.error("TAKEN", "It is taken.");
+    // @ts-expect-error data is as it is declared
+    void ctx.error("TAKEN", "It is taken.", { by: 1 });
+    // @ts-expect-error the code is not declared
+    void ctx.error("NOPE", "No.");
+    if (args.title === "taken") throw ctx.error("TAKEN", "It is taken.", { by: args.id });
+    if (args.title === "locked") throw ctx.error("LOCKED", "It is locked.");
+    helpAny(ctx);
     const task = await ctx.db.get("Task", args.id);
     if (task === null) return { renamed: false };
     // @ts-expect-error a title is a string
@@ -24,3 +34,7 @@ export default mutation({
     return { renamed: true };
   },
 });
+
+function helpAny(ctx: MutationCtx): void {
+  void ctx.error("ANY", "A helper that takes any context throws what it wants.");
+}

@@ -1,4 +1,5 @@
 import { db, init, usePreloadedQuery } from "@pylonsync/react";
+import { lazy, Suspense } from "react";
 import { createRoot } from "react-dom/client";
 
 declare global {
@@ -15,6 +16,7 @@ init({
   baseUrl: location.origin,
   appName: "replica",
   ...(isCookie ? { credentials: "cookie" } : {}),
+  ...(location.search.includes("queries") ? { sync: "queries" } : {}),
 });
 const refused: string[] = [];
 db.onError(({ code }) => refused.push(code));
@@ -31,6 +33,11 @@ function Preloaded({ userId }: { readonly userId: string }) {
   return <output id="preloaded">{data.map(({ title }) => String(title)).join()}</output>;
 }
 
+const Devtools = lazy(async () => {
+  const { PylonDevtools } = await import("@pylonsync/react/devtools");
+  return { default: PylonDevtools };
+});
+
 function App() {
   const { isLoaded, userId } = db.useSession();
   const { connection, pending } = db.useStatus();
@@ -40,6 +47,7 @@ function App() {
       <output id="user">{isLoaded ? (userId ?? "nobody") : "unknown"}</output>
       <output id="status">{connection}</output>
       <output id="pending">{pending}</output>
+      <Suspense>{location.search.includes("devtools") && <Devtools />}</Suspense>
       {userId !== null && <Preloaded userId={userId} />}
       <output id="rows">{data.map(({ title }) => String(title)).join()}</output>
     </>

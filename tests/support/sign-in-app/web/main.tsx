@@ -3,6 +3,8 @@ import {
   Account,
   db,
   EngineProvider,
+  FileInput,
+  OrganizationSwitcher,
   ResetPassword,
   SignIn,
   SignUp,
@@ -10,7 +12,7 @@ import {
   useSession,
 } from "@pylonsync/react";
 import "@pylonsync/react/styles.css";
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { createRoot } from "react-dom/client";
 
 function Home(): ReactElement {
@@ -21,8 +23,27 @@ function Home(): ReactElement {
     <>
       <p data-connection={connection}>{users.map((user) => String(user["displayName"])).join()}</p>
       <output>{isLoaded ? (userId ?? "nobody") : "not known yet"}</output>
-      <UserButton accountUrl="/account" redirectTo="/signed-out" />
+      <header style={{ display: "flex", justifyContent: "space-between" }}>
+        <OrganizationSwitcher />
+        <UserButton accountUrl="/account" redirectTo="/signed-out" />
+      </header>
     </>
+  );
+}
+
+function Upload(): ReactElement {
+  const [stored, setStored] = useState("");
+  return (
+    <main>
+      <FileInput
+        label="Photo"
+        name="photo"
+        entity="User"
+        field="photo"
+        onChange={(file) => setStored(file?.url ?? "")}
+      />
+      <output>{stored}</output>
+    </main>
   );
 }
 
@@ -32,15 +53,19 @@ function pageOf(path: string): ReactElement {
       return (
         <SignIn
           redirectTo="/home"
+          title="Sign in to Forms"
+          subtitle="Welcome back"
           signUpUrl="/sign-up"
           resetUrl="/reset"
           methods={["password", "code", "link", "passkey", "provider"]}
         />
       );
     case "/sign-up":
-      return <SignUp redirectTo="/home" signInUrl="/sign-in" />;
+      return <SignUp title="Create an account" redirectTo="/home" signInUrl="/sign-in" />;
     case "/reset":
       return <ResetPassword signInUrl="/sign-in" />;
+    case "/upload":
+      return <Upload />;
     case "/account":
       return <Account redirectTo="/signed-out" />;
     default:

@@ -1,0 +1,28 @@
+import { Window } from "happy-dom";
+
+/** What frameworks look for in a page. */
+const NAMES = [
+  "window",
+  "document",
+  "Node",
+  "Element",
+  "HTMLElement",
+  "SVGElement",
+  "Text",
+  "Comment",
+  "DocumentFragment",
+  "MutationObserver",
+  "Event",
+  "CustomEvent",
+];
+
+/** Makes a page of this process until what comes back is called. */
+export function openPage(): () => Promise<void> {
+  const window = new Window({ url: "http://localhost/" });
+  const before = NAMES.map((name) => [name, Reflect.get(globalThis, name)] as const);
+  for (const name of NAMES) Reflect.set(globalThis, name, Reflect.get(window, name));
+  return async () => {
+    for (const [name, value] of before) Reflect.set(globalThis, name, value);
+    await window.happyDOM.close();
+  };
+}

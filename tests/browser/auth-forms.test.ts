@@ -1,0 +1,284 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { loadApp } from "@pylonsync/server";
+import type { Browser, BrowserContext, Page } from "playwright-core";
+import { accessibilityProblems } from "../support/accessibility.ts";
+import { launchBrowser } from "../support/browser.ts";
+import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc-provider.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { freePort } from "../support/servers/free-port.ts";
+import { addAuthenticator } from "../support/virtual-authenticator.ts";
+
+const APP = join(import.meta.dir, "..", "support", "sign-in-app");
+const PASSWORD = "correct horse battery";
+/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+const shots = process.env["SCREENSHOTS"];
+const WIDE = { width: 1280, height: 860 };
+const PHONE = { width: 390, height: 844 };
+
+let oidc: OidcServer;
+let server: TestServer;
+let url: string;
+let browser: Browser;
+let context: BrowserContext;
+let page: Page;
+
+beforeAll(async () => {
+  const port = await freePort();
+  url = `http://localhost:${port}`;
+  oidc = await startOidcProvider(`${url}/api/auth/callback/acme`);
+  server = await startServer(await loadApp(APP, { dev: false }), {
+    PYLON_SINGLE_PORT: "1",
+    PYLON_COOKIE_SECURE: "0",
+    PYLON_DEV_MODE: "1",
+    PYLON_PORT: String(port),
+    PYLON_PUBLIC_URL: url,
+    PYLON_OAUTH_GOOGLE_CLIENT_ID: "id",
+    PYLON_OAUTH_GOOGLE_CLIENT_SECRET: "secret",
+    PYLON_OAUTH_GITHUB_CLIENT_ID: "id",
+    PYLON_OAUTH_GITHUB_CLIENT_SECRET: "secret",
+    PYLON_OAUTH_ACME_CLIENT_ID: OIDC_CLIENT.id,
+    PYLON_OAUTH_ACME_CLIENT_SECRET: OIDC_CLIENT.secret,
+    PYLON_OAUTH_ACME_OIDC_ISSUER: oidc.issuer,
+  });
+  browser = await launchBrowser();
+  context = await browser.newContext({ viewport: WIDE });
+  page = await context.newPage();
+  page.setDefaultTimeout(20_000);
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+  await oidc.stop();
+});
+
+const press = (name: string): Promise<void> =>
+  page.getByRole("button", { name, exact: true }).click();
+const button = (name: string | RegExp): Promise<void> =>
+  page.getByRole("button", { name, exact: true }).first().waitFor();
+/** The headings of the page's parts, in their order. */
+const parts = (): Promise<string[]> => page.locator("section:visible > h2").allTextContents();
+
+/** Light and dark, wide and on a phone: nothing serious, and no part wider than the page. */
+async function looksWell(name: string): Promise<void> {
+  const found: string[] = [];
+  for (const [size, viewport] of [
+    ["wide", WIDE],
+    ["phone", PHONE],
+  ] as const) {
+    await page.setViewportSize(viewport);
+    for (const colorScheme of ["light", "dark"] as const) {
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      for (const problem of await accessibilityProblems(page))
+        found.push(`${name}, ${size}, ${colorScheme}: ${problem}`);
+      if (shots !== undefined)
+        await page.screenshot({ path: join(shots, `${name}-${colorScheme}-${size}.png`) });
+    }
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(viewport.width);
+  }
+  await page.setViewportSize(WIDE);
+  await page.emulateMedia({ colorScheme: "light" });
+  expect(found).toEqual([]);
+}
+
+async function signUp(email: string): Promise<void> {
+  await context.clearCookies();
+  await page.goto(`${url}/sign-up`);
+  await page.getByLabel("Name").fill("Ann Lee");
+  await page.getByLabel("E-mail").fill(email);
+  await page.getByLabel("Password").fill(PASSWORD);
+  await press("Create the account");
+  await page.waitForURL(`${url}/home`);
+}
+
+/** With the account of the provider, whose own pages are in between. */
+async function signInByProvider(login: string): Promise<void> {
+  await context.clearCookies();
+  await page.goto(`${url}/sign-in`);
+  await press("Continue with Acme");
+  await page.locator("[name=login]").fill(login);
+  await page.locator("[name=password]").fill("any");
+  await page.locator("button[type=submit]").click();
+  await page.getByRole("button", { name: "Continue" }).click();
+  await page.waitForURL(`${url}/home`);
+}
+
+test("forms and pages of visitors: nothing serious, each with logos", async () => {
+  for (const path of ["/sign-in", "/sign-up", "/auth/sign-in", "/auth/sign-up"]) {
+    await page.goto(url + path);
+    const google = page.getByText("Continue with Google");
+    await google.waitFor();
+    expect(await google.locator("svg path").count()).toBe(4);
+    // A provider that no logo is drawn for has its first letter.
+    expect(await page.getByText("Continue with Acme").locator("span").textContent()).toBe("A");
+    await looksWell(path.slice(1).replace("/", "-"));
+  }
+}, 60_000);
+
+test("what a visitor comes to: nothing serious", async () => {
+  for (const path of ["/reset", "/reset#token=x", "/auth/forgot", "/auth/reset#token=x"]) {
+    await page.goto(url + path);
+    await page.reload();
+    await page.locator("form:visible, .pylon-error:visible").first().waitFor();
+    await looksWell(path.slice(1).replace(/\W/g, "-"));
+  }
+  await page.goto(`${url}/auth/invitation#token=x`);
+  await button("Accept");
+  await looksWell("auth-invitation");
+}, 60_000);
+
+test.each(["/sign-up", "/auth/sign-up"])(
+  "%s: an error stands below its field, is tied to it, and goes with the next try",
+  async (path) => {
+    await page.goto(url + path);
+    await page.getByLabel("Name").fill("Ann");
+    await page.getByLabel("E-mail").fill(`ann-${path.length}@example.com`);
+    const field = page.getByLabel("Password");
+    await field.fill("password123");
+    await press("Create the account");
+    await page.locator("input[aria-invalid=true]").waitFor();
+    const id = await field.getAttribute("aria-describedby");
+    const problem = page.locator(`[id="${id}"]`);
+    expect(await problem.textContent()).toContain("too common");
+    const [box, text] = [await field.boundingBox(), await problem.boundingBox()];
+    if (box === null || text === null) throw new Error("The error is not shown.");
+    expect(text.y - (box.y + box.height)).toBeGreaterThan(0);
+    expect(text.y - (box.y + box.height)).toBeLessThan(12);
+    await looksWell(`${path.slice(1).replace("/", "-")}-error`);
+    await field.fill(PASSWORD);
+    await press("Create the account");
+    await page.waitForURL((now) => now.pathname !== path);
+    await context.clearCookies();
+  },
+  60_000,
+);
+
+test("a button turns while its request is on the way", async () => {
+  await page.goto(`${url}/sign-in`);
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  await page.route("**/password/login", async (route) => {
+    await held;
+    await route.abort();
+  });
+  await page.getByLabel("E-mail").fill("a@example.com");
+  await page.getByLabel("Password").fill(PASSWORD);
+  await press("Sign in");
+  const busy = page.locator("form button[aria-busy=true]");
+  await busy.waitFor();
+  expect(await busy.isDisabled()).toBe(true);
+  release();
+  await page.getByRole("alert").filter({ hasText: "can't be reached" }).waitFor();
+  expect(await busy.count()).toBe(0);
+  await page.unroute("**/password/login");
+}, 60_000);
+
+test("a user with a password sees how to change it, and what to connect", async () => {
+  await signUp("password@example.com");
+  await page.goto(`${url}/account`);
+  await button("Connect Acme");
+  await button("Change the password");
+  expect(await parts()).toEqual([
+    ...["Connected accounts", "Password", "Passkeys", "Authenticator app", "Devices", "Leave"],
+  ]);
+  expect(await page.getByRole("button", { name: "Set a password" }).count()).toBe(0);
+  await page.getByLabel("Current password").fill("not it at all");
+  await page.getByLabel("New password").fill(PASSWORD);
+  await press("Change the password");
+  await page.locator("[name=current_password][aria-invalid=true]").waitFor();
+  await looksWell("account-password");
+
+  await page.goto(`${url}/auth/account`);
+  await page.getByLabel("Current password").waitFor();
+  expect(await page.locator("#no-password").isVisible()).toBe(false);
+  await looksWell("auth-account-password");
+}, 60_000);
+
+test("a user of a provider sees that account, and no password to fill in", async () => {
+  await addAuthenticator(page);
+  await signInByProvider("cid");
+  await page.goto(`${url}/account`);
+  await page.locator(".pylon-named", { hasText: "Acme" }).waitFor();
+  await button("Set a password");
+  expect(await page.locator("input[type=password]").count()).toBe(0);
+  expect(await page.getByRole("button", { name: "Connect Acme", exact: true }).count()).toBe(0);
+  await button("Connect GitHub");
+  await looksWell("account-provider");
+  await press("Set a password");
+  await page.getByLabel("New password").waitFor();
+  expect(await page.getByLabel("Current password").count()).toBe(0);
+
+  await page.goto(`${url}/auth/account`);
+  await page.locator("#linked li", { hasText: "Acme" }).waitFor();
+  expect(await page.locator("#linked svg, #linked .pylon-logo").count()).toBe(1);
+  expect(await page.getByLabel("Current password").isVisible()).toBe(false);
+  await page.getByLabel(/Type delete to confirm/).waitFor();
+  await looksWell("auth-account-provider");
+}, 60_000);
+
+test("a user with a passkey alone sees it, and nothing to disconnect", async () => {
+  await page.goto(`${url}/account`);
+  await press("Add a passkey");
+  await button(/^Delete the passkey/);
+  await press("Disconnect Acme");
+  await button("Connect Acme");
+  expect(await page.getByRole("button", { name: /^Disconnect/ }).count()).toBe(0);
+  expect(await page.locator("input[type=password]").count()).toBe(0);
+  await page.getByLabel('Type "delete" to confirm').waitFor();
+  await looksWell("account-passkey");
+
+  await page.goto(`${url}/auth/account`);
+  await page.locator("#passkeys li").waitFor();
+  await page.getByRole("button", { name: "Connect Acme" }).waitFor();
+  expect(await page.locator("#linked li").count()).toBe(0);
+  expect(await page.getByLabel("Current password").isVisible()).toBe(false);
+
+  // It is linked again from the page of the server.
+  await page.getByRole("button", { name: "Connect Acme" }).click();
+  await page.locator("#linked li", { hasText: "Acme" }).waitFor();
+}, 60_000);
+
+test("the menus open by key, close by Escape, and change the organization", async () => {
+  await page.goto(`${url}/home`);
+  const organization = page.getByRole("button", { name: /^Organization:/ });
+  await organization.focus();
+  await page.keyboard.press("Enter");
+  await press("Create an organization");
+  await page.getByLabel("Organization name").fill("Acme Works");
+  await looksWell("organization-switcher-create");
+  await press("Create");
+  await page.getByRole("button", { name: "Organization: Acme Works" }).waitFor();
+  const tenant = await page.evaluate(async () => {
+    const answer = (await (await fetch("/api/auth/session")).json()) as {
+      session: { tenant_id: string | null };
+    };
+    return answer.session.tenant_id;
+  });
+  expect(tenant).toEqual(expect.any(String));
+  await organization.click();
+  await page.getByRole("button", { name: "Acme Works owner" }).waitFor();
+  await looksWell("organization-switcher");
+  await page.getByRole("button", { name: "Personal" }).click();
+  await page.getByRole("button", { name: "Organization: Personal" }).waitFor();
+  await page.getByRole("button", { name: /^Account of/ }).click();
+  await looksWell("user-button");
+  await page.keyboard.press("Escape");
+  expect(await page.locator(".pylon-panel:visible").count()).toBe(0);
+}, 60_000);
+
+test("a page may force the dark, and set the colours", async () => {
+  await page.goto(`${url}/auth/sign-in`);
+  await page.emulateMedia({ colorScheme: "light" });
+  const field = page.locator("#password-password");
+  const colour = (): Promise<string> =>
+    field.evaluate((input) => getComputedStyle(input).backgroundColor);
+  const light = await colour();
+  await page.evaluate(() => (document.documentElement.dataset["pylonTheme"] = "dark"));
+  await page.evaluate(() => (document.body.style.colorScheme = "inherit"));
+  expect(await colour()).not.toBe(light);
+  await page.evaluate(() => document.body.style.setProperty("--pylon-accent", "rgb(120, 0, 90)"));
+  expect(
+    await page
+      .getByRole("button", { name: "Sign in", exact: true })
+      .evaluate((element) => getComputedStyle(element).backgroundColor),
+  ).toBe("rgb(120, 0, 90)");
+}, 60_000);

@@ -1,0 +1,129 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { join } from "node:path";
+import { loadApp } from "@pylonsync/server";
+import type { Browser, Page } from "playwright-core";
+import { launchBrowser } from "../support/browser.ts";
+// For the type of the page's globals.
+import type {} from "../support/replica-app/web/main.tsx";
+import { TestClient, until } from "../support/client.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+// A page that stays open while a newer version of the app is deployed, whose server has other
+// files.
+
+let server: TestServer;
+let browser: Browser;
+
+beforeAll(async () => {
+  const app = await loadApp(join(import.meta.dir, "..", "support", "replica-app"), { dev: false });
+  server = await startServer(app, { PYLON_SINGLE_PORT: "1" });
+  browser = await launchBrowser("--disable-gpu", "--disable-features=LocalNetworkAccessChecks");
+}, 60_000);
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+});
+
+interface OpenPage {
+  readonly page: Page;
+  /** What no code of the page has caught. */
+  readonly uncaught: readonly string[];
+  /** The scripts that came. */
+  readonly scripts: readonly string[];
+  /** The scripts that a newer server did not have. */
+  readonly missed: readonly string[];
+  /** From now on the server has none of the page's files. */
+  readonly deploy: () => void;
+  readonly close: () => Promise<void>;
+}
+
+async function open(path: string): Promise<OpenPage> {
+  const context = await browser.newContext();
+  const page = await context.newPage();
+  const [uncaught, scripts, missed]: [string[], string[], string[]] = [[], [], []];
+  let isDeployed = false;
+  page.on("pageerror", (error) => uncaught.push(String(error)));
+  await page.route(/\.js$/, async (route) => {
+    if (isDeployed) {
+      missed.push(route.request().url());
+      return route.fulfill({ status: 404, body: "There is nothing here." });
+    }
+    const response = await route.fetch();
+    scripts.push(await response.text());
+    return route.fulfill({ response });
+  });
+  await page.goto(new URL(path, server.url).href);
+  const deploy = (): void => void (isDeployed = true);
+  return { page, uncaught, scripts, missed, deploy, close: () => context.close() };
+}
+
+const live = (page: Page): Promise<void> =>
+  page.locator("#status").filter({ hasText: "live" }).waitFor();
+
+async function signIn(page: Page): Promise<TestClient> {
+  const { token, userId } = await page.evaluate(() => window.db.signInAsGuest());
+  await page
+    .locator("#user")
+    .filter({ hasText: new RegExp(userId) })
+    .waitFor();
+  await live(page);
+  return new TestClient(server.url, token, userId);
+}
+
+/** Inserts a row, which is shown, and taken by the server. */
+async function writes(page: Page, client: TestClient, title: string): Promise<void> {
+  await page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
+  await page.locator("#rows").filter({ hasText: title }).waitFor();
+  await until(async () =>
+    (await client.request("POST", "/api/query/Todo", {})).text.includes(title),
+  );
+}
+
+test.each(["/", "/?queries"])(
+  "a page (%s) has all code that it may need before a deployment takes it away",
+  async (path) => {
+    const { page, uncaught, scripts, missed, deploy, close } = await open(path);
+    const client = await signIn(page);
+    // Only a connection without a socket asks there.
+    await until(() => scripts.some((text) => text.includes("/api/live/")));
+    deploy();
+    await page.evaluate(() => {
+      window.db.sync.stop();
+      Reflect.set(window, "WebSocket", undefined);
+      window.db.sync.start();
+    });
+    await live(page);
+    await writes(page, client, "over a stream");
+    expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+      transport: "sse",
+      outdated: false,
+    });
+    expect([uncaught, missed]).toEqual([[], []]);
+    await close();
+  },
+  60_000,
+);
+
+test("a page that a deployment comes before knows it, and goes on with what it has", async () => {
+  const { page, uncaught, missed, deploy, close } = await open("/");
+  const client = await signIn(page);
+  deploy();
+  const outdated = page.evaluate(
+    () =>
+      new Promise<void>((resolve) => {
+        window.db.sync.onStatus((status) => {
+          if (status.outdated) resolve();
+        });
+      }),
+  );
+  await outdated;
+  expect(missed.length).toBeGreaterThan(0);
+  await writes(page, client, "after the deployment");
+  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+    connection: "live",
+    transport: "websocket",
+    outdated: true,
+  });
+  expect(uncaught).toEqual([]);
+  await close();
+}, 60_000);

@@ -1,0 +1,216 @@
+import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadApp } from "@pylonsync/server";
+import type { Browser, Page } from "playwright-core";
+import { accessibilityProblems } from "../support/accessibility.ts";
+import { launchBrowser } from "../support/browser.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+const APP = join(import.meta.dir, "..", "support", "sign-in-app");
+/** A picture of one pixel. */
+const PIXEL = Buffer.from(
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk" +
+    "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
+  "base64",
+);
+
+const MIB = 1024 * 1024;
+/** On the disk, so that it is the same file when it is chosen again. */
+const dir = mkdtempSync(join(tmpdir(), "pylon-file-input-"));
+const BIG = join(dir, "big.png");
+const BIG_BYTES = Uint8Array.from({ length: 11 * MIB }, (_, index) => (index * 31) & 255);
+const BIG_HASH = new Bun.CryptoHasher("sha256").update(BIG_BYTES).digest("hex");
+writeFileSync(BIG, BIG_BYTES);
+
+let server: TestServer;
+let browser: Browser;
+let page: Page;
+beforeAll(async () => {
+  server = await startServer(await loadApp(APP, { dev: false }), { PYLON_COOKIE_SECURE: "0" });
+  browser = await launchBrowser();
+  page = await browser.newPage();
+  page.setDefaultTimeout(20_000);
+  await page.goto(`${server.url}/sign-up`);
+  await page.getByLabel("E-mail").fill("ann@example.com");
+  await page.getByLabel("Password").fill("correct horse battery");
+  await page.getByRole("button", { name: "Create the account" }).click();
+  await page.waitForURL("**/home");
+});
+afterAll(async () => {
+  await browser.close();
+  await server.stop();
+  rmSync(dir, { recursive: true });
+});
+beforeEach(() => page.goto(`${server.url}/upload`));
+
+const choose = (name: string, mimeType: string, buffer: Buffer): Promise<void> =>
+  page.getByLabel("Photo").setInputFiles({ name, mimeType, buffer });
+const idInForm = (): Promise<string> => page.locator("input[name=photo]").inputValue();
+
+test("an image is shown, stored, put into the form, and taken away again", async () => {
+  await choose("käse.png", "image/png", PIXEL);
+  await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+  const drawn = page.locator("img.pylon-preview");
+  expect(
+    await drawn.evaluate((image: HTMLImageElement) => image.decode().then(() => "drawn")),
+  ).toBe("drawn");
+  const url = (await page.locator("output").textContent()) ?? "";
+  expect(url).toContain(await idInForm());
+  const stored = await page.evaluate(async (from) => {
+    const answer = await fetch(from);
+    return {
+      size: (await answer.arrayBuffer()).byteLength,
+      type: answer.headers.get("content-type"),
+    };
+  }, url);
+  expect(stored).toEqual({ size: PIXEL.byteLength, type: "image/png" });
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await page.getByRole("button", { name: "Remove" }).click();
+  await page.locator("output").filter({ hasNotText: /./ }).waitFor({ state: "attached" });
+  expect(await idInForm()).toBe("");
+  expect(await drawn.count()).toBe(0);
+}, 60_000);
+
+test("the field's rules are told at the input, and another file may follow", async () => {
+  await choose("list.txt", "text/plain", Buffer.from("Buy milk"));
+  await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
+  expect(await page.getByLabel("Photo").getAttribute("aria-invalid")).toBe("true");
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await choose("a.png", "image/png", PIXEL);
+  await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+  expect(await page.getByLabel("Photo").getAttribute("aria-invalid")).toBeNull();
+}, 60_000);
+
+test("progress is shown; an upload can be given up, and tried again", async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  await page.route("**/api/files/upload*", async (route) => {
+    await held;
+    await route.abort();
+  });
+  await choose("a.png", "image/png", PIXEL);
+  await page.getByRole("progressbar", { name: "Upload of a.png" }).waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  expect(await page.getByRole("progressbar").count()).toBe(0);
+  expect(await page.locator(".pylon-error:visible").count()).toBe(0);
+
+  await choose("b.png", "image/png", PIXEL);
+  release();
+  await page.getByRole("alert").filter({ hasText: "can't be reached" }).waitFor();
+  await page.unroute("**/api/files/upload*");
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+}, 60_000);
+
+test("a file that is dropped is uploaded, and the progress never goes back", async () => {
+  await page.getByLabel("Photo").waitFor();
+  await page.evaluate(() => {
+    const seen: number[] = [];
+    Object.assign(window, { seen });
+    new MutationObserver(() => {
+      for (const bar of document.querySelectorAll("progress")) seen.push(bar.value);
+    }).observe(document.body, { subtree: true, childList: true, attributes: true });
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([new Uint8Array(1_500_000)], "big.png", { type: "image/png" }));
+    document
+      .querySelector(".pylon-upload")
+      ?.dispatchEvent(new DragEvent("drop", { bubbles: true, dataTransfer: transfer }));
+  });
+  await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+  const seen = await page.evaluate(() => (window as unknown as { seen: number[] }).seen);
+  expect(seen.length).toBeGreaterThan(0);
+  expect(seen).toEqual(seen.toSorted((a, b) => a - b));
+  // The end of a quick upload may come together with the last of its progress.
+  expect(seen.every((part) => part >= 0 && part <= 1)).toBe(true);
+}, 60_000);
+
+/** The offsets of the pieces that the page has sent, and what is done about each. */
+async function watchPieces(
+  onPiece: (offset: number, count: number) => Promise<"send" | "cut">,
+): Promise<number[]> {
+  const offsets: number[] = [];
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.route("**/api/files/tus/*", async (route) => {
+    const request = route.request();
+    if (request.method() !== "PATCH") return route.continue();
+    const offset = Number(request.headers()["upload-offset"]);
+    offsets.push(offset);
+    const isSent = (await onPiece(offset, offsets.length)) === "send";
+    return isSent ? route.continue() : route.abort("connectionreset").catch(() => undefined);
+  });
+  return offsets;
+}
+const chooseBig = (): Promise<void> => page.getByLabel("Photo").setInputFiles(BIG);
+/** The SHA-256 of what the server has. */
+async function storedHash(): Promise<string> {
+  const url = (await page.locator("output").textContent()) ?? "";
+  return page.evaluate(async (from) => {
+    const bytes = await (await fetch(from)).arrayBuffer();
+    const hash = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+    return [...hash].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  }, url);
+}
+const isStored = (): Promise<void> =>
+  page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
+
+test("a large upload goes on where the connection was lost", async () => {
+  const offsets = await watchPieces(async (_, count) => (count === 2 ? "cut" : "send"));
+  await chooseBig();
+  await page.getByText("Waiting for a connection").waitFor();
+  await isStored();
+  expect(offsets).toEqual([0, 5 * MIB, 5 * MIB, 10 * MIB]);
+  expect(await storedHash()).toBe(BIG_HASH);
+}, 60_000);
+
+test("a large upload goes on after a reload, once the same file is chosen", async () => {
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  const { promise: isHeld, resolve: hold } = Promise.withResolvers<void>();
+  await watchPieces(async (offset) => {
+    if (offset === 0) return "send";
+    hold();
+    await held;
+    return "cut";
+  });
+  await chooseBig();
+  await isHeld;
+  await page.reload();
+  release();
+  const offsets = await watchPieces(async () => "send");
+  await chooseBig();
+  await isStored();
+  expect(offsets).toEqual([5 * MIB, 10 * MIB]);
+  expect(await storedHash()).toBe(BIG_HASH);
+  // What is done is not remembered: the same file is another upload then.
+  expect(await page.evaluate(() => localStorage.getItem("pylon:uploads"))).toBeNull();
+}, 60_000);
+
+test("a large upload is paused, goes on, and is given up on the server too", async () => {
+  const { promise: isHeld, resolve: hold } = Promise.withResolvers<void>();
+  await watchPieces(async (offset, count) => {
+    if (count > 2 || offset === 0) return "send";
+    hold();
+    await page.getByText("Paused").waitFor();
+    return "cut";
+  });
+  await chooseBig();
+  await isHeld;
+  await page.getByRole("button", { name: "Pause" }).click();
+  await page.getByText("Paused").waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+  const offsets = await watchPieces(async () => "send");
+  await page.getByRole("button", { name: "Resume" }).click();
+  await isStored();
+  expect(offsets).toEqual([5 * MIB, 10 * MIB]);
+
+  await page.reload();
+  await watchPieces(async (offset) => {
+    if (offset > 0) await page.getByRole("button", { name: "Cancel" }).click();
+    return offset > 0 ? "cut" : "send";
+  });
+  const ended = page.waitForResponse((response) => response.request().method() === "DELETE");
+  await chooseBig();
+  expect((await ended).status()).toBe(204);
+  expect(await page.evaluate(() => localStorage.getItem("pylon:uploads"))).toBeNull();
+}, 60_000);

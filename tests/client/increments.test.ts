@@ -1,0 +1,141 @@
+import { afterEach, describe, expect, test } from "bun:test";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
+import { TestClient, until } from "../support/client.ts";
+import { appOf, startServer, type TestServer } from "../support/server.ts";
+
+const app = appOf(
+  buildManifest({
+    name: "counters",
+    version: "1.0.0",
+    access: "public",
+    entities: [
+      entity(
+        "Post",
+        {
+          likes: field.int().max(100).default(0),
+          tags: field.array(field.string()).default([]),
+          title: field.string().default(""),
+        },
+        { timestamps: true },
+      ),
+    ],
+  }),
+);
+
+const cleanups: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
+});
+
+async function serve(): Promise<TestServer> {
+  const server = await startServer(app);
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+async function connect(url: string, sync: "all" | "queries" = "all"): Promise<SyncEngine> {
+  const { token } = await TestClient.guest(url);
+  const engine = createSyncEngine(url, {
+    sync,
+    reconnectDelay: 30,
+    storage: createWriteThroughStorage({}, () => undefined),
+    token: token ?? "",
+  });
+  cleanups.push(() => engine.stop());
+  engine.start();
+  return engine;
+}
+
+describe.each(["all", "queries"] as const)("with sync %s", (sync) => {
+  test("what two add while they are offline is all kept, and never shown twice", async () => {
+    const { url } = await serve();
+    const [ann, bob] = [await connect(url, sync), await connect(url, sync)];
+    const id = await ann.insert("Post", {});
+    const seen: number[] = [];
+    const lists = [ann, bob].map((engine) => {
+      const list = engine.query("Post");
+      const likes = (): number => Number(list.getSnapshot()[0]?.["likes"] ?? 0);
+      cleanups.push(
+        list.subscribe(() => {
+          if (engine === ann) seen.push(likes());
+        }),
+      );
+      return { list, likes };
+    });
+    await until(() => lists.every(({ list }) => list.getSnapshot().length === 1));
+    bob.stop();
+    ann.stop();
+    for (let n = 0; n < 3; n += 1) await ann.increment("Post", id, "likes");
+    await bob.increment("Post", id, "likes", 10);
+    await ann.append("Post", id, "tags", ["a"]);
+    await bob.append("Post", id, "tags", ["b"]);
+    expect(lists.map(({ likes }) => likes())).toEqual([3, 10]);
+    bob.start();
+    ann.start();
+    await until(() => [ann, bob].every((engine) => engine.mutations.all().length === 0));
+    await until(() => lists.every(({ likes }) => likes() === 13));
+    for (let n = 0; n < 20; n += 1) void ann.increment("Post", id, "likes");
+    await ann.flushed();
+    await until(() => lists.every(({ likes }) => likes() === 33));
+    await until(() => ann.mutations.all().length === 0);
+    expect(seen).toEqual(seen.toSorted((one, other) => one - other));
+    const { body } = await new TestClient(url, null).request("GET", `/api/entities/Post/${id}`);
+    expect(body["likes"]).toBe(33);
+    expect((body["tags"] as string[]).toSorted()).toEqual(["a", "b"]);
+  });
+});
+
+test("a sum that the field refuses is taken back", async () => {
+  const { url } = await serve();
+  const engine = await connect(url);
+  const id = await engine.insert("Post", { likes: 99 });
+  await engine.flushed();
+  await engine.increment("Post", id, "likes", 2);
+  expect(engine.store.get("Post", id)?.["likes"]).toBe(101);
+  await expect(engine.flushed()).rejects.toMatchObject({ code: "INVALID_DATA" });
+  await until(() => engine.store.get("Post", id)?.["likes"] === 99);
+});
+
+test("of two who change the row that they have read, the second is refused", async () => {
+  const { url } = await serve();
+  const [ann, bob] = [await connect(url), await connect(url)];
+  const id = await ann.insert("Post", { title: "a" });
+  await until(() => bob.store.get("Post", id) !== null && ann.mutations.all().length === 0);
+  const updatedAt = bob.store.get("Post", id)?.["updatedAt"];
+  bob.stop();
+  await ann.update("Post", id, { title: "ann" }, { ifUnchanged: { updatedAt } });
+  await ann.flushed();
+  await bob.update("Post", id, { title: "bob" }, { ifUnchanged: { updatedAt } });
+  await bob.delete("Post", id, { ifUnchanged: { title: "a" } });
+  const codes: string[] = [];
+  bob.onError(({ code }) => codes.push(code));
+  bob.start();
+  await until(() => bob.store.get("Post", id)?.["title"] === "ann" && codes.length === 2);
+  expect(codes).toEqual(["ROW_CHANGED", "ROW_CHANGED"]);
+});
+
+test("a push that is sent again adds once; what nobody sends could be added twice", async () => {
+  const { url } = await serve();
+  const guest = await TestClient.guest(url);
+  const id = await guest.insert("Post", {});
+  const push = (client: TestClient, more: object = {}) =>
+    client.request("POST", "/api/sync/push", {
+      results: true,
+      changes: [
+        { entity: "Post", row_id: id, kind: "update", data: { likes: { $increment: 1 } }, ...more },
+      ],
+    });
+  const first = await push(guest, { op_id: "one" });
+  const again = await push(guest, { op_id: "one" });
+  expect(first.body).toMatchObject({ results: [{ status: "applied" }] });
+  expect(again.body).toMatchObject({ results: [{ status: "deduped" }] });
+  const nobody = new TestClient(url, null);
+  expect((await push(nobody, { op_id: "two" })).body).toMatchObject({
+    results: [{ status: "refused", error: { code: "AUTH_REQUIRED", field: "likes" } }],
+  });
+  const inserted = await push(guest, { kind: "insert", row_id: "n", if_unchanged: { likes: 1 } });
+  expect(inserted.body).toMatchObject({ results: [{ error: { field: "if_unchanged" } }] });
+  const { body } = await guest.request("GET", `/api/entities/Post/${id}`);
+  expect(body["likes"]).toBe(1);
+});

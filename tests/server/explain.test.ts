@@ -1,0 +1,137 @@
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { TestClient } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+// Who may do what, and why; and whether an index leads to the rows.
+
+const app = appOf(
+  buildManifest({
+    name: "explain",
+    version: "1.0.0",
+    entities: [
+      entity("Member", { channelId: field.string(), userId: field.string() }),
+      entity(
+        "Message",
+        { channelId: field.string(), ownerId: field.string(), note: field.string().optional() },
+        { indexes: [{ name: "by_owner", fields: ["ownerId"], unique: false }] },
+      ),
+      entity(
+        "Own",
+        { ownerId: field.string().owner() },
+        {
+          indexes: [{ name: "by_owner", fields: ["ownerId"], unique: false }],
+        },
+      ),
+    ],
+    policies: [
+      policy({
+        name: "members",
+        entity: "Message",
+        allow: "exists(Member, channelId == data.channelId && userId == auth.userId)",
+        fields: { note: { allowRead: "auth.hasRole('editor')" } },
+      }),
+      policy({
+        name: "not_guests",
+        entity: "Message",
+        restrict: true,
+        allowWrite: "auth.claims.plan == 'pro'",
+      }),
+      policy({ name: "own", entity: "Own", allow: "data.ownerId == auth.userId" }),
+    ],
+  }),
+);
+let server: TestServer;
+let admin: TestClient;
+beforeAll(async () => {
+  server = await startServer(app);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(() => server.stop());
+
+async function explain(asked: object): Promise<Readonly<Record<string, unknown>>> {
+  const { status, body } = await admin.request("POST", "/api/admin/explain", asked);
+  expect(status).toBe(200);
+  return body;
+}
+
+test("each policy says whether it allows, refuses, or asks the row", async () => {
+  const ann = await explain({ entity: "Message", as: "ann" });
+  expect(ann).toMatchObject({
+    entity: "Message",
+    row: null,
+    closed_fields: ["note"],
+    access: {
+      read: { outcome: "depends", policies: [{ name: "members", outcome: "depends" }] },
+      update: {
+        outcome: "refused",
+        policies: [
+          { name: "members", restrict: false, outcome: "depends" },
+          { name: "not_guests", restrict: true, outcome: "refused" },
+        ],
+      },
+    },
+  });
+  const nobody = await explain({ entity: "Message" });
+  expect(nobody).toMatchObject({ access: { read: { outcome: "refused" } } });
+  const editor = await explain({
+    entity: "Message",
+    as: { userId: "ann", roles: ["editor"], claims: { plan: "pro" } },
+  });
+  expect(editor).toMatchObject({
+    closed_fields: [],
+    access: { update: { policies: [{}, { name: "not_guests", outcome: "allowed" }] } },
+  });
+  expect(await explain({ entity: "Member", as: "ann" })).toMatchObject({
+    access: { read: { outcome: "refused", policies: [] } },
+  });
+});
+
+test("of a row it says what holds, with the claims that the server keeps", async () => {
+  const message = await admin.insert("Message", { channelId: "c1", ownerId: "bob" });
+  const asked = { entity: "Message", as: "ann", id: message };
+  expect(await explain(asked)).toMatchObject({
+    row: "found",
+    access: { read: { outcome: "refused", policies: [{ outcome: "refused" }] } },
+  });
+  await admin.insert("Member", { channelId: "c1", userId: "ann" });
+  await admin.request("PUT", "/api/admin/users/ann/claims", { claims: { plan: "pro" } });
+  expect(await explain(asked)).toMatchObject({
+    access: { read: { outcome: "allowed" }, update: { outcome: "allowed" } },
+  });
+  expect(await explain({ ...asked, id: "0".repeat(40) })).toMatchObject({ row: "missing" });
+});
+
+test("tables are named to whose rows no index leads", async () => {
+  expect((await explain({ entity: "Own", as: "ann" }))["list"]).toMatchObject({
+    sql: expect.stringContaining('FROM "Own"'),
+    scans: [],
+  });
+  const { list } = await explain({ entity: "Message", as: "ann" });
+  expect(list).toMatchObject({ scans: expect.arrayContaining(["Member"]) });
+  expect(JSON.stringify(list)).not.toContain('"ann"');
+});
+
+test("it is for admins, and says which part of a question is wrong", async () => {
+  const guest = await TestClient.guest(server.url);
+  expect((await guest.request("POST", "/api/admin/explain", { entity: "Own" })).status).toBe(403);
+  for (const [asked, status, field] of [
+    [{ entity: "Owm" }, 404, "entity"],
+    [{ entity: 5 }, 400, "entity"],
+    [{ entity: "Own", as: { name: "ann" } }, 400, "as"],
+    [{ entity: "Own", id: "../x" }, 400, "id"],
+    [{ entity: "Own", of: "ann" }, 400, "of"],
+  ] as const) {
+    const answer = await admin.request("POST", "/api/admin/explain", asked);
+    expect([answer.status, Object(answer.body["error"])["field"]]).toEqual([status, field]);
+  }
+});
+
+test("in dev mode a start warns of a read rule that no index helps", async () => {
+  const dev = await startServer(app, { PYLON_DEV_MODE: "1" });
+  const warnings = dev.server.diagnostics.filter(({ code }) => code === "POLICY_NO_INDEX");
+  expect(warnings).toMatchObject([
+    { severity: "warning", path: "entities.Member", message: expect.stringContaining("Message") },
+  ]);
+  await dev.stop();
+});

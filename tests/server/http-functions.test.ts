@@ -1,0 +1,270 @@
+import { http, mutation, query, v, verifyStripe, type HttpDefinition } from "@pylonsync/functions";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { afterAll, beforeAll, expect, test } from "bun:test";
+import { createHmac } from "node:crypto";
+import { TestClient, until } from "../support/client.ts";
+import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+
+const SECRET = "whsec_test";
+const SHOP = "https://shop.example";
+const aborted = Promise.withResolvers<void>();
+
+const functions: Readonly<Record<string, HttpDefinition>> = {
+  "echo.bytes": http({
+    method: "*",
+    path: "/echo/:name/*",
+    async handler(request, ctx) {
+      const body = await request.bytes();
+      return new Response(body, {
+        status: 203,
+        headers: {
+          "X-Method": request.method,
+          "X-Params": JSON.stringify(ctx.params),
+          "X-User": String(ctx.auth.userId),
+          "X-Frame-Options": "SAMEORIGIN",
+          "Set-Cookie": "a=1",
+        },
+      });
+    },
+  }),
+  "hooks.stripe": http({
+    method: "POST",
+    secrets: ["STRIPE_SECRET"],
+    async handler(request, ctx) {
+      const { id, json } = await verifyStripe(request, ctx.secrets.STRIPE_SECRET);
+      const { n } = json as { n: number };
+      const received = await ctx.runMutation("receive", { n }, { idempotencyKey: `stripe:${id}` });
+      return Response.json(received);
+    },
+  }),
+  small: http({
+    method: "POST",
+    maxBodyBytes: 1000,
+    handler: async (request) => new Response(String((await request.text()).length)),
+  }),
+  open: http({
+    method: ["GET", "PUT"],
+    cors: { origins: [SHOP], exposedHeaders: ["X-Total"] },
+    handler: () => new Response("open", { headers: { "X-Total": "1" } }),
+  }),
+  private: http({
+    method: "GET",
+    auth: "user",
+    cors: { origins: "*" },
+    handler: (_request, ctx) => new Response(ctx.auth.userId),
+  }),
+  forOne: http({
+    method: "GET",
+    path: "/one/:userId",
+    auth: "auth.userId == input.userId",
+    handler: () => new Response("one"),
+  }),
+  withCookie: http({
+    method: ["GET", "POST"],
+    cookies: true,
+    handler: (_request, ctx) => new Response(String(ctx.auth.userId)),
+  }),
+  streams: http({
+    method: "GET",
+    path: "/streams",
+    handler: (_request, ctx) => {
+      ctx.signal.addEventListener("abort", () => undefined);
+      let n = 0;
+      return new Response(
+        new ReadableStream({
+          pull: (controller) => controller.enqueue(new TextEncoder().encode(`${(n += 1)}\n`)),
+          cancel: () => aborted.resolve(),
+        }),
+      );
+    },
+  }),
+  notResponse: http({ method: "GET", handler: () => "text" as never }),
+  refuses: http({
+    method: "GET",
+    handler: (_request, ctx) => {
+      throw ctx.error("NOT_FOUND", "no such lot");
+    },
+  }),
+  slow: http({
+    method: "GET",
+    timeoutSecs: 0.05,
+    handler: () => new Promise<never>(() => undefined),
+  }),
+  rare: http({
+    method: "GET",
+    rateLimit: { max: 1, windowSecs: 3600 },
+    handler: () => new Response("rare"),
+  }),
+};
+
+const app = appOf(
+  buildManifest({
+    name: "http-functions",
+    version: "1.0.0",
+    access: "public",
+    entities: [entity("Payment", { n: field.int() })],
+  }),
+  {
+    receive: mutation({
+      args: { n: v.int() },
+      handler: async (ctx, { n }) => ({ id: await ctx.db.insert("Payment", { n }) }),
+    }),
+    tells: query({ handler: () => Response.json({}) }),
+  },
+);
+
+let server: TestServer;
+let ann: TestClient;
+let admin: TestClient;
+
+beforeAll(async () => {
+  server = await startServer(
+    { ...app, http: new Map(Object.entries(functions)) },
+    { STRIPE_SECRET: SECRET },
+  );
+  ann = await TestClient.guest(server.url);
+  admin = new TestClient(server.url, ADMIN_TOKEN);
+});
+afterAll(() => server.stop());
+
+const ask = (path: string, init: RequestInit = {}): Promise<Response> =>
+  fetch(server.url + path, init);
+const codeOf = async (answer: Response): Promise<unknown> => {
+  const { error } = (await answer.json()) as { error?: { code?: unknown } };
+  return [answer.status, error?.code];
+};
+
+test("any method and body comes as it was sent, and the Response goes as it was made", async () => {
+  const bytes = Uint8Array.from([0, 255, 128, 10]);
+  const answer = await ask("/echo/a%20b/c/d?q=1", { method: "PROPFIND", body: bytes });
+  expect(answer.status).toBe(203);
+  expect(await answer.bytes()).toEqual(bytes);
+  expect(answer.headers.get("x-method")).toBe("PROPFIND");
+  expect(answer.headers.get("x-params")).toBe('{"name":"a b","*":"c/d"}');
+  expect(answer.headers.get("x-frame-options")).toBe("SAMEORIGIN");
+  expect(answer.headers.get("x-content-type-options")).toBe("nosniff");
+  expect(answer.headers.get("set-cookie")).toBe("a=1");
+  expect(answer.headers.get("x-request-id")).not.toBeNull();
+});
+
+test("HEAD is GET without a body; a method that nobody takes is 405", async () => {
+  const head = await ask("/api/http/open", { method: "HEAD" });
+  expect([head.status, await head.text(), head.headers.get("x-total")]).toEqual([200, "", "1"]);
+  const refused = await ask("/api/http/open", { method: "DELETE" });
+  expect(await codeOf(refused)).toEqual([405, "METHOD_NOT_ALLOWED"]);
+  expect((await ask("/api/http/nothing")).status).toBe(404);
+});
+
+test("without auth nobody is signed in, and the Authorization header is the sender's", async () => {
+  const headers = { Authorization: "Bearer of-another-service", Cookie: `pylon=${ann.token}` };
+  const answer = await ask("/echo/a/b", { headers });
+  expect([answer.status, answer.headers.get("x-user")]).toEqual([203, "null"]);
+});
+
+test("auth asks a bearer token, and a policy the parts of the path", async () => {
+  const headers = { Authorization: `Bearer ${ann.token}` };
+  expect(await codeOf(await ask("/api/http/private"))).toEqual([401, "AUTH_REQUIRED"]);
+  expect(await (await ask("/api/http/private", { headers })).text()).toBe(ann.userId);
+  expect(await (await ask(`/one/${ann.userId}`, { headers })).text()).toBe("one");
+  expect(await codeOf(await ask("/one/bob", { headers }))).toEqual([403, "POLICY_DENIED"]);
+  const wrong = { Authorization: "Bearer wrong" };
+  expect(await codeOf(await ask("/api/http/private", { headers: wrong }))).toEqual([
+    ...[401, "UNAUTHORIZED"],
+  ]);
+});
+
+test("a cookie signs in where it is declared, and no foreign page writes", async () => {
+  const signIn = await ask("/api/auth/guest", {
+    method: "POST",
+    headers: { Origin: server.url },
+  });
+  const cookie = signIn.headers.getSetCookie()[0]?.split(";")[0] ?? "";
+  const { user_id: userId } = (await signIn.json()) as { user_id: string };
+  expect(await (await ask("/api/http/withCookie", { headers: { cookie } })).text()).toBe(userId);
+  expect(await codeOf(await ask("/api/http/private", { headers: { cookie } }))).toEqual([
+    ...[401, "AUTH_REQUIRED"],
+  ]);
+  const foreign = { cookie, Origin: "https://evil.example" };
+  const refused = await ask("/api/http/withCookie", { method: "POST", headers: foreign });
+  expect(await codeOf(refused)).toEqual([403, "CSRF_REJECTED"]);
+});
+
+test("pages of other sites read what cors says, errors too", async () => {
+  const allowed = async (path: string, origin: string, method = "GET") => {
+    const answer = await ask(path, { method, headers: { Origin: origin } });
+    const { headers } = answer;
+    return [answer.status, headers.get("access-control-allow-origin")];
+  };
+  expect(await allowed("/api/http/open", SHOP)).toEqual([200, SHOP]);
+  expect(await allowed("/api/http/open", SHOP, "OPTIONS")).toEqual([204, SHOP]);
+  expect(await allowed("/api/http/open", SHOP, "DELETE")).toEqual([405, SHOP]);
+  expect(await allowed("/api/http/open", "https://evil.example")).toEqual([200, null]);
+  expect(await allowed("/api/http/private", "https://any.example")).toEqual([401, "*"]);
+  expect(await allowed("/api/http/rare", SHOP)).toEqual([200, null]);
+  const { headers } = await ask("/api/http/open", {
+    method: "OPTIONS",
+    headers: { Origin: SHOP },
+  });
+  expect(headers.get("access-control-allow-methods")).toBe("GET, PUT");
+  expect(headers.get("access-control-allow-credentials")).toBeNull();
+  expect(headers.get("access-control-expose-headers")).toContain("X-Total");
+});
+
+test("a webhook that is sent again runs once, and a wrong signature is refused", async () => {
+  const body = JSON.stringify({ id: "evt_1", n: 5 });
+  const at = Math.floor(Date.now() / 1000);
+  const signature = createHmac("sha256", SECRET).update(`${at}.${body}`).digest("hex");
+  const send = (header: string): Promise<Response> =>
+    ask("/api/http/hooks/stripe", {
+      method: "POST",
+      body,
+      headers: { "Stripe-Signature": header },
+    });
+  const first = await (await send(`t=${at},v1=${signature}`)).text();
+  expect(await (await send(`t=${at},v1=${signature}`)).text()).toBe(first);
+  expect(await codeOf(await send(`t=${at},v1=00`))).toEqual([401, "INVALID_SIGNATURE"]);
+  const { text } = await admin.request("POST", "/api/query/Payment", {});
+  expect(JSON.parse(text)).toHaveLength(1);
+});
+
+test("a body that is too large is refused, whether it says its size or not", async () => {
+  const send = (body: string | ReadableStream): Promise<Response> =>
+    ask("/api/http/small", { method: "POST", body });
+  const stream = (bytes: number): ReadableStream =>
+    new Blob([new Uint8Array(bytes).fill(97)]).stream();
+  expect(await (await send("a".repeat(1000))).text()).toBe("1000");
+  expect(await (await send(stream(1000))).text()).toBe("1000");
+  for (const body of ["a".repeat(1001), stream(1001), stream(200_000)])
+    expect(await codeOf(await send(body))).toEqual([413, "PAYLOAD_TOO_LARGE"]);
+});
+
+test("a Response goes on being made as it is read, and ends with its reader", async () => {
+  const reader = (await ask("/streams")).body?.getReader();
+  const { value } = (await reader?.read()) ?? {};
+  expect(new TextDecoder().decode(value)).toStartWith("1\n");
+  await reader?.cancel();
+  await aborted.promise;
+});
+
+test("what is not a Response is an error that says so, and a Response elsewhere too", async () => {
+  expect(await codeOf(await ask("/api/http/notResponse"))).toEqual([500, "HANDLER_ERROR"]);
+  const told = await ann.request("POST", "/api/fn/tells", {});
+  expect(told.body["error"]).toMatchObject({ code: "HANDLER_ERROR" });
+  const logs = (await admin.request("GET", "/api/admin/logs?limit=100")).text;
+  await until(() => logs.includes("did not return a Response"));
+  expect(logs).toContain("is a Response: only an HTTP function");
+});
+
+test("errors, times and limits are those of any function", async () => {
+  expect(await codeOf(await ask("/api/http/refuses"))).toEqual([404, "NOT_FOUND"]);
+  expect((await codeOf(await ask("/api/http/slow"))) as unknown[]).toContain("FN_TIMEOUT");
+  await ask("/api/http/rare");
+  expect(await codeOf(await ask("/api/http/rare"))).toEqual([429, "RATE_LIMITED"]);
+});
+
+test("an app with two functions for one request does not start", async () => {
+  const same = http({ method: "GET", path: "/same", handler: () => new Response() });
+  const http2 = new Map(Object.entries({ a: same, b: same }));
+  const starting = startServer({ ...app, http: http2 }).then((started) => started.stop());
+  await expect(starting).rejects.toThrow("handle the same requests");
+});

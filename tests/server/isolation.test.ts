@@ -1,0 +1,275 @@
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { loadApp } from "@pylonsync/server";
+import { TestClient, until } from "../support/client.ts";
+import { QuerySocket } from "../support/query-socket.ts";
+import { isolatesOf } from "../support/reader-processes.ts";
+import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
+
+// Handlers in processes of their own: what they may do to others, and that `ctx` is the same.
+
+const APP = join(import.meta.dir, "../support/isolated-app");
+/** How long anybody may wait for another one's handler, in milliseconds. */
+const MAX_STALL_MS = 100;
+const MAX_TRIES = 4;
+
+function start(env: Readonly<Record<string, string>>): Promise<TestServer> {
+  return loadApp(APP, { dev: false }).then((app) => startServer(app, env));
+}
+
+async function call(
+  server: TestServer,
+  name: string,
+  args: unknown = {},
+): Promise<{ readonly status: number; readonly value: unknown; readonly code: unknown }> {
+  const { status, text } = await new TestClient(server.url, null).request(
+    "POST",
+    `/api/fn/${name}`,
+    args,
+  );
+  const value: unknown = JSON.parse(text);
+  const { error } = Object(value) as { readonly error?: { readonly code?: unknown } };
+  return { status, value, code: error?.code };
+}
+
+async function newestTrace(server: TestServer, name: string): Promise<Record<string, unknown>> {
+  const { body } = await new TestClient(server.url, ADMIN_TOKEN).request("GET", "/api/fn/traces");
+  const traces = body as unknown as Record<string, unknown>[];
+  const trace = traces.find(({ fn_name }) => fn_name === name);
+  if (trace === undefined) throw new Error(`No call of ${name} was traced.`);
+  return trace;
+}
+
+describe.each(["never", "always"])("with isolation %s", (mode) => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await start({ PYLON_FUNCTION_ISOLATION: mode, REGION: "here" });
+  });
+  afterAll(() => server.stop());
+
+  test("it runs where it is meant to", async () => {
+    const { value } = await call(server, "where");
+    expect(value === process.pid).toBe(mode === "never");
+    expect((await newestTrace(server, "where"))["isolated"]).toBe(mode === "always");
+  });
+
+  test("a mutation sees its own writes, and leaves nothing when it fails", async () => {
+    const before = Number((await call(server, "count")).value);
+    for (const [end, code] of [
+      ["refuse", "SOLD_OUT"],
+      ["break", "HANDLER_ERROR"],
+      ["not json", "HANDLER_ERROR"],
+    ]) {
+      expect((await call(server, "add", { n: 1, end })).code).toBe(code);
+      expect((await call(server, "count")).value).toBe(before);
+    }
+    expect((await call(server, "add", { n: 1 })).value).toEqual({
+      isSeen: true,
+      count: before + 1,
+      userId: null,
+    });
+  });
+
+  test("what the database refuses has its code, caught or passed on", async () => {
+    expect((await call(server, "addTwice", { n: 2, catches: true })).value).toBe("INVALID_ID");
+    expect((await call(server, "addTwice", { n: 3, catches: false })).code).toBe(
+      "UNIQUE_VIOLATION",
+    );
+    expect(await call(server, "readsNothing")).toMatchObject({ status: 400 });
+  });
+
+  test("an action has its calls, its stream, the cache, the scheduler and the env", async () => {
+    const response = await fetch(`${server.url}/api/fn/members`, {
+      method: "POST",
+      headers: { Accept: "text/event-stream" },
+      body: JSON.stringify({ n: 4 }),
+    });
+    const events = (await response.text()).split("\n\n").filter((event) => event !== "");
+    expect(events.slice(0, 2)).toEqual(["data: first", "event: half\ndata: second"]);
+    const result: unknown = JSON.parse(events.at(-1)?.split("data: ")[1] ?? "");
+    const items = Number((await call(server, "count")).value);
+    expect(result).toEqual({
+      counted: items,
+      failed: "SOLD_OUT",
+      missed: true,
+      made: { items },
+      isCancelled: true,
+      region: "here",
+      secret: null,
+      hasRequestId: true,
+      isAborted: false,
+      when: "1970-01-01T00:00:00.000Z",
+      job: null,
+    });
+    expect((await call(server, "chance")).value).toEqual({ uuid: true, random: true, now: true });
+  });
+
+  test("live, it is told of changes, and no user hears of another's result", async () => {
+    const clients = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
+    const items = Number((await call(server, "count")).value);
+    const live = await Promise.all(
+      clients.map(async (client) => {
+        const socket = await QuerySocket.open(client);
+        const id = socket.call("own", {});
+        await socket.told(id, 1);
+        return { client, socket, id };
+      }),
+    );
+    await call(server, "add", { n: 7 });
+    for (const { client, socket, id } of live) {
+      const [first, second] = (await socket.told(id, 2)) as Record<string, unknown>[];
+      const { userId } = client;
+      expect(first).toEqual({ userId, items, drawn: expect.any(String) });
+      expect(second).toEqual({ userId, items: items + 1, drawn: first?.["drawn"] });
+      socket.socket.close();
+    }
+  });
+
+  test("a trace has the calls of the database, what was printed, sent and scheduled", async () => {
+    await call(server, "add", { n: 5 });
+    const added = await newestTrace(server, "add");
+    expect(added).toMatchObject({
+      fn_type: "mutation",
+      user_id: null,
+      outcome: { status: "ok" },
+      ops_total: 3,
+      console: [{ level: "log", text: "adding 5" }],
+      schedules: [{ fn_name: "add" }],
+    });
+    const ops = added["ops"] as { readonly op: string; readonly duration_ms: number }[];
+    expect(ops.map(({ op }) => op)).toEqual(["insert", "get", "count"]);
+    expect(ops.every((op) => op.duration_ms >= 0 && op.duration_ms < 60_000)).toBe(true);
+    expect(await newestTrace(server, "members")).toMatchObject({
+      console: [{ level: "warn", text: "in an action { n: 4 }" }],
+      stream_bytes: 11,
+      stream_chunks: 2,
+    });
+    await call(server, "add", { n: 6, end: "break" });
+    expect(await newestTrace(server, "add")).toMatchObject({
+      outcome: { status: "error", code: "HANDLER_ERROR", message: "Error" },
+    });
+  });
+});
+
+describe("a handler that does harm", () => {
+  let server: TestServer;
+  beforeAll(async () => {
+    server = await start({ PYLON_FN_CALL_TIMEOUT: "2" });
+    await processesReady(3);
+  });
+  afterAll(() => server.stop());
+  /** Waits until so many processes have begun to take calls; one more is to spare. */
+  function processesReady(count: number): Promise<void> {
+    return until(async () => {
+      const calls = Array.from({ length: 12 }, () => call(server, "whereIsolated"));
+      return new Set((await Promise.all(calls)).map(({ value }) => value)).size >= count;
+    });
+  }
+
+  /** Calls others as long as `harm` is under way. @returns the longest that one of them took */
+  async function longestOthers(harm: Promise<unknown>): Promise<number> {
+    let isOver = false;
+    let longest = 0;
+    const over = harm.finally(() => {
+      isOver = true;
+    });
+    while (!isOver) {
+      for (const name of ["count", "whereIsolated"]) {
+        const started = performance.now();
+        expect((await call(server, name)).status).toBe(200);
+        longest = Math.max(longest, performance.now() - started);
+      }
+      await Bun.sleep(10);
+    }
+    await over;
+    return longest;
+  }
+
+  /**
+   * Does harm, and holds that nobody waits for it. A machine that is busy with something else may
+   * keep a call waiting too, but not each time.
+   */
+  async function othersAreServed<T>(harm: () => Promise<T>): Promise<T> {
+    let longest = Infinity;
+    for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+      await processesReady(3);
+      const harmed = harm();
+      longest = Math.min(longest, await longestOthers(harmed));
+      if (longest < MAX_STALL_MS) return harmed;
+    }
+    throw new Error(`Others waited for ${longest} ms.`);
+  }
+
+  test("loops: others do not wait, and it ends at its time with its process", async () => {
+    const processes = isolatesOf(process.pid);
+    const spin = await othersAreServed(() => call(server, "spin"));
+    expect(spin).toMatchObject({ status: 504, code: "FN_TIMEOUT" });
+    await until(() => processes.some((pid) => !isolatesOf(process.pid).includes(pid)));
+    expect(await call(server, "whereIsolated")).toMatchObject({ status: 200 });
+  });
+
+  test("loops in a transaction: it is rolled back, and others read meanwhile", async () => {
+    const before = (await call(server, "count")).value;
+    const spin = await othersAreServed(() => call(server, "spinAfterWrite"));
+    expect(spin).toMatchObject({ code: "FN_TIMEOUT" });
+    expect((await call(server, "count")).value).toBe(before);
+    expect((await call(server, "add", { n: 10 })).status).toBe(200);
+  });
+
+  test("takes 500 MB: its call alone ends", async () => {
+    const eat = await othersAreServed(() => call(server, "eat"));
+    expect(eat).toMatchObject({ status: 500, code: "HANDLER_CRASH" });
+    expect(JSON.stringify(eat.value)).toContain("more than 256 MiB");
+  });
+
+  test("ends its process: its call alone fails, and nothing of it is kept", async () => {
+    const before = (await call(server, "count")).value;
+    const [exits, aborts, other] = await Promise.all([
+      call(server, "exits"),
+      call(server, "aborts"),
+      call(server, "whereIsolated"),
+    ]);
+    expect(exits).toMatchObject({ status: 500, code: "HANDLER_CRASH" });
+    expect(JSON.stringify(exits.value)).toContain("exit code 3");
+    expect(aborts).toMatchObject({ status: 500, code: "HANDLER_CRASH" });
+    expect(other.status).toBe(200);
+    expect((await call(server, "count")).value).toBe(before);
+  });
+
+  test("more of them than there are processes: other functions have theirs", async () => {
+    const stuck = await othersAreServed(() =>
+      Promise.all(Array.from({ length: 4 }, () => call(server, "spin"))),
+    );
+    for (const { code } of stuck) expect(code).toBe("FN_TIMEOUT");
+    expect(isolatesOf(process.pid).length).toBeLessThanOrEqual(4);
+  });
+
+  test("waits without end: its process is not kept for it", async () => {
+    expect(await call(server, "waits")).toMatchObject({ code: "FN_TIMEOUT" });
+    await until(async () => (await call(server, "whereIsolated")).status === 200);
+  });
+});
+
+test("what holds up the server once is isolated from then on, after a restart too", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "pylon-isolation-"));
+  const env = { PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(folder, "isolated.db") };
+  const server = await start(env);
+  expect((await call(server, "blocks")).value).toBe(process.pid);
+  expect((await call(server, "blocks")).value).not.toBe(process.pid);
+  await server.stop();
+  const restarted = await start(env);
+  expect((await call(restarted, "blocks")).value).not.toBe(process.pid);
+  expect(await newestTrace(restarted, "blocks")).toMatchObject({ isolated: true });
+  await restarted.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+test("no process outlives its server", async () => {
+  const server = await start({});
+  await call(server, "whereIsolated");
+  expect(isolatesOf(process.pid).length).toBeGreaterThan(0);
+  await server.stop();
+  expect(isolatesOf(process.pid)).toEqual([]);
+});

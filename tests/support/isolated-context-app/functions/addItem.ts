@@ -1,0 +1,11 @@
+import { mutation, v } from "@pylonsync/functions";
+
+/** Returns what it declares, or not. */
+export default mutation({
+  args: { n: v.int() },
+  returns: v.string(),
+  handler: async (ctx, { n }) => {
+    const id = await ctx.db.insert("Item", { n });
+    return n < 0 ? (n as never) : id;
+  },
+});

@@ -1,0 +1,3 @@
+import { query } from "@pylonsync/functions";
+
+export default query({ handler: (ctx) => ctx.db.count("Item") });

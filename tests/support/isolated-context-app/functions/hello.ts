@@ -1,0 +1,13 @@
+import { http } from "@pylonsync/functions";
+
+/** Runs in the server, and calls a function that need not. */
+export default http({
+  method: "GET",
+  path: "/hello/:name",
+  handler: async (_request, ctx) =>
+    Response.json({
+      name: ctx.params["name"],
+      here: process.pid,
+      there: await ctx.runQuery("rare"),
+    }),
+});

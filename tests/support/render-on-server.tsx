@@ -1,0 +1,22 @@
+// Renders a page that waits, as a server does, and prints what came of it as JSON. A process of its
+// own: React's renderer for servers leaves the provider that it was in to that for pages.
+import { EngineProvider, useEngine, useSuspenseQuery } from "@pylonsync/react";
+import { Suspense, type ReactNode } from "react";
+import { renderToReadableStream } from "react-dom/server";
+
+function Titles(): ReactNode {
+  return useSuspenseQuery(useEngine(), "Todo").data.length;
+}
+
+const errors: string[] = [];
+const stream = await renderToReadableStream(
+  <EngineProvider baseUrl="http://localhost:1">
+    <output>
+      <Suspense fallback="Loading">
+        <Titles />
+      </Suspense>
+    </output>
+  </EngineProvider>,
+  { onError: (error) => void errors.push(String(error)) },
+);
+console.log(JSON.stringify({ html: await new Response(stream).text(), errors }));
