@@ -2,7 +2,9 @@ import { afterAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { createServer, loadApp, loadConfig, type PylonServer } from "@pylonsync/server";
+import { writeReferences } from "../packages/cli/src/generated.ts";
 import { TestClient } from "../tests/support/client.ts";
+import { ADMIN_TOKEN } from "../tests/support/server.ts";
 import { codeBlocks, matches, type CodeBlock } from "./code-blocks.ts";
 
 // Every code block of the docs is run here, but for the quick start, which is a path of its own.
@@ -38,6 +40,7 @@ for (const file of [
         URL: server?.url ?? "",
         TOKEN: client?.token ?? "",
         USER: client?.userId ?? "",
+        ADMIN: ADMIN_TOKEN,
       });
     } finally {
       await server?.stop();
@@ -52,6 +55,7 @@ async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonSe
     mkdirSync(dirname(join(dir, label)), { recursive: true });
     writeFileSync(join(dir, label), code);
   }
+  await writeReferences(dir);
   const app = await loadApp(dir, { dev: true });
   const server = createServer({
     app,
@@ -61,6 +65,7 @@ async function serve(blocks: readonly CodeBlock[], dir: string): Promise<PylonSe
       PYLON_SINGLE_PORT: "1",
       PYLON_IN_MEMORY: "1",
       PYLON_LOG_LEVEL: "error",
+      PYLON_ADMIN_TOKEN: ADMIN_TOKEN,
     }),
   });
   await server.start();
@@ -149,7 +154,7 @@ async function run(
     stdout: "pipe",
     stderr: "pipe",
   });
-  const timer = setTimeout(() => child.kill(), 20_000);
+  const timer = setTimeout(() => child.kill(), 50_000);
   const [out, error, code] = await Promise.all([
     new Response(child.stdout).text(),
     new Response(child.stderr).text(),

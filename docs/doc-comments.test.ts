@@ -14,10 +14,20 @@ afterAll(() => rmSync(work, { recursive: true, force: true }));
 
 /** The modules of each package, as an app imports them. */
 const PACKAGES: Readonly<Record<string, readonly string[]>> = {
-  sdk: ["@pylonsync/sdk"],
-  functions: ["@pylonsync/functions"],
-  sync: ["@pylonsync/sync", "@pylonsync/sync/shards"],
-  react: ["@pylonsync/react", "@pylonsync/react/safe-path"],
+  sdk: ["@pylonsync/sdk", "@pylonsync/sdk/plugins"],
+  functions: ["@pylonsync/functions", "@pylonsync/functions/plugins"],
+  sync: [
+    "@pylonsync/sync",
+    "@pylonsync/sync/bindings",
+    "@pylonsync/sync/shards",
+    "@pylonsync/sync/text-disk",
+  ],
+  react: ["@pylonsync/react", "@pylonsync/react/devtools", "@pylonsync/react/safe-path"],
+  "react-native": ["@pylonsync/react-native"],
+  vue: ["@pylonsync/vue"],
+  svelte: ["@pylonsync/svelte"],
+  solid: ["@pylonsync/solid"],
+  "tanstack-db": ["@pylonsync/tanstack-db"],
   next: ["", "/server", "/client", "/auth", "/handler", "/proxy", "/config"].map(
     (path) => `@pylonsync/next${path}`,
   ),
@@ -165,7 +175,7 @@ function withImports(
 }
 
 function isUsed(code: string, name: string): boolean {
-  return new RegExp(String.raw`(?<![\w.])${name}(?=[.(<;,) ]|$)`, "m").test(code);
+  return new RegExp(String.raw`(?<![\w.])${name}(?=[.(<;,) \x60]|$)`, "m").test(code);
 }
 
 function isDeclared(code: string, name: string): boolean {

@@ -55,7 +55,12 @@ test("D2: every route limits its body, and one that reads a body names its size"
       .filter(({ body }) => body === "stream")
       .map(({ method, path }) => `${method} ${path}`)
       .toSorted(),
-  ).toEqual(["POST /api/files/upload", "POST /api/import", "PUT /api/files/:id/content"]);
+  ).toEqual([
+    "PATCH /api/files/tus/:id",
+    "POST /api/files/upload",
+    "POST /api/import",
+    "PUT /api/files/:id/content",
+  ]);
 });
 
 test("D4: every kind of message that a socket may send has a limit", () => {

@@ -16,7 +16,7 @@ import {
   PylonProcess,
   TempFolder,
 } from "../../packages/cli/src/testing/pylon-process.ts";
-import { PostgresServer } from "../../tests/support/servers/postgres.ts";
+import { PostgresServer, WITHOUT_FLUSHING } from "../../tests/support/servers/postgres.ts";
 import { run } from "../../tests/support/run.ts";
 import { codeBlocks } from "../code-blocks.ts";
 
@@ -54,54 +54,83 @@ process.exit(Bun.spawnSync(local, { stdin: "inherit", stdout: "inherit",
 `;
 }
 
-test.skipIf(clients === undefined)(
-  "what the page backs up is there again after what it restores by, and clients begin anew",
-  async () => {
-    await using postgres = await PostgresServer.start();
-    using folder = new TempFolder();
-    using data = new TempFolder();
-    folder.write({
+/** The page's folder, its database and its data. */
+class Deployment {
+  readonly folder = new TempFolder();
+  readonly data = new TempFolder();
+  readonly #env: Readonly<Record<string, string>>;
+
+  constructor(postgres: PostgresServer) {
+    this.folder.write({
       "app.ts": noteApp("text: field.string()"),
       ".env.production": "A=b\n",
       ".env.postgres": "C=d\n",
-      "bin/docker": dockerOf(data.path),
+      "bin/docker": dockerOf(this.data.path),
     });
-    chmodSync(join(folder.path, "bin/docker"), 0o755);
-    const env = {
+    chmodSync(join(this.folder.path, "bin/docker"), 0o755);
+    this.#env = {
       PGHOST: "127.0.0.1",
       PGPORT: String(postgres.port),
       DATABASE_URL: postgres.url("pylon"),
-      PYLON_FILES_DIR: join(data.path, "uploads"),
-      PATH: [join(folder.path, "bin"), clients, process.env["PATH"]].join(":"),
+      PYLON_FILES_DIR: join(this.data.path, "uploads"),
+      PATH: [join(this.folder.path, "bin"), clients, process.env["PATH"]].join(":"),
     };
-    const sh = (script: string): Promise<string> =>
-      run(["bash", "-euo", "pipefail", "-c", script], { cwd: folder.path, env });
-    await sh("createdb -U pylon pylon");
-    const serve = async (work: (url: string) => Promise<void>): Promise<void> => {
-      await using server = new PylonProcess(["start", "--port", "0"], folder.path, env);
-      await work(`http://localhost:${String((await server.event())["port"])}`);
-      expect(await server.end()).toBe(0);
-    };
-    const write = async (url: string, text: string): Promise<void> =>
-      expect(
-        (
-          await fetch(`${url}/api/entities/Note`, {
-            method: "POST",
-            body: JSON.stringify({ id: text, text }),
-          })
-        ).status,
-      ).toBe(201);
-    let cursor: unknown;
-    await serve(async (url) => {
+  }
+
+  sh(script: string): Promise<string> {
+    return run(["bash", "-euo", "pipefail", "-c", script], {
+      cwd: this.folder.path,
+      env: this.#env,
+    });
+  }
+
+  async serve(work: (url: string) => Promise<void>): Promise<void> {
+    await using server = new PylonProcess(["start", "--port", "0"], this.folder.path, this.#env);
+    await work(`http://localhost:${String((await server.event())["port"])}`);
+    expect(await server.end()).toBe(0);
+  }
+
+  [Symbol.dispose](): void {
+    this.folder[Symbol.dispose]();
+    this.data[Symbol.dispose]();
+  }
+}
+
+async function write(url: string, text: string): Promise<void> {
+  const body = JSON.stringify({ id: text, text });
+  const { status } = await fetch(`${url}/api/entities/Note`, { method: "POST", body });
+  expect(status).toBe(201);
+}
+
+async function cursorOf(url: string): Promise<number> {
+  const pulled = (await (await fetch(`${url}/api/sync/pull?since=0`)).json()) as {
+    cursor: { last_seq: number };
+  };
+  return pulled.cursor.last_seq;
+}
+
+async function textsAt(url: string): Promise<string[]> {
+  const { data } = (await (await fetch(`${url}/api/entities/Note`)).json()) as {
+    data: { text: string }[];
+  };
+  return data.map(({ text }) => text);
+}
+
+test.skipIf(clients === undefined)(
+  "what the page backs up is there after its restore, and clients start over",
+  async () => {
+    await using postgres = await PostgresServer.start(WITHOUT_FLUSHING);
+    using deployment = new Deployment(postgres);
+    const { folder, data } = deployment;
+    await deployment.sh("createdb -U pylon pylon");
+    let cursor = 0;
+    await deployment.serve(async (url) => {
       await write(url, "before");
       mkdirSync(join(data.path, "uploads/deep"), { recursive: true });
       writeFileSync(join(data.path, "uploads/deep/one"), "on paper");
-      await sh(linesBelow("Back up"));
+      await deployment.sh(linesBelow("Back up"));
       await write(url, "after");
-      const pulled = (await (await fetch(`${url}/api/sync/pull?since=0`)).json()) as {
-        cursor: { last_seq: number };
-      };
-      cursor = pulled.cursor.last_seq;
+      cursor = await cursorOf(url);
     });
     for (const name of readdirSync(join(folder.path, "backups/monday")))
       expect([name, statSync(join(folder.path, "backups/monday", name)).mode & 0o077]).toEqual([
@@ -109,15 +138,12 @@ test.skipIf(clients === undefined)(
         0,
       ]);
     rmSync(join(data.path, "uploads"), { recursive: true });
-    await sh(linesBelow("Restore"));
+    await deployment.sh(linesBelow("Restore"));
     expect(readFileSync(join(data.path, "uploads/deep/one"), "utf8")).toBe("on paper");
-    await serve(async (url) => {
-      const { data: rows } = (await (await fetch(`${url}/api/entities/Note`)).json()) as {
-        data: { text: string }[];
-      };
-      expect(rows.map(({ text }) => text)).toEqual(["before"]);
+    await deployment.serve(async (url) => {
+      expect(await textsAt(url)).toEqual(["before"]);
       await write(url, "later");
-      expect((await fetch(`${url}/api/sync/pull?since=${String(cursor)}`)).status).toBe(410);
+      expect((await fetch(`${url}/api/sync/pull?since=${cursor}`)).status).toBe(410);
     });
   },
   120_000,
