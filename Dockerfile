@@ -25,6 +25,6 @@ VOLUME /data
 EXPOSE 4321 4322 4323 4324
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["pylon", "health"]
-# Functions may start programs, and whoever is process 1 has to bury those that outlive their parents.
+# Functions may start programs, and process 1 has to bury those that outlive their parents.
 ENTRYPOINT ["tini", "-s", "--"]
 CMD ["pylon", "start"]

@@ -55,7 +55,7 @@ test("the executable holds the files of a deployment", async () => {
   expect(await Bun.file(join(folder.path, "deployed", "Dockerfile")).text()).toContain("pylon");
 });
 
-test("the executable starts itself anew when a function never lets go", async () => {
+test("the executable starts itself again when a function blocks it", async () => {
   folder.write({
     "spin/app.ts": noteApp("text: field.string()"),
     "spin/functions/hello.ts": queryOf("'hello'"),
@@ -73,6 +73,8 @@ test("the executable starts itself anew when a function never lets go", async ()
   const again = await server.event();
   expect(await held).toBe("cut off");
   expect(await callFn(again["port"], "hello")).toBe("hello");
+  // From then on it spins in a process of its own, which is the same executable too.
+  expect(JSON.stringify(await callFn(again["port"], "spin"))).toContain("FN_TIMEOUT");
   expect(await server.end()).toBe(0);
   expect(await server.stderr).toContain("in function spin. Restarting.");
 });

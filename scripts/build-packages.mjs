@@ -19,7 +19,23 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { bun, installPackages, root, run } from "./install.mjs";
 
-const COMPILED = ["functions", "workflows", "protocol", "query", "sdk", "sync", "react", "next"];
+const COMPILED = [
+  "functions",
+  "workflows",
+  "protocol",
+  "query",
+  "sdk",
+  "sync",
+  "react",
+  "react-native",
+  "vue",
+  "svelte",
+  "solid",
+  "tanstack-db",
+  "next",
+  "testing",
+  "loro",
+];
 const AS_THEY_ARE = ["server"];
 const NAMES = [...COMPILED, ...AS_THEY_ARE, "cli"];
 
@@ -37,9 +53,11 @@ const scratch = mkdtempSync(join(tmpdir(), "pylon-packages-"));
 try {
   const compiled = COMPILED.filter(isWanted);
   if (compiled.length > 0) compile(compiled);
-  for (const name of compiled) pack(assemble(name));
-  for (const name of AS_THEY_ARE.filter(isWanted)) pack(assembleSources(name));
-  if (isWanted("cli")) pack(assembleCommand());
+  pack([
+    ...compiled.map(assemble),
+    ...AS_THEY_ARE.filter(isWanted).map(assembleSources),
+    ...(isWanted("cli") ? [assembleCommand()] : []),
+  ]);
 } finally {
   rmSync(scratch, { recursive: true, force: true });
 }
@@ -62,7 +80,7 @@ function compile(names) {
       extends: join(root, "tsconfig.json"),
       compilerOptions,
       include: names.map((name) => join(packages, name, "src")),
-      exclude: ["**/*.test.ts", "**/*.test.tsx", "**/testing/**"].map((pattern) =>
+      exclude: ["**/*.test.ts", "**/*.test.tsx", "**/src/**/testing/**"].map((pattern) =>
         join(packages, pattern),
       ),
     }),
@@ -74,7 +92,7 @@ function compile(names) {
 function assemble(name) {
   const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
   cpSync(join(scratch, "out", name, "src"), join(to, "dist"), { recursive: true });
-  // What is no TypeScript is as it was written: styles, and what a tool of Node's loads.
+  // What is not TypeScript is as it was written: styles, and what a tool of Node's loads.
   const written = readdirSync(join(from, "src"), { recursive: true, withFileTypes: true }).filter(
     (file) => file.isFile() && (!/\.tsx?$/.test(file.name) || file.name.endsWith(".d.ts")),
   );
@@ -165,6 +183,7 @@ function published(target) {
   return { types: `${stem}.d.ts`, default: `${stem}.js` };
 }
 
-function pack(path) {
-  run("npm", ["pack", "--silent", "--pack-destination", folder], { cwd: path });
+/** In one run: the start of npm takes longer than it needs for a package. */
+function pack(paths) {
+  run("npm", ["pack", "--silent", "--pack-destination", folder, ...paths], { cwd: scratch });
 }

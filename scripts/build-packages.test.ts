@@ -151,7 +151,7 @@ test("an unknown package is refused by name", async () => {
   expect([exitCode, stderr.toString()]).toEqual([
     64,
     "There is no package nothing: they are functions, workflows, protocol, query, sdk, sync, " +
-      "react, " +
-      "next, server, cli.\n",
+      "react, react-native, vue, svelte, solid, tanstack-db, " +
+      "next, testing, loro, server, cli.\n",
   ]);
 });

@@ -1,4 +1,4 @@
-// Writes docs/cli.md from what the commands say of themselves: `bun scripts/cli-doc.ts`.
+// Writes docs/cli.md from the help of each command: `bun scripts/cli-doc.ts`.
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 
@@ -17,100 +17,105 @@ interface CommandHelp {
   readonly options: Readonly<Record<string, Flag>>;
 }
 
-const INTRO = `# The command line
+const INTRO = `# Command line
 
-Make, run, check and deploy an app from a terminal: with \`npx pylon\` in its folder, or the \
-executable \`pylon\`. Without a command it lists the commands, and \`--help\` after one explains \
-it. A flag that a command
-does not have is refused.
+Create, run, check and deploy apps with the \`pylon\` command: run \`npx pylon\` in an app's \
+folder, or the \`pylon\` executable. Without a command it lists all commands; \`--help\` after a \
+command explains it.
+Unknown flags are rejected.
 
 \`\`\`sh
 pylon init shop
 pylon cost --shape efs --json
 \`\`\`
 
-Every command takes \`--json\`: JSON for programs on stdout, one value, or a line for each event \
-where a command goes on. What is wrong has a \`code\` in it and a
-\`message\`. Messages for people go to stdout, errors to stderr.
+Every command takes \`--json\` and then prints JSON on stdout: one value, or one line per event \
+if the command keeps running. Errors are JSON objects with a \`code\` and a
+\`message\`. Without \`--json\`, text is printed to stdout and errors to stderr.
 
-| exit code | |
+| Exit code | Meaning |
 | --- | --- |
-| 0 | done |
-| 1 | it failed, and says why |
-| 64 | it was called wrongly |
-| 69 | what it needs can't be reached |
+| 0 | success |
+| 1 | the command failed; the message explains why |
+| 64 | invalid usage |
+| 69 | a required service is unavailable |
 
 \`dev\`, \`migrate\`, \`backup\`, \`restore\`, \`resync\`, \`doctor\`, \`logs\` and \`metrics\` \
-read \`.env.local\` and \`.env\`; \`start\` and \`health\` read the environment alone, see
+read \`.env.local\` and \`.env\`; \`start\` and \`health\` read only the environment, see
 [configuration](configuration.md). \`doctor --production\`, \`deploy --stage\` and \`secrets\` \
-read what production is given, each as it says below.
+read the production settings, as described for each below.
 
-## Where an app's data is
+## Where an app's data is stored
 
-| | database | uploaded files |
+| Command | Database | Uploaded files |
 | --- | --- | --- |
-| \`pylon start\` | \`pylon.db\` in the app's folder | \`uploads\` there |
-| \`pylon dev\` | \`.pylon/dev.db\` in the app's folder | \`.pylon/uploads\` there |
+| \`pylon start\` | \`pylon.db\` in the app's folder | \`uploads\` in the app's folder |
+| \`pylon dev\` | \`.pylon/dev.db\` in the app's folder | \`.pylon/uploads\` in the app's folder |
 
-\`PYLON_DB_PATH\` and \`PYLON_FILES_DIR\` name other places. \`backup\`, \`restore\`, \`resync\` \
-and \`migrate\` take what these variables name, else the database of the two that is there. Where
-both are, they refuse (\`DATA_AMBIGUOUS\`) until \`PYLON_DB_PATH\` says which is meant; uploaded \
-files belong to the database. Each says which it took.
+\`PYLON_DB_PATH\` and \`PYLON_FILES_DIR\` set other locations. \`backup\`, \`restore\`, \
+\`resync\` and \`migrate\` use the location in these variables, or else whichever of the two \
+databases exists. If
+both exist, they fail with \`DATA_AMBIGUOUS\` until \`PYLON_DB_PATH\` selects one; the uploaded \
+files are those that belong to that database. Each command prints the database it used.
 `;
 
-/** What a line for each flag does not say. */
+/** Details that the summaries of commands and flags do not contain. */
 const NOTES: Readonly<Record<string, string>> = {
   dev:
-    "It listens on `127.0.0.1`, so on this machine alone: in dev mode everyone who reaches " +
-    "the server can act as any user and read its mail. `--host 0.0.0.0` opens it to the " +
-    "network, for a phone or from inside a container (`docker run -p 127.0.0.1:4321:4321 ... " +
-    "pylon dev --host 0.0.0.0` keeps it on this machine). Web pages of other sites are " +
-    "refused (`ORIGIN_REJECTED`); pages of this machine may call at any port, such as those " +
-    "of a front-end dev server, and those of the host that the request came to; others are " +
-    "named in `PYLON_CORS_ORIGIN`. `/studio` shows what the app has.",
+    "In dev mode everyone who can reach the server can act as any user and read its mail, so " +
+    "it listens only on `127.0.0.1`. `--host 0.0.0.0` opens it to the network, for a phone or " +
+    "from inside a container (`docker run -p 127.0.0.1:4321:4321 ... pylon dev --host " +
+    "0.0.0.0` keeps it on this machine). Requests from web pages of other sites are " +
+    "rejected with `ORIGIN_REJECTED`. Allowed are pages of this machine at any port, such " +
+    "as those of a front-end dev server, pages of the host that the request was sent " +
+    "to, and the origins in `PYLON_CORS_ORIGIN`. `/studio` shows the app's data and " +
+    "functions.",
   health:
-    "It asks `http://127.0.0.1:PORT/health`, or the address in `PYLON_HOST`, and gives up " +
-    "after 5 s. It is made to be a container's health check: it loads nothing of the " +
-    "server, and passes no proxy.",
+    "It requests `http://127.0.0.1:PORT/health`, or the address in `PYLON_HOST`, with a " +
+    "timeout of 5 s. It is meant as a container's health check: it does not load the server's " +
+    "code, and uses no proxy.",
   migrate:
-    "Without a database `apply` makes the one of `pylon dev`; `plan` and `status` make none.",
+    "If there is no database, `apply` creates the one of `pylon dev`; `plan` and " +
+    "`status` create none.",
   backup: "Only the owner can read the new folder.",
   restore:
-    "Without a database it makes the one of `pylon start`. Files that root restores belong " +
-    "to whom the old ones belonged, or the folder that they are in.",
+    "If there is no database, it creates the one of `pylon start`. When run as root, " +
+    "restored files get the owner of the previous files, or of their folder.",
   doctor:
-    "`--production` only reads. It looks at the environment and at `.env.production`, which " +
-    "Docker hands to the server, or where that is not, at `.env.systemd`; `--env-file` " +
-    "names another file. What `[env]` of a `fly.toml` and the unit `pylon.service` say " +
-    "counts too. `.env` is for development, and is not looked at. With an `sst.config.ts` " +
-    "it asks the stage's own `infra/settings.ts`, and takes for given what AWS has: the " +
-    "database's URL and the secrets. What it finds is `pass`, `warning` or `error`, each " +
-    "with what to do; errors make the exit code 1. Values of secrets are never shown.",
+    "`--production` only reads. It checks the environment together with `.env.production` " +
+    "(which Docker passes to the server) or, without that file, `.env.systemd`; `--env-file` " +
+    "selects another file. Values from `[env]` in `fly.toml` and from the unit " +
+    "`pylon.service` are included. `.env` is for development and is not read. With an " +
+    "`sst.config.ts` it reads the stage's `infra/settings.ts`, and assumes that values " +
+    "stored in AWS are set: the database URL and the secrets. Each finding is `pass`, " +
+    "`warning` or `error`, with a suggested fix; errors set the exit code to 1. " +
+    "Values of secrets are never shown.",
   deploy:
-    "Files that differ are kept and named; `--force` writes over them, and keeps copies by " +
-    "their names with `.before-` and the time. Without `--shape` it is the shape of the " +
-    "`sst.config.ts` that is there. Another one is refused (`DEPLOY_OTHER_SHAPE`) but with " +
-    "`--force` and without `--stage`: between `efs` and the others the new shape begins " +
-    "with an empty database. All are written, or none. Files of secrets are made with " +
-    "random values, can be read by their owner only, and are never written over. For `sst` " +
-    "with `--stage` it then checks what `pylon doctor --production` checks, stops at errors " +
-    "(`DEPLOY_CHECKS_FAILED`), runs the app's own `sst deploy` and ends with its exit code. " +
-    "Neither `pylon.manifest.json` nor a `deploy.json` is written: a server makes its " +
-    "manifest from `app.ts` when it starts, and nothing would read the other.",
+    "Files that you have changed are kept and listed; `--force` overwrites them, and " +
+    "keeps copies named `.before-` and the time. All files are written, or none. Secret files " +
+    "are created with random values, readable only by their owner, and are never overwritten. " +
+    "Without `--shape` the shape of the existing `sst.config.ts` is used. A different shape " +
+    "is rejected with `DEPLOY_OTHER_SHAPE` unless `--force` is given without `--stage`: " +
+    "when you change between `efs` and the others, the new shape starts with an empty " +
+    "database. With `--target sst --stage`, the command then runs the checks of " +
+    "`pylon doctor --production`, stops at errors (`DEPLOY_CHECKS_FAILED`), runs " +
+    "the app's own `sst deploy` and returns its exit code. Neither " +
+    "`pylon.manifest.json` nor a `deploy.json` is written: the server builds " +
+    "its manifest from `app.ts` at start.",
   secrets:
-    "See [secrets](deploy/secrets.md). Of SST's secrets `set` says when the stage's " +
-    "`secrets` in `pylon.stages.ts` do not name one, for then no server gets it. A value is " +
-    "typed without being shown, or comes by standard input, never by an argument.",
+    "See [secrets](deploy/secrets.md). For SST, `set` warns if `secrets` of the stage in " +
+    "`pylon.stages.ts` does not list the name, because no server would receive it. Values are " +
+    "typed at a hidden prompt or read from standard input, never passed as an argument.",
   logs:
-    "The token is `PYLON_ADMIN_TOKEN` of the environment or of `.env`, never a flag, and goes " +
-    "to https only, but for this machine and private networks. A server keeps about a " +
-    "thousand lines. Behind a load balancer the answer is one replica's: give `--url` a " +
-    "replica's own address, or read what collects the logs of all.",
+    "The token is `PYLON_ADMIN_TOKEN` from the environment or `.env`, never a flag. It is " +
+    "sent only over https, except to this machine and private networks. A server keeps about a " +
+    "thousand lines. Behind a load balancer the response comes from one replica: set `--url` " +
+    "to the address of a specific replica, or use your log collector for all of them.",
   metrics:
-    "The token as for `logs`, and as there the metrics are those of one replica. Times are since " +
-    "the start of the server, with `--watch` of the last two seconds; percentiles are taken " +
-    "from [the histograms](deploy/metrics.md).",
-  cost: "See [what it costs](deploy/cost.md).",
+    "The token is sent as for `logs`, and the metrics are also those of one replica. " +
+    "Durations cover the time since the server started, or the last two seconds with `--watch`; " +
+    "percentiles are computed from [the histograms](deploy/metrics.md).",
+  cost: "See [cost](deploy/cost.md).",
   compile: "See [containers](deploy/container.md).",
 };
 
@@ -120,7 +125,7 @@ export function cliDoc(): string {
   return (
     INTRO +
     commands.map(({ name }) => section(help<CommandHelp>(name, "--help"))).join("") +
-    "\nThis page is made by `scripts/cli-doc.ts`.\n"
+    "\nThis page is generated by `scripts/cli-doc.ts`.\n"
   );
 }
 
@@ -133,7 +138,7 @@ function section({ name, usage, summary, options }: CommandHelp): string {
   const table =
     rows.length === 0
       ? ""
-      : "\n| flag | |\n| --- | --- |\n" +
+      : "\n| Flag | Description |\n| --- | --- |\n" +
         `${rows.map((row) => row.replaceAll(/(?<=\w)\|(?=\w)/g, "\\|")).join("")}`;
   return (
     `\n## ${name}\n\n\`pylon ${usage}\`\n\n` +

@@ -62,7 +62,7 @@ const DECLARATIONS = new Set([
  * @property {number} over120
  * @property {number} commentLines lines that hold nothing but a comment
  * @property {number} codeLines lines that are neither empty nor comments
- * @property {number} longFunctions of more than 60 lines; lists of tests are none
+ * @property {number} longFunctions of more than 60 lines; lists of tests do not count
  * @property {number} as type assertions, but for `as const`
  * @property {number} asUnknownAs
  * @property {number} any

@@ -9,32 +9,39 @@ import { filesBelow } from "./test-files.mjs";
 
 /**
  * What may not be crossed, `max` or `min`: today's numbers where the target is not reached yet, so
- * that nothing gets worse. Whoever makes one better moves its limit.
+ * that nothing gets worse. A change that makes one better moves its limit.
  */
 const LIMITS = {
   "lines over 120 columns, all code": { max: 0, target: "0" },
   "lines over 120 columns, packages": { max: 0, target: "0" },
   "lines over 100 columns, all code": { max: 0, target: "0" },
   "functions over 60 lines, packages": { max: 0, target: "0" },
-  "functions over 60 lines, tests": { max: 17 },
+  "functions over 60 lines, tests": { max: 0, target: "0" },
   "`as` per 1,000 lines, packages": { max: 1, target: "<= 4" },
   "`as unknown as`, packages": { max: 2, target: "<= 3" },
   "`any`, all code": { max: 0, target: "0" },
   "`!`, all code": { max: 0, target: "0" },
   "exports without a doc comment, cli": { max: 0, target: "<= 10%" },
   "exports without a doc comment, functions": { max: 0, target: "0" },
+  "exports without a doc comment, loro": { max: 0, target: "0" },
   "exports without a doc comment, next": { max: 0, target: "0" },
   "exports without a doc comment, protocol": { max: 0, target: "<= 10%" },
   "exports without a doc comment, query": { max: 0, target: "<= 10%" },
   "exports without a doc comment, react": { max: 0, target: "0" },
+  "exports without a doc comment, react-native": { max: 0, target: "0" },
   "exports without a doc comment, sdk": { max: 0, target: "0" },
   "exports without a doc comment, server": { max: 0, target: "<= 10%" },
+  "exports without a doc comment, solid": { max: 0, target: "0" },
+  "exports without a doc comment, svelte": { max: 0, target: "0" },
   "exports without a doc comment, sync": { max: 0, target: "0" },
+  "exports without a doc comment, tanstack-db": { max: 0, target: "0" },
+  "exports without a doc comment, testing": { max: 0, target: "0" },
+  "exports without a doc comment, vue": { max: 0, target: "0" },
   "exports without a doc comment, workflows": { max: 0, target: "0" },
   "comment lines in percent, packages": { min: 15, target: "15 to 25" },
   "lines of test to a line of source": { min: 0.8, target: ">= 0.8" },
-  "packages with a README": { min: 10, target: "all" },
-  "packages with a LICENSE": { min: 10, target: "all" },
+  "packages with a README": { min: 16, target: "all" },
+  "packages with a LICENSE": { min: 16, target: "all" },
   "ARCHITECTURE notes": { min: 6, target: ">= 5" },
   "direct uses of timers, clock and chance, server": { max: 0, target: "0" },
 };
@@ -97,7 +104,7 @@ function isCode(file) {
 }
 
 function isTest(file) {
-  return /\.(test|suite)\.tsx?$|^tests\/|\/testing\//.test(file);
+  return /\.(test|suite)\.tsx?$|^tests\/|\/src\/(.+\/)?testing\//.test(file);
 }
 
 /** Rounded to two digits; 0 of nothing. */

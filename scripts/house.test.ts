@@ -48,7 +48,7 @@ void over;
 `;
 
 const FILLER = "    void 0;\n".repeat(61);
-/** A list of tests is no function, and a long test in it is one. */
+/** A list of tests is not a function, and a long test in it is one. */
 const LIST = `describe.each([1])("a", () => {
   test("b", () => {
 ${FILLER}  });

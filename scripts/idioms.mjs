@@ -1,19 +1,25 @@
-// Phrases that are not plain English, which slip into texts that users read.
+// Phrases that are not plain English, which slip into texts that users read, into comments and into
+// the titles of tests.
 
-/** @type {readonly { pattern: RegExp, instead: string }[]} */
+/**
+ * `isInCode`: also of comments and titles, where it is told without false alarms.
+ *
+ * @type {readonly { pattern: RegExp, instead: string, isInCode?: true }[]}
+ */
 const IDIOMS = [
   // "There is no X", "is no longer", "is no more than" and "is no other" are plain.
   {
     pattern: /(?<!\bthere )\b(?:is|are|was|were) no (?!longer\b|\w+ than\b|other\b|one\b)/i,
     instead: "is not a, is not an, are not",
+    isInCode: true,
   },
   // `none` is a value too.
   { pattern: /(?<!\bthere )\b(?:is|are) none\b(?! of\b|,)/i, instead: "is not one" },
   { pattern: /\bno more\b(?! than\b)/i, instead: "no longer" },
-  { pattern: /\banew\b/i, instead: "again" },
+  { pattern: /\banew\b/i, instead: "again", isInCode: true },
   { pattern: /\b(?:of|for|to|by|from|with) nobody\b/i, instead: "anonymous, without a user" },
   { pattern: /\bnobody but\b/i, instead: "only" },
-  { pattern: /\bwhoever\b/i, instead: "a noun, such as the user" },
+  { pattern: /\bwhoever\b/i, instead: "a noun, such as the user", isInCode: true },
   { pattern: /\b(?:for|to|by|from|with|of|as) who\b/i, instead: "a noun, such as the user" },
   { pattern: /\bmakes? an account\b/i, instead: "create an account" },
   { pattern: /\b(?:is|are) good\b(?! for\b)/i, instead: "is valid" },
@@ -25,20 +31,36 @@ const IDIOMS = [
   { pattern: /\bto be had\b/i, instead: "available" },
 ];
 
-/** The same where a phrase may go over the end of a line. */
-const BROKEN = IDIOMS.map(({ pattern, instead }) => ({
-  pattern: new RegExp(pattern.source.replaceAll(" ", "\\s+"), pattern.flags),
-  instead,
-}));
+/** The same where a phrase may go over the end of a line, and in comments over its marks. */
+const IN_TEXTS = IDIOMS.map((idiom) => broken(idiom, "\\s+"));
+const IN_CODE = IDIOMS.filter(({ isInCode }) => isInCode).map((idiom) => broken(idiom, "[\\s*/]+"));
+
+function broken({ pattern, instead }, gap) {
+  return { pattern: new RegExp(pattern.source.replaceAll(" ", gap), pattern.flags), instead };
+}
 
 /**
- * The first idiom of a text.
+ * The first idiom of a text that users read.
  *
  * @param {string} text
  * @returns {{ phrase: string, instead: string, index: number } | null}
  */
 export function idiomIn(text) {
-  for (const { pattern, instead } of BROKEN) {
+  return first(text, IN_TEXTS);
+}
+
+/**
+ * The first idiom of a source file, wherever it is in it.
+ *
+ * @param {string} text
+ * @returns {{ phrase: string, instead: string, index: number } | null}
+ */
+export function idiomInCode(text) {
+  return first(text, IN_CODE);
+}
+
+function first(text, idioms) {
+  for (const { pattern, instead } of idioms) {
     const found = pattern.exec(text);
     if (found !== null) return { phrase: found[0], instead, index: found.index };
   }

@@ -17,13 +17,21 @@ export interface Layers {
 export const PACKAGES: Layers = {
   allowed: {
     cli: ["server", "sdk", "query"],
+    // It loads the server by a name that is not compiled: see bun-backend.ts.
+    testing: ["workflows", "functions", "sdk", "protocol"],
     server: ["workflows", "functions", "sdk", "query", "protocol"],
     functions: ["sdk", "query", "protocol"],
     next: ["react", "sync", "sdk"],
+    "react-native": ["react", "sync"],
     react: ["sync", "sdk", "protocol"],
+    vue: ["sync", "sdk"],
+    svelte: ["sync", "sdk"],
+    solid: ["sync", "sdk"],
+    "tanstack-db": ["sync", "sdk"],
     sync: ["query", "protocol"],
     sdk: ["query"],
     workflows: [],
+    loro: [],
     query: [],
     protocol: [],
   },
@@ -38,20 +46,32 @@ export const SERVER: Layers = {
   allowed: {
     // Where all is put together.
     "index.ts": "all below",
+    "test-app.ts": "all below",
     "server.ts": "all below",
     "running-server.ts": "all below",
-    "assembly.ts": "all below",
+    assembly: "all below",
+    "shard-worker.ts": ["app", "shards"],
+    "shard-worker-thread.ts": ["shards"],
+    "replica-network.ts": ["shards", "config"],
     "open-store.ts": "all below",
     "maintenance.ts": ["files", "workflows", "shards", "jobs", "auth", "data", "store"],
     // What all requests pass through.
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
+    // Processes for handlers, which load the app there.
+    isolation: ["app", "functions", "request", "store", "schema", "observe"],
+    // Jobs and runs of workflows, for clients that follow them.
+    "live-status": ["workflows", "jobs", "sync", "data", "store", "identity"],
     // Features, each with its routes.
-    app: ["workflows", "jobs", "auth", "data", "request", "policy", "schema"],
+    ai: ["request", "config"],
+    app: ["mcp", "workflows", "jobs", "functions", "auth", "data", "request", "policy", "schema"],
+    matchmaker: ["shards", "request", "store"],
     rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],
+    mcp: ["functions", "data", "request", "schema", "identity"],
     workflows: ["jobs", "functions", "request", "store", "identity"],
+    webhooks: ["jobs", "auth", "plugins", "request", "store"],
     jobs: ["functions", "request", "store", "schema", "observe", "identity"],
     shards: ["connections", "request", "store", "identity"],
-    functions: ["data", "request", "store", "schema", "identity", "observe"],
+    functions: ["auth", "data", "request", "store", "policy", "schema", "identity", "observe"],
     files: ["plugins", "data", "request", "store", "schema", "identity", "observe", "config"],
     sync: [
       "auth",
@@ -66,7 +86,8 @@ export const SERVER: Layers = {
     ],
     auth: ["mail", "data", "request", "store", "schema", "identity", "config"],
     mail: ["request", "observe", "config"],
-    monitoring: ["request", "observe", "config"],
+    pubsub: ["request", "cache"],
+    monitoring: ["request", "cache", "observe", "config"],
     // The only way to the rows of an app.
     data: ["request", "store", "policy", "schema", "identity", "observe"],
     // Live connections, whatever is sent over them.
@@ -85,6 +106,7 @@ export const SERVER: Layers = {
     identity: [],
     config: [],
     util: [],
+    "manual-platform.ts": [],
     "platform.ts": [],
     "start-error.ts": [],
   },

@@ -1,5 +1,4 @@
-// Writes docs/limits.md from the constants and the routes that the server goes by: `bun
-// scripts/limits-doc.ts`.
+// Writes docs/limits.md from the server's constants and routes: `bun scripts/limits-doc.ts`.
 import {
   BODY_LIMITS,
   CALLER_SHARE,
@@ -8,15 +7,33 @@ import {
   GUESTS_OF_ADDRESS,
   LIVE_RUNS,
   MAX_ACQUAINTANCES,
+  MAX_AI_ANSWER_BYTES,
+  MAX_AI_MESSAGES,
   MAX_CURSOR_LENGTH,
   MAX_AGGREGATE_TERMS,
+  MAX_CLAIMS,
+  MAX_CLAIMS_BYTES,
   MAX_GRAPH_ENTITIES,
   MAX_GRAPH_ROWS,
   MAX_GROUPS,
+  MAX_TRACE_LINES,
+  MAX_TRACE_OPS,
+  MAX_TRACES,
+  MAX_WAITING_ISOLATED_CALLS,
+  MAX_FACET_VALUES,
+  MAX_SEARCH_FIELDS,
+  MAX_SEARCH_LENGTH,
+  MAX_SEARCH_PAGE,
+  MAX_SEARCH_WORDS,
   MAX_WAITING_READS,
   MAX_WAITING_READS_PER_CALLER,
+  MAX_HOOK_CALLS,
+  MAX_HOOK_DEPTH,
   MAX_IMPORT_ERRORS,
   MAX_INCLUDE_DEPTH,
+  MAX_FETCH_BYTES,
+  MAX_FUNCTION_FILE_BYTES,
+  MAX_INCLUDES,
   MAX_JOB_ARGS_BYTES,
   MAX_JOB_ATTEMPTS,
   MAX_JOB_DELAY_MS,
@@ -26,6 +43,7 @@ import {
   MAX_LIVE_RESULT_BYTES,
   MAX_LOG_PAGE_BYTES,
   MAX_LOOSE_FILES_OF_GUEST,
+  MAX_OPEN_UPLOADS,
   MAX_PAGE_BYTES,
   MAX_PAGE_SIZE,
   MAX_CHANGE_BYTES,
@@ -39,8 +57,14 @@ import {
   MAX_ROOMS,
   MAX_ROOMS_OF_GUESTS,
   MAX_ROOMS_OF_USER,
+  JOIN_TOKEN_MS,
+  MAX_MATCH_TICKETS,
+  MAX_TICKET_WAITS,
+  RECONNECT_TOKEN_MS,
   MAX_SHARD_CONNECTIONS_OF_USER,
   MAX_SHARD_DEPTH,
+  MAX_REPLAY_BYTES,
+  MAX_REPLAYS,
   MAX_SHARD_FAILURES,
   MAX_SHARD_INPUT_BYTES,
   MAX_SHARD_QUEUE,
@@ -48,11 +72,16 @@ import {
   MAX_SHARDS,
   MAX_SHARDS_OF_USER,
   MAX_SCHEDULED_PER_CALL,
+  LIVE_POLL_LEASE_MS,
+  LIVE_POLL_MS,
+  MAX_LIVE_REQUEST_BYTES,
+  MAX_LIVE_REQUEST_MESSAGES,
   MAX_SUBSCRIBE_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   MAX_SUBSCRIPTION_TERMS,
   MAX_SUBSCRIPTIONS,
   MAX_TOPIC_LENGTH,
+  MAX_STREAM_BUFFER,
   MAX_TRANSACTION_WRITES,
   MAX_ARRAY_ITEMS,
   MAX_CASCADE_WRITES,
@@ -77,6 +106,7 @@ import {
   MAX_FILTER_DEPTH,
   MAX_LIST_VALUES,
   MAX_LISTED_VALUES,
+  MAX_MEMBER_STEPS,
   MAX_NEEDLE_LENGTH,
   MAX_NODES,
   MAX_RELATED,
@@ -138,9 +168,9 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
   [
     "Requests",
     [
-      ["body", "by route, see below", "", TOO_LARGE],
-      ["nesting of JSON", `${MAX_JSON_DEPTH} levels`, "", INVALID_JSON],
-      ["values in JSON, nested ones included", number(MAX_JSON_VALUES), "", INVALID_JSON],
+      ["size of a request body", "by route, see below", "", TOO_LARGE],
+      ["JSON nesting", `${MAX_JSON_DEPTH} levels`, "", INVALID_JSON],
+      ["JSON values, including nested ones", number(MAX_JSON_VALUES), "", INVALID_JSON],
       [
         "changes in a push, operations in a batch or transaction",
         number(MAX_PUSH_CHANGES),
@@ -151,80 +181,125 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         "rows that one transaction writes",
         number(MAX_TRANSACTION_WRITES),
         "",
-        "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
+        "413 `TRANSACTION_TOO_LARGE`; rolled back",
       ],
       [
-        "rows that one transaction writes because they refer to a deleted one",
+        "rows that one transaction writes because they refer to a deleted row",
         number(MAX_CASCADE_WRITES),
         "",
-        "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
+        "413 `TRANSACTION_TOO_LARGE`; rolled back",
       ],
-      ["bytes of a job's arguments", bytes(MAX_JOB_ARGS_BYTES), "", "413 `PAYLOAD_TOO_LARGE`"],
+      ["response body that ctx.fetch reads", bytes(MAX_FETCH_BYTES), "", "the read fails"],
       [
-        "calls that one call schedules",
+        "file that a function writes, or reads into memory",
+        bytes(MAX_FUNCTION_FILE_BYTES),
+        "",
+        "413 `PAYLOAD_TOO_LARGE`",
+      ],
+      [
+        "buffered bytes of a function's stream when the client does not read",
+        bytes(MAX_STREAM_BUFFER),
+        "",
+        "`STREAM_TOO_SLOW`; the call ends",
+      ],
+      [
+        "nesting of hooks whose writes trigger other hooks",
+        number(MAX_HOOK_DEPTH),
+        "",
+        "413 `TRANSACTION_TOO_LARGE`; rolled back",
+      ],
+      [
+        "calls scheduled by the hooks of one transaction, including webhook messages",
+        number(MAX_HOOK_CALLS),
+        "",
+        "413 `TRANSACTION_TOO_LARGE`; rolled back",
+      ],
+      ["messages in a request to the AI model", number(MAX_AI_MESSAGES), "", "400 `INVALID_DATA`"],
+      ["size of a model response", bytes(MAX_AI_ANSWER_BYTES), "", "502 `AI_FAILED`"],
+      configured("tokens in a model response", "PYLON_AI_MAX_TOKENS", number, "400 `INVALID_DATA`"),
+      configured(
+        "model requests per user per minute",
+        "PYLON_AI_RATE_LIMIT_MAX",
+        number,
+        "429 `RATE_LIMITED`",
+      ),
+      configured(
+        "model tokens per user in 24 hours",
+        "PYLON_AI_TOKENS_PER_DAY",
+        number,
+        "429 `RATE_LIMITED`",
+      ),
+      ["arguments of a job", bytes(MAX_JOB_ARGS_BYTES), "", "413 `PAYLOAD_TOO_LARGE`"],
+      [
+        "calls scheduled by one call",
         number(MAX_SCHEDULED_PER_CALL),
         "",
-        "413 `TRANSACTION_TOO_LARGE`, and nothing is kept",
+        "413 `TRANSACTION_TOO_LARGE`; rolled back",
       ],
-      ["starts in the window of a queue's rate", number(MAX_QUEUE_RATE), "", "the app is refused"],
+      ["`max` of a queue's rate", number(MAX_QUEUE_RATE), "", "the app is invalid"],
+      ["steps, sleeps and waits per workflow run", number(MAX_WORKFLOW_STEPS), "", "the run fails"],
       [
-        "steps, sleeps and waits of a workflow run",
-        number(MAX_WORKFLOW_STEPS),
-        "",
-        "the run fails",
-      ],
-      [
-        "bytes of a workflow's input, event, step result or result",
+        "input, event, step result or result of a workflow",
         bytes(MAX_WORKFLOW_VALUE_BYTES),
         "",
         "413 `PAYLOAD_TOO_LARGE`, or the step fails",
       ],
-      ["bytes of all step results of a run", bytes(MAX_WORKFLOW_BYTES), "", "the run fails"],
-      ["attempts at a job", number(MAX_JOB_ATTEMPTS), "", "400 `INVALID_ARGS`"],
+      ["all step results of a workflow run", bytes(MAX_WORKFLOW_BYTES), "", "the run fails"],
+      ["attempts of a job", number(MAX_JOB_ATTEMPTS), "", "400 `INVALID_ARGS`"],
       [
-        "years that a job is scheduled ahead",
+        "years that a job can be scheduled ahead",
         number(MAX_JOB_DELAY_MS / (365 * 24 * 60 * 60_000)),
         "",
         "400 `INVALID_ARGS`",
       ],
-      ["bytes of a push of the client", bytes(MAX_PUSH_BYTES), "", "the client sends several"],
-      ["bytes of a change of the client", bytes(MAX_CHANGE_BYTES), "", "the client refuses it"],
       [
-        "failures that an import describes",
+        "a push request of the client library",
+        bytes(MAX_PUSH_BYTES),
+        "",
+        "split into several " + "requests",
+      ],
+      ["a change in the client library", bytes(MAX_CHANGE_BYTES), "", "rejected by the client"],
+      [
+        "failures that an import reports in detail",
         number(MAX_IMPORT_ERRORS),
         "",
-        "the others are counted",
+        "the rest are only counted",
       ],
-      configured("requests of an address in a window", "PYLON_RATE_LIMIT_MAX", number, LIMITED),
+      configured("requests per IP address per window", "PYLON_RATE_LIMIT_MAX", number, LIMITED),
       configured(
-        "calls of a function by a caller in a window",
+        "calls per function and caller per window",
         "PYLON_FN_RATE_LIMIT_MAX",
         number,
         LIMITED,
       ),
       [
-        `wrong tokens of an address in ${WRONG_ADMIN_TOKENS_SECONDS} s, sent to a route of ` +
-          "the admin or unlike a token of this server",
+        `wrong tokens per IP address in ${WRONG_ADMIN_TOKENS_SECONDS} s, sent to a route of ` +
+          "the admin or not in the format of a token that this server issues",
         number(MAX_WRONG_ADMIN_TOKENS),
         "",
-        `${LIMITED}, to the right admin token too; it is logged`,
+        `${LIMITED}, even with the right admin token; logged`,
       ],
     ],
   ],
   [
-    "Bytes on their way",
+    "Bytes in flight",
     [
       configured(
-        "bodies being received, and as many bytes of answers that wait for their readers",
+        "request bodies being received, and separately responses that wait for slow readers",
         "PYLON_MAX_BYTES_IN_FLIGHT",
         bytes,
         OVERLOADED,
       ),
-      ["one caller's part of it", `1/${CALLER_SHARE}`, "", LIMITED],
-      ["what is not counted: bodies and answers up to", bytes(UNCOUNTED_BYTES), "", ""],
-      ["a body or an answer that does not move", seconds(STALL_MS), "", "the connection is closed"],
+      ["share of one caller", `1/${CALLER_SHARE}`, "", LIMITED],
+      ["bodies and responses up to this size are not counted", bytes(UNCOUNTED_BYTES), "", ""],
       [
-        "the same when its room is needed",
+        "time without progress of a body or response",
+        seconds(STALL_MS),
+        "",
+        "the connection is " + "closed",
+      ],
+      [
+        "the same, when the memory is needed for others",
         seconds(STALL_WHEN_FULL_MS),
         "",
         "the connection is closed",
@@ -232,51 +307,67 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     ],
   ],
   [
-    "Rows and answers",
+    "Rows and results",
     [
-      configured("a row's values", "PYLON_MAX_ROW_BYTES", bytes, TOO_LARGE),
-      ["values of an enum", number(MAX_ENUM_VALUES), "", "the app is refused"],
-      ["items of an array", number(MAX_ARRAY_ITEMS), "", "400 `INVALID_DATA`"],
-      ["levels of a json", number(MAX_FIELD_DEPTH), "", "400 `INVALID_DATA`"],
-      ["characters of a text with a pattern", number(MAX_PATTERN_TEXT), "", "400 `INVALID_DATA`"],
+      configured("values of a row", "PYLON_MAX_ROW_BYTES", bytes, TOO_LARGE),
+      ["values of an enum", number(MAX_ENUM_VALUES), "", "the app is invalid"],
       [
-        "bytes of a `bytes` field",
-        bytes(MAX_FIELD_BYTES),
-        "`maxBytes` of the field",
+        "claims of a user, and their total size as JSON",
+        `${MAX_CLAIMS}, ${bytes(MAX_CLAIMS_BYTES)}`,
+        "",
         "400 `INVALID_DATA`",
       ],
+      ["items of an array", number(MAX_ARRAY_ITEMS), "", "400 `INVALID_DATA`"],
+      ["nesting of a json field, in levels", number(MAX_FIELD_DEPTH), "", "400 `INVALID_DATA`"],
       [
-        "rows of a page by `ctx.db.paginate` or `/api/page`, without `limit`",
+        "characters of a string field with a pattern",
+        number(MAX_PATTERN_TEXT),
+        "",
+        "400 " + "`INVALID_DATA`",
+      ],
+      ["a `bytes` field", bytes(MAX_FIELD_BYTES), "`maxBytes` of the field", "400 `INVALID_DATA`"],
+      [
+        "rows per page of `ctx.db.paginate` or `/api/page` without a `limit`",
         number(DEFAULT_PAGE_SIZE),
         "",
         "",
       ],
       [
-        "rows of a list, page, query or pull",
+        "rows per list, page, query or pull",
         number(MAX_PAGE_SIZE),
         "",
-        `${INVALID_QUERY}; a pull takes it for the most`,
+        `${INVALID_QUERY}; a pull uses the maximum`,
       ],
-      ["characters of a cursor of a page", number(MAX_CURSOR_LENGTH), "", INVALID_QUERY],
+      ["characters of a page cursor", number(MAX_CURSOR_LENGTH), "", INVALID_QUERY],
       ["a page of a list, a cursor, a pull or an export", bytes(MAX_PAGE_BYTES), "", SHORT_PAGE],
       [
-        "a query, a graph query or an aggregate, which have no next page",
+        "a query, graph query or aggregate, which have no next page",
         bytes(MAX_RESULT_BYTES),
         "",
         RESULT,
       ],
-      ["changes read from the log at a time", bytes(MAX_LOG_PAGE_BYTES), "", SHORT_PAGE],
-      ["rows of a graph query, included ones too", number(MAX_GRAPH_ROWS), "", RESULT],
+      ["changes read from the log in one step", bytes(MAX_LOG_PAGE_BYTES), "", SHORT_PAGE],
+      ["rows of a graph query, including related rows", number(MAX_GRAPH_ROWS), "", RESULT],
       ["entities of a graph query", number(MAX_GRAPH_ENTITIES), "", INVALID_QUERY],
       ["groups of an aggregate", number(MAX_GROUPS), "", RESULT],
+      [
+        "fields, facets and sorts of a search",
+        `${MAX_SEARCH_FIELDS} each`,
+        "",
+        "the server " + "does not start",
+      ],
+      ["hits per page of a search", number(MAX_SEARCH_PAGE), "", "reduced to the maximum"],
+      ["characters of a search query", number(MAX_SEARCH_LENGTH), "", INVALID_QUERY],
+      ["words of a search query", number(MAX_SEARCH_WORDS), "", INVALID_QUERY],
+      ["values of a facet", number(MAX_FACET_VALUES), "", "the most frequent are returned"],
       configured(
-        "time of one read",
+        "duration of a read",
         "PYLON_QUERY_TIMEOUT",
         (value) => `${value} s`,
         "503 `QUERY_TIMEOUT`",
       ),
-      ["reads that wait for a reader of SQLite", number(MAX_WAITING_READS), "", OVERLOADED],
-      ["those of one caller", number(MAX_WAITING_READS_PER_CALLER), "", OVERLOADED],
+      ["reads that wait for a SQLite reader", number(MAX_WAITING_READS), "", OVERLOADED],
+      ["waiting reads per caller", number(MAX_WAITING_READS_PER_CALLER), "", OVERLOADED],
       ["measures and groupings of an aggregate", number(MAX_AGGREGATE_TERMS), "", INVALID_QUERY],
       configured(
         "changes that the log keeps",
@@ -292,7 +383,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
       ["conditions, and parts of a policy", number(MAX_NODES), "", INVALID_QUERY],
       ["nesting of `$and`, `$or`, `$not`", `${MAX_FILTER_DEPTH} levels`, "", INVALID_QUERY],
       ["values of one `$in` or `$nin`", number(MAX_LIST_VALUES), "", INVALID_QUERY],
-      ["values of all of them", number(MAX_LISTED_VALUES), "", INVALID_QUERY],
+      ["values of all `$in` and `$nin` in a filter", number(MAX_LISTED_VALUES), "", INVALID_QUERY],
       [
         "characters of `$like`, `$ilike`, `$startsWith` and `$endsWith`",
         number(MAX_NEEDLE_LENGTH),
@@ -300,104 +391,162 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
         INVALID_QUERY,
       ],
       ["conditions on related rows in a filter", number(MAX_RELATED), "", INVALID_QUERY],
-      ["`$like` and `$ilike` in a filter", number(MAX_SEARCHES), "", INVALID_QUERY],
+      [
+        "`$like`, `$ilike`, `$has` and `$hasAny` in a filter",
+        number(MAX_SEARCHES),
+        "",
+        INVALID_QUERY,
+      ],
+      ["keys of a path into a json field", number(MAX_MEMBER_STEPS), "", INVALID_QUERY],
     ],
   ],
   [
     "Shards",
     [
-      ["shards of a server", number(MAX_SHARDS), "", "closed with 1013"],
-      ["shards that a user is in", number(MAX_SHARDS_OF_USER), "", "closed with 1013"],
+      ["shards per server", number(MAX_SHARDS), "", "closed with 1013"],
+      ["shards per user", number(MAX_SHARDS_OF_USER), "", "closed with 1013"],
       [
-        "connections of a user to a shard",
+        "connections per user and shard",
         number(MAX_SHARD_CONNECTIONS_OF_USER),
         "",
         "closed with 1013",
       ],
-      ["bytes of an input", bytes(MAX_SHARD_INPUT_BYTES), "", "refused, `PAYLOAD_TOO_LARGE`"],
-      ["inputs that wait for a step", number(MAX_SHARD_QUEUE), "", "refused, `INPUT_REJECTED`"],
-      ["bytes of the state as JSON", bytes(MAX_SHARD_STATE_BYTES), "", "the shard is ended"],
-      ["bytes of a view as JSON", bytes(MAX_SHARD_STATE_BYTES), "", "the view fails"],
-      ["nesting of the state and of a view", `${MAX_SHARD_DEPTH} levels`, "", "it fails"],
-      ["steps that fail in a row", number(MAX_SHARD_FAILURES), "", "the shard is ended"],
-      ["bytes that wait for a slow client", bytes(SHARD_BACKLOG_BYTES), "", "steps are left out"],
-      ["time of that", seconds(SHARD_STALL_MS), "", "closed with 1013"],
+      ["an input", bytes(MAX_SHARD_INPUT_BYTES), "", "rejected with `PAYLOAD_TOO_LARGE`"],
+      [
+        "inputs that wait for a step",
+        number(MAX_SHARD_QUEUE),
+        "",
+        "rejected with " + "`INPUT_REJECTED`",
+      ],
+      ["the state, as JSON", bytes(MAX_SHARD_STATE_BYTES), "", "the shard is ended"],
+      ["a view, as JSON", bytes(MAX_SHARD_STATE_BYTES), "", "the view fails"],
+      [
+        "nesting of the state and of a view",
+        `${MAX_SHARD_DEPTH} levels`,
+        "",
+        "the step or view " + "fails",
+      ],
+      ["failed steps in a row", number(MAX_SHARD_FAILURES), "", "the shard is ended"],
+      ["events of a recording", bytes(MAX_REPLAY_BYTES), "", "continued in the next recording"],
+      ["recordings of all shards", number(MAX_REPLAYS), "", "the oldest are deleted"],
+      ["buffered bytes for a slow client", bytes(SHARD_BACKLOG_BYTES), "", "steps are skipped"],
+      ["time that a client may stay that slow", seconds(SHARD_STALL_MS), "", "closed with 1013"],
+      ["age of a join token", seconds(JOIN_TOKEN_MS), "", "closed with 4402"],
+      ["age of a reconnect token", seconds(RECONNECT_TOKEN_MS), "", "closed with 4402"],
+      ["tickets waiting in a queue", number(MAX_MATCH_TICKETS), "", "`SUBSCRIBE_FAILED`"],
+      ["requests waiting for a ticket", number(MAX_TICKET_WAITS), "", "answered without waiting"],
     ],
   ],
   [
     "Sockets and event streams",
     [
-      configured("connections of an address", "PYLON_MAX_CONNECTIONS_PER_IP", number, LIMITED),
-      configured("a frame", "PYLON_WS_MAX_FRAME", bytes, "closed with 1009 or dropped"),
+      configured("connections per IP address", "PYLON_MAX_CONNECTIONS_PER_IP", number, LIMITED),
+      configured("a WebSocket frame", "PYLON_WS_MAX_FRAME", bytes, "closed with 1009 or dropped"),
       configured(
-        "bytes that wait for a slow reader",
+        "buffered bytes for a slow reader",
         "PYLON_SEND_BUFFER_BYTES",
         bytes,
         "closed with 1013; the client resumes",
       ),
       [
-        "frames of a socket in a second, whatever is in them",
+        "frames per socket per second, of any content",
         number(SOCKET_RATE.frames),
         "",
         "closed with 1008",
       ],
-      ["bytes of them", bytes(SOCKET_RATE.bytes), "", "closed with 1008"],
+      ["bytes per socket per second", bytes(SOCKET_RATE.bytes), "", "closed with 1008"],
       [
-        "messages that are relayed in a second",
+        "relayed messages per second",
         number(SOCKET_RATE.relayed),
         "",
-        "the others are dropped",
+        "the rest are dropped; in version 2 `RATE_LIMITED`",
       ],
       ...Object.entries(CLIENT_MESSAGES).map(([type, limit]): Row => [
         `a \`${type}\` message`,
         bytes(limit),
         "",
-        "ignored",
+        "ignored; in version 2 `PAYLOAD_TOO_LARGE`",
       ]),
-      ["a topic's characters", number(MAX_TOPIC_LENGTH), "", "ignored"],
       [
-        "subscriptions of a connection, live functions included",
+        "characters of a topic",
+        number(MAX_TOPIC_LENGTH),
+        "",
+        "ignored; in version 2 `INVALID_DATA`",
+      ],
+      [
+        "subscriptions per connection, including live functions",
         number(MAX_SUBSCRIPTIONS),
         "",
         "`SUBSCRIPTION_LIMIT_REACHED`",
       ],
       ["rows of a subscription", number(MAX_SUBSCRIPTION_ROWS), "", "`RESULT_TOO_LARGE`"],
       ["`limit` of a subscription", number(MAX_PAGE_SIZE), "", "`INVALID_QUERY`"],
-      ["conditions in its `where`", number(MAX_SUBSCRIPTION_TERMS), "", "`INVALID_QUERY`"],
-      ["levels of `include` in it", number(MAX_INCLUDE_DEPTH), "", "ignored"],
-      ["a `subscribe` message", bytes(MAX_SUBSCRIBE_BYTES), "", "ignored"],
+      [
+        "conditions in `where` of a " + "subscription",
+        number(MAX_SUBSCRIPTION_TERMS),
+        "",
+        "`INVALID_QUERY`",
+      ],
+      ["levels of `include` in a subscription", number(MAX_INCLUDE_DEPTH), "", "`INVALID_QUERY`"],
+      [
+        "included relations of a subscription, at all " + "levels",
+        number(MAX_INCLUDES),
+        "",
+        "`INVALID_QUERY`",
+      ],
+      ["rows of one included relation", number(MAX_GRAPH_ROWS), "", "`RESULT_TOO_LARGE`"],
+      ["a `subscribe` message", bytes(MAX_SUBSCRIBE_BYTES), "", "`PAYLOAD_TOO_LARGE`"],
+      [
+        "messages per request of a live connection without a socket",
+        number(MAX_LIVE_REQUEST_MESSAGES),
+        "",
+        "`INVALID_DATA`",
+      ],
+      [
+        "size of such a request from the client library, unless one message is larger",
+        bytes(MAX_LIVE_REQUEST_BYTES),
+        "",
+        "split into several requests",
+      ],
+      [
+        "seconds that a poll of such a connection " + "waits",
+        number(LIVE_POLL_MS / 1000),
+        "",
+        "returns without messages",
+      ],
+      [
+        "seconds without a poll of such a connection",
+        number(LIVE_POLL_LEASE_MS / 1000),
+        "",
+        "the connection ends: `NOT_FOUND`",
+      ],
       ["the result of a live function", bytes(MAX_LIVE_RESULT_BYTES), "", "`RESULT_TOO_LARGE`"],
       [
-        "different reads of a run of a live function",
+        "different reads in one run of a live function",
         number(MAX_LIVE_READS),
         "",
         "`SUBSCRIPTION_LIMIT_REACHED`",
       ],
       [
-        "runs of a live function in a second",
+        "runs of a live function per second",
         number(LIVE_RUNS.perSecond),
         "",
-        "the next run sees what changed meanwhile",
+        "changes are combined into the next run",
       ],
-      ["live functions that run at once", number(LIVE_RUNS.atOnce), "", "the others wait"],
+      ["live functions running concurrently", number(LIVE_RUNS.atOnce), "", "the rest wait"],
     ],
   ],
   [
     "Rooms",
     [
       ["rooms with members", number(MAX_ROOMS), "", ROOMS],
-      ["rooms of a user", number(MAX_ROOMS_OF_USER), "", ROOMS],
+      ["rooms per user", number(MAX_ROOMS_OF_USER), "", ROOMS],
+      ["rooms of all guests of an IP address, per replica", number(MAX_ROOMS_OF_GUESTS), "", ROOMS],
       [
-        "rooms of the guests of an address, by each replica",
-        number(MAX_ROOMS_OF_GUESTS),
-        "",
-        ROOMS,
-      ],
-      [
-        "users of whom a connection is told that they went offline",
+        "users whose going offline is reported to a connection",
         number(MAX_ACQUAINTANCES),
         "",
-        "those it heard last",
+        "the most recently heard users",
       ],
       ["characters of a room's name", number(MAX_ROOM_NAME_LENGTH), "", "400 `INVALID_DATA`"],
       ["`data`, as JSON", bytes(MAX_ROOM_DATA_BYTES), "", TOO_LARGE],
@@ -408,15 +557,21 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     [
       configured("a file", "PYLON_FILES_MAX_BYTES", bytes, TOO_LARGE),
       configured(
-        "hours that an unfinished upload and a file without its row are kept",
+        "hours that unfinished uploads and files without a row are kept",
         "PYLON_FILES_ORPHAN_HOURS",
         number,
         "deleted",
       ),
-      ["files of a guest that no row holds", number(MAX_LOOSE_FILES_OF_GUEST), "", QUOTA],
-      configured("bytes of them", "PYLON_FILES_GUEST_BYTES", bytes, QUOTA),
+      ["files of a guest that no row refers to", number(MAX_LOOSE_FILES_OF_GUEST), "", QUOTA],
+      ["unfinished resumable uploads per user", number(MAX_OPEN_UPLOADS), "", QUOTA],
+      configured(
+        "total size of a guest's files that no row refers to",
+        "PYLON_FILES_GUEST_BYTES",
+        bytes,
+        QUOTA,
+      ),
       [
-        "what the guests of an address upload in a day, by each replica",
+        "uploads of all guests of an IP address per day, per replica",
         `${GUESTS_OF_ADDRESS} times as much`,
         "",
         QUOTA,
@@ -427,39 +582,61 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
     "Functions",
     [
       configured(
-        "seconds that a function takes",
+        "duration of a function, in seconds",
         "PYLON_FN_CALL_TIMEOUT",
         (ms) => number(ms),
         "504 `FN_TIMEOUT`",
       ),
-      ["nesting of what it returns", `${MAX_RESULT_DEPTH} levels`, "", "500 `HANDLER_ERROR`"],
+      configured(
+        "memory of a process for isolated functions, in MiB",
+        "PYLON_FUNCTION_MEMORY_MB",
+        (mib) => number(mib),
+        "500 `HANDLER_CRASH`",
+      ),
+      configured(
+        "processes for isolated functions, one call at a time in each",
+        "PYLON_FUNCTION_PROCESSES",
+        (count) => number(count),
+        "the call waits",
+      ),
+      ["waiting isolated calls", number(MAX_WAITING_ISOLATED_CALLS), "", OVERLOADED],
+      ["calls whose traces are kept", number(MAX_TRACES), "", "older traces are dropped"],
+      [
+        "operations and `console` lines in a trace",
+        `${MAX_TRACE_OPS} and ${MAX_TRACE_LINES}`,
+        "",
+        "the rest are only counted",
+      ],
+      ["nesting of a function's result", `${MAX_RESULT_DEPTH} levels`, "", "500 `HANDLER_ERROR`"],
     ],
   ],
 ];
 
 const INTRO = `# Limits
 
-Look up how much a server takes: every cap, with its default, the variable that sets it where \
-there is one, and what is answered beyond it. The variables are described in
-[configuration](configuration.md), the codes in [errors](errors.md).
+The limits of a server: each with its default, the variable that changes it, if there is one, and \
+what happens when it is exceeded. See
+[configuration](configuration.md) for the variables and [errors](errors.md) for the codes.
 
-Callers are counted by their user, and guests and anonymous callers by their address: an IPv6 \
-network of /64 is one address. Behind proxies the address is
-right when \`PYLON_TRUST_PROXY_HOPS\` is.
+Limits per caller count signed-in callers by user, and guests and anonymous callers by IP \
+address; an IPv6 /64 network counts as one address. Behind proxies, set
+\`PYLON_TRUST_PROXY_HOPS\` so that the address is the client's.
 `;
 
 const OUTRO = `
-This page is made by \`scripts/limits-doc.ts\`.
+This page is generated by \`scripts/limits-doc.ts\`.
 `;
 
 /** The text of docs/limits.md. */
 export function limitsDoc(routes: readonly RouteSummary[]): string {
   const sections = SECTIONS.map(
     ([title, rows]) =>
-      `\n## ${title}\n\n| cap | default | variable | beyond it |\n| --- | --- | --- | --- |\n` +
+      `\n## ${title}\n\n| Limit | Default | Variable | When exceeded |\n| --- | --- | --- | --- ` +
+      `|\n` +
       rows.map((row) => `| ${row.join(" | ")} |\n`).join(""),
   );
-  const bodies = `\n## Bodies\n\n| limit | routes |\n| --- | --- |\n${bodyRows(routes).join("")}`;
+  const bodies =
+    `\n## Request bodies\n\n| Limit | Routes |\n| --- | --- ` + `|\n${bodyRows(routes).join("")}`;
   return INTRO + sections.join("") + bodies + OUTRO;
 }
 
@@ -472,7 +649,7 @@ function bodyRows(routes: readonly RouteSummary[]): string[] {
       .map(({ method, path }) => `\`${method} ${path}\``)
       .toSorted();
     const shown =
-      limit === Infinity ? "read piece by piece: the limits for files and rows hold" : bytes(limit);
+      limit === Infinity ? "streamed: the limits for files and rows apply" : bytes(limit);
     return `| ${shown} | ${listed.join(", ")} |\n`;
   });
 }

@@ -10,17 +10,6 @@ const MAX_MS = 300;
 const WAIT = /\b(?:sleep|delay|aMoment)\((\d[\d_]*)\)|\bsetTimeout\(resolve, (\d[\d_]*)\)/g;
 const IS_TEST = /(?:\.(?:test|suite)\.tsx?$|^tests\/|\/testing\/)/;
 
-/**
- * Those that there are, by file. Where one is mended its number goes down; there are no new ones.
- */
-const KNOWN: Readonly<Record<string, number>> = {
-  "images.test.ts": 2,
-  "offline.test.ts": 1,
-  "shutdown.test.ts": 2,
-  // In the text of a test that it runs, which ends by its own limit.
-  "test-report.test.ts": 1,
-};
-
 function longWaits(text: string): number[] {
   return [...text.matchAll(WAIT)]
     .map(([, sleep, timer]) => Number((sleep ?? timer ?? "").replaceAll("_", "")))
@@ -28,13 +17,13 @@ function longWaits(text: string): number[] {
 }
 
 test("no test sleeps for 300 ms or more", () => {
-  const found = new Map<string, number>();
+  const found: string[] = [];
   for (const path of filesBelow(ROOT, "")) {
     if (!IS_TEST.test(path) || basename(path) === "long-sleeps.test.ts") continue;
-    const waits = longWaits(readFileSync(join(ROOT, path), "utf8")).length;
-    if (waits > 0) found.set(basename(path), (found.get(basename(path)) ?? 0) + waits);
+    const waits = longWaits(readFileSync(join(ROOT, path), "utf8"));
+    found.push(...waits.map((ms) => `${path}: ${ms} ms`));
   }
-  expect(Object.fromEntries(found)).toEqual(KNOWN);
+  expect(found).toEqual([]);
 });
 
 test.each([

@@ -16,10 +16,12 @@ const ON_BOTH_STORES = [
     "bad-input",
     "catch-up",
     "client",
+    "conformance",
     "current-rows",
     "faults",
     "functions",
     "import",
+    "isolation",
     "jobs",
     "limits",
     "live-feed",
@@ -32,6 +34,7 @@ const ON_BOTH_STORES = [
     "ported-apps",
     "privacy",
     "query-plans",
+    "search",
     "second-factors",
     "snapshots",
     "telemetry",
@@ -48,7 +51,7 @@ const ON_BOTH_STORES = [
  * test that needs tables has a SQLite file of its own.
  */
 const UNIT_FOLDERS = [
-  ...["query", "protocol", "sdk", "functions", "workflows", "sync"].map(
+  ...["query", "protocol", "sdk", "functions", "workflows", "sync", "loro"].map(
     (name) => `packages/${name}/src/`,
   ),
   ...[
@@ -92,6 +95,7 @@ const KNOWN_SECONDS = {
   "packages/server/src/rooms/": 40,
   "packages/server/src/store/postgres/": 30,
   "tests/client/next": 60,
+  "tests/browser/arena": 35,
   "tests/browser/chat": 35,
   "tests/browser/offline": 60,
   "tests/replicas/redis": 45,

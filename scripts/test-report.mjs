@@ -12,7 +12,7 @@ const parser = new XMLParser({
 /**
  * @param {string} xml a report in JUnit's form
  * @returns {import("./test-report.mjs").TestReport}
- * @throws Error when it is no such report
+ * @throws Error when it is not such a report
  */
 export function readReport(xml) {
   const { testsuites } = parser.parse(xml);

@@ -1,6 +1,6 @@
 // npm test: installs what is missing, checks types and style, runs every test, and counts.
 // `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { once } from "node:events";
 import { availableParallelism, tmpdir } from "node:os";
@@ -21,16 +21,23 @@ const counts = { passed: 0, failed: 0, skipped: 0 };
 /** Said again at the end, where they are seen. */
 const failures = [];
 
-if (patterns.length === 0) {
-  check("types", "npx", ["tsc", "--noEmit", "-p", "."]);
-  check("types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]);
-  check("types of the chat", "npx", ["tsc", "--noEmit", "-p", "examples/chat"]);
-  check("types for Next", "npx", ["tsc", "--noEmit", "-p", "packages/next"]);
-  check("types of the Next example", "npx", ["tsc", "--noEmit", "-p", "examples/next-notes"]);
-  check("types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]);
-  check("lint", "npm", ["run", "--silent", "lint"]);
-  check("format", "npm", ["run", "--silent", "format:check"]);
-}
+/** Checks of the sources themselves: a name and a command each. */
+const CHECKS = [
+  // Before the tests: one of them builds this example, and writes into its folder meanwhile.
+  ["types of the Next example", "npx", ["tsc", "--noEmit", "-p", "examples/next-notes"]],
+  ["types", "npx", ["tsc", "--noEmit", "-p", "."]],
+  ["types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]],
+  ["types of the chat", "npx", ["tsc", "--noEmit", "-p", "examples/chat"]],
+  ["types of the AI chat", "npx", ["tsc", "--noEmit", "-p", "examples/ai-chat"]],
+  ["types of the store", "npx", ["tsc", "--noEmit", "-p", "examples/store"]],
+  ["types of the game", "npx", ["tsc", "--noEmit", "-p", "examples/arena-shard"]],
+  ["types for Next", "npx", ["tsc", "--noEmit", "-p", "packages/next"]],
+  ["types of a registered app", "npx", ["tsc", "--noEmit", "-p", "tests/types"]],
+  ["lint", "npm", ["run", "--silent", "lint"]],
+  ["format", "npm", ["run", "--silent", "format:check"]],
+];
+const checks = patterns.length === 0 ? CHECKS : [];
+await runChecks(checks.splice(0, 1));
 const servers = await startServers();
 const command = bundleCommand();
 const durations = new Durations(root);
@@ -40,7 +47,8 @@ const batches = batchesOf(testFiles(root, patterns), durations, {
 const [shared, alone] = [false, true].map((isAlone) =>
   batches.filter((batch) => batch.isAlone === isAlone),
 );
-await Promise.all(Array.from({ length: PROCESSES }, () => runAll(shared)));
+// Most tests wait more than they work, so the other checks run beside them.
+await Promise.all([runChecks(checks), ...Array.from({ length: PROCESSES }, () => runAll(shared))]);
 await runAll(alone);
 durations.save();
 rmSync(command.folder, { recursive: true, force: true });
@@ -57,14 +65,13 @@ if (browser === null && patterns.length === 0) {
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
 
-function check(name, command, args) {
-  const { status } = spawnSync(command, args, {
-    cwd: root,
-    stdio: ["ignore", "inherit", "inherit"],
-  });
-  console.log(`${status === 0 ? "pass" : "FAIL"} ${name}`);
-  counts[status === 0 ? "passed" : "failed"] += 1;
-  if (status !== 0) failures.push(name);
+async function runChecks(list) {
+  for (const [name, command, args] of list) {
+    const { status, output } = await runAside(command, args, process.env);
+    process.stdout.write(`${output}${status === 0 ? "pass" : "FAIL"} ${name}\n`);
+    counts[status === 0 ? "passed" : "failed"] += 1;
+    if (status !== 0) failures.push(name);
+  }
 }
 
 /** Postgres and Redis for the tests, where no variable names others; gone when this process is. */

@@ -1,11 +1,12 @@
 // npm run words: where a text that users read has a phrase that is not plain English. Looks at the
-// string literals and JSX texts of the packages, and at the pages of docs/. `--root DIR` looks at
-// another folder. words.test.ts holds that it finds none.
+// string literals and JSX texts of the packages, and at the pages of docs/; for some phrases at all
+// code, comments and titles of tests among it. `--root DIR` looks at another folder. words.test.ts
+// holds that it finds none.
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { SyntaxKind } from "typescript/unstable/ast";
-import { idiomIn } from "./idioms.mjs";
+import { idiomIn, idiomInCode } from "./idioms.mjs";
 import { root as here } from "./install.mjs";
 import { mapSources } from "./syntax-trees.mjs";
 import { filesBelow } from "./test-files.mjs";
@@ -19,6 +20,9 @@ const TEXTS = new Set([
   SyntaxKind.TemplateTail,
   SyntaxKind.JsxText,
 ]);
+
+/** They name the phrases. */
+const LISTS = new Set(["scripts/idioms.mjs", "scripts/words.test.ts"]);
 
 const { values } = parseArgs({ options: { root: { type: "string", default: here } } });
 const findings = find(resolve(values.root));
@@ -34,10 +38,19 @@ function find(root) {
       !/\.(test|suite)\.tsx?$|\/testing\//.test(file),
   );
   const pages = files.filter((file) => /^(docs\/.*|README)\.md$/.test(file));
-  return [...textsOfSources(root, sources), ...pages.map((file) => page(root, file))].flatMap(
-    ({ file, line, text }) =>
-      idiomsOf(text).map((idiom) => ({ ...idiom, file, line: line + idiom.line })),
+  const code = files.filter(
+    (file) => /\.(tsx?|mts|mjs|js|lua|sql)$/.test(file) && !LISTS.has(file),
   );
+  const found = [
+    ...textsOfSources(root, sources).flatMap((text) => findingsIn(text, idiomIn)),
+    ...pages.flatMap((file) => findingsIn(page(root, file), idiomIn)),
+    ...code.flatMap((file) => findingsIn(page(root, file), idiomInCode)),
+  ];
+  return [...new Map(found.map((one) => [`${one.file} ${one.line} ${one.phrase}`, one])).values()];
+}
+
+function findingsIn({ file, line, text }, firstIn) {
+  return idiomsOf(text, firstIn).map((idiom) => ({ ...idiom, file, line: line + idiom.line }));
 }
 
 /** A page is one text, so that a phrase may go over the end of a line. */
@@ -46,10 +59,10 @@ function page(root, file) {
 }
 
 /** One for each place; `line` is counted from the text's first. */
-function idiomsOf(text) {
+function idiomsOf(text, firstIn) {
   const found = [];
   for (let from = 0; ;) {
-    const idiom = idiomIn(text.slice(from));
+    const idiom = firstIn(text.slice(from));
     if (idiom === null) return found;
     const at = from + idiom.index;
     found.push({ ...idiom, line: text.slice(0, at).split("\n").length - 1 });

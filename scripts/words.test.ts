@@ -19,13 +19,13 @@ async function words(...args: string[]): Promise<{ readonly out: string; readonl
 }
 
 // Where this fails, write the text in other words.
-test("no text that users read has a phrase that is not plain English", async () => {
+test("no text, comment or title has a phrase that is not plain English", async () => {
   expect(await words()).toEqual({ out: "", code: 0 });
 }, 60_000);
 
 test("each place is named by file and line, over seams and line ends", async () => {
   const files = {
-    "packages/app/src/a.tsx": `// whoever reads this comment
+    "packages/app/src/a.tsx": `// nobody but the reader of this comment
 import "./mend.ts";
 export const fine = "is no longer here";
 export const first = "todos is good";
@@ -35,7 +35,9 @@ export const second =
 export const third = <p>Make an account</p>;
 export const fourth = (name: string): string => \`\${name} is no \${"x"} page\`;
 `,
-    "packages/app/src/a.test.ts": 'export const text = "whoever";\n',
+    "packages/app/src/a.test.ts": 'export const text = "to be had";\n',
+    "tests/b.test.ts":
+      '/** There\n * is no such row, and it is\n * no row. */\ntest("whoever", a);\n',
     "docs/plain.md": PLAIN,
     "docs/page.md": "# Page\n\nThe list is made\nanew, and the link is of\nnobody.\n",
   };
@@ -53,6 +55,8 @@ export const fourth = (name: string): string => \`\${name} is no \${"x"} page\`;
     'packages/app/src/a.tsx:9: "is no "',
     'docs/page.md:4: "anew"',
     'docs/page.md:4: "of nobody"',
+    'tests/b.test.ts:2: "is * no "',
+    'tests/b.test.ts:4: "whoever"',
     "",
   ]);
 });

@@ -1,0 +1,6 @@
+// npm run conformance -- --url URL: what the wire promises, against any server; see
+// docs/conformance.md.
+import { bun, installPackages, run } from "./install.mjs";
+
+installPackages();
+run(bun, ["tests/conformance/main.ts", ...process.argv.slice(2)]);
