@@ -1,12 +1,13 @@
-// What the scripts need before they can do anything: the npm packages, and for the tests a browser.
+// Installs what the scripts need: the npm packages, and a browser for the tests.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { installFromDebian } from "./debian.mjs";
 
 export const root = fileURLToPath(new URL("..", import.meta.url));
 export const bun = fileURLToPath(new URL("../node_modules/.bin/bun", import.meta.url));
 
-/** Draws no windows: a page takes it a fifth of the processor time that a whole Chromium takes. */
+/** Renders without a window system: a page takes a fifth of the CPU time of a full Chromium. */
 const HEADLESS_SHELL = "/usr/lib/chromium/chromium-headless-shell";
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
@@ -23,10 +24,11 @@ export function installPackages() {
 }
 
 /**
- * The path of a Chromium; installed from Debian's packages when there is none and this user may. A
- * container, where this user is root, gets the one without windows also beside another; a
- * developer's machine is left as it is.
- * Null: none is to be had.
+ * Returns the path of a Chromium. If there is none, it is installed from Debian's packages where
+ * this user may. As root, as in a container, the headless shell is installed even beside a full
+ * Chromium; a developer's machine is not changed.
+ *
+ * @returns null if no browser can be installed
  */
 export function findBrowser() {
   const found = [process.env.CHROMIUM_PATH, HEADLESS_SHELL].find(
@@ -38,27 +40,38 @@ export function findBrowser() {
   if (!existsSync("/usr/bin/apt-get") || (whole !== null && !isRoot)) return whole;
   for (const name of ["chromium-headless-shell", ...(whole === null ? ["chromium"] : [])]) {
     console.error(`Installing ${name}...`);
-    if (installFromDebian(name, isRoot)) break;
+    if (installFromDebian(name) === null) break;
   }
   return [HEADLESS_SHELL, ...BROWSERS].find((path) => existsSync(path)) ?? null;
 }
 
-/** @returns whether it is there now; the lists of packages are read again where they are too old */
-function installFromDebian(name, isRoot) {
-  const [command, ...options] = [
-    ...(isRoot ? [] : ["sudo", "-n"]),
-    "apt-get",
-    ...["Acquire::Retries=0", "Acquire::http::Timeout=10", "DPkg::Lock::Timeout=120"].flatMap(
-      (option) => ["-o", option],
-    ),
-  ];
-  const apt = (...args) =>
-    spawnSync(command, [...options, ...args], {
-      stdio: "ignore",
-      env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-    }).status === 0;
-  const install = () => apt("install", "-y", "--no-install-recommends", name);
-  return install() || (apt("update") && install());
+/** Programs that tests start, and their Debian packages. */
+const TEST_PROGRAMS = {
+  "redis-server": "redis-server",
+  haproxy: "haproxy",
+  nginx: "nginx",
+  pgbouncer: "pgbouncer",
+  openssl: "openssl",
+  buildah: "buildah",
+  debootstrap: "debootstrap",
+  runc: "runc",
+  "systemd-analyze": "systemd",
+};
+
+/**
+ * Installs the missing programs of the tests together, so that no test has to wait for apt-get. A
+ * program that can't be installed fails the tests that need it.
+ */
+export function installTestPrograms() {
+  const isRoot = process.getuid?.() === 0;
+  if (!isRoot || !existsSync("/usr/bin/apt-get")) return;
+  const folders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+  const missing = Object.entries(TEST_PROGRAMS)
+    .filter(([program]) => !folders.some((folder) => existsSync(`${folder}/${program}`)))
+    .map(([, name]) => name);
+  if (missing.length === 0) return;
+  console.error(`Installing ${missing.join(", ")}...`);
+  installFromDebian(...missing);
 }
 
 export function run(command, args, options = {}) {

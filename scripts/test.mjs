@@ -7,7 +7,7 @@ import { availableParallelism, tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { batchesOf, Durations, testFiles } from "./test-files.mjs";
-import { bun, findBrowser, installPackages, root, run } from "./install.mjs";
+import { bun, findBrowser, installPackages, installTestPrograms, root, run } from "./install.mjs";
 
 /** More than one a core, because most tests wait for servers of their own. */
 const PROCESSES = availableParallelism() + 2;
@@ -17,6 +17,7 @@ installPackages();
 const { readReport } = await import("./test-report.mjs");
 const browser = findBrowser();
 const patterns = process.argv.slice(2);
+if (patterns.length === 0) installTestPrograms();
 const counts = { passed: 0, failed: 0, skipped: 0 };
 /** Said again at the end, where they are seen. */
 const failures = [];

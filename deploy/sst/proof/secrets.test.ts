@@ -33,6 +33,6 @@ for (const version of VERSIONS) {
       } finally {
         rmSync(folder, { recursive: true, force: true });
       }
-    }, 300_000);
+    }, 900_000);
   });
 }

@@ -48,7 +48,7 @@ for (const version of VERSIONS) {
     beforeAll(() => {
       platform = new SstPlatform(version);
       folder = platform.project(FILES);
-    }, 300_000);
+    }, 900_000);
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
     test("its own types accept every config", () => {

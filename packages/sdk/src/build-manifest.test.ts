@@ -118,6 +118,37 @@ test("rules of values stand in the manifest beside the kind", () => {
     expect<object>(made.toManifest("x")).toEqual({ name: "x", ...expected });
 });
 
+test(".index() declares an index of the field, once", () => {
+  const { indexes, fields } = entity(
+    "Todo",
+    {
+      title: field.string().index().max(20).optional().default("x"),
+      rank: field
+        .int()
+        .default(() => 1)
+        .index(),
+      size: field
+        .int()
+        .index()
+        .computed(() => 1)
+        .index(),
+      done: field.bool().index(),
+      note: field.string(),
+    },
+    { indexes: [{ name: "done", fields: ["done"], unique: false }] },
+  );
+  expect(indexes).toEqual([
+    { name: "done", fields: ["done"], unique: false },
+    { name: "by_title", fields: ["title"], unique: false },
+    { name: "by_rank", fields: ["rank"], unique: false },
+    { name: "by_size", fields: ["size"], unique: false },
+  ]);
+  expect(fields[4]).toEqual({ name: "note", type: "string", optional: false, unique: false });
+  expect(() => entity("Todo", { tags: field.array(field.string().index()) })).toThrow(
+    "no other modifiers",
+  );
+});
+
 test("timestamps: true of the app stamps each entity once, but for those that say false", () => {
   const fieldsOf = (...plugins: readonly Plugin[]): object => {
     const app = buildManifest({

@@ -314,7 +314,7 @@ export function entity<
       ),
       ...stamps(name, fields, timestamps),
     ],
-    indexes,
+    indexes: withFieldIndexes(indexes, fields),
     ...(relations === undefined ? {} : { relations }),
     ...(search === undefined ? {} : { search: toManifestSearch(name, search) }),
     ...(crdt === undefined ? {} : { crdt }),
@@ -364,6 +364,23 @@ function checkParts(name: unknown, fields: unknown, options: unknown): void {
       `The options of ${name} are ${shown(options)}, and must be an object: { ` +
         "indexes: [...] }.",
     );
+}
+
+/**
+ * Adds an index for each field with `.index()`, unless an index of that field alone is declared.
+ * Invalid indexes are returned as they are: the check of the manifest reports them.
+ */
+function withFieldIndexes(
+  declared: readonly ManifestIndex[],
+  fields: Fields,
+): readonly ManifestIndex[] {
+  const indexed = Object.entries(fields).filter(([, { isIndexed }]) => isIndexed);
+  if (indexed.length === 0 || !Array.isArray(declared)) return declared;
+  const alone = new Set(declared.map((index) => String(index?.fields)));
+  const added = indexed
+    .filter(([name]) => !alone.has(name))
+    .map(([name]) => ({ name: `by_${name}`, fields: [name], unique: false }));
+  return [...declared, ...added];
 }
 
 /**

@@ -43,12 +43,15 @@ type With<T extends FieldTraits, K extends keyof FieldTraits> = {
 export class Field<T extends FieldTraits = FieldTraits> {
   /** Never set at runtime; carries the type. */
   declare readonly traits: T;
+  /** Whether the entity gets an index of this field. */
+  readonly isIndexed: boolean;
   readonly #definition: Omit<ManifestField, "name">;
   readonly #code: FieldCode | undefined;
 
-  constructor(definition: Omit<ManifestField, "name">, code?: FieldCode) {
+  constructor(definition: Omit<ManifestField, "name">, code?: FieldCode, isIndexed = false) {
     this.#definition = definition;
     this.#code = code;
+    this.isIndexed = isIndexed;
   }
 
   /** Makes the field optional: without a value it is null. */
@@ -58,6 +61,13 @@ export class Field<T extends FieldTraits = FieldTraits> {
   /** Requires unique values: no two rows have the same value. Any number of rows may be null. */
   unique(): Field<T> {
     return this.#with({ unique: true });
+  }
+  /**
+   * Creates an index of the field, so that filters and orders by it are fast in large tables. For
+   * an index of several fields, use `indexes` of the entity.
+   */
+  index(): Field<T> {
+    return new Field<T>(this.#definition, this.#code, true);
   }
   /**
    * Sets the default: the value for inserts that omit the field, and for rows that existed before
@@ -77,9 +87,10 @@ export class Field<T extends FieldTraits = FieldTraits> {
       return new Field(
         { ...without(this.#definition, "default_by_code"), default: value },
         this.#code,
+        this.isIndexed,
       );
     const definition = { ...without(this.#definition, "default"), default_by_code: true as const };
-    return new Field(definition, { ...this.#code, default: value });
+    return new Field(definition, { ...this.#code, default: value }, this.isIndexed);
   }
   /**
    * Computes the value on the server from the other fields of the row, at each write, and stores
@@ -117,6 +128,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
     return new Field(
       { ...this.#definition, computed: true },
       { ...this.#code, computed: make, computedVersion: version },
+      this.isIndexed,
     );
   }
   /** Makes the field immutable: set at insert, rejected in an update. */
@@ -236,13 +248,13 @@ export class Field<T extends FieldTraits = FieldTraits> {
   }
 
   #with<U extends FieldTraits>(change: Partial<ManifestField>): Field<U> {
-    return new Field<U>({ ...this.#definition, ...change }, this.#code);
+    return new Field<U>({ ...this.#definition, ...change }, this.#code, this.isIndexed);
   }
 
   #withCode(code: FieldCode): Field<T> {
     if (code.backfill !== undefined && this.#code?.computed !== undefined)
       return mistaken("a computed field needs no .backfill(): remove it.");
-    return new Field<T>(this.#definition, { ...this.#code, ...code });
+    return new Field<T>(this.#definition, { ...this.#code, ...code }, this.isIndexed);
   }
 
   #mistakeInLimit(name: string, limit: unknown): Field<T> | undefined {
@@ -436,7 +448,7 @@ function itemOf(of: unknown): ManifestItem | string {
       "use field.json()."
     );
   const modifier = Object.keys(item).find((key) => !ITEM_KEYS.has(key) && key !== "max_bytes");
-  if (optional || unique || modifier !== undefined)
+  if (optional || unique || of.isIndexed || modifier !== undefined)
     return "the items of an array support limits, such as .max(20), and no other modifiers.";
   return item;
 }

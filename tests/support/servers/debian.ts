@@ -1,46 +1,40 @@
 import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { installFromDebian } from "../../../scripts/debian.mjs";
 import { makeOnce } from "../once.ts";
 
 const isRoot = process.getuid?.() === 0;
 
 /**
- * The path of a program, which is installed from Debian's packages when it is not there and this
- * user may.
+ * Returns the path of a program. If it is missing, its Debian package is installed where this user
+ * may.
  *
- * @throws Error that says what to install
+ * @throws Error that names the package to install, with the output of apt-get if it failed
  */
 export function debianProgram(program: string, packageName: string): string {
   const find = (): string | null =>
     Bun.which(program, { PATH: `${process.env["PATH"] ?? ""}:/usr/sbin:/sbin` });
   const found = find();
   if (found !== null) return found;
+  let problem: string | null = null;
   if (Bun.which("apt-get") !== null) {
-    const apt = (...args: string[]): void => {
-      const [command = "", ...rest] = [...(isRoot ? [] : ["sudo", "-n"]), "apt-get", ...args];
-      spawnSync(command, rest, {
-        stdio: "ignore",
-        env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
-      });
-    };
-    // apt-get gives up where another one runs.
+    // Only one apt-get can run at a time.
     makeOnce(
       join(tmpdir(), "pylon-apt-get.lock"),
       () => find() !== null,
       () => {
-        apt("update");
-        apt("install", "-y", "--no-install-recommends", packageName);
+        problem = installFromDebian(packageName);
       },
     );
     // The package starts a service of its own; the tests' servers have other ports.
     const installed = find();
     if (installed !== null) return installed;
   }
-  throw new Error(`There is no ${program}: install the package ${packageName}.`);
+  throw new Error(`${program} is missing: install the package ${packageName}. ${problem ?? ""}`);
 }
 
-/** The command as a user who is not root, for servers that refuse to run as root. */
+/** Returns the command as an ordinary user, for servers that refuse to run as root. */
 export function asOrdinaryUser(command: readonly string[]): {
   readonly command: string;
   readonly args: string[];
@@ -54,7 +48,7 @@ export function asOrdinaryUser(command: readonly string[]): {
   };
 }
 
-/** Whom servers run as when the tests run as root (else it is oneself). */
+/** The user that servers run as if the tests run as root; else the current user. */
 export function ordinaryUser(): { readonly uid: number; readonly gid: number } {
   const name =
     ["postgres", "nobody"].find((candidate) => spawnSync("id", [candidate]).status === 0) ??
