@@ -22,21 +22,21 @@ const COOKIE = "link";
 
 interface LinkData {
   readonly email: string;
-  /** Absolute URLs that were found to be trusted. */
+  /** Absolute URLs that are known to be trusted. */
   readonly callback: string;
   readonly errorCallback: string;
-  /** The hash of the cookie that the browser which asked has. */
+  /** The hash of the cookie of the browser that requested the link. */
   readonly browser: string;
-  /** The session that asked, by its id. */
+  /** The id of the session that requested the link. */
   readonly sessionId: string | null;
 }
 
 const PURPOSE = tokenPurpose<LinkData>("magic link");
 
 /**
- * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is
- * asked first: somebody else may have sent it here, to have it work under an account of theirs, and
- * to get what its guest has made.
+ * Sign-in by a mailed link. The browser that requested it is signed in immediately. Any other
+ * browser is asked to confirm first: somebody else may have sent the link, so that its user works
+ * under the sender's account, or to get the data of its guest.
  */
 export function magicLinkRoutes(services: AuthServices): Route[] {
   const { get, post } = routeTable(services);
@@ -87,8 +87,8 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
 }
 
 /**
- * Where a second factor is asked for: the server's own page knows how, and goes on to where the
- * link leads.
+ * Where the user enters a second factor: the server's own page can do that, and then redirects to
+ * the link's target.
  */
 function askingPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
   return settings.hasPages()
@@ -112,7 +112,7 @@ async function open(services: AuthServices, context: RequestContext): Promise<An
   });
 }
 
-/** The button of the page. What the guest of this browser has stays the guest's. */
+/** Handles the page's button. The data of a guest in this browser remains the guest's. */
 async function confirm(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { attempts, tokens } = services;
   const text = await context.text();
@@ -138,7 +138,7 @@ async function follow(
   status: 302 | 303,
 ): Promise<Response> {
   const { cookie, outcomes, tokens } = services;
-  // Once the link is used up, the browser is sent to where it leads, whatever comes next.
+  // Once the link is used up, the browser is redirected to its target, whatever happens next.
   const used: { link: LinkData | null } = { link: null };
   try {
     return await outcomes.of(async () => {
