@@ -8,10 +8,7 @@ const READERS: Readonly<Record<string, (config: unknown) => unknown>> = {
   webhooks: endpointsOf,
 };
 
-/**
- * Checks the settings of plugins: a manifest may not have been created by the functions that check
- * them.
- */
+/** Checks the settings of plugins, because the functions that create a manifest may not have. */
 export function* checkPluginSettings({
   plugins = [],
 }: Pick<Manifest, "plugins">): Generator<Diagnostic> {

@@ -171,8 +171,7 @@ function withPluginFunctions(
         "Give the app's function another name.",
       ),
     );
-  // Their code is available only where app.ts is loaded; isolated functions are loaded from the
-  // functions folder.
+  // Their code exists only where app.ts is loaded; a separate process loads only functions/.
   const here = own.map(([name, one]): [string, FnDefinition] => [name, { ...one, isolate: false }]);
   return own.length === 0 ? functions : new Map([...functions, ...here]);
 }

@@ -82,7 +82,7 @@ test("helpers, tests, types and private folders of functions/ are not functions"
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
-test("weakness 4: shards are loaded by their files' names, and anything else is reported", async () => {
+test("weakness 4: shards are loaded by their file names, and others are reported", async () => {
   const text = (more = ""): string =>
     'import { shard, v } from "@pylonsync/functions";\n' +
     `export default shard({ input: v.any(), init: () => 1, view: () => 1${more} });\n`;

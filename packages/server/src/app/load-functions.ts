@@ -20,9 +20,7 @@ const MAX_FOLDERS = 8;
 export interface LoadedFunctions {
   readonly functions: ReadonlyMap<string, FnDefinition>;
   readonly http: ReadonlyMap<string, HttpDefinition>;
-  /**
-   * The path of each file, relative to the app's folder, with `/`: `functions/messages/send.ts`.
-   */
+  /** Each file's path, relative to the app's folder, with `/`: `functions/messages/send.ts`. */
   readonly files: ReadonlyMap<string, string>;
 }
 

@@ -17,10 +17,7 @@ const FOLDER = "shards";
 /** The format of a shard's name, which is a part of addresses. */
 const NAME = /^[\w-]{1,64}$/;
 
-/**
- * Loads the shards from the files at the top level of the folder; the file's name is the name of
- * the shard.
- */
+/** Loads the shards from the folder's top-level files; a file's name is the name of the shard. */
 export async function loadShards(root: string, diagnostics: Diagnostic[]): Promise<LoadedShards> {
   const shards = new Map<string, ShardDefinition>();
   const shardFiles = new Map<string, string>();

@@ -9,10 +9,7 @@ import { importAppFile } from "./import-app.ts";
 
 const FOLDER = "workflows";
 
-/**
- * Loads the workflows from the files at the top level of the folder, by the names that they
- * declare.
- */
+/** Loads the workflows from the folder's top-level files, by the names that they declare. */
 export async function loadWorkflows(root: string, diagnostics: Diagnostic[]): Promise<Definitions> {
   const workflows = new Map<string, LoadedWorkflow>();
   const dir = join(root, FOLDER);

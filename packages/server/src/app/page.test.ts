@@ -144,7 +144,7 @@ test.each([
   expect(await (await get(path))?.text()).toBe("this one");
 });
 
-test("S10: a missing file of .well-known is not the page; types are as readers expect", async () => {
+test("S10: a missing .well-known file is not the page; types are as readers expect", async () => {
   const { get } = await openPage(false, {
     ...FILES,
     "public/.well-known/apple-app-site-association": "{}",
@@ -197,7 +197,7 @@ test("S10: links within public/ are followed, others are not, and none is an err
   expect(await get("/later.txt")).toBeNull();
 });
 
-test("in dev mode the page is notified of a save in web/, and not of one in functions/", async () => {
+test("in dev mode the page is notified of a save in web/, not of one in functions/", async () => {
   const { dir, get, reload } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain('src="/__pylon/dev.js"');
   expect(await (await get("/__pylon/dev.js"))?.text()).toContain("location.reload()");
@@ -348,7 +348,7 @@ describe("compression", () => {
 describe("an app without a page", () => {
   const { "web/index.html": _page, ...files } = FILES;
 
-  test("shows in dev mode what it contains and where to look, and only at its address", async () => {
+  test("shows in dev mode what it contains and where to look, only at its address", async () => {
     const { get } = await openPage(true, {
       ...files,
       "functions/hello.ts": QUERY,

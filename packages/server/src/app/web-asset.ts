@@ -10,10 +10,7 @@ export interface AssetOptions {
   readonly immutable: boolean;
   /** A version that changes with the content. */
   readonly version: string;
-  /**
-   * Whether it is compressed for clients that accept it; in dev mode this would slow down each
-   * save.
-   */
+  /** Whether clients that accept it get it compressed; in dev mode this would slow down saves. */
   readonly compresses: boolean;
 }
 

@@ -135,10 +135,7 @@ export class WebBundle {
   }
 }
 
-/**
- * A file without an extension is text, like the challenges of certificate authorities, or JSON for
- * Apple.
- */
+/** A file without an extension is text, such as challenges of certificate authorities, or JSON. */
 function typeOf(file: string, { type }: Blob): string {
   const name = basename(file);
   if (name === "apple-app-site-association") return "application/json";

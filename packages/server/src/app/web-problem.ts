@@ -69,10 +69,7 @@ export function webProblem(log: BuildMessage | ResolveMessage, root: string): We
   };
 }
 
-/**
- * Reads the lines from the current file; uses the bundler's own line if the file is gone or has
- * changed.
- */
+/** Reads the current file; uses the bundler's own line if the file is gone or has changed. */
 function frameAt(path: string, line: number, lineText: string): FrameLine[] {
   const lines = existsSync(path) ? readFileSync(path, "utf8").split(/\r?\n/) : [];
   if (lines[line - 1] !== lineText) return [{ number: line, text: lineText, isFaulty: true }];

@@ -60,10 +60,7 @@ import { UserRemoval } from "./account/user-removal.ts";
 import { Users } from "./users/users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
-/**
- * Dev mode encrypts with this public key, which gives no protection, but stays the same after a
- * restart.
- */
+/** Dev mode encrypts with this public key: it protects nothing, but is the same after a restart. */
 const DEV_SECRET = "pylon dev mode keeps no secrets";
 
 /** The dependencies of authentication. */

@@ -73,9 +73,7 @@ interface RoutedRequest {
 /** The reader of a response, for the count of bytes that wait for slow readers. */
 interface AnswerReader {
   identity: Identity;
-  /**
-   * Whether the request can be repeated, so that its response may be rejected if there is no room.
-   */
+  /** Whether the request can be repeated: then its response may be rejected for lack of room. */
   readonly isRepeatable: boolean;
 }
 
@@ -207,9 +205,8 @@ export class Dispatcher {
   }
 
   /**
-   * Responds to a request outside of the tables with a page of the app. Pages do not count against
-   * a limit: one page consists of dozens of files, and behind a CDN many people share one address.
-   * Pages that are not found do count.
+   * Responds to a request outside of the tables with a page of the app. Only missing pages count
+   * against a limit: one page has dozens of files, and behind a CDN many people share one address.
    *
    * @param find returns null if there is no page
    */
@@ -229,8 +226,7 @@ export class Dispatcher {
 
   /**
    * Responds with an endpoint of the app: the first one that accepts the method, or 405. Pages of
-   * other sites may send any request to it: cookies are ignored, unless the endpoint declares
-   * otherwise.
+   * other sites may send it anything: cookies are ignored, unless it declares otherwise.
    */
   async serveEndpoint(
     endpoints: readonly Endpoint[],

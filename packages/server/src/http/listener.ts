@@ -69,9 +69,7 @@ export interface ListenerServices {
   readonly routes: readonly Route[];
   /** Returns the app's endpoints at a path without a route. */
   readonly endpoints: (path: string) => readonly Endpoint[];
-  /**
-   * Responds to requests without a route with the app's web page. Null: there is no page either.
-   */
+  /** Responds to requests without a route with the app's page. Null: there is no page either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
 }
 

@@ -8,9 +8,7 @@ import { currentOperation } from "../observe/operation.ts";
 import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
-/**
- * The format of the tokens that this server creates: a client with an expired one does not guess.
- */
+/** The format of this server's tokens: a client with an expired one does not guess. */
 const OWN_TOKEN = /^(?:[a-z]+_)?[\w-]{43}$|^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**

@@ -3,8 +3,7 @@ import { JsonScan } from "./json-scan.ts";
 import type { Transfer, Transfers } from "./transfers.ts";
 
 /**
- * The bounds of a request's body: the limit of its route, and the bytes that all callers have in
- * flight.
+ * The bounds of a request's body: its route's limit, and the bytes that all callers have in flight.
  */
 export interface BodyBounds {
   readonly limit: BodyLimit;
@@ -49,8 +48,7 @@ export class RequestBody implements Disposable {
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
-    // A body with a content length has no more bytes than that; the size of a chunked one is known
-    // only at its end.
+    // The content length is a body's maximum size; that of a chunked one is known only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
       return this.#readWhole(scan);
     return this.#readLarge(request.body.getReader(), limit, scan);
@@ -68,9 +66,7 @@ export class RequestBody implements Disposable {
     return text;
   }
 
-  /**
-   * Reads it in chunks: a body with an invalid structure is rejected before the rest is received.
-   */
+  /** Reads in chunks: a body with an invalid structure is rejected before the rest arrives. */
   async #readLarge(
     reader: ReadableStreamDefaultReader<Uint8Array>,
     limit: number,
@@ -119,8 +115,7 @@ function decoded(bytes: Uint8Array): string {
 }
 
 /**
- * @throws PylonError INVALID_JSON for text that is not JSON, is nested too deeply or has too many
- *   values
+ * @throws PylonError INVALID_JSON for text that is not JSON, is too deep or has too many values
  */
 export function parseJson(text: string): unknown {
   new JsonScan().text(text);

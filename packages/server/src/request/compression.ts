@@ -4,9 +4,9 @@ import { bearerToken } from "./bearer.ts";
 import { wantedEncoding } from "./content-encoding.ts";
 
 /**
- * Best first. On rows as JSON, level 1 of Zstandard takes half the time of gzip's level 2 and
- * produces a quarter less; Brotli's quality 1 is in between. Higher levels cost ten times the CPU
- * for a tenth of the size.
+ * Best first. On rows as JSON, level 1 of Zstandard takes half the time of gzip's level 2 and makes
+ * a quarter less; Brotli's quality 1 is in between. Higher levels cost ten times the CPU for a
+ * tenth.
  */
 const ENCODINGS = ["zstd", "br", "gzip"] as const;
 /** The encodings with which a response may be compressed. */

@@ -19,10 +19,7 @@ export interface Endpoint {
   readonly name: string;
   /** The methods that it accepts, as in the hint of a rejection. */
   readonly methods: readonly string[];
-  /**
-   * Whether callers are identified: not at all, by a bearer token only, or also by the session's
-   * cookie.
-   */
+  /** How callers are identified: not at all, by a bearer token only, or also by the cookie. */
   readonly signIn: "nothing" | "bearer" | "cookie";
   takes(method: string): boolean;
   /**

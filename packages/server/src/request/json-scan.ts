@@ -109,10 +109,7 @@ function isOdd(count: number): boolean {
   return count % 2 === 1;
 }
 
-/**
- * The length of most messages: too short to be too large, with too few brackets to be nested too
- * deeply.
- */
+/** The length of most messages: too short to be too large or, with few brackets, too deep. */
 const SHORT = 1024;
 
 function isHarmless(text: string, maxValues: number): boolean {

@@ -27,8 +27,7 @@ export function pacedBody(
 }
 
 /**
- * Creates a body that is produced while it is read: the next chunk only after the previous one was
- * consumed.
+ * Creates a body that is produced while it is read: each chunk after the previous one was consumed.
  *
  * @param pieces of text; an error in it aborts the connection, because the response has started
  * @param compressor null: it is sent uncompressed

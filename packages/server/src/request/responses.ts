@@ -68,8 +68,7 @@ export function encodedJson(text: string): JsonAnswer {
  * shown, by the server itself or by `ctx.error`. Errors of databases, of the system and of packages
  * have codes too, and texts that callers must not see.
  *
- * @returns the error that a caller is shown; undefined for an internal error, which is logged
- *   instead
+ * @returns the error to show to a caller; undefined for an internal error, which is logged
  */
 export function toPublicError(error: unknown): PylonError | undefined {
   if (error instanceof PylonError) return error;

@@ -34,10 +34,7 @@ interface RouteBase {
    * own proof, and is handled without the browser's session.
    */
   readonly takesForeignForms?: boolean;
-  /**
-   * Any browser may be redirected to it: cookies and tokens are ignored, and HEAD is not treated as
-   * GET.
-   */
+  /** Any browser may be redirected to it: it ignores cookies and tokens, and HEAD is not GET. */
   readonly isAnonymous?: boolean;
   /**
    * A bearer token that is unknown, expired or revoked counts as none, and the route reports it;
@@ -56,8 +53,8 @@ interface RouteBase {
 }
 
 /**
- * A route declares how large its body may be (see BODY_LIMITS). GET and DELETE routes that do not
- * declare it read no body.
+ * A route declares how large its body may be (see BODY_LIMITS). By default, GET and DELETE routes
+ * read none.
  */
 export type Route = RouteBase &
   (

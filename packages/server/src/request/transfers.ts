@@ -94,10 +94,7 @@ export class Transfers {
   readonly #open = new Set<Transfer>();
   readonly platform: Pick<Platform, "monotonic" | "after">;
   #total = 0;
-  /**
-   * The number of transfers that were aborted because they stalled, and of those that were
-   * rejected, since the start.
-   */
+  /** The number of stalled transfers that were aborted, and of rejected ones, since the start. */
   readonly counts = { stalled: 0, refused: 0 };
 
   /**

@@ -1,14 +1,10 @@
 import type { Platform } from "../platform.ts";
 
 /**
- * The time for which requests may hold the event loop before everything else gets a turn, in
- * milliseconds.
+ * How long requests may hold the event loop before everything else gets a turn, in milliseconds.
  */
 const TURN_MS = 10;
-/**
- * The minimum pause between two requests after which the loop's next turn is watched, in
- * milliseconds.
- */
+/** After a pause of at least this, in milliseconds, a request watches the loop's next turn. */
 const PAUSE_MS = 1;
 
 /**

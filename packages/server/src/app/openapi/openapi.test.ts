@@ -90,7 +90,7 @@ test("an app without entities and functions has a valid one too", async () => {
   expect((await new Validator().validate(structuredClone(document))).valid).toBe(true);
 });
 
-test("rows have their fields, inserts the required ones, and hidden fields are never included", () => {
+test("rows have their fields, inserts the required ones, and none a hidden field", () => {
   const document = openApiOf({ manifest, functions });
   expect(document).toMatchObject({
     info: { title: "tasks", version: "1.2.0" },

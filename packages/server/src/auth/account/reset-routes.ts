@@ -13,9 +13,8 @@ import type { Sessions } from "../sessions/sessions.ts";
 
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
 /**
- * Tables that a reset keeps, because tests do not create their rows: when crons are due, the state
- * of shards and their replicas, and the users' session epochs, which reject a sign-in that is in
- * progress.
+ * Tables that a reset keeps, because tests do not create their rows: the due times of crons, the
+ * state of shards and their replicas, and session epochs, which reject sign-ins in progress.
  */
 const KEPT: readonly (keyof typeof SYSTEM_TABLES)[] = [
   "crons",

@@ -131,8 +131,7 @@ export class UserData {
   async delete(userId: string): Promise<void> {
     const { store, committer, users, removal } = this.#services;
     const user = users.isDeclared ? await users.get(userId) : null;
-    // Ends the sessions and keys first, so that nobody can act as this user any longer. A guest has
-    // no row whose deletion would do that.
+    // First, so that nobody can act as this user any longer. A guest has no row to delete.
     await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
     const { head } = await store.bounds();
     const emptied = new Set<Entity>();

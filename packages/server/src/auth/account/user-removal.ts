@@ -37,8 +37,7 @@ export interface UserRemovalServices {
 
 /**
  * Deletes what Pylon stores about a user besides the app's row, in the transaction that deletes the
- * row, whatever deletes it: a user who no longer exists has no session, no key and no way to sign
- * in.
+ * row, whatever deletes it: a deleted user has no session, no key and no way to sign in.
  */
 export class UserRemoval implements CascadeDelete {
   readonly #services: UserRemovalServices;

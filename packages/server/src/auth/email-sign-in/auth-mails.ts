@@ -10,9 +10,7 @@ import type { Encryption } from "../security/encryption.ts";
 
 /** The queue in which account mails wait until they are sent; jobs/ implements it. */
 export interface MailQueue {
-  /**
-   * Adds a mail within a transaction: it is sent if the transaction commits. @param mail JSON text
-   */
+  /** Adds a mail within a transaction, to be sent if that commits. @param mail JSON text */
   add(tx: Transaction, mail: string): Promise<unknown>;
   /** Called after the commit when something was added. */
   wake(): void;
@@ -96,9 +94,7 @@ export class AuthMails {
     this.#options.queue.wake();
   }
 
-  /**
-   * Notifies the owner of an account of a change to it. A failure never affects the change itself.
-   */
+  /** Notifies the owner of an account of a change. A failure does not affect the change itself. */
   async notify(to: string, notice: string): Promise<void> {
     if (!this.canSend) return;
     try {

@@ -12,10 +12,7 @@ import { ownUser } from "../users/own-user.ts";
 import { signedInAnswer } from "../sessions/signed-in.ts";
 
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
-/**
- * The number of mails to one address that the sender has not verified yet, from all accounts, per
- * time window.
- */
+/** Mails to one address that its sender has not verified, from all accounts, per time window. */
 const PER_TARGET = { max: 5, windowSeconds: 60 * 60 };
 
 /** Sign-in by a mailed code, and the verification of a user's address. */

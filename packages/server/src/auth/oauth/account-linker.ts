@@ -47,10 +47,8 @@ export class AccountLinker {
   /**
    * Links the account to a user who is signed in.
    *
-   * @param yields whether the user that the account already belongs to is returned if it is another
-   *   one; if not, that is an error
-   * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session has ended in the
-   *   meantime
+   * @param yields whether to return another user that the account belongs to, instead of throwing
+   * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session has ended meanwhile
    */
   async link(
     context: RequestContext,

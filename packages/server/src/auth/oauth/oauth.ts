@@ -120,8 +120,7 @@ export class OAuthSignIn {
   }
 
   /**
-   * Consumes the state of the sign-in that the browser returns from, so it can't be completed
-   * twice.
+   * Consumes the state of the sign-in that the browser returns from: it can't be completed twice.
    *
    * @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE
    */

@@ -79,9 +79,7 @@ export class ProviderClient {
     return this.#spec.usesFormPost === true;
   }
 
-  /**
-   * Returns the URL to redirect the browser to. @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE
-   */
+  /** The URL to redirect the browser to. @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE */
   async authorizationUrl({ redirectUri, verifier, nonce }: Begun, state: string): Promise<string> {
     const { scopes, scopeSeparator = " ", params, clientIdParam = "client_id", pkce } = this.#spec;
     return this.#guard(async (oauth) => {

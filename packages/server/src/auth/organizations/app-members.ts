@@ -45,9 +45,7 @@ export class AppMembers implements CascadeDelete {
     return this.#model().schema.find(ENTITY);
   }
 
-  /**
-   * Runs in the transaction that deletes the row: the user's sessions no longer act in the tenant.
-   */
+  /** Runs in the transaction that deletes the row: the user's sessions leave the tenant. */
   readonly delete = async (tx: Transaction, row: StoredRow): Promise<void> => {
     const { [USER]: userId, [ORGANIZATION]: organizationId } = row;
     if (typeof userId !== "string" || typeof organizationId !== "string") return;

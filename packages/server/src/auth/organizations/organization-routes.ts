@@ -196,9 +196,7 @@ async function accept(services: OrganizationServices, context: RequestContext): 
   return json(joined);
 }
 
-/**
- * A user's membership in an organization: the role is null if the app stores the members itself.
- */
+/** A user's membership in an organization; the role is null if the app stores the members. */
 interface Place {
   readonly role: string | null;
 }
@@ -230,8 +228,7 @@ async function select(services: OrganizationServices, context: RequestContext): 
     throw appMembers.isDeclared ? notAMember() : noOrganization();
   const roles = await tenants.select(session, tenantId, place?.role ?? null);
   if (tenantId !== null) {
-    // If the member was removed in the meantime, that change did not see this session in the tenant
-    // yet.
+    // A removal in the meantime did not see this session in the tenant yet.
     const now = await placeOf(services, tenantId, userId);
     if (now === null) await tenants.changed(userId, tenantId, null);
     else if (now.role !== place?.role) await tenants.changed(userId, tenantId, now.role);

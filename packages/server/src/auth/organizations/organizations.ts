@@ -209,8 +209,7 @@ export class Organizations {
   }
 
   /**
-   * @param also runs in the same transaction, which may be retried: it adds the mail with the
-   *   secret
+   * @param also runs in the same transaction, which may be retried: adds the mail
    * @returns the secret of the mail
    * @throws PylonError FORBIDDEN
    */

@@ -30,9 +30,7 @@ export interface PasskeyServices extends AuthServices {
   readonly passkeys: Passkeys;
 }
 
-/**
- * The routes to create, use and delete passkeys. Each ceremony is bound to its browser by a cookie.
- */
+/** Routes to create, use and delete passkeys. Each ceremony is bound to its browser by a cookie. */
 export function passkeyRoutes(services: PasskeyServices): Route[] {
   const { get, post, del } = routeTable(services);
   const path = "/api/auth/passkey";
@@ -146,8 +144,8 @@ async function finishLogin(services: PasskeyServices, context: RequestContext): 
   // Read before the key: anything that removes the key also rejects this sign-in.
   const epoch = owner === null ? undefined : await sessions.epochOf(owner);
   const userId = await passkeys.authenticate(partyOf(services, context), challenge, input.raw);
-  // The device has verified its user, so this counts as two factors: something that they have, and
-  // something that they know or are.
+  // The device has verified its user, so this proves two factors: what they have, and what they
+  // know or are.
   return signedInAnswer(
     await signIn.complete(context, {
       userId,

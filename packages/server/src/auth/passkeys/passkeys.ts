@@ -36,10 +36,7 @@ export class Passkeys {
     this.#platform = platform;
   }
 
-  /**
-   * Returns the options with which a browser creates a passkey: a discoverable one, with user
-   * verification.
-   */
+  /** Returns a browser's options to create a passkey: discoverable, with user verification. */
   async registrationOptions(
     party: RelyingParty,
     user: { readonly id: string; readonly name: string },

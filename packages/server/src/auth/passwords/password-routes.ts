@@ -21,10 +21,7 @@ const MAX_PASSWORD = 1024;
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const TRUSTED = "password on a trusted device";
 const RESET_MINUTES = 30;
-/**
- * The number of mails for a sign-up per time window: requested by one client, and to one address
- * from all clients.
- */
+/** Sign-up mails per time window: requested by one client, and to one address from all clients. */
 const SIGN_UP_MAIL = { max: 1, windowSeconds: 60 };
 const SIGN_UP_MAILS = { max: 5, windowSeconds: 15 * 60 };
 const SIGN_UP_COOKIE = "sign_up";
@@ -111,9 +108,7 @@ async function confirm(services: AuthServices, context: RequestContext): Promise
   });
 }
 
-/**
- * Returns the token in the browser's cookie if it belongs to this sign-up and not to another one.
- */
+/** Returns the token in the browser's cookie if it belongs to this sign-up. */
 async function cookieOf(
   { cookie, signUps }: AuthServices,
   { request }: RequestContext,
@@ -293,10 +288,7 @@ async function notify(
   await mails.notify(email, `The password of your account was changed.${stillWork}`);
 }
 
-/**
- * Identifies the client that signs up with this address, so that two clients are limited
- * separately.
- */
+/** Identifies the client that signs up with this address: clients are limited separately. */
 function clientOf({ address }: RequestContext, email: string): string {
   return `${email} ${networkOf(address)}`;
 }

@@ -26,8 +26,7 @@ type UserRows = Pick<Users, "entity" | "change" | "has">;
 /**
  * Checks, stores and compares passwords. Their hashes are in a system table, where no policy and no
  * function can expose them. A hash in the field `passwordHash` of the user's row was put there by
- * an earlier version, by the admin or by a function: it is accepted, and moved when it first
- * matches.
+ * an earlier version, by the admin or by a function: it is accepted, and moved at its first match.
  */
 export class Passwords {
   readonly #store: Store;

@@ -43,10 +43,7 @@ async function notify(
   if (typeof user["email"] === "string") await mails.notify(user["email"], notice);
 }
 
-/**
- * Consumes a code of the authenticator app, or a backup code. @throws PylonError INVALID_CODE,
- * RATE_LIMITED
- */
+/** Consumes an app's or a backup code. @throws PylonError INVALID_CODE, RATE_LIMITED */
 async function useCode(
   services: SecondFactorServices,
   context: RequestContext,

@@ -12,10 +12,7 @@ const PERIOD_S = 30;
 const SECRET_BYTES = 20;
 const BACKUP_CODE_COUNT = 10;
 const BACKUP_CODE_LENGTH = 10;
-/**
- * Without 0, 1, o and l, which are easily misread. There are 32 characters, so that a byte's low
- * bits choose uniformly.
- */
+/** Without the easily misread 0, 1, o and l. 32 characters, so that low bits choose uniformly. */
 const ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz";
 
 /**

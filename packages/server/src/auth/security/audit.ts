@@ -20,10 +20,7 @@ export interface AuditEntry {
   readonly at: string;
 }
 
-/**
- * The log of account events: who signed in from where, and what was changed. Entries are retained
- * for 90 days.
- */
+/** The log of account events: sign-ins, with their origin, and changes. Retained for 90 days. */
 export class AuditLog {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -89,10 +86,7 @@ export class AuditLog {
     }
   }
 
-  /**
-   * Returns the newest entries of a user, or of a tenant. @param limit the maximum number of
-   * entries
-   */
+  /** Returns the newest entries of a user or a tenant. @param limit the maximum number */
   async list(
     of: { readonly userId: string } | { readonly tenantId: string } | "all",
     limit: number,

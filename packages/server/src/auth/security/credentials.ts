@@ -1,10 +1,7 @@
 /** Deletes a user's credentials of one kind. */
 export type ForgetCredentials = (userId: string) => Promise<void>;
 
-/**
- * Whether the user has a credential of this kind that is sufficient to sign in. A second factor is
- * not.
- */
+/** Whether the user can sign in with this kind alone. A second factor is not sufficient. */
 export type SignsIn = (userId: string) => Promise<boolean>;
 
 /** What a user can sign in with. */

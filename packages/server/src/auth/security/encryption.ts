@@ -9,17 +9,14 @@ const TAG_BYTES = 16;
 const FORM = "v1.";
 
 /**
- * Encrypts others' secrets for the database: tokens of OAuth providers, seeds of authenticator
- * apps.
+ * Encrypts others' secrets for the database: OAuth providers' tokens, authenticator apps' seeds.
  */
 export class Encryption {
   readonly #key: Buffer | null;
 
   readonly #random: Platform["random"];
 
-  /**
-   * @param secret any text of high entropy; null if there is none: then nothing can be encrypted
-   */
+  /** @param secret any text of high entropy; null: nothing can be encrypted */
   constructor(secret: string | null, { random }: Pick<Platform, "random">) {
     this.#random = random;
     this.#key =

@@ -1,7 +1,6 @@
 /**
  * Runs work on the same key one after the other within this process. The database guarantees what
- * must be true over all replicas; this lock prevents a thousand concurrent attempts from
- * conflicting there.
+ * all replicas rely on; this lock avoids conflicts of a thousand concurrent attempts there.
  */
 export class KeyLock {
   readonly #tails = new Map<string, Promise<void>>();

@@ -121,10 +121,7 @@ export class OneTimeCodes {
     return outcome.data;
   }
 
-  /**
-   * Returns the data that a code was created with, without consuming it, or null if there is no
-   * code.
-   */
+  /** Returns the data of a code without consuming it, or null if there is no code. */
   async dataOf(purpose: string, subject: string): Promise<string | null> {
     const row = await CODES.get(this.#store, keyOf(purpose, subject));
     return row === null || this.#stateOf(row) === "wrong" ? null : row.data;

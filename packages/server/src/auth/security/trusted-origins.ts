@@ -12,9 +12,7 @@ export interface OriginSettings {
   readonly csrf: readonly string[];
 }
 
-/**
- * Decides which pages may act with a cookie, and where a browser may be redirected after a sign-in.
- */
+/** Decides which pages may act with a cookie, and to where a sign-in may redirect a browser. */
 export class TrustedOrigins {
   readonly #settings: OriginSettings;
 
@@ -90,10 +88,7 @@ export class TrustedOrigins {
   }
 }
 
-/**
- * A browser states where a request without Origin comes from; a request that does not is not from a
- * browser.
- */
+/** Browsers state where a request without Origin comes from; other clients do not. */
 function isSameSite(site: string | null, method: string): boolean {
   return (
     site === null ||

@@ -32,8 +32,7 @@ export class SessionCookie {
   }
 
   /**
-   * Returns the `Set-Cookie` of another cookie with the same rules, such as that of a trusted
-   * device.
+   * Returns the `Set-Cookie` of another cookie with the same rules, such as a trusted device's.
    *
    * @param maxAgeMs milliseconds; 0 deletes it
    */

@@ -14,10 +14,7 @@ import { toAuthContext } from "./auth-context.ts";
 
 const MAX_USER_ID = 256;
 
-/**
- * The routes for the caller's identity, guests, a user's devices, signing out, and sessions that
- * the admin creates.
- */
+/** Routes for the caller's identity, guests, devices, signing out, and the admin's sessions. */
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
@@ -35,10 +32,7 @@ export function sessionRoutes(services: AuthServices): Route[] {
   ];
 }
 
-/**
- * For a token that has ended, the response says so instead of being an error: a page can then clean
- * up.
- */
+/** An ended token is reported in the response and not rejected, so that a page can clean up. */
 function whoAmI(_services: AuthServices, { caller, request }: RequestContext): Answer {
   const isDead = caller.userId === null && !caller.isAdmin && bearerToken(request.headers) !== null;
   return json({ ...toAuthContext(caller), ...(isDead ? { token_valid: false } : {}) });

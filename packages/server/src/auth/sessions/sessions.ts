@@ -437,18 +437,13 @@ export class Sessions {
     );
   }
 
-  /**
-   * Calls `listener` when a session is ended before it expires. @returns an unsubscribe function
-   */
+  /** Calls `listener` when a session ends before it expires. @returns an unsubscribe function */
   onEnd(listener: (sessionId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
 
-  /**
-   * Calls `listener` when the user or the rights of a session change. @returns an unsubscribe
-   * function
-   */
+  /** Calls `listener` when a session's caller changes. @returns an unsubscribe function */
   onChange(listener: (sessionId: string) => void): () => void {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);

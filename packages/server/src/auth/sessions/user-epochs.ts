@@ -38,7 +38,7 @@ export class UserEpochs {
   /**
    * Starts a new epoch.
    *
-   * @param closes whether sign-ins are rejected until the next epoch starts, for at most a minute
+   * @param closes whether sign-ins are rejected until the next epoch, for at most a minute
    * @returns the new epoch
    */
   async begin(tx: Transaction, userId: string, closes = false): Promise<string> {
@@ -65,9 +65,7 @@ export class UserEpochs {
     await this.#write(tx, guestId, { becomes: userId });
   }
 
-  /**
-   * @throws PylonError UNAUTHORIZED when another epoch has started, or sign-ins are rejected now
-   */
+  /** @throws PylonError UNAUTHORIZED when another epoch has started, or sign-ins are rejected */
   async check(tx: Transaction, userId: string, epoch: string): Promise<void> {
     const now = await this.#read(tx, userId);
     if (now.epoch === epoch && !now.isClosed) return;
@@ -76,9 +74,7 @@ export class UserEpochs {
     });
   }
 
-  /**
-   * Deletes epochs that no sign-in in progress can refer to. @returns the number of deleted epochs
-   */
+  /** Deletes epochs that no pending sign-in can refer to. @returns their number */
   forgetOld(): Promise<number> {
     return this.#store.transact((tx) =>
       EPOCHS.deleteWhere(tx, EPOCHS.isUpTo("at", this.#now() - KEPT_MS)),

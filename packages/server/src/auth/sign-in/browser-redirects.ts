@@ -3,17 +3,13 @@ import type { RequestContext } from "../../request/context.ts";
 import { toPublicError } from "../../request/responses.ts";
 import type { AuthServices } from "../auth-services.ts";
 
-/**
- * The time for entering a second factor, in milliseconds; the pending sign-in has the same
- * lifetime.
- */
+/** The time for a second factor, in milliseconds, which is also the pending sign-in's lifetime. */
 const SECOND_FACTOR_MS = 5 * 60_000;
 /** The suffix of the cookie of a sign-in that waits for its second factor. */
 export const SECOND_FACTOR_COOKIE = "mfa";
 
 /**
- * A HEAD request only checks whether something exists, so it must not consume a secret that works
- * once.
+ * A HEAD request only checks for existence, so it must not consume a secret that works once.
  *
  * @throws PylonError METHOD_NOT_ALLOWED
  */

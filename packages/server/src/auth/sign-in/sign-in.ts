@@ -31,10 +31,7 @@ export interface SignInOptions {
 
 /** The check for a second factor. */
 export interface SecondFactor {
-  /**
-   * Returns the factors that the user has, such as `totp`; if there are none, no second factor is
-   * required.
-   */
+  /** Returns the user's factors, such as `totp`; without any, no second factor is required. */
   methodsOf(userId: string): Promise<readonly string[]>;
   /** Whether the request comes from a device that the user trusts. */
   isTrusted(context: RequestContext, userId: string): Promise<boolean>;
@@ -200,10 +197,7 @@ export class SignIn {
   }
 }
 
-/**
- * Checks the result of the app's hook. @throws Error for claims that can't be stored: a bug of the
- * app
- */
+/** Checks the app's claims. @throws Error for claims that can't be stored: a bug of the app */
 function checked(said: Claims | undefined): Required<Claims> {
   const { roles = [], claims = {} } = said ?? {};
   try {

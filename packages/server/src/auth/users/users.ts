@@ -48,9 +48,7 @@ export interface UsersOptions {
   readonly platform: Platform;
 }
 
-/**
- * Returns the name of the entity whose rows are an app's users, whether the app declares it or not.
- */
+/** Returns the name of the entity whose rows are an app's users, even if it is not declared. */
 export function userEntityOf({ user }: ManifestAuth): string {
   return user?.entity ?? "User";
 }
