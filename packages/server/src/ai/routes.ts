@@ -10,22 +10,22 @@ import { chatRequest, type ChatRequest } from "./chat-request.ts";
 import { ModelClient } from "./model-client.ts";
 import type { AnswerPart } from "./provider.ts";
 
-/** What the routes run on. */
+/** The services of the routes. */
 export interface AiServices {
-  /** Null: no model is set up. */
+  /** Null: no model is configured. */
   readonly config: AiConfig | null;
   readonly settings: () => AiSettings;
   readonly platform: Pick<Platform, "after">;
-  /** Requests by user. */
+  /** Counts requests by user. */
   readonly requests: RateLimiter;
-  /** Tokens by user. */
+  /** Counts tokens by user. */
   readonly tokens: RateLimiter;
 }
 
-/** Characters of a token, where a provider does not say how many tokens there were. */
+/** The assumed characters per token if a provider does not report the number of tokens. */
 const CHARS_PER_TOKEN = 4;
 
-/** A model for the app's users, with a key that stays here. */
+/** A model for the app's users; its key stays on the server. */
 export function aiRoutes(services: AiServices): Route[] {
   const common = {
     method: "POST",
@@ -40,7 +40,7 @@ export function aiRoutes(services: AiServices): Route[] {
   ];
 }
 
-/** A request that may be made, and of whom its tokens are. */
+/** An allowed request, and the key by which its tokens are counted. */
 interface Asked {
   readonly client: ModelClient;
   readonly request: ChatRequest;
@@ -68,7 +68,7 @@ class AiHandlers {
       asked.request,
       AbortSignal.any([abort.signal, context.request.signal]),
     );
-    // What is wrong before the first part is answered as such, and not within a stream.
+    // An error before the first part gets an error response, and not one within a stream.
     const first = await parts.next();
     return new Response(this.#events(asked, parts, first, { abort, id: context.requestId }), {
       headers: {
@@ -80,8 +80,8 @@ class AiHandlers {
   };
 
   /**
-   * The parts as events. The provider is read no faster than the reader reads; when that one goes
-   * away, the provider is told to stop, and what was answered counts.
+   * Returns the parts as events. The provider is read no faster than the client reads; if the
+   * client disconnects, the provider's response is aborted, and the received parts are counted.
    */
   #events(
     { request, key }: Asked,
@@ -152,7 +152,7 @@ class AiHandlers {
     return { client: new ModelClient(config, platform), request, key };
   }
 
-  /** Those of the answer that made the limit full are had already: the next request is refused. */
+  /** The response that reaches the limit has already been sent: the next request is rejected. */
   async #countTokens(key: string, request: ChatRequest, said: AnswerPart): Promise<void> {
     const { input_tokens: input, output_tokens: output } = usageOf(request, said);
     await this.#services.tokens
@@ -200,7 +200,7 @@ function usageOf(
   };
 }
 
-/** One event; a text of several lines is several `data:` lines. */
+/** One event; a text of several lines becomes several `data:` lines. */
 function textEvent(text: string): string {
   const lines = text.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
   return `${lines.join("")}\n`;

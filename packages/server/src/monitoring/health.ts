@@ -1,40 +1,38 @@
 import type { Platform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 
-/** `up`: it works. Any other word says what is wrong with it. */
+/** `up`: it works. Any other value says what is wrong. */
 export type PartState = "up" | "down" | "lost" | "behind" | "full" | "stopping";
 
-/** Something the server needs, or would rather have. */
+/** Something that the server needs, or benefits from. */
 export interface Part {
   readonly name: string;
-  /** Without it the server can't serve: the others only degrade it. */
+  /** Whether the server can't run without it: the others only degrade it. */
   readonly isNeeded: boolean;
-  /** What is wrong, by itself or by its answer; a rejection means `down`. */
+  /** Returns the state; a rejection means `down`. */
   readonly check: () => PartState | Promise<PartState>;
   /**
-   * Told when an answer differs from the one before, at first from `up`; for parts that nothing
-   * else speaks of.
+   * Called when a state differs from the one before, initially `up`; for parts that are not
+   * reported elsewhere.
    *
-   * @param reason what `check` was rejected with
+   * @param reason the error with which `check` was rejected
    */
   readonly onChange?: (state: PartState, reason?: unknown) => void;
 }
 
-/** What `/readyz` answers. */
+/** The response of `/readyz`. */
 export interface HealthReport {
   readonly status: "ready" | "degraded" | "unready";
   readonly parts: Readonly<Record<string, PartState>>;
 }
 
-/**
- * The longest a part may take to answer, and how long what it answered is good, in milliseconds.
- */
+/** The time limit of a part's check, and how long its result is cached, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 2_000;
 const FRESH_MS = 1_000;
 
 /**
- * The state of the parts: asked all at once, bounded in time, and not more than once a second, so
- * that probes can't load what they probe.
+ * The state of the parts: they are checked concurrently, with a time limit, and at most once a
+ * second, so that probes can't overload them.
  */
 export class Health {
   readonly #parts: readonly Part[];
@@ -54,7 +52,7 @@ export class Health {
   }
 
   async report(): Promise<HealthReport> {
-    // A server that stops says so at once, without asking its parts.
+    // A stopping server responds immediately, without checking its parts.
     if (this.#isStopping) return { status: "unready", parts: { server: "stopping" } };
     this.#asked ??= this.#ask();
     const states = await this.#asked;
