@@ -26,7 +26,7 @@ test("samplers by parent follow the caller's decision", () => {
   expect(samplerOf("always_on", undefined, Date.now).takes(id, passedOver)).toBe(true);
 });
 
-test("a rate selects a number per second, whoever the parent is, and again in the next", () => {
+test("a rate selects a number per second, for any parent, and again in the next", () => {
   let now = 5_000;
   const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
   const take = (): number =>
