@@ -53,9 +53,9 @@ export class ModelClient {
       parser.feed(text);
       for (const data of events.splice(0)) {
         if (data === DONE) continue;
-        const said = part(parsed(data));
-        if (said.isError === true) throw failed("Its response was cut off.");
-        yield said;
+        const received = part(parsed(data));
+        if (received.isError === true) throw failed("Its response was cut off.");
+        yield received;
       }
     }
   }

@@ -41,7 +41,7 @@ export function aiRoutes(services: AiServices): Route[] {
 }
 
 /** An allowed request, and the key by which its tokens are counted. */
-interface Asked {
+interface AcceptedRequest {
   readonly client: ModelClient;
   readonly request: ChatRequest;
   readonly key: string;
@@ -55,22 +55,22 @@ class AiHandlers {
   }
 
   readonly complete = async (context: RequestContext): Promise<Answer> => {
-    const { client, request, key } = await this.#asked(context);
+    const { client, request, key } = await this.#accept(context);
     const answer = await client.complete(request, context.request.signal);
     await this.#countTokens(key, request, answer);
     return json({ content: answer.text, ...endOf(request, answer) });
   };
 
   readonly stream = async (context: RequestContext): Promise<Answer> => {
-    const asked = await this.#asked(context);
+    const accepted = await this.#accept(context);
     const abort = new AbortController();
-    const parts = asked.client.stream(
-      asked.request,
+    const parts = accepted.client.stream(
+      accepted.request,
       AbortSignal.any([abort.signal, context.request.signal]),
     );
     // An error before the first part gets an error response, and not one within a stream.
     const first = await parts.next();
-    return new Response(this.#events(asked, parts, first, { abort, id: context.requestId }), {
+    return new Response(this.#events(accepted, parts, first, { abort, id: context.requestId }), {
       headers: {
         "Content-Type": "text/event-stream",
         "Cache-Control": "no-cache",
@@ -84,19 +84,19 @@ class AiHandlers {
    * client disconnects, the provider's response is aborted, and the received parts are counted.
    */
   #events(
-    { request, key }: Asked,
+    { request, key }: AcceptedRequest,
     parts: AsyncGenerator<AnswerPart>,
     first: IteratorResult<AnswerPart, void>,
     { abort, id }: { readonly abort: AbortController; readonly id: string },
   ): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder();
-    let said: AnswerPart = { text: "" };
+    let received: AnswerPart = { text: "" };
     let next: IteratorResult<AnswerPart, void> | null = first;
     let isCounted = false;
     const count = async (): Promise<void> => {
       if (isCounted) return;
       isCounted = true;
-      await this.#countTokens(key, request, said);
+      await this.#countTokens(key, request, received);
     };
     return new ReadableStream<Uint8Array>(
       {
@@ -110,13 +110,13 @@ class AiHandlers {
               const { value, done } = next ?? (await parts.next());
               next = null;
               if (done === true) break;
-              said = joined(said, value);
+              received = joined(received, value);
               if (value.text === "") continue;
               controller.enqueue(encoder.encode(textEvent(value.text)));
               return;
             }
             await count();
-            send("result", { content: said.text, ...endOf(request, said) });
+            send("result", { content: received.text, ...endOf(request, received) });
           } catch (error) {
             await count();
             if (abort.signal.aborted) return;
@@ -136,7 +136,7 @@ class AiHandlers {
   }
 
   /** @throws PylonError AI_NOT_CONFIGURED, FORBIDDEN, RATE_LIMITED, INVALID_DATA */
-  async #asked(context: RequestContext): Promise<Asked> {
+  async #accept(context: RequestContext): Promise<AcceptedRequest> {
     const { config, settings, platform, requests, tokens } = this.#services;
     if (config === null)
       throw new PylonError("AI_NOT_CONFIGURED", "No model is configured on this server.", {
@@ -153,8 +153,8 @@ class AiHandlers {
   }
 
   /** The response that reaches the limit has already been sent: the next request is rejected. */
-  async #countTokens(key: string, request: ChatRequest, said: AnswerPart): Promise<void> {
-    const { input_tokens: input, output_tokens: output } = usageOf(request, said);
+  async #countTokens(key: string, request: ChatRequest, received: AnswerPart): Promise<void> {
+    const { input_tokens: input, output_tokens: output } = usageOf(request, received);
     await this.#services.tokens
       .count(() => key, input + output)
       .catch((error: unknown) => {
@@ -181,11 +181,11 @@ function joined(before: AnswerPart, part: AnswerPart): AnswerPart {
   };
 }
 
-function endOf({ model, ...request }: ChatRequest, said: AnswerPart): object {
+function endOf({ model, ...request }: ChatRequest, received: AnswerPart): object {
   return {
     model,
-    stop_reason: said.stopReason ?? null,
-    usage: usageOf({ model, ...request }, said),
+    stop_reason: received.stopReason ?? null,
+    usage: usageOf({ model, ...request }, received),
   };
 }
 
@@ -193,9 +193,9 @@ function usageOf(
   { system, messages }: ChatRequest,
   { text, inputTokens, outputTokens }: AnswerPart,
 ): { readonly input_tokens: number; readonly output_tokens: number } {
-  const asked = messages.reduce((sum, { content }) => sum + content.length, system.length);
+  const promptLength = messages.reduce((sum, { content }) => sum + content.length, system.length);
   return {
-    input_tokens: inputTokens ?? Math.ceil(asked / CHARS_PER_TOKEN),
+    input_tokens: inputTokens ?? Math.ceil(promptLength / CHARS_PER_TOKEN),
     output_tokens: outputTokens ?? Math.ceil(text.length / CHARS_PER_TOKEN),
   };
 }

@@ -49,17 +49,17 @@ function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
   let timer: Timer | null = null;
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      let told: string | undefined;
-      let looks = 0;
-      const look = (): void => {
+      let sent: string | undefined;
+      let checks = 0;
+      const check = (): void => {
         const version = current()?.version ?? NO_PAGE;
-        looks += 1;
-        if (version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
-        else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
-        told = version;
+        checks += 1;
+        if (version !== sent) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        else if (checks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
+        sent = version;
       };
-      look();
-      timer = systemPlatform.every(POLL_MS, look).unref();
+      check();
+      timer = systemPlatform.every(POLL_MS, check).unref();
     },
     cancel() {
       timer?.cancel();

@@ -77,7 +77,7 @@ function isShard(value: unknown): value is ShardDefinition {
 }
 
 /**
- * Loads the code of one shard again, for a separate thread.
+ * Loads the code of one shard, without modules that were loaded before.
  *
  * @throws what the file throws, or Error when it exports no shard
  */

@@ -135,7 +135,7 @@ export class WebBundle {
   }
 }
 
-/** A file without an extension is text, such as challenges of certificate authorities, or JSON. */
+/** A file without an extension is text, such as ACME challenges, or JSON for Apple. */
 function typeOf(file: string, { type }: Blob): string {
   const name = basename(file);
   if (name === "apple-app-site-association") return "application/json";

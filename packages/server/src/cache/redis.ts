@@ -41,7 +41,7 @@ export class Redis {
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #channels = new Map<string, (text: string) => void>();
   /** Channels with a message that could not be processed. */
-  readonly #misheard = new Set<string>();
+  readonly #unreadable = new Set<string>();
   #commands: RedisClientType | null = null;
   #messages: RedisClientType | null = null;
   #isSubscribed = false;
@@ -83,12 +83,12 @@ export class Redis {
         listener(text);
       } catch (error) {
         // Thrown into the client, it would end the process.
-        if (!this.#misheard.has(channel))
+        if (!this.#unreadable.has(channel))
           this.#log.warn("a message from redis can't be read", {
             channel,
             error: String(error),
           });
-        this.#misheard.add(channel);
+        this.#unreadable.add(channel);
       }
     });
   }
@@ -196,10 +196,10 @@ export class Redis {
   }
 
   #probeLater(): void {
-    this.#probe = this.#platform.after(PROBE_MS, () => void this.#ask()).unref();
+    this.#probe = this.#platform.after(PROBE_MS, () => void this.#probeNow()).unref();
   }
 
-  async #ask(): Promise<void> {
+  async #probeNow(): Promise<void> {
     try {
       if (this.#commands !== null) await within(this.#platform, this.#commands.ping());
       this.#hangs = false;

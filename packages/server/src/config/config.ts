@@ -57,7 +57,7 @@ export interface Config {
   readonly maxFrameBytes: number;
   /** The maximum size of a row's values, in bytes. */
   readonly maxRowBytes: number;
-  /** The maximum bytes of bodies being received, and of responses waiting for their readers. */
+  /** The maximum bytes of bodies being received, and as many of responses waiting for readers. */
   readonly maxBytesInFlight: number;
   readonly changeLogMax: number;
   /** The maximum duration of one read on behalf of a caller. */

@@ -33,7 +33,7 @@ const COMMON_HEADERS = {
  */
 const NO_STORE_PATHS = ["/api/auth/", "/api/admin/", "/studio/"];
 
-/** The services that an AnswerWriter needs. */
+/** The settings and services that an AnswerWriter needs. */
 export interface AnswerWriterOptions {
   /** For how long browsers must use only https, in seconds; 0: no header is sent. */
   readonly hstsMaxAge: number;

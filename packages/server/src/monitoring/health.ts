@@ -39,7 +39,7 @@ export class Health {
   readonly #platform: Pick<Platform, "after">;
   readonly #last = new Map<Part, PartState>();
   #isStopping = false;
-  #asked: Promise<Readonly<Record<string, PartState>>> | null = null;
+  #states: Promise<Readonly<Record<string, PartState>>> | null = null;
 
   constructor(parts: readonly Part[], platform: Pick<Platform, "after">) {
     this.#parts = parts;
@@ -54,8 +54,8 @@ export class Health {
   async report(): Promise<HealthReport> {
     // A stopping server responds immediately, without checking its parts.
     if (this.#isStopping) return { status: "unready", parts: { server: "stopping" } };
-    this.#asked ??= this.#ask();
-    const states = await this.#asked;
+    this.#states ??= this.#checkParts();
+    const states = await this.#states;
     const parts = { server: "up" as const, ...states };
     if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up"))
       return { status: "unready", parts };
@@ -65,20 +65,20 @@ export class Health {
     };
   }
 
-  async #ask(): Promise<Readonly<Record<string, PartState>>> {
+  async #checkParts(): Promise<Readonly<Record<string, PartState>>> {
     const states = await Promise.all(
       this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const),
     );
     this.#platform
       .after(FRESH_MS, () => {
-        this.#asked = null;
+        this.#states = null;
       })
       .unref();
     return Object.fromEntries(states);
   }
 
   async #stateOf(part: Part): Promise<PartState> {
-    const { state, reason } = await look(part, this.#platform);
+    const { state, reason } = await checkPart(part, this.#platform);
     const last = this.#last.get(part) ?? "up";
     this.#last.set(part, state);
     if (state !== last) part.onChange?.(state, reason);
@@ -86,7 +86,7 @@ export class Health {
   }
 }
 
-async function look(
+async function checkPart(
   { check }: Part,
   platform: Pick<Platform, "after">,
 ): Promise<{ readonly state: PartState; readonly reason?: unknown }> {

@@ -20,7 +20,7 @@ export class EventLoopDelay {
   /** Starts to measure twice a second. */
   start(): void {
     this.#last = this.#began = this.#platform.monotonic();
-    this.#timer = this.#platform.every(EVERY_MS, () => this.#look()).unref();
+    this.#timer = this.#platform.every(EVERY_MS, () => this.#measure()).unref();
   }
 
   stop(): void {
@@ -32,7 +32,7 @@ export class EventLoopDelay {
     return Math.max(this.#longest, this.#before);
   }
 
-  #look(): void {
+  #measure(): void {
     const now = this.#platform.monotonic();
     if (now - this.#began >= WINDOW_MS) {
       [this.#before, this.#longest] = [this.#longest, 0];

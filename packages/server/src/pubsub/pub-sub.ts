@@ -48,7 +48,7 @@ export class PubSub {
       full: `The maximum of ${MAX_READERS} channel readers of this server has been reached.`,
       cutOff: JSON.stringify({ error: "This reader is too slow and is disconnected." }),
     });
-    redis?.subscribe(channelOf(redis), (text) => this.#hear(JSON.parse(text)));
+    redis?.subscribe(channelOf(redis), (text) => this.#receive(JSON.parse(text)));
   }
 
   /**
@@ -97,7 +97,7 @@ export class PubSub {
     return this.#readers.count((followed) => followed === channel);
   }
 
-  #hear(published: unknown): void {
+  #receive(published: unknown): void {
     if (!isRecord(published)) return;
     const { channel, message, timestamp } = published;
     if (typeof channel === "string" && typeof message === "string" && typeof timestamp === "string")

@@ -53,8 +53,7 @@ interface RouteBase {
 }
 
 /**
- * A route declares how large its body may be (see BODY_LIMITS). By default, GET and DELETE routes
- * read none.
+ * A route declares its body limit (see BODY_LIMITS). By default, GET and DELETE routes read none.
  */
 export type Route = RouteBase &
   (

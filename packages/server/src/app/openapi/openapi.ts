@@ -74,9 +74,9 @@ export function openApiOf({ manifest, functions }: DescribedApp): JsonSchema {
 
 /** Returns the fields that some callers may not read. */
 function closedTo({ policies }: Manifest, { name }: ManifestEntity): ReadonlySet<string> {
-  const said = policies.filter(({ entity }) => entity === name);
+  const ofEntity = policies.filter(({ entity }) => entity === name);
   return new Set(
-    said.flatMap(({ fields = {} }) =>
+    ofEntity.flatMap(({ fields = {} }) =>
       Object.entries(fields).flatMap(([field, { allow, allowRead }]) =>
         (allowRead ?? allow) === undefined ? [] : [field],
       ),
@@ -94,7 +94,7 @@ function schemasOfEntity(
     const schema = schemaOfField(field);
     return [field.name, field.optional ? orNull(schema) : schema];
   });
-  const required = shown.filter(isAsked).map((field) => field.name);
+  const required = shown.filter(isRequired).map((field) => field.name);
   const written = { type: "object", properties: Object.fromEntries(properties) };
   return {
     [name]: {
@@ -113,7 +113,7 @@ function schemasOfEntity(
 }
 
 /** Whether an insert must contain it. */
-function isAsked(field: ManifestField): boolean {
+function isRequired(field: ManifestField): boolean {
   return (
     !field.optional &&
     field.default === undefined &&
@@ -194,8 +194,8 @@ function schemaOfResult(returns: NonNullable<FnDefinition["returns"]>): JsonSche
 
 /** Returns the JSON schema of a schema of another library, as far as that library provides it. */
 function foreignSchema(schema: StandardSchema): JsonSchema {
-  const { $schema: _dialect, ...told } = jsonSchemaOf(schema) ?? {};
-  return told;
+  const { $schema: _dialect, ...described } = jsonSchemaOf(schema) ?? {};
+  return described;
 }
 
 function schemaOfArgs(args: DeclaredArgs): JsonSchema {
@@ -231,8 +231,8 @@ function body(schema: JsonSchema): JsonSchema {
 
 /** @param status the status of a successful response */
 function answers(status: string, schema: JsonSchema): JsonSchema {
-  const content = (answered: JsonSchema): JsonSchema => ({
-    "application/json": { schema: answered },
+  const content = (response: JsonSchema): JsonSchema => ({
+    "application/json": { schema: response },
   });
   return {
     [status]: { description: "Done.", content: content(schema) },

@@ -45,7 +45,7 @@ export class UserRemoval implements CascadeDelete {
    * The position up to which the change log contains no data of deleted users. It is not stored, so
    * each start checks the log again.
    */
-  #looked = 0;
+  #checkedUpTo = 0;
 
   constructor(services: UserRemovalServices) {
     this.#services = services;
@@ -73,7 +73,8 @@ export class UserRemoval implements CascadeDelete {
    */
   async forgetImages(): Promise<void> {
     const { users } = this.#services;
-    if (users.isDeclared) this.#looked = await this.forgetDeleted(users.entity, this.#looked);
+    if (users.isDeclared)
+      this.#checkedUpTo = await this.forgetDeleted(users.entity, this.#checkedUpTo);
   }
 
   /**

@@ -59,7 +59,7 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
   const failed = input.optionalText("error_callback");
   const errorCallback =
     failed === undefined
-      ? askingPage(services, mailedUrl, callback)
+      ? secondFactorPage(services, mailedUrl, callback)
       : settings.origins.redirectTarget(request, failed, "error_callback");
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
   await attempts.count("link", email, PER_EMAIL);
@@ -90,7 +90,7 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
  * Where the user enters a second factor: the server's own page can do that, and then redirects to
  * the link's target.
  */
-function askingPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
+function secondFactorPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
   return settings.hasPages()
     ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}`
     : callback;
@@ -102,8 +102,8 @@ async function open(services: AuthServices, context: RequestContext): Promise<An
   await attempts.countFrom("link by address", context.address, PER_ADDRESS);
   const token = context.query("token") ?? "";
   const data = await tokens.peek(PURPOSE, token);
-  if (data === null) throw over();
-  if (isAsker(services, context, data)) return follow(services, context, token, 302);
+  if (data === null) throw invalidLink();
+  if (isRequester(services, context, data)) return follow(services, context, token, 302);
   return linkPage({
     appName: settings.appName(),
     email: data.email,
@@ -123,9 +123,9 @@ async function confirm(services: AuthServices, context: RequestContext): Promise
       : tokenOf(parseJson(text));
   await attempts.countFrom("link by address", context.address, PER_ADDRESS);
   const data = await tokens.peek(PURPOSE, token ?? "");
-  if (data === null || token === null) throw over();
+  if (data === null || token === null) throw invalidLink();
   const { request, params, requestId } = context;
-  const as = isAsker(services, context, data)
+  const as = isRequester(services, context, data)
     ? context
     : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
   return follow(services, as, token, 303);
@@ -143,7 +143,7 @@ async function follow(
   try {
     return await outcomes.of(async () => {
       const link = await tokens.take(PURPOSE, token);
-      if (link === null) throw over();
+      if (link === null) throw invalidLink();
       used.link = link;
       const { cookies } = await enterByEmail(services, context, link.email, "link");
       return redirection(link.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
@@ -155,7 +155,7 @@ async function follow(
   }
 }
 
-function isAsker(
+function isRequester(
   { cookie }: AuthServices,
   { request, identity }: RequestContext,
   { browser, sessionId }: LinkData,
@@ -172,7 +172,7 @@ function tokenOf(body: unknown): string | null {
   return typeof token === "string" ? token : null;
 }
 
-function over(): PylonError {
+function invalidLink(): PylonError {
   return new PylonError("INVALID_TOKEN", "This link has been used or has expired.", {
     field: "token",
     hint: "Request a new link.",

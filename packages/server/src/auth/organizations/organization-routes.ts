@@ -233,7 +233,7 @@ async function select(services: OrganizationServices, context: RequestContext): 
     if (now === null) await tenants.changed(userId, tenantId, null);
     else if (now.role !== place?.role) await tenants.changed(userId, tenantId, now.role);
   }
-  // Older clients read `tenantId`.
+  // The tenant has both names, for older clients.
   const selected = { tenant_id: tenantId, tenantId, roles };
   // Only on request: a client that does not read the new token would be signed out whenever its
   // user changes the organization.

@@ -196,12 +196,12 @@ export class Organizations {
         where: MEMBERS.is("organizationId", organizationId),
         order: [{ field: "createdAt", direction: "asc" }],
       });
-      const [heir] = rest.toSorted((a, b) => rank(b.role) - rank(a.role));
-      if (heir === undefined) {
+      const [successor] = rest.toSorted((a, b) => rank(b.role) - rank(a.role));
+      if (successor === undefined) {
         await INVITATIONS.deleteWhere(tx, INVITATIONS.is("organizationId", organizationId));
         await ORGANIZATIONS.delete(tx, organizationId);
       } else if (role === "owner") {
-        await MEMBERS.update(tx, heir.id, { role: "owner" });
+        await MEMBERS.update(tx, successor.id, { role: "owner" });
       }
     }
     await INVITATIONS.deleteWhere(tx, INVITATIONS.is("invitedBy", userId));

@@ -144,8 +144,7 @@ async function finishLogin(services: PasskeyServices, context: RequestContext): 
   // Read before the key: anything that removes the key also rejects this sign-in.
   const epoch = owner === null ? undefined : await sessions.epochOf(owner);
   const userId = await passkeys.authenticate(partyOf(services, context), challenge, input.raw);
-  // The device has verified its user, so this proves two factors: what they have, and what they
-  // know or are.
+  // The device has verified its user: this proves what they have, and what they know or are.
   return signedInAnswer(
     await signIn.complete(context, {
       userId,

@@ -33,7 +33,7 @@ export class Passwords {
   readonly #users: UserRows;
   readonly #limit = pLimit(CONCURRENCY);
   /** A hash that no password has: a comparison with it takes as long as with a real one. */
-  #nobodys: Promise<string> | undefined;
+  #dummyHash: Promise<string> | undefined;
   readonly #platform: Platform;
 
   constructor(store: Store, users: UserRows, platform: Platform) {
@@ -75,7 +75,7 @@ export class Passwords {
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
     const inRow = user === null ? null : hashIn(user);
     const kept = inRow ?? (user === null ? null : await this.#keptHash(user.id));
-    const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
+    const compared = kept ?? (await (this.#dummyHash ??= this.hash(this.#randomText())));
     const isRight = (await this.isSame(compared, password)) && kept !== null;
     if (isRight && user !== null && inRow !== null) await this.#move(user.id, inRow);
     return isRight;

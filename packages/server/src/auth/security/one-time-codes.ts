@@ -88,8 +88,8 @@ export class OneTimeCodes {
   async take(purpose: string, subject: string, code: string, email = subject): Promise<string> {
     const id = keyOf(purpose, subject);
     const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
-      // An attempt without a code, or with one that has no attempts left, reveals nothing, so it
-      // must not use up the owner's attempts.
+      // If no code is pending, or it has no attempts left, a guess reveals nothing, so it must not
+      // use up the owner's attempts.
       const state = this.#stateOf(await CODES.get(this.#store, id));
       if (state !== "open") return state;
       await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);

@@ -321,9 +321,9 @@ export class Sessions {
     const row = await SESSIONS.get(tx, sessionId);
     // Written, and not only read: a transaction that ends the session in the meantime then
     // conflicts with this one at every isolation level.
-    const stands =
+    const isActive =
       row !== null && (await SESSIONS.update(tx, sessionId, { seenAt: this.#platform.now() }));
-    if (!stands)
+    if (!isActive)
       throw new PylonError("UNAUTHORIZED", "This session was revoked in the meantime.", {
         hint: "Sign in again.",
       });
