@@ -1,5 +1,5 @@
 /**
- * The Pylon server, a library: load an app, configure, start, stop.
+ * The Pylon server, as a library: load an app, configure, start, stop.
  *
  * @module
  */

@@ -31,14 +31,14 @@ function open(change: Partial<MaintenanceServices> = {}): Opened {
   return { maintenance, done, errors };
 }
 
-test("files are cleaned up although the database fails, and each failure is reported", async () => {
+test("files are cleaned up even if the database fails, and each failure is reported", async () => {
   const { maintenance, done, errors } = open();
   await maintenance.run();
   expect(done).toEqual(["trim 7", "answers", "files"]);
   expect(errors).toEqual([new Error("no database")]);
 });
 
-test("a stop waits for the step that is under way, and begins no other one", async () => {
+test("a stop waits for the current step, and starts no other one", async () => {
   const { promise, resolve } = Promise.withResolvers<void>();
   const begun: string[] = [];
   const { maintenance, done, errors } = open({

@@ -9,7 +9,7 @@ import type { Workflows } from "./workflows/workflows.ts";
 
 const EVERY_MS = 60_000;
 
-/** What is looked after. */
+/** The services that are maintained. */
 export interface MaintenanceServices {
   readonly store: Pick<Store, "trimLog" | "transact">;
   readonly auth: Pick<Auth, "forgetExpired">;
@@ -18,13 +18,13 @@ export interface MaintenanceServices {
   readonly workflows: Pick<Workflows, "forgetOld">;
   readonly shards: Pick<ShardStorage, "forgetOld">;
   readonly platform: Pick<Platform, "now" | "every">;
-  /** Most changes that the log keeps. */
+  /** The maximum number of changes that the log keeps. */
   readonly changeLogMax: number;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Forgets what is no longer needed: old changes, old answers, expired sessions, files without a
+ * Deletes what is no longer needed: old changes, old responses, expired sessions, files without a
  * row.
  */
 export class Maintenance {
@@ -37,16 +37,15 @@ export class Maintenance {
     this.#services = services;
   }
 
-  /** Begins to run once a minute. */
+  /** Starts to run once a minute. */
   start(): void {
     this.#timer = this.#services.platform.every(EVERY_MS, () => void this.run()).unref();
   }
 
   /**
-   * Begins nothing more. What is under way may go on for a while: the store is to be closed after
-   * it.
+   * Starts no more work. The current step may continue for a while: close the store after it.
    *
-   * @returns a promise for the end of the step that is under way
+   * @returns a promise for the end of the current step
    */
   async stop(): Promise<void> {
     this.#isStopping = true;
@@ -80,7 +79,7 @@ export class Maintenance {
     } catch (error) {
       onError(error);
     }
-    // By itself: the storage may be down while the database is not.
+    // Independently: the storage may be down while the database is not.
     if (!this.#isStopping) await files.run().catch(onError);
   }
 }

@@ -6,12 +6,12 @@ interface Waiting {
   readonly work: () => void;
 }
 
-/** A Platform whose time moves only when a test says so. Its chance is the machine's. */
+/** A Platform whose time passes only when a test says so. Its random values are the machine's. */
 export class ManualPlatform implements Platform {
   readonly #waiting = new Set<Waiting>();
   #time: number;
 
-  /** @param time milliseconds since 1970 at which it begins */
+  /** @param time its start, in milliseconds since 1970 */
   constructor(time = Date.parse("2026-01-31T12:00:00Z")) {
     this.#time = time;
   }
@@ -24,12 +24,12 @@ export class ManualPlatform implements Platform {
   readonly uuid = systemPlatform.uuid;
   readonly random = systemPlatform.random;
 
-  /** Timers that wait. */
+  /** The number of waiting timers. */
   get timers(): number {
     return this.#waiting.size;
   }
 
-  /** Lets time pass, and does what is due on the way, in order. */
+  /** Advances the time, and runs the timers that are due, in order. */
   advance(ms: number): void {
     const end = this.#time + ms;
     for (;;) {

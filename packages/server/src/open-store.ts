@@ -3,9 +3,9 @@ import { openStore as openBareStore, type OpenOptions } from "./store/open-store
 import type { Store } from "./store/store.ts";
 
 /**
- * Opens the database that the configuration names, with the tables of all features in it.
+ * Opens the configured database, with the tables of all features.
  *
- * @throws PylonStartError when it can't be used, saying why
+ * @throws PylonStartError with the reason when it can't be used
  */
 export function openStore(
   database: DatabaseConfig,

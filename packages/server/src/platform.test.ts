@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { randomFraction, sleep, systemPlatform } from "./platform.ts";
 
-test("work is done once after its time, and not at all when it is cancelled", async () => {
+test("work runs once after its time, and not at all when it is cancelled", async () => {
   const done: string[] = [];
   systemPlatform.after(1, () => done.push("cancelled")).cancel();
   await new Promise<void>((resolve) =>
@@ -13,7 +13,7 @@ test("work is done once after its time, and not at all when it is cancelled", as
   expect(done).toEqual(["once"]);
 });
 
-test("work is done soon: after this turn, in order, before any timer", async () => {
+test("work runs soon: after this turn, in order, before any timer", async () => {
   const done: string[] = [];
   systemPlatform.soon(() => done.push("one"));
   systemPlatform.soon(() => done.push("other"));
@@ -22,7 +22,7 @@ test("work is done soon: after this turn, in order, before any timer", async () 
   expect(done).toEqual(["now", "one", "other"]);
 });
 
-test("a sleep ends when its timer does, and a fraction is of chance alone", async () => {
+test("a sleep ends when its timer does, and a fraction is random", async () => {
   let wake = (): void => undefined;
   const asked: number[] = [];
   const sleeping = sleep(
@@ -43,7 +43,7 @@ test("a sleep ends when its timer does, and a fraction is of chance alone", asyn
   expect(randomFraction({ random: (bytes) => bytes.fill(255) })).toBe(1 - 2 ** -32);
 });
 
-test("work is done again and again until it is cancelled", async () => {
+test("work runs repeatedly until it is cancelled", async () => {
   let times = 0;
   await new Promise<void>((resolve) => {
     const timer = systemPlatform.every(1, () => {
@@ -57,7 +57,7 @@ test("work is done again and again until it is cancelled", async () => {
   expect(times).toBe(3);
 });
 
-test("time that is measured never goes back, and values of chance differ", () => {
+test("monotonic time never goes back, and random values differ", () => {
   const start = systemPlatform.monotonic();
   expect(systemPlatform.monotonic()).toBeGreaterThanOrEqual(start);
   expect(systemPlatform.uuid()).toMatch(/^[\da-f]{8}-[\da-f]{4}-4[\da-f]{3}-[89ab][\da-f]{3}-/);

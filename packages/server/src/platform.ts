@@ -1,26 +1,26 @@
-/** Work that will be done later. */
+/** Scheduled work. */
 export interface Timer {
-  /** The work is not done, or not done again. Does nothing when it is over. */
+  /** Cancels the work, or its repetition. Does nothing if it is already over. */
   cancel(): void;
   /** Lets the process end while the timer waits. @returns the timer itself */
   unref(): Timer;
 }
 
 /**
- * What the server takes from the machine beyond its database: passed in, so that a test can turn
- * the clock, and a simulation can run the server on a clock and a chance of its own. Nothing else
- * in the server reads a clock, sets a timer or draws a random value.
+ * What the server uses of the machine besides its database. It is passed in, so that a test can
+ * control the clock, and a simulation can run the server on its own clock and random values.
+ * Nothing else in the server reads a clock, sets a timer or generates a random value.
  */
 export interface Platform {
   /** Milliseconds since 1970; may jump when the machine's clock is set. */
   readonly now: () => number;
-  /** Milliseconds since some moment, with fractions; never goes back. For measuring time. */
+  /** Milliseconds since an arbitrary start, with fractions; never goes back. For measuring time. */
   readonly monotonic: () => number;
-  /** Does the work once, in `ms` milliseconds. */
+  /** Runs the work once, in `ms` milliseconds. */
   readonly after: (ms: number, work: () => void) => Timer;
-  /** Does the work every `ms` milliseconds, the first time after as many. */
+  /** Runs the work every `ms` milliseconds, the first time after `ms`. */
   readonly every: (ms: number, work: () => void) => Timer;
-  /** Does the work once what the event loop has at hand is done. */
+  /** Runs the work once the current turn of the event loop is done. */
   readonly soon: (work: () => void) => void;
   /** A random UUID (version 4), from unpredictable values. */
   readonly uuid: () => string;
@@ -28,7 +28,7 @@ export interface Platform {
   readonly random: (bytes: Uint8Array) => void;
 }
 
-/** The machine's own clock, timers and chance. */
+/** The machine's own clock, timers and random values. */
 export const systemPlatform: Platform = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
@@ -43,7 +43,7 @@ export const systemPlatform: Platform = {
   },
 };
 
-/** Answers in `ms` milliseconds. */
+/** Resolves in `ms` milliseconds. */
 export function sleep({ after }: Pick<Platform, "after">, ms: number): Promise<void> {
   return new Promise((resolve) => {
     after(ms, resolve);

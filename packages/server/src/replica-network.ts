@@ -6,7 +6,7 @@ import { RELAY_HEADER, type ProbeResult, type ReplicaNetwork } from "./shards/sh
 import { errorCode } from "./util/errors.ts";
 import { timeoutSignal } from "./util/timeout-signal.ts";
 
-/** How long a replica may take to say that it is there, in milliseconds. */
+/** How long a replica may take to respond to a probe, in milliseconds. */
 const PROBE_MS = 1_000;
 /** Nothing listens there: the process is gone, or the container with its address. */
 const GONE_CODES: ReadonlySet<string> = new Set([
@@ -18,8 +18,8 @@ const GONE_CODES: ReadonlySet<string> = new Set([
 const EVERYWHERE: ReadonlySet<string> = new Set(["0.0.0.0", "::", "[::]"]);
 
 /**
- * Where other replicas reach this one: as it was set, at the address that it listens on, or at the
- * first of its machine.
+ * Returns the URL at which other replicas reach this one: the configured one, the address that it
+ * listens on, or the first of its machine.
  */
 export function advertisedUrl(
   { advertiseUrl, host }: Pick<Config, "advertiseUrl" | "host">,
@@ -38,11 +38,11 @@ function firstAddress(): string | null {
   return first?.address ?? null;
 }
 
-/** How other replicas are reached: at the addresses that they advertise. */
+/** Returns the connection to other replicas, at the addresses that they advertise. */
 export function replicaNetwork(platform: Pick<Platform, "after">): ReplicaNetwork {
   return {
     openSocket: (url, protocols, replica): RelaySocket => {
-      // Bun takes headers here, which the DOM's type does not know.
+      // Bun accepts headers here, which the DOM's type does not have.
       const options = { protocols: [...protocols], headers: { [RELAY_HEADER]: replica } };
       return Reflect.construct(WebSocket, [url, options]);
     },

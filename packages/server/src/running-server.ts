@@ -15,28 +15,28 @@ import type { Store } from "./store/store.ts";
 import { settledWithin } from "./util/time-limit.ts";
 
 /**
- * How long the start waits for what the rooms are shared through, in milliseconds; the server
- * serves without it too.
+ * How long the start waits for the shared backend of the rooms, in milliseconds; the server runs
+ * without it too.
  */
 const SHARED_START_MS = 1_000;
-/** What telemetry gets to send its last, in milliseconds, when the drain has used its time up. */
+/** The minimum time for telemetry's last data, in milliseconds, after the drain's time is up. */
 const MIN_FLUSH_MS = 500;
 /**
- * What the store gets to end what is under way, in milliseconds, when the drain has used its time
+ * The minimum time for the store's pending work, in milliseconds, after the drain's time is used
  * up.
  */
 const MIN_CLOSE_MS = 1_000;
 /**
- * Without a proxy of ours in front: after how many silent seconds a connection is closed, and the
- * most that Bun can be told.
+ * Without a proxy of ours in front: after how many seconds of silence a connection is closed, and
+ * the maximum that Bun accepts.
  */
 const IDLE_SECONDS = 120;
 const MAX_IDLE_SECONDS = 255;
 
-/** A server that is up: starts its parts, replaces its app, and stops in order. */
+/** A running server: starts its parts, replaces its app, and stops in order. */
 export class RunningServer {
   readonly store: Store;
-  /** What it answers, with the limit of each body. */
+  /** The routes that it serves, with the limit of each body. */
   readonly routes: readonly RouteSummary[];
   readonly #options: RunningOptions;
   readonly #app: CurrentApp;
@@ -44,7 +44,7 @@ export class RunningServer {
   readonly #ports: BunServer[] = [];
   #stops: (() => void)[] = [];
 
-  /** @param store has the schema of the app already */
+  /** @param store already has the schema of the app */
   constructor(store: Store, app: CompiledApp, options: RunningOptions) {
     this.store = store;
     this.#options = options;
@@ -101,12 +101,12 @@ export class RunningServer {
       this.#parts.watchShardSessions(),
     );
     log.info("listening", { port: this.port, dev: config.dev });
-    // What does not work from the first moment is in the log, also where nothing asks for it.
+    // Logs what does not work from the start, even if nothing requests the report.
     void health.report();
   }
 
   /**
-   * Runs the data migrations of the app that the database has not had.
+   * Runs the app's data migrations that the database does not have yet.
    *
    * @throws PylonStartError for one that fails
    */
@@ -123,14 +123,14 @@ export class RunningServer {
     });
   }
 
-  /** What is served. */
+  /** The current app. */
   get app(): CompiledApp {
     return this.#app.current;
   }
 
   /**
-   * Takes a new version of the app, whose schema the database has already: rules and functions at
-   * once.
+   * Activates a new version of the app, whose schema the database already has: rules and functions
+   * at the same time.
    */
   replace(app: CompiledApp): void {
     const { manifest } = this;
@@ -144,29 +144,29 @@ export class RunningServer {
     this.#parts.feed.setModel(app.model, isSameData);
   }
 
-  /** Counts a backup that was made of its data, or that failed. */
+  /** Counts a successful or failed backup of its data. */
   countBackup(outcome: "made" | "failed"): void {
     this.#parts.metrics.backup(outcome);
   }
 
-  /** Forgets now what is no longer needed. */
+  /** Deletes what is no longer needed, now. */
   maintain(): Promise<void> {
     return this.#parts.maintenance.run();
   }
 
   /**
-   * Says that it goes, and serves on for long enough that a load balancer sees it and sends nothing
-   * more.
+   * Announces the shutdown, and continues to serve until a load balancer has noticed and sends no
+   * more requests.
    */
   async beginDrain(): Promise<void> {
     const { config, platform } = this.#options;
     this.#announce();
-    // Their clients come back, and find them at another replica.
+    // Their clients reconnect, and find them on another replica.
     void this.#parts.shards.beginDrain();
     await sleep(platform, config.drainDelaySeconds * 1000);
   }
 
-  /** Stops in order: what is under way is finished, up to the time of the drain. */
+  /** Stops in order: pending work is completed, up to the time of the drain. */
   async close(): Promise<void> {
     const { config, log, platform, telemetry, files } = this.#options;
     const { feed, redis, pubSub, rooms, jobs, maintenance, loop, shards, relays } = this.#parts;
@@ -176,7 +176,7 @@ export class RunningServer {
     loop.stop();
     const maintained = maintenance.stop();
     rooms.beginStop();
-    // First the ports are closed: a client that is sent away must not come back to here.
+    // The ports are closed first: a disconnected client must not reconnect to this server.
     const drained = drain(this.#ports, platform, leftMs());
     feed.closeAll();
     relays.stop();
@@ -231,9 +231,9 @@ export class RunningServer {
 }
 
 /**
- * A proxy that sends a request on a connection just as we close it answers 502, so behind one the
- * connections are its own. Without one an idle connection is closed, though none whose function may
- * still be at work.
+ * If a connection is closed just when a proxy sends a request on it, the proxy responds with 502,
+ * so behind a proxy its connections are left to it. Without one an idle connection is closed, but
+ * none whose function may still be running.
  */
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;

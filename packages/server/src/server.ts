@@ -30,7 +30,7 @@ import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
 
 /**
- * What a server is made of.
+ * The app, the configuration and the environment of a server.
  *
  * @example const options: ServerOptions = { app: await loadApp("./my-app", { dev: false }), config:
  *   loadConfig(process.env), env: process.env };
@@ -40,58 +40,58 @@ export interface ServerOptions {
   readonly config: Config;
   /** The environment that functions see as `ctx.env`; default none. */
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** Clock, timers and chance; what is left out is the machine's. */
+  /** Clock, timers and random values; the machine's are used for omitted ones. */
   readonly platform?: Partial<Platform>;
-  /** By OAuth provider: where it is asked instead. For tests. */
+  /** Replacement endpoints by OAuth provider, for tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>>;
-  /** How long rooms keep what is silent, the same on all replicas of an app. For tests. */
+  /** The timeouts of rooms, the same on all replicas of an app. For tests. */
   readonly roomTimes?: Partial<RoomTimes>;
 }
 
-/** What became of a backup; `leftover`: an old one could not be taken away after it, and why. */
+/** The outcome of a backup; `leftover`: why an old one could not be deleted afterwards. */
 export type BackupOutcome = "made" | { readonly error: unknown } | { readonly leftover: unknown };
 
 /**
- * A server of one app: `start` it, `stop` it, and `reload` it for another version of the app in
- * between.
+ * A server of one app: `start` it, `stop` it, and `reload` it in between, with another version of
+ * the app.
  */
 export interface PylonServer {
-  /** Brings the database to the app's schema and opens the ports. @throws PylonStartError */
+  /** Migrates the database to the app's schema and opens the ports. @throws PylonStartError */
   start(): Promise<void>;
   /**
-   * Says on `/readyz` that it goes, and serves on for PYLON_DRAIN_DELAY_SECS, so that load
-   * balancers send no more. Then call `stop`.
+   * Announces the shutdown on `/readyz`, and continues to serve for PYLON_DRAIN_DELAY_SECS, so that
+   * load balancers stop sending requests. Then call `stop`.
    */
   beginDrain(): Promise<void>;
-  /** Answers what is under way, says goodbye to the sockets, closes the database. */
+  /** Completes pending requests, closes the sockets, then closes the database. */
   stop(): Promise<void>;
   /**
    * Serves another version of the app without dropping requests.
    *
-   * @returns its diagnostics; with an error among them the old app stays
+   * @returns its diagnostics; if one is an error, the old app remains
    */
   reload(app: LoadedApp): Promise<Diagnostic[]>;
   /**
-   * Logs and counts a backup that was made of its data, or why it was not; logs why an old one
-   * could not be taken away.
+   * Logs and counts a backup of its data, or the reason why it failed; also logs why an old one
+   * could not be deleted.
    */
   recordBackup(path: string, outcome: BackupOutcome): void;
-  /** Forgets old changes, answers and sessions now; it happens by itself every minute. */
+  /** Deletes old changes, responses and sessions now; this also happens every minute. */
   maintain(): Promise<void>;
   /** `http://localhost:4321` */
   readonly url: string;
   readonly port: number;
-  /** The manifest that is served. */
+  /** The manifest of the current app. */
   readonly app: Manifest;
-  /** What it answers, with the limit of each body. @throws Error before start */
+  /** The routes that it serves, with the limit of each body. @throws Error before start */
   readonly routes: readonly RouteSummary[];
-  /** What was found in the app at start. */
+  /** The diagnostics of the app at the start. */
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** What telemetry gets to send its last when the start fails, in milliseconds. */
+/** The time for telemetry to send its last data when the start fails, in milliseconds. */
 const FLUSH_MS = 500;
-/** In production the database may be starting too. */
+/** In production, the database may also be starting. */
 const DATABASE_START_TIMEOUT_MS = 30_000;
 
 /**
@@ -107,7 +107,7 @@ export function createServer(options: ServerOptions): PylonServer {
 /** The version of this package. */
 export const SERVER_VERSION: string = pkg.version;
 
-/** The addresses that are this machine's own, and those that stand for all of them. */
+/** The addresses of this machine, and those that stand for all of them. */
 const LOCALHOST = /^(localhost|127(\.\d{1,3}){3}|0\.0\.0\.0|::1?)$/;
 
 class Server implements PylonServer {
@@ -173,7 +173,7 @@ class Server implements PylonServer {
     const settings = fileSettings(config.files, plugins.get("file_storage"));
     receiversOf(app.manifest, { env, dev: config.dev });
     const redisUrl = redisUrlOf(plugins.get("cache_client")) ?? config.redisUrl;
-    /** What is closed when the start fails, the newest first. */
+    /** Closed when the start fails, the newest first. */
     const opened: (() => unknown)[] = [];
     try {
       const storage = await openStorage(settings, this.#log, this.#platform);
@@ -198,7 +198,7 @@ class Server implements PylonServer {
       });
       await this.#running.open();
     } catch (error) {
-      // What was opened is closed here, and not once more by a stop.
+      // Everything that was opened is closed here, and not again by a stop.
       this.#running = null;
       for (const close of opened) await close();
       throw error;
@@ -219,7 +219,7 @@ class Server implements PylonServer {
     return diagnostics;
   }
 
-  /** Null where nothing is exported. */
+  /** Null if nothing is exported. */
   async #openTelemetry(name: string): Promise<Telemetry | null> {
     const { telemetry: config } = this.#options.config;
     if (config === null) return null;
@@ -253,7 +253,7 @@ class Server implements PylonServer {
     return { mailer, mails };
   }
 
-  /** Null: how long statements take is not asked for. */
+  /** Null: the duration of statements is not needed. */
   #queryWatch(telemetry: Telemetry | null): QueryWatch | null {
     const { slowQueryMs, database } = this.#options.config;
     const isWanted = slowQueryMs > 0 || (telemetry !== null && telemetry.recorder !== null);
@@ -277,7 +277,7 @@ class Server implements PylonServer {
     this.#lock?.[Symbol.dispose]();
   }
 
-  /** Of a SQLite database that is a file. @throws PylonStartError when another server has it */
+  /** For a SQLite database in a file. @throws PylonStartError when another server uses it */
   async #takeLock(): Promise<ServerLock | null> {
     const { database, dev } = this.#options.config;
     if (database.kind !== "sqlite" || database.isTemporary) return null;
@@ -342,7 +342,7 @@ class Server implements PylonServer {
   }
 }
 
-/** A warning for each thing that the environment asks for by a name that nothing reads. */
+/** Returns a warning for each set variable that nothing reads. */
 function unreadIn(env: Environment): Diagnostic[] {
   return unreadVariablesIn(env).map(({ names, instead }) => ({
     severity: "warning",
@@ -362,7 +362,7 @@ function firstError(diagnostics: readonly Diagnostic[]): string {
   return `${first.code}: ${first.message}${where}${hint}${more}`;
 }
 
-/** Which server has a database, where it has said so. */
+/** Describes the server that uses a database, if it has left a note. */
 function noteOf(path: string): string {
   const note = serverNote(path);
   return note === null ? "" : ` (${describeServer(note)})`;

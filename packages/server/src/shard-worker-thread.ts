@@ -2,10 +2,10 @@ import { extname, join } from "node:path";
 import type { Platform } from "./platform.ts";
 import type { ShardThread, ThreadReport, ToThread } from "./shards/thread-messages.ts";
 
-/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+/** In the same folder, and of the same type: TypeScript, or JavaScript once it is bundled. */
 const WORKER = join(import.meta.dir, `shard-worker${extname(import.meta.path)}`);
 
-/** Starts a thread for one shard. What is posted in one turn goes over as one message. */
+/** Starts a thread for one shard. Messages that are posted in one turn are sent as one. */
 export function startShardThread({ soon }: Pick<Platform, "soon">): ShardThread {
   const worker = new Worker(WORKER, { ref: false });
   let waiting: ToThread[] = [];

@@ -1,5 +1,5 @@
 /**
- * An app without ports and on a clock that a test turns: what `@pylonsync/testing` runs on. Not for
+ * An app without ports, on a clock that a test controls: the basis of `@pylonsync/testing`. Not for
  * production.
  *
  * @module
@@ -32,12 +32,12 @@ import { migrateToManifest } from "./store/migrate-to-manifest.ts";
 import type { Store } from "./store/store.ts";
 import { PylonStartError } from "./start-error.ts";
 
-/** What reads of an app's rows there are. */
+/** The read operations on an app's rows. */
 export type TestRead = "get" | "list" | "lookup" | "query" | "count" | "aggregate" | "paginate";
-/** What writes of an app's rows there are. */
+/** The write operations on an app's rows. */
 export type TestWrite = "insert" | "update" | "delete" | "link" | "unlink";
 
-/** The caller of a test: some of what a Caller is. Null: no policy applies. */
+/** The caller of a test: a part of a Caller. Null: no policy applies. */
 export type TestCaller = Partial<Caller> | null;
 
 /** A request to a webhook. */
@@ -47,16 +47,16 @@ export interface TestWebhook {
   readonly body: string;
 }
 
-/** An app for tests: everything is JSON, so that it can be asked over a pipe too. */
+/** An app for tests: everything is JSON, so that it can be used over a pipe too. */
 export interface ServerTestApp {
   run(name: string, args: unknown, caller: TestCaller): Promise<unknown>;
   /** Calls a function as a webhook. */
   webhook(name: string, request: TestWebhook): Promise<unknown>;
   read(method: TestRead, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
   write(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
-  /** Whether the policies let the caller write so; nothing is written. */
+  /** Whether the policies allow the caller this write; nothing is written. */
   mayWrite(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<boolean>;
-  /** Lets time pass, and does the jobs and crons that are due on the way. */
+  /** Advances the time, and runs the jobs and crons that become due. */
   advance(ms: number): Promise<void>;
   /** Milliseconds since 1970. */
   now(): number;
@@ -68,22 +68,22 @@ export interface ServerTestApp {
 /** How an app is opened for tests. */
 export interface TestAppOptions {
   readonly env?: Readonly<Record<string, string | undefined>>;
-  /** When it begins, in milliseconds since 1970. */
+  /** The start time, in milliseconds since 1970. */
   readonly now?: number | undefined;
-  /** Where the functions are, from the app's folder; default `functions`. */
+  /** The folder of the functions, relative to the app's folder; default `functions`. */
   readonly functionsDir?: string | undefined;
 }
 
-/** An app that a test wrote itself, in place of a folder. */
+/** An app that a test defines itself, instead of a folder. */
 export interface TestAppDefinition {
   readonly manifest: object;
   readonly functions?: Readonly<Record<string, FnDefinition>>;
 }
 
-/** How long jobs that are due may take, in milliseconds of the real clock. */
+/** The maximum duration of due jobs, in milliseconds of the real clock. */
 const MAX_SETTLE_MS = 10_000;
 
-/** Thrown to undo a write that was only tried. */
+/** Thrown to roll back a write that was only tried. */
 const UNDO = new Error("Only tried.");
 
 /**
@@ -144,7 +144,7 @@ export async function openTestApp(
   return new OpenTestApp({ app, store, parts, platform, mailer, folder });
 }
 
-/** Its own clock is the machine's: nothing turns that of the test meanwhile. */
+/** Uses the machine's clock, because nothing advances the test's clock meanwhile. */
 async function openMigrated({ database }: Config, { manifest }: CompiledApp): Promise<Store> {
   const store = await openStore(database, {
     observer: null,
@@ -160,7 +160,7 @@ async function openMigrated({ database }: Config, { manifest }: CompiledApp): Pr
   return store;
 }
 
-/** As the loader would hand it over. */
+/** Returns the definition as the loader would. */
 function loadedOf({ manifest, functions = {} }: TestAppDefinition): LoadedApp {
   return {
     dir: ".",
@@ -180,7 +180,7 @@ interface TestAppParts {
   readonly parts: ServerParts;
   readonly platform: ManualPlatform;
   readonly mailer: DevMailbox;
-  /** Of the database, which goes with it. */
+  /** The folder of the database, which is deleted with it. */
   readonly folder: string | null;
 }
 
@@ -200,7 +200,7 @@ class OpenTestApp implements ServerTestApp {
       caller: callerOf(caller),
       readerShare: () => "test",
       requestId: `test_${this.#calls}`,
-      // What no caller from outside reaches asks nobody.
+      // Functions that no external caller can reach are trusted.
       isTrusted: definition.internal === true,
     });
     return value;
@@ -312,14 +312,14 @@ class OpenTestApp implements ServerTestApp {
     if (folder !== null) rmSync(folder, { recursive: true, force: true });
   }
 
-  /** The clock is turned until they have stopped, as they may wait for it. */
+  /** Advances the clock until they have stopped, because they may wait for it. */
   async #stopJobs(): Promise<void> {
     const stopped = this.#own.parts.jobs.stop(0);
     this.#own.platform.advance(1);
     await stopped;
   }
 
-  /** Does what is due now, and what that makes due in turn. */
+  /** Runs what is due now, and what becomes due as a result. */
   async #settle(): Promise<void> {
     const { parts, platform } = this.#own;
     const { soon, monotonic } = systemPlatform;

@@ -6,20 +6,20 @@ import { isRecord } from "../util/is-record.ts";
 const FIELDS = ["messages", "prompt", "system", "model", "max_tokens", "temperature"] as const;
 const ROLES = ["user", "assistant"] as const;
 
-/** A turn of a conversation. */
+/** One message of a conversation. */
 export interface ChatMessage {
   readonly role: (typeof ROLES)[number];
   readonly content: string;
 }
 
-/** What the model is asked. */
+/** A request to the model. */
 export interface ChatRequest {
   readonly model: string;
   /** Empty for none. */
   readonly system: string;
   readonly messages: readonly ChatMessage[];
   readonly maxTokens: number;
-  /** Undefined: as the model likes. */
+  /** Undefined: the model's default. */
   readonly temperature: number | undefined;
 }
 
@@ -56,7 +56,7 @@ function isTemperature(value: unknown): value is number {
   return typeof value === "number" && value >= 0 && value <= 2;
 }
 
-/** `prompt` is a conversation of one message. Messages of the system come first. */
+/** `prompt` is a conversation of one message. System messages come first. */
 function conversation({ messages, prompt, system }: Readonly<Record<string, unknown>>): {
   readonly messages: readonly ChatMessage[];
   readonly system: string;

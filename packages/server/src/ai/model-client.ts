@@ -5,13 +5,13 @@ import { timeoutSignal } from "../util/timeout-signal.ts";
 import type { ChatRequest } from "./chat-request.ts";
 import { PROVIDERS, type AnswerPart } from "./provider.ts";
 
-/** How long one answer may take, in milliseconds. */
+/** The maximum duration of a response, in milliseconds. */
 const TIMEOUT_MS = 300_000;
-/** Most bytes of one event of a stream. */
+/** The maximum size of one event of a stream, in bytes. */
 const MAX_EVENT_BYTES = 1024 * 1024;
 const DONE = "[DONE]";
 
-/** Asks the provider. What goes wrong there is told without its words, which may hold anything. */
+/** Calls the provider. Its errors are reported without its texts, which may contain anything. */
 export class ModelClient {
   readonly #config: AiConfig;
   readonly #platform: Pick<Platform, "after">;
@@ -32,7 +32,7 @@ export class ModelClient {
   }
 
   /**
-   * The parts of an answer, as they come; the next one is read when it is asked for.
+   * Yields the parts of a response as they arrive; each is read only when it is requested.
    *
    * @throws PylonError AI_FAILED
    */
@@ -53,9 +53,9 @@ export class ModelClient {
       parser.feed(text);
       for (const data of events.splice(0)) {
         if (data === DONE) continue;
-        const said = part(parsed(data));
-        if (said.isError === true) throw failed("Its response was cut off.");
-        yield said;
+        const received = part(parsed(data));
+        if (received.isError === true) throw failed("Its response was cut off.");
+        yield received;
       }
     }
   }
@@ -84,7 +84,7 @@ export class ModelClient {
   }
 }
 
-/** @throws PylonError AI_FAILED when it breaks off, or has no end */
+/** @throws PylonError AI_FAILED when it is cut off, or too large */
 async function* textsOf(response: Response): AsyncGenerator<string> {
   const decoder = new TextDecoder();
   let size = 0;
@@ -100,7 +100,7 @@ async function* textsOf(response: Response): AsyncGenerator<string> {
   }
 }
 
-/** Undefined for what is not JSON. */
+/** Undefined for text that is not JSON. */
 function parsed(text: string): unknown {
   try {
     return JSON.parse(text);

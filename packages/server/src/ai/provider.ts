@@ -2,30 +2,30 @@ import { isRecord } from "../util/is-record.ts";
 import type { AiConfig } from "../config/config.ts";
 import type { ChatRequest } from "./chat-request.ts";
 
-/** What an answer, or a part of one, says. What it does not say is undefined. */
+/** The contents of a response, or of a part of one. What it does not contain is undefined. */
 export interface AnswerPart {
   readonly text: string;
   readonly stopReason?: string | undefined;
   readonly inputTokens?: number | undefined;
   readonly outputTokens?: number | undefined;
-  /** The provider broke off. */
+  /** Whether the provider aborted the response. */
   readonly isError?: boolean;
 }
 
-/** How a provider is asked, and what its answers say. */
+/** The format of a provider's requests and responses. */
 export interface Provider {
   readonly path: string;
   readonly headers: (apiKey: string) => Readonly<Record<string, string>>;
   readonly body: (request: ChatRequest, isStream: boolean) => object;
-  /** What a whole answer says; null when it is not an answer of this form. */
+  /** Reads a whole response; null if it does not have this format. */
   readonly whole: (answer: unknown) => AnswerPart | null;
-  /** What the data of an event says. */
+  /** Reads the data of an event. */
   readonly part: (event: unknown) => AnswerPart;
 }
 
 const NOTHING: AnswerPart = { text: "" };
 
-/** Chat completions, which many servers of models speak. */
+/** Chat completions, which many model servers support. */
 const OPENAI: Provider = {
   path: "/chat/completions",
   headers: (apiKey) => ({ Authorization: `Bearer ${apiKey}` }),
@@ -109,7 +109,7 @@ function anthropicUsage(message: unknown): Pick<AnswerPart, "inputTokens" | "out
   };
 }
 
-/** The providers by the form of their requests. */
+/** The providers by their API format. */
 export const PROVIDERS: Readonly<Record<AiConfig["provider"], Provider>> = {
   openai: OPENAI,
   anthropic: ANTHROPIC,

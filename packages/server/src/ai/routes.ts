@@ -10,22 +10,22 @@ import { chatRequest, type ChatRequest } from "./chat-request.ts";
 import { ModelClient } from "./model-client.ts";
 import type { AnswerPart } from "./provider.ts";
 
-/** What the routes run on. */
+/** The services of the routes. */
 export interface AiServices {
-  /** Null: no model is set up. */
+  /** Null: no model is configured. */
   readonly config: AiConfig | null;
   readonly settings: () => AiSettings;
   readonly platform: Pick<Platform, "after">;
-  /** Requests by user. */
+  /** Counts requests by user. */
   readonly requests: RateLimiter;
-  /** Tokens by user. */
+  /** Counts tokens by user. */
   readonly tokens: RateLimiter;
 }
 
-/** Characters of a token, where a provider does not say how many tokens there were. */
+/** The assumed characters per token if a provider does not report the number of tokens. */
 const CHARS_PER_TOKEN = 4;
 
-/** A model for the app's users, with a key that stays here. */
+/** A model for the app's users; its key stays on the server. */
 export function aiRoutes(services: AiServices): Route[] {
   const common = {
     method: "POST",
@@ -40,8 +40,8 @@ export function aiRoutes(services: AiServices): Route[] {
   ];
 }
 
-/** A request that may be made, and of whom its tokens are. */
-interface Asked {
+/** An allowed request, and the key by which its tokens are counted. */
+interface AcceptedRequest {
   readonly client: ModelClient;
   readonly request: ChatRequest;
   readonly key: string;
@@ -55,22 +55,22 @@ class AiHandlers {
   }
 
   readonly complete = async (context: RequestContext): Promise<Answer> => {
-    const { client, request, key } = await this.#asked(context);
+    const { client, request, key } = await this.#accept(context);
     const answer = await client.complete(request, context.request.signal);
     await this.#countTokens(key, request, answer);
     return json({ content: answer.text, ...endOf(request, answer) });
   };
 
   readonly stream = async (context: RequestContext): Promise<Answer> => {
-    const asked = await this.#asked(context);
+    const accepted = await this.#accept(context);
     const abort = new AbortController();
-    const parts = asked.client.stream(
-      asked.request,
+    const parts = accepted.client.stream(
+      accepted.request,
       AbortSignal.any([abort.signal, context.request.signal]),
     );
-    // What is wrong before the first part is answered as such, and not within a stream.
+    // An error before the first part gets an error response, and not one within a stream.
     const first = await parts.next();
-    return new Response(this.#events(asked, parts, first, { abort, id: context.requestId }), {
+    return new Response(this.#events(accepted, parts, first, { abort, id: context.requestId }), {
       headers: {
         "Content-Type": "text/event-stream",
         "Cache-Control": "no-cache",
@@ -80,23 +80,23 @@ class AiHandlers {
   };
 
   /**
-   * The parts as events. The provider is read no faster than the reader reads; when that one goes
-   * away, the provider is told to stop, and what was answered counts.
+   * Returns the parts as events. The provider is read no faster than the client reads; if the
+   * client disconnects, the provider's response is aborted, and the received parts are counted.
    */
   #events(
-    { request, key }: Asked,
+    { request, key }: AcceptedRequest,
     parts: AsyncGenerator<AnswerPart>,
     first: IteratorResult<AnswerPart, void>,
     { abort, id }: { readonly abort: AbortController; readonly id: string },
   ): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder();
-    let said: AnswerPart = { text: "" };
+    let received: AnswerPart = { text: "" };
     let next: IteratorResult<AnswerPart, void> | null = first;
     let isCounted = false;
     const count = async (): Promise<void> => {
       if (isCounted) return;
       isCounted = true;
-      await this.#countTokens(key, request, said);
+      await this.#countTokens(key, request, received);
     };
     return new ReadableStream<Uint8Array>(
       {
@@ -110,13 +110,13 @@ class AiHandlers {
               const { value, done } = next ?? (await parts.next());
               next = null;
               if (done === true) break;
-              said = joined(said, value);
+              received = joined(received, value);
               if (value.text === "") continue;
               controller.enqueue(encoder.encode(textEvent(value.text)));
               return;
             }
             await count();
-            send("result", { content: said.text, ...endOf(request, said) });
+            send("result", { content: received.text, ...endOf(request, received) });
           } catch (error) {
             await count();
             if (abort.signal.aborted) return;
@@ -136,7 +136,7 @@ class AiHandlers {
   }
 
   /** @throws PylonError AI_NOT_CONFIGURED, FORBIDDEN, RATE_LIMITED, INVALID_DATA */
-  async #asked(context: RequestContext): Promise<Asked> {
+  async #accept(context: RequestContext): Promise<AcceptedRequest> {
     const { config, settings, platform, requests, tokens } = this.#services;
     if (config === null)
       throw new PylonError("AI_NOT_CONFIGURED", "No model is configured on this server.", {
@@ -152,9 +152,9 @@ class AiHandlers {
     return { client: new ModelClient(config, platform), request, key };
   }
 
-  /** Those of the answer that made the limit full are had already: the next request is refused. */
-  async #countTokens(key: string, request: ChatRequest, said: AnswerPart): Promise<void> {
-    const { input_tokens: input, output_tokens: output } = usageOf(request, said);
+  /** The response that reaches the limit has already been sent: the next request is rejected. */
+  async #countTokens(key: string, request: ChatRequest, received: AnswerPart): Promise<void> {
+    const { input_tokens: input, output_tokens: output } = usageOf(request, received);
     await this.#services.tokens
       .count(() => key, input + output)
       .catch((error: unknown) => {
@@ -181,11 +181,11 @@ function joined(before: AnswerPart, part: AnswerPart): AnswerPart {
   };
 }
 
-function endOf({ model, ...request }: ChatRequest, said: AnswerPart): object {
+function endOf({ model, ...request }: ChatRequest, received: AnswerPart): object {
   return {
     model,
-    stop_reason: said.stopReason ?? null,
-    usage: usageOf({ model, ...request }, said),
+    stop_reason: received.stopReason ?? null,
+    usage: usageOf({ model, ...request }, received),
   };
 }
 
@@ -193,14 +193,14 @@ function usageOf(
   { system, messages }: ChatRequest,
   { text, inputTokens, outputTokens }: AnswerPart,
 ): { readonly input_tokens: number; readonly output_tokens: number } {
-  const asked = messages.reduce((sum, { content }) => sum + content.length, system.length);
+  const promptLength = messages.reduce((sum, { content }) => sum + content.length, system.length);
   return {
-    input_tokens: inputTokens ?? Math.ceil(asked / CHARS_PER_TOKEN),
+    input_tokens: inputTokens ?? Math.ceil(promptLength / CHARS_PER_TOKEN),
     output_tokens: outputTokens ?? Math.ceil(text.length / CHARS_PER_TOKEN),
   };
 }
 
-/** One event; a text of several lines is several `data:` lines. */
+/** One event; a text of several lines becomes several `data:` lines. */
 function textEvent(text: string): string {
   const lines = text.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`);
   return `${lines.join("")}\n`;

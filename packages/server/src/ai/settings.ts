@@ -2,9 +2,9 @@ import type { Manifest } from "@pylonsync/sdk";
 import { aiSettingsIn, type AiSettings } from "@pylonsync/sdk/plugins";
 
 /**
- * What the app says of its model; without the plugin every user may ask that of the server.
+ * Returns the app's settings of the model; without the plugin all users may use the server's.
  *
- * @throws Error that names what is wrong
+ * @throws Error that says what is invalid
  */
 export function aiSettingsOf({ plugins = [] }: Pick<Manifest, "plugins">): AiSettings {
   const plugin = plugins.find(({ name, custom }) => name === "ai_proxy" && custom !== true);

@@ -2,13 +2,13 @@ import type { Manifest } from "@pylonsync/sdk";
 import { aiSettingsIn, endpointsOf } from "@pylonsync/sdk/plugins";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
-/** What reads the settings of a plugin, and throws for those that are wrong. */
+/** Functions that read the settings of a plugin, and throw for invalid ones. */
 const READERS: Readonly<Record<string, (config: unknown) => unknown>> = {
   ai_proxy: aiSettingsIn,
   webhooks: endpointsOf,
 };
 
-/** Settings that are wrong: a manifest may come from elsewhere than the functions that check. */
+/** Checks the settings of plugins, because the functions that create a manifest may not have. */
 export function* checkPluginSettings({
   plugins = [],
 }: Pick<Manifest, "plugins">): Generator<Diagnostic> {

@@ -3,8 +3,8 @@ import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { importProblem } from "./import-problem.ts";
 
 /**
- * Whether a file of functions/, shards/, workflows/ or migrations/ is one of them, and no helper,
- * test or type.
+ * Whether a file of functions/, shards/, workflows/ or migrations/ defines one of them, and is not
+ * a helper, test or type file.
  */
 export function isCodeFile(file: string): boolean {
   return (
@@ -15,7 +15,7 @@ export function isCodeFile(file: string): boolean {
   );
 }
 
-/** What is told of a file that does not load. */
+/** The diagnostic for a file that does not load. */
 export function failedImport(code: string, file: string, root: string, error: unknown): Diagnostic {
   const { message, place } = importProblem(error, root);
   const path = relative(root, file);

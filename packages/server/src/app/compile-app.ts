@@ -23,18 +23,18 @@ import { validateManifest } from "../schema/validate-manifest.ts";
 import { checkPluginSettings } from "./check-plugin-settings.ts";
 import type { LoadedApp } from "./load-app.ts";
 
-/** An app that was found valid: what the server serves. */
+/** A valid app that the server serves. */
 export interface CompiledApp {
   readonly manifest: Manifest;
   readonly model: DataModel;
-  /** Who may do what in which room. */
+  /** The permissions in rooms. */
   readonly rooms: RoomRules;
-  /** What `auth()` in app.ts was given besides the manifest. */
+  /** The code that `auth()` in app.ts contains, besides the manifest. */
   readonly authCode: AuthCode;
   readonly dir: LoadedApp["dir"];
   readonly functions: LoadedApp["functions"];
   readonly functionsDir: LoadedApp["functionsDir"];
-  /** Who may call which function, where a policy says it. */
+  /** Who may call which function, if a policy defines it. */
   readonly functionPolicies: FunctionPolicies;
   /** The HTTP functions by their paths. */
   readonly http: HttpTable;
@@ -43,11 +43,11 @@ export interface CompiledApp {
   readonly workflows: LoadedApp["workflows"];
   readonly dataMigrations: DataMigrations;
   readonly shards: LoadedApp["shards"];
-  /** Where the code of a shard is; undefined for one that was not loaded from a folder. */
+  /** The location of a shard's code; undefined for a shard that was not loaded from a folder. */
   readonly shardSource: (
     name: string,
   ) => { readonly root: string; readonly file: string } | undefined;
-  /** A hash of the code of each shard that is recorded, as it was loaded. */
+  /** A hash of the code of each recorded shard, as it was loaded. */
   readonly shardCode: ReadonlyMap<string, string | null>;
   readonly web: LoadedApp["web"];
 }
@@ -107,7 +107,7 @@ export function compileApp(
   };
 }
 
-/** A manifest that was printed is JSON: the plugins' code did not come with it. */
+/** A printed manifest is JSON, so it does not contain the plugins' code. */
 function* lostCode(
   { manifestModule }: LoadedApp,
   { plugins = [], entities }: Manifest,
@@ -124,7 +124,7 @@ function* lostCode(
   };
 }
 
-/** One that goes through an entity that is no longer there is to be deleted with it. */
+/** A migration for an entity that no longer exists must be deleted too. */
 function* checkDataMigrations(migrations: DataMigrations, schema: Schema): Generator<Diagnostic> {
   for (const [name, migration] of migrations) {
     if ("run" in migration || schema.find(migration.entity) !== undefined) continue;
@@ -155,7 +155,7 @@ function* lostFieldCode(entities: Manifest["entities"]): Generator<Diagnostic> {
     }
 }
 
-/** The functions of the app and of its plugins. */
+/** Returns the functions of the app and of its plugins. */
 function withPluginFunctions(
   { functions, http, manifestModule }: LoadedApp,
   diagnostics: Diagnostic[],
@@ -171,7 +171,7 @@ function withPluginFunctions(
         "Give the app's function another name.",
       ),
     );
-  // Their code is where app.ts is loaded, and a process of its own loads the folder of functions.
+  // Their code exists only where app.ts is loaded; a separate process loads only functions/.
   const here = own.map(([name, one]): [string, FnDefinition] => [name, { ...one, isolate: false }]);
   return own.length === 0 ? functions : new Map([...functions, ...here]);
 }

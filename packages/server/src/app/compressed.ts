@@ -1,14 +1,14 @@
-/** Best first: an equal wish of the client's gets the smaller answer. */
+/** Best first: if the client prefers both equally, it gets the smaller response. */
 export const ENCODINGS = ["br", "gzip"] as const;
 type Encoding = (typeof ENCODINGS)[number];
 
-/** Below this, what the headers cost is more than what is saved. */
+/** Below this, the headers cost more than compression saves. */
 const MIN_BYTES = 1024;
-/** What is compressed is held in memory. */
+/** Compressed contents are held in memory. */
 const MAX_BYTES = 16 * 1024 * 1024;
 /**
- * The best, 11, takes 25 times as long for a twelfth less, and a visitor waits for it on a small
- * container.
+ * The best quality, 11, takes 25 times as long for a twelfth less, and a visitor would wait for it
+ * on a small container.
  */
 const BROTLI_QUALITY = 7;
 const TEXTS = [
@@ -29,12 +29,12 @@ async function compress(bytes: Uint8Array, encoding: Encoding): Promise<Uint8Arr
   return promisify(brotliCompress)(bytes, { params });
 }
 
-/** Whether something of this type and size gets smaller. */
+/** Whether content of this type and size gets smaller. */
 export function isCompressible(type: string, size: number): boolean {
   return size >= MIN_BYTES && size <= MAX_BYTES && TEXTS.some((kind) => kind.test(type));
 }
 
-/** A body in the encodings that were asked for, each compressed once. */
+/** A body in the requested encodings, each compressed once. */
 export class Compressed {
   readonly #body: Blob;
   readonly #encoded = new Map<Encoding, Promise<Uint8Array>>();

@@ -4,13 +4,13 @@ import { DEV_PAGE_STYLE } from "../request/dev-page-style.ts";
 import type { CompiledApp } from "./compile-app.ts";
 import style from "./dev-home.text.css" with { type: "text" };
 
-/** What the home page of a server in dev mode shows. */
+/** The options of the home page of a server in dev mode. */
 export interface DevHomeOptions {
-  /** Whether `/studio/mail` shows mails: with a provider they are sent instead. */
+  /** Whether `/studio/mail` shows mails; if a provider is configured, they are sent instead. */
   readonly hasMailbox: boolean;
 }
 
-/** In dev mode: the page that shows what the app has, and where to look. */
+/** In dev mode: the page that lists what the app contains, and where to look. */
 export function devHome(app: CompiledApp, options: DevHomeOptions): Response {
   return new Response(htmlOf(app, options), {
     headers: {

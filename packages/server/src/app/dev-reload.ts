@@ -9,17 +9,17 @@ const PING_EVERY = 150;
 const NO_PAGE = "none";
 
 /**
- * What makes a page load the dev script.
+ * Returns the tag with which a page loads the dev script.
  *
- * @param version the bundle that the page is of
+ * @param version the version of the page's bundle
  */
 export function devScriptTag({ version }: WebBundle): string {
   return `<script src="${SCRIPT}" data-version="${version}" defer></script>`;
 }
 
 /**
- * The page reloads when it is told another version than its own, which may be there before the page
- * has loaded this; a server that came back tells it too.
+ * The page reloads when it receives another version than its own, even if that existed before the
+ * page was loaded; a restarted server sends its version too.
  */
 const SOURCE = `const { version } = document.currentScript.dataset;
 new EventSource("${EVENTS}").onmessage = ({ data }) => {
@@ -28,8 +28,8 @@ new EventSource("${EVENTS}").onmessage = ({ data }) => {
 `;
 
 /**
- * In dev mode: the script that reloads the page after a save in `web/`, and the event stream it
- * listens to; null for other paths.
+ * In dev mode: returns the script that reloads the page after a save in `web/`, and its event
+ * stream; null for other paths.
  */
 export function devReload(path: string, current: () => WebBundle | null): Response | null {
   if (path === SCRIPT)
@@ -43,23 +43,23 @@ export function devReload(path: string, current: () => WebBundle | null): Respon
   return null;
 }
 
-/** The page's version, now and whenever it is another. */
+/** Sends the page's version, now and whenever it changes. */
 function versions(current: () => WebBundle | null): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   let timer: Timer | null = null;
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      let told: string | undefined;
-      let looks = 0;
-      const look = (): void => {
+      let sent: string | undefined;
+      let checks = 0;
+      const check = (): void => {
         const version = current()?.version ?? NO_PAGE;
-        looks += 1;
-        if (version !== told) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
-        else if (looks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
-        told = version;
+        checks += 1;
+        if (version !== sent) controller.enqueue(encoder.encode(`data: ${version}\n\n`));
+        else if (checks % PING_EVERY === 0) controller.enqueue(encoder.encode(": still here\n\n"));
+        sent = version;
       };
-      look();
-      timer = systemPlatform.every(POLL_MS, look).unref();
+      check();
+      timer = systemPlatform.every(POLL_MS, check).unref();
     },
     cancel() {
       timer?.cancel();

@@ -8,17 +8,17 @@ import { systemPlatform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 import { importGraph } from "./import-graph.ts";
 
-/** What an app's entry file exports. */
+/** The exports of an app's entry file. */
 export interface AppModule {
   readonly exports: Readonly<Record<string, unknown>>;
   /** What it printed with console.log while it was loaded. */
   readonly printed: readonly string[];
 }
 
-/** For a module with a top-level `await`, which may connect to something. */
+/** For a module with a top-level `await`, which may connect to a service. */
 const LOAD_TIMEOUT_MS = 30_000;
 
-/** What an app folder may import without an install: the server's own copies. */
+/** The packages that an app folder may import without installing them: the server's own copies. */
 const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/sdk", sdk],
   ["@pylonsync/sdk/plugins", sdkPlugins],
@@ -26,7 +26,7 @@ const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/workflows", workflows],
 ]);
 
-/** Offered to the whole process once an app needed them. */
+/** Packages that are available to the whole process since an app needed them. */
 const offered = new Set<string>();
 
 /**
@@ -65,7 +65,7 @@ function inTime<T>(loading: Promise<T>): Promise<T> {
   return withTimeout(systemPlatform, () => loading, LOAD_TIMEOUT_MS, isLate);
 }
 
-/** An app that installed a package gets its own. */
+/** An app that installed a package uses its own copy. */
 function offerOwnCopies(root: string): void {
   for (const [name, exports] of OWN_COPIES) {
     if (offered.has(name) || isInstalled(name, root)) continue;
@@ -91,8 +91,8 @@ function isInstalled(name: string, root: string): boolean {
 const failed = new Set<string>();
 
 /**
- * Forgets what was loaded from the app's folder, so that the next import reads the files again; its
- * node_modules stay.
+ * Removes the modules of the app's folder from the cache, so that the next import reads the files
+ * again; its node_modules stay cached.
  */
 export function forgetApp(root: string): void {
   const isOwn = ownFilesOf(root);
@@ -104,15 +104,15 @@ export function forgetApp(root: string): void {
 }
 
 /**
- * Makes every module of a failed import one that can be forgotten. Bun keeps a module that was read
- * and never ran, because one that imports it could not be linked ("Export named x not found"), and
- * `delete require.cache[path]` has no effect on it until it ran.
+ * Makes it possible to remove every module of a failed import from the cache. Bun keeps a module
+ * that was read but never ran, because a module that imports it could not be linked ("Export named
+ * x not found"), and `delete require.cache[path]` has no effect on it until it has run.
  */
 async function releaseFailed(file: string, isOwn: (path: string) => boolean): Promise<void> {
   for (const path of importGraph(file, isOwn)) {
     failed.add(path);
     if (path === file || path in require.cache) continue;
-    // Its error is the one that is already reported, or follows from it.
+    // Its error has already been reported, or follows from one that has.
     await import(path).catch(() => undefined);
   }
 }

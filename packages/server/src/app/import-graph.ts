@@ -4,10 +4,10 @@ import { dirname } from "node:path";
 const transpiler = new Bun.Transpiler({ loader: "tsx" });
 
 /**
- * The files that a module imports, directly or not, and itself: each after those that it imports.
- * What does not parse or is not there has no imports.
+ * Returns the files that a module imports, directly or indirectly, and the module itself, each
+ * after those that it imports. A file that does not parse or does not exist has no imports.
  *
- * @param isOwn the files to follow; others are left out
+ * @param isOwn whether to follow a file; others are omitted
  */
 export function importGraph(entry: string, isOwn: (path: string) => boolean): readonly string[] {
   const seen = new Set<string>();
@@ -22,7 +22,7 @@ export function importGraph(entry: string, isOwn: (path: string) => boolean): re
   return ordered;
 }
 
-/** What is imported before the module runs, by resolved path. */
+/** Returns what is imported before the module runs, by resolved path. */
 function importsOf(path: string): string[] {
   try {
     return transpiler

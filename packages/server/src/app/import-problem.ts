@@ -1,14 +1,14 @@
 import { relative } from "node:path";
 import { errorText } from "../util/errors.ts";
 
-/** Why a file of an app did not load. */
+/** The reason why a file of an app did not load. */
 export interface ImportProblem {
   readonly message: string;
-  /** The place in the app's own files: `functions/a.ts:3:1`. */
+  /** The location in the app's own files: `functions/a.ts:3:1`. */
   readonly place: string | undefined;
 }
 
-/** What the bundler reports for text that does not parse. */
+/** The bundler's report of text that does not parse. */
 interface BuildProblem {
   readonly message: string;
   readonly position: {
@@ -18,10 +18,10 @@ interface BuildProblem {
   } | null;
 }
 
-/** @param root the app's folder; places and names are given from there */
+/** @param root the app's folder; locations and names are relative to it */
 export function importProblem(error: unknown, root: string): ImportProblem {
-  // Several syntax errors come together; the first one is where to look, the others often follow
-  // from it.
+  // Several syntax errors are reported together; the first one is the one to fix, the others often
+  // follow from it.
   const first: unknown = error instanceof AggregateError ? error.errors[0] : error;
   const message = errorText(first).replaceAll(`${root}/`, "");
   if (isBuildProblem(first)) {
@@ -44,7 +44,7 @@ function isBuildProblem(value: unknown): value is BuildProblem {
   return typeof value === "object" && value !== null && "position" in value;
 }
 
-/** The first frame in the app's own files. */
+/** Returns the first stack frame in the app's own files. */
 function placeInStack(stack: string, root: string): string | undefined {
   for (const line of stack.split("\n")) {
     const start = line.indexOf(`${root}/`);

@@ -1,4 +1,4 @@
-/** Whether a value says of itself that it is a manifest; whether it is valid is seen later. */
+/** Whether a value claims to be a manifest; it is validated later. */
 export function isManifest(value: unknown): boolean {
   return typeof value === "object" && value !== null && "manifest_version" in value;
 }

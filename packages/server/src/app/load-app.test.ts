@@ -11,7 +11,7 @@ afterEach(() => {
   for (const dir of dirs.splice(0)) rmSync(dir, { recursive: true, force: true });
 });
 
-/** A new app folder outside of the repository, so that it has no packages. */
+/** Creates a new app folder outside of the repository, so that it has no packages. */
 function appFolder(files: Readonly<Record<string, string>>): string {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "pylon-app-")));
   dirs.push(dir);
@@ -39,14 +39,14 @@ async function call(app: LoadedApp, name: string): Promise<unknown> {
   return await app.functions.get(name)?.handler({} as never, {} as never);
 }
 
-test("a folder without packages of its own loads with the server's copies", async () => {
+test("a folder without its own packages loads with the server's copies", async () => {
   const app = await load(appFolder({ "app.ts": APP, "functions/hello.ts": fn("'hi'") }));
   expect(app.diagnostics).toEqual([]);
   expect(app.manifest).toMatchObject({ name: "a", entities: [{ name: "Todo" }] });
   expect(await call(app, "hello")).toBe("hi");
 });
 
-test("an app.ts that prints its manifest is as good as one that exports it", async () => {
+test("an app.ts that prints its manifest is equivalent to one that exports it", async () => {
   const app = await load(
     appFolder({
       "app.ts": `${APP.replace("export default", "const m =")}
@@ -82,7 +82,7 @@ test("helpers, tests, types and private folders of functions/ are not functions"
   expect([...app.functions.keys()]).toEqual(["a"]);
 });
 
-test("weakness 4: shards are loaded by their files' names, and anything else is told", async () => {
+test("weakness 4: shards are loaded by their file names, and others are reported", async () => {
   const text = (more = ""): string =>
     'import { shard, v } from "@pylonsync/functions";\n' +
     `export default shard({ input: v.any(), init: () => 1, view: () => 1${more} });\n`;
@@ -109,7 +109,7 @@ test("weakness 4: shards are loaded by their files' names, and anything else is 
   ]);
 });
 
-test("workflows are loaded by their own names, and anything else is told", async () => {
+test("workflows are loaded by their own names, and anything else is reported", async () => {
   const text = (name: string): string =>
     `import { workflow } from "@pylonsync/workflows";\n` +
     `export default workflow("${name}", () => 1);\n`;
@@ -133,7 +133,7 @@ test("workflows are loaded by their own names, and anything else is told", async
   ]);
 });
 
-test("what is saved is loaded again, with the files it imports, and keeps no state", async () => {
+test("a saved file is loaded again, with the files it imports, and keeps no state", async () => {
   const dir = appFolder({
     "app.ts": APP,
     "functions/count.ts": fn(
@@ -197,7 +197,7 @@ test("a file that throws is reported with its line", async () => {
   ]);
 });
 
-test("a mended file loads", async () => {
+test("a fixed file loads", async () => {
   const dir = appFolder({ "app.ts": APP, "functions/a.ts": "export default (;\n" });
   expect((await load(dir)).diagnostics).toHaveLength(1);
   write(dir, { "functions/a.ts": fn("'ok'") });
@@ -235,11 +235,11 @@ test("a default export that is not a function is named", async () => {
   expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", path: "functions/a.ts" }]);
 });
 
-test("a folder without app.ts is refused with a way out", () => {
+test("a folder without app.ts is rejected with a remedy", () => {
   expect(load(appFolder({}))).rejects.toThrow(AppNotFoundError);
 });
 
-test("a function in a folder is called by the names of its folders and its own", async () => {
+test("a function in a folder has the names of its folders in its name", async () => {
   const app = await load(
     appFolder({
       "app.ts": APP,
@@ -256,7 +256,7 @@ test("a function in a folder is called by the names of its folders and its own",
   expect(await call(app, "messages.send")).toBe("sent");
 });
 
-test("a file that spells the name of one in a folder is a duplicate", async () => {
+test("a file with the full name of a function in a folder is a duplicate", async () => {
   const app = await load(
     appFolder({
       "app.ts": APP,
@@ -275,7 +275,7 @@ test("a default export in a folder that is not a function is a warning", async (
   expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", severity: "warning" }]);
 });
 
-test("folders below the eighth are not looked at", async () => {
+test("folders below the eighth are ignored", async () => {
   const deep = "a/".repeat(8);
   const app = await load(
     appFolder({

@@ -14,24 +14,24 @@ import { loadShards } from "./load-shards.ts";
 import { loadWorkflows } from "./load-workflows.ts";
 import { WebBundle } from "./web-bundle.ts";
 
-/** An app folder, as it was found: nothing in it is checked yet. */
+/** A loaded app folder that is not checked yet. */
 export interface LoadedApp {
   readonly dir: string;
-  /** JSON; null when there is none, and `diagnostics` say why. */
+  /** JSON; null if there is none, and `diagnostics` say why. */
   readonly manifest: unknown;
-  /** What app.ts exported, which carries the plugins' hooks. */
+  /** The exports of app.ts, which contain the plugins' hooks. */
   readonly manifestModule: unknown;
   readonly functions: ReadonlyMap<string, FnDefinition>;
   /**
-   * The folder of their files, absolute; absent where they are not from files. A process of their
-   * own loads them from there.
+   * The folder of the functions' files, absolute; absent if they do not come from files. Isolated
+   * functions are loaded from there.
    */
   readonly functionsDir?: string | undefined;
   readonly http?: ReadonlyMap<string, HttpDefinition>;
-  /** Where each function is, from `dir`, with `/`. */
+  /** The path of each function's file, relative to `dir`, with `/`. */
   readonly functionFiles?: ReadonlyMap<string, string>;
   readonly workflows: Definitions;
-  /** Absent: it has none. */
+  /** Absent if it has none. */
   readonly dataMigrations?: DataMigrations;
   readonly shards: ReadonlyMap<string, ShardDefinition>;
   /** The file of each shard; without it shards are not isolated. */
@@ -41,25 +41,25 @@ export interface LoadedApp {
   readonly diagnostics: readonly Diagnostic[];
 }
 
-/** How an app is loaded. */
+/** The options of loading an app. */
 export interface LoadOptions {
-  /** The file that declares the app, from the folder; default `app.ts`. */
+  /** The file that declares the app, relative to the folder; default `app.ts`. */
   readonly entry?: string;
   /** Default `functions`. */
   readonly functionsDir?: string;
   readonly dev: boolean;
 }
 
-/** There is no app where one was looked for. */
+/** The folder does not contain an app. */
 export class AppNotFoundError extends Error {
   override readonly name = "AppNotFoundError";
 }
 
 /**
  * Loads an app folder: `app.ts`, `functions/`, `workflows/`, `migrations/`, `shards/`, `web/`.
- * What was loaded before is loaded again.
+ * Files that were loaded before are loaded again.
  *
- * @throws AppNotFoundError when the entry is not there
+ * @throws AppNotFoundError when the entry file does not exist
  */
 export async function loadApp(dir: string, options: LoadOptions): Promise<LoadedApp> {
   const root = resolve(dir);
@@ -120,8 +120,8 @@ async function loadManifest(
 }
 
 /**
- * What is in the manifest beside JSON (the hooks) is not the manifest's. A function becomes null:
- * JSON would drop its key too, and a key that is not known is to be told.
+ * Removes what is not JSON (the hooks), because it is not part of the manifest. A function becomes
+ * null: JSON would drop its key as well, and an unknown key must be reported.
  */
 function toJson(value: unknown): unknown {
   const text = JSON.stringify(value, (_key, part: unknown) =>

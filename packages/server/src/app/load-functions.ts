@@ -13,20 +13,20 @@ import { isRecord } from "../util/is-record.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";
 import { importAppFile } from "./import-app.ts";
 
-/** How deep the folders of functions may nest. */
+/** The maximum depth of the folders of functions. */
 const MAX_FOLDERS = 8;
 
-/** What `functions/` defines. */
+/** The definitions in `functions/`. */
 export interface LoadedFunctions {
   readonly functions: ReadonlyMap<string, FnDefinition>;
   readonly http: ReadonlyMap<string, HttpDefinition>;
-  /** Where each is, from the app's folder, with `/`: `functions/messages/send.ts`. */
+  /** Each file's path, relative to the app's folder, with `/`: `functions/messages/send.ts`. */
   readonly files: ReadonlyMap<string, string>;
 }
 
 /**
- * The functions of the folder and of those in it. A function is called by its file's name after the
- * names of its folders: `functions/messages/send.ts` is `messages.send`.
+ * Loads the functions of the folder and its subfolders. A function's name is the name of its file
+ * after the names of its folders: `functions/messages/send.ts` is `messages.send`.
  */
 export async function loadFunctions(
   dir: string,
@@ -65,7 +65,7 @@ export async function loadFunctions(
   return { functions, http, files };
 }
 
-/** The names of the files that may be functions; none of them is loaded. */
+/** Returns the names of the files that may be functions; none of them is loaded. */
 export async function functionNames(dir: string): Promise<string[]> {
   return existsSync(dir) ? (await codeFiles(dir, [])).map(nameOf) : [];
 }
@@ -74,7 +74,7 @@ function nameOf(file: string): string {
   return file.replace(/\.(ts|js)$/, "").replaceAll("/", ".");
 }
 
-/** The files that may be functions, from the folder of all, the names of folders in order. */
+/** Returns the files that may be functions, relative to the top folder, sorted by name. */
 async function codeFiles(dir: string, folders: readonly string[]): Promise<string[]> {
   const entries = await readdir(join(dir, ...folders), { withFileTypes: true });
   const found: string[] = [];
@@ -94,7 +94,7 @@ function isFunctionFolder(name: string): boolean {
   return !name.startsWith("_") && !name.startsWith(".") && name !== "node_modules";
 }
 
-/** In the folders of older apps are helpers, which have no reason for a default export. */
+/** The subfolders of older apps contain helpers, which usually have no default export. */
 async function hasDefaultExport(file: string): Promise<boolean> {
   const text = await readFile(file, "utf8");
   return /\bexport\s+default\b|\bas\s+default\b/.test(text);
@@ -109,7 +109,7 @@ function duplicate(name: string, path: string, other: string): Diagnostic {
   );
 }
 
-/** In a folder below it may be a helper, and does no harm. */
+/** In a subfolder it may be a helper, so this is only a warning. */
 function noFunction(path: string, isBelow: boolean): Diagnostic {
   const error = errorAt(
     "FUNCTION_NO_EXPORT",

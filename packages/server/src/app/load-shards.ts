@@ -7,17 +7,17 @@ import { isRecord } from "../util/is-record.ts";
 import { failedImport, isCodeFile } from "./code-file.ts";
 import { forgetApp, importAppFile } from "./import-app.ts";
 
-/** The shards of an app, and the file that each is defined in. */
+/** The shards of an app, and the file that defines each. */
 export interface LoadedShards {
   readonly shards: ReadonlyMap<string, ShardDefinition>;
   readonly shardFiles: ReadonlyMap<string, string>;
 }
 
 const FOLDER = "shards";
-/** What a shard may be named: it is a part of addresses. */
+/** The format of a shard's name, which is a part of addresses. */
 const NAME = /^[\w-]{1,64}$/;
 
-/** The shards of the flat files of the folder; a file's name is what the shard is called by. */
+/** Loads the shards from the folder's top-level files; a file's name is the name of the shard. */
 export async function loadShards(root: string, diagnostics: Diagnostic[]): Promise<LoadedShards> {
   const shards = new Map<string, ShardDefinition>();
   const shardFiles = new Map<string, string>();
@@ -71,13 +71,13 @@ function mistakeOf(
   );
 }
 
-/** An app has its own copy of the package, so a shard is known by its form. */
+/** An app has its own copy of the package, so a shard is recognized by its properties. */
 function isShard(value: unknown): value is ShardDefinition {
   return isRecord(value) && value["type"] === "shard" && typeof value["init"] === "function";
 }
 
 /**
- * Loads the code of one shard again, on a thread of its own.
+ * Loads the code of one shard, without modules that were loaded before.
  *
  * @throws what the file throws, or Error when it exports no shard
  */

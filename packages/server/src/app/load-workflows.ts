@@ -9,7 +9,7 @@ import { importAppFile } from "./import-app.ts";
 
 const FOLDER = "workflows";
 
-/** The workflows of the flat files of the folder, by the names that they give themselves. */
+/** Loads the workflows from the folder's top-level files, by the names that they declare. */
 export async function loadWorkflows(root: string, diagnostics: Diagnostic[]): Promise<Definitions> {
   const workflows = new Map<string, LoadedWorkflow>();
   const dir = join(root, FOLDER);

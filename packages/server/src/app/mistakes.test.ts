@@ -1,4 +1,4 @@
-// What an author of app.ts is told of a mistake: the entity, the field and the remedy.
+// What an author of app.ts is told about a mistake: the entity, the field and the remedy.
 import { afterAll, expect, test } from "bun:test";
 import { mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -18,7 +18,7 @@ interface Told {
   readonly text: string;
 }
 
-/** The errors of an app.ts in a folder of its own. */
+/** Returns the errors of an app.ts in a separate folder. */
 async function errorsOf(source: string): Promise<Told[]> {
   const dir = realpathSync(mkdtempSync(join(tmpdir(), "pylon-mistake-")));
   dirs.push(dir);
@@ -33,11 +33,11 @@ async function errorsOf(source: string): Promise<Told[]> {
     .map(({ code, path, message, hint = "" }) => ({ code, path, text: `${message} ${hint}` }));
 }
 
-/** An app with one entity that has these fields. */
+/** Creates an app with one entity that has these fields. */
 const withFields = (fields: string, options = "{}"): string =>
   'export default buildManifest({ name: "a", version: "1", ' +
   `entities: [entity("Todo", { ${fields} }, ${options})] });`;
-/** An app with these further keys. */
+/** Creates an app with these additional keys. */
 const withKeys = (keys: string): string =>
   'export default buildManifest({ name: "a", version: "1", ' +
   `entities: [entity("Todo", { text: field.string() })], ${keys} });`;
@@ -148,10 +148,10 @@ const MISTAKES: readonly (readonly [source: string, told: readonly string[]])[] 
   [withKeys(`auth: auth({ mails: { "sign-in": () => true } })`), ["auth()", '"sign-in"']],
 ];
 
-/** Texts of the inside, which say nothing to an author of an app. */
+/** Internal error texts, which tell an author of an app nothing. */
 const INTERNAL = /is not a function|undefined is not|cannot read|not iterable|is not an object/i;
 
-test("P6: every mistake in app.ts names what it is about, and the remedy", async () => {
+test("P6: every mistake in app.ts names its subject, and the remedy", async () => {
   for (const [source, told] of MISTAKES) {
     const errors = await errorsOf(source);
     const text = errors.map((error) => error.text).join("\n");
@@ -164,7 +164,7 @@ test("P6: every mistake in app.ts names what it is about, and the remedy", async
   }
 });
 
-test("P6: a field that could not be made is reported where it stands", async () => {
+test("P6: a field that can't be created is reported with its location", async () => {
   const source =
     `const Todo = entity("Todo", {\n  text: field.string(),\n  due: field.money(),\n});\n` +
     `export default buildManifest({ name: "a", version: "1", entities: [Todo] });`;
@@ -173,7 +173,7 @@ test("P6: a field that could not be made is reported where it stands", async () 
   ]);
 });
 
-test("P6: all unknown keys are reported at once, with their places", async () => {
+test("P6: all unknown keys are reported together, with their locations", async () => {
   const errors = await errorsOf(
     withKeys(
       `polices: [], policies: [policy({ name: "own", entity: "Todo", alow: "true" })], routs: []`,

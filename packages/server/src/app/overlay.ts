@@ -5,8 +5,8 @@ import style from "./overlay.text.css" with { type: "text" };
 import { placeText, type FrameLine, type WebBuildError, type WebProblem } from "./web-problem.ts";
 
 /**
- * In dev mode: what a browser shows in place of a page that can't be bundled. It reloads by itself
- * once a file of the page is saved.
+ * In dev mode: the response instead of a page that can't be bundled. It reloads automatically when
+ * a file of the page is saved.
  */
 export function overlay(web: WebBundle, { problems }: WebBuildError): Response {
   return new Response(htmlOf(problems, devScriptTag(web)), {
@@ -51,7 +51,7 @@ function lineOf({ number, text, isFaulty }: FrameLine, column: number): string {
   const className = isFaulty ? "line faulty" : "line";
   const line = `<span class="${className}"><i>${number}</i>${escapeHtml(text)}\n</span>`;
   if (!isFaulty) return line;
-  // What stands before the mark is as wide as the text before the fault, tabs included.
+  // The text before the mark is as wide as the text before the error, tabs included.
   const before = text.slice(0, column - 1).replaceAll(/[^\t]/g, " ");
   return `${line}<span class="line faulty"><i></i>${before}<b>^</b>\n</span>`;
 }

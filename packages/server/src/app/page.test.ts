@@ -47,7 +47,7 @@ async function load(dir: string, dev: boolean): Promise<CompiledApp> {
 
 interface OpenPage {
   readonly dir: string;
-  /** What the log was told of a broken page. */
+  /** The errors of a broken page that were logged. */
   readonly told: readonly string[];
   readonly reload: () => Promise<void>;
   readonly get: (path: string, options?: RequestInit) => Promise<Response | null>;
@@ -74,7 +74,7 @@ async function openPage(
   };
 }
 
-test("what a page loads by import() is a file of its own, under a hashed name", async () => {
+test("what a page loads by import() is a separate file, under a hashed name", async () => {
   for (const isDev of [false, true]) {
     const { get } = await openPage(isDev, {
       ...FILES,
@@ -105,7 +105,7 @@ test("a page without own packages is bundled with the server's, under hashed nam
   expect(await code?.text()).toContain("hello");
 });
 
-test("a place inside the page is the page; a missing file and the API are not", async () => {
+test("a path inside the page returns the page; a missing file and the API do not", async () => {
   const { get } = await openPage(false);
   expect(await (await get("/settings/profile"))?.text()).toContain("<title>Hi");
   expect(await get("/nope.js")).toBeNull();
@@ -115,7 +115,7 @@ test("a place inside the page is the page; a missing file and the API are not", 
     expect((await get(path))?.status).toBe(200);
 });
 
-test("files of public/ are served, hidden ones are not, and nothing outside of it", async () => {
+test("files of public/ are served, but not hidden ones, and nothing outside of it", async () => {
   const { get } = await openPage(false);
   const icon = await get("/icons/a.svg");
   expect(await icon?.text()).toBe("<svg/>");
@@ -144,7 +144,7 @@ test.each([
   expect(await (await get(path))?.text()).toBe("this one");
 });
 
-test("S10: what .well-known lacks is not the page; types are as readers expect", async () => {
+test("S10: a missing .well-known file is not the page; types are as readers expect", async () => {
   const { get } = await openPage(false, {
     ...FILES,
     "public/.well-known/apple-app-site-association": "{}",
@@ -188,7 +188,7 @@ test("S10: links within public/ are followed, others are not, and none is an err
     "/self/secret/key.txt",
   ])
     expect([path, await get(path)]).toEqual([path, null]);
-  // A folder is a place inside the page, as any other path without an ending.
+  // A folder is a path inside the page, like any other path without an extension.
   for (const path of ["/linked", "/out", "/real", "/self"])
     expect([path, await text(path)]).toEqual([path, expect.stringContaining("<title>Hi")]);
   expect(await text("/later.txt")).toBe("before");
@@ -197,7 +197,7 @@ test("S10: links within public/ are followed, others are not, and none is an err
   expect(await get("/later.txt")).toBeNull();
 });
 
-test("in dev mode the page hears of a save in web/, and not of one in functions/", async () => {
+test("in dev mode the page is notified of a save in web/, not of one in functions/", async () => {
   const { dir, get, reload } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain('src="/__pylon/dev.js"');
   expect(await (await get("/__pylon/dev.js"))?.text()).toContain("location.reload()");
@@ -236,7 +236,7 @@ test("U: in dev mode the home page stays at /studio and links to the app's page"
   expect(await get("/studio/nope")).toBeNull();
 });
 
-test("what is below /auth is the page's own where the server's pages are off", async () => {
+test("paths below /auth belong to the page if the server's pages are off", async () => {
   const off = FILES["app.ts"].replace('name: "a"', 'name: "a", auth: { pages: false }');
   const { get } = await openPage(false, { ...FILES, "app.ts": off });
   expect(await (await get("/auth/welcome"))?.text()).toContain("<title>Hi");
@@ -254,7 +254,7 @@ describe("compression", () => {
   const asking = (encoding: string): RequestInit => ({ headers: { "Accept-Encoding": encoding } });
 
   test.each(["br", "gzip"] as const)(
-    "a script and a file of public/ are answered as %s to clients that take it, plain to others",
+    "a script and a file of public/ are sent as %s to clients that accept it, plain to others",
     async (encoding) => {
       const { get } = await openPage(false, files);
       const script =
@@ -298,7 +298,7 @@ describe("compression", () => {
     );
   });
 
-  test("what is small, or packed already, is answered as it is", async () => {
+  test("a small or already compressed file is sent unchanged", async () => {
     const { get } = await openPage(false, files);
     for (const path of ["/small.txt", "/photo.png"]) {
       const answer = await get(path, asking("br, gzip"));
@@ -310,7 +310,7 @@ describe("compression", () => {
     }
   });
 
-  test("a tag names the content in one encoding, and saves sending it again", async () => {
+  test("a tag identifies the content in one encoding, and avoids sending it again", async () => {
     const { dir, get } = await openPage(false, files);
     const tags = await Promise.all(
       ["br", "gzip", ""].map(
@@ -339,7 +339,7 @@ describe("compression", () => {
     expect(gunzipSync((await changed?.bytes()) ?? "").toString()).toContain("once more");
   });
 
-  test("a save in dev mode does not wait for it", async () => {
+  test("a save in dev mode does not wait for compression", async () => {
     const { get } = await openPage(true, files);
     expect((await get("/notes.txt", asking("br")))?.headers.get("Content-Encoding")).toBeNull();
   });
@@ -348,7 +348,7 @@ describe("compression", () => {
 describe("an app without a page", () => {
   const { "web/index.html": _page, ...files } = FILES;
 
-  test("shows in dev mode what it has and where to look, and only at its address", async () => {
+  test("shows in dev mode what it contains and where to look, only at its address", async () => {
     const { get } = await openPage(true, {
       ...files,
       "functions/hello.ts": QUERY,
@@ -369,7 +369,7 @@ describe("an app without a page", () => {
     expect(await get("/", { method: "POST" })).toBeNull();
   });
 
-  test("leads to the sign-in where it has users", async () => {
+  test("links to the sign-in if it has users", async () => {
     const app = FILES["app.ts"].replace(
       "entities: [",
       "entities: [entity('User', { email: field.string() }), ",
@@ -378,7 +378,7 @@ describe("an app without a page", () => {
     expect(await (await get("/"))?.text()).toContain('href="/auth/sign-in"');
   });
 
-  test("writes out no markup that a name holds", async () => {
+  test("escapes all markup in names", async () => {
     const { get } = await openPage(true, {
       ...files,
       "app.ts": FILES["app.ts"].replace('name: "a"', 'name: "<script>1</script>"'),

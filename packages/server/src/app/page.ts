@@ -8,22 +8,22 @@ import type { WebAsset } from "./web-asset.ts";
 import type { WebBundle } from "./web-bundle.ts";
 import { WebBuildError } from "./web-problem.ts";
 
-/** How the app's page is served. */
+/** The options of serving the app's page. */
 export interface PageOptions {
   /**
-   * What the app has, at `/studio`, and at `/` while the app has no page of its own; null outside
-   * dev mode, where there is no such page.
+   * The page that lists what the app contains, at `/studio`, and at `/` while the app has no page
+   * of its own; null outside dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
-  /** Hears of a page that can't be bundled; in dev mode once for each save. */
+  /** Called for a page that can't be bundled; in dev mode once for each save. */
   readonly onBroken: (error: WebBuildError) => void;
 }
 
 const HOME_PATH = "/studio";
 
 /**
- * Answers the app's own web page from its bundle. A path that names no file and nothing of the
- * server's is a place inside the page, so it answers index.html.
+ * Serves the app's own web page from its bundle. A path that is neither a file nor a path of the
+ * server is a path inside the page, so index.html is returned.
  */
 export function createPage(
   app: () => CompiledApp,
@@ -65,14 +65,14 @@ export function createPage(
   };
 }
 
-/** Whether a browser shows the answer as a page. */
+/** Whether a browser shows the response as a page. */
 function isDocument({ headers }: Request): boolean {
   return headers.get("accept")?.includes("text/html") === true;
 }
 
 /**
- * Whether it is one of the server's own: a misspelt route is an error, and no place inside the
- * page.
+ * Whether it is one of the server's own paths: a misspelt route is an error, and not a path inside
+ * the page.
  */
 function isBelow(path: string, roots: readonly string[]): boolean {
   return roots.some((root) => path === root || path.startsWith(`${root}/`));

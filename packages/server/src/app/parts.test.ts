@@ -21,7 +21,7 @@ function write(name: string, text = ""): string {
   return path;
 }
 
-test("a client gets the encoding it prefers, and the smaller of two it likes as much", () => {
+test("a client gets the encoding it prefers, and the smaller of two equal ones", () => {
   for (const [accept, encoding] of [
     [null, null],
     ["", null],
@@ -36,7 +36,7 @@ test("a client gets the encoding it prefers, and the smaller of two it likes as 
     expect(wantedEncoding(accept, ENCODINGS)).toBe(encoding);
 });
 
-test("texts of a size that is worth it are compressed, each encoding once", async () => {
+test("texts that are large enough are compressed, each encoding once", async () => {
   expect(isCompressible("text/css;charset=utf-8", 1024)).toBe(true);
   expect(isCompressible("text/css", 1023)).toBe(false);
   expect(isCompressible("text/css", 16 * 1024 * 1024 + 1)).toBe(false);
@@ -49,7 +49,7 @@ test("texts of a size that is worth it are compressed, each encoding once", asyn
   expect(compressed.in("br")).toBe(compressed.in("br"));
 });
 
-test("public files are those in the folder, without hidden ones and what leads out of it", () => {
+test("public files are those in the folder, without hidden ones and links that leave it", () => {
   write("secret.txt");
   for (const name of ["a.txt", "deep/b c.txt", ".env", ".well-known/x", "deep/.well-known/y"])
     write(`public/${name}`);
@@ -67,14 +67,14 @@ test("public files are those in the folder, without hidden ones and what leads o
   expect(publicFiles(join(root, "absent")).size).toBe(0);
 });
 
-test("a path is decoded as far as it can be, and has one form of Unicode", () => {
+test("a path is decoded as far as possible, and has one Unicode form", () => {
   expect(decodedPath("/a%20b/%E4%BD%A0")).toBe("/a b/你");
   expect(decodedPath("/%ff/%41")).toBe("/%ff/A");
   expect(decodedPath("/u%CC%88")).toBe("/ü");
   expect([isWellKnown("/.well-known/x"), isWellKnown("/.well-knownx")]).toEqual([true, false]);
 });
 
-test("imports are followed, each file after those that it imports, circles and all", () => {
+test("imports are followed, each file after those that it imports, including cycles", () => {
   const files = {
     a: write(
       "graph/a.ts",
@@ -94,7 +94,7 @@ test("imports are followed, each file after those that it imports, circles and a
   expect(importGraph(files.a, () => false)).toEqual([]);
 });
 
-test("why a file did not load is said with the place in the app's own files", () => {
+test("the error of a file that did not load contains the location in the app's files", () => {
   const error = new Error(`Cannot find "${root}/x"`);
   error.stack =
     `Error: no\n  at f (${root}/node_modules/p/i.js:1:1)\n` + `  at g (${root}/functions/a.ts:3:7)`;
@@ -107,7 +107,7 @@ test("why a file did not load is said with the place in the app's own files", ()
   expect(importProblem("text", root)).toEqual({ message: "text", place: undefined });
 });
 
-test("a manifest is found among what was printed, on one line or on several", () => {
+test("a manifest is found in the printed text, on one line or on several", () => {
   const manifest = { manifest_version: 1, name: "app" };
   const text = JSON.stringify(manifest, null, 2);
   expect(printedManifest(["hello", JSON.stringify(manifest)])).toEqual(manifest);
@@ -115,7 +115,7 @@ test("a manifest is found among what was printed, on one line or on several", ()
   expect(printedManifest(["hello", "{}", "[1]"])).toBeUndefined();
 });
 
-test("a page that does not build names each problem with its place, as far as it is known", () => {
+test("a page that can't be built names each problem with its location, if known", () => {
   const place = { file: "web/a.tsx", line: 3, column: null, frame: [] };
   expect(placeText(place)).toBe("web/a.tsx:3:1");
   expect(placeText({ ...place, line: null })).toBe("web/a.tsx");

@@ -19,10 +19,10 @@ const manifest = buildManifest({
 const codesOf = (loaded: Parameters<typeof compileApp>[0]): string[] =>
   compileApp(loaded, { dev: false }).diagnostics.map(({ code, message }) => `${code}: ${message}`);
 
-test("the functions of a plugin are the app's, and two of one name are a mistake", () => {
+test("the functions of a plugin become the app's, and two with one name are an error", () => {
   const { app } = compileApp(appOf(manifest), { dev: false });
   expect([...(app?.functions.keys() ?? [])]).toEqual(["mine.run"]);
-  // A process of its own would not find it.
+  // A separate process would not find it.
   expect(app?.functions.get("mine.run")?.isolate).toBe(false);
   expect(app?.model.hooks.isEmpty).toBe(false);
   const own = { "mine.run": mutation({ handler: () => 1 }) };
@@ -31,7 +31,7 @@ test("the functions of a plugin are the app's, and two of one name are a mistake
   ]);
 });
 
-test("an app that prints its manifest is refused when functions make its fields", () => {
+test("an app that prints its manifest is rejected if functions compute its fields", () => {
   const made = buildManifest({
     name: "a",
     version: "1.0.0",
@@ -52,7 +52,7 @@ test("an app that prints its manifest is refused when functions make its fields"
   ]);
 });
 
-test("an app that prints its manifest is told that the plugins' code is lost", () => {
+test("an app that prints its manifest gets a warning that the plugins' code is lost", () => {
   expect(codesOf(appOf(manifest))).toEqual([]);
   expect(codesOf({ ...appOf(manifest), manifestModule: undefined })).toEqual([
     "PLUGIN_CODE_MISSING: The app does not export its manifest, so hooks of mine do not run.",

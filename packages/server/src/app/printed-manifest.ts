@@ -1,8 +1,8 @@
 import { isManifest } from "./is-manifest.ts";
 
 /**
- * The manifest among what an app.ts printed, as apps of the public system do; undefined when there
- * is none.
+ * Finds the manifest in what an app.ts printed, as apps of the public system do; undefined when
+ * there is none.
  */
 export function printedManifest(printed: readonly string[]): unknown {
   for (const text of [printed.join("\n"), ...printed]) {

@@ -1,17 +1,17 @@
 import { existsSync, readdirSync, realpathSync, statSync } from "node:fs";
 import { join, relative, sep } from "node:path";
 
-/** The one hidden folder that is for everyone: RFC 8615. */
+/** The only hidden folder that is public: RFC 8615. */
 const WELL_KNOWN = ".well-known";
 
-/** Whether a path is one of those that only a file can answer, whatever its name. */
+/** Whether only a file can be returned for a path, whatever its name. */
 export function isWellKnown(path: string): boolean {
   return path === `/${WELL_KNOWN}` || path.startsWith(`/${WELL_KNOWN}/`);
 }
 
 /**
- * A path of a URL as the name of a file: without percent-encoding, and in one form of Unicode, for
- * file systems differ in theirs. What can't be decoded stays as it is.
+ * Converts a path of a URL to the name of a file: without percent-encoding, and in one Unicode
+ * form, because file systems use different ones. Parts that can't be decoded remain unchanged.
  */
 export function decodedPath(path: string): string {
   return path.replaceAll(/(?:%[0-9a-f]{2})+/gi, decodedOrSame).normalize("NFC");
@@ -26,8 +26,8 @@ function decodedOrSame(text: string): string {
 }
 
 /**
- * The files of a folder by the path at which they are served. Hidden ones are left out but for
- * `.well-known`, and so is what a link leads to outside of the folder.
+ * Returns the files of a folder by the path at which they are served. Hidden ones are omitted,
+ * except for `.well-known`, and so are links that leave the folder.
  */
 export function publicFiles(folder: string): ReadonlyMap<string, string> {
   const found = new Map<string, string>();
@@ -49,7 +49,7 @@ export function publicFiles(folder: string): ReadonlyMap<string, string> {
   return found;
 }
 
-/** Where a path leads; null when that is nowhere, or outside of the folder. */
+/** Resolves a path; null if it does not exist, or is outside of the folder. */
 export function realPathInside(path: string, root: string): string | null {
   try {
     const real = realpathSync(path);

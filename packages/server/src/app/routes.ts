@@ -2,7 +2,7 @@ import { json } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { openApiOf, type DescribedApp } from "./openapi/openapi.ts";
 
-/** What the app declares, for tools: its manifest, its API in OpenAPI, its search indexes. */
+/** Routes that describe the app to tools: its manifest, its API in OpenAPI, its search indexes. */
 export function manifestRoutes(app: () => DescribedApp): Route[] {
   const searchIndexes = (): readonly object[] =>
     app().manifest.entities.flatMap(({ name, search }) =>

@@ -3,16 +3,16 @@ import { basename, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 const SETTLE_MS = 25;
-/** What app.ts and functions may import: code, data and texts. */
+/** The files that app.ts and functions may import: code, data and texts. */
 const IMPORTABLE = /\.([cm]?[jt]sx?|jsonc?|toml|ya?ml|txt|md|sql|html)$/;
 
-/** What of an app was saved. */
+/** The part of an app that was saved. */
 export type AppPart = "app" | "functions" | "web" | "env";
 
 /**
- * Watches an app folder and tells what was saved, once for a burst of saves.
+ * Watches an app folder and reports what was saved, once for a burst of saves.
  *
- * @returns a function that stops it
+ * @returns a function that stops watching
  */
 export function watchApp(
   dir: string,

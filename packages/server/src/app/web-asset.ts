@@ -3,18 +3,18 @@ import { Compressed, ENCODINGS, isCompressible } from "./compressed.ts";
 
 const ONE_YEAR_S = 31_536_000;
 
-/** How a file of the page is answered. */
+/** How a file of the page is served. */
 export interface AssetOptions {
   readonly type: string;
-  /** The name says the content, so it may be kept for ever. */
+  /** The name depends on the content, so the file may be cached forever. */
   readonly immutable: boolean;
-  /** Says the content: another one for another content. */
+  /** A version that changes with the content. */
   readonly version: string;
-  /** Whether it is compressed for clients that take that; in dev mode a save would pay for it. */
+  /** Whether clients that accept it get it compressed; in dev mode this would slow down saves. */
   readonly compresses: boolean;
 }
 
-/** A file of an app's page, as it is answered. */
+/** A served file of an app's page. */
 export class WebAsset {
   readonly #body: Blob;
   readonly #options: AssetOptions;
@@ -38,7 +38,7 @@ export class WebAsset {
       "Content-Type": type,
       "Cache-Control": immutable ? `public, max-age=${ONE_YEAR_S}, immutable` : "no-cache",
       ETag: etag,
-      // A cache in between must not hand one client's encoding to another, the plain one included.
+      // A cache must not serve one client's encoding to another, including the uncompressed one.
       ...(this.#compressed === null ? {} : { Vary: "Accept-Encoding" }),
       ...(encoding === null ? {} : { "Content-Encoding": encoding }),
     };
@@ -54,9 +54,7 @@ export class WebAsset {
   }
 }
 
-/**
- * A proxy that changed the body on its way marks the tag as weak; for this it counts as the same.
- */
+/** A proxy that changed the body marks the tag as weak; here it counts as the same. */
 function isKnown(ifNoneMatch: string | null, etag: string): boolean {
   return (
     ifNoneMatch !== null &&

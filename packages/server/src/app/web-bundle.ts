@@ -8,13 +8,13 @@ import { WebBuildError, webProblem } from "./web-problem.ts";
 /** URL path to file; the page itself is `/`. */
 type WebAssets = ReadonlyMap<string, WebAsset>;
 
-/** A file of `public/` as it was last seen, and the asset that was made of it. */
+/** A file of `public/` as it was last read, and the asset that was created from it. */
 interface PublicFile {
   readonly version: string;
   readonly asset: WebAsset;
 }
 
-/** By the app's folder: the files of the app that its page was made of, beside those of `web/`. */
+/** By the app's folder: the files of the app that its page imports, outside of `web/`. */
 const outside = new Map<string, Set<string>>();
 
 /**
@@ -23,7 +23,7 @@ const outside = new Map<string, Set<string>>();
  */
 export class WebBundle {
   readonly isDev: boolean;
-  /** Another one after each change in `web/` or `public/`. */
+  /** Differs after each change in `web/` or `public/`. */
   readonly version: string;
   readonly #root: string;
   readonly #public = new Map<string, PublicFile>();
@@ -45,26 +45,26 @@ export class WebBundle {
     return existsSync(join(root, "web", "index.html")) ? new WebBundle(root, options.dev) : null;
   }
 
-  /** What was bundled. @throws WebBuildError */
+  /** Returns the bundled files. @throws WebBuildError */
   assets(): Promise<WebAssets> {
     if (this.#assets === undefined) {
       const built = this.#build();
       this.#assets = built;
-      // A package that was missing may have been installed, which no save tells of.
+      // A missing package may have been installed, which causes no save.
       if (this.isDev) built.catch(() => (this.#assets = undefined));
     }
     return this.#assets;
   }
 
   /**
-   * The file of the page at this path, as it is now; null when there is none.
+   * Returns the current file of the page at this path, or null if there is none.
    *
    * @throws WebBuildError
    */
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
     if (built !== undefined) return built;
-    // Which files there are is seen once; what is in them may change.
+    // The list of files is read once; their contents may change.
     this.#publicPaths ??= publicFiles(this.#publicFolder);
     const file = this.#publicPaths.get(decodedPath(path));
     return file === undefined ? null : this.#publicAsset(file);
@@ -77,7 +77,7 @@ export class WebBundle {
   #publicAsset(file: string): WebAsset | null {
     const stat = statSync(file, { throwIfNoEntry: false });
     if (stat?.isFile() !== true) return null;
-    // It may have become a link since.
+    // It may have been replaced by a link.
     if (realPathInside(file, realpathSync(this.#publicFolder)) === null) return null;
     const version = Bun.hash(`${stat.size} ${stat.mtimeMs}`).toString(36);
     const known = this.#public.get(file);
@@ -97,7 +97,7 @@ export class WebBundle {
     const result = await Bun.build({
       entrypoints: [join(this.#root, "web", "index.html")],
       target: "browser",
-      // What a page needs later, or seldom, is a file of its own.
+      // Code that a page needs later, or rarely, is a separate file.
       splitting: true,
       minify: !this.isDev,
       sourcemap: this.isDev ? "inline" : "none",
@@ -135,9 +135,7 @@ export class WebBundle {
   }
 }
 
-/**
- * What has no ending is text, as the challenges of certificate authorities are, or JSON for Apple.
- */
+/** A file without an extension is text, such as ACME challenges, or JSON for Apple. */
 function typeOf(file: string, { type }: Blob): string {
   const name = basename(file);
   if (name === "apple-app-site-association") return "application/json";
@@ -152,7 +150,7 @@ function withScript(html: string, tag: string): string {
     : `${html}${tag}`;
 }
 
-/** The files below a folder; hidden ones and packages are left out. */
+/** Lists the files below a folder; hidden ones and packages are omitted. */
 function filesIn(dir: string): string[] {
   if (!existsSync(dir)) return [];
   return readdirSync(dir, { withFileTypes: true })
@@ -168,7 +166,7 @@ function versionOf(files: readonly string[]): string {
   ).toString(36);
 }
 
-/** Notes what a page imports from the rest of the app: it is another page when that is saved. */
+/** Records what a page imports from the rest of the app: saving those files changes the page. */
 function noteOutside(root: string): Bun.BunPlugin {
   const files = new Set<string>();
   outside.set(root, files);
@@ -184,7 +182,7 @@ function noteOutside(root: string): Bun.BunPlugin {
   };
 }
 
-/** Packages that the app has not installed come from where the server has them. */
+/** Resolves packages that the app has not installed to the server's copies. */
 function ownCopies(root: string): Bun.BunPlugin {
   return {
     name: "pylon-own-copies",

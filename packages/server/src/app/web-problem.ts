@@ -1,35 +1,35 @@
 import { existsSync, readFileSync } from "node:fs";
 import { relative } from "node:path";
 
-/** How many lines around the faulty one are shown. */
+/** The number of lines shown before and after the erroneous one. */
 const CONTEXT_LINES = 3;
 
-/** Something that keeps an app's page from being bundled. */
+/** A problem because of which an app's page can't be bundled. */
 export interface WebProblem {
   readonly message: string;
-  /** Null when the bundler does not say. */
+  /** Null if the bundler does not say. */
   readonly place: WebPlace | null;
 }
 
-/** A place in a file of the app. */
+/** A location in a file of the app. */
 export interface WebPlace {
-  /** From the app's folder. */
+  /** Relative to the app's folder. */
   readonly file: string;
-  /** From 1, as `column`; both null when it is the file as a whole. */
+  /** From 1, like `column`; both are null for the file as a whole. */
   readonly line: number | null;
   readonly column: number | null;
-  /** The faulty line and those around it. */
+  /** The erroneous line and those around it. */
   readonly frame: readonly FrameLine[];
 }
 
-/** A line of the source around a mistake. */
+/** A line of the source around an error. */
 export interface FrameLine {
   readonly number: number;
   readonly text: string;
   readonly isFaulty: boolean;
 }
 
-/** An app's page can't be bundled; the message names each problem with its place. */
+/** An app's page can't be bundled; the message names each problem with its location. */
 export class WebBuildError extends Error {
   override readonly name = "WebBuildError";
   readonly problems: readonly WebProblem[];
@@ -40,7 +40,7 @@ export class WebBuildError extends Error {
   }
 }
 
-/** `web/main.tsx:3:14`, as far as it is known. */
+/** Returns `web/main.tsx:3:14`, as far as it is known. */
 export function placeText({ file, line, column }: WebPlace): string {
   return line === null ? file : `${file}:${line}:${column ?? 1}`;
 }
@@ -50,8 +50,8 @@ function oneLine({ message, place }: WebProblem): string {
 }
 
 /**
- * @param log what the bundler reports
- * @param root the app's folder; places and names are given from there
+ * @param log the bundler's report
+ * @param root the app's folder; locations and names are relative to it
  */
 export function webProblem(log: BuildMessage | ResolveMessage, root: string): WebProblem {
   const { position } = log;
@@ -69,7 +69,7 @@ export function webProblem(log: BuildMessage | ResolveMessage, root: string): We
   };
 }
 
-/** From the file as it is now; from the bundler's own line when it is gone or was changed. */
+/** Reads the current file; uses the bundler's own line if the file is gone or has changed. */
 function frameAt(path: string, line: number, lineText: string): FrameLine[] {
   const lines = existsSync(path) ? readFileSync(path, "utf8").split(/\r?\n/) : [];
   if (lines[line - 1] !== lineText) return [{ number: line, text: lineText, isFaulty: true }];

@@ -21,10 +21,10 @@ import { servicesOf } from "./services.ts";
 import { gamesOf } from "./shards.ts";
 import type { ServerParts } from "./server-parts.ts";
 
-/** How long a function may hold the thread up beyond its time, in milliseconds. */
+/** How long a function may block the thread beyond its time limit, in milliseconds. */
 const WATCHDOG_GRACE_MS = 5_000;
 
-/** Puts a server together: the only place where all parts meet. Nothing is started yet. */
+/** Assembles a server: the only place where all parts are connected. Nothing is started yet. */
 export function assemble(
   store: Store,
   app: CurrentApp,
@@ -34,7 +34,7 @@ export function assemble(
   const { config, log, platform } = options;
   const startedAt = platform.monotonic();
   const uptimeMs = (): number => platform.monotonic() - startedAt;
-  // What is scraped is asked of parts that are made after what counts.
+  // Scraped values are read from parts that are created after the metrics.
   const metrics: Metrics = new Metrics(() =>
     figuresOf(base, { uptimeMs, feed, health, loop, shards, signIns: auth.signIns }),
   );

@@ -3,10 +3,10 @@ import { accountEmailJob } from "../functions/email.ts";
 import type { Identity, SessionStatus } from "../identity/identity.ts";
 import type { Base } from "./base.ts";
 
-/** Users, sessions and what signs them in. */
+/** Users, sessions and sign-in. */
 export type AuthParts = ReturnType<typeof createAuth>;
 
-/** Users and sessions, with the settings and the code of the app. */
+/** Creates authentication, with the settings and the code of the app. */
 export function authOf({ store, app, options, committer, data, jobs }: Base): AuthParts {
   const { config, log, platform, mailer, oauthEndpoints } = options;
   return createAuth({
@@ -33,7 +33,7 @@ export function authOf({ store, app, options, committer, data, jobs }: Base): Au
   });
 }
 
-/** What became of an identity since it was asked for: of its session, or of its key. */
+/** Returns the current status of an identity: of its session, or of its key. */
 export async function statusOf(
   { sessionId, caller }: Identity,
   { sessions, apiKeys }: AuthParts,

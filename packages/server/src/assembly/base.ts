@@ -29,7 +29,7 @@ import { Feed } from "../sync/feed.ts";
 import { withRunner } from "../workflows/runner-client.ts";
 import { Workflows } from "../workflows/workflows.ts";
 
-/** What a server is put together from, beside its store and its app. */
+/** The inputs of a server besides its store and its app. */
 export interface RunningOptions {
   readonly oauthEndpoints: AuthOptions["oauthEndpoints"];
   readonly roomTimes: RoomTimes;
@@ -43,16 +43,16 @@ export interface RunningOptions {
   readonly telemetry: Telemetry | null;
   readonly version: string;
   readonly files: { readonly settings: FileSettings; readonly storage: FileStorage };
-  /** Time is a test's: no thread watches whether it goes on. */
+  /** A test controls the time, so that no thread can watch whether it passes. */
   readonly isTimeVirtual?: boolean | undefined;
 }
 
-/** The app that is served: a new version takes its place while the server runs. */
+/** The current app: a new version replaces it while the server runs. */
 export interface CurrentApp {
   current: CompiledApp;
 }
 
-/** What most parts need. */
+/** The services that most parts need. */
 export interface Base {
   readonly store: Store;
   readonly app: CurrentApp;
@@ -71,7 +71,7 @@ export interface Base {
   readonly functionLimits: FunctionLimits;
 }
 
-/** Makes what most parts need. */
+/** Creates the services that most parts need. */
 export function baseOf(
   store: Store,
   app: CurrentApp,
@@ -139,12 +139,12 @@ function redisOf({ current }: CurrentApp, { config, log, platform }: RunningOpti
   return new Redis(config.redisUrl, log, config.redisNamespace ?? namespace, platform);
 }
 
-/** Counts on all replicas together; null where each counts for itself. */
+/** Returns the shared counter of all replicas, or null if each counts for itself. */
 export function sharedCount(redis: Redis | null, name: string): SharedCount | null {
   return redis === null ? null : { redis, name };
 }
 
-/** Carries commits to the connections. */
+/** Creates the feed, which delivers commits to the connections. */
 export function feedOf(
   { store, app, options, metrics, tracing }: Base,
   sessionStatus: (identity: Identity) => Promise<SessionStatus>,

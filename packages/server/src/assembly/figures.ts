@@ -3,7 +3,7 @@ import type { ServerParts } from "./server-parts.ts";
 import type { AuthParts } from "./auth.ts";
 import type { Base } from "./base.ts";
 
-/** What the metrics ask of the parts when they are scraped. */
+/** Returns the values that the metrics read from the parts when they are scraped. */
 export function figuresOf(
   { store, options, redis, limiters, jobs }: Base,
   parts: Pick<ServerParts, "feed" | "health" | "loop" | "shards"> & {
@@ -32,7 +32,7 @@ export function figuresOf(
     rateLimited: () => ({ address: limiters.address.refused, function: limiters.function.refused }),
     signIns: () => signIns,
     shards: () => shards.stats(),
-    // While the database can't be asked, nothing is known of them; `pylon_part_up` tells of it.
+    // If the database is unreachable, they are unknown; `pylon_part_up` reports that.
     lateCrons: () => jobs.crons.late().catch(() => ({})),
     telemetry: () => telemetry?.counts() ?? [],
     loop,

@@ -19,7 +19,7 @@ import { StatusWatch } from "../live-status/status-watch.ts";
 import type { Feed } from "../sync/feed.ts";
 import type { RunningOptions, Base } from "./base.ts";
 
-/** Runs the functions of the app. */
+/** Creates the runner of the app's functions. */
 export function runnerOf(
   { store, app, options, metrics, committer, data, cache, jobs, workflows }: Base,
   watchdog: LateWatchdog,
@@ -58,7 +58,7 @@ export function runnerOf(
   });
 }
 
-/** What clients subscribe to as live functions. */
+/** Creates the live functions that clients subscribe to. */
 export function liveCallsOf(
   { store, options, jobs, workflows, limiters, functionLimits }: Base,
   runner: Runner,
@@ -82,7 +82,7 @@ function functionEnv(env: RunningOptions["env"], app: Base["app"]): FunctionEnv 
   return new FunctionEnv(withoutOwnSecrets(env), () => app.current.secretNames);
 }
 
-/** Runs handlers in processes of their own, where they are to be. */
+/** Creates the runner of isolated functions, in separate processes. */
 export function isolationOf({ store, app, options }: Base): FunctionIsolation {
   const { config, env, log, platform } = options;
   const { mode, processes, memoryBytes } = config.isolation;
@@ -105,7 +105,7 @@ export function isolationOf({ store, app, options }: Base): FunctionIsolation {
   });
 }
 
-/** The HTTP functions of the app that is served now. */
+/** Returns the HTTP functions of the current app. */
 export function endpointsOf(
   { app, functionLimits }: Base,
   runner: Runner,
@@ -114,10 +114,10 @@ export function endpointsOf(
   return (path) => endpoints.at(path);
 }
 
-/** A secret that opens nothing of this server: an app may ask the provider itself. */
+/** A secret that gives no access to this server: an app may call the provider itself. */
 const SHARED_SECRET = "PYLON_AI_API_KEY";
 
-/** Functions see the environment, but not what opens the server itself. */
+/** Functions see the environment, except the server's own secrets. */
 function withoutOwnSecrets(env: RunningOptions["env"]): RunningOptions["env"] {
   const secrets = new Set(
     Object.entries(VARIABLES).flatMap(([name, variable]: [string, Variable<unknown>]) =>

@@ -9,7 +9,7 @@ import { ADVANCE_JOB } from "../workflows/advance-job.ts";
 import type { AuthParts } from "./auth.ts";
 import type { Base } from "./base.ts";
 
-/** Begins to run jobs: functions of the app, and work of the server itself. */
+/** Starts to run jobs: functions of the app, and tasks of the server itself. */
 export function startJobs(
   { store, app, options, metrics, jobs, workflows, tracing }: Base,
   auth: AuthParts,

@@ -4,7 +4,7 @@ import type { AuthParts } from "./auth.ts";
 import type { Base } from "./base.ts";
 import type { FileParts } from "./routes.ts";
 
-/** Tidies up what is over. */
+/** Creates the deletion of old data. */
 export function maintenanceOf(
   { store, options, jobs, workflows }: Base,
   auth: AuthParts,

@@ -12,7 +12,7 @@ import type { Store } from "../store/store.ts";
 import type { Feed } from "../sync/feed.ts";
 import type { Base } from "./base.ts";
 
-/** Rooms, in memory or shared by the replicas. */
+/** Creates the rooms, in memory or shared by the replicas. */
 export function roomsOf(
   { store, app, options, redis }: Base,
   feed: Feed,
@@ -36,7 +36,7 @@ export function roomsOf(
   return { rooms, backend };
 }
 
-/** What the replicas share their rooms through; null for a server that is the only one. */
+/** Returns the shared backend of the rooms, or null for a server that is the only one. */
 function roomBackend(
   redis: Redis | null,
   { link }: Store,

@@ -40,7 +40,7 @@ import { type Base, sharedCount } from "./base.ts";
 /** Files and their routes. */
 export type FileParts = Files;
 
-/** Files of the app, in a folder or in S3. */
+/** Creates the app's file service, in a folder or in S3. */
 export function filesOf({ store, options, data }: Base): FileParts {
   const { config, log, platform, files } = options;
   return createFiles({
@@ -56,7 +56,7 @@ export function filesOf({ store, options, data }: Base): FileParts {
   });
 }
 
-/** The routes of the data, the functions, the users and the operators. */
+/** Returns the routes of the data, the functions, the users and the operators. */
 export function routesOf(
   base: Base,
   { routes, authenticator, mcpOAuth }: AuthParts,
@@ -108,7 +108,7 @@ export function routesOf(
   ];
 }
 
-/** What models ask for, and what asks models. */
+/** Returns the routes for calls by AI models, and to them. */
 function modelRoutes(
   { app, options, data, redis, functionLimits }: Base,
   runner: Runner,
@@ -144,7 +144,7 @@ function aiLimiter(name: string, limit: RateLimit | undefined, redis: Redis | nu
   return new RateLimiter(limit ?? { max: 0, windowSeconds: 1 }, sharedCount(redis, name));
 }
 
-/** Live connections of clients without a socket. */
+/** Returns the routes of live connections without a socket. */
 export function httpLiveRoutes(
   { feed, messages, platform }: Pick<ListenerServices, "feed" | "messages" | "platform">,
   count: ConnectionLimit,

@@ -17,10 +17,10 @@ import type { Shards } from "../shards/shards.ts";
 import type { Feed } from "../sync/feed.ts";
 import type { SessionWatch } from "../sync/session-watch.ts";
 
-/** What a running server starts, asks and stops. */
+/** The parts that a running server starts, uses and stops. */
 export interface ServerParts {
   readonly feed: Feed;
-  /** Null where none is configured. */
+  /** Null if none is configured. */
   readonly redis: Redis | null;
   readonly pubSub: PubSub;
   readonly rooms: Rooms;
@@ -36,12 +36,12 @@ export interface ServerParts {
   readonly shards: Shards;
   readonly relays: ShardRelays;
   readonly matchmaker: Matchmaker;
-  /** Begins to run jobs. */
+  /** Starts to run jobs. */
   readonly startJobs: () => Promise<void>;
-  /** What the ports hand their requests to. */
+  /** The services that handle the ports' requests. */
   readonly services: ListenerServices;
   /** Closes the connections of sessions that end. */
   readonly watchSessions: () => SessionWatch;
-  /** The same for those to shards. @returns an unsubscribe function */
+  /** Does the same for connections to shards. @returns an unsubscribe function */
   readonly watchShardSessions: () => () => void;
 }

@@ -12,7 +12,7 @@ import type { Feed } from "../sync/feed.ts";
 import type { AuthParts } from "./auth.ts";
 import { type Base, sharedCount } from "./base.ts";
 
-/** What the ports hand their requests and connections to. */
+/** Creates the services that handle the ports' requests and connections. */
 export function servicesOf(
   base: Base,
   auth: AuthParts,

@@ -37,7 +37,7 @@ function shardsOf(
       sourceOf: (name) =>
         options.isTimeVirtual === true ? undefined : app.current.shardSource(name),
       start: () => startShardThread(platform),
-      // A thread costs a third more of CPU: one core is the server's, one the database's.
+      // A thread costs a third more CPU: one core is for the server, one for the database.
       spare: availableParallelism() - 2,
     },
     ...kept,
@@ -66,7 +66,7 @@ function shardsOf(
   });
 }
 
-/** Shards, the way to those of other replicas, and the matchmaker. */
+/** Creates the shards, the relays to those of other replicas, and the matchmaker. */
 export function gamesOf(
   base: Base,
   auth: AuthParts,

@@ -17,7 +17,7 @@ import type { SignIn } from "./sign-in/sign-in.ts";
 import type { SignInOutcomes } from "./sign-in/sign-in-outcomes.ts";
 import type { Users } from "./users/users.ts";
 
-/** What every way of signing in is given. */
+/** The services that every sign-in method receives. */
 export interface AuthServices {
   readonly store: Store;
   readonly platform: Platform;
@@ -32,7 +32,7 @@ export interface AuthServices {
   readonly signUps: PendingSignUps;
   readonly attempts: AttemptLimits;
   readonly passwords: Passwords;
-  /** All that users prove themselves with, of whatever kind. */
+  /** All credentials of users, of every kind. */
   readonly credentials: Credentials;
   readonly apiKeys: ApiKeys;
   readonly audit: AuditLog;

@@ -60,10 +60,10 @@ import { UserRemoval } from "./account/user-removal.ts";
 import { Users } from "./users/users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
-/** In dev what is sealed guards nothing: the key is not a secret, and outlasts restarts. */
+/** Dev mode encrypts with this public key: it protects nothing, but is the same after a restart. */
 const DEV_SECRET = "pylon dev mode keeps no secrets";
 
-/** What authentication is made of. */
+/** The dependencies of authentication. */
 export interface AuthOptions {
   readonly store: Store;
   /** Reads on behalf of a request's caller. */
@@ -72,9 +72,9 @@ export interface AuthOptions {
   readonly model: () => DataModel;
   readonly platform: Platform;
   readonly mailer: Pick<Mailer, "canSend">;
-  /** Where mails wait until they are sent. */
+  /** The queue in which mails wait until they are sent. */
   readonly mailQueue: MailQueue;
-  /** What the app says in `auth()`, and the code that it gave there. */
+  /** The app's `auth()` declaration, and the code that it contains. */
   readonly manifest: () => { readonly name: string; readonly auth?: ManifestAuth };
   readonly code: () => AuthCode;
   readonly dev: boolean;
@@ -82,18 +82,18 @@ export interface AuthOptions {
   readonly adminToken: string | null;
   readonly publicUrl: string | null;
   /**
-   * Exact origins of the environment: of pages that may send cookies and be redirected to, and that
-   * may send cookies only.
+   * Exact origins from the environment. Pages of the first ones may send cookies and be redirected
+   * to; pages of the second ones may only send cookies.
    */
   readonly trustedOrigins: readonly string[];
   readonly csrfOrigins: readonly string[];
   readonly cookie: Omit<CookieSettings, "name"> & { readonly name: string | undefined };
   readonly encryptionSecret: string | null;
   readonly oauth: readonly OAuthProviderConfig[];
-  /** By provider: where it is asked instead. For tests. */
+  /** Replacement endpoints by provider, for tests. */
   readonly oauthEndpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
   readonly jwtSecret: string | null;
-  /** The app serves tools to models: users can give MCP clients access by OAuth. */
+  /** Whether the app serves tools to models: users can then give MCP clients access by OAuth. */
   readonly hasMcp: boolean;
   readonly onError: (message: string, error: unknown) => void;
 }
@@ -106,15 +106,15 @@ export interface Auth {
   readonly routes: readonly Route[];
   /** Null for an app without tools for models, or without users. */
   readonly mcpOAuth: McpOAuth | null;
-  /** Attempts to sign in since the start, by how they ended. */
+  /** The number of sign-in attempts since the start, by outcome. */
   readonly signIns: SignInOutcomes["counts"];
-  /** Reads the mails that wait in the queue. */
+  /** Reads the mails in the queue. */
   readonly mails: Pick<AuthMails, "open">;
-  /** Deletes what is too old. */
+  /** Deletes expired data. */
   forgetExpired(): Promise<void>;
 }
 
-/** Puts together who users are and how they prove it. */
+/** Creates the services and routes of authentication. */
 export function createAuth(options: AuthOptions): Auth {
   const { store, platform, committer, model } = options;
   const settings = settingsOf(options);
@@ -174,7 +174,7 @@ export function createAuth(options: AuthOptions): Auth {
   };
 }
 
-/** What confirms or replaces a password. */
+/** Creates the second factors and the passkeys. */
 function factorsOf(
   { store, platform }: AuthOptions,
   { encryption }: AuthSettings,
@@ -187,12 +187,12 @@ function factorsOf(
   };
 }
 
-/** Whether its database may be emptied by any program on this machine. */
+/** Whether any program on this machine may empty the database. */
 function isForTests({ dev, database }: AuthOptions): boolean {
   return dev && database.kind === "sqlite" && database.isTemporary;
 }
 
-/** What the app declares and the environment says, as auth goes by it. */
+/** Combines the app's declaration and the environment into the settings of authentication. */
 function settingsOf(options: AuthOptions): AuthSettings {
   const { dev, encryptionSecret, manifest } = options;
   const declared = (): ManifestAuth => manifest().auth ?? {};
@@ -218,7 +218,7 @@ function cookieOf({ cookie, manifest }: AuthOptions): SessionCookie {
   }));
 }
 
-/** What every way of signing in is given. */
+/** Creates the services that every sign-in method receives. */
 function createServices(
   options: AuthOptions,
   settings: AuthSettings,
@@ -274,7 +274,7 @@ function mailsOf(options: AuthOptions, { appName, encryption }: AuthSettings): A
   });
 }
 
-/** Tells of each kind of credential; accounts elsewhere tell of themselves. */
+/** Registers each kind of credential. Accounts at OAuth providers register themselves. */
 function addCredentials(
   { credentials, users, passwords, apiKeys }: AuthServices,
   {
@@ -307,7 +307,7 @@ function addCredentials(
   });
 }
 
-/** An app's name as part of a cookie's. */
+/** Returns an app's name as it can be used in a cookie's name. */
 function cookieSafe(name: string): string {
   return name.replaceAll(/[^A-Za-z0-9_-]/g, "_") || "pylon";
 }

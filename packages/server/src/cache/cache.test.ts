@@ -11,7 +11,7 @@ import { Redis, RedisLostError } from "./redis.ts";
 
 let server: RedisServer;
 let redis: Redis;
-/** How often it has drawn how long to wait before it connects again. */
+/** How often it has computed a random delay before it connects again. */
 let waits = 0;
 const lines: string[] = [];
 const log = new Log({
@@ -40,7 +40,7 @@ describe.each([
   ["memory", () => new MemoryCache(Date.now)],
   ["redis", () => new RedisCache(redis)],
 ] satisfies [string, () => Cache][])("the cache in %s", (_, create) => {
-  test("gives back a copy of what was set, until its time is over or it is deleted", async () => {
+  test("returns a copy of the value, until it expires or is deleted", async () => {
     const cache = create();
     const value = { list: [1, "two", null], empty: {} };
     await cache.set("k", value, 300);
@@ -53,7 +53,7 @@ describe.each([
     expect(await cache.get("k")).toBeUndefined();
   });
 
-  test("drops what can't be kept", async () => {
+  test("drops values that can't be stored", async () => {
     const cache = create();
     const cycle: Record<string, unknown> = {};
     cycle["self"] = cycle;
@@ -67,7 +67,7 @@ describe.each([
     }
   });
 
-  test("calls for one key share one computation, and a failed one is not kept", async () => {
+  test("calls for one key share one computation, and a failed one is not stored", async () => {
     const cache = new FunctionCache(create());
     let runs = 0;
     const compute = async (): Promise<number> => {
@@ -85,7 +85,7 @@ describe.each([
   });
 });
 
-test("the memory keeps what was read last, within its bounds", async () => {
+test("the memory keeps the most recently read values, within its bounds", async () => {
   const cache = new MemoryCache(Date.now, { maxEntries: 3, maxChars: 1000 });
   for (const key of ["a", "b", "c"]) await cache.set(key, key, 10_000);
   await cache.get("a");
@@ -104,7 +104,7 @@ test("the memory keeps what was read last, within its bounds", async () => {
   ).toEqual([false, false, false, true]);
 });
 
-test("a Redis that is there from the start is not logged", async () => {
+test("a Redis that is up from the start is not logged", async () => {
   lines.length = 0;
   const fresh = new Redis(server.url, log);
   await fresh.start(20_000);
@@ -134,7 +134,7 @@ test("a lost Redis makes all a miss; each change is logged once, without the URL
     await redis.run((commands) => commands.get("x")).catch((error: unknown) => error),
   ).toBeInstanceOf(RedisLostError);
   for (let n = 0; n < 100; n += 1) expect(await cache.get("kept")).toBeUndefined();
-  // Had each of them waited its 500 ms, these would have taken 50 s.
+  // If each of them had waited its 500 ms, they would have taken 50 s.
   expect(performance.now() - started).toBeLessThan(25_000);
   const before = waits;
   await until(() => waits >= before + 3);

@@ -2,8 +2,8 @@ import type { FnCache } from "@pylonsync/functions";
 import type { Cache } from "./cache.ts";
 
 /**
- * What functions see as `ctx.cache`: a Cache with lifetimes in seconds, and one computation at a
- * time for each key.
+ * The `ctx.cache` of functions: a Cache with lifetimes in seconds, and at most one concurrent
+ * computation per key.
  */
 export class FunctionCache implements FnCache {
   readonly #cache: Cache;

@@ -18,7 +18,7 @@ const step = fc.oneof(
   { weight: 1, arbitrary: fc.record({ do: fc.constant("wait" as const), ms: fc.nat(30) }) },
 );
 
-test("holds what a list in the order of use would, with at most three entries", async () => {
+test("contains the same as a list in the order of use, with at most three entries", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       let now = 0;
@@ -48,7 +48,7 @@ test("holds what a list in the order of use would, with at most three entries", 
   );
 });
 
-test("is bounded in size too, and counts what it lets go of", async () => {
+test("is bounded in size too, and subtracts what it evicts", async () => {
   const cache = new MemoryCache(() => 0, { maxChars: 100 });
   for (let n = 0; n < 50; n += 1) await cache.set(`k${n % 10}`, "x".repeat(30), 1000);
   const held = await Promise.all(Array.from({ length: 10 }, (_, n) => cache.get(`k${n}`)));

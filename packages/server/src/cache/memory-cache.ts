@@ -9,14 +9,14 @@ interface Entry {
 }
 
 /**
- * A cache in the process, bounded in number and size: what was not read for the longest time goes
+ * A cache in the process, bounded in number and size: the least recently used value is evicted
  * first.
  */
 export class MemoryCache implements Cache {
   readonly #now: () => number;
   readonly #maxEntries: number;
   readonly #maxChars: number;
-  /** In the order of use. Texts, not values: who reads one may change it. */
+  /** In the order of use. It stores texts, because a reader may modify a value. */
   readonly #entries = new Map<string, Entry>();
   #chars = 0;
 

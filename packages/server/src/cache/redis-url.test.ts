@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { redisUrlOf } from "./redis-url.ts";
 
-test("the plugin's URL is taken, left to the environment, or refused without being shown", () => {
+test("the plugin's URL is used, left to the environment, or rejected without being shown", () => {
   expect(redisUrlOf(undefined)).toBeNull();
   expect(redisUrlOf({})).toBeNull();
   expect(redisUrlOf({ url: "rediss://user:p%40ss@cache:6380/1" })).toBe(

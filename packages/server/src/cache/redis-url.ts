@@ -3,12 +3,11 @@ import type { PluginConfig } from "../plugins/plugin-config.ts";
 import { PylonStartError } from "../start-error.ts";
 
 /**
- * The Redis that the app's plugin `cache_client` names.
+ * Returns the URL of the Redis in the app's plugin `cache_client`.
  *
- * @param plugin its config with its variables resolved; undefined when the app does not name it
- * @returns null when the plugin names none: then REDIS_URL does
- * @throws PylonStartError for what is not a URL of a Redis; it does not show it, because of the
- *   password
+ * @param plugin its config with its variables resolved; undefined if the app does not have it
+ * @returns null if the plugin has none: then REDIS_URL is used
+ * @throws PylonStartError for an invalid URL, which is not shown because of the password
  */
 export function redisUrlOf(plugin: PluginConfig | undefined): string | null {
   const url = plugin?.["url"];

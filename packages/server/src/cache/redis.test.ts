@@ -5,7 +5,7 @@ import { Redis } from "./redis.ts";
 
 const bulk = (text: string): string => `$${Buffer.byteLength(text)}\r\n${text}\r\n`;
 
-/** As much of a Redis as a subscription needs: it says OK to everything. */
+/** The part of a Redis that a subscription needs: it responds OK to everything. */
 function smallRedis(): { readonly url: string; say(text: string): void; stop(): void } {
   let subscriber: Socket | null = null;
   let channel = "";
@@ -33,7 +33,7 @@ function smallRedis(): { readonly url: string; say(text: string): void; stop(): 
   };
 }
 
-test("a message that its listener throws for is left out, and said once", async () => {
+test("a message for which its listener throws is skipped, and logged once", async () => {
   const server = smallRedis();
   const lines: string[] = [];
   const log = new Log({

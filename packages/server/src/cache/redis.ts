@@ -4,17 +4,15 @@ import { inSpan } from "../observe/operation.ts";
 import { randomFraction, sleep, systemPlatform, type Platform, type Timer } from "../platform.ts";
 
 /**
- * How long a command may take, in milliseconds. What takes longer counts as lost: a request must
- * not wait for a Redis that hangs.
+ * The maximum duration of a command, in milliseconds. After that Redis counts as lost: a request
+ * must not wait for a Redis that hangs.
  */
 const COMMAND_TIMEOUT_MS = 500;
-/** How often a Redis that hung is asked again, in milliseconds. */
+/** How often a Redis that hung is checked, in milliseconds. */
 const PROBE_MS = 500;
 const MAX_BACKOFF_MS = 2_000;
 const CONNECT_TIMEOUT_MS = 2_000;
-/**
- * A connection that says nothing for three pings is given up: its other end is gone without a word.
- */
+/** A connection that is silent for three pings is closed: its other end has disappeared. */
 const PING_MS = 5_000;
 const SILENT_MS = 3 * PING_MS;
 
@@ -24,36 +22,36 @@ export type RedisCommands = Pick<
   "get" | "set" | "del" | "eval" | "evalSha" | "scriptLoad" | "publish"
 >;
 
-/** Redis can't be asked now, or did not answer in time. */
+/** Redis is unavailable, or did not respond in time. */
 export class RedisLostError extends Error {
   override readonly name = "RedisLostError";
 }
 
 /**
- * One Redis: a connection for commands, one for messages. It is lost or it is there, as a whole; a
- * lost one refuses at once and is tried again without end, so its users need a way without
- * it.
+ * One Redis: a connection for commands, one for messages. Both together are either up or lost. When
+ * lost, commands are rejected immediately and it reconnects without limit, so its users must be
+ * able to work without it.
  */
 export class Redis {
-  /** What the keys and channels begin with, so that several apps can share one Redis. */
+  /** The prefix of the keys and channels, so that several apps can share one Redis. */
   readonly namespace: string;
   readonly #url: string;
   readonly #log: Log;
   readonly #platform: Platform;
   readonly #listeners = new Set<(isUp: boolean) => void>();
   readonly #channels = new Map<string, (text: string) => void>();
-  /** Channels with a message that could not be taken. */
-  readonly #misheard = new Set<string>();
+  /** Channels with a message that could not be processed. */
+  readonly #unreadable = new Set<string>();
   #commands: RedisClientType | null = null;
   #messages: RedisClientType | null = null;
   #isSubscribed = false;
   #hangs = false;
-  /** Null: not told yet. */
+  /** Null: not reported yet. */
   #wasUp: boolean | null = null;
   #isStarting = false;
   #isClosed = false;
   #probe: Timer | undefined;
-  /** Commands since the start, by what became of them. */
+  /** Commands since the start, by outcome. */
   readonly counts = { ok: 0, failed: 0, lost: 0 };
 
   /** @param url `redis://` or `rediss://`; never logged */
@@ -68,16 +66,16 @@ export class Redis {
     return this.#wasUp === true;
   }
 
-  /** Told of each loss and each return. @returns stops it */
+  /** Called for each loss and each return. @returns an unsubscribe function */
   onChange(listener: (isUp: boolean) => void): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
 
   /**
-   * Hears a channel, from the next connect on. Messages of one channel come in the order in which
-   * Redis took them. One that the listener throws for is left out: a newer version of a replica, or
-   * another program, may have sent it.
+   * Subscribes to a channel, from the next connect on. Messages of one channel arrive in the order
+   * in which Redis received them. One for which the listener throws is skipped: a newer version of
+   * a replica, or another program, may have sent it.
    */
   subscribe(channel: string, listener: (text: string) => void): void {
     this.#channels.set(channel, (text) => {
@@ -85,20 +83,20 @@ export class Redis {
         listener(text);
       } catch (error) {
         // Thrown into the client, it would end the process.
-        if (!this.#misheard.has(channel))
+        if (!this.#unreadable.has(channel))
           this.#log.warn("a message from redis can't be read", {
             channel,
             error: String(error),
           });
-        this.#misheard.add(channel);
+        this.#unreadable.add(channel);
       }
     });
   }
 
   /**
-   * Begins to connect.
+   * Starts to connect.
    *
-   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the
+   * @param withinMs how long to wait for it, in milliseconds; after that it continues in the
    *   background
    */
   async start(withinMs: number): Promise<void> {
@@ -139,8 +137,8 @@ export class Redis {
   /**
    * Runs a command.
    *
-   * @throws RedisLostError at once when Redis is lost, or after 500 ms; the client's error when
-   *   Redis refuses the command
+   * @throws RedisLostError immediately when Redis is lost, or after 500 ms; the client's error when
+   *   Redis rejects the command
    */
   async run<T>(command: (commands: RedisCommands) => Promise<T>): Promise<T> {
     const client = this.#commands;
@@ -174,11 +172,11 @@ export class Redis {
     const client = this.#messages;
     if (client === null) return;
     try {
-      // After a reconnect the client has subscribed again by itself, and this changes nothing.
+      // After a reconnect the client has already subscribed again, and this changes nothing.
       for (const [channel, listener] of this.#channels) await client.subscribe(channel, listener);
       this.#isSubscribed = true;
     } catch {
-      // It broke again meanwhile; the next "ready" comes here.
+      // The connection was lost again in the meantime; the next "ready" calls this again.
     }
     this.#update();
   }
@@ -189,7 +187,7 @@ export class Redis {
     while (!this.isUp && monotonic() < end) await sleep(this.#platform, 5);
   }
 
-  /** A command got no answer: nothing more is asked until a probe is answered. */
+  /** A command got no response: no more are sent until a probe gets one. */
   #hung(): void {
     if (this.#hangs || this.#isClosed) return;
     this.#hangs = true;
@@ -198,10 +196,10 @@ export class Redis {
   }
 
   #probeLater(): void {
-    this.#probe = this.#platform.after(PROBE_MS, () => void this.#ask()).unref();
+    this.#probe = this.#platform.after(PROBE_MS, () => void this.#probeNow()).unref();
   }
 
-  async #ask(): Promise<void> {
+  async #probeNow(): Promise<void> {
     try {
       if (this.#commands !== null) await within(this.#platform, this.#commands.ping());
       this.#hangs = false;

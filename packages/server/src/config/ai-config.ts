@@ -9,7 +9,7 @@ const BASE_URLS = {
 const MINUTE = 60;
 const DAY = 86_400;
 
-/** Which model is asked; null: none, or what a provider needs is missing. */
+/** Returns the model's settings, or null if there is none or a provider's setting is missing. */
 export function aiConfig(reader: VariableReader): AiConfig | null {
   const provider = reader.get("PYLON_AI_PROVIDER");
   const apiKey = reader.get("PYLON_AI_API_KEY") ?? null;
@@ -26,7 +26,7 @@ export function aiConfig(reader: VariableReader): AiConfig | null {
     return null;
   };
   if (model === undefined) return missing("PYLON_AI_MODEL");
-  // A server of models of one's own may need no key.
+  // A user's own model server may need no key.
   if (apiKey === null && baseUrl === undefined) return missing("PYLON_AI_API_KEY");
   return {
     provider,

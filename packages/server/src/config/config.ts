@@ -3,124 +3,124 @@ import type { OAuthProviderConfig } from "./oauth-variables.ts";
 import type { SamplerName } from "./samplers.ts";
 
 /**
- * Everything about a server that is not in the app. Made from the environment; nothing else reads
- * it. See docs/configuration.md.
+ * All settings of a server that are not in the app. They are created from the environment, which
+ * nothing else reads. See docs/configuration.md.
  */
 export interface Config {
   readonly dev: boolean;
-  /** Further hosts that dev mode answers at. */
+  /** Additional hosts that dev mode accepts. */
   readonly devHosts: readonly string[];
   readonly host: string;
   readonly port: number;
   /**
-   * Sockets on port+1, event streams on port+2 and shards on port+3 too, as older clients expect
-   * them.
+   * Whether sockets are also on port+1, event streams on port+2 and shards on port+3, as older
+   * clients expect.
    */
   readonly extraPorts: boolean;
   readonly database: DatabaseConfig;
   readonly adminToken: string | null;
-  /** Origins of web pages that may call, beside the server's own; `*` for any, only in dev mode. */
+  /** Origins of pages that may call, besides the server's own; `*` for any, only in dev mode. */
   readonly corsOrigins: readonly string[];
-  /** Where browsers find this server; null: where a request came to. */
+  /** The URL at which browsers reach this server; null: that of each request. */
   readonly publicUrl: string | null;
-  /** Where other replicas reach this one; null: at an address of its machine. */
+  /** The URL at which other replicas reach this one; null: an address of its machine. */
   readonly advertiseUrl: string | null;
-  /** Pages that may send cookies and be redirected to, beside `corsOrigins`. */
+  /** Pages that may send cookies and be redirected to, besides `corsOrigins`. */
   readonly trustedOrigins: readonly string[];
   /** Pages that may send cookies. */
   readonly csrfOrigins: readonly string[];
   readonly cookie: CookieConfig;
-  /** How long browsers are to reach this host over https only, in seconds; 0: nothing is said. */
+  /** For how long browsers must use only https, in seconds; 0: no header is sent. */
   readonly hstsMaxAge: number;
-  /** What others' secrets are encrypted with; null: they are not taken outside dev mode. */
+  /** The key that encrypts others' secrets; null: they are not stored outside dev mode. */
   readonly encryptionSecret: string | null;
-  /** Who people may sign in with. */
+  /** The providers to sign in with. */
   readonly oauth: readonly OAuthProviderConfig[];
-  /** What JWTs are signed with; null: none are made. */
+  /** The key that signs JWTs; null: none are issued. */
   readonly jwtSecret: string | null;
-  /** Null: nothing is set. */
+  /** Null if it is not configured. */
   readonly email: EmailConfig | null;
   readonly rateLimit: RateLimit;
   readonly fnRateLimit: RateLimit;
   readonly trustProxyHops: number;
   readonly drainSeconds: number;
-  /** How long it serves on after it said that it goes. */
+  /** How long it continues to serve after it announced its shutdown. */
   readonly drainDelaySeconds: number;
   readonly logFormat: "json" | "text";
   readonly logLevel: LogLevel;
-  /** Logs every request. */
+  /** Whether every request is logged. */
   readonly accessLog: boolean;
-  /** From how many milliseconds on a statement is logged; 0: none is. */
+  /** The duration from which a statement is logged, in milliseconds; 0: never. */
   readonly slowQueryMs: number;
   /** Null: nothing is exported. */
   readonly telemetry: TelemetryConfig | null;
   readonly maxFrameBytes: number;
-  /** Most bytes of a row's values. */
+  /** The maximum size of a row's values, in bytes. */
   readonly maxRowBytes: number;
-  /** Bytes of bodies being received, and as many of answers waiting for their readers. */
+  /** The maximum bytes of bodies being received, and as many of responses waiting for readers. */
   readonly maxBytesInFlight: number;
   readonly changeLogMax: number;
-  /** How long one read on behalf of a caller may run. */
+  /** The maximum duration of one read on behalf of a caller. */
   readonly queryTimeoutMs: number;
   readonly fnTimeoutMs: number;
-  /** Which functions run in processes of their own, how many of those, and how large they grow. */
+  /** Which functions run in separate processes, how many of those there are, and their memory. */
   readonly isolation: {
     readonly mode: "auto" | "always" | "never";
     readonly processes: number;
     readonly memoryBytes: number;
   };
-  /** Most jobs that this replica runs at the same time. */
+  /** The maximum number of jobs that this replica runs at the same time. */
   readonly jobsConcurrency: number;
   readonly functionsDir: string;
   readonly maxConnectionsPerAddress: number;
-  /** After how many silent seconds a live connection is pinged. */
+  /** After how many seconds of silence a live connection is pinged. */
   readonly pingSeconds: number;
   readonly sendBufferBytes: number;
-  /** What several replicas share beside the database. Null: there is one replica. */
+  /** The Redis that replicas share besides the database. Null: there is one replica. */
   readonly redisUrl: string | null;
-  /** Where workflows are run that the app does not have; null: nowhere. */
+  /** The URL that runs workflows that the app does not contain; null: none. */
   readonly workflowRunnerUrl: string | null;
-  /** What keys in Redis begin with; null: made of the app's name. */
+  /** The prefix of keys in Redis; null: derived from the app's name. */
   readonly redisNamespace: string | null;
   readonly files: FilesConfig;
-  /** What `pylon start` copies by itself; null: nothing. */
+  /** The automatic backups of `pylon start`; null: none. */
   readonly backup: BackupConfig | null;
-  /** The model that users ask; null: none. */
+  /** The AI model for users; null: none. */
   readonly ai: AiConfig | null;
 }
 
 /** A model, and how much of it a user may use. */
 export interface AiConfig {
-  /** Whose form of requests it takes. */
+  /** The API format of its requests. */
   readonly provider: "openai" | "anthropic";
   /** Null for a server that needs none. */
   readonly apiKey: string | null;
-  /** Without a slash at its end. */
+  /** Without a trailing slash. */
   readonly baseUrl: string;
-  /** The one that answers when a request names none. */
+  /** The default model of requests. */
   readonly model: string;
-  /** Most tokens of an answer. */
+  /** The maximum number of tokens of a response. */
   readonly maxTokens: number;
   readonly requests: RateLimit;
   readonly tokens: RateLimit;
 }
 
-/** How many requests one caller may send. */
+/** The number of requests that one caller may send. */
 export interface RateLimit {
-  /** Requests in a window; 0 switches the limit off. */
+  /** Requests per window; 0 disables the limit. */
   readonly max: number;
   readonly windowSeconds: number;
 }
 
-/** Backups that are made while it serves. */
+/** Backups that are created while the server runs. */
 export interface BackupConfig {
   readonly dir: string;
   readonly hours: number;
-  /** How many there are at most. */
+  /** The maximum number of backups. */
   readonly keep: number;
 }
 
-/** What is sent by OTLP, and where to. */
+/** What is sent by OTLP, and where. */
 export interface TelemetryConfig {
   /** The base of the signals' own URLs. */
   readonly endpoint: string;
@@ -141,14 +141,14 @@ export interface TelemetryConfig {
 
 /** The session's cookie. */
 export interface CookieConfig {
-  /** Undefined: made of the app's name. */
+  /** Undefined: derived from the app's name. */
   readonly name: string | undefined;
   readonly domain: string | undefined;
   readonly sameSite: "lax" | "strict" | "none";
   readonly secure: boolean;
 }
 
-/** What sends mail. */
+/** The mail provider. */
 export type EmailConfig = { readonly from: string } & (
   | { readonly provider: "smtp"; readonly smtpUrl: string }
   | { readonly provider: "ses"; readonly region: string; readonly url: string | undefined }
@@ -160,9 +160,7 @@ export type EmailConfig = { readonly from: string } & (
   | { readonly provider: "webhook"; readonly apiKey: string | null; readonly url: string }
 );
 
-/**
- * Where files go, as the environment says it; the app's plugin `file_storage` may say otherwise.
- */
+/** Where files are stored, by the environment; the app's plugin `file_storage` may override it. */
 export interface FilesConfig {
   readonly provider: "local" | "s3";
   readonly dir: string;
@@ -173,14 +171,14 @@ export interface FilesConfig {
     readonly bucket: string | undefined;
     readonly region: string;
     readonly endpoint: string | undefined;
-    /** Undefined: the SDK's own search, which finds an ECS task role. */
+    /** Undefined: found by the SDK, such as an ECS task role. */
     readonly credentials:
       | { readonly accessKeyId: string; readonly secretAccessKey: string }
       | undefined;
   };
 }
 
-/** Where the data is; `poolMax` is how many connections to Postgres there are at most. */
+/** The database; `poolMax` is the maximum number of connections to Postgres. */
 export type DatabaseConfig =
   | { readonly kind: "sqlite"; readonly path: string; readonly isTemporary: boolean }
   | {
@@ -191,7 +189,7 @@ export type DatabaseConfig =
     };
 
 /**
- * The environment is invalid; the message names each variable, what it holds and what it should.
+ * The environment is invalid; the message contains each variable, its value and the expected one.
  */
 export class ConfigError extends Error {
   override readonly name = "ConfigError";

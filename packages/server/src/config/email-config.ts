@@ -2,7 +2,7 @@ import type { EmailConfig } from "./config.ts";
 import type { VariableReader } from "./variable-reader.ts";
 import { VARIABLES, type VariableName } from "./variables.ts";
 
-/** What sends mail; null: nothing is set, or what a provider needs is missing. */
+/** Returns the mail settings, or null if there are none or a provider's setting is missing. */
 export function emailConfig(reader: VariableReader): EmailConfig | null {
   const smtpUrl = reader.get("PYLON_SMTP_URL");
   const provider =

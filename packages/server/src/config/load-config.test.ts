@@ -35,7 +35,7 @@ test("dev mode opens CORS and lifts the limits", () => {
   });
 });
 
-test("what is set wins over dev mode's and over a command's defaults", () => {
+test("set variables override the defaults of dev mode and of a command", () => {
   expect(
     loadConfig(
       { PYLON_RATE_LIMIT_MAX: "7", PYLON_PORT: "80" },
@@ -75,25 +75,25 @@ test.each([
   );
 });
 
-test("all problems are reported at once", () => {
+test("all problems are reported together", () => {
   expect(() => loadConfig({ PYLON_PORT: "x", PYLON_DRAIN_SECS: "y" })).toThrow(
     /PYLON_PORT is .*PYLON_DRAIN_SECS is /,
   );
 });
 
-test("outside dev mode * is not an origin, also among others", () => {
+test("outside dev mode * is not an origin, not even among others", () => {
   expect(() => loadConfig({ PYLON_CORS_ORIGIN: "*" })).toThrow(/PYLON_CORS_ORIGIN is \*/);
   expect(() => loadConfig({ PYLON_CORS_ORIGIN: "https://a.example,*" })).toThrow(ConfigError);
   expect(loadConfig({ ...DEV, PYLON_CORS_ORIGIN: "*" }).corsOrigins).toEqual(["*"]);
 });
 
-test("origins are a comma list, and a slash at the end is forgiven", () => {
+test("origins are a comma-separated list, and a trailing slash is accepted", () => {
   expect(
     loadConfig({ PYLON_CORS_ORIGIN: "https://a.example, http://localhost:3000/" }).corsOrigins,
   ).toEqual(["https://a.example", "http://localhost:3000"]);
 });
 
-test("a short admin token is refused outside dev mode, and never shown", () => {
+test("a short admin token is rejected outside dev mode, and never shown", () => {
   expect(() => loadConfig({ PYLON_ADMIN_TOKEN: "sesame-open" })).toThrow(
     /PYLON_ADMIN_TOKEN has fewer than 16 characters/,
   );
@@ -102,7 +102,7 @@ test("a short admin token is refused outside dev mode, and never shown", () => {
   expect(loadConfig({ PYLON_ADMIN_TOKEN: "0123456789abcdef" }).adminToken).toBe("0123456789abcdef");
 });
 
-test("DATABASE_URL takes the place of SQLite; one that is invalid is not shown", () => {
+test("DATABASE_URL replaces SQLite; an invalid one is not shown", () => {
   expect(
     loadConfig({ DATABASE_URL: "postgres://user:canary@db/app", PYLON_DB_PATH: "x.db" }).database,
   ).toEqual({ kind: "postgres", url: "postgres://user:canary@db/app", ca: null, poolMax: 10 });
@@ -123,7 +123,7 @@ test("in-memory servers do not share their database", () => {
   expect(a).not.toEqual(b);
 });
 
-test("a Redis is named by its URL, and a wrong one is refused without telling it", () => {
+test("Redis is configured by its URL, and an invalid one is rejected without showing it", () => {
   expect(loadConfig({})).toMatchObject({ redisUrl: null });
   for (const url of ["redis://localhost", "rediss://user:p%40ss@cache.example.com:6380/2"])
     expect(loadConfig({ REDIS_URL: url })).toMatchObject({ redisUrl: url });
@@ -144,7 +144,7 @@ test("a Redis is named by its URL, and a wrong one is refused without telling it
   }
 });
 
-test("each variable that is invalid is told once, also where nothing would read it", () => {
+test("each invalid variable is reported once, even if nothing would read it", () => {
   const problemsOf = (environment: Record<string, string>): string => {
     try {
       loadConfig(environment);

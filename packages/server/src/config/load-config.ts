@@ -20,8 +20,7 @@ const MIN_SECRET = 32;
 /**
  * Reads the environment.
  *
- * @param overrides take the place of variables that are not set, such as the dev command's own
- *   defaults
+ * @param overrides used for variables that are not set, such as the dev command's own defaults
  * @throws ConfigError
  */
 export function loadConfig(environment: Environment, overrides: Environment = {}): Config {
@@ -131,7 +130,7 @@ function tooShort(name: string, min: number): string {
   return `${name} has fewer than ${min} characters: generate one with \`openssl rand -hex 32\`.`;
 }
 
-/** Where it listens, and how it starts and stops. */
+/** Where the server listens, and how it starts and stops. */
 function serving(
   reader: VariableReader,
 ): Pick<

@@ -1,9 +1,9 @@
-/** How much a line of the log matters, the least first. */
+/** The severities of log lines, in ascending order. */
 export const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 /** One of those levels. */
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-/** The place of each level in that order. */
+/** The position of each level in that order. */
 export const LOG_RANK: Readonly<Record<LogLevel, number>> = {
   debug: 0,
   info: 1,

@@ -1,6 +1,6 @@
 /**
- * The OAuth providers that are known by name: `PYLON_OAUTH_<NAME>_CLIENT_ID` is enough for them.
- * How each is asked is in auth/oauth/catalogue.ts.
+ * The OAuth providers that are known by name: they need only `PYLON_OAUTH_<NAME>_CLIENT_ID`.
+ * auth/oauth/catalogue.ts has their endpoints.
  */
 export const OAUTH_PROVIDERS = [
   "google",

@@ -1,14 +1,14 @@
 import { isKnownProvider, OAUTH_PROVIDERS } from "./oauth-providers.ts";
 
-/** A provider that people may sign in with, as the environment says it. */
+/** A provider to sign in with, as configured by the environment. */
 export interface OAuthProviderConfig {
-  /** In lower case, as it stands in paths: `google`. */
+  /** In lower case, as used in paths: `google`. */
   readonly name: string;
   readonly clientId: string;
   readonly secret: OAuthSecret;
-  /** Where the provider sends browsers back to; null: this server's own callback. */
+  /** Where the provider redirects browsers to; null: this server's own callback. */
   readonly redirect: string | null;
-  /** The issuer whose discovery document says the rest; null for one of the catalogue. */
+  /** The issuer whose discovery document has the endpoints; null for one of the catalogue. */
   readonly issuer: string | null;
 }
 
@@ -28,13 +28,13 @@ interface Part {
   readonly secret?: boolean;
   /** For one provider only. */
   readonly only?: string;
-  /** @throws anything when the text is not what it wants */
+  /** @throws any error if the text is not valid */
   readonly parse: (text: string, dev: boolean) => string;
 }
 
 const text = (value: string): string => value;
 
-/** What follows `PYLON_OAUTH_<NAME>_`: the parser and docs/configuration.md. */
+/** The variables `PYLON_OAUTH_<NAME>_...`: for the parser and docs/configuration.md. */
 export const OAUTH_VARIABLES = {
   CLIENT_ID: {
     wants: "a client id",
@@ -83,21 +83,21 @@ const NAMED = new RegExp(
   `^${PREFIX}([A-Z0-9_]{1,50})_(${Object.keys(OAUTH_VARIABLES).join("|")})$`,
 );
 
-/** Whether a variable of this name is one of an OAuth client. */
+/** Whether this is the name of an OAuth client's variable. */
 export function isOAuthVariable(name: string): boolean {
   return NAMED.test(name);
 }
 
-/** Whether the variable of this name holds a secret of an OAuth client. */
+/** Whether the variable with this name contains a secret of an OAuth client. */
 export function isOAuthSecret(name: string): boolean {
   const named = partsOf(name);
   return named !== null && partOf(named.part).secret === true;
 }
 
 /**
- * Reads `PYLON_OAUTH_<NAME>_<PART>` of the environment.
+ * Reads the variables `PYLON_OAUTH_<NAME>_<PART>` of the environment.
  *
- * @param problems gets a sentence for each variable that is missing or invalid; it never holds a
+ * @param problems receives a sentence for each missing or invalid variable; it never contains a
  *   secret
  */
 export function oauthProviders(
@@ -135,7 +135,7 @@ function partOf(name: PartName): Part {
   return OAUTH_VARIABLES[name];
 }
 
-/** The provider and the part that a variable is named after. */
+/** Returns the provider and the part in a variable's name. */
 function partsOf(variable: string): { readonly name: string; readonly part: PartName } | null {
   const [, name = "", part = ""] = NAMED.exec(variable) ?? [];
   return isPart(part) ? { name, part } : null;
@@ -169,7 +169,7 @@ function provider(name: string, parts: Parts, problems: string[]): OAuthProvider
   return null;
 }
 
-/** The secret, or the name of what is missing for it. */
+/** Returns the secret, or the name of the part that is missing for it. */
 function secretOf(parts: Parts, name: string): OAuthSecret | PartName {
   const { CLIENT_SECRET: value, TEAM_ID: teamId, KEY_ID: keyId, PRIVATE_KEY: privateKey } = parts;
   if (value !== undefined) return { kind: "shared", value };

@@ -1,4 +1,4 @@
-/** What `OTEL_TRACES_SAMPLER` may name. */
+/** The allowed values of `OTEL_TRACES_SAMPLER`. */
 export const SAMPLERS = [
   "parentbased_ratelimited",
   "always_on",

@@ -1,7 +1,7 @@
 import type { TelemetryConfig } from "./config.ts";
 import type { VariableReader } from "./variable-reader.ts";
 
-/** What is sent by OTLP; null: nothing, as no endpoint is named or all of it is switched off. */
+/** Returns what is sent by OTLP, or null if no endpoint is set or everything is disabled. */
 export function telemetryConfig(reader: VariableReader): TelemetryConfig | null {
   const endpoint = reader.get("OTEL_EXPORTER_OTLP_ENDPOINT");
   const signals = signalsOf(reader);

@@ -3,7 +3,7 @@ import { loadConfig } from "./load-config.ts";
 import { VARIABLES } from "./variables.ts";
 import { UNREAD_VARIABLES, unreadVariablesIn } from "./unread-variables.ts";
 
-test("what is read is not said to be unread, and each is named once", () => {
+test("a variable that is read is not listed as unread, and each is listed once", () => {
   const names = UNREAD_VARIABLES.flatMap((group) => group.names);
   expect(names.filter((name) => Object.hasOwn(VARIABLES, name))).toEqual([]);
   expect(new Set(names).size).toBe(names.length);
@@ -16,7 +16,7 @@ test("what is read is not said to be unread, and each is named once", () => {
   }
 });
 
-test("those that are set are found, by what takes their place", () => {
+test("set variables are found, with their replacement", () => {
   expect(unreadVariablesIn({ PYLON_PORT: "1", PYLON_STRIPE_API_KEY: "" })).toEqual([]);
   expect(
     unreadVariablesIn({ PYLON_SESSION_DB: "s.db", PYLON_JOBS_DB: "j.db", PYLON_TOTP_ISSUER: "x" }),
@@ -58,7 +58,7 @@ const DOCUMENTED: Readonly<Record<string, readonly string[]>> = {
   ],
 };
 
-test("each variable of the public system is read, or answered by what takes its place", () => {
+test("each variable of the public system is read, or has a replacement", () => {
   const names = Object.entries(DOCUMENTED).flatMap(([prefix, ends]) =>
     ends.map((end) => prefix + end),
   );

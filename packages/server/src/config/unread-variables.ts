@@ -1,6 +1,6 @@
 import type { Environment } from "./variable-reader.ts";
 
-/** Variables that other servers read and this one does not, with what takes their place. */
+/** Variables that other servers read and this one does not, with their replacement. */
 export interface UnreadVariables {
   readonly names: readonly string[];
   /** One sentence or two. */
@@ -10,8 +10,8 @@ export interface UnreadVariables {
 const SSO = "SAML, SCIM and acting as an identity provider are not supported";
 
 /**
- * All that the public system's documents name and that is not in VARIABLES: to set one is answered
- * at the start, so that nobody believes it to work.
+ * All variables that the public system documents and that are not in VARIABLES: setting one causes
+ * a warning at the start, so that nobody relies on it.
  */
 export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   {
@@ -110,7 +110,7 @@ export const UNREAD_VARIABLES: readonly UnreadVariables[] = [
   },
 ];
 
-/** Those of them that are set. */
+/** Returns those of them that are set. */
 export function unreadVariablesIn(environment: Environment): UnreadVariables[] {
   return UNREAD_VARIABLES.map(({ names, instead }) => ({
     names: names.filter((name) => (environment[name] ?? "") !== ""),

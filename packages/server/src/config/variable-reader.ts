@@ -1,7 +1,7 @@
 import { VARIABLES, type VariableName } from "./variables.ts";
 import { defaultOf, parseVariable, type Variable } from "./variables/variable.ts";
 
-/** What is set, by the names of variables. */
+/** The values of variables, by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 type Values = { readonly [N in VariableName]: ReturnType<(typeof VARIABLES)[N]["parse"]> };
@@ -9,13 +9,13 @@ const TABLE: { readonly [N in VariableName]: Variable<Values[N]> } = VARIABLES;
 
 /** Reads variables, and collects a sentence for each that is invalid. */
 export class VariableReader {
-  /** What stops the start, each once. */
+  /** The problems that prevent the start, each once. */
   readonly problems = new Set<string>();
   readonly dev: boolean;
   readonly #environment: Environment;
   readonly #overrides: Environment;
 
-  /** @param overrides take the place of variables that are not set */
+  /** @param overrides used for variables that are not set */
   constructor(environment: Environment, overrides: Environment) {
     this.#environment = environment;
     this.#overrides = overrides;
@@ -24,7 +24,7 @@ export class VariableReader {
     );
   }
 
-  /** The variable's value; its default where it is not set, or is invalid. */
+  /** Returns the variable's value, or its default if it is not set or invalid. */
   get<N extends VariableName>(name: N): Values[N] {
     const text = setOrUndefined(this.#environment[name]) ?? setOrUndefined(this.#overrides[name]);
     const variable = TABLE[name];
@@ -35,7 +35,7 @@ export class VariableReader {
     return defaultOf(variable, this.dev);
   }
 
-  /** Where AWS is asked when no variable of Pylon says it. */
+  /** The AWS region if no variable of Pylon sets it. */
   get awsRegion(): string {
     return setOrUndefined(this.#environment["AWS_REGION"]) ?? "us-east-1";
   }

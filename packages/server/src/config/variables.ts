@@ -10,7 +10,7 @@ import { TELEMETRY_VARIABLES } from "./variables/telemetry.ts";
 import { TRAFFIC_VARIABLES } from "./variables/traffic.ts";
 import { WORKFLOW_VARIABLES } from "./variables/workflows.ts";
 
-/** All variables but those of OAuth clients, in the order of docs/configuration.md. */
+/** All variables except those of OAuth clients, in the order of docs/configuration.md. */
 export const VARIABLES = {
   ...SERVER_VARIABLES,
   ...DATABASE_VARIABLES,

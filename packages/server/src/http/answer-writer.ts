@@ -28,51 +28,51 @@ const COMMON_HEADERS = {
 };
 
 /**
- * Answers here, errors too, have tokens, codes or personal data in them: no cache on the way may
- * keep them, and they are not compressed.
+ * Responses under these paths, including errors, contain tokens, codes or personal data: they must
+ * not be cached, and they are not compressed.
  */
 const NO_STORE_PATHS = ["/api/auth/", "/api/admin/", "/studio/"];
 
-/** What an AnswerWriter needs of the server. */
+/** The settings and services that an AnswerWriter needs. */
 export interface AnswerWriterOptions {
-  /** For how long browsers shall ask by HTTPS alone, in seconds; 0: they are not told to. */
+  /** For how long browsers must use only https, in seconds; 0: no header is sent. */
   readonly hstsMaxAge: number;
   readonly origins: Origins;
   readonly log: Log;
   readonly platform: Platform;
 }
 
-/** The request that is answered. */
+/** The request that the response is for. */
 export interface AnsweredRequest {
-  /** Null when it is not known. */
+  /** Null if it is unknown. */
   readonly request: Request | null;
   readonly requestId: string;
-  /** Of its route, as in metrics. */
+  /** The name of its route, as in metrics. */
   readonly name: string;
 }
 
 /**
- * Begins to count an answer that waits for its reader.
+ * Starts to count a response that waits for its reader.
  *
  * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
  */
 export type OpenTransfer = (abort: () => void) => Transfer;
 
 /**
- * Makes responses of answers: headers, compression, and bodies that go no faster than their
- * readers.
+ * Creates responses, with headers, compression, and bodies that are sent no faster than their
+ * readers consume them.
  */
 export class AnswerWriter {
   readonly #options: AnswerWriterOptions;
   readonly #turns: Turns;
   readonly #commonHeaders: Readonly<Record<string, string>>;
-  /** Made once: to copy it costs a third of making another one. */
+  /** Created once: copying it costs a third of creating another one. */
   readonly #jsonHeaders: Headers;
-  /** As those, of an answer that another client may be sent compressed. */
+  /** The same, for a response that another client may receive compressed. */
   readonly #plainHeaders: Headers;
   #isLeaving = false;
 
-  /** @param turns in which a long answer is made piece by piece, beside other requests */
+  /** @param turns in which a long response is created in chunks, so that other requests can run */
   constructor(options: AnswerWriterOptions, turns: Turns) {
     this.#options = options;
     this.#turns = turns;
@@ -90,15 +90,15 @@ export class AnswerWriter {
     setAll(this.#plainHeaders, this.#encodingHeaders(null));
   }
 
-  /** From now on each answer asks its client to take a new connection next. */
+  /** From now on each response asks its client to open a new connection next. */
   beginDrain(): void {
     this.#isLeaving = true;
   }
 
   /**
-   * Makes the response that says the answer.
+   * Creates the response.
    *
-   * @param open begins to count an answer that waits for its reader; null: it is let through
+   * @param open starts to count a response that waits for its reader; null: it is never rejected
    * @throws PylonError RATE_LIMITED, OVERLOADED when there is no room for it
    */
   write(answer: Answer, asked: AnsweredRequest, open: OpenTransfer | null): Response {
@@ -135,7 +135,7 @@ export class AnswerWriter {
     const text = answer.text();
     const { status } = answer;
     const init = { status, headers: this.#jsonHeaders };
-    // Errors have no `open`, and what HEAD answers is never sent.
+    // Errors have no `open`, and the body of a response to HEAD is never sent.
     if (open === null || request === null || request.method === "HEAD")
       return new Response(text, init);
     const isLarge = text.length > UNCOUNTED_BYTES;
@@ -157,7 +157,7 @@ export class AnswerWriter {
 
   #encodingHeaders(encoding: AnswerEncoding | null): AnswerHeaders {
     return {
-      // A cache in between must not hand one client's encoding to another, the plain one included.
+      // A cache must not serve one client's encoding to another, including the uncompressed one.
       Vary: "Accept-Encoding",
       ...(encoding === null
         ? {}
@@ -193,14 +193,14 @@ export class AnswerWriter {
   }
 }
 
-/** Whether a route's answers may have tokens or codes in them. */
+/** Whether a route's responses may contain tokens or codes. */
 function isSecret(name: string): boolean {
   return NO_STORE_PATHS.some((start) => name.startsWith(start));
 }
 
 function setAll(headers: Headers, values: AnswerHeaders): void {
   for (const [name, value] of Object.entries(values)) {
-    // What an answer depends on adds up.
+    // The values of Vary are combined.
     if (typeof value === "string" && name !== "Vary") headers.set(name, value);
     else for (const item of [value].flat()) headers.append(name, item);
   }

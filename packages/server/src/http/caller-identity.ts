@@ -12,7 +12,7 @@ import type { TokenGuesses } from "./token-guesses.ts";
 /** Returns the remote address of the connection; called only when it is needed. */
 export type Peer = () => string;
 
-/** What callers are identified by. */
+/** The services with which callers are identified. */
 export interface CallerIdentityOptions {
   readonly trustedHops: number;
   readonly authenticator: Authenticator;

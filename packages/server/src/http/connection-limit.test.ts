@@ -3,7 +3,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { ConnectionLimit } from "./connection-limit.ts";
 import { listenError } from "./listen-error.ts";
 
-test("an address has so many connections, and gets one back for each that closes", () => {
+test("an address may have a number of connections, and gets one back when one closes", () => {
   const limit = new ConnectionLimit(2);
   limit.take("192.0.2.1");
   limit.take("192.0.2.1");
@@ -14,14 +14,14 @@ test("an address has so many connections, and gets one back for each that closes
   expect(() => limit.take("192.0.2.1")).toThrow(PylonError);
 });
 
-test("addresses of one network of version 6 count as one", () => {
+test("IPv6 addresses of one network count as one", () => {
   const limit = new ConnectionLimit(1);
   limit.take("2001:db8::1");
   expect(() => limit.take("2001:db8::2")).toThrow(PylonError);
   limit.take("2001:db8:1::1");
 });
 
-test("a port that does not open says why, and what to do", () => {
+test("the error of a port that can't be opened says why, and what to do", () => {
   const config = { host: "example", port: 4321 };
   const text = (code: string, purpose: "all" | "sse", port: number): string =>
     String(listenError(Object.assign(new Error("no"), { code }), config, purpose, port));

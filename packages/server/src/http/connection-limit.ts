@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import { networkOf } from "../request/network.ts";
 
-/** Counts open sockets and streams by client address, so that one machine can't take all. */
+/** Counts open sockets and streams by client address, so that one machine can't use all. */
 export class ConnectionLimit {
   readonly #max: number;
   readonly #open = new Map<string, number>();

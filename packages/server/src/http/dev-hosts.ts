@@ -1,22 +1,22 @@
 import { PylonError } from "@pylonsync/protocol";
 
-/** All four parts are looked at: a name may begin like an address. */
+/** Checks all four parts, because a name may start like an address. */
 const V4 = /^\d+\.\d+\.\d+\.\d+$/;
 const PRIVATE_V4 = /^(?:(?:127|10|192\.168|169\.254|172\.(?:1[6-9]|2\d|3[01]))\.|0\.0\.0\.0$)/;
-/** Loopback, unique local and link-local addresses, in the form that `URL` gives them. */
+/** Loopback, unique local and link-local addresses, in the format of `URL`. */
 const PRIVATE_V6 = /^\[(?:::1?|f[cd][0-9a-f]{2}:.*|fe[89ab][0-9a-f]:.*)\]$/;
-/** Of those of version 4 that are written as one of version 6. */
+/** Private IPv4 addresses that are written as IPv6. */
 const PRIVATE_MAPPED = /^\[::ffff:(?:7f[0-9a-f]{2}|a[0-9a-f]{2}|c0a8|a9fe|ac1[0-9a-f]):.*\]$/;
 
 /**
- * The names that a server in dev mode answers to. It is open to each client that reaches it, and
- * only pages of other sites are kept out: a page whose own name leads to this machine (DNS
- * rebinding) would be of no other site, and gives itself away by that name.
+ * The host names that a server in dev mode accepts. It is open to each client that can reach it,
+ * except for pages of other sites. A page whose own name resolves to this machine (DNS rebinding)
+ * would count as the same site, but is recognized by that name.
  */
 export class DevHosts {
   readonly #named: readonly string[];
 
-  /** @param named further hosts; one that begins with a dot stands for all below it */
+  /** @param named additional hosts; one that begins with a dot also matches all its subdomains */
   constructor(named: readonly string[]) {
     this.#named = named.map((name) => name.toLowerCase());
   }

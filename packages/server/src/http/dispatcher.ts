@@ -27,59 +27,59 @@ import { RequestIds } from "./request-ids.ts";
 import { RequestRecord } from "./request-record.ts";
 import { SocketStarts } from "./socket-starts.ts";
 
-/** What all requests share. */
+/** The settings and services that all requests share. */
 export interface DispatcherOptions extends CallerIdentityOptions {
   readonly dev: boolean;
-  /** Null outside of dev mode: there a proxy in front knows which hosts are served. */
+  /** Null outside of dev mode: there a proxy in front decides which hosts are served. */
   readonly devHosts: DevHosts | null;
-  /** How long browsers are to come over https only, in seconds; 0 says nothing of it. */
+  /** For how long browsers must use only https, in seconds; 0: no header is sent. */
   readonly hstsMaxAge: number;
   readonly limiter: RateLimiter;
-  /** Bodies on their way in. */
+  /** Bodies that are being received. */
   readonly bodies: Transfers;
-  /** Answers on their way out. */
+  /** Responses that are being sent. */
   readonly answers: Transfers;
   readonly log: Log;
   readonly metrics: Metrics;
   readonly tracing: Tracing;
   readonly platform: Platform;
-  /** Logs every request. */
+  /** Whether every request is logged. */
   readonly accessLog: boolean;
 }
 
-/** Here the session's cookie is set and cleared. */
+/** The routes that set and clear the session's cookie. */
 const AUTH_PATHS = "/api/auth/";
 
 interface RequestKind {
-  /** What it counts as in metrics, traces and the log. */
+  /** Its label in metrics, traces and the log. */
   readonly name: string;
-  /** Is in no log and no metric, and counts against no limit. */
+  /** Is not logged, not in the metrics, and counts against no limit. */
   readonly isQuiet?: boolean;
   /** Counts against no limit. */
   readonly isFree?: boolean;
-  /** A page of another site may send it, in dev mode too. */
+  /** A page of another site may send it, also in dev mode. */
   readonly takesForeignForms?: boolean;
 }
 
-/** A request on its way to its route. */
+/** A request that is assigned to its route. */
 interface RoutedRequest {
-  /** Of the path. */
+  /** Parameters of the path. */
   readonly params: Readonly<Record<string, string>>;
   readonly address: Peer;
   readonly requestId: string;
   readonly reader: AnswerReader;
 }
 
-/** Who reads an answer, for the count of what waits for slow readers. */
+/** The reader of a response, for the count of bytes that wait for slow readers. */
 interface AnswerReader {
   identity: Identity;
-  /** What the request did can be done again, so its answer may be refused for want of room. */
+  /** Whether the request can be repeated: then its response may be rejected for lack of room. */
   readonly isRepeatable: boolean;
 }
 
 /**
- * Takes a request through what all have in common: limits, identity, access, errors, headers,
- * metrics, the access log.
+ * Applies what all requests have in common: limits, identity, access, errors, headers, metrics, the
+ * access log.
  */
 export class Dispatcher {
   readonly callers: CallerIdentity;
@@ -102,15 +102,15 @@ export class Dispatcher {
   }
 
   /**
-   * From now on each answer asks its client to take a new connection next, which the load balancer
-   * gives to a server that stays.
+   * From now on each response asks its client to open a new connection next, which the load
+   * balancer assigns to another server.
    */
   beginDrain(): void {
     this.#isLeaving = true;
     this.#writer.beginDrain();
   }
 
-  /** Answers with the route for the request's method, or 405. */
+  /** Responds with the route for the request's method, or 405. */
   dispatch(
     routes: ReadonlyMap<string, Route>,
     request: Request,
@@ -139,7 +139,7 @@ export class Dispatcher {
     return this.#run(kind, request, peer, handle, reader);
   }
 
-  /** Identifies the caller, checks what it may, and has the route answer. */
+  /** Identifies the caller, checks its access, and calls the route. */
   async #handle(
     route: Route,
     request: Request,
@@ -147,7 +147,7 @@ export class Dispatcher {
   ): Promise<Answer> {
     const { authenticator, answers, bodies, dev } = this.#options;
     refuseNul(params);
-    // A page of another site may have sent it, with the cookie of the user who looks at that page.
+    // A page of another site may have sent it, with the cookie of the user who visits that page.
     const isUnidentified =
       route.isAnonymous === true ||
       (route.takesForeignForms === true && authenticator.isForeign(request));
@@ -175,7 +175,7 @@ export class Dispatcher {
     return await route.handle(context);
   }
 
-  /** Says in a 401 how to get a token for this route. */
+  /** Adds the header that says how to get a token for this route to a 401. */
   async #challenge(
     { challenge }: Route,
     request: Request,
@@ -192,7 +192,7 @@ export class Dispatcher {
     }
   }
 
-  /** Answers a request that is not in the table of routes: `handle` may throw a PylonError. */
+  /** Responds to a request that is not in the route table: `handle` may throw a PylonError. */
   serve(
     name: string,
     request: Request,
@@ -205,10 +205,10 @@ export class Dispatcher {
   }
 
   /**
-   * Answers what is in no table with a page of the app, which counts against no limit: one page is
-   * dozens of files, and behind a CDN many people have one address. What is not found counts.
+   * Responds to a request outside of the tables with a page of the app. Only missing pages count
+   * against a limit: one page has dozens of files, and behind a CDN many people share one address.
    *
-   * @param find null: there is nothing
+   * @param find returns null if there is no page
    */
   servePage(
     request: Request,
@@ -225,8 +225,8 @@ export class Dispatcher {
   }
 
   /**
-   * Answers with an endpoint of the app: the first one that takes the method, or 405. Pages of
-   * other sites may send it anything: it looks at no cookie, unless it says so.
+   * Responds with an endpoint of the app: the first one that accepts the method, or 405. Pages of
+   * other sites may send it anything: cookies are ignored, unless it declares otherwise.
    */
   async serveEndpoint(
     endpoints: readonly Endpoint[],
@@ -319,9 +319,9 @@ export class Dispatcher {
   }
 
   /**
-   * Answers what nothing else has caught: a fault of ours on the way into or out of a route.
+   * Responds to an error that nothing else has caught: an internal error before or after a route.
    *
-   * @param request null when it is not known: the runtime failed to send an answer's body
+   * @param request null if it is unknown: the runtime failed to send a response body
    */
   fault(error: unknown, request: Request | null): Response {
     const requestId = this.#ids.of(request);
@@ -374,7 +374,7 @@ export class Dispatcher {
 }
 
 /**
- * Postgres takes no NUL in a text, so nothing can have it in its name.
+ * Postgres rejects NUL in a text, so nothing can have it in its name.
  *
  * @throws PylonError NOT_FOUND
  */

@@ -3,7 +3,7 @@ import { connect, type Socket } from "node:net";
 import { systemPlatform } from "../platform.ts";
 import { drain } from "./drain.ts";
 
-/** Longer than any test may take: what ends before it did not end by it. */
+/** Longer than any test may take: an earlier end has another cause. */
 const NEVER_MS = 600_000;
 
 let release: () => void = () => undefined;
@@ -70,14 +70,17 @@ async function send(server: Bun.Server<undefined>, text: string): Promise<Client
   };
 }
 
-/** The server has read what was sent before: it has answered what was sent after. */
+/**
+ * Resolves when the server has read what was sent before, because it has responded to what was sent
+ * after.
+ */
 async function received(server: Bun.Server<undefined>): Promise<void> {
   for (let n = 0; n < 3; n += 1) await (await fetch(new URL("/other", server.url))).text();
 }
 
 const head = (path: string, more = ""): string => `GET ${path} HTTP/1.1\r\nHost: x\r\n${more}\r\n`;
 
-test("a connection that sends more of an upload after its refusal holds nothing up", async () => {
+test("a connection that sends more of an upload after its rejection delays nothing", async () => {
   const server = open();
   const client = await send(
     server,
@@ -90,7 +93,7 @@ test("a connection that sends more of an upload after its refusal holds nothing 
   await client.ended;
 });
 
-test("half of a request's head holds nothing up", async () => {
+test("half of a request's head delays nothing", async () => {
   const server = open();
   const client = await send(server, "GET /slow HTTP/1.1\r\nHo");
   await received(server);
@@ -98,13 +101,13 @@ test("half of a request's head holds nothing up", async () => {
   await client.ended;
 });
 
-test("what is being answered is finished, however quiet it is and whatever hangs", async () => {
+test("a pending response is completed, however quiet it is and whatever hangs", async () => {
   const server = open();
   const client = await send(server, head("/slow"));
   await send(server, "GET /slow HTTP/1.1\r\nHo");
   while (server.pendingRequests === 0) await Bun.sleep(1);
   let looks = 0;
-  // A platform on which a second goes by with each look.
+  // A platform on which a second passes with each check.
   const platform = {
     ...systemPlatform,
     monotonic: () => 1000 * (looks += 1),
@@ -119,7 +122,7 @@ test("what is being answered is finished, however quiet it is and whatever hangs
   expect(client.read()).toEndWith("the whole answer");
 });
 
-test("an answer that its reader takes slowly is sent to its end", async () => {
+test("a response that its reader consumes slowly is sent to its end", async () => {
   const server = open();
   const client = await send(server, head("/large", "Connection: close\r\n"));
   client.socket.pause();
@@ -132,7 +135,7 @@ test("an answer that its reader takes slowly is sent to its end", async () => {
   expect(client.read().length).toBeGreaterThan(8_000_000);
 });
 
-test("what is not finished in time is cut", async () => {
+test("a response that is not completed in time is aborted", async () => {
   const server = open();
   const client = await send(server, head("/slow"));
   while (server.pendingRequests === 0) await Bun.sleep(1);

@@ -1,24 +1,24 @@
 import type { Platform } from "../platform.ts";
 import { settledWithin } from "../util/time-limit.ts";
 
-/** How often it is looked whether the ports still answer something, in milliseconds. */
+/** How often the ports are checked for pending responses, in milliseconds. */
 const LOOK_MS = 50;
-/** For how long nothing may be answered before the connections are cut, in milliseconds. */
+/** The time without pending responses after which the connections are closed, in milliseconds. */
 const QUIET_MS = 1_000;
 
-/** What of an open port is needed to close it. */
+/** The part of an open port that is needed to close it. */
 export type ClosingPort = Pick<
   Bun.Server<unknown>,
   "stop" | "pendingRequests" | "pendingWebSockets"
 >;
 
 /**
- * Closes ports in order: no new connections, and what is being answered is finished, up to
- * `withinMs` milliseconds. Then the connections that are left are cut.
+ * Closes ports gracefully: they accept no new connections, and pending responses are completed, up
+ * to `withinMs` milliseconds. Then the remaining connections are closed.
  *
- * Bun waits for each connection on which something has begun to come in, also when that is half of
- * a request's head, or more of a body that was refused and answered: such a client may keep it open
- * as long as it likes. So once nothing has been answered for a second, nothing is waited for.
+ * Bun waits for each connection on which some data of a request has arrived, even if that is half
+ * of a request's head, or more of a body that was rejected and responded to: such a client could
+ * keep it open forever. So once there has been no pending response for a second, it stops waiting.
  */
 export async function drain(
   ports: readonly ClosingPort[],

@@ -2,17 +2,17 @@ import { PylonStartError } from "../start-error.ts";
 import { errorCode } from "../util/errors.ts";
 import type { PortPurpose } from "./listener.ts";
 
-/** What each port beside the main one is for, as messages name it. */
+/** The purpose of each additional port, as in error messages. */
 const EXTRA_PORTS: Readonly<Record<Exclude<PortPurpose, "all">, string>> = {
   websocket: "+ 1, for WebSockets",
   sse: "+ 2, for event streams",
   shards: "+ 3, for shards",
 };
 
-/** What a host that can't be listened on is answered with: a name that is unknown has ENOENT. */
+/** The error codes for a host that can't be used to listen: an unknown name has ENOENT. */
 const BAD_HOST: ReadonlySet<string> = new Set(["EADDRNOTAVAIL", "EINVAL", "ENOENT", "ENOTFOUND"]);
 
-/** Why a port does not open, in a sentence where it is for the operator to fix. */
+/** Returns the error of a port that can't be opened, as a sentence if the operator can fix it. */
 export function listenError(
   error: unknown,
   config: { readonly host: string; readonly port: number },

@@ -27,59 +27,59 @@ import type { ConnectionLimit } from "./connection-limit.ts";
 import type { Peer } from "./caller-identity.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
-/** How a port is listened on. */
+/** The settings of a port. */
 export interface ListenerOptions {
   readonly host: string;
   readonly port: number;
-  /** Most bytes of one WebSocket message. */
+  /** The maximum size of one WebSocket message, in bytes. */
   readonly maxFrameBytes: number;
-  /** Most bytes that may wait for a slow reader. */
+  /** The maximum number of bytes that may wait for a slow reader. */
   readonly sendBufferBytes: number;
-  /** After how many silent seconds a socket or an event stream is pinged, from 4 to 120. */
+  /** After how many seconds of silence a socket or an event stream is pinged, from 4 to 120. */
   readonly pingSeconds: number;
   /**
-   * After how many silent seconds a connection without a socket is closed, up to 255; 0: it is left
-   * to the proxy in front.
+   * After how many seconds of silence a connection without a socket is closed, up to 255; 0: this
+   * is left to the proxy in front.
    */
   readonly idleSeconds: number;
 }
 
 /**
- * What a port is for: everything, or besides health checks only sockets, event streams or shards,
+ * What a port serves: everything; or, besides health checks, only sockets, event streams or shards,
  * as older clients expect it.
  */
 export type PortPurpose = "all" | "websocket" | "sse" | "shards";
 
-/** Where shards are on the port that is for everything. */
+/** The path of shards on the port that serves everything. */
 const SHARD_PATH = /^\/shards(?:\/|$)/;
 
-/** What every port answers: a load balancer looks at each. */
+/** The paths that every port serves, for load balancers that check each of them. */
 const ON_EVERY_PORT: ReadonlySet<string> = new Set(["/health", "/readyz"]);
 
-/** What a port hands its requests to. */
+/** The services that handle a port's requests. */
 export interface ListenerServices {
   readonly dispatcher: Dispatcher;
   readonly feed: Feed;
   readonly connections: ConnectionLimit;
-  /** Takes what clients say on their sockets. */
+  /** Handles the messages of clients on their sockets. */
   readonly messages: SocketMessages;
   readonly shards: Shards;
   readonly relays: ShardRelays;
   readonly platform: Platform;
   readonly routes: readonly Route[];
-  /** What the app answers itself at a path that is in no route. */
+  /** Returns the app's endpoints at a path without a route. */
   readonly endpoints: (path: string) => readonly Endpoint[];
-  /** Answers what is in no route: the app's web page. Null: there is nothing either. */
+  /** Responds to requests without a route with the app's page. Null: there is no page either. */
   readonly page: (request: Request, path: string) => Promise<Response | null>;
 }
 
-/** A port that is open. */
+/** An open port. */
 export type BunServer = Bun.Server<OpenSocket>;
-/** What a socket is for. */
+/** The kinds of sockets. */
 type OpenSocket = SyncSocket | ShardSocket;
 type RoutedRequest = Request & { readonly params?: Readonly<Record<string, string>> };
 
-/** Opens a port. @throws Error with `code` EADDRINUSE when it is taken */
+/** Opens a port. @throws Error with `code` EADDRINUSE when it is in use */
 export function listen(
   purpose: PortPurpose,
   options: ListenerOptions,
@@ -108,13 +108,13 @@ class Listener {
     return Bun.serve<OpenSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
-      // Bun has one limit for all paths, and cuts off without an answer: the routes have limits of
-      // their own, and refuse with a code. A body that no route reads waits at the client.
+      // Bun has one limit for all paths, and closes the connection without a response: the routes
+      // have their own limits, and reject with a code. A body that no route reads is not received.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: idleSeconds,
       routes: this.#routeTable(),
       fetch: (request, server) => this.#guard(request, () => this.#answer(request, server)),
-      // The runtime's own page shows paths and source code, and a page can't read it.
+      // The runtime's own error page shows paths and source code, and programs can't read it.
       development: false,
       error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
@@ -136,7 +136,7 @@ class Listener {
     });
   }
 
-  /** One handler for each path; the method is chosen by the dispatcher. */
+  /** One handler for each path; the dispatcher selects the method. */
   #routeTable(): Record<string, (request: RoutedRequest, server: BunServer) => Promise<Response>> {
     const byPath = new Map<string, Map<string, Route>>();
     for (const route of this.#services.routes) {
@@ -156,7 +156,7 @@ class Listener {
     );
   }
 
-  /** Whatever fails outside of a route is answered like every other fault. */
+  /** Any failure outside of a route gets the same response as every other internal error. */
   #guard<T extends Response | undefined>(
     request: Request,
     answer: () => Promise<T>,
@@ -197,8 +197,8 @@ class Listener {
   }
 
   /**
-   * Answers another replica: whether this one is where it should be, and takes clients that come
-   * through it, whom that one has counted.
+   * Responds to another replica: whether this is the right replica, and accepts clients that it
+   * forwards and has already counted.
    */
   async #answerReplica(
     request: Request,
@@ -249,7 +249,7 @@ class Listener {
     return this.#accept(request, server, peer, data, start.protocol);
   }
 
-  /** Makes a socket of a request whose address was counted. */
+  /** Upgrades a request, whose address was counted, to a socket. */
   async #accept(
     request: Request,
     server: BunServer,
@@ -269,7 +269,7 @@ class Listener {
     );
   }
 
-  /** Any path will do: older clients open the root. */
+  /** Any path is accepted: older clients use the root. */
   async #upgrade(request: Request, server: BunServer, peer: Peer): Promise<Response | undefined> {
     const { dispatcher, connections, platform } = this.#services;
     const address = dispatcher.callers.addressOf(request, peer);
@@ -280,8 +280,8 @@ class Listener {
     } catch (error) {
       return dispatcher.serve("socket", request, peer, () => Promise.reject(error));
     }
-    // Only older clients come to the next port. They may connect before anybody has signed in, and
-    // look for the token again when they are closed.
+    // Only older clients use the second port. They may connect before the user has signed in, and
+    // read the token again when the socket is closed.
     const data = new SyncSocket(
       { ...start, needsToken: this.#purpose === "websocket" },
       address,
@@ -291,7 +291,7 @@ class Listener {
     return this.#accept(request, server, peer, data, start.protocol);
   }
 
-  /** One for all sockets of this port. */
+  /** Returns the publisher that all sockets of this port share. */
   #publisherOf(server: BunServer): TopicPublisher {
     this.#publisher ??= new TopicPublisher(
       (topic, text) => void server.publish(topic, text),
@@ -340,16 +340,14 @@ function noUpgrade(): PylonError {
   );
 }
 
-/**
- * How long Bun waits for the answer to a ping, which it sends that much before its idle timeout.
- */
+/** Returns how long Bun waits for a pong: it sends the ping that long before its idle timeout. */
 function pongSeconds(pingSeconds: number): number {
   return pingSeconds < 8 ? 4 : pingSeconds < 16 ? 8 : 16;
 }
 
 /**
- * What the runtime could not send after a route had answered: of a file that was deleted in between
- * the caller is told that it is gone.
+ * Returns the error for a body that the runtime could not send after the route had responded: for a
+ * file that was deleted in the meantime, the caller is told so.
  */
 function bodyFailure(error: Error): Error {
   return errorCode(error) === "ENOENT"

@@ -3,12 +3,12 @@ import { Origins } from "./origins.ts";
 
 const [APP, OTHER] = ["https://app.example.com", "https://other.example.com"];
 
-test("only pages of the origins that are named, and of the server itself, may call", () => {
+test("only pages of the configured origins, and of the server itself, may call", () => {
   const origins = new Origins([APP], { dev: false });
   expect(origins.allows(APP, "api.example.com")).toBe(true);
   expect(origins.allows(OTHER, "api.example.com")).toBe(false);
   expect(origins.allows("https://api.example.com", "api.example.com")).toBe(true);
-  // Not a page at all.
+  // Not a page.
   expect(origins.allows(null, "api.example.com")).toBe(true);
   expect(new Origins(["*"], { dev: false }).allows(OTHER, null)).toBe(true);
 });
@@ -22,7 +22,7 @@ test("in dev mode pages of this machine may call, at any port", () => {
   );
 });
 
-test("an answer allows the one origin that asked, and a cache keeps answers apart", () => {
+test("a response allows the one origin of the request, and caches keep responses apart", () => {
   const origins = new Origins([APP], { dev: false });
   expect(origins.headers(APP, null)).toMatchObject({
     Vary: "Origin",
@@ -32,7 +32,7 @@ test("an answer allows the one origin that asked, and a cache keeps answers apar
   expect(origins.headers(OTHER, null)).toEqual({ Vary: "Origin" });
 });
 
-test("a preflight names methods and headers to a page that may call", () => {
+test("a preflight returns methods and headers to a page that may call", () => {
   const origins = new Origins([APP], { dev: false });
   const [allowed, refused] = [origins.preflight(APP, null), origins.preflight(OTHER, null)];
   expect([allowed.status, refused.status]).toEqual([204, 204]);

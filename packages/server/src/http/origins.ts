@@ -1,6 +1,6 @@
 import { isOwnOrigin } from "../request/page-origin.ts";
 
-/** Which web pages may call this server, and the headers that tell a browser so. */
+/** Decides which web pages may call this server, and returns the headers that tell a browser so. */
 export class Origins {
   readonly #allowed: ReadonlySet<string>;
   readonly #any: boolean;
@@ -8,7 +8,7 @@ export class Origins {
 
   /**
    * @param origins exact origins such as `https://app.example.com`; `*` for any
-   * @param options.dev pages of this machine may call, at any port
+   * @param options.dev whether pages of this machine may call, at any port
    */
   constructor(origins: readonly string[], { dev }: { readonly dev: boolean }) {
     this.#allowed = new Set(origins);
@@ -18,7 +18,7 @@ export class Origins {
 
   /**
    * A request without Origin comes from no page; a page of this server's own host is always
-   * welcome.
+   * allowed.
    */
   allows(origin: string | null, host: string | null): boolean {
     if (origin === null || this.#any || this.#allowed.has(origin)) return true;
@@ -26,8 +26,8 @@ export class Origins {
   }
 
   /**
-   * The CORS headers for an answer to `origin`; none when it is not allowed, so that the browser
-   * keeps the answer from the page.
+   * Returns the CORS headers for a response to `origin`. An origin that is not allowed gets none,
+   * so that the browser hides the response from the page.
    */
   headers(origin: string, host: string | null): Readonly<Record<string, string>> {
     if (!this.allows(origin, host)) return { Vary: "Origin" };
@@ -39,7 +39,7 @@ export class Origins {
     };
   }
 
-  /** The answer to a preflight. */
+  /** Returns the response to a preflight. */
   preflight(origin: string | null, host: string | null): Response {
     const headers = origin === null ? {} : this.headers(origin, host);
     return new Response(null, {

@@ -24,7 +24,7 @@ async function isRefused(work: Promise<void>): Promise<boolean> {
   }
 }
 
-test("after too many wrong tokens an address cannot be the admin, and others can", async () => {
+test("after too many wrong tokens, an address can't be the admin, and others can", async () => {
   const { guesses, lines } = open();
   for (let n = 0; n < MAX_WRONG_ADMIN_TOKENS; n += 1) {
     expect(await isRefused(guesses.check("192.0.2.1"))).toBe(false);
@@ -33,12 +33,12 @@ test("after too many wrong tokens an address cannot be the admin, and others can
   expect(await isRefused(guesses.check("192.0.2.1"))).toBe(true);
   expect(await isRefused(guesses.check("192.0.2.2"))).toBe(false);
   expect(await isRefused(guesses.wrong("guess", false, "192.0.2.1"))).toBe(true);
-  // The first one, and that it has been enough; never the token.
+  // The first wrong token, and that the limit is reached; never the token.
   expect(lines).toHaveLength(2);
   expect(lines.join()).not.toContain("guess");
 });
 
-test("an old token of this server is not a guess, but where only the admin may go", async () => {
+test("an old token of this server is not a guess, except on routes of the admin", async () => {
   const { guesses } = open();
   const old = `pyl_${"a".repeat(43)}`;
   for (let n = 0; n < MAX_WRONG_ADMIN_TOKENS + 1; n += 1)

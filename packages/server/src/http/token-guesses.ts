@@ -8,13 +8,13 @@ import { currentOperation } from "../observe/operation.ts";
 import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
-/** The form of the tokens that this server makes: a client with an old one guesses nothing. */
+/** The format of this server's tokens: a client with an expired one does not guess. */
 const OWN_TOKEN = /^(?:[a-z]+_)?[\w-]{43}$|^[\w-]+\.[\w-]+\.[\w-]+$/;
 
 /**
- * Bounds guesses at the admin token, which opens everything: an address that has sent too many
- * wrong ones is not taken for the admin, even with the right one, until the window has passed.
- * Other callers behind the same address are served as before.
+ * Limits guesses at the admin token, which gives full access: an address that has sent too many
+ * wrong tokens is not accepted as the admin, even with the right one, until the window has passed.
+ * Other callers at the same address are not affected.
  */
 export class TokenGuesses {
   readonly #limiter: RateLimiter;
@@ -29,10 +29,10 @@ export class TokenGuesses {
   }
 
   /**
-   * A token was not known. The log hears of the first and of the last one that is let through, and
-   * never of the token.
+   * Counts an unknown token. The first and the last allowed one are logged, but never the token
+   * itself.
    *
-   * @param isForAdmin what it was sent to is the admin's alone
+   * @param isForAdmin whether only the admin may send the request
    * @throws PylonError RATE_LIMITED
    */
   async wrong(token: string, isForAdmin: boolean, address: string): Promise<void> {
@@ -52,7 +52,7 @@ export class TokenGuesses {
     await this.#limiter.count(() => network);
   }
 
-  /** Before a caller is the admin. @throws PylonError RATE_LIMITED */
+  /** Call this before a caller is accepted as the admin. @throws PylonError RATE_LIMITED */
   async check(address: string): Promise<void> {
     if (!(await this.#limiter.isFull(networkOf(address)))) return;
     throw new PylonError("RATE_LIMITED", "Too many wrong tokens came from this address.", {

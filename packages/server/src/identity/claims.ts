@@ -5,9 +5,9 @@ import { isRecord } from "../util/is-record.ts";
 const NAME = /^[A-Za-z][A-Za-z0-9_]{0,63}$/;
 
 /**
- * Checks claims that were given from outside.
+ * Checks claims that were received from outside.
  *
- * @param field what they are called in messages
+ * @param field their name in messages
  * @throws PylonError INVALID_DATA with the `field`
  */
 export function checkClaims(given: unknown, field = "claims"): Claims {

@@ -1,6 +1,6 @@
 import type { AuthValues } from "@pylonsync/query";
 
-/** Who asks, as policies, functions and the log see it. */
+/** The caller, as policies, functions and the log see it. */
 export type Caller = AuthValues;
 
 /** A request without a token and without a session cookie. */
@@ -19,20 +19,20 @@ export const ANONYMOUS: Caller = Object.freeze({
 /** The bearer of the admin token: no policy applies. */
 export const ADMIN: Caller = Object.freeze({ ...ANONYMOUS, isAdmin: true });
 
-/** Who a token belongs to. `sessionId` is null for the admin token and for anonymous callers. */
+/** The owner of a token. `sessionId` is null for the admin token and for anonymous callers. */
 export interface Identity {
   readonly caller: Caller;
   readonly sessionId: string | null;
   /** Milliseconds since 1970; Infinity for an identity that does not expire. */
   readonly expiresAt: number;
   /**
-   * By a token that was made for other services, which any of them may have passed on: it opens
-   * what API keys open, and no account.
+   * Whether the token was issued for other services, any of which may have forwarded it: it gives
+   * the access of API keys, but none to the account.
    */
   readonly isForServices?: true;
 }
 
-/** Whether both are the same caller by the same session. */
+/** Whether both are the same caller with the same session. */
 export function isSameIdentity(now: Identity, then: Identity): boolean {
   return (
     now === then ||
@@ -40,7 +40,7 @@ export function isSameIdentity(now: Identity, then: Identity): boolean {
   );
 }
 
-/** Whether an identity still is what it was, stands for something else, or for nobody. */
+/** Whether an identity is unchanged, has changed, or has ended. */
 export type SessionStatus = "valid" | "changed" | "revoked";
 
 /** The identity of ANONYMOUS, which never expires. */

@@ -1,27 +1,22 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Caller } from "./identity.ts";
 
-/**
- * What a route does, as far as an API key's scopes tell things apart. `open`: what needs no right
- * at all.
- */
+/** The kind of a route, for the scopes of API keys. `open`: needs no scope. */
 export type RouteScope = "read" | "write" | "functions" | "files" | "open";
 
-/** A scope that a key may have: a whole kind, or that of one function or entity. */
+/** The possible scopes of a key: a whole kind, or that of one function or entity. */
 const SCOPES = [
   /^(?:read|write|functions|files)$/,
   /^functions:[A-Za-z0-9_./-]{1,128}$/,
   /^entities:[A-Za-z0-9_]{1,128}:(?:read|write)$/,
 ];
 
-/** Whether the text names a scope. */
+/** Whether the text is a scope. */
 export function isScope(text: string): boolean {
   return SCOPES.some((scope) => scope.test(text));
 }
 
-/**
- * Whether a caller's API key, if it calls with one, has the scope; a key without scopes has all.
- */
+/** Whether a caller's API key, if it uses one, has the scope; a key without scopes has all. */
 export function coversKeyScope(
   { apiKeyId, apiKeyScopes }: Caller,
   ...scopes: readonly string[]
@@ -34,10 +29,10 @@ export function coversKeyScope(
 }
 
 /**
- * Refuses an API key what its scopes do not cover. A key without scopes may do what its owner may;
- * but no key manages accounts, so a route that says nothing is closed to all of them.
+ * Rejects an API key whose scopes do not include the route. A key without scopes may do what its
+ * owner may; but no key manages accounts, so a route without a scope is closed to all keys.
  *
- * @param params of the path: `entity` and `name` narrow what is asked for
+ * @param params of the path: `entity` and `name` narrow the required scope
  * @throws PylonError INSUFFICIENT_SCOPE
  */
 export function checkKeyScope(

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { DevMailbox } from "./dev-mailbox.ts";
 
-test("keeps the newest mails, the newest first, and tells of each", async () => {
+test("keeps the newest mails, the newest first, and reports each", async () => {
   const told: number[] = [];
   const mailbox = new DevMailbox(
     () => 0,

@@ -1,9 +1,9 @@
 import type { Mail, Mailer } from "./mailer.ts";
 
-/** So many mails are kept, the newest. */
+/** The number of newest mails that are kept. */
 const MAX_KEPT = 200;
 
-/** A mail that was not sent, as the page shows it. */
+/** A mail that was not sent, for the page. */
 export interface ReceivedMail extends Omit<Mail, "key"> {
   readonly id: number;
   /** ISO 8601. */
@@ -11,7 +11,7 @@ export interface ReceivedMail extends Omit<Mail, "key"> {
 }
 
 /**
- * Where mails go in dev mode when no provider is set: a page shows them, nothing leaves the
+ * Receives mails in dev mode if no provider is set: a page shows them, and nothing leaves the
  * machine.
  */
 export class DevMailbox implements Mailer {
@@ -21,7 +21,7 @@ export class DevMailbox implements Mailer {
   #mails: readonly ReceivedMail[] = [];
   #count = 0;
 
-  /** @param onMail told of each mail */
+  /** @param onMail called for each mail */
   constructor(now: () => number, onMail: (mail: ReceivedMail) => void) {
     this.#now = now;
     this.#onMail = onMail;
@@ -35,7 +35,7 @@ export class DevMailbox implements Mailer {
     return Promise.resolve();
   }
 
-  /** The newest first. */
+  /** The mails, the newest first. */
   get mails(): readonly ReceivedMail[] {
     return this.#mails;
   }

@@ -7,7 +7,7 @@ import type { Mail, Mailer } from "./mailer.ts";
 const TIMEOUT_MS = 10_000;
 const RETRIES = 2;
 
-/** How one provider's API takes a mail. */
+/** The API of one provider. */
 export interface HttpMailApi {
   readonly url: string;
   /** Sent as `Authorization: Bearer`; null: none. */
@@ -29,7 +29,7 @@ export class HttpMailer implements Mailer {
     this.#from = from;
   }
 
-  /** A provider that is busy, or not there for a moment, is asked again twice. */
+  /** Retries twice if the provider is busy or temporarily unreachable. */
   async send(mail: Mail): Promise<void> {
     await pRetry(() => this.#post(mail), { retries: RETRIES, minTimeout: 300, factor: 3 });
   }
@@ -59,7 +59,7 @@ export class HttpMailer implements Mailer {
   }
 }
 
-/** The API of Resend. @param url another than its own, for tests and proxies */
+/** The API of Resend. @param url replaces its own, for tests and proxies */
 export function resendApi(apiKey: string, url = "https://api.resend.com/emails"): HttpMailApi {
   return {
     url,
@@ -68,7 +68,7 @@ export function resendApi(apiKey: string, url = "https://api.resend.com/emails")
   };
 }
 
-/** The API of SendGrid. @param url another than its own, for tests and proxies */
+/** The API of SendGrid. @param url replaces its own, for tests and proxies */
 export function sendgridApi(
   apiKey: string,
   url = "https://api.sendgrid.com/v3/mail/send",
@@ -88,12 +88,12 @@ export function sendgridApi(
   };
 }
 
-/** A webhook of the operator: it gets the mail as JSON. @param apiKey null: none is sent */
+/** A webhook of the operator, which receives the mail as JSON. @param apiKey null: none is sent */
 export function webhookApi(url: string, apiKey: string | null): HttpMailApi {
   return { url, apiKey, body: (mail) => mail };
 }
 
-/** `Pylon <no-reply@example.com>` in its parts. */
+/** Splits an address such as `Pylon <no-reply@example.com>`. */
 function parseAddress(address: string): { email: string; name?: string } {
   const [, name = "", email = ""] = /^(.*)<([^<>]+)>$/.exec(address) ?? [];
   return email === ""

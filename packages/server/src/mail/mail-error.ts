@@ -1,13 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
 
-/**
- * A mail that the provider did not take. The reason is for the log; the caller is told no more than
- * that.
- */
+/** The provider did not accept a mail. The reason is only for the log, and not for the caller. */
 export class MailFailure extends PylonError {
   readonly reason: string;
 
-  /** @param reason what the provider said, without the message and without secrets */
+  /** @param reason the provider's reason, without the message and without secrets */
   constructor(reason: string) {
     super("EMAIL_NOT_SENT", "The mail could not be sent.", {
       hint: "Try again later; the server's log has the details.",

@@ -24,7 +24,7 @@ interface Received {
 
 let receiver: Bun.Server<undefined>;
 let received: Received[] = [];
-/** What the receiver answers next; 200 when nothing is left. */
+/** The next responses of the receiver; 200 when there are none left. */
 let answers: number[] = [];
 
 beforeAll(() => {
@@ -90,7 +90,7 @@ describe("a provider's API", () => {
   ];
 
   test.each(providers)(
-    "%s gets the mail in its form, with the key as bearer",
+    "%s gets the mail in its format, with the key as bearer",
     async (provider, env, body) => {
       await mailer({ PYLON_EMAIL_PROVIDER: provider, PYLON_EMAIL_HTTP_URL: url(), ...env }).send(
         MAIL,
@@ -101,7 +101,7 @@ describe("a provider's API", () => {
     },
   );
 
-  test.each(["resend", "webhook"])("%s is told which mail it is", async (provider) => {
+  test.each(["resend", "webhook"])("%s gets the key of the mail", async (provider) => {
     const way = mailer({
       PYLON_EMAIL_PROVIDER: provider,
       PYLON_EMAIL_API_KEY: "the-key",
@@ -113,7 +113,7 @@ describe("a provider's API", () => {
     expect(JSON.stringify(received.map(({ body }) => body))).not.toContain("0a1b");
   });
 
-  test("that is busy is asked twice more", async () => {
+  test("that is busy is retried twice", async () => {
     const resend = mailer({
       PYLON_EMAIL_PROVIDER: "resend",
       PYLON_EMAIL_API_KEY: "the-key",
@@ -124,7 +124,7 @@ describe("a provider's API", () => {
     expect(received).toHaveLength(3);
   });
 
-  test("that refuses or redirects is asked once; the log says why, without secrets", async () => {
+  test("that rejects or redirects is not retried; the log says why, without secrets", async () => {
     const resend = mailer({
       PYLON_EMAIL_PROVIDER: "resend",
       PYLON_EMAIL_API_KEY: "the-key",
@@ -145,7 +145,7 @@ describe("a provider's API", () => {
     }
   });
 
-  test("of Amazon is spoken to with a signature", async () => {
+  test("of Amazon gets a signature", async () => {
     const ses = openMailer(
       loadConfig({
         PYLON_EMAIL_FROM: FROM,
@@ -212,7 +212,7 @@ describe("SMTP", () => {
     }
   });
 
-  test("signs in over TLS where that is offered, and says if the password is wrong", async () => {
+  test("signs in over TLS if that is offered, and reports a wrong password", async () => {
     const seen: { user: string; isTls: boolean; raw: string }[] = [];
     let user = "";
     const server = new SMTPServer({
@@ -233,7 +233,7 @@ describe("SMTP", () => {
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
     const { port } = server.server.address() as { port: number };
     try {
-      // The server's certificate is its own: only a test takes it.
+      // The server's certificate is self-signed: only a test accepts it.
       process.env["NODE_TLS_REJECT_UNAUTHORIZED"] = "0";
       await mailer({
         PYLON_SMTP_URL: `smtp://pylon:${encodeURIComponent("p@ss/word")}@127.0.0.1:${port}`,
@@ -259,14 +259,14 @@ describe("SMTP", () => {
     }
   });
 
-  test("that is not there is an error, soon", async () => {
+  test("that is unreachable causes an error, soon", async () => {
     await expect(mailer({ PYLON_SMTP_URL: "smtp://127.0.0.1:1" }).send(MAIL)).rejects.toMatchObject(
       { code: "EMAIL_NOT_SENT" },
     );
   });
 });
 
-test("an address or a subject of two lines is refused", async () => {
+test("an address or a subject of two lines is rejected", async () => {
   const webhook = mailer({
     PYLON_EMAIL_PROVIDER: "webhook",
     PYLON_EMAIL_HTTP_URL: receiver.url.href,
@@ -293,7 +293,7 @@ test.each([
   expect(() => emailOf(env)).toThrow(String(name));
 });
 
-test("without a provider there is a mailbox in dev mode, and none else", async () => {
+test("without a provider there is a mailbox in dev mode, and otherwise no mailer", async () => {
   const dev = openMailer(null, { dev: true, platform: systemPlatform, log });
   lines.length = 0;
   await dev.send(MAIL);
@@ -304,7 +304,7 @@ test("without a provider there is a mailbox in dev mode, and none else", async (
   ).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
 });
 
-test("what stands in a mail is text, in the app's own words where it has some", () => {
+test("values in a mail are text, and the app's own templates are used", () => {
   const nasty = "<script>alert(1)</script>";
   const { subject, text, html } = renderMail("invitation", {
     appName: nasty,

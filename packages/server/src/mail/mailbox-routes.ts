@@ -13,7 +13,7 @@ const POLICY = [
   "frame-src 'self'",
 ].join("; ");
 
-/** The page that shows what dev mode did not send. */
+/** The page of mails that dev mode did not send. */
 export function mailboxRoutes(mailbox: DevMailbox): Route[] {
   const page = (): Answer =>
     new Response(pageOf(mailbox.mails), {
@@ -55,8 +55,8 @@ function pageOf(mails: readonly ReceivedMail[]): string {
 }
 
 /**
- * The HTML part runs nothing and reaches nothing: it is in a frame that may only open its links, in
- * tabs of their own.
+ * The HTML part runs no scripts and sends no requests: it is in a frame that may only open its
+ * links, in separate tabs.
  */
 function mailOf({ id, to, subject, text, html, at }: ReceivedMail, index: number): string {
   return [
@@ -69,7 +69,7 @@ function mailOf({ id, to, subject, text, html, at }: ReceivedMail, index: number
   ].join("");
 }
 
-/** Behind the doctype, which has to come first. */
+/** After the doctype, which must come first. */
 function withLinksOutside(html: string): string {
   return html.replace(/^(\s*<!doctype[^>]*>)?/i, (doctype) => `${doctype}<base target="_blank">`);
 }

@@ -1,4 +1,4 @@
-// The script of /studio/mail in dev mode: shows mails as they come, and leaves open what is open.
+// The script of /studio/mail in dev mode: shows new mails, and leaves open mails open.
 // @ts-check
 "use strict";
 
@@ -17,7 +17,7 @@ async function look() {
   const shown = new Map(
     [...main.querySelectorAll("[data-mail]")].map((mail) => [mail.getAttribute("data-mail"), mail]),
   );
-  // Those that stay are not moved: a frame that is moved loads again.
+  // The remaining ones are not moved: a frame that is moved is reloaded.
   for (const [key, mail] of shown) if (!keysIn(next).includes(key)) mail.remove();
   const fresh = [...next.querySelectorAll("[data-mail]")].filter(
     (mail) => !shown.has(mail.getAttribute("data-mail")),

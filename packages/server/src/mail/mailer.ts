@@ -1,17 +1,17 @@
-/** One message to one person. */
+/** A message to one person. */
 export interface Mail {
   readonly to: string;
   readonly subject: string;
   readonly text: string;
   readonly html: string;
   /**
-   * The same for each attempt at the same mail, of letters and digits: where the provider or the
-   * mailbox looks at it, a mail whose end was not heard of arrives once.
+   * The same for each attempt to send the same mail, of letters and digits: if the provider or the
+   * mailbox checks it, a mail whose outcome is unknown arrives only once.
    */
   readonly key?: string | undefined;
 }
 
-/** The way to people's mailboxes. */
+/** Sends mails. */
 export interface Mailer {
   /** Whether mail can be sent at all. */
   readonly canSend: boolean;

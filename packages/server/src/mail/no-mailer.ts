@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Mailer } from "./mailer.ts";
 
-/** Refuses all mail: the server is not configured to send any. */
+/** Rejects all mail: the server is not configured to send any. */
 export const NO_MAILER: Mailer = {
   canSend: false,
   send: () =>

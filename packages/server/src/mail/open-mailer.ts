@@ -11,7 +11,7 @@ import { NO_MAILER } from "./no-mailer.ts";
 import { SesMailer } from "./ses-mailer.ts";
 import { SmtpMailer } from "./smtp-mailer.ts";
 
-/** The mailer that the environment asks for: without one a mailbox in dev mode, and none else. */
+/** Returns the configured mailer; without one, a mailbox in dev mode, and otherwise no mailer. */
 export function openMailer(
   config: EmailConfig | null,
   options: {
@@ -29,7 +29,7 @@ export function openMailer(
   );
 }
 
-/** Mails since the start. */
+/** The number of mails since the start. */
 export interface MailCounts {
   sent: number;
   failed: number;
@@ -50,9 +50,7 @@ function mailerOf(config: EmailConfig, platform: Platform): Mailer {
   }
 }
 
-/**
- * Refuses what could become another header, and logs what went wrong without who was written to.
- */
+/** Rejects text that could become another header, and logs failures without the recipient. */
 class CheckedMailer implements Mailer {
   readonly #mailer: Mailer;
   readonly #log: Log;

@@ -13,7 +13,7 @@ export class SesMailer implements Mailer {
   readonly #endpoint: string | undefined;
   #client: SESv2Client | undefined;
 
-  /** @param endpoint another than the region's own */
+  /** @param endpoint replaces the region's own */
   constructor(from: string, region: string, endpoint?: string) {
     this.#from = from;
     this.#region = region;

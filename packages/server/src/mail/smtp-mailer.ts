@@ -51,7 +51,7 @@ export class SmtpMailer implements Mailer {
       connectionTimeout: TIMEOUT_MS,
       greetingTimeout: TIMEOUT_MS,
       socketTimeout: TIMEOUT_MS,
-      // What a mail says is never read from a file or fetched from an address.
+      // The content of a mail is never read from a file or a URL.
       disableFileAccess: true,
       disableUrlAccess: true,
     });

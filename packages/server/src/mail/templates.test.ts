@@ -14,7 +14,7 @@ const KINDS: readonly MailKind[] = [
 ];
 const LINK = "https://app.example.com/?a=1&b=2";
 
-test.each(KINDS)("%s has a subject of one line, and the same words as text and as HTML", (kind) => {
+test.each(KINDS)("%s has a one-line subject, and the same content as text and as HTML", (kind) => {
   const mail = renderMail(kind, { appName: "Shop", code: "123456", link: LINK, minutes: 10 });
   expect(mail.subject).toMatch(/^[^\r\n]+$/);
   expect(mail.text).toContain("123456");
@@ -23,13 +23,13 @@ test.each(KINDS)("%s has a subject of one line, and the same words as text and a
   expect(mail.html).toContain('href="https://app.example.com/?a=1&amp;b=2"');
 });
 
-test.each(KINDS)("%s lets nobody's words become markup", (kind) => {
+test.each(KINDS)("%s escapes all values", (kind) => {
   const bad = '<img src=x onerror="alert(1)">';
   const data = { appName: bad, code: bad, link: bad, organization: bad, inviter: bad, notice: bad };
   expect(renderMail(kind, data).html).not.toContain("<img");
 });
 
-test("the app's own words take the place of ours, as HTML too where it gives only text", () => {
+test("the app's own templates replace ours, as HTML too if they have only text", () => {
   const own = { "sign-in-code": () => ({ subject: "Hi", text: "Your <code>" }) };
   expect(renderMail("sign-in-code", { appName: "Shop" }, own)).toMatchObject({
     subject: "Hi",

@@ -1,7 +1,7 @@
 import type { MailData, MailKind, MailTemplates } from "@pylonsync/sdk";
 import { escapeHtml } from "../util/escape-html.ts";
 
-/** What a mail says, before it is laid out. */
+/** The content of a mail, before it is laid out. */
 interface Words {
   readonly subject: string;
   readonly lines: readonly string[];
@@ -71,7 +71,7 @@ function lasts(minutes: number | undefined): string[] {
   return minutes === undefined ? [] : [`It is valid for ${minutes} minutes.`];
 }
 
-/** The text and HTML of a mail, in the app's own words where it has some for this kind. */
+/** Returns the text and HTML of a mail, from the app's own template if it has one for this kind. */
 export function renderMail(
   kind: MailKind,
   data: MailData,

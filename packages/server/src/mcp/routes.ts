@@ -5,22 +5,22 @@ import type { Route } from "../request/route.ts";
 import { ToolCalls, type ToolServices } from "./tool-calls.ts";
 import type { AppTools } from "./tools.ts";
 
-/** What the endpoint is made of. */
+/** The services of the endpoint. */
 export interface McpServices extends ToolServices {
-  /** Of the app that is served now. */
+  /** The tools of the current app. */
   readonly tools: () => AppTools | null;
   readonly app: () => { readonly name: string; readonly version: string };
-  /** Whether pages of this origin may call; null where no page does. */
+  /** Whether pages of this origin may call; called with null if no page does. */
   readonly allowsOrigin: (origin: string | null, host: string | null) => boolean;
   /** OAuth for clients; null for an app without users. */
   readonly oauth: Required<Pick<Route, "tokens" | "challenge">> | null;
-  /** Told of faults of ours, which a model is not told. */
+  /** Receives internal errors, which are hidden from the model. */
   readonly failed: (requestId: string, error: unknown) => void;
 }
 
 /**
- * The Model Context Protocol over HTTP, without sessions: each request is answered on its own, so
- * any replica answers it. What is not turned on is not loaded.
+ * The Model Context Protocol over HTTP, without sessions: each request is independent, so any
+ * replica can handle it. If MCP is off, nothing of it is loaded.
  */
 export function mcpRoutes(services: McpServices): Route[] {
   return [
@@ -29,7 +29,7 @@ export function mcpRoutes(services: McpServices): Route[] {
       path: "/mcp",
       body: "rows",
       access: "signed-in",
-      // Each tool asks for the scope of what it does.
+      // Each tool requires the scope of what it does.
       scope: "open",
       ...services.oauth,
       handle: (context) => answer(services, context),
@@ -45,7 +45,7 @@ async function answer(services: McpServices, context: RequestContext): Promise<R
     });
   refuseOthers(services, context);
   const parsedBody = await context.json();
-  // The protocol has none any longer, and many calls would count as one request.
+  // The protocol no longer has batches, and many calls would count as one request.
   if (Array.isArray(parsedBody))
     throw new PylonError("INVALID_DATA", "A request must be a single message, not a list.");
   const [{ Server }, { WebStandardStreamableHTTPServerTransport: Transport }, types] =
@@ -87,8 +87,8 @@ async function answer(services: McpServices, context: RequestContext): Promise<R
 }
 
 /**
- * A model acts for a user, and brings that user's token itself: not what a browser adds to any
- * request, and not the token that no policy binds.
+ * A model acts for a user, and must send that user's token itself: a browser's cookie is not
+ * accepted, and neither is the admin token, to which no policy applies.
  *
  * @throws PylonError ORIGIN_REJECTED, AUTH_REQUIRED, FORBIDDEN
  */
@@ -125,7 +125,7 @@ function resultOf(value: unknown): ToolResult {
   return { content: [{ type: "text", text: JSON.stringify(value ?? null) }] };
 }
 
-/** A refusal is a result: the model reads it and does something else. */
+/** A rejection is a result: the model reads it and tries something else. */
 function refusalOf(
   error: unknown,
   { requestId }: RequestContext,

@@ -13,18 +13,18 @@ import { checkedId, splitId } from "../schema/row-input.ts";
 import { isRecord } from "../util/is-record.ts";
 import type { Tool } from "./tools.ts";
 
-/** What tools run on. */
+/** The services that tools need. */
 export interface ToolServices {
   readonly runner: Pick<Runner, "find" | "run">;
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Pick<Platform, "now" | "monotonic">;
   readonly reader: RequestReader;
-  /** Counts calls of functions, those by tools with the others. */
+  /** Counts calls of functions, by tools and otherwise. */
   readonly limits: FunctionLimits;
 }
 
-/** Rows that a query answers without a `$limit`: what a model reads, it pays for. */
+/** The number of rows that a query returns without a `$limit`: models pay for what they read. */
 const DEFAULT_ROWS = 50;
 
 /** Calls tools for the caller of one request, under the policies. */
@@ -37,7 +37,7 @@ export class ToolCalls {
     this.#context = context;
   }
 
-  /** @throws PylonError as the routes that do the same */
+  /** @throws PylonError like the routes that do the same */
   call({ target }: Tool, args: Readonly<Record<string, unknown>>): Promise<unknown> {
     switch (target.kind) {
       case "function":

@@ -14,7 +14,7 @@ import {
 } from "../schema/json-schema.ts";
 import { isRecord } from "../util/is-record.ts";
 
-/** The JSON Schema of what a tool takes: always an object. */
+/** The JSON Schema of a tool's input: always an object. */
 export interface ObjectSchema extends JsonSchema {
   readonly type: "object";
 }
@@ -22,8 +22,8 @@ export interface ObjectSchema extends JsonSchema {
 const ANY_OBJECT: ObjectSchema = { type: "object" };
 
 /**
- * What a function takes. One whose arguments are not declared, or by a library that does not tell
- * its JSON Schema, takes any object: the function itself says what is wrong with it.
+ * Returns the schema of a function's arguments. Without declared arguments, or with a library's
+ * that has no JSON Schema, it accepts any object: the function itself reports errors.
  */
 export function argsSchema({ args }: Pick<FnDefinition, "args">): ObjectSchema {
   if (isStandardSchema(args)) {
@@ -45,7 +45,7 @@ function isValidator(value: unknown): value is Validator {
   return isRecord(value) && typeof value["type"] === "string";
 }
 
-/** What may be written into a row: of an update, no field must be there. */
+/** Returns the schema of a row to write: an update requires no field. */
 export function rowSchema({ fields }: ManifestEntity, isPatch: boolean): ObjectSchema {
   const shown = fields.filter(
     ({ hidden, timestamp, computed, readonly: fixed }) =>

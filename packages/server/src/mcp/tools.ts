@@ -11,7 +11,7 @@ export type ToolTarget =
   | { readonly kind: "query" | "get"; readonly entity: string }
   | { readonly kind: "insert" | "update" | "delete"; readonly entity: string };
 
-/** A tool as a model sees it, with what it does. */
+/** A tool as a model sees it, with its target. */
 export interface Tool {
   readonly name: string;
   readonly description: string;
@@ -20,7 +20,7 @@ export interface Tool {
   readonly target: ToolTarget;
 }
 
-/** The tools of an app, and what is told of it; null for an app that has none. */
+/** The tools of an app, and its instructions; null for an app that has none. */
 export interface AppTools {
   readonly instructions: string;
   readonly tools: ReadonlyMap<string, Tool>;
@@ -32,7 +32,7 @@ function settingsIn({ plugins = [] }: Pick<Manifest, "plugins">): unknown {
   return plugin === undefined ? undefined : (plugin.config ?? {});
 }
 
-/** What is wrong with the settings, against what the app has. */
+/** Checks the settings against the app. */
 export function* checkMcp(manifest: Manifest, functions: Functions): Generator<Diagnostic> {
   const settings = settingsIn(manifest);
   if (settings === undefined) return;
@@ -72,7 +72,7 @@ export function* checkMcp(manifest: Manifest, functions: Functions): Generator<D
   }
 }
 
-/** A name has letters that a tool's can't have, so two functions may come to one tool. */
+/** Function names may contain characters that tools' can't, so two may become one tool. */
 function* checkToolNames(functions: readonly string[]): Generator<Diagnostic> {
   const seen = new Map<string, string>();
   for (const name of functions) {
@@ -89,7 +89,7 @@ function* checkToolNames(functions: readonly string[]): Generator<Diagnostic> {
   }
 }
 
-/** @returns null for an app that is not served to models */
+/** @returns null for an app without tools */
 export function toolsOf(manifest: Manifest, functions: Functions): AppTools | null {
   const settings = settingsIn(manifest);
   if (settings === undefined) return null;
@@ -111,7 +111,7 @@ export function toolsOf(manifest: Manifest, functions: Functions): AppTools | nu
   return { instructions, tools: new Map(tools.map((tool) => [tool.name, tool])) };
 }
 
-/** Clients take letters, digits, _ and -. */
+/** Clients accept letters, digits, _ and -. */
 function toolName(name: string): string {
   return name.replace(/[^\w-]/g, "_").slice(0, 64);
 }

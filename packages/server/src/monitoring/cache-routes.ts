@@ -9,7 +9,7 @@ import { isRecord } from "../util/is-record.ts";
 const MAX_KEY = 1024;
 const MAX_TTL_SECONDS = 30 * 24 * 60 * 60;
 
-/** Values of `ctx.cache`, as an admin sees them: read, put, forget one. */
+/** Lets an admin read, put and delete values of `ctx.cache`. */
 export function cacheRoutes(cache: Cache): Route[] {
   const { get, post, del } = routeTable(cache);
   return [
@@ -45,7 +45,7 @@ async function put(cache: Cache, context: RequestContext): Promise<Answer> {
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) throw refusal(unknown.slice(0, 80), "Send key, value and ttl_secs.");
   await cache.set(key, value, seconds * 1000);
-  // A Redis that is away keeps nothing, and says nothing.
+  // An unreachable Redis stores nothing, and reports no error.
   return json({ key, stored: (await cache.get(key)) !== undefined });
 }
 

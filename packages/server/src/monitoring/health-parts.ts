@@ -2,29 +2,27 @@ import type { Log } from "../observe/log.ts";
 import { reasonOf } from "../observe/operation.ts";
 import type { Part, PartState } from "./health.ts";
 
-/**
- * When the oldest change that waits is older than this, in milliseconds, the feed counts as behind.
- */
+/** The age of the oldest waiting change from which the feed counts as behind, in milliseconds. */
 const FEED_BEHIND_MS = 10_000;
 
-/** What of a server's parts the report asks; each feature has more. */
+/** The parts of a server that the report checks; each feature adds more. */
 export interface HealthSources {
   readonly store: {
-    /** Answers when the database can be used, rejects when it can't. */
+    /** Resolves if the database can be used, otherwise rejects. */
     ping(): Promise<void>;
     stats(): { readonly isFollowing: boolean };
   };
   readonly feed: {
-    /** How long the oldest change has waited to be delivered, in milliseconds. */
+    /** How long the oldest change has been waiting for delivery, in milliseconds. */
     readonly waitingMs: number;
   };
   readonly storage: { check(): Promise<PartState> };
-  /** Where rooms are shared; null: they are in this process alone. */
+  /** The shared backend of the rooms, or null if they exist only in this process. */
   readonly backend: { readonly part: string; readonly isUp: boolean } | null;
   readonly log: Log;
 }
 
-/** What a server is made of, as `/readyz` tells it. */
+/** Returns the parts of a server that `/readyz` reports. */
 export function healthParts({ store, feed, storage, backend, log }: HealthSources): Part[] {
   const parts: Part[] = [
     { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
@@ -38,7 +36,7 @@ export function healthParts({ store, feed, storage, backend, log }: HealthSource
       name: "files",
       isNeeded: false,
       check: () => storage.check(),
-      // The others tell of themselves.
+      // The other parts log their own changes.
       onChange: (state, reason) => {
         if (state === "up") log.info("file storage is back");
         else

@@ -6,7 +6,7 @@ function part(name: string, isNeeded: boolean, check: Part["check"], told: unkno
   return { name, isNeeded, check, onChange: (state, reason) => told.push([state, reason]) };
 }
 
-test("a part that is needed decides over ready and unready, the others only degrade", async () => {
+test("a needed part decides between ready and unready, the others only degrade", async () => {
   for (const [database, files, status] of [
     ["up", "up", "ready"],
     ["up", "full", "degraded"],
@@ -21,7 +21,7 @@ test("a part that is needed decides over ready and unready, the others only degr
   }
 });
 
-test("parts are asked once a second, however often it is reported", async () => {
+test("parts are checked once a second, however often the report is requested", async () => {
   const platform = new ManualPlatform(0);
   let asked = 0;
   const health = new Health(
@@ -41,7 +41,7 @@ test("parts are asked once a second, however often it is reported", async () => 
   expect(asked).toBe(2);
 });
 
-test("a part that fails or does not answer in time is down; a change is told once", async () => {
+test("a part that fails or is too slow is down; a change is reported once", async () => {
   const platform = new ManualPlatform(0);
   const told: [PartState, unknown][] = [];
   let check: () => Promise<PartState> = () => Promise.reject(new Error("broken"));
@@ -66,7 +66,7 @@ test("a part that fails or does not answer in time is down; a change is told onc
   ]);
 });
 
-test("a server that stops asks none of its parts", async () => {
+test("a stopping server checks none of its parts", async () => {
   const health = new Health(
     [part("database", true, () => Promise.reject(new Error("asked")))],
     new ManualPlatform(0),

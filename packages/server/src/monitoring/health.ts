@@ -1,47 +1,45 @@
 import type { Platform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 
-/** `up`: it works. Any other word says what is wrong with it. */
+/** `up`: it works. Any other value says what is wrong. */
 export type PartState = "up" | "down" | "lost" | "behind" | "full" | "stopping";
 
-/** Something the server needs, or would rather have. */
+/** Something that the server needs, or benefits from. */
 export interface Part {
   readonly name: string;
-  /** Without it the server can't serve: the others only degrade it. */
+  /** Whether the server can't run without it: the others only degrade it. */
   readonly isNeeded: boolean;
-  /** What is wrong, by itself or by its answer; a rejection means `down`. */
+  /** Returns the state; a rejection means `down`. */
   readonly check: () => PartState | Promise<PartState>;
   /**
-   * Told when an answer differs from the one before, at first from `up`; for parts that nothing
-   * else speaks of.
+   * Called when a state differs from the one before, initially `up`; for parts that are not
+   * reported elsewhere.
    *
-   * @param reason what `check` was rejected with
+   * @param reason the error with which `check` was rejected
    */
   readonly onChange?: (state: PartState, reason?: unknown) => void;
 }
 
-/** What `/readyz` answers. */
+/** The response of `/readyz`. */
 export interface HealthReport {
   readonly status: "ready" | "degraded" | "unready";
   readonly parts: Readonly<Record<string, PartState>>;
 }
 
-/**
- * The longest a part may take to answer, and how long what it answered is good, in milliseconds.
- */
+/** The time limit of a part's check, and how long its result is cached, in milliseconds. */
 const ANSWER_TIMEOUT_MS = 2_000;
 const FRESH_MS = 1_000;
 
 /**
- * The state of the parts: asked all at once, bounded in time, and not more than once a second, so
- * that probes can't load what they probe.
+ * The state of the parts: they are checked concurrently, with a time limit, and at most once a
+ * second, so that probes can't overload them.
  */
 export class Health {
   readonly #parts: readonly Part[];
   readonly #platform: Pick<Platform, "after">;
   readonly #last = new Map<Part, PartState>();
   #isStopping = false;
-  #asked: Promise<Readonly<Record<string, PartState>>> | null = null;
+  #states: Promise<Readonly<Record<string, PartState>>> | null = null;
 
   constructor(parts: readonly Part[], platform: Pick<Platform, "after">) {
     this.#parts = parts;
@@ -54,10 +52,10 @@ export class Health {
   }
 
   async report(): Promise<HealthReport> {
-    // A server that stops says so at once, without asking its parts.
+    // A stopping server responds immediately, without checking its parts.
     if (this.#isStopping) return { status: "unready", parts: { server: "stopping" } };
-    this.#asked ??= this.#ask();
-    const states = await this.#asked;
+    this.#states ??= this.#checkParts();
+    const states = await this.#states;
     const parts = { server: "up" as const, ...states };
     if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up"))
       return { status: "unready", parts };
@@ -67,20 +65,20 @@ export class Health {
     };
   }
 
-  async #ask(): Promise<Readonly<Record<string, PartState>>> {
+  async #checkParts(): Promise<Readonly<Record<string, PartState>>> {
     const states = await Promise.all(
       this.#parts.map(async (part) => [part.name, await this.#stateOf(part)] as const),
     );
     this.#platform
       .after(FRESH_MS, () => {
-        this.#asked = null;
+        this.#states = null;
       })
       .unref();
     return Object.fromEntries(states);
   }
 
   async #stateOf(part: Part): Promise<PartState> {
-    const { state, reason } = await look(part, this.#platform);
+    const { state, reason } = await checkPart(part, this.#platform);
     const last = this.#last.get(part) ?? "up";
     this.#last.set(part, state);
     if (state !== last) part.onChange?.(state, reason);
@@ -88,7 +86,7 @@ export class Health {
   }
 }
 
-async function look(
+async function checkPart(
   { check }: Part,
   platform: Pick<Platform, "after">,
 ): Promise<{ readonly state: PartState; readonly reason?: unknown }> {

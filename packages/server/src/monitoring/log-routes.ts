@@ -12,7 +12,7 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
-/** What this replica logged last, and with `follow=1` what it logs from now on. */
+/** The newest log lines of this replica, and with `follow=1` the following ones. */
 export function logRoutes(tail: LogTail): Route[] {
   return [
     {

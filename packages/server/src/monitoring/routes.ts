@@ -4,7 +4,7 @@ import type { Route } from "../request/route.ts";
 import type { Health } from "./health.ts";
 import type { Metrics } from "../observe/metrics.ts";
 
-/** `/health` says that the process lives, `/readyz` that it can serve, `/metrics` how it does. */
+/** `/health`: the process runs; `/readyz`: it can serve; `/metrics`: its metrics. */
 export function observeRoutes(health: Health, metrics: Metrics, uptimeMs: () => number): Route[] {
   const alive = (): Answer => json({ status: "ok", uptime_seconds: Math.floor(uptimeMs() / 1000) });
 

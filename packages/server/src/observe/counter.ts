@@ -3,22 +3,22 @@ import { LabelTree } from "./label-tree.ts";
 
 type Scraped = Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">;
 
-/** A figure with its labels' values. */
+/** A value with its labels. */
 export interface Sample {
   readonly labels: Readonly<Record<string, string>>;
   readonly value: number;
 }
 
 /**
- * Counts by labels; what the library adds to a count costs more than the rest of what a request
- * passes.
+ * Counts by labels; the library's overhead per count is higher than the rest of a request's
+ * overhead.
  */
 export class Counter {
   readonly name: string;
   readonly #help: string;
   readonly #counts: LabelTree<{ readonly labels: Readonly<Record<string, string>>; value: number }>;
 
-  /** A counter without labels begins at 0; one with labels shows a series once it was counted. */
+  /** A counter without labels starts at 0; one with labels has a series from its first count. */
   constructor(name: string, help: string, labelNames: readonly string[] = []) {
     this.name = name;
     this.#help = help;
@@ -45,7 +45,7 @@ export class Counter {
   }
 }
 
-/** A figure that its owner keeps, asked for when the metrics are scraped. */
+/** A value that another object keeps, read when the metrics are scraped. */
 export class ReadMetric {
   readonly name: string;
   readonly #help: string;
@@ -77,7 +77,7 @@ export class ReadMetric {
   }
 }
 
-/** Samples of a record of figures: `{read: 3, write: 1}` under one label. */
+/** Returns samples of a record of values: `{read: 3, write: 1}` under one label. */
 export function byLabel(label: string, figures: Readonly<Record<string, number>>): Sample[] {
   return Object.entries(figures).map(([name, value]) => ({ labels: { [label]: name }, value }));
 }

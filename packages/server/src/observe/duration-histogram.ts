@@ -6,15 +6,15 @@ const BOUNDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 
 interface Series {
   readonly labels: Readonly<Record<string, string>>;
-  /** How many fell into each bucket, and behind the last bound. */
+  /** The number of values in each bucket, and above the last bound. */
   readonly counts: Float64Array;
   sum: number;
 }
 
 /**
- * A Prometheus histogram of durations. The library's own costs some microseconds for each
- * observation, more than the rest of what a request passes; this one only counts, and leaves names
- * and text to the library when it is scraped.
+ * A Prometheus histogram of durations. The library's own costs some microseconds per observation,
+ * more than the rest of a request's overhead; this one only counts, and leaves names and text to
+ * the library when it is scraped.
  */
 export class DurationHistogram {
   readonly name: string;
@@ -40,7 +40,7 @@ export class DurationHistogram {
     series.sum += seconds;
   }
 
-  /** What the library's registry asks of a metric. */
+  /** The data that the library's registry expects of a metric. */
   async get(): Promise<Omit<MetricObjectWithValues<MetricValueWithName<string>>, "collect">> {
     const values = this.#series.all.flatMap((series) => this.#valuesOf(series));
     return {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ManualPlatform } from "../testing/manual-platform.ts";
 import { EventLoopDelay } from "./event-loop.ts";
 
-test("the longest delay is kept for one to two minutes", () => {
+test("the longest delay is retained for one to two minutes", () => {
   const platform = new ManualPlatform(0);
   let heldUpMs = 0;
   const loop = new EventLoopDelay({

@@ -24,13 +24,13 @@ function open(send: (batch: number[]) => Promise<void> = () => Promise.resolve()
   return { platform, queue, batches, failures };
 }
 
-/** Lets what is promised happen. */
+/** Lets pending promises settle. */
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 const add = (queue: ExportQueue<number>, count: number): void => {
   for (let n = 0; n < count; n += 1) queue.add(n);
 };
 
-test("what waits is sent together after a while", async () => {
+test("waiting items are sent together after the delay", async () => {
   const { platform, queue, batches } = open();
   add(queue, 3);
   platform.advance(99);
@@ -41,7 +41,7 @@ test("what waits is sent together after a while", async () => {
   expect([queue.sent, queue.dropped, platform.timers]).toEqual([3, 0, 0]);
 });
 
-test("a full batch is sent at once, and the next one after it", async () => {
+test("a full batch is sent immediately, and the next one after it", async () => {
   const { platform, queue, batches } = open();
   add(queue, 512 + 1);
   await settle();
@@ -51,7 +51,7 @@ test("a full batch is sent at once, and the next one after it", async () => {
   expect(batches.map(({ length }) => length)).toEqual([512, 1]);
 });
 
-test("what does not fit is dropped, and so is what could not be sent", async () => {
+test("items without room are dropped, and so are those that could not be sent", async () => {
   const { promise, reject } = Promise.withResolvers<void>();
   const { queue, failures } = open(() => promise);
   add(queue, 512 + 4096 + 7);
@@ -63,7 +63,7 @@ test("what does not fit is dropped, and so is what could not be sent", async () 
   expect(queue.isFull).toBe(false);
 });
 
-test("closed, it sends what waits, takes nothing more, and does not wait for ever", async () => {
+test("when closed, it sends waiting items, accepts no more, and does not wait long", async () => {
   const { queue, batches } = open();
   add(queue, 600);
   await queue.close(1_000);

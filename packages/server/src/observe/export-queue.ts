@@ -1,9 +1,9 @@
 import { settledWithin } from "../util/time-limit.ts";
 import type { Platform, Timer } from "../platform.ts";
 
-/** What a queue sends to, and when. */
+/** How and when a queue sends. */
 export interface ExportQueueOptions<T> {
-  /** Sends a batch. Must settle by itself in bounded time. */
+  /** Sends a batch. It must settle in bounded time. */
   readonly send: (items: T[]) => Promise<void>;
   /** How long an item waits for others, in milliseconds. */
   readonly delayMs: number;
@@ -15,8 +15,8 @@ const MAX_WAITING = 4096;
 const MAX_BATCH = 512;
 
 /**
- * What waits to be exported: bounded, in batches, one after another. What does not fit is dropped
- * and counted, never waited for.
+ * A bounded queue of items to export, in sequential batches. Items for which there is no room are
+ * dropped and counted; nothing waits for room.
  */
 export class ExportQueue<T> {
   readonly #options: ExportQueueOptions<T>;
@@ -24,7 +24,7 @@ export class ExportQueue<T> {
   #timer: Timer | null = null;
   #sending: Promise<void> | null = null;
   #isClosed = false;
-  /** Items that found no room, or could not be sent. */
+  /** Items for which there was no room, or that could not be sent. */
   dropped = 0;
   sent = 0;
 
@@ -48,8 +48,8 @@ export class ExportQueue<T> {
   }
 
   /**
-   * Answers when everything that waits was tried, or after `withinMs` milliseconds; takes nothing
-   * more.
+   * Accepts no more items, and resolves when all waiting ones were tried, or after `withinMs`
+   * milliseconds.
    */
   async close(withinMs: number): Promise<void> {
     this.#isClosed = true;

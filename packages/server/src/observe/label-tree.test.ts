@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { LabelTree } from "./label-tree.ts";
 
-test("equal labels count together, and others apart, whatever is in them", () => {
+test("equal labels are counted together, and different ones separately", () => {
   const labels = fc.tuple(fc.string({ maxLength: 2 }), fc.string({ maxLength: 2 }));
   fc.assert(
     fc.property(fc.array(labels), (counted) => {
@@ -19,7 +19,7 @@ test("equal labels count together, and others apart, whatever is in them", () =>
   );
 });
 
-test("what has no labels is one", () => {
+test("without labels there is one series", () => {
   const tree = new LabelTree(() => ({ count: 0 }));
   tree.of([]).count += 1;
   tree.of([]).count += 1;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { Log } from "./log.ts";
 import { LogTail } from "./log-tail.ts";
 
-test("it keeps the newest lines only, by number and by size", () => {
+test("it retains only the newest lines, by number and by size", () => {
   const many = new LogTail();
   for (let index = 0; index < 5_000; index += 1) many.add("info", `{"n":${index}}`);
   const kept = many.recent("debug", 100_000);
@@ -14,7 +14,7 @@ test("it keeps the newest lines only, by number and by size", () => {
   expect(long.recent("debug", 100).join("").length).toBeLessThanOrEqual(1.25 * 1024 * 1024);
 });
 
-test("a reader that does not read is told so and cut off, and the log goes on", async () => {
+test("a slow reader is told so and disconnected, and the log continues", async () => {
   const tail = new LogTail();
   const stream = tail.follow("debug", 0);
   for (let index = 0; index < 1_000; index += 1)
@@ -25,7 +25,7 @@ test("a reader that does not read is told so and cut off, and the log goes on", 
 });
 
 test.each(["json", "text"] as const)(
-  "with the format %s it has JSON, and with json the very lines of stderr",
+  "with the format %s it contains JSON, and with json the same lines as stderr",
   (format) => {
     const written: string[] = [];
     const log = new Log({

@@ -12,11 +12,11 @@ interface Line {
 }
 
 /**
- * The newest lines of this process's log, for the admin: so many and no more, however much is
+ * The newest lines of this process's log, for the admin. Their number is bounded, however much is
  * logged and however slowly it is read.
  */
 export class LogTail {
-  /** Each by the level from which on it reads. */
+  /** Each with the minimum level that it reads. */
   readonly #readers: LineReaders<LogLevel>;
   #lines: Line[] = [];
   #characters = 0;
@@ -34,17 +34,17 @@ export class LogTail {
     });
   }
 
-  /** @param text one JSON object, as stderr gets it */
+  /** @param text one JSON object, as written to stderr */
   add(level: LogLevel, text: string): void {
     this.#lines.push({ level, text });
     this.#characters += text.length;
-    // A quarter at once: shifting a long list for each line costs more than the line.
+    // A quarter at a time: shifting a long list for each line costs more than the line.
     if (this.#lines.length > MAX_LINES * 1.25 || this.#characters > MAX_CHARACTERS * 1.25)
       this.#shrink();
     this.#readers.tell(text, (from) => LOG_RANK[level] >= LOG_RANK[from]);
   }
 
-  /** The newest lines of this level or above, oldest first. */
+  /** Returns the newest lines of this level or above, oldest first. */
   recent(level: LogLevel, limit: number): string[] {
     return limit === 0
       ? []
@@ -55,16 +55,16 @@ export class LogTail {
   }
 
   /**
-   * The newest lines and then each as it is logged, a JSON object a line; empty lines keep the
-   * connection alive.
+   * Streams the newest lines and then each as it is logged, one JSON object per line; empty lines
+   * keep the connection alive.
    *
-   * @throws PylonError RATE_LIMITED when too many read already
+   * @throws PylonError RATE_LIMITED when there are too many readers
    */
   follow(level: LogLevel, limit: number): ReadableStream<Uint8Array> {
     return this.#readers.open(level, this.recent(level, limit));
   }
 
-  /** Ends every reader's stream, so that a server can stop. */
+  /** Ends all readers' streams, so that a server can stop. */
   close(): void {
     this.#readers.close();
   }

@@ -26,7 +26,7 @@ const span: Span = {
   end: () => undefined,
 };
 
-test("a line says when, how grave and what; below the level nothing is written", () => {
+test("a line has the time, level and message; below the level nothing is written", () => {
   const { log, lines } = open();
   log.debug("not written");
   log.warn("careful", { count: 2, none: undefined });
@@ -37,13 +37,13 @@ test("a line says when, how grave and what; below the level nothing is written",
   expect(log.tail.recent("debug", 10)).toEqual(lines);
 });
 
-test("as text it is for people", () => {
+test("the text format is for people", () => {
   const { log, lines } = open({ format: "text" });
   log.info("listening", { port: 1, dev: false });
   expect(lines).toEqual(["00:00:00.000 INFO  listening port=1 dev=false"]);
 });
 
-test("what is logged in a request names it and its trace, and goes to the exporter too", () => {
+test("a line logged in a request contains its id and trace, and is exported too", () => {
   const { log, lines } = open();
   const records: LogRecord[] = [];
   log.exportTo((record) => records.push(record));
@@ -62,14 +62,14 @@ test("what is logged in a request names it and its trace, and goes to the export
   expect(records[0]).toMatchObject({ at: 0, level: "error", message: "failed", span });
 });
 
-test("whatever is thrown has words", () => {
+test("any thrown value has a description", () => {
   expect(describeThrown(new Error("why"))).toBe("why");
   expect(describeThrown("text")).toBe("text");
   expect(describeThrown({ a: 1 })).toContain("a: 1");
   expect(describeThrown(undefined)).toBe("undefined");
 });
 
-test("slow statements are logged, with whom they ran for and on one line", () => {
+test("slow statements are logged on one line, with the operation that they ran for", () => {
   const { log, lines } = open();
   const platform = new ManualPlatform(0);
   const watch = new QueryWatch(100, "sqlite", log, platform);
@@ -91,7 +91,7 @@ test("slow statements are logged, with whom they ran for and on one line", () =>
   expect(lines).toHaveLength(1);
 });
 
-test("a traceparent is taken when it is well-formed", () => {
+test("a traceparent is accepted if it is well-formed", () => {
   const [trace, parent] = ["a".repeat(32), "b".repeat(16)];
   expect(parseTraceParent(`00-${trace}-${parent}-01`)).toEqual({
     traceId: trace,
@@ -99,7 +99,7 @@ test("a traceparent is taken when it is well-formed", () => {
     isSampled: true,
   });
   expect(parseTraceParent(`00-${trace}-${parent}-02`)?.isSampled).toBe(false);
-  // A later version may have more.
+  // A later version may have additional parts.
   expect(parseTraceParent(`01-${trace}-${parent}-01-more`)?.isSampled).toBe(true);
   for (const header of [
     null,

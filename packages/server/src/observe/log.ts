@@ -3,22 +3,22 @@ import { currentOperation, type Operation } from "./operation.ts";
 import type { Platform } from "../platform.ts";
 import { LogTail } from "./log-tail.ts";
 
-/** Facts of a line, by name. */
+/** Fields of a line, by name. */
 export type LogFields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
-/** What is logged, and where it goes. */
+/** What is logged, and where it is written. */
 export interface LogOptions {
   readonly level: LogLevel;
-  /** `json`: one object a line; `text`: for people. */
+  /** `json`: one object per line; `text`: for people. */
   readonly format: "json" | "text";
   /** Milliseconds since 1970. */
   readonly now: () => number;
-  /** See Platform; default that of the machine. */
+  /** See Platform; default: that of the machine. */
   readonly every?: Platform["every"] | undefined;
   readonly write: (line: string) => void;
 }
 
-/** A line, as others than the terminal take it. */
+/** A line, as exporters receive it. */
 export interface LogRecord {
   /** Milliseconds since 1970. */
   readonly at: number;
@@ -29,8 +29,8 @@ export interface LogRecord {
 }
 
 /**
- * The server's log. What is logged while a request is served has its `request_id`, and its trace's
- * id where it is traced. Fields are for facts; never give it a token, a body or a row.
+ * The server's log. A line that is logged during a request contains its `request_id`, and its
+ * trace's id if it is traced. Never log a token, a body or a row in the fields.
  */
 export class Log {
   readonly #options: LogOptions;
@@ -43,7 +43,7 @@ export class Log {
     this.tail = new LogTail(options.every);
   }
 
-  /** Hands every line that is logged from now on to an exporter, too; null: no longer. */
+  /** Also passes every new line to an exporter; null: no longer. */
   exportTo(exporter: ((record: LogRecord) => void) | null): void {
     this.#exporter = exporter;
   }
@@ -57,7 +57,7 @@ export class Log {
   warn(message: string, fields?: LogFields): void {
     this.#log("warn", message, fields);
   }
-  /** @param error its stack goes to the log, and nowhere else */
+  /** @param error its stack is written to the log, and nowhere else */
   error(message: string, error?: unknown, fields?: LogFields): void {
     this.#log(
       "error",
@@ -108,7 +108,7 @@ function describeError(error: unknown): string {
     : describeThrown(error);
 }
 
-/** What was thrown, in words: it need not be an Error. */
+/** Describes a thrown value, which need not be an Error. */
 export function describeThrown(thrown: unknown): string {
   if (thrown instanceof Error) return thrown.message;
   return typeof thrown === "string" ? thrown : Bun.inspect(thrown, { depth: 2 }).slice(0, 1_000);

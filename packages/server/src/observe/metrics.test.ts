@@ -11,7 +11,7 @@ const [START, AT]: [HrTime, HrTime] = [
   [2, 0],
 ];
 
-test("a counter without labels is there at once, a series from its first count", async () => {
+test("a counter without labels exists immediately, a series from its first count", async () => {
   const [bare, labelled] = [new Counter("a", "A"), new Counter("b", "B", ["x", "y"])];
   expect((await bare.get()).values).toEqual([{ labels: {}, value: 0 }]);
   expect((await labelled.get()).values).toEqual([]);
@@ -26,7 +26,7 @@ test("a counter without labels is there at once, a series from its first count",
   ]);
 });
 
-test("a figure is read when it is scraped", async () => {
+test("a value is read when it is scraped", async () => {
   let value = 1;
   const metric = new ReadMetric("gauge", "a", "A", () => value);
   value = 2;
@@ -35,7 +35,7 @@ test("a figure is read when it is scraped", async () => {
   expect((await labelled.get()).values).toEqual([{ labels: { state: "open" }, value: 3 }]);
 });
 
-test("a histogram counts each time for Prometheus and for OTLP, and both agree", async () => {
+test("a histogram counts each duration for Prometheus and for OTLP, and both agree", async () => {
   await assert(
     asyncProperty(array(float({ min: 0, max: 100, noNaN: true })), async (times) => {
       const histogram = new DurationHistogram("x_seconds", "X", ["route"]);
@@ -65,7 +65,7 @@ test("a histogram counts each time for Prometheus and for OTLP, and both agree",
   );
 });
 
-test("a registry of Prometheus takes them", async () => {
+test("a Prometheus registry accepts them", async () => {
   const registry = new Registry();
   const histogram = new DurationHistogram("x_seconds", "X", []);
   histogram.observe([], 0.003);

@@ -3,11 +3,11 @@ import { byLabel, Counter, ReadMetric, type Sample } from "./counter.ts";
 import { DurationHistogram } from "./duration-histogram.ts";
 import type { EventLoopDelay } from "./event-loop.ts";
 
-/** A label must not be what a caller makes up. */
+/** A label must not be a value that a caller can choose freely. */
 const METHODS = new Set(["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]);
 const STATUS_CLASSES = ["other", "1xx", "2xx", "3xx", "4xx", "5xx"];
 
-/** What the parts of the server count themselves; read when the metrics are scraped. */
+/** Values that the parts of the server count themselves; read when the metrics are scraped. */
 export interface LiveFigures {
   readonly version: string;
   /** Start time of the server, in seconds since 1970. */
@@ -27,24 +27,24 @@ export interface LiveFigures {
     readonly pool: Readonly<Record<"open" | "idle" | "waiting", number>> | null;
     readonly queued: number | null;
   };
-  /** 1 for what works, 0 for what does not, by part. */
+  /** By part: 1 if it works, 0 if it does not. */
   readonly parts: () => Promise<Readonly<Record<string, number>>>;
   readonly redis: () => Readonly<Record<string, number>>;
   readonly storage: () => readonly Sample[];
   readonly mails: () => Readonly<Record<string, number>>;
   readonly rateLimited: () => Readonly<Record<string, number>>;
   readonly signIns: () => Readonly<Record<string, number>>;
-  /** Shards that run, players in them, and their connections. */
+  /** Running shards, players in them, and their connections. */
   readonly shards: () => Readonly<Record<"running" | "players" | "connections", number>>;
-  /** How late each cron is, in seconds; 0 for one that is not. */
+  /** How late each cron is, in seconds; 0 for one that is on time. */
   readonly lateCrons: () => Promise<Readonly<Record<string, number>>>;
-  /** Spans and log records that were exported or dropped; none without an exporter. */
+  /** Exported and dropped spans and log records; none without an exporter. */
   readonly telemetry: () => readonly Sample[];
   readonly loop: EventLoopDelay;
 }
 
 /**
- * The server's figures, in Prometheus form. Labels are route patterns and function names, never
+ * The server's metrics, in Prometheus format. Labels are route patterns and function names, never
  * what a caller sent. See docs/deploy/metrics.md.
  */
 export class Metrics {
@@ -136,7 +136,7 @@ export class Metrics {
     "Automatic backups that failed.",
   );
 
-  /** @param live is called when the metrics are scraped for the first time */
+  /** @param live called when the metrics are scraped for the first time */
   constructor(live: () => LiveFigures) {
     this.#live = live;
   }
@@ -156,12 +156,12 @@ export class Metrics {
     this.#functionSeconds.observe([name, type, outcome], durationMs / 1000);
   }
 
-  /** An attempt at a job has ended. */
+  /** Counts an attempt at a job that has ended. */
   job(queue: string, outcome: string, durationMs: number): void {
     this.#jobSeconds.observe([queue, outcome], durationMs / 1000);
   }
 
-  /** A job has failed for the last time. */
+  /** Counts a job that has failed for the last time. */
   jobDied(): void {
     this.#deadJobs.add();
   }
@@ -170,12 +170,12 @@ export class Metrics {
     this.#commitSeconds.observe([outcome], durationMs / 1000);
   }
 
-  /** A change was handed on. */
+  /** Counts a delivered change. */
   delivered(lagMs: number): void {
     this.#feedLag.observe([], Math.max(0, lagMs) / 1000);
   }
 
-  /** A shard took a step. */
+  /** Counts a step of a shard. */
   shardStep(shard: string, durationMs: number, sent: number): void {
     this.#shardTick.observe([shard], durationMs / 1000);
     if (sent > 0) this.#shardSent.add([shard], sent);
@@ -205,18 +205,18 @@ export class Metrics {
     this.#pushed.add([outcome]);
   }
 
-  /** The process copied its data, or could not. */
+  /** Counts a backup, or a failed one. */
   backup(outcome: "made" | "failed"): void {
     (outcome === "made" ? this.#backups : this.#backupFailures).add();
   }
 
-  /** Prometheus text format. */
+  /** Returns the Prometheus text format. */
   async render(): Promise<{ readonly text: string; readonly contentType: string }> {
     const registry = await this.registry();
     return { text: await registry.metrics(), contentType: registry.contentType };
   }
 
-  /** The library is loaded at the first scrape: it would cost a third of the server's start. */
+  /** The library is loaded at the first scrape: it would take a third of the start time. */
   registry(): Promise<Registry> {
     return (this.#registry ??= this.#register());
   }
@@ -276,7 +276,7 @@ function counter(name: string, help: string, read: Read): ReadMetric {
   return new ReadMetric("counter", name, help, read);
 }
 
-/** Of the process and its parts. */
+/** Metrics of the process and its parts. */
 function serverMetrics(live: LiveFigures): ReadMetric[] {
   const { version, startedAtSeconds, uptimeSeconds, parts, loop } = live;
   return [
@@ -303,7 +303,7 @@ function serverMetrics(live: LiveFigures): ReadMetric[] {
   ];
 }
 
-/** Of live connections and what they are sent. */
+/** Metrics of live connections and the messages sent to them. */
 function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
   return [
     gauge("pylon_live_connections", "Open sockets and event streams, by transport.", () =>
@@ -332,7 +332,7 @@ function feedMetrics({ connections, feed }: LiveFigures): ReadMetric[] {
   ];
 }
 
-/** Of simulations. */
+/** Metrics of shards. */
 function shardMetrics({ shards }: LiveFigures): ReadMetric[] {
   return [
     gauge("pylon_shards", "Shards on this replica.", () => shards().running),
@@ -345,7 +345,7 @@ function shardMetrics({ shards }: LiveFigures): ReadMetric[] {
   ];
 }
 
-/** Of the database. */
+/** Metrics of the database. */
 function storeMetrics({ store }: LiveFigures): ReadMetric[] {
   return [
     counter(
@@ -383,7 +383,7 @@ function storeMetrics({ store }: LiveFigures): ReadMetric[] {
   ];
 }
 
-/** Of what the server asks of others, and what it refuses. */
+/** Metrics of external services, and of rejections. */
 function serviceMetrics(live: LiveFigures): ReadMetric[] {
   const { redis, storage, mails, rateLimited, signIns, telemetry, lateCrons } = live;
   return [

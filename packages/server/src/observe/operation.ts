@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 
 /**
- * A piece of a trace: what it is named, when it began and ended, what it belongs to. Null stands
- * for a piece that is not traced.
+ * A part of a trace: its name, its start and end, and its parent. Null stands for a part that is
+ * not traced.
  */
 export interface Span {
   /** 32 hexadecimal digits. */
@@ -10,67 +10,64 @@ export interface Span {
   /** 16 hexadecimal digits. */
   readonly spanId: string;
   /**
-   * Begins a part of this piece.
+   * Starts a child span.
    *
-   * @param startedAt when it began, of the monotonic clock, in milliseconds; default now
+   * @param startedAt its start by the monotonic clock, in milliseconds; default now
    */
   child(name: string, kind: SpanKind, attributes?: SpanAttributes, startedAt?: number): Span;
-  /**
-   * A fact about it. Never a token, a row's value, a query string or a parameter of a statement.
-   */
+  /** Sets an attribute: never a token, a row's value, a query string or a statement's parameter. */
   set(name: string, value: string | number): void;
-  /** It did not do what it was to do. @param reason a code or an error's name, never its message */
+  /** Marks it as failed. @param reason a code or an error's name, never its message */
   fail(reason: string): void;
-  /** It is over now. Once. */
+  /** Ends the span. Call it once. */
   end(): void;
 }
 
-/** On which side of a call a span is. */
+/** The side of a call that a span is on. */
 export type SpanKind = "server" | "client" | "internal";
-/** Facts about a span, by name. */
+/** The attributes of a span, by name. */
 export type SpanAttributes = Record<string, string | number>;
 
 /**
- * What the server is doing: one request, one function call, one delivery. All that runs for it
- * finds it here.
+ * What the server is doing: one request, one function call, one delivery. All code that runs for it
+ * can access it.
  */
 export interface Operation {
-  /** Names the request in the log and in its answer; null for what no request asked for. */
+  /** The request's id in the log and in its response; null without a request. */
   readonly requestId: string | null;
   /** A route's pattern, `function NAME` or `feed`: never what a caller sent. */
   readonly where: string;
   readonly span: Span | null;
-  /** Told what is printed by `console` meanwhile. */
+  /** Receives what is printed with `console` meanwhile. */
   readonly console?: { printed(level: string, text: string): void } | undefined;
 }
 
 const operations = new AsyncLocalStorage<Operation | undefined>();
 
-/** The operation that runs now; undefined outside of one. */
+/** Returns the current operation, or undefined outside of one. */
 export function currentOperation(): Operation | undefined {
   return operations.getStore();
 }
 
 /**
- * Runs the work as a part of `operation`; undefined: as a part of none, as a queue does
- * that many fill.
+ * Runs the work as a part of `operation`; undefined: as a part of none, such as for a shared queue.
  */
 export function runIn<T>(operation: Operation | undefined, work: () => T): T {
   return operations.run(operation, work);
 }
 
-/** What runs now as a W3C `traceparent`, for what goes on with it later; null when not traced. */
+/** The current span as a W3C `traceparent`, for work that continues it later, or null. */
 export function currentTrace(): string | null {
   const span = operations.getStore()?.span ?? null;
   return span === null ? null : `00-${span.traceId}-${span.spanId}-01`;
 }
 
-/** Begins a part of what runs now. @returns null when that is not traced */
+/** Starts a child of the current span. @returns null if nothing is traced */
 export function startSpan(name: string, kind: SpanKind, attributes?: SpanAttributes): Span | null {
   return operations.getStore()?.span?.child(name, kind, attributes) ?? null;
 }
 
-/** Runs the work as a traced part of what runs now; what it does in turn is a part of that. */
+/** Runs the work in a child of the current span; spans that it starts are children of that. */
 export async function inSpan<T>(
   name: string,
   kind: SpanKind,
@@ -90,7 +87,7 @@ export async function inSpan<T>(
   }
 }
 
-/** An error in a word without anything of a caller in it: its code, or its name. */
+/** Describes an error without anything that a caller sent: by its code, or its name. */
 export function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return "unknown";
   return "code" in error && typeof error.code === "string" ? error.code.slice(0, 64) : error.name;

@@ -21,8 +21,8 @@ import { otlpMetrics } from "./otlp-metrics.ts";
 import type { FinishedSpan } from "./span-recorder.ts";
 
 /**
- * The official exporters, given what this server has. Each call rejects when the receiver does not
- * take it.
+ * The official exporters for this server's data. Each call rejects when the receiver does not
+ * accept the data.
  */
 export interface OtlpExporters {
   traces(spans: readonly FinishedSpan[]): Promise<void>;
@@ -43,15 +43,15 @@ const SEVERITIES: Record<LogLevel, SeverityNumber> = {
   error: SeverityNumber.ERROR,
 };
 
-/** What is sent where, and for which server. */
+/** What is exported where, and for which server. */
 export interface ExporterOptions {
   readonly config: TelemetryConfig;
-  /** Who the server is, where the environment does not say it. */
+  /** The server's name and version, if the environment does not set them. */
   readonly service: { readonly name: string; readonly version: string };
   readonly platform: Pick<Platform, "now" | "uuid">;
 }
 
-/** Loads the exporters for the protocol that is configured. */
+/** Loads the exporters for the configured protocol. */
 export async function createExporters(options: ExporterOptions): Promise<OtlpExporters> {
   const { config, service, platform } = options;
   const [traces, metrics, logs] = await loadExporters(config);
@@ -116,7 +116,7 @@ function resourceOf({ config, service, platform }: ExporterOptions): Resource {
   return defaultResource().merge(
     resourceFromAttributes({
       "service.version": service.version,
-      // Tells replicas apart: without it their metrics would be taken for those of one.
+      // Distinguishes replicas: without it their metrics would count as those of one.
       "service.instance.id": platform.uuid(),
       ...resource,
       "service.name": name,

@@ -6,7 +6,7 @@ type Scraped = MetricObjectWithValues<MetricValue<string>>;
 type HistogramData = Extract<MetricData, { readonly dataPointType: DataPointType.HISTOGRAM }>;
 type HistogramPoint = HistogramData["dataPoints"][number];
 
-/** What a scrape of Prometheus shows, as OTLP's data: the same names, counted since `startedAt`. */
+/** Converts a Prometheus scrape to OTLP data: the same names, counted since `startedAt`. */
 export function otlpMetrics(
   scraped: readonly Scraped[],
   startedAt: HrTime,
@@ -44,7 +44,7 @@ export function otlpMetrics(
   });
 }
 
-/** Prometheus counts what is below a bound, OTLP what is between two. */
+/** Prometheus counts the values below a bound, OTLP those between two. */
 function histogramPoints(
   values: readonly (MetricValue<string> & { readonly metricName?: string })[],
   startTime: HrTime,

@@ -6,8 +6,7 @@ import type { Log } from "./log.ts";
 const MAX_TEXT = 2_000;
 
 /**
- * Logs slow statements, without what they were asked with, and makes each a part of the trace that
- * it belongs to.
+ * Logs slow statements, without their parameters, and adds each to the trace that it belongs to.
  */
 export class QueryWatch implements QueryObserver {
   readonly #platform: Pick<Platform, "monotonic">;
@@ -15,7 +14,7 @@ export class QueryWatch implements QueryObserver {
   readonly #log: Log;
   readonly #system: string;
 
-  /** @param slowMs from how many milliseconds on a statement is logged; 0: none is */
+  /** @param slowMs the duration from which a statement is logged, in milliseconds; 0: never */
   constructor(
     slowMs: number,
     system: "sqlite" | "postgresql",
@@ -54,7 +53,7 @@ export class QueryWatch implements QueryObserver {
   }
 }
 
-/** `SELECT` of a statement; what else it says stands in its text. */
+/** The first word of a statement, such as `SELECT`. */
 function nameOf(text: string): string {
   return /^\s*([A-Za-z]+)/.exec(text)?.[1]?.toUpperCase() ?? "statement";
 }

@@ -8,7 +8,7 @@ function ids(count: number): string[] {
   return Array.from({ length: count }, () => crypto.randomUUID().replaceAll("-", ""));
 }
 
-test("a ratio takes about its share, always the same of it, and all of a smaller one", () => {
+test("a ratio selects about its share, always the same one, and all of a smaller one", () => {
   const tenth = samplerOf("traceidratio", 0.1, Date.now);
   const half = samplerOf("traceidratio", 0.5, Date.now);
   const all = ids(5000);
@@ -18,7 +18,7 @@ test("a ratio takes about its share, always the same of it, and all of a smaller
   expect(taken.every((id) => tenth.takes(id, sampled) && half.takes(id, null))).toBe(true);
 });
 
-test("samplers by parent do as the caller does", () => {
+test("samplers by parent follow the caller's decision", () => {
   const id = "c".repeat(32);
   expect(samplerOf("parentbased_always_off", undefined, Date.now).takes(id, sampled)).toBe(true);
   expect(samplerOf("parentbased_always_on", undefined, Date.now).takes(id, passedOver)).toBe(false);
@@ -26,7 +26,7 @@ test("samplers by parent do as the caller does", () => {
   expect(samplerOf("always_on", undefined, Date.now).takes(id, passedOver)).toBe(true);
 });
 
-test("a rate takes so many in a second, no matter who asks, and again in the next", () => {
+test("a rate selects a number per second, for any parent, and again in the next", () => {
   let now = 5_000;
   const sampler = samplerOf("parentbased_ratelimited", 3, () => now);
   const take = (): number =>

@@ -3,25 +3,22 @@ import type { TraceParent } from "./trace-parent.ts";
 
 /** Decides which traces are recorded. */
 export interface Sampler {
-  /**
-   * Whether no trace is taken now, whatever it is: so a busy server need not even look at most
-   * requests.
-   */
+  /** Whether no trace at all is selected now: then a busy server need not check most requests. */
   isSpent(): boolean;
-  /** Whether this trace is recorded. @param parent null for a trace that begins here */
+  /** Whether this trace is recorded. @param parent null for a trace that starts here */
   takes(traceId: string, parent: TraceParent | null): boolean;
 }
 
-/** What a sampler takes when the environment does not say it. */
+/** The rate of the default sampler if the environment does not set one. */
 export const TRACES_PER_SECOND = 50;
 
 /**
- * The samplers that OpenTelemetry names, and one of ours whose cost is bounded however many
- * requests come.
+ * Returns one of OpenTelemetry's samplers, or ours, whose cost is bounded for any number of
+ * requests.
  *
- * @param argument the share of traces from 0 to 1 for those by ratio, traces in a second for the
- *   one by rate
- * @param now milliseconds that never go back
+ * @param argument for samplers by ratio the share of traces from 0 to 1, for the one by rate the
+ *   traces per second
+ * @param now monotonic milliseconds
  */
 export function samplerOf(
   name: SamplerName,
@@ -41,7 +38,7 @@ export function samplerOf(
 function rootSampler(name: string, ratio: number): (traceId: string) => boolean {
   if (name === "always_on") return () => true;
   if (name === "always_off") return () => false;
-  // As the SDKs decide it, so that all services on a trace's way agree about it.
+  // Like the SDKs, so that all services in a trace make the same decision.
   const below = Math.floor(ratio * 0xffff_ffff);
   return (traceId) => {
     let folded = 0;
@@ -52,8 +49,8 @@ function rootSampler(name: string, ratio: number): (traceId: string) => boolean 
 }
 
 /**
- * Takes what comes first in each second. A trace that its caller does not record is passed over;
- * one that it does counts like any other.
+ * Selects the first traces of each second. A trace that its caller does not record is not selected;
+ * one that it does record counts like any other.
  */
 class RateSampler implements Sampler {
   readonly #perSecond: number;

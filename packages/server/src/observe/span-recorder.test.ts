@@ -30,7 +30,7 @@ function open(): Opened {
   return { platform, recorder, spans, limits };
 }
 
-test("a span has its times, its facts, and the first failure that it was told", () => {
+test("a span has its times, its attributes, and its first failure", () => {
   const { platform, recorder, spans } = open();
   const root = recorder.root("GET /", "server", null, { route: "/" });
   platform.advance(20);
@@ -62,14 +62,14 @@ test("a span has its times, its facts, and the first failure that it was told", 
   });
 });
 
-test("a caller's trace is gone on with", () => {
+test("a caller's trace is continued", () => {
   const { recorder, spans } = open();
   const [traceId, spanId] = ["a".repeat(32), "b".repeat(16)];
   recorder.root("GET /", "server", { traceId, spanId, isSampled: true })?.end();
   expect(spans[0]).toMatchObject({ traceId, parentId: spanId, isParentRemote: true });
 });
 
-test("ids are of the right form, and differ", () => {
+test("ids have the right format, and differ", () => {
   const { recorder } = open();
   const roots = Array.from({ length: 1_000 }, () => recorder.root("x", "internal", null));
   for (const root of roots) {
@@ -80,7 +80,7 @@ test("ids are of the right form, and differ", () => {
   expect(new Set(roots.map((root) => root?.spanId)).size).toBe(1_000);
 });
 
-test("nothing is begun that would be dropped or is passed over", () => {
+test("no trace is started that would be dropped or is not selected", () => {
   const { recorder, limits } = open();
   for (const limit of ["isFull", "isSpent"] as const) {
     limits[limit] = true;

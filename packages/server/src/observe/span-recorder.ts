@@ -3,7 +3,7 @@ import type { Platform } from "../platform.ts";
 import type { Sampler } from "./sampler.ts";
 import type { TraceParent } from "./trace-parent.ts";
 
-/** A span that is over, as the exporter takes it. Times are in milliseconds since 1970. */
+/** A finished span, as the exporter receives it. Times are in milliseconds since 1970. */
 export interface FinishedSpan {
   readonly name: string;
   readonly kind: SpanKind;
@@ -11,25 +11,25 @@ export interface FinishedSpan {
   readonly spanId: string;
   /** Null: it is the first of its trace. */
   readonly parentId: string | null;
-  /** The parent is a part of another program. */
+  /** Whether the parent belongs to another program. */
   readonly isParentRemote: boolean;
   readonly startMs: number;
   readonly endMs: number;
   readonly attributes: Readonly<SpanAttributes>;
-  /** Null: it went well. */
+  /** Null on success. */
   readonly failure: string | null;
 }
 
-/** Takes spans that are over. */
+/** Receives finished spans. */
 export interface SpanSink {
-  /** Nothing more is taken now. */
+  /** Whether no more spans are accepted now. */
   readonly isFull: boolean;
   add(span: FinishedSpan): void;
 }
 
 /**
- * Makes spans. The SDK's own take some microseconds each, a tenth of what a whole request takes;
- * these only note numbers, and become what the exporter wants when they are sent.
+ * Creates spans. The SDK's own take some microseconds each, a tenth of a whole request; these only
+ * store numbers, and are converted for the exporter when they are sent.
  */
 export class SpanRecorder {
   readonly #sampler: Sampler;
@@ -46,17 +46,17 @@ export class SpanRecorder {
   }
 
   /**
-   * No trace would be begun now: the sampler has had enough, or so much waits to be sent that it
-   * would be dropped.
+   * Whether no trace would be started now: the sampler's limit is reached, or the queue is so full
+   * that it would be dropped.
    */
   get isClosed(): boolean {
     return this.#recording.sink.isFull || this.#sampler.isSpent();
   }
 
   /**
-   * Begins a trace, or goes on with a caller's.
+   * Starts a trace, or continues a caller's.
    *
-   * @returns null when it `isClosed`, or the sampler passes it over
+   * @returns null when it `isClosed`, or the sampler does not select it
    */
   root(
     name: string,
@@ -80,7 +80,7 @@ export class SpanRecorder {
 
 type SpanPlatform = Pick<Platform, "now" | "monotonic" | "random">;
 
-/** What all spans of a recorder share. */
+/** The data that all spans of a recorder share. */
 interface Recording {
   readonly sink: SpanSink;
   readonly ids: SpanIds;
@@ -89,7 +89,7 @@ interface Recording {
   readonly epochMs: number;
 }
 
-/** What a span is from its beginning. */
+/** The properties of a span at its start. */
 interface SpanStart {
   readonly name: string;
   readonly kind: SpanKind;
@@ -97,7 +97,7 @@ interface SpanStart {
   readonly parentId: string | null;
   readonly isParentRemote: boolean;
   readonly attributes: SpanAttributes;
-  /** Of the monotonic clock; default now. */
+  /** By the monotonic clock; default now. */
   readonly startedAt?: number | undefined;
 }
 
@@ -157,10 +157,10 @@ class RecordedSpan implements Span {
 
 const TRACE_DIGITS = 32;
 const SPAN_DIGITS = 16;
-/** To draw many at once costs a tenth of drawing each. */
+/** Generating many at once costs a tenth of generating each. */
 const POOL_BYTES = 4096;
 
-/** Random ids in hexadecimal digits. */
+/** Generates random ids in hexadecimal digits. */
 class SpanIds {
   readonly #random: Platform["random"];
   #digits = "";

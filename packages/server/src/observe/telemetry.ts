@@ -11,23 +11,23 @@ import { SpanRecorder, type FinishedSpan } from "./span-recorder.ts";
 
 const WARN_EVERY_MS = 60_000;
 /**
- * The longest that a stop waits for a receiver, in milliseconds: one that is gone must not use up
- * the drain.
+ * The maximum time that a stop waits for a receiver, in milliseconds: an unreachable one must not
+ * use up the drain time.
  */
 const MAX_FLUSH_MS = 5_000;
 
 /** What is sent, and for which server. */
 export interface TelemetryOptions {
   readonly config: TelemetryConfig;
-  /** Who the server is, where the environment does not say it. */
+  /** The server's name and version, if the environment does not set them. */
   readonly service: { readonly name: string; readonly version: string };
   readonly log: Log;
   readonly platform: Platform;
 }
 
 /**
- * Sends traces, metrics and logs by OTLP. The receiver may be slow or gone: nothing here
- * waits for it, and the log says so once a minute.
+ * Sends traces, metrics and logs by OTLP. The receiver may be slow or unreachable: nothing here
+ * waits for it, and this is logged once a minute.
  */
 export class Telemetry {
   readonly recorder: SpanRecorder | null;
@@ -78,7 +78,7 @@ export class Telemetry {
     if (records !== null) log.exportTo((record) => records.add(record));
   }
 
-  /** From now on the metrics are sent. */
+  /** Starts to send the metrics. */
   start(metrics: Metrics): void {
     this.#metrics = metrics;
     if (this.#metricsEveryMs === null) return;
@@ -87,7 +87,7 @@ export class Telemetry {
       .unref();
   }
 
-  /** Spans and records since the start, by `signal` and `outcome`. */
+  /** The number of spans and records since the start, by `signal` and `outcome`. */
   counts(): Sample[] {
     const queues = Object.entries({ traces: this.#spans, logs: this.#records });
     return queues.flatMap(([signal, queue]) =>
@@ -99,7 +99,7 @@ export class Telemetry {
     );
   }
 
-  /** Sends what waits. @param withinMs the longest it may take, in milliseconds */
+  /** Sends waiting data. @param withinMs the maximum duration, in milliseconds */
   async stop(withinMs: number): Promise<void> {
     const timeoutMs = Math.min(withinMs, MAX_FLUSH_MS);
     this.#timer?.cancel();
@@ -131,7 +131,7 @@ export class Telemetry {
   }
 }
 
-/** Loads the exporters: only a server that sends telemetry pays for them. */
+/** Loads the exporters: only a server that sends telemetry loads them. */
 export async function openTelemetry(options: TelemetryOptions): Promise<Telemetry> {
   const { createExporters } = await import("./otlp-exporters.ts");
   return new Telemetry(options, await createExporters(options));

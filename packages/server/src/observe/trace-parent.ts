@@ -2,7 +2,7 @@
 export interface TraceParent {
   readonly traceId: string;
   readonly spanId: string;
-  /** The caller records its part. */
+  /** Whether the caller records its part. */
   readonly isSampled: boolean;
 }
 
@@ -11,7 +11,7 @@ const FORM = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 /**
  * Reads a W3C `traceparent` header.
  *
- * @returns null when there is none, or none that is well-formed
+ * @returns null if it is missing or malformed
  */
 export function parseTraceParent(header: string | null): TraceParent | null {
   if (header === null || header.length > 200) return null;

@@ -2,7 +2,7 @@ import { runIn, type Operation, type Span } from "./operation.ts";
 import type { SpanRecorder } from "./span-recorder.ts";
 import { parseTraceParent } from "./trace-parent.ts";
 
-/** Where traces begin. Without a recorder nothing is traced, and nothing of it costs anything. */
+/** Starts traces. Without a recorder nothing is traced, at no cost. */
 export class Tracing {
   readonly #recorder: SpanRecorder | null;
 
@@ -11,7 +11,7 @@ export class Tracing {
   }
 
   /**
-   * A request; it goes on with the trace that its `traceparent` names.
+   * Starts the span of a request; it continues the trace in its `traceparent`.
    *
    * @param route a pattern, never a path
    */
@@ -26,7 +26,7 @@ export class Tracing {
   }
 
   /**
-   * An attempt at a job; it goes on with the trace of the write that made the job.
+   * Traces an attempt at a job; it continues the trace of the write that created the job.
    *
    * @param trace a `traceparent`
    * @param attempt its number, from 1
@@ -47,7 +47,7 @@ export class Tracing {
     }
   }
 
-  /** Hands changes to the live connections. */
+  /** Traces the delivery of changes to the live connections. */
   async delivery(
     changes: number,
     connections: number,

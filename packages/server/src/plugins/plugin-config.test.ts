@@ -9,7 +9,7 @@ function resolve(config: Record<string, unknown>): unknown {
   return resolvePlugins([{ name: "file_storage", config }], ENV).get("file_storage");
 }
 
-test("variables are put in, several in a string, and at any depth", () => {
+test("variables are replaced, several in a string, and at any depth", () => {
   expect(
     resolve({
       bucket: "${env.PREFIX}-${env.BUCKET}-x",
@@ -23,7 +23,7 @@ test("variables are put in, several in a string, and at any depth", () => {
   });
 });
 
-test("a value is not looked into again, and what is not a reference stays as it is", () => {
+test("a value is not expanded again, and text that is not a reference is unchanged", () => {
   expect(resolve({ a: "${env.TRICKY}", b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}" })).toEqual({
     a: "${env.BUCKET}",
     b: "$BUCKET ${BUCKET} ${env.} ${env.1A} $${x}",
@@ -37,7 +37,7 @@ test("the manifest keeps the reference", () => {
 });
 
 test.each(["MISSING", "EMPTY", "toString"])(
-  "the variable %s that is not set is named with its plugin and setting",
+  "the unset variable %s is reported with its plugin and setting",
   (name) => {
     const act = (): unknown =>
       resolve({ bucket: "${env.BUCKET}", nested: { region: `\${env.${name}}` } });
@@ -49,7 +49,7 @@ test.each(["MISSING", "EMPTY", "toString"])(
   },
 );
 
-test("a manifest carries settings, and keeps an app's own plugins apart", () => {
+test("a manifest contains settings, and keeps an app's own plugins separate", () => {
   const hooks = { beforeInsert: () => true };
   const manifest = buildManifest({
     name: "a",

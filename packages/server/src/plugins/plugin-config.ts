@@ -2,20 +2,19 @@ import type { ManifestPlugin } from "@pylonsync/sdk";
 import { isKnownPlugin, type PluginName } from "../schema/check-plugins.ts";
 import { PylonStartError } from "../start-error.ts";
 
-/** The settings of a plugin, by name, as the manifest has them. */
+/** The settings of a plugin, by name, as in the manifest. */
 export type PluginConfig = Readonly<Record<string, unknown>>;
 type Environment = Readonly<Record<string, string | undefined>>;
 
 const REFERENCE = /\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}/g;
 
 /**
- * The settings of the server's plugins, with each `${env.NAME}` in a string replaced by the
- * variable's value. The value is taken as it is: what looks like a reference in it stays text. The
- * manifest is not changed.
+ * Returns the settings of the server's plugins, with each `${env.NAME}` in a string replaced by the
+ * variable's value. The value is used unchanged: a reference in it remains text. The manifest is
+ * not changed.
  *
- * @returns by the plugin's name; a plugin that the manifest does not name is not in it
- * @throws PylonStartError for a variable that is not set or is empty, naming plugin, setting and
- *   variable
+ * @returns by the plugin's name; a plugin that the manifest does not contain is missing
+ * @throws PylonStartError for an unset or empty variable, with the plugin, setting and variable
  */
 export function resolvePlugins(
   plugins: readonly ManifestPlugin[],
@@ -23,7 +22,7 @@ export function resolvePlugins(
 ): ReadonlyMap<PluginName, PluginConfig> {
   const resolved = new Map<PluginName, PluginConfig>();
   for (const { name, custom, config = {} } of plugins) {
-    // An app's own plugin may have any name; `webhooks` brings code of ours besides its settings.
+    // An app's own plugin may have any name; `webhooks` has code of ours besides its settings.
     if (!isKnownPlugin(name) || (custom === true && name !== "webhooks")) continue;
     resolved.set(
       name,

@@ -4,11 +4,11 @@ import type { Platform } from "../platform.ts";
 import { isRecord } from "../util/is-record.ts";
 import { LineReaders } from "../util/line-readers.ts";
 
-/** Longest message, in characters. */
+/** The maximum length of a message, in characters. */
 export const MAX_MESSAGE = 64 * 1024;
-/** How many messages of a channel are kept. */
+/** The maximum number of messages that are kept per channel. */
 export const MAX_KEPT = 100;
-/** Of all channels together, in characters. */
+/** The maximum of all channels together, in characters. */
 const MAX_KEPT_CHARS = 16 * 1024 * 1024;
 const MAX_CHANNELS = 1_000;
 const MAX_READERS = 256;
@@ -20,25 +20,25 @@ export interface PublishedMessage {
   readonly timestamp: string;
 }
 
-/** A channel, and how many follow it on this replica. */
+/** A channel, and the number of its readers on this replica. */
 export interface ChannelSummary {
   readonly channel: string;
   readonly subscribers: number;
 }
 
 /**
- * Messages between the programs of an operator, by channels. With Redis all replicas hear them; the
- * history is of what this replica has heard since it started, the newest messages of a channel.
+ * Messages between the programs of an operator, by channels. With Redis all replicas receive them.
+ * The history has the newest messages of each channel that this replica received since its start.
  */
 export class PubSub {
   readonly #platform: Platform;
   readonly #redis: Redis | null;
   readonly #readers: LineReaders<string>;
-  /** In the order in which they were last published to. */
+  /** In the order of their last message. */
   readonly #history = new Map<string, PublishedMessage[]>();
   #chars = 0;
 
-  /** @param redis null where this is the only replica */
+  /** @param redis null if this is the only replica */
   constructor(platform: Platform, redis: Redis | null) {
     this.#platform = platform;
     this.#redis = redis;
@@ -48,14 +48,14 @@ export class PubSub {
       full: `The maximum of ${MAX_READERS} channel readers of this server has been reached.`,
       cutOff: JSON.stringify({ error: "This reader is too slow and is disconnected." }),
     });
-    redis?.subscribe(channelOf(redis), (text) => this.#hear(JSON.parse(text)));
+    redis?.subscribe(channelOf(redis), (text) => this.#receive(JSON.parse(text)));
   }
 
   /**
-   * Tells a message to those who follow the channel.
+   * Sends a message to the readers of the channel.
    *
-   * @returns how many follow it on this replica
-   * @throws PylonError NOT_READY, where nobody was told
+   * @returns the number of its readers on this replica
+   * @throws PylonError NOT_READY if the message was not sent
    */
   async publish(channel: string, message: string): Promise<number> {
     const timestamp = new Date(this.#platform.now()).toISOString();
@@ -66,7 +66,7 @@ export class PubSub {
     return this.#countOf(channel);
   }
 
-  /** Channels that have a message or a reader. */
+  /** Returns the channels that have a message or a reader. */
   channels(): ChannelSummary[] {
     const names = new Set([...this.#history.keys(), ...this.#readers.tags()]);
     return [...names]
@@ -74,13 +74,13 @@ export class PubSub {
       .map((channel) => ({ channel, subscribers: this.#countOf(channel) }));
   }
 
-  /** The newest messages, oldest first. */
+  /** Returns the newest messages, oldest first. */
   history(channel: string, limit: number): readonly PublishedMessage[] {
     return limit === 0 ? [] : (this.#history.get(channel)?.slice(-limit) ?? []);
   }
 
   /**
-   * Each message from now on, as a line of JSON.
+   * Streams each message from now on, as a line of JSON.
    *
    * @throws PylonError RATE_LIMITED
    */
@@ -88,7 +88,7 @@ export class PubSub {
     return this.#readers.open(channel, []);
   }
 
-  /** Ends the streams of those who follow. */
+  /** Ends the readers' streams. */
   close(): void {
     this.#readers.close();
   }
@@ -97,7 +97,7 @@ export class PubSub {
     return this.#readers.count((followed) => followed === channel);
   }
 
-  #hear(published: unknown): void {
+  #receive(published: unknown): void {
     if (!isRecord(published)) return;
     const { channel, message, timestamp } = published;
     if (typeof channel === "string" && typeof message === "string" && typeof timestamp === "string")

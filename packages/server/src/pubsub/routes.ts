@@ -8,7 +8,7 @@ import { MAX_KEPT, MAX_MESSAGE, type PubSub } from "./pub-sub.ts";
 
 const MAX_CHANNEL = 256;
 const DEFAULT_LIMIT = 50;
-/** What older clients may ask for; a channel keeps fewer. */
+/** The limit that older clients may request; a channel keeps fewer. */
 const MAX_LIMIT = 1_000;
 const HEADERS = {
   "Content-Type": "application/x-ndjson",
@@ -16,7 +16,7 @@ const HEADERS = {
   "X-Accel-Buffering": "no",
 };
 
-/** Messages between an operator's programs: publish, list, look back, follow. */
+/** Messages between an operator's programs: publish, list channels, read the history, follow. */
 export function pubSubRoutes(pubSub: PubSub): Route[] {
   const { get, post } = routeTable(pubSub);
   return [

@@ -12,7 +12,7 @@ import { Transfers, type Transfer } from "./transfers.ts";
 
 const paced = (transfers: Transfers) => (abort: () => void) => transfers.open("key", abort);
 
-test("what is sent piece by piece arrives whole, and nothing of it is held after", async () => {
+test("a body that is sent in chunks arrives whole, and none is held afterwards", async () => {
   await assert(
     asyncProperty(
       array(string({ unit: "binary", maxLength: 200_000 }), { maxLength: 5 }),
@@ -36,7 +36,7 @@ test("what is sent piece by piece arrives whole, and nothing of it is held after
   );
 });
 
-test("an answer whose reader stalls is given up, and one whose reader goes is let go", async () => {
+test("a response is aborted if its reader stalls, and released if it disconnects", async () => {
   const platform = new ManualPlatform(0);
   const transfers = new Transfers(1e9, platform);
   const stalled = pacedBody("x".repeat(200_000), paced(transfers), null).getReader();
@@ -50,7 +50,7 @@ test("an answer whose reader stalls is given up, and one whose reader goes is le
   expect([transfers.total, transfers.counts.stalled]).toEqual([0, 1]);
 });
 
-test("an answer for which there is no room is refused, and holds nothing", () => {
+test("a response for which there is no room is rejected, and holds nothing", () => {
   const transfers = new Transfers(100, new ManualPlatform(0));
   transfers.open("other", () => undefined).add(90);
   const opened: Transfer[] = [];
@@ -69,7 +69,7 @@ test("an answer for which there is no room is refused, and holds nothing", () =>
   expect(transfers.total).toBe(90);
 });
 
-test("an error that was made to be shown is shown, and no other one", () => {
+test("only an error that is meant to be shown is shown", () => {
   const shown = new PylonError("NOT_FOUND", "gone");
   expect(toPublicError(shown)).toBe(shown);
   expect(
@@ -79,7 +79,7 @@ test("an error that was made to be shown is shown, and no other one", () => {
   expect(toPublicError("text")).toBeUndefined();
 });
 
-test("an answer of an error names its request, and says when to come back", () => {
+test("an error response contains its request id, and when to retry", () => {
   const limited = errorAnswer(
     new PylonError("RATE_LIMITED", "slower", { extra: { retry_after_secs: 7 } }),
     "r-1",
@@ -96,7 +96,7 @@ test("an answer of an error names its request, and says when to come back", () =
   });
 });
 
-test("an answer is encoded once, and a body without JSON is a fault", () => {
+test("a response is encoded once, and a body without JSON is an internal error", () => {
   expect(json({ a: 1 }, 201).withHeaders({ X: "1" })).toMatchObject({
     status: 201,
     headers: { X: "1" },
@@ -105,7 +105,7 @@ test("an answer is encoded once, and a body without JSON is a fault", () => {
   expect(() => json(undefined).text()).toThrow("The response has no JSON form.");
 });
 
-test("a bearer's token is read in any case, and nothing else is one", () => {
+test("a bearer token is read in any case, and nothing else is one", () => {
   const of = (authorization?: string): string | null =>
     bearerToken(new Headers(authorization === undefined ? {} : { authorization }));
   expect([of("Bearer abc"), of("bearer  abc ")]).toEqual(["abc", "abc"]);
@@ -127,7 +127,7 @@ test("a path is what the client wrote, whatever host it sent", () => {
   expect(originOf(request)).toBe("http://localhost:4321");
 });
 
-test("a limit counts by key, tells when to come back, and may be off", async () => {
+test("a limit counts by key, returns when to retry, and may be off", async () => {
   const limiter = new RateLimiter({ max: 2, windowSeconds: 60 });
   await limiter.count(() => "a", 2);
   expect([await limiter.used("a"), await limiter.isFull("a"), await limiter.isFull("b")]).toEqual([

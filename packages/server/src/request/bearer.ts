@@ -1,4 +1,4 @@
-/** The token of `Authorization: Bearer <token>`, or null. */
+/** Returns the token of `Authorization: Bearer <token>`, or null. */
 export function bearerToken(headers: Headers): string | null {
   const header = headers.get("authorization");
   if (header === null || !/^bearer /i.test(header)) return null;

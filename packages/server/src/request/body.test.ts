@@ -4,7 +4,7 @@ import { TestClient } from "../../../../tests/support/client.ts";
 import { appOf, startServer, type TestServer } from "../../../../tests/support/server.ts";
 
 const MIB = 1024 * 1024;
-/** And the limit of each, in MiB. */
+/** The paths, and the body limit of each, in MiB. */
 const PATHS: readonly (readonly [path: string, limit: number])[] = [
   ["/api/entities/Note", 10],
   ["/api/transact", 10],
@@ -28,7 +28,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** @returns how much of it was taken, in MiB, and the status */
+/** @returns how much of the body was accepted, in MiB, and the status */
 async function send(
   path: string,
   mib: number,
@@ -50,14 +50,14 @@ async function send(
   return { taken, status };
 }
 
-test.each(PATHS)("%s refuses a body beyond the limit while it comes in", async (path) => {
+test.each(PATHS)("%s rejects a body above the limit while it is received", async (path) => {
   const { taken, status } = await send(path, 400, {});
   expect(status).toBe(413);
   expect(taken).toBeLessThan(100);
 });
 
 test.each(PATHS)(
-  "%s reads a body within the limit of %d MiB that does not say its length",
+  "%s reads a body within the limit of %d MiB without a content length",
   async (path, limit) => {
     expect((await send(path, limit, {})).status).toBe(400);
   },

@@ -3,16 +3,16 @@ import { JsonScan } from "./json-scan.ts";
 import type { Transfer, Transfers } from "./transfers.ts";
 
 /**
- * What bounds the body of a request: the limit of its route, and what all callers have in flight.
+ * The bounds of a request's body: its route's limit, and the bytes that all callers have in flight.
  */
 export interface BodyBounds {
   readonly limit: BodyLimit;
   readonly transfers: Transfers;
-  /** Whose body it is; asked only for a large one. */
+  /** Returns the key of the sender; called only for a large body. */
   readonly key: () => string;
 }
 
-/** The body of one request. What it holds is counted until it is disposed. */
+/** The body of one request. The bytes that it holds are counted until it is disposed. */
 export class RequestBody implements Disposable {
   readonly #request: Request;
   readonly #bounds: BodyBounds;
@@ -29,8 +29,8 @@ export class RequestBody implements Disposable {
   }
 
   /**
-   * @param fallback what an empty body means; without it an empty body is refused
-   * @returns a function that parses what came in
+   * @param fallback the value of an empty body; without it an empty body is rejected
+   * @returns a function that parses the received text
    * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
    */
   async json(fallback?: unknown): Promise<() => unknown> {
@@ -48,7 +48,7 @@ export class RequestBody implements Disposable {
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
-    // A body that says its length holds no more than that; a chunked one says it only at its end.
+    // The content length is a body's maximum size; that of a chunked one is known only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
       return this.#readWhole(scan);
     return this.#readLarge(request.body.getReader(), limit, scan);
@@ -66,7 +66,7 @@ export class RequestBody implements Disposable {
     return text;
   }
 
-  /** Piece by piece: what is refused for its form is refused before the rest has come in. */
+  /** Reads in chunks: a body with an invalid structure is rejected before the rest arrives. */
   async #readLarge(
     reader: ReadableStreamDefaultReader<Uint8Array>,
     limit: number,
@@ -102,8 +102,7 @@ export class RequestBody implements Disposable {
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
- * @throws PylonError INVALID_DATA: a replacement for what can't be read would be stored as if it
- *   had been sent
+ * @throws PylonError INVALID_DATA: replacement characters would be stored as if they had been sent
  */
 function decoded(bytes: Uint8Array): string {
   try {
@@ -116,7 +115,7 @@ function decoded(bytes: Uint8Array): string {
 }
 
 /**
- * @throws PylonError INVALID_JSON for text that is not JSON, nests too deep or has too many values
+ * @throws PylonError INVALID_JSON for text that is not JSON, is too deep or has too many values
  */
 export function parseJson(text: string): unknown {
   new JsonScan().text(text);
@@ -152,7 +151,7 @@ function stalled(): PylonError {
   );
 }
 
-/** @param limit bytes that the route takes */
+/** @param limit the number of bytes that the route accepts */
 function tooLarge(limit: number): PylonError {
   if (limit === 0) return new PylonError("PAYLOAD_TOO_LARGE", "This request must not have a body.");
   const size = limit < 1024 * 1024 ? `${limit / 1024} KiB` : `${limit / 1024 / 1024} MiB`;

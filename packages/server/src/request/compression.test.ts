@@ -19,14 +19,14 @@ function asking(headers: Readonly<Record<string, string>>): Request {
   });
 }
 
-test("only what no page of another site can ask for again is compressed", () => {
+test("only responses that no page of another site can request repeatedly are compressed", () => {
   for (const [headers, encoding] of [
     [{}, "zstd"],
     [{ Authorization: "Bearer t" }, "zstd"],
     [{ Authorization: "Bearer t", "Sec-Fetch-Site": "cross-site" }, "zstd"],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "same-origin" }, "zstd"],
     [{ Cookie: "s=1" }, null],
-    // A browser sends the password that was typed into its own dialog by itself.
+    // A browser automatically sends the password that was typed into its own dialog.
     [{ Authorization: "Basic dTpw", "Sec-Fetch-Site": "cross-site" }, null],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "same-site" }, null],
     [{ Cookie: "s=1", "Sec-Fetch-Site": "cross-site" }, null],
@@ -39,13 +39,13 @@ test("only what no page of another site can ask for again is compressed", () => 
     expect([headers, encodingFor(asking(headers))]).toEqual([headers, encoding]);
 });
 
-test("an answer is padded by a length that chance decides", () => {
+test("a response is padded by a random length", () => {
   expect([padding(0).length, padding(0.5).length, padding(1 - 2 ** -32).length]).toEqual([
     1, 65, 128,
   ]);
 });
 
-test("what is compressed at once is what was there", () => {
+test("synchronously compressed text decompresses to the original", () => {
   assert(
     property(string({ unit: "binary", maxLength: 500 }), constantFrom(...encodings), (text, by) => {
       expect(decode[by](compressNow(text, by))).toBe(
@@ -56,7 +56,7 @@ test("what is compressed at once is what was there", () => {
   );
 });
 
-test("what is compressed piece by piece is what was there, and none is held after", async () => {
+test("a body compressed in chunks decompresses to the original, and none is held", async () => {
   const some = array(string({ unit: "grapheme", maxLength: 100_000 }), { maxLength: 5 });
   await assert(
     asyncProperty(some, constantFrom(...encodings), async (all, by) => {
@@ -74,7 +74,7 @@ test("what is compressed piece by piece is what was there, and none is held afte
   );
 });
 
-test("an answer counts whole until it is compressed, and as it is sent after", async () => {
+test("a response counts whole until it is compressed, and then as it is sent", async () => {
   const transfers = new Transfers(1e9, new ManualPlatform(0));
   const open = (abort: () => void): Transfer => transfers.open("key", abort);
   const reader = pacedBody("x".repeat(1_000_000), open, new Compressor("gzip")).getReader();
@@ -85,7 +85,7 @@ test("an answer counts whole until it is compressed, and as it is sent after", a
   expect(transfers.total).toBe(0);
 });
 
-test.each(encodings)("a reader who goes ends the work of %s", async (by) => {
+test.each(encodings)("when the reader disconnects, the work of %s ends", async (by) => {
   const transfers = new Transfers(1e9, new ManualPlatform(0));
   const compressor = new Compressor(by);
   const stream = pacedStream(
@@ -101,7 +101,7 @@ test.each(encodings)("a reader who goes ends the work of %s", async (by) => {
   expect(compressor.end()).rejects.toThrow();
 });
 
-test("an error among the pieces breaks the answer off", async () => {
+test("an error among the chunks aborts the response", async () => {
   const transfers = new Transfers(1e9, new ManualPlatform(0));
   let made = 0;
   const stream = pacedStream(

@@ -5,35 +5,36 @@ import { wantedEncoding } from "./content-encoding.ts";
 
 /**
  * Best first. On rows as JSON, level 1 of Zstandard takes half the time of gzip's level 2 and makes
- * a quarter less; Brotli's quality 1 lies between. More effort costs ten times the CPU for a tenth.
+ * a quarter less; Brotli's quality 1 is in between. Higher levels cost ten times the CPU for a
+ * tenth.
  */
 const ENCODINGS = ["zstd", "br", "gzip"] as const;
-/** How an answer may be compressed. */
+/** The encodings with which a response may be compressed. */
 export type AnswerEncoding = (typeof ENCODINGS)[number];
 
 /**
- * Below this an answer fits into three packets, and to compress it (20 us) costs as much as to make
- * it.
+ * Below this size a response fits into three packets, and compressing it (20 us) costs as much as
+ * creating it.
  */
 export const MIN_COMPRESSED_BYTES = 4096;
 
 /**
- * How an API answer to this request may be compressed; null: not at all.
+ * Returns how an API response to this request may be compressed; null: not at all.
  *
- * The length of what is compressed tells of secrets in it (BREACH): a page that can put its own
- * text beside a secret, has the answer made again and again, and sees lengths on the line, finds it
- * piece by piece. So nothing is compressed
+ * The length of compressed data reveals secrets in it (BREACH): a page that can put its own text
+ * next to a secret, repeat the request many times, and observe the lengths on the network, can find
+ * the secret piece by piece. So the following is not compressed:
  *
- * - under /api/auth, /api/admin and /studio: tokens and codes are nowhere else;
- * - in an error, which repeats what the caller sent;
- * - for a page of another site that relies on the browser's cookie: only one that knows the token,
- *   or is of this origin, and a client that is not a browser, can have an answer made again;
- * - on sockets and event streams, where what others write is told as it is written; besides, a
- *   socket's own compressor takes 204 KiB and three times the CPU of a message, a shared one 1.8
- *   times, and neither makes much less of a single change.
+ * - responses under /api/auth, /api/admin and /studio: tokens and codes are nowhere else;
+ * - errors, which repeat what the caller sent;
+ * - responses to a page of another site that relies on the browser's cookie: so only a page that
+ *   knows the token or is of this origin, or a client that is no browser, can repeat a request;
+ * - sockets and event streams, which send the writes of others as they happen. In addition, a
+ *   compressor per socket takes 204 KiB and three times the CPU of a message, a shared one 1.8
+ *   times, and neither makes a single change much smaller.
  *
- * What is left are rows that one caller may read, some of which others wrote. So that a single
- * length tells nothing, an answer is padded at random (see `padding`).
+ * The remaining responses contain rows that one caller may read, some of which others wrote. Random
+ * padding (see `padding`) prevents a single length from revealing anything.
  */
 export function encodingFor({ headers }: Request): AnswerEncoding | null {
   const encoding = wantedEncoding(headers.get("accept-encoding"), ENCODINGS);
@@ -48,12 +49,12 @@ export function encodingFor({ headers }: Request): AnswerEncoding | null {
 
 const MAX_PADDING = 128;
 
-/** A header's value of random length. @param random from 0 to below 1 */
+/** Returns a header value of random length. @param random from 0 to below 1 */
 export function padding(random: number): string {
   return "0".repeat(1 + Math.floor(random * MAX_PADDING));
 }
 
-/** Loaded where it is used first: most servers start without. */
+/** Loaded on first use: most servers start without it. */
 function zlib(): typeof nodeZlib {
   return process.getBuiltinModule("node:zlib");
 }
@@ -67,7 +68,7 @@ function paramsOf(encoding: "zstd" | "br"): Record<number, number> {
 
 const GZIP = { level: 2 };
 
-/** Compresses what is small: up to 64 KiB take less time than a thread to do it would. */
+/** Compresses a short text synchronously: up to 64 KiB take less time than a thread would. */
 export function compressNow(text: string, encoding: AnswerEncoding): Uint8Array<ArrayBuffer> {
   const { gzipSync, brotliCompressSync, zstdCompressSync } = zlib();
   if (encoding === "gzip") return gzipSync(text, GZIP);
@@ -77,11 +78,11 @@ export function compressNow(text: string, encoding: AnswerEncoding): Uint8Array<
     : zstdCompressSync(text, { params });
 }
 
-/** Compresses a body piece by piece, on a thread of the runtime's. */
+/** Compresses a body in chunks, on a thread of the runtime. */
 export class Compressor {
   readonly #stream: Transform;
   #made: Uint8Array[] = [];
-  /** Tells the call that waits that nothing comes any more. */
+  /** Rejects the pending call when there will be no more data. */
   #fail: (error: Error) => void = () => undefined;
 
   constructor(encoding: AnswerEncoding) {
@@ -91,7 +92,7 @@ export class Compressor {
     this.#stream.on("close", () => this.#fail(closed()));
   }
 
-  /** @returns what is made so far, which may be nothing */
+  /** @returns the output so far, which may be empty */
   add(bytes: Uint8Array): Promise<Uint8Array> {
     return this.#madeBy((done) => {
       this.#stream.write(bytes, (error) => {
@@ -108,7 +109,7 @@ export class Compressor {
     });
   }
 
-  /** Lets go of its memory; what is asked of it after that fails. */
+  /** Releases its memory; later calls fail. */
   close(): void {
     this.#stream.destroy();
   }

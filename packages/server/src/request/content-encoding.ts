@@ -1,8 +1,8 @@
 /**
- * The encoding that a client likes best by its `Accept-Encoding`, among equals the first of ours;
- * null when it takes none.
+ * Returns the encoding that a client prefers by its `Accept-Encoding`, among equals the first of
+ * ours, or null if it accepts none.
  *
- * @param ours what can be answered, best first
+ * @param ours the supported encodings, best first
  */
 export function wantedEncoding<E extends string>(
   accept: string | null,

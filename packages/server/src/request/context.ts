@@ -2,10 +2,10 @@ import type { Caller, Identity } from "../identity/identity.ts";
 import { RequestBody, type BodyBounds } from "./body.ts";
 import { queryOf, urlOf } from "./request-url.ts";
 
-/** The methods that routes have. */
+/** The methods that routes can have. */
 export type Method = "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
 
-/** One request on its way through a route. */
+/** One request that a route handles. */
 export class RequestContext implements Disposable {
   readonly request: Request;
   readonly params: Readonly<Record<string, string>>;
@@ -17,7 +17,7 @@ export class RequestContext implements Disposable {
   #body: RequestBody | undefined;
   #query: URLSearchParams | undefined;
 
-  /** @param bounds of the body; null: it was read already, or is not to be read */
+  /** @param bounds the limits of the body; null if it was already read, or must not be read */
   constructor(
     request: Request,
     params: Readonly<Record<string, string>>,
@@ -40,33 +40,33 @@ export class RequestContext implements Disposable {
     return this.identity.caller;
   }
 
-  /** The client's address, as the trusted proxies tell it. */
+  /** The client's address, as reported by the trusted proxies. */
   get address(): string {
     return this.#address();
   }
 
-  /** The path with the query, as in `/api/webhooks/paid?from=shop`. */
+  /** The path with the query, such as `/api/webhooks/paid?from=shop`. */
   get target(): string {
     const { pathname, search } = urlOf(this.request);
     return pathname + search;
   }
 
-  /** A parameter of the path. */
+  /** Returns a parameter of the path. */
   param(name: string): string {
     return this.params[name] ?? "";
   }
 
-  /** A parameter of the query string, or null. */
+  /** Returns a parameter of the query string, or null. */
   query(name: string): string | null {
     this.#query ??= queryOf(this.request);
     return this.#query.get(name);
   }
 
   /**
-   * The JSON body. It comes as slowly as its sender likes: the caller may have been signed out, or
-   * have lost a role, since the request began, and is then refused.
+   * Reads the JSON body. The sender decides how long that takes: if the caller was signed out or
+   * lost a role since the request began, the request is rejected.
    *
-   * @param fallback what an empty body means; without it an empty body is refused
+   * @param fallback the value of an empty body; without it an empty body is rejected
    * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
   async json(fallback?: unknown): Promise<unknown> {
@@ -77,7 +77,7 @@ export class RequestContext implements Disposable {
   }
 
   /**
-   * The body as text, with the caller confirmed as in `json`.
+   * Reads the body as text, and checks the caller again as `json` does.
    *
    * @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
@@ -88,7 +88,7 @@ export class RequestContext implements Disposable {
   }
 
   /**
-   * For a handler that reads the body piece by piece.
+   * Checks the caller again, for a handler that reads the body in chunks.
    *
    * @throws PylonError UNAUTHORIZED when the caller's session or rights changed since the request
    *   began
@@ -97,7 +97,7 @@ export class RequestContext implements Disposable {
     await this.#confirm();
   }
 
-  /** The request was answered: its body is no longer held. */
+  /** Releases the body after the response was sent. */
   [Symbol.dispose](): void {
     this.#body?.[Symbol.dispose]();
   }

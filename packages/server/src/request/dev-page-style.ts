@@ -1,4 +1,4 @@
 import style from "./dev-page.text.css" with { type: "text" };
 
-/** What the pages of dev mode look like, all of them: `/studio` and `/studio/mail`. */
+/** The style of all pages of dev mode: `/studio` and `/studio/mail`. */
 export const DEV_PAGE_STYLE: string = style;

@@ -8,23 +8,23 @@ export interface EndpointCall {
   readonly identity: Identity;
   readonly address: () => string;
   readonly requestId: string;
-  /** What counts bodies on their way in, and whose this one is. */
+  /** Counts the bytes of bodies that are being received, and the key of this one's sender. */
   readonly bodies: Transfers;
   readonly key: () => string;
 }
 
-/** What answers requests at a path that the app chose, instead of a route of the server. */
+/** Handles requests at a path that the app chose, instead of a route of the server. */
 export interface Endpoint {
-  /** In metrics, traces and the log. */
+  /** Its name in metrics, traces and the log. */
   readonly name: string;
-  /** What it takes, as in the hint of a refusal. */
+  /** The methods that it accepts, as in the hint of a rejection. */
   readonly methods: readonly string[];
-  /** What signs a caller in: nothing, a bearer token alone, or the session's cookie too. */
+  /** How callers are identified: not at all, by a bearer token only, or also by the cookie. */
   readonly signIn: "nothing" | "bearer" | "cookie";
   takes(method: string): boolean;
   /**
-   * What tells a browser whether a page of this origin may read the answer; null: the same as for
-   * all routes.
+   * Returns the headers that tell a browser whether a page of this origin may read the response;
+   * null: the same as for all routes.
    */
   corsHeaders(origin: string | null): AnswerHeaders | null;
   /** @throws PylonError */

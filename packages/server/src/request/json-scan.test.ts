@@ -13,7 +13,7 @@ function isRefused(...texts: readonly string[]): boolean {
   }
 }
 
-/** Values as the scan counts them, from the parsed value. */
+/** Counts the values as the scan does, from the parsed value. */
 function shapeOf(value: unknown): { readonly depth: number; readonly values: number } {
   if (typeof value !== "object" || value === null) return { depth: 0, values: 1 };
   const parts = Object.values(value).map(shapeOf);
@@ -23,13 +23,13 @@ function shapeOf(value: unknown): { readonly depth: number; readonly values: num
   };
 }
 
-test("D2: what is within the limits passes, however it is cut, whatever its strings hold", () => {
+test("D2: JSON within the limits passes, however it is split, whatever its strings contain", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 8 }), fc.nat(), fc.nat(), (value, a, b) => {
       const bytes = new TextEncoder().encode(JSON.stringify(value));
       const cuts = [a, b].map((cut) => cut % (bytes.length + 1)).toSorted((x, y) => x - y);
       const [first = 0, second = 0] = cuts;
-      // With exactly as many values as there are it passes; a string that is misread shows as more.
+      // With exactly as many values as there are it passes; a misread string would count as more.
       const scan = new JsonScan(2 * shapeOf(value).values);
       for (const piece of [
         bytes.subarray(0, first),

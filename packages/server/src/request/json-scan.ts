@@ -8,18 +8,18 @@ const CLOSE_LIST = 93;
 const OPEN_OBJECT = 123;
 const CLOSE_OBJECT = 125;
 
-/** Text as codes, whose quotes are found at once. */
+/** Text as character codes, with a fast search for quotes. */
 interface Codes {
   readonly length: number;
   at(index: number): number;
-  /** @returns where the next quote is, or -1 */
+  /** @returns the index of the next quote, or -1 */
   nextQuote(from: number): number;
 }
 
 /**
- * Looks through JSON before it is parsed, so that a body that is made to cost memory costs none:
- * how deep it nests and how many values it has. It takes the text piece by piece and keeps nothing
- * of it. Whether it is JSON at all is left to the parser.
+ * Scans JSON before it is parsed, so that a body that is designed to use much memory is rejected
+ * first. It checks the nesting depth and the number of values. It receives the text in chunks and
+ * stores none of it. The parser checks whether the text is valid JSON.
  */
 export class JsonScan {
   readonly #maxValues: number;
@@ -70,7 +70,7 @@ export class JsonScan {
   }
 
   /**
-   * @returns where it goes on behind the string, or the length when the string does not end here
+   * @returns the index after the string, or the length if the string does not end here
    */
   #skipString(codes: Codes, from: number): number {
     let start = this.#isEscaped ? from + 1 : from;
@@ -98,7 +98,7 @@ export class JsonScan {
   }
 }
 
-/** How many stand directly before `end`, not before `start`. */
+/** Counts the backslashes directly before `end`, not before `start`. */
 function backslashesBefore(codes: Codes, end: number, start: number): number {
   let index = end;
   while (index > start && codes.at(index - 1) === BACKSLASH) index -= 1;
@@ -109,7 +109,7 @@ function isOdd(count: number): boolean {
   return count % 2 === 1;
 }
 
-/** What most messages are: too short to be too large, with too few brackets to nest too deep. */
+/** The length of most messages: too short to be too large or, with few brackets, too deep. */
 const SHORT = 1024;
 
 function isHarmless(text: string, maxValues: number): boolean {

@@ -5,8 +5,8 @@ const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = Math.min(200, MAX_PAGE_SIZE);
 
 /**
- * How many entries of a list for operators are asked for by `?limit=`: 50 unless it says another
- * number, and 200 at most.
+ * Returns the number of entries that `?limit=` requests of a list for operators: 50 by default, and
+ * at most 200.
  *
  * @throws PylonError INVALID_QUERY
  */

@@ -1,7 +1,7 @@
 /**
- * Whom an address belongs to, for counting. One IPv6 client has a network of 2^64 addresses and may
- * come from any of them, so it is known by the network; an IPv4 address is the same one where it is
- * written as IPv6.
+ * Returns the network by which an address is counted. An IPv6 client has a network of 2^64
+ * addresses and may use any of them, so it is identified by the network; an IPv4 address is the
+ * same if it is written as IPv6.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -18,7 +18,7 @@ export function networkOf(address: string): string {
     .join(":")}::/64`;
 }
 
-/** The eight numbers of an IPv6 address, or null for any other text. */
+/** Returns the eight numbers of an IPv6 address, or null for any other text. */
 function groupsOf(address: string): number[] | null {
   const dotted = /^(.*:)(\d{1,3})\.(\d{1,3})\.(\d{1,3})\.(\d{1,3})$/.exec(address);
   const plain =

@@ -4,11 +4,11 @@ import type { Transfer } from "./transfers.ts";
 const CHUNK_BYTES = 64 * 1024;
 
 /**
- * A body that is handed on as fast as its reader takes it, so that what waits for a slow reader is
- * known and bounded.
+ * Creates a body that is produced as fast as its reader consumes it, so that the amount that waits
+ * for a slow reader is known and bounded.
  *
- * @param open begins to count it; called with what ends it when it is given up
- * @param compressor null: it is sent as it is
+ * @param open starts to count it; its argument ends the body when it is aborted
+ * @param compressor null: it is sent uncompressed
  * @throws PylonError RATE_LIMITED, OVERLOADED
  */
 export function pacedBody(
@@ -27,11 +27,10 @@ export function pacedBody(
 }
 
 /**
- * A body that is made while it is read: the next piece only when the one before has been taken.
+ * Creates a body that is produced while it is read: each chunk after the previous one was consumed.
  *
- * @param pieces of text; an error among them breaks the connection off, because the answer has
- *   begun
- * @param compressor null: it is sent as it is
+ * @param pieces of text; an error in it aborts the connection, because the response has started
+ * @param compressor null: it is sent uncompressed
  */
 export function pacedStream(
   pieces: AsyncIterator<string>,
@@ -78,7 +77,7 @@ class PacedBody {
     return bytes;
   }
 
-  /** @param next answers what was held; null: that was all */
+  /** @param next returns what was held, or null at the end */
   stream(next: () => Promise<Uint8Array | null>): ReadableStream<Uint8Array> {
     return new ReadableStream<Uint8Array>(
       {
@@ -86,7 +85,7 @@ class PacedBody {
           this.#controller = controller;
         },
         pull: async (controller) => {
-          // What was handed on before has been taken.
+          // The previous chunk was consumed.
           this.#transfer.sent(this.#sent);
           this.#sent = 0;
           while (this.#bytes.length === 0) {
@@ -108,7 +107,7 @@ class PacedBody {
     );
   }
 
-  /** The next piece, as it is sent. */
+  /** Returns the next chunk, encoded as it is sent. */
   async #encoded(next: () => Promise<Uint8Array | null>): Promise<Uint8Array> {
     const bytes = await next();
     this.#hasEnded = bytes === null;

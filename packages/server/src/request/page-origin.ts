@@ -1,10 +1,10 @@
-/** The whole of 127.0.0.0/8, `localhost` and what is below it, and IPv6's own. */
+/** All of 127.0.0.0/8, `localhost` and its subdomains, and IPv6's loopback address. */
 const LOOPBACK = /^(?:(?:.+\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
 /**
- * Whether a page of this origin is one of this server's own: of the same host and port. In dev mode
- * the page often comes from another port, such as a front-end dev server's: there also what is of
- * this machine, or of the host that the request came to.
+ * Whether a page of this origin belongs to this server: it has the same host and port. In dev mode,
+ * pages often come from another port, such as a front-end dev server's, so origins of this machine
+ * or of the request's host also count.
  *
  * @param origin the header of the request, or the origin of a URL
  * @param host the `Host` header

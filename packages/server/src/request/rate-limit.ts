@@ -5,23 +5,23 @@ import RateLimiterRes from "rate-limiter-flexible/lib/RateLimiterRes.js";
 import type { Redis } from "../cache/redis.ts";
 import type { RateLimit } from "../config/config.ts";
 
-/** Where replicas count together. */
+/** The Redis connection with which replicas count together. */
 export interface SharedCount {
   readonly redis: Redis;
-  /** Tells this limit's keys from those of others. */
+  /** Distinguishes this limit's keys from those of others. */
   readonly name: string;
 }
 
 const UNLIMITED = Promise.resolve();
 
 /**
- * Counts requests by key within a window: in the process, or in Redis for all replicas. While Redis
- * is lost each replica counts alone.
+ * Counts requests by key within a window: in the process, or in Redis for all replicas. While the
+ * connection to Redis is lost, each replica counts alone.
  */
 export class RateLimiter {
   readonly #limit: RateLimit;
   readonly #limiter: RateLimiterMemory | RateLimiterRedis | null;
-  /** How many were refused, since the start. */
+  /** The number of rejected requests since the start. */
   refused = 0;
 
   constructor(limit: RateLimit, shared: SharedCount | null = null) {
@@ -33,20 +33,20 @@ export class RateLimiter {
     return this.#limiter !== null;
   }
 
-  /** How much of its window the key has used. Counts nothing. */
+  /** Returns how much of its window the key has used. Counts nothing. */
   async used(key: string): Promise<number> {
     const used = await this.#limiter?.get(key);
     return used?.consumedPoints ?? 0;
   }
 
-  /** Whether the key has used its window up. Counts nothing. */
+  /** Whether the key has used up its window. Counts nothing. */
   async isFull(key: string): Promise<boolean> {
     return this.isOn && (await this.used(key)) >= this.#limit.max;
   }
 
   /**
-   * @param key asked only when there is a limit
-   * @param amount what it counts as
+   * @param key called only if there is a limit
+   * @param amount how much the request counts
    * @throws PylonError RATE_LIMITED with `retry_after_secs`
    */
   count(key: () => string, amount = 1): Promise<void> {

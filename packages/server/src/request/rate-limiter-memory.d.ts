@@ -1,5 +1,5 @@
-// The package's index loads its drivers for every database, which costs a fifth of the server's
-// start.
+// The package's index loads its drivers for every database, which takes a fifth of the server's
+// start time.
 declare module "rate-limiter-flexible/lib/RateLimiterMemory.js" {
   import { RateLimiterMemory } from "rate-limiter-flexible";
   export default RateLimiterMemory;

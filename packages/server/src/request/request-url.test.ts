@@ -10,14 +10,14 @@ const URLS = [
   "http://host?limit=1",
 ];
 
-test("the query alone is the query of the whole URL", () => {
+test("the query is the same as that of the whole URL", () => {
   for (const url of URLS) {
     const request = new Request(url);
     expect([url, [...queryOf(request)]]).toEqual([url, [...urlOf(request).searchParams]]);
   }
 });
 
-test("the path is what stands before the query, as it came", () => {
+test("the path is the part before the query, unchanged", () => {
   expect(URLS.map(pathOf)).toEqual([
     "/api/entities/Note",
     "/api/entities/Note",

@@ -1,30 +1,30 @@
 import { PylonError } from "@pylonsync/protocol";
 
 /**
- * The path and query of a request's URL. The host in front of them is what the client wrote in its
- * Host header: it may be absent, or no host at all.
+ * Returns the path and query of a request's URL. The host before them is what the client wrote in
+ * its Host header: it may be absent, or not a host at all.
  */
 function targetOf(url: string): string {
   const scheme = url.indexOf("://");
-  // A path may hold `://` too.
+  // A path may contain `://` too.
   if (scheme === -1 || scheme > url.indexOf("/")) return url.startsWith("/") ? url : `/${url}`;
   const start = url.indexOf("/", scheme + 3);
   return start === -1 ? "/" : url.slice(start);
 }
 
-/** The path as it came, without the query. */
+/** Returns the path unchanged, without the query. */
 export function pathOf(url: string): string {
   const target = targetOf(url);
   const end = target.indexOf("?");
   return end === -1 ? target : target.slice(0, end);
 }
 
-/** The request's URL for its path and query; its host stands for any. */
+/** Returns the request's URL for its path and query; its host is a placeholder. */
 export function urlOf(request: Request): URL {
   return new URL(`http://host.invalid${targetOf(request.url)}`);
 }
 
-/** The query of a request's URL alone, which costs less than all of it. */
+/** Returns only the query of a request's URL, which is cheaper than parsing all of it. */
 export function queryOf({ url }: Request): URLSearchParams {
   const start = url.indexOf("?");
   const end = url.indexOf("#");
@@ -34,7 +34,7 @@ export function queryOf({ url }: Request): URLSearchParams {
 }
 
 /**
- * Where the client says that it found this server, without a slash at the end.
+ * Returns the origin at which the client reached this server, without a trailing slash.
  *
  * @throws PylonError INVALID_DATA when the Host header is not a host
  */

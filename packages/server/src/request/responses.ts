@@ -1,12 +1,12 @@
 import { PylonError } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
 
-/** Header values by name; a list is sent as a header each, which `Set-Cookie` needs. */
+/** Header values by name; a list is sent as one header per value, which `Set-Cookie` needs. */
 export type AnswerHeaders = Readonly<Record<string, string | readonly string[]>>;
 
 /**
- * A JSON answer that is not made yet: the dispatcher makes the Response with all of its headers at
- * once.
+ * A JSON response that is not created yet: the dispatcher creates the Response with all of its
+ * headers in one step.
  */
 export class JsonAnswer {
   readonly #body: unknown;
@@ -14,7 +14,7 @@ export class JsonAnswer {
   readonly status: number;
   readonly headers: AnswerHeaders | undefined;
 
-  /** @param encoded the body's JSON, where it was made before */
+  /** @param encoded the body's JSON, if it already exists */
   constructor(body: unknown, status: number, headers?: AnswerHeaders, encoded?: string) {
     this.#body = body;
     this.#encoded = encoded;
@@ -22,12 +22,12 @@ export class JsonAnswer {
     this.headers = headers;
   }
 
-  /** The same answer with these headers besides. */
+  /** Returns the same response with these headers added. */
   withHeaders(headers: AnswerHeaders): JsonAnswer {
     return new JsonAnswer(this.#body, this.status, { ...this.headers, ...headers }, this.#encoded);
   }
 
-  /** @throws TypeError when the body can't be JSON, which is a fault of ours */
+  /** @throws TypeError when the body can't be JSON, which is a bug of the server */
   text(): string {
     if (this.#encoded !== undefined) return this.#encoded;
     const text: string | undefined = JSON.stringify(this.#body);
@@ -37,8 +37,8 @@ export class JsonAnswer {
 }
 
 /**
- * A text that is made while it is read, such as all rows of a table. It is answered with 200 when
- * it begins; an error after that breaks the connection off.
+ * A text that is produced while it is read, such as all rows of a table. Its status is 200 from the
+ * start; a later error aborts the connection.
  */
 export class StreamAnswer {
   readonly pieces: AsyncIterator<string>;
@@ -50,25 +50,25 @@ export class StreamAnswer {
   }
 }
 
-/** What a route answers. */
+/** The response of a route. */
 export type Answer = Response | JsonAnswer | StreamAnswer;
 
-/** A JSON answer. @param body anything that is JSON */
+/** Creates a JSON response. @param body any JSON value */
 export function json(body: unknown, status = 200): JsonAnswer {
   return new JsonAnswer(body, status);
 }
 
-/** An answer whose JSON was made before. */
+/** Creates a response whose JSON already exists. */
 export function encodedJson(text: string): JsonAnswer {
   return new JsonAnswer(undefined, 200, undefined, text);
 }
 
 /**
- * Decides, for every transport, whether an error may be shown: only what was made to be seen, by
- * the server itself or by `ctx.error`. Errors of databases, of the system and of packages have
- * codes too, and texts that callers must not see.
+ * Decides, for every transport, whether an error may be shown: only errors that are meant to be
+ * shown, by the server itself or by `ctx.error`. Errors of databases, of the system and of packages
+ * have codes too, and texts that callers must not see.
  *
- * @returns the error that a caller is shown; undefined for a fault of ours, which is logged instead
+ * @returns the error to show to a caller; undefined for an internal error, which is logged
  */
 export function toPublicError(error: unknown): PylonError | undefined {
   if (error instanceof PylonError) return error;
@@ -81,7 +81,7 @@ export function toPublicError(error: unknown): PylonError | undefined {
   return undefined;
 }
 
-/** The answer for a PylonError. */
+/** Creates the response for a PylonError. */
 export function errorAnswer(error: PylonError, requestId: string): JsonAnswer {
   const body = error.toBody();
   const retryAfter = body.error.retry_after_secs;

@@ -11,7 +11,7 @@ const context = new RequestContext(
   "request",
 );
 
-test("a handler gets the services of its feature, and the request", async () => {
+test("a handler receives the services of its feature, and the request", async () => {
   const services = { greeting: "hello" };
   const { get } = routeTable(services);
   const route = get("/a", "anyone", (given, asked) => {
@@ -23,7 +23,7 @@ test("a handler gets the services of its feature, and the request", async () => 
   expect(answer instanceof Response && (await answer.text())).toBe("hello");
 });
 
-test("a route that writes reads a small body unless it says another", () => {
+test("a route that writes reads a small body unless it declares another", () => {
   const { get, post, put, patch, del } = routeTable({});
   const handle = (): Response => new Response();
   const plain = [get, post, put, patch, del].map((make) => make("/a/:id", "signed-in", handle));

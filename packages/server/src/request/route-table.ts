@@ -3,19 +3,19 @@ import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
 import type { Route, RouteAccess } from "./route.ts";
 
-/** Answers one request with what a feature is made of. */
+/** Handles one request with the services of a feature. */
 export type Handler<S> = (services: S, context: RequestContext) => Answer | Promise<Answer>;
 
-/** What a route may say beside its method, path and access; as in `Route`. */
+/** The options of a route besides its method, path and access; as in `Route`. */
 export type RouteOptions = Pick<
   Route,
   "scope" | "quiet" | "takesForeignForms" | "isAnonymous" | "takesDeadTokens"
 > & {
-  /** Without it a GET and a DELETE read no body, and any other route a `small` one. */
+  /** If it is omitted, a GET or DELETE reads no body, and any other route a `small` one. */
   readonly body?: BodyLimit;
 };
 
-/** Makes a route of one method. */
+/** Creates a route of one method. */
 export type RouteMaker<S> = (
   path: string,
   access: RouteAccess,
@@ -24,10 +24,10 @@ export type RouteMaker<S> = (
 ) => Route;
 
 /**
- * Makes the routes of a feature, whose handlers are functions of the feature's services and of the
- * request.
+ * Creates the routes of a feature. Their handlers are functions of the feature's services and of
+ * the request.
  *
- * @param services handed to each handler
+ * @param services passed to each handler
  * @example
  *   const { get, post } = routeTable(services);
  *   return [get("/api/things", "signed-in", list), post("/api/things", "signed-in", create)];

@@ -6,13 +6,13 @@ import type { Answer } from "./responses.ts";
 
 /**
  * Who may call a route. Routes that serve rows are open to `anyone`: there the policies decide.
- * `admin-or-dev` is open to everyone in dev mode, but for pages of other sites.
+ * `admin-or-dev` is open to everyone in dev mode, except for pages of other sites.
  */
 export type RouteAccess = "anyone" | "signed-in" | "admin" | "admin-or-dev";
 
-/** Bearer tokens that no other route takes. */
+/** Bearer tokens that no other route accepts. */
 export interface RouteTokens {
-  /** Whether the token has their form. */
+  /** Whether the token has their format. */
   matches(token: string): boolean;
   /** @throws PylonError UNAUTHORIZED */
   identify(request: Request, token: string): Promise<Identity>;
@@ -23,39 +23,37 @@ interface RouteBase {
   readonly path: string;
   readonly access: RouteAccess;
   /**
-   * What an API key must be allowed to; a route that says nothing takes no API key, and no token
-   * for other services.
+   * The scope that an API key needs. A route without one accepts no API key, and no token for other
+   * services.
    */
   readonly scope?: RouteScope;
-  /** Does not count against the rate limit and is not logged: health checks and scrapes. */
+  /** Does not count against the rate limit and is not logged: health checks and metrics scrapes. */
   readonly quiet?: boolean;
   /**
-   * Pages of any site may post to it, as an OAuth provider's page does: it has a proof of its own,
-   * and sees no session of theirs.
+   * Pages of any site may post to it, as an OAuth provider's page does: the request contains its
+   * own proof, and is handled without the browser's session.
    */
   readonly takesForeignForms?: boolean;
-  /**
-   * Any browser may be led to it: no cookie and no token is looked at, and HEAD is not GET.
-   */
+  /** Any browser may be redirected to it: it ignores cookies and tokens, and HEAD is not GET. */
   readonly isAnonymous?: boolean;
   /**
-   * A bearer token that is unknown, expired or revoked counts as none, and the route tells of it;
-   * elsewhere it is refused.
+   * A bearer token that is unknown, expired or revoked counts as none, and the route reports it;
+   * elsewhere it is rejected.
    */
   readonly takesDeadTokens?: boolean;
-  /** Bearer tokens that are valid for this route alone. */
+  /** Bearer tokens that are valid for this route only. */
   readonly tokens?: RouteTokens;
   /**
-   * The value of `WWW-Authenticate` when the caller is refused with 401; default `Bearer`.
+   * Returns the value of `WWW-Authenticate` when the caller is rejected with 401; default `Bearer`.
    *
-   * @param isInvalid the caller sent a token
+   * @param isInvalid whether the caller sent a token
    */
   readonly challenge?: (request: Request, isInvalid: boolean) => string;
   readonly handle: (context: RequestContext) => Answer | Promise<Answer>;
 }
 
 /**
- * A route says how large its body may be (see BODY_LIMITS). Those that need not say it read none.
+ * A route declares its body limit (see BODY_LIMITS). By default, GET and DELETE routes read none.
  */
 export type Route = RouteBase &
   (
@@ -67,7 +65,7 @@ export type Route = RouteBase &
 export interface RouteSummary {
   readonly method: Method;
   readonly path: string;
-  /** Which of BODY_LIMITS holds. */
+  /** Which of BODY_LIMITS applies. */
   readonly body: BodyLimit;
 }
 

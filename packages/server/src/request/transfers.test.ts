@@ -21,7 +21,7 @@ function codeOf(work: () => void): string {
   }
 }
 
-test("D3: one caller has its share, and all callers together have the whole", () => {
+test("D3: one caller may use its share, and all callers together the whole", () => {
   const transfers = new Transfers(MAX, new Clock().platform);
   for (let caller = 0; caller < CALLER_SHARE; caller += 1) {
     transfers.open(`${caller}`, () => undefined).add(SHARE);
@@ -32,7 +32,7 @@ test("D3: one caller has its share, and all callers together have the whole", ()
   expect(transfers.total).toBe(MAX);
 });
 
-test("D3: what has left makes room, and so does what has ended", () => {
+test("D3: bytes that were sent make room, and so do ended transfers", () => {
   const transfers = new Transfers(MAX, new Clock().platform);
   const first = transfers.open("a", () => undefined);
   first.add(SHARE);
@@ -44,7 +44,7 @@ test("D3: what has left makes room, and so does what has ended", () => {
   expect(transfers.total).toBe(SHARE);
 });
 
-test("D3: when there is no room, the one that has stalled longest is given up", () => {
+test("D3: when there is no room, the transfer that has stalled longest is aborted", () => {
   const clock = new Clock();
   const transfers = new Transfers(MAX, clock.platform);
   const ended: string[] = [];
@@ -59,13 +59,13 @@ test("D3: when there is no room, the one that has stalled longest is given up", 
   expect(transfers.total).toBe(MAX);
 });
 
-test("D3: one that is alone is let through, however large it is", () => {
+test("D3: a transfer that is alone is never rejected, however large it is", () => {
   const transfers = new Transfers(MAX, new Clock().platform);
   transfers.open("a", () => undefined).add(10 * MAX);
   expect(codeOf(() => transfers.open("b", () => undefined).add(1))).toBe("OVERLOADED");
 });
 
-test("D3: a stream is made only as fast as it is read, and frees what was read", async () => {
+test("D3: a stream is produced only as fast as it is read, and frees what was read", async () => {
   const transfers = new Transfers(MAX, new Clock().platform);
   let made = 0;
   async function* pieces(): AsyncGenerator<string> {

@@ -1,7 +1,7 @@
 import type { Platform, Timer } from "../platform.ts";
 import { CALLER_SHARE, PylonError, STALL_MS, STALL_WHEN_FULL_MS } from "@pylonsync/protocol";
 
-/** A body on its way in, or an answer on its way out. */
+/** A body that is being received, or a response that is being sent. */
 export class Transfer implements Disposable {
   readonly key: string;
   readonly #owner: Transfers;
@@ -21,20 +21,20 @@ export class Transfer implements Disposable {
     this.#move();
   }
 
-  /** It was given up, or has ended. */
+  /** Whether it was aborted, or has ended. */
   get isOver(): boolean {
     return this.#isOver;
   }
   get bytes(): number {
     return this.#bytes;
   }
-  /** When it last moved, in milliseconds of the owner's clock. */
+  /** When it last made progress, in milliseconds of the owner's clock. */
   get movedAt(): number {
     return this.#movedAt;
   }
 
   /**
-   * Holds so many bytes more.
+   * Counts this many more bytes as held.
    *
    * @throws PylonError RATE_LIMITED when the caller has too many in flight, OVERLOADED when all
    *   callers together have
@@ -46,7 +46,7 @@ export class Transfer implements Disposable {
     this.#move();
   }
 
-  /** So many bytes have left. */
+  /** Counts this many bytes as sent. */
   sent(bytes: number): void {
     const left = Math.min(bytes, this.#bytes);
     this.#owner.free(this.key, left);
@@ -54,15 +54,13 @@ export class Transfer implements Disposable {
     this.#move();
   }
 
-  /**
-   * It has come to an end at its other side: it can no longer stall, and is held until disposed.
-   */
+  /** Marks a body as received: it can no longer stall, and is held until disposed. */
   arrived(): void {
     this.#timer?.cancel();
     this.#movedAt = Infinity;
   }
 
-  /** Gives it up. */
+  /** Aborts it. */
   abort(): void {
     this[Symbol.dispose]();
     this.#abort();
@@ -86,8 +84,8 @@ export class Transfer implements Disposable {
 }
 
 /**
- * Bounds the bytes that bodies and answers hold in memory while they are on their way, for each
- * caller and in all. One that stalls is given up: after STALL_MS, and as soon as its room is
+ * Limits the bytes of bodies and responses that are held in memory during their transfer, per
+ * caller and in total. A stalled transfer is aborted: after STALL_MS, or earlier if its memory is
  * needed.
  */
 export class Transfers {
@@ -96,26 +94,26 @@ export class Transfers {
   readonly #open = new Set<Transfer>();
   readonly platform: Pick<Platform, "monotonic" | "after">;
   #total = 0;
-  /** How many were given up because they stalled, and how many were refused, since the start. */
+  /** The number of stalled transfers that were aborted, and of rejected ones, since the start. */
   readonly counts = { stalled: 0, refused: 0 };
 
   /**
-   * @param max bytes in all; a caller has a part of it (CALLER_SHARE)
+   * @param max the maximum number of bytes in total; a caller may use a part of it (CALLER_SHARE)
    */
   constructor(max: number, platform: Pick<Platform, "monotonic" | "after">) {
     this.#max = max;
     this.platform = platform;
   }
 
-  /** Bytes in flight. */
+  /** The number of bytes in flight. */
   get total(): number {
     return this.#total;
   }
 
   /**
-   * @param key whose it is
-   * @param abort called when it is given up
-   * @param isRefusable false: it is counted, and let through where there is no room for it
+   * @param key the caller's key
+   * @param abort called when the transfer is aborted
+   * @param isRefusable false if it is counted, but never rejected
    */
   open(key: string, abort: () => void, isRefusable = true): Transfer {
     const transfer = new Transfer(
@@ -131,13 +129,13 @@ export class Transfers {
     return transfer;
   }
 
-  /** Enough is in flight that one caller may have its part. */
+  /** Whether so much is in flight that a single caller could have used up its share. */
   get isBusy(): boolean {
     return this.#total > this.#max / CALLER_SHARE;
   }
 
   /**
-   * Whether there is room at all for what a caller asks for, before it is made.
+   * Checks whether there is any room for a caller's response, before it is created.
    *
    * @throws PylonError RATE_LIMITED, OVERLOADED
    */
@@ -146,7 +144,7 @@ export class Transfers {
   }
 
   /**
-   * What is alone is let through, however large it is: its size has limits of its own.
+   * A transfer that is alone is never rejected, however large it is: its size has separate limits.
    *
    * @throws PylonError RATE_LIMITED, OVERLOADED
    */
@@ -189,7 +187,7 @@ export class Transfers {
     this.#open.delete(transfer);
   }
 
-  /** Gives up another that has stalled longest. @param key whose; null: any */
+  /** Aborts the other transfer that has stalled longest. @param key the caller's key; null: any */
   #makeRoom(other: Transfer | null, key: string | null): boolean {
     let slowest: Transfer | undefined;
     for (const transfer of this.#open) {

@@ -2,13 +2,13 @@ import { expect, test } from "bun:test";
 import { systemPlatform } from "../platform.ts";
 import { Turns } from "./turns.ts";
 
-/** Holds the event loop. */
+/** Blocks the event loop. */
 function work(ms: number): void {
   const end = performance.now() + ms;
   while (performance.now() < end);
 }
 
-test("requests that come at once let the loop turn, however long each takes", async () => {
+test("concurrent requests let the event loop turn, however long each takes", async () => {
   for (const [ms, count] of [
     [4, 12],
     [25, 4],
@@ -35,7 +35,7 @@ test("requests that come at once let the loop turn, however long each takes", as
   }
 });
 
-test("a request that comes after the loop has turned waits for nobody", async () => {
+test("a request that arrives after the loop has turned does not wait", async () => {
   const turns = new Turns(systemPlatform);
   for (let request = 0; request < 3; request += 1) {
     expect(turns.next()).toBe(null);

@@ -4,21 +4,21 @@ import type { Platform } from "../platform.ts";
  * How long requests may hold the event loop before everything else gets a turn, in milliseconds.
  */
 const TURN_MS = 10;
-/** Requests that follow each other faster than this, in milliseconds, need not look at the loop. */
+/** After a pause of at least this, in milliseconds, a request watches the loop's next turn. */
 const PAUSE_MS = 1;
 
 /**
- * Shares the event loop out. Many requests that come in at once, and each take a while, would be
- * worked off one after the other before anything else is looked at; so after TURN_MS the others
- * wait for the next turn of the loop.
+ * Shares the event loop fairly. Many slow requests that arrive at the same time would be processed
+ * one after the other before anything else; so after TURN_MS, the remaining ones wait for the next
+ * turn of the loop.
  */
 export class Turns {
   readonly #platform: Pick<Platform, "monotonic" | "soon">;
   #startedAt = 0;
   #seenAt = 0;
-  /** The loop has turned since the last request. */
+  /** Whether the loop has turned since the last request. */
   #hasTurned = true;
-  /** Whether it is told of the loop's next turn. */
+  /** Whether a callback for the loop's next turn is scheduled. */
   #isWatching = false;
   readonly #turned = (): void => {
     this.#isWatching = false;
@@ -29,12 +29,12 @@ export class Turns {
     this.#platform = platform;
   }
 
-  /** @returns null: it is your turn; else a promise to wait for */
+  /** @returns null if the request may run now; otherwise a promise to wait for */
   next(): Promise<void> | null {
     return this.#isOver() ? this.#later() : null;
   }
 
-  /** Each waits for itself: the ones before it have done their work when it looks at the time. */
+  /** Each request checks the time itself, after the ones before it have done their work. */
   async #later(): Promise<void> {
     do {
       this.#watch();
@@ -48,7 +48,7 @@ export class Turns {
     this.#platform.soon(this.#turned);
   }
 
-  /** To be told of each turn of the loop would cost as much as a small request. */
+  /** A callback for every turn of the loop would cost as much as a small request. */
   #isOver(): boolean {
     const now = this.#platform.monotonic();
     if (this.#hasTurned) this.#startedAt = now;

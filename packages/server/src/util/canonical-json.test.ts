@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { canonicalJson } from "./canonical-json.ts";
 
-/** The same value, with the keys of its objects in the opposite order. */
+/** Returns the same value, with the keys of its objects in the opposite order. */
 function reversed(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(reversed);
   if (typeof value !== "object" || value === null) return value;
@@ -13,7 +13,7 @@ function reversed(value: unknown): unknown {
   );
 }
 
-test("the order of keys makes no difference, all else does", () => {
+test("the order of keys makes no difference, everything else does", () => {
   fc.assert(
     fc.property(fc.jsonValue(), fc.jsonValue(), (one, other) => {
       expect(canonicalJson(reversed(one))).toBe(canonicalJson(one));

@@ -1,4 +1,4 @@
-/** A value as JSON, with the keys of each object in order: equal for values that mean the same. */
+/** Returns a value as JSON with sorted object keys, so that equal values have equal texts. */
 export function canonicalJson(value: unknown): string {
   return (
     JSON.stringify(value, (_key, part: unknown) =>

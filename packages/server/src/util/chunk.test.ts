@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { chunk } from "./chunk.ts";
 
-test("chunks hold all items in order, each full but the last, which is not empty", () => {
+test("chunks contain all items in order, each full but the last, which is not empty", () => {
   fc.assert(
     fc.property(fc.array(fc.nat()), fc.integer({ min: 1, max: 9 }), (items, size) => {
       const chunks = chunk(items, size);

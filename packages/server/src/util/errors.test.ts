@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { errorCode, errorText, toError } from "./errors.ts";
 
-test("an error is told by its message, and whatever else is thrown by its text", () => {
+test("an error is described by its message, and any other thrown value by its text", () => {
   expect([new RangeError("too far"), "text", undefined, null, 7].map(errorText)).toEqual([
     "too far",
     "text",
@@ -11,7 +11,7 @@ test("an error is told by its message, and whatever else is thrown by its text",
   ]);
 });
 
-test("a code is text that an object has; all else has none", () => {
+test("a code is a text property of an object; any other value has none", () => {
   const thrown = [
     Object.assign(new Error("x"), { code: "ENOENT" }),
     { code: "40001" },
@@ -24,7 +24,7 @@ test("a code is text that an object has; all else has none", () => {
   expect(thrown.map(errorCode)).toEqual(["ENOENT", "40001", "", "", "", "", ""]);
 });
 
-test("an error stays the same object, and anything else becomes one", () => {
+test("an error stays the same object, and any other value becomes one", () => {
   const error = new TypeError("x");
   expect(toError(error)).toBe(error);
   expect(toError("text")).toEqual(new Error("text"));

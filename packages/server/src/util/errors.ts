@@ -1,9 +1,9 @@
-/** What an error says; anything else that was thrown, as text. */
+/** Returns an error's message, or any other thrown value as text. */
 export function errorText(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** The `code` by which the runtime, a driver or a protocol names the error; "" without one. */
+/** Returns the error's `code` of the runtime, a driver or a protocol; "" without one. */
 export function errorCode(error: unknown): string {
   return typeof error === "object" &&
     error !== null &&
@@ -13,7 +13,7 @@ export function errorCode(error: unknown): string {
     : "";
 }
 
-/** The error itself; anything else that was thrown, as an error. */
+/** Returns the error itself, or any other thrown value as an error. */
 export function toError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }

@@ -19,7 +19,7 @@ function drain(
   }
 }
 
-test("callers take turns, and one's own come in order", () => {
+test("callers take turns, and a caller's items keep their order", () => {
   expect(drain(queueOf("a1", "a2", "a3", "b1", "c1", "b2"))).toEqual([
     "a1",
     "b1",
@@ -30,14 +30,14 @@ test("callers take turns, and one's own come in order", () => {
   ]);
 });
 
-test("one that may not go is passed over and keeps its turn", () => {
+test("a caller that may not be served is skipped and keeps its turn", () => {
   const queue = queueOf("a1", "a2", "b1");
   expect(drain(queue, (caller) => caller !== "a")).toEqual(["b1"]);
   expect(queue.size).toBe(2);
   expect(drain(queue)).toEqual(["a1", "a2"]);
 });
 
-test("what is taken out before its turn does not come again", () => {
+test("an item that is removed before its turn is not returned again", () => {
   const queue = queueOf("a1", "a2", "b1");
   expect([queue.remove("a", "a2"), queue.remove("a", "a2"), queue.remove("b", "b1")]).toEqual([
     true,

@@ -1,7 +1,4 @@
-/**
- * What waits, by whom it is for: callers take turns, and one's own come in the order in which they
- * were added.
- */
+/** Items that wait, by caller: callers take turns, and a caller's items keep their order. */
 export class FairQueue<T> {
   /** In the order of their turns; none is empty. */
   readonly #byCaller = new Map<string, T[]>();
@@ -27,10 +24,10 @@ export class FairQueue<T> {
   }
 
   /**
-   * Takes the next one out.
+   * Removes the next item.
    *
-   * @param mayGo who is not passed over this time
-   * @returns undefined when there is none of such a caller
+   * @param mayGo whether this caller may be served now
+   * @returns undefined if there is no item of such a caller
    */
   take(mayGo: (caller: string) => boolean): T | undefined {
     for (const [caller, items] of this.#byCaller) {
@@ -44,7 +41,7 @@ export class FairQueue<T> {
     return undefined;
   }
 
-  /** Takes one out before its turn. @returns whether it was there */
+  /** Removes an item before its turn. @returns whether it was in the queue */
   remove(caller: string, item: T): boolean {
     const items = this.#byCaller.get(caller) ?? [];
     const index = items.indexOf(item);

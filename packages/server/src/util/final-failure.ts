@@ -1,4 +1,4 @@
-/** What a task of the server throws when no other attempt can succeed: its job is dead at once. */
+/** A server task throws it when no other attempt can succeed: its job then fails immediately. */
 export class FinalFailure extends Error {
   override readonly name = "FinalFailure";
 }

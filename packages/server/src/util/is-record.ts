@@ -1,4 +1,4 @@
-/** Whether it is a JSON object: neither null nor a list. */
+/** Whether it is a JSON object: neither null nor an array. */
 export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -1,21 +1,21 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
 
-/** What may wait for a reader that is slow, beside what it began with. */
+/** The maximum size of data that waits for a slow reader, in addition to its first lines. */
 const MAX_WAITING_BYTES = 256 * 1024;
-/** A proxy must not take a quiet stream for a dead connection. */
+/** A proxy must not mistake a quiet stream for a dead connection. */
 const HEARTBEAT_MS = 15_000;
 
 const encoder = new TextEncoder();
 
-/** How many may read, and what one is told that is too slow. */
+/** The limits of readers, and the message for one that is too slow. */
 export interface LineReaderLimits {
   readonly maxReaders: number;
-  /** The longest text that a reader begins with, in bytes. */
+  /** The maximum size of a reader's first lines, in bytes. */
   readonly maxFirstBytes: number;
-  /** The refusal of one more. */
+  /** The error message when there are too many readers. */
   readonly full: string;
-  /** The last line of a reader that is cut off. */
+  /** The last line of a reader that is disconnected. */
   readonly cutOff: string;
 }
 
@@ -24,7 +24,7 @@ interface LineReader<Tag> {
   readonly controller: ReadableStreamDefaultController<Uint8Array>;
 }
 
-/** Those who follow something line by line: none of them holds more memory than its bound. */
+/** The readers of a stream of lines, each with a limited amount of memory. */
 export class LineReaders<Tag> {
   readonly #readers = new Set<LineReader<Tag>>();
   readonly #every: Platform["every"];
@@ -36,7 +36,7 @@ export class LineReaders<Tag> {
     this.#limits = limits;
   }
 
-  /** How many readers have such a tag. */
+  /** Returns the number of readers with such a tag. */
   count(isMeant: (tag: Tag) => boolean): number {
     return [...this.#readers].filter(({ tag }) => isMeant(tag)).length;
   }
@@ -47,10 +47,10 @@ export class LineReaders<Tag> {
   }
 
   /**
-   * Some lines, and then each that is told; empty lines keep the connection alive.
+   * Streams some lines, and then each that is sent; empty lines keep the connection alive.
    *
-   * @param tag tells the readers apart
-   * @throws PylonError RATE_LIMITED when too many read already
+   * @param tag distinguishes the readers
+   * @throws PylonError RATE_LIMITED when there are too many readers
    */
   open(tag: Tag, first: readonly string[]): ReadableStream<Uint8Array> {
     const { maxReaders, maxFirstBytes, full } = this.#limits;
@@ -66,7 +66,7 @@ export class LineReaders<Tag> {
           reader = { tag, controller };
           this.#readers.add(reader);
           this.#heartbeat ??= this.#every(HEARTBEAT_MS, () => this.#beat());
-          // Never nothing: the answer's head goes out with the first bytes.
+          // Never empty: the response's head is sent with the first bytes.
           controller.enqueue(encoder.encode(`\n${first.map((line) => `${line}\n`).join("")}`));
         },
         cancel: () => this.#remove(reader),
@@ -75,12 +75,12 @@ export class LineReaders<Tag> {
     );
   }
 
-  /** Sends a line to the readers whose tag is meant. */
+  /** Sends a line to the readers whose tag matches. */
   tell(line: string, isMeant: (tag: Tag) => boolean): void {
     for (const reader of this.#readers) if (isMeant(reader.tag)) this.#send(reader, line);
   }
 
-  /** Ends every reader's stream, so that a server can stop. */
+  /** Ends all readers' streams, so that a server can stop. */
   close(): void {
     for (const reader of this.#readers) {
       reader.controller.close();

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { isNearlySame } from "./nearly-same.ts";
 
-/** All words that one step makes of a word, found by taking each. */
+/** Returns all words that are one edit away from a word, by trying each edit. */
 function neighbours(word: string): Set<string> {
   const found = new Set([word]);
   for (let at = 1; at <= word.length; at += 1) {
@@ -17,7 +17,7 @@ function neighbours(word: string): Set<string> {
   return found;
 }
 
-test("a word is nearly another where one step after its first letter leads to it", () => {
+test("a word is nearly another if one edit after its first letter leads to it", () => {
   const words = fc.stringMatching(/^[abc]{1,7}$/);
   fc.assert(
     fc.property(words, words, (wanted, word) => {

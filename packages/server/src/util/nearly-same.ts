@@ -1,9 +1,9 @@
-/** A word shorter than this, in characters, is nearly no other: too many would be. */
+/** A shorter word, in characters, is not nearly any other: too many would match. */
 export const MIN_NEARLY_LENGTH = 4;
 
 /**
- * Whether a word is another but for one letter, not the first: it is missing, too many, wrong, or
- * exchanged with its neighbour.
+ * Whether two words differ by one letter, which is not the first: it is missing, additional,
+ * different, or swapped with its neighbour.
  */
 export function isNearlySame(wanted: string, word: string): boolean {
   let [a, b] = [Array.from(wanted), Array.from(word)];

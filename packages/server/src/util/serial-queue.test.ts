@@ -32,7 +32,7 @@ test("work runs one at a time and in order, however long it takes and whatever f
   );
 });
 
-test("work that throws before it waits is a failure like any other", async () => {
+test("a synchronous throw is a failure like any other", async () => {
   const queue = new SerialQueue();
   const thrown = queue.run(() => {
     throw new Error("at once");

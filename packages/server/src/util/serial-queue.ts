@@ -1,9 +1,9 @@
-/** Runs work one after another, in the order of the calls. What fails keeps nothing else back. */
+/** Runs work one after another, in the order of the calls. A failure does not affect later work. */
 export class SerialQueue {
   #last: Promise<unknown> = Promise.resolve();
 
   /**
-   * Runs the work once all that was given before it has settled.
+   * Runs the work after all earlier work has settled.
    *
    * @throws what the work throws
    */
@@ -13,7 +13,7 @@ export class SerialQueue {
     return result;
   }
 
-  /** Answers when all that was given before this call has settled; never rejects. */
+  /** Resolves when all work before this call has settled; never rejects. */
   async settled(): Promise<void> {
     await this.#last;
   }

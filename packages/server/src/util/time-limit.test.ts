@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Platform, Timer } from "../platform.ts";
 import { settledWithin, withTimeout } from "./time-limit.ts";
 
-/** One timer, whose time is over when the test says so. */
+/** One timer, which expires when the test says so. */
 class OneTimer {
   #work: (() => void) | null = null;
   readonly asked: number[] = [];
@@ -30,7 +30,7 @@ class OneTimer {
 const never = new Promise<never>(() => undefined);
 const late = (): Error => new Error("late");
 
-test("work that settles in time is answered, and its timer is gone", async () => {
+test("work that settles in time is returned, and its timer is cancelled", async () => {
   const timer = new OneTimer();
   expect(await settledWithin(timer.platform, Promise.resolve(), 7)).toBe(true);
   expect(await withTimeout(timer.platform, async () => "answer", 8, late)).toBe("answer");
@@ -38,7 +38,7 @@ test("work that settles in time is answered, and its timer is gone", async () =>
   expect(timer.isSet).toBe(false);
 });
 
-test("work that fails in time fails, and its timer is gone", async () => {
+test("work that fails in time fails, and its timer is cancelled", async () => {
   const timer = new OneTimer();
   const fail = (): Promise<never> => Promise.reject(new Error("failed"));
   expect(settledWithin(timer.platform, fail(), 7)).rejects.toThrow("failed");
@@ -48,7 +48,7 @@ test("work that fails in time fails, and its timer is gone", async () => {
   expect(timer.isSet).toBe(false);
 });
 
-test("work that takes longer is given up", async () => {
+test("work that takes longer is abandoned", async () => {
   const timer = new OneTimer();
   const settled = settledWithin(timer.platform, never, 7);
   timer.end();

@@ -1,7 +1,7 @@
 import type { Platform } from "../platform.ts";
 
 /**
- * Waits for the work to settle, but no longer than `ms` milliseconds. The work goes on.
+ * Waits for the work to settle, but at most `ms` milliseconds. The work itself continues.
  *
  * @returns whether it has settled
  * @throws what the work throws in that time
@@ -21,9 +21,9 @@ export async function settledWithin(
 }
 
 /**
- * What the work answers, if it does so in `ms` milliseconds. The work goes on.
+ * Returns the work's result if it settles within `ms` milliseconds. The work itself continues.
  *
- * @throws what the work throws, or the error that `onTimeout` makes
+ * @throws what the work throws, or the error that `onTimeout` creates
  */
 export async function withTimeout<T>(
   { after }: Pick<Platform, "after">,

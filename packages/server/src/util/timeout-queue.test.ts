@@ -20,11 +20,11 @@ class Waiting implements Timed {
   }
 }
 
-test("each expires when its time is up, unless it is over before", () => {
+test("each expires when its time is up, unless it is deleted before", () => {
   const steps = fc.array(
     fc.record({
       wait: fc.integer({ min: 0, max: 60 }),
-      /** Which of those that were added is over; beyond them: none. */
+      /** Which of the added entries is deleted; larger values: none. */
       over: fc.nat({ max: 12 }),
     }),
     { maxLength: 12 },
@@ -52,7 +52,7 @@ test("each expires when its time is up, unless it is over before", () => {
   );
 });
 
-test("it is idle once nothing waits, and takes up work again", () => {
+test("it is idle when nothing waits, and continues with new entries", () => {
   const platform = new ManualPlatform();
   let idle = 0;
   const queue = new TimeoutQueue(MS, platform, () => {

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import type { Timer } from "../platform.ts";
 import { timeoutSignal } from "./timeout-signal.ts";
 
-test("a signal is aborted when its time is over, and holds no process", () => {
+test("a signal is aborted when its time is up, and keeps no process alive", () => {
   let work = (): void => undefined;
   let held = true;
   const timer: Timer = {

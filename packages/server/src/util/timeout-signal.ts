@@ -1,8 +1,8 @@
 import type { Platform } from "../platform.ts";
 
 /**
- * A signal that is aborted in `ms` milliseconds, with a DOMException of the name `TimeoutError`. It
- * does not keep the process alive.
+ * Returns a signal that is aborted in `ms` milliseconds, with a DOMException of the name
+ * `TimeoutError`. It does not keep the process alive.
  */
 export function timeoutSignal({ after }: Pick<Platform, "after">, ms: number): AbortSignal {
   const controller = new AbortController();

@@ -7,15 +7,15 @@ import type { Store } from "../store/store.ts";
 import type { Receiver } from "./receivers.ts";
 import { signedHeaders } from "./signature.ts";
 
-/** The receiver is no longer there, and says so. */
+/** With this status, the receiver says that it no longer exists. */
 const GONE = 410;
 
-/** What delivers messages. */
+/** The services that deliver messages. */
 export interface DeliveryServices {
   readonly store: Store;
   readonly platform: Pick<Platform, "now">;
   readonly receivers: () => ReadonlyMap<string, Receiver>;
-  /** Asks no address of a private network, and follows no redirect. */
+  /** Connects to no private network, and follows no redirect. */
   readonly fetch: Fetch;
 }
 
@@ -23,13 +23,13 @@ export interface DeliveryServices {
 export interface Delivery {
   /** The endpoint's name. */
   readonly endpoint: string;
-  /** The same at each attempt, so that a receiver knows what it has. */
+  /** The same for each attempt, so that a receiver can recognize duplicates. */
   readonly id: string;
   /** JSON. */
   readonly message: string;
 }
 
-/** The message in the arguments of a job; null for those of another kind. */
+/** Returns the message in the arguments of a job, or null for other arguments. */
 export function deliveryOf(args: string): Delivery | null {
   const given: unknown = JSON.parse(args);
   if (!isRecord(given)) return null;
@@ -54,7 +54,7 @@ async function post(
   { receivers, platform, fetch }: DeliveryServices,
 ): Promise<AttemptOutcome> {
   const receiver = receivers().get(endpoint);
-  // A newer version of the app, which is just coming up elsewhere, may have it.
+  // A newer version of the app, which is just being started elsewhere, may have it.
   if (receiver === undefined) return failed(`The webhook endpoint "${endpoint}" does not exist.`);
   const timestamp = Math.floor(platform.now() / 1000);
   const response = await fetch(receiver.url, {

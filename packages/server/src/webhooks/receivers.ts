@@ -11,7 +11,7 @@ export interface Receiver {
 }
 
 /**
- * The endpoints of an app, by their names.
+ * Returns the endpoints of an app, by their names.
  *
  * @throws PylonStartError for a variable that is not set, an invalid URL or an invalid secret
  */
@@ -43,7 +43,7 @@ function checkUrl(name: string, url: string, dev: boolean): void {
   );
 }
 
-/** @throws PylonStartError which does not tell the secret */
+/** @throws PylonStartError, which does not contain the secret */
 function keyIn(name: string, secret: string): Buffer {
   const key = keyOf(secret);
   if (key !== null) return key;

@@ -10,7 +10,7 @@ import { deliveryOf } from "./delivery.ts";
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
-/** The log of deliveries, for admins: list them, and deliver one again that failed. */
+/** The delivery log, for admins: lists deliveries, and retries failed ones. */
 export function webhookRoutes(jobs: Jobs): Route[] {
   const path = "/api/admin/webhooks/deliveries";
   return [

@@ -1,9 +1,9 @@
-/** The fewest bytes of a key, and the most. */
+/** The minimum and maximum size of a key, in bytes. */
 const MIN_KEY_BYTES = 24;
 const MAX_KEY_BYTES = 64;
 const PREFIX = "whsec_";
 
-/** The key in a secret; null for what is not a secret. */
+/** Returns the key in a secret, or null for an invalid secret. */
 export function keyOf(secret: string): Buffer | null {
   const text = secret.startsWith(PREFIX) ? secret.slice(PREFIX.length) : "";
   if (!/^[A-Za-z0-9+/]+={0,2}$/.test(text)) return null;
@@ -11,7 +11,7 @@ export function keyOf(secret: string): Buffer | null {
   return key.length >= MIN_KEY_BYTES && key.length <= MAX_KEY_BYTES ? key : null;
 }
 
-/** A message as it is sent at one attempt. */
+/** A message as it is sent in one attempt. */
 export interface SignedMessage {
   readonly id: string;
   /** Seconds since 1970. */
@@ -19,12 +19,12 @@ export interface SignedMessage {
   readonly body: string;
 }
 
-/** The headers that say who sent a message: one signature by each key. */
+/** Returns the headers that authenticate a message: one signature by each key. */
 export async function signedHeaders(
   { id, timestamp, body }: SignedMessage,
   keys: readonly Buffer[],
 ): Promise<Record<string, string>> {
-  // Loaded by the apps that use it: the others start sooner.
+  // Loaded only by apps that use it, so that the others start faster.
   const { createHmac } = await import("node:crypto");
   const content = `${id}.${timestamp}.${body}`;
   const signatures = keys.map(

@@ -25,7 +25,7 @@ const Task = entity("Task", {
   ownerId: field.string().owner(),
   secret: field.string().hidden().optional(),
 });
-/** Named like what every document has. */
+/** Named like a schema that every document contains. */
 const Failure = entity("Error", { text: field.richtext(), photo: field.file().optional() });
 
 const functions = new Map<string, FnDefinition>([
@@ -90,7 +90,7 @@ test("an app without entities and functions has a valid one too", async () => {
   expect((await new Validator().validate(structuredClone(document))).valid).toBe(true);
 });
 
-test("rows have their fields, inserts what they must bring, and nobody a hidden field", () => {
+test("rows have their fields, inserts the required ones, and none a hidden field", () => {
   const document = openApiOf({ manifest, functions });
   expect(document).toMatchObject({
     info: { title: "tasks", version: "1.2.0" },
@@ -114,7 +114,7 @@ test("rows have their fields, inserts what they must bring, and nobody a hidden 
   expect(JSON.stringify(document)).not.toContain("secret");
 });
 
-test("functions have their arguments and results, and internal ones are left out", () => {
+test("functions have their arguments and results, and internal ones are omitted", () => {
   const { paths } = openApiOf({ manifest, functions });
   expect(Object.keys(Object(paths))).toEqual([
     ...["Task", "Error"].flatMap((name) => [
@@ -146,7 +146,7 @@ test("functions have their arguments and results, and internal ones are left out
   });
 });
 
-test("schemas of other libraries are shown as far as these tell of them", () => {
+test("schemas of other libraries are included as far as they describe themselves", () => {
   const { paths } = JSON.parse(JSON.stringify(openApiOf({ manifest, functions }))) as {
     paths: Record<string, { post: { requestBody: object } }>;
   };

@@ -16,7 +16,7 @@ import {
   type JsonSchema,
 } from "../../schema/json-schema.ts";
 
-/** The parts of an app that its description shows. */
+/** The parts of an app that its description contains. */
 export interface DescribedApp {
   readonly manifest: Manifest;
   readonly functions: ReadonlyMap<string, FnDefinition>;
@@ -48,8 +48,8 @@ const ERROR: JsonSchema = {
 };
 
 /**
- * An app's rows and functions as a document of OpenAPI 3.1, for generators of clients and for
- * tools that try requests. Routes that are the same for every app are in the documentation.
+ * Describes an app's rows and functions as an OpenAPI 3.1 document, for client generators and for
+ * tools that send requests. Routes that are the same for every app are in the documentation.
  */
 export function openApiOf({ manifest, functions }: DescribedApp): JsonSchema {
   const public_ = [...functions].filter(([, { internal }]) => internal !== true);
@@ -72,11 +72,11 @@ export function openApiOf({ manifest, functions }: DescribedApp): JsonSchema {
   };
 }
 
-/** The fields that some callers may not read. */
+/** Returns the fields that some callers may not read. */
 function closedTo({ policies }: Manifest, { name }: ManifestEntity): ReadonlySet<string> {
-  const said = policies.filter(({ entity }) => entity === name);
+  const ofEntity = policies.filter(({ entity }) => entity === name);
   return new Set(
-    said.flatMap(({ fields = {} }) =>
+    ofEntity.flatMap(({ fields = {} }) =>
       Object.entries(fields).flatMap(([field, { allow, allowRead }]) =>
         (allowRead ?? allow) === undefined ? [] : [field],
       ),
@@ -84,7 +84,7 @@ function closedTo({ policies }: Manifest, { name }: ManifestEntity): ReadonlySet
   );
 }
 
-/** @param closed fields that not all callers get */
+/** @param closed fields that not all callers may read */
 function schemasOfEntity(
   { name, fields }: ManifestEntity,
   closed: ReadonlySet<string>,
@@ -94,7 +94,7 @@ function schemasOfEntity(
     const schema = schemaOfField(field);
     return [field.name, field.optional ? orNull(schema) : schema];
   });
-  const required = shown.filter(isAsked).map((field) => field.name);
+  const required = shown.filter(isRequired).map((field) => field.name);
   const written = { type: "object", properties: Object.fromEntries(properties) };
   return {
     [name]: {
@@ -112,8 +112,8 @@ function schemasOfEntity(
   };
 }
 
-/** Whether an insert has to name it. */
-function isAsked(field: ManifestField): boolean {
+/** Whether an insert must contain it. */
+function isRequired(field: ManifestField): boolean {
   return (
     !field.optional &&
     field.default === undefined &&
@@ -192,10 +192,10 @@ function schemaOfResult(returns: NonNullable<FnDefinition["returns"]>): JsonSche
   return isStandardSchema(returns) ? foreignSchema(returns) : schemaOfValidator(returns);
 }
 
-/** Of a schema of another library: what that tells of it. */
+/** Returns the JSON schema of a schema of another library, as far as that library provides it. */
 function foreignSchema(schema: StandardSchema): JsonSchema {
-  const { $schema: _dialect, ...told } = jsonSchemaOf(schema) ?? {};
-  return told;
+  const { $schema: _dialect, ...described } = jsonSchemaOf(schema) ?? {};
+  return described;
 }
 
 function schemaOfArgs(args: DeclaredArgs): JsonSchema {
@@ -229,10 +229,10 @@ function body(schema: JsonSchema): JsonSchema {
   return { required: true, content: { "application/json": { schema } } };
 }
 
-/** @param status of an answer that is not an error */
+/** @param status the status of a successful response */
 function answers(status: string, schema: JsonSchema): JsonSchema {
-  const content = (answered: JsonSchema): JsonSchema => ({
-    "application/json": { schema: answered },
+  const content = (response: JsonSchema): JsonSchema => ({
+    "application/json": { schema: response },
   });
   return {
     [status]: { description: "Done.", content: content(schema) },

@@ -16,7 +16,7 @@ import type { UserData } from "./user-data.ts";
 const AUDIT_DEFAULT = 100;
 const MAX_AUDIT = 1000;
 
-/** What the routes of accounts need. */
+/** The services that the account routes need. */
 export interface AccountServices extends AuthServices {
   readonly data: UserData;
   readonly organizations: Organizations;
@@ -24,7 +24,7 @@ export interface AccountServices extends AuthServices {
   readonly reader: RequestReader;
 }
 
-/** Leaving, taking one's data along, and what happened to one's account. */
+/** The routes to delete an account, to export a user's data and to read its audit log. */
 export function accountRoutes(services: AccountServices): Route[] {
   const { get, put, del } = routeTable(services);
 
@@ -41,7 +41,7 @@ export function accountRoutes(services: AccountServices): Route[] {
   ];
 }
 
-/** What a form needs to know that asks the user to prove who they are. */
+/** Returns what a form that re-authenticates the user needs to know. */
 async function show(services: AccountServices, context: RequestContext): Promise<Answer> {
   const { credentials, mails } = services;
   const user = await ownUser(services, context);
@@ -60,7 +60,7 @@ async function leave(services: AccountServices, context: RequestContext): Promis
   const { organizations } = services;
   const { caller } = context;
   const input = await AuthInput.of(context);
-  // A guest has nothing but its session to prove itself with.
+  // The session is a guest's only credential.
   if (caller.isGuest && caller.userId !== null) return left(services, context, caller.userId);
   const user = await ownUser(services, context);
   await requireOwner(services, context, input, user);
@@ -106,8 +106,8 @@ async function removeByAdmin(services: AccountServices, context: RequestContext)
 }
 
 /**
- * For who was banned, or has lost a role that the app claims: also programs with the user's keys
- * are out. Whether the user gets in again is the app's `onSignIn` to say.
+ * For users who were banned, or who lost a role that the app grants: it also ends the user's API
+ * keys. The app's `onSignIn` decides whether the user can sign in again.
  */
 async function signOutByAdmin(
   { apiKeys, audit, sessions }: AccountServices,
@@ -124,7 +124,7 @@ async function showClaims({ store }: AccountServices, context: RequestContext): 
   return json({ claims: await userClaims(store, context.param("id")) });
 }
 
-/** In place of all that were set before. */
+/** Replaces all claims that were set before. */
 async function setClaims(services: AccountServices, context: RequestContext): Promise<Answer> {
   const { audit, platform, store } = services;
   const userId = context.param("id");

@@ -14,8 +14,8 @@ interface AdminAuthServices {
 }
 
 /**
- * Sessions and accounts elsewhere of all users, the newest first, as an admin sees them: without
- * tokens, and without what they could be made from.
+ * Lists the sessions and provider accounts of all users for an admin, the newest first, without
+ * tokens and without anything that tokens could be derived from.
  */
 export function adminAuthRoutes({ store }: AdminAuthServices): Route[] {
   const { get } = routeTable<AdminAuthServices>({ store });

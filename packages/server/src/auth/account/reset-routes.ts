@@ -13,8 +13,8 @@ import type { Sessions } from "../sessions/sessions.ts";
 
 const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
 /**
- * What tests do not make: when crons are due, what shards and their replicas hold, and since when
- * an account's sign-ins count, by which a sign-in that is under way is refused.
+ * Tables that a reset keeps, because tests do not create their rows: the due times of crons, the
+ * state of shards and their replicas, and session epochs, which reject sign-ins in progress.
  */
 const KEPT: readonly (keyof typeof SYSTEM_TABLES)[] = [
   "crons",
@@ -27,20 +27,20 @@ const KEPT: readonly (keyof typeof SYSTEM_TABLES)[] = [
 ];
 const { files: FILES, sessions: SESSIONS, apiKeys: KEYS } = SYSTEM_TABLES;
 
-/** What a reset works with. */
+/** The dependencies of a reset. */
 export interface ResetServices {
   readonly store: Store;
   readonly committer: Committer;
   readonly platform: Platform;
   readonly sessions: Sessions;
   readonly apiKeys: ApiKeys;
-  /** A server in dev mode whose database goes with it. */
+  /** Whether this is a server in dev mode with a temporary database. */
   readonly isAllowed: boolean;
 }
 
 /**
  * `POST /api/__test__/reset` empties the database between two tests: rows, users, sessions, jobs,
- * runs. Refused but in dev mode, in memory and from this machine.
+ * runs. It is rejected except in dev mode, with an in-memory database, and from this machine.
  */
 export function resetRoutes(services: ResetServices): Route[] {
   return [routeTable(services).post("/api/__test__/reset", "anyone", reset, { body: "none" })];
@@ -62,7 +62,7 @@ async function reset(services: ResetServices, { address }: RequestContext): Prom
   return json({ reset: true });
 }
 
-/** Also those of guests, who have no row, and of the admin. */
+/** Also ends the sessions of guests, who have no row, and of the admin. */
 async function endAll(tx: Transaction, { sessions, apiKeys }: ResetServices): Promise<void> {
   const users = [...(await SESSIONS.select(tx)), ...(await KEYS.select(tx))];
   for (const userId of new Set(users.map((one) => one.userId))) {
@@ -71,7 +71,7 @@ async function endAll(tx: Transaction, { sessions, apiKeys }: ResetServices): Pr
   }
 }
 
-/** Their contents are deleted by the sweep that deletes those of files without a row. */
+/** The clean-up of files without a row deletes their contents. */
 async function forgetFiles(tx: Transaction, now: number): Promise<void> {
   for (const { id } of await FILES.select(tx))
     await FILES.update(tx, id, { state: "deleting", linkedRow: null, orphanedAt: now });

@@ -20,7 +20,7 @@ const FILES = SYSTEM_TABLES.files;
 const BATCH_SIZE = 200;
 const MAX_AUDIT = 10_000;
 
-/** What the data of users needs. */
+/** The dependencies of `UserData`. */
 export interface UserDataServices {
   readonly store: Store;
   readonly committer: Committer;
@@ -33,10 +33,10 @@ export interface UserDataServices {
   readonly removal: UserRemoval;
 }
 
-/** All that is known of a user, as JSON. Times are ISO 8601. */
+/** Everything that the server stores about a user, as JSON. Times are ISO 8601. */
 export interface UserExport {
   readonly user: Readonly<Record<string, unknown>> | null;
-  /** By entity: the rows that are the user's, and those that name it. */
+  /** By entity: the rows that the user owns, and those that refer to it. */
   readonly rows: Readonly<Record<string, readonly StoredRow[]>>;
   readonly files: readonly {
     readonly id: string;
@@ -55,7 +55,7 @@ export interface UserExport {
   readonly audit: readonly AuditEntry[];
 }
 
-/** All that an app knows of a user: to hand it out, and to forget it. */
+/** Exports and deletes everything that an app stores about a user. */
 export class UserData {
   readonly #services: UserDataServices;
 
@@ -63,7 +63,7 @@ export class UserData {
     this.#services = services;
   }
 
-  /** Whether there is anything of a user or guest with this id. */
+  /** Whether anything is stored for a user or guest with this id. */
   async knows(userId: string, reader: Reader): Promise<boolean> {
     const { users, sessions } = this.#services;
     if (
@@ -79,8 +79,8 @@ export class UserData {
   }
 
   /**
-   * @param recipient who gets it: a row that only names the user may be about the user, and not
-   *   meant for it. An admin gets all.
+   * @param recipient who receives the export: a row that only refers to the user may be about the
+   *   user, but not readable by it. An admin receives all rows.
    * @param reader reads on behalf of the caller
    */
   async export(userId: string, recipient: Caller, reader: Reader): Promise<UserExport> {
@@ -124,14 +124,14 @@ export class UserData {
   }
 
   /**
-   * Deletes the user, the rows that it owns and its sessions. Where it is only mentioned, the
-   * mention is taken out if the field may be empty. Files go with their rows, and those without a
-   * row at the next clean-up.
+   * Deletes the user, the rows that it owns and its sessions. In rows that only refer to it, an
+   * optional reference is set to null. Files are deleted with their rows, and files without a row
+   * at the next clean-up.
    */
   async delete(userId: string): Promise<void> {
     const { store, committer, users, removal } = this.#services;
     const user = users.isDeclared ? await users.get(userId) : null;
-    // First of all nobody acts as this user any longer. A guest has no row to go with.
+    // First, so that nobody can act as this user any longer. A guest has no row to delete.
     await store.transact((tx) => removal.delete(tx, user ?? { id: userId }));
     const { head } = await store.bounds();
     const emptied = new Set<Entity>();
@@ -165,8 +165,8 @@ export class UserData {
   }
 
   /**
-   * A row that is neither deleted with the user nor may do without it keeps it from being deleted:
-   * that is told before anything is taken away.
+   * Checks before anything is deleted that no row prevents the deletion: one that is not deleted
+   * with the user and whose reference is required.
    *
    * @throws PylonError REFERENCED
    */
@@ -182,7 +182,7 @@ export class UserData {
     }
   }
 
-  /** Uploads that no row took are old enough to be cleaned up at once. */
+  /** Marks uploads that no row uses as old enough to be cleaned up immediately. */
   async #orphanFiles(userId: string): Promise<void> {
     const files = await FILES.select(this.#services.store, {
       where: FILES.is("ownerId", userId),

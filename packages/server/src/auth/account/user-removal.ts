@@ -10,7 +10,7 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { Users } from "../users/users.ts";
 import { fieldIs } from "../security/where.ts";
 
-/** Whose rows have the id of their user. */
+/** Tables whose primary key is the id of the user. */
 const BY_ID = [
   SYSTEM_TABLES.passwords,
   SYSTEM_TABLES.totp,
@@ -25,7 +25,7 @@ const BY_USER = [
 ];
 const { codes: CODES, oneTimeTokens: TOKENS } = SYSTEM_TABLES;
 
-/** What knows of users beside the row of the app. */
+/** The services that store data about users outside of the app's entity. */
 export interface UserRemovalServices {
   readonly store: Store;
   readonly model: () => DataModel;
@@ -36,16 +36,16 @@ export interface UserRemovalServices {
 }
 
 /**
- * What Pylon keeps of a user beside the row of the app. It goes in the transaction that deletes the
- * row, by any way: a user who no longer exists has no session, no key and no way in.
+ * Deletes what Pylon stores about a user besides the app's row, in the transaction that deletes the
+ * row, whatever deletes it: a deleted user has no session, no key and no way to sign in.
  */
 export class UserRemoval implements CascadeDelete {
   readonly #services: UserRemovalServices;
   /**
-   * Up to here the log has nothing left of users who were deleted. Forgotten at each start, and
-   * then looked at again.
+   * The position up to which the change log contains no data of deleted users. It is not stored, so
+   * each start checks the log again.
    */
-  #looked = 0;
+  #checkedUpTo = 0;
 
   constructor(services: UserRemovalServices) {
     this.#services = services;
@@ -68,19 +68,20 @@ export class UserRemoval implements CascadeDelete {
   };
 
   /**
-   * What was in the rows of users who no longer exist is left in the log only as far as it decides
-   * who is told that they are gone.
+   * Removes the contents of deleted users' rows from the change log, except what decides who is
+   * notified of the deletion.
    */
   async forgetImages(): Promise<void> {
     const { users } = this.#services;
-    if (users.isDeclared) this.#looked = await this.forgetDeleted(users.entity, this.#looked);
+    if (users.isDeclared)
+      this.#checkedUpTo = await this.forgetDeleted(users.entity, this.#checkedUpTo);
   }
 
   /**
-   * The same of any entity.
+   * Does the same for any entity.
    *
    * @param after only rows that were deleted after this change
-   * @returns the newest change that was looked at
+   * @returns the newest change that was checked
    */
   forgetDeleted({ name, fields }: Entity, after: number): Promise<number> {
     const { store, model } = this.#services;

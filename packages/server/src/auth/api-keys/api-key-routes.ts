@@ -12,7 +12,7 @@ import { ownUser } from "../users/own-user.ts";
 
 const MAX_SCOPES = 50;
 
-/** A user's keys for programs. */
+/** The routes of a user's API keys. */
 export function apiKeyRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
 

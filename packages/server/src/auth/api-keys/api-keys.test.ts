@@ -52,7 +52,7 @@ test("a guessed or changed key is unknown; the database does not hold the key", 
   expect(JSON.stringify(row)).not.toContain(key.split(".")[2] ?? key);
 });
 
-test("a key is ended by its user alone, on all replicas and with its connections", async () => {
+test("a key is ended only by its user, on all replicas and with its connections", async () => {
   await using scratch = scratchStore();
   const { keys, sessionId, sessions } = await signIn(scratch);
   const there = new ApiKeys(scratch.store, sessions, scratch.platform);
@@ -68,7 +68,7 @@ test("a key is ended by its user alone, on all replicas and with its connections
   expect(await keys.sessionStatus(info.id, ANONYMOUS)).toBe("revoked");
 });
 
-test("the keys of one tenant end, and the others stay", async () => {
+test("the keys of one tenant end, and the others remain", async () => {
   await using scratch = scratchStore();
   const { keys, sessionId, sessions } = await signIn(scratch, "acme");
   await keys.create(sessionId, { ...NEW, name: "of acme" });

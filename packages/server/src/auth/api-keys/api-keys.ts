@@ -19,15 +19,15 @@ const KEYS = SYSTEM_TABLES.apiKeys;
 const PREFIX = "pk.";
 const MAX_KEYS = 100;
 /**
- * As for sessions: so long at most may a key live on after another replica ended it, in
+ * As for sessions: the maximum time for which a key is accepted after another replica ended it, in
  * milliseconds.
  */
 const CACHE_TTL_MS = 500;
 const MAX_CACHED = 10_000;
-/** A key's last use is written down this often, in milliseconds. */
+/** The minimum time between two updates of a key's last use, in milliseconds. */
 const USED_EVERY_MS = 60_000;
 
-/** What its owner may know of an API key: never the key itself. */
+/** The part of an API key that its owner sees: never the key itself. */
 export interface ApiKeyInfo {
   readonly id: string;
   readonly name: string;
@@ -38,7 +38,7 @@ export interface ApiKeyInfo {
 }
 
 /**
- * Keys that programs call with: `pk.<id>.<secret>`. A key acts as the user that made it, within its
+ * API keys for programs: `pk.<id>.<secret>`. A key acts as the user that created it, within its
  * scopes.
  */
 export class ApiKeys implements TokenKind {
@@ -52,7 +52,7 @@ export class ApiKeys implements TokenKind {
     string,
     { readonly identity: Identity; readonly until: number }
   >();
-  /** Grows whenever a key is ended or changed: what was read before that is not cached. */
+  /** Grows whenever a key is ended or changed: a row that was read before is not cached. */
   #cacheGeneration = 0;
 
   constructor(store: Store, sessions: Sessions, platform: Platform) {
@@ -88,13 +88,12 @@ export class ApiKeys implements TokenKind {
   }
 
   /**
-   * Makes a key of the session's user, which keeps the tenant, the roles and the claims that the
-   * session has.
+   * Creates a key of the session's user, with the tenant, the roles and the claims of the session.
    *
    * @param options.expiresAt milliseconds since 1970; null: never
-   * @returns the key, which is shown this once
-   * @throws PylonError UNAUTHORIZED when the session was ended meanwhile, CONFLICT when the user
-   *   has MAX_KEYS
+   * @returns the key, which is shown only once
+   * @throws PylonError UNAUTHORIZED when the session has ended in the meantime, CONFLICT when the
+   *   user has MAX_KEYS
    */
   async create(
     sessionId: string,
@@ -131,7 +130,7 @@ export class ApiKeys implements TokenKind {
     return { key: `${PREFIX}${id}.${secret}`, info: toInfo(row) };
   }
 
-  /** What became of a key that stood for this caller. */
+  /** Returns the status of the key with which this caller was identified. */
   async sessionStatus(keyId: string, { claims }: Caller): Promise<SessionStatus> {
     const row = await KEYS.get(this.#store, keyId);
     if (row === null) return "revoked";
@@ -139,7 +138,7 @@ export class ApiKeys implements TokenKind {
     return JSON.stringify(now) === JSON.stringify(claims) ? "valid" : "changed";
   }
 
-  /** The user's keys, the newest first. */
+  /** Returns the user's keys, the newest first. */
   async list(userId: string): Promise<ApiKeyInfo[]> {
     const rows = await KEYS.select(this.#store, {
       where: KEYS.is("userId", userId),
@@ -151,7 +150,7 @@ export class ApiKeys implements TokenKind {
   /**
    * Ends a key of this user, on all replicas and with its connections.
    *
-   * @returns whether it was there
+   * @returns whether it existed
    */
   async end(userId: string, keyId: string): Promise<boolean> {
     const isThere = await transactById(this.#store, async (tx) => {
@@ -163,15 +162,15 @@ export class ApiKeys implements TokenKind {
     return isThere;
   }
 
-  /** Ends the user's keys: all, or those of one tenant. */
+  /** Ends the user's keys: all of them, or those of one tenant. */
   async endAll(userId: string, tenantId?: string): Promise<void> {
     const where = keysOf(userId, tenantId);
     for (const { id } of await KEYS.select(this.#store, { where })) await this.end(userId, id);
   }
 
   /**
-   * As `endAll`, within the transaction that deletes the user, or its place in the tenant: the
-   * change log tells this replica too.
+   * Like `endAll`, within the transaction that deletes the user or its membership in the tenant:
+   * the change log notifies this replica too.
    */
   async revokeAll(tx: Transaction, userId: string, tenantId?: string): Promise<void> {
     for (const { id } of await KEYS.select(tx, { where: keysOf(userId, tenantId) }))
@@ -200,7 +199,7 @@ export class ApiKeys implements TokenKind {
       if (isMeant(identity.caller)) this.#identityCache.delete(hash);
   }
 
-  /** The user's claims win over those that the key was made with. */
+  /** The user's claims override those that the key was created with. */
   async #claimsOf({ userId, claims }: RowOf<typeof KEYS>): Promise<Claims> {
     return { ...claims, ...(await userClaims(this.#store, userId)) };
   }

@@ -7,7 +7,7 @@ import { AuthMails } from "./auth-mails.ts";
 const MINUTES = 10;
 const CODE = { code: "482913", minutes: MINUTES };
 
-/** Mails with a queue that keeps what is added. @param secret null: the server has no key */
+/** Mails with a queue that stores what is added. @param secret null: the server has no key */
 function mailsOf({ store, platform }: Scratch, secret: string | null, broken = false) {
   const queued: string[] = [];
   const errors: unknown[] = [];
@@ -30,24 +30,21 @@ function mailsOf({ store, platform }: Scratch, secret: string | null, broken = f
   return { mails, queued, errors, add, open: () => mails.open(queued.at(-1) ?? "") };
 }
 
-test.each([["k".repeat(32)], [null]])(
-  "a mail waits and is read again, with key %p",
-  async (key) => {
-    await using scratch = scratchStore();
-    const { queued, add, open } = mailsOf(scratch, key);
-    await add("ann@example.com");
-    expect(open()).toMatchObject({
-      to: "ann@example.com",
-      subject: "482913 is your code for Shop",
-    });
-    if (key !== null)
-      for (const secret of ["482913", "ann@"]) expect(queued[0]).not.toContain(secret);
-    await add(null);
-    expect(open()).toBeNull();
-  },
-);
+test.each([["k".repeat(32)], [null]])("a queued mail is read again, with key %p", async (key) => {
+  await using scratch = scratchStore();
+  const { queued, add, open } = mailsOf(scratch, key);
+  await add("ann@example.com");
+  expect(open()).toMatchObject({
+    to: "ann@example.com",
+    subject: "482913 is your code for Shop",
+  });
+  if (key !== null)
+    for (const secret of ["482913", "ann@"]) expect(queued[0]).not.toContain(secret);
+  await add(null);
+  expect(open()).toBeNull();
+});
 
-test("what can never be sent is given up at once", async () => {
+test("a mail that can never be sent is given up immediately", async () => {
   await using scratch = scratchStore();
   const { mails, queued, add, open } = mailsOf(scratch, "k".repeat(32));
   await add("ann@example.com");
@@ -57,7 +54,7 @@ test("what can never be sent is given up at once", async () => {
   expect(open).toThrow(FinalFailure);
 });
 
-test("a notice that can't be queued fails nothing", async () => {
+test("a notice that can't be queued does not cause a failure", async () => {
   await using scratch = scratchStore();
   const { mails, errors } = mailsOf(scratch, null, true);
   await mails.notify("ann@example.com", "A passkey was added to your account.");

@@ -8,15 +8,15 @@ import { FinalFailure } from "../../util/final-failure.ts";
 import { isRecord } from "../../util/is-record.ts";
 import type { Encryption } from "../security/encryption.ts";
 
-/** Where the mails of accounts wait until they are sent; jobs/ is behind it. */
+/** The queue in which account mails wait until they are sent; jobs/ implements it. */
 export interface MailQueue {
-  /** Adds a mail within a transaction: it is sent if that commits. @param mail JSON text */
+  /** Adds a mail within a transaction, to be sent if that commits. @param mail JSON text */
   add(tx: Transaction, mail: string): Promise<unknown>;
-  /** Told after the commit that something was added. */
+  /** Called after the commit when something was added. */
   wake(): void;
 }
 
-/** What the mails of accounts are made of. */
+/** The dependencies of the account mails. */
 export interface AuthMailsOptions {
   readonly platform: Pick<Platform, "now">;
   readonly store: Store;
@@ -24,24 +24,24 @@ export interface AuthMailsOptions {
   readonly queue: MailQueue;
   readonly encryption: Encryption;
   readonly appName: () => string;
-  /** The app's own texts. */
+  /** The app's own mail templates. */
   readonly templates: () => MailTemplates;
-  /** Told why a notice could not be put into the queue. */
+  /** Receives the reason why a notice could not be put into the queue. */
   readonly onError: (error: unknown) => void;
 }
 
-/** A mail as it waits. */
+/** A mail in the queue. */
 interface WaitingMail extends Mail {
-  /** When the code or link in it ends, in milliseconds since 1970; null for never. */
+  /** When the code or link in it expires, in milliseconds since 1970; null for never. */
   readonly expiresAt: number | null;
 }
 
 const TEXTS = ["to", "subject", "text", "html"] as const;
 
 /**
- * The mails that belong to accounts. Each is a job: it is kept by the transaction that caused it,
- * and a mail provider that fails delays the mail and not the answer. What is in it opens accounts,
- * so it is sealed where the server has a key, and no list of jobs shows it.
+ * The mails that belong to accounts. Each is a job: it is stored by the transaction that caused it,
+ * and a failing mail provider delays the mail but not the response. Its contents give access to
+ * accounts, so they are encrypted if the server has a key, and no list of jobs shows them.
  */
 export class AuthMails {
   readonly #options: AuthMailsOptions;
@@ -56,7 +56,7 @@ export class AuthMails {
   }
 
   /**
-   * @throws PylonError EMAIL_NOT_CONFIGURED: asked before anything depends on whether an account
+   * @throws PylonError EMAIL_NOT_CONFIGURED; called before anything depends on whether an account
    *   exists
    */
   require(): void {
@@ -67,10 +67,10 @@ export class AuthMails {
   }
 
   /**
-   * Puts a mail into the queue within a transaction; `wake` is called after its commit.
+   * Puts a mail into the queue within a transaction; call `wake` after its commit.
    *
-   * @param to null: to nobody. It takes as long as one that is sent, so that the time of an answer
-   *   does not tell whether there is an account.
+   * @param to null for no recipient. This takes as long as a mail that is sent, so that the
+   *   response time does not reveal whether an account exists.
    */
   async add(
     tx: Transaction,
@@ -89,12 +89,12 @@ export class AuthMails {
     await queue.add(tx, encryption.isOn ? JSON.stringify({ sealed: encryption.seal(mail) }) : mail);
   }
 
-  /** Told after the commit of what `add` was called in. */
+  /** Call this after the commit of the transaction in which `add` was called. */
   wake(): void {
     this.#options.queue.wake();
   }
 
-  /** Tells the owner of an account what was done to it. It never fails what it tells about. */
+  /** Notifies the owner of an account of a change. A failure does not affect the change itself. */
   async notify(to: string, notice: string): Promise<void> {
     if (!this.canSend) return;
     try {
@@ -106,10 +106,10 @@ export class AuthMails {
   }
 
   /**
-   * The mail of a job that is to be sent now.
+   * Returns the mail of a job that is to be sent now.
    *
-   * @returns null for a mail to nobody
-   * @throws FinalFailure when it is too late for it, or can't be read
+   * @returns null for a mail without a recipient
+   * @throws FinalFailure when the mail has expired or can't be read
    */
   open(args: string): Mail | null {
     const waiting = this.#read(args);
@@ -152,7 +152,7 @@ function unreadable(): FinalFailure {
   return new FinalFailure("The mail in the job can't be read.");
 }
 
-/** A name that somebody chose, as it may stand in a mail: nothing in it can be followed. */
+/** Returns a user-chosen name as it may appear in a mail: nothing in it can become a link. */
 export function asWords(name: string): string {
   return name
     .replaceAll(/[^\p{L}\p{N} _-]/gu, " ")

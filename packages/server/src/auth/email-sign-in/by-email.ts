@@ -3,7 +3,7 @@ import type { AuthServices } from "../auth-services.ts";
 import type { SignedIn } from "../sessions/signed-in.ts";
 
 /**
- * Signs in the person who reads the mail of this address; a new address is a new user.
+ * Signs in the person who receives mail at this address; a new address creates a new user.
  *
  * @throws PylonError as `signIn.complete`
  */
@@ -28,11 +28,11 @@ export async function enterByEmail(
 }
 
 /**
- * Somebody made an account with an address that was not theirs to prove: what they can still open
- * it with is taken from them.
+ * Somebody had created an account with an address that they had not verified: revokes every
+ * credential with which they can still access it.
  *
- * @param thenKeep what the owner of the address opens it with from now on; nobody gets in before it
- *   is kept
+ * @param thenKeep stores the new credential of the owner of the address; nobody can sign in before
+ *   it is stored
  */
 export async function claimAccount(
   services: AuthServices,

@@ -12,10 +12,10 @@ import { ownUser } from "../users/own-user.ts";
 import { signedInAnswer } from "../sessions/signed-in.ts";
 
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
-/** Mails to one address that is not the sender's yet, from all accounts. */
+/** Mails to one address that its sender has not verified, from all accounts, per time window. */
 const PER_TARGET = { max: 5, windowSeconds: 60 * 60 };
 
-/** Sign-in by a code in a mail, and the proof that an address is the user's. */
+/** Sign-in by a mailed code, and the verification of a user's address. */
 export function emailRoutes(services: AuthServices): Route[] {
   const { post } = routeTable(services);
 
@@ -61,7 +61,7 @@ async function verifyCode(services: AuthServices, context: RequestContext): Prom
 }
 
 /**
- * Uses up a code that proves an address. Guesses at an address count together, from however many
+ * Consumes a code that verifies an address. Guesses for one address are counted together, over all
  * accounts.
  */
 async function takeProof(
@@ -126,7 +126,7 @@ async function requestChange(services: AuthServices, context: RequestContext): P
   await requireOwner(services, context, input, user);
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
   await attempts.count("mail to a new address", email, PER_TARGET);
-  // The answer is the same for an address that is taken; its reader is told.
+  // The response is the same for an address that is taken; the mail tells its reader.
   const isTaken = (await users.findByEmail(email)) !== null;
   const code = await codes.issue("change-email", user.id, email, (tx, issued) =>
     isTaken

@@ -22,21 +22,21 @@ const COOKIE = "link";
 
 interface LinkData {
   readonly email: string;
-  /** Absolute URLs that were found to be trusted. */
+  /** Absolute URLs that are known to be trusted. */
   readonly callback: string;
   readonly errorCallback: string;
-  /** The hash of the cookie that the browser which asked has. */
+  /** The hash of the cookie of the browser that requested the link. */
   readonly browser: string;
-  /** The session that asked, by its id. */
+  /** The id of the session that requested the link. */
   readonly sessionId: string | null;
 }
 
 const PURPOSE = tokenPurpose<LinkData>("magic link");
 
 /**
- * Sign-in by a link in a mail. The browser that asked for it is signed in at once. Any other one is
- * asked first: somebody else may have sent it here, to have it work under an account of theirs, and
- * to get what its guest has made.
+ * Sign-in by a mailed link. The browser that requested it is signed in immediately. Any other
+ * browser is asked to confirm first: somebody else may have sent the link, so that its user works
+ * under the sender's account, or to get the data of its guest.
  */
 export function magicLinkRoutes(services: AuthServices): Route[] {
   const { get, post } = routeTable(services);
@@ -59,7 +59,7 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
   const failed = input.optionalText("error_callback");
   const errorCallback =
     failed === undefined
-      ? askingPage(services, mailedUrl, callback)
+      ? secondFactorPage(services, mailedUrl, callback)
       : settings.origins.redirectTarget(request, failed, "error_callback");
   await attempts.countFrom("mail by address", context.address, PER_ADDRESS);
   await attempts.count("link", email, PER_EMAIL);
@@ -87,10 +87,10 @@ async function send(services: AuthServices, context: RequestContext): Promise<An
 }
 
 /**
- * Where a second factor is asked for: the server's own page knows how, and goes on to where the
- * link leads.
+ * Where the user enters a second factor: the server's own page can do that, and then redirects to
+ * the link's target.
  */
-function askingPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
+function secondFactorPage({ settings }: AuthServices, publicUrl: string, callback: string): string {
   return settings.hasPages()
     ? `${publicUrl}/auth/sign-in?redirect=${encodeURIComponent(callback)}`
     : callback;
@@ -102,8 +102,8 @@ async function open(services: AuthServices, context: RequestContext): Promise<An
   await attempts.countFrom("link by address", context.address, PER_ADDRESS);
   const token = context.query("token") ?? "";
   const data = await tokens.peek(PURPOSE, token);
-  if (data === null) throw over();
-  if (isAsker(services, context, data)) return follow(services, context, token, 302);
+  if (data === null) throw invalidLink();
+  if (isRequester(services, context, data)) return follow(services, context, token, 302);
   return linkPage({
     appName: settings.appName(),
     email: data.email,
@@ -112,7 +112,7 @@ async function open(services: AuthServices, context: RequestContext): Promise<An
   });
 }
 
-/** The button of the page. What the guest of this browser has stays the guest's. */
+/** Handles the page's button. The data of a guest in this browser remains the guest's. */
 async function confirm(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { attempts, tokens } = services;
   const text = await context.text();
@@ -123,9 +123,9 @@ async function confirm(services: AuthServices, context: RequestContext): Promise
       : tokenOf(parseJson(text));
   await attempts.countFrom("link by address", context.address, PER_ADDRESS);
   const data = await tokens.peek(PURPOSE, token ?? "");
-  if (data === null || token === null) throw over();
+  if (data === null || token === null) throw invalidLink();
   const { request, params, requestId } = context;
-  const as = isAsker(services, context, data)
+  const as = isRequester(services, context, data)
     ? context
     : new RequestContext(request, params, ANONYMOUS_IDENTITY, () => context.address, requestId);
   return follow(services, as, token, 303);
@@ -138,12 +138,12 @@ async function follow(
   status: 302 | 303,
 ): Promise<Response> {
   const { cookie, outcomes, tokens } = services;
-  // Once the link is used up, the browser is sent to where it leads, whatever comes next.
+  // Once the link is used up, the browser is redirected to its target, whatever happens next.
   const used: { link: LinkData | null } = { link: null };
   try {
     return await outcomes.of(async () => {
       const link = await tokens.take(PURPOSE, token);
-      if (link === null) throw over();
+      if (link === null) throw invalidLink();
       used.link = link;
       const { cookies } = await enterByEmail(services, context, link.email, "link");
       return redirection(link.callback, [...cookies, cookie.other(COOKIE, "", 0)], status);
@@ -155,7 +155,7 @@ async function follow(
   }
 }
 
-function isAsker(
+function isRequester(
   { cookie }: AuthServices,
   { request, identity }: RequestContext,
   { browser, sessionId }: LinkData,
@@ -172,7 +172,7 @@ function tokenOf(body: unknown): string | null {
   return typeof token === "string" ? token : null;
 }
 
-function over(): PylonError {
+function invalidLink(): PylonError {
   return new PylonError("INVALID_TOKEN", "This link has been used or has expired.", {
     field: "token",
     hint: "Request a new link.",

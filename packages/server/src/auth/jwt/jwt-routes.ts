@@ -2,7 +2,7 @@ import { json } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { Jwts } from "./jwts.ts";
 
-/** A session's short-lived token for other services. */
+/** The route that issues a session's short-lived token for other services. */
 export function jwtRoutes(jwts: Jwts): Route[] {
   return [
     {

@@ -48,7 +48,7 @@ async function ask(
   return { status: response.status, body: (await response.json()) as Record<string, unknown> };
 }
 
-test("a JWT is its session, is read with the secret, and ends with the session", async () => {
+test("a JWT acts as its session, is read with the secret, and ends with the session", async () => {
   const server = await serve({ PYLON_JWT_SECRET: SECRET });
   try {
     const { token, user_id: userId } = (await ask(server, "POST", "/api/auth/guest")).body as {
@@ -119,7 +119,7 @@ test("T19: a JWT acts as its user, but gets no session, key or JWT, and ends not
   }
 });
 
-test("without a secret there are none, and the answer says what is missing", async () => {
+test("without a secret there are no JWTs, and the response says what is missing", async () => {
   const server = await serve({});
   try {
     const { token } = (await ask(server, "POST", "/api/auth/guest")).body as { token: string };

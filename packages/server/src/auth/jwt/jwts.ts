@@ -8,9 +8,9 @@ const LIFETIME_S = 15 * 60;
 const ALGORITHM = "HS256";
 
 /**
- * Short-lived tokens that other services can read with the shared secret. Here they act as the
- * session that they were made from, and end with it, but can't do anything to the account or the
- * session. The library is loaded when the first is made or read.
+ * Short-lived tokens that other services can read with the shared secret. On this server they act
+ * as the session that they were created from, and end with it, but can't change the account or the
+ * session. The library is loaded when the first token is created or read.
  */
 export class Jwts implements TokenKind {
   readonly #secret: Uint8Array | null;
@@ -18,7 +18,7 @@ export class Jwts implements TokenKind {
   readonly #appName: () => string;
   readonly #platform: Platform;
 
-  /** @param secret null: there are no such tokens */
+  /** @param secret null: JWTs are off */
   constructor(
     secret: string | null,
     sessions: Sessions,
@@ -31,13 +31,13 @@ export class Jwts implements TokenKind {
     this.#platform = platform;
   }
 
-  /** Three parts, the first of which is a JSON object. */
+  /** Whether it has three parts, the first of which is a JSON object. */
   matches(token: string): boolean {
     return this.#secret !== null && token.startsWith("eyJ") && token.split(".").length === 3;
   }
 
   /**
-   * @returns the token, and when it ends, in milliseconds since 1970
+   * @returns the token, and when it expires, in milliseconds since 1970
    * @throws PylonError JWT_NOT_CONFIGURED, AUTH_REQUIRED without a session
    */
   async issue({

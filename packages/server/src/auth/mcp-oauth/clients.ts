@@ -93,7 +93,7 @@ async function parsed(metadata: unknown): Promise<OAuthClientMetadata> {
   );
 }
 
-/** Replaces control and formatting characters, with which a name could hide text beside it. */
+/** Replaces control and formatting characters, with which a name could hide the text next to it. */
 function shownName(name: string): string {
   const plain = name.replaceAll(/[\p{C}\p{Zl}\p{Zp}]+/gu, " ").trim();
   return plain.slice(0, MAX_NAME).toWellFormed() || "A client without a name";

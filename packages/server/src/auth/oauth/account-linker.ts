@@ -3,24 +3,24 @@ import type { RequestContext } from "../../request/context.ts";
 import type { AuthServices } from "../auth-services.ts";
 import type { Accounts, NewAccount } from "./accounts.ts";
 
-/** Whose account it is. */
+/** The owner of a provider account. */
 export interface AccountOwner {
   readonly userId: string;
-  /** The epoch of the user's sign-ins in which the account was theirs. */
+  /** The user's session epoch in which the account was theirs. */
   readonly epoch: string;
 }
 
 /**
- * What two sign-ins at once with one new account can meet: the second finds what the first one
- * made.
+ * Errors of two concurrent sign-ins with one new account: the second finds what the first one
+ * created.
  */
 const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UNIQUE_VIOLATION"]);
 
 /**
- * Tells which user an account elsewhere belongs to, and makes one for somebody new.
+ * Finds the user that a provider account belongs to, and creates one for a new person.
  *
- * An account joins a user that is there already only over an e-mail address that both the provider
- * and this app have verified: else anyone who registers first with a stranger's address would share
+ * An account is added to an existing user only if both the provider and this app have verified the
+ * same email address. Otherwise, anyone who registers first with a stranger's address would share
  * the account with its owner.
  */
 export class AccountLinker {
@@ -45,10 +45,10 @@ export class AccountLinker {
   }
 
   /**
-   * Gives the account to a user who is signed in.
+   * Links the account to a user who is signed in.
    *
-   * @param yields where the account belongs to another user: that one it is
-   * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session was ended meanwhile
+   * @param yields whether to return another user that the account belongs to, instead of throwing
+   * @throws PylonError ACCOUNT_TAKEN, UNAUTHORIZED when the user's session has ended meanwhile
    */
   async link(
     context: RequestContext,
@@ -84,13 +84,13 @@ export class AccountLinker {
     return this.#link(context, namesake.id, account, null);
   }
 
-  /** Whose account it is. That of a user who is gone is nobody's. */
+  /** Returns the owner of the account. The account of a deleted user has no owner. */
   async #known(account: NewAccount): Promise<AccountOwner | null> {
     const { provider, profile } = account;
     const found = await this.#accounts.find(provider, profile.id);
     if (found === null) return null;
     const epoch = await this.#services.sessions.epochOf(found.userId);
-    // Read again in this epoch: it may have been taken away just now.
+    // Read again in this epoch: the account may have been unlinked in the meantime.
     const known = await this.#accounts.find(provider, profile.id);
     if (known === null || known.userId !== found.userId) return this.#known(account);
     if ((await this.#services.users.get(known.userId)) !== null)
@@ -116,7 +116,7 @@ export class AccountLinker {
   }
 
   /**
-   * @param sessionId the session that asks for it, which must stand; null: the provider's proof is
+   * @param sessionId the requesting session, which must be active; null: the provider's proof is
    *   enough
    */
   async #link(

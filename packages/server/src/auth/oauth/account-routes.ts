@@ -7,7 +7,7 @@ import { isoTime } from "../../store/system-table.ts";
 import { ownUser } from "../users/own-user.ts";
 import type { OAuthServices } from "./oauth.ts";
 
-/** The accounts elsewhere that a user signs in with. */
+/** The routes of the provider accounts that a user signs in with. */
 export function accountRoutes(services: OAuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
@@ -40,7 +40,7 @@ async function unlink(services: OAuthServices, context: RequestContext): Promise
       field: "id",
       hint: "GET /api/auth/accounts lists the linked accounts.",
     });
-  // A person who reads the mail of the address can always get a code.
+  // Somebody who receives mail at the address can always request a code.
   const hasOtherWay =
     (mails.canSend && typeof user["email"] === "string") ||
     (await credentials.signIn(user.id, oauth.signsIn));

@@ -11,7 +11,7 @@ const ACME: NewAccount = {
   tokens: TOKENS,
 };
 
-test("an account belongs to one user, with its tokens sealed", async () => {
+test("an account belongs to one user, and its tokens are encrypted", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const accounts = new Accounts(store, platform, new Encryption("a secret", platform));
@@ -31,7 +31,7 @@ test("an account belongs to one user, with its tokens sealed", async () => {
   expect(JSON.stringify(await SYSTEM_TABLES.accounts.select(store))).not.toContain('refresh"');
 });
 
-test("a refresh token that a provider gives only once is kept", async () => {
+test("a refresh token that a provider returns only once is retained", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const accounts = new Accounts(store, platform, new Encryption("a secret", platform));
@@ -48,7 +48,7 @@ test("a refresh token that a provider gives only once is kept", async () => {
   });
 });
 
-test("without a key no token is kept", async () => {
+test("without a key no token is stored", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const accounts = new Accounts(store, platform, new Encryption(null, platform));
@@ -57,7 +57,7 @@ test("without a key no token is kept", async () => {
   expect(await accounts.tokens(account?.id ?? "")).toBeNull();
 });
 
-test("the last way to sign in is not unlinked", async () => {
+test("the last way to sign in can't be unlinked", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const accounts = new Accounts(store, platform, new Encryption(null, platform));

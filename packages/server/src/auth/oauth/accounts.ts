@@ -10,28 +10,28 @@ import type { ProviderTokens } from "./provider-client.ts";
 
 const ACCOUNTS = SYSTEM_TABLES.accounts;
 
-/** An account elsewhere, as it is to be kept. */
+/** A provider account that is to be stored. */
 export interface NewAccount {
   readonly provider: string;
   readonly profile: OAuthProfile;
   readonly tokens: ProviderTokens;
 }
 
-/** An account elsewhere that a user signs in with. */
+/** A provider account that a user signs in with. */
 export interface Account {
   readonly id: string;
   readonly provider: string;
   readonly userId: string;
   readonly email: string | null;
-  /** When the provider's access token ends, in milliseconds since 1970. */
+  /** When the provider's access token expires, in milliseconds since 1970. */
   readonly expiresAt: number | null;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
 
 /**
- * The accounts that users have at providers, and the tokens for the providers' APIs, which are
- * sealed. Without a key for that no token is kept.
+ * The accounts that users have at providers, and the encrypted tokens for the providers' APIs.
+ * Without an encryption key no token is stored.
  */
 export class Accounts {
   readonly #store: Store;
@@ -44,18 +44,18 @@ export class Accounts {
     this.#encryption = encryption;
   }
 
-  /** The account with this id at the provider, of any user. */
+  /** Returns the account with this id at the provider, of any user. */
   find(provider: string, providerId: string): Promise<Account | null> {
     return ACCOUNTS.get(this.#store, keyOf(provider, providerId));
   }
 
-  /** The user's accounts, the newest first. */
+  /** Returns the user's accounts, the newest first. */
   async list(userId: string): Promise<Account[]> {
     const rows = await ACCOUNTS.select(this.#store, { where: ACCOUNTS.is("userId", userId) });
     return rows.sort((a, b) => (a.createdAt < b.createdAt ? 1 : -1));
   }
 
-  /** @throws PylonError ID_TAKEN when the account belongs to somebody already */
+  /** @throws PylonError ID_TAKEN when the account already belongs to a user */
   async insert(
     tx: Transaction,
     userId: string,
@@ -72,10 +72,10 @@ export class Accounts {
     });
   }
 
-  /** Keeps what the provider gave this time. */
+  /** Stores the email address and the tokens that the provider returned this time. */
   async renew({ provider, profile, tokens }: NewAccount): Promise<void> {
     const id = keyOf(provider, profile.id);
-    // Many providers give a refresh token only the first time.
+    // Many providers return a refresh token only the first time.
     const refreshToken = tokens.refreshToken ?? (await this.tokens(id))?.refreshToken ?? null;
     await transactById(this.#store, (tx) =>
       ACCOUNTS.update(tx, id, {
@@ -85,7 +85,7 @@ export class Accounts {
     );
   }
 
-  /** What the provider gave, or null where nothing was kept. */
+  /** Returns the stored tokens of the account, or null if there are none. */
   async tokens(id: string): Promise<ProviderTokens | null> {
     const sealed = (await ACCOUNTS.get(this.#store, id))?.tokens ?? null;
     return sealed === null || !this.#encryption.isOn
@@ -93,19 +93,19 @@ export class Accounts {
       : JSON.parse(this.#encryption.open(sealed));
   }
 
-  /** Replaces what the provider gave. */
+  /** Replaces the stored tokens. */
   async keepTokens(id: string, tokens: ProviderTokens): Promise<void> {
     await transactById(this.#store, (tx) => ACCOUNTS.update(tx, id, this.#sealed(tokens)));
   }
 
-  /** Forgets the account of a user who is gone. */
+  /** Deletes the account of a deleted user. */
   async forget(id: string): Promise<void> {
     await transactById(this.#store, (tx) => ACCOUNTS.delete(tx, id));
   }
 
   /**
-   * @param needed providers of which an account must stay; null where the user has another way to
-   *   sign in
+   * @param needed the providers of which one account must remain; null if the user can sign in in
+   *   another way
    * @throws PylonError LAST_SIGN_IN
    */
   async unlink(id: string, userId: string, needed: readonly string[] | null): Promise<void> {
@@ -120,7 +120,7 @@ export class Accounts {
     });
   }
 
-  /** Takes all accounts from the user. */
+  /** Unlinks all accounts of the user. */
   async unlinkAll(userId: string): Promise<void> {
     await this.#store.transact((tx) => ACCOUNTS.deleteWhere(tx, ACCOUNTS.is("userId", userId)));
   }

@@ -19,7 +19,7 @@ function read(
 
 const PARAMS = { code: "c", state: "s", error: null, issuer: "i", form: null };
 
-test("a browser brings a query or a form, and an app brings JSON", async () => {
+test("a browser sends a query or a form, and an app sends JSON", async () => {
   const fields = "code=c&state=s&iss=i";
   expect(await read(`?${fields}`)).toEqual({ params: PARAMS, isBrowser: true });
   expect(await read("", fields, FORM)).toEqual({ params: PARAMS, isBrowser: true });
@@ -27,7 +27,7 @@ test("a browser brings a query or a form, and an app brings JSON", async () => {
   expect(await read("?code=ignored", json)).toEqual({ params: PARAMS, isBrowser: false });
 });
 
-test("Apple's user is JSON in a form; a broken one costs only the name", async () => {
+test("Apple's user is JSON in a form; if it is broken, only the name is lost", async () => {
   const withUser = (user: string): Promise<unknown> =>
     read("", new URLSearchParams({ state: "s", user }).toString(), FORM).then(
       ({ params }) => params.form,
@@ -36,7 +36,7 @@ test("Apple's user is JSON in a form; a broken one costs only the name", async (
   expect(await withUser("{broken")).toBeNull();
 });
 
-test("what is empty is absent, and what is not text, or too long, is refused", async () => {
+test("an empty value is absent, and one that is not text, or too long, is rejected", async () => {
   expect((await read("?code=&state=")).params).toMatchObject({ code: null, state: null });
   expect((await read("", '{"toString":"x"}')).params.code).toBeNull();
   for (const body of ["[]", "null", '"x"', '{"code":1}', '{"state":{}}'])

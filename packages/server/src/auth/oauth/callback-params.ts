@@ -9,8 +9,8 @@ const MAX_LENGTH = 8192;
 type Get = (name: string) => string | null;
 
 /**
- * What the provider sent along. A browser comes with a query or, for providers that post, with a
- * form, and is redirected; an app that took the redirect itself posts JSON and reads the answer.
+ * Reads what the provider sent. A browser sends a query or, for providers that post, a form, and is
+ * redirected; an app that received the redirect itself posts JSON and reads the response.
  *
  * @throws PylonError INVALID_DATA, INVALID_JSON
  */
@@ -61,7 +61,7 @@ function textOf(body: Readonly<Record<string, unknown>>, name: string): string |
   return value;
 }
 
-/** Apple's `user` is JSON in a form. A broken one costs only the name. */
+/** Apple's `user` is JSON in a form. If it is broken, only the name is lost. */
 function parsed(user: string | null): unknown {
   if (user === null) return null;
   try {

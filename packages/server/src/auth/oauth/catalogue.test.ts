@@ -5,33 +5,30 @@ import { exportJWK, generateKeyPair, jwtVerify, SignJWT, type CryptoKey } from "
 import { createServer, loadConfig, type PylonServer } from "../../index.ts";
 import { CATALOGUE, type Endpoints } from "./catalogue.ts";
 
-// Every provider that is known by name, against a server that asks for what its documentation asks
-// for, and answers in the form that it shows.
+// Tests every provider that is known by name against a server that requires what its documentation
+// requires, and responds in the documented format.
 
-/**
- * What a provider's documentation says of it, written down beside the catalogue and not taken from
- * it.
- */
+/** What a provider's documentation says, written independently of the catalogue. */
 interface Documented {
-  /** How the client shows its secret. */
+  /** How the client authenticates with its secret. */
   readonly secret: "basic" | "post" | "signed";
   readonly takesPkce: boolean;
-  /** As it stands in the browser's URL. */
+  /** As it appears in the browser's URL. */
   readonly scope: string | null;
   readonly clientIdParam?: string;
-  /** Beside the access token. */
+  /** Fields in addition to the access token. */
   readonly tokenAnswer?: Readonly<Record<string, unknown>>;
   /** Claims of the id_token. */
   readonly claims?: Readonly<Record<string, unknown>>;
-  /** Of the issuer, below the provider's origin. */
+  /** The path of the issuer, below the provider's origin. */
   readonly issuerPath?: string;
   readonly userinfo?: Readonly<Record<string, unknown>>;
-  /** The profile, and how it is asked for. */
+  /** The profile, and how it is requested. */
   readonly user?: unknown;
   readonly method?: "GET" | "POST";
   readonly header?: readonly [string, string];
   readonly emails?: unknown;
-  /** What Apple's page posts beside the code. */
+  /** What Apple's page posts in addition to the code. */
   readonly form?: Readonly<Record<string, string>>;
   /** The row of the user who signed in. */
   readonly row: {
@@ -47,7 +44,7 @@ const known = (email: string): Documented["row"] => ({
   emailVerified: true,
   displayName: "Ann Doe",
 });
-/** The address is shown, and joins no accounts. */
+/** The address is stored, but joins no accounts. */
 const claimed = (email: string): Documented["row"] => ({
   email,
   emailVerified: false,
@@ -244,7 +241,7 @@ const DOCUMENTED: Readonly<Record<string, Documented>> = {
     secret: "post",
     takesPkce: true,
     scope: OIDC,
-    // Its id_token says who it is, and no more.
+    // Its id_token contains only who the user is.
     claims: { sub: "1", auth_time: 1 },
     userinfo: {
       sub: "1",
@@ -473,7 +470,7 @@ const DOCUMENTED: Readonly<Record<string, Documented>> = {
   },
 };
 
-/** What the provider has seen and given since the browser was sent to it. */
+/** What the provider has received and issued since the browser was redirected to it. */
 interface Visit {
   readonly challenge: string | null;
   readonly nonce: string | null;
@@ -488,7 +485,7 @@ let server: PylonServer;
 
 const originOf = (provider: string): string => `${providers.url.origin}/${provider}`;
 
-/** Names the rule that a request breaks. */
+/** Names the rule that a request violates. */
 class Refusal extends Error {}
 
 function wants(holds: boolean, rule: string): void {
@@ -503,7 +500,7 @@ async function checkSecret(
 ): Promise<void> {
   const clientId = `client-of-${provider}`;
   if (secret === "basic") {
-    // Nothing is decoded: most providers do not.
+    // Nothing is decoded, as with most providers.
     wants(
       request.headers.get("authorization") === `Basic ${btoa(`${clientId}:secret-of-${provider}`)}`,
       "Basic authentication",
@@ -588,7 +585,7 @@ async function answer(request: Request, jwk: unknown): Promise<Response> {
   );
   const [header, value] = documented.header ?? ["authorization", `Bearer canary-of-${provider}`];
   wants(request.headers.get(header) === value, `the header ${header}`);
-  // Dropbox refuses a content type where there is no content.
+  // Dropbox rejects a content type without content.
   if (provider === "dropbox")
     wants(
       !request.headers.has("content-type") && (await request.text()) === "",
@@ -685,7 +682,7 @@ afterAll(async () => {
   await providers.stop(true);
 });
 
-/** As a browser does it. @returns the cookies of the session */
+/** Signs in like a browser. @returns the cookies of the session */
 async function signIn(provider: string): Promise<string> {
   const begun = await fetch(`${server.url}/api/auth/login/${provider}`);
   const { redirect, state } = (await begun.json()) as { redirect: string; state: string };
@@ -726,12 +723,12 @@ async function userOf(session: string): Promise<Record<string, unknown>> {
   return user;
 }
 
-test("each provider of the catalogue is here, and no other", () => {
+test("each provider of the catalogue is tested here, and no other", () => {
   expect(Object.keys(DOCUMENTED).sort()).toEqual([...CATALOGUE.keys()].sort());
 });
 
 test.each(Object.entries(DOCUMENTED))(
-  "%s sends back who signed in, and the same person the next time",
+  "%s returns who signed in, and the same person the next time",
   async (provider, { takesPkce, scope, clientIdParam = "client_id", claims, form, row }) => {
     const { redirect } = (await (
       await fetch(`${server.url}/api/auth/login/${provider}`)

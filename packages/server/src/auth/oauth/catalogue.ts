@@ -2,45 +2,45 @@ import type { OAuthProviderName } from "../../config/oauth-providers.ts";
 import * as read from "./profile-readers.ts";
 import type { ReadProfile } from "./profile.ts";
 
-/** Where a provider is asked. Tests put servers of their own in their place. */
+/** The endpoints of a provider. Tests replace them with servers of their own. */
 export interface Endpoints {
-  /** Where the browser is sent. */
+  /** The endpoint that the browser is redirected to. */
   readonly authorization: string;
   readonly token: string;
-  /** Where tokens are renewed, when it is not `token`. */
+  /** The endpoint that refreshes tokens, if it is not `token`. */
   readonly refresh?: string;
   /**
-   * The issuer of id_tokens, and its keys. With them an id_token is wanted and validated. `{tid}`
-   * stands for the token's own tenant.
+   * The issuer of id_tokens, and its keys. With them, an id_token is required and validated.
+   * `{tid}` stands for the token's own tenant.
    */
   readonly issuer?: string;
   readonly jwks?: string;
   /** The userinfo endpoint of an OIDC provider. */
   readonly userinfo?: string;
-  /** A profile endpoint of the provider's own form. */
+  /** A profile endpoint in the provider's own format. */
   readonly user?: string;
   readonly emails?: string;
 }
 
-/** One provider: only data, so that a new one is a row. */
+/** One provider: only data, so that a new provider is one entry. */
 export interface ProviderSpec {
   readonly endpoints: Endpoints;
   readonly scopes: readonly string[];
   readonly scopeSeparator?: string;
-  /** Further parameters for the browser. */
+  /** Additional parameters of the authorization URL. */
   readonly params?: Readonly<Record<string, string>>;
-  /** How the client shows its secret. */
+  /** How the client authenticates with its secret. */
   readonly clientAuth: "basic" | "post";
-  /** False: the provider does not take PKCE; state and secret protect the code then. */
+  /** False: the provider does not accept PKCE; then the state and the secret protect the code. */
   readonly pkce?: false;
-  /** What the client id is called, when it is not `client_id`. */
+  /** The name of the client id parameter, if it is not `client_id`. */
   readonly clientIdParam?: string;
-  /** The code comes back as a form that the provider's page posts. */
+  /** The code is returned as a form that the provider's page posts. */
   readonly usesFormPost?: true;
-  /** The profile is asked for with this POST body instead of a GET; null: a POST without a body. */
+  /** The profile is requested with this POST body instead of a GET; null: a POST without a body. */
   readonly userBody?: string | null;
   readonly userHeaders?: Readonly<Record<string, string>>;
-  /** A header of the profile request that holds the client id. */
+  /** The header of the profile request that contains the client id. */
   readonly clientIdHeader?: string;
   readonly readProfile: ReadProfile;
 }
@@ -56,7 +56,7 @@ const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
       jwks: "https://www.googleapis.com/oauth2/v3/certs",
     },
     scopes: OIDC_SCOPES,
-    // Without it Google gives no refresh token.
+    // Without it Google returns no refresh token.
     params: { access_type: "offline" },
     clientAuth: "post",
     readProfile: read.readClaims,
@@ -83,7 +83,7 @@ const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
     scopes: ["name", "email"],
     clientAuth: "post",
     pkce: false,
-    // Apple tells name and address in no other way.
+    // Apple returns the name and the address in no other way.
     usesFormPost: true,
     readProfile: read.readApple,
   },
@@ -240,7 +240,7 @@ const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
       token: "https://zoom.us/oauth/token",
       user: "https://api.zoom.us/v2/users/me",
     },
-    // Zoom's scopes are those of the app that was registered there.
+    // Zoom's scopes are those of the registered app.
     scopes: [],
     clientAuth: "basic",
     readProfile: read.readZoom,
@@ -298,7 +298,7 @@ const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
     scopes: ["user.info.basic"],
     scopeSeparator: ",",
     clientAuth: "post",
-    // Its challenge is not that of RFC 7636, and wanted of desktop apps only.
+    // Its challenge is not that of RFC 7636, and is required of desktop apps only.
     pkce: false,
     clientIdParam: "client_key",
     readProfile: read.readTiktok,
@@ -335,5 +335,5 @@ const SPECS: Readonly<Record<OAuthProviderName, ProviderSpec>> = {
   },
 };
 
-/** What Pylon knows by name, by that name. Any other provider needs an OIDC issuer. */
+/** The providers that Pylon knows, by name. Any other provider needs an OIDC issuer. */
 export const CATALOGUE: ReadonlyMap<string, ProviderSpec> = new Map(Object.entries(SPECS));

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { cleanProfile } from "./clean-profile.ts";
 
-test("a profile keeps what is a name, an address and a picture", () => {
+test("a profile keeps a valid name, address and picture", () => {
   expect(
     cleanProfile({
       id: "7",
@@ -19,7 +19,7 @@ test("a profile keeps what is a name, an address and a picture", () => {
   });
 });
 
-test("a profile loses what is not, and an address that is not one is not verified", () => {
+test("a profile loses invalid values, and an invalid address is not verified", () => {
   const empty = { id: "7", email: undefined, name: undefined, avatar: undefined };
   for (const odd of ["", "nonsense", "a\0b@example.com", "\ud800@example.com"])
     expect(cleanProfile({ id: "7", email: odd, emailVerified: true })).toEqual({

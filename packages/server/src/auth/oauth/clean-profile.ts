@@ -5,8 +5,8 @@ const MAX_NAME = 200;
 const MAX_URL = 2048;
 
 /**
- * The profile without values that are not a name, an address or a picture: the app shows it, and
- * the provider lets people write it.
+ * Returns the profile without invalid names, addresses and pictures: the app displays them, and the
+ * provider lets people set them.
  */
 export function cleanProfile({
   id,
@@ -29,7 +29,7 @@ function isText(value: string | undefined): value is string {
   return value !== undefined && !value.includes("\0") && value.isWellFormed();
 }
 
-/** A script's URL in a picture's place would run in the app's page. */
+/** If the URL of a picture were a script's, it would run in the app's page. */
 function isPicture(url: string): boolean {
   return url.length <= MAX_URL && URL.canParse(url) && new URL(url).protocol === "https:";
 }

@@ -5,8 +5,8 @@ const APPLE = "https://appleid.apple.com";
 const LIFETIME_S = 300;
 
 /**
- * What the client shows to the provider: the shared secret, or for Apple a token that its private
- * key signs for a few minutes.
+ * Returns the secret that the client sends to the provider: the shared secret, or for Apple a token
+ * that is signed with its private key and valid for a few minutes.
  */
 export function clientSecret(secret: OAuthSecret, clientId: string, now: number): string {
   if (secret.kind === "shared") return secret.value;
@@ -31,9 +31,9 @@ export function clientSecret(secret: OAuthSecret, clientId: string, now: number)
 }
 
 /**
- * Shows the secret by HTTP Basic. It is form-encoded as RFC 6749 has it, and no further than that:
- * the library also encodes `-`, `_` and `.`, which stand in most ids and secrets, and providers
- * that decode nothing would not know them any more.
+ * Sends the secret by HTTP Basic. It is form-encoded as RFC 6749 requires, and no further than
+ * that: the library also encodes `-`, `_` and `.`, which occur in most ids and secrets, and
+ * providers that decode nothing would not recognize them.
  */
 export function basicAuth(secret: string): ClientAuth {
   return (_server, client, _body, headers) => {

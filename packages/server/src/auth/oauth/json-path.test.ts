@@ -6,19 +6,19 @@ const ANSWER = {
   user: { verified: "true", empty: "", big: 2 ** 60, nothing: null },
 };
 
-test("values are found by their path, through objects and lists", () => {
+test("values are found by their path, through objects and arrays", () => {
   expect(at(ANSWER, "data.0.name")).toBe("Ann");
   expect(at(ANSWER, "data.1.name")).toBeUndefined();
   expect(at(ANSWER, "user.nothing.name")).toBeUndefined();
   expect(at(null, "a")).toBeUndefined();
 });
 
-test("what every object inherits is not a value of it", () => {
+test("an inherited property is not a value of the object", () => {
   for (const path of ["constructor", "data.0.toString", "user.__proto__", "data.length.x"])
     expect(at(ANSWER, path)).toBeUndefined();
 });
 
-test("what is not of the expected kind is absent", () => {
+test("a value of another kind is absent", () => {
   expect([textAt(ANSWER, "data.0.name"), textAt(ANSWER, "user.empty")]).toEqual(["Ann", undefined]);
   expect(textAt(ANSWER, "data.0.id")).toBeUndefined();
   expect([idAt(ANSWER, "data.0.id"), idAt(ANSWER, "data.0.name")]).toEqual(["7", "Ann"]);

@@ -1,6 +1,6 @@
-/** Reads values from JSON that somebody else wrote: what is not of the expected kind is absent. */
+/** Reads values from untrusted JSON: a value that is not of the expected kind is absent. */
 
-/** The value at a path such as `data.email`. */
+/** Returns the value at a path such as `data.email`. */
 export function at(json: unknown, path: string): unknown {
   let value: unknown = json;
   for (const key of path.split(".")) {
@@ -10,13 +10,13 @@ export function at(json: unknown, path: string): unknown {
   return value;
 }
 
-/** The text at a path such as `data.email` of a provider's answer. */
+/** Returns the text at a path such as `data.email` of a provider's response. */
 export function textAt(json: unknown, path: string): string | undefined {
   const value = at(json, path);
   return typeof value === "string" && value !== "" ? value : undefined;
 }
 
-/** An id: some providers count with numbers. */
+/** Returns an id: some providers use numbers. */
 export function idAt(json: unknown, path: string): string | undefined {
   const value = at(json, path);
   return typeof value === "number" && Number.isSafeInteger(value)
@@ -24,13 +24,13 @@ export function idAt(json: unknown, path: string): string | undefined {
     : textAt(json, path);
 }
 
-/** Whether it is true; some providers write it as text, or as 1. */
+/** Whether the value is true; some providers write it as text, or as 1. */
 export function isTrueAt(json: unknown, path: string): boolean {
   const value = at(json, path);
   return value === true || value === "true" || value === 1;
 }
 
-/** The list at a path of a provider's answer, empty when there is none. */
+/** Returns the array at a path of a provider's response, or an empty one if there is none. */
 export function listAt(json: unknown, path: string): readonly unknown[] {
   const value = path === "" ? json : at(json, path);
   return Array.isArray(value) ? value : [];

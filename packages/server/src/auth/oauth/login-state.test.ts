@@ -20,7 +20,7 @@ function comingWith(setCookie?: string): Request {
   return new Request("https://app.example.com/", { headers });
 }
 
-test("a sign-in is ended once, by the browser that began it, at its provider", async () => {
+test("a sign-in is completed once, by the browser that started it, at its provider", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const states = new LoginStates(new OneTimeTokens(store, platform), platform, true);
@@ -45,7 +45,7 @@ test("a sign-in is ended once, by the browser that began it, at its provider", a
   ).rejects.toMatchObject(over);
 });
 
-test("tabs of a browser share its cookie; a form of a provider has its own", async () => {
+test("tabs of a browser share its cookie; a provider's form has its own", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const states = new LoginStates(new OneTimeTokens(store, platform), platform, false);

@@ -6,43 +6,43 @@ import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 
 const LIFETIME_MS = 10 * 60_000;
 
-/** A sign-in that is under way at a provider. */
+/** A sign-in that is in progress at a provider. */
 export interface LoginState {
   readonly provider: string;
   readonly redirectUri: string;
   readonly verifier: string;
   readonly nonce: string;
-  /** Absolute URLs that were found to be trusted. */
+  /** Absolute URLs that are known to be trusted. */
   readonly callback: string;
   readonly errorCallback: string;
-  /** The session that it was started in, by its id. */
+  /** The id of the session in which it was started. */
   readonly sessionId: string | null;
   /**
-   * The session's user gets the account, no matter who has an address like it: because the user
-   * `asked` for that, or because the sign-in was started by somebody who is signed in, which is
-   * `implied`. Null: an ordinary sign-in.
+   * Whether the account is linked to the session's user, regardless of other users with the same
+   * address: because the user `asked` for it, or because the sign-in was started by somebody who is
+   * signed in, which is `implied`. Null: an ordinary sign-in.
    */
   readonly link: "asked" | "implied" | null;
 }
 
 interface Bound extends LoginState {
-  /** The hash of the cookie that the browser has. */
+  /** The hash of the browser's cookie. */
   readonly browser: string;
 }
 
 const PURPOSE = tokenPurpose<Bound>("oauth");
 
 /**
- * Keeps what a sign-in needs when the browser comes back: in the database, so that it may come back
- * to another replica, once, and only from the browser that left. A link that somebody else started
- * can't sign this browser in.
+ * Stores what a sign-in needs when the browser returns: in the database, so that it can return to
+ * another replica. It can return once, and only the browser that left can: a link that somebody
+ * else started can't sign this browser in.
  */
 export class LoginStates {
   readonly #tokens: OneTimeTokens;
   readonly #platform: Platform;
   readonly #isSecure: boolean;
 
-  /** @param isSecure cookies are sent over https only */
+  /** @param isSecure whether cookies are sent over https only */
   constructor(tokens: OneTimeTokens, platform: Platform, isSecure: boolean) {
     this.#tokens = tokens;
     this.#platform = platform;
@@ -55,14 +55,14 @@ export class LoginStates {
     state: LoginState,
     usesFormPost: boolean,
   ): Promise<{ readonly state: string; readonly cookie: string }> {
-    // Tabs of one browser that sign in at once share the cookie.
+    // Tabs of one browser that sign in at the same time share the cookie.
     const browser = this.#browser(request, usesFormPost) ?? newToken(this.#platform);
     const bound: Bound = { ...state, browser: hashOf(browser) };
     const cookie = serialize(this.#cookieName(usesFormPost), browser, {
       httpOnly: true,
       path: "/",
       maxAge: LIFETIME_MS / 1000,
-      // A form that the provider's page posts carries no Lax cookie, and browsers take None only
+      // A form that the provider's page posts carries no Lax cookie, and browsers accept None only
       // with Secure.
       sameSite: usesFormPost ? "none" : "lax",
       secure: usesFormPost || this.#isSecure,
@@ -70,7 +70,7 @@ export class LoginStates {
     return { state: await this.#tokens.issue(PURPOSE, bound, LIFETIME_MS), cookie };
   }
 
-  /** Ends the sign-in that the state stands for. @throws PylonError INVALID_STATE */
+  /** Completes the sign-in that the state belongs to. @throws PylonError INVALID_STATE */
   async take(
     request: Request,
     state: string,
@@ -99,7 +99,7 @@ export class LoginStates {
     return value !== undefined && /^[\w-]{43}$/.test(value) ? value : null;
   }
 
-  /** `__Host-` keeps sites that share a domain with this one from setting it. */
+  /** `__Host-` prevents sites that share a domain with this one from setting it. */
   #cookieName(usesFormPost: boolean): string {
     return `${this.#isSecure ? "__Host-" : ""}pylon_oauth${usesFormPost ? "_form" : ""}`;
   }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
 import { oauthFailure, refusedBy } from "./oauth-failure.ts";
 
-test("a failure tells its code, and nothing that the provider wrote", () => {
+test("a failure contains its code, and nothing that the provider wrote", () => {
   const told = oauthFailure("acme", {
     error: "invalid_grant",
     error_description: "the token is abc123",
@@ -15,7 +15,7 @@ test("a failure tells its code, and nothing that the provider wrote", () => {
   expect(oauthFailure("acme", own)).toBe(own);
 });
 
-test("a user who says no is told apart from a provider that fails", () => {
+test("a user's denial is distinguished from a provider's failure", () => {
   for (const no of ["access_denied", "user_cancelled_login", "user_cancelled_authorize"])
     expect(refusedBy("acme", no)).toMatchObject({ code: "OAUTH_DENIED" });
   expect(refusedBy("acme", "server_error")).toMatchObject({ code: "OAUTH_FAILED" });

@@ -3,9 +3,9 @@ import type { ErrorCode } from "@pylonsync/protocol";
 import { textAt } from "./json-path.ts";
 
 /**
- * What went wrong with a provider, without what it sent: the errors of the library carry whole
- * answers, and so tokens. Only the error's code is taken over; a description would put a stranger's
- * words into the app's page.
+ * Describes a provider's failure without what it sent: the errors of the library contain whole
+ * responses, and so tokens. Only the error's code is included; a description would put untrusted
+ * text into the app's page.
  */
 export function oauthFailure(provider: string, error: unknown): PylonError {
   if (error instanceof PylonError) return error;
@@ -19,7 +19,7 @@ export function oauthFailure(provider: string, error: unknown): PylonError {
   });
 }
 
-/** The provider sent the browser back with an error. */
+/** The error for a browser that the provider returned with an error. */
 export function refusedBy(provider: string, error: string): PylonError {
   const code: ErrorCode =
     error === "access_denied" ||

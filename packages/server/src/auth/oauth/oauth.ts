@@ -15,27 +15,27 @@ import { outgoing } from "./outgoing.ts";
 import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
 import { AccountLinker, type AccountOwner } from "./account-linker.ts";
 
-/** Where users may have accounts. */
+/** The settings of sign-in with OAuth providers. */
 export interface OAuthOptions {
   readonly providers: readonly OAuthProviderConfig[];
-  /** Cookies are sent over https only. */
+  /** Whether cookies are sent over https only. */
   readonly isSecure: boolean;
-  /** By provider: where it is asked instead. For tests. */
+  /** Replacement endpoints by provider, for tests. */
   readonly endpoints?: Readonly<Record<string, Partial<Endpoints>>> | undefined;
 }
 
-/** What the routes of accounts elsewhere need. */
+/** The services that the OAuth routes need. */
 export interface OAuthServices extends AuthServices {
   readonly oauth: OAuthSignIn;
 }
 
-/** Where a sign-in ends in the browser. */
+/** Where the browser is redirected at the end of a sign-in. */
 export interface Targets {
   readonly callback: string;
   readonly errorCallback: string;
 }
 
-/** What the provider's redirect or form brought. */
+/** The parameters of the provider's redirect or form. */
 export interface CallbackParams extends Omit<BroughtBack, "code"> {
   readonly code: string | null;
   readonly state: string | null;
@@ -43,7 +43,7 @@ export interface CallbackParams extends Omit<BroughtBack, "code"> {
   readonly error: string | null;
 }
 
-/** Signing in with accounts elsewhere, which are among the credentials of their users. */
+/** Sign-in with provider accounts, which are among the credentials of their users. */
 export class OAuthSignIn {
   readonly accounts: Accounts;
   readonly #services: AuthServices;
@@ -83,7 +83,7 @@ export class OAuthSignIn {
   /** Whether the user has an account at a provider that is still configured. */
   readonly signsIn: SignsIn = async (userId) => (await this.#providersOf(userId)).length > 0;
 
-  /** The providers that are configured. */
+  /** The configured providers. */
   get names(): string[] {
     return [...this.#clients.keys()];
   }
@@ -94,9 +94,9 @@ export class OAuthSignIn {
   }
 
   /**
-   * Begins a sign-in.
+   * Starts a sign-in.
    *
-   * @returns where the browser goes, and the cookie that it needs when it comes back
+   * @returns the URL to redirect the browser to, and the cookie that it needs when it returns
    * @throws PylonError PROVIDER_NOT_FOUND, OAUTH_FAILED, OAUTH_UNREACHABLE
    */
   async begin(
@@ -120,7 +120,7 @@ export class OAuthSignIn {
   }
 
   /**
-   * Ends the sign-in that the browser comes back from; it can't be ended twice.
+   * Consumes the state of the sign-in that the browser returns from: it can't be completed twice.
    *
    * @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE
    */
@@ -130,9 +130,9 @@ export class OAuthSignIn {
   }
 
   /**
-   * Signs in whom the provider confirms.
+   * Signs in the person that the provider confirms.
    *
-   * @returns null where a user who is signed in linked the account: the session goes on
+   * @returns null if a signed-in user linked the account: the session continues
    * @throws PylonError OAUTH_DENIED, OAUTH_FAILED, ACCOUNT_EXISTS, ACCOUNT_TAKEN, AUTH_REQUIRED,
    *   MFA_REQUIRED
    */
@@ -159,9 +159,9 @@ export class OAuthSignIn {
   }
 
   /**
-   * Renews the tokens for the provider's API that the user's newest account there has.
+   * Refreshes the tokens for the provider's API of the user's newest account there.
    *
-   * @returns when the access token ends, in milliseconds since 1970; null where the provider does
+   * @returns when the access token expires, in milliseconds since 1970; null if the provider does
    *   not say
    * @throws PylonError ACCOUNT_NOT_FOUND, NO_REFRESH_TOKEN, OAUTH_FAILED
    */
@@ -174,7 +174,7 @@ export class OAuthSignIn {
       throw new PylonError("ACCOUNT_NOT_FOUND", `This user has no ${provider} account.`, {
         hint: `Sign in with ${provider} first.`,
       });
-    // Where a refresh token is good for one use, two at once would lose the account.
+    // If a refresh token is valid for one use only, two concurrent uses would lose the account.
     return this.#refreshing.run(account.id, async () => {
       const refreshToken = (await this.accounts.tokens(account.id))?.refreshToken;
       if (typeof refreshToken !== "string")
@@ -201,8 +201,8 @@ export class OAuthSignIn {
   }
 
   /**
-   * The request as if it came in the session that began the sign-in: a browser comes back without
-   * its bearer token.
+   * Returns the request as if it were sent in the session that started the sign-in: a browser
+   * returns without its bearer token.
    */
   async #startedBy(context: RequestContext, { sessionId }: LoginState): Promise<RequestContext> {
     if (sessionId === null) return context;

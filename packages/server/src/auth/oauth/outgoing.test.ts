@@ -53,7 +53,7 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-test("T12: connects to the checked address, and takes the name's certificate only", async () => {
+test("T12: connects to the checked address, and requires the name's certificate", async () => {
   hosts = [];
   const answer = await fetchAt(new URL(`https://issuer.example:${server.port}/x`), "127.0.0.1", {
     tls: { ca },
@@ -93,7 +93,7 @@ test.each(["1.1.1.1", "172.32.0.1", "2606:4700::1111"])("%s is public", (address
   expect(isPublic(address)).toBe(true),
 );
 
-test("T12: a name with any private address is refused, and what is not https", async () => {
+test("T12: a name with a private address, and a URL without https, are rejected", async () => {
   const resolve = (host: string): Promise<string[]> =>
     Promise.resolve(
       host === "mixed.example"
@@ -119,7 +119,7 @@ test("T12: a name with any private address is refused, and what is not https", a
   }
 });
 
-test("T12: no redirect is followed, and no endless answer read", async () => {
+test("T12: no redirect is followed, and no endless response read", async () => {
   const local = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",

@@ -4,15 +4,15 @@ import { timeoutSignal } from "../../util/timeout-signal.ts";
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 1024 * 1024;
-/** GitHub and Reddit answer nobody who does not say who asks. */
+/** GitHub and Reddit reject requests without a user agent. */
 const USER_AGENT = "pylon";
 
 /** Resolves a host to addresses. */
 export type Resolve = (host: string) => Promise<readonly string[]>;
-/** Asks a URL; as the global `fetch`. */
+/** Requests a URL; like the global `fetch`. */
 export type Fetch = (url: string, init?: BunFetchRequestInit) => Promise<Response>;
 
-/** How providers are asked. */
+/** How requests to providers are sent. */
 export interface OutgoingOptions {
   /** In dev mode providers may run on this machine or in its network, without TLS. */
   readonly dev: boolean;
@@ -21,9 +21,9 @@ export interface OutgoingOptions {
 }
 
 /**
- * The `fetch` for providers. It refuses what is not https or not a public address and connects to
- * the very address that it looked at, so that a name can't resolve to another one in between. It
- * follows no redirect, takes 10 s at most, and reads no endless answers.
+ * The `fetch` for providers. It rejects a URL that is not https or whose address is not public, and
+ * connects to exactly the address that it checked, so that the name can't resolve to another one in
+ * between. It follows no redirect, takes at most 10 s, and limits the size of responses.
  */
 export function outgoing({ dev, platform, resolve = resolveHost }: OutgoingOptions): Fetch {
   return async (url, init = {}) => {
@@ -44,7 +44,7 @@ export function outgoing({ dev, platform, resolve = resolveHost }: OutgoingOptio
 }
 
 /**
- * @throws PylonError OAUTH_UNREACHABLE when the URL is not https, or its host is, or may be, of a
+ * @throws PylonError OAUTH_UNREACHABLE when the URL is not https, or its host is, or may be, in a
  *   private network
  */
 export async function publicAddress(url: URL, resolve: Resolve): Promise<string> {
@@ -56,11 +56,11 @@ export async function publicAddress(url: URL, resolve: Resolve): Promise<string>
   const [first] = addresses;
   if (first === undefined || !addresses.every(isPublic))
     throw unreachable(`${url.host} is not a public address.`);
-  // Where there is a choice: not every machine has IPv6.
+  // IPv4 is preferred: not every machine has IPv6.
   return addresses.find((address) => isIP(address) === 4) ?? first;
 }
 
-/** Asks the URL at this address; the certificate must be that of the URL's host. */
+/** Requests the URL at this address; the certificate must be that of the URL's host. */
 export function fetchAt(url: URL, address: string, init: BunFetchRequestInit): Promise<Response> {
   const pinned = new URL(url);
   pinned.hostname = address.includes(":") ? `[${address}]` : address;
@@ -69,13 +69,13 @@ export function fetchAt(url: URL, address: string, init: BunFetchRequestInit): P
   return fetch(pinned, { ...init, headers, tls: { ...init.tls, serverName: url.hostname } });
 }
 
-/** All addresses of a host, as the machine resolves it. */
+/** Returns all addresses of a host, as the machine resolves it. */
 export async function resolveHost(host: string): Promise<string[]> {
   const { lookup } = await import("node:dns/promises");
   return (await lookup(host, { all: true })).map(({ address }) => address);
 }
 
-/** The answer, read whole. */
+/** Returns the response with its whole body read. */
 async function bounded(response: Response): Promise<Response> {
   if (response.status >= 300 && response.status < 400) throw unreachable("It returned a redirect.");
   const chunks: Uint8Array[] = [];

@@ -5,15 +5,15 @@ interface Paths {
   readonly id: string;
   readonly email?: string;
   /**
-   * Where the provider says that it has verified the address. Absent: it does not say, so the
-   * address counts as unverified.
+   * The path of the flag that says whether the provider has verified the address. Absent: the
+   * provider does not say, so the address counts as unverified.
    */
   readonly verified?: string;
   readonly name?: string;
   readonly avatar?: string;
 }
 
-/** A profile whose parts are each in one place of one answer. */
+/** Reads a profile each part of which is at one path of one response. */
 function reader(source: keyof ProfileSources, paths: Paths): ReadProfile {
   return (sources) => {
     const json = sources[source];
@@ -45,12 +45,12 @@ const CLAIMS: Paths = {
   avatar: "picture",
 };
 
-/** The standard claims of a checked id_token. */
+/** The standard claims of a validated id_token. */
 export const readClaims = reader("claims", CLAIMS);
-/** The standard claims, where they come from a profile endpoint. */
+/** The standard claims, when they come from a profile endpoint. */
 export const readUserClaims = reader("user", CLAIMS);
 
-/** Apple tells the name only the first time, beside the code. */
+/** Apple sends the name only the first time, in addition to the code. */
 export const readApple: ReadProfile = (sources) => {
   const name = [textAt(sources.form, "name.firstName"), textAt(sources.form, "name.lastName")]
     .filter((part) => part !== undefined)
@@ -60,14 +60,14 @@ export const readApple: ReadProfile = (sources) => {
 };
 
 /**
- * Anybody can give an account of a directory of theirs any address: only `xms_edov` says that the
- * address's domain was proved.
+ * Anybody can give an account in their own directory any address: only `xms_edov` says that the
+ * ownership of the address's domain was verified.
  */
 export const readMicrosoft = reader("claims", { ...CLAIMS, verified: "xms_edov" });
 
 /**
- * The address in the profile is what the user wants to show. The list says which is the primary one
- * and whether it is verified.
+ * The address in the profile is the one that the user chose to show. The list says which one is
+ * primary and whether it is verified.
  */
 export const readGithub: ReadProfile = ({ user, emails }) => {
   const primary = listAt(emails, "").find((entry) => isTrueAt(entry, "primary"));
@@ -79,7 +79,7 @@ export const readGithub: ReadProfile = ({ user, emails }) => {
   });
 };
 
-/** The avatar is a hash, of which the URL is made. */
+/** The avatar is a hash, from which the URL is built. */
 export const readDiscord: ReadProfile = ({ user }) => {
   const id = idAt(user, "id");
   const avatar = textAt(user, "avatar");
@@ -92,7 +92,7 @@ export const readDiscord: ReadProfile = ({ user }) => {
   });
 };
 
-/** Spotify's own words: there is no proof that the address belongs to the user. */
+/** Spotify's documentation says that there is no proof that the address belongs to the user. */
 export const readSpotify = reader("user", {
   id: "id",
   email: "email",
@@ -100,7 +100,7 @@ export const readSpotify = reader("user", {
   avatar: "images.0.url",
 });
 
-/** Twitch tells an address only once it is verified. */
+/** Twitch returns an address only once it is verified. */
 export const readTwitch: ReadProfile = ({ user }) => {
   const email = textAt(user, "data.0.email");
   const name = textAt(user, "data.0.display_name");
@@ -112,7 +112,7 @@ export const readTwitch: ReadProfile = ({ user }) => {
   });
 };
 
-/** `confirmed_email` is there only once it is confirmed. */
+/** `confirmed_email` is present only once it is confirmed. */
 export const readTwitter: ReadProfile = ({ user }) => {
   const email = textAt(user, "data.confirmed_email");
   const name = textAt(user, "data.name") ?? textAt(user, "data.username");
@@ -124,18 +124,18 @@ export const readTwitter: ReadProfile = ({ user }) => {
   });
 };
 
-/** Facebook's profile of the fields that are asked for. */
+/** Facebook's profile, with the requested fields. */
 export const readFacebook = reader("user", {
   id: "id",
   email: "email",
   name: "name",
   avatar: "picture.data.url",
 });
-/** Reddit tells no address. */
+/** Reddit returns no address. */
 export const readReddit = reader("user", { id: "id", name: "name", avatar: "snoovatar_img" });
-/** Notion tells of the person behind the integration, with its address. */
+/** Notion returns the person behind the integration, with the person's address. */
 export const readNotion: ReadProfile = ({ user }) => {
-  // Asked as the integration's bot, whose owner is the person.
+  // The request is sent as the integration's bot, whose owner is the person.
   const owner = at(user, "bot.owner.user");
   return profile(idAt(owner, "id"), {
     email: textAt(owner, "person.email"),
@@ -144,14 +144,14 @@ export const readNotion: ReadProfile = ({ user }) => {
     avatar: textAt(owner, "avatar_url"),
   });
 };
-/** Linear answers a GraphQL query for the viewer. */
+/** Linear responds to a GraphQL query for the viewer. */
 export const readLinear = reader("user", {
   id: "data.viewer.id",
   email: "data.viewer.email",
   name: "data.viewer.name",
   avatar: "data.viewer.avatarUrl",
 });
-/** Zoom counts an address as verified with a 1. */
+/** Zoom marks an address as verified with a 1. */
 export const readZoom = reader("user", {
   id: "id",
   email: "email",
@@ -159,7 +159,7 @@ export const readZoom = reader("user", {
   name: "display_name",
   avatar: "pic_url",
 });
-/** `sub` is a URL that holds the organisation's address, which may change. */
+/** `sub` is a URL that contains the organisation's address, which may change. */
 export const readSalesforce = reader("user", { ...CLAIMS, id: "user_id" });
 /** Atlassian's account id is the same in all of its products. */
 export const readAtlassian = reader("user", {
@@ -169,7 +169,7 @@ export const readAtlassian = reader("user", {
   name: "name",
   avatar: "picture",
 });
-/** Figma tells an address, but not whether it was verified. */
+/** Figma returns an address, but not whether it was verified. */
 export const readFigma = reader("user", {
   id: "id",
   email: "email",
@@ -184,15 +184,15 @@ export const readDropbox = reader("user", {
   name: "name.display_name",
   avatar: "profile_photo_url",
 });
-/** TikTok tells no address. */
+/** TikTok returns no address. */
 export const readTiktok = reader("user", {
   id: "data.user.open_id",
   name: "data.user.display_name",
   avatar: "data.user.avatar_url",
 });
-/** PayPal has an id of its own beside the standard claims. */
+/** PayPal has its own id in addition to the standard claims. */
 export const readPaypal = reader("user", { ...CLAIMS, id: "user_id" });
-/** Kick answers with a list, of which the user is the first. */
+/** Kick returns a list, the first entry of which is the user. */
 export const readKick = reader("user", {
   id: "data.0.user_id",
   email: "data.0.email",

@@ -1,11 +1,11 @@
-/** What a provider says of the person who signed in. */
+/** What a provider returns about the person who signed in. */
 export interface OAuthProfile {
-  /** The person's id at the provider: it never changes and is never given to another. */
+  /** The person's id at the provider: it never changes and is never reassigned. */
   readonly id: string;
   readonly email?: string | undefined;
   /**
-   * The provider itself has proved that the person reads the mail of this address. Only then may it
-   * join accounts.
+   * Whether the provider itself has verified that the person receives mail at this address. Only
+   * then may it join accounts.
    */
   readonly emailVerified: boolean;
   readonly name?: string | undefined;
@@ -13,17 +13,17 @@ export interface OAuthProfile {
   readonly avatar?: string | undefined;
 }
 
-/** What was fetched to read a profile from. All of it comes from outside. */
+/** The responses that a profile is read from. All of them are untrusted. */
 export interface ProfileSources {
-  /** Claims of the validated id_token, and of the userinfo endpoint where the provider has one. */
+  /** Claims of the validated id_token, and of the userinfo endpoint if the provider has one. */
   readonly claims: unknown;
-  /** The answer of the provider's own profile endpoint. */
+  /** The response of the provider's own profile endpoint. */
   readonly user: unknown;
-  /** The answer of its endpoint for e-mail addresses, where that is another one. */
+  /** The response of its endpoint for email addresses, if that is a separate one. */
   readonly emails: unknown;
-  /** What came along with the code, as Apple's name of the user does. */
+  /** What was sent along with the code, such as the user's name by Apple. */
   readonly form: unknown;
 }
 
-/** Null where the answer has no id. */
+/** Returns null if the response has no id. */
 export type ReadProfile = (sources: ProfileSources) => OAuthProfile | null;

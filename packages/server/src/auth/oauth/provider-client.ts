@@ -15,31 +15,31 @@ const DISCOVERY_KEPT_MS = 60 * 60_000;
 const MAX_ID = 500;
 const TENANT = "{tid}";
 
-/** What a provider gave for its API. */
+/** The tokens that a provider issued for its API. */
 export interface ProviderTokens {
   readonly accessToken: string;
   readonly refreshToken: string | null;
-  /** Milliseconds since 1970; null where the provider does not say. */
+  /** Milliseconds since 1970; null if the provider does not say. */
   readonly expiresAt: number | null;
 }
 
-/** One sign-in as it was begun, beside its state. */
+/** The values of a sign-in that was started, in addition to its state. */
 export interface Begun {
   readonly redirectUri: string;
   readonly verifier: string;
   readonly nonce: string;
 }
 
-/** What the browser brought back. */
+/** What the browser returned with. */
 export interface BroughtBack {
   readonly code: string;
-  /** RFC 9207: who says to have issued the code. */
+  /** RFC 9207: the issuer that claims to have issued the code. */
   readonly issuer: string | null;
-  /** What Apple posts beside the code. */
+  /** What Apple posts in addition to the code. */
   readonly form: unknown;
 }
 
-/** Which provider is asked, and how. */
+/** Which provider is used, and how. */
 export interface ProviderClientOptions {
   readonly config: OAuthProviderConfig;
   readonly endpoints?: Partial<Endpoints> | undefined;
@@ -49,15 +49,15 @@ export interface ProviderClientOptions {
 }
 
 /**
- * Speaks with one provider. The protocol is oauth4webapi's, which is loaded when the first person
- * signs in.
+ * The client of one provider. oauth4webapi implements the protocol; it is loaded when the first
+ * person signs in.
  */
 export class ProviderClient {
   readonly name: string;
   readonly #options: ProviderClientOptions;
   readonly #spec: ProviderSpec;
   readonly #client: OAuth.Client;
-  /** The library keeps the providers' keys in it. */
+  /** The library caches the providers' keys in it. */
   readonly #keys = {};
   #discovered: { readonly server: OAuth.AuthorizationServer; readonly until: number } | null = null;
 
@@ -72,14 +72,14 @@ export class ProviderClient {
   }
 
   /**
-   * The code comes back in a POST of the provider's page, so a cookie must be one that such a POST
-   * carries.
+   * Whether the code is returned in a POST of the provider's page: the cookie must then be one that
+   * such a POST carries.
    */
   get usesFormPost(): boolean {
     return this.#spec.usesFormPost === true;
   }
 
-  /** Where the browser is sent. @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE */
+  /** The URL to redirect the browser to. @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE */
   async authorizationUrl({ redirectUri, verifier, nonce }: Begun, state: string): Promise<string> {
     const { scopes, scopeSeparator = " ", params, clientIdParam = "client_id", pkce } = this.#spec;
     return this.#guard(async (oauth) => {
@@ -107,7 +107,7 @@ export class ProviderClient {
   }
 
   /**
-   * Turns the code into tokens and the person's profile.
+   * Exchanges the code for tokens and the person's profile.
    *
    * @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE
    */
@@ -118,7 +118,7 @@ export class ProviderClient {
     return this.#guard(async (oauth) => {
       const server = await this.#server(oauth);
       const brought = new URLSearchParams({ code });
-      // Only where the issuer is known exactly: other providers' `iss` is not what stands in the
+      // Only if the issuer is known exactly: the `iss` of other providers is not the one in the
       // catalogue.
       if (this.#isDiscovered && issuer !== null) brought.set("iss", issuer);
       const params = oauth.validateAuthResponse(
@@ -170,7 +170,7 @@ export class ProviderClient {
         refreshToken,
         this.#requestOptions(oauth),
       );
-      // Nobody signs in here, so no id_token is wanted.
+      // Nobody signs in here, so no id_token is required.
       const answer = await oauth.processRefreshTokenResponse(
         server,
         this.#client,
@@ -224,7 +224,7 @@ export class ProviderClient {
     return server;
   }
 
-  /** The issuer that the id_token must name: for Microsoft that of its tenant. */
+  /** Returns the issuer that the id_token must name: for Microsoft that of its tenant. */
   async #issuing(
     server: OAuth.AuthorizationServer,
     response: Response,
@@ -333,7 +333,7 @@ export class ProviderClient {
     return { [oauth.customFetch]: fetch, [oauth.allowInsecureRequests]: dev };
   }
 
-  /** Loads the library, and keeps what its errors carry from getting further. */
+  /** Loads the library, and does not let its errors, which contain responses, propagate. */
   async #guard<T>(work: (oauth: typeof OAuth) => Promise<T>): Promise<T> {
     try {
       return await work(await import("oauth4webapi"));

@@ -20,8 +20,8 @@ for (const [network, prefix] of [
 }
 
 /**
- * Of IPv6 only the global unicast range is public, without the parts of it that hold IPv4 addresses
- * or are documentation.
+ * In IPv6 only the global unicast range is public, except for its parts that contain IPv4 addresses
+ * or are reserved for documentation.
  */
 const PUBLIC_6 = new BlockList();
 PUBLIC_6.addSubnet("2000::", 3, "ipv6");
@@ -30,7 +30,7 @@ NOT_PUBLIC_6.addSubnet("2001::", 23, "ipv6");
 NOT_PUBLIC_6.addSubnet("2001:db8::", 32, "ipv6");
 NOT_PUBLIC_6.addSubnet("2002::", 16, "ipv6");
 
-/** Whether an IP address belongs to the public internet, so that a request may go there. */
+/** Whether an IP address belongs to the public internet, so that a request may be sent to it. */
 export function isPublic(address: string): boolean {
   const version = isIP(address);
   if (version === 4) return !PRIVATE.check(address, "ipv4");

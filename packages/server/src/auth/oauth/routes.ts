@@ -18,7 +18,7 @@ import { readCallback } from "./callback-params.ts";
 import type { LoginState } from "./login-state.ts";
 import type { OAuthServices, Targets } from "./oauth.ts";
 
-/** Signing in with accounts elsewhere, and which of them a user has. */
+/** The routes of sign-in with OAuth providers, and of the accounts that a user has there. */
 export function oauthRoutes(services: OAuthServices): Route[] {
   const { get, post } = routeTable(services);
   return [
@@ -144,7 +144,7 @@ function failed(
   });
 }
 
-/** Hands the page the sign-in that waits for a second factor, once. */
+/** Gives the page the sign-in that waits for a second factor, once. */
 async function pending(
   { cookie, signIn }: OAuthServices,
   { request }: RequestContext,
@@ -175,8 +175,8 @@ function isOn(context: RequestContext, name: string): boolean {
 }
 
 /**
- * A user who is signed in and starts a sign-in adds an account. That another site's page sent the
- * browser here is not such a wish.
+ * Whether a signed-in user starts a sign-in to add an account. This is not the case if another
+ * site's page sent the browser here.
  */
 function isOwnWish({ identity, caller, request }: RequestContext): boolean {
   return (

@@ -8,7 +8,7 @@ async function standard(body: unknown, status = 200, keepsIdToken = true): Promi
   return [answer.status, json];
 }
 
-test("an answer gets the type that it lacks, and loses what is not standard", async () => {
+test("a response gets the missing type, and loses what is not standard", async () => {
   expect(await standard({ access_token: "a", scope: ["x"], id_token: "i" })).toEqual([
     200,
     { token_type: "bearer", access_token: "a", id_token: "i" },
@@ -23,14 +23,14 @@ test("an answer gets the type that it lacks, and loses what is not standard", as
   ]);
 });
 
-test("an error with 200 is one, and what is not JSON is the provider's fault", async () => {
+test("an error with 200 is one, and a non-JSON response is the provider's fault", async () => {
   expect(await standard({ error: "bad_verification_code" })).toMatchObject([400, {}]);
   expect(await standard({ error: "invalid_grant" }, 401)).toMatchObject([401, {}]);
   expect(await standard("<html>")).toEqual([502, null]);
   expect(await standard([1])).toEqual([502, null]);
 });
 
-test("the tenant of an id_token is one only in its form", async () => {
+test("the tenant of an id_token is accepted only in its format", async () => {
   const answer = (claims: unknown): Response => {
     const part = Buffer.from(JSON.stringify(claims)).toString("base64url");
     return Response.json({ id_token: `h.${part}.s` });

@@ -2,8 +2,8 @@ import { isRecord } from "../../util/is-record.ts";
 import { at, textAt } from "./json-path.ts";
 
 /**
- * A token answer as RFC 6749 has it, of one that comes close: providers leave out the type, list
- * scopes, or name no content type. Id_tokens of providers whose id_token is not validated are
+ * Converts a token response to the format of RFC 6749: providers omit the type, return scopes as a
+ * list, or send no content type. Id_tokens of providers whose id_token is not validated are
  * dropped, so that nothing can come to rely on them.
  */
 export async function toStandardAnswer(
@@ -19,7 +19,7 @@ export async function toStandardAnswer(
     ...(typeof scope === "string" ? { scope } : {}),
     ...(keepsIdToken && idToken !== undefined ? { id_token: idToken } : {}),
   };
-  // GitHub says with 200 what is an error.
+  // GitHub returns errors with status 200.
   const status =
     response.ok && "error" in rest && !("access_token" in rest) ? 400 : response.status;
   return new Response(JSON.stringify(standard), {
@@ -29,8 +29,8 @@ export async function toStandardAnswer(
 }
 
 /**
- * The tenant that an id_token says to be of. It is believed only as far as the issuer that is made
- * of it is checked against the signed token.
+ * Returns the tenant that an id_token claims. It is trusted only because the issuer that is built
+ * from it is checked against the signed token.
  */
 export async function tenantOf(response: Response): Promise<string> {
   const idToken = textAt(await response.clone().json(), "id_token")?.split(".")[1] ?? "";

@@ -12,9 +12,9 @@ const USER = "userId";
 const ORGANIZATION = "orgId";
 
 /**
- * Members of organizations that an app keeps itself: rows of its entity `OrgMember`, each of which
- * makes the user `userId` a member of `orgId`. The entity's policies decide who becomes one. Of an
- * organization that Pylon keeps, the rows say nothing.
+ * Members of organizations that the app stores itself: rows of its entity `OrgMember`, each of
+ * which makes the user `userId` a member of `orgId`. The entity's policies decide who becomes one.
+ * For an organization that Pylon stores, the rows have no effect.
  */
 export class AppMembers implements CascadeDelete {
   readonly #model: () => DataModel;
@@ -38,14 +38,14 @@ export class AppMembers implements CascadeDelete {
     return (await reader.count(this.entity(), isMember(organizationId, userId))) > 0;
   }
 
-  /** The name that the app gives it now. */
+  /** The current name of the app's entity. */
   readonly entity = (): string => this.#declared?.name ?? ENTITY;
 
   get #declared(): Entity | undefined {
     return this.#model().schema.find(ENTITY);
   }
 
-  /** In the transaction that deletes the row: sessions act in the tenant no longer. */
+  /** Runs in the transaction that deletes the row: the user's sessions leave the tenant. */
   readonly delete = async (tx: Transaction, row: StoredRow): Promise<void> => {
     const { [USER]: userId, [ORGANIZATION]: organizationId } = row;
     if (typeof userId !== "string" || typeof organizationId !== "string") return;
@@ -54,7 +54,7 @@ export class AppMembers implements CascadeDelete {
     await this.#tenants.leave(tx, userId, organizationId);
   };
 
-  /** The row may make somebody else a member from now on. */
+  /** The row may make another user a member from now on. */
   readonly update = async (tx: Transaction, before: StoredRow, after: StoredRow): Promise<void> => {
     if (before[USER] === after[USER] && before[ORGANIZATION] === after[ORGANIZATION]) return;
     await this.delete(tx, before);

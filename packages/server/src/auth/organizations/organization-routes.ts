@@ -12,22 +12,22 @@ import type { AppMembers } from "./app-members.ts";
 import { noOrganization, type Organizations } from "./organizations.ts";
 import type { TenantSessions } from "./tenant-sessions.ts";
 
-/** Line ends and other control characters. */
+/** Line breaks and other control characters. */
 const NO_NAME = /[\p{Cc}\p{Zl}\p{Zp}]/u;
 const MAX_IN_MAIL = 60;
 const INVITATIONS = { max: 50, windowSeconds: 60 * 60 };
 const MAX_AUDIT = 500;
-/** A role is a word that can stand in a policy. */
+/** A role is a word that can be used in a policy. */
 const ROLE = /^[A-Za-z][A-Za-z0-9_-]{0,63}$/;
 
-/** What the routes of organizations need. */
+/** The services that the organization routes need. */
 export interface OrganizationServices extends AuthServices {
   readonly organizations: Organizations;
   readonly tenants: TenantSessions;
   readonly appMembers: AppMembers;
 }
 
-/** Organizations, who is in them, and which of them a session acts in. */
+/** The routes of organizations, their members, and the organization that a session acts in. */
 export function organizationRoutes(services: OrganizationServices): Route[] {
   const { get, post, patch, del } = routeTable(services);
   const orgs = "/api/auth/orgs";
@@ -38,7 +38,7 @@ export function organizationRoutes(services: OrganizationServices): Route[] {
     patch(`${orgs}/:id`, "signed-in", rename),
     del(`${orgs}/:id`, "signed-in", remove),
     get(`${orgs}/:id/members`, "signed-in", members),
-    // Nobody becomes a member without a yes of their own.
+    // A user becomes a member only by accepting an invitation.
     post(`${orgs}/:id/members`, "signed-in", invite),
     patch(`${orgs}/:id/members/:user`, "signed-in", setRole),
     del(`${orgs}/:id/members/:user`, "signed-in", removeMember),
@@ -51,7 +51,7 @@ export function organizationRoutes(services: OrganizationServices): Route[] {
   ];
 }
 
-/** The caller and the organization of the path, which it is a member of. */
+/** Returns the caller's membership in the organization of the path. */
 async function membership(
   services: OrganizationServices,
   context: RequestContext,
@@ -196,12 +196,12 @@ async function accept(services: OrganizationServices, context: RequestContext): 
   return json(joined);
 }
 
-/** A user's place in an organization: the role is null where the app keeps the members itself. */
+/** A user's membership in an organization; the role is null if the app stores the members. */
 interface Place {
   readonly role: string | null;
 }
 
-/** @returns null for one who is not a member */
+/** @returns null for a user who is not a member */
 async function placeOf(
   { organizations, appMembers, store }: OrganizationServices,
   tenantId: string,
@@ -228,14 +228,14 @@ async function select(services: OrganizationServices, context: RequestContext): 
     throw appMembers.isDeclared ? notAMember() : noOrganization();
   const roles = await tenants.select(session, tenantId, place?.role ?? null);
   if (tenantId !== null) {
-    // A member who was taken out meanwhile was not seen in this tenant yet.
+    // A removal in the meantime did not see this session in the tenant yet.
     const now = await placeOf(services, tenantId, userId);
     if (now === null) await tenants.changed(userId, tenantId, null);
     else if (now.role !== place?.role) await tenants.changed(userId, tenantId, now.role);
   }
-  // What older clients read is beside it.
+  // The tenant has both names, for older clients.
   const selected = { tenant_id: tenantId, tenantId, roles };
-  // Not for all: a client that does not look for the new token would be signed out whenever its
+  // Only on request: a client that does not read the new token would be signed out whenever its
   // user changes the organization.
   if (!input.optionalFlag("rotate")) return json(selected);
   return signedInAnswer(await services.signIn.refresh(session.id), 200, selected);
@@ -273,8 +273,8 @@ function nameOf(input: AuthInput): string {
 }
 
 /**
- * A name as it may stand in a mail that its reader did not ask for: one short line, in which mail
- * programs find no address to link.
+ * Returns a name as it may appear in a mail that its reader did not request: one short line, in
+ * which mail programs find no address to link.
  */
 function inMail(name: string): string {
   const line = name.replaceAll(/[\s\p{Cc}\p{Cf}]+/gu, " ").trim();

@@ -11,7 +11,7 @@ function rank(role: string): number {
   return role === "owner" ? 2 : role === "admin" ? 1 : 0;
 }
 
-test("an owner always stays, and nobody gives or takes what is above them", async () => {
+test("an owner always remains, and nobody grants or removes a role above their own", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const told: string[] = [];
@@ -67,7 +67,7 @@ test("an owner always stays, and nobody gives or takes what is above them", asyn
   );
 });
 
-test("an invitation is for one address, once, for a week, if its maker may give it", async () => {
+test("an invitation is for one address, once, for a week, if its maker may grant it", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const organizations = new Organizations(store, platform, () => Promise.resolve());
@@ -116,7 +116,7 @@ test("an organization without an owner goes to the next in rank, or is deleted",
   expect(await organizations.get(id)).toBeNull();
 });
 
-test("one who is not a member learns nothing and changes nothing", async () => {
+test("a non-member learns nothing and changes nothing", async () => {
   await using scratch = scratchStore();
   const organizations = new Organizations(scratch.store, scratch.platform, () => Promise.resolve());
   const { id } = await organizations.create("Acme", "ann");

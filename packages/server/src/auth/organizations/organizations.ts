@@ -8,7 +8,7 @@ import { hashOf, keyOf, newToken } from "../security/secrets.ts";
 
 const { organizations: ORGANIZATIONS, members: MEMBERS, invitations: INVITATIONS } = SYSTEM_TABLES;
 const INVITATION_MS = 7 * 24 * 60 * 60_000;
-/** Of one who is not a member. */
+/** The rank of a user who is not a member. */
 const NO_RANK = -1;
 
 /** A group of users with roles. */
@@ -21,12 +21,12 @@ export interface Organization {
 /** A user in an organization. */
 export interface Member {
   readonly user_id: string;
-  /** `owner`, `admin`, `member`, or a name of the app's own, which ranks as `member`. */
+  /** `owner`, `admin`, `member`, or a role of the app's own, which ranks as `member`. */
   readonly role: string;
   readonly created_at: string;
 }
 
-/** An offer to join an organization, by mail. */
+/** An invitation to join an organization, by mail. */
 export interface Invitation {
   readonly id: string;
   readonly email: string;
@@ -37,8 +37,8 @@ export interface Invitation {
 }
 
 /**
- * What became of somebody's place in an organization: the new role, or null for a place that
- * is gone.
+ * Called after a change of a user's membership: with the new role, or null if the membership has
+ * ended.
  */
 export type MembershipListener = (
   userId: string,
@@ -61,7 +61,7 @@ export class Organizations {
     this.#onChange = onChange;
   }
 
-  /** Makes an organization that belongs to the user. */
+  /** Creates an organization that the user owns. */
   async create(name: string, ownerId: string): Promise<Organization> {
     const row = { id: this.#newId(), name, createdAt: this.#platform.now() };
     await this.#store.transact(async (tx) => {
@@ -71,7 +71,7 @@ export class Organizations {
     return toOrganization(row);
   }
 
-  /** The organizations of a user, with its role in each. */
+  /** Returns the organizations of a user, with its role in each. */
   async of(userId: string): Promise<(Organization & { readonly role: string })[]> {
     const memberships = await MEMBERS.select(this.#store, { where: MEMBERS.is("userId", userId) });
     const found = await Promise.all(
@@ -85,18 +85,18 @@ export class Organizations {
     );
   }
 
-  /** The organization with this id, no matter who asks; null when there is none. */
+  /** Returns the organization with this id, for any caller, or null if there is none. */
   async get(organizationId: string): Promise<Organization | null> {
     const row = await ORGANIZATIONS.get(this.#store, organizationId);
     return row === null ? null : toOrganization(row);
   }
 
-  /** The user's role, or null for one who is not a member. */
+  /** Returns the user's role, or null if it is not a member. */
   role(organizationId: string, userId: string): Promise<string | null> {
     return this.#roleIn(this.#store, organizationId, userId);
   }
 
-  /** The oldest first. */
+  /** Returns the members, the oldest first. */
   async members(organizationId: string): Promise<Member[]> {
     const rows = await MEMBERS.select(this.#store, {
       where: MEMBERS.is("organizationId", organizationId),
@@ -118,7 +118,7 @@ export class Organizations {
   }
 
   /**
-   * Deletes the organization. The app's rows of this tenant are the app's to delete.
+   * Deletes the organization. The app itself has to delete its rows of this tenant.
    *
    * @throws PylonError FORBIDDEN
    */
@@ -155,7 +155,7 @@ export class Organizations {
   }
 
   /**
-   * Takes a member out; everybody may take themselves out.
+   * Removes a member; every member may remove itself.
    *
    * @throws PylonError FORBIDDEN, NOT_FOUND, LAST_OWNER
    */
@@ -173,7 +173,7 @@ export class Organizations {
     await this.#onChange(userId, organizationId, null);
   }
 
-  /** The organizations with other members that nobody but this user owns. */
+  /** Returns the organizations with other members whose only owner is this user. */
   async ownedAlone(userId: string): Promise<Organization[]> {
     const owned = (await this.of(userId)).filter(({ role }) => role === "owner");
     const members = await Promise.all(owned.map(({ id }) => this.members(id)));
@@ -184,9 +184,9 @@ export class Organizations {
   }
 
   /**
-   * Takes a user who no longer exists out of all organizations, within the transaction that deletes
-   * it. One that nobody else owns goes to the member who is there longest of those with the highest
-   * rank; one without other members is deleted.
+   * Removes a deleted user from all organizations, within the transaction that deletes it. An
+   * organization that it alone owns is given to the longest-standing member of the highest rank;
+   * one without other members is deleted.
    */
   async forgetIn(tx: Transaction, userId: string, email: string | null): Promise<void> {
     const places = await MEMBERS.select(tx, { where: MEMBERS.is("userId", userId) });
@@ -196,12 +196,12 @@ export class Organizations {
         where: MEMBERS.is("organizationId", organizationId),
         order: [{ field: "createdAt", direction: "asc" }],
       });
-      const [heir] = rest.toSorted((a, b) => rank(b.role) - rank(a.role));
-      if (heir === undefined) {
+      const [successor] = rest.toSorted((a, b) => rank(b.role) - rank(a.role));
+      if (successor === undefined) {
         await INVITATIONS.deleteWhere(tx, INVITATIONS.is("organizationId", organizationId));
         await ORGANIZATIONS.delete(tx, organizationId);
       } else if (role === "owner") {
-        await MEMBERS.update(tx, heir.id, { role: "owner" });
+        await MEMBERS.update(tx, successor.id, { role: "owner" });
       }
     }
     await INVITATIONS.deleteWhere(tx, INVITATIONS.is("invitedBy", userId));
@@ -209,7 +209,7 @@ export class Organizations {
   }
 
   /**
-   * @param also writes with it in its transaction, which may run again: the mail with the secret
+   * @param also runs in the same transaction, which may be retried: adds the mail
    * @returns the secret of the mail
    * @throws PylonError FORBIDDEN
    */
@@ -234,7 +234,7 @@ export class Organizations {
     await this.#store.transact(async (tx) => {
       const actor = await this.#requireRank(tx, organizationId, actorId, "admin");
       if (rank(role) > rank(actor)) throw tooHigh();
-      // A second invitation takes the place of the first.
+      // A second invitation replaces the first.
       await INVITATIONS.deleteWhere(
         tx,
         and(INVITATIONS.is("organizationId", organizationId), INVITATIONS.is("email", email)),
@@ -245,7 +245,7 @@ export class Organizations {
     return { token, invitation: toInvitation(row) };
   }
 
-  /** The invitations to it that may still be accepted. */
+  /** Returns the organization's invitations that can still be accepted. */
   async invitations(organizationId: string): Promise<Invitation[]> {
     const rows = await INVITATIONS.select(this.#store, {
       where: INVITATIONS.is("organizationId", organizationId),
@@ -254,7 +254,7 @@ export class Organizations {
     return rows.filter(({ expiresAt }) => expiresAt > now).map(toInvitation);
   }
 
-  /** @throws PylonError FORBIDDEN @returns whether it was there */
+  /** @throws PylonError FORBIDDEN @returns whether it existed */
   async withdraw(organizationId: string, actorId: string, invitationId: string): Promise<boolean> {
     return this.#store.transact(async (tx) => {
       await this.#requireRank(tx, organizationId, actorId, "admin");
@@ -271,8 +271,8 @@ export class Organizations {
    * Makes the user a member.
    *
    * @param email an address that the user has verified
-   * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, too old or somebody
-   *   else's
+   * @throws PylonError INVALID_TOKEN for an invitation that is unknown, used, expired or for
+   *   another user
    */
   async accept(
     token: string,
@@ -309,7 +309,7 @@ export class Organizations {
     return joined;
   }
 
-  /** Deletes invitations that are too old. @returns how many */
+  /** Deletes expired invitations. @returns the number of deleted invitations */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       INVITATIONS.deleteWhere(tx, INVITATIONS.isUpTo("expiresAt", this.#platform.now())),
@@ -320,7 +320,7 @@ export class Organizations {
     return (await MEMBERS.get(reader, memberId(organizationId, userId)))?.role ?? null;
   }
 
-  /** What a member promised to others, who then had it by a place that the member no longer has. */
+  /** Withdraws the invitations of a member that its current rank no longer permits. */
   async #withdrawBy(
     tx: Transaction,
     organizationId: string,
@@ -337,7 +337,7 @@ export class Organizations {
       if (!mayInvite(rankNow, role)) await INVITATIONS.delete(tx, id);
   }
 
-  /** @returns the actor's role; an admin stands in where no owner is left */
+  /** @returns the actor's role; an admin counts as an owner if there is no owner left */
   async #requireRank(
     tx: Transaction,
     organizationId: string,
@@ -353,8 +353,8 @@ export class Organizations {
   }
 
   /**
-   * The actor manages the organization and ranks no lower than the member, nor than the role that
-   * is to be given.
+   * Requires that the actor manages the organization and ranks no lower than the member and the
+   * role to be given.
    *
    * @returns the member's role
    */
@@ -397,7 +397,7 @@ export class Organizations {
   }
 }
 
-/** An organization is not there for one who is not a member. */
+/** The error for an organization that does not exist or that the caller is not a member of. */
 export function noOrganization(): PylonError {
   return new PylonError(
     "NOT_FOUND",

@@ -5,8 +5,8 @@ import type { SessionInfo, SessionPatch, Sessions } from "../sessions/sessions.t
 const PREFIX = "org:";
 
 /**
- * Which organization a session acts in, and as what: `auth.tenantId`, and the role as `org:<role>`
- * among `auth.roles`.
+ * Sets the organization that a session acts in, and the role: `auth.tenantId`, and the role as
+ * `org:<role>` in `auth.roles`.
  */
 export class TenantSessions {
   readonly #sessions: Sessions;
@@ -17,7 +17,7 @@ export class TenantSessions {
     this.#apiKeys = apiKeys;
   }
 
-  /** @param role null, with a tenant of null: in none */
+  /** @param role null, with a tenant of null: no organization */
   async select(
     session: SessionInfo,
     tenantId: string | null,
@@ -29,22 +29,22 @@ export class TenantSessions {
   }
 
   /**
-   * A membership has changed: a session that acts by it acts by the new role, or no longer in this
-   * tenant.
+   * Called after a membership has changed: a session that acts in the tenant gets the new role, or
+   * leaves the tenant.
    */
   async changed(userId: string, tenantId: string, role: string | null): Promise<void> {
     await this.#sessions.updateAll(userId, inTenant(tenantId, role));
     await this.#apiKeys.endAll(userId, tenantId);
   }
 
-  /** A membership ends within this transaction. */
+  /** Ends a membership within this transaction. */
   async leave(tx: Transaction, userId: string, tenantId: string): Promise<void> {
     await this.#sessions.updateAllIn(tx, userId, inTenant(tenantId, null));
     await this.#apiKeys.revokeAll(tx, userId, tenantId);
   }
 }
 
-/** What becomes of a session of this tenant. @param role null: it is no longer in it */
+/** Returns the change of a session of this tenant. @param role null: it leaves the tenant */
 function inTenant(tenantId: string, role: string | null) {
   return (session: SessionInfo): SessionPatch | null =>
     session.tenantId === tenantId

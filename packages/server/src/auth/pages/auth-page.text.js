@@ -1,5 +1,5 @@
-// The script of the pages under /auth: sends their forms to the API and shows what it answers. No
-// framework, no build.
+// The script of the pages under /auth: sends their forms to the API and shows the responses. It
+// needs no framework and no build.
 // @ts-check
 "use strict";
 
@@ -9,7 +9,7 @@ const redirect = main.dataset.redirect ?? "/";
 const secret = new URLSearchParams(location.hash.slice(1)).get("token") ?? "";
 
 /**
- * The element that the page has for this; page-html.ts and this script go together.
+ * Returns the page's element for this selector, which page-html.ts renders.
  *
  * @param {string} selector @param {ParentNode} [root]
  */
@@ -19,7 +19,7 @@ function find(selector, root = document) {
   throw new Error(`This page has no ${selector}.`);
 }
 
-/** What the server refused, with its code. */
+/** An error response of the server, with its code. */
 class Refusal extends Error {
   /** @param {Partial<Record<"message" | "code" | "field" | "hint" | "mfa_token", string>>} error */
   constructor({ message: text, code, field, hint, mfa_token: token }) {
@@ -64,7 +64,7 @@ function say(text, isError = false) {
 function show(name) {
   for (const part of document.querySelectorAll("[data-step]"))
     part.toggleAttribute("hidden", part.getAttribute("data-step") !== name);
-  // What was begun is gone on with, and nothing else is begun beside it.
+  // While a sign-in is in progress, no other one can be started.
   const isBegun = ["code", "factor", "confirm"].includes(name);
   for (const part of document.querySelectorAll("[data-first]"))
     part.toggleAttribute("hidden", isBegun);
@@ -121,12 +121,12 @@ function refused(form, error) {
   field.setAttribute("aria-invalid", "true");
   field.setAttribute("aria-describedby", problem.id);
   field.after(problem);
-  // Screen readers announce it from there; it is seen at its field.
+  // Screen readers announce it from there; it is visible at its field.
   message.className = "pylon-unseen";
   field.focus();
 }
 
-/** What is wrong with a password is said of `password`, whatever its field is called here. */
+/** Errors of a password name the field `password`, whatever its field is called here. */
 function fieldOf(/** @type {HTMLFormElement} */ form, /** @type {string} */ name) {
   return form.elements.namedItem(name) ?? form.elements.namedItem(`new_${name}`);
 }
@@ -188,7 +188,7 @@ onSubmit("leave", async ({ password }) => {
   try {
     await call("DELETE", "/account", password ? { password } : {});
   } catch (error) {
-    // The ten minutes since the sign-in may be over by now.
+    // The ten minutes since the sign-in may have passed by now.
     const isOver = error instanceof Refusal && error.code === "FRESH_SIGN_IN_REQUIRED";
     if (isOver) return await loadWays();
     throw error;
@@ -200,7 +200,7 @@ onSubmit("invitation", async () => {
   done();
 });
 
-/** The field for the address of the step that is shown, if it has one. */
+/** Returns the address field of the visible step, if it has one. */
 function shownEmail() {
   const field = document.querySelector("[data-step]:not([hidden]) [name=email]");
   return field instanceof HTMLInputElement ? field : null;
@@ -250,7 +250,7 @@ document.getElementById("sign-out")?.addEventListener("click", async () => {
   try {
     await call("DELETE", "/session");
   } catch (error) {
-    // What the server refuses to end is not a session any longer; what it did not hear of still is.
+    // If the server rejects the request, the session has ended; if it is not reached, it has not.
     const isHeard = error instanceof Refusal && error.code !== undefined;
     if (!isHeard) return say(textOf(error), true);
   }
@@ -269,7 +269,7 @@ async function loadProviders() {
   const back = `${location.pathname}?redirect=${encodeURIComponent(redirect)}`;
   for (const provider of await providerNames()) list.append(providerLink(provider, redirect, back));
   if (!("PublicKeyCredential" in window)) document.getElementById("passkey")?.remove();
-  // A page without any has no line below them.
+  // Without any sign-in method above it, the divider is removed.
   if (list.childElementCount === 0) list.remove();
   const hasWays = document.querySelector(".pylon-ways > *") !== null;
   if (!hasWays) for (const part of document.querySelectorAll("[data-first]")) part.remove();
@@ -300,7 +300,7 @@ function logoOf(provider) {
 }
 
 /**
- * A button that leads to an account elsewhere.
+ * Creates a button that starts a sign-in at a provider.
  *
  * @param {string} provider @param {string} callback @param {string} errorCallback
  */
@@ -327,7 +327,7 @@ async function loadAccount() {
   await Promise.all([loadDevices(), loadWays()]);
 }
 
-/** Shows what fits the user's ways to sign in, and asks for what the user has. */
+/** Shows the sections for the user's sign-in methods, and the fields for the user's credentials. */
 async function loadWays() {
   const account = await call("GET", "/account");
   await Promise.all([loadLinked(account), loadPasskeys()]);
@@ -359,7 +359,7 @@ async function loadWays() {
 }
 
 /**
- * The accounts elsewhere, and buttons to link others. The last way to sign in has no button.
+ * Shows the linked accounts, and buttons to link others. The last sign-in method has no button.
  *
  * @param {Record<string, unknown>} ways
  */
@@ -398,7 +398,7 @@ async function link(provider) {
     const { redirect: to } = await call("POST", path, { callback: here, error_callback: here });
     location.assign(to);
   } catch (error) {
-    // The page signs in again, and comes back.
+    // The user signs in again, and returns to this page.
     if (!(error instanceof Refusal) || error.code !== "FRESH_SIGN_IN_REQUIRED") throw error;
     location.assign(`/auth/sign-in?redirect=${encodeURIComponent(here)}`);
   }
@@ -437,7 +437,7 @@ async function loadDevices() {
 }
 
 /**
- * A row of a list.
+ * Creates a row of a list.
  *
  * @param {string} name @param {string} detail @param {HTMLElement | null} action @param {Node}
  *   [logo]
@@ -486,7 +486,7 @@ function nameOf(agent) {
 }
 
 /**
- * A sign-in with an account elsewhere that came back here waits for the second factor, or has
+ * Continues a provider sign-in that was redirected here: it waits for the second factor, or has
  * failed.
  */
 async function takeUp() {
@@ -494,7 +494,7 @@ async function takeUp() {
   const failed = params.get("oauth_error");
   if (failed === null) return;
   for (const name of ["oauth_error", "oauth_error_message"]) params.delete(name);
-  // Said once, and not again when the page is loaded again.
+  // Shown once, and not again when the page is reloaded.
   history.replaceState(null, "", `${location.pathname}?${params}${location.hash}`);
   if (failed !== "MFA_REQUIRED") return say(main.dataset.problem ?? "", true);
   mfaToken = (await call("POST", "/oauth/pending", {})).mfa_token;
@@ -507,7 +507,7 @@ if (
   (document.getElementById("reset") ?? document.getElementById("invitation")) !== null
 )
   say("This link is incomplete. Open it from the email again.", true);
-// The secret is not left where the history shows it.
+// Removes the secret from the URL, so that the history does not contain it.
 if (secret !== "") history.replaceState(null, "", location.pathname + location.search);
 void loadProviders();
 loadAccount().catch((error) => say(error.message, true));

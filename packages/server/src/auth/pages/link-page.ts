@@ -1,17 +1,17 @@
 import { escapeHtml } from "../../util/escape-html.ts";
 
-/** What the page about a link in a mail shows. */
+/** The contents of the page for a mailed link. */
 export interface LinkPage {
   readonly appName: string;
   readonly email: string;
   readonly token: string;
-  /** Where the browser is sent to then. */
+  /** The URL that the browser is redirected to afterwards. */
   readonly callback: string;
 }
 
 /**
- * Asks the person who opened a link in a mail, in another browser than the one that asked for it,
- * whether to sign in. No script is needed.
+ * The page for a mailed link that is opened in another browser than the one that requested it: it
+ * asks whether to sign in. It needs no script.
  */
 export function linkPage({ appName, email, token, callback }: LinkPage): Response {
   const app = escapeHtml(appName);
@@ -34,9 +34,9 @@ export function linkPage({ appName, email, token, callback }: LinkPage): Respons
     headers: {
       "Content-Type": "text/html; charset=utf-8",
       "Cache-Control": "no-store",
-      // With no referrer at all a browser would send the form with the origin "null".
+      // Without a referrer a browser would send the form with the origin "null".
       "Referrer-Policy": "same-origin",
-      // A browser also holds the place that the form's answer leads to against form-action.
+      // Browsers also check the redirect of the form's response against form-action.
       "Content-Security-Policy": [
         "default-src 'none'",
         "style-src 'self'",

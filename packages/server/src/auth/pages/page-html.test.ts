@@ -5,7 +5,7 @@ import { isPageName, pageHtml, PAGES } from "./page-html.ts";
 const NAMES = Object.keys(PAGES).filter(isPageName);
 const BAD = '"><script>alert(1)</script>';
 
-test.each(NAMES)("%s lets no name, place or problem become markup", (name) => {
+test.each(NAMES)("%s escapes every name, URL and problem", (name) => {
   const html = pageHtml(name, BAD, BAD, BAD);
   expect(html).not.toContain("<script>alert");
   expect(html.match(/<script /g)).toHaveLength(1);
@@ -23,7 +23,7 @@ test.each(NAMES)("%s closes each element that it opens", (name) => {
   expect(open).toEqual([]);
 });
 
-test("the script knows each form of the pages, and the pages have each form of the script", () => {
+test("the script handles each form of the pages, and the pages have all its forms", () => {
   const inPages = NAMES.flatMap((name) =>
     [...PAGES[name].body.matchAll(/<form id="([^"]+)"/g)].map(([, id]) => id),
   );

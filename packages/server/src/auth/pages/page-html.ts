@@ -2,7 +2,7 @@ import { providerLabel, providerLogo } from "@pylonsync/protocol";
 import { OAUTH_PROVIDERS } from "../../config/oauth-providers.ts";
 import { escapeHtml } from "../../util/escape-html.ts";
 
-/** Not shown: tells password managers whose password the form is about. */
+/** Hidden: it tells password managers which user's password the form is about. */
 const USERNAME = '<input name="username" autocomplete="username" hidden readonly>';
 
 const PASSKEY_LOGO = [
@@ -105,16 +105,16 @@ export const PAGES = {
 /** The name of a page in the URL. */
 export type PageName = keyof typeof PAGES;
 
-/** Whether there is a page of this name. */
+/** Whether there is a page with this name. */
 export function isPageName(name: string): name is PageName {
   return Object.hasOwn(PAGES, name);
 }
 
 /**
- * A page of the server's own, whole.
+ * Returns the HTML of one of the server's own pages.
  *
- * @param redirect where a sign-in, and the way back from the account, lead to; checked before
- * @param problem why a sign-in that came back here has failed; null where none has
+ * @param redirect where a sign-in, and the way back from the account page, lead to; already checked
+ * @param problem why a sign-in that returned to this page has failed; null if none has
  */
 export function pageHtml(
   name: PageName,
@@ -149,7 +149,7 @@ export function pageHtml(
   ].join("");
 }
 
-/** What the user has is shown by the script, once the server has told it. */
+/** The script fills in the user's data once the server has returned it. */
 function accountBody(): string {
   return [
     section(
@@ -209,7 +209,7 @@ function deletion(): string {
   ].join("");
 }
 
-/** The logos that the script may need, which browsers keep and do not draw. */
+/** The logos that the script may need, in templates, which browsers do not render. */
 function logoTemplates(name: PageName): string {
   if (!["sign-in", "sign-up", "account"].includes(name)) return "";
   return OAUTH_PROVIDERS.flatMap((provider) => {
@@ -226,7 +226,7 @@ function logoTemplates(name: PageName): string {
   }).join("");
 }
 
-/** The ways to sign in that take no typing, and the line below them. */
+/** The sign-in methods that need no typing, and the line below them. */
 function ways(...buttons: readonly string[]): string {
   return [
     '<div class="pylon-ways" data-first><div class="pylon-providers" id="providers"></div>',
@@ -241,7 +241,7 @@ function section(title: string, attributes: string, ...content: readonly string[
   ].join("");
 }
 
-/** Not of the type `email`: browsers refuse letters outside of ASCII in front of the `@` there. */
+/** Not of the type `email`: there, browsers reject non-ASCII letters before the `@`. */
 function email(of: string): string {
   return field(
     of,

@@ -18,15 +18,15 @@ const POLICY = [
   "frame-ancestors 'none'",
 ].join("; ");
 
-/** What the server's own pages need. */
+/** The services that the server's own pages need. */
 export interface PageServices {
   readonly settings: AuthSettings;
   readonly users: Users;
 }
 
 /**
- * Pages to sign in, sign up, reset a password and look after an account, for apps that bring none
- * of their own.
+ * Pages to sign in, sign up, reset a password and manage an account, for apps without pages of
+ * their own.
  */
 export function authPageRoutes(services: PageServices): Route[] {
   const { get } = routeTable(services);
@@ -68,7 +68,7 @@ function page(name: PageName): Handler<PageServices> {
   };
 }
 
-/** Serves a text that browsers keep, and ask for again only where it has changed. */
+/** Serves a text that browsers cache, and revalidate with each use. */
 function served(text: string, type: string): Handler<PageServices> {
   const etag = `"${sha256(text).slice(0, 16)}"`;
   return (services, { request }) => {

@@ -16,21 +16,21 @@ const COOKIE = "passkey";
 const MAX_KEYS = 20;
 const PER_ADDRESS = { max: 60, windowSeconds: 10 * 60 };
 
-/** A ceremony under way. */
+/** A ceremony in progress. */
 interface Ceremony {
   readonly challenge: string;
-  /** Null: somebody signs in. */
+  /** Null for a sign-in. */
   readonly userId: string | null;
 }
 
 const PURPOSE = tokenPurpose<Ceremony>("passkey");
 
-/** What the routes of passkeys need. */
+/** The services that the passkey routes need. */
 export interface PasskeyServices extends AuthServices {
   readonly passkeys: Passkeys;
 }
 
-/** Making, using and deleting passkeys. Each ceremony is bound to its browser by a cookie. */
+/** Routes to create, use and delete passkeys. Each ceremony is bound to its browser by a cookie. */
 export function passkeyRoutes(services: PasskeyServices): Route[] {
   const { get, post, del } = routeTable(services);
   const path = "/api/auth/passkey";
@@ -50,8 +50,8 @@ function partyOf({ settings }: PasskeyServices, { request }: RequestContext): Re
   const publicUrl = settings.origins.publicUrl(request);
   const id = new URL(publicUrl).hostname;
   const origin = request.headers.get("origin");
-  // A page of a trusted origin under the same host, such as app.example.com for example.com, may
-  // use the passkey too.
+  // A page of a trusted origin on a subdomain, such as app.example.com for example.com, may use the
+  // passkey too.
   const isOwnPage =
     origin !== null &&
     settings.origins.mayUseCookie(request) &&
@@ -71,7 +71,7 @@ async function begin(
   });
 }
 
-/** @throws PylonError INVALID_PASSKEY when this browser began nothing, or something else */
+/** @throws PylonError INVALID_PASSKEY when this browser has started no ceremony, or another one */
 async function ceremonyOf(
   { cookie, tokens }: PasskeyServices,
   { request }: RequestContext,
@@ -141,10 +141,10 @@ async function finishLogin(services: PasskeyServices, context: RequestContext): 
   const input = await AuthInput.of(context);
   const { challenge } = await ceremonyOf(services, context, null);
   const owner = await passkeys.ownerOf(input.raw);
-  // Before the key is read: whatever takes it away ends this sign-in too.
+  // Read before the key: anything that removes the key also rejects this sign-in.
   const epoch = owner === null ? undefined : await sessions.epochOf(owner);
   const userId = await passkeys.authenticate(partyOf(services, context), challenge, input.raw);
-  // The device has verified its user: that is something they have and something they know or are.
+  // The device has verified its user: this proves what they have, and what they know or are.
   return signedInAnswer(
     await signIn.complete(context, {
       userId,

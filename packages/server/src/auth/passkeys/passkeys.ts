@@ -9,7 +9,7 @@ import { isRecord } from "../../util/is-record.ts";
 const PASSKEYS = SYSTEM_TABLES.passkeys;
 type PasskeyRow = RowOf<typeof PASSKEYS>;
 
-/** Where a ceremony takes place. */
+/** The relying party of a ceremony. */
 export interface RelyingParty {
   /** The host whose pages may use the passkey. */
   readonly id: string;
@@ -18,7 +18,7 @@ export interface RelyingParty {
   readonly origins: readonly string[];
 }
 
-/** What its owner is shown of a passkey. */
+/** The part of a passkey that its owner sees. */
 export interface PasskeyInfo {
   readonly id: string;
   readonly name: string;
@@ -36,7 +36,7 @@ export class Passkeys {
     this.#platform = platform;
   }
 
-  /** What a browser needs to make a passkey: a discoverable one, with its user verified. */
+  /** Returns a browser's options to create a passkey: discoverable, with user verification. */
   async registrationOptions(
     party: RelyingParty,
     user: { readonly id: string; readonly name: string },
@@ -91,8 +91,8 @@ export class Passkeys {
   }
 
   /**
-   * What a browser needs to sign in with whichever passkey its user chooses: it tells nothing about
-   * accounts.
+   * Returns the options with which a browser signs in with any passkey that its user chooses: they
+   * reveal nothing about accounts.
    */
   async authenticationOptions(party: RelyingParty): Promise<{ readonly challenge: string }> {
     const { generateAuthenticationOptions } = await import("@simplewebauthn/server");
@@ -100,14 +100,14 @@ export class Passkeys {
   }
 
   /**
-   * Whose passkey a browser's answer names; null for one that is not known. Nothing is proved by
-   * that.
+   * Returns the owner of the passkey that a browser's response names, or null if it is unknown.
+   * This proves nothing.
    */
   async ownerOf(response: unknown): Promise<string | null> {
     return (await this.#named(response))?.userId ?? null;
   }
 
-  /** @returns whose passkey it is @throws PylonError INVALID_PASSKEY */
+  /** @returns the owner of the passkey @throws PylonError INVALID_PASSKEY */
   async authenticate(party: RelyingParty, challenge: string, response: unknown): Promise<string> {
     const { verifyAuthenticationResponse: verify } = await import("@simplewebauthn/server");
     const row = await this.#named(response);
@@ -135,12 +135,12 @@ export class Passkeys {
     return row.userId;
   }
 
-  /** The user's passkeys. */
+  /** Returns the user's passkeys. */
   async list(userId: string): Promise<PasskeyInfo[]> {
     return (await this.#rowsOf(userId)).map(toInfo);
   }
 
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   end(userId: string, id: string): Promise<boolean> {
     return transactById(
       this.#store,
@@ -148,7 +148,7 @@ export class Passkeys {
     );
   }
 
-  /** The user has no passkey from now on. */
+  /** Deletes all passkeys of the user. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => PASSKEYS.deleteWhere(tx, PASSKEYS.is("userId", userId)));
   }
@@ -165,7 +165,7 @@ export class Passkeys {
   }
 }
 
-/** Whether a browser's answer has the form of one; the library checks what it says. */
+/** Whether a browser's response has the expected structure; the library checks its contents. */
 function isRegistration(answer: unknown): answer is RegistrationResponseJSON {
   return (
     isCredential(answer) && hasTexts(answer["response"], ["clientDataJSON", "attestationObject"])

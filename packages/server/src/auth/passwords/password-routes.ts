@@ -17,26 +17,26 @@ import { SIGN_UP_MS, type SignUpData } from "./pending-sign-ups.ts";
 import { signedInAnswer, type SignedIn } from "../sessions/signed-in.ts";
 
 const MAX_PASSWORD = 1024;
-/** Guesses by one address, at any account. */
+/** The number of guesses from one address, at any account, per time window. */
 const PER_ADDRESS = { max: 50, windowSeconds: 15 * 60 };
 const TRUSTED = "password on a trusted device";
 const RESET_MINUTES = 30;
-/** Mails for a sign-up: asked for by one client, and to one address from all of them. */
+/** Sign-up mails per time window: requested by one client, and to one address from all clients. */
 const SIGN_UP_MAIL = { max: 1, windowSeconds: 60 };
 const SIGN_UP_MAILS = { max: 5, windowSeconds: 15 * 60 };
 const SIGN_UP_COOKIE = "sign_up";
 
 interface ResetData {
-  /** Null for an address without an account: it costs as much to ask for. */
+  /** Null for an address without an account: this makes the request take just as long. */
   readonly userId: string | null;
   readonly email: string;
-  /** Of `sessions.epochOf`: what ends the user's sessions ends the links too. */
+  /** From `sessions.epochOf`: revoking the user's sessions also invalidates the links. */
   readonly epoch: string;
 }
 
 const RESET = tokenPurpose<ResetData>("password reset");
 
-/** Sign-up, sign-in, change and reset by password. */
+/** Sign-up, sign-in, password change and password reset. */
 export function passwordRoutes(services: AuthServices): Route[] {
   const { post } = routeTable(services);
 
@@ -53,8 +53,8 @@ export function passwordRoutes(services: AuthServices): Route[] {
 }
 
 /**
- * Where mail can be sent, an account is only made by the person who reads the mail: an answer then
- * tells nothing about other accounts.
+ * Whether a sign-up must verify its address: if mail can be sent, only a person who receives mail
+ * at the address can create an account, so a response reveals nothing about other accounts.
  */
 function provesEmail({ mails, settings }: AuthServices): boolean {
   return !settings.dev && mails.canSend;
@@ -74,7 +74,7 @@ async function register(services: AuthServices, context: RequestContext): Promis
   await attempts.count("sign-up by client", clientOf(context, email), SIGN_UP_MAIL);
   await attempts.count("sign-up", email, SIGN_UP_MAILS);
   const isTaken = (await users.findByEmail(email)) !== null;
-  // For a known address too, so that it takes as long; that code is in no mail.
+  // Also for a known address, so that it takes as long; that code is not in any mail.
   const { token } = await signUps.begin(email, password, { hash, displayName }, (tx, code) =>
     isTaken
       ? mails.add(tx, "email-taken", email, {})
@@ -86,7 +86,7 @@ async function register(services: AuthServices, context: RequestContext): Promis
   });
 }
 
-/** Ends a sign-up whose address had to be proved first. */
+/** Completes a sign-up after its address was verified. */
 async function confirm(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { attempts, audit, cookie, signUps } = services;
   const input = await AuthInput.of(context);
@@ -108,7 +108,7 @@ async function confirm(services: AuthServices, context: RequestContext): Promise
   });
 }
 
-/** The token in the browser's cookie, where it is that of this sign-up and not of another one. */
+/** Returns the token in the browser's cookie if it belongs to this sign-up. */
 async function cookieOf(
   { cookie, signUps }: AuthServices,
   { request }: RequestContext,
@@ -143,14 +143,14 @@ async function login(
   const password = input.text("password", MAX_PASSWORD);
   await attempts.countFrom("password by address", context.address, PER_ADDRESS);
   const found = await users.findByEmail(email);
-  // Strangers who guess at an account do not lock its owner out of a device that the owner
+  // Strangers who guess at an account must not lock its owner out of a device that the owner
   // trusts.
   const kind =
     found !== null && (await signIn.secondFactor.isTrusted(context, found.id))
       ? TRUSTED
       : "password";
   await attempts.count(kind, email, PER_ACCOUNT);
-  // Before the hash is read: whatever changes it ends this sign-in too.
+  // Read before the hash: anything that changes the hash also rejects this sign-in.
   const epoch = found === null ? undefined : await sessions.epochOf(found.id);
   const user = found === null ? null : await users.get(found.id);
   if (!(await passwords.matches(user, password)) || user === null) {
@@ -171,8 +171,8 @@ async function login(
 }
 
 /**
- * The other sessions end, and this one gets a new token. A user who has no password yet, but a
- * session of the last minutes, sets one.
+ * Ends the other sessions and gives this one a new token. A user who has no password yet sets one;
+ * this requires a session of the last minutes.
  */
 async function change(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { audit, passwords, sessions, signIn } = services;
@@ -221,7 +221,7 @@ async function requestReset(
   };
   const token = await tokens.issue(RESET, data, RESET_MINUTES * 60_000, (tx, issued) => {
     const link = new URL(callback);
-    // Behind the #, so that no server and no Referer header gets it.
+    // Behind the #, so that neither a server nor a Referer header receives it.
     link.hash = `token=${issued}`;
     const to = user === null ? null : email;
     return mails.add(tx, "reset-password", to, { link: link.href, minutes: RESET_MINUTES });
@@ -249,8 +249,8 @@ async function completeReset(services: AuthServices, context: RequestContext): P
   await passwords.check(next, known.email);
   const hash = await passwords.hash(next);
   if ((await tokens.take(RESET, token)) === null) throw invalidReset();
-  // The person who followed the link reads the mail of this address. If nobody had proved that yet,
-  // the account may be somebody else's making.
+  // The person who followed the link receives mail at this address. If the address was not verified
+  // before, somebody else may have created the account.
   if (await users.isVerified(user))
     await sessions.withLockedAccount(user.id, () => keepPassword(services, user, hash));
   else
@@ -263,10 +263,7 @@ async function completeReset(services: AuthServices, context: RequestContext): P
   return json({ reset: true });
 }
 
-/**
- * A person who knew the password before may also hold a device on which no second factor is asked
- * for.
- */
+/** A person who knew the old password may also have a device that skips the second factor. */
 async function keepPassword(
   { passwords, signIn }: AuthServices,
   user: StoredRow,
@@ -291,7 +288,7 @@ async function notify(
   await mails.notify(email, `The password of your account was changed.${stillWork}`);
 }
 
-/** The client that asks for an account with this address: two may, each for itself. */
+/** Identifies the client that signs up with this address: clients are limited separately. */
 function clientOf({ address }: RequestContext, email: string): string {
   return `${email} ${networkOf(address)}`;
 }

@@ -10,7 +10,7 @@ const PASSWORD = "correct horse battery";
 
 type HashField = "required" | "optional" | "none";
 
-/** Users whose entity has a field for the hash, or has none. */
+/** Users whose entity has a field for the hash, or not. */
 function passwordsOf(
   { store, platform }: Scratch,
   hashField: HashField,
@@ -54,7 +54,7 @@ function userEntity(hashField: HashField): Entity {
 const EMPTY = { required: { passwordHash: "" }, optional: { passwordHash: null }, none: {} };
 
 test.each(["required", "optional", "none"] as const)(
-  "a password is kept beside the user's row, compared and forgotten (passwordHash: %p)",
+  "a password is stored outside of the user's row, compared and forgotten (passwordHash: %p)",
   async (hashField) => {
     await using scratch = scratchStore();
     const { passwords, rows } = passwordsOf(scratch, hashField);
@@ -79,7 +79,7 @@ test.each(["required", "optional", "none"] as const)(
 );
 
 test.each(["required", "optional"] as const)(
-  "a hash in the user's row counts, and is moved when it matches (passwordHash: %p)",
+  "a hash in the user's row is accepted, and moved when it matches (passwordHash: %p)",
   async (hashField) => {
     await using scratch = scratchStore();
     const { passwords, rows } = passwordsOf(scratch, hashField);
@@ -93,10 +93,10 @@ test.each(["required", "optional"] as const)(
     expect(await passwords.matches(user(), PASSWORD)).toBe(true);
     expect(user()).toEqual(empty);
     expect(await passwords.matches(user(), PASSWORD)).toBe(true);
-    // What the admin puts there later counts more than what was kept before.
+    // A hash that the admin writes there later overrides the one that was stored before.
     rows.set("ann", { ...empty, passwordHash: await passwords.hash("of the admin") });
     expect(await passwords.matches(user(), PASSWORD)).toBe(false);
-    // A password that is set meanwhile stays, whatever was found a moment before.
+    // A password that is set in the meantime remains, whatever was read a moment before.
     const before = user();
     await passwords.keep(user(), await passwords.hash("another good one"));
     expect(await passwords.matches(before, "of the admin")).toBe(true);
@@ -106,7 +106,7 @@ test.each(["required", "optional"] as const)(
   },
 );
 
-test("nobody has a password without a user, and its Unicode form does not matter", async () => {
+test("without a user no password matches, and its Unicode form does not matter", async () => {
   await using scratch = scratchStore();
   const { passwords } = passwordsOf(scratch, "none");
   expect(await passwords.matches(null, PASSWORD)).toBe(false);
@@ -115,7 +115,7 @@ test("nobody has a password without a user, and its Unicode form does not matter
   expect(await passwords.isSame("not a hash", PASSWORD)).toBe(false);
 });
 
-test("a weak password is refused: too short, too long, known, or the address itself", async () => {
+test("a weak password is rejected: too short, too long, known, or the address itself", async () => {
   await using scratch = scratchStore();
   const { passwords } = passwordsOf(scratch, "none");
   await passwords.check(PASSWORD, "ann@example.com");

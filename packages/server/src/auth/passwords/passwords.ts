@@ -8,11 +8,11 @@ import { BLANK_HASH, type Users } from "../users/users.ts";
 
 const PASSWORDS = SYSTEM_TABLES.passwords;
 /**
- * What OWASP asks of argon2id: 19 MiB, two passes. Tens of milliseconds, in memory that a small
- * container has.
+ * OWASP's parameters for argon2id: 19 MiB, two passes. This takes tens of milliseconds, in memory
+ * that a small container has.
  */
 const ARGON2 = { algorithm: "argon2id", memoryCost: 19_456, timeCost: 2 } as const;
-/** Hashes that are made at the same time, each in 19 MiB. */
+/** The number of hashes that are computed at the same time, each in 19 MiB. */
 const CONCURRENCY = 4;
 const MAX_WAITING = 200;
 const MIN_LENGTH = 8;
@@ -20,20 +20,20 @@ const MAX_LENGTH = 256;
 
 const FIELD = "passwordHash";
 
-/** What passwords need of the app's users. */
+/** The methods of the app's users that passwords need. */
 type UserRows = Pick<Users, "entity" | "change" | "has">;
 
 /**
- * Checks, keeps and compares passwords. Their hashes are in a system table, where no policy and no
- * function can hand them out. A hash in the field `passwordHash` of the user's row was put there by
- * an earlier version, by the admin or by a function: it counts, and is moved when it first matches.
+ * Checks, stores and compares passwords. Their hashes are in a system table, where no policy and no
+ * function can expose them. A hash in the field `passwordHash` of the user's row was put there by
+ * an earlier version, by the admin or by a function: it is accepted, and moved at its first match.
  */
 export class Passwords {
   readonly #store: Store;
   readonly #users: UserRows;
   readonly #limit = pLimit(CONCURRENCY);
-  /** A hash that no password has: to compare with it takes as long as with a real one. */
-  #nobodys: Promise<string> | undefined;
+  /** A hash that no password has: a comparison with it takes as long as with a real one. */
+  #dummyHash: Promise<string> | undefined;
   readonly #platform: Platform;
 
   constructor(store: Store, users: UserRows, platform: Platform) {
@@ -63,25 +63,25 @@ export class Passwords {
       throw weak("This password is too common.");
   }
 
-  /** @throws PylonError OVERLOADED when too many wait */
+  /** @throws PylonError OVERLOADED when too many hashes are waiting */
   hash(password: string): Promise<string> {
     return this.#run(() => Bun.password.hash(normalised(password), ARGON2));
   }
 
   /**
-   * Whether it is the user's password. Takes as long for a user who has none, and for nobody
-   * (null).
+   * Whether it is the user's password. This takes as long for a user who has none, and without a
+   * user (null).
    */
   async matches(user: StoredRow | null, password: string): Promise<boolean> {
     const inRow = user === null ? null : hashIn(user);
     const kept = inRow ?? (user === null ? null : await this.#keptHash(user.id));
-    const compared = kept ?? (await (this.#nobodys ??= this.hash(this.#randomText())));
+    const compared = kept ?? (await (this.#dummyHash ??= this.hash(this.#randomText())));
     const isRight = (await this.isSame(compared, password)) && kept !== null;
     if (isRight && user !== null && inRow !== null) await this.#move(user.id, inRow);
     return isRight;
   }
 
-  /** Whether a hash of `hash` was made of this password. */
+  /** Whether `hash` is the hash of this password. */
   isSame(hash: string, password: string): Promise<boolean> {
     return this.#run(() =>
       Bun.password.verify(normalised(password).slice(0, MAX_LENGTH + 1), hash).catch(() => false),
@@ -93,17 +93,17 @@ export class Passwords {
     return hashIn(user) !== null || (await this.#keptHash(user.id)) !== null;
   }
 
-  /** Makes it the user's password. */
+  /** Sets the user's password. */
   async keep({ id }: StoredRow, hash: string): Promise<void> {
     await this.#write(id, async (tx) => PASSWORDS.put(tx, { id, hash }));
   }
 
-  /** The user has no password from now on. */
+  /** Deletes the user's password. */
   async forget(userId: string): Promise<void> {
     await this.#write(userId, (tx) => PASSWORDS.delete(tx, userId));
   }
 
-  /** Writes the table, and empties the field of the row, where the entity has it. */
+  /** Writes the table, and clears the field of the row if the entity has it. */
   async #write(userId: string, write: (tx: Transaction) => Promise<unknown>): Promise<void> {
     if (!this.#users.has(FIELD)) {
       await transactById(this.#store, write);
@@ -115,7 +115,7 @@ export class Passwords {
     });
   }
 
-  /** What was changed meanwhile stays. */
+  /** A hash that was changed in the meantime is not moved. */
   async #move(userId: string, hash: string): Promise<void> {
     await this.#users.change(userId, async (tx, user) => {
       if (user === null || hashIn(user) !== hash) return {};
@@ -155,8 +155,8 @@ function hashIn(user: StoredRow): string | null {
 }
 
 /**
- * The same characters, whichever keyboard they come from. One character may become many, so what is
- * checked is this form.
+ * Normalises the characters, so that they do not depend on the keyboard. One character may become
+ * many, so the checks use this form.
  */
 function normalised(password: string): string {
   return password.normalize("NFKC");
@@ -164,7 +164,7 @@ function normalised(password: string): string {
 
 let common: Promise<ReadonlySet<string>> | undefined;
 
-/** Fifty thousand passwords that were found in leaks; read when it is first asked for. */
+/** Fifty thousand passwords that were found in leaks; they are loaded on first use. */
 function commonPasswords(): Promise<ReadonlySet<string>> {
   return (common ??= import("@zxcvbn-ts/language-common").then(
     ({ dictionary }) => new Set(dictionary["passwords-common"]),

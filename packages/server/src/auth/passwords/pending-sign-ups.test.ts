@@ -5,14 +5,16 @@ import { PendingSignUps } from "./pending-sign-ups.ts";
 
 const EMAIL = "ann@example.com";
 
-/** Hashes that are the passwords themselves: what is tested here is whose sign-up a code ends. */
+/**
+ * Uses the passwords themselves as hashes: these tests are about which sign-up a code completes.
+ */
 function open({ store, platform }: Scratch): PendingSignUps {
   return new PendingSignUps(store, platform, new OneTimeCodes(store, platform), {
     isSame: (hash, password) => Promise.resolve(hash === password),
   });
 }
 
-test("the code of the mail ends the sign-up of the token that asked", async () => {
+test("the code of the mail completes the sign-up of the requesting token", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   const { code, token } = await signUps.begin(EMAIL, "pw", { hash: "pw", displayName: "Ann" });
@@ -25,14 +27,14 @@ test("the code of the mail ends the sign-up of the token that asked", async () =
   expect(await signUps.isKnown(EMAIL, token)).toBe(false);
 });
 
-test("a client that knows no token ends the only sign-up with its address", async () => {
+test("a client without a token completes the only sign-up with its address", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   const { code } = await signUps.begin(EMAIL, "pw", { hash: "pw" });
   expect(await signUps.confirm(EMAIL, code, null)).toEqual({ hash: "pw" });
 });
 
-test("where two people sign up with one address, a code without a token ends neither", async () => {
+test("of two sign-ups with one address, a code without a token completes neither", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   const stranger = await signUps.begin(EMAIL, "theirs", { hash: "theirs" });
@@ -45,7 +47,7 @@ test("where two people sign up with one address, a code without a token ends nei
   expect(await signUps.confirm(EMAIL, owner.code, owner.token)).toEqual({ hash: "mine" });
 });
 
-test("a request that comes again with the same password is the same person's", async () => {
+test("a repeated request with the same password counts as the same person's", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   await signUps.begin(EMAIL, "pw", { hash: "pw" });
@@ -53,7 +55,7 @@ test("a request that comes again with the same password is the same person's", a
   expect(await signUps.confirm(EMAIL, code, null)).toEqual({ hash: "pw" });
 });
 
-test("a sign-up waits no longer than its code", async () => {
+test("a sign-up expires with its code", async () => {
   await using scratch = scratchStore();
   const signUps = open(scratch);
   await signUps.begin(EMAIL, "theirs", { hash: "theirs" });

@@ -10,29 +10,29 @@ import { keyOf, newToken } from "../security/secrets.ts";
 const CODES = SYSTEM_TABLES.codes;
 const SIGN_UP = "sign-up";
 const SIGN_UPS_OF = "sign-ups of";
-/** How long a sign-up waits for its code, in milliseconds. */
+/** The time for which a sign-up waits for its code, in milliseconds. */
 export const SIGN_UP_MS = CODE_MINUTES * 60_000;
 
-/** What a sign-up keeps until its address is proved. */
+/** The data of a sign-up that is stored until its address is verified. */
 export interface SignUpData {
   readonly hash: string;
   readonly displayName?: string | undefined;
 }
 
-/** What is known of the sign-ups that are under way for one address. */
+/** What is stored about the pending sign-ups of one address. */
 interface Latest {
-  /** Which one is the latest, as the subject of its code. */
+  /** The subject of the latest sign-up's code. */
   readonly subject: string;
   readonly hash: string;
-  /** Others with another password are under way too. */
+  /** Whether others with another password are pending too. */
   readonly isAmbiguous: boolean;
 }
 
 /**
- * Sign-ups that wait for the code in the mail. Each has a token of its own, which only its browser
- * or program knows: the code in an inbox proves the address, and only together with the token whose
- * password it is. Else anyone who signs up with a stranger's address, before or after its owner,
- * would have the owner confirm a stranger's password.
+ * Sign-ups that wait for the code in the mail. Each has its own token, which only its browser or
+ * program knows: the code in an inbox verifies the address, but only together with the token of the
+ * sign-up that set the password. Otherwise, anyone who signs up with a stranger's address, before
+ * or after its owner, could have the owner confirm the stranger's password.
  */
 export class PendingSignUps {
   readonly #store: Store;
@@ -53,8 +53,8 @@ export class PendingSignUps {
   }
 
   /**
-   * @param also writes with the code in its transaction, which may run again: the mail with it
-   * @returns the code for the mail, and the token for the client that asked
+   * @param also runs in the same transaction, which may be retried: it adds the mail with the code
+   * @returns the code for the mail, and the token for the requesting client
    */
   async begin(
     email: string,
@@ -66,7 +66,7 @@ export class PendingSignUps {
     const subject = keyOf(email, token);
     const id = keyOf(SIGN_UPS_OF, email);
     const before = this.#latest(await CODES.get(this.#store, id));
-    // A person who asks again, because no mail came, has chosen the same password.
+    // A person who requests the mail again, because none arrived, has chosen the same password.
     const isSamePerson =
       before === null ||
       (!before.isAmbiguous && (await this.#passwords.isSame(before.hash, password)));
@@ -93,10 +93,10 @@ export class PendingSignUps {
   }
 
   /**
-   * Ends a sign-up.
+   * Completes a sign-up.
    *
-   * @param token null from a client that knows of none: then the address must have one sign-up
-   *   under way, so that the code says which it is
+   * @param token null from a client without one: then the address must have exactly one pending
+   *   sign-up, so that the code identifies it
    * @throws PylonError INVALID_CODE, RATE_LIMITED
    */
   async confirm(email: string, code: string, token: string | null): Promise<SignUpData> {
@@ -106,7 +106,7 @@ export class PendingSignUps {
     return data;
   }
 
-  /** Whether the token is that of a sign-up with this address that is under way. */
+  /** Whether the token belongs to a pending sign-up with this address. */
   async isKnown(email: string, token: string): Promise<boolean> {
     return (await this.#codes.dataOf(SIGN_UP, keyOf(email, token))) !== null;
   }

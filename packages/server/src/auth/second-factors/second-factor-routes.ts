@@ -14,13 +14,13 @@ import type { TrustedDevices } from "./trusted-devices.ts";
 
 const PER_USER = { max: 5, windowSeconds: 10 * 60 };
 
-/** What the routes of second factors need. */
+/** The services that the second-factor routes need. */
 export interface SecondFactorServices extends AuthServices {
   readonly totp: TotpFactors;
   readonly devices: TrustedDevices;
 }
 
-/** Authenticator apps, backup codes and trusted devices. */
+/** The routes of authenticator apps, backup codes and trusted devices. */
 export function secondFactorRoutes(services: SecondFactorServices): Route[] {
   const { get, post, del } = routeTable(services);
 
@@ -43,7 +43,7 @@ async function notify(
   if (typeof user["email"] === "string") await mails.notify(user["email"], notice);
 }
 
-/** A code of the app, or a backup code. @throws PylonError INVALID_CODE, RATE_LIMITED */
+/** Consumes an app's or a backup code. @throws PylonError INVALID_CODE, RATE_LIMITED */
 async function useCode(
   services: SecondFactorServices,
   context: RequestContext,
@@ -69,7 +69,7 @@ async function useCode(
 async function enroll(services: SecondFactorServices, context: RequestContext): Promise<Answer> {
   const { settings, totp } = services;
   const user = await ownUser(services, context);
-  // Else a stolen session could lock the owner out for good.
+  // Otherwise a stolen session could lock the owner out permanently.
   await requireOwner(services, context, await AuthInput.of(context), user);
   const { secret, url } = await totp.enroll(
     user.id,

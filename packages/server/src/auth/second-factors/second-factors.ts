@@ -3,7 +3,7 @@ import type { SecondFactor } from "../sign-in/sign-in.ts";
 import type { TotpFactors } from "./totp-factors.ts";
 import type { TrustedDevices } from "./trusted-devices.ts";
 
-/** What a sign-in asks of second factors: an authenticator app, but not on a trusted device. */
+/** The second factors that a sign-in requires: an authenticator app, except on a trusted device. */
 export class SecondFactors implements SecondFactor {
   readonly #totp: TotpFactors;
   readonly #devices: TrustedDevices;

@@ -11,12 +11,12 @@ function open({ store, platform }: Scratch): TotpFactors {
   return new TotpFactors(store, platform, new Encryption("a secret", platform));
 }
 
-/** The code that the app of this secret shows at a moment. */
+/** The code that the authenticator app shows for this secret at this time. */
 function codeAt(secret: string, timestamp: number): string {
   return new TOTP({ secret }).generate({ timestamp });
 }
 
-test("a secret counts once a code of it was given", async () => {
+test("a secret takes effect once one of its codes was entered", async () => {
   await using scratch = scratchStore();
   const totp = open(scratch);
   const { secret, url } = await totp.enroll("ann", "ann@example.com", "Shop");
@@ -30,7 +30,7 @@ test("a secret counts once a code of it was given", async () => {
   expect(JSON.stringify(row)).not.toContain(secret);
 });
 
-test("each code is used once, also by several at once, and none before the last one", async () => {
+test("each code is used once, even concurrently, and none before the last one", async () => {
   await using scratch = scratchStore();
   const totp = open(scratch);
   const { secret } = await totp.enroll("ann", "ann", "Shop");

@@ -12,12 +12,12 @@ const PERIOD_S = 30;
 const SECRET_BYTES = 20;
 const BACKUP_CODE_COUNT = 10;
 const BACKUP_CODE_LENGTH = 10;
-/** No 0, 1, o, l: they are read wrongly. 32 letters, so that a byte's low bits choose evenly. */
+/** Without the easily misread 0, 1, o and l. 32 characters, so that low bits choose uniformly. */
 const ALPHABET = "23456789abcdefghijkmnpqrstuvwxyz";
 
 /**
  * Codes of an authenticator app (RFC 6238), and the backup codes for users who lose it. The library
- * is loaded with the first.
+ * is loaded on first use.
  */
 export class TotpFactors {
   readonly #store: Store;
@@ -30,16 +30,16 @@ export class TotpFactors {
     this.#encryption = encryption;
   }
 
-  /** Whether a sign-in of the user asks for a code. */
+  /** Whether a sign-in of the user requires a code. */
   async isOn(userId: string): Promise<boolean> {
     return (await TOTPS.get(this.#store, userId))?.isOn === true;
   }
 
   /**
-   * Makes a secret, which counts once a code of it was given.
+   * Creates a secret, which takes effect once one of its codes is entered.
    *
-   * @returns the secret in Base32, and the URL that authenticator apps take
-   * @throws PylonError CONFLICT when the user has one already, ENCRYPTION_NOT_CONFIGURED
+   * @returns the secret in Base32, and the URL that authenticator apps accept
+   * @throws PylonError CONFLICT when the user already has one, ENCRYPTION_NOT_CONFIGURED
    */
   async enroll(
     userId: string,
@@ -67,8 +67,8 @@ export class TotpFactors {
   }
 
   /**
-   * Whether it is the app's code of now, or of the half minute before or after; each can be used
-   * once. Turns a new secret on.
+   * Whether it is the app's current code, or that of the half minute before or after; each can be
+   * used once. Turns a new secret on.
    */
   async useCode(userId: string, code: string): Promise<boolean> {
     const row = await TOTPS.get(this.#store, userId);
@@ -90,12 +90,12 @@ export class TotpFactors {
     });
   }
 
-  /** Whether it is one of the user's backup codes, which is used up. */
+  /** Consumes one of the user's backup codes. @returns whether it was one */
   useBackupCode(userId: string, code: string): Promise<boolean> {
     return transactById(this.#store, (tx) => BACKUP_CODES.delete(tx, keyOf(userId, plain(code))));
   }
 
-  /** Makes ten codes; those before are void. */
+  /** Creates ten codes, which replace the previous ones. */
   async renewBackupCodes(userId: string): Promise<string[]> {
     const codes = Array.from({ length: BACKUP_CODE_COUNT }, () => this.#newBackupCode());
     await this.#store.transact(async (tx) => {
@@ -106,7 +106,7 @@ export class TotpFactors {
     return codes;
   }
 
-  /** The user has neither an app nor backup codes from now on. */
+  /** Deletes the user's authenticator app and backup codes. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact(async (tx) => {
       await TOTPS.delete(tx, userId);
@@ -122,7 +122,7 @@ export class TotpFactors {
   }
 }
 
-/** As people type it. */
+/** Normalises a code as people type it. */
 function plain(code: string): string {
   return code.toLowerCase().replaceAll(/[^a-z0-9]/g, "");
 }

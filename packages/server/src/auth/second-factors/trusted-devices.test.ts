@@ -35,7 +35,7 @@ test("a device is trusted by its cookie, for its user, for thirty days", async (
   expect(await devices.forgetExpired()).toBe(1);
 });
 
-test("a device is forgotten by its user alone, or with all others", async () => {
+test("a device is forgotten only by its user, or with all others", async () => {
   await using scratch = scratchStore();
   const devices = new TrustedDevices(scratch.store, scratch.platform, cookie);
   const [one, other] = [await devices.trust(from(), "ann"), await devices.trust(from(), "ann")];

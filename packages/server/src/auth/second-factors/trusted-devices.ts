@@ -11,7 +11,7 @@ const DEVICES = SYSTEM_TABLES.trustedDevices;
 const LIFETIME_MS = 30 * 24 * 60 * 60_000;
 const COOKIE = "device";
 
-/** A device that is not asked for a second factor for a while. */
+/** A device that requires no second factor until it expires. */
 export interface TrustedDevice {
   readonly id: string;
   readonly device: string;
@@ -20,8 +20,8 @@ export interface TrustedDevice {
 }
 
 /**
- * Browsers that a user said to trust: there a sign-in asks for no second factor. Each holds a token
- * in a cookie of its own.
+ * Browsers that a user chose to trust: a sign-in there requires no second factor. Each stores a
+ * token in a separate cookie.
  */
 export class TrustedDevices {
   readonly #store: Store;
@@ -56,10 +56,10 @@ export class TrustedDevices {
     return row !== null && row.userId === userId && row.expiresAt > this.#platform.now();
   }
 
-  /** The browsers that the user trusts. */
+  /** Returns the browsers that the user trusts. */
   async list(userId: string): Promise<TrustedDevice[]> {
     const rows = await DEVICES.select(this.#store, { where: DEVICES.is("userId", userId) });
-    // The row's id is the hash of a secret of 256 bits: it opens nothing.
+    // The row's id is the hash of a 256-bit secret, so it gives no access.
     return rows.map((row) => ({
       id: row.id,
       device: row.device,
@@ -68,7 +68,7 @@ export class TrustedDevices {
     }));
   }
 
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   end(userId: string, id: string): Promise<boolean> {
     return transactById(
       this.#store,
@@ -76,12 +76,12 @@ export class TrustedDevices {
     );
   }
 
-  /** The user trusts no browser from now on. */
+  /** Removes all trusted browsers of the user. */
   async forget(userId: string): Promise<void> {
     await this.#store.transact((tx) => DEVICES.deleteWhere(tx, DEVICES.is("userId", userId)));
   }
 
-  /** Deletes what is too old. @returns how many */
+  /** Deletes expired devices. @returns the number of deleted devices */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       DEVICES.deleteWhere(tx, DEVICES.isUpTo("expiresAt", this.#platform.now())),

@@ -5,7 +5,7 @@ import { AttemptLimits } from "./attempt-limits.ts";
 
 const LIMIT = { max: 3, windowSeconds: 60 };
 
-test("lets through what the limit allows in a window, on all replicas together", async () => {
+test("allows as many attempts per window as the limit says, on all replicas together", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const replicas = [new AttemptLimits(store, platform), new AttemptLimits(store, platform)];
@@ -21,7 +21,7 @@ test("lets through what the limit allows in a window, on all replicas together",
   await replicas[1]?.count("password", "ann", LIMIT);
 });
 
-test("counts as a list of times would, whatever is tried, forgotten and waited for", async () => {
+test("counts like a list of times, for any sequence of attempts, resets and waits", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const limits = new AttemptLimits(store, platform);
@@ -57,7 +57,7 @@ test("counts as a list of times would, whatever is tried, forgotten and waited f
   );
 });
 
-test("all addresses that one client may have are one", async () => {
+test("all addresses that one client may have count as one", async () => {
   await using scratch = scratchStore();
   const limits = new AttemptLimits(scratch.store, scratch.platform);
   const once = { max: 1, windowSeconds: 60 };
@@ -68,7 +68,7 @@ test("all addresses that one client may have are one", async () => {
   await limits.countFrom("mail", "203.0.113.7", once);
 });
 
-test("windows that are over are deleted, and no others", async () => {
+test("only expired windows are deleted", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const limits = new AttemptLimits(store, platform);

@@ -10,21 +10,18 @@ import { keyOf } from "./secrets.ts";
 const ATTEMPTS = SYSTEM_TABLES.attempts;
 const MAX_FULL = 10_000;
 
-/** How many attempts are allowed in how long. */
+/** The number of attempts allowed per time window. */
 export interface AttemptLimit {
   readonly max: number;
   readonly windowSeconds: number;
 }
 
-/**
- * Counts attempts in the database, so that all replicas together let through no more than the
- * limit.
- */
+/** Counts attempts in the database, so that all replicas together allow no more than the limit. */
 export class AttemptLimits {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #lock = new KeyLock();
-  /** Keys that are known to be full, and until when: they cost the database nothing more. */
+  /** Keys that have reached their limit, and until when: they cause no more database queries. */
   readonly #full = new Map<string, number>();
 
   constructor(store: Store, platform: Platform) {
@@ -35,8 +32,8 @@ export class AttemptLimits {
   /**
    * Counts one attempt, before it is made.
    *
-   * @param kind what is tried, such as `password`
-   * @param key by whom or on whom: an address, an account
+   * @param kind the kind of attempt, such as `password`
+   * @param key who makes it or whom it concerns: an address, an account
    * @throws PylonError RATE_LIMITED with `retry_after_secs`
    */
   async count(kind: string, key: string, limit: AttemptLimit): Promise<void> {
@@ -53,28 +50,28 @@ export class AttemptLimits {
   }
 
   /**
-   * As `count`, by the address that a request comes from: all addresses that one client may have
-   * are one.
+   * Like `count`, by the address that a request comes from: all addresses that one client may have
+   * count as one.
    */
   countFrom(kind: string, address: string, limit: AttemptLimit): Promise<void> {
     return this.count(kind, networkOf(address), limit);
   }
 
-  /** Starts the count again, after a success. */
+  /** Resets the count, after a success. */
   async forget(kind: string, key: string): Promise<void> {
     const id = keyOf(kind, key);
     this.#full.delete(id);
     await transactById(this.#store, (tx) => ATTEMPTS.delete(tx, id));
   }
 
-  /** Deletes the counts of windows that are over. */
+  /** Deletes the counts of expired windows. */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       ATTEMPTS.deleteWhere(tx, ATTEMPTS.isUpTo("expiresAt", this.#platform.now())),
     );
   }
 
-  /** @returns null when the attempt may be made, else when the window ends */
+  /** @returns null when the attempt may be made, otherwise when the window ends */
   async #countOne(
     tx: Transaction,
     id: string,

@@ -14,7 +14,7 @@ const context = new RequestContext(
   "request",
 );
 
-test("lists what happened to a user or in a tenant, the newest first", async () => {
+test("lists the events of a user or of a tenant, the newest first", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const audit = new AuditLog(store, platform);
@@ -38,7 +38,7 @@ test("lists what happened to a user or in a tenant, the newest first", async () 
   expect(await audit.list("all", 2)).toHaveLength(2);
 });
 
-test("notes codes that are wrong, and nothing else that fails", async () => {
+test("records wrong codes, and no other failures", async () => {
   await using scratch = scratchStore();
   const audit = new AuditLog(scratch.store, scratch.platform);
   const attempt = (error: Error): Promise<unknown> =>
@@ -59,7 +59,7 @@ test("notes codes that are wrong, and nothing else that fails", async () => {
   ]);
 });
 
-test("forgets what is older than 90 days", async () => {
+test("deletes entries that are older than 90 days", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const audit = new AuditLog(store, platform);

@@ -8,7 +8,7 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 const AUDIT = SYSTEM_TABLES.audit;
 const KEPT_MS = 90 * 24 * 60 * 60_000;
 
-/** One thing that happened to an account. */
+/** One event of an account. */
 export interface AuditEntry {
   readonly id: string;
   readonly event: string;
@@ -20,7 +20,7 @@ export interface AuditEntry {
   readonly at: string;
 }
 
-/** What happened to accounts: who signed in from where, what was changed. Kept for 90 days. */
+/** The log of account events: sign-ins, with their origin, and changes. Retained for 90 days. */
 export class AuditLog {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -33,7 +33,7 @@ export class AuditLog {
   }
 
   /**
-   * @param context the request that did it; null for the server itself
+   * @param context the request that caused the event; null for the server itself
    * @param event such as `sign-in` or `password.changed`
    * @param options.detail never a secret
    */
@@ -66,9 +66,9 @@ export class AuditLog {
   }
 
   /**
-   * Takes a code, and notes where it is wrong.
+   * Runs `take`, which consumes a code, and records a wrong code.
    *
-   * @param whose whom it would have let in or changed, by id; null for nobody
+   * @param whose returns the id of the user that the code is for, or null if there is none
    * @throws what `take` throws
    */
   async codeTry<T>(
@@ -86,7 +86,7 @@ export class AuditLog {
     }
   }
 
-  /** The newest entries of a user, or of a tenant. @param limit at most this many */
+  /** Returns the newest entries of a user or a tenant. @param limit the maximum number */
   async list(
     of: { readonly userId: string } | { readonly tenantId: string } | "all",
     limit: number,
@@ -114,7 +114,7 @@ export class AuditLog {
     }));
   }
 
-  /** Deletes entries that are older than 90 days. @returns how many */
+  /** Deletes entries that are older than 90 days. @returns the number of deleted entries */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       AUDIT.deleteWhere(tx, AUDIT.isUpTo("at", this.#platform.now() - KEPT_MS)),
@@ -122,7 +122,7 @@ export class AuditLog {
   }
 }
 
-/** What the client says of itself. */
+/** Returns the client's description of itself. */
 export function deviceOf(context: RequestContext | null): string {
   return (context?.request.headers.get("user-agent") ?? "").slice(0, 200);
 }

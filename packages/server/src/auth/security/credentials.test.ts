@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Credentials, type SignsIn } from "./credentials.ts";
 
-test("tells of all kinds together with what a user can sign in", async () => {
+test("returns what a user can sign in with, over all kinds of credentials", async () => {
   const credentials = new Credentials();
   const forgotten: string[] = [];
   const hasPassword: SignsIn = (userId) => Promise.resolve(userId === "ann");

@@ -1,45 +1,42 @@
-/** How one kind of credential of a user is deleted. */
+/** Deletes a user's credentials of one kind. */
 export type ForgetCredentials = (userId: string) => Promise<void>;
 
-/** Whether the user has one of this kind that signs in by itself. A second factor does not. */
+/** Whether the user can sign in with this kind alone. A second factor is not sufficient. */
 export type SignsIn = (userId: string) => Promise<boolean>;
 
 /** What a user can sign in with. */
 export interface SignInWays {
   readonly hasPassword: boolean;
   readonly hasPasskey: boolean;
-  /** Whether a sign-in asks for a code of an app too. */
+  /** Whether a sign-in also requires a code of an authenticator app. */
   readonly hasAuthenticator: boolean;
-  /** Accounts elsewhere, by the names of their providers. */
+  /** The names of the OAuth providers at which the user has an account. */
   readonly providers: readonly string[];
 }
 
-/** What one kind of credential adds to them. */
+/** Returns what one kind of credential adds to a user's sign-in methods. */
 export type WaysOfKind = (userId: string) => Promise<Partial<SignInWays>>;
 
 /** One kind of credential, such as passwords. */
 export interface CredentialKind {
-  /** Deletes all of a user's. */
+  /** Deletes all of a user's credentials of this kind. */
   readonly forget: ForgetCredentials;
-  /** Left out: none of them signs in by itself. */
+  /** Omitted if none of them is sufficient to sign in. */
   readonly signsIn?: SignsIn;
-  /** Left out: it is not shown to the user. */
+  /** Omitted if the kind is not shown to the user. */
   readonly ways?: WaysOfKind;
 }
 
-/**
- * Everything that a user can prove themselves with: passwords, accounts elsewhere, passkeys, second
- * factors, keys.
- */
+/** All credentials of users: passwords, provider accounts, passkeys, second factors, API keys. */
 export class Credentials {
   readonly #kinds: CredentialKind[] = [];
 
-  /** Called by each part that keeps credentials. */
+  /** Called by each service that stores credentials. */
   add(kind: CredentialKind): void {
     this.#kinds.push(kind);
   }
 
-  /** With what the user can sign in, beside a code or a link by mail. */
+  /** Returns what the user can sign in with, besides a code or link by mail. */
   async ways(userId: string): Promise<SignInWays> {
     const found = await Promise.all(this.#kinds.flatMap(({ ways }) => ways?.(userId) ?? []));
     return Object.assign(
@@ -49,7 +46,7 @@ export class Credentials {
   }
 
   /**
-   * Whether the user can sign in with anything that is kept.
+   * Whether the user can sign in with any stored credential.
    *
    * @param except a kind that does not count
    */
@@ -59,7 +56,7 @@ export class Credentials {
     return false;
   }
 
-  /** Nothing but its e-mail address opens the account from now on. */
+  /** Deletes all credentials: from now on only the email address gives access to the account. */
   async forgetAll(userId: string): Promise<void> {
     for (const { forget } of this.#kinds) await forget(userId);
   }

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { systemPlatform } from "../../platform.ts";
 import { Encryption } from "./encryption.ts";
 
-test("what is sealed is opened by the same secret, and reads differently each time", () => {
+test("a ciphertext is decrypted with the same secret, and differs each time", () => {
   const encryption = new Encryption("a secret", systemPlatform);
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), (text) => {
@@ -16,7 +16,7 @@ test("what is sealed is opened by the same secret, and reads differently each ti
   );
 });
 
-test("what was changed, or sealed with another secret, is not opened", () => {
+test("a changed ciphertext, or one of another secret, is not decrypted", () => {
   const encryption = new Encryption("a secret", systemPlatform);
   const sealed = encryption.seal("the seed");
   expect(() => new Encryption("another", systemPlatform).open(sealed)).toThrow();
@@ -31,12 +31,12 @@ test("what was changed, or sealed with another secret, is not opened", () => {
   expect(() => encryption.open(sealed.slice(3))).toThrow("unknown encryption format");
 });
 
-test("what an earlier version sealed is still opened", () => {
+test("a ciphertext of an earlier version is still decrypted", () => {
   const sealed = "v1.sLYHSfzrm2-uQYs4YgXzTP9bJa6fOIXqbhRaJaxQ-lReAhx5sghP8oQ";
   expect(new Encryption("a secret", systemPlatform).open(sealed)).toBe("sealed before");
 });
 
-test("without a secret nothing is sealed", () => {
+test("without a secret nothing is encrypted", () => {
   const encryption = new Encryption(null, systemPlatform);
   expect(encryption.isOn).toBe(false);
   expect(() => encryption.seal("x")).toThrow("No encryption key");

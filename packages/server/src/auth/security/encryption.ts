@@ -5,18 +5,18 @@ import type { Platform } from "../../platform.ts";
 const ALGORITHM = "aes-256-gcm";
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
-/** Names the form of what is sealed, should it ever change. */
+/** The version of the ciphertext format, in case it ever changes. */
 const FORM = "v1.";
 
 /**
- * Seals others' secrets for the database: tokens of OAuth providers, seeds of authenticator apps.
+ * Encrypts others' secrets for the database: OAuth providers' tokens, authenticator apps' seeds.
  */
 export class Encryption {
   readonly #key: Buffer | null;
 
   readonly #random: Platform["random"];
 
-  /** @param secret any text of high entropy; null when there is none: then nothing can be sealed */
+  /** @param secret any text of high entropy; null: nothing can be encrypted */
   constructor(secret: string | null, { random }: Pick<Platform, "random">) {
     this.#random = random;
     this.#key =
@@ -25,7 +25,7 @@ export class Encryption {
         : Buffer.from(crypto().hkdfSync("sha256", secret, "", "pylon secrets at rest", 32));
   }
 
-  /** Whether there is a key: without one nothing can be sealed. */
+  /** Whether there is a key: without one nothing can be encrypted. */
   get isOn(): boolean {
     return this.#key !== null;
   }
@@ -40,8 +40,8 @@ export class Encryption {
   }
 
   /**
-   * @throws PylonError ENCRYPTION_NOT_CONFIGURED; Error when it was sealed with another key or
-   *   changed since
+   * @throws PylonError ENCRYPTION_NOT_CONFIGURED; Error when it was encrypted with another key or
+   *   has been changed
    */
   open(sealed: string): string {
     if (!sealed.startsWith(FORM)) throw new Error("The value has an unknown encryption format.");
@@ -68,7 +68,7 @@ export class Encryption {
   }
 }
 
-/** Loaded where there is a key: it brings all of Node's streams with it. */
+/** Loaded only if there is a key, because it loads all of Node's streams. */
 function crypto(): typeof nodeCrypto {
   return process.getBuiltinModule("node:crypto");
 }

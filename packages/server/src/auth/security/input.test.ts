@@ -2,18 +2,18 @@ import { expect, test } from "bun:test";
 import type { RequestContext } from "../../request/context.ts";
 import { AuthInput } from "./input.ts";
 
-/** The input of a body that is this JSON. */
+/** Creates the input of a request with this JSON body. */
 function inputOf(body: unknown): Promise<AuthInput> {
   const context: Pick<RequestContext, "json"> = { json: () => Promise.resolve(body) };
   return AuthInput.of(context);
 }
 
-test("a body that is not a JSON object is refused", async () => {
+test("a body that is not a JSON object is rejected", async () => {
   for (const body of [null, [], "text", 1])
     await expect(inputOf(body)).rejects.toMatchObject({ code: "INVALID_DATA" });
 });
 
-test("text is there, is text, fits and can be stored", async () => {
+test("text is required, must be text, and must be short and storable", async () => {
   const input = await inputOf({ name: "Ann", empty: "", none: null, long: "x".repeat(9) });
   expect(input.text("name")).toBe("Ann");
   expect(input.optionalText("none")).toBeUndefined();
@@ -27,7 +27,7 @@ test("text is there, is text, fits and can be stored", async () => {
   }
 });
 
-test("lists, flags and times are what they say", async () => {
+test("lists, flags and times are read", async () => {
   const input = await inputOf({
     scopes: ["read", "write"],
     mixed: ["read", 1],
@@ -50,7 +50,7 @@ test("lists, flags and times are what they say", async () => {
   expect(() => input.optionalTime("word")).toThrow("must be a date");
 });
 
-test("an address is taken in the form in which it is compared", async () => {
+test("an address is returned in the form in which it is compared", async () => {
   expect((await inputOf({ email: " Ann@Example.COM " })).email()).toBe("ann@example.com");
   const wrong = await inputOf({ email: "nonsense" });
   expect(() => wrong.email()).toThrow("not a valid email address");

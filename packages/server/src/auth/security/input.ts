@@ -5,7 +5,7 @@ import { isRecord } from "../../util/is-record.ts";
 
 const MAX_TEXT = 1024;
 const EMPTY: ReadonlySet<unknown> = new Set([undefined, null, ""]);
-/** What a request without the field is refused with. */
+/** The error code of a request without the field. */
 const MISSING = {
   email: "MISSING_EMAIL",
   new_email: "MISSING_NEW_EMAIL",
@@ -20,7 +20,7 @@ const MISSING = {
   orgId: "MISSING_ORG_ID",
 } as const satisfies Readonly<Record<string, ErrorCode>>;
 
-/** The fields of a request's JSON body, each asked for by name. */
+/** The fields of a request's JSON body, each read by name. */
 export class AuthInput {
   readonly #body: Readonly<Record<string, unknown>>;
 
@@ -35,12 +35,12 @@ export class AuthInput {
     return new AuthInput(body);
   }
 
-  /** The body as it came, for a library that checks it. */
+  /** The body as received, for a library that checks it. */
   get raw(): unknown {
     return this.#body;
   }
 
-  /** Text that must be there. @throws PylonError the field's code in MISSING, INVALID_DATA */
+  /** Returns a required text. @throws PylonError the field's code in MISSING, INVALID_DATA */
   text(field: keyof typeof MISSING, maxLength = MAX_TEXT): string {
     const value = this.optionalText(field, maxLength);
     if (value !== undefined && value !== "") return value;
@@ -51,16 +51,16 @@ export class AuthInput {
   }
 
   /**
-   * As `text`, or under another name.
+   * Like `text`, also under other names.
    *
-   * @param others names that other clients send it under
+   * @param others names that other clients use for the field
    */
   textAs(field: keyof typeof MISSING, others: readonly string[], maxLength = MAX_TEXT): string {
     const name = this.#sentAs([field, ...others]) ?? field;
     return this.optionalText(name, maxLength) || this.text(field, maxLength);
   }
 
-  /** Text that may be left out. @throws PylonError INVALID_DATA */
+  /** Returns an optional text. @throws PylonError INVALID_DATA */
   optionalText(field: string, maxLength = MAX_TEXT): string | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
@@ -78,9 +78,9 @@ export class AuthInput {
   }
 
   /**
-   * Text or an explicit null, which must be there.
+   * Returns text or an explicit null; one of them is required.
    *
-   * @param others names that other clients send it under
+   * @param others names that other clients use for the field
    * @throws PylonError the field's code in MISSING, INVALID_DATA
    */
   textOrNull(field: keyof typeof MISSING, others: readonly string[]): string | null {
@@ -92,7 +92,7 @@ export class AuthInput {
     });
   }
 
-  /** A list of texts. @throws PylonError INVALID_DATA */
+  /** Returns an optional list of texts. @throws PylonError INVALID_DATA */
   optionalTexts(field: string, maxLength: number): string[] | undefined {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return undefined;
@@ -106,7 +106,7 @@ export class AuthInput {
   }
 
   /**
-   * A moment: ISO 8601, or seconds since 1970.
+   * Returns an optional time: ISO 8601, or seconds since 1970.
    *
    * @returns milliseconds since 1970, or null
    * @throws PylonError INVALID_DATA
@@ -120,7 +120,7 @@ export class AuthInput {
         : typeof value === "string"
           ? Date.parse(value)
           : Number.NaN;
-    // Dates in JavaScript end here.
+    // The maximum of a date in JavaScript.
     if (Number.isFinite(time) && Math.abs(time) <= 8.64e15) return time;
     throw new PylonError(
       "INVALID_DATA",
@@ -129,7 +129,7 @@ export class AuthInput {
     );
   }
 
-  /** True or false; left out is false. @throws PylonError INVALID_DATA */
+  /** Returns an optional boolean, false if it is missing. @throws PylonError INVALID_DATA */
   optionalFlag(field: string): boolean {
     const value = Object.hasOwn(this.#body, field) ? this.#body[field] : undefined;
     if (value === undefined || value === null) return false;
@@ -139,9 +139,9 @@ export class AuthInput {
   }
 
   /**
-   * An e-mail address in the form in which it is compared.
+   * Returns an email address in the form in which it is compared.
    *
-   * @param others names that other clients send it under
+   * @param others names that other clients use for the field
    * @throws PylonError MISSING_EMAIL or MISSING_NEW_EMAIL, INVALID_EMAIL
    */
   email(field: "email" | "new_email" = "email", others: readonly string[] = []): string {
@@ -153,7 +153,7 @@ export class AuthInput {
     });
   }
 
-  /** The first of the names under which the body has something. */
+  /** Returns the first of the names for which the body has a value. */
   #sentAs(names: readonly string[]): string | undefined {
     return names.find((name) => Object.hasOwn(this.#body, name) && !EMPTY.has(this.#body[name]));
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { KeyLock } from "./key-lock.ts";
 
-test("work on one key runs in the order of the calls; other keys go on", async () => {
+test("work on one key runs in the order of the calls; other keys are not blocked", async () => {
   const lock = new KeyLock();
   const events: string[] = [];
   const gate = Promise.withResolvers<void>();
@@ -24,7 +24,7 @@ test("work on one key runs in the order of the calls; other keys go on", async (
   expect(events).toEqual(["a1 begins", "b", "a1 ends", "a2"]);
 });
 
-test("work that fails lets the next one in", async () => {
+test("failing work unblocks the next", async () => {
   const lock = new KeyLock();
   const failed = lock.run("a", () => Promise.reject(new Error("no")));
   const next = lock.run("a", () => Promise.resolve("yes"));

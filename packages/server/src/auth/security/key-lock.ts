@@ -1,11 +1,11 @@
 /**
- * Lets work on one key run one after the other within this process. What must hold over all
- * replicas is held by the database; this keeps a thousand attempts at once from colliding there.
+ * Runs work on the same key one after the other within this process. The database guarantees what
+ * all replicas rely on; this lock avoids conflicts of a thousand concurrent attempts there.
  */
 export class KeyLock {
   readonly #tails = new Map<string, Promise<void>>();
 
-  /** Runs `work` once the work before it on this key is done. @throws what `work` throws */
+  /** Runs `work` after the earlier work on this key is done. @throws what `work` throws */
   async run<T>(key: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(key);
     const { promise: tail, resolve: release } = Promise.withResolvers<void>();

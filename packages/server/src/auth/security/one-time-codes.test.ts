@@ -4,12 +4,12 @@ import { OneTimeCodes } from "./one-time-codes.ts";
 
 const MINUTE_MS = 60_000;
 
-/** A code that it is not. */
+/** Returns another code than this one. */
 function wrongFor(code: string): string {
   return String((Number(code) + 1) % 1_000_000).padStart(6, "0");
 }
 
-test("a code of six digits gives back its data once", async () => {
+test("a code of six digits returns its data once", async () => {
   await using scratch = scratchStore();
   const codes = new OneTimeCodes(scratch.store, scratch.platform);
   const code = await codes.issue("sign-in", "ann@example.com", "the data");
@@ -23,7 +23,7 @@ test("a code of six digits gives back its data once", async () => {
   expect(await codes.dataOf("sign-in", "ann@example.com")).toBeNull();
 });
 
-test("of all who take a code at once one gets it", async () => {
+test("of several concurrent uses of a code, one succeeds", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const replicas = [new OneTimeCodes(store, platform), new OneTimeCodes(store, platform)];
@@ -34,7 +34,7 @@ test("of all who take a code at once one gets it", async () => {
   expect(taken.filter(({ status }) => status === "fulfilled")).toHaveLength(1);
 });
 
-test("a code ends after ten minutes, or five wrong tries", async () => {
+test("a code expires after ten minutes, or five wrong attempts", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const codes = new OneTimeCodes(store, platform);
@@ -52,7 +52,7 @@ test("a code ends after ten minutes, or five wrong tries", async () => {
   expect(await codes.forgetExpired()).toBe(2);
 });
 
-test("the next code comes after a minute, and voids the one before", async () => {
+test("the next code can be issued after a minute, and invalidates the one before", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const codes = new OneTimeCodes(store, platform);
@@ -71,7 +71,7 @@ test("the next code comes after a minute, and voids the one before", async () =>
   expect(await codes.take("sign-in", "ann", second)).toBe("");
 });
 
-test("guesses count over all codes: twenty in three hours", async () => {
+test("guesses are counted over all codes: twenty in three hours", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const codes = new OneTimeCodes(store, platform);
@@ -93,7 +93,7 @@ test("guesses count over all codes: twenty in three hours", async () => {
   expect(await codes.take("sign-in", "ann", code)).toBe("");
 });
 
-test("all codes are equally likely: what would favour some is drawn again", async () => {
+test("all codes are equally likely: a biased value is drawn again", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const draws = [0xffff_ffff, 4_294_000_000, 4_293_999_999];

@@ -13,19 +13,19 @@ const COOL_DOWN_MS = 60_000;
 const MAX_ATTEMPTS = 5;
 const DIGITS = 6;
 /**
- * Over all codes that are asked for one after the other: else each new one would give a guesser
- * five more tries.
+ * Counted over all consecutive codes: otherwise each new one would give a guesser five more
+ * attempts.
  */
 const GUESSES = { max: 20, windowSeconds: 3 * 60 * 60 };
 
-/** How long a code may be used, in minutes. */
+/** The lifetime of a code, in minutes. */
 export const CODE_MINUTES = LIFETIME_MS / 60_000;
 
 type Outcome = { readonly data: string } | "spent" | "wrong";
 
 /**
- * Codes of six digits that a person copies from a mail: 10 minutes, 5 attempts, 20 in three hours,
- * the next code after 60 seconds.
+ * Six-digit codes that a person copies from a mail. A code is valid for 10 minutes and 5 attempts.
+ * At most 20 attempts are allowed in three hours, and the next code can be issued after 60 seconds.
  */
 export class OneTimeCodes {
   readonly #store: Store;
@@ -40,12 +40,12 @@ export class OneTimeCodes {
   }
 
   /**
-   * Makes a code; the one before it is void.
+   * Creates a code, which invalidates the one before it.
    *
    * @param purpose what it proves
-   * @param subject for whom: an address or a user's id
-   * @param data JSON text that comes back with it
-   * @param also writes with it in its transaction, which may run again: the mail with the code
+   * @param subject whom it is for: an address or a user's id
+   * @param data JSON text that is returned when the code is used
+   * @param also runs in the same transaction, which may be retried: it adds the mail with the code
    * @throws PylonError RATE_LIMITED within the cool-down
    */
   issue(
@@ -78,18 +78,18 @@ export class OneTimeCodes {
   }
 
   /**
-   * Uses a code up.
+   * Consumes a code.
    *
-   * @param email whose mail the code is in, where that is not the subject: guesses at it count
-   *   together, no matter who makes them
-   * @returns the data that it was made with
+   * @param email the address that the code is mailed to, if that is not the subject: guesses for it
+   *   are counted together, over all accounts
+   * @returns the data that it was created with
    * @throws PylonError INVALID_CODE, RATE_LIMITED after the last attempt
    */
   async take(purpose: string, subject: string, code: string, email = subject): Promise<string> {
     const id = keyOf(purpose, subject);
     const outcome = await this.#lock.run(id, async (): Promise<Outcome> => {
-      // A try at a code that is not there, or that was tried too often, tells nothing: it must not
-      // use up what its owner has.
+      // If no code is pending, or it has no attempts left, a guess reveals nothing, so it must not
+      // use up the owner's attempts.
       const state = this.#stateOf(await CODES.get(this.#store, id));
       if (state !== "open") return state;
       await this.#attempts.count(`guess: ${purpose}`, email, GUESSES);
@@ -121,13 +121,13 @@ export class OneTimeCodes {
     return outcome.data;
   }
 
-  /** What a code was made with, without using it up; null where there is none. */
+  /** Returns the data of a code without consuming it, or null if there is no code. */
   async dataOf(purpose: string, subject: string): Promise<string | null> {
     const row = await CODES.get(this.#store, keyOf(purpose, subject));
     return row === null || this.#stateOf(row) === "wrong" ? null : row.data;
   }
 
-  /** Deletes what is too old. */
+  /** Deletes expired codes. */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       CODES.deleteWhere(tx, CODES.isUpTo("expiresAt", this.#platform.now())),
@@ -139,7 +139,7 @@ export class OneTimeCodes {
     return row.attempts >= MAX_ATTEMPTS ? "spent" : "open";
   }
 
-  /** All codes are equally likely: a number beyond the largest multiple is drawn again. */
+  /** All codes are equally likely: a number above the largest multiple is drawn again. */
   #newCode(): string {
     const range = 10 ** DIGITS;
     const bytes = new Uint8Array(4);

@@ -7,7 +7,7 @@ import { OneTimeTokens, tokenPurpose } from "./one-time-tokens.ts";
 const RESET = tokenPurpose<unknown>("reset");
 const LINK = tokenPurpose<{ readonly to: string }>("link");
 
-test("a token gives back the data that it was issued with, and works once", async () => {
+test("a token returns the data that it was issued with, and works once", async () => {
   await using scratch = scratchStore();
   const tokens = new OneTimeTokens(scratch.store, scratch.platform);
   await fc.assert(
@@ -22,7 +22,7 @@ test("a token gives back the data that it was issued with, and works once", asyn
   );
 });
 
-test("of all who take a token at once one gets it", async () => {
+test("of several concurrent uses of a token, one succeeds", async () => {
   await using scratch = scratchStore();
   const tokens = new OneTimeTokens(scratch.store, scratch.platform);
   const token = await tokens.issue(LINK, { to: "/" }, 1000);
@@ -30,7 +30,7 @@ test("of all who take a token at once one gets it", async () => {
   expect(taken.filter((data) => data !== null)).toEqual([{ to: "/" }]);
 });
 
-test("a token is unknown to other purposes, and after its time", async () => {
+test("a token is unknown for other purposes, and after it has expired", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const tokens = new OneTimeTokens(store, platform);
@@ -44,7 +44,7 @@ test("a token is unknown to other purposes, and after its time", async () => {
   expect(await tokens.forgetExpired()).toBe(1);
 });
 
-test("the database does not hold the token", async () => {
+test("the database does not contain the token", async () => {
   await using scratch = scratchStore();
   const tokens = new OneTimeTokens(scratch.store, scratch.platform);
   const token = await tokens.issue(LINK, { to: "/" }, 1000);

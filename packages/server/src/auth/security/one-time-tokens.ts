@@ -6,25 +6,25 @@ import { keyOf, newToken } from "./secrets.ts";
 
 const TOKENS = SYSTEM_TABLES.oneTimeTokens;
 
-/** What a kind of token opens. A token of one purpose is unknown to any other. */
+/** The purpose of a kind of token. A token of one purpose is unknown for any other. */
 export interface TokenPurpose<T> {
   readonly name: string;
-  /** Only for the type: what such a token carries. */
+  /** Only for type inference: the data of such a token. */
   readonly carries?: (data: T) => void;
 }
 
 /**
  * Names a kind of token.
  *
- * @typeParam T what it carries, of what JSON can say
+ * @typeParam T its data, which must be JSON
  */
 export function tokenPurpose<T>(name: string): TokenPurpose<T> {
   return { name };
 }
 
 /**
- * Secrets that open one thing once: a magic link, a reset, the state of an OAuth sign-in. They live
- * in the store, by their hash.
+ * Secrets that are used once: a magic link, a password reset, the state of an OAuth sign-in. The
+ * store contains only their hashes.
  */
 export class OneTimeTokens {
   readonly #store: Store;
@@ -36,10 +36,10 @@ export class OneTimeTokens {
   }
 
   /**
-   * @param data comes back with it
+   * @param data is returned when the token is used
    * @param lifetimeMs milliseconds
-   * @param also writes with it in its transaction, which may run again: the mail with the token
-   * @returns the token, which is stored nowhere
+   * @param also runs in the same transaction, which may be retried: it adds the mail with the token
+   * @returns the token, which is not stored
    */
   async issue<T>(
     purpose: TokenPurpose<T>,
@@ -60,14 +60,14 @@ export class OneTimeTokens {
     return token;
   }
 
-  /** What the token carries, or null when it is unknown, used or too old. */
+  /** Returns the token's data, or null if it is unknown, used or expired. */
   async peek<T>(purpose: TokenPurpose<T>, token: string): Promise<T | null> {
     const row = await TOKENS.get(this.#store, keyOf(purpose.name, token));
-    // The purpose is part of the id: what is found was issued with data of its type.
+    // The purpose is part of the id, so a row that is found was issued with data of its type.
     return row === null || row.expiresAt <= this.#platform.now() ? null : (row.data as T);
   }
 
-  /** As `peek`, and uses it up: of all callers on all replicas one gets it. */
+  /** Like `peek`, and consumes the token: of all callers on all replicas, one gets the data. */
   async take<T>(purpose: TokenPurpose<T>, token: string): Promise<T | null> {
     const data = await this.peek(purpose, token);
     if (data === null) return null;
@@ -77,7 +77,7 @@ export class OneTimeTokens {
     return isMine ? data : null;
   }
 
-  /** Deletes what is too old. @returns how many */
+  /** Deletes expired tokens. @returns the number of deleted tokens */
   forgetExpired(): Promise<number> {
     return this.#store.transact((tx) =>
       TOKENS.deleteWhere(tx, TOKENS.isUpTo("expiresAt", this.#platform.now())),

@@ -7,7 +7,7 @@ test("a hash is the SHA-256 in hex", () => {
   expect(hashOf("abc")).toBe("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
 });
 
-test("no two lists of texts have one key, however they are cut", () => {
+test("no two lists of texts have the same key, however they are split", () => {
   fc.assert(
     fc.property(fc.array(fc.string()), fc.array(fc.string()), (one, other) => {
       const isOne = JSON.stringify(one) === JSON.stringify(other);
@@ -24,7 +24,7 @@ test("a token is 256 random bits that fit into a URL", () => {
   expect(newToken({ ...systemPlatform, random: (bytes) => bytes.fill(0) })).toBe("A".repeat(43));
 });
 
-test("hashes are equal as texts are", () => {
+test("hashes are equal if they are equal as texts", () => {
   const hash = fc.string({ maxLength: 4 });
   fc.assert(
     fc.property(hash, hash, (a, b) => {

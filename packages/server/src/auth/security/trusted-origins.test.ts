@@ -16,7 +16,7 @@ function request(headers: Record<string, string>, method = "POST"): Request {
   });
 }
 
-test("a cookie is taken from pages of this server and of trusted origins", () => {
+test("a cookie is accepted from pages of this server and of trusted origins", () => {
   const origins = new TrustedOrigins(SETTINGS);
   const mayUse = (headers: Record<string, string>, method?: string): boolean =>
     origins.mayUseCookie(request(headers, method));
@@ -32,7 +32,7 @@ test("a cookie is taken from pages of this server and of trusted origins", () =>
   expect(mayUse({ "sec-fetch-site": "same-site" })).toBe(false);
 });
 
-test("a browser is sent to paths of this server and to trusted origins, and nowhere else", () => {
+test("a browser is redirected only to paths of this server and to trusted origins", () => {
   const origins = new TrustedOrigins(SETTINGS);
   const target = (to: string): string => origins.redirectTarget(request({}), to);
   expect(target("/welcome?a=1#x")).toBe("https://app.example.com/welcome?a=1#x");
@@ -53,7 +53,7 @@ test("a browser is sent to paths of this server and to trusted origins, and nowh
     expect(() => target(bad)).toThrow("are not allowed");
 });
 
-test("wherever a redirect leads, its origin is one that is trusted", () => {
+test("the origin of every redirect is a trusted one", () => {
   const origins = new TrustedOrigins(SETTINGS);
   const part = fc.constantFrom("/", "//", "\\", "@", ":", "evil.example", "app.example.com", "#");
   const text = fc.array(fc.oneof(part, fc.webUrl(), fc.string()), { maxLength: 5 });
@@ -73,7 +73,7 @@ test("wherever a redirect leads, its origin is one that is trusted", () => {
   );
 });
 
-test("a mail never leads to where the request says that it came to", () => {
+test("a link in a mail never depends on the Host header", () => {
   const asked = request({ host: "evil.example" });
   expect(new TrustedOrigins(SETTINGS).mailedUrl(asked)).toBe("https://app.example.com");
   const unknown = new TrustedOrigins({ ...SETTINGS, publicUrl: null });

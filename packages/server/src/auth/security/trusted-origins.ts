@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { isOwnOrigin } from "../../request/page-origin.ts";
 import { originOf } from "../../request/request-url.ts";
 
-/** Where this server is, and whom it trusts. */
+/** The URL of this server, and the origins that it trusts. */
 export interface OriginSettings {
   readonly dev: boolean;
   readonly publicUrl: string | null;
@@ -12,7 +12,7 @@ export interface OriginSettings {
   readonly csrf: readonly string[];
 }
 
-/** Which pages may act with a cookie, and where a browser may be sent after a sign-in. */
+/** Decides which pages may act with a cookie, and to where a sign-in may redirect a browser. */
 export class TrustedOrigins {
   readonly #settings: OriginSettings;
 
@@ -20,14 +20,14 @@ export class TrustedOrigins {
     this.#settings = settings;
   }
 
-  /** Where browsers find this server, without a slash at the end. */
+  /** Returns the public URL of this server, without a trailing slash. */
   publicUrl(request: Request): string {
     return this.#settings.publicUrl ?? originOf(request);
   }
 
   /**
-   * Where a link in a mail leads to. Never where the request says that it came to: who asks for a
-   * reset in another's name would have the mail lead to a host of their own.
+   * Returns the base URL of links in mails. It never depends on the request's headers: otherwise,
+   * somebody who requests a reset in another's name could make the mail link to their own host.
    *
    * @throws PylonError PUBLIC_URL_NOT_CONFIGURED
    */
@@ -43,8 +43,8 @@ export class TrustedOrigins {
   }
 
   /**
-   * Whether a page of this origin may act with the cookie. Null: the request comes from no page of
-   * another origin.
+   * Whether a page of this origin may act with the cookie. Without an Origin header, the request
+   * comes from no page of another origin.
    */
   mayUseCookie(request: Request): boolean {
     const origin = request.headers.get("origin");
@@ -57,7 +57,7 @@ export class TrustedOrigins {
   }
 
   /**
-   * A place that a browser may be sent to: a path of this server, or a URL of a trusted origin.
+   * Checks a redirect target: a path of this server, or a URL of a trusted origin.
    *
    * @returns the absolute URL
    * @throws PylonError INVALID_REDIRECT
@@ -65,13 +65,13 @@ export class TrustedOrigins {
   redirectTarget(request: Request, target: string, field = "callback"): string {
     const { dev, publicUrl } = this.#settings;
     const base = this.publicUrl(request);
-    // Browsers read \ as /, and drop tabs and line ends: what they would read differently from us
-    // is refused.
+    // Browsers read \ as /, and drop tabs and line breaks: a target that they would read
+    // differently is rejected.
     if (/[\\\t\r\n]/.test(target) || !URL.canParse(target, base)) throw refused(target, field);
     const url = new URL(target, base);
     const isHttp = url.protocol === "https:" || url.protocol === "http:";
     if (!isHttp || url.username !== "" || url.password !== "") throw refused(target, field);
-    // Once the address is known, what the request says of it no longer counts.
+    // If the public URL is configured, the request's Host header is not used.
     const isOwn =
       url.origin === base || ((dev || publicUrl === null) && this.#isOwn(url.origin, request));
     if (!isOwn && !this.#isTrusted(url.origin)) throw refused(target, field);
@@ -88,7 +88,7 @@ export class TrustedOrigins {
   }
 }
 
-/** A browser says where a request without Origin comes from; what says nothing is not a browser. */
+/** Browsers state where a request without Origin comes from; other clients do not. */
 function isSameSite(site: string | null, method: string): boolean {
   return (
     site === null ||

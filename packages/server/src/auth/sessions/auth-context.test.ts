@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ADMIN, ANONYMOUS } from "../../identity/identity.ts";
 import { toAuthContext } from "./auth-context.ts";
 
-test("what is false or absent is left out", () => {
+test("false and absent values are omitted", () => {
   expect(toAuthContext(ANONYMOUS)).toEqual({ user_id: null, is_admin: false, roles: [] });
   expect(toAuthContext(ADMIN)).toMatchObject({ is_admin: true });
   const key = { ...ANONYMOUS, userId: "ann", apiKeyId: "k", apiKeyScopes: ["read"] };

@@ -2,8 +2,8 @@ import type { AuthContext } from "@pylonsync/protocol";
 import type { Caller } from "../../identity/identity.ts";
 
 /**
- * The caller as `/api/auth/me` answers it: flags that are false and values that are absent are left
- * out.
+ * Returns the caller as in the response of `/api/auth/me`: flags that are false and values that are
+ * absent are omitted.
  */
 export function toAuthContext(caller: Caller): AuthContext {
   return {

@@ -47,7 +47,7 @@ function requestOf(headers: Record<string, string>, method: string): Request {
   return new Request("https://app.example.com/api", { method, headers });
 }
 
-test("a bearer token says who calls, whatever the cookie says", async () => {
+test("a bearer token identifies the caller, whatever the cookie is", async () => {
   await using scratch = scratchStore();
   const { who, token } = await setUp(scratch);
   expect(await who({ authorization: `Bearer ${token}` })).toBe("ann");
@@ -58,7 +58,7 @@ test("a bearer token says who calls, whatever the cookie says", async () => {
   expect(await who({})).toBeNull();
 });
 
-test("a cookie counts on own pages; a foreign page reads as nobody and can't write", async () => {
+test("a cookie works on own pages; a foreign page reads anonymously and can't write", async () => {
   await using scratch = scratchStore();
   const { who, token } = await setUp(scratch);
   const cookie = `s=${token}`;
@@ -70,7 +70,7 @@ test("a cookie counts on own pages; a foreign page reads as nobody and can't wri
   expect(await who({ ...foreign, authorization: `Bearer ${token}` })).toBe("ann");
 });
 
-test("a cookie whose session has ended, or that holds the admin's token, is nobody's", async () => {
+test("a cookie of an ended session, or with the admin token, is anonymous", async () => {
   await using scratch = scratchStore();
   const { who, token } = await setUp(scratch);
   scratch.advance(60_000);
@@ -79,7 +79,7 @@ test("a cookie whose session has ended, or that holds the admin's token, is nobo
   expect(await who({ cookie: "s=pk.x" })).toBeNull();
 });
 
-test("where a cookie must not count, only the bearer token does", async () => {
+test("if cookies must be ignored, only the bearer token is used", async () => {
   await using scratch = scratchStore();
   const { authenticator, token } = await setUp(scratch);
   const identity = await authenticator.identifyBearer(requestOf({ cookie: `s=${token}` }, "GET"));

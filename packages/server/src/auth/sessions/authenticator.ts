@@ -9,13 +9,13 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(["GET", "HEAD", "OPTIONS"]);
 
 /** Tokens of another kind than a session's. */
 export interface TokenKind {
-  /** Whether the token has this kind's form. */
+  /** Whether the token has this kind's format. */
   matches(token: string): boolean;
   /** @throws PylonError UNAUTHORIZED */
   identify(token: string): Promise<Identity>;
 }
 
-/** Tells who a request comes from: by its bearer token, else by its cookie. */
+/** Identifies the caller of a request: by its bearer token, otherwise by its cookie. */
 export class Authenticator {
   readonly #sessions: Sessions;
   readonly #cookie: SessionCookie;
@@ -43,16 +43,13 @@ export class Authenticator {
     return token === null ? this.#byCookie(request) : this.identifyToken(token);
   }
 
-  /**
-   * Whether a request that was identified before is still that caller's, as far as is known without
-   * a look into the database.
-   */
+  /** Whether a request's earlier identity is known to be still valid, without a database query. */
   isCurrent(identity: Identity): boolean {
     return this.#sessions.isCurrent(identity);
   }
 
   /**
-   * By the bearer token alone, where a cookie must not count.
+   * Identifies the caller by the bearer token only, if cookies must be ignored.
    *
    * @throws PylonError UNAUTHORIZED
    */
@@ -61,7 +58,7 @@ export class Authenticator {
     return token === null ? ANONYMOUS_IDENTITY : this.identifyToken(token);
   }
 
-  /** Who a session's token stands for, where that is known without a look into the database. */
+  /** Returns the identity of a session's token if it is known without a database query. */
   knownToken(token: string): Identity | undefined {
     if (this.#kinds.some((kind) => kind.matches(token))) return undefined;
     return this.#sessions.known(token);
@@ -73,7 +70,7 @@ export class Authenticator {
     return kind === undefined ? this.#sessions.identify(token) : kind.identify(token);
   }
 
-  /** A cookie whose session has ended is not a fault of the page: the caller is anonymous. */
+  /** A cookie whose session has ended is not the page's fault, so the caller is anonymous. */
   async #byCookie(request: Request): Promise<Identity> {
     const token = this.#cookie.read(request.headers);
     if (token === null) return ANONYMOUS_IDENTITY;
@@ -85,13 +82,13 @@ export class Authenticator {
       if (error instanceof PylonError && error.status === 401) return ANONYMOUS_IDENTITY;
       throw error;
     });
-    // The admin token is not a session: a cookie that carries it was not made here.
+    // The admin token is not a session: this server never sets a cookie with it.
     return identity.sessionId === null ? ANONYMOUS_IDENTITY : identity;
   }
 
   /**
-   * Keeps a foreign page from signing a browser in or out: what sets the cookie takes a trusted
-   * origin too.
+   * Prevents a foreign page from signing a browser in or out: routes that set the cookie also
+   * require a trusted origin.
    *
    * @throws PylonError CSRF_REJECTED
    */
@@ -104,7 +101,7 @@ export class Authenticator {
     return this.#origins.mayUseCookie(request);
   }
 
-  /** Whether a page that may not use the cookie writes without a token. */
+  /** Whether a page that may not use the cookie sends a write without a token. */
   isForeign(request: Request): boolean {
     return (
       !SAFE_METHODS.has(request.method) &&

@@ -12,7 +12,7 @@ function reading(header: string): string | null {
   return cookie.read(new Headers({ cookie: header }));
 }
 
-test("keeps a token where no script reads it, for as long as the session lives", () => {
+test("stores a token where no script can read it, for the lifetime of the session", () => {
   expect(cookie.keep("the-token", 90_500).split("; ").toSorted()).toEqual([
     "HttpOnly",
     "Max-Age=90",
@@ -31,7 +31,7 @@ test("reads its own cookie, among others, and an empty one as none", () => {
   expect(cookie.read(new Headers())).toBeNull();
 });
 
-test("other cookies of the same rules have a suffix, and go to the API alone", () => {
+test("other cookies with the same rules have a suffix, and are sent only to the API", () => {
   const set = cookie.other("device", "secret", 1000);
   expect(set).toStartWith("shop_session_device=secret;");
   expect(set).toContain("Path=/api/auth");

@@ -1,6 +1,6 @@
 import { parse, serialize } from "cookie";
 
-/** How the cookie is called and sent; as in `Set-Cookie`. */
+/** The name and attributes of the cookie, as in `Set-Cookie`. */
 export interface CookieSettings {
   readonly name: string;
   readonly domain: string | undefined;
@@ -8,7 +8,7 @@ export interface CookieSettings {
   readonly secure: boolean;
 }
 
-/** The cookie that carries a session's token for web pages. No script can read it. */
+/** The cookie that contains a session's token for web pages. No script can read it. */
 export class SessionCookie {
   readonly #settings: () => CookieSettings;
 
@@ -16,25 +16,25 @@ export class SessionCookie {
     this.#settings = settings;
   }
 
-  /** The token that the request's cookie carries, or null. */
+  /** Returns the token in the request's cookie, or null. */
   read(headers: Headers): string | null {
     return readCookie(headers, this.#settings().name);
   }
 
-  /** The `Set-Cookie` that keeps the token. @param maxAgeMs milliseconds */
+  /** Returns the `Set-Cookie` that stores the token. @param maxAgeMs milliseconds */
   keep(token: string, maxAgeMs: number): string {
     return this.#set(token, Math.floor(maxAgeMs / 1000));
   }
 
-  /** The `Set-Cookie` that takes the token away. */
+  /** Returns the `Set-Cookie` that deletes the token. */
   clear(): string {
     return this.#set("", 0);
   }
 
   /**
-   * Another cookie under the same rules, such as that of a trusted device.
+   * Returns the `Set-Cookie` of another cookie with the same rules, such as a trusted device's.
    *
-   * @param maxAgeMs milliseconds; 0 takes it away
+   * @param maxAgeMs milliseconds; 0 deletes it
    */
   other(suffix: string, value: string, maxAgeMs: number, path = "/api/auth"): string {
     const { name, domain, secure } = this.#settings();
@@ -48,7 +48,7 @@ export class SessionCookie {
     });
   }
 
-  /** The value of another cookie, as `other` sets it, or null. */
+  /** Returns the value of another cookie, as set by `other`, or null. */
   readOther(headers: Headers, suffix: string): string | null {
     return readCookie(headers, `${this.#settings().name}_${suffix}`);
   }

@@ -14,7 +14,7 @@ import { toAuthContext } from "./auth-context.ts";
 
 const MAX_USER_ID = 256;
 
-/** Who am I, guests, the devices of a user, signing out, and sessions made by the admin. */
+/** Routes for the caller's identity, guests, devices, signing out, and the admin's sessions. */
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
@@ -32,7 +32,7 @@ export function sessionRoutes(services: AuthServices): Route[] {
   ];
 }
 
-/** One with a token that has ended is told so, and not refused: a page can then clean up. */
+/** An ended token is reported in the response and not rejected, so that a page can clean up. */
 function whoAmI(_services: AuthServices, { caller, request }: RequestContext): Answer {
   const isDead = caller.userId === null && !caller.isAdmin && bearerToken(request.headers) !== null;
   return json({ ...toAuthContext(caller), ...(isDead ? { token_valid: false } : {}) });
@@ -106,7 +106,7 @@ async function listSessions(
   return json(found.map((info) => toWire(info, info.id === identity.sessionId)));
 }
 
-/** All of them, this one too; `?others=1` keeps it. */
+/** Ends all of them, including this one; `?others=1` keeps it. */
 async function endSessions(
   { audit, cookie, sessions }: AuthServices,
   context: RequestContext,
@@ -154,8 +154,8 @@ async function refresh(services: AuthServices, context: RequestContext): Promise
 }
 
 /**
- * For servers that know their users by other means: the session of `guest_token`, in dev also the
- * caller's own, stands for the user that is named, under the same token.
+ * For servers that identify their users by other means: the session of `guest_token`, in dev mode
+ * also the caller's own, becomes the session of the named user, with the same token.
  */
 async function upgrade(services: AuthServices, context: RequestContext): Promise<Answer> {
   const { audit, guests, sessions, settings, users } = services;
@@ -171,7 +171,7 @@ async function upgrade(services: AuthServices, context: RequestContext): Promise
       field: "guest_token",
       hint: "Send the guest's token.",
     });
-  // What a user has stays with that user: only a guest turns out to be somebody else.
+  // Only a guest can turn out to be somebody else: a user's data is never handed over.
   if (caller.isGuest && caller.userId !== userId)
     await guests.handOver(caller.userId, userId, users.entityName, sessionId);
   else if (caller.isGuest) await sessions.endAll(userId, { except: sessionId });
@@ -183,10 +183,10 @@ async function upgrade(services: AuthServices, context: RequestContext): Promise
     : signedIn(services, token, userId, 200, { upgraded: true });
 }
 
-/** The token of the session that the request comes by. @throws PylonError UPGRADE_FAILED */
+/** Returns the token of the session that sent the request. @throws PylonError UPGRADE_FAILED */
 function ownToken({ cookie }: AuthServices, { identity, request }: RequestContext): string {
   const token = bearerToken(request.headers) ?? cookie.read(request.headers);
-  // A JWT names a session, but is not its token.
+  // A JWT identifies a session, but is not its token.
   if (token !== null && identity.sessionId !== null && identity.isForServices !== true)
     return token;
   throw noSessionToUpgrade();
@@ -198,7 +198,7 @@ function noSessionToUpgrade(): PylonError {
   });
 }
 
-/** Null where the app has no user entity. */
+/** Null if the app has no user entity. */
 async function userOrNull(
   { users }: AuthServices,
   userId: string,
@@ -206,7 +206,7 @@ async function userOrNull(
   return users.isDeclared ? users.get(userId) : null;
 }
 
-/** `token_prefix` is what older clients name a session by; it is not a part of the token either. */
+/** Older clients identify a session by `token_prefix`, which is not a part of the token either. */
 function toWire(
   { publicId, userId, device, createdAt, seenAt, expiresAt }: SessionInfo,
   isCurrent: boolean,

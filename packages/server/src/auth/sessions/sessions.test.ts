@@ -20,7 +20,7 @@ async function idOf(sessions: Sessions, token: string): Promise<string> {
   return (await sessions.identify(token)).sessionId ?? "";
 }
 
-test("a token stands for its user until the session ends by itself", async () => {
+test("a token identifies its user until the session expires", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const token = await sessions.create("ann", { ...USER, roles: ["editor"], tenantId: "acme" });
@@ -37,7 +37,7 @@ test("a token stands for its user until the session ends by itself", async () =>
   expect(await sessions.forgetExpired()).toBe(1);
 });
 
-test("a session is known after it was looked up, and until anything about it changes", async () => {
+test("a session is cached when it was looked up, until it changes", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const token = await sessions.create("ann", USER);
@@ -62,7 +62,7 @@ test("a session is known after it was looked up, and until anything about it cha
   expect(sessions.known("x")).toBeUndefined();
 });
 
-test("the admin's token, no token, and an unknown token", async () => {
+test("identifies the admin's token, no token, and an unknown token", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   expect((await sessions.identify("the admin's token")).caller.isAdmin).toBe(true);
@@ -72,7 +72,7 @@ test("the admin's token, no token, and an unknown token", async () => {
   await expect(without.identify("")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 
-test("the database does not hold the token, and the public id opens nothing", async () => {
+test("the database does not contain the token, and the public id gives no access", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const token = await sessions.create("ann", USER);
@@ -82,7 +82,7 @@ test("the database does not hold the token, and the public id opens nothing", as
   await expect(sessions.identify(row?.id ?? "")).rejects.toThrow();
 });
 
-test("a session that ends on one replica ends on the other, which tells its sockets", async () => {
+test("a session that ends on one replica ends on the other, which notifies sockets", async () => {
   await using scratch = scratchStore();
   const [here, there] = [open(scratch), open(scratch)];
   const token = await here.create("ann", USER);
@@ -97,7 +97,7 @@ test("a session that ends on one replica ends on the other, which tells its sock
   stop();
 });
 
-test("what a session stands for changes at once, on all replicas", async () => {
+test("changed rights of a session take effect immediately, on all replicas", async () => {
   await using scratch = scratchStore();
   const [here, there] = [open(scratch), open(scratch)];
   const token = await here.create("ann", USER);
@@ -118,7 +118,7 @@ test("what a session stands for changes at once, on all replicas", async () => {
   expect(await there.sessionStatus(id, caller)).toBe("revoked");
 });
 
-test("a new token takes the place of the old one, and keeps who and since when", async () => {
+test("a new token replaces the old one, and keeps the user and the creation time", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const token = await sessions.create("ann", { ...USER, device: "Firefox", roles: ["a"] });
@@ -139,7 +139,7 @@ test("a new token takes the place of the old one, and keeps who and since when",
   expect(await sessions.rotate(before?.id ?? "", HOUR_MS)).toBeNull();
 });
 
-test("a session that is not used for long enough is over; use keeps it", async () => {
+test("a session ends when it is unused for long enough; use extends it", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch, 10 * 60_000);
   const [idle, used] = [await sessions.create("ann", USER), await sessions.create("ann", USER)];
@@ -151,7 +151,7 @@ test("a session that is not used for long enough is over; use keeps it", async (
   expect((await sessions.identify(used)).caller.userId).toBe("ann");
 });
 
-test("a sign-in that was under way when the sessions ended gets none", async () => {
+test("a sign-in that was in progress when the sessions were revoked gets none", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const epoch = await sessions.epochOf("ann");
@@ -184,7 +184,7 @@ test("a guest becomes one user, once", async () => {
   ).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 
-test("the sessions of a user are those that were made and not ended", async () => {
+test("the sessions of a user are those that were created and not ended", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);
   const user = fc.constantFrom("ann" as const, "ben" as const);

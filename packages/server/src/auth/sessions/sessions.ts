@@ -19,15 +19,15 @@ import { UserEpochs } from "./user-epochs.ts";
 const SESSIONS = SYSTEM_TABLES.sessions;
 const { userClaims: USER_CLAIMS, mcpGrants: MCP_GRANTS } = SYSTEM_TABLES;
 /**
- * For how long an identity is taken from the cache, in milliseconds: so long at most
- * may a session live on after another replica ended it.
+ * The time for which an identity is cached, in milliseconds. It is the maximum time for which a
+ * session is accepted after another replica ended it.
  */
 const CACHE_TTL_MS = 500;
 const MAX_CACHED = 10_000;
-/** A session's last use is written down this often, in milliseconds. */
+/** The minimum time between two updates of a session's last use, in milliseconds. */
 const SEEN_EVERY_MS = 60_000;
 
-/** What a session is made with. */
+/** The properties of a new session. */
 export interface NewSession {
   readonly isGuest: boolean;
   /** Milliseconds. */
@@ -35,43 +35,43 @@ export interface NewSession {
   readonly roles?: readonly string[];
   readonly tenantId?: string | null;
   readonly isTrustedDevice?: boolean;
-  /** What the app claims in this session alone. */
+  /** The app's claims for this session only. */
   readonly claims?: Claims;
-  /** What the user knows the device by: its browser's name for itself. */
+  /** The device as the user recognizes it: the browser's name for itself. */
   readonly device?: string;
   /**
-   * Of `epochOf`, asked before the proof was looked at; without it the session is made whatever
-   * ended the others.
+   * From `epochOf`, called before the proof was checked. Without it, the session is created even if
+   * the others have been revoked in the meantime.
    */
   readonly epoch?: string | undefined;
 }
 
-/** A session as it is kept. */
+/** A stored session. */
 export interface SessionInfo {
   readonly id: string;
-  /** Names the session to its user; opens nothing. */
+  /** Identifies the session to its user; gives no access. */
   readonly publicId: string;
   readonly userId: string;
   readonly tenantId: string | null;
   readonly isGuest: boolean;
   readonly roles: readonly string[];
   readonly isTrustedDevice: boolean;
-  /** What the app claims in this session alone. */
+  /** The app's claims for this session only. */
   readonly claims: Claims;
   readonly device: string;
-  /** Milliseconds since 1970, as the two below. */
+  /** Milliseconds since 1970, like the two below. */
   readonly createdAt: number;
   readonly seenAt: number;
   readonly expiresAt: number;
 }
 
-/** What may change while a session lives. */
+/** What may change during the lifetime of a session. */
 export type SessionPatch = Partial<
   Pick<SessionInfo, "tenantId" | "roles" | "isTrustedDevice" | "claims">
 >;
 
 /**
- * Makes, finds and ends sessions. They live in the store, by the hash of their token, so any
+ * Creates, finds and ends sessions. They are in the store, by the hash of their token, so any
  * replica knows all of them.
  */
 export class Sessions {
@@ -84,17 +84,17 @@ export class Sessions {
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
   readonly #userListeners = new Set<(userId: string) => void>();
-  /** By session id. Only a shortcut: what is not in it is asked of the store. */
+  /** By session id. It is only a cache: everything else is read from the store. */
   readonly #identityCache = new Map<
     string,
     { readonly identity: Identity; readonly until: number }
   >();
-  /** Grows whenever a session is ended or changed: what was read before that is not cached. */
+  /** Grows whenever a session is ended or changed: a row that was read before is not cached. */
   #cacheGeneration = 0;
 
   /**
-   * @param adminToken the bearer of this token is the admin; null when there is none
-   * @param idleMs after how long without use a session is over, in milliseconds; Infinity for never
+   * @param adminToken the bearer of this token is the admin; null if there is none
+   * @param idleMs after how long without use a session ends, in milliseconds; Infinity for never
    */
   constructor(
     store: Store,
@@ -108,8 +108,8 @@ export class Sessions {
     this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
     this.#idleMs = idleMs;
     this.#epochs = new UserEpochs(store, platform);
-    // A session may be ended or changed on any replica: the change log tells all of them, and this
-    // one too.
+    // A session may be ended or changed on any replica: the change log notifies all of them,
+    // including this one.
     store.follow((changes) => {
       for (const { entity, kind, rowId } of changes) {
         if (entity === USER_CLAIMS.name) this.#userChanged(rowId);
@@ -121,8 +121,8 @@ export class Sessions {
   }
 
   /**
-   * @returns the token, which is stored nowhere
-   * @throws PylonError UNAUTHORIZED when `options.epoch` is over
+   * @returns the token, which is not stored
+   * @throws PylonError UNAUTHORIZED when `options.epoch` has ended
    */
   async create(userId: string, options: NewSession): Promise<string> {
     const token = newToken(this.#platform);
@@ -138,7 +138,7 @@ export class Sessions {
     return token;
   }
 
-  /** Makes a session of a new guest. @param lifetimeMs milliseconds */
+  /** Creates a session of a new guest. @param lifetimeMs milliseconds */
   async createGuest(
     lifetimeMs: number,
     device: string,
@@ -148,8 +148,8 @@ export class Sessions {
   }
 
   /**
-   * What `create` wants to know, asked before the proof of a sign-in is looked at: a sign-in that
-   * this user's sessions were ended during makes none.
+   * Returns the epoch for `create`. Call it before the proof of a sign-in is checked: a sign-in
+   * during which this user's sessions were revoked then creates no session.
    */
   epochOf(userId: string): Promise<string> {
     return this.#epochs.of(userId);
@@ -171,8 +171,8 @@ export class Sessions {
   }
 
   /**
-   * Who a session's token stands for, where that was looked up a moment ago: most requests need not
-   * wait for it.
+   * Returns the identity of a session's token if it was looked up a moment ago: most requests need
+   * not wait for the database.
    */
   known(token: string): Identity | undefined {
     const id = hashOf(token);
@@ -186,7 +186,7 @@ export class Sessions {
     );
   }
 
-  /** Who a session stands for, by the session's id; null when it is over. */
+  /** Returns the identity of a session, by the session's id, or null if it has ended. */
   async identifyById(sessionId: string): Promise<Identity | null> {
     const now = this.#platform.now();
     const identity = this.#cached(sessionId) ?? (await this.#lookUp(sessionId, now));
@@ -194,16 +194,16 @@ export class Sessions {
   }
 
   /**
-   * Whether the very identity that a session was found to have is known to be its identity still.
+   * Whether this identity object is known to be still the one of its session.
    *
-   * @returns false where that has to be looked up, too
+   * @returns false also if that must be looked up
    */
   isCurrent(identity: Identity): boolean {
     const { sessionId } = identity;
     return sessionId !== null && this.#cached(sessionId) === identity;
   }
 
-  /** Who a session stands for, where that was looked up a moment ago. */
+  /** Returns the identity of a session if it was looked up a moment ago. */
   #cached(sessionId: string): Identity | undefined {
     const cached = this.#identityCache.get(sessionId);
     if (cached === undefined) return undefined;
@@ -212,8 +212,8 @@ export class Sessions {
   }
 
   /**
-   * What became of a session that stood for this caller. What this replica was told of is known at
-   * once.
+   * Returns the status of the session with which this caller was identified. Changes that this
+   * replica was notified of count immediately.
    */
   async sessionStatus(sessionId: string, caller: Caller): Promise<SessionStatus> {
     const now = await this.identifyById(sessionId);
@@ -221,22 +221,22 @@ export class Sessions {
     return rightsOf(now.caller) === rightsOf(caller) ? "valid" : "changed";
   }
 
-  /** The session with this id, over or not; null when there is none. */
+  /** Returns the session with this id, even if it has ended, or null if there is none. */
   async get(sessionId: string): Promise<SessionInfo | null> {
     const row = await SESSIONS.get(this.#store, sessionId);
     return row === null ? null : toInfo(row);
   }
 
   /**
-   * Who a session stands for, by its public id, which a new token does not change; null when it is
-   * over.
+   * Returns the identity of a session, by its public id, which a new token does not change, or null
+   * if it has ended.
    */
   async identifyByPublicId(userId: string, publicId: string): Promise<Identity | null> {
     const session = (await this.list(userId)).find((one) => one.publicId === publicId);
     return session === undefined ? null : this.identifyById(session.id);
   }
 
-  /** The user's sessions that are not over, the newest first. */
+  /** Returns the user's active sessions, the newest first. */
   async list(userId: string): Promise<SessionInfo[]> {
     const now = this.#platform.now();
     const rows = await SESSIONS.select(this.#store, { where: SESSIONS.is("userId", userId) });
@@ -247,9 +247,9 @@ export class Sessions {
   }
 
   /**
-   * Ends a session: its token is dead and its sockets are closed, on all replicas.
+   * Ends a session: its token becomes invalid and its sockets are closed, on all replicas.
    *
-   * @returns whether it was there
+   * @returns whether it existed
    */
   async end(sessionId: string): Promise<boolean> {
     const ended = await transactById(this.#store, (tx) => this.#delete(tx, sessionId));
@@ -258,17 +258,17 @@ export class Sessions {
   }
 
   /**
-   * Ends all sessions of a user, the access of MCP clients, and the sign-ins that are under way.
+   * Ends all sessions of a user, the access of MCP clients, and the sign-ins in progress.
    *
-   * @param options.except the id of one that stays
-   * @returns how many ended
+   * @param options.except the id of a session that is kept
+   * @returns the number of ended sessions
    */
   async endAll(userId: string, options: { readonly except?: string | null } = {}): Promise<number> {
     return this.#endAll(userId, false, options.except ?? null);
   }
 
   /**
-   * Before what a guest has becomes a user's.
+   * Call this before a guest's data becomes a user's.
    *
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
@@ -277,9 +277,9 @@ export class Sessions {
   }
 
   /**
-   * A guest becomes a user with the same id within this transaction, and its sessions end.
+   * Makes a guest a user with the same id within this transaction, and ends its sessions.
    *
-   * @throws PylonError as `become`
+   * @throws PylonError like `become`
    */
   async claimGuest(tx: Transaction, guestId: string): Promise<void> {
     await this.#epochs.become(tx, guestId, guestId);
@@ -287,8 +287,8 @@ export class Sessions {
   }
 
   /**
-   * As `endAll`, within the transaction that deletes the user: the change log tells this replica
-   * too.
+   * Like `endAll`, within the transaction that deletes the user: the change log notifies this
+   * replica too.
    */
   async revokeAll(tx: Transaction, userId: string): Promise<void> {
     await this.#epochs.begin(tx, userId);
@@ -298,8 +298,8 @@ export class Sessions {
   }
 
   /**
-   * Takes an account away from those who can open it: ends the sessions, lets nobody in while
-   * `work` deletes what else opens the account, and ends what got in all the same.
+   * Revokes all access to an account: ends the sessions, rejects sign-ins while `work` deletes the
+   * credentials, and then ends any session that was created nevertheless.
    */
   async withLockedAccount<T>(userId: string, work: () => Promise<T>): Promise<T> {
     await this.#endAll(userId, true, null);
@@ -311,19 +311,19 @@ export class Sessions {
   }
 
   /**
-   * For what is written in a session's name: the session stands, and is neither ended nor changed
-   * before this transaction has ended.
+   * For writes in a session's name: checks that the session is active. It can be neither ended nor
+   * changed before this transaction has ended.
    *
-   * @returns what it stands for
+   * @returns the session
    * @throws PylonError UNAUTHORIZED
    */
   async requireActive(tx: Transaction, sessionId: string): Promise<SessionInfo> {
     const row = await SESSIONS.get(tx, sessionId);
-    // Written, and not only read: a transaction that ends it meanwhile then meets this transaction
-    // on every isolation level.
-    const stands =
+    // Written, and not only read: a transaction that ends the session in the meantime then
+    // conflicts with this one at every isolation level.
+    const isActive =
       row !== null && (await SESSIONS.update(tx, sessionId, { seenAt: this.#platform.now() }));
-    if (!stands)
+    if (!isActive)
       throw new PylonError("UNAUTHORIZED", "This session was revoked in the meantime.", {
         hint: "Sign in again.",
       });
@@ -331,10 +331,10 @@ export class Sessions {
   }
 
   /**
-   * Gives a session a new token; the old one is dead.
+   * Gives a session a new token; the old one becomes invalid.
    *
-   * @param change what it stands for from now on
-   * @returns null when the session is over
+   * @param change returns what changes in the session
+   * @returns null when the session has ended
    */
   async rotate(
     sessionId: string,
@@ -362,9 +362,9 @@ export class Sessions {
   }
 
   /**
-   * Changes what a session stands for; all replicas and its open connections see it.
+   * Changes the rights of a session; all replicas and its open connections are notified.
    *
-   * @returns whether it was there
+   * @returns whether it existed
    */
   async update(sessionId: string, patch: SessionPatch): Promise<boolean> {
     const isThere = await transactById(this.#store, (tx) => this.#patch(tx, sessionId, patch));
@@ -373,11 +373,10 @@ export class Sessions {
   }
 
   /**
-   * A session stands for another user from now on, under the token that it has, and with none of
-   * the rights that it had.
+   * Transfers a session to another user. It keeps its token and loses all rights that it had.
    *
-   * @param lifetimeMs for how long, in milliseconds
-   * @returns whether it was there
+   * @param lifetimeMs the new lifetime, in milliseconds
+   * @returns whether it existed
    */
   async transfer(sessionId: string, userId: string, lifetimeMs: number): Promise<boolean> {
     const now = this.#platform.now();
@@ -399,9 +398,9 @@ export class Sessions {
   }
 
   /**
-   * Changes what the sessions of a user stand for, also of one that is getting a new token.
+   * Changes the rights of all sessions of a user, including one that is just getting a new token.
    *
-   * @param change null for one that stays as it is
+   * @param change returns null for a session that stays unchanged
    */
   async updateAll(
     userId: string,
@@ -412,9 +411,9 @@ export class Sessions {
   }
 
   /**
-   * As `updateAll`, within this transaction: the change log tells this replica too.
+   * Like `updateAll`, within this transaction: the change log notifies this replica too.
    *
-   * @returns the ids of those that changed
+   * @returns the ids of the changed sessions
    */
   async updateAllIn(
     tx: Transaction,
@@ -430,7 +429,7 @@ export class Sessions {
     return ids;
   }
 
-  /** Deletes the rows of sessions that are over. @returns how many */
+  /** Deletes the rows of expired sessions. @returns the number of deleted rows */
   async forgetExpired(): Promise<number> {
     await this.#epochs.forgetOld();
     return this.#store.transact((tx) =>
@@ -438,20 +437,20 @@ export class Sessions {
     );
   }
 
-  /** Calls `listener` when a session is ended before its time. @returns an unsubscribe function */
+  /** Calls `listener` when a session ends before it expires. @returns an unsubscribe function */
   onEnd(listener: (sessionId: string) => void): () => void {
     this.#endListeners.add(listener);
     return () => this.#endListeners.delete(listener);
   }
 
-  /** Calls `listener` when a session stands for something else. @returns an unsubscribe function */
+  /** Calls `listener` when a session's caller changes. @returns an unsubscribe function */
   onChange(listener: (sessionId: string) => void): () => void {
     this.#changeListeners.add(listener);
     return () => this.#changeListeners.delete(listener);
   }
 
   /**
-   * Calls `listener` when all sessions and keys of a user stand for something else.
+   * Calls `listener` when the rights of all sessions and keys of a user change.
    *
    * @returns an unsubscribe function
    */
@@ -554,7 +553,7 @@ export class Sessions {
   }
 }
 
-/** Rows of sessions that were made before a column was there have null in it. */
+/** Rows of sessions that were created before a column existed contain null in it. */
 function toInfo(row: RowOf<typeof SESSIONS>): SessionInfo {
   return {
     ...row,
@@ -570,7 +569,7 @@ function rightsOf({ userId, isGuest, tenantId, roles, isTrustedDevice, claims }:
   return JSON.stringify([userId, isGuest, tenantId, roles, isTrustedDevice, claims]);
 }
 
-/** @param ofUser the user's claims, which win over those of the session */
+/** @param ofUser the user's claims, which override those of the session */
 function toIdentity(info: SessionInfo, ofUser: Claims): Identity {
   const { id, userId, isGuest, tenantId, roles, isTrustedDevice, expiresAt } = info;
   const claims = { ...info.claims, ...ofUser };

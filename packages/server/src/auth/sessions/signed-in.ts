@@ -1,6 +1,6 @@
 import { JsonAnswer } from "../../request/responses.ts";
 
-/** Somebody who has just signed in. */
+/** The result of a successful sign-in. */
 export interface SignedIn {
   readonly token: string;
   readonly userId: string;
@@ -10,7 +10,7 @@ export interface SignedIn {
   readonly cookies: readonly string[];
 }
 
-/** The answer to a sign-in, with the session's cookie. */
+/** The response to a sign-in, with the session's cookie. */
 export function signedInAnswer(
   { token, userId, expiresAt, cookies }: SignedIn,
   status = 200,

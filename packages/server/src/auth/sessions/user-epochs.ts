@@ -5,19 +5,19 @@ import { type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 
 const EPOCHS = SYSTEM_TABLES.userEpochs;
-/** No sign-in takes as long. */
+/** Longer than any sign-in takes. */
 const KEPT_MS = 24 * 60 * 60_000;
 /**
- * How long nobody gets in while an account is taken out of somebody's hands; it ends earlier when
- * that is done.
+ * The maximum time for which sign-ins are rejected while access to an account is revoked; it ends
+ * earlier when that is done.
  */
 const CLOSED_MS = 60_000;
 const FIRST = "";
 
 /**
- * Which sign-ins of a user are still good. Whatever ends the user's sessions begins a new epoch in
- * the same transaction, and a session is made only in the epoch in which its proof was looked at:
- * so a sign-in that was under way meanwhile can't outlive what ended the others.
+ * Decides which sign-ins of a user are still valid. Revoking the user's sessions starts a new epoch
+ * in the same transaction, and a session is created only in the epoch in which its proof was
+ * checked. So a sign-in that was in progress can't outlive the revocation.
  */
 export class UserEpochs {
   readonly #store: Store;
@@ -30,12 +30,17 @@ export class UserEpochs {
     this.#newId = createIdFactory(now, random);
   }
 
-  /** To be asked before what proves the sign-in is read. */
+  /** Call this before the proof of the sign-in is read. */
   async of(userId: string): Promise<string> {
     return (await this.#read(this.#store, userId)).epoch;
   }
 
-  /** @param closes nobody gets in until `open` @returns the new epoch */
+  /**
+   * Starts a new epoch.
+   *
+   * @param closes whether sign-ins are rejected until the next epoch, for at most a minute
+   * @returns the new epoch
+   */
   async begin(tx: Transaction, userId: string, closes = false): Promise<string> {
     const epoch = this.#newId();
     await this.#write(tx, userId, {
@@ -46,8 +51,8 @@ export class UserEpochs {
   }
 
   /**
-   * Says which user a guest becomes, once and for all: of two sign-ins that take the same guest
-   * along, the second gets nothing. A handing over to another user may be gone on with.
+   * Sets the user that a guest becomes, permanently: of two sign-ins with the same guest, the
+   * second fails. An interrupted transfer to another user may be continued.
    *
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
@@ -60,7 +65,7 @@ export class UserEpochs {
     await this.#write(tx, guestId, { becomes: userId });
   }
 
-  /** @throws PylonError UNAUTHORIZED when another epoch has begun, or nobody gets in now */
+  /** @throws PylonError UNAUTHORIZED when another epoch has started, or sign-ins are rejected */
   async check(tx: Transaction, userId: string, epoch: string): Promise<void> {
     const now = await this.#read(tx, userId);
     if (now.epoch === epoch && !now.isClosed) return;
@@ -69,7 +74,7 @@ export class UserEpochs {
     });
   }
 
-  /** Deletes epochs that no sign-in under way can know of. @returns how many */
+  /** Deletes epochs that no pending sign-in can refer to. @returns their number */
   forgetOld(): Promise<number> {
     return this.#store.transact((tx) =>
       EPOCHS.deleteWhere(tx, EPOCHS.isUpTo("at", this.#now() - KEPT_MS)),

@@ -3,15 +3,13 @@ import type { RequestContext } from "../../request/context.ts";
 import { toPublicError } from "../../request/responses.ts";
 import type { AuthServices } from "../auth-services.ts";
 
-/**
- * A second factor is asked for within it, in milliseconds; the sign-in that waits lives as long.
- */
+/** The time for a second factor, in milliseconds, which is also the pending sign-in's lifetime. */
 const SECOND_FACTOR_MS = 5 * 60_000;
-/** The suffix of the cookie that holds a sign-in which waits for its second factor. */
+/** The suffix of the cookie of a sign-in that waits for its second factor. */
 export const SECOND_FACTOR_COOKIE = "mfa";
 
 /**
- * What only looks whether there is something must not use up a secret that works once.
+ * A HEAD request only checks for existence, so it must not consume a secret that works once.
  *
  * @throws PylonError METHOD_NOT_ALLOWED
  */
@@ -23,9 +21,9 @@ export function refuseHead({ request }: RequestContext): void {
 }
 
 /**
- * Sends a browser on. Nobody may keep where it leads.
+ * Redirects the browser. The response must not be cached.
  *
- * @param status 303 after a form: what comes next is a GET
+ * @param status 303 after a form, so that the next request is a GET
  */
 export function redirection(
   location: string,
@@ -38,8 +36,8 @@ export function redirection(
 }
 
 /**
- * Sends the browser to where the app shows what went wrong with a sign-in, or asks for the second
- * factor. A fault of ours is answered as everywhere.
+ * Redirects the browser to the page where the app shows the error of a sign-in, or requests the
+ * second factor. An internal error is thrown as usual.
  */
 export async function redirectFailure(
   { audit, cookie }: AuthServices,
@@ -57,7 +55,7 @@ export async function redirectFailure(
     shown.hint === undefined ? shown.message : `${shown.message} ${shown.hint}`,
   );
   const pending = shown.extra?.["mfa_token"];
-  // The token is worth a password: it does not stand in a URL.
+  // The token is as sensitive as a password, so it is never put into a URL.
   if (shown.code === "MFA_REQUIRED" && typeof pending === "string")
     return redirection(
       url.href,

@@ -5,16 +5,14 @@ import type { AuthServices } from "../auth-services.ts";
 import type { AuthInput } from "../security/input.ts";
 
 /**
- * For what can't be undone, or lets somebody stay in, a session must be younger than this, in
- * milliseconds, unless the password is given.
+ * The maximum age of a session for actions that can't be undone or that add a credential, in
+ * milliseconds, unless the password is sent.
  */
 const FRESH_MS = 10 * 60_000;
-/** Guesses at the password of a user, from anywhere. */
+/** The number of guesses at the password of a user per time window, from any address. */
 export const PER_ACCOUNT = { max: 10, windowSeconds: 15 * 60 };
 
-/**
- * Whether the caller signed in a short while ago. A new token for a session makes it no younger.
- */
+/** Whether the caller signed in a short while ago. A new token does not make a session younger. */
 export async function isFresh(
   { sessions, platform }: AuthServices,
   { identity }: RequestContext,
@@ -24,7 +22,7 @@ export async function isFresh(
 }
 
 /**
- * A session that was made a while ago may be a stolen one.
+ * Requires a recent sign-in, because an older session may have been stolen.
  *
  * @throws PylonError FRESH_SIGN_IN_REQUIRED
  */
@@ -40,7 +38,7 @@ export async function requireFresh(services: AuthServices, context: RequestConte
 }
 
 /**
- * The `password` of the body, or a fresh sign-in.
+ * Requires the `password` in the body, or a recent sign-in.
  *
  * @throws PylonError INVALID_CREDENTIALS, RATE_LIMITED, FRESH_SIGN_IN_REQUIRED
  */
@@ -63,7 +61,7 @@ export async function requireOwner(
 }
 
 /**
- * @param field of the body that the password came in
+ * @param field the body's field that contained the password
  * @throws PylonError INVALID_CREDENTIALS, RATE_LIMITED
  */
 export async function requirePassword(

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { PylonError } from "@pylonsync/protocol";
 import { SignInOutcomes } from "./sign-in-outcomes.ts";
 
-test("counts attempts by how they end, and passes on what they answer and throw", async () => {
+test("counts attempts by outcome, and returns and throws what they do", async () => {
   const outcomes = new SignInOutcomes();
   const failing = (error: Error): Promise<unknown> =>
     outcomes.of(() => Promise.reject(error)).catch((thrown: unknown) => thrown);

@@ -1,10 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
 
-/** How attempts to sign in ended, since the start. */
+/** The number of sign-in attempts since the start, by outcome. */
 export class SignInOutcomes {
   readonly counts = { ok: 0, second_factor: 0, refused: 0, limited: 0, failed: 0 };
 
-  /** Counts an attempt: by its end, or by what it throws. */
+  /** Counts an attempt by its outcome: success, or the error that it throws. */
   async of<T>(attempt: () => Promise<T>): Promise<T> {
     try {
       const result = await attempt();

@@ -11,31 +11,31 @@ import type { Sessions } from "../sessions/sessions.ts";
 import type { SignedIn } from "../sessions/signed-in.ts";
 import type { Users } from "../users/users.ts";
 
-/** Roles of the selected organization are not the app's to claim. */
+/** The app can't claim roles of the selected organization. */
 const TENANT_ROLE = "org:";
 const PENDING_MS = 5 * 60_000;
 
-/** Who signs in, and how that was proved. */
+/** Who signs in, and with which proof. */
 export interface SignInOptions {
   readonly userId: string;
-  /** How it was proved: `password`, `code`, `link`, `oauth:google`, `passkey`. */
+  /** The kind of proof: `password`, `code`, `link`, `oauth:google`, `passkey`. */
   readonly method: string;
-  /** The method counts as two factors, as a passkey with user verification does. */
+  /** Whether the method counts as two factors, like a passkey with user verification. */
   readonly isStrong?: boolean;
   /**
-   * Of `sessions.epochOf`, asked before what proves it was read. Left out where the proof can't
-   * have been taken back, as that of a mail just read.
+   * From `sessions.epochOf`, called before the proof was read. Omitted if the proof can't have been
+   * revoked, such as a mail that was just read.
    */
   readonly epoch?: string;
 }
 
-/** What asks for a second proof. */
+/** The check for a second factor. */
 export interface SecondFactor {
-  /** The factors that the user has, such as `totp`; none: no second proof is asked for. */
+  /** Returns the user's factors, such as `totp`; without any, no second factor is required. */
   methodsOf(userId: string): Promise<readonly string[]>;
-  /** Whether the request comes from a device that the user said to trust. */
+  /** Whether the request comes from a device that the user trusts. */
   isTrusted(context: RequestContext, userId: string): Promise<boolean>;
-  /** From now on no device of the user is. */
+  /** Removes all trusted devices of the user. */
   distrust(userId: string): Promise<void>;
 }
 
@@ -47,7 +47,7 @@ interface Pending {
 
 const PENDING = tokenPurpose<Pending>("second factor");
 
-/** What signing in needs. */
+/** The dependencies of sign-in. */
 export interface SignInServices {
   readonly secondFactor: SecondFactor;
   readonly users: Users;
@@ -62,8 +62,8 @@ export interface SignInServices {
 }
 
 /**
- * The one way in: whatever proves who somebody is ends here, where the second factor is asked for
- * and the session is made.
+ * The single path of all sign-ins: every proof of identity ends here, where the second factor is
+ * required and the session is created.
  */
 export class SignIn {
   readonly #services: SignInServices;
@@ -75,10 +75,10 @@ export class SignIn {
   }
 
   /**
-   * Signs a user in who has proved who they are.
+   * Signs in a user who has proved their identity.
    *
    * @throws PylonError MFA_REQUIRED with `mfa_token` and `methods`, SIGN_IN_REFUSED, UNAUTHORIZED
-   *   when the user is gone, or all of its sessions were ended meanwhile
+   *   when the user no longer exists, or all of its sessions were revoked in the meantime
    */
   async complete(
     context: RequestContext,
@@ -97,12 +97,12 @@ export class SignIn {
     });
   }
 
-  /** Whose sign-in waits for a second factor, or null. */
+  /** Returns the user whose sign-in waits for a second factor, or null. */
   async pendingUser(mfaToken: string): Promise<string | null> {
     return (await this.#services.tokens.peek(PENDING, mfaToken))?.userId ?? null;
   }
 
-  /** Goes on with a sign-in whose second factor was given. @throws PylonError INVALID_TOKEN */
+  /** Continues a sign-in after its second factor was entered. @throws PylonError INVALID_TOKEN */
   async resume(
     context: RequestContext,
     mfaToken: string,
@@ -118,10 +118,10 @@ export class SignIn {
   }
 
   /**
-   * Gives a session a new token. What the app claims of the user is asked again, so that who lost a
-   * role has lost it here at the latest.
+   * Gives a session a new token. The app's claims of the user are evaluated again, so that a
+   * revoked role is lost at this point at the latest.
    *
-   * @throws PylonError AUTH_REQUIRED when the session is over
+   * @throws PylonError AUTH_REQUIRED when the session has ended
    */
   async refresh(sessionId: string): Promise<SignedIn> {
     const { users, sessions, cookie, settings, hooks, now } = this.#services;
@@ -155,7 +155,7 @@ export class SignIn {
     };
   }
 
-  /** The guest that a new user was until now. */
+  /** Returns the guest that becomes the new user. */
   guestOf({ caller }: RequestContext): string | undefined {
     return caller.isGuest && caller.userId !== null ? caller.userId : undefined;
   }
@@ -174,7 +174,7 @@ export class SignIn {
       throw new PylonError("SIGN_IN_REFUSED", "The app rejected the sign-in.");
     const { roles, claims } = checked(await hooks().claims?.(event));
     const guestId = this.guestOf(context);
-    // A guest that has just become this user has handed itself over already.
+    // A guest that has just become this user keeps its data, so there is nothing to hand over.
     if (guestId !== undefined && guestId !== userId)
       await guests.handOver(guestId, userId, users.entity.name);
     const lifetimeMs = settings.sessionLifetimeMs();
@@ -197,7 +197,7 @@ export class SignIn {
   }
 }
 
-/** What the app's hook says. @throws Error for claims that can't be kept: a bug of the app */
+/** Checks the app's claims. @throws Error for claims that can't be stored: a bug of the app */
 function checked(said: Claims | undefined): Required<Claims> {
   const { roles = [], claims = {} } = said ?? {};
   try {

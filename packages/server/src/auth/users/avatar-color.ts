@@ -1,6 +1,6 @@
 import { hashOf } from "../security/secrets.ts";
 
-/** Dark enough for white letters on them. */
+/** Dark enough for white letters on top. */
 const COLORS = [
   "#b91c1c",
   "#c2410c",
@@ -14,7 +14,7 @@ const COLORS = [
   "#be185d",
 ] as const;
 
-/** A colour for users without a picture: always the same one of ten for the same text. */
+/** Returns a colour for users without a picture: always the same one of ten for the same text. */
 export function avatarColorOf(text: string): string {
   const number = Number.parseInt(hashOf(text).slice(0, 8), 16);
   return COLORS[number % COLORS.length] ?? COLORS[0];

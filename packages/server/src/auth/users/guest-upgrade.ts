@@ -10,9 +10,9 @@ const FILES = SYSTEM_TABLES.files;
 const BATCH_SIZE = 200;
 
 /**
- * Hands a guest's rows and files over to the user that the guest turned out to be: each row that
- * names the guest as its owner, or as a user, names the user. A row that can't be handed over,
- * because the user has one of its kind already, stays the guest's.
+ * Hands a guest's rows and files over to the user that the guest signs in as: each row that refers
+ * to the guest as its owner, or as a user, then refers to the user. A row that can't be handed
+ * over, because the user already has a row that it conflicts with, remains the guest's.
  */
 export class GuestUpgrade {
   readonly #store: Store;
@@ -28,8 +28,8 @@ export class GuestUpgrade {
   }
 
   /**
-   * Hands over, and ends the guest's sessions. Where it breaks off, the same sign-in again goes on
-   * with it.
+   * Hands over, and ends the guest's sessions. If this is interrupted, the next sign-in to the same
+   * user continues it.
    *
    * @param userEntity the entity whose ids users have
    * @param keptSession the id of a session of the guest that does not end
@@ -101,7 +101,7 @@ export class GuestUpgrade {
         for (const { id, boundField } of files)
           await FILES.update(tx, id, {
             ownerId: userId,
-            // A guest's file goes after a while, a user's stays.
+            // A guest's file is deleted after a while, a user's is kept.
             ...(boundField === null ? { orphanedAt: null } : {}),
           });
       });

@@ -4,7 +4,7 @@ import type { StoredRow } from "../../store/store.ts";
 import type { Users } from "./users.ts";
 
 /**
- * The row of the user who is calling.
+ * Returns the row of the calling user.
  *
  * @throws PylonError AUTH_REQUIRED for a guest and for the admin token
  */

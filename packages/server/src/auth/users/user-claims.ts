@@ -5,18 +5,18 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 
 const CLAIMS = SYSTEM_TABLES.userClaims;
 
-/** The claims that an admin or a function gave a user; none is an empty object. */
+/** Returns the claims that an admin or a function gave a user, or an empty object. */
 export async function userClaims(reader: Reader, userId: string): Promise<Claims> {
   return (await CLAIMS.get(reader, userId))?.claims ?? {};
 }
 
 /**
- * Gives a user these claims in place of those that it has. All replicas, and the connections of the
- * user's sessions and API keys, hear of it when the transaction is committed.
+ * Replaces a user's claims. All replicas, and the connections of the user's sessions and API keys,
+ * are notified when the transaction commits.
  *
- * @param given an object; an empty one takes all claims away
+ * @param given an object; an empty one removes all claims
  * @param at milliseconds since 1970
- * @returns the claims as they are kept
+ * @returns the claims as they are stored
  * @throws PylonError INVALID_DATA
  */
 export async function setUserClaims(

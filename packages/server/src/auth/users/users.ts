@@ -15,18 +15,18 @@ import { fieldIs } from "../security/where.ts";
 
 const VERIFIED = SYSTEM_TABLES.verifiedEmails;
 /**
- * In a required field `passwordHash`, where no hash is kept: no password matches it. Earlier
- * versions, which may serve the same database for a while, take it for "none", too.
+ * The value of a required field `passwordHash`, which stores no hash: no password matches it.
+ * Earlier versions, which may use the same database for a while, also treat it as "none".
  */
 export const BLANK_HASH = "";
-/** The fields of a user entity that Pylon fills where they are declared, by what they hold. */
+/** The fields of a user entity that Pylon fills if they are declared, by their contents. */
 const NAMES = ["displayName", "name"] as const;
 const AVATARS = ["avatar", "avatarUrl", "image"] as const;
 
-/** What is known of somebody who signs up. */
+/** What is known about somebody who signs up. */
 export interface Profile {
   /**
-   * The guest that becomes this user: it keeps its id, so that its rows stay its own, and its
+   * The guest that becomes this user: it keeps its id, so that its rows remain its own, and its
    * sessions end.
    */
   readonly guestId?: string | undefined;
@@ -37,7 +37,7 @@ export interface Profile {
   readonly avatar?: string | undefined;
 }
 
-/** What the users of an app are made of. */
+/** The dependencies of the app's users. */
 export interface UsersOptions {
   readonly store: Store;
   readonly committer: Committer;
@@ -48,7 +48,7 @@ export interface UsersOptions {
   readonly platform: Platform;
 }
 
-/** The name of the entity whose rows are an app's users, whether the app declares it or not. */
+/** Returns the name of the entity whose rows are an app's users, even if it is not declared. */
 export function userEntityOf({ user }: ManifestAuth): string {
   return user?.entity ?? "User";
 }
@@ -66,12 +66,12 @@ export class Users {
     this.#newId = createIdFactory(options.platform.now, options.platform.random);
   }
 
-  /** The name that the app gives it now, whether it declares it or not. */
+  /** The current name of the user entity, whether the app declares it or not. */
   get entityName(): string {
     return this.#declared?.name ?? userEntityOf(this.#options.settings());
   }
 
-  /** Whether the app declares it. */
+  /** Whether the app declares the user entity. */
   get isDeclared(): boolean {
     return this.#declared !== undefined;
   }
@@ -101,17 +101,17 @@ export class Users {
     return this.entity.fields.has(field);
   }
 
-  /** The user with this id, or null. */
+  /** Returns the user with this id, or null. */
   get(id: string): Promise<StoredRow | null> {
     return this.#options.store.get(this.entity.name, id);
   }
 
-  /** The user with this address, the oldest where the app allows several. */
+  /** Returns the user with this address; the oldest one if the app allows several. */
   findByEmail(email: string): Promise<StoredRow | null> {
     return this.#byEmail(this.#options.store, email);
   }
 
-  /** Whether it was proved that the user reads the mail of the address that is in its row. */
+  /** Whether it is verified that the user receives mail at the address in its row. */
   async isVerified(user: StoredRow): Promise<boolean> {
     if (this.has("emailVerified")) return Boolean(user["emailVerified"]);
     const proof = await VERIFIED.get(this.#options.store, user.id);
@@ -119,11 +119,11 @@ export class Users {
   }
 
   /**
-   * Makes a user, and asks the app's `onSignUp`.
+   * Creates a user, and calls the app's `onSignUp`.
    *
-   * @param within writes what belongs to it in the same transaction
+   * @param within writes the user's related rows in the same transaction
    * @throws PylonError EMAIL_TAKEN, SIGN_UP_REFUSED, NO_USER_ENTITY, UNAUTHORIZED when the guest
-   *   has become a user already, MISSING_FIELD where the entity wants more than a sign-up knows
+   *   has already become a user, MISSING_FIELD if the entity requires more than a sign-up provides
    */
   async create(
     profile: Profile,
@@ -142,7 +142,7 @@ export class Users {
           throw emailTaken();
         if (guestId !== undefined) await sessions.claimGuest(writer.transaction, guestId);
         const existing = await writer.get(name, id);
-        // A guest may have a row already, made by the app.
+        // A guest may already have a row, created by the app.
         if (existing === null)
           await writer.insert(name, { ...this.#defaultsOf(profile, id), ...given }, id);
         else await writer.update(name, id, given);
@@ -159,16 +159,16 @@ export class Users {
     return result;
   }
 
-  /** Changes fields of a user; those that the entity lacks are left out. */
+  /** Changes fields of a user; fields that the entity lacks are ignored. */
   async update(id: string, patch: Readonly<Record<string, Value>>): Promise<void> {
     await this.change(id, () => Promise.resolve(patch));
   }
 
   /**
-   * Changes a user together with what belongs to it, in one transaction.
+   * Changes a user together with its related rows, in one transaction.
    *
-   * @param change given the row as it is in this transaction, or null; writes what belongs to it,
-   *   and says what changes in the row. It may run again after a conflict.
+   * @param change receives the row as read in this transaction, or null; writes related rows, and
+   *   returns the changes of the row. It may run again after a conflict.
    */
   async change(
     id: string,
@@ -186,7 +186,7 @@ export class Users {
   }
 
   /**
-   * Notes that the user proved to read the mail of this address, which becomes its address.
+   * Stores that the user receives mail at this address, which becomes the user's address.
    *
    * @throws PylonError EMAIL_TAKEN
    */
@@ -205,9 +205,9 @@ export class Users {
   }
 
   /**
-   * The user as it may be seen: without hidden fields, and where `expose` is given only those.
+   * Returns the user's visible fields: no hidden ones, and if `expose` is set, only those.
    *
-   * @param caller who sees it; the app's own code sees also what policies keep from callers
+   * @param caller who reads them; the app's own code also sees what policies hide from callers
    */
   view(user: StoredRow, caller?: Caller): StoredRow {
     const { expose } = this.#options.settings().user ?? {};
@@ -227,25 +227,25 @@ export class Users {
     return user;
   }
 
-  /** What a new row has in fields of which its user said nothing. */
+  /** Returns the default values of fields of a new row that its profile does not set. */
   #defaultsOf({ email }: Profile, id: string): Record<string, Value> {
     const { fields } = this.entity;
     const values: Record<string, Value> = {};
     const guess = email === undefined ? undefined : normaliseEmail(email).split("@")[0];
     for (const name of NAMES) {
-      // Another name than displayName may be asked for later: only an entity that insists gets it.
+      // The app may ask for another name than displayName later, so only a required field gets it.
       const isWanted = name === "displayName" || fields.get(name)?.optional === false;
       if (isWanted && fields.has(name) && guess !== undefined) values[name] = guess;
     }
     if (fields.get("avatarColor")?.kind === "string")
       values["avatarColor"] = avatarColorOf(email === undefined ? id : normaliseEmail(email));
-    // Hashes are kept elsewhere.
+    // Hashes are stored elsewhere.
     const hash = fields.get("passwordHash");
     if (hash?.kind === "string" && !hash.optional) values["passwordHash"] = BLANK_HASH;
     return values;
   }
 
-  /** @param isNew fills what only a new user gets */
+  /** @param isNew whether to set what only a new user gets */
   #fieldsOf(profile: Profile, isNew = true): Record<string, Value> {
     const { fields } = this.entity;
     const now = new Date(this.#options.platform.now()).toISOString();

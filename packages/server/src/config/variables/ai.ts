@@ -1,7 +1,7 @@
 import { COUNT, httpUrl, oneOf, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** The provider of a model, and how much of it a user may use. */
+/** Variables of the AI provider, and how much of it a user may use. */
 export const AI_VARIABLES = {
   PYLON_AI_PROVIDER: variable<"openai" | "anthropic" | undefined>({
     wants: "openai or anthropic",

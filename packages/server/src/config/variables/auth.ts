@@ -11,7 +11,7 @@ import {
 } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** Who may call, from which pages, and what signs and encrypts. */
+/** Variables of callers, of origins, and of the keys that sign and encrypt. */
 export const AUTH_VARIABLES = {
   PYLON_ADMIN_TOKEN: variable<string | undefined>({
     wants: "a token of at least 16 characters",

@@ -1,7 +1,7 @@
 import { flag, postgresUrl, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** Where rows are. */
+/** Variables of the database. */
 export const DATABASE_VARIABLES = {
   DATABASE_URL: variable<string | undefined>({
     wants: "postgres://user:password@host:5432/database",

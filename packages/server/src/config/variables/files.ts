@@ -2,7 +2,7 @@ import { DEFAULT_GUEST_FILE_BYTES } from "@pylonsync/protocol";
 import { GIB, httpUrl, oneOf, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** Where files and backups are. */
+/** Variables of files and backups. */
 export const FILES_VARIABLES = {
   PYLON_FILES_PROVIDER: variable<"local" | "s3">({
     wants: "local or s3",

@@ -2,7 +2,7 @@ import { DEFAULT_BYTES_IN_FLIGHT, DEFAULT_ROW_BYTES } from "@pylonsync/protocol"
 import { GIB, MIB, oneOf, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** How much, how long and how many. */
+/** Variables of limits. */
 export const LIMITS_VARIABLES = {
   PYLON_WS_MAX_FRAME: variable({
     wants: "bytes from 1024",

@@ -1,7 +1,7 @@
 import { httpUrl, oneOf, sender, smtpUrl, text } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** What sends mail. */
+/** Variables of mail. */
 export const MAIL_VARIABLES = {
   PYLON_EMAIL_PROVIDER: variable<"smtp" | "resend" | "sendgrid" | "ses" | "webhook" | undefined>({
     wants: "smtp, resend, sendgrid, ses or webhook",

@@ -16,7 +16,7 @@ import {
   whole,
 } from "./parsers.ts";
 
-test("a whole number is taken from its range alone, both ends included", () => {
+test("a whole number is accepted only in its range, both ends included", () => {
   fc.assert(
     fc.property(fc.nat(), fc.nat(), fc.nat(), (a, b, number) => {
       const [min, max] = [Math.min(a, b), Math.max(a, b)];
@@ -29,7 +29,7 @@ test("a whole number is taken from its range alone, both ends included", () => {
     expect(() => whole(0, 9)(text)).toThrow(RangeError);
 });
 
-test("pairs are read as OpenTelemetry writes them, whatever the values hold", () => {
+test("pairs are read as OpenTelemetry writes them, whatever the values contain", () => {
   const name = fc.stringMatching(/^[a-z][a-z0-9._-]{0,10}$/);
   fc.assert(
     fc.property(fc.dictionary(name, fc.string({ unit: "grapheme" })), (given) => {
@@ -45,7 +45,7 @@ test("pairs are read as OpenTelemetry writes them, whatever the values hold", ()
   expect(headers("x-key=a%20b")).toEqual({ "x-key": "a b" });
 });
 
-test("words are taken in any case, and no other ones", () => {
+test("words are accepted in any case, and no others", () => {
   const parse = oneOf("json", "text");
   expect([parse("JSON"), parse("text")]).toEqual(["json", "text"]);
   expect(() => parse("jso")).toThrow(RangeError);
@@ -53,7 +53,7 @@ test("words are taken in any case, and no other ones", () => {
   expect(() => flag("yes")).toThrow(RangeError);
 });
 
-test("origins have a scheme, a host and a port, and nothing behind", () => {
+test("origins have a scheme, a host and a port, and nothing after", () => {
   expect(origins("https://a.example/, http://b.example:8080,*")).toEqual([
     "https://a.example",
     "http://b.example:8080",
@@ -67,7 +67,7 @@ test("origins have a scheme, a host and a port, and nothing behind", () => {
     expect(() => origin(text)).toThrow(RangeError);
 });
 
-test("names, hosts and senders that could break a header are refused", () => {
+test("names, hosts and senders that could break a header are rejected", () => {
   expect(cookieName("__Host-app")).toBe("__Host-app");
   for (const text of ["a b", "a;b", "a=b", ""]) expect(() => cookieName(text)).toThrow(RangeError);
   expect(hosts("dev.example.com, .example.org")).toEqual(["dev.example.com", ".example.org"]);

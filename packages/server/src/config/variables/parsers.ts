@@ -1,4 +1,4 @@
-// What the text of a variable is made into. Each throws when the text is not what is wanted.
+// Parsers of the variables' texts. Each throws if the text is not valid.
 
 /** Any text. */
 export const text = (value: string): string => value;
@@ -19,7 +19,7 @@ export function flag(value: string): boolean {
   throw new RangeError(value);
 }
 
-/** One of these words, in whatever case. */
+/** One of these words, in any case. */
 export function oneOf<const T extends string>(...known: readonly T[]): (value: string) => T {
   return (value) => {
     const found = known.find((candidate) => candidate === value.toLowerCase());
@@ -28,7 +28,7 @@ export function oneOf<const T extends string>(...known: readonly T[]): (value: s
   };
 }
 
-/** Exact origins: scheme, host and port, nothing behind. */
+/** Exact origins: scheme, host and port, nothing after. */
 export function origins(value: string): string[] {
   return value.split(",").map((entry) => {
     const origin = entry.trim().replace(/\/$/, "");
@@ -37,7 +37,7 @@ export function origins(value: string): string[] {
   });
 }
 
-/** Origins, and no `*`. */
+/** Origins, except `*`. */
 export function exactOrigins(value: string): string[] {
   if (value.includes("*")) throw new RangeError(value);
   return origins(value);
@@ -63,7 +63,7 @@ export function cookieName(value: string): string {
   return value;
 }
 
-/** A host name, or with a dot before it all below it. */
+/** A host name, or a dot and a host name for all its subdomains. */
 export function domain(value: string): string {
   if (!/^\.?[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$/.test(value)) throw new RangeError(value);
   return value;
@@ -74,7 +74,7 @@ export function hosts(value: string): string[] {
   return value.split(",").map((entry) => domain(entry.trim()));
 }
 
-/** Only the form is looked at here; the store says what is wrong with the rest. */
+/** Checks only the format; the store reports other problems. */
 export function postgresUrl(value: string): string {
   const url = new URL(value);
   if (!/^postgres(ql)?:$/.test(url.protocol) || url.pathname.length < 2)
@@ -82,7 +82,7 @@ export function postgresUrl(value: string): string {
   return value;
 }
 
-/** As the client takes it; the password may be percent-encoded. */
+/** In the client's format; the password may be percent-encoded. */
 export function redisUrl(value: string): string {
   const { protocol, hostname, username, password, pathname } = new URL(value);
   if (!/^rediss?:$/.test(protocol) || hostname === "" || !/^\/?\d*$/.test(pathname))
@@ -92,7 +92,7 @@ export function redisUrl(value: string): string {
   return value;
 }
 
-/** What keys may begin with. */
+/** A prefix of keys. */
 export function namespace(value: string): string {
   if (!/^[A-Za-z0-9:._-]{1,64}$/.test(value)) throw new RangeError(value);
   return value;
@@ -104,7 +104,7 @@ export function httpUrl(value: string): string {
   return value;
 }
 
-/** As the mailer takes it; the password may be percent-encoded. */
+/** In the mailer's format; the password may be percent-encoded. */
 export function smtpUrl(value: string): string {
   const { protocol, hostname, username, password } = new URL(value);
   if (!/^smtps?:$/.test(protocol) || hostname === "") throw new RangeError("no SMTP URL");
@@ -132,7 +132,7 @@ export function pairs(value: string): Record<string, string> {
   );
 }
 
-/** Names and values that HTTP can carry. */
+/** Names and values that are valid in HTTP. */
 export function headers(value: string): Record<string, string> {
   const found = pairs(value);
   void new Headers(found);

@@ -1,7 +1,7 @@
 import { namespace, redisUrl } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** What several replicas share beside the database. */
+/** Variables of the Redis that replicas share. */
 export const REDIS_VARIABLES = {
   REDIS_URL: variable<string | undefined>({
     wants: "redis://user:password@host:6379/0, or rediss:// for TLS",

@@ -1,7 +1,7 @@
 import { flag, hosts, origin, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** How the server runs, and where it listens. */
+/** Variables of how the server runs, and where it listens. */
 export const SERVER_VARIABLES = {
   PYLON_DEV_MODE: variable({
     wants: "1 or 0",

@@ -3,7 +3,7 @@ import { SAMPLERS, type SamplerName } from "../samplers.ts";
 import { amount, flag, headers, httpUrl, oneOf, pairs, text, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** What is logged, measured and traced, and where it is sent. */
+/** Variables of logs, metrics and traces, and of where they are sent. */
 export const TELEMETRY_VARIABLES = {
   PYLON_LOG_FORMAT: variable<"json" | "text">({
     wants: "json or text",

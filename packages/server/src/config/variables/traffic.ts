@@ -1,7 +1,7 @@
 import { COUNT, whole } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** How many requests are taken, through which proxies, and how a server stops taking them. */
+/** Variables of rate limits, of trusted proxies, and of the shutdown. */
 export const TRAFFIC_VARIABLES = {
   PYLON_RATE_LIMIT_MAX: variable({
     wants: "a whole number",

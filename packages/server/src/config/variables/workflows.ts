@@ -1,7 +1,7 @@
 import { httpUrl } from "./parsers.ts";
 import { variable } from "./variable.ts";
 
-/** Workflows that a process beside the server runs. */
+/** Variables of workflows that a separate process runs. */
 export const WORKFLOW_VARIABLES = {
   PYLON_WORKFLOW_RUNNER_URL: variable<string | undefined>({
     wants: "an http or https URL",
