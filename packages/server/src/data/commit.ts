@@ -109,7 +109,9 @@ export class Committer {
     this.#newId = createIdFactory(platform.now, platform.random);
   }
 
-  /** Registers data that is deleted with the rows of an entity, whoever deletes them. */
+  /**
+   * Registers data that is deleted with the rows of an entity, no matter which code deletes them.
+   */
   onDeleteCascade(cascade: CascadeDelete): void {
     this.#cascades.push(cascade);
   }
