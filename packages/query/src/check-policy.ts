@@ -13,7 +13,7 @@ import { CLAIM_PREFIX } from "./path-value.ts";
 import { normaliseDatetime } from "./value-kind.ts";
 import { childrenOf } from "./walk.ts";
 
-/** What is wrong with a policy, and where. */
+/** An error in a policy, with its position. */
 export interface PolicyProblem {
   readonly message: string;
   /** Offset in the source. */
@@ -21,14 +21,14 @@ export interface PolicyProblem {
   readonly hint?: string | undefined;
 }
 
-/** Where a policy stands, which decides what it may name. */
+/** The context of a policy, which determines the names that it may use. */
 export interface PolicyScope {
   readonly schema: SchemaShape;
-  /** The entity that the policy names; absent for an action's policy. */
+  /** The entity of the policy; absent for an action's policy. */
   readonly entity?: string | undefined;
-  /** What this rule may read: `old` only for an update, `input` only for an action. */
+  /** The roots that this rule may read: `old` only for an update, `input` only for an action. */
   readonly roots: readonly Root[];
-  /** The parts of the room's name that `room.` may name. */
+  /** The parts of the room's name that `room.` may refer to. */
   readonly roomParts?: readonly string[];
 }
 
@@ -60,18 +60,18 @@ const KINDS: Record<FieldKind, Kind> = {
   array: "json",
 };
 
-/** The entity that an `exists` looks at, and those of the `exists` around it. */
+/** The entity of an `exists`, and those of the enclosing `exists`. */
 export interface RelatedScope {
   readonly shape: EntityShape;
   readonly outer: RelatedScope | undefined;
 }
 
-/** The scope so many `exists` further out. */
+/** The scope `up` levels of `exists` further out. */
 export function outerScope(scope: RelatedScope | undefined, up: number): RelatedScope | undefined {
   return up === 0 ? scope : outerScope(scope?.outer, up - 1);
 }
 
-/** Checks names and kinds. An empty answer means that the policy can be used. */
+/** Checks names and kinds. An empty result means that the policy is valid. */
 export function checkPolicy(expr: Expr, scope: PolicyScope): PolicyProblem[] {
   const checker = new PolicyChecker(scope);
   checker.condition(expr, undefined);
@@ -86,7 +86,7 @@ class PolicyChecker {
     this.#scope = scope;
   }
 
-  /** @param related the entity that the innermost `exists` looks at */
+  /** @param related the entity of the innermost `exists` */
   condition(expr: Expr, related: RelatedScope | undefined): void {
     switch (expr.kind) {
       case "and":
@@ -153,8 +153,8 @@ class PolicyChecker {
   }
 
   /**
-   * A column compared with itself says nothing, and its author meant a column of another row:
-   * `exists(Member, teamId == teamId)` lets a member of any team in.
+   * Rejects a comparison of a column with itself: it has no effect, and its author meant a column
+   * of another row. `exists(Member, teamId == teamId)` would admit a member of any team.
    */
   #refuseItself(left: Expr, right: Expr, related: RelatedScope | undefined): void {
     if (left.kind !== "path" || right.kind !== "path") return;
@@ -294,7 +294,9 @@ class PolicyChecker {
   }
 }
 
-/** Null may be asked of anything; a date may be written as text, a decimal also as a number. */
+/**
+ * Any value can be compared with null; a date may be written as text, a decimal also as a number.
+ */
 function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
   if (a === b || a === "any" || b === "any" || a === "null" || b === "null") return true;
   return isWrittenFor(a, right) || isWrittenFor(b, left);

@@ -4,9 +4,9 @@ import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;
 
-/** How an order is read. */
+/** How an order is parsed. */
 export interface OrderOptions {
-  /** Where it stands, for messages. Default `$order`. */
+  /** The place of the order, for messages. Default `$order`. */
   readonly at?: string;
 }
 
@@ -30,9 +30,10 @@ export function parseOrder(
 }
 
 /**
- * As `parseOrder`.
+ * Parses an order like `parseOrder`.
  *
- * @param kindOf the kind of a field, undefined for one of any kind; throws for one without an order
+ * @param kindOf returns the kind of a field, undefined if any kind is accepted; throws for one
+ *   without an order
  */
 export function parseNamedOrder(
   value: unknown,

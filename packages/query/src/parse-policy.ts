@@ -26,7 +26,7 @@ class PolicyParser {
   readonly #tokens: readonly Token[];
   #index = 0;
   #nodes = 0;
-  /** What the `exists` around this place call their rows, the innermost last. */
+  /** The names of the rows of the enclosing `exists`, the innermost last. */
   readonly #rows: { readonly entity: string; readonly name: string | undefined }[] = [];
 
   constructor(source: string) {
@@ -56,7 +56,7 @@ class PolicyParser {
     this.#count();
     if (!this.#take("!")) return this.#comparison();
     const item = this.#not();
-    // `!"x"` stays as it was written, so that the check can tell what is wrong with it.
+    // `!"x"` is kept as written, so that the check can report the error in it.
     return item.kind === "literal" && typeof item.value !== "boolean"
       ? { kind: "not", item }
       : not(item);
@@ -172,7 +172,7 @@ class PolicyParser {
     return or(...checks);
   }
 
-  /** A field of the row of an `exists` around this place, by its name or that of its entity. */
+  /** A field of the row of an enclosing `exists`, by its name or that of its entity. */
   #rowField(name: string, at: number): Expr {
     const named = this.#rows.flatMap((row, index) =>
       (row.name ?? row.entity) === name ? [index] : [],
