@@ -57,7 +57,7 @@ test("an unknown that turns out to be null equals nothing, on either side and in
   expect(bound("data.title contains auth.tenantId")).toEqual(FALSE);
 });
 
-test("exists keeps what only the store can evaluate, and is FALSE if nothing can satisfy it", () => {
+test("exists keeps what only the store can evaluate, and is FALSE if unsatisfiable", () => {
   expect(bound("exists(Member, userId == auth.userId && postId == data.id)")).toEqual(
     parsed("exists(Member, userId == 'u1' && postId == data.id)"),
   );

@@ -137,15 +137,15 @@ class PolicyChecker {
     const isOrdering = op !== "==" && op !== "!=";
     const unordered = [a, b].find((kind) => UNORDERED.has(kind));
     if (isOrdering && unordered !== undefined) {
-      this.#problem(left, `A ${unordered} has no order.`);
+      this.#problem(left, `A ${unordered} can't be ordered.`);
       return;
     }
     if (a === "list" || b === "list") {
-      this.#problem(left, "A list is equal to nothing.", "Use `in` or `contains`.");
+      this.#problem(left, "A list is never equal to anything.", "Use `in` or `contains`.");
       return;
     }
     if (a === "json" && b === "json") {
-      this.#problem(left, "A json or an array is compared with null alone.");
+      this.#problem(left, "A json or an array can only be compared with null.");
       return;
     }
     if (!areAlike(a, left, b, right))
@@ -163,7 +163,7 @@ class PolicyChecker {
     if (root !== "related") {
       this.#problem(
         left,
-        `${root}.${name} is compared with itself, which says nothing.`,
+        `${root}.${name} is compared with itself, which has no effect.`,
         "Compare it with another field, with auth. or with a value.",
       );
       return;
@@ -177,7 +177,7 @@ class PolicyChecker {
         : ` \`data.\` is the row that the policy is about (${about.name})${advice}.`;
     this.#problem(
       left,
-      `${name} is compared with itself: on both sides it is ${inner}.${name}, so it says nothing.`,
+      `${name} is compared with itself: on both sides it is ${inner}.${name}, so it has no effect.`,
       `Inside exists(${inner}, ...) a bare name is a field of ${inner}.${outer}`,
     );
   }
@@ -187,8 +187,8 @@ class PolicyChecker {
     if (kind === "list" || kind === "json" || kind === "null") {
       this.#problem(
         item,
-        `A ${kind} is in no list.`,
-        kind === "null" ? "Compare with null by ==." : undefined,
+        `A ${kind} is never in a list.`,
+        kind === "null" ? "Compare with null using ==." : undefined,
       );
       return;
     }
@@ -196,16 +196,16 @@ class PolicyChecker {
       for (const entry of list.items) {
         this.#refuseItself(item, entry, related);
         if (!areAlike(kind, item, this.#kindOf(entry, related), entry))
-          this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
+          this.#problem(entry, `A ${kind} is never in a list of other values.`);
       }
       return;
     }
     const listKind = this.#kindOf(list, related);
     if (listKind === "any") return;
     if (listKind !== "list")
-      this.#problem(list, 'What follows `in` is a list: ["a", "b"] or auth.roles.');
+      this.#problem(list, '`in` must be followed by a list: ["a", "b"] or auth.roles.');
     else if (kind !== "text" && kind !== "any")
-      this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
+      this.#problem(item, `The lists of auth contain texts, but this is a ${kind}.`);
   }
 
   #texts(text: Expr, part: Expr, related: RelatedScope | undefined): void {
@@ -213,7 +213,7 @@ class PolicyChecker {
     for (const side of [text, part]) {
       const kind = this.#kindOf(side, related);
       if (kind !== "text" && kind !== "any")
-        this.#problem(side, `\`contains\` needs texts, and this is a ${kind}.`);
+        this.#problem(side, `\`contains\` requires texts, but this is a ${kind}.`);
     }
   }
 
@@ -253,7 +253,7 @@ class PolicyChecker {
     if (!this.#scope.roots.includes(root)) {
       this.#problem(
         expr,
-        `"${root}." means nothing here.`,
+        `"${root}." can't be used here.`,
         root === "old"
           ? "Only an update has an old row."
           : `Use ${this.#scope.roots.map((known) => `${known}.`).join(", ")}`,

@@ -78,7 +78,7 @@ export function fieldOperatorHint(kind: FieldKind): string | undefined {
   const name = OPERATORS[kind];
   if (name === undefined) return undefined;
   if (name === "$append") return 'Send the whole list, or {"$append": [item, ...]} in an update.';
-  if (kind === "decimal") return 'Send a text, or {"$increment": "12.50"} in an update.';
+  if (kind === "decimal") return 'Send a string, or {"$increment": "12.50"} in an update.';
   return kind === "int"
     ? 'Send a whole number, or {"$increment": n} with one in an update.'
     : 'Send a number, or {"$increment": n} in an update.';

@@ -203,10 +203,10 @@ test("an error is reported, with a suggestion", () => {
     ["exists(Member, ownerId == 'x')", /Member has no field "ownerId"/],
     ["data.votes == '3'", /number is compared with a text/],
     ["data.due < 'soon'", /datetime is compared with a text/],
-    ["data.public > false", /bool has no order/],
-    ["data.votes < null", /null has no order/],
-    ["old.title == 'x'", /"old\." means nothing here/],
-    ["input.x == 1", /"input\." means nothing here/],
+    ["data.public > false", /bool can't be ordered/],
+    ["data.votes < null", /null can't be ordered/],
+    ["old.title == 'x'", /"old\." can't be used here/],
+    ["input.x == 1", /"input\." can't be used here/],
     ["data.title", /not a condition/],
     ["!data.votes", /not a condition/],
     ["!'x'", /not a condition/],
@@ -214,11 +214,11 @@ test("an error is reported, with a suggestion", () => {
     ["data.public || null", /not a condition/],
     ["auth.roles == 'admin'", /list/],
     ["auth.roles == null", /list/],
-    ["null in [data.title]", /null is in no list/],
-    ["data.title in data.ownerId", /is a list/],
-    ["data.votes in auth.roles", /lists hold texts/],
-    ["data.votes in ['1']", /something else/],
-    ["data.votes contains '1'", /needs texts/],
+    ["null in [data.title]", /null is never in a list/],
+    ["data.title in data.ownerId", /followed by a list/],
+    ["data.votes in auth.roles", /lists of auth contain texts/],
+    ["data.votes in ['1']", /never in a list of other values/],
+    ["data.votes contains '1'", /requires texts/],
   ];
   for (const [source, message] of cases)
     expect([source, problems(source).join("; ")]).toEqual([source, expect.stringMatching(message)]);
@@ -261,7 +261,7 @@ test("a row that has no name is rejected with the available names", () => {
   expect(() => parsePolicy("exists(Post, exists(Post, exists(Member, id == Post.id)))")).toThrow(
     /name one exists\(Post as other, \.\.\.\)/,
   );
-  expect(() => parsePolicy("exists(Post as data, true)")).toThrow(/has a meaning already/);
+  expect(() => parsePolicy("exists(Post as data, true)")).toThrow(/is reserved/);
 });
 
 test("the row of an outer exists is named by its entity, or by an alias", () => {

@@ -38,7 +38,7 @@ export function tokenize(source: string): Token[] {
     const raw = type === undefined ? undefined : match?.groups?.[type];
     if (match === null || type === undefined || raw === undefined) {
       const at = start + (source.slice(start).match(/^\s*/)?.[0].length ?? 0);
-      throw new QuerySyntaxError(source, at, `"${source[at] ?? ""}" has no meaning`);
+      throw new QuerySyntaxError(source, at, `"${source[at] ?? ""}" is not valid here`);
     }
     tokens.push({
       type,

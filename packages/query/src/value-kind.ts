@@ -67,7 +67,7 @@ export function normaliseValue(kind: ScalarKind, value: unknown): NormalValue {
   if (normal === undefined)
     return { ok: false, reason: `is ${describeValue(value)}, not ${WANTED[kind]}` };
   if (typeof normal === "string" && !isStorable(normal))
-    return { ok: false, reason: "has a character that is not text (a NUL or half of a pair)" };
+    return { ok: false, reason: "contains an invalid character (NUL or a lone surrogate)" };
   return { ok: true, value: normal };
 }
 
@@ -111,13 +111,13 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
   if (!isScalarKind(kind))
     throw new QueryError(
       "INVALID_QUERY",
-      `${field}: ${kind === "json" ? "a json" : "an array"} is compared with null alone.`,
+      `${field}: ${kind === "json" ? "a json" : "an array"} can only be compared with null.`,
       {
         field,
         hint:
           kind === "json"
-            ? `Ask for a value inside of it: "${field}.color".`
-            : "Ask for an item: {$has: value}, or whether there is a list: $exists.",
+            ? `Compare a value inside it: "${field}.color".`
+            : "Test for an item with {$has: value}, or for null with $exists.",
       },
     );
   const normal = normaliseValue(COMPARED_AS[kind], value);
@@ -153,7 +153,7 @@ export function comparableWithAny(value: unknown, field: string): Scalar {
   if (isScalar) return value;
   throw new QueryError(
     "INVALID_QUERY",
-    `${field} is ${describeValue(value)}, and no field has such a value.`,
+    `${field} is ${describeValue(value)}, which no field can contain.`,
     { field },
   );
 }
@@ -163,7 +163,7 @@ function refuseUndefined(value: unknown, field: string): void {
   if (value !== undefined) return;
   throw new QueryError("INVALID_QUERY", `${field} is undefined.`, {
     field,
-    hint: "Give it a value, ask for null by null, or leave the key out.",
+    hint: "Give it a value, use null to test for null, or leave the key out.",
   });
 }
 
@@ -177,7 +177,7 @@ export function storableText(text: string, field: string): string {
   if (isStorable(text)) return text;
   throw new QueryError(
     "INVALID_QUERY",
-    `${field} has a character that is not text (a NUL or half of a pair).`,
+    `${field} contains an invalid character (NUL or a lone surrogate).`,
     { field },
   );
 }
