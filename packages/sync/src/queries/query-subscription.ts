@@ -287,9 +287,9 @@ export class QuerySubscription {
 }
 
 /**
- * Rows that come by what leads to them, and not by what is in them.
+ * Rows that are found by the key that leads to them, and not by their content.
  *
- * @param path the names on the way to them, from the rows of `query`
+ * @param path the relation names that lead to them, from the rows of `query`
  */
 function rowsOf(entity: string, query: DemandedQuery, path: string): DemandedQuery {
   let asked: IncludeQuery = query;

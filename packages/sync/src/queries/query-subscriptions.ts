@@ -164,7 +164,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     return false;
   }
 
-  /** The store has rows now that are of no query. */
+  /** The store has rows now that belong to no query. */
   foundOthers(): void {
     this.#hasOthers = true;
   }
@@ -442,7 +442,7 @@ function entityOf([{ query }]: readonly [QuerySubscription, RowEffects]): string
   return query.entity;
 }
 
-/** Tells a query from others. */
+/** Identifies a query. */
 function keyOf({ entity, where, order, limit, include }: DemandedQuery): string {
   return JSON.stringify([entity, where, order, limit, include]);
 }
