@@ -57,7 +57,7 @@ const files = (): string[] =>
     .filter((path) => !/-(wal|shm|server)$/.test(path) && statSync(at(path)).isFile())
     .toSorted();
 
-test("after start, commands use the data that start served, and restore brings it back", async () => {
+test("after start, commands use the data that it served, and restore brings it back", async () => {
   await serve("start", "before");
   folder.write({ "uploads/one": "on paper" });
   expect(await run(["backup", "copy"])).toMatchObject({

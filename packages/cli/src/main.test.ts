@@ -97,7 +97,7 @@ test("commands of the public system are mapped to those of this one", async () =
   expect(read("old/notes.md")).toBe("kept");
 });
 
-test("U: init in the current folder says so, and dev --once says that the app is valid", async () => {
+test("U: init in the current folder says so, and dev --once reports a valid app", async () => {
   using folder = new TempFolder();
   const { stdout } = await pylon(["init", "."], folder.path);
   expect(stdout).toContain("in this folder.");

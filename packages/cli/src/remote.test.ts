@@ -50,7 +50,7 @@ test("logs shows the newest lines, for people and programs, with their user", as
   expect(stdout + stderr + json).not.toContain(TOKEN);
 });
 
-test("logs --follow continues with each new line, and reports when the server ends it", async () => {
+test("logs --follow prints each new line, and reports when the server ends it", async () => {
   const own = new PylonProcess(["start", "--port", "0"], folder.path, {
     PYLON_ADMIN_TOKEN: TOKEN,
     PYLON_DB_PATH: `${folder.path}/own.db`,

@@ -101,7 +101,7 @@ test.each([...PLAIN, ...QUOTED])(
       stderr: quoted ? expect.stringContaining("`docker run --env-file` treats the quotes") : "",
     });
     expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
-    // The value that \`docker run\` reads from the line.
+    // The value that `docker run` reads from the line.
     if (!quoted) expect(read(".env.production").trimEnd()).toBe(`PYLON_SMTP_URL=${value}`);
     const listed = await pylon(["secrets", "list"], folder.path);
     expect(listed.stdout).toContain("set     PYLON_SMTP_URL");

@@ -90,7 +90,7 @@ export default query({
 });
 `;
 
-/** The templates of \`pylon init\`: each maps the app's name to its files by path. */
+/** The templates of `pylon init`: each maps the app's name to its files by path. */
 export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string, string>> =
   new Map([
     [

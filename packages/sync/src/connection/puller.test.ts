@@ -63,7 +63,7 @@ test("a snapshot is all pages in order, with the last cursor and the first schem
   );
 });
 
-test("changes are requested since the cursor; an invalid response is not the server's", async () => {
+test("changes are requested since the cursor; invalid responses are not the server's", async () => {
   const answer = { changes: [], cursor: { last_seq: 7 }, has_more: false };
   const { http, asked } = clientOf(() => answer);
   expect(await pullSince(http, 5, "e 1")).toEqual(answer);

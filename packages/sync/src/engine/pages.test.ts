@@ -21,7 +21,7 @@ test("a page reports exactly whether there are more", async () => {
     await expect(loadPage(ask, "Todo", { limit })).rejects.toThrow(RangeError);
 });
 
-test("an infinite query loads one page at a time, and ignores pages from before a reset", async () => {
+test("an infinite query loads one page at a time, and ignores those before a reset", async () => {
   const asked: LoadPageOptions[] = [];
   const waiting: (() => void)[] = [];
   const query = new InfiniteQuery<number>((page) => {

@@ -216,7 +216,7 @@ test("arguments of different types are not equal", async () => {
   expect(page.socket.hello().sent.length).toBe(3);
 });
 
-test("after a lost connection all are requested again, and an equal result is no change", async () => {
+test("after a connection loss all are requested again; equal results change nothing", async () => {
   const page = started();
   const { seen } = await page.watch("f");
   page.socket.hello();

@@ -132,7 +132,7 @@ class Watched {
   }
 }
 
-test("every write is in the queue or has ended once, and its caller learns the outcome", async () => {
+test("every write is queued or has ended once, and its caller learns the outcome", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       const watched = new Watched();

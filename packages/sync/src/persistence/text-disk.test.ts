@@ -154,7 +154,7 @@ test("a patch that is interrupted anywhere leaves the old rows or all new ones",
   expect([...outcomes]).toEqual(["1: 0 of 1700", "2: 30 of 1699"]);
 });
 
-test("whichever text is damaged, the disk opens, keeps the other writes and continues", async () => {
+test("whichever text is damaged, the disk opens, keeps other writes and continues", async () => {
   const head = (seq: number): ReplicaHead => ({ session: SESSION, epoch: "e", seq });
   const write = (id: string): KeptWrite => ({
     id,
