@@ -1,10 +1,10 @@
-// Counts what the table of `npm run house` shows, on the syntax tree of TypeScript's own parser: a
-// search in the text would count what stands in strings and comments.
+// Computes the numbers of `npm run house` from the syntax tree of TypeScript's own parser: a text
+// search would also count the contents of strings and comments.
 import { SyntaxKind } from "typescript/unstable/ast";
 import { mapSources } from "./syntax-trees.mjs";
 
 const MAX_FUNCTION_LINES = 60;
-/** Global functions that take time, the clock or chance from the machine. */
+/** Global functions that access time, the clock or randomness of the machine. */
 const DIRECT_CALLS = new Set([
   "setTimeout",
   "setInterval",
@@ -36,7 +36,7 @@ const FUNCTIONS = new Set([
   SyntaxKind.GetAccessor,
   SyntaxKind.SetAccessor,
 ]);
-/** Whose text may look like a comment. */
+/** Nodes whose text may look like a comment. */
 const TEXTS = new Set([
   SyntaxKind.StringLiteral,
   SyntaxKind.NoSubstitutionTemplateLiteral,
@@ -73,7 +73,7 @@ const DECLARATIONS = new Set([
  */
 
 /**
- * Parses files, without looking at types.
+ * Parses files, without checking types.
  *
  * @param {string} root
  * @param {readonly string[]} files relative to the root
@@ -148,8 +148,8 @@ function countNode(node, source, counts) {
 }
 
 /**
- * The callback of a `describe` is a list of tests and no function: its lines count neither for
- * itself nor for what is around it. The tests in it count, each for itself.
+ * The callback of a `describe` is a list of tests and not a function: its lines count neither for
+ * itself nor for enclosing functions. The tests in it count, each separately.
  */
 function isLongFunction(node, source) {
   if (!FUNCTIONS.has(node.kind) || isListOfTests(node, source)) return false;
@@ -166,7 +166,7 @@ function isListOfTests(node, source) {
   );
 }
 
-/** Of the outermost lists of tests within a node. */
+/** The lines of the outermost lists of tests within a node. */
 function linesOfLists(node, source) {
   let lines = 0;
   const visit = (child) => {
@@ -196,7 +196,7 @@ function directImports(node, source) {
   ).length;
 }
 
-/** An overload of a function is one with it: its first declaration has the comment. */
+/** Overloads of a function count as one declaration: the first one has the comment. */
 function countExports(source, counts) {
   const seen = new Set();
   for (const statement of source.statements) {

@@ -1,4 +1,4 @@
-// What the scripts need before they can do anything: the npm packages, and for the tests a browser.
+// Installs what the scripts need: the npm packages, and for the tests a browser.
 import { spawnSync } from "node:child_process";
 import { existsSync, statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -6,11 +6,11 @@ import { fileURLToPath } from "node:url";
 export const root = fileURLToPath(new URL("..", import.meta.url));
 export const bun = fileURLToPath(new URL("../node_modules/.bin/bun", import.meta.url));
 
-/** Draws no windows: a page takes it a fifth of the processor time that a whole Chromium takes. */
+/** Without windows: a page uses a fifth of the processor time of a full Chromium. */
 const HEADLESS_SHELL = "/usr/lib/chromium/chromium-headless-shell";
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Installs the npm packages when they are missing or older than the lock file. */
+/** Installs the npm packages if they are missing or older than the lock file. */
 export function installPackages() {
   const done = `${root}node_modules/.package-lock.json`;
   const isCurrent =
@@ -23,10 +23,9 @@ export function installPackages() {
 }
 
 /**
- * The path of a Chromium; installed from Debian's packages when there is none and this user may. A
- * container, where this user is root, gets the one without windows also beside another; a
- * developer's machine is left as it is.
- * Null: none is to be had.
+ * Returns the path of a Chromium; installs it from Debian's packages if there is none and this user
+ * may. A container, where this user is root, gets the headless one even if there is another; a
+ * developer's machine is not changed. Null: none is available.
  */
 export function findBrowser() {
   const found = [process.env.CHROMIUM_PATH, HEADLESS_SHELL].find(
@@ -43,7 +42,7 @@ export function findBrowser() {
   return [HEADLESS_SHELL, ...BROWSERS].find((path) => existsSync(path)) ?? null;
 }
 
-/** @returns whether it is there now; the lists of packages are read again where they are too old */
+/** @returns whether it exists now; outdated package lists are updated first */
 function installFromDebian(name, isRoot) {
   const [command, ...options] = [
     ...(isRoot ? [] : ["sudo", "-n"]),
