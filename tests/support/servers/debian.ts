@@ -6,8 +6,8 @@ import { makeOnce } from "../once.ts";
 const isRoot = process.getuid?.() === 0;
 
 /**
- * The path of a program, which is installed from Debian's packages when it is not there and this
- * user may.
+ * Returns the path of a program, which is installed from Debian's packages if it is missing and
+ * this user may.
  *
  * @throws Error that says what to install
  */
@@ -24,7 +24,7 @@ export function debianProgram(program: string, packageName: string): string {
         env: { ...process.env, DEBIAN_FRONTEND: "noninteractive" },
       });
     };
-    // apt-get gives up where another one runs.
+    // apt-get fails while another one runs.
     makeOnce(
       join(tmpdir(), "pylon-apt-get.lock"),
       () => find() !== null,
@@ -33,14 +33,14 @@ export function debianProgram(program: string, packageName: string): string {
         apt("install", "-y", "--no-install-recommends", packageName);
       },
     );
-    // The package starts a service of its own; the tests' servers have other ports.
+    // The package starts its own service; the tests' servers use other ports.
     const installed = find();
     if (installed !== null) return installed;
   }
   throw new Error(`There is no ${program}: install the package ${packageName}.`);
 }
 
-/** The command as a user who is not root, for servers that refuse to run as root. */
+/** Returns the command as a user who is not root, for servers that refuse to run as root. */
 export function asOrdinaryUser(command: readonly string[]): {
   readonly command: string;
   readonly args: string[];
@@ -54,7 +54,7 @@ export function asOrdinaryUser(command: readonly string[]): {
   };
 }
 
-/** Whom servers run as when the tests run as root (else it is oneself). */
+/** The user of servers when the tests run as root (otherwise the current user). */
 export function ordinaryUser(): { readonly uid: number; readonly gid: number } {
   const name =
     ["postgres", "nobody"].find((candidate) => spawnSync("id", [candidate]).status === 0) ??
