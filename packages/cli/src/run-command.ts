@@ -126,7 +126,7 @@ function parse(
     ["json", { type: "boolean" as const }],
     ["help", { type: "boolean" as const, short: "h" }],
   ]);
-  // First parsed without validation, so that the message for an unknown flag can list the existing
+  // First parsed without validation, so that the message for an unknown flag can list all flags.
   // ones.
   const { tokens } = parseArgs({
     args: [...words],
