@@ -127,7 +127,6 @@ function parse(
     ["help", { type: "boolean" as const, short: "h" }],
   ]);
   // First parsed without validation, so that the message for an unknown flag can list all flags.
-  // ones.
   const { tokens } = parseArgs({
     args: [...words],
     options,
