@@ -60,14 +60,14 @@ const DECLARATIONS = new Set([
  * @property {number} lines
  * @property {number} over100 lines of more than 100 columns
  * @property {number} over120
- * @property {number} commentLines lines that hold nothing but a comment
+ * @property {number} commentLines lines with only a comment
  * @property {number} codeLines lines that are neither empty nor comments
  * @property {number} longFunctions of more than 60 lines; lists of tests do not count
- * @property {number} as type assertions, but for `as const`
+ * @property {number} as type assertions, except `as const`
  * @property {number} asUnknownAs
  * @property {number} any
  * @property {number} nonNull `x!`, and properties declared with `!`
- * @property {number} exports declarations that are exported where they stand
+ * @property {number} exports declarations with `export` in front
  * @property {number} bareExports those without a doc comment
  * @property {number} direct uses of timers, the clock and chance
  */

@@ -108,7 +108,7 @@ const KNOWN_SECONDS = {
  * @typedef {object} Batch
  * @property {readonly string[]} files relative to the root
  * @property {"sqlite" | "postgres"} store
- * @property {boolean} isAlone nothing else may run beside it
+ * @property {boolean} isAlone nothing else may run at the same time
  */
 
 /** @returns {string[]} the test files below the root whose path contains one of the patterns */

@@ -5,7 +5,7 @@ const ROOT = "/sys/fs/cgroup";
 const PERIOD_US = 100_000;
 
 export interface ContainerSize {
-  /** A fraction of one processor, or several. */
+  /** The number of processors, possibly a fraction. */
   readonly cpus: number;
   readonly memoryBytes: number;
 }

@@ -21,7 +21,7 @@ export type ProxyKind = "haproxy" | "nginx";
 
 export interface ProxyOptions {
   readonly certificate: Certificate;
-  /** The port of the proxy; four ports use the three after it too. */
+  /** The port of the proxy; with four ports it also uses the next three. */
   readonly port: number;
   readonly fourPorts: boolean;
   /** The main ports of the two replicas. One that is named twice is both. */

@@ -17,7 +17,7 @@ export type Shape = keyof typeof SHAPE_FILES;
 /** All shapes. */
 export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
 
-/** The targets for which there are files. */
+/** The targets that `pylon deploy` supports. */
 export const TARGETS = ["sst", "docker", "compose", "fly", "systemd"] as const;
 /** A target of `pylon deploy`. */
 export type Target = (typeof TARGETS)[number];

@@ -97,7 +97,7 @@ function countsOf(shape: EntityShape, count: unknown): Measure[] {
 }
 
 /**
- * Parses the condition on the measures of groups. Conditions on the keys of groups belong into
+ * Parses the condition on the measures of groups. Conditions on the keys of groups belong in
  * `where`.
  */
 function havingOf(

@@ -77,7 +77,8 @@ test("no write reveals a value that its caller may not read", async () => {
       );
   for (const by of [40, 41])
     expect(await write("Ballot", "b", { votes: { $increment: by } })).toBe("not there");
-  // If the guess for the new name were right, the old name with its invalid value would be checked.
+  // If the old name counted only when the guess under the new name is the stored value, its invalid
+  // value would reveal a correct guess.
   for (const guess of [60, 59])
     expect(await write("Person", "p", { salary: guess, pay: 101 })).toBe("written");
   const hr = { ...caller, roles: ["hr"] };

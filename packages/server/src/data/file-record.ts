@@ -39,7 +39,7 @@ export interface FileRecord {
   /** Milliseconds since 1970. */
   readonly createdAt: number;
   /**
-   * When the last row released it, in milliseconds since 1970; null for a file that a row contains,
+   * Since when it is in no row, in milliseconds since 1970; null for a file that a row contains,
    * and for one that was never meant for a row.
    */
   readonly orphanedAt: number | null;

@@ -53,7 +53,7 @@ export class Rules {
     return this.#views.of(entity, caller);
   }
 
-  /** Whether the policies allow the caller to write this field of the rows in `env`. */
+  /** Whether the field policies allow the caller to write this field of the rows in `env`. */
   async allowsField(
     reader: Reader,
     { entity, field }: { readonly entity: string; readonly field: string },

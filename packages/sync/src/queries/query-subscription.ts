@@ -32,7 +32,7 @@ export class QuerySubscription {
   /** This page's id for it, on any connection. */
   readonly id: number;
   query: DemandedQuery;
-  /** Its filter as JSON, which tells it from others. */
+  /** Its filter as JSON, which identifies it. */
   readonly condition: string;
   readonly changed = new Emitter<void>();
   /** The number of subscribers. */

@@ -26,7 +26,7 @@ const MAX_KNOWN_IDS = 10_000;
 /** The maximum number of queries that a later visit continues: the most recently shown. */
 const MAX_KEPT = 50;
 const PING = '{"type":"ping"}';
-/** The delay before the server is asked again for its position, in milliseconds. */
+/** The delay before the server is polled again for its position, in milliseconds. */
 const PING_AGAIN_MS = 500;
 /** The status used for errors of a socket, which have no HTTP status. */
 const REFUSED = 400;

@@ -13,7 +13,7 @@ export interface DemandedQuery {
   readonly include?: Readonly<Record<string, IncludeQuery>> | undefined;
   /** Whether a row matches `where`. */
   readonly matches: (row: Row) => boolean;
-  /** It has conditions on related rows: which rows match, possibly only the server can tell. */
+  /** It has conditions on related rows: possibly only the server can decide which rows match. */
   readonly isRelated?: boolean;
 }
 

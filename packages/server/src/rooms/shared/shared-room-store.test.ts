@@ -162,7 +162,7 @@ class FakeBackend implements RoomBackend {
   }
 }
 
-/** A platform that runs repeated work when the test says so. */
+/** A platform that runs repeated work under the control of the test. */
 class Turns {
   readonly #work = new Set<() => void>();
   readonly platform: Platform = {
