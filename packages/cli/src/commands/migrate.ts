@@ -117,7 +117,7 @@ function stepsOf({ migration }: Plan): { readonly step: string; readonly destruc
   }));
 }
 
-/** Prints the names in the steps that differ from app.ts, because they were changed. */
+/** Prints the tables and columns whose names differ from app.ts, because of a renaming. */
 function sayNames({ output }: Context, { names }: Plan): void {
   for (const [entity, { table, columns }] of Object.entries(names)) {
     if (table !== entity) output.say(`${entity} is in the table ${table}.`);

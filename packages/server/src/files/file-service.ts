@@ -324,7 +324,7 @@ export class FileService {
   }
 
   /**
-   * Contains the expiry time, which can't be changed, because the key is identified by its hash.
+   * Ends with the expiry time, which can't be changed, because the key is identified by its hash.
    */
   #newKey(expiresAt: number): string {
     const bytes = new Uint8Array(KEY_BYTES);
