@@ -1,6 +1,6 @@
 // One changed row under ten live queries over 100,000 rows in a client, against computing the ten
-// queries again: how long the page is blocked by a change, how long the first results take, and
-// what both hold in memory.
+// queries again: how long the page is blocked by a change, how long the first results take, and the
+// memory of both.
 import type { ChangeEvent, Row } from "@pylonsync/protocol";
 import { compilePredicate, parseFilter, sortRows } from "@pylonsync/query";
 import { liveQuery, LocalStore, type QueryOptions } from "@pylonsync/sync";
@@ -48,7 +48,7 @@ function eventAt(n: number, seq: number, change = 0): ChangeEvent {
   const data = rowAt(n, change);
   return { seq, entity: "Message", row_id: data.id, kind: "insert", data, timestamp: "" };
 }
-/** Rows all over the table; most are in none of the windows, as in an app. */
+/** Rows across the whole table; most are in none of the windows, as in an app. */
 const changedRow = (change: number): number => (change * 31_337) % ROWS;
 
 interface Client {
@@ -82,7 +82,7 @@ function ours(): Client {
 function naive(): Client {
   const rows = new Map(Array.from({ length: ROWS }, (_, n) => [`row-${n}`, rowAt(n)]));
   const lists = QUERIES.map(({ where, orderBy, limit }) => {
-    // As the client did before its queries were kept in step.
+    // As the client did before its queries were updated incrementally.
     const filter = parseFilter({ ...where, ...(orderBy && { $order: orderBy }) });
     const matches = compilePredicate(filter.where);
     let shown: Row[] = [];
@@ -113,14 +113,15 @@ interface Figures {
 function measure(make: () => Client, changes: number): Figures {
   const client = make();
   const first = timeOf(() => client.first());
-  // Each by itself: what is told is the longest that a change blocks the page, but for one in ten.
+  // Each separately: the reported value is the longest time that a change blocks the page, ignoring
+  // one in ten.
   const times = Array.from({ length: changes }, (_, change) =>
     timeOf(() => client.change(change + 1)),
   ).toSorted((a, b) => a - b);
   return { first, change: times[Math.floor(times.length * 0.9)] ?? 0 };
 }
 
-/** Mebibytes that a client holds, measured in a process of its own. */
+/** The memory of a client in MiB, measured in a separate process. */
 function heapOf(which: "ours" | "naive"): number {
   const { stdout } = Bun.spawnSync([process.execPath, import.meta.path, which], {
     stderr: "inherit",
@@ -135,7 +136,7 @@ function printHeap(make: () => Client): void {
   client.first();
   Bun.gc(true);
   console.log((heapStats().heapSize - empty) / 2 ** 20);
-  // It is held until here.
+  // It is kept alive until here.
   client.change(1);
 }
 

@@ -1,6 +1,6 @@
-// A page with 100,000 rows, opened for the second time in Chromium, against its first visit: until
-// the first rows of a query of 50 show, until it is live, what it transfers; and how long one write
-// of its own blocks it, against the same page at rest.
+// A page with 100,000 rows, opened for the second time in Chromium, against its first visit: the
+// time until the first rows of a query of 50 are shown, the time until it is live, the transferred
+// bytes; and how long one of its own writes blocks it, against the same page when idle.
 import type { BrowserContext, CDPSession, Page } from "playwright-core";
 import { launchBrowser } from "../tests/support/browser.ts";
 import { report } from "./lib/report.ts";
@@ -56,7 +56,7 @@ async function visit(context: BrowserContext): Promise<{ page: Page; figures: Vi
   };
 }
 
-/** Bytes of the answers of the API, and of what sockets hear. */
+/** Bytes of the API's responses, and of messages received by sockets. */
 async function countBytes(session: CDPSession): Promise<() => number> {
   let bytes = 0;
   const own = new Set<string>();

@@ -1,6 +1,6 @@
-// CPU of the server for a client that comes back: handshake, session, catching up from its cursor,
-// hello. On a full change log, against the same server on an empty one: what a connect costs must
-// not grow with the log.
+// CPU of the server for a returning client: handshake, session, catching up from its cursor, hello.
+// With a full change log, against the same server with an empty one: the cost of a connect must not
+// grow with the log.
 import { cpuMs } from "./lib/cpu.ts";
 import { openCrowd } from "./lib/crowd.ts";
 import { report } from "./lib/report.ts";

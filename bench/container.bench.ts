@@ -1,5 +1,5 @@
-// What a small container serves: ours and a bare Bun server, each within the same limits of
-// processor and memory. Load and Postgres are outside of them. docs/deploy/sizing.md has its
+// The throughput of a small container: ours and a bare Bun server, each within the same limits of
+// processor and memory. Load and Postgres are outside the limits. docs/deploy/sizing.md has its
 // figures from here.
 import { ContainerLimits, peakResidentBytes } from "../tests/support/container-limits.ts";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
@@ -72,7 +72,7 @@ for (const size of SIZES) {
   });
 }
 
-/** Runs a measurement on both servers, each within limits of its own. */
+/** Runs a measurement on both servers, each within its own limits. */
 async function withServers(
   size: (typeof SIZES)[number],
   bareName: "bare" | "bare-postgres",
@@ -111,7 +111,7 @@ async function rounds(
   return measured;
 }
 
-/** Changes that all sockets hear, against a bare publish of the same text. */
+/** Changes that all sockets receive, against a bare publish of the same text. */
 async function live(pylon: BenchServer, bare: BenchServer, token: string): Promise<Round[]> {
   const ours = await openCrowd(`${pylon.url.replace("http", "ws")}/ws`, SOCKETS, token);
   const theirs = await openCrowd(bare.url.replace("http", "ws"), SOCKETS);

@@ -1,7 +1,7 @@
 // Changes to 1,000 WebSockets, and to 1,000 event streams: committed, matched against the policy
-// and delivered, against a bare `publish` of the same text to sockets. Many at once, which share
-// writes to a socket, and one after another, where the kernel's part is the most. By the CPU of the
-// server, so that neither the clients nor what else the machine does counts.
+// and delivered, against a bare `publish` of the same text to sockets. In bursts, which share
+// writes to a socket, and one at a time, where the kernel's share is the largest. Measured by the
+// CPU of the server, so that neither the clients nor other work of the machine counts.
 import { insertNote } from "./lib/compare.ts";
 import { cpuMs } from "./lib/cpu.ts";
 import { openCrowd, type Crowd } from "./lib/crowd.ts";
@@ -10,7 +10,7 @@ import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
 
 const CONNECTIONS = 1000;
 const ROUNDS = 5;
-/** How many are sent at once, and in all: enough for a clock of ten milliseconds. */
+/** The size of a burst, and the total: enough for a clock with a resolution of ten milliseconds. */
 const KINDS = { burst: { atOnce: 50, count: 500 }, single: { atOnce: 1, count: 100 } };
 
 const bare = await startServer("bare");
@@ -57,7 +57,7 @@ async function compare(name: string, address: (url: string) => string): Promise<
   await pylon.stop();
 }
 
-/** Sends bursts. @returns messages a second of the server's CPU */
+/** Sends bursts. @returns messages per second of the server's CPU */
 function counter(
   server: BenchServer,
   crowd: Crowd,

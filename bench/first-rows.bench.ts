@@ -1,5 +1,5 @@
-// All rows of a replica that begins, to a client that parses them, against one download of the same
-// rows as gzip'd JSON, read from the same database by a bare server.
+// All rows of a new replica, for a client that parses them, against one download of the same rows
+// as gzipped JSON, read from the same database by a bare server.
 import { insertNote } from "./lib/compare.ts";
 import { report } from "./lib/report.ts";
 import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
@@ -7,7 +7,7 @@ import { guestToken, startServer, type BenchServer } from "./lib/servers.ts";
 const ROWS = 50_000;
 const PUSH = 1000;
 const ROUNDS = 5;
-/** With its id and its owner, a row has some 150 bytes as JSON. */
+/** With its id and its owner, a row has about 150 bytes as JSON. */
 const TEXT = "a note of some forty characters, or so it is";
 
 const pylon = await startServer("pylon");
@@ -53,7 +53,10 @@ async function post(server: BenchServer, path: string, body: unknown): Promise<v
   if (!answer.ok) throw new Error(`${path} was answered ${answer.status}.`);
 }
 
-/** As a browser takes it: the time until the rows are there, and, asked once more, the bytes. */
+/**
+ * As a browser downloads it: the time until the rows are available, and, with a second request, the
+ * bytes.
+ */
 async function download(
   server: BenchServer,
   path: string,

@@ -1,4 +1,4 @@
-// What a call of a function costs: one that does nothing against a bare route that does as little,
+// The cost of a call of a function: one that does nothing against a bare route that does as little,
 // and one that reads a thousand rows by their ids against the bare statements.
 import { compareHttp, insertNote } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";

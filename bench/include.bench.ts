@@ -1,5 +1,5 @@
 // Fifty rows with twenty related rows each, over HTTP, against a bare server with the bare join:
-// all of the related rows, and the first of them by a limit.
+// all of the related rows, and the first of them with a limit.
 import { commentRows, CHILDREN, PARENTS, postRows } from "./lib/include-rows.ts";
 import { report } from "./lib/report.ts";
 import { startServer } from "./lib/servers.ts";
@@ -11,7 +11,7 @@ const ADMIN = "an-admin-token-for-benches";
 
 const HEADERS = { "Content-Type": "application/json", "Accept-Encoding": "identity" };
 
-/** Answers a second; a large one comes in pieces, so they are read whole. */
+/** Responses per second; a large one arrives in chunks, so they are read completely. */
 async function perSecond(ask: () => Promise<Response>): Promise<number> {
   const end = performance.now() + SECONDS * 1000;
   let count = 0;

@@ -1,5 +1,5 @@
-// Inserts over HTTP: authorised, checked, logged and durable before the answer, against a bare
-// insert that is neither.
+// Inserts over HTTP: authorised, checked, logged and durable before the response, against a bare
+// insert with none of these.
 import { compareHttp, NOTE } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";
 

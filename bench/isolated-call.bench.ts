@@ -1,5 +1,5 @@
-// A query function in a process of its own against the same one in the server's process: one that
-// returns at once, and one with a read of the database, which is one more question and answer
+// A query function in a separate process against the same one in the server's process: one that
+// returns immediately, and one with a read of the database, which is an additional round trip
 // between the processes.
 import { compareServers } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";

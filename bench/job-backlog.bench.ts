@@ -1,6 +1,6 @@
-// What a million jobs that wait cost: jobs a second into and out of a queue of Postgres that has
-// them, against the same queue when it is empty. Each is made in a transaction of its own, as by a
-// mutation; they are taken by ten, and ended as one.
+// The cost of a million waiting jobs: jobs per second into and out of a queue of Postgres that has
+// them, against the same queue when it is empty. Each is created in a separate transaction, as by a
+// mutation; they are claimed in batches of ten, and ended together.
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { scheduledCall } from "../packages/server/src/functions/scheduler.ts";
 import { JobTable } from "../packages/server/src/jobs/job-table.ts";
@@ -35,7 +35,7 @@ async function openQueue(): Promise<Queue> {
   return { url, store, table: new JobTable(store, systemPlatform) };
 }
 
-/** How many a second. */
+/** The number per second. */
 async function perSecond(work: () => Promise<void>): Promise<number> {
   const started = monotonic();
   await work();
@@ -59,7 +59,7 @@ async function takeAndEnd({ table }: Queue): Promise<void> {
   }
 }
 
-/** Jobs that wait, as copies of one: half of them ready, half for later. */
+/** Inserts waiting jobs, as copies of one: half of them ready, half for later. */
 async function fill(queue: Queue): Promise<void> {
   const client = new Client({ connectionString: queue.url });
   await client.connect();
@@ -92,11 +92,11 @@ for (const [what, work] of [
 ] as const) {
   const rounds: { value: number; baseline: number }[] = [];
   for (let index = 0; index <= ROUNDS; index += 1) {
-    // What is taken was made before.
+    // The claimed jobs were created before.
     if (work === takeAndEnd) for (const queue of [full, empty]) await enqueue(queue);
     const value = await perSecond(() => work(full));
     const baseline = await perSecond(() => work(empty));
-    // The first round warms all up.
+    // The first round warms everything up.
     if (index > 0) rounds.push({ value, baseline });
     if (work === enqueue) await takeAndEnd(empty);
   }

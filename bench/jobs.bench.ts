@@ -1,9 +1,8 @@
-// Jobs a second from their mutation to their end, and steps of workflows a second, against the bare
-// writes that a queue can't do without: a row is inserted, taken and ended, each durably; and on
-// Postgres against pg-boss, with as many connections. Ours calls a mutation for each job, which is
-// ended in its transaction; pg-boss calls nothing, and then a handler that writes a row, as does a
-// mutation of ours. And what it costs a mutation to schedule a job, against the same mutation
-// without.
+// Jobs per second from their mutation to their end, and steps of workflows per second, against the
+// minimal writes of a queue: a row is inserted, claimed and ended, each durably; and on Postgres
+// against pg-boss, with as many connections. Ours calls a mutation for each job, and ends it in
+// that transaction; pg-boss calls nothing, and then a handler that writes a row, like a mutation of
+// ours. And the cost of scheduling a job in a mutation, against the same mutation without.
 import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -25,7 +24,7 @@ const LOAD = { connections: 16, seconds: 2 };
 const QUEUE = "bench";
 const TOKEN = "the-admin-token-of-the-bench";
 
-/** How many a second, by the seconds that they took. */
+/** The number per second, given the duration. */
 async function perSecond(count: number, work: () => Promise<void>): Promise<number> {
   const started = performance.now();
   await work();
@@ -42,7 +41,7 @@ async function ask(url: string, method: string, path: string, body?: unknown): P
   return response.text();
 }
 
-/** Those that wait for a later day do not count. */
+/** Jobs that wait for a later day do not count. */
 async function hasWork(url: string): Promise<boolean> {
   for (const status of ["pending", "running"]) {
     const path = `/api/jobs?queue=${QUEUE}&status=${status}&limit=1`;
@@ -52,8 +51,8 @@ async function hasWork(url: string): Promise<boolean> {
 }
 
 /**
- * The last job is looked at by its id, and the list only when that is over: on Postgres a list of
- * what is left reads past all that has just ended, which was a quarter of the work measured.
+ * The last job is polled by its id, and the list only after it has ended: on Postgres a list of the
+ * remaining jobs reads past all recently ended ones, which was a quarter of the measured work.
  */
 async function runJobs({ url }: BenchServer, name: "later" | "laterNote"): Promise<void> {
   let last = "";
@@ -101,7 +100,7 @@ async function bareSqlite(): Promise<number> {
   return rate;
 }
 
-/** The same on Postgres, over as many connections as ours has. */
+/** The same on Postgres, with as many connections as ours. */
 async function barePostgres(url: string): Promise<number> {
   const pool = new Pool({ connectionString: url, max: CONNECTIONS });
   await pool.query("CREATE TABLE jobs (id TEXT PRIMARY KEY, status TEXT, args TEXT)");
@@ -120,13 +119,13 @@ async function barePostgres(url: string): Promise<number> {
   return rate;
 }
 
-/** What pg-boss does of the same jobs, without its pauses between looks for work. */
+/** pg-boss with the same jobs, without its pauses between polls. */
 interface Boss {
-  /** Each job is fetched and ended for itself. */
+  /** Each job is fetched and ended separately. */
   readonly single: () => Promise<number>;
-  /** Fifty at a time are fetched and ended as one. */
+  /** Fifty at a time are fetched and ended together. */
   readonly batches: () => Promise<number>;
-  /** As `batches`, and each job writes a row. */
+  /** Like `batches`, and each job writes a row. */
   readonly writing: () => Promise<number>;
   readonly stop: () => Promise<void>;
 }
@@ -195,7 +194,7 @@ async function compare(
       scheduling: await load(server.url, request("addNoteAndCallLater"), LOAD),
       plain: await load(server.url, request("addNote"), LOAD),
     };
-    // The first round warms all up.
+    // The first round warms everything up.
     if (index === 0) continue;
     jobs.push({ value: round.jobs, baseline });
     if (boss !== null) {

@@ -1,5 +1,5 @@
-// Rows that the members of a group may read, with all 1,000 of them connected: inserts a second,
-// against the same with nobody connected.
+// Rows that the members of a group may read, with all 1,000 of them connected: inserts per second,
+// against the same without connections.
 import { openCrowd } from "./lib/crowd.ts";
 import { load, rawRequest } from "./lib/load.ts";
 import { report } from "./lib/report.ts";

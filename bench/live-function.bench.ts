@@ -1,6 +1,6 @@
-// 1,000 clients of one function that none of them is told apart by, at 50 commits a second that
-// change its result: how often it runs, and the time from a write until a client has the result,
-// against that of 1,000 clients that subscribe to the same rows, at the same writes.
+// 1,000 clients of one function whose result does not depend on the caller, at 50 commits per
+// second that change its result: how often it runs, and the time from a write until a client has
+// the result, against that of 1,000 clients that subscribe to the same rows, at the same writes.
 import { join } from "node:path";
 import { report } from "./lib/report.ts";
 import { guestToken, startServer } from "./lib/servers.ts";
@@ -22,7 +22,7 @@ const runs: { value: number; baseline: number }[] = [];
 for (let round = 0; round < ROUNDS; round += 1) {
   const before = await ran();
   const value = await timesOf(FUNCTION);
-  // Those to the crowd's first results and the two calls here are none of the commits'.
+  // The runs for the crowd's first results and the two calls here were not caused by commits.
   const after = await ran();
   runs.push({ value: (after - before - 2) / (COMMITS + WARM_UP), baseline: 1 });
   const baseline = await timesOf(ROWS);
@@ -34,7 +34,7 @@ report("live-function-runs", "runs/commit", runs);
 report("live-function-p50", "ms", p50);
 report("live-function-p99", "ms", p99);
 
-/** The times of all messages to a crowd that subscribes, in milliseconds. */
+/** The latencies of all messages to a crowd that subscribes, in milliseconds. */
 async function timesOf(subscribe: object): Promise<number[]> {
   const url = `${server.url.replace("http", "ws")}/ws`;
   const file = join(import.meta.dir, "lib/live-crowd.ts");

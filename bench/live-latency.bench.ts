@@ -1,6 +1,6 @@
-// From the write of a row over HTTP until a socket has the change, at 20 and at 100 writes a
-// second, against a bare socket that sends back what it is sent and keeps nothing. On a file in
-// memory, and on one on a disk, which a commit waits for.
+// The time from the write of a row over HTTP until a socket has the change, at 20 and at 100 writes
+// per second, against a bare socket that echoes what it receives and stores nothing. With a file in
+// memory, and with one on a disk, for which a commit waits.
 import { bearerProtocol } from "@pylonsync/protocol";
 import { insertNote, NOTE } from "./lib/compare.ts";
 import { report } from "./lib/report.ts";
@@ -11,7 +11,7 @@ const SAMPLES = 400;
 const WARM_UP = 50;
 const FOLDERS = { memory: "/dev/shm", disk: process.env["TMPDIR"] ?? "/tmp" };
 
-/** Sends something, and is told when it came back. */
+/** Sends something, and is notified when it has come back. */
 interface Line {
   readonly send: (onSeen: () => void) => void;
   readonly stop: () => Promise<void>;
@@ -45,7 +45,7 @@ async function echoLine(): Promise<Line> {
   return lineOver(socket, server.stop, () => socket.send(JSON.stringify(NOTE)));
 }
 
-/** What is sent comes back in the order in which it was sent. */
+/** Messages come back in the order in which they were sent. */
 async function lineOver(
   socket: WebSocket,
   stop: () => Promise<void>,
@@ -66,7 +66,7 @@ async function lineOver(
   };
 }
 
-/** The times of each line, in milliseconds. They take turns. */
+/** The times of each line, in milliseconds. The lines take turns. */
 async function sample(lines: readonly Line[], rate: number): Promise<number[][]> {
   const times = lines.map((): number[] => []);
   for (let index = 0; index < SAMPLES + WARM_UP; index += 1)

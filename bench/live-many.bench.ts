@@ -1,5 +1,5 @@
-// Inserts over HTTP with 10,000 different subscriptions open, which wait for rows of other ids,
-// against ten open; and what a subscription takes of memory.
+// Inserts over HTTP with 10,000 different open subscriptions, which wait for rows with other ids,
+// against ten; and the memory per subscription.
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { NOTE } from "./lib/compare.ts";
@@ -11,7 +11,7 @@ const SOCKETS = 100;
 const EACH = 100;
 const ROUNDS = 5;
 const LOAD = { connections: 64, seconds: 2 };
-/** A page of memory, in KiB. */
+/** The size of a memory page, in KiB. */
 const PAGE_KIB = 4;
 
 const server = await startServer("pylon");

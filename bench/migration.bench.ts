@@ -1,8 +1,8 @@
-// A million rows get two required fields: one with a default, and one of UUIDs that is filled in by
-// batches. Meanwhile single rows are read, of the same database and, on SQLite, in the same
-// process: how long 99 of 100 reads take at most, beside what they take while nothing else is done.
-// On Postgres they get an index then: how long reads and writes take while it is built, and, for
-// comparison, while a plain CREATE INDEX is.
+// A million rows get two required fields: one with a default, and one with UUIDs that are filled in
+// batches. In the meantime single rows are read from the same database and, on SQLite, in the same
+// process: the 99th percentile of the reads, against that of an idle database. On Postgres they
+// then get an index: the duration of reads and writes while it is built, and, for comparison,
+// during a plain CREATE INDEX.
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -41,7 +41,7 @@ async function migrate(store: Store, app: Manifest): Promise<void> {
  * Reads a row every few milliseconds until the work is done. A read that could not begin in time,
  * because the process was busy, counts from when it should have begun.
  *
- * @returns milliseconds that 99 of 100 reads took at most
+ * @returns the 99th percentile of the reads, in milliseconds
  */
 async function p99While(store: Store, work: Promise<unknown>): Promise<number> {
   const times: number[] = [];
@@ -61,7 +61,7 @@ function idOf(n: number): string {
   return `item${String(n).padStart(8, "0")}`;
 }
 
-/** @param reading of SQLite: the store that migrates */
+/** @param reading on SQLite: the store that migrates */
 async function measure(name: string, migrating: Store, reading: Store): Promise<void> {
   await migrate(migrating, before);
   if (reading !== migrating) await migrate(reading, before);
@@ -81,7 +81,7 @@ async function measure(name: string, migrating: Store, reading: Store): Promise<
   ]);
 }
 
-/** Writes a row every few milliseconds until the work is done, one after the other. */
+/** Writes a row every few milliseconds until the work is done, one at a time. */
 async function writesWhile(
   store: Store,
   work: Promise<unknown>,
@@ -101,7 +101,7 @@ async function writesWhile(
   return { p99: sorted[Math.floor(sorted.length * 0.99)] ?? 0, longest: sorted.at(-1) ?? 0 };
 }
 
-/** An index of a million rows: as a migration builds it, and as a plain statement does. */
+/** Builds an index of a million rows as a migration does, and with a plain statement. */
 async function measureIndex(url: string, migrating: Store, using: Store): Promise<void> {
   const indexed: Manifest = {
     ...after,

@@ -1,4 +1,4 @@
-// A mutation function that inserts a row: checked arguments, a transaction, durable, against the
+// A mutation function that inserts a row: validated arguments, a transaction, durable, against the
 // bare insert.
 import { compareHttp, NOTE } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";

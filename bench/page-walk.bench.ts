@@ -1,5 +1,5 @@
-// Page 1,000 of a list that is read page by page in the order of a date, against page 50: a page
-// costs the same, however far from the beginning it is.
+// Page 1,000 of a list that is read page by page in the order of a date, against page 50: the cost
+// of a page does not depend on its distance from the beginning.
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { load, rawRequest } from "./lib/load.ts";
 import { report } from "./lib/report.ts";
@@ -7,7 +7,7 @@ import { startServer } from "./lib/servers.ts";
 
 const ROWS = 25_000;
 const PAGES = 1_000;
-/** Behind the rows without a date, which come first when the order is turned round. */
+/** After the rows without a date, which come first in the reversed order. */
 const NEAR = 50;
 const ROUNDS = 5;
 const PUSH = 1_000;

@@ -1,4 +1,4 @@
-// Fifty rows of a query that no index answers, over HTTP, against the bare statement.
+// Fifty rows of a query without a suitable index, over HTTP, against the bare statement.
 import { compareHttp, insertNotes } from "./lib/compare.ts";
 import { rawRequest } from "./lib/load.ts";
 

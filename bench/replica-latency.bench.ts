@@ -1,5 +1,5 @@
-// How long a change takes to a client of another replica, against one of the replica that made it:
-// the median, in milliseconds.
+// The time until a client of another replica receives a change, against a client of the replica
+// that made it: the median, in milliseconds.
 import { bearerProtocol } from "@pylonsync/protocol";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { insertNote } from "./lib/compare.ts";
@@ -36,7 +36,7 @@ await other.stop();
 report("replica-latency", "ms", rounds);
 process.exit(0);
 
-/** The times at which changes come to a socket. */
+/** The times at which changes arrive at a socket. */
 async function arrivals(server: string): Promise<{ next: () => Promise<number> }> {
   const socket = new WebSocket(`${server.replace("http", "ws")}/ws`, [bearerProtocol(token)]);
   await new Promise((resolve) => {

@@ -1,5 +1,5 @@
-// Messages that three replicas deliver for a second of processor time, against one replica alone:
-// what being several costs.
+// Messages that three replicas deliver per second of processor time, against a single replica: the
+// overhead of several replicas.
 import { readFileSync } from "node:fs";
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { insertNote } from "./lib/compare.ts";
@@ -47,8 +47,8 @@ async function cluster(size: number): Promise<Members> {
 }
 
 /**
- * Sends a burst through the replicas in turn, waits for the last socket, and divides what was
- * delivered by the time on the processor.
+ * Sends a burst through the replicas in turn, waits for the last socket, and divides the number of
+ * delivered messages by the processor time.
  */
 async function perCpuSecond(members: Members): Promise<number> {
   const { servers, crowds, token } = members;

@@ -1,5 +1,5 @@
-// Presence over HTTP: rooms that replicas share through Postgres, against rooms in Redis. The same
-// Postgres has the sessions of both.
+// Presence over HTTP: rooms that replicas share through Postgres, against rooms in Redis. Both keep
+// their sessions in the same Postgres.
 import { PostgresServer } from "../tests/support/servers/postgres.ts";
 import { RedisServer } from "../tests/support/servers/redis.ts";
 import { load, rawRequest } from "./lib/load.ts";

@@ -1,6 +1,6 @@
-// Search of 100,000 documents, by words that few, some and many of them have: the best 20 and how
-// many there are, over HTTP, against bare FTS5. The admin sees all rows; a visitor those that a
-// policy lets pass, which the bare server joins too.
+// Search of 100,000 documents, by words that few, some and many of them contain: the best 20 and
+// the total, over HTTP, against bare FTS5. The admin sees all rows; a visitor sees those that a
+// policy allows, which the bare server joins too.
 import { load, rawRequest } from "./lib/load.ts";
 import { report } from "./lib/report.ts";
 import { startServer } from "./lib/servers.ts";
@@ -12,7 +12,7 @@ const PUSH = 1_000;
 const ROUNDS = 3;
 const LOAD = { connections: 8, seconds: 1 };
 const ADMIN = "an-admin-token-for-benches";
-/** Each word is about half as frequent as the one of half its number. */
+/** Each word is about half as frequent as the one with half its number. */
 const QUERIES = { few: "w9000", some: "w400", two: "w40 w90", many: "w20" };
 
 const pylon = await startServer("pylon", "", { BENCH_APP: "search-app", PYLON_ADMIN_TOKEN: ADMIN });

@@ -1,5 +1,5 @@
-// Reading one row by its id over HTTP with a session, against the same without one: what looking
-// the session up costs.
+// Reading one row by its id over HTTP with a session, against the same without one: the cost of
+// looking up the session.
 import { insertNote } from "./lib/compare.ts";
 import { load, rawRequest } from "./lib/load.ts";
 import { report } from "./lib/report.ts";

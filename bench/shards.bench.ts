@@ -1,7 +1,7 @@
-// A game of 50 players, all of whom move in each of 20 steps a second and turn ten times a second,
-// against the same game in Colyseus, which runs on Node. For each player and step: CPU of the
-// server, and bytes that it sends. Then how evenly a client hears the steps. What the sockets alone
-// cost is measured as well: no game on Bun can take less CPU than that.
+// A game of 50 players, all of whom move in each of 20 steps per second and turn ten times per
+// second, against the same game in Colyseus, which runs on Node. For each player and step: CPU of
+// the server, and bytes that it sends. Then how evenly a client receives the steps. The cost of the
+// sockets alone is measured as well: no game on Bun can use less CPU than that.
 import { freePorts } from "../tests/support/servers/free-port.ts";
 import { cpuMs } from "./lib/cpu.ts";
 import { report } from "./lib/report.ts";
@@ -12,7 +12,7 @@ const PLAYERS = 50;
 const STEP_MS = 50;
 const TURNS = 40;
 const WARM_UP_TURNS = 10;
-/** Before the first round: compilers are still at work for some seconds, ours and theirs. */
+/** Before the first round: the compilers of both are still busy for some seconds. */
 const FIRST_TURNS = 150;
 const ROUNDS = 4;
 

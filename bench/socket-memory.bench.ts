@@ -20,7 +20,7 @@ await pylon.stop();
 await bare.stop();
 report("socket-memory", "bytes", [{ value, baseline }]);
 
-/** The first sockets pay for what all share, so they do not count. */
+/** The first sockets include shared costs, so they do not count. */
 async function bytesPerSocket(
   server: BenchServer,
   open: (count: number) => Promise<{ stop: () => void }>,

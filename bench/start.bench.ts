@@ -1,6 +1,6 @@
-// The command as it is published, serving the todo example, against a bare Bun server: from the
-// start of the process to the first healthy answer, and the memory that it has once it is idle,
-// which with `own` is without the pages of Bun's own file.
+// The command as it is published, serving the todo example, against a bare Bun server: the time
+// from the start of the process to the first healthy response, and its memory when idle, which with
+// `own` excludes the pages of Bun's own file.
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { bundle } from "../packages/cli/scripts/bundle.ts";
@@ -9,11 +9,11 @@ import { report } from "./lib/report.ts";
 const ROUNDS = 7;
 const PORT = 24_321;
 const root = new URL("..", import.meta.url).pathname;
-/** After the watchdog's thread has started too, in milliseconds. */
+/** The delay after which the watchdog's thread has started too, in milliseconds. */
 const IDLE_MS = 3_000;
 const cache = join(root, "node_modules", ".cache");
 mkdirSync(cache, { recursive: true });
-// There what the bundle loads when it is used is found.
+// There the modules that the bundle loads on demand are found.
 const dir = mkdtempSync(join(cache, "pylon-start-"));
 for (const name of ["main", "watchdog-worker"] as const) await bundle(name, join(dir, "dist"));
 const env = {
@@ -53,7 +53,7 @@ async function millisecondsToHealth(command: string[]): Promise<number> {
   return whileServing(command, async () => performance.now() - started);
 }
 
-/** Runs a server, and something once it answers. */
+/** Runs a server, and `work` once it responds. */
 async function whileServing<T>(command: string[], work: (pid: number) => Promise<T>): Promise<T> {
   const child = Bun.spawn(command, { env, stdout: "ignore", stderr: "inherit" });
   while (!(await isHealthy())) await Bun.sleep(1);
@@ -77,7 +77,7 @@ async function isHealthy(): Promise<boolean> {
   try {
     return (await fetch(`http://127.0.0.1:${PORT}/health`)).ok;
   } catch {
-    // Nobody listens yet.
+    // Nothing listens yet.
     return false;
   }
 }

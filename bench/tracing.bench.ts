@@ -1,5 +1,5 @@
 // Requests to a server that exports traces, metrics and logs with the default sampler, against the
-// same server without: what telemetry costs.
+// same server without: the cost of telemetry.
 import { join } from "node:path";
 import { insertNote, NOTE } from "./lib/compare.ts";
 import { load, rawRequest } from "./lib/load.ts";

@@ -1,4 +1,4 @@
-// npm run bench: every bench in bench/, or with `-- NAME` one. Prints one JSON line a bench.
+// npm run bench: runs every bench in bench/, or with `-- NAME` one. Prints one JSON line per bench.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { bun, installPackages, root, run } from "./install.mjs";

@@ -1,5 +1,5 @@
-// npm run build:executable [-- OUTFILE]: the pylon command as one file that needs nothing else.
-// Default: dist/pylon.
+// npm run build:executable [-- OUTFILE]: compiles the pylon command into one file without
+// dependencies. Default: dist/pylon.
 import { join } from "node:path";
 import { installPackages, root, run } from "./install.mjs";
 

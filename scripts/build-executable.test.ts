@@ -26,7 +26,7 @@ beforeAll(async () => {
 
 afterAll(() => folder[Symbol.dispose]());
 
-test("the executable makes an app outside of the repository and serves it", async () => {
+test("the executable creates an app outside the repository and serves it", async () => {
   expect((await pylon(["init", "made"], folder.path, {}, EXECUTABLE)).exitCode).toBe(0);
   await using dev = new PylonProcess(["dev", "made", "--port", "0"], folder.path, {}, EXECUTABLE);
   const { port } = await dev.event();
@@ -37,7 +37,7 @@ test("the executable makes an app outside of the repository and serves it", asyn
   expect(await dev.end()).toBe(0);
 });
 
-test("the executable holds the files of a deployment", async () => {
+test("the executable contains the files of a deployment", async () => {
   folder.write({ "deployed/app.ts": noteApp("text: field.string()") });
   const { exitCode, stdout } = await pylon(
     ["deploy", "deployed", "--target", "sst", "--json"],
@@ -55,7 +55,7 @@ test("the executable holds the files of a deployment", async () => {
   expect(await Bun.file(join(folder.path, "deployed", "Dockerfile")).text()).toContain("pylon");
 });
 
-test("the executable starts itself again when a function blocks it", async () => {
+test("the executable restarts itself when a function blocks it", async () => {
   folder.write({
     "spin/app.ts": noteApp("text: field.string()"),
     "spin/functions/hello.ts": queryOf("'hello'"),
@@ -73,7 +73,7 @@ test("the executable starts itself again when a function blocks it", async () =>
   const again = await server.event();
   expect(await held).toBe("cut off");
   expect(await callFn(again["port"], "hello")).toBe("hello");
-  // From then on it spins in a process of its own, which is the same executable too.
+  // From then on it spins in a separate process, which is the same executable too.
   expect(JSON.stringify(await callFn(again["port"], "spin"))).toContain("FN_TIMEOUT");
   expect(await server.end()).toBe(0);
   expect(await server.stderr).toContain("in function spin. Restarting.");
@@ -88,7 +88,7 @@ test("D1: the executable reads in processes of the same executable", async () =>
     EXECUTABLE,
   );
   const { port } = await server.event();
-  // No index answers it.
+  // No index matches it.
   const answer = await fetch(`http://localhost:${String(port)}/api/query/Note`, {
     method: "POST",
     body: JSON.stringify({ text: { $like: "x" } }),

@@ -1,10 +1,10 @@
-// npm run build:packages -- [FOLDER] [PACKAGE...]: the npm packages as they are published, each as
-// one .tgz. Default: all, into dist/packages.
+// npm run build:packages -- [FOLDER] [PACKAGE...]: builds the npm packages as they are published,
+// each as one .tgz. Default: all, into dist/packages.
 //
-// What runs in browsers, in Node or in an app's own bundler is compiled to JavaScript with
+// Code that runs in browsers, in Node or in an app's own bundler is compiled to JavaScript with
 // declarations: a project's tsc would check TypeScript sources of a package by the project's own
-// rules. The server as a library runs on Bun alone, and stays as it is. The command is bundled, so
-// that it starts fast; its sources are beside it for `pylon compile` and for debuggers.
+// rules. The server as a library only runs on Bun, and stays as it is. The command is bundled, so
+// that it starts fast; its sources are included for `pylon compile` and for debuggers.
 import {
   cpSync,
   existsSync,
@@ -62,7 +62,10 @@ try {
   rmSync(scratch, { recursive: true, force: true });
 }
 
-/** All at once, because they import each other; a file per source, below scratch/out/NAME/src. */
+/**
+ * Compiles all at once, because they import each other; one output file per source, below
+ * scratch/out/NAME/src.
+ */
 function compile(names) {
   const packages = join(root, "packages");
   const config = join(scratch, "tsconfig.json");
@@ -88,11 +91,11 @@ function compile(names) {
   run("npx", ["tsc", "-p", config]);
 }
 
-/** The package's folder as it is published. @returns its path */
+/** Assembles the package's folder as it is published. @returns its path */
 function assemble(name) {
   const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
   cpSync(join(scratch, "out", name, "src"), join(to, "dist"), { recursive: true });
-  // What is not TypeScript is as it was written: styles, and what a tool of Node's loads.
+  // Files that are not TypeScript are unchanged: styles, and files that a tool of Node loads.
   const written = readdirSync(join(from, "src"), { recursive: true, withFileTypes: true }).filter(
     (file) => file.isFile() && (!/\.tsx?$/.test(file.name) || file.name.endsWith(".d.ts")),
   );
@@ -111,8 +114,8 @@ function assemble(name) {
 }
 
 /**
- * The folder of a package that is published as it stands, with the types of the texts that it
- * imports: a project's compiler does not look at declarations for all files of one kind.
+ * Assembles the folder of a package that is published uncompiled, with the types of the texts that
+ * it imports: a project's compiler does not use declarations for all files of one kind.
  *
  * @returns its path
  */
@@ -130,7 +133,10 @@ function assembleSources(name) {
   return to;
 }
 
-/** The command's folder as it is published: its sources, templates and bundle. @returns its path */
+/**
+ * Assembles the command's folder as it is published: its sources, templates and bundle. @returns
+ * its path
+ */
 function assembleCommand() {
   const [from, to] = [join(root, "packages", "cli"), join(scratch, "packages", "cli")];
   for (const file of ["bin", "src", "README.md", "LICENSE"])
@@ -139,7 +145,7 @@ function assembleCommand() {
   run(bun, [join(from, "scripts", "templates.ts"), join(to, "templates")]);
   run(bun, [join(from, "scripts", "bundle.ts"), join(to, "dist")]);
   const manifest = readManifest(from);
-  // What the bundle loads when it is used is found from the bundle, wherever npm has put it.
+  // Modules that the bundle loads on demand are resolved from the bundle, wherever npm has put it.
   const dependencies = { ...readManifest(join(root, "packages", "server")).dependencies };
   writeManifest(to, {
     ...manifest,
@@ -149,7 +155,10 @@ function assembleCommand() {
   return to;
 }
 
-/** The page of error codes, which `pylon explain` reads, is outside of the package's folder. */
+/**
+ * Adds the page of error codes, which `pylon explain` reads, and which is outside the package's
+ * folder.
+ */
 function bringErrors(sources) {
   const command = join(sources, "commands", "explain.ts");
   const text = readFileSync(command, "utf8");
@@ -171,7 +180,7 @@ function writeManifest(folder, manifest) {
   writeFileSync(join(folder, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
 }
 
-/** Where an export is once it is compiled. */
+/** The location of an export after compilation. */
 function published(target) {
   if (typeof target !== "string")
     return Object.fromEntries(
@@ -183,7 +192,7 @@ function published(target) {
   return { types: `${stem}.d.ts`, default: `${stem}.js` };
 }
 
-/** In one run: the start of npm takes longer than it needs for a package. */
+/** In one run: starting npm takes longer than packing a package. */
 function pack(paths) {
   run("npm", ["pack", "--silent", "--pack-destination", folder, ...paths], { cwd: scratch });
 }

@@ -11,7 +11,7 @@ import { publint } from "publint";
 import { formatMessage } from "publint/utils";
 import { run } from "../tests/support/run.ts";
 
-// What somebody has who installs the packages: a project with rules of its own, and no Bun.
+// Tests what a user of the packages has: a project with its own rules, and no Bun.
 
 const ROOT = join(import.meta.dir, "..");
 const dir = mkdtempSync(join(tmpdir(), "pylon-consumer-"));
@@ -114,7 +114,7 @@ test.each(NAMES)("publint finds nothing in %s", async (name) => {
   expect(messages.map((message) => formatMessage(message, pkg ?? {}))).toEqual([]);
 });
 
-// They are ES modules with `exports`, which neither `require` nor the oldest resolution knows.
+// They are ES modules with `exports`, which neither `require` nor the oldest resolution supports.
 const IGNORED: readonly string[] = ["node10", "node16-cjs"] satisfies ResolutionKind[];
 
 test.each(NAMES)(
@@ -141,7 +141,7 @@ test.each(NAMES)(
   },
 );
 
-test("an unknown package is refused by name", async () => {
+test("an unknown package is rejected by name", async () => {
   const { exitCode, stderr } = Bun.spawnSync([
     "node",
     join(ROOT, "scripts", "build-packages.mjs"),

@@ -1,6 +1,6 @@
-// npm run build:release -- [--url URL] [FOLDER] [PLATFORM...]: what a release consists of: the
+// npm run build:release -- [--url URL] [FOLDER] [PLATFORM...]: builds the files of a release: the
 // executable for every platform, install.sh, and their checksums. The Bun of each other platform
-// comes from npm. Default: dist/release. URL is where releases will be, each in a folder
+// comes from npm. Default: dist/release. URL is where releases will be published, each in a folder
 // v<version>: with it install.sh needs no variables.
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -46,7 +46,7 @@ const sums = [...platforms.map((platform) => `pylon-${platform}`), "install.sh"]
 );
 writeFileSync(join(folder, "SHA256SUMS"), sums.join(""));
 
-/** The script, with where it is from written into it. */
+/** The script, with the URL of the release inserted. */
 function installer() {
   const script = readFileSync(join(root, "deploy", "install.sh"), "utf8");
   const { version } = JSON.parse(

@@ -3,11 +3,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { gzipSync } from "node:zlib";
 import { join } from "node:path";
 
-// What the client adds to a page, minified and compressed. It may become smaller; a change that
-// makes it so moves the limit. A page fetches the first part before it shows anything; what talks
-// to the server and what keeps rows on disk comes beside the first question to the server, so no
-// round trip is added; the rest, as the parser of event streams, when it is needed, or two seconds
-// later: a deployment may take it away.
+// The size that the client adds to a page, minified and compressed. It may become smaller; a change
+// that makes it so moves the limit. A page fetches the first part before it shows anything; the
+// code for the network and the disk is loaded in parallel with the first request to the server, so
+// no round trip is added; the rest, such as the parser of event streams, is loaded when it is
+// needed, or two seconds later, because a deployment may remove it.
 
 const cache = join(import.meta.dir, "../node_modules/.cache");
 mkdirSync(cache, { recursive: true });
@@ -16,14 +16,14 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const ENGINE = 'export { createSyncEngine } from "@pylonsync/sync"; ';
 const SOURCE = join(import.meta.dir, "../packages/sync/src");
-/** What an engine loads by itself when it is started. */
+/** The modules that a started engine loads automatically. */
 const STARTED =
   ENGINE +
   `export { Online } from "${SOURCE}/engine/online.ts"; ` +
   `export { Persistence } from "${SOURCE}/persistence/kept.ts"; `;
 const QUERY_MODE = `export { QueryMode } from "${SOURCE}/queries/query-mode.ts";`;
 
-/** Bytes of a page's bundle, and of what it loads later. */
+/** The sizes in bytes of a page's bundle, and of the code that it loads later. */
 async function sizesOf(name: string, page: string): Promise<{ now: number; later: number }> {
   const entry = join(dir, `${name}.ts`);
   writeFileSync(entry, page);
@@ -37,7 +37,7 @@ async function sizesOf(name: string, page: string): Promise<{ now: number; later
   const sizes = { now: 0, later: 0 };
   const texts = new Map<string, string>();
   for (const output of outputs) texts.set(output.path.slice(2), await output.text());
-  // A chunk that is imported is there from the beginning; one of `import()` comes later.
+  // An imported chunk is loaded at the start; one of `import()` later.
   const wanted = [...outputs].filter(({ kind }) => kind === "entry-point").map(({ path }) => path);
   const seen = new Set<string>();
   for (const path of wanted) {
@@ -56,15 +56,15 @@ async function sizesOf(name: string, page: string): Promise<{ now: number; later
 test.each([
   ["the whole of the engine's package", 'export * from "@pylonsync/sync"', 30_600, 21_000],
   ["an engine", ENGINE, 28_050, 21_500],
-  // All that is loaded before its first row.
+  // Everything that is loaded before its first row.
   ["an engine that is started", STARTED, 38_600, 9_650],
   ["an engine that is started, and asks for single queries", STARTED + QUERY_MODE, 43_100, 4_200],
   ["the hooks of db", 'export { db } from "@pylonsync/react"', 32_700, 23_000],
-  // What a page does not import costs it nothing.
+  // Code that a page does not import costs nothing.
   ["one hook", 'export { useQuery } from "@pylonsync/react"', 900, 0],
   ["lists that grow", 'export { useInfiniteQuery } from "@pylonsync/react"', 1_300, 0],
   ["the manifest's functions", 'export { defineRoute } from "@pylonsync/sdk"', 100, 0],
-])("%s stays as small as it is", async (name, page, maxNow, maxLater) => {
+])("%s does not grow", async (name, page, maxNow, maxLater) => {
   const { now, later } = await sizesOf(name, page);
   expect(now).toBeGreaterThan(0);
   expect(now).toBeLessThanOrEqual(maxNow);

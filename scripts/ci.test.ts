@@ -4,7 +4,7 @@ import { join } from "node:path";
 
 const read = (path: string): string => readFileSync(join(import.meta.dir, "..", path), "utf8");
 
-test("the CI workflow runs the README's test command, on the oldest Node that is supported", () => {
+test("the CI workflow runs the README's test command, on the oldest supported Node", () => {
   const [, command = ""] = /^## Test it$[\s\S]*?```sh\n(.+)\n/m.exec(read("README.md")) ?? [];
   const { engines } = JSON.parse(read("package.json")) as { readonly engines: { node: string } };
   const oldest = engines.node.replace(">=", "");

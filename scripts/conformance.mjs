@@ -1,4 +1,4 @@
-// npm run conformance -- --url URL: what the wire promises, against any server; see
+// npm run conformance -- --url URL: tests the wire protocol against any server; see
 // docs/conformance.md.
 import { bun, installPackages, run } from "./install.mjs";
 

@@ -1,4 +1,5 @@
-// npm run fuzz: broken requests to every group of routes, each for `--seconds`; see tests/fuzz/.
+// npm run fuzz: sends broken requests to every group of routes, each for `--seconds`; see
+// tests/fuzz/.
 import { bun, installPackages, run } from "./install.mjs";
 
 installPackages();

@@ -1,10 +1,10 @@
-// Counts what the table of `npm run house` shows, on the syntax tree of TypeScript's own parser: a
-// search in the text would count what stands in strings and comments.
+// Computes the numbers of `npm run house` from the syntax tree of TypeScript's own parser: a text
+// search would also count the contents of strings and comments.
 import { SyntaxKind } from "typescript/unstable/ast";
 import { mapSources } from "./syntax-trees.mjs";
 
 const MAX_FUNCTION_LINES = 60;
-/** Global functions that take time, the clock or chance from the machine. */
+/** Global functions that access time, the clock or randomness of the machine. */
 const DIRECT_CALLS = new Set([
   "setTimeout",
   "setInterval",
@@ -36,7 +36,7 @@ const FUNCTIONS = new Set([
   SyntaxKind.GetAccessor,
   SyntaxKind.SetAccessor,
 ]);
-/** Whose text may look like a comment. */
+/** Nodes whose text may look like a comment. */
 const TEXTS = new Set([
   SyntaxKind.StringLiteral,
   SyntaxKind.NoSubstitutionTemplateLiteral,
@@ -60,20 +60,20 @@ const DECLARATIONS = new Set([
  * @property {number} lines
  * @property {number} over100 lines of more than 100 columns
  * @property {number} over120
- * @property {number} commentLines lines that hold nothing but a comment
+ * @property {number} commentLines lines with only a comment
  * @property {number} codeLines lines that are neither empty nor comments
  * @property {number} longFunctions of more than 60 lines; lists of tests do not count
- * @property {number} as type assertions, but for `as const`
+ * @property {number} as type assertions, except `as const`
  * @property {number} asUnknownAs
  * @property {number} any
  * @property {number} nonNull `x!`, and properties declared with `!`
- * @property {number} exports declarations that are exported where they stand
+ * @property {number} exports declarations with `export` in front
  * @property {number} bareExports those without a doc comment
  * @property {number} direct uses of timers, the clock and chance
  */
 
 /**
- * Parses files, without looking at types.
+ * Parses files, without checking types.
  *
  * @param {string} root
  * @param {readonly string[]} files relative to the root
@@ -148,8 +148,8 @@ function countNode(node, source, counts) {
 }
 
 /**
- * The callback of a `describe` is a list of tests and no function: its lines count neither for
- * itself nor for what is around it. The tests in it count, each for itself.
+ * The callback of a `describe` is a list of tests and not a function: its lines count neither for
+ * itself nor for enclosing functions. The tests in it count, each separately.
  */
 function isLongFunction(node, source) {
   if (!FUNCTIONS.has(node.kind) || isListOfTests(node, source)) return false;
@@ -166,7 +166,7 @@ function isListOfTests(node, source) {
   );
 }
 
-/** Of the outermost lists of tests within a node. */
+/** The lines of the outermost lists of tests within a node. */
 function linesOfLists(node, source) {
   let lines = 0;
   const visit = (child) => {
@@ -196,7 +196,7 @@ function directImports(node, source) {
   ).length;
 }
 
-/** An overload of a function is one with it: its first declaration has the comment. */
+/** Overloads of a function count as one declaration: the first one has the comment. */
 function countExports(source, counts) {
   const seen = new Set();
   for (const statement of source.statements) {

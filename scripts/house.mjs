@@ -1,5 +1,5 @@
-// npm run house: how the code base reads, as numbers. `--json` prints them for programs, `--root
-// DIR` measures another folder. house.test.ts holds the limits.
+// npm run house: measures the style of the code base. `--json` prints the numbers for programs,
+// `--root DIR` measures another folder. house.test.ts enforces the limits.
 import { existsSync, readdirSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -8,8 +8,8 @@ import { root as here } from "./install.mjs";
 import { filesBelow } from "./test-files.mjs";
 
 /**
- * What may not be crossed, `max` or `min`: today's numbers where the target is not reached yet, so
- * that nothing gets worse. A change that makes one better moves its limit.
+ * The limits, `max` or `min`: today's numbers where the target is not reached yet, so that nothing
+ * gets worse. A change that improves one moves its limit.
  */
 const LIMITS = {
   "lines over 120 columns, all code": { max: 0, target: "0" },
@@ -46,7 +46,7 @@ const LIMITS = {
   "direct uses of timers, clock and chance, server": { max: 0, target: "0" },
 };
 
-/** What packages/server may use directly is in this file alone. */
+/** The only file that may use these directly in packages/server. */
 const PLATFORM = "packages/server/src/platform.ts";
 
 const { values } = parseArgs({
@@ -107,7 +107,7 @@ function isTest(file) {
   return /\.(test|suite)\.tsx?$|^tests\/|\/src\/(.+\/)?testing\//.test(file);
 }
 
-/** Rounded to two digits; 0 of nothing. */
+/** Rounded to two digits; 0 if the whole is 0. */
 function ratio(part, whole) {
   return whole === 0 ? 0 : Math.round((100 * part) / whole) / 100;
 }

@@ -1,8 +1,8 @@
-// Phrases that are not plain English, which slip into texts that users read, into comments and into
-// the titles of tests.
+// Phrases that are not plain English, which are found in texts for users, in comments and in the
+// titles of tests.
 
 /**
- * `isInCode`: also of comments and titles, where it is told without false alarms.
+ * `isInCode`: also searched in comments and titles, where it causes no false alarms.
  *
  * @type {readonly { pattern: RegExp, instead: string, isInCode?: true }[]}
  */
@@ -31,7 +31,7 @@ const IDIOMS = [
   { pattern: /\bto be had\b/i, instead: "available" },
 ];
 
-/** The same where a phrase may go over the end of a line, and in comments over its marks. */
+/** The same, but a phrase may span several lines, and in comments their markers. */
 const IN_TEXTS = IDIOMS.map((idiom) => broken(idiom, "\\s+"));
 const IN_CODE = IDIOMS.filter(({ isInCode }) => isInCode).map((idiom) => broken(idiom, "[\\s*/]+"));
 
@@ -40,7 +40,7 @@ function broken({ pattern, instead }, gap) {
 }
 
 /**
- * The first idiom of a text that users read.
+ * The first idiom in a text for users.
  *
  * @param {string} text
  * @returns {{ phrase: string, instead: string, index: number } | null}
@@ -50,7 +50,7 @@ export function idiomIn(text) {
 }
 
 /**
- * The first idiom of a source file, wherever it is in it.
+ * The first idiom anywhere in a source file.
  *
  * @param {string} text
  * @returns {{ phrase: string, instead: string, index: number } | null}

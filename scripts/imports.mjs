@@ -1,5 +1,5 @@
-// node scripts/imports.mjs [--root DIR]: prints as JSON what the sources of all packages import,
-// types and dynamic imports counted. layers.ts says what they may import.
+// node scripts/imports.mjs [--root DIR]: prints as JSON the imports in the sources of all packages,
+// including types and dynamic imports. layers.ts defines which are allowed.
 import { readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -42,7 +42,10 @@ function specifiersOf(source) {
   return found;
 }
 
-/** What a node loads: a module by name, or a file beside this one, as `new URL` names a worker. */
+/**
+ * What a node imports: a module by name, or a file relative to this one, such as a worker in `new
+ * URL`.
+ */
 function specifierOf(node) {
   switch (node.kind) {
     case SyntaxKind.ImportDeclaration:

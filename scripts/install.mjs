@@ -11,7 +11,7 @@ export const bun = fileURLToPath(new URL("../node_modules/.bin/bun", import.meta
 const HEADLESS_SHELL = "/usr/lib/chromium/chromium-headless-shell";
 const BROWSERS = ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"];
 
-/** Installs the npm packages when they are missing or older than the lock file. */
+/** Installs the npm packages if they are missing or older than the lock file. */
 export function installPackages() {
   const done = `${root}node_modules/.package-lock.json`;
   const isCurrent =

@@ -24,9 +24,8 @@ async function importsOf(...args: string[]): Promise<readonly Import[]> {
   return JSON.parse(await run(["node", join(import.meta.dir, "imports.mjs"), ...args])) as Import[];
 }
 
-// Where one of these fails, move what is imported to where it belongs: a type to the lower of the
-// two, or a small interface that the lower one owns. Where the edge is right, allow it in
-// layers.ts.
+// If one of these fails, move the imported code to where it belongs: a type to the lower of the
+// two, or a small interface that the lower one owns. If the edge is right, allow it in layers.ts.
 test("packages import only what layers.ts allows", () => {
   expect(faultsOf(PACKAGES, packagesIn(imports), packageEdges(imports))).toEqual([]);
 });
@@ -35,7 +34,7 @@ test("folders of the server import only what layers.ts allows", () => {
   expect(faultsOf(SERVER, foldersIn(imports), serverEdges(imports))).toEqual([]);
 });
 
-/** Each against the layers: sources by path. */
+/** Violations of the layers: sources by path. */
 const PLANTED: Readonly<Record<string, string>> = {
   "files/a.ts": `import { listen } from "../http/listener.ts";\nvoid listen;\n`,
   "store/sqlite/a.ts":

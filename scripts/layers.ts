@@ -1,15 +1,15 @@
 /**
- * What may import what, types and dynamic imports counted: for each package, and inside of the
- * server for each folder. `layers.test.ts` holds it. A new edge is a change of this file, which a
- * review sees.
+ * Defines the allowed imports, including types and dynamic imports: for each package, and within
+ * the server for each folder. `layers.test.ts` enforces it. A new edge requires a change of this
+ * file, which a review sees.
  */
 export interface Layers {
   /**
-   * What each may import, the highest first. A name may import only names that stand below it: so
-   * there is no circle.
+   * The allowed imports of each name, the highest first. A name may only import names that are
+   * below it, so there can be no cycle.
    */
   readonly allowed: Readonly<Record<string, readonly string[] | "all below">>;
-  /** What all that stand above may import, whether they do or not; but for those named here. */
+  /** What all names above it may import without an entry, except the listed ones. */
   readonly common: Readonly<Record<string, { readonly notFor: readonly string[] }>>;
 }
 
@@ -38,13 +38,13 @@ export const PACKAGES: Layers = {
   common: {},
 };
 
-/** They do no I/O, and take neither clock nor chance. */
+/** These do no I/O, and use neither the clock nor randomness. */
 const PURE = ["policy", "schema"];
 
 /** The folders of packages/server/src, and the files beside them. */
 export const SERVER: Layers = {
   allowed: {
-    // Where all is put together.
+    // These assemble everything.
     "index.ts": "all below",
     "test-app.ts": "all below",
     "server.ts": "all below",
@@ -55,7 +55,7 @@ export const SERVER: Layers = {
     "replica-network.ts": ["shards", "config"],
     "open-store.ts": "all below",
     "maintenance.ts": ["files", "workflows", "shards", "jobs", "auth", "data", "store"],
-    // What all requests pass through.
+    // The path of every request.
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Processes for handlers, which load the app there.
     isolation: ["app", "functions", "request", "store", "schema", "observe"],
@@ -88,20 +88,20 @@ export const SERVER: Layers = {
     mail: ["request", "observe", "config"],
     pubsub: ["request", "cache"],
     monitoring: ["request", "cache", "observe", "config"],
-    // The only way to the rows of an app.
+    // The only access to the rows of an app.
     data: ["request", "store", "policy", "schema", "identity", "observe"],
     // Live connections, whatever is sent over them.
     connections: ["identity"],
     // One HTTP request.
     request: ["cache", "store", "identity", "config"],
-    // Databases, and what else outlives a request.
+    // Databases, and other things that outlive a request.
     cache: ["plugins", "observe", "config"],
     store: ["schema", "observe", "config"],
     plugins: ["schema"],
-    // Pure.
+    // Pure code.
     policy: ["schema"],
     schema: [],
-    // The ground.
+    // The base.
     observe: ["config"],
     identity: [],
     config: [],
@@ -117,7 +117,7 @@ export const SERVER: Layers = {
   },
 };
 
-/** What a source says that it imports, as scripts/imports.mjs finds it. */
+/** An import of a source, as scripts/imports.mjs finds it. */
 export interface Import {
   /** Relative to the root of the repository. */
   readonly file: string;
@@ -137,8 +137,8 @@ const SCOPE = "@pylonsync/";
 const SERVER_SOURCES = "packages/server/src/";
 
 /**
- * The imports that lead from one package to another. By its path none may be imported: an edge to
- * a name that no layering has.
+ * The imports from one package to another. An import of another package by a path is never allowed:
+ * it counts as an edge to an unknown name.
  */
 export function packageEdges(imports: readonly Import[]): Edge[] {
   return imports.flatMap(({ file, line, specifier }) => {
@@ -154,7 +154,7 @@ export function packageEdges(imports: readonly Import[]): Edge[] {
   });
 }
 
-/** The imports that lead from one folder of the server to another. */
+/** The imports from one folder of the server to another. */
 export function serverEdges(imports: readonly Import[]): Edge[] {
   return imports.flatMap(({ file, line, specifier }) => {
     const [from, to] = [folderOf(file), folderOf(targetOf(file, specifier) ?? "")];
@@ -163,11 +163,11 @@ export function serverEdges(imports: readonly Import[]): Edge[] {
 }
 
 /**
- * What is against the layers.
+ * The violations of the layers.
  *
- * @param names those that have sources
- * @returns sentences: unknown names, forbidden edges, allowances that point upwards, and those that
- *   nothing uses. Of a name without sources yet all allowances may be unused.
+ * @param names the names that have sources
+ * @returns sentences: unknown names, forbidden edges, allowances that point upwards, and unused
+ *   ones. The allowances of a name without sources may be unused.
  */
 export function faultsOf(
   { allowed, common }: Layers,

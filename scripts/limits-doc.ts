@@ -144,7 +144,7 @@ function seconds(ms: number): string {
   return `${ms / 1000} s`;
 }
 
-/** A cap whose default is the variable's. */
+/** A limit with the default of the variable. */
 function configured(
   cap: string,
   variable: NumberVariable,
@@ -654,7 +654,7 @@ function bodyRows(routes: readonly RouteSummary[]): string[] {
   });
 }
 
-/** The routes of a server with everything on. */
+/** The routes of a server with all features enabled. */
 export async function routesOfServer(): Promise<readonly RouteSummary[]> {
   const manifest = buildManifest({
     name: "limits",

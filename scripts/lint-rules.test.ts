@@ -4,14 +4,14 @@ import { dirname, join } from "node:path";
 
 const ROOT = join(import.meta.dir, "..");
 /**
- * Beside the sources' folders of the same names, so that the overrides' globs match as they do for
- * real files.
+ * Beside folders with the same names as those of the sources, so that the overrides' globs match as
+ * they do for real files.
  */
 const PROBES = join(ROOT, "node_modules/.cache/lint-probes");
 
 afterAll(() => rmSync(PROBES, { recursive: true, force: true }));
 
-/** What oxlint reports for `source` if it stood at `path`. */
+/** What oxlint would report for `source` at `path`. */
 function lint(path: string, source: string): string {
   const file = join(PROBES, path);
   mkdirSync(dirname(file), { recursive: true });

@@ -4,9 +4,9 @@ import { basename, join } from "node:path";
 import { filesBelow } from "./test-files.mjs";
 
 const ROOT = join(import.meta.dir, "..");
-/** Longer than a test may wait for time, in milliseconds: it waits for an event instead. */
+/** The maximum time that a test may sleep, in milliseconds: instead it waits for an event. */
 const MAX_MS = 300;
-/** A sleep, or a timer whose callback is what an `await` goes on with. */
+/** A sleep, or a timer whose callback resolves an awaited promise. */
 const WAIT = /\b(?:sleep|delay|aMoment)\((\d[\d_]*)\)|\bsetTimeout\(resolve, (\d[\d_]*)\)/g;
 const IS_TEST = /(?:\.(?:test|suite)\.tsx?$|^tests\/|\/testing\/)/;
 

@@ -1,5 +1,5 @@
-// Runs the oracle of live queries for as many scenarios as wanted: `npm run oracle -- --seeds N
-// [--seed S]`. A failure prints the seed and the smallest scenario that fails.
+// Runs the oracle of live queries for a number of scenarios: `npm run oracle -- --seeds N [--seed
+// S]`. A failure prints the seed and the smallest failing scenario.
 import { spawnSync } from "node:child_process";
 
 const args = process.argv.slice(2);

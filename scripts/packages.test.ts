@@ -12,8 +12,8 @@ import { dirname, join } from "node:path";
 import { codeBlocks } from "../docs/code-blocks.ts";
 import { run } from "../tests/support/run.ts";
 
-// What a package says about itself: its README, license and manifest. build-packages.test.ts looks
-// at what is published.
+// Checks the description of each package: its README, license and manifest. build-packages.test.ts
+// checks what is published.
 
 const ROOT = join(import.meta.dir, "..");
 const PACKAGES = join(ROOT, "packages");
@@ -24,7 +24,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 const read = (...path: string[]): string => readFileSync(join(ROOT, ...path), "utf8");
 
-test.each(names)("packages/%s says what it is, how to install it, and its license", (name) => {
+test.each(names)("packages/%s describes itself, how to install it, and its license", (name) => {
   const manifest = JSON.parse(read("packages", name, "package.json")) as Record<string, unknown>;
   expect(manifest).toMatchObject({
     name: `@pylonsync/${name}`,
@@ -49,7 +49,7 @@ test.each(names)("the install command of packages/%s packs all that it depends o
   expect(packed.split(" ").toSorted()).toEqual([...closure(name)].toSorted());
 });
 
-test("the compiler takes the examples of the READMEs, and they print what they show", async () => {
+test("the examples of the READMEs compile, and print what they show", async () => {
   const printed: Promise<void>[] = [];
   for (const name of names) {
     const blocks = codeBlocks(join(PACKAGES, name, "README.md"));
@@ -75,7 +75,7 @@ test("the compiler takes the examples of the READMEs, and they print what they s
   await Promise.all([run(["npx", "tsc", "--noEmit", "-p", dir], { cwd: ROOT }), ...printed]);
 }, 60_000);
 
-/** Runs an example in a folder where `my-app` is an app. */
+/** Runs an example in a folder in which `my-app` is an app. */
 async function expectOutput(file: string, output: string): Promise<void> {
   const app = join(dirname(file), "my-app");
   mkdirSync(app, { recursive: true });
@@ -87,7 +87,7 @@ async function expectOutput(file: string, output: string): Promise<void> {
   expect(await run([process.execPath, file], { cwd: dirname(file) })).toEndWith(output);
 }
 
-/** The package and all of ours that it needs, peers too. */
+/** The package and all of ours that it needs, including peers. */
 function closure(name: string, seen = new Set<string>()): ReadonlySet<string> {
   if (seen.has(name)) return seen;
   seen.add(name);

@@ -1,4 +1,4 @@
-// npm start: installs what is missing and runs the example.
+// npm start: installs missing packages and runs the example.
 import { spawn } from "node:child_process";
 import { whenOrphaned } from "../packages/cli/bin/orphaned.mjs";
 import { installPackages, root } from "./install.mjs";

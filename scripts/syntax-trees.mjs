@@ -1,11 +1,12 @@
-// Syntax trees by TypeScript's own parser, without looking at types.
+// Provides syntax trees by TypeScript's own parser, without checking types.
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { API } from "typescript/unstable/sync";
 
 /**
- * Parses files and keeps what `use` makes of each: a tree is dead once this has returned.
+ * Parses files and returns the result of `use` for each: a tree is not valid after this has
+ * returned.
  *
  * @template T
  * @param {string} root

@@ -1,12 +1,12 @@
-// Which test files there are, and how they are shared out among processes.
+// Finds the test files, and distributes them among processes.
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
 const LEFT_OUT = new Set(["node_modules", "dist"]);
 const TEST_FILE = /\.test\.tsx?$/;
 /**
- * Tests of whole servers whose outcome depends on the store: they run on SQLite with all the
- * others, and on Postgres too.
+ * Tests of whole servers whose result depends on the store: they run on SQLite with all the others,
+ * and on Postgres too.
  */
 const ON_BOTH_STORES = [
   ...[
@@ -47,8 +47,8 @@ const ON_BOTH_STORES = [
   /^tests\/live-oracle\/live-oracle\.test\.ts$/,
 ];
 /**
- * Where the tests beside the code are of units: without a network, a page or a database server. A
- * test that needs tables has a SQLite file of its own.
+ * Where the tests beside the code are unit tests: without a network, a page or a database server. A
+ * test that needs tables has its own SQLite file.
  */
 const UNIT_FOLDERS = [
   ...["query", "protocol", "sdk", "functions", "workflows", "sync", "loro"].map(
@@ -74,17 +74,17 @@ const UNIT_FOLDERS = [
   ...["auth", "files", "mail", "cache", "plugins"].map((name) => `packages/server/src/${name}/`),
   "packages/server/src/store/system-table.test.ts",
 ];
-/** In the text of a test that starts something all the same. */
+/** Text of a test that starts something nevertheless. */
 const STARTS_SOMETHING = /\bBun\.(serve|spawn)|\b(createServer|spawn)\(|tests\/support\//;
-/** They measure memory or answer times, which a test beside them would change. */
+/** They measure memory or response times, which a concurrent test would change. */
 const ALONE = /(^|[/-])(memory|storms|small-container)\.test\.tsx?$/;
-/** How long a batch should take, in milliseconds: each costs the start of a process. */
+/** The target duration of a batch, in milliseconds: each costs the start of a process. */
 const BATCH_MS = 15_000;
-/** Of a file that has not been run here yet. */
+/** The assumed duration of a file that has not been run here yet. */
 const UNKNOWN_MS = 4_000;
 /**
- * Of those that take long, on any machine, so that a first run does not end with them: seconds by
- * the beginning of their paths.
+ * The files that take long on any machine, so that a first run does not end with them: seconds by
+ * path prefix.
  */
 const KNOWN_SECONDS = {
   "deploy/sst/proof/": 150,
@@ -108,7 +108,7 @@ const KNOWN_SECONDS = {
  * @typedef {object} Batch
  * @property {readonly string[]} files relative to the root
  * @property {"sqlite" | "postgres"} store
- * @property {boolean} isAlone nothing else may run beside it
+ * @property {boolean} isAlone nothing else may run at the same time
  */
 
 /** @returns {string[]} the test files below the root whose path contains one of the patterns */
@@ -129,7 +129,7 @@ export function unitTestFiles(root, patterns) {
 }
 
 /**
- * Shares the files out, the slowest first.
+ * Distributes the files, the slowest first.
  *
  * @param {readonly string[]} files
  * @param {Durations} durations
@@ -167,7 +167,7 @@ function isOnBothStores(file) {
   return ON_BOTH_STORES.some((pattern) => pattern.test(file));
 }
 
-/** How long each file took when it was last run here. */
+/** The duration of each file in its last run here. */
 export class Durations {
   #path;
   #known;
@@ -203,7 +203,9 @@ function readJson(path) {
   }
 }
 
-/** The paths of all files below a folder, relative to the root, but for hidden and built ones. */
+/**
+ * The paths of all files below a folder, relative to the root, except for hidden and built ones.
+ */
 export function* filesBelow(root, folder) {
   for (const entry of readdirSync(join(root, folder), { withFileTypes: true })) {
     if (LEFT_OUT.has(entry.name) || entry.name.startsWith(".")) continue;

@@ -29,7 +29,7 @@ test("each file is in one batch of each store that it runs on, the slowest first
   expect(batches[0]?.files).toEqual(["tests/sync/wire.test.ts"]);
 });
 
-test("small files share a process, and what measures runs by itself", () => {
+test("small files share a process, and measuring ones run alone", () => {
   const batches = batchesOf(FILES, durations, { onPostgres: false });
   expect(batches.map(({ files, isAlone }) => [files, isAlone])).toEqual([
     [["tests/sync/wire.test.ts"], false],
@@ -43,7 +43,7 @@ test("a unit test is beside the code and starts nothing", () => {
   const units = unitTestFiles(ROOT, []);
   expect(units).toContain("packages/query/src/bind.test.ts");
   expect(units).toContain("packages/server/src/policy/rewind.test.ts");
-  // It asks a server of its own.
+  // It sends requests to its own server.
   expect(units).not.toContain("packages/server/src/request/body.test.ts");
   expect(units.filter((file) => !/^packages\/\w+\/src\//.test(file))).toEqual([]);
 });

@@ -2,7 +2,7 @@ export interface TestReport {
   passed: number;
   skipped: number;
   failures: { file: string; name: string; why: string }[];
-  /** By file: how long its tests took. */
+  /** By file: the duration of its tests. */
   seconds: Map<string, number>;
 }
 export function readReport(xml: string): TestReport;

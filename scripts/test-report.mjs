@@ -1,4 +1,4 @@
-// What a run of the tests left behind, from the runner's own report.
+// Reads the results of a test run from the runner's own report.
 import { XMLParser } from "fast-xml-parser";
 
 const parser = new XMLParser({
@@ -12,7 +12,7 @@ const parser = new XMLParser({
 /**
  * @param {string} xml a report in JUnit's form
  * @returns {import("./test-report.mjs").TestReport}
- * @throws Error when it is not such a report
+ * @throws Error if it is not such a report
  */
 export function readReport(xml) {
   const { testsuites } = parser.parse(xml);
@@ -22,7 +22,7 @@ export function readReport(xml) {
   return report;
 }
 
-/** Suites stand in suites as the tests describe them. */
+/** Suites are nested as the tests describe them. */
 function count(suite, report) {
   for (const inner of suite.testsuite ?? []) count(inner, report);
   for (const { file, name, failure, skipped, time } of suite.testcase ?? []) {

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { readReport } from "./test-report.mjs";
 
-test("a run is counted as it was: what was skipped did not pass, and each failure says why", () => {
+test("a run is counted correctly: skips did not pass, and each failure has a reason", () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-report-"));
   try {
     writeFileSync(
@@ -42,6 +42,6 @@ test("a run is counted as it was: what was skipped did not pass, and each failur
   }
 });
 
-test("what is not a report is refused", () => {
+test("an invalid report is rejected", () => {
   expect(() => readReport("<html/>")).toThrow("no test suites");
 });

@@ -1,5 +1,5 @@
-// npm run test:unit: the tests of units, which need neither servers nor a browser.
-// `npm run test:unit -- PATTERN` runs only the test files whose path contains PATTERN.
+// npm run test:unit: runs the unit tests, which need neither servers nor a browser. `npm run
+// test:unit -- PATTERN` runs only the test files whose path contains PATTERN.
 import { installPackages, bun, root, run } from "./install.mjs";
 import { unitTestFiles } from "./test-files.mjs";
 

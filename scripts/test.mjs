@@ -1,5 +1,5 @@
-// npm test: installs what is missing, checks types and style, runs every test, and counts.
-// `npm test -- PATTERN` runs only the test files whose path contains PATTERN.
+// npm test: installs missing packages, checks types and style, runs every test, and counts. `npm
+// test -- PATTERN` runs only the test files whose path contains PATTERN.
 import { spawn } from "node:child_process";
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { once } from "node:events";
@@ -9,22 +9,22 @@ import { createInterface } from "node:readline";
 import { batchesOf, Durations, testFiles } from "./test-files.mjs";
 import { bun, findBrowser, installPackages, installTestPrograms, root, run } from "./install.mjs";
 
-/** More than one a core, because most tests wait for servers of their own. */
+/** More than one per core, because most tests wait for their own servers. */
 const PROCESSES = availableParallelism() + 2;
 
 installPackages();
-// A package reads the report, and may have been missing until now.
+// This imports a package, which may have been missing until now.
 const { readReport } = await import("./test-report.mjs");
 const browser = findBrowser();
 const patterns = process.argv.slice(2);
 if (patterns.length === 0) installTestPrograms();
 const counts = { passed: 0, failed: 0, skipped: 0 };
-/** Said again at the end, where they are seen. */
+/** Printed again at the end, where they are visible. */
 const failures = [];
 
 /** Checks of the sources themselves: a name and a command each. */
 const CHECKS = [
-  // Before the tests: one of them builds this example, and writes into its folder meanwhile.
+  // Before the tests: one of them builds this example, and writes into its folder in the meantime.
   ["types of the Next example", "npx", ["tsc", "--noEmit", "-p", "examples/next-notes"]],
   ["types", "npx", ["tsc", "--noEmit", "-p", "."]],
   ["types of the example", "npx", ["tsc", "--noEmit", "-p", "examples/todo"]],
@@ -48,7 +48,7 @@ const batches = batchesOf(testFiles(root, patterns), durations, {
 const [shared, alone] = [false, true].map((isAlone) =>
   batches.filter((batch) => batch.isAlone === isAlone),
 );
-// Most tests wait more than they work, so the other checks run beside them.
+// Most tests wait more than they work, so the other checks run concurrently.
 await Promise.all([runChecks(checks), ...Array.from({ length: PROCESSES }, () => runAll(shared))]);
 await runAll(alone);
 durations.save();
@@ -75,7 +75,10 @@ async function runChecks(list) {
   }
 }
 
-/** Postgres and Redis for the tests, where no variable names others; gone when this process is. */
+/**
+ * Starts Postgres and Redis for the tests, unless variables name others; they are stopped with this
+ * process.
+ */
 async function startServers() {
   const child = spawn(bun, ["tests/support/servers/main.ts"], {
     cwd: root,
@@ -103,8 +106,8 @@ async function startServers() {
 }
 
 /**
- * The command as it is published, which the tests start: below node_modules, where it finds what it
- * loads when that is used, and with its sources and templates beside it.
+ * Bundles the command as it is published, which the tests start: below node_modules, where it finds
+ * the modules that it loads on demand, with its sources and templates beside it.
  */
 function bundleCommand() {
   const cache = join(root, "node_modules", ".cache");
@@ -119,7 +122,7 @@ function bundleCommand() {
   return { folder, main: join(folder, "dist", "main.js") };
 }
 
-/** Runs what is left of the batches, one after the other. */
+/** Runs the remaining batches, one at a time. */
 async function runAll(left) {
   for (let batch = left.shift(); batch !== undefined; batch = left.shift()) await runBatch(batch);
 }
@@ -147,7 +150,7 @@ async function runBatch({ files, store }) {
   rmSync(dir, { recursive: true, force: true });
 }
 
-/** Counts what a batch left behind. */
+/** Counts the results of a batch. */
 function record(report, files, store, status) {
   let failed = 0;
   try {
@@ -169,7 +172,7 @@ function record(report, files, store, status) {
   counts.failed += failed;
 }
 
-/** Runs a program, whose output is kept together: others write at the same time. */
+/** Runs a program and buffers its output, because others write at the same time. */
 async function runAside(command, args, env) {
   const child = spawn(command, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env });
   const chunks = [];

@@ -1,7 +1,7 @@
-// npm run words: where a text that users read has a phrase that is not plain English. Looks at the
-// string literals and JSX texts of the packages, and at the pages of docs/; for some phrases at all
-// code, comments and titles of tests among it. `--root DIR` looks at another folder. words.test.ts
-// holds that it finds none.
+// npm run words: finds phrases that are not plain English in texts for users. Searches the string
+// literals and JSX texts of the packages, and the pages of docs/; for some phrases all code,
+// including comments and titles of tests. `--root DIR` searches another folder. words.test.ts
+// requires that it finds none.
 import { readFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { parseArgs } from "node:util";
@@ -11,7 +11,7 @@ import { root as here } from "./install.mjs";
 import { mapSources } from "./syntax-trees.mjs";
 import { filesBelow } from "./test-files.mjs";
 
-/** A template's own texts are between its expressions. */
+/** The texts of a template are between its expressions. */
 const TEXTS = new Set([
   SyntaxKind.StringLiteral,
   SyntaxKind.NoSubstitutionTemplateLiteral,
@@ -21,7 +21,7 @@ const TEXTS = new Set([
   SyntaxKind.JsxText,
 ]);
 
-/** They name the phrases. */
+/** Files that list the phrases. */
 const LISTS = new Set(["scripts/idioms.mjs", "scripts/words.test.ts"]);
 
 const { values } = parseArgs({ options: { root: { type: "string", default: here } } });
@@ -53,12 +53,12 @@ function findingsIn({ file, line, text }, firstIn) {
   return idiomsOf(text, firstIn).map((idiom) => ({ ...idiom, file, line: line + idiom.line }));
 }
 
-/** A page is one text, so that a phrase may go over the end of a line. */
+/** A page is one text, so that a phrase may span several lines. */
 function page(root, file) {
   return { file, line: 1, text: readFileSync(join(root, file), "utf8") };
 }
 
-/** One for each place; `line` is counted from the text's first. */
+/** One result per place; `line` is counted from the first line of the text. */
 function idiomsOf(text, firstIn) {
   const found = [];
   for (let from = 0; ;) {
@@ -99,7 +99,7 @@ function textOf(node, source) {
   };
 }
 
-/** `"..." + "..."`, where a phrase may go over the seam. */
+/** `"..." + "..."`, where a phrase may span both parts. */
 function isJoined(node) {
   return (
     node.kind === SyntaxKind.BinaryExpression &&

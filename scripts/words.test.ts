@@ -18,12 +18,12 @@ async function words(...args: string[]): Promise<{ readonly out: string; readonl
   return { out: await new Response(child.stdout).text(), code: await child.exited };
 }
 
-// Where this fails, write the text in other words.
+// If this fails, use other words in the text.
 test("no text, comment or title has a phrase that is not plain English", async () => {
   expect(await words()).toEqual({ out: "", code: 0 });
 }, 60_000);
 
-test("each place is named by file and line, over seams and line ends", async () => {
+test("each place is named by file and line, across concatenations and line ends", async () => {
   const files = {
     "packages/app/src/a.tsx": `// nobody but the reader of this comment
 import "./mend.ts";
@@ -49,7 +49,7 @@ export const fourth = (name: string): string => \`\${name} is no \${"x"} page\`;
   expect(code).toBe(1);
   expect(out.split("\n").map((line) => line.replace(/: write .*/, ""))).toEqual([
     'packages/app/src/a.tsx:4: "is good"',
-    // Of "is no more" the first idiom is named.
+    // For "is no more" the first idiom is named.
     'packages/app/src/a.tsx:6: "is no "',
     'packages/app/src/a.tsx:8: "Make an account"',
     'packages/app/src/a.tsx:9: "is no "',

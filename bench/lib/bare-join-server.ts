@@ -1,4 +1,4 @@
-// The yardstick of includes: a bare Bun server that joins the same rows by one statement, and puts
+// The baseline of includes: a bare Bun server that joins the same rows with one statement, and puts
 // the children under their parents.
 import { Database } from "bun:sqlite";
 import { CHILDREN, commentRows, PARENTS, postRows } from "./include-rows.ts";

@@ -1,4 +1,4 @@
-// The yardstick on Postgres: a bare Bun server that sends the statements of an insert through the
+// The baseline on Postgres: a bare Bun server that sends the statements of an insert through the
 // bare driver, over as many connections.
 import { Pool } from "pg";
 

@@ -1,4 +1,4 @@
-// The yardstick of search: a bare Bun server with FTS5 over the same texts and nothing else.
+// The baseline of search: a bare Bun server with FTS5 over the same texts and nothing else.
 import { Database } from "bun:sqlite";
 
 const [path = ":memory:"] = process.argv.slice(2);

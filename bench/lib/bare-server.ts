@@ -1,5 +1,5 @@
-// The yardstick: a bare Bun server with the same SQLite statements and nothing else. It commits
-// each insert by itself and does not wait for the disk (synchronous = NORMAL), which ours does.
+// The baseline: a bare Bun server with the same SQLite statements and nothing else. It commits each
+// insert separately and does not wait for the disk (synchronous = NORMAL), unlike ours.
 import { Database } from "bun:sqlite";
 
 const [path = ":memory:"] = process.argv.slice(2);

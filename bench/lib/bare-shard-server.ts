@@ -1,7 +1,7 @@
-// The floor of bench/shards: the sockets of Bun alone. Every client is sent as many bytes in each
-// step as ours sends, and its inputs are parsed, without a game, a view or a check.
+// The lower bound of bench/shards: only the sockets of Bun. Every client is sent as many bytes in
+// each step as ours sends, and its inputs are parsed, without a game, a view or a check.
 const STEP_MS = 50;
-/** About what ours sends a client in a step of the bench. */
+/** About the size that ours sends a client in a step of the bench. */
 const bytes = new Uint8Array(182);
 const sockets = new Set<Bun.ServerWebSocket<undefined>>();
 let lastSeq = 0;

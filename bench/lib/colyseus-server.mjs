@@ -1,4 +1,4 @@
-// The game of bench/app/shards/arena.ts, as Colyseus has it: the yardstick of bench/shards.
+// The game of bench/app/shards/arena.ts in Colyseus: the baseline of bench/shards.
 import { Room, Server } from "@colyseus/core";
 import { schema, t } from "@colyseus/schema";
 import { WebSocketTransport } from "@colyseus/ws-transport";

@@ -4,7 +4,7 @@ import { guestToken, startServer, type BenchServer } from "./servers.ts";
 
 export interface HttpBench {
   readonly name: string;
-  /** What both are asked, or each on its own. */
+  /** The request for both, or for each separately. */
   readonly pylon: (token: string, url: string) => Promise<string>;
   readonly bare: (url: string) => Promise<string>;
 }
@@ -13,14 +13,14 @@ const ROUNDS = 5;
 const LOAD = { connections: 64, seconds: 2 };
 
 /**
- * Loads ours and the bare server in turn, each on a SQLite file of its own, and reports requests
- * per second.
+ * Loads ours and the bare server in turn, each with its own SQLite file, and reports requests per
+ * second.
  */
 export async function compareHttp(bench: HttpBench): Promise<void> {
   await compareServers(bench, await startServer("pylon"), await startServer("bare"));
 }
 
-/** As `compareHttp`, with servers that run already; they are stopped at the end. */
+/** Like `compareHttp`, with running servers; they are stopped at the end. */
 export async function compareServers(
   bench: HttpBench,
   pylon: BenchServer,
@@ -42,7 +42,7 @@ export async function compareServers(
 
 export const NOTE = { text: "a note of some forty characters, or so it is", count: 7 };
 
-/** Inserts so many notes that a list has to choose among them. */
+/** Inserts so many notes that a list has to select among them. */
 export async function insertNotes(url: string, token?: string): Promise<void> {
   for (let round = 0; round < 20; round += 1)
     await Promise.all(Array.from({ length: 50 }, () => insertNote(url, token)));

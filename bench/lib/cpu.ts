@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** What /proc counts CPU in, a second. */
+/** The number of clock ticks per second in which /proc counts CPU time. */
 const TICKS = 100;
 
 /** User and system time of a process, in milliseconds. */

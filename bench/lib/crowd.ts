@@ -2,7 +2,7 @@ import { join } from "node:path";
 
 /** Many sockets to one server. */
 export interface Crowd {
-  /** Answers when every socket has got this many messages since it was opened. */
+  /** Resolves when every socket has received this many messages since it was opened. */
   readonly received: (messages: number) => Promise<void>;
   readonly stop: () => void;
 }
@@ -10,7 +10,7 @@ export interface Crowd {
 /**
  * Opens sockets from another process; resolves when all are open.
  *
- * @param tokens of the callers that they are opened for, in turn; an empty one for nobody
+ * @param tokens the tokens of the callers, used in turn; an empty one is anonymous
  */
 export async function openCrowd(
   url: string,

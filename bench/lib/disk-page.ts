@@ -3,13 +3,13 @@
 import { createSyncEngine } from "@pylonsync/sync";
 
 interface Bench {
-  /** Milliseconds since the page was opened until the query showed rows. */
+  /** Milliseconds from opening the page until the query showed rows. */
   firstRows: number | null;
-  /** The same until the engine was live, and its rows were of this visit. */
+  /** The same until the engine was live, with the rows of this visit. */
   live: number | null;
   /** Waits until the replica is on disk. */
   readonly kept: () => Promise<void>;
-  /** The longest time, in ms, that the page is blocked within a second: idle; by a write. */
+  /** The longest time, in ms, that the page is blocked within a second: when idle; by a write. */
   readonly write: () => Promise<{ readonly idle: number; readonly write: number }>;
 }
 declare global {
@@ -50,7 +50,7 @@ list.subscribe(look);
 engine.onStatus(look);
 engine.start();
 
-/** @param work and a second after it, in which it gets on disk */
+/** @param work measured together with the second after it, in which it is written to disk */
 async function longestBlock(work: () => Promise<void>): Promise<number> {
   let longest = 0;
   let isOver = false;

@@ -1,7 +1,7 @@
-/** How many parents are asked for, and how many children each of them has. */
+/** The number of requested parents, and the number of children of each. */
 export const PARENTS = 50;
 export const CHILDREN = 20;
-/** How many parents there are. */
+/** The total number of parents. */
 const POSTS = 500;
 
 const padded = (n: number): string => String(n).padStart(6, "0");

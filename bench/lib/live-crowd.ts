@@ -1,13 +1,13 @@
-// Opens sockets that subscribe to one thing, in a process of its own, and says how long each
-// message was on its way: the first text `at:<milliseconds>` in a message is when it was written.
-// Says when all are ready; for a line on its standard input, which names such a time, the times
-// since the line before, once all sockets have heard of it.
+// Opens sockets that subscribe to the same thing, in a separate process, and reports the latency of
+// each message: the first text `at:<milliseconds>` in a message is when it was written. Reports
+// when all are ready; for a line on its standard input, which contains such a time, it reports the
+// latencies since the previous line, once all sockets have received that time.
 import { LIVE_PROTOCOL } from "@pylonsync/protocol";
 
 const [url = "", count = "0", subscribe = ""] = process.argv.slice(2);
 let ready = 0;
 let times: number[] = [];
-/** The newest time that each socket has heard of. */
+/** The newest time that each socket has received. */
 const heard: number[] = [];
 let check = (): void => undefined;
 for (let index = 0; index < Number(count); index += 1) {

@@ -1,5 +1,5 @@
-// Opens sockets that subscribe to queries, in a process of its own: each to as many, all of them
-// different. Says when all are ready.
+// Opens sockets that subscribe to queries, in a separate process: each to the same number, all of
+// them different. Reports when all are ready.
 import { LIVE_PROTOCOL } from "@pylonsync/protocol";
 
 const [url = "", sockets = "0", each = "0"] = process.argv.slice(2);

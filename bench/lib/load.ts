@@ -13,11 +13,11 @@ export function rawRequest(
 }
 
 /**
- * Sends the same request over and over on plain sockets, each the next as soon as the last is
- * answered. A client this thin leaves the machine to the server.
+ * Sends the same request repeatedly on plain sockets, each as soon as the previous response is
+ * complete. A client this thin leaves the machine to the server.
  *
- * @param seconds how long
- * @returns answers with status 2xx per second
+ * @param seconds the duration
+ * @returns responses with a 2xx status per second
  */
 export async function load(
   url: string,
@@ -28,7 +28,7 @@ export async function load(
   const bytes = Buffer.from(request);
   let good = 0;
   let isOver = false;
-  /** Bytes of an answer that are still to come after its first piece. */
+  /** The number of bytes of a response that follow its first chunk. */
   const restOf = (chunk: Buffer): number => {
     const head = chunk.toString("latin1", 0, 1024);
     const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0);

@@ -1,4 +1,4 @@
-// Takes whatever is exported, in a process of its own, and looks at none of it.
+// Accepts everything that is exported, in a separate process, and ignores the content.
 const server = Bun.serve({
   port: 0,
   fetch: async (request) => {

@@ -1,4 +1,4 @@
-// Ours, as `pylon start` runs it, with the rate limits off: a bench is one client.
+// Ours, as `pylon start` runs it, without rate limits: a bench is one client.
 import { createServer, loadApp, loadConfig } from "@pylonsync/server";
 
 const [path = "bench.db"] = process.argv.slice(2);

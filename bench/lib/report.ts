@@ -1,6 +1,6 @@
 /**
- * A measurement beside its yardstick, as one JSON line. `ratio` is value / baseline, the median of
- * the rounds.
+ * Prints a measurement with its baseline, as one JSON line. `ratio` is value / baseline, the median
+ * of the rounds.
  */
 export function report(
   bench: string,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
-/** A server in a process of its own. */
+/** A server in a separate process. */
 export interface BenchServer {
   readonly url: string;
   readonly pid: number;
@@ -10,11 +10,11 @@ export interface BenchServer {
 }
 
 /**
- * Starts `bench/lib/<name>-server.ts` on a database of its own.
+ * Starts `bench/lib/<name>-server.ts` with its own database.
  *
- * @param databaseUrl of a Postgres database, in the place of a SQLite file
- * @param variables for its environment
- * @param wrap makes the command one that runs within limits
+ * @param databaseUrl the URL of a Postgres database, in place of a SQLite file
+ * @param variables added to its environment
+ * @param wrap turns the command into one that runs within limits
  */
 export async function startServer(
   name: "bare" | "bare-join" | "bare-postgres" | "bare-search" | "bare-shard" | "pylon",

@@ -1,17 +1,17 @@
 import { bearerProtocol, SHARD_PROTOCOL } from "@pylonsync/protocol";
 import { TestClient, until } from "../../tests/support/client.ts";
 
-/** What a crowd counted in a while. */
+/** The counts of a crowd over a period. */
 export interface CrowdCount {
-  /** Of the messages that it was sent. */
+  /** Of the messages that it received. */
   readonly bytes: number;
-  /** Between two messages, of the first client, in milliseconds. */
+  /** The times between two messages of the first client, in milliseconds. */
   readonly gaps: readonly number[];
 }
 
 type InputOf = (turn: number, player: number) => string | Uint8Array<ArrayBuffer>;
 
-/** Players of one game who count what they hear, and say where they go. */
+/** Players of one game who count what they receive, and send their directions. */
 export class ShardCrowd {
   readonly #sockets: WebSocket[];
   readonly #input: InputOf;
@@ -37,7 +37,7 @@ export class ShardCrowd {
     return crowd;
   }
 
-  /** Theirs: a seat each, and one byte that says that the client is ready. */
+  /** Colyseus: one seat each, and one byte that reports that the client is ready. */
   static async ofColyseus(url: string, size: number): Promise<ShardCrowd> {
     const addresses: string[] = [];
     for (let player = 0; player < size; player += 1) {
@@ -59,7 +59,9 @@ export class ShardCrowd {
     return crowd;
   }
 
-  /** What only reads inputs and sends bytes, without a game: the least that sockets cost. */
+  /**
+   * A server that only reads inputs and sends bytes, without a game: the minimal cost of sockets.
+   */
   static async ofBare(url: string, size: number): Promise<ShardCrowd> {
     const sockets = Array.from({ length: size }, () => new WebSocket(url.replace("http", "ws")));
     const crowd = new ShardCrowd(sockets, jsonInput);
@@ -67,7 +69,7 @@ export class ShardCrowd {
     return crowd;
   }
 
-  /** Plays for so many turns of 100 ms. */
+  /** Plays for this many turns of 100 ms. */
   async play(turns: number): Promise<CrowdCount> {
     this.#bytes = 0;
     this.#gaps = [];
@@ -107,7 +109,7 @@ export class ShardCrowd {
   }
 }
 
-/** How often each says where it goes, in milliseconds. */
+/** How often each player sends its direction, in milliseconds. */
 const TURN_MS = 100;
 /** Colyseus's codes for "joined" and for a message of the app. */
 const [JOIN_ROOM, ROOM_DATA] = [10, 13];

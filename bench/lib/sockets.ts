@@ -1,7 +1,7 @@
-// Opens many connections in a process of its own, so that the bench measures the server. Reads no
-// more of what comes than where a message ends: a client that decodes each would take more CPU than
-// the server that is measured. Says how many are open, and, when told to count, how many messages
-// came to all of them together.
+// Opens many connections in a separate process, so that the bench measures the server. It reads
+// only where messages end: a client that decodes each would use more CPU than the measured server.
+// Reports how many are open, and, when told to count, how many messages all of them received
+// together.
 import { bearerProtocol } from "@pylonsync/protocol";
 
 const [address = "", count = "0", tokenList = ""] = process.argv.slice(2);
@@ -27,7 +27,7 @@ function requestOf(token: string): string {
 }
 
 const [TEXT, PING] = [1, 9];
-/** A socket that answers no ping is given up. */
+/** A socket that does not answer pings is closed. */
 const PONG = Buffer.from([0x8a, 0x80, 0, 0, 0, 0]);
 
 let open = 0;
@@ -40,15 +40,15 @@ function counted(some: number): void {
   for (let done = before + 1; done <= after; done += 1) process.stdout.write(`${done}\n`);
 }
 
-/** Counts the messages in what comes on one connection. */
+/** Counts the messages in the data of one connection. */
 class Reader {
-  /** Bytes of the frame that is being passed over. */
+  /** The number of bytes of the current frame that remain to be skipped. */
   #rest = 0;
   #pending = Buffer.alloc(0);
   #isOpen = false;
   #isPinged = false;
 
-  /** @returns what to answer */
+  /** @returns the response to send */
   take(chunk: Buffer): Buffer | null {
     let bytes = chunk;
     if (!this.#isOpen) {
@@ -104,7 +104,7 @@ class Reader {
   }
 }
 
-/** Each begins with the same word, which the bench's rows do not have in them. */
+/** Each begins with the same word, which the bench's rows do not contain. */
 function events(bytes: Buffer): number {
   let some = 0;
   for (let at = bytes.indexOf("data: "); at >= 0; at = bytes.indexOf("data: ", at + 6)) some += 1;

@@ -18,7 +18,7 @@ export class AppDatabase implements AsyncDisposable {
     this.#env = { ...database, PYLON_FILES_DIR: join(this.#dir, "files") };
   }
 
-  /** Of the store that the test runs on; `postgres`: of that one. */
+  /** With the store that the test runs on; `postgres`: with that one. */
   static async create(store = process.env["PYLON_TEST_STORE"]): Promise<AppDatabase> {
     if (store === "postgres")
       return new AppDatabase({ DATABASE_URL: await createDatabase(sharedPostgresUrl()) });
@@ -26,7 +26,7 @@ export class AppDatabase implements AsyncDisposable {
     return new AppDatabase({ PYLON_DB_PATH: file, PYLON_IN_MEMORY: "0" });
   }
 
-  /** Where it is, as the environment of a server. */
+  /** Its location, as environment variables of a server. */
   get env(): Readonly<Record<string, string>> {
     return this.#env;
   }
@@ -38,9 +38,9 @@ export class AppDatabase implements AsyncDisposable {
   }
 
   /**
-   * Serves a version of the app, beside others or after them.
+   * Serves a version of the app, concurrently with others or after them.
    *
-   * @param parts what it has besides the manifest
+   * @param parts its parts in addition to the manifest
    */
   async serve(manifest: Manifest, parts: Partial<LoadedApp> = {}): Promise<TestServer> {
     const server = await startServer({ ...appOf(manifest), ...parts }, this.#env);
@@ -48,7 +48,7 @@ export class AppDatabase implements AsyncDisposable {
     return server;
   }
 
-  /** Ends all servers. */
+  /** Stops all servers. */
   async stop(): Promise<void> {
     for (const server of this.#servers.splice(0)) await server.stop();
   }

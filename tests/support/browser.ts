@@ -1,9 +1,9 @@
 import { chromium, type Browser } from "playwright-core";
 
 /**
- * Starts a browser without a window: CHROMIUM_PATH, or the system's Chromium.
+ * Starts a headless browser: CHROMIUM_PATH, or the system's Chromium.
  *
- * @param args are added to its command line
+ * @param args added to its command line
  */
 export function launchBrowser(...args: readonly string[]): Promise<Browser> {
   return chromium.launch({

@@ -3,7 +3,7 @@ import { bearerProtocol, type ChangeEvent } from "@pylonsync/protocol";
 export interface Answer {
   readonly status: number;
   readonly text: string;
-  // Tests look into answers of many shapes.
+  // Tests read responses of many forms.
   readonly body: Readonly<Record<string, unknown>>;
 }
 
@@ -52,14 +52,14 @@ export class TestClient {
     return answer.body["id"] as string;
   }
 
-  /** Opens a live socket. @param since the replica's cursor; absent as an older client */
+  /** Opens a live socket. @param since the replica's cursor; absent for an older client */
   live(since?: number): LiveSocket {
     const query = since === undefined ? "" : `?since=${since}`;
     return new LiveSocket(`${this.url.replace("http", "ws")}/ws${query}`, this.token);
   }
 }
 
-/** A socket that keeps all it hears. */
+/** A socket that records everything it receives. */
 export class LiveSocket {
   readonly socket: WebSocket;
   readonly texts: string[] = [];
@@ -83,7 +83,7 @@ export class LiveSocket {
     await until(() => this.socket.readyState === WebSocket.OPEN);
     return this;
   }
-  /** Opened and said hello: from now on it hears everything. */
+  /** Waits until it is open and has received hello: from then on it receives everything. */
   async ready(): Promise<this> {
     await until(() => this.texts.some((text) => text.includes('"hello"')));
     return this;
@@ -97,16 +97,16 @@ export class LiveSocket {
   }
 }
 
-/** The pauses of {@link until} in milliseconds, which grow from the first to the longest. */
+/** The shortest and the longest pause of {@link until}, in milliseconds; the pauses grow. */
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 25;
 
 /**
- * Waits for a condition. An asynchronous one, which asks a page or a server, is evaluated less and
- * less often, because each evaluation takes processor time from what the test waits for. A busy
- * machine does not use up the time: of each turn only what an idle machine needs is counted.
+ * Waits for a condition. An asynchronous one, which queries a page or a server, is evaluated less
+ * and less often, because each evaluation uses processor time that the awaited work needs. A busy
+ * machine does not use up the time: of each turn only the duration on an idle machine is counted.
  *
- * @throws Error when it does not come true in time
+ * @throws Error if it does not become true in time
  */
 export async function until(
   condition: () => boolean | Promise<boolean>,
@@ -127,7 +127,7 @@ export async function until(
   }
 }
 
-/** Long enough for a message that must not come. */
+/** Waits long enough for a message that must not arrive. */
 export function aMoment(): Promise<void> {
   return Bun.sleep(150);
 }

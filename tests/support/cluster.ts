@@ -6,7 +6,7 @@ import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { freePort } from "./servers/free-port.ts";
 import { ADMIN_TOKEN } from "./server.ts";
 
-/** One `pylon start` in a process of its own. */
+/** One `pylon start` in a separate process. */
 export class Replica {
   readonly port: number;
   readonly #dir: string;
@@ -31,7 +31,7 @@ export class Replica {
     return `http://127.0.0.1:${this.port}`;
   }
 
-  /** Of its process; null while it does not run. */
+  /** The id of its process; null while it does not run. */
   get pid(): number | null {
     return this.#child?.pid ?? null;
   }
@@ -75,13 +75,13 @@ export class Replica {
     this.#child?.kill(signal);
   }
 
-  /** @returns the exit code; null when the signal ended it */
+  /** @returns the exit code; null if the signal ended it */
   async stop(signal: "SIGTERM" | "SIGKILL" = "SIGTERM"): Promise<number | null> {
     this.#child?.kill(signal);
     return this.ended();
   }
 
-  /** Waits until it has ended by itself. @returns the exit code */
+  /** Waits until it has ended on its own. @returns the exit code */
   async ended(): Promise<number | null> {
     await this.#child?.exited;
     const code = this.#child?.exitCode ?? null;
@@ -90,9 +90,7 @@ export class Replica {
   }
 }
 
-/**
- * Three equal replicas of one app behind a proxy that gives each connection to the next of them.
- */
+/** Three equal replicas of one app behind a proxy that distributes connections in turn. */
 export class Cluster implements AsyncDisposable {
   readonly replicas: readonly Replica[];
   readonly #dir: string;
@@ -105,8 +103,8 @@ export class Cluster implements AsyncDisposable {
   }
 
   /**
-   * @param files of the app, by path
-   * @param main what each replica runs; else the command
+   * @param files the files of the app, by path
+   * @param main the file that each replica runs; default: the command
    */
   static async start(
     files: Readonly<Record<string, string>>,
@@ -124,7 +122,7 @@ export class Cluster implements AsyncDisposable {
     return new Cluster(dir, replicas, await RoundRobin.start(ports));
   }
 
-  /** The address that clients know. */
+  /** The URL for clients. */
   get url(): string {
     return `http://127.0.0.1:${this.#proxy.port}`;
   }
@@ -136,7 +134,7 @@ export class Cluster implements AsyncDisposable {
   }
 }
 
-/** A load balancer without stickiness; a replica that refuses the connection is passed over. */
+/** A load balancer without stickiness; a replica that refuses the connection is skipped. */
 class RoundRobin {
   readonly #server: Server;
   readonly #ports: readonly number[];

@@ -5,14 +5,14 @@ const ROOT = "/sys/fs/cgroup";
 const PERIOD_US = 100_000;
 
 export interface ContainerSize {
-  /** Of one processor. */
+  /** The number of processors, possibly a fraction. */
   readonly cpus: number;
   readonly memoryBytes: number;
 }
 
 /**
- * What a container has, for processes of a test: a share of a processor, and memory beyond which
- * the kernel kills.
+ * The resources of a container, for processes of a test: a share of a processor, and a memory limit
+ * beyond which the kernel kills.
  */
 export class ContainerLimits implements Disposable {
   readonly #groups: readonly string[];
@@ -23,7 +23,7 @@ export class ContainerLimits implements Disposable {
     this.#events = events;
   }
 
-  /** @returns null where this machine, or this user, can't limit processes */
+  /** @returns null if this machine, or this user, can't limit processes */
   static create(size: ContainerSize): ContainerLimits | null {
     try {
       return existsSync(join(ROOT, "cgroup.controllers")) ? unified(size) : separate(size);
@@ -52,7 +52,7 @@ export class ContainerLimits implements Disposable {
     }
   }
 
-  /** A command that runs another one within the limits. */
+  /** Returns a command that runs another one within the limits. */
   wrap(command: readonly string[]): string[] {
     return wrapped(
       this.#groups.map((group) => join(group, "cgroup.procs")),
@@ -67,7 +67,7 @@ export class ContainerLimits implements Disposable {
     );
   }
 
-  /** How many processes the kernel killed for want of memory. */
+  /** The number of processes that the kernel killed for lack of memory. */
   get kills(): number {
     return Number(/^oom_kill (\d+)$/m.exec(readFileSync(this.#events, "utf8"))?.[1] ?? 0);
   }
@@ -78,7 +78,7 @@ export class ContainerLimits implements Disposable {
   }
 }
 
-/** A command that runs another one with as many open files as this user may have. */
+/** Returns a command that runs another one with as many open files as this user may have. */
 export function withOpenFiles(command: readonly string[]): string[] {
   return wrapped([], command);
 }
@@ -94,7 +94,7 @@ function wrapped(procs: readonly string[], command: readonly string[]): string[]
   ];
 }
 
-/** The most resident memory that a process has had so far, in bytes. */
+/** The peak resident memory of a process so far, in bytes. */
 export function peakResidentBytes(pid: number): number {
   return (
     Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? 0) * 1024

@@ -1,13 +1,13 @@
-// Many clients in a process of their own: `bun crowd-process.ts <socket url> <count> <token>...`.
-// Each is a client of its own to a server behind one proxy, and connects again after it was sent
-// away. Says, whenever it changes, how many are open, and how many have heard what.
+// Many clients in a separate process: `bun crowd-process.ts <socket url> <count> <token>...`. Each
+// is a separate client of a server behind one proxy, and reconnects after its connection was
+// closed. Whenever it changes, it reports how many are open, and how many have received what.
 import { bearerProtocol } from "@pylonsync/protocol";
 
 const [url = "", countText = "0", ...tokens] = process.argv.slice(2);
 const count = Number(countText);
 /**
- * How many connect at once: a crowd does not come in one instant, and a machine has only so many
- * half-open connections.
+ * The number of concurrent connection attempts: a crowd does not arrive in one instant, and a
+ * machine has a limited number of half-open connections.
  */
 const CONCURRENCY = 256;
 const MARK = /mark-\d+/;

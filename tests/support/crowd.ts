@@ -3,22 +3,23 @@ import { until } from "./client.ts";
 import { withOpenFiles } from "./container-limits.ts";
 
 interface Report {
-  /** Sockets that are open and up to date now. */
+  /** The number of sockets that are open and up to date now. */
   readonly open: number;
-  /** Sockets that were, counted again for each connection. */
+  /** The number of sockets that were, counted again for each connection. */
   readonly opened: number;
-  /** By mark: how many sockets have heard of it. */
+  /** By mark: the number of sockets that have received it. */
   readonly heard: Readonly<Record<string, number>>;
 }
 
 /**
- * Thousands of live clients in a process of their own, which come back whenever they are sent away.
+ * Thousands of live clients in a separate process, which reconnect whenever their connection is
+ * closed.
  */
 export class Crowd implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit">;
   #report: Report = { open: 0, opened: 0, heard: {} };
 
-  /** @param tokens who they are, in turn */
+  /** @param tokens the tokens of the clients, used in turn */
   constructor(url: string, count: number, tokens: readonly string[]) {
     const command = [
       process.execPath,
@@ -40,9 +41,9 @@ export class Crowd implements AsyncDisposable {
   }
 
   /**
-   * Waits until what it reports is as wanted.
+   * Waits until its report is as wanted.
    *
-   * @throws Error with the last report when it does not become so
+   * @throws Error with the last report if it does not become so in time
    */
   async until(isWanted: (report: Report) => boolean, withinMs: number): Promise<void> {
     await until(() => isWanted(this.#report), withinMs).catch(() => {

@@ -4,8 +4,8 @@ import * as fake from "fake-indexeddb";
 const GLOBALS = ["indexedDB", ...Object.keys(fake).filter((name) => name.startsWith("IDB"))];
 
 /**
- * Gives the tests of a file an IndexedDB, of which this process has none of its own. It is one for
- * all files: each takes names that no other does.
+ * Provides an IndexedDB for the tests of a file, because this process has none. It is shared by all
+ * files: each uses unique names.
  */
 export function useFakeIndexedDb(): void {
   const before = new Map(GLOBALS.map((name) => [name, Reflect.get(globalThis, name) as unknown]));

@@ -4,10 +4,10 @@ import { holds } from "../../packages/server/src/store/sql/naive-evaluator.ts";
 import type { StoredRow } from "../../packages/server/src/store/store.ts";
 import { until, type LiveSocket, type TestClient } from "./client.ts";
 
-/** All rows, by entity and id: what a test knows to be in the database. */
+/** All rows, by entity and id: the expected contents of the database. */
 export type Tables = Map<string, Map<string, StoredRow>>;
 
-/** The rows of an entity that a caller may read, found by looking through all of them. */
+/** The rows of an entity that a caller may read, found by scanning all of them. */
 export function readableRows(
   tables: Tables,
   entity: string,
@@ -31,7 +31,10 @@ export function readableRows(
   return Object.fromEntries(readable.map((row) => [row.id, row]));
 }
 
-/** A replica as a client keeps it, over a socket, that complains of what a client must not get. */
+/**
+ * A replica as a client keeps it, over a socket, which records messages that a client must not
+ * receive.
+ */
 export class Replica {
   readonly #client: TestClient;
   readonly #tables = new Map<string, Map<string, Row>>();
@@ -40,7 +43,7 @@ export class Replica {
   #taken = 0;
   /** How often it was told to take a new snapshot. */
   resyncs = 0;
-  /** What came that is not possible for somebody who knows everything up to the cursor. */
+  /** Messages that are impossible for a client that knows everything up to the cursor. */
   readonly complaints: string[] = [];
 
   constructor(client: TestClient) {
@@ -60,7 +63,7 @@ export class Replica {
     await this.connect();
   }
 
-  /** Goes on from the cursor; takes a snapshot when it is told to. */
+  /** Continues from the cursor; takes a snapshot if it is told to. */
   async connect(): Promise<void> {
     const socket = this.#client.live(this.#seq);
     this.#socket = socket;
@@ -78,7 +81,7 @@ export class Replica {
     return this.#socket !== null;
   }
 
-  /** Waits until the row has come, over a new snapshot if need be. */
+  /** Waits until the row has arrived, with a new snapshot if necessary. */
   async reach(entity: string, id: string): Promise<void> {
     for (;;) {
       const socket = this.#socket;

@@ -3,9 +3,9 @@ import { until, type LiveSocket, type TestClient } from "./client.ts";
 let markers = 0;
 
 /**
- * Tells a test by an event that the time is over for which rooms wait for a user who is gone: a
- * user who closes its last connection now leaves its room after that. What should not happen
- * before has not happened then.
+ * Reports by an event that the grace period after which rooms remove a disconnected user has
+ * passed: a user who closes its last connection now leaves its room after that. Anything that
+ * should not happen before has then not happened.
  */
 export class GraceMarker {
   readonly #user: TestClient;
@@ -21,7 +21,7 @@ export class GraceMarker {
   }
 
   /**
-   * @param user whom the test does not use for anything else
+   * @param user a user that the test does not use for anything else
    * @param witness joins the room of the marker, too
    * @param ears a connection of the witness
    */
@@ -33,7 +33,7 @@ export class GraceMarker {
     return new GraceMarker(user, socket, ears, room);
   }
 
-  /** Closes the user's connection. @returns when its grace is over */
+  /** Closes the user's connection. @returns when its grace period is over */
   async passed(): Promise<void> {
     this.#socket.close();
     await until(() => hears(this.#witness, "leave", this.#room, this.#user), 30_000);

@@ -2,8 +2,8 @@ import { TestClient, until } from "./client.ts";
 import { ADMIN_TOKEN } from "./server.ts";
 
 /**
- * Waits until a server has done its jobs. A test that then moves the clock ends no lease of a mail
- * that is on its way, which would be sent again.
+ * Waits until a server has done its jobs. Without this, a test that then moves the clock could end
+ * the lease of a mail that is being sent, which would be sent again.
  */
 export async function jobsDone(url: string): Promise<void> {
   const admin = new TestClient(url, ADMIN_TOKEN);

@@ -12,26 +12,26 @@ export interface MailServer {
     readonly html: string;
   }[];
   /**
-   * The newest mail to an address, once there are as many as `count`.
+   * Returns the newest mail to an address, once there are as many as `count`.
    *
-   * @param about only mails with such a text: notices come when they are ready, in between
+   * @param about only mails with such a text: notices arrive at any time in between
    */
   readonly to: (
     address: string,
     count?: number,
     about?: RegExp,
   ) => Promise<{ readonly subject: string; readonly text: string; readonly html: string }>;
-  /** How many have come to an address so far. */
+  /** The number of mails to an address so far. */
   readonly countTo: (address: string, about?: RegExp) => number;
   readonly stop: () => Promise<void>;
 }
 
-/** A real SMTP server on loopback that keeps what it gets. */
+/** A real SMTP server on loopback that stores what it receives. */
 export async function startMailServer(
   options: {
     readonly user?: string;
     readonly password?: string;
-    /** Asked for each mail whether the server is busy. */
+    /** Called for each mail: whether the server is busy. */
     readonly refuses?: () => boolean;
   } = {},
 ): Promise<MailServer> {

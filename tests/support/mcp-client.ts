@@ -10,14 +10,14 @@ import type {
   OAuthTokens,
 } from "@modelcontextprotocol/sdk/shared/auth.js";
 
-/** Keeps what the client of the SDK is given, and where it sends its user. */
+/** Stores what the SDK's client receives, and the URL to which it sends its user. */
 export class TestProvider implements OAuthClientProvider {
   readonly redirectUrl: string;
   readonly clientMetadata: OAuthClientMetadata;
   information: OAuthClientInformationMixed | undefined;
   saved: OAuthTokens | undefined;
   verifier = "";
-  /** Where the user is to agree. */
+  /** The URL at which the user is asked for consent. */
   authorizationUrl: URL | undefined;
 
   constructor(redirectUrl = "http://127.0.0.1:9/callback", clientName = "Test agent") {
@@ -67,7 +67,7 @@ export function cookieOf(response: Response): string {
     .join("; ");
 }
 
-/** Opens the page on which the user agrees. */
+/** Opens the page on which the user gives consent. */
 export function openConsent(
   { cookie }: Browser,
   authorizationUrl: URL | string,
@@ -75,7 +75,7 @@ export function openConsent(
   return fetch(authorizationUrl, { headers: { Cookie: cookie }, redirect: "manual" });
 }
 
-/** Sends the form of that page. */
+/** Submits the form of that page. */
 export function submitConsent(
   { cookie }: Browser,
   url: string,
@@ -92,7 +92,7 @@ export function submitConsent(
   });
 }
 
-/** Agrees, and returns where the browser is sent to with the code. */
+/** Gives consent. @returns the URL with the code to which the browser is redirected */
 export async function allow(browser: Browser, provider: TestProvider): Promise<URL> {
   const { authorizationUrl } = provider;
   if (authorizationUrl === undefined) throw new Error("The client sent nobody to agree.");
@@ -106,7 +106,7 @@ export function transportTo(url: string, provider: TestProvider): StreamableHTTP
   return new StreamableHTTPClientTransport(new URL("/mcp", url), { authProvider: provider });
 }
 
-/** Connects for as far as it goes without the user. @returns false where the user has to agree */
+/** Connects as far as possible without the user. @returns false if the user must give consent */
 export async function begin(url: string, provider: TestProvider): Promise<boolean> {
   const client = new Client({ name: "test", version: "1.0.0" });
   try {

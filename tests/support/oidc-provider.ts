@@ -3,7 +3,10 @@ import { freePort } from "./servers/free-port.ts";
 
 export interface OidcServer {
   readonly issuer: string;
-  /** Signs in at the provider as this user and agrees. @returns where the browser is sent then */
+  /**
+   * Signs in at the provider as this user and gives consent. @returns the URL to which the browser
+   * is then redirected
+   */
   readonly signIn: (authorizationUrl: string, login: string) => Promise<string>;
   readonly stop: () => Promise<void>;
 }
@@ -11,18 +14,18 @@ export interface OidcServer {
 export const OIDC_CLIENT = { id: "the-client", secret: "canary-client-secret" };
 
 interface Options {
-  /** Also to a client that did not ask for one, as some providers do. */
+  /** Also to a client that did not request one, as some providers do. */
   readonly givesRefreshTokens?: boolean;
   /**
-   * Takes no PKCE, the secret in the body, and gives an id_token to a client that asks for name and
-   * email only.
+   * Supports no PKCE, expects the secret in the body, and gives an id_token to a client that
+   * requests only name and email.
    */
   readonly isLikeApple?: boolean;
 }
 
 /**
- * A real OIDC provider on loopback: a typed name is that user. `unverified-x` has an address that
- * is not verified.
+ * A real OIDC provider on loopback: a typed name is that user. `unverified-x` has an unverified
+ * address.
  */
 export async function startOidcProvider(
   redirectUri: string,
@@ -87,7 +90,7 @@ function providerFor(
   return provider;
 }
 
-/** What a browser does at the provider, from page to page, until it is sent elsewhere. */
+/** Acts as a browser at the provider, from page to page, until it is redirected elsewhere. */
 async function signInAt(issuer: string, authorizationUrl: string, login: string): Promise<string> {
   const jar = new Map<string, string>();
   let at = await go(jar, authorizationUrl);
@@ -105,9 +108,9 @@ async function signInAt(issuer: string, authorizationUrl: string, login: string)
 }
 
 /**
- * One request with the cookies of the jar, which keeps those of the answer.
+ * Sends one request with the cookies of the jar, which stores those of the response.
  *
- * @returns where the answer redirects to
+ * @returns where the response redirects to
  */
 async function go(
   jar: Map<string, string>,

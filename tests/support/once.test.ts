@@ -18,7 +18,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test("of several processes one makes it, and none goes on before it is there", async () => {
+test("of several processes one makes it, and the others wait until it exists", async () => {
   const [made, lock] = [join(folder, "made"), join(folder, "lock")];
   const script = `
     import { appendFileSync, existsSync } from "node:fs";
@@ -34,7 +34,7 @@ test("of several processes one makes it, and none goes on before it is there", a
   expect(existsSync(lock)).toBe(false);
 });
 
-test("after a failure the next one tries, and a lock whose holder died is taken over", () => {
+test("after a failure the next one tries, and the lock of a dead process is taken over", () => {
   const [made, lock] = [join(folder, "late"), join(folder, "late-lock")];
   const fail = (): void => {
     throw new Error("no network");

@@ -1,7 +1,7 @@
 import { mkdirSync, rmdirSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
-/** After so long its holder is taken for dead, in milliseconds. */
+/** The age at which a lock's holder counts as dead, in milliseconds. */
 const ABANDONED_MS = 10 * 60 * 1000;
 const POLL_MS = 200;
 
@@ -11,7 +11,7 @@ const POLL_MS = 200;
  *
  * @param lock a path that exists while it is made
  * @param isThere whether it need not be made any longer
- * @throws what `make` throws; the next caller tries again
+ * @throws the error of `make`; the next caller tries again
  */
 export function makeOnce(lock: string, isThere: () => boolean, make: () => void): void {
   mkdirSync(dirname(lock), { recursive: true });

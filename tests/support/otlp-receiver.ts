@@ -1,4 +1,4 @@
-/** A span as OTLP's JSON has it, with its attributes as an object. */
+/** A span in OTLP's JSON format, with its attributes as an object. */
 export interface ReceivedSpan {
   readonly name: string;
   readonly kind: number;
@@ -26,10 +26,10 @@ interface Post {
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A real receiver of OTLP over HTTP: it keeps what it is sent, and reads http/json. */
+/** A real receiver of OTLP over HTTP: it stores what it receives, and reads http/json. */
 export class OtlpReceiver {
   readonly posts: Post[] = [];
-  /** What it answers; 200 is taken. */
+  /** The status of its responses; 200 means accepted. */
   status = 200;
   readonly #server: Bun.Server<undefined>;
 
@@ -74,7 +74,7 @@ export class OtlpReceiver {
     }));
   }
 
-  /** Names of metrics, with their data as it was sent last. */
+  /** Names of metrics, with their last received data. */
   get metrics(): Map<string, Json> {
     return new Map(
       this.#items("/v1/metrics", "resourceMetrics", "scopeMetrics", "metrics").map(({ item }) => [

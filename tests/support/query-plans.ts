@@ -23,7 +23,7 @@ export function recordStatements(): { readonly stop: () => string[] } {
   };
 }
 
-/** How a database runs a statement. */
+/** The plan of a statement in a database. */
 export interface Plan {
   readonly sql: string;
   readonly plan: string;
@@ -63,11 +63,12 @@ function fillSqlite(database: Database, table: string): void {
   );
 }
 
-/** Columns that jobs which wait for their time have nothing in. */
+/** Columns that are empty for jobs that wait for their time. */
 const NOT_OF_WAITING: ReadonlySet<string> = new Set(["readyKey", "progress"]);
 
 /**
- * Fills the tables of a Postgres database, and has it tell each connection the plans that it runs.
+ * Fills the tables of a Postgres database, and makes it report to each connection the plans that it
+ * runs.
  */
 export async function explainAll(url: string): Promise<void> {
   const client = new Client({ connectionString: url });
@@ -85,7 +86,7 @@ export async function explainAll(url: string): Promise<void> {
   await client.end();
 }
 
-/** Records the plans that Postgres tells this process of, once `begin` was called. */
+/** Records the plans that Postgres reports to this process, once `begin` was called. */
 export function recordPlans(): { readonly begin: () => void; readonly stop: () => Plan[] } {
   const found = new Map<string, Plan>();
   const heard = new WeakSet<Client>();
@@ -118,9 +119,7 @@ export function recordPlans(): { readonly begin: () => void; readonly stop: () =
   };
 }
 
-/**
- * Whether it reads a whole table, or a whole index that no condition leads into and no limit ends.
- */
+/** Whether it scans a whole table, or a whole index without a condition or a limit. */
 export function isScan({ plan }: Plan): boolean {
   const lines = plan.split("\n");
   return lines.some((line, index) => {

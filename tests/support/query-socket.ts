@@ -6,13 +6,13 @@ import {
 } from "@pylonsync/protocol";
 import { until, type TestClient } from "./client.ts";
 
-/** A socket of version 2 that keeps all it hears. */
+/** A socket of version 2 that records everything it receives. */
 export class QuerySocket {
   readonly socket: WebSocket;
   readonly messages: LiveMessage[] = [];
   texts = "";
   closed: number | null = null;
-  /** Ids of functions, apart from those of queries. */
+  /** Ids of functions, distinct from those of queries. */
   #functions = 1000;
 
   constructor(client: TestClient) {
@@ -64,7 +64,7 @@ export class QuerySocket {
     return id;
   }
 
-  /** What was said of a live function, in order: results, and codes of failures. */
+  /** The messages about a live function, in order: results, and codes of failures. */
   outcomes(id: number): unknown[] {
     const numbers = new Set(this.all("joined").flatMap((one) => (one.id === id ? [one.sub] : [])));
     return this.messages.flatMap((message) => {
@@ -74,7 +74,7 @@ export class QuerySocket {
     });
   }
 
-  /** Waits for the next outcomes. @returns the first so many */
+  /** Waits for the next outcomes. @returns the first `count` of them */
   async told(id: number, count: number): Promise<unknown[]> {
     await until(() => this.outcomes(id).length >= count);
     return this.outcomes(id);

@@ -1,10 +1,10 @@
-/** More turns of the event loop than React needs for what it has scheduled. */
+/** More turns of the event loop than React needs for its scheduled work. */
 const TURNS = 50;
 
 /**
- * Waits until React has done what it has scheduled, after everything is unmounted. What it does
- * later looks at the page: when that is gone by then, it fails, and React renders nothing any more
- * for the other tests of the process.
+ * Waits until React has done its scheduled work, after everything is unmounted. Later work would
+ * access the page: if that no longer exists, it fails, and React renders nothing for the other
+ * tests of the process.
  */
 export async function reactSettled(): Promise<void> {
   for (let turn = 0; turn < TURNS; turn += 1)

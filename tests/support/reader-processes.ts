@@ -6,7 +6,7 @@ interface Process {
   readonly command: string;
 }
 
-/** The processes that read a database for a server, by the server's process. */
+/** The processes that read a database for a server, given the server's process. */
 export function readersOf(server: number): number[] {
   return running()
     .filter(
@@ -15,7 +15,7 @@ export function readersOf(server: number): number[] {
     .map(({ pid }) => pid);
 }
 
-/** The processes that run functions for a server, by the server's process. */
+/** The processes that run functions for a server, given the server's process. */
 export function isolatesOf(server: number): number[] {
   return running()
     .filter(
@@ -29,7 +29,7 @@ export function isRunning(pid: number): boolean {
   return running().some((process) => process.pid === pid);
 }
 
-/** All processes but those that have ended and that nobody has asked for. */
+/** All processes except zombies. */
 function running(): Process[] {
   const { stdout } = spawnSync("ps", ["-A", "-o", "pid=,ppid=,stat=,args="], { encoding: "utf8" });
   return stdout.split("\n").flatMap((line) => {

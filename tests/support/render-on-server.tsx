@@ -1,5 +1,5 @@
-// Renders a page that waits, as a server does, and prints what came of it as JSON. A process of its
-// own: React's renderer for servers leaves the provider that it was in to that for pages.
+// Renders a page that suspends, as a server does, and prints the result as JSON. A separate
+// process, because React's renderer for servers would leave its state to that for pages.
 import { EngineProvider, useEngine, useSuspenseQuery } from "@pylonsync/react";
 import { Suspense, type ReactNode } from "react";
 import { renderToReadableStream } from "react-dom/server";

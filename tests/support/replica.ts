@@ -1,5 +1,5 @@
-// A server in a process of its own, with short times of its rooms, for a test to kill:
-// `bun replica.ts <redis url>` prints its address.
+// A server in a separate process, with short timeouts of its rooms, for a test to kill: `bun
+// replica.ts <redis url>` prints its address.
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { appOf, startServer } from "./server.ts";
 import { SHORT_TIMES } from "./short-times.ts";

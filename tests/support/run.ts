@@ -1,8 +1,8 @@
 /**
- * Runs a program that ends by itself.
+ * Runs a program that ends on its own.
  *
- * @returns what it printed
- * @throws Error with what it said when its exit code is not 0
+ * @returns its output
+ * @throws Error with its stderr if its exit code is not 0
  */
 export async function run(
   command: readonly string[],

@@ -21,7 +21,7 @@ export interface TestServer {
   readonly stop: () => Promise<void>;
 }
 
-/** An app as the loader would hand it over. */
+/** An app in the form that the loader returns. */
 export function appOf(
   manifest: Manifest,
   functions: Readonly<Record<string, FnDefinition>> = {},
@@ -46,8 +46,8 @@ export function appOf(
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 
 /**
- * A real server on a free port and a database of its own. Not in dev mode: what is closed is
- * closed.
+ * A real server on a free port with its own database. Not in dev mode, so entities without a policy
+ * are closed.
  */
 export async function startServer(
   app: LoadedApp,
@@ -55,7 +55,7 @@ export async function startServer(
   platform: ServerOptions["platform"] = {},
   roomTimes: ServerOptions["roomTimes"] = {},
 ): Promise<TestServer> {
-  // Without a database in memory uploads would go to the working folder.
+  // Without a database file uploads would be stored in the working folder.
   const uploads = mkdtempSync(join(tmpdir(), "pylon-uploads-"));
   const values = {
     PYLON_FILES_DIR: uploads,

@@ -24,11 +24,11 @@ export interface Frame {
   readonly reconnect?: string;
 }
 
-/** A client of a shard that keeps all it hears. */
+/** A client of a shard that records everything it receives. */
 export class ShardSocket {
   readonly socket: WebSocket;
   readonly frames: Frame[] = [];
-  /** Frames as older clients get them. */
+  /** Frames as older clients receive them. */
   readonly views: { readonly tick: number; readonly snapshot: unknown }[] = [];
   closed: { readonly code: number; readonly reason: string } | null = null;
   isOpen = false;
@@ -37,7 +37,7 @@ export class ShardSocket {
   #viewTick: number | undefined;
   #slots: SlotReader | null = null;
 
-  /** @param url of the server, or of its port for shards */
+  /** @param url the URL of the server, or of its port for shards */
   constructor(
     url: string,
     {
@@ -67,7 +67,7 @@ export class ShardSocket {
       ...(token === null ? [] : [bearerProtocol(token)]),
       ...(joinToken === undefined ? [] : [joinProtocol(joinToken)]),
     ];
-    // Bun takes headers here, which the DOM's type does not know.
+    // Bun accepts headers here, which the DOM's type does not know.
     const init = { protocols, headers } as unknown as string[];
     this.socket = new WebSocket(target, init);
     this.socket.binaryType = "arraybuffer";
@@ -103,7 +103,7 @@ export class ShardSocket {
     this.frames.push(frame);
   }
 
-  /** What it sees first. */
+  /** Waits for its first view. */
   async joined(): Promise<this> {
     const hasView = (): boolean => this.frames.some((frame) => "snapshot" in frame);
     await until(() => hasView() || this.views.length > 0 || this.closed !== null);
@@ -133,7 +133,7 @@ export class ShardSocket {
   }
 }
 
-/** Joins a shard by a socket that is never read from again. */
+/** Joins a shard by a socket that is never read again. */
 export function joinWithoutReading(client: TestClient, shardId: string): Socket {
   const { hostname, port } = new URL(client.url);
   const socket = connect(Number(port), hostname);

@@ -17,10 +17,10 @@ export class SharedTabs {
   #waiting: readonly Waiting[] = [];
   #listening: readonly Listening[] = [];
   readonly #ended = new WeakSet<object>();
-  /** What a tab has asked for, and the browser has not heard yet. */
+  /** Requests of a tab that have not reached the browser yet. */
   readonly #late = new Map<object, Waiting[]>();
 
-  /** @param tab stands for one tab; `end` ends it */
+  /** @param tab represents one tab; `end` ends it */
   platformOf(tab: object): TabPlatform {
     return {
       lock: (name, onHeld) => {
@@ -37,7 +37,7 @@ export class SharedTabs {
         return {
           post: (message) => {
             if (this.#ended.has(tab)) return;
-            // As structured clones go, and in their order.
+            // Messages are structured clones, and in order.
             const copy: unknown = structuredClone(message);
             queueMicrotask(() => {
               for (const other of this.#listening)
@@ -52,27 +52,27 @@ export class SharedTabs {
     };
   }
 
-  /** The tab is killed: it says nothing more, and holds no lock. */
+  /** Kills the tab: it sends nothing more, and holds no lock. */
   end(tab: object): void {
     this.#ended.add(tab);
     this.#listening = this.#listening.filter((other) => other.tab !== tab);
     this.#giveUp((other) => other.tab === tab);
   }
 
-  /** All tabs but this one hear nothing more, and keep their locks. */
+  /** All tabs except this one receive nothing more, and keep their locks. */
   suspendOthers(tab: object): void {
     this.#listening = this.#listening.filter((other) => other.tab === tab);
   }
 
-  /** This tab hears nothing more, and keeps its locks, as one that a phone has stopped. */
+  /** This tab receives nothing more, and keeps its locks, like one that a phone has suspended. */
   deafen(tab: object): void {
     this.#listening = this.#listening.filter((other) => other.tab !== tab);
   }
 
   /**
-   * The browser hears what the tab posts before it hears of its locks.
+   * Delays the tab's lock requests, but not its messages.
    *
-   * @returns a function by which it hears of them
+   * @returns a function that delivers them
    */
   delayLocks(tab: object): () => void {
     const late: Waiting[] = [];

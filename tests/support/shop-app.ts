@@ -1,7 +1,7 @@
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { appOf } from "./server.ts";
 
-/** An app of users and of what is theirs. */
+/** An app of users and of rows that they own. */
 export const shopApp = appOf(
   buildManifest({
     name: "shop",

@@ -1,11 +1,11 @@
-// `pylon start` with rooms that forget sooner, for tests that wait for it:
-// `bun short-times.ts start DIR --port N`.
+// `pylon start` with shorter timeouts of rooms, for tests that wait for them: `bun short-times.ts
+// start DIR --port N`.
 import { parseArgs } from "node:util";
 import { createServer, loadApp, loadConfig } from "@pylonsync/server";
 
 /**
- * Each long enough for a machine that is busy, and one after another in this order: a lost replica
- * is found out, then a user who does not connect again, then the members of one that has stopped.
+ * Each is long enough for a busy machine, and they expire in this order: a lost replica is
+ * detected, then a user who does not reconnect, then the members of a replica that has stopped.
  */
 export const SHORT_TIMES = { leaseMs: 3_000, graceMs: 3_500, handOverMs: 7_000, sweepMs: 200 };
 

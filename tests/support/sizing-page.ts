@@ -3,7 +3,7 @@ import { join } from "node:path";
 
 const PAGE = join(import.meta.dir, "..", "..", "docs", "deploy", "sizing.md");
 
-/** The idle sockets that docs/deploy/sizing.md promises of the smallest container. */
+/** The number of idle sockets that docs/deploy/sizing.md promises for the smallest container. */
 export const IDLE_SOCKETS = Number(
   /^\| idle sockets \| ([\d,]+) \|/m.exec(readFileSync(PAGE, "utf8"))?.[1]?.replaceAll(",", ""),
 );

@@ -1,7 +1,7 @@
-/** A server's clock that stands still until it is told how much time has gone by. */
+/** A server's clock that only advances when it is told to. */
 export interface StillClock {
   readonly platform: { readonly now: () => number; readonly random: (bytes: Uint8Array) => void };
-  /** In milliseconds since 1970. */
+  /** Milliseconds since 1970. */
   readonly now: () => number;
   readonly later: (seconds: number) => void;
 }

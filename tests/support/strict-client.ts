@@ -6,12 +6,12 @@ export interface StrictAnswer {
   readonly text: string;
 }
 
-/** A request was sent, and the connection ended before its whole answer was there. */
+/** A request was sent, and the connection ended before the complete response was received. */
 export class CutError extends Error {
   override readonly name = "CutError";
 }
 
-/** No connection could be had: nothing was sent. */
+/** No connection could be opened: nothing was sent. */
 export class RefusedError extends Error {
   override readonly name = "RefusedError";
 }
@@ -20,7 +20,7 @@ const HEAD_END = "\r\n\r\n";
 
 /**
  * A caller that keeps its connection for the next request, as proxies and pools do, and never sends
- * one twice: what other clients hide by trying again is an error here.
+ * one twice: failures that other clients hide with retries are errors here.
  */
 export class StrictClient {
   readonly #host: string;
@@ -29,7 +29,7 @@ export class StrictClient {
   readonly #token: string;
   #socket: Socket | null = null;
 
-  /** @param ca the authority that https servers are checked by */
+  /** @param ca the authority for verifying https servers */
   constructor(url: string, token: string, ca?: string) {
     const { hostname, port } = new URL(url);
     this.#host = hostname;
@@ -78,7 +78,7 @@ export class StrictClient {
       socket.once("error", (error) => reject(new RefusedError(error.message)));
       socket.once(this.#ca === undefined ? "connect" : "secureConnect", () => {
         socket.removeAllListeners("error").on("error", () => undefined);
-        // An idle connection may be closed by the other side: the next request takes a new one.
+        // The other side may close an idle connection: the next request opens a new one.
         socket.once("close", () => this.#forget(socket));
         socket.once("end", () => this.#forget(socket));
         resolve(socket);

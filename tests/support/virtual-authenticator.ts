@@ -1,6 +1,6 @@
 import type { Page } from "playwright-core";
 
-/** Gives a page a device that makes passkeys and uses them without a question. */
+/** Gives a page a device that creates and uses passkeys without asking. */
 export async function addAuthenticator(page: Page): Promise<void> {
   const devtools = await page.context().newCDPSession(page);
   await devtools.send("WebAuthn.enable");

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-// The client loads these when it needs them, which no virtual clock waits for.
+// The client loads these on demand, for which a virtual clock does not wait.
 import "eventsource-parser";
 import "../../packages/sync/src/connection/transport/poll.ts";
 import "../../packages/sync/src/connection/transport/sse.ts";
@@ -11,18 +11,21 @@ import {
   type SyncEngine,
   type SyncEngineConfig,
 } from "@pylonsync/sync";
-// Loaded by the engine when it reads its first stream, which no virtual clock waits for.
+// Loaded by the engine when it reads its first stream, for which a virtual clock does not wait.
 import "eventsource-parser";
 
 /**
- * An engine loads parts of its code when it needs them. That takes real time, which tests with a
- * clock of their own do not wait for: here all of it is loaded before.
+ * An engine loads parts of its code on demand. That takes real time, for which tests with their own
+ * clock do not wait: here all of it is loaded before.
  */
 const SOURCES = join(import.meta.dir, "../../packages/sync/src");
 for (const file of new Bun.Glob("**/*.ts").scanSync(SOURCES))
   if (!file.endsWith(".test.ts")) await import(join(SOURCES, file));
 
-/** Turns of the event loop in which everything that waits for no timer and no network is done. */
+/**
+ * The number of turns of the event loop in which all work that waits for no timer and no network is
+ * done.
+ */
 const TURNS = 12;
 
 interface Timer {
@@ -30,7 +33,7 @@ interface Timer {
   readonly run: () => void;
 }
 
-/** A row's change as the virtual server logs it. */
+/** A row's change in the log of the virtual server. */
 interface Logged {
   readonly seq: number;
   readonly entity: string;
@@ -40,7 +43,7 @@ interface Logged {
   readonly timestamp: string;
 }
 
-/** One push as the virtual server got it. */
+/** One push as the virtual server received it. */
 export interface Push {
   readonly at: number;
   readonly bytes: number;
@@ -53,21 +56,21 @@ export const SERVER = "http://server";
 export const TOKEN = "token-of-ann";
 
 /**
- * A client's machine whose time goes by when the test says so, with a network and a small server
- * on it, so that minutes of a client's life take milliseconds.
+ * A client's machine whose time advances when the test says so, with a network and a small server,
+ * so that minutes of a client's life take milliseconds.
  */
 export class VirtualMachine {
   now = Date.parse("2026-03-01T12:00:00Z");
   #network: "up" | "down" | "swallows" = "up";
-  /** How often the network began to swallow what is sent. */
+  /** How often the network began to swallow messages. */
   #losses = 0;
   /** Whether the machine has WebSockets, and whether they get through. */
   sockets: "work" | "blocked" | "missing" = "work";
-  /** Whether the network passes event streams on as they come. */
+  /** Whether the network passes on event streams immediately, or buffers them. */
   streams: "work" | "gathered" = "work";
-  /** Answers in place of the server. */
+  /** Responds in place of the server. */
   intercept: Interceptor = () => undefined;
-  /** What the server knows. */
+  /** The server's log. */
   readonly log: Logged[] = [];
   readonly pushes: Push[] = [];
   readonly requests: { readonly path: string; readonly at: number }[] = [];
@@ -82,7 +85,7 @@ export class VirtualMachine {
 
   readonly platform: Partial<Platform> = {
     now: () => this.now,
-    // The longest pause that there can be.
+    // The longest possible delay.
     random: () => 0.999,
     after: (delayMs, run) => this.#after(delayMs, run),
     fetch: (url, init) => this.#fetch(url, init),
@@ -102,7 +105,10 @@ export class VirtualMachine {
   get network(): "up" | "down" | "swallows" {
     return this.#network;
   }
-  /** `swallows`: nothing sent comes through, and no connection of that time is ever heard again. */
+  /**
+   * `swallows`: nothing that is sent arrives, and no connection of that time ever receives anything
+   * again.
+   */
   set network(network: "up" | "down" | "swallows") {
     this.#network = network;
     if (network === "swallows") this.#losses += 1;
@@ -117,17 +123,17 @@ export class VirtualMachine {
     });
   }
 
-  /** The browser says that the machine is on the network again. */
+  /** The browser reports that the machine is online again. */
   goOnline(): void {
     this.#onOnline();
   }
 
-  /** Somebody looks at the page again. */
+  /** The page becomes visible again. */
   show(): void {
     this.#onShown();
   }
 
-  /** Lets time go by, and everything happen that happens in it. */
+  /** Advances the time, and runs everything that happens in it. */
   async advance(ms: number): Promise<void> {
     const end = this.now + ms;
     await settle();
@@ -142,7 +148,7 @@ export class VirtualMachine {
     this.now = end;
   }
 
-  /** @returns the milliseconds until it was so @throws Error when it is not so in time */
+  /** @returns the milliseconds until it was true @throws Error if it is not true in time */
   async until(condition: () => boolean, withinMs: number): Promise<number> {
     const start = this.now;
     await settle();
@@ -153,17 +159,20 @@ export class VirtualMachine {
     return this.now - start;
   }
 
-  /** Another client's row, which the connected ones are told of. */
+  /** Inserts another client's row, which is sent to the connected clients. */
   insert(id: string): void {
     this.#write({ entity: "Note", row_id: id, kind: "insert", data: {} });
   }
 
-  /** Ends every live connection. @param code of sockets; by default that of a lost network */
+  /**
+   * Ends every live connection. @param code the close code of sockets; by default that of a lost
+   * network
+   */
   cut(code = 1006): void {
     for (const cut of [...this.#cuts]) cut(code);
   }
 
-  /** Tells every live connection to begin again. */
+  /** Tells every live connection to start again. */
   resync(): void {
     for (const send of [...this.#live]) send('{"type":"resync","reason":"test"}');
   }
@@ -251,14 +260,14 @@ export class VirtualMachine {
     return Response.json({ applied: results.length, deduped: 0, errors: [], cursor, results });
   }
 
-  /** @returns whether the two ends still hear each other */
+  /** @returns whether the two ends can still communicate */
   #connection(): () => boolean {
     const losses = this.#losses;
     const isOpened = this.network === "up";
     return () => isOpened && losses === this.#losses;
   }
 
-  /** What happened since the cursor in the address, and a hello. */
+  /** Sends the changes since the cursor in the URL, and a hello. */
   #catchUp(url: string, send: (text: string) => void): void {
     const since = Number(new URL(url, SERVER).searchParams.get("since"));
     for (const logged of this.log.slice(since)) send(JSON.stringify(logged));
@@ -335,7 +344,7 @@ export class VirtualMachine {
   }
 }
 
-/** An error in Pylon's form. */
+/** An error in Pylon's format. */
 export function refusal(status: number, code: string, more: object = {}): Response {
   return Response.json({ error: { code, message: `${code}.`, ...more } }, { status });
 }

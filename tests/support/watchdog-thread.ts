@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { until } from "./client.ts";
 
 /**
- * Waits until the watchdog of a server watches, a second or more after its start: its thread is the
+ * Waits until the watchdog of a server runs, a second or more after its start: its thread is the
  * only worker of the process. Linux only.
  */
 export function watchdogRuns(pid: number): Promise<void> {
@@ -12,7 +12,7 @@ export function watchdogRuns(pid: number): Promise<void> {
   );
 }
 
-/** Empty for a thread that has ended meanwhile. */
+/** Empty for a thread that has ended in the meantime. */
 function nameOf(path: string): string {
   try {
     return readFileSync(path, "utf8").trim();

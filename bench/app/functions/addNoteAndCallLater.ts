@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-// A day later: what the job costs when it runs is not part of what it costs to schedule it.
+// A day later: the cost of running the job is not part of the cost of scheduling it.
 const DELAY_MS = 24 * 60 * 60_000;
 
 export default mutation({

@@ -1,6 +1,6 @@
 import { query, v } from "@pylonsync/functions";
 
-/** The same as countNotes, in a process of its own. */
+/** The same as countNotes, in a separate process. */
 export default query({
   args: { count: v.int() },
   isolate: true,

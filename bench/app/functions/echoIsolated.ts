@@ -1,6 +1,6 @@
 import { query, v } from "@pylonsync/functions";
 
-/** The same as echo, in a process of its own. */
+/** The same as echo, in a separate process. */
 export default query({
   args: { count: v.int() },
   isolate: true,

@@ -2,7 +2,7 @@ import { query } from "@pylonsync/functions";
 
 let runs = 0;
 
-/** The notes with the highest counts, and how often they were looked for. */
+/** The notes with the highest counts, and how often they were requested. */
 export default query({
   async handler(ctx) {
     runs += 1;

@@ -3,7 +3,10 @@ import { shard, v } from "@pylonsync/functions";
 const SIZE = 1000;
 const start = { x: SIZE / 2, y: SIZE / 2 };
 
-/** As bench/lib/colyseus-server.mjs: everybody moves in each step, the way they last said. */
+/**
+ * The same as bench/lib/colyseus-server.mjs: every player moves in each step, in the direction that
+ * it last sent.
+ */
 export default shard({
   tickRate: 20,
   maxPlayers: 1000,

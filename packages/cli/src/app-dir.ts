@@ -10,7 +10,7 @@ export interface AppLocation {
   readonly entry: string;
 }
 
-/** The flag of every command that is for an app. */
+/** The flag of every command that applies to an app. */
 export const ENTRY = {
   type: "string",
   value: "FILE",
@@ -23,10 +23,10 @@ interface Naming {
 }
 
 /**
- * The app that a command is for: its argument is a folder or an entry file, default the current
+ * Locates the app of a command: its argument is a folder or an entry file, default the current
  * folder's `app.ts`.
  *
- * @param prefix of the codes: DEV, START, CODEGEN
+ * @param prefix the prefix of the error codes: DEV, START, CODEGEN
  * @throws CommandError <PREFIX>_NO_ENTRY, <PREFIX>_ENTRY_NOT_FOUND
  */
 export function locateApp({ args, options }: Naming, prefix: string): AppLocation {

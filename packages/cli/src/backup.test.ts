@@ -12,7 +12,7 @@ export default buildManifest({
 
 type Json = Readonly<Record<string, unknown>>;
 
-/** A caller of a server that runs. */
+/** A client of a running server. */
 class Caller {
   readonly #url: string;
   token = "";
@@ -116,7 +116,7 @@ test("a backup of a served app restores rows, files, sessions; clients resync", 
   const user = new Caller((await dev.event())["port"], token);
   expect(await user.notes()).toEqual(["before"]);
   expect(await (await user.send("GET", `/api/files/${file}`)).text()).toBe("on paper");
-  // Neither what the client has seen since nor the numbers of it may be taken for what comes now.
+  // Neither the client's later changes nor their numbers may be confused with those that follow.
   const { last_seq: since } = cursor["cursor"] as { last_seq: number };
   await user.note("later");
   for (const query of [
@@ -134,7 +134,7 @@ test("a backup of a served app restores rows, files, sessions; clients resync", 
   );
 });
 
-test("a damaged, a foreign and a missing backup are refused, and change nothing", async () => {
+test("a damaged, a foreign and a missing backup are rejected, and change nothing", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   expect((await run(folder, "migrate", "apply", "--yes")).exitCode).toBe(0);
@@ -165,7 +165,7 @@ test("a damaged, a foreign and a missing backup are refused, and change nothing"
   untouched();
 });
 
-test("a backup goes to a new folder, of a database that is there", async () => {
+test("a backup requires a new folder and an existing database", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP, "taken/file": "" });
   expect(await run(folder, "backup", "copy")).toMatchObject({

@@ -11,10 +11,10 @@ import type { Manifest } from "@pylonsync/sdk";
 import { manifestOf } from "./backup/app-data.ts";
 
 /**
- * What would keep a server from starting on the rows that are there. It changes nothing, and makes
- * no database.
+ * Finds existing rows that would prevent a server from starting. It changes nothing, and creates no
+ * database.
  *
- * @returns the problems; a warning where the database can't be reached
+ * @returns the problems; a warning if the database can't be reached
  */
 export async function checkDatabase(
   database: Config["database"],

@@ -14,12 +14,12 @@ const command = defineCommand({
   run: ({ options }) => Promise.resolve(options.loud ? (options.language ?? "none").length : -1),
 });
 
-test("a flag that is not given is false, a text that is not given is undefined", async () => {
+test("a missing flag is false, and a missing string is undefined", async () => {
   const context = { args: [], output: new Output(false), env: {} };
   expect(await command.run({ ...context, options: {} })).toBe(-1);
   expect(await command.run({ ...context, options: { loud: true } })).toBe(4);
   expect(await command.run({ ...context, options: { loud: true, language: "de" } })).toBe(2);
-  // What is not the command's own does not reach it.
+  // The command does not receive flags that are not its own.
   expect(await command.run({ ...context, options: { loud: "yes", json: true } })).toBe(-1);
 });
 

@@ -3,9 +3,9 @@ import type { Output } from "./output.ts";
 /** One flag of a command. */
 export interface Option {
   readonly type: "string" | "boolean";
-  /** The one letter that stands for it. */
+  /** Its one-letter form. */
   readonly short?: string;
-  /** What a string holds, as the usage shows it: `N`, `DIR`, `a|b`. */
+  /** The placeholder of a string in the usage: `N`, `DIR`, `a|b`. */
   readonly value?: string;
   /** One line. */
   readonly summary: string;
@@ -14,17 +14,17 @@ export interface Option {
 /** The flags of a command, by name without the dashes. */
 export type Options = Readonly<Record<string, Option>>;
 
-/** Flags as they were given: a missing one is undefined. */
+/** Flags as given: a missing one is undefined. */
 export type GivenOptions = Readonly<Record<string, string | boolean | undefined>>;
 
-/** The same by type: a flag that is missing is false, a text that is missing is undefined. */
+/** The flags by type: a missing boolean is false, a missing string is undefined. */
 export type OptionValues<O extends Options> = {
   readonly [Name in keyof O]: O[Name]["type"] extends "boolean" ? boolean : string | undefined;
 };
 
-/** What a command runs with. */
+/** The context in which a command runs. */
 export interface CommandContext<O extends Options = Options> {
-  /** What follows the command's name. */
+  /** The arguments after the command's name. */
   readonly args: readonly string[];
   readonly options: OptionValues<O>;
   readonly output: Output;
@@ -33,11 +33,14 @@ export interface CommandContext<O extends Options = Options> {
 
 interface CommandText<O extends Options> {
   readonly name: string;
-  /** What may follow the name, as the usage shows it: `["[DIR]"]`. More is a usage error. */
+  /**
+   * The allowed arguments after the name, as the usage shows them: `["[DIR]"]`. More are a usage
+   * error.
+   */
   readonly args: readonly string[];
   /** One line. */
   readonly summary: string;
-  /** The flags of this command; `--json` and `--help` are every command's. */
+  /** The flags of this command; every command has `--json` and `--help`. */
   readonly options: O;
 }
 
@@ -49,7 +52,7 @@ interface CommandDefinition<O extends Options> extends CommandText<O> {
   run(context: CommandContext<O>): number | Promise<number>;
 }
 
-/** A command of `pylon`, as the list of all commands holds it. */
+/** A command of `pylon`, as it is in the list of all commands. */
 export interface Command extends CommandText<Options> {
   /**
    * @returns the exit code
@@ -60,7 +63,7 @@ export interface Command extends CommandText<Options> {
   ): Promise<number>;
 }
 
-/** Defines a command whose `run` knows the types of its flags. */
+/** Defines a command whose `run` receives typed flags. */
 export function defineCommand<const O extends Options>(definition: CommandDefinition<O>): Command {
   return {
     ...definition,

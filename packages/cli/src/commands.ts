@@ -1,6 +1,6 @@
 import type { Command } from "./command.ts";
 
-/** Every command by its name, in the order of the usage. What runs loads no other one. */
+/** Every command by its name, in the order of the usage. Running one loads no other. */
 export const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   init: async () => (await import("./commands/init.ts")).init,
   dev: async () => (await import("./commands/dev.ts")).dev,

@@ -3,28 +3,28 @@ import { basename, dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import type { BunPlugin } from "bun";
 
-/** Where an executable can run: operating system and processor. */
+/** The platforms of executables: operating system and processor. */
 export const PLATFORMS = ["linux-x64", "linux-arm64", "darwin-x64", "darwin-arm64"] as const;
-/** A platform that an executable can be compiled for. */
+/** A platform for which an executable can be compiled. */
 export type Platform = (typeof PLATFORMS)[number];
 
-/** What is compiled, for which platform, and where to. */
+/** The input, the platform and the output of a compilation. */
 export interface CompileOptions {
-  /** The file to write, in a folder that is there. It is there whole or not at all. */
+  /** The file to write, in an existing folder. It is written completely or not at all. */
   readonly outfile: string;
   readonly platform: Platform;
-  /** The Bun of that platform, which the executable is built on. */
+  /** The Bun of that platform, on which the executable is based. */
   readonly runtime: string;
 }
 
-/** From which it compiles, also once this file is bundled into dist/. */
+/** The sources that it compiles, also if this file is bundled into dist/. */
 const SOURCES = join(import.meta.dir, "..", "src");
 
 /**
- * Compiles the pylon command into one executable that needs nothing else. The same sources make the
- * same bytes, in whichever folder they are.
+ * Compiles the pylon command into one executable without dependencies. The same sources produce the
+ * same bytes, in any folder.
  *
- * @throws Error with what the bundler says
+ * @throws Error with the message of the bundler
  */
 export async function compileExecutable({
   outfile,
@@ -32,32 +32,32 @@ export async function compileExecutable({
   runtime,
 }: CompileOptions): Promise<void> {
   const server = pathToFileURL(Bun.resolveSync("@pylonsync/server", import.meta.dir));
-  // The bundler writes the files' paths from the working folder into what it makes.
+  // The bundler includes the files' paths, relative to the working folder, in its output.
   const cwd = process.cwd();
   process.chdir(SOURCES);
-  // In the folder of its destination, as a rename does not cross disks, under the same name, which
-  // is part of its bytes.
+  // In the folder of its destination, because a rename does not cross disks, and under the same
+  // name, which is part of its bytes.
   const unfinished = join(dirname(outfile), `.${basename(outfile)}.${process.pid}`);
   try {
     const { success, logs } = await Bun.build({
       entrypoints: [
         join(SOURCES, "main.ts"),
-        // Started as threads, so the bundler does not find them by itself.
+        // Started as threads, so the bundler does not find them automatically.
         fileURLToPath(new URL("functions/watchdog-worker.ts", server)),
         fileURLToPath(new URL("shard-worker.ts", server)),
         join(SOURCES, "backup", "copy-worker.ts"),
       ],
       target: "bun",
-      // It starts in half the time, and with 3 MiB less, when nothing has to be parsed. Names stay,
-      // for the stack traces of errors. Another platform's Bun that finds the bytecode is not its
-      // own takes the text.
+      // Without parsing it starts in half the time, with 3 MiB less. Names stay, for the stack
+      // traces of errors. A Bun of another platform that does not accept the bytecode uses the
+      // text.
       format: "esm",
       bytecode: true,
       minify: { whitespace: true, syntax: true },
       // So that `pylon health` loads its own few kilobytes and not the server: a fifth of the time,
       // two thirds of the memory.
       splitting: true,
-      // Code that starts a thread looks for its file beside itself.
+      // Code that starts a thread looks for its file in its own folder.
       naming: { entry: "[name].[ext]" },
       throw: false,
       plugins: [embedTemplates],
@@ -65,8 +65,7 @@ export async function compileExecutable({
         outfile: join(unfinished, "pylon"),
         target: `bun-${platform}`,
         executablePath: runtime,
-        // What `pylon dev` reads, it reads itself; a file that happens to lie around must not
-        // change the executable.
+        // `pylon dev` reads its files itself; an unrelated file must not change the executable.
         autoloadDotenv: false,
         autoloadBunfig: false,
         execArgv: ["--no-install"],
@@ -81,8 +80,8 @@ export async function compileExecutable({
 }
 
 /**
- * An executable has no files beside itself: in place of template-files.ts it gets what each
- * function of that module answers.
+ * An executable has no files beside it: template-files.ts is replaced by the results of each of its
+ * functions.
  */
 const embedTemplates: BunPlugin = {
   name: "embed-templates",

@@ -18,7 +18,7 @@ const database = (): string =>
 const COMMANDS = [["restore", "copy"], ["resync"], ["migrate", "apply"]];
 
 describe.each(COMMANDS)("%s", (...args) => {
-  test("refuses without a terminal, names --yes, and changes nothing", async () => {
+  test("fails without a terminal, names --yes, and changes nothing", async () => {
     const before = database();
     for (const json of [[], ["--json"]]) {
       const { exitCode, stdout, stderr } = await pylon([...args, ...json], folder.path);
@@ -47,7 +47,7 @@ describe.each(COMMANDS)("%s", (...args) => {
     expect(database()).toBe(before);
   });
 
-  test("yes does it", async () => {
+  test("yes performs it", async () => {
     const { exitCode, screen } = await pylonAtTerminal(args, folder.path, ["[y/N] ", "y\r"]);
     expect({ exitCode, screen }).toEqual({
       exitCode: 0,
@@ -74,7 +74,7 @@ test("a question about a missing database creates none until it is answered yes"
   });
 });
 
-test("a secret that is not typed is not set", async () => {
+test("a secret that is not entered is not set", async () => {
   const { exitCode, screen } = await pylonAtTerminal(
     ["secrets", "set", "PYLON_SMTP_URL"],
     folder.path,

@@ -18,10 +18,10 @@ interface Asked {
 }
 
 /**
- * Whether the person at the terminal agrees.
+ * Whether the user at the terminal agrees.
  *
- * @throws CommandError CONFIRMATION_NEEDED where nobody can be asked, CONFIRMATION_MISSING when the
- *   terminal closes without an answer
+ * @throws CommandError CONFIRMATION_NEEDED without a terminal, CONFIRMATION_MISSING if the terminal
+ *   closes without an answer
  */
 export async function isConfirmed({ options }: Asked, question: string): Promise<boolean> {
   if (options.yes || options["no-prompt"]) return true;
@@ -39,7 +39,7 @@ export async function isConfirmed({ options }: Asked, question: string): Promise
 }
 
 /**
- * What is typed at a prompt.
+ * Reads the input at a prompt.
  *
  * @throws CommandError CONFIRMATION_MISSING at Ctrl-D and Ctrl-C
  */

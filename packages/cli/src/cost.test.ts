@@ -22,7 +22,7 @@ test("docs/deploy/cost.md is up to date: run `bun scripts/cost-doc.ts`", async (
   );
 }, 60_000);
 
-test("each line is quantity times price, the total their sum, and the date is said", async () => {
+test("each line is quantity times price, the total their sum, and the date is shown", async () => {
   const { exitCode, stdout } = await pylon(
     ["cost", "--replicas", "2", "--storage-gb", "100", "--egress-gb", "50", "--json"],
     "/",
@@ -58,7 +58,7 @@ test.each([
   [["--storage-gb=-1"], "COST_INVALID_NUMBER"],
   [["--egress-gb", "much"], "COST_INVALID_NUMBER"],
   [["--shape", "efs", "--replicas", "2"], "COST_INVALID_REPLICAS"],
-])("cost %j is refused with %s", async (args, code) => {
+])("cost %j is rejected with %s", async (args, code) => {
   const { exitCode, stdout } = await pylon(["cost", ...args, "--json"], "/");
   expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
     exitCode: 64,
@@ -67,7 +67,7 @@ test.each([
 });
 
 const SST = "4.17.1";
-/** What a shape's configuration makes. */
+/** The resources in a shape's configuration. */
 function resourcesOf(shape: Shape): readonly Resource[] {
   const platform = new SstPlatform(SST);
   const folder = platform.project(join(import.meta.dir, "../../../deploy/sst"));

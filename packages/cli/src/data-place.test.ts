@@ -26,7 +26,7 @@ async function run(
   return { exitCode, json: JSON.parse(stdout) as Json };
 }
 
-/** Serves until a note is written. */
+/** Runs the server until a note is written. */
 async function serve(
   command: "start" | "dev",
   note: string,
@@ -51,13 +51,13 @@ function notesIn(file: string): string[] {
   return rows.map(({ text }) => text);
 }
 
-/** Every file but the ones that SQLite and the lock keep beside a database. */
+/** All files except those that SQLite and the lock keep beside a database. */
 const files = (): string[] =>
   readdirSync(folder.path, { recursive: true, encoding: "utf8" })
     .filter((path) => !/-(wal|shm|server)$/.test(path) && statSync(at(path)).isFile())
     .toSorted();
 
-test("after start the commands take what start served, and restore brings it back", async () => {
+test("after start, commands use the data that it served, and restore brings it back", async () => {
   await serve("start", "before");
   folder.write({ "uploads/one": "on paper" });
   expect(await run(["backup", "copy"])).toMatchObject({
@@ -81,7 +81,7 @@ test("after start the commands take what start served, and restore brings it bac
   expect(existsSync(at(".pylon"))).toBe(false);
 });
 
-test("an app that is served from another folder keeps its data in its own", async () => {
+test("an app that is served from another folder has its data in its own folder", async () => {
   using elsewhere = new TempFolder();
   await serve("start", "mine", {}, elsewhere.path, folder.path);
   expect(readdirSync(elsewhere.path)).toEqual([]);
@@ -89,14 +89,14 @@ test("an app that is served from another folder keeps its data in its own", asyn
   expect(JSON.parse(stdout)).toMatchObject({ code: "BACKUP_OK", database: at("pylon.db") });
 });
 
-describe("where start and dev both were", () => {
+describe("if both start and dev have run", () => {
   beforeEach(async () => {
     await serve("start", "served");
     await serve("dev", "developed");
     folder.write({ "uploads/one": "1", ".pylon/uploads/two": "2", ".pylon/uploads/three": "3" });
   });
 
-  test("an ambiguous command refuses, names both and changes nothing", async () => {
+  test("an ambiguous command fails, names both and changes nothing", async () => {
     expect((await run(["backup", "copy"], { PYLON_DB_PATH: "pylon.db" })).exitCode).toBe(0);
     const before = files();
     for (const args of [
@@ -132,7 +132,7 @@ describe("where start and dev both were", () => {
     });
   });
 
-  test("the variables win, those of .env too", async () => {
+  test("the variables take precedence, also those of .env", async () => {
     folder.write({
       "other/three": "",
       ".env": `PYLON_DB_PATH=${at("pylon.db")}\nPYLON_FILES_DIR=${at("other")}\n`,
@@ -143,7 +143,7 @@ describe("where start and dev both were", () => {
     });
   });
 
-  test("a database elsewhere needs to know which of two file folders is its own", async () => {
+  test("a database elsewhere requires to know which of two file folders is its own", async () => {
     folder.write({ "data/x.db": "" });
     writeFileSync(at("data/x.db"), readFileSync(at("pylon.db")));
     const env = { PYLON_DB_PATH: "data/x.db" };
@@ -161,7 +161,7 @@ describe("where start and dev both were", () => {
   });
 });
 
-test("rows in Postgres are said to be there, whatever files lie in the folder", async () => {
+test("rows in Postgres are used, whatever files are in the folder", async () => {
   folder.write({ "uploads/one": "1", ".pylon/uploads/two": "2" });
   for (const path of ["", "data/x.db"]) {
     const { exitCode, json } = await run(["backup", "copy"], {
@@ -172,7 +172,7 @@ test("rows in Postgres are said to be there, whatever files lie in the folder", 
   }
 });
 
-test("where nobody was yet, only what was restored or migrated is made", async () => {
+test("in an unused folder, only what was restored or migrated is created", async () => {
   for (const args of [
     ["backup", "copy"],
     ["resync", "--yes"],
@@ -191,7 +191,7 @@ test("where nobody was yet, only what was restored or migrated is made", async (
   });
 });
 
-test("nobody but its owner can read a backup", async () => {
+test("only its owner can read a backup", async () => {
   await serve("start", "a");
   folder.write({ "uploads/deep/one": "1" });
   expect((await run(["backup", "backups/monday"])).exitCode).toBe(0);

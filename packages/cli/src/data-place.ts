@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import type { Environment } from "./env-files.ts";
 import { CommandError } from "./output.ts";
 
-/** Where an app's data is: as variables, in the place of those that are not set. */
+/** Where an app's data is: as variables, for those that are not set. */
 export type DataDefaults = Readonly<Partial<Record<"PYLON_DB_PATH" | "PYLON_FILES_DIR", string>>>;
 
 interface Place {
@@ -11,39 +11,40 @@ interface Place {
   readonly uploads: string;
 }
 
-/** What `pylon start` serves. */
+/** Where `pylon start` keeps its data. */
 function servedIn(dir: string): Place {
   return { database: join(dir, "pylon.db"), uploads: join(dir, "uploads") };
 }
 
-/** What `pylon dev` serves, away from production's. */
+/** Where `pylon dev` keeps its data, separate from production's. */
 function developedIn(dir: string): Place {
   return { database: join(dir, ".pylon", "dev.db"), uploads: join(dir, ".pylon", "uploads") };
 }
 
-/** For `pylon start`. @param dir of the app */
+/** For `pylon start`. @param dir the folder of the app */
 export function productionPaths(dir: string, env: Environment): DataDefaults {
   return dataAt(servedIn(dir), dir, env);
 }
 
-/** For `pylon dev`. @param dir of the app */
+/** For `pylon dev`. @param dir the folder of the app */
 export function devPaths(dir: string, env: Environment): DataDefaults {
   return dataAt(developedIn(dir), dir, env);
 }
 
 interface Search {
-  /** Whether uploaded files are wanted too. */
+  /** Whether the folder of uploaded files is needed too. */
   readonly files: boolean;
-  /** What is taken where neither `start` nor `dev` was yet. */
+  /** The place to use if neither `start` nor `dev` has run. */
   readonly whenNone: "served" | "developed";
 }
 
 /**
- * For a command on data that a server made: what the variables name, else what is there.
+ * For a command on data that a server created: the place that the variables name, otherwise the
+ * existing data.
  *
- * @param dir of the app
- * @throws CommandError DATA_AMBIGUOUS when both `start` and `dev` were here, and no variable says
- *   which is meant
+ * @param dir the folder of the app
+ * @throws CommandError DATA_AMBIGUOUS if both `start` and `dev` have run here, and no variable
+ *   decides which is meant
  */
 export function resolvePaths(
   dir: string,
@@ -51,7 +52,7 @@ export function resolvePaths(
   { files, whenNone }: Search,
 ): DataDefaults {
   const [served, developed] = [servedIn(dir), developedIn(dir)];
-  // Of rows in Postgres no file tells which files are theirs.
+  // For rows in Postgres no file tells which files belong to them.
   if (named(env, "DATABASE_URL") !== undefined) return dataAt(served, dir, env);
   const path = named(env, "PYLON_DB_PATH");
   if (path === undefined) {
@@ -62,7 +63,7 @@ export function resolvePaths(
   }
   const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || ownerOf(path, dir) !== undefined;
   if (!files || isSaid) return dataAt(served, dir, env);
-  // Beside a database of one's own choice either command may have kept files.
+  // Either command may have kept files beside a custom database.
   const uploads = onlyOneOf(
     "PYLON_FILES_DIR",
     "folders of uploaded files",
@@ -73,14 +74,14 @@ export function resolvePaths(
 }
 
 function dataAt(place: Place, dir: string, env: Environment): DataDefaults {
-  // A database that is gone at the end takes its files with it.
+  // A database that is deleted at the end takes its files with it.
   if (/^(1|true)$/i.test(env["PYLON_IN_MEMORY"] ?? "")) return {};
   const path = named(env, "PYLON_DB_PATH");
   const owner = path === undefined ? undefined : ownerOf(path, dir);
   return { PYLON_DB_PATH: place.database, PYLON_FILES_DIR: (owner ?? place).uploads };
 }
 
-/** Whose database that is; uploads belong to the database that names them. */
+/** The place to which the database belongs; uploads belong to the database that refers to them. */
 function ownerOf(path: string, dir: string): Place | undefined {
   return [servedIn(dir), developedIn(dir)].find(({ database }) => database === resolve(path));
 }

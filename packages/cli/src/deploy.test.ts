@@ -62,7 +62,7 @@ test("npm install is the next step until there is a lock file to build from", as
   expect((await deploy("--target", "docker")).stdout).not.toContain('"npm install"');
 });
 
-test("a file of one's own is kept, and only --force replaces it, but no secrets", async () => {
+test("a changed file is kept, and only --force replaces it, but no secrets", async () => {
   await deploy("--target", "compose");
   folder.write({ Dockerfile: "FROM mine\n" });
   const secrets = read(".env.production");
@@ -83,9 +83,7 @@ test("a file of one's own is kept, and only --force replaces it, but no secrets"
   expect(read(".env.production")).toBe(secrets);
 });
 
-/**
- * What of an app's folder is its owner's alone, and files of the app with names that are like it.
- */
+/** The private files of an app's folder, and files of the app with similar names. */
 const HIDDEN = [
   ".env",
   ".env.production",
@@ -133,7 +131,7 @@ test("--out writes elsewhere and leaves the app alone", async () => {
   expect(readdirSync(folder.path).toSorted()).toEqual(["app.ts", "out"]);
 });
 
-test("what can't be written leaves nothing half-written", async () => {
+test("a failed write leaves nothing half-written", async () => {
   mkdirSync(at("fly.toml"));
   const { exitCode, json } = await deploy("--target", "fly");
   expect({ exitCode, code: json.code }).toEqual({ exitCode: 1, code: "DEPLOY_WRITE_FAILED" });
@@ -166,7 +164,7 @@ test("an app with errors is not deployed", async () => {
   expect(existsSync(at("Dockerfile"))).toBe(false);
 });
 
-/** Where a step is, by what it has in it. */
+/** The positions of the steps that contain these parts. */
 function placesOf(steps: readonly string[], ...parts: readonly string[]): number[] {
   return parts.map((part) => steps.findIndex((step) => step.includes(part)));
 }
@@ -204,7 +202,7 @@ test("systemd's next steps follow the unit, and copy neither secrets nor dev dat
       "systemctl enable",
     ),
   ).toEqual([0, 1, 2, 3, 4, 5, 6]);
-  // The step itself, without root and into a folder of the test.
+  // Runs the step itself, without root and into a folder of the test.
   folder.write({
     ".git/config": "",
     ".envrc": "",
@@ -246,7 +244,7 @@ interface Service {
 }
 
 describe("compose", () => {
-  test("runs production with Postgres and Redis that nobody outside reaches", async () => {
+  test("runs production with Postgres and Redis that are not reachable from outside", async () => {
     await deploy("--target", "compose");
     const { services, networks, volumes } = YAML.parse(read("docker-compose.yml")) as {
       services: Record<string, Service & { networks: string[]; depends_on?: unknown }>;
@@ -305,7 +303,7 @@ describe("compose", () => {
   });
 });
 
-test("fly: one machine with a volume, all on one port, its health asked", async () => {
+test("fly: one machine with a volume, everything on one port, with a health check", async () => {
   await deploy("--target", "fly");
   const toml = TOML.parse(read("fly.toml")) as {
     env: Record<string, string>;
@@ -332,7 +330,7 @@ test("fly: one machine with a volume, all on one port, its health asked", async 
   });
 });
 
-test("systemd takes the unit, and finds little to expose", async () => {
+test("systemd accepts the unit, and finds little to expose", async () => {
   await deploy("--target", "systemd");
   const unit = read("pylon.service");
   const drain = loadConfig({});
@@ -341,7 +339,8 @@ test("systemd takes the unit, and finds little to expose", async () => {
   );
   expect(mode(".env.systemd")).toBe(0o600);
   expect(loadConfig(parseEnv(read(".env.systemd"))).adminToken).toMatch(/^[0-9a-f]{64}$/);
-  // Where the program and the environment are on the machine that it is for, this one has nothing.
+  // This machine does not have the program and the environment at their paths on the target
+  // machine.
   folder.write({
     "my-notes.service": unit
       .replace("/usr/local/bin/pylon", "/bin/true")
@@ -371,7 +370,7 @@ test("systemd takes the unit, and finds little to expose", async () => {
 describe("sst", () => {
   const READY = { PYLON_DOMAIN: "api.example.com" };
 
-  test("S6: the definition of the stages is the app's own, and not written over", async () => {
+  test("S6: the definition of the stages is the app's own, and not overwritten", async () => {
     await deploy("--target", "sst");
     expect(read("pylon.stages.ts")).toContain("const stages: Stages = {");
     folder.write({ "pylon.stages.ts": "export default {};" });
@@ -404,7 +403,7 @@ describe("sst", () => {
     expect(stdout).toContain("npm install");
   });
 
-  test("says that SST is to be installed before it can deploy", async () => {
+  test("reports that SST must be installed before it can deploy", async () => {
     const { exitCode, json, stderr } = await deploy("--target", "sst", "--stage", "production");
     expect({ exitCode, code: json.code }).toEqual({ exitCode: 1, code: "DEPLOY_NOT_INSTALLED" });
     expect(stderr).toContain("npm install");
@@ -428,7 +427,7 @@ describe("sst", () => {
     expect(existsSync(at("started"))).toBe(false);
   });
 
-  test("gives SST's exit code back, and its words on stderr beside the JSON", async () => {
+  test("returns SST's exit code, and its messages on stderr beside the JSON", async () => {
     folder.write({
       "node_modules/.bin/sst": '#!/bin/sh\necho "said $*"\nexit 42\n',
       "package-lock.json": "{}",
@@ -456,7 +455,7 @@ describe("sst", () => {
         .join("");
 
     test.each(["default", "efs", "redis", "shards", "nat-less"])(
-      "an app of the shape %s stays of it without --shape, and by that name",
+      "an app of the shape %s keeps it without --shape, and with that name",
       async (shape) => {
         await deploy("--target", "sst", "--shape", shape);
         const before = parts();
@@ -480,7 +479,7 @@ describe("sst", () => {
       },
     );
 
-    test("one of shards is known by what earlier versions wrote too", async () => {
+    test("the shape shards is recognized in what earlier versions wrote too", async () => {
       await deploy("--target", "sst", "--shape", "shards");
       const earlier = read("sst.config.ts").replace(
         "pylon.shardsDomain(settings.domain)",
@@ -542,7 +541,7 @@ describe("sst", () => {
       expect(read("sst.config.ts")).toContain("createDatabase");
     });
 
-    test("a config of none of them is left alone", async () => {
+    test("a config of an unknown shape is not changed", async () => {
       folder.write({ "sst.config.ts": "export default mine();\n" });
       expect(await deploy("--target", "sst", "--force")).toMatchObject({
         exitCode: 0,
@@ -557,8 +556,8 @@ describe("sst", () => {
   });
 
   const isPossible = canInstall(SST_VERSION);
-  describe.skipIf(!isPossible)("the real one", () => {
-    test("accepts what was written; a refusal without credentials is the exit code", async () => {
+  describe.skipIf(!isPossible)("the real SST", () => {
+    test("accepts what was written; an error without credentials is the exit code", async () => {
       const platform = new SstPlatform(SST_VERSION);
       await deploy("--target", "sst");
       const project = platform.project(folder.path);

@@ -5,7 +5,7 @@ import { callFn, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
 const MEND_LIMIT_MS = 1_000;
 
-/** An app whose every file has a part in what its function answers. */
+/** An app in which every file contributes to its function's result. */
 const FILES: Readonly<Record<string, (version: number) => string>> = {
   "app.ts": () => `import { buildManifest } from "@pylonsync/sdk";
 import { note } from "./lib/note.ts";
@@ -30,7 +30,7 @@ export const greet = () => [${version}, ...word()];
 `,
 };
 
-/** What is wrong with a file: its text, or null for no file. */
+/** The text of a broken file, or null for a deleted file. */
 const MISTAKES: Readonly<Record<string, (text: string) => string | null>> = {
   "syntax error": () => "export default (;\n",
   "throw while loading": (text) => `${text}\nthrow new Error("on purpose");\n`,
@@ -66,7 +66,7 @@ test("S1: dev recovers from every kind of mistake in every kind of file", async 
   const served = async (): Promise<boolean> =>
     Bun.deepEquals(await callFn(port, "hello"), [version, version, version]);
 
-  // A burst of saves may be told in two parts, the first of them broken.
+  // A burst of saves may be reported in two parts, the first of them broken.
   const until = async (isReached: (code: unknown) => Promise<boolean>): Promise<void> => {
     while (!(await isReached((await dev.event())["code"])));
   };
@@ -77,8 +77,8 @@ test("S1: dev recovers from every kind of mistake in every kind of file", async 
       const broken = breakIt(make(version));
       if (broken === null) rmSync(join(folder.path, file));
       else folder.write({ [file]: broken });
-      // A wrong type in a function's helper shows when it is called; a function that was deleted is
-      // not a mistake.
+      // A wrong type in a function's helper shows when it is called; a deleted function is not an
+      // error.
       const isSilent = isOfFunctions(file) && mistake === "wrong type" && file !== HELLO;
       const isAbsent = file === HELLO && mistake === "deleted file";
       await until(async (code) => isSilent || code === (isAbsent ? "DEV_OK" : "DEV_ERROR"));

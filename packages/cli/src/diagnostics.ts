@@ -1,7 +1,7 @@
 import type { Diagnostic } from "@pylonsync/server";
 import type { Output } from "./output.ts";
 
-/** `error POLICY_INVALID policies[0].allowRead: ...`, with the hint below. */
+/** Prints `error POLICY_INVALID policies[0].allowRead: ...`, with the hint below. */
 export function sayDiagnostics(diagnostics: readonly Diagnostic[], output: Output): void {
   for (const { severity, code, message, path, hint } of diagnostics) {
     output.warn(`${severity} ${code}${path === undefined ? "" : ` ${path}`}: ${message}`);

@@ -8,21 +8,21 @@ const FILES = [".env.local", ".env"];
 /** Environment variables by name. */
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** An environment with what stands in files. */
+/** An environment including the values of files. */
 export interface FilledEnvironment {
   readonly env: Environment;
-  /** The paths that were read. */
+  /** The paths of the files that were read. */
   readonly files: readonly string[];
-  /** Names in the files that are called as Pylon's own are, and that nothing reads. */
+  /** Names in the files with Pylon's prefix that nothing reads. */
   readonly warnings: readonly string[];
 }
 
 /**
- * The environment with the nearest `.env.local` and `.env`: the process's own values win, then
- * `.env.local`'s.
+ * The environment with the nearest `.env.local` and `.env`: the process's own values have
+ * precedence, then those of `.env.local`.
  *
  * @param dir searched upwards for the first folder that has one of them
- * @throws Error of the system when a file can't be read
+ * @throws Error of the system if a file can't be read
  */
 export function withEnvFiles(dir: string, env: Environment): FilledEnvironment {
   const files = nearestFiles(resolve(dir));
@@ -47,7 +47,7 @@ function nearestFiles(dir: string): string[] {
   return here.length > 0 || parent === dir ? here : nearestFiles(parent);
 }
 
-/** A folder `.env` is a virtual environment of Python, and is left alone. */
+/** A folder named `.env` is a virtual environment of Python, and is ignored. */
 function isFile(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }

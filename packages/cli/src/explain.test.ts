@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ERROR_STATUS } from "@pylonsync/protocol";
 import { pylon, TempFolder } from "./testing/pylon-process.ts";
 
-test("explain says what a code means, in lower case too, and names one that is meant", async () => {
+test("explain explains a code, in lower case too, and suggests similar ones", async () => {
   using folder = new TempFolder();
   expect(await pylon(["explain", "not_a_member"], folder.path)).toMatchObject({
     exitCode: 0,

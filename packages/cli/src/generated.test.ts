@@ -14,7 +14,7 @@ function write(path: string, text: string): void {
 }
 const client = (): string => readFileSync(join(dir, "pylon.client.ts"), "utf8");
 
-/** What `pylon dev` does with each save. */
+/** What `pylon dev` does at each save. */
 async function generate(): Promise<readonly unknown[]> {
   await writeReferences(dir);
   const loaded = await loadApp(dir, { dev: true });
@@ -23,7 +23,7 @@ async function generate(): Promise<readonly unknown[]> {
   return diagnostics;
 }
 
-test("functions use references from the first start on, and of new functions", async () => {
+test("functions use references from the first start on, also those of new functions", async () => {
   write(
     "app.ts",
     `import { buildManifest, entity, field } from "@pylonsync/sdk";

@@ -5,8 +5,8 @@ import { functionNames, type LoadedApp } from "@pylonsync/server";
 import { renderClient, withReferences } from "./codegen/render-client.ts";
 
 /**
- * Writes `pylon.manifest.json` and `pylon.client.ts` beside the entry. A file that is right already
- * is left alone.
+ * Writes `pylon.manifest.json` and `pylon.client.ts` beside the entry. An up-to-date file is not
+ * written.
  */
 export function writeGenerated(loaded: LoadedApp, manifest: Manifest, entry: string): void {
   writeIfChanged(join(loaded.dir, "pylon.manifest.json"), `${JSON.stringify(manifest, null, 2)}\n`);
@@ -23,9 +23,9 @@ export function writeGenerated(loaded: LoadedApp, manifest: Manifest, entry: str
 }
 
 /**
- * Makes sure that the references of all functions can be imported before the functions are loaded,
- * which may use them: those that `pylon.client.ts` lacks are written into it. `writeGenerated`
- * tells the internal ones from the others later.
+ * Makes the references of all functions importable before the functions are loaded, because these
+ * may use them: missing ones are added to `pylon.client.ts`. `writeGenerated` separates the
+ * internal ones later.
  */
 export async function writeReferences(dir: string, functionsDir = "functions"): Promise<void> {
   const file = join(dir, "pylon.client.ts");

@@ -31,7 +31,7 @@ test("health finds a server by its port and by PYLON_PORT, whatever proxy is set
   expect(elsewhere.exitCode).toBe(elsewhere.stdout.includes("127.0.0.9") ? 0 : 1);
 });
 
-test("health reads PYLON_HOST where that is an address of its own", async () => {
+test("health uses PYLON_HOST if it is a specific address", async () => {
   const { stderr } = await pylon(["health", "--port", "1"], "/", { PYLON_HOST: "::1" });
   expect(stderr).toContain("http://[::1]:1/health");
 });
@@ -72,7 +72,7 @@ test.each([
   [["--port", "0"], {}],
   [["--port", "web"], {}],
   [[], { PYLON_PORT: "99999" }],
-])("health refuses %j %j, naming it", async (args, env) => {
+])("health rejects %j %j, naming it", async (args, env) => {
   const { exitCode, stderr } = await pylon(["health", ...args], "/", env);
   expect(exitCode).toBe(64);
   expect(stderr).toContain(args.length > 0 ? "--port is" : "PYLON_PORT is");

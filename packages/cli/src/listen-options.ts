@@ -5,7 +5,7 @@ import { CommandError, EXIT } from "./output.ts";
 
 const MAX_PORT = 65_532;
 
-/** The flags of every command that serves. */
+/** The flags of every command that starts a server. */
 export const LISTEN = {
   port: {
     type: "string",
@@ -22,7 +22,7 @@ export const LISTEN = {
 } as const;
 
 /**
- * The environment with what the flags say in place of PYLON_PORT and PYLON_HOST.
+ * The environment with the values of the flags in place of PYLON_PORT and PYLON_HOST.
  *
  * @throws CommandError USAGE
  */
@@ -49,12 +49,12 @@ export function withListenOptions(
   };
 }
 
-/** Whether only this machine reaches what listens there. */
+/** Whether a server on this host can only be reached from this machine. */
 export function isLoopback(host: string): boolean {
   return /^(localhost|127(\.\d{1,3}){3}|::1)$/.test(host);
 }
 
-/** Where other machines reach a server that listens there. */
+/** The URLs at which other machines reach a server on this host. */
 export function networkUrls(host: string, port: number): string[] {
   if (isLoopback(host)) return [];
   const addresses = /^(0\.0\.0\.0|::)$/.test(host)

@@ -25,7 +25,7 @@ test.each([["-v"], ["-V"], ["--version"], ["version"]])(
   },
 );
 
-test("U: help COMMAND prints the help of the command, and names one that is meant", async () => {
+test("U: help COMMAND prints the help of the command, and suggests similar names", async () => {
   using folder = new TempFolder();
   const help = await pylon(["help", "dev"], folder.path);
   expect(help).toEqual(await pylon(["dev", "--help"], folder.path));
@@ -47,13 +47,13 @@ test.each([
   [["migrate", "create"], "A data migration needs a name"],
   [["migrate", "create", "../x"], "is not a valid name for a data migration"],
   [["migrate", "paln"], 'Unknown action or folder "paln". Did you mean "plan"?'],
-])("U: pylon %j says what it takes", async (args, message) => {
+])("U: pylon %j prints its usage", async (args, message) => {
   using folder = new TempFolder();
   const { exitCode, stderr } = await pylon(args, folder.path);
   expect([exitCode, stderr]).toEqual([64, expect.stringContaining(message)]);
 });
 
-test("build checks the app and bundles its page, and fails where it can't", async () => {
+test("build checks the app and bundles its page, and fails if it can't", async () => {
   using folder = new TempFolder();
   expect((await pylon(["init", "shop", "--no-prompt"], folder.path)).exitCode).toBe(0);
   folder.write({ "shop/web/index.html": '<script type="module" src="./a.ts"></script>' });
@@ -73,7 +73,7 @@ test("build checks the app and bundles its page, and fails where it can't", asyn
   expect((await pylon(["build", "shop"], folder.path)).exitCode).toBe(1);
 });
 
-test("commands of the public system do what ours do", async () => {
+test("commands of the public system are mapped to those of this one", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   for (const action of ["check", "diff", "inspect", "history"])
@@ -97,33 +97,36 @@ test("commands of the public system do what ours do", async () => {
   expect(read("old/notes.md")).toBe("kept");
 });
 
-test("U: init in the folder itself says so, and dev --once says that it is valid", async () => {
+test("U: init in the current folder says so, and dev --once reports a valid app", async () => {
   using folder = new TempFolder();
   const { stdout } = await pylon(["init", "."], folder.path);
   expect(stdout).toContain("in this folder.");
   expect((await pylon(["dev", "--once"], folder.path)).stdout).toContain(" is valid: ");
 });
 
-test.each(["dev", "start"])("U: %s says what is wrong with --port and --host", async (command) => {
-  using folder = new TempFolder();
-  folder.write({ "app.ts": noteApp("text: field.string()") });
-  for (const [flags, message] of [
-    [["--port", "abc"], '--port is "abc"'],
-    [["--port", "70000"], '--port is "70000"'],
-    [["--host", ""], "--host is empty"],
-  ] as const) {
-    const { exitCode, stderr } = await pylon([command, ...flags], folder.path);
-    expect([flags, exitCode, stderr]).toEqual([flags, 64, expect.stringContaining(message)]);
-  }
-  const { exitCode, stderr } = await pylon(
-    [command, "--port", "0", "--host", "203.0.113.1"],
-    folder.path,
-  );
-  expect([exitCode, stderr]).toEqual([
-    1,
-    expect.stringContaining('"203.0.113.1" is not an address of this machine'),
-  ]);
-});
+test.each(["dev", "start"])(
+  "U: %s explains what is wrong with --port and --host",
+  async (command) => {
+    using folder = new TempFolder();
+    folder.write({ "app.ts": noteApp("text: field.string()") });
+    for (const [flags, message] of [
+      [["--port", "abc"], '--port is "abc"'],
+      [["--port", "70000"], '--port is "70000"'],
+      [["--host", ""], "--host is empty"],
+    ] as const) {
+      const { exitCode, stderr } = await pylon([command, ...flags], folder.path);
+      expect([flags, exitCode, stderr]).toEqual([flags, 64, expect.stringContaining(message)]);
+    }
+    const { exitCode, stderr } = await pylon(
+      [command, "--port", "0", "--host", "203.0.113.1"],
+      folder.path,
+    );
+    expect([exitCode, stderr]).toEqual([
+      1,
+      expect.stringContaining('"203.0.113.1" is not an address of this machine'),
+    ]);
+  },
+);
 
 test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", async (args) => {
   using folder = new TempFolder();
@@ -133,7 +136,7 @@ test.each([[[]], [["--help"]], [["help"]]])("pylon %j prints every command", asy
     expect(stdout).toContain(`  ${command}`);
 });
 
-test("every command says what it takes, and refuses what it does not", async () => {
+test("every command prints its usage, and rejects unknown arguments", async () => {
   using folder = new TempFolder();
   const { commands } = JSON.parse((await pylon(["--help", "--json"], folder.path)).stdout) as {
     commands: { name: string; usage: string }[];
@@ -192,7 +195,7 @@ test.each([
 });
 
 test.each(["basic", "todo"])(
-  "init --template %s makes an app that dev --once finds good",
+  "init --template %s creates an app that dev --once accepts",
   async (template) => {
     using folder = new TempFolder();
     const made = await pylon(["init", "my-app", "--template", template, "--json"], folder.path);
@@ -215,7 +218,7 @@ test.each(["basic", "todo"])(
   },
 );
 
-test("U: init . makes the app in an empty folder, also in one with a repository", async () => {
+test("U: init . creates the app in an empty folder, also in one with a repository", async () => {
   using folder = new TempFolder();
   folder.write({ "shop/.git/HEAD": "ref: refs/heads/main\n" });
   const dir = join(folder.path, "shop");
@@ -241,7 +244,7 @@ test("U: init . makes the app in an empty folder, also in one with a repository"
   ]);
 });
 
-test("init does not write into a folder that is there", async () => {
+test("init does not write into an existing folder", async () => {
   using folder = new TempFolder();
   folder.write({ "mine/app.ts": "precious" });
   const { exitCode, stderr } = await pylon(["init", "mine"], folder.path);
@@ -291,7 +294,7 @@ test("codegen writes the same files again without touching them", async () => {
   expect(Bun.file(client).lastModified).toBe(lastModified);
 });
 
-test("doctor passes a good app and fails a bad configuration, naming the fix", async () => {
+test("doctor passes a valid app and fails an invalid configuration, naming the fix", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   const good = JSON.parse((await pylon(["doctor", "--json"], folder.path)).stdout) as {

@@ -14,11 +14,11 @@ async function main(argv: readonly string[]): Promise<void> {
     return;
   }
   if (word === ISOLATE_COMMAND) {
-    // The same for functions that run in a process of their own.
+    // The same for functions that run in a separate process.
     const { serveFunctions } = await import("@pylonsync/server/serve-functions");
     await serveFunctions(path, name);
     return;
   }
-  // What is left behind, such as a timer, must not keep a finished command alive.
+  // A remaining timer must not keep a finished command alive.
   process.exit(await runCommand(argv, COMMANDS));
 }

@@ -27,7 +27,7 @@ test("a plan shows the steps and changes nothing; apply takes them", async () =>
   expect(await migrate(folder, "status")).toMatchObject({ json: { pending: 0 } });
 });
 
-test("types are converted and fields filled in, not renames, and status tells of it", async () => {
+test("types are converted and fields filled, but not renames, and status reports it", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await migrate(folder, "apply", "--yes");
@@ -79,7 +79,7 @@ test("create writes a data migration, plan shows it until a server has run it", 
   ]);
 });
 
-test("a step that loses data is refused until it is asked for by name", async () => {
+test("a step that loses data is rejected until it is requested by name", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string(), extra: field.string().optional()") });
   await migrate(folder, "apply", "--yes");
@@ -98,7 +98,7 @@ test("a step that loses data is refused until it is asked for by name", async ()
   });
 });
 
-test("a required field without a default can't be added to rows that are there", async () => {
+test("a required field without a default can't be added to existing rows", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await migrate(folder, "apply", "--yes");
@@ -109,7 +109,7 @@ test("a required field without a default can't be added to rows that are there",
   });
 });
 
-test("a plan lists rows that refer to what is not there, each time", async () => {
+test("a plan lists rows that refer to missing rows, each time", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp('text: field.string(), on: field.id("Note").optional()') });
   await migrate(folder, "apply", "--yes");
@@ -135,8 +135,8 @@ test("a plan lists rows that refer to what is not there, each time", async () =>
   expect(stdout).toContain("is up to date with the app's schema");
 });
 
-describe("on rows that are there", () => {
-  /** An app whose database has notes of these texts. */
+describe("with existing rows", () => {
+  /** An app whose database contains notes with these texts. */
   async function filled(...texts: string[]): Promise<TempFolder> {
     const folder = new TempFolder();
     folder.write({ "app.ts": noteApp("text: field.string()") });
@@ -193,7 +193,7 @@ describe("on rows that are there", () => {
     });
   });
 
-  test("U: the plan shows an id whole, long values in quotes, refused steps plainly", async () => {
+  test("U: the plan shows whole ids, long values in quotes, rejected steps clearly", async () => {
     const id = "0".repeat(40);
     using folder = await filled(id, id, "long ".repeat(20), "long ".repeat(20));
     folder.write({ "app.ts": noteApp("text: field.string().unique()") });
@@ -214,7 +214,7 @@ describe("on rows that are there", () => {
     });
   });
 
-  test("Q5: the plan counts what becomes null, and apply does just that", async () => {
+  test("Q5: the plan counts values that become null, and apply does exactly that", async () => {
     using folder = await filled("12", "12.90", "on request");
     folder.write({ "app.ts": noteApp("text: field.int().optional()") });
     expect(await migrate(folder, "plan")).toMatchObject({

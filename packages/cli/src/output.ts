@@ -1,7 +1,10 @@
 /** Exit codes, as sysexits.h names them. */
 export const EXIT = { OK: 0, FAILED: 1, USAGE: 64, UNAVAILABLE: 69 } as const;
 
-/** Why a command ends early: a code for programs, a sentence for people, and what to do. */
+/**
+ * The error with which a command ends early: a code for programs, a message for people, and what to
+ * do.
+ */
 export class CommandError extends Error {
   override readonly name = "CommandError";
   readonly code: string;
@@ -14,7 +17,7 @@ export class CommandError extends Error {
   }
 }
 
-/** Where a command speaks: people get text, programs one JSON value on stdout. */
+/** The output of a command: text for people, or one JSON value on stdout for programs. */
 export class Output {
   readonly isJson: boolean;
 
@@ -22,24 +25,24 @@ export class Output {
     this.isJson = isJson;
   }
 
-  /** A line for people; nothing in JSON mode. */
+  /** Prints a line for people; nothing in JSON mode. */
   say(line = ""): void {
     if (!this.isJson) console.log(line);
   }
 
-  /** A line of what was asked for, in both modes. */
+  /** Prints a line of the result, in both modes. */
   line(line: string): void {
     console.log(line);
   }
 
-  /** The result for programs; nothing in text mode. */
+  /** Prints the result for programs; nothing in text mode. */
   json(value: unknown): void {
     if (this.isJson) console.log(JSON.stringify(value));
   }
 
   /**
-   * A warning or an error: always on stderr. Not by `console.error`, which writes all in red at a
-   * terminal.
+   * Prints a warning or an error, always on stderr. Does not use `console.error`, which prints
+   * everything in red at a terminal.
    */
   warn(line: string): void {
     process.stderr.write(`${line}\n`);

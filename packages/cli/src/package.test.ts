@@ -4,8 +4,8 @@ import { join } from "node:path";
 import { PackageRegistry } from "../../../tests/support/package-registry.ts";
 import { program, TempFolder } from "./testing/pylon-process.ts";
 
-// Packs every package as it would be published and serves them by a registry of the test's own, for
-// a new app to install from.
+// Packs every package as it would be published and serves them from a registry of the test, for a
+// new app to install from.
 
 const PACKAGES = join(import.meta.dir, "..", "..");
 const NAMES = [

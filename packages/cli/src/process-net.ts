@@ -1,5 +1,5 @@
 /**
- * Keeps a server up after an unhandled rejection, which a function of the app may leave behind: one
+ * Keeps a server running after an unhandled rejection, which a function of the app may cause: one
  * careless handler must not end all connections.
  */
 export function keepAliveOnUnhandledRejection(): void {

@@ -50,7 +50,7 @@ test("logs shows the newest lines, for people and programs, with their user", as
   expect(stdout + stderr + json).not.toContain(TOKEN);
 });
 
-test("logs --follow goes on with each new line, and says when the server ends it", async () => {
+test("logs --follow prints each new line, and reports when the server ends it", async () => {
   const own = new PylonProcess(["start", "--port", "0"], folder.path, {
     PYLON_ADMIN_TOKEN: TOKEN,
     PYLON_DB_PATH: `${folder.path}/own.db`,
@@ -81,7 +81,7 @@ test("logs --follow goes on with each new line, and says when the server ends it
   expect(await new Response(child.stderr).text()).toContain("ended the stream");
 });
 
-test("metrics shows what happened, also read with the token of the app's .env", async () => {
+test("metrics shows what happened, also with the token of the app's .env", async () => {
   const { exitCode, stdout } = await pylon(["metrics"], `${folder.path}/away`, {
     PYLON_PORT: String(port),
   });
@@ -109,7 +109,7 @@ test("metrics shows what happened, also read with the token of the app's .env", 
   expect(json + stdout).not.toContain(TOKEN);
 });
 
-test("metrics --watch shows rates of what happened in between", async () => {
+test("metrics --watch shows rates for the time in between", async () => {
   const child = Bun.spawn(
     [...COMMAND, "metrics", "--watch", "--json", "--url", `http://127.0.0.1:${port}`],
     { cwd: folder.path, env: { PYLON_ADMIN_TOKEN: TOKEN }, stdout: "pipe", stderr: "ignore" },
@@ -149,7 +149,7 @@ test.each<[string[], Record<string, string>, number, string]>([
   expect(result.stderr).not.toContain(TOKEN);
 });
 
-test("a token that is not the server's is said to be refused", async () => {
+test("a wrong token is reported as rejected", async () => {
   const { exitCode, stderr } = await pylon(
     ["metrics", "--url", `http://127.0.0.1:${port}`],
     folder.path,

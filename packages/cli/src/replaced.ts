@@ -9,7 +9,7 @@ const FLAGS: ReadonlyMap<string, string> = new Map([
   ["init --bun", "Every app runs on Bun, which is included in pylon."],
 ]);
 
-/** What `pylon schema` of the public system is called here. */
+/** The equivalents of `pylon schema` of the public system. */
 const SCHEMA: Readonly<Record<string, readonly string[]>> = {
   check: ["migrate", "plan"],
   diff: ["migrate", "plan"],
@@ -18,7 +18,7 @@ const SCHEMA: Readonly<Record<string, readonly string[]>> = {
   history: ["migrate", "status"],
 };
 
-/** A sentence on what to use in place of a command; undefined where nothing is known of it. */
+/** A hint about what to use in place of a command; undefined if there is none. */
 export function replacementOf(command: string): string | undefined {
   return COMMANDS.get(command);
 }
@@ -28,7 +28,7 @@ export function flagReplacementOf(command: string, flag: string): string | undef
   return FLAGS.get(`${command} ${flag}`);
 }
 
-/** A command line of the public system in our words; any other one as it is. */
+/** Translates a command line of the public system; any other one is unchanged. */
 export function inOurWords(argv: readonly string[]): readonly string[] {
   const [command, action = "", ...rest] = argv;
   const ours = command === "schema" && Object.hasOwn(SCHEMA, action) ? SCHEMA[action] : undefined;

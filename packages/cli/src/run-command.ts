@@ -7,8 +7,8 @@ import { flagReplacementOf, inOurWords, replacementOf } from "./replaced.ts";
 import { callOf, flagOf, usageOf, usageOfAll } from "./usage.ts";
 
 /**
- * Errors of the server that are the caller's to mend, by name: looking at their classes would load
- * the server.
+ * Errors of the server that the user can fix, by name: importing their classes would load the
+ * server.
  */
 const CODES: Readonly<Record<string, string>> = {
   ConfigError: "CONFIG_INVALID",
@@ -22,7 +22,7 @@ export type CommandLoaders = Readonly<Record<string, () => Promise<Command>>>;
 /**
  * Runs the command that a command line names, and loads no other one.
  *
- * @returns the exit code; nothing is thrown
+ * @returns the exit code; never throws
  */
 export async function runCommand(
   argv: readonly string[],
@@ -73,7 +73,7 @@ function loadAll(commands: CommandLoaders): Promise<Command[]> {
 }
 
 interface Call {
-  /** Undefined: the usage of everything is asked for. */
+  /** Undefined: the complete usage is requested. */
   readonly name: string | undefined;
   readonly rest: readonly string[];
 }
@@ -87,7 +87,7 @@ function withoutHelp({ name, rest }: Call): Call {
     : { name: rest[at], rest: [...rest.toSpliced(at, 1), "--help"] };
 }
 
-/** The flags that stand for the command `version`. */
+/** The flags that are equivalent to the command `version`. */
 const VERSION_FLAGS: ReadonlySet<string | undefined> = new Set(["--version", "-v", "-V"]);
 
 /** The first word that is not a flag is the command. */
@@ -126,7 +126,7 @@ function parse(
     ["json", { type: "boolean" as const }],
     ["help", { type: "boolean" as const, short: "h" }],
   ]);
-  // First without judging, so that an unknown flag can be named with those that there are.
+  // First parsed without validation, so that the message for an unknown flag can list all flags.
   const { tokens } = parseArgs({
     args: [...words],
     options,

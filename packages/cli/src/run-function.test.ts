@@ -41,7 +41,7 @@ test("run calls a function as the admin, or as the user that --as names", async 
   });
 });
 
-test("run says what is wrong, and fails", async () => {
+test("run explains an error, and fails", async () => {
   expect((await runFunction("who", '{"n": -1}')).stderr).toContain("n is too small.");
   expect((await runFunction("who", '{"n": 1.5}')).stderr).toContain("n: expected int");
   expect((await runFunction("nothing")).stderr).toContain('The function "nothing" does not exist.');
@@ -55,7 +55,7 @@ test.each([
   [{ function: "who", as: "" }, "as"],
   [{ function: "who", asUser: "ann" }, "asUser"],
   [[], "body"],
-])("POST /api/run refuses %j by its field", async (body, field) => {
+])("POST /api/run rejects %j by its field", async (body, field) => {
   const ask = (token: string): Promise<Response> =>
     fetch(`${url}/api/run`, {
       method: "POST",
@@ -67,13 +67,13 @@ test.each([
   expect(await answer.json()).toMatchObject({ error: { code: "INVALID_ARGS", field } });
 });
 
-test("POST /api/run is the admin's alone", async () => {
+test("POST /api/run is only for the admin", async () => {
   const body = JSON.stringify({ function: "who", args: { n: 1 }, as: "ann" });
   const nobody = await fetch(`${url}/api/run`, { method: "POST", body });
   expect(nobody.status).toBe(403);
 });
 
-test("cache puts a value of ctx.cache, shows it and forgets it", async () => {
+test("cache stores a value of ctx.cache, shows it and deletes it", async () => {
   const cache = (...args: string[]): Promise<Result> =>
     pylon(["cache", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
   expect((await cache("set", "top/10", '["a"]', "--ttl", "60")).stdout).toContain("60 seconds");
@@ -86,7 +86,7 @@ test("cache puts a value of ctx.cache, shows it and forgets it", async () => {
   );
 });
 
-test("explain says what policies allow a user, and how the rows are found", async () => {
+test("explain shows what policies allow a user, and how the rows are found", async () => {
   const explain = (...args: string[]): Promise<Result> =>
     pylon(["explain", ...args, "--url", url], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
   const { stdout } = await explain("Note", "--as", "ann");

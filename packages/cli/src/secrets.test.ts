@@ -36,7 +36,7 @@ test("generate fills .env.production with strong private values, and keeps other
   expect(read(".env.production")).toBe(again);
 });
 
-test("a file that others could read is closed, and --show prints what was made", async () => {
+test("a readable file is made private, and --show prints the generated values", async () => {
   folder.write({ ".env.production": "A=b\n" });
   chmodSync(join(folder.path, ".env.production"), 0o644);
   const { stdout } = await pylon(["secrets", "generate", "--show"], folder.path);
@@ -46,7 +46,7 @@ test("a file that others could read is closed, and --show prints what was made",
   expect(statSync(join(folder.path, ".env.production")).mode & 0o777).toBe(0o600);
 });
 
-test("a place that can't be written is named, and nothing is left beside it", async () => {
+test("a path that can't be written is named, and nothing is left beside it", async () => {
   folder.write({ ".env.production/in-the-way": "" });
   const { exitCode, stdout } = await pylon(["secrets", "generate", "--json"], folder.path);
   expect({ exitCode, json: JSON.parse(stdout) as unknown }).toMatchObject({
@@ -72,7 +72,7 @@ const QUOTED = [
 ];
 
 test.each([...PLAIN, ...QUOTED])(
-  "set takes %j from standard input and list shows no value",
+  "set reads %j from standard input and list shows no value",
   async (value) => {
     const quoted = QUOTED.includes(value);
     if (value === "it's $5 more") {
@@ -101,7 +101,7 @@ test.each([...PLAIN, ...QUOTED])(
       stderr: quoted ? expect.stringContaining("`docker run --env-file` treats the quotes") : "",
     });
     expect(parseEnv(read(".env.production"))).toEqual({ PYLON_SMTP_URL: value });
-    // What \`docker run\` makes of the line.
+    // The value that `docker run` reads from the line.
     if (!quoted) expect(read(".env.production").trimEnd()).toBe(`PYLON_SMTP_URL=${value}`);
     const listed = await pylon(["secrets", "list"], folder.path);
     expect(listed.stdout).toContain("set     PYLON_SMTP_URL");
@@ -110,7 +110,7 @@ test.each([...PLAIN, ...QUOTED])(
   },
 );
 
-test("a private key is written in one line, as Docker and the server take it", async () => {
+test("a private key is written in one line, as Docker and the server accept it", async () => {
   const pem = "-----BEGIN PRIVATE KEY-----\nMIGH+/8=\n-----END PRIVATE KEY-----\n";
   const name = "PYLON_OAUTH_APPLE_PRIVATE_KEY";
   const { exitCode, stderr } = await pylon(["secrets", "set", name], folder.path, {}, COMMAND, pem);
@@ -135,7 +135,7 @@ test("a private key is written in one line, as Docker and the server take it", a
   });
 });
 
-test("where only systemd's file is, that one is filled, in its own way of writing", async () => {
+test("if only systemd's file exists, it is filled, in its own syntax", async () => {
   folder.write({ ".env.systemd": "A=b\n" });
   const { exitCode, stdout, stderr } = await pylon(
     ["secrets", "set", "APP_KEY", "--json"],
@@ -194,8 +194,8 @@ test.each<[string[], string, string]>([
   expect(existsSync(join(folder.path, ".env.production"))).toBe(false);
 });
 
-test("for sst each value goes by standard input to the secret that is used", async () => {
-  // Stands where the app's SST is: the real one asks AWS for the list before anything else.
+test("for sst each value is passed by standard input to the secret that is used", async () => {
+  // A stand-in at the path of the app's SST: the real one first requests the list from AWS.
   folder.write({
     "sst.config.ts": "",
     ".env": "PYLON_SECRETS=PYLON_ADMIN_TOKEN\n",
@@ -240,7 +240,7 @@ test("S2: for sst a stage without secrets is empty; any other failure is shown",
   expect(refused.stderr).toContain("credentials have expired");
 });
 
-test("for sst list has what set stored, and that PYLON_SECRETS has to name it", async () => {
+test("for sst list has what set stored, and that PYLON_SECRETS must name it", async () => {
   folder.write({
     "sst.config.ts": "",
     ".env": "PYLON_SECRETS=PYLON_SMTP_URL\n",
@@ -280,7 +280,7 @@ test("for sst list has what set stored, and that PYLON_SECRETS has to name it", 
 });
 
 test("secrets are named as deploy/sst/infra/parameters.ts names them", async () => {
-  // By a computed path: its types are those of SST's platform, which is not here.
+  // By a computed path: its types are those of SST's platform, which is not installed here.
   const { secretValues } = (await import(
     join(import.meta.dir, "../../../deploy/sst/infra/parameters.ts")
   )) as { secretValues: (settings: { secrets: readonly string[] }) => unknown };

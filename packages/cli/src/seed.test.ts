@@ -33,7 +33,7 @@ async function texts(): Promise<string[]> {
   return data.map(({ text }) => text).toSorted();
 }
 
-test("seed writes seed.json, and a second time says which rows are there", async () => {
+test("seed writes seed.json, and the second time reports the existing rows", async () => {
   const first = await seed();
   expect(first).toMatchObject({ exitCode: 0, stdout: "Note: 2 rows inserted\n", stderr: "" });
   expect(await texts()).toEqual(["one", "two"]);
@@ -47,7 +47,7 @@ test("seed writes seed.json, and a second time says which rows are there", async
   expect(await texts()).toEqual(["one", "two"]);
 });
 
-test("seed --upsert can be run again, and speaks JSON", async () => {
+test("seed --upsert can be run again, and prints JSON", async () => {
   const { exitCode, stdout } = await seed("--file", "more.json", "--upsert", "--json");
   expect(exitCode).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ code: "SEED_PARTIAL", updated: 1, failed: 2 });
@@ -58,7 +58,7 @@ test.each([
   ["missing.json", "SEED_FILE_READ"],
   ["broken.json", "SEED_INVALID_JSON"],
   ["list.json", "SEED_INVALID_JSON"],
-])("seed --file %s is refused with %s", async (file, code) => {
+])("seed --file %s is rejected with %s", async (file, code) => {
   const { exitCode, stdout } = await seed("--file", file, "--json");
   expect(exitCode).toBe(1);
   expect(JSON.parse(stdout)).toMatchObject({ code });

@@ -16,7 +16,7 @@ const LAUNCHER = ["node", join(import.meta.dir, "..", "bin", "pylon.mjs")];
 const DEV = ["dev", "--port", "0"];
 const APP = noteApp("text: field.string()");
 
-/** Calls until the answer is there; how long that took, in milliseconds. */
+/** Calls until the result has the wanted value. @returns the duration in milliseconds */
 async function untilAnswer(port: unknown, name: string, wanted: unknown): Promise<number> {
   const start = performance.now();
   while (performance.now() - start < 5_000) {
@@ -39,8 +39,7 @@ test("dev serves an app without packages, and reloads in 300 ms, sockets open", 
   socket.onclose = () => (isOpen = false);
   await new Promise((resolve) => (socket.onopen = resolve));
   isOpen = true;
-  // The machine is busy with other tests now and then: the quickest of a few tells what a reload
-  // takes.
+  // The machine is sometimes busy with other tests: the quickest of several reloads is measured.
   const quickest = { hello: Infinity, more: Infinity };
   for (let version = 0; version < 8; version += 1) {
     for (const name of ["hello", "more"] as const) {
@@ -56,7 +55,7 @@ test("dev serves an app without packages, and reloads in 300 ms, sockets open", 
   socket.close();
 });
 
-test("a broken save keeps the version before it, and the next good one is served", async () => {
+test("a broken save keeps the previous version, and the next valid one is served", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP, "functions/hello.ts": queryOf("'old'") });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -73,7 +72,7 @@ test("a broken save keeps the version before it, and the next good one is served
   expect(await callFn(port, "hello")).toBe("new");
 });
 
-test("a saved schema applies at once, keeps leftovers, and refuses to lose data", async () => {
+test("a saved schema applies immediately, keeps leftovers, and refuses to lose data", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -102,7 +101,7 @@ test("a saved schema applies at once, keeps leftovers, and refuses to lose data"
   expect(await insert({ text: "a" })).toBe(201);
 });
 
-test("an app that is broken at first is served once it is mended", async () => {
+test("an app that is broken at first is served once it is fixed", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": "export default (;\n", "functions/hello.ts": queryOf("'hi'") });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -129,9 +128,9 @@ test("dev reads .env.local before .env, the process first, and saved files again
   expect(await callFn(again["port"], "env")).toEqual(["process", "local", "saved"]);
 });
 
-// Where it waited for the drain without a request under way, this test would not end in time.
+// If it waited for the drain without a running request, this test would time out.
 test.each(["dev", "start"])(
-  "%s ends with 0 on SIGTERM, and waits for nothing, also through the launcher",
+  "%s exits with 0 on SIGTERM, and does not wait, also through the launcher",
   async (command) => {
     using folder = new TempFolder();
     folder.write({ "app.ts": APP });
@@ -146,7 +145,7 @@ test.each(["dev", "start"])(
   },
 );
 
-test("dev says nothing more when it is stopped", async () => {
+test("dev prints nothing more when it is stopped", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
   await using dev = new PylonProcess(DEV, folder.path);
@@ -175,7 +174,7 @@ test("start reads no .env and serves with production's rules", async () => {
   expect((await fetch(`http://localhost:${String(started["port"])}/api/manifest`)).status).toBe(
     403,
   );
-  // The launcher hands on a signal that it can catch; the server must not outlive the test.
+  // The launcher forwards a signal that it can catch; the server must not outlive the test.
   expect(await server.end()).toBe(0);
 });
 

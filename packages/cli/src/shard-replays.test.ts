@@ -5,7 +5,7 @@ import { ReplayRecorder, Simulation } from "@pylonsync/functions/simulation";
 import arena from "../../../examples/arena-shard/shards/arena.ts";
 import { noteApp, pylon, PylonProcess, TempFolder, type Result } from "./testing/pylon-process.ts";
 
-// Recorded runs of a real server: over HTTP, and played again by `pylon shards` in other processes.
+// Recorded runs of a real server: over HTTP, and replayed by `pylon shards` in other processes.
 
 const ARENA = join(import.meta.dir, "../../../examples/arena-shard");
 const TOKEN = "canary-admin-token-of-this-test-0123";
@@ -58,7 +58,7 @@ async function guest(): Promise<Guest> {
   return (await fetch(`${url}/api/auth/guest`, { method: "POST" })).json();
 }
 
-/** Plays until the shard has taken some inputs. */
+/** Plays until the shard has applied some inputs. */
 function play({ user_id, token }: Guest): Promise<void> {
   return new Promise((resolve, reject) => {
     const address = `${url.replace("http", "ws")}/shards?shard=drift&sid=${user_id}`;
@@ -82,7 +82,7 @@ interface Listed {
   readonly players: number;
 }
 
-/** The recordings, once there is one. */
+/** Returns the recordings, once there is one. */
 async function listed(): Promise<readonly Listed[]> {
   for (;;) {
     const rows: readonly Listed[] = JSON.parse((await ask("replays", "drift", "--json")).stdout);
@@ -93,7 +93,7 @@ async function listed(): Promise<readonly Listed[]> {
 const statusAs = async (path: string, token: string, method = "GET"): Promise<number> =>
   (await fetch(url + path, { method, headers: { Authorization: `Bearer ${token}` } })).status;
 
-test("a run is listed, downloaded by who played, and played again by another process", async () => {
+test("a run is listed, downloaded by a player, and replayed by another process", async () => {
   const [ann, eve] = await Promise.all([guest(), guest()]);
   await play(ann);
   await ask("stop", "drift");
@@ -101,7 +101,7 @@ test("a run is listed, downloaded by who played, and played again by another pro
   expect(row).toMatchObject({ players: 1 });
   const id = row?.id ?? "";
   const path = `/api/shards/drift/replays/${id}`;
-  // The run may go on from here, and what it draws next is in the recording.
+  // The run may continue from here, and its later random numbers are in the recording.
   expect(await statusAs(path, ann.token)).toBe(404);
   await ask("reset", "drift");
   expect(await statusAs(path, ann.token)).toBe(200);
@@ -118,7 +118,7 @@ test("a run is listed, downloaded by who played, and played again by another pro
   expect(played.stdout).toMatch(/drift: \d+ steps \(0 to \d+\) in \d+ ms/);
   expect(played.stdout).toMatch(/The state matches the server's at [1-9]\d* of \d+ checkpoints/);
 
-  // A helper of the shard is different code as well.
+  // A changed helper of the shard counts as different code as well.
   folder.write({ "shards/_rules.ts": RULES.replace("/ 3", "/ 4") });
   const other = await ask("replay", "run.json");
   expect([other.exitCode, other.stderr]).toEqual([1, expect.stringContaining("different code")]);
@@ -138,7 +138,7 @@ test("a run is listed, downloaded by who played, and played again by another pro
   expect(await statusAs(path, ann.token)).toBe(404);
 });
 
-test("what is named wrong is told", async () => {
+test("a wrong name is reported", async () => {
   const unknown = await ask("replay", "drift/nothing");
   expect([unknown.exitCode, unknown.stderr]).toEqual([
     1,
@@ -148,8 +148,8 @@ test("what is named wrong is told", async () => {
   expect([nothing.exitCode, nothing.stderr]).toEqual([64, expect.stringContaining("SHARD/REPLAY")]);
 });
 
-test("10,000 steps are the very same in another process", async () => {
-  // Recorded here, of the game of an example with its 60 bots.
+test("10,000 steps are identical in another process", async () => {
+  // Recorded here, from an example's game with its 60 bots.
   const simulation = Simulation.begin("arena:main", arena, 42);
   const [steps, checkpoints]: [string[], string[]] = [[], []];
   let initial = "";

@@ -1,9 +1,9 @@
 const SAME_SIGNAL_MS = 1_000;
 
 /**
- * Answers at the first SIGTERM or SIGINT. Call it before the start, so that a signal during it is
- * not lost. A second signal ends the process at once; not one right behind the first, because a
- * terminal sends Ctrl-C to the launcher too, which hands it on.
+ * Resolves at the first SIGTERM or SIGINT. Call it before the start, so that a signal during it is
+ * not lost. A second signal ends the process immediately, but not one directly after the first,
+ * because a terminal also sends Ctrl-C to the launcher, which forwards it.
  */
 export function stopSignal(): Promise<void> {
   return new Promise((resolve) => {

@@ -9,7 +9,7 @@ const isRoot = process.platform === "linux" && process.getuid?.() === 0;
 
 const { folder, at } = appFolder();
 
-/** One line for people, without a stack. */
+/** Expects one line for people, without a stack. */
 function expectSentence({ exitCode, stdout, stderr }: Result, ...parts: readonly string[]): void {
   expect({ exitCode, stdout, lines: stderr.trim().split("\n").length }).toEqual({
     exitCode: 1,
@@ -43,7 +43,7 @@ test("a file that is not a database is named by start, with what to do", async (
   );
 });
 
-describe.skipIf(!isRoot)("for a user who may not write", () => {
+describe.skipIf(!isRoot)("for a user without write permission", () => {
   const asNobody = [
     "setpriv",
     `--reuid=${NOBODY}`,
@@ -52,7 +52,7 @@ describe.skipIf(!isRoot)("for a user who may not write", () => {
     ...COMMAND,
   ];
 
-  test("init, start and backup say which path, who, and what to do", async () => {
+  test("init, start and backup name the path, the user, and what to do", async () => {
     chmodSync(folder.path, 0o755);
     expectSentence(
       await pylon(["init", "other"], folder.path, {}, asNobody),
@@ -101,7 +101,7 @@ describe.skipIf(!canMountDisks())("on a full disk", () => {
   });
   afterEach(() => disk[Symbol.dispose]());
 
-  test("init says so, and another try is not hindered by half a folder", async () => {
+  test("init says so, and a retry is not hindered by a partial folder", async () => {
     writeFileSync(at("small/filler"), Buffer.alloc(56 * 1024));
     expectSentence(
       await pylon(["init", "small/app", "--template", "todo"], folder.path),

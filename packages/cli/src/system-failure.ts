@@ -13,10 +13,10 @@ const MEANINGS: Readonly<Record<string, string>> = {
 };
 
 /**
- * What the operating system or SQLite refused, in a sentence with what to do.
+ * Describes an error of the operating system or of SQLite in one sentence, with what to do.
  *
- * @param place what it is about, where the error does not know
- * @returns null for an error that is not theirs
+ * @param place the path, if the error does not contain it
+ * @returns null for any other error
  */
 export function systemFailure(error: unknown, place?: string): string | null {
   if (!(error instanceof Error) || !("code" in error)) return null;

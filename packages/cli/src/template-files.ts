@@ -1,8 +1,8 @@
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 
-// In the repository the originals are the templates; a published package carries a copy of them,
-// which scripts/templates.ts makes; an executable has what each function here answers built in
+// In the repository the originals are the templates; a published package has a copy of them, which
+// scripts/templates.ts makes; an executable has the result of each function here built in
 // (compile-executable.ts).
 
 const TODO = ["../../../examples/todo", "../templates/todo"];
@@ -34,7 +34,7 @@ export function todoFiles(): Record<string, string> {
       );
 }
 
-/** What the todo example imports, as its package.json names it. */
+/** The dependencies of the todo example, from its package.json. */
 export function todoDependencies(): Record<string, Record<string, string>> {
   const root = find(TODO);
   if (root === undefined) return {};
@@ -45,7 +45,7 @@ export function todoDependencies(): Record<string, Record<string, string>> {
   return { dependencies, devDependencies };
 }
 
-/** What `pylon deploy` writes from, by path in the folder `deploy`. */
+/** The sources of `pylon deploy`, by path in the folder `deploy`. */
 export function deployFiles(): Record<string, string> {
   const root = find(DEPLOY);
   return root === undefined
@@ -64,7 +64,7 @@ function contents(root: string, files: readonly string[]): Record<string, string
   return Object.fromEntries(files.map((file) => [file, readFileSync(join(root, file), "utf8")]));
 }
 
-/** Every file below, by its path from there, in order. */
+/** Every file below a folder, by its relative path, sorted. */
 function filesIn(root: string, dir = root): string[] {
   return readdirSync(dir)
     .filter((name) => name !== "node_modules")

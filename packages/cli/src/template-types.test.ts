@@ -6,7 +6,7 @@ import { codeBlocks } from "../../../docs/code-blocks.ts";
 import { program, pylon, TempFolder } from "./testing/pylon-process.ts";
 
 const ROOT = join(import.meta.dir, "../../..");
-/** It runs the app and is imported by nothing in it. */
+/** It runs the app and is not imported by it. */
 const NOT_IMPORTED: ReadonlySet<string> = new Set(["@pylonsync/cli", "typescript"]);
 
 interface Package {
@@ -14,7 +14,7 @@ interface Package {
   readonly devDependencies?: Readonly<Record<string, string>>;
 }
 
-/** What `npm install` puts there, from what the repository has: each package as it is published. */
+/** The result of `npm install`, made from the repository: each package as it is published. */
 function install(app: string, more: readonly string[]): void {
   const { dependencies, devDependencies } = packageAt(app);
   const wanted = [...Object.keys({ ...dependencies, ...devDependencies }), ...more];
@@ -57,12 +57,12 @@ export const Page = () => <><img src={logo} alt="" /><SignIn /></>;
     "my-app/web/own.css": "",
     "my-app/web/logo.svg": "<svg/>",
   });
-  // What the quick start installs beside.
+  // The additional packages of the quick start.
   install(app, ["@pylonsync/react", "react", "react-dom"]);
   expect((await pylon(["codegen"], app)).exitCode).toBe(0);
   expect(await problems(app)).toBe("");
 
-  // The test sees what is missing: without the types of React there is no JSX.
+  // The test detects what is missing: without the types of React there is no JSX.
   rmSync(join(app, "node_modules/@types/react"), { recursive: true });
   expect(await problems(app)).toContain("web/main.tsx");
 }, 60_000);
@@ -76,7 +76,7 @@ test("U: the app of the template todo has no type errors", async () => {
   expect(await problems(app)).toBe("");
 }, 60_000);
 
-test("U: the templates name the version of TypeScript that they are checked with", async () => {
+test("U: the templates use the version of TypeScript that they are checked with", async () => {
   using folder = new TempFolder();
   await pylon(["init", "my-app"], folder.path);
   expect(packageAt(join(folder.path, "my-app")).devDependencies?.["typescript"]).toBe(

@@ -4,14 +4,14 @@ import { todoDependencies, todoFiles } from "./template-files.ts";
 
 const GITIGNORE = ["node_modules/", ...PRIVATE_FILES, ""].join("\n");
 
-/** What the templates are checked with. */
+/** The version with which the templates are checked. */
 const TYPESCRIPT_VERSION = "7.0.2";
 
 type Dependencies = Readonly<Record<string, string>>;
 
 /**
- * All that `npm install && npx pylon dev` needs. The versions are exact: an app is served by what
- * it was tried with.
+ * Everything that `npm install && npx pylon dev` needs. The versions are exact: an app is served by
+ * the versions with which it was tested.
  */
 function packageJson(
   name: string,
@@ -54,7 +54,7 @@ const TSCONFIG = `${JSON.stringify(
   2,
 )}\n`;
 
-/** What a bundler takes in beside code. */
+/** Files besides code that a bundler accepts. */
 const WEB_TYPES = `declare module "*.css";
 ${["svg", "png", "jpg", "jpeg", "gif", "webp", "avif", "woff2"]
   .map(
@@ -90,7 +90,7 @@ export default query({
 });
 `;
 
-/** What \`pylon init\` can make: from the app's name to its files by path. */
+/** The templates of `pylon init`: each maps the app's name to its files by path. */
 export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string, string>> =
   new Map([
     [
@@ -104,7 +104,7 @@ export const TEMPLATES: ReadonlyMap<string, (name: string) => ReadonlyMap<string
             packageJson(
               name,
               { "@pylonsync/functions": pkg.version, "@pylonsync/sdk": pkg.version },
-              // For the page that the app may get: without them an editor knows no JSX.
+              // For the page that the app may get: without them an editor does not know JSX.
               todoDependencies()["devDependencies"] ?? {},
             ),
           ],

@@ -12,7 +12,7 @@ async function run(files: Record<string, string>, ...args: string[]): Promise<Re
   return await pylon(["test", ...args], folder.path);
 }
 
-test("test runs each file of tests/, and fails when one does", async () => {
+test("test runs each file of tests/, and fails if one does", async () => {
   const files = {
     "tests/a.test.ts": PASSES,
     "tests/deep/b.test.ts": FAILS,
@@ -36,7 +36,7 @@ test("test runs each file of tests/, and fails when one does", async () => {
   expect(filtered.stdout).toContain("1 file, none failed.");
 });
 
-test("test looks in functions/ without a tests/, and to find none is not a failure", async () => {
+test("test uses functions/ without a tests/, and finding no test is not a failure", async () => {
   expect(await run({ "functions/d.test.ts": FAILS })).toMatchObject({ exitCode: 1 });
   const none = await run({ "app.ts": "" });
   expect(none.exitCode).toBe(0);

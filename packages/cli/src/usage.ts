@@ -18,7 +18,7 @@ export function usageOfAll(commands: readonly Command[]): string {
   ].join("\n");
 }
 
-/** How one command is called, and each of its flags. */
+/** The usage of one command, with each of its flags. */
 export function usageOf(command: Command): string {
   const flags = [...Object.entries(command.options), ...EVERYWHERE].map(
     ([name, option]): [string, string] => [flagOf(name, option), option.summary],

@@ -51,7 +51,7 @@ async function post(path: string, body: unknown): Promise<string> {
   return String(id);
 }
 
-/** Asks until the answer has a text. */
+/** Repeats the command until its output contains a text. */
 async function shows(text: string, ...args: string[]): Promise<Result> {
   for (;;) {
     const result = await ask(...args);
@@ -60,7 +60,7 @@ async function shows(text: string, ...args: string[]): Promise<Result> {
   }
 }
 
-test("jobs lists them, shows one, tries a dead one again, and cancels one", async () => {
+test("jobs lists them, shows one, retries a dead one, and cancels one", async () => {
   const id = await post("/api/jobs", { name: "fails", max_retries: 0 });
   const { stdout } = await shows("dead", "jobs", "show", id);
   expect(stdout).toStartWith("id ");
@@ -79,7 +79,7 @@ test("jobs lists them, shows one, tries a dead one again, and cancels one", asyn
   ]);
 });
 
-test("webhooks lists deliveries, and tries a dead one again", async () => {
+test("webhooks lists deliveries, and retries a dead one", async () => {
   const message = JSON.stringify({ type: "Note.insert", data: { row: { id: "n" } } });
   const payload = { endpoint: "absent", id: "msg_1", message };
   const job = { name: "pylon/webhook", queue: "webhooks", max_retries: 0, payload };
@@ -126,7 +126,7 @@ test("an action that is missing, unknown or without its name is a usage error", 
   }
 });
 
-test("shards lists those that run, shows one, stops it, and begins it again", async () => {
+test("shards lists the running ones, shows one, stops it, and starts it again", async () => {
   const join = (): Promise<string> =>
     new Promise((resolve, reject) => {
       const socket = new WebSocket(`ws://127.0.0.1:${port}/shards?shard=lobby:1&sid=ann`, [

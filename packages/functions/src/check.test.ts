@@ -3,7 +3,7 @@ import { PylonError } from "@pylonsync/protocol";
 import * as fc from "fast-check";
 import { action, parseArgs, parseValue, problemOf, query, v, type Validator } from "./index.ts";
 
-/** The message of the refusal, with its field; null where the arguments are accepted. */
+/** The message of the error, with its field; null if the arguments are accepted. */
 function refusalOf(args: Parameters<typeof query>[0]["args"], value: unknown): string | null {
   try {
     parseArgs(args === undefined ? {} : { args }, value);
@@ -15,7 +15,7 @@ function refusalOf(args: Parameters<typeof query>[0]["args"], value: unknown): s
   }
 }
 
-test("P3: keys that a function does not declare are refused and named", () => {
+test("P3: keys that a function does not declare are rejected and named", () => {
   const profile = { name: v.string() };
   expect(refusalOf(profile, { name: "a" })).toBeNull();
   expect(refusalOf(profile, { name: "a", isStaff: true })).toBe(
@@ -36,7 +36,7 @@ test("P3: keys that a function does not declare are refused and named", () => {
   expect(refusalOf({ deep: v.optional(v.object({})) }, { deep: { x: 1 } })).toContain("deep.x");
 });
 
-test("a decimal is a text with at most the digits that are declared", () => {
+test("a decimal is a string with at most the declared digits", () => {
   const price = { price: v.decimal(5, 2) };
   for (const good of ["1", "-123.45", "0.5", "007.10", "999.99"])
     expect(refusalOf(price, { price: good })).toBeNull();
@@ -53,13 +53,13 @@ test("a decimal is a text with at most the digits that are declared", () => {
     expect(() => v.decimal(precision, scale)).toThrow("v.decimal() takes the digits");
 });
 
-test("P3: undeclared keys are kept where a function asks for them", () => {
+test("P3: undeclared keys are kept if a function accepts them", () => {
   expect(refusalOf(undefined, { any: 1 })).toBeNull();
   expect(refusalOf(v.looseObject({ name: v.string() }), { name: "a", more: 1 })).toBeNull();
   expect(refusalOf(v.looseObject({ name: v.string() }), { more: 1 })).toContain('"name"');
   expect(refusalOf(v.object({ name: v.string() }), { name: "a", more: 1 })).toContain("more");
   expect(refusalOf({ o: v.looseObject({}) }, { o: { more: 1 } })).toBeNull();
-  // What is set to undefined is not sent.
+  // Keys set to undefined are not sent.
   expect(refusalOf({}, { absent: undefined })).toBeNull();
   expect(() => parseArgs({ args: {} }, { rawBody: "" }, { supplied: ["rawBody"] })).not.toThrow();
 });
@@ -94,7 +94,7 @@ test("P4: an optional argument may be absent, and is not null", () => {
   expect(refusalOf({ note: v.string() }, { note: null })).toContain("Missing");
 });
 
-test("Q8: a date that does not exist and a fraction for an int are refused with why", () => {
+test("Q8: a nonexistent date and a fraction for an int are rejected with the reason", () => {
   expect(refusalOf({ at: v.datetime() }, { at: "2024-02-29T10:00:00+02:00" })).toBeNull();
   for (const at of [
     "2026-02-30",
@@ -114,7 +114,7 @@ test("Q8: a date that does not exist and a fraction for an int are refused with 
       expect(refusalOf({ n: validator }, { n })).toContain(`got ${n}`);
 });
 
-test("P6: a mistake in the declared arguments is said when the file is loaded", () => {
+test("P6: an error in the declared arguments is reported when the file is loaded", () => {
   const declare = (args: unknown) => () => query({ args: args as never, handler: () => null });
   expect(declare({ name: v.string })).toThrow("args.name is a function: write v.string()");
   expect(declare({ name: "string" })).toThrow("args.name is not a validator");
@@ -148,7 +148,7 @@ const VALUES = fc.letrec((tie) => ({
   ),
 })).one;
 
-/** Whether it is taken as an input of a shard is. */
+/** Whether it is accepted as an input of a shard. */
 function isTaken(validator: Validator, value: unknown): boolean {
   try {
     parseValue(validator, value, "input");
@@ -158,7 +158,7 @@ function isTaken(validator: Validator, value: unknown): boolean {
   }
 }
 
-test("a value is taken exactly where no problem of it can be listed", () => {
+test("a value is accepted exactly if no problem of it can be listed", () => {
   fc.assert(
     fc.property(VALIDATORS, VALUES, (validator, value) => {
       expect(isTaken(validator, value)).toBe(problemOf(validator, value, "input") === undefined);

@@ -26,7 +26,7 @@ test("a declared error has the data that is declared for it, and no other", () =
   });
   expect(made("CLOSED", "It is over.").data).toEqual({});
   expect(made("LATE", "Too late.", { secs: "3" }).data).toEqual({ secs: 3 });
-  // What middleware throws is not the function's to declare; it has no data.
+  // The error of a middleware need not be declared by the function; it has no data.
   expect(made("AUTH_REQUIRED", "Sign in.").data).toBeUndefined();
   for (const [code, data, told] of [
     ["OUTBID", undefined, 'Missing required field "highest"'],
@@ -42,13 +42,13 @@ test("a declared error has the data that is declared for it, and no other", () =
     } catch (error) {
       thrown = error;
     }
-    // A bug of the app, which no caller sees.
+    // A bug of the app, which callers do not see.
     expect(thrown).not.toBeInstanceOf(PylonError);
     expect(String(thrown)).toContain(told);
   }
 });
 
-test("data of an error that comes from elsewhere passes only where it is declared", () => {
+test("data of an error from elsewhere is passed on only if it is declared", () => {
   const error = new PylonError("OUTBID", "Too low.", {
     hint: "Bid more.",
     extra: { data: { highest: 5 }, retry_after_secs: 1 },
@@ -59,7 +59,7 @@ test("data of an error that comes from elsewhere passes only where it is declare
   expect(() => checkedError({ errors: { OUTBID: { by: v.string() } } }, error)).toThrow("OUTBID");
 });
 
-test("functionError knows a refusal, and takes nothing else for one", () => {
+test("functionError recognizes a declared error, and nothing else", () => {
   const error = made("CLOSED", "It is over.");
   expect(functionError("bid", error)).toBe(error);
   for (const other of [
@@ -71,7 +71,7 @@ test("functionError knows a refusal, and takes nothing else for one", () => {
     expect(functionError("bid", other)).toBeNull();
 });
 
-describe("what is declared", () => {
+describe("the declaration", () => {
   const declare = (declared: unknown) => () =>
     mutation(Object({ handler: () => null, errors: declared }));
 
@@ -90,7 +90,7 @@ describe("what is declared", () => {
     expect(declare(declared)).toThrow(told);
   });
 
-  test("is the definition's", () => {
+  test("is part of the definition", () => {
     expect(mutation({ handler: () => null, errors }).errors).toEqual(errors);
   });
 });

@@ -11,7 +11,7 @@ import { v } from "./validators.ts";
 
 const handler = (): null => null;
 
-test("a definition has its type, and is internal where it says so", () => {
+test("a definition has its type, and is internal if it says so", () => {
   expect(
     [query, mutation, action, internalQuery, internalMutation, internalAction].map((define) => {
       const { type, internal } = define({ handler });
@@ -31,7 +31,7 @@ describe("a webhook", () => {
   /** As an app in JavaScript would write it. */
   const define: (options: object) => unknown = (options) => action(Object(options));
 
-  test("takes methods and bearer, and nothing else", () => {
+  test("accepts methods and bearer, and nothing else", () => {
     expect(
       action({ handler, webhook: { methods: ["GET", "POST"], bearer: true } }).webhook,
     ).toEqual({ methods: ["GET", "POST"], bearer: true });
@@ -46,7 +46,7 @@ describe("a webhook", () => {
     );
   });
 
-  test("is for actions alone", () => {
+  test("is only for actions", () => {
     const wrong: { readonly handler: typeof handler } = Object({ handler, webhook: {} });
     expect(() => mutation(wrong)).toThrow("A mutation can't be a webhook: only an action can.");
     expect(mutation(Object({ handler, webhook: undefined }))).toMatchObject({ type: "mutation" });
@@ -69,16 +69,16 @@ describe("a validator", () => {
     });
   });
 
-  test("that is made optional leaves the one that it was made of unchanged", () => {
+  test("that is made optional leaves the original unchanged", () => {
     const title = v.string();
     expect(v.optional(title)).toEqual({ type: "string", optional: true });
     expect(title).toEqual({ type: "string" });
   });
 
-  test("that does not exist is named with the one that was meant", () => {
+  test("that does not exist is named with a suggestion", () => {
     const known: Record<string, () => unknown> = Object(v);
     expect(() => known["strin"]?.()).toThrow("There is no v.strin(). Did you mean v.string()?");
-    // A promise looks for it.
+    // Promises read this property.
     expect(known["then"]).toBeUndefined();
   });
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { html } from "./html.ts";
 
-// The formatter lays out what it knows as HTML.
+// Under this name the formatter does not format it as HTML.
 const tag = html;
 
 test("values are escaped, and pieces of HTML are not", () => {

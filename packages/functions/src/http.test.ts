@@ -19,7 +19,7 @@ test.each([
   "/*",
   "/a/*",
   "/.well-known/x-y_z~1",
-])("the path %s can be one", (path) => {
+])("the path %s is valid", (path) => {
   expect(http({ method: "GET", path, handler }).path).toBe(path);
 });
 
@@ -45,7 +45,7 @@ test.each([
   [{ auth: { roles: "a" } }, "auth.roles"],
   [{ routes: "/a" }, '"routes"'],
   [{ isolate: true }, "isolate: true"],
-])("the options %j are refused", (options, named) => {
+])("the options %j are rejected", (options, named) => {
   const definition: HttpDefinition = { type: "http", method: "GET", handler };
   expect(() => checkHttpOptions({ ...definition, ...(options as object) })).toThrow(named);
 });

@@ -26,7 +26,7 @@ test("middleware runs around the handler in order, and adds to its context", asy
   expect(told).toEqual(["a in", "b in", "handler base,a,b", "b out done", "a out done"]);
 });
 
-test("a middleware may keep the handler from running, and sees what the rest throws", async () => {
+test("a middleware may skip the handler, and sees the errors of the rest", async () => {
   let runs = 0;
   const refuses = middleware(async () => {
     throw new Error("no");
@@ -54,7 +54,7 @@ test("a middleware may keep the handler from running, and sees what the rest thr
   expect(seen).toBeInstanceOf(Error);
 });
 
-test("a middleware continues once, and returns what that comes to", async () => {
+test("a middleware continues once, and returns the result of that", async () => {
   const twice = middleware(async ({ next }) => {
     await next();
     return next();
@@ -69,7 +69,7 @@ test("a middleware continues once, and returns what that comes to", async () => 
   );
 });
 
-test("nobody looks at a getter of the context but who means to", async () => {
+test("a getter of the context is only read by code that uses it", async () => {
   let looks = 0;
   const ctx = Object.defineProperty({}, "auth", {
     enumerable: true,
@@ -98,6 +98,6 @@ test.each([
   [{ middleware: [{}] }, "middleware"],
   [{ secrets: "KEY" }, "secrets"],
   [{ internal: "yes" }, "internal"],
-])("the options %j are refused when the function is defined", (options, named) => {
+])("the options %j are rejected when the function is defined", (options, named) => {
   expect(() => checkFunctionOptions(options)).toThrow(named);
 });

@@ -34,7 +34,7 @@ test("the types of interest follow from the view and the fields that it names", 
   });
 });
 
-test("a mistake is said when the file is loaded", () => {
+test("an error is reported when the file is loaded", () => {
   expect(define(least)).toMatchObject({ type: "shard" });
   for (const [options, message] of [
     [{ ...least, tickrate: 20 }, 'A shard has no option "tickrate"'],

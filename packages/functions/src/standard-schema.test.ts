@@ -28,7 +28,7 @@ function refusal(work: () => unknown): PylonError {
 }
 
 for (const [name, args] of Object.entries(schemas)) {
-  test(`${name}: arguments that fit pass, others are refused with their field`, () => {
+  test(`${name}: valid arguments pass, others are rejected with their field`, () => {
     const whole = { title: "milk", place: { x: 1 } };
     expect(parseArgs({ args }, whole)).toEqual(whole);
     const error = refusal(() => parseArgs({ args }, { title: "milk", place: { x: "1" } }));
@@ -52,14 +52,14 @@ for (const [name, args] of Object.entries(schemas)) {
   });
 }
 
-test("an undeclared key is refused by its name, as far as the library tells its keys", () => {
+test("an undeclared key is rejected by name, if the library exposes its keys", () => {
   const args = z.object({ list: z.array(z.object({ title: z.string() })) });
   const error = refusal(() => parseArgs({ args }, { list: [{ title: "a", titel: "b" }] }));
   expect(error).toMatchObject({ code: "INVALID_ARGS", field: "list.0.titel" });
   expect(error.message).toContain('did you mean "title"?');
 });
 
-test("a schema may take other keys, and one that we can't read keeps its own rule", () => {
+test("a schema may accept other keys, and an unreadable one keeps its own rule", () => {
   const sent = { title: "a", other: 1 };
   expect(parseArgs({ args: z.looseObject({ title: z.string() }) }, sent)).toEqual(sent);
   const dated = z.object({ title: z.string(), at: z.date().optional() });
@@ -67,31 +67,31 @@ test("a schema may take other keys, and one that we can't read keeps its own rul
   expect(jsonSchemaOf(dated)).toBeNull();
 });
 
-test("what the server supplies needs no declaration", () => {
+test("keys that the server supplies need no declaration", () => {
   const sent = { title: "a", rawBody: "{}" };
   const args = z.object({ title: z.string() });
   expect(parseArgs({ args }, sent, { supplied: ["rawBody"] })).toEqual({ title: "a" });
 });
 
-test("the handler gets what the schema makes of the arguments", () => {
+test("the handler receives the arguments as the schema transforms them", () => {
   const args = z.object({ n: z.coerce.number(), tags: z.array(z.string()).default([]) });
   expect(parseArgs({ args }, { n: "4" })).toEqual({ n: 4, tags: [] });
 });
 
-test("a schema that waits, or makes no object, is a bug of the app and not of the caller", () => {
+test("an asynchronous schema, or one without an object, is a bug of the app", () => {
   const waits = z.object({ a: z.string() }).refine(async () => true);
   expect(() => parseArgs({ args: waits }, { a: "x" })).toThrow(Error);
   const text = z.object({ a: z.string() }).transform(({ a }) => a);
   expect(() => parseArgs({ args: text }, { a: "x" })).toThrow(TypeError);
 });
 
-test("a result is checked and shaped by a schema", () => {
+test("a result is validated and transformed by a schema", () => {
   const returns = z.object({ id: z.string() });
   expect(parseResult({ returns }, { id: "a" })).toEqual({ id: "a" });
   expect(() => parseResult({ returns }, { id: 1 })).toThrow("does not match its declared returns");
 });
 
-test("our validators are not schemas of others, and one schema stands for all of args", () => {
+test("our validators are not foreign schemas, and one schema can declare all args", () => {
   expect(isStandardSchema(v.string())).toBe(false);
   expect(isStandardSchema({ title: v.string() })).toBe(false);
   expect(isStandardSchema(schemas["arktype"])).toBe(true);

@@ -40,7 +40,7 @@ const svixHeaders = (signature: string, at = AT, prefix = "svix") => ({
   [`${prefix}-signature`]: signature,
 });
 
-test("what was signed with the secret passes, with its id, its body and its JSON", async () => {
+test("a correctly signed request passes, with its id, its body and its JSON", async () => {
   const whole = { body: BODY, json: { id: "evt_1", n: "ä" } };
   const byStripe = asked({ "stripe-signature": `${stripe("s")},v0=00` });
   expect(await verifyStripe(byStripe, "s", options)).toEqual({ id: "evt_1", ...whole });
@@ -55,12 +55,12 @@ test("what was signed with the secret passes, with its id, its body and its JSON
   }
 });
 
-test("the request of a webhook's action is checked in the same way", async () => {
+test("the request of a webhook's action is verified in the same way", async () => {
   const request: SignedRequest = { headers: { "stripe-signature": stripe("s") }, rawBody: BODY };
   expect((await verifyStripe(request, "s", options)).id).toBe("evt_1");
 });
 
-test("one of several secrets is enough, while one takes the place of another", async () => {
+test("one of several secrets is enough, while one replaces another", async () => {
   const header = { "stripe-signature": stripe("old") };
   expect((await verifyStripe(asked(header), ["new", "old"], options)).id).toBe("evt_1");
   expect(await refused(verifyStripe(asked(header), ["new"], options))).toBe("INVALID_SIGNATURE");
@@ -84,7 +84,7 @@ test("a signature is too old, or too far ahead, beyond the tolerance", async () 
   expect((await verifyStripe(old, "s", { now: NOW, toleranceSecs: 3600 })).id).toBe("evt_1");
 });
 
-test("nothing else passes: whatever stands in the headers", async () => {
+test("nothing else passes, whatever the headers contain", async () => {
   const text = fc.string({ unit: "grapheme-ascii", maxLength: 40 }).map((value) => value.trim());
   await fc.assert(
     fc.asyncProperty(text, text, async (signature, body) => {
@@ -108,7 +108,7 @@ test("nothing else passes: whatever stands in the headers", async () => {
   expect(await refused(verifyStripe(changed, "s", options))).toBe("INVALID_SIGNATURE");
 });
 
-test("an empty secret, and one that is not base64, is a fault of the app", async () => {
+test("an empty secret, and one that is not base64, is an error of the app", async () => {
   const byStripe = asked({ "stripe-signature": stripe("") });
   await expect(verifyStripe(byStripe, "", options)).rejects.toThrow(TypeError);
   const bySvix = asked(svixHeaders(svix(KEY)));

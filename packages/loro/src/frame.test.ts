@@ -15,7 +15,7 @@ const frames: fc.Arbitrary<CrdtFrame> = fc.record({
   payload: fc.uint8Array(),
 });
 
-test("a frame is laid out as the wire says", () => {
+test("a frame has the layout of the wire format", () => {
   const payload = new Uint8Array([9, 8]);
   const frame = { type: CRDT_FRAME_UPDATE, entity: "Né", rowId: "r1", payload } as const;
   expect([...encodeCrdtFrame(frame)]).toEqual([
@@ -43,7 +43,7 @@ test("no bytes make it throw, and none of another type are a frame", () => {
   expect(decodeCrdtFrame(new Uint8Array([0x10, 0, 1, 0xff, 0, 0]))).toBeNull();
 });
 
-test("a name that is too long is refused", () => {
+test("a name that is too long is rejected", () => {
   const frame = { type: CRDT_FRAME_SNAPSHOT, rowId: "", payload: new Uint8Array() } as const;
   expect(() => encodeCrdtFrame({ ...frame, entity: "x".repeat(65_536) })).toThrow(RangeError);
 });

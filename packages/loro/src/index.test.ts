@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import * as loro from "./index.ts";
 
-test("the names of the public system are there", () => {
+test("the names of the public system are exported", () => {
   expect(Object.keys(loro).toSorted()).toEqual([
     "CRDT_FRAME_SNAPSHOT",
     "CRDT_FRAME_UPDATE",
@@ -29,6 +29,6 @@ test.each([
   expect(use).toThrow("write it with db.update");
 });
 
-test("an app that ends its documents goes on", () => {
+test("an app that stops its documents continues", () => {
   expect(() => loro.detachLoro()).not.toThrow();
 });

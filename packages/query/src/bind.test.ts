@@ -24,7 +24,7 @@ const auth: AuthValues = {
   claims: {},
 };
 
-/** Without the places in the source, which say nothing about the meaning. */
+/** Without the positions in the source, which do not affect the meaning. */
 function bare(expr: Expr): unknown {
   return JSON.parse(
     JSON.stringify(expr, (key, value: unknown) => (key === "at" ? undefined : value)),
@@ -35,7 +35,7 @@ function bound(source: string): unknown {
 }
 const parsed = (source: string): unknown => bare(parsePolicy(source));
 
-test("what is known is substituted and folded, the rest stays", () => {
+test("known values are substituted and folded, the rest stays", () => {
   expect(bound("auth.userId == data.ownerId")).toEqual(parsed("'u1' == data.ownerId"));
   expect(bound("data.role in auth.roles")).toEqual(parsed("data.role in ['a', 'b']"));
   expect(bound("data.role in auth.apiKeyScopes")).toEqual(FALSE);
@@ -46,7 +46,7 @@ test("what is known is substituted and folded, the rest stays", () => {
   );
 });
 
-test("an unknown that turned out null equals nothing, on either side and in a list", () => {
+test("an unknown that turns out to be null equals nothing, on either side and in a list", () => {
   expect(bound("auth.tenantId == data.tenantId")).toEqual(FALSE);
   expect(bound("data.tenantId != auth.tenantId")).toEqual(TRUE);
   expect(bound("auth.tenantId == null")).toEqual(TRUE);
@@ -57,7 +57,7 @@ test("an unknown that turned out null equals nothing, on either side and in a li
   expect(bound("data.title contains auth.tenantId")).toEqual(FALSE);
 });
 
-test("exists keeps what only the store can tell, and is FALSE when nothing can satisfy it", () => {
+test("exists keeps what only the store can evaluate, and is FALSE if unsatisfiable", () => {
   expect(bound("exists(Member, userId == auth.userId && postId == data.id)")).toEqual(
     parsed("exists(Member, userId == 'u1' && postId == data.id)"),
   );
@@ -72,7 +72,7 @@ test("exists keeps what only the store can tell, and is FALSE when nothing can s
   ).toEqual(parsed("exists(Member, userId == 'x')"));
 });
 
-test("a list in the place of a value, as an input may bring it, is equal to nothing", () => {
+test("a list in place of a value, as an input may contain it, is equal to nothing", () => {
   const withInput = (source: string): Expr =>
     bind(parsePolicy(source), { input: { id: ["a"], text: "a", nested: { a: 1 } } });
   expect(withInput("exists(Post, ownerId == input.id)")).toEqual(FALSE);

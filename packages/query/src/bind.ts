@@ -30,10 +30,10 @@ import {
 import { readPath } from "./path-value.ts";
 
 /**
- * Evaluates what can be evaluated: the roots that `env` has are replaced by their values, and what
- * follows from them is folded. The rest of the tree stays.
+ * Evaluates the known parts of a tree: the roots in `env` are replaced by their values, and the
+ * result is folded. The rest of the tree stays.
  *
- * @returns TRUE or FALSE when that decides it
+ * @returns TRUE or FALSE if the known values decide it
  * @example
  * bind(parsePolicy("auth.userId == data.ownerId"), { auth }) // data.ownerId == "u1"
  */
@@ -90,7 +90,7 @@ export function bind(expr: Expr, env: Env): Expr {
 }
 
 function bindExists(expr: ExistsExpr, env: Env): Expr {
-  // `related` is the row that this very exists looks at: it is never bound from outside.
+  // `related` is the row of this exists itself: it is never bound from outside.
   const { data, old, input, room, auth, now, related, enclosing = [] } = env;
   const around = [related, ...enclosing];
   const where = bind(expr.where, { data, old, input, room, auth, now, enclosing: around });
@@ -99,7 +99,7 @@ function bindExists(expr: ExistsExpr, env: Env): Expr {
 
 function bindHasRelated(expr: HasRelatedExpr, env: Env): Expr {
   const key = bindOperand(expr.key, env);
-  // In there `data` is the related row.
+  // Inside, `data` is the related row.
   const { old, input, room, auth, now } = env;
   const where = bind(expr.where, { old, input, room, auth, now });
   const isNothing = isNullLiteral(key) || key.kind === "list" || isFalse(where);
@@ -127,8 +127,8 @@ function bindText(
 }
 
 /**
- * A value that turned out null equals nothing; only the literal `null` asks for it. So the
- * comparison is decided here, where both are known.
+ * Decides a comparison with a value that turned out to be null, while both sides are known: such a
+ * value equals nothing, and only the literal `null` tests for null.
  */
 function bindCompare(expr: CompareExpr, env: Env): Expr {
   const left = bindOperand(expr.left, env);
@@ -153,8 +153,7 @@ function bindIn(expr: InExpr, env: Env): Expr {
   const bound = bindOperand(expr.list, env);
   if (item.kind === "list" || bound.kind === "literal") return FALSE;
   if (bound.kind !== "list") return { ...expr, item, list: bound };
-  // A null that came out of a path is not a member and has none; a null that was written asks for
-  // it.
+  // A null from a path is not a member and has none; a null literal tests for null.
   const list = expr.list.kind === "list" ? withoutFoundNulls(expr.list, bound) : bound;
   if (list.items.length === 0) return FALSE;
   if (isNullLiteral(item) && expr.item.kind !== "literal" && !list.items.some(isNullLiteral))
@@ -214,13 +213,13 @@ function foundValue(value: unknown): LiteralExpr | ListExpr {
 
 /**
  * Rows, callers and inputs are JSON. An object in them equals nothing, here as in the evaluator, so
- * it may pass for a scalar.
+ * it may be treated as a scalar.
  */
 function foundLiteral(value: unknown): LiteralExpr {
   return literal(value as Scalar);
 }
 
-/** At the place of a condition only `true` holds. */
+/** As a condition, only `true` is true. */
 function truthOf(expr: Expr): Expr {
   return expr.kind === "literal" || expr.kind === "list"
     ? truth(expr.kind === "literal" && expr.value === true)

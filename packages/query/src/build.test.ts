@@ -5,7 +5,7 @@ import { compilePredicate } from "./evaluate.ts";
 import type { Expr } from "./expr.ts";
 import { nodesOf } from "./walk.ts";
 
-/** A condition, and what it means said without the builders. */
+/** A condition, and its meaning defined without the builders. */
 interface Case {
   readonly expr: Expr;
   readonly holds: (row: Readonly<Record<string, boolean>>) => boolean;
@@ -39,7 +39,7 @@ const ROWS = [0, 1, 2, 3, 4, 5, 6, 7].map((bits) => ({
   c: (bits & 4) > 0,
 }));
 
-test("and, or and not build what they say, and its parts must all hold", () => {
+test("and, or and not have their meaning, and all conjuncts must be true", () => {
   fc.assert(
     fc.property(tree, ({ expr, holds }) => {
       const meets = compilePredicate(expr);
@@ -52,7 +52,7 @@ test("and, or and not build what they say, and its parts must all hold", () => {
   );
 });
 
-test("no part of what is built is superfluous", () => {
+test("no part of the result is superfluous", () => {
   fc.assert(
     fc.property(tree, ({ expr }) => {
       for (const node of nodesOf(expr)) {
@@ -66,7 +66,7 @@ test("no part of what is built is superfluous", () => {
   );
 });
 
-test("only the literals themselves are surely true or false", () => {
+test("only the literals themselves are known to be true or false", () => {
   const open = path("data", "a");
   expect([true, false, null, 1].map((value) => isTrue(literal(value)))).toEqual([
     true,
@@ -81,6 +81,6 @@ test("only the literals themselves are surely true or false", () => {
     false,
   ]);
   expect([isTrue(open), isFalse(open)]).toEqual([false, false]);
-  // Nothing must hold, and something does.
+  // An empty `and` is true, and an empty `or` is false.
   expect([isTrue(and()), isFalse(or())]).toEqual([true, true]);
 });

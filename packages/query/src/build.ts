@@ -8,23 +8,23 @@ import {
   type Scalar,
 } from "./expr.ts";
 
-/** All of them hold. Drops what is TRUE; is FALSE as soon as one is. */
+/** All items are true. Drops TRUE items; is FALSE if one item is. */
 export function and(...items: readonly Expr[]): Expr {
   return combine("and", items);
 }
 
-/** One of them holds. Drops what is FALSE; is TRUE as soon as one is. */
+/** At least one item is true. Drops FALSE items; is TRUE if one item is. */
 export function or(...items: readonly Expr[]): Expr {
   return combine("or", items);
 }
 
-/** It does not hold. */
+/** The item is false. */
 export function not(item: Expr): Expr {
   if (item.kind === "literal") return item.value === true ? FALSE : TRUE;
   return item.kind === "not" ? item.item : { kind: "not", item };
 }
 
-/** A value that stands in the tree itself. */
+/** A literal value. */
 export function literal(value: Scalar): LiteralExpr {
   return { kind: "literal", value };
 }
@@ -34,17 +34,17 @@ export function path(root: Root, name: string): PathExpr {
   return { kind: "path", root, name };
 }
 
-/** The parts that must all hold. */
+/** The parts that must all be true. */
 export function conjuncts(expr: Expr): readonly Expr[] {
   return expr.kind === "and" ? expr.items : [expr];
 }
 
-/** Whether it is the literal `true`: it holds for every row. */
+/** Whether it is the literal `true`, which matches every row. */
 export function isTrue(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === true;
 }
 
-/** Whether it is the literal `false`: it holds for no row. */
+/** Whether it is the literal `false`, which matches no row. */
 export function isFalse(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === false;
 }

@@ -5,7 +5,9 @@ const LETTERS = Array.from({ length: 0x20000 }, (_, code) => code)
   .filter((code) => code < 0xd800 || code > 0xdfff)
   .map((code) => String.fromCodePoint(code));
 
-/** What the engine's own regular expressions take for the same letter, by Unicode's folding. */
+/**
+ * Whether the engine's own regular expressions treat both as the same letter, by Unicode's folding.
+ */
 function isSameLetter(a: string, b: string): boolean {
   return new RegExp(`^\\u{${(a.codePointAt(0) ?? 0).toString(16)}}$`, "iu").test(b);
 }
@@ -31,7 +33,7 @@ test("folding keeps the number of letters, and folding again changes nothing", (
   }
 });
 
-test("accents, the sharp s and Turkish letters count; final sigma and Kelvin do not", () => {
+test("accents, the sharp s and Turkish letters differ; final sigma and Kelvin do not", () => {
   expect(foldCase("STRASSE")).not.toBe(foldCase("straße"));
   expect(foldCase("STRAẞE")).toBe(foldCase("straße"));
   expect(foldCase("É")).not.toBe(foldCase("e"));

@@ -1,15 +1,15 @@
 /**
- * Letters regardless of case, one code point for another, as Unicode's simple case folding pairs
- * them. A letter that folds to several (`ß` to `ss`) is paired with its other form alone (`ẞ`),
- * and accents count: `é` is `É`, and never `e`. The text keeps its length, so a part stays where
- * it was.
+ * Folds the case of letters, one code point to another, according to Unicode's simple case folding.
+ * A letter that folds to several (`ß` to `ss`) is only equal to its other single form (`ẞ`).
+ * Accents matter: `é` equals `É`, but never `e`. The text keeps its length, so positions in it stay
+ * valid.
  *
  * @module
  */
 
 /**
- * What upper and lower case do not tell: Turkish letters without a dot are not another case of
- * those with one, and some letters are in Unicode twice.
+ * Pairs that upper and lower case do not reveal: Turkish letters without a dot are not a case
+ * variant of those with one, and some letters are in Unicode twice.
  */
 const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["\u0131", "\u0131"],
@@ -17,11 +17,11 @@ const EXCEPTIONS: ReadonlyMap<string, string> = new Map([
   ["\u1fe3", "\u03b0"],
   ["\ufb05", "\ufb06"],
 ]);
-/** Letters that have two cases lie below. */
+/** All letters with two cases are below this code point. */
 const END = 0x20000;
 const ASCII = /^[\0-\x7f]*$/;
 
-/** The text with one case for all letters that differ in case alone. */
+/** The text with one case for all letters that differ only in case. */
 export function foldCase(text: string): string {
   if (ASCII.test(text)) return text.toLowerCase();
   let folded = "";
@@ -42,7 +42,7 @@ function single(letter: string, changed: string): string {
 
 let variants: ReadonlyMap<string, readonly string[]> | undefined;
 
-/** All letters that fold to the same one as this letter, itself among them. */
+/** All letters that fold to the same one as this letter, including itself. */
 export function caseVariants(letter: string): readonly string[] {
   variants ??= allVariants();
   return variants.get(foldLetter(letter)) ?? [letter];

@@ -13,7 +13,7 @@ import { CLAIM_PREFIX } from "./path-value.ts";
 import { normaliseDatetime } from "./value-kind.ts";
 import { childrenOf } from "./walk.ts";
 
-/** What is wrong with a policy, and where. */
+/** An error in a policy, with its position. */
 export interface PolicyProblem {
   readonly message: string;
   /** Offset in the source. */
@@ -21,14 +21,14 @@ export interface PolicyProblem {
   readonly hint?: string | undefined;
 }
 
-/** Where a policy stands, which decides what it may name. */
+/** The context of a policy, which determines the names that it may use. */
 export interface PolicyScope {
   readonly schema: SchemaShape;
-  /** The entity that the policy names; absent for an action's policy. */
+  /** The entity of the policy; absent for an action's policy. */
   readonly entity?: string | undefined;
-  /** What this rule may read: `old` only for an update, `input` only for an action. */
+  /** The roots that this rule may read: `old` only for an update, `input` only for an action. */
   readonly roots: readonly Root[];
-  /** The parts of the room's name that `room.` may name. */
+  /** The parts of the room's name that `room.` may refer to. */
   readonly roomParts?: readonly string[];
 }
 
@@ -60,18 +60,18 @@ const KINDS: Record<FieldKind, Kind> = {
   array: "json",
 };
 
-/** The entity that an `exists` looks at, and those of the `exists` around it. */
+/** The entity of an `exists`, and those of the enclosing `exists`. */
 export interface RelatedScope {
   readonly shape: EntityShape;
   readonly outer: RelatedScope | undefined;
 }
 
-/** The scope so many `exists` further out. */
+/** The scope `up` levels of `exists` further out. */
 export function outerScope(scope: RelatedScope | undefined, up: number): RelatedScope | undefined {
   return up === 0 ? scope : outerScope(scope?.outer, up - 1);
 }
 
-/** Checks names and kinds. An empty answer means that the policy can be used. */
+/** Checks names and kinds. An empty result means that the policy is valid. */
 export function checkPolicy(expr: Expr, scope: PolicyScope): PolicyProblem[] {
   const checker = new PolicyChecker(scope);
   checker.condition(expr, undefined);
@@ -86,7 +86,7 @@ class PolicyChecker {
     this.#scope = scope;
   }
 
-  /** @param related the entity that the innermost `exists` looks at */
+  /** @param related the entity of the innermost `exists` */
   condition(expr: Expr, related: RelatedScope | undefined): void {
     switch (expr.kind) {
       case "and":
@@ -137,15 +137,15 @@ class PolicyChecker {
     const isOrdering = op !== "==" && op !== "!=";
     const unordered = [a, b].find((kind) => UNORDERED.has(kind));
     if (isOrdering && unordered !== undefined) {
-      this.#problem(left, `A ${unordered} has no order.`);
+      this.#problem(left, `A ${unordered} can't be ordered.`);
       return;
     }
     if (a === "list" || b === "list") {
-      this.#problem(left, "A list is equal to nothing.", "Use `in` or `contains`.");
+      this.#problem(left, "A list is never equal to anything.", "Use `in` or `contains`.");
       return;
     }
     if (a === "json" && b === "json") {
-      this.#problem(left, "A json or an array is compared with null alone.");
+      this.#problem(left, "A json or an array can only be compared with null.");
       return;
     }
     if (!areAlike(a, left, b, right))
@@ -153,8 +153,8 @@ class PolicyChecker {
   }
 
   /**
-   * A column compared with itself says nothing, and its author meant a column of another row:
-   * `exists(Member, teamId == teamId)` lets a member of any team in.
+   * Rejects a comparison of a column with itself: it has no effect, and its author meant a column
+   * of another row. `exists(Member, teamId == teamId)` would admit a member of any team.
    */
   #refuseItself(left: Expr, right: Expr, related: RelatedScope | undefined): void {
     if (left.kind !== "path" || right.kind !== "path") return;
@@ -163,7 +163,7 @@ class PolicyChecker {
     if (root !== "related") {
       this.#problem(
         left,
-        `${root}.${name} is compared with itself, which says nothing.`,
+        `${root}.${name} is compared with itself, which has no effect.`,
         "Compare it with another field, with auth. or with a value.",
       );
       return;
@@ -177,7 +177,7 @@ class PolicyChecker {
         : ` \`data.\` is the row that the policy is about (${about.name})${advice}.`;
     this.#problem(
       left,
-      `${name} is compared with itself: on both sides it is ${inner}.${name}, so it says nothing.`,
+      `${name} is compared with itself: on both sides it is ${inner}.${name}, so it has no effect.`,
       `Inside exists(${inner}, ...) a bare name is a field of ${inner}.${outer}`,
     );
   }
@@ -187,8 +187,8 @@ class PolicyChecker {
     if (kind === "list" || kind === "json" || kind === "null") {
       this.#problem(
         item,
-        `A ${kind} is in no list.`,
-        kind === "null" ? "Compare with null by ==." : undefined,
+        `A ${kind} is never in a list.`,
+        kind === "null" ? "Compare with null using ==." : undefined,
       );
       return;
     }
@@ -196,16 +196,16 @@ class PolicyChecker {
       for (const entry of list.items) {
         this.#refuseItself(item, entry, related);
         if (!areAlike(kind, item, this.#kindOf(entry, related), entry))
-          this.#problem(entry, `A ${kind} is looked for in a list that holds something else.`);
+          this.#problem(entry, `A ${kind} is never in a list of other values.`);
       }
       return;
     }
     const listKind = this.#kindOf(list, related);
     if (listKind === "any") return;
     if (listKind !== "list")
-      this.#problem(list, 'What follows `in` is a list: ["a", "b"] or auth.roles.');
+      this.#problem(list, '`in` must be followed by a list: ["a", "b"] or auth.roles.');
     else if (kind !== "text" && kind !== "any")
-      this.#problem(item, `auth's lists hold texts, and this is a ${kind}.`);
+      this.#problem(item, `The lists of auth contain texts, but this is a ${kind}.`);
   }
 
   #texts(text: Expr, part: Expr, related: RelatedScope | undefined): void {
@@ -213,7 +213,7 @@ class PolicyChecker {
     for (const side of [text, part]) {
       const kind = this.#kindOf(side, related);
       if (kind !== "text" && kind !== "any")
-        this.#problem(side, `\`contains\` needs texts, and this is a ${kind}.`);
+        this.#problem(side, `\`contains\` requires texts, but this is a ${kind}.`);
     }
   }
 
@@ -253,7 +253,7 @@ class PolicyChecker {
     if (!this.#scope.roots.includes(root)) {
       this.#problem(
         expr,
-        `"${root}." means nothing here.`,
+        `"${root}." can't be used here.`,
         root === "old"
           ? "Only an update has an old row."
           : `Use ${this.#scope.roots.map((known) => `${known}.`).join(", ")}`,
@@ -294,7 +294,9 @@ class PolicyChecker {
   }
 }
 
-/** Null may be asked of anything; a date may be written as text, a decimal also as a number. */
+/**
+ * Any value can be compared with null; a date may be written as text, a decimal also as a number.
+ */
 function areAlike(a: Kind, left: Expr, b: Kind, right: Expr): boolean {
   if (a === b || a === "any" || b === "any" || a === "null" || b === "null") return true;
   return isWrittenFor(a, right) || isWrittenFor(b, left);

@@ -2,9 +2,9 @@ import { compareDecimals } from "./decimal.ts";
 import type { Order } from "./expr.ts";
 
 /**
- * Orders two values of one kind: nulls last, false before true, numbers by size, text by code
- * point. Text is ordered by code point and not by UTF-16 unit, because that is how both databases
- * order it.
+ * Compares two values of one kind: nulls last, false before true, numbers by size, text by code
+ * point. Text is ordered by code point and not by UTF-16 unit, because both databases order it that
+ * way.
  *
  * @returns negative, 0 or positive
  */
@@ -12,7 +12,7 @@ export function compareValues(a: unknown, b: unknown): number {
   return compare(a, b, compareText);
 }
 
-/** Orders two values as `compareValues`, texts as the decimals that they are. */
+/** Compares two values like `compareValues`, but texts as decimals. */
 export function compareNumerals(a: unknown, b: unknown): number {
   return compare(a, b, compareDecimals);
 }
@@ -24,12 +24,12 @@ function compare(a: unknown, b: unknown, order: TextOrder): number {
   if (a === null || a === undefined) return b === null || b === undefined ? 0 : 1;
   if (b === null || b === undefined) return -1;
   if (typeof a === "string" && typeof b === "string") return order(a, b);
-  // A write that the server will refuse may have a value of another kind: the order stays total.
+  // A write that the server will reject may contain a value of another kind: the order stays total.
   if (typeof a !== typeof b) return typeof a < typeof b ? -1 : 1;
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** Ends every order, so that it is the same each time. */
+/** The last key of every order, which makes it deterministic. */
 const ID_ORDER: Order = { field: "id", direction: "asc" };
 
 /**
@@ -83,7 +83,9 @@ type Row = Readonly<Record<string, unknown>>;
 
 const SURROGATE = /[\ud800-\udfff]/;
 
-/** The engine's own order of text is several times as fast, and differs only for surrogates. */
+/**
+ * The engine's own comparison of text is several times as fast, and differs only for surrogates.
+ */
 function textOrderOf<R>(rows: readonly R[], valueOf: (row: R) => unknown): TextOrder {
   const isByUnit = rows.every((row) => {
     const value = valueOf(row);
@@ -106,7 +108,7 @@ function compareText(a: string, b: string): number {
   return a.length - b.length;
 }
 
-/** Surrogates stand for code points above all other units, but their numbers lie below U+E000. */
+/** Surrogates represent code points above all other units, but their numbers are below U+E000. */
 function rank(unit: number): number {
   return unit >= 0xd800 && unit <= 0xdfff ? unit + 0x10000 : unit;
 }

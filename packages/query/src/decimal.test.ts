@@ -14,7 +14,10 @@ import {
   type FieldKind,
 } from "./index.ts";
 
-/** Decimals in their one form, many of them near each other, with their size in 10^-18. */
+/**
+ * Decimals in their normal form, many of them close to each other, with their value in units of
+ * 10^-18.
+ */
 const decimals = fc
   .tuple(
     fc.oneof(
@@ -32,7 +35,7 @@ const decimals = fc
   })
   .filter(({ size }) => size < 10n ** 36n && size > -(10n ** 36n));
 
-test("decimals have one form, the order of their sizes, and exact sums", () => {
+test("decimals have one normal form, the order of their values, and exact sums", () => {
   fc.assert(
     fc.property(decimals, decimals, (a, b) => {
       expect(normaliseDecimal(a.decimal)).toBe(a.decimal);
@@ -51,7 +54,7 @@ function negated(decimal: string): string {
   return decimal.startsWith("-") ? decimal.slice(1) : `-${decimal}`;
 }
 
-test("what is not a decimal has no form", () => {
+test("a value that is not a decimal has no normal form", () => {
   const forms: [unknown, string | undefined][] = [
     ["012.50", "12.5"],
     ["-0.00", "0"],
@@ -86,7 +89,7 @@ const shape: EntityShape = {
   ]),
 };
 
-test("filters, orders and policies take decimals by their size", () => {
+test("filters, orders and policies compare decimals by value", () => {
   const rows = ["9", "10", "-1.5", null].map((price, n) => ({ id: `r${n}`, price, limit: "9.5" }));
   const found = (filter: object): string[] => {
     const { where, order } = parseFilter(filter, shape);

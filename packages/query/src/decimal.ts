@@ -1,16 +1,17 @@
-/** Most digits of a decimal before its point. */
+/** The maximum number of digits of a decimal before its point. */
 export const MAX_DECIMAL_WHOLE = 18;
-/** Most digits of a decimal behind its point. */
+/** The maximum number of digits of a decimal after its point. */
 export const MAX_DECIMAL_SCALE = 18;
 
 const DECIMAL = /^(-?)0*(\d{1,18})(?:\.(\d{1,18}?)0*)?$/;
 
 /**
- * The one form of a decimal: without zeros that say nothing, so that equal numbers are equal texts.
+ * Returns the normal form of a decimal: without redundant zeros, so that equal numbers are equal
+ * texts.
  *
- * @param value a text such as `"-12.50"`, or a number that JavaScript holds exactly as it is
+ * @param value a text such as `"-12.50"`, or a number that JavaScript represents exactly as it is
  *   written
- * @returns undefined for what is not a decimal of at most 18 digits on each side of the point
+ * @returns undefined if it is not a decimal of at most 18 digits on each side of the point
  *
  * @example normaliseDecimal("012.50"); // "12.5"
  */
@@ -23,10 +24,10 @@ export function normaliseDecimal(value: unknown): string | undefined {
   return decimalOf(sign, whole, fraction);
 }
 
-/** No decimal is written with more characters, however many zeros it begins and ends with. */
+/** The maximum length of the text of a decimal, including leading and trailing zeros. */
 const MAX_TEXT = 64;
 
-/** Beyond 2^53 the digits that are written are not those of the number. */
+/** Beyond 2^53 the written digits are not those of the number. */
 function writtenNumber(value: number): string | undefined {
   return Math.abs(value) <= Number.MAX_SAFE_INTEGER ? String(value) : undefined;
 }
@@ -38,7 +39,7 @@ function decimalOf(sign: string, whole: string, fraction: string): string {
 }
 
 /**
- * Orders two decimals in their one form by size.
+ * Compares two decimals in their normal form by value.
  *
  * @returns negative, 0 or positive
  */
@@ -62,7 +63,10 @@ function compareDigits(a: string, b: string): number {
   return a < b ? -1 : a > b ? 1 : 0;
 }
 
-/** The exact sum of two decimals in their one form; it may have more digits than a field holds. */
+/**
+ * The exact sum of two decimals in their normal form; it may have more digits than a field can
+ * store.
+ */
 export function addDecimals(a: string, b: string): string {
   const sum = scaled(a) + scaled(b);
   const digits = String(sum < 0n ? -sum : sum).padStart(MAX_DECIMAL_SCALE + 1, "0");

@@ -1,8 +1,8 @@
-/** A filter or a policy that can't be understood. The server answers it as a 4xx. */
+/** An invalid filter or policy. The server responds to it with a 4xx status. */
 export class QueryError extends Error {
   override readonly name: string = "QueryError";
   readonly code: "INVALID_QUERY" | "INVALID_COLUMN";
-  /** Where in the filter: `$or[1].title.$gt`. */
+  /** The place in the filter: `$or[1].title.$gt`. */
   readonly field: string | undefined;
   readonly hint: string | undefined;
 
@@ -18,7 +18,7 @@ export class QueryError extends Error {
   }
 }
 
-/** A policy that does not parse. `message` shows the place. */
+/** A policy with a syntax error. `message` shows the position. */
 export class QuerySyntaxError extends QueryError {
   override readonly name = "QuerySyntaxError";
   /** Offset in the source, from 0. */

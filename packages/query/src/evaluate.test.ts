@@ -53,7 +53,7 @@ function fieldFilter(name: Name): fc.Arbitrary<unknown> {
       operand.map((asked) => ({ [operator]: asked })),
     ),
   );
-  // A filter may have so many conditions and no more.
+  // A filter has a maximum number of conditions.
   return fc.oneof(
     orNull,
     fc.tuple(one, one).map(([first, second]) => ({ ...first, ...second })),
@@ -80,7 +80,7 @@ const { filters } = fc.letrec<{ filters: Filter; fields: Filter }>((tie) => ({
   ),
 }));
 
-/** What docs/queries.md says of a filter, on one row. */
+/** The meaning of a filter according to docs/queries.md, on one row. */
 function matches(filter: Filter, row: Row): boolean {
   return Object.entries(filter).every(([key, asked]) => {
     if (key === "$and") return (asked as Filter[]).every((one) => matches(one, row));
@@ -134,14 +134,14 @@ function holds(operator: string, value: Scalar, operand: unknown): boolean {
   }
 }
 
-test("a filter finds the rows that its words say, with and without the kinds of the fields", () => {
+test("a filter finds the matching rows, with and without the kinds of the fields", () => {
   fc.assert(
     fc.property(filters, rows, (filter, row) => {
       const expected = matches(filter, row);
       for (const shape of [item, undefined]) {
         const { where } = parseFilter(filter, shape);
         expect(compilePredicate(where)({ data: row })).toBe(expected);
-        // To bind the row folds the tree to the same answer.
+        // Binding the row folds the tree to the same result.
         expect(bind(where, { data: row })).toMatchObject({ kind: "literal", value: expected });
       }
     }),
@@ -149,7 +149,7 @@ test("a filter finds the rows that its words say, with and without the kinds of 
   );
 });
 
-test("truth has two values: a filter and its opposite share out all rows", () => {
+test("truth is two-valued: a filter and its negation partition all rows", () => {
   fc.assert(
     fc.property(filters, filters, rows, (one, other, row) => {
       const test = (filter: Filter): boolean =>
@@ -164,13 +164,13 @@ test("truth has two values: a filter and its opposite share out all rows", () =>
   );
 });
 
-test("a field that a row does not have is null, also one that every object inherits", () => {
+test("a field that a row lacks is null, also one that every object inherits", () => {
   for (const name of ["other", "constructor", "toString"])
     expect(compilePredicate(parseFilter({ [name]: null }).where)({ data: {} })).toBe(true);
   expect(compilePredicate(parseFilter({ n: null }, item).where)({})).toBe(true);
 });
 
-test("only a store can answer what looks at other rows", () => {
+test("only a store can evaluate a tree that looks at other rows", () => {
   const exists = {
     kind: "exists",
     entity: "Item",

@@ -7,10 +7,10 @@ type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
 
 /**
- * Makes a function of a tree that looks at no other rows.
+ * Compiles a tree that looks at no other rows into a function.
  *
- * @returns tells whether the tree holds for the rows and the caller in `env`
- * @throws Error when the tree looks at other rows (`hasExists`): only a store can answer that
+ * @returns a function that tells whether the tree is true for the rows and the caller in `env`
+ * @throws Error if the tree looks at other rows (`hasExists`): only a store can evaluate that
  * @example
  * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
  */
@@ -82,8 +82,7 @@ function compileMembership({ item, list }: InExpr): Test {
     return (env) => tests.some((test) => test(env));
   }
   const value = compileRead(item);
-  // A null that was written as the item asks for a written null, and nothing that is found equals
-  // it.
+  // A null literal as the item tests for null literals in the list, and no read value equals it.
   const values = compileRead(
     isNullLiteral(item) && list.kind === "list"
       ? { ...list, items: list.items.filter(isNullLiteral) }
@@ -138,21 +137,21 @@ function compilePath(path: PathExpr): Read {
   return (env) => read(env[root]);
 }
 
-/** Whether it is a `null` that was written: it asks for what has no value. */
+/** Whether it is a `null` literal, which tests for the absence of a value. */
 export function isNullLiteral(expr: Expr): boolean {
   return expr.kind === "literal" && expr.value === null;
 }
 
-/** Null equals nothing, and values of unlike types are never equal. */
+/** Null equals nothing, and values of different types are never equal. */
 export function areEqual(a: unknown, b: unknown): boolean {
   return a !== null && a === b;
 }
 
 /**
- * Whether two values stand in this order. Values of unlike types have none, and of the kinds only
- * texts and numbers do.
+ * Whether two values are in this order. Values of different types have no order, and of all kinds
+ * only texts and numbers do.
  *
- * @param isDecimal texts are decimals, and ordered by size
+ * @param isDecimal whether texts are decimals, which are ordered by value
  */
 export function isOrdered(op: CompareOp, a: unknown, b: unknown, isDecimal = false): boolean {
   if (typeof a !== typeof b || (typeof a !== "string" && typeof a !== "number")) return false;
@@ -171,12 +170,12 @@ export function isOrdered(op: CompareOp, a: unknown, b: unknown, isDecimal = fal
   }
 }
 
-/** A null in a list of literals asks whether the value is null, as the literal does. */
+/** A null in a list of literals tests whether the value is null, as the literal does. */
 export function isMember(item: unknown, list: unknown): boolean {
   return Array.isArray(list) && list.includes(item);
 }
 
-/** The value inside of another one; null where there is none. A list has no keys. */
+/** The value inside another one; null if there is none. A list has no keys. */
 export function memberOf(value: unknown, steps: readonly string[]): unknown {
   let found = value;
   for (const step of steps) {
@@ -186,15 +185,15 @@ export function memberOf(value: unknown, steps: readonly string[]): unknown {
   return found ?? null;
 }
 
-/** Whether a list has one of the values as an item; what is not a list has none. */
+/** Whether a list contains one of the values as an item; false for a value that is not a list. */
 export function hasOneOf(list: unknown, values: readonly unknown[]): boolean {
   return Array.isArray(list) && values.some((value) => list.includes(value));
 }
 
-/** How one text may have the other as a part. */
+/** How one text may contain the other. */
 export type TextTest = "contains" | "startsWith" | "endsWith";
 
-/** Whether one text has the other as a part at that place; what is not a text does not. */
+/** Whether one text contains the other at that place; false for a value that is not a text. */
 export function textTest(text: unknown, part: unknown, how: TextTest): boolean {
   if (typeof text !== "string" || typeof part !== "string") return false;
   switch (how) {

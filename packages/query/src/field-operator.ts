@@ -2,7 +2,7 @@ import { addDecimals, normaliseDecimal } from "./decimal.ts";
 import type { FieldKind } from "./expr.ts";
 
 /**
- * Adds to a number as it is when the write is committed; null counts as 0. A decimal is given as
+ * Adds to the number stored when the write is committed; null counts as 0. A decimal is given as
  * text, and the sum is exact.
  *
  * @example
@@ -14,7 +14,7 @@ export interface Increment<Amount extends number | string = number> {
 }
 
 /**
- * Adds items to the end of an array as it is when the write is committed; null counts as empty.
+ * Adds items to the end of the array stored when the write is committed; null counts as empty.
  *
  * @example
  * const tagged: Append<string> = { $append: ["urgent"] };
@@ -23,7 +23,7 @@ export interface Append<Item = unknown> {
   readonly $append: readonly Item[];
 }
 
-/** In place of a field's value in an update: what is done to the value that is there. */
+/** A change of the stored value, which an update contains in place of a field's value. */
 export type FieldOperator = Increment<number | string> | Append;
 
 /** The operator of each kind of field that has one. */
@@ -35,11 +35,11 @@ const OPERATORS: Partial<Record<FieldKind, "$increment" | "$append">> = {
 };
 
 /**
- * The operator that stands in place of a field's value. A json field holds any object, so there it
- * is a value like others.
+ * Returns the operator in place of a field's value. A json field can hold any object, so there it
+ * is an ordinary value.
  *
- * @param kind of the field
- * @returns undefined for what is not an operator of this kind of field
+ * @param kind the kind of the field
+ * @returns undefined if it is not an operator of this kind of field
  */
 export function fieldOperatorOf(kind: FieldKind, value: unknown): FieldOperator | undefined {
   const name = OPERATORS[kind];
@@ -59,7 +59,7 @@ export function fieldOperatorOf(kind: FieldKind, value: unknown): FieldOperator 
 }
 
 /**
- * What becomes of a value. It is not checked: a sum may be out of the field's bounds.
+ * Returns the changed value. It is not checked: a sum may be outside the field's bounds.
  *
  * @param current the stored value
  */
@@ -73,12 +73,12 @@ export function applyFieldOperator(operator: FieldOperator, current: unknown): u
   return [...(Array.isArray(current) ? (current as readonly unknown[]) : []), ...operator.$append];
 }
 
-/** How an operator of this kind of field is written; undefined where there is none. */
+/** How an operator of this kind of field is written; undefined if there is none. */
 export function fieldOperatorHint(kind: FieldKind): string | undefined {
   const name = OPERATORS[kind];
   if (name === undefined) return undefined;
   if (name === "$append") return 'Send the whole list, or {"$append": [item, ...]} in an update.';
-  if (kind === "decimal") return 'Send a text, or {"$increment": "12.50"} in an update.';
+  if (kind === "decimal") return 'Send a string, or {"$increment": "12.50"} in an update.';
   return kind === "int"
     ? 'Send a whole number, or {"$increment": n} with one in an update.'
     : 'Send a number, or {"$increment": n} in an update.';

@@ -87,7 +87,7 @@ export function parseNamed(
   const offset = wholeNumber(entries.get("$offset"), "$offset");
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
-    throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
+    throw new QueryError("INVALID_QUERY", "$search must be a string.", { field: "$search" });
   const where = new FilterParser(names, new FilterBudget()).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
@@ -106,18 +106,18 @@ export class FilterBudget {
 
   count(nodes: number, at: string): void {
     this.#nodes += nodes;
-    refuseAbove(MAX_NODES, this.#nodes, `A filter has at most ${MAX_NODES} conditions.`, at);
+    refuseAbove(MAX_NODES, this.#nodes, `A filter can have at most ${MAX_NODES} conditions.`, at);
   }
 
   list(values: number, at: string): void {
     this.#listed += values;
-    const message = `A filter lists at most ${MAX_LISTED_VALUES} values.`;
+    const message = `A filter can list at most ${MAX_LISTED_VALUES} values.`;
     refuseAbove(MAX_LISTED_VALUES, this.#listed, message, at);
   }
 
   search(at: string): void {
     this.#searches += 1;
-    const message = `A filter has at most ${MAX_SEARCHES} $like, $ilike, $has and $hasAny.`;
+    const message = `A filter can have at most ${MAX_SEARCHES} $like, $ilike, $has and $hasAny.`;
     refuseAbove(MAX_SEARCHES, this.#searches, message, at);
   }
 }
@@ -162,9 +162,13 @@ export class FilterParser {
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
     if (depth > MAX_FILTER_DEPTH)
-      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_FILTER_DEPTH} levels.`, {
-        field: at,
-      });
+      throw new QueryError(
+        "INVALID_QUERY",
+        `A filter can have at most ${MAX_FILTER_DEPTH} levels.`,
+        {
+          field: at,
+        },
+      );
     return and(
       ...entries.map(([key, value]) =>
         this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
@@ -179,7 +183,7 @@ export class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is not part of a filter.`, {
+      throw new QueryError("INVALID_QUERY", `"${key}" is not a key of a filter.`, {
         field: at,
         hint: `Known: ${KEYS.join(", ")}.`,
       });
@@ -190,13 +194,13 @@ export class FilterParser {
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(subject, "==", value, at);
     if (Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
+      throw new QueryError("INVALID_QUERY", `"${key}" can't be compared with a list.`, {
         field: at,
         hint: `Use {"${key}": {"$in": [...]}}.`,
       });
     const operators = Object.entries(value);
     if (operators.length === 0)
-      throw new QueryError("INVALID_QUERY", `"${key}" has no operator.`, {
+      throw new QueryError("INVALID_QUERY", `"${key}" must have an operator.`, {
         field: at,
         hint: `Known: ${OPERATORS.join(", ")}.`,
       });
@@ -209,7 +213,7 @@ export class FilterParser {
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
     if (!Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
+      throw new QueryError("INVALID_QUERY", `${at} must be a list of filters.`, { field: at });
     this.#count(value.length, at);
     return value.map((item: unknown, index) =>
       this.conditions(
@@ -231,7 +235,7 @@ export class FilterParser {
         return not(this.#membership(subject, operand, at));
       case "$exists":
         if (typeof operand !== "boolean")
-          throw new QueryError("INVALID_QUERY", `${at} is true or false.`, { field: at });
+          throw new QueryError("INVALID_QUERY", `${at} must be true or false.`, { field: at });
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -257,7 +261,7 @@ export class FilterParser {
             ? meant === undefined
               ? `Known: ${OPERATORS.join(", ")}.`
               : `Did you mean ${meant}?`
-            : "Operators begin with $; related rows are asked about by the name of a relation.",
+            : "Operators begin with $; conditions on related rows use the name of a relation.",
         });
       }
     }
@@ -266,12 +270,14 @@ export class FilterParser {
   #compare({ expr, kind }: Subject, op: CompareOp, value: unknown, at: string): Expr {
     const isOrdering = op !== "==" && op !== "!=";
     if (isOrdering && value === null)
-      throw new QueryError("INVALID_QUERY", `${at}: null has no order.`, {
+      throw new QueryError("INVALID_QUERY", `${at}: null can't be ordered.`, {
         field: at,
-        hint: "Use $exists to ask for null.",
+        hint: "Use $exists to test for null.",
       });
     if (isOrdering && kind !== undefined && !hasOrder(kind))
-      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} has no order.`, { field: at });
+      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} can't be ordered.`, {
+        field: at,
+      });
     return {
       kind: "compare",
       op,
@@ -284,9 +290,9 @@ export class FilterParser {
   /** Both bounds are inclusive. */
   #between(subject: Subject, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand) || operand.length !== 2)
-      throw new QueryError("INVALID_QUERY", `${at} is a list of two values.`, {
+      throw new QueryError("INVALID_QUERY", `${at} must be a list of two values.`, {
         field: at,
-        hint: "Write the least value and the greatest one: [1, 10].",
+        hint: "Give the minimum and the maximum: [1, 10].",
       });
     this.#count(1, at);
     const [least, greatest]: unknown[] = operand;
@@ -337,9 +343,9 @@ export class FilterParser {
 
   #listOf(operand: unknown, at: string): readonly unknown[] {
     if (!Array.isArray(operand))
-      throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
+      throw new QueryError("INVALID_QUERY", `${at} must be a list.`, { field: at });
     if (operand.length > MAX_LIST_VALUES)
-      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, {
+      throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_LIST_VALUES} values.`, {
         field: at,
       });
     this.#budget.list(operand.length, at);
@@ -348,7 +354,7 @@ export class FilterParser {
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
     if (kind !== undefined && isScalarKind(kind))
-      throw new QueryError("INVALID_QUERY", `${at} needs a list, and ${name} is a ${kind}.`, {
+      throw new QueryError("INVALID_QUERY", `${at} requires a list, but ${name} is a ${kind}.`, {
         field: at,
       });
     this.#countSearch(at);
@@ -356,7 +362,7 @@ export class FilterParser {
       const place = values.length === 1 ? at : `${at}[${index}]`;
       const item = comparableWithAny(value, place);
       if (item === null)
-        throw new QueryError("INVALID_QUERY", `${place} is null, which is never an item.`, {
+        throw new QueryError("INVALID_QUERY", `${place} is null, which can't be an item.`, {
           field: place,
         });
       return item;
@@ -378,12 +384,12 @@ export class FilterParser {
     if (kind !== undefined && kind !== "json")
       throw new QueryError("INVALID_QUERY", `${at}: ${field} is ${article(kind)}.`, {
         field: at,
-        hint: "Paths lead into json fields alone.",
+        hint: "Only json fields have paths.",
       });
     if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
-      throw new QueryError("INVALID_QUERY", `${at} is not a path into ${field}.`, {
+      throw new QueryError("INVALID_QUERY", `${at} is not a valid path into ${field}.`, {
         field: at,
-        hint: `Write up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
+        hint: `Use up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
       });
     return {
       expr: { kind: "member", of: path("data", field), steps },
@@ -420,22 +426,32 @@ function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scala
 
 function textOf({ name, kind }: Subject, value: unknown, at: string): string {
   if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-    throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${name} is a ${kind}.`, {
-      field: at,
-    });
+    throw new QueryError(
+      "INVALID_QUERY",
+      `${at} requires a text field, but ${name} is a ${kind}.`,
+      {
+        field: at,
+      },
+    );
   }
   if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
-    throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
-      field: at,
-    });
+    throw new QueryError(
+      "INVALID_QUERY",
+      `${at} can have at most ${MAX_NEEDLE_LENGTH} characters.`,
+      {
+        field: at,
+      },
+    );
   if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
-  throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
+  throw new QueryError("INVALID_QUERY", `${at} must be a string.`, { field: at });
 }
 
 function wholeNumber(value: unknown, at: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new QueryError("INVALID_QUERY", `${at} is a whole number from 0.`, { field: at });
+  throw new QueryError("INVALID_QUERY", `${at} must be a whole number of at least 0.`, {
+    field: at,
+  });
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -447,7 +463,7 @@ export function asObject(value: unknown, at: string): Record<string, unknown> {
   if (isObject(value)) return value;
   throw new QueryError(
     "INVALID_QUERY",
-    at === "" ? "A filter is an object." : `${at} is an object.`,
+    at === "" ? "A filter must be an object." : `${at} must be an object.`,
     { field: at },
   );
 }

@@ -1,18 +1,25 @@
-/** Most conditions in a filter, and most parts of a policy. */
+/** The maximum number of conditions in a filter, and of parts of a policy. */
 export const MAX_NODES = 256;
-/** Most values in one `$in` or `$nin`. */
+/** The maximum number of values in one `$in` or `$nin`. */
 export const MAX_LIST_VALUES = 1000;
 /**
- * Most values in all `$in` and `$nin` of a filter: databases take so many parameters and no more.
+ * The maximum number of values in all `$in` and `$nin` of a filter, because databases limit the
+ * number of parameters.
  */
 export const MAX_LISTED_VALUES = 10_000;
-/** Deepest nesting of `$and`, `$or` and `$not` in a filter. */
+/** The maximum nesting of `$and`, `$or` and `$not` in a filter. */
 export const MAX_FILTER_DEPTH = 16;
-/** Longest text of `$like`, `$ilike`, `$startsWith` and `$endsWith`, in characters. */
+/**
+ * The maximum length of the text of `$like`, `$ilike`, `$startsWith` and `$endsWith`, in
+ * characters.
+ */
 export const MAX_NEEDLE_LENGTH = 1000;
-/** Longest path into a json, in keys. */
+/** The maximum length of a path into JSON, in keys. */
 export const MAX_MEMBER_STEPS = 8;
-/** Most conditions on related rows in a filter, at any depth. */
+/** The maximum number of conditions on related rows in a filter, at any depth. */
 export const MAX_RELATED = 8;
-/** Most `$like`, `$ilike`, `$has` and `$hasAny` in a filter: each looks into a whole value. */
+/**
+ * The maximum number of `$like`, `$ilike`, `$has` and `$hasAny` in a filter: each scans a whole
+ * value.
+ */
 export const MAX_SEARCHES = 16;

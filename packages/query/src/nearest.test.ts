@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { nearest } from "./nearest.ts";
 
 /**
- * The definition, without a table: letters added, dropped, replaced or swapped with a neighbour.
+ * The definition, without a table: letters added, removed, replaced or swapped with a neighbour.
  */
 function distance(a: string, b: string): number {
   if (a === "" || b === "") return a.length + b.length;
@@ -18,7 +18,7 @@ function distance(a: string, b: string): number {
 
 const name = fc.string({ unit: fc.constantFrom("a", "b", "c", "A"), maxLength: 6 });
 
-test("it is the first of the closest names, when at most a third of the letters differ", () => {
+test("it is the first of the closest names, if at most a third of the letters differ", () => {
   fc.assert(
     fc.property(name, fc.array(name, { maxLength: 3 }), (given, known) => {
       const far = known.map((one) => distance(given.toLowerCase(), one.toLowerCase()));

@@ -1,4 +1,4 @@
-/** The name that was probably meant, or undefined when none is close. */
+/** The name that was probably meant, or undefined if none is close. */
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const most = Math.max(1, Math.floor(name.length / 3));
   let best: string | undefined;
@@ -13,7 +13,7 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   return best;
 }
 
-/** How many letters were added, dropped, replaced or swapped with their neighbour. */
+/** The number of letters that were added, removed, replaced or swapped with their neighbour. */
 function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit;
   let beforePrevious: number[] = [];

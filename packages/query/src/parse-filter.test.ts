@@ -88,7 +88,7 @@ test("each operator means what its name says", () => {
   for (const filter of no) expect([filter, matches(filter, row)]).toEqual([filter, false]);
 });
 
-test("a filter looks into lists and json, and meets values of its own type there", () => {
+test("a filter tests values inside lists and json, and matches values of the same type", () => {
   const row = {
     id: "t1",
     tags: ["red", 7],
@@ -134,7 +134,7 @@ test("a filter looks into lists and json, and meets values of its own type there
   }
 });
 
-test("null is asked for by null, and met by nothing else", () => {
+test("null is tested for by null, and matches nothing else", () => {
   const row = { id: "t1", title: null };
   for (const filter of [
     { title: null },
@@ -176,7 +176,7 @@ test("the order keeps its sequence, in each of its three forms", () => {
   }
 });
 
-test("what is not understood is refused, with its place", () => {
+test("an invalid filter is rejected, with its place", () => {
   const cases: [unknown, string, string | undefined][] = [
     [{ $or: [{}, { title: { $gt: 1 } }] }, "INVALID_QUERY", "$or[1].title.$gt"],
     [{ titel: "x" }, "INVALID_COLUMN", "titel"],
@@ -233,7 +233,7 @@ test("T16: keys of the prototype are unknown columns", () => {
   }
 });
 
-test("T17: a filter that is too large, too deep or too long is refused", () => {
+test("T17: a filter that is too large, too deep or too long is rejected", () => {
   let deep: unknown = {};
   for (let level = 0; level < 100_000; level += 1) deep = { $not: deep };
   expect(refusal(deep).code).toBe("INVALID_QUERY");

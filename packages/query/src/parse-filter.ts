@@ -4,9 +4,9 @@ import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser
 import { parseOrder } from "./parse-order.ts";
 import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
 
-/** How a filter is read. */
+/** How a filter is parsed. */
 export interface FilterOptions {
-  /** Absent: a filter asks nothing of related rows. */
+  /** Absent: a filter can have no conditions on related rows. */
   readonly relations?: Relations;
 }
 
@@ -14,8 +14,8 @@ export interface FilterOptions {
  * Parses a filter such as `{done: false, $or: [{title: {$like: "milk"}}, {due: {$lt:
  * "2026-01-01"}}], $order: {due: "asc"}, $limit: 20}`.
  *
- * @param entity checks names and kinds of values, and brings values to their normal form; without
- *   it anything goes
+ * @param entity checks names and kinds of values, and normalizes values; without it any name and
+ *   value is accepted
  * @throws QueryError INVALID_QUERY, INVALID_COLUMN, with the place in `field`
  */
 export function parseFilter(

@@ -16,7 +16,7 @@ const keys = fc.uniqueArray(
   { selector: ({ field }) => field },
 );
 
-test("each form of an order means the same, in any case of its directions", () => {
+test("each form of an order has the same meaning, in any case of its directions", () => {
   fc.assert(
     fc.property(keys, fc.boolean(), (order: Order[], isUpper) => {
       const pairs = order.map(({ field, direction }): [string, string] => [
@@ -36,7 +36,7 @@ test("each form of an order means the same, in any case of its directions", () =
   );
 });
 
-test("what is not an order is refused with its place", () => {
+test("an invalid order is rejected with its place", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 3 }), (value) => {
       try {
@@ -54,7 +54,7 @@ test("what is not an order is refused with its place", () => {
     expect(() => parseOrder(value, shape)).toThrow(QueryError);
 });
 
-test("an order has eight keys at most", () => {
+test("an order has at most eight keys", () => {
   const names = Array.from({ length: 9 }, (_, index) => `f${index}`);
   const orderOf = (count: number) =>
     parseOrder(Object.fromEntries(names.slice(0, count).map((name) => [name, "asc"])));

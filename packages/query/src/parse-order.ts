@@ -4,9 +4,9 @@ import { columnKind } from "./column-kind.ts";
 
 const MAX_KEYS = 8;
 
-/** How an order is read. */
+/** How an order is parsed. */
 export interface OrderOptions {
-  /** Where it stands, for messages. Default `$order`. */
+  /** The place of the order, for messages. Default `$order`. */
   readonly at?: string;
 }
 
@@ -25,14 +25,15 @@ export function parseOrder(
     if (entity === undefined) return undefined;
     const kind = columnKind(entity, field, place);
     if (isScalarKind(kind)) return kind;
-    throw new QueryError("INVALID_QUERY", `${place}: ${field} has no order.`, { field: place });
+    throw new QueryError("INVALID_QUERY", `${place}: ${field} can't be ordered.`, { field: place });
   });
 }
 
 /**
- * As `parseOrder`.
+ * Parses an order like `parseOrder`.
  *
- * @param kindOf the kind of a field, undefined for one of any kind; throws for one without an order
+ * @param kindOf returns the kind of a field, undefined if any kind is accepted; throws for one
+ *   without an order
  */
 export function parseNamedOrder(
   value: unknown,
@@ -41,17 +42,17 @@ export function parseNamedOrder(
 ): Order[] {
   const keys = keysOf(value, at);
   if (keys.length > MAX_KEYS)
-    throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_KEYS} keys.`, {
+    throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_KEYS} keys.`, {
       field: at,
     });
   return keys.map(([field, direction]) => {
     if (typeof field !== "string")
-      throw new QueryError("INVALID_QUERY", `${at} names a field.`, { field: at });
+      throw new QueryError("INVALID_QUERY", `${at} must name a field.`, { field: at });
     const place = `${at}.${field}`;
     const kind = kindOf(field, place);
     const lower = typeof direction === "string" ? direction.toLowerCase() : direction;
     if (lower !== "asc" && lower !== "desc")
-      throw new QueryError("INVALID_QUERY", `${place} is "asc" or "desc".`, { field: place });
+      throw new QueryError("INVALID_QUERY", `${place} must be "asc" or "desc".`, { field: place });
     return { field, direction: lower, ...(kind === "decimal" ? { isDecimal: true } : {}) };
   });
 }
@@ -62,7 +63,11 @@ function keysOf(value: unknown, at: string): (readonly [unknown, unknown])[] {
       Array.isArray(item) ? [[item[0], item[1]] as const] : keysOf(item, at),
     );
   if (typeof value === "object" && value !== null) return Object.entries(value);
-  throw new QueryError("INVALID_QUERY", `${at} is an object of field to asc or desc.`, {
-    field: at,
-  });
+  throw new QueryError(
+    "INVALID_QUERY",
+    `${at} must be an object that maps fields to asc or desc.`,
+    {
+      field: at,
+    },
+  );
 }

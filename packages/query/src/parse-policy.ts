@@ -26,7 +26,7 @@ class PolicyParser {
   readonly #tokens: readonly Token[];
   #index = 0;
   #nodes = 0;
-  /** What the `exists` around this place call their rows, the innermost last. */
+  /** The names of the rows of the enclosing `exists`, the innermost last. */
   readonly #rows: { readonly entity: string; readonly name: string | undefined }[] = [];
 
   constructor(source: string) {
@@ -56,7 +56,7 @@ class PolicyParser {
     this.#count();
     if (!this.#take("!")) return this.#comparison();
     const item = this.#not();
-    // `!"x"` stays as it was written, so that the check can tell what is wrong with it.
+    // `!"x"` is kept as written, so that the check can report the error in it.
     return item.kind === "literal" && typeof item.value !== "boolean"
       ? { kind: "not", item }
       : not(item);
@@ -128,7 +128,7 @@ class PolicyParser {
     if (this.#peek().text === ".") return this.#rowField(text, at);
     if (this.#rows.length > 0) return { kind: "path", root: "related", name: text, at };
     return this.#fail(
-      `"${text}" is unknown: a policy reads data., auth., old., input. and room.`,
+      `"${text}" is unknown: a policy can read data., auth., old., input. and room.`,
       at,
     );
   }
@@ -147,7 +147,7 @@ class PolicyParser {
   }
 
   #claim(at: number): Expr {
-    if (!this.#take(".")) this.#fail("A claim has a name: auth.claims.plan");
+    if (!this.#take(".")) this.#fail("A claim must have a name: auth.claims.plan");
     const name = `${CLAIM_PREFIX}${this.#expectName()}`;
     if (this.#peek().text === ".") this.#fail(`"auth.${name}" has no parts: a claim is one value`);
     return { kind: "path", root: "auth", name, at };
@@ -160,7 +160,7 @@ class PolicyParser {
       if (single && checks.length === 1)
         this.#fail("hasRole takes one role; use hasAnyRole for several");
       const role = this.#next();
-      if (role.type !== "string") this.#fail("A role is a string", role.at);
+      if (role.type !== "string") this.#fail("A role must be a string", role.at);
       checks.push({
         kind: "in",
         item: literal(role.text),
@@ -172,7 +172,7 @@ class PolicyParser {
     return or(...checks);
   }
 
-  /** A field of the row of an `exists` around this place, by its name or that of its entity. */
+  /** A field of the row of an enclosing `exists`, by its name or that of its entity. */
   #rowField(name: string, at: number): Expr {
     const named = this.#rows.flatMap((row, index) =>
       (row.name ?? row.entity) === name ? [index] : [],
@@ -187,7 +187,7 @@ class PolicyParser {
       );
     if (named.length > 1)
       this.#fail(
-        `Two exists() around it look at ${name}: name one exists(${name} as other, ...)`,
+        `Two enclosing exists() look at ${name}: name one exists(${name} as other, ...)`,
         at,
       );
     this.#next();
@@ -204,7 +204,7 @@ class PolicyParser {
     const name = this.#take("as") ? this.#rowName() : undefined;
     this.#rows.push({ entity, name });
     if (this.#rows.length > MAX_EXISTS_DEPTH)
-      this.#fail(`exists() nests at most ${MAX_EXISTS_DEPTH} levels`, at);
+      this.#fail(`exists() can have at most ${MAX_EXISTS_DEPTH} levels`, at);
     const where = this.#take(",") ? this.#or() : TRUE;
     this.#rows.pop();
     this.#expect(")");
@@ -214,7 +214,7 @@ class PolicyParser {
   #rowName(): string {
     const { at } = this.#peek();
     const name = this.#expectName();
-    if (ROOTS.has(name)) this.#fail(`"${name}" has a meaning already: take another name`, at);
+    if (ROOTS.has(name)) this.#fail(`"${name}" is reserved: use another name`, at);
     return name;
   }
 
@@ -251,7 +251,7 @@ class PolicyParser {
 
   #count(): void {
     this.#nodes += 1;
-    if (this.#nodes > MAX_NODES) this.#fail(`A policy has at most ${MAX_NODES} parts`);
+    if (this.#nodes > MAX_NODES) this.#fail(`A policy can have at most ${MAX_NODES} parts`);
   }
 
   #fail(problem: string, at = this.#peek().at): never {

@@ -2,10 +2,10 @@ import { normaliseDecimal } from "./decimal.ts";
 import type { PathExpr, Values, WrittenForm } from "./expr.ts";
 import { normaliseDatetime } from "./value-kind.ts";
 
-/** How the name of a claim begins in a path of `auth`: it is a value of the caller's `claims`. */
+/** The prefix of a claim's name in a path of `auth`: it is a value in the caller's `claims`. */
 export const CLAIM_PREFIX = "claims.";
 
-/** What a path finds in the values of its root; null where there is nothing. */
+/** Returns a function that reads a path in the values of its root; null if there is no value. */
 export function readPath({ name, as }: Pick<PathExpr, "name" | "as">): (from?: Values) => unknown {
   const names = name.split(".");
   return as === undefined
@@ -13,7 +13,10 @@ export function readPath({ name, as }: Pick<PathExpr, "name" | "as">): (from?: V
     : (from) => inForm(valueAt(from, names), as);
 }
 
-/** The value as a field of the kind stores it: null, or no item, where it is not a value of one. */
+/**
+ * The value in the form in which a field of the kind stores it: null, or the item omitted, if it is
+ * not a value of that kind.
+ */
 function inForm(value: unknown, form: WrittenForm): unknown {
   if (!Array.isArray(value)) return storedForm(value, form) ?? null;
   return value.flatMap((item: unknown) =>
@@ -21,16 +24,16 @@ function inForm(value: unknown, form: WrittenForm): unknown {
   );
 }
 
-/** @returns undefined for what is not a value of the kind */
+/** @returns undefined if it is not a value of the kind */
 export function storedForm(value: unknown, form: WrittenForm): string | undefined {
   if (form === "decimal") return normaliseDecimal(value);
   return typeof value === "string" ? normaliseDatetime(value) : undefined;
 }
 
 /**
- * What the names of a path lead to, each in what the one before it led to.
+ * Follows the names of a path, each within the value of the previous one.
  *
- * @returns null where they lead to nothing
+ * @returns null if there is no value
  */
 function valueAt(from: Values | undefined, names: readonly string[]): unknown {
   let value: unknown = from;

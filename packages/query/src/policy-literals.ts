@@ -3,10 +3,10 @@ import { outerScope, type PolicyScope, type RelatedScope } from "./check-policy.
 import { storedForm } from "./path-value.ts";
 
 /**
- * Brings the values that a policy writes to the form in which fields store them: `data.due <
+ * Converts the literals of a policy to the form in which fields store them: `data.due <
  * "2026-01-01"` compares with `"2026-01-01T00:00:00.000Z"`, and `data.price > 12.50` with `"12.5"`
- * by size. A claim or an input that is compared with such a field is read in its form too. For a
- * policy that checkPolicy found nothing wrong with.
+ * by value. A claim or an input that is compared with such a field is converted too. The policy
+ * must have passed checkPolicy.
  */
 export function normaliseLiterals(expr: Expr, scope: PolicyScope): Expr {
   return new LiteralNormaliser(scope).condition(expr, undefined);
@@ -83,7 +83,7 @@ class LiteralNormaliser {
   }
 }
 
-/** What is not of a row: it may be of any kind. */
+/** The roots that are not rows: their values can be of any kind. */
 const OUTSIDE: ReadonlySet<Root> = new Set(["auth", "input", "room"]);
 
 function written(expr: Expr, form: WrittenForm): Expr {

@@ -81,7 +81,7 @@ function problems(source: string, roots: readonly Root[] = ["data"]): string[] {
   );
 }
 
-test("the grammar reads operators, calls, lists and quotes", () => {
+test("the grammar accepts operators, calls, lists and quotes", () => {
   const yes = [
     "auth.userId == data.ownerId",
     "data.public",
@@ -114,13 +114,13 @@ test("the grammar reads operators, calls, lists and quotes", () => {
   for (const source of no) expect([source, allows(source)]).toEqual([source, false]);
 });
 
-test("|| binds weaker than &&, and ! strongest", () => {
+test("|| has a lower precedence than &&, and ! the highest", () => {
   expect(allows("true || false && false")).toBe(true);
   expect(allows("(true || false) && false")).toBe(false);
   expect(allows("!false && true")).toBe(true);
 });
 
-test("two nulls are not equal: a visitor does not own what nobody owns", () => {
+test("two nulls are not equal: an anonymous caller does not own a row without an owner", () => {
   const env = { auth: { ...auth, userId: null }, data: { ownerId: null } };
   expect(allows("auth.userId == data.ownerId", env)).toBe(false);
   expect(allows("auth.userId != data.ownerId", env)).toBe(true);
@@ -140,7 +140,7 @@ test("names inside exists are the innermost entity's", () => {
   ).toEqual([]);
 });
 
-test("a syntax error shows its place", () => {
+test("a syntax error shows its position", () => {
   const error = syntaxError("data.public &&\n  auth.userId = data.ownerId");
   expect(error.position).toBe(29);
   expect(error.message.split("\n").slice(1)).toEqual([
@@ -169,7 +169,7 @@ test("a syntax error shows its place", () => {
   expect(syntaxError("data.author.name == 1").message).toContain("exists(");
 });
 
-test("T17: a policy that is too large or too deep is refused", () => {
+test("T17: a policy that is too large or too deep is rejected", () => {
   expect(syntaxError("(".repeat(100_000)).message).toContain("256");
   expect(syntaxError("!".repeat(100_000)).message).toContain("256");
   expect(
@@ -178,7 +178,7 @@ test("T17: a policy that is too large or too deep is refused", () => {
   expect(syntaxError("exists(A, exists(A, exists(A, exists(A, true))))").message).toContain("3");
 });
 
-test("a sound policy has no problems", () => {
+test("a valid policy has no problems", () => {
   for (const source of [
     "auth.userId == data.ownerId",
     "data.votes < data.score",
@@ -195,7 +195,7 @@ test("a sound policy has no problems", () => {
   }
 });
 
-test("a mistake is told, with what was meant", () => {
+test("an error is reported, with a suggestion", () => {
   const cases: [string, RegExp][] = [
     ["data.ownerid == auth.userId", /no field "ownerid".*Did you mean "ownerId"/],
     ["auth.userid == data.ownerId", /auth has no "userid".*"userId"/],
@@ -203,10 +203,10 @@ test("a mistake is told, with what was meant", () => {
     ["exists(Member, ownerId == 'x')", /Member has no field "ownerId"/],
     ["data.votes == '3'", /number is compared with a text/],
     ["data.due < 'soon'", /datetime is compared with a text/],
-    ["data.public > false", /bool has no order/],
-    ["data.votes < null", /null has no order/],
-    ["old.title == 'x'", /"old\." means nothing here/],
-    ["input.x == 1", /"input\." means nothing here/],
+    ["data.public > false", /bool can't be ordered/],
+    ["data.votes < null", /null can't be ordered/],
+    ["old.title == 'x'", /"old\." can't be used here/],
+    ["input.x == 1", /"input\." can't be used here/],
     ["data.title", /not a condition/],
     ["!data.votes", /not a condition/],
     ["!'x'", /not a condition/],
@@ -214,18 +214,18 @@ test("a mistake is told, with what was meant", () => {
     ["data.public || null", /not a condition/],
     ["auth.roles == 'admin'", /list/],
     ["auth.roles == null", /list/],
-    ["null in [data.title]", /null is in no list/],
-    ["data.title in data.ownerId", /is a list/],
-    ["data.votes in auth.roles", /lists hold texts/],
-    ["data.votes in ['1']", /something else/],
-    ["data.votes contains '1'", /needs texts/],
+    ["null in [data.title]", /null is never in a list/],
+    ["data.title in data.ownerId", /followed by a list/],
+    ["data.votes in auth.roles", /lists of auth contain texts/],
+    ["data.votes in ['1']", /never in a list of other values/],
+    ["data.votes contains '1'", /requires texts/],
   ];
   for (const [source, message] of cases)
     expect([source, problems(source).join("; ")]).toEqual([source, expect.stringMatching(message)]);
   expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
 });
 
-test("P1: a column compared with itself is an error that says which row is which", () => {
+test("P1: a column compared with itself is an error that explains which row is which", () => {
   const cases: [string, RegExp][] = [
     [
       "exists(Member, userId == userId)",
@@ -255,16 +255,16 @@ test("P1: a column compared with itself is an error that says which row is which
   expect(problems("old.title == data.title", ["data", "old"])).toEqual([]);
 });
 
-test("a row that has no name is refused with what can be named", () => {
+test("a row that has no name is rejected with the available names", () => {
   for (const source of ["exists(Member, userId == Post.ownerId)", "Post.votes > 1"])
     expect(() => parsePolicy(source)).toThrow(/"Post\." can't be read: write data\., old\./);
   expect(() => parsePolicy("exists(Post, exists(Post, exists(Member, id == Post.id)))")).toThrow(
     /name one exists\(Post as other, \.\.\.\)/,
   );
-  expect(() => parsePolicy("exists(Post as data, true)")).toThrow(/has a meaning already/);
+  expect(() => parsePolicy("exists(Post as data, true)")).toThrow(/is reserved/);
 });
 
-test("the row of an outer exists is named by its entity, or by a name of its own", () => {
+test("the row of an outer exists is named by its entity, or by an alias", () => {
   const named = (source: string): object[] =>
     [...nodesOf(parsePolicy(source))].flatMap((node) =>
       node.kind === "outer" ? [{ up: node.up, name: node.name }] : [],
@@ -285,7 +285,7 @@ test("the row of an outer exists is named by its entity, or by a name of its own
   expect(problems("exists(Post, exists(Member, userId == Post.votes))")).toHaveLength(1);
 });
 
-test("dates written as text come to the stored form, wherever a datetime is compared", () => {
+test("dates written as text are converted to the stored form, wherever compared", () => {
   const scope = { schema, entity: "Post", roots: ["data"] as const };
   const text = JSON.stringify(
     normaliseLiterals(

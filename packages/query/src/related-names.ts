@@ -55,7 +55,7 @@ export function relatedOf(
     if (relation === undefined) return undefined;
     return (depth, budget) => {
       related.count += 1;
-      const message = `A filter asks at most ${MAX_RELATED} times about related rows.`;
+      const message = `A filter can have at most ${MAX_RELATED} conditions on related rows.`;
       refuseAbove(MAX_RELATED, related.count, message, at);
       const inner = namesOf(relation.entity, relation.relations, related);
       return relatedCondition(relation, asked, at, (conditions) =>

@@ -25,7 +25,7 @@ const part: fc.Arbitrary<readonly [source: string, token: Pick<Token, "type" | "
 );
 const parts = fc.array(fc.tuple(space, part), { maxLength: 8 });
 
-test("tokens come back as they were written, each with its place", () => {
+test("tokens have the text that was written, each with its position", () => {
   fc.assert(
     fc.property(parts, space, (written, rest) => {
       let source = "";
@@ -42,7 +42,7 @@ test("tokens come back as they were written, each with its place", () => {
   );
 });
 
-test("what has no meaning is shown at its place, whatever is before it", () => {
+test("an invalid character is shown at its position, whatever precedes it", () => {
   const stranger = fc.constantFrom("#", "=", "&", "|", "$", '"open', "'open", "+", "é");
   fc.assert(
     fc.property(parts, stranger, (written, wrong) => {

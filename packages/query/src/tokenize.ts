@@ -1,6 +1,6 @@
 import { QuerySyntaxError } from "./errors.ts";
 
-/** One word, value or sign of a policy. */
+/** One word, literal or symbol of a policy. */
 export interface Token {
   readonly type: "name" | "number" | "string" | "symbol" | "end";
   readonly text: string;
@@ -8,7 +8,7 @@ export interface Token {
   readonly at: number;
 }
 
-/** What a token of each type looks like. */
+/** The pattern of each type of token. */
 const PATTERNS: Readonly<Record<Exclude<Token["type"], "end">, RegExp>> = {
   name: /[A-Za-z_][A-Za-z0-9_]*/,
   number: /-?\d+(?:\.\d+)?/,
@@ -38,7 +38,7 @@ export function tokenize(source: string): Token[] {
     const raw = type === undefined ? undefined : match?.groups?.[type];
     if (match === null || type === undefined || raw === undefined) {
       const at = start + (source.slice(start).match(/^\s*/)?.[0].length ?? 0);
-      throw new QuerySyntaxError(source, at, `"${source[at] ?? ""}" has no meaning`);
+      throw new QuerySyntaxError(source, at, `"${source[at] ?? ""}" is not valid here`);
     }
     tokens.push({
       type,

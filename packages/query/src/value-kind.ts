@@ -8,10 +8,10 @@ const ZONE = /(?:Z|(?<sign>[+-])(?<hours>[01]\d|2[0-3]):?(?<minutes>[0-5]\d))/;
 const ISO_DATE = new RegExp(`^${DAY.source}(?:${TIME.source}${ZONE.source}?)?$`);
 
 /**
- * The one form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text order is time
- * order.
+ * Returns the normal form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text
+ * order is time order.
  *
- * @returns undefined when the text is not an ISO 8601 date or date and time of the years 1 to 9999;
+ * @returns undefined if the text is not an ISO 8601 date or date and time of the years 1 to 9999;
  *   without a zone it is UTC
  */
 export function normaliseDatetime(text: string): string | undefined {
@@ -28,14 +28,14 @@ export function normaliseDatetime(text: string): string | undefined {
   } = parts;
   const local = `${day}T${minute}:${second}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
   const time = Date.parse(local);
-  // Engines differ on what they make of 30 February: a real date reads back as it was written.
+  // Engines treat 30 February differently: a real date is formatted as it was written.
   if (Number.isNaN(time) || new Date(time).toISOString() !== local) return undefined;
   const offset = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === "-" ? -1 : 1);
   const normal = new Date(time - offset).toISOString();
   return normal.length === local.length && !normal.startsWith("0000") ? normal : undefined;
 }
 
-/** What a value of each kind looks like, in words for its writer. */
+/** A description of the values of each kind, for error messages. */
 export const WANTED: Readonly<Record<FieldKind, string>> = {
   string: "a string",
   richtext: "a string",
@@ -49,17 +49,17 @@ export const WANTED: Readonly<Record<FieldKind, string>> = {
   array: "a list",
 };
 
-/** A value in its normal form, or why there is none. */
+/** A value in its normal form, or the reason why it is invalid. */
 export type NormalValue =
   | { readonly ok: true; readonly value: string | number | boolean }
   | { readonly ok: false; readonly reason: string };
 
 /**
- * The one meaning of a value of a kind, wherever it comes from: a row, a default, a filter of a
- * request, of a function or of a live query. A datetime comes to its normal form, from a `Date`
- * too, and a decimal, from a number too.
+ * The single definition of a kind's values, wherever they come from: a row, a default, a filter of
+ * a request, of a function or of a live query. A datetime, also given as a `Date`, and a decimal,
+ * also given as a number, are converted to their normal form.
  *
- * @param value not null: whether a field may be null is not a matter of its kind
+ * @param value not null: whether a field may be null does not depend on its kind
  * @returns `reason` completes the sentence "the value ...": `is "soon", not an ISO 8601 date`
  */
 export function normaliseValue(kind: ScalarKind, value: unknown): NormalValue {
@@ -67,7 +67,7 @@ export function normaliseValue(kind: ScalarKind, value: unknown): NormalValue {
   if (normal === undefined)
     return { ok: false, reason: `is ${describeValue(value)}, not ${WANTED[kind]}` };
   if (typeof normal === "string" && !isStorable(normal))
-    return { ok: false, reason: "has a character that is not text (a NUL or half of a pair)" };
+    return { ok: false, reason: "contains an invalid character (NUL or a lone surrogate)" };
   return { ok: true, value: normal };
 }
 
@@ -100,8 +100,8 @@ function datetimeOf(value: unknown): string | undefined {
 }
 
 /**
- * A value that is compared with a field of this kind. More can be compared than stored: a number of
- * any size with an int, any text with an id.
+ * Returns a value that is compared with a field of this kind. More values can be compared than
+ * stored: a number of any size with an int, any text with an id.
  *
  * @throws QueryError INVALID_QUERY
  */
@@ -111,13 +111,13 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
   if (!isScalarKind(kind))
     throw new QueryError(
       "INVALID_QUERY",
-      `${field}: ${kind === "json" ? "a json" : "an array"} is compared with null alone.`,
+      `${field}: ${kind === "json" ? "a json" : "an array"} can only be compared with null.`,
       {
         field,
         hint:
           kind === "json"
-            ? `Ask for a value inside of it: "${field}.color".`
-            : "Ask for an item: {$has: value}, or whether there is a list: $exists.",
+            ? `Compare a value inside it: "${field}.color".`
+            : "Test for an item with {$has: value}, or for null with $exists.",
       },
     );
   const normal = normaliseValue(COMPARED_AS[kind], value);
@@ -137,7 +137,8 @@ const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
 };
 
 /**
- * A value that is compared with a field of an unknown kind, on a client whose server does not tell.
+ * Returns a value that is compared with a field of an unknown kind, on a client whose server does
+ * not provide the schema.
  *
  * @throws QueryError INVALID_QUERY
  */
@@ -152,23 +153,23 @@ export function comparableWithAny(value: unknown, field: string): Scalar {
   if (isScalar) return value;
   throw new QueryError(
     "INVALID_QUERY",
-    `${field} is ${describeValue(value)}, and no field has such a value.`,
+    `${field} is ${describeValue(value)}, which no field can contain.`,
     { field },
   );
 }
 
-/** An absent variable must not widen a filter, nor find the rows without a value. */
+/** An absent variable must not widen a filter, nor match the rows without a value. */
 function refuseUndefined(value: unknown, field: string): void {
   if (value !== undefined) return;
   throw new QueryError("INVALID_QUERY", `${field} is undefined.`, {
     field,
-    hint: "Give it a value, ask for null by null, or leave the key out.",
+    hint: "Give it a value, use null to test for null, or leave the key out.",
   });
 }
 
 /**
- * No stored text has a NUL or half of a surrogate pair, and databases differ on what they make of
- * one.
+ * Rejects text with a NUL or a lone surrogate: no stored text has one, and databases treat them
+ * differently.
  *
  * @throws QueryError INVALID_QUERY
  */
@@ -176,12 +177,12 @@ export function storableText(text: string, field: string): string {
   if (isStorable(text)) return text;
   throw new QueryError(
     "INVALID_QUERY",
-    `${field} has a character that is not text (a NUL or half of a pair).`,
+    `${field} contains an invalid character (NUL or a lone surrogate).`,
     { field },
   );
 }
 
-/** Whether a row can hold the text: no NUL, and no half of a surrogate pair. */
+/** Whether a row can store the text: no NUL, and no lone surrogate. */
 export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
@@ -189,7 +190,7 @@ export function isStorable(text: string): boolean {
 const MAX_ID_LENGTH = 64;
 const MAX_SHOWN = 40;
 
-/** A value in words: `a list`, `"soon"`, `NaN`. */
+/** A description of a value: `a list`, `"soon"`, `NaN`. */
 export function describeValue(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (Array.isArray(value)) return "a list";

@@ -29,7 +29,7 @@ test("false comes before true, and null last", () => {
   expect([10, null, 9, -1].toSorted(compareValues)).toEqual([-1, 9, 10, null]);
 });
 
-test("the first key matters most, ties go by id upwards, and nulls come first downwards", () => {
+test("the first key comes first, ties go by ascending id, and desc puts nulls first", () => {
   const rows = [
     { id: "d", a: 1, b: "x" },
     { id: "c", a: 1, b: null },
@@ -45,7 +45,7 @@ test("the first key matters most, ties go by id upwards, and nulls come first do
   expect(ids()).toBe("abcd");
 });
 
-test("every way to write a moment comes to one form", () => {
+test("all spellings of a moment have one normal form", () => {
   const cases: [string, string | undefined][] = [
     ["2026-01-31", "2026-01-31T00:00:00.000Z"],
     ["2026-01-31T12:34Z", "2026-01-31T12:34:00.000Z"],
@@ -69,7 +69,7 @@ test("every way to write a moment comes to one form", () => {
     expect([text, normaliseDatetime(text)]).toEqual([text, normal]);
 });
 
-/** Letters, and the units about which the two orders of text differ. */
+/** Letters, and the units for which the two orders of text differ. */
 const text = fc.array(
   fc.oneof(
     fc.constantFrom("a", "b", "Z", "é", "\uD7FF", "\uE000", "\uFFFD", "\u{10000}", "\u{1F600}"),
@@ -80,7 +80,7 @@ const text = fc.array(
 );
 const plainText = fc.string({ maxLength: 8 });
 
-test("E2: rows are sorted in the order of their values, whatever texts are among them", () => {
+test("E2: rows are sorted in the order of their values, whatever texts they contain", () => {
   fc.assert(
     fc.property(
       fc.oneof(

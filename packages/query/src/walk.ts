@@ -1,7 +1,7 @@
 import { and, not, or } from "./build.ts";
 import type { Expr, Root } from "./expr.ts";
 
-/** The direct parts of a node. */
+/** The direct children of a node. */
 export function childrenOf(expr: Expr): readonly Expr[] {
   switch (expr.kind) {
     case "literal":
@@ -38,7 +38,7 @@ export function childrenOf(expr: Expr): readonly Expr[] {
   }
 }
 
-/** The node with its direct parts replaced, and what follows from that folded. */
+/** The node with its direct children replaced, and the result folded. */
 export function mapChildren(expr: Expr, map: (child: Expr) => Expr): Expr {
   switch (expr.kind) {
     case "literal":
@@ -96,7 +96,7 @@ export function namesOuter(expr: Expr): boolean {
   return false;
 }
 
-/** The names that the tree reads of a root; of `related` those of outer rows too. */
+/** The names that the tree reads from a root; for `related` also those of outer rows. */
 export function pathsOf(expr: Expr, root: Root): Set<string> {
   const names = new Set<string>();
   for (const node of nodesOf(expr)) {

@@ -7,7 +7,7 @@ import type { EntityHooks, Plugin } from "./plugin.ts";
 const APP = { entities: [], policies: [], crons: undefined, queues: undefined, auth: {} };
 const event = { user: { id: "u" }, method: "password" };
 
-/** Plugins whose wishes agree with one order, which is not that of the list. */
+/** Plugins whose constraints are satisfied by one order, which is not that of the list. */
 const wishes = fc.nat({ max: 6 }).chain((count) =>
   fc.record({
     listed: fc.shuffledSubarray(
@@ -18,7 +18,7 @@ const wishes = fc.nat({ max: 6 }).chain((count) =>
   }),
 );
 
-test("hooks run in the order of the app, but for what before and after say", () => {
+test("hooks run in the order of the app, except where before and after differ", () => {
   fc.assert(
     fc.property(wishes, ({ listed, pairs }) => {
       const rules = pairs

@@ -61,7 +61,7 @@ function expectedOf(
   };
 }
 
-/** A call that the compiler would refuse. */
+/** A call that the compiler would reject. */
 function misspelt(target: object, name: string): unknown {
   return (Reflect.get(target, name) as () => unknown)();
 }
@@ -87,7 +87,7 @@ test("a field has its modifiers, in any order, and a modifier changes no other f
   );
 });
 
-test("rules of values stand in the manifest beside the kind", () => {
+test("rules of values are in the manifest beside the kind", () => {
   const text = { type: "string", optional: false, unique: false } as const;
   const cases: readonly (readonly [Field, object])[] = [
     [field.enum(["a", "b"]), { ...text, enum: ["a", "b"] }],
@@ -188,7 +188,7 @@ test("timestamps: true of the app stamps each entity once, but for those that sa
   expect(build("yes")).toBe('timestamps of buildManifest is "yes": write timestamps: true.');
 });
 
-test("the manifest says which fields are made by code, and the code travels beside it", () => {
+test("the manifest lists fields with code, and the code is attached to it", () => {
   const make = (): number => 1;
   const Note = entity("Note", {
     a: field.int().default(2).default(make),
@@ -277,7 +277,7 @@ test("an app is its parts as plain JSON, in their order, those of plugins after 
   );
 });
 
-test("code travels beside the manifest and is not in its JSON", () => {
+test("code is attached to the manifest and is not in its JSON", () => {
   const hooks = { beforeInsert: () => true };
   const other = { afterDelete: () => undefined };
   const claims = () => ({ roles: ["staff"] });
@@ -302,7 +302,7 @@ test("code travels beside the manifest and is not in its JSON", () => {
   }
 });
 
-test("keys that nothing knows stay in the manifest, for the server to name", () => {
+test("unknown keys stay in the manifest, for the server to name", () => {
   const app: object = buildManifest({
     name: "app",
     version: "1",
@@ -315,7 +315,7 @@ test("keys that nothing knows stay in the manifest, for the server to name", () 
   expect(entity("A", { a: field.int() }, options)).toMatchObject({ index: null });
 });
 
-test("what is not a definition is refused, with what to write", () => {
+test("an invalid definition is rejected, with what to write", () => {
   // As an app in JavaScript may call it.
   const build = buildManifest as (definition: unknown) => unknown;
   const declare = entity as (name: unknown, fields: unknown, options?: unknown) => unknown;

@@ -15,7 +15,7 @@ import {
   type AppManifest,
 } from "./index.ts";
 
-test("each part of a manifest is what buildManifest makes of it", () => {
+test("each part of a manifest equals that of buildManifest", () => {
   const entities = [
     entity("Todo", { title: field.string(), done: field.bool().default(false) }),
     entity("User", { email: field.string().unique() }),

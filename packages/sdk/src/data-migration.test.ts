@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { dataMigration, isDataMigration } from "./data-migration.ts";
 
-test("a data migration has one of two forms, and is known by other copies of the package", () => {
+test("a data migration has one of two forms, and other copies of the package recognize it", () => {
   const each = (): null => null;
   expect(isDataMigration(dataMigration({ entity: "Task", each }))).toBe(true);
   expect(isDataMigration(dataMigration({ run: each }))).toBe(true);

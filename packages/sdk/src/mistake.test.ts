@@ -4,7 +4,7 @@ import { entity } from "./entity.ts";
 import { field, type Field } from "./field.ts";
 import { checkFunctions, checkList, isWrittenName, shown, suggestion } from "./mistake.ts";
 
-/** As an app in JavaScript would write it, where no compiler looks. */
+/** As an app in JavaScript would write it, without a compiler. */
 function thrownBy(declare: () => unknown): string {
   try {
     declare();
@@ -14,7 +14,7 @@ function thrownBy(declare: () => unknown): string {
   return "";
 }
 
-test("an unknown kind or modifier is named with entity, field and what was meant", () => {
+test("an unknown kind or modifier is named with entity, field and a suggestion", () => {
   const fields: Record<string, () => never> = Object(field);
   const modified: Record<string, () => never> = Object(field.string());
   expect(thrownBy(() => entity("Todo", { title: fields["strng"]?.() ?? field.int() }))).toBe(
@@ -25,7 +25,7 @@ test("an unknown kind or modifier is named with entity, field and what was meant
   );
 });
 
-test("a mistake outlives the modifiers that follow it", () => {
+test("an error survives the modifiers that follow it", () => {
   const { id }: { id: (target: unknown) => Field } = Object(field);
   const wrong = id({ name: "User" }).optional().unique();
   expect(thrownBy(() => entity("Todo", { ownerId: wrong }))).toBe(
@@ -33,7 +33,7 @@ test("a mistake outlives the modifiers that follow it", () => {
   );
 });
 
-test("options of a field that takes none, and unknown options of a file, are refused", () => {
+test("options of a field that has none, and unknown options of a file, are rejected", () => {
   const { string, file }: Record<"string" | "file", (options: object) => Field> = Object(field);
   expect(thrownBy(() => entity("Todo", { title: string({ optional: true }) }))).toContain(
     "Todo.title: a field of this type takes no options",
@@ -43,7 +43,7 @@ test("options of a field that takes none, and unknown options of a file, are ref
   );
 });
 
-test("a rule that does not fit its field is refused with the field's name", () => {
+test("a rule that does not apply to its field is rejected with the field's name", () => {
   const made: Record<string, (...args: unknown[]) => Field> = Object(field);
   const call = (target: unknown, name: string, ...args: unknown[]): Field =>
     (Reflect.get(Object(target), name) as (...all: unknown[]) => Field).apply(target, args);
@@ -93,7 +93,7 @@ test("a rule that does not fit its field is refused with the field's name", () =
     );
 });
 
-test("what runtimes ask of any object is not a mistake of the app", () => {
+test("properties that runtimes read of any object are not errors of the app", () => {
   const known: Readonly<Record<string, unknown>> = Object(field.string());
   for (const name of ["then", "toJSON", "asymmetricMatch", "nodeType"])
     expect([name, isWrittenName(name), known[name]]).toEqual([name, false, undefined]);
@@ -105,7 +105,7 @@ test("any value is shown in one short line", () => {
   fc.assert(
     fc.property(fc.anything(), (value) => {
       const text = shown(value);
-      // A symbol may hold any text.
+      // A symbol may contain any text.
       expect(typeof value === "symbol" || text.length <= 250).toBe(true);
       expect(typeof value === "string" && text.includes("\n")).toBe(false);
     }),
@@ -120,7 +120,7 @@ test("any value is shown in one short line", () => {
   ]);
 });
 
-test("a suggestion is a near name, or all names", () => {
+test("a suggestion is a similar name, or all names", () => {
   expect(suggestion("titel", ["title", "done"])).toBe('Did you mean "title"?');
   expect(suggestion("qqqqqq", ["title", "done"])).toBe("Known: title, done.");
 });

@@ -28,7 +28,7 @@ test("both names of the lists and both forms of the fields make one search", () 
   expect(searchOf({})).toEqual({ text: [], facets: [], sortable: [] });
 });
 
-test("a list under both of its names is a mistake, and an unknown key is kept", () => {
+test("a list under both of its names is an error, and an unknown key is kept", () => {
   expect(() => searchOf({ fields: ["title"], text: ["body"] })).toThrow(
     'The search of Note has fields and text, which mean the same: write "fields" alone.',
   );

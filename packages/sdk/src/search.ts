@@ -23,18 +23,18 @@ export interface SearchOptions {
   readonly sort?: readonly string[];
   /** The older name of `sort`. */
   readonly sortable?: readonly string[];
-  /** `"english"`: a word finds its other forms too. Default `"simple"`: words as they are. */
+  /** `"english"`: a word also matches its other forms. Default `"simple"`: exact words. */
   readonly language?: SearchLanguage;
-  /** True: the last word that is asked for may be the beginning of a word. */
+  /** True: the last word of a query also matches as a prefix. */
   readonly prefix?: boolean;
-  /** True: words that are nearly those asked for are found too. */
+  /** True: words also match with a typo. */
   readonly typos?: boolean;
 }
 
 /**
- * The search of an entity as the manifest has it. What it does not know it keeps, to be reported.
+ * Returns the search in the form of the manifest. Unknown keys are kept, to be reported.
  *
- * @throws Error where a field list is given under both of its names
+ * @throws Error if a field list is given under both of its names
  */
 export function toManifestSearch(entity: string, options: SearchOptions): ManifestSearch {
   const { fields, text, sort, sortable, facets = [], ...rest } = options;

@@ -63,7 +63,7 @@ beforeAll(async () => {
 afterAll(() => t.close());
 beforeEach(() => t.reset());
 
-test("a function runs as the user that a test names, or as nobody", async () => {
+test("a function runs as the user that a test names, or anonymously", async () => {
   const id = await t.run<string>("add", { text: "milk" }, { as: "ann" });
   expect(await t.db.get("Note", id)).toMatchObject({ text: "milk", ownerId: "ann" });
   await t.as("bob").run("both");
@@ -75,7 +75,7 @@ test("a function runs as the user that a test names, or as nobody", async () => 
   expect(await t.run("region")).toBe("here");
 });
 
-test("auth holds for the user that a test names, an internal function asks nobody", async () => {
+test("auth applies to the user that a test names, but not to an internal function", async () => {
   await expect(t.run("forEditors")).rejects.toMatchObject({ code: "AUTH_REQUIRED" });
   await expect(t.as("ann").run("forEditors")).rejects.toMatchObject({ code: "FORBIDDEN" });
   expect(await t.as({ userId: "ed", roles: ["editor"] }).run("forEditors")).toBe("edited");
@@ -91,14 +91,14 @@ test("auth holds for the user that a test names, an internal function asks nobod
   await expect(asGuest).rejects.toMatchObject({ code: "NOT_FOR_GUESTS" });
 });
 
-test("a mail of a function is sent by its job, as time goes on", async () => {
+test("a function's mail is sent by its job, as time advances", async () => {
   await t.run("mail.welcome", { to: "ann@example.com" });
   expect(await t.mails()).toEqual([]);
   await t.advance(0);
   expect(await t.mails()).toMatchObject([{ to: "ann@example.com", subject: "Welcome" }]);
 });
 
-test("policies answer for each user, and what is only asked is not written", async () => {
+test("policies apply to each user, and permission checks write nothing", async () => {
   const id = await t.as("ann").insert("Note", { text: "mine" });
   const [ann, bob] = [t.as("ann"), t.as("bob")];
   const moderator = t.as({ userId: "mo", roles: ["moderator"] });
@@ -119,7 +119,7 @@ test("policies answer for each user, and what is only asked is not written", asy
   expect(await bob.query("Note", { text: "mine" })).toEqual([]);
 });
 
-test("time passes only when a test says so, and jobs and crons run at theirs", async () => {
+test("time advances only when a test says so, and jobs and crons run at theirs", async () => {
   const began = (await t.now()).getTime();
   await t.run("add", { text: "milk" }, { as: "ann" });
   await t.advance("89s");
@@ -133,7 +133,7 @@ test("time passes only when a test says so, and jobs and crons run at theirs", a
   await expect(t.advance(-1)).rejects.toThrow("must not be negative");
 });
 
-test("after a reset there is nothing of before: no row, no job, no time", async () => {
+test("after a reset nothing remains: no row, no job, no time", async () => {
   const began = (await t.now()).getTime();
   await t.run("add", { text: "milk" }, { as: "ann" });
   await t.advance("10s");
@@ -143,7 +143,7 @@ test("after a reset there is nothing of before: no row, no job, no time", async 
   expect(await t.db.list("Note")).toEqual([]);
 });
 
-test("an app with a mistake does not open, and the mistake is told", async () => {
+test("an app with an error does not open, and the error is reported", async () => {
   const broken = { ...manifest, crons: [{ name: "x", schedule: "0 * * * *", function: "gone" }] };
   await expect(createTestApp({ manifest: broken, functions })).rejects.toThrow("gone");
   await expect(createTestApp("/nowhere")).rejects.toThrow("There is no app.ts");

@@ -7,7 +7,7 @@ test("a duration is a number with a unit, seconds without one", () => {
   ]);
 });
 
-test("any other text is refused, by name", () => {
+test("any other text is rejected, by name", () => {
   for (const text of ["", "s", "-1s", "1 h", "1w", "1e3", "NaN", "1h30m"])
     expect(() => parseDuration(text)).toThrow(`"${text}" is not a duration`);
 });

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { createRunner, WorkflowRunner } from "./runner.ts";
 import { workflow } from "./workflow.ts";
 
-test("a runner outlives what JSON can't say, and requests that no server sends", async () => {
+test("a runner survives values that JSON can't represent, and invalid requests", async () => {
   const circle: Record<string, unknown> = {};
   circle["self"] = circle;
   const runner = await createRunner([
@@ -32,7 +32,7 @@ test("a runner outlives what JSON can't say, and requests that no server sends",
   }
 });
 
-test("a runner answers servers, and no web page", async () => {
+test("a runner responds to servers, and to no web page", async () => {
   let runs = 0;
   const pay = workflow("pay", async (_ctx, { step }) => step("pay", () => (runs += 1)));
   const runner = await createRunner([pay]).serve(0);
@@ -42,7 +42,7 @@ test("a runner answers servers, and no web page", async () => {
     return (await fetch(url, { method: "POST", body, headers })).status;
   };
   try {
-    // What a page may send without asking first, and what one under a rebound name may send.
+    // Requests that a page may send without a preflight, and one that a rebound host name may send.
     for (const origin of ["https://evil.example", "null", `http://evil.example:${runner.port}`])
       expect(await ask({ Origin: origin, "Content-Type": "text/plain" })).toBe(403);
     expect(runs).toBe(0);
@@ -53,7 +53,7 @@ test("a runner answers servers, and no web page", async () => {
   }
 });
 
-test("a runner takes a run one step further without a server", async () => {
+test("a runner advances a run by one step without a server", async () => {
   const greet = workflow("greet", async (_ctx, { step }) => step("hello", () => "hello"));
   const runner = new WorkflowRunner([greet]);
   const request = {

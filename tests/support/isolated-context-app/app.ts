@@ -1,6 +1,6 @@
 import { buildManifest, definePlugin, entity, field, policy } from "@pylonsync/sdk";
 
-/** Its hooks run in the server, wherever the handler runs that writes. */
+/** Its hooks run in the server, wherever the writing handler runs. */
 const shouts = definePlugin({
   name: "shouts",
   hooks: {

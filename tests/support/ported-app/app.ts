@@ -1,4 +1,4 @@
-// An app as those of the public system are written: it prints its manifest, and a policy is a text.
+// An app in the style of the public system: it prints its manifest, and a policy is a string.
 import { auth, buildManifest, entity, field, policy, type AppManifest } from "@pylonsync/sdk";
 
 const User = entity("User", {

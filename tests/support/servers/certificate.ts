@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { debianProgram } from "./debian.ts";
 
-/** An authority made for one test, and the certificate for `localhost` that it signed. */
+/** A certificate authority for one test, and the certificate for `localhost` that it signed. */
 export class Certificate implements Disposable {
   readonly #dir = mkdtempSync(join(tmpdir(), "pylon-certificate-"));
   /** Files in PEM: the certificate, its key, both in one. */
   readonly certificate = join(this.#dir, "server.crt");
   readonly key = join(this.#dir, "server.key");
   readonly both = join(this.#dir, "server.pem");
-  /** The authority's certificate, for clients: its text. */
+  /** The text of the authority's certificate, for clients. */
   readonly ca: string;
 
   constructor() {

@@ -27,7 +27,7 @@ export function debianProgram(program: string, packageName: string): string {
         problem = installFromDebian(packageName);
       },
     );
-    // The package starts a service of its own; the tests' servers have other ports.
+    // The package starts its own service; the tests' servers use other ports.
     const installed = find();
     if (installed !== null) return installed;
   }

@@ -2,20 +2,20 @@ import { createServer, type Server } from "node:net";
 
 const MAX_TRIES = 50;
 /**
- * Below the ports that connections are given by themselves: between the look and the use none of
- * these is taken by one.
+ * Below the ephemeral ports of connections, so that no connection takes one between the check and
+ * its use.
  */
 const [FROM, TO] = [12_000, 32_000];
 
-/** A port of this machine that nobody listens on now. */
+/** A port of this machine on which nothing listens now. */
 export function freePort(): Promise<number> {
   return freePorts(1);
 }
 
 /**
- * The first of so many ports in a row that nobody listens on now.
+ * The first of `count` consecutive ports on which nothing listens now.
  *
- * @throws Error when there are none to be found
+ * @throws Error if none are found
  */
 export async function freePorts(count: number): Promise<number> {
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
@@ -25,7 +25,7 @@ export async function freePorts(count: number): Promise<number> {
       for (let port = first; port < first + count; port += 1) await take(port, probes);
       return first;
     } catch {
-      // One of them is in use: somewhere else then.
+      // One of them is in use, so another range is tried.
     } finally {
       await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
     }

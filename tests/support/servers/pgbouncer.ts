@@ -6,8 +6,8 @@ import { asOrdinaryUser, debianProgram } from "./debian.ts";
 import { freePort } from "./free-port.ts";
 
 /**
- * A PgBouncer in transaction mode before a Postgres: each transaction may get another connection,
- * and nothing of a session stays.
+ * A PgBouncer in transaction mode in front of a Postgres: each transaction may get another
+ * connection, and session state is lost.
  */
 export class PgBouncer implements AsyncDisposable {
   readonly #process: Bun.Subprocess;
@@ -21,7 +21,7 @@ export class PgBouncer implements AsyncDisposable {
     this.url = url;
   }
 
-  /** @param databaseUrl of the database behind it */
+  /** @param databaseUrl the URL of the database behind it */
   static async start(databaseUrl: string): Promise<PgBouncer> {
     const { hostname, port, pathname, username } = new URL(databaseUrl);
     const dir = mkdtempSync(join(tmpdir(), "pylon-pgbouncer-"));

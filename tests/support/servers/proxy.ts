@@ -8,31 +8,31 @@ import type { Certificate } from "./certificate.ts";
 
 const PAGE = join(import.meta.dir, "..", "..", "..", "docs", "deploy", "proxies.md");
 const START_MS = 10_000;
-/** HAProxy does not start where a process may not open twice as many files. */
+/** HAProxy does not start if the process may not open twice as many files. */
 const MAX_CONNECTIONS = "maxconn 40000";
-/** Where HAProxy says in what state it takes its servers to be. */
+/** The socket on which HAProxy reports the state of its servers. */
 const STATS_SOCKET = "stats.sock";
-/** What it calls a server that is up, in `srv_op_state`. */
+/** The value of a healthy server in `srv_op_state`. */
 const RUNNING = "2";
-/** What the page calls PYLON_PORT. */
+/** PYLON_PORT in the page's examples. */
 const FIRST_PORT = 4321;
 
 export type ProxyKind = "haproxy" | "nginx";
 
 export interface ProxyOptions {
   readonly certificate: Certificate;
-  /** Where the proxy listens, and for four ports on the three after it. */
+  /** The port of the proxy; with four ports it also uses the next three. */
   readonly port: number;
   readonly fourPorts: boolean;
   /** The main ports of the two replicas. One that is named twice is both. */
   readonly replicas: readonly [number, number];
-  /** What of the page's configuration is to be another; a text that is not in it is a mistake. */
+  /** Replacements in the page's configuration; a text that it does not contain is an error. */
   readonly changes?: Readonly<Record<string, string>>;
 }
 
 /**
- * A real HAProxy or nginx that runs the configuration which docs/deploy/proxies.md shows, with
- * other ports and paths.
+ * A real HAProxy or nginx that runs the configuration in docs/deploy/proxies.md, with other ports
+ * and paths.
  */
 export class ProxyServer implements AsyncDisposable {
   readonly port: number;
@@ -45,7 +45,7 @@ export class ProxyServer implements AsyncDisposable {
     this.#process = process;
   }
 
-  /** @throws Error with what the proxy says when it does not start */
+  /** @throws Error with the proxy's message if it does not start */
   static async start(kind: ProxyKind, options: ProxyOptions): Promise<ProxyServer> {
     const dir = mkdtempSync(join(tmpdir(), `pylon-${kind}-`));
     const child = kind === "haproxy" ? startHaproxy(dir, options) : startNginx(dir, options);
@@ -59,15 +59,15 @@ export class ProxyServer implements AsyncDisposable {
   }
 
   /**
-   * Waits until the proxy takes both replicas for healthy. HAProxy looks once a second; nginx does
-   * not look, so for it there is nothing to wait for.
+   * Waits until the proxy considers both replicas healthy. HAProxy checks once a second; nginx does
+   * not check, so there is nothing to wait for.
    */
   async untilUp(): Promise<void> {
     const socket = join(this.#dir, STATS_SOCKET);
     while (existsSync(socket) && (await serversDown(socket)) > 0) await Bun.sleep(20);
   }
 
-  /** The address that clients know. */
+  /** The URL for clients. */
   get url(): string {
     return `https://localhost:${this.port}`;
   }
@@ -85,7 +85,7 @@ type Child = Bun.Subprocess<"ignore", "ignore", "pipe">;
 
 function startHaproxy(dir: string, options: ProxyOptions): Child {
   const onePort = pageBlock("haproxy", "one-port.cfg");
-  // The page says that the four pairs take the place of the one.
+  // According to the page, the four pairs replace the single one.
   const text = options.fourPorts
     ? onePort.slice(0, onePort.indexOf("frontend ")) + pageBlock("haproxy", "four-ports.cfg")
     : onePort;
@@ -170,17 +170,17 @@ function changed(
   return result;
 }
 
-/** How many servers HAProxy sends nothing to. */
+/** The number of servers to which HAProxy sends nothing. */
 async function serversDown(path: string): Promise<number> {
   const [, names = "", ...lines] = (await answerOf(path, "show servers state\n")).split("\n");
-  // The names' line begins with a hash that is not a column.
+  // The line with the names begins with a hash that is not a column.
   const column = names.split(" ").indexOf("srv_op_state") - 1;
   const states = lines.flatMap((line) => line.split(" ")[column] ?? []);
   if (states.length === 0) throw new Error("HAProxy says nothing of its servers.");
   return states.filter((state) => state !== RUNNING).length;
 }
 
-/** All that a program answers on a socket of this machine, until it closes it. */
+/** The complete response of a program on a socket of this machine, until it closes it. */
 function answerOf(path: string, question: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = createConnection({ path }, () => socket.write(question));

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { debianProgram } from "./debian.ts";
 import { freePort } from "./free-port.ts";
 
-/** A real redis-server of a test's own, on a free port, that can be killed and started again. */
+/** A separate real redis-server for a test, on a free port, that can be killed and restarted. */
 export class RedisServer {
   readonly url: string;
   readonly #port: number;
@@ -17,7 +17,7 @@ export class RedisServer {
     this.url = `redis://127.0.0.1:${port}`;
   }
 
-  /** @param isUp false: nothing listens yet @throws Error when there is no redis-server */
+  /** @param isUp false: nothing listens yet @throws Error if there is no redis-server */
   static async start({ isUp = true } = {}): Promise<RedisServer> {
     const redis = new RedisServer(await freePort());
     if (isUp) await redis.start();
@@ -53,14 +53,14 @@ export class RedisServer {
     throw new Error("redis-server did not start.");
   }
 
-  /** With all that it holds, as nothing is on disk. */
+  /** Kills it with all of its data, because nothing is on disk. */
   async kill(): Promise<void> {
     this.#process?.kill("SIGKILL");
     await this.#process?.exited;
     this.#process = null;
   }
 
-  /** It hangs: connections stay, and nothing is answered. */
+  /** Makes it hang: connections stay open, without responses. */
   pause(): void {
     this.#process?.kill("SIGSTOP");
   }

@@ -5,7 +5,9 @@ import S3rver from "@20minutes/s3rver";
 
 const BUCKET = "files-of-the-tests";
 
-/** An S3 of a test's own, with one bucket, that can go away and come back with what it holds. */
+/**
+ * A separate S3 for a test, with one bucket, that can be stopped and restarted with its contents.
+ */
 export class S3Server implements AsyncDisposable {
   readonly #dir = mkdtempSync(join(tmpdir(), "pylon-s3-"));
   #s3: S3rver | null = null;
@@ -21,7 +23,7 @@ export class S3Server implements AsyncDisposable {
     return `http://127.0.0.1:${this.#port}`;
   }
 
-  /** What tells a server to keep its files here. */
+  /** The environment that makes a server store its files here. */
   get env(): Readonly<Record<string, string>> {
     return {
       PYLON_FILES_PROVIDER: "s3",
@@ -50,10 +52,7 @@ export class S3Server implements AsyncDisposable {
     this.#s3 = null;
   }
 
-  /**
-   * How many objects it holds. This S3 does not know how to give up an upload in parts, so parts
-   * are not counted.
-   */
+  /** The number of objects. This S3 can't abort a multipart upload, so parts are not counted. */
   count(): number {
     return readdirSync(this.#dir, { recursive: true, withFileTypes: true }).filter(
       (entry) => entry.isFile() && entry.name.endsWith("_object"),

@@ -2,8 +2,8 @@ import { createConnection, createServer, type Server, type Socket } from "node:n
 import { once } from "node:events";
 
 /**
- * A way to a server on which connections can be made silent, as by a firewall that forgets them:
- * they stay open, and nothing passes any more. Connections that are opened later work.
+ * A proxy to a server whose connections can be silenced, as by a firewall that drops their state:
+ * they stay open, and nothing passes any longer. Connections that are opened later work.
  */
 export class SilentProxy implements AsyncDisposable {
   readonly #server: Server;
@@ -34,7 +34,7 @@ export class SilentProxy implements AsyncDisposable {
     return proxy;
   }
 
-  /** @param url of the server behind it @returns the address that leads through it */
+  /** @param url the URL of the server behind it @returns the URL that leads through it */
   throughIt(url: string): string {
     const address = this.#server.address();
     const through = new URL(url);
@@ -43,11 +43,11 @@ export class SilentProxy implements AsyncDisposable {
     return through.href;
   }
 
-  /** Makes all connections that there are silent. */
+  /** Silences all current connections. */
   silence(): void {
     for (const socket of this.#sockets) {
       socket.unpipe();
-      // What comes is taken, and let fall.
+      // Received data is discarded.
       socket.resume();
     }
   }

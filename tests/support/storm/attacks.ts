@@ -3,15 +3,15 @@ import { bearerProtocol } from "@pylonsync/protocol";
 
 export interface Target {
   readonly url: string;
-  /** A guest's. */
+  /** The token of a guest. */
   readonly token: string;
 }
 
-/** Begins an attack that goes on by itself. To add one is all that a new storm needs. */
+/** Begins an attack that continues on its own. A new storm only needs another entry. */
 export type Attack = (target: Target) => Promise<void>;
 
 const MIB = 1024 * 1024;
-/** Bodies of the largest size, each made to cost as much memory as it can. */
+/** Bodies of the maximum size, each made to use as much memory as possible. */
 const COSTLY_BODIES = [
   "[".repeat(10 * MIB),
   `[${"[],".repeat(3 * MIB)}[]]`,
@@ -22,7 +22,9 @@ const JUNK = "x".repeat(100);
 const READERS = 32;
 const FLOODING_SOCKETS = 10;
 
-/** As many as one filter may have, each of which looks through the whole text of every row. */
+/**
+ * The maximum number of conditions in one filter, each of which scans the whole text of every row.
+ */
 const SLOW_FILTER = {
   $or: Array.from({ length: 16 }, (_, n) => ({ text: { $like: `%${"0".repeat(20)}${n}x%` } })),
 };
@@ -35,7 +37,7 @@ export const ATTACKS: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ["flooding sockets", floodingSockets],
 ]);
 
-/** Several at a time, half of them by one caller; what is refused is asked again. */
+/** Several at a time, half of them by one caller; rejected requests are repeated. */
 async function slowQueries({ url, token }: Target): Promise<void> {
   const ask = async (query: number): Promise<void> => {
     const caller = query % 2 === 0 ? { Authorization: `Bearer ${token}` } : from(query);
@@ -70,7 +72,7 @@ async function nestedBodies({ url, token }: Target): Promise<void> {
   await send("{}", 0);
 }
 
-/** They ask for all there is, and read none of it. */
+/** They request everything, and read none of it. */
 async function deafReaders({ url }: Target): Promise<void> {
   const paths = [
     "/api/entities/Note?limit=1000",
@@ -88,7 +90,7 @@ async function deafReaders({ url }: Target): Promise<void> {
   await fetch(`${url}/health`);
 }
 
-/** Junk as fast as it goes; one that is cut off comes back. */
+/** Sends junk as fast as possible; a closed connection is reopened. */
 async function floodingSockets({ url, token }: Target): Promise<void> {
   const open = (opened: () => void): void => {
     const socket = new WebSocket(`${url.replace("http", "ws")}/ws`, [bearerProtocol(token)]);
@@ -117,7 +119,7 @@ function again(work: () => Promise<void>): void {
   void work().then(() => again(work));
 }
 
-/** A request by hand, whose answer nobody has to take. */
+/** A raw request, whose response need not be read. */
 function request(url: string, path: string, caller: number): Socket {
   const { hostname, port, host } = new URL(url);
   const socket = connect(Number(port), hostname);

@@ -3,14 +3,16 @@ import { readFileSync } from "node:fs";
 const EVERY_MS = 10;
 
 export interface Measured {
-  /** Milliseconds that all but one of a hundred answers took at most. */
+  /** The 99th percentile of the response times, in milliseconds. */
   readonly p99: number;
   readonly answers: number;
-  /** Answers that were not 200, and requests without an answer. */
+  /** The number of responses other than 200, and of requests without a response. */
   readonly failures: number;
 }
 
-/** Asks `/health` a hundred times a second, whether or not the question before was answered. */
+/**
+ * Requests `/health` a hundred times a second, whether or not the previous request was answered.
+ */
 export async function measureHealth(url: string, durationMs: number): Promise<Measured> {
   const times: number[] = [];
   let failures = 0;
@@ -35,13 +37,13 @@ export async function measureHealth(url: string, durationMs: number): Promise<Me
   return { p99, answers: times.length, failures };
 }
 
-/** What a process holds in memory now. */
+/** The current resident memory of a process. */
 export function residentBytes(pid: number): number {
   const [, kib = "0"] = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kib) * 1024;
 }
 
-/** An attack in a process of its own, ended with its block. */
+/** An attack in a separate process, which is ended with its block. */
 export class Attacker implements Disposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "inherit">;
 
@@ -49,7 +51,7 @@ export class Attacker implements Disposable {
     this.#child = child;
   }
 
-  /** Answers once the attack is under way. */
+  /** Resolves once the attack is running. */
   static async start(attack: string, url: string, token: string): Promise<Attacker> {
     const child = Bun.spawn(
       [process.execPath, `${import.meta.dir}/attacker.ts`, attack, url, token],

@@ -13,21 +13,21 @@ import { withEnvFiles, type Environment } from "../env-files.ts";
 import { CommandError } from "../output.ts";
 
 /**
- * Where an app keeps its data, as the environment and the app's `.env` files say, or what is in its
- * folder.
+ * Where an app stores its data, according to the environment and the app's `.env` files, or to the
+ * contents of its folder.
  */
 export interface AppData {
   readonly config: Config;
   readonly env: Environment;
   /** The database's file. */
   readonly database: string;
-  /** The folder of uploaded files that `dir` and the environment name. */
+  /** The folder of uploaded files that `dir` and the environment specify. */
   readonly uploads: string;
 }
 
 /**
- * @param dir of the app
- * @throws CommandError where the data is not in files of this machine, or it is not clear in which
+ * @param dir the folder of the app
+ * @throws CommandError if the data is not in files on this machine, or it is ambiguous in which
  */
 export function locateData(dir: string, own: Environment): AppData {
   const { env } = withEnvFiles(dir, own);
@@ -50,7 +50,7 @@ export function locateData(dir: string, own: Environment): AppData {
   };
 }
 
-/** @throws CommandError when there is no database */
+/** @throws CommandError if there is no database */
 export function checkDatabase(path: string): void {
   if (!existsSync(path))
     throw new CommandError(
@@ -60,13 +60,13 @@ export function checkDatabase(path: string): void {
     );
 }
 
-/** A manifest as a database of ours has stored it. */
+/** Parses a manifest that a database of the server has stored. */
 export function manifestOf(stored: string): Manifest {
   const manifest: Manifest = JSON.parse(stored);
   return manifest;
 }
 
-/** The manifest that the database was last brought to. */
+/** The manifest to which the database was last migrated. */
 export async function storedManifest(database: string): Promise<Manifest | null> {
   const store = await openStore(
     { kind: "sqlite", path: database, isTemporary: false },
@@ -80,7 +80,7 @@ export async function storedManifest(database: string): Promise<Manifest | null>
   }
 }
 
-/** The folder of uploaded files; null when they are not in one. */
+/** The folder of uploaded files; null if they are not in a folder. */
 export function uploadsOf(
   { config, env, uploads }: AppData,
   manifest: Manifest | null,

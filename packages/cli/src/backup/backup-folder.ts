@@ -3,9 +3,9 @@ import { mkdir, open, readdir, readFile, writeFile } from "node:fs/promises";
 import { dirname, join, relative } from "node:path";
 import { CommandError } from "../output.ts";
 
-/** The layout of a backup folder; another number is another layout. */
+/** The version of the layout of a backup folder. */
 const LAYOUT = 1;
-/** What it holds, written last: a folder without it is not a backup. */
+/** The table of contents, written last: a folder without it is not a backup. */
 export const CONTENTS = "backup.json";
 
 /** The copy of the database. */
@@ -15,7 +15,7 @@ export const MANIFEST = "pylon.manifest.json";
 /** The folder of uploaded files. */
 export const UPLOADS = "uploads";
 
-/** What a backup holds, in its `backup.json`. */
+/** The contents of a backup, in its `backup.json`. */
 export interface Contents {
   readonly layout: number;
   readonly app: { readonly name: string; readonly version: string } | null;
@@ -26,8 +26,8 @@ export interface Contents {
 }
 
 /**
- * Writes what the folder holds, last of all: a folder without it is not a backup. It is on the disk
- * when the promise resolves, for older ones go on its word.
+ * Writes the table of contents, last of all: a folder without it is not a backup. It is on the disk
+ * when the promise resolves, because older backups are then deleted.
  */
 export async function seal(
   folder: string,
@@ -43,7 +43,7 @@ export async function seal(
 }
 
 /**
- * What a backup holds, after every byte of it was compared.
+ * Returns the contents of a backup, after every byte was verified.
  *
  * @throws CommandError RESTORE_NO_BACKUP, RESTORE_LAYOUT, RESTORE_DAMAGED
  */
@@ -72,7 +72,7 @@ export async function verified(folder: string): Promise<Contents> {
   return contents;
 }
 
-/** Paths of all files below a folder, with `/`, but for uploads that were not finished. */
+/** The paths of all files below a folder, with `/`, except for unfinished uploads. */
 export async function filesIn(folder: string): Promise<string[]> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   return entries
@@ -83,9 +83,9 @@ export async function filesIn(folder: string): Promise<string[]> {
 }
 
 /**
- * Copies a file with its content on the disk when the promise resolves.
+ * Copies a file; its content is on the disk when the promise resolves.
  *
- * @returns false when it is gone meanwhile
+ * @returns false if it was deleted in the meantime
  */
 export async function copyDurably(from: string, to: string): Promise<boolean> {
   await mkdir(dirname(to), { recursive: true });

@@ -21,7 +21,7 @@ const ADMIN = "0123456789abcdef0123456789abcdef";
 
 const { folder, at } = appFolder();
 
-/** A schedule whose clock the test turns, and whose backups are empty. */
+/** A schedule whose clock the test controls, and whose backups are empty. */
 function scheduleAt(options: Partial<ScheduleOptions> = {}): {
   readonly schedule: BackupSchedule;
   readonly log: string[];
@@ -68,7 +68,7 @@ test("makes the first, then one after its hours, and keeps the newest", async ()
   expect(log).toEqual(["made", "made", "made", "made", "made"]);
 });
 
-test("one that fails takes none of the others away, and is tried again in an hour", async () => {
+test("a failed backup removes none of the others, and is retried in an hour", async () => {
   let isBroken = true;
   const { log, wait, names } = scheduleAt({
     keep: 1,
@@ -112,7 +112,7 @@ test("an old one that can't be deleted fails no backup, is logged, and retried",
   expect(log).toEqual(["made", "leftover", "made"]);
 });
 
-test("other files stay, and neither half a backup nor a future one counts", async () => {
+test("other files stay, and neither a partial backup nor a future one counts", async () => {
   folder.write({
     "backups/mine/backup.json": "{}",
     "backups/2025-12-31T23-00-00-000Z/half": "",
@@ -161,7 +161,7 @@ test("a configured server makes a restorable backup, and the next start waits", 
   expect(readFileSync(at(`copies/${name}/uploads/deep/one`), "utf8")).toBe("on paper");
   const { stdout } = await pylon(["restore", `copies/${name}`, "--yes", "--json"], folder.path);
   expect(JSON.parse(stdout)).toMatchObject({ code: "RESTORE_OK", restored_files: 1 });
-  // As if a day had gone by.
+  // As if a day had passed.
   const old = "2020-01-01T00-00-00-000Z";
   for (const before of ["start", "old"]) {
     if (before === "old") renameSync(at(`copies/${name}`), at(`copies/${old}`));
@@ -208,8 +208,8 @@ test("requests are answered while a large database is copied", async () => {
         (name) => statSync(at(`copies/${name}/pylon.db`), { throwIfNoEntry: false })?.size ?? 0,
       ),
     );
-  // What is counted is an answer while which the copy grew: a server that was held up would give
-  // the first one after the end of the copy, and no second.
+  // Counts responses during which the copy grew: a blocked server would send the first one after
+  // the end of the copy, and no second one.
   let answered = 0;
   while (!readdirSync(at("copies")).some((name) => existsSync(at(`copies/${name}/backup.json`)))) {
     const before = copied();
@@ -252,7 +252,7 @@ test.each([
   [{ PYLON_BACKUP_DIR: "uploads/copies" }, "each backup would contain the previous ones"],
   [{ PYLON_BACKUP_DIR: "app.ts" }, "PYLON_BACKUP_DIR can't be used"],
   [{ PYLON_BACKUP_DIR: "copies", PYLON_BACKUP_HOURS: "0" }, "PYLON_BACKUP_HOURS"],
-])("start refuses %j in one line", async (env, said) => {
+])("start rejects %j in one line", async (env, said) => {
   const { exitCode, stderr } = await pylon(["start", "--port", "0"], folder.path, env);
   expect({ exitCode, stderr, lines: stderr.trim().split("\n").length }).toEqual({
     exitCode: 1,

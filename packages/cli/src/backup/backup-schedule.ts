@@ -8,20 +8,20 @@ import { PARTIAL } from "./make-backup.ts";
 
 const HOUR_MS = 60 * 60 * 1000;
 /**
- * How often it looks whether one is due: a timer for the moment itself would not survive a clock
- * that is set, or a year.
+ * How often it checks whether a backup is due, in milliseconds: a timer for the time itself would
+ * not survive a change of the clock, nor a year.
  */
 const POLL_MS = 60_000;
 const RETRY_MS = HOUR_MS;
-/** What `timeStamp` makes. */
+/** The format of `timeStamp`. */
 const NAME = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
 
-/** When backups are made, where they go and how many are kept. */
+/** When backups are made, where they are stored and how many are kept. */
 export interface ScheduleOptions {
-  /** A folder that is there. */
+  /** An existing folder. */
   readonly dir: string;
   readonly hours: number;
-  /** How many of the newest are kept. */
+  /** The number of newest backups that are kept. */
   readonly keep: number;
   /** Makes a sealed backup in a new folder, or throws and leaves nothing. */
   readonly make: (folder: string) => Promise<unknown>;
@@ -29,7 +29,7 @@ export interface ScheduleOptions {
   readonly now: () => number;
 }
 
-/** Backups at their time, in folders that are named by it, while a server serves. */
+/** Makes scheduled backups while a server runs, in folders that are named by their time. */
 export class BackupSchedule {
   readonly #options: ScheduleOptions;
   #timer: ReturnType<typeof setInterval> | undefined;
@@ -40,7 +40,7 @@ export class BackupSchedule {
     this.#options = options;
   }
 
-  /** Makes one at once where the newest is too old. */
+  /** Makes a backup immediately if the newest is too old. */
   start(): void {
     this.#timer = setInterval(() => void this.look(), POLL_MS);
     this.#timer.unref();
@@ -51,7 +51,7 @@ export class BackupSchedule {
     clearInterval(this.#timer);
   }
 
-  /** Makes one when it is due; nothing is thrown. */
+  /** Makes a backup if one is due; never throws. */
   async look(): Promise<void> {
     const { dir, hours, make, now, onResult } = this.#options;
     if (this.#isAtWork || now() < this.#notBefore) return;
@@ -73,8 +73,8 @@ export class BackupSchedule {
   }
 
   /**
-   * Whole backups, the oldest first; one from the future, as after a clock that went wrong, does
-   * not count.
+   * Complete backups, the oldest first; one from the future, as after a wrong clock, does not
+   * count.
    */
   async #there(): Promise<string[]> {
     const { dir, now } = this.#options;
@@ -89,14 +89,14 @@ export class BackupSchedule {
     const { dir, keep } = this.#options;
     for (const name of (await this.#there()).slice(0, -keep)) {
       await this.#remove(join(dir, name), async (folder) => {
-        // A server that ends in the middle leaves what the next one knows as no backup.
+        // If the server stops in between, the next one recognizes the rest as no backup.
         await rename(folder, `${folder}${PARTIAL}`);
         await rm(`${folder}${PARTIAL}`, { recursive: true, force: true });
       });
     }
   }
 
-  /** What a server that was killed did not finish, neither making nor taking away. */
+  /** Removes what a killed server left unfinished, both while making and while deleting. */
   async #forgetPartial(): Promise<void> {
     const { dir } = this.#options;
     for (const name of await readdir(dir)) {
@@ -107,7 +107,9 @@ export class BackupSchedule {
     }
   }
 
-  /** One that stays is not a fault of the new one, and goes with the next. */
+  /**
+   * A backup that can't be deleted is not an error of the new one, and is deleted with the next.
+   */
   async #remove(folder: string, by: (folder: string) => Promise<void>): Promise<void> {
     try {
       await by(folder);

@@ -1,14 +1,14 @@
 import { extname, join } from "node:path";
 import type { CopyAnswer, CopyRequest } from "./copy-worker.ts";
 
-/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+/** In the same folder, with the same extension: TypeScript, or JavaScript if it is bundled. */
 const WORKER = join(import.meta.dir, `copy-worker${extname(import.meta.path)}`);
 
 /**
- * Copies a database beside the server that has it in this process.
+ * Copies a database of a running server on a separate thread.
  *
- * @param program of the thread
- * @throws Error with what SQLite said, or when the thread ended without a word
+ * @param program the program of the thread
+ * @throws Error with the message of SQLite, or if the thread ended without a result
  */
 export async function copyOnThread(request: CopyRequest, program = WORKER): Promise<void> {
   const worker = new Worker(program, { ref: false });

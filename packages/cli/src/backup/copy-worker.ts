@@ -1,18 +1,18 @@
 /**
- * Copies a database on a thread of its own: SQLite's copy holds up its thread until it is whole,
- * and the server's has requests to answer.
+ * Copies a database on a separate thread: SQLite's copy blocks its thread until it is complete, and
+ * the server's thread must handle requests.
  */
 import { copyDatabase } from "@pylonsync/server";
 
 declare const self: Worker;
 
-/** What the worker is asked to copy. */
+/** The request to the worker. */
 export interface CopyRequest {
   readonly from: string;
   readonly to: string;
 }
 
-/** Null: it is there. What SQLite said otherwise. */
+/** Null: the copy is complete. Otherwise the error of SQLite. */
 export type CopyAnswer = { readonly message: string; readonly code: string | undefined } | null;
 
 self.onmessage = ({ data: { from, to } }: MessageEvent<CopyRequest>) => {

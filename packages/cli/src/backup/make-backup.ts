@@ -7,7 +7,7 @@ import { systemFailure } from "../system-failure.ts";
 import { storedManifest, uploadsOf, type AppData } from "./app-data.ts";
 import { copyDurably, DATABASE, filesIn, MANIFEST, seal, UPLOADS } from "./backup-folder.ts";
 
-/** The name of a backup that is not whole yet, or never got so. */
+/** The suffix of a backup that is not complete yet, or never will be. */
 export const PARTIAL = ".partial";
 const OWNER_ONLY_FOLDER = 0o700;
 const OWNER_ONLY_FILE = 0o600;
@@ -15,13 +15,13 @@ const OWNER_ONLY_FILE = 0o600;
 /** A finished backup. */
 export interface MadeBackup {
   readonly manifest: Manifest | null;
-  /** The folder that the files were copied from; null when they are not in one. */
+  /** The folder from which the files were copied; null if they are not in a folder. */
   readonly uploads: string | null;
   readonly uploadedFiles: number;
 }
 
 /**
- * Makes a sealed backup in a new folder, whole or not at all. It holds everybody's rows and files,
+ * Makes a complete sealed backup in a new folder, or none. It contains all users' rows and files,
  * so only its owner can read it.
  *
  * @param copy copies the database as of one moment
@@ -36,7 +36,8 @@ export async function makeBackup(
   try {
     await rm(growing, { recursive: true, force: true });
     await mkdir(growing, { recursive: true, mode: OWNER_ONLY_FOLDER });
-    // The database first: files come before the rows that name them, and go long after.
+    // The database first: files exist before the rows that refer to them, and are deleted long
+    // after.
     await copy(data.database, join(growing, DATABASE));
     const manifest = await storedManifest(join(growing, DATABASE));
     if (manifest !== null)
@@ -71,10 +72,7 @@ export async function makeBackup(
   }
 }
 
-/**
- * Puts on the disk which files a folder has: their own content is there already, but not yet their
- * names.
- */
+/** Flushes the names of a folder's files to the disk: their content is there already. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path, "r");
   try {

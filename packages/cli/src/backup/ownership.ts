@@ -1,20 +1,18 @@
 import { chmod, lchown, mkdir, readdir, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 
-/** Who may read and write what is at a place. */
+/** The owner and permissions of a path. */
 export interface Ownership {
   readonly uid: number;
   readonly gid: number;
-  /**
-   * Of what is there; null when nothing is, and the owner is that of the folder that it will be in.
-   */
+  /** Null if the path does not exist, and the owner is that of its future folder. */
   readonly mode: number | null;
 }
 
 const PERMISSIONS = 0o777;
 const NOT_EXECUTED = 0o666;
 
-/** Whose a file or a folder is, or will be by the nearest folder above it that is there. */
+/** The owner of a file or a folder, or of the nearest existing folder above it. */
 export async function ownershipOf(path: string): Promise<Ownership> {
   let mode: number | null = null;
   for (let place = path; ; place = dirname(place)) {
@@ -27,10 +25,7 @@ export async function ownershipOf(path: string): Promise<Ownership> {
   }
 }
 
-/**
- * Makes the folder that a file will be in; what is missing on the way belongs to whom the nearest
- * one belongs.
- */
+/** Creates the folder of a file; missing folders get the owner of the nearest existing one. */
 export async function makeFolderOf(path: string): Promise<void> {
   const made = await mkdir(dirname(path), { recursive: true });
   if (made !== undefined)
@@ -38,9 +33,9 @@ export async function makeFolderOf(path: string): Promise<void> {
 }
 
 /**
- * Gives a file, or a folder with all that is in it, to whom the old one belonged: what root wrote,
- * the server's own user could not open. Does nothing about a path that is not there, and only
- * root can give files away.
+ * Gives a file, or a folder with its contents, to the owner of the previous one: the server's user
+ * could not open files that root wrote. Does nothing for a path that does not exist; only root can
+ * change owners.
  */
 export async function handOver(path: string, { uid, gid, mode }: Ownership): Promise<void> {
   const found = await stat(path).catch(ifMissing);

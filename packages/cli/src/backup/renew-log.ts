@@ -1,6 +1,6 @@
 import { openStore, type Config } from "@pylonsync/server";
 
-/** Lets every client take a new snapshot: for a database that was restored. */
+/** Makes every client load a new snapshot: for a database that was restored. */
 export async function renewLogOf(database: Config["database"]): Promise<void> {
   const store = await openStore(database, { startTimeoutMs: 0, onState: () => undefined });
   try {

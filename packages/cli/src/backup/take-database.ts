@@ -4,10 +4,10 @@ import { CommandError } from "../output.ts";
 import { handOver, makeFolderOf, ownershipOf } from "./ownership.ts";
 
 /**
- * Keeps servers away from a SQLite database until it is let go.
+ * Locks a SQLite database against servers until the result is disposed.
  *
- * @param code of the error
- * @throws CommandError when a server has it
+ * @param code the code of the error
+ * @throws CommandError if a server is using it
  */
 export async function takeDatabase(path: string, code: string): Promise<Disposable> {
   await makeFolderOf(path);

@@ -4,17 +4,17 @@ import fc from "fast-check";
 import { referenceTree } from "./reference-tree.ts";
 
 const read = (names: readonly string[]): unknown =>
-  // A literal of plain texts reads the same as YAML.
+  // An object literal of plain strings is also valid YAML.
   YAML.parse(referenceTree(names));
 
-test("names stand where their dots lead", () => {
+test("names are at the path that their dots spell", () => {
   expect(read(["addTodo", "messages.send", "messages.old.purge"])).toEqual({
     addTodo: "addTodo",
     messages: { send: "messages.send", old: { purge: "messages.old.purge" } },
   });
 });
 
-test("a name below that of a function keeps its whole name", () => {
+test("a name below that of a function keeps its full name", () => {
   expect(read(["messages", "messages.send", "a-b.c"])).toEqual({
     messages: "messages",
     "messages.send": "messages.send",

@@ -2,8 +2,8 @@
 type Tree = Map<string, string | Tree>;
 
 /**
- * An object literal that holds each name at the path that it spells: `messages.send` at
- * `messages.send`. A name below that of another function stands under its whole name beside it.
+ * An object literal that contains each name at the path that it spells: `messages.send` at
+ * `messages.send`. A name below that of another function is a sibling of it, under its full name.
  */
 export function referenceTree(names: readonly string[]): string {
   const functions = new Set(names);
@@ -17,12 +17,12 @@ export function referenceTree(names: readonly string[]): string {
   return render(tree, "");
 }
 
-/** The name of a member in a literal or a type. */
+/** The name of a member in an object literal or a type. */
 export function key(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
 }
 
-/** A text as a literal. */
+/** A string as a literal. */
 export function quote(text: string): string {
   return JSON.stringify(text);
 }

@@ -19,14 +19,14 @@ const dir = mkdtempSync(join(tmpdir(), "pylon-client-"));
 afterAll(() => rmSync(dir, { recursive: true }));
 let files = 0;
 
-/** What the client exports when it runs. */
+/** The runtime exports of the client. */
 async function exportsOf(text: string): Promise<Record<string, unknown>> {
   const file = join(dir, `client-${(files += 1)}.ts`);
   writeFileSync(file, text.replaceAll(/^import .*$/gm, ""));
   return await import(file);
 }
 
-test("rows have the types of their fields, of json and arrays too", () => {
+test("rows have the types of their fields, including json and arrays", () => {
   const Place = entity("Place", {
     state: field.enum(["open", "done"]),
     price: field.decimal(12, 2),
@@ -71,12 +71,12 @@ test("references are names, internal ones apart; types come from the function's 
   expect(text).toContain('      "messages.store": typeof fn2;');
 });
 
-test("a client that has all references stays as it is", () => {
+test("a client that has all references is unchanged", () => {
   expect(withReferences(render(), ["addTodo", "messages.send"])).toBe(render());
   expect(withReferences("", [])).toBe("");
 });
 
-test("a reference that a client lacks is in it before the functions load", async () => {
+test("a missing reference is added to the client before the functions load", async () => {
   const text = withReferences(render(), ["addTodo", "messages.send", "newOne"]);
   const { api, internal, FUNCTIONS } = await exportsOf(text);
   expect(api).toMatchObject({ newOne: "newOne", messages: { send: "messages.send" } });

@@ -2,26 +2,26 @@ import { key, quote, referenceTree } from "./reference-tree.ts";
 import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
 import { typeOfField } from "./value-type.ts";
 
-/** A function as the generated client names it. */
+/** A function in the generated client. */
 export interface GeneratedFunction {
   readonly name: string;
-  /** From the app's folder: `functions/messages/send.ts`. */
+  /** Relative to the app's folder: `functions/messages/send.ts`. */
   readonly file: string;
   readonly type: "query" | "mutation" | "action";
   readonly internal: boolean;
 }
 
-/** What `pylon.client.ts` is generated from. */
+/** The input from which `pylon.client.ts` is generated. */
 export interface RenderOptions {
   /** The entry's file name: `app.ts`. */
   readonly entry: string;
-  /** The entry default-exports the manifest, so its types can be imported. */
+  /** Whether the entry default-exports the manifest, so that its types can be imported. */
   readonly exportsApp: boolean;
 }
 
 /**
- * The text of `pylon.client.ts`: the rows' types, the registration that makes `ctx.db`, `db` and
- * calls of functions know them, and the references of functions. The same app gives the same text.
+ * The text of `pylon.client.ts`: the types of the rows, the registration that types `ctx.db`, `db`
+ * and calls of functions, and the references of functions. The same app has the same text.
  */
 export function renderClient(
   manifest: Manifest,
@@ -85,7 +85,7 @@ function renderMembers(
   ];
 }
 
-/** A reference is the function's name, so that both are the same wherever one is taken. */
+/** A reference is the function's name, so that both are interchangeable. */
 function renderReferences(
   callable: readonly GeneratedFunction[],
   internal: readonly GeneratedFunction[],
@@ -117,7 +117,7 @@ function renderTree(name: keyof typeof COMMENTS, functions: readonly string[]): 
 
 /**
  * The text of a client with references of all functions, before it is known which of them are
- * internal: the text itself where it has them.
+ * internal; unchanged if it has them.
  */
 export function withReferences(client: string, names: readonly string[]): string {
   const missing = names.filter((name) => !client.includes(quote(name)));

@@ -1,12 +1,12 @@
 import type { ManifestField, ManifestItem } from "@pylonsync/sdk";
 import { key, quote } from "./reference-tree.ts";
 
-/** Deeper than any validator that somebody reads. */
+/** Deeper than any readable validator. */
 const MAX_DEPTH = 16;
-/** What a json holds of which nothing is declared. */
+/** The type of a json field without a declared type. */
 const JSON_TYPE = 'import("@pylonsync/sdk").Json';
 
-/** The type of a field's value in a row, as TypeScript writes it. */
+/** The TypeScript type of a field's value in a row. */
 export function typeOfField(field: ManifestField): string {
   const plain = plainType(field);
   return field.optional && plain !== "unknown" ? `${plain} | null` : plain;
@@ -20,7 +20,7 @@ function plainType(field: ManifestField): string {
   return scalarType(field);
 }
 
-/** A decimal, a date and an id are texts. */
+/** A decimal, a date and an id are strings. */
 function scalarType({ type, enum: values }: ManifestItem): string {
   if (type === "int" || type === "float") return "number";
   if (type === "bool") return "boolean";

@@ -6,7 +6,7 @@ import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
 import { writeGenerated } from "../generated.ts";
 import { EXIT } from "../output.ts";
 
-/** `pylon build`: what must hold before a deployment, for scripts that build before they start. */
+/** `pylon build`: checks that the app can be deployed, for scripts that build before they start. */
 export const build = defineCommand({
   name: "build",
   args: ["[DIR]"],

@@ -5,7 +5,7 @@ import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
 const ACTIONS = ["get", "set", "delete"];
 const DEFAULT_TTL_SECS = 3_600;
 
-/** `pylon cache`: looks at a value that functions keep in `ctx.cache`, puts one or forgets one. */
+/** `pylon cache`: shows, stores or deletes a value that functions keep in `ctx.cache`. */
 export const cache = defineCommand({
   name: "cache",
   args: ["get|set|delete", "KEY", "[JSON]"],

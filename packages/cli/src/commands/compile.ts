@@ -8,7 +8,7 @@ import { CommandError, EXIT } from "../output.ts";
 
 const HOST = `${process.platform}-${process.arch}`;
 
-/** `pylon compile`: makes one executable of the command. */
+/** `pylon compile`: compiles the command into one executable. */
 export const compile = defineCommand({
   name: "compile",
   args: [],
@@ -68,7 +68,7 @@ function platformOf(name: string): Platform {
 }
 
 /**
- * The Bun of another platform, of the version that runs now, from the npm package that holds it.
+ * Returns the Bun of another platform, in the version that is running, from its npm package.
  *
  * @throws CommandError COMPILE_NO_RUNTIME
  */

@@ -7,7 +7,7 @@ import { CommandError, EXIT } from "../output.ts";
 
 const MAX_INPUT = 1_000_000;
 
-/** `pylon cost`: estimates what a shape costs on AWS. */
+/** `pylon cost`: estimates the cost of a shape on AWS. */
 export const cost = defineCommand({
   name: "cost",
   args: [],

@@ -24,7 +24,7 @@ import { sayChecks, summaryOf } from "../doctor/check.ts";
 import { checkProduction } from "../doctor/production.ts";
 import { CommandError, EXIT, type Output } from "../output.ts";
 
-/** Targets of other systems that people ask for, and why they are none of ours. */
+/** Targets of other systems that users ask for, and why they are not supported. */
 const NO_TARGETS: Readonly<Record<string, string>> = {
   workers:
     "Workers are not supported: they have neither the database connections nor the long-lived " +
@@ -32,7 +32,7 @@ const NO_TARGETS: Readonly<Record<string, string>> = {
   cloud: "There is no hosted Pylon: deploy it to your own infrastructure.",
 };
 
-/** `pylon deploy`: writes what a deployment needs, and deploys a stage with SST. */
+/** `pylon deploy`: writes the files of a deployment, and deploys a stage with SST. */
 export const deploy = defineCommand({
   name: "deploy",
   args: ["[DIR]"],
@@ -134,15 +134,15 @@ async function deployStage(
 }
 
 /**
- * What a target's build takes from the app's package.json; the image compiles the command that is
- * pinned there.
+ * The packages that a target's build needs from the app's package.json; the image compiles the
+ * command that is pinned there.
  */
 function packagesOf(target: Target): Readonly<Record<string, string>> {
   if (target === "systemd") return {};
   return { "@pylonsync/cli": pkg.version, ...(target === "sst" ? { sst: SST_VERSION } : {}) };
 }
 
-/** The image is built from the lock file, and SST is run from the app's own packages. */
+/** Whether the image can be built from the lock file, and SST run from the app's own packages. */
 function isReadyToBuild(target: Target, dir: string): boolean {
   if (target === "systemd") return true;
   return existsSync(join(dir, "package-lock.json")) && (target !== "sst" || findSst(dir) !== null);
@@ -163,7 +163,7 @@ function targetOf(given: string | undefined): Target {
   );
 }
 
-/** @throws CommandError for flags that do not go together */
+/** @throws CommandError for incompatible flags */
 function checkUse(target: Target, stage: string | undefined, isInPlace: boolean): void {
   if (stage === undefined) return;
   if (target !== "sst")
@@ -181,7 +181,7 @@ function checkUse(target: Target, stage: string | undefined, isInPlace: boolean)
   checkStage(stage, "DEPLOY_INVALID_STAGE");
 }
 
-/** @returns the app's name @throws CommandError DEPLOY_CHECKS_FAILED when the app is not valid */
+/** @returns the app's name @throws CommandError DEPLOY_CHECKS_FAILED if the app is not valid */
 async function checkedName(dir: string, entry: string, output: Output): Promise<string> {
   const { app, diagnostics } = compileApp(await loadApp(dir, { entry, dev: true }), { dev: false });
   sayDiagnostics(diagnostics, output);

@@ -49,7 +49,7 @@ export const dev = defineCommand({
 
 const KEPT = "The previous version keeps running.";
 
-/** What a session takes from the environment, and takes again when `.env` is saved. */
+/** The settings that a session reads from the environment, and reads again when `.env` is saved. */
 interface Settings {
   readonly config: Config;
   readonly env: Environment;
@@ -60,7 +60,7 @@ function readSettings({ options, output, env: own }: Context, { dir }: AppLocati
   const { env, files, warnings } = withEnvFiles(dir, own);
   for (const file of files) output.say(`Read ${file}`);
   for (const warning of warnings) output.warn(`warning: ${warning}`);
-  // Nobody waits for an answer of a server that its developer stops.
+  // A server that its developer stops need not wait for running requests.
   const overrides = {
     PYLON_DEV_MODE: "1",
     ...devPaths(dir, env),
@@ -127,7 +127,7 @@ class DevSession {
   async run(): Promise<number> {
     keepAliveOnUnhandledRejection();
     const stopped = stopSignal();
-    // Before the start, so that what is saved while it runs is not missed.
+    // Before the start, so that files saved while it runs are not missed.
     const stopWatching = watchApp(
       this.#location.dir,
       this.#settings.config.functionsDir,
@@ -142,7 +142,7 @@ class DevSession {
     return EXIT.OK;
   }
 
-  /** One thing after another. */
+  /** Runs one task at a time. */
   #enqueue(work: () => Promise<void>): Promise<void> {
     const done = this.#working.then(work);
     this.#working = done.catch(() => undefined);
@@ -196,7 +196,7 @@ class DevSession {
     this.#output.say(hasErrors(diagnostics) ? KEPT : `Reloaded (${[...parts].join(", ")}).`);
   }
 
-  /** A new environment needs a new server; with a broken one the old server stays. */
+  /** A new environment needs a new server; with an invalid one the old server stays. */
   async #restart(): Promise<void> {
     try {
       this.#settings = readSettings(this.#context, this.#location);
@@ -210,7 +210,7 @@ class DevSession {
     await this.#start();
   }
 
-  /** After a save that could not be handled; the next one is handled again. */
+  /** Called after a save that could not be handled; the next one is handled again. */
   #failed(error: unknown): void {
     const isMissing = error instanceof AppNotFoundError;
     const diagnostic: Diagnostic = {

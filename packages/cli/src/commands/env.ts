@@ -7,12 +7,12 @@ import { columnsOf } from "../remote/columns.ts";
 import { parseEnvText } from "../settings/env-text.ts";
 import { isSecretName, unknownVariables } from "../settings/variable-names.ts";
 
-/** A variable as it stands where the command runs. */
+/** A variable as it is set in the current folder. */
 interface Setting {
   readonly name: string;
-  /** Null where it is not set; never a secret. */
+  /** Null if it is not set; never a secret. */
   readonly value: string | null;
-  /** `environment`, or the path of a file; null where it is not set. */
+  /** `environment`, or the path of a file; null if it is not set. */
   readonly from: string | null;
   readonly secret: boolean;
   readonly doc: string;
@@ -54,7 +54,7 @@ export const env = defineCommand({
   },
 });
 
-/** What the server reads, in the order of docs/configuration.md. */
+/** The variables that the server reads, in the order of docs/configuration.md. */
 function namesOf(env: Environment): string[] {
   return [...Object.keys(VARIABLES), ...Object.keys(env).filter(isOAuthVariable).toSorted()];
 }

@@ -7,19 +7,19 @@ import { CommandError, EXIT, type Output } from "../output.ts";
 import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
 import { ExplanationSchema, explanationText } from "../remote/explanation.ts";
 
-/** What a code means. */
+/** The meaning of a code. */
 interface Explanation {
   readonly code: string;
-  /** Of the HTTP answer; null for a code of the client. */
+  /** The HTTP status; null for a code of the client. */
   readonly status: number | null;
-  /** When it is answered, and what to do. */
+  /** When it is returned, and what to do. */
   readonly meaning: string;
 }
 
 /** `` | `CODE`, `CODE` | 400 | when | ``, and without a status for codes of the client. */
 const ROW = /^\| (`[^|]+`) \|(?: (\d{3}) \|)? ([^|]+) \|$/gm;
 
-/** `pylon explain`: what an error code means, or who may do what with an entity. */
+/** `pylon explain`: explains an error code, or who may access an entity in which way. */
 export const explain = defineCommand({
   name: "explain",
   args: ["[CODE|ENTITY]"],
@@ -61,7 +61,7 @@ export const explain = defineCommand({
   },
 });
 
-/** The codes are in capitals, the names of most entities are not. */
+/** Codes are in upper case, the names of most entities are not. */
 function isEntityName(word: string): boolean {
   return /^[A-Z][A-Za-z0-9]*[a-z][A-Za-z0-9_]*$/.test(word);
 }
@@ -117,7 +117,7 @@ function explanations(text: string): Explanation[] {
   );
 }
 
-/** Without the marks of Markdown. */
+/** Removes Markdown formatting. */
 function plain(text: string): string {
   return text.replaceAll(/\[([^\]]*)\]\([^)]*\)/g, "$1").replaceAll("`", "");
 }

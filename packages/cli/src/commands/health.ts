@@ -4,9 +4,9 @@ import { CommandError, EXIT } from "../output.ts";
 
 const TIMEOUT_MS = 5_000;
 const DEFAULT_PORT = "4321";
-/** Far more than `/health` ever says: what answers there may be something else. */
+/** Far more than `/health` ever returns, because another program may be responding there. */
 const MAX_BODY_BYTES = 64 * 1024;
-/** A server that listens everywhere is reached on this machine's own address. */
+/** A server that listens on all addresses is reached on the loopback address. */
 const EVERYWHERE = new Set(["", "0.0.0.0", "::", "[::]"]);
 
 interface Finding {
@@ -15,7 +15,7 @@ interface Finding {
   readonly status: number | null;
 }
 
-/** Made to be a container's health check: quick, and without the server's modules. */
+/** Designed as a container's health check: quick, and without the server's modules. */
 export const health = defineCommand({
   name: "health",
   args: [],
@@ -55,7 +55,7 @@ function portOf(flag: string | undefined, variable: string | undefined): string 
   );
 }
 
-// Not by `fetch`: that would go through HTTP_PROXY where a container has one.
+// Does not use `fetch`, which would use HTTP_PROXY if a container sets it.
 function ask(url: string): Promise<Finding> {
   return new Promise((resolve) => {
     const fail = (message: string, status: number | null = null): void =>
@@ -97,7 +97,7 @@ function ask(url: string): Promise<Finding> {
   });
 }
 
-/** Null when the body is not a healthy answer of ours. */
+/** Null if the body is not a healthy response of a Pylon server. */
 function uptimeOf(body: string): number | null {
   try {
     const { status, uptime_seconds: uptime }: Readonly<Record<string, unknown>> = JSON.parse(body);

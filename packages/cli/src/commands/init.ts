@@ -95,12 +95,12 @@ export const init = defineCommand({
   },
 });
 
-/** Whether it has nothing in it but what a repository that was just made has. */
+/** Whether it only contains files of a newly created repository. */
 function isEmptyFolder(path: string): boolean {
   return statSync(path).isDirectory() && readdirSync(path).every((name) => name === ".git");
 }
 
-/** Writes the files into a folder that has others. @throws CommandError INIT_WRITE_FAILED */
+/** Writes the files into a folder with other files. @throws CommandError INIT_WRITE_FAILED */
 function writeOver(target: string, files: ReadonlyMap<string, string>): void {
   try {
     for (const [file, content] of files) {
@@ -113,7 +113,7 @@ function writeOver(target: string, files: ReadonlyMap<string, string>): void {
 }
 
 /**
- * Makes the folder whole or not at all, so that another try does not find half of it.
+ * Creates the complete folder or nothing, so that a retry does not find a partial one.
  *
  * @throws CommandError INIT_WRITE_FAILED
  */

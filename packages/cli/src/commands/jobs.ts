@@ -7,7 +7,7 @@ const ACTIONS = { list: false, show: true, retry: true, cancel: true };
 const COLUMNS = ["id", "name", "queue", "status", "retry_count", "created_at", "error"];
 const DEFAULT_LIMIT = "50";
 
-/** `pylon jobs`: lists the jobs of a running server, and steers them. */
+/** `pylon jobs`: lists and controls the jobs of a running server. */
 export const jobs = defineCommand({
   name: "jobs",
   args: ["list|show|retry|cancel", "[ID]"],

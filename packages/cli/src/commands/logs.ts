@@ -66,12 +66,12 @@ async function printLines({ body }: Response, output: Output): Promise<void> {
     text += decoder.decode(chunk, { stream: true });
     const lines = text.split("\n");
     text = lines.pop() ?? "";
-    // An empty one only says that the connection lives.
+    // An empty line only keeps the connection alive.
     for (const line of lines) if (line !== "") output.line(output.isJson ? line : readable(line));
   }
 }
 
-/** `05:51:12.331 ERROR function failed function=fails`, a stack below. */
+/** `05:51:12.331 ERROR function failed function=fails`, with a stack below. */
 function readable(line: string): string {
   const entry: Readonly<Record<string, unknown>> = JSON.parse(line);
   const { time, level, message, error, ...facts } = entry;

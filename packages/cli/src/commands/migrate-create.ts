@@ -5,7 +5,7 @@ import { CommandError, EXIT } from "../output.ts";
 const NAME = /^[a-z][a-z0-9]*([_-][a-z0-9]+)*$/i;
 const MAX_NAME = 60;
 
-/** @throws CommandError USAGE for a name that a file can't have */
+/** @throws CommandError USAGE for a name that is not valid for a file */
 export function checkMigrationName(name: string | undefined): asserts name is string {
   if (name !== undefined && NAME.test(name) && name.length <= MAX_NAME) return;
   const wrong =
@@ -22,11 +22,11 @@ export function checkMigrationName(name: string | undefined): asserts name is st
 
 /**
  * Writes an empty data migration into the app's folder `migrations/`. Its name begins with the
- * time, which is the order in which they run.
+ * time, which determines the order in which they run.
  *
- * @param name as `checkMigrationName` takes it
+ * @param name valid according to `checkMigrationName`
  * @param now milliseconds since 1970
- * @returns the file, from the app's folder
+ * @returns the file, relative to the app's folder
  * @throws CommandError MIGRATE_EXISTS
  */
 export function createMigration(dir: string, name: string, now: number): string {

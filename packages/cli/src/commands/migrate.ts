@@ -67,8 +67,8 @@ export const migrate = defineCommand({
       throw new CommandError("MIGRATE_INVALID_MANIFEST", "The app's manifest is not valid.");
     }
     const place = describeDatabase(database);
-    // Neither looking nor a "no" makes a database, which a later command would take for one that is
-    // served.
+    // Neither planning nor a "no" creates a database, which a later command would consider to be in
+    // use.
     const isNew = database.kind === "sqlite" && !existsSync(database.path);
     if (isNew) {
       const plan = planMigration(null, manifest);
@@ -90,8 +90,7 @@ export const migrate = defineCommand({
         const history = action === "status" ? await migrationHistory(store) : undefined;
         return show(context, place, { plan, data: await dataOf(loaded, store), history });
       }
-      // Of a new one it was asked before; but a server may have made it while somebody thought
-      // about it.
+      // For a new database it was asked before; but a server may have created it in the meantime.
       if (!(isNew && stored === null) && !(await isAgreed(context, place, plan))) return EXIT.OK;
       const { output } = context;
       const steps = stepsOf(plan);
@@ -118,7 +117,7 @@ function stepsOf({ migration }: Plan): { readonly step: string; readonly destruc
   }));
 }
 
-/** What the steps call by another name than app.ts does, because it was renamed. */
+/** Prints the tables and columns whose names differ from app.ts, because of a renaming. */
 function sayNames({ output }: Context, { names }: Plan): void {
   for (const [entity, { table, columns }] of Object.entries(names)) {
     if (table !== entity) output.say(`${entity} is in the table ${table}.`);
@@ -143,9 +142,9 @@ function sayPlan(context: Context, place: string, plan: Plan): void {
 }
 
 /**
- * Whether the plan can be applied and, where it has steps, somebody agrees to them.
+ * Whether the plan can be applied and, if it has steps, the user agrees to them.
  *
- * @throws CommandError MIGRATE_BLOCKED, MIGRATE_DESTRUCTIVE, and what asking throws
+ * @throws CommandError MIGRATE_BLOCKED, MIGRATE_DESTRUCTIVE, and the errors of the question
  */
 async function isAgreed(context: Context, place: string, plan: Plan): Promise<boolean> {
   sayPlan(context, place, plan);
@@ -163,7 +162,7 @@ async function isAgreed(context: Context, place: string, plan: Plan): Promise<bo
   return false;
 }
 
-/** The newest last, as one reads on. */
+/** Prints the newest last, in reading order. */
 function sayHistory({ output }: Context, { migrations, backfills }: MigrationHistory): void {
   for (const { at, took_ms: ms, app_version: app, pylon_version: pylon, steps } of [
     ...migrations,
@@ -178,7 +177,7 @@ function sayHistory({ output }: Context, { migrations, backfills }: MigrationHis
 }
 
 /**
- * What is wrong in functions keeps no schema from being looked at.
+ * Errors in functions do not prevent the schema from being checked.
  *
  * @throws CommandError MIGRATE_INVALID_FILE
  */
@@ -189,7 +188,7 @@ function checkFiles({ output }: Context, { diagnostics }: LoadedApp): void {
   throw new CommandError("MIGRATE_INVALID_FILE", "A data migration is not valid: see above.");
 }
 
-/** The app's data migrations, and those that the database has had. */
+/** The app's data migrations, and those that have run on the database. */
 function dataOf(
   { dataMigrations }: LoadedApp,
   store: Store | null,
@@ -197,7 +196,7 @@ function dataOf(
   return dataMigrationStates(dataMigrations?.keys() ?? [], store);
 }
 
-/** Those that wait; in a history those too that are done. */
+/** Prints the pending ones; in a history also the completed ones. */
 function sayData({ output }: Context, all: readonly DataMigrationState[], isWhole: boolean): void {
   for (const { name, state, rows, done_at: doneAt } of all) {
     if (state === "done" && isWhole)
@@ -244,9 +243,9 @@ function show(context: Context, place: string, { plan, data, history }: Shown): 
 }
 
 /**
- * `--plan` is `plan`; without a word it is `plan` too, because looking is safe.
+ * `--plan` is `plan`; without an action it is `plan` too, because planning changes nothing.
  *
- * @throws CommandError USAGE for a mistyped action that no folder has the name of
+ * @throws CommandError USAGE for a mistyped action that is not the name of a folder
  */
 function actionOf(context: Context): { readonly action: Action; readonly rest: Context } {
   const [first, ...others] = context.args;

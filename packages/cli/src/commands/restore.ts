@@ -18,7 +18,7 @@ import { CommandError, EXIT } from "../output.ts";
 import { systemFailure } from "../system-failure.ts";
 import { timeStamp } from "../time-stamp.ts";
 
-/** `pylon restore`: puts a backup in the place of an app's data. */
+/** `pylon restore`: replaces an app's data with a backup. */
 export const restore = defineCommand({
   name: "restore",
   args: ["SOURCE", "[DIR]"],
@@ -39,7 +39,7 @@ export const restore = defineCommand({
     const contents = await verified(folder);
     const data = locateData(resolve(dir), env);
     const uploads = uploadsOf(data, await storedManifest(join(folder, DATABASE)));
-    // What was there was for its owner only, and so is what comes.
+    // The previous data was private to its owner, and so is the restored data.
     process.umask(0o077);
     using _lock = await takeDatabase(data.database, "RESTORE_IN_USE");
     if (
@@ -79,9 +79,9 @@ export const restore = defineCommand({
 });
 
 /**
- * Copies first and renames last, so that a fault on the way leaves what was there.
+ * Copies first and renames last, so that an error in between leaves the previous data.
  *
- * @returns where that is now
+ * @returns where the previous data is now
  */
 async function replace(
   folder: string,
@@ -124,7 +124,7 @@ async function replace(
     }
     await rename(from, to);
   };
-  // The write-ahead log belongs to the database it was written for.
+  // The write-ahead log belongs to the database for which it was written.
   await exchange(fresh, database, ["-wal", "-shm"]);
   if (uploads !== null && freshUploads !== null) await exchange(freshUploads, uploads);
   return kept;

@@ -9,7 +9,7 @@ import { resolvePaths } from "../data-place.ts";
 import { withEnvFiles } from "../env-files.ts";
 import { EXIT } from "../output.ts";
 
-/** `pylon resync`: makes all clients take a new snapshot. */
+/** `pylon resync`: makes all clients load a new snapshot. */
 export const resync = defineCommand({
   name: "resync",
   args: ["[DIR]"],

@@ -99,7 +99,7 @@ async function openStore({ options, env }: Context): Promise<{
   return { store: new SstSecrets(dir, stage), env: await stageVariables(dir, stage, env) };
 }
 
-/** What is there stays: a new key would make what the old one encrypted unreadable. */
+/** Existing secrets stay: a new key would make data encrypted with the old one unreadable. */
 async function generate(
   { options, output }: Context,
   store: SecretStore,
@@ -181,7 +181,7 @@ async function list({ output }: Context, store: SecretStore, env: Environment): 
   return EXIT.OK;
 }
 
-/** The servers of a stage are given those secrets that its settings name. */
+/** The servers of a stage receive those secrets that its settings name. */
 function notesOnUse({ stage, dir }: SstSecrets, name: string, env: Environment): string[] {
   const named = namedSecrets(env);
   if (NEEDED_SECRETS.some((needed) => needed === name) || named.includes(name)) return [];

@@ -7,7 +7,7 @@ import { AdminClient, URL_OPTION } from "../remote/admin-client.ts";
 
 const DEFAULT_FILE = "seed.json";
 
-/** What `/api/import` answers. */
+/** The response of `/api/import`. */
 interface Imported {
   readonly imported: number;
   readonly updated: number;

@@ -17,7 +17,7 @@ const ACTIONS = {
 const COLUMNS = ["id", "running", "tick", "subscribers", "input_queue"];
 const REPLAY_COLUMNS = ["replay", "ended_at", "from_tick", "to_tick", "players", "bytes", "code"];
 
-/** `pylon shards`: lists the shards of a running server, ends them, and plays runs again. */
+/** `pylon shards`: lists the shards of a running server, stops them, and replays runs. */
 export const shards = defineCommand({
   name: "shards",
   args: ["list|show|stop|reset|replays|replay", "[ID]"],
@@ -79,7 +79,7 @@ export const shards = defineCommand({
   },
 });
 
-/** As `pylon shards replay` takes it. */
+/** In the form that `pylon shards replay` accepts. */
 function nameReplay(row: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
   return { ...row, replay: `${String(row["shard"])}/${String(row["id"])}` };
 }

@@ -68,8 +68,8 @@ export const start = defineCommand({
 });
 
 /**
- * The backups that PYLON_BACKUP_DIR asks for; their folder is made here, so that a start fails that
- * could never make one.
+ * The backups that PYLON_BACKUP_DIR requests; their folder is created here, so that the start fails
+ * if it can't be.
  *
  * @throws CommandError START_BACKUP_DIR
  */

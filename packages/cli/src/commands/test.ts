@@ -55,7 +55,7 @@ function testFiles(folder: string): string[] {
     .toSorted();
 }
 
-/** The database of a test is its own, and in memory. */
+/** Each test has its own database, in memory. */
 async function runFile(
   file: string,
   env: Readonly<Record<string, string | undefined>>,
@@ -64,7 +64,7 @@ async function runFile(
   const child = Bun.spawn([process.execPath, "test", `--timeout=${TIMEOUT_MS}`, `./${file}`], {
     env: {
       ...env,
-      // The executable of `pylon` has Bun in it, and is it with this.
+      // The executable of `pylon` contains Bun, and acts as it with this variable.
       BUN_BE_BUN: "1",
       NODE_ENV: "test",
       PYLON_IN_MEMORY: "1",

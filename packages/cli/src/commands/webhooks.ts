@@ -8,7 +8,9 @@ const COLUMNS = ["id", "endpoint", "status", "attempts", "created_at", "next_att
 const PATH = "/api/admin/webhooks/deliveries";
 const DEFAULT_LIMIT = "50";
 
-/** `pylon webhooks`: lists what a running server tells other servers, and tells it again. */
+/**
+ * `pylon webhooks`: lists the deliveries of a running server to other servers, and retries them.
+ */
 export const webhooks = defineCommand({
   name: "webhooks",
   args: ["list|retry", "[ID]"],

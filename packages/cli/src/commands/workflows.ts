@@ -9,7 +9,7 @@ const COLUMNS = ["id", "name", "status", "current_step", "waiting_for", "created
 const STEP_COLUMNS = ["step_id", "name", "status", "retry_count", "duration_ms", "error"];
 const DEFAULT_LIMIT = "50";
 
-/** `pylon workflows`: lists the runs of workflows of a running server, and steers them. */
+/** `pylon workflows`: lists and controls the workflow runs of a running server. */
 export const workflows = defineCommand({
   name: "workflows",
   args: ["list|show|cancel|retry", "[ID]"],

@@ -1,7 +1,7 @@
 import type { CostInput, Estimate } from "./estimate.ts";
 import { PRICES_DATE } from "./prices.ts";
 
-/** The estimate as a table for people, which is one in Markdown too. */
+/** The estimate as a table for people, which is also valid Markdown. */
 export function costTable(
   { shape, replicas, storageGb, egressGb }: CostInput,
   region: string,
@@ -22,7 +22,7 @@ export function costTable(
     Math.max(...table.map((row) => row[column]?.length ?? 0)),
   );
   const line = (cells: readonly string[]): string => `| ${cells.join(" | ")} |`;
-  // Numbers stand to the right.
+  // Numbers are right-aligned.
   const print = (row: readonly string[]): string =>
     line(
       row.map((cell, column) => {

@@ -5,9 +5,9 @@ import type { Price, PriceName } from "./prices.ts";
 export interface CostInput {
   readonly shape: Shape;
   readonly replicas: number;
-  /** Rows in the database and files beside them, each of this size. */
+  /** The size of the database and of the files, each. */
   readonly storageGb: number;
-  /** What clients get over the internet in a month. */
+  /** The data that clients download over the internet per month. */
   readonly egressGb: number;
 }
 
@@ -23,19 +23,19 @@ export interface CostLine {
 /** An estimate of a month, in USD. */
 export interface Estimate {
   readonly lines: readonly CostLine[];
-  /** With Aurora asleep at its least. */
+  /** With Aurora paused at its minimum. */
   readonly least: number;
   /** With Aurora at its maximum, all month. */
   readonly most: number;
   /**
-   * What the containers cost in other stages than production, which run on Spot, in the place of
-   * what they cost here.
+   * The cost of the containers in other stages than production, which run on Spot, in place of
+   * their cost here.
    */
   readonly containers: number;
   readonly containersOnSpot: number;
 }
 
-/** As AWS counts a month. */
+/** The hours of a month, as AWS counts them. */
 const HOURS = 730;
 const ZONES = 2;
 const CONTAINER = { vcpu: 0.25, gb: 0.5 };
@@ -43,15 +43,13 @@ const SHARDS_CONTAINER = { vcpu: 1, gb: 2 };
 const ACU = { least: 0.5, most: 2 };
 const INTERFACE_ENDPOINTS = 5;
 /**
- * The server of the efs shape copies all it has each day. Each copy is new to AWS Backup, which
- * keeps it for 35 days.
+ * The server of the efs shape copies all of its data each day. Each copy is new to AWS Backup,
+ * which keeps it for 35 days.
  */
 const BACKUPS = { onDisk: 2, aMonth: 30, kept: 35 };
 const ALARMS = { service: 7, database: 2, cache: 2, volume: 1 };
 
-/**
- * What is assumed of a small app in a month; each is a line of its own, to be corrected by hand.
- */
+/** Assumptions about a small app per month; each is a separate line, to be corrected by hand. */
 const ASSUMED = {
   lcu: 1,
   auroraMillionIo: 10,
@@ -63,12 +61,12 @@ const ASSUMED = {
   volumeGb: 10,
 };
 
-/** A line for a quantity of something that has a price. */
+/** Creates a line for a quantity of something that has a price. */
 type MakeLine = (item: string, name: PriceName, quantity: number) => CostLine;
 
 /**
- * What production of a shape costs in a month, by line: what deploy/sst/infra makes, at these
- * prices.
+ * The monthly cost of a shape in production, by line: of the resources in deploy/sst/infra, at
+ * these prices.
  */
 export function estimate(input: CostInput, prices: Readonly<Record<PriceName, Price>>): Estimate {
   const line: MakeLine = (item, name, quantity) => {
@@ -169,8 +167,8 @@ function operationLines(input: CostInput, line: MakeLine): CostLine[] {
     balancers * ALARMS.service +
     (isSingle ? ALARMS.volume : ALARMS.database) +
     (hasCache(input) ? ALARMS.cache : 0);
-  // A policy by CPU watches one metric from above and one from below; the one by connections
-  // computes with two each way.
+  // A policy by CPU watches one metric from above and one from below; the one by connections uses
+  // two for each direction.
   const scalingMetrics = balancers * 2 + (isSingle ? 0 : 4);
   return [
     ...(hasCache(input) ? [line("Valkey", "valkeyNode", HOURS)] : []),

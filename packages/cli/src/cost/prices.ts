@@ -1,13 +1,11 @@
-/**
- * When the prices below were noted. They are list prices, without taxes, discounts and free tiers.
- */
+/** The date of the prices below. They are list prices, without taxes, discounts and free tiers. */
 export const PRICES_DATE = "2026-11-01";
 
 /** A list price. */
 export interface Price {
   readonly usd: number;
   readonly unit: string;
-  /** The page of AWS that has it. */
+  /** The page of AWS that contains it. */
   readonly source: string;
 }
 
@@ -18,7 +16,7 @@ function price(usd: number, unit: string, source: string): Price {
 const US_EAST_1 = {
   fargateVcpu: price(0.04048, "vCPU-hour", "AWS Fargate pricing, Linux on x86"),
   fargateGb: price(0.004445, "GB-hour", "AWS Fargate pricing, Linux on x86"),
-  /** Spot prices move; these are about what they were. */
+  /** Spot prices change; these are approximate. */
   fargateSpotVcpu: price(0.01214, "vCPU-hour", "AWS Fargate pricing, Fargate Spot"),
   fargateSpotGb: price(0.00133, "GB-hour", "AWS Fargate pricing, Fargate Spot"),
   auroraAcu: price(0.12, "ACU-hour", "Amazon Aurora pricing, Serverless v2, Aurora Standard"),
@@ -50,7 +48,7 @@ const US_EAST_1 = {
 /** The names of all prices. */
 export type PriceName = keyof typeof US_EAST_1;
 
-/** By region. A region that is not here is refused, not guessed. */
+/** By region. A region that is missing here is rejected instead of estimated. */
 export const PRICES: Readonly<Record<string, Readonly<Record<PriceName, Price>>>> = {
   "us-east-1": US_EAST_1,
 };

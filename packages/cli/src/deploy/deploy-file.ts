@@ -1,18 +1,18 @@
-/** A file that `pylon deploy` wants to be there. */
+/** A file that `pylon deploy` writes. */
 export interface DeployFile {
-  /** From the folder that is written to. */
+  /** Relative to the folder that is written to. */
   readonly path: string;
   readonly content: string;
-  /** It is made of what is there, and takes its place. */
+  /** Whether it is derived from the existing file, and replaces it. */
   readonly replaces?: boolean;
-  /** It is the app's own once it is there, and never written over. */
+  /** Whether it belongs to the app once it exists, and is never overwritten. */
   readonly isFirstDraft?: boolean;
 }
 
-/** What became of it: `kept` is one of the caller's own that differs. */
+/** The outcome for a file: `kept` if the caller's own file differs. */
 export interface WrittenFile {
   readonly path: string;
   readonly state: "written" | "unchanged" | "kept";
-  /** Where the caller's own is that was written over. */
+  /** The copy of the caller's own file that was overwritten. */
   readonly copy?: string;
 }

@@ -9,12 +9,11 @@ interface PackageJson {
 }
 
 /**
- * The app's package.json with the packages that a deployment needs; those that it names already
- * stay as they are.
+ * The app's package.json with the packages that a deployment needs; existing entries are unchanged.
  *
  * @param wanted exact versions by name
- * @returns null when nothing is missing
- * @throws CommandError DEPLOY_WRITE_FAILED when the file is not valid JSON
+ * @returns null if nothing is missing
+ * @throws CommandError DEPLOY_WRITE_FAILED if the file is not valid JSON
  */
 export function withDevDependencies(
   dir: string,
@@ -54,7 +53,7 @@ function parse(text: string, file: string): PackageJson {
     const found: unknown = JSON.parse(text);
     if (typeof found === "object" && found !== null && !Array.isArray(found)) return found;
   } catch {
-    // Said below.
+    // The error is thrown below.
   }
   throw new CommandError(
     "DEPLOY_WRITE_FAILED",

@@ -4,12 +4,12 @@ import { GENERATED_SECRETS, NEEDED_SECRETS, randomSecret } from "../settings/pro
 import type { WrittenFile } from "./deploy-file.ts";
 
 const LOCAL_ORIGIN = "http://localhost:4321";
-/** A web server that ends TLS is in front: the client's address is what it says. */
+/** There is a web server in front that terminates TLS: it reports the client's address. */
 const ONE_PROXY = "1";
 
 /**
- * The variables that a stage on a machine of one's own has, random where they are secret; what a
- * file has already stays.
+ * Writes the variables of a stage on one's own machine, with random secrets; variables that a file
+ * has already are kept.
  */
 export function writeComposeEnvironment(dir: string): WrittenFile[] {
   const postgres = new EnvFile(join(dir, ".env.postgres"));
@@ -27,7 +27,7 @@ export function writeComposeEnvironment(dir: string): WrittenFile[] {
   ];
 }
 
-/** The same for systemd: the service's unit says where its data is. */
+/** The same for systemd: the service's unit specifies where its data is. */
 export function writeSystemdEnvironment(dir: string): WrittenFile[] {
   return [complete(new EnvFile(join(dir, ".env.systemd")), dir, common())];
 }

@@ -2,8 +2,8 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 /**
- * What of an app's folder is nobody's but its owner's: secrets, databases, uploaded files, backups
- * of them, and what a restore or `--force` kept.
+ * The private files of an app's folder: secrets, databases, uploaded files, backups of them, and
+ * the copies that a restore or `--force` kept.
  */
 export const PRIVATE_FILES = [
   ".env",
@@ -19,7 +19,7 @@ export const PRIVATE_FILES = [
 ] as const;
 
 /**
- * Adds lines to a folder's `.gitignore` that are not in it.
+ * Adds missing lines to a folder's `.gitignore`.
  *
  * @returns whether it had to be changed
  */

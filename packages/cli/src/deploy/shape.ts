@@ -6,8 +6,8 @@ import { SHAPES, type Shape } from "./targets.ts";
 const CONFIG = "sst.config.ts";
 
 /**
- * What the config of a shape has, written by this version or an earlier one. The first that is
- * found tells: `shards` has a cache as `redis` does, and all but `efs` a database.
+ * The characteristics of a shape's config, written by this version or an earlier one. The first
+ * match decides: `shards` has a cache as `redis` does, and all but `efs` a database.
  */
 const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["efs", /\bcreateVolume\(/],
@@ -17,23 +17,23 @@ const TRAITS: readonly (readonly [Shape, RegExp])[] = [
   ["default", /\bcreateDatabase\(/],
 ];
 
-/** The shape of a deployment, and the one before when it changes. */
+/** The shape of a deployment, and the previous one if it changes. */
 export interface ChosenShape {
-  /** Null: the app's config is of none that is known, and stays. */
+  /** Null: the app's config has an unknown shape, and is kept. */
   readonly shape: Shape | null;
-  /** What it takes the place of; null: of nothing, or of the same. */
+  /** The shape that it replaces; null: none, or the same. */
   readonly from: Shape | "another" | null;
 }
 
 interface Choice {
-  /** Of `--shape`. */
+  /** The value of `--shape`. */
   readonly given: string | undefined;
   readonly force: boolean;
   readonly stage: string | undefined;
 }
 
 /**
- * The shape that a deployment by SST is to have: the given one, else the one that the app has.
+ * Chooses the shape of a deployment by SST: the given one, otherwise that of the app.
  *
  * @param dirs where a config may be, first the one that is written to
  * @throws CommandError DEPLOY_INVALID_SHAPE, DEPLOY_OTHER_SHAPE: nothing was written or run
@@ -73,7 +73,7 @@ export function chooseShape(dirs: readonly string[], { given, force, stage }: Ch
   return { shape: wanted, from };
 }
 
-/** What happens to the data of a stage that gets another shape. */
+/** The consequence for the data of a stage that gets another shape. */
 export function consequence(from: Shape | "another", to: Shape): string {
   if (from !== "another" && (from === "efs") === (to === "efs"))
     return "Both use the same database: check `npx sst diff --stage STAGE` before you deploy.";
@@ -83,7 +83,7 @@ export function consequence(from: Shape | "another", to: Shape): string {
   );
 }
 
-/** Null: of none that is known. */
+/** Null: an unknown shape. */
 function shapeOf(config: string): Shape | null {
   const code = config.replaceAll(/\/\/.*$/gm, "");
   const found = TRAITS.filter(([, trait]) => trait.test(code)).map(([shape]) => shape);

@@ -3,12 +3,12 @@ import { constants } from "node:os";
 import { dirname, join } from "node:path";
 import { CommandError, type Output } from "../output.ts";
 
-/** What the configs in deploy/sst are proved with. */
+/** The version with which the configs in deploy/sst are tested. */
 export const SST_VERSION = "4.17.1";
 
 const STAGE = /^[A-Za-z0-9-]{1,63}$/;
 
-/** @throws CommandError when SST would refuse the name */
+/** @throws CommandError if SST would reject the name */
 export function checkStage(stage: string, code: string): void {
   if (!STAGE.test(stage))
     throw new CommandError(
@@ -19,7 +19,7 @@ export function checkStage(stage: string, code: string): void {
     );
 }
 
-/** The app's own SST, in its folder or, in a workspace, above it. Null when it is not installed. */
+/** The app's own SST, in its folder or, in a workspace, above it. Null if it is not installed. */
 export function findSst(dir: string): string | null {
   const file = join(dir, "node_modules", ".bin", "sst");
   if (existsSync(file)) return file;
@@ -39,7 +39,7 @@ export function needSst(dir: string): string {
 }
 
 /**
- * Runs SST in the app's folder and lets it speak for itself.
+ * Runs SST in the app's folder, with its own output.
  *
  * @returns its exit code
  */
@@ -48,10 +48,10 @@ export async function runSst(
   args: readonly string[],
   output: Output,
 ): Promise<number> {
-  // Ctrl-C reaches SST too, which has to end in order: this waits for it.
+  // Ctrl-C reaches SST too, which must end in an orderly way: this process waits for it.
   const wait = (): void => undefined;
   for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, wait);
-  // What SST prints is not our JSON.
+  // The output of SST is not the JSON of this command.
   const child = Bun.spawn([needSst(dir), ...args], {
     cwd: dir,
     stdin: "inherit",

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { deploymentName } from "./targets.ts";
 
-test("any name of an app becomes one that AWS, Fly, Docker and systemd take", () => {
+test("any name of an app becomes one that AWS, Fly, Docker and systemd accept", () => {
   const words = fc.array(fc.stringMatching(/^[A-Za-z0-9]{1,12}$/), { maxLength: 8 });
   fc.assert(
     fc.property(
@@ -20,7 +20,7 @@ test("any name of an app becomes one that AWS, Fly, Docker and systemd take", ()
   );
 });
 
-test("a name that is cut does not end with a hyphen", () => {
+test("a name that is truncated does not end with a hyphen", () => {
   expect(deploymentName(`${"a".repeat(39)} shop`)).toBe("a".repeat(39));
 });
 

@@ -2,7 +2,7 @@ import { deployFiles } from "../template-files.ts";
 import type { DeployFile } from "./deploy-file.ts";
 import { PRIVATE_FILES } from "./ignore-lines.ts";
 
-/** The name that the files in deploy/ stand under. */
+/** The placeholder for the app's name in the files of deploy/. */
 const PLACEHOLDER = /pylon-app/g;
 const SHAPE_FILES = {
   default: "sst.config.ts",
@@ -17,14 +17,14 @@ export type Shape = keyof typeof SHAPE_FILES;
 /** All shapes. */
 export const SHAPES = Object.keys(SHAPE_FILES) as readonly Shape[];
 
-/** Where an app can be deployed to by files of ours. */
+/** The targets that `pylon deploy` supports. */
 export const TARGETS = ["sst", "docker", "compose", "fly", "systemd"] as const;
 /** A target of `pylon deploy`. */
 export type Target = (typeof TARGETS)[number];
 
 /**
- * The database of a stage has the app's name, and RDS refuses the reserved words of SQL, of which
- * these are the ones that somebody would call an app.
+ * The database of a stage has the app's name, and RDS rejects the reserved words of SQL; these are
+ * the ones that are plausible names of an app.
  */
 const RESERVED = new Set(
   (
@@ -37,7 +37,7 @@ const RESERVED = new Set(
   ).split(" "),
 );
 
-/** An app's name as AWS, Fly, Docker and systemd all take it. */
+/** An app's name in a form that AWS, Fly, Docker and systemd all accept. */
 export function deploymentName(appName: string): string {
   const name = appName
     .toLowerCase()
@@ -50,9 +50,9 @@ export function deploymentName(appName: string): string {
 }
 
 /**
- * The files of a target, by their place in the app's folder.
+ * The files of a target, by their path in the app's folder.
  *
- * @param shape of SST; null leaves its config out
+ * @param shape the shape for SST; null omits its config
  */
 export function filesOf(target: Target, name: string, shape: Shape | null): DeployFile[] {
   const from = (source: string, path: string): DeployFile => ({
@@ -84,7 +84,7 @@ export function filesOf(target: Target, name: string, shape: Shape | null): Depl
   }
 }
 
-/** What is to be done by hand after that. */
+/** The remaining manual steps. */
 export function nextSteps(target: Target, name: string, stage: string | undefined): string[] {
   switch (target) {
     case "docker":
@@ -115,7 +115,7 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
       ];
     case "systemd":
       return [
-        // The unit sees nothing of anybody's home, where npm and the installer put it.
+        // The unit can't access home folders, where npm and the installer put the command.
         Bun.isStandaloneExecutable
           ? `sudo install -m 755 ${process.execPath} /usr/local/bin/pylon`
           : "npx pylon compile --out pylon-executable && sudo install -m 755 pylon-executable " +
@@ -138,8 +138,8 @@ export function nextSteps(target: Target, name: string, stage: string | undefine
 }
 
 /**
- * Keeps of an app's folder out of a copy that everybody on a machine may read what only its owner
- * may: as `tar` wants it.
+ * The arguments of `tar` that keep the private files of an app's folder out of a copy that other
+ * users of a machine can read.
  */
 function exclusions(): string {
   const patterns = [
@@ -147,8 +147,8 @@ function exclusions(): string {
     ".env*",
     ...PRIVATE_FILES.filter((pattern) => !pattern.startsWith(".env")),
   ];
-  // A pattern of git's that ends with a slash is for folders: `uploads.ts` of the app goes along,
-  // what is in `uploads.before-...` does not.
+  // A pattern of git that ends with a slash matches folders only: `uploads.ts` of the app is
+  // copied, the contents of `uploads.before-...` are not.
   const asTar = patterns.map((pattern) =>
     pattern.replace(/^\//, "./").replace(/\*\/$/, "*/*").replace(/\/$/, ""),
   );

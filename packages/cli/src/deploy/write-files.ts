@@ -15,13 +15,14 @@ import type { DeployFile, WrittenFile } from "./deploy-file.ts";
 
 /** Whether files that were changed by hand are overwritten. */
 export interface WriteOptions {
-  /** Writes over files that differ, and keeps copies of them. */
+  /** Overwrites files that differ, and keeps copies of them. */
   readonly force: boolean;
 }
 
 /**
- * Writes the files into a folder. One that is there and differs is kept, unless it is forced.
- * Either all that had to be written is, or nothing: each goes to a file beside its place first.
+ * Writes the files into a folder. An existing file that differs is kept, unless it is forced.
+ * Either all files are written or none: each is first written to a temporary file beside its
+ * destination.
  *
  * @throws CommandError DEPLOY_WRITE_FAILED
  */

@@ -1,7 +1,7 @@
 import { compileApp, type LoadedApp } from "@pylonsync/server";
 import { error, notChecked, pass, warning, type Check } from "./check.ts";
 
-/** Whether the app is one that can be served. */
+/** Checks whether the app can be served. */
 export function checkApp(loaded: LoadedApp): Check {
   const { diagnostics } = compileApp(loaded, { dev: false });
   const errors = diagnostics.filter(({ severity }) => severity === "error");
@@ -13,7 +13,7 @@ export function checkApp(loaded: LoadedApp): Check {
   return errors.length > 0 ? error("app", shown.join(" | ")) : warning("app", shown.join(" | "));
 }
 
-/** Whether everybody's access to every entity is said. */
+/** Checks whether access to every entity is declared. */
 export function checkPolicies(loaded: LoadedApp): Check {
   const { app, diagnostics } = compileApp(loaded, { dev: false });
   if (app === null) return notChecked("policies");

@@ -1,21 +1,18 @@
 import type { Output } from "../output.ts";
 
-/**
- * What `pylon doctor` found about one thing, with what to do about it. It never holds a secret's
- * value.
- */
+/** A finding of `pylon doctor`, with what to do about it. It never contains a secret's value. */
 export interface Check {
   readonly name: string;
   readonly status: "pass" | "warning" | "error";
   readonly message: string;
 }
 
-/** A check that found nothing wrong. */
+/** A check without a problem. */
 export function pass(name: string, message: string): Check {
   return { name, status: "pass", message };
 }
 
-/** A check that found something to look at. */
+/** A check with a warning. */
 export function warning(name: string, message: string): Check {
   return { name, status: "warning", message };
 }
@@ -25,12 +22,12 @@ export function error(name: string, message: string): Check {
   return { name, status: "error", message };
 }
 
-/** What depends on an app that does not load. */
+/** A check that depends on an app that does not load. */
 export function notChecked(name: string): Check {
   return warning(name, "Not checked, because the app has errors: fix those first.");
 }
 
-/** How many checks passed, warned and failed. */
+/** The numbers of checks that passed, warned and failed. */
 export function summaryOf(checks: readonly Check[]): {
   readonly passed: number;
   readonly warnings: number;

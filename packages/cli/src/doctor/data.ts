@@ -12,7 +12,7 @@ import type { Manifest } from "@pylonsync/sdk";
 import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
 
-/** Where rows and files go, and whether the schema fits what is there. */
+/** Checks where rows and files are stored, and whether the schema matches the existing database. */
 export async function checkData(
   settings: ProductionSettings,
   manifest: Manifest | null,
@@ -54,7 +54,9 @@ function checkTls({ env, given }: ProductionSettings): Check {
   );
 }
 
-/** This machine, or a name without a dot, as Docker and Kubernetes give to what is beside. */
+/**
+ * This machine, or a name without a dot, as Docker and Kubernetes use for neighbouring services.
+ */
 function isNear(host: string): boolean {
   return (
     host === "" ||
@@ -140,7 +142,7 @@ async function checkMigration({ database }: Config, manifest: Manifest): Promise
     );
   } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    // Many a database is reached by its server alone.
+    // Many databases can only be reached by their server.
     if (/can't be reached/.test(message))
       return warning(
         "migration",

@@ -8,7 +8,7 @@ import { error, pass, warning, type Check } from "./check.ts";
 const MIN_DISK_BYTES = 100 * 1024 * 1024;
 const WANTED_BUN = "1.4";
 
-/** Whether this machine can serve the app. */
+/** Checks whether this machine can serve the app. */
 export async function checkMachine(config: Config): Promise<Check[]> {
   return [await checkPort(config), await checkDatabase(config), await checkDisk(config)];
 }

@@ -3,8 +3,8 @@ import { pass, warning, type Check } from "./check.ts";
 import type { ProductionSettings } from "./production-settings.ts";
 
 /**
- * Whether something reads each variable that is called as Pylon's own are: a name with a slip in it
- * does nothing, and nobody says so.
+ * Checks whether each variable with Pylon's prefix is read by something: a misspelled name has no
+ * effect and causes no error.
  */
 export function checkNames({ env, known }: Pick<ProductionSettings, "env" | "known">): Check {
   const set = Object.keys(env).filter((name) => (env[name] ?? "") !== "");

@@ -6,7 +6,7 @@ import type { Environment } from "../env-files.ts";
 import { SYSTEMD_FILE } from "../settings/env-file.ts";
 import { parseEnvText } from "../settings/env-text.ts";
 
-/** What the app's server will be started with, as far as that can be known here. */
+/** The settings with which the app's server will be started, as far as they can be known here. */
 export interface ProductionSettings {
   readonly env: Environment;
   /**
@@ -14,47 +14,48 @@ export interface ProductionSettings {
    * AWS.
    */
   readonly given: ReadonlySet<string>;
-  /** In words. */
+  /** A description of the source. */
   readonly source: string;
   readonly kind: "environment" | "sst";
   /**
-   * Variables whose values are written where others read them: in a task definition, or in a file
-   * of the repository.
+   * Variables whose values are readable by others: in a task definition, or in a file of the
+   * repository.
    */
   readonly plain: readonly string[];
-  /** A file for a server that nobody asked about; null: there is none. */
+  /** A file for a server that was not selected; null: there is none. */
   readonly unread: string | null;
   /** Further names that something reads. */
   readonly known: ReadonlySet<string>;
-  /** What is to be known of where the settings of a stage come from. */
+  /** Notes about the sources of a stage's settings. */
   readonly notices: readonly string[];
 }
 
 /** Which deployment's settings are read. */
 export interface SettingsOptions {
-  /** With an sst.config.ts: which stage. */
+  /** The stage, if there is an sst.config.ts. */
   readonly stage: string;
-  /** The file that production will be started with, where somebody says it. */
+  /** The file with which production will be started, if given. */
   readonly envFile: string | undefined;
 }
 
-/** The part of infra/settings.ts that is asked here. */
+/** The part of infra/settings.ts that is used here. */
 interface StageSettings {
   readonly domain: string;
   readonly corsOrigin: string;
   readonly secrets: readonly string[];
   readonly variables: Readonly<Record<string, string>>;
-  /** Older files of an app do not say them. */
+  /** Absent in older files of an app. */
   readonly notices?: readonly string[];
 }
 
 /**
- * The settings of production: those of the named file, or with an `sst.config.ts` those that its
- * infra/ gives to the stage's containers, else those of the process and of `.env.production`, which
- * Docker hands to the server; without that file, of systemd's. What `fly.toml` and
- * `pylon.service` say themselves comes first. `.env` is for development and is not looked at.
+ * Reads the settings of production: those of the named file, or with an `sst.config.ts` those that
+ * its infra/ gives to the stage's containers, otherwise those of the process and of
+ * `.env.production`, which Docker passes to the server; without that file, of systemd's. The
+ * settings in `fly.toml` and `pylon.service` have precedence. `.env` is for development and is
+ * ignored.
  *
- * @throws Error with the sentence of infra/settings.ts about what it lacks, or about a file that
+ * @throws Error with the message of infra/settings.ts about what is missing, or about a file that
  *   can't be read
  */
 export async function productionSettings(
@@ -103,7 +104,7 @@ function systemdFileIn(dir: string): string | null {
   return existsSync(join(dir, SYSTEMD_FILE)) ? SYSTEMD_FILE : null;
 }
 
-/** `[env]` of a `fly.toml`. */
+/** The `[env]` of a `fly.toml`. */
 function flyVariables(path: string): Readonly<Record<string, string>> {
   if (!existsSync(path)) return {};
   const { env = {} }: { readonly env?: unknown } = TOML.parse(readFileSync(path, "utf8"));
@@ -111,7 +112,7 @@ function flyVariables(path: string): Readonly<Record<string, string>> {
   return Object.fromEntries(Object.entries(env).map(([name, value]) => [name, String(value)]));
 }
 
-/** `Environment=NAME=value` of a unit. */
+/** The `Environment=NAME=value` lines of a unit. */
 function unitVariables(path: string): Environment {
   const lines = [
     ...readFileSync(path, "utf8").matchAll(/^Environment=(["']?)([A-Za-z_]\w*)=(.*)\1[ \t]*$/gm),
@@ -158,9 +159,9 @@ async function stageSettings(
 }
 
 /**
- * The variables that an app's own infrastructure speaks of.
+ * The names of variables that occur in an app's own infrastructure.
  *
- * @param folder none of them where it is not there
+ * @param folder if it does not exist, there are none
  */
 export function namesIn(folder: string): ReadonlySet<string> {
   if (!existsSync(folder)) return new Set();
@@ -171,17 +172,17 @@ export function namesIn(folder: string): ReadonlySet<string> {
 }
 
 /**
- * The environment that SST gives to the config of a stage: the process's own values win, then those
- * of `.env.<stage>`, then `.env`.
+ * The environment that SST passes to the config of a stage: the process's own values have
+ * precedence, then those of `.env.<stage>`, then `.env`.
  */
 export function stageEnvironment(dir: string, stage: string, own: Environment): Environment {
   return { ...fileOf(join(dir, ".env")), ...fileOf(join(dir, `.env.${stage}`)), ...own };
 }
 
 /**
- * The same with what `pylon.stages.ts` says in its place, where the app's infra/ reads one.
+ * The same, with the values of `pylon.stages.ts` in its place, if the app's infra/ reads one.
  *
- * @throws Error with the sentence of infra/stages.ts about a stage that is not in it
+ * @throws Error with the message of infra/stages.ts about a stage that is not in it
  */
 export async function stageVariables(
   dir: string,
@@ -195,7 +196,7 @@ export async function stageVariables(
   return stages.stageEnvironment(stage, environment).values;
 }
 
-/** Whether the app's stages are defined in a file; older deployments have `.env` alone. */
+/** Whether the app's stages are defined in a file; older deployments only have `.env`. */
 export function hasStagesFile(dir: string): boolean {
   return existsSync(join(dir, "infra", "stages.ts"));
 }
@@ -209,7 +210,7 @@ export function isSet({ env, given }: ProductionSettings, name: string): boolean
   return (env[name] ?? "") !== "" || given.has(name);
 }
 
-/** The environment with values of the right form where the real ones are elsewhere. */
+/** The environment with placeholder values of the right form for those that are set elsewhere. */
 export function withStandIns({ env, given }: ProductionSettings): Environment {
   const standIn = (name: string): string => STAND_INS[name] ?? "x".repeat(64);
   return {

@@ -158,7 +158,7 @@ test.each<[string, Record<string, string>, string]>([
   for (const secret of [...secrets, "canary-password"]) expect(text).not.toContain(secret);
 });
 
-describe("what lies in the folder", () => {
+describe("the files in the folder", () => {
   test.each<[string, Record<string, string>, string]>([
     [
       "policies warning",
@@ -257,7 +257,7 @@ describe("what lies in the folder", () => {
     expect((await lockCheck())?.status).toBe("pass");
   });
 
-  test("of an app that does not load nothing passes that depends on it", async () => {
+  test("if an app does not load, no check that depends on it passes", async () => {
     folder.write({ "app.ts": "export default (;" });
     const { found } = await diagnose({
       PYLON_SSO_ENCRYPTION_KEY: "",
@@ -347,7 +347,7 @@ describe("without variables in the process", () => {
     };
   };
 
-  test(".env.systemd is read by itself where it is, with what the unit says", async () => {
+  test(".env.systemd is read if it is the only one, with the variables of the unit", async () => {
     folder.write({
       ".env.systemd": fileOf(GOOD),
       "pylon.service": ofDeployment("systemd/pylon.service").replaceAll(
@@ -361,7 +361,7 @@ describe("without variables in the process", () => {
     expect(found["migration"]?.message).toContain(join(folder.path, "data", "pylon.db"));
   });
 
-  test("beside .env.production it is named, and looked at when it is asked for", async () => {
+  test("beside .env.production it is named, and read if requested", async () => {
     folder.write({
       ".env.production": fileOf(GOOD),
       ".env.systemd": fileOf({ ...GOOD, PYLON_COOKIE_SECURE: "0" }),
@@ -427,7 +427,7 @@ test.each([
   "BOT_TOKEN",
   "LEGACY_PASSWORD",
 ])("%s in PYLON_VARIABLES is an error", async (name) => {
-  // As infra/settings.ts was before it looked itself.
+  // The infra/settings.ts of a version before it checked them itself.
   folder.write({
     "sst.config.ts": "createDatabase(",
     "infra/settings.ts":
@@ -443,7 +443,7 @@ test.each([
 });
 
 const infra = join(import.meta.dir, "..", "..", "..", "..", "deploy", "sst");
-/** What infra/settings.ts takes the definitions of stages from, as `pylon deploy` writes it. */
+/** The definitions of stages for infra/settings.ts, as `pylon deploy` writes them. */
 const STAGES = Object.fromEntries(
   ["infra/stages.ts", "pylon.stages.ts"].map((file) => [
     file,
@@ -519,8 +519,8 @@ test("S6: the stages of pylon.stages.ts are checked, and differences are named",
 });
 
 /**
- * Every file of the folder with what changes when it is written, but for the index in which readers
- * of SQLite too keep their locks.
+ * Every file of the folder with its contents, except for the index in which readers of SQLite also
+ * keep their locks.
  */
 function snapshot(): unknown {
   return readdirSync(folder.path, { recursive: true, withFileTypes: true })

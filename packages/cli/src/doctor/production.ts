@@ -22,7 +22,7 @@ interface Production extends SettingsOptions {
   readonly env: Environment;
 }
 
-/** Everything that `pylon doctor --production` looks at. It only reads. */
+/** All checks of `pylon doctor --production`. It only reads. */
 export async function checkProduction({
   dir,
   entry,

@@ -13,7 +13,7 @@ const LOCK_FILES = [
 ];
 const EXACT = /^(\d+\.\d+\.\d+([-+][\w.+-]+)?|file:.*|link:.*|workspace:.*)$/;
 
-/** Whether what is built is what was tried, and nothing secret is built in. */
+/** Checks that the build uses the tested versions, and that no secrets are built in. */
 export function checkRepository(dir: string): Check[] {
   return [checkLock(dir), checkVersions(dir), checkGit(dir), checkImage(dir)];
 }
@@ -78,7 +78,7 @@ function checkVersions(dir: string): Check {
 
 type PackageJson = Readonly<Record<string, Readonly<Record<string, string>> | undefined>>;
 
-/** Null when it can't be read as what npm writes. */
+/** Null if it is not a package.json that npm could have written. */
 function packageJson(file: string): PackageJson | null {
   try {
     const found: PackageJson | null = JSON.parse(readFileSync(file, "utf8"));
@@ -126,7 +126,7 @@ function checkImage(dir: string): Check {
       );
 }
 
-/** As Docker reads them: the last pattern that fits decides, and `!` takes back. */
+/** As Docker applies them: the last matching pattern decides, and `!` negates. */
 function isIgnored(name: string, patterns: readonly string[]): boolean {
   return patterns.reduce((ignored, pattern) => {
     const negated = pattern.startsWith("!");

@@ -2,7 +2,7 @@ import { isSecretName } from "../settings/variable-names.ts";
 import { error, notChecked, pass, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
-/** What people write where a secret should be. */
+/** Common placeholders for secrets. */
 const WELL_KNOWN =
   /admin|change.?me|default|dev|example|letmein|password|pylon|qwerty|secret|test|token|1234/i;
 const MIN_LENGTH = 32;
@@ -10,7 +10,8 @@ const MIN_DIFFERENT = 10;
 const ENCRYPTION_KEY = "PYLON_SSO_ENCRYPTION_KEY";
 
 /**
- * The server's own secrets: there, and nothing that can be guessed. Their values are in no message.
+ * Checks that the server's own secrets are set and can't be guessed. Messages never contain their
+ * values.
  */
 export function checkSecrets(settings: ProductionSettings, hasUsers: boolean | null): Check[] {
   return [
@@ -35,7 +36,7 @@ function checkAdminToken(settings: ProductionSettings): Check {
   );
 }
 
-/** Whether a secret is where others can read it. */
+/** Checks whether a secret is stored where others can read it. */
 export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   const secrets = plain.filter(isSecretName);
   if (secrets.length === 0) return pass("plain secrets", "none");
@@ -54,7 +55,7 @@ export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   );
 }
 
-/** @param hasUsers null when the app does not load, and nobody knows */
+/** @param hasUsers null if the app does not load, so that it is not known */
 function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | null): Check {
   if (isSet(settings, ENCRYPTION_KEY))
     return (
@@ -76,7 +77,7 @@ function checkEncryptionKey(settings: ProductionSettings, hasUsers: boolean | nu
   );
 }
 
-/** Nothing for a variable whose value is not known here. */
+/** Returns nothing for a variable whose value is not known here. */
 function checkStrength(what: string, name: string, { env, kind }: ProductionSettings): Check[] {
   const value = env[name] ?? "";
   if (value === "") return [];
@@ -93,7 +94,8 @@ function checkStrength(what: string, name: string, { env, kind }: ProductionSett
 function weaknessOf(value: string): string | null {
   if (value.length < MIN_LENGTH) return `has fewer than ${MIN_LENGTH} characters`;
   if (new Set(value).size < MIN_DIFFERENT) return "has few different characters";
-  // Random text of this length holds such a word once in millions; hexadecimal text hardly ever.
+  // A random text of this length contains such a word once in millions; a hexadecimal text hardly
+  // ever.
   return WELL_KNOWN.test(value) && !/^[0-9a-f]+$/i.test(value)
     ? "contains words that attackers try first"
     : null;

@@ -2,12 +2,12 @@ import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
 /**
- * More proxies of one's own than this in a row are unheard of; each too many lets callers choose
- * their address.
+ * More proxies in a row than this are implausible; each extra one lets callers choose their
+ * address.
  */
 const MANY_HOPS = 3;
 
-/** How browsers reach the server, and what they may do there. */
+/** Checks how browsers reach the server, and what they may do there. */
 export function checkWeb(settings: ProductionSettings, hasUsers: boolean | null): Check[] {
   return [
     checkDevMode(settings),
@@ -99,7 +99,7 @@ function checkProxies({ env }: ProductionSettings): Check {
   return pass("proxies", `${hops} in front`);
 }
 
-/** @param hasUsers null when the app does not load, and nobody knows */
+/** @param hasUsers null if the app does not load, so that it is not known */
 function checkMail(settings: ProductionSettings, hasUsers: boolean | null): Check {
   if (hasUsers === null) return notChecked("mail");
   if (!hasUsers) return pass("mail", "the app has no users");

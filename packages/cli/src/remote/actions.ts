@@ -6,9 +6,9 @@ import { columnsOf, fieldOf } from "./columns.ts";
 type Row = Readonly<Record<string, unknown>>;
 
 /**
- * The action that a command was given, and what it is done to.
+ * The action that was given to a command, and its target.
  *
- * @param actions by name: whether it is done to one, which has to be named
+ * @param actions by name: whether it requires the name of a target
  * @throws CommandError USAGE
  */
 export function actionOf<A extends string>(
@@ -39,9 +39,9 @@ function isOneOf<A extends string>(text: string, actions: Readonly<Record<A, boo
 }
 
 /**
- * Prints what a list route answers, as columns for people.
+ * Prints the response of a list route, as columns for people.
  *
- * @param shown how a row is told to people
+ * @param shown returns the columns of a row for people
  */
 export async function printList(
   client: AdminClient,
@@ -61,7 +61,7 @@ export async function printList(
     output.say(line);
 }
 
-/** Prints what a route answers about one, a line for each field. @returns it */
+/** Prints the response of a route about one item, a line for each field. @returns it */
 export async function printOne(client: AdminClient, path: string, output: Output): Promise<Row> {
   const row: Row = await (await client.get(path)).json();
   output.json(row);
@@ -78,7 +78,7 @@ function pairOf([label = "", value = ""]: readonly string[]): string {
   return `${label.padEnd(LABEL_WIDTH)}${value}`;
 }
 
-/** Does something by a route, and says so. */
+/** Performs a change by a route, and prints a message. */
 export async function change(
   client: AdminClient,
   method: "POST" | "DELETE",

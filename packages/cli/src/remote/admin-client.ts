@@ -4,7 +4,7 @@ import { withEnvFiles } from "../env-files.ts";
 import type { Option } from "../command.ts";
 import { CommandError, EXIT } from "../output.ts";
 
-/** The flag `--url` of the commands that ask a running server. */
+/** The flag `--url` of the commands that call a running server. */
 export const URL_OPTION = {
   type: "string",
   value: "URL",
@@ -13,14 +13,14 @@ export const URL_OPTION = {
 const TIMEOUT_MS = 10_000;
 const BODY_TIMEOUT_MS = 600_000;
 
-/** Asks a running server as its admin. */
+/** Calls a running server as its admin. */
 export class AdminClient {
   readonly url: string;
   readonly #token: string;
 
   /**
-   * @param url as the caller gave it
-   * @param own the process's environment; the token is there or in the app's `.env`, never in a
+   * @param url as given by the caller
+   * @param own the process's environment; the token is in it or in the app's `.env`, never in a
    *   flag, where others could read it
    * @throws CommandError ADMIN_INVALID_URL, ADMIN_INSECURE_URL, ADMIN_NO_TOKEN
    */
@@ -42,9 +42,9 @@ export class AdminClient {
   }
 
   /**
-   * Changes something.
+   * Sends a change.
    *
-   * @param body JSON; the answer may then take as long as there is something to do
+   * @param body JSON; the response may then take as long as the work
    * @throws CommandError ADMIN_UNREACHABLE, ADMIN_REFUSED
    */
   send(method: "POST" | "DELETE", path: string, body?: string): Promise<Response> {
@@ -61,7 +61,7 @@ export class AdminClient {
     const timer = setTimeout(() => abort.abort(), timeoutMs);
     let response: Response;
     try {
-      // A redirect would take the token elsewhere.
+      // A redirect would send the token elsewhere.
       response = await fetch(this.url + path, {
         method,
         headers: {
@@ -98,7 +98,7 @@ export class AdminClient {
   }
 }
 
-/** What a Pylon server says of its refusal; null for what another one answers. */
+/** The error message of a Pylon server; null for a response of another server. */
 async function refusalOf(response: Response): Promise<string | null> {
   try {
     const { error }: { readonly error?: { readonly message?: unknown; readonly hint?: unknown } } =
@@ -127,7 +127,7 @@ function originOf(text: string): string {
   return url.origin;
 }
 
-/** This machine and its private network, where a replica is asked past its load balancer. */
+/** This machine and its private network, where a replica is reached without its load balancer. */
 function isNear(host: string): boolean {
   if (host === "localhost" || host === "[::1]" || !/[.:]/.test(host)) return true;
   return isIP(host) === 4 && /^(127|10|192\.168|172\.(1[6-9]|2\d|3[01]))\./.test(host);

@@ -1,4 +1,4 @@
-/** Lines of rows below their headings, each column as wide as its widest value. */
+/** Rows below their headings, each column as wide as its widest value. */
 export function columnsOf(
   headings: readonly string[],
   rows: readonly (readonly string[])[],
@@ -15,7 +15,7 @@ export function columnsOf(
   );
 }
 
-/** A field of an answer as a text; empty where there is none. */
+/** A field of a response as a text; empty if it is missing. */
 export function fieldOf(row: Readonly<Record<string, unknown>>, name: string): string {
   const value = row[name];
   if (value === null || value === undefined) return "";

@@ -7,7 +7,7 @@ const Access = v.object({
   ),
 });
 
-/** What `POST /api/admin/explain` answers, as far as it is shown. */
+/** The displayed part of the response of `POST /api/admin/explain`. */
 export const ExplanationSchema = v.looseObject({
   entity: v.string(),
   row: v.nullable(v.string()),
@@ -29,7 +29,7 @@ const WORDS: Readonly<Record<string, string>> = {
   depends: "depends on the row",
 };
 
-/** Who may do what, why, and how the rows are found, for people. */
+/** Who may access an entity in which way, why, and how the rows are found, for people. */
 export function explanationText(explanation: Explanation): string {
   const { entity, row, caller, access, closed_fields: closed, list } = explanation;
   const who = caller.userId === null ? "an anonymous caller" : `the user ${caller.userId}`;

@@ -1,17 +1,17 @@
 import type { Scrape } from "./prometheus.ts";
 
 /**
- * What a person wants first who is woken by an alarm. Null: the server does not say, or nothing of
- * it happened.
+ * The numbers that matter first after an alarm. Null: the server does not report it, or there were
+ * none.
  */
 export interface Overview {
   readonly parts_down: readonly string[];
-  /** Since the scrape before; null for a first one. */
+  /** Since the previous scrape; null for the first one. */
   readonly requests_per_second: number | null;
   readonly requests: number | null;
-  /** Answered with a status from 500. */
+  /** Responses with a status of at least 500. */
   readonly server_errors: number | null;
-  /** Answered with a status from 400, those among them. */
+  /** Responses with a status of at least 400, including those. */
   readonly errors: number | null;
   readonly request_p50_ms: number | null;
   readonly request_p99_ms: number | null;
@@ -25,7 +25,7 @@ export interface Overview {
   readonly uptime_seconds: number | null;
 }
 
-/** @param since with it counts and times are those of the time between, in seconds */
+/** @param since with it counts and times refer to the time between the two scrapes; in seconds */
 export function overviewOf(
   now: Scrape,
   since?: { readonly before: Scrape; readonly seconds: number },

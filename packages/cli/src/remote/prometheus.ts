@@ -8,7 +8,7 @@ export interface Sample {
 const LINE = /^([a-zA-Z_:][\w:]*)(?:\{(.*)\})? (\S+)(?: \d+)?$/;
 const LABEL = /([a-zA-Z_]\w*)="((?:[^"\\]|\\.)*)",?/g;
 
-/** The samples of a text; comments and lines that are not samples are left out. */
+/** The samples of a text; comments and invalid lines are omitted. */
 export function parsePrometheus(text: string): Sample[] {
   return text.split("\n").flatMap((line): Sample[] => {
     const [, name, labels = "", value] = LINE.exec(line) ?? [];
@@ -29,7 +29,7 @@ export function parsePrometheus(text: string): Sample[] {
   });
 }
 
-/** What a set of samples says, and what changed since another one. */
+/** The values of a set of samples, and their differences to another one. */
 export class Scrape {
   readonly #samples: ReadonlyMap<string, readonly Sample[]>;
 
@@ -41,18 +41,18 @@ export class Scrape {
     return this.#samples.get(name) ?? [];
   }
 
-  /** The sum over all labels that fit; null when there is no such sample. */
+  /** The sum over all matching labels; null if there is no such sample. */
   sum(name: string, fits: (labels: Sample["labels"]) => boolean = () => true): number | null {
     const found = this.all(name).filter(({ labels }) => fits(labels));
     return found.length === 0 ? null : found.reduce((sum, { value }) => sum + value, 0);
   }
 
   /**
-   * The value below which a share of a histogram's observations lie, between the bounds of its
-   * bucket as Prometheus does it.
+   * The value below which a share of a histogram's observations are, interpolated within its bucket
+   * as Prometheus does it.
    *
-   * @param before only what was observed since then counts
-   * @returns null when there is none; the highest bound for what lies above it
+   * @param before only observations since then count
+   * @returns null if there are none; the highest bound for values above it
    */
   quantile(name: string, share: number, before?: Scrape): number | null {
     const earlier = before === undefined ? new Map<number, number>() : before.#buckets(name);

@@ -12,7 +12,7 @@ import { CommandError } from "../output.ts";
 import { parseEnvText } from "./env-text.ts";
 
 const READ_BY_ITS_OWNER = 0o600;
-/** Made by `pylon deploy --target systemd`; other files are for Docker first. */
+/** Written by `pylon deploy --target systemd`; other files are primarily for Docker. */
 export const SYSTEMD_FILE = ".env.systemd";
 
 /** A file of variables, such as `.env.production`, that only its owner may read. */
@@ -20,7 +20,7 @@ export class EnvFile {
   readonly path: string;
   #text: string;
 
-  /** A file that is not there is an empty one. */
+  /** A missing file is treated as an empty one. */
   constructor(path: string) {
     this.path = path;
     this.#text = existsSync(path) && statSync(path).isFile() ? readFileSync(path, "utf8") : "";
@@ -36,11 +36,11 @@ export class EnvFile {
   }
 
   /**
-   * Gives a variable its value, in the place that it has, or at the end.
+   * Sets a variable, in its existing place, or at the end.
    *
-   * @param comment stands above a new one
-   * @returns which reader takes it for another value; null when all agree
-   * @throws CommandError SECRETS_INVALID_VALUE for what can't be written for all of them
+   * @param comment written above a new one
+   * @returns which reader would read another value; null if all agree
+   * @throws CommandError SECRETS_INVALID_VALUE for a value that can't be written for all of them
    */
   set(name: string, value: string, comment?: string): string | null {
     const { text, note } = written(name, value, basename(this.path) === SYSTEMD_FILE);
@@ -56,7 +56,7 @@ export class EnvFile {
   }
 
   /**
-   * Writes it whole or not at all; nobody else may read it, not for a moment.
+   * Writes it completely or not at all; it is never readable by others.
    *
    * @throws CommandError SECRETS_WRITE_FAILED
    */
@@ -77,8 +77,8 @@ export class EnvFile {
 }
 
 /**
- * What `docker run`, compose, systemd and Node take as it stands: no quotes around it, nothing that
- * one of them replaces or drops.
+ * Values that `docker run`, compose, systemd and Node read unchanged: without quotes around them,
+ * and with nothing that one of them replaces or drops.
  */
 const ALIKE = /^(?:[^\s'"`$#\\](?:[^$#\\\r\n]*[^\s$#\\])?)?$/;
 const ALIKE_FOR_DOCKER = /^(?:[^\s'"`$#](?:[^$#\r\n]*[^\s$#])?)?$/;
@@ -89,8 +89,8 @@ interface Written {
 }
 
 /**
- * As the readers of such files agree on it: `docker run --env-file` takes quotes for part of the
- * value, compose replaces `$`, systemd drops `\`.
+ * Writes a value so that the readers of such files agree: `docker run --env-file` reads quotes as
+ * part of the value, compose replaces `$`, systemd drops `\`.
  *
  * @throws CommandError SECRETS_INVALID_VALUE
  */

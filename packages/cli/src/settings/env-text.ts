@@ -1,11 +1,11 @@
-/** A line that gives a variable its value; text in quotes may go over several. */
+/** A line that assigns a variable; quoted text may span several lines. */
 const ASSIGNMENT =
   /^[ \t]*(?:export[ \t]+)?([\w.-]+)[ \t]*=([ \t]*)(?:(["'`])([^]*?)\3[ \t]*(?:#.*)?$|(.*)$)/gm;
 
 /**
- * The variables of a file such as `.env`, as Node's `parseEnv` reads them but for one thing: a `#`
+ * Parses the variables of a file such as `.env`, like Node's `parseEnv` with one exception: a `#`
  * begins a comment only after a space, as for Docker Compose. Otherwise the password of
- * `postgres://app:p#ss@host/db` would be cut off without a word.
+ * `postgres://app:p#ss@host/db` would be truncated silently.
  */
 export function parseEnvText(text: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};

@@ -3,8 +3,8 @@ import { randomBytes } from "node:crypto";
 const BYTES = 32;
 
 /**
- * The secrets that are nothing but random, with what each is for. Others, such as a provider's key,
- * come from somebody else.
+ * The secrets that are purely random, with their purposes. Others, such as a provider's key, are
+ * issued by a third party.
  */
 export const GENERATED_SECRETS: Readonly<Record<string, string>> = {
   PYLON_ADMIN_TOKEN: "gives admin access: metrics, logs, export",
@@ -12,16 +12,17 @@ export const GENERATED_SECRETS: Readonly<Record<string, string>> = {
   PYLON_JWT_SECRET: "signs the tokens of /api/auth/jwt",
 };
 
-/** Those that every app in production needs. */
+/** The secrets that every app in production needs. */
 export const NEEDED_SECRETS = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY"] as const;
 
-/** 256 bits that nobody can guess, in characters that no file, URL or shell has to quote. */
+/** 256 random bits, in characters that no file, URL or shell has to quote. */
 export function randomSecret(): string {
   return randomBytes(BYTES).toString("hex");
 }
 
 /**
- * `PYLON_ADMIN_TOKEN` as SST names secrets: `PylonAdminToken`, as infra/parameters.ts looks for it.
+ * Converts `PYLON_ADMIN_TOKEN` to the name of the secret in SST: `PylonAdminToken`, for which
+ * infra/parameters.ts looks.
  */
 export function sstSecretName(variable: string): string {
   return variable
@@ -31,7 +32,7 @@ export function sstSecretName(variable: string): string {
     .join("");
 }
 
-/** The variable that a secret of SST is for; one that is not named as ours are stays as it is. */
+/** The variable of a secret of SST; a name without Pylon's prefix is unchanged. */
 export function variableOfSst(secret: string): string {
   const variable = secret.replaceAll(/(?<=.)([A-Z])/g, "_$1").toUpperCase();
   return sstSecretName(variable) === secret ? variable : secret;

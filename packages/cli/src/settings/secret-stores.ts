@@ -9,21 +9,21 @@ import { isServerSetting } from "./variable-names.ts";
 
 const PRODUCTION_FILE = ".env.production";
 
-/** Where the secrets of production are kept. */
+/** Where the secrets of production are stored. */
 export interface SecretStore {
-  /** In words. */
+  /** A description of the place. */
   readonly place: string;
   /** Those of the names that have a value. */
   among(names: readonly string[]): Promise<ReadonlySet<string>>;
-  /** The names of all secrets that are in it. */
+  /** The names of all secrets in it. */
   all(): Promise<ReadonlySet<string>>;
-  /** @returns what is to be known of how they are kept @throws CommandError */
+  /** @returns notes on how they are stored @throws CommandError */
   set(values: Readonly<Record<string, string>>): Promise<readonly string[]>;
 }
 
 /**
- * `.env.production` in the app's folder, for `pylon start` on a machine of one's own; where only
- * the file for systemd is, that one.
+ * `.env.production` in the app's folder, for `pylon start` on one's own machine; if only the file
+ * for systemd exists, that one.
  */
 export class EnvSecrets implements SecretStore {
   readonly place: string;
@@ -64,17 +64,17 @@ export class EnvSecrets implements SecretStore {
   }
 }
 
-/** The server takes `\n` for the line ends of a provider's private key, as its file has it. */
+/** The server accepts `\n` for the line breaks of a provider's private key. */
 function inOneLine(name: string, value: string): string {
   return /^PYLON_OAUTH_\w+_PRIVATE_KEY$/.test(name)
     ? value.trim().replaceAll(/\r?\n/g, "\\n")
     : value;
 }
 
-/** `sst secret list` says so of a stage that has none yet, and exits with 1. */
+/** The message of `sst secret list` for a stage without secrets, with exit code 1. */
 const NO_SECRETS = /^\W*No secrets found\s*$/;
 
-/** The secrets of a stage, which SST keeps encrypted in AWS. */
+/** The secrets of a stage, which SST stores encrypted in AWS. */
 export class SstSecrets implements SecretStore {
   readonly place: string;
   readonly stage: string;
@@ -96,23 +96,23 @@ export class SstSecrets implements SecretStore {
   }
 
   async set(values: Readonly<Record<string, string>>): Promise<readonly string[]> {
-    // By standard input: arguments can be read by every user of the machine.
+    // By standard input, because arguments can be read by every user of the machine.
     for (const [name, value] of Object.entries(values))
       await this.#sst(["secret", "set", sstSecretName(name)], value);
     return [];
   }
 
-  /** As SST writes them. */
+  /** In the spelling of SST. */
   async #names(): Promise<ReadonlySet<string>> {
     const listed = await this.#sst(["secret", "list"], "", NO_SECRETS);
     return new Set([...listed.matchAll(/^([A-Z]\w*)=/gm)].map(([, name = ""]) => name));
   }
 
   /**
-   * @param input what it reads from standard input
-   * @param acceptable a complaint with which it fails although there is nothing wrong
-   * @returns what SST printed
-   * @throws CommandError SECRETS_SST_FAILED with what it said
+   * @param input its standard input
+   * @param acceptable a message with which it fails although nothing is wrong
+   * @returns the output of SST
+   * @throws CommandError SECRETS_SST_FAILED with its message
    */
   async #sst(args: readonly string[], input: string, acceptable?: RegExp): Promise<string> {
     const child = Bun.spawn([needSst(this.dir), ...args, "--stage", this.stage], {
@@ -127,7 +127,7 @@ export class SstSecrets implements SecretStore {
       child.exited,
     ]);
     if (code === 0 || acceptable?.test(error) === true) return out;
-    // What it prints on stdout may hold values.
+    // Its stdout may contain values.
     throw new CommandError(
       "SECRETS_SST_FAILED",
       `\`sst ${args.join(" ")} --stage ${this.stage}\` failed: ` +

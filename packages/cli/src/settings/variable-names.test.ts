@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { isSecretName, isServerSetting, unknownVariables } from "./variable-names.ts";
 
-test("a secret is known by the server or by its name, also an app's own", () => {
+test("a secret is recognized by the server or by its name, also an app's own", () => {
   expect(
     ["DATABASE_URL", "PYLON_ADMIN_TOKEN", "STRIPE_KEY", "PYLON_OAUTH_GITHUB_CLIENT_SECRET"].filter(
       (name) => !isSecretName(name),
@@ -18,7 +18,7 @@ test("a setting of the server is neither a secret nor an app's own", () => {
   ).toEqual(["PYLON_PORT", "PYLON_OAUTH_GITHUB_CLIENT_ID"]);
 });
 
-test("a slip in a name is found, and an app's own names are left alone", () => {
+test("a misspelled name is found, and an app's own names are ignored", () => {
   expect(unknownVariables(["PYLON_PROT", "PYLON_PORT", "PORT", "PYLON_OAUTH_X"])).toEqual([
     { name: "PYLON_PROT", meant: "PYLON_PORT" },
   ]);

@@ -1,9 +1,9 @@
 import { isOAuthSecret, isOAuthVariable, VARIABLES } from "@pylonsync/server";
 import { nearest } from "@pylonsync/query";
 
-/** How secrets are named, also those of the app's own. */
+/** How secrets are named, also the app's own. */
 const SECRET = /(SECRET|TOKEN|KEY|PASSWORD)$/;
-/** What `infra/settings.ts`, the pages of Next and the installer read. */
+/** The variables that `infra/settings.ts`, the pages of Next and the installer read. */
 const OF_OTHERS = [
   ...[
     "PYLON_DOMAIN",
@@ -19,13 +19,14 @@ const OF_OTHERS = [
 ];
 
 /**
- * Whether the variable's value is nobody's business, by what the server says of it and by its name.
+ * Whether the variable's value is confidential, according to the server's definition of it and to
+ * its name.
  */
 export function isSecretName(name: string): boolean {
   return SECRET.test(name) || isServerSecret(name);
 }
 
-/** Whether the server says of the variable that it holds a secret. */
+/** Whether the server defines the variable as a secret. */
 function isServerSecret(name: string): boolean {
   const variable = Object.entries(VARIABLES).find(([known]) => known === name)?.[1];
   return (
@@ -34,23 +35,23 @@ function isServerSecret(name: string): boolean {
   );
 }
 
-/** Whether the variable is one of the server's that anybody may know. */
+/** Whether it is a non-confidential variable of the server. */
 export function isServerSetting(name: string): boolean {
   return !isServerSecret(name) && (Object.hasOwn(VARIABLES, name) || isOAuthVariable(name));
 }
 
 /**
- * The variables that are called as Pylon's own are, and that nothing reads.
+ * The variables with Pylon's prefix that nothing reads.
  *
  * @param others further names that something reads
- * @returns each with the one that it may stand for
+ * @returns each with the one that was probably meant
  */
 export function unknownVariables(
   names: Iterable<string>,
   others: ReadonlySet<string> = new Set(),
 ): { readonly name: string; readonly meant: string | undefined }[] {
   const known = [...Object.keys(VARIABLES), ...OF_OTHERS, ...others];
-  // Of OAuth's the server itself says what it does not know.
+  // The server itself reports unknown variables of OAuth.
   const unknown = [...names].filter(
     (name) =>
       name.startsWith("PYLON_") && !name.startsWith("PYLON_OAUTH_") && !known.includes(name),

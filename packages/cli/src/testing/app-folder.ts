@@ -8,7 +8,7 @@ interface AppFolder {
   readonly at: (file: string) => string;
 }
 
-/** A folder with an app of notes: another one for each test of the file that calls this. */
+/** A folder with an app of notes: a separate one for each test of the file that calls this. */
 export function appFolder(): AppFolder {
   let current: TempFolder;
   beforeEach(() => {

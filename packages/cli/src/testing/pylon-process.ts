@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { MAIN_FILE } from "./main-file.ts";
 
-/** How the command is started; a test of the executable names that instead. */
+/** How the command is started; a test of the executable sets that instead. */
 export const COMMAND: readonly string[] = [
   process.execPath,
   "--no-env-file",
@@ -20,14 +20,14 @@ export interface Result {
 }
 
 /**
- * A clean environment: nothing of the developer's own settings. No load balancer has to see that a
- * server of a test goes.
+ * A clean environment without the developer's own settings. No load balancer needs time to notice
+ * that a server of a test stops.
  */
 function environment(env: Environment): Record<string, string> {
   return { PATH: process.env["PATH"] ?? "", HOME: tmpdir(), PYLON_DRAIN_DELAY_SECS: "0", ...env };
 }
 
-/** Runs a command of pylon that ends by itself. */
+/** Runs a command of pylon that ends on its own. */
 export async function pylon(
   args: readonly string[],
   cwd: string,
@@ -38,7 +38,7 @@ export async function pylon(
   return run([...command, ...args], cwd, environment(env), stdin);
 }
 
-/** Runs a program that ends by itself, such as npm, in the developer's own environment. */
+/** Runs a program that ends on its own, such as npm, in the developer's own environment. */
 export function program(
   command: readonly string[],
   cwd: string,
@@ -71,8 +71,8 @@ async function run(
 /**
  * Runs a command of pylon at a terminal.
  *
- * @param typed once the text before it was shown
- * @returns all that the terminal showed
+ * @param typed sent once the text before it was shown
+ * @returns the complete output of the terminal
  */
 export async function pylonAtTerminal(
   args: readonly string[],
@@ -103,13 +103,13 @@ export async function pylonAtTerminal(
   return { exitCode, screen };
 }
 
-/** A `dev` or `start` that runs, read as its JSON events. */
+/** A running `dev` or `start`, read as its JSON events. */
 export class PylonProcess implements AsyncDisposable {
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #events: AsyncGenerator<Record<string, unknown>>;
   #said = "";
   #waiting: (() => void)[] = [];
-  /** All of it, once the process has ended. */
+  /** The complete stderr, once the process has ended. */
   readonly stderr: Promise<string>;
 
   constructor(args: readonly string[], cwd: string, env: Environment = {}, command = COMMAND) {
@@ -124,7 +124,7 @@ export class PylonProcess implements AsyncDisposable {
     this.stderr = this.#listen(this.#child.stderr);
   }
 
-  /** Answers once the process has written this to stderr. @throws Error when it ends without it */
+  /** Resolves once the process has written this to stderr. @throws Error if it ends without it */
   async said(text: string): Promise<void> {
     let isOver = false;
     void this.stderr.then(() => {
@@ -154,14 +154,14 @@ export class PylonProcess implements AsyncDisposable {
     return this.#child.pid;
   }
 
-  /** The next event. @throws Error with what it printed when it ended instead */
+  /** Returns the next event. @throws Error with the output if the process ended instead */
   async event(): Promise<Record<string, unknown>> {
     const { value, done } = await this.#events.next();
     if (done === true) throw new Error(`pylon ended: ${await this.stderr}`);
     return value;
   }
 
-  /** Sends the signal, and answers the exit code. */
+  /** Sends the signal. @returns the exit code */
   async end(signal: "SIGTERM" | "SIGINT" = "SIGTERM"): Promise<number> {
     this.#child.kill(signal);
     return this.#child.exited;
@@ -187,7 +187,7 @@ async function* jsonLines(
   }
 }
 
-/** A folder outside of the repository that is gone after its block. */
+/** A folder outside the repository that is deleted after its block. */
 export class TempFolder implements Disposable {
   readonly path = realpathSync(mkdtempSync(join(tmpdir(), "pylon-cli-")));
 
@@ -212,7 +212,7 @@ export default buildManifest({ name: "notes", version: "1.0.0", access: "public"
 `;
 }
 
-/** A query that answers an expression. */
+/** A query that returns an expression. */
 export function queryOf(expression: string): string {
   return (
     'import { query } from "@pylonsync/functions";\nexport default query({ handler: (ctx) => ' +

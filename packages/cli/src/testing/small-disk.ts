@@ -7,7 +7,7 @@ import { join } from "node:path";
 export class SmallDisk implements Disposable {
   readonly #path: string;
 
-  /** @param path where it is mounted, in a folder that is made */
+  /** @param path where it is mounted, in a folder that is created */
   constructor(path: string) {
     mkdirSync(path, { recursive: true });
     const { status, stderr, error } = spawnSync(
@@ -20,7 +20,7 @@ export class SmallDisk implements Disposable {
     this.#path = path;
   }
 
-  /** @param size as `mount` takes it: `1m` */
+  /** @param size in the format of `mount`: `1m` */
   resize(size: string): void {
     spawnSync("mount", ["-o", `remount,size=${size}`, this.#path]);
   }
@@ -31,8 +31,8 @@ export class SmallDisk implements Disposable {
 }
 
 /**
- * Whether this process may mount one: in a container even root often may not. Where it may not, it
- * says so.
+ * Whether this process may mount one: in a container even root often may not. If it may not, it
+ * prints that.
  */
 export function canMountDisks(): boolean {
   const path = mkdtempSync(join(tmpdir(), "pylon-disk-"));

@@ -47,7 +47,7 @@ function playerOf(id: string): ShardPlayer {
   return { id, isGuest: false, tenantId: null, roles: ["a"] };
 }
 
-/** Puts the pieces of one recording together, as a server does. */
+/** Assembles the pieces of one recording, as a server does. */
 function replayOf(pieces: readonly RecordingPiece[]): unknown {
   const [begin] = pieces;
   if (begin?.kind !== "begin") throw new Error("A recording begins.");
@@ -101,7 +101,7 @@ const EVENT: fc.Arbitrary<ShardEvent> = fc.oneof(
 );
 const STEPS = fc.array(fc.array(EVENT, { maxLength: 3 }), { minLength: 1, maxLength: 60 });
 
-test("whatever happens, each recording of a run is played again to the very same states", () => {
+test("whatever happens, each recording of a run is replayed to identical states", () => {
   fc.assert(
     fc.property(STEPS, fc.integer({ min: 1, max: 40 }), (steps, maxSteps) => {
       const { recordings, states } = recordedRun(steps, maxSteps);
@@ -125,7 +125,7 @@ test("whatever happens, each recording of a run is played again to the very same
   );
 });
 
-test("a player goes to any step, back too, and says who is there", () => {
+test("a player seeks to any step, also back, and lists the players", () => {
   const joins = [[{ kind: "join", player: playerOf("ann") }], [], []] as const;
   const { recordings, states } = recordedRun([...joins, ...Array.from({ length: 500 }, () => [])]);
   const player = playReplay(world, replayOf(recordings[0] ?? []));
@@ -144,14 +144,14 @@ test("a player goes to any step, back too, and says who is there", () => {
   expect(() => player.seek(504)).toThrow("must be from 0 to 503");
 });
 
-test("other code is found out at the first checkpoint", () => {
+test("different code is detected at the first checkpoint", () => {
   const { recordings } = recordedRun(Array.from({ length: 450 }, () => []));
   const player = playReplay(worldOf(1.000001), replayOf(recordings[0] ?? []));
   player.seek(450);
   expect(player.verdict).toEqual({ isSame: false, checked: 3, checkpoints: 3, differsAt: 200 });
 });
 
-test("what is not a replay, or of another state, is refused with a reason", () => {
+test("an invalid replay, or one of another state, is rejected with a reason", () => {
   const { recordings } = recordedRun([[{ kind: "join", player: playerOf("ann") }]]);
   const replay = readReplay(replayOf(recordings[0] ?? []));
   const other = { ...world, version: 2 };

@@ -11,7 +11,7 @@ interface Body {
   vy: number;
 }
 
-/** A world that any slip of order, time or chance sends elsewhere. */
+/** A world in which any error of order, time or randomness changes the state. */
 const world = shard({
   tickRate: 30,
   input: v.object({ ax: v.number(), ay: v.number() }),
@@ -45,7 +45,7 @@ function player(id: string): ShardPlayer {
   return { id, isGuest: false, tenantId: null, roles: [] };
 }
 
-/** Who comes, goes and does what at which step. */
+/** Who joins, leaves and does what at which step. */
 const script = fc.array(
   fc.record({
     tick: fc.integer({ min: 1, max: 10_000 }),
@@ -100,7 +100,7 @@ test("a run of 10,000 steps is repeated bit for bit, through saves and restores 
   );
 }, 60_000);
 
-test("an input is applied in the step that it is recorded for, before time passes", () => {
+test("an input is applied in the step for which it is recorded, before time passes", () => {
   const seen: string[] = [];
   const definition = shard({
     input: v.object({ n: v.int() }),
@@ -125,7 +125,7 @@ test("an input is applied in the step that it is recorded for, before time passe
   );
 });
 
-test("an error of the app's code is told, and the step goes on", () => {
+test("an error of the app's code is reported, and the step continues", () => {
   const definition = shard({
     input: v.object({ bad: v.string() }),
     init: () => ({ ticks: 0 }),
@@ -154,7 +154,7 @@ test("an error of the app's code is told, and the step goes on", () => {
   expect(simulation.state).toEqual({ ticks: 2 });
 });
 
-test("what can't be saved is named by its place", () => {
+test("a value that can't be saved is named by its path", () => {
   for (const [state, place] of [
     [{ a: [1, { b: Number.NaN }] }, "state.a[1].b is NaN"],
     [{ at: new Date(0) }, "state.at is a Date"],
@@ -170,7 +170,7 @@ test("what can't be saved is named by its place", () => {
   expect(() => Simulation.begin("d", definition, 1)).toThrow("state is a Set");
 });
 
-test("plain data is read again as the very same", () => {
+test("plain data is unchanged after parsing", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 5 }), (value) => {
       expect(JSON.parse(exactJson(value))).toStrictEqual(value as never);

@@ -13,7 +13,7 @@ interface State {
   readonly seen: { readonly x: number; readonly tick: number }[];
 }
 
-/** A target that moves unevenly, and what shots found where it was. */
+/** A target that moves unevenly, and the results of shots at its positions. */
 const range = shard({
   tickRate: RATE,
   input: v.any(),
@@ -36,7 +36,7 @@ const shot = (seen?: number): ShardEvent => ({
   ...(seen === undefined ? {} : { seen }),
 });
 
-test("an input is judged by what its player saw, within the time that is remembered", () => {
+test("an input is evaluated by what its player saw, within the history's time", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 1, max: 30 }),
@@ -48,7 +48,7 @@ test("an input is judged by what its player saw, within the time that is remembe
         for (let step = 1; step < played; step += 1) simulation.advance([]);
         if (isRestored)
           simulation = Simulation.restore("range", range, JSON.parse(simulation.save()));
-        // Where it was at each step, said once more.
+        // Its position at each step, computed independently.
         const xAt = (tick: number): number => (tick * (tick + 1) * (2 * tick + 1)) / 6;
         const tick = Math.min(played, Math.max(1, played - STEPS, seen));
         const [from, to] = [xAt(Math.floor(tick)), xAt(Math.ceil(tick))];
@@ -62,7 +62,7 @@ test("an input is judged by what its player saw, within the time that is remembe
   );
 });
 
-test("what is remembered can't be changed, nor kept where JSON can't say it", () => {
+test("the history can't be changed, nor contain values that JSON can't represent", () => {
   const vandal: ShardDefinition = {
     ...range,
     onInput: (_state, _player, _input, step) =>
@@ -77,7 +77,7 @@ test("what is remembered can't be changed, nor kept where JSON can't say it", ()
   expect(String(tickFaults[0])).toContain("history is a Map");
 });
 
-test("a shard that remembers nothing says so", () => {
+test("a shard without a history says so", () => {
   const { history: _history, ...plain } = range;
   const simulation = Simulation.begin("range", plain, 1);
   const { faults } = simulation.advance([{ kind: "join", player: ann }, shot()]);

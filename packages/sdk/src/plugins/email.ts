@@ -60,7 +60,7 @@ export interface EmailOptions {
 export const EMAIL_JOB = "pylon/email";
 /** The queue of those jobs. */
 export const EMAIL_QUEUE = "email";
-/** How often a job tries again to hand over an email. */
+/** The number of retries of a job whose email could not be delivered to the provider. */
 export const EMAIL_RETRIES = 7;
 
 const SENT = "SentEmail";
@@ -73,9 +73,9 @@ const MAX_SUBJECT = 200;
 /**
  * Sends emails when rows are inserted, updated or deleted. The template runs in the transaction of
  * the write, and the email is queued as a job of it: it is sent if the write commits, and the job
- * tries again if the provider fails.
+ * retries if the provider fails.
  *
- * @throws Error that names the option that is wrong
+ * @throws Error that names the invalid option
  *
  * @example
  * const plugins = [
@@ -129,7 +129,7 @@ export function email(options: EmailOptions): Plugin {
   });
 }
 
-/** Remembers the emails that are sent once for each row. */
+/** Stores the emails that are sent once for each row. */
 const SENT_EMAIL = defineEntity(
   SENT,
   { send: field.string(), rowId: field.string(), at: field.datetime() },
@@ -148,13 +148,13 @@ async function queueEmail(
   const addresses = await recipients(send, event);
   if (addresses.length === 0) return;
   const mail = contentOf(send, await send.template(event));
-  // Marked after the template: a row without an address may get one later.
+  // Stored after the template ran: a row without an address may get one later.
   if (send.once === true) await db.insert(SENT, { ...key, at: new Date(now).toISOString() });
   for (const to of addresses)
     await schedule(EMAIL_JOB, { to, ...mail }, { queue: EMAIL_QUEUE, maxRetries: EMAIL_RETRIES });
 }
 
-/** Each address once. */
+/** Returns the addresses without duplicates. */
 async function recipients({ name, to }: EmailSend, event: EmailEvent): Promise<readonly string[]> {
   const found: unknown =
     typeof to === "function" ? await to(event) : to.includes("@") ? to : event.row[fieldIn(to)];
@@ -178,7 +178,7 @@ function contentOf(send: EmailSend, content: unknown): Row {
     throw new Error(`${at} returned the subject ${shown(subject)}, and must return a text.`);
   if (typeof text !== "string" || text === "")
     throw new Error(`${at} returned the text ${shown(text)}, and must return a text.`);
-  // A subject holds values of rows, which must neither break the header nor fail the job.
+  // A subject contains values of rows, which must neither break the header nor fail the job.
   const line = subject.replaceAll(/\p{Cc}+/gu, " ").trim();
   if (html !== undefined && typeof html !== "string" && !isHtml(html))
     throw new Error(`${at} returned the html ${shown(html)}: return a text or html\`...\`.`);
@@ -189,7 +189,7 @@ function contentOf(send: EmailSend, content: unknown): Row {
   };
 }
 
-/** Ids of rows are not used again: what was remembered of a deleted one has no use. */
+/** Ids of rows are not reused: the stored entries of a deleted one are useless. */
 async function forgetSent(
   { entity, db }: HookContext,
   rowId: string,

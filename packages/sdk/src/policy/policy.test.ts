@@ -16,7 +16,7 @@ const Message = entity("Message", {
   at: field.datetime(),
 });
 
-/** The tree of a text, without the places in it. */
+/** The tree of a text, without the positions in it. */
 function treeOf(text: string | undefined): unknown {
   return JSON.parse(
     JSON.stringify(parsePolicy(text ?? ""), (key, value: unknown) =>
@@ -25,7 +25,7 @@ function treeOf(text: string | undefined): unknown {
   );
 }
 
-test("rules as functions come to the same tree as texts", () => {
+test("rules as functions compile to the same tree as texts", () => {
   const {
     name,
     entity: about,
@@ -71,7 +71,7 @@ test("rules as functions come to the same tree as texts", () => {
   expect(treeOf(fields?.["rank"]?.allowRead)).toEqual(treeOf('auth.hasRole("x") && auth.isAdmin'));
 });
 
-test("any text and number comes back as it was written", () => {
+test("any text and number is compiled to itself", () => {
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), fc.integer(), (text, number) => {
       const { allow } = policy({
@@ -86,7 +86,7 @@ test("any text and number comes back as it was written", () => {
   );
 });
 
-test("the compiler and the builder refuse what is not there", () => {
+test("the compiler and the builder reject unknown names", () => {
   const build = (allow: Parameters<typeof policy<typeof Message>>[0]["allow"] & {}) => () =>
     policy({ name: "p", entity: Message, allow });
   // @ts-expect-error a field that is misspelt

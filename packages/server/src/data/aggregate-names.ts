@@ -6,8 +6,8 @@ type Result = Record<string, Value>;
 const DAY_MS = 86_400_000;
 
 /**
- * A result with the names that ported apps read it by, beside its own: `count_distinct_field`, and
- * for a bucket `field_bucket` with its label. A name that is taken stays.
+ * Adds the names that ported apps use for the same results: `count_distinct_field`, and for a
+ * bucket `field_bucket` with its label. Results that already have such a name keep their value.
  */
 export function withOtherNames(
   row: Result,
@@ -22,8 +22,8 @@ export function withOtherNames(
 }
 
 /**
- * The bucket as charts show it: `2026-11-28 11:00:00`, `2026-11-28`, `2026-W47`, `2026-11`, `2026`.
- * Weeks are counted from the first Monday of the year.
+ * The label of the bucket, as charts show it: `2026-11-28 11:00:00`, `2026-11-28`, `2026-W47`,
+ * `2026-11`, `2026`. Weeks are counted from the first Monday of the year.
  *
  * @param start ISO 8601
  */

@@ -69,7 +69,7 @@ const specs = fc.record({
 });
 type Spec = typeof specs extends fc.Arbitrary<infer S> ? S : never;
 
-/** The local time of a zone as the engine writes it, as if it were UTC. */
+/** The local time in a zone, formatted as the engine formats UTC. */
 function localTime(at: number, timeZone: string): string {
   const written = new Date(at).toLocaleString("sv-SE", { timeZone });
   return `${written.replace(" ", "T")}.000Z`;
@@ -82,7 +82,8 @@ function zonedBucket(at: string, bucket: TimeBucket, timeZone: string): string {
   let [before, after] = [Date.parse(at) - 367 * 24 * 60 * minute, Date.parse(at)];
   before = Math.floor(before / minute) * minute;
   const key = bucketAt(after);
-  // In the zones of this test an hour may be there twice, each a bucket, and no day begins twice.
+  // In the zones of this test an hour can occur twice, each time as its own bucket; no day begins
+  // twice.
   if (bucket === "hour") {
     const second = Math.floor(after / 1000) * 1000;
     const elapsed = Date.parse(localTime(second, timeZone)) - Date.parse(key);
@@ -98,7 +99,7 @@ function zonedBucket(at: string, bucket: TimeBucket, timeZone: string): string {
   return new Date(isIn(before) ? before : after).toISOString();
 }
 
-/** The start of the bucket in UTC, by the calendar of the engine. */
+/** The start of the bucket in UTC, by JavaScript's calendar functions. */
 function bucketOf(at: string, bucket: TimeBucket): string {
   const date = new Date(at);
   date.setUTCMinutes(0, 0, 0);
@@ -124,7 +125,7 @@ function keyOf(row: StoredRow, groupBy: Spec["groupBy"]): [string, Value][] {
   });
 }
 
-/** Of a field, or of a result that is named after it. */
+/** The order of the values of a field, or of the result named after it. */
 function orderOf(name: string): (a: Value | undefined, b: Value | undefined) => number {
   return (a, b) =>
     name.endsWith("price") && typeof a === "string" && typeof b === "string"
@@ -158,7 +159,7 @@ function measured(rows: readonly StoredRow[]): Result {
   };
 }
 
-/** What the docs say of an aggregate, by a look through the rows. */
+/** The result of an aggregate according to the docs, computed by scanning all rows. */
 function expectedOf(rows: readonly StoredRow[], spec: Spec): Result[] {
   const found = new Map<string, { key: [string, Value][]; rows: StoredRow[] }>();
   if (spec.groupBy.length === 0) found.set("[]", { key: [], rows: [] });
@@ -197,7 +198,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
-  test(`${database}: aggregates are what the rows that the caller may read come to`, async () => {
+  test(`${database}: aggregates equal a scan of the rows that the caller may read`, async () => {
     await fc.assert(
       fc.asyncProperty(chatRows, chatReaders, specs, async (rows, caller, spec) => {
         await loadChat(app, rows);
@@ -225,7 +226,7 @@ for (const database of ["sqlite", "postgres"] as const) {
 
 const AT = ["2026-11-28T11:20:00.000Z", "2026-01-01T00:00:00.000Z", null];
 
-test("buckets have the labels that ported charts read, beside their starts", async () => {
+test("buckets have the labels that ported charts read, in addition to their starts", async () => {
   await using app = await openAppData(chat);
   await loadChat(app, {
     Team: [],
@@ -251,7 +252,7 @@ test("buckets have the labels that ported charts read, beside their starts", asy
   }
 });
 
-test("days of a time zone begin when its clocks say so, also where they change", async () => {
+test("days of a time zone start at its local midnight, also when the offset changes", async () => {
   await using app = await openAppData(chat);
   const days = async (timeZone: string, at: readonly string[]): Promise<unknown> => {
     await loadChat(app, {
@@ -279,7 +280,7 @@ test("days of a time zone begin when its clocks say so, also where they change",
   expect(await far.catch((error: PylonError) => error.field)).toBe("groupBy[0].timeZone");
 });
 
-test("what is wrong in having, order and limit is refused with its place", async () => {
+test("invalid having, order and limit are rejected with their place", async () => {
   await using app = await openAppData(chat);
   const cases: [object, string, string][] = [
     [{ having: { sum_n: 1 } }, "INVALID_COLUMN", "sum_n"],

@@ -11,7 +11,7 @@ const KINDS = {
   x: "float",
   done: "bool",
   at: "datetime",
-  // Names that results have too.
+  // Field names that are also names of results.
   count: "int",
   sum_n: "int",
 } as const satisfies Record<string, FieldKind>;
@@ -33,7 +33,7 @@ const group = fc.oneof(
     bucket: fc.constantFrom("hour", "day", "week", "month", "year"),
   }),
 );
-/** What may be asked, though two of the results may have one name. */
+/** Valid requests, except that two of the results may have the same name. */
 const specs = fc.record(
   {
     count: fc.boolean(),
@@ -64,7 +64,7 @@ function refusal(spec: unknown): PylonError {
   throw new Error("The aggregate was accepted.");
 }
 
-/** The names of the results: a value that is asked for twice is answered once. */
+/** The names of the results: a value that is requested twice is returned once. */
 function namesOf({ count = false, groupBy = [], ...rest }: Spec): readonly string[] {
   const { sum = [], avg = [], min = [], max = [], countDistinct = [] } = rest;
   const measures = Object.entries({ sum, avg, min, max, countDistinct }).flatMap(([fn, fields]) =>
@@ -74,7 +74,7 @@ function namesOf({ count = false, groupBy = [], ...rest }: Spec): readonly strin
   return [...(count ? ["count"] : []), ...measures, ...groups];
 }
 
-test("every term has a result of its own name, or two of one name are refused", () => {
+test("each term has a result under its own name, or terms with the same name are rejected", () => {
   fc.assert(
     fc.property(specs, (spec) => {
       const names = namesOf(spec);
@@ -91,7 +91,7 @@ test("every term has a result of its own name, or two of one name are refused", 
   );
 });
 
-test("a term that its field's kind does not take is refused, with the place", () => {
+test("a term that the kind of its field does not support is rejected, with the place", () => {
   const misfits: fc.Arbitrary<readonly [object, string]> = fc.constantFrom(
     [{ sum: ["title"] }, "sum"],
     [{ avg: ["at"] }, "avg"],
@@ -112,7 +112,7 @@ test("a term that its field's kind does not take is refused, with the place", ()
   );
 });
 
-test("a field that the entity does not have is refused in each place", () => {
+test("a field that the entity does not have is rejected in each place", () => {
   for (const spec of [
     { sum: ["nope"] },
     { countDistinct: ["__proto__"] },
@@ -122,7 +122,7 @@ test("a field that the entity does not have is refused in each place", () => {
     expect(refusal(spec).code).toBe("INVALID_COLUMN");
 });
 
-test("the most terms are taken, and one more is not", () => {
+test("the maximum number of terms is accepted, and one more is rejected", () => {
   const fields = Array.from({ length: MAX_AGGREGATE_TERMS }, (_, index) => `f${index}`);
   const wide: EntityShape = { name: "Wide", fields: new Map(fields.map((name) => [name, "int"])) };
   const parseWide = (spec: unknown) => parseAggregate(wide, spec, () => TRUE).measures.length;

@@ -19,10 +19,10 @@ const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
 const KEYS = new Set(["count", "groupBy", "where", "having", "order", "limit", ...LISTS]);
 
-/** What a filter may say beside its conditions. */
+/** The keys of a filter that are not conditions. */
 const SEPARATE = new Set(["$order", "$limit", "$offset", "$search"]);
 
-/** What rows are grouped by; a bucket may be one of a time zone. */
+/** A field by which rows are grouped; a bucket may be in a time zone. */
 export interface Group {
   readonly field: string;
   readonly bucket?: TimeBucket | undefined;
@@ -31,12 +31,12 @@ export interface Group {
 }
 type Measure = Aggregate["measures"][number];
 
-/** An aggregate, understood. */
+/** A parsed aggregate. */
 export interface ParsedAggregate {
   readonly where: Expr;
   readonly groupBy: readonly Group[];
   readonly measures: readonly Measure[];
-  /** On the results of a group. */
+  /** The condition on the results of a group. */
   readonly having: Expr | undefined;
   readonly order: readonly Order[] | undefined;
   readonly limit: number | undefined;
@@ -63,7 +63,7 @@ export function parseAggregate(
   const asked: Measure[] = countsOf(shape, body.get("count"));
   for (const fn of LISTS)
     asked.push(...names(body.get(fn), fn).map((field) => measureOf(shape, fn, field)));
-  // What is asked for twice is answered once.
+  // A value that is requested twice is returned once.
   const measures = [...new Map(asked.map((measure) => [measure.as, measure])).values()];
   const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) =>
     groupOf(shape, item, `groupBy[${index}]`),
@@ -87,7 +87,7 @@ export function parseAggregate(
   };
 }
 
-/** `"*"` counts the rows, as `true` does; a field's name counts its values besides. */
+/** `"*"` counts the rows, as `true` does; a field's name counts its values in addition. */
 function countsOf(shape: EntityShape, count: unknown): Measure[] {
   if (!count) return [];
   const rows: Measure = { fn: "count", as: "count" };
@@ -96,7 +96,10 @@ function countsOf(shape: EntityShape, count: unknown): Measure[] {
   return [rows, { fn: "count", field: count, as: `count_${count}` }];
 }
 
-/** Groups are compared by what is measured of them: by their keys `where` does it. */
+/**
+ * Parses the condition on the measures of groups. Conditions on the keys of groups belong in
+ * `where`.
+ */
 function havingOf(
   shape: EntityShape,
   measures: readonly Measure[],
@@ -136,7 +139,10 @@ function isNumeric(kind: FieldKind | undefined): boolean {
   return kind === "int" || kind === "float" || kind === "decimal";
 }
 
-/** A result has one value under a name, and Postgres can't group by a name that stands for two. */
+/**
+ * Rejects two results with the same name: a result has one value per name, and Postgres can't group
+ * by an ambiguous name.
+ */
 function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]): void {
   const taken = new Set(measures.map(({ as }) => as));
   for (const [index, { as }] of groupBy.entries()) {

@@ -45,7 +45,7 @@ const operation: fc.Arbitrary<Operation> = fc.record({
   data: fc.record({ n: fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant("text")) }),
 });
 
-/** What the operation does to the rows, or the code by which it is refused. */
+/** Applies the operation to the rows. @returns "ok", or the code of the error */
 function applied({ op, entity: name, id, data }: Operation, rows: Map<string, unknown>): string {
   if (name !== "Item") return "ENTITY_NOT_FOUND";
   if (op !== "delete" && typeof data?.n !== "number") return "INVALID_DATA";
@@ -75,7 +75,7 @@ async function send(
   return { status: answer.status, results, rest };
 }
 
-test("a batch does what its operations do one by one, whichever are refused", async () => {
+test("a batch has the effect of its operations one by one, and some may be rejected", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 8 }), async (operations) => {
       await app.clear();
@@ -96,7 +96,7 @@ test("a batch does what its operations do one by one, whichever are refused", as
   );
 });
 
-test("a transaction is done as a whole, or its first refusal leaves nothing", async () => {
+test("a transaction is applied as a whole, or its first rejection rolls it back", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { maxLength: 6 }), async (operations) => {
       await app.clear();
@@ -114,7 +114,7 @@ test("a transaction is done as a whole, or its first refusal leaves nothing", as
   );
 });
 
-test("a request that is sent again under its key is answered as before", async () => {
+test("a request that is sent again with its key gets the same response", async () => {
   await app.clear();
   const call = {
     caller: user("ann"),
@@ -132,7 +132,7 @@ test("a request that is sent again under its key is answered as before", async (
   });
 });
 
-test("a request that is not a list of operations is refused with its place", async () => {
+test("a request that is not a list of operations is rejected with its place", async () => {
   const cases: readonly [unknown, string, string][] = [
     [null, "MISSING_OPERATIONS", "operations"],
     [{}, "MISSING_OPERATIONS", "operations"],
@@ -155,7 +155,7 @@ test("a request that is not a list of operations is refused with its place", asy
     });
 });
 
-test("an operation without an id is refused; one may have it in its data", async () => {
+test("an operation without an id is rejected, unless its data contains one", async () => {
   await app.clear();
   const caller = user("ann");
   const { results } = await send("/api/batch", ADMIN, {
@@ -173,7 +173,7 @@ test("an operation without an id is refused; one may have it in its data", async
     { ok: false, error: { code: "INVALID_ID" } },
   ]);
   expect(await rowsNow()).toEqual(new Map([["inside", 2]]));
-  // The rules hold for each operation.
+  // The policies apply to each operation.
   const { status } = await send("/api/transact", user("bob"), [
     { op: "delete", entity: "Item", id: "inside" },
   ]);

@@ -12,7 +12,7 @@ import { isRecord } from "../util/is-record.ts";
 interface OperationResult {
   readonly op: string;
   readonly id?: string | undefined;
-  /** Of an upsert: whether there was no such row. */
+  /** For an upsert: whether the row was inserted. */
   readonly created?: boolean | undefined;
   readonly ok: boolean;
   readonly error?: { readonly code: string; readonly message: string; readonly field?: string };
@@ -22,7 +22,7 @@ interface OperationResult {
 export function bulkRoutes(services: DataServices): Route[] {
   const { committer, model } = services;
 
-  /** Each operation on its own. */
+  /** Applies each operation independently. */
   const batch = async (context: RequestContext): Promise<Answer> => {
     const body = await context.json();
     const operations = parseOperations(isRecord(body) ? body["operations"] : undefined);
@@ -34,7 +34,7 @@ export function bulkRoutes(services: DataServices): Route[] {
     return json({ results, succeeded, failed: results.length - succeeded });
   };
 
-  /** All or nothing. */
+  /** Applies all operations or none. */
   const transact = async (context: RequestContext): Promise<Answer> => {
     const operations = parseOperations(await context.json());
     const op = operationOf(context.request.headers, "transact", operations);
@@ -62,18 +62,18 @@ export function bulkRoutes(services: DataServices): Route[] {
   ];
 }
 
-/** One of several operations was refused, so none of them is kept. */
+/** One of several operations was rejected, so all of them are rolled back. */
 class OperationRefused extends PylonError {
   readonly results: readonly OperationResult[];
 
-  /** @param results of the operations before it, and its own */
+  /** @param results the results of the operations before it, and its own */
   constructor(refusal: PylonError, results: readonly OperationResult[]) {
     super(refusal.code, refusal.message);
     this.results = results;
   }
 }
 
-/** Those that are refused leave nothing. */
+/** Applies each operation; the rejected ones are rolled back individually. */
 async function applyEach(
   operations: readonly Operation[],
   writer: Writer,
@@ -105,7 +105,7 @@ async function applyAll(
   return results;
 }
 
-/** @throws what the work throws when it is not a refusal */
+/** @throws the error of the work if it is not a rejection */
 async function outcomeOf(operation: Operation, work: Promise<Applied>): Promise<OperationResult> {
   try {
     return applied(operation, await work);

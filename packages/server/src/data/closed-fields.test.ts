@@ -1,4 +1,5 @@
-// Ways around a field that is closed to a caller: its old names, and writes that tell its value.
+// Attempts to get around a field that a caller may not read: by its old names, and by writes whose
+// outcome would reveal its value.
 import { PylonError } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
@@ -26,7 +27,7 @@ const renamed = buildManifest({
   ],
 });
 
-test("a closed field is closed by its old names too", async () => {
+test("an unreadable field is also unreadable by its old names", async () => {
   await using app = await openAppData(renamed);
   await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, (writer) =>
     writer.insert("Person", { name: "ann", salary: 5 }, "p"),
@@ -52,7 +53,7 @@ test("a closed field is closed by its old names too", async () => {
   ]);
 });
 
-test("no write tells a value that its caller may not read", async () => {
+test("no write reveals a value that its caller may not read", async () => {
   await using app = await openAppData(renamed);
   await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, async (writer) => {
     await writer.insert("Person", { name: "ann", salary: 60 }, "p");
@@ -68,7 +69,7 @@ test("no write tells a value that its caller may not read", async () => {
         ({ result }) => result,
         (error: unknown) => (error instanceof PylonError ? `${error.code} ${error.field}` : error),
       );
-  // A sum beyond the bound would be refused, and one within it would not.
+  // A sum above the maximum would be rejected, and one within it would not.
   for (const by of [40, 41])
     for (const name of ["salary", "pay"])
       expect(await write("Person", "p", { [name]: { $increment: by } })).toBe(
@@ -76,7 +77,8 @@ test("no write tells a value that its caller may not read", async () => {
       );
   for (const by of [40, 41])
     expect(await write("Ballot", "b", { votes: { $increment: by } })).toBe("not there");
-  // Of a field's two names the old one would count, with its bad value, if the new one were right.
+  // If the old name counted only when the guess under the new name is the stored value, its invalid
+  // value would reveal a correct guess.
   for (const guess of [60, 59])
     expect(await write("Person", "p", { salary: guess, pay: 101 })).toBe("written");
   const hr = { ...caller, roles: ["hr"] };

@@ -56,7 +56,7 @@ const step: fc.Arbitrary<Step> = fc
       : made,
   );
 
-/** What the app's rules say, in plain words: what each step does, or why it does not. */
+/** A model of the app's rules: what each step does, or why it is rejected. */
 class Model {
   readonly rows = new Map<string, StoredRow>();
 
@@ -102,7 +102,7 @@ function work({ kind, id, data }: Step): (writer: Writer) => Promise<string> {
   };
 }
 
-/** Commits the steps in one transaction. @returns what became of each: a result, or a code */
+/** Commits the steps in one transaction. @returns for each step its result or an error code */
 async function commitAll(
   { committer }: AppData,
   steps: readonly Step[],
@@ -131,7 +131,7 @@ async function rowsOf({ store }: AppData): Promise<StoredRow[]> {
   return store.select({ entity: "Note" });
 }
 
-test("writes do what the rules say, and the log tells of each what it changed", async () => {
+test("writes follow the rules, and the log contains the changes of each", async () => {
   await using app = await openAppData(notes);
   await fc.assert(
     fc.asyncProperty(
@@ -148,7 +148,8 @@ test("writes do what the rules say, and the log tells of each what it changed", 
         const rows = [...model.rows.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
         expect<unknown>(await rowsOf(app)).toEqual(rows);
 
-        // The log alone rebuilds the rows, and each change begins where the one before it ended.
+        // The rows can be rebuilt from the log alone, and each change starts from the state that
+        // the previous one left.
         const replayed = new Map<string, StoredRow>();
         for (const { rowId, kind, before, after } of await app.store.changes(start, 1000)) {
           expect<unknown>(before).toEqual(replayed.get(rowId) ?? null);
@@ -164,7 +165,7 @@ test("writes do what the rules say, and the log tells of each what it changed", 
   );
 });
 
-test("an operation that is sent again is applied once, and answered as before", async () => {
+test("an operation that is sent again is applied once, and gets the same response", async () => {
   await using app = await openAppData(notes);
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 5 }), async (steps) => {
@@ -175,7 +176,7 @@ test("an operation that is sent again is applied once, and answered as before", 
         const first = await commitAll(app, [made], { op });
         const { head } = await app.store.bounds();
         const again = await commitAll(app, [made], { op });
-        // What was refused has left no trace, so it is tried again, and refused again.
+        // A rejected operation leaves no trace, so it is attempted again, and rejected again.
         expect(again).toEqual(first);
         expect((await app.store.bounds()).head).toBe(head);
       }
@@ -184,7 +185,7 @@ test("an operation that is sent again is applied once, and answered as before", 
   );
 });
 
-test("work that throws leaves nothing, and is counted as it ended", async () => {
+test("work that throws is rolled back, and is counted by how it ended", async () => {
   const outcomes: string[] = [];
   await using app = await openAppData(notes, {
     observer: (outcome, durationMs) => outcomes.push(`${outcome} ${durationMs}`),
@@ -207,7 +208,7 @@ test("work that throws leaves nothing, and is counted as it ended", async () => 
   expect(outcomes).toEqual(["failed 20", "refused 20", "committed 0"]);
 });
 
-test("work that writes only rows with local rules runs beside other work", async () => {
+test("work that writes only rows with local rules runs concurrently with other work", async () => {
   const team = entity("Team", { userId: field.string() });
   const task = entity("Task", { teamId: field.string() });
   const all = [
@@ -256,7 +257,7 @@ test("work that writes only rows with local rules runs beside other work", async
   }
 });
 
-test("what belongs to a row is deleted with it, or stays when the deletion fails", async () => {
+test("data that belongs to a row is deleted with it, or stays if the deletion fails", async () => {
   await using app = await openAppData(notes);
   const gone: string[] = [];
   app.committer.onDeleteCascade({

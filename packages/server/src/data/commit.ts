@@ -17,65 +17,72 @@ import type { DataModel } from "./model.ts";
 import type { WriterOptions } from "./writer-options.ts";
 import { Writer } from "./writer.ts";
 
-/** For whom a piece of work is committed, and how. */
+/** The caller on whose behalf work is committed, and the settings of the commit. */
 export interface CommitOptions {
   readonly caller: Caller;
   /** Default `enforced`. */
   readonly policies?: "enforced" | "bypassed";
   /**
-   * Makes a retry safe: the same operation of the same caller is applied once and answered alike
-   * ever after. Of a caller without an identity nothing is kept.
+   * Makes a retry safe: the same operation of the same caller is applied once, and retries get the
+   * first response. Nothing is stored for a caller without an identity.
    */
   readonly op?: Operation | undefined;
   readonly signal?: AbortSignal | undefined;
-  /** `unchecked`: rows may refer to rows that come after them, as those of an import do. */
+  /** `unchecked`: rows may refer to rows that are inserted later, as in an import. */
   readonly references?: "checked" | "unchecked";
   /**
-   * The entities of which the work writes single rows, when it does nothing else; absent when it
-   * may read and write anything.
+   * The entities whose rows the work writes one by one, if it does nothing else; absent if it may
+   * read and write anything.
    */
   readonly writesOnly?: readonly string[] | undefined;
   /** As in TransactOptions. */
   readonly shared?: string | undefined;
 }
 
-/** What became of a piece of work. */
+/** The outcome of a piece of work. */
 export interface Committed<T> {
   readonly result: T;
-  /** The operation was applied before; `result` is its first answer, as JSON gives it back. */
+  /**
+   * Whether the operation was applied before; then `result` is the first response, parsed from
+   * JSON.
+   */
   readonly replayed: boolean;
 }
 
-/** A piece of work among several of one transaction. */
+/** One of several pieces of work of a transaction. */
 export interface CommitUnit<T> {
   readonly options: Omit<CommitOptions, "signal">;
   readonly work: (writer: Writer) => Promise<T>;
 }
 
-/** What became of one of them: `error` is what it threw. */
+/** The outcome of one piece: `error` is the value that it threw. */
 export type PieceOutcome<T> = { readonly committed: Committed<T> } | { readonly error: unknown };
 
 /**
- * Told how each commit ended: `refused` by a rule or by what wrote, `failed` by a fault of ours.
+ * Called with the outcome of each commit: `refused` by a rule or by the writing code, `failed`
+ * because of an internal error.
  */
 export type CommitObserver = (
   outcome: "committed" | "refused" | "failed",
   durationMs: number,
 ) => void;
 
-/** What belongs to the rows of an entity without being rows of the app, and goes when they go. */
+/**
+ * Data that belongs to the rows of an entity without being rows of the app, and is deleted with
+ * them.
+ */
 export interface CascadeDelete {
   readonly entity: () => string;
-  /** Deletes what belongs to the row, in the transaction that deletes it. */
+  /** Deletes the data of the row, in the transaction that deletes the row. */
   readonly delete: (tx: Transaction, row: StoredRow) => Promise<void>;
-  /** Changes what belongs to the row, in the transaction that updates it. */
+  /** Changes the data of the row, in the transaction that updates the row. */
   readonly update?: (tx: Transaction, before: StoredRow, after: StoredRow) => Promise<void>;
 }
 
 /**
- * The one write path. All code that writes an app's rows, for whatever reason, does it through
- * `commit`: authorisation, hooks, rows, change records and the op_id share one transaction, and all
- * of it is durable when the promise resolves.
+ * The only write path. All code that writes an app's rows uses `commit`: authorisation, hooks,
+ * rows, change records and the op_id share one transaction, and all of it is durable when the
+ * promise resolves.
  */
 export class Committer {
   readonly #store: Store;
@@ -102,12 +109,14 @@ export class Committer {
     this.#newId = createIdFactory(platform.now, platform.random);
   }
 
-  /** From now on what belongs to a row is deleted with it, no matter who deletes it. */
+  /**
+   * Registers data that is deleted with the rows of an entity, no matter which code deletes them.
+   */
   onDeleteCascade(cascade: CascadeDelete): void {
     this.#cascades.push(cascade);
   }
 
-  /** From now on hooks schedule calls there. */
+  /** Sets the queue in which hooks schedule calls. */
   scheduleWith(queue: HookQueue): void {
     this.#hookQueue = queue;
   }
@@ -115,7 +124,7 @@ export class Committer {
   /**
    * @param work writes through the given Writer; may run again after a conflict, so it must have no
    *   other effect
-   * @throws what `work` throws, and PylonError IDEMPOTENCY_KEY_REUSED; nothing is written then
+   * @throws the error of `work`, and PylonError IDEMPOTENCY_KEY_REUSED; then nothing is written
    */
   async commit<T>(
     options: CommitOptions,
@@ -132,8 +141,8 @@ export class Committer {
   }
 
   /**
-   * Applies several pieces of work in order, in one transaction. A piece that throws leaves
-   * nothing; the others go on.
+   * Applies several pieces of work in order, in one transaction. A piece that throws is rolled
+   * back; the others continue.
    */
   commitEach<T>(pieces: readonly CommitUnit<T>[]): Promise<PieceOutcome<T>[]> {
     const isolation = this.#isolationFor(pieces.map(({ options }) => options));
@@ -159,8 +168,8 @@ export class Committer {
   }
 
   /**
-   * Deletes all rows of the app, whatever refers to them, and runs no hooks: for tests, whose
-   * databases are small.
+   * Deletes all rows of the app, regardless of references to them, and runs no hooks: for tests,
+   * whose databases are small.
    */
   async clear(tx: Transaction): Promise<void> {
     const at = this.#platform.now();
@@ -176,9 +185,9 @@ export class Committer {
   }
 
   /**
-   * Tells the queue, once it is durable, when the calls are due that hooks have scheduled.
+   * After the commit, notifies the queue of the due times of the calls that hooks have scheduled.
    *
-   * @param commit asks for an empty list of these times each time that it begins
+   * @param commit calls its argument for an empty list of these times at the start of each attempt
    */
   async #waking<T>(commit: (scheduled: () => number[]) => Promise<T>): Promise<T> {
     let times: number[] = [];
@@ -208,8 +217,9 @@ export class Committer {
   }
 
   /**
-   * Rules that look at other rows, and hooks, must see them as they are when the work commits;
-   * single rows under rules of their own need not.
+   * Rules that look at other rows, and hooks, need a serializable transaction, because they must
+   * see the state at the time of the commit. Single rows whose rules only look at themselves need
+   * only a snapshot.
    */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
     const { rules, hooks, schema } = this.#model();
@@ -287,7 +297,10 @@ export class Committer {
   }
 }
 
-/** Neither it nor a row that refers to it may come or go beside a write of the other. */
+/**
+ * Whether the entity has no references in either direction. With references, a row must not be
+ * deleted concurrently with the insertion of a row that refers to it.
+ */
 function refersToNothing({ references, referrers }: Entity): boolean {
   return references.length === 0 && referrers.length === 0;
 }

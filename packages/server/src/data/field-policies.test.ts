@@ -1,5 +1,5 @@
-// Field policies beside a naive look: what a caller reads is the rows without the fields that are
-// closed to it, and what it asks by a closed field is refused.
+// Compares field policies with a naive implementation: a caller reads the rows without the fields
+// that it may not read, and a query that uses such a field is rejected.
 import { PylonError } from "@pylonsync/protocol";
 import { QueryError } from "@pylonsync/query";
 import { buildManifest, entity, field, policy, relation } from "@pylonsync/sdk";
@@ -77,7 +77,7 @@ const people = fc.array(
   { maxLength: 6 },
 );
 
-/** What may be asked, the fields by which it is asked, and what it answers. */
+/** Kinds of queries: the fields that they use, and their results. */
 const QUESTIONS: readonly {
   readonly by: readonly string[];
   readonly ask: (app: AppData, caller: Caller) => Promise<unknown>;
@@ -167,7 +167,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
-  test(`T2: ${database} answers rows without closed fields, and nothing by them`, async () => {
+  test(`T2: ${database} returns rows without unreadable fields, and nothing by them`, async () => {
     await fc.assert(
       fc.asyncProperty(people, async (drawn) => {
         await app.clear();
@@ -193,7 +193,7 @@ for (const database of ["sqlite", "postgres"] as const) {
     );
   }, 60_000);
 
-  test(`${database}: a field that may not be written is named, and nothing is kept`, async () => {
+  test(`${database}: an unwritable field is named, and nothing is written`, async () => {
     await app.clear();
     const row = { name: "ann", salary: 5, level: 2, userId: "u1" };
     await app.committer.commit({ caller: ADMIN, policies: "enforced" }, (writer) =>
@@ -209,7 +209,7 @@ for (const database of ["sqlite", "postgres"] as const) {
         );
     const [ann, bob, hr] = [user("u1"), user("u9"), { ...user("u2"), roles: ["hr"] }];
     expect(await as(ann, { name: "a", salary: 6 })).toBe("POLICY_DENIED salary");
-    // The value that it has would be told by an answer of another kind.
+    // A different response for the current value would reveal it.
     expect(await as(ann, { salary: 5 })).toBe("POLICY_DENIED salary");
     expect(await as(ann, { salary: { $increment: 1 } })).toBe("POLICY_DENIED salary");
     expect(await as(ann, { level: 3 })).toBe("POLICY_DENIED level");

@@ -8,18 +8,18 @@ interface FieldTest {
   readonly test: (env: { readonly auth: Caller }) => boolean;
 }
 
-/** Entities as callers may see them: without the fields that they may not read. */
+/** Entities as callers see them: without the fields that they may not read. */
 export class FieldViews {
   readonly #policies: PolicySet;
   readonly #tests = new WeakMap<Entity, readonly FieldTest[]>();
-  /** By the fields that are left out. */
+  /** The views of an entity, by the names of the omitted fields. */
   readonly #views = new WeakMap<Entity, Map<string, Entity>>();
 
   constructor(policies: PolicySet) {
     this.#policies = policies;
   }
 
-  /** The same object for callers who may read the same fields. */
+  /** Returns the same object for callers who may read the same fields. */
   of(entity: Entity, caller: Caller): Entity {
     const tests = this.#testsOf(entity);
     if (tests.length === 0 || caller.isAdmin) return entity;

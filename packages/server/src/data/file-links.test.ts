@@ -68,7 +68,7 @@ async function writeFiles(): Promise<void> {
   });
 }
 
-/** Links as a write by ann does. @returns what a refusal says; null where there is none */
+/** Links files as a write by ann does. @returns the message of the rejection, or null */
 async function change(rows: RowChange, trusted = false): Promise<string | null> {
   try {
     await app.store.transact(async (tx) => {
@@ -89,7 +89,7 @@ const step = fc.record({
   after: fc.option(fc.record({ cover: value, paper: value })),
 });
 
-/** Which row and field each file is linked to, by the plainest reading of the rules. */
+/** The row and field to which each file is linked, by a simple implementation of the rules. */
 class Model {
   readonly rows = new Map<string, StoredRow>();
   readonly links = new Map<string, string>();
@@ -121,7 +121,7 @@ class Model {
     if (facts === undefined || facts.ownerId !== "ann" || facts.state !== "ready") return false;
     if (name === "cover" && (!facts.contentType.startsWith("image/") || facts.size > 100))
       return false;
-    // A file that stays in the other field is not free, and one that comes into both is in two.
+    // A file that stays in the other field is not free, and a file added to both fields is in two.
     const other = name === "cover" ? "paper" : "cover";
     if (after?.[other] === file && (name === "paper" || before?.[other] === file)) return false;
     return !this.links.has(file) || own.includes(file);
@@ -140,7 +140,7 @@ class Model {
   }
 }
 
-test("a file is in one field of one row, or let go, whatever is written", async () => {
+test("a file is in one field of one row, or released, after any write", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 12 }), async (steps) => {
       await writeFiles();
@@ -166,7 +166,7 @@ test("a file is in one field of one row, or let go, whatever is written", async 
   );
 });
 
-test("a trusted write links another user's file, and no file that is not there", async () => {
+test("a trusted write links another user's file, but no file that does not exist", async () => {
   await writeFiles();
   const row = (file: string): RowChange => ({ before: null, after: { id: "r", paper: file } });
   expect(await change(row(idOf("6")))).toBe("INVALID_DATA paper");

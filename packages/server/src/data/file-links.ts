@@ -8,30 +8,31 @@ import { checkFileRules } from "./file-rules.ts";
 
 const FILES = SYSTEM_TABLES.files;
 
-/** A row before and after a write; null where it is not there. */
+/** A row before and after a write; null if it does not exist. */
 export interface RowChange {
   readonly before: StoredRow | null;
   readonly after: StoredRow | null;
 }
 
-/** On whose behalf files are linked. */
+/** The caller on whose behalf files are linked. */
 export interface LinkOptions {
   readonly caller: Caller;
-  /** May link files of others. */
+  /** Whether files of other users may be linked. */
   readonly trusted: boolean;
   /** Milliseconds since 1970. */
   readonly now: number;
 }
 
-/** Links and lets go; runs once the row is written. */
+/** Links and releases files; runs after the row is written. */
 export type ApplyLinks = () => Promise<void>;
 
 /**
- * Checks the files that a change of a row brings into it, before anything is written.
+ * Checks the files that a change adds to a row, before anything is written.
  *
- * @returns links the new files to the row and lets the old ones go, in the same transaction
- * @throws PylonError INVALID_DATA naming the field for a file that is not there, not finished,
- *   another user's, in use elsewhere, or against the field's rules
+ * @returns a function that links the new files to the row and releases the old ones, in the same
+ *   transaction
+ * @throws PylonError INVALID_DATA naming the field for a file that does not exist, is incomplete,
+ *   belongs to another user, is in use elsewhere, or violates the field's rules
  */
 export async function prepareFileLinks(
   tx: Transaction,
@@ -80,11 +81,11 @@ async function checkFile(
   { caller, trusted }: LinkOptions,
 ): Promise<string> {
   const file = isFileId(id) ? await FILES.get(tx, id) : null;
-  // What another user uploaded is answered as what is not there.
+  // Another user's file is reported in the same way as a file that does not exist.
   if (file === null || (!trusted && (caller.userId === null || file.ownerId !== caller.userId)))
     throw refused(entity, field, "is not one of your files");
   if (file.state !== "ready") throw refused(entity, field, "has not been uploaded yet");
-  // From one field of a row to another it may move.
+  // A file may move from one field of a row to another.
   if (file.linkedRow !== null && !left.includes(file.id))
     throw refused(entity, field, "already belongs to a row");
   try {
@@ -100,7 +101,8 @@ async function checkFile(
 }
 
 /**
- * The file stays its owner's for a while, who may link it again; then the maintenance deletes it.
+ * The file still belongs to its owner for a while, who may link it again; then the maintenance
+ * deletes it.
  */
 async function letGo(
   tx: Transaction,

@@ -24,7 +24,7 @@ const types = fc.constantFrom<string>(
 );
 const entries = fc.constantFrom<string>("image/png", "image/*", "text/plain", "application/*");
 
-test("a field takes files of its types and size, whatever parameters the type has", () => {
+test("a field accepts files of its types and size, whatever parameters the type has", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(entries),

@@ -2,8 +2,8 @@ import { PylonError } from "@pylonsync/protocol";
 import type { FileField } from "../schema/schema.ts";
 
 /**
- * @throws PylonError INVALID_DATA, PAYLOAD_TOO_LARGE naming the field when a file of this type and
- *   size can't be stored in it
+ * @throws PylonError INVALID_DATA, PAYLOAD_TOO_LARGE naming the field if a file of this type and
+ *   size may not be stored in it
  */
 export function checkFileRules(
   entity: string,

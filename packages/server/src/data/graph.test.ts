@@ -75,7 +75,7 @@ async function write({ lists, todos }: Data): Promise<void> {
   });
 }
 
-/** What a caller may read; a function reads everything. */
+/** The rows that a caller may read; a function reads all rows. */
 function visibleTo(caller: Caller | undefined, { lists, todos }: Data): Data {
   if (caller === undefined) return { lists, todos };
   return {
@@ -152,7 +152,7 @@ test.each<[name: string, graph: unknown, code: string, field: string | undefined
   expect(await refusal(graph)).toEqual([code, place]);
 });
 
-test("a relation with the name of a field is refused, not put in the field's place", async () => {
+test("a relation with the name of a field is rejected and does not replace the field", async () => {
   await write({ lists: [], todos: [{ id: "t", n: 1, listId: null, shared: true }] });
   expect(await refusal({ Todo: { include: { n: {} } } })).toEqual([
     "INVALID_QUERY",
@@ -160,7 +160,7 @@ test("a relation with the name of a field is refused, not put in the field's pla
   ]);
 });
 
-test("included rows count each time that they appear, up to the limit of an answer", async () => {
+test("included rows count each time that they appear, up to the limit of a response", async () => {
   const lists = [{ id: "l1", ownerId: "ann" }];
   const todosOf = (count: number): StoredRow[] =>
     Array.from({ length: count }, (_, n) => ({ id: `t${n}`, n, listId: "l1", shared: true }));

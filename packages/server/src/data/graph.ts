@@ -6,8 +6,8 @@ import type { Reads } from "./reads.ts";
 const KEYS = ["where", "order", "include", "limit"];
 
 /**
- * Answers `{Todo: {where?, order?, include?, limit?}}`. Included rows pass the read rule of their
- * own entity.
+ * Runs the query `{Todo: {where?, order?, include?, limit?}}`. The read policy of their own entity
+ * applies to included rows.
  */
 export async function runGraph(
   reads: Reads,

@@ -7,22 +7,22 @@ import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 import type { Writer } from "./writer.ts";
 
-/** A call of a function that a hook wants to be made later. */
+/** A call of a function that a hook schedules. */
 export interface HookCall {
   readonly name: string;
   readonly args: Readonly<Record<string, unknown>>;
   readonly options: HookScheduleOptions;
 }
 
-/** Where hooks put the calls that they schedule: a queue of jobs is behind it. */
+/** The queue of jobs to which hooks add the calls that they schedule. */
 export interface HookQueue {
   /** @returns the job's id, and when it is due in milliseconds since 1970 */
   add(tx: Transaction, call: HookCall): Promise<{ readonly id: string; readonly dueAt: number }>;
-  /** Told after the commit when what was added is due. */
+  /** Called after the commit with the due times of the added calls. */
   wake(times: readonly number[]): void;
 }
 
-/** What a hook's context is made of. */
+/** The parts from which a hook's context is made. */
 export interface HookWrite {
   readonly entity: string;
   readonly caller: Caller;
@@ -37,7 +37,7 @@ export interface HookWrite {
   readonly schedule: (call: HookCall) => Promise<string>;
 }
 
-/** What the hooks of one write are given. */
+/** Returns the context for the hooks of one write. */
 export function hookContext(write: HookWrite): HookContext {
   const { entity, caller, isTrusted, isCascade, now, uuid } = write;
   let db: HookDb | undefined;
@@ -65,7 +65,7 @@ function hookDb(write: HookWrite): HookDb {
   return writerDb(write.writer(), write.model, write);
 }
 
-/** Rows by way of a writer: inside its transaction, without policies. */
+/** Returns database access through a writer: inside its transaction, without policies. */
 export function writerDb(
   within: Writer,
   model: DataModel,

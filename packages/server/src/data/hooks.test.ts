@@ -21,7 +21,7 @@ const context: HookContext = {
 };
 const row = { id: "1", title: "a" };
 
-/** What a before-hook answers; `absent`: there is no such hook. */
+/** The results of a before-hook; `absent`: the hook does not exist. */
 const answers = fc.array(
   fc.oneof(
     { weight: 4, arbitrary: fc.record({ by: fc.nat(9) }) },
@@ -47,7 +47,7 @@ function hooksOf(all: readonly Answer[], seen: unknown[]): EntityHooks[] {
   });
 }
 
-/** What is left of the data, what each hook was given, and whether one refused. */
+/** The final data, the arguments of each hook, and whether a hook rejected the write. */
 function expected(all: readonly Answer[], data: object) {
   const given: unknown[] = [];
   let current = data;
@@ -64,7 +64,7 @@ async function resultOf(work: Promise<unknown>): Promise<unknown> {
   return work.catch((error: unknown) => (error instanceof PylonError ? error.code : error));
 }
 
-test("each before-hook is given what the one before it answered, until one refuses", async () => {
+test("each before-hook receives the result of the previous one, until one rejects", async () => {
   await fc.assert(
     fc.asyncProperty(answers, async (all) => {
       for (const kind of ["beforeInsert", "beforeUpdate"] as const) {
@@ -83,7 +83,7 @@ test("each before-hook is given what the one before it answered, until one refus
   );
 });
 
-test("a row is deleted unless a hook refuses, whatever else hooks answer", async () => {
+test("a row is deleted unless a hook rejects it, whatever else hooks return", async () => {
   await fc.assert(
     fc.asyncProperty(answers, async (all) => {
       const seen: unknown[] = [];
@@ -96,7 +96,7 @@ test("a row is deleted unless a hook refuses, whatever else hooks answer", async
   );
 });
 
-test("the first hook that keeps a row is the last one asked, but not in a cascade", async () => {
+test("the first hook that keeps a row is the last one called, but not in a cascade", async () => {
   const asked: string[] = [];
   const keeper = (name: string): EntityHooks => ({
     beforeDelete: () => {

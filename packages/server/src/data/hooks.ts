@@ -3,13 +3,13 @@ import { hooksOf, type EntityHooks, type HookContext } from "@pylonsync/sdk";
 import type { StoredRow } from "../store/store.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
-/** What a before-hook may answer. */
+/** The possible results of a before-hook. */
 type Answer = Awaited<ReturnType<NonNullable<EntityHooks["beforeInsert"]>>>;
 
 /**
- * The hooks of all plugins, in order. They run inside the write's
- * transaction: a before-hook may return changed data or refuse with null or false, an after-hook
- * that throws undoes the write.
+ * The hooks of all plugins, in order. They run inside the write's transaction: a before-hook may
+ * return changed data, or reject the write with null or false; an after-hook that throws rolls the
+ * write back.
  */
 export class HookSet {
   readonly #hooks: readonly EntityHooks[];
@@ -21,7 +21,7 @@ export class HookSet {
     this.isEmpty = hooks.length === 0;
   }
 
-  /** The hooks that the module's default export carries; the JSON form of a manifest has none. */
+  /** Returns the hooks of the module's default export; the JSON form of a manifest has none. */
   static of(manifestModule: unknown): HookSet {
     return new HookSet(hooksOf(manifestModule));
   }
@@ -44,7 +44,7 @@ export class HookSet {
     return current;
   }
 
-  /** @returns whether a hook keeps the row; in a cascade none can */
+  /** @returns whether a hook keeps the row; no hook can in a cascade */
   async beforeDelete(before: StoredRow, context: HookContext): Promise<boolean> {
     for (const { beforeDelete } of this.#hooks) {
       const answer = await beforeDelete?.(before, context);

@@ -17,7 +17,7 @@ import {
   type Operation,
 } from "./idempotency.ts";
 
-/** One table in memory, as far as operations use a transaction. */
+/** An in-memory table with the part of a transaction that operations use. */
 class Table implements Transaction {
   readonly rows = new Map<string, StoredRow>();
 
@@ -85,7 +85,7 @@ function claimed(caller: Caller, operation: Operation): ClaimedOperation {
   return claim;
 }
 
-test("two operations are one exactly when caller, purpose and name are the same", () => {
+test("operations are the same exactly if their caller, purpose and name are the same", () => {
   const who = ({ isAdmin, userId, apiKeyId }: Caller): unknown =>
     isAdmin ? "the admin" : [userId, apiKeyId];
   fc.assert(
@@ -99,7 +99,7 @@ test("two operations are one exactly when caller, purpose and name are the same"
   );
 });
 
-test("the order of keys makes no other request, and any other value does", () => {
+test("the order of keys does not change a request, but any other value does", () => {
   const reversed = (value: unknown): unknown => {
     if (Array.isArray(value)) return value.map(reversed);
     if (typeof value !== "object" || value === null) return value;
@@ -122,7 +122,7 @@ test("the order of keys makes no other request, and any other value does", () =>
   );
 });
 
-test("a retry gets the first answer, whatever it was; another request is refused", async () => {
+test("a retry gets the first response, whatever it was; another request is rejected", async () => {
   await fc.assert(
     fc.asyncProperty(
       identified,
@@ -142,7 +142,7 @@ test("a retry gets the first answer, whatever it was; another request is refused
   );
 });
 
-test("an answer is forgotten when its time is over, and not before", async () => {
+test("a response is deleted when its retention ends, and not before", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.nat(2 * OP_RETENTION_MS), { maxLength: 8 }), async (times) => {
       const table = new Table();

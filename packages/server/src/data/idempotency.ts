@@ -6,33 +6,32 @@ import { canonicalJson } from "../util/canonical-json.ts";
 import { sha256 } from "../util/sha256.ts";
 
 /**
- * How long a retry is answered with the first answer, in milliseconds: a client may be offline for
- * that long.
+ * How long a retry gets the first response, in milliseconds: a client may be offline for that long.
  */
 export const OP_RETENTION_MS = 30 * 24 * 60 * 60 * 1000;
 
 const { ops } = SYSTEM_TABLES;
 
-/** Longest Idempotency-Key, in characters. */
+/** The maximum length of an Idempotency-Key, in characters. */
 const MAX_KEY_LENGTH = 128;
 
 /** A write that its caller may send again. */
 export interface Operation {
-  /** What the caller named it. */
+  /** The caller's name for it. */
   readonly id: string;
-  /** What it does: the same name for another purpose is another operation. */
+  /** What it does: the same name with another purpose is another operation. */
   readonly purpose: string;
-  /** What was sent, as JSON: the same name may not be used for something else. */
+  /** The request, as JSON: the same name may not be used for a different request. */
   readonly request: unknown;
   /**
-   * Where the name was sent. An `idempotencyKey` is named by a function of the app, and is the same
-   * operation whatever the caller.
+   * Where the name was sent. An `idempotencyKey` is chosen by a function of the app, and is the
+   * same operation for every caller.
    */
   readonly field: "Idempotency-Key" | "op_id" | "idempotencyKey";
 }
 
 /**
- * The operation that a request names by its Idempotency-Key, if it does.
+ * Returns the operation named by the Idempotency-Key of a request, if there is one.
  *
  * @throws PylonError INVALID_DATA
  */
@@ -47,9 +46,9 @@ export function operationOf(
 }
 
 /**
- * The operation of this name.
+ * Returns the operation with this name.
  *
- * @throws PylonError INVALID_DATA for a name that can't be one
+ * @throws PylonError INVALID_DATA for an invalid name
  */
 export function operationNamed(
   field: Operation["field"],
@@ -65,7 +64,7 @@ export function operationNamed(
   });
 }
 
-/** An operation of somebody: under which key it is kept, and what was sent. */
+/** An operation of a caller: the key under which it is stored, and a fingerprint of the request. */
 export interface ClaimedOperation {
   readonly key: string;
   readonly fingerprint: string;
@@ -73,10 +72,11 @@ export interface ClaimedOperation {
 }
 
 /**
- * An operation as it is kept: the same name by another caller is another operation.
+ * Returns the stored form of an operation: the same name used by another caller is another
+ * operation.
  *
- * @returns null for a caller without an identity. Two of them can't be told apart, and neither may
- *   get the other's answer, or lose a write to it.
+ * @returns null for a caller without an identity. Such callers can't be told apart, and none of
+ *   them may get the response of another, or lose a write to it.
  */
 export function claimable(caller: Caller, operation: Operation): ClaimedOperation | null {
   const { id, purpose, request, field } = operation;
@@ -84,28 +84,31 @@ export function claimable(caller: Caller, operation: Operation): ClaimedOperatio
   if (subject === null) return null;
   return {
     key: sha256(JSON.stringify([subject, purpose, id])),
-    // Clients may send the keys of an object in another order the second time.
+    // Clients may send the keys of an object in a different order the second time.
     fingerprint: sha256(canonicalJson(request)),
     field,
   };
 }
 
-/** Whether operations of the caller are kept. */
+/** Whether operations of the caller are stored. */
 export function hasIdentity(caller: Caller): boolean {
   return subjectOf(caller) !== null;
 }
 
-/** A list for what is not a user, so that no user's id can be taken for it. */
+/**
+ * The identity that operations are stored under: a list unless it is a user, so that no user's id
+ * can equal it.
+ */
 function subjectOf({ isAdmin, userId, apiKeyId }: Caller): string | readonly string[] | null {
   if (isAdmin) return ["admin"];
   return userId ?? (apiKeyId === null ? null : ["key", apiKeyId]);
 }
 
 /**
- * Makes the operation this transaction's own. To look for it first would make every two operations
- * a conflict: what is not there can only be locked together with its neighbours.
+ * Claims the operation for this transaction. Looking it up first would make any two operations
+ * conflict, because a missing row can only be locked together with its neighbours.
  *
- * @returns false when it was applied before
+ * @returns false if it was applied before
  */
 export async function claimOp(
   tx: Transaction,
@@ -122,16 +125,16 @@ export async function claimOp(
 }
 
 /**
- * What the operation answered when it was applied.
+ * Returns the response that the operation got when it was applied.
  *
- * @throws PylonError IDEMPOTENCY_KEY_REUSED when something else was sent under this name
+ * @throws PylonError IDEMPOTENCY_KEY_REUSED if a different request was sent under this name
  */
 export async function recallAnswer(
   tx: Transaction,
   { key, fingerprint, field }: ClaimedOperation,
 ): Promise<unknown> {
   const row = await ops.get(tx, key);
-  // An older version did not keep what was sent.
+  // An older version did not store the request.
   const sent = row?.request ?? null;
   if (sent !== null && sent !== fingerprint)
     throw new PylonError(
@@ -146,12 +149,12 @@ export async function recallAnswer(
   return answer === null ? null : JSON.parse(answer);
 }
 
-/** Keeps the answer, in the transaction of the operation's effect. */
+/** Stores the response, in the same transaction as the operation's effect. */
 export async function rememberAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
   await ops.update(tx, key, { answer: JSON.stringify(answer ?? null) });
 }
 
-/** Forgets answers that no client will ask for any longer. @returns how many */
+/** Deletes responses that no client will request any longer. @returns their number */
 export async function forgetOldAnswers(tx: Transaction, now: number): Promise<number> {
   return ops.deleteWhere(tx, ops.isBelow("at", now - OP_RETENTION_MS));
 }

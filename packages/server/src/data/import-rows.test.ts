@@ -59,7 +59,7 @@ const items = fc
   .array(item, { maxLength: 12 })
   .map((all) => all.map((made, index) => ({ ...made, line: index + 1 }) as ImportItem));
 
-/** What an import must come to, row by row. */
+/** The expected result of an import, row by row. */
 function expectedOf(
   all: readonly ImportItem[],
   mode: ImportMode,
@@ -95,7 +95,7 @@ function expectedOf(
   return { rows, minted, codes, updated };
 }
 
-test("each row is written or refused by itself, and the report tells it", async () => {
+test("each row is written or rejected independently, and the report says so", async () => {
   await fc.assert(
     fc.asyncProperty(items, fc.constantFrom<ImportMode>("insert", "upsert"), async (all, mode) => {
       await app.clear();
@@ -131,7 +131,7 @@ test("an upsert writes the fields that it names, and leaves the others as they a
   expect(await app.store.get("Other", "a")).toEqual({ id: "a", n: 2, tag: "kept" });
 });
 
-test("a source that breaks off, or a caller who is gone, ends an import", async () => {
+test("a source that breaks off, or a caller who disconnects, ends an import", async () => {
   await app.clear();
   const row = (id: string): ImportItem => ({ line: 1, entity: "Item", row: { id, n: 1 } });
   async function* broken(): AsyncGenerator<ImportItem> {
@@ -150,7 +150,7 @@ test("a source that breaks off, or a caller who is gone, ends an import", async 
   expect(await app.store.get("Item", "after")).toBeNull();
 });
 
-test("many failures are counted, and the first of them described", async () => {
+test("all failures are counted, and the first ones described", async () => {
   await app.clear();
   const count = MAX_IMPORT_ERRORS + 50;
   const all = Array.from({ length: count }, (_, index) => ({

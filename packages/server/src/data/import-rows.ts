@@ -5,10 +5,10 @@ import { splitId } from "../schema/row-input.ts";
 import type { CommitUnit, Committer, PieceOutcome } from "./commit.ts";
 import type { ImportItem, ImportRow } from "./import-source.ts";
 
-/** Rows that are written in one transaction. */
+/** The number of rows per transaction. */
 const BATCH = 500;
 
-/** What an import does with a row whose id is taken: refuses it, or writes its fields. */
+/** What an import does with a row whose id exists: reject it, or update its fields. */
 export type ImportMode = "insert" | "upsert";
 
 interface ImportError {
@@ -26,7 +26,7 @@ interface EntityCounts {
   failed: number;
 }
 
-/** What became of an import. */
+/** The result of an import. */
 export interface ImportReport {
   readonly imported: number;
   readonly updated: number;
@@ -38,17 +38,14 @@ export interface ImportReport {
 
 type Written = "inserted" | "updated";
 
-/**
- * Writes the rows of an import, each on its own: what one row is refused for keeps no other from
- * being written.
- */
+/** Writes the rows of an import, each independently: a rejected row does not affect the others. */
 export class Importer {
   readonly #committer: Committer;
   readonly #caller: Caller;
   readonly #mode: ImportMode;
   readonly #counts = new Map<string, EntityCounts>();
   readonly #errors: ImportError[] = [];
-  /** Failures that belong to no entity of the app. */
+  /** The number of failures that belong to no entity of the app. */
   #nameless = 0;
 
   constructor(committer: Committer, caller: Caller, mode: ImportMode) {
@@ -71,8 +68,8 @@ export class Importer {
   }
 
   /**
-   * @param beforeBatch called before rows are written; what it throws ends the import
-   * @throws what reading the rows throws; the rows before it are written
+   * @param beforeBatch called before rows are written; an error that it throws ends the import
+   * @throws the error of the source; the rows before it are written
    */
   async run(items: AsyncIterable<ImportItem>, beforeBatch: () => Promise<void>): Promise<void> {
     let batch: ImportItem[] = [];
@@ -128,7 +125,8 @@ export class Importer {
     }
     const refusal = toPublicError(outcome?.error);
     if (refusal === undefined) throw outcome?.error;
-    // A name that is not an entity's is any text, and there may be a million of them.
+    // A name that is not an entity's can be any text, and there may be a million of them, so they
+    // are counted together.
     if (refusal.code === "ENTITY_NOT_FOUND") this.#nameless += 1;
     else this.#countsOf(entity).failed += 1;
     const { id } = split(row);
@@ -153,7 +151,7 @@ export class Importer {
   }
 }
 
-/** What can't be an id is refused by the insert. */
+/** An invalid id is rejected by the insert. */
 function split(row: unknown): { readonly id: unknown; readonly fields: unknown } {
   const { id, fields } = splitId(row);
   return { id: id ?? undefined, fields };

@@ -5,7 +5,7 @@ import { rowsOfJson, rowsOfLines, type ImportItem } from "./import-source.ts";
 
 type Source = (chunks: AsyncIterable<Uint8Array>) => AsyncGenerator<ImportItem>;
 
-/** An item as it can be compared: the code of an error stands for it. */
+/** An item in a comparable form: an error is represented by its code. */
 type Seen = Omit<Extract<ImportItem, { readonly row: unknown }>, never> | readonly [number, string];
 
 async function* piecesOf(bytes: Uint8Array, cuts: readonly number[]): AsyncGenerator<Uint8Array> {
@@ -33,7 +33,7 @@ async function read(
   }
 }
 
-/** Text with what JSON escapes, and with characters of one to four bytes. */
+/** Text with characters that JSON escapes, and with characters of one to four bytes. */
 const text = fc.string({
   unit: fc.constantFrom("a", '"', "\\", "\n", "é", "日", "\u{1F600}", "[", "{", ","),
 });
@@ -50,7 +50,7 @@ const entities = fc.dictionary(
 const cuts = fc.array(fc.nat(), { maxLength: 12 });
 const space = fc.constantFrom(undefined, 1, 2);
 
-test("any chunking of a JSON body gives the rows of the parsed body, in its order", async () => {
+test("any chunking of a JSON body yields the rows of the parsed body, in its order", async () => {
   await fc.assert(
     fc.asyncProperty(entities, space, cuts, async (body, indent, places) => {
       const json = JSON.stringify({ entities: body }, null, indent);
@@ -65,7 +65,7 @@ test("any chunking of a JSON body gives the rows of the parsed body, in its orde
   );
 });
 
-test("any chunking of lines gives the rows of the lines, numbered from 1", async () => {
+test("any chunking of lines yields the rows of the lines, numbered from 1", async () => {
   const line = fc.oneof(
     fc.record({ entity: text, row: value }).map((item) => JSON.stringify(item)),
     fc.constantFrom("", "  "),
@@ -83,7 +83,7 @@ test("any chunking of lines gives the rows of the lines, numbered from 1", async
   );
 });
 
-test("what is wrong with a body does not depend on its chunks", async () => {
+test("the error of an invalid body does not depend on its chunks", async () => {
   const broken = fc
     .tuple(fc.uint8Array({ minLength: 1, maxLength: 3 }), fc.nat(), entities)
     .map(([bytes, at, body]) => {
@@ -97,14 +97,15 @@ test("what is wrong with a body does not depend on its chunks", async () => {
         const whole = await read(source, bytes);
         const cut = await read(source, bytes, places);
         expect(cut.error).toBe(whole.error);
-        // Rows before the fault may have been taken already: then they are the first of the same.
+        // Rows before the error may have been read already: then they are the first rows of the
+        // same list.
         if (whole.error === null) expect(cut).toEqual(whole);
       }
     }),
   );
 });
 
-test("a JSON body is accepted exactly when it is JSON of lists by entity", async () => {
+test("a JSON body is accepted exactly if it is JSON with lists by entity", async () => {
   const body = fc.oneof(
     fc.jsonValue({ maxDepth: 3 }),
     fc.record({ entities: fc.jsonValue({ maxDepth: 2 }) }),
@@ -133,7 +134,7 @@ test.each([
   expect(items).toEqual([[1, code], { line: 2, entity: "A", row: null }]);
 });
 
-test("a row of more bytes than one may have ends the import", async () => {
+test("a row above the maximum size in bytes ends the import", async () => {
   const long = "x".repeat(BODY_LIMITS.rows);
   const cut = [BODY_LIMITS.rows + 10];
   expect((await read(rowsOfLines, `{"entity":"A","row":"${long}"}`, cut)).error).toBe(

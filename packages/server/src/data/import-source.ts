@@ -4,28 +4,30 @@ import { JsonScan } from "../request/json-scan.ts";
 import { errorText } from "../util/errors.ts";
 import { isRecord } from "../util/is-record.ts";
 
-/** One row of an import, as it was sent. */
+/** One row of an import, as sent. */
 export interface ImportRow {
-  /** From 1: the line of NDJSON, or in JSON the row's place in the list of its entity. */
+  /**
+   * Counted from 1: the line of NDJSON, or for JSON the row's position in the list of its entity.
+   */
   readonly line: number;
   readonly entity: string;
   readonly row: unknown;
 }
 
-/** A part of the body that names no row; the rest goes on. */
+/** A part of the body that contains no row; the rest is still read. */
 export interface UnreadableLine {
   readonly line: number;
   readonly error: PylonError;
 }
 
-/** What a line of an import turned out to be. */
+/** A parsed line of an import. */
 export type ImportItem = ImportRow | UnreadableLine;
 
 const NEWLINE = 0x0a;
 
 /**
- * The rows of a body of any size, one after the other: lines of `{"entity": ..., "row": {...}}` as
- * an NDJSON export has them.
+ * Yields the rows of a body of any size one by one: lines of `{"entity": ..., "row": {...}}`, the
+ * format of an NDJSON export.
  *
  * @throws PylonError PAYLOAD_TOO_LARGE for a line of more than BODY_LIMITS.rows
  */
@@ -48,14 +50,14 @@ export async function* rowsOfLines(chunks: AsyncIterable<Uint8Array>): AsyncGene
 }
 
 /**
- * The rows of a JSON body of any size, `{"entities": {"Todo": [...]}}`, as an export has it: no
- * more of it is in memory than one row.
+ * Yields the rows of a JSON body of any size, `{"entities": {"Todo": [...]}}`, the format of an
+ * export. Holds at most one row in memory.
  *
  * @throws PylonError INVALID_JSON, MISSING_FIELD, INVALID_DATA, PAYLOAD_TOO_LARGE for a row of more
  *   than BODY_LIMITS.rows
  */
 export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
-  // Only an import needs the parser.
+  // Loaded here because only an import needs the parser.
   const { JSONParser } = await import("@streamparser/json");
   const parser = new JSONParser({
     paths: ["$.entities", "$.entities.*", "$.entities.*.*"],
@@ -63,9 +65,9 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
   });
   const found = new FoundValues(parser);
   let waiting = 0;
-  // The parser would put a replacement in the place of what is not UTF-8.
+  // The parser would put replacement characters in place of invalid UTF-8.
   const decoder = new TextDecoder("utf-8", { fatal: true });
-  // How many values there are in all is not bounded: they are taken row by row.
+  // The total number of values is not bounded, because they are read row by row.
   const scan = new JsonScan(Infinity);
   for await (const chunk of chunks) {
     scan.bytes(chunk);
@@ -85,7 +87,7 @@ export async function* rowsOfJson(chunks: AsyncIterable<Uint8Array>): AsyncGener
   found.checkComplete();
 }
 
-/** What the parser has found and nobody has taken yet. */
+/** The values that the parser has found and that are not consumed yet. */
 class FoundValues {
   #rows: ImportRow[] = [];
   #hasEntities = false;
@@ -130,7 +132,7 @@ function notAList(entity: string): PylonError {
   });
 }
 
-/** @throws PylonError INVALID_JSON for what the parser refuses */
+/** @throws PylonError INVALID_JSON if the parser rejects the text */
 function attempt(parse: () => void): void {
   try {
     parse();

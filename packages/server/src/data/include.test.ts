@@ -39,7 +39,7 @@ const ORDERS: Readonly<Record<TeamEntity, readonly Options["order"][]>> = {
   Message: [undefined, { n: "desc" }, { text: "asc", n: "asc" }],
 };
 
-/** What is asked of rows of an entity. */
+/** Options of an include of an entity. */
 function optionsOf(entity: TeamEntity, isMany: boolean, depth: number): fc.Arbitrary<Options> {
   return fc.record(
     {
@@ -62,7 +62,7 @@ function includesOf(entity: TeamEntity, depth: number): fc.Arbitrary<Included> {
   return fc.record(Object.fromEntries(parts), { requiredKeys: [] });
 }
 
-/** The rows between two entities, of those that may be read. */
+/** The related rows of a row, among those that may be read. */
 function relatedTo(row: StoredRow, entity: TeamEntity, name: string, rows: TeamRows): StoredRow[] {
   const relation = TEAM_RELATIONS[entity][name];
   if (relation === undefined) throw new Error(name);
@@ -75,7 +75,7 @@ function relatedTo(row: StoredRow, entity: TeamEntity, name: string, rows: TeamR
   return rows[target].filter(({ id }) => ids.includes(id));
 }
 
-/** What docs/queries.md says, by a look through all rows that may be read. */
+/** The response according to docs/queries.md, computed by scanning all rows that may be read. */
 function answer(
   found: readonly StoredRow[],
   entity: TeamEntity,
@@ -120,7 +120,7 @@ const asked = fc
   )
   .filter(({ options }) => levels(options.include) <= MAX_INCLUDES);
 
-/** How many statements are run. */
+/** Counts the statements that are run. */
 function counting(reader: Reader): { readonly reader: Reader; readonly count: () => number } {
   let count = 0;
   const counted: Reader = {
@@ -151,7 +151,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
-  test(`${database}: includes are what a look through all finds, a read a level`, async () => {
+  test(`${database}: includes equal a scan of all rows, with one read per level`, async () => {
     await fc.assert(
       fc.asyncProperty(teamRows, teamReaders, asked, async (rows, caller, { entity, options }) => {
         await loadTeam(app, rows);
@@ -198,7 +198,7 @@ async function refusal(include: unknown): Promise<unknown> {
     );
 }
 
-test("what is wrong in an include is refused with its place", async () => {
+test("an invalid include is rejected with its place", async () => {
   const at = (place: string, code = "INVALID_QUERY") => [code, `$include${place}`];
   expect(await refusal([])).toEqual(at(""));
   expect(await refusal({ autor: true })).toEqual(at(".autor", "RELATION_NOT_FOUND"));
@@ -220,7 +220,7 @@ test("what is wrong in an include is refused with its place", async () => {
   );
 });
 
-test("an include is bounded: levels, relations, rows of an answer", async () => {
+test("an include is bounded: levels, relations, rows of a response", async () => {
   const deep = (levels: number): unknown =>
     levels === 0 ? true : { include: { author: { include: { messages: deep(levels - 1) } } } };
   expect(await refusal({ author: { include: { messages: deep(1) } } })).toBe("accepted");
@@ -259,7 +259,8 @@ test("an include is bounded: levels, relations, rows of an answer", async () => 
       (rows) => rows.length,
       (error: PylonError) => error.code,
     );
-  // Each row is there with 2 and with 6 others, some many times; the statements read two rows.
+  // Each row appears with 2 and with 6 others, some of them many times; the statements read two
+  // rows.
   expect(await codeOf(full(1))).toBe(count);
   expect(await codeOf(full(2))).toBe(count);
   expect(await codeOf(full(3))).toBe("RESULT_TOO_LARGE");
@@ -268,7 +269,7 @@ test("an include is bounded: levels, relations, rows of an answer", async () => 
   expect(await codeOf(full(4))).toBe("INVALID_QUERY");
 });
 
-test("a live function that includes hears of all rows that it looked at", async () => {
+test("a live function that includes is invalidated by all rows that it looked at", async () => {
   await using app = await openAppData(team);
   const log = new ReadLog();
   const reads = new Reads(log.watch(app.store), app.model, {

@@ -29,49 +29,51 @@ export type IncludedRow = { readonly id: string } & {
   readonly [name: string]: Value | IncludedRow | null | readonly IncludedRow[];
 };
 
-/** How the rows of a relation are found from a row, with the entity that joins the two. */
+/** How the rows of a relation are found from a row, and the entity that joins the two. */
 export interface IncludePath {
   readonly key: string;
   readonly field: string;
   readonly through: { readonly entity: Entity; readonly targetField: string } | null;
 }
 
-/** What includes are read with: the eyes of a caller. */
+/** The access of a caller with which includes are read. */
 export interface IncludeSource {
   select(query: Select): Promise<StoredRow[]>;
   /** @throws PylonError ENTITY_NOT_FOUND */
   entity(name: string): Entity;
-  /** @throws QueryError INVALID_COLUMN when it goes by a field that may not be asked about */
+  /**
+   * @throws QueryError INVALID_COLUMN if it uses a field that the caller may not use in conditions
+   */
   pathOf(relation: ManifestRelation, at: string, owner: Entity): IncludePath;
   /** @throws QueryError, PylonError INVALID_QUERY, INVALID_COLUMN */
   filter(entity: Entity, filter: unknown): ParsedFilter;
-  /** Which rows may be read. */
+  /** The condition for rows that may be read. */
   readable(entity: Entity): Expr;
   visible(entity: Entity, rows: StoredRow[]): StoredRow[];
 }
 
-/** Related rows that come with rows, checked. */
+/** A checked include of related rows. */
 export interface Include extends IncludePath {
-  /** The relation. */
+  /** The name of the relation. */
   readonly name: string;
   readonly isMany: boolean;
   readonly target: Entity;
-  /** What is asked of them, without the read rule. */
+  /** The requested condition, without the read policy. */
   readonly where: Expr;
   readonly order: readonly Order[];
-  /** Most of them for each row. */
+  /** The maximum number of related rows per row. */
   readonly limit: number | undefined;
   readonly includes: readonly Include[];
 }
 
 const KEYS = ["where", "order", "limit", "include"];
-/** What a filter may say beside its conditions, and an include says elsewhere. */
+/** The keys of a filter that are not conditions, and that an include has elsewhere. */
 const SEPARATE = ["$order", "$limit", "$offset", "$search", "$include"];
 
 /**
  * Checks `{author: true, reactions: {where, order, limit, include}}`.
  *
- * @param at where it stands, for messages
+ * @param at the place of the include, for messages
  * @throws PylonError, QueryError RELATION_NOT_FOUND, INVALID_QUERY, INVALID_COLUMN
  */
 export function parseIncludes(
@@ -156,7 +158,7 @@ function conditionsOf(
   return { where: parsed.where, order: ordered.order };
 }
 
-/** Says of what is refused in there where it stands in the whole. */
+/** Runs `check`, and puts the place of the include into its errors. */
 function placed<T>(at: string, check: () => T): T {
   try {
     return check();
@@ -185,7 +187,7 @@ function invalid(field: string, message: string, hint?: string): PylonError {
   });
 }
 
-/** What an answer may still hold. A row counts each time it appears. */
+/** The remaining size of a response. A row counts each time it appears. */
 export class IncludeBudget {
   #rows: number;
   #bytes: number;
@@ -195,12 +197,14 @@ export class IncludeBudget {
     this.#bytes = isBounded ? MAX_RESULT_BYTES : Infinity;
   }
 
-  /** Bytes that are left. */
+  /** The number of remaining bytes. */
   get bytes(): number {
     return this.#bytes;
   }
 
-  /** What a statement reads at most: one row more than may come tells that there are too many. */
+  /**
+   * The maximum that a statement reads: one row more than is left shows that there are too many.
+   */
   get bounds(): Pick<Select, "limit" | "maxBytes"> {
     return this.#rows === Infinity ? {} : { limit: this.#rows + 1, maxBytes: this.#bytes };
   }
@@ -229,16 +233,15 @@ interface Weight {
   readonly bytes: number;
 }
 
-/** A row with what it includes, and how much that is. */
+/** A row with its included rows, and the size of these. */
 interface Weighed extends Weight {
   readonly row: IncludedRow;
 }
 
 /**
- * Puts the related rows under the rows: of each level all at once, by one statement for up to
- * MAX_LIST_VALUES rows.
+ * Adds the related rows to the rows: one statement per level for up to MAX_LIST_VALUES rows.
  *
- * @param rows are taken from the budget already
+ * @param rows already subtracted from the budget
  */
 export async function joinIncludes(
   rows: readonly StoredRow[],
@@ -271,7 +274,7 @@ async function joinAll(
   });
 }
 
-/** The related rows of all rows, by the value that leads to them. */
+/** Reads the related rows of all rows, grouped by the value that leads to them. */
 async function readRelated(
   rows: readonly StoredRow[],
   include: Include,
@@ -307,7 +310,7 @@ async function readRelated(
     const group = related.get(parent);
     if (group === undefined) related.set(parent, [one]);
     else group.push(one);
-    // Once it was counted when it was read.
+    // It was already counted once, when it was read.
     const times = (uses.get(asKey(parent)) ?? 1) - (counted.has(id) ? 0 : 1);
     counted.add(id);
     budget.spend({ rows: one.rows * times, bytes: one.bytes * times });
@@ -347,7 +350,7 @@ function selectOf(
   };
 }
 
-/** A field that leads to rows holds a plain value. */
+/** The value of a field that leads to rows, which is never a list or an object. */
 function asKey(value: unknown): string | number | boolean | null {
   return typeof value === "string" || typeof value === "number" || typeof value === "boolean"
     ? value

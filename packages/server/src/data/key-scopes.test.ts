@@ -1,4 +1,4 @@
-// An API key for the rows of one entity beside relations, which lead to rows of others.
+// Uses an API key for one entity to follow relations, which lead to rows of other entities.
 import { buildManifest, entity, field, policy, relation } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import { ADMIN, type Caller } from "../identity/identity.ts";
@@ -23,7 +23,7 @@ const notes = buildManifest({
   policies: ["Person", "Note"].map((name) => policy({ name, entity: name, allow: "true" })),
 });
 
-test("an API key for one entity reads no rows of another by a relation", async () => {
+test("an API key for one entity reads no rows of another entity by a relation", async () => {
   await using app = await openAppData(notes);
   await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, async (writer) => {
     await writer.insert("Person", { name: "ann" }, "a");

@@ -15,7 +15,7 @@ const Line = entity(
     count: field.int().default(1),
     note: field.string().optional(),
     total: field.int().computed((row) => Number(row["price"]) * Number(row["count"])),
-    // Made of the one before it.
+    // Computed from the previous computed field.
     size: field
       .enum(["small", "large"])
       .computed((row) => (Number(row["total"]) < 100 ? "small" : "large")),
@@ -90,7 +90,7 @@ const change = fc.oneof(
 );
 
 for (const database of ["sqlite", "postgres"] as const) {
-  test(`${database}: a computed field is what its function makes of the row`, async () => {
+  test(`${database}: a computed field has the result of its function for the row`, async () => {
     await using app = await openAppData(manifest, { database });
     const write = (work: (writer: Writer) => Promise<unknown>, by = ANN): Promise<string> =>
       refusalOf(app.committer.commit(by, work));
@@ -140,7 +140,7 @@ for (const database of ["sqlite", "postgres"] as const) {
       signedBy: "ann",
       due: new Date(now + 60_000).toISOString(),
     });
-    // What is named is taken, null too.
+    // Given values are kept, including null.
     await insert({ title: "Two", slug: "second", writerId: null }, FUNCTION);
     expect(await app.reads().get("Post", "Two")).toMatchObject({ slug: "second", writerId: null });
     const nobody: CommitOptions = { caller: { ...user("x"), userId: null } };
@@ -151,7 +151,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
 }
 
-test("nobody writes a computed field; an import has it computed again", async () => {
+test("a computed field can't be written; an import computes it again", async () => {
   await using app = await openAppData(manifest);
   const write = (by: CommitOptions, work: (writer: Writer) => Promise<unknown>): Promise<string> =>
     refusalOf(app.committer.commit(by, work));
@@ -179,7 +179,7 @@ test("nobody writes a computed field; an import has it computed again", async ()
   expect(await app.reads().get("Line", "old")).toMatchObject({ total: 12, size: "small" });
 });
 
-test("a hook's change is computed too, and a computed value of a hook is left out", async () => {
+test("a hook's change affects computed fields, and its computed values are ignored", async () => {
   const plugin = definePlugin({
     name: "hooks",
     hooks: {

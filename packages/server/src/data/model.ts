@@ -5,8 +5,8 @@ import type { HookSet } from "./hooks.ts";
 import { Rules } from "./rules.ts";
 
 /**
- * What the app declares, compiled: everything that reading and writing rows depends on. A reload
- * replaces it whole.
+ * The compiled declarations of the app, on which all reads and writes of rows depend. A reload
+ * replaces it as a whole.
  */
 export class DataModel {
   readonly schema: Schema;
@@ -26,7 +26,7 @@ export class DataModel {
     return this.schema.entity(name);
   }
 
-  /** The entity as the caller may see it. @throws PylonError ENTITY_NOT_FOUND */
+  /** The entity as the caller sees it. @throws PylonError ENTITY_NOT_FOUND */
   entityFor(name: string, caller: Caller): Entity {
     return this.rules.seenBy(this.schema.entity(name), caller);
   }

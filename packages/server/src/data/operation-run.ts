@@ -5,18 +5,18 @@ import type { DataModel } from "./model.ts";
 import { isRef, type Operation, type OperationRef } from "./operations.ts";
 import type { Writer } from "./writer.ts";
 
-/** What an operation did. */
+/** The effect of an operation. */
 export interface Applied {
   readonly id: string;
-  /** Of an upsert: whether there was no such row. */
+  /** For an upsert: whether the row was inserted. */
   readonly created?: boolean;
 }
 
-/** The operations of one request, one after another: later ones may refer to earlier ones. */
+/** Runs the operations of one request in order: later ones may refer to earlier ones. */
 export class OperationRun {
   readonly #writer: Writer;
   readonly #model: DataModel;
-  /** The rows of the operations that have a name. */
+  /** The ids of the rows of named operations. */
   readonly #ids = new Map<string, string>();
 
   constructor(writer: Writer, model: DataModel) {
@@ -24,7 +24,7 @@ export class OperationRun {
     this.#model = model;
   }
 
-  /** @throws PylonError as the Writer, and INVALID_DATA for a name that no row stands behind */
+  /** @throws PylonError as the Writer, and INVALID_DATA for a name without a row */
   async apply(operation: Operation): Promise<Applied> {
     const applied = await this.#write(operation);
     if (operation.as !== undefined) this.#ids.set(operation.as, applied.id);
@@ -53,7 +53,10 @@ export class OperationRun {
     });
   }
 
-  /** A json field holds any object, such as a JSON Schema with references of its own. */
+  /**
+   * Replaces references by ids, except in json fields: they may contain any object, such as a JSON
+   * Schema with its own references.
+   */
   #resolved(entityName: string, data: unknown): unknown {
     if (!isRecord(data)) return data;
     const entity = this.#model.schema.find(entityName);

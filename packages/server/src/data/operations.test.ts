@@ -65,7 +65,7 @@ async function transact(
   return (body as { readonly results?: readonly Result[] }).results ?? [];
 }
 
-/** What the only operation was refused with; "ok" when it was not. */
+/** The error code of a single operation, or "ok". */
 async function codeOf(operation: object, caller: Caller = ann): Promise<string> {
   const call = { caller, body: [operation] };
   const { body } = await callRoute(routes, "POST", "/api/transact", call);
@@ -100,7 +100,7 @@ const patches = fc.record(
   { requiredKeys: [] },
 );
 
-test("operators make of a row's values what the same steps make of a plain object", async () => {
+test("operators have the same effect on a row as the same steps on a plain object", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(patches, { maxLength: 6 }), async (all) => {
       await app.clear();
@@ -136,7 +136,7 @@ test("operators make of a row's values what the same steps make of a plain objec
   );
 });
 
-test("increments and items of many writers at once are all kept", async () => {
+test("increments and items of concurrent writers are all kept", async () => {
   await transact([insert("i", { weight: 0 })]);
   const paid = { $increment: "0.10" };
   const writes = Array.from({ length: 12 }, (_, n) =>
@@ -148,7 +148,7 @@ test("increments and items of many writers at once are all kept", async () => {
   expect(await item("i")).toMatchObject({ weight: 66, paid: "1.2", tags: ["t", "t", "t", "t"] });
 });
 
-test("an object that is not an operator is refused, or is the value of a json field", async () => {
+test("an object that is not an operator is rejected, or is the value of a json field", async () => {
   await transact([insert("i", { extra: { $increment: 1 } })]);
   const wrong = [
     { stock: { $increment: 1.5 } },
@@ -170,7 +170,7 @@ test("an object that is not an operator is refused, or is the value of a json fi
   expect(await item("i")).toMatchObject({ extra: { $append: [1] }, stock: null, tags: null });
 });
 
-test("a write with ifUnchanged is done where the row is as it says, and nowhere else", async () => {
+test("a write with ifUnchanged is applied only if the row has the expected values", async () => {
   const values = fc.record(
     {
       stock: fc.constantFrom(1, 2, null),
@@ -199,14 +199,14 @@ test("a write with ifUnchanged is done where the row is as it says, and nowhere 
   );
 });
 
-test("of two writes that expect the same row one is done", async () => {
+test("of two writes that expect the same row, one is applied", async () => {
   await transact([insert("i", { stock: 1 })]);
   const take = update({ stock: 2 }, { ifUnchanged: { stock: 1 } });
   const codes = await Promise.all([codeOf(take), codeOf(take), codeOf(take)]);
   expect(codes.toSorted()).toEqual(["ROW_CHANGED", "ROW_CHANGED", "ok"]);
 });
 
-test("a condition tells nothing of hidden fields and of rows that can't be read", async () => {
+test("a condition reveals nothing about hidden fields and unreadable rows", async () => {
   await transact([insert("i", { stock: 1 })]);
   expect(await codeOf(update({}, { ifUnchanged: { pin: "1" } }))).toBe("INVALID_COLUMN");
   const bob = user("bob");
@@ -214,7 +214,7 @@ test("a condition tells nothing of hidden fields and of rows that can't be read"
     expect(await codeOf(update({}, { ifUnchanged: { stock } }), bob)).toBe("NOT_FOUND");
 });
 
-test("upserts make one row of each key, as a map does", async () => {
+test("upserts make one row per key, as a map does", async () => {
   const upserts = fc.record({
     slug: fc.constantFrom("x", "y", "z"),
     amount: fc.integer({ min: 0, max: 3 }),
@@ -245,7 +245,7 @@ test("upserts make one row of each key, as a map does", async () => {
   );
 });
 
-test("an upsert goes by fields that are unique together, or by the id", async () => {
+test("an upsert is keyed by fields that are unique together, or by the id", async () => {
   const place = { op: "upsert", entity: "Item", by: ["place", "shelf"] };
   const data = { slug: "s", shelf: "b", place: 4, stock: 1 };
   expect((await transact([{ ...place, data }]))[0]).toMatchObject({ created: true });
@@ -257,7 +257,7 @@ test("an upsert goes by fields that are unique together, or by the id", async ()
   expect((await transact([byId]))[0]).toMatchObject({ id: "own", created: false });
 });
 
-test("an upsert says what is wrong with its key, and takes nobody's row", async () => {
+test("an upsert reports an invalid key, and does not change other users' rows", async () => {
   const upsert = (by: unknown, data: object): object => ({
     op: "upsert",
     entity: "Item",
@@ -276,7 +276,7 @@ test("an upsert says what is wrong with its key, and takes nobody's row", async 
   expect(await codeOf(taken, user("bob"))).toBe("UNIQUE_VIOLATION");
 });
 
-test("upserts of one key at once make one row, and none of them is lost", async () => {
+test("concurrent upserts of one key make one row, and none of them is lost", async () => {
   const upsert = {
     op: "upsert",
     entity: "Item",
@@ -307,7 +307,7 @@ test("later operations refer to the rows of earlier ones by their names", async 
   expect(notes).toMatchObject([{ itemId: row?.id, about }]);
 });
 
-test("a reference to no row is refused, in a transaction with all, in a batch alone", async () => {
+test("a reference without a row rejects a transaction, or one operation of a batch", async () => {
   const note = (name: string): object => ({
     op: "insert",
     entity: "Note",

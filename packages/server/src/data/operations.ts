@@ -6,23 +6,23 @@ export interface OperationRef {
   readonly $ref: string;
 }
 
-/** One write of a batch or a transaction, as it was sent. */
+/** One write of a batch or a transaction, as sent. */
 export interface Operation {
   readonly op: "insert" | "update" | "delete" | "upsert";
   readonly entity: string;
-  /** By which later operations refer to its row. */
+  /** The name by which later operations refer to its row. */
   readonly as?: string | undefined;
   readonly id?: string | OperationRef | undefined;
   readonly data?: unknown;
-  /** Of an update or a delete: fields with the values that they must still have. */
+  /** For an update or a delete: fields with the values that they must still have. */
   readonly ifUnchanged?: unknown;
-  /** Of an upsert: what the row is known by. */
+  /** For an upsert: the key of the row. */
   readonly by?: unknown;
-  /** Of an upsert: the patch of a row that is there. */
+  /** For an upsert: the patch for an existing row. */
   readonly update?: unknown;
 }
 
-/** The keys that mean something for each operation, besides those of all. */
+/** The keys that apply to each operation, in addition to those that apply to all. */
 const OWN_KEYS: Readonly<Record<Operation["op"], readonly (keyof Operation)[]>> = {
   insert: [],
   update: ["ifUnchanged"],
@@ -56,7 +56,7 @@ export function parseOperations(value: unknown): Operation[] {
   );
 }
 
-/** @param names those of the operations before it, to which its own is added */
+/** @param names the names of the previous operations, to which the name of this one is added */
 function parseOperation(
   { op, entity, id, data, ...rest }: Record<string, unknown>,
   at: string,
@@ -110,7 +110,7 @@ function parseName(name: unknown, at: string, names: Set<string>): Pick<Operatio
   return { as: name };
 }
 
-/** Whether a value stands for the id of an earlier operation's row. */
+/** Whether a value is a reference to the id of an earlier operation's row. */
 export function isRef(value: unknown): value is OperationRef {
   return isRecord(value) && typeof value["$ref"] === "string" && Object.keys(value).length === 1;
 }

@@ -30,7 +30,7 @@ function refusal(work: () => unknown): unknown {
   }
 }
 
-test("a cursor is read as it was made, also where the filter's keys come in another order", () => {
+test("a cursor is decoded as it was encoded, even if the filter's keys are reordered", () => {
   const where = { text: "a", n: { $gt: 1 } };
   fc.assert(
     fc.property(cursors, (cursor) => {
@@ -55,7 +55,7 @@ test.each<[what: string, query: PagedQuery]>([
   );
 });
 
-test("no text but a cursor is taken for one, and no cursor that was changed", () => {
+test("a text that is not a cursor is rejected, and so is a changed cursor", () => {
   fc.assert(
     fc.property(cursors, fc.nat(), fc.constantFrom("A", "-", ".", ""), (cursor, at, sign) => {
       const text = encodeCursor(cursor, QUERY);
@@ -69,7 +69,7 @@ test("no text but a cursor is taken for one, and no cursor that was changed", ()
     expect(refusal(() => decodeCursor(other, QUERY))).toEqual(["INVALID_QUERY", "cursor"]);
 });
 
-test("values that make a cursor too long are refused when it is made", () => {
+test("values that make a cursor too long are rejected when it is created", () => {
   const cursor = { way: "after", values: [1, "x".repeat(MAX_CURSOR_LENGTH), "a"] } as const;
   expect(refusal(() => encodeCursor(cursor, QUERY))).toEqual(["INVALID_QUERY", "order"]);
 });

@@ -7,16 +7,16 @@ const FORM = "1.";
 const WAYS = ["after", "before", "through"] as const;
 
 /**
- * Where a page begins: after a row, before it (the page before), or at the row and before it (the
+ * Where a page begins: after a row, before it (the previous page), or at the row and before it (the
  * page before one that has become empty).
  */
 export interface PageCursor {
   readonly way: (typeof WAYS)[number];
-  /** What the order looks at in the row. */
+  /** The row's values of the fields in the order. */
   readonly values: readonly Scalar[];
 }
 
-/** What pages belong to: a cursor of one query means nothing in another one. */
+/** The query to which pages belong: a cursor is only valid for its own query. */
 export interface PagedQuery {
   readonly entity: string;
   readonly where: unknown;
@@ -24,10 +24,11 @@ export interface PagedQuery {
 }
 
 /**
- * The cursor as text. It is bound to its query, and holds no right: a page has nothing but rows
- * that its caller may read, wherever it begins. Anyone who has it can read the values in it.
+ * Encodes the cursor as text. It is bound to its query and grants no access: a page only contains
+ * rows that its caller may read, wherever it begins. Anyone who has the cursor can read the values
+ * in it.
  *
- * @throws PylonError INVALID_QUERY where the values are too long
+ * @throws PylonError INVALID_QUERY if the values are too long
  */
 export function encodeCursor({ way, values }: PageCursor, query: PagedQuery): string {
   const content = JSON.stringify([way, ...values]);
@@ -40,7 +41,7 @@ export function encodeCursor({ way, values }: PageCursor, query: PagedQuery): st
   );
 }
 
-/** @throws PylonError INVALID_QUERY for what was not made for this query */
+/** @throws PylonError INVALID_QUERY for a text that was not created for this query */
 export function decodeCursor(cursor: unknown, query: PagedQuery): PageCursor {
   if (typeof cursor !== "string")
     throw refusal(`cursor is ${describeValue(cursor)}, not a string.`);
@@ -65,13 +66,13 @@ function contentOf(cursor: string): readonly [string, readonly unknown[]] {
   }
 }
 
-/** Names the query and the position in it. */
+/** A checksum of the query and the position in it. */
 function seal(content: string, { entity, where, keys }: PagedQuery): string {
   const order = keys.map(({ field, direction, kind }) => [field, direction, kind]);
   return sha256(JSON.stringify([entity, sorted(where), order, content])).slice(0, 22);
 }
 
-/** The same filter may be written in another sequence of its keys. */
+/** The same filter may have its keys in a different order. */
 function sorted(value: unknown): unknown {
   if (Array.isArray(value)) return value.map(sorted);
   if (typeof value !== "object" || value === null || value instanceof Date) return value;

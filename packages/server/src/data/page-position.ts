@@ -11,34 +11,34 @@ import {
 } from "@pylonsync/query";
 import type { StoredRow } from "../store/store.ts";
 
-/** A key of a whole order: its last one is the id, which tells all rows apart. */
+/** A key of a total order, whose last key is the id, which is unique. */
 export interface OrderKey extends Order {
   readonly kind: ScalarKind;
-  /** Rows without a value come after all others in `asc`, before them in `desc`. */
+  /** Rows without a value come after all others in `asc`, and before them in `desc`. */
   readonly isNullable: boolean;
 }
 
-/** The order with its directions turned round: what came first comes last, nulls too. */
+/** Returns the reversed order, which also reverses the place of nulls. */
 export function reversed(keys: readonly OrderKey[]): OrderKey[] {
   return keys.map((key) => ({ ...key, direction: key.direction === "asc" ? "desc" : "asc" }));
 }
 
-/** What the order looks at in a row. */
+/** Returns the row's values of the fields in the order. */
 export function positionOf(keys: readonly OrderKey[], row: StoredRow): Scalar[] {
   return keys.map(({ field }) => {
     const value = row[field] ?? null;
-    // What has an order is one value.
+    // A value that can be ordered is never an object.
     return typeof value === "object" ? null : value;
   });
 }
 
 /**
- * The rows that come after a position, as conditions whose rows follow each other. Each has one
- * range at most, over a field whose fields before it are fixed, so that an index finds its first
- * row at once, however far from the beginning that is.
+ * Returns the rows after a position, as a sequence of conditions whose rows follow each other. Each
+ * has at most one range, over a field whose previous fields are fixed, so that an index finds its
+ * first row immediately, however far from the beginning it is.
  *
- * @param values of the position, one for each key
- * @param isInclusive the row at the position belongs to it
+ * @param values of the position, one per key
+ * @param isInclusive whether the row at the position is included
  */
 export function rowsAfter(
   keys: readonly OrderKey[],
@@ -56,12 +56,12 @@ export function rowsAfter(
   return parts;
 }
 
-/** The values of a field that come after one, in their order. */
+/** Returns conditions for the values of a field after a value, in order. */
 function laterValues({ field, kind, direction, isNullable }: OrderKey, value: Scalar): Expr[] {
   const isAscending = direction === "asc";
   if (value === null) return isAscending ? [] : [not(equals(field, null))];
   const nulls = isAscending && isNullable ? [equals(field, null)] : [];
-  // False comes before true, and databases do not say so in the same way.
+  // False comes before true, which databases express in different ways.
   if (kind === "bool") return [...(value === isAscending ? [] : [equals(field, !value)]), ...nulls];
   const op = isAscending ? ">" : "<";
   return [{ kind: "compare", op, left: path("data", field), right: literal(value) }, ...nulls];

@@ -25,7 +25,7 @@ const orders: fc.Arbitrary<Order[]> = fc.uniqueArray(
   { maxLength: 3, selector: ({ field }) => field },
 );
 type Keeps = (row: StoredRow, readable: ChatRows) => boolean;
-/** Filters with what they mean. */
+/** Filters with their meaning. */
 const wheres = fc.constantFrom<(readonly [Options, Keeps])[]>(
   [{}, () => true],
   [{ n: { $ne: 1 } }, (row) => row["n"] !== 1],
@@ -47,7 +47,7 @@ function optionsOf({ order, where, limit }: { order: Order[]; where: Options; li
   };
 }
 
-/** Pages from a first one on, along the cursors that `next` takes of them. */
+/** Reads pages starting with the given one, following the cursors that `next` returns. */
 async function walk(
   read: (cursor: string | null) => Promise<Page>,
   start: Page,
@@ -101,7 +101,7 @@ for (const database of ["sqlite", "postgres"] as const) {
     );
   }, 60_000);
 
-  test(`${database}: rows that nobody writes come once and in order while others are`, async () => {
+  test(`${database}: unchanged rows come once and in order while others are written`, async () => {
     const writes = fc.array(
       fc.record({
         id: fc.stringMatching(/^[a-c][0-9]$/),
@@ -174,7 +174,7 @@ async function refusal(work: Promise<unknown>): Promise<unknown> {
   }
 }
 
-test("a cursor of another query, a changed one and a made up one are refused", async () => {
+test("a cursor of another query, a changed one and an invented one are rejected", async () => {
   await withRows(async (app) => {
     const reads = app.reads(user("ann"));
     const list = { order: { n: "asc" }, where: { text: "a" }, limit: 1 };
@@ -219,7 +219,7 @@ test("a cursor of another query, a changed one and a made up one are refused", a
   });
 });
 
-test("what is wrong in the options is refused with its name", async () => {
+test("an invalid option is rejected with its name", async () => {
   await withRows(async (app) => {
     const reads = app.reads(user("ann"));
     const cases: [unknown, string, string][] = [
@@ -242,7 +242,7 @@ test("what is wrong in the options is refused with its name", async () => {
   });
 });
 
-test("the page before one whose rows are gone goes on from there", async () => {
+test("the page before one whose rows were deleted continues from there", async () => {
   await withRows(async (app) => {
     const reads = app.reads();
     const list = { order: { n: "desc" }, limit: 2 };
@@ -265,7 +265,7 @@ test("the page before one whose rows are gone goes on from there", async () => {
   });
 });
 
-test("a page of large rows ends early, and the next one goes on behind it", async () => {
+test("a page of large rows ends early, and the next one continues after it", async () => {
   await withRows(async (app) => {
     const text = "x".repeat(MAX_PAGE_BYTES / 4);
     const large = ROWS.Message.map((row) => ({ ...row, text }));

@@ -20,7 +20,7 @@ import { isRecord } from "../util/is-record.ts";
 import { decodeCursor, encodeCursor, type PageCursor, type PagedQuery } from "./page-cursor.ts";
 import { FROM_START, positionOf, reversed, rowsAfter, type OrderKey } from "./page-position.ts";
 
-/** Rows of a list, and where those before and after them begin. */
+/** The rows of a page of a list, and the cursors of the pages before and after it. */
 export interface Page<R = StoredRow> {
   readonly page: R[];
   /** Null after the last row. */
@@ -31,13 +31,13 @@ export interface Page<R = StoredRow> {
   readonly isDone: boolean;
 }
 
-/** What is asked of a list that is read page by page, checked. */
+/** A checked request for a page of a list. */
 export interface PageRequest {
   readonly query: PagedQuery;
   readonly size: number;
   /** Null: from the beginning. */
   readonly cursor: PageCursor | null;
-  /** Cursors of rows in the order of their ids have always been ids. */
+  /** Whether cursors are plain ids, as they have always been for rows in the order of their ids. */
   readonly isPlain: boolean;
 }
 
@@ -71,9 +71,9 @@ export function parsePage(entity: Entity, options: unknown): PageRequest {
 }
 
 /**
- * Reads a page. Rows that nobody writes meanwhile come once, from whichever side they are read.
+ * Reads a page. Rows that are not written in the meantime come once, in both directions.
  *
- * @param condition what rows of the list meet
+ * @param condition the condition of the list
  */
 export async function readPage(
   reader: Reader,
@@ -85,7 +85,7 @@ export async function readPage(
   const parts =
     cursor === null ? FROM_START : rowsAfter(keys, cursor.values, cursor.way === "through");
   const { rows, hasMore } = await readParts(reader, query.entity, { keys, parts, condition, size });
-  // Nothing is left before it: the list has a new beginning.
+  // Nothing is left before it, so the list has a new beginning.
   if (isBack && rows.length === 0)
     return readPage(reader, { query, size, cursor: null, isPlain }, condition);
   const page = isBack ? rows.toReversed() : rows;
@@ -134,7 +134,7 @@ async function readParts(
   return { rows: [...found.values()].slice(0, size), hasMore: found.size > size || bytes <= 0 };
 }
 
-/** The whole order. A cursor holds its values, so it takes no hidden field. */
+/** Returns the total order. A cursor contains its values, so hidden fields are rejected. */
 function keysOf({ publicShape }: Entity, order: unknown): OrderKey[] {
   const keys = order === undefined ? [] : parseOrder(order, publicShape, { at: "order" });
   const end = keys.findIndex(({ field }) => field === "id");
@@ -147,13 +147,13 @@ function keysOf({ publicShape }: Entity, order: unknown): OrderKey[] {
   }));
 }
 
-/** The order was checked: it names what has one. */
+/** The order was checked, so the field exists and can be ordered. */
 function kindOf(shape: EntityShape, field: string): OrderKey["kind"] {
   const kind = columnKind(shape, field, `order.${field}`);
   return isScalarKind(kind) ? kind : "string";
 }
 
-/** `numItems`, the older name, is brought into the range; `limit` has to be in it. */
+/** `numItems`, the older name, is clamped to the range; `limit` must be in it. */
 function sizeOf({ limit, numItems }: Readonly<Record<string, unknown>>): number {
   if (limit === undefined) {
     if (numItems === undefined) return DEFAULT_PAGE_SIZE;

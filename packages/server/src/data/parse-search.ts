@@ -16,12 +16,12 @@ const KEYS = [
   "highlight",
 ] as const;
 const PAGE_SIZE = 20;
-/** What a filter may say besides its conditions, and a search says elsewhere. */
+/** The keys of a filter that are not conditions, and that a search has elsewhere. */
 const SEPARATE = ["$order", "$limit", "$offset", "$search"];
 
-/** A search, understood. */
+/** A parsed search. */
 export interface SearchRequest {
-  /** Undefined: all rows. Null: the text has no word in it, so no row has it. */
+  /** Undefined: all rows. Null: the text contains no word, so no row matches. */
   readonly search: TextSearch | undefined | null;
   readonly filters: Readonly<Record<string, unknown>>;
   readonly facets: readonly string[];
@@ -31,7 +31,7 @@ export interface SearchRequest {
   readonly hasHighlights: boolean;
 }
 
-/** How many of the values of a facet are counted in an answer. */
+/** The maximum number of values per facet in a response. */
 export const FACET_VALUES = MAX_FACET_VALUES;
 
 /**
@@ -65,10 +65,10 @@ export function parseSearch(entity: Entity, spec: unknown): SearchRequest {
 }
 
 /**
- * The words that a text asks an entity's rows for.
+ * Returns the search for the words of a text.
  *
- * @param field what the caller named the text
- * @returns undefined where no text is given, null where it has no word in it
+ * @param field the caller's name for the text
+ * @returns undefined if no text is given, null if it contains no word
  * @throws PylonError SEARCH_NOT_CONFIGURED, INVALID_QUERY
  */
 export function textSearch(
@@ -125,7 +125,7 @@ function facetsOf(entity: string, declared: readonly string[], facets: unknown):
 }
 
 /**
- * A sort by a field that is not declared for it has no effect: that is what clients count on.
+ * A sort by a field that is not declared for it has no effect, because clients rely on that.
  *
  * @throws QueryError INVALID_COLUMN for a field that the caller may not read
  */
@@ -135,7 +135,7 @@ function orderOf({ search, publicShape }: Entity, sort: unknown): Order[] {
   if (typeof field !== "string" || rest.length > 0 || !isDirection(direction))
     throw invalid("sort", '"sort" must be [field, "asc"] or [field, "desc"].');
   if (search?.sortable.includes(field) === true) return [{ field, direction }];
-  // One that a policy closes is refused as anywhere else.
+  // A field that a policy hides is rejected as it is elsewhere.
   if (publicShape.hintFor?.(field) !== undefined) columnKind(publicShape, field, "sort");
   return [];
 }

@@ -4,12 +4,12 @@ import type { Diagnostic } from "../schema/diagnostic.ts";
 import type { Store } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
 
-/** A caller like most: signed in, in a tenant, with no role. */
+/** A typical caller: signed in, in a tenant, with no role. */
 const SOMEBODY: Caller = { ...ANONYMOUS, userId: "somebody", tenantId: "one" };
 
 /**
- * A warning for each entity whose read rule looks at all rows of another one, because no index
- * leads to those that it asks for: a list is then slower with each row of both.
+ * Returns a warning for each entity whose read policy scans all rows of another entity, because no
+ * index leads to the matching ones: a list becomes slower with each row of both.
  *
  * @param at milliseconds since 1970
  */

@@ -3,29 +3,27 @@ import { literal, nodesOf, path, TRUE, type Expr, type Order } from "@pylonsync/
 import { isFull } from "../store/row-size.ts";
 import type { Aggregate, Reader, Select, StoredRow, Value } from "../store/store.ts";
 
-/** What was read of an entity. */
+/** A read of an entity's rows. */
 export interface LoggedRead {
   readonly entity: string;
-  /** Reads `data` only. */
+  /** A condition that uses `data` only. */
   readonly where: Expr;
-  /**
-   * `rows`: what is in the rows that meet the condition. `count`: only how many meet it.
-   */
+  /** `rows`: the content of the rows that match the condition. `count`: only their number. */
   readonly of: "rows" | "count";
   readonly order: readonly Order[];
-  /** The read ended with this row: what comes after it in the order was not seen. */
+  /** The last row of the read: the rows after it in the order were not seen. */
   readonly last: StoredRow | null;
 }
 
 /**
- * Notes what is read through it, so that it can be told later whether a change of a row could have
- * changed an answer.
+ * Records the reads that are made through it, to determine later whether a change of a row could
+ * have changed a result.
  */
 export class ReadLog {
   readonly #reads = new Map<string, LoggedRead>();
   #excess: PylonError | null = null;
 
-  /** There was more to note than there is room for: the notes are not all. */
+  /** The error if there were more reads than fit: then the log is incomplete. */
   get excess(): PylonError | null {
     return this.#excess;
   }
@@ -34,13 +32,13 @@ export class ReadLog {
     return [...this.#reads.values()];
   }
 
-  /** Forgets everything: the same work begins again. */
+  /** Clears the log: the same work starts again. */
   clear(): void {
     this.#reads.clear();
     this.#excess = null;
   }
 
-  /** A reader that notes what is asked of it. What fails is noted too. */
+  /** Returns a reader that records its reads, including failed ones. */
   watch(reader: Reader): Reader {
     return {
       get: (entity, id) => {
@@ -78,13 +76,17 @@ export class ReadLog {
       this.#add({ ...WHOLE, entity: through.entity, where: through.where });
     const rows = await reader.select(query);
     const isCut = rows.length === limit || (maxBytes !== undefined && isFull(rows, maxBytes));
-    // The rows of several parents are in one order, and each parent's end somewhere else.
+    // The rows of several parents are in one list, and the rows of each parent end at a different
+    // row.
     const last = perParent === undefined ? rows.at(-1) : undefined;
     if (isCut && last !== undefined) this.#add({ ...read, last }, key);
     return rows;
   }
 
-  /** Which rows have its words, and which of them are the best, any of them may change. */
+  /**
+   * A change of any row may change which rows match and rank best, so the read counts as one of all
+   * rows.
+   */
   #searched({ entity, where = TRUE }: Select): void {
     this.#add({ ...WHOLE, entity, where });
   }
@@ -95,7 +97,7 @@ export class ReadLog {
     return reader.aggregate(spec);
   }
 
-  /** @param key what it is told from others by, of the same kind and entity */
+  /** @param key identifies it among reads of the same kind and entity */
   #add(read: LoggedRead, key = JSON.stringify(read.where)): void {
     const isPlain = this.#addRelated(read.where);
     const name = `${read.of} ${read.entity} ${key}`;
@@ -105,7 +107,7 @@ export class ReadLog {
         `A live function may make at most ${MAX_LIVE_READS} different reads per run.`,
         { hint: "Read several rows at once with a filter such as { id: { $in: ids } }." },
       ));
-    // Which rows meet a condition on other rows is not known without them.
+    // Without the other rows it is not known which rows match a condition on them.
     this.#reads.set(name, isPlain ? read : { ...read, where: TRUE, last: null });
   }
 

@@ -9,16 +9,16 @@ import { casesOf, type AnyCases, type Question } from "./testing/any-questions.t
 import { openAppData, type AppData } from "./testing/app-data.ts";
 
 // Every list, page, count, facet, aggregate, search and include of generated apps, rows, policies
-// and callers equals what a look through all rows finds. Of another seed:
-// `READS_SEED=1 READS_CASES=20000 npm test -- reads-agreement`.
+// and callers equals the result of a scan of all rows. With another seed: `READS_SEED=1
+// READS_CASES=20000 npm test -- reads-agreement`.
 
 const SEED = Number(process.env["READS_SEED"] ?? Math.floor(Math.random() * 2 ** 31));
 const CASES = Number(process.env["READS_CASES"] ?? 2_000);
-/** How often the rows of one app are others. */
+/** How often the rows of one app are replaced. */
 const RUNS_OF_APP = 30;
 const ids = (rows: readonly { readonly id: string }[]): string[] => rows.map(({ id }) => id);
 
-/** Pages from the first to the last one, and back. */
+/** Reads the pages from the first to the last one, and back. */
 async function pagesOf(
   reads: Reads,
   { entity, size, where, order, include }: Question,
@@ -49,7 +49,7 @@ async function listed(reads: Reads, { entity, size }: Question): Promise<StoredR
   }
 }
 
-/** In whatever order: groups and hits of equal rank have none that is promised. */
+/** Ignores the order: groups and hits of equal rank have no defined order. */
 function asSet(rows: readonly unknown[]): string[] {
   return rows.map((row) => JSON.stringify(row)).toSorted();
 }
@@ -80,7 +80,7 @@ async function checkAggregate(reads: Reads, answers: Answers, asked: Question): 
 async function checkSearch(reads: Reads, answers: Answers, asked: Question): Promise<void> {
   const { entity, where, text, facetFilter, size } = asked;
   const expected = answers.search(asked);
-  // What stands beside the others as the filter of a facet's field does not count for that facet.
+  // Unlike the others, the filter on a facet's own field does not count for that facet.
   const filters = { $and: [where], ...facetFilter };
   const hits: string[] = [];
   for (let page = 0; ; page += 1) {
@@ -132,7 +132,7 @@ async function check(
   await checkSearch(reads, answers, question);
 }
 
-/** @returns how many cases were looked at */
+/** @returns the number of checked cases */
 async function checkApp(app: AnyApp, database: "sqlite" | "postgres"): Promise<number> {
   await using data = await openAppData(manifestOf(app), { database });
   let cases = 0;
@@ -151,7 +151,7 @@ async function checkApp(app: AnyApp, database: "sqlite" | "postgres"): Promise<n
 }
 
 test.each(["sqlite", "postgres"] as const)(
-  `%s: all reads are what the rows that the caller may read come to (seed ${SEED})`,
+  `%s: all reads equal a computation over the rows that the caller may read (seed ${SEED})`,
   async (database) => {
     const apps = fc
       .sample(anyApps, { seed: SEED, numRuns: Math.ceil(CASES / RUNS_OF_APP) })
@@ -161,6 +161,7 @@ test.each(["sqlite", "postgres"] as const)(
       if (app !== undefined) cases += await checkApp(app, database);
     }
   },
-  // On a machine that is busy with other tests, most of it is waiting for the database.
+  // On a machine that is busy with other tests, most of this time is spent waiting for the
+  // database.
   1_200_000,
 );

@@ -94,7 +94,7 @@ async function against(
 
 const RUNS = { numRuns: 25 };
 
-test("get, list, lookup and pages answer what the caller may read", async () => {
+test("get, list, lookup and pages return what the caller may read", async () => {
   await fc.assert(
     fc.asyncProperty(rows, callers, fc.integer({ min: 1, max: 4 }), async (all, caller, size) => {
       await against(all, caller, async (reads, visible) => {
@@ -158,7 +158,7 @@ test("filters, counts and aggregates see the rows that the caller may read", asy
   );
 });
 
-test("a graph answers rows with the related rows that the caller may read", async () => {
+test("a graph returns rows with the related rows that the caller may read", async () => {
   await fc.assert(
     fc.asyncProperty(rows, callers, async (all, caller) => {
       await against(all, caller, async (reads, visible) => {
@@ -178,7 +178,7 @@ test("a graph answers rows with the related rows that the caller may read", asyn
   );
 });
 
-test("what can't be asked is refused with its place", async () => {
+test("an invalid query is rejected with its place", async () => {
   const reads = app.reads(user("ann"));
   const cases: readonly [() => Promise<unknown>, string, string | undefined][] = [
     [() => reads.list("Nothing"), "ENTITY_NOT_FOUND", "entity"],

@@ -43,20 +43,20 @@ import { RuleEnv } from "./rules.ts";
 import { isRecord } from "../util/is-record.ts";
 import { bucketMoments, localBuckets, withOffsets } from "./zoned-groups.ts";
 
-/** With whose eyes rows are read. */
+/** The caller and settings with which rows are read. */
 export interface ReadScope {
   readonly caller: Caller;
   /** `bypassed` for server functions, which are trusted code. */
   readonly policies: "enforced" | "bypassed";
-  /** Milliseconds since 1970; what `now()` in a policy means. */
+  /** Milliseconds since 1970; the value of `now()` in a policy. */
   readonly now: number;
   /** Milliseconds, for measuring. */
   readonly monotonic: () => number;
 }
 
 /**
- * Reads with the caller's eyes: every method puts the read rule into the query, so that pages are
- * full, and counts and aggregates tell nothing of hidden rows.
+ * Reads on behalf of a caller: every method adds the read policy to the query, so that pages are
+ * full, and counts and aggregates reveal nothing about hidden rows.
  */
 export class Reads {
   readonly #reader: Reader;
@@ -69,14 +69,14 @@ export class Reads {
     this.#scope = scope;
   }
 
-  /** Answers go to a caller from outside, so their size is bounded; functions are trusted code. */
+  /** Responses to a caller from outside are bounded in size; functions are trusted code. */
   get isBounded(): boolean {
     return this.#scope.policies === "enforced";
   }
 
   async get(entityName: string, id: string): Promise<StoredRow | null> {
     const entity = this.#entity(entityName);
-    // No row has an id that can't be one; a database may not even take it as a value.
+    // No row has an invalid id, which a database may not even accept as a value.
     const row = isRowId(id) ? await this.#reader.get(entity.name, id) : null;
     if (row === null || this.#scope.policies === "bypassed") return row;
     const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
@@ -86,7 +86,7 @@ export class Reads {
   }
 
   /**
-   * A page of a list: at most `limit` rows, and fewer where MAX_PAGE_BYTES ends it.
+   * Returns a page of a list: at most `limit` rows, and fewer if MAX_PAGE_BYTES is reached.
    *
    * @returns the rows, and whether there may be more
    */
@@ -123,7 +123,7 @@ export class Reads {
   }
 
   /**
-   * The rows that a filter finds; `$include` in it names relations whose rows come along.
+   * Returns the rows that match a filter; its `$include` names relations whose rows are included.
    *
    * @throws PylonError INVALID_COLUMN, INVALID_QUERY, RELATION_NOT_FOUND, RESULT_TOO_LARGE
    */
@@ -139,9 +139,9 @@ export class Reads {
   }
 
   /**
-   * A part of a graph query: as `query`, out of a budget that all parts share.
+   * Runs a part of a graph query like `query`, within a budget that all parts share.
    *
-   * @param at where its `include` stands, for messages
+   * @param at the place of its `include`, for messages
    */
   async part(
     entityName: string,
@@ -186,7 +186,8 @@ export class Reads {
   }
 
   /**
-   * The first row, by id, whose field has this value. Null is not a value, so no row has it.
+   * Returns the first row, by id, whose field has this value. Null is not a value, so no row
+   * matches it.
    *
    * @throws PylonError INVALID_QUERY for undefined, INVALID_COLUMN
    */
@@ -201,9 +202,9 @@ export class Reads {
   }
 
   /**
-   * A page of the rows that match, in any order, and the cursors of its neighbours: `{where?,
-   * order?, cursor?, limit?, include?}`. `numItems`, the older name of `limit`, is brought into
-   * 1..MAX_PAGE_SIZE; a page may have fewer rows where MAX_PAGE_BYTES ends it.
+   * Returns a page of the matching rows, in any order, and the cursors of its neighbours: `{where?,
+   * order?, cursor?, limit?, include?}`. `numItems`, the older name of `limit`, is clamped to
+   * 1..MAX_PAGE_SIZE; a page may have fewer rows if MAX_PAGE_BYTES is reached.
    *
    * @throws PylonError INVALID_QUERY, INVALID_COLUMN
    */
@@ -265,8 +266,8 @@ export class Reads {
   }
 
   /**
-   * `{query?, filters?, facets?, sort?, page?, pageSize?, highlight?}`: the rows that have the
-   * words of the query, the best first, and how many have which value.
+   * Runs the search `{query?, filters?, facets?, sort?, page?, pageSize?, highlight?}`: returns the
+   * rows that contain the words of the query, the best first, and the counts of facet values.
    *
    * @throws PylonError SEARCH_NOT_CONFIGURED, INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE
    */
@@ -285,7 +286,7 @@ export class Reads {
     );
   }
 
-  /** The condition that the read rule puts on `data`. */
+  /** Returns the condition of the read policy on `data`. */
   readable(entity: Entity): Expr {
     if (this.#scope.policies === "bypassed") return TRUE;
     return this.#model.rules.readable(
@@ -295,7 +296,7 @@ export class Reads {
     );
   }
 
-  /** As the caller may see it. */
+  /** The entity as the caller sees it. */
   #entity(name: string): Entity {
     return this.#scope.policies === "bypassed"
       ? this.#model.entity(name)
@@ -303,8 +304,8 @@ export class Reads {
   }
 
   /**
-   * An entity to which a relation leads. An API key for the rows of one entity gets those of no
-   * other one by it.
+   * The entity to which a relation leads. An API key for the rows of one entity gets no rows of
+   * another entity by it.
    *
    * @throws PylonError INSUFFICIENT_SCOPE
    */
@@ -320,7 +321,10 @@ export class Reads {
     return entity;
   }
 
-  /** What may be asked about: to filter, sort or count by a hidden field would tell of it. */
+  /**
+   * The fields that queries may use: filtering, sorting or counting by a hidden field would reveal
+   * it.
+   */
   #shape(entity: Entity): EntityShape {
     return this.#scope.policies === "bypassed" ? entity.shape : entity.publicShape;
   }
@@ -332,7 +336,7 @@ export class Reads {
   }
 
   /**
-   * @throws QueryError INVALID_COLUMN when it goes by a field that may not be asked about
+   * @throws QueryError INVALID_COLUMN if it uses a field that queries may not use
    * @throws PylonError INSUFFICIENT_SCOPE
    */
   #pathOf(relation: ManifestRelation, at: string): IncludePath {
@@ -347,12 +351,12 @@ export class Reads {
     return { key, field, through: { ...through, entity: between } };
   }
 
-  /** With what related rows are included. */
+  /** The access with which related rows are included. */
   #included(): IncludeSource {
     return {
       select: (query) => this.#reader.select(query),
       entity: (name) => this.#entity(name),
-      // By a field that is hidden from the caller a row leads to none.
+      // A field that is hidden from the caller leads to no rows.
       pathOf: (relation, at) => this.#pathOf(relation, at),
       filter: (entity, filter) => this.#filter(entity, filter),
       readable: (entity) => this.readable(entity),
@@ -371,7 +375,7 @@ export class Reads {
     });
   }
 
-  /** A filter that is a condition alone. */
+  /** Parses a filter that consists of a condition only. */
   #filter(entity: Entity, filter: unknown): ParsedFilter {
     const parsed = this.#parse(entity, filter);
     if (parsed.search !== undefined) {
@@ -384,7 +388,7 @@ export class Reads {
   }
 }
 
-/** The rows that come after `id` in the default order. */
+/** The condition for the rows after `id` in the default order. */
 export function idAfter(id: string): Expr {
   return {
     kind: "compare",

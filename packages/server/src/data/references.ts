@@ -5,12 +5,14 @@ import { refersTo, type Reference } from "../schema/references.ts";
 import { isFull } from "../store/row-size.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 
-/** Rows that are read at a time: what refers to one row may be any number. */
+/**
+ * The number of rows read at a time, because the number of rows that refer to one row is unbounded.
+ */
 const PAGE = 500;
 
 /**
- * Checks the references that a write brings into a row. Whether the caller may read the row that is
- * referred to is not asked: who may set the field is for the policies to say.
+ * Checks the references that a write adds to a row. It does not check whether the caller may read
+ * the referenced row: policies decide who may set the field.
  *
  * @param before null for an insert
  * @throws PylonError REFERENCE_NOT_FOUND with the `field`
@@ -34,17 +36,17 @@ export async function checkReferences(
   }
 }
 
-/** The rows with these ids. */
+/** The condition for the rows with these ids. */
 export function hasIdOf(rows: readonly StoredRow[]): Expr {
   const items = rows.map(({ id }) => literal(id));
   return { kind: "in", item: path("data", "id"), list: { kind: "list", items } };
 }
 
-/** How the rows that refer to a deleted one are written. */
+/** How the rows that refer to a deleted row are written. */
 export interface CascadeWrites {
   delete(entity: Entity, rows: readonly StoredRow[]): Promise<void>;
   setNull(entity: Entity, row: StoredRow, field: string): Promise<void>;
-  /** Called after each page of rows, so that other work gets its turn. */
+  /** Called after each page of rows, to yield to other work. */
   pause(): Promise<void>;
 }
 
@@ -54,10 +56,9 @@ interface Deleted {
 }
 
 /**
- * Does to the rows that refer to a deleted row what their fields say, and so on with the rows that
- * refer to those. A row that is gone refers to nothing, so a cycle ends. Whether something still
- * refers to a row that may not be left is asked at the end: it may have been deleted by another
- * way.
+ * Applies the declared action to the rows that refer to a deleted row, and recursively to the rows
+ * that refer to those. A deleted row refers to nothing, so a cycle ends. Restricting references are
+ * checked at the end, because the referring row may have been deleted by another path.
  *
  * @throws PylonError REFERENCED
  */
@@ -89,7 +90,9 @@ export async function cascade(
   for (const deleted of restricted) await refuseReferenced(reader, deleted);
 }
 
-/** The rows that refer to one; each must refer to it no longer when the next page is read. */
+/**
+ * The rows that refer to a row; each must have stopped referring to it when the next page is read.
+ */
 async function* pagesOf(
   reader: Reader,
   reference: Reference,
@@ -121,7 +124,7 @@ async function refuseReferenced(reader: Reader, { entity, id }: Deleted): Promis
   }
 }
 
-/** The error for a row that may not be deleted, because another one refers to it. */
+/** The error for a row that can't be deleted because another one refers to it. */
 export function referenced(entity: string, reference: Reference): PylonError {
   return new PylonError(
     "REFERENCED",

@@ -23,7 +23,7 @@ const RELATIONS: Readonly<Record<string, readonly [ChatEntity, own: string, thei
   "Message.channel": ["Channel", "channelId", "id"],
 };
 
-/** Conditions on rows of the entity, and on those related to them. */
+/** Conditions on rows of the entity, and on their related rows. */
 function filterOf(entity: ChatEntity, depth: number): fc.Arbitrary<Filter> {
   const own = OWN[entity];
   if (depth === 0) return own;
@@ -60,7 +60,10 @@ const OWN: Readonly<Record<ChatEntity, fc.Arbitrary<Filter>>> = {
   ),
 };
 
-/** What docs/queries.md says of a filter over related rows, on the rows that may be read. */
+/**
+ * The meaning of a filter over related rows according to docs/queries.md, on the rows that may be
+ * read.
+ */
 function matches(filter: Filter, entity: ChatEntity, row: StoredRow, readable: ChatRows): boolean {
   return Object.entries(filter).every(([key, asked]) => {
     if (key === "$or")
@@ -89,7 +92,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
   afterAll(() => app[Symbol.asyncDispose]());
 
-  test(`${database}: filters over related rows find what a look through all finds`, async () => {
+  test(`${database}: filters over related rows find the same rows as a full scan`, async () => {
     await fc.assert(
       fc.asyncProperty(chatRows, chatReaders, asked, async (rows, caller, { entity, filter }) => {
         await loadChat(app, rows);
@@ -123,7 +126,7 @@ async function refusal(filter: unknown): Promise<unknown> {
     );
 }
 
-test("what is wrong in a filter over related rows is refused with its place", async () => {
+test("an invalid filter over related rows is rejected with its place", async () => {
   expect(await refusal({ channel: { team: { nmae: "x" } } })).toEqual([
     "INVALID_COLUMN",
     "channel.team.nmae",
@@ -138,7 +141,7 @@ test("what is wrong in a filter over related rows is refused with its place", as
   expect(await refusal({ $or: many })).toEqual(["INVALID_QUERY", "$or[8].channel"]);
 });
 
-test("without relations a filter over related rows is refused", () => {
+test("without relations a filter over related rows is rejected", () => {
   const ask = (): unknown => parseFilter({ channel: { open: true } });
   expect(ask).toThrow('"open" is not an operator');
 });

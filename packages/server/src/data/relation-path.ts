@@ -4,7 +4,7 @@ import type { ManifestRelation } from "@pylonsync/sdk";
 export interface RelationPath {
   /** The row's own field that leads to them. */
   readonly key: string;
-  /** The field that equals it: of the related rows, or of those that join them. */
+  /** The field that must equal it: of the related rows, or of the joining rows. */
   readonly field: string;
   /** The rows that join the two. */
   readonly through: { readonly entity: string; readonly targetField: string } | null;

@@ -1,6 +1,6 @@
 import { MAX_RESULT_BYTES, PylonError } from "@pylonsync/protocol";
 
-/** The rows of a result without a next page hold more than fits into one answer. */
+/** The error for a result without further pages that has more rows than fit into one response. */
 export function resultTooLarge(): PylonError {
   return new PylonError(
     "RESULT_TOO_LARGE",

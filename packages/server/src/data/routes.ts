@@ -12,9 +12,11 @@ import { operationOf } from "./idempotency.ts";
 import type { DataModel } from "./model.ts";
 import { Reads } from "./reads.ts";
 
-/** What the routes of rows run on. */
+/** The services that the routes of rows use. */
 export interface DataServices {
-  /** Its log. Rows are read by `reader`, which keeps to the caller's share and deadline. */
+  /**
+   * The log of changes. Rows are read by `reader`, which applies the caller's quota and deadline.
+   */
   readonly store: Pick<Store, "bounds" | "changes">;
   readonly committer: Committer;
   readonly model: () => DataModel;
@@ -28,7 +30,9 @@ const CURSOR_PAGE = { fallback: 20, max: MAX_PAGE_SIZE };
 const READ = { access: "anyone", scope: "read" } as const;
 const WRITE = { access: "anyone", scope: "write" } as const;
 
-/** Rows over HTTP: lists, pages, queries, aggregates and single writes, all under the policies. */
+/**
+ * Rows over HTTP: lists, pages, queries, aggregates and single writes, all subject to the policies.
+ */
 export function dataRoutes(services: DataServices): Route[] {
   const rows = new RowHandlers(services);
   const { list, cursor, get, lookup, insert, update, remove } = rows;
@@ -54,7 +58,7 @@ export function dataRoutes(services: DataServices): Route[] {
   ];
 }
 
-/** What each of the routes does. */
+/** The handlers of the routes. */
 class RowHandlers {
   readonly #services: DataServices;
 
@@ -198,8 +202,8 @@ class RowHandlers {
 }
 
 /**
- * A query from outside answers at most MAX_PAGE_SIZE rows, so that one request can't ask for a
- * whole table at once.
+ * A query from outside returns at most MAX_PAGE_SIZE rows, so that one request can't read a whole
+ * table at once.
  */
 async function queryPage(reads: Reads, context: RequestContext): Promise<unknown> {
   const filter = await context.json({});
@@ -231,14 +235,14 @@ function write(
   };
 }
 
-/** Clients send the row they have, so an `id` in the body is the row's id and not a field. */
+/** Clients send the whole row, so an `id` in the body is the row's id and not a field. */
 function takeId(body: unknown): { id: string | undefined; data: unknown } {
   if (!isRecord(body) || !Object.hasOwn(body, "id")) return { id: undefined, data: body };
   const { id, ...data } = body;
   return { id: checkedId(id ?? undefined), data };
 }
 
-/** @returns without a `target` where the link is to be taken away */
+/** @returns without a `target` if the link is to be removed */
 function linkBody(
   body: unknown,
   needsTarget: boolean,
@@ -286,7 +290,7 @@ function integer(
   return value;
 }
 
-/** A path holds text; the field's kind says what it means. */
+/** Converts text from a path into a value of the field's kind. */
 function fromText(kind: string | undefined, text: string): unknown {
   if (kind === "int" || kind === "float") return Number(text);
   if (kind === "bool") return text === "true" ? true : text === "false" ? false : text;

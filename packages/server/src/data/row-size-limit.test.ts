@@ -31,7 +31,7 @@ const rows = fc.record({
   body: fc.string({ unit: "binary", maxLength: 160 }),
 });
 
-test("a row is refused when its bytes are over the limit, unless it was larger before", () => {
+test("a row is rejected if its bytes exceed the limit, unless it was larger before", () => {
   fc.assert(
     fc.property(rows, fc.option(rows), (row, before) => {
       const isOver = rowBytes(row) > LIMIT;
@@ -41,7 +41,7 @@ test("a row is refused when its bytes are over the limit, unless it was larger b
   );
 });
 
-test("the refusal names the largest field", () => {
+test("the error names the largest field", () => {
   const row = { id: "n1", title: "a", body: "ö".repeat(LIMIT) };
   expect(refusal(row, null)).toMatchObject({ code: "PAYLOAD_TOO_LARGE", field: "body" });
 });

@@ -4,7 +4,7 @@ import { bytesOf, MAX_BYTES_PER_UNIT, rowBytes, rowSize } from "../store/row-siz
 import type { StoredRow, Value } from "../store/store.ts";
 
 /**
- * Checks a row's size. A row above the limit, stored before there was one, may still be shrunk.
+ * Checks a row's size. A row above the limit, stored before the limit existed, may still be shrunk.
  *
  * @throws PylonError PAYLOAD_TOO_LARGE
  */

@@ -54,7 +54,7 @@ const members = fc.array(
   { maxLength: 3 },
 );
 
-test("a rule says the same of a row in hand and of a row in the database", async () => {
+test("a rule has the same result for a row in memory and for a row in the database", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.constantFrom(...NAMES),
@@ -91,7 +91,7 @@ test("a rule says the same of a row in hand and of a row in the database", async
   );
 });
 
-test("a rule that looks at no other rows is a function that says the same", () => {
+test("a rule that looks at no other rows is a function with the same result", () => {
   const { rules } = app.model;
   for (const name of NAMES) {
     const expr = parsePolicy(RULES[name]);
@@ -109,7 +109,7 @@ test("a rule that looks at no other rows is a function that says the same", () =
   }
 });
 
-test("what no policy speaks for is closed to all but the admin", async () => {
+test("only the admin has access to an entity without a policy", async () => {
   const accesses: readonly Access[] = ["insert", "update", "delete"];
   const row = { id: "row", ownerId: "ann", teamId: null, due: null };
   for (const access of accesses) {

@@ -6,7 +6,7 @@ import type { Entity } from "../schema/schema.ts";
 import { FieldViews } from "./field-views.ts";
 import type { Caller } from "../identity/identity.ts";
 
-/** What a rule is asked about. The time is written out only when the rule looks at it. */
+/** The variables of a rule. The time is formatted only if the rule uses it. */
 export class RuleEnv implements Env {
   readonly auth: Caller;
   readonly data: StoredRow;
@@ -30,12 +30,12 @@ const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
 
 interface Rule {
   readonly expr: Expr;
-  /** Absent when the rule looks at other rows: then only the store can tell. */
+  /** Absent if the rule looks at other rows: then only the store can evaluate it. */
   readonly predicate: ((env: Env) => boolean) | undefined;
 }
 
 /**
- * The policies as questions: what may this caller read, and may it do this? An admin may do
+ * Evaluates the policies: what a caller may read, and whether it may write. An admin may do
  * everything.
  */
 export class Rules {
@@ -48,14 +48,12 @@ export class Rules {
     this.#views = new FieldViews(policies);
   }
 
-  /** The entity as the caller may see it: without the fields that it may not read. */
+  /** The entity as the caller sees it: without the fields that it may not read. */
   seenBy(entity: Entity, caller: Caller): Entity {
     return this.#views.of(entity, caller);
   }
 
-  /**
-   * Whether the caller may write this field of the rows in `env`, as far as policies speak for it.
-   */
+  /** Whether the field policies allow the caller to write this field of the rows in `env`. */
   async allowsField(
     reader: Reader,
     { entity, field }: { readonly entity: string; readonly field: string },
@@ -77,7 +75,7 @@ export class Rules {
   }
 
   /**
-   * Whether the rule holds for the rows in `env`. `reader` is asked when the rule looks at other
+   * Whether the rule is true for the rows in `env`. `reader` is used if the rule looks at other
    * rows.
    */
   async allows(reader: Reader, entity: string, access: Access, env: RuleEnv): Promise<boolean> {
@@ -91,17 +89,17 @@ export class Rules {
     return bound.kind === "literal" ? bound.value === true : reader.test(bound);
   }
 
-  /** The read rule as it is written, with `auth` unbound. */
+  /** The read rule as written, with `auth` unbound. */
   readRule(entity: string): Expr {
     return this.#rule(entity, "read").expr;
   }
 
-  /** The read rule as a function, or undefined when it looks at other rows. */
+  /** The read rule as a function, or undefined if it looks at other rows. */
   readPredicate(entity: string): ((env: Env) => boolean) | undefined {
     return this.#rule(entity, "read").predicate;
   }
 
-  /** Whether no rule of the entity looks at other rows than the one that it is about. */
+  /** Whether no rule of the entity looks at rows other than the one that it is applied to. */
   isLocal(entity: string): boolean {
     const fields = (["insert", "update"] as const).flatMap((access) => [
       ...this.#policies.fieldRules(entity, access).values(),

@@ -4,25 +4,27 @@ import type { StoredRow, TextSearch } from "../store/store.ts";
 import { isNearlySame } from "../util/nearly-same.ts";
 import { withoutAccents, wordsOf, type WordAt } from "./search-words.ts";
 
-/** A part of a text, and where the searched words stand in it: start and end, in characters. */
+/**
+ * An excerpt of a text, and the places of the searched words in it: start and end, in characters.
+ */
 export interface Highlight {
   readonly text: string;
   readonly marks: readonly (readonly [start: number, end: number])[];
 }
 
-/** Those of one hit, by field; without the fields in which no word was found. */
+/** The highlights of one hit, by field; without the fields in which no word was found. */
 export type Highlights = Readonly<Record<string, Highlight>>;
 
-/** Most characters of a part that is shown. */
+/** The maximum length of an excerpt, in characters. */
 const LENGTH = 200;
-/** Characters that are shown before the first word that was found. */
+/** The number of characters shown before the first word that was found. */
 const BEFORE = 60;
-/** Characters of a text that are looked through. */
+/** The maximum number of characters of a text that are searched. */
 const MAX_LOOKED_THROUGH = 100_000;
 
 /**
- * Where the words of a search stand in its hits. They are places and no markup: what a user wrote
- * stays a text.
+ * Returns the places of a search's words in its hits. They are positions instead of markup, so that
+ * text written by users is never interpreted as markup.
  */
 export function highlightsOf(
   rows: readonly StoredRow[],
@@ -55,7 +57,7 @@ function highlightOf(text: string, isFound: (word: string) => boolean): Highligh
   };
 }
 
-/** Between two words, if there is such a place near. */
+/** Returns a place between two words, if there is one nearby. */
 function startOf(text: string, { start }: WordAt): number {
   if (start <= BEFORE) return 0;
   const space = text.indexOf(" ", start - BEFORE);

@@ -2,7 +2,7 @@ import { MAX_SEARCH_LENGTH, MAX_SEARCH_WORDS, PylonError } from "@pylonsync/prot
 
 const WORD = /[\p{L}\p{N}\p{M}\p{Co}]+/gu;
 
-/** A word of a text, and where it stands: characters of JavaScript from the start. */
+/** A word of a text, and its position: characters of JavaScript from the start. */
 export interface WordAt {
   readonly word: string;
   readonly start: number;
@@ -10,11 +10,11 @@ export interface WordAt {
 }
 
 /**
- * The words of a text that a user searches for, in lower case. What stands between them is left
- * out, so nothing of it can become a query's syntax.
+ * Returns the words of a text that a user searches for, in lower case. Everything between them is
+ * omitted, so it can't become part of a query's syntax.
  *
- * @param field what the caller named the text
- * @throws PylonError INVALID_QUERY when it is too long
+ * @param field the caller's name for the text
+ * @throws PylonError INVALID_QUERY if it is too long
  */
 export function searchedWords(text: string, field: string): string[] {
   if (text.length > MAX_SEARCH_LENGTH)
@@ -45,7 +45,7 @@ export function wordsOf(text: string): WordAt[] {
   }));
 }
 
-/** A word without its accents, as search compares words. */
+/** The word without its accents, as search compares words. */
 export function withoutAccents(word: string): string {
   return word
     .normalize("NFD")

@@ -99,7 +99,7 @@ for (const database of ["sqlite", "postgres"] as const) {
     expect(await found("テスト")).toEqual(["c"]);
   });
 
-  test(`${database}: a word with a wrong letter finds what was meant`, async () => {
+  test(`${database}: a word with a wrong letter finds the intended word`, async () => {
     expect(library.store.findsTypos).toBe(true);
     await library.clear();
     await write([
@@ -115,7 +115,7 @@ for (const database of ["sqlite", "postgres"] as const) {
       expect([other, await found(other)]).toEqual([other, []]);
   });
 
-  test(`${database}: a text of any length is indexed, its end perhaps not`, async () => {
+  test(`${database}: a text of any length is indexed, though perhaps not its end`, async () => {
     await library.clear();
     const long = Array.from({ length: 120_000 }, (_, at) => `w${at}`).join(" ");
     await write([["a", "short", `first ${long} zebra`]]);
@@ -124,7 +124,7 @@ for (const database of ["sqlite", "postgres"] as const) {
   });
 }
 
-test("highlights are places in the text and no markup", async () => {
+test("highlights are positions in the text and no markup", async () => {
   await using app = await openAppData(articles);
   const body = `${"word ".repeat(60)}then <b>Searches</b> & serches follow`;
   await app.store.transact((tx) => tx.insert("Article", { id: "a", title: "Plain", body }));
@@ -138,7 +138,7 @@ test("highlights are places in the text and no markup", async () => {
   expect(shown?.marks.map(([start, end]) => shown.text.slice(start, end))).toEqual(["Searches"]);
 });
 
-test("what is wrong in a search is refused with its place", async () => {
+test("an invalid search is rejected with its place", async () => {
   await using app = await openAppData(posts);
   const reads = app.reads(user("ann"));
   const cases: [string, unknown, string, string?][] = [

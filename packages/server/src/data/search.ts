@@ -7,26 +7,26 @@ import { FACET_VALUES, type SearchRequest } from "./parse-search.ts";
 import { resultTooLarge } from "./result-size.ts";
 import { highlightsOf, type Highlights } from "./search-highlights.ts";
 
-/** What a search answers. */
+/** The response of a search. */
 export interface SearchAnswer {
   readonly hits: StoredRow[];
-  /** For each facet how many hits have a value, without the filter on the facet itself. */
+  /** For each facet the number of hits per value, without the filter on the facet itself. */
   readonly facetCounts: Readonly<Record<string, Readonly<Record<string, number>>>>;
-  /** All rows that match, on whatever page. */
+  /** The number of all matching rows, on all pages. */
   readonly total: number;
-  /** Where the words stand in each hit, where that was asked for. */
+  /** The places of the words in each hit, if requested. */
   readonly highlights?: Highlights[];
   /** Milliseconds. */
   readonly tookMs: number;
 }
 
-/** What a search runs on. */
+/** What a search depends on. */
 export interface SearchParts {
   readonly reader: Reader;
   readonly entity: Entity;
-  /** The condition of a filter, and of what the caller may read. */
+  /** The condition of a filter combined with the caller's read policy. */
   readonly where: (filters: Readonly<Record<string, unknown>>) => Expr;
-  /** The row as it may leave. */
+  /** The rows with only the fields that the caller may read. */
   readonly visible: (rows: StoredRow[]) => StoredRow[];
   readonly isBounded: boolean;
   /** Milliseconds, for measuring. */
@@ -69,7 +69,7 @@ async function pageOf(
   return { rows, total };
 }
 
-/** All rows, where no words are asked for. A page that is not full ends what there is. */
+/** Lists all rows, if no words are given. A page that is not full is the last one. */
 async function listed(
   reader: Reader,
   query: Select & { readonly limit: number; readonly offset: number },

@@ -4,7 +4,7 @@ import { localOf, TimeZone } from "./time-zone.ts";
 
 const ZONES = ["Europe/Berlin", "Africa/Casablanca", "America/St_Johns", "Asia/Kolkata", "+05:30"];
 
-/** What the runtime itself says, to the second. */
+/** The local time according to the runtime itself, to the second. */
 function localBy(timeZone: string, moment: Date): string {
   const written = new Intl.DateTimeFormat("sv-SE", {
     timeZone,
@@ -14,7 +14,7 @@ function localBy(timeZone: string, moment: Date): string {
   return `${written.replace(" ", "T")}.000Z`;
 }
 
-test("a zone's offsets give the local time of every moment between two", () => {
+test("a zone's offsets give the local time of every moment between two moments", () => {
   const years = { min: new Date("1905-01-01"), max: new Date("2095-01-01"), noInvalidDate: true };
   fc.assert(
     fc.property(
@@ -36,7 +36,7 @@ test("a zone's offsets give the local time of every moment between two", () => {
   );
 });
 
-test("what was found of a zone is not looked for again, however its name is written", () => {
+test("the offsets of a zone are cached, whatever the spelling of its name", () => {
   const ask = (name: string) =>
     TimeZone.of(name)?.offsets("1950-01-01T00:00:00.000Z", "2050-01-01T00:00:00.000Z");
   const found = ask("Europe/Paris");

@@ -1,36 +1,42 @@
 import type { ZoneOffset } from "../store/store.ts";
 
 const DAY_MS = 86_400_000;
-/** Two changes of a zone's offset are further apart: the shortest summer times last some weeks. */
+/**
+ * Shorter than the time between two changes of a zone's offset: the shortest daylight saving times
+ * last several weeks.
+ */
 const STEP_MS = 7 * DAY_MS;
-/** Changes are looked for in so long a time at once, and kept: about ten years. */
+/** Changes are searched for and cached in blocks of this length, about ten years. */
 const BLOCK_MS = 512 * STEP_MS;
-/** Blocks that are kept, of all zones together. */
+/** The maximum number of cached blocks, of all zones together. */
 const MAX_BLOCKS = 4_000;
-/** Beyond the moments that are asked for: a bucket begins at most a year before them. */
+/**
+ * The time added on both sides of the requested moments, because a bucket begins at most a year
+ * before them.
+ */
 const PAD_MS = 370 * DAY_MS;
 
 const MAX_NAME = 64;
 
-/** How many years of data are grouped in a time zone at most. */
+/** The maximum number of years of data that are grouped in a time zone. */
 export const MAX_ZONE_YEARS = 200;
 
-/** The offset at the beginning of a block, and its changes in there. */
+/** The offset at the beginning of a block, and the changes within it. */
 interface Block {
   readonly seconds: number;
   readonly changes: readonly { readonly at: number; readonly seconds: number }[];
 }
 
 /**
- * By zone and number, the oldest first. To look for changes takes long, and callers may ask for an
- * aggregate at any time.
+ * The cache by zone and block number, the oldest first. Finding changes takes long, and callers may
+ * request an aggregate at any time.
  */
 const blocks = new Map<string, Block>();
 
-/** Tells the local time of a place, by the time zones that the server's runtime brings. */
+/** Computes the local time of a place, using the runtime's time zone data. */
 export class TimeZone {
   readonly #format: Intl.DateTimeFormat;
-  /** One for all ways to write it. */
+  /** The canonical name, the same for all spellings. */
   readonly #name: string;
 
   private constructor(format: Intl.DateTimeFormat) {
@@ -38,7 +44,7 @@ export class TimeZone {
     this.#name = format.resolvedOptions().timeZone;
   }
 
-  /** @returns undefined for a name that is not a time zone, such as `Europe/Berlin` */
+  /** @returns undefined unless the name is that of a time zone, such as `Europe/Berlin` */
   static of(name: unknown): TimeZone | undefined {
     if (typeof name !== "string" || name.length > MAX_NAME) return undefined;
     try {
@@ -63,11 +69,11 @@ export class TimeZone {
   }
 
   /**
-   * The offsets from UTC between two moments, and a year more on each side.
+   * The offsets from UTC between two moments, with a year added on each side.
    *
    * @param from ISO 8601
    * @param to ISO 8601
-   * @returns undefined when there are more than `MAX_ZONE_YEARS` between them
+   * @returns undefined if there are more than `MAX_ZONE_YEARS` between them
    */
   offsets(from: string, to: string): readonly ZoneOffset[] | undefined {
     const [first, last] = [Date.parse(from) - PAD_MS, Date.parse(to) + PAD_MS];
@@ -110,7 +116,7 @@ export class TimeZone {
     return { seconds: first, changes };
   }
 
-  /** The first second after `low` at which the offset is another one. */
+  /** The first second after `low` at which the offset differs. */
   #changeBetween(low: number, high: number, seconds: number): number {
     let [before, after] = [Math.floor(low / 1000), Math.ceil(high / 1000)];
     while (after - before > 1) {
@@ -135,8 +141,8 @@ export class TimeZone {
 }
 
 /**
- * The moment at which a local time is reached first. One that the clock leaves out is reached when
- * it is put forward.
+ * The first moment at which a local time is reached. A local time that the clock skips is reached
+ * when the clock is put forward.
  *
  * @param local the local time, written as if it were UTC
  */

@@ -34,7 +34,7 @@ async function codeOf(work: Promise<unknown>): Promise<string | undefined> {
   }
 }
 
-test("a row is stamped with the time of each change, and its stamp only grows", async () => {
+test("a row is stamped with the time of each change, and its stamp only increases", async () => {
   await using app = await open();
   const step = fc.record({
     clock: fc.oneof(fc.integer({ min: -5_000, max: 5_000 }), fc.constant(0)),
@@ -65,7 +65,7 @@ test("a row is stamped with the time of each change, and its stamp only grows", 
   );
 });
 
-test("neither callers nor functions write a stamp; an import brings stamps back", async () => {
+test("neither callers nor functions write a stamp; an import restores stamps", async () => {
   await using app = await open();
   const old = { createdAt: "2020-01-01T00:00:00.000Z", updatedAt: "2021-01-01T00:00:00.000Z" };
   const { result: id } = await app.committer.commit(IMPORT, (writer) =>
@@ -85,7 +85,7 @@ test("neither callers nor functions write a stamp; an import brings stamps back"
       );
     }
   }
-  // A row that is sent back whole is not a wish for the stamp that it had.
+  // Sending a whole row back does not restore its previous stamp.
   await app.committer.commit(IMPORT, (writer) => writer.update("Note", id, { text: "b", ...old }));
   expect(await app.reads().get("Note", id)).toMatchObject({
     createdAt: old.createdAt,
@@ -123,7 +123,7 @@ test("an app that stamps all entities leaves out those that say timestamps: fals
   expect<object | null>(await app.reads().get("Bare", "x")).toEqual({ id: "x", text: "a" });
 });
 
-test("a hook may hand on a whole row: the stamps are the server's", async () => {
+test("a hook may return a whole row: the stamps are still the server's", async () => {
   const forged = "1999-01-01T00:00:00.000Z";
   await using app = await open({
     beforeInsert: (data) => ({ ...data, createdAt: forged }),

@@ -1,7 +1,10 @@
 import { isServerWritten, type Entity } from "../schema/schema.ts";
 import type { StoredRow, Value } from "../store/store.ts";
 
-/** Data without what the server alone writes, which a hook may hand on with the row. */
+/**
+ * Returns data without the fields that only the server writes, which a hook may have returned with
+ * the row.
+ */
 export function withoutServerFields<V>(
   entity: Entity,
   values: Readonly<Record<string, V>>,
@@ -16,10 +19,10 @@ export function withoutServerFields<V>(
 }
 
 /**
- * Stamps a change of a row. A row's stamp grows with each change, also where the clock was set back
- * or one transaction changes the row twice, so that it tells versions of the row apart.
+ * Stamps a change of a row. A row's stamp increases with each change, even if the clock was set
+ * back or one transaction changes the row twice, so that it identifies versions of the row.
  *
- * @param patch what changes; a stamp that it names stays as it is
+ * @param patch the changes; a stamp in it is kept
  * @param now milliseconds since 1970
  */
 export function stamped(

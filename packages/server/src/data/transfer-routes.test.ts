@@ -41,7 +41,7 @@ const text = fc.string({ unit: "grapheme", maxLength: 8 });
 const items = fc.array(fc.record({ n: fc.integer(), note: fc.option(text) }), { maxLength: 6 });
 const tags = fc.array(fc.record({ text }), { maxLength: 4 });
 
-test("what is exported, in either form, is there again once it is imported", async () => {
+test("an export, in either format, can be imported without loss", async () => {
   await fc.assert(
     fc.asyncProperty(items, tags, async (madeItems, madeTags) => {
       await app.clear();
@@ -87,7 +87,7 @@ test("an export of one entity has all of its rows, over several pages", async ()
   expect(JSON.parse(found)).toMatchObject({ entities: { Item: rows }, counts: { Item: 2_001 } });
 });
 
-test("an import writes what comes before a mistake, and says how much that is", async () => {
+test("an import writes the rows before an error, and reports their number", async () => {
   await app.clear();
   await insert({ Item: [{ id: "i0", n: 0 } as never] });
   const rows = {
@@ -107,7 +107,7 @@ test("an import writes what comes before a mistake, and says how much that is", 
   expect((await imported("?mode=upsert")).body).toMatchObject({ imported: 0, updated: 2 });
 });
 
-test("an entity that there is none of can't be exported", async () => {
+test("an entity that does not exist can't be exported", async () => {
   const call = { caller: ADMIN, params: { entity: "Nothing" } };
   expect(await callRoute(routes, "GET", "/api/export/:entity", call)).toMatchObject({
     body: { error: { code: "ENTITY_NOT_FOUND" } },

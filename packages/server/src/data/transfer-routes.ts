@@ -13,7 +13,7 @@ import type { DataServices } from "./routes.ts";
 const CHUNK = 1000;
 const NDJSON = "application/x-ndjson";
 
-/** All rows out, and in again: neither end holds them all in memory. */
+/** Exports and imports all rows, without holding all of them in memory on either side. */
 export function transferRoutes(services: DataServices): Route[] {
   const exportRows = (context: RequestContext): Answer => {
     const one = context.params["entity"];
@@ -55,7 +55,10 @@ function modeOf(context: RequestContext): ImportMode {
   throw new PylonError("INVALID_QUERY", '"mode" must be insert or upsert.', { field: "mode" });
 }
 
-/** A body that breaks off has said what it has said: the rows before it are written. */
+/**
+ * If a body breaks off, the rows before that point have been written, so the error contains the
+ * report.
+ */
 function withReport(error: unknown, { report }: Importer): unknown {
   if (!(error instanceof PylonError)) return error;
   const { imported, updated, failed } = report;
@@ -76,7 +79,7 @@ async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
   }
 }
 
-/** All rows of an entity, by id, page by page. */
+/** Yields all rows of an entity, by id, page by page. */
 async function* pagesOf(reader: Reader, entity: string): AsyncGenerator<StoredRow[]> {
   let last: string | null = null;
   for (;;) {

@@ -6,23 +6,23 @@ import { currentName, withCurrentNames } from "../schema/old-names.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Value } from "../store/store.ts";
 
-/** A row that is updated when it is there, and inserted otherwise. */
+/** A row that is updated if it exists, and inserted otherwise. */
 export interface Upsert {
-  /** A unique field, the fields of a unique index, or `id`: what the row is known by. */
+  /** The key of the row: a unique field, the fields of a unique index, or `id`. */
   readonly by: unknown;
-  /** The row as it is inserted. */
+  /** The row to insert. */
   readonly data: unknown;
-  /** The patch of a row that is there; by default what of `data` may change. */
+  /** The patch for an existing row; by default the changeable fields of `data`. */
   readonly update?: unknown;
 }
 
-/** What became of it. */
+/** The result of an upsert. */
 export interface Upserted {
   readonly id: string;
   readonly created: boolean;
 }
 
-/** The upsert by the names that the fields have now. */
+/** Returns the upsert with the current names of the fields. */
 export function upsertByCurrentNames(entity: Entity, { by, data, update }: Upsert): Upsert {
   const current = (name: unknown): unknown =>
     typeof name === "string" ? currentName(entity, name) : name;
@@ -34,9 +34,9 @@ export function upsertByCurrentNames(entity: Entity, { by, data, update }: Upser
 }
 
 /**
- * Which row is meant.
+ * Returns the key of the row.
  *
- * @param visible the fields that the caller may ask about
+ * @param visible the fields that the caller may use in conditions
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD
  */
 export function upsertKey(
@@ -78,7 +78,7 @@ export function upsertKey(
   };
 }
 
-/** The patch of the row that is there: fields that are set once stay. */
+/** Returns the patch for an existing row, without the fields that can be set only once. */
 export function upsertPatch(entity: Entity, names: readonly string[], given: Upsert): unknown {
   if (given.update !== undefined) return given.update;
   return Object.fromEntries(

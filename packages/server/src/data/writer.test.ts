@@ -47,7 +47,7 @@ const open = (hooks: EntityHooks = {}, options: Parameters<typeof openAppData>[1
 const policies = fc.constantFrom<"enforced" | "bypassed">("enforced", "bypassed");
 const callers: fc.Arbitrary<Caller> = fc.constantFrom(user("ann"), ADMIN, ANONYMOUS);
 
-/** Runs work in a transaction; what it throws is a code. */
+/** Runs work in a transaction. @returns its result, or the code of its error */
 async function attempt<T>(
   app: AppData,
   options: { readonly caller: Caller; readonly policies?: "enforced" | "bypassed" },
@@ -61,7 +61,7 @@ async function attempt<T>(
   }
 }
 
-test("an owner field names the caller; only trusted writers name another", async () => {
+test("an owner field contains the caller; only trusted writers may set another user", async () => {
   await using app = await open();
   await fc.assert(
     fc.asyncProperty(
@@ -97,7 +97,7 @@ test("an owner field names the caller; only trusted writers name another", async
   );
 });
 
-test("fields that are fixed, or that sign-up manages, change only by trusted hands", async () => {
+test("readonly and sign-up-managed fields are changed only by trusted writers", async () => {
   await using app = await open();
   const caller = user("ann");
   const trusted = { caller, policies: "bypassed" } as const;
@@ -124,7 +124,7 @@ test("fields that are fixed, or that sign-up manages, change only by trusted han
   expect(await attempt(app, { caller }, insert)).toBe("READONLY_FIELD");
 });
 
-test("a row has a size limit; a larger one from before may only shrink", async () => {
+test("a row has a maximum size; a larger one from before may only shrink", async () => {
   await using app = await open({}, { maxRowBytes: 400 });
   const options = { caller: user("ann"), policies: "bypassed" } as const;
   await fc.assert(
@@ -165,7 +165,7 @@ test("a row has a size limit; a larger one from before may only shrink", async (
   expect(await setTitle(300)).toBe(true);
 });
 
-test("a transaction has a limit of writes, those without effect counted", async () => {
+test("a transaction has a limit of writes, including those without effect", async () => {
   await using app = await open();
   const options = { caller: user("ann"), policies: "bypassed" } as const;
   const remove = (times: number): Promise<number | string> =>
@@ -199,7 +199,7 @@ test("a link sets the field of a relation that holds one row", async () => {
     );
 });
 
-test("hooks see and change what is written, and may refuse it", async () => {
+test("hooks see and change what is written, and may reject it", async () => {
   const told: unknown[] = [];
   let refuses = false;
   await using app = await open({
@@ -227,7 +227,7 @@ test("hooks see and change what is written, and may refuse it", async () => {
   expect(await remove("one")).toBe("HOOK_REFUSED");
   expect(await app.store.get("Post", "one")).toMatchObject({ title: "one!", kind: "note" });
   refuses = false;
-  // A hook may set what a caller may not: it is the app's own code.
+  // A hook may set a field that a caller may not set, because it is the app's own code.
   expect(await update()).toBe(true);
   expect(await app.store.get("Post", "one")).toMatchObject({ title: "two", kind: "edited" });
   expect(await remove("held")).toBe("CONFLICT");
@@ -242,7 +242,7 @@ test("hooks see and change what is written, and may refuse it", async () => {
   ]);
 });
 
-test("a writer reads its own writes, and is dead once the work is over", async () => {
+test("a writer reads its own writes, and can't be used after the work is done", async () => {
   await using app = await open();
   let left: Transaction | undefined;
   const { result } = await app.committer.commit({ caller: user("ann") }, async (writer) => {

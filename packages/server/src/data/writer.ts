@@ -45,21 +45,23 @@ import { WritePermissions } from "./write-permissions.ts";
 import { changedOnly, writtenNames } from "./written-fields.ts";
 import type { WriterOptions } from "./writer-options.ts";
 
-/** What the writers of one transaction share, and how many writes led to this one, by hooks. */
+/**
+ * The state that the writers of one transaction share, and the depth of writes that hooks caused.
+ */
 interface WriterScope {
   readonly counts: WriteCounts;
   readonly depth: number;
 }
 
-/** What a write demands of the row that is there. */
+/** The conditions of a write on the existing row. */
 export interface WriteConditions {
   /** Fields with the values that they must still have. */
   readonly ifUnchanged?: unknown;
 }
 
 /**
- * Writes rows inside one transaction: checks the input, asks the policies, runs the hooks, writes
- * the row and its change record.
+ * Writes rows inside one transaction: validates the input, checks the policies, runs the hooks,
+ * writes the row and its change record.
  */
 export class Writer implements Reader {
   readonly #tx: Transaction;
@@ -67,14 +69,14 @@ export class Writer implements Reader {
   readonly #options: WriterOptions;
   readonly #permissions: WritePermissions;
   readonly #rows: RecordedRows;
-  /** Undefined for an app that has no hooks. */
+  /** Undefined for an app without hooks. */
   readonly #hooks: WriteHooks | undefined;
   readonly #counts: WriteCounts;
-  /** How many writes led to this one, by hooks. */
+  /** The depth of writes that hooks caused. */
   readonly #depth: number;
   #forHooks: Writer | undefined;
 
-  /** @param within the writer of the same transaction that this one counts with */
+  /** @param within a writer of the same transaction, whose state this one shares */
   constructor(
     tx: Transaction,
     model: DataModel,
@@ -99,7 +101,7 @@ export class Writer implements Reader {
     this.#depth = within.depth;
   }
 
-  /** Writes in the same transaction what this caller may write. */
+  /** Returns a writer of the same transaction with this caller's permissions. */
   withRightsOf(caller: Caller): Writer {
     const options = { ...this.#options, caller, policies: "enforced" as const };
     const within = { counts: this.#counts, depth: this.#depth };
@@ -107,8 +109,8 @@ export class Writer implements Reader {
   }
 
   /**
-   * The transaction that the rows are written in: for rows of system tables that belong to the same
-   * write.
+   * The transaction in which the rows are written: for rows of system tables that belong to the
+   * same write.
    */
   get transaction(): Transaction {
     return this.#tx;
@@ -134,7 +136,7 @@ export class Writer implements Reader {
   }
 
   /**
-   * Whether there is a row with this id, readable to the caller or not.
+   * Whether a row with this id exists, readable to the caller or not.
    *
    * @throws PylonError ENTITY_NOT_FOUND
    */
@@ -143,7 +145,7 @@ export class Writer implements Reader {
   }
 
   /**
-   * @param id chosen by the caller, or absent to have one minted
+   * @param id chosen by the caller; generated if it is absent
    * @returns the row's id
    * @throws PylonError ENTITY_NOT_FOUND, INVALID_DATA, INVALID_COLUMN, MISSING_FIELD, INVALID_ID,
    *   ID_TAKEN, UNIQUE_VIOLATION, POLICY_DENIED, PAYLOAD_TOO_LARGE
@@ -176,8 +178,8 @@ export class Writer implements Reader {
   }
 
   /**
-   * @param given the patch; it may have the row's own id in it, and operators in place of values
-   * @returns whether the row was there (a row that the caller may not read counts as not there)
+   * @param given the patch; it may contain the row's own id, and operators in place of values
+   * @returns whether the row exists (an unreadable row is treated as if it did not exist)
    * @throws PylonError as `insert`, and READONLY_FIELD, ROW_CHANGED
    */
   async update(
@@ -213,8 +215,8 @@ export class Writer implements Reader {
   }
 
   /**
-   * Updates the row that is known by these fields, or inserts it. A row that the caller may not
-   * read is refused as a second one with its values.
+   * Updates the row with this key, or inserts it. A row that the caller may not read is rejected
+   * like a second row with the same values.
    *
    * @throws PylonError as `insert` and `update`
    */
@@ -236,8 +238,9 @@ export class Writer implements Reader {
    * Changes a row that may be changed.
    *
    * @param how.fixed values that no hook changes
-   * @param how.isAsked somebody asked for it, who must be allowed to; a cascade asks for nothing
-   * @param how.names the fields that were asked for
+   * @param how.isAsked whether a caller requested the change and needs permission; a cascade does
+   *   not
+   * @param how.names the requested fields
    */
   async #change(
     entity: Entity,
@@ -269,7 +272,8 @@ export class Writer implements Reader {
       ),
     );
     const after: StoredRow = { ...before, ...patch };
-    // Also of what stays as it is: it would tell what the value is that may not be written.
+    // Unchanged fields are checked too: otherwise the outcome would reveal the value of a field
+    // that the caller may not write.
     await this.#permissions.authoriseFields(entity, "update", names, { data: after, old: before });
     if (Object.keys(patch).length === 0) return;
     checkRowSize(entity, after, before, this.#options.maxRowBytes);
@@ -279,7 +283,7 @@ export class Writer implements Reader {
   }
 
   /**
-   * @returns whether the row was there (a row that the caller may not read counts as not there)
+   * @returns whether the row existed (an unreadable row is treated as if it did not exist)
    * @throws PylonError ENTITY_NOT_FOUND, POLICY_DENIED, HOOK_REFUSED, REFERENCED, ROW_CHANGED
    */
   async delete(
@@ -299,7 +303,7 @@ export class Writer implements Reader {
   }
 
   /**
-   * Refuses values for fields that only the server writes. An import contains whole rows with their
+   * Rejects values for fields that only the server writes. An import contains whole rows with their
    * computed values, which are computed again.
    *
    * @throws PylonError READONLY_FIELD with the `field`
@@ -310,7 +314,7 @@ export class Writer implements Reader {
     if (entity.hasServerFields && !isImport) refuseServerFields(entity, data, { stamps });
   }
 
-  /** What the app declared for the rows that refer to one needs no policy to allow it. */
+  /** The declared actions on the rows that refer to a row need no permission by a policy. */
   #cascade(entity: Entity, id: string): Promise<void> {
     return cascade(
       this.#tx,
@@ -331,7 +335,7 @@ export class Writer implements Reader {
     );
   }
 
-  /** By one statement where nothing but the rows goes. */
+  /** Deletes with one statement if nothing but the rows must be deleted. */
   async #removeAll(entity: Entity, rows: readonly StoredRow[]): Promise<void> {
     if (this.#hooks !== undefined || entity.fileFields.length > 0) {
       for (const row of rows) await this.#remove(entity, row, true);
@@ -340,7 +344,7 @@ export class Writer implements Reader {
     await this.#rows.deleteAll(entity, rows);
   }
 
-  /** @returns false when a hook keeps the row */
+  /** @returns false if a hook keeps the row */
   async #remove(entity: Entity, before: StoredRow, isCascade: boolean): Promise<boolean> {
     const remove = (): Promise<void> => this.#rows.delete(entity, before);
     if (this.#hooks !== undefined)
@@ -373,12 +377,12 @@ export class Writer implements Reader {
     });
   }
 
-  /** No row has an id that can't be one; a database may not even take it as a value. */
+  /** No row has an invalid id, which a database may not even accept as a value. */
   async #find(entity: Entity, id: string): Promise<StoredRow | null> {
     return isRowId(id) ? this.#tx.get(entity.name, id) : null;
   }
 
-  /** @throws PylonError TRANSACTION_TOO_LARGE for hooks that write without end */
+  /** @throws PylonError TRANSACTION_TOO_LARGE for hooks that write endlessly */
   #writerForHooks(): Writer {
     if (this.#depth >= MAX_HOOK_DEPTH)
       throw new PylonError(
@@ -398,7 +402,7 @@ export class Writer implements Reader {
   }
 }
 
-/** The changes of a row, with the computed fields that change with them. */
+/** The changes of a row, including its computed fields. */
 function withComputed(
   entity: Entity,
   before: StoredRow,

@@ -6,10 +6,11 @@ import { localOf, MAX_ZONE_YEARS, momentOf } from "./time-zone.ts";
 type StoreGroup = Aggregate["groupBy"][number];
 
 /**
- * The groups as a store takes them: with the offsets that a time zone has between the first and the
- * last moment of the rows. Databases have other time zones than the server, or none.
+ * Returns the groups in the form that a store accepts: with the offsets of a time zone between the
+ * first and the last moment of the rows. Databases have different time zone data from the server,
+ * or none.
  *
- * @throws PylonError INVALID_QUERY when too many years are between them
+ * @throws PylonError INVALID_QUERY if there are too many years between them
  */
 export async function withOffsets(
   reader: Reader,
@@ -42,7 +43,7 @@ export async function withOffsets(
   return found;
 }
 
-/** The local beginnings of a result's buckets, by which they are labelled. */
+/** The local starts of a result's buckets, from which their labels are made. */
 export function localBuckets(
   row: Readonly<Record<string, Value>>,
   groups: readonly StoreGroup[],

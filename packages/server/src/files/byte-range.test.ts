@@ -4,7 +4,7 @@ import { parseRange } from "./byte-range.ts";
 
 const size = fc.nat({ max: 50 });
 
-test("a range is the bytes that it names, as far as the file has them", () => {
+test("a range is the requested bytes, as far as the file has them", () => {
   fc.assert(
     fc.property(size, fc.nat({ max: 60 }), fc.option(fc.nat({ max: 60 })), (bytes, first, last) => {
       const range = parseRange(`bytes=${first}-${last ?? ""}`, bytes);
@@ -27,7 +27,7 @@ test("a range from the end is the last bytes, or all of them", () => {
   );
 });
 
-test("what can't be understood is not asked", () => {
+test("an invalid header is ignored", () => {
   for (const header of [null, "", "bytes=-", "bytes=a-b", "bytes=0-1,3-4", "lines=1-2", "bytes=1"])
     expect(parseRange(header, 10)).toBeUndefined();
   fc.assert(

@@ -1,10 +1,10 @@
 import type { ByteRange } from "./file-storage.ts";
 
 /**
- * What a Range header asks of `size` bytes. Several ranges at once, and what can't be understood,
- * count as not asked, as RFC 9110 allows.
+ * Parses the Range header for a file of `size` bytes. Several ranges, and invalid headers, are
+ * ignored, as RFC 9110 allows.
  *
- * @returns the range; undefined for all of it; null when it begins behind the end
+ * @returns the range; undefined for the whole file; null if it begins after the end
  */
 export function parseRange(header: string | null, size: number): ByteRange | undefined | null {
   const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");

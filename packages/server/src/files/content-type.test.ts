@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { normaliseContentType, servedAs } from "./content-type.ts";
 
-test("a media type is kept in lower case, with its charset alone", () => {
+test("a media type is stored in lower case, with only its charset", () => {
   expect(normaliseContentType('Text/Plain; charset="UTF-8"; boundary=x')).toBe(
     "text/plain; charset=utf-8",
   );
@@ -11,7 +11,7 @@ test("a media type is kept in lower case, with its charset alone", () => {
     expect(normaliseContentType(odd)).toBe("application/octet-stream");
 });
 
-test("what could hold a script is never shown in place, whatever it is called", () => {
+test("a type that could contain a script is never shown inline, whatever its name", () => {
   for (const type of [
     "text/html",
     "image/svg+xml",

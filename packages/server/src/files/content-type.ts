@@ -2,8 +2,8 @@ const DEFAULT = "application/octet-stream";
 const ESSENCE = /^[a-z0-9!#$&^_.+-]{1,100}\/[a-z0-9!#$&^_.+-]{1,100}$/;
 
 /**
- * The media type as it is stored: lower case, with no parameter but a charset. What is not a media
- * type is `application/octet-stream`.
+ * The media type as it is stored: lower case, with no parameter except a charset. An invalid media
+ * type becomes `application/octet-stream`.
  */
 export function normaliseContentType(header: string | null): string {
   const [essence = "", ...parameters] = (header ?? "")
@@ -16,8 +16,8 @@ export function normaliseContentType(header: string | null): string {
 }
 
 /**
- * How a file is handed to a browser: shown in place only when its type can hold no script, which
- * rules out HTML, XML and SVG. All else is bytes to save.
+ * How a file is served to a browser: inline only if its type can't contain a script, which rules
+ * out HTML, XML and SVG. Everything else is served as bytes to download.
  */
 export function servedAs(
   contentType: string,

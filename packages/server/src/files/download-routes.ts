@@ -11,23 +11,26 @@ import { fileNotFound, type FileFinder } from "./file-finder.ts";
 import { contentDisposition } from "./file-name.ts";
 import type { ByteRange, FileStorage } from "./file-storage.ts";
 
-/** How long a redirect to the storage is good, in seconds. */
+/** How long a redirect to the storage is valid, in seconds. */
 const REDIRECT_S = 300;
-/** The browser may keep it, but asks each time: who may read a file can change. */
+/**
+ * The browser may store it but must revalidate it each time, because the permission to read a file
+ * can change.
+ */
 const CACHE_CONTROL = "private, no-cache";
-/** A file that is opened by itself runs nothing and loads nothing. */
+/** A file that is opened on its own can't run or load anything. */
 const CONTENT_SECURITY_POLICY = "sandbox; default-src 'none'";
 
-/** What the routes for downloads need. */
+/** The services that the routes for downloads use. */
 export interface DownloadServices {
   readonly finder: FileFinder;
   readonly storage: FileStorage;
-  /** Redirect to the storage without being asked. */
+  /** Whether to redirect to the storage by default. */
   readonly direct: boolean;
   readonly log: Log;
 }
 
-/** Files on their way out. */
+/** The routes for downloads. */
 export function downloadRoutes(services: DownloadServices): Route[] {
   const { get } = routeTable(services);
 
@@ -88,7 +91,7 @@ async function download(services: DownloadServices, context: RequestContext): Pr
       });
 }
 
-/** @param range what is sent of the file; nothing where it ends before it starts */
+/** @param range the part of the file to send; empty if it ends before it starts */
 async function send(
   services: DownloadServices,
   { method }: Request,
@@ -107,7 +110,7 @@ function headersOf(
   { contentType, disposition }: ReturnType<typeof servedAs>,
 ): Readonly<Record<string, string>> & { readonly ETag: string } {
   return {
-    // An id never names other content, so it does where there is no checksum.
+    // Without a checksum the id is used, because the content of an id never changes.
     ETag: `"${file.checksum ?? file.id}"`,
     "Content-Type": contentType,
     "Content-Disposition": contentDisposition(disposition, file.name),
@@ -125,7 +128,10 @@ function isUnchanged(ifNoneMatch: string | null, etag: string): boolean {
   );
 }
 
-/** A range of another version than the client has would not fit to what it has. */
+/**
+ * Ignores the range if the client has another version, because the range would not match that
+ * version.
+ */
 function askedRange(headers: Headers, size: number, etag: string): ByteRange | undefined | null {
   const ifRange = headers.get("if-range");
   return ifRange !== null && ifRange.trim() !== etag

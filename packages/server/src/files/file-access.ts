@@ -6,7 +6,7 @@ import type { RequestContext } from "../request/context.ts";
 import type { RequestReader } from "../request/reading.ts";
 import type { FileSettings } from "./file-settings.ts";
 
-/** What decides who may do what with a file. */
+/** The services that decide who may access a file. */
 export interface FileAccessServices {
   readonly reader: RequestReader;
   readonly model: () => DataModel;
@@ -14,7 +14,7 @@ export interface FileAccessServices {
   readonly read: FileSettings["read"];
 }
 
-/** Who may do what with a file. */
+/** Decides who may access a file. */
 export class FileAccess {
   readonly #services: FileAccessServices;
 
@@ -27,7 +27,9 @@ export class FileAccess {
     return caller.isAdmin || (caller.userId !== null && caller.userId === file.ownerId);
   }
 
-  /** Besides them a file in a row is read by anyone who may read the row as it is now. */
+  /**
+   * In addition to them, anyone who may read the current row that contains the file may read it.
+   */
   async mayRead(file: FileRecord, context: RequestContext): Promise<boolean> {
     const { caller } = context;
     if (this.mayManage(file, caller)) return true;
@@ -45,7 +47,7 @@ export class FileAccess {
     const { model, now } = this.#services;
     const reader = this.#services.reader(context);
     const { schema, rules } = model();
-    // A field that the schema no longer has opens nothing.
+    // A field that the schema no longer has grants no access.
     const entity = boundEntity === null ? undefined : schema.find(boundEntity);
     const field = entity?.fileFields.find(({ name }) => name === boundField);
     if (entity === undefined || field === undefined) return false;

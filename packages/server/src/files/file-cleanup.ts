@@ -3,7 +3,7 @@ import type { FileLinks } from "./file-links.ts";
 import type { FileRegistry } from "./file-registry.ts";
 import type { FileService } from "./file-service.ts";
 
-/** What a clean-up needs. */
+/** The services that the cleanup uses. */
 export interface FileCleanupServices {
   readonly registry: FileRegistry;
   readonly files: FileService;
@@ -15,9 +15,9 @@ export interface FileCleanupServices {
 }
 
 /**
- * Deletes uploads that were never finished, files that no row holds any longer, and what is still
- * there of deleted files. Replicas may do it at the same time: the transaction that marks a file
- * decides, and to delete what is gone does no harm.
+ * Deletes uploads that were never finished, files that are no longer in a row, and the remains of
+ * deleted files. Replicas may do it at the same time: the transaction that marks a file decides,
+ * and deleting a file that no longer exists does no harm.
  */
 export class FileCleanup {
   readonly #services: FileCleanupServices;
@@ -27,7 +27,7 @@ export class FileCleanup {
     this.#services = services;
   }
 
-  /** @throws the first failure of the storage, once every other file was tried */
+  /** @throws the first error of the storage, after every other file was tried */
   async run(): Promise<void> {
     if (this.#isRunning) return;
     this.#isRunning = true;
@@ -49,7 +49,7 @@ export class FileCleanup {
           await files.deleteNow(file);
       } catch (error) {
         failures.push(error);
-        // A storage that is down makes each file wait for its timeout.
+        // If the storage is down, each file waits for its timeout.
         if (failures.length > 2) break;
       }
     }

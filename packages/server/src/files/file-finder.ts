@@ -6,8 +6,8 @@ import type { FileLinks } from "./file-links.ts";
 import type { FileRegistry } from "./file-registry.ts";
 
 /**
- * The file that a request's path names, if the caller may have it. What may not be seen is answered
- * as what is not there.
+ * Finds the file in a request's path, if the caller may access it. A file that the caller may not
+ * read is reported like one that does not exist.
  */
 export class FileFinder {
   readonly #registry: FileRegistry;
@@ -29,7 +29,10 @@ export class FileFinder {
     throw fileNotFound();
   }
 
-  /** A function has given out a link, by which anybody reads the file for a time. */
+  /**
+   * Whether the request uses a signed link, with which anybody can read the file for a limited
+   * time.
+   */
   async #isLinked({ id }: FileRecord, context: RequestContext): Promise<boolean> {
     const signature = context.query("signature");
     if (signature === null) return false;
@@ -53,14 +56,14 @@ export class FileFinder {
   }
 }
 
-/** The refusal to delete a file that a row holds. */
+/** The error for deleting a file that is in a row. */
 export function fileInUse({ boundEntity, boundField }: FileRecord): PylonError {
   return new PylonError("CONFLICT", `This file is used by a row of ${String(boundEntity)}.`, {
     hint: `Change the row's ${String(boundField)}, or delete the row, which also deletes the file.`,
   });
 }
 
-/** The answer for a file that is not there, or that the caller may not know of. */
+/** The error for a file that does not exist, or whose existence the caller may not know. */
 export function fileNotFound(): PylonError {
   return new PylonError("FILE_NOT_FOUND", "The file does not exist.", {
     hint: "Or you may not read it: a file in a row can be read by users who may read the row.",

@@ -3,10 +3,13 @@ import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
-/** How long a link may be good at most, in seconds. */
+/** The maximum validity of a link, in seconds. */
 export const MAX_LINK_S = 7 * 24 * 60 * 60;
 
-/** Links by which anybody reads one file for a time, signed so that each replica knows them. */
+/**
+ * Links with which anybody can read one file for a limited time; they are signed, so each replica
+ * can verify them.
+ */
 export class FileLinks {
   readonly #secrets: DailySecrets;
   readonly #now: () => number;
@@ -17,7 +20,7 @@ export class FileLinks {
   }
 
   /**
-   * @param forS how long it is good, in seconds
+   * @param forS how long it is valid, in seconds
    * @returns its path, from the server's root
    */
   async sign(id: string, forS: number): Promise<string> {
@@ -26,16 +29,16 @@ export class FileLinks {
     return `/api/files/${id}?expires=${expires}&signature=${signature}`;
   }
 
-  /** Whether a link to the file is signed, and still good. */
+  /** Whether a link to the file has a correct signature and has not expired. */
   async isGood(id: string, expires: string, signature: string): Promise<boolean> {
     const at = /^\d{1,12}$/.test(expires) ? Number(expires) : 0;
     const now = this.#now() / 1000;
-    // Nothing is looked up for a day that no link is signed for. A replica's clock may be ahead.
+    // No secret is looked up for a day for which no link is signed. A replica's clock may be ahead.
     if (at <= now || at > now + MAX_LINK_S + 60 || signature.length > 64) return false;
     return this.#secrets.verify(dayOf(at), textOf(id, expires), signature);
   }
 
-  /** Forgets secrets of links that are over. */
+  /** Deletes secrets of expired links. */
   forgetOld(): Promise<void> {
     return this.#secrets.forgetOld();
   }

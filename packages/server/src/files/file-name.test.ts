@@ -6,7 +6,7 @@ const odd = fc.string({
   unit: fc.constantFrom("/", "\\", ".", "a", "\n", "\0", "\u202e", '"', "é", "\ud800"),
 });
 
-test("whatever a client calls a file, the name is one part of a path and well formed", () => {
+test("whatever a client calls a file, its name is one well-formed path segment", () => {
   fc.assert(
     fc.property(odd, (name) => {
       const clean = cleanFileName(name);
@@ -21,7 +21,7 @@ test("whatever a client calls a file, the name is one part of a path and well fo
   expect(cleanFileName("..")).toBe("file");
 });
 
-test("the header is one line of ASCII that names the file, and gives back its whole name", () => {
+test("the header is one line of ASCII that names the file and contains its full name", () => {
   fc.assert(
     fc.property(odd.map(cleanFileName), (name) => {
       const header = contentDisposition("attachment", name);
@@ -36,7 +36,7 @@ test("the header is one line of ASCII that names the file, and gives back its wh
   );
 });
 
-test("a name in a header is decoded where it is encoded", () => {
+test("a name in a header is decoded if it is encoded", () => {
   expect(decodeFileName("caf%C3%A9.txt")).toBe("café.txt");
   expect(decodeFileName("100%.txt")).toBe("100%.txt");
 });

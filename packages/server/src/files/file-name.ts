@@ -3,8 +3,8 @@ const MAX_LENGTH = 255;
 const CONTROL = /[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
 
 /**
- * A name that is safe to show and to save under: the last part of a path, without control
- * characters. It is never a path of ours.
+ * Returns a name that is safe to show and to save under: the last segment of a path, without
+ * control characters. The server never uses it as a path.
  */
 export function cleanFileName(name: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? "";
@@ -12,7 +12,7 @@ export function cleanFileName(name: string): string {
   return clean === "" || /^\.+$/.test(clean) ? "file" : clean;
 }
 
-/** The name in a header that holds ASCII only, where it may be percent-encoded. */
+/** Decodes a name from a header, which contains only ASCII, so the name may be percent-encoded. */
 export function decodeFileName(header: string): string {
   try {
     return decodeURIComponent(header);
@@ -22,8 +22,8 @@ export function decodeFileName(header: string): string {
 }
 
 /**
- * The value of Content-Disposition, as RFC 6266 has it: a name in ASCII, and the whole name where
- * that is another.
+ * The value of Content-Disposition according to RFC 6266: a name in ASCII, and the full name if it
+ * differs.
  */
 export function contentDisposition(kind: "inline" | "attachment", name: string): string {
   const ascii = name.replace(/[^\x20-\x7e]/g, "_").replace(/["\\%]/g, "_");

@@ -15,7 +15,7 @@ const NEW: NewFile = {
 };
 const FOR_FIELD: NewFile = { ...NEW, boundEntity: "Post", boundField: "image" };
 
-test("a file is pending until its content is there, and can be read from then on", async () => {
+test("a file is pending until it has its content, and can be read from then on", async () => {
   await using scratch = scratchStore();
   const registry = new FileRegistry(scratch.store, scratch.platform);
   const file = await registry.announce(NEW);
@@ -28,7 +28,7 @@ test("a file is pending until its content is there, and can be read from then on
   expect(await registry.update(file.id, { size: 7 })).toBe(false);
 });
 
-test("of all who hold the key of an upload one writes to it", async () => {
+test("only one of the requests with the key of an upload writes to it", async () => {
   await using scratch = scratchStore();
   const registry = new FileRegistry(scratch.store, scratch.platform);
   const { id } = await registry.announce(NEW);
@@ -39,7 +39,7 @@ test("of all who hold the key of an upload one writes to it", async () => {
   expect(taken.filter((file) => file !== null)).toHaveLength(1);
 });
 
-test("old uploads and orphans are unneeded, and what is deleted is at once", async () => {
+test("old uploads and orphans are unneeded, and deleted files are so immediately", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;
   const registry = new FileRegistry(store, platform);
@@ -62,7 +62,7 @@ test("old uploads and orphans are unneeded, and what is deleted is at once", asy
   expect(await registry.get(deleted.id)).toBeNull();
 });
 
-test("counts what a user has in files that no row holds", async () => {
+test("counts a user's files that are in no row", async () => {
   await using scratch = scratchStore();
   const registry = new FileRegistry(scratch.store, scratch.platform);
   expect(await registry.loose("ann")).toEqual({ count: 0, bytes: 0 });

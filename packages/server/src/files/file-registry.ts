@@ -10,7 +10,7 @@ const FILES = SYSTEM_TABLES.files;
 const ID_BYTES = 20;
 const BATCH_SIZE = 200;
 
-/** What is known of a file before its content is there. */
+/** The metadata of a file before its content exists. */
 export type NewFile = Pick<
   FileRecord,
   | "ownerId"
@@ -23,7 +23,7 @@ export type NewFile = Pick<
   | "uploadKey"
 >;
 
-/** What is known of files, in the database, where every replica sees it. */
+/** The metadata of files, in the database, which all replicas share. */
 export class FileRegistry {
   readonly #store: Store;
   readonly #platform: Platform;
@@ -33,12 +33,12 @@ export class FileRegistry {
     this.#platform = platform;
   }
 
-  /** What is known of the file with this id, in whatever state it is. */
+  /** Returns the metadata of the file with this id, in any state. */
   get(id: string): Promise<FileRecord | null> {
     return FILES.get(this.#store, id);
   }
 
-  /** Writes down that a file is to come. */
+  /** Stores the metadata of a file that will be uploaded. */
   async announce(file: NewFile): Promise<FileRecord> {
     const record = this.#pending(file, null);
     await transactById(this.#store, (tx) => FILES.insert(tx, record));
@@ -46,14 +46,15 @@ export class FileRegistry {
   }
 
   /**
-   * Writes down that a file is to come in pieces.
+   * Stores the metadata of a file that will be uploaded in chunks.
    *
-   * @param max how many such uploads a user may have that are not finished
-   * @returns null when the owner has so many
+   * @param max the maximum number of unfinished uploads of this kind per user
+   * @returns null if the owner has that many
    */
   announceResumable(file: NewFile, max: number): Promise<FileRecord | null> {
     const record = this.#pending(file, 0);
-    // Counted in the same transaction: of those that begin at the same moment some are too many.
+    // They are counted in the same transaction, so that concurrent uploads can't exceed the
+    // maximum.
     return this.#store.transact(async (tx) => {
       if ((await openUploads(tx, file.ownerId)) >= max) return null;
       await FILES.insert(tx, record);
@@ -77,7 +78,7 @@ export class FileRegistry {
     };
   }
 
-  /** Changes a pending file. @returns whether it still was pending */
+  /** Changes a pending file. @returns whether it was still pending */
   update(
     id: string,
     patch: Partial<Pick<FileRecord, "size" | "checksum" | "uploadKey" | "multipartId">>,
@@ -89,9 +90,9 @@ export class FileRegistry {
   }
 
   /**
-   * Takes the key of a pending file, so that only one request at a time writes to it.
+   * Claims the key of a pending file, so that only one request at a time writes to it.
    *
-   * @returns the file, or null when the key is wrong or taken
+   * @returns the file, or null if the key is wrong or claimed
    */
   takeUploadKey(id: string, uploadKey: string): Promise<FileRecord | null> {
     return transactById(this.#store, async (tx) => {
@@ -103,11 +104,11 @@ export class FileRegistry {
   }
 
   /**
-   * Makes a request the one that writes to an upload that can be resumed: from now on no other
-   * `advance` counts.
+   * Makes a request the writer of a resumable upload: from then on `advance` has no effect for any
+   * other request.
    *
-   * @param claim a name of the request's own
-   * @returns null when there is no such upload, or it is over
+   * @param claim a unique id of the request
+   * @returns null if the upload does not exist or has ended
    */
   claimUpload(id: string, claim: string): Promise<FileRecord | null> {
     return transactById(this.#store, async (tx) => {
@@ -119,9 +120,9 @@ export class FileRegistry {
   }
 
   /**
-   * Writes down how far such an upload is.
+   * Stores the progress of a resumable upload.
    *
-   * @returns false when another request writes to it meanwhile, or it is given up
+   * @returns false if another request has claimed it, or it was cancelled
    */
   advance(id: string, claim: string, { offset, parts }: UploadProgress): Promise<boolean> {
     return transactById(this.#store, async (tx) => {
@@ -131,7 +132,7 @@ export class FileRegistry {
     });
   }
 
-  /** How many files of a user no row holds, and how many bytes they have. */
+  /** The number and total bytes of a user's files that are in no row. */
   async loose(ownerId: string): Promise<{ readonly count: number; readonly bytes: number }> {
     const [row] = await this.#store.aggregate({
       entity: FILES.name,
@@ -146,18 +147,18 @@ export class FileRegistry {
   }
 
   /**
-   * The content is there: the file can be read.
+   * Marks the content as complete, so that the file can be read.
    *
-   * @param isKept false: it goes as an orphan does, unless a row takes it
-   * @returns null when it is no longer pending
+   * @param isKept false: the file is deleted like an orphan unless it is put into a row
+   * @returns null if it is no longer pending
    */
   finish(
     file: FileRecord,
     content: Pick<FileRecord, "size" | "checksum">,
     isKept: boolean,
   ): Promise<FileRecord | null> {
-    // A file for a field counts as orphaned until its row is written, so that an abandoned form
-    // leaves nothing.
+    // A file for a field is an orphan until its row is written, so that an abandoned form leaves
+    // nothing behind.
     const patch = {
       ...content,
       state: "ready" as const,
@@ -175,9 +176,9 @@ export class FileRegistry {
   }
 
   /**
-   * Marks a file as going away: from now on nobody reads or links it.
+   * Marks a file for deletion: from then on it can't be read or linked.
    *
-   * @param condition asked again in the transaction
+   * @param condition checked again in the transaction
    * @returns whether it is marked
    */
   markForDeletion(id: string, condition: (file: FileRecord) => boolean): Promise<boolean> {
@@ -188,14 +189,14 @@ export class FileRegistry {
     });
   }
 
-  /** Nothing is known of it from now on; the content must be gone. */
+  /** Deletes the metadata; the content must be deleted before. */
   async forget(id: string): Promise<void> {
     await transactById(this.#store, (tx) => FILES.delete(tx, id));
   }
 
   /**
-   * Files that nobody needs: deleted ones, and uploads and orphans from before `before`. At most a
-   * batch, oldest first.
+   * Returns unneeded files: deleted ones, and uploads and orphans from before `before`. At most a
+   * batch, the oldest first.
    *
    * @param before milliseconds since 1970
    */
@@ -224,7 +225,7 @@ export class FileRegistry {
   }
 }
 
-/** How many uploads of a user can be resumed. */
+/** The number of a user's resumable uploads. */
 async function openUploads(reader: Reader, ownerId: string | null): Promise<number> {
   const [row] = await reader.aggregate({
     entity: FILES.name,

@@ -20,7 +20,7 @@ import { MeteredContent, tooLarge } from "./metered-content.ts";
 import type { IncomingFile } from "./upload-body.ts";
 import { sha256 } from "../util/sha256.ts";
 
-/** What the service of files is made of. */
+/** The services that the file service uses. */
 export interface FileServices {
   readonly registry: FileRegistry;
   readonly storage: FileStorage;
@@ -30,27 +30,27 @@ export interface FileServices {
   readonly log: Log;
 }
 
-/** The field that a file is for. */
+/** The field for which a file is uploaded. */
 export interface Binding {
   readonly entity: string;
   readonly field: FileField;
 }
 
-/** A file that is to come, as its sender announces it. */
+/** An upload that its sender announces. */
 export interface PendingUpload {
   readonly name: string;
   readonly contentType: string;
   readonly size: number;
   readonly checksum: string | null;
   readonly binding: Binding | null;
-  /** Upload in so many parts, where the storage can. */
+  /** Upload in this many parts, if the storage can. */
   readonly parts: number | null;
 }
 
-/** Where the content of an announced file is to be sent. */
+/** The target to which the content of an announced file is sent. */
 export interface Announced {
   readonly file: FileRecord;
-  /** Where the content goes. A key instead of a request: to this server, with the key. */
+  /** A key instead of a request means an upload to this server, with the key. */
   readonly target:
     | { readonly request: PresignedRequest }
     | { readonly parts: PresignedParts }
@@ -63,8 +63,8 @@ const PRESIGNED_S = 60 * 60;
 const KEY_BYTES = 32;
 
 /**
- * Takes files in and deletes them: each step is written down before it is taken, so that a crash
- * leaves nothing that isn't found again.
+ * Stores and deletes files. Each step is recorded before it is taken, so that after a crash
+ * everything can be found again.
  */
 export class FileService {
   readonly #services: FileServices;
@@ -74,7 +74,7 @@ export class FileService {
   }
 
   /**
-   * The field that an upload names, if it names one.
+   * The field that an upload names, if any.
    *
    * @throws PylonError ENTITY_NOT_FOUND, INVALID_COLUMN, MISSING_FIELD
    */
@@ -106,18 +106,18 @@ export class FileService {
     );
   }
 
-  /** Most bytes that an upload may have. */
+  /** The maximum size of an upload, in bytes. */
   limitOf(binding: Binding | null): number {
     return Math.min(this.#services.maxBytes, binding?.field.file.maxBytes ?? Infinity);
   }
 
   /**
-   * Stores a file that comes in through this server.
+   * Stores a file that is uploaded through this server.
    *
    * @param checksum SHA-256 in hex that the content must have, or null
    * @param quota bytes that the caller may still upload
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, INVALID_MULTIPART, CHECKSUM_MISMATCH,
-   *   STORAGE_UNAVAILABLE; nothing is kept then
+   *   STORAGE_UNAVAILABLE; then nothing is stored
    */
   async take(
     incoming: IncomingFile,
@@ -145,8 +145,8 @@ export class FileService {
     try {
       await this.#services.storage.put(file.id, content, { contentType });
     } catch (error) {
-      // A storage that did not answer may have stored it all the same: the maintenance looks after
-      // it.
+      // A storage that did not respond may still have stored the content, so the maintenance
+      // deletes it.
       if (isUnavailable(error)) await registry.markForDeletion(file.id, () => true);
       else await registry.forget(file.id);
       throw error;
@@ -155,9 +155,10 @@ export class FileService {
   }
 
   /**
-   * Announces a file whose content comes later, past this server where the storage can be reached.
+   * Announces a file whose content is uploaded later, directly to the storage if clients can reach
+   * it.
    *
-   * @param expiresIn how long the content may come, in seconds
+   * @param expiresIn how long the content may be uploaded, in seconds
    * @throws PylonError PAYLOAD_TOO_LARGE, INVALID_DATA, STORAGE_UNAVAILABLE
    */
   async announce(
@@ -198,12 +199,12 @@ export class FileService {
   }
 
   /**
-   * Stores the content of an announced file that comes to this server.
+   * Stores the content of an announced file that is uploaded to this server.
    *
-   * @param key as `announce` gave it
-   * @returns null when the key opens nothing
-   * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then it can be tried
-   *   again
+   * @param key as returned by `announce`
+   * @returns null if the key is not valid
+   * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then the upload can be
+   *   retried
    */
   async receive(
     id: string,
@@ -230,11 +231,10 @@ export class FileService {
   }
 
   /**
-   * The content of an announced file is in the storage: makes the file readable. Doing it twice
-   * does no harm.
+   * Makes a file readable whose content is in the storage. It is idempotent.
    *
-   * @throws PylonError CONFLICT when there is nothing yet or it comes in pieces, INVALID_DATA when
-   * it is something else, STORAGE_UNAVAILABLE
+   * @throws PylonError CONFLICT if there is no content or the upload is resumable, INVALID_DATA if
+   *   the content differs from the announcement, STORAGE_UNAVAILABLE
    */
   async complete(
     file: FileRecord,
@@ -243,7 +243,7 @@ export class FileService {
   ): Promise<FileRecord> {
     const { registry, storage } = this.#services;
     if (file.state === "ready") return file;
-    // Whether it is what its checksum says is looked at after the last piece.
+    // The checksum is verified after the last chunk.
     if (file.uploadOffset !== null)
       throw new PylonError("CONFLICT", "This upload is a file once its last piece is there.", {
         field: "id",
@@ -279,9 +279,9 @@ export class FileService {
   }
 
   /**
-   * Deletes a file. What can't be deleted right now, the maintenance deletes later.
+   * Deletes a file. If that fails now, the maintenance deletes it later.
    *
-   * @returns false when a row holds it
+   * @returns false if it is in a row
    */
   async remove(file: FileRecord): Promise<boolean> {
     const { registry, log } = this.#services;
@@ -298,7 +298,7 @@ export class FileService {
     return true;
   }
 
-  /** Content first: while the row is there, a failure is found again. */
+  /** Deletes the content first: while the metadata exists, a failed deletion is found again. */
   async deleteNow(file: FileRecord): Promise<void> {
     await this.#services.storage.delete(file.id, file.multipartId);
     await this.#services.registry.forget(file.id);
@@ -323,7 +323,9 @@ export class FileService {
     throw new PylonError("FILE_NOT_FOUND", "The file does not exist.");
   }
 
-  /** It ends with its time, which nobody changes, because the key is known by its hash. */
+  /**
+   * Ends with the expiry time, which can't be changed, because the key is identified by its hash.
+   */
   #newKey(expiresAt: number): string {
     const bytes = new Uint8Array(KEY_BYTES);
     this.#services.platform.random(bytes);
@@ -331,7 +333,7 @@ export class FileService {
   }
 }
 
-/** The field that a file is for, as it is written down. */
+/** The columns for the field of a file. */
 export function columnsOf(binding: Binding | null): Pick<FileRecord, "boundEntity" | "boundField"> {
   return { boundEntity: binding?.entity ?? null, boundField: binding?.field.name ?? null };
 }

@@ -12,7 +12,7 @@ function settings(
   return fileSettings(loadConfig(env).files, plugin);
 }
 
-test("without a word files are kept in a folder", () => {
+test("without settings, files are stored in a folder", () => {
   expect(settings({})).toEqual({
     maxBytes: 5 * 1024 ** 3,
     read: "signed-in",
@@ -45,7 +45,7 @@ test("the environment chooses S3, and without keys the machine's role is used", 
   });
 });
 
-test("what the app says wins over the environment", () => {
+test("the settings of the app take precedence over the environment", () => {
   const env = { PYLON_S3_BUCKET: "b", PYLON_S3_REGION: "eu-west-1", PYLON_FILES_MAX_BYTES: "5" };
   const plugin = {
     backend: "s3",
@@ -86,7 +86,7 @@ test.each([
   ["direct", "maybe"],
   ["bucket", ""],
   ["endpoint", "minio"],
-])("the setting %s = %j is refused by name", (key, value) => {
+])("the setting %s = %j is rejected by name", (key, value) => {
   expect(() => settings({}, { backend: "s3", bucket: "b", [key]: value })).toThrow(
     `"${key}" of the plugin file_storage`,
   );

@@ -2,7 +2,10 @@ import { ConfigError, type FilesConfig } from "../config/config.ts";
 import type { PluginConfig } from "../plugins/plugin-config.ts";
 import { PylonStartError } from "../start-error.ts";
 
-/** How files are kept: the plugin `file_storage`, and where it says nothing the environment. */
+/**
+ * How files are stored: the config of the plugin `file_storage`, and the environment for anything
+ * that it omits.
+ */
 export interface FileSettings {
   readonly storage:
     | { readonly kind: "local"; readonly dir: string }
@@ -14,20 +17,23 @@ export interface FileSettings {
         readonly credentials: FilesConfig["s3"]["credentials"];
       };
   readonly maxBytes: number;
-  /** Who reads a file that no field holds: anyone signed in who knows its id, or only its owner. */
+  /**
+   * Who may read a file that is in no field: any signed-in user who knows its id, or only its
+   * owner.
+   */
   readonly read: "signed-in" | "owner";
-  /** Downloads are redirected to the storage, where clients can reach it. */
+  /** Whether downloads are redirected to the storage, if clients can reach it. */
   readonly direct: boolean;
   readonly orphanMs: number;
-  /** Most bytes of a guest's files that no row holds. */
+  /** The maximum total bytes of a guest's files that are in no row. */
   readonly guestBytes: number;
 }
 
 /**
- * @param plugin the config of `file_storage` with its variables resolved; undefined when the app
- *   does not name it
- * @throws PylonStartError for a setting that is invalid
- * @throws ConfigError when S3 is chosen and there is no bucket
+ * @param plugin the config of `file_storage` with its variables resolved; undefined if the app does
+ *   not name it
+ * @throws PylonStartError for an invalid setting
+ * @throws ConfigError if S3 is selected and there is no bucket
  */
 export function fileSettings(config: FilesConfig, plugin: PluginConfig = {}): FileSettings {
   const backend = oneOf(plugin, "backend", ["local", "s3"]) ?? config.provider;
@@ -67,7 +73,7 @@ function text(plugin: PluginConfig, key: string): string | undefined {
   throw unusable(key, "a text");
 }
 
-/** A number, or one from the environment, where all is text. */
+/** Reads a number, which is a string if it comes from the environment. */
 function bytes(plugin: PluginConfig, key: string): number | undefined {
   const value = plugin[key];
   if (value === undefined) return undefined;
@@ -88,7 +94,7 @@ function oneOf<const T extends string>(
   return found;
 }
 
-/** Does not show the value, which may have come from the environment. */
+/** Does not include the value, which may have come from the environment. */
 function unusable(key: string, wants: string): PylonStartError {
   return new PylonStartError(
     `The setting "${key}" of the plugin file_storage is invalid: expected ${wants}.`,

@@ -1,160 +1,161 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Sample } from "../observe/counter.ts";
 
-/** Both ends are included; counted from 0. */
+/** Both ends are inclusive and counted from 0. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
 
-/** What is known of an object that is stored. */
+/** The metadata of a stored object. */
 export interface ObjectInfo {
-  /** Bytes. */
+  /** The size in bytes. */
   readonly size: number;
 }
 
-/** What the storage is told of an object. */
+/** The metadata that is passed to the storage. */
 export interface PutOptions {
   readonly contentType: string;
 }
 
-/** How to send content to the storage without going through this server. */
+/** A request with which a client sends content directly to the storage. */
 export interface PresignedRequest {
   readonly url: string;
-  /** To be sent as they are. */
+  /** Must be sent unchanged. */
   readonly headers: Readonly<Record<string, string>>;
 }
 
-/** What an upload past this server must keep to. */
+/** The restrictions on an upload directly to the storage. */
 export interface PresignUploadOptions extends PutOptions {
-  /** Bytes; the storage takes no more and no less. */
+  /** The exact size in bytes that the storage accepts. */
   readonly size: number;
-  /** SHA-256 in hex, which the storage checks; null when it is not known. */
+  /** SHA-256 in hex, which the storage verifies; null if it is not known. */
   readonly checksum: string | null;
-  /** Seconds for which the URL is good. */
+  /** How long the URL is valid, in seconds. */
   readonly expiresIn: number;
 }
 
-/** How the storage is to answer a download past this server. */
+/** The response headers of a download directly from the storage. */
 export interface PresignDownloadOptions {
-  /** What the storage is to answer with. */
+  /** The Content-Type of the response. */
   readonly contentType: string;
   readonly disposition: string;
-  /** Seconds for which the URL is good. */
+  /** How long the URL is valid, in seconds. */
   readonly expiresIn: number;
 }
 
-/** An upload in parts that has begun. */
+/** A multipart upload that has begun. */
 export interface PresignedParts {
-  /** The storage's name of this upload. */
+  /** The storage's id of this upload. */
   readonly multipartId: string;
   readonly parts: readonly { readonly number: number; readonly url: string }[];
 }
 
-/** A part that was uploaded, as the storage named it. */
+/** An uploaded part, as the storage named it. */
 export interface FinishedPart {
   readonly number: number;
   readonly etag: string;
 }
 
-/** How far an upload that can be resumed is, after which nothing of it is lost by a crash. */
+/** The progress of a resumable upload that survives a crash. */
 export interface UploadProgress {
-  /** Bytes that are stored. */
+  /** The number of stored bytes. */
   readonly offset: number;
-  /** The ETags of its parts, in their order; none where the storage keeps it in one piece. */
+  /** The ETags of its parts, in order; empty if the storage stores it in one piece. */
   readonly parts: readonly string[];
 }
 
-/** An upload that can be resumed, as the storage is told of it. */
+/** A resumable upload, as it is passed to the storage. */
 export interface ResumableObject extends UploadProgress {
   readonly id: string;
-  /** Of `beginAppend`. */
+  /** The result of `beginAppend`. */
   readonly multipartId: string | null;
-  /** Bytes that it will have. */
+  /** The total size in bytes. */
   readonly size: number;
 }
 
 /**
- * Where the content of files is kept, by id. An object is written once and then only read or
- * deleted. All methods throw PylonError STORAGE_UNAVAILABLE when the storage does not answer or
- * refuses.
+ * Stores the content of files by id. An object is written once and then only read or deleted. All
+ * methods throw PylonError STORAGE_UNAVAILABLE if the storage does not respond or rejects the
+ * request.
  */
 export interface FileStorage {
   /**
-   * Stores all of `content`. When it throws, or `content` does, nothing is left behind.
+   * Stores all of `content`. If it throws, or `content` does, nothing is left behind.
    *
    * @param id a file's id; nothing else is ever part of a path
    */
   put(id: string, content: AsyncIterable<Uint8Array>, options: PutOptions): Promise<void>;
   /**
    * @param range must lie within the object
-   * @returns null when there is no such object. A Blob stands for a file that is not read yet: the
-   *   HTTP server sends it from the disk, and with its length, which it does not do for a stream.
+   * @returns null if there is no such object. A Blob represents a file that is not read yet: the
+   *   HTTP server sends it directly from the disk, and with its length, which it does not do for a
+   *   stream.
    */
   get(id: string, range: ByteRange): Promise<ReadableStream<Uint8Array> | Blob | null>;
-  /** @returns null when there is no such object */
+  /** @returns null if there is no such object */
   info(id: string): Promise<ObjectInfo | null>;
-  /** Deletes the object, if it is there, and what was left of unfinished uploads to it. */
+  /** Deletes the object, if it exists, and the remains of unfinished uploads to it. */
   delete(id: string, multipartId: string | null): Promise<void>;
-  /** @returns null when clients can't reach this storage by themselves */
+  /** @returns null if clients can't reach this storage directly */
   presignUpload(id: string, options: PresignUploadOptions): Promise<PresignedRequest | null>;
-  /** @returns null when clients can't reach this storage by themselves */
+  /** @returns null if clients can't reach this storage directly */
   presignDownload(id: string, options: PresignDownloadOptions): Promise<string | null>;
   /**
-   * Begins an upload in parts.
+   * Begins a multipart upload.
    *
-   * @returns null when clients can't reach this storage by themselves
+   * @returns null if clients can't reach this storage directly
    */
   presignParts(
     id: string,
     count: number,
     options: PresignUploadOptions,
   ): Promise<PresignedParts | null>;
-  /** @throws PylonError INVALID_DATA when the parts are not those that were uploaded */
+  /** @throws PylonError INVALID_DATA if the parts differ from those that were uploaded */
   completeParts(id: string, multipartId: string, parts: readonly FinishedPart[]): Promise<void>;
   /**
-   * Begins an object that is stored piece by piece.
+   * Begins an object that is stored in chunks.
    *
-   * @returns the storage's own name of it; null where it needs none
+   * @returns the storage's own id of it; null if it needs none
    */
   beginAppend(id: string, options: PutOptions): Promise<string | null>;
   /**
-   * Stores `content` after what is stored already. One call at a time.
+   * Appends `content` to what is already stored. One call at a time.
    *
-   * @param content no more than what is missing. When it throws, what came before is stored and
-   *   told of
-   * @param onStored told after each step that outlives a crash; when it throws, the append ends
-   * @throws PylonError FILE_NOT_FOUND when what was stored before is gone
+   * @param content no more bytes than are missing. If it throws, the bytes before are stored and
+   *   reported
+   * @param onStored called after each step that survives a crash; if it throws, the append ends
+   * @throws PylonError FILE_NOT_FOUND if the bytes stored before no longer exist
    */
   append(
     object: ResumableObject,
     content: AsyncIterable<Uint8Array>,
     onStored: (progress: UploadProgress) => Promise<void>,
   ): Promise<void>;
-  /** All of it is stored: makes it the object. Doing it twice does no harm. */
+  /** Turns a completely stored upload into the object. It is idempotent. */
   finishAppend(object: ResumableObject): Promise<void>;
   /**
-   * Whether files can be stored and read now.
+   * Checks whether files can be stored and read now.
    *
-   * @returns `full` when little room is left
-   * @throws anything when they can't
+   * @returns `full` if little space is left
+   * @throws any error if they can't
    */
   check(): Promise<"up" | "full">;
   /**
-   * Requests to the storage since the start, by `operation` and `outcome`; none where there are
-   * none.
+   * Requests to the storage since the start, by `operation` and `outcome`; empty for a storage
+   * without requests.
    */
   counts(): Sample[];
-  /** Lets go of connections; no other method is called after it. */
+  /** Closes connections; no other method is called after it. */
   close(): void;
 }
 
-/** Spreads objects over folders, which some file systems need and S3 does not mind. */
+/** Distributes objects over folders, which some file systems need and S3 does not mind. */
 export function shardedPath(id: string): string {
   return `${id.slice(0, 2)}/${id.slice(2, 4)}/${id}`;
 }
 
-/** What an upload had stored is gone: a client begins again. */
+/** The error for an upload whose stored bytes no longer exist: the client must start again. */
 export function lostUpload(): PylonError {
   return new PylonError("FILE_NOT_FOUND", "The uploaded part of this file no longer exists.", {
     hint: "Start the upload again.",

@@ -79,7 +79,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   };
 
   describe("an upload", () => {
-    test("gives the same bytes back, with its type, name and checksum", async () => {
+    test("returns the same bytes, with its type, name and checksum", async () => {
       const content = crypto.getRandomValues(new Uint8Array(65_000));
       const checksum = createHash("sha256").update(content).digest("hex");
       const { status, id, body } = await alice.upload(content, {
@@ -111,7 +111,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       });
     });
 
-    test("may be a form, whose first file is taken", async () => {
+    test("may be a form, whose first file is stored", async () => {
       const form = new FormData();
       form.append("title", "before");
       form.append("file", new Blob([PNG], { type: "image/png" }), "pixel.png");
@@ -156,7 +156,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
         "multipart/form-data; boundary=x",
       ],
       ["no parts", "what is this", "multipart/form-data; boundary=x"],
-    ])("of a form with %s is refused and leaves nothing", async (_what, body, type) => {
+    ])("of a form with %s is rejected and leaves nothing", async (_what, body, type) => {
       const before = await backend.count();
       expect(await alice.upload(body, { "Content-Type": type })).toMatchObject({
         status: 400,
@@ -165,11 +165,11 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect(await backend.count()).toBe(before);
     });
 
-    test("needs a user", async () => {
+    test("requires a user", async () => {
       expect(await nobody.upload(PNG)).toMatchObject({ status: 401, code: "AUTH_REQUIRED" });
     });
 
-    test("with another checksum is refused and leaves nothing", async () => {
+    test("with another checksum is rejected and leaves nothing", async () => {
       const before = await backend.count();
       expect(await alice.upload(PNG, { "X-Checksum-Sha256": "0".repeat(64) })).toMatchObject({
         status: 400,
@@ -182,7 +182,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect(await backend.count()).toBe(before);
     });
 
-    test("beyond the limit is refused, announced or not, and leaves nothing", async () => {
+    test("beyond the limit is rejected, announced or not, and leaves nothing", async () => {
       const before = await backend.count();
       const announced = await alice.upload(new Uint8Array(MAX_BYTES + 1));
       const streamed = await alice.upload(endless(MAX_BYTES + 1));
@@ -194,7 +194,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect(await backend.count()).toBe(before + 1);
     });
 
-    test("that the client gives up leaves nothing", async () => {
+    test("that the client aborts leaves nothing", async () => {
       const before = await backend.count();
       const { hostname, port } = new URL(server.url);
       for (const head of ["Content-Length: 6000000", "Transfer-Encoding: chunked"]) {
@@ -236,7 +236,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       ]).toEqual([status, text, contentRange]);
     });
 
-    test("of a range behind the end is refused with the size", async () => {
+    test("of a range after the end is rejected with the size", async () => {
       const response = await alice.download(id, { Range: "bytes=10-" });
       expect([response.status, response.headers.get("content-range")]).toEqual([416, "bytes */10"]);
     });
@@ -251,7 +251,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       );
     });
 
-    test("can be asked about", async () => {
+    test("supports HEAD requests", async () => {
       const response = await alice.download(id, {}, "", "HEAD");
       expect([
         response.status,
@@ -274,7 +274,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       "image/x+xml",
       "nonsense",
       "text/html; charset=utf-8",
-    ])("of %s is bytes to save", async (type) => {
+    ])("of %s is served as bytes to download", async (type) => {
       const { id: active } = await alice.upload("<svg onload='alert(1)'/>", {
         "Content-Type": type,
       });
@@ -309,14 +309,14 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   });
 
   describe("reading", () => {
-    test("a plain upload takes a user who knows its id", async () => {
+    test("a plain upload requires a user who knows its id", async () => {
       const id = await alice.image();
       expect(
         await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id))),
       ).toEqual([200, 200, 200, 404]);
     });
 
-    test("an upload for a field takes its owner, until a row holds it", async () => {
+    test("an upload for a field requires its owner, until it is in a row", async () => {
       const id = await alice.image("?entity=Album&field=cover");
       expect(
         await Promise.all([alice, bob, admin, nobody].map((client) => client.statusOf(id))),
@@ -337,7 +337,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect((await bob.download(cover, { "If-None-Match": "*" })).status).toBe(404);
     });
 
-    test("what may not be read is answered as what is not there", async () => {
+    test("an unreadable file is reported as one that does not exist", async () => {
       const hidden = await alice.image("?entity=Album&field=cover");
       const [there, missing] = await Promise.all([
         bob.request("GET", `/api/files/${hidden}`),
@@ -351,7 +351,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   });
 
   describe("a file field", () => {
-    test("holds its uploads to its rules", async () => {
+    test("applies its rules to its uploads", async () => {
       const query = "?entity=Album&field=cover";
       expect(await alice.upload("text", { "Content-Type": "text/plain" }, query)).toMatchObject({
         status: 400,
@@ -378,7 +378,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       });
     });
 
-    test("takes only a finished file of the writer that meets its rules and is loose", async () => {
+    test("accepts only a finished, unlinked file of the writer that meets its rules", async () => {
       const insert = (cover: unknown, client = alice): Promise<unknown> =>
         client
           .request("POST", "/api/entities/Album", { ownerId: client.userId, cover })
@@ -409,7 +409,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       ).toMatchObject({ status: 400 });
     });
 
-    test("that is not written because the row is refused takes nothing", async () => {
+    test("that is not written because the row is rejected links nothing", async () => {
       const cover = await alice.image();
       expect(
         (await alice.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status,
@@ -428,7 +428,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       await alice.insert("Album", { ownerId: alice.userId, cover: second });
     });
 
-    test("keeps its file from being deleted, and lets it go with the row", async () => {
+    test("prevents its file from being deleted, and releases it with the row", async () => {
       const cover = await alice.image();
       const album = await alice.insert("Album", { ownerId: alice.userId, cover });
       expect((await alice.request("DELETE", `/api/files/${cover}`)).status).toBe(409);
@@ -446,7 +446,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       expect([await alice.statusOf(cover), await nobody.statusOf(cover)]).toEqual([200, 404]);
     });
 
-    test("takes the admin's choice of anybody's file", async () => {
+    test("accepts any user's file from the admin", async () => {
       const cover = await alice.image();
       expect(
         (await admin.request("POST", "/api/entities/Album", { ownerId: bob.userId, cover })).status,
@@ -455,7 +455,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
     });
   });
 
-  test("the maintenance deletes what nobody needs, after a day", async () => {
+  test("the maintenance deletes unneeded files after a day", async () => {
     await maintainLater(25 * HOUR_MS);
     const before = await backend.count();
     const plain = await alice.image();
@@ -487,7 +487,7 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
   describe("a presigned upload", () => {
     const upload = { name: "pixel.png", content_type: "image/png", size: PNG.length };
 
-    test("is announced, sent where the answer says, and completed", async () => {
+    test("is announced, sent to the target in the response, and completed", async () => {
       const { status, body } = await alice.request("POST", "/api/files/presign", {
         ...upload,
         entity: "Album",
@@ -530,19 +530,19 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       [{ entity: "Album", field: "cover", content_type: "text/plain" }, 400],
       [{ entity: "Album", field: "cover", size: 1001 }, 413],
       [{ parts: 0 }, 400],
-    ])("that asks for %j is refused", async (change, status) => {
+    ])("that requests %j is rejected", async (change, status) => {
       expect(
         (await alice.request("POST", "/api/files/presign", { ...upload, ...change })).status,
       ).toBe(status);
     });
 
-    test("needs a user", async () => {
+    test("requires a user", async () => {
       expect((await nobody.request("POST", "/api/files/presign", upload)).status).toBe(401);
     });
   });
 });
 
-/** Zeros whose number is told only by their end. */
+/** A stream of zeros without a Content-Length. */
 function endless(size: number): ReadableStream<Uint8Array> {
   let sent = 0;
   return new ReadableStream({
@@ -555,7 +555,7 @@ function endless(size: number): ReadableStream<Uint8Array> {
   });
 }
 
-/** Sends content where a presigned answer says. @returns the status */
+/** Sends content to the target of a presigned upload. @returns the status */
 async function send(
   presigned: Readonly<Record<string, unknown>>,
   content: Uint8Array<ArrayBuffer>,

@@ -20,7 +20,7 @@ import { resumableRoutes } from "./resumable-routes.ts";
 import { ResumableUploads } from "./resumable-uploads.ts";
 import { uploadRoutes } from "./upload-routes.ts";
 
-/** What the file feature is made of. */
+/** The services that the file feature uses. */
 export interface FilesServices {
   readonly store: Store;
   readonly reader: RequestReader;
@@ -29,13 +29,13 @@ export interface FilesServices {
   readonly model: () => DataModel;
   readonly platform: Platform;
   readonly log: Log;
-  /** A proxy of ours says by which scheme the client came. */
+  /** Whether a trusted proxy reports the scheme that the client used. */
   readonly trustsProxy: boolean;
-  /** Where browsers find the server; null: nobody has said it. */
+  /** The URL under which browsers reach the server; null if it is not configured. */
   readonly publicUrl: string | null;
 }
 
-/** The file feature, put together. */
+/** The assembled file feature. */
 export interface Files {
   readonly routes: Route[];
   readonly cleanup: FileCleanup;
@@ -43,7 +43,7 @@ export interface Files {
   readonly storageOf: (caller: Caller) => FunctionFiles;
 }
 
-/** Puts the file feature together. */
+/** Assembles the file feature. */
 export function createFiles({
   store,
   reader,

@@ -26,7 +26,7 @@ const app = appOf(
   { run: action({ handler: async (ctx) => (await work(ctx.storage)) ?? null }) },
 );
 
-/** Any bytes, in a few words. */
+/** Any bytes, in a compact form. */
 const contents = fc.uint8Array({ maxLength: 200 });
 
 describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
@@ -49,7 +49,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     await backend.stop();
   });
 
-  /** @returns what the function returned, or the code that it was refused with */
+  /** @returns the result of the function, or the code of its error */
   async function run<T>(next: (storage: Storage) => Promise<T>, client = ann): Promise<T | string> {
     let result: T | undefined;
     work = async (storage) => {
@@ -61,7 +61,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     return error?.code ?? `answered ${status}`;
   }
 
-  test("what is written is read, all of it or a part, and is gone once it is deleted", async () => {
+  test("a stored file can be read, whole or in part, until it is deleted", async () => {
     await fc.assert(
       fc.asyncProperty(contents, fc.nat(220), fc.nat(220), async (bytes, start, end) => {
         const seen = await run(async (storage) => {
@@ -88,7 +88,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     );
   });
 
-  test("a link opens its file to anybody until it is over, and nothing else", async () => {
+  test("a link gives anybody access to one file until it expires", async () => {
     const made = await run(async (storage) => {
       const file = await storage.write("for a while");
       const other = await storage.write("not this one");
@@ -113,7 +113,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
         async (at, char) => {
           const [path = "", signature = ""] = link.split("signature=");
           const forged = signature.slice(0, at) + char + signature.slice(at + 1);
-          // The last character of base64url has bits that no byte is made of.
+          // The last character of base64url has bits that are not part of any byte.
           const isSame = Buffer.from(forged, "base64url").equals(
             Buffer.from(signature, "base64url"),
           );
@@ -130,7 +130,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     expect(await run((storage) => storage.sign(file))).toBe("FILE_NOT_FOUND");
   });
 
-  test("a signed upload takes one file, of its size and in its time, from anybody", async () => {
+  test("a signed upload accepts one file, of its size and in its time, from anybody", async () => {
     const bytes = new Uint8Array([1, 2, 3, 4, 5]);
     const options = { name: "a.png", contentType: "image/png", size: 5 };
     const sign = (more: object = {}) =>
@@ -139,7 +139,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
       (await fetch(new URL(url, server.url), { method, headers, body })).status;
     const upload = await sign();
     expect(await run((storage) => storage.complete(upload.id))).toBeNull();
-    // Nobody may read it before it is completed, nor be given a link.
+    // It can't be read before it is completed, and no link to it can be signed.
     expect(await run((storage) => storage.sign(upload.id))).toBe("FILE_NOT_FOUND");
     expect(await put(upload, bytes)).toBe(200);
     expect(await run((storage) => storage.complete(upload.id))).toMatchObject({
@@ -152,7 +152,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     expect(await run((storage) => storage.complete(upload.id))).toMatchObject({ size: 5 });
     expect(await run((storage) => storage.read(upload.id))).toEqual(bytes);
     if (kind === "local") {
-      // S3 refuses these by what is signed, which the S3 of the tests does not look at.
+      // S3 rejects these by their signature, which the S3 of the tests does not verify.
       expect(await put(upload, bytes)).toBe(403);
       expect(await put(await sign(), new Uint8Array(6))).toBe(413);
       expect(await put(await sign(), new Uint8Array(4))).toBe(400);
@@ -181,7 +181,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     expect(await run((storage) => storage.complete("../../etc"))).toBeNull();
   });
 
-  test("secrets of links that are over are forgotten, and others are not", async () => {
+  test("secrets of expired links are deleted, and others are not", async () => {
     const DAY_MS = 24 * 60 * 60_000;
     const link = await run(async (storage) =>
       storage.sign((await storage.write("x")).id, { expiresInSecs: 5 * 24 * 60 * 60 }),
@@ -195,7 +195,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
     expect((await fetch(server.url + link)).status).toBe(404);
   });
 
-  test("a file for a field keeps to its rules, and stays while a row holds it", async () => {
+  test("a file for a field must meet its rules, and stays while it is in a row", async () => {
     const cover = { entity: "Album", field: "cover", contentType: "image/png" };
     const id = await run(async (storage) => (await storage.write(PNG, cover)).id);
     await ann.insert("Album", { ownerId: ann.userId, cover: id });
@@ -211,7 +211,7 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
       );
   });
 
-  test("what can't be is refused, and stores nothing", async () => {
+  test("invalid arguments are rejected, and nothing is stored", async () => {
     const stored = await backend.count();
     const of = (value: unknown): never => value as never;
     for (const [code, next] of [
@@ -237,8 +237,8 @@ describe.each(["local", "s3"] as const)("ctx.storage in %s", (kind) => {
   });
 });
 
-test("a function of HTTP has the same files", () => {
-  // Only its types are looked at: it runs as an action does.
+test("an HTTP function has access to the same files", () => {
+  // Only its types are checked: it runs as an action does.
   expect(
     http({ method: "GET", handler: async (_, ctx) => new Response(await ctx.storage.read("x")) }),
   ).toMatchObject({ type: "http" });

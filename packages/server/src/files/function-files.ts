@@ -18,27 +18,30 @@ import type { FileService } from "./file-service.ts";
 import type { FileStorage } from "./file-storage.ts";
 import { tooLarge } from "./metered-content.ts";
 
-/** What `ctx.storage` is made of. */
+/** The services that `ctx.storage` uses. */
 export interface FunctionFilesServices {
   readonly registry: FileRegistry;
   readonly files: FileService;
   readonly storage: FileStorage;
   readonly links: FileLinks;
-  /** Where browsers find the server; null: links are paths. */
+  /** The URL under which browsers reach the server; null: links are paths. */
   readonly publicUrl: string | null;
 }
 
 const DEFAULT_LINK_S = 60 * 60;
-/** How long a signed upload may come at most, in seconds. */
+/** The maximum time for a signed upload, in seconds. */
 const MAX_UPLOAD_S = 60 * 60;
 const OPTIONS: readonly string[] = ["name", "contentType", "ownerId", "entity", "field"];
 
-/** `ctx.storage`: files of the app, those of other users too: a function is trusted code. */
+/**
+ * `ctx.storage`: all files of the app, including those of other users, because a function is
+ * trusted code.
+ */
 export class FunctionFiles implements FnStorage {
   readonly #services: FunctionFilesServices;
   readonly #caller: Caller;
 
-  /** @param caller whose files are written, where nothing else is said */
+  /** @param caller the owner of new files, unless another one is given */
   constructor(services: FunctionFilesServices, caller: Caller) {
     this.#services = services;
     this.#caller = caller;
@@ -161,7 +164,7 @@ function bytesOf(content: unknown): Uint8Array<ArrayBuffer> {
       "The content of a file must be a string, a Uint8Array or an ArrayBuffer.",
     );
   if (bytes.length > MAX_FUNCTION_FILE_BYTES) throw tooLarge(MAX_FUNCTION_FILE_BYTES);
-  // A copy: the handler may change its own while this is stored.
+  // A copy, because the handler may change its own while this is stored.
   return new Uint8Array(bytes);
 }
 
@@ -242,7 +245,7 @@ function rangeOf({ start = 0, end = Infinity, ...others }: FileRange): {
   return { start, end };
 }
 
-/** Of a guest a file is kept only in a row; of what another user is nobody knows here. */
+/** A guest's file is kept only in a row; whether another user is a guest is not known here. */
 function ownerOf(ownerId: string | null, caller: Caller): Caller {
   return ownerId === caller.userId ? caller : { ...ANONYMOUS, userId: ownerId };
 }

@@ -5,20 +5,20 @@ import { RateLimiter } from "../request/rate-limit.ts";
 import type { FileRegistry } from "./file-registry.ts";
 
 const DAY_SECONDS = 24 * 60 * 60;
-/** Bytes are counted in steps of this, rounded up: the counters are whole and small numbers. */
+/** Bytes are counted in units of this size, rounded up, so that the counters are small integers. */
 const STEP_BYTES = 1024;
 
 /**
- * Bounds what guests upload: each for itself, by the files that no row holds, and all guests of one
- * address together, because guests cost nothing to make. A user who has signed in is not bounded
- * here.
+ * Limits the uploads of guests: of each guest, by its files that are in no row, and of all guests
+ * of one address together, because creating guests costs nothing. Users who have signed in are not
+ * limited here.
  */
 export class GuestQuota {
   readonly #registry: FileRegistry;
   readonly #maxBytes: number;
   readonly #byAddress: RateLimiter;
 
-  /** @param maxBytes of the files of a guest that no row holds */
+  /** @param maxBytes the maximum total bytes of a guest's files that are in no row */
   constructor(registry: FileRegistry, maxBytes: number) {
     this.#registry = registry;
     this.#maxBytes = maxBytes;
@@ -29,10 +29,10 @@ export class GuestQuota {
   }
 
   /**
-   * Before an upload.
+   * Checks the quota before an upload.
    *
-   * @param size bytes that were announced; null when nothing was
-   * @returns most bytes that it may have
+   * @param size the announced bytes; null if none were announced
+   * @returns the maximum size of the upload, in bytes
    * @throws PylonError FILE_QUOTA_REACHED
    */
   async room(caller: Caller, address: string, size: number | null): Promise<number> {
@@ -51,7 +51,10 @@ export class GuestQuota {
     return left;
   }
 
-  /** After an upload, or when its size is known. @throws PylonError FILE_QUOTA_REACHED */
+  /**
+   * Counts an upload when it is done, or when its size is known. @throws PylonError
+   * FILE_QUOTA_REACHED
+   */
   async count(caller: Caller, address: string, bytes: number): Promise<void> {
     if (!caller.isGuest) return;
     await this.#byAddress

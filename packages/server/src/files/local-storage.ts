@@ -24,9 +24,9 @@ import {
 } from "./file-storage.ts";
 
 const INCOMING = ".incoming";
-/** With less room than this, in bytes, a disk counts as full. */
+/** A disk with less free space than this, in bytes, counts as full. */
 const MIN_FREE_BYTES = 64 * 1024 * 1024;
-/** So much of an upload that can be resumed is written before the disk is waited for. */
+/** A resumable upload is flushed to the disk after this many bytes. */
 const SYNC_BYTES = 16 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
@@ -123,10 +123,10 @@ export class LocalStorage implements FileStorage {
     const part = this.#partPath(id);
     const path = this.#path(id);
     const found = await stat(part).catch(ifMissing);
-    // It was done before, or nothing was ever written.
+    // It was finished before, or nothing was ever written.
     if (found === null && size > 0) return;
     await mkdir(dirname(path), { recursive: true });
-    // Bytes after the end are of a request that was cut off after it wrote more than was counted.
+    // Bytes after the end come from an aborted request that wrote more than was recorded.
     const handle = await open(part, constants.O_RDWR | constants.O_CREAT, 0o600);
     try {
       await handle.truncate(size);
@@ -147,13 +147,13 @@ export class LocalStorage implements FileStorage {
     return [];
   }
   close(): void {
-    // There is nothing open between calls.
+    // Nothing is open between calls.
   }
 
   #path(id: string): string {
     return join(this.#dir, shardedPath(id));
   }
-  /** Deleted with the file, as its name begins with the file's. */
+  /** The name begins with that of the file, so it is deleted with the file. */
   #partPath(id: string): string {
     return join(this.#dir, INCOMING, `${id}.part`);
   }
@@ -185,7 +185,7 @@ async function writeAll(handle: FileHandle, chunk: Uint8Array, at: number): Prom
   }
 }
 
-/** Without it the name, and not only the content, could be lost when the machine stops. */
+/** Without it the name, and not only the content, could be lost if the machine stops. */
 async function syncFolder(path: string): Promise<void> {
   const handle = await open(path);
   try {

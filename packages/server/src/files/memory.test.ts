@@ -7,13 +7,13 @@ import { ADMIN_TOKEN } from "../../../../tests/support/server.ts";
 import { BACKENDS, type Backend } from "./testing/backends.ts";
 import { FileClient } from "./testing/client.ts";
 
-// The server is a process of its own, so that its memory is its own.
+// The server is a separate process, so that its memory can be measured separately.
 
 const SIZE = 300 * 1024 * 1024;
 const CHUNK = new Uint8Array(256 * 1024).map((_, index) => index * 31);
 /**
- * What it may add, in MiB. The S3 SDK copies and hashes each part, and what it has done with waits
- * for the collector: 1.2 GB add no more.
+ * The maximum growth in MiB. The S3 SDK copies and hashes each part, and its garbage is collected
+ * later: 1.2 GB add no more than this.
  */
 const LIMITS = { local: 130, s3: 260 };
 
@@ -23,7 +23,7 @@ afterEach(async () => {
 });
 
 test.each(["local", "s3"] as const)(
-  "300 MB go in and out in little memory, in %s",
+  "300 MB are uploaded and downloaded in little memory, in %s",
   async (kind) => {
     const backend = await BACKENDS[kind]();
     cleanups.push(() => backend.stop());
@@ -48,7 +48,7 @@ test.each(["local", "s3"] as const)(
     let size = 0;
     for await (const chunk of response.body ?? []) size += chunk.length;
     expect(size).toBe(SIZE);
-    // A reader that does not read holds nothing up but itself.
+    // A reader that does not read blocks only itself.
     const slow = (await alice.download(id)).body?.getReader();
     await slow?.read();
     const sampled = samples;

@@ -7,7 +7,7 @@ async function* piecesOf(chunks: readonly Uint8Array[]): AsyncGenerator<Uint8Arr
   yield* chunks;
 }
 
-/** Reads all of it. @returns what came through */
+/** Reads all of it. @returns the content */
 async function readAll(content: MeteredContent): Promise<Buffer> {
   const passed: Uint8Array[] = [];
   for await (const chunk of content) passed.push(chunk);
@@ -16,7 +16,7 @@ async function readAll(content: MeteredContent): Promise<Buffer> {
 
 const chunks = fc.array(fc.uint8Array({ maxLength: 20 }), { maxLength: 6 });
 
-test("content that keeps to its rules comes through, counted and hashed", async () => {
+test("content that meets its rules passes through, counted and hashed", async () => {
   await fc.assert(
     fc.asyncProperty(chunks, async (pieces) => {
       const all = Buffer.concat(pieces);
@@ -29,7 +29,7 @@ test("content that keeps to its rules comes through, counted and hashed", async 
   );
 });
 
-test("content that breaks a rule ends with an error, and not well", async () => {
+test("content that breaks a rule ends with an error", async () => {
   await fc.assert(
     fc.asyncProperty(chunks, fc.nat({ max: 40 }), async (pieces, bound) => {
       const { length } = Buffer.concat(pieces);

@@ -1,18 +1,18 @@
 import { PylonError } from "@pylonsync/protocol";
 
-/** What content must keep to while it comes in. */
+/** The rules that incoming content must meet. */
 export interface ContentRules {
-  /** Bytes. */
+  /** The maximum size in bytes. */
   readonly maxBytes: number;
-  /** Bytes that were announced, when they were. */
+  /** The announced size in bytes, if any. */
   readonly size?: number | null;
-  /** SHA-256 in hex that was announced, when it was. */
+  /** The announced SHA-256 in hex, if any. */
   readonly checksum?: string | null;
 }
 
 /**
- * Content on its way into the storage: counted, hashed, and stopped where it breaks its rules. It
- * breaks before the storage has seen its end, so that nothing is stored of it.
+ * Counts and hashes content on its way into the storage, and stops it if it breaks its rules. The
+ * error is thrown before the storage has seen the end, so that nothing is stored.
  */
 export class MeteredContent implements AsyncIterable<Uint8Array> {
   readonly #content: AsyncIterable<Uint8Array>;
@@ -26,11 +26,11 @@ export class MeteredContent implements AsyncIterable<Uint8Array> {
     this.#rules = rules;
   }
 
-  /** Bytes that came through so far. */
+  /** The number of bytes read so far. */
   get size(): number {
     return this.#size;
   }
-  /** SHA-256 in hex, once all came through. */
+  /** SHA-256 in hex, after all of it was read. */
   get checksum(): string {
     return this.#checksum;
   }

@@ -4,7 +4,7 @@ import { readMultipart } from "./multipart.ts";
 
 const TYPE = "multipart/form-data; boundary=cut";
 
-/** A form, in pieces of so many bytes. */
+/** A form in chunks of the given size in bytes. */
 async function* piecesOf(form: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
   for (let at = 0; at < form.length; at += size) yield form.subarray(at, at + size);
 }
@@ -31,7 +31,7 @@ async function contentOf(form: Buffer, size: number): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-test("the first file of a form comes out as it went in, in whatever pieces it comes", async () => {
+test("the first file of a form is read unchanged, whatever the chunks", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.uint8Array({ maxLength: 400 }),
@@ -51,13 +51,13 @@ test("the first file of a form comes out as it went in, in whatever pieces it co
   );
 });
 
-test("a file tells its name and type", async () => {
+test("a file has its name and type", async () => {
   const form = formOf([{ head: FILE.replace("a.txt", "../b.txt"), body: "x" }]);
   const { name, contentType } = await readMultipart(TYPE, piecesOf(form, 1000));
   expect([name, contentType]).toEqual(["b.txt", "text/plain"]);
 });
 
-test("a form without a file, and one that is malformed, are refused", async () => {
+test("a form without a file, and one that is malformed, are rejected", async () => {
   const invalid = { code: "INVALID_MULTIPART" };
   await expect(contentOf(formOf([{ head: FIELD, body: "x" }]), 10)).rejects.toMatchObject(invalid);
   await expect(contentOf(Buffer.from("nonsense"), 10)).rejects.toMatchObject(invalid);
@@ -66,7 +66,7 @@ test("a form without a file, and one that is malformed, are refused", async () =
   ).rejects.toMatchObject(invalid);
 });
 
-test("the content of a file ends well only when the whole form does", async () => {
+test("the content of a file ends without error only if the whole form does", async () => {
   const whole = formOf([{ head: FILE, body: "x".repeat(500) }]);
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 1, max: whole.length - 9 }), async (length) => {

@@ -15,10 +15,10 @@ const LIMITS = {
 };
 
 /**
- * The first file of a form, while the form still comes in; its other parts are skipped. The file's
- * content ends well only when the whole form did.
+ * Returns the first file of a form while the form is still being received; its other parts are
+ * skipped. The file's content ends without an error only if the whole form does.
  *
- * @throws PylonError INVALID_MULTIPART when it is malformed or has no file
+ * @throws PylonError INVALID_MULTIPART if it is malformed or has no file
  */
 export function readMultipart(
   contentType: string,
@@ -46,11 +46,11 @@ class Form {
     }
   }
 
-  /** Feeds the parser until the body ends. @param found gets the first file */
+  /** Feeds the parser until the body ends. @param found receives the first file */
   async read(body: AsyncGenerator<Uint8Array>, found: (file: IncomingFile) => void): Promise<void> {
     const parser = this.#parser;
     parser.on("file", (_field, stream, filename, _encoding, mimeType) => {
-      // It may fail before anybody reads it.
+      // It may fail before anything reads it.
       stream.on("error", (error: unknown) =>
         this.#fail(invalid(error instanceof Error ? error.message : "The form is malformed.")),
       );
@@ -89,7 +89,7 @@ class Form {
     if (this.#failure !== undefined) throw this.#failure;
   }
 
-  /** The parser took what it was given, or nobody wants it any longer. */
+  /** Resolves when the parser has consumed its input, or the content is no longer needed. */
   #drained(): Promise<void> {
     return new Promise((resolve) => {
       this.#wake = resolve;

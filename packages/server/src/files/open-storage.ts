@@ -5,8 +5,8 @@ import type { FileStorage } from "./file-storage.ts";
 import { LocalStorage } from "./local-storage.ts";
 
 /**
- * The storage that the settings name. S3's SDK is loaded only for S3: that takes longer than the
- * rest of a start.
+ * Opens the configured storage. The SDK of S3 is loaded only for S3, because that takes longer than
+ * the rest of the start.
  */
 export async function openStorage(
   { storage, maxBytes }: FileSettings,

@@ -17,7 +17,7 @@ async function* piece(): AsyncGenerator<Uint8Array> {
   yield new Uint8Array(4);
 }
 
-/** Tells of the moment between the claim of an upload and what is stored of it. */
+/** Reports the moment between the claim of an upload and the storing of its content. */
 class WatchedStorage extends LocalStorage {
   beforeAppend: () => Promise<unknown> = () => Promise.resolve();
 
@@ -27,7 +27,7 @@ class WatchedStorage extends LocalStorage {
   }
 }
 
-test("a piece of an upload that another replica deletes meanwhile is not left behind", async () => {
+test("a chunk of an upload that another replica deletes is not left behind", async () => {
   await using scratch = scratchStore();
   const dir = mkdtempSync(join(tmpdir(), "pylon-resumable-uploads-"));
   const { platform } = scratch;

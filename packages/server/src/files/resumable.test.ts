@@ -30,11 +30,11 @@ const app = appOf(
 const base64 = (text: string): string => Buffer.from(text).toString("base64");
 const sha256 = (bytes: Uint8Array): string =>
   new Bun.CryptoHasher("sha256").update(bytes).digest("hex");
-/** Bytes that differ from place to place. */
+/** Bytes that differ by position. */
 const bytesOf = (size: number): Uint8Array<ArrayBuffer> =>
   Uint8Array.from({ length: size }, (_, index) => (index * 31 + (index >> 8) * 7) & 255);
 
-/** A client of the protocol, request by request. */
+/** A client of the protocol, with one method per request. */
 class TusClient extends FileClient {
   send(method: string, path: string, headers: Record<string, string> = {}, body?: Uint8Array) {
     return fetch(this.url + path, {
@@ -64,7 +64,7 @@ class TusClient extends FileClient {
     const { status, headers } = await this.send("HEAD", path);
     return status === 200 ? Number(headers.get("upload-offset")) : `answered ${status}`;
   }
-  /** Sends some bytes of a longer piece, and no more; @returns what lets go of the connection */
+  /** Sends only the first bytes of a longer chunk; @returns a function that drops the connection */
   async stall(path: string, offset: number, sent: Uint8Array, length: number): Promise<() => void> {
     const { hostname, port } = new URL(this.url);
     const socket = connect(Number(port), hostname);
@@ -102,7 +102,7 @@ async function codeOf(response: Response): Promise<unknown> {
   return [response.status, error.code, error.field];
 }
 
-describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (kind) => {
+describe.each(["local", "s3"] as const)("resumable uploads, in %s", (kind) => {
   let backend: Backend;
   let server: TestServer;
   let ann: TusClient;
@@ -122,7 +122,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     await backend.stop();
   });
 
-  test("a file in pieces of any size, some cut off, is the file", async () => {
+  test("a file sent in chunks of any size, some cut off, is complete", async () => {
     const pieces = fc.array(fc.record({ size: fc.nat(400), isStalled: fc.boolean() }), {
       maxLength: 6,
     });
@@ -135,7 +135,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
           const piece = bytes.subarray(at, at + length);
           if (isStalled && at + piece.length < size && piece.length > 0) {
             const letGo = await ann.stall(path, at, piece, size - at);
-            // To ask for the offset ends what is still open, and keeps what came.
+            // Requesting the offset ends the open request, and keeps the bytes received.
             const known = await ann.offset(path);
             letGo();
             expect(known).toBeGreaterThanOrEqual(at);
@@ -156,7 +156,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     );
   }, 60_000);
 
-  test("a client of the protocol from npm goes on where it was cut off", async () => {
+  test("a client of the protocol from npm continues where it was cut off", async () => {
     const bytes = bytesOf(12 * MIB + 12_345);
     const known: number[] = [];
     const start = (urlStorage: { url: string | null }, stopAt: number): Promise<string> =>
@@ -192,11 +192,12 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     ]);
   }, 60_000);
 
-  test("a piece over the edge of a part is cut off, and goes on", async () => {
+  test("a chunk that crosses the edge of a part is cut off, and continued", async () => {
     const bytes = bytesOf(6 * MIB);
     const path = await ann.begin(bytes.length);
     let at = 0;
-    // To ask may end the request before anything of it has come: then it is sent again.
+    // Requesting the offset may end the request before any of it has arrived: then it is sent
+    // again.
     await until(async () => {
       const letGo = await ann.stall(path, at, bytes.subarray(at, 5 * MIB + 1000), 6 * MIB - at);
       at = Number(await ann.offset(path));
@@ -208,11 +209,11 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(await backend.count()).toBeGreaterThan(0);
   }, 30_000);
 
-  test("one request writes at a time, and the newer one goes on", async () => {
+  test("one request writes at a time, and the newer one continues", async () => {
     const bytes = bytesOf(300);
     const path = await ann.begin(300);
     const letGo = await ann.stall(path, 0, bytes.subarray(0, 100), 300);
-    // Another place than where the first one is: it is told so, and the first one is over.
+    // A request at a different offset than the first one is rejected, and the first one is ended.
     expect((await ann.patch(path, 300, new Uint8Array())).status).toBe(409);
     letGo();
     const at = Number(await ann.offset(path));
@@ -220,7 +221,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(await ann.content(path)).toEqual(bytes);
   });
 
-  test("uploads at a wrong place, of another kind or of too much are refused", async () => {
+  test("uploads at a wrong offset, of another kind or of too many bytes are rejected", async () => {
     const bytes = bytesOf(10);
     const path = await ann.begin(10);
     expect(await codeOf(await ann.patch(path, 4, bytes))).toEqual([
@@ -254,7 +255,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(await ann.offset(path)).toBe(0);
   });
 
-  test("a field's rules hold from the beginning on, and its file is put into a row", async () => {
+  test("a field's rules apply from the beginning, and its file is put into a row", async () => {
     const cover = { entity: "Album", field: "cover", filename: "a.png", filetype: "image/png" };
     expect((await ann.create(1001, cover)).status).toBe(413);
     expect((await ann.create(10, { ...cover, filetype: "text/html" })).status).toBe(400);
@@ -269,7 +270,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(album).toBeString();
   });
 
-  test("an upload is its owner's: nobody else sees, continues or ends it", async () => {
+  test("only its owner can see, continue and end an upload", async () => {
     const bob = await signIn(server.url);
     const path = await ann.begin(10);
     expect(await bob.offset(path)).toBe("answered 404");
@@ -277,11 +278,11 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect((await bob.send("DELETE", path)).status).toBe(404);
     expect((await new TusClient(server.url, null).send("HEAD", path)).status).toBe(401);
     expect(await ann.offset(path)).toBe(0);
-    // Before it is whole nobody reads it, not its owner either.
+    // Before it is complete it can't be read, not even by its owner.
     expect(await ann.statusOf(idOf(path))).toBe(404);
   });
 
-  test("what does not have the announced checksum is not kept", async () => {
+  test("an upload without the announced checksum is deleted", async () => {
     const path = await ann.begin(10, { sha256: sha256(bytesOf(11)) });
     await ann.patch(path, 0, bytesOf(10).subarray(0, 4));
     expect(await codeOf(await ann.patch(path, 4, bytesOf(10).subarray(4)))).toEqual([
@@ -292,7 +293,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(await ann.offset(path)).toBe("answered 404");
   });
 
-  test("a file of no bytes is there at once", async () => {
+  test("a file of 0 bytes exists immediately", async () => {
     const path = await ann.begin(0, { filename: "empty.txt", sha256: sha256(new Uint8Array()) });
     expect([await ann.offset(path), await ann.content(path)]).toEqual([0, new Uint8Array()]);
   });
@@ -310,17 +311,17 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     const expires = Date.parse(answer.headers.get("upload-expires") ?? "");
     expect(Math.abs(expires - Date.now() - 24 * 60 * 60_000)).toBeLessThan(60_000);
     later = 25 * 60 * 60_000;
-    // The S3 of the tests can't give up an upload in parts, so it keeps the piece.
+    // The S3 of the tests can't abort a multipart upload, so it keeps the part.
     if (kind === "local") {
       await server.server.maintain();
       expect(await ann.offset(path)).toBe("answered 404");
-      // Nor anything that other tests have left.
+      // Nor does anything remain that other tests have left.
       expect(await backend.count()).toBeLessThanOrEqual(stored);
     }
     later = 0;
   });
 
-  test("a user has so many unfinished uploads, and no more", async () => {
+  test("a user has a maximum number of unfinished uploads", async () => {
     const eve = await signIn(server.url);
     const paths: string[] = [];
     for (let count = 0; count < MAX_OPEN_UPLOADS; count += 1) paths.push(await eve.begin(1));
@@ -329,7 +330,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect((await eve.create(1)).status).toBe(201);
   });
 
-  test("those that begin at the same moment are counted too", async () => {
+  test("concurrent uploads are counted too", async () => {
     const eve = await signIn(server.url);
     const begun = await Promise.all(
       Array.from({ length: 2 * MAX_OPEN_UPLOADS }, async () => (await eve.create(1)).status),
@@ -338,7 +339,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(new Set(begun)).toEqual(new Set([201, 429]));
   }, 30_000);
 
-  test("only its last piece makes it a file, which its checksum is looked at for", async () => {
+  test("only its last chunk makes it a file, whose checksum is then verified", async () => {
     const path = await ann.begin(5 * MIB, { sha256: sha256(bytesOf(11)) });
     const { status, body } = await ann.request("POST", `/api/files/${idOf(path)}/complete`, {
       parts: [{ number: 1, etag: "0" }],
@@ -347,7 +348,7 @@ describe.each(["local", "s3"] as const)("uploads that can be resumed, in %s", (k
     expect(await ann.offset(path)).toBe(0);
   });
 
-  test("the server may stop between two pieces, and after the last", async () => {
+  test("the server may stop between two chunks, and after the last", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-resumable-"));
     const env = {
       ...backend.env,

@@ -30,7 +30,7 @@ export interface S3AppendOptions {
   readonly place: Place;
   /** The size of all parts but the last, in bytes. */
   readonly partBytes: number;
-  /** @returns null when there is no such object */
+  /** @returns null if there is no such object */
   readonly run: <T>(operation: S3Operation, send: () => Promise<T>) => Promise<T | null>;
   /** Assembles the object from its parts. */
   readonly complete: (parts: readonly FinishedPart[]) => Promise<void>;

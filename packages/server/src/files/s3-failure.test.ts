@@ -8,7 +8,7 @@ function errorOf(name: string, status?: number): Error {
   return Object.assign(error, { $metadata: { httpStatusCode: status } });
 }
 
-test("a missing object is told apart from a missing bucket, and from no answer", () => {
+test("a missing object is distinguished from a missing bucket, and from no response", () => {
   expect(isMissingObject(errorOf("NotFound", 404))).toBe(true);
   expect(isMissingObject(errorOf("NoSuchBucket", 404))).toBe(false);
   expect(isMissingObject(errorOf("TimeoutError"))).toBe(false);
@@ -19,7 +19,7 @@ test("a missing object is told apart from a missing bucket, and from no answer",
   ]);
 });
 
-test("the log says what to do, and the caller only that it failed", () => {
+test("the log says what to do, and the caller learns only that it failed", () => {
   const lines: string[] = [];
   const log = new Log({
     level: "error",

@@ -4,11 +4,11 @@ import { isRecord } from "../util/is-record.ts";
 
 const RETRY_AFTER_S = 5;
 
-/** The operations that are used, and what a role must be allowed for each. */
+/** The operations that are used, and the permissions that a role needs for each. */
 const PERMISSIONS = {
   PutObject: "s3:PutObject",
   GetObject: "s3:GetObject",
-  // Without s3:ListBucket S3 answers 403 for an object that is not there.
+  // Without s3:ListBucket S3 returns 403 for an object that does not exist.
   HeadObject: "s3:GetObject and s3:ListBucket",
   DeleteObject: "s3:DeleteObject",
   CreateMultipartUpload: "s3:PutObject",
@@ -19,21 +19,19 @@ const PERMISSIONS = {
 /** An operation of S3 that the server uses. */
 export type S3Operation = keyof typeof PERMISSIONS;
 
-/** The HTTP status that S3 answered with; undefined when it did not answer. */
+/** The HTTP status of S3's response; undefined if there was none. */
 export function statusOfS3(error: unknown): number | undefined {
   const metadata = isRecord(error) ? error["$metadata"] : undefined;
   const status = isRecord(metadata) ? metadata["httpStatusCode"] : undefined;
   return typeof status === "number" ? status : undefined;
 }
 
-/** There is no such object: not to be taken for a bucket that is missing. */
+/** Whether the error means that the object does not exist, as opposed to the bucket. */
 export function isMissingObject(error: unknown): boolean {
   return statusOfS3(error) === 404 && nameOf(error) !== "NoSuchBucket";
 }
 
-/**
- * Writes to the log what failed and what to do; the caller of the API learns only that it failed.
- */
+/** Logs what failed and what to do; the caller of the API learns only that it failed. */
 export function s3Failure(
   error: unknown,
   operation: S3Operation,

@@ -36,20 +36,20 @@ import { isMissingObject, s3Failure, statusOfS3, type S3Operation } from "./s3-f
 import { partBytesOf, S3Append, tailOf } from "./s3-append.ts";
 import { streamWindows, type FetchWindow } from "./s3-windows.ts";
 
-/** Which bucket, how it is reached, and what may be put there. */
+/** The bucket, how it is reached, and the limits on its objects. */
 export interface S3StorageOptions {
   readonly bucket: string;
   readonly region: string;
   readonly endpoint: string | undefined;
-  /** Undefined: the SDK looks for them, in a task role among other places. */
+  /** Undefined: the SDK looks for them, for example in a task role. */
   readonly credentials:
     | { readonly accessKeyId: string; readonly secretAccessKey: string }
     | undefined;
   /** The largest file, in bytes. */
   readonly maxBytes: number;
   /**
-   * How long S3 may take to answer a request, in milliseconds; the largest request sends one part.
-   * Default 20 s.
+   * How long S3 may take to respond to a request, in milliseconds; the largest request sends one
+   * part. Default 20 s.
    */
   readonly requestMs?: number;
   readonly log: Log;
@@ -59,12 +59,12 @@ export interface S3StorageOptions {
 const CONNECT_MS = 3_000;
 const REQUEST_MS = 20_000;
 const ATTEMPTS = 3;
-/** So many are in memory for each upload under way. */
+/** The number of parts in memory for each running upload. */
 const PART_CONCURRENCY = 2;
 
 /**
- * Files in an S3 bucket, under `files/`. This module loads the SDK: import it only where S3 is
- * chosen.
+ * Files in an S3 bucket, under `files/`. This module loads the SDK: import it only if S3 is
+ * selected.
  */
 export class S3Storage implements FileStorage {
   readonly #client: S3Client;
@@ -93,7 +93,7 @@ export class S3Storage implements FileStorage {
       ...(endpoint === undefined ? {} : { endpoint, forcePathStyle: !isAmazon(endpoint) }),
       ...(credentials === undefined ? {} : { credentials }),
       maxAttempts: ATTEMPTS,
-      // The SDK's own checksums are not known to every S3, and would be signed into presigned URLs
+      // Not every S3 supports the SDK's own checksums, and they would be signed into presigned URLs
       // as those of an empty body.
       requestChecksumCalculation: "WHEN_REQUIRED",
       responseChecksumValidation: "WHEN_REQUIRED",
@@ -124,8 +124,7 @@ export class S3Storage implements FileStorage {
     try {
       await this.#observed("PutObject", () => upload.done());
     } catch (error) {
-      // What the caller sent is at fault, not S3; the parts that went out are taken back either
-      // way.
+      // The content from the caller failed, not S3; the uploaded parts are deleted in both cases.
       if (failures.length > 0) throw failures[0];
       throw s3Failure(error, "PutObject", this.#bucket, this.#log);
     }
@@ -162,7 +161,7 @@ export class S3Storage implements FileStorage {
     await this.#run("DeleteObject", () =>
       this.#client.send(new DeleteObjectCommand(this.#object(id))),
     );
-    // Of an upload in parts that can be resumed.
+    // The multipart upload of a resumable upload.
     if (multipartId !== null)
       await this.#run("DeleteObject", () =>
         this.#client.send(new DeleteObjectCommand(tailOf(this.#object(id)))),
@@ -173,8 +172,8 @@ export class S3Storage implements FileStorage {
     id: string,
     { contentType, size, checksum, expiresIn }: PresignUploadOptions,
   ): Promise<PresignedRequest> {
-    // What is signed must be sent just so: the size, the type, and that nothing is there yet, so
-    // that a URL writes once.
+    // The signed headers must be sent unchanged: the size, the type, and that the object does not
+    // exist yet, so that a URL writes once.
     const command = new PutObjectCommand({
       ...this.#object(id),
       ContentType: contentType,
@@ -251,7 +250,7 @@ export class S3Storage implements FileStorage {
       await this.#observed("CompleteMultipartUpload", () => this.#client.send(command));
     } catch (error) {
       const status = statusOfS3(error);
-      // 404: it was completed before, or given up; whether the object is there tells which.
+      // 404: it was completed before, or aborted; whether the object exists tells which.
       if (status === 404 && isMissingObject(error)) return;
       if (status === 400)
         throw new PylonError("INVALID_DATA", "The parts do not match the uploaded parts.", {
@@ -291,8 +290,8 @@ export class S3Storage implements FileStorage {
   }
 
   /**
-   * Asks for an object that is not there: what serving files needs is allowed, or it is refused
-   * like them.
+   * Requests an object that does not exist: it is rejected if the permissions for serving files are
+   * missing.
    */
   async check(): Promise<"up"> {
     await this.#client
@@ -317,7 +316,7 @@ export class S3Storage implements FileStorage {
     return { Bucket: this.#bucket, Key: `files/${shardedPath(id)}` };
   }
 
-  /** Counts and traces a request; that an object is missing is an answer like any other. */
+  /** Counts and traces a request; a missing object counts as a normal response. */
   async #observed<T>(operation: S3Operation, send: () => Promise<T>): Promise<T> {
     const counts = this.#counts.get(operation) ?? { ok: 0, failed: 0 };
     this.#counts.set(operation, counts);
@@ -341,7 +340,7 @@ export class S3Storage implements FileStorage {
     }
   }
 
-  /** @returns null when there is no such object @throws PylonError STORAGE_UNAVAILABLE */
+  /** @returns null if there is no such object @throws PylonError STORAGE_UNAVAILABLE */
   async #run<T>(operation: S3Operation, send: () => Promise<T>): Promise<T | null> {
     try {
       return await this.#observed(operation, send);
@@ -354,7 +353,7 @@ export class S3Storage implements FileStorage {
 
 const CHECKSUM_HEADER = "x-amz-checksum-sha256";
 
-/** Lets it be told afterwards whether the content itself failed, whatever the SDK made of that. */
+/** Records the error of the content itself, however the SDK reports it. */
 async function* remembering(
   content: AsyncIterable<Uint8Array>,
   failures: unknown[],

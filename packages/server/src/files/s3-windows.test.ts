@@ -4,7 +4,7 @@ import { streamWindows, type FetchWindow } from "./s3-windows.ts";
 
 const WINDOW = 4 * 1024 * 1024;
 
-/** A body that sends these pieces. */
+/** A body that sends these chunks. */
 function bodyOf(...pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
   return new ReadableStream({
     start(controller) {
@@ -14,7 +14,7 @@ function bodyOf(...pieces: readonly Uint8Array[]): ReadableStream<Uint8Array> {
   });
 }
 
-test("a range comes in windows of 4 MiB, all of one version of the object", async () => {
+test("a range is read in windows of 4 MiB, all of one version of the object", async () => {
   const object = new Uint8Array(9 * 1024 * 1024).map((_, at) => (at * 7) % 251);
   const range = { start: 100, end: object.length - 11 };
   const asked: [number, number, string | undefined][] = [];
@@ -34,7 +34,7 @@ test("a range comes in windows of 4 MiB, all of one version of the object", asyn
   ]);
 });
 
-test("a missing object is null; one that goes away or ends early breaks the stream", async () => {
+test("a missing object is null; one that disappears or ends early breaks the stream", async () => {
   const range = { start: 0, end: WINDOW };
   expect(await streamWindows(range, () => Promise.resolve(null), systemPlatform)).toBeNull();
   let windows = 0;
@@ -51,7 +51,7 @@ test("a missing object is null; one that goes away or ends early breaks the stre
   await expect(new Response(ended).arrayBuffer()).rejects.toThrow("ended before");
 });
 
-test("a body that falls silent is given up, without a wait in the test", async () => {
+test("a body that stalls is aborted, without a wait in the test", async () => {
   const due: (() => void)[] = [];
   const silent = new ReadableStream<Uint8Array>({ pull: () => new Promise(() => undefined) });
   const stream = await streamWindows(

@@ -2,11 +2,11 @@ import type { Platform } from "../platform.ts";
 import type { ByteRange } from "./file-storage.ts";
 
 /**
- * What is asked of S3 at once. A slow reader then holds up no more than this in memory, whatever
- * the HTTP client buffers.
+ * The size of one request to S3. It bounds the memory that a slow reader uses, whatever the HTTP
+ * client buffers.
  */
 const WINDOW_BYTES = 4 * 1024 * 1024;
-/** How long a body may be silent, in milliseconds. */
+/** How long a body may send nothing, in milliseconds. */
 const SILENCE_MS = 30_000;
 
 interface Window {
@@ -15,16 +15,16 @@ interface Window {
 }
 
 /**
- * Fetches a part of the object; with `etag` only of that version of it. Null when there is no such
+ * Fetches a part of the object; with `etag` only of that version of it. Null if there is no such
  * object.
  */
 export type FetchWindow = (range: ByteRange, etag: string | undefined) => Promise<Window | null>;
 
 /**
- * A range of an object as one stream, fetched window by window as it is read. The first window is
- * fetched at once, so that a failure shows before anything is answered.
+ * Streams a range of an object, which is fetched window by window as it is read. The first window
+ * is fetched immediately, so that a failure is detected before a response is sent.
  *
- * @returns null when there is no such object
+ * @returns null if there is no such object
  */
 export async function streamWindows(
   range: ByteRange,

@@ -19,7 +19,7 @@ const app = appOf(
   }),
 );
 
-describe("S3 that clients reach", () => {
+describe("S3 that clients can reach", () => {
   let s3: Backend;
   let server: TestServer;
   let alice: FileClient;
@@ -35,7 +35,7 @@ describe("S3 that clients reach", () => {
     await s3.stop();
   });
 
-  test("answers downloads itself where configured, and only to those who may read", async () => {
+  test("serves downloads directly if configured, and only to those who may read", async () => {
     const id = await alice.image();
     const response = await alice.download(id, {}, "?redirect=1");
     const location = response.headers.get("location") ?? "";
@@ -59,7 +59,7 @@ describe("S3 that clients reach", () => {
     ]).toEqual(["application/octet-stream", "attachment"]);
   });
 
-  test("takes an upload in parts", async () => {
+  test("accepts a multipart upload", async () => {
     const size = 5 * MIB + 1000;
     const content = crypto
       .getRandomValues(new Uint8Array(65_000))
@@ -147,7 +147,7 @@ describe("S3 that fails", () => {
     yield PNG;
   };
 
-  test("by refusing is told apart in the log, with what is missing", async () => {
+  test("by rejecting requests is reported in the log, with what is missing", async () => {
     const s3 = await startS3();
     const refused = storage({
       endpoint: s3.endpoint,
@@ -179,7 +179,7 @@ describe("S3 that fails", () => {
     await s3.stop();
   });
 
-  test("by silence is given up", async () => {
+  test("by not responding is aborted after a timeout", async () => {
     const silent: Server = createServer(() => undefined).listen(0, "127.0.0.1");
     await new Promise((resolve) => silent.once("listening", resolve));
     const { port } = silent.address() as { port: number };
@@ -192,7 +192,7 @@ describe("S3 that fails", () => {
       slow.get(ID, { start: 0, end: 1 }),
       slow.delete(ID, "x"),
     ]);
-    // The one that was told no time of its own began before, and waits on.
+    // The client with the default timeout started before, and is still waiting.
     expect(isPatient).toBe(true);
     patient.close();
     await asked;
@@ -200,7 +200,7 @@ describe("S3 that fails", () => {
     silent.close();
   });
 
-  test("is not the client's fault: it is told to come again, and no more", async () => {
+  test("is not the client's fault: it learns only that it should retry", async () => {
     const s3 = await S3Server.start();
     const server = await startServer(app, {
       ...s3.env,
@@ -220,7 +220,7 @@ describe("S3 that fails", () => {
       expect((await alice.request("DELETE", `/api/files/${id}`)).status).toBe(200);
       await s3.up();
       await alice.image();
-      // The deleted one is still there, until the maintenance takes it away.
+      // The deleted object still exists until the maintenance deletes it.
       expect(s3.count()).toBe(2);
       await server.server.maintain();
       expect(s3.count()).toBe(1);

@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { normaliseContentType } from "./content-type.ts";
 import { cleanFileName, decodeFileName } from "./file-name.ts";
 
-/** A file as it comes in. `content` is read once, as fast as it is stored. */
+/** A file that is being received. `content` can be read once, as fast as it is stored. */
 export interface IncomingFile {
   readonly name: string;
   readonly contentType: string;
@@ -10,7 +10,7 @@ export interface IncomingFile {
 }
 
 /**
- * The file in an upload: the first one of a form, or else the body itself.
+ * The file in an upload: the first one of a form, or the body itself.
  *
  * @throws PylonError INVALID_MULTIPART
  */
@@ -28,10 +28,10 @@ export async function incomingFile(request: Request): Promise<IncomingFile> {
 }
 
 /**
- * The body, piece by piece.
+ * The body, chunk by chunk.
  *
- * @param signal ends it, also while nothing comes
- * @throws PylonError INVALID_DATA when the client goes away; the signal's reason
+ * @param signal ends it, even while no data arrives
+ * @throws PylonError INVALID_DATA if the client disconnects; the signal's reason
  */
 export async function* bodyOf(request: Request, signal?: AbortSignal): AsyncGenerator<Uint8Array> {
   if (request.body === null) return;

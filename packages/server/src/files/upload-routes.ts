@@ -17,16 +17,19 @@ import {
   toFinishedParts,
 } from "./wire.ts";
 
-/** What the routes for uploads need. */
+/** The services that the routes for uploads use. */
 export interface UploadServices {
   readonly files: FileService;
   readonly finder: FileFinder;
   readonly quota: GuestQuota;
-  /** A proxy says in `X-Forwarded-Proto` how the client came. */
+  /** Whether a proxy reports in `X-Forwarded-Proto` which scheme the client used. */
   readonly trustsProxy: boolean;
 }
 
-/** Files on their way in: through the server, or announced and then sent where the answer says. */
+/**
+ * The routes for uploads: through the server, or announced and then sent to the target in the
+ * response.
+ */
 export function uploadRoutes(services: UploadServices): Route[] {
   const { post, put, del } = routeTable(services);
 
@@ -44,7 +47,8 @@ async function upload({ files, quota }: UploadServices, context: RequestContext)
   const binding = files.bindingOf(context.query("entity"), context.query("field"));
   const checksum = checksumOf(headers.get("x-checksum-sha256"), "X-Checksum-Sha256");
   const limit = files.limitOf(binding);
-  // Of a form it is the size of all of it, so a form that only just fits is left to the reading.
+  // For a form it is the size of the whole form, so a form that only just fits is checked while it
+  // is read.
   const isForm = headers.get("content-type")?.toLowerCase().startsWith("multipart/") === true;
   const length = Number(headers.get("content-length") ?? 0);
   if (!isForm && length > limit) throw tooLarge(limit);
@@ -58,7 +62,7 @@ async function upload({ files, quota }: UploadServices, context: RequestContext)
     checksum,
     room,
   );
-  // A body that does not say its length is counted when it is known.
+  // A body without a Content-Length is counted when its size is known.
   if (length === 0) await quota.count(caller, address, file.size);
   return json(toFileAnswer(file), 201);
 }
@@ -75,7 +79,7 @@ async function presign(
   return json(toPresignAnswer(announced, foundAt(context, trustsProxy)), 201);
 }
 
-/** Open to anyone who has the key, as a presigned URL of S3 is. */
+/** Open to anyone who has the key, like a presigned URL of S3. */
 async function receive({ files }: UploadServices, context: RequestContext): Promise<Answer> {
   const file = await files.receive(
     context.param("id"),
@@ -111,7 +115,10 @@ async function remove({ files, finder }: UploadServices, context: RequestContext
   return json({ deleted: true });
 }
 
-/** Where the client found this server. A proxy of ours that ends TLS says so. */
+/**
+ * The origin under which the client reached this server. A trusted proxy that terminates TLS
+ * reports it.
+ */
 function foundAt({ request }: RequestContext, trustsProxy: boolean): string {
   const origin = originOf(request);
   const forwarded = trustsProxy ? request.headers.get("x-forwarded-proto") : null;

@@ -7,7 +7,7 @@ import type { Announced, PendingUpload, FileService } from "./file-service.ts";
 import type { FinishedPart } from "./file-storage.ts";
 
 const MAX_PARTS = 10_000;
-/** What S3 takes in one request; more goes in parts. */
+/** The maximum that S3 accepts in one request; larger uploads need parts. */
 const MAX_SINGLE_BYTES = 5 * 1024 * 1024 * 1024;
 
 /** A file as the API shows it. */
@@ -21,7 +21,7 @@ export function toFileAnswer({
   return { id, url: `/api/files/${id}`, name, size, content_type: contentType, checksum };
 }
 
-/** @param origin of this server, as the client knows it */
+/** @param origin the origin of this server, as the client knows it */
 export function toPresignAnswer(
   { file, target, expiresAt }: Announced,
   origin: string,

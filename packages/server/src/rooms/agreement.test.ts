@@ -16,10 +16,10 @@ import type { Deliver, Peer, RoomStore, RoomTimes } from "./room-store.ts";
 import type { RoomBackend } from "./shared/room-backend.ts";
 import { SharedRoomStore } from "./shared/shared-room-store.ts";
 
-// The rooms are one algorithm in three languages: TypeScript, Lua and PL/pgSQL. Whatever is called,
-// all three answer the same, and tell the same in the same order.
+// The rooms are one algorithm in three languages: TypeScript, Lua and PL/pgSQL. For any calls, all
+// three return the same results, and send the same messages in the same order.
 
-/** So long that nothing ends while the test runs. */
+/** Long enough that nothing expires while the test runs. */
 const TIMES: RoomTimes = {
   idleMs: 6e5,
   graceMs: 6e5,
@@ -58,7 +58,8 @@ beforeAll(async () => {
   });
   const shared = (backend: RoomBackend, deliver: Deliver): RoomStore =>
     new SharedRoomStore({ backend, deliver, times: TIMES, platform: systemPlatform, log });
-  // A channel is heard from the next connect on, so the stores are there first.
+  // A store receives the messages of a channel from its next connect on, so the stores are opened
+  // first.
   stores = [
     opened("typescript", (deliver) => {
       return new MemoryRoomStore({ deliver, times: TIMES, platform: systemPlatform });
@@ -83,7 +84,7 @@ function opened(kind: Opened["kind"], create: (deliver: Deliver) => RoomStore): 
   return { kind, store: create(({ text }) => told.push(text)), told };
 }
 
-/** Peers without the second of their join, which is that of another clock, in one order. */
+/** Peers without the second of their join, which comes from another clock, in a fixed order. */
 function namesAndData(peers: readonly Peer[] | null): unknown {
   return (
     peers
@@ -94,7 +95,7 @@ function namesAndData(peers: readonly Peer[] | null): unknown {
 
 type Call = Readonly<{ call: string; room: string; user: string; data: unknown }>;
 
-/** What the call answers, in a form that is the same for all stores. */
+/** The result of the call, in a form that is the same for all stores. */
 async function answer(store: RoomStore, { call, room, user, data }: Call): Promise<unknown> {
   const will = disconnectMessage("tenant", user, 1);
   const text = JSON.stringify({ type: "broadcast", room, data });
@@ -124,8 +125,8 @@ async function answer(store: RoomStore, { call, room, user, data }: Call): Promi
   }
 }
 
-// Names with everything that one of the languages might read as its own. Half a character is left
-// out: Redis keeps UTF-8, which has none.
+// Names with characters that are special in one of the languages. Lone surrogates are left out:
+// Redis stores UTF-8, which can't represent them.
 const names = ["a", "", "a:b", `q"'\\`, "@x $1 %s", "🦊", "\u0000", "zeile\n2"];
 const calls = array(
   record({
@@ -140,7 +141,10 @@ const calls = array(
   { maxLength: 40 },
 );
 
-/** Without the first connection of a user that has one, and the end of one that it has not. */
+/**
+ * Without the first connection of a user that already has one, and the end of one that it does not
+ * have.
+ */
 function possible(all: readonly Call[]): Call[] {
   const connected = new Set<string>();
   return all.filter(({ call, user }) => {
@@ -151,10 +155,10 @@ function possible(all: readonly Call[]): Call[] {
 
 let runs = 0;
 
-test("TypeScript, Lua and PL/pgSQL answer the same, and tell the same", async () => {
+test("TypeScript, Lua and PL/pgSQL return the same, and send the same messages", async () => {
   await assert(
     asyncProperty(calls, async (all) => {
-      // Each run has rooms and users of its own.
+      // Each run has its own rooms and users.
       runs += 1;
       const own = possible(
         all.map((one) => ({ ...one, room: `${one.room}${runs}`, user: `${one.user}${runs}` })),

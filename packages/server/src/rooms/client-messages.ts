@@ -42,13 +42,14 @@ interface Window {
 }
 
 /**
- * The rooms whose members hear what a user says without a room; null for everyone in the tenant.
+ * The rooms whose members receive a user's messages that name no room; null for everyone in the
+ * tenant.
  */
 export type RoomsOf = (userId: string) => readonly string[] | null;
 
 /**
- * Takes presence and topic messages from clients' sockets and sends them on to those who may hear
- * them.
+ * Receives presence and topic messages from clients' sockets and forwards them to those who may
+ * receive them.
  */
 export class ClientMessages {
   readonly #send: (message: TenantMessage) => Promise<void>;
@@ -57,7 +58,7 @@ export class ClientMessages {
   readonly #onError: (error: unknown) => void;
   readonly #windows = new WeakMap<Subscriber, Window>();
 
-  /** @param now milliseconds, of any beginning */
+  /** @param now milliseconds, from any starting point */
   constructor(
     send: (message: TenantMessage) => Promise<void>,
     roomsOf: RoomsOf,
@@ -71,16 +72,16 @@ export class ClientMessages {
   }
 
   /**
-   * One message. What is not understood, too long, too much, or from a caller who is not signed in,
-   * is not sent on.
+   * Handles one message. A message that is invalid, too long, beyond the rate limit, or from a
+   * caller who is not signed in is not forwarded.
    *
-   * @returns why it is not; null when it is
+   * @returns the reason if it is not forwarded; otherwise null
    */
   receive(subscriber: Subscriber, text: string): MessageRefusal | null {
     const { caller } = subscriber;
     if (!subscriber.isOpen) return null;
     if (isLonger(text, MAX_SOCKET_MESSAGE_BYTES)) return TOO_LONG;
-    // With the window full, a message is not even parsed.
+    // If the rate limit is reached, a message is not even parsed.
     if (this.#window(subscriber).count >= SOCKET_RATE.relayed) return TOO_MANY;
     const message = relayed(text, caller, this.#roomsOf);
     if ("code" in message) return message;
@@ -99,12 +100,12 @@ export class ClientMessages {
   }
 }
 
-/** No UTF-16 unit takes more than three bytes of UTF-8. */
+/** A UTF-16 unit takes at most three bytes of UTF-8. */
 function isLonger(text: string, bytes: number): boolean {
   return text.length > bytes || (text.length > bytes / 3 && Buffer.byteLength(text) > bytes);
 }
 
-/** The limit of the message's kind; undefined for one that clients do not send. */
+/** The limit of the message's kind; undefined for a kind that clients do not send. */
 function limitOf(type: unknown): number | undefined {
   return isClientMessageType(type) ? CLIENT_MESSAGES[type] : undefined;
 }
@@ -113,7 +114,9 @@ function isClientMessageType(type: unknown): type is ClientMessageType {
   return typeof type === "string" && Object.hasOwn(CLIENT_MESSAGES, type);
 }
 
-/** Only what we know of a message goes on; `from` is who the server knows the sender to be. */
+/**
+ * Only the known fields of a message are forwarded; `from` is the sender as the server knows it.
+ */
 function relayed(text: string, caller: Caller, roomsOf: RoomsOf): TenantMessage | MessageRefusal {
   const from = caller.userId ?? (caller.isAdmin ? "admin" : null);
   if (from === null) return NOT_SIGNED_IN;

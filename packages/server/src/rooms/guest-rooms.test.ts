@@ -27,7 +27,7 @@ async function fill({ join }: Opened): Promise<void> {
   for (let n = 0; n < MAX_ROOMS_OF_GUESTS; n += 1) await join("net", `g${n}`, `r${n}`);
 }
 
-test("the guests of one network are in so many rooms together, and others in as many", async () => {
+test("the guests of one network share a maximum of rooms, and others have their own", async () => {
   const opened = open();
   await fill(opened);
   expect(opened.join("net", "new", "one more")).rejects.toThrow(PylonError);
@@ -41,7 +41,7 @@ test("a guest that leaves makes room, whether it says so or not", async () => {
   await opened.store.leave("r0", "g0");
   opened.guests.leave("net", "g0", "r0");
   await opened.join("net", "g0", "again");
-  // That this one has left is found out when there seem to be too many, and not all the time.
+  // That this guest has left is checked only when there seem to be too many rooms.
   await opened.store.leave("r1", "g1");
   await opened.join("net", "new", "after");
   await opened.store.leave("r2", "g2");

@@ -1,9 +1,12 @@
 import { MAX_ROOMS_OF_GUESTS, PylonError } from "@pylonsync/protocol";
 import type { RoomStore } from "./room-store.ts";
 
-/** Addresses that are remembered; those that were not heard of for longest are forgotten. */
+/** The maximum number of cached addresses; the least recently used ones are evicted. */
 const MAX_ADDRESSES = 10_000;
-/** How often the rooms of an address are looked up again when it seems to have too many. */
+/**
+ * The minimum time between two look-ups of the rooms of an address that seems to have too many, in
+ * milliseconds.
+ */
 const REFRESH_MS = 1_000;
 
 interface Guests {
@@ -13,22 +16,22 @@ interface Guests {
 }
 
 /**
- * Bounds the rooms that the guests of one address are in: guests cost nothing to make, so a limit
- * for each would not keep one visitor from taking all rooms there are.
+ * Limits the rooms that the guests of one address are in: creating guests costs nothing, so a limit
+ * per guest would not prevent one visitor from taking all rooms.
  */
 export class GuestRooms {
   readonly #store: RoomStore;
   readonly #now: () => number;
   readonly #byAddress = new Map<string, Guests>();
 
-  /** @param now milliseconds, of any beginning */
+  /** @param now milliseconds, from any starting point */
   constructor(store: RoomStore, now: () => number) {
     this.#store = store;
     this.#now = now;
   }
 
   /**
-   * Before a guest joins a room.
+   * Counts a room before a guest joins it.
    *
    * @throws PylonError ROOM_LIMIT_REACHED
    */
@@ -59,7 +62,7 @@ export class GuestRooms {
     return guests;
   }
 
-  /** Guests also leave without saying so. */
+  /** Guests also leave without a call. */
   async #refresh(guests: Guests): Promise<void> {
     if (this.#now() - guests.refreshedAt < REFRESH_MS) return;
     guests.refreshedAt = this.#now();

@@ -7,7 +7,7 @@ import {
   type TenantMessage,
 } from "./room-store.ts";
 
-/** Tells that a user has joined. @param data undefined: the user said nothing about itself */
+/** The message that a user has joined. @param data undefined: the user published no data */
 export function joinMessage(room: string, userId: string, data: unknown): RoomMessage {
   const text = JSON.stringify({
     type: "join",
@@ -18,7 +18,7 @@ export function joinMessage(room: string, userId: string, data: unknown): RoomMe
   return { kind: "join", room, userId, text };
 }
 
-/** Tells that a user has left. */
+/** The message that a user has left. */
 export function leaveMessage(room: string, userId: string): RoomMessage {
   return {
     kind: "leave",
@@ -28,7 +28,7 @@ export function leaveMessage(room: string, userId: string): RoomMessage {
   };
 }
 
-/** Tells what a member says of itself. */
+/** The message with a member's presence data. */
 export function presenceMessage(room: string, userId: string, data: unknown): RoomMessage {
   return {
     kind: "presence",
@@ -38,7 +38,7 @@ export function presenceMessage(room: string, userId: string, data: unknown): Ro
   };
 }
 
-/** Who is there now: what `join` answers, as a message. */
+/** The current members, as `join` returns them, in a message. */
 export function snapshotMessage(room: string, peers: readonly Peer[]): RoomMessage {
   return {
     kind: "snapshot",
@@ -65,7 +65,7 @@ export function broadcastText(
 }
 
 /**
- * Tells those who heard of a user that it no longer has a connection.
+ * The message, for those who received something from a user, that it no longer has a connection.
  *
  * @param clientId the connection's number on its server
  */
@@ -93,7 +93,7 @@ export function toPeer(userId: string, data: unknown, joinedAt: number): Peer {
   };
 }
 
-/** No further room may be made. */
+/** The error if no further room may be created. */
 export function tooManyRooms(): PylonError {
   return new PylonError(
     "ROOM_LIMIT_REACHED",
@@ -105,7 +105,7 @@ export function tooManyRooms(): PylonError {
   );
 }
 
-/** The user may join no further room. */
+/** The error if the user may join no further room. */
 export function tooManyRoomsOfUser(): PylonError {
   return new PylonError(
     "ROOM_LIMIT_REACHED",

@@ -10,7 +10,7 @@ const REFUSALS: Record<RoomAccess, string> = {
   see: "see",
 };
 
-/** Asks the app's rules what a caller may do in a room. The admin may do everything. */
+/** Evaluates the app's rules about what a caller may do in a room. The admin may do everything. */
 export class RoomGuard {
   readonly #rules: () => RoomRules;
   readonly #now: () => number;
@@ -21,7 +21,7 @@ export class RoomGuard {
     this.#now = now;
   }
 
-  /** @param reader is asked when the rule looks at rows */
+  /** @param reader used if the rule looks at rows */
   async may(
     reader: Pick<Reader, "test">,
     caller: Caller,

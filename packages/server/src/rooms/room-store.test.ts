@@ -22,7 +22,7 @@ import {
 } from "./room-store.ts";
 import { SharedRoomStore } from "./shared/shared-room-store.ts";
 
-// What every store of rooms does, with times so short that a test can wait for them.
+// Tests the contract of every store of rooms, with times short enough for a test to wait for.
 
 const TIMES: RoomTimes = {
   idleMs: 1500,
@@ -54,7 +54,7 @@ afterEach(async () => {
 });
 afterAll(() => server.stop());
 
-/** @param prepare gets the backend before anybody else does */
+/** @param prepare receives the backend before anything else uses it */
 async function open(
   kind: string,
   times = TIMES,
@@ -118,7 +118,7 @@ function newName(): string {
   return `n${(names += 1)}`;
 }
 
-/** Waits until a member who joins now and is silent from then on has gone. */
+/** Waits until a member who joins now and makes no further calls has expired. */
 async function idleTimeIsOver({ store, told }: Opened): Promise<void> {
   const [room, silent] = [newName(), newName()];
   await store.join(room, silent, null);
@@ -126,7 +126,7 @@ async function idleTimeIsOver({ store, told }: Opened): Promise<void> {
 }
 
 describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) => {
-  test("data comes back as it went in", async () => {
+  test("data is returned unchanged", async () => {
     const { store } = await open(kind);
     const room = newName();
     for (const data of [
@@ -162,7 +162,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(async () => !(await isIn(store, room, "caller")));
   });
 
-  test("a connected member needs no calls; it goes after its grace unless it calls", async () => {
+  test("a connected member needs no calls; its grace ends unless it calls", async () => {
     const { store, told } = await open(kind, { ...TIMES, idleMs: 2500 });
     const [left, called] = [newName(), newName()];
     const user = newName();
@@ -177,7 +177,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(async () => !(await isIn(store, left, user)));
     expect(await isIn(store, called, user)).toBe(true);
     await until(async () => !(await isIn(store, called, user)));
-    // A caller may see that a member is gone before the news of it has come back from Redis.
+    // A caller may see that a member is gone before the message about it has arrived from Redis.
     await until(() => told.includes(`leave ${called} ${user}`));
     expect(told.filter((line) => line.startsWith("leave") && line.endsWith(` ${user}`))).toEqual([
       `leave ${left} ${user}`,
@@ -185,7 +185,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     ]);
   });
 
-  test("a user who joined before connecting is a member for messages, too", async () => {
+  test("a user who joined before connecting receives the messages of the room, too", async () => {
     const { store, told } = await open(kind);
     const [room, user] = [newName(), newName()];
     await store.join(room, user, null);
@@ -198,7 +198,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
     await until(() => [...store.localMembers(room)].length === 0);
   });
 
-  test("joins of one user at the same time make one member", async () => {
+  test("concurrent joins of one user make one member", async () => {
     const { store, told } = await open(kind);
     const room = newName();
     await Promise.all(Array.from({ length: 50 }, () => store.join(room, "u", null)));
@@ -211,7 +211,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
 
   test("there are at most 10,000 rooms", async () => {
     const { store } = await open(kind, { ...TIMES, idleMs: 60_000, sweepMs: 1_000 });
-    // What other tests left behind goes by itself.
+    // The members of other tests expire.
     await until(async () => (await store.rooms(null)).length === 0);
     const mine = Array.from({ length: MAX_ROOMS }, (_, n) => ({
       room: `full-${n}`,
@@ -233,7 +233,7 @@ describe.each(["memory", "redis", "postgres"])("a store of rooms in %s", (kind) 
   }, 60_000);
 });
 
-/** What a crash does to it: everything in it is gone, and so are the connections. */
+/** Simulates a crash of the backend: all of its data and all connections are lost. */
 async function empty(kind: string): Promise<void> {
   if (kind === "redis") {
     await server.kill();
@@ -254,7 +254,7 @@ async function empty(kind: string): Promise<void> {
 }
 
 test.each(["redis", "postgres"])(
-  "what was answered outlives a loss of %s before the news of it has come back",
+  "results survive a loss of %s before the messages about them have arrived",
   async (kind) => {
     let isStill = false;
     const other = await open(kind);
@@ -277,7 +277,7 @@ test.each(["redis", "postgres"])(
     expect(told).toHaveLength(2);
     await empty(kind);
     isStill = false;
-    // The other one knows only what was told to the empty backend.
+    // The other one knows only what the empty backend was sent.
     const seen = async (): Promise<unknown> =>
       Object.fromEntries(
         ((await other.store.members(room, null)) ?? []).map((peer) => [peer.user_id, peer.data]),
@@ -287,7 +287,7 @@ test.each(["redis", "postgres"])(
 );
 
 test.each(["redis", "postgres"])(
-  "while the news from %s is late, a member who has left still hears what was before",
+  "while the messages from %s are late, a former member still receives earlier ones",
   async (kind) => {
     const late: (() => void)[] = [];
     let isLate = false;
@@ -314,7 +314,7 @@ test.each(["redis", "postgres"])(
   },
 );
 
-test("what happened before Redis was there for the first time is told once it is", async () => {
+test("what happened before Redis was available for the first time is sent afterwards", async () => {
   const late = await RedisServer.start({ isUp: false });
   const opened = async (): Promise<RoomStore> => {
     const redis = new Redis(late.url, log);
@@ -347,7 +347,7 @@ test("what happened before Redis was there for the first time is told once it is
   closers.push(() => late.stop());
 });
 
-test("after a stop in order nothing in Redis depends on the replica", async () => {
+test("after an orderly stop nothing in Redis depends on the replica", async () => {
   const { store } = await open("redis");
   const user = newName();
   await store.connected(user, will(user));

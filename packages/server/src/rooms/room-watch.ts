@@ -5,10 +5,10 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import type { RoomGuard } from "./room-guard.ts";
 import type { RoomStore } from "./room-store.ts";
 
-/** After a failure of the database. */
+/** The delay before a retry after a failure of the database. */
 const RETRY_MS = 1_000;
 
-/** What a watch needs. */
+/** What a watch depends on. */
 export interface RoomWatchOptions {
   readonly store: Pick<Store, "follow" | "test">;
   readonly rooms: Pick<RoomStore, "leave" | "localRooms">;
@@ -20,13 +20,13 @@ export interface RoomWatchOptions {
 }
 
 /**
- * Takes members out of rooms that they may no longer be in: those that are connected to this
- * replica, when rows change that their right depends on. Members without a connection hear nothing,
- * and are asked at each call.
+ * Removes members from rooms that they may no longer be in: members that are connected to this
+ * replica, when rows change on which their permission depends. Members without a connection receive
+ * nothing, and are checked at each call.
  */
 export class RoomWatch {
   readonly #options: RoomWatchOptions;
-  /** The rooms to ask about, by user. */
+  /** The rooms to check, by user. */
   readonly #pending = new Map<string, Set<string>>();
   #isRunning = false;
   #stop: () => void = () => undefined;
@@ -46,7 +46,9 @@ export class RoomWatch {
     this.#pending.clear();
   }
 
-  /** A user has come whose rights may have changed while it was away. */
+  /**
+   * Called for a user who has connected, and whose permissions may have changed in the meantime.
+   */
   came(userId: string): void {
     for (const room of this.#options.rooms.localRooms(userId)) this.#ask(userId, room);
   }
@@ -76,7 +78,7 @@ export class RoomWatch {
     try {
       for (const [userId, rooms] of this.#pending) {
         for (const room of rooms) {
-          // Taken out first: a change that comes meanwhile is asked about again.
+          // Removed first: a change that arrives during the check is checked again.
           rooms.delete(room);
           await this.#settle(userId, room).catch((error: unknown) => {
             rooms.add(room);
@@ -94,7 +96,7 @@ export class RoomWatch {
     this.#isRunning = false;
   }
 
-  /** A user is a member on all its devices: one that may be in the room is enough. */
+  /** A user is a member on all its devices: it is enough if one of them may be in the room. */
   async #settle(userId: string, room: string): Promise<void> {
     const { store, guard, connections, rooms } = this.#options;
     const subscribers = [...connections.ofUser(userId)];

@@ -36,7 +36,7 @@ interface Ears {
   readonly texts: string[];
 }
 
-/** A connection that keeps what it hears. */
+/** A connection that records what it receives. */
 function connect(caller: Partial<Identity["caller"]>): Ears {
   const texts: string[] = [];
   const outlet = {
@@ -60,7 +60,7 @@ function connect(caller: Partial<Identity["caller"]>): Ears {
   return { subscriber, texts };
 }
 
-test("clients' messages and a user's end stay in their tenant", async () => {
+test("clients' messages and a user's disconnect stay in their tenant", async () => {
   await rooms.start();
   const inA = connect({ userId: "a1", tenantId: "a" });
   const alsoInA = connect({ userId: "a2", tenantId: "a" });

@@ -8,22 +8,22 @@ import { RoomGuard } from "./room-guard.ts";
 import { RoomWatch, type RoomWatchOptions } from "./room-watch.ts";
 import type { RoomMessage, RoomStore, TenantMessage } from "./room-store.ts";
 
-/** What rooms need to deliver. */
+/** What rooms need to deliver messages. */
 export interface RoomsOptions {
   readonly connections: ConnectionIndex;
-  /** Makes the store, which hands its messages to `deliver`. */
+  /** Creates the store, which passes its messages to `deliver`. */
   readonly createStore: (deliver: (message: RoomMessage | TenantMessage) => void) => RoomStore;
-  /** Who may do what in which room. */
+  /** The rules about what callers may do in rooms. */
   readonly rules: () => RoomRules;
-  /** Where the rows are that rules look at. */
+  /** The store of the rows that rules look at. */
   readonly rows: RoomWatchOptions["store"];
   readonly platform: Pick<Platform, "now" | "after">;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Where the rooms and the live connections meet: who is connected stays in its rooms, and what
- * happens there is told to their members.
+ * Connects the rooms with the live connections: connected users stay in their rooms, and receive
+ * what happens there.
  */
 export class Rooms {
   readonly store: RoomStore;
@@ -64,7 +64,7 @@ export class Rooms {
   }
 
   /**
-   * From now on a closed connection says nothing about its user, who only goes to another replica.
+   * From now on a closed connection does not affect its user, who only moves to another replica.
    */
   beginStop(): void {
     this.#connections.listen(null);
@@ -82,14 +82,17 @@ export class Rooms {
     }
     const { text } = message;
     const told = new Set(this.store.localMembers(message.room));
-    // A user who has just left learns it on its other devices.
+    // A user who has just left is notified on its other devices.
     if (message.kind === "leave") told.add(message.userId);
     for (const userId of told) {
       for (const subscriber of this.#connections.ofUser(userId)) subscriber.send(text);
     }
   }
 
-  /** That a user is gone is told to those who knew that it was there. */
+  /**
+   * The message that a user is gone is sent to the connections that received something from the
+   * user.
+   */
   #deliverToTenant(message: TenantMessage): void {
     const { userId, about, text } = message;
     for (const subscriber of this.#audienceOf(message)) {
@@ -113,7 +116,7 @@ export class Rooms {
   }
 }
 
-/** Which users a connection was told something of, the newest last. */
+/** The users from whom a connection received something, the newest last. */
 class Acquaintances {
   readonly #known = new WeakMap<Subscriber, Set<string>>();
 

@@ -11,7 +11,7 @@ import { roomRoutes } from "./routes.ts";
 
 const caller = { ...ANONYMOUS, userId: "ann" };
 
-test("a right that ends while its user joins leaves nobody in the room", async () => {
+test("a permission that ends while its user joins leaves no member in the room", async () => {
   const rooms = new MemoryRoomStore({
     deliver: () => undefined,
     times: ROOM_TIMES,
@@ -41,7 +41,7 @@ test("a right that ends while its user joins leaves nobody in the room", async (
   expect(await join()).toMatchObject({ status: 200 });
   await rooms.leave("hall", "ann");
 
-  // The row goes between the question and the join.
+  // The row is deleted between the check and the join.
   const joined = rooms.join.bind(rooms);
   rooms.join = async (...given) => {
     isAllowed = false;

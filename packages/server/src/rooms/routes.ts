@@ -14,17 +14,17 @@ import type { Peer, RoomStore } from "./room-store.ts";
 
 type Body = Readonly<Record<string, unknown>>;
 
-/** What the routes of the rooms need. */
+/** The services that the routes of the rooms use. */
 export interface RoomServices {
   readonly rooms: RoomStore;
   readonly guard: RoomGuard;
-  /** Reads for a caller, within its share. */
+  /** Reads on behalf of a caller, within its quota. */
   readonly reader: (context: RequestContext) => Pick<Reader, "test">;
   readonly platform: Pick<Platform, "monotonic">;
 }
 
 /**
- * The routes of the rooms. The server says who a caller is; only the admin may speak for another
+ * The routes of the rooms. The server identifies the caller; only the admin may act for another
  * user.
  */
 export function roomRoutes(services: RoomServices): Route[] {
@@ -54,7 +54,7 @@ export function roomRoutes(services: RoomServices): Route[] {
   ];
 }
 
-/** A method a route. */
+/** The handlers, one method per route. */
 class RoomHandlers {
   readonly #store: RoomStore;
   readonly #guests: GuestRooms;
@@ -78,7 +78,7 @@ class RoomHandlers {
     if (caller.isGuest && caller.userId !== null)
       await this.#guests.take(networkOf(context.address), caller.userId, room);
     const peers = await this.#store.join(room, userId, data);
-    // The right may have ended on the way, when nobody could know of this member yet.
+    // The permission may have ended in the meantime, when this member could not be known yet.
     if (!(await this.#may(context, room, "join"))) {
       await this.#store.leave(room, userId);
       await this.#check(context, room, "join");
@@ -207,7 +207,7 @@ function dataOf({ data = null }: Body, fallback: unknown): unknown {
   return data;
 }
 
-/** A room's name may have any character, percent-encoded. */
+/** A room's name may contain any character, percent-encoded. */
 function decodedParam(context: RequestContext, name: string): string {
   return checkLength(context.param(name), name);
 }

@@ -37,7 +37,7 @@ const json = fc.constantFrom(
 );
 const failures = fc.integer({ min: 300, max: 599 });
 
-test("a 2xx answer of JSON is its value", () => {
+test("the value of a 2xx JSON response is returned", () => {
   fc.assert(
     fc.property(fc.jsonValue(), json, fc.integer({ min: 200, max: 299 }), (value, type, status) => {
       const text = JSON.stringify(value);
@@ -46,7 +46,7 @@ test("a 2xx answer of JSON is its value", () => {
   );
 });
 
-test("only JSON in the error form, without a redirect, is the server's word", () => {
+test("only JSON in the error format, without a redirect, is an error of the server", () => {
   const bodies = fc.oneof(
     fc.record({ error: fc.record({ code: fc.string({ minLength: 1 }), message: fc.string() }) }),
     fc.jsonValue({ maxDepth: 1 }),
@@ -70,7 +70,7 @@ test("only JSON in the error form, without a redirect, is the server's word", ()
   );
 });
 
-test("what is not JSON, cut off or of another type is of a stranger", () => {
+test("a response that is not JSON, cut off or of another type is not from the server", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (value) => {
       const text = JSON.stringify([value]);
@@ -93,7 +93,7 @@ test("what is not JSON, cut off or of another type is of a stranger", () => {
   );
 });
 
-test("no write is given up for a stranger's answer, a lost one or an unwell server", () => {
+test("no write is dropped for a foreign or lost response, or a failing server", () => {
   fc.assert(
     fc.property(failures, fc.constantFrom("text/html", null), (status, type) => {
       expect(verdictOf(refusal(() => readAnswer(headOf(status, type), "<h1>no</h1>")))).toBe(
@@ -116,7 +116,7 @@ test("no write is given up for a stranger's answer, a lost one or an unwell serv
   expect(verdictOf(PylonClientError.ofClient("UNSENDABLE", ""))).toBe("refused");
 });
 
-test("each code of the server means one thing for what was sent", () => {
+test("each error code of the server has one meaning for the write that was sent", () => {
   const later = new Set([404, 405, 408, 426, 429]);
   for (const [code, status] of Object.entries(ERROR_STATUS)) {
     const verdict = verdictOf(new PylonClientError(status, { code, message: "" }));
@@ -127,7 +127,7 @@ test("each code of the server means one thing for what was sent", () => {
   }
 });
 
-test("unreachable, timed out and too large are told apart, a proxy's 413 included", () => {
+test("unreachable, timed out and too large are distinguished, a proxy's 413 included", () => {
   const proxy = refusal(() => readAnswer(headOf(413, "text/html"), ""));
   const server = new PylonClientError(413, { code: "PAYLOAD_TOO_LARGE", message: "" });
   const timeout = PylonClientError.ofClient("TIMED_OUT", "");

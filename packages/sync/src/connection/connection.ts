@@ -304,7 +304,7 @@ export class Connection {
           events.emit({ type: "advance" });
         } else if (schema !== undefined) store.describe(schema);
         replica.refresh();
-        // Not before: what is broadcast while the server still catches up does not come here.
+        // Not earlier: broadcasts during the server's catch-up are not received here.
         this.#become("live");
         if (live !== null || this.transport !== "poll") events.emit({ type: "listening" });
       },

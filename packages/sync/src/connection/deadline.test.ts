@@ -28,7 +28,7 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
 
 const never = new Promise<never>(() => undefined);
 
-test("work that ends in time is its result or its error, and no timer is left", async () => {
+test("work that ends in time returns its result or error, and leaves no timer", async () => {
   for (const [work, expected] of [
     [Promise.resolve("done"), "done"],
     [Promise.reject(PylonClientError.ofClient("UNREACHABLE", "")), "UNREACHABLE"],
@@ -42,7 +42,7 @@ test("work that ends in time is its result or its error, and no timer is left", 
   }
 });
 
-test("only the last time that was set counts; after it the work is given up", async () => {
+test("only the last timeout counts; after it the work is aborted", async () => {
   const { platform, waits, fire } = clock();
   const deadline = new Deadline(platform, undefined);
   const held = codeOf(deadline.hold(never));
@@ -54,7 +54,7 @@ test("only the last time that was set counts; after it the work is given up", as
   expect(deadline.signal.aborted).toBe(true);
 });
 
-test("what is given up from outside is unreachable, before it begins too", async () => {
+test("work that is aborted early is unreachable, also before it begins", async () => {
   const abort = new AbortController();
   const early = new Deadline(clock().platform, abort.signal);
   const held = codeOf(early.hold(never));

@@ -8,7 +8,7 @@ import { pullSince, pullSnapshot } from "./puller.ts";
 
 const SCHEMA = { Todo: { title: "string" } };
 
-/** A client of a server that answers by these; and the queries that it was asked. */
+/** A client of a server with these responses; and the queries that it received. */
 function clientOf(answerOf: (query: URLSearchParams) => unknown) {
   const asked: string[] = [];
   const platform = {
@@ -33,7 +33,7 @@ function rowsFrom(begin: number, count: number): ChangeEvent[] {
   }));
 }
 
-test("a snapshot is all pages in order, with the last's place and the first's schema", async () => {
+test("a snapshot is all pages in order, with the last cursor and the first schema", async () => {
   const pages = fc.array(fc.nat(3), { minLength: 1, maxLength: 6 });
   await fc.assert(
     fc.asyncProperty(pages, fc.boolean(), async (counts, tellsSchema) => {
@@ -63,7 +63,7 @@ test("a snapshot is all pages in order, with the last's place and the first's sc
   );
 });
 
-test("what happened since is asked with the cursor; an odd answer is a stranger's", async () => {
+test("changes are requested since the cursor; invalid responses are not the server's", async () => {
   const answer = { changes: [], cursor: { last_seq: 7 }, has_more: false };
   const { http, asked } = clientOf(() => answer);
   expect(await pullSince(http, 5, "e 1")).toEqual(answer);

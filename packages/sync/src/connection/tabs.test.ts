@@ -3,7 +3,9 @@ import { SharedTabs } from "../../../../tests/support/shared-tabs.ts";
 import { TabGroup, type TabFeed } from "./tabs.ts";
 import type { TransportEvents } from "./transport/transport.ts";
 
-/** A clock that the test moves: what is due at the same moment runs before its messages arrive. */
+/**
+ * A clock that the test advances: timers that are due at the same time run before messages arrive.
+ */
 class Clock {
   #now = 0;
   #timers: { readonly at: number; readonly run: () => void }[] = [];
@@ -68,7 +70,7 @@ test("tabs that miss their leader at the same moment each connect", async () => 
   expect(opened).toHaveLength(3);
 });
 
-test("a tab is not taken for one that is gone while its lock is on its way", async () => {
+test("a tab does not count as closed while its lock is being acquired", async () => {
   const clock = new Clock();
   const shared = new SharedTabs();
   const asked: string[] = [];

@@ -100,7 +100,7 @@ export class TabGroup {
   #streams = 0;
   #feed: SharedFeed | null = null;
 
-  /** @param tabId tells this tab from the others */
+  /** @param tabId identifies this tab */
   constructor(
     tabs: TabPlatform,
     name: string,

@@ -11,7 +11,7 @@ const base = fc
   )
   .map(([scheme, host, port, path]) => ({ scheme, host, port, path }));
 
-test("the socket is at the same host, port and path, as secure as the server", () => {
+test("the socket has the same host, port, path and security as the server", () => {
   fc.assert(
     fc.property(base, ({ scheme, host, port, path }) => {
       const socket = scheme === "https" ? "wss" : "ws";
@@ -22,7 +22,7 @@ test("the socket is at the same host, port and path, as secure as the server", (
   );
 });
 
-test("the cursor is in the query, and takes the place of the one before", () => {
+test("the cursor is in the query, and replaces a previous one", () => {
   fc.assert(
     fc.property(fc.nat(), fc.option(fc.string()), fc.nat(), (seq, epoch, before) => {
       const earlier = withCursor("wss://app.test/ws?shard=2", { seq: before, epoch });
@@ -34,7 +34,7 @@ test("the cursor is in the query, and takes the place of the one before", () => 
   );
 });
 
-test("the developer's own machine is told from others", () => {
+test("the developer's own machine is distinguished from others", () => {
   for (const url of ["http://localhost:4321", "http://127.0.0.1", "http://[::1]:80"])
     expect(isDevServer(url)).toBe(true);
   for (const url of ["https://example.com", "https://localhost.example.com"])

@@ -239,7 +239,7 @@ export class SyncEngine extends EngineAliases {
       if (isAdmin !== (this.#wasAdmin ?? isAdmin)) this.mutations.dropOf(null);
       this.#wasAdmin = isAdmin;
       this.mutations.claim(userId, this.#session.witness);
-      // While nobody is signed in, unsent writes wait for their user.
+      // Without a signed-in user, unsent writes wait for their user.
       if (userId !== null) this.mutations.dropForeign(userId);
       this.#showPending();
       if (this.#replica.follow(session)) this.#online.part?.connection.restart();

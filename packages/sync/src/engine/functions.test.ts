@@ -3,7 +3,7 @@ import { HttpClient } from "../connection/http.ts";
 import { systemPlatform } from "../platform/platform.ts";
 import { streamFunction } from "./functions.ts";
 
-test("a caller that has read enough of a stream closes its connection", async () => {
+test("a caller that stops reading a stream closes its connection", async () => {
   const closed = Promise.withResolvers<string>();
   const body = new ReadableStream<Uint8Array>({
     pull: (controller) => controller.enqueue(new TextEncoder().encode("data: tick\n\n")),

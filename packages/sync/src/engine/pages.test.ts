@@ -8,7 +8,7 @@ async function ask(_path: string, filter: Readonly<Record<string, unknown>>): Pr
   return rows.slice(Number($offset), Number($offset) + Number($limit));
 }
 
-test("a page says exactly whether there are more", async () => {
+test("a page reports exactly whether there are more", async () => {
   expect(await loadPage(ask, "Todo")).toEqual({
     data: rows.slice(0, 20),
     total: 20,
@@ -21,7 +21,7 @@ test("a page says exactly whether there are more", async () => {
     await expect(loadPage(ask, "Todo", { limit })).rejects.toThrow(RangeError);
 });
 
-test("an infinite query asks for one page at a time, and forgets what a reset took", async () => {
+test("an infinite query loads one page at a time, and ignores those before a reset", async () => {
   const asked: LoadPageOptions[] = [];
   const waiting: (() => void)[] = [];
   const query = new InfiniteQuery<number>((page) => {
@@ -57,7 +57,7 @@ test("an infinite query asks for one page at a time, and forgets what a reset to
   expect(asked).toHaveLength(5);
 });
 
-test("a page that fails can be asked for again", async () => {
+test("a page that fails can be requested again", async () => {
   let isDown = true;
   const query = new InfiniteQuery<number>(async () => {
     if (isDown) throw new Error("down");

@@ -3,7 +3,7 @@ import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { ANONYMOUS_SESSION } from "../session/session.ts";
-// Loaded before, so that it is there at once.
+// Loaded before, so that it is available immediately.
 import * as liveChannel from "../connection/live-channel.ts";
 import { liveFunction, type LiveFunction } from "./live-function.ts";
 import { LiveFunctions, type LiveFunctionsOptions } from "./live-functions.ts";
@@ -51,9 +51,9 @@ class Page {
   readonly calls: { readonly path: string; readonly answer: (response: Response) => void }[] = [];
   readonly functions: LiveFunctions;
   hasSockets = true;
-  /** The code that connects can be loaded. */
+  /** Whether the code that connects can be loaded. */
   hasCode = true;
-  /** How often it was tried without a socket, which this server does not know. */
+  /** How often it was tried without a socket; this server does not support that. */
   streams = 0;
   token: string | null = "t1";
   #now = 0;
@@ -136,7 +136,7 @@ class Page {
     return liveFunction({ part: { functions }, use: (watch) => watch({ functions }) }, name, args);
   }
 
-  /** Looks at a function; the code that connects is loaded by then. */
+  /** Watches a function; the code that connects is loaded by then. */
   async watch(
     name: string,
     args: Readonly<Record<string, unknown>> = {},
@@ -162,7 +162,7 @@ function started(): Page {
   return page;
 }
 
-test("there is a socket while somebody looks, and a little longer", async () => {
+test("there is a socket while a function is watched, and for a short time afterwards", async () => {
   const page = started();
   expect(page.sockets).toEqual([]);
   const one = await page.watch("f", { a: 1, b: [{ c: 2, d: 3 }] });
@@ -188,7 +188,7 @@ test("there is a socket while somebody looks, and a little longer", async () => 
   expect(page.live("f", args).getSnapshot().loading).toBe(true);
 });
 
-test("code that can't be loaded is asked for again while somebody looks", async () => {
+test("code that can't be loaded is requested again while a function is watched", async () => {
   const page = started();
   page.hasCode = false;
   const { stop } = await page.watch("f");
@@ -208,7 +208,7 @@ test("code that can't be loaded is asked for again while somebody looks", async 
   expect(stopped.sockets.length).toBe(0);
 });
 
-test("arguments that differ in their kind are not the same", async () => {
+test("arguments of different types are not equal", async () => {
   const page = started();
   await page.watch("f", { a: { b: 1 } });
   await page.watch("f", { a: [["b", 1]] });
@@ -216,7 +216,7 @@ test("arguments that differ in their kind are not the same", async () => {
   expect(page.socket.hello().sent.length).toBe(3);
 });
 
-test("after a lost connection all is asked again, and the same result is not news", async () => {
+test("after a connection loss all are requested again; equal results change nothing", async () => {
   const page = started();
   const { seen } = await page.watch("f");
   page.socket.hello();
@@ -228,21 +228,21 @@ test("after a lost connection all is asked again, and the same result is not new
   await page.advance(1_000);
   page.socket.hello();
   expect(page.socket.sent.length).toBe(1);
-  // What is said of the former number means nothing now.
+  // Messages with the former number are ignored now.
   page.socket.say({ type: "result", sub: 7, seq: 1, value: "another's" });
   page.socket.say({ type: "joined", id: 1, sub: 9 });
   page.socket.say({ type: "result", sub: 9, seq: 2, value: { a: [1] } });
   former.say({ type: "result", sub: 7, seq: 9, value: "late" });
   expect(seen).toEqual([{ a: [1] }]);
   expect(page.live("f", {}).getSnapshot().data).toBe(data);
-  // The server tells its callers apart from now on.
+  // From now on the server distinguishes between its callers.
   page.socket.say({ type: "joined", id: 1, sub: 10 });
   page.socket.say({ type: "result", sub: 9, seq: 3, value: "another's" });
   page.socket.say({ type: "result", sub: 10, seq: 3, value: 2 });
   expect(seen).toEqual([{ a: [1] }, 2]);
 });
 
-test("a failure stands beside the last result, and ends with the next one", async () => {
+test("an error is shown beside the last result, and ends with the next one", async () => {
   const page = started();
   const { seen } = await page.watch("f");
   page.socket.hello();
@@ -254,7 +254,7 @@ test("a failure stands beside the last result, and ends with the next one", asyn
   expect(seen).toEqual([1, "SOLD_OUT", 1]);
 });
 
-test("a function that was refused is asked again when it may, or there is room", async () => {
+test("a rejected function is requested again when it may be, or there is room", async () => {
   const page = started();
   const limited = await page.watch("limited");
   const full = await page.watch("full");
@@ -276,7 +276,7 @@ test("a function that was refused is asked again when it may, or there is room",
   ]);
 });
 
-test("another user is shown nothing of what was known", async () => {
+test("another user is shown none of the previous results", async () => {
   const page = started();
   const ann = { ...ANONYMOUS_SESSION, userId: "ann" };
   page.functions.follow(ann);
@@ -297,7 +297,7 @@ test("another user is shown nothing of what was known", async () => {
   expect(seen).toEqual(["ann's", "loading", "bob's"]);
 });
 
-test("a server that does not know live functions is called instead", async () => {
+test("a server that does not support live functions is called instead", async () => {
   const page = started();
   const { seen } = await page.watch("f");
   for (let tries = 0; tries < 2; tries += 1) {
@@ -313,14 +313,14 @@ test("a server that does not know live functions is called instead", async () =>
   await settled();
   expect(seen).toEqual([5]);
   while (page.sockets.length < 3) await page.advance(1_000);
-  // It knows them now.
+  // Now it supports them.
   page.socket.hello();
   page.socket.say({ type: "joined", id: 1, sub: 7 });
   page.socket.say({ type: "result", sub: 7, seq: 1, value: 6 });
   expect(seen).toEqual([5, 6]);
 });
 
-test("where nothing gets through, functions are called again and again", async () => {
+test("if no connection works, functions are called repeatedly", async () => {
   const page = new Page();
   page.hasSockets = false;
   const { seen, stop } = await page.watch("f");
@@ -337,7 +337,7 @@ test("where nothing gets through, functions are called again and again", async (
     while (page.calls.length === index + 1) await page.advance(1_000);
   }
   expect(seen).toEqual([1, "EMPTY", 2]);
-  // What comes after the engine was stopped has no effect.
+  // Responses after the engine was stopped have no effect.
   page.functions.stop();
   page.calls.at(-1)?.answer(Response.json(3));
   await page.advance(60_000);

@@ -52,11 +52,11 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 16 },
 );
 
-/** A queue with all that it tells of its entries. */
+/** A queue with all of the events about its entries. */
 class Watched {
   readonly queue = new MutationQueue();
   readonly added: string[] = [];
-  /** What the server has said to have committed. */
+  /** What the server has reported as committed. */
   readonly applied = new Set<string>();
   readonly ended = new Map<string, EndOfMutation>();
   readonly outcomes = new Map<string, "resolved" | "rejected">();
@@ -122,7 +122,7 @@ class Watched {
     return { id, change, userId, witness: this.#number % 2 === 0 ? "w1" : "w2" };
   }
 
-  /** Asks what becomes of the newest write. */
+  /** Records the outcome of the newest write. */
   #watch(): void {
     const id = this.added.at(-1) ?? "";
     void this.queue.settled(id).then(
@@ -132,7 +132,7 @@ class Watched {
   }
 }
 
-test("every write is in the queue or has ended once, and its writer is told how", async () => {
+test("every write is queued or has ended once, and its caller learns the outcome", async () => {
   await fc.assert(
     fc.asyncProperty(steps, async (all) => {
       const watched = new Watched();
@@ -150,7 +150,7 @@ test("every write is in the queue or has ended once, and its writer is told how"
         for (const [id, why] of ended) {
           const isGood = why === "applied" || why === "elsewhere" || applied.has(id);
           expect([id, why, outcomes.get(id)]).toEqual([id, why, isGood ? "resolved" : "rejected"]);
-          // What the server has committed was not refused.
+          // A write that the server has committed was not rejected.
           if (applied.has(id)) expect(["applied", "dropped"]).toContain(why);
         }
       }
@@ -159,7 +159,7 @@ test("every write is in the queue or has ended once, and its writer is told how"
   );
 });
 
-test("writes stay in their order, and what is told of a refusal is told once", () => {
+test("writes stay in their order, and a rejection is reported once", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const watched = new Watched();
@@ -177,7 +177,7 @@ test("writes stay in their order, and what is told of a refusal is told once", (
   );
 });
 
-test("nothing of another user is left after a change of the user", () => {
+test("no writes of another user remain after a change of the user", () => {
   fc.assert(
     fc.property(steps, users, fc.constantFrom("w1", "w2"), (all, user, witness) => {
       const watched = new Watched();
@@ -194,7 +194,7 @@ test("nothing of another user is left after a change of the user", () => {
   );
 });
 
-test("what is found on disk comes in its order, before what is only here", () => {
+test("writes found on disk are in order, before those that are only in memory", () => {
   const entry = (id: string): Entry => ({
     id,
     userId: "u1",

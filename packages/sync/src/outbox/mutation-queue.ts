@@ -9,7 +9,7 @@ export interface PendingMutation {
   readonly change: ClientChange & { readonly op_id: string };
   /**
    * The user who made it: it is never sent as another user. Undefined: the user that `witness`
-   * stands for, before the server has identified them.
+   * identifies, before the server has identified them.
    */
   readonly userId: string | null | undefined;
   /** Identifies the session in which it was made, if the user was not known. */

@@ -35,7 +35,7 @@ const unsendable = fc.constantFrom<unknown>(
   Promise.resolve(),
 );
 
-test("what JSON can say is what JSON says, and shares nothing with the value", () => {
+test("a value that JSON can represent is copied as JSON does, and shares nothing", () => {
   fc.assert(
     fc.property(plain, (value) => {
       const copy = toPlain(value);
@@ -47,11 +47,11 @@ test("what JSON can say is what JSON says, and shares nothing with the value", (
   );
 });
 
-test("what JSON can't say is refused, and its place is named", () => {
+test("a value that JSON can't represent is rejected, and its path is named", () => {
   const steps = fc.array(fc.oneof(fc.nat(2), fc.constantFrom("cents", "lines")), { maxLength: 4 });
   fc.assert(
     fc.property(unsendable, steps, (value, path) => {
-      // A key that is undefined inside of a value is left out, as JSON does.
+      // An undefined key inside a value is omitted, as JSON does.
       if (value === undefined && typeof path.at(-1) === "string") return;
       const around = path
         .toReversed()
@@ -69,7 +69,7 @@ test("what JSON can't say is refused, and its place is named", () => {
   );
 });
 
-test("a value as deep as a body may be is copied; one level more, or a cycle, is refused", () => {
+test("a value of the maximum depth is copied; one level more, or a cycle, is rejected", () => {
   const nested = (levels: number): unknown =>
     Array.from({ length: levels }).reduce<unknown>((inner) => ({ a: inner }), 1);
   expect(JSON.stringify(toPlain(nested(MAX_JSON_DEPTH)))).toBe(
@@ -81,7 +81,7 @@ test("a value as deep as a body may be is copied; one level more, or a cycle, is
   expect(refusal(() => toPlain(cycle)).code).toBe("UNSENDABLE");
 });
 
-test("a change is its fields, plain; a field that is undefined is named", () => {
+test("a change has plain fields; an undefined field is named in the error", () => {
   const target = { entity: "Todo", row_id: "1" };
   fc.assert(
     fc.property(fc.dictionary(fc.string({ minLength: 1 }), plain), (fields) => {
@@ -99,7 +99,7 @@ test("a change is its fields, plain; a field that is undefined is named", () => 
   );
 });
 
-test("a change of as many bytes as one may have is taken, and one byte more is not", () => {
+test("a change of the maximum size in bytes is accepted, and one byte more is not", () => {
   const target = { entity: "Todo", row_id: "1", kind: "insert" as const };
   const around = JSON.stringify({ ...target, data: { text: "" } }).length;
   const text = "é"

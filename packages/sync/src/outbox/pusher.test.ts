@@ -15,11 +15,11 @@ import { MutationQueue } from "./mutation-queue.ts";
 import type { Platform } from "../platform/platform.ts";
 import { Pusher } from "./pusher.ts";
 
-/** Waits of at least so long are those for answers, which always come here. */
+/** Timers of at least this duration are timeouts for responses, which always arrive here. */
 const LEAST_DEADLINE_MS = 10_000;
 const ROW_BYTES = 40 * 1024;
 
-/** What happens to a request; after the script everything gets through. */
+/** The fate of a request; after the script everything gets through. */
 type Fate =
   | "through"
   | "lost before"
@@ -29,10 +29,10 @@ type Fate =
   | "too large"
   | "later"
   | "some";
-/** What the server makes of a change: `poison` makes it refuse the whole request. */
+/** How the server treats a change: `poison` makes it reject the whole request. */
 type Nature = "good" | "bad" | "poison";
 
-/** A clock that goes on only when there is nothing else to do. */
+/** A clock that advances only when there is nothing else to do. */
 class Clock {
   now = 0;
   readonly #timers = new Map<object, { readonly at: number; readonly run: () => void }>();
@@ -43,7 +43,7 @@ class Clock {
     return () => this.#timers.delete(key);
   }
 
-  /** Fires what is due next, if anything is. */
+  /** Fires the next timer, if there is one. */
   advance(): void {
     const [next] = [...this.#timers].toSorted(([, a], [, b]) => a.at - b.at);
     if (next === undefined) return;
@@ -54,7 +54,7 @@ class Clock {
   }
 }
 
-/** A server with a log, behind a network that keeps to a script. */
+/** A server with a log, behind a network that follows a script. */
 class Server {
   readonly log: string[] = [];
   readonly sizes: { readonly changes: number; readonly bytes: number }[] = [];
@@ -113,7 +113,7 @@ interface Run {
   readonly clock: Clock;
 }
 
-/** Sends all of the writes; what this user may not send is left in the queue. */
+/** Sends all of the writes; those that this user may not send stay in the queue. */
 async function push(
   natures: readonly Nature[],
   script: readonly Fate[],
@@ -196,7 +196,7 @@ const kinds = fc.array(
   },
 );
 
-test("whatever the network does, each write is committed once, in order, or refused", async () => {
+test("whatever the network does, each write is committed once, in order, or rejected", async () => {
   await fc.assert(
     fc.asyncProperty(
       kinds,
@@ -219,7 +219,7 @@ test("whatever the network does, each write is committed once, in order, or refu
   );
 });
 
-test("requests have no more changes than one may have, and are as few as can be", async () => {
+test("requests have a maximum number of changes, and are as few as possible", async () => {
   const { server } = await push(
     Array.from({ length: 2 * MAX_PUSH_CHANGES + 1 }, () => "good"),
     [],
@@ -231,7 +231,7 @@ test("requests have no more changes than one may have, and are as few as can be"
   ]);
 });
 
-test("a request has no more bytes than one may have, but for a single change", async () => {
+test("a request has at most the maximum size in bytes, except for a single change", async () => {
   const bytes = Math.floor(MAX_PUSH_BYTES / 3);
   const { server } = await push(
     Array.from({ length: 5 }, () => "good"),
@@ -244,12 +244,12 @@ test("a request has no more bytes than one may have, but for a single change", a
   expect(large.server.log).toEqual(["op0"]);
 });
 
-test("the pause that a server asks for is kept", async () => {
+test("the pause that a server requests is kept", async () => {
   const { clock, server } = await push(["good"], ["later"]);
   expect([server.log, clock.now >= 3_000]).toEqual([["op0"], true]);
 });
 
-test("the one change the server can't read is found by halves, in few requests", async () => {
+test("the one change that the server can't read is found by bisection", async () => {
   const natures = Array.from({ length: 64 }, (_, index): Nature =>
     index === 37 ? "poison" : "good",
   );

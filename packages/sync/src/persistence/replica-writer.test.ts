@@ -6,7 +6,7 @@ import { ReplicaWriter } from "./replica-writer.ts";
 
 const SESSION = { userId: "ann", tenantId: null, isAdmin: false, isGuest: false, roles: [] };
 
-test("a disk that hangs is given up, and no changes are gathered for it", async () => {
+test("a disk that hangs is given up, and no changes are collected for it", async () => {
   const { promise: late, resolve: giveUp } = Promise.withResolvers<null>();
   const store = new LocalStore();
   const asked: number[] = [];
@@ -24,7 +24,7 @@ test("a disk that hangs is given up, and no changes are gathered for it", async 
   const writer = new ReplicaWriter({
     platform: systemPlatform,
     store,
-    // Nothing else is asked of it.
+    // Nothing else is called on it.
     disk: () => disk as Disk,
     head,
     onApplied: () => undefined,

@@ -7,7 +7,7 @@ import { openTextDisk, type TextStore } from "./text-disk.ts";
 
 useFakeIndexedDb();
 
-/** Texts in memory; it fails from the write on that it is told. */
+/** Texts in memory; writes fail from the given one on. */
 class MemoryTexts implements TextStore {
   readonly texts = new Map<string, string>();
   writesLeft = Infinity;
@@ -109,7 +109,7 @@ async function contentOf(disk: Disk): Promise<unknown> {
   };
 }
 
-test("texts keep what IndexedDB keeps, whatever is done", async () => {
+test("texts store what IndexedDB stores, whatever is done", async () => {
   let run = 0;
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 25 }), async (steps) => {
@@ -130,7 +130,7 @@ test("texts keep what IndexedDB keeps, whatever is done", async () => {
   );
 });
 
-test("a patch that breaks off anywhere leaves the rows of before or all of the new", async () => {
+test("a patch that is interrupted anywhere leaves the old rows or all new ones", async () => {
   const head = (seq: number): ReplicaHead => ({ session: SESSION, epoch: "e", seq });
   const rows = Array.from({ length: 1_700 }, (_, n) => rowIn(n, "old"));
   const patch = [...rows.slice(0, 30).map(({ id }) => rowIn(Number(id), "new")), rowIn(31, null)];
@@ -142,7 +142,7 @@ test("a patch that breaks off anywhere leaves the rows of before or all of the n
     store.writesLeft = writesLeft;
     await disk.patchReplica(head(2), 1, patch).catch(() => undefined);
     store.writesLeft = Infinity;
-    // The same texts after a crash, seen by another process.
+    // The same texts after a crash, as another process sees them.
     const later = new MemoryTexts();
     for (const [key, text] of store.texts) later.texts.set(key, text);
     const found = await (await openTextDisk(later, "app", "http://server")).readReplica();
@@ -154,7 +154,7 @@ test("a patch that breaks off anywhere leaves the rows of before or all of the n
   expect([...outcomes]).toEqual(["1: 0 of 1700", "2: 30 of 1699"]);
 });
 
-test("whichever text is damaged, the disk opens, keeps the other writes and goes on", async () => {
+test("whichever text is damaged, the disk opens, keeps other writes and continues", async () => {
   const head = (seq: number): ReplicaHead => ({ session: SESSION, epoch: "e", seq });
   const write = (id: string): KeptWrite => ({
     id,
@@ -170,7 +170,7 @@ test("whichever text is damaged, the disk opens, keeps the other writes and goes
   await disk.addWrites([write("1"), write("2")]);
   for (const damage of ["", '{"chu', "[1]"])
     for (const name of store.texts.keys()) {
-      // One that says something else than it did is not told from others.
+      // A text that was changed to another valid one can't be detected.
       if (damage === "[1]" && !name.endsWith(":head")) continue;
       const later = new MemoryTexts();
       for (const [key, text] of store.texts) later.texts.set(key, key === name ? damage : text);
@@ -188,7 +188,7 @@ test("whichever text is damaged, the disk opens, keeps the other writes and goes
     }
 });
 
-test("a replica that grows is written whole, and what is gone leaves nothing", async () => {
+test("a replica that grows is rewritten completely, and deleted rows leave nothing", async () => {
   const store = new MemoryTexts();
   const disk = await openTextDisk(store, "app", "http://server");
   const head = (seq: number): ReplicaHead => ({ session: SESSION, epoch: "e", seq });

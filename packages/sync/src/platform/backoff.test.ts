@@ -5,7 +5,7 @@ import { systemPlatform } from "./platform.ts";
 
 const steps = fc.array(fc.constantFrom("next", "next", "next", "reset", "ease"), { maxLength: 30 });
 
-test("each wait is by chance within a span that doubles, up to 30 seconds", () => {
+test("each delay is random within a range that doubles, up to 30 seconds", () => {
   fc.assert(
     fc.property(
       steps,
@@ -20,7 +20,7 @@ test("each wait is by chance within a span that doubles, up to 30 seconds", () =
             tries = 0;
           } else if (step === "ease") {
             backoff.ease();
-            // After a moment of life it begins with a span that is four times the first at most.
+            // After a short connection it begins with a range of at most four times the first.
             tries = Math.min(tries, 2);
           } else {
             const span = Math.min(30_000, baseMs * Math.min(8, 2 ** tries));

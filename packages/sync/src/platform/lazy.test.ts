@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { Lazy } from "./lazy.ts";
 
-test("a part is loaded once, after a failure again; what waits for it runs in order", async () => {
+test("a part is loaded once, and again after a failure; waiting work runs in order", async () => {
   let loads = 0;
   const tries: boolean[] = [];
   const lazy = new Lazy(
@@ -28,7 +28,7 @@ test("a part is loaded once, after a failure again; what waits for it runs in or
   ]);
 });
 
-test("work that fails keeps neither the part nor what waits beside it", async () => {
+test("work that fails affects neither the part nor other waiting work", async () => {
   const warnings: string[] = [];
   const lazy = new Lazy(
     () => Promise.resolve("part"),

@@ -18,7 +18,7 @@ function subscription(limit?: number): QuerySubscription {
   });
 }
 
-test("pages count together, and a reset among them begins again", () => {
+test("pages accumulate, and a reset among them starts again", () => {
   const one = subscription();
   one.take(page({ reset: true, rows: [{ id: "a" }, { id: "b" }] }));
   one.take(page({ rows: [{ id: "c" }] }));
@@ -30,19 +30,19 @@ test("pages count together, and a reset among them begins again", () => {
   expect([...one.ids]).toEqual([]);
 });
 
-test("without a reset what is known stays, but for what is gone", () => {
+test("without a reset known rows stay, except for removed ones", () => {
   const one = subscription();
   one.take(page({ reset: true, rows: [{ id: "a" }, { id: "b" }] }));
   one.complete(ready);
   one.disconnect(12);
-  // All commits that the server has told of by then are in it.
+  // It includes all commits that the server has reported by then.
   expect(one.request(false)).toMatchObject({ known: { seq: 12, epoch: "log.x" } });
   one.take(page({ rows: [{ id: "c" }], keep: ["a"], gone: ["b"] }));
   expect(one.complete(ready).gone).toEqual(["b"]);
   expect([...one.ids]).toEqual(["a", "c"]);
 });
 
-test("a window names its rows, and one that the server does not keep has no limit", () => {
+test("a window names its rows, and one that the server does not maintain has no limit", () => {
   const window = subscription(2);
   window.take(page({ reset: true, rows: [{ id: "a" }] }));
   window.complete(ready);
@@ -52,18 +52,18 @@ test("a window names its rows, and one that the server does not keep has no limi
   expect(long.request(true)).toMatchObject({ limit: undefined });
 });
 
-test("one that waits goes on from where it was, and not from where others are", () => {
+test("a waiting query continues from its own position, and not from that of others", () => {
   const one = subscription();
   one.take(page({ reset: true, rows: [{ id: "a" }] }));
   one.complete(ready);
   one.disconnect(12);
-  // The next connection tells of later changes, and not yet of this query.
+  // The next connection reports later changes, but not yet for this query.
   expect(one.keptAt(50)).toMatchObject({ seq: 12, epoch: "log.x" });
   one.disconnect(50);
   expect(one.request(false)).toMatchObject({ known: { seq: 12 } });
 });
 
-test("what it includes is named as it nests, kept, and taken up again", () => {
+test("its includes are named by their nesting, stored, and continued", () => {
   const query = { entity: "Todo", where: {}, order: undefined, limit: undefined, include: {} };
   const make = (): QuerySubscription => new QuerySubscription(1, { ...query, matches: () => true });
   const one = make();

@@ -32,7 +32,7 @@ export class QuerySubscription {
   /** This page's id for it, on any connection. */
   readonly id: number;
   query: DemandedQuery;
-  /** Its filter as JSON, which tells it from others. */
+  /** Its filter as JSON, which identifies it. */
   readonly condition: string;
   readonly changed = new Emitter<void>();
   /** The number of subscribers. */
@@ -287,9 +287,9 @@ export class QuerySubscription {
 }
 
 /**
- * Rows that come by what leads to them, and not by what is in them.
+ * Rows that are found by the key that leads to them, and not by their content.
  *
- * @param path the names on the way to them, from the rows of `query`
+ * @param path the relation names that lead to them, from the rows of `query`
  */
 function rowsOf(entity: string, query: DemandedQuery, path: string): DemandedQuery {
   let asked: IncludeQuery = query;

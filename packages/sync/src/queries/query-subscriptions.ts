@@ -26,7 +26,7 @@ const MAX_KNOWN_IDS = 10_000;
 /** The maximum number of queries that a later visit continues: the most recently shown. */
 const MAX_KEPT = 50;
 const PING = '{"type":"ping"}';
-/** The delay before the server is asked again for its position, in milliseconds. */
+/** The delay before the server is polled again for its position, in milliseconds. */
 const PING_AGAIN_MS = 500;
 /** The status used for errors of a socket, which have no HTTP status. */
 const REFUSED = 400;
@@ -164,7 +164,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     return false;
   }
 
-  /** The store has rows now that are of no query. */
+  /** The store has rows now that belong to no query. */
   foundOthers(): void {
     this.#hasOthers = true;
   }
@@ -442,7 +442,7 @@ function entityOf([{ query }]: readonly [QuerySubscription, RowEffects]): string
   return query.entity;
 }
 
-/** Tells a query from others. */
+/** Identifies a query. */
 function keyOf({ entity, where, order, limit, include }: DemandedQuery): string {
   return JSON.stringify([entity, where, order, limit, include]);
 }

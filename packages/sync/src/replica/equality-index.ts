@@ -70,7 +70,7 @@ function addRow(rows: Map<unknown, Row[]>, value: unknown, row: Row): void {
 }
 
 /**
- * An array takes a third of the memory of a set, and scanning 100,000 rows takes some microseconds.
+ * An array uses a third of the memory of a set, and scanning 100,000 rows takes some microseconds.
  */
 function removeRow(rows: Map<unknown, Row[]>, value: unknown, row: Row): void {
   const list = rows.get(value);

@@ -10,9 +10,9 @@ export interface ListSource {
   /** The rows themselves. */
   readonly rows: LiveList;
   /**
-   * Rows that the replica has.
+   * Rows of the replica.
    *
-   * @param asked the filter by which the server sends them, where it does
+   * @param asked the filter with which the server sends them, if it does
    */
   related(
     store: LocalStore,
@@ -74,7 +74,7 @@ export class IncludedList implements LiveList {
 
   getSnapshot(): readonly JoinedRow[] {
     const rows = this.#root.getSnapshot();
-    // The definitions of relations come with the replica.
+    // The definitions of relations arrive with the replica.
     const joined = rows.length > 0 && this.#isTold() ? this.#level.join(rows) : NONE;
     this.#level.sweep();
     if (!isSameList(joined, this.#rows)) this.#rows = joined;
@@ -198,7 +198,7 @@ class Branch {
     const { where = {}, order } = asked;
     const filter = { ...where, ...(order === undefined ? {} : { $order: order }) };
     this.#order = parseLocalFilter(filter, undefined, unknownRelations).order;
-    // What nests too deep, or can't be understood, is refused before there are rows.
+    // Options that are nested too deep, or invalid, are rejected before there are rows.
     void new Level("", asked.include ?? {}, depth + 1, options);
   }
 
@@ -224,7 +224,7 @@ class Branch {
     this.#level?.level.sweep(isAll);
   }
 
-  /** Rows that are joined through another entity: each once. */
+  /** Rows that are joined through another entity, without duplicates. */
   #over(
     row: Row,
     { entity, key, field }: NonNullable<RelationKind["rows"]>,

@@ -5,7 +5,7 @@ import fc from "fast-check";
 import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
 import { LocalStore } from "./local-store.ts";
 
-// Queries that are kept in step, against queries that are computed again after each step.
+// Compares incrementally updated queries with queries that are computed again after each step.
 
 const SCHEMA = {
   Todo: { text: "string", list: "string", n: "int", share: "float", done: "bool", at: "datetime" },
@@ -34,7 +34,7 @@ const data = fc.record(
   },
   { requiredKeys: [] },
 );
-/** More than a window and its spare rows, so that windows are cut and filled again. */
+/** More than a window and its spare rows, so that windows are truncated and filled again. */
 const ids = fc.nat(59).map(String);
 const changes: fc.Arbitrary<ClientChange> = fc.record({
   entity: fc.constant("Todo"),
@@ -43,7 +43,7 @@ const changes: fc.Arbitrary<ClientChange> = fc.record({
   data,
 });
 
-/** Every operator on every kind of field that has it. */
+/** Every operator with every kind of field that supports it. */
 const conditions: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
   ...(
     [
@@ -109,7 +109,7 @@ const QUERIES = 6;
 const few = (maxLength: number): fc.Arbitrary<ClientChange[]> =>
   fc.array(changes, { minLength: 1, maxLength });
 const manyRows = fc.array(changes, { minLength: 60, maxLength: 120 });
-/** Many rows in a row go at once, of which a window may be. */
+/** Deletes many consecutive rows at once, which may be a whole window. */
 const wipes = fc.tuple(fc.nat(59), fc.integer({ min: 5, max: 40 })).map(([from, count]): Step => ({
   do: "events",
   events: Array.from({ length: count }, (_, n) => ({
@@ -149,7 +149,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 4, maxLength: 20 },
 );
 
-/** The server's rows and the writes over them, as plainly as can be. */
+/** A simple model of the server's rows and the writes over them. */
 class Truth {
   confirmed = new Map<string, Row>();
   pending: readonly ClientChange[] = [];
@@ -186,7 +186,7 @@ class Truth {
   }
 }
 
-/** A live list, and whether it was told of a change since it was last looked at. */
+/** A live list, and whether its listener was called since it was last read. */
 class Watched {
   readonly list: LiveList;
   isTold = false;
@@ -227,7 +227,7 @@ function apply(step: Step, store: LocalStore, truth: Truth): void {
   else if (step.do === "write" || step.do === "settle") store.setPending(truth.pending);
 }
 
-test("queries that are kept in step show what they would show if they were made again", () => {
+test("incrementally updated queries equal queries that are built again", () => {
   fc.assert(
     fc.property(
       fc.array(queries, { minLength: QUERIES, maxLength: QUERIES }),
@@ -259,7 +259,7 @@ test("queries that are kept in step show what they would show if they were made 
   );
 }, 60_000);
 
-test("a change tells those whose lists it changes, and no others", () => {
+test("a change notifies the subscribers whose lists it changes, and no others", () => {
   const store = new LocalStore();
   const told: string[] = [];
   const listen = (name: string, options: QueryOptions): void => {
@@ -288,7 +288,7 @@ test("a change tells those whose lists it changes, and no others", () => {
   expect(told.splice(0)).toEqual(["last"]);
 });
 
-test("rows that did not change stay the same objects, no matter what brings them", () => {
+test("unchanged rows stay the same objects, whatever their source", () => {
   const store = new LocalStore();
   const rows = (seq: number): ChangeEvent[] =>
     ["a", "b"].map((id) => ({

@@ -78,7 +78,7 @@ export function liveQuery(store: LocalStore, entity: string, options: QueryOptio
   return new IncludedList(store, entity, include, { rows: list, related: localQuery });
 }
 
-/** Rows that the replica has, of whichever query they came. */
+/** Queries rows of the replica, regardless of the query that loaded them. */
 function localQuery(
   store: LocalStore,
   entity: string,
@@ -105,7 +105,9 @@ class LiveQuery implements LiveList {
   #seen: { readonly source: View | readonly Row[]; readonly version: number } | null = null;
   #rows: readonly Row[] = [];
 
-  /** The filter by which others have asked for its rows; undefined: it asks by itself. */
+  /**
+   * The filter by which another query has requested its rows; undefined: it requests them itself.
+   */
   readonly #asked: QueryOptions["where"];
 
   constructor(
@@ -243,11 +245,11 @@ interface CompiledQuery {
   readonly to: number;
 }
 
-/** Whose rows a query asks for. */
+/** The rows that a query requests. */
 interface QueryPlace {
   readonly store: LocalStore;
   readonly entity: string;
-  /** The filter by which the server sends them, where that is another than the query's own. */
+  /** The filter with which the server sends them, if it differs from the query's own. */
   readonly asked?: QueryOptions["where"];
 }
 
@@ -307,7 +309,7 @@ function conditionsOf(options: QueryOptions): DemandedQuery["where"] {
   return where;
 }
 
-/** What brings the rows of a query, up to the last that it shows. */
+/** Returns the query that loads the rows, up to the last one that is shown. */
 function demandOf(entity: string, options: QueryOptions, query: CompiledQuery): DemandedQuery {
   const { $order: order } = filterOf(options);
   const limit = query.to === Infinity ? undefined : query.to;
@@ -333,7 +335,7 @@ export function demandedQuery(
   return { entity, where, order, limit, include, ...matchesOf(query) };
 }
 
-/** The same error comes back until the kinds change. */
+/** The same error is returned until the field types change. */
 function compiledOrError(options: QueryOptions, place: QueryPlace): CompiledQuery | QueryError {
   try {
     return compile(options, place);

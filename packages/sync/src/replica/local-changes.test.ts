@@ -26,10 +26,10 @@ const steps = fc.array(
   { maxLength: 25, size: "max" },
 );
 
-/** The same told naively: for each row what the server has, and what the app has made of it. */
+/** A naive model: for each row the server's values, and the app's change of them. */
 class Model {
   confirmed = new Map<string, Row>();
-  /** Absent: the app has said nothing since the server did. */
+  /** Absent: the app has not changed the row since the server's last change. */
   local = new Map<string, { readonly kind: "own" | "patch" | "gone"; readonly data: object }>();
   pending: readonly ClientChange[] = [];
 
@@ -67,7 +67,7 @@ class Model {
   }
 }
 
-test("what an app shows lies over the server's rows until the server says something", () => {
+test("an app's changes overlay the server's rows until the server changes them", () => {
   fc.assert(
     fc.property(steps, (script) => {
       const store = new LocalStore();
@@ -111,7 +111,7 @@ test("what an app shows lies over the server's rows until the server says someth
   );
 });
 
-test("an optimistic row has an id of its own, changes, and goes", () => {
+test("an optimistic row has its own id, and can be changed and deleted", () => {
   const store = new LocalStore();
   let notified = 0;
   store.subscribe(() => (notified += 1));
@@ -126,7 +126,7 @@ test("an optimistic row has an id of its own, changes, and goes", () => {
   expect(notified).toBe(5);
 });
 
-test("clearAll drops what the server told too, and tells the engine", async () => {
+test("clearAll also drops the server's rows, and notifies the engine", async () => {
   const store = new LocalStore();
   let cleared = 0;
   store.onClear(() => (cleared += 1));

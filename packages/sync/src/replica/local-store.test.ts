@@ -55,7 +55,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { maxLength: 12 },
 );
 
-/** The store said as plainly as possible: every read lays all writes over all rows. */
+/** The simplest possible store: every read applies all writes to all rows. */
 class NaiveStore {
   confirmed = new Map<string, Row>();
   pending: readonly ClientChange[] = [];
@@ -164,7 +164,7 @@ test("after any steps the rows are those of a store that recomputes all of them"
   );
 });
 
-test("writes that are shown by what they come to look as before, and add nothing twice", () => {
+test("writes shown by their results look as before, and add nothing twice", () => {
   const writes = fc.array(
     fc.record({
       entity: fc.constant("Todo"),
@@ -186,7 +186,7 @@ test("writes that are shown by what they come to look as before, and add nothing
       store.setPending(shown);
       expect(byId(store.list("Todo"))).toEqual(before);
       if (sent < all.length) return;
-      // The server's rows come before its answer does.
+      // The server's rows arrive before its response does.
       const events = before.map((row) => ({
         entity: "Todo",
         row_id: row.id,
@@ -201,7 +201,7 @@ test("writes that are shown by what they come to look as before, and add nothing
   );
 });
 
-test("when rows of an entity look different, its version grows, its listeners are called", () => {
+test("if visible rows of an entity change, its version grows, its listeners are called", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const store = new LocalStore();
@@ -232,7 +232,7 @@ test("when rows of an entity look different, its version grows, its listeners ar
   );
 });
 
-test("a live query is the filtered, sorted and cut list, one array until it changes", () => {
+test("a live query is the filtered, sorted, cut list, and one array until it changes", () => {
   const queries = fc.record({
     title: fc.option(fc.constantFrom("a", "b", null), { nil: undefined }),
     least: fc.option(fc.integer({ min: 1, max: 3 }), { nil: undefined }),
@@ -276,7 +276,7 @@ test("a live query is the filtered, sorted and cut list, one array until it chan
   );
 });
 
-test("a live row is the row of the list, and told of with it", () => {
+test("a live row is the row of the list, and changes are reported together", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const store = new LocalStore();
@@ -292,7 +292,7 @@ test("a live row is the row of the list, and told of with it", () => {
   );
 });
 
-test("what was kept is restored as it was, without rows that are gone", () => {
+test("a stored replica is restored unchanged, without deleted rows", () => {
   fc.assert(
     fc.property(steps, (all) => {
       const store = new LocalStore();

@@ -222,12 +222,12 @@ export class LocalStore {
     return this.#source?.demand(query, changed) ?? null;
   }
 
-  /** Whether a row has come because such a filter asked for it. */
+  /** Whether a row was loaded by a query with this filter. */
   isMember(entity: string, condition: string, id: string): boolean {
     return this.#source?.isMember(entity, condition, id) === true;
   }
 
-  /** Whether rows come only for what is asked for. */
+  /** Whether rows are only loaded on demand. */
   get isByDemand(): boolean {
     return this.#source !== null;
   }
@@ -256,9 +256,9 @@ export class LocalStore {
   }
 
   /**
-   * Takes the server's events. Those before the cursor are old; several may share one number.
+   * Applies the server's events. Those before the cursor are old; several may have the same number.
    *
-   * @param members entities of which other rows may be in the queries that ask for them
+   * @param members entities of which other rows may match the queries that request them
    */
   applyChanges(events: readonly AppliedChange[], members?: ReadonlySet<string>): void {
     const fresh: AppliedChange[] = [];
@@ -489,7 +489,7 @@ export class LocalStore {
 
 const NONE: ReadonlySet<string> = new Set();
 
-/** No entity's name has a slash. */
+/** Names of entities contain no slash. */
 function nameOf(entity: string, id: string): string {
   return `${entity}/${id}`;
 }

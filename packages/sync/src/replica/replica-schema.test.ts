@@ -33,7 +33,7 @@ test("a shape has the kinds that this client knows, and the id", () => {
   );
 });
 
-test("dates of a write come to the form that the server gives them, and all else stays", () => {
+test("dates of a write are normalized as on the server, and all else stays", () => {
   const data = fc.dictionary(fc.constantFrom("a", "b", "c", "d"), values, {
     noNullPrototype: true,
   });
@@ -53,7 +53,7 @@ test("dates of a write come to the form that the server gives them, and all else
   );
 });
 
-test("two are equal exactly when they say the same", () => {
+test("two schemas are equal exactly if their messages are", () => {
   fc.assert(
     fc.property(messages, messages, (one, other) => {
       const copy = ReplicaSchema.of(structuredClone(one));

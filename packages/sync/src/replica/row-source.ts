@@ -13,7 +13,7 @@ export interface DemandedQuery {
   readonly include?: Readonly<Record<string, IncludeQuery>> | undefined;
   /** Whether a row matches `where`. */
   readonly matches: (row: Row) => boolean;
-  /** It asks about related rows: which rows match the server alone may be able to tell. */
+  /** It has conditions on related rows: possibly only the server can decide which rows match. */
   readonly isRelated?: boolean;
 }
 
@@ -31,7 +31,7 @@ export interface RowSource {
   /** @param changed called when `isReady` or `error` has changed */
   demand(query: DemandedQuery, changed: () => void): Demand;
   /**
-   * Whether a query, or what one includes, has this row by such a filter.
+   * Whether a query, or one of its includes, contains this row by this filter.
    *
    * @param condition the filter as JSON
    */

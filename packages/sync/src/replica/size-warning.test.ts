@@ -4,7 +4,7 @@ import { Emitter } from "../platform/emitter.ts";
 import { LocalStore } from "./local-store.ts";
 import { warnOfSize } from "./size-warning.ts";
 
-/** What is said of a replica of so many rows with texts so long, in two steps. */
+/** The warnings for a replica of this many rows with texts of this length, in two steps. */
 function saidOf(rows: number, length: number): readonly string[] {
   const store = new LocalStore();
   const events = new Emitter<EngineEvent>();
@@ -21,7 +21,7 @@ function saidOf(rows: number, length: number): readonly string[] {
   return said;
 }
 
-test("a small replica is nothing to speak of", () => {
+test("a small replica causes no warning", () => {
   expect(saidOf(9_000, 10)).toEqual([]);
 });
 

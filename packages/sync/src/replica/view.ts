@@ -15,7 +15,9 @@ export interface ViewQuery {
   readonly where: Expr;
   readonly order: readonly Order[];
   readonly matches: (row: Row) => boolean;
-  /** The entities of whose rows it asks; absent where it asks about its own rows alone. */
+  /**
+   * The entities of whose rows it has conditions; absent if it only has conditions on its own rows.
+   */
   readonly related?: readonly string[] | undefined;
 }
 

@@ -12,7 +12,9 @@ export class Views {
   readonly #uses = new Map<string, Use>();
   /** Views that any change may affect. */
   readonly #unkeyed = new Set<View>();
-  /** Views that ask about related rows: they are filled again, and not kept in step by changes. */
+  /**
+   * Views with conditions on related rows: they are filled again, and not updated incrementally.
+   */
   readonly related = new Set<View>();
   readonly #indexes = new Map<string, EqualityIndex>();
 

@@ -9,7 +9,7 @@ const ANYBODY = { is_admin: false, roles: [] };
 test.each([
   ["with token_valid", { ...ANYBODY, user_id: null, token_valid: false }, 200],
   ["as an earlier server does", { error: { code: "UNAUTHORIZED", message: "No." } }, 401],
-])("a token that the server tells to have ended %s is dropped", async (_how, body, status) => {
+])("a token that the server reports as ended %s is dropped", async (_how, body, status) => {
   const storage = createWriteThroughStorage({ [KEY]: "ended" }, () => undefined);
   const session = new Session({
     baseUrl: "http://server.example",
@@ -27,7 +27,7 @@ test.each([
   expect([storage.get(KEY), session.token, session.userId]).toEqual([null, null, null]);
 });
 
-test("what was asked before is taken once, unless somebody else may be there", async () => {
+test("a prepared response is used once, unless the user may have changed", async () => {
   const asked: (string | null)[] = [];
   const platform: Platform = {
     ...systemPlatform,

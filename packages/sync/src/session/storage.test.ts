@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { createWriteThroughStorage, storageKey } from "./storage.ts";
 
-test("a storage is its seed and the writes since, and tells of each write", () => {
+test("a storage contains its seed and later writes, and reports each write", () => {
   const key = fc.constantFrom("a", "b", "__proto__");
   const writes = fc.array(fc.tuple(key, fc.option(fc.string())));
   fc.assert(

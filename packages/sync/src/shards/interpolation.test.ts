@@ -5,16 +5,16 @@ import { interpolate } from "./interpolation.ts";
 const STEP_MS = 50;
 const FRAME_MS = 16;
 
-/** What a client saw at one frame. */
+/** What a client showed in one frame. */
 interface Seen {
   readonly nowMs: number;
   readonly tick: number;
   readonly value: number;
-  /** The newest step that had come by then. */
+  /** The newest step that had arrived by then. */
   readonly newest: number;
 }
 
-/** Views that came when they came, in order, shown frame by frame. */
+/** Views that arrive at their times, in order, shown frame by frame. */
 function watch(views: readonly { readonly tick: number; readonly atMs: number }[]): Seen[] {
   const interpolation = interpolate<number>({ tickRate: 1000 / STEP_MS });
   const waiting = [...views];
@@ -34,12 +34,12 @@ function watch(views: readonly { readonly tick: number; readonly atMs: number }[
   return seen;
 }
 
-/** A motion that goes on for ever, unevenly. */
+/** An endless, uneven motion. */
 function valueAt(tick: number): number {
   return tick * 10 + (tick % 3);
 }
 
-/** Steps on their way: some later than others, none before the one before it. */
+/** Travel times of steps: some are delayed, none overtakes the one before it. */
 const journeys = fc
   .record({
     delayMs: fc.nat(400),
@@ -53,7 +53,7 @@ const journeys = fc
     });
   });
 
-test("at any moment it shows what was between the two views around it", () => {
+test("at any moment it shows the state between the two views around it", () => {
   fc.assert(
     fc.property(journeys, (views) => {
       for (const { nowMs, tick, value } of watch(views)) {
@@ -78,7 +78,7 @@ test("time never goes back, and no frame jumps, whatever the network does", () =
         if (before === undefined) continue;
         const passedMs = (tick - before.tick) * STEP_MS;
         expect(passedMs).toBeLessThanOrEqual(FRAME_MS * 1.151);
-        // It stands only where nothing more has come.
+        // It only stops if nothing more has arrived.
         if (tick < newest) expect(passedMs).toBeGreaterThanOrEqual(FRAME_MS * 0.849);
         else expect(passedMs).toBeGreaterThanOrEqual(0);
       }
@@ -86,7 +86,7 @@ test("time never goes back, and no frame jumps, whatever the network does", () =
   );
 });
 
-test("an even network has one step of delay, however long its way is", () => {
+test("a steady network has one step of delay, however long its latency is", () => {
   for (const delayMs of [0, 30, 400]) {
     const views = Array.from({ length: 60 }, (_, index) => ({
       tick: index + 1,
@@ -97,7 +97,7 @@ test("an even network has one step of delay, however long its way is", () => {
   }
 });
 
-test("it waits longer where views come late, so that they are there when they are shown", () => {
+test("it waits longer if views arrive late, so that they are there when needed", () => {
   const interpolation = interpolate<number>({ tickRate: 20 });
   for (let tick = 1; tick <= 64; tick += 1)
     interpolation.add(tick, tick, tick * STEP_MS + (tick % 4 === 0 ? 80 : 0));
@@ -106,7 +106,7 @@ test("it waits longer where views come late, so that they are there when they ar
   expect(interpolation.delayMs).toBe(STEP_MS);
 });
 
-test("a view stands until the step before the next one, for steps without a change", () => {
+test("a view is shown until the step before the next one, for steps without a change", () => {
   const interpolation = interpolate<string>({ tickRate: 20 });
   interpolation.add("a", 1, 1 * STEP_MS);
   interpolation.add("b", 9, 9 * STEP_MS);
@@ -141,7 +141,7 @@ test("of two views of one step the later one counts", () => {
   expect(interpolation.at(2.5 * STEP_MS)).toEqual({ from: "a", to: "c", share: 0.5, tick: 1.5 });
 });
 
-test("a page that slept goes on with what is there, and a shard that began again too", () => {
+test("a page that slept continues with the current views, as does a restarted shard", () => {
   const interpolation = interpolate<number>({ tickRate: 20 });
   expect(interpolation.at(0)).toBeNull();
   for (let tick = 1; tick <= 400; tick += 1) {
@@ -153,7 +153,7 @@ test("a page that slept goes on with what is there, and a shard that began again
   expect(interpolation.at(401 * STEP_MS)).toEqual({ from: 7, to: 7, share: 1, tick: 2 });
 });
 
-test("views that nobody looks at are not kept for ever", () => {
+test("views that are not read are not kept forever", () => {
   const interpolation = interpolate<number>({ tickRate: 20 });
   for (let tick = 1; tick <= 1000; tick += 1) interpolation.add(tick, tick, tick * STEP_MS);
   expect(interpolation.at(10 * STEP_MS)?.from).toBe(1000 - 127);
@@ -161,7 +161,7 @@ test("views that nobody looks at are not kept for ever", () => {
 
 test("after a pause of the server it soon is one step behind again", () => {
   const pauseMs = 5000;
-  // The steps that were missed are not caught up with.
+  // The missed steps are not made up for.
   const views = Array.from({ length: 80 }, (_, index) => ({
     tick: index + 1,
     atMs: (index + 1) * STEP_MS + (index < 20 ? 0 : pauseMs),
@@ -187,7 +187,7 @@ test("it catches up gently once views are no longer late", () => {
     expect((lagMs[index - 1] ?? lag) - lag).toBeLessThanOrEqual(FRAME_MS * 0.151);
 });
 
-test("after first views that were very late it leaps to where it should be", () => {
+test("after first views that were very late it jumps to the right position", () => {
   const interpolation = interpolate<number>({ tickRate: 20 });
   const lateMs = 5000;
   interpolation.add(1, 1, STEP_MS + lateMs);

@@ -2,7 +2,9 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { predict } from "./prediction.ts";
 
-/** No two orders of inputs give the same, so that one that is left out or repeated shows. */
+/**
+ * Every order of inputs has a different result, so that an omitted or repeated input is detected.
+ */
 const step = (state: number, input: number): number => (state * 31 + input + 7) % 1_000_003;
 
 test("the state is the server's, with each input that it has not applied", () => {
@@ -14,7 +16,7 @@ test("the state is the server's, with each input that it has not applied", () =>
     fc.property(fc.array(act, { maxLength: 60 }), (acts) => {
       const prediction = predict({ state: 1, step });
       const inputs: number[] = [];
-      // The server lags behind, and does things of its own that no client foresees.
+      // The server lags behind, and makes changes that no client predicts.
       const server = { state: 1, ack: 0 };
       for (const one of acts) {
         const before = prediction.state;
@@ -56,7 +58,7 @@ test("before the first ack all inputs are applied again", () => {
   expect([prediction.state, prediction.pending]).toEqual([13, 2]);
 });
 
-test("of inputs that nobody answers a bounded number is kept", () => {
+test("a bounded number of unacknowledged inputs is kept", () => {
   const step = (state: number, input: number): number => state + input;
   const prediction = predict({ state: 0, step, maxPending: 3 });
   for (let seq = 1; seq <= 10; seq += 1) prediction.apply(seq, 1);

@@ -3,7 +3,7 @@ import { CloseCode, SHARD_PROTOCOL } from "@pylonsync/protocol";
 import type { Socket } from "../platform/platform.ts";
 import { connectShard, type ConnectShardOptions } from "./shard-client.ts";
 
-/** A socket that a test answers for the server. */
+/** A socket for which the test acts as the server. */
 class FakeSocket implements Socket {
   onopen: Socket["onopen"] = null;
   onmessage: Socket["onmessage"] = null;
@@ -23,7 +23,7 @@ class FakeSocket implements Socket {
   }
 }
 
-/** A machine without a network, on which pauses end when a test says so. */
+/** A platform without a network, on which delays end when a test says so. */
 class Machine {
   readonly sockets: FakeSocket[] = [];
   readonly asked: { readonly url: string; readonly protocols: readonly string[] }[] = [];
@@ -67,7 +67,7 @@ class Machine {
   }
 }
 
-test("asks for deltas, with the token where a browser can put it", () => {
+test("requests deltas, with the token where a browser can send it", () => {
   const machine = new Machine();
   machine.connect();
   expect(machine.asked).toEqual([
@@ -79,7 +79,7 @@ test("asks for deltas, with the token where a browser can put it", () => {
   expect(machine.socket.binaryType).toBe("arraybuffer");
 });
 
-test("makes whole views of what changed, and keeps what did not", () => {
+test("builds complete views from changes, and keeps unchanged parts", () => {
   const machine = new Machine();
   const { client, views } = machine.connect();
   machine.socket.onopen?.();
@@ -98,7 +98,7 @@ test("makes whole views of what changed, and keeps what did not", () => {
   expect(part(1)).toBe(part(0));
 });
 
-test("reads what older servers send", () => {
+test("reads messages of older servers", () => {
   const machine = new Machine();
   const { views } = machine.connect();
   const bytes = new Uint8Array(8 + 7);
@@ -112,7 +112,7 @@ test("reads what older servers send", () => {
   ]);
 });
 
-test("numbers inputs over all connections, and tells of those that are dropped or refused", () => {
+test("numbers inputs across connections, and reports dropped and rejected ones", () => {
   const machine = new Machine();
   const { client, errors } = machine.connect();
   expect(client.send("early")).toBe(1);
@@ -126,7 +126,7 @@ test("numbers inputs over all connections, and tells of those that are dropped o
   expect(errors).toEqual(["The input was dropped: the shard is not connected.", "Not that one."]);
 });
 
-test("comes back with growing pauses, from the first one again once it was connected", () => {
+test("reconnects with growing delays, from the first one again after a connection", () => {
   const machine = new Machine();
   const { closes } = machine.connect({ reconnectBackoffMs: 100 });
   const pauses: number[] = [];
@@ -141,7 +141,7 @@ test("comes back with growing pauses, from the first one again once it was conne
   expect(closes[0]).toEqual(["the connection was lost (1006)", true]);
 });
 
-test("weakness 7: does not come back where it would be refused again", () => {
+test("weakness 7: does not reconnect if it would be rejected again", () => {
   for (const code of [
     CloseCode.UNAUTHORIZED,
     CloseCode.SESSION_ENDED,
@@ -156,7 +156,7 @@ test("weakness 7: does not come back where it would be refused again", () => {
   }
 });
 
-test("a delta without its base, or a frame that is not valid, leads to a new connection", () => {
+test("a delta without its base, or an invalid frame, leads to a new connection", () => {
   for (const frame of [{ tick: 9, base: 8, delta: { r: [] } }, { tick: "x" }, "[", { tick: -1 }]) {
     const machine = new Machine();
     const { errors, views } = machine.connect();
@@ -172,7 +172,7 @@ test("a delta without its base, or a frame that is not valid, leads to a new con
   }
 });
 
-test("is over once it is closed", () => {
+test("stops once it is closed", () => {
   const machine = new Machine();
   const { client, closes } = machine.connect();
   machine.socket.onopen?.();
@@ -189,7 +189,7 @@ test("is over once it is closed", () => {
   expect(waiting.pauses).toEqual([]);
 });
 
-test("comes back with the join token that it was given, and asks again when late", async () => {
+test("reconnects with the given join token, and requests another when late", async () => {
   const machine = new Machine();
   let asked = 0;
   const { closes } = machine.connect({
@@ -221,7 +221,7 @@ test("comes back with the join token that it was given, and asks again when late
   ]);
 });
 
-test("tells when no join token is to be had, and tries again", async () => {
+test("reports if no join token is available, and tries again", async () => {
   const machine = new Machine();
   const { errors } = machine.connect({ joinToken: () => Promise.reject(new Error("offline")) });
   await Promise.resolve();

@@ -3,7 +3,7 @@ import { shardUrl } from "./shard-url.ts";
 
 const sid = { subscriberId: "u/1 &" };
 
-test("an address leads to its /shards, a host to the port for shards", () => {
+test("a URL leads to its /shards, a host name to the port for shards", () => {
   const query = "?shard=arena%3A1&sid=u%2F1+%26";
   for (const [address, url] of [
     [{ baseUrl: "https://api.test" }, `wss://api.test/shards${query}`],
@@ -17,7 +17,7 @@ test("an address leads to its /shards, a host to the port for shards", () => {
     expect(shardUrl("arena:1", { ...sid, ...address }, undefined)).toBe(url);
 });
 
-test("a client may ask for fewer views", () => {
+test("a client may request fewer views", () => {
   const ask = (viewRate: number): string =>
     shardUrl("a", { baseUrl: "https://x", viewRate }, undefined);
   expect(ask(10)).toBe("wss://x/shards?shard=a&rate=10");

@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** What the database refuses is an error with its code, which the handler may catch or pass on. */
+/** An error of the database has its code, and the handler may catch it or pass it on. */
 export default mutation({
   args: { n: v.int(), catches: v.bool() },
   handler: async (ctx, { n, catches }) => {

@@ -1,6 +1,6 @@
 import { query } from "@pylonsync/functions";
 
-/** Holds its process up for a moment that everybody notices, and says which process it was. */
+/** Blocks its process for a noticeable time, and returns the process id. */
 export default query({
   args: {},
   handler: () => {

@@ -1,6 +1,6 @@
 import { action, v } from "@pylonsync/functions";
 
-/** What a handler finds in `ctx`, in whichever process it runs. */
+/** Returns the contents of `ctx`, in whichever process it runs. */
 export default action({
   args: { n: v.int() },
   handler: async (ctx, { n }) => {

@@ -1,6 +1,6 @@
 import { query } from "@pylonsync/functions";
 
-/** Looks at who asks: as a live function it runs for each user on its own. */
+/** Depends on the caller: as a live function it runs separately for each user. */
 export default query({
   args: {},
   handler: async (ctx) => ({

@@ -1,6 +1,6 @@
 import { action } from "@pylonsync/functions";
 
-/** Never ends, and leaves its process to its loop. */
+/** Never ends, but does not block the event loop of its process. */
 export default action({
   args: {},
   isolate: true,

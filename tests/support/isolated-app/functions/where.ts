@@ -1,4 +1,4 @@
 import { query } from "@pylonsync/functions";
 
-/** In which process it runs. */
+/** Returns the process in which it runs. */
 export default query({ args: {}, handler: () => process.pid });

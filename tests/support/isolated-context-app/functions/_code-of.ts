@@ -1,4 +1,4 @@
-/** The code of what something throws, or null. */
+/** The code of the error that the work throws, or null. */
 export async function codeOf(work: () => unknown): Promise<unknown> {
   try {
     await work();

@@ -1,6 +1,6 @@
 import { middleware } from "@pylonsync/functions";
 
-/** Refuses, adds to the context, and looks at what the handler came to. */
+/** Rejects calls, adds to the context, and inspects the handler's result. */
 export const withCaller = middleware(async ({ ctx, args, name, next }) => {
   if (ctx.auth.userId === null) throw ctx.error("SIGN_IN_FIRST", "Sign in first.");
   const outcome = await next({ caller: ctx.auth.userId, seen: `${name} ${JSON.stringify(args)}` });

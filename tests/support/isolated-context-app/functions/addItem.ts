@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** Returns what it declares, or not. */
+/** Returns the declared type, or another one. */
 export default mutation({
   args: { n: v.int() },
   returns: v.string(),

@@ -1,6 +1,6 @@
 import { http } from "@pylonsync/functions";
 
-/** Runs in the server, and calls a function that need not. */
+/** Runs in the server, and calls a function that may run elsewhere. */
 export default http({
   method: "GET",
   path: "/hello/:name",

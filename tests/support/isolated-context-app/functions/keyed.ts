@@ -1,7 +1,10 @@
 import { query, v } from "@pylonsync/functions";
 import { codeOf } from "./_code-of.ts";
 
-/** What it sees of variables: those of its own, of another function, of all, and of nobody. */
+/**
+ * Returns the variables that it can see: its own, those of another function, shared ones and
+ * undeclared ones.
+ */
 export default query({
   args: { names: v.array(v.string()) },
   secrets: ["OWN_KEY", "NOT_SET"],

@@ -1,7 +1,7 @@
 import { action, html, v } from "@pylonsync/functions";
 import { codeOf } from "./_code-of.ts";
 
-/** Asks a URL, sends a mail, writes to the log. */
+/** Requests a URL, sends a mail, writes to the log. */
 export default action({
   args: { url: v.string(), to: v.string() },
   handler: async (ctx, { url, to }) => {

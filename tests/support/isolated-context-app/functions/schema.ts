@@ -1,7 +1,7 @@
 import { query } from "@pylonsync/functions";
 import { z } from "zod";
 
-/** Arguments and result by a schema of another library, which makes something of them. */
+/** Arguments and result by a schema of another library, which transforms them. */
 export default query({
   args: z.object({ at: z.iso.datetime().transform((text) => new Date(text)) }),
   returns: z.object({ year: z.number().transform((year) => `in ${year}`) }),

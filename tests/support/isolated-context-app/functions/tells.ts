@@ -1,6 +1,9 @@
 import { action, v } from "@pylonsync/functions";
 
-/** Streams so much, as fast as it is read or without waiting; without end until nobody reads. */
+/**
+ * Streams the given amount, as fast as it is read or without waiting; endlessly until the caller
+ * stops reading.
+ */
 export default action({
   args: { mib: v.int(), waits: v.boolean() },
   handler: async (ctx, { mib, waits }) => {

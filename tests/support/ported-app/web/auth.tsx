@@ -1,5 +1,5 @@
-// A sign-in page as the apps of the public system write it: by plain fetch, and the token goes into
-// the storage by hand.
+// A sign-in page in the style of apps of the public system: with plain fetch, and the token is
+// stored by hand.
 import { db, getBaseUrl, storageKey } from "@pylonsync/react";
 import { useState, type ReactElement, type SyntheticEvent } from "react";
 

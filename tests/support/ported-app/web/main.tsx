@@ -30,7 +30,7 @@ function NewChannel({ onDone }: { onDone: (id: string) => void }): ReactElement 
       setName("");
       onDone(channelId);
     } catch {
-      // It is in create.error.
+      // The error is in create.error.
     }
   };
   return (
@@ -57,7 +57,7 @@ function Messages({ channel, userId }: { channel: Channel; userId: string }): Re
   const { data: sums } = db.useAggregate<{ count: number }>("Message", { count: true, where });
   const nameOf = (id: string): string => users.find((user) => user.id === id)?.displayName ?? "?";
 
-  // The message shows at once under an id of its own, and gives way to the server's.
+  // The message is shown immediately with a temporary id, and is replaced by the server's.
   const send = async (): Promise<void> => {
     const change = { seq: 0, entity: "Message", row_id: `temp-${body}`, timestamp: "" };
     const createdAt = new Date().toISOString();

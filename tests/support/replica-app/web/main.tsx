@@ -4,9 +4,9 @@ import { createRoot } from "react-dom/client";
 
 declare global {
   interface Window {
-    /** For the test, which writes and looks by it. */
+    /** Used by the test to write and read. */
     readonly db: typeof db;
-    /** What was refused, or not sent. */
+    /** The writes that were rejected, or not sent. */
     readonly refused: readonly string[];
   }
 }

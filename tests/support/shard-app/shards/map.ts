@@ -1,6 +1,6 @@
 import { shard, v } from "@pylonsync/functions";
 
-/** A map on which each sees who is near. */
+/** A map on which each player sees nearby players. */
 export default shard({
   tickRate: 60,
   instances: true,

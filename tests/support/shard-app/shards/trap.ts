@@ -1,6 +1,6 @@
 import { shard, v } from "@pylonsync/functions";
 
-/** Its inputs do what no shard should. */
+/** Its inputs trigger what no shard should do. */
 export default shard({
   tickRate: 50,
   saveSeconds: 0,

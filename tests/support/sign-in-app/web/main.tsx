@@ -73,7 +73,7 @@ function pageOf(path: string): ReactElement {
   }
 }
 
-/** Where the socket is, when it is on another host. */
+/** The address of the socket, if it is on another host. */
 const socket = new URLSearchParams(location.search).get("socket");
 const root = document.querySelector("#root");
 if (root === null) throw new Error("There is no #root.");

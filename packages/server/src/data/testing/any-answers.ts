@@ -45,7 +45,10 @@ const SHAPE: EntityShape = {
   ]),
 };
 
-/** What docs say of each way to read, by a look through all rows that the caller may read. */
+/**
+ * The results of each way to read according to the docs, computed by scanning all rows that the
+ * caller may read.
+ */
 export class Answers {
   readonly #app: AnyApp;
   readonly #rows: AnyRows;
@@ -72,7 +75,7 @@ export class Answers {
     return rows;
   }
 
-  /** As the caller sees them. */
+  /** The rows as the caller sees them. */
   visible(name: string, rows: readonly StoredRow[]): StoredRow[] {
     const fields = fieldsFor(entityNamed(this.#app, name), this.#caller);
     return rows.map(({ id, ...row }) => ({
@@ -81,7 +84,7 @@ export class Answers {
     }));
   }
 
-  /** The rows that a filter finds, in order, with all of their fields. */
+  /** The rows that match a filter, in order, with all of their fields. */
   found({ entity, where, order }: Pick<Question, "entity" | "where" | "order">): StoredRow[] {
     const rows = this.readable(entity).filter((row) => this.#matches(entity, row, where));
     return sortRows(rows, parseOrder(order, SHAPE));
@@ -108,7 +111,7 @@ export class Answers {
     return kind === "one" ? (shown[0] ?? null) : shown;
   }
 
-  /** The rows of a relation that may be read, each once. */
+  /** The rows of a relation that may be read, without duplicates. */
   #related(owner: string, row: StoredRow, name: string): readonly StoredRow[] {
     const { target, kind, through = "" } = relationOf(owner, name);
     const rows = this.readable(target);
@@ -158,7 +161,7 @@ export class Answers {
       .filter(({ count }) => Number(count) >= atLeast);
   }
 
-  /** The rows that have all words of a text, and how many have which value. */
+  /** The rows that contain all words of a text, and the counts of values. */
   search({ entity, where, text, facetFilter }: Question): {
     readonly ids: readonly string[];
     readonly facets: Readonly<Record<string, Readonly<Record<string, number>>>>;

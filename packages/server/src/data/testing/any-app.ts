@@ -17,9 +17,9 @@ export interface AnyEntity {
   readonly name: string;
   /** The read policy. */
   readonly readable: string;
-  /** A field that not all may read, and who may: an expression of the caller. */
+  /** A field that not every caller may read, and the condition on the caller who may. */
   readonly closed: readonly [field: string, rule: string] | null;
-  /** `ok` is shown to nobody. */
+  /** Whether `ok` is hidden from everybody. */
   readonly isOkHidden: boolean;
   readonly relations: readonly Relation[];
   readonly indexes: readonly (readonly string[])[];
@@ -53,7 +53,7 @@ function entityOf(name: string): fc.Arbitrary<AnyEntity> {
 /** Apps of three entities. */
 export const anyApps: fc.Arbitrary<AnyApp> = fc.tuple(...ENTITIES.map((name) => entityOf(name)));
 
-/** The app as it is declared. */
+/** The manifest of the app. */
 export function manifestOf(app: AnyApp): Manifest {
   return buildManifest({
     name: "any",
@@ -108,7 +108,7 @@ const link = fc.option(
   { freq: 5 },
 );
 
-/** What a filter is made of, too: so that rows and filters meet. */
+/** Values that filters also use, so that rows and filters match. */
 export const VALUES = {
   a: fc.constantFrom("x", "y", "z", "x y", "Z é"),
   b: fc.constantFrom("x", "y", "É", ""),
@@ -145,12 +145,12 @@ function rowsOf(name: string): fc.Arbitrary<StoredRow[]> {
     .map((rows): StoredRow[] => rows.toSorted((a, b) => compareValues(a.id, b.id)));
 }
 
-/** Rows of all entities; links lead to rows of any, also to such as are not there. */
+/** Rows of all entities; links lead to any rows, some of which do not exist. */
 export const anyRows: fc.Arbitrary<AnyRows> = fc
   .tuple(...ENTITIES.map((name) => rowsOf(name)))
   .map((all) => new Map(ENTITIES.map((name, index) => [name, all[index] ?? []])));
 
-/** Puts the rows in place of those that were there. */
+/** Replaces the existing rows with these. */
 export async function loadAny(data: AppData, rows: AnyRows): Promise<void> {
   await data.store.transact(async (tx) => {
     for (const [name, all] of rows) {

@@ -3,14 +3,14 @@ import { ADMIN, ANONYMOUS, type Caller } from "../../identity/identity.ts";
 import { anyRows, VALUES, type AnyApp, type AnyEntity, type AnyRows } from "./any-app.ts";
 import { user } from "./app-data.ts";
 
-/** A filter as a caller writes it. */
+/** A filter as a caller sends it. */
 export type Filter = Readonly<Record<string, unknown>>;
-/** An order as a caller writes it. */
+/** An order as a caller sends it. */
 export type Sorting = Readonly<Record<string, "asc" | "desc">>;
 
-/** What is asked of related rows, by relation. */
+/** Includes of related rows, by relation. */
 export type Includes = { readonly [relation: string]: Included | undefined };
-/** What is asked of the rows of one relation. */
+/** The include of one relation. */
 export interface Included {
   readonly where?: Filter;
   readonly order?: Sorting;
@@ -18,28 +18,28 @@ export interface Included {
   readonly include?: Includes;
 }
 
-/** What is asked of one entity, by all ways to read. */
+/** A query of one entity, for all ways to read. */
 export interface Question {
   readonly entity: string;
   /** Undefined: a server function, to which policies do not apply. */
   readonly caller: Caller | undefined;
   readonly where: Filter;
   readonly order: Sorting;
-  /** Rows of a page. */
+  /** The number of rows per page. */
   readonly size: number;
   readonly include: Includes;
   readonly groupBy: readonly (string | { readonly field: string; readonly bucket: Bucket })[];
-  /** Groups of fewer rows are left out. */
+  /** Groups of fewer rows are omitted. */
   readonly atLeast: number;
-  /** Numbers that are measured. */
+  /** The numeric fields that are aggregated. */
   readonly measured: readonly string[];
   readonly text: string | undefined;
   readonly facetFilter: { readonly b?: string; readonly n?: number };
 }
-/** A part of time that rows are grouped by. */
+/** A part of time by which rows are grouped. */
 export type Bucket = "day" | "month" | "year";
 
-/** Rows, and what is asked about them: each question is a case. */
+/** Rows, and queries of them: each query is a case. */
 export interface AnyCases {
   readonly rows: AnyRows;
   readonly questions: readonly Question[];
@@ -53,7 +53,9 @@ const CALLERS: readonly (Caller | undefined)[] = [
   undefined,
 ];
 
-/** The fields of an entity that somebody may see and ask about, by what docs/policies.md says. */
+/**
+ * The fields of an entity that a caller may see and use in queries, according to docs/policies.md.
+ */
 export function fieldsFor(
   { closed, isOkHidden }: AnyEntity,
   caller: Caller | undefined,
@@ -87,7 +89,7 @@ const OPERATORS: readonly (readonly [string, fc.Arbitrary<Filter>])[] = [
   ["owner", VALUES.owner.map((owner) => ({ owner }))],
 ];
 
-/** A filter of at most `depth` relations one behind the other. */
+/** A filter that follows at most `depth` relations in a chain. */
 function filterOf(
   app: AnyApp,
   owner: AnyEntity,
@@ -165,7 +167,7 @@ function questionOf(
     entity: fc.constant(owner.name),
     caller: fc.constant(caller),
     where: fc.oneof(fc.constant({}), filterOf(app, owner, caller, 2)),
-    // The cursor of a page can be read, so no order of pages goes by a hidden field.
+    // The cursor of a page can be read, so pages are not ordered by hidden fields.
     order: orderOf(fieldsFor(owner, caller ?? ADMIN)),
     size: fc.integer({ min: 1, max: 4 }),
     include: includesOf(app, owner, caller, 1),
@@ -180,7 +182,7 @@ function questionOf(
   });
 }
 
-/** Rows of an app, and what callers ask about them. */
+/** Rows of an app, and queries of callers. */
 export function casesOf(app: AnyApp): fc.Arbitrary<AnyCases> {
   const question = fc
     .tuple(fc.constantFrom(...app), fc.constantFrom(...CALLERS))

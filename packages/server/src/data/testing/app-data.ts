@@ -22,23 +22,23 @@ import { HookSet } from "../hooks.ts";
 import { DataModel } from "../model.ts";
 import { Reads } from "../reads.ts";
 
-/** An app's data on a database of its own, with nothing else of a server around it. */
+/** An app's data in its own database, without the rest of a server. */
 export interface AppData extends AsyncDisposable {
   readonly store: Store;
   readonly model: DataModel;
   readonly committer: Committer;
   readonly platform: ManualPlatform;
-  /** Reads with the eyes of a caller; without one, as a function does. */
+  /** Reads on behalf of a caller, or without one, as a function does. */
   reads(caller?: Caller): Reads;
   /**
-   * Deletes all rows of the app and all answered operations, for the next run of a property.
+   * Deletes all rows of the app and all stored responses, for the next run of a property.
    *
-   * @returns the head of the log, which stays
+   * @returns the head of the log, which is kept
    */
   clear(): Promise<number>;
 }
 
-/** Opens it, with the tables that the manifest declares. */
+/** Opens a database with the tables of the manifest. */
 export async function openAppData(
   manifest: Manifest,
   options: {

@@ -11,7 +11,7 @@ import type { Route } from "../../request/route.ts";
 import { Transfers } from "../../request/transfers.ts";
 import type { Caller } from "../../identity/identity.ts";
 
-/** What a route is called with, besides its method and path. */
+/** The arguments of a call of a route, in addition to its method and path. */
 export interface RouteCall {
   readonly caller: Caller;
   readonly params?: Readonly<Record<string, string>>;
@@ -21,7 +21,7 @@ export interface RouteCall {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Calls a route without a listener: what it answers, or refuses, as a status and JSON. */
+/** Calls a route without a listener. @returns its response or error, as a status and JSON */
 export async function callRoute(
   routes: readonly Route[],
   method: Method,
@@ -40,7 +40,7 @@ export async function callRoute(
   }
 }
 
-/** Calls a route that answers piece by piece. @returns all pieces */
+/** Calls a route that streams its response. @returns all chunks */
 export async function readStream(
   routes: readonly Route[],
   method: Method,

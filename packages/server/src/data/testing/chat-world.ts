@@ -113,7 +113,7 @@ export const chatRows: fc.Arbitrary<ChatRows> = fc.record({
   ),
 });
 
-/** Those who read; undefined: a server function, to which policies do not apply. */
+/** The readers; undefined: a server function, to which policies do not apply. */
 export const chatReaders = fc.constantFrom<(Caller | undefined)[]>(
   user("ann"),
   user("bob"),
@@ -122,7 +122,7 @@ export const chatReaders = fc.constantFrom<(Caller | undefined)[]>(
   undefined,
 );
 
-/** The rows that somebody may read, found by looking through all of them. */
+/** The rows that a caller may read, found by scanning all rows. */
 export function readableRows(rows: ChatRows, caller: Caller | undefined): ChatRows {
   if (caller === undefined || caller.isAdmin) return rows;
   const isMember = (channelId: unknown): boolean =>
@@ -135,7 +135,7 @@ export function readableRows(rows: ChatRows, caller: Caller | undefined): ChatRo
   };
 }
 
-/** Puts the rows in place of those that were there. */
+/** Replaces the existing rows with these. */
 export async function loadChat(app: AppData, rows: ChatRows): Promise<void> {
   await app.store.transact(async (tx) => {
     for (const [name, all] of Object.entries(rows)) {

@@ -16,7 +16,7 @@ const post = {
   secret: field.string().optional().hidden(),
 };
 
-/** Posts that are searched, and a policy that looks at other rows. */
+/** An app with searchable posts, and a policy that looks at other rows. */
 export const posts = buildManifest({
   name: "posts",
   version: "1.0.0",
@@ -45,7 +45,7 @@ export const posts = buildManifest({
   ],
 });
 
-/** Parts of texts, among them what is syntax somewhere. */
+/** Parts of texts, including characters that are syntax somewhere. */
 const PARTS = [
   "alpha", "Alphabet", "ALP", "beta", "x1", "1e5", "007", "3.14", "a_b", "foo-bar", "it's",
   "me@x.org", "http://a.b/c?d=e&f#g", "<b>bold</b>", "AND", "or", "NOT", "NEAR(a b)", '"quoted"',
@@ -80,17 +80,17 @@ const members = fc.uniqueArray(
   { selector: ({ id }) => id, maxLength: 3 },
 );
 
-/** Rows as they are written first, then changed, then deleted. */
+/** Rows that are first inserted, then changed, then deleted. */
 export const postWorlds = fc.record({
   members,
   rows,
   changed: fc.array(fc.tuple(fc.nat({ max: 20 }), fc.option(texts)), { maxLength: 4 }),
   deleted: fc.array(fc.nat({ max: 20 }), { maxLength: 3 }),
 });
-/** What `postWorlds` makes. */
+/** The values of `postWorlds`. */
 export type PostWorld = typeof postWorlds extends fc.Arbitrary<infer W> ? W : never;
 
-/** Those who search; undefined: a server function, to which policies do not apply. */
+/** The searching callers; undefined: a server function, to which policies do not apply. */
 export const searchers = fc.constantFrom<(Caller | undefined)[]>(
   user("ann"),
   user("cid"),
@@ -119,10 +119,10 @@ export const searches = fc.record({
   ),
   pageSize: fc.integer({ min: 1, max: 6 }),
 });
-/** What `searches` makes. */
+/** The values of `searches`. */
 export type Search = typeof searches extends fc.Arbitrary<infer S> ? S : never;
 
-/** Puts the rows in place of those that were there. @returns those that are there then */
+/** Replaces the existing rows with these. @returns the remaining rows */
 export async function loadPosts(app: AppData, world: PostWorld): Promise<StoredRow[]> {
   const known = new Map<string, StoredRow>(world.rows.map((row) => [row.id, row]));
   await app.store.transact(async (tx) => {
@@ -146,7 +146,7 @@ export async function loadPosts(app: AppData, world: PostWorld): Promise<StoredR
   return [...known.values()];
 }
 
-/** The posts that somebody may read, found by looking through all of them. */
+/** The posts that a caller may read, found by scanning all posts. */
 export function readablePosts(
   all: readonly StoredRow[],
   memberships: PostWorld["members"],
@@ -162,12 +162,12 @@ export function readablePosts(
   );
 }
 
-/** The words of a text of ASCII, in lower case. */
+/** The words of an ASCII text, in lower case. */
 function wordsOf(text: Value | undefined): string[] {
   return typeof text === "string" ? (text.toLowerCase().match(/[a-z0-9]+/g) ?? []) : [];
 }
 
-/** What a search of these rows comes to, found by looking through all of them. */
+/** The expected result of a search of these rows, found by scanning all of them. */
 export function naiveSearch(
   all: readonly StoredRow[],
   { query, filters, sort }: Search,

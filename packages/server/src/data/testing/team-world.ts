@@ -5,7 +5,7 @@ import { ADMIN, ANONYMOUS, type Caller } from "../../identity/identity.ts";
 import type { StoredRow } from "../../store/store.ts";
 import { user, type AppData } from "./app-data.ts";
 
-/** A small chat with relations of all kinds, some of whose rows are closed to some. */
+/** A small chat with relations of all kinds, in which some rows are hidden from some callers. */
 export const team = buildManifest({
   name: "team",
   version: "1.0.0",
@@ -101,7 +101,9 @@ export type TeamEntity = "User" | "Channel" | "Member" | "Message";
 /** Rows by entity. */
 export type TeamRows = Readonly<Record<TeamEntity, readonly StoredRow[]>>;
 
-/** How a relation leads from rows to rows: by which of their fields, over which rows between. */
+/**
+ * How a relation leads from rows to rows: by which of their fields, and through which joining rows.
+ */
 export interface TeamRelation {
   readonly target: TeamEntity;
   readonly isMany: boolean;
@@ -111,7 +113,7 @@ export interface TeamRelation {
 }
 
 const BY_MEMBER = { isMany: true, own: "id", theirs: "id" } as const;
-/** The relations of each entity, said in other words than the manifest's. */
+/** The relations of each entity, expressed independently of the manifest. */
 export const TEAM_RELATIONS: Readonly<Record<TeamEntity, Readonly<Record<string, TeamRelation>>>> =
   {
     User: {
@@ -154,7 +156,7 @@ function rowsOf(
     .map((rows): StoredRow[] => rows.toSorted((a, b) => compareValues(a.id, b.id)));
 }
 
-/** Rows of all entities; some refer to what is not there. */
+/** Rows of all entities; some refer to rows that do not exist. */
 export const teamRows: fc.Arbitrary<TeamRows> = fc.record({
   User: rowsOf(
     fc.constantFrom(...USERS),
@@ -187,7 +189,7 @@ export const teamRows: fc.Arbitrary<TeamRows> = fc.record({
   ),
 });
 
-/** Those who read; undefined: a server function, to which policies do not apply. */
+/** The readers; undefined: a server function, to which policies do not apply. */
 export const teamReaders = fc.constantFrom<(Caller | undefined)[]>(
   user("ann"),
   user("bob"),
@@ -196,7 +198,7 @@ export const teamReaders = fc.constantFrom<(Caller | undefined)[]>(
   undefined,
 );
 
-/** The rows that somebody may read, as they may see them. */
+/** The rows that a caller may read, as it sees them. */
 export function teamReadable(rows: TeamRows, caller: Caller | undefined): TeamRows {
   if (caller === undefined) return rows;
   const shown = {
@@ -219,7 +221,7 @@ export function teamReadable(rows: TeamRows, caller: Caller | undefined): TeamRo
   };
 }
 
-/** Puts the rows in place of those that were there. */
+/** Replaces the existing rows with these. */
 export async function loadTeam(app: AppData, rows: TeamRows): Promise<void> {
   await app.store.transact(async (tx) => {
     for (const [name, all] of Object.entries(rows)) {

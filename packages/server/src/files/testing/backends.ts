@@ -3,17 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { S3Server } from "../../../../../tests/support/servers/s3.ts";
 
-/** A storage that really stores, for one test file. */
+/** A real storage for one test file. */
 export interface Backend {
   readonly kind: "local" | "s3";
-  /** What tells a server to use it. */
+  /** The environment that makes a server use it. */
   readonly env: Readonly<Record<string, string>>;
-  /** How many objects it holds. */
+  /** The number of objects in it. */
   count(): Promise<number>;
   stop(): Promise<void>;
 }
 
-/** A storage of each kind, each with nothing in it. */
+/** An empty storage of each kind. */
 export const BACKENDS: Readonly<Record<Backend["kind"], () => Promise<Backend>>> = {
   local: startLocal,
   s3: startS3,
@@ -29,7 +29,7 @@ function startLocal(): Promise<Backend> {
   });
 }
 
-/** A bucket on an S3 server of this machine. */
+/** A bucket on an S3 server on this machine. */
 export async function startS3(): Promise<Backend & { readonly endpoint: string }> {
   const server = await S3Server.start();
   return {

@@ -1,19 +1,19 @@
 import { TestClient } from "../../../../../tests/support/client.ts";
 import { ADMIN_TOKEN } from "../../../../../tests/support/server.ts";
 
-/** The answer to an upload. */
+/** The response to an upload. */
 export interface Uploaded {
   readonly status: number;
   readonly id: string;
   readonly body: Readonly<Record<string, unknown>>;
-  /** Of a refusal. */
+  /** The code of an error. */
   readonly code: string | undefined;
   readonly field: string | undefined;
 }
 
 /** A user with files. */
 export class FileClient extends TestClient {
-  /** Not a guest, whose uploads are bounded. */
+  /** Not a guest, because the uploads of guests are limited. */
   static async signIn(url: string): Promise<FileClient> {
     const userId = crypto.randomUUID();
     const admin = new TestClient(url, ADMIN_TOKEN);
@@ -46,7 +46,7 @@ export class FileClient extends TestClient {
     );
   }
 
-  /** @returns the id of an image that is there */
+  /** @returns the id of an uploaded image */
   async image(query = ""): Promise<string> {
     const { status, id, code } = await this.upload(
       PNG,

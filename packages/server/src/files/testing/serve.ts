@@ -1,7 +1,7 @@
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createServer, loadConfig } from "@pylonsync/server";
 
-// Serves an app in a process of its own, and prints where.
+// Serves an app in its own process, and prints its URL.
 const app = buildManifest({
   name: "memory",
   version: "1.0.0",

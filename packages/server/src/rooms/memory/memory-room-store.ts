@@ -11,7 +11,7 @@ import {
 } from "../room-store.ts";
 import { RoomTable, type Member } from "./room-table.ts";
 
-/** What the rooms of one process need. */
+/** What the rooms of one process depend on. */
 export interface MemoryRoomOptions {
   readonly deliver: Deliver;
   readonly times: RoomTimes;
@@ -95,7 +95,7 @@ export class MemoryRoomStore implements RoomStore {
     return this.table.membershipsOf(userId).map(({ room }) => room);
   }
 
-  /** Removes the members whose time is over, and tells so. @returns them */
+  /** Removes expired members, and sends the messages about it. @returns them */
   sweep(): Member[] {
     const over = this.table.sweep();
     for (const { room, userId } of over) this.#deliver(leaveMessage(room, userId));

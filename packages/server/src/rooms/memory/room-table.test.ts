@@ -20,7 +20,7 @@ const roomsOf = (table: RoomTable, user: string): string[] =>
     .map(({ room }) => room)
     .toSorted();
 
-test("a member without a connection goes after its idle time, which each call begins again", () => {
+test("a member without a connection expires after its idle time, which each call restarts", () => {
   const { table, clock } = open();
   table.join("r", "u", null);
   clock.advance(99_999);
@@ -56,7 +56,7 @@ test("a connected member stays, then for its grace, unless it calls or connects 
   expect(table.sweep().map(({ room }) => room)).toEqual(["called"]);
 });
 
-test("joining again keeps the time and takes the data", () => {
+test("joining again keeps the time and replaces the data", () => {
   const { table, clock } = open();
   expect(table.join("r", "u", 1)).toEqual([]);
   clock.advance(10_000);
@@ -68,7 +68,7 @@ test("joining again keeps the time and takes the data", () => {
   ]);
 });
 
-test("a user is in so many rooms and no more, and may join one of them again", () => {
+test("a user is in a maximum number of rooms, and may join one of them again", () => {
   const { table } = open();
   for (let n = 0; n < MAX_ROOMS_OF_USER; n += 1) table.join(`r${n}`, "u", null);
   expect(() => table.join("one more", "u", null)).toThrow(PylonError);
@@ -76,7 +76,7 @@ test("a user is in so many rooms and no more, and may join one of them again", (
   expect(table.sizes("u")).toHaveLength(MAX_ROOMS_OF_USER);
 });
 
-test("only members who are connected hear their room", () => {
+test("only connected members receive the messages of their room", () => {
   const { table } = open();
   table.connect("here", will);
   for (const user of ["here", "away"]) table.join("r", user, null);
@@ -86,7 +86,7 @@ test("only members who are connected hear their room", () => {
   expect([...table.connectedMembers("r")]).toEqual([]);
 });
 
-test("a store sweeps once a second, tells who is gone, and stops", async () => {
+test("a store sweeps once a second, reports the removed members, and stops", async () => {
   const clock = new ManualPlatform(0);
   const told: string[] = [];
   const store = new MemoryRoomStore({

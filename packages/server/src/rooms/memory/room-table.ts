@@ -16,7 +16,7 @@ export interface Member {
   /** Seconds since 1970. */
   joinedAt: number;
   /**
-   * When a member that depends on calls goes; null for one whose user is connected, or was until
+   * When a member that depends on calls expires; null for one whose user is connected, or was until
    * now.
    */
   dueAt: number | null;
@@ -29,9 +29,9 @@ export class RoomTable {
   readonly #rooms = new Map<string, Map<string, Member>>();
   readonly #byUser = new Map<string, Map<string, Member>>();
   readonly #connected = new Map<string, TenantMessage>();
-  /** When the memberships end of users whose last connection has closed. */
+  /** When the memberships of users expire whose last connection has closed. */
   readonly #gone = new Map<string, number>();
-  /** Those with a `dueAt`. */
+  /** The members with a `dueAt`. */
   readonly #due = new Set<Member>();
 
   /** @param now milliseconds since 1970 */
@@ -44,7 +44,7 @@ export class RoomTable {
     return this.#rooms.get(room)?.get(userId);
   }
 
-  /** @returns who was there before @throws PylonError ROOM_LIMIT_REACHED */
+  /** @returns the previous members @throws PylonError ROOM_LIMIT_REACHED */
   join(room: string, userId: string, data: unknown): Peer[] {
     const before = this.peers(room);
     const known = this.find(room, userId);
@@ -56,7 +56,7 @@ export class RoomTable {
     return before;
   }
 
-  /** Adds the member, or makes it what is given; counts as a call. */
+  /** Adds or replaces the member; counts as a call. */
   put(room: string, userId: string, data: unknown, joinedAt: number): void {
     const known = this.find(room, userId);
     if (known !== undefined) {
@@ -71,7 +71,7 @@ export class RoomTable {
     this.touch(member);
   }
 
-  /** @returns whether it was there */
+  /** @returns whether it existed */
   remove(room: string, userId: string): boolean {
     const member = this.find(room, userId);
     if (member === undefined) return false;
@@ -81,7 +81,7 @@ export class RoomTable {
     return true;
   }
 
-  /** The member made a call. */
+  /** Records a call of the member. */
   touch(member: Member): void {
     if (this.#connected.has(member.userId)) return;
     member.dueAt = this.#now() + this.#times.idleMs;
@@ -101,7 +101,7 @@ export class RoomTable {
     if (this.#connected.delete(userId)) this.#gone.set(userId, this.#now() + this.#times.graceMs);
   }
 
-  /** Removes the members whose time is over. @returns them */
+  /** Removes the expired members. @returns them */
   sweep(): Member[] {
     const now = this.#now();
     const over = [...this.#due].filter(({ dueAt }) => dueAt !== null && dueAt <= now);
@@ -120,7 +120,7 @@ export class RoomTable {
   isConnected(userId: string): boolean {
     return this.#connected.has(userId);
   }
-  /** The connected users, with what is sent when they turn out to be gone. */
+  /** The connected users, with the message that is sent when they turn out to be gone. */
   connectedUsers(): ReadonlyMap<string, TenantMessage> {
     return this.#connected;
   }
@@ -140,7 +140,7 @@ export class RoomTable {
       toPeer(userId, data, joinedAt),
     );
   }
-  /** @param of whose rooms; null for all */
+  /** @param of the user whose rooms are counted; null for all */
   sizes(of: string | null): RoomSize[] {
     const names = of === null ? this.#rooms.keys() : (this.#byUser.get(of)?.keys() ?? []);
     return [...names].map((name) => ({ name, members: this.#rooms.get(name)?.size ?? 0 }));

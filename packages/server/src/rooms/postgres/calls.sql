@@ -1,4 +1,4 @@
--- The calls that users cause, each with the contract of the method of RoomBackend that makes it.
+-- The calls caused by users, each with the contract of the method of RoomBackend that makes it.
 -- `p_usr` of broadcast, members and rooms: '' for the admin, or for all. `p_ms`: how long a member
 -- without a connection stays after this call, in milliseconds.
 

@@ -5,7 +5,7 @@ import helpers from "./helpers.sql" with { type: "text" };
 import leases from "./leases.sql" with { type: "text" };
 import tables from "./tables.sql" with { type: "text" };
 
-/** The SQLSTATEs by which the functions refuse. */
+/** The SQLSTATEs with which the functions reject a call. */
 export const ROOM_REFUSALS = {
   rooms: "PYR01",
   roomsOfUser: "PYR02",
@@ -18,14 +18,14 @@ const roomFunctions = new VersionedFunctions(
   [helpers, calls, leases].map((source) => channelFunctions.resolve(source)),
 );
 
-/** Makes the tables and functions of the rooms. Each statement may be run again. */
+/** Creates the tables and functions of the rooms. Each statement may be run again. */
 export const ROOM_DDL: readonly string[] = [tables, ...roomFunctions.statements];
 
 /**
  * The quoted name of a function of the rooms.
  *
  * @param name such as `join`
- * @throws Error when there is no such function
+ * @throws Error if there is no such function
  */
 export function roomFunction(name: string): string {
   return roomFunctions.nameOf(name);

@@ -1,17 +1,17 @@
--- What the calls of the rooms are made of. Parts of the same name in redis/prelude.lua do the same.
+-- The building blocks of the calls. Parts with the same name in redis/prelude.lua do the same.
 --
--- A call is one transaction. It takes its locks in one order: its replica's (shared: against being
--- swept meanwhile), its user's (a call that connects the user and one that changes a member must
--- know of each other), its room's (so that the order of changes is that of messages), and the one
--- of Postgres' own that notifications take at the commit. So calls never wait for each other in a
--- circle. The sweep takes many locks, hence it waits for none: what is locked just now is swept the
--- next time.
+-- A call is one transaction. It acquires its locks in a fixed order: that of its replica (shared,
+-- so that it is not swept in the meantime), that of its user (a call that connects the user and one
+-- that changes a member must see each other's effects), that of its room (so that the order of
+-- changes is that of messages), and Postgres' own lock that notifications acquire at the commit. So
+-- calls never deadlock. The sweep acquires many locks, hence it waits for none: anything that is
+-- locked is swept the next time.
 --
--- The first key of a lock is that of a table, so that two Pylons in two schemas of one database do
--- not meet.
+-- The first key of a lock is the id of a table, so that the locks of two Pylons in two schemas of
+-- one database do not collide.
 
--- Each statement of a function must see what was committed before it, also while it waited for a
--- lock, hence READ COMMITTED. A call waits for three locks and must answer within the link's 2 s.
+-- Each statement of a function must see everything committed before it, also while it waited for a
+-- lock, hence READ COMMITTED. A call waits for three locks and must return within the link's 2 s.
 CREATE OR REPLACE FUNCTION pylon_room_begin(p_replica TEXT, p_usr TEXT, p_room TEXT)
 RETURNS VOID LANGUAGE plpgsql AS $$
 BEGIN
@@ -21,8 +21,8 @@ BEGIN
   PERFORM
     set_config('synchronous_commit', 'off', true),
     set_config('lock_timeout', '500ms', true);
-  -- Plans are made while the tables are empty and kept while they grow. What avoids a scan of a
-  -- table looks so costly that it would be compiled.
+  -- Plans are made while the tables are empty and kept while they grow. Plans without a scan of a
+  -- table have such a high estimated cost that they would be compiled, so JIT is off.
   PERFORM set_config('enable_seqscan', 'off', true), set_config('jit', 'off', true);
   IF p_replica <> '' THEN
     PERFORM pg_advisory_xact_lock_shared(
@@ -43,7 +43,7 @@ BEGIN
 END;
 $$;
 
--- For the sweep, which does not wait. Returns whether it has the lock.
+-- For the sweep, which does not wait. Returns whether the lock was acquired.
 CREATE OR REPLACE FUNCTION pylon_room_try_lock_user(p_usr TEXT)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 BEGIN
@@ -69,7 +69,8 @@ BEGIN
 END;
 $$;
 
--- The member made a call: without a connection it stays for a while. Returns whether it is there.
+-- Records a call of the member, which extends its stay if it has no connection. Returns whether the
+-- member exists.
 CREATE OR REPLACE FUNCTION pylon_room_touch(
   p_replica TEXT, p_room TEXT, p_usr TEXT, p_ms DOUBLE PRECISION)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
@@ -95,7 +96,7 @@ BEGIN
 END;
 $$;
 
--- p_swept: the replica whose lease ran out, or ''. Returns whether the member was there.
+-- p_swept: the replica whose lease expired, or ''. Returns whether the member existed.
 CREATE OR REPLACE FUNCTION pylon_room_remove(p_room TEXT, p_usr TEXT, p_swept TEXT)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 BEGIN
@@ -111,7 +112,7 @@ BEGIN
 END;
 $$;
 
--- The user has no connection left: it stays a member until p_at.
+-- Called when the user has no connection left: it stays a member until p_at.
 CREATE OR REPLACE FUNCTION pylon_room_begin_grace(
   p_usr TEXT, p_at TIMESTAMPTZ, p_will TEXT, p_swept TEXT)
 RETURNS VOID LANGUAGE plpgsql AS $$

@@ -1,6 +1,6 @@
--- The leases of the replicas, and the sweep, which removes what has ended.
+-- The leases of the replicas, and the sweep, which removes expired data.
 
--- Takes a lease. Returns whether the old one was still good.
+-- Takes a lease. Returns whether the old one was still valid.
 CREATE OR REPLACE FUNCTION pylon_room_enter(
   p_replica TEXT, p_lease DOUBLE PRECISION, p_grace DOUBLE PRECISION, p_is_returning BOOLEAN)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
@@ -17,8 +17,8 @@ BEGIN
     SELECT FROM "_pylon_room_replicas" WHERE id = p_replica AND ends_at > v_now);
   INSERT INTO "_pylon_room_replicas" (id, ends_at) VALUES (p_replica, v_now + v_lease)
     ON CONFLICT (id) DO UPDATE SET ends_at = excluded.ends_at;
-  -- Postgres itself was away: nothing could be renewed, so everything gets a little time. Not again
-  -- and again.
+  -- Postgres itself was unavailable: nothing could be renewed, so everything is extended a little.
+  -- Not repeatedly.
   IF p_is_returning AND NOT EXISTS (
     SELECT FROM "_pylon_room_replicas" WHERE reprieved_at > v_now - interval '10 seconds'
   ) THEN
@@ -45,7 +45,7 @@ DECLARE
   v_until TIMESTAMPTZ := clock_timestamp() + p_lease * interval '1 millisecond';
 BEGIN
   PERFORM pylon_room_begin('', '', '');
-  -- A call every second writes every second time.
+  -- With one call per second, every second call writes.
   UPDATE "_pylon_room_replicas" SET ends_at = v_until
     WHERE id = p_replica AND ends_at < v_until - interval '1500 milliseconds';
   is_alive := FOUND OR EXISTS (SELECT FROM "_pylon_room_replicas" WHERE id = p_replica);
@@ -54,8 +54,8 @@ BEGIN
 END;
 $$;
 
--- p_most: about how many removals; each holds locks until the end, of which a server has a bounded
--- number. Returns whether there is more to do.
+-- p_most: the approximate maximum of removals; each holds locks until the end, and a server has a
+-- bounded number of locks. Returns whether there is more to do.
 CREATE OR REPLACE FUNCTION pylon_room_sweep(p_most INT)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 DECLARE
@@ -78,7 +78,8 @@ BEGIN
 END;
 $$;
 
--- Removes what depends on replicas whose lease has run out. Returns how much it did.
+-- Removes everything that depends on replicas whose lease has expired. Returns the number of
+-- removals.
 CREATE OR REPLACE FUNCTION pylon_room_sweep_replicas(p_now TIMESTAMPTZ, p_most INT)
 RETURNS INT LANGUAGE plpgsql AS $$
 DECLARE
@@ -125,7 +126,7 @@ BEGIN
 END;
 $$;
 
--- Removes the users whose grace has ended. Returns how much it did.
+-- Removes the users whose grace period has ended. Returns the number of removals.
 CREATE OR REPLACE FUNCTION pylon_room_sweep_leavers(p_now TIMESTAMPTZ, p_most INT)
 RETURNS INT LANGUAGE plpgsql AS $$
 DECLARE
@@ -139,7 +140,7 @@ BEGIN
   LOOP
     EXIT WHEN v_work >= p_most;
     CONTINUE WHEN NOT pylon_room_try_lock_user(v_it.usr);
-    -- What was so before the lock need not be so any longer.
+    -- The state may have changed before the lock was acquired.
     SELECT usr, will, swept INTO v_it FROM "_pylon_room_leavers"
       WHERE usr = v_it.usr AND gone_at <= p_now;
     CONTINUE WHEN NOT FOUND;
@@ -166,7 +167,7 @@ BEGIN
 END;
 $$;
 
--- Removes the members that have made no call for their time. Returns how much it did.
+-- Removes the members whose idle time has ended. Returns the number of removals.
 CREATE OR REPLACE FUNCTION pylon_room_sweep_members(p_now TIMESTAMPTZ, p_most INT)
 RETURNS INT LANGUAGE plpgsql AS $$
 DECLARE
@@ -189,7 +190,7 @@ BEGIN
 END;
 $$;
 
--- Gives the lease back. Returns whether there is more to do: call it again.
+-- Ends the lease. Returns whether there is more to do: call it again.
 CREATE OR REPLACE FUNCTION pylon_room_retire(
   p_replica TEXT, p_hand_over DOUBLE PRECISION, p_most INT)
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$

@@ -105,7 +105,7 @@ async function count(table: string): Promise<number> {
   return Number(rows[0]?.n);
 }
 
-test("without notifications rooms count per replica, and the log says so once", async () => {
+test("without notifications rooms are per replica, and the log says so once", async () => {
   await using bouncer = await PgBouncer.start(url);
   let turns = 0;
   const { store, logged, database } = await open(TIMES, bouncer.url, 0, {
@@ -120,14 +120,14 @@ test("without notifications rooms count per replica, and the log says so once", 
   expect(database.link.isUp).toBe(false);
   expect(await store.join("r", "u", null)).toEqual([]);
   expect(await store.members("r", "u")).toMatchObject([{ user_id: "u" }]);
-  // The link is tried in each turn, and only the first time is logged.
+  // The link is tried in each turn, and only the first failure is logged.
   const before = turns;
   await until(() => turns >= before + 15);
   expect(logged.filter((line) => line.includes("rooms are per replica"))).toHaveLength(1);
   for (const close of closers.splice(0)) await close();
 }, 30_000);
 
-test("what somebody else says on the channel counts as missed, and the rooms go on", async () => {
+test("an unknown message on the channel counts as missed, and the rooms continue", async () => {
   const [one, other] = [await open(), await open()];
   const { rows } = await sql.query<{ channel: string }>(CHANNEL_QUERY);
   for (const payload of ["=none of ours", "=", "#1", "#x", ""]) {
@@ -139,7 +139,7 @@ test("what somebody else says on the channel counts as missed, and the rooms go 
   }
 }, 60_000);
 
-test("rooms do not wait for transactions that have all connections", async () => {
+test("rooms do not wait for transactions that use all connections", async () => {
   const one = await open();
   const held: (() => void)[] = [];
   const transactions = [0, 1].map(() =>
@@ -154,7 +154,7 @@ test("rooms do not wait for transactions that have all connections", async () =>
   await Promise.all(transactions);
 });
 
-test("a call that can't have its room in time is refused, and the others go on", async () => {
+test("a call that can't lock its room in time is rejected, and the others continue", async () => {
   const one = await open();
   await sql.query("BEGIN");
   await sql.query(
@@ -169,7 +169,7 @@ test("a call that can't have its room in time is refused, and the others go on",
   expect(one.logged).toEqual([]);
 }, 30_000);
 
-test("the sweep passes over a room that is taken, and comes back to it", async () => {
+test("the sweep skips a locked room, and returns to it later", async () => {
   const one = await open({ ...TIMES, idleMs: 500 });
   await one.store.join("taken", "u", null);
   await one.store.join("free", "u", null);
@@ -179,7 +179,8 @@ test("the sweep passes over a room that is taken, and comes back to it", async (
     `SELECT pg_advisory_xact_lock('"_pylon_room_members"'::regclass::oid::int4, hashtext('taken'))`,
   );
   await until(() => one.told.includes("leave free u") && one.told.includes("leave later u"));
-  // What joins after that and has gone was swept by a turn that has passed over the taken room.
+  // A member that joins after that and has expired was swept by a turn that has skipped the locked
+  // room.
   await one.store.join("last", "u", null);
   await until(() => one.told.includes("leave last u"));
   expect(one.told).not.toContain("leave taken u");
@@ -187,7 +188,7 @@ test("the sweep passes over a room that is taken, and comes back to it", async (
   await until(() => one.told.includes("leave taken u"));
 }, 30_000);
 
-test("a replica whose connections are cut comes back, and shows who is in its rooms", async () => {
+test("a replica whose connections are cut returns, and shows who is in its rooms", async () => {
   const [a, b] = await Promise.all([open(), open()]);
   await a.store.connected("u", will("u"));
   await a.store.join("r", "u", null);
@@ -205,7 +206,7 @@ test("a replica whose connections are cut comes back, and shows who is in its ro
   expect([...a.told, ...b.told].filter((line) => line.startsWith("leave"))).toEqual([]);
 }, 30_000);
 
-test("Postgres hangs: a call waits once, rooms go on in memory until it is back", async () => {
+test("Postgres hangs: a call waits once, then rooms are in memory until it is back", async () => {
   const other = await open();
   const sockets = new Set<Socket>();
   const proxy = createServer((near) => {
@@ -290,7 +291,7 @@ test("replicas of two versions, each with its own functions, have the same rooms
   ]);
 });
 
-test("after a stop in order nothing depends on the replica", async () => {
+test("after an orderly stop nothing depends on the replica", async () => {
   const one = await open();
   await one.store.connected("u", will("u"));
   await one.store.join("r", "u", null);
@@ -305,7 +306,7 @@ test("after a stop in order nothing depends on the replica", async () => {
 /**
  * Runs two calls, the second while the first is done and not committed yet.
  *
- * @returns what the second answers
+ * @returns the result of the second
  */
 async function during(first: string, second: string): Promise<Readonly<Record<string, unknown>>[]> {
   const other = new Client({ connectionString: url });
@@ -336,7 +337,7 @@ test("a user who connects while joining is a connected member", async () => {
   expect(await count(`"_pylon_room_members" WHERE due_at IS NULL AND holder IS NULL`)).toBe(1);
 });
 
-test("a replica that stops while a user connects leaves nobody behind", async () => {
+test("a replica that stops while a user connects leaves no members behind", async () => {
   await open();
   await sql.query(`SELECT ${roomFunction("enter")}('n', 60000, 300, false)`);
   await during(
@@ -347,7 +348,7 @@ test("a replica that stops while a user connects leaves nobody behind", async ()
   expect(await count(`"_pylon_room_replicas" WHERE id = 'n'`)).toBe(0);
 });
 
-test("what is kept is unlogged, and long messages are forgotten", async () => {
+test("the tables are unlogged, and long messages are deleted", async () => {
   const one = await open();
   const { rows } = await sql.query<{ relname: string; relpersistence: string }>(
     `SELECT relname, relpersistence FROM pg_class WHERE relkind = 'r'
@@ -370,12 +371,14 @@ test("what is kept is unlogged, and long messages are forgotten", async () => {
   await until(async () => (await count(`"_pylon_messages"`)) === 0);
 });
 
-/** Makes the call; one that waited too long for its room is refused, and may be made again. */
+/** Makes the call; one that waited too long for its room is rejected, and may be repeated. */
 async function again(call: () => Promise<unknown>): Promise<void> {
   while ((await call().catch((error: unknown) => error)) instanceof PylonError);
 }
 
-/** What a user does, in an order by chance. @param random a whole number below the given one */
+/**
+ * Performs a user's actions in random order. @param random returns an integer below the given one
+ */
 async function actAtRandom(
   userId: string,
   { store }: Opened,
@@ -435,7 +438,7 @@ test("three replicas, many users, few rooms: no deadlock, and the counts agree",
     FULL JOIN "_pylon_rooms" r ON r.name = m.room WHERE m.n IS DISTINCT FROM r.members`;
   expect((await sql.query(wrong)).rows).toEqual([]);
   expect(await count(`"_pylon_room_connections"`)).toBe(0);
-  // A member that made no call since the last connection closed goes after the grace; the rest
+  // A member without a call since its last connection closed expires after the grace; the rest
   // stays.
   await until(async () => (await count(`"_pylon_room_leavers"`)) === 0);
   expect(await count(`"_pylon_room_members" WHERE due_at IS NULL`)).toBe(0);

@@ -24,16 +24,19 @@ import {
 } from "../shared/room-backend.ts";
 import { ROOM_REFUSALS, roomFunction } from "./functions.ts";
 
-/** How much one call sweeps or hands over: what it has locked waits for its end. */
+/** The maximum that one call sweeps or hands over, because its locks are held until its end. */
 const BATCH = 200;
-/** Its calls wait for none that users make: a lease must be renewed however much they ask. */
+/**
+ * The queue of these calls is separate from those of users: a lease must be renewed however many
+ * calls users make.
+ */
 const OWN = "";
 /**
- * Without these the backend would not know what this replica has: they wait for their turn, and
- * when they fail the backend counts as lost.
+ * Without these calls the backend would not know this replica's members: they wait for their turn,
+ * and if they fail the backend counts as lost.
  */
 const ESSENTIAL = new Set(["enter", "keep", "retire", "connect", "disconnect", "register"]);
-/** Waited too long for a lock, or met another call in a circle: nothing was changed. */
+/** A lock timeout or a deadlock: nothing was changed. */
 const BUSY = new Set(["55P03", "40P01"]);
 
 type Row = Readonly<Record<string, Value>>;
@@ -46,7 +49,7 @@ export class PostgresRooms implements RoomBackend {
   readonly #link: ReplicaLink;
   readonly #times: RoomTimes;
 
-  /** @param replica names this one among all */
+  /** @param replica the id of this replica */
   constructor(link: ReplicaLink, times: RoomTimes, replica: string, log: Log) {
     this.replica = replica;
     this.#link = link;
@@ -187,7 +190,7 @@ export class PostgresRooms implements RoomBackend {
     await this.#value(member.userId, "register", this.replica, room, userId, ...rest);
   }
 
-  /** @param key whose calls are done in order */
+  /** @param key calls with the same key run in order */
   async #value(key: string, name: string, ...args: readonly Value[]): Promise<Value> {
     const [row] = await this.#rows(key, name, ...args);
     return row?.[Object.keys(row)[0] ?? ""] ?? null;
@@ -218,8 +221,8 @@ export class PostgresRooms implements RoomBackend {
 }
 
 /**
- * A name as it stands in a JSON string: Postgres takes no character 0, and half a character would
- * come back as another.
+ * A name as it appears inside a JSON string: Postgres does not accept the character 0, and would
+ * change a lone surrogate.
  */
 function escape(name: string): string {
   return JSON.stringify(name).slice(1, -1);

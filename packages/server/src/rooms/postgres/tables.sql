@@ -1,16 +1,16 @@
 -- The tables of the rooms. They are UNLOGGED: nothing in them is durable, and after a crash of
--- Postgres they are empty. They are shared by the functions of all versions, so they are only ever
--- added to. Each statement may be run again.
+-- Postgres they are empty. The functions of all versions share them, so they are only ever
+-- extended. Each statement may be run again.
 --
--- Names of rooms and users (`usr`) are as they stand between the quotes of a JSON string: so they
--- may have any character, and messages are made of them as they are.
+-- Names of rooms and users (`usr`) are stored as they appear inside a JSON string: so they may
+-- contain any character, and are inserted into messages unchanged.
 
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_rooms" (
   name TEXT COLLATE "C" PRIMARY KEY,
   members INT NOT NULL
 );
 
--- `due_at`: the end of a member that depends on its calls; `holder`: the replica of the last one.
+-- `due_at`: when a member that depends on its calls expires; `holder`: the replica of the last one.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_members" (
   room TEXT COLLATE "C",
   usr TEXT COLLATE "C",
@@ -26,7 +26,7 @@ CREATE INDEX IF NOT EXISTS "_pylon_room_members_due"
 CREATE INDEX IF NOT EXISTS "_pylon_room_members_holder"
   ON "_pylon_room_members" (holder) WHERE holder IS NOT NULL;
 
--- Who is connected to which replica; `will`: what is sent when the user turns out to be gone.
+-- The connections of users to replicas; `will`: sent when the user turns out to be gone.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_connections" (
   usr TEXT COLLATE "C",
   replica TEXT COLLATE "C",
@@ -35,8 +35,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_connections" (
 );
 CREATE INDEX IF NOT EXISTS "_pylon_room_connections_replica" ON "_pylon_room_connections" (replica);
 
--- Users without a connection until the end of their grace, what is sent at that end, and the
--- replica whose lease ran out, or ''.
+-- Users without a connection, with the end of their grace period, the message that is sent then,
+-- and the replica whose lease expired, or ''.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_leavers" (
   usr TEXT COLLATE "C" PRIMARY KEY,
   gone_at TIMESTAMPTZ NOT NULL,
@@ -45,7 +45,7 @@ CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_leavers" (
 );
 CREATE INDEX IF NOT EXISTS "_pylon_room_leavers_gone" ON "_pylon_room_leavers" (gone_at);
 
--- The replicas by the end of their lease.
+-- The replicas, with the end of their leases.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_room_replicas" (
   id TEXT COLLATE "C" PRIMARY KEY,
   ends_at TIMESTAMPTZ NOT NULL,

@@ -1,4 +1,4 @@
--- replica, user, will or '' for none, grace ms -> 1 when it was the user's last connection
+-- replica, user, will or '' for none, grace ms -> 1 if it was the user's last connection
 local replica, user = ARGV[1], ARGV[2]
 call('SREM', P .. 'users:' .. replica, user)
 if call('HDEL', P .. 'conn:' .. user, replica) == 0 then return 0 end

@@ -1,8 +1,8 @@
--- replica, lease ms, grace ms, '1' after a loss, else '0' -> 1 when the lease was still good
+-- replica, lease ms, grace ms, '1' after a loss, else '0' -> 1 if the lease was still valid
 local score = call('ZSCORE', P .. 'replicas', ARGV[1])
 call('ZADD', P .. 'replicas', now + ARGV[2], ARGV[1])
--- Redis itself was away: nothing could be renewed, so everything gets a little time. Not again and
--- again.
+-- Redis itself was unavailable: nothing could be renewed, so everything is extended a little. Not
+-- repeatedly.
 if ARGV[4] == '1' and call('SET', P .. 'reprieve', '1', 'PX', 10000, 'NX') then
   for _, replica in ipairs(call('ZRANGEBYSCORE', P .. 'replicas', '-inf', now)) do
     call('ZADD', P .. 'replicas', now + ARGV[2], replica)

@@ -1,5 +1,5 @@
--- replica, room, user, data, text, idle ms, most rooms, most rooms of a user
--- -> ['ok', user, record, ...] as it was before, ['rooms'] or ['rooms_of_user'] when it is refused
+-- replica, room, user, data, text, idle ms, maximum of rooms, maximum of rooms per user
+-- -> ['ok', user, record, ...] of the previous members, ['rooms'] or ['rooms_of_user'] if rejected
 local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
 if is_swept(replica) then return SWEPT end
 local before = call('HGETALL', P .. 'room:' .. room)

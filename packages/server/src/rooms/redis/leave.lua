@@ -1,2 +1,2 @@
--- room, user -> 1 when the user was there
+-- room, user -> 1 if the user was a member
 return remove(ARGV[1], ARGV[2], '')

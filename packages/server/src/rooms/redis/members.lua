@@ -1,5 +1,5 @@
 -- replica, room, user or '' for the admin, idle ms
--- -> [user, record, ...], or nothing when the user is not there
+-- -> [user, record, ...], or nothing if the user is not a member
 local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
 if is_swept(replica) then return SWEPT end
 if user ~= '' then

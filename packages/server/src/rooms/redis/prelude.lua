@@ -1,18 +1,18 @@
--- What every script of the rooms begins with. `P` is the prefix of all keys and of the channel,
--- `<namespace>:rooms:`, which the loader puts before this text (scripts.ts). Parts of the same name
--- in postgres/helpers.sql do the same.
+-- The beginning of every script of the rooms. `P` is the prefix of all keys and of the channel,
+-- `<namespace>:rooms:`, which the loader puts before this text (scripts.ts). Parts with the same
+-- name in postgres/helpers.sql do the same.
 --
--- Each script is one change, whole or not at all, timed by the clock of Redis. It publishes what it
--- did while it does it, so all replicas hear the changes in the order in which they were made. Data
--- of users is never parsed here: cjson would not give it back as it was.
+-- Each script is one atomic change, timed by the clock of Redis. It publishes its messages while it
+-- runs, so all replicas receive the changes in the order in which they were made. Data of users is
+-- never parsed here, because cjson would change it.
 --
 -- Keys:
 -- - `sizes`: hash, room -> members
 -- - `room:R`: hash, user -> `<joined at> <data>`
 -- - `of:U`: set, the user's rooms
 -- - `conn:U`: hash, replica the user is connected to -> the user's will
--- - `gone`: sorted set, users without a connection by the end of their grace; `wills`: hash, what
---   is sent at that end
+-- - `gone`: sorted set, users without a connection by the end of their grace period; `wills`: hash,
+--   the message that is sent then
 -- - `due`: sorted set, members without a connection by their end; `holders`: hash, such a member ->
 --   the replica of its last call
 -- - `replicas`: sorted set, replicas by the end of their lease; `users:N`, `calls:N`: sets, the
@@ -43,7 +43,7 @@ end
 
 local SWEPT = { err = 'SWEPT this replica has no lease' }
 
--- The member no longer depends on calls.
+-- Makes the member independent of calls.
 local function untouch(room, user)
   local key = member_key(room, user)
   call('ZREM', P .. 'due', key)
@@ -54,7 +54,7 @@ local function untouch(room, user)
   end
 end
 
--- The member made a call: without a connection it stays for a while.
+-- Records a call of the member, which extends its stay if it has no connection.
 local function touch(room, user, replica, ms)
   if call('EXISTS', P .. 'conn:' .. user) == 1 then return end
   untouch(room, user)
@@ -74,7 +74,7 @@ local function joined_at(record)
   return string.sub(record, 1, string.find(record, ' ', 1, true) - 1)
 end
 
--- swept: the replica whose lease ran out, or ''
+-- swept: the replica whose lease expired, or ''
 local function remove(room, user, swept)
   if call('HDEL', P .. 'room:' .. room, user) == 0 then return 0 end
   untouch(room, user)
@@ -87,7 +87,7 @@ local function remove(room, user, swept)
   return 1
 end
 
--- The memberships that no call has renewed since the last connection closed.
+-- Removes the memberships that no call has renewed since the last connection closed.
 local function remove_user(user, swept)
   local count = 0
   for _, room in ipairs(call('SMEMBERS', P .. 'of:' .. user)) do

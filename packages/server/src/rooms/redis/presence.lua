@@ -1,4 +1,4 @@
--- replica, room, user, data, text, idle ms -> 1 when the user is there
+-- replica, room, user, data, text, idle ms -> 1 if the user is a member
 local replica, room, user = ARGV[1], ARGV[2], ARGV[3]
 if is_swept(replica) then return SWEPT end
 local known = call('HGET', P .. 'room:' .. room, user)

@@ -24,8 +24,8 @@ import { channelOf, scriptsOf, type ScriptName } from "./scripts.ts";
 const BATCH = 500;
 
 /**
- * The rooms in Redis: one replica's calls of their scripts. They throw what Redis throws;
- * RedisLostError among it.
+ * The rooms in Redis: one replica's calls of the scripts. They throw the errors of Redis, including
+ * RedisLostError.
  */
 export class RedisRooms implements RoomBackend {
   readonly name = "redis";
@@ -35,7 +35,7 @@ export class RedisRooms implements RoomBackend {
   readonly #times: RoomTimes;
   readonly #hashes = new Map<string, string>();
 
-  /** @param replica names this one among all */
+  /** @param replica the id of this replica */
   constructor(redis: Redis, times: RoomTimes, replica: string) {
     this.replica = replica;
     this.#redis = redis;
@@ -167,13 +167,13 @@ export class RedisRooms implements RoomBackend {
   }
 }
 
-/** A list of texts, as the scripts answer. @throws Error for anything else */
+/** Checks that the result of a script is a list of texts. @throws Error for anything else */
 function toTexts(answer: unknown): string[] {
   if (!Array.isArray(answer)) throw new Error("A Redis script of the rooms did not return a list.");
   return answer.map(String);
 }
 
-/** From `[name, "<joined at> <data>", ...]`. */
+/** Parses `[name, "<joined at> <data>", ...]`. */
 function toStored(flat: readonly string[]): StoredMember[] {
   return pairs(flat).map(([name, record]) => {
     const space = record.indexOf(" ");

@@ -1,5 +1,5 @@
 -- replica, room, user, data, joined at, join text, presence text, ms without a connection
--- A member as its replica knows it. One that is not there joins; other data is presence.
+-- Registers a member as its replica knows it. A missing one joins; other data is sent as presence.
 local replica, room, user, data = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 if is_swept(replica) then return SWEPT end
 local known = call('HGET', P .. 'room:' .. room, user)

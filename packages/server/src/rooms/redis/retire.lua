@@ -1,4 +1,4 @@
--- replica, hand over ms, limit -> 1 when there is more to do: call it again
+-- replica, hand over ms, limit -> 1 if there is more to do: call it again
 local replica, limit = ARGV[1], tonumber(ARGV[3])
 for _, user in ipairs(call('SPOP', P .. 'users:' .. replica, limit)) do
   local will = call('HGET', P .. 'conn:' .. user, replica)

@@ -29,7 +29,7 @@ const BODIES = {
   sweep,
 };
 
-/** The name of a script; its file says what it takes and what it answers. */
+/** The name of a script; its file documents its arguments and its result. */
 export type ScriptName = keyof typeof BODIES;
 
 /** The channel on which the scripts publish. */
@@ -38,9 +38,9 @@ export function channelOf(namespace: string): string {
 }
 
 /**
- * The text of each script, complete, by its name.
+ * The complete text of each script, by its name.
  *
- * @param namespace letters, digits and `:._-%` only: it stands in the text
+ * @param namespace only letters, digits and `:._-%`, because it becomes part of the text
  */
 export function scriptsOf(namespace: string): ReadonlyMap<string, string> {
   const head = `local P = '${namespace}:rooms:'\n${prelude}\n`;

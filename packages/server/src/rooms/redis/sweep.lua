@@ -1,4 +1,4 @@
--- limit -> how many members were removed, or -1 when there may be more
+-- limit -> the number of removed members, or -1 if there may be more
 local count, work, limit = 0, 0, tonumber(ARGV[1])
 for _, key in ipairs(call('ZRANGEBYSCORE', P .. 'due', '-inf', now, 'LIMIT', 0, limit)) do
   local room, user = split(key)

@@ -2,12 +2,12 @@ import type { RoomTable } from "../memory/room-table.ts";
 import { memberKey, type MemberName } from "./member-key.ts";
 import type { RoomBackend } from "./room-backend.ts";
 
-/** How many calls are under way at once. */
+/** The maximum number of concurrent calls. */
 const CONCURRENCY = 64;
 
 /**
- * What changed in the table while the backend was lost, which the backend is to be told: which
- * members and which users, not how, because the table has their newest state.
+ * The changes of the table while the backend was lost, which must be sent to the backend: which
+ * members and which users, but not how, because the table has their newest state.
  */
 export class PendingChanges {
   readonly #table: RoomTable;
@@ -27,31 +27,31 @@ export class PendingChanges {
     return this.#members.size === 0 && this.#users.size === 0;
   }
 
-  /** The member joined, left or changed. */
+  /** Adds a member that joined, left or changed. */
   addMember({ room, userId }: MemberName): void {
     this.#members.set(memberKey({ room, userId }), { room, userId });
   }
 
-  /** The user connected or disconnected. */
+  /** Adds a user who connected or disconnected. */
   addUser(userId: string): void {
     this.#users.add(userId);
   }
 
-  /** All that the table has, for a backend that does not know this replica. */
+  /** Adds everything in the table, for a backend that does not know this replica. */
   addAll(): void {
     for (const member of this.#table.all()) this.addMember(member);
     for (const userId of this.#table.connectedUsers().keys()) this.addUser(userId);
   }
 
-  /** Whether the backend is to be told of the member. */
+  /** Whether the member must be sent to the backend. */
   has(member: MemberName): boolean {
     return this.#members.has(memberKey(member));
   }
 
   /**
-   * Tells the backend of some of them. What could not be told stays.
+   * Sends some of them to the backend. Those that fail remain.
    *
-   * @throws what the backend throws
+   * @throws the errors of the backend
    */
   async tellSome(): Promise<void> {
     // Users come first: a member depends on whether its user is connected.

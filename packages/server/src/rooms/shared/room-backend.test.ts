@@ -7,7 +7,7 @@ import { dataOf, decode, encode, registrationOf, toBroadcastResult } from "./roo
 
 const text = string({ unit: "binary" });
 
-test("a message to a tenant comes back as it was sent", () => {
+test("a message to a tenant is decoded as it was encoded", () => {
   assert(
     property(
       record({
@@ -25,7 +25,7 @@ test("a message to a tenant comes back as it was sent", () => {
   );
 });
 
-test("a message of a room is read as the scripts write it, with the time as text or number", () => {
+test("a message of a room is decoded as scripts encode it, with the time as text or number", () => {
   for (const joined of ["12", 12])
     expect(decode(`${JSON.stringify(["join", "r", "u", "n", joined])}\n{"a":"\n"}`)).toEqual({
       kind: "join",
@@ -49,21 +49,21 @@ test("an older version's message to a tenant is for everyone in it", () => {
   });
 });
 
-test("what is none of ours is refused", () => {
+test("an unknown message is rejected", () => {
   for (const encoded of ["", "x", "{}\nx", '"join"\nx', '["other","r"]\nx', "[]\nx"])
     expect(() => decode(encoded)).toThrow();
   expect(() => toBroadcastResult(null)).toThrow();
   expect(toBroadcastResult("sent")).toBe("sent");
 });
 
-test("what a text says of a member is null where it says nothing", () => {
+test("a member's data is null if the text has none", () => {
   expect(dataOf('{"data":[1]}')).toEqual([1]);
   expect([dataOf("{}"), dataOf('{"data":null}'), dataOf("[]"), dataOf("1")]).toEqual(
     Array.from({ length: 4 }, () => null),
   );
 });
 
-test("a member is registered for the time that it has left, or for its grace", () => {
+test("a member is registered for its remaining time, or for its grace", () => {
   const times = { idleMs: 1, graceMs: 5_000, handOverMs: 1, leaseMs: 1, sweepMs: 1 };
   const member = { room: "r", userId: "u", data: undefined, joinedAt: 3 };
   const stays = (dueAt: number | null): unknown =>
@@ -84,7 +84,7 @@ test("each script begins with the shared part, and publishes on its namespace's 
   expect(channelOf("my:app")).toBe("my:app:rooms:events");
 });
 
-test("the functions of Postgres refuse by known codes, and call only versioned functions", () => {
+test("the functions of Postgres reject with known codes, and call only versioned functions", () => {
   const all = ROOM_DDL.join("\n");
   expect(new Set(all.match(/PYR\d\d/g))).toEqual(new Set(Object.values(ROOM_REFUSALS)));
   expect(all.match(/(?<![\w"])pylon_(room|channel)_\w+\(/g)).toBeNull();

@@ -9,7 +9,7 @@ import type {
 } from "../room-store.ts";
 import type { Member } from "../memory/room-table.ts";
 
-/** A member as the backend keeps it. `name`: the user, or of one user's records the room. */
+/** A member as the backend stores it. `name`: the user, or in the records of one user the room. */
 export interface StoredMember {
   readonly name: string;
   readonly data: unknown;
@@ -18,69 +18,73 @@ export interface StoredMember {
 }
 
 /**
- * A message of the channel. `origin`: the replica that caused it; of a leave, the replica whose
- * lease ran out.
+ * A message of the channel. `origin`: the replica that caused it; for a leave, the replica whose
+ * lease expired.
  */
 export type ChannelMessage =
   | TenantMessage
   | (RoomMessage & { readonly origin: string; readonly joinedAt: number });
 
 /**
- * What the replicas share: who is in which room, who is connected where, and a channel on which all
- * of them hear of each change.
+ * The state that the replicas share: the members of each room, the connections of users to
+ * replicas, and a channel on which all of them receive each change.
  *
- * - A change and its message are one: whole or not at all. All replicas hear the messages of a room
- *   in the order of its changes.
- * - Calls for one user are done in the order in which they were made, and so are the messages to
- *   one tenant.
- * - A call rejects with a PylonError when it is refused (nothing is lost), and with anything else
- *   when the backend can't be relied on now.
- * - Every call by which something would depend on a replica whose lease has run out and was taken
- *   away rejects, until it enters again.
+ * - A change and its message are atomic. All replicas receive the messages of a room in the order
+ *   of its changes.
+ * - Calls for one user are executed in the order in which they were made, and so are the messages
+ *   to one tenant.
+ * - A call rejects with a PylonError if it is refused (nothing is lost), and with any other error
+ *   if the backend can't be relied on now.
+ * - Every call that would make something depend on a replica whose lease has expired and was
+ *   removed rejects, until the replica enters again.
  */
 export interface RoomBackend {
-  /** For the log, such as `redis`. */
+  /** The name for the log, such as `redis`. */
   readonly name: string;
-  /** What `/readyz` calls it. */
+  /** The name in `/readyz`. */
   readonly part: "redis" | "rooms";
-  /** Names this replica among all. */
+  /** The id of this replica. */
   readonly replica: string;
   readonly isUp: boolean;
-  /** Told of each loss and each return. @returns an unsubscribe function */
+  /** Calls the listener on each loss and each return. @returns an unsubscribe function */
   onChange(listener: (isUp: boolean) => void): () => void;
   /**
-   * Called with what comes over the channel while the backend is up. What comes while it is lost is
-   * missed.
+   * Calls the listener with the messages of the channel while the backend is up. Messages during a
+   * loss are missed.
    */
   onMessage(listener: (message: ChannelMessage) => void): void;
-  /** The backend is lost, and says so itself; else it has refused. */
+  /**
+   * Whether the error means that the backend is lost and reports that itself; otherwise it has
+   * rejected the call.
+   */
   isLoss(error: unknown): boolean;
 
   /**
    * Takes a lease.
    *
-   * @param isReturning after a loss
-   * @returns whether the old lease was still good: the backend has what we told it
+   * @param isReturning whether it is after a loss
+   * @returns whether the old lease was still valid: then the backend has what this replica sent
+   *   before
    */
   enter(isReturning: boolean): Promise<boolean>;
   /**
-   * Renews the lease, and removes those whose time is over. Called every second or two.
+   * Renews the lease, and removes expired members. Called every second or two.
    *
-   * @returns false when the lease had been taken away
+   * @returns false if the lease had been removed
    */
   keep(): Promise<boolean>;
-  /** Gives the lease back, and leaves time to those who depend on it. */
+  /** Ends the lease, and leaves time to the members that depend on it. */
   retire(): Promise<void>;
 
-  /** @returns who was there before @throws PylonError ROOM_LIMIT_REACHED */
+  /** @returns the previous members @throws PylonError ROOM_LIMIT_REACHED */
   join(room: string, userId: string, data: unknown): Promise<StoredMember[]>;
-  /** @returns whether the user was there */
+  /** @returns whether the user was a member */
   leave(room: string, userId: string): Promise<boolean>;
-  /** @returns whether the user is there */
+  /** @returns whether the user is a member */
   setPresence(room: string, userId: string, data: unknown): Promise<boolean>;
   /** @param as null: the admin */
   broadcast(room: string, as: string | null, text: string): Promise<BroadcastResult>;
-  /** @param as null: the admin @returns null when they are not in it */
+  /** @param as null: the admin @returns null if that user is not a member */
   members(room: string, as: string | null): Promise<StoredMember[] | null>;
   /** @param of null: all */
   rooms(of: string | null): Promise<RoomSize[]>;
@@ -88,21 +92,21 @@ export interface RoomBackend {
 
   /** @returns the user's rooms, with the user's own record in each */
   connect(userId: string, will: TenantMessage): Promise<StoredMember[]>;
-  /** @param will what is sent at once; null: nothing */
+  /** @param will the message that is sent immediately; null: none */
   disconnect(userId: string, will: TenantMessage | null): Promise<void>;
   /**
-   * A member as this replica knows it, after a loss.
+   * Registers a member as this replica knows it, after a loss.
    *
-   * @param now milliseconds, of the clock of its `dueAt`
+   * @param now milliseconds, by the clock of its `dueAt`
    */
   register(member: Member, now: number): Promise<void>;
 }
 
 /**
- * Reads a message of the channel: a line of JSON, `[kind, room, user, replica, joined_at]` or
- * `["tenant", tenant, rooms, user, about]`, and then the text that goes out.
+ * Decodes a message of the channel: a line of JSON, `[kind, room, user, replica, joined_at]` or
+ * `["tenant", tenant, rooms, user, about]`, and then the text that is sent.
  *
- * @throws Error when it is none of ours
+ * @throws Error for an unknown message
  */
 export function decode(encoded: string): ChannelMessage {
   const end = encoded.indexOf("\n");
@@ -123,12 +127,12 @@ export function decode(encoded: string): ChannelMessage {
   };
 }
 
-/** Writes a message to a tenant for the channel; `decode` reads it. */
+/** Encodes a message to a tenant for the channel; `decode` reads it. */
 export function encode({ tenantId, rooms, userId, about, text }: TenantMessage): string {
   return `${JSON.stringify(["tenant", tenantId, rooms, userId, about])}\n${text}`;
 }
 
-/** A replica of an older version sends the tenant alone: for everyone in it. */
+/** A replica of an older version sends only the tenant, which means everyone in it. */
 function tenantMessage(header: readonly unknown[], text: string): TenantMessage {
   const [tenantId, rooms, userId, about] = header;
   return {
@@ -157,7 +161,7 @@ function textOr<T>(value: unknown, other: T): string | T {
   return typeof value === "string" ? value : other;
 }
 
-/** What the text of a join or of presence says of the member; null for nothing. */
+/** The member's data in the text of a join or of presence; null for none. */
 export function dataOf(text: string): unknown {
   const message: unknown = JSON.parse(text);
   return typeof message === "object" && message !== null && "data" in message
@@ -170,16 +174,16 @@ export function storedPeer({ name, data, joinedAt }: StoredMember): Peer {
   return toPeer(name, data, joinedAt);
 }
 
-/** What is kept of a member's data. */
+/** The stored form of a member's data. */
 export function toText(data: unknown): string {
   return JSON.stringify(data ?? null);
 }
 
 /**
- * What `register` says of a member, in the order of its arguments: data, seconds since 1970 of its
- * join, the text of a join, the text of presence, milliseconds that it stays without a connection.
+ * The arguments of `register` for a member, in order: data, time of its join in seconds since 1970,
+ * the text of a join, the text of presence, milliseconds that it stays without a connection.
  *
- * @param now milliseconds, of the clock of its `dueAt`
+ * @param now milliseconds, by the clock of its `dueAt`
  */
 export function registrationOf(
   { room, userId, data, joinedAt, dueAt }: Member,
@@ -195,7 +199,7 @@ export function registrationOf(
   ];
 }
 
-/** What a backend answered to a broadcast. @throws Error for anything else */
+/** Checks a backend's result of a broadcast. @throws Error for anything else */
 export function toBroadcastResult(answer: unknown): BroadcastResult {
   if (answer === "sent" || answer === "room_empty" || answer === "not_in_room") return answer;
   throw new Error(`The rooms returned ${JSON.stringify(answer)} for a broadcast.`);

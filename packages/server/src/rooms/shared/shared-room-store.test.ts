@@ -26,10 +26,10 @@ const will = (userId: string): TenantMessage => disconnectMessage("t", userId, 1
 
 class Lost extends Error {}
 
-/** When the next call fails: before it takes effect, or after, with its answer lost. */
+/** When the next call fails: before it takes effect, or afterwards, with its result lost. */
 type Failure = { readonly call: string; readonly when: "before" | "after" };
 
-/** A backend in memory that is lost, and forgets, on demand. */
+/** A backend in memory that is lost, and loses its data, on demand. */
 class FakeBackend implements RoomBackend {
   readonly name = "fake";
   readonly part = "rooms";
@@ -39,7 +39,7 @@ class FakeBackend implements RoomBackend {
   readonly all = new Map<string, Member>();
   readonly entered: boolean[] = [];
   failure: Failure | null = null;
-  /** Messages wait for `hear` instead of coming before the answer. */
+  /** Messages wait for `hear` instead of arriving before the result. */
   isSlow = false;
   readonly #waiting: ChannelMessage[] = [];
   #hasLease = false;
@@ -64,11 +64,11 @@ class FakeBackend implements RoomBackend {
     this.#waiting.length = 0;
     this.#changed(isUp);
   }
-  /** Tells what has waited. */
+  /** Delivers the waiting messages. */
   hear(): void {
     for (const message of this.#waiting.splice(0)) this.#told(message);
   }
-  /** What a crash does: nothing that it had is there any longer. */
+  /** Simulates a crash: all of its data is lost. */
   forget(): void {
     this.users.clear();
     this.all.clear();
@@ -162,7 +162,7 @@ class FakeBackend implements RoomBackend {
   }
 }
 
-/** A platform whose repeated work is done when the test says so. */
+/** A platform that runs repeated work under the control of the test. */
 class Turns {
   readonly #work = new Set<() => void>();
   readonly platform: Platform = {
@@ -213,7 +213,7 @@ function membersOf({ all }: FakeBackend): string[] {
     .toSorted();
 }
 
-test("what changes after a first entry that failed midway is told, too", async () => {
+test("changes after a first entry that failed midway are sent, too", async () => {
   const { store, backend, turns } = await open(false);
   await store.join("r", "untold", 1);
   await store.join("r", "told", 1);
@@ -228,7 +228,7 @@ test("what changes after a first entry that failed midway is told, too", async (
   expect(membersOf(backend)).toEqual(["r late 2", "r untold 1"]);
 });
 
-test("a first lease of which only the answer was lost does not count as told", async () => {
+test("a first lease of which only the result was lost does not count as sent", async () => {
   const { store, backend, turns } = await open(false);
   await store.join("r", "u", 1);
   backend.isUp = true;
@@ -239,7 +239,7 @@ test("a first lease of which only the answer was lost does not count as told", a
   expect(backend.entered).toEqual([false, false]);
 });
 
-test("a user who connected before the backend hears rooms it joined elsewhere", async () => {
+test("a user who connected before the backend receives rooms it joined elsewhere", async () => {
   const { store, backend, turns } = await open(false);
   await store.connected("u", will("u"));
   backend.isUp = true;
@@ -259,7 +259,7 @@ class FakeElsewhere {
   }
 }
 
-test("a backend that refuses is in the log once, until it accepts", async () => {
+test("a backend that rejects calls is logged once, until it accepts them", async () => {
   const { store, backend, turns, logged } = await open();
   backend.join = () => Promise.reject(new Error("out of memory"));
   backend.enter = () => Promise.reject(new Error("out of memory"));
@@ -300,7 +300,7 @@ const steps = array(
   { maxLength: 25 },
 );
 
-test("whatever is lost and when, the backend ends with just what was answered", async () => {
+test("whatever is lost and when, the backend ends with the acknowledged state", async () => {
   await assert(
     asyncProperty(steps, async (all) => {
       const { store, backend, turns } = await open(false);

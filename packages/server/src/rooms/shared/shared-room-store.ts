@@ -22,10 +22,10 @@ import { Sharing, type SharingState } from "./sharing-state.ts";
 import { UnheardChanges, type AskedChange } from "./unheard-changes.ts";
 
 const RETRY_MS = 500;
-/** How many calls are under way at once while much is asked after a loss. */
+/** The maximum number of concurrent calls after a loss, when there are many. */
 const CONCURRENCY = 64;
 
-/** What rooms that are shared need. */
+/** What shared rooms depend on. */
 export interface SharedRoomOptions {
   readonly backend: RoomBackend;
   readonly deliver: Deliver;
@@ -37,11 +37,12 @@ export interface SharedRoomOptions {
 /**
  * The rooms of several replicas, in a backend that they share.
  *
- * Beside it stands a table in memory of the members that this replica answers for: those whose
- * users are connected to it, and those whose last call it took. It follows the channel, says whom a
- * message concerns, and takes over while the backend is lost. Then the backend is told what changed
- * meanwhile, or everything when it no longer knows this replica, and only after that it is asked
- * again. What it does when is a matter of its one state (sharing-state.ts).
+ * In addition there is a table in memory of the members for which this replica is responsible:
+ * those whose users are connected to it, and those whose last call it handled. It follows the
+ * channel, determines whom a message concerns, and takes over while the backend is lost. After the
+ * loss the changes are sent to the backend, or everything if it no longer knows this replica, and
+ * only then is the backend used again. A single state determines what is done when
+ * (sharing-state.ts).
  */
 export class SharedRoomStore implements RoomStore {
   readonly #options: SharedRoomOptions;
@@ -51,14 +52,14 @@ export class SharedRoomStore implements RoomStore {
   readonly #pending: PendingChanges;
   readonly #unheard = new UnheardChanges();
   /**
-   * Users whose rooms are being asked for, each with the rooms that the channel told of meanwhile:
-   * what it told is newer.
+   * Users whose rooms are being loaded, each with the rooms about which the channel sent messages
+   * in the meantime, which are newer.
    */
   readonly #loading = new Map<string, Set<string>>();
-  /** Why the backend refuses, as the log has it, until it accepts. */
+  /** The logged reason for which the backend rejects calls, until it accepts them. */
   #refusal: string | null = null;
   #renewal: Promise<void> | null = null;
-  /** Turns of the sweep in a row in which there was no user here. */
+  /** The number of consecutive turns of the sweep without a user here. */
   #idleTurns = 0;
   #timers: Timer[] = [];
   #unfollow: () => void = () => undefined;
@@ -163,7 +164,7 @@ export class SharedRoomStore implements RoomStore {
     return this.#ask(
       async () => {
         const members = await this.#backend.members(room, as);
-        // A member that asks here depends on this replica from now on.
+        // A member that makes a request here depends on this replica from now on.
         const own = members?.find(({ name }) => name === as);
         if (own !== undefined && !this.#table.isConnected(own.name))
           this.#table.put(room, own.name, own.data, own.joinedAt);
@@ -211,13 +212,14 @@ export class SharedRoomStore implements RoomStore {
   }
   localRooms(userId: string): Iterable<string> {
     const rooms = new Set(this.#table.membershipsOf(userId).map(({ room }) => room));
-    // The table has a join only after the channel has told of it; the user knows it by the answer.
+    // The table has a join only after its message on the channel; the user knows it from the
+    // result.
     for (const joined of this.#unheard.answered("join"))
       if (joined.userId === userId) rooms.add(joined.room);
     return rooms;
   }
 
-  /** Asks the backend, or the memory when the backend is lost. */
+  /** Calls the backend, or the memory if the backend is lost. */
   async #ask<T>(shared: () => Promise<T>, alone: () => T | Promise<T>): Promise<T> {
     if (this.#isOnline) {
       try {
@@ -238,8 +240,8 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * The backend is to be told later. One that was never there is told everything, so nothing is
-   * noted until then: it may never come.
+   * Notes a member for the backend. One that was never available receives everything, so nothing is
+   * noted until then, because it may never become available.
    */
   #noteMember(room: string, userId: string): void {
     if (this.#sharing.state !== "new") this.#pending.addMember({ room, userId });
@@ -248,7 +250,7 @@ export class SharedRoomStore implements RoomStore {
     if (this.#sharing.state !== "new") this.#pending.addUser(userId);
   }
 
-  /** Tells the backend that the user is here, and takes over what it knows of the user's rooms. */
+  /** Sends the connected user to the backend, and loads the user's rooms from it. */
   async #load(userId: string, will: TenantMessage): Promise<void> {
     const told = new Set<string>();
     this.#loading.set(userId, told);
@@ -267,16 +269,16 @@ export class SharedRoomStore implements RoomStore {
     }
   }
 
-  /** What the replicas tell each other, this one too. */
+  /** Handles the messages of all replicas, including this one. */
   #received(message: ChannelMessage): void {
-    // What was missed is asked for after the return.
+    // What was missed is loaded after the return.
     if (!this.#isOnline) return;
     if (message.kind === "tenant" || message.kind === "broadcast") {
       this.#options.deliver(message);
       return;
     }
     if (message.kind === "leave" && message.origin === this.#backend.replica) {
-      // Others took this replica for dead. Its members are still here, and come back.
+      // Other replicas considered this one dead. Its members still exist, and are registered again.
       this.#goOffline();
       return;
     }
@@ -284,13 +286,13 @@ export class SharedRoomStore implements RoomStore {
     this.#options.deliver(message);
   }
 
-  /** Changes the table as the channel says. */
+  /** Applies a message of the channel to the table. */
   #follow(message: RoomMessage & { readonly origin: string; readonly joinedAt: number }): void {
     const { kind, room, userId, origin, joinedAt, text } = message;
     const isOwn = origin === this.#backend.replica;
     this.#loading.get(userId)?.add(room);
     if (kind === "leave") {
-      // A leave does not say whose call it was: when one was asked for here, it has been heard.
+      // A leave does not say whose call it was: if one was requested here, it counts as received.
       this.#unheard.heard(kind, { room, userId });
       this.#table.remove(room, userId);
       return;
@@ -310,8 +312,8 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * A loss is told by the connection. Anything else, such as a Redis that is full or read-only, is
-   * told here, once until it accepts.
+   * The connection reports a loss. Anything else, such as a Redis that is full or read-only, is
+   * logged here, once until it accepts calls.
    */
   #logRefusal(error: unknown): void {
     if (error === undefined || this.#backend.isLoss(error) || this.#refusal !== null) return;
@@ -336,15 +338,15 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * Takes a lease, and tells the backend what it does not know.
+   * Takes a lease, and sends the backend what it does not know.
    *
-   * @returns what comes of it
+   * @returns the next state
    */
   async #enter(isReturning: boolean): Promise<SharingState> {
     let next: SharingState = isReturning ? "lost" : "new";
     try {
       const isKnown = await this.#backend.enter(isReturning);
-      // From here on the backend has something of this replica, whatever fails.
+      // From here on the backend may have data of this replica, even if the rest fails.
       next = "lost";
       if (!isKnown || !isReturning) this.#pending.addAll();
       if ((await this.#replayChanges()) && this.#backend.isUp) next = "online";
@@ -356,8 +358,8 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * What the others did while the backend was lost here: the users' own rooms, and then who is in
-   * them, which the clients have missed, too.
+   * Loads what the other replicas did while the backend was lost here: the users' own rooms, and
+   * then the members in them, which the clients have missed, too.
    */
   async #catchUp(): Promise<void> {
     for (const users of chunk([...this.#table.connectedUsers()], CONCURRENCY)) {
@@ -375,7 +377,7 @@ export class SharedRoomStore implements RoomStore {
       await Promise.all(names.map((room) => this.#retryWhileOnline(() => this.#showRoom(room))));
   }
 
-  /** A backend that has too much to do is asked again: by a refusal nothing is lost. */
+  /** Retries calls that the backend rejects because of overload: nothing is lost by a rejection. */
   async #retryWhileOnline(work: () => Promise<void>): Promise<void> {
     const { platform } = this.#options;
     while (this.#isOnline) {
@@ -394,9 +396,9 @@ export class SharedRoomStore implements RoomStore {
   }
 
   /**
-   * Tells the backend what changed here while it was lost.
+   * Sends the backend the changes made here while it was lost.
    *
-   * @returns false when the lease ran out meanwhile
+   * @returns false if the lease expired in the meantime
    */
   async #replayChanges(): Promise<boolean> {
     const {
@@ -404,7 +406,7 @@ export class SharedRoomStore implements RoomStore {
       times: { sweepMs },
     } = this.#options;
     let keptAt = now();
-    // Requests go on meanwhile, and change more.
+    // Requests continue in the meantime, and cause more changes.
     while (!this.#pending.isEmpty) {
       await this.#pending.tellSome();
       if (now() - keptAt < sweepMs) continue;
@@ -419,9 +421,9 @@ export class SharedRoomStore implements RoomStore {
       for (const { room, userId } of this.#memory.sweep()) this.#noteMember(room, userId);
       return;
     }
-    // Here the table only forgets those that it no longer answers for.
+    // Here the table only drops members for which it is no longer responsible.
     this.#table.sweep();
-    // No user waits for a replica that has none: it looks after the others half as often.
+    // No user waits for a replica that has none: it sweeps for the others half as often.
     const isIdle = this.#table.connectedUsers().size === 0 && this.#table.isEmpty;
     this.#idleTurns = isIdle ? this.#idleTurns + 1 : 0;
     if (this.#idleTurns % 2 === 1 || this.#renewal !== null) return;

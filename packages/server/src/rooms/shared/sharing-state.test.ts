@@ -10,7 +10,7 @@ const STATES: readonly SharingState[] = [
   "stopped",
 ];
 
-/** The shortest way from the beginning to each state, by the table. */
+/** The shortest path from the initial state to each state, according to the table. */
 function waysTo(): ReadonlyMap<SharingState, readonly SharingState[]> {
   const ways = new Map<SharingState, readonly SharingState[]>([["new", []]]);
   for (const [state, way] of ways)
@@ -31,7 +31,7 @@ test("every state can be reached, and all but the last one may stop", () => {
     expect(SHARING_TRANSITIONS[state].includes("stopped")).toBe(state !== "stopped");
 });
 
-test.each(STATES)("%s becomes what the table allows, and refuses anything else", (from) => {
+test.each(STATES)("%s can change to the states in the table, and rejects any others", (from) => {
   for (const to of STATES) {
     const sharing = at(from);
     expect(sharing.state).toBe(from);
@@ -45,7 +45,7 @@ test.each(STATES)("%s becomes what the table allows, and refuses anything else",
   }
 });
 
-test("what the backend may know is never forgotten: only `entering` goes back to `new`", () => {
+test("known contact with the backend is kept: only `entering` goes back to `new`", () => {
   const before = STATES.filter((state) => SHARING_TRANSITIONS[state].includes("new"));
   expect(before).toEqual(["entering"]);
 });

@@ -1,19 +1,19 @@
 /**
- * How this replica stands to the backend of its rooms:
+ * The relation of this replica to the backend of its rooms:
  *
- * - `new`: the backend has never had it
- * - `entering`: it takes its first lease, and tells the backend what it has
- * - `online`: the backend is asked, and its channel is heard
- * - `lost`: the backend had it; until it is back, the rooms go on here
- * - `returning`: it takes its lease again, and tells what changed meanwhile
- * - `stopped`: for good
+ * - `new`: the backend has never known it
+ * - `entering`: it takes its first lease, and sends its members to the backend
+ * - `online`: the backend is called, and its channel is followed
+ * - `lost`: the backend knew it; until it is back, the rooms continue here
+ * - `returning`: it takes its lease again, and sends the changes made in the meantime
+ * - `stopped`: final
  */
 export type SharingState = "new" | "entering" | "online" | "lost" | "returning" | "stopped";
 
-/** What each state may become. */
+/** The possible next states of each state. */
 export const SHARING_TRANSITIONS: Readonly<Record<SharingState, readonly SharingState[]>> = {
   new: ["entering", "stopped"],
-  // Back to `new` when the backend has heard nothing of this replica.
+  // Back to `new` if the backend has received nothing of this replica.
   entering: ["online", "lost", "new", "stopped"],
   online: ["lost", "stopped"],
   lost: ["returning", "stopped"],
@@ -21,7 +21,7 @@ export const SHARING_TRANSITIONS: Readonly<Record<SharingState, readonly Sharing
   stopped: [],
 };
 
-/** Holds the state, and refuses a transition that is not in the table. */
+/** Holds the state, and rejects a transition that is not in the table. */
 export class Sharing {
   #state: SharingState = "new";
 
@@ -32,7 +32,7 @@ export class Sharing {
   /**
    * Enters the next state.
    *
-   * @throws Error when the table does not allow it
+   * @throws Error if the table does not allow it
    */
   become(next: SharingState): void {
     if (!SHARING_TRANSITIONS[this.#state].includes(next))

@@ -1,37 +1,41 @@
 import { memberKey, type MemberName } from "./member-key.ts";
 
-/** What a call does to a member, named as the message that tells of it. */
+/** What a call does to a member, with the name of its message. */
 export type ChangeKind = "join" | "leave" | "presence";
 
-/** A change that is asked of the backend. */
+/** A change that is requested from the backend. */
 export interface AskedChange<T> {
   readonly kind: ChangeKind;
   readonly member: MemberName;
   readonly ask: () => Promise<T>;
-  /** What the answer did to the table; null for nothing, of which the channel does not tell. */
+  /**
+   * The effect of the result on the table; null for no effect, about which the channel sends
+   * nothing.
+   */
   readonly effectOf: (answer: T) => (() => void) | null;
-  /** Whether something newer is known of the member, should the answer come after a loss. */
+  /** Whether something newer is known of the member, if the result arrives after a loss. */
   readonly isOvertaken: () => boolean;
 }
 
 interface UnheardChange {
   readonly kind: ChangeKind;
   readonly member: MemberName;
-  /** What it did, once it was answered. */
+  /** The effect, once the result has arrived. */
   effect: (() => void) | null;
-  /** The backend was lost before the answer. */
+  /** Whether the backend was lost before the result. */
   isLate: boolean;
 }
 
 /**
- * Changes that were asked of the backend and that its channel has not told of yet. A table learns
- * of a change by the channel, in the order in which all replicas hear it; when the backend is lost
- * after the answer and before that, the effect takes place here: it would be forgotten for good.
+ * Changes that were requested from the backend and whose messages have not arrived yet. A table
+ * learns of a change from the channel, in the order in which all replicas receive it. If the
+ * backend is lost after the result and before the message, the effect is applied here, because
+ * otherwise it would be lost for good.
  */
 export class UnheardChanges {
   readonly #byMember = new Map<string, readonly UnheardChange[]>();
 
-  /** Asks for a change. @returns the answer @throws what `ask` throws */
+  /** Requests a change. @returns the result @throws the errors of `ask` */
   async ask<T>({ kind, member, ask, effectOf, isOvertaken }: AskedChange<T>): Promise<T> {
     const key = memberKey(member);
     const change: UnheardChange = { kind, member, effect: null, isLate: false };
@@ -46,12 +50,14 @@ export class UnheardChanges {
     }
   }
 
-  /** The channel has told of the oldest such change: it tells in the order of the calls. */
+  /**
+   * The message of the oldest such change has arrived: messages arrive in the order of the calls.
+   */
   heard(kind: ChangeKind, member: MemberName): void {
     this.#forget(memberKey(member), (change) => change.kind === kind);
   }
 
-  /** The members of which such a change was answered, and not told yet. */
+  /** The members of such changes whose result has arrived, but whose message has not. */
   *answered(kind: ChangeKind): Iterable<MemberName> {
     for (const changes of this.#byMember.values()) {
       const change = changes.find((other) => other.kind === kind && other.effect !== null);
@@ -59,7 +65,7 @@ export class UnheardChanges {
     }
   }
 
-  /** The backend is lost: its channel will not tell of them. */
+  /** The backend is lost: messages about these changes will not arrive. */
   lost(): void {
     for (const change of [...this.#byMember.values()].flat()) {
       change.effect?.();

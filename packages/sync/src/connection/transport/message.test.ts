@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { receive } from "./message.ts";
 import type { TransportEvents } from "./transport.ts";
 
-/** What was told, in order. */
+/** The events, in order. */
 function listener(): { readonly told: unknown[]; readonly events: TransportEvents } {
   const told: unknown[] = [];
   const tell =
@@ -32,7 +32,7 @@ const change = fc.record({
   timestamp: fc.string(),
 });
 
-test("a change is told as it came, and the connection goes on", () => {
+test("a change is passed on unchanged, and the connection continues", () => {
   fc.assert(
     fc.property(change, (sent) => {
       const { told, events } = listener();
@@ -42,7 +42,7 @@ test("a change is told as it came, and the connection goes on", () => {
   );
 });
 
-test("hello is told, and resync ends the connection without a word", () => {
+test("hello is passed on, and resync ends the connection without an event", () => {
   const { told, events } = listener();
   const hello = { type: "hello", seq: 3, epoch: "e" };
   expect(receive(JSON.stringify(hello), events)).toBeUndefined();
@@ -50,7 +50,7 @@ test("hello is told, and resync ends the connection without a word", () => {
   expect(told).toEqual([["hello", hello]]);
 });
 
-test("what is not known is ignored, whatever it is", () => {
+test("unknown messages are ignored, whatever they are", () => {
   fc.assert(
     fc.property(
       fc.oneof(

@@ -1,7 +1,7 @@
 import { mutation, v } from "@pylonsync/functions";
 import { codeOf } from "../_code-of.ts";
 
-/** Writes with the rights of its caller, of somebody else, and with its own. */
+/** Writes with the permissions of its caller, of another user, and with its own. */
 export default mutation({
   auth: "user",
   args: { other: v.string() },
