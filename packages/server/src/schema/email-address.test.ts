@@ -75,8 +75,8 @@ test.each([
   expect(parseEmail(text)).toBeNull();
 });
 
-test("U: a letter that only looks like an ASCII one is not that letter", () => {
-  // The Kelvin sign, and the capital I with a dot.
+test("U: a letter that only looks like an ASCII letter is not treated as one", () => {
+  // The Kelvin sign, and the capital I with a dot above.
   expect(parseEmail("mi\u212ae@example.com")).toBeNull();
   expect(parseEmail("m\u0130ke@example.com")).toBeNull();
   expect(parseEmail("m\u0131ke@example.com")).toBe("m\u0131ke@example.com");
