@@ -96,7 +96,7 @@ test.each([
   ["room.chanelId == auth.userId", "POLICY_INVALID", 'Did you mean "channelId"?'],
   ["data.id == auth.userId", "POLICY_INVALID", "Use room."],
   ["room.channelId = 1", "POLICY_SYNTAX", undefined],
-])("%s is an error that says what is meant", (allow, code, hint) => {
+])("%s is an error, with a hint where possible", (allow, code, hint) => {
   const { rules, diagnostics } = compile([{ name: "channel/:channelId", allow }]);
   expect(diagnostics.map((found) => [found.severity, found.code, found.path])).toEqual([
     ["error", code, "rooms[0].allow"],

@@ -22,7 +22,7 @@ test("a migration creates the target tables from any others, in valid steps", ()
   );
 });
 
-test("a new database gets the tables and loses nothing; the same schema changes nothing", () => {
+test("a new database gets the tables without losses; the same schema changes nothing", () => {
   fc.assert(
     fc.property(manifestArbitrary, (to) => {
       const { migration, problems, destructive } = planMigration(null, to);

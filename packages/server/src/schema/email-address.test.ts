@@ -23,7 +23,7 @@ test.each([
   ["a@sub-domain.example.museum", "a@sub-domain.example.museum"],
   [`${"a".repeat(64)}@example.com`, `${"a".repeat(64)}@example.com`],
   [`a@${LONG_LABEL}.com`, `a@${LONG_LABEL}.com`],
-])("U: %p is an address, kept as %p", (text, kept) => {
+])("U: %p is an address, stored as %p", (text, kept) => {
   expect(parseEmail(text)).toBe(kept);
   expect(parseEmail(kept)).toBe(kept);
 });

@@ -73,7 +73,7 @@ test.each([
     { a: field.string().renamedFrom("x"), b: field.string().renamedFrom("x") },
     "which Task.a is as well",
   ],
-])("an old name that stands for nothing or for two is refused", (fields: Fields, text) => {
+])("an invalid or ambiguous old name is rejected", (fields: Fields, text) => {
   expect(validateManifest(appWith("Task", fields)).diagnostics).toMatchObject([
     { code: "RENAME_INVALID", message: expect.stringContaining(text) },
   ]);

@@ -61,7 +61,7 @@ test.each<[rules: Rules, value: string | number, reason: string]>([
     "is -10, but must be at least 0.5",
   ],
   [{ type: "decimal", precision: 4, scale: 2, max: 9 }, "10", "is 10, but must be at most 9"],
-])("%j refuses %j: %s", (rules, value, reason) => {
+])("%j rejects %j: %s", (rules, value, reason) => {
   expect(reasonOf(rules, value)).toBe(reason);
 });
 

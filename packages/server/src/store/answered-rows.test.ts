@@ -25,7 +25,7 @@ const change: fc.Arbitrary<ChangeRecord> = fc.record({
 });
 const COLUMNS = ["entity", "row_id", "kind", "before", "after", "at"];
 
-test("a change that is written and read again is the same change", () => {
+test("a change that is written and read again is unchanged", () => {
   fc.assert(
     fc.property(change, ({ seq, ...written }) => {
       const values = changeValues(written);

@@ -27,7 +27,7 @@ test.each([
   "shop.xx-nowhere-9.rds.amazonaws.com",
   "shop.proxy-c2x1.eu-central-1.rds.amazonaws.com",
   "",
-])("there are none for %p", async (host) => {
+])("there are no roots for %p", async (host) => {
   expect(await rdsRoots(host)).toBeNull();
 });
 

@@ -234,7 +234,7 @@ for (const engine of engines) {
     );
   }, 60_000);
 
-  test(`${engine.name} answers a filter, its order and its page as the client does`, async () => {
+  test(`${engine.name} returns the same as the client for a filter, its order and its page`, async () => {
     const cases = worlds.chain((world) => {
       const order = fc.array(
         fc.tuple(

@@ -11,7 +11,7 @@ const MAX_ENTITY = 40;
 export interface SearchTables {
   /** SQLite: the FTS5 table. Postgres: `id`, `doc` and, for typos, `words`. */
   readonly index: string;
-  /** SQLite: the number of each row in the FTS5 table, as `doc` and `id`. */
+  /** SQLite: maps `id` of each row to its number in the FTS5 table, `doc`. */
   readonly numbers: string;
   /** SQLite: all words of the index, as `term`. */
   readonly vocabulary: string;

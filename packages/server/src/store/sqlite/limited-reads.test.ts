@@ -296,7 +296,7 @@ test.each([
   ["a short and a long one", sizeOf, sizeFound, 2],
   ["a long and a short one", sizeFound, sizeOf, 1],
   ["two long ones", sizeFound, sizeFound, 1],
-])("D1: %s of a query see one moment", async (_, first, second, runs) => {
+])("D1: %s of a query see the same state", async (_, first, second, runs) => {
   const limits = { caller: "one", timeoutMs: 20_000 };
   const sum = (await sizeOf(store, "001")) + (await sizeOf(store, "002"));
   let run = 0;
