@@ -103,7 +103,10 @@ export function planMigration(
   };
 }
 
-/** A search index that changes is dropped before its columns change, and built after that. */
+/**
+ * A search index that changes, or whose fields get another type, is dropped before its columns
+ * change, and built after that.
+ */
 function searchSteps(
   from: Readonly<Record<string, SearchIndex>>,
   to: Readonly<Record<string, SearchIndex>>,

@@ -5,7 +5,7 @@ const MAX_LOCAL_BYTES = 64;
 /** A dot-atom of RFC 5322, with letters and digits of any script as RFC 6531 allows them. */
 const LOCAL =
   /^[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+(\.[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+)*$/u;
-/** Other texts are not passed to the URL parser, which would interpret them differently. */
+/** Only these are passed to the URL parser, which would interpret other texts differently. */
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
 /** At least two labels; the last one is not a number, unlike in an IP address. */
 const DOMAIN =

@@ -17,8 +17,8 @@ const LABELS: Readonly<Record<string, (name: string, around: string) => string>>
 };
 
 /**
- * The label of a location in a manifest, for the author of the app: `Todo.title`, `The policy
- * "own"`.
+ * The label of a location in a manifest, as the author of the app knows it, for example
+ * `Todo.title` or `The policy "own"`.
  *
  * @param manifest possibly malformed; elements without a name are labeled with their number
  */

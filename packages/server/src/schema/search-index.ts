@@ -12,8 +12,8 @@ export interface SearchIndex {
 }
 
 /**
- * The maximum number of characters of a row in its index: a Postgres index entry holds at most 1
- * MiB of words.
+ * The maximum number of characters of a row in its index: a tsvector in Postgres holds at most 1
+ * MiB.
  */
 export const MAX_INDEXED_CHARACTERS = 100_000;
 

@@ -19,7 +19,8 @@ import { unknownKeys } from "./unknown-keys.ts";
  * Validates a manifest that app.ts created or that was read from a file.
  *
  * @param json null: there is none, and the code that looked for it has reported the reason
- * @param module the default export of app.ts, with the functions of fields that JSON does not contain
+ * @param module the default export of app.ts, with the functions of fields, which JSON does not
+ *   contain
  * @returns all diagnostics; `manifest` is null if one of them is an error
  */
 export function validateManifest(

@@ -66,7 +66,7 @@ export class DailySecrets {
   #keyOf(day: number, isMade: boolean): Promise<CryptoKey | null> {
     const known = this.#keys.get(day);
     if (known === undefined) return this.#keep(day, this.#load(day, isMade));
-    // A concurrent verification of an arbitrary signature may be checking whether there is one.
+    // A concurrent verification of any signature may be checking whether the secret exists.
     return isMade ? known.then((found) => found ?? this.#keep(day, this.#load(day, true))) : known;
   }
 

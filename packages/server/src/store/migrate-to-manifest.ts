@@ -18,7 +18,7 @@ export interface MigrateOptions extends FillOptions {
 /**
  * Applies the additions of the schema.
  *
- * @returns a warning for each leftover that the app does not declare
+ * @returns warnings, such as one for each leftover that the app does not declare
  * @throws PylonStartError for a change that would lose data or can't be applied
  */
 export async function migrateToManifest(
@@ -58,7 +58,7 @@ export async function migrateToManifest(
     };
   });
   if (!store.findsTypos) warnings.push(...typosNotFound(manifest));
-  // Clients have replicated the dates in their old form: a new log makes them load a snapshot.
+  // Clients have replicated earlier values of changed rows: a new log makes them load a snapshot.
   const isFilledAgain = await fillRows(store, manifest, options);
   if (isMended || isFilledAgain) await store.renewLog();
   return warnings;

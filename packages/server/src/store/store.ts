@@ -55,7 +55,7 @@ export interface Select {
   readonly where?: Expr | undefined;
   /** Only rows that contain the words. */
   readonly search?: TextSearch | undefined;
-  /** Default: id ascending; for a search by relevance, best first, then by id. */
+  /** Default: id ascending; for a search the best match first, ties by id. */
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
@@ -89,7 +89,7 @@ export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "count
 export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
 /** The offset of a time zone from UTC, valid from a moment until that of the next entry. */
 export interface ZoneOffset {
-  /** ISO 8601 with milliseconds and Z; null: valid for all earlier times. */
+  /** ISO 8601 with milliseconds and Z; null: valid from the beginning of time. */
   readonly from: string | null;
   readonly seconds: number;
 }
@@ -337,8 +337,8 @@ export interface ReplicaLink {
    * calls. Those with an empty key wait for no others.
    *
    * @throws LinkLostError if the link is lost, immediately or after 2 s; the statement may have
-   *   run. PylonError OVERLOADED if too many statements wait and this one may be refused; it has not
-   *   run.
+   *   run. PylonError OVERLOADED if too many statements wait and this one may be refused; it has
+   *   not run.
    */
   call(
     key: string,

@@ -220,7 +220,7 @@ export class SharedTransactions {
     await this.#runTogether(works.slice(middle));
   }
 
-  /** Continues the work for which a transaction had no time in the next one. */
+  /** Puts work for which a transaction had no time into the next one; long work runs alone. */
   #goOn(works: readonly Waiting[]): void {
     const [short, long] = [true, false].map((isShort) =>
       works.filter(({ kind }) => this.#isShort(kind) === isShort),

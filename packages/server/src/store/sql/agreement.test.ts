@@ -234,7 +234,7 @@ for (const engine of engines) {
     );
   }, 60_000);
 
-  test(`${engine.name} returns the same as the client for a filter, its order and its page`, async () => {
+  test(`${engine.name} evaluates a filter, its order and its page like the client`, async () => {
     const cases = worlds.chain((world) => {
       const order = fc.array(
         fc.tuple(

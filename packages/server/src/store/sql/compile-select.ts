@@ -348,9 +348,9 @@ function isText(kind: FieldKind | undefined): boolean {
 
 /**
  * Postgres sends all rows of a statement, so the statement itself must limit them; SQLite is read
- * row by row. The statement counts bytes of UTF-8, with three bytes per letter: the rows then have
- * at least `maxBytes` by rowSize, and the reader cuts them off exactly. The window keeps the order
- * of the rows below it.
+ * row by row. The limit is in bytes of UTF-8, three for each of `maxBytes`: the rows then have at
+ * least `maxBytes` by rowSize, and the reader cuts them off exactly. The window keeps the order of
+ * the rows below it.
  */
 function endingByBytes(
   text: string,
@@ -387,8 +387,9 @@ function measure(
 }
 
 /**
- * Ends with the id, so that the order is always the same. Terms after the id have no effect, and an
- * id is never null: with such terms, a database would sort rows that an index has in order.
+ * Ends with the id, so that the order is always the same. Terms after the id are dropped, because
+ * they have no effect, and the id has no NULLS clause, because it is never null: otherwise a
+ * database would sort rows that an index already has in order.
  */
 function orderTerms(
   order: readonly Order[],

@@ -8,7 +8,7 @@ import type { Select } from "../store.ts";
 
 /** The maximum number of rows that a short read may touch. */
 const MAX_ROWS = 200;
-/** The maximum number of parts of its condition, multiplied by these rows. */
+/** The maximum number of parts of its condition, multiplied by the number of rows. */
 const MAX_STEPS = 5_000;
 
 /** Tests that search in texts. */
@@ -55,7 +55,7 @@ export function isBoundedCount(entity: string, where: Expr, indexesOf: IndexesOf
   return isBoundedByKey(conjuncts(where), entity, indexesOf);
 }
 
-/** Whether the condition, which reads no row itself, answers each `exists` by an index. */
+/** Whether an index answers each `exists` of the condition, which reads no row itself. */
 export function isBoundedTest(expr: Expr, indexesOf: IndexesOf): boolean {
   return isShort(expr, 1, indexesOf);
 }

@@ -11,7 +11,7 @@ export interface PendingRead {
 
 /** Notified of the state of a reader process. */
 export interface ReaderEvents {
-  /** The process has opened its channel and accepts requests. */
+  /** The process has started and accepts requests. */
   ready(): void;
   /** The process has ended; the read that it was running has no result. */
   ended(reason: string): void;
