@@ -37,14 +37,14 @@ export function compileFieldPolicies(
   const all = new Map<string, Map<string, Expr>>();
   for (const [index, { name, entity, fields = {} }] of policies.entries()) {
     if (entity === undefined) continue;
-    for (const [field, said] of Object.entries(fields)) {
+    for (const [field, texts] of Object.entries(fields)) {
       const place = { name, entity, field, at: `policies[${index}].fields.${field}` };
       if (schema.get(entity)?.fields.has(field) !== true || field === "id") {
         compiler.diagnostics.push(notFound(place));
         continue;
       }
       for (const access of ACCESSES) {
-        const expr = compileOne(place, access, said, compiler);
+        const expr = compileOne(place, access, texts, compiler);
         if (expr === undefined) continue;
         const key = fieldsKey(entity, access);
         const rules = all.get(key) ?? new Map<string, Expr>();
@@ -71,13 +71,13 @@ interface Place {
 function compileOne(
   { name, entity, field, at }: Place,
   access: FieldAccess,
-  said: ManifestFieldPolicy,
+  texts: ManifestFieldPolicy,
   compiler: PolicyCompiler,
 ): Expr | undefined {
   const label = `The policy "${name}" of ${entity}.${field}`;
   const expr = compiler.compile({
     label,
-    texts: { ...said },
+    texts: { ...texts },
     keys: TEXTS[access],
     // The fields that a caller may read are the same for all rows, so that a query that uses
     // another field can be rejected.

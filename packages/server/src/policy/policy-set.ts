@@ -179,18 +179,18 @@ export function compilePolicies(
   const fields = compileFieldPolicies(manifest, schema, compiler);
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
-    const silent = ACCESSES.filter(
+    const undefinedAccesses = ACCESSES.filter(
       (access) => !(parts.get(`${name}.${access}`) ?? []).some(({ isLimit }) => !isLimit),
     );
     for (const access of ACCESSES) {
       const key = `${name}.${access}`;
       const said = (parts.get(key) ?? []).map(({ expr }) => expr);
-      rules.set(key, and(isOpen || !silent.includes(access) ? TRUE : FALSE, ...said));
+      rules.set(key, and(isOpen || !undefinedAccesses.includes(access) ? TRUE : FALSE, ...said));
     }
     if (readsOnlyOld(rules.get(`${name}.update`) ?? FALSE))
       compiler.diagnostics.push(onlyOld(name));
-    if (silent.length > 0 && manifest.access !== "public")
-      compiler.diagnostics.push(silence(name, silent, options.dev));
+    if (undefinedAccesses.length > 0 && manifest.access !== "public")
+      compiler.diagnostics.push(missingPolicy(name, undefinedAccesses, options.dev));
   }
   return {
     policies: new PolicySet(
@@ -232,9 +232,11 @@ function compileActions(
       ...(expr === undefined ? [] : [expr]),
     ]);
   }
-  const silent = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
+  const undefinedActions = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
   if (manifest.access !== "public")
-    compiler.diagnostics.push(...silent.map((action) => actionSilence(action, dev)));
+    compiler.diagnostics.push(
+      ...undefinedActions.map((action) => missingActionPolicy(action, dev)),
+    );
   return new Map(
     [...parts].map(([action, exprs]) => [
       action,
@@ -275,7 +277,7 @@ function onlyOld(entity: string): Diagnostic {
   };
 }
 
-function silence(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
+function missingPolicy(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
   const what =
     accesses.length === ACCESSES.length
       ? `No policy applies to ${entity}`
@@ -293,7 +295,7 @@ function silence(entity: string, accesses: readonly Access[], dev: boolean): Dia
   };
 }
 
-function actionSilence(action: string, dev: boolean): Diagnostic {
+function missingActionPolicy(action: string, dev: boolean): Diagnostic {
   const state = dev ? "open to everyone in dev mode, closed outside of it" : "closed";
   return {
     severity: "warning",

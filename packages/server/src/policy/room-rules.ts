@@ -207,7 +207,7 @@ function compileRoom(compiler: PolicyCompiler, room: ManifestRoom, at: string): 
       at,
     }) ?? FALSE;
   const [join, send, see] = [ruleOf("join"), ruleOf("send"), ruleOf("see")];
-  if (textOf(room, "join") === "") compiler.diagnostics.push(silence(room.name, at));
+  if (textOf(room, "join") === "") compiler.diagnostics.push(missingPolicy(room.name, at));
   return {
     segments,
     rules: { join, send, see },
@@ -221,7 +221,7 @@ function textOf(room: ManifestRoom, access: RoomAccess): string {
   return TEXTS[access].map((key) => (room[key] ?? "").trim()).find((text) => text !== "") ?? "";
 }
 
-function silence(name: string, at: string): Diagnostic {
+function missingPolicy(name: string, at: string): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_MISSING",

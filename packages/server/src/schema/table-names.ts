@@ -127,7 +127,7 @@ function placesOf(
     if (place !== name && declared.has(place))
       found.problems.push(placeTaken(labelOf(place), labelOf(name)));
     const left = oldNames.find((old) => place === name && there.has(old));
-    if (left !== undefined) found.notices.push(bothThere(labelOf(name), left));
+    if (left !== undefined) found.notices.push(bothExist(labelOf(name), left));
   }
   return places;
 }
@@ -150,7 +150,7 @@ function placeTaken(name: string, other: string): Diagnostic {
   );
 }
 
-function bothThere(name: string, old: string): Diagnostic {
+function bothExist(name: string, old: string): Diagnostic {
   return {
     severity: "warning",
     code: "SCHEMA_RENAME_SKIPPED",

@@ -11,14 +11,14 @@ export type AnsweredRow = Readonly<Record<string, Value>>;
  */
 export function textOf(row: AnsweredRow, column: string): string {
   const value = row[column];
-  if (typeof value !== "string") throw notThere(column, "text");
+  if (typeof value !== "string") throw typeMismatch(column, "text");
   return value;
 }
 
 /** Like `textOf`, for a number. */
 export function numberOf(row: AnsweredRow, column: string): number {
   const value = row[column];
-  if (typeof value !== "number") throw notThere(column, "number");
+  if (typeof value !== "number") throw typeMismatch(column, "number");
   return value;
 }
 
@@ -28,13 +28,13 @@ export function numberOf(row: AnsweredRow, column: string): number {
  * @throws Error if it has no id
  */
 export function asStoredRow(row: AnsweredRow): StoredRow {
-  if (!isStoredRow(row)) throw notThere("id", "text");
+  if (!isStoredRow(row)) throw typeMismatch("id", "text");
   return row;
 }
 
 /** Like `asStoredRow`, for several rows: returns the list itself. */
 export function asStoredRows(rows: AnsweredRow[]): StoredRow[] {
-  if (!areStoredRows(rows)) throw notThere("id", "text");
+  if (!areStoredRows(rows)) throw typeMismatch("id", "text");
   return rows;
 }
 
@@ -80,6 +80,6 @@ function fromJson(text: Value | undefined): StoredRow | null {
   return asStoredRow(row);
 }
 
-function notThere(column: string, type: string): Error {
+function typeMismatch(column: string, type: string): Error {
   return new Error(`The database returned a row without the ${type} "${column}".`);
 }

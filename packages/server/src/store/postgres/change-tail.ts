@@ -41,8 +41,8 @@ export class ChangeTail {
   readonly #listeners = new Set<Listener>();
   #position: number | null = null;
   /** The changes read so far of the current transaction. */
-  #held: ChangeRecord[] = [];
-  #heldXid: unknown = null;
+  #pending: ChangeRecord[] = [];
+  #pendingXid: unknown = null;
   #running: Promise<void> | null = null;
   #isWanted = false;
   #isClosed = false;
@@ -132,14 +132,14 @@ export class ChangeTail {
       if (rows.length === 0) return;
       for (const row of rows) {
         // The log is numbered in whole transactions, but read in pages.
-        if (row["xid"] !== this.#heldXid) this.#handOn();
-        this.#heldXid = row["xid"];
+        if (row["xid"] !== this.#pendingXid) this.#deliver();
+        this.#pendingXid = row["xid"];
         const change = toChange(row);
-        this.#held.push(change);
+        this.#pending.push(change);
         this.#position = change.seq;
       }
     }
-    this.#handOn();
+    this.#deliver();
   }
 
   #report(state: DatabaseState, error?: unknown): void {
@@ -149,10 +149,10 @@ export class ChangeTail {
   }
 
   /** Passes on the changes of the transaction that was read. */
-  #handOn(): void {
-    const changes = this.#held;
+  #deliver(): void {
+    const changes = this.#pending;
     if (changes.length === 0) return;
-    this.#held = [];
+    this.#pending = [];
     for (const listener of this.#listeners) listener(changes);
   }
 

@@ -224,7 +224,7 @@ export class ConnectionPool {
    */
   async take(share: ShareName, options: TakeOptions = {}): Promise<Lease> {
     const { caller = "", withinMs = RETRY_TIMEOUT_MS, signal } = options;
-    const giveBack =
+    const releaseShare =
       this.#shares.tryAcquire(share, caller) ??
       (await this.#shares.acquire(share, caller, withinMs, signal));
     try {
@@ -241,11 +241,11 @@ export class ConnectionPool {
         },
         release: (isBroken = false) => {
           client.release(isBroken);
-          giveBack();
+          releaseShare();
         },
       };
     } catch (error) {
-      giveBack();
+      releaseShare();
       throw error;
     }
   }

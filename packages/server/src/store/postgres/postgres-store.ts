@@ -500,7 +500,7 @@ export class PostgresStore implements Store {
     } catch (error) {
       tx.end(toError(error));
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
-      await this.#giveUp(lease, tx);
+      await this.#rollBack(lease, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
@@ -552,7 +552,7 @@ export class PostgresStore implements Store {
    * Rolls back a transaction, including a statement that is still running, and releases its
    * connection.
    */
-  async #giveUp(lease: Lease, tx: PostgresTransaction): Promise<void> {
+  async #rollBack(lease: Lease, tx: PostgresTransaction): Promise<void> {
     try {
       if (tx.isRunning) await this.#pool.cancel(lease.client);
       await this.#pool.statements.runPlain(lease.client, "ROLLBACK", ROLLBACK_MS);

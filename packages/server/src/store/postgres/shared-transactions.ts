@@ -203,7 +203,7 @@ export class SharedTransactions {
       const count = await this.#run(runs, isOpen);
       this.#learnCost(monotonic() - startedAt - workedMs);
       for (const { committed } of works.slice(0, count)) committed();
-      this.#goOn(works.slice(count));
+      this.#requeue(works.slice(count));
     } catch (error) {
       if (error instanceof OutcomeUnknown) for (const { failed } of works) failed(error.cause);
       else if (hasBegun) await this.#halve(works);
@@ -221,7 +221,7 @@ export class SharedTransactions {
   }
 
   /** Puts work for which a transaction had no time into the next one; long work runs alone. */
-  #goOn(works: readonly Waiting[]): void {
+  #requeue(works: readonly Waiting[]): void {
     const [short, long] = [true, false].map((isShort) =>
       works.filter(({ kind }) => this.#isShort(kind) === isShort),
     );

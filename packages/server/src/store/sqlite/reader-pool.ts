@@ -130,7 +130,7 @@ export class ReaderPool {
       released: (longestMs, isProcessUsable) => {
         if (longestMs >= SLOW_READ_MS) this.#markSlow(limits.caller);
         if (!isProcessUsable) void this.#end(slot);
-        else this.#becameFree(slot);
+        else this.#onFree(slot);
       },
     });
     grant(slot.lease);
@@ -143,7 +143,7 @@ export class ReaderPool {
   #addReader(): void {
     try {
       const slot: Slot = new Slot(this.#path, {
-        ready: () => this.#becameFree(slot),
+        ready: () => this.#onFree(slot),
         ended: (reason) => this.#ended(slot, reason),
       });
       this.#slots.add(slot);
@@ -153,7 +153,7 @@ export class ReaderPool {
     }
   }
 
-  #becameFree(slot: Slot): void {
+  #onFree(slot: Slot): void {
     slot.lease = null;
     slot.idleTimer = this.#platform.after(IDLE_MS, () => void this.#end(slot)).unref();
     this.#dispatch();

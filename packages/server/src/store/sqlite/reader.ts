@@ -32,7 +32,7 @@ export class ReaderProcess {
   constructor(path: string, events: ReaderEvents) {
     this.#events = events;
     this.#child = Bun.spawn(commandFor(path), {
-      ipc: (message: ReaderMessage) => this.#heard(message),
+      ipc: (message: ReaderMessage) => this.#onMessage(message),
       serialization: "json",
       stdio: ["ignore", "ignore", "inherit"],
       // The app's folder may contain settings of Bun that are not meant for this process.
@@ -62,7 +62,7 @@ export class ReaderProcess {
     this.#child.kill("SIGKILL");
   }
 
-  #heard(message: ReaderMessage): void {
+  #onMessage(message: ReaderMessage): void {
     if (message === "ready") {
       this.#isReady = true;
       this.#events.ready();

@@ -223,7 +223,7 @@ export class SqliteStore implements Store {
     if (migration.steps.length > 0 || stored !== manifestJson) {
       await this.#commits.submit(async () => {
         const started = this.#platform.monotonic();
-        for (const step of migration.steps) this.#take(step);
+        for (const step of migration.steps) this.#execute(step);
         this.#setMeta("manifest", manifestJson);
         const { text, params } = recordMigration(migration, by, {
           id: this.#platform.uuid(),
@@ -251,7 +251,7 @@ export class SqliteStore implements Store {
    *
    * @throws PylonStartError if rows do not fit
    */
-  #take(step: MigrationStep): void {
+  #execute(step: MigrationStep): void {
     if (step.kind === "retype_column" || step.kind === "convert_column")
       return retypeColumn(this.#writer, step);
     const now = timeOf(this.#writer);
