@@ -14,7 +14,7 @@ const scenes = fc.tuple(worlds, times).chain(([world, now]) =>
   }),
 );
 
-test("where a condition holds, the row has one of its keys", () => {
+test("a row that satisfies a condition has one of the condition's keys", () => {
   const owns: Expr = {
     kind: "compare",
     op: "==",

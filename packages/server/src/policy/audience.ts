@@ -6,14 +6,15 @@ export interface RowKey {
   readonly value: Scalar;
 }
 
-/** A list of more values than this is not a key: each row would be looked for in as many places. */
+/** A longer list of values is not used as keys: each value would be a lookup of its own. */
 const MAX_LISTED_KEYS = 64;
 
 /**
- * Keys of which a row has at least one wherever the condition holds for it.
+ * Returns keys of which every row that satisfies the condition has at least one.
  *
- * @param leaf the keys of a part that is neither `and` nor `or`; null where it names none
- * @returns null: the condition may hold for any row; an empty list: it holds for none
+ * @param leaf returns the keys of a part that is neither `and` nor `or`; null if the part names
+ *   none
+ * @returns null: any row may satisfy the condition; an empty list: no row satisfies it
  */
 export function keysOf<K>(
   expr: Expr,
@@ -40,8 +41,8 @@ export function keysOf<K>(
 /**
  * The keys that an equality names, for `keysOf`.
  *
- * @param root where the row's paths start
- * @param auth the caller, where the condition is not bound to one yet
+ * @param root the root of the row's paths
+ * @param auth the caller, if the condition is not bound to one yet
  */
 export function equalityKeys(
   expr: Expr,

@@ -3,15 +3,15 @@ import type { Manifest, ManifestFieldPolicy } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import type { PolicyCompiler } from "./policy-compiler.ts";
 
-/** What a caller may be allowed to do with a field. */
+/** The kinds of access to a field that a policy controls. */
 export type FieldAccess = "read" | "insert" | "update";
 
-/** By entity and access: what must hold for each field that a policy speaks for. */
+/** By entity and access: the condition of each field that has a policy. */
 export type FieldPolicies = ReadonlyMap<string, ReadonlyMap<string, Expr>>;
 
 const ACCESSES: readonly FieldAccess[] = ["read", "insert", "update"];
 const ROOTS = { read: [], insert: ["data"], update: ["data", "old"] } as const;
-/** The texts of a policy that may speak for an access, the first that says something wins. */
+/** For each access, the policy keys that define it; the first one that is set applies. */
 const TEXTS: Record<FieldAccess, readonly (keyof ManifestFieldPolicy)[]> = {
   read: ["allowRead", "allow"],
   insert: ["allowInsert", "allowWrite", "allow"],
@@ -24,10 +24,10 @@ export function fieldsKey(entity: string, access: FieldAccess): string {
 }
 
 /**
- * Compiles what policies say of single fields. Every policy that speaks for a field must allow; a
- * field for which none speaks is as open as its row.
+ * Compiles the policies of single fields. Every policy of a field must allow the access; a field
+ * without a policy is as accessible as its row.
  *
- * @param compiler gathers what is wrong
+ * @param compiler collects the errors
  */
 export function compileFieldPolicies(
   { entities, policies }: Manifest,
@@ -37,14 +37,14 @@ export function compileFieldPolicies(
   const all = new Map<string, Map<string, Expr>>();
   for (const [index, { name, entity, fields = {} }] of policies.entries()) {
     if (entity === undefined) continue;
-    for (const [field, said] of Object.entries(fields)) {
+    for (const [field, texts] of Object.entries(fields)) {
       const place = { name, entity, field, at: `policies[${index}].fields.${field}` };
       if (schema.get(entity)?.fields.has(field) !== true || field === "id") {
         compiler.diagnostics.push(notFound(place));
         continue;
       }
       for (const access of ACCESSES) {
-        const expr = compileOne(place, access, said, compiler);
+        const expr = compileOne(place, access, texts, compiler);
         if (expr === undefined) continue;
         const key = fieldsKey(entity, access);
         const rules = all.get(key) ?? new Map<string, Expr>();
@@ -71,15 +71,16 @@ interface Place {
 function compileOne(
   { name, entity, field, at }: Place,
   access: FieldAccess,
-  said: ManifestFieldPolicy,
+  texts: ManifestFieldPolicy,
   compiler: PolicyCompiler,
 ): Expr | undefined {
   const label = `The policy "${name}" of ${entity}.${field}`;
   const expr = compiler.compile({
     label,
-    texts: { ...said },
+    texts: { ...texts },
     keys: TEXTS[access],
-    // What a reader may see of a row is the same for all rows, so that it can be refused to ask.
+    // The fields that a caller may read are the same for all rows, so that a query that uses
+    // another field can be rejected.
     scope: access === "read" ? { entity, roots: ["data"] } : { entity, roots: ROOTS[access] },
     at,
   });

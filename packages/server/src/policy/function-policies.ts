@@ -2,18 +2,18 @@ import { FALSE, type Expr, type SchemaShape } from "@pylonsync/query";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
 
-/** What a function says of who may call it. */
+/** The part of a function that declares who may call it. */
 interface Declared {
   readonly auth?: unknown;
 }
 
-/** By the names of functions: what must hold for a call from outside, over `auth` and `input`. */
+/** By function name: the condition for a call from outside, over `auth` and `input`. */
 export type FunctionPolicies = ReadonlyMap<string, Expr>;
 
-/** The words that are not a policy. */
+/** The keywords that are not policy expressions. */
 const WORDS: ReadonlySet<unknown> = new Set(["public", "user", "admin"]);
 
-/** Compiles the policies of functions that have one. */
+/** Compiles the policies of the functions that have one. */
 export function compileFunctionPolicies(
   functions: ReadonlyMap<string, Declared>,
   schema: SchemaShape,

@@ -1,12 +1,12 @@
-// Claims beside decimals and dates: they are written in forms that no row has, and every way to
-// read a row must find the same.
+// Claims compared with decimals and dates: the claims are written in forms that no row contains,
+// and every way of reading a row must give the same result.
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import type { ClaimValue } from "@pylonsync/query";
 import { expect, test } from "bun:test";
 import { openAppData, user } from "../data/testing/app-data.ts";
 import { ADMIN } from "../identity/identity.ts";
 
-/** Whether they hold for claims with the row's values, with smaller ones, and with none. */
+/** Whether the rules hold for claims with the row's values, with smaller ones, and with none. */
 const RULES: readonly (readonly [string, Readonly<Record<Meaning, boolean>>])[] = [
   ["data.price <= auth.claims.price", { same: true, less: false, none: false }],
   ["!(data.price > auth.claims.price)", { same: true, less: false, none: true }],
@@ -43,7 +43,7 @@ const CLAIMS: readonly (readonly [Meaning, Readonly<Record<string, ClaimValue>>]
 ];
 
 test.each(RULES)(
-  "claims in %s are read as its fields are, by each way",
+  "claims in %s are normalized like the entity's fields, in every way of reading",
   async (allowRead, holds) => {
     await using app = await openAppData(
       buildManifest({

@@ -10,21 +10,21 @@ import {
 } from "@pylonsync/query";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
-/** What an app wrote about an access, and where. */
+/** The texts that an app wrote for an access, and their location. */
 export interface PolicySource {
-  /** What it is called in messages, as in `The policy "own"`. */
+  /** The name used in messages, as in `The policy "own"`. */
   readonly label: string;
-  /** What was written, by its keys. */
+  /** The texts, by key. */
   readonly texts: Readonly<Record<string, string | undefined>>;
-  /** The keys that may speak for this access; the first that says something wins. */
+  /** The keys that may define this access; the first one that is set applies. */
   readonly keys: readonly string[];
-  /** What it may name. */
+  /** The names that the policy may use. */
   readonly scope: Omit<PolicyScope, "schema">;
-  /** Where it is in the manifest, as in `policies[0]`. */
+  /** The location in the manifest, as in `policies[0]`. */
   readonly at: string;
 }
 
-/** Compiles what an app wrote, and gathers what is wrong with it. */
+/** Compiles the policies of an app, and collects the errors in them. */
 export class PolicyCompiler {
   readonly diagnostics: Diagnostic[] = [];
   readonly #schema: SchemaShape;
@@ -34,7 +34,7 @@ export class PolicyCompiler {
     this.#schema = schema;
   }
 
-  /** @returns undefined when nothing is said about this access; FALSE when what is said is wrong */
+  /** @returns undefined if no text defines this access; FALSE if the text is invalid */
   compile({ label, texts, keys, scope: named, at }: PolicySource): Expr | undefined {
     const key = keys.find((candidate) => (texts[candidate] ?? "").trim() !== "");
     const source = key === undefined ? undefined : texts[key];
@@ -65,7 +65,7 @@ export class PolicyCompiler {
     }
   }
 
-  /** One text may speak for several accesses: its problems are told once. */
+  /** One text may define several accesses: its problems are reported once. */
   #report(diagnostic: Diagnostic): void {
     const key = `${diagnostic.path ?? ""} ${diagnostic.message}`;
     if (this.#reported.has(key)) return;

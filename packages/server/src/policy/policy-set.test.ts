@@ -55,7 +55,7 @@ function compile(
   });
 }
 
-test("the most specific text of a policy speaks for an access", () => {
+test("the most specific text of a policy defines an access", () => {
   const { policies } = compile([
     {
       name: "p",
@@ -73,7 +73,7 @@ test("the most specific text of a policy speaks for an access", () => {
   expect(ACCESSES.map(speaker)).toEqual(["allow", "insert", "write", "write"]);
 });
 
-test("every policy that names the entity must allow", () => {
+test("every policy that names the entity must allow the access", () => {
   const { policies, diagnostics } = compile([
     { name: "a", entity: "Todo", allow: "data.ownerId == auth.userId" },
     { name: "b", entity: "Todo", allowRead: "data.title != 'secret'" },
@@ -92,7 +92,7 @@ test("every policy that names the entity must allow", () => {
   expect(diagnostics).toEqual([]);
 });
 
-test("T7: what no policy speaks of is closed, open in dev, open where the app says so", () => {
+test("T7: an access without a policy is closed, but open in dev mode or a public app", () => {
   const silent: ManifestPolicy[] = [{ name: "p", entity: "Todo", allowRead: "true" }];
   const closed = compile(silent);
   expect(ACCESSES.map((access) => closed.policies.rule("Member", access))).toEqual([
@@ -125,7 +125,7 @@ test("T7: what no policy speaks of is closed, open in dev, open where the app sa
   expect(open.policies.rule("Unknown", "read")).toEqual(FALSE);
 });
 
-test("a policy that is wrong is one error with its place, and closes even in dev", () => {
+test("an invalid policy is one error with its location, and closes even in dev mode", () => {
   const { policies, diagnostics } = compile(
     [
       { name: "typo", entity: "Todo", allow: "auth.userId == data.ownerid" },
@@ -164,7 +164,7 @@ test("only an update has an old row", () => {
   expect(errors(policy("allowWrite"))).toBe(1);
 });
 
-test("P2: an update rule that reads only old. is warned about, and is used as it is", () => {
+test("P2: an update rule that reads only old. causes a warning, and is used unchanged", () => {
   const compileUpdate = (allowUpdate: string) => {
     const { policies, diagnostics } = compile(
       [
@@ -188,7 +188,7 @@ test("P2: an update rule that reads only old. is warned about, and is used as it
       warnings: ["warning POLICY_UPDATE_OLD_ONLY entities.Todo"],
       mayChange: true,
     });
-  // What names the new row, or no row at all, is the app's own word; an id never changes.
+  // A rule that reads the new row, or no row at all, is intended by the app; an id never changes.
   for (const [own, mayChange] of [
     ["auth.userId == old.ownerId && data.ownerId == old.ownerId", false],
     ["auth.userId == data.ownerId", false],
@@ -198,7 +198,7 @@ test("P2: an update rule that reads only old. is warned about, and is used as it
     expect(compileUpdate(own)).toEqual({ warnings: [], mayChange });
 });
 
-test("an action's policies read auth and input, and all of them must allow", () => {
+test("an action's policies read auth and input, and all of them must allow the call", () => {
   const { policies, diagnostics } = compile(
     [
       { name: "a", action: "pay", allow: "auth.userId == input.payer" },
@@ -215,7 +215,7 @@ test("an action's policies read auth and input, and all of them must allow", () 
   expect(policies.actionRule("ping")).toEqual(TRUE);
 });
 
-test("an action's policy that is wrong or says nothing closes it", () => {
+test("an action's policy that is invalid or has no condition closes the action", () => {
   const wrong = compile([{ name: "a", action: "pay", allow: "data.ownerId == auth.userId" }], {
     access: "public",
   });
@@ -235,7 +235,7 @@ test("a date in a policy is compared in the form in which dates are stored", () 
   ).toBe(true);
 });
 
-test("the readers of an entity are the read rules that look at it, however deep", () => {
+test("the readers of an entity are the read rules that read its rows, at any depth", () => {
   const { policies } = compile([
     {
       name: "p",
@@ -254,7 +254,7 @@ test("the readers of an entity are the read rules that look at it, however deep"
   expect(policies.readersOf("Nothing")).toEqual([]);
 });
 
-test("a condition names the values of which a row must have one, where it does", () => {
+test("a condition yields the values of which a row must have one, if there are any", () => {
   const member = { ...auth, tenantId: "t1" };
   const keys = (source: string) =>
     keysOf(parsePolicy(source), (part) => equalityKeys(part, "data", member));
@@ -281,7 +281,7 @@ test("a condition names the values of which a row must have one, where it does",
   }
 });
 
-test("what is said of a field must be of one that is there, and of the reader alone", () => {
+test("a policy of a field names an existing field, and its read rule reads only the caller", () => {
   const said = (fields: ManifestPolicy["fields"]): string[] =>
     compile([{ name: "p", entity: "Todo", allow: "true", ...(fields && { fields }) }])
       .diagnostics.filter(({ severity }) => severity === "error")

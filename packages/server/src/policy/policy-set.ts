@@ -19,7 +19,7 @@ import {
 } from "./field-policies.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
 
-/** What a caller may be allowed to do with a row. */
+/** The kinds of access to a row. */
 export type Access = "read" | "insert" | "update" | "delete";
 
 type PolicyText = Exclude<
@@ -27,19 +27,22 @@ type PolicyText = Exclude<
   "name" | "entity" | "action" | "restrict" | "fields"
 >;
 
-/** Another entity's read rule that looks at this one. */
+/** A read rule of another entity that reads rows of this one. */
 export interface RuleReader {
   readonly entity: string;
   readonly exists: ExistsExpr;
 }
 
-/** What one policy says about an access. */
+/** The condition of one policy for an access. */
 export interface PolicyPart {
   /** The policy's name. */
   readonly name: string;
-  /** What it says, as it is written. */
+  /** The condition, as written. */
   readonly text: string;
-  /** It must hold beside what others allow. */
+  /**
+   * The policy only restricts: its condition must hold in addition to those of the policies that
+   * allow the access.
+   */
   readonly isLimit: boolean;
   readonly expr: Expr;
 }
@@ -51,7 +54,7 @@ const ROOTS: Record<Access, readonly Root[]> = {
   update: ["data", "old"],
   delete: ["data"],
 };
-/** The texts of a policy that may speak for an access, the first that says something wins. */
+/** For each access, the policy keys that define it; the first one that is set applies. */
 const TEXTS: Record<Access, readonly PolicyText[]> = {
   read: ["allowRead", "allow"],
   insert: ["allowInsert", "allowWrite", "allow"],
@@ -64,7 +67,7 @@ const NONE: ReadonlySet<string> = new Set();
 const NO_FIELDS: ReadonlyMap<string, Expr> = new Map();
 
 /**
- * The app's policies, compiled: for each entity and access one condition, and one for each action
+ * The app's compiled policies: one condition for each entity and access, and one for each action
  * that a policy names.
  */
 export class PolicySet {
@@ -77,9 +80,9 @@ export class PolicySet {
 
   /**
    * @param rules by `Entity.access`
-   * @param actions by the action's name
-   * @param fields what must hold of single fields as well
-   * @param parts what each policy says, by `Entity.access`
+   * @param actions by the name of the action
+   * @param fields the additional conditions of single fields
+   * @param parts the conditions of the individual policies, by `Entity.access`
    */
   constructor(
     rules: ReadonlyMap<string, Expr>,
@@ -103,38 +106,38 @@ export class PolicySet {
     }
   }
 
-  /** What must hold. FALSE for an entity that is closed. */
+  /** The condition of an access. FALSE for an entity that is closed. */
   rule(entity: string, access: Access): Expr {
     return this.#rules.get(`${entity}.${access}`) ?? FALSE;
   }
 
-  /** What the policies that speak for the access say, each for itself. */
+  /** The conditions of the individual policies for the access. */
   partsOf(entity: string, access: Access): readonly PolicyPart[] {
     return this.#parts.get(`${entity}.${access}`) ?? NO_PARTS;
   }
 
   /**
-   * What must hold of `auth` and `input` for the action to be called. TRUE for one that no policy
+   * The condition on `auth` and `input` for calling the action. TRUE for an action that no policy
    * names.
    */
   actionRule(name: string): Expr {
     return this.#actions.get(name) ?? TRUE;
   }
 
-  /** What must hold besides, for each field of the entity that a policy speaks for. */
+  /** The additional conditions, for each field of the entity that has a policy. */
   fieldRules(entity: string, access: FieldAccess): ReadonlyMap<string, Expr> {
     return this.#fields.get(fieldsKey(entity, access)) ?? NO_FIELDS;
   }
 
   /**
-   * The read rules that look at rows of `entity`: when such a row changes, rows of theirs appear or
-   * vanish.
+   * The read rules that read rows of `entity`: when such a row changes, rows of theirs may become
+   * visible or invisible.
    */
   readersOf(entity: string): readonly RuleReader[] {
     return this.#readers.get(entity) ?? [];
   }
 
-  /** The entities whose read rules look at rows of `entity`, each once. */
+  /** The entities whose read rules read rows of `entity`, each once. */
   dependentsOf(entity: string): ReadonlySet<string> {
     return this.#dependents.get(entity) ?? NONE;
   }
@@ -143,8 +146,8 @@ export class PolicySet {
 /**
  * Compiles the policies of a valid manifest.
  *
- * An access that no policy speaks for is open in dev mode and to an app that says `access:
- * "public"`, with a warning; else it is closed.
+ * An access that no policy defines is open in dev mode and in an app with `access: "public"`,
+ * otherwise closed; unless the app has `access: "public"`, it is reported with a warning.
  */
 export function compilePolicies(
   manifest: Manifest,
@@ -176,18 +179,18 @@ export function compilePolicies(
   const fields = compileFieldPolicies(manifest, schema, compiler);
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
-    const silent = ACCESSES.filter(
+    const undefinedAccesses = ACCESSES.filter(
       (access) => !(parts.get(`${name}.${access}`) ?? []).some(({ isLimit }) => !isLimit),
     );
     for (const access of ACCESSES) {
       const key = `${name}.${access}`;
       const said = (parts.get(key) ?? []).map(({ expr }) => expr);
-      rules.set(key, and(isOpen || !silent.includes(access) ? TRUE : FALSE, ...said));
+      rules.set(key, and(isOpen || !undefinedAccesses.includes(access) ? TRUE : FALSE, ...said));
     }
     if (readsOnlyOld(rules.get(`${name}.update`) ?? FALSE))
       compiler.diagnostics.push(onlyOld(name));
-    if (silent.length > 0 && manifest.access !== "public")
-      compiler.diagnostics.push(silence(name, silent, options.dev));
+    if (undefinedAccesses.length > 0 && manifest.access !== "public")
+      compiler.diagnostics.push(missingPolicy(name, undefinedAccesses, options.dev));
   }
   return {
     policies: new PolicySet(
@@ -202,8 +205,8 @@ export function compilePolicies(
 }
 
 /**
- * Every policy that names the action must allow it. One that names it and says nothing is silent,
- * as for an entity.
+ * Every policy that names the action must allow the call. A policy that names the action without a
+ * condition does not define access, as for an entity.
  */
 function compileActions(
   manifest: Manifest,
@@ -229,9 +232,11 @@ function compileActions(
       ...(expr === undefined ? [] : [expr]),
     ]);
   }
-  const silent = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
+  const undefinedActions = [...parts.keys()].filter((action) => parts.get(action)?.length === 0);
   if (manifest.access !== "public")
-    compiler.diagnostics.push(...silent.map((action) => actionSilence(action, dev)));
+    compiler.diagnostics.push(
+      ...undefinedActions.map((action) => missingActionPolicy(action, dev)),
+    );
   return new Map(
     [...parts].map(([action, exprs]) => [
       action,
@@ -245,8 +250,8 @@ function labelOf({ name }: ManifestPolicy): string {
 }
 
 /**
- * Whether the rule looks at the row before the update and says nothing of the row after it. An id
- * never changes, so `old.id` says as much as `data.id`.
+ * Whether the rule reads the row before the update and does not check the row after it. An id never
+ * changes, so `old.id` is equivalent to `data.id`.
  */
 function readsOnlyOld(update: Expr): boolean {
   const old = pathsOf(update, "old");
@@ -255,8 +260,8 @@ function readsOnlyOld(update: Expr): boolean {
 }
 
 /**
- * The insert rule is not added to the update rule: apps let functions alone insert, let moderators
- * edit what they could not have written, and let owners give rows away.
+ * The insert rule is not added to the update rule: apps let only functions insert, let moderators
+ * edit rows that they could not have inserted, and let owners transfer rows.
  */
 function onlyOld(entity: string): Diagnostic {
   return {
@@ -272,7 +277,7 @@ function onlyOld(entity: string): Diagnostic {
   };
 }
 
-function silence(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
+function missingPolicy(entity: string, accesses: readonly Access[], dev: boolean): Diagnostic {
   const what =
     accesses.length === ACCESSES.length
       ? `No policy applies to ${entity}`
@@ -290,7 +295,7 @@ function silence(entity: string, accesses: readonly Access[], dev: boolean): Dia
   };
 }
 
-function actionSilence(action: string, dev: boolean): Diagnostic {
+function missingActionPolicy(action: string, dev: boolean): Diagnostic {
   const state = dev ? "open to everyone in dev mode, closed outside of it" : "closed";
   return {
     severity: "warning",

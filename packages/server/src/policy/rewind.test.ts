@@ -12,7 +12,8 @@ const values = fc.constantFrom("a", "b", null);
 const fields = fc.constantFrom("x", "y", "id");
 
 /**
- * Rules of few fields and values, so that rows often meet them, with `exists` nested and negated.
+ * Rules with few fields and values, so that rows often match them, with nested and negated
+ * `exists`.
  */
 function rules(existsDepth: number, isInner = false): fc.Arbitrary<Expr> {
   const data = fields.map((name): Expr => path("data", name));
@@ -48,7 +49,7 @@ function rowsOf(table: object): StoredRow[] {
   return Object.entries(table).map(([id, row]) => ({ ...(row as object), id }));
 }
 
-/** A rule as it is asked, and the rows before and after a change of one of them. */
+/** A rule, and the rows before and after a change of one of them. */
 const scenes = fc
   .record({
     rule: rules(2),
@@ -81,7 +82,7 @@ const scenes = fc
     };
   });
 
-test("a rewound rule says after the change what the rule said before it", () => {
+test("a rewound rule gives after the change the result that the rule gave before it", () => {
   fc.assert(
     fc.property(scenes, ({ rule, change, before, after, data }) => {
       const rewound = rewind(rule, formerRows([change]));
@@ -92,7 +93,7 @@ test("a rewound rule says after the change what the rule said before it", () => 
   );
 });
 
-test("every row whose answer a change turns is in its reach", () => {
+test("every row whose result is changed by a change is in its reach", () => {
   fc.assert(
     fc.property(scenes, ({ rule, change, before, after, data }) => {
       const reach = reachOf(rule, change);
@@ -104,7 +105,7 @@ test("every row whose answer a change turns is in its reach", () => {
   );
 });
 
-test("several changes are put back at once, and a later store tells the reach of one", () => {
+test("several changes are rewound together, and a later store finds the reach of one", () => {
   const later = fc.record({
     entity: fc.constantFrom(...ENTITIES),
     rowId: fc.constantFrom("a", "b", "d"),
@@ -140,7 +141,7 @@ test("several changes are put back at once, and a later store tells the reach of
   );
 });
 
-test("a change of an entity outside of every exists reaches nothing", () => {
+test("a change of an entity outside of every exists reaches no rows", () => {
   fc.assert(
     fc.property(scenes, ({ rule, change, data, after }) => {
       const elsewhere = { ...change, entity: "Gamma" };
@@ -153,7 +154,7 @@ test("a change of an entity outside of every exists reaches nothing", () => {
   );
 });
 
-test("a membership reaches the rows of its room and no others", () => {
+test("a membership reaches only the rows of its room", () => {
   const rule = parsePolicy("exists(Member, room == data.room && user == 'u1')");
   const reach = reachOf(rule, {
     entity: "Member",

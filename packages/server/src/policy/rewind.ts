@@ -16,7 +16,7 @@ import {
   type Values,
 } from "@pylonsync/query";
 
-/** A change of a row that policies may look at by `exists`. */
+/** A change of a row that policies may read by `exists`. */
 export interface RelatedChange {
   readonly entity: string;
   readonly rowId: string;
@@ -24,11 +24,11 @@ export interface RelatedChange {
   readonly after: Values | null;
 }
 
-/** Rows as they were at a time, by entity and id. Null: the row was not there. */
+/** Rows at an earlier time, by entity and id. Null: the row did not exist. */
 export type FormerRows<R = Values> = ReadonlyMap<string, ReadonlyMap<string, R | null>>;
 
 /**
- * The rows that changes touch, as they were before the first of them.
+ * The rows that the changes affect, as they were before the first of them.
  *
  * @param changes in the order in which they were made
  */
@@ -49,13 +49,14 @@ export function formerRows<R extends Values>(
 }
 
 /**
- * The condition as it was before some changes, in a form that a store can answer that holds them.
+ * Returns the condition as it was before some changes, in a form that can be evaluated by a store
+ * that already contains them.
  *
- * Every `exists` over a changed entity is put back at once, nested and negated ones too: put back
- * one at a time, two of them would each hide what the other tells.
+ * Every `exists` over a changed entity is rewound in one pass, including nested and negated ones:
+ * if they were rewound one at a time, two of them would each hide the effect of the other.
  *
- * @param expr reads `data`; what it reads of the caller is bound
- * @param former the rows that the changes touched, as they were before
+ * @param expr reads `data`; its references to the caller are bound
+ * @param former the rows that the changes affected, as they were before
  */
 export function rewind(expr: Expr, former: FormerRows): Expr {
   if (former.size === 0) return expr;
@@ -70,12 +71,12 @@ export function rewind(expr: Expr, former: FormerRows): Expr {
 }
 
 /**
- * The condition on `data` for the rows about which the change may have changed the answer: those
- * for which the changed row satisfied, or satisfies, one of the `exists`.
+ * Returns a condition on `data` for the rows whose result the change may have changed: those for
+ * which the row before or after the change satisfies one of the `exists`.
  *
- * @param later rows that were changed after it, as they were before that: a store that answers
- *   holds these changes too
- * @returns FALSE when the change has no bearing on it
+ * @param later rows that were changed after this change, as they were before that: the store that
+ *   evaluates the condition contains these changes, too
+ * @returns FALSE if the change does not affect the condition
  */
 export function reachOf(expr: Expr, change: RelatedChange, later: FormerRows = new Map()): Expr {
   const reached: Expr[] = [];
@@ -91,11 +92,11 @@ export function reachOf(expr: Expr, change: RelatedChange, later: FormerRows = n
 
 interface FoundExists {
   readonly node: ExistsExpr;
-  /** Those that it is in, the innermost last. */
+  /** The enclosing `exists`, the innermost last. */
   readonly around: readonly ExistsExpr[];
 }
 
-/** All `exists` over an entity, those inside of others too. */
+/** All `exists` over an entity, including nested ones. */
 function* existsOf(
   expr: Expr,
   entity: string,
@@ -107,8 +108,8 @@ function* existsOf(
 }
 
 /**
- * What an inner `exists` asks of outer rows, asked of them: there is an outer row for which it
- * holds. What else is asked of the outer rows narrows it, as far as it looks at no other rows.
+ * Turns an inner `exists`'s condition on outer rows into a condition on whether such an outer row
+ * exists. The other conditions on the outer rows narrow it, as long as they read no other rows.
  */
 function within(around: readonly ExistsExpr[], inner: Expr): Expr {
   const outer = around.at(-1);
@@ -117,7 +118,7 @@ function within(around: readonly ExistsExpr[], inner: Expr): Expr {
   return within(around.slice(0, -1), { ...outer, where: and(...own, inner) });
 }
 
-/** Whether it reads the row of an `exists` that it stands in. */
+/** Whether the expression reads the row of an enclosing `exists`. */
 function readsEnclosing(expr: Expr, depth = 0): boolean {
   if (expr.kind === "path") return expr.root === "related" && depth === 0;
   if (expr.kind === "outer") return expr.up >= depth;
@@ -125,7 +126,7 @@ function readsEnclosing(expr: Expr, depth = 0): boolean {
   return childrenOf(expr).some((child) => readsEnclosing(child, below));
 }
 
-/** The rows as they were before the change and those after it. */
+/** The rows as they were before the change and the later ones. */
 export function beforeChange(change: RelatedChange, later: FormerRows): FormerRows {
   const { entity, rowId, before } = change;
   return new Map([
@@ -145,12 +146,17 @@ export function isNoneOf(root: "data" | "related", ids: Iterable<string>): Expr 
     : not({ kind: "in", item: id, list: { kind: "list", items } });
 }
 
-/** The condition for one row in place of any: what it reads of outer rows is left of it. */
+/**
+ * The condition evaluated for one row instead of any row: what remains is its condition on outer
+ * rows.
+ */
 function whereRelated(where: Expr, row: Values | null): Expr {
   return row === null ? FALSE : lowered(bind(where, { related: row }));
 }
 
-/** Takes away one level of `exists`, whose row is bound: what is outside of it comes nearer. */
+/**
+ * Removes one level of `exists`, whose row is bound: references to outer rows move one level in.
+ */
 function lowered(expr: Expr, depth = 0): Expr {
   if (expr.kind === "outer" && expr.up > depth)
     return expr.up === 1 ? path("related", expr.name) : { ...expr, up: expr.up - 1 };

@@ -47,7 +47,7 @@ test("without declared rooms anyone who knows a name may join and send", () => {
   expect(diagnostics).toEqual([]);
 });
 
-test("with declared rooms every other name is closed, but in dev mode or a public app", () => {
+test("with declared rooms every other name is closed, except in dev mode or a public app", () => {
   const rooms = [{ name: "lobby", allow: "true" }];
   expect(compile(rooms).rules.rule("hall", "join").expr).toEqual(FALSE);
   expect(compile(rooms, { dev: true }).rules.rule("hall", "join").expr).toEqual(TRUE);
@@ -55,7 +55,7 @@ test("with declared rooms every other name is closed, but in dev mode or a publi
   expect(compile([], {}).rules.rule("lobby", "join").expr).toEqual(FALSE);
 });
 
-test("a part is whatever stands between two slashes, and never nothing", () => {
+test("a part is any non-empty text between two slashes", () => {
   const { rules } = compile([
     { name: "team/:team/desk", allow: "room.team == auth.userId" },
     { name: "team/:team/:place", allowJoin: "true" },
@@ -76,7 +76,7 @@ test("a part is whatever stands between two slashes, and never nothing", () => {
     expect([other, rules.rule(other, "join").expr]).toEqual([other, FALSE]);
 });
 
-test("the nearest text speaks for an access, and silence is a no", () => {
+test("the most specific text defines an access, and an access without a text is closed", () => {
   const { rules, diagnostics } = compile([
     { name: "a", allow: "room == null".replace("room", "auth.tenantId"), allowSend: "false" },
     { name: "b", allowSend: "true" },
@@ -96,7 +96,7 @@ test.each([
   ["room.chanelId == auth.userId", "POLICY_INVALID", 'Did you mean "channelId"?'],
   ["data.id == auth.userId", "POLICY_INVALID", "Use room."],
   ["room.channelId = 1", "POLICY_SYNTAX", undefined],
-])("%s is an error that says what is meant", (allow, code, hint) => {
+])("%s is an error, with a hint where possible", (allow, code, hint) => {
   const { rules, diagnostics } = compile([{ name: "channel/:channelId", allow }]);
   expect(diagnostics.map((found) => [found.severity, found.code, found.path])).toEqual([
     ["error", code, "rooms[0].allow"],
@@ -105,12 +105,12 @@ test.each([
   expect(rules.rule("channel/x", "join").expr).toEqual(FALSE);
 });
 
-test.each(["", "/a", "a//b", "a/:", "a b/:x", ":1"])("%p is not a name of a room", (name) => {
+test.each(["", "/a", "a//b", "a/:", "a b/:x", ":1"])("%p is not a valid room name", (name) => {
   const { diagnostics } = compile([{ name, allow: "true" }]);
   expect(diagnostics.map(({ code }) => code)).toEqual(["ROOM_NAME_INVALID"]);
 });
 
-test("two rooms whose names can't be told apart are an error", () => {
+test("two rooms with indistinguishable names are an error", () => {
   const { diagnostics } = compile([
     { name: "a/:x", allow: "true" },
     { name: "a/:y", allow: "false" },
@@ -120,7 +120,7 @@ test("two rooms whose names can't be told apart are an error", () => {
   ]);
 });
 
-test("a row says whose right to be in which room it may have changed", () => {
+test("a changed row determines whose right to join which room may have changed", () => {
   const { rules } = compile([
     { name: "channel/:channelId", allow: MEMBER },
     {
@@ -150,7 +150,7 @@ test("a row says whose right to be in which room it may have changed", () => {
   ]);
 });
 
-test("members may send where the same is asked of both", () => {
+test("members may send if both accesses have the same condition", () => {
   const { rules } = compile([
     { name: "same", allow: "true" },
     { name: "quiet", allowJoin: "true", allowSend: "auth.isAdmin" },

@@ -15,10 +15,10 @@ import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
 
 /**
- * What a caller may be allowed to do with a room.
- * - `join`: be in it, and with that hear what happens there
- * - `send`: say something about itself, or to all who are there
- * - `see`: ask who is there without being in it
+ * The kinds of access to a room.
+ * - `join`: be a member, and thereby receive the room's events
+ * - `send`: set one's own presence, or send messages to all members
+ * - `see`: query the members without being one
  */
 export type RoomAccess = "join" | "send" | "see";
 
@@ -31,7 +31,7 @@ const NAME = /^(?:[^/:\s]+|:[A-Za-z_][A-Za-z0-9_]*)(?:\/(?:[^/:\s]+|:[A-Za-z_][A
 const OPEN: Readonly<Record<RoomAccess, Expr>> = { join: TRUE, send: TRUE, see: FALSE };
 const CLOSED: Readonly<Record<RoomAccess, Expr>> = { join: FALSE, send: FALSE, see: FALSE };
 
-/** What must hold for an access to a room. */
+/** The condition of an access to a room. */
 export interface RoomRule {
   /** Over `auth` and `room`. */
   readonly expr: Expr;
@@ -39,7 +39,7 @@ export interface RoomRule {
   readonly room: Values;
 }
 
-/** A row before and after a change; null where it is not. */
+/** A row before and after a change; null if it does not exist. */
 export interface ChangedRow {
   readonly entity: string;
   readonly before: Values | null;
@@ -47,39 +47,42 @@ export interface ChangedRow {
 }
 
 interface DeclaredRoom {
-  /** What the name is made of: a text, or the name of a part. */
+  /** The segments of the name: a fixed text, or the name of a parameter. */
   readonly segments: readonly { readonly text: string; readonly isPart: boolean }[];
   readonly rules: Readonly<Record<RoomAccess, Expr>>;
-  /** A member may also send, because the same is asked for both. */
+  /** Every member may also send, because both accesses have the same condition. */
   readonly membersMaySend: boolean;
-  /** What who may join looks up in other rows. */
+  /** The `exists` lookups of the join rule. */
   readonly lookups: readonly Lookup[];
 }
 
-/** An `exists`: the row that it looks for, as far as it can be told from the row alone. */
+/**
+ * An `exists`: the entity, and a test of whether a row may be the one looked up, as far as the row
+ * alone can tell.
+ */
 interface Lookup {
   readonly entity: string;
   readonly mayBe: (env: Env) => boolean;
 }
 
 /**
- * Who may do what in which room. An app that declares no rooms leaves them to everyone who is
- * signed in and knows their names; one that declares some says it of all of them.
+ * The access rules of rooms. In an app that declares no rooms, everyone who is signed in and knows
+ * a room's name may use it; if an app declares rooms, its declarations cover all of them.
  */
 export class RoomRules {
   readonly #declared: readonly DeclaredRoom[] | null;
   readonly #others: Readonly<Record<RoomAccess, Expr>>;
 
   /**
-   * @param declared in order of their precedence; null when the app declares none
-   * @param isOpen what no declaration names is open
+   * @param declared in order of precedence; null if the app declares none
+   * @param isOpen whether rooms without a declaration are open
    */
   constructor(declared: readonly DeclaredRoom[] | null, isOpen: boolean) {
     this.#declared = declared;
     this.#others = isOpen ? OPEN : CLOSED;
   }
 
-  /** What must hold for a caller who is not the admin. */
+  /** The condition for a caller who is not the admin. */
   rule(name: string, access: RoomAccess): RoomRule {
     const found = this.#find(name);
     return found === null
@@ -87,19 +90,19 @@ export class RoomRules {
       : { expr: found.declared.rules[access], room: found.room };
   }
 
-  /** Whether everyone who may be in the room may send to it, too. */
+  /** Whether every member of the room may also send to it. */
   membersMaySend(name: string): boolean {
     return this.#find(name)?.declared.membersMaySend ?? true;
   }
 
-  /** Whether who may join any room depends on rows of the entity. */
+  /** Whether the join rule of any room reads rows of the entity. */
   looksAt(entity: string): boolean {
     return (this.#declared ?? []).some(({ lookups }) =>
       lookups.some((lookup) => lookup.entity === entity),
     );
   }
 
-  /** Whether a change of a row may have changed that a caller may join a room. */
+  /** Whether a change of a row may have changed that the caller may join the room. */
   mayChangeJoin(name: string, change: ChangedRow, caller: Pick<Env, "auth" | "now">): boolean {
     const found = this.#find(name);
     if (found === null) return false;
@@ -126,7 +129,7 @@ function lookupsOf(join: Expr): Lookup[] {
   const lookups: Lookup[] = [];
   for (const node of nodesOf(join)) {
     if (node.kind !== "exists") continue;
-    // What looks at further rows can't be told from this one.
+    // A condition that reads further rows can't be evaluated for this row alone.
     const isAlone = !hasExists(node.where) && !namesOuter(node.where);
     lookups.push({
       entity: node.entity,
@@ -136,7 +139,7 @@ function lookupsOf(join: Expr): Lookup[] {
   return lookups;
 }
 
-/** @returns null when it is the name of another room */
+/** @returns null if it is the name of another room */
 function partsOf(
   pattern: DeclaredRoom["segments"],
   segments: readonly string[],
@@ -152,8 +155,8 @@ function partsOf(
 }
 
 /**
- * Compiles the rooms of a valid manifest. What a declaration says nothing about is closed, and so
- * is a room that none names, but in dev mode and for an app that says `access: "public"`.
+ * Compiles the rooms of a valid manifest. An access that a declaration does not define is closed,
+ * and so is a room without a declaration, except in dev mode and in an app with `access: "public"`.
  */
 export function compileRooms(
   { rooms, access }: Pick<Manifest, "rooms" | "access">,
@@ -204,7 +207,7 @@ function compileRoom(compiler: PolicyCompiler, room: ManifestRoom, at: string): 
       at,
     }) ?? FALSE;
   const [join, send, see] = [ruleOf("join"), ruleOf("send"), ruleOf("see")];
-  if (textOf(room, "join") === "") compiler.diagnostics.push(silence(room.name, at));
+  if (textOf(room, "join") === "") compiler.diagnostics.push(missingPolicy(room.name, at));
   return {
     segments,
     rules: { join, send, see },
@@ -213,12 +216,12 @@ function compileRoom(compiler: PolicyCompiler, room: ManifestRoom, at: string): 
   };
 }
 
-/** What the app wrote about an access; empty for nothing. */
+/** The text that the app wrote for an access; empty if there is none. */
 function textOf(room: ManifestRoom, access: RoomAccess): string {
   return TEXTS[access].map((key) => (room[key] ?? "").trim()).find((text) => text !== "") ?? "";
 }
 
-function silence(name: string, at: string): Diagnostic {
+function missingPolicy(name: string, at: string): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_MISSING",

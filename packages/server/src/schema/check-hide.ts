@@ -2,13 +2,16 @@ import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
 import type { Diagnostic } from "./diagnostic.ts";
 import { isUserEntity } from "./schema.ts";
 
-/** What `auth({ user: { hide } })` names must be there, or a field is shown that was meant. */
+/**
+ * Warns of names in `auth({ user: { hide } })` that do not exist: the field that was meant would be
+ * visible.
+ */
 export function* checkHide(
   entity: ManifestEntity,
   manifest: Pick<Manifest, "auth">,
 ): Generator<Diagnostic> {
   if (!isUserEntity(entity, manifest)) return;
-  // An app may name what older versions of Pylon kept in the row.
+  // An app may name a field that older versions of Pylon stored in the row.
   const known = new Set([
     "passwordHash",
     ...entity.fields.flatMap(({ name, renamed_from: oldNames = [] }) => [name, ...oldNames]),

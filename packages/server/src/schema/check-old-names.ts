@@ -1,8 +1,8 @@
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 
-/** What can be a name of an entity or a field. */
+/** The format of the names of entities and fields. */
 export const NAME = /^[A-Za-z][A-Za-z0-9_]{0,62}$/;
-/** Each answers clients of an older version: at some time the oldest are gone. */
+/** Each old name serves clients of an older version: after some time the oldest can be removed. */
 const MAX_OLD_NAMES = 10;
 
 interface Named {
@@ -11,9 +11,10 @@ interface Named {
 }
 
 /**
- * Checks what entities, or the fields of one, were renamed from: an old name stands for one thing.
+ * Checks the old names of entities, or of the fields of an entity: each may refer to only one of
+ * them.
  *
- * @param labelOf what an entity or field is called in a message
+ * @param labelOf returns the name of an entity or field in messages
  */
 export function* checkOldNames(
   items: readonly Named[],

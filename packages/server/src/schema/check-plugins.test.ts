@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { checkPlugins } from "./check-plugins.ts";
 
-test("unknown plugins and settings are named with the known ones; the app's own are not", () => {
+test("unknown plugins and settings are reported with the known ones, except the app's own", () => {
   const found = [
     ...checkPlugins([
       { name: "file_storag" },

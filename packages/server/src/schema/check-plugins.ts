@@ -2,7 +2,7 @@ import { nearest } from "@pylonsync/query";
 import type { ManifestPlugin } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 
-/** The server's own plugins, and what the config of each may name. */
+/** The built-in plugins of the server, and the allowed config keys of each. */
 const KNOWN_PLUGINS = {
   file_storage: ["backend", "bucket", "region", "endpoint", "dir", "maxBytes", "read", "direct"],
   cache_client: ["url"],
@@ -10,7 +10,10 @@ const KNOWN_PLUGINS = {
   ai_proxy: ["models", "roles", "guests"],
   mcp: ["functions", "entities", "instructions"],
 } as const;
-/** Those that an app declares by a function of `@pylonsync/sdk/plugins`, which brings code. */
+/**
+ * The plugins that an app declares by a function of `@pylonsync/sdk/plugins`, which contains their
+ * code.
+ */
 const MADE_BY: Readonly<Record<string, string>> = {
   audit_log: "auditLog",
   cascade: "cascade",
@@ -26,7 +29,7 @@ const MADE_BY: Readonly<Record<string, string>> = {
   versioning: "versioning",
   webhooks: "webhooks",
 };
-/** A plugin that the server has. */
+/** The name of a plugin of the server. */
 export type PluginName = keyof typeof KNOWN_PLUGINS;
 
 /** Whether the server has a plugin of this name. */
@@ -34,13 +37,16 @@ export function isKnownPlugin(name: string): name is PluginName {
   return Object.hasOwn(KNOWN_PLUGINS, name);
 }
 
-/** Plugins and settings that the server does not know. The app's own plugins are its own matter. */
+/**
+ * Reports plugins and settings that the server does not know. The app's own plugins are not
+ * checked.
+ */
 export function* checkPlugins(plugins: readonly ManifestPlugin[]): Generator<Diagnostic> {
   const seen = new Set<string>();
   for (const [index, { name, custom, config }] of plugins.entries()) {
     const at = `plugins[${index}]`;
     if (custom === true) {
-      // What an app calls its own plugins is its own matter.
+      // An app may give its own plugins any name.
       if (Object.hasOwn(MADE_BY, name) && seen.has(name)) yield duplicate(name, at);
       seen.add(name);
       continue;

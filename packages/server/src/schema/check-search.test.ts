@@ -50,7 +50,7 @@ test.each(cases)("%j", (search, expected) => {
   expect(problemsOf(search)).toEqual(expected === null ? [] : [expected]);
 });
 
-test("what sign-in hides of a user can't be searched either", () => {
+test("fields of a user that sign-in hides can't be searched either", () => {
   const user = entity(
     "User",
     { email: field.string(), phone: field.string(), _note: field.string() },

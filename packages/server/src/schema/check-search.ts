@@ -4,11 +4,11 @@ import type { ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { kindOf } from "./field-kind.ts";
 
-/** What Postgres tells apart. */
+/** The number of weights that Postgres distinguishes. */
 const MAX_WEIGHTS = 4;
 const MAX_WEIGHT = 1_000;
 
-/** The fields of a search: what each must be, and how many there may be. */
+/** Checks the types and the number of the fields of a search. */
 export function* checkSearch(entity: ManifestEntity, at: string): Generator<Diagnostic> {
   const { search } = entity;
   if (search === undefined) return;

@@ -17,9 +17,9 @@ const NESTED = new Set(["json", "array"]);
 const ITEMS = new Set(["string", "int", "float", "bool", "datetime"]);
 
 /**
- * What a field asks of its values beyond their kind: rules that fit its kind and each other.
+ * Checks that a field's rules for its values, beyond their kind, fit its kind and each other.
  *
- * @param label the field as its author calls it: `Todo.title`
+ * @param label the name of the field in messages: `Todo.title`
  */
 export function* checkValueRules(
   field: ManifestField,
@@ -37,7 +37,7 @@ export function* checkValueRules(
   yield* checkComputed(field, label, at);
 }
 
-/** A computed field is written by nobody, so what is said of writes has no meaning for it. */
+/** A computed field is never written by a caller, so settings for writes do not apply to it. */
 function* checkComputed(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   if (field.computed !== true) return;
   const others: readonly (readonly [boolean, string])[] = [
@@ -67,7 +67,7 @@ function* checkRules(field: ManifestRules, label: string, at: string): Generator
   yield* checkDigits(field, label, at);
 }
 
-/** What is in a json or an array, and what can't be asked of one. */
+/** Checks the contents of a json or an array, and reports what these types do not support. */
 function* checkNested(field: ManifestField, label: string, at: string): Generator<Diagnostic> {
   const { type, items, schema } = field;
   const wrong = (message: string, part: string, hint?: string): Diagnostic =>
@@ -96,7 +96,7 @@ function* checkNested(field: ManifestField, label: string, at: string): Generato
     );
 }
 
-/** No index is made over what has no order. */
+/** Values without an order can't be indexed. */
 export function* checkNestedIndexes(entity: ManifestEntity, at: string): Generator<Diagnostic> {
   const nested = new Set(
     entity.fields.filter(({ type }) => NESTED.has(type)).map(({ name }) => name),
@@ -113,9 +113,9 @@ export function* checkNestedIndexes(entity: ManifestEntity, at: string): Generat
 }
 
 /**
- * A search would tell of a value that nobody may see.
+ * Reports hidden fields in a search: it would reveal values that no caller may read.
  *
- * @param isHidden what is hidden besides the fields that say so
+ * @param isHidden whether a field is hidden, in addition to the fields declared as hidden
  */
 export function* checkHiddenFields(
   entity: ManifestEntity,

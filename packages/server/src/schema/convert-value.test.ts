@@ -39,6 +39,6 @@ test.each<[Value, FieldKind, FieldKind, Value | undefined]>([
   ["12.5", "decimal", "float", 12.5],
   ["12.5", "decimal", "int", undefined],
   [null, "string", "int", null],
-])("Q5: %p of a %s is, as a %s, %p", (value, from, to, expected) => {
+])("Q5: %p of a %s, converted to a %s, is %p", (value, from, to, expected) => {
   expect(convertValue(value, from, to)).toBe(expected as Value);
 });

@@ -6,10 +6,10 @@ const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d+)?$/i;
 const BOOLEANS: Readonly<Record<string, boolean>> = { true: true, false: false, 1: true, 0: false };
 
 /**
- * A stored value as a field of another type holds it. Both stores convert by this function, so a
- * migration means the same on each.
+ * Returns a stored value as a field of another type stores it. Both stores convert with this
+ * function, so a migration has the same result in each.
  *
- * @returns undefined when the new type has no equal of it: `"12.90"` is not an int
+ * @returns undefined if the new type has no equivalent value: `"12.90"` is not an int
  *
  * @example convertValue("12", "string", "int"); // 12
  */
@@ -41,12 +41,12 @@ export function convertValue(value: Value, from: FieldKind, to: FieldKind): Valu
   }
 }
 
-/** Items are values, and none of them is null. */
+/** Items are scalar values, never null. */
 function isScalar(item: Value): boolean {
   return item !== null && typeof item !== "object";
 }
 
-/** A text may be JSON. */
+/** Parses a text, which may be JSON. */
 function nestedOf(value: Exclude<Value, null>, to: "json" | "array"): Value | undefined {
   const nested = nestedValue(typeof value === "string" ? parsed(value) : value);
   if (!nested.ok) return undefined;
@@ -62,7 +62,7 @@ function parsed(text: string): unknown {
   }
 }
 
-/** A datetime is text to the store, and not a number. */
+/** A datetime is text in the store, not a number. */
 function toNumber(value: string | number | boolean, from: FieldKind): number | undefined {
   if (from === "datetime") return undefined;
   if (typeof value !== "string") return Number(value);

@@ -12,7 +12,7 @@ import {
 import { applied, manifestArbitrary, tablesOf } from "./migration.arbitraries.ts";
 import { toStored } from "./stored-manifest.ts";
 
-test("a migration makes the target's tables of any others, by steps that a database takes", () => {
+test("a migration creates the target tables from any others, in valid steps", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
       const { migration } = planMigration(from, to);
@@ -22,7 +22,7 @@ test("a migration makes the target's tables of any others, by steps that a datab
   );
 });
 
-test("a new database gets the tables and loses nothing; the same schema changes nothing", () => {
+test("a new database gets the tables without losses; the same schema changes nothing", () => {
   fc.assert(
     fc.property(manifestArbitrary, (to) => {
       const { migration, problems, destructive } = planMigration(null, to);
@@ -33,7 +33,7 @@ test("a new database gets the tables and loses nothing; the same schema changes 
   );
 });
 
-test("a migration is destructive exactly when a table, a column or a type goes", () => {
+test("a migration is destructive exactly when a table or column is dropped or retyped", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
       const after = tablesOf(to.entities);
@@ -45,7 +45,7 @@ test("a migration is destructive exactly when a table, a column or a type goes",
   );
 });
 
-test("what is to be retyped, tightened or unique is what problems can be about", () => {
+test("only retyped, tightened and unique fields can cause problems", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (manifest, to) => {
       const from = toStored(manifest);
@@ -59,7 +59,7 @@ test("what is to be retyped, tightened or unique is what problems can be about",
         tightenedFields(from, to).map(({ entity, field }) => `${entity}.${field}`),
       );
       const left = planMigration(from, to, { ...NO_FACTS, filled }).problems;
-      // What is left over is about new fields alone: the rows can tell nothing about them.
+      // The remaining problems concern only new fields, about which the rows contain no facts.
       const known = new Set(
         from.entities.flatMap(({ name, fields }) => fields.map((field) => `${name}.${field.name}`)),
       );
@@ -77,7 +77,7 @@ test("what is to be retyped, tightened or unique is what problems can be about",
   );
 });
 
-test("facts of the rows become problems that name the field", () => {
+test("facts about the rows become problems that name the field", () => {
   const from = manifestWith({ name: "a", type: "string", optional: true, unique: false });
   const to = manifestWith({ name: "a", type: "int", optional: false, unique: true });
   const { problems } = planMigration(from, to, {
@@ -95,7 +95,7 @@ test("facts of the rows become problems that name the field", () => {
   expect(problems.every(({ message }) => message.length < 200)).toBe(true);
 });
 
-test("names that differ only in case are refused, of entities and of fields", () => {
+test("names of entities or fields that differ only in case are rejected", () => {
   const from = manifestWith({ name: "title", type: "string", optional: true, unique: false });
   const field = manifestWith({ name: "Title", type: "string", optional: true, unique: false });
   expect(planMigration(from, field).problems.map(({ code }) => code)).toEqual([
@@ -107,7 +107,7 @@ test("names that differ only in case are refused, of entities and of fields", ()
   ]);
 });
 
-test("each step in words names its entity", () => {
+test("each step's description names its entity", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (from, to) => {
       for (const step of planMigration(from, to).migration.steps) {

@@ -33,33 +33,33 @@ import {
 } from "./stored-manifest.ts";
 import { storedNames, toTables, type AppNames } from "./table-names.ts";
 
-/** How to bring a database to a schema, and whether that can be done. */
+/** The migration of a database to a schema, and whether it can be applied. */
 export interface MigrationPlan {
   readonly migration: Migration;
-  /** What is to be known of the rows, and keeps nothing from being applied. */
+  /** Facts about the rows that the operator should know, but that do not prevent the migration. */
   readonly notices: readonly Diagnostic[];
-  /** What keeps the migration from being applied at all. */
+  /** Problems that prevent the migration from being applied at all. */
   readonly problems: readonly Diagnostic[];
-  /** A step loses data. */
+  /** At least one step loses data. */
   readonly destructive: boolean;
-  /** What the app calls otherwise than the database. */
+  /** The entities and fields whose name in the app differs from that in the database. */
   readonly names: AppNames;
-  /** What the database says of itself when all steps are taken. */
+  /** The database's description of itself after all steps. */
   readonly stored: StoredEntities;
 }
 
-/** What a migration looks at of a stored manifest. */
+/** The parts of a stored manifest that a migration uses. */
 type StoredEntities = Pick<
   StoredManifest,
   "entities" | "leftovers" | "search_indexes" | "table_names"
 >;
 
 /**
- * What has to be done to bring a database from one schema to another, what is left over in it
- * included.
+ * Plans the migration of a database from one schema to another, including leftovers in the
+ * database.
  *
  * @param from null for a new database
- * @param facts what the rows say, of `inspectData`
+ * @param facts the facts about the rows, from `inspectData`
  */
 export function planMigration(
   from: StoredEntities | null,
@@ -104,8 +104,8 @@ export function planMigration(
 }
 
 /**
- * A search index that is no longer as it should be goes before its columns change, and is made when
- * they have.
+ * A search index that changes, or whose fields get another type, is dropped before its columns
+ * change, and built after that.
  */
 function searchSteps(
   from: Readonly<Record<string, SearchIndex>>,
@@ -154,7 +154,7 @@ function orphansOf(reference: string, { target, rows, example }: Orphans): Diagn
   };
 }
 
-/** A step in words: `add Todo.due (datetime)`. */
+/** Describes a step in words: `add Todo.due (datetime)`. */
 export function describeStep(step: MigrationStep): string {
   switch (step.kind) {
     case "create_table": {
@@ -195,7 +195,7 @@ export function describeStep(step: MigrationStep): string {
   }
 }
 
-/** The fields that are optional now and are to be required without a default. */
+/** The fields that are optional and become required without a default. */
 export function tightenedFields(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
@@ -305,12 +305,12 @@ function changeField(
   ];
 }
 
-/** Rows that are there get a value of their own, by code or by chance. */
+/** Existing rows get individual values, from code or as random UUIDs. */
 function isBackfilled(field: ManifestField): boolean {
   return isFilledByCode(field) || defaultsToUuid(field);
 }
 
-/** The fields whose values are to be stored in another way. */
+/** The fields whose values will be stored in another format. */
 export function retypedFields(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
@@ -325,24 +325,26 @@ export function retypedFields(
   );
 }
 
-/** A unique index that is to be made over rows that are there. */
+/** A unique index that will be created over existing rows. */
 export interface NewUniqueIndex {
   readonly entity: string;
   readonly index: ManifestIndex;
-  /** Its fields that the rows have. One that is new has its default in every row. */
+  /**
+   * The fields of the index that the rows already have. A new field has its default in every row.
+   */
   readonly known: readonly string[];
-  /** Those of them that get another type: values that differ may become equal. */
+  /** Those of these fields that get another type: different values may become equal. */
   readonly retyped: readonly { readonly from: ManifestField; readonly to: ManifestField }[];
 }
 
-/** The unique indexes that are to be made over rows that are there. */
+/** The unique indexes that will be created over existing rows. */
 export function newUniqueIndexes(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
 ): NewUniqueIndex[] {
   return sharedEntities(from, to).flatMap(({ before, after }) => {
     const fields = new Map(before.fields.map((field) => [field.name, field]));
-    // Of a new field, no two rows have the same value: it is null, or is made for each.
+    // In a new field no two rows have the same value: it is null, or is generated for each row.
     const isDistinct = (field: ManifestField): boolean =>
       (field.default === undefined || defaultsToUuid(field)) && !fields.has(field.name);
     const retyped = retypedFields(from, { entities: [after] });
@@ -365,7 +367,7 @@ export function newUniqueIndexes(
   });
 }
 
-/** The texts that come into an index, which limits them, with what they may have then. */
+/** The texts that become part of an index, which limits their length, each with its new limit. */
 export function newlyLimitedTexts(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
@@ -382,7 +384,7 @@ export function newlyLimitedTexts(
   );
 }
 
-/** The references whose field and whose target have tables already. */
+/** The references whose field and target already have tables. */
 export function knownReferences(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
@@ -394,7 +396,7 @@ export function knownReferences(
   });
 }
 
-/** Those of them that were not checked, or not with this entity. */
+/** Those references that were not checked before, or not against this entity. */
 export function newReferences(
   from: Pick<StoredManifest, "entities" | "leftovers">,
   to: Pick<Manifest, "entities">,
@@ -428,7 +430,7 @@ function duplicatesOf(
   });
 }
 
-/** SQLite takes two names that differ only in case for one, so neither store gets both. */
+/** SQLite treats two names that differ only in case as equal, so neither store gets both. */
 function otherCaseOf(name: string, known: Iterable<string>): string | undefined {
   const all = [...known];
   return all.includes(name)
@@ -436,7 +438,7 @@ function otherCaseOf(name: string, known: Iterable<string>): string | undefined 
     : all.find((candidate) => candidate.toLowerCase() === name.toLowerCase());
 }
 
-/** A database knows no files: it stores their ids. */
+/** A database has no file type: it stores the ids of files. */
 function toColumn(field: ManifestField): ManifestField {
   return field.type === "file" ? { ...field, type: "id(file)" } : withNormalDefault(field);
 }
@@ -523,7 +525,7 @@ function countOf({ count }: LostValues): string {
   return `${count} ${count === 1 ? "value" : "values"}`;
 }
 
-/** An id has 40 characters, and is shown whole. */
+/** An id has 40 characters, and is shown in full. */
 const MAX_SHOWN_CHARACTERS = 40;
 
 function showValue(value: Value): string {
@@ -531,7 +533,7 @@ function showValue(value: Value): string {
   return JSON.stringify(isLong ? `${value.slice(0, MAX_SHOWN_CHARACTERS)}...` : value);
 }
 
-/** Whether the values can stay as they are: string, richtext and id are all text. */
+/** Whether the values can remain unchanged: string, richtext and id are all text. */
 function isStoredAlike(from: ManifestField, to: ManifestField): boolean {
   const a = kindOf(from.type);
   const b = kindOf(to.type);
@@ -543,8 +545,8 @@ function isText(kind: FieldKind): boolean {
 }
 
 /**
- * The indexes among `indexes` that `others` does not have, and those of a retyped column, which are
- * made again.
+ * The indexes of `indexes` that are missing in `others`, and those of a retyped column, which are
+ * created again.
  */
 function missingFrom(
   others: readonly ManifestIndex[],
@@ -566,12 +568,12 @@ function isSameIndex(a: ManifestIndex, b: ManifestIndex): boolean {
   return a.name === b.name && a.unique === b.unique && a.fields.join() === b.fields.join();
 }
 
-/** The index that holds a unique field. */
+/** The name of the index that enforces a unique field. */
 export function uniqueIndexName(field: string): string {
   return `${field}_unique`;
 }
 
-/** The index by which the rows are found that refer to one. */
+/** The name of the index that finds the rows that refer to a row. */
 export function referenceIndexName(field: string): string {
   return `${field}_reference`;
 }
@@ -581,7 +583,7 @@ export function indexesOf(entity: ManifestEntity): ManifestIndex[] {
   const unique = entity.fields
     .filter((field) => field.unique)
     .map((field) => ({ name: uniqueIndexName(field.name), fields: [field.name], unique: true }));
-  // Also where a declared index would do: it may go without the field.
+  // Even if a declared index would suffice: that index may be removed without the field.
   const references = entity.fields
     .filter(({ on_delete: onDelete }) => onDelete !== undefined)
     .map(({ name }) => ({ name: referenceIndexName(name), fields: [name], unique: false }));

@@ -23,7 +23,7 @@ test.each([
   ["a@sub-domain.example.museum", "a@sub-domain.example.museum"],
   [`${"a".repeat(64)}@example.com`, `${"a".repeat(64)}@example.com`],
   [`a@${LONG_LABEL}.com`, `a@${LONG_LABEL}.com`],
-])("U: %p is an address, kept as %p", (text, kept) => {
+])("U: %p is an address, stored as %p", (text, kept) => {
   expect(parseEmail(text)).toBe(kept);
   expect(parseEmail(kept)).toBe(kept);
 });
@@ -75,8 +75,8 @@ test.each([
   expect(parseEmail(text)).toBeNull();
 });
 
-test("U: a letter that only looks like an ASCII one is not that letter", () => {
-  // The Kelvin sign, and the capital I with a dot.
+test("U: a letter that only looks like an ASCII letter is not treated as one", () => {
+  // The Kelvin sign, and the capital I with a dot above.
   expect(parseEmail("mi\u212ae@example.com")).toBeNull();
   expect(parseEmail("m\u0130ke@example.com")).toBeNull();
   expect(parseEmail("m\u0131ke@example.com")).toBe("m\u0131ke@example.com");

@@ -5,15 +5,15 @@ const MAX_LOCAL_BYTES = 64;
 /** A dot-atom of RFC 5322, with letters and digits of any script as RFC 6531 allows them. */
 const LOCAL =
   /^[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+(\.[\w!#$%&'*+/=?^`{|}~\-\p{L}\p{M}\p{N}]+)*$/u;
-/** What the parser of URLs would take for something else is kept away from it. */
+/** Only these are passed to the URL parser, which would interpret other texts differently. */
 const UNICODE_DOMAIN = /^[\p{L}\p{M}\p{N}.-]+$/u;
-/** Two labels or more; the last one is not a number, as it is in an IP address. */
+/** At least two labels; the last one is not a number, unlike in an IP address. */
 const DOMAIN =
   /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+(?!\d+$)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])$/;
 
 /**
- * The form in which addresses are kept and compared: without regard to case and to spaces around
- * them, the domain in ASCII (`münchen.de` is `xn--mnchen-3ya.de`).
+ * Returns the form in which addresses are stored and compared: case-insensitive and without
+ * surrounding spaces, with the domain in ASCII (`münchen.de` is `xn--mnchen-3ya.de`).
  */
 export function normaliseEmail(email: string): string {
   const folded = email.trim().normalize("NFC").toLowerCase();
@@ -24,8 +24,8 @@ export function normaliseEmail(email: string): string {
 }
 
 /**
- * Whether mail can be sent to it: a dot-atom in front of a domain name. Quoted names and IP
- * addresses are left out, which no mail service gives to people.
+ * Whether mail can be sent to the text: a dot-atom in front of a domain name. Quoted local parts
+ * and IP addresses, which no mail service assigns to people, are not supported.
  *
  * @returns the address in the form in which it is compared, or null
  */
@@ -42,7 +42,7 @@ export function parseEmail(text: string): string | null {
   return isAddress ? email : null;
 }
 
-/** As browsers and mail services do it (UTS 46); empty where it is not a domain. */
+/** Converts a domain as browsers and mail services do (UTS 46); empty if it is not a domain. */
 function domainToASCII(domain: string): string {
   const url = `http://${domain}`;
   return URL.canParse(url) ? new URL(url).hostname : "";
@@ -53,8 +53,8 @@ function bytesOf(text: string): number {
 }
 
 /**
- * Whether a letter that is not ASCII becomes an ASCII one when it is compared, as the Kelvin sign
- * becomes a `k`: the owner of that mailbox is not the one with the plain letter.
+ * Whether a non-ASCII letter becomes an ASCII letter when addresses are compared, as the Kelvin
+ * sign becomes a `k`: the owner of that mailbox is not the owner of the one with the plain letter.
  */
 function hasAsciiLookalike(local: string): boolean {
   const others = local.replaceAll(/[\0-\x7f]/g, "");

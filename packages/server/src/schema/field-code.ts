@@ -12,15 +12,15 @@ import { kindOf } from "./field-kind.ts";
 import { readValueOf } from "./field-value.ts";
 import type { StoredRow, Value } from "./row.ts";
 
-/** A value that was made in a migration, or why there is none. */
+/** A value created in a migration, or the reason why there is none. */
 export type Made =
   | { readonly ok: true; readonly value: Value }
   | { readonly ok: false; readonly reason: string };
 
 /**
- * A manifest that came through JSON, with the functions that its fields have in the module.
+ * Adds the functions that the fields have in the module to a manifest that was read from JSON.
  *
- * @param module the default export of app.ts; undefined where it was printed
+ * @param module the default export of app.ts; undefined if app.ts printed its manifest
  */
 export function withFieldCodeOf(manifest: Manifest, module: unknown): Manifest {
   if (!isRecord(module) || !Array.isArray(module["entities"])) return manifest;
@@ -44,8 +44,8 @@ export function withFieldCodeOf(manifest: Manifest, module: unknown): Manifest {
 }
 
 /**
- * Tells the code that computes a field from what it was before: by its text, and by the version
- * that the app gives it.
+ * Returns an id of the code that computes a field, by which a change of the code is detected: it
+ * depends on the code's text, and on the version that the app gives it.
  */
 export function computedBy(field: ManifestField): string | undefined {
   const code = fieldCodeOf(field);
@@ -54,15 +54,15 @@ export function computedBy(field: ManifestField): string | undefined {
 }
 
 /**
- * Whether rows that are there get a value by the field's code, one for each. An optional field
- * stays empty where its default is made of who inserts the row.
+ * Whether existing rows get individual values from the field's code. An optional field with a
+ * default function remains empty, because the default may depend on the caller who inserts the row.
  */
 export function isFilledByCode(field: ManifestField): boolean {
   const code = fieldCodeOf(field);
   return code?.backfill !== undefined || (code?.default !== undefined && field.optional !== true);
 }
 
-/** A stored value as a field of another type is to hold it: by its `convert`, where it has one. */
+/** Converts a stored value to a field of another type: by the field's `convert`, if it has one. */
 export function convertField(value: Value, from: ManifestField, to: ManifestField): Made {
   if (value === null) return { ok: true, value };
   const convert = fieldCodeOf(to)?.convert;
@@ -73,14 +73,14 @@ export function convertField(value: Value, from: ManifestField, to: ManifestFiel
     : { ok: true, value: converted };
 }
 
-/** What defaults of rows that are there are made of. */
+/** The inputs of the defaults of existing rows. */
 export interface FillContext {
   /** Milliseconds since 1970. */
   readonly now: number;
   readonly uuid: () => string;
 }
 
-/** The value of a field for a row that has none: by its `backfill`, else by its default. */
+/** The value of a field for a row without one: from its `backfill`, else from its default. */
 export function backfillField(
   field: ManifestField,
   row: StoredRow,
@@ -90,11 +90,11 @@ export function backfillField(
   const make = code?.backfill ?? defaultFor(code, context);
   if (make === undefined) return undefined;
   const value = made(field, () => make(row));
-  // It would be looked for again without end.
+  // A row with null would be selected for the backfill again without end.
   return value.ok && value.value === null ? { ok: false, reason: "is null" } : value;
 }
 
-/** Nobody inserts the row. */
+/** The caller is anonymous, because existing rows are not being inserted. */
 function defaultFor(
   code: FieldCode | undefined,
   context: FillContext,
@@ -116,13 +116,13 @@ export function computeField(field: ManifestField, row: StoredRow): Made {
 /**
  * Runs a function of a field.
  *
- * @param label what the function makes, to begin a sentence
- * @throws Error for one that waits
+ * @param label the name of the value, as the beginning of a sentence
+ * @throws Error if the function returns a promise
  */
 export function callFieldCode(label: string, make: () => unknown): unknown {
   const value = make();
   if (!(value instanceof Promise)) return value;
-  // Its failure is told by the sentence alone.
+  // The error below is reported instead of the promise's rejection.
   value.catch(() => undefined);
   throw new Error(
     `${label} is set by a function that returns a promise: the function must be synchronous.`,

@@ -1,6 +1,6 @@
 import type { FieldKind } from "@pylonsync/query";
 
-/** The names of field types; `id(Entity)` is one more. */
+/** The names of the field types, without `id(Entity)`. */
 export const FIELD_TYPES = [
   "string",
   "int",

@@ -15,7 +15,10 @@ export function operatorsOf(entity: Entity, data: unknown): ReadonlyMap<string, 
   return found;
 }
 
-/** The patch with the values that its operators make of the row's; they are not checked. */
+/**
+ * Returns the patch with the values that its operators compute from the row's values; the result is
+ * not validated.
+ */
 export function resolveOperators(
   data: unknown,
   operators: ReadonlyMap<string, FieldOperator>,

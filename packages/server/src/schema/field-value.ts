@@ -6,18 +6,21 @@ import { nestedValue } from "./nested-value.ts";
 import { schemaProblem } from "./value-schema.ts";
 import { valueRuleOf, type BrokenRule } from "./value-rules.ts";
 
-/** A value as its field stores it, or why it is refused. */
+/** A value as its field stores it, or why it is rejected. */
 export type FieldValue =
   | { readonly ok: true; readonly value: Exclude<Json, null> }
   | ({ readonly ok: false } & BrokenRule);
 
-/** Brings a value to the form in which its field stores it. Null is not a value. */
+/** Converts a value to the form in which its field stores it. Null is not a value. */
 export type ReadValue = (value: unknown) => FieldValue;
 
-/** What a field, or each item of an array, asks of its values. */
+/** The rules of a field, or of the items of an array, for values. */
 export type ManifestRules = Omit<ManifestField, "name" | "optional" | "unique">;
 
-/** The one check of a field's values, wherever they come from. Made once for each field. */
+/**
+ * Creates the only validation of a field's values, regardless of their source. Called once for each
+ * field.
+ */
 export function readValueOf(field: ManifestRules): ReadValue {
   const kind = kindOf(field.type);
   if (!isScalarKind(kind)) return kind === "json" ? readJson(field) : readArray(field);
@@ -58,7 +61,7 @@ function readArray({ items, min = 0, max = MAX_ARRAY_ITEMS }: ManifestRules): Re
   };
 }
 
-/** A manifest that says nothing of the items is refused when it is loaded. */
+/** A manifest that does not declare the items is rejected when it is loaded. */
 const NO_ITEMS: FieldValue = { ok: false, reason: "has no kind" };
 
 function refused(broken: BrokenRule | undefined): FieldValue | undefined {

@@ -1,7 +1,7 @@
 import type { Validator } from "@pylonsync/functions";
 import type { ManifestField, ManifestItem } from "@pylonsync/sdk";
 
-/** A JSON Schema, as OpenAPI 3.1 and tools of models take it. */
+/** A JSON Schema, as OpenAPI 3.1 and the tools of AI models use it. */
 export type JsonSchema = Readonly<Record<string, unknown>>;
 
 const FORMATS = { url: "uri", email: "email", date: "date", bytes: "byte" } as const;
@@ -55,7 +55,7 @@ function decimalSchema({
   return { type: "string", pattern: `^-?\\d{1,${Math.max(1, precision - scale)}}${fraction}$` };
 }
 
-/** The same, or null. */
+/** The schema that additionally accepts null. */
 export function orNull(schema: JsonSchema): JsonSchema {
   return Object.keys(schema).length === 0 ? {} : { anyOf: [schema, { type: "null" }] };
 }
@@ -91,7 +91,7 @@ export function schemaOfValidator(validator: Validator): JsonSchema {
   }
 }
 
-/** @param isLoose other keys are passed on */
+/** @param isLoose whether other keys are accepted and passed on */
 export function schemaOfShape(
   fields: Readonly<Record<string, Validator>>,
   isLoose: boolean,

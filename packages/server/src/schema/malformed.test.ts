@@ -16,7 +16,7 @@ function messagesOf(value: unknown): string[] {
   return result.success ? [] : result.issues.map((issue) => malformed(issue).message);
 }
 
-test("what is wrong is said with its place, what it must be and what it is", () => {
+test("a message names the location, the expected type and the actual value", () => {
   expect(messagesOf(VALID)).toEqual([]);
   const cases: readonly [unknown, string][] = [
     [{ ...VALID, name: 7 }, '"name" must be text, but is 7'],

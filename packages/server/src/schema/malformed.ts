@@ -7,11 +7,11 @@ const KINDS: Readonly<Record<string, string>> = {
   Object: "an object",
   Array: "a list",
 };
-/** A value that is longer says nothing more. */
+/** The rest of a longer value gives no further information. */
 const MAX_SHOWN = 60;
 
 /**
- * What is wrong with a value, in words for the sender.
+ * Describes what is wrong with a value, in words for the sender.
  *
  * @returns `field` is empty for the value as a whole
  */
@@ -41,7 +41,7 @@ export function malformed(issue: BaseIssue<unknown>): {
   return { field, message: `${what} can't be ${shown(issue.received)}` };
 }
 
-/** From `Object`, or `("insert" | "update")`. */
+/** Converts names such as `Object` or `("insert" | "update")`. */
 function wanted(expected: string): string {
   return KINDS[expected] ?? expected.replace(/^\(|\)$/g, "").replaceAll(" | ", " or ");
 }

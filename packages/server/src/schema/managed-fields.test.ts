@@ -32,7 +32,7 @@ function userEntity(proof: Proof): Entity {
 
 const proofs = fc.constantFrom<Proof>("bool", "datetime", "optional", "none");
 const emails = fc.constantFrom(" Ann@B.example", "ann@b.example", "c@MÜNCHEN.de", "odd");
-/** What each kind of proof says when there is one, and when there is none. */
+/** For each type of emailVerified, the values for a verified and an unverified address. */
 const VALUES: Readonly<Record<Proof, readonly [Value, Value]>> = {
   bool: [true, false],
   datetime: ["2026-01-31T12:00:00.000Z", "2026-01-31T12:00:00.000Z"],
@@ -40,7 +40,7 @@ const VALUES: Readonly<Record<Proof, readonly [Value, Value]>> = {
   none: [null, null],
 };
 
-test("another address is not proved, the same one stays so, and a write may say that it is", () => {
+test("a new address is unverified, the same one keeps its state, a write may set the state", () => {
   fc.assert(
     fc.property(proofs, emails, emails, fc.boolean(), (proof, old, next, saysSo) => {
       const found = userEntity(proof);
@@ -61,7 +61,7 @@ test("another address is not proved, the same one stays so, and a write may say 
   );
 });
 
-test("an insert keeps the normal form; a write without an address is left alone", () => {
+test("an insert stores the normal form; a write without an address is not changed", () => {
   fc.assert(
     fc.property(proofs, emails, (proof, email) => {
       const found = userEntity(proof);
@@ -73,7 +73,7 @@ test("an insert keeps the normal form; a write without an address is left alone"
   );
 });
 
-test("the address of any other entity is a text like others", () => {
+test("the address of any other entity is an ordinary text", () => {
   const manifest = buildManifest({
     name: "managed",
     version: "1.0.0",

@@ -3,11 +3,11 @@ import { normaliseEmail } from "./email-address.ts";
 import type { Entity } from "./schema.ts";
 
 /**
- * What a write to a user means for the address that the user is found and trusted by, no matter who
- * writes it: the address is kept in the form in which it is looked up, and another one is not
- * proved unless the write says that it is.
+ * Applies the rules for the email address by which a user is found and trusted, regardless of who
+ * writes it: the address is stored in the form in which it is looked up, and a different address is
+ * unverified unless the write says otherwise.
  *
- * @param before the row as it is; null for an insert
+ * @param before the current row; null for an insert
  */
 export function withEmailRules(
   entity: Entity,
@@ -26,7 +26,7 @@ export function withEmailRules(
   return { ...values, email: address, ...(isProved ? {} : unproved(proof)) };
 }
 
-/** A date that may not be missing can't say that there is no proof. */
+/** A date that must not be null can't express that the address is unverified. */
 function unproved({
   kind,
   optional,

@@ -1,7 +1,9 @@
-/** A place in a manifest: `["entities", 0, "fields", 2]`. */
+/** A location in a manifest: `["entities", 0, "fields", 2]`. */
 export type ManifestPath = readonly (string | number)[];
 
-/** What a place in a list is called, given the names of what is around it. */
+/**
+ * The label of an element of a list, given the element's name and the label of the enclosing one.
+ */
 const LABELS: Readonly<Record<string, (name: string, around: string) => string>> = {
   entities: (name) => name,
   fields: (name, around) => `${around}.${name}`,
@@ -15,9 +17,10 @@ const LABELS: Readonly<Record<string, (name: string, around: string) => string>>
 };
 
 /**
- * What the author of an app calls a place in its manifest: `Todo.title`, `The policy "own"`.
+ * The label of a location in a manifest, as the author of the app knows it, for example
+ * `Todo.title` or `The policy "own"`.
  *
- * @param manifest malformed perhaps; what has no name is called by its number
+ * @param manifest possibly malformed; elements without a name are labeled with their number
  */
 export function labelOf(manifest: unknown, path: ManifestPath): string {
   let label = "buildManifest";
@@ -44,7 +47,7 @@ function partOf(value: unknown, part: string | number): unknown {
   return Object.hasOwn(value, part) ? Reflect.get(value, part) : undefined;
 }
 
-/** A route has a path in place of a name. */
+/** A route has a path instead of a name. */
 function nameOf(value: unknown): string | undefined {
   const name = partOf(value, "name") ?? partOf(value, "path");
   return typeof name === "string" && name !== "" ? name.slice(0, 80) : undefined;

@@ -27,7 +27,7 @@ const Rules = {
   max_bytes: v.optional(v.number()),
 };
 
-/** An object or a list, of whatever is in it. */
+/** An object or a list with any contents. */
 const Nested = v.custom<object>((value) => typeof value === "object" && value !== null);
 
 const OldNames = v.optional(v.array(v.string()));
@@ -52,7 +52,7 @@ const FieldShape = v.object({
   renamed_from: OldNames,
 });
 
-/** The shape of a manifest, before it is known whether its names and types fit together. */
+/** The shape of a manifest, before its names and types are checked for consistency. */
 export const ManifestShape = v.object({
   manifest_version: v.number(),
   name: v.string(),
@@ -154,7 +154,7 @@ export const ManifestShape = v.object({
         v.object({
           expiresIn: v.optional(v.pipe(v.number(), v.minValue(1))),
           idleTimeout: v.optional(v.pipe(v.number(), v.minValue(1))),
-          // Apps of the public system may have it.
+          // Apps of the public system may have this setting.
           cookieCache: v.optional(v.unknown()),
         }),
       ),

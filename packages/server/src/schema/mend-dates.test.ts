@@ -21,7 +21,7 @@ const texts = fc.oneof(
   times.map((time) => time.toISOString()),
 );
 
-test("what was stored as a date becomes one in its normal form, or null where that may be", () => {
+test("a text stored as a date is normalized, or becomes null where null is allowed", () => {
   fc.assert(
     fc.property(texts, ids, fc.boolean(), (text, id, optional) => {
       const mended = mendedDate(text, { id, optional }, TIME);
@@ -30,7 +30,7 @@ test("what was stored as a date becomes one in its normal form, or null where th
       else if (text !== NOW && optional) expect(mended).toBeNull();
       else {
         const made = /^[0-9a-f]{40}$/.test(id) ? Number.parseInt(id.slice(0, 12), 16) : Infinity;
-        // No row was made after the migration.
+        // No row was created after the migration.
         expect(mended).toBe(made <= Date.parse(TIME) ? new Date(made).toISOString() : TIME);
       }
       if (mended !== null) expect(mendedDate(mended, { id, optional }, TIME)).toBe(mended);
@@ -39,7 +39,7 @@ test("what was stored as a date becomes one in its normal form, or null where th
   );
 });
 
-test("a default comes to the form of its values, and stays in it", () => {
+test("a default is normalized like its values, and remains the same when normalized again", () => {
   fc.assert(
     fc.property(texts, fc.constantFrom("datetime" as const, "string" as const), (text, type) => {
       const field: ManifestField = {
@@ -60,13 +60,13 @@ test("a default comes to the form of its values, and stays in it", () => {
   );
 });
 
-test("what a database keeps has normal defaults, and leftovers are joined to it", () => {
+test("a stored manifest has normalized defaults, and leftovers are joined to it", () => {
   fc.assert(
     fc.property(manifestArbitrary, manifestArbitrary, (app, other) => {
       const stored = toStored(app);
       expect(stored.entities.flatMap(({ fields }) => fields).some(hasRawDefault)).toBe(false);
       expect(toStored(stored)).toEqual(stored);
-      // As far as the two do not share an entity's fields.
+      // Only entities that the two do not share.
       const leftovers = other.entities.filter(({ name }) =>
         app.entities.every((entity) => entity.name !== name),
       );

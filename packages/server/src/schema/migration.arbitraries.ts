@@ -91,15 +91,15 @@ export const manifestArbitrary: fc.Arbitrary<Manifest> = fc
   }));
 
 interface Table {
-  /** How the values of each column are stored. */
+  /** The storage type of each column. */
   readonly columns: Map<string, string>;
   readonly indexes: Map<string, string>;
 }
 
-/** A model of a database: its tables by their names. */
+/** A model of a database: its tables by name. */
 export type Tables = Map<string, Table>;
 
-/** The tables as a database has them that was made for these entities. */
+/** The tables of a database that was created for these entities. */
 export function tablesOf(entities: readonly ManifestEntity[]): Tables {
   return new Map(
     entities.map((entity) => [
@@ -112,8 +112,7 @@ export function tablesOf(entities: readonly ManifestEntity[]): Tables {
   );
 }
 
-/** The tables after the migration. */
-/** What the steps make of the tables; one that a database would refuse throws. */
+/** The tables after the migration; throws for a step that a database would reject. */
 export function applied(before: Tables, { steps }: Migration): Tables {
   const tables: Tables = new Map(
     [...before].map(([name, { columns, indexes }]) => [

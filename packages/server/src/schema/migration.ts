@@ -3,14 +3,14 @@ import type { LostValues } from "./data-facts.ts";
 import type { SearchIndex } from "./search-index.ts";
 
 /**
- * One step from one schema to the next. `destructive` steps lose data and are only taken when asked
- * for by name.
+ * One step from one schema to the next. `destructive` steps lose data and are only executed on
+ * explicit request.
  */
 export type MigrationStep =
   | { readonly kind: "create_table"; readonly entity: ManifestEntity }
   | { readonly kind: "add_column"; readonly entity: string; readonly field: ManifestField }
   | {
-      /** Dates that were stored as a default was written come to their normal form. */
+      /** Normalizes dates that were stored in the form in which a default was written. */
       readonly kind: "mend_dates";
       readonly entity: string;
       readonly field: ManifestField;
@@ -18,7 +18,7 @@ export type MigrationStep =
   | { readonly kind: "create_index"; readonly entity: string; readonly index: ManifestIndex }
   | { readonly kind: "drop_index"; readonly entity: string; readonly index: string }
   | {
-      /** Makes the index of an entity's search; the rows that are there come into it afterwards. */
+      /** Creates the index of an entity's search; the existing rows are added afterwards. */
       readonly kind: "build_search";
       readonly entity: string;
       readonly index: SearchIndex;
@@ -36,12 +36,12 @@ export type MigrationStep =
       readonly entity: string;
       readonly from: ManifestField;
       readonly to: ManifestField;
-      /** Values that become null, because the new type has no equal of them. */
+      /** Values that become null, because they have no equivalent in the new type. */
       readonly lost?: LostValues | undefined;
       readonly destructive: true;
     }
   | {
-      /** As `retype_column`, by the function that the app gives: nothing is lost. */
+      /** Like `retype_column`, but with the function that the app provides: nothing is lost. */
       readonly kind: "convert_column";
       readonly entity: string;
       readonly from: ManifestField;
@@ -49,15 +49,17 @@ export type MigrationStep =
     }
   | {
       /**
-       * Rows without a value of the field are to get one, some at a time: once the migration is
-       * committed, so that nothing waits for it.
+       * Gives a value to the rows without one, in batches: after the migration is committed, so
+       * that nothing waits for it.
        */
       readonly kind: "backfill";
       readonly entity: string;
       readonly field: ManifestField;
     }
   | {
-      /** As `backfill`, of all rows: the field is computed, or is computed in another way now. */
+      /**
+       * Like `backfill`, for all rows: the field is now computed, or is now computed differently.
+       */
       readonly kind: "compute";
       readonly entity: string;
       readonly field: ManifestField;

@@ -12,13 +12,13 @@ const isOk = (value: unknown): boolean => {
   return isPlain && Object.entries(value as object).every((entry) => entry.every(isOk));
 };
 
-test("what JSON has is copied as JSON has it, and anything else is refused", () => {
+test("JSON values are copied as JSON represents them, and anything else is rejected", () => {
   fc.assert(
     fc.property(fc.anything({ maxDepth: 3, withDate: true, withMap: true }), (value) => {
       const nested = nestedValue(value);
       const isObject = typeof value === "object" && value !== null;
       const names = JSON.stringify(Object.keys(Object(value) as object));
-      // Keys of the prototype's name, and objects with another prototype, are told apart elsewhere.
+      // Keys named like the prototype, and objects with another prototype, are tested elsewhere.
       if (names.includes("__proto__")) return;
       expect(nested.ok).toBe(isObject && isOk(value) && isCopied(value));
       if (!nested.ok) return;
@@ -29,7 +29,7 @@ test("what JSON has is copied as JSON has it, and anything else is refused", () 
   );
 });
 
-/** Whether all of its objects are plain ones or lists. */
+/** Whether all of its objects are plain objects or lists. */
 function isCopied(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return true;
   if (Array.isArray(value)) return value.every(isCopied);
@@ -38,7 +38,7 @@ function isCopied(value: unknown): boolean {
   return isPlain && !Object.hasOwn(value, "__proto__") && Object.values(value).every(isCopied);
 }
 
-test("values are equal whatever the order of their keys, and only as a whole", () => {
+test("values are equal regardless of the order of their keys, and only as a whole", () => {
   const json = fc.jsonValue({ maxDepth: 3 });
   const same = (one: unknown, other: unknown): boolean => isSameValue(one as null, other as null);
   fc.assert(

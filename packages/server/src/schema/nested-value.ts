@@ -2,14 +2,17 @@ import { MAX_FIELD_DEPTH } from "@pylonsync/protocol";
 import { describeValue, isStorable, WANTED } from "@pylonsync/query";
 import type { Json } from "@pylonsync/sdk";
 
-/** A nested value as it is stored, or why it is not: `reason` completes "the field ...". */
+/**
+ * A nested value in its stored form, or the reason why it is rejected: `reason` completes "the
+ * field ...".
+ */
 export type NestedValue =
   | { readonly ok: true; readonly value: Exclude<Json, null> }
   | { readonly ok: false; readonly reason: string };
 
 /**
- * A copy of a value of a json field: what its writer does to it afterwards changes
- * nothing. It is an object or a list, so that null is the absence of a value and nothing else.
+ * Returns a copy of a value of a json field, so that later changes of the original have no effect.
+ * The value is an object or a list, so that null always means the absence of a value.
  */
 export function nestedValue(value: unknown): NestedValue {
   if (!isPlainObject(value) && !Array.isArray(value))
@@ -23,7 +26,7 @@ export function nestedValue(value: unknown): NestedValue {
   }
 }
 
-/** Whether two stored values are equal; the order of keys does not count. */
+/** Whether two stored values are equal, regardless of the order of keys. */
 export function isSameValue(one: Json | undefined, other: Json | undefined): boolean {
   if (one === other) return true;
   if (typeof one !== "object" || typeof other !== "object" || one === null || other === null)
@@ -44,7 +47,7 @@ function copied(value: unknown, path: string, levels: number): Json {
     if (!isStorable(value)) throw notJson(path, "contains an invalid character");
     return value;
   }
-  // JSON has one zero.
+  // JSON does not distinguish -0 from 0.
   if (typeof value === "number" && Number.isFinite(value)) return value === 0 ? 0 : value;
   if (!Array.isArray(value) && !isPlainObject(value))
     throw notJson(path, `is ${describeValue(value)}, which JSON does not have`);
@@ -68,7 +71,7 @@ function isPlainObject(value: unknown): value is Record<string, unknown> {
   return prototype === Object.prototype || prototype === null;
 }
 
-/** Of a path in a message: a key may be of any length. */
+/** The maximum length of a path in a message: a key may have any length. */
 const MAX_SHOWN_PATH = 80;
 
 function notJson(path: string, what: string): NotJson {

@@ -17,7 +17,7 @@ const { entities } = Schema.fromManifest(
   }),
 );
 
-test("what was sent has each field once, and nothing that was not sent", () => {
+test("the renamed data has each field once, and nothing that was not sent", () => {
   const [post] = entities;
   if (post === undefined) throw new Error("The manifest has it.");
   const key = fc.constantFrom("title", "name", "label", "text", "__proto__", "constructor", "x");

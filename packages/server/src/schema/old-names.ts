@@ -4,10 +4,11 @@ import type { StoredRow, Value } from "./row.ts";
 import type { Entity } from "./schema.ts";
 
 /**
- * What a caller sent, by the names that the fields have now. A client from before a rename knows
- * the old one alone, or sends a whole row back, in which it has changed one of the two.
+ * Returns the data of a caller with the current names of the fields. A client from before a rename
+ * uses only the old name, or returns a whole row in which it has changed the value of one of the
+ * two names.
  *
- * @param before the row that it updates: of two values the one counts that differs from it
+ * @param before the row that is updated: of two values, the one that differs from it is used
  */
 export function withCurrentNames(
   entity: Entity,
@@ -15,7 +16,8 @@ export function withCurrentNames(
   before: StoredRow | null = null,
 ): unknown {
   if (entity.oldFields.size === 0 || !isRecord(data)) return data;
-  // Made of entries: set one by one, "__proto__" would be what a hook reads of fields not sent.
+  // Created from entries: with an assignment, "__proto__" would set the prototype, and a hook would
+  // read fields from it that were not sent.
   const named: Record<string, unknown> = Object.fromEntries(
     Object.entries(data).filter(([name]) => !entity.oldFields.has(name)),
   );
@@ -31,7 +33,7 @@ function isUnchanged(before: StoredRow | null, name: string, value: unknown): bo
   return before !== null && isSameValue(before[name] ?? null, value as Value);
 }
 
-/** A field by the name that it has now; any other text as it is. */
+/** The current name of a field; any other text is returned unchanged. */
 export function currentName(entity: Entity, name: string): string {
   return entity.oldFields.get(name)?.name ?? name;
 }

@@ -2,18 +2,18 @@ import { and, literal, not, path, type Expr } from "@pylonsync/query";
 import type { ManifestEntity, OnDelete } from "@pylonsync/sdk";
 import { targetOf } from "./field-kind.ts";
 
-/** A field whose value is the id of a row that is there. */
+/** A field whose value must be the id of an existing row. */
 export interface Reference {
   /** The entity that has the field. */
   readonly entity: string;
   readonly field: string;
-  /** The entity that the id is of. */
+  /** The entity of the row that the id refers to. */
   readonly target: string;
-  /** What becomes of a row when the row that it refers to is deleted. */
+  /** What happens to a row when the row that it refers to is deleted. */
   readonly onDelete: OnDelete;
 }
 
-/** The references that the app has checked; a field without `on_delete` may name any id. */
+/** The references that are checked; a field without `on_delete` may contain any id. */
 export function referencesOf(entities: readonly ManifestEntity[]): Reference[] {
   return entities.flatMap(({ name: entity, fields }) =>
     fields.flatMap(({ name: field, type, on_delete: onDelete }) => {
@@ -25,12 +25,12 @@ export function referencesOf(entities: readonly ManifestEntity[]): Reference[] {
   );
 }
 
-/** The rows of the reference's entity that refer to the row with this id. */
+/** The condition for the rows of the reference's entity that refer to the row with this id. */
 export function refersTo({ field }: Pick<Reference, "field">, id: string): Expr {
   return { kind: "compare", op: "==", left: path("data", field), right: literal(id) };
 }
 
-/** The rows of the reference's entity that refer to a row that is not there. */
+/** The condition for the rows of the reference's entity that refer to a row that does not exist. */
 export function isOrphan({ field, target }: Pick<Reference, "field" | "target">): Expr {
   const own = path("data", field);
   return and(
@@ -44,8 +44,8 @@ export function isOrphan({ field, target }: Pick<Reference, "field" | "target">)
 }
 
 /**
- * Entities in an order in which rows of all of them can be deleted: one that refers to another
- * comes before it. In a cycle the order is any.
+ * Sorts entities so that the rows of all of them can be deleted in this order: an entity that
+ * refers to another comes before it. In a cycle the order is arbitrary.
  */
 export function referrersFirst<E extends { readonly references: readonly Reference[] }>(
   entities: readonly E[],

@@ -6,10 +6,10 @@ import type { StoredRow, Value } from "./row.ts";
 import type { Entity } from "./schema.ts";
 
 /**
- * Checks what a write demands of the row: `{status: "open"}`.
+ * Validates the condition that a write sets for the row: `{status: "open"}`.
  *
- * @param visible the fields that the caller may ask about
- * @returns undefined where nothing is demanded
+ * @param visible the fields that the caller may use
+ * @returns undefined if there is no condition
  * @throws PylonError INVALID_DATA, INVALID_COLUMN with the `field`
  */
 export function checkCondition(
@@ -33,7 +33,7 @@ export function checkCondition(
   return expected;
 }
 
-/** The names of the fields that differ from what is demanded. */
+/** The names of the fields that differ from the expected values. */
 export function changedFields(
   row: StoredRow,
   expected: Readonly<Record<string, Value>>,

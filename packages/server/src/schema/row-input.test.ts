@@ -86,7 +86,7 @@ function isStorable(field: ManifestField, value: unknown): boolean {
   return normal.ok && (!field.unique || String(normal.value).length <= 2_600);
 }
 
-test("an insert is every declared field, or is refused for a field that is at fault", () => {
+test("an insert has every declared field, or is rejected for an invalid field", () => {
   fc.assert(
     fc.property(fields, inputs, (all, data) => {
       const result = outcome(() =>
@@ -109,7 +109,7 @@ test("an insert is every declared field, or is refused for a field that is at fa
       for (const [name, value] of Object.entries(result.row)) {
         const field = own(all, name);
         if (field === undefined || value === null) continue;
-        // What is stored is in its normal form.
+        // Stored values are in their normal form.
         expect(readValueOf(field)(value)).toEqual({ ok: true, value });
         if (data[name] === undefined && field.default === "now")
           expect(value).toBe(new Date(NOW).toISOString());
@@ -119,7 +119,7 @@ test("an insert is every declared field, or is refused for a field that is at fa
   );
 });
 
-test("a patch is the named fields, or is refused; admins may change fixed ones", () => {
+test("a patch has the given fields, or is rejected; admins may change fixed ones", () => {
   fc.assert(
     fc.property(fields, inputs, fc.boolean(), (all, data, admin) => {
       const result = outcome(() => checkPatch(entityOf(all), data, { admin, stamps: false }));
@@ -142,7 +142,7 @@ test("a patch is the named fields, or is refused; admins may change fixed ones",
   );
 });
 
-test("what sign-up manages of a user is refused in an insert and in a patch", () => {
+test("fields of a user that sign-up manages are rejected in an insert and in a patch", () => {
   const text = { type: "string", optional: true, unique: false } as const;
   const fieldsOfUser = [
     { name: "email", ...text },
@@ -162,7 +162,7 @@ test("what sign-up manages of a user is refused in an insert and in a patch", ()
   expect(() => refuseManaged(entity, { email: null, name: "a" })).not.toThrow();
 });
 
-test("an id is 1 to 64 letters, digits, _ and -, or is left out", () => {
+test("an id has 1 to 64 letters, digits, _ and -, or is omitted", () => {
   fc.assert(
     fc.property(fc.oneof(fc.string(), fc.jsonValue(), fc.stringMatching(/^[\w-]{1,70}$/)), (id) => {
       const isId = typeof id === "string" && /^[A-Za-z0-9_-]{1,64}$/.test(id);
@@ -173,7 +173,7 @@ test("an id is 1 to 64 letters, digits, _ and -, or is left out", () => {
   expect(checkedId(undefined)).toBeUndefined();
 });
 
-test("a row may be sent back with its own id and with no other", () => {
+test("a row may be sent back with its own id, but with no other", () => {
   fc.assert(
     fc.property(
       fc.dictionary(fc.constantFrom("a", "b"), fc.nat(), { noNullPrototype: true }),

@@ -7,9 +7,9 @@ import { callFieldCode } from "./field-code.ts";
 import { isServerWritten, type Entity, type Field } from "./schema.ts";
 
 /**
- * Checks the id that a caller names a row by.
+ * Validates the row id that a caller sent.
  *
- * @returns undefined when there is none
+ * @returns undefined if there is none
  * @throws PylonError INVALID_ID
  */
 export function checkedId(id: unknown, field = "id"): string | undefined {
@@ -22,10 +22,11 @@ export function checkedId(id: unknown, field = "id"): string | undefined {
 }
 
 /**
- * Clients send the row that they have, with its id: that is not a field of the patch.
+ * Removes the id from the data of an update. Clients send the whole row including its id, which is
+ * not a field of the patch.
  *
  * @returns the data without the id
- * @throws PylonError READONLY_FIELD when it names another row
+ * @throws PylonError READONLY_FIELD if it is the id of another row
  */
 export function withoutId(data: unknown, id: string): unknown {
   if (!isRecord(data) || !Object.hasOwn(data, "id")) return data;
@@ -38,8 +39,8 @@ export function withoutId(data: unknown, id: string): unknown {
 }
 
 /**
- * Parts the data of an insert from the id that it may name. What is not an object is handed on as
- * it is, for the check to refuse.
+ * Separates the id from the data of an insert, which may contain one. A value that is not an object
+ * is returned unchanged, so that the validation rejects it.
  */
 export function splitId(data: unknown): { readonly id: unknown; readonly fields: unknown } {
   if (!isRecord(data)) return { id: undefined, fields: data };
@@ -47,7 +48,7 @@ export function splitId(data: unknown): { readonly id: unknown; readonly fields:
   return { id, fields };
 }
 
-/** What defaults are made of that are made at the insert. */
+/** The inputs of defaults that are generated at the insert. */
 export interface Generators {
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -56,11 +57,11 @@ export interface Generators {
 }
 
 /**
- * Checks the data of an insert.
+ * Validates the data of an insert.
  *
- * @param generators what the defaults `now` and `uuid` stand for, and what functions are given
+ * @param generators the values of the defaults `now` and `uuid`, and the input of default functions
  * @returns every declared field: its value, its default, or null. An owner field may be null: the
- *   caller's id is stamped later. A computed field is null: it is made out of the whole row.
+ *   caller's id is set later. A computed field is null: it is computed from the whole row.
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, MISSING_FIELD with the `field`
  */
 export function checkInsert(
@@ -106,9 +107,9 @@ function madeDefault(
 }
 
 /**
- * The values of the entity's computed fields, made out of the row.
+ * Computes the values of the entity's computed fields from the row.
  *
- * @throws PylonError INVALID_DATA with the `field`, for a value that the field does not take
+ * @throws PylonError INVALID_DATA with the `field`, for a value that the field does not accept
  */
 export function computedOf(entity: Entity, row: StoredRow): Record<string, Value> {
   const values: Record<string, Value> = {};
@@ -125,13 +126,15 @@ export function computedOf(entity: Entity, row: StoredRow): Record<string, Value
 }
 
 /**
- * Checks the data of an update.
+ * Validates the data of an update.
  *
- * @param options.admin fields that are fixed after the insert, and those that sign-up manages, may
- *   be changed
- * @param options.stamps fields that the server stamps may be changed; what it computes is left out
- * @param options.operators fields whose values are made of the row's own, by `resolveOperators`
- * @returns the named fields, without these
+ * @param options.admin whether fields that are fixed after the insert, and those managed by
+ *   sign-up, may be changed
+ * @param options.stamps whether timestamps of the server may be changed; computed fields are then
+ *   ignored
+ * @param options.operators the fields whose values are computed from the row's own, by
+ *   `resolveOperators`
+ * @returns the given fields, without computed ones and those with operators
  * @throws PylonError INVALID_DATA, INVALID_COLUMN, READONLY_FIELD with the `field`
  */
 export function checkPatch(
@@ -166,7 +169,7 @@ export function checkPatch(
 }
 
 /**
- * @throws PylonError READONLY_FIELD when the data of an insert names a field that only sign-up and
+ * @throws PylonError READONLY_FIELD if the data of an insert contains a field that only sign-up and
  *   server functions write
  */
 export function refuseManaged(entity: Entity, data: unknown): void {
@@ -177,8 +180,8 @@ export function refuseManaged(entity: Entity, data: unknown): void {
 }
 
 /**
- * @param options.stamps the server's stamps may be named; what it computes may not
- * @throws PylonError READONLY_FIELD when data names a field that the server alone writes
+ * @param options.stamps whether timestamps of the server are allowed; computed fields never are
+ * @throws PylonError READONLY_FIELD if the data contains a field that only the server writes
  */
 export function refuseServerFields(
   entity: Entity,
@@ -223,7 +226,7 @@ export function asObject(entity: Entity, data: unknown): Record<string, unknown>
 }
 
 /**
- * @param known the fields that the caller may name
+ * @param known the fields that the caller may use
  * @throws PylonError INVALID_COLUMN
  */
 export function refuseUnknown(
@@ -261,7 +264,11 @@ function nullFor(entity: Entity, field: Field): null {
   });
 }
 
-/** The value as its field stores it. @throws PylonError INVALID_DATA */
+/**
+ * Returns the value as its field stores it.
+ *
+ * @throws PylonError INVALID_DATA
+ */
 export function checkValue(entity: Entity, field: Field, value: unknown): Value {
   const normal = field.read(value);
   if (!normal.ok) {
@@ -275,7 +282,7 @@ export function checkValue(entity: Entity, field: Field, value: unknown): Value 
   return normal.value;
 }
 
-/** @throws PylonError INVALID_DATA for a text that does not fit into the field's index */
+/** @throws PylonError INVALID_DATA for a text that is too long for the field's index */
 function checkIndexedText(entity: Entity, field: Field, text: string): void {
   if (
     field.maxTextBytes === Infinity ||

@@ -1,8 +1,8 @@
 import type { Json } from "@pylonsync/sdk";
 
 /**
- * A value as rows hold it: JSON-ready; a datetime is ISO 8601 UTC with milliseconds, and only a
- * json or an array is an object.
+ * A value of a row: JSON-ready; a datetime is ISO 8601 UTC with milliseconds, and only a json or an
+ * array is an object.
  */
 export type Value = Json;
 

@@ -47,7 +47,7 @@ const rows: fc.Arbitrary<StoredRow> = fc
   )
   .map((fields) => ({ ...fields, id: "row" }));
 
-test("callers see what is not hidden; the log keeps all but the password", () => {
+test("callers see the fields that are not hidden; the log stores all but the password", () => {
   const found = schema.entity("User");
   fc.assert(
     fc.property(rows, (row) => {
@@ -58,7 +58,7 @@ test("callers see what is not hidden; the log keeps all but the password", () =>
       expect<unknown>(found.logged(row)).toEqual(
         pick(Object.keys(row).filter((name) => name !== "passwordHash")),
       );
-      // What is seen twice is seen alike, and the row itself is left as it is.
+      // Applying it twice gives the same result, and the row itself is not changed.
       expect(found.visible(found.visible(row))).toEqual(found.visible(row));
       expect(row).toEqual(copy);
     }),
@@ -67,7 +67,7 @@ test("callers see what is not hidden; the log keeps all but the password", () =>
   expect(found.visible(row)).toBe(row);
 });
 
-test("only a user entity hides fields, and sign-up manages only its own", () => {
+test("only a user entity hides fields, and sign-up manages only its fields", () => {
   const [users, posts] = [schema.entity("User"), schema.entity("Post")];
   const named = (of: typeof users, is: "hidden" | "managed"): string[] =>
     [...of.fields.values()].filter((made) => made[is]).map(({ name }) => name);
@@ -79,7 +79,7 @@ test("only a user entity hides fields, and sign-up manages only its own", () => 
   expect([...users.publicShape.fields.keys()]).toEqual(["id", "email", "name"]);
 });
 
-test("users that were renamed are users still, with what sign-in hides and manages", () => {
+test("a renamed user entity is still one, with the fields that sign-in hides and manages", () => {
   const renamed = Schema.fromManifest(
     buildManifest({
       name: "renamed",
@@ -106,7 +106,7 @@ test("users that were renamed are users still, with what sign-in hides and manag
   expect(users.visible(row)).toEqual({ id: "u", email: "a@b.example" });
 });
 
-test("fields say what they hold: kinds, targets, files, and what a default means", () => {
+test("fields have their kinds, targets, files, and the meaning of a default", () => {
   const { fields, fileFields } = schema.entity("Post");
   expect(fields.get("authorId")).toMatchObject({ kind: "id", target: "User" });
   expect(fields.get("madeAt")).toMatchObject({ default: undefined, defaultsToNow: true });
@@ -120,7 +120,7 @@ test("fields say what they hold: kinds, targets, files, and what a default means
   expect([kindOf("file"), kindOf("id(User)"), targetOf("id(User)")]).toEqual(["id", "id", "User"]);
 });
 
-test("the texts of an index share its entry: the more fields, the less each may have", () => {
+test("the texts of an index share its entry: the more fields, the shorter each may be", () => {
   const [users, posts] = manifest.entities;
   if (users === undefined || posts === undefined) throw new Error("The manifest has both.");
   const of = (made: typeof users, name: string): number => {
@@ -133,7 +133,7 @@ test("the texts of an index share its entry: the more fields, the less each may 
   expect(of(users, "phone")).toBe(of(users, "name"));
 });
 
-test("an entity that is not there is refused, with the one that was meant", () => {
+test("an entity that does not exist is rejected, with a suggestion", () => {
   expect(schema.find("Nothing")).toBeUndefined();
   expect(() => schema.entity("Nothing")).toThrow('The entity "Nothing" does not exist.');
   try {

@@ -19,45 +19,45 @@ import type {
   ManifestSearch,
 } from "@pylonsync/sdk";
 
-/** A field of an entity, ready to be asked. */
+/** A field of an entity, compiled. */
 export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
-  /** The entity whose ids it holds. */
+  /** The entity whose ids the field contains. */
   readonly target: string | undefined;
   readonly optional: boolean;
   readonly unique: boolean;
   readonly default: Exclude<Json, null> | undefined;
-  /** Of a datetime: its default is the time of the write. */
+  /** For a datetime: the default is the time of the write. */
   readonly defaultsToNow: boolean;
-  /** Of a string: its default is a new UUID. */
+  /** For a string: the default is a new UUID. */
   readonly defaultsToUuid: boolean;
   readonly readonly: boolean;
   readonly owner: boolean;
-  /** No caller ever gets it, filters or sorts by it. */
+  /** No caller ever receives the field or may filter or sort by it. */
   readonly hidden: boolean;
-  /** Written by sign-up, sign-in and server functions only. */
+  /** Written only by sign-up, sign-in and server functions. */
   readonly managed: boolean;
-  /** The server sets it at the insert, or at each change of the row. */
+  /** The server sets the field at the insert, or at each change of the row. */
   readonly timestamp: "created" | "updated" | undefined;
-  /** Makes the value for an insert that does not name it. */
+  /** Creates the value for an insert that does not contain the field. */
   readonly makeDefault: FieldCode["default"];
-  /** Makes the value out of the others of its row, at each write. */
+  /** Computes the value from the other fields of the row, at each write. */
   readonly compute: FieldCode["computed"];
-  /** Checks a value, and brings it to the form in which it is stored. */
+  /** Validates a value, and converts it to the form in which it is stored. */
   readonly read: ReadValue;
-  /** What a file must be to be stored here; undefined when the field holds no file. */
+  /** The requirements for a file in this field; undefined if the field holds no file. */
   readonly file: FileRules | undefined;
   /**
-   * Most bytes of UTF-8 that its text may have, because an index holds it: Infinity for a field
-   * without one.
+   * The maximum size of the text, in bytes of UTF-8, if it is part of an index: Infinity for other
+   * fields.
    */
   readonly maxTextBytes: number;
 }
 
-/** What a file must be to be stored in a field. */
+/** The requirements for a file in a field. */
 export interface FileRules {
-  /** Media types: exact ones, or families such as `image/*`. Empty: any. */
+  /** Accepted media types: exact ones, or families such as `image/*`. Empty: any. */
   readonly accept: readonly string[];
   /** Bytes. */
   readonly maxBytes: number;
@@ -66,54 +66,54 @@ export interface FileRules {
 /** A field that holds a file. */
 export type FileField = Field & { readonly file: FileRules };
 
-/** A field that is made out of the others of its row. */
+/** A field that is computed from the other fields of its row. */
 export type ComputedField = Field & {
   readonly compute: Exclude<Field["compute"], undefined>;
 };
 
-/** An entity of the app, ready to be asked. */
+/** An entity of the app, compiled. */
 export interface Entity {
   readonly name: string;
   readonly fields: ReadonlyMap<string, Field>;
   readonly fileFields: readonly FileField[];
-  /** The server stamps or computes a field of it. */
+  /** Whether the server sets or computes at least one field. */
   readonly hasServerFields: boolean;
-  /** Its fields that are made out of the others of their row, in the order of their making. */
+  /** The computed fields, in the order of their computation. */
   readonly computed: readonly ComputedField[];
   /** The names of the fields that the server sets at each change of a row. */
   readonly updateStamps: readonly string[];
   readonly indexes: readonly ManifestIndex[];
-  /** Its fields that are checked to be ids of rows that are there. */
+  /** The fields of this entity that must contain ids of existing rows. */
   readonly references: readonly Reference[];
-  /** Such fields of any entity that hold ids of its rows. */
+  /** The fields of any entity that must contain ids of rows of this entity. */
   readonly referrers: readonly Reference[];
   readonly relations: ReadonlyMap<string, ManifestRelation>;
   readonly search: ManifestSearch | undefined;
-  /** What its texts are found by; undefined where its search looks into none. */
+  /** The index of the searched texts; undefined if the search covers no texts. */
   readonly searchIndex: SearchIndex | undefined;
-  /** Clients hold all of its rows, whatever they ask for. */
+  /** Clients replicate all of the entity's rows, regardless of their queries. */
   readonly isOffline: boolean;
-  /** Names that it had before, by which callers may still ask for it. */
+  /** Earlier names of the entity, which callers may still use. */
   readonly oldNames: readonly string[];
   /** By old name: the field that was renamed from it. */
   readonly oldFields: ReadonlyMap<string, Field>;
-  /** With the old names of its fields. */
+  /** Includes the old names of fields. */
   readonly shape: EntityShape;
-  /** The shape that callers may ask about: without hidden fields. */
+  /** The shape for callers: without hidden fields. */
   readonly publicShape: EntityShape;
-  /** The row as it may leave the server. */
+  /** Returns the parts of the row that may be sent to callers. */
   readonly visible: (row: StoredRow) => StoredRow;
   /**
-   * The row as the change log keeps it: without the hash of a user's password, which nobody is told
-   * of and which the log would keep for long.
+   * Returns the row as the change log stores it: without the hash of a user's password, which no
+   * client receives and which the log would retain for a long time.
    */
   readonly logged: (row: StoredRow) => StoredRow;
 }
 
-/** A valid manifest's entities, ready to be asked. */
+/** The entities of a valid manifest, compiled. */
 export class Schema {
   readonly entities: readonly Entity[];
-  /** What policies are written in: by the names of the app, without those from before. */
+  /** The shapes for policies, with the current names of the app only. */
   readonly shapes: SchemaShape;
   readonly #byName: ReadonlyMap<string, Entity>;
 
@@ -144,7 +144,7 @@ export class Schema {
     );
   }
 
-  /** By its name, or one that it had before. */
+  /** Finds an entity by its name, or by an earlier one. */
   find(name: string): Entity | undefined {
     return this.#byName.get(name);
   }
@@ -167,18 +167,18 @@ export class Schema {
 }
 
 /**
- * What an entry of an index may have in Postgres; SQLite has no limit, and an app must not find
- * that out when it moves.
+ * The size that an index entry may have in Postgres. SQLite has no such limit, but apps must not
+ * discover it only when they move to Postgres.
  */
 const INDEX_ENTRY_BYTES = 2600;
 
 /**
- * What sign-up and sign-in keep in a user's row. A user who could write it could take another's
- * address, and with it the account.
+ * The fields of a user's row that sign-up and sign-in manage. A user who could write them could
+ * claim the address of another user, and thereby take over the account.
  */
 const MANAGED = new Set(["email", "emailVerified", "passwordHash"]);
 
-/** Whether it holds the users: also by a name that it had before, by which sign-in finds it. */
+/** Whether the entity holds the users; also by an earlier name, by which sign-in finds it. */
 export function isUserEntity(
   { name, renamed_from: oldNames = [] }: ManifestEntity,
   { auth }: Pick<Manifest, "auth">,
@@ -186,7 +186,7 @@ export function isUserEntity(
   return [name, ...oldNames].includes(auth?.user?.entity ?? "User");
 }
 
-/** The fields of a user that sign-in hides, whatever they say of themselves. */
+/** The fields of a user that sign-in hides, regardless of their own declaration. */
 export function hiddenBySignIn(
   entity: ManifestEntity,
   manifest: Pick<Manifest, "auth">,
@@ -254,7 +254,7 @@ function toEntity(
   };
 }
 
-/** Whether nobody but the server writes it. */
+/** Whether only the server writes the field. */
 export function isServerWritten({
   timestamp,
   compute,
@@ -275,10 +275,10 @@ function oldFieldsOf(
 }
 
 /**
- * The entity to somebody who may not read some of its fields: they are in no row, and nothing can
- * be asked by them, by none of their names.
+ * Returns the entity for a caller who may not read some of its fields: rows do not contain these
+ * fields, and queries can't use them, by current or old names.
  *
- * @param closed the fields, by the names that they have now
+ * @param closed the fields, by their current names
  */
 export function withoutFields(entity: Entity, closed: ReadonlySet<string>): Entity {
   const currentName = (name: string): string => entity.oldFields.get(name)?.name ?? name;
@@ -305,8 +305,8 @@ export function withoutFields(entity: Entity, closed: ReadonlySet<string>): Enti
 }
 
 /**
- * Leaves out what is hidden, and what only another version of the app knows of, whose changes are
- * in the log too.
+ * Removes hidden fields, and fields that only another version of the app declares, whose changes
+ * are also in the log.
  */
 function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
   return (row) => {
@@ -337,7 +337,7 @@ function shapeOf(name: string, fields: readonly Field[]): EntityShape {
   };
 }
 
-/** The texts of an index share its entry. */
+/** The texts of an index share the size of its entry. */
 export function maxTextBytes({ indexes }: ManifestEntity, { name, unique }: ManifestField): number {
   const sharers = indexes
     .filter(({ fields }) => fields.includes(name))

@@ -1,20 +1,23 @@
 import type { ManifestEntity, SearchLanguage } from "@pylonsync/sdk";
 
-/** What the index of an entity's search is made of: a change of it makes the index again. */
+/** The definition of the index of an entity's search: if it changes, the index is built again. */
 export interface SearchIndex {
   /** In the order of the index's columns. */
   readonly fields: readonly { readonly name: string; readonly weight: number }[];
   readonly language: SearchLanguage;
-  /** The last word may be the beginning of one. */
+  /** Whether the last word may be the beginning of a word. */
   readonly prefix: boolean;
-  /** Words that are nearly those asked for are found too. */
+  /** Whether words similar to the searched ones match, too. */
   readonly typos: boolean;
 }
 
-/** Most characters of a row that its index holds: a Postgres index holds at most 1 MiB of words. */
+/**
+ * The maximum number of characters of a row in its index: a tsvector in Postgres holds at most 1
+ * MiB.
+ */
 export const MAX_INDEXED_CHARACTERS = 100_000;
 
-/** The index that the search of an entity needs; undefined where it looks into no text. */
+/** The index that the search of an entity needs; undefined if it covers no text. */
 export function searchIndexOf({ search }: ManifestEntity): SearchIndex | undefined {
   if (search === undefined || search.text.length === 0) return undefined;
   const { text, weights = {}, language = "simple", prefix = false, typos = false } = search;
@@ -29,7 +32,7 @@ export function searchIndexOf({ search }: ManifestEntity): SearchIndex | undefin
   };
 }
 
-/** The indexes of all searches, by their entities. */
+/** The indexes of all searches, by entity. */
 export function searchIndexesOf(
   entities: readonly ManifestEntity[],
 ): Readonly<Record<string, SearchIndex>> {
@@ -41,12 +44,12 @@ export function searchIndexesOf(
   );
 }
 
-/** How many characters of each of its fields an index holds. */
+/** The number of characters of each of its fields that an index contains. */
 export function indexedCharacters({ fields }: SearchIndex): number {
   return Math.floor(MAX_INDEXED_CHARACTERS / fields.length);
 }
 
-/** Whether two definitions make the same index. */
+/** Whether two definitions result in the same index. */
 export function isSameSearchIndex(a: SearchIndex, b: SearchIndex): boolean {
   const plain = ({ fields, language, prefix, typos }: SearchIndex): string =>
     JSON.stringify([fields.map(({ name, weight }) => [name, weight]), language, prefix, typos]);

@@ -11,7 +11,7 @@ interface Database {
   readonly tables: Tables;
 }
 
-/** As a server starts: nothing happens where there are problems. */
+/** Simulates a server's start: with problems, nothing happens. */
 function started({ stored, tables }: Database, app: Manifest): Database {
   const plan = planStart(stored, app);
   if (plan.problems.length > 0) return { stored, tables };
@@ -21,7 +21,7 @@ function started({ stored, tables }: Database, app: Manifest): Database {
 const EMPTY: Database = { stored: null, tables: new Map() };
 const versions = fc.array(manifestArbitrary, { minLength: 1, maxLength: 4 });
 
-test("whatever versions start after each other, no table, column or value of one is lost", () => {
+test("no sequence of started versions loses a table, column or value of one", () => {
   fc.assert(
     fc.property(versions, (apps) => {
       let database = EMPTY;
@@ -37,7 +37,7 @@ test("whatever versions start after each other, no table, column or value of one
   );
 });
 
-test("after a start the tables are what the stored manifest says, leftovers included", () => {
+test("after a start the tables match the stored manifest, including leftovers", () => {
   fc.assert(
     fc.property(versions, (apps) => {
       let database = EMPTY;
@@ -52,7 +52,7 @@ test("after a start the tables are what the stored manifest says, leftovers incl
   );
 });
 
-test("an app that is served has every column and index that it declares", () => {
+test("a served app has every column and index that it declares", () => {
   fc.assert(
     fc.property(versions, manifestArbitrary, (apps, app) => {
       const database = apps.reduce(started, EMPTY);
@@ -70,7 +70,7 @@ test("an app that is served has every column and index that it declares", () => 
   );
 });
 
-test("a second start of the same app changes nothing; allowing what waits leaves it alone", () => {
+test("a second start changes nothing; applying the deferred steps leaves only the app", () => {
   fc.assert(
     fc.property(versions, manifestArbitrary, (apps, app) => {
       const database = started(apps.reduce(started, EMPTY), app);

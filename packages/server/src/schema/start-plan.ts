@@ -18,27 +18,30 @@ import {
   type StoredManifest,
 } from "./stored-manifest.ts";
 
-/** How a server that starts brings the database to its app. */
+/** How a server that starts migrates the database to its app. */
 export interface StartPlan {
   readonly migration: Migration;
-  /** What keeps the app from being served on this database. */
+  /** Problems that prevent the app from being served on this database. */
   readonly problems: readonly Diagnostic[];
-  /** As of a migration's plan. */
+  /** As in a MigrationPlan. */
   readonly notices: readonly Diagnostic[];
-  /** Steps that wait for `pylon migrate apply --allow-destructive`: the app does without them. */
+  /**
+   * Steps that are deferred until `pylon migrate apply --allow-destructive`: the app works without
+   * them.
+   */
   readonly waiting: readonly MigrationStep[];
   readonly stored: StoredManifest;
-  /** What the app calls otherwise than the database. */
+  /** The entities and fields whose name in the app differs from that in the database. */
   readonly names: AppNames;
 }
 
 /**
- * What a start does to the database: what the app adds, and nothing that loses data. Entities and
- * fields that the app does not know stay where they are, so that an older version can be served
- * again on what a newer one made, and the newer one again after that.
+ * Plans the migration at a server's start: additions of the app, and nothing that loses data.
+ * Entities and fields that the app does not know remain, so that an older version can be served
+ * again on the database of a newer one, and the newer one again after that.
  *
  * @param from null for a new database
- * @param facts as of `planMigration`
+ * @param facts as in `planMigration`
  * @param options.dev no other version is served on the database: types are converted
  */
 export function planStart(
@@ -58,7 +61,7 @@ export function planStart(
   );
   const declared = searchIndexesOf(to.entities);
   const searches = { ...from?.search_indexes, ...declared };
-  // A version of the app that declares it may be served beside this one.
+  // Another version of the app, which declares this search, may be served at the same time.
   const isKeptSearch = (step: MigrationStep): boolean =>
     step.kind === "drop_search" && !Object.hasOwn(declared, step.entity);
   const isWaiting = (step: MigrationStep): boolean =>
@@ -81,7 +84,7 @@ export function planStart(
   };
 }
 
-/** A start takes no step that loses data, and can't serve the app without these. */
+/** A start executes no step that loses data, but the app can't be served without these. */
 function losses(steps: readonly MigrationStep[]): Diagnostic[] {
   const destructive = steps.filter((step) => "destructive" in step).map(describeStep);
   if (destructive.length === 0) return [];
@@ -96,7 +99,7 @@ function losses(steps: readonly MigrationStep[]): Diagnostic[] {
   ];
 }
 
-/** Another version, which knows the old type, may be served on the database at the same time. */
+/** Another version, which expects the old type, may be served on the database at the same time. */
 function conversions(steps: readonly MigrationStep[]): Diagnostic[] {
   const converting = steps.filter(({ kind }) => kind === "convert_column").map(describeStep);
   if (converting.length === 0) return [];
@@ -111,8 +114,8 @@ function conversions(steps: readonly MigrationStep[]): Diagnostic[] {
 }
 
 /**
- * What the database has of an entity and the app does not. An index whose name the app gives to
- * another gives way to it: a database has one of each name.
+ * The parts of an entity that exist in the database but not in the app. An index is not retained if
+ * the app uses its name for another one: names of indexes are unique in a database.
  */
 function leftOf(
   before: ManifestEntity,
@@ -120,12 +123,13 @@ function leftOf(
 ): readonly ManifestEntity[] {
   if (after === undefined) return [before];
   const known = new Set(after.fields.map(({ name }) => name));
-  // SQLite takes two names that differ only in case for one.
+  // SQLite treats two names that differ only in case as equal.
   const taken = new Set(indexesOf(after).map(({ name }) => name.toLowerCase()));
   const isTaken = (index: string): boolean => taken.has(index.toLowerCase());
   const fields = before.fields
     .filter(({ name }) => !known.has(name))
-    // Nobody computes it meanwhile: it is computed again when a version is back that does.
+    // No version computes the field meanwhile: it is computed again once a version that does is
+    // back.
     .map((field: StoredField) => ({ ...field, computed_by: undefined }))
     .map((field) => (isTaken(uniqueIndexName(field.name)) ? { ...field, unique: false } : field))
     .map(({ on_delete: onDelete, ...field }) =>
@@ -141,8 +145,8 @@ function leftOf(
 }
 
 /**
- * An index over a column that stays: it refuses nothing that the app writes, which leaves the
- * column empty.
+ * Whether an index covers a column that remains: it rejects no writes of the app, because the app
+ * leaves the column empty.
  */
 function isLeft(
   { entity, index }: { readonly entity: string; readonly index: string },

@@ -4,49 +4,49 @@ import { computedBy } from "./field-code.ts";
 import { searchIndexesOf, type SearchIndex } from "./search-index.ts";
 
 /**
- * What a database says of itself: the manifest that it was last brought to, and what other versions
- * of the app left in it. Leftovers are kept, because a version that is rolled back may be rolled
+ * A database's description of itself: the manifest of its latest migration, and what other versions
+ * of the app left behind. Leftovers are kept, because a version that was rolled back may be rolled
  * forward again.
  */
 export interface StoredManifest extends Manifest {
   /**
-   * Entities that the manifest does not have, and of those that it has, the fields and indexes that
-   * it does not have.
+   * Entities that the manifest does not have, and for those that it has, the fields and indexes
+   * missing from it.
    */
   readonly leftovers?: readonly ManifestEntity[];
   /**
-   * The indexes of searches that the database has, by their entities. What an older version of
-   * Pylon stored has none, whatever its entities declare.
+   * The search indexes that the database has, by entity. A manifest stored by an older version of
+   * Pylon has none, regardless of what its entities declare.
    */
   readonly search_indexes?: Readonly<Record<string, SearchIndex>>;
   /**
-   * Its entities and fields are named as the tables and columns are. By entity: where the database
-   * keeps what an app calls otherwise, since it was renamed.
+   * The entities and fields of the manifest have the names of the tables and columns. By entity:
+   * where the database stores an entity that the app calls differently, since it was renamed.
    */
   readonly table_names?: Readonly<Record<string, TableName>>;
 }
 
 /**
- * Where an entity is in the database. A rename changes no table: the app's new name stands for the
- * table or column of the old one. So apps of either name are served on the same database at the
- * same time, and rows and changes mean the same to both.
+ * The location of an entity in the database. A rename changes no table: the app's new name refers
+ * to the table or column with the old name. So apps with either name can be served on the same
+ * database at the same time, and interpret rows and changes alike.
  */
 export interface TableName {
   readonly table: string;
-  /** By field: its column, where that has another name. */
+  /** By field: its column, if it has another name. */
   readonly columns: Readonly<Record<string, string>>;
 }
 
 /** A field of a stored manifest. */
 export interface StoredField extends ManifestField {
-  /** Its default `now` is the time of the write; an older version stored the word. */
+  /** The default `now` means the time of the write; an older version stored the word itself. */
   readonly default_is_time?: true;
-  /** By which code its values were computed: see `computedBy`. */
+  /** The id of the code that computed its values: see `computedBy`. */
   readonly computed_by?: string;
 }
 
 /**
- * What a database keeps as its manifest, which only Pylon writes: it was valid then.
+ * Parses the stored manifest of a database. Only Pylon writes it, and it was valid when written.
  *
  * @param json null for a new database
  */
@@ -56,7 +56,7 @@ export function parseStoredManifest(json: string | null): StoredManifest | null 
   return stored;
 }
 
-/** The manifest as a database that was brought to it keeps it. */
+/** The manifest in the form in which a database stores it after a migration to it. */
 export function toStored<M extends Pick<StoredManifest, "entities">>(
   manifest: M,
 ): M & Pick<StoredManifest, "search_indexes"> {
@@ -81,7 +81,7 @@ export function toStored<M extends Pick<StoredManifest, "entities">>(
 
 /**
  * Whether an older version stored the field's default as the text that the app wrote, so that rows
- * may have it in another form than dates are stored in.
+ * may contain it in a form that differs from that of stored dates.
  */
 export function hasRawDefault(field: StoredField): boolean {
   return defaultsToNow(field)
@@ -89,7 +89,7 @@ export function hasRawDefault(field: StoredField): boolean {
     : withNormalDefault(field).default !== field.default;
 }
 
-/** All entities that have a table, with all their columns. */
+/** All entities that have a table, with all of their columns. */
 export function withLeftovers({
   entities,
   leftovers = [],

@@ -16,7 +16,7 @@ function appWith(name: string, fields: Fields, renamedFrom?: string): Manifest {
   });
 }
 
-/** What a database says of itself that was served by these versions, one after the other. */
+/** The stored manifest of a database that was used by these versions, one after the other. */
 function servedBy(...versions: readonly Manifest[]): StoredManifest | null {
   return versions.reduce<StoredManifest | null>(
     (stored, version) => planStart(stored, version).stored,
@@ -28,7 +28,7 @@ const first = appWith("Task", { name: field.string().unique() });
 const second = appWith("Card", { title: field.string().unique().renamedFrom("name") }, "Task");
 const third = appWith("Card", { title: field.string().unique() });
 
-test("a rename has no step, forwards and backwards, and is remembered", () => {
+test("a rename has no step, in either direction, and is stored", () => {
   for (const versions of [[first], [first, second], [first, second, first], [first, second, third]])
     for (const app of [second, ...(versions.length === 1 ? [] : [first, third])])
       expect(planMigration(servedBy(...versions), app)).toMatchObject({
@@ -41,7 +41,7 @@ test("a rename has no step, forwards and backwards, and is remembered", () => {
   expect(servedBy(first, second, first)?.table_names).toEqual(names);
 });
 
-test("names that differ only in case, and chains of names, lead to the column", () => {
+test("names that differ only in case, and chains of names, are resolved to the column", () => {
   const other = appWith("task", { Name: field.string().unique().renamedFrom("name") }, "Task");
   expect(planMigration(servedBy(first), other)).toMatchObject({
     problems: [],
@@ -53,7 +53,7 @@ test("names that differ only in case, and chains of names, lead to the column", 
   });
 });
 
-test("what can't be told apart is refused, and what is not taken over is told", () => {
+test("ambiguous names are rejected, and values that are not adopted are reported", () => {
   const reused = appWith("Card", { title: field.string(), name: field.string().optional() });
   expect(planMigration(servedBy(first, second), reused).problems).toMatchObject([
     { code: "SCHEMA_NAME_TAKEN", path: "Card.name" },
@@ -73,7 +73,7 @@ test.each([
     { a: field.string().renamedFrom("x"), b: field.string().renamedFrom("x") },
     "which Task.a is as well",
   ],
-])("an old name that stands for nothing or for two is refused", (fields: Fields, text) => {
+])("an invalid or ambiguous old name is rejected", (fields: Fields, text) => {
   expect(validateManifest(appWith("Task", fields)).diagnostics).toMatchObject([
     { code: "RENAME_INVALID", message: expect.stringContaining(text) },
   ]);

@@ -3,39 +3,39 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { targetOf } from "./field-kind.ts";
 import { withLeftovers, type StoredManifest, type TableName } from "./stored-manifest.ts";
 
-/** Where an entity is in the database, and what else it goes by. */
+/** The location of an entity in the database, and its other names. */
 export interface AppName extends TableName {
   /** By old name: the field that was renamed from it. */
   readonly oldFields: Readonly<Record<string, string>>;
 }
 
-/** By entity: of all those that have another name in the database, or had one. */
+/** By entity: all those that have another name in the database, or had one. */
 export type AppNames = Readonly<Record<string, AppName>>;
 
-/** A manifest in the names of the database. */
+/** A manifest with the names of the database. */
 export interface TableManifest {
-  /** Its entities are named as their tables are, and their fields as the columns. */
+  /** The entities have the names of their tables, and the fields those of the columns. */
   readonly manifest: Manifest;
   readonly names: AppNames;
-  /** Names that can't be told apart. */
+  /** Names that are ambiguous. */
   readonly problems: readonly Diagnostic[];
-  /** Old values that the app does not take over. */
+  /** Old values that the app does not adopt. */
   readonly notices: readonly Diagnostic[];
 }
 
 type Known = Pick<StoredManifest, "entities" | "leftovers" | "table_names"> | null;
 
-/** A name of the app, and those that it had before. */
+/** A name of the app, and its earlier names. */
 interface Named {
   readonly name: string;
   readonly renamed_from?: readonly string[];
 }
 
 /**
- * A manifest as the database is to have it: names that were changed by `renamedFrom` become those
- * that the tables and columns have.
+ * Converts a manifest to the names of the database: names that were changed by `renamedFrom` are
+ * replaced by those of the existing tables and columns.
  *
- * @param from what the database has; null for a new one
+ * @param from the state of the database; null for a new one
  */
 export function toTables<M extends Pick<Manifest, "entities">>(
   from: Known,
@@ -76,8 +76,8 @@ export function toTables<M extends Pick<Manifest, "entities">>(
 }
 
 /**
- * What the database remembers of renames: those of the app, and those of other versions of it,
- * which may be served again.
+ * The renames that the database stores: those of the app, and those of other versions, which may be
+ * served again.
  */
 export function storedNames(from: Known, names: AppNames): Pick<StoredManifest, "table_names"> {
   const all: Record<string, TableName> = { ...from?.table_names };
@@ -102,10 +102,10 @@ function appNameOf(
 }
 
 /**
- * Where each of the names is kept.
+ * Returns the table or column of each name.
  *
- * @param known the tables or columns that are there
- * @param remembered by name: where it was kept before
+ * @param known the existing tables or columns
+ * @param remembered by name: its table or column so far
  */
 function placesOf(
   wanted: readonly Named[],
@@ -127,12 +127,12 @@ function placesOf(
     if (place !== name && declared.has(place))
       found.problems.push(placeTaken(labelOf(place), labelOf(name)));
     const left = oldNames.find((old) => place === name && there.has(old));
-    if (left !== undefined) found.notices.push(bothThere(labelOf(name), left));
+    if (left !== undefined) found.notices.push(bothExist(labelOf(name), left));
   }
   return places;
 }
 
-/** By field: what is remembered of a table's columns, whatever its entity was called. */
+/** By field: the stored names of a table's columns, under all names of its entity. */
 function columnsOf(
   known: Readonly<Record<string, TableName>>,
   table: string,
@@ -150,7 +150,7 @@ function placeTaken(name: string, other: string): Diagnostic {
   );
 }
 
-function bothThere(name: string, old: string): Diagnostic {
+function bothExist(name: string, old: string): Diagnostic {
   return {
     severity: "warning",
     code: "SCHEMA_RENAME_SKIPPED",

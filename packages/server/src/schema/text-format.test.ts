@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { decodedBytes, isOfFormat } from "./text-format.ts";
 
-test("a day is one of the calendar, in the form that sorts", () => {
+test("a day is a date of the calendar, in the sortable form", () => {
   const day = fc.date({
     min: new Date("0001-01-01T00:00:00Z"),
     max: new Date("9999-12-31T00:00:00Z"),
@@ -25,7 +25,7 @@ test("a day is one of the calendar, in the form that sorts", () => {
   );
 });
 
-test("bytes are base64, each value in one form alone", () => {
+test("bytes are base64, and each value has only one form", () => {
   fc.assert(
     fc.property(fc.uint8Array({ maxLength: 40 }), fc.string({ maxLength: 8 }), (bytes, text) => {
       const base64 = Buffer.from(bytes).toString("base64");
@@ -37,7 +37,7 @@ test("bytes are base64, each value in one form alone", () => {
   );
 });
 
-test("an address of the web is one that a page may link to", () => {
+test("a URL is one that a page may link to", () => {
   fc.assert(
     fc.property(fc.webUrl({ withFragments: true, withQueryParameters: true }), (url) => {
       expect(isOfFormat("url", url)).toBe(true);
@@ -47,7 +47,7 @@ test("an address of the web is one that a page may link to", () => {
   );
 });
 
-test("an email address is one that mail can be sent to, without spaces around it", () => {
+test("an email address is one that can receive mail, without surrounding spaces", () => {
   fc.assert(
     fc.property(fc.emailAddress(), (address) => {
       expect(isOfFormat("email", ` ${address}`)).toBe(false);

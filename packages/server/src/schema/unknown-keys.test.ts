@@ -24,7 +24,7 @@ function sample(): Json {
   return JSON.parse(JSON.stringify(manifest)) as Json;
 }
 
-/** The objects of the manifest that have keys of their own, by where they are. */
+/** The objects of the manifest that have their own keys, by location. */
 const PLACES: readonly [readonly (string | number)[], string, string][] = [
   [[], "", "buildManifest"],
   [["entities", 0], "entities[0]", "Todo"],
@@ -42,7 +42,7 @@ function at(manifest: Json, path: readonly (string | number)[]): Json {
   return value as Json;
 }
 
-test("an unknown key is found wherever it is, and named as its author calls it", () => {
+test("an unknown key is found at any location, and labeled as its author knows it", () => {
   expect(unknownKeys(sample())).toEqual([]);
   fc.assert(
     fc.property(fc.constantFrom(...PLACES), fc.stringMatching(/^zq[a-z]{1,8}$/), (place, key) => {
@@ -62,7 +62,7 @@ test("an unknown key is found wherever it is, and named as its author calls it",
   );
 });
 
-test("a misspelt key is answered with the one that was meant", () => {
+test("a misspelled key is reported with a suggestion", () => {
   const hintFor = (path: readonly (string | number)[], key: string): string | undefined => {
     const manifest = sample();
     at(manifest, path)[key] = 1;
@@ -70,11 +70,11 @@ test("a misspelt key is answered with the one that was meant", () => {
   };
   expect(hintFor([], "polices")).toBe('Did you mean "policies"?');
   expect(hintFor(["auth"], "hook")).toBe('Did you mean "hooks"?');
-  // What buildManifest adds is not offered.
+  // Keys that buildManifest adds are not suggested.
   expect(hintFor([], "zzz")).not.toContain("manifest_version");
 });
 
-test("anything at all can be looked at, and what is not an object has no unknown keys", () => {
+test("any value can be checked, and a value that is not an object has no unknown keys", () => {
   fc.assert(
     fc.property(fc.jsonValue(), (json) => {
       for (const { code } of unknownKeys(json)) expect(code).toBe("MANIFEST_KEY_UNKNOWN");
@@ -86,7 +86,7 @@ test("anything at all can be looked at, and what is not an object has no unknown
     expect(unknownKeys(json)).toEqual([]);
 });
 
-test("what has no name is called by its number", () => {
+test("an element without a name is labeled with its number", () => {
   expect(labelOf({ entities: [{ name: "" }] }, ["entities", 0])).toBe("number 1");
   expect(labelOf({ entities: [{ name: "A", fields: [{}] }] }, ["entities", 0, "fields", 0])).toBe(
     "A.number 1",

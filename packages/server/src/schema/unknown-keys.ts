@@ -4,17 +4,23 @@ import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { labelOf, type ManifestPath } from "./manifest-label.ts";
 import { ManifestShape } from "./manifest-shape.ts";
 
-/** A schema of the library, as far as it is walked: objects, records, lists and wrappers. */
+/**
+ * A schema of the validation library, as far as it is traversed: objects, records, lists and
+ * wrappers.
+ */
 interface Shape {
   readonly type: string;
   readonly entries?: Readonly<Record<string, Shape>>;
   readonly item?: Shape;
   readonly wrapped?: Shape;
-  /** Of a record: what each of its values is. */
+  /** For a record: the schema of its values. */
   readonly value?: Shape;
 }
 
-/** What `buildManifest` takes besides what the manifest has, by the last name of the place. */
+/**
+ * Keys that `buildManifest` accepts in addition to those of the manifest, by the last name of the
+ * location.
+ */
 const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
   plugins: [
     "entities",
@@ -31,7 +37,7 @@ const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
   auth: ["hooks", "mails"],
   "": ["timestamps"],
 };
-/** What `buildManifest` adds. */
+/** Keys that only `buildManifest` adds. */
 const NOT_IN_APP = new Set([
   "manifest_version",
   "custom",
@@ -46,9 +52,9 @@ const NOT_IN_APP = new Set([
 ]);
 
 /**
- * Keys that the manifest does not know, all of them: what is misspelt must not be ignored.
+ * Reports all keys that the manifest does not have, so that a misspelled key is not ignored.
  *
- * @param json a manifest, malformed perhaps
+ * @param json a manifest, possibly malformed
  */
 export function unknownKeys(json: unknown): Diagnostic[] {
   return [...walk(ManifestShape, json, [], json)];

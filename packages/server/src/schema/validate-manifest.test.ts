@@ -4,7 +4,7 @@ import fc from "fast-check";
 import { manifestArbitrary } from "./migration.arbitraries.ts";
 import { validateManifest } from "./validate-manifest.ts";
 
-/** A manifest in which every kind of thing is right. */
+/** A manifest in which all kinds of parts are valid. */
 const field = (name: string, type: ManifestField["type"] = "string"): ManifestField => ({
   name,
   type,
@@ -44,7 +44,7 @@ const renamed = (name: string): Manifest => ({
 const withField = (change: Partial<ManifestField>): Manifest =>
   withTodo({ fields: [...todo.fields, { ...field("x"), ...change }] });
 
-test("whatever may be declared is valid as it is, and stays the same through JSON", () => {
+test("everything that can be declared is valid as it is, and is unchanged by JSON", () => {
   fc.assert(
     fc.property(manifestArbitrary, (manifest) => {
       const { manifest: valid, diagnostics } = validateManifest(manifest);
@@ -65,7 +65,7 @@ test("whatever may be declared is valid as it is, and stays the same through JSO
   );
 });
 
-test("any JSON is answered with what is wrong with it", () => {
+test("any JSON value is answered with a list of its errors", () => {
   fc.assert(
     fc.property(fc.jsonValue({ maxDepth: 3 }), (json) => {
       const { manifest, diagnostics } = validateManifest(json);
@@ -75,7 +75,7 @@ test("any JSON is answered with what is wrong with it", () => {
   );
 });
 
-test("a part that is taken away or replaced by anything else is told, or may be absent", () => {
+test("a part that is removed or replaced is reported, unless it may be absent", () => {
   const places = (value: unknown, path: readonly string[] = []): (readonly string[])[] =>
     typeof value === "object" && value !== null
       ? Object.entries(value).flatMap(([key, part]) => [
@@ -99,7 +99,7 @@ test("a part that is taken away or replaced by anything else is told, or may be 
   fc.assert(
     fc.property(fc.constantFrom(...places(sound)), wrong, (path, by) => {
       const { manifest, diagnostics } = validateManifest(replaced(sound, path, by));
-      // An error keeps it from being served, and only an error does.
+      // An error prevents the manifest from being served, and only an error does.
       expect(manifest === null).toBe(diagnostics.some(({ severity }) => severity === "error"));
       for (const { code, message } of diagnostics)
         expect([code, message.endsWith(".")]).toEqual([code, true]);
@@ -388,7 +388,7 @@ test.each<[string, Manifest, string | undefined]>([
   expect(valid).toBeNull();
 });
 
-test("what is without effect is a warning, and the manifest is valid", () => {
+test("a setting without effect is a warning, and the manifest is valid", () => {
   const { manifest, diagnostics } = validateManifest({
     ...sound,
     auth: { session: { cookieCache: true } },
@@ -399,7 +399,7 @@ test("what is without effect is a warning, and the manifest is valid", () => {
   ]);
 });
 
-test("a field that auth() hides and that is not there is a warning", () => {
+test("a nonexistent field hidden by auth() is a warning", () => {
   const [email] = sound.entities[1]?.fields ?? [];
   if (email === undefined) throw new Error("The users have an address.");
   const user = (entity: Partial<ManifestEntity>): Manifest => ({
@@ -423,7 +423,7 @@ test("a field that auth() hides and that is not there is a warning", () => {
   expect(toldOf(user({ fields: [{ ...field("mobile"), renamed_from: ["phone"] }] }))).toEqual([]);
 });
 
-test("every unknown key is told, with what was meant", () => {
+test("every unknown key is reported, with a suggestion", () => {
   const { diagnostics } = validateManifest({
     ...sound,
     polices: [],

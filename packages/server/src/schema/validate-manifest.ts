@@ -16,11 +16,12 @@ import { ManifestShape } from "./manifest-shape.ts";
 import { unknownKeys } from "./unknown-keys.ts";
 
 /**
- * Checks a manifest, as app.ts made it or as it was read from a file.
+ * Validates a manifest that app.ts created or that was read from a file.
  *
- * @param json null: there is none, and the code that looked for it has told why
- * @param module what app.ts exported, which has the functions of fields that JSON leaves out
- * @returns all that is wrong with it; `manifest` is null when something is
+ * @param json null: there is none, and the code that looked for it has reported the reason
+ * @param module the default export of app.ts, with the functions of fields, which JSON does not
+ *   contain
+ * @returns all diagnostics; `manifest` is null if one of them is an error
  */
 export function validateManifest(
   json: unknown,

@@ -61,23 +61,23 @@ test.each<[rules: Rules, value: string | number, reason: string]>([
     "is -10, but must be at least 0.5",
   ],
   [{ type: "decimal", precision: 4, scale: 2, max: 9 }, "10", "is 10, but must be at most 9"],
-])("%j refuses %j: %s", (rules, value, reason) => {
+])("%j rejects %j: %s", (rules, value, reason) => {
   expect(reasonOf(rules, value)).toBe(reason);
 });
 
-test("what an enum refuses names the value that was meant", () => {
+test("a value that an enum rejects is reported with a suggestion", () => {
   const rule = valueRuleOf({ type: "string", enum: ["open", "done"] });
   expect(rule?.("opn")?.hint).toBe('Did you mean "open"?');
   expect(rule?.("done")).toBeUndefined();
 });
 
-test("a pattern is not run over a text that is too long for it", () => {
+test("a pattern is not run on a text that is too long for it", () => {
   const rules: Rules = { type: "string", pattern: "^(a+)+$", pattern_flags: "i" };
   expect(reasonOf(rules, "A".repeat(MAX_PATTERN_TEXT))).toBeUndefined();
   expect(reasonOf(rules, `${"a".repeat(MAX_PATTERN_TEXT)}!`)).toContain("at most");
 });
 
-test("the first rule that is broken is told, and all of them count", () => {
+test("only the first broken rule is reported, but all rules are checked", () => {
   const rules: Rules = { type: "string", enum: ["a", "bb", "ccc"], max: 2, pattern: "^[ab]+$" };
   const told = ["a", "bb", "ccc", "d"].map((value) => reasonOf(rules, value)?.slice(0, 9));
   expect(told).toEqual([undefined, undefined, "must have", 'is "d", n']);

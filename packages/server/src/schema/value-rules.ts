@@ -5,19 +5,19 @@ import { decodedBytes, DEFAULT_FIELD_BYTES, FORMAT_WANTED, isOfFormat } from "./
 
 type Rules = Omit<ManifestField, "name" | "optional" | "unique">;
 
-/** Why a value is refused: the reason completes the sentence "the field ...". */
+/** Why a value is rejected: the reason completes the sentence "the field ...". */
 export interface BrokenRule {
   readonly reason: string;
   readonly hint?: string | undefined;
 }
 
-/** Answers why a value of the field's kind is refused; undefined for one that may be stored. */
+/** Returns why a value of the field's kind is rejected; undefined if it is valid. */
 export type ValueRule = (value: string | number | boolean) => BrokenRule | undefined;
 
 /**
- * What a field asks of its values beyond their kind, in the order in which it is told.
+ * The rules of a field for its values, beyond their kind, in the order in which they are checked.
  *
- * @returns undefined for a field that takes every value of its kind
+ * @returns undefined for a field that accepts every value of its kind
  */
 export function valueRuleOf(field: Rules): ValueRule | undefined {
   const rules = [
@@ -41,7 +41,7 @@ function formatRule({ format, max_bytes: maxBytes }: Rules): ValueRule | undefin
   if (format === undefined) return undefined;
   const most = format === "bytes" ? (maxBytes ?? DEFAULT_FIELD_BYTES) : Infinity;
   return textRule((text) => {
-    // A text that is too long by far is not decoded.
+    // A text that is far too long is not decoded.
     if (format === "bytes" && decodedBytes(text) > most)
       return {
         reason: `has more than ${most} bytes`,
@@ -101,7 +101,7 @@ function digitsRule({ type, precision = 0, scale = 0 }: Rules): ValueRule | unde
   });
 }
 
-/** Of a decimal, which is a text. */
+/** For a decimal, which is stored as text. */
 function rangeRule({ min = -Infinity, max = Infinity }: Rules): ValueRule | undefined {
   const [least, most] = [normaliseDecimal(min), normaliseDecimal(max)];
   if (least === undefined && most === undefined) return undefined;
@@ -127,7 +127,10 @@ function counted(count: number): string {
   return `${count} ${count === 1 ? "character" : "characters"}`;
 }
 
-/** Code points, as a person counts letters; of a text that is too long anyway, its units. */
+/**
+ * Counts code points, as people count letters; for a text that is too long anyway, its UTF-16
+ * units.
+ */
 function charactersOf(text: string, max: number): number {
   // A code point has at most two units.
   if (text.length > 2 * max) return text.length;
@@ -140,7 +143,7 @@ function patternRule(field: Rules): ValueRule | undefined {
   if (field.pattern === undefined) return undefined;
   const expression = new RegExp(field.pattern, field.pattern_flags);
   return textRule((text) => {
-    // An expression can take long for a long text, and the event loop waits for it.
+    // Matching a long text can take long, and would block the event loop.
     if (text.length > MAX_PATTERN_TEXT)
       return {
         reason: `must have at most ${MAX_PATTERN_TEXT} characters, because it has a pattern`,

@@ -13,10 +13,10 @@ const SCALARS = new Set([
   "any",
   "literal",
 ]);
-/** Deeper than any value that it could be for. */
+/** Deeper than any storable value. */
 const MAX_DEPTH = 32;
 
-/** Whether a part of a manifest is a validator, with all that it is made of. */
+/** Whether a part of a manifest is a validator, including all nested ones. */
 export function isValueSchema(value: unknown, depth = MAX_DEPTH): value is Validator {
   if (depth === 0 || !isRecord(value)) return false;
   const { type, items, fields, variants } = value;
@@ -32,7 +32,7 @@ export function isValueSchema(value: unknown, depth = MAX_DEPTH): value is Valid
   return typeof type === "string" && SCALARS.has(type);
 }
 
-/** What is wrong with a value that the schema is for: `meta.size: expected int, got string`. */
+/** Describes why a value does not match the schema: `meta.size: expected int, got string`. */
 export function schemaProblem(schema: object, value: unknown, name: string): string | undefined {
   return isValueSchema(schema) ? problemOf(schema, value, name) : undefined;
 }

@@ -25,7 +25,7 @@ const change: fc.Arbitrary<ChangeRecord> = fc.record({
 });
 const COLUMNS = ["entity", "row_id", "kind", "before", "after", "at"];
 
-test("a change that is written and read again is the same change", () => {
+test("a change that is written and read again is unchanged", () => {
   fc.assert(
     fc.property(change, ({ seq, ...written }) => {
       const values = changeValues(written);
@@ -33,13 +33,13 @@ test("a change that is written and read again is the same change", () => {
         COLUMNS.map((name, index) => [name, values[index] ?? null]),
       );
       const read = toChange({ ...columns, seq });
-      // JSON has no negative zero, and neither does a database.
+      // Neither JSON nor a database has a negative zero.
       expect(JSON.stringify(read)).toBe(JSON.stringify({ seq, ...written }));
     }),
   );
 });
 
-test("a column of another type is a fault of ours that is named, and never a value", () => {
+test("a column of another type throws an error with the column's name, without the value", () => {
   fc.assert(
     fc.property(value, (found) => {
       const read = { name: found };
@@ -52,7 +52,7 @@ test("a column of another type is a fault of ours that is named, and never a val
   );
 });
 
-test("a row is handed on as it is, and none without an id", () => {
+test("a row is passed on unchanged, and rejected without an id", () => {
   const first = { id: "a", n: 1 };
   const rows = [first, { id: "b", n: null }];
   expect<unknown>(asStoredRows(rows)).toBe(rows);
@@ -61,7 +61,7 @@ test("a row is handed on as it is, and none without an id", () => {
   expect(() => asStoredRows([...rows, { id: "c", n: 1 }, { n: 1 }])).toThrow('text "id"');
 });
 
-test("a change of a kind that does not exist is refused", () => {
+test("a change of an unknown kind is rejected", () => {
   const columns = { seq: 1, entity: "E", row_id: "r", kind: "upsert", at: 1 };
   expect(() => toChange(columns)).toThrow('"upsert"');
 });

@@ -1,49 +1,50 @@
 import type { ChangeRecord, NewChange, StoredRow, Value } from "./store.ts";
 
-/** A row as a database driver gives it: its columns by their names. */
+/** A row as a database driver returns it: its columns by name. */
 export type AnsweredRow = Readonly<Record<string, Value>>;
 
 /**
- * A text that a statement of ours has answered.
+ * Returns the text in a column of the result of one of Pylon's statements.
  *
- * @throws Error when the column has none: the statement and its reader do not fit together
+ * @throws Error if the column contains no text: the statement does not match the code that reads
+ *   its result
  */
 export function textOf(row: AnsweredRow, column: string): string {
   const value = row[column];
-  if (typeof value !== "string") throw notThere(column, "text");
+  if (typeof value !== "string") throw typeMismatch(column, "text");
   return value;
 }
 
-/** As `textOf`, a number. */
+/** Like `textOf`, for a number. */
 export function numberOf(row: AnsweredRow, column: string): number {
   const value = row[column];
-  if (typeof value !== "number") throw notThere(column, "number");
+  if (typeof value !== "number") throw typeMismatch(column, "number");
   return value;
 }
 
 /**
- * The row of a table of ours or of the app's, which always has an id.
+ * Checks a row of a system table or of an entity, which always has an id.
  *
- * @throws Error when it has none
+ * @throws Error if it has no id
  */
 export function asStoredRow(row: AnsweredRow): StoredRow {
-  if (!isStoredRow(row)) throw notThere("id", "text");
+  if (!isStoredRow(row)) throw typeMismatch("id", "text");
   return row;
 }
 
-/** As `asStoredRow`, of several: the list itself. */
+/** Like `asStoredRow`, for several rows: returns the list itself. */
 export function asStoredRows(rows: AnsweredRow[]): StoredRow[] {
-  if (!areStoredRows(rows)) throw notThere("id", "text");
+  if (!areStoredRows(rows)) throw typeMismatch("id", "text");
   return rows;
 }
 
-/** The columns of a change in the log, in the order in which both stores write them. */
+/** The column values of a change in the log, in the order in which both stores write them. */
 export function changeValues(change: NewChange): (string | number | null)[] {
   const { entity, rowId, kind, before, after, at } = change;
   return [entity, rowId, kind, toJson(before), toJson(after), at];
 }
 
-/** A change as a store has read it: `seq, entity, row_id, kind, before, after, at`. */
+/** Converts a row of the log to a change: `seq, entity, row_id, kind, before, after, at`. */
 export function toChange(row: AnsweredRow): ChangeRecord {
   return {
     seq: numberOf(row, "seq"),
@@ -79,6 +80,6 @@ function fromJson(text: Value | undefined): StoredRow | null {
   return asStoredRow(row);
 }
 
-function notThere(column: string, type: string): Error {
+function typeMismatch(column: string, type: string): Error {
   return new Error(`The database returned a row without the ${type} "${column}".`);
 }

@@ -4,7 +4,7 @@ import { openAppData } from "../data/testing/app-data.ts";
 import { DailySecrets } from "./daily-secrets.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
-test("a text is signed while somebody tries signatures of the same day", async () => {
+test("a text can be signed during verifications of the same day", async () => {
   const manifest = buildManifest({ name: "none", version: "1.0.0", entities: [] });
   await using app = await openAppData(manifest);
   const secrets = new DailySecrets(SYSTEM_TABLES.fileSecrets, app.store, app.platform);

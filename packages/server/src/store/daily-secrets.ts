@@ -12,9 +12,9 @@ const SECRET_BYTES = 32;
 const HMAC = { name: "HMAC", hash: "SHA-256" } as const;
 
 /**
- * Signs texts so that each replica knows what another one signed: by secrets in the database, one
- * for each day. A secret that is forgotten opens nothing any longer, so that an old copy of the
- * database is of no use.
+ * Signs texts so that each replica can verify the signatures of the others: with secrets in the
+ * database, one for each day. A deleted secret verifies no signatures any more, so an old copy of
+ * the database is useless.
  */
 export class DailySecrets {
   readonly #table: SecretTable;
@@ -28,12 +28,12 @@ export class DailySecrets {
     this.#platform = platform;
   }
 
-  /** The number of the day of a time in milliseconds since 1970. */
+  /** The number of the day that contains a time, in milliseconds since 1970. */
   static dayOf(ms: number): number {
     return Math.floor(ms / DAY_MS);
   }
 
-  /** @returns the signature of a text by the secret of a day, in base64url */
+  /** @returns the signature of a text with the secret of a day, in base64url */
   async sign(day: number, text: string): Promise<string> {
     const key = await this.#keyOf(day, true);
     if (key === null) throw new Error("A secret that was just created does not exist.");
@@ -41,7 +41,7 @@ export class DailySecrets {
     return Buffer.from(signature).toString("base64url");
   }
 
-  /** Whether the text was signed by the secret of that day. */
+  /** Whether the text was signed with the secret of that day. */
   async verify(day: number, text: string, signature: string): Promise<boolean> {
     const key = await this.#keyOf(day, false);
     if (key === null) return false;
@@ -49,7 +49,7 @@ export class DailySecrets {
     return crypto.subtle.verify(HMAC.name, key, bytes, Buffer.from(text));
   }
 
-  /** Forgets secrets that sign nothing any longer: yesterday's is the oldest that is kept. */
+  /** Deletes secrets that are no longer used: the oldest that is kept is yesterday's. */
   async forgetOld(): Promise<void> {
     const first = this.#firstKept();
     for (const day of this.#keys.keys()) if (day < first) this.#keys.delete(day);
@@ -66,7 +66,7 @@ export class DailySecrets {
   #keyOf(day: number, isMade: boolean): Promise<CryptoKey | null> {
     const known = this.#keys.get(day);
     if (known === undefined) return this.#keep(day, this.#load(day, isMade));
-    // Somebody may be asking at this moment, by a signature of their own, whether there is one.
+    // A concurrent verification of any signature may be checking whether the secret exists.
     return isMade ? known.then((found) => found ?? this.#keep(day, this.#load(day, true))) : known;
   }
 
@@ -81,7 +81,7 @@ export class DailySecrets {
 
   async #load(day: number, isMade: boolean): Promise<CryptoKey | null> {
     const row = await this.#secretOf(String(day), isMade).catch((error: unknown) => {
-      // Another replica made it at the same moment.
+      // Another replica has just created it.
       if (error instanceof PylonError && error.code === "ID_TAKEN")
         return this.#secretOf(String(day), false);
       throw error;

@@ -15,7 +15,7 @@ const appWith = (slug: object): Manifest => ({
   }),
 });
 
-/** A store of which another transaction holds the rows of an entity, as Postgres shows it. */
+/** A store in which another transaction has locked the rows of an entity, as in Postgres. */
 function heldBy(store: Store, isHeld: () => boolean, looked: () => void): Store {
   const claiming = (tx: Transaction): Transaction =>
     new Proxy(tx, {
@@ -41,7 +41,7 @@ function heldBy(store: Store, isHeld: () => boolean, looked: () => void): Store 
   });
 }
 
-test("rows that others are writing are waited for, and not asked for without pause", async () => {
+test("rows that others are writing are waited for, with pauses between the queries", async () => {
   await using scratch = scratchStore();
   const { store } = scratch;
   const platform = new ManualPlatform();

@@ -14,50 +14,56 @@ import type { Store, StoredRow, Transaction, Value } from "./store.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
 const BACKFILLS = SYSTEM_TABLES.backfills;
-/** Rows of a transaction: so few that what waits for it does not wait long. */
+/** The number of rows per transaction: small, so that nothing waits long for a transaction. */
 const BATCH = { first: 500, min: 20, max: 1_000 };
 /**
- * How long a transaction is to take, in milliseconds: on SQLite all else that its process does
- * waits for it, on Postgres only who writes the same rows.
+ * The target duration of a transaction, in milliseconds: on SQLite everything else in the process
+ * waits for it, on Postgres only writers of the same rows.
  */
 const BATCH_MS = { sqlite: 8, postgres: 40 };
-/** How long a replica waits before it looks again whether others are done, in milliseconds. */
+/**
+ * The time after which a waiting replica checks again whether the others are done, in milliseconds.
+ */
 const POLL_MS = 100;
 
-/** A field whose rows get a value. */
+/** A field that is filled in. */
 interface Target {
-  /** Names its state in the database. */
+  /** The id of its state in the database. */
   readonly id: string;
   readonly entity: string;
   readonly field: ManifestField;
-  /** All rows are computed, and not those alone that have no value. */
+  /** Whether all rows are computed, instead of only those without a value. */
   readonly isComputed: boolean;
 }
 
 /** A part of the work, done in one transaction. */
 interface Batch {
-  /** Rows of the whole work that are done by now. */
+  /** The total number of rows filled in so far. */
   readonly filled: number;
-  /** A row had another value, which clients may hold. */
+  /** Whether a row had another value before, which clients may have replicated. */
   readonly isKnown: boolean;
 }
 
-/** How rows are filled in. */
+/** Options of filling in rows. */
 export interface FillOptions {
   readonly platform: Platform;
-  /** Told after each batch, such as `("Task.slug", 1500)`: so many rows by now. */
+  /**
+   * Called after each batch, for example with `("Task.slug", 1500)`: the total number of rows so
+   * far.
+   */
   readonly onProgress?: ((field: string, filled: number) => void) | undefined;
 }
 
 /**
- * Gives a value to rows that have none of a new field: by its `backfill`, its default, or a UUID of
- * their own; and to all rows of a field that is computed in another way now. It goes in batches, a
- * transaction each, beside all reads and writes; after a crash it goes on where it was. Of several
- * replicas one does it at a time, and the others wait until all is done.
+ * Fills in new fields of existing rows: rows without a value get one from the field's `backfill`,
+ * its default, or a UUID of their own; if a field is now computed differently, all rows get a new
+ * value. The work is done in batches, one transaction each, concurrently with reads and writes;
+ * after a crash it continues where it stopped. Of several replicas one works at a time, and the
+ * others wait until everything is done.
  *
  * @param app the manifest that the store was migrated to
- * @returns whether rows were changed that clients may have as they were
- * @throws PylonStartError for a row that no value can be made for; those before it keep theirs
+ * @returns whether rows were changed that clients may have replicated in their earlier state
+ * @throws PylonStartError for a row for which no value can be created; the earlier rows keep theirs
  */
 export async function fillRows(
   store: Store,
@@ -69,14 +75,14 @@ export async function fillRows(
     const state = await BACKFILLS.get(store, target.id);
     const isOpen = state !== null && state.doneAt === null;
     if (!isOpen) {
-      // An older version, which does not know the field, may have inserted rows since.
+      // An older version, which does not know the field, may have inserted rows in the meantime.
       const isLookedFor = isFilledByCode(target.field) || isRequiredComputed(target);
       if (!isLookedFor || !(await hasEmpty(store, target))) continue;
       isAgain ||= state !== null;
       const begun = { id: target.id, after: "", filled: 0, doneAt: null };
       await store.transact((tx) => BACKFILLS.put(tx, begun));
     }
-    // What was computed before a crash is known to nobody.
+    // Whether rows that were computed before a crash had other values is not known.
     const isResumed = target.isComputed && (state?.filled ?? 0) > 0;
     const isKnown = await fillAll(store, target, options);
     isAgain ||= isResumed || isKnown;
@@ -84,7 +90,7 @@ export async function fillRows(
   return isAgain;
 }
 
-/** Of an optional one, no value is a value. */
+/** In an optional field, null is a valid value. */
 function isRequiredComputed({ field, isComputed }: Target): boolean {
   return isComputed && !field.optional;
 }
@@ -133,20 +139,21 @@ async function fillAll(
     }
     isKnown ||= batch.isKnown;
     onProgress?.(`${target.entity}.${target.field.name}`, batch.filled);
-    // What came in meanwhile has its turn.
+    // Lets other work run that has arrived in the meantime.
     await new Promise<void>((resolve) => platform.soon(resolve));
   }
 }
 
-/** @param took how long a batch of `size` rows took, as a part of what it is to take */
+/** @param took the duration of a batch of `size` rows, as a fraction of the target duration */
 function nextSize(size: number, took: number): number {
   const fitting = Math.round(size / Math.max(took, 0.1));
   return Math.min(Math.max(fitting, BATCH.min), BATCH.max);
 }
 
 /**
- * @param size most rows
- * @returns `busy` while another replica has it, or others write the rows that are left
+ * @param size the maximum number of rows
+ * @returns `busy` while another replica has claimed the work, or while others are writing the
+ *   remaining rows
  */
 async function fillNext(
   tx: Transaction,
@@ -168,7 +175,7 @@ async function fillNext(
     entity,
     where: and(isEmpty(field.name), isAfter(state.after)),
     limit: size,
-    // One that somebody writes just now is looked at again at the end.
+    // Rows that are being written at the moment are checked again at the end.
     isClaim: true,
   });
   await fill(tx, target, rows, platform);
@@ -181,7 +188,7 @@ async function fillNext(
   return rows.length === 0 && !isDone ? "busy" : { filled, isKnown: false };
 }
 
-/** The rows after the last one, in order: one that somebody writes just now is waited for. */
+/** Computes the next rows, in order: a row that is being written at the moment is waited for. */
 async function computeNext(
   tx: Transaction,
   target: Target,
@@ -258,7 +265,10 @@ function computedFor(entity: string, field: ManifestField, row: StoredRow): Valu
   );
 }
 
-/** @throws PylonStartError for a refusal of the database, such as of values that are not unique */
+/**
+ * @throws PylonStartError if the database rejects the values, for example because they are not
+ *   unique
+ */
 async function filling<T>(
   { entity, field, isComputed }: Target,
   work: () => Promise<T>,

@@ -24,15 +24,15 @@ import { toTables } from "../schema/table-names.ts";
 import type { Reader, Store, StoredRow, Value } from "./store.ts";
 
 const PAGE = 1_000;
-/** How many examples of a kind a plan shows. */
+/** The maximum number of examples of each kind in a plan. */
 const MAX_SAMPLES = 5;
 
 /**
- * Looks at the rows that a migration would refuse or lose. It reads beside a server that runs, and
- * only the tables that the migration concerns.
+ * Finds the rows that a migration would reject or lose. It can run while a server is running, and
+ * reads only the tables that the migration affects.
  *
- * @param app the manifest that the database is to be brought to
- * @param options.allReferences looks for orphans of every reference, and not of new ones alone
+ * @param app the manifest that the database will be migrated to
+ * @param options.allReferences finds orphans of every reference, instead of only those of new ones
  */
 export async function inspectData(
   store: Pick<Store, "storedManifest" | "readerOf">,
@@ -102,7 +102,7 @@ async function longTexts(
   return { rows, maxBytes, example };
 }
 
-/** As `duplicateValues`, of the values as they will be: `"5"` and `"05"` are one int. */
+/** Like `duplicateValues`, for the converted values: `"5"` and `"05"` become the same int. */
 async function duplicateConversions(
   reader: Reader,
   { entity, known, retyped }: NewUniqueIndex,
@@ -146,7 +146,7 @@ async function lostValues(
   return { count, samples, example };
 }
 
-/** Rows with a null are in no unique index. Without a field, all rows are equal. */
+/** A row with a null is in no unique index. Without fields, all rows are equal. */
 async function duplicateValues(
   reader: Reader,
   entity: string,

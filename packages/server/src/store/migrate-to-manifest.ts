@@ -9,16 +9,16 @@ import { fillRows, type FillOptions } from "./fill-rows.ts";
 import { inspectData } from "./inspect-data.ts";
 import type { Store } from "./store.ts";
 
-/** How a database is migrated. */
+/** Options of a migration. */
 export interface MigrateOptions extends FillOptions {
   /** The version of Pylon, for the history. */
   readonly pylonVersion: string;
 }
 
 /**
- * Applies what the schema adds.
+ * Applies the additions of the schema.
  *
- * @returns a warning for what the database has and the app does not
+ * @returns warnings, such as one for each leftover that the app does not declare
  * @throws PylonStartError for a change that would lose data or can't be applied
  */
 export async function migrateToManifest(
@@ -58,18 +58,18 @@ export async function migrateToManifest(
     };
   });
   if (!store.findsTypos) warnings.push(...typosNotFound(manifest));
-  // Replicas hold what was mended as it was: a new log has them take a snapshot.
+  // Clients have replicated earlier values of changed rows: a new log makes them load a snapshot.
   const isFilledAgain = await fillRows(store, manifest, options);
   if (isMended || isFilledAgain) await store.renewLog();
   return warnings;
 }
 
 /**
- * Takes all steps of a plan, those too that a start leaves alone.
+ * Executes all steps of a plan, including those that a start defers.
  *
- * @param manifest what the plan leads to
- * @throws PylonStartError when rows do not fit; nothing has changed then, but for rows of new
- *   fields that have a value by then
+ * @param manifest the manifest that results from the plan
+ * @throws PylonStartError if rows do not fit; then nothing is changed, except that rows of new
+ *   fields may already have values
  */
 export async function applyMigration(
   store: Store,
@@ -92,12 +92,12 @@ export async function applyMigration(
   if (isFilledAgain || plan.migration.steps.some(changesKnownValues)) await store.renewLog();
 }
 
-/** Replicas of clients have rows that the step changes, and no change of them is in the log. */
+/** Whether the step changes rows that clients have replicated, without changes in the log. */
 function changesKnownValues({ kind }: MigrationPlan["migration"]["steps"][number]): boolean {
   return kind === "mend_dates" || kind === "convert_column" || kind === "retype_column";
 }
 
-/** A warning for each search that asks for what the database can't do. */
+/** A warning for each search with an option that the database does not support. */
 function typosNotFound({ entities }: Manifest): Diagnostic[] {
   return entities
     .filter(({ search }) => search?.typos === true)

@@ -2,41 +2,41 @@ import type { Reader } from "./store.ts";
 import { isoTime, isoTimeOrNull } from "./system-table.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
-/** How many migrations and backfills are told of. */
+/** The maximum number of migrations, and of backfills, in the history. */
 const MAX_LISTED = 20;
 
-/** What was done to the tables at one time. */
+/** The changes of one migration. */
 export interface PastMigration {
   /** ISO 8601. */
   readonly at: string;
-  /** How long the steps took, without the rows that were filled in after them, in milliseconds. */
+  /** The duration of the steps, without filling in rows afterwards, in milliseconds. */
   readonly took_ms: number;
   readonly app_version: string;
   readonly pylon_version: string;
-  /** In words. */
+  /** The steps in words. */
   readonly steps: readonly string[];
 }
 
-/** How far the rows are that get a value of a new field. */
+/** The progress of filling in a new field. */
 export interface BackfillProgress {
   /** Table and column: `Task.slug`. */
   readonly field: string;
-  /** Rows that have got one. */
+  /** The number of rows filled in. */
   readonly filled: number;
-  /** ISO 8601; null while there are rows without one. */
+  /** ISO 8601; null while there are rows without a value. */
   readonly done_at: string | null;
 }
 
-/** What a database tells of its migrations. */
+/** The history of a database's migrations. */
 export interface MigrationHistory {
   /** The newest first, at most 20. */
   readonly migrations: readonly PastMigration[];
-  /** Those that are under way, or broke off, first; at most 20. */
+  /** Unfinished ones first, whether running or interrupted; at most 20. */
   readonly backfills: readonly BackfillProgress[];
 }
 
 /**
- * The migrations that a database has been through.
+ * Returns the migrations that were applied to a database.
  *
  * @example const { migrations } = await migrationHistory(store);
  */
@@ -45,7 +45,7 @@ export async function migrationHistory(reader: Reader): Promise<MigrationHistory
     order: [{ field: "at", direction: "desc" }],
     limit: MAX_LISTED,
   });
-  // Nulls come first in this order.
+  // Nulls are first in this order.
   const backfills = await SYSTEM_TABLES.backfills.select(reader, {
     order: [{ field: "doneAt", direction: "desc" }],
     limit: MAX_LISTED,

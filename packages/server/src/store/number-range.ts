@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { normaliseDecimal } from "@pylonsync/query";
 import type { Aggregate, Value } from "./store.ts";
 
-/** An aggregate whose result no JSON number holds exactly. */
+/** The error for an aggregate whose result can't be represented exactly as a JSON number. */
 export function outOfRange(measure?: string): PylonError {
   return new PylonError(
     "INVALID_QUERY",
@@ -17,9 +17,9 @@ export function outOfRange(measure?: string): PylonError {
 }
 
 /**
- * Refuses results that are only nearly right.
+ * Rejects results that are not exact or not finite.
  *
- * @param isInt whether a field holds whole numbers
+ * @param isInt whether a field contains whole numbers
  * @throws PylonError INVALID_QUERY
  */
 export function checkRange(

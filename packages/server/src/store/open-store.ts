@@ -6,28 +6,29 @@ import { openFailure } from "./sqlite/open-failure.ts";
 import { openSqliteStore } from "./sqlite/sqlite-store.ts";
 import type { DatabaseState, Store } from "./store.ts";
 
-/** How a store is opened, and who is told of it. */
+/** Options of opening a store. */
 export interface OpenOptions {
-  /** How long a database server may take to come up, in milliseconds. */
+  /** The maximum time to wait for a database server to become available, in milliseconds. */
   readonly startTimeoutMs: number;
   /**
-   * Called once when the database is lost, and once when it is back; the store goes on by itself.
+   * Called once when the database is lost, and once when it is back; the store reconnects by
+   * itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
   /**
-   * Loads the statements that make the tables and functions of features in Postgres; they are not
+   * Loads the statements that create the tables and functions of features in Postgres; they are not
    * loaded for SQLite.
    */
   readonly loadPostgresDdl?: (() => Promise<readonly string[]>) | undefined;
   readonly platform?: Platform | undefined;
-  /** Told of each statement. */
+  /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;
 }
 
 /**
- * Opens the database that the configuration names.
+ * Opens the configured database.
  *
- * @throws PylonStartError when it can't be used, saying why
+ * @throws PylonStartError with the reason if it can't be used
  */
 export async function openStore(database: DatabaseConfig, options: OpenOptions): Promise<Store> {
   return new RenamedStore(await openTables(database, options));
@@ -41,7 +42,7 @@ async function openTables(database: DatabaseConfig, options: OpenOptions): Promi
       throw openFailure(database.path, error);
     }
   }
-  // The driver is only loaded where it is used: it would slow the start on SQLite.
+  // The driver is only loaded when it is used: it would slow down the start with SQLite.
   const { openPostgresStore } = await import("./postgres/postgres-store.ts");
   return openPostgresStore({
     ...database,
@@ -50,7 +51,7 @@ async function openTables(database: DatabaseConfig, options: OpenOptions): Promi
   });
 }
 
-/** The database in words, without its password: a file, or `host/database`. */
+/** A description of the database, without its password: a file, or `host/database`. */
 export function describeDatabase(database: DatabaseConfig): string {
   if (database.kind === "sqlite") return database.path;
   const { host, pathname } = new URL(database.url);

@@ -29,7 +29,7 @@ const DATABASES: Readonly<Record<string, () => Promise<DatabaseConfig>>> = {
 };
 
 test.each(Object.entries(DATABASES))(
-  "%s: null before Pylon was there, and its manifest after, also while it is open",
+  "%s: null before Pylon has used it, and its manifest after that, even while it is open",
   async (_name, create) => {
     const database = await create();
     expect(await peekManifest(database)).toBeNull();

@@ -7,11 +7,11 @@ import { type StoredManifest, parseStoredManifest } from "../schema/stored-manif
 const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
 /**
- * What a database says that it was last brought to. Unlike `openStore` it makes and changes
- * nothing, beside a server that runs too.
+ * Reads the stored manifest of a database. Unlike `openStore` it creates and changes nothing, and
+ * may run while a server is running.
  *
- * @returns null for a database that Pylon has not been at yet
- * @throws Error when the database can't be read
+ * @returns null for a database that Pylon has not used yet
+ * @throws Error if the database can't be read
  */
 export async function peekManifest(database: DatabaseConfig): Promise<StoredManifest | null> {
   const stored =
@@ -21,7 +21,8 @@ export async function peekManifest(database: DatabaseConfig): Promise<StoredMani
 
 function peekSqlite(path: string): string | null {
   if (!existsSync(path)) return null;
-  // Without a log beside it nobody has the file open, and SQLite needs to make no log to read it.
+  // If there is no write-ahead log, no process has the file open, and SQLite can read it without
+  // creating a log.
   const isAtRest = !existsSync(`${path}-wal`);
   const file = new Database(
     `${pathToFileURL(path).href}${isAtRest ? "?immutable=1" : ""}`,
@@ -40,7 +41,7 @@ async function peekPostgres({
   url,
   ca,
 }: DatabaseConfig & { kind: "postgres" }): Promise<string | null> {
-  // The driver is only loaded where it is used.
+  // The driver is only loaded when it is used.
   const [{ Client }, { connectionOptions }] = await Promise.all([
     import("pg"),
     import("./postgres/connection-options.ts"),

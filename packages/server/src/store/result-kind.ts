@@ -2,8 +2,8 @@ import type { EntityShape } from "@pylonsync/query";
 import type { Aggregate } from "./store.ts";
 
 /**
- * What `having` compares a number of an aggregate with. Sums and ends of decimals are exact
- * decimals; a mean is a float.
+ * The kind of value that `having` compares a number of an aggregate with. Sums, minima and maxima
+ * of decimals are exact decimals; a mean is a float.
  */
 export function resultKind(
   { fn, field }: Aggregate["measures"][number],

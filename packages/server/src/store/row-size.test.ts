@@ -25,7 +25,7 @@ test("the bytes of a row are at most three times its size", () => {
   expect(rowBytes({ id: "漢" })).toBe(3);
 });
 
-test("a page is the shortest that reaches its bytes; it is full when it was ended by them", () => {
+test("a page is the shortest that reaches its bytes; it is full if they ended it", () => {
   fc.assert(
     fc.property(rows, fc.integer({ min: 1, max: 100 }), (all, maxBytes) => {
       const page = upTo(all, maxBytes);
@@ -38,7 +38,7 @@ test("a page is the shortest that reaches its bytes; it is full when it was ende
   );
 });
 
-test("a sum of ints is exact or refused; of other numbers it is finite or refused", () => {
+test("a sum of ints is exact or rejected; one of other numbers is finite or rejected", () => {
   fc.assert(
     fc.property(fc.oneof(fc.double(), fc.maxSafeInteger(), fc.constant(2 ** 53)), (sum) => {
       const check = (isInt: boolean) => (): void =>
@@ -49,6 +49,6 @@ test("a sum of ints is exact or refused; of other numbers it is finite or refuse
       else expect(check(false)).toThrow('"s" is too large');
     }),
   );
-  // No rows make no sum, which is not a number.
+  // Without rows the sum is null, which is not a number.
   checkRange([{ s: null }], [{ fn: "sum", field: "n", as: "s" }], () => true);
 });

@@ -1,11 +1,14 @@
 import type { Value } from "./store.ts";
 
-/** What a value that is not text counts as. */
+/** The size of a value that is not text. */
 const FIXED_BYTES = 8;
-/** No UTF-16 unit takes more bytes of UTF-8. */
+/** The maximum number of bytes that a UTF-16 unit has in UTF-8. */
 export const MAX_BYTES_PER_UNIT = 3;
 
-/** How much a row holds: texts, json and arrays by their length, all else at a flat rate. */
+/**
+ * The size of a row: the length of texts, of json and of arrays, and a fixed size for all other
+ * values.
+ */
 export function rowSize(row: Readonly<Record<string, Value>>): number {
   let size = 0;
   for (const name in row) {
@@ -17,19 +20,19 @@ export function rowSize(row: Readonly<Record<string, Value>>): number {
   return size;
 }
 
-/** The same in bytes of UTF-8. */
+/** The size of a row in bytes of UTF-8. */
 export function rowBytes(row: Readonly<Record<string, Value>>): number {
   return Object.values(row).reduce<number>((sum, value) => sum + bytesOf(value), 0);
 }
 
-/** The bytes of UTF-8 that a value counts as. */
+/** The size of a value in bytes of UTF-8. */
 export function bytesOf(value: Value): number {
   if (typeof value === "string") return Buffer.byteLength(value);
   if (typeof value !== "object" || value === null) return FIXED_BYTES;
   return Buffer.byteLength(JSON.stringify(value));
 }
 
-/** Whether the rows of a read with `maxBytes` were ended by it: then there may be more. */
+/** Whether a read with `maxBytes` ended because of this limit: there may be more rows. */
 export function isFull(
   rows: readonly Readonly<Record<string, Value>>[],
   maxBytes: number,
@@ -38,7 +41,7 @@ export function isFull(
   return rows.some((row) => (size += rowSize(row)) >= maxBytes);
 }
 
-/** The rows up to the one at which they reach `maxBytes`. */
+/** The rows up to the one at which their size reaches `maxBytes`. */
 export function upTo<T extends Readonly<Record<string, Value>>>(rows: T[], maxBytes: number): T[] {
   let size = 0;
   const last = rows.findIndex((row) => (size += rowSize(row)) >= maxBytes);

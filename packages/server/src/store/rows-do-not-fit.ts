@@ -1,6 +1,6 @@
 import { PylonStartError } from "../start-error.ts";
 
-/** The refusal of a value that came since the plan was made. */
+/** The error for a value that was written after the plan was made. */
 export function notConvertible(
   entity: string,
   field: string,
@@ -12,7 +12,7 @@ export function notConvertible(
   );
 }
 
-/** The refusal of rows that became equal since the plan was made, or by a conversion. */
+/** The error for rows that became equal after the plan was made, or by a conversion. */
 export function notUnique(detail: string): PylonStartError {
   return new PylonStartError(
     `A unique index can't be created, because rows have the same values: ${detail} ` +

@@ -28,7 +28,11 @@ function app(search?: SearchOptions, body: "string" | "int" = "string"): Manifes
   });
 }
 
-/** Brings the store to the app as a start does. @returns the steps in words */
+/**
+ * Migrates the store to the app as a start does.
+ *
+ * @returns the steps in words
+ */
 async function migrate(store: Store, manifest: Manifest): Promise<string[]> {
   const taken: string[] = [];
   await store.migrate((stored) => {
@@ -64,7 +68,7 @@ const byBoth = app({ fields: { title: 2, body: 1 }, typos: true });
 
 interface TestDatabase {
   open(): Promise<Store>;
-  /** Runs statements of the database's own on a connection beside the store. */
+  /** Runs native statements of the database on a separate connection. */
   run(sql: readonly string[]): Promise<string[]>;
 }
 
@@ -153,7 +157,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       rmSync(folder, { recursive: true, force: true });
     });
 
-    test("rows that are there come into a new index, and into one of other fields", async () => {
+    test("existing rows are added to a new index, and to one with other fields", async () => {
       await migrate(store, plain);
       await fill(store, 0, 5_000, "alpha");
       expect(await migrate(store, byTitle)).toEqual(["build the search index of Note (title)"]);
@@ -166,7 +170,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       expect(await countOf(store, byBoth, "b")).toBe(5_000);
     });
 
-    test("an index that broke off half-way is completed by the next start", async () => {
+    test("an index whose building was interrupted is completed by the next start", async () => {
       await migrate(store, plain);
       await fill(store, 0, 5_000, "alpha");
       await database.run(STOP_FILL[name]);
@@ -193,7 +197,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       await fill(store, 0, 3, "alpha");
       expect(await migrate(store, byTitle)).toEqual(["build the search index of Note (title)"]);
       expect(await countOf(store, byTitle, "alpha")).toBe(3);
-      // An older version that runs in between keeps the index, and does not know of it.
+      // An older version that runs in between keeps the index, without knowing about it.
       await store.migrate(() => ({
         migration: { steps: [] },
         manifestJson: JSON.stringify(byTitle),
@@ -203,7 +207,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       expect(await countOf(store, byTitle, "alpha")).toBe(5);
     });
 
-    test("a searched field changes its type, and a search that goes leaves nothing", async () => {
+    test("a searched field changes its type, and a removed search leaves nothing", async () => {
       const byNumber = app({ fields: ["title"], sort: ["body"] }, "int");
       await migrate(store, byBoth);
       await store.transact((tx) => tx.insert("Note", { id: "a", title: "alpha", body: "17" }));
@@ -228,7 +232,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       await store.transact((tx) => tx.update("Note", "a", { title: "beta" }));
     });
 
-    test("without trigrams words are found as they are written", async () => {
+    test("without trigrams only the exact words are found", async () => {
       await migrate(store, byBoth);
       await fill(store, 0, 2, "alpha");
       expect([store.findsTypos, await countOf(store, byBoth, "alpa")]).toEqual([true, 2]);
@@ -239,7 +243,7 @@ for (const name of ["sqlite", "postgres"] as const) {
       expect(await countOf(store, byBoth, "alpha")).toBe(2);
     });
 
-    test("what fails leaves the index as it was, as it leaves the rows", async () => {
+    test("a failed transaction leaves the index unchanged, like the rows", async () => {
       await migrate(store, byTitle);
       await fill(store, 0, 2, "alpha");
       const failed = store.transact(async (tx) => {

@@ -59,7 +59,7 @@ function compare(
   return { kind: "compare", op, left: path("data", name), right: literal(value) };
 }
 
-/** What every Store must do. Run it for each database. */
+/** The behavior that every Store must have. Run it for each database. */
 export function storeSuite(
   name: string,
   open: () => Promise<{
@@ -88,13 +88,13 @@ export function storeSuite(
       });
     }
 
-    /** The log as `1a 2b`: number and row. */
+    /** The log as `1a 2b`: numbers and rows. */
     async function logged(): Promise<string[]> {
       await store.bounds();
       return (await store.changes(0, 100)).map(({ rowId, seq }) => `${seq}${rowId}`);
     }
 
-    test("gives back what was put in, each kind as JSON has it", async () => {
+    test("returns inserted values, each kind as in JSON", async () => {
       const row = thing("a", {
         text: 'it\'s "quoted" \\ and 😀',
         n: Number.MAX_SAFE_INTEGER,
@@ -198,7 +198,7 @@ export function storeSuite(
       }
     });
 
-    test("refuses a second row with the same id or unique value, naming the field", async () => {
+    test("rejects a second row with the same id or unique value, naming the field", async () => {
       await add(thing("a", { code: "x" }), thing("n1"), thing("n2"));
       await expect(store.transact((tx) => tx.insert("Thing", thing("a")))).rejects.toMatchObject({
         code: "ID_TAKEN",
@@ -212,7 +212,7 @@ export function storeSuite(
       expect(await store.count("Thing")).toBe(3);
     });
 
-    test("work that throws leaves nothing; work beside it stays", async () => {
+    test("work that throws is rolled back; concurrent work is kept", async () => {
       const results = await Promise.allSettled([
         add(thing("a")),
         store.transact(async (tx) => {
@@ -224,7 +224,7 @@ export function storeSuite(
       ]);
       expect(results.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["a", "c"]);
-      // Which of the two comes first is not said.
+      // Which of the two comes first is not specified.
       const log = await logged();
       expect([
         log.map((text) => text.slice(0, 1)),
@@ -235,7 +235,7 @@ export function storeSuite(
       ]);
     });
 
-    test("a part that fails is undone, and the rest of the work goes on", async () => {
+    test("a part that fails is rolled back, and the rest of the work continues", async () => {
       await store.transact(async (tx) => {
         await tx.insert("Thing", thing("a"));
         const part = tx.attempt(async () => {
@@ -252,7 +252,7 @@ export function storeSuite(
       expect(await logged()).toEqual(["1c"]);
     });
 
-    test("reads in a transaction see its writes; reads outside see what is committed", async () => {
+    test("reads in a transaction see its writes; reads outside see committed data", async () => {
       await store.transact(async (tx) => {
         await tx.insert("Thing", thing("a", { n: 1 }));
         await tx.update("Thing", "a", { n: 2 });
@@ -262,7 +262,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ n: 2 });
     });
 
-    test("work that is aborted is undone, and its handle is dead", async () => {
+    test("aborted work is rolled back, and its transaction is unusable", async () => {
       const abort = new AbortController();
       let late: (() => Promise<void>) | undefined;
       const work = store.transact(
@@ -281,7 +281,7 @@ export function storeSuite(
       expect((await store.select({ entity: "Thing" })).map(({ id }) => id)).toEqual(["b"]);
     });
 
-    test("update and delete say whether the row was there", async () => {
+    test("update and delete return whether the row existed", async () => {
       await add(thing("a"));
       const answers = await store.transact(async (tx) => [
         await tx.update("Thing", "a", { n: 1 }),
@@ -294,7 +294,7 @@ export function storeSuite(
       expect(answers).toEqual([true, false, true, true, false, 0]);
     });
 
-    test("followers hear every committed change once, in order, with both images", async () => {
+    test("followers receive every committed change once, in order, with both images", async () => {
       const heard: ChangeRecord[] = [];
       const stop = store.follow((changes) => heard.push(...changes));
       await Promise.all(Array.from({ length: 20 }, (_, n) => add(thing(`t${n}`))));
@@ -307,7 +307,7 @@ export function storeSuite(
       expect(heard).toHaveLength(20);
     });
 
-    test("followers hear a transaction whole, however large it is", async () => {
+    test("followers receive a transaction in one call, regardless of its size", async () => {
       const sizes = [3, 2_500, 1, 6_000, 2];
       const names = sizes.map((_, index) => `batch${index}`);
       const batches: (readonly ChangeRecord[])[] = [];
@@ -342,7 +342,7 @@ export function storeSuite(
       expect(await store.bounds()).toMatchObject({ head: 11 });
     });
 
-    test("forgets what was in rows that no longer exist, and nothing of the others", async () => {
+    test("erases the contents of deleted rows, and nothing of the others", async () => {
       await add(
         thing("gone", { text: "a secret", n: 1, ok: true }),
         thing("stays", { text: "shown", n: 1 }),
@@ -359,7 +359,7 @@ export function storeSuite(
           after: null,
           at: 1,
         });
-        // Somebody else, who is called the same.
+        // Another row with the same id.
         await tx.append(inserted(thing("gone", { text: "a successor" })));
       });
       const { head } = await store.bounds();
@@ -383,15 +383,15 @@ export function storeSuite(
       expect((await store.changes(0, 1))[0]?.before).toEqual(left);
     });
 
-    test("a new log voids every cursor of the one before, and goes on from there", async () => {
+    test("a new log invalidates the cursors of the old one, and continues from there", async () => {
       await add(thing("a"), thing("b"), thing("c"));
       const old = await store.bounds();
       await store.renewLog();
       store = await reopen();
       const renewed = await store.bounds();
       expect(renewed.epoch).not.toBe(old.epoch);
-      // Below the floor: a client that comes with a number of the old log takes a new snapshot,
-      // even one that the backup did not know.
+      // Below the floor: a client with a cursor of the old log loads a new snapshot, even if the
+      // backup did not contain the cursor's change.
       expect(renewed.floor).toBeGreaterThan(old.head + 1_000_000);
       await add(thing("d"));
       const { head } = await store.bounds();
@@ -407,7 +407,7 @@ export function storeSuite(
       ]);
     });
 
-    test("adds entities, fields with defaults and indexes, and drops what is named", async () => {
+    test("adds entities, fields with defaults and indexes, and drops as requested", async () => {
       await add(thing("a", { n: 1, text: "5" }));
       const wider = buildManifest({
         name: "suite",
@@ -436,7 +436,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ rank: 7 });
     });
 
-    test("Q2: a default is stored as dates are; now is the time of the write", async () => {
+    test("Q2: a default is stored in the form of dates; now is the time of the write", async () => {
       const before = Date.now();
       await add(thing("old", {}));
       const dated = thingsWith({
@@ -447,7 +447,7 @@ export function storeSuite(
       const row = (await store.get("Thing", "old")) as unknown as Record<string, string>;
       expect(row["from"]).toBe("2026-01-01T00:00:00.000Z");
       expect(row["since"]).toBe(new Date(row["since"] ?? "").toISOString());
-      // The database's clock may be another machine's.
+      // The database may be on another machine, with another clock.
       expect(Math.abs(Date.parse(row["since"] ?? "") - before)).toBeLessThan(60_000);
       const isFrom = (value: string): Expr => ({
         kind: "compare",
@@ -469,7 +469,7 @@ export function storeSuite(
       expect(await store.count("Fresh")).toBe(1);
     });
 
-    test("a default of uuid is another one in each row, old rows and new ones", async () => {
+    test("a uuid default is different in each row, existing and new ones", async () => {
       await add(thing("a", {}), thing("b", {}));
       const keyed = thingsWith({ key: field.string().default("uuid").unique() });
       const facts = await inspectData(store, keyed);
@@ -484,7 +484,7 @@ export function storeSuite(
         ],
       };
       await migrate(store, keyed, fresh);
-      // As an older version of the app writes, which does not know the field.
+      // As an older version of the app would write, which does not know the field.
       await store.transact((tx) => tx.insert("Keyed", { id: "a", n: 1 }));
       const rows = [
         ...(await store.select({ entity: "Thing" })),
@@ -498,7 +498,7 @@ export function storeSuite(
         );
     });
 
-    test("a json and an array are stored as they are, and as a default", async () => {
+    test("a json and an array are stored unchanged, and as a default", async () => {
       await add(thing("a", { text: '{"a":[1]}' }), thing("b", { text: "no json" }));
       const nested = thingsWith({
         text: field.json().optional(),
@@ -519,7 +519,7 @@ export function storeSuite(
       expect((await store.get("Thing", "c"))?.["text"]).toBe(JSON.stringify(value));
     });
 
-    test("rows that refer to one that is not there are counted", async () => {
+    test("rows that refer to a nonexistent row are counted", async () => {
       const holder = (field_: ReturnType<typeof field.id>): Manifest => ({
         ...manifest,
         entities: [
@@ -545,12 +545,12 @@ export function storeSuite(
         { kind: "create_index", index: { name: "thing_reference", fields: ["thing"] } },
       ]);
       await migrate(store, before, checked, facts);
-      // A start looks at what is new; the plan looks at all.
+      // A start checks only new references; a plan checks all.
       expect((await inspectData(store, checked)).orphans.size).toBe(0);
       expect((await inspectData(store, checked, { allReferences: true })).orphans.size).toBe(1);
     });
 
-    test("Q5: a new type takes over what it has an equal of, and null for the rest", async () => {
+    test("Q5: a new type gets equivalent values, and null for the others", async () => {
       await add(
         thing("a", { text: "12" }),
         thing("b", { text: "on request" }),
@@ -585,7 +585,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ text: "12" });
     });
 
-    test("Q4: rows that a new unique index would refuse are found; it is not made", async () => {
+    test("Q4: rows that violate a new unique index are found before it is created", async () => {
       await add(
         thing("a", { text: "x", n: 1 }),
         thing("b", { text: "x", n: 1 }),
@@ -629,7 +629,7 @@ export function storeSuite(
       ]);
     });
 
-    test("Q4: texts that are too long for a new index are found before it is made", async () => {
+    test("Q4: texts that are too long for a new index are found before it is created", async () => {
       await add(
         thing("a", { text: "é".repeat(1_300) }),
         thing("b", { text: "é".repeat(1_301) }),
@@ -651,7 +651,7 @@ export function storeSuite(
       }
     });
 
-    test("Q4: a new unique field with a default is equal in all rows that are there", async () => {
+    test("Q4: a new unique field with a default is equal in all existing rows", async () => {
       await add(thing("a", {}), thing("b", {}));
       const unique = thingsWith({ rank: field.int().default(1).unique() });
       expect((await inspectData(store, unique)).duplicates.get("Thing.rank_unique")).toEqual([
@@ -659,7 +659,7 @@ export function storeSuite(
       ]);
     });
 
-    test("a text that no row can hold is compared all the same", async () => {
+    test("comparisons accept a text that no row can contain", async () => {
       await add(thing("1", { text: "a" }), thing("2", { text: "ab" }), thing("3", { text: "b" }));
       const ids = async (where: Expr): Promise<string> =>
         (await store.select({ entity: "Thing", where })).map(({ id }) => id).join("");
@@ -698,7 +698,7 @@ export function storeSuite(
       ]).toEqual(["1", "2", "", "12", "12", "", ""]);
     });
 
-    test("a refusal that the work catches does not end it", async () => {
+    test("an error that the work catches does not end the transaction", async () => {
       await add(thing("a", { code: "x" }), thing("b"));
       await store.transact(async (tx) => {
         await expect(tx.insert("Thing", thing("a"))).rejects.toMatchObject({ code: "ID_TAKEN" });
@@ -717,7 +717,7 @@ export function storeSuite(
       ]);
     });
 
-    test("the longest text that the schema lets into an index fits", async () => {
+    test("the longest text that the schema allows in an index can be stored", async () => {
       const random = new Uint8Array(1950);
       crypto.getRandomValues(random);
       const longest = random.toBase64().slice(0, 2600);
@@ -729,13 +729,13 @@ export function storeSuite(
       ).toEqual(["a"]);
     });
 
-    test("rows without the value do not meet in a unique field", async () => {
+    test("rows with null do not conflict in a unique field", async () => {
       await add(thing("a"), thing("b"));
       await store.transact((tx) => tx.update("Thing", "a", { code: null, n: 1 }));
       expect(await store.count("Thing", compare("==", "code", null))).toBe(2);
     });
 
-    test("work that reads and writes the same row side by side loses no update", async () => {
+    test("concurrent work that reads and writes the same row loses no update", async () => {
       await add(thing("a", { n: 0 }));
       const increment = (): Promise<void> =>
         store.transact(async (tx) => {
@@ -747,7 +747,7 @@ export function storeSuite(
       expect(await store.get("Thing", "a")).toMatchObject({ n: 20 });
     });
 
-    test("a rule that two pieces of work each keep alone is kept by both", async () => {
+    test("a rule that two concurrent transactions each check is not violated", async () => {
       await add(thing("a", { ok: true }), thing("b", { ok: true }));
       const leave = (id: string): Promise<boolean> =>
         store.transact(async (tx) => {
@@ -758,7 +758,7 @@ export function storeSuite(
       expect(await store.count("Thing", compare("==", "ok", true))).toBe(1);
     });
 
-    test("steps of one piece of work that are not waited for one by one do not mix", async () => {
+    test("concurrent steps of one transaction do not interfere", async () => {
       await add(thing("a", { code: "x" }), thing("b"));
       const outcomes = await store.transact((tx) =>
         Promise.allSettled([
@@ -785,7 +785,7 @@ export function storeSuite(
       ] as Value[][]);
     });
 
-    test("many rows are inserted in one step, of each kind, or none of them", async () => {
+    test("many rows of all kinds are inserted in one step, or none of them", async () => {
       const rows = ["a", "b", "c"].map((id, index) =>
         thing(id, {
           text: index === 0 ? null : `{"${id}", \\ NULL}`,
@@ -809,7 +809,7 @@ export function storeSuite(
       expect((await store.get("Thing", "b"))?.["n"]).toBe(1);
     });
 
-    test("many rows are updated in one step, those that are as expected", async () => {
+    test("many rows are updated in one step, if they have the expected values", async () => {
       await add(
         ...["a", "b"].map((id) => thing(id, { n: 1, cost: "2.5" })),
         thing("c", { n: 1, cost: "2.05" }),
@@ -828,12 +828,12 @@ export function storeSuite(
         ),
       );
       expect([...updated.keys()].toSorted()).toEqual(["a", "b"]);
-      // One is where it was left; the other is elsewhere, and found all the same.
+      // One row is at its given place; the other has moved, and is found nevertheless.
       await store.transact((tx) => tx.update("Thing", "b", { f: 1 }));
       const places = ["a", "b", "c"].map((id) => to(id, "second", updated.get(id) ?? null));
       const again = await store.transact((tx) => tx.updateMany("Thing", places));
       expect([...again.keys()].toSorted()).toEqual(["a", "b"]);
-      // A place that another row has now.
+      // A place that now contains another row.
       const other = [to("b", "third", again.get("a"))];
       await store.transact((tx) => tx.updateMany("Thing", other));
       const rows = await store.select({ entity: "Thing" });
@@ -845,7 +845,7 @@ export function storeSuite(
       ]);
     });
 
-    test("what is updated at the end undoes the work when it is not as expected", async () => {
+    test("an update at the end rolls the work back if the row has other values", async () => {
       await add(thing("a", { n: 1 }), thing("b", { n: 1 }));
       const end = (n: number) => (tx: Transaction) =>
         (async () => {
@@ -859,7 +859,7 @@ export function storeSuite(
       expect(rows.map(({ n }) => n)).toEqual([2, 11]);
     });
 
-    test("works that may share a transaction succeed and fail each for itself", async () => {
+    test("pieces of work that share a transaction succeed and fail individually", async () => {
       const ids = Array.from({ length: 40 }, (_, index) => String(index).padStart(2, "0"));
       const isFailing = (id: string): boolean => Number(id) % 8 === 5;
       const write = (id: string): Promise<string> =>
@@ -872,7 +872,7 @@ export function storeSuite(
           },
           { shared: "write" },
         );
-      // How long it takes is known from then on.
+      // From then on the duration of such work is known.
       await write("first");
       const outcomes = await Promise.allSettled(ids.map(write));
       expect(outcomes.map((one) => (one.status === "fulfilled" ? one.value : null))).toEqual(
@@ -884,7 +884,7 @@ export function storeSuite(
       expect((await logged()).length).toBe(kept.length + 1);
     });
 
-    test("one of those that share a transaction is aborted, and the others go on", async () => {
+    test("work in a shared transaction can be aborted, and the rest continues", async () => {
       const write = (id: string, signal?: AbortSignal): Promise<unknown> =>
         store.transact(
           async (tx) => {
@@ -911,7 +911,7 @@ export function storeSuite(
       expect(rows.map(({ id }) => id)).toEqual(["a", "d", "first"]);
     });
 
-    test("a replica that migrates later plans from what the one before it left", async () => {
+    test("a replica that migrates later plans from the result of the previous one", async () => {
       const seen: (string | null)[] = [];
       const wider = buildManifest({
         name: "suite",
@@ -939,7 +939,7 @@ export function storeSuite(
       ).rejects.toThrow("not so");
     });
 
-    test("explains which tables are looked at row by row, and sees what is new", async () => {
+    test("explains which tables are scanned, without an effect on later reads", async () => {
       await add(thing("a", { n: 1, text: "x" }));
       const isIn = (name: string): Expr => ({
         kind: "exists",
@@ -982,7 +982,7 @@ export function storeSuite(
   });
 }
 
-/** The suite's manifest with other fields of Thing beside, or instead of, its own. */
+/** The suite's manifest with other fields of Thing, in addition to or instead of its own. */
 function thingsWith(
   fields: Parameters<typeof entity>[1],
   indexes: NonNullable<Parameters<typeof entity>[2]>["indexes"] = [],

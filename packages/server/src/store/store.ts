@@ -4,45 +4,48 @@ import type { StoredRow, Value } from "../schema/row.ts";
 import type { SearchIndex } from "../schema/search-index.ts";
 import type { AppNames } from "../schema/table-names.ts";
 
-/** What rows are made of, so that who uses a store finds all that it speaks of here. */
+/**
+ * The types that rows consist of, re-exported so that users of a store find every type of its
+ * interface here.
+ */
 export type { StoredRow, Value };
 
 /**
- * The rows of a read belong to several other rows, those of all of which are read at once: they
- * come parent by parent, and the order is that among the rows of one.
+ * The rows of a read belong to several parent rows, whose children are all read in one query: the
+ * result is ordered by parent, and the requested order applies among the rows of one parent.
  */
 export interface PerParent {
   /**
-   * Names the other row: a field of the rows that are read, or of those of `through`, which join
-   * the two.
+   * The field that refers to the parent row: a field of the rows that are read, or of the rows of
+   * `through`, which join the two.
    */
   readonly field: string;
-  /** Most rows of each of the others. */
+  /** The maximum number of rows per parent. */
   readonly limit?: number | undefined;
-  /** Each row that is read says to which it belongs, under PARENT. */
+  /** Each row that is read contains the id of its parent, under PARENT. */
   readonly through?:
     | {
         readonly entity: string;
-        /** Its field that holds the id of a row that is read. */
+        /** The field of the joining entity that holds the id of a row that is read. */
         readonly targetField: string;
-        /** Which of its rows join; reads `data`. */
+        /** The condition for the joining rows; reads `data`. */
         readonly where: Expr;
       }
     | undefined;
 }
 
-/** Where a row of a read through another entity names the row that it belongs to. */
+/** The key under which a row of a read through another entity contains the id of its parent. */
 export const PARENT = "$parent";
 
-/** Words that rows are searched for: each must be in one of the texts of a row. */
+/** The words of a text search: each must occur in one of the texts of a row. */
 export interface TextSearch {
-  /** The index of the entity, as the database has it. */
+  /** The index of the entity, as it exists in the database. */
   readonly index: SearchIndex;
-  /** Of letters and digits alone, at least one, in lower case. */
+  /** At least one, in lower case, consisting of letters and digits only. */
   readonly words: readonly string[];
 }
 
-/** Which rows to read, in which order. */
+/** The rows to read, and their order. */
 export interface Select {
   readonly entity: string;
   /**
@@ -50,75 +53,78 @@ export interface Select {
    * `now` are bound before.
    */
   readonly where?: Expr | undefined;
-  /** Only rows that have its words. */
+  /** Only rows that contain the words. */
   readonly search?: TextSearch | undefined;
-  /** Default: id ascending; of a search the best first, those that are as good by id. */
+  /** Default: id ascending; for a search the best match first, ties by id. */
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
   readonly offset?: number | undefined;
   /**
-   * The rows end with the one at which their sizes together (rowSize) reach this: what comes after
-   * is not read. `isFull` tells whether they did.
+   * The rows end with the one at which the sum of their sizes (rowSize) reaches this many bytes:
+   * the following rows are not read. `isFull` reports whether that happened.
    */
   readonly maxBytes?: number | undefined;
   /**
-   * Only in a transaction: holds the rows until it ends, and leaves out those that another one
-   * holds, so that several workers may take from one table without waiting for each other.
+   * Only in a transaction: locks the rows until it ends, and skips rows that another transaction
+   * has locked, so that several workers can claim rows of one table without waiting for each other.
    */
   readonly isClaim?: boolean | undefined;
-  /** `where` says of which others. A row that belongs to several comes for each of them. */
+  /** `where` selects the parents. A row with several parents is returned once for each of them. */
   readonly perParent?: PerParent | undefined;
 }
 
-/** Which rows to find by their words. */
+/** A read of rows by their words. */
 export type SearchSelect = Select & { readonly search: TextSearch };
 
-/** What is found. */
+/** The result of a search. */
 export interface Found {
   readonly rows: StoredRow[];
-  /** All rows that match, whatever the limit and the offset. */
+  /** The number of all matching rows, regardless of the limit and the offset. */
   readonly total: number;
 }
 
-/** What is measured of the rows of a group. */
+/** The functions that compute a measure from the rows of a group. */
 export type AggregateFunction = "count" | "sum" | "avg" | "min" | "max" | "countDistinct";
-/** The span of time that datetimes are grouped by; a week begins on Monday. */
+/** The interval by which datetimes are grouped; a week begins on Monday. */
 export type TimeBucket = "hour" | "day" | "week" | "month" | "year";
-/** How far a time zone is ahead of UTC from a moment on, to that of the next one. */
+/** The offset of a time zone from UTC, valid from a moment until that of the next entry. */
 export interface ZoneOffset {
-  /** ISO 8601 with milliseconds and Z; null: since ever. */
+  /** ISO 8601 with milliseconds and Z; null: valid from the beginning of time. */
   readonly from: string | null;
   readonly seconds: number;
 }
-/** Measures of the rows that match, by group. */
+/** Measures of the matching rows, by group. */
 export interface Aggregate {
   readonly entity: string;
   readonly where?: Expr | undefined;
-  /** Only rows that have its words. */
+  /** Only rows that contain the words. */
   readonly search?: TextSearch | undefined;
   readonly groupBy: readonly {
     readonly field: string;
     readonly bucket?: TimeBucket | undefined;
     /**
-     * Of a time zone, in order: buckets are those of its local time. A group is named by its
-     * beginning in local time as if that were UTC, an hour by the moment at which it begins.
+     * The offsets of a time zone, in order: buckets are computed in its local time. A group is
+     * named by its start in local time, written as if that were UTC; an hour is named by the moment
+     * at which it begins.
      */
     readonly offsets?: readonly ZoneOffset[] | undefined;
     readonly as: string;
   }[];
-  /** `count` of a field counts the rows that have a value there. */
+  /** `count` with a field counts the rows that have a value in it. */
   readonly measures: readonly {
     readonly fn: AggregateFunction;
     readonly field?: string | undefined;
     readonly as: string;
   }[];
-  /** Only groups of at least so many rows, the largest first. */
+  /** Only groups of at least this many rows, the largest first. */
   readonly atLeast?: number | undefined;
-  /** Reads `data`, a group's measures by their names, which are numbers. */
+  /**
+   * A condition on the groups. Reads `data`, which contains the measures by name; they are numbers.
+   */
   readonly having?: Expr | undefined;
-  /** By the names of groups and measures; default: the groups. */
+  /** By the names of groups and measures; default: by the groups. */
   readonly order?: readonly Order[] | undefined;
-  /** Most groups in the answer. */
+  /** The maximum number of groups in the result. */
   readonly limit?: number | undefined;
   /** As in Select. */
   readonly maxBytes?: number | undefined;
@@ -138,65 +144,66 @@ export interface ChangeRecord {
 /** A change that is not numbered yet. */
 export type NewChange = Omit<ChangeRecord, "seq">;
 
-/** Where the change log begins and ends. */
+/** The first and the last position of the change log. */
 export interface LogBounds {
-  /** Names this log. A cursor that was counted in another log means nothing here. */
+  /** The id of this log. A cursor of another log is invalid here. */
   readonly epoch: string;
-  /** The newest committed change, 0 when there never was one. */
+  /** The sequence number of the newest committed change; 0 if there has never been one. */
   readonly head: number;
   /** Changes after this one are retained: a cursor below it is too old. */
   readonly floor: number;
 }
 
 /**
- * By how much a new log begins beyond the one before: no server can have committed as many changes
- * since the backup.
+ * The distance between the numbers of a new log and those of the previous one: no server can have
+ * committed this many changes since the backup.
  */
 export const NEW_LOG_GAP = 1_000_000_000;
 
-/** What a migration does, and the manifest that describes the tables after it, as JSON text. */
+/** The steps of a migration, and the manifest that describes the tables after it, as JSON text. */
 export interface SchemaChange {
   readonly migration: Migration;
-  /** In the names of the database, as the steps are. */
+  /** With the names of the database, like the steps. */
   readonly manifestJson: string;
-  /** How the app calls what it renamed. */
+  /** The app's names for what it renamed. */
   readonly names?: AppNames;
   /** The versions of the app and of Pylon, for the history. */
   readonly by?: { readonly app: string; readonly pylon: string };
 }
 
 /**
- * Reads. Outside a transaction each call sees the last commit; inside, also what the transaction
- * has written.
+ * Reads. Outside a transaction each call sees the latest commit; inside, it also sees the
+ * transaction's own writes.
  */
 export interface Reader {
   get(entity: string, id: string): Promise<StoredRow | null>;
   select(query: Select): Promise<StoredRow[]>;
-  /** A page of rows by their words, and how many there are. */
+  /** Returns a page of the rows that contain the words, and the total number of such rows. */
   search(query: SearchSelect): Promise<Found>;
   count(entity: string, where?: Expr): Promise<number>;
   aggregate(spec: Aggregate): Promise<Record<string, Value>[]>;
-  /** Truth of a tree without free paths: literals, and `exists` over tables. */
+  /** Evaluates a condition without free paths: literals, and `exists` over tables. */
   test(expr: Expr): Promise<boolean>;
 }
 
 /**
- * Where a store has left a row: a hint by which it finds the row again without an index, so that
- * serializable transactions that update neighbours do not meet. Null where the store needs none.
+ * The location in which a store has put a row: a hint by which the store finds the row again
+ * without an index, so that serializable transactions that update adjacent rows do not conflict.
+ * Null if the store needs no hint.
  */
 export type RowPlace = string | null;
 
-/** What `updateMany` does to one row. */
+/** The update of one row in `updateMany`. */
 export interface RowUpdate {
   readonly id: string;
   readonly patch: Readonly<Record<string, Value>>;
-  /** What the row must hold: it is left alone when it holds something else, or null. */
+  /** The values that the row must have: it is not updated if it has other values, or null. */
   readonly expected?: Readonly<Record<string, Value>>;
-  /** As an earlier `updateMany` has answered it. */
+  /** As returned by an earlier `updateMany`. */
   readonly place?: RowPlace | undefined;
 }
 
-/** Writes that are made together or not at all. */
+/** Writes that are applied together or not at all. */
 export interface Transaction extends Reader {
   /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
   insert(entity: string, row: StoredRow): Promise<void>;
@@ -207,124 +214,131 @@ export interface Transaction extends Reader {
    */
   insertMany(entity: string, rows: readonly StoredRow[]): Promise<void>;
   /**
-   * Updates rows of a system table in one step. All updates set the same fields, and expect the
-   * same ones.
+   * Updates rows of a system table in one step. All updates set the same fields and have the same
+   * fields in `expected`.
    *
-   * @returns the ids of the rows that were updated, and where they are now
+   * @returns the ids of the updated rows, each with the row's new place
    */
   updateMany(entity: string, updates: readonly RowUpdate[]): Promise<ReadonlyMap<string, RowPlace>>;
   /**
-   * As `updateMany` for one row, at the end of the transaction at the latest: not within `attempt`.
+   * Like `updateMany` for one row, at the latest at the end of the transaction: not allowed within
+   * `attempt`.
    *
-   * @param refuse makes the error that undoes the work when the row is not as it was expected
+   * @param refuse creates the error that rolls the work back if the row does not have the expected
+   *   values
    */
   updateAtEnd(entity: string, update: RowUpdate, refuse: () => Error): Promise<void>;
   /**
    * Sets the given fields.
    *
-   * @returns whether the row was there.
+   * @returns whether the row existed
    * @throws PylonError UNIQUE_VIOLATION
    */
   update(entity: string, id: string, patch: Readonly<Record<string, Value>>): Promise<boolean>;
-  /** @returns whether the row was there. */
+  /** @returns whether the row existed */
   delete(entity: string, id: string): Promise<boolean>;
   /**
-   * Deletes all rows that match. For system tables; of app rows data/writer.ts appends the change
-   * of each.
+   * Deletes all matching rows. For system tables; for rows of the app, data/writer.ts appends the
+   * change of each.
    *
-   * @returns how many
+   * @returns the number of deleted rows
    */
   deleteWhere(entity: string, where: Expr): Promise<number>;
   /**
-   * Adds a change to the log; it is numbered in commit order. Changes of system tables tell the
-   * other replicas, and go to no client.
+   * Appends a change to the log; it is numbered in commit order. Changes of system tables notify
+   * the other replicas and are never sent to a client.
    */
   append(change: NewChange): Promise<void>;
   /**
-   * Runs a part of the work that may fail by itself: when it rejects, its writes are undone and the
-   * transaction goes on.
+   * Runs a part of the work that may fail on its own: if it rejects, its writes are rolled back and
+   * the transaction continues.
    */
   attempt<T>(part: () => Promise<T>): Promise<T>;
 }
 
-/** How a database finds the rows of a read. */
+/** How a database executes a read. */
 export interface QueryPlan {
-  /** The statement, with its parameters left out. */
+  /** The statement, without its parameters. */
   readonly sql: string;
-  /** What the database does, a step a line. */
+  /** The steps of the database, one per line. */
   readonly steps: readonly string[];
-  /** The tables of which it looks at each row, because no index leads to those that match. */
+  /** The tables that are scanned row by row, because no index leads to the matching rows. */
   readonly scans: readonly string[];
 }
 
-/** For whom reads are made, and how long one may take. */
+/** The caller of the reads, and their time limit. */
 export interface ReadLimits {
   /**
-   * Whose share of the store's readers they use: the same text for all reads of one user or one
-   * network address.
+   * The caller whose share of the store's readers the reads use: the same text for all reads of one
+   * user or one network address.
    */
   readonly caller: string;
-  /** How long one read may run, in milliseconds. */
+  /** The maximum duration of one read, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** How a transaction is run. */
+/** Options of a transaction. */
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
   readonly signal?: AbortSignal | undefined;
   /**
-   * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that
-   * writes only rows that it looked up by their id, and decides by nothing else: it never meets
-   * work on other rows. `latest` sees at each step what is committed by then: for work that claims
-   * rows before it decides by them, and expects of rows that it updates what it decided by.
+   * `serializable` (default): as if no other transaction ran concurrently. `snapshot` is sufficient
+   * for work that writes only rows that it looked up by id and whose decisions depend on nothing
+   * else: it never conflicts with work on other rows. With `latest` each step sees everything
+   * committed before that step: for work that claims rows before it makes decisions based on them,
+   * and whose updates expect the values that the decisions were based on.
    */
   readonly isolation?: "serializable" | "snapshot" | "latest" | undefined;
   /**
-   * What it writes may be lost when the database's machine crashes, unless later work is kept: the
+   * The writes may be lost if the database's machine crashes, unless later work is durable: the
    * promise does not wait for the disk.
    */
   readonly mayBeLost?: boolean | undefined;
   /**
-   * Names a kind of short, serializable work. Where each commit costs, several pieces of it may run
-   * one after another in one transaction; each still succeeds or fails on its own, and is durable
-   * when its promise resolves.
+   * The name of a kind of short, serializable work. In stores where each commit is expensive,
+   * several pieces of such work may run one after another in one transaction; each still succeeds
+   * or fails on its own, and is durable when its promise resolves.
    */
   readonly shared?: string | undefined;
 }
 
-/** What becomes of the way to a database server while a store is open. */
+/** A change of the connection to a database server while a store is open. */
 export type DatabaseState = "lost" | "back";
 
-/** `no-notifications`: the server answers, but what is said there does not come back. */
+/** `no-notifications`: the server responds, but notifications sent through it do not come back. */
 export type LinkState = "up" | "lost" | "no-notifications";
 
 /**
- * A way to the other replicas through the database, for calls that are short and many. It has
- * connections of its own, so it neither waits for transactions nor do they wait for it. It is up
- * while the database answers in time and what this replica says comes back to it.
+ * A link to the other replicas through the database, for short and frequent calls. It has its own
+ * connections, so neither it nor transactions wait for each other. It is up while the database
+ * responds in time and this replica's own messages come back to it.
  */
 export interface ReplicaLink {
   /**
-   * Opens it.
+   * Opens the link.
    *
-   * @param withinMs how long to wait for it, in milliseconds; after that it goes on in the
-   *   background
+   * @param withinMs how long to wait until it is up, in milliseconds; after that, connecting
+   *   continues in the background
    */
   start(withinMs: number): Promise<void>;
   readonly isUp: boolean;
-  /** Told of each change. @returns stops it */
+  /**
+   * Calls the listener on each change of the state.
+   *
+   * @returns a function that removes the listener
+   */
   onChange(listener: (state: LinkState) => void): () => void;
   /**
-   * Called with all that any replica says, in the order in which it was committed, while the link
-   * is up.
+   * Calls the listener with every message of every replica, in commit order, while the link is up.
    */
   onMessage(listener: (text: string) => void): void;
   /**
-   * Runs a statement as a transaction of its own. Statements of one key run in the order of the
-   * calls. Those of the empty key wait for no others.
+   * Runs a statement in its own transaction. Statements with the same key run in the order of the
+   * calls. Those with an empty key wait for no others.
    *
-   * @throws LinkLostError when the link is lost, at once or after 2 s; it may have run. PylonError
-   *   OVERLOADED when too many wait, and it may be refused; it has not run.
+   * @throws LinkLostError if the link is lost, immediately or after 2 s; the statement may have
+   *   run. PylonError OVERLOADED if too many statements wait and this one may be refused; it has
+   *   not run.
    */
   call(
     key: string,
@@ -334,66 +348,68 @@ export interface ReplicaLink {
   ): Promise<Readonly<Record<string, Value>>[]>;
 }
 
-/** The link can't be used now. */
+/** The link can't be used at the moment. */
 export class LinkLostError extends Error {
   override readonly name = "LinkLostError";
 }
 
-/** What a store counts of itself. */
+/** The statistics of a store. */
 export interface StoreStats {
-  /** Reads on behalf of callers, since the start. */
+  /** Reads with limits, on behalf of callers, since the start. */
   readonly reads: {
     /** Ended at their deadline. */
     readonly timedOut: number;
-    /** Refused because too many waited. */
+    /** Refused because too many reads were waiting. */
     readonly refused: number;
-    /** That wait for a reader now. */
+    /** Waiting for a reader at the moment. */
     readonly waiting: number;
   };
-  /** Transactions that met another and were run again, since the start. */
+  /** The transactions that were run again after a conflict, since the start. */
   readonly conflicts: number;
-  /** Connections now, and who waits for one; null where there is no pool. */
+  /**
+   * The current connections, and the number of requests waiting for one; null if there is no pool.
+   */
   readonly pool: { readonly open: number; readonly idle: number; readonly waiting: number } | null;
-  /** Writes that wait for the only writer; null where there are several. */
+  /** The number of writes waiting for the only writer; null if there are several writers. */
   readonly queued: number | null;
-  /** Changes of all replicas reach the followers; false while the database is lost. */
+  /** Whether the changes of all replicas reach the followers; false while the database is lost. */
   readonly isFollowing: boolean;
 }
 
 /**
- * What a database must do for Pylon. SQLite and Postgres stand behind it, and one suite
- * (store.suite.ts) holds for both.
+ * What Pylon requires of a database. SQLite and Postgres implement it, and one suite
+ * (store.suite.ts) tests both.
  *
  * Rows are JSON-ready: bool is true/false, datetime is ISO 8601 UTC with milliseconds, an absent
  * value is null. A table is an entity of the app or a system table (system-tables.ts): the store
- * treats both alike. Names and values were checked against the schema before they get here; a name
- * that is not in it is a bug and throws.
+ * treats both alike. Names and values are validated against the schema before they reach the store;
+ * an unknown name is a bug and throws.
  */
 export interface Store extends Reader {
   readonly dialect: "sqlite" | "postgres";
-  /** Whether words that are nearly those of a search can be found. */
+  /** Whether a search can find words with typos. */
   readonly findsTypos: boolean;
-  /** Null where there is no other replica. Closed with the store. */
+  /** Null if there can be no other replica. Closed with the store. */
   readonly link: ReplicaLink | null;
   /**
-   * A reader for reads whose conditions, or whose number, a caller decides. A read that runs for
-   * longer than its deadline is ended, and a caller whose reads are slow takes a part of the
-   * store's readers, never all of them. Like the store's own reads, each sees every commit that was
-   * answered before it.
+   * A reader for reads whose conditions or number are determined by a caller. A read that exceeds
+   * its deadline is ended, and a caller with slow reads occupies a part of the store's readers,
+   * never all of them. Like the store's own reads, each read sees every commit that was
+   * acknowledged before it.
    *
-   * Its methods reject with PylonError QUERY_TIMEOUT when the read reached its deadline, and
-   * OVERLOADED when too many reads wait, or this one waited for as long as it may run.
+   * The reader's methods reject with PylonError QUERY_TIMEOUT if the read reached its deadline, and
+   * OVERLOADED if too many reads are waiting, or if this one waited for as long as it may run.
    */
   limitedReader(limits: ReadLimits): Reader;
   /**
-   * How the database finds the rows of a read, if its tables were large: where an index leads to
-   * them it is used. Reads no row.
+   * Returns how the database would execute the read if its tables were large: an index that leads
+   * to the rows is used. Reads no rows.
    */
   explain(query: Select): Promise<QueryPlan>;
   /**
-   * Runs work that reads only, and sees the database as of its first read all along: what is
-   * committed meanwhile it does not see. The limits are those of `limitedReader`. The reader is
-   * dead once `work` has settled or was aborted. `work` may run again, so it must have no effect.
+   * Runs work that only reads, on a snapshot: all of its reads see the database as of the first
+   * one, without later commits. The limits are those of `limitedReader`. The reader is unusable
+   * once `work` has settled or was aborted. `work` may run again, so it must have no side effects.
    *
    * @param signal aborts the work: the promise rejects with its reason
    */
@@ -403,75 +419,74 @@ export interface Store extends Reader {
     signal?: AbortSignal,
   ): Promise<T>;
   /**
-   * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is
-   * there when it rejects. `work` may run again after a serialisation conflict (Postgres), so it
-   * must have no effect outside of the transaction. The transaction is dead once `work` has settled
-   * or was aborted: later calls on it reject.
+   * Runs `work` in a transaction: all of its writes are durable when the promise resolves, and none
+   * is applied when it rejects. `work` may run again after a serialization conflict (Postgres), so
+   * it must have no effects outside of the transaction. The transaction is unusable once `work` has
+   * settled or was aborted: later calls on it reject.
    */
   transact<T>(work: (tx: Transaction) => Promise<T>, options?: TransactOptions): Promise<T>;
 
   /**
-   * The log as it is now; `head` counts every change that was committed before the call, whichever
-   * replica committed it.
+   * The current bounds of the log; `head` includes every change committed before the call, by any
+   * replica.
    */
   bounds(): Promise<LogBounds>;
   /**
-   * The changes after `seq`, oldest first, at least up to the newest head that was answered before
-   * the call. They end before `limit` with the one at which they reach MAX_LOG_PAGE_BYTES.
+   * The changes after `seq`, oldest first, at least up to the newest head that was returned before
+   * the call. The list ends before `limit` with the change at which the size reaches
+   * MAX_LOG_PAGE_BYTES.
    */
   changes(seq: number, limit: number): Promise<ChangeRecord[]>;
   /**
-   * Calls `listener` with all later changes of all replicas, in order, each once, after they are
-   * durable: once for each transaction.
-   * @returns stops it.
+   * Calls `listener` with all later changes of all replicas, in order, each exactly once, after
+   * they are durable: one call per transaction.
+   *
+   * @returns a function that removes the listener
    */
   follow(listener: (changes: readonly ChangeRecord[]) => void): () => void;
-  /**
-   * Answers when the followers have been called with every change that was committed before the
-   * call.
-   */
+  /** Resolves when the followers have been called with every change committed before the call. */
   settle(): Promise<void>;
-  /** Forgets the oldest changes, so that at most `keep` are retained. */
+  /** Deletes the oldest changes, so that at most `keep` are retained. */
   trimLog(keep: number): Promise<void>;
   /**
-   * Forgets what was in rows that no longer exist: each change of such a row, up to its deletion,
-   * says from then on only that the row is deleted, and
-   * `before` has none of the given fields.
+   * Erases the contents of rows that no longer exist: afterwards each change of such a row, up to
+   * its deletion, states only that the row is deleted, and its `before` contains none of the given
+   * fields.
    *
    * @param after only rows that were deleted after this change
-   * @returns the newest change that was looked at
+   * @returns the sequence number of the newest change that was processed
    */
   forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number>;
   /**
-   * Begins a new log, far beyond the numbers of the one before, so that every cursor of a client is
-   * void and leads to a new snapshot. For a database that was restored from a backup: it would give
-   * out numbers again that clients have seen for other changes. No server may run.
+   * Starts a new log whose numbers are far beyond those of the previous one, so that every cursor
+   * of a client is invalid and leads to a new snapshot. For a database that was restored from a
+   * backup: it would otherwise reuse numbers that clients have seen for other changes. No server
+   * may be running.
    */
   renewLog(): Promise<void>;
 
-  /**
-   * The manifest that the tables were last brought to, as JSON text, or null for a new database.
-   */
+  /** The manifest of the latest migration, as JSON text, or null for a new database. */
   storedManifest(): Promise<string | null>;
   /**
-   * Reads by other shapes than the stored manifest's: columns that an older version of the app left
-   * behind are in no shape of it.
+   * A reader with other shapes than those of the stored manifest: columns that an older version of
+   * the app left behind are in none of its shapes.
    */
   readerOf(shapes: SchemaShape): Reader;
   /**
-   * Brings the tables to a new schema in one transaction. Replicas that start together take turns:
-   * each plans from what the one before it left. Rows come into a new search index after that, some
-   * at a time: a migration that breaks off meanwhile is completed by the next one.
+   * Migrates the tables to a new schema in one transaction. Replicas that start at the same time
+   * take turns: each plans from the result of the previous one. The rows are added to a new search
+   * index afterwards, in batches: if a migration is interrupted during that, the next one completes
+   * it.
    *
-   * @param plan gets what `storedManifest` answers; what it throws leaves everything as it was
-   * @throws PylonStartError when rows do not fit the new schema; nothing has changed then
+   * @param plan receives the result of `storedManifest`; if it throws, nothing is changed
+   * @throws PylonStartError if rows do not fit the new schema; nothing is changed then
    */
   migrate(plan: (stored: string | null) => SchemaChange): Promise<void>;
-  /** What the store counts of itself; asks nobody. */
+  /** The statistics of the store; does not query the database. */
   stats(): StoreStats;
-  /** The time by the clock that all servers of this database share, in milliseconds since 1970. */
+  /** The time of the clock that all servers of this database share, in milliseconds since 1970. */
   time(): Promise<number>;
-  /** Answers when the database can be used, rejects when it can't. */
+  /** Resolves if the database can be used, rejects if it can't. */
   ping(): Promise<void>;
   close(): Promise<void>;
 }

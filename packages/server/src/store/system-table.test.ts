@@ -18,7 +18,10 @@ import { scratchStore } from "./testing/scratch-store.ts";
 
 const { sessions: SESSIONS, audit: AUDIT, attempts: ATTEMPTS } = SYSTEM_TABLES;
 
-/** What databases hold that older versions made: a table never gets another shape by itself. */
+/**
+ * The tables that older versions created in databases: the shape of an existing table is never
+ * changed automatically.
+ */
 const STORED = [
   "_pylon_sessions id:id userId:string isGuest:bool tenantId:string roles:string " +
     "createdAt:datetime expiresAt:datetime publicId:string device:string seenAt:datetime " +
@@ -100,7 +103,7 @@ const STORED = [
   "_pylon_isolated_functions id:id source:string reason:string at:datetime indexed ",
 ];
 
-test("the tables are stored as in every version before", () => {
+test("the tables are stored as in all earlier versions", () => {
   const shapes = Object.values(SYSTEM_TABLES).map(
     ({ name, fields, indexed }) =>
       `${name} ${[...fields].map(([field, kind]) => `${field}:${kind}`).join(" ")} ` +
@@ -127,7 +130,7 @@ const session = fc.record({
   claims: fc.option(fc.dictionary(fc.stringMatching(/^[a-z]{1,3}$/), words)),
 });
 
-test("a row comes back from the database as it was written", async () => {
+test("a row is read from the database as it was written", async () => {
   await using scratch = scratchStore();
   const { store } = scratch;
   await fc.assert(
@@ -146,7 +149,7 @@ test("a row comes back from the database as it was written", async () => {
   );
 });
 
-test("a row of an older version has null in the columns that came later", async () => {
+test("a row of an older version has null in the columns that were added later", async () => {
   await using scratch = scratchStore();
   const { store } = scratch;
   const at = "2026-01-01T00:00:00.000Z";
@@ -177,7 +180,7 @@ function byTime(one: number, other: number): number {
   return one - other;
 }
 
-test("conditions compare as the database keeps the values", async () => {
+test("conditions compare values in the form in which the database stores them", async () => {
   await using scratch = scratchStore();
   const { store } = scratch;
   await fc.assert(
@@ -203,7 +206,7 @@ test("conditions compare as the database keeps the values", async () => {
   );
 });
 
-test("what a column does not hold is refused by the column's name, and never shown", async () => {
+test("an invalid value is rejected with the column's name, and never shown", async () => {
   await using scratch = scratchStore();
   const { store } = scratch;
   await store.transact((tx) =>
@@ -231,7 +234,7 @@ test("what a column does not hold is refused by the column's name, and never sho
   expect(String(failure)).toBe("TypeError: _pylon_files.state does not have its declared type.");
 });
 
-test("each kind of column takes what it is declared to hold, and nothing else", () => {
+test("each kind of column accepts its declared values, and no others", () => {
   expect(oneOf("a", "b").encode("b")).toBe("b");
   expect(time().encode(0)).toBe("1970-01-01T00:00:00.000Z");
   expect(json<readonly number[]>().decode("[1]")).toEqual([1]);
@@ -251,7 +254,7 @@ test("each kind of column takes what it is declared to hold, and nothing else", 
   for (const refusal of refusals) expect(refusal).toThrow();
 });
 
-test("a change that is announced reaches the followers, without the row", async () => {
+test("an announced change reaches the followers, without the row", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const seen: ChangeRecord[] = [];
@@ -263,7 +266,7 @@ test("a change that is announced reaches the followers, without the row", async 
   ]);
 });
 
-test("a column that a table does not have is a fault of the caller", async () => {
+test("an unknown column of a table is an error of the caller", async () => {
   await using scratch = scratchStore();
   const table = defineTable("_pylon_audit", { event: text() });
   const wrong: object = { event: "x", other: 1 };

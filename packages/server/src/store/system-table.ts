@@ -10,20 +10,23 @@ import type {
   Value,
 } from "./store.ts";
 
-/** A system table as the stores make it: its shape, and the fields of each of its indexes. */
+/** A system table as the stores create it: its shape, and the fields of each of its indexes. */
 export interface SystemTable extends EntityShape {
   readonly indexed: readonly (readonly string[])[];
-  /** Of `indexed`, those that leave out rows without a value in their first field. */
+  /** The indexes of `indexed` that omit rows without a value in their first field. */
   readonly sparse: ReadonlySet<readonly string[]>;
   /** Indexes of older versions, which are dropped. */
   readonly dropped: readonly (readonly string[])[];
 }
 
-/** How values of one column are kept in the database. */
+/** The storage format of one column. */
 export interface Column<T> {
-  /** What the database keeps. */
+  /** The kind of the stored values. */
   readonly kind: FieldKind;
-  /** @throws TypeError for what `encode` does not make: another version wrote it, or a stranger */
+  /**
+   * @throws TypeError for a value that `encode` does not produce: another version or a third party
+   *   wrote it
+   */
   readonly decode: (stored: Value) => T;
   /** @throws TypeError for a value of another type */
   readonly encode: (value: unknown) => Value;
@@ -32,7 +35,7 @@ export interface Column<T> {
 type Columns = Readonly<Record<string, Column<unknown>>>;
 type NameOf<C extends Columns> = keyof C & string;
 
-/** A row of the table `defineTable` made of these columns. */
+/** A row of the table that `defineTable` creates from these columns. */
 type RowOfColumns<C extends Columns> = { readonly id: string } & {
   readonly [Name in keyof C]: C[Name] extends Column<infer T> ? T : never;
 };
@@ -40,7 +43,7 @@ type RowOfColumns<C extends Columns> = { readonly id: string } & {
 /** A row of a table: `RowOf<typeof SYSTEM_TABLES.sessions>`. */
 export type RowOf<T> = T extends Table<infer C> ? RowOfColumns<C> : never;
 
-/** What a select of a system table may say; as in `Select` of the store. */
+/** A select from a system table; as in `Select` of the store. */
 export interface TableSelect<C extends Columns> {
   readonly where?: Expr | undefined;
   readonly order?: readonly {
@@ -51,12 +54,12 @@ export interface TableSelect<C extends Columns> {
   readonly isClaim?: boolean | undefined;
 }
 
-/** Text. */
+/** A text. */
 export function text(): Column<string> {
   return plain("string", (value) => typeof value === "string");
 }
 
-/** One of some texts. */
+/** One of the given texts. */
 export function oneOf<const T extends string>(...known: readonly T[]): Column<T> {
   return plain("string", (value): value is T => known.some((one) => one === value));
 }
@@ -71,7 +74,10 @@ export function flag(): Column<boolean> {
   return plain("bool", (value) => typeof value === "boolean");
 }
 
-/** A moment, in milliseconds since 1970. The database keeps ISO 8601 or a date of its own. */
+/**
+ * A point in time, in milliseconds since 1970. The database stores ISO 8601, or its native date
+ * type.
+ */
 export function time(): Column<number> {
   return {
     kind: "datetime",
@@ -88,9 +94,9 @@ export function time(): Column<number> {
 }
 
 /**
- * JSON that only Pylon writes: what is read is taken for what the type says.
+ * JSON that only Pylon writes: values that are read are assumed to have the type.
  *
- * @typeParam T of what JSON can say
+ * @typeParam T a type that JSON can represent
  */
 export function json<T>(): Column<T> {
   return {
@@ -104,8 +110,8 @@ export function json<T>(): Column<T> {
 }
 
 /**
- * A column that may be empty: because a row has no such value, or was written by a version that did
- * not have the column.
+ * A column that may be null: because the row has no such value, or was written by a version without
+ * the column.
  */
 export function nullable<T>({ kind, decode, encode }: Column<T>): Column<T | null> {
   return {
@@ -115,23 +121,27 @@ export function nullable<T>({ kind, decode, encode }: Column<T>): Column<T | nul
   };
 }
 
-/** A moment as JSON tells it: ISO 8601, UTC, with milliseconds. @param ms since 1970 */
+/**
+ * The ISO 8601 text of a time, in UTC with milliseconds, as in JSON.
+ *
+ * @param ms since 1970
+ */
 export function isoTime(ms: number): string {
   return new Date(ms).toISOString();
 }
 
-/** As `isoTime`, of a moment that may be missing. */
+/** Like `isoTime`, for a time that may be null. */
 export function isoTimeOrNull(ms: number | null): string | null {
   return ms === null ? null : isoTime(ms);
 }
 
 /**
- * Declares a table of Pylon's own, in which every row has a text `id`.
+ * Defines a system table, in which every row has a text `id`.
  *
- * @param options.indexed a field, or several of one index
- * @param options.sparse indexes of the rows that have a value in their first field: other rows cost
- *   them nothing, and a search for rows without a value does not use them
- * @param options.dropped indexes that an older version made, and nothing needs
+ * @param options.indexed indexes: each a field, or several fields
+ * @param options.sparse indexes of only those rows that have a value in the first field: other rows
+ *   add no cost to them, and a query for rows without a value does not use them
+ * @param options.dropped indexes that an older version created, and that are no longer needed
  */
 export function defineTable<const C extends Columns>(
   name: string,
@@ -157,8 +167,8 @@ type IndexesOf<C extends Columns> = readonly (NameOf<C> | readonly (NameOf<C> | 
 const BY_ID: TransactOptions = { isolation: "snapshot" };
 
 /**
- * Runs work that writes only rows that it looked up by their ids, and decides by nothing else: it
- * never meets work on other rows.
+ * Runs a transaction that writes only rows that it looked up by id, and whose decisions depend on
+ * nothing else: it never conflicts with work on other rows.
  *
  * @throws what `work` throws; nothing is written then
  */
@@ -167,8 +177,8 @@ export function transactById<T>(store: Store, work: (tx: Transaction) => Promise
 }
 
 /**
- * A table of Pylon's own with typed rows. It holds no connection: each method is told where to read
- * or write, a store or a transaction, and throws what that throws.
+ * A system table with typed rows. It holds no connection: each method receives the store or the
+ * transaction to read from or write to, and throws the errors of that.
  */
 export class Table<C extends Columns> implements SystemTable {
   readonly name: string;
@@ -200,13 +210,13 @@ export class Table<C extends Columns> implements SystemTable {
     return row === null ? null : this.#decode(row);
   }
 
-  /** The rows that match, all of them without `where`. */
+  /** The matching rows; without `where`, all rows. */
   async select(reader: Reader, query: TableSelect<C> = {}): Promise<RowOfColumns<C>[]> {
     const select: Select = { entity: this.name, ...query };
     return (await reader.select(select)).map((row) => this.#decode(row));
   }
 
-  /** How many rows match. */
+  /** The number of matching rows. */
   count(reader: Reader, where?: Expr): Promise<number> {
     return reader.count(this.name, where);
   }
@@ -216,30 +226,38 @@ export class Table<C extends Columns> implements SystemTable {
     return tx.insert(this.name, { ...this.#encode(row), id: row.id });
   }
 
-  /** Sets the given fields. @returns whether the row was there */
+  /**
+   * Sets the given fields.
+   *
+   * @returns whether the row existed
+   */
   update(tx: Transaction, id: string, patch: Partial<RowOfColumns<C>>): Promise<boolean> {
     return tx.update(this.name, id, this.#encode(patch));
   }
 
-  /** Writes a row over the one of its id, or a new one. */
+  /** Replaces the row with the same id, or inserts a new one. */
   async put(tx: Transaction, { id, ...values }: RowOfColumns<C>): Promise<void> {
     const encoded = this.#encode(values);
     if (!(await tx.update(this.name, id, encoded))) await tx.insert(this.name, { ...encoded, id });
   }
 
-  /** @returns whether the row was there */
+  /** @returns whether the row existed */
   delete(tx: Transaction, id: string): Promise<boolean> {
     return tx.delete(this.name, id);
   }
 
-  /** Deletes the rows that match. @returns how many */
+  /**
+   * Deletes the matching rows.
+   *
+   * @returns the number of deleted rows
+   */
   deleteWhere(tx: Transaction, where: Expr): Promise<number> {
     return tx.deleteWhere(this.name, where);
   }
 
   /**
-   * Adds to the change log that a row is another now, or gone: the other replicas hear of it, and
-   * no client does.
+   * Appends to the change log that a row has changed or was deleted: this notifies the other
+   * replicas, but no client.
    *
    * @param at milliseconds since 1970
    */
@@ -247,17 +265,17 @@ export class Table<C extends Columns> implements SystemTable {
     return tx.append({ entity: this.name, rowId, kind, before: null, after: null, at });
   }
 
-  /** The rows whose column has this value. */
+  /** The condition that the column has this value. */
   is<Name extends NameOf<C> | "id">(column: Name, value: RowOfColumns<C>[Name]): Expr {
     return this.#compare("==", column, value);
   }
 
-  /** The rows whose column is this value or below it; a moment: then or before. */
+  /** The condition that the column is at most this value; for a time: then or earlier. */
   isUpTo<Name extends NameOf<C>>(column: Name, value: RowOfColumns<C>[Name]): Expr {
     return this.#compare("<=", column, value);
   }
 
-  /** The rows whose column is below this value; a moment: before it. */
+  /** The condition that the column is below this value; for a time: earlier. */
   isBelow<Name extends NameOf<C>>(column: Name, value: RowOfColumns<C>[Name]): Expr {
     return this.#compare("<", column, value);
   }
@@ -292,7 +310,9 @@ export class Table<C extends Columns> implements SystemTable {
     return column;
   }
 
-  /** Says which column a value does not fit; the value itself may be a secret. */
+  /**
+   * Names the column of an invalid value in the error, but not the value, which may be a secret.
+   */
   #guard<T>(column: string, convert: () => T): T {
     try {
       return convert();

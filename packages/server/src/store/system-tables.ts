@@ -3,30 +3,33 @@ import { defineTable, flag, int, json, nullable, oneOf, text, time } from "./sys
 
 export type { SystemTable } from "./system-table.ts";
 
-/** How far a job says it is. */
+/** The progress that a job reports. */
 export interface JobProgress {
   /** From 0 to 1. */
   readonly fraction: number;
   readonly note: string | null;
 }
 
-/** Of a job that runs after a batch of others: how many are in it, and what became of them. */
+/**
+ * The state of the batch of jobs after which a job runs: the number of jobs in it, and their
+ * outcomes.
+ */
 export interface JobBatch {
   readonly total: number;
-  /** Null as long as not all of them are over. */
+  /** Null until all of them are finished. */
   readonly completed: number | null;
   readonly failed: number | null;
 }
 
 /**
- * Tables of Pylon's own, kept in the same database and read and written through the same Store as
- * the app's entities. They are not in the manifest, not in the change log and not reachable from
- * outside.
+ * Pylon's own tables, stored in the same database and accessed through the same Store as the app's
+ * entities. They are not in the manifest, and not reachable from outside; their rows are not in the
+ * change log.
  */
 export const SYSTEM_TABLES = {
   /**
-   * `id` is the SHA-256 of the token, so that a copy of the database signs nobody in. `publicId`
-   * names it to its user.
+   * `id` is the SHA-256 of the token, so that a copy of the database can't be used to sign in.
+   * `publicId` identifies the session to its user.
    */
   sessions: defineTable(
     "_pylon_sessions",
@@ -45,22 +48,27 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["userId"] },
   ),
-  /** `id` is the user's: in which epoch its sign-ins are, see auth/sessions/user-epochs.ts. */
+  /**
+   * `id` is that of the user. The epoch of the user's sessions: see auth/sessions/user-epochs.ts.
+   */
   userEpochs: defineTable(
     "_pylon_user_epochs",
     { epoch: text(), closedUntil: nullable(time()), becomes: nullable(text()), at: time() },
     { indexed: ["at"] },
   ),
-  /** `id` is the user's: what an admin or a function claims of it, in all of its sessions. */
+  /**
+   * `id` is that of the user. The claims that an admin or a function has set for the user, in all
+   * of the user's sessions.
+   */
   userClaims: defineTable("_pylon_user_claims", { claims: json<Claims>() }),
   /**
-   * `id` is the user's: that it reads the mail of this address. For users whose entity has no field
-   * `emailVerified`.
+   * `id` is that of the user, who has proved to receive mail at this address. For users whose
+   * entity has no field `emailVerified`.
    */
   verifiedEmails: defineTable("_pylon_verified_emails", { email: nullable(text()) }),
   /**
-   * Accounts that users have elsewhere. `id` is the hash of the provider and the id there, so one
-   * account belongs to one user. `tokens` is sealed.
+   * Accounts of users at other providers. `id` is the hash of the provider and the account's id
+   * there, so one account belongs to one user. `tokens` is encrypted.
    */
   accounts: defineTable(
     "_pylon_accounts",
@@ -75,17 +83,18 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["userId"] },
   ),
-  /** `id` is the user's. The hashes of passwords. */
+  /** `id` is that of the user. The hashes of passwords. */
   passwords: defineTable("_pylon_passwords", { hash: text() }),
   /**
-   * Links and other secrets that are used once. `id` is the hash of what for and the token.
+   * The tokens of links and other secrets for one use. `id` is the hash of the purpose and the
+   * token.
    */
   oneTimeTokens: defineTable(
     "_pylon_one_time_tokens",
     { data: json<unknown>(), expiresAt: time() },
     { indexed: ["expiresAt"] },
   ),
-  /** Short codes that a person types. `id` is the hash of what for and for whom. */
+  /** Short codes that a person types. `id` is the hash of the purpose and the recipient. */
   codes: defineTable(
     "_pylon_codes",
     {
@@ -97,23 +106,26 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["expiresAt"] },
   ),
-  /** How often something was tried in a window. `id` is the hash of what and by whom. */
+  /** The number of attempts in a time window. `id` is the hash of the action and the caller. */
   attempts: defineTable(
     "_pylon_attempts",
     { count: int(), expiresAt: time() },
     { indexed: ["expiresAt"] },
   ),
-  /** `id` is the user's. `secret` is sealed; `step` is the last 30 seconds whose code was used. */
+  /**
+   * `id` is that of the user. `secret` is encrypted; `step` is the latest 30-second period whose
+   * code was used.
+   */
   totp: defineTable("_pylon_totp", { secret: text(), isOn: flag(), step: int() }),
   /** `id` is the hash of user and code. */
   backupCodes: defineTable("_pylon_backup_codes", { userId: text() }, { indexed: ["userId"] }),
-  /** `id` is the hash of the cookie's token. */
+  /** `id` is the hash of the token in the cookie. */
   trustedDevices: defineTable(
     "_pylon_trusted_devices",
     { userId: text(), device: text(), createdAt: time(), expiresAt: time() },
     { indexed: ["userId", "expiresAt"] },
   ),
-  /** `id` is the credential's. */
+  /** `id` is that of the credential. */
   passkeys: defineTable(
     "_pylon_passkeys",
     {
@@ -127,7 +139,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["userId"] },
   ),
-  /** Keys for programs. `hash` is that of the key's secret part. */
+  /** API keys of programs. `hash` is that of the secret part of the key. */
   apiKeys: defineTable(
     "_pylon_api_keys",
     {
@@ -144,7 +156,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["userId"] },
   ),
-  /** Programs that registered themselves to ask users for access to `/mcp`. */
+  /** Programs that registered themselves to request access to `/mcp` from users. */
   mcpClients: defineTable(
     "_pylon_mcp_clients",
     {
@@ -156,8 +168,9 @@ export const SYSTEM_TABLES = {
     { indexed: ["expiresAt"] },
   ),
   /**
-   * The access that users gave to such programs. It ends with the session it was given in, which
-   * `sessionPublicId` names. `id` is the hash of the code that it was exchanged for.
+   * The access that users granted to such programs. It ends with the session in which it was
+   * granted, which `sessionPublicId` identifies. `id` is the hash of the code that was exchanged
+   * for it.
    */
   mcpGrants: defineTable(
     "_pylon_mcp_grants",
@@ -179,7 +192,7 @@ export const SYSTEM_TABLES = {
     { indexed: ["userId", "expiresAt"] },
   ),
   organizations: defineTable("_pylon_organizations", { name: text(), createdAt: time() }),
-  /** `id` is the hash of organization and user. */
+  /** `id` is the hash of the organization and the user. */
   members: defineTable(
     "_pylon_members",
     { organizationId: text(), userId: text(), role: text(), createdAt: time() },
@@ -199,7 +212,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["organizationId", "tokenHash"] },
   ),
-  /** What happened to accounts. */
+  /** Events of accounts. */
   audit: defineTable(
     "_pylon_audit",
     {
@@ -214,8 +227,8 @@ export const SYSTEM_TABLES = {
     { indexed: ["userId", "tenantId", "at"] },
   ),
   /**
-   * What an `op_id` answered the first time. `id` is a hash of the caller and the op_id; `request`
-   * is the hash of what was asked, null where an older version wrote the row.
+   * The first response to each `op_id`. `id` is a hash of the caller and the op_id; `request` is
+   * the hash of the request, null if an older version wrote the row.
    */
   ops: defineTable(
     "_pylon_ops",
@@ -223,8 +236,8 @@ export const SYSTEM_TABLES = {
     { indexed: ["at"] },
   ),
   /**
-   * What is known of a file; data/file-record.ts says what the columns mean. The content is in the
-   * file storage, under the same id.
+   * The metadata of files; data/file-record.ts documents the columns. The content is in the file
+   * storage, under the same id.
    */
   files: defineTable(
     "_pylon_files",
@@ -248,7 +261,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["state", "orphanedAt", "ownerId"] },
   ),
-  /** What was done to the tables, by which version of the app and of Pylon. */
+  /** The migrations of the tables, with the versions of the app and of Pylon. */
   migrations: defineTable(
     "_pylon_migrations",
     {
@@ -261,8 +274,8 @@ export const SYSTEM_TABLES = {
     { indexed: ["at"] },
   ),
   /**
-   * Fields whose rows get a value, some at a time; `id` is the table and the column. `after` is the
-   * last row that was looked at.
+   * Fields that are filled in, in batches; `id` consists of the table and the column. `after` is
+   * the last row that was processed.
    */
   backfills: defineTable("_pylon_backfills", {
     after: text(),
@@ -270,8 +283,8 @@ export const SYSTEM_TABLES = {
     doneAt: nullable(time()),
   }),
   /**
-   * Data migrations that the database has had, or has in part; `id` is the name. `after` is the
-   * last row that it has gone through, `last` the last one that there was when it began.
+   * Data migrations that were applied to the database, completely or partly; `id` is the name.
+   * `after` is the last row that was processed, `last` the last row that existed at the start.
    */
   dataMigrations: defineTable("_pylon_data_migrations", {
     after: text(),
@@ -281,13 +294,15 @@ export const SYSTEM_TABLES = {
     startedAt: time(),
     doneAt: nullable(time()),
   }),
-  /** `id` is the name of a cron: when it is due next, and by which schedule that was computed. */
+  /**
+   * `id` is the name of a cron. When it is due next, and the schedule from which that was computed.
+   */
   crons: defineTable("_pylon_crons", {
     schedule: text(),
     nextAt: nullable(time()),
     lastAt: nullable(time()),
   }),
-  /** Runs of workflows; workflows/run-table.ts says what the columns mean. */
+  /** Runs of workflows; workflows/run-table.ts documents the columns. */
   workflowRuns: defineTable(
     "_pylon_workflow_runs",
     {
@@ -321,7 +336,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["status", "createdAt", "finishedAt", "parentId"] },
   ),
-  /** What the code of a run has called, each once. `id` is the run's and the position. */
+  /** The calls of a run's code, each once. `id` consists of the run's id and the position. */
   workflowSteps: defineTable(
     "_pylon_workflow_steps",
     {
@@ -341,15 +356,15 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["runId"] },
   ),
-  /** What was sent to runs and not yet waited for; their ids are in the order of sending. */
+  /** Events sent to runs that no wait has consumed yet; their ids are in the order of sending. */
   workflowEvents: defineTable(
     "_pylon_workflow_events",
     { runId: text(), name: text(), data: text(), at: time() },
     { indexed: ["runId"] },
   ),
   /**
-   * Shards that run or were saved. `state` is null until the first save. `owner` is the replica
-   * that runs it, while its lease lasts.
+   * Shards that are running or were saved. `state` is null until the first save. `owner` is the
+   * replica that runs the shard while its lease is valid.
    */
   shards: defineTable(
     "_pylon_shards",
@@ -363,7 +378,8 @@ export const SYSTEM_TABLES = {
     { indexed: ["savedAt"] },
   ),
   /**
-   * Replicas that run shards, and where others reach them. `id` is new with each start of one.
+   * Replicas that run shards, and the addresses at which others reach them. `id` is new at each
+   * start of a replica.
    */
   shardReplicas: defineTable(
     "_pylon_shard_replicas",
@@ -371,9 +387,9 @@ export const SYSTEM_TABLES = {
     { indexed: ["leaseUntil"] },
   ),
   /**
-   * Recorded runs of shards, whose content is a file of the same id. `players` are those who were
-   * in the shard. From `openAt` on it is open to those whom `access` names; null while the run may
-   * go on from where the recording ends.
+   * Recorded runs of shards, whose content is a file with the same id. `players` are those who were
+   * in the shard. From `openAt` on, the callers that `access` permits may read the recording; null
+   * while the run may still be continued from the end of the recording.
    */
   shardReplays: defineTable(
     "_pylon_shard_replays",
@@ -394,9 +410,10 @@ export const SYSTEM_TABLES = {
     { indexed: [["shard", "startedAt"], "startedAt", "expiresAt"] },
   ),
   /**
-   * Players who wait for a match, or were given one. `queue` is the shard's name with mode and
-   * region; `players` are the leader and the party. `matchId` names a match that is to be accepted
-   * until `acceptUntil`, and is the shard of one that has begun.
+   * Players who are waiting for a match or were assigned to one. `queue` is the shard's name with
+   * the mode and the region; `players` are the leader and the party. `matchId` identifies a
+   * proposed match, which must be accepted before `acceptUntil`, or the shard of a match that has
+   * begun.
    */
   matchTickets: defineTable(
     "_pylon_match_tickets",
@@ -414,7 +431,7 @@ export const SYSTEM_TABLES = {
     },
     { indexed: [["status", "queue", "createdAt"], "expiresAt", "matchId"] },
   ),
-  /** `id` is the user's: which ticket is theirs. */
+  /** `id` is that of the user. The user's ticket. */
   matchPlayers: defineTable(
     "_pylon_match_players",
     { ticketId: text(), at: time() },
@@ -423,18 +440,22 @@ export const SYSTEM_TABLES = {
     },
   ),
   /**
-   * What join tokens are signed with. `id` is the number of a day: yesterday's is still valid, so
-   * that an old copy of the database opens no shard.
+   * The secrets with which join tokens are signed. `id` is the number of a day: yesterday's is
+   * still valid, older ones are not, so that an old copy of the database gives access to no shard.
    */
   shardSecrets: defineTable("_pylon_shard_secrets", { secret: text() }),
-  /** What links to files are signed with. `id` is the number of the day on which they expire. */
+  /**
+   * The secrets with which links to files are signed. `id` is the number of the day on which the
+   * links expire.
+   */
   fileSecrets: defineTable("_pylon_file_secrets", { secret: text() }),
   /**
-   * `id` is the name of a queue with limits: `takes` grows with each take, so that of two takes at
-   * the same time one is repeated; `startedAt` are the starts within the window of its rate.
+   * `id` is the name of a queue with limits: `takes` is increased at each take, so that one of two
+   * concurrent takes is repeated; `startedAt` contains the starts within the time window of its
+   * rate limit.
    */
   queues: defineTable("_pylon_queues", { takes: int(), startedAt: json<readonly number[]>() }),
-  /** Work for later, waiting, running or over; jobs/job-row.ts says what the columns mean. */
+  /** Deferred work that is waiting, running or finished; jobs/job-row.ts documents the columns. */
   jobs: defineTable(
     "_pylon_jobs",
     {
@@ -462,13 +483,15 @@ export const SYSTEM_TABLES = {
     },
     {
       indexed: [["status", "createdAt", "id"]],
-      // Each index is written three times for a job: a list of all is made of one of each state.
+      // Each index is written three times per job: a list of all jobs is merged from one list per
+      // state.
       dropped: [["createdAt", "id"]],
-      // A job is written three times, and each time it has one or two of these values.
+      // A job is written three times, and has one or two of these values each time.
       sparse: [
-        // Many may be due, or were made, at the same time: `id` says which is first.
+        // Many jobs may have the same due time or creation time: `id` determines their order.
         ["dueAt", "id"],
-        // With it Postgres reads the first of a lane alone, however few it believes there are.
+        // With it Postgres reads only the first job of a lane, even if it underestimates their
+        // number.
         ["readyKey", "id"],
         "finishedAt",
         ["batchId", "status"],
@@ -476,7 +499,7 @@ export const SYSTEM_TABLES = {
     },
   ),
   /**
-   * `id` is a function's name: it held up a server, so it runs in a process of its own for as long
+   * `id` is the name of a function that has blocked a server, so it runs in its own process as long
    * as `source` is the hash of its handler.
    */
   isolatedFunctions: defineTable("_pylon_isolated_functions", {

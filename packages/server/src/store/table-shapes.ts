@@ -4,7 +4,7 @@ import { parseStoredManifest } from "../schema/stored-manifest.ts";
 import { SYSTEM_TABLES } from "./system-tables.ts";
 
 /**
- * The tables of a database by name: the entities of the stored manifest, and Pylon's own.
+ * The tables of a database by name: the entities of the stored manifest, and the system tables.
  *
  * @param manifestJson null for a new database
  */

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 
-/** The refusal of a row whose values in these fields another row has. */
+/** The error for a row with the same values in these fields as another row. */
 export function uniqueViolation(fields: readonly string[]): PylonError {
   const field = fields.join(", ");
   return new PylonError("UNIQUE_VIOLATION", `Another row has the same ${field}.`, {

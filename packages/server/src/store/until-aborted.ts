@@ -1,4 +1,4 @@
-/** Settles as `work` does, or rejects with the signal's reason when that comes first. */
+/** Settles like `work`, or rejects with the signal's reason if the signal aborts first. */
 export function untilAborted<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (signal === undefined) return work;
   return new Promise<T>((resolve, reject) => {

@@ -9,10 +9,10 @@ import { openStore } from "../open-store.ts";
 import { BASE_DDL, BASE_GENERATION } from "./ddl.ts";
 
 const INDEX = "_pylon_jobs_dueAt_id_set";
-/** Of a version that sorted all jobs by their time. */
+/** An index of a version that sorted all jobs by their time of creation. */
 const OLD_INDEX = "_pylon_jobs_createdAt_id";
 
-/** A server that starts on the database, and ends. */
+/** Starts a server's store on the database, and closes it. */
 async function start(url: string): Promise<void> {
   const store = await openStore(
     { kind: "postgres", url, poolMax: 2, ca: null },
@@ -21,7 +21,7 @@ async function start(url: string): Promise<void> {
   await store.close();
 }
 
-test("an older server leaves the tables as a newer one made them", async () => {
+test("an older server does not change tables of a newer one", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   await start(url);
   const client = new Client({ connectionString: url });
@@ -39,7 +39,7 @@ test("an older server leaves the tables as a newer one made them", async () => {
   };
   try {
     expect(await hasIndex()).toBe(true);
-    // What a server of the next generation does to the database.
+    // Simulates what a server of the next generation does to the database.
     await client.query(`DROP INDEX "${INDEX}"`);
     await set("base", "of a newer server");
     await set("base_generation", String(BASE_GENERATION + 1));
@@ -47,7 +47,7 @@ test("an older server leaves the tables as a newer one made them", async () => {
     await start(url);
     expect(await hasIndex()).toBe(false);
     expect(await base()).toEqual(newer);
-    // The tables of an older one are brought to this version.
+    // The tables of an older version are migrated to this version.
     await client.query(`CREATE INDEX "${OLD_INDEX}" ON "_pylon_jobs" ("createdAt", id)`);
     await set("base_generation", String(BASE_GENERATION - 1));
     await start(url);
@@ -57,8 +57,8 @@ test("an older server leaves the tables as a newer one made them", async () => {
   }
 });
 
-test("the generation is raised when what it counts changes", () => {
-  // Raise BASE_GENERATION by one when this fails, and put the new pair here.
+test("the generation must be raised when BASE_DDL changes", () => {
+  // If this fails, raise BASE_GENERATION by one, and insert the new pair here.
   const shape = hash("sha256", BASE_DDL.join("\n"), "hex").slice(0, 16);
   expect([BASE_GENERATION, shape]).toEqual([5, "268f55c5c847934c"]);
 });

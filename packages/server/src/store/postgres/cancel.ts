@@ -9,9 +9,9 @@ const ACCEPTED = "S";
 const DEADLINE_MS = 2_000;
 
 /**
- * Asks the server to end the statement that runs on this connection: closing the connection would
- * leave it running. Answers when the server has dealt with it, or after 2 s; whether the statement
- * ended, its own promise says.
+ * Requests that the server end the statement that runs on this connection: closing the connection
+ * would leave it running. Resolves when the server has processed the request, or after 2 s; the
+ * statement's own promise reports whether it ended.
  */
 export async function cancelStatement(client: ClientBase, connection: ClientConfig): Promise<void> {
   const key = cancelKeyOf(client);
@@ -27,13 +27,13 @@ export async function cancelStatement(client: ClientBase, connection: ClientConf
     socket.resume();
     await closed;
   } catch {
-    // A server that can't be reached has lost the connection as well, or ends the statement by its
-    // own limits.
+    // If the server can't be reached, it has lost the connection as well, or ends the statement by
+    // its own limits.
     socket?.destroy();
   }
 }
 
-/** What the server told this connection when it began. */
+/** The key that the server sent on this connection when it was opened. */
 function cancelKeyOf(client: ClientBase): { processId: number; secret: number } | null {
   if (!("processID" in client) || !("secretKey" in client)) return null;
   const { processID: processId, secretKey: secret } = client;
@@ -51,7 +51,7 @@ async function secured(socket: Socket, options: object): Promise<Socket> {
   return tls;
 }
 
-/** A message without a type: its length, then numbers of four bytes. */
+/** A message without a type: its length, followed by numbers of four bytes. */
 function requestOf(...numbers: readonly number[]): Buffer {
   const message = Buffer.alloc(4 * (numbers.length + 1));
   message.writeInt32BE(message.length, 0);

@@ -3,27 +3,30 @@ import { changeValues, numberOf, textOf } from "../answered-rows.ts";
 import { NEW_LOG_GAP, type LogBounds, type NewChange, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
-/** Unnumbered changes that one step numbers, and what their last transaction has beyond that. */
+/**
+ * The number of unnumbered changes that one step numbers, plus the remaining ones of the last
+ * transaction.
+ */
 const NUMBERED_PER_BATCH = 5000;
 
-/** Wakes the replicas that LISTEN. */
+/** The channel of the notifications that wake listening replicas. */
 export const CHANNEL = "pylon_changes";
 
 /**
  * The change log, numbered in commit order.
  *
  * A sequence would number a change when it is written: 7 can commit after 8 was read, and a reader
- * that went on from 8 never sees 7. So a transaction writes its changes without a number, and a
- * step after its commit numbers them. Such steps take turns by the lock on `_pylon_log`'s one row,
- * and each numbers what it sees: whatever commits later gets a later number, so no number ever
- * appears below one that was read. An open transaction holds nobody up.
+ * that continued from 8 would never see 7. So a transaction writes its changes without a number,
+ * and a step after its commit numbers them. Such steps are serialized by the lock on the only row
+ * of `_pylon_log`, and each numbers the changes that it sees: later commits get greater numbers, so
+ * no number ever appears below one that was read. An open transaction delays no other.
  *
- * Within one step the order is that of transaction ids. A transaction takes its id with its first
- * write, after its snapshot; one that builds on another sees it in that snapshot, so its id is
+ * Within one step the order is that of transaction ids. A transaction gets its id with its first
+ * write, after its snapshot; one that depends on another sees it in that snapshot, so its id is
  * greater, and the order is one in which the changes could have happened.
  *
- * `numbered_below` only bounds the search: all transactions below it had ended when the last step
- * looked.
+ * `numbered_below` only limits the search: all transactions below it had ended at the time of the
+ * last step.
  */
 export const CHANGE_LOG_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_log" (
@@ -46,8 +49,8 @@ export const CHANGE_LOG_DDL: readonly string[] = [
   `CREATE UNIQUE INDEX IF NOT EXISTS "_pylon_changes_seq" ON "_pylon_changes" (seq)`,
   `CREATE INDEX IF NOT EXISTS "_pylon_changes_unnumbered" ON "_pylon_changes" (xid, id)
      WHERE seq IS NULL`,
-  // Each statement of the function must see what was committed before it, also while it waited for
-  // the lock.
+  // Each statement of the function must see everything that was committed before it, including
+  // commits while it waited for the lock.
   `CREATE OR REPLACE FUNCTION "_pylon_number_changes"() RETURNS VOID LANGUAGE plpgsql VOLATILE AS $$
    DECLARE
      log "_pylon_log";
@@ -92,18 +95,18 @@ export const CHANGE_LOG_DDL: readonly string[] = [
    END $$`,
 ];
 
-/** Only reads. */
+/** Reads changes, without numbering. */
 export const READ = `SELECT seq, xid::text AS xid, entity, row_id, kind, before, after, at FROM (
     SELECT page.*, sum(size) OVER (ORDER BY seq) - size AS size_before FROM (
       SELECT seq, xid, entity, row_id, kind, before, after, at,
         coalesce(octet_length(before), 0) + coalesce(octet_length(after), 0) AS size
       FROM "_pylon_changes" WHERE seq > $1 ORDER BY seq LIMIT $2) AS page) AS page
   WHERE size_before < ${MAX_LOG_PAGE_BYTES} ORDER BY seq`;
-/** Numbers what was committed, and answers where the log is. */
+/** Numbers the committed changes, and returns the bounds of the log. */
 export const BOUNDS = `SELECT * FROM "_pylon_log_bounds"()`;
 /**
- * Raises the floor first: who reads below it from then on is told to resync. The newest change
- * stays.
+ * Raises the floor first: from then on a reader below it must load a new snapshot. The newest
+ * change is kept.
  */
 export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head - $1)
   RETURNING floor`;
@@ -111,7 +114,9 @@ export const RAISE_FLOOR = `UPDATE "_pylon_log" SET floor = GREATEST(floor, head
 export const TRIM = `DELETE FROM "_pylon_changes" WHERE seq IN (
   SELECT seq FROM "_pylon_changes" WHERE seq <= $1 ORDER BY seq LIMIT $2)`;
 
-/** See `Store.forgetDeleted`. What another replica has done already is not written again. */
+/**
+ * See `Store.forgetDeleted`. Changes that another replica has already erased are not written again.
+ */
 export const FORGET_DELETED = `
   WITH gone AS (
     SELECT row_id, max(seq) AS last FROM "_pylon_changes"
@@ -124,8 +129,8 @@ export const FORGET_DELETED = `
     AND (change.after IS NOT NULL OR change.before::jsonb ?| $4::text[])`;
 
 /**
- * A database that was copied into another cluster counts transactions from the start again, so what
- * the log knows of them is void too. All changes are forgotten, those without a number included.
+ * A database that was copied into another cluster starts again to count transactions, so the log's
+ * transaction ids are invalid, too. All changes are deleted, including those without a number.
  */
 export const RENEW_LOG = [
   `DELETE FROM "_pylon_changes"`,
@@ -142,7 +147,7 @@ const APPEND_MANY = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before,
   ORDER BY place RETURNING id, xid::text AS xid`;
 
 /**
- * The statement that appends the changes, in order, and answers the id of each and of the
+ * The statement that appends the changes, in order, and returns the id of each and of the
  * transaction.
  */
 export function appendStatement(changes: readonly NewChange[]): {
@@ -158,7 +163,7 @@ export function appendStatement(changes: readonly NewChange[]): {
   };
 }
 
-/** What BOUNDS has answered. */
+/** Converts the result of BOUNDS. */
 export function toBounds(row: ColumnRow): LogBounds {
   return {
     epoch: textOf(row, "epoch"),

@@ -14,14 +14,14 @@ type Listener = (changes: readonly ChangeRecord[]) => void;
 
 const PAGE = 1000;
 /**
- * How often the log is looked at when nothing woke us: notifications can be lost, and poolers do
- * not carry them.
+ * The interval at which the log is polled without a notification: notifications can be lost, and
+ * poolers do not forward them.
  */
 const POLL_MS = 500;
 
-/** What the tail needs, and who is told of it. */
+/** The dependencies of the tail. */
 export interface ChangeTailOptions {
-  /** How the connection that listens is opened. */
+  /** The options of the listening connection. */
   readonly connection: ClientConfig;
   readonly platform: Platform;
   /** Called once when the database is lost, and once when it is back. */
@@ -29,20 +29,20 @@ export interface ChangeTailOptions {
 }
 
 /**
- * Follows the change log: numbers what was committed, reads what is new, hands it on in order, each
- * change once.
+ * Follows the change log: numbers committed changes, reads new ones, and passes them on in order,
+ * each exactly once.
  *
- * It runs when a transaction of this process commits, when another replica's numbering step says so
- * (LISTEN), and now and then anyway.
+ * It runs when a transaction of this process commits, when the numbering step of another replica
+ * notifies it (LISTEN), and periodically.
  */
 export class ChangeTail {
   readonly #pool: ConnectionPool;
   readonly #options: ChangeTailOptions;
   readonly #listeners = new Set<Listener>();
   #position: number | null = null;
-  /** The changes of a transaction that is being read. */
-  #held: ChangeRecord[] = [];
-  #heldXid: unknown = null;
+  /** The changes read so far of the current transaction. */
+  #pending: ChangeRecord[] = [];
+  #pendingXid: unknown = null;
   #running: Promise<void> | null = null;
   #isWanted = false;
   #isClosed = false;
@@ -59,12 +59,12 @@ export class ChangeTail {
       platform: options.platform,
       pulse: null,
       listen: (client) => this.#listen(client),
-      // It polls until the next connection.
+      // The log is polled until the next connection.
       onLost: () => undefined,
     });
   }
 
-  /** Begins at the log's head. */
+  /** Starts at the log's head. */
   async start(): Promise<void> {
     const [row] = await this.#pool.read(BOUNDS, []);
     this.#position = toBounds(firstOf(row === undefined ? [] : [row])).head;
@@ -72,7 +72,7 @@ export class ChangeTail {
     void this.#connection.run();
   }
 
-  /** The database answers. */
+  /** Whether the database is available. */
   get isUp(): boolean {
     return this.#state === "back";
   }
@@ -82,7 +82,7 @@ export class ChangeTail {
     return () => this.#listeners.delete(listener);
   }
 
-  /** There may be something new. */
+  /** Checks for new changes. */
   wake(): void {
     void this.settle().then(
       () => this.#report("back"),
@@ -90,15 +90,15 @@ export class ChangeTail {
     );
   }
 
-  /** Answers when everything that was committed before the call was handed on. */
+  /** Resolves when all changes committed before the call have been passed on. */
   settle(): Promise<void> {
     if (this.#position === null || this.#isClosed) return Promise.resolve();
     if (this.#running !== null) {
-      // What runs may have looked already: look once more after it.
+      // The current run may already have read the log: it must read again.
       this.#isWanted = true;
       return this.#running;
     }
-    // A commit woke it, and yet it works for all.
+    // A commit triggered it, but it runs on behalf of all.
     this.#running = runIn(TAIL, () => this.#run()).finally(() => {
       this.#running = null;
     });
@@ -115,8 +115,8 @@ export class ChangeTail {
   async #run(): Promise<void> {
     do {
       this.#isWanted = false;
-      // Two statements: a replica that freezes while it is sent many changes must not hold the lock
-      // under which they are numbered.
+      // Numbering and reading are two statements: a replica that freezes while it receives many
+      // changes must not hold the lock under which they are numbered.
       let isMore: boolean;
       do {
         const { head } = toBounds(firstOf(await this.#pool.read(BOUNDS, [])));
@@ -131,15 +131,15 @@ export class ChangeTail {
       const rows = await this.#pool.read(READ, [this.#position, PAGE]);
       if (rows.length === 0) return;
       for (const row of rows) {
-        // The log is numbered by whole transactions, and read in pages.
-        if (row["xid"] !== this.#heldXid) this.#handOn();
-        this.#heldXid = row["xid"];
+        // The log is numbered in whole transactions, but read in pages.
+        if (row["xid"] !== this.#pendingXid) this.#deliver();
+        this.#pendingXid = row["xid"];
         const change = toChange(row);
-        this.#held.push(change);
+        this.#pending.push(change);
         this.#position = change.seq;
       }
     }
-    this.#handOn();
+    this.#deliver();
   }
 
   #report(state: DatabaseState, error?: unknown): void {
@@ -148,11 +148,11 @@ export class ChangeTail {
     this.#options.onState(state, error);
   }
 
-  /** Hands on the transaction that was read. */
-  #handOn(): void {
-    const changes = this.#held;
+  /** Passes on the changes of the transaction that was read. */
+  #deliver(): void {
+    const changes = this.#pending;
     if (changes.length === 0) return;
-    this.#held = [];
+    this.#pending = [];
     for (const listener of this.#listeners) listener(changes);
   }
 

@@ -8,8 +8,8 @@ const TIMESTAMPTZ = 1184;
 const NUMERIC = 1700;
 
 /**
- * How values arrive: int8 as a number (the schema keeps ints within what JavaScript holds),
- * timestamptz as ISO 8601 with milliseconds and Z, numeric as a decimal in its one form.
+ * The parsers of values: int8 as a number (the schema limits ints to those that JavaScript can
+ * represent), timestamptz as ISO 8601 with milliseconds and Z, numeric as a decimal in normal form.
  */
 export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
   getTypeParser: ((oid: number, format?: "text") => {
@@ -20,12 +20,15 @@ export const VALUE_PARSERS: { getTypeParser: typeof types.getTypeParser } = {
   }) as typeof types.getTypeParser,
 };
 
-/** `12.50` as `12.5`. A sum may have more digits than a field, and is refused later then. */
+/**
+ * Converts `12.50` to `12.5`. A sum may have more digits than a field can store, and is rejected
+ * later.
+ */
 function toDecimal(text: string): string {
   return normaliseDecimal(text) ?? text;
 }
 
-/** A value as the driver takes it: of a list it would make a Postgres array. */
+/** Encodes a value for the driver, which would convert a list to a Postgres array. */
 export function encode(value: Value): Value {
   return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
 }
@@ -33,19 +36,23 @@ export function encode(value: Value): Value {
 const UTC = /^(\d{4}-\d{2}-\d{2}) (\d{2}:\d{2}:\d{2})(?:\.(\d{1,6}))?\+00$/;
 const OTHER_ZONE = /^(\S+) (\S+?)([+-]\d{2})(?::?(\d{2}))?$/;
 
-/** `2026-01-31 12:00:00.5+00` as `2026-01-31T12:00:00.500Z`. */
+/** Converts `2026-01-31 12:00:00.5+00` to `2026-01-31T12:00:00.500Z`. */
 function toIso(text: string): string {
   const parts = UTC.exec(text);
   if (parts !== null) {
     const [, day = "", time = "", fraction = ""] = parts;
     return `${day}T${time}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
   }
-  // The session has another time zone, which a pooler between us and the database may decide.
+  // The session has another time zone, which a pooler between Pylon and the database may set.
   const [, day = "", time = "", hours = "+00", minutes = "00"] = OTHER_ZONE.exec(text) ?? [];
   return new Date(`${day}T${time}${hours}:${minutes}`).toISOString();
 }
 
-/** A row of one column, or undefined. */
+/**
+ * Returns the first row.
+ *
+ * @throws Error if there is none
+ */
 export function firstOf<T extends ColumnRow>(rows: readonly T[]): T {
   const [first] = rows;
   if (first === undefined) throw new Error("The database returned no row.");

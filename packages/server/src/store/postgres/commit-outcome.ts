@@ -3,14 +3,14 @@ import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
 import type { TransactionMark } from "./postgres-transaction.ts";
 
-/** What became of a commit that was not answered. */
+/** The outcome of a commit without a response. */
 export type CommitOutcome = "committed" | "aborted" | "unknown";
 
-/** How long the database is asked what became of a commit, in milliseconds. */
+/** How long the database is queried for the outcome of a commit, in milliseconds. */
 const RETRY_TIMEOUT_MS = 10_000;
 /**
- * The status of an id that the server has not given out: it crashed before anything of the
- * transaction was on disk.
+ * An id that the server has not assigned yet means aborted: the server crashed before anything of
+ * the transaction was on disk.
  */
 const STATUS = `SELECT
     CASE WHEN $1::xid8 >= pg_snapshot_xmax(pg_current_snapshot()) THEN 'aborted'
@@ -18,8 +18,9 @@ const STATUS = `SELECT
   EXISTS (SELECT 1 FROM "_pylon_changes" WHERE id = $2 AND xid = $1::xid8) AS is_there`;
 
 /**
- * What became of a transaction whose COMMIT was sent on a connection that broke. After a crash its
- * id may have been given to another one, so it counts as committed only when its change is there.
+ * Determines the outcome of a transaction whose COMMIT was sent on a connection that broke. After a
+ * crash its id may have been assigned to another transaction, so it counts as committed only if its
+ * change is in the log.
  */
 export async function resolveCommit(
   pool: ConnectionPool,
@@ -33,7 +34,7 @@ export async function resolveCommit(
       if (row?.["is_there"] === true) return "committed";
       if (row?.["status"] !== "in progress") return "aborted";
     } catch {
-      // Not back yet: the pool waited for a while already.
+      // The database is not available yet: the pool has already waited for a while.
     }
     await pause(platform, attempt);
   }

@@ -13,31 +13,32 @@ import {
   type SessionLimits,
 } from "./session-settings.ts";
 
-/** Which database, and how its store works. */
+/** The database, and the options of its store. */
 export interface PostgresOptions {
   /** `postgres://user:password@host:port/database?sslmode=...` */
   readonly url: string;
-  /** Most connections of this process. */
+  /** The maximum number of connections of this process. */
   readonly poolMax: number;
   /**
-   * The certificate that signed the server's, as PEM or the path of a PEM file; with it the
-   * server's is checked.
+   * The CA certificate of the server's certificate, as PEM or the path of a PEM file; if it is
+   * given, the server's certificate is verified.
    */
   readonly ca: string | null;
-  /** How long the server may take to come up, in milliseconds. */
+  /** The maximum time to wait for the server to become available, in milliseconds. */
   readonly startTimeoutMs: number;
   /**
-   * Called once when the database is lost, and once when it is back; the store goes on by itself.
+   * Called once when the database is lost, and once when it is back; the store reconnects by
+   * itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
-  /** Told of each statement. */
+  /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;
   /**
-   * Makes the tables and functions in which features keep what is not a row, such as the rooms.
-   * Each statement may be run again.
+   * The statements that create the tables and functions of features whose state is not in rows,
+   * such as rooms. Each statement may be run again.
    */
   readonly extraDdl?: readonly string[] | undefined;
-  /** Default: that of the machine. */
+  /** Default: the system's platform. */
   readonly platform?: Platform | undefined;
   /** Default SILENCE_MS, in milliseconds. */
   readonly silenceMs?: number | undefined;
@@ -51,9 +52,9 @@ const RETRY_MS = 250;
 const CONNECT_MS = 10_000;
 
 /**
- * How to reach the database of this URL: tried once, so that what is wrong is said at the start.
- * Has
- * `options` where the server keeps the settings of a session, which a pooler does not.
+ * Finds the options for connecting to the database of this URL, by a test connection, so that
+ * errors are reported at the start. The result contains `options` if the server keeps settings of a
+ * session, which a pooler does not.
  *
  * @throws PylonStartError
  */
@@ -78,7 +79,7 @@ export async function connectionOptions(options: PostgresOptions): Promise<Clien
 }
 
 /**
- * What to try, in order.
+ * The connection options to try, in order.
  *
  * @throws PylonStartError
  */
@@ -119,8 +120,8 @@ export async function connectionCandidates({
 }
 
 /**
- * As with libpq, the certificate is checked when somebody gave one to check it with, or when the
- * mode says so.
+ * As in libpq, the certificate is verified if a CA certificate was given, or if the mode requires
+ * it.
  */
 function tlsFor(
   mode: SslMode,
@@ -154,8 +155,8 @@ function readCertificate(value: string): string {
 }
 
 /**
- * @param limits that the session should have
- * @returns null, or what went wrong
+ * @param limits the limits that the session should have
+ * @returns null, or the error
  */
 async function tryConnect(config: ClientConfig, limits?: SessionLimits): Promise<unknown> {
   const client = new Client(config);
@@ -172,10 +173,12 @@ async function tryConnect(config: ClientConfig, limits?: SessionLimits): Promise
   }
 }
 
-/** What stands between us and the server let our settings fall. */
+/** A proxy between Pylon and the server ignored the settings. */
 class OptionsIgnored extends Error {}
 
-/** A pooler refuses what it can't keep; a server without sockets of Linux refuses a setting. */
+/**
+ * A pooler rejects settings that it can't keep; a server without Linux sockets rejects one of them.
+ */
 function hasRefusedOptions(error: unknown): boolean {
   return (
     error instanceof OptionsIgnored ||

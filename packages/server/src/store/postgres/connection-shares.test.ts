@@ -21,7 +21,7 @@ interface Held {
   readonly release: () => void;
 }
 
-test("connections are granted within the limits, and all that wait get one", async () => {
+test("connections are granted within the limits, and all waiting requests get one", async () => {
   await fc.assert(
     fc.asyncProperty(fc.integer({ min: 3, max: 12 }), steps, async (size, all) => {
       const shares = new ConnectionShares(size, new ManualPlatform());
@@ -31,7 +31,7 @@ test("connections are granted within the limits, and all that wait get one", asy
       const giveBack = async (index: number): Promise<void> => {
         const [one] = held.splice(index % held.length, 1);
         one?.release();
-        // Giving it back again gives nothing more.
+        // Releasing it again has no effect.
         one?.release();
         await turn();
       };
@@ -64,11 +64,11 @@ test("connections are granted within the limits, and all that wait get one", asy
   );
 });
 
-test("a pool that is all reserved serves blocked work too, after writes", async () => {
+test("a pool with only reserved connections also serves blocked work, after writes", async () => {
   const shares = new ConnectionShares(3, new ManualPlatform());
   const blocked = shares.tryAcquire("blocked", "");
   expect(blocked).not.toBeNull();
-  // The others have theirs meanwhile, and a write the next one that comes free.
+  // In the meantime the others have their connections, and a write gets the next free one.
   expect(shares.tryAcquire("read", "")).not.toBeNull();
   expect(shares.tryAcquire("query", "")).not.toBeNull();
   const served: string[] = [];
@@ -79,7 +79,7 @@ test("a pool that is all reserved serves blocked work too, after writes", async 
   expect(served).toEqual(["write"]);
 });
 
-test("however many wait for one share, the others have theirs", () => {
+test("regardless of the number of requests in one share, the others have their connections", () => {
   fc.assert(
     fc.property(
       fc.integer({ min: 4, max: 20 }),
@@ -96,7 +96,7 @@ test("however many wait for one share, the others have theirs", () => {
   );
 });
 
-test("one that waits for too long, or gives up, is refused, and leaves the queue", async () => {
+test("a request that waits too long or is aborted is rejected, and leaves the queue", async () => {
   const platform = new ManualPlatform();
   const shares = new ConnectionShares(3, platform);
   const releases = NAMES.flatMap((name) => {

@@ -2,21 +2,21 @@ import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
 
 /**
- * For what a connection is used.
+ * The purpose of a connection.
  *
- * - `read`: the server's own short reads, and rows by their id
- * - `query`: reads whose cost a caller decides
+ * - `read`: the server's own short reads, and rows by id
+ * - `query`: reads whose cost depends on a caller
  * - `write`: transactions
- * - `blocked`: transactions that met a lock of another replica, and try again
+ * - `blocked`: transactions that hit a lock of another replica, and are retried
  */
 export type ShareName = "read" | "query" | "write" | "blocked";
 
 interface Share {
-  /** Connections that the other shares leave to it. */
+  /** The number of connections that the other shares leave to this one. */
   readonly reserved: number;
-  /** Connections that it may have at once. */
+  /** The maximum number of connections in use at the same time. */
   readonly max: number;
-  /** Connections that one caller may have of it at once. */
+  /** The maximum number of connections that one caller may use at the same time. */
   readonly maxPerCaller: number;
 }
 
@@ -25,14 +25,14 @@ interface Waiting {
   readonly grant: (release: () => void) => void;
 }
 
-/** Requests that wait in one share; more are refused. */
+/** The maximum number of requests waiting in one share; more are rejected. */
 const MAX_WAITING = 5_000;
 const NAMES: readonly ShareName[] = ["read", "write", "query", "blocked"];
 
 /**
- * Divides the connections of a pool. A share may grow while nobody else needs the connections, but
- * never into those that are reserved for another one: however many wait for a lock or for a slow
- * query, the others are answered.
+ * Divides the connections of a pool. A share may grow while no other share needs the connections,
+ * but never into those that are reserved for another: regardless of how many requests wait for a
+ * lock or a slow query, the others are served.
  */
 export class ConnectionShares {
   readonly #platform: Platform;
@@ -50,7 +50,7 @@ export class ConnectionShares {
   /** By share and caller. */
   readonly #usedBy = new Map<string, number>();
 
-  /** @param size connections of the pool */
+  /** @param size the number of connections of the pool */
   constructor(size: number, platform: Platform) {
     this.#platform = platform;
     const reserved = (wanted: number): number => Math.min(wanted, Math.floor(size / 3));
@@ -66,23 +66,23 @@ export class ConnectionShares {
       },
       blocked: { reserved: 0, max: Math.max(1, Math.floor(size / 4)), maxPerCaller: size },
     };
-    // Where every connection is reserved, what is blocked would never have one: it uses that of
-    // the writes, which go first when it comes free.
+    // If every connection is reserved, `blocked` would never get one: it uses those of the writes,
+    // which are served first when one becomes free.
     const reservations = NAMES.reduce((sum, name) => sum + this.#shares[name].reserved, 0);
     this.#isTight = reservations >= size;
   }
 
-  /** Requests that wait. */
+  /** The number of waiting requests. */
   get waiting(): number {
     return NAMES.reduce((sum, name) => sum + this.waitingFor(name), 0);
   }
 
-  /** Those that wait in one share. */
+  /** The number of requests waiting in one share. */
   waitingFor(name: ShareName): number {
     return this.#queues[name].length;
   }
 
-  /** The right to use a connection, where nobody needs to wait for one; else null. */
+  /** Acquires the right to use a connection, if it is available without waiting; otherwise null. */
   tryAcquire(name: ShareName, caller: string): (() => void) | null {
     return this.#mayTake(name, caller) ? this.#take(name, caller) : null;
   }
@@ -90,10 +90,10 @@ export class ConnectionShares {
   /**
    * Waits for the right to use a connection.
    *
-   * @param caller whose part of the share it is; empty: nobody's in particular
+   * @param caller the caller whose part of the share is used; empty: no particular caller
    * @param withinMs how long to wait, in milliseconds
-   * @returns gives the right back
-   * @throws PylonError OVERLOADED when none came free in time; the signal's reason
+   * @returns a function that releases the right
+   * @throws PylonError OVERLOADED if none became free in time; the signal's reason
    */
   acquire(
     name: ShareName,
@@ -101,7 +101,8 @@ export class ConnectionShares {
     withinMs: number,
     signal?: AbortSignal,
   ): Promise<() => void> {
-    // Nobody waits who could have it: those in the queue are served when something comes free.
+    // A request that can be served does not queue: those in the queue are served when a connection
+    // becomes free.
     const release = this.tryAcquire(name, caller);
     if (release !== null) return Promise.resolve(release);
     if (this.#queues[name].length >= MAX_WAITING) return Promise.reject(allInUse());
@@ -143,7 +144,7 @@ export class ConnectionShares {
     return free > 0;
   }
 
-  /** The connections of a share that another one may not take. */
+  /** The number of connections of a share that another one may not use. */
   #keptFor(name: ShareName, asking: ShareName): number {
     const { reserved } = this.#shares[name];
     if (name !== "write" || !this.#isTight) return reserved;
@@ -170,7 +171,10 @@ export class ConnectionShares {
     else this.#usedBy.set(key, used);
   }
 
-  /** Gives what came free to those who wait: shares in turn, and in a share who came first. */
+  /**
+   * Assigns free connections to waiting requests: round robin over the shares, and first come,
+   * first served within a share.
+   */
   #serveWaiting(): void {
     for (let hasServed = true; hasServed;) {
       hasServed = false;

@@ -7,19 +7,19 @@ import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";
 import type { SilenceWatch } from "./silence-watch.ts";
 
-/** What a column holds once it was parsed. */
+/** A row with its parsed values, by column. */
 export type ColumnRow = Record<string, Value>;
 
 /**
- * Distinct statements that connections keep prepared: beyond it they are parsed each time, so that
- * a server's memory is bounded.
+ * The maximum number of different statements that connections keep prepared: further ones are
+ * parsed each time, so that the server's memory is bounded.
  */
 const MAX_NAMED = 500;
 
 /**
- * The names of prepared statements. A name is a hash of its text, so two processes that share a
- * server's connection through a pooler mean the same by it. When a pooler turns out to lose them,
- * all statements go unnamed from then on, which is always safe.
+ * The names of prepared statements. A name is a hash of the text, so two processes that share a
+ * server connection through a pooler use the same name for the same statement. If a pooler turns
+ * out to lose prepared statements, all statements are unnamed from then on, which is always safe.
  */
 export class StatementNames {
   readonly #names = new Map<string, string>();
@@ -36,9 +36,9 @@ export class StatementNames {
   }
 
   /**
-   * Stops naming when the error says that names can't be relied on.
+   * Stops naming if the error shows that names are unreliable.
    *
-   * @returns whether it did: then the work may be tried again
+   * @returns whether it stopped: then the work may be retried
    */
   learnFrom(error: unknown): boolean {
     if (!this.#isOn || !isStaleStatement(error)) return false;
@@ -47,7 +47,7 @@ export class StatementNames {
   }
 }
 
-/** Runs statements, and tells the observer. */
+/** Runs statements, and notifies the observer. */
 export class StatementRunner {
   readonly names = new StatementNames();
   readonly #observer: QueryObserver | null;
@@ -63,8 +63,8 @@ export class StatementRunner {
   /**
    * Runs one statement with its parameters.
    *
-   * @param timeoutMs how long to wait for the answer, in milliseconds; default as long as the
-   *   connection waits
+   * @param timeoutMs how long to wait for the result, in milliseconds; default: the connection's
+   *   limit
    */
   run(
     client: ClientBase,
@@ -83,7 +83,7 @@ export class StatementRunner {
     return this.#observed(text, () => this.#watched(client, query));
   }
 
-  /** Runs one without parameters, or several with `;` between. */
+  /** Runs one statement without parameters, or several separated by `;`. */
   runPlain(client: ClientBase, text: string, timeoutMs?: number): Promise<QueryResult<ColumnRow>> {
     const query: QueryConfig & { readonly query_timeout?: number } = {
       text,
@@ -93,7 +93,7 @@ export class StatementRunner {
     return this.#observed(text, () => this.#watched(client, query));
   }
 
-  /** Runs several without parameters as one message, which nobody who watches is told of. */
+  /** Runs several statements without parameters as one message, without notifying the observer. */
   async runAll(client: ClientBase, ...statements: readonly string[]): Promise<void> {
     await this.#watched(client, { text: statements.join("; ") });
   }

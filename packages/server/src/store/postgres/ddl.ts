@@ -28,17 +28,20 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
 };
 const MAX_NAME = 63;
 
-/** The time, with no more digits than JavaScript reads back. */
+/** The current time, with no more digits than JavaScript can parse. */
 const SQL_NOW = "date_trunc('milliseconds', now())";
 
 /**
- * Counts the shapes of BASE_DDL: raise it with each change of a statement. Where a newer shape is
- * in the database, an older server leaves it alone: while both run, each start of it would bring
- * back an index that the newer one replaced, and functions in the form that they had.
+ * The version of BASE_DDL: raise it with each change of a statement. If the database has a newer
+ * version, an older server leaves it unchanged: while both run, each start of the older one would
+ * otherwise restore an index that the newer one replaced, and the earlier versions of functions.
  */
 export const BASE_GENERATION = 5;
 
-/** What every Pylon database holds besides the app's tables. Each statement may be run again. */
+/**
+ * The tables of every Pylon database in addition to those of the app. Each statement may be run
+ * again.
+ */
 export const BASE_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY, value TEXT NOT NULL)`,
   ...CHANGE_LOG_DDL,
@@ -52,7 +55,7 @@ function systemTable(table: SystemTable): string[] {
     .map(([name, kind]) => `${quote(name)} ${COLUMN_TYPES[kind]}`);
   return [
     `CREATE TABLE IF NOT EXISTS ${quote(table.name)} (id TEXT COLLATE "C" PRIMARY KEY)`,
-    // One by one, because an older version may have made the table with fewer.
+    // Individually, because an older version may have created the table with fewer columns.
     ...columns.map(
       (column) => `ALTER TABLE ${quote(table.name)} ADD COLUMN IF NOT EXISTS ${column}`,
     ),
@@ -61,10 +64,10 @@ function systemTable(table: SystemTable): string[] {
 }
 
 /**
- * The statements that take one migration step. Constraints beyond the type and the unique indexes
- * are the schema's to hold.
+ * The statements of one migration step. Constraints beyond the types and the unique indexes are
+ * enforced by the schema.
  *
- * @param hasTrigrams the database finds words that are nearly those asked for
+ * @param hasTrigrams whether the database can find similar words
  */
 export function ddlOf(
   step: Exclude<MigrationStep, { kind: "retype_column" | "convert_column" }>,
@@ -81,7 +84,8 @@ export function ddlOf(
     case "compute":
       return [beginBackfill(step)];
     case "mend_dates": {
-      // The values are right: Postgres itself reads a text as a moment. Its default is a fixed one.
+      // The values are correct: Postgres parses a text as a time. But such a default is a fixed
+      // time.
       const { entity, field } = step;
       const change = field.default === undefined ? "DROP DEFAULT" : `SET${defaultOf(field)}`;
       return [`ALTER TABLE ${quote(entity)} ALTER COLUMN ${quote(field.name)} ${change}`];
@@ -102,9 +106,9 @@ export function ddlOf(
 }
 
 /**
- * A default that is one value is noted, and no row is written. One that differs from row to row
- * would write them all while nobody can read: it is for rows to come, and those that are there are
- * filled in later.
+ * A constant default is only recorded, without writing rows. A default that differs from row to row
+ * would rewrite all rows while the table is locked: it is set for later rows only, and existing
+ * rows are filled in afterwards.
  */
 function addColumn(entity: string, field: ManifestField): string[] {
   const table = quote(entity);
@@ -119,7 +123,7 @@ function addColumn(entity: string, field: ManifestField): string[] {
   ];
 }
 
-/** @param how.concurrently beside the writes of the table, and in no transaction */
+/** @param how.concurrently without blocking writes of the table, and outside of a transaction */
 export function createIndex(
   entity: string,
   { name, fields, unique }: ManifestIndex,
@@ -131,8 +135,8 @@ export function createIndex(
 }
 
 /**
- * Index names are unique in a schema, in a manifest only within their entity; Postgres cuts long
- * names off.
+ * Names of indexes are unique in a schema, but only within their entity in a manifest; Postgres
+ * truncates long names.
  */
 export function indexName(entity: string, index: string): string {
   const name = `${entity}.${index}`;
@@ -141,7 +145,7 @@ export function indexName(entity: string, index: string): string {
     : `${name.slice(0, MAX_NAME - 17)}.${hash("sha256", name, "hex").slice(0, 16)}`;
 }
 
-/** The type of the column that holds a field. */
+/** The type of the column that stores a field. */
 export function columnTypeOf(field: ManifestField): string {
   return COLUMN_TYPES[kindOf(field.type)];
 }
@@ -151,8 +155,8 @@ function columnOf(field: ManifestField): string {
 }
 
 /**
- * For rows that are there already, and those of a version of the app that does not know the field.
- * DDL takes no parameters, hence the literal.
+ * The default for existing rows, and for rows of a version of the app that does not know the field.
+ * DDL has no parameters, so the value is a literal.
  */
 function defaultOf(field: ManifestField): string {
   if (field.default === undefined) return "";

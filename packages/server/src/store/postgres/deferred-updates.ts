@@ -6,7 +6,7 @@ interface DeferredUpdate {
   readonly refuse: () => Error;
 }
 
-/** What a transaction writes at its end: one step for all that is of the same kind. */
+/** The updates that a transaction makes at its end: one step for all updates of the same kind. */
 export class DeferredUpdates {
   readonly #byKind = new Map<string, DeferredUpdate[]>();
 
@@ -19,7 +19,7 @@ export class DeferredUpdates {
     else known.push(deferred);
   }
 
-  /** @throws what refuses the first update whose row is not as it was expected */
+  /** @throws the error of the first update whose row does not have the expected values */
   async run(tx: Pick<Transaction, "updateMany">): Promise<void> {
     for (const deferred of this.#byKind.values()) {
       const [first] = deferred;

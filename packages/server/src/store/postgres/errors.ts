@@ -5,15 +5,15 @@ import { outOfRange } from "../number-range.ts";
 import { RowBusyError } from "./row-turns.ts";
 
 /**
- * SQLSTATE codes. A unique violation is one too: values are looked up before they are written, so
- * another transaction came between.
+ * SQLSTATE codes. They include unique violations: values are looked up before they are written, so
+ * another transaction must have written in between.
  */
 const CONFLICTS = new Set(["40001", "40P01", "23505"]);
-/** The server goes down, comes up, or became a read-only replica in a failover. */
+/** The server is shutting down or starting up, or became a read-only replica in a failover. */
 const UNREACHABLE = /^(08...|57P0[1-5]|25006|53300)$/;
 /**
- * Behind a pooler a prepared statement may be unknown to the connection, known to it already, or of
- * an older schema.
+ * Behind a pooler a prepared statement may be unknown to the connection, already known to it, or
+ * outdated by a schema change.
  */
 const STALE_STATEMENTS = new Set(["26000", "42P05", "0A000"]);
 const NETWORK = new Set([
@@ -26,7 +26,7 @@ const NETWORK = new Set([
   "EHOSTUNREACH",
   "ENETUNREACH",
 ]);
-/** How the messages of the driver and of sockets begin when a connection is gone. */
+/** The beginnings of the messages of the driver and of sockets when a connection is lost. */
 const BROKEN = new RegExp(
   `^(${[
     "Connection terminated",
@@ -43,29 +43,29 @@ const BROKEN = new RegExp(
   "i",
 );
 
-/** Two transactions got in each other's way: the same work may be tried again. */
+/** Whether two transactions conflicted: the same work may be retried. */
 export function isConflict(error: unknown): boolean {
   return CONFLICTS.has(errorCode(error));
 }
 
-/** The connection is gone, or leads to a server that can't write now. */
+/** Whether the connection is lost, or leads to a server that can't write at the moment. */
 export function isUnreachable(error: unknown): boolean {
   const code = errorCode(error);
   if (UNREACHABLE.test(code) || NETWORK.has(code)) return true;
   return error instanceof Error && !(error instanceof DatabaseError) && BROKEN.test(error.message);
 }
 
-/** Another transaction holds a row, and went on holding it. */
+/** Whether another transaction has locked a row for too long. */
 export function isLockTimeout(error: unknown): boolean {
   return errorCode(error) === "55P03";
 }
 
-/** A statement that was prepared by name can't be used on this connection. */
+/** Whether a statement that was prepared by name can't be used on this connection. */
 export function isStaleStatement(error: unknown): boolean {
   return STALE_STATEMENTS.has(errorCode(error));
 }
 
-/** The same work may succeed in another transaction. */
+/** Whether the same work may succeed in another transaction. */
 export function isRetryable(error: unknown): boolean {
   return (
     isConflict(error) ||
@@ -77,8 +77,8 @@ export function isRetryable(error: unknown): boolean {
 }
 
 /**
- * A readable refusal for what Postgres refused, or the error itself when it is nobody's fault but
- * ours.
+ * Converts an error of Postgres to a readable one, or returns it unchanged if neither the caller
+ * nor the app caused it.
  */
 export function translateError(error: unknown): unknown {
   if (isUnreachable(error)) return unavailable();
@@ -114,7 +114,7 @@ export function translateError(error: unknown): unknown {
   }
 }
 
-/** Its disk or memory is full, its disk failed, its data are damaged. */
+/** The server's disk or memory is full, its disk has failed, or its data is damaged. */
 const SERVER_FAILURE = /^(53...|58...|XX00[012])$/;
 
 function storageFailure(cause: DatabaseError): PylonError {
@@ -127,7 +127,7 @@ function storageFailure(cause: DatabaseError): PylonError {
   return failure;
 }
 
-/** Other transactions went on writing a row. */
+/** The error if other transactions kept writing a row for too long. */
 export function rowBusy(): PylonError {
   return new PylonError("OVERLOADED", "Another transaction has locked the same row for too long.", {
     hint: "Nothing was changed. Try again in a moment.",
@@ -135,7 +135,9 @@ export function rowBusy(): PylonError {
   });
 }
 
-/** The database can't be reached now. Nothing is known to have been changed. */
+/**
+ * The error if the database can't be reached at the moment. No change is known to have been made.
+ */
 export function unavailable(): PylonError {
   return new PylonError("OVERLOADED", "The database can't be reached.", {
     hint: "Try again in a moment.",

@@ -38,7 +38,7 @@ async function openReplica(
   return store;
 }
 
-/** Adds one to the account; with `before` it stops after the write, until that resolves. */
+/** Adds one to the account; with `before` it stops after the write, until the promise resolves. */
 function deposit(
   store: Store,
   id: string,
@@ -63,12 +63,12 @@ async function until(condition: () => Promise<boolean>): Promise<void> {
   }
 }
 
-test("D1: slow reads of callers are ended, and leave connections for others", async () => {
+test("D1: slow reads of callers are ended, and leave connections to others", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const store = await openReplica(url);
   const direct = new Client({ connectionString: url });
   await direct.connect();
-  // A statement that waits for a table runs for as long as it is let.
+  // A statement that waits for a table runs as long as it is allowed to.
   await direct.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
   const slow = ["a", "a", "a", "b", "c", "d"].map((caller) =>
     store
@@ -100,7 +100,7 @@ test("D1: slow reads of callers are ended, and leave connections for others", as
   await direct.end();
 });
 
-test("D1: a caller whose reads are slow leaves connections to other callers", async () => {
+test("D1: a caller with slow reads leaves connections to other callers", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const store = await openReplica(url);
   const direct = new Client({ connectionString: url });
@@ -144,7 +144,7 @@ describe.each(["Postgres", "PgBouncer"])(
       await pooler?.[Symbol.asyncDispose]();
     });
 
-    /** Backends that are in a state, beside those that ask. */
+    /** The number of backends in a state, without the one of this query. */
     async function backends(condition: string): Promise<number> {
       const { rows } = await direct.query<{ count: number }>(
         `SELECT count(*)::int AS count FROM pg_stat_activity
@@ -152,11 +152,11 @@ describe.each(["Postgres", "PgBouncer"])(
       );
       return rows[0]?.count ?? 0;
     }
-    // Between its read and its write a transaction is idle too, and holds nothing.
+    // Between its read and its write a transaction is also idle, and holds no locks.
     const holding = `query LIKE 'UPDATE%' AND state = 'idle in transaction'`;
     const waiting = `wait_event_type = 'Lock'`;
 
-    test("F1: loses its rows, and others go on", async () => {
+    test("F1: loses its rows, and others continue", async () => {
       const never = new Promise(() => undefined);
       const gone = new AbortController();
       const brief = await openReplica(pooler?.url ?? url, { idleMs: IDLE_MS });
@@ -169,7 +169,7 @@ describe.each(["Postgres", "PgBouncer"])(
       await brief.close();
     });
 
-    test("F1: any number of writers of its row take no connection from others", async () => {
+    test("F1: any number of writers of its row use no connections of others", async () => {
       const frozenUntil = Promise.withResolvers<void>();
       const hold = deposit(frozen, "hot", frozenUntil.promise);
       await until(async () => (await backends(holding)) > 0);
@@ -193,10 +193,10 @@ describe.each(["Postgres", "PgBouncer"])(
       expect(await other.get("Account", "cold")).toMatchObject({ cents: 5 });
     });
 
-    test("F1: a caller who gives up leaves no statement behind", async () => {
+    test("F1: a caller that aborts leaves no statement running", async () => {
       const patient = await openReplica(pooler?.url ?? url, { lockMs: 30_000 });
       const gone = new AbortController();
-      // Not by `direct`: in a transaction it would see the backends as of its first look.
+      // Not with `direct`: in a transaction it would see the backends as of its first query.
       const locker = new Client({ connectionString: url });
       await locker.connect();
       await locker.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);

@@ -35,7 +35,7 @@ function migrate(store: PostgresStore, app: Manifest): Promise<void> {
   });
 }
 
-/** A database whose table Item is large, with an administrator's connection to it. */
+/** A database whose table Item is large, with an administrator's connection. */
 class Large implements AsyncDisposable {
   readonly #stores: PostgresStore[] = [];
 
@@ -67,7 +67,7 @@ class Large implements AsyncDisposable {
     return store;
   }
 
-  /** By name: whether it is whole. */
+  /** By name: whether the index is complete. */
   async indexes(): Promise<Readonly<Record<string, boolean>>> {
     const { rows } = await this.admin.query<{ name: string; valid: boolean }>(
       `SELECT indexrelid::regclass::text AS name, indisvalid AS valid FROM pg_index
@@ -76,7 +76,7 @@ class Large implements AsyncDisposable {
     return Object.fromEntries(rows.map(({ name, valid }) => [name.replaceAll('"', ""), valid]));
   }
 
-  /** The process of Postgres that builds an index beside writes. */
+  /** The Postgres process that builds an index concurrently with writes. */
   async builder(): Promise<number | undefined> {
     const { rows } = await this.admin.query<{ pid: number }>(
       `SELECT pid FROM pg_stat_progress_create_index
@@ -85,7 +85,7 @@ class Large implements AsyncDisposable {
     return rows[0]?.pid;
   }
 
-  /** A transaction that has written into the table, which an index waits for. */
+  /** A transaction that has written to the table, and that an index build waits for. */
   async writeOpen(): Promise<Client> {
     const writer = new Client({ connectionString: this.url });
     await writer.connect();
@@ -100,7 +100,7 @@ class Large implements AsyncDisposable {
   }
 }
 
-test("writes go on while an index of a large table is built, and other replicas wait", async () => {
+test("writes continue while a large table's index is built, and other replicas wait", async () => {
   await using large = await Large.create();
   const [first, second, old] = [await large.open(), await large.open(), await large.open()];
   const writer = await large.writeOpen();
@@ -112,7 +112,7 @@ test("writes go on while an index of a large table is built, and other replicas 
   await old.transact((tx) => tx.insert("Item", { id: "new", n: 5_000, text: "new" }));
   await old.transact((tx) => tx.update("Item", "r2", { n: 7 }));
   expect(done).toEqual([]);
-  // Of a small table it is there at once.
+  // The index of a small table exists immediately.
   expect(await large.indexes()).toEqual({ "Item.by_n": false, "Small.by_n": true });
   await writer.query("COMMIT");
   await writer.end();
@@ -122,7 +122,7 @@ test("writes go on while an index of a large table is built, and other replicas 
   expect(await first.count("Item")).toBe(ROWS + 1);
 });
 
-test("what a crash leaves is built by the next start, or forgotten with its index", async () => {
+test("the next start completes a crashed index build, or drops the removed index", async () => {
   await using large = await Large.create();
   const app = appWith({ ...BY_N, unique: true });
   for (const isKept of [true, false]) {
@@ -140,7 +140,7 @@ test("what a crash leaves is built by the next start, or forgotten with its inde
   }
 });
 
-test("a unique index over equal values is refused, and tried again by the next start", async () => {
+test("a unique index over equal values is rejected, and retried by the next start", async () => {
   await using large = await Large.create();
   const app = appWith({ ...BY_N, unique: true });
   await large.admin.query(`UPDATE "Item" SET n = 2 WHERE id = 'r1'`);

@@ -2,7 +2,10 @@ import type { EntityShape, FieldKind } from "@pylonsync/query";
 import { quote } from "../sql/quote.ts";
 import type { RowUpdate, StoredRow, Value } from "../store.ts";
 
-/** A statement with its parameters: the values of a column, or the one that all rows have. */
+/**
+ * A statement with its parameters: each is the list of a column's values, or the value that all
+ * rows share.
+ */
 export interface ManyStatement {
   readonly text: string;
   readonly params: readonly (Value | readonly Value[])[];
@@ -11,16 +14,18 @@ export interface ManyStatement {
 /** A column of the rows of a statement. */
 interface Column {
   readonly name: string;
-  /** Of a list of its values. */
+  /** The type of the list of its values. */
   readonly type: string;
   readonly values: readonly Value[];
 }
 
 const SYSTEM_PREFIX = "_pylon_";
-/** There is one of each for each row. */
+/** The columns whose values are different in each row. */
 const KEYS: readonly string[] = ["id", "place"];
 
-/** One statement for any number of rows: each column is a parameter. */
+/**
+ * The array types with which one statement serves any number of rows: each column is a parameter.
+ */
 const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   string: "text[]",
   richtext: "text[]",
@@ -34,7 +39,7 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   array: "json[]",
 };
 
-/** Inserts rows with the same fields; leaves out those whose id is taken. */
+/** Inserts rows with the same fields; skips those whose id is taken. */
 export function insertManyStatement(shape: EntityShape, rows: readonly StoredRow[]): ManyStatement {
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => ({
@@ -52,11 +57,11 @@ export function insertManyStatement(shape: EntityShape, rows: readonly StoredRow
 }
 
 /**
- * Updates rows that hold what is expected, and answers `id` and `place` of each.
+ * Updates rows that have the expected values, and returns `id` and `place` of each.
  *
- * By their places they are found without an index. A serializable transaction that reads an index
- * meets each one that writes to the same page of it, and each update of a neighbour may: of two
- * that update neighbours one would run again.
+ * With their places, rows are found without an index. A serializable transaction that reads an
+ * index conflicts with every one that writes to the same page of it, as an update of an adjacent
+ * row may: of two transactions that update adjacent rows, one would have to run again.
  */
 export function updateManyStatement(
   shape: EntityShape,
@@ -97,10 +102,10 @@ export function updateManyStatement(
 }
 
 /**
- * The rows as something to select from, and how each of its columns is named there. What all rows
- * of a system table have alike is sent once: most columns of jobs that are made, taken or ended
- * together. Rows of the app may be alike in any of their columns, and each choice of columns would
- * be another prepared statement.
+ * Returns the rows as a source to select from, and the expression for each column in it. In system
+ * tables, a value that all rows share is sent once: most columns of jobs that are created, claimed
+ * or finished together. Rows of the app may share values in any of their columns, and each
+ * combination of columns would be another prepared statement.
  */
 function rowsOf(
   shape: EntityShape,

@@ -14,18 +14,18 @@ import type { ConnectionPool } from "./pool.ts";
 import { retypeColumn } from "./retype-column.ts";
 import { fillSearch, makeTrigrams, unfilled } from "./search-index.ts";
 
-/** Reads the manifest that the tables were last brought to. */
+/** Reads the manifest of the latest migration. */
 export const STORED_MANIFEST = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-/** Only Pylon's own schema changes take this lock. */
+/** Only Pylon's own schema changes acquire this lock. */
 const LOCK = "SELECT pg_advisory_xact_lock(1887005807)";
-/** What is done to the rows of a table takes its time. */
+/** Changing all rows of a table may take long. */
 const NO_STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = 0";
 /**
- * A change of a table waits for the transactions that use it, and all later ones wait behind it,
- * reads too: so it waits briefly, and tries again.
+ * A schema change waits for the transactions that use the table, and all later ones, including
+ * reads, wait for it: so it waits only briefly, and is retried.
  */
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'";
 const LOCK_ATTEMPTS = 120;
@@ -34,10 +34,10 @@ const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
 /**
- * Makes Pylon's own tables and functions as this version wants them, or leaves them as a newer one
- * made them.
+ * Creates or updates Pylon's own tables and functions for this version, or keeps those of a newer
+ * version.
  *
- * @param extraDdl what features keep beside the rows; see PostgresOptions
+ * @param extraDdl the statements of features whose state is not in rows; see PostgresOptions
  */
 export async function prepareDatabase(
   pool: ConnectionPool,
@@ -64,7 +64,7 @@ export async function prepareDatabase(
   );
 }
 
-/** What was made of Pylon's own tables, by which version. */
+/** The stored version and generation of Pylon's own tables. */
 async function baseOf(client: ClientBase): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ key: string; value: string }>(
     `SELECT key, value FROM "_pylon_meta" WHERE key IN ('base', 'base_generation')`,
@@ -73,9 +73,9 @@ async function baseOf(client: ClientBase): Promise<ReadonlyMap<string, string>> 
 }
 
 /**
- * Applies what `plan` wants to the tables as they are.
+ * Applies the migration that `plan` returns for the current tables.
  *
- * @returns the manifest that describes them now
+ * @returns the manifest that describes the tables afterwards
  */
 export async function migrateSchema(
   {
@@ -118,7 +118,7 @@ export async function migrateSchema(
   return manifestJson;
 }
 
-/** Brings rows into the search indexes that do not have them all yet. */
+/** Adds the missing rows to the search indexes. */
 async function fillSearches(pool: ConnectionPool): Promise<void> {
   const lease = await pool.take("write");
   try {
@@ -131,7 +131,7 @@ async function fillSearches(pool: ConnectionPool): Promise<void> {
   }
 }
 
-/** Begins a new change log. */
+/** Starts a new change log. */
 export function renewLog(pool: ConnectionPool, platform: Platform): Promise<void> {
   return pool.again(() =>
     locked(pool, platform, (client) => pool.statements.runAll(client, ...RENEW_LOG)),
@@ -157,7 +157,7 @@ async function checkServer(client: ClientBase): Promise<void> {
   }
 }
 
-/** Runs the work in a transaction that no other replica's can be beside. */
+/** Runs the work in a transaction that excludes those of other replicas. */
 async function locked<T>(
   pool: ConnectionPool,
   platform: Platform,

@@ -10,52 +10,56 @@ import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 
-/** Which connections, how many, and who is told of what runs on them. */
+/** The connections of a pool, and the observer of their statements. */
 export interface PoolOptions {
   readonly connection: PoolConfig;
   readonly platform: Platform;
-  /** Most connections. */
+  /** The maximum number of connections. */
   readonly max: number;
   /**
-   * How long a connection may take to be had, and a statement to be answered, in milliseconds; 0: a
-   * statement may take as long as it takes.
+   * The maximum time to get a connection, and for the result of a statement, in milliseconds; 0: a
+   * statement has no limit.
    */
   readonly deadlineMs?: { readonly connect: number; readonly query: number } | undefined;
   readonly observer?: QueryObserver | null | undefined;
-  /** See SILENCE_MS, in milliseconds; absent: silent connections are not looked for. */
+  /** See SILENCE_MS, in milliseconds; absent: silent connections are not detected. */
   readonly silenceMs?: number | undefined;
 }
 
-/** A connection of one's own, until it is released. */
+/** A connection for exclusive use, until it is released. */
 export interface Lease {
   readonly client: PoolClient;
-  /** What the server said when it closed the connection, if it did. */
+  /** The error that the server sent when it closed the connection, if any. */
   readonly farewell: unknown;
-  /** Gives it back. @param isBroken it is not to be used again */
+  /**
+   * Releases the connection.
+   *
+   * @param isBroken whether the connection must not be used again
+   */
   release(isBroken?: boolean): void;
 }
 
-/** For whom a connection is taken, and how long it is waited for. */
+/** The caller for whom a connection is taken, and how long to wait for it. */
 export interface TakeOptions {
-  /** Whose part of the share it is; default nobody's in particular. */
+  /** The caller whose part of the share is used; default: no particular caller. */
   readonly caller?: string | undefined;
-  /** How long to wait for it, in milliseconds; default 5 s. */
+  /** How long to wait for the connection, in milliseconds; default 5 s. */
   readonly withinMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** For whom a read is made, and how long it may take. */
+/** The caller of a read, and its time limit. */
 export interface ReadDeadline {
   readonly caller: string;
   readonly timeoutMs: number;
 }
 
 /**
- * How long a request waits for a free connection, or for the database to come back, in
+ * How long a request waits for a free connection, or for the database to be available again, in
  * milliseconds.
  */
 const RETRY_TIMEOUT_MS = 5_000;
-/** Longer than the server's own limit (session-settings.ts), which leaves no statement behind. */
+/** Longer than the server's own limit (session-settings.ts), which ends the statement. */
 const DEADLINE_MS = { connect: RETRY_TIMEOUT_MS, query: 65_000 };
 const IDLE_MS = 30_000;
 /**
@@ -63,10 +67,13 @@ const IDLE_MS = 30_000;
  * server for long.
  */
 const LIFETIME_S = 30 * 60;
-/** How long a statement may take to end once the server was asked to end it, in milliseconds. */
+/** How long a statement may take to end after its cancellation was requested, in milliseconds. */
 const CANCEL_MS = 2_500;
 
-/** The connections to one database. A broken one is dropped, and what can be asked again is. */
+/**
+ * The connections to one database. Broken ones are dropped, and work that may be repeated is
+ * retried.
+ */
 export class ConnectionPool {
   readonly statements: StatementRunner;
   readonly #platform: Platform;
@@ -101,14 +108,14 @@ export class ConnectionPool {
       keepAliveInitialDelayMillis: 10_000,
       application_name: "pylon",
     });
-    // An idle connection that breaks is dropped by the pool: the next request opens another.
+    // The pool drops an idle connection that breaks: the next request opens another.
     this.#pool.on("error", () => undefined);
   }
 
   /**
-   * A read: asked again on another connection when its own breaks.
+   * Runs a read, and retries it on another connection if its own breaks.
    *
-   * @throws PylonError OVERLOADED when the database can't be reached
+   * @throws PylonError OVERLOADED if the database can't be reached
    */
   async read(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
     return this.again(async () => {
@@ -125,8 +132,8 @@ export class ConnectionPool {
   }
 
   /**
-   * A read that a caller's part of the connections serves, and that the server ends when its time
-   * is up.
+   * Runs a read on a connection from the caller's part of the share; the server ends it at its
+   * deadline.
    *
    * @throws PylonError QUERY_TIMEOUT, OVERLOADED
    */
@@ -149,9 +156,9 @@ export class ConnectionPool {
   }
 
   /**
-   * Runs one statement on this connection, and has the server end it when its time is up.
+   * Runs one statement on this connection, and lets the server end it at its deadline.
    *
-   * @throws PylonError QUERY_TIMEOUT, and what the server answers
+   * @throws PylonError QUERY_TIMEOUT, and errors of the server
    */
   async runWithin(
     client: ClientBase,
@@ -171,15 +178,18 @@ export class ConnectionPool {
     }
   }
 
-  /** Asks the server to end what runs on this connection; answers when it has dealt with it. */
+  /**
+   * Requests the server to end the statement of this connection; resolves when the server has
+   * processed the request.
+   */
   cancel(client: ClientBase): Promise<void> {
     return cancelStatement(client, this.#connection);
   }
 
   /**
-   * Asks once, without patience.
+   * Sends a single query, without retries.
    *
-   * @throws PylonError OVERLOADED when the database can't be reached
+   * @throws PylonError OVERLOADED if the database can't be reached
    */
   async probe(): Promise<void> {
     try {
@@ -189,7 +199,7 @@ export class ConnectionPool {
     }
   }
 
-  /** Runs what may be run again until it meets a database that answers, or patience ends. */
+  /** Runs work that may be repeated, until the database responds or the time limit is reached. */
   async again<T>(work: () => Promise<T>): Promise<T> {
     const end = this.#platform.monotonic() + RETRY_TIMEOUT_MS;
     for (let attempt = 0; ; attempt += 1) {
@@ -207,21 +217,21 @@ export class ConnectionPool {
   }
 
   /**
-   * Waits for a connection of one's own.
+   * Waits for a connection for exclusive use.
    *
-   * @throws PylonError OVERLOADED when none came free in time; the signal's reason; what went wrong
-   *   with opening one
+   * @throws PylonError OVERLOADED if none became free in time; the signal's reason; the error of
+   *   opening a connection
    */
   async take(share: ShareName, options: TakeOptions = {}): Promise<Lease> {
     const { caller = "", withinMs = RETRY_TIMEOUT_MS, signal } = options;
-    const giveBack =
+    const releaseShare =
       this.#shares.tryAcquire(share, caller) ??
       (await this.#shares.acquire(share, caller, withinMs, signal));
     try {
       const client = await this.#connect();
       const farewells = this.#farewells;
-      // While it is out, the pool does not listen: without a listener a broken connection would
-      // end the process.
+      // While the connection is in use, the pool has no listener on it: without a listener a broken
+      // connection would end the process.
       if (client.listenerCount("error") === 0)
         client.on("error", (error) => farewells.set(client, error));
       return {
@@ -231,16 +241,18 @@ export class ConnectionPool {
         },
         release: (isBroken = false) => {
           client.release(isBroken);
-          giveBack();
+          releaseShare();
         },
       };
     } catch (error) {
-      giveBack();
+      releaseShare();
       throw error;
     }
   }
 
-  /** One that was not heard since another went silent is replaced before it is used. */
+  /**
+   * A connection without a response since another one became silent is replaced before it is used.
+   */
   async #connect(): Promise<PoolClient> {
     for (;;) {
       const client = await this.#pool.connect();
@@ -249,13 +261,13 @@ export class ConnectionPool {
     }
   }
 
-  /** Connections now, and requests that wait for one. */
+  /** The current connections, and the number of requests waiting for one. */
   stats(): { readonly open: number; readonly idle: number; readonly waiting: number } {
     const { totalCount: open, idleCount: idle } = this.#pool;
     return { open, idle, waiting: this.#shares.waiting };
   }
 
-  /** Reads on behalf of callers that wait for a connection. */
+  /** The number of reads on behalf of callers that are waiting for a connection. */
   get waitingQueries(): number {
     return this.#shares.waitingFor("query");
   }
@@ -266,7 +278,7 @@ export class ConnectionPool {
   }
 }
 
-/** After this error the connection is not to be used again. */
+/** Whether the connection must not be used again after this error. */
 export function mustDrop(error: unknown): boolean {
   const cause = error instanceof PylonError ? error.cause : error;
   return cause !== undefined && (isUnreachable(cause) || isStaleStatement(cause));

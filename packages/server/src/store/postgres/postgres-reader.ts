@@ -25,7 +25,7 @@ import type { ColumnRow } from "./connection.ts";
 import type { PreparedSearch } from "../sql/compile-search.ts";
 import { quote } from "../sql/quote.ts";
 
-/** The tables as this process knows them; replaced when a migration is applied. */
+/** The tables as this process knows them; replaced after a migration. */
 export class TableSet {
   readonly shapes: SchemaShape;
   readonly hasTrigrams: boolean;
@@ -56,13 +56,13 @@ export class TableSet {
 }
 
 /**
- * Runs a statement somewhere: on any connection, or on that of a transaction.
+ * Runs a statement on any connection, or on that of a transaction.
  *
- * @param isById it finds one row by its id
+ * @param isById whether it reads one row by its id
  */
 export type Run = (text: string, params: readonly Value[], isById: boolean) => Promise<ColumnRow[]>;
 
-/** Reads, over whatever runs them. */
+/** Compiles reads, for any way of running them. */
 export class PostgresReader implements Reader {
   readonly #run: Run;
   readonly #tables: () => TableSet;
@@ -116,7 +116,7 @@ export class PostgresReader implements Reader {
     };
   }
 
-  /** Behind the last page no row says how many there are. */
+  /** Beyond the last page, no row contains the total number. */
   async #totalOf({ entity, where, search, offset = 0 }: SearchSelect): Promise<Value> {
     if (offset === 0) return 0;
     const count = { fn: "count", as: "count" } as const;

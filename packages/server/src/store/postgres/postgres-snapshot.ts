@@ -6,21 +6,21 @@ import { mustDrop, type ConnectionPool, type Lease, type ReadDeadline } from "./
 const BEGIN = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
 
 /**
- * Reads that all see the database as of the first of them. The connection is taken by the first
- * read and given back by `end()`.
+ * Reads that all see the database as of the first of them. The first read takes the connection, and
+ * `end()` releases it.
  */
 export class PostgresSnapshot {
   readonly #pool: ConnectionPool;
   readonly #settings: readonly string[];
   readonly #deadline: ReadDeadline;
-  /** Reads that begin together share the connection, one after another. */
+  /** Concurrent reads share the connection, one after another. */
   readonly #line = new SerialQueue();
   #lease: Lease | null = null;
   #isRunning = false;
   #isBroken = false;
   #hasEnded = false;
 
-  /** @param settings what the transaction sets for itself */
+  /** @param settings the statements that set the transaction's settings */
   constructor(pool: ConnectionPool, settings: readonly string[], deadline: ReadDeadline) {
     this.#pool = pool;
     this.#settings = settings;
@@ -32,7 +32,7 @@ export class PostgresSnapshot {
     return this.#line.run(() => this.#run(text, params));
   }
 
-  /** Gives the connection back, once what runs on it has ended. */
+  /** Releases the connection, after its running statement has ended. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     if (this.#isRunning && this.#lease !== null) await this.#pool.cancel(this.#lease.client);

@@ -31,7 +31,7 @@ storeSuite("Postgres", async () => {
   };
 });
 
-test("a system table that an older version made gets its new columns", async () => {
+test("a system table of an older version gets its new columns", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const old = new Client({ connectionString: url });
   await old.connect();
@@ -56,7 +56,7 @@ test("a new log numbers changes in a cluster with lower transaction numbers", as
   await store.close();
   const cluster = new Client({ connectionString: url });
   await cluster.connect();
-  // What a dump brings along from a cluster that has run for longer.
+  // The state in a dump of a cluster that has run for longer.
   await cluster.query(`UPDATE "_pylon_log" SET numbered_below = '18000000000000000000'`);
   await cluster.end();
   store = await open(url);

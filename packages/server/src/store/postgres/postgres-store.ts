@@ -55,33 +55,36 @@ import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
 
-/** How long a transaction that is given up may take to be undone, in milliseconds. */
+/** The maximum time for rolling back an aborted transaction, in milliseconds. */
 const ROLLBACK_MS = 2_500;
 const READINESS_MS = { connect: 5_000, query: 5_000 };
-/** A migration or the care of a long log takes as long as it takes. */
+/** A migration, or trimming a long log, has no time limit. */
 const MAINTENANCE_MS = { connect: 10_000, query: 0 };
-/** How long the plan of a read may take, in milliseconds. */
+/** The maximum time for the plan of a read, in milliseconds. */
 const EXPLAIN_MS = 5_000;
-/** Attempts at reads on a snapshot, when a pooler loses prepared statements. */
+/** The maximum number of attempts of reads on a snapshot, if a pooler loses prepared statements. */
 const MAX_SNAPSHOT_ATTEMPTS = 5;
 const TRIMMED_PER_BATCH = 10_000;
 const TIME = `SELECT floor(extract(epoch FROM clock_timestamp()) * 1000)::text AS time`;
 const BEGIN = {
   // Rows are claimed a few at a time from tables that may be large, and grow faster than Postgres
-  // counts them.
+  // updates its statistics.
   latest: ["BEGIN ISOLATION LEVEL READ COMMITTED", "SET LOCAL enable_seqscan = off"],
   snapshot: ["BEGIN ISOLATION LEVEL REPEATABLE READ"],
-  // An index scan locks the pages that it read, a sequential scan the table: small tables would
-  // make every pair of writers a conflict.
+  // An index scan locks the pages that it read, a sequential scan the whole table: in small tables
+  // every two writers would conflict.
   serializable: ["BEGIN ISOLATION LEVEL SERIALIZABLE", "SET LOCAL enable_seqscan = off"],
 } as const;
-/** The commit is answered before it is on the disk; what is on the disk has all before it. */
+/**
+ * The commit is acknowledged before it is on disk; a commit that is on disk includes all earlier
+ * ones.
+ */
 const NO_FLUSH = "SET LOCAL synchronous_commit = off";
 
 /**
- * Opens a Postgres database, and makes Pylon's own tables when they are not there.
+ * Opens a Postgres database, and creates Pylon's own tables if they do not exist.
  *
- * @throws Error that says what is wrong with the address or the server, without the password
+ * @throws Error that describes the problem with the address or the server, without the password
  */
 export async function openPostgresStore(options: PostgresOptions): Promise<PostgresStore> {
   const { limits = SESSION_LIMITS, observer, extraDdl = [], platform = systemPlatform } = options;
@@ -108,8 +111,8 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
 }
 
 /**
- * The connections, by what must not wait for what: readiness, the change tail and maintenance have
- * one each, so that they work while all those for rows are in use.
+ * The connections, divided by what must not wait for each other: readiness, the change tail and
+ * maintenance have one each, so that they work while all connections for rows are in use.
  */
 interface Pools {
   readonly rows: ConnectionPool;
@@ -138,30 +141,30 @@ interface Parts {
   readonly platform: Platform;
   readonly tail: ChangeTail;
   readonly link: PostgresLink;
-  /** What a transaction sets for itself. */
+  /** The statements that set the settings of a transaction. */
   readonly settings: readonly string[];
   readonly snapshotSettings: readonly string[];
   readonly manifestJson: string | null;
 }
 
-/** A transaction that pieces of work are run in. */
+/** A transaction in which pieces of work are run. */
 interface OpenTransaction {
   readonly lease: Lease;
   readonly rows: RowHold;
   readonly deferred: DeferredUpdates;
-  /** What the change log is told at the end. */
+  /** The changes that are appended to the log at the end. */
   readonly changes: NewChange[];
 }
 
-/** What came of a piece of work in an open transaction. */
+/** The result of a piece of work in an open transaction. */
 interface Ran<T> {
   readonly result: T;
   readonly hasWritten: boolean;
 }
 
 /**
- * The Store on Postgres: serialisable transactions, tried again on conflict, on a small pool of
- * connections.
+ * The Store on Postgres: serializable transactions, which are retried after a conflict, on a small
+ * pool of connections.
  */
 export class PostgresStore implements Store {
   readonly dialect = "postgres";
@@ -265,12 +268,12 @@ export class PostgresStore implements Store {
     return this.#tail.settle();
   }
   async trimLog(keep: number): Promise<void> {
-    // What is committed is numbered first, so that it counts among what is kept.
+    // Committed changes are numbered first, so that they count among those that are kept.
     await this.bounds();
     await this.#maintain(async (client) => {
       const { rows } = await client.query<{ floor: string }>(RAISE_FLOOR, [Math.max(1, keep)]);
       const floor = Number(rows[0]?.floor ?? 0);
-      // In pieces, so that no replica waits long for the locks of one.
+      // In batches, so that no replica waits long for the locks of one.
       while (
         ((await client.query(TRIM, [floor, TRIMMED_PER_BATCH])).rowCount ?? 0) === TRIMMED_PER_BATCH
       );
@@ -310,7 +313,8 @@ export class PostgresStore implements Store {
 
   limitedReader(limits: ReadLimits): Reader {
     return new PostgresReader(
-      // What is found by its id is found at once, no matter who asks.
+      // Rows are found quickly by their ids, so these reads do not count against the caller's
+      // share.
       (text, params, isById) =>
         isById
           ? this.#read(text, params)
@@ -337,7 +341,7 @@ export class PostgresStore implements Store {
         const mayTryAgain = this.#pool.statements.names.learnFrom(error) || isStaleStatement(error);
         if (!mayTryAgain || attempt === MAX_SNAPSHOT_ATTEMPTS) throw translateError(error);
       } finally {
-        // The answer does not wait for it.
+        // The result does not wait for it.
         void snapshot.end();
       }
     }
@@ -366,7 +370,7 @@ export class PostgresStore implements Store {
     };
   }
 
-  /** In a simulation, time is what the simulation says. */
+  /** In a simulation, the time is that of the simulation. */
   async time(): Promise<number> {
     if (this.#platform.now !== systemPlatform.now) return this.#platform.now();
     const [row] = await this.#pool.read(TIME, []);
@@ -382,14 +386,14 @@ export class PostgresStore implements Store {
     await closeAll(this.#pools);
   }
 
-  /** @throws what the database refused, in words of ours */
+  /** @throws the error of the database, translated */
   #read(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
     return this.#pool.read(text, params).catch((error: unknown) => {
       throw translateError(error);
     });
   }
 
-  /** Counts the reads for callers that were ended or refused. */
+  /** Counts the reads of callers that were ended or refused. */
   async #counted<T>(read: Promise<T>): Promise<T> {
     try {
       return await read;
@@ -413,7 +417,7 @@ export class PostgresStore implements Store {
     }
   }
 
-  /** Runs the work once. What it throws says whether to try again. */
+  /** Runs the work once. The error that it throws determines whether it is retried. */
   async #attempt<T>(
     work: (tx: Transaction) => Promise<T>,
     { signal, isolation = "serializable", mayBeLost = false }: TransactOptions,
@@ -434,10 +438,10 @@ export class PostgresStore implements Store {
   }
 
   /**
-   * Runs works once, one after another in one transaction.
+   * Runs pieces of work once, one after another in one transaction.
    *
-   * @returns how many were committed
-   * @throws OutcomeUnknown, and what undid all of them
+   * @returns the number of pieces that were committed
+   * @throws OutcomeUnknown, and the error that rolled back all of them
    */
   async #attemptAll(works: readonly SharedWork[], isOpen: () => boolean): Promise<number> {
     const rows = this.#turns.hold();
@@ -472,7 +476,7 @@ export class PostgresStore implements Store {
     }
   }
 
-  /** Runs a piece of work in an open transaction. When it fails, the transaction is given up. */
+  /** Runs a piece of work in an open transaction. If it fails, the transaction is rolled back. */
   async #within<T>(
     open: OpenTransaction,
     signal: AbortSignal | undefined,
@@ -489,13 +493,14 @@ export class PostgresStore implements Store {
         ),
       );
       await tx.settled();
-      // A handler may have caught what made the transaction unusable; it is unusable all the same.
+      // A handler may have caught the error that made the transaction unusable; it is unusable
+      // nevertheless.
       if (tx.failure !== null) throw tx.failure.error;
       return { result, hasWritten: tx.hasWritten };
     } catch (error) {
       tx.end(toError(error));
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
-      await this.#giveUp(lease, tx);
+      await this.#rollBack(lease, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
@@ -513,14 +518,14 @@ export class PostgresStore implements Store {
     );
   }
 
-  /** Writes the change records of a transaction: one step for all that shared it. */
+  /** Writes the change records of a transaction: one step for all work that shared it. */
   async #flush(open: OpenTransaction): Promise<TransactionMark | null> {
     if (open.changes.length === 0) return null;
     const { result } = await this.#within(open, undefined, (tx) => tx.flush());
     return result;
   }
 
-  /** Why a connection broke, where the server said so before it closed it. */
+  /** The reason why a connection broke, if the server sent it before it closed the connection. */
   #causeOf(error: unknown, { farewell }: Lease): unknown {
     return isUnreachable(error) && farewell !== undefined && !isUnreachable(farewell)
       ? farewell
@@ -534,7 +539,7 @@ export class PostgresStore implements Store {
     } catch (error) {
       lease.release(true);
       if (!isUnreachable(error) || !hasWritten) throw error;
-      // The connection broke while the commit was under way: it may have been done.
+      // The connection broke during the commit: it may have succeeded.
       const outcome =
         mark === null ? "unknown" : await resolveCommit(this.#pool, mark, this.#platform);
       if (outcome === "aborted") throw error;
@@ -543,8 +548,11 @@ export class PostgresStore implements Store {
     if (mark !== null) this.#tail.wake();
   }
 
-  /** Undoes a transaction, a statement that still runs included, and gives its connection back. */
-  async #giveUp(lease: Lease, tx: PostgresTransaction): Promise<void> {
+  /**
+   * Rolls back a transaction, including a statement that is still running, and releases its
+   * connection.
+   */
+  async #rollBack(lease: Lease, tx: PostgresTransaction): Promise<void> {
     try {
       if (tx.isRunning) await this.#pool.cancel(lease.client);
       await this.#pool.statements.runPlain(lease.client, "ROLLBACK", ROLLBACK_MS);

@@ -28,21 +28,23 @@ import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
 import type { UniqueIndexes } from "./unique-indexes.ts";
 
-/** Changes of one statement: their texts are in memory several times meanwhile. */
+/**
+ * The maximum number of changes per statement: their texts are in memory several times during it.
+ */
 const APPENDED_AT_ONCE = 2_000;
 
-/** Names a transaction after the fact: the first change that it appended. */
+/** Identifies a transaction after its end: the first change that it appended. */
 export interface TransactionMark {
   readonly xid: string;
   readonly changeId: number;
 }
 
 /**
- * One attempt of a piece of work, on a connection of its own. Dead after `end()`.
+ * One attempt of a piece of work, on its own connection. Unusable after `end()`.
  *
- * Postgres gives a transaction up at the first statement that fails, so a refusal that a handler
- * may catch (a value that is taken) is found without one; after any other failure every call fails,
- * and so does the commit.
+ * Postgres aborts a transaction at the first statement that fails, so an error that a handler may
+ * catch (a value that is taken) is detected without a failing statement; after any other failure
+ * every call fails, and so does the commit.
  */
 export class PostgresTransaction implements Transaction {
   readonly #client: ClientBase;
@@ -55,11 +57,11 @@ export class PostgresTransaction implements Transaction {
   readonly #changes: NewChange[];
   #ended: Error | null = null;
   #failure: { readonly error: unknown } | null = null;
-  /** Steps of several statements must not be mixed with others of the same transaction. */
+  /** Steps with several statements must not be interleaved with others of the same transaction. */
   readonly #line = new SerialQueue();
   #hasWritten = false;
   #running = 0;
-  /** The row that the latest write was for; null when it was for any number of them. */
+  /** The row of the latest write; null if that was for any number of rows. */
   #target: string | null = null;
 
   constructor(
@@ -84,7 +86,7 @@ export class PostgresTransaction implements Transaction {
     );
   }
 
-  /** What made the transaction unusable, when something did. */
+  /** The error that made the transaction unusable, if any. */
   get failure(): { readonly error: unknown } | null {
     return this.#failure;
   }
@@ -93,33 +95,34 @@ export class PostgresTransaction implements Transaction {
     return this.#hasWritten;
   }
 
-  /** A statement is under way. */
+  /** Whether a statement is running. */
   get isRunning(): boolean {
     return this.#running > 0;
   }
 
-  /** The row that the latest write was for, where it was for one. */
+  /** The row of the latest write, if that was for a single row. */
   get target(): string | null {
     return this.#target;
   }
 
   /**
-   * From now on every call rejects with `reason`: a handler that goes on after its time is up must
-   * not write into another's transaction.
+   * From now on every call rejects with `reason`: a handler that continues after its end must not
+   * write into another transaction.
    */
   end(reason: Error): void {
     this.#ended ??= reason;
   }
 
-  /** Waits for the statements that are under way. */
+  /** Waits for the running statements. */
   settled(): Promise<void> {
     return this.#line.settled();
   }
 
   /**
-   * Writes the change records of all that shared the transaction, after the last work has ended.
+   * Writes the change records of all work that shared the transaction, after the last piece has
+   * ended.
    *
-   * @returns the transaction's mark, or null when it changed nothing
+   * @returns the transaction's mark, or null if it changed nothing
    */
   async flush(): Promise<TransactionMark | null> {
     let mark: TransactionMark | null = null;
@@ -170,7 +173,7 @@ export class PostgresTransaction implements Transaction {
     return this.#line.run(async () => {
       for (const { id } of rows) this.#claim(rowKey(entity, id));
       if ((await this.#write(text, params)) === rows.length) return;
-      // Some were inserted: what the work catches must not leave them there.
+      // Some rows were inserted: if the work catches the error, they must not be committed.
       const error = new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
       this.#failure ??= { error };
       throw error;
@@ -194,7 +197,7 @@ export class PostgresTransaction implements Transaction {
       this.#hasWritten = true;
       const isPlaced = ({ place = null }: RowUpdate): boolean => place !== null;
       await update(updates.filter(isPlaced), "by-place");
-      // A place is a hint: what was updated meanwhile is elsewhere.
+      // A place is a hint: a row that was updated in the meantime has moved.
       await update(
         updates.filter(({ id }) => !updated.has(id)),
         "by-id",
@@ -269,7 +272,7 @@ export class PostgresTransaction implements Transaction {
     return rowCount ?? 0;
   }
 
-  /** Which row is in the way of one that could not be inserted. */
+  /** The error for a row that could not be inserted because of another row. */
   async #refusalOf(entity: string, row: StoredRow): Promise<unknown> {
     const { rows } = await this.#run(this.#tables.getStatement(entity), [row.id]);
     if (rows.length > 0)
@@ -282,8 +285,8 @@ export class PostgresTransaction implements Transaction {
   }
 
   /**
-   * A unique index that refused would end the transaction, so it is asked before; what slips in
-   * between is a conflict, and the work runs again.
+   * A unique index that rejects a value would end the transaction, so it is queried beforehand; a
+   * write of another transaction in between is a conflict, after which the work runs again.
    */
   async #refuseTaken(
     entity: string,
@@ -336,7 +339,7 @@ export class PostgresTransaction implements Transaction {
 
   /**
    * Another transaction of this process that is writing the row goes first: waiting for it in the
-   * database would take a connection, only to fail when it commits.
+   * database would occupy a connection, only to fail when it commits.
    */
   #claim(key: string): void {
     this.#alive();

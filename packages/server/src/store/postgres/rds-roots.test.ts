@@ -9,7 +9,7 @@ const tls = async (query: string, host = HOST): Promise<unknown[]> =>
     await connectionCandidates({ url: `postgres://u:p@${host}/shop${query}`, ca: null })
   ).candidates.map(({ ssl }) => ssl);
 
-test("the roots of a region are that region's, and good for years", async () => {
+test("the roots of a region are those of the region, and valid for years", async () => {
   const roots = ((await rdsRoots(HOST)) ?? []).map((pem) => new X509Certificate(pem));
   expect(roots.length).toBeGreaterThanOrEqual(3);
   for (const root of roots) {
@@ -27,11 +27,11 @@ test.each([
   "shop.xx-nowhere-9.rds.amazonaws.com",
   "shop.proxy-c2x1.eu-central-1.rds.amazonaws.com",
   "",
-])("there are none for %p", async (host) => {
+])("there are no roots for %p", async (host) => {
   expect(await rdsRoots(host)).toBeNull();
 });
 
-test("a database in RDS is checked by default and by mode; `require` is as in libpq", async () => {
+test("a database in RDS is verified by default and by mode; `require` is as in libpq", async () => {
   const roots = await rdsRoots(HOST);
   const checked = { rejectUnauthorized: true, ca: roots, servername: HOST };
   expect(await tls("")).toEqual([checked]);

@@ -71,12 +71,13 @@ describe("replicas on one Postgres", () => {
 
   beforeEach(async () => {
     url = await createDatabase(sharedPostgresUrl());
-    // Both start at once on an empty database: one makes the tables, the other finds them.
+    // Both start at the same time on an empty database: one creates the tables, the other uses
+    // them.
     [a, b] = await Promise.all([openReplica(url), openReplica(url)]);
   });
   afterEach(() => Promise.all([a.close(), b.close()]));
 
-  test("hear the same changes in the same order, wherever they were made", async () => {
+  test("receive the same changes in the same order, wherever they were committed", async () => {
     const [heardA, heardB] = [hearing(a), hearing(b)];
     await Promise.all(Array.from({ length: 200 }, (_, n) => add(n % 2 === 0 ? a : b, `n${n}`)));
     await until(() => heardA.length >= 200 && heardB.length >= 200);
@@ -85,7 +86,7 @@ describe("replicas on one Postgres", () => {
     expect(new Set(heardA.map(({ rowId }) => rowId)).size).toBe(200);
   });
 
-  test("an open transaction beside 1,000 others that commit delays and loses nothing", async () => {
+  test("an open transaction delays and loses nothing of 1,000 others that commit", async () => {
     const heard = hearing(b);
     const open = Promise.withResolvers<void>();
     const early = add(a, "early", open.promise);
@@ -102,7 +103,7 @@ describe("replicas on one Postgres", () => {
     expect(await b.changes(1000, 10)).toMatchObject([{ rowId: "early" }]);
   });
 
-  test("a change that builds on another comes after it", async () => {
+  test("a change that depends on another comes after it", async () => {
     const heard = hearing(b);
     await add(a, "x");
     for (let n = 0; n < 40; n += 1) {
@@ -120,7 +121,7 @@ describe("replicas on one Postgres", () => {
     );
   });
 
-  test("a value that two replicas give out at once is given once", async () => {
+  test("only one of two replicas can assign a unique value at the same time", async () => {
     const take = (store: Store, id: string): Promise<void> =>
       store.transact((tx) => tx.insert("Note", { id, text: "t", code: "only" }));
     const outcomes = await Promise.allSettled([
@@ -135,7 +136,7 @@ describe("replicas on one Postgres", () => {
         expect(outcome.reason).toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
   });
 
-  test("a replica that hears no notification finds the changes by looking", async () => {
+  test("a replica without notifications finds the changes by polling", async () => {
     const heard = hearing(b);
     const admin = new Client({ connectionString: url });
     await admin.connect();
@@ -160,8 +161,8 @@ describe("replicas on one Postgres", () => {
   });
 });
 
-describe("a Postgres that goes away", () => {
-  test("and comes back: acknowledged writes are there once, and the store goes on", async () => {
+describe("an unavailable Postgres", () => {
+  test("comes back with acknowledged writes exactly once, and the store continues", async () => {
     await using server = await PostgresServer.start(WITHOUT_FLUSHING);
     const url = await server.createDatabase();
     const states: string[] = [];
@@ -199,7 +200,7 @@ describe("a Postgres that goes away", () => {
     await store.close();
   }, 60_000);
 
-  test("is said to be away, in time and without a password", async () => {
+  test("is reported in time and without a password", async () => {
     await using server = await PostgresServer.start(WITHOUT_FLUSHING);
     const store = await openReplica(await server.createDatabase());
     await server.down();

@@ -15,7 +15,10 @@ const LOCK_TIMEOUT = databaseError("55P03");
 const STALE = databaseError("26000");
 const LOST = Object.assign(new Error("connect ECONNREFUSED"), { code: "ECONNREFUSED" });
 
-/** Asks after each failure, and lets time pass until the work may run again or may not. */
+/**
+ * Calls the retry after each failure, and advances the time until the work may run again or may
+ * not.
+ */
 async function retried(
   errors: Iterable<unknown>,
   stepMs = 50,
@@ -31,7 +34,7 @@ async function retried(
       (thrown: unknown) => (outcome = { error: thrown }),
     );
     for (await turn(); outcome === null; await turn()) platform.advance(stepMs);
-    // Narrowed by the callbacks above, which the compiler does not see.
+    // Narrowed by the callbacks above, which the compiler does not take into account.
     const ended = outcome as { readonly error: unknown } | "again";
     if (ended !== "again")
       return { attempts, error: ended.error, elapsedMs: platform.now() - start };
@@ -44,7 +47,7 @@ function* forever(error: unknown): Generator<unknown> {
   for (;;) yield error;
 }
 
-test("work that meets others runs again, so often and no more", async () => {
+test("conflicting work runs again, up to a maximum number of attempts", async () => {
   const conflicts = await retried(forever(CONFLICT));
   expect(conflicts).toMatchObject({ attempts: 12, error: { code: "OVERLOADED" } });
   const stale = await retried(forever(STALE));
@@ -53,7 +56,7 @@ test("work that meets others runs again, so often and no more", async () => {
   expect(few).toMatchObject({ attempts: 4, error: null });
 });
 
-test("a database that is lost is waited for, for seconds and no longer", async () => {
+test("an unavailable database is waited for, for several seconds at most", async () => {
   const { error, elapsedMs, attempts } = await retried(forever(LOST));
   expect(error).toMatchObject({ code: "OVERLOADED", message: "The database can't be reached." });
   expect(elapsedMs).toBeGreaterThan(5_000);
@@ -61,19 +64,19 @@ test("a database that is lost is waited for, for seconds and no longer", async (
   expect(attempts).toBeGreaterThan(5);
 });
 
-test("a held row is waited for longer than a frozen replica can hold it", async () => {
+test("a locked row is waited for longer than a frozen replica can lock it", async () => {
   const { error, elapsedMs } = await retried(forever(LOCK_TIMEOUT));
   expect(error).toMatchObject({ message: expect.stringContaining("the same row") });
   expect(elapsedMs).toBeGreaterThan(15_000);
   expect(elapsedMs).toBeLessThan(16_000);
 });
 
-test("what is nobody's conflict is not tried again", async () => {
+test("an error that is not a conflict is not retried", async () => {
   const bug = new TypeError("a bug");
   expect(await retried([bug])).toEqual({ attempts: 1, error: bug, elapsedMs: 0 });
 });
 
-test("after a lock timeout the next attempt takes its connection from another share", async () => {
+test("after a lock timeout the next attempt uses a connection of another share", async () => {
   const platform = new ManualPlatform();
   const retry = new Retry(new RowTurns().hold(), undefined, platform);
   expect(retry.share).toBe("write");
@@ -87,7 +90,7 @@ test("after a lock timeout the next attempt takes its connection from another sh
   await other;
 });
 
-test("work that met another waits for its row, and for what it had itself", async () => {
+test("conflicting work waits for the conflict's row, and for its own earlier rows", async () => {
   const platform = new ManualPlatform();
   const turns = new RowTurns();
   const [holder, rows] = [turns.hold(), turns.hold()];
@@ -103,14 +106,14 @@ test("work that met another waits for its row, and for what it had itself", asyn
   expect([...rows.keys].toSorted()).toEqual(["busy", "own"]);
   expect(platform.timers).toBe(0);
 
-  // Another that never ends is not waited for without end.
+  // The wait for work that never ends is limited.
   const late = new Retry(turns.hold(), undefined, platform);
   const refused = late.after(new RowBusyError("busy"));
   platform.advance(15_000);
   await expect(refused).rejects.toMatchObject({ code: "OVERLOADED" });
 });
 
-test("pauses grow to a longest one, and differ between those who wait for the same", async () => {
+test("pauses grow up to a maximum, and differ between concurrent retries", async () => {
   const waits = (fill: number): number[] => {
     const asked: number[] = [];
     const platform = new ManualPlatform();

@@ -11,19 +11,22 @@ import {
 import { pause } from "./pause.ts";
 import { RowBusyError, type RowHold } from "./row-turns.ts";
 
-/** Attempts at a piece of work that meets others. */
+/** The maximum number of attempts of a piece of work that conflicts with others. */
 const MAX_ATTEMPTS = 12;
-/** How long a write waits for the database to come back, in milliseconds. */
+/** How long a write waits for the database to be available again, in milliseconds. */
 const RETRY_TIMEOUT_MS = 5_000;
 /**
  * How long a write waits for others of the same row, in milliseconds: longer than Postgres lets a
- * frozen replica hold it.
+ * frozen replica lock it.
  */
 const ROW_PATIENCE_MS = 15_000;
-/** Rows for which a piece of work waits before it begins again; with more it just tries. */
+/**
+ * The maximum number of rows for which a piece of work waits before it runs again; with more it
+ * runs without waiting.
+ */
 const MAX_ROWS_AWAITED = 100;
 
-/** Decides whether a piece of work runs again, and when. */
+/** Decides whether and when a piece of work runs again. */
 export class Retry {
   readonly #rows: RowHold;
   readonly #signal: AbortSignal | undefined;
@@ -31,9 +34,9 @@ export class Retry {
   readonly #startedAt: number;
   #attempts = 1;
   #lockTimeouts = 0;
-  /** Rows on which it met others: it waits for its turn on all of them before it runs again. */
+  /** The rows of its conflicts: before it runs again, it waits for its turn on all of them. */
   readonly #awaited = new Set<string>();
-  /** Whose connections the next attempt takes. */
+  /** The share of connections that the next attempt uses. */
   share: ShareName = "write";
 
   constructor(rows: RowHold, signal: AbortSignal | undefined, platform: Platform) {
@@ -43,7 +46,11 @@ export class Retry {
     this.#signal = signal;
   }
 
-  /** Waits until the work may run again. @throws the error, when it may not */
+  /**
+   * Waits until the work may run again.
+   *
+   * @throws the error, if it may not run again
+   */
   async after(error: unknown): Promise<void> {
     const elapsed = this.#platform.monotonic() - this.#startedAt;
     if (isLockTimeout(error)) {
@@ -69,7 +76,7 @@ export class Retry {
     if (isConflict(error)) await this.#waitForRows(ROW_PATIENCE_MS - elapsed);
   }
 
-  /** What it has written once it will write again. */
+  /** Also awaits the rows that it has written, because it will write them again. */
   #awaitHeld(): void {
     if (this.#rows.keys.size > MAX_ROWS_AWAITED) return;
     for (const held of this.#rows.keys) this.#awaited.add(held);

@@ -12,10 +12,10 @@ type RetypeStep = MigrationStep & { readonly kind: "retype_column" | "convert_co
 const PAGE = 1_000;
 
 /**
- * Converts the values of a column to another type, by way of a second column.
+ * Converts the values of a column to another type, by means of a second column.
  *
- * @throws PylonStartError when a value has no equal in the new type and the field can't be null,
- *   or the app's function makes none of it
+ * @throws PylonStartError if a value has no equivalent in the new type and the field can't be null,
+ *   or if the app's function returns no valid value for it
  */
 export async function retypeColumn(
   client: ClientBase,

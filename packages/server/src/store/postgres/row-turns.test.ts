@@ -7,7 +7,7 @@ const KEYS = ["a", "b", "c", "d"];
 const keys = fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1 });
 const NEVER = new AbortController().signal;
 
-test("a row has one holder at a time, and all that wait get theirs", async () => {
+test("a row has one holder at a time, and all waiting holders get their rows", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 8 }), async (wanted) => {
       const turns = new RowTurns();
@@ -28,7 +28,7 @@ test("a row has one holder at a time, and all that wait get theirs", async () =>
       });
       await Promise.all(workers);
       expect(order.toSorted((a, b) => a - b)).toEqual(wanted.map((_, index) => index));
-      // Nothing is left behind: everything can be taken at once.
+      // Nothing is left over: everything can be taken immediately.
       const last = turns.hold();
       for (const key of KEYS) last.claim(key);
     }),
@@ -36,7 +36,7 @@ test("a row has one holder at a time, and all that wait get theirs", async () =>
   );
 });
 
-test("a row that another has is refused at once; those of the same work are its own", () => {
+test("a row of another holder is rejected immediately; rows of the same work are not", () => {
   const turns = new RowTurns();
   const [one, other] = [turns.hold(), turns.hold()];
   one.claim("a");
@@ -53,7 +53,7 @@ test("a row that another has is refused at once; those of the same work are its 
   one.claim("a");
 });
 
-test("a waiter that gives up has nothing, and is passed over", async () => {
+test("a waiter that is aborted holds nothing, and is skipped", async () => {
   const turns = new RowTurns();
   const [holder, leaver, next] = [turns.hold(), turns.hold(), turns.hold()];
   holder.claim("b");
@@ -74,6 +74,6 @@ test("a waiter that gives up has nothing, and is passed over", async () => {
   holder.release();
   await waiting;
   expect([...next.keys]).toEqual(["b"]);
-  // A signal that was aborted before is not a turn at all.
+  // With a signal that is already aborted, it does not wait for a turn at all.
   await expect(leaver.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
 });

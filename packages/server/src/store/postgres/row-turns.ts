@@ -1,7 +1,7 @@
 /**
- * A transaction of this process wants to write a row that another one of this process is writing:
- * the later one could only wait for the earlier, and fail when that commits. So it gives up at
- * once, and runs again when the row is free.
+ * A transaction of this process is about to write a row that another one of this process is
+ * writing: the later one could only wait for the earlier one, and fail when that commits. So it is
+ * rolled back immediately, and runs again when the row is free.
  */
 export class RowBusyError extends Error {
   override readonly name = "RowBusyError";
@@ -14,26 +14,30 @@ export class RowBusyError extends Error {
 }
 
 /**
- * Who writes which row in this process. Transactions that want the same row take turns, and those
- * whose turn has not come hold no connection. Only a hint: what holds in the database is up to the
- * database.
+ * Tracks which work writes which row in this process. Transactions that write the same row take
+ * turns, and those that are waiting for their turn hold no connection. This is only a hint:
+ * correctness is up to the database.
  */
 export class RowTurns {
   readonly #rows = new Map<string, { holder: RowHold; readonly waiting: Waiting[] }>();
 
-  /** The turns of one piece of work. */
+  /** Creates the hold of one piece of work. */
   hold(): RowHold {
     return new RowHold(this);
   }
 
-  /** @returns whether the row is the holder's now */
+  /** @returns whether the holder has the row now */
   tryTake(key: string, holder: RowHold): boolean {
     const row = this.#rows.get(key);
     if (row === undefined) this.#rows.set(key, { holder, waiting: [] });
     return row === undefined || row.holder === holder;
   }
 
-  /** Waits until the row is the holder's. @throws the signal's reason */
+  /**
+   * Waits until the holder has the row.
+   *
+   * @throws the signal's reason
+   */
   take(key: string, holder: RowHold, signal: AbortSignal): Promise<void> {
     const row = this.#rows.get(key);
     if (row === undefined || row.holder === holder) {
@@ -96,10 +100,10 @@ export class RowHold {
   }
 
   /**
-   * Gives back what it has, and waits for all of these: in one order for all, so that no two wait
-   * for each other.
+   * Releases all rows, and waits for the given ones: in the same order for all work, to avoid
+   * deadlocks.
    *
-   * @throws the signal's reason; then it has none
+   * @throws the signal's reason; the work then holds no rows
    */
   async exchangeFor(keys: Iterable<string>, signal: AbortSignal): Promise<void> {
     this.release();
@@ -114,7 +118,7 @@ export class RowHold {
     }
   }
 
-  /** Gives back all but this one. */
+  /** Releases all rows except this one. */
   keepOnly(kept: string | null): void {
     for (const key of this.#keys) {
       if (key === kept) continue;

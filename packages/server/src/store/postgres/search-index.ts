@@ -6,13 +6,13 @@ import { FILL_CHUNK, FILL_KEY, searchName, searchTables } from "../sql/search-ta
 
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES ($1, $2)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
-/** What stands between words, of ASCII and of what is written often. */
+/** The characters between words: those of ASCII, and other frequent ones. */
 const BETWEEN_WORDS =
   "[\\u0001-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u00a9\\u00ab-\\u00b1\\u00b4" +
   "\\u00b6-\\u00b8\\u00bb\\u00bf\\u00d7\\u00f7\\u2000-\\u206f\\u3000-\\u303f]+";
 const ACCENTS = "[\\u0300-\\u036f]";
 
-/** Stems of English without a list of words that are left out: SQLite leaves out none either. */
+/** English stems without a list of stop words: SQLite has none either. */
 const ENGLISH = [
   `DO $$ BEGIN
      IF NOT EXISTS (SELECT 1 FROM pg_ts_config WHERE cfgname = '_pylon_english') THEN
@@ -25,7 +25,10 @@ const ENGLISH = [
    END $$`,
 ];
 
-/** Asks for trigrams, and says whether they are there. Refused, it leaves the transaction as is. */
+/**
+ * Creates the trigram extension, and returns whether it is available. If that fails, the
+ * transaction is not affected.
+ */
 export async function makeTrigrams(client: ClientBase): Promise<boolean> {
   await client.query("SAVEPOINT trigrams");
   try {
@@ -43,9 +46,9 @@ export const HAS_TRIGRAMS = `SELECT EXISTS (SELECT 1 FROM pg_extension WHERE ext
   AS found`;
 
 /**
- * The statements that make the index of a search, empty, and the trigger that keeps it: whatever
- * writes a row, an older version of the app too, writes its part of the index in the same
- * transaction. It is a table of its own, so that a write of other fields leaves it alone.
+ * The statements that create the index of a search, empty, and the trigger that maintains it: every
+ * write of a row, also by an older version of the app, writes its part of the index in the same
+ * transaction. The index is a separate table, so that a write of other fields does not write it.
  */
 export function createSearch(entity: string, index: SearchIndex, hasTrigrams: boolean): string[] {
   const { index: table } = searchTables(entity);
@@ -78,17 +81,17 @@ export function createSearch(entity: string, index: SearchIndex, hasTrigrams: bo
   ];
 }
 
-/** The statements that drop the index of a search, where it is there. */
+/** The statements that drop the index of a search, if it exists. */
 export function dropSearch(entity: string): string[] {
   return [
-    // The trigger goes with it.
+    // Also drops the trigger.
     `DROP FUNCTION IF EXISTS ${searchName(entity, "keep")} CASCADE`,
     `DROP TABLE IF EXISTS ${searchTables(entity).index}`,
     `DELETE FROM "_pylon_meta" WHERE key = '${FILL_KEY}${entity}'`,
   ];
 }
 
-/** The entities whose rows are not all in their index yet. */
+/** The entities with rows that are not in the index yet. */
 export async function unfilled(client: ClientBase): Promise<string[]> {
   const { rows } = await client.query<{ key: string }>(
     `SELECT key FROM "_pylon_meta" WHERE starts_with(key, $1) ORDER BY key`,
@@ -98,8 +101,8 @@ export async function unfilled(client: ClientBase): Promise<string[]> {
 }
 
 /**
- * Brings the next rows into the index, in a transaction of its own, and notes how far they are.
- * Those that are in it already, because they were written since, are left alone.
+ * Adds the next rows to the index, in a separate transaction, and stores the progress. Rows that
+ * are already in the index, because they were written in the meantime, are skipped.
  *
  * @returns whether there may be more
  */
@@ -107,7 +110,7 @@ export async function fillSearch(client: ClientBase, entity: string): Promise<bo
   const key = `${FILL_KEY}${entity}`;
   await client.query("BEGIN ISOLATION LEVEL READ COMMITTED");
   try {
-    // Replicas that start together take turns.
+    // Replicas that start at the same time take turns.
     const { rows } = await client.query<{ value: string }>(
       `SELECT value FROM "_pylon_meta" WHERE key = $1 FOR UPDATE`,
       [key],
@@ -124,7 +127,7 @@ export async function fillSearch(client: ClientBase, entity: string): Promise<bo
   }
 }
 
-/** @returns the next state, null when all rows are in the index */
+/** @returns the next state, or null if all rows are in the index */
 async function fillNext(
   client: ClientBase,
   entity: string,
@@ -132,7 +135,8 @@ async function fillNext(
 ): Promise<string | null> {
   const { index, after } = fill;
   const columns = index.typos ? "id, doc, words" : "id, doc";
-  // The locks keep a row from being deleted before its part is there to be deleted with it.
+  // The locks prevent the deletion of a row before its part of the index exists, which must be
+  // deleted with it.
   const { rows } = await client.query<{ count: number; last: string | null }>(
     `WITH page AS (
        SELECT * FROM ${quote(entity)} WHERE id > $1 ORDER BY id LIMIT ${FILL_CHUNK} FOR KEY SHARE),
@@ -159,7 +163,9 @@ function valuesOf(row: string, index: SearchIndex): string {
   return `${doc}, concat(' ', array_to_string(tsvector_to_array(${plain}), ' '), ' ')`;
 }
 
-/** A text as its words alone, without accents: the parser of Postgres finds nothing else then. */
+/**
+ * Reduces a text to its words, without accents, so that the parser of Postgres finds only words.
+ */
 function textOf(column: string, index: SearchIndex): string {
   const length = indexedCharacters(index);
   const start = `left(coalesce(${column}, ''), ${length})`;

@@ -7,7 +7,7 @@ import {
 import { connectionOptions } from "./connection-options.ts";
 import { SESSION_LIMITS, snapshotSettings } from "./session-settings.ts";
 
-test("no session of ours compiles statements, directly and behind a pooler", async () => {
+test("no session of Pylon compiles statements, directly and behind a pooler", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const connection = await connectionOptions({
     url,
@@ -22,7 +22,7 @@ test("no session of ours compiles statements, directly and behind a pooler", asy
   expect(await jitOf(new Client(pooled), snapshotSettings(SESSION_LIMITS, pooled))).toBe("off");
 });
 
-/** Whether a transaction with these settings would compile a costly statement. */
+/** Whether a transaction with these settings would compile an expensive statement. */
 async function jitOf(client: Client, settings: readonly string[]): Promise<unknown> {
   await client.connect();
   try {

@@ -1,41 +1,51 @@
 import type { ClientConfig } from "pg";
 
-/** How long Postgres bears with a session of ours, in milliseconds. */
+/** The time limits of Pylon's sessions in Postgres, in milliseconds. */
 export interface SessionLimits {
   /**
-   * A transaction waits for another's lock; then it starts again, without a connection meanwhile.
+   * The maximum wait for a lock of another transaction; then the waiting one starts again, without
+   * holding a connection in between.
    */
   readonly lockMs: number;
-  /** A transaction is idle: its process is frozen or gone, and others wait for its rows. */
+  /**
+   * The maximum time that a transaction may be idle: its process is frozen or gone, and others wait
+   * for its rows.
+   */
   readonly idleMs: number;
-  /** A statement runs. */
+  /** The maximum duration of a statement. */
   readonly statementMs: number;
 }
 
-/** The limits of a server; a test may have shorter ones. */
+/** The limits of a server; a test may use shorter ones. */
 export const SESSION_LIMITS: SessionLimits = {
   lockMs: 50,
   idleMs: 10_000,
   statementMs: 60_000,
 };
 
-/** How often a running statement looks whether its client is still there, in milliseconds. */
+/**
+ * The interval at which a running statement checks whether its client is still connected, in
+ * milliseconds.
+ */
 const CLIENT_CHECK_MS = 1_000;
-/** What is sent to a client that takes nothing of it ends after this, in milliseconds. */
+/**
+ * A connection whose client does not acknowledge sent data is closed after this time, in
+ * milliseconds.
+ */
 const UNSENT_MS = 15_000;
-/** Keepalives find a client's host that is gone within 10 + 3 x 3 seconds. */
+/** Keepalives detect that a client's host is gone within 10 + 3 x 3 seconds. */
 const KEEPALIVE_S = { idle: 10, interval: 3, count: 3 };
 
 /**
- * Postgres compiles a statement that it holds to be costly. Ours read few rows by many conditions,
- * as the feed does where rights look at other rows: to compile one may take 20 seconds, and to run
- * it a few milliseconds.
+ * Postgres compiles statements that it estimates to be expensive. Pylon's statements read few rows
+ * with many conditions, as in the feed when rights depend on other rows: compiling one may take 20
+ * seconds, but running it takes a few milliseconds.
  */
 const NO_COMPILING = "SET LOCAL jit = off";
 
 /**
- * The limits as settings of a session, in `options` of the connection. Poolers refuse that, or
- * ignore it: see `keepsSettings`.
+ * The limits as settings of a session, for `options` of the connection. Poolers reject or ignore
+ * them: see `keepsSettings`.
  */
 export function sessionOptions(limits: SessionLimits): string {
   const settings = {
@@ -53,13 +63,16 @@ export function sessionOptions(limits: SessionLimits): string {
     .join(" ");
 }
 
-/** Answers in milliseconds what `sessionOptions` has set last, when the session has it. */
+/**
+ * Returns the value that `sessionOptions` sets for this limit, in milliseconds, if the session has
+ * kept it.
+ */
 export const IDLE_LIMIT_QUERY = `SELECT setting::int AS idle FROM pg_settings
   WHERE name = 'idle_in_transaction_session_timeout'`;
 
 /**
- * What a transaction that writes sets for itself, after BEGIN: what its session can't keep is set
- * in each transaction, which every pooler allows.
+ * The settings that a write transaction sets after BEGIN: settings that the session can't keep are
+ * set in each transaction, which every pooler allows.
  */
 export function transactionSettings(limits: SessionLimits, connection: ClientConfig): string[] {
   const lock = `SET LOCAL lock_timeout = ${limits.lockMs}`;
@@ -67,14 +80,14 @@ export function transactionSettings(limits: SessionLimits, connection: ClientCon
   return [lock, ...snapshotSettings(limits, connection)];
 }
 
-/** The same for a transaction that only reads. */
+/** The same for a read-only transaction. */
 export function snapshotSettings(limits: SessionLimits, connection: ClientConfig): string[] {
   if (keepsSettings(connection)) return [];
   return [
     NO_COMPILING,
     `SET LOCAL idle_in_transaction_session_timeout = ${limits.idleMs}`,
     `SET LOCAL statement_timeout = ${limits.statementMs}`,
-    // A pooler may lose the request to cancel a statement; it closes the connection all the same.
+    // A pooler may lose the request to cancel a statement; it closes the connection nevertheless.
     `SET LOCAL client_connection_check_interval = ${CLIENT_CHECK_MS}`,
   ];
 }

@@ -4,7 +4,7 @@ import { ManualPlatform, turn } from "../../testing/manual-platform.ts";
 import type { Transaction } from "../store.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
 
-// What a work does with its transaction is up to the store; here it says how long it takes.
+// The store decides what work does with its transaction; here each piece only has a duration.
 const TX: Transaction = Object.create(null);
 
 class Groups {
@@ -12,11 +12,11 @@ class Groups {
   readonly sizes: number[] = [];
   readonly alone: string[] = [];
   failure: Error | null = null;
-  /** How long a commit takes, in milliseconds. */
+  /** The duration of a commit, in milliseconds. */
   commitMs = 0;
-  /** Transactions begin. */
+  /** Whether transactions can begin. */
   isUp = true;
-  /** The work that fails wherever others share its transaction. */
+  /** The name of the work that fails whenever others share its transaction. */
   poisoned: string | null = null;
   readonly shared = new SharedTransactions(
     (works, isOpen) => this.#run(works, isOpen),
@@ -58,7 +58,7 @@ class Groups {
 
 const names = (count: number): string[] => Array.from({ length: count }, (_, n) => `w${n}`);
 
-test("the first of its kind runs alone, later ones that come together share", async () => {
+test("the first piece of its kind runs alone, later simultaneous ones share", async () => {
   const groups = new Groups();
   await groups.transact("first");
   const together = names(20).map((name) => groups.transact(name));
@@ -67,7 +67,7 @@ test("the first of its kind runs alone, later ones that come together share", as
   expect(groups.sizes).toEqual([10, 10]);
 });
 
-test("a kind whose last work was long runs alone, until one was short again", async () => {
+test("a kind whose latest work was long runs alone, until a piece was short again", async () => {
   const groups = new Groups();
   await groups.transact("first", 200);
   await groups.transact("second", 200);
@@ -77,13 +77,13 @@ test("a kind whose last work was long runs alone, until one was short again", as
   expect(groups.sizes).toEqual([2]);
 });
 
-test("where commits are slow, works share that take no longer than one", async () => {
+test("with slow commits, work that takes no longer than a commit shares transactions", async () => {
   const groups = new Groups();
   groups.commitMs = 80;
   await groups.transact("first", 60);
   await Promise.all(names(8).map((name) => groups.transact(name, 60)));
   expect(groups.sizes).toEqual([7]);
-  // The disk is as it was: what takes long keeps nobody waiting for it.
+  // The disk is fast again: long work does not delay other work.
   groups.commitMs = 1;
   await Promise.all(["a", "b"].map((name) => groups.transact(name, 60)));
   await Promise.all(["c", "d"].map((name) => groups.transact(name, 60)));
@@ -91,7 +91,7 @@ test("where commits are slow, works share that take no longer than one", async (
   expect(groups.alone).toEqual(["first", "w7", "c", "d"]);
 });
 
-test("a transaction that runs for long begins no further work, which runs alone", async () => {
+test("a transaction that runs for long starts no further work, which then runs alone", async () => {
   const groups = new Groups();
   await groups.transact("first");
   const all = names(6).map((name) => groups.transact(name, name === "w2" ? 150 : 0));
@@ -100,14 +100,14 @@ test("a transaction that runs for long begins no further work, which runs alone"
   expect(groups.alone).toEqual(["first", "w3", "w4", "w5"]);
 });
 
-test("what a transaction had no time for shares the next one", async () => {
+test("work for which a transaction had no time shares the next one", async () => {
   const groups = new Groups();
   await groups.transact("first");
   expect(await Promise.all(names(8).map((name) => groups.transact(name, 20)))).toEqual(names(8));
   expect(groups.sizes).toEqual([5, 3]);
 });
 
-test("one that fails is found in a few steps, and those beside it still share", async () => {
+test("a failing piece is found in a few steps, and the others still share", async () => {
   const groups = new Groups();
   await groups.transact("first");
   groups.poisoned = "w5";
@@ -116,7 +116,7 @@ test("one that fails is found in a few steps, and those beside it still share", 
   expect(groups.alone).toEqual(["first", "w4", "w5"]);
 });
 
-test("after a failure each runs alone, and none when the outcome is not known", async () => {
+test("after a failure each piece runs alone, but none if the outcome is unknown", async () => {
   const groups = new Groups();
   await groups.transact("first");
   groups.failure = new Error("conflict");
@@ -130,7 +130,7 @@ test("after a failure each runs alone, and none when the outcome is not known", 
   expect(groups.alone).toHaveLength(4);
 });
 
-test("where no transaction begins, each goes alone at once, with its own patience", async () => {
+test("if no transaction can begin, each piece runs alone immediately", async () => {
   const groups = new Groups();
   await groups.transact("first");
   groups.isUp = false;
@@ -139,7 +139,7 @@ test("where no transaction begins, each goes alone at once, with its own patienc
   expect(groups.alone).toEqual(["first", ...names(8)]);
 });
 
-test("one that is aborted while it waits fails for itself, and undoes no other", async () => {
+test("a piece aborted while it waits fails individually, and rolls back no other", async () => {
   const groups = new Groups();
   await groups.transact("first");
   const abort = new AbortController();
@@ -158,7 +158,7 @@ test("one that is aborted while it waits fails for itself, and undoes no other",
   expect([groups.sizes, groups.alone]).toEqual([[4], ["first", "w2"]]);
 });
 
-test("each runs as a part of what submitted it", async () => {
+test("each piece runs in the context of its submitter", async () => {
   const groups = new Groups();
   await groups.transact("first");
   const where = (name: string): Promise<string | undefined> =>

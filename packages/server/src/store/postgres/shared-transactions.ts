@@ -2,25 +2,33 @@ import { currentOperation, runIn } from "../../observe/operation.ts";
 import type { Platform } from "../../platform.ts";
 import type { Transaction } from "../store.ts";
 
-/** Transactions that are under way at the same time. */
+/** The maximum number of concurrent transactions. */
 const MAX_LANES = 2;
-/** Pieces of work in one transaction; with fewer than MIN_WORKS no second one is opened. */
+/**
+ * The maximum number of pieces of work in one transaction; with fewer than MIN_WORKS no second
+ * transaction is opened.
+ */
 const MAX_WORKS = 100;
 const MIN_WORKS = 8;
-/** What took longer than this, in milliseconds, would keep those beside it waiting. */
+/**
+ * Work that takes longer than this, in milliseconds, would delay the other work in its transaction.
+ */
 const SHORT_MS = 20;
 /**
- * Where a transaction alone costs more than that, what takes no longer than it is short too: on a
- * machine that is busy or a disk that is slow all takes longer, and to share less would make each
- * wait for commits of its own.
+ * If the overhead of a transaction exceeds SHORT_MS, work that takes no longer than this overhead
+ * also counts as short, up to this limit: on a busy machine or a slow disk everything takes longer,
+ * and sharing less would make each piece wait for its own commit.
  */
 const MAX_SHORT_MS = 100;
 /**
- * A transaction that runs for this many times as long as a short work takes at most, begins no
- * further one.
+ * A transaction that has run for this many times the maximum duration of short work starts no
+ * further work.
  */
 const MAX_GROUP = 5;
-/** Kinds of work whose duration is known; others run in transactions of their own. */
+/**
+ * The maximum number of kinds of work whose duration is tracked; others run in their own
+ * transactions.
+ */
 const MAX_KINDS = 1_000;
 
 /** A piece of work, which may be run several times. */
@@ -30,14 +38,17 @@ export interface SharedWork {
 }
 
 /**
- * Runs works in one transaction, one after another, as long as `isOpen` says that there is time.
+ * Runs pieces of work in one transaction, one after another, as long as `isOpen` returns true.
  *
- * @returns how many of them were committed, from the first one on
- * @throws OutcomeUnknown, and what undid all of them
+ * @returns the number of pieces that were committed, counted from the first one
+ * @throws OutcomeUnknown, and the error that rolled back all of them
  */
 export type RunShared = (works: readonly SharedWork[], isOpen: () => boolean) => Promise<number>;
 
-/** The works of a transaction may have been committed, for the `cause`: none may run again. */
+/**
+ * The work of a transaction may have been committed, because of the `cause`: none of it may run
+ * again.
+ */
 export class OutcomeUnknown extends Error {
   override readonly name = "OutcomeUnknown";
 }
@@ -45,25 +56,25 @@ export class OutcomeUnknown extends Error {
 interface Waiting extends SharedWork {
   readonly kind: string;
   readonly committed: () => void;
-  /** Runs it in a transaction of its own. */
+  /** Runs it in its own transaction. */
   readonly alone: () => void;
   readonly failed: (error: unknown) => void;
 }
 
 /**
- * Puts short pieces of work that come at the same time into common transactions: each commit waits
- * for the disk, and each statement that begins or ends one for the network. When one of them fails,
- * all are undone, and each half runs again for itself, down to one alone: so each succeeds or fails
- * for itself.
- * The submitter bounds how many wait: a replica has a limit of jobs that it runs.
+ * Combines short pieces of work that are submitted at the same time into shared transactions: each
+ * commit waits for the disk, and each statement that begins or ends a transaction for the network.
+ * If one piece fails, all are rolled back, and each half runs again separately, down to a single
+ * piece: so each succeeds or fails individually. The submitter limits the number of waiting pieces:
+ * a replica has a limit of running jobs.
  */
 export class SharedTransactions {
   readonly #run: RunShared;
   readonly #platform: Platform;
   readonly #waiting: Waiting[] = [];
-  /** How long the last piece of work of a kind took, in milliseconds. */
+  /** The duration of the latest piece of work of each kind, in milliseconds. */
   readonly #durations = new Map<string, number>();
-  /** What takes no longer than this, in milliseconds, is short. */
+  /** Work that takes at most this long, in milliseconds, is short. */
   #shortMs = SHORT_MS;
   #lanes = 0;
   #isAboutToStart = false;
@@ -74,7 +85,7 @@ export class SharedTransactions {
   }
 
   /**
-   * @param alone runs the work in a transaction of its own
+   * @param alone runs the work in its own transaction
    * @throws what the work throws
    */
   transact<T>(
@@ -83,7 +94,7 @@ export class SharedTransactions {
     signal: AbortSignal | undefined,
     alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
   ): Promise<T> {
-    // It runs when others are done, and yet for the one who submitted it.
+    // It runs after other work, but in the context of the operation that submitted it.
     const operation = currentOperation();
     const measured = async (tx: Transaction): Promise<T> => {
       const startedAt = this.#platform.monotonic();
@@ -112,7 +123,7 @@ export class SharedTransactions {
     });
   }
 
-  /** In a transaction of its own, which tells what such a one costs. */
+  /** Runs the work in its own transaction, and measures the overhead of the transaction. */
   async #runAlone<T>(
     work: (tx: Transaction) => Promise<T>,
     alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
@@ -132,7 +143,7 @@ export class SharedTransactions {
     return result;
   }
 
-  /** Of an unknown kind one goes first, alone. */
+  /** The first piece of an unknown kind runs alone. */
   #isShort(kind: string): boolean {
     return (this.#durations.get(kind) ?? Infinity) <= this.#shortMs;
   }
@@ -142,12 +153,12 @@ export class SharedTransactions {
       this.#durations.set(kind, ms);
   }
 
-  /** @param ms what a transaction took beside its works */
+  /** @param ms the duration of a transaction without its work */
   #learnCost(ms: number): void {
     this.#shortMs = Math.min(Math.max(ms, SHORT_MS), MAX_SHORT_MS);
   }
 
-  /** What comes within the same turn of the event loop is put together. */
+  /** Work that is submitted in the same turn of the event loop is combined. */
   #start(): void {
     if (this.#isAboutToStart) return;
     this.#isAboutToStart = true;
@@ -170,12 +181,12 @@ export class SharedTransactions {
 
   async #runTogether(submitted: readonly Waiting[]): Promise<void> {
     const works = submitted.filter(({ signal }) => signal?.aborted !== true);
-    // What was aborted while it waited would undo those beside it.
+    // Work that was aborted while it waited would roll back the others.
     for (const work of submitted) if (!works.includes(work)) work.alone();
     const [first] = works;
     if (works.length < 2) return first?.alone();
     const { monotonic } = this.#platform;
-    // Counted from when it is first asked, after the first piece of work.
+    // Counted from the first call, which is after the first piece of work.
     let until: number | null = null;
     const isOpen = (): boolean => monotonic() < (until ??= monotonic() + MAX_GROUP * this.#shortMs);
     let hasBegun = false;
@@ -192,24 +203,25 @@ export class SharedTransactions {
       const count = await this.#run(runs, isOpen);
       this.#learnCost(monotonic() - startedAt - workedMs);
       for (const { committed } of works.slice(0, count)) committed();
-      this.#goOn(works.slice(count));
+      this.#requeue(works.slice(count));
     } catch (error) {
       if (error instanceof OutcomeUnknown) for (const { failed } of works) failed(error.cause);
       else if (hasBegun) await this.#halve(works);
-      // It is the fault of none: each half would wait for the database once more, after the other.
+      // No transaction could begin, so no piece is at fault: each half would only wait for the
+      // database again, one after the other.
       else for (const { alone } of works) alone();
     }
   }
 
-  /** One that fails is found in a few steps, and those beside it still share. */
+  /** A failing piece is found in a few steps, and the others still share transactions. */
   async #halve(works: readonly Waiting[]): Promise<void> {
     const middle = Math.ceil(works.length / 2);
     await this.#runTogether(works.slice(0, middle));
     await this.#runTogether(works.slice(middle));
   }
 
-  /** What a transaction had no time for goes on in the next one. */
-  #goOn(works: readonly Waiting[]): void {
+  /** Puts work for which a transaction had no time into the next one; long work runs alone. */
+  #requeue(works: readonly Waiting[]): void {
     const [short, long] = [true, false].map((isShort) =>
       works.filter(({ kind }) => this.#isShort(kind) === isShort),
     );

@@ -54,12 +54,12 @@ function deposit(beforeEnd: () => Promise<void> = async () => undefined): Promis
   });
 }
 
-/** As many reads at once as make the pool open all of its connections. */
+/** As many concurrent reads as it takes to make the pool open all of its connections. */
 function readTogether(): Promise<unknown[]> {
   return Promise.all(Array.from({ length: READS }, () => store.get("Account", "a")));
 }
 
-test("F1: connections that went silent are replaced: reads, writes and the log go on", async () => {
+test("F1: silent connections are replaced: reads, writes and the log continue", async () => {
   await readTogether();
   const heard = Promise.withResolvers<void>();
   const stop = store.follow(() => heard.resolve());
@@ -69,7 +69,7 @@ test("F1: connections that went silent are replaced: reads, writes and the log g
   expect(await store.get("Account", "a")).toMatchObject({ cents: 1 });
 }, 30_000);
 
-test("F1: a transaction whose connection goes silent in its midst is done once", async () => {
+test("F1: a transaction whose connection becomes silent is executed once", async () => {
   let attempts = 0;
   await deposit(async () => {
     attempts += 1;
@@ -79,7 +79,7 @@ test("F1: a transaction whose connection goes silent in its midst is done once",
   expect(await store.get("Account", "a")).toMatchObject({ cents: 2 });
 }, 30_000);
 
-test("F1: a statement on which the server works is left alone, however long it takes", async () => {
+test("F1: a statement that the server is working on continues, however long it takes", async () => {
   const [locker, direct] = [new Client(url), new Client(url)];
   await Promise.all([locker.connect(), direct.connect()]);
   await locker.query(`BEGIN; LOCK TABLE "Account" IN ACCESS EXCLUSIVE MODE`);
@@ -92,7 +92,7 @@ test("F1: a statement on which the server works is left alone, however long it t
   await Promise.all([locker.end(), direct.end()]);
 }, 30_000);
 
-/** @returns the processes of the server that wait for a lock, once one does */
+/** @returns the processes of the server that are waiting for a lock, once there is one */
 async function waitingFor(direct: Client): Promise<unknown[]> {
   for (;;) {
     const waiting = await blocked(direct);
@@ -108,7 +108,7 @@ async function blocked(direct: Client): Promise<unknown[]> {
   return rows.map(({ pid }) => pid);
 }
 
-/** Waits until the server was asked so often whether it works. */
+/** Waits until the server was queried this many times. */
 async function looks(direct: Client, count: number): Promise<void> {
   const seen = new Set<number>();
   while (seen.size < count) {

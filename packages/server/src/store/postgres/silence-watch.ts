@@ -1,9 +1,14 @@
 import { Client, type ClientBase, type ClientConfig } from "pg";
 import type { Platform, Timer } from "../../platform.ts";
 
-/** How long a statement may go unanswered before it is looked whether the server works on it. */
+/**
+ * The time without a response after which a statement is checked: does the server still work on it?
+ */
 export const SILENCE_MS = 3_000;
-/** Looks at statements in that time, and looks that must agree before a connection is given up. */
+/**
+ * The number of checks of statements in that time, and the number of consecutive checks with the
+ * same result before a connection is closed.
+ */
 const LOOKS_IN_SILENCE = 3;
 const LOOKS_THAT_AGREE = 2;
 const LOOK_DEADLINE_MS = 2_000;
@@ -13,17 +18,20 @@ const LOOK = `SELECT pg_backend_pid() AS own, ARRAY(SELECT pid FROM pg_stat_acti
 interface Running {
   readonly client: ClientBase;
   readonly startedAt: number;
-  /** Turns of the timer that it has been running for. A process that stands still has none. */
+  /**
+   * The number of timer intervals during which it has been running. A process that is stopped has
+   * none.
+   */
   turns: number;
-  /** Looks in a row that did not find the server at work on it. */
+  /** The number of consecutive checks in which the server was not working on it. */
   idleLooks: number;
 }
 
 /**
- * Finds connections that a firewall, a failover or a lost host has made silent: nothing is refused
- * on them, and nothing is answered. The network alone would tell after minutes. A statement that
- * takes long is not a sign of it, so a second connection asks the server whether it works on it;
- * where it does not, the first one is closed, and what ran there is tried again on another.
+ * Detects connections that became silent because of a firewall, a failover or a lost host: there
+ * are neither errors nor responses on them. The network alone would report that only after minutes.
+ * A slow statement is not a sign of it, so a second connection queries whether the server is
+ * working on it; if not, the first connection is closed, and its work is retried on another.
  */
 export class SilenceWatch {
   readonly #connection: ClientConfig;
@@ -31,7 +39,7 @@ export class SilenceWatch {
   readonly #heardAt = new WeakMap<ClientBase, number>();
   readonly #platform: Platform;
   readonly #timer: Timer;
-  /** A connection that was not heard since may be silent too. */
+  /** A connection without a response since this time may be silent, too. */
   #suspectBefore = -Infinity;
   #isLooking = false;
 
@@ -47,7 +55,7 @@ export class SilenceWatch {
     this.#timer = platform.every(silenceMs / LOOKS_IN_SILENCE, () => this.#turn()).unref();
   }
 
-  /** Runs a statement on this connection, which is closed when it turns out to be silent. */
+  /** Runs a statement on this connection, which is closed if it turns out to be silent. */
   async during<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
     const running = { client, startedAt: this.#platform.monotonic(), turns: 0, idleLooks: 0 };
     this.#running.add(running);
@@ -60,7 +68,7 @@ export class SilenceWatch {
     }
   }
 
-  /** Whether this connection, on which nothing runs, was last heard before another went silent. */
+  /** Whether the last response on this idle connection was before another one became silent. */
   isSuspect(client: ClientBase): boolean {
     return (this.#heardAt.get(client) ?? Infinity) < this.#suspectBefore;
   }
@@ -88,13 +96,13 @@ export class SilenceWatch {
       running.idleLooks = isIdle ? running.idleLooks + 1 : 0;
       if (running.idleLooks < LOOKS_THAT_AGREE || !this.#running.has(running)) continue;
       this.#suspectBefore = Math.max(this.#suspectBefore, running.startedAt);
-      // With a statement under way this closes the socket without a goodbye, and the statement
-      // fails.
+      // While a statement is running, this closes the socket without a terminate message, and the
+      // statement fails.
       if (running.client instanceof Client) void running.client.end().catch(() => undefined);
     }
   }
 
-  /** @returns those that the server works for; null when it can't be known */
+  /** @returns the processes that are running a statement; null if that can't be determined */
   async #workingOf(processes: readonly number[]): Promise<ReadonlySet<number> | null> {
     const client = new Client(this.#connection);
     client.on("error", () => undefined);
@@ -102,11 +110,11 @@ export class SilenceWatch {
       await client.connect();
       const { rows } = await client.query<{ own: number; working: number[] }>(LOOK, [processes]);
       const [row] = rows;
-      // A pooler shows numbers of its own, which say nothing about the server's.
+      // A pooler returns its own process ids, which do not identify the server's processes.
       if (row === undefined || row.own !== processOf(client)) return null;
       return new Set(row.working);
     } catch {
-      // The server can't be reached at all. It is looked again at the next turn.
+      // The server can't be reached at all. The next interval checks again.
       return null;
     } finally {
       void client.end().catch(() => undefined);

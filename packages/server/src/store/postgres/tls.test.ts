@@ -64,12 +64,12 @@ describe("a Postgres with a certificate", () => {
     return row ?? "connected";
   }
 
-  test("is used with and without TLS where nothing is to be checked", async () => {
+  test("is used with and without TLS if nothing must be verified", async () => {
     for (const query of ["", "?sslmode=disable", "?sslmode=prefer", "?sslmode=require"])
       expect(await connects("127.0.0.1", query)).toBe("connected");
   });
 
-  test("is checked by a CA: its signature, and its name unless the mode says no", async () => {
+  test("is verified with a CA: its signature, and its name unless the mode says no", async () => {
     expect(await connects("localhost", "", certificate)).toBe("connected");
     expect(
       await connects(
@@ -90,7 +90,7 @@ describe("a Postgres with a certificate", () => {
     );
   });
 
-  test("an unknown mode or file is refused", async () => {
+  test("an unknown mode or file is rejected", async () => {
     await expect(connects("localhost", "?sslmode=maybe")).rejects.toThrow(
       /use one of disable, prefer/,
     );
@@ -100,7 +100,7 @@ describe("a Postgres with a certificate", () => {
   });
 });
 
-test("a Postgres without TLS is refused where TLS is wanted", async () => {
+test("a Postgres without TLS is rejected if TLS is required", async () => {
   await using server = await PostgresServer.start(WITHOUT_FLUSHING);
   const open = (mode: string) =>
     openPostgresStore({

@@ -1,8 +1,8 @@
 import { parseStoredManifest } from "../../schema/stored-manifest.ts";
 
 /**
- * The unique indexes of the app's tables, as lists of fields: those of unique fields and those
- * declared by name.
+ * The unique indexes of the app's tables, as lists of fields: those of unique fields and the
+ * declared ones.
  */
 export class UniqueIndexes {
   readonly #byEntity = new Map<string, readonly (readonly string[])[]>();
@@ -22,7 +22,7 @@ export class UniqueIndexes {
     return this.#byEntity.get(entity) ?? [];
   }
 
-  /** Those that a change of the named fields can meet. */
+  /** The indexes that a change of the given fields may violate. */
   touchedBy(entity: string, names: readonly string[]): readonly (readonly string[])[] {
     return this.of(entity).filter((fields) => fields.some((field) => names.includes(field)));
   }

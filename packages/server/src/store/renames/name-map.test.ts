@@ -7,14 +7,14 @@ const names = new NameMap({
   Member: { table: "Member", columns: { userId: "person" }, oldFields: {} },
 });
 
-/** Each field that a condition names, in the order of the text. */
+/** Each field that a condition refers to, in the order of the text. */
 function fieldsOf(expr: Expr): string[] {
   return [...JSON.stringify(expr).matchAll(/"(?:name|field)":"(\w+)"/g)].map(
     ([, name = ""]) => name,
   );
 }
 
-test("a condition names the columns of each row that its exists look at", () => {
+test("a condition refers to the columns of all rows that its exists read", () => {
   const text =
     "exists(Channel, id == data.channelId && " +
     "exists(Member, teamId == Channel.teamId && userId == auth.userId))";

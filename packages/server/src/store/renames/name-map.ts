@@ -16,7 +16,7 @@ import { uniqueViolation } from "../unique-violation.ts";
 
 type Fields = Readonly<Record<string, Value>>;
 
-/** One entity in both languages. */
+/** The names of one entity in the app and in the database. */
 class EntityNames {
   readonly entity: string;
   readonly table: string;
@@ -45,7 +45,9 @@ class EntityNames {
     return this.#fields.get(column) ?? column;
   }
 
-  /** Values as they are written: by their fields alone, and not by old names. */
+  /**
+   * Converts values to be written: they have current field names only, so old names are dropped.
+   */
   toColumns<V>(fields: Readonly<Record<string, V>>): Record<string, V> {
     const old = new Set(this.#oldFields.map(([name]) => name));
     return Object.fromEntries(
@@ -55,7 +57,7 @@ class EntityNames {
     );
   }
 
-  /** @param withOldNames each renamed field is there by its old names too */
+  /** @param withOldNames adds each renamed field under its old names, too */
   toFields(row: StoredRow, withOldNames: boolean): StoredRow {
     const named: Record<string, Value> & { id: string } = { id: row.id };
     for (const [column, value] of Object.entries(row)) named[this.field(column)] = value;
@@ -69,8 +71,8 @@ class EntityNames {
 }
 
 /**
- * Says what is asked in the names of an app in those of the database, and what is answered the
- * other way round. Entities and fields that nobody renamed pass as they are.
+ * Translates queries from the app's names to those of the database, and results in the other
+ * direction. Entities and fields without a rename are passed through unchanged.
  */
 export class NameMap {
   readonly isEmpty: boolean;
@@ -106,7 +108,7 @@ export class NameMap {
     return this.#byEntity.get(entity)?.toFields(row, withOldNames) ?? row;
   }
 
-  /** Its rows as well: `entity` and the fields in them. */
+  /** Also translates the rows: `entity`, and the fields in them. */
   toStoredChange(change: NewChange): NewChange {
     const { entity, before, after } = change;
     return {
@@ -142,7 +144,7 @@ export class NameMap {
     };
   }
 
-  /** Its groups and measures go by names of their own, and so do `having` and `order`. */
+  /** Groups and measures have their own names, which `having` and `order` use, too. */
   toAggregate(spec: Aggregate): Aggregate {
     const { entity, where, search, groupBy, measures } = spec;
     return {
@@ -160,8 +162,8 @@ export class NameMap {
   }
 
   /**
-   * @param data the entity whose row is `data`; empty where there is none
-   * @param related the entities of the `exists` around it, the innermost first
+   * @param data the entity whose row is `data`; empty if there is none
+   * @param related the entities of the enclosing `exists`, the innermost first
    */
   expr(data: string, expr: Expr, related: readonly string[] = []): Expr {
     if (expr.kind === "path") {
@@ -190,7 +192,7 @@ export class NameMap {
     return mapChildren(expr, (child) => this.expr(data, child, related));
   }
 
-  /** What the database refused, in the app's names. */
+  /** Translates an error of the database to the app's names. */
   toError(entity: string, error: unknown): unknown {
     const names = this.#byEntity.get(entity);
     const isViolation = error instanceof PylonError && error.code === "UNIQUE_VIOLATION";
@@ -219,7 +221,7 @@ export class NameMap {
     };
   }
 
-  /** A file knows the field that it is in by the names of the database, which stay. */
+  /** A file record refers to its field by the names of the database, which never change. */
   #toStoredFile(file: Fields): Fields {
     const { boundEntity: entity, boundField: field } = file;
     if (typeof entity !== "string") return file;
@@ -242,5 +244,5 @@ export class NameMap {
   }
 }
 
-/** Of an app that renamed nothing. */
+/** For an app without renames. */
 export const NO_RENAMES = new NameMap({});

@@ -2,15 +2,15 @@ import type { Expr } from "@pylonsync/query";
 import type { Aggregate, Found, Reader, SearchSelect, Select, StoredRow, Value } from "../store.ts";
 import type { NameMap } from "./name-map.ts";
 
-/** A reader in the names of the app, over one in those of the database. */
+/** A reader with the names of the app, on top of one with the names of the database. */
 export class RenamedReader implements Reader {
   readonly #inner: Reader;
   readonly #names: () => NameMap;
   readonly #hasOldNames: boolean;
 
   /**
-   * @param names as they are at each read
-   * @param hasOldNames rows have renamed fields by their old names too
+   * @param names returns the current names at each read
+   * @param hasOldNames rows also contain renamed fields under their old names
    */
   constructor(inner: Reader, names: () => NameMap, hasOldNames: boolean) {
     this.#inner = inner;

@@ -18,9 +18,9 @@ import { RenamedReader } from "./renamed-reader.ts";
 import { RenamedTransaction } from "./renamed-transaction.ts";
 
 /**
- * A store in the names of the app that was migrated to last, over one in the names of the database.
- * In these the database is the same for every version of an app, so that versions before and after
- * a rename share it, its change log included.
+ * A store with the names of the latest migrated app, on top of one with the names of the database.
+ * Those are the same for every version of an app, so versions before and after a rename share the
+ * database, including its change log.
  */
 export class RenamedStore extends RenamedReader implements Store {
   readonly #inner: Store;
@@ -41,7 +41,7 @@ export class RenamedStore extends RenamedReader implements Store {
     return this.#inner.link;
   }
 
-  /** In the names of the database, as the statement is. */
+  /** The plan has the names of the database, like the statement. */
   explain(query: Select): Promise<QueryPlan> {
     return this.#inner.explain(this.#names.isEmpty ? query : this.#names.toSelect(query));
   }
@@ -105,7 +105,7 @@ export class RenamedStore extends RenamedReader implements Store {
   storedManifest(): Promise<string | null> {
     return this.#inner.storedManifest();
   }
-  /** In the names of the database, as the shapes are. */
+  /** With the names of the database, like the shapes. */
   readerOf(shapes: SchemaShape): Reader {
     return this.#inner.readerOf(shapes);
   }

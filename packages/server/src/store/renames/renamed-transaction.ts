@@ -4,8 +4,8 @@ import type { NameMap } from "./name-map.ts";
 import { RenamedReader } from "./renamed-reader.ts";
 
 /**
- * A transaction in the names of the app. Its rows have each field once, by its own name: they are
- * what is written next.
+ * A transaction with the names of the app. Its rows contain each field once, under its current
+ * name, because they are the basis of the next write.
  */
 export class RenamedTransaction extends RenamedReader implements Transaction {
   readonly #inner: Transaction;

@@ -146,7 +146,7 @@ test("measures are JSON numbers and stored forms, skip null, and do not overflow
   });
 });
 
-test("a sum of ints beyond 64 bits is refused and not rounded", () => {
+test("a sum of ints beyond 64 bits is rejected instead of rounded", () => {
   using database = new Database(":memory:");
   database.run(`CREATE TABLE "AggregateProbe" (id TEXT, n INTEGER, x REAL, at TEXT, tag TEXT)`);
   database.run(

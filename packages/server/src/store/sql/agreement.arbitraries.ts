@@ -17,7 +17,7 @@ import {
 import fc from "fast-check";
 import type { StoredRow, Value } from "../store.ts";
 
-/** Small pools of awkward values, so that generated rows and conditions meet. */
+/** Small pools of difficult values, so that generated rows and conditions often match. */
 const TEXTS = [
   "",
   "a",
@@ -42,7 +42,7 @@ const TEXTS = [
   "null",
   "1",
 ];
-/** Letters with several cases, and what patterns of the databases take for more than itself. */
+/** Letters with several cases, and characters with a special meaning in the databases' patterns. */
 const CASES = [
   "É",
   "AB",
@@ -106,7 +106,7 @@ const DATES = [
   "9999-12-31T23:59:59.999Z",
 ];
 
-/** Awkward ones: signs, digits on one side alone, and the ends of what a field holds. */
+/** Difficult ones: signs, digits on only one side of the point, and the limits of a field. */
 const DECIMALS = [
   "0",
   "1",
@@ -124,7 +124,7 @@ const DECIMALS = [
   "-999999999999999999.999999999999999999",
 ];
 
-/** What can be compared with each other. */
+/** The classes of values that can be compared with each other. */
 export type Class = "text" | "number" | "decimal" | "bool" | "datetime";
 const KINDS: Record<Class, readonly FieldKind[]> = {
   text: ["string", "richtext", "id"],
@@ -140,7 +140,7 @@ const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
     { arbitrary: fc.constantFrom(...CASES), weight: 2 },
     { arbitrary: text(), weight: 1 },
   ),
-  // A condition may name a fraction for an int, and numbers that no column holds.
+  // A condition may contain a fraction for an int, and numbers that no column can store.
   number: fc.oneof(
     fc.constantFrom(...INTS),
     fc.constantFrom(...FLOATS),
@@ -155,7 +155,7 @@ const LITERALS: Record<Class, fc.Arbitrary<Scalar>> = {
   bool: fc.boolean(),
   datetime: fc.constantFrom(...DATES),
 };
-/** Keys of objects, some of which look like places in a list or stand in every prototype. */
+/** Keys of objects, some of which look like list indexes or exist in every prototype. */
 const STEPS = ["a", "b c", "0", "é", "length", "constructor"] as const;
 const MEMBERS: readonly Scalar[] = ["a", "1", "", "É", 1, 0.5, -7, 2 ** 53, true, false, null];
 
@@ -168,7 +168,7 @@ const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
   decimal: LITERALS.decimal,
-  // They are compared with null alone, and stand beside the others.
+  // They are compared only with null, and are stored beside the other columns.
   json: fc.oneof(
     members(2).map((value): Value => (typeof value === "object" && value !== null ? value : {})),
     fc.constant<Value>({ a: [null, "\u{1F600}"] }),
@@ -178,7 +178,7 @@ const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   }),
 };
 
-/** What is inside of a json. */
+/** The values inside of a json. */
 function members(depth: number): fc.Arbitrary<Value> {
   const scalar = fc.constantFrom<Value[]>(...MEMBERS);
   if (depth === 0) return scalar;
@@ -198,7 +198,7 @@ function members(depth: number): fc.Arbitrary<Value> {
   );
 }
 
-/** What is looked for in texts: also letters of other cases, and patterns' own signs. */
+/** The search texts: also letters in other cases, and special characters of patterns. */
 export const needles = fc.oneof(
   { arbitrary: fc.constantFrom(...TEXTS), weight: 3 },
   { arbitrary: fc.constantFrom(...CASES), weight: 3 },
@@ -259,7 +259,7 @@ function rowsOf({ fields }: EntityShape): fc.Arbitrary<StoredRow[]> {
   return fc.uniqueArray(row, { selector: (one) => one.id, maxLength: 8 });
 }
 
-/** Schemas, and rows that fit them. */
+/** Schemas, and rows that match them. */
 export const worlds: fc.Arbitrary<World> = fc
   .tuple(shape("Alpha"), shape("Beta"))
   .chain((shapes) => fc.tuple(fc.constant(shapes), fc.tuple(...shapes.map(rowsOf))))
@@ -275,7 +275,7 @@ const AUTH: Record<Class, readonly string[]> = {
   bool: ["isAdmin", "isGuest", "claims.beta"],
   datetime: [],
 };
-/** Callers of every sort. */
+/** Callers of all kinds. */
 export const callers = fc.record({
   userId: fc.option(fc.constantFrom("u1", "u2", "a")),
   isAdmin: fc.boolean(),
@@ -299,9 +299,9 @@ export const callers = fc.record({
 export const times = fc.constantFrom(...DATES);
 
 /**
- * Conditions on rows of Alpha as checkPolicy lets them through: every kind of node.
+ * Conditions on rows of Alpha that checkPolicy accepts: all kinds of nodes.
  *
- * @param existsDepth how deep `exists` nests; 0 for conditions on the row alone
+ * @param existsDepth the maximum nesting of `exists`; 0 for conditions on the row alone
  */
 export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<Expr> {
   return condition(
@@ -313,11 +313,11 @@ export function conditions(schema: SchemaShape, existsDepth = 2): fc.Arbitrary<E
 
 interface Scope {
   readonly schema: SchemaShape;
-  /** Where paths of `data` start. */
+  /** The entity of `data` paths. */
   readonly data: EntityShape;
-  /** The entity that the innermost `exists` looks at. */
+  /** The entity of the innermost `exists`. */
   readonly related: EntityShape | undefined;
-  /** Those of the `exists` around it, from inside. */
+  /** The entities of the enclosing `exists`, from the inside out. */
   readonly outer: readonly EntityShape[];
 }
 
@@ -327,7 +327,7 @@ function alphaOf(schema: SchemaShape): EntityShape {
   return shape;
 }
 
-/** What a filter over a relation becomes: in there, the related row is `data`. */
+/** The expression for a filter over a relation: inside of it, the related row is `data`. */
 function hasRelated(
   scope: Scope,
   entity: EntityShape,
@@ -470,7 +470,7 @@ function texts(scope: Scope): fc.Arbitrary<Expr> {
   return fc.oneof({ arbitrary: plain, weight: 3 }, { arbitrary: folded, weight: 1 });
 }
 
-/** What is inside of a json or an array. */
+/** Conditions on the values inside of a json or an array. */
 function nested(scope: Scope): fc.Arbitrary<Expr> {
   const lists = [...scope.data.fields].filter(([, kind]) => !isScalarKind(kind));
   if (lists.length === 0) return fc.constant(FALSE);
@@ -513,7 +513,7 @@ export function filters(entity: EntityShape): fc.Arbitrary<Record<string, unknow
   );
 }
 
-/** At most as many: keys and operators, nested filters, and both ends of `$between`. */
+/** An upper bound: keys and operators, nested filters, and both ends of `$between`. */
 function conditionsIn(filter: object): number {
   return JSON.stringify(filter).match(/":|\{|\$between/g)?.length ?? 0;
 }
@@ -551,7 +551,7 @@ function filterOf(entity: EntityShape, depth: number): fc.Arbitrary<Record<strin
 
 const MEMBER_PATHS = ["a", "b c", "0", "constructor", "a.a", "a.é", "b c.0"];
 
-/** What is asked of a value inside of a json, which may be of any type. */
+/** Conditions on a value inside of a json, which may have any type. */
 function memberFilter(): fc.Arbitrary<unknown> {
   const value = fc.constantFrom(...MEMBERS);
   const some = fc.constantFrom(...MEMBERS.filter((one) => one !== null));

@@ -42,7 +42,7 @@ import {
 import { holds, sizeOf } from "./naive-evaluator.ts";
 import type { Sql } from "./compile-where.ts";
 
-/** A database that answers for one world at a time. */
+/** A database that contains one world at a time. */
 interface Engine {
   readonly name: string;
   readonly dialect: typeof sqlite;
@@ -110,7 +110,9 @@ function sqliteEngine(): Engine {
   };
 }
 
-/** Each world has other columns under the same names, so no statement may be kept prepared. */
+/**
+ * The worlds have different columns with the same names, so prepared statements must not be kept.
+ */
 const connection = new Client({ connectionString: await createDatabase(sharedPostgresUrl()) });
 await connection.connect();
 afterAll(() => connection.end());
@@ -150,7 +152,7 @@ const words = fc
   .array(fc.oneof(needles, fc.constantFrom("lorem", "Ärger", "ДОМ")), { maxLength: 4 })
   .map((parts) => parts.join(""));
 
-/** Letters in their other case, where it is one letter. */
+/** Letters in their other case, if that is a single letter. */
 function otherCase(text: string): string {
   return Array.from(text, (letter) => {
     const other = letter === letter.toUpperCase() ? letter.toLowerCase() : letter.toUpperCase();
@@ -166,7 +168,7 @@ function shapeOf(world: World): EntityShape {
   return shape;
 }
 
-/** The world, a condition, who asks and when, and what the row was before. */
+/** The world, a condition, the caller, the time, and the old row. */
 const questionsWith = (existsDepth: number) =>
   worlds.chain((world) =>
     fc.record({
@@ -179,8 +181,8 @@ const questionsWith = (existsDepth: number) =>
   );
 const questions = questionsWith(2);
 /**
- * Conditions on the row alone: a predicate can answer them, and their answer stays while rows are
- * deleted.
+ * Conditions on the row alone: a predicate can evaluate them, and the result does not change while
+ * rows are deleted.
  */
 const rowQuestions = questionsWith(0);
 
@@ -232,7 +234,7 @@ for (const engine of engines) {
     );
   }, 60_000);
 
-  test(`${engine.name} answers a filter, its order and its page as the client does`, async () => {
+  test(`${engine.name} evaluates a filter, its order and its page like the client`, async () => {
     const cases = worlds.chain((world) => {
       const order = fc.array(
         fc.tuple(
@@ -335,7 +337,7 @@ for (const engine of engines) {
     );
   }, 60_000);
 
-  test(`${engine.name} takes the longest text that is looked for in any case`, async () => {
+  test(`${engine.name} accepts the longest text of a case-insensitive search`, async () => {
     const long = "ΐkſ[*".repeat(200);
     const world = textWorld([`-${long}-`, long.slice(1)]);
     await engine.load(world);
@@ -344,7 +346,7 @@ for (const engine of engines) {
   });
 }
 
-test("the compiled predicate agrees with the plain reading of the tree", () => {
+test("the compiled predicate agrees with the naive evaluation of the tree", () => {
   fc.assert(
     fc.property(rowQuestions, ({ world, expr, auth, now, old }) => {
       const keeps = compilePredicate(expr);
@@ -375,7 +377,7 @@ test("binding any part of the environment first changes nothing", () => {
   );
 });
 
-test("what callers send is in the parameters, never in the text", () => {
+test("input of callers is in the parameters, never in the text", () => {
   const canary = `x'"; DROP TABLE "Alpha" --`;
   const shape: EntityShape = {
     name: "Alpha",
@@ -410,7 +412,7 @@ test("what callers send is in the parameters, never in the text", () => {
   }
 });
 
-test("a name that is not in the schema is refused, not quoted into the text", () => {
+test("a name that is not in the schema is rejected, instead of quoted into the text", () => {
   const schema = new Map([
     ["Alpha", { name: "Alpha", fields: new Map<string, FieldKind>([["id", "id"]]) }],
   ]);

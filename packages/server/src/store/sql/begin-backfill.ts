@@ -5,8 +5,8 @@ import { quote } from "./quote.ts";
 type BackfillStep = MigrationStep & { readonly kind: "backfill" | "compute" };
 
 /**
- * Notes, within the migration, that rows are to be filled in: a crash after it does not forget
- * them. Names have letters, digits and _ alone.
+ * The statement that records, as part of the migration, that rows must be filled in: a crash after
+ * it does not lose this. Names consist only of letters, digits and _.
  */
 export function beginBackfill({ entity, field }: BackfillStep): string {
   return (
@@ -16,7 +16,7 @@ export function beginBackfill({ entity, field }: BackfillStep): string {
   );
 }
 
-/** What the filling of a column is called: no name has a point in it. */
+/** The id of the backfill of a column: names contain no dots. */
 export function backfillId(table: string, column: string): string {
   return `${table}.${column}`;
 }

@@ -7,47 +7,49 @@ import type { Dialect } from "./dialect.ts";
 import { quote } from "./quote.ts";
 import { searchTables } from "./search-tables.ts";
 
-/** A search, and what a store knows of its words. */
+/** A search, with what a store knows about its words. */
 export interface PreparedSearch extends TextSearch {
-  /** SQLite: for each word, what else will do in its place. */
+  /** SQLite: the alternatives for each word. */
   readonly alternatives?: readonly (readonly string[])[] | undefined;
-  /** Postgres: words that are nearly those asked for are found. */
+  /** Postgres: whether similar words can be found. */
   readonly hasTrigrams?: boolean | undefined;
 }
 
-/** The parts of a statement that searches; its rows are `t`. */
+/** The parts of a statement that searches; its rows have the alias `t`. */
 export interface SearchSql {
   readonly from: string;
   readonly condition: string;
-  /** The same of the index alone, where nothing else is asked of the rows; their ids are `id`. */
+  /**
+   * The same for the index alone, if there are no other conditions on the rows; their ids are `id`.
+   */
   readonly fromIndex: string;
   readonly id: string;
-  /** Makes the terms by which the best row comes first, with the parameters that they need. */
+  /** Creates the terms that sort the best row first, with the parameters that they need. */
   readonly order: () => readonly OrderTerm[];
 }
 
-/** What rows are ordered by. */
+/** A term of the sort order. */
 export interface OrderTerm {
   readonly term: string;
   readonly direction: string;
 }
 
-/** The classes of weights in Postgres, the greatest first. */
+/** The weight classes of Postgres, the greatest first. */
 const CLASSES = ["A", "B", "C", "D"] as const;
 const CONFIGS = { simple: "pg_catalog.simple", english: "_pylon_english" } as const;
 
-/** The configuration of Postgres for the language of an index, as a literal. */
+/** The Postgres text search configuration for the language of an index, as a literal. */
 export function textSearchConfig({ language }: SearchIndex): string {
   return `'${CONFIGS[language]}'`;
 }
 
-/** The class of weight of each field of an index. */
+/** The weight class of each field of an index. */
 export function weightClasses({ fields }: SearchIndex): string[] {
   const weights = distinctWeights(fields);
   return fields.map(({ weight }) => CLASSES[weights.indexOf(weight)] ?? "D");
 }
 
-/** Compiles a search: its condition comes first of all that the statement asks. */
+/** Compiles a search: its condition is the first one of the statement. */
 export function compileSearch(
   entity: string,
   search: PreparedSearch,
@@ -62,7 +64,7 @@ export function compileSearch(
 function onSqlite(entity: string, search: PreparedSearch, compiler: WhereCompiler): SearchSql {
   const { index, numbers } = searchTables(entity);
   const weights = search.index.fields.map(({ weight }) => String(weight)).join(", ");
-  // The rows of the index lead: nothing else would use it.
+  // The rows of the index come first in the join: otherwise the index would not be used.
   const fromIndex = `${index} CROSS JOIN ${numbers} AS n ON n.doc = ${index}.rowid`;
   return {
     from: `${fromIndex} CROSS JOIN ${quote(entity)} AS t ON t.id = n.id`,
@@ -74,7 +76,7 @@ function onSqlite(entity: string, search: PreparedSearch, compiler: WhereCompile
 }
 
 /**
- * A word is quoted, so nothing in it is syntax. The tokenizer of the index folds it as it did the
+ * Each word is quoted, so it contains no syntax. The tokenizer of the index folds it like the
  * texts.
  */
 function matchText({ words, index, alternatives = [] }: PreparedSearch): string {
@@ -126,9 +128,9 @@ function onPostgres(entity: string, search: PreparedSearch, compiler: WhereCompi
 }
 
 /**
- * Where a letter is wrong, the other half of the word is right: by that half the trigram index
- * finds the texts that the expression then looks at. A word is of letters and digits alone, so none
- * of it is syntax of a pattern.
+ * If one letter is wrong, one half of the word is right: by that half the trigram index finds the
+ * texts to which the regular expression is then applied. A word consists only of letters and
+ * digits, so it contains no syntax of patterns.
  */
 function nearlyOnPostgres(word: string, compiler: WhereCompiler): string {
   const letters = Array.from(word);
@@ -142,7 +144,7 @@ function nearlyOnPostgres(word: string, compiler: WhereCompiler): string {
   return `((${likes.join(" OR ")}) AND s.words ~ ${expression})`;
 }
 
-/** What `isNearlySame` takes for nearly a word, as regular expressions. */
+/** The words that `isNearlySame` accepts as similar, as regular expressions. */
 function nearlyForms(letters: readonly string[]): string[] {
   return letters.flatMap((_, at) => {
     const [before, after] = [letters.slice(0, at).join(""), letters.slice(at + 1).join("")];
@@ -153,23 +155,23 @@ function nearlyForms(letters: readonly string[]): string[] {
   });
 }
 
-/** The word with a letter and the one after it exchanged. */
+/** The word with a letter and its successor exchanged. */
 function exchanged(letters: readonly string[], at: number): string {
   const [before, after] = [letters.slice(0, at), letters.slice(at + 2)];
   return [...before, letters[at + 1], letters[at], ...after].join("");
 }
 
-/** In quotes, so nothing in it is syntax. */
+/** Quoted, so it contains no syntax. */
 function lexemeOf(word: string, isPrefix: boolean): string {
   return `'${foldForPostgres(word)}'${isPrefix ? ":*" : ""}`;
 }
 
-/** A word as the index has it. */
+/** A word in the form in which the index contains it. */
 function termOf(word: string, { language }: SearchIndex): string {
   return language === "english" ? stemmer(foldForPostgres(word)) : foldForPostgres(word);
 }
 
-/** Without accents, as the index has the texts. */
+/** Removes accents, as in the texts of the index. */
 function foldForPostgres(word: string): string {
   return word
     .normalize("NFD")
@@ -177,7 +179,7 @@ function foldForPostgres(word: string): string {
     .normalize("NFC");
 }
 
-/** Postgres takes weights up to 1. */
+/** Postgres accepts weights up to 1. */
 function scaledWeight({ fields }: SearchIndex, at: number): number {
   const weights = distinctWeights(fields);
   return (weights[at] ?? 0) / (weights[0] ?? 1);

@@ -24,7 +24,7 @@ import { classOf } from "./operands.ts";
 
 const DIRECTIONS = { asc: "ASC NULLS LAST", desc: "DESC NULLS FIRST" } as const;
 
-/** A read whose search the store has looked at. */
+/** A read whose search the store has prepared. */
 type Prepared<R extends Select | Aggregate> = Omit<R, "search"> & {
   readonly search?: PreparedSearch | undefined;
 };
@@ -37,7 +37,7 @@ function searchOf(
   return search === undefined ? undefined : compileSearch(entity, search, compiler, dialect);
 }
 
-/** Rows that match, in order. */
+/** Selects the matching rows, in order. */
 export function compileSelect(
   select: Prepared<Select>,
   schema: SchemaShape,
@@ -58,7 +58,7 @@ export function compileSelect(
   const order = ` ORDER BY ${listed(terms)}`;
   const page = pageTerms(select, compiler, dialect);
   const { names, texts, columns } = columnsOf(table, compiler);
-  // In SQLite nobody else writes while a transaction does.
+  // In SQLite there are no other writers during a transaction.
   const lock =
     select.isClaim === true && dialect.name === "postgres" ? " FOR UPDATE OF t SKIP LOCKED" : "";
   const from = `${search?.from ?? `${quote(select.entity)} AS t`}${where}`;
@@ -69,7 +69,7 @@ export function compileSelect(
   };
 }
 
-/** The first rows of each of the others that they belong to, by their places among its rows. */
+/** Selects the first rows of each parent, by their position among the parent's rows. */
 function compilePerParent(
   select: Select,
   { field, limit, through }: PerParent,
@@ -106,7 +106,7 @@ function compilePerParent(
   };
 }
 
-/** Those of each parent together: an index on the parent has them so. */
+/** Sorts by parent first: an index on the parent has this order. */
 function listTerms(
   { order = [], perParent }: Select,
   compiler: WhereCompiler,
@@ -120,7 +120,9 @@ function listTerms(
 
 const JOINT = "joint";
 
-/** Which row belongs to which other: each pair once, however many rows join them. */
+/**
+ * Joins parents and children: each pair is returned once, regardless of the number of joining rows.
+ */
 function jointTerm(
   field: string,
   { entity, targetField, where }: NonNullable<PerParent["through"]>,
@@ -136,11 +138,11 @@ function jointTerm(
   return `(${pairs}) AS ${JOINT} JOIN ${quote(table.shape.name)} AS t ON t.id = ${JOINT}."$child"`;
 }
 
-/** The column of a page of a search that says how many rows there are on all pages. */
+/** The column of a search page that contains the number of rows on all pages. */
 export const TOTAL = "_pylon_total";
 
 /**
- * A page of the rows that are found, each with how many there are: all that match are looked at
+ * Selects a page of the matching rows, each with the total number: all matching rows are read only
  * once, for both.
  */
 export function compileSearchPage(
@@ -181,7 +183,7 @@ export function compileSearchPage(
   };
 }
 
-/** The columns of a table, as most reads name them. */
+/** The columns of a table, in the form that most reads use. */
 interface Columns {
   readonly names: readonly string[];
   /** Those that may be long. */
@@ -191,7 +193,10 @@ interface Columns {
 
 const KNOWN_COLUMNS = new WeakMap<EntityShape, Columns>();
 
-/** Named one by one: another replica may add a column, and a prepared `*` breaks then. */
+/**
+ * Columns are named individually: another replica may add a column, which would break a prepared
+ * `*`.
+ */
 function columnsOf(table: TableScope, compiler: WhereCompiler): Columns {
   const { shape } = table;
   let known = KNOWN_COLUMNS.get(shape);
@@ -207,7 +212,7 @@ function columnsOf(table: TableScope, compiler: WhereCompiler): Columns {
   return known;
 }
 
-/** How many match, as `count`. */
+/** Counts the matching rows, as `count`. */
 export function compileCount(
   entity: string,
   where: Expr | undefined,
@@ -222,7 +227,7 @@ export function compileCount(
   };
 }
 
-/** Whether a tree without free paths holds, as `truth` 1 or 0. */
+/** Evaluates a condition without free paths, as `truth` 1 or 0. */
 export function compileTest(expr: Expr, schema: SchemaShape, dialect: Dialect): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   return {
@@ -231,7 +236,7 @@ export function compileTest(expr: Expr, schema: SchemaShape, dialect: Dialect): 
   };
 }
 
-/** Deletes what matches. */
+/** Deletes the matching rows. */
 export function compileDelete(
   entity: string,
   where: Expr,
@@ -246,7 +251,7 @@ export function compileDelete(
   };
 }
 
-/** Measures by group, groups in order of their keys. */
+/** Computes measures by group, in the order of the groups' keys. */
 export function compileAggregate(
   spec: Prepared<Aggregate>,
   schema: SchemaShape,
@@ -302,7 +307,7 @@ export function compileAggregate(
   };
 }
 
-/** The groups that meet `having`, in the order of their results, ties in that of their keys. */
+/** The groups that satisfy `having`, in the requested order, ties in the order of their keys. */
 function resultsOf(
   grouped: string,
   { groupBy, measures, having = TRUE, order = [] }: Prepared<Aggregate>,
@@ -322,7 +327,7 @@ function resultsOf(
   return `SELECT ${columns} FROM (${grouped}) AS r${condition}${ordering}`;
 }
 
-/** Nothing where every row is wanted. */
+/** Empty if all rows match. */
 function whereTerm(
   where: Expr | undefined,
   compiler: WhereCompiler,
@@ -336,15 +341,16 @@ function whereTerm(
   return conditions.length === 0 ? "" : ` WHERE ${conditions.join(" AND ")}`;
 }
 
-/** Whether values of the kind can be of any length. */
+/** Whether values of the kind can have any length. */
 function isText(kind: FieldKind | undefined): boolean {
   return kind !== undefined && (classOf(kind) === "text" || !isScalarKind(kind));
 }
 
 /**
- * Postgres sends all rows of a statement, so it is told where they end; SQLite is read row by row.
- * Bytes of UTF-8 are counted, at three for a letter: the rows hold at least `maxBytes` by rowSize
- * then, and the reader ends them exactly. The window keeps the order of the rows below it.
+ * Postgres sends all rows of a statement, so the statement itself must limit them; SQLite is read
+ * row by row. The limit is in bytes of UTF-8, three for each of `maxBytes`: the rows then have at
+ * least `maxBytes` by rowSize, and the reader cuts them off exactly. The window keeps the order of
+ * the rows below it.
  */
 function endingByBytes(
   text: string,
@@ -381,8 +387,9 @@ function measure(
 }
 
 /**
- * Ends in the id, so that the order is the same each time. What comes after the id decides nothing,
- * and an id is never null: said otherwise, a database would sort what an index has in order.
+ * Ends with the id, so that the order is always the same. Terms after the id are dropped, because
+ * they have no effect, and the id has no NULLS clause, because it is never null: otherwise a
+ * database would sort rows that an index already has in order.
  */
 function orderTerms(
   order: readonly Order[],
@@ -406,7 +413,7 @@ function listed(terms: readonly OrderTerm[]): string {
 
 function pageTerms({ limit, offset }: Select, compiler: WhereCompiler, dialect: Dialect): string {
   const skips = offset !== undefined && offset > 0;
-  // SQLite takes an offset only after a limit; -1 is none.
+  // SQLite accepts an offset only after a limit; -1 means no limit.
   const limitTerm =
     limit !== undefined
       ? ` LIMIT ${compiler.parameter(limit)}`

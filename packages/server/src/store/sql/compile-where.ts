@@ -30,7 +30,7 @@ import {
   textComparison,
 } from "./operands.ts";
 
-/** SQL text and its parameters. What users sent is only ever in the parameters. */
+/** SQL text and its parameters. Input of users is only ever in the parameters. */
 export interface Sql {
   readonly text: string;
   readonly params: Value[];
@@ -48,9 +48,9 @@ const NEGATED: Record<CompareOp, string> = {
 /**
  * Compiles a predicate tree to a condition.
  *
- * Where a condition must hold, SQL's NULL counts as false, so a plain `a = ?` will do and indexes
- * can be used. Where it must not hold, the negation is pushed down to the leaves, and each leaf
- * says that it is not true.
+ * Where a condition must hold, SQL's NULL counts as false, so a plain `a = ?` is sufficient and
+ * indexes can be used. Where it must not hold, the negation is pushed down to the leaves, and each
+ * leaf tests that it is not true.
  */
 export class WhereCompiler {
   readonly params: Value[] = [];
@@ -63,7 +63,7 @@ export class WhereCompiler {
     this.#dialect = dialect;
   }
 
-  /** @param data the table that `data` paths read; absent when there are none */
+  /** @param data the table that `data` paths read; undefined if there are none */
   condition(expr: Expr, data: TableScope | undefined, related?: TableScope): string {
     return this.#condition(expr, { data, related, outer: [] }, true);
   }
@@ -174,7 +174,7 @@ export class WhereCompiler {
       const values = known
         .flatMap((entry) => literalFor(kind, entry) ?? [])
         .filter(({ value }) => kind !== "int" || Number.isSafeInteger(value));
-      // The item comes first in the text, so its parameters come first too.
+      // The item comes first in the text, so its parameters must come first, too.
       if (values.length > 0)
         tests.push(
           `(${this.#operand(item, scope, memberType(kind))} IN (${padded(values)
@@ -210,8 +210,7 @@ export class WhereCompiler {
     if (!this.#areTexts(text, part, scope)) return constant(!holds);
     if (text.kind === "literal" && part.kind === "literal")
       return constant(textTest(text.value, part.value, how) === holds);
-    // They stand several times in SQLite's form: parameters are added in the order in which the
-    // text names them.
+    // SQLite's form contains them several times: parameters are added in the order of the text.
     const form = this.#dialect[how]("{text}", "{part}");
     return truth(
       form.replaceAll(/\{text\}|\{part\}/g, (mark) =>
@@ -281,7 +280,7 @@ export class WhereCompiler {
     );
   }
 
-  /** A value as a column of this kind holds it. */
+  /** A value in the form in which a column of this kind stores it. */
   #stored(kind: FieldKind, value: Value): string {
     return this.parameter(
       kind === "decimal" && typeof value === "string" ? this.#dialect.decimal(value) : value,
@@ -289,8 +288,8 @@ export class WhereCompiler {
   }
 
   /**
-   * Of what is not a literal: a column, or a condition in parentheses. A value inside of a json is
-   * of the kind of what it is compared with.
+   * The kind of an operand that is not a literal: a column, or a condition in parentheses. A value
+   * inside of a json has the kind of what it is compared with.
    */
   #kindOf(expr: Expr, scope: Scope, other?: Expr): FieldKind {
     if (expr.kind === "member")
@@ -302,7 +301,7 @@ export class WhereCompiler {
     return kind;
   }
 
-  /** @param type as what a value inside of a json is read */
+  /** @param type the type as which a value inside of a json is read */
   #operand(expr: Expr, scope: Scope, type: MemberType = "text"): string {
     switch (expr.kind) {
       case "literal":
@@ -323,7 +322,7 @@ export class WhereCompiler {
   }
 }
 
-/** A table under the name that the query gives it. */
+/** A table and its alias in the query. */
 export interface TableScope {
   readonly shape: EntityShape;
   readonly alias: string;
@@ -332,7 +331,7 @@ export interface TableScope {
 interface Scope {
   readonly data: TableScope | undefined;
   readonly related: TableScope | undefined;
-  /** Of the `exists` around the innermost one, from inside. */
+  /** The tables of the `exists` around the innermost one, from the inside out. */
   readonly outer: readonly (TableScope | undefined)[];
 }
 
@@ -350,7 +349,7 @@ function tableOf(expr: PathExpr | OuterExpr, scope: Scope): TableScope {
   return table;
 }
 
-/** Of what is written for a value that may be of any kind. */
+/** The kind of a value that is compared with one of any kind. */
 function kindOfValue(value: Scalar): "string" | "float" | "bool" {
   return typeof value === "number" ? "float" : typeof value === "boolean" ? "bool" : "string";
 }

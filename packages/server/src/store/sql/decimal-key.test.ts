@@ -13,7 +13,7 @@ const decimals = fc.oneof(
   fc.integer({ min: -100, max: 100 }).map((cents) => normaliseDecimal(cents / 100) ?? "0"),
 );
 
-test("keys stand in the order of their decimals, and their sums are exact or out of range", () => {
+test("keys have the order of their decimals, and their sums are exact or out of range", () => {
   using database = new Database(":memory:");
   database.run("CREATE TABLE t (k TEXT) STRICT");
   const insert = database.prepare("INSERT INTO t VALUES (?)");

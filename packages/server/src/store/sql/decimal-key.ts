@@ -1,19 +1,19 @@
 import { MAX_DECIMAL_SCALE, MAX_DECIMAL_WHOLE, normaliseDecimal } from "@pylonsync/query";
 
 /**
- * Decimals in SQLite, which has no exact numbers but integers of 64 bits: a text whose order is
- * that of the numbers, so that indexes, comparisons, `min` and `max` are right as they are. It is
- * the decimal added to 10^18, which is never negative, with 19 digits before the point; neither
- * the point nor zeros at the end are written. Sums are taken of its parts of nine digits.
+ * Decimals in SQLite, whose only exact numbers are 64-bit integers: a text that sorts like the
+ * number, so that indexes, comparisons, `min` and `max` work unchanged. It is the decimal plus
+ * 10^18, which is never negative, with 19 digits before the point; the point and trailing zeros are
+ * omitted. Sums are computed from its parts of nine digits.
  */
 const WHOLE = MAX_DECIMAL_WHOLE + 1;
 const DIGITS = WHOLE + MAX_DECIMAL_SCALE;
 const BIAS = 10n ** BigInt(MAX_DECIMAL_WHOLE + MAX_DECIMAL_SCALE);
-/** In parts of nine digits, the first of ten. */
+/** The bias in parts of nine digits; the first part has ten. */
 const PART_BIAS = "1000000000";
 
 /**
- * @param decimal in its one form
+ * @param decimal in normal form
  * @example decimalKey("-0.5"); // "09999999999999999995"
  */
 export function decimalKey(decimal: string): string {
@@ -33,10 +33,13 @@ export function decimalOfKey(key: string): string | undefined {
   return normaliseDecimal(`${sign}${digits.slice(0, point)}.${digits.slice(point)}`);
 }
 
-/** Sums beyond 18 digits before the point, as keys: they stand behind and before all others. */
+/**
+ * The keys of sums with more than 18 digits before the point: they sort after and before all
+ * others.
+ */
 const [ABOVE, BELOW] = ["~", "-"];
 
-/** The sum of a column of keys as a key, in SQL. Each part is summed with its carry. */
+/** The sum of a column of keys, as a key, in SQL. Each part is summed with its carry. */
 export function keySum(column: string): string {
   const { whole, low, first, second } = partSums(column);
   const fraction = `printf('%09d%09d', ${first}, ${second})`;
@@ -55,8 +58,8 @@ export function keyMean(column: string): string {
 }
 
 /**
- * The parts of a sum. The first has the bias once, however many values there are; each other part
- * is of nine digits, and its carry is added to the one before it.
+ * The parts of a sum. The first contains the bias once, regardless of the number of values; each
+ * other part has nine digits, and its carry is added to the part before it.
  */
 function partSums(column: string): Readonly<Record<"whole" | "low" | "first" | "second", string>> {
   const part = (start: number, length: number): string =>

@@ -4,49 +4,49 @@ import { postgresBucket, sqliteBucket, type BucketSpec } from "./time-buckets.ts
 import { postgresMembers, sqliteMembers, type JsonMembers } from "./json-members.ts";
 import { decimalKey, keyMean, keySum } from "./decimal-key.ts";
 
-/** What differs between the databases' SQL. */
+/** The differences between the SQL dialects of the databases. */
 export interface Dialect {
   readonly name: "sqlite" | "postgres";
   /** The placeholder of the nth parameter, from 1. */
   parameter(index: number): string;
-  /** Whether `text` contains `part`, letter by letter. */
+  /** Whether `text` contains `part`, case-sensitively. */
   contains(text: string, part: string): string;
   /** Whether `text` begins with `prefix`. */
   startsWith(text: string, prefix: string): string;
   /** Whether `text` ends with `suffix`. */
   endsWith(text: string, suffix: string): string;
-  /** Whether `text` contains a part regardless of case. */
+  /** Whether `text` contains a part, case-insensitively. */
   readonly containsFolded: FoldedSearch;
-  /** The column or its min or max as JSON shows it. */
+  /** The column, or its min or max, in the form used in JSON. */
   shown(column: string, kind: FieldKind): string;
-  /** How many, as a number that JavaScript holds. */
+  /** A count, as a number that JavaScript can represent. */
   count(what: string): string;
-  /** What is inside of json and arrays. */
+  /** Access to the values inside of json and arrays. */
   readonly json: JsonMembers;
-  /** A decimal as a column holds it. */
+  /** A decimal in the form in which a column stores it. */
   decimal(value: string): string;
   /** The sum or mean of a column of numbers. A sum of ints is exact, or out of range. */
   total(fn: "sum" | "avg", column: string, kind: FieldKind): string;
   /**
-   * The start of the bucket that a datetime column falls into, as ISO 8601 with milliseconds and Z:
-   * in a time zone as `Aggregate.groupBy` says.
+   * The start of the bucket that contains a datetime column's value, as ISO 8601 with milliseconds
+   * and Z: in a time zone as documented at `Aggregate.groupBy`.
    */
   bucket(column: string, spec: BucketSpec, parameter: (value: Value) => string): string;
 }
 
 /**
- * A search regardless of case. Databases differ in what they take for two cases of a letter, so the
- * pattern says for each letter which ones will do.
+ * A case-insensitive search. Databases differ in which letters are two cases of one, so the pattern
+ * lists the alternatives for each letter.
  */
 export interface FoldedSearch {
-  /** The pattern of a part that was written; given to `test` as a parameter. */
+  /** The pattern for a search text; passed to `test` as a parameter. */
   pattern(part: string): string;
   test(text: string, pattern: string): string;
 }
 
-/** What GLOB takes for more than itself. `[` begins a set, in which all of them are themselves. */
+/** The special characters of GLOB. `[` begins a set, in which all of them are literal. */
 const GLOB_SPECIAL = /[*?[]/;
-/** Punctuation of ASCII, which a backslash makes itself in a regular expression of Postgres. */
+/** ASCII punctuation, which a backslash makes literal in a Postgres regular expression. */
 const ASCII_PUNCTUATION = /[!-/:-@[-^`{-~]/;
 
 function foldedPattern(part: string, plain: (letter: string) => string): string {
@@ -62,7 +62,7 @@ export const sqlite: Dialect = {
   parameter: () => "?",
   contains: (text, part) => `(instr(${text}, ${part}) > 0)`,
   startsWith: (text, prefix) => `(substr(${text}, 1, length(${prefix})) = ${prefix})`,
-  // Where the suffix is longer, the place lies before the text, and what is found is too short.
+  // If the suffix is longer, the position lies before the text, and the substring is too short.
   endsWith: (text, suffix) =>
     `(substr(${text}, length(${text}) - length(${suffix}) + 1) = ${suffix})`,
   containsFolded: {
@@ -85,8 +85,8 @@ export const sqlite: Dialect = {
 const postgresTime = (time: string): string => `to_char(${time}, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
 
 /**
- * Text columns are declared `COLLATE "C"`, so that they are ordered by code point, as in SQLite and
- * in compareValues.
+ * Text columns are declared with `COLLATE "C"`, so that they are ordered by code point, as in
+ * SQLite and in compareValues.
  */
 export const postgres: Dialect = {
   name: "postgres",

@@ -1,16 +1,18 @@
 import type { Value } from "../store.ts";
 
-/** As what a value inside of a json is read; of any other type it is NULL. */
+/** The type as which a value inside of a json is read; a value of another type is NULL. */
 export type MemberType = "text" | "number" | "bool" | "any";
 
-/** Gives a value the place of a parameter. Places are asked for in the order of the text. */
+/** Returns the placeholder of a value. Placeholders must be requested in the order of the text. */
 export type Parameter = (value: Value) => string;
 
-/** What differs between the databases' SQL for json and arrays. */
+/** The differences between the SQL dialects for json and arrays. */
 export interface JsonMembers {
-  /** The value inside of a column's json, `any` as something that is NULL where it is null. */
+  /**
+   * The value inside of a column's json; `any` is an expression that is NULL if the value is null.
+   */
   member(column: string, steps: readonly string[], type: MemberType, parameter: Parameter): string;
-  /** Whether the list there has one of the values, which are all of the type, as an item. */
+  /** Whether the list there has one of the values as an item; all values have the given type. */
   has(
     column: string,
     steps: readonly string[],
@@ -20,7 +22,7 @@ export interface JsonMembers {
   ): string;
 }
 
-/** A path as SQLite writes it. A step has no quote and no backslash: see parse-filter.ts. */
+/** A path in SQLite's syntax. A step contains no quotes and no backslashes: see parse-filter.ts. */
 function pathOf(steps: readonly string[]): string {
   return ["$", ...steps.map((step) => `"${step}"`)].join(".");
 }
@@ -29,7 +31,9 @@ function listed(values: readonly Value[], parameter: Parameter): string {
   return `(${values.map((value) => parameter(value)).join(", ")})`;
 }
 
-/** The value of a type, by the type and the value that SQLite's functions of JSON tell. */
+/**
+ * The value if it has the type, from the type and the value returned by SQLite's JSON functions.
+ */
 const SQLITE_TYPED = {
   text: (type: string, value: () => string) => `CASE ${type} WHEN 'text' THEN ${value()} END`,
   number: (type: string, value: () => string) =>
@@ -38,7 +42,7 @@ const SQLITE_TYPED = {
   any: (type: string) => `nullif(${type}, 'null')`,
 } as const;
 
-/** Json and arrays in SQLite, which keeps them as text. */
+/** Json and arrays in SQLite, which stores them as text. */
 export const sqliteMembers: JsonMembers = {
   member(column, steps, type, parameter) {
     const path = pathOf(steps);
@@ -48,7 +52,7 @@ export const sqliteMembers: JsonMembers = {
   has(column, steps, type, values, parameter) {
     const path = pathOf(steps);
     const items = `json_each(${column}, ${parameter(path)}) AS item`;
-    // Of an object it would tell the values.
+    // For an object it would return the values.
     const isList = `json_type(${column}, ${parameter(path)}) = 'array'`;
     const item = SQLITE_TYPED[type]("item.type", () => "item.value");
     const found = `${isList} AND ${item} IN ${listed(values, parameter)}`;
@@ -56,7 +60,7 @@ export const sqliteMembers: JsonMembers = {
   },
 };
 
-/** The value of a json of this type. The CASE keeps one of another type from being converted. */
+/** The value of a json if it has this type. The CASE prevents the conversion of other types. */
 const POSTGRES_TYPED = {
   text: (json: string) => `CASE json_typeof(${json}) WHEN 'string' THEN ${json} #>> '{}' END`,
   number: (json: string) =>
@@ -66,13 +70,13 @@ const POSTGRES_TYPED = {
   any: (json: string) => `nullif(json_typeof(${json}), 'null')`,
 } as const;
 
-/** By a text, which is a key of an object and never a place in a list. */
+/** Steps are cast to text, so that they are keys of objects and never list indexes. */
 function postgresValue(column: string, steps: readonly string[], parameter: Parameter): string {
   const path = steps.map((step) => ` -> ${parameter(step)}::text`).join("");
   return `(${column}${path})`;
 }
 
-/** Json and arrays in Postgres, in columns of JSON. */
+/** Json and arrays in Postgres, in columns of type JSON. */
 export const postgresMembers: JsonMembers = {
   member(column, steps, type, parameter) {
     const value = postgresValue(column, steps, parameter);

@@ -4,7 +4,7 @@ import type { StoredRow } from "../store.ts";
 type Rows = ReadonlyMap<string, readonly StoredRow[]>;
 
 /**
- * The rules of expr.ts said as plainly as possible, for the tests: it looks through all rows and
+ * The simplest possible implementation of the rules of expr.ts, for tests: it scans all rows and
  * compiles nothing.
  */
 export function holds(expr: Expr, env: Env, rows: Rows): boolean {
@@ -82,7 +82,7 @@ function textTest(
   return typeof text === "string" && typeof part === "string" && test(text, part);
 }
 
-/** By what the engine's regular expressions take for two cases of one letter. */
+/** Uses the engine's regular expressions to decide which letters are two cases of one. */
 function containsFolded(text: readonly string[], part: readonly string[]): boolean {
   const tests = part.map((letter) => new RegExp(`^\\u{${code(letter)}}$`, "iu"));
   return Array.from({ length: text.length - part.length + 1 }, (_, start) => start).some((start) =>
@@ -101,7 +101,7 @@ function equal(left: Expr, right: Expr, env: Env, rows: Rows): boolean {
   return a === b && (a !== null || asksNull);
 }
 
-/** A decimal as a whole number of its smallest unit. */
+/** A decimal as an integer in units of its smallest digit. */
 export function sizeOf(decimal: unknown): bigint {
   const [, sign = "", whole = "", fraction = ""] =
     /^(-?)(\d+)\.?(\d*)$/.exec(String(decimal)) ?? [];

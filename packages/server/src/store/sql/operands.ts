@@ -6,7 +6,7 @@ import {
   type LiteralExpr,
 } from "@pylonsync/query";
 
-/** What can be compared with each other. */
+/** The classes of values that can be compared with each other. */
 export type OperandClass = "text" | "number" | "decimal" | "bool" | "datetime" | "nested" | "null";
 
 const CLASSES: Record<FieldKind, OperandClass> = {
@@ -29,24 +29,25 @@ const MIRRORED: Record<CompareOp, CompareOp> = {
   ">": "<",
   ">=": "<=",
 };
-/** No stored int is this large, and every database's integer can hold it. */
+/** Greater than every stored int, and representable as an integer in every database. */
 const BEYOND = 2 ** 53;
 
-/** With what values of this kind can be compared. */
+/** The class of values with which values of this kind can be compared. */
 export function classOf(kind: FieldKind): OperandClass {
   return CLASSES[kind];
 }
 
-/** The operator for the same question with its sides exchanged. */
+/** The operator for the same comparison with its sides exchanged. */
 export function mirrored(op: CompareOp): CompareOp {
   return MIRRORED[op];
 }
 
 /**
- * The literal as it is compared with a column of this kind. Databases convert what JavaScript keeps
- * apart (`'1' = 1`), or refuse it, so what can't be equal never gets there.
+ * The literal in the form in which it is compared with a column of this kind. Databases convert
+ * values that JavaScript distinguishes (`'1' = 1`), or reject them, so values that can't be equal
+ * are never sent to them.
  *
- * @returns undefined when no value of the column is equal to it or has an order with it
+ * @returns undefined if no value of the column equals it or can be ordered relative to it
  */
 export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr | undefined {
   switch (CLASSES[kind]) {
@@ -74,8 +75,8 @@ export function literalFor(kind: FieldKind, { value }: LiteralExpr): LiteralExpr
 }
 
 /**
- * A comparison with an int column, asked with a whole number: `n < 1.5` is `n <= 1`. Undefined when
- * nothing is equal to it.
+ * A comparison with an int column, expressed with an integer: `n < 1.5` is `n <= 1`. Undefined if
+ * no value is equal.
  */
 export function intComparison(
   op: CompareOp,
@@ -91,8 +92,8 @@ export function intComparison(
 }
 
 /**
- * A comparison with a text column, asked with a text that a database can hold: no stored text has a
- * NUL, so `a < "x\0y"` is `a <= "x"`.
+ * A comparison with a text column, expressed with a text that a database can store: no stored text
+ * contains a NUL, so `a < "x\0y"` is `a <= "x"`.
  */
 export function textComparison(
   op: CompareOp,
@@ -105,13 +106,13 @@ export function textComparison(
   return { op: op === "<" || op === "<=" ? "<=" : ">", value: value.slice(0, end).toWellFormed() };
 }
 
-/** Whether a row could have this text: see checkText in schema/row-input.ts. */
+/** Whether a row can contain this text: normaliseValue rejects all others. */
 export function isStorable(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
 /**
- * Repeats the last one up to a power of two, so that lists of many lengths share few statements.
+ * Repeats the last item up to a power of two, so that lists of many lengths share few statements.
  */
 export function padded<T>(items: readonly T[]): readonly T[] {
   const last = items.at(-1);

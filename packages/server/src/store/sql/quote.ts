@@ -1,4 +1,4 @@
-/** A name of a table, a column or an index as both databases take it, whatever is in it. */
+/** The quoted name of a table, a column or an index for both databases, for any name. */
 export function quote(name: string): string {
   return name.includes('"') ? `"${name.replaceAll('"', '""')}"` : `"${name}"`;
 }

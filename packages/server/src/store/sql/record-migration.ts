@@ -6,8 +6,8 @@ import { SYSTEM_TABLES } from "../system-tables.ts";
 import { quote } from "./quote.ts";
 
 /**
- * The statement that adds a migration to the history, in its own transaction: what was done is
- * written down, and what was undone is not.
+ * The statement that adds a migration to the history, in the migration's own transaction: only
+ * migrations that were committed are recorded.
  *
  * @param how.now milliseconds since 1970
  */

@@ -1,23 +1,23 @@
 import { sha256 } from "../../util/sha256.ts";
 import { quote } from "./quote.ts";
 
-/** A longer name of an entity would make names that Postgres cuts off, at 63 characters. */
+/** Longer names of entities would result in names that Postgres truncates, at 63 characters. */
 const MAX_ENTITY = 40;
 
 /**
- * The tables of an entity's search index. No entity has a point in its name, so no name meets that
- * of an entity's table, or of a table that FTS5 makes beside its own.
+ * The tables of an entity's search index. Names of entities contain no dots, so these names differ
+ * from those of entities' tables, and of the tables that FTS5 creates beside its own.
  */
 export interface SearchTables {
   /** SQLite: the FTS5 table. Postgres: `id`, `doc` and, for typos, `words`. */
   readonly index: string;
-  /** SQLite: the number of each row in the FTS5 table, as `doc` and `id`. */
+  /** SQLite: maps `id` of each row to its number in the FTS5 table, `doc`. */
   readonly numbers: string;
   /** SQLite: all words of the index, as `term`. */
   readonly vocabulary: string;
 }
 
-/** Their names, quoted. */
+/** The names of the tables, quoted. */
 export function searchTables(entity: string): SearchTables {
   return {
     index: searchName(entity, "search"),
@@ -26,13 +26,15 @@ export function searchTables(entity: string): SearchTables {
   };
 }
 
-/** The name of something that belongs to an entity's search index, quoted. */
+/** The name of a part of an entity's search index, quoted. */
 export function searchName(entity: string, part: string): string {
   const owner = entity.length <= MAX_ENTITY ? entity : sha256(entity).slice(0, MAX_ENTITY);
   return quote(`_pylon.${owner}.${part}`);
 }
 
-/** The key in `_pylon_meta` that says how far the rows have come into an index. */
+/**
+ * The prefix of the key in `_pylon_meta` that stores the progress of adding the rows to an index.
+ */
 export const FILL_KEY = "search_fill:";
-/** Rows that come into an index in one transaction. */
+/** The number of rows that are added to an index per transaction. */
 export const FILL_CHUNK = 2_000;

@@ -1,7 +1,7 @@
 import type { SystemTable } from "../system-table.ts";
 import { quote } from "./quote.ts";
 
-/** The statements that make the indexes of a system table, the same on both databases. */
+/** The statements that create the indexes of a system table, the same for both databases. */
 export function systemIndexes(table: SystemTable): string[] {
   return [
     ...table.indexed.flatMap((fields) => systemIndex(table, fields)),
@@ -17,7 +17,7 @@ function systemIndex(table: SystemTable, fields: readonly string[]): string[] {
     return [`CREATE INDEX IF NOT EXISTS ${quote(name)} ${on}`];
   return [
     `CREATE INDEX IF NOT EXISTS ${quote(`${name}_set`)} ${on} WHERE ${quote(first)} IS NOT NULL`,
-    // An older version had it for all rows.
+    // In an older version it contained all rows.
     dropIndex(name),
   ];
 }

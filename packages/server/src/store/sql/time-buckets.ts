@@ -1,15 +1,15 @@
 import type { TimeBucket, Value, ZoneOffset } from "../store.ts";
 
-/** What a group of datetimes has in common. */
+/** The bucket of a group of datetimes. */
 export interface BucketSpec {
   readonly bucket: TimeBucket;
-  /** Of a time zone; absent: UTC. */
+  /** The offsets of a time zone; absent: UTC. */
   readonly offsets?: readonly ZoneOffset[] | undefined;
 }
 
 type Parameter = (value: Value) => string;
 
-/** The seconds by which local time is ahead of UTC at the moment of a column. */
+/** The offset of local time from UTC in seconds, at the time in a column. */
 function aheadOf(
   column: string,
   offsets: readonly ZoneOffset[],
@@ -28,13 +28,13 @@ function aheadOf(
 const SQLITE_BUCKETS: Record<TimeBucket, (moment: string) => string> = {
   hour: (moment) => `strftime('%Y-%m-%dT%H:00:00.000Z', ${moment})`,
   day: (moment) => `strftime('%Y-%m-%dT00:00:00.000Z', ${moment})`,
-  // Back to the Monday: on to the next Sunday (or stay), then six days back.
+  // To the Monday: forward to the next Sunday (or the same day), then six days back.
   week: (moment) => `strftime('%Y-%m-%dT00:00:00.000Z', ${moment}, 'weekday 0', '-6 days')`,
   month: (moment) => `strftime('%Y-%m-01T00:00:00.000Z', ${moment})`,
   year: (moment) => `strftime('%Y-01-01T00:00:00.000Z', ${moment})`,
 };
 
-/** The beginning of the bucket in SQLite, as `Dialect.bucket` says. */
+/** The start of the bucket in SQLite, as documented at `Dialect.bucket`. */
 export function sqliteBucket(column: string, spec: BucketSpec, parameter: Parameter): string {
   const { bucket, offsets } = spec;
   if (offsets === undefined) return SQLITE_BUCKETS[bucket](column);
@@ -45,7 +45,7 @@ export function sqliteBucket(column: string, spec: BucketSpec, parameter: Parame
   return `strftime('%Y-%m-%dT%H:%M:%S.000Z', ${local}, ${back})`;
 }
 
-/** The same in Postgres, as a timestamp. A week of Postgres begins on Monday, as in ISO 8601. */
+/** The same in Postgres, as a timestamp. A week in Postgres begins on Monday, as in ISO 8601. */
 export function postgresBucket(column: string, spec: BucketSpec, parameter: Parameter): string {
   const { bucket, offsets } = spec;
   const utc = `${column} AT TIME ZONE 'UTC'`;

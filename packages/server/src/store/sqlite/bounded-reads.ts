@@ -1,16 +1,17 @@
 /**
- * Which reads are sure to be short, by their tree and the indexes: those that touch a few rows,
- * whatever is in the tables, and do next to nothing with each. What is not sure counts as long.
+ * Determines from the tree of a read and from the indexes whether it is guaranteed to be short: it
+ * touches only a few rows, regardless of the contents of the tables, and does little work for each.
+ * When in doubt, a read counts as long.
  */
 import { conjuncts, isTrue, nodesOf, TRUE, type CompareExpr, type Expr } from "@pylonsync/query";
 import type { Select } from "../store.ts";
 
-/** Rows that a short read may touch. */
+/** The maximum number of rows that a short read may touch. */
 const MAX_ROWS = 200;
-/** Parts of its condition, for all of these rows together. */
+/** The maximum number of parts of its condition, multiplied by the number of rows. */
 const MAX_STEPS = 5_000;
 
-/** What looks into texts. */
+/** Tests that search in texts. */
 const LONG_TESTS: ReadonlySet<Expr["kind"]> = new Set([
   "contains",
   "has",
@@ -26,12 +27,12 @@ export interface Index {
   readonly columns: readonly string[];
 }
 
-/** The indexes of a table by its name. */
+/** Returns the indexes of a table, by its name. */
 export type IndexesOf = (table: string) => readonly Index[];
 
 /**
- * Rows that are named by a key; or the first few in the order of their ids, of all rows or of those
- * that an index holds together.
+ * Whether a select reads rows that are identified by a key, or the first few rows in the order of
+ * their ids, of the whole table or of one group of equal keys in an index.
  */
 export function isBoundedSelect(
   { entity, where = TRUE, search, order = [], limit, offset = 0, perParent }: Select,
@@ -41,7 +42,7 @@ export function isBoundedSelect(
   if (perParent?.limit !== undefined || perParent?.through !== undefined) return false;
   const parts = conjuncts(where).filter((part) => !isTrue(part));
   const isById = order[0] === undefined || order[0].field === "id";
-  // What most reads are is judged first: it costs the least.
+  // The most frequent kind of read is checked first, because the check is the cheapest.
   if (isById && limit !== undefined && limit + offset <= MAX_ROWS) {
     const rest = parts.filter((part) => !isAfterId(part));
     if (rest.length === 0 || fillsIndex(rest, "data", indexesOf(entity))) return true;
@@ -49,12 +50,12 @@ export function isBoundedSelect(
   return isBoundedByKey(parts, entity, indexesOf);
 }
 
-/** The number of rows that are named by a key. */
+/** Whether a count reads rows that are identified by a key. */
 export function isBoundedCount(entity: string, where: Expr, indexesOf: IndexesOf): boolean {
   return isBoundedByKey(conjuncts(where), entity, indexesOf);
 }
 
-/** A condition on no row, whose `exists` are each answered by an index. */
+/** Whether an index answers each `exists` of the condition, which reads no row itself. */
 export function isBoundedTest(expr: Expr, indexesOf: IndexesOf): boolean {
   return isShort(expr, 1, indexesOf);
 }
@@ -64,7 +65,7 @@ function isBoundedByKey(parts: readonly Expr[], entity: string, indexesOf: Index
   return rows <= MAX_ROWS && parts.every((part) => isShort(part, rows, indexesOf));
 }
 
-/** How many rows there can be with these values; Infinity when no key says so. */
+/** The maximum number of rows with these values; Infinity if no key limits it. */
 function rowsByKey(
   parts: readonly Expr[],
   root: "data" | "related",
@@ -81,7 +82,10 @@ function rowsByKey(
   return Math.min(Infinity, ...lists);
 }
 
-/** Whether it takes few steps for each of some rows. What may be long is not looked into. */
+/**
+ * Whether the condition takes few steps for each of the rows. Tests that may be slow are not
+ * allowed.
+ */
 function isShort(expr: Expr, rows: number, indexesOf: IndexesOf): boolean {
   let steps = 0;
   for (const node of nodesOf(expr)) {
@@ -96,7 +100,7 @@ function isShort(expr: Expr, rows: number, indexesOf: IndexesOf): boolean {
   return steps * rows <= MAX_STEPS;
 }
 
-/** Whether they say the value of each column of an index, and nothing else. */
+/** Whether the parts determine the value of each column of an index, and nothing else. */
 function fillsIndex(
   parts: readonly Expr[],
   root: "data" | "related",
@@ -112,7 +116,7 @@ function fillsIndex(
   );
 }
 
-/** The fields of a row that are equal to a value from elsewhere. */
+/** The fields of a row that must equal a value from outside of the row. */
 function fixedFields(parts: readonly Expr[], root: "data" | "related"): ReadonlySet<string> {
   return new Set(parts.flatMap((part) => (part.kind === "compare" ? fixedField(part, root) : [])));
 }
@@ -131,7 +135,7 @@ function fixedField({ op, left, right }: CompareExpr, root: "data" | "related"):
   return [];
 }
 
-/** The beginning of a page. */
+/** The condition for the start of a page. */
 function isAfterId(expr: Expr): boolean {
   return (
     expr.kind === "compare" &&

@@ -8,7 +8,9 @@ const APPEND = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, afte
   VALUES (?, ?, ?, ?, ?, ?)`;
 const AFTER = `SELECT seq, entity, row_id, kind, before, after, at FROM "_pylon_changes"
   WHERE seq > ? ORDER BY seq LIMIT ?`;
-/** Two selects, each of which looks at one end of the log; in one SQLite looks at all of it. */
+/**
+ * Two selects, each of which reads one end of the log; with a single select SQLite scans all of it.
+ */
 const BOUNDS = `SELECT (SELECT min(seq) FROM "_pylon_changes") AS oldest,
   (SELECT max(seq) FROM "_pylon_changes") AS head`;
 const TRIM = `DELETE FROM "_pylon_changes"
@@ -19,9 +21,9 @@ const FORGET_ALL_BUT_NEWEST = `DELETE FROM "_pylon_changes"
 const MOVE_ON = `UPDATE "_pylon_changes" SET seq = seq + ?`;
 
 /**
- * Adds a change. SQLite gives the next number to the single writer, so numbers follow the order of
- * commits and a rolled back one is used again. The newest change is never trimmed, because the
- * numbering continues from it.
+ * Appends a change. SQLite assigns the next number in the only writer, so numbers follow the order
+ * of commits, and a rolled back number is used again. The newest change is never trimmed, because
+ * the numbering continues from it.
  */
 export function appendChange(statements: StatementCache, change: NewChange): ChangeRecord {
   const { lastInsertRowid } = statements.run(APPEND, changeValues(change));
@@ -40,7 +42,11 @@ export function changesAfter(
   return statements.until(AFTER, [seq, limit], isLast).map(toChange);
 }
 
-/** See `Store.bounds`. @param epoch of the log */
+/**
+ * See `Store.bounds`.
+ *
+ * @param epoch of the log
+ */
 export function logBounds(statements: StatementCache, epoch: string): LogBounds {
   const row = statements.first(BOUNDS, []);
   const head = Number(row?.["head"] ?? 0);
@@ -77,7 +83,7 @@ function forgetDeletedSql(fieldCount: number): string {
     FROM gone WHERE change.entity = ?1 AND change.row_id = gone.row_id AND change.seq <= gone.last`;
 }
 
-/** Of the old log only the newest change stays, from whose new number the numbering continues. */
+/** Keeps only the newest change of the old log, from whose new number the numbering continues. */
 export function moveLogOn(statements: StatementCache): void {
   statements.run(FORGET_ALL_BUT_NEWEST, []);
   statements.run(MOVE_ON, [NEW_LOG_GAP]);

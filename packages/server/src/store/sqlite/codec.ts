@@ -3,32 +3,32 @@ import { asStoredRow } from "../answered-rows.ts";
 import { decimalKey, decimalOfKey } from "../sql/decimal-key.ts";
 import type { StoredRow, Value } from "../store.ts";
 
-/** What SQLite holds in a column. */
+/** The values that SQLite stores in a column. */
 export type SqliteValue = string | number | null;
 
 /**
- * A value as SQLite stores it: bool as 0 or 1, a json or an array as text, the rest as it is. A
- * decimal is brought to its key before.
+ * Encodes a value for SQLite: bool as 0 or 1, a json or an array as text, the rest unchanged. A
+ * decimal must have been converted to its key before.
  */
 export function encode(value: Value): SqliteValue {
   if (typeof value === "boolean") return value ? 1 : 0;
   return typeof value === "object" && value !== null ? JSON.stringify(value) : value;
 }
 
-/** The value of a json or an array, of its text. */
+/** Decodes the text of a json or an array. */
 function decodeNested(text: string): Value {
   const value: Value = JSON.parse(text);
   return value;
 }
 
-/** A value of this kind as SQLite stores it. */
+/** Encodes a value of this kind for SQLite. */
 export function encodeOne(kind: FieldKind, value: Value): SqliteValue {
   return kind === "decimal" && typeof value === "string" ? decimalKey(value) : encode(value);
 }
 
 type Fields = Readonly<Record<string, Value>>;
 
-/** Turns fields of a table's rows into what SQLite stores, by their names. */
+/** Creates a function that encodes fields of a table's rows, by name. */
 export function createEncoder({ fields }: EntityShape): (values: Fields) => Fields {
   if (![...fields.values()].includes("decimal")) return (values) => values;
   return (values) =>
@@ -40,7 +40,7 @@ export function createEncoder({ fields }: EntityShape): (values: Fields) => Fiel
     );
 }
 
-/** What a value that a column of this kind holds stands for; undefined for a sum out of range. */
+/** Decodes a value from a column of this kind; undefined for a sum that is out of range. */
 export function decodeOne(kind: FieldKind, value: SqliteValue): Value | undefined {
   if (value === null) return null;
   if (kind === "decimal") return decimalOfKey(String(value));
@@ -48,7 +48,7 @@ export function decodeOne(kind: FieldKind, value: SqliteValue): Value | undefine
   return typeof value === "string" && !isScalarKind(kind) ? decodeNested(value) : value;
 }
 
-/** Turns the rows of a table into JSON-ready ones; made once for each table. */
+/** Creates a function that makes the rows of a table JSON-ready; called once for each table. */
 export function createDecoder(shape: EntityShape): (row: Record<string, Value>) => StoredRow {
   const namesOf = (isKind: (kind: FieldKind) => boolean): string[] =>
     [...shape.fields].filter(([, kind]) => isKind(kind)).map(([name]) => name);

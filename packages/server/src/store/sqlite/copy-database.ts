@@ -1,11 +1,11 @@
 import { Database } from "bun:sqlite";
 
 /**
- * Copies a database as of one moment, also while a server writes to it.
+ * Copies a database as of one moment, even while a server is writing to it.
  *
- * @param from a database of SQLite
- * @param to a file that is not there yet
- * @throws Error when one of them can't be opened, or the copy is not whole
+ * @param from a SQLite database
+ * @param to a file that does not exist yet
+ * @throws Error if one of them can't be opened, or the copy is damaged
  */
 export function copyDatabase(from: string, to: string): void {
   const source = new Database(from, { readwrite: true, create: false });

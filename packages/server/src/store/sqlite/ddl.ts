@@ -24,7 +24,7 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   array: "TEXT",
 };
 
-/** The time, as datetimes are stored. */
+/** The current time, in the form in which datetimes are stored. */
 export const SQL_NOW = "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')";
 
 /** A random UUID (version 4). */
@@ -33,7 +33,7 @@ const SQL_UUID =
   "substr(hex(randomblob(2)), 2) || '-' || substr('89AB', 1 + (abs(random()) % 4), 1) || " +
   "substr(hex(randomblob(2)), 2) || '-' || hex(randomblob(6)))";
 
-/** What every Pylon database holds besides the app's tables. */
+/** The tables of every Pylon database in addition to those of the app. */
 export const BASE_DDL: readonly string[] = [
   `CREATE TABLE IF NOT EXISTS "_pylon_meta" (key TEXT PRIMARY KEY NOT NULL, value TEXT NOT NULL)
      STRICT, WITHOUT ROWID`,
@@ -57,9 +57,9 @@ function systemTable(table: SystemTable): string[] {
 }
 
 /**
- * The columns that an older version made its system tables without.
+ * The statements that add missing columns to system tables of an older version.
  *
- * @param known the columns of a table, none when it is not there
+ * @param known returns the columns of a table, none if it does not exist
  */
 export function missingColumns(known: (table: string) => ReadonlySet<string>): string[] {
   return Object.values(SYSTEM_TABLES).flatMap((table) => {
@@ -80,8 +80,8 @@ function systemColumns(table: SystemTable): Map<string, string> {
 }
 
 /**
- * The statements that take one migration step. Column constraints beyond the type are the schema's
- * to hold, not SQLite's.
+ * The statements of one migration step. Constraints of columns beyond the type are enforced by the
+ * schema, not by SQLite.
  *
  * @param now the time of the migration: ISO 8601 with milliseconds and Z
  */
@@ -96,7 +96,7 @@ export function ddlOf(
     }
     case "add_column": {
       const { entity, field } = step;
-      // What is filled in later is empty until then.
+      // A field that is filled in later is null until then.
       const { default: _, ...bare } = field;
       const added = fieldCodeOf(field)?.backfill === undefined ? field : bare;
       return [`ALTER TABLE ${quote(entity)} ADD COLUMN ${columnOf(added, now)}`];
@@ -124,17 +124,17 @@ export function ddlOf(
   }
 }
 
-/** A table with these columns beside its id. */
+/** The definition of a table with these columns and an id. */
 function tableOf(columns: readonly string[]): string {
   return `(${["id TEXT PRIMARY KEY NOT NULL", ...columns].join(", ")}) STRICT, WITHOUT ROWID`;
 }
 
-/** Index names are unique in a database, in a manifest only within their entity. */
+/** Names of indexes are unique in a database, but only within their entity in a manifest. */
 function indexName(entity: string, index: string): string {
   return `${entity}.${index}`;
 }
 
-/** The type of the column that holds a field. */
+/** The type of the column that stores a field. */
 export function columnTypeOf(field: ManifestField): string {
   return COLUMN_TYPES[kindOf(field.type)];
 }
@@ -144,15 +144,15 @@ function columnOf(field: ManifestField, now: string | null): string {
 }
 
 /**
- * For rows that are there already, and those of a version of the app that does not know the field.
- * DDL takes no parameters, hence the literal.
+ * The default for existing rows, and for rows of a version of the app that does not know the field.
+ * DDL has no parameters, so the value is a literal.
  *
- * @param now what a default of `now` stands for in a column that is added, where SQLite takes no
+ * @param now the value of the default `now` in an added column, for which SQLite accepts no
  *   expression; null for a column of a new table
  */
 function defaultOf(field: ManifestField, now: string | null): string {
   if (field.default === undefined) return "";
-  // SQLite takes no expression for a column that is added: an older version leaves it empty.
+  // SQLite accepts no expression for an added column: in rows of an older version it is null.
   if (defaultsToUuid(field)) return now === null ? ` DEFAULT (${SQL_UUID})` : "";
   if (defaultsToNow(field) && now === null) return ` DEFAULT (${SQL_NOW})`;
   const value = encodeOne(

@@ -4,8 +4,8 @@ import { uniqueViolation } from "../unique-violation.ts";
 import { ReadError } from "./read-error.ts";
 
 /**
- * A readable refusal for what SQLite refused, or the error itself when it is nobody's fault but
- * ours.
+ * Converts an error of SQLite to a readable one, or returns it unchanged if neither the caller nor
+ * the app caused it.
  */
 export function translateError(error: unknown): unknown {
   if (!(error instanceof SQLiteError)) return error;
@@ -31,12 +31,12 @@ export function translateError(error: unknown): unknown {
   }
 }
 
-/** What SQLite said, here or in a reader process. */
+/** Whether it is an error of SQLite, in this process or in a reader process. */
 function isOfDatabase(error: unknown): error is SQLiteError | ReadError {
   return error instanceof SQLiteError || error instanceof ReadError;
 }
 
-/** The file itself is not whole. */
+/** Whether the file itself is damaged. */
 export function isDamage(error: unknown): boolean {
   return isOfDatabase(error) && DAMAGED.test(error.code ?? "");
 }
@@ -50,8 +50,8 @@ const FAILURES: readonly (readonly [RegExp, string])[] = [
 ];
 
 /**
- * What to answer when the place where the database is fails it, which is neither the caller's fault
- * nor the app's; null for all other errors.
+ * The error to respond with if the disk or the file of the database fails, which neither the caller
+ * nor the app caused; null for all other errors.
  */
 export function storageFailure(error: unknown): PylonError | null {
   if (!isOfDatabase(error)) return null;

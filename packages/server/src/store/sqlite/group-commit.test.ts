@@ -32,7 +32,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-test("a piece of a batch that fails leaves nothing of its own", async () => {
+test("a failing piece of a batch is rolled back on its own", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(fc.boolean(), { minLength: 1, maxLength: 20 }), async (pieces) => {
       await store.transact((tx) => tx.deleteWhere("Item", { kind: "literal", value: true }));
@@ -50,7 +50,7 @@ test("a piece of a batch that fails leaves nothing of its own", async () => {
               after,
               at: 0,
             });
-            // Those before it in the batch are seen, whether they are durable yet or not.
+            // Earlier pieces of the batch are visible, whether they are durable yet or not.
             const before = pieces.slice(0, n + 1).filter((done, index) => done || index === n);
             expect(await tx.count("Item")).toBe(before.length);
             if (!succeeds) throw new Error(`${n} fails`);
@@ -63,7 +63,7 @@ test("a piece of a batch that fails leaves nothing of its own", async () => {
       expect((await store.select({ entity: "Item" })).map(({ n }) => n).toSorted(byNumber)).toEqual(
         kept,
       );
-      // Few commits for all, in the order in which they came, numbered without a gap.
+      // Few commits for all pieces, in the order of submission, numbered without gaps.
       expect(heard.length).toBeLessThanOrEqual(kept.length);
       const changes = heard.flat();
       expect(changes.map(({ after }) => after?.["n"])).toEqual(kept);
@@ -80,7 +80,7 @@ function byNumber(a: unknown, b: unknown): number {
   return Number(a) - Number(b);
 }
 
-test("each piece runs for the one who submitted it, no matter who begins the batch", async () => {
+test("each piece runs in the context of its submitter, not of the batch's first one", async () => {
   const operation = (id: string) => ({ requestId: id, where: "test", span: null });
   const seen = await Promise.all(
     ["one", "two", "three"].map((id) =>
@@ -90,7 +90,7 @@ test("each piece runs for the one who submitted it, no matter who begins the bat
   expect(seen).toEqual(["one", "two", "three"]);
 });
 
-test("a piece whose signal is aborted is undone, and the others go on", async () => {
+test("a piece with an aborted signal is rolled back, and the others continue", async () => {
   const client = new AbortController();
   const reason = new Error("the client went away");
   let hasBegun = (): void => undefined;

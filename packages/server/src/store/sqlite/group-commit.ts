@@ -23,12 +23,12 @@ interface Finished {
 }
 
 /**
- * Runs write work one after another, each in a savepoint of a shared transaction, and makes all of
+ * Runs write work sequentially, each piece in a savepoint of a shared transaction, and makes all of
  * it durable with one commit.
  *
- * One fsync costs as much as dozens of inserts, so all work that is waiting shares one. A piece
- * that throws rolls back to its savepoint and leaves nothing; the others go on. Nobody is answered
- * before the commit that holds their work.
+ * One fsync costs as much as dozens of inserts, so all waiting work shares one. A piece that throws
+ * is rolled back to its savepoint and leaves nothing; the others continue. No caller gets a result
+ * before the commit of its work.
  */
 export class GroupCommit {
   readonly #statements: StatementCache;
@@ -53,8 +53,8 @@ export class GroupCommit {
   submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const operation = currentOperation();
-      // The work runs in the turn of the caller that fills the queue first, and yet for the one who
-      // submitted it.
+      // The work runs in the event loop turn of the caller that filled the queue first, but in the
+      // context of the operation that submitted it.
       const runForIt = (tx: SqliteTransaction): Promise<T> => runIn(operation, () => run(tx));
       this.#queue.push({
         run: runForIt,
@@ -66,19 +66,19 @@ export class GroupCommit {
     });
   }
 
-  /** Pieces of work that wait. */
+  /** The number of waiting pieces of work. */
   get size(): number {
     return this.#queue.length;
   }
 
-  /** Answers when nothing is queued or running. */
+  /** Resolves when nothing is queued or running. */
   async idle(): Promise<void> {
     while (this.#running !== null) await this.#running;
   }
 
   async #drain(): Promise<void> {
-    // The rest of this turn of the event loop brings the other requests that came in together: they
-    // share the commit.
+    // In the rest of this turn of the event loop, other requests that arrived at the same time
+    // submit their work: it shares the commit.
     await this.#nextTurn();
     while (this.#queue.length > 0) {
       await this.#commitBatch();
@@ -116,8 +116,8 @@ export class GroupCommit {
   }
 
   /**
-   * @returns null when the job has failed by itself
-   * @throws when the transaction of the whole batch is lost; the job has been answered
+   * @returns null if only this job has failed
+   * @throws if the transaction of the whole batch is lost; the job has been rejected
    */
   async #runJob(job: Job, transactions: (readonly ChangeRecord[])[]): Promise<Finished | null> {
     if (job.signal?.aborted === true) {
@@ -157,8 +157,8 @@ export class GroupCommit {
     try {
       this.#exec("ROLLBACK");
     } catch {
-      // SQLite rolls back by itself on a full disk or an I/O error, and then there is nothing left
-      // to roll back.
+      // SQLite rolls back by itself on a full disk or an I/O error; then there is nothing left to
+      // roll back.
     }
   }
 }

@@ -5,18 +5,22 @@ import type { ReadLimits } from "../store.ts";
 import type { PendingRead, ReaderProcess } from "./reader.ts";
 import type { ReadRequest, ReadRow } from "./reader-protocol.ts";
 
-/** The rows of a read. */
+/** The result of a read. */
 export interface PoolAnswer {
   readonly rows: ReadRow[];
-  /** When it began to run, by `Platform.monotonic`. */
+  /** The time at which the read started to run, by `Platform.monotonic`. */
   readonly startedAt: number;
 }
 
-/** Told what becomes of a lease. */
+/** Notified of the end of a lease or of its reads. */
 export interface LeaseEvents {
-  /** A read reached its deadline: only the end of its process ends it. */
+  /** A read reached its deadline: it can only be ended with its process. */
   timedOut(): void;
-  /** It is over. @param longestMs its longest read, in milliseconds */
+  /**
+   * The lease has ended.
+   *
+   * @param longestMs the duration of its longest read, in milliseconds
+   */
   released(longestMs: number, isProcessUsable: boolean): void;
 }
 
@@ -24,7 +28,9 @@ interface RunningRead extends PendingRead {
   readonly startedAt: number;
 }
 
-/** A reader process as long as it is one caller's. Its reads run one after another. */
+/**
+ * A reader process during the time in which one caller uses it. Its reads run one after another.
+ */
 export class Lease {
   readonly limits: ReadLimits;
   readonly #process: ReaderProcess;
@@ -32,7 +38,7 @@ export class Lease {
   readonly #events: LeaseEvents;
   readonly #queue = new SerialQueue();
   #running: RunningRead | null = null;
-  /** Why there are no more reads. */
+  /** The reason why no more reads are accepted. */
   #end: Error | null = null;
   #longestMs = 0;
   #timer: Timer | undefined;
@@ -48,12 +54,12 @@ export class Lease {
     return this.#running === null;
   }
 
-  /** @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for what the database refuses */
+  /** @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for an error of the database */
   run(request: ReadRequest): Promise<PoolAnswer> {
     return this.#queue.run(() => this.#start(request));
   }
 
-  /** Gives the process back. A read that is still under way is ended with it. */
+  /** Returns the process. A read that is still running is ended with the process. */
   release(): void {
     if (this.#end instanceof ReleasedError) return;
     const isProcessUsable = this.#running === null && this.#end === null;
@@ -61,7 +67,7 @@ export class Lease {
     this.#events.released(this.#longestMs, isProcessUsable);
   }
 
-  /** There are no more reads: the one under way, and those to come, fail with this. */
+  /** Rejects the running read and all later ones with this error. */
   stop(reason: Error): void {
     this.#end = reason;
     this.#finish()?.reject(reason);
@@ -84,7 +90,7 @@ export class Lease {
         },
       };
       this.#running = read;
-      // An answer that came in while the event loop was held up is taken first.
+      // A result that arrived while the event loop was blocked is processed first.
       this.#timer = after(this.limits.timeoutMs, () => soon(() => this.#expire(read)));
       this.#process.run(request, read);
     });

@@ -175,7 +175,7 @@ const LONG: Readonly<Record<string, Omit<Select, "entity">>> = {
   },
 };
 
-/** How the store would run it. */
+/** How the store would run the read. */
 function isShort(read: (reader: Reader) => Promise<unknown>): boolean {
   const decisions: boolean[] = [];
   const source: StatementSource = {
@@ -201,7 +201,7 @@ for (const [kind, selects] of [
   });
 }
 
-test("D1: a count is short by a key, and a condition on other rows by an index", async () => {
+test("D1: a count is short with a key, and a condition on other rows with an index", async () => {
   const where = is(data("id"), "001");
   const isOne = member(
     is(path("related", "channelId"), "001"),
@@ -220,7 +220,7 @@ test("D1: a count is short by a key, and a condition on other rows by an index",
   }
 });
 
-test("D1: aggregates and values of every kind are the same from another process", async () => {
+test("D1: aggregates and values of every kind are the same from a reader process", async () => {
   const spec = {
     entity: "Channel",
     groupBy: [{ field: "open", as: "open" }],
@@ -240,14 +240,14 @@ test("D1: aggregates and values of every kind are the same from another process"
   await pool.close();
 });
 
-test("D1: a read ends by its bytes in another process too", async () => {
+test("D1: a read in a reader process also ends at its maximum bytes", async () => {
   const query = { entity: "Channel", where: data("open"), maxBytes: 1_000 };
   const rows = await limited.select(query);
   expect(rows).toEqual(await store.select(query));
   expect(rows.length).toBeLessThan(20);
 });
 
-test("D1: what the database refuses is told with its reason", async () => {
+test("D1: an error of the database is reported with its reason", async () => {
   const limits = { caller: "one", timeoutMs: 20_000 };
   const pool = new ReaderPool(file, systemPlatform);
   expect(
@@ -261,7 +261,7 @@ test("D1: what the database refuses is told with its reason", async () => {
   await pool.close();
 });
 
-test("D1: a database that can't be read is an error, and no endless try", async () => {
+test("D1: an unreadable database results in an error, not in endless retries", async () => {
   const pool = new ReaderPool(join(folder, "not-there.db"), systemPlatform);
   const limits = { caller: "one", timeoutMs: 20_000 };
   expect(
@@ -270,7 +270,7 @@ test("D1: a database that can't be read is an error, and no endless try", async 
   await pool.close();
 });
 
-/** Moves one from here to there: their sum stays. */
+/** Moves an amount between two rows: their sum is constant. */
 async function move(): Promise<void> {
   await store.transact(async (tx) => {
     for (const [id, by] of [
@@ -296,7 +296,7 @@ test.each([
   ["a short and a long one", sizeOf, sizeFound, 2],
   ["a long and a short one", sizeFound, sizeOf, 1],
   ["two long ones", sizeFound, sizeFound, 1],
-])("D1: %s of a query see one moment", async (_, first, second, runs) => {
+])("D1: %s of a query see the same state", async (_, first, second, runs) => {
   const limits = { caller: "one", timeoutMs: 20_000 };
   const sum = (await sizeOf(store, "001")) + (await sizeOf(store, "002"));
   let run = 0;
@@ -307,7 +307,7 @@ test.each([
     return here + (await second(reader, "002"));
   }, limits);
   expect([found, run]).toEqual([sum, runs]);
-  // Nothing was committed in between: once is enough.
+  // Nothing was committed in between: running once is sufficient.
   run = 0;
   const quiet = await store.snapshot(async (reader) => {
     run += 1;
@@ -316,7 +316,7 @@ test.each([
   expect([quiet, run]).toEqual([sum, 1]);
 });
 
-test("D1: a query that is over reads no more, and its process is there for others", async () => {
+test("D1: a finished query reads no more, and its process is available to others", async () => {
   const limits = { caller: "one", timeoutMs: 20_000 };
   for (let round = 0; round < 10; round += 1) {
     const late = await store.snapshot(async (reader) => {

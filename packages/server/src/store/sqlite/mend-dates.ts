@@ -7,19 +7,19 @@ import { SQL_NOW } from "./ddl.ts";
 type MendStep = MigrationStep & { readonly kind: "mend_dates" };
 
 const PAGE = 1_000;
-/** The normal form; what is not of it was stored as a default was written. */
+/** The normal form; other values are defaults that were stored as written. */
 const NORMAL = "????-??-??T??:??:??.???Z";
 
-/** The database's time: ISO 8601 with milliseconds and Z. */
+/** The current time of the database: ISO 8601 with milliseconds and Z. */
 export function timeOf(database: Database): string {
   return database.query<{ now: string }, []>(`SELECT ${SQL_NOW} AS now`).get()?.now ?? "";
 }
 
 /**
- * Brings the dates of a column to their normal form, in place. SQLite stores them as text, so an
- * older version could store anything that was given as a default.
+ * Normalizes the dates of a column, in place. SQLite stores them as text, so an older version could
+ * store any text that was a default.
  *
- * @param now what a `now` becomes in a row whose id does not tell when it was made
+ * @param now the value for `now` in a row whose id does not contain the time of its creation
  */
 export function mendDates(database: Database, { entity, field }: MendStep, now: string): void {
   const [table, column] = [quote(entity), quote(field.name)];

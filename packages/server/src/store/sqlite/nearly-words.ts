@@ -4,13 +4,13 @@ import { searchTables } from "../sql/search-tables.ts";
 import type { TextSearch } from "../store.ts";
 import type { StatementSource } from "./sqlite-reader.ts";
 
-/** Most words of the index that are compared with one that is asked for. */
+/** The maximum number of words of the index that are compared with a searched word. */
 const MAX_COMPARED = 50_000;
-/** Most words that will do in the place of one. */
+/** The maximum number of alternatives for a word. */
 const MAX_ALTERNATIVES = 8;
 const LAST_CHARACTER = "\u{10ffff}";
 
-/** For each word of a search the words of the index that are nearly the same. */
+/** For each word of a search, the similar words of the index. */
 export async function nearlyWords(
   entity: string,
   { words, index }: TextSearch,
@@ -23,7 +23,7 @@ export async function nearlyWords(
       .replaceAll(/[\u0300-\u036f]/g, "")
       .normalize("NFC");
     if (index.language === "simple") found.push(await nearly(entity, folded, source));
-    // The index has stems, and takes the stem of what it is asked for.
+    // The index contains stems, and its tokenizer also stems the words of a query.
     else
       found.push((await nearly(entity, stemmer(folded), source)).flatMap((term) => formOf(term)));
   }
@@ -46,14 +46,14 @@ async function nearly(entity: string, word: string, source: StatementSource): Pr
     .slice(0, MAX_ALTERNATIVES);
 }
 
-/** A word that has the stem: stems themselves have others. */
+/** A word with the given stem: stemming a stem again may change it. */
 function formOf(stem: string): string[] {
   const ends = [stem, `${stem}e`, `${stem}ing`, `${stem.slice(0, -1)}y`];
   const form = ends.find((word) => stemmer(word) === stem);
   return form === undefined ? [] : [form];
 }
 
-/** It comes into the text of a query. */
+/** Whether a term is safe in the text of a query. */
 function isWord(term: string): boolean {
   return /^[\p{L}\p{N}\p{M}]+$/u.test(term);
 }

@@ -1,7 +1,7 @@
 import { PylonStartError } from "../../start-error.ts";
 import { errorCode, errorText } from "../../util/errors.ts";
 
-/** Why the file of a SQLite database can't be used, and what to do about it. */
+/** The error for a SQLite database file that can't be used, with advice. */
 export function openFailure(path: string, error: unknown): PylonStartError {
   if (error instanceof PylonStartError) return error;
   const code = errorCode(error);
@@ -13,7 +13,7 @@ export function openFailure(path: string, error: unknown): PylonStartError {
   );
 }
 
-/** Null where the reason has to speak for itself. */
+/** Null if there is no advice for the reason. */
 function adviceOn(code: string): string | null {
   if (code === "ENOSPC" || code === "SQLITE_FULL") return "free space on its disk.";
   if (code.startsWith("SQLITE_BUSY") || code.startsWith("SQLITE_LOCKED"))

@@ -1,7 +1,7 @@
-/** A statement that the database refused to a reader process. */
+/** The error of a statement that the database rejected in a reader process. */
 export class ReadError extends Error {
   override readonly name = "ReadError";
-  /** Such as `SQLITE_CORRUPT`. */
+  /** For example `SQLITE_CORRUPT`. */
   readonly code: string;
 
   constructor(message: string, code: string) {

@@ -5,12 +5,12 @@ const MAX_PLANS = 500;
 const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.name AS "column"
   FROM pragma_index_list(?) AS list JOIN pragma_index_info(list.name) AS info
   ORDER BY list.seq, info.seqno`;
-/** Steps of a plan that go straight to the rows. */
+/** Steps of a plan that lead directly to the rows. */
 const DIRECT = /^(?:SEARCH |SCAN CONSTANT ROW$|(?:CORRELATED )?SCALAR SUBQUERY )/;
-/** Without a condition a table is read from its beginning, for as long as the limit says. */
+/** Without a condition, a table is read from its beginning up to the limit. */
 const IN_ORDER = "SCAN t";
 
-/** What SQLite knows of the tables, and how it would run statements on them. */
+/** SQLite's information about the tables, and its plans for statements on them. */
 export class ReadPlans {
   readonly #database: Database;
   readonly #indexes = new Map<string, readonly Index[]>();
@@ -30,15 +30,18 @@ export class ReadPlans {
   };
 
   /**
-   * Whether a read is sure to be short.
+   * Whether a read is guaranteed to be short.
    *
-   * @param isBounded judges its tree by the indexes
+   * @param isBounded checks its tree with the indexes
    */
   isShort(text: string, isBounded: (indexesOf: IndexesOf) => boolean): boolean {
     return isBounded(this.#indexesOf) && this.#isDirect(text);
   }
 
-  /** SQLite might choose another index than the tree was judged by, and sort all that it finds. */
+  /**
+   * SQLite might choose another index than the check of the tree assumed, and sort all matching
+   * rows.
+   */
   #isDirect(text: string): boolean {
     let isDirect = this.#areDirect.get(text);
     if (isDirect === undefined) {
@@ -49,19 +52,19 @@ export class ReadPlans {
     return isDirect;
   }
 
-  /** The schema has changed. */
+  /** Must be called when the schema has changed. */
   clear(): void {
     this.#indexes.clear();
     this.#areDirect.clear();
   }
 
-  /** What SQLite would do for a statement. */
+  /** The steps of SQLite's plan for a statement. */
   stepsOf(text: string): string[] {
     const statement = this.#database.prepare<{ detail: string }, []>(`EXPLAIN QUERY PLAN ${text}`);
     try {
       return statement.all().map(({ detail }) => detail);
     } finally {
-      // One that is kept may hold the database as it is now, for all later reads.
+      // A statement that stays open might hold the database's current state for all later reads.
       statement.finalize();
     }
   }

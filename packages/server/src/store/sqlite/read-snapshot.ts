@@ -2,9 +2,9 @@ import type { Platform } from "../../platform.ts";
 import type { StatementCache } from "./statements.ts";
 
 /**
- * Keeps one read transaction open for all reads of a turn of the event loop, because taking and
- * giving back SQLite's read lock costs more than reading a row. It ends with the turn, and at every
- * commit of ours, so a read never misses what was answered before it.
+ * Keeps one read transaction open for all reads of a turn of the event loop, because acquiring and
+ * releasing SQLite's read lock costs more than reading a row. It ends with the turn, and at every
+ * commit of this process, so a read never misses a commit that was acknowledged before it.
  */
 export class ReadSnapshot {
   readonly #statements: StatementCache;
@@ -17,7 +17,7 @@ export class ReadSnapshot {
     this.#statements = statements;
   }
 
-  /** Call it before each read. */
+  /** Must be called before each read. */
   enter(): void {
     if (this.#isOpen) return;
     this.#statements.run("BEGIN", []);
@@ -25,7 +25,7 @@ export class ReadSnapshot {
     this.#soon(this.#leave);
   }
 
-  /** The next read sees the newest commit. */
+  /** Makes the next read see the newest commit. */
   leave(): void {
     if (!this.#isOpen) return;
     this.#isOpen = false;

@@ -1,5 +1,5 @@
 /**
- * The word that makes the pylon executable a reader process: it has no file beside itself that
- * could be run in its place.
+ * The argument that makes the pylon executable a reader process: a standalone executable has no
+ * separate file that could be run instead.
  */
 export const READER_COMMAND = "serve-reads";

@@ -38,14 +38,14 @@ async function codeOf(work: Promise<unknown>): Promise<unknown> {
   return outcome instanceof PylonError ? outcome.code : outcome;
 }
 
-/** Takes as many readers as a caller gets, and leaves one read of it waiting. */
+/** Leases as many readers as a caller may have, and leaves one of its reads waiting. */
 async function takeAll(caller: string): Promise<Lease[]> {
   const leases = [await lease(caller)];
   for (;;) {
     const next = lease(caller);
     next.catch(() => undefined);
     if (pool.counts.waiting > 0) {
-      // There may be a reader for it that is starting: another caller's read would go before.
+      // A reader may be starting for it: another caller's read would run first.
       const other = await lease("probe");
       other.release();
       if (pool.counts.waiting > 0) return leases;
@@ -54,7 +54,9 @@ async function takeAll(caller: string): Promise<Lease[]> {
   }
 }
 
-/** Lets a read begin. Its answer, which comes from another process, can't come meanwhile. */
+/**
+ * Lets a read begin. Its result, which comes from another process, can't arrive in the meantime.
+ */
 async function begun<T>(read: () => Promise<T>): Promise<{ readonly answer: Promise<T> }> {
   const before = platform.timers;
   const answer = read();
@@ -63,7 +65,7 @@ async function begun<T>(read: () => Promise<T>): Promise<{ readonly answer: Prom
   return { answer };
 }
 
-/** Makes a caller one with slow reads. */
+/** Makes a caller count as slow. */
 async function makeSlow(caller: string): Promise<void> {
   const slow = await lease(caller);
   const { answer } = await begun(() => slow.run(ONE));
@@ -72,13 +74,13 @@ async function makeSlow(caller: string): Promise<void> {
   slow.release();
 }
 
-test("a statement is run, and its error is the database's", async () => {
+test("a statement is run, and its error is that of the database", async () => {
   expect((await pool.run(ONE, limitsOf("ann"))).rows).toEqual([{ n: 1 }]);
   const broken = pool.run({ text: "SELECT x FROM nothing", params: [] }, limitsOf("ann"));
   expect(String(await broken.catch((error: unknown) => error))).toContain("nothing");
 });
 
-test("no caller has all readers, and what waits is served when one is given back", async () => {
+test("no caller has all readers, and waiting reads are served when one is released", async () => {
   const leases = await takeAll("ann");
   expect(leases.length).toBeGreaterThanOrEqual(2);
   const other = await lease("bob");
@@ -117,7 +119,7 @@ test("a read that reaches its deadline ends with its process, and the next one r
   expect((await pool.run(ONE, limitsOf("ann"))).rows).toEqual([{ n: 1 }]);
 });
 
-test("a read that is still under way when its lease is released is not another's", async () => {
+test("a read that is running when its lease is released gives no result to another", async () => {
   const held = await lease("ann");
   const endless = held.run(ENDLESS);
   held.release();
@@ -125,7 +127,7 @@ test("a read that is still under way when its lease is released is not another's
   expect((await pool.run(ONE, limitsOf("bob"))).rows).toEqual([{ n: 1 }]);
 });
 
-test("a read waits for as long as it might have run, and is refused then", async () => {
+test("a read waits at most as long as it may run, and is then rejected", async () => {
   const leases = await takeAll("ann");
   const waiting = lease("ann");
   expect(pool.counts.waiting).toBe(2);
@@ -135,14 +137,14 @@ test("a read waits for as long as it might have run, and is refused then", async
   for (const one of leases) one.release();
 });
 
-test("a caller's reads wait up to a number, and others' are taken beside them", async () => {
+test("a caller's waiting reads are limited, and do not block those of others", async () => {
   await takeAll("ann");
   while (pool.counts.waiting < MAX_WAITING_READS_PER_CALLER) lease("ann").catch(() => undefined);
   expect(await codeOf(lease("ann"))).toBe("OVERLOADED");
   (await lease("bob")).release();
 });
 
-test("a closed pool refuses what runs, what waits and what comes", async () => {
+test("a closed pool rejects running, waiting and later reads", async () => {
   const [held] = await takeAll("ann");
   const waiting = lease("ann");
   const running = held?.run(ENDLESS) ?? expect.unreachable("there is no reader");

@@ -8,23 +8,26 @@ import { Lease, type PoolAnswer } from "./lease.ts";
 import { ReaderProcess } from "./reader.ts";
 import type { ReadRequest } from "./reader-protocol.ts";
 
-/** Two for one caller, so that one is at work while the other's answer is on its way. */
+/** Two for one caller, so that one can work while the result of the other is being transferred. */
 const MIN_READERS = 3;
 const MAX_READERS = 4;
-/** A reader that nobody needed for this long is ended, in milliseconds. */
+/** An idle reader is ended after this time, in milliseconds. */
 const IDLE_MS = 30_000;
-/** A caller with a read of this length counts as slow for a while, both in milliseconds. */
+/**
+ * A caller with a read of at least this duration counts as slow for a while; both in milliseconds.
+ */
 const SLOW_READ_MS = 1_000;
 const SLOW_CALLER_MS = 60_000;
-/** Above this many slow callers, those that no longer are slow are forgotten. */
+/** Above this number of slow callers, those whose time is over are removed. */
 const SLOW_CALLERS = 1_000;
 
 /**
- * Reader processes for reads that may take long: started when they are needed, ended when they are
- * idle, and replaced when a read ran into its deadline and had to be ended with its process.
+ * Reader processes for reads that may take long: they are started when they are needed, ended when
+ * they are idle, and replaced when a read reached its deadline and had to be ended with its
+ * process.
  *
- * Callers take turns. None has all readers at once, and those with a slow read in the last minute
- * leave one reader to the others, however many they are.
+ * Callers are served in turn. No caller can use all readers at once, and all callers with a slow
+ * read in the last minute together leave one reader to the others.
  */
 export class ReaderPool {
   readonly #path: string;
@@ -32,7 +35,7 @@ export class ReaderPool {
   readonly #size: number;
   readonly #slots = new Set<Slot>();
   readonly #queue = new FairQueue<Turn>();
-  /** Callers with slow reads, and until when they count as such. */
+  /** Callers with slow reads, and the time until which they count as slow. */
   readonly #slowUntil = new Map<string, number>();
   readonly #counts = { timedOut: 0, refused: 0 };
   #isClosed = false;
@@ -49,9 +52,9 @@ export class ReaderPool {
   }
 
   /**
-   * Runs a statement that reads.
+   * Runs a read statement.
    *
-   * @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for what the database refuses
+   * @throws PylonError QUERY_TIMEOUT, OVERLOADED; ReadError for an error of the database
    */
   async run(request: ReadRequest, limits: ReadLimits): Promise<PoolAnswer> {
     const lease = await this.lease(limits);
@@ -63,7 +66,8 @@ export class ReaderPool {
   }
 
   /**
-   * A reader for several reads of a caller. Release it, or there is one less.
+   * Leases a reader for several reads of a caller. It must be released, otherwise the pool loses
+   * it.
    *
    * @throws PylonError OVERLOADED
    */
@@ -79,13 +83,13 @@ export class ReaderPool {
       const turn: Turn = { limits, grant, reject, timer: undefined };
       this.#queue.add(caller, turn);
       this.#dispatch();
-      // It waits for as long as it might have run.
+      // The caller waits at most as long as the read may run.
       if (this.#queue.has(caller, turn))
         turn.timer = this.#platform.after(limits.timeoutMs, () => this.#giveUp(turn));
     });
   }
 
-  /** Ends all readers. Reads that are not answered yet are refused. */
+  /** Ends all readers. Reads without a result are rejected. */
   async close(): Promise<void> {
     this.#isClosed = true;
     this.#refuseWaiting(() => this.#refusal());
@@ -96,10 +100,7 @@ export class ReaderPool {
     await Promise.all(ends);
   }
 
-  /**
-   * Gives the readers that are free to those that wait, and starts another reader when there is
-   * none.
-   */
+  /** Assigns the free readers to waiting callers, and starts another reader if none is free. */
   #dispatch(): void {
     for (const slot of this.#slots) {
       if (!slot.process.isReady || slot.lease !== null || slot.isEnding) continue;
@@ -129,7 +130,7 @@ export class ReaderPool {
       released: (longestMs, isProcessUsable) => {
         if (longestMs >= SLOW_READ_MS) this.#markSlow(limits.caller);
         if (!isProcessUsable) void this.#end(slot);
-        else this.#becameFree(slot);
+        else this.#onFree(slot);
       },
     });
     grant(slot.lease);
@@ -142,17 +143,17 @@ export class ReaderPool {
   #addReader(): void {
     try {
       const slot: Slot = new Slot(this.#path, {
-        ready: () => this.#becameFree(slot),
+        ready: () => this.#onFree(slot),
         ended: (reason) => this.#ended(slot, reason),
       });
       this.#slots.add(slot);
     } catch (error) {
-      // The system has no process to spare. Those that are there go on with what waits.
+      // The system can't start another process. The existing ones serve the waiting reads.
       if (this.#slots.size === 0) this.#refuseWaiting(() => cannotStart(String(error)));
     }
   }
 
-  #becameFree(slot: Slot): void {
+  #onFree(slot: Slot): void {
     slot.lease = null;
     slot.idleTimer = this.#platform.after(IDLE_MS, () => void this.#end(slot)).unref();
     this.#dispatch();
@@ -164,7 +165,7 @@ export class ReaderPool {
     slot.markEnded();
     if (this.#isClosed) return;
     if (!slot.isEnding) slot.lease?.stop(lost(reason));
-    // It would only fail again and again.
+    // Another process would only fail again and again.
     if (!slot.process.isReady && !slot.isEnding && this.#slots.size === 0)
       this.#refuseWaiting(() => cannotStart(reason));
     this.#dispatch();
@@ -205,7 +206,7 @@ export class ReaderPool {
   }
 }
 
-/** It is not a refusal: the log must say so. */
+/** This is a failure, not a rejection, so it must be logged. */
 function cannotStart(reason: string): Error {
   return new Error(`A process that reads the database can't be started: ${reason}`);
 }

@@ -2,7 +2,7 @@
  * A process that reads a database for the server. SQLite can't be interrupted from JavaScript, and
  * a thread that runs a statement can't be ended; a process can.
  *
- * It imports next to nothing, so that it starts within milliseconds and takes a few megabytes.
+ * It imports very little, so that it starts within milliseconds and uses only a few megabytes.
  */
 import { Database, type Statement } from "bun:sqlite";
 import { rowSize } from "../row-size.ts";
@@ -18,12 +18,12 @@ import type {
 const MAX_STATEMENTS = 100;
 
 /**
- * Answers what the parent process asks, until that is gone.
+ * Serves the requests of the parent process until the parent exits.
  *
- * @param path a database that is there, by its absolute path
+ * @param path the absolute path of an existing database
  */
 export function serveReads(path: string): void {
-  // Opened at the first read, so that a damaged file fails that read with its reason.
+  // Opened at the first read, so that with a damaged file this read fails with the reason.
   let statements: Statements | null = null;
   process.on("disconnect", () => process.exit(0));
   process.on("message", (request: ReadRequest) =>
@@ -78,13 +78,13 @@ function rowsUpTo(found: Iterable<ReadRow>, maxBytes: number): ReadRow[] {
   return rows;
 }
 
-/** @throws Error when nobody is at the other end */
+/** @throws Error if there is no parent process */
 function send(message: ReaderMessage): void {
   if (process.send === undefined) throw new Error("A reader process must be started by a server.");
   process.send(message);
 }
 
-/** The newest prepared statements. */
+/** The most recent prepared statements. */
 class Statements {
   readonly #database: Database;
   readonly #known = new Map<string, Statement<ReadRow, SqliteValue[]>>();

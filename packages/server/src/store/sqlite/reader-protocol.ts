@@ -1,6 +1,6 @@
 import type { SqliteValue } from "./codec.ts";
 
-/** What a reader process is asked: a statement that reads, and its parameters. */
+/** A request to a reader process: a read statement and its parameters. */
 export interface ReadRequest {
   readonly text: string;
   readonly params: readonly SqliteValue[];
@@ -8,21 +8,21 @@ export interface ReadRequest {
   readonly maxBytes?: number | undefined;
 }
 
-/** A row as the database has it, by column. */
+/** A row as stored in the database, by column. */
 export type ReadRow = Record<string, SqliteValue>;
 
-/** A number in the rows that JSON has no form for. */
+/** A number in the rows that JSON can't represent. */
 export interface InfiniteValue {
-  /** Which row. */
+  /** The index of the row. */
   readonly row: number;
   readonly column: string;
   readonly isNegative: boolean;
 }
 
-/** Its answer, or why there is none. */
+/** The result of a request, or the error. */
 export type ReadAnswer =
   | { readonly rows: ReadRow[]; readonly infinite: readonly InfiniteValue[] }
   | { readonly error: { readonly message: string; readonly code: string } };
 
-/** What a reader process says: once that it is ready, then an answer to each request. */
+/** A message of a reader process: once that it is ready, then a response to each request. */
 export type ReaderMessage = "ready" | ReadAnswer;

@@ -3,38 +3,42 @@ import { ReadError } from "./read-error.ts";
 import { READER_COMMAND } from "./reader-command.ts";
 import type { ReaderMessage, ReadRequest, ReadRow } from "./reader-protocol.ts";
 
-/** A caller that waits for a read. */
+/** A caller that waits for the result of a read. */
 export interface PendingRead {
   resolve(rows: ReadRow[]): void;
   reject(error: unknown): void;
 }
 
-/** Told what becomes of a reader process. */
+/** Notified of the state of a reader process. */
 export interface ReaderEvents {
-  /** It has opened the database and takes requests. */
+  /** The process has started and accepts requests. */
   ready(): void;
-  /** It is gone; the read that it was at work on was not answered. */
+  /** The process has ended; the read that it was running has no result. */
   ended(reason: string): void;
 }
 
-/** A reader process, seen from the server. It does one read at a time. */
+/** The server's side of a reader process. It runs one read at a time. */
 export class ReaderProcess {
   readonly #child: Bun.Subprocess;
   readonly #events: ReaderEvents;
   #read: PendingRead | null = null;
   #isReady = false;
 
-  /** Starts it. @param path of the database, absolute */
+  /**
+   * Starts the process.
+   *
+   * @param path of the database, absolute
+   */
   constructor(path: string, events: ReaderEvents) {
     this.#events = events;
     this.#child = Bun.spawn(commandFor(path), {
-      ipc: (message: ReaderMessage) => this.#heard(message),
+      ipc: (message: ReaderMessage) => this.#onMessage(message),
       serialization: "json",
       stdio: ["ignore", "ignore", "inherit"],
-      // The app's folder may have settings of Bun, which are not for it.
+      // The app's folder may contain settings of Bun that are not meant for this process.
       cwd: "/",
-      // The server's secrets stay with the server. It must not outlive the server, also where that
-      // is killed while a statement keeps the reader from noticing.
+      // The process does not receive the server's secrets. It must not outlive the server, even if
+      // the server is killed while a statement keeps the reader from noticing.
       env: { BUN_OPTIONS: "--smol --no-orphans" },
       onExit: (_, code, signal) =>
         events.ended(signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`),
@@ -42,23 +46,23 @@ export class ReaderProcess {
     this.#child.unref();
   }
 
-  /** Whether it has opened the database. */
+  /** Whether the process accepts requests. */
   get isReady(): boolean {
     return this.#isReady;
   }
 
-  /** Only once it is ready and has answered the read before. */
+  /** May be called only when the process is ready and has answered the previous read. */
   run(request: ReadRequest, read: PendingRead): void {
     this.#read = read;
     this.#child.send(request);
   }
 
-  /** Ends it at once, whatever it does; `ended` is told. */
+  /** Ends the process immediately, regardless of what it is doing; `ended` is called. */
   kill(): void {
     this.#child.kill("SIGKILL");
   }
 
-  #heard(message: ReaderMessage): void {
+  #onMessage(message: ReaderMessage): void {
     if (message === "ready") {
       this.#isReady = true;
       this.#events.ready();
@@ -76,7 +80,7 @@ export class ReaderProcess {
   }
 }
 
-/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+/** Next to this file, with the same extension: TypeScript, or JavaScript in a bundle. */
 const READER = join(import.meta.dir, `reader-main${extname(import.meta.path)}`);
 
 function commandFor(path: string): string[] {

@@ -3,7 +3,7 @@ import { indexedCharacters, type SearchIndex } from "../../schema/search-index.t
 import { quote } from "../sql/quote.ts";
 import { FILL_CHUNK, FILL_KEY, searchName, searchTables } from "../sql/search-tables.ts";
 
-/** How FTS5 takes words: letters and digits, without case and accents. */
+/** The tokenizers of FTS5: words consist of letters and digits, without case and accents. */
 const TOKENIZERS = {
   simple: "unicode61 remove_diacritics 2",
   english: "porter unicode61 remove_diacritics 2",
@@ -12,17 +12,17 @@ const TOKENIZERS = {
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 
-/** How far the rows of an entity have come into its index. */
+/** The progress of adding the rows of an entity to its index. */
 interface Fill {
   readonly index: SearchIndex;
-  /** The last id that is in it. */
+  /** The id of the last row that was added. */
   readonly after: string;
 }
 
 /**
- * The statements that make the index of a search, empty, and the triggers that keep it: whatever
- * writes a row writes its part of the index in the same statement. The index has no copy of the
- * texts.
+ * The statements that create the index of a search, empty, and the triggers that maintain it: every
+ * statement that writes a row also writes its part of the index. The index does not store a copy of
+ * the texts.
  */
 export function createSearch(entity: string, index: SearchIndex): string[] {
   const { index: table, numbers, vocabulary } = searchTables(entity);
@@ -53,7 +53,7 @@ export function createSearch(entity: string, index: SearchIndex): string[] {
   ];
 }
 
-/** The statements that drop the index of a search, where it is there. */
+/** The statements that drop the index of a search, if it exists. */
 export function dropSearch(entity: string): string[] {
   const { index, numbers, vocabulary } = searchTables(entity);
   return [
@@ -67,7 +67,7 @@ export function dropSearch(entity: string): string[] {
   ];
 }
 
-/** The entities whose rows are not all in their index yet. */
+/** The entities with rows that are not in the index yet. */
 export function unfilled(database: Database): string[] {
   return database
     .query<{ key: string }, [string]>(
@@ -78,8 +78,8 @@ export function unfilled(database: Database): string[] {
 }
 
 /**
- * Brings the next rows into the index, and notes how far they are. Those that are in it already,
- * because they were written since, are left alone.
+ * Adds the next rows to the index, and stores the progress. Rows that are already in the index,
+ * because they were written in the meantime, are skipped.
  *
  * @returns whether there may be more
  */
@@ -123,7 +123,7 @@ function fillOf(database: Database, entity: string): Fill | null {
   return fill;
 }
 
-/** DDL takes no parameters, hence the literals. */
+/** DDL has no parameters, so the values are literals. */
 function setFill(entity: string, fill: Fill): string {
   const value = JSON.stringify(fill).replaceAll("'", "''");
   return `INSERT INTO "_pylon_meta" (key, value) VALUES ('${key(entity)}', '${value}')`;

@@ -9,10 +9,11 @@ import { forgetServer, noteServer, refuseOtherName } from "./server-note.ts";
 const RETRY_MS = 100;
 
 /**
- * Held by the one server of a SQLite database. A second one would miss what the first writes,
- * because changes are handed on within the process. The lock is the operating system's, so it ends
- * with the process however that ends. Over NFS it is as good as the locks of that file system,
- * which on EFS are the servers' own.
+ * The lock that the only server of a SQLite database holds. A second server would miss the writes
+ * of the first, because changes are only passed on within the process. It is a lock of the
+ * operating system, so it ends with the process, however that ends. On NFS it is only as reliable
+ * as the locks of that file system, which EFS keeps on its own servers (see
+ * docs/deploy/operations.md).
  */
 export class ServerLock implements Disposable {
   readonly #path: string;
@@ -27,11 +28,12 @@ export class ServerLock implements Disposable {
   }
 
   /**
-   * @param named the database, by whatever links; the lock is on a file beside the file itself
-   * @param patienceMs how long to wait for a server that ends, in milliseconds
-   * @param onWait called once when there is one
-   * @returns null when it is still there
-   * @throws PylonStartError when the file can't be made or written, or is served by another name
+   * @param named the database, possibly by a link; the lock is on a file next to the actual file
+   * @param patienceMs how long to wait for a server that is shutting down, in milliseconds
+   * @param onWait called once if another server holds the lock
+   * @returns null if that server still holds it
+   * @throws PylonStartError if the file can't be created or written, or is served under another
+   *   name
    */
   static async take(
     named: string,
@@ -54,7 +56,7 @@ export class ServerLock implements Disposable {
     return new ServerLock(path, database, platform);
   }
 
-  /** Notes in the database, once it is there, that this process serves it, and by which name. */
+  /** Records in the database, once it exists, that this process serves it, and under which name. */
   note(): void {
     this.#isNoted = true;
     noteServer(this.#path, this.#platform);
@@ -66,12 +68,14 @@ export class ServerLock implements Disposable {
   }
 }
 
-/** A symbolic link is another name of the same file, and SQLite goes by the file's own. */
+/**
+ * A symbolic link is another name of the same file, and SQLite uses the name of the file itself.
+ */
 function realPath(path: string): string {
   try {
     return realpathSync(path);
   } catch {
-    // It is not there yet, or can't be looked at: then opening it says why.
+    // It does not exist yet, or can't be accessed: then opening it reports the reason.
     return path;
   }
 }

@@ -6,9 +6,9 @@ import type { Platform } from "../../platform.ts";
 import { PylonStartError } from "../../start-error.ts";
 import { BASE_DDL } from "./ddl.ts";
 
-/** Which server has a database, as it says of itself in there. */
+/** The record in a database of the server that uses it. */
 export interface ServerNote {
-  /** The file by the name under which it is served. */
+  /** The name of the file under which it is served. */
   readonly path: string;
   readonly processId: number;
   readonly host: string;
@@ -23,7 +23,8 @@ const GET = `SELECT value FROM "_pylon_meta" WHERE key = ?`;
 const FORGET = `DELETE FROM "_pylon_meta" WHERE key = ?`;
 
 /**
- * Notes that this process serves the database, in the file itself: another name of it has it too.
+ * Records in the file itself that this process serves the database: the record is also visible
+ * under another name of the file.
  */
 export function noteServer(path: string, { now }: Platform): void {
   const note: ServerNote = {
@@ -38,36 +39,38 @@ export function noteServer(path: string, { now }: Platform): void {
   });
 }
 
-/** After it, the database may be served under another name. */
+/** Deletes the record. Afterwards the database may be served under another name. */
 export function forgetServer(path: string): void {
   try {
     write(path, (database) => database.query(FORGET).run(KEY));
   } catch {
-    // On a disk that fails the note stays, as after a crash: then the next start uses the same
+    // On a failing disk the record remains, as after a crash: then the next start must use the same
     // name.
   }
 }
 
-/** @returns null when there is none, or it can't be read */
+/** @returns null if there is none, or it can't be read */
 export function serverNote(path: string): ServerNote | null {
   return read(path, `${pathToFileURL(path).href}?mode=ro`);
 }
 
-/** For people: `process 12 on host, since ...`. */
+/** A description for people: `process 12 on host, since ...`. */
 export function describeServer({ processId, host, since }: ServerNote): string {
   return `process ${processId} on ${host}, since ${since}`;
 }
 
 /**
- * A file with several names (hard links) is one database to us and several to SQLite, which keeps
- * what it has not yet put into the file beside the name by which it was opened.
+ * Rejects a file that another server uses under another name. A file with several names (hard
+ * links) is one database to Pylon but several to SQLite, which stores data that is not yet in the
+ * file next to the name under which it was opened.
  *
- * @throws PylonStartError when a server has it, or had it when it was killed, by another name
+ * @throws PylonStartError if a server uses the file under another name, or used it when it was
+ *   killed
  */
 export function refuseOtherName(path: string): void {
   const own = statOf(path);
   if (own === null || own.nlink < 2) return;
-  // `immutable`: a file beside this name must not even be looked at.
+  // `immutable`: a write-ahead log next to this name must not be read.
   const note = read(path, `${pathToFileURL(path).href}?immutable=1`);
   if (note === null || note.path === path) return;
   const other = statOf(note.path);
@@ -104,7 +107,8 @@ function read(path: string, uri: string): ServerNote | null {
       database.close();
     }
   } catch {
-    // No database of Pylon, or not one at all: the server that opens it to use it says so.
+    // Not a database of Pylon, or not a database at all: the server reports it when it opens the
+    // file.
     return null;
   }
 }

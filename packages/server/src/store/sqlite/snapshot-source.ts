@@ -7,23 +7,23 @@ import { runElsewhere, type LimitedServices } from "./statement-sources.ts";
 
 type Row = Record<string, SqliteValue>;
 
-/** A statement that reads, so that the transaction begins to see the database. */
+/** A read statement, with which the transaction takes its snapshot. */
 const LOOK = "SELECT 1 FROM sqlite_schema LIMIT 1";
 
 /**
  * Reads that all see the database as of the first of them.
  *
- * Short reads run on the server's own connection as long as nothing is committed. The first that
- * may take long leases a reader process, which does all later ones in one transaction. When
- * something was committed between the two, what was read is torn, and the work must run again with
- * all of its reads in one process.
+ * Short reads run on the server's own connection as long as nothing is committed. The first read
+ * that may take long leases a reader process, which runs all later ones in one transaction. If
+ * something was committed between the two, the reads are inconsistent, and the work must run again
+ * with all of its reads in one process.
  */
 export class SnapshotSource implements StatementSource {
   readonly #services: LimitedServices;
   readonly #limits: ReadLimits;
   readonly #commits: () => number;
   readonly #isElsewhere: boolean;
-  /** The commits that were there at the first read. */
+  /** The number of commits at the first read. */
   #asOf: number | null = null;
   #leased: Promise<Lease> | null = null;
   #lease: Lease | null = null;
@@ -31,8 +31,8 @@ export class SnapshotSource implements StatementSource {
   #isOver = false;
 
   /**
-   * @param commits how many there were so far
-   * @param isElsewhere all reads are left to one reader process
+   * @param commits returns the number of commits so far
+   * @param isElsewhere whether all reads run in one reader process
    */
   constructor(
     services: LimitedServices,
@@ -46,7 +46,7 @@ export class SnapshotSource implements StatementSource {
     this.#isElsewhere = isElsewhere;
   }
 
-  /** Its reads did not all see one moment. */
+  /** Whether the reads did not all see the same state. */
   get isTorn(): boolean {
     return this.#isTorn;
   }
@@ -63,7 +63,7 @@ export class SnapshotSource implements StatementSource {
       : this.#readElsewhere({ text, params, maxBytes: bounds.maxBytes });
   }
 
-  /** There are no more reads. */
+  /** Ends the source: no more reads are accepted. */
   end(): void {
     this.#isOver = true;
     const lease = this.#lease;

@@ -25,7 +25,7 @@ interface Table {
   readonly get: string;
 }
 
-/** The tables as the connections know them; replaced when a migration is applied. */
+/** The tables as the connections know them; replaced after a migration. */
 export class TableSet {
   readonly shapes: SchemaShape;
   readonly #tables = new Map<string, Table>();
@@ -50,23 +50,23 @@ export class TableSet {
 
 type Row = Record<string, SqliteValue>;
 
-/** What runs the statements of a reader. */
+/** Runs the statements of a reader. */
 export interface StatementSource {
   /** The row of a table with an id, or null. */
   first(text: string, params: readonly SqliteValue[]): Row | null | Promise<Row | null>;
-  /** The rows that a statement reads. */
+  /** The rows that a statement returns. */
   all(text: string, params: readonly SqliteValue[], bounds: ReadBounds): Row[] | Promise<Row[]>;
 }
 
-/** How much a read may take. */
+/** The limits of a read. */
 export interface ReadBounds {
-  /** Whether its tree says that it is short. */
+  /** Whether the tree of the read guarantees that it is short. */
   readonly isBounded: (indexesOf: IndexesOf) => boolean;
   /** As in Select. */
   readonly maxBytes?: number | undefined;
 }
 
-/** Compiles reads, and turns what they find into rows. */
+/** Compiles reads, and decodes their results. */
 export class SqliteReader implements Reader {
   readonly #source: StatementSource;
   readonly #tables: () => TableSet;
@@ -84,7 +84,7 @@ export class SqliteReader implements Reader {
 
   async select(query: Select): Promise<StoredRow[]> {
     const tables = this.#tables();
-    // What is short runs at once, before anything else does.
+    // A short read runs immediately, before any other work.
     const prepared =
       query.search === undefined ? query : { ...query, search: await this.#prepared(query) };
     const { text, params } = compileSelect(prepared, tables.shapes, sqlite);
@@ -113,7 +113,7 @@ export class SqliteReader implements Reader {
     return { rows: rows.map(tables.table(query.entity).decode), total: Number(total) };
   }
 
-  /** Behind the last page no row says how many there are. */
+  /** Beyond the last page, no row contains the total number. */
   async #totalOf({ entity, where, search, offset = 0 }: SearchSelect): Promise<Value> {
     if (offset === 0) return 0;
     const count = { fn: "count", as: "count" } as const;
@@ -144,13 +144,13 @@ export class SqliteReader implements Reader {
     return rows;
   }
 
-  /** The search of a read, with what is nearly its words. */
+  /** The search of a read, with similar words. */
   async #prepared({ entity, search }: Select): Promise<PreparedSearch | undefined> {
     if (search?.index.typos !== true) return search;
     return { ...search, alternatives: await nearlyWords(entity, search, this.#source) };
   }
 
-  /** @throws PylonError INVALID_QUERY when a sum of ints is beyond 64 bits */
+  /** @throws PylonError INVALID_QUERY if a sum of ints exceeds 64 bits */
   async #aggregated(
     text: string,
     params: readonly SqliteValue[],
@@ -173,7 +173,7 @@ export class SqliteReader implements Reader {
 }
 
 /**
- * Brings what an aggregate found to the values that it stands for.
+ * Decodes the results of an aggregate, in place.
  *
  * @throws PylonError INVALID_QUERY for a sum of decimals that is out of range
  */

@@ -24,7 +24,7 @@ storeSuite("SQLite", async () => {
   };
 });
 
-test("a system table that an older version made gets its new columns", async () => {
+test("a system table of an older version gets its new columns", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-store-"));
   const file = join(dir, "s.db");
   const old = new Database(file, { create: true });

@@ -59,12 +59,12 @@ const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
 
 /**
- * Opens the database at `path`, made when it is not there.
+ * Opens the database at `path`; creates it if it does not exist.
  *
- * @param path a file; its folder is made
- * @param observer told of each statement
+ * @param path a file; its folder is created
+ * @param observer notified of each statement
  * @param onState called when the file or its disk fails, and when a write succeeds after that
- * @throws Error when the file can't be opened or is not a Pylon database
+ * @throws Error if the file can't be opened or is not a Pylon database
  */
 export function openSqliteStore(
   path: string,
@@ -77,9 +77,9 @@ export function openSqliteStore(
 }
 
 /**
- * The Store on SQLite: one connection writes, one reads, and reads that may take long have
- * processes of their own. WAL with synchronous=FULL, so that what was answered survives a power
- * cut; readers see the last commit while a transaction is open.
+ * The Store on SQLite: one connection writes, one reads, and reads that may take long run in
+ * separate processes. WAL with synchronous=FULL, so that acknowledged writes survive a power
+ * failure; readers see the last commit while a transaction is open.
  */
 export class SqliteStore implements Store {
   readonly dialect = "sqlite";
@@ -106,7 +106,7 @@ export class SqliteStore implements Store {
     this.#platform = platform;
     this.#onState = onState;
     this.#writer = open(path);
-    // Where the file can't be written, SQLite opens it for reading and says nothing.
+    // If the file can't be written, SQLite opens it read-only without an error.
     this.#writer.run("BEGIN IMMEDIATE");
     this.#writer.run("ROLLBACK");
     for (const sql of [...missingColumns((table) => columnsOf(this.#writer, table)), ...BASE_DDL])
@@ -191,7 +191,7 @@ export class SqliteStore implements Store {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
-  /** A commit calls the followers before it is answered. */
+  /** Not needed: a commit calls the followers before its work returns. */
   async settle(): Promise<void> {}
   async trimLog(keep: number): Promise<void> {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
@@ -223,7 +223,7 @@ export class SqliteStore implements Store {
     if (migration.steps.length > 0 || stored !== manifestJson) {
       await this.#commits.submit(async () => {
         const started = this.#platform.monotonic();
-        for (const step of migration.steps) this.#take(step);
+        for (const step of migration.steps) this.#execute(step);
         this.#setMeta("manifest", manifestJson);
         const { text, params } = recordMigration(migration, by, {
           id: this.#platform.uuid(),
@@ -246,8 +246,12 @@ export class SqliteStore implements Store {
       while (await this.#commits.submit(async () => fillSearch(this.#writer, entity)));
   }
 
-  /** @throws PylonStartError when rows do not fit */
-  #take(step: MigrationStep): void {
+  /**
+   * Executes a step.
+   *
+   * @throws PylonStartError if rows do not fit
+   */
+  #execute(step: MigrationStep): void {
     if (step.kind === "retype_column" || step.kind === "convert_column")
       return retypeColumn(this.#writer, step);
     const now = timeOf(this.#writer);
@@ -300,14 +304,13 @@ export class SqliteStore implements Store {
     try {
       this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
-      // On a full disk all of it stays in the file beside the database, from where the next start
-      // takes it.
+      // On a full disk everything remains in the write-ahead log, which the next start applies.
       this.#report("lost", error);
     }
     this.#writer.close();
   }
 
-  /** @returns null when the reads did not all see one moment, which reads in one process do */
+  /** @returns null if the reads did not all see the same state; reads in one process always do */
   async #tryOnSnapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
@@ -319,7 +322,7 @@ export class SqliteStore implements Store {
     try {
       const reader = new SqliteReader(source, () => this.#tables);
       const result = await untilAborted(work(reader), signal);
-      // The work may have caught what it was told of torn reads.
+      // The work may have caught the error of inconsistent reads.
       return source.isTorn ? null : { result };
     } catch (error) {
       if (source.isTorn) return null;
@@ -343,7 +346,7 @@ export class SqliteStore implements Store {
 
   #report(state: DatabaseState, error?: unknown): void {
     this.#isDamaged ||= error !== undefined && isDamage(error);
-    // What is damaged stays so, whatever else can still be written.
+    // A damaged file counts as damaged even if some writes still succeed.
     if (state === this.#state || (state === "back" && this.#isDamaged)) return;
     this.#state = state;
     this.#onState(state, error);

@@ -20,7 +20,7 @@ import { translateError } from "./errors.ts";
 import type { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import type { StatementCache } from "./statements.ts";
 
-/** One piece of work inside the writer's open transaction. Dead after `end()`. */
+/** One piece of work inside the writer's open transaction. Unusable after `end()`. */
 export class SqliteTransaction implements Transaction {
   readonly changes: ChangeRecord[] = [];
   readonly #statements: StatementCache;
@@ -35,8 +35,8 @@ export class SqliteTransaction implements Transaction {
   }
 
   /**
-   * From now on every call rejects with `reason`: a handler that goes on after its time is up must
-   * not write into the next one.
+   * From now on every call rejects with `reason`: a handler that continues after its end must not
+   * write into the next piece of work.
    */
   end(reason: Error): void {
     this.#ended ??= reason;

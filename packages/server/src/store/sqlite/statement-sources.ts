@@ -13,7 +13,7 @@ import type { StatementCache } from "./statements.ts";
 
 type Row = Record<string, SqliteValue>;
 
-/** Runs every read at once, on a connection of the server's own thread. */
+/** Runs every read immediately, on a connection of the server's own thread. */
 export class OwnConnection implements StatementSource {
   readonly #statements: StatementCache;
   readonly #beforeRead: () => void;
@@ -41,20 +41,20 @@ export class OwnConnection implements StatementSource {
   }
 }
 
-/** What reads for callers run on, and who is told of them. */
+/** The services that run reads for callers, and observe them. */
 export interface LimitedServices {
   readonly own: OwnConnection;
   readonly plans: ReadPlans;
   readonly pool: ReaderPool;
   readonly observer: QueryObserver | null;
   readonly platform: Platform;
-  /** Called when the disk or the file fails, with the error of SQLite. */
+  /** Called with the error of SQLite when the disk or the file fails. */
   readonly onFailure: (error: unknown) => void;
 }
 
 /**
- * Runs at once what is sure to be short, and the rest in a reader process, which can be ended: a
- * statement on the server's own thread holds up everybody, and nothing can stop it.
+ * Runs reads that are guaranteed to be short immediately, and the others in a reader process, which
+ * can be ended: a statement on the server's own thread blocks all callers and can't be stopped.
  */
 export class LimitedConnection implements StatementSource {
   readonly #services: LimitedServices;
@@ -83,9 +83,9 @@ export class LimitedConnection implements StatementSource {
 }
 
 /**
- * Runs a statement in another process, and tells the observer.
+ * Runs a statement in another process, and notifies the observer.
  *
- * @throws PylonError STORAGE_UNAVAILABLE when the disk or the file fails; what `run` throws
+ * @throws PylonError STORAGE_UNAVAILABLE if the disk or the file fails; otherwise what `run` throws
  */
 export async function runElsewhere(
   { observer, platform, onFailure }: Pick<LimitedServices, "observer" | "platform" | "onFailure">,

@@ -9,7 +9,7 @@ const CAPACITY = 500;
 /** A statement that SQLite has compiled. */
 export type PreparedStatement = Statement<Record<string, SqliteValue>, SqliteValue[]>;
 
-/** The prepared statements of one connection, least recently used dropped first. */
+/** The prepared statements of one connection; the least recently used one is dropped first. */
 export class StatementCache {
   readonly #database: Database;
   readonly #observer: QueryObserver | null;
@@ -17,7 +17,7 @@ export class StatementCache {
   readonly #onFailure: (error: unknown) => void;
   readonly #statements = new Map<string, PreparedStatement>();
 
-  /** @param onFailure called when the disk or the file fails, with the error of SQLite */
+  /** @param onFailure called with the error of SQLite when the disk or the file fails */
   constructor(
     database: Database,
     observer: QueryObserver | null = null,
@@ -30,12 +30,15 @@ export class StatementCache {
     this.#onFailure = onFailure;
   }
 
-  /** All rows that a statement reads. */
+  /** All rows that a statement returns. */
   all(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue>[] {
     return this.#observed(sql, (statement) => statement.all(...params), countOf);
   }
 
-  /** The rows that a statement reads, up to the first that `isLast` says is the last. */
+  /**
+   * The rows that a statement returns, up to and including the first one for which `isLast` is
+   * true.
+   */
   until(
     sql: string,
     params: readonly SqliteValue[],
@@ -44,7 +47,7 @@ export class StatementCache {
     return this.#observed(sql, (statement) => readUntil(statement, params, isLast), countOf);
   }
 
-  /** The first row that a statement reads, or null. */
+  /** The first row that a statement returns, or null. */
   first(sql: string, params: readonly SqliteValue[]): Record<string, SqliteValue> | null {
     return this.#observed(
       sql,
@@ -53,7 +56,7 @@ export class StatementCache {
     );
   }
 
-  /** Runs a statement that writes. */
+  /** Runs a write statement. */
   run(sql: string, params: readonly SqliteValue[]): ReturnType<PreparedStatement["run"]> {
     return this.#observed(
       sql,
@@ -100,7 +103,7 @@ export class StatementCache {
     }
   }
 
-  /** A schema change makes every prepared statement stale. */
+  /** Finalizes all statements. A schema change makes every prepared statement invalid. */
   clear(): void {
     for (const statement of this.#statements.values()) statement.finalize();
     this.#statements.clear();

@@ -7,11 +7,11 @@ import type { Store } from "../store.ts";
 
 const START = Date.parse("2026-01-01T00:00:00Z");
 
-/** A new database with the system tables alone, and a clock that stands still until turned. */
+/** A new database with only the system tables, and a clock that moves only when advanced. */
 export interface Scratch extends AsyncDisposable {
   readonly store: Store;
   readonly platform: Platform;
-  /** Turns the clock forward. */
+  /** Advances the clock. */
   readonly advance: (ms: number) => void;
 }
 

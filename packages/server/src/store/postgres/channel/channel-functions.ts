@@ -4,13 +4,15 @@ import { VersionedFunctions } from "./versioned-functions.ts";
 /** The functions of the channel: `name`, `send`, `has_expired`, `delete_expired`. */
 export const channelFunctions = new VersionedFunctions("pylon_channel_", [source]);
 
-/** Makes the channel's table and functions. Each statement may be run again. */
+/**
+ * The statements that create the channel's table and functions. Each statement may be run again.
+ */
 export const CHANNEL_DDL: readonly string[] = channelFunctions.statements;
 
 /** Reads the name of the channel. */
 export const CHANNEL_QUERY = `SELECT ${channelFunctions.nameOf("name")}() AS channel`;
 
-/** Sends `$1`, however long it is. */
+/** Sends `$1`, regardless of its length. */
 export const SEND_QUERY = `SELECT ${channelFunctions.nameOf("send")}($1)`;
 
 /** Reads the texts of long messages by their ids. */

@@ -2,35 +2,35 @@ import { Client, type ClientConfig } from "pg";
 import type { Platform } from "../../../platform.ts";
 import { pause } from "../pause.ts";
 
-/** How a connection is found out that says nothing because its other end is gone. */
+/** How to detect a connection that is silent because its other end is gone. */
 export interface Pulse {
-  /** How often the server is asked whether it is there, in milliseconds. */
+  /** The interval of the liveness checks, in milliseconds. */
   readonly everyMs: number;
-  /** How long it may take to connect and to answer, in milliseconds. */
+  /** The maximum time for connecting and for a response, in milliseconds. */
   readonly deadlineMs: number;
 }
 
-/** Which connection listens, and who is told of it. */
+/** The options of a listening connection. */
 export interface ListeningOptions {
   readonly connection: ClientConfig;
-  /** As what Postgres shows the connection. */
+  /** The name of the connection in Postgres. */
   readonly applicationName: string;
   /**
-   * Called with each new connection: it listens to it and runs LISTEN. When it rejects, the next
-   * connection is tried.
+   * Called with each new connection: adds listeners to it and runs LISTEN. If it rejects, another
+   * connection is opened.
    */
   readonly listen: (client: Client) => Promise<void>;
-  /** Called when a connection that listened is gone. */
+  /** Called when a listening connection is lost. */
   readonly onLost: () => void;
-  /** Null: only what the network says ends a connection. */
+  /** Null: the connection only ends when the network reports it. */
   readonly pulse: Pulse | null;
   readonly platform: Platform;
 }
 
 /**
- * A connection that listens to notifications. When it is lost another one is opened, again and
- * again, until it is closed. It says nothing of a database that can't be reached: its queries find
- * that out.
+ * A connection that listens to notifications. If it is lost, another one is opened, repeatedly,
+ * until it is closed. It does not report an unreachable database: the queries of its user discover
+ * that.
  */
 export class ListeningConnection {
   readonly #options: ListeningOptions;
@@ -60,7 +60,7 @@ export class ListeningConnection {
     }
   }
 
-  /** Ends the connection, and opens no other one. */
+  /** Ends the connection, and opens no other. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await this.#client?.end().catch(ignore);
@@ -81,16 +81,16 @@ export class ListeningConnection {
       hasListened = true;
       if (!this.#isClosed) await this.#untilSilent(client, gone);
     } catch {
-      // The next connection is tried.
+      // Another connection is opened.
     }
     this.#client = null;
     if (hasListened) this.#options.onLost();
-    // Not awaited: a server that hangs does not answer this either.
+    // Not awaited: a server that hangs does not respond to this either.
     void client.end().catch(ignore);
     return hasListened;
   }
 
-  /** Waits until the connection has ended, or its server does not answer in time. */
+  /** Waits until the connection has ended, or its server does not respond in time. */
   async #untilSilent(client: Client, gone: Promise<void>): Promise<void> {
     const { pulse, platform } = this.#options;
     if (pulse === null) return gone;
@@ -103,7 +103,7 @@ export class ListeningConnection {
   }
 }
 
-/** A connection that is closed is over, however that ends. */
+/** For closing a connection: it is no longer used, even if closing fails. */
 function ignore(): void {
   return undefined;
 }

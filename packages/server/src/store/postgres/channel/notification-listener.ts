@@ -5,17 +5,20 @@ import { ListeningConnection } from "./listening-connection.ts";
 
 const PULSE = { everyMs: 5_000, deadlineMs: 2_000 };
 
-/** Who is told of what a NotificationListener hears. */
+/** The options of a NotificationListener. */
 export interface NotificationListenerOptions {
   readonly connection: ClientConfig;
   readonly platform: Platform;
-  /** A message, in the order in which they were committed. */
+  /** Called with each message, in commit order. */
   readonly onMessage: (text: string) => void;
-  /** It listens from now on, or no longer: what is sent until the next time is missed. */
+  /**
+   * Called when it starts to listen, and when it stops: messages sent until it listens again are
+   * missed.
+   */
   readonly onChange: (isListening: boolean) => void;
 }
 
-/** Hears what the replicas send over the channel, whole and in order. */
+/** Receives the messages that the replicas send through the channel, complete and in order. */
 export class NotificationListener {
   readonly #options: NotificationListenerOptions;
   readonly #connection: ListeningConnection;
@@ -37,7 +40,7 @@ export class NotificationListener {
     });
   }
 
-  /** What is sent now will be heard. */
+  /** Whether messages sent now will be received. */
   get isListening(): boolean {
     return this.#client !== null;
   }
@@ -66,8 +69,8 @@ export class NotificationListener {
 }
 
 /**
- * Puts messages back into one piece: a notification has a short one itself, and of a longer one its
- * id.
+ * Reassembles messages: a notification contains a short message itself, and only the id of a longer
+ * one.
  */
 class Inbox {
   readonly #client: Client;
@@ -80,7 +83,7 @@ class Inbox {
     this.#onMessage = onMessage;
   }
 
-  /** Takes what a notification says. */
+  /** Accepts the payload of a notification. */
   put(payload: string): void {
     if (payload.startsWith("=") && !this.#isBusy) {
       try {
@@ -97,8 +100,8 @@ class Inbox {
   }
 
   /**
-   * A message that can't be fetched, or is not one of ours, was missed as if the connection had
-   * been lost: so it is given up.
+   * A message that can't be fetched, or that Pylon did not send, counts as missed, as if the
+   * connection had been lost: so the connection is closed.
    */
   #miss(): void {
     void this.#client.end().catch(() => undefined);

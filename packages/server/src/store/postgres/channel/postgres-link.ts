@@ -15,31 +15,31 @@ import { NotificationListener } from "./notification-listener.ts";
 const PROBING: Operation = { requestId: null, where: "replica link", span: null };
 
 /**
- * Connections for calls, beside the one of the empty key and the one that listens. They are opened
- * when they are needed.
+ * The number of connections for calls, in addition to the one for the empty key and the listening
+ * one. They are opened when they are needed.
  */
 const CONNECTIONS = 3;
-/** How long the database may take to answer a call, in milliseconds. */
+/** The maximum time for the database to respond to a call, in milliseconds. */
 const DEADLINE_MS = 2_000;
-/** Calls that wait in one connection; more are refused. */
+/** The maximum number of waiting calls per connection; more are rejected if `mayBeRefused`. */
 const MAX_WAITING = 500;
 /**
- * How often it is tried whether what is said comes back, in milliseconds, and after how many tries
- * its state is `no-notifications`.
+ * The interval of probes that test whether a message comes back, in milliseconds, and the number of
+ * failed probes after which the state is `no-notifications`.
  */
 const PROBE_MS = 250;
 const MAX_PROBES = 20;
-/** How many turns are left out between two tries in that state. */
+/** The number of intervals between two probes in that state. */
 const QUIET_PROBE_TURNS = 20;
-/** No other message begins so. */
+/** The prefix of probes: no other message begins with it. */
 const PROBE = "probe ";
 
 /**
- * The link over Postgres: calls run on a few connections, one after the other on each, and NOTIFY
- * carries what is said.
+ * The link over Postgres: calls run on a few connections, one after another on each, and NOTIFY
+ * transports the messages.
  */
 export class PostgresLink implements ReplicaLink {
-  /** The connection of the empty key. */
+  /** The connection for the empty key. */
   readonly #own: SerialConnection;
   readonly #connections: readonly SerialConnection[];
   readonly #listener: NotificationListener;
@@ -48,7 +48,7 @@ export class PostgresLink implements ReplicaLink {
   readonly #platform: Platform;
   readonly #probe: string;
   #state: LinkState = "lost";
-  /** How often it was said that it is there, without hearing it. */
+  /** The number of probes sent since the link was lost, without receiving one. */
   #tries = 0;
   #turns = 0;
   #probes = 0;
@@ -56,7 +56,7 @@ export class PostgresLink implements ReplicaLink {
   #isClosed = false;
   #timer: Timer | null = null;
 
-  /** @param observer is told of each statement */
+  /** @param observer notified of each statement */
   constructor(connection: ClientConfig, platform: Platform, observer: QueryObserver | null = null) {
     this.#platform = platform;
     this.#probe = `${PROBE}${platform.uuid()} `;
@@ -119,7 +119,8 @@ export class PostgresLink implements ReplicaLink {
       });
     }
     return connection.run(async (pool) => {
-      // One call may have waited for a database that hangs; those behind it do not.
+      // This call may have waited for an earlier one while the database hung; then it fails without
+      // a wait of its own.
       if (!this.isUp) throw new LinkLostError("the database is unavailable");
       try {
         return await once(pool, text, params);
@@ -138,7 +139,7 @@ export class PostgresLink implements ReplicaLink {
     await Promise.all([this.#own, ...this.#connections].map((connection) => connection.close()));
   }
 
-  /** Waits until it is up, and no longer than that many milliseconds. */
+  /** Waits until the link is up, at most for this number of milliseconds. */
   #untilUp(withinMs: number): Promise<void> {
     return new Promise((resolve) => {
       if (this.isUp || withinMs <= 0) return resolve();
@@ -159,7 +160,7 @@ export class PostgresLink implements ReplicaLink {
       if (this.isUp) for (const listener of this.#messageListeners) listener(text);
       return;
     }
-    // Only the newest: what was said before a loss proves nothing after it.
+    // Only the newest probe counts: one sent before a loss proves nothing after it.
     if (text === `${this.#probe}${this.#probes}` && this.#listener.isListening)
       this.#setState("up");
   }
@@ -170,7 +171,7 @@ export class PostgresLink implements ReplicaLink {
     this.#setState("lost");
   }
 
-  /** Says something, which `#received` should hear. */
+  /** Sends a probe, which `#received` should receive. */
   async #sendProbe(): Promise<void> {
     if (this.isUp || this.#isProbing || this.#isClosed || !this.#listener.isListening) return;
     this.#turns += 1;
@@ -183,7 +184,7 @@ export class PostgresLink implements ReplicaLink {
       this.#tries += 1;
       if (this.#tries >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
     } catch {
-      // The next turn tries again.
+      // The next interval tries again.
     } finally {
       this.#isProbing = false;
     }
@@ -196,7 +197,7 @@ export class PostgresLink implements ReplicaLink {
   }
 }
 
-/** One connection, on which one call runs after the other. */
+/** One connection, on which calls run one after another. */
 class SerialConnection {
   readonly #open: () => ConnectionPool;
   #pool: ConnectionPool | null = null;
@@ -235,7 +236,7 @@ async function once(
       return rows;
     } catch (error) {
       lease.release(isUnreachable(error) || isStaleStatement(error));
-      // Behind a pooler a prepared statement may be missing: then it has not run.
+      // Behind a pooler a prepared statement may be missing: then the call has not run.
       if (!pool.statements.names.learnFrom(error)) throw error;
     }
   }

@@ -5,18 +5,18 @@ const COMMENT = /^\s*--.*\n/gm;
 
 /**
  * Functions in a database that replicas of several versions share: each version has its own, with a
- * hash of their text in their names. Those of earlier versions stay, because a replica may still
+ * hash of the sources in their names. Those of earlier versions remain, because a replica may still
  * call them.
  */
 export class VersionedFunctions {
-  /** The statements that make the functions; each may be run again. */
+  /** The statements that create the functions; each may be run again. */
   readonly statements: readonly string[];
   readonly #names: ReadonlyMap<string, string>;
   readonly #prefix: string;
 
   /**
-   * @param prefix what the names of the functions begin with in the sources
-   * @param sources SQL that defines them and calls them by these names
+   * @param prefix the prefix of the functions' names in the sources
+   * @param sources SQL that defines the functions and calls them by these names
    */
   constructor(prefix: string, sources: readonly string[]) {
     const text = sources.join("\n");
@@ -32,7 +32,7 @@ export class VersionedFunctions {
    * The quoted name of a function in the database.
    *
    * @param name without the prefix
-   * @throws Error when no source defines it
+   * @throws Error if no source defines it
    */
   nameOf(name: string): string {
     const found = this.#names.get(`${this.#prefix}${name}`);
@@ -40,7 +40,7 @@ export class VersionedFunctions {
     return found;
   }
 
-  /** SQL with the names that the functions have in the database. */
+  /** Replaces the names of functions in SQL by those in the database. */
   resolve(source: string): string {
     return source.replaceAll(new RegExp(`\\b${this.#prefix}(\\w+)`, "g"), (_, name: string) =>
       this.nameOf(name),
