@@ -67,6 +67,8 @@ type MaybeArgs<W extends FrameworkTypes, A> =
 
 /** The signatures of `useQuery`. */
 export interface QueryHook<W extends FrameworkTypes> {
+  /** With an explicit row type in place of the registered one. */
+  <T = never>(entity: NameFor<T>, options?: ArgumentIn<W, QueryOptions>): StateIn<W, QueryState<T>>;
   /** The matching rows, live. */
   <E extends EntityName>(
     entity: E,
@@ -75,32 +77,30 @@ export interface QueryHook<W extends FrameworkTypes> {
   /** With related rows under the names of their relations. */
   <E extends EntityName, const I extends IncludeOf<E>>(
     entity: E,
-    options: ArgumentIn<W, IncludingOptions<E, I>>,
+    options?: ArgumentIn<W, IncludingOptions<E, I>>,
   ): StateIn<W, QueryState<Included<E, I>>>;
-  /** With an explicit row type in place of the registered one. */
-  <T = never>(entity: NameFor<T>, options?: ArgumentIn<W, QueryOptions>): StateIn<W, QueryState<T>>;
 }
 
 /** The signatures of `useQueryOne`. */
 export interface RowHook<W extends FrameworkTypes> {
+  /** With an explicit row type in place of the registered one. */
+  <T = never>(entity: NameFor<T>, id: ArgumentIn<W, string>): StateIn<W, RowState<T>>;
   /** One row, live; `data` is null if it does not exist. */
   <E extends EntityName>(
     entity: E,
     id: ArgumentIn<W, string>,
   ): StateIn<W, RowState<RegisteredRows[E]>>;
-  /** With an explicit row type in place of the registered one. */
-  <T = never>(entity: NameFor<T>, id: ArgumentIn<W, string>): StateIn<W, RowState<T>>;
 }
 
 /** The signatures of `useFunction`. */
 export interface FunctionHook<W extends FrameworkTypes> {
+  /** With an explicit result type in place of the registered one. */
+  <R = never>(name: NameFor<R>, args?: ArgumentIn<W, Fields>): StateIn<W, FunctionState<R>>;
   /** The live result of a query function. */
   <N extends FunctionName>(
     name: N,
     ...args: MaybeArgs<W, Args<N>>
   ): StateIn<W, FunctionState<Result<N>, Failure<N>>>;
-  /** With an explicit result type in place of the registered one. */
-  <R = never>(name: NameFor<R>, args?: ArgumentIn<W, Fields>): StateIn<W, FunctionState<R>>;
 }
 
 /** The functions that `useMutation` returns beside its state. */
@@ -117,12 +117,12 @@ export interface CallActions<A, R> {
 
 /** The signatures of `useMutation`. */
 export interface CallHook<W extends FrameworkTypes> {
+  /** With explicit types for arguments and result in place of the registered ones. */
+  <A = never, R = unknown>(name: NameFor<A>): StateIn<W, CallState<R>> & CallActions<A, R>;
   /** Calls a server function. With concurrent calls, the state is that of the last one. */
   <N extends FunctionName>(
     name: N,
   ): StateIn<W, CallState<Result<N>, Failure<N>>> & CallActions<Args<N>, Result<N>>;
-  /** With explicit types for arguments and result in place of the registered ones. */
-  <A = never, R = unknown>(name: NameFor<A>): StateIn<W, CallState<R>> & CallActions<A, R>;
 }
 
 /** The signature of `useEntityMutation`. */
