@@ -94,6 +94,10 @@ export async function checkFields(): Promise<void> {
   same<(typeof bugs.data)[number]["state"], "open" | "done">(true);
   // @ts-expect-error a client does not see what is hidden
   void bugs.data[0]?.pin;
+  // @ts-expect-error a hidden field is in no list that a client reads
+  void db.useInfiniteQuery("Bug").data[0]?.pin;
+  // @ts-expect-error a hidden field is in no list that a client reads
+  void db.usePaginatedQuery("Bug").results[0]?.pin;
   // @ts-expect-error there is no such value of the enum
   db.useQuery("Bug", { where: { state: "opne" } });
   // @ts-expect-error there is no such value of the enum in a list

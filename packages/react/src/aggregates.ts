@@ -41,6 +41,12 @@ export interface UseAggregateReturn<R> {
   readonly refresh: () => void;
 }
 
+/** With an explicit type for the result's rows. */
+export function useAggregate<R = never>(
+  sync: SyncEngine,
+  entity: NameFor<R>,
+  spec: AggregateSpec,
+): UseAggregateReturn<R>;
 /**
  * Loads counts and sums from the server, and again shortly after rows of the entity have changed.
  *
@@ -59,12 +65,6 @@ export function useAggregate(
   entity: EntityName,
   spec: AggregateSpec,
 ): UseAggregateReturn<AggregateRow>;
-/** With an explicit type for the result's rows. */
-export function useAggregate<R = never>(
-  sync: SyncEngine,
-  entity: NameFor<R>,
-  spec: AggregateSpec,
-): UseAggregateReturn<R>;
 export function useAggregate(
   sync: SyncEngine,
   entity: string,

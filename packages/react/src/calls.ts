@@ -26,6 +26,18 @@ type Rest<A> =
     ? [args?: A, options?: CallOptions]
     : [args: A, options?: CallOptions];
 
+/** With an explicit result type in place of the registered one. */
+export function callFn<T = never>(
+  name: NameFor<T>,
+  args?: Fields,
+  options?: CallOptions,
+): Promise<T>;
+/** For a function that is not registered. */
+export function callFn<N extends string>(
+  name: OtherName<N>,
+  args?: Fields,
+  options?: CallOptions,
+): Promise<unknown>;
 /**
  * Calls a server function outside a component.
  *
@@ -39,18 +51,6 @@ export function callFn<N extends FunctionName>(
   name: N,
   ...call: Rest<ArgsOf<N>>
 ): Promise<ResultOf<N>>;
-/** With an explicit result type in place of the registered one. */
-export function callFn<T = never>(
-  name: NameFor<T>,
-  args?: Fields,
-  options?: CallOptions,
-): Promise<T>;
-/** For a function that is not registered. */
-export function callFn<N extends string>(
-  name: OtherName<N>,
-  args?: Fields,
-  options?: CallOptions,
-): Promise<unknown>;
 export function callFn(
   name: string,
   args: object = {},

@@ -169,36 +169,36 @@ function uploads(): Promise<typeof Uploads> {
   return import("./uploads.ts");
 }
 
+function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
 function useAppQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
 ): QueryResult<RegisteredRows[E]>;
 function useAppQuery<E extends EntityName, const I extends IncludeOf<E>>(
   entity: E,
-  options: IncludingOptions<E, I>,
+  options?: IncludingOptions<E, I>,
 ): QueryResult<Included<E, I>>;
-function useAppQuery<T = never>(entity: NameFor<T>, options?: QueryOptions): QueryResult<T>;
 function useAppQuery(entity: string, options?: object): QueryResult<unknown> {
   return useQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppQueryOne<E extends EntityName>(entity: E, id: string): RowResult<RegisteredRows[E]>;
 function useAppQueryOne<T = never>(entity: NameFor<T>, id: string): RowResult<T>;
+function useAppQueryOne<E extends EntityName>(entity: E, id: string): RowResult<RegisteredRows[E]>;
 function useAppQueryOne(entity: string, id: string): RowResult<unknown> {
   return useQueryOne<unknown>(useEngine(), entity, id);
 }
 
-function useAppMutation<N extends FunctionName>(name: N): MutationState<N>;
 function useAppMutation<A = never, R = unknown>(name: NameFor<A>): FunctionCalls<A, R>;
+function useAppMutation<N extends FunctionName>(name: N): MutationState<N>;
 function useAppMutation(name: string): FunctionCalls<Fields, unknown> {
   return useMutation<Fields, unknown>(useEngine(), name);
 }
 
+function callAppFunction<T = never>(name: NameFor<T>, args?: Fields): Promise<T>;
 function callAppFunction<N extends FunctionName>(
   name: N,
   ...args: CallArgs<RegisteredFunctions[N]["args"]>
 ): Promise<RegisteredFunctions[N]["result"]>;
-function callAppFunction<T = never>(name: NameFor<T>, args?: Fields): Promise<T>;
 function callAppFunction(name: string, args: object = {}): Promise<unknown> {
   return getEngine().fn(name, { ...args });
 }

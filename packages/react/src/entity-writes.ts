@@ -5,6 +5,11 @@ import type { NameFor } from "./queries.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** With an explicit type for the inserted data. */
+export function useInsert<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+): (data: Partial<T>) => Promise<string>;
 /**
  * Returns a function that inserts a row of an entity, like `db.insert`.
  *
@@ -18,15 +23,15 @@ export function useInsert<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): (data: RegisteredInserts[E]) => Promise<string>;
-/** With an explicit type for the inserted data. */
-export function useInsert<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-): (data: Partial<T>) => Promise<string>;
 export function useInsert(sync: SyncEngine, entity: string): (data: Fields) => Promise<string> {
   return useCallback((data: Fields) => sync.insert(entity, data), [sync, entity]);
 }
 
+/** With an explicit row type. */
+export function useUpdate<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+): (id: string, patch: Partial<T>) => Promise<void>;
 /**
  * Returns a function that updates a row of an entity, like `db.update`.
  *
@@ -40,11 +45,6 @@ export function useUpdate<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
 ): (id: string, patch: RegisteredPatches[E]) => Promise<void>;
-/** With an explicit row type. */
-export function useUpdate<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-): (id: string, patch: Partial<T>) => Promise<void>;
 export function useUpdate(
   sync: SyncEngine,
   entity: string,
@@ -52,6 +52,11 @@ export function useUpdate(
   return useCallback((id: string, patch: Fields) => sync.update(entity, id, patch), [sync, entity]);
 }
 
+/** For an entity that is not registered, as `useDelete<Todo>(sync, "Todo")`. */
+export function useDelete<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+): (id: string) => Promise<void>;
 /**
  * Returns a function that deletes a row of an entity, like `db.delete`.
  *
@@ -62,11 +67,6 @@ export function useUpdate(
  * }
  */
 export function useDelete(sync: SyncEngine, entity: EntityName): (id: string) => Promise<void>;
-/** For an entity that is not registered, as `useDelete<Todo>(sync, "Todo")`. */
-export function useDelete<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-): (id: string) => Promise<void>;
 export function useDelete(sync: SyncEngine, entity: string): (id: string) => Promise<void> {
   return useCallback((id: string) => sync.delete(entity, id), [sync, entity]);
 }

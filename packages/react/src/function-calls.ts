@@ -21,6 +21,11 @@ export interface UseFnReturn<A, R, X = Error> extends Pick<
   readonly call: (...args: CallArgs<A>) => Promise<R>;
 }
 
+/** With explicit types for arguments and result in place of the registered ones. */
+export function useFn<A = never, R = unknown>(
+  name: NameFor<A>,
+  options?: UseFnOptions,
+): UseFnReturn<A, R>;
 /**
  * Calls a server function from a component, like `useMutation`, with the default engine.
  *
@@ -34,16 +39,16 @@ export function useFn<N extends FunctionName>(
   name: N,
   options?: UseFnOptions,
 ): UseFnReturn<Args<N>, Result<N>, Failure<N>>;
-/** With explicit types for arguments and result in place of the registered ones. */
-export function useFn<A = never, R = unknown>(
-  name: NameFor<A>,
-  options?: UseFnOptions,
-): UseFnReturn<A, R>;
 export function useFn(name: string, options?: UseFnOptions): UseFnReturn<never, unknown> {
   const { mutate, loading, data, error, reset } = useMutation<Fields>(name, options);
   return { call: mutate, loading, data, error, reset };
 }
 
+/** With explicit types for arguments and result in place of the registered ones. */
+export function useAction<A = never, R = unknown>(
+  sync: SyncEngine,
+  name: NameFor<A>,
+): (...args: CallArgs<A>) => Promise<R>;
 /**
  * Returns a function that calls a server function, without tracking its state.
  *
@@ -57,11 +62,6 @@ export function useAction<N extends FunctionName>(
   sync: SyncEngine,
   name: N,
 ): (...args: CallArgs<Args<N>>) => Promise<Result<N>>;
-/** With explicit types for arguments and result in place of the registered ones. */
-export function useAction<A = never, R = unknown>(
-  sync: SyncEngine,
-  name: NameFor<A>,
-): (...args: CallArgs<A>) => Promise<R>;
 export function useAction(sync: SyncEngine, name: string): (args?: Fields) => Promise<unknown> {
   return useCallback((args: Fields = {}) => sync.fn(name, args), [sync, name]);
 }

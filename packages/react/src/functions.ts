@@ -20,6 +20,8 @@ export interface FunctionResult<R, X = Error> {
   readonly error: X | null;
 }
 
+/** With an explicit result type in place of the registered one. */
+export function useFunction<R = never>(name: NameFor<R>, args?: Fields): FunctionResult<R>;
 /**
  * The live result of a query function: it is updated when rows that the function read change.
  *
@@ -38,8 +40,6 @@ export function useFunction<N extends FunctionName>(
   RegisteredFunctions[N]["result"],
   FunctionError<RegisteredFunctions[N]["errors"]>
 >;
-/** With an explicit result type in place of the registered one. */
-export function useFunction<R = never>(name: NameFor<R>, args?: Fields): FunctionResult<R>;
 export function useFunction(name: string, args: object = {}): FunctionResult<unknown> {
   return useLive(name, args);
 }

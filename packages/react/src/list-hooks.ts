@@ -1,10 +1,4 @@
-import type {
-  EntityName,
-  Included,
-  IncludeOf,
-  RegisteredEntities,
-  RegisteredRows,
-} from "@pylonsync/sdk";
+import type { EntityName, Included, IncludeOf, RegisteredRows } from "@pylonsync/sdk";
 import {
   useAggregate,
   type AggregateRow,
@@ -44,49 +38,49 @@ export const listHooks = {
   useSearch: useAppSearch,
 };
 
-function useAppInfiniteQuery<E extends EntityName>(
-  entity: E,
-  options?: EntityInfiniteOptions<E>,
-): UseInfiniteQueryReturn<RegisteredEntities[E]>;
-function useAppInfiniteQuery<E extends EntityName, const I extends IncludeOf<E>>(
-  entity: E,
-  options: IncludingInfiniteOptions<E, I>,
-): UseInfiniteQueryReturn<Included<E, I>>;
 function useAppInfiniteQuery<T = never>(
   entity: NameFor<T>,
   options?: InfiniteOptions,
 ): UseInfiniteQueryReturn<T>;
+function useAppInfiniteQuery<E extends EntityName>(
+  entity: E,
+  options?: EntityInfiniteOptions<E>,
+): UseInfiniteQueryReturn<RegisteredRows[E]>;
+function useAppInfiniteQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  entity: E,
+  options?: IncludingInfiniteOptions<E, I>,
+): UseInfiniteQueryReturn<Included<E, I>>;
 function useAppInfiniteQuery(entity: string, options?: object): UseInfiniteQueryReturn<unknown> {
   return useInfiniteQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppPaginatedQuery<E extends EntityName>(
-  entity: E,
-  options?: EntityPaginatedOptions<E>,
-): UsePaginatedQueryReturn<RegisteredEntities[E]>;
-function useAppPaginatedQuery<E extends EntityName, const I extends IncludeOf<E>>(
-  entity: E,
-  options: IncludingPaginatedOptions<E, I>,
-): UsePaginatedQueryReturn<Included<E, I>>;
 function useAppPaginatedQuery<T = never>(
   entity: NameFor<T>,
   options?: PaginatedOptions,
 ): UsePaginatedQueryReturn<T>;
+function useAppPaginatedQuery<E extends EntityName>(
+  entity: E,
+  options?: EntityPaginatedOptions<E>,
+): UsePaginatedQueryReturn<RegisteredRows[E]>;
+function useAppPaginatedQuery<E extends EntityName, const I extends IncludeOf<E>>(
+  entity: E,
+  options?: IncludingPaginatedOptions<E, I>,
+): UsePaginatedQueryReturn<Included<E, I>>;
 function useAppPaginatedQuery(entity: string, options?: object): UsePaginatedQueryReturn<unknown> {
   return usePaginatedQuery<unknown>(useEngine(), entity, options);
 }
 
-function useAppAggregate(entity: EntityName, spec: AggregateSpec): UseAggregateReturn<AggregateRow>;
 function useAppAggregate<R = never>(entity: NameFor<R>, spec: AggregateSpec): UseAggregateReturn<R>;
+function useAppAggregate(entity: EntityName, spec: AggregateSpec): UseAggregateReturn<AggregateRow>;
 function useAppAggregate(entity: string, spec: AggregateSpec): UseAggregateReturn<unknown> {
   return useAggregate<unknown>(useEngine(), entity, spec);
 }
 
+function useAppSearch<T = never>(entity: NameFor<T>, spec: SearchSpec): UseSearchReturn<T>;
 function useAppSearch<E extends EntityName>(
   entity: E,
   spec: EntitySearchSpec<E>,
 ): UseSearchReturn<RegisteredRows[E]>;
-function useAppSearch<T = never>(entity: NameFor<T>, spec: SearchSpec): UseSearchReturn<T>;
 function useAppSearch(entity: string, spec: object): UseSearchReturn<unknown> {
   return useSearch<unknown>(useEngine(), entity, spec);
 }

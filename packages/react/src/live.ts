@@ -1,4 +1,4 @@
-import type { EntityName, RegisteredEntities } from "@pylonsync/sdk";
+import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import { liveQuery, liveRow, type SyncEngine } from "@pylonsync/sync";
 import { useMemo } from "react";
 import type { NameFor } from "./queries.ts";
@@ -13,6 +13,11 @@ export interface LiveValue<T> {
 
 const NO_ROWS: readonly never[] = [];
 
+/** With an explicit row type in place of the registered one. */
+export function useLiveList<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+): LiveValue<readonly T[]>;
 /**
  * All rows of an entity, for `useSyncExternalStore`. Prefer `useQuery`, which supports filters.
  *
@@ -28,12 +33,7 @@ const NO_ROWS: readonly never[] = [];
 export function useLiveList<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
-): LiveValue<readonly RegisteredEntities[E][]>;
-/** With an explicit row type in place of the registered one. */
-export function useLiveList<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-): LiveValue<readonly T[]>;
+): LiveValue<readonly RegisteredRows[E][]>;
 export function useLiveList(sync: SyncEngine, entity: string): LiveValue<readonly unknown[]> {
   return useMemo(() => {
     const list = liveQuery(sync.store, entity);
@@ -45,6 +45,12 @@ export function useLiveList(sync: SyncEngine, entity: string): LiveValue<readonl
   }, [sync, entity]);
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useLiveRow<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  id: string,
+): LiveValue<T | null>;
 /**
  * One row, for `useSyncExternalStore`. Prefer `useQueryOne`.
  *
@@ -60,13 +66,7 @@ export function useLiveRow<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   id: string,
-): LiveValue<RegisteredEntities[E] | null>;
-/** With an explicit row type in place of the registered one. */
-export function useLiveRow<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  id: string,
-): LiveValue<T | null>;
+): LiveValue<RegisteredRows[E] | null>;
 export function useLiveRow(sync: SyncEngine, entity: string, id: string): LiveValue<unknown> {
   return useMemo(
     () => ({ ...liveRow(sync.store, entity, id), getServerSnapshot: () => null }),

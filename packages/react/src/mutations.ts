@@ -89,6 +89,16 @@ interface CallState {
 
 const IDLE: CallState = { loading: false, data: null, error: null };
 
+/** With explicit types for arguments and result in place of the registered ones. */
+export function useMutation<A = never, R = unknown>(
+  sync: SyncEngine,
+  name: NameFor<A>,
+): FunctionCalls<A, R>;
+/** With explicit types for arguments and result in place of the registered ones. */
+export function useMutation<A = never, R = unknown>(
+  name: NameFor<A>,
+  options?: MutationOptions,
+): FunctionCalls<A, R>;
 /**
  * Calls a server function from a component. With concurrent calls, the state is that of the last
  * one.
@@ -100,21 +110,11 @@ const IDLE: CallState = { loading: false, data: null, error: null };
  * }
  */
 export function useMutation<N extends FunctionName>(sync: SyncEngine, name: N): MutationState<N>;
-/** With explicit types for arguments and result in place of the registered ones. */
-export function useMutation<A = never, R = unknown>(
-  sync: SyncEngine,
-  name: NameFor<A>,
-): FunctionCalls<A, R>;
 /** With the engine of the nearest provider, or the app's, and optionally another token. */
 export function useMutation<N extends FunctionName>(
   name: N,
   options?: MutationOptions,
 ): MutationState<N>;
-/** With explicit types for arguments and result in place of the registered ones. */
-export function useMutation<A = never, R = unknown>(
-  name: NameFor<A>,
-  options?: MutationOptions,
-): FunctionCalls<A, R>;
 export function useMutation(
   syncOrName: SyncEngine | string,
   nameOrOptions: string | MutationOptions = {},

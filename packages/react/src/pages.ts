@@ -3,7 +3,7 @@ import type {
   Included,
   IncludeOf,
   OnlyRelations,
-  RegisteredEntities,
+  RegisteredRows,
 } from "@pylonsync/sdk";
 import type { QueryOptions, SyncEngine } from "@pylonsync/sync";
 import { keyOf } from "@pylonsync/sync/bindings";
@@ -78,6 +78,12 @@ export interface UsePaginatedQueryReturn<T> {
   readonly error: Error | null;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useInfiniteQuery<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  options?: InfiniteOptions,
+): UseInfiniteQueryReturn<T>;
 /**
  * A live list that grows by one page at a time. All of its rows are live, as with `useQuery`. A
  * full replica has all pages immediately; with `sync: "queries"` each page is loaded on demand.
@@ -93,19 +99,13 @@ export function useInfiniteQuery<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   options?: EntityInfiniteOptions<E>,
-): UseInfiniteQueryReturn<RegisteredEntities[E]>;
+): UseInfiniteQueryReturn<RegisteredRows[E]>;
 /** With related rows under the names of their relations. */
 export function useInfiniteQuery<E extends EntityName, const I extends IncludeOf<E>>(
   sync: SyncEngine,
   entity: E,
-  options: IncludingInfiniteOptions<E, I>,
+  options?: IncludingInfiniteOptions<E, I>,
 ): UseInfiniteQueryReturn<Included<E, I>>;
-/** With an explicit row type in place of the registered one. */
-export function useInfiniteQuery<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  options?: InfiniteOptions,
-): UseInfiniteQueryReturn<T>;
 export function useInfiniteQuery(
   sync: SyncEngine,
   entity: string,
@@ -121,6 +121,12 @@ export function useInfiniteQuery(
   return { data: shown, loading, hasMore, loadMore, error };
 }
 
+/** With an explicit row type in place of the registered one. */
+export function usePaginatedQuery<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  options?: PaginatedOptions,
+): UsePaginatedQueryReturn<T>;
 /**
  * Like `useInfiniteQuery`, with a status and a variable page size.
  *
@@ -141,19 +147,13 @@ export function usePaginatedQuery<E extends EntityName>(
   sync: SyncEngine,
   entity: E,
   options?: EntityPaginatedOptions<E>,
-): UsePaginatedQueryReturn<RegisteredEntities[E]>;
+): UsePaginatedQueryReturn<RegisteredRows[E]>;
 /** With related rows under the names of their relations. */
 export function usePaginatedQuery<E extends EntityName, const I extends IncludeOf<E>>(
   sync: SyncEngine,
   entity: E,
-  options: IncludingPaginatedOptions<E, I>,
+  options?: IncludingPaginatedOptions<E, I>,
 ): UsePaginatedQueryReturn<Included<E, I>>;
-/** With an explicit row type in place of the registered one. */
-export function usePaginatedQuery<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  options?: PaginatedOptions,
-): UsePaginatedQueryReturn<T>;
 export function usePaginatedQuery(
   sync: SyncEngine,
   entity: string,

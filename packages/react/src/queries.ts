@@ -51,6 +51,12 @@ export type { EntityFilter, EntityQueryOptions, IncludingOptions, NameFor } from
 const NO_ROWS_YET: QueryState<never> = { data: [], loading: true, isComplete: false, error: null };
 const NO_ROW_YET: RowState<never> = { data: null, loading: true, error: null };
 
+/** With an explicit row type in place of the registered one. */
+export function useQuery<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  options?: QueryOptions,
+): QueryResult<T>;
 /**
  * The matching rows, live.
  *
@@ -73,14 +79,8 @@ export function useQuery<E extends EntityName>(
 export function useQuery<E extends EntityName, const I extends IncludeOf<E>>(
   sync: SyncEngine,
   entity: E,
-  options: IncludingOptions<E, I>,
+  options?: IncludingOptions<E, I>,
 ): QueryResult<Included<E, I>>;
-/** With an explicit row type in place of the registered one. */
-export function useQuery<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  options?: QueryOptions,
-): QueryResult<T>;
 export function useQuery(
   sync: SyncEngine,
   entity: string,
@@ -116,6 +116,12 @@ export function useObservable<T extends { readonly error: Error | null }>(
   return useSyncExternalStore(subscribe, snapshot, rendered);
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useQueryOne<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  id: string,
+): RowResult<T>;
 /**
  * One row, live; `data` is null if it does not exist.
  *
@@ -130,12 +136,6 @@ export function useQueryOne<E extends EntityName>(
   entity: E,
   id: string,
 ): RowResult<RegisteredRows[E]>;
-/** With an explicit row type in place of the registered one. */
-export function useQueryOne<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  id: string,
-): RowResult<T>;
 export function useQueryOne(sync: SyncEngine, entity: string, id: string): RowResult<unknown> {
   const row = useMemo(() => observeRow(sync, entity, id), [sync, entity, id]);
   const refetch = useCallback(() => undefined, []);

@@ -1,6 +1,6 @@
 import type {
   EntityName,
-  RegisteredEntities,
+  RegisteredRows,
   RegisteredInserts,
   RegisteredPatches,
 } from "@pylonsync/sdk";
@@ -36,6 +36,8 @@ const InsertedSchema = v.object({ id: v.string() });
 const UpdatedSchema = v.object({ updated: v.boolean() });
 const DeletedSchema = v.object({ deleted: v.boolean() });
 
+/** With an explicit row type in place of the registered one. */
+export function fetchList<T = never>(entity: NameFor<T>, options?: FetchListOptions): Promise<T[]>;
 /**
  * Reads rows from the server and not from the replica: sorted by id, at most 1,000.
  *
@@ -47,9 +49,7 @@ const DeletedSchema = v.object({ deleted: v.boolean() });
 export function fetchList<E extends EntityName>(
   entity: E,
   options?: FetchListOptions,
-): Promise<RegisteredEntities[E][]>;
-/** With an explicit row type in place of the registered one. */
-export function fetchList<T = never>(entity: NameFor<T>, options?: FetchListOptions): Promise<T[]>;
+): Promise<RegisteredRows[E][]>;
 export async function fetchList(
   entity: string,
   { limit, offset, ...as }: FetchListOptions = {},
@@ -62,6 +62,12 @@ export async function fetchList(
   return parseAnswer(ListSchema, await apiOf(as).request("GET", path)).data;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function fetchById<T = never>(
+  entity: NameFor<T>,
+  id: string,
+  options?: RequestAs,
+): Promise<T | null>;
 /**
  * Reads one row from the server; null if it does not exist or can't be read.
  *
@@ -72,13 +78,7 @@ export function fetchById<E extends EntityName>(
   entity: E,
   id: string,
   options?: RequestAs,
-): Promise<RegisteredEntities[E] | null>;
-/** With an explicit row type in place of the registered one. */
-export function fetchById<T = never>(
-  entity: NameFor<T>,
-  id: string,
-  options?: RequestAs,
-): Promise<T | null>;
+): Promise<RegisteredRows[E] | null>;
 export async function fetchById(
   entity: string,
   id: string,
@@ -92,6 +92,12 @@ export async function fetchById(
   }
 }
 
+/** With an explicit type for the inserted data. */
+export function insert<T = never>(
+  entity: NameFor<T>,
+  data: NoInfer<Partial<T>>,
+  options?: RequestAs,
+): Promise<{ readonly id: string }>;
 /**
  * Inserts a row on the server and waits for the response. In contrast, `db.insert` is optimistic
  * and works offline.
@@ -106,12 +112,6 @@ export function insert<E extends EntityName>(
   data: RegisteredInserts[E],
   options?: RequestAs,
 ): Promise<{ readonly id: string }>;
-/** With an explicit type for the inserted data. */
-export function insert<T = never>(
-  entity: NameFor<T>,
-  data: NoInfer<Partial<T>>,
-  options?: RequestAs,
-): Promise<{ readonly id: string }>;
 export async function insert(
   entity: string,
   data: Fields,
@@ -120,6 +120,13 @@ export async function insert(
   return parseAnswer(InsertedSchema, await apiOf(options).request("POST", pathOf(entity), data));
 }
 
+/** With an explicit row type. */
+export function update<T = never>(
+  entity: NameFor<T>,
+  id: string,
+  patch: NoInfer<Partial<T>>,
+  options?: RequestAs,
+): Promise<{ readonly updated: boolean }>;
 /**
  * Updates a row on the server and waits for the response; see also `db.update`.
  *
@@ -132,13 +139,6 @@ export function update<E extends EntityName>(
   entity: E,
   id: string,
   patch: RegisteredPatches[E],
-  options?: RequestAs,
-): Promise<{ readonly updated: boolean }>;
-/** With an explicit row type. */
-export function update<T = never>(
-  entity: NameFor<T>,
-  id: string,
-  patch: NoInfer<Partial<T>>,
   options?: RequestAs,
 ): Promise<{ readonly updated: boolean }>;
 export async function update(

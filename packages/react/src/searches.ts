@@ -52,6 +52,12 @@ export interface UseSearchReturn<T> {
   readonly refresh: () => void;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useSearch<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  spec: SearchSpec,
+): UseSearchReturn<T>;
 /**
  * Searches on the server, and again shortly after rows of the entity have changed.
  *
@@ -69,12 +75,6 @@ export function useSearch<E extends EntityName>(
   entity: E,
   spec: EntitySearchSpec<E>,
 ): UseSearchReturn<RegisteredRows[E]>;
-/** With an explicit row type in place of the registered one. */
-export function useSearch<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  spec: SearchSpec,
-): UseSearchReturn<T>;
 export function useSearch(
   sync: SyncEngine,
   entity: string,

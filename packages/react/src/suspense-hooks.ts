@@ -20,27 +20,27 @@ export const suspenseHooks = {
   useSuspenseFunction,
 };
 
+function useAppSuspenseQuery<T = never>(
+  entity: NameFor<T>,
+  options?: QueryOptions,
+): SuspenseQueryResult<T>;
 function useAppSuspenseQuery<E extends EntityName>(
   entity: E,
   options?: EntityQueryOptions<E>,
 ): SuspenseQueryResult<RegisteredRows[E]>;
 function useAppSuspenseQuery<E extends EntityName, const I extends IncludeOf<E>>(
   entity: E,
-  options: IncludingOptions<E, I>,
+  options?: IncludingOptions<E, I>,
 ): SuspenseQueryResult<Included<E, I>>;
-function useAppSuspenseQuery<T = never>(
-  entity: NameFor<T>,
-  options?: QueryOptions,
-): SuspenseQueryResult<T>;
 function useAppSuspenseQuery(entity: string, options?: object): SuspenseQueryResult<unknown> {
   return useSuspenseQuery<unknown>(useEngine(), entity, options);
 }
 
+function useAppSuspenseQueryOne<T = never>(entity: NameFor<T>, id: string): SuspenseRowResult<T>;
 function useAppSuspenseQueryOne<E extends EntityName>(
   entity: E,
   id: string,
 ): SuspenseRowResult<RegisteredRows[E]>;
-function useAppSuspenseQueryOne<T = never>(entity: NameFor<T>, id: string): SuspenseRowResult<T>;
 function useAppSuspenseQueryOne(entity: string, id: string): SuspenseRowResult<unknown> {
   return useSuspenseQueryOne<unknown>(useEngine(), entity, id);
 }

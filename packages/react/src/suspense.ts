@@ -38,6 +38,12 @@ export interface SuspenseFunctionResult<R> {
   readonly error: Error | null;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useSuspenseQuery<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  options?: QueryOptions,
+): SuspenseQueryResult<T>;
 /**
  * Like `useQuery`, inside `<Suspense>`: it suspends until rows are available, or the result is
  * known to be empty. An invalid query is thrown to the nearest error boundary.
@@ -61,14 +67,8 @@ export function useSuspenseQuery<E extends EntityName>(
 export function useSuspenseQuery<E extends EntityName, const I extends IncludeOf<E>>(
   sync: SyncEngine,
   entity: E,
-  options: IncludingOptions<E, I>,
+  options?: IncludingOptions<E, I>,
 ): SuspenseQueryResult<Included<E, I>>;
-/** With an explicit row type in place of the registered one. */
-export function useSuspenseQuery<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  options?: QueryOptions,
-): SuspenseQueryResult<T>;
 export function useSuspenseQuery(
   sync: SyncEngine,
   entity: string,
@@ -80,6 +80,12 @@ export function useSuspenseQuery(
   return shown;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function useSuspenseQueryOne<T = never>(
+  sync: SyncEngine,
+  entity: NameFor<T>,
+  id: string,
+): SuspenseRowResult<T>;
 /**
  * Like `useQueryOne`, inside `<Suspense>`.
  *
@@ -95,12 +101,6 @@ export function useSuspenseQueryOne<E extends EntityName>(
   entity: E,
   id: string,
 ): SuspenseRowResult<RegisteredRows[E]>;
-/** With an explicit row type in place of the registered one. */
-export function useSuspenseQueryOne<T = never>(
-  sync: SyncEngine,
-  entity: NameFor<T>,
-  id: string,
-): SuspenseRowResult<T>;
 export function useSuspenseQueryOne(
   sync: SyncEngine,
   entity: string,
@@ -112,6 +112,11 @@ export function useSuspenseQueryOne(
   return shown;
 }
 
+/** With an explicit result type in place of the registered one. */
+export function useSuspenseFunction<R = never>(
+  name: NameFor<R>,
+  args?: Fields,
+): SuspenseFunctionResult<R>;
 /**
  * Like `useFunction`, inside `<Suspense>`. A failure before the first result is thrown to the error
  * boundary; a later one is stored in `error`, and the last result is kept. Resetting the boundary
@@ -127,11 +132,6 @@ export function useSuspenseFunction<N extends FunctionName>(
   name: N,
   ...args: CallArgs<RegisteredFunctions[N]["args"]>
 ): SuspenseFunctionResult<RegisteredFunctions[N]["result"]>;
-/** With an explicit result type in place of the registered one. */
-export function useSuspenseFunction<R = never>(
-  name: NameFor<R>,
-  args?: Fields,
-): SuspenseFunctionResult<R>;
 export function useSuspenseFunction(
   name: string,
   args: Fields = {},

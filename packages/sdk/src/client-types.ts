@@ -18,7 +18,7 @@ export interface EntityQueryOptions<E extends EntityName> {
 /** `EntityQueryOptions` with related rows to include. */
 export interface IncludingOptions<E extends EntityName, I> extends EntityQueryOptions<E> {
   /** `{author: true, reactions: {order: {createdAt: "desc"}, limit: 20}}` */
-  readonly include: I & OnlyRelations<E, I>;
+  readonly include?: I & OnlyRelations<E, I>;
 }
 
 /**

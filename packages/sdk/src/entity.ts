@@ -241,15 +241,20 @@ export type RelationOf<E> = E extends { readonly __relations?: infer R }
     : never
   : never;
 
-/** `FilterOf` for clients: without hidden fields. */
-export type ClientFilterOf<E, Related = unknown> = {
-  readonly [K in Shown<E>]?: Condition<TraitsOf<E, K>["input"]>;
-} & Members<JsonField<E> & Shown<E>> & {
-    readonly id?: Condition<string>;
-    readonly $and?: readonly ClientFilterOf<E, Related>[];
-    readonly $or?: readonly ClientFilterOf<E, Related>[];
-    readonly $not?: ClientFilterOf<E, Related>;
-  } & Related;
+/**
+ * `FilterOf` for clients: without hidden fields. A property and not an alias, because the
+ * compiler's message about a typo then lists the fields instead of the alias.
+ */
+export interface ClientFilterOf<E, Related = unknown> {
+  readonly fields: {
+    readonly [K in Shown<E>]?: Condition<TraitsOf<E, K>["input"]>;
+  } & Members<JsonField<E> & Shown<E>> & {
+      readonly id?: Condition<string>;
+      readonly $and?: readonly ClientFilterOf<E, Related>["fields"][];
+      readonly $or?: readonly ClientFilterOf<E, Related>["fields"][];
+      readonly $not?: ClientFilterOf<E, Related>["fields"];
+    } & Related;
+}
 
 type Stamps<F extends Fields, T> = T extends true ? F & TimestampFields : F;
 

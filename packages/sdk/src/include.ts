@@ -37,8 +37,12 @@ type AskedOf<R, S extends Side> =
  * The related rows to include in the result of a query, by relation: `{author: true, reactions:
  * {where: {kind: "like"}, order: {createdAt: "desc"}, limit: 20}}`.
  */
-export type IncludeOf<E extends EntityName, S extends Side = "client"> = {
-  readonly [N in keyof RelationsOf<E>]?: AskedOf<RelationsOf<E>[N], S>;
+export type IncludeOf<E extends EntityName, S extends Side = "client"> = Includes<S>[E];
+/** Looked up by name, because the compiler's message about a typo then lists the relations. */
+type Includes<S extends Side> = {
+  readonly [E in EntityName]: {
+    readonly [N in keyof RelationsOf<E>]?: AskedOf<RelationsOf<E>[N], S>;
+  };
 };
 
 /** Rejects names that are not relations or fields, which an inferred type would accept. */

@@ -55,7 +55,7 @@ interface Forms<E> {
   readonly patch: PatchOf<E>;
   readonly filter: FilterOf<E>;
   readonly serverFilter: FilterOf<E, RelatedFilters<E, RegisteredServerFilters>>;
-  readonly clientFilter: ClientFilterOf<E, RelatedFilters<E, RegisteredClientFilters>>;
+  readonly clientFilter: ClientFilterOf<E, RelatedFilters<E, RegisteredClientFilters>>["fields"];
 }
 
 type ByName<Kind extends keyof Forms<never>> = {
@@ -129,8 +129,16 @@ export type RegisteredRelations = IsRegistered extends true
       };
     }
   : Readonly<Record<string, Readonly<Record<string, ManifestRelation>>>>;
+/**
+ * Types that are looked up by key, because the compiler's messages then list the names instead of
+ * the type's own name: a typo is answered with what exists.
+ */
+interface Names {
+  readonly entity: keyof RegisteredEntities & string;
+  readonly function: keyof RegisteredFunctions & string;
+}
 /** The names of the app's entities. */
-export type EntityName = keyof RegisteredEntities & string;
+export type EntityName = Names["entity"];
 
 /** Maps function names to their arguments and results. */
 type CallsOf<F> = {
@@ -154,7 +162,7 @@ export type RegisteredFunctions = Register extends { readonly functions: infer F
   ? CallsOf<F>
   : LooseCalls;
 /** The names of the app's functions. */
-export type FunctionName = keyof RegisteredFunctions & string;
+export type FunctionName = Names["function"];
 
 /** `RegisteredFunctions` on the server, which can also call internal functions. */
 export type ServerFunctions = Register extends {

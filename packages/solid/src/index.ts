@@ -4,10 +4,16 @@
  * @module
  */
 export { PylonProvider, useEngine, type PylonProviderProps } from "./engine.ts";
-export { useFunction, useMutation, type Mutation } from "./functions.ts";
-export { useEntityMutation, useQuery, useQueryOne } from "./rows.ts";
-export { useRoom, useSession, useStatus, type RoomResult } from "./session.ts";
-export type { MaybeGetter } from "./live.ts";
+export {
+  useEntityMutation,
+  useFunction,
+  useMutation,
+  useQuery,
+  useQueryOne,
+  useRoom,
+  useSession,
+  useStatus,
+} from "./hooks.ts";
 export {
   createSyncEngine,
   MutationError,
@@ -18,7 +24,10 @@ export type {
   CallState,
   EntityWrites,
   FunctionState,
+  MaybeGetter,
+  Mutation,
   QueryState,
+  RoomResult,
   RoomStayOptions,
   RowState,
   SessionState,

@@ -1,18 +1,10 @@
 import type { Observable } from "@pylonsync/sync/bindings";
 import { createMemo, createSignal, onCleanup, untrack } from "solid-js";
 
-/** A value, or a function that returns it, which is tracked. */
-export type MaybeGetter<T> = T | (() => T);
-
 /** A state: its initial value, and a getter of the current value for tracking. */
 export interface Live<T> {
   readonly first: T;
   readonly current: () => T;
-}
-
-/** Returns the value, calling a getter. */
-export function valueOf<T extends object | string>(given: MaybeGetter<T>): T {
-  return typeof given === "function" ? given() : given;
 }
 
 /**

@@ -24,6 +24,10 @@ export interface EntityCollectionOptions<E extends EntityName> extends Omit<
   readonly where?: EntityFilter<E> | undefined;
 }
 
+/** With an explicit row type in place of the registered one. */
+export function pylonCollectionOptions<T extends SyncedRow = never>(
+  options: PylonCollectionOptions & { readonly entity: NameFor<T> },
+): CollectionConfig<T, string>;
 /**
  * Returns the options of a TanStack DB collection with the rows of an entity, live. Writes to the
  * collection go through the engine's queue: they are shown immediately, stored while offline, and
@@ -38,10 +42,6 @@ export interface EntityCollectionOptions<E extends EntityName> extends Omit<
 export function pylonCollectionOptions<E extends EntityName>(
   options: EntityCollectionOptions<E>,
 ): CollectionConfig<RegisteredRows[E] & SyncedRow, string>;
-/** With an explicit row type in place of the registered one. */
-export function pylonCollectionOptions<T extends SyncedRow = never>(
-  options: PylonCollectionOptions & { readonly entity: NameFor<T> },
-): CollectionConfig<T, string>;
 export function pylonCollectionOptions(given: GivenOptions): object {
   return configOf(given);
 }

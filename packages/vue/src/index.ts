@@ -4,9 +4,18 @@
  * @module
  */
 export { pylon, useEngine } from "./engine.ts";
-export { useFunction, useMutation, type Mutation } from "./functions.ts";
-export { useEntityMutation, useQuery, useQueryOne } from "./rows.ts";
-export { useRoom, useSession, useStatus, type RoomResult } from "./session.ts";
+export {
+  useEntityMutation,
+  useFunction,
+  useMutation,
+  useQuery,
+  useQueryOne,
+  useRoom,
+  useSession,
+  useStatus,
+  type Mutation,
+  type RoomResult,
+} from "./hooks.ts";
 export type { Refs } from "./live.ts";
 export {
   createSyncEngine,

@@ -10,7 +10,37 @@ export {
   type CallState,
   type FunctionState,
 } from "./function-call.ts";
-export { fieldsOf, keyOf, type Observable } from "./observable.ts";
+export type {
+  ArgumentIn,
+  CallActions,
+  CallHook,
+  FrameworkTypes,
+  FunctionHook,
+  GetterTypes,
+  MaybeGetter,
+  Mutation,
+  QueryHook,
+  RoomActions,
+  RoomHook,
+  RoomResult,
+  RowHook,
+  SessionHook,
+  StateIn,
+  StatusHook,
+  WritesHook,
+} from "./hook-types.ts";
+export {
+  callHook,
+  functionHook,
+  queryHook,
+  roomHook,
+  rowHook,
+  sessionHook,
+  statusHook,
+  writesHook,
+  type Framework,
+} from "./hooks.ts";
+export { fieldsOf, keyOf, valueOf, type Observable } from "./observable.ts";
 export { callShowing, type OptimisticStore, type OptimisticUpdate } from "./optimistic-call.ts";
 export { RoomStay, type RoomStayOptions } from "./room-stay.ts";
 export { writesOf, type EntityWrites } from "./writes.ts";

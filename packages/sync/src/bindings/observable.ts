@@ -83,11 +83,30 @@ function isSame(one: object, other: object): boolean {
  * property reads.
  *
  * @param first provides the names of the fields
+ * @param actions functions that are returned beside the fields
  * @example
  * const session = observeSession(engine);
  * const fields = fieldsOf(session.getSnapshot(), () => session.getSnapshot());
  * render(fields.userId);
  */
-export function fieldsOf<T extends object>(first: T, read: () => T): T {
-  return new Proxy({ ...first }, { get: (_first, name) => Reflect.get(read(), name) });
+export function fieldsOf<T extends object, A extends object = object>(
+  first: T,
+  read: () => T,
+  actions?: A,
+): T & A;
+export function fieldsOf(first: object, read: () => object, actions: object = {}): object {
+  return new Proxy(
+    { ...first, ...actions },
+    { get: (_all, name) => Reflect.get(Object.hasOwn(actions, name) ? actions : read(), name) },
+  );
+}
+
+/**
+ * Returns the value of an argument that may be a getter.
+ *
+ * @example
+ * valueOf(() => "a") === valueOf("a");
+ */
+export function valueOf(given: unknown): unknown {
+  return typeof given === "function" ? given() : given;
 }
