@@ -48,6 +48,7 @@ export interface Witness {
 
 /** A client of version 2 as plain as can be. */
 export class LiveClient {
+  readonly #nameOf: (entity: string) => string;
   readonly #witness: Witness;
   readonly views = new Map<number, LiveView>();
   #socket: WebSocket | null = null;
@@ -56,7 +57,9 @@ export class LiveClient {
   #onMessage: () => void = () => undefined;
   userId: string | null = null;
 
-  constructor(witness: Witness) {
+  /** @param nameOf the name of an entity on the server */
+  constructor(nameOf: (entity: string) => string, witness: Witness) {
+    this.#nameOf = nameOf;
     this.#witness = witness;
   }
 
@@ -152,7 +155,7 @@ export class LiveClient {
     this.#send({
       type: "subscribe",
       id: view.id,
-      entity,
+      entity: this.#nameOf(entity),
       where,
       ...(order === undefined ? {} : { order }),
       ...(limit === undefined ? {} : { limit }),

@@ -14,50 +14,99 @@ import {
   type Step,
   type Write,
 } from "./scenario.ts";
-import { appFor, EMPTY, expectedParts, expectedRows, type State } from "./world.ts";
+import { appFor, EMPTY, expectedParts, expectedRows, nameIn, type State } from "./world.ts";
 
 interface User {
   readonly userId: string | null;
   readonly token: string | null;
 }
 
+/** A scenario of several that failed. */
+export class ScenarioFailure extends Error {
+  /** The index of the scenario. */
+  readonly index: number;
+
+  constructor(index: number, cause: unknown) {
+    super(`Scenario ${index} failed.`, { cause });
+    this.index = index;
+  }
+}
+
 /**
- * Runs a scenario against a server.
+ * Runs a scenario against a server of its own.
  *
- * @param replicas so many server replicas on one Postgres: clients are spread over them, and come
- *   back to another; each writes in its turn
- * @throws Error when a client has or hears what it should not
+ * @param replicas the number of server replicas on one Postgres: clients are spread over them and
+ *   come back to the other one, and the replicas take writes in turn
+ * @throws Error when a client shows or receives something that it should not
  */
 export async function runScenario(scenario: Scenario, replicas = 1): Promise<void> {
+  await withServers([scenario], replicas, (on) => new Run(scenario, 0, on).run());
+}
+
+/**
+ * Runs scenarios one after the other against one server, because the start of a server costs more
+ * than most scenarios. Each scenario has entities of its own.
+ *
+ * @throws ScenarioFailure for the first scenario that fails
+ */
+export async function runScenarios(
+  scenarios: readonly Scenario[],
+  replicas: number,
+): Promise<void> {
+  await withServers(scenarios, replicas, async (on) => {
+    for (const [index, scenario] of scenarios.entries())
+      await new Run(scenario, index, on).run().catch((error: unknown) => {
+        throw new ScenarioFailure(index, error);
+      });
+  });
+}
+
+async function withServers(
+  scenarios: readonly Scenario[],
+  replicas: number,
+  run: (on: Servers) => Promise<void>,
+): Promise<void> {
   const env: Record<string, string> = {};
   if (replicas > 1) env["DATABASE_URL"] = await createDatabase(sharedPostgresUrl());
   const servers: TestServer[] = [];
   try {
     for (let index = 0; index < replicas; index += 1)
-      servers.push(await startServer(appFor(scenario), env));
-    await new Run(
-      scenario,
-      servers.map(({ url }) => url),
-    ).run();
+      servers.push(await startServer(appFor(scenarios), env));
+    const urls = servers.map(({ url }) => url);
+    const users: User[] = [];
+    for (let index = 0; index < USERS - 1; index += 1)
+      users.push(await TestClient.guest(urls[index % replicas] ?? ""));
+    await run({ urls, users: [...users, { userId: null, token: null }] });
   } finally {
     await Promise.all(servers.map(({ stop }) => stop()));
   }
 }
 
+/** The replicas of a server, and the users who signed in there. */
+interface Servers {
+  readonly urls: readonly string[];
+  readonly users: readonly User[];
+}
+
 class Run {
   readonly #scenario: Scenario;
+  /** The name of an entity on the server. */
+  readonly #nameOf: (entity: string) => string;
   readonly #urls: readonly string[];
   readonly #admins: readonly TestClient[];
   /** How often a replica was chosen. */
   #choices = 0;
-  readonly #users: User[] = [];
+  readonly #users: readonly User[];
   readonly #clients: LiveClient[] = [];
   readonly #complaints: string[] = [];
   /** What the database was since the clients last had everything; the last one is what it is. */
   #states: State[] = [EMPTY];
 
-  constructor(scenario: Scenario, urls: readonly string[]) {
+  /** @param world the index of the scenario among those of the server */
+  constructor(scenario: Scenario, world: number, { urls, users }: Servers) {
+    this.#users = users;
     this.#scenario = scenario;
+    this.#nameOf = (entity) => nameIn(world, entity);
     this.#urls = urls;
     this.#admins = urls.map((url) => new TestClient(url, ADMIN_TOKEN));
   }
@@ -71,11 +120,16 @@ class Run {
   }
 
   async run(): Promise<void> {
-    for (let index = 1; index < USERS; index += 1)
-      this.#users.push(await TestClient.guest(this.#next(this.#urls)));
-    this.#users.push({ userId: null, token: null });
+    try {
+      await this.#run();
+    } finally {
+      for (const client of this.#clients) client.disconnect();
+    }
+  }
+
+  async #run(): Promise<void> {
     for (let index = 0; index < CLIENTS; index += 1) {
-      const client = new LiveClient({
+      const client = new LiveClient(this.#nameOf, {
         row: (view, row) => this.#sawRow(client, view, row),
         commit: () => this.#sawCommit(client),
         complaint: (text) => this.#complaints.push(`client ${index}: ${text}`),
@@ -90,7 +144,6 @@ class Run {
       await this.#do(step);
       await this.#check(`step ${index} ${JSON.stringify(step)}`);
     }
-    for (const client of this.#clients) client.disconnect();
   }
 
   #user(index: number): User {
@@ -153,7 +206,7 @@ class Run {
       if (values === null) {
         if (!isThere) continue;
         rows?.delete(id);
-        operations.push({ op: "delete", entity, id });
+        operations.push({ op: "delete", entity: this.#nameOf(entity), id });
         continue;
       }
       const { c = null, to = null, via = null } = values;
@@ -162,8 +215,8 @@ class Run {
       rows?.set(id, { id, ...data });
       operations.push(
         isThere
-          ? { op: "update", entity, id, data }
-          : { op: "insert", entity, data: { id, ...data } },
+          ? { op: "update", entity: this.#nameOf(entity), id, data }
+          : { op: "insert", entity: this.#nameOf(entity), data: { id, ...data } },
       );
     }
     if (operations.length === 0) return;

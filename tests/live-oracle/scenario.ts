@@ -341,12 +341,26 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const fieldPolicy = fc.constantFrom("true", "auth.userId != null", "auth.userId == null", "false");
 
-/** @param steps most of a scenario */
-export function scenarios(steps: number): fc.Arbitrary<Scenario> {
+/** The maximum numbers of a scenario. */
+export interface Size {
+  readonly steps: number;
+  /** Queries that are open from the start. */
+  readonly queries: number;
+}
+
+/** Scenarios of all kinds. A third of them has rows that lead to each other more often. */
+export function scenarios(size: Size): fc.Arbitrary<Scenario> {
+  return fc.oneof(
+    { weight: 2, arbitrary: policyScenarios(size) },
+    { weight: 1, arbitrary: includeScenarios(size) },
+  );
+}
+
+function policyScenarios({ steps, queries }: Size): fc.Arbitrary<Scenario> {
   return fc.record({
     policies: fc.tuple(policy, policy, policy),
     closed: fc.tuple(fieldPolicy, fieldPolicy, fieldPolicy),
-    queries: fc.array(query, { minLength: 2, maxLength: 6 }),
+    queries: fc.array(query, { minLength: 1, maxLength: queries }),
     steps: fc.array(step, { minLength: 1, maxLength: steps, size: "max" }),
   });
 }
@@ -373,10 +387,10 @@ const linkingMeanwhile = fc.array(fc.array(linked, { minLength: 1, maxLength: 2 
 });
 
 /**
- * Rows that lead to each other, which all may read, and clients that look at what they include,
- * leave, and come back with what they have.
+ * Rows that lead to each other, most of which all users may read, and clients whose queries include
+ * related rows, and that leave and come back with the rows that they have.
  */
-export function includeScenarios(steps: number): fc.Arbitrary<Scenario> {
+function includeScenarios({ steps, queries }: Size): fc.Arbitrary<Scenario> {
   const asked: fc.Arbitrary<Query> = entity.chain((name) =>
     fc.record({
       entity: fc.constant(name),
@@ -400,9 +414,12 @@ export function includeScenarios(steps: number): fc.Arbitrary<Scenario> {
   }));
   return fc.record({
     policies: fc.tuple(fc.constant("true"), fc.constantFrom("true", "data.n != 1"), policy),
-    queries: fc.array(asked, { minLength: 2, maxLength: 4 }),
+    queries: fc.array(asked, { minLength: 1, maxLength: queries }),
     steps: fc
-      .tuple(commit, fc.array(fc.oneof(away, commit), { minLength: 1, maxLength: steps }))
+      .tuple(
+        commit,
+        fc.array(fc.oneof(away, commit), { minLength: 1, maxLength: steps - 1, size: "max" }),
+      )
       .map(([first, others]) => [first, ...others]),
   });
 }

@@ -43,45 +43,67 @@ export type State = ReadonlyMap<string, ReadonlyMap<string, StoredRow>>;
 
 export const EMPTY: State = new Map(ENTITIES.map((name) => [name, new Map()]));
 
-export function appFor({ policies, closed }: Scenario): ReturnType<typeof appOf> {
+/** The name of an entity of a scenario on a server that several scenarios share. */
+export function nameIn(world: number, entity: string): string {
+  return `${entity}${world}`;
+}
+
+/** An app with the entities of several scenarios, which do not know of each other. */
+export function appFor(scenarios: readonly Scenario[]): ReturnType<typeof appOf> {
   return appOf(
     buildManifest({
       name: "oracle",
       version: "1.0.0",
-      entities: ENTITIES.map((name) =>
-        entity(
-          name,
-          {
-            a: field.string(),
-            b: field.string().optional(),
-            c: field.string().optional(),
-            n: field.int(),
-            cost: field.decimal(6, 2).optional(),
-            tags: field.array(field.string()),
-            meta: field.json(),
-            owner: field.string(),
-            to: field.string().optional(),
-            via: field.string().optional(),
-          },
-          { relations: RELATIONS.filter(({ owner }) => owner === name).map(declared) },
+      entities: scenarios.flatMap((_, world) => ENTITIES.map((name) => declaredEntity(world, name))),
+      policies: scenarios.flatMap(({ policies, closed }, world) =>
+        ENTITIES.map((name, index) =>
+          policy({
+            name: nameIn(world, name),
+            entity: nameIn(world, name),
+            allowRead: (policies[index] ?? "false").replaceAll(
+              /\bexists\((\w+)/g,
+              (_, over: string) => `exists(${nameIn(world, over)}`,
+            ),
+            allowWrite: "auth.isAdmin",
+            fields: { c: { allowRead: closed?.[index] ?? "true" } },
+          }),
         ),
-      ),
-      policies: ENTITIES.map((name, index) =>
-        policy({
-          name,
-          entity: name,
-          allowRead: policies[index] ?? "false",
-          allowWrite: "auth.isAdmin",
-          fields: { c: { allowRead: closed?.[index] ?? "true" } },
-        }),
       ),
     }),
   );
 }
 
-function declared({ name, target, kind, through }: Relation): ManifestRelation {
-  const relation = { name, target, field: "to", many: kind !== "one" };
-  return through === undefined ? relation : { ...relation, through, targetField: "via" };
+function declaredEntity(world: number, name: string): ReturnType<typeof entity> {
+  return entity(
+    nameIn(world, name),
+    {
+      a: field.string(),
+      b: field.string().optional(),
+      c: field.string().optional(),
+      n: field.int(),
+      cost: field.decimal(6, 2).optional(),
+      tags: field.array(field.string()),
+      meta: field.json(),
+      owner: field.string(),
+      to: field.string().optional(),
+      via: field.string().optional(),
+    },
+    {
+      relations: RELATIONS.filter(({ owner }) => owner === name).map((relation) =>
+        declaredRelation(world, relation),
+      ),
+    },
+  );
+}
+
+function declaredRelation(
+  world: number,
+  { name, target, kind, through }: Relation,
+): ManifestRelation {
+  const relation = { name, target: nameIn(world, target), field: "to", many: kind !== "one" };
+  return through === undefined
+    ? relation
+    : { ...relation, through: nameIn(world, through), targetField: "via" };
 }
 
 /**
