@@ -16,6 +16,7 @@ import type { HookQueue } from "./hook-context.ts";
 import type { DataModel } from "./model.ts";
 import type { WriterOptions } from "./writer-options.ts";
 import { Writer } from "./writer.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 
 /** For whom a piece of work is committed, and how. */
 export interface CommitOptions {
@@ -27,7 +28,7 @@ export interface CommitOptions {
    * ever after. Of a caller without an identity nothing is kept.
    */
   readonly op?: Operation | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
   /** `unchecked`: rows may refer to rows that come after them, as those of an import do. */
   readonly references?: "checked" | "unchecked";
   /**

@@ -43,7 +43,6 @@ export class JsonScan {
 
   /** @throws PylonError INVALID_JSON */
   text(text: string): void {
-    if (this.#values === 1 && isHarmless(text, this.#maxValues)) return;
     this.#scan({
       length: text.length,
       at: (index) => text.charCodeAt(index),
@@ -107,6 +106,15 @@ function backslashesBefore(codes: Codes, end: number, start: number): number {
 
 function isOdd(count: number): boolean {
   return count % 2 === 1;
+}
+
+/**
+ * Scans a whole text.
+ *
+ * @throws PylonError INVALID_JSON
+ */
+export function scanJson(text: string, maxValues = MAX_JSON_VALUES): void {
+  if (!isHarmless(text, maxValues)) new JsonScan(maxValues).text(text);
 }
 
 /** What most messages are: too short to be too large, with too few brackets to nest too deep. */

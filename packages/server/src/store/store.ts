@@ -3,6 +3,7 @@ import type { Migration } from "../schema/migration.ts";
 import type { StoredRow, Value } from "../schema/row.ts";
 import type { SearchIndex } from "../schema/search-index.ts";
 import type { AppNames } from "../schema/table-names.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 
 /** What rows are made of, so that who uses a store finds all that it speaks of here. */
 export type { StoredRow, Value };
@@ -271,7 +272,7 @@ export interface ReadLimits {
 /** How a transaction is run. */
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
   /**
    * `serializable` (default): as if no other work ran beside it. `snapshot` will do for work that
    * writes only rows that it looked up by their id, and decides by nothing else: it never meets
@@ -400,7 +401,7 @@ export interface Store extends Reader {
   snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T>;
   /**
    * Runs `work` in a transaction: all of its writes are durable when the promise resolves, none is

@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /**
  * For what a connection is used.
@@ -99,7 +100,7 @@ export class ConnectionShares {
     name: ShareName,
     caller: string,
     withinMs: number,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<() => void> {
     // Nobody waits who could have it: those in the queue are served when something comes free.
     const release = this.tryAcquire(name, caller);

@@ -9,6 +9,7 @@ import { ConnectionShares, type ShareName } from "./connection-shares.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** Which connections, how many, and who is told of what runs on them. */
 export interface PoolOptions {
@@ -41,7 +42,7 @@ export interface TakeOptions {
   readonly caller?: string | undefined;
   /** How long to wait for it, in milliseconds; default 5 s. */
   readonly withinMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
 }
 
 /** For whom a read is made, and how long it may take. */

@@ -54,6 +54,7 @@ import { HAS_TRIGRAMS } from "./search-index.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** How long a transaction that is given up may take to be undone, in milliseconds. */
 const ROLLBACK_MS = 2_500;
@@ -322,7 +323,7 @@ export class PostgresStore implements Store {
   async snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted();
@@ -475,7 +476,7 @@ export class PostgresStore implements Store {
   /** Runs a piece of work in an open transaction. When it fails, the transaction is given up. */
   async #within<T>(
     open: OpenTransaction,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     work: (tx: PostgresTransaction) => Promise<T>,
   ): Promise<Ran<T>> {
     const { lease, rows } = open;

@@ -10,6 +10,7 @@ import {
 } from "./errors.ts";
 import { pause } from "./pause.ts";
 import { RowBusyError, type RowHold } from "./row-turns.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** Attempts at a piece of work that meets others. */
 const MAX_ATTEMPTS = 12;
@@ -26,7 +27,7 @@ const MAX_ROWS_AWAITED = 100;
 /** Decides whether a piece of work runs again, and when. */
 export class Retry {
   readonly #rows: RowHold;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Cancellation | undefined;
   readonly #platform: Platform;
   readonly #startedAt: number;
   #attempts = 1;
@@ -36,7 +37,7 @@ export class Retry {
   /** Whose connections the next attempt takes. */
   share: ShareName = "write";
 
-  constructor(rows: RowHold, signal: AbortSignal | undefined, platform: Platform) {
+  constructor(rows: RowHold, signal: Cancellation | undefined, platform: Platform) {
     this.#platform = platform;
     this.#startedAt = platform.monotonic();
     this.#rows = rows;
@@ -78,11 +79,14 @@ export class Retry {
   async #waitForRows(withinMs: number): Promise<void> {
     const patience = new AbortController();
     const timer = this.#platform.after(Math.max(0, withinMs), () => patience.abort(rowBusy()));
-    const signals = [patience.signal, ...(this.#signal === undefined ? [] : [this.#signal])];
+    const stop = (): void => patience.abort(this.#signal?.reason);
+    if (this.#signal?.aborted === true) stop();
+    this.#signal?.addEventListener("abort", stop, { once: true });
     try {
-      await this.#rows.exchangeFor(this.#awaited, AbortSignal.any(signals));
+      await this.#rows.exchangeFor(this.#awaited, patience.signal);
     } finally {
       timer.cancel();
+      this.#signal?.removeEventListener("abort", stop);
     }
   }
 }

@@ -1,6 +1,7 @@
 import { currentOperation, runIn } from "../../observe/operation.ts";
 import type { Platform } from "../../platform.ts";
 import type { Transaction } from "../store.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** Transactions that are under way at the same time. */
 const MAX_LANES = 2;
@@ -25,7 +26,7 @@ const MAX_KINDS = 1_000;
 
 /** A piece of work, which may be run several times. */
 export interface SharedWork {
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
   readonly run: (tx: Transaction) => Promise<void>;
 }
 
@@ -80,7 +81,7 @@ export class SharedTransactions {
   transact<T>(
     kind: string,
     work: (tx: Transaction) => Promise<T>,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
   ): Promise<T> {
     // It runs when others are done, and yet for the one who submitted it.
