@@ -16,6 +16,7 @@ import type { HookQueue } from "./hook-context.ts";
 import type { DataModel } from "./model.ts";
 import type { WriterOptions } from "./writer-options.ts";
 import { Writer } from "./writer.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 
 /** The caller on whose behalf work is committed, and the settings of the commit. */
 export interface CommitOptions {
@@ -27,7 +28,7 @@ export interface CommitOptions {
    * first response. Nothing is stored for a caller without an identity.
    */
   readonly op?: Operation | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
   /** `unchecked`: rows may refer to rows that are inserted later, as in an import. */
   readonly references?: "checked" | "unchecked";
   /**

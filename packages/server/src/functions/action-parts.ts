@@ -1,7 +1,6 @@
 import type { FnFetch, FnStorage } from "@pylonsync/functions";
 import type { Transaction } from "../store/store.ts";
 import { starterOf, type RunningCall } from "./call.ts";
-import type { Deadline } from "./deadline.ts";
 import { actionEmail, type CallEmail } from "./email.ts";
 import { functionFetch } from "./function-fetch.ts";
 import type { RunnerServices } from "./runner-services.ts";
@@ -11,23 +10,21 @@ import { ActionWorkflows } from "./workflows.ts";
 /** Rarely used parts of an action's `ctx`, each created on first access. */
 export class ActionParts {
   readonly #services: RunnerServices;
-  readonly #call: RunningCall;
-  readonly #deadline: Deadline;
+  readonly #running: RunningCall;
   #fetch: FnFetch | undefined;
   #email: CallEmail | undefined;
   #storage: FnStorage | undefined;
   #scheduler: ActionScheduler | undefined;
   #workflows: ActionWorkflows | undefined;
 
-  constructor(services: RunnerServices, call: RunningCall, deadline: Deadline) {
+  constructor(services: RunnerServices, running: RunningCall) {
     this.#services = services;
-    this.#call = call;
-    this.#deadline = deadline;
+    this.#running = running;
   }
 
   get fetch(): FnFetch {
-    const { trace } = this.#call;
-    return (this.#fetch ??= functionFetch(this.#services.ask, this.#deadline, (host, method) =>
+    const { deadline, trace } = this.#running;
+    return (this.#fetch ??= functionFetch(this.#services.ask, deadline, (host, method) =>
       trace.fetching(host, method),
     ));
   }
@@ -38,14 +35,14 @@ export class ActionParts {
   }
 
   get storage(): FnStorage {
-    const { caller, trace } = this.#call;
-    return (this.#storage ??= trace.measuredStorage(this.#services.storageOf(caller)));
+    const { call, trace } = this.#running;
+    return (this.#storage ??= trace.measuredStorage(this.#services.storageOf(call.caller)));
   }
 
   get scheduler(): ActionScheduler {
     const { queue } = this.#services;
     return (this.#scheduler ??= new ActionScheduler(
-      startedBy(this.#call.trace.noting(queue), starterOf(this.#call)),
+      startedBy(this.#running.trace.noting(queue), starterOf(this.#running.call)),
       this.#transact,
     ));
   }
@@ -53,7 +50,7 @@ export class ActionParts {
   get workflows(): ActionWorkflows {
     const { queue, workflows } = this.#services;
     return (this.#workflows ??= new ActionWorkflows(workflows, queue, this.#transact, {
-      startedBy: starterOf(this.#call),
+      startedBy: starterOf(this.#running.call),
     }));
   }
 

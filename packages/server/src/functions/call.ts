@@ -2,6 +2,7 @@ import type { ActionJob, FnDefinition } from "@pylonsync/functions";
 import type { CommitOptions } from "../data/commit.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Reader, Transaction } from "../store/store.ts";
+import type { Deadline } from "./deadline.ts";
 import type { EncodedResult } from "./encode-result.ts";
 import type { Isolate } from "./isolation.ts";
 import type { CallTrace } from "./traces.ts";
@@ -50,9 +51,13 @@ export interface Call {
   readonly isolate?: Isolate | undefined;
 }
 
-/** A running call. */
-export interface RunningCall extends Call {
+/** A running call of a function. */
+export interface RunningCall {
+  readonly name: string;
+  readonly definition: FnDefinition;
+  readonly call: Call;
   readonly trace: CallTrace;
+  readonly deadline: Deadline;
   readonly isIsolated: boolean;
 }
 
@@ -91,6 +96,6 @@ const SILENT: FunctionStream = {
 };
 
 /** Returns `ctx.stream`. If the caller does not read a stream, the output is discarded. */
-export function streamOf({ stream, trace }: RunningCall): FunctionStream {
-  return stream === undefined ? SILENT : trace.counted(stream);
+export function streamOf({ call, trace }: RunningCall): FunctionStream {
+  return call.stream === undefined ? SILENT : trace.counted(call.stream);
 }

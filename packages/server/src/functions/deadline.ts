@@ -1,8 +1,10 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
+import { untilAborted } from "../store/until-aborted.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 import { TimeoutQueue, type Timed } from "../util/timeout-queue.ts";
 
-/** Starts the deadlines of calls: those that are equally long share a timer. */
+/** Starts the deadlines of calls. Deadlines of the same length share a timer. */
 export class Deadlines {
   readonly #platform: Pick<Platform, "after" | "monotonic">;
   readonly #queues = new Map<number, TimeoutQueue>();
@@ -12,10 +14,10 @@ export class Deadlines {
   }
 
   /**
-   * A call begins; clear its deadline once it has ended.
+   * Starts the deadline of a call. Clear it when the call has ended.
    *
-   * @param timeoutMs how long it may run, in milliseconds
-   * @param outer aborts when the client is gone
+   * @param timeoutMs the longest duration of the call, in milliseconds
+   * @param outer aborts when the client has disconnected
    */
   start(name: string, timeoutMs: number, outer: AbortSignal | undefined): Deadline {
     const dueAt = this.#platform.monotonic() + timeoutMs;
@@ -25,7 +27,7 @@ export class Deadlines {
   #queueOf(timeoutMs: number): TimeoutQueue {
     const known = this.#queues.get(timeoutMs);
     if (known !== undefined) return known;
-    // A job may name any length, so those that are not used are forgotten.
+    // A job can specify any timeout, so queues that are no longer used are deleted.
     const made = new TimeoutQueue(timeoutMs, this.#platform, () => {
       this.#queues.delete(timeoutMs);
     });
@@ -34,7 +36,7 @@ export class Deadlines {
   }
 }
 
-/** Whose time is up when. */
+/** The name and the time limit of a call. */
 interface CallTime {
   readonly name: string;
   readonly timeoutMs: number;
@@ -42,10 +44,10 @@ interface CallTime {
 }
 
 /**
- * Ends a call when its time is up or its client is gone. Its signal and its reason are made when
- * somebody asks for them, which most calls do not: together they cost more than a small handler.
+ * Ends a call when its time is up or its client has disconnected. Its AbortSignal is created on
+ * first access, and most calls need none: it costs more than a small handler.
  */
-export class Deadline implements Timed {
+export class Deadline implements Timed, Cancellation {
   readonly dueAt: number;
   readonly #call: CallTime;
   readonly #outer: AbortSignal | undefined;
@@ -53,7 +55,7 @@ export class Deadline implements Timed {
   #onOuter: (() => void) | undefined;
   #controller: AbortController | undefined;
   #ended: { readonly reason: unknown } | undefined;
-  #rejectRace: ((reason: unknown) => void) | undefined;
+  #listeners: Set<() => void> | undefined;
 
   constructor(call: CallTime, outer: AbortSignal | undefined, queue: TimeoutQueue) {
     this.dueAt = call.dueAt;
@@ -72,24 +74,43 @@ export class Deadline implements Timed {
     return this.#controller.signal;
   }
 
+  get aborted(): boolean {
+    return this.#ended !== undefined;
+  }
+
+  get reason(): unknown {
+    return this.#ended?.reason;
+  }
+
+  throwIfAborted(): void {
+    if (this.#ended !== undefined) throw this.#ended.reason;
+  }
+
+  /** Adds a listener that is called once, when the call is ended. */
+  addEventListener(_type: "abort", listener: () => void): void {
+    if (this.#ended === undefined) (this.#listeners ??= new Set()).add(listener);
+  }
+
+  removeEventListener(_type: "abort", listener: () => void): void {
+    this.#listeners?.delete(listener);
+  }
+
   /**
-   * @param work a promise, or what it came to at once
-   * @returns what the work comes to; once
-   * @throws the signal's reason when it is over
+   * Waits for the work, or for the end of the call if that comes first.
+   *
+   * @param work the result, or a promise of it
+   * @returns what the work returns
+   * @throws the reason, if the call was ended before
    */
-  async race<T>(work: T | Promise<T>): Promise<T> {
+  race<T>(work: T | Promise<T>): T | Promise<T> {
     if (this.#ended !== undefined) {
       if (work instanceof Promise) work.catch(() => undefined);
       throw this.#ended.reason;
     }
-    if (!(work instanceof Promise)) return work;
-    return new Promise((resolve, reject) => {
-      this.#rejectRace = reject;
-      work.then(resolve, reject);
-    });
+    return work instanceof Promise ? untilAborted(work, this) : work;
   }
 
-  /** The call has ended. */
+  /** Clears the deadline: the call has ended. */
   clear(): void {
     this.#queue.delete(this);
     if (this.#onOuter !== undefined) this.#outer?.removeEventListener("abort", this.#onOuter);
@@ -111,8 +132,11 @@ export class Deadline implements Timed {
   }
 
   #end(reason: unknown): void {
-    this.#ended ??= { reason };
+    if (this.#ended !== undefined) return;
+    this.#ended = { reason };
     this.#controller?.abort(reason);
-    this.#rejectRace?.(reason);
+    const listeners = this.#listeners;
+    this.#listeners = undefined;
+    for (const listener of listeners ?? []) listener();
   }
 }

@@ -31,7 +31,7 @@ export class UnencodableResultError extends Error {
  */
 export function encodeResult(value: unknown): EncodedResult {
   const result = value ?? null;
-  new ResultCheck().check(result, "result");
+  if (!isPlainJson(result)) new ResultCheck().check(result, "result");
   try {
     const json: string | undefined = JSON.stringify(result);
     if (json !== undefined) return { value: result, json };
@@ -40,6 +40,47 @@ export function encodeResult(value: unknown): EncodedResult {
     throw new UnencodableResultError("result", "changes while it is encoded", error);
   }
   throw new UnencodableResultError("result", "has no JSON form");
+}
+
+/** Whether a value is certainly valid JSON, decided without the paths that errors contain. */
+function isPlainJson(value: unknown): boolean {
+  try {
+    return isPlain(value, MAX_RESULT_DEPTH);
+  } catch {
+    // A getter or a Proxy of the app threw.
+    return false;
+  }
+}
+
+/** @param levels how many levels of objects are allowed, which also ends a cycle */
+function isPlain(value: unknown, levels: number): boolean {
+  switch (typeof value) {
+    case "string":
+    case "boolean":
+    case "undefined":
+      return true;
+    case "number":
+      return Number.isFinite(value);
+    case "object":
+      return value === null || (levels > 0 && isPlainObject(value, levels));
+    default:
+      return false;
+  }
+}
+
+/** As `isPlain`, for a list or an object. */
+function isPlainObject(value: object, levels: number): boolean {
+  if (Array.isArray(value)) {
+    for (let index = 0; index < value.length; index += 1)
+      if (!isPlain(value[index], levels - 1)) return false;
+    return true;
+  }
+  if (Object.getPrototypeOf(value) !== Object.prototype || Object.hasOwn(value, "toJSON"))
+    return false;
+  // Iterating over the keys of a list of them takes twice as long.
+  for (const key in value)
+    if (Object.hasOwn(value, key) && !isPlain(Reflect.get(value, key), levels - 1)) return false;
+  return true;
 }
 
 /** Walks a value as `JSON.stringify` does, and refuses what that would lose. */

@@ -8,6 +8,12 @@ export interface LateWatchdogOptions extends Omit<WatchdogOptions, "limitMs"> {
   readonly limitMs: number | null;
 }
 
+/** A function, with the number of its running calls. */
+interface WatchedFunction {
+  readonly line: string;
+  calls: number;
+}
+
 /** When the watchdog starts, in milliseconds after the server. */
 const DELAY_MS = 1_000;
 
@@ -19,9 +25,11 @@ export class LateWatchdog {
   readonly #options: LateWatchdogOptions;
   #watchdog: Watchdog | null = null;
   #timer: Timer | null = null;
-  /** How many calls of each function are under way: any of them may be the one that loops. */
-  readonly #functions = new Map<string, number>();
-  /** What holds the thread right now, for sure. */
+  /** All functions that have run, by name. */
+  readonly #functions = new Map<string, WatchedFunction>();
+  /** The functions that are running: any of them may be the one that blocks the thread. */
+  readonly #running = new Set<WatchedFunction>();
+  /** The code that is certain to be running now. */
   #alone: string | null = null;
 
   constructor(options: LateWatchdogOptions) {
@@ -43,34 +51,43 @@ export class LateWatchdog {
     const { limitMs, platform } = this.#options;
     if (limitMs === null) return Promise.resolve();
     this.#watchdog ??= new Watchdog({ limitMs, platform });
-    this.#tell();
+    this.#report();
     return this.#watchdog.ready;
   }
 
   /** A call of a function has begun, for the report. */
   started(name: string): void {
-    const calls = this.#functions.get(name) ?? 0;
-    this.#functions.set(name, calls + 1);
-    if (calls === 0) this.#tell();
+    let watched = this.#functions.get(name);
+    if (watched === undefined) {
+      watched = { line: FUNCTION_LINE + name, calls: 0 };
+      this.#functions.set(name, watched);
+    }
+    watched.calls += 1;
+    if (watched.calls > 1) return;
+    this.#running.add(watched);
+    this.#report();
   }
 
   /** A call has ended. */
   ended(name: string): void {
-    const calls = (this.#functions.get(name) ?? 0) - 1;
-    if (calls > 0) this.#functions.set(name, calls);
-    else if (this.#functions.delete(name)) this.#tell();
+    const watched = this.#functions.get(name);
+    if (watched === undefined || watched.calls === 0) return;
+    watched.calls -= 1;
+    if (watched.calls > 0) return;
+    this.#running.delete(watched);
+    this.#report();
   }
 
   /** Names what runs until `work` returns, on its own. */
   during<T>(name: string, work: () => T): T {
     const before = this.#alone;
     this.#alone = name;
-    this.#tell();
+    this.#report();
     try {
       return work();
     } finally {
       this.#alone = before;
-      this.#tell();
+      this.#report();
     }
   }
 
@@ -80,15 +97,16 @@ export class LateWatchdog {
     this.#watchdog?.stop();
   }
 
-  #tell(): void {
+  #report(): void {
     if (this.#watchdog === null) return;
     this.#watchdog.running(this.#alone ?? this.#lines());
   }
 
-  /** A line for each function that runs. */
+  /** A line for each function that is running. */
   #lines(): string {
-    if (this.#functions.size === 0) return "";
-    return [...this.#functions.keys()].map((name) => FUNCTION_LINE + name).join("\n");
+    let lines = "";
+    for (const { line } of this.#running) lines = lines === "" ? line : `${lines}\n${line}`;
+    return lines;
   }
 }
 

@@ -1,10 +1,9 @@
 import { errorMaker, type FnDefinition, type JobInfo } from "@pylonsync/functions";
 import { ActionParts } from "./action-parts.ts";
 import { CallLog } from "./call-log.ts";
-import { callerAuth } from "./caller-auth.ts";
-import { streamOf, type Call, type RunningCall } from "./call.ts";
+import { callerAuth, type CallerAuth } from "./caller-auth.ts";
+import { streamOf, type RunningCall } from "./call.ts";
 import type { LooseReader, LooseWriter } from "./db.ts";
-import type { Deadline } from "./deadline.ts";
 import type { FunctionCallers } from "./function-callers.ts";
 import { RunChance } from "./run-chance.ts";
 import type { RunnerServices } from "./runner-services.ts";
@@ -12,91 +11,107 @@ import { secretsOf } from "./secrets.ts";
 import type { TransactionParts } from "./transaction-parts.ts";
 import { isUnguarded, watchWholeArgs } from "./whole-args.ts";
 
-/** The parts of `ctx` that all handlers have, except `signal`. */
-export type BaseContext = Readonly<Record<string, unknown>>;
+/** A `ctx`, with the identity in it: reading `context.auth` may have a side effect. */
+export interface RunContext {
+  readonly context: Record<string, unknown>;
+  readonly auth: CallerAuth;
+}
 
 /** The `ctx` of a mutation. */
 interface MutationContext extends Record<string, unknown> {
   readonly db: LooseWriter;
 }
 
-/** Creates the `ctx` of handlers. Rarely used parts are created on first access. */
+/** The parts of `ctx` that all calls of a function share. */
+interface SharedParts {
+  readonly name: string;
+  readonly secrets: Readonly<Record<string, string>>;
+  readonly log: CallLog;
+  readonly error: ReturnType<typeof errorMaker>;
+}
+
+/**
+ * Creates the `ctx` of handlers. Rarely used parts are created on first access. Each `ctx` is one
+ * object literal: to compose it of spread parts takes three times as long.
+ */
 export class RunContexts {
   readonly #services: RunnerServices;
-  readonly #callers: (call: RunningCall, deadline: Deadline) => FunctionCallers;
+  readonly #callers: (running: RunningCall) => FunctionCallers;
   /** Pairs of function and entity that were already warned about, in dev mode. */
   readonly #warned = new Set<string>();
-  readonly #secrets = new WeakMap<FnDefinition, Readonly<Record<string, string>>>();
+  readonly #shared = new WeakMap<FnDefinition, SharedParts>();
 
   /** @param callers creates the methods by which an action calls other functions */
-  constructor(
-    services: RunnerServices,
-    callers: (call: RunningCall, deadline: Deadline) => FunctionCallers,
-  ) {
+  constructor(services: RunnerServices, callers: (running: RunningCall) => FunctionCallers) {
     this.#services = services;
     this.#callers = callers;
   }
 
-  /** The parts that all handlers have, except `signal`. @param now the time of the run */
-  base(
-    name: string,
-    definition: FnDefinition,
-    { caller, requestId, watch }: Call,
-    now: number,
-  ): BaseContext {
-    const { env, log, cache, platform } = this.#services;
+  /** Creates the `ctx` of a query. @param now the time of the run */
+  query(running: RunningCall, now: number, db: LooseReader): RunContext {
+    const { env, cache, platform } = this.#services;
+    const { secrets, log, error } = this.#sharedParts(running);
+    const { caller, watch, requestId } = running.call;
+    const auth = callerAuth(caller);
     const chance = new RunChance(watch?.seed, platform);
-    return {
-      auth: callerAuth(caller),
+    const context = {
+      auth,
       env: env.shared,
       now,
       random: () => chance.random(),
       uuid: () => chance.uuid(),
-      secrets: this.#secretsOf(name, definition),
-      log: new CallLog(log, name),
+      secrets,
+      log,
       cache,
       requestId,
-      error: errorMaker(definition),
-    };
-  }
-
-  /** Creates the `ctx` of a query. */
-  query(
-    base: BaseContext,
-    { watch }: RunningCall,
-    deadline: Deadline,
-    db: LooseReader,
-  ): Record<string, unknown> {
-    const context = {
-      ...base,
+      error,
       db,
       get signal() {
-        return deadline.signal;
+        return running.deadline.signal;
       },
     };
-    if (watch === undefined) return context;
-    return Object.defineProperty(context, "auth", {
-      enumerable: true,
-      get: () => {
-        watch.readCaller();
-        return base["auth"];
-      },
-    });
+    if (watch !== undefined)
+      Object.defineProperty(context, "auth", {
+        enumerable: true,
+        get: () => {
+          watch.readCaller();
+          return auth;
+        },
+      });
+    return { context, auth };
   }
 
-  /** Creates the `ctx` of a mutation. @param parts the parts of its transaction */
+  /**
+   * Creates the `ctx` of a mutation.
+   *
+   * @param now the time of the run
+   * @param parts the parts of its transaction
+   */
   mutation(
-    base: BaseContext,
-    call: RunningCall,
-    deadline: Deadline,
+    running: RunningCall,
+    now: number,
     parts: TransactionParts,
     db: LooseWriter,
-  ): MutationContext {
-    return {
-      ...base,
+  ): RunContext & { readonly context: MutationContext } {
+    const { env, cache, platform } = this.#services;
+    const { secrets, log, error } = this.#sharedParts(running);
+    const { caller, watch, requestId, job } = running.call;
+    const auth = callerAuth(caller);
+    const chance = new RunChance(watch?.seed, platform);
+    const context = {
+      auth,
+      env: env.shared,
+      now,
+      random: () => chance.random(),
+      uuid: () => chance.uuid(),
+      secrets,
+      log,
+      cache,
+      requestId,
+      error,
       db,
-      job: call.job === undefined ? null : jobInfoOf(call.job),
-      stream: streamOf(call),
+      job: job === undefined ? null : jobInfoOf(job),
+      stream: streamOf(running),
       get email() {
         return parts.email;
       },
@@ -110,9 +125,10 @@ export class RunContexts {
         return parts.claims;
       },
       get signal() {
-        return deadline.signal;
+        return running.deadline.signal;
       },
     };
+    return { context, auth };
   }
 
   /**
@@ -121,13 +137,12 @@ export class RunContexts {
    * recognized.
    */
   watched(
-    name: string,
-    definition: FnDefinition,
-    { isTrusted = false, isIsolated }: RunningCall,
+    { name, definition, call, isIsolated }: RunningCall,
     args: unknown,
     context: MutationContext,
   ): Record<string, unknown> {
     const { dev, log } = this.#services;
+    const { isTrusted = false } = call;
     if (!dev || isTrusted || isIsolated || !isUnguarded(definition)) return context;
     return watchWholeArgs(context, context.db, args, (entity) => {
       const key = `${name} ${entity}`;
@@ -140,14 +155,31 @@ export class RunContexts {
     });
   }
 
-  /** Creates the `ctx` of an action. */
-  action(base: BaseContext, call: RunningCall, deadline: Deadline): Record<string, unknown> {
-    const parts = new ActionParts(this.#services, call, deadline);
+  /** Creates the `ctx` of an action. @param now the time of the run */
+  action(running: RunningCall, now: number): RunContext {
+    const { env, cache, platform } = this.#services;
+    const { secrets, log, error } = this.#sharedParts(running);
+    const { caller, watch, requestId, job = null, request } = running.call;
+    const { runQuery, runMutation, runAction } = this.#callers(running);
+    const parts = new ActionParts(this.#services, running);
+    const auth = callerAuth(caller);
+    const chance = new RunChance(watch?.seed, platform);
     const context = {
-      ...base,
-      ...this.#callers(call, deadline),
-      job: call.job ?? null,
-      stream: streamOf(call),
+      auth,
+      env: env.shared,
+      now,
+      random: () => chance.random(),
+      uuid: () => chance.uuid(),
+      secrets,
+      log,
+      cache,
+      requestId,
+      error,
+      runQuery,
+      runMutation,
+      runAction,
+      job,
+      stream: streamOf(running),
       get fetch() {
         return parts.fetch;
       },
@@ -164,19 +196,26 @@ export class RunContexts {
         return parts.workflows;
       },
       get signal() {
-        return deadline.signal;
+        return running.deadline.signal;
       },
     };
-    return call.request === undefined ? context : Object.assign(context, { request: call.request });
+    if (request !== undefined) Object.assign(context, { request });
+    return { context, auth };
   }
 
-  /** Returns `ctx.secrets`, which is cached per function. */
-  #secretsOf(name: string, definition: FnDefinition): Readonly<Record<string, string>> {
-    const known = this.#secrets.get(definition);
-    if (known !== undefined) return known;
+  /** Returns the shared parts, which are cached per function. */
+  #sharedParts({ name, definition }: RunningCall): SharedParts {
+    const known = this.#shared.get(definition);
+    if (known?.name === name) return known;
     const { secrets = [] } = definition;
-    const made = secretsOf(name, secrets, this.#services.env.secrets(secrets));
-    this.#secrets.set(definition, made);
+    const { env, log } = this.#services;
+    const made: SharedParts = {
+      name,
+      secrets: secretsOf(name, secrets, env.secrets(secrets)),
+      log: new CallLog(log, name),
+      error: errorMaker(definition),
+    };
+    this.#shared.set(definition, made);
     return made;
   }
 }

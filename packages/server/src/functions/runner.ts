@@ -1,27 +1,26 @@
 import { parseArgs, type FnDefinition } from "@pylonsync/functions";
-import type { Writer } from "../data/writer.ts";
 import { ANONYMOUS } from "../identity/identity.ts";
 import { currentOperation, reasonOf, runIn, type Operation } from "../observe/operation.ts";
 import type { Reader, ReadLimits } from "../store/store.ts";
 import { handlerError, outcomeOf, shownOf } from "./call-failure.ts";
 import type { Call, RunningCall } from "./call.ts";
-import { createDbReader, createDbWriter } from "./db.ts";
-import { Deadlines, type Deadline } from "./deadline.ts";
+import { createDbReader, createDbWriter, type DbScope } from "./db.ts";
+import { Deadlines } from "./deadline.ts";
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
 import { asksForCaller, checkCaller, checkPolicyOf, hasPolicy } from "./function-auth.ts";
 import { callersFor, type FunctionCallers } from "./function-callers.ts";
 import type { Isolate } from "./isolation.ts";
 import { FunctionTable } from "./function-table.ts";
-import { RunContexts, type BaseContext } from "./run-contexts.ts";
+import { RunContexts, type RunContext } from "./run-contexts.ts";
 import { TransactionParts } from "./transaction-parts.ts";
 import { runHandler } from "./run-handler.ts";
 import type { RunnerServices } from "./runner-services.ts";
 import { CallTrace, SUCCEEDED, type TraceOutcome } from "./traces.ts";
 
-/** What a webhook's action is given without declaring it. */
+/** Arguments that a webhook's action receives without declaring them. */
 const OF_WEBHOOK = { supplied: ["rawBody"] };
 
-/** A handler that holds up the thread for longer than this is told of, in milliseconds. */
+/** A handler that blocks the thread for longer than this is reported, in milliseconds. */
 const BLOCKED_MS = 1_000;
 
 /** Runs an app's queries, mutations and actions. */
@@ -35,13 +34,13 @@ export class Runner {
     this.#services = services;
     this.#deadlines = new Deadlines(services.platform);
     this.#table = new FunctionTable(services.functions, services.dev);
-    this.#contexts = new RunContexts(services, (call, deadline) =>
+    this.#contexts = new RunContexts(services, ({ call, deadline }) =>
       callersFor(this, call, deadline),
     );
   }
 
   /**
-   * The function that may be called from outside under this name.
+   * Returns the function with this name if it may be called from outside.
    *
    * @throws PylonError FUNCTIONS_NOT_AVAILABLE, FN_NOT_FOUND
    */
@@ -50,7 +49,7 @@ export class Runner {
   }
 
   /**
-   * The function of a type, an internal one too.
+   * Returns the function with this name and type, even an internal one.
    *
    * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH
    */
@@ -59,11 +58,11 @@ export class Runner {
   }
 
   /**
-   * Runs a function. A mutation is one transaction: when it throws, it leaves nothing.
+   * Runs a function. A mutation is one transaction, which is rolled back if it throws.
    *
-   * @returns what the handler returned, `undefined` as null, with its JSON
-   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, what the handler throws of `ctx.error` or
-   *   `ctx.db`, and HANDLER_ERROR for all else that it throws, and for a result that is not JSON
+   * @returns the handler's result, with `undefined` as null, and its JSON
+   * @throws PylonError INVALID_ARGS, FN_TIMEOUT, the errors of `ctx.error` and `ctx.db` that the
+   *   handler throws, and HANDLER_ERROR for any other error and for a result that is not JSON
    */
   run(
     name: string,
@@ -95,11 +94,12 @@ export class Runner {
       span: span ?? outer,
       console: trace,
     };
-    const running: RunningCall = { ...call, trace, isIsolated };
-    return runIn(operation, () => this.#run(name, definition, rawArgs, running, span));
+    const deadline = this.#deadlines.start(name, this.#timeoutOf(definition, call), call.signal);
+    const running: RunningCall = { name, definition, call, trace, deadline, isIsolated };
+    return runIn(operation, () => this.#run(running, rawArgs, span));
   }
 
-  /** Calls functions of the app by their names, internal ones too, with nobody signed in. */
+  /** Returns methods that call functions of the app by name, also internal ones, anonymously. */
   callers(
     call: Pick<Call, "readerShare" | "requestId" | "startedBy">,
     signal: AbortSignal,
@@ -108,24 +108,22 @@ export class Runner {
   }
 
   async #run(
-    name: string,
-    definition: FnDefinition,
+    running: RunningCall,
     rawArgs: unknown,
-    call: RunningCall,
     span: Operation["span"],
   ): Promise<EncodedResult> {
+    const { name, definition, call, trace, deadline, isIsolated } = running;
     const { dev, observer, traces } = this.#services;
     let outcome: "ok" | "refused" | "failed" = "ok";
     let traced: TraceOutcome = SUCCEEDED;
-    const timeoutMs = this.#timeoutOf(definition, call);
-    const deadline = this.#deadlines.start(name, timeoutMs, call.signal);
-    observer.started(name, call.isIsolated);
+    observer.started(name, isIsolated);
     try {
-      // What is refused to one caller is not the answer to another.
+      // A rejection of one caller is not the result for another.
       if (asksForCaller(definition)) call.watch?.readCaller();
       if (call.isTrusted !== true) checkCaller(name, definition, call.caller);
       const args = parseArgs(definition, rawArgs, call.request === undefined ? {} : OF_WEBHOOK);
-      return await this.#invoke(name, definition, args, call, deadline);
+      const result = this.#invoke(running, args);
+      return result instanceof Promise ? await result : result;
     } catch (thrown) {
       const { refusal, error } = shownOf(definition, thrown);
       outcome = refusal === undefined ? "failed" : "refused";
@@ -137,152 +135,59 @@ export class Runner {
     } finally {
       deadline.clear();
       span?.end();
-      traces.add(call.trace, traced);
-      const { durationMs } = call.trace;
-      observer.ended(name, definition.type, outcome, durationMs, call.isIsolated);
+      traces.add(trace, traced);
+      observer.ended(name, definition.type, outcome, trace.durationMs, isIsolated);
     }
   }
 
-  /** Runs it in a process where it is isolated; that is there before a transaction begins. */
-  #invoke(
-    name: string,
-    definition: FnDefinition,
-    args: unknown,
-    call: RunningCall,
-    deadline: Deadline,
-  ): Promise<EncodedResult> {
-    return call.isIsolated && call.isolate === undefined
-      ? this.#invokeIsolated(name, definition, args, call, deadline)
-      : this.#invokeIn(name, definition, args, call, deadline);
+  /** Runs an isolated function in its process, which is acquired before a transaction begins. */
+  #invoke(running: RunningCall, args: unknown): EncodedResult | Promise<EncodedResult> {
+    if (running.isIsolated && running.call.isolate === undefined)
+      return this.#invokeIsolated(running, args);
+    switch (running.definition.type) {
+      case "query":
+        return this.#query(running, args);
+      case "mutation":
+        return this.#mutation(running, args);
+      case "action":
+        return this.#action(running, args);
+    }
   }
 
-  async #invokeIsolated(
-    name: string,
-    definition: FnDefinition,
-    args: unknown,
-    call: RunningCall,
-    deadline: Deadline,
-  ): Promise<EncodedResult> {
+  async #invokeIsolated(running: RunningCall, args: unknown): Promise<EncodedResult> {
+    const { name, call, deadline } = running;
     const { signal } = deadline;
     const isolate = await this.#services.isolation.enter(name, call.requestId, signal);
     try {
-      return await this.#invokeIn(name, definition, args, { ...call, isolate }, deadline);
+      return await this.#invoke({ ...running, call: { ...call, isolate } }, args);
     } finally {
       isolate.release();
     }
   }
 
-  #invokeIn(
-    name: string,
-    definition: FnDefinition,
-    args: unknown,
-    call: RunningCall,
-    deadline: Deadline,
-  ): Promise<EncodedResult> {
-    const { store, model, platform, policies } = this.#services;
-    const { measure } = call.trace;
-    const scope = { caller: call.caller, now: platform.now(), monotonic: platform.monotonic };
-    const mustAsk = call.isTrusted !== true && hasPolicy(definition);
-    const makeBase = (): BaseContext => this.#contexts.base(name, definition, call, scope.now);
-    const handle = (
-      base: BaseContext,
-      context: Record<string, unknown>,
-      reader: Pick<Reader, "test">,
-    ): EncodedResult | Promise<EncodedResult> => {
-      const run = (): EncodedResult | Promise<EncodedResult> =>
-        call.isIsolated && call.isolate !== undefined
-          ? this.#handleIsolated(
-              call.isolate,
-              { name, definition, args, call, deadline },
-              base,
-              context,
-            )
-          : this.#handleHere(name, definition, context, args);
-      return mustAsk
-        ? checkPolicyOf(name, policies(), reader, { ...scope, args }).then(run)
-        : run();
-    };
-    switch (definition.type) {
-      case "query":
-        return store.snapshot(
-          async (reader) => {
-            const watched = call.watch?.begin(reader) ?? reader;
-            const db = createDbReader(watched, model(), { ...scope, measure });
-            const base = makeBase();
-            return handle(base, this.#contexts.query(base, call, deadline, db), watched);
-          },
-          readLimits(call, this.#timeoutOf(definition, call)),
-          deadline.signal,
-        );
-      case "mutation":
-        return this.#mutate(name, call, deadline, async (parts, writer) => {
-          const db = createDbWriter(writer, model(), { ...scope, measure });
-          const base = makeBase();
-          const context = this.#contexts.mutation(base, call, deadline, parts, db);
-          return handle(
-            base,
-            this.#contexts.watched(name, definition, call, args, context),
-            writer,
-          );
-        });
-      case "action": {
-        const base = makeBase();
-        return deadline.race(handle(base, this.#contexts.action(base, call, deadline), store));
-      }
-    }
-  }
-
-  #handleIsolated(
-    isolate: Isolate,
-    { name, definition, args, call, deadline }: HandlerRun,
-    base: BaseContext,
-    context: Readonly<Record<string, unknown>>,
-  ): Promise<EncodedResult> {
-    const { env, platform } = this.#services;
-    const { trace } = call;
-    return isolate.run({
-      name,
-      args,
-      context,
-      auth: base["auth"],
-      secrets: env.secrets(definition.secrets),
-      seed: call.watch?.seed ?? platform.uuid(),
-      signal: deadline.signal,
-      onConsole: (level, text) => trace.printed(level, text),
-      onFetch: (host, method) => trace.fetching(host, method),
-    });
-  }
-
-  /** Runs it in this process, and tells of one that keeps everybody waiting. */
-  #handleHere(
-    name: string,
-    definition: FnDefinition,
-    context: object,
-    args: unknown,
-  ): EncodedResult | Promise<EncodedResult> {
-    const { isolation, platform } = this.#services;
-    const started = platform.monotonic();
-    const result = runHandler(name, definition, context, args);
-    const ms = platform.monotonic() - started;
-    if (ms > BLOCKED_MS) isolation.blocked(name, definition, ms);
-    return result;
-  }
-
-  #timeoutOf({ timeoutSecs }: FnDefinition, { timeoutMs }: Call): number {
-    return timeoutMs ?? (timeoutSecs === undefined ? this.#services.timeoutMs : timeoutSecs * 1000);
+  #query(running: RunningCall, args: unknown): Promise<EncodedResult> {
+    const { definition, call, deadline } = running;
+    const scope = this.#dbScope(running);
+    return this.#services.store.snapshot(
+      async (reader) => {
+        const watched = call.watch?.begin(reader) ?? reader;
+        const db = createDbReader(watched, this.#services.model(), scope);
+        const run = this.#contexts.query(running, scope.now, db);
+        return this.#handle(running, args, run, scope.now, watched);
+      },
+      readLimits(call, this.#timeoutOf(definition, call)),
+      deadline,
+    );
   }
 
   /**
-   * Runs a mutation. One that returns what it does not declare, or what JSON can't carry, is undone
-   * like any other that fails.
+   * Runs a mutation. One that returns a value that it does not declare, or that is not JSON, is
+   * rolled back like any other that fails.
    */
-  async #mutate(
-    name: string,
-    call: RunningCall,
-    deadline: Deadline,
-    handle: (parts: TransactionParts, writer: Writer) => Promise<EncodedResult>,
-  ): Promise<EncodedResult> {
+  async #mutation(running: RunningCall, args: unknown): Promise<EncodedResult> {
     const { committer, platform, queue } = this.#services;
+    const { name, call, deadline } = running;
+    const scope = this.#dbScope(running);
     let encoded: EncodedResult | undefined;
     let scheduled: readonly number[] = [];
     const { result, replayed } = await committer.commit(
@@ -290,14 +195,17 @@ export class Runner {
         caller: call.caller,
         policies: "bypassed",
         op: call.op,
-        signal: deadline.signal,
+        signal: deadline,
         shared: call.isInBackground === true ? `function ${name}` : undefined,
       },
       async (writer) => {
-        const parts = new TransactionParts(this.#services, call, writer.transaction);
+        const parts = new TransactionParts(this.#services, running, writer.transaction);
         try {
           const startedAt = platform.monotonic();
-          encoded = await handle(parts, writer);
+          const db = createDbWriter(writer, this.#services.model(), scope);
+          const { context, auth } = this.#contexts.mutation(running, scope.now, parts, db);
+          const run = { auth, context: this.#contexts.watched(running, args, context) };
+          encoded = await this.#handle(running, args, run, scope.now, writer);
           call.handled?.(platform.monotonic() - startedAt);
           await parts.close();
           await call.beforeCommit?.(writer.transaction, encoded);
@@ -311,18 +219,95 @@ export class Runner {
     if (!replayed) queue.wake(scheduled);
     return replayed || encoded === undefined ? encodeResult(result) : encoded;
   }
+
+  #action(running: RunningCall, args: unknown): EncodedResult | Promise<EncodedResult> {
+    const { platform, store } = this.#services;
+    const now = platform.now();
+    const run = this.#contexts.action(running, now);
+    return running.deadline.race(this.#handle(running, args, run, now, store));
+  }
+
+  #dbScope({ call, trace }: RunningCall): DbScope & { readonly now: number } {
+    const { platform } = this.#services;
+    return {
+      caller: call.caller,
+      now: platform.now(),
+      monotonic: platform.monotonic,
+      measure: (op, entity, id, work) => trace.measure(op, entity, id, work),
+    };
+  }
+
+  /**
+   * Evaluates the function's policy and runs the handler.
+   *
+   * @param reader used if the policy depends on rows
+   */
+  #handle(
+    running: RunningCall,
+    args: unknown,
+    run: RunContext,
+    now: number,
+    reader: Pick<Reader, "test">,
+  ): EncodedResult | Promise<EncodedResult> {
+    const { name, definition, call } = running;
+    if (call.isTrusted === true || !hasPolicy(definition)) return this.#call(running, args, run);
+    const scope = { caller: call.caller, args, now };
+    return checkPolicyOf(name, this.#services.policies(), reader, scope).then(() =>
+      this.#call(running, args, run),
+    );
+  }
+
+  #call(
+    running: RunningCall,
+    args: unknown,
+    run: RunContext,
+  ): EncodedResult | Promise<EncodedResult> {
+    const { isolate } = running.call;
+    return running.isIsolated && isolate !== undefined
+      ? this.#callIsolated(isolate, running, args, run)
+      : this.#callHere(running, args, run.context);
+  }
+
+  #callIsolated(
+    isolate: Isolate,
+    { name, definition, call, trace, deadline }: RunningCall,
+    args: unknown,
+    { context, auth }: RunContext,
+  ): Promise<EncodedResult> {
+    const { env, platform } = this.#services;
+    return isolate.run({
+      name,
+      args,
+      context,
+      auth,
+      secrets: env.secrets(definition.secrets),
+      seed: call.watch?.seed ?? platform.uuid(),
+      signal: deadline.signal,
+      onConsole: (level, text) => trace.printed(level, text),
+      onFetch: (host, method) => trace.fetching(host, method),
+    });
+  }
+
+  /** Runs the handler in this process, and reports one that blocks it. */
+  #callHere(
+    { name, definition }: RunningCall,
+    args: unknown,
+    context: object,
+  ): EncodedResult | Promise<EncodedResult> {
+    const { isolation, platform } = this.#services;
+    const started = platform.monotonic();
+    const result = runHandler(name, definition, context, args);
+    const ms = platform.monotonic() - started;
+    if (ms > BLOCKED_MS) isolation.blocked(name, definition, ms);
+    return result;
+  }
+
+  #timeoutOf({ timeoutSecs }: FnDefinition, { timeoutMs }: Call): number {
+    return timeoutMs ?? (timeoutSecs === undefined ? this.#services.timeoutMs : timeoutSecs * 1000);
+  }
 }
 
-/** One run of a handler. */
-interface HandlerRun {
-  readonly name: string;
-  readonly definition: FnDefinition;
-  readonly args: unknown;
-  readonly call: RunningCall;
-  readonly deadline: Deadline;
-}
-
-/** Most reads are short, and use no share. */
+/** Most reads are short and use no share, so its name is only created if it is used. */
 function readLimits({ readerShare }: Call, timeoutMs: number): ReadLimits {
   return {
     get caller() {

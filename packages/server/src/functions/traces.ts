@@ -3,7 +3,6 @@ import type { FnStorage, FnType } from "@pylonsync/functions";
 import { isRecord } from "../util/is-record.ts";
 import type { Platform } from "../platform.ts";
 import { startSpan } from "../observe/operation.ts";
-import type { MeasureDb } from "./db.ts";
 import type { OnFetch } from "./function-fetch.ts";
 import type { JobQueue, ScheduledCall } from "./scheduler.ts";
 
@@ -129,7 +128,7 @@ export class CallTrace {
   }
 
   /** Does the work of a call of `ctx.db`, which is noted with its time. */
-  readonly measure: MeasureDb = (op, entity, id, work) => {
+  measure<T>(op: string, entity: unknown, id: unknown, work: () => Promise<T>): Promise<T> {
     const note = this.#begin(op, entity, id);
     return work().then(
       (value) => {
@@ -141,7 +140,7 @@ export class CallTrace {
         throw error;
       },
     );
-  };
+  }
 
   /** The same `ctx.storage`, each call of which is noted with its time. */
   measuredStorage(storage: FnStorage): FnStorage {

@@ -13,7 +13,7 @@ import { TransactionWorkflows } from "./workflows.ts";
  */
 export class TransactionParts {
   readonly #services: RunnerServices;
-  readonly #call: RunningCall;
+  readonly #running: RunningCall;
   readonly #tx: Transaction;
   /** The due times of the mails that were added. */
   #mailed: number[] | undefined;
@@ -23,9 +23,9 @@ export class TransactionParts {
   #workflows: TransactionWorkflows | undefined;
   #isOver = false;
 
-  constructor(services: RunnerServices, call: RunningCall, tx: Transaction) {
+  constructor(services: RunnerServices, running: RunningCall, tx: Transaction) {
     this.#services = services;
-    this.#call = call;
+    this.#running = running;
     this.#tx = tx;
   }
 
@@ -43,7 +43,7 @@ export class TransactionParts {
   get scheduler(): TransactionScheduler {
     const { queue } = this.#services;
     this.#scheduler ??= new TransactionScheduler(
-      startedBy(this.#call.trace.noting(queue), starterOf(this.#call)),
+      startedBy(this.#running.trace.noting(queue), starterOf(this.#running.call)),
       this.#tx,
     );
     if (this.#isOver) this.#scheduler.end();
@@ -53,7 +53,7 @@ export class TransactionParts {
   get workflows(): TransactionWorkflows {
     const { workflows, queue } = this.#services;
     return (this.#workflows ??= new TransactionWorkflows(workflows, queue, this.#tx, {
-      startedBy: starterOf(this.#call),
+      startedBy: starterOf(this.#running.call),
     }));
   }
 

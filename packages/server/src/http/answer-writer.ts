@@ -110,11 +110,12 @@ export class AnswerWriter {
         : this.#options.origins.headers(origin, request.headers.get("host"));
     if (answer instanceof JsonAnswer) {
       const response = this.#jsonResponse(answer, asked, open);
-      response.headers.set("X-Request-Id", requestId);
-      if (isSecret(name)) response.headers.set("Cache-Control", "no-store");
-      if (this.#isLeaving) response.headers.set("Connection", "close");
-      if (cors !== undefined) setAll(response.headers, cors);
-      if (answer.headers !== undefined) setAll(response.headers, answer.headers);
+      const { headers } = response;
+      headers.set("X-Request-Id", requestId);
+      if (isSecret(name)) headers.set("Cache-Control", "no-store");
+      if (this.#isLeaving) headers.set("Connection", "close");
+      if (cors !== undefined) setAll(headers, cors);
+      if (answer.headers !== undefined) setAll(headers, answer.headers);
       return response;
     }
     const response = answer instanceof Response ? answer : this.#streamed(answer, asked, open);

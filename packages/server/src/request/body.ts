@@ -1,5 +1,5 @@
 import { BODY_LIMITS, PylonError, UNCOUNTED_BYTES, type BodyLimit } from "@pylonsync/protocol";
-import { JsonScan } from "./json-scan.ts";
+import { JsonScan, scanJson } from "./json-scan.ts";
 import type { Transfer, Transfers } from "./transfers.ts";
 
 /**
@@ -25,36 +25,35 @@ export class RequestBody implements Disposable {
 
   /** @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED */
   text(): Promise<string> {
-    return this.#read(undefined);
+    return this.#read(false);
   }
 
   /**
-   * @param fallback the value of an empty body; without it an empty body is rejected
-   * @returns a function that parses the received text
-   * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
+   * The text of a JSON body, for `parseScanned`.
+   *
+   * @throws PylonError INVALID_JSON for text that nests too deep or has too many values,
+   *   PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
    */
-  async json(fallback?: unknown): Promise<() => unknown> {
-    const scan = new JsonScan();
-    const text = await this.#read(scan);
-    return () => (text === "" && fallback !== undefined ? fallback : parse(text));
+  jsonText(): Promise<string> {
+    return this.#read(true);
   }
 
   [Symbol.dispose](): void {
     this.#transfer?.[Symbol.dispose]();
   }
 
-  #read(scan: JsonScan | undefined): Promise<string> {
+  #read(isJson: boolean): Promise<string> {
     const request = this.#request;
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
     // The content length is a body's maximum size; that of a chunked one is known only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
-      return this.#readWhole(scan);
-    return this.#readLarge(request.body.getReader(), limit, scan);
+      return this.#readWhole(isJson);
+    return this.#readLarge(request.body.getReader(), limit, isJson ? new JsonScan() : undefined);
   }
 
-  async #readWhole(scan: JsonScan | undefined): Promise<string> {
+  async #readWhole(isJson: boolean): Promise<string> {
     let bytes: Uint8Array;
     try {
       bytes = await this.#request.bytes();
@@ -62,7 +61,7 @@ export class RequestBody implements Disposable {
       throw cutOff();
     }
     const text = decoded(bytes);
-    scan?.text(text);
+    if (isJson) scanJson(text);
     return text;
   }
 
@@ -118,11 +117,15 @@ function decoded(bytes: Uint8Array): string {
  * @throws PylonError INVALID_JSON for text that is not JSON, is too deep or has too many values
  */
 export function parseJson(text: string): unknown {
-  new JsonScan().text(text);
-  return parse(text);
+  scanJson(text);
+  return parseScanned(text);
 }
 
-function parse(text: string): unknown {
+/**
+ * @param text whose depth and number of values were checked before
+ * @throws PylonError INVALID_JSON
+ */
+export function parseScanned(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (error) {

@@ -1,5 +1,5 @@
 import type { Caller, Identity } from "../identity/identity.ts";
-import { RequestBody, type BodyBounds } from "./body.ts";
+import { parseScanned, RequestBody, type BodyBounds } from "./body.ts";
 import { queryOf, urlOf } from "./request-url.ts";
 
 /** The methods that routes can have. */
@@ -70,10 +70,10 @@ export class RequestContext implements Disposable {
    * @throws PylonError INVALID_JSON, PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
    */
   async json(fallback?: unknown): Promise<unknown> {
-    const parse = await this.#takeBody().json(fallback);
+    const text = await this.#takeBody().jsonText();
     const confirmed = this.#confirm();
     if (confirmed !== null) await confirmed;
-    return parse();
+    return text === "" && fallback !== undefined ? fallback : parseScanned(text);
   }
 
   /**

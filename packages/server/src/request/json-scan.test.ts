@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { MAX_JSON_DEPTH, MAX_JSON_VALUES } from "@pylonsync/protocol";
 import fc from "fast-check";
-import { JsonScan } from "./json-scan.ts";
+import { JsonScan, scanJson } from "./json-scan.ts";
 
 function isRefused(...texts: readonly string[]): boolean {
   const scan = new JsonScan();
@@ -38,6 +38,7 @@ test("D2: JSON within the limits passes, however it is split, whatever its strin
       ])
         scan.bytes(piece);
       new JsonScan(2 * shapeOf(value).values).text(JSON.stringify(value));
+      scanJson(JSON.stringify(value), 2 * shapeOf(value).values);
     }),
   );
 });
@@ -54,4 +55,7 @@ test.each([
 ])("D2: %#: brackets and commas count outside of strings only", (text, refused) => {
   expect(isRefused(text)).toBe(refused);
   expect(isRefused(text.slice(0, 3), text.slice(3))).toBe(refused);
+  const scanned = expect(() => scanJson(text));
+  if (refused) scanned.toThrow("The body");
+  else scanned.not.toThrow();
 });

@@ -43,7 +43,6 @@ export class JsonScan {
 
   /** @throws PylonError INVALID_JSON */
   text(text: string): void {
-    if (this.#values === 1 && isHarmless(text, this.#maxValues)) return;
     this.#scan({
       length: text.length,
       at: (index) => text.charCodeAt(index),
@@ -109,7 +108,16 @@ function isOdd(count: number): boolean {
   return count % 2 === 1;
 }
 
-/** The length of most messages: too short to be too large or, with few brackets, too deep. */
+/**
+ * Scans a whole text.
+ *
+ * @throws PylonError INVALID_JSON
+ */
+export function scanJson(text: string, maxValues = MAX_JSON_VALUES): void {
+  if (!isHarmless(text, maxValues)) new JsonScan(maxValues).text(text);
+}
+
+/** Whether a text, like most messages, is too short to be too large or too deep. */
 const SHORT = 1024;
 
 function isHarmless(text: string, maxValues: number): boolean {

@@ -3,6 +3,7 @@ import type { Migration } from "../schema/migration.ts";
 import type { StoredRow, Value } from "../schema/row.ts";
 import type { SearchIndex } from "../schema/search-index.ts";
 import type { AppNames } from "../schema/table-names.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 
 /**
  * The types that rows consist of, re-exported so that users of a store find every type of its
@@ -280,7 +281,7 @@ export interface ReadLimits {
 /** Options of a transaction. */
 export interface TransactOptions {
   /** Aborts the work: its writes are rolled back and the promise rejects with `signal.reason`. */
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
   /**
    * `serializable` (default): as if no other transaction ran concurrently. `snapshot` is sufficient
    * for work that writes only rows that it looked up by id and whose decisions depend on nothing
@@ -416,7 +417,7 @@ export interface Store extends Reader {
   snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T>;
   /**
    * Runs `work` in a transaction: all of its writes are durable when the promise resolves, and none

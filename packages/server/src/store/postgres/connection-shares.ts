@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Platform } from "../../platform.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /**
  * The purpose of a connection.
@@ -99,7 +100,7 @@ export class ConnectionShares {
     name: ShareName,
     caller: string,
     withinMs: number,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<() => void> {
     // A request that can be served does not queue: those in the queue are served when a connection
     // becomes free.

@@ -9,6 +9,7 @@ import { ConnectionShares, type ShareName } from "./connection-shares.ts";
 import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** The connections of a pool, and the observer of their statements. */
 export interface PoolOptions {
@@ -45,7 +46,7 @@ export interface TakeOptions {
   readonly caller?: string | undefined;
   /** How long to wait for the connection, in milliseconds; default 5 s. */
   readonly withinMs?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
+  readonly signal?: Cancellation | undefined;
 }
 
 /** The caller of a read, and its time limit. */

@@ -54,6 +54,7 @@ import { HAS_TRIGRAMS } from "./search-index.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
 import { SESSION_LIMITS, snapshotSettings, transactionSettings } from "./session-settings.ts";
 import { UniqueIndexes } from "./unique-indexes.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** The maximum time for rolling back an aborted transaction, in milliseconds. */
 const ROLLBACK_MS = 2_500;
@@ -326,7 +327,7 @@ export class PostgresStore implements Store {
   async snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T> {
     for (let attempt = 1; ; attempt += 1) {
       signal?.throwIfAborted();
@@ -479,7 +480,7 @@ export class PostgresStore implements Store {
   /** Runs a piece of work in an open transaction. If it fails, the transaction is rolled back. */
   async #within<T>(
     open: OpenTransaction,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     work: (tx: PostgresTransaction) => Promise<T>,
   ): Promise<Ran<T>> {
     const { lease, rows } = open;

@@ -10,6 +10,7 @@ import {
 } from "./errors.ts";
 import { pause } from "./pause.ts";
 import { RowBusyError, type RowHold } from "./row-turns.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** The maximum number of attempts of a piece of work that conflicts with others. */
 const MAX_ATTEMPTS = 12;
@@ -29,7 +30,7 @@ const MAX_ROWS_AWAITED = 100;
 /** Decides whether and when a piece of work runs again. */
 export class Retry {
   readonly #rows: RowHold;
-  readonly #signal: AbortSignal | undefined;
+  readonly #signal: Cancellation | undefined;
   readonly #platform: Platform;
   readonly #startedAt: number;
   #attempts = 1;
@@ -39,7 +40,7 @@ export class Retry {
   /** The share of connections that the next attempt uses. */
   share: ShareName = "write";
 
-  constructor(rows: RowHold, signal: AbortSignal | undefined, platform: Platform) {
+  constructor(rows: RowHold, signal: Cancellation | undefined, platform: Platform) {
     this.#platform = platform;
     this.#startedAt = platform.monotonic();
     this.#rows = rows;
@@ -85,11 +86,14 @@ export class Retry {
   async #waitForRows(withinMs: number): Promise<void> {
     const patience = new AbortController();
     const timer = this.#platform.after(Math.max(0, withinMs), () => patience.abort(rowBusy()));
-    const signals = [patience.signal, ...(this.#signal === undefined ? [] : [this.#signal])];
+    const stop = (): void => patience.abort(this.#signal?.reason);
+    if (this.#signal?.aborted === true) stop();
+    this.#signal?.addEventListener("abort", stop, { once: true });
     try {
-      await this.#rows.exchangeFor(this.#awaited, AbortSignal.any(signals));
+      await this.#rows.exchangeFor(this.#awaited, patience.signal);
     } finally {
       timer.cancel();
+      this.#signal?.removeEventListener("abort", stop);
     }
   }
 }

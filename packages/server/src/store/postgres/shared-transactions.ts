@@ -1,6 +1,7 @@
 import { currentOperation, runIn } from "../../observe/operation.ts";
 import type { Platform } from "../../platform.ts";
 import type { Transaction } from "../store.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /** The maximum number of concurrent transactions. */
 const MAX_LANES = 2;
@@ -33,7 +34,7 @@ const MAX_KINDS = 1_000;
 
 /** A piece of work, which may be run several times. */
 export interface SharedWork {
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
   readonly run: (tx: Transaction) => Promise<void>;
 }
 
@@ -91,7 +92,7 @@ export class SharedTransactions {
   transact<T>(
     kind: string,
     work: (tx: Transaction) => Promise<T>,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     alone: (work: (tx: Transaction) => Promise<T>) => Promise<T>,
   ): Promise<T> {
     // It runs after other work, but in the context of the operation that submitted it.

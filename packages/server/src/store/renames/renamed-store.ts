@@ -16,6 +16,7 @@ import type {
 import { NameMap, NO_RENAMES } from "./name-map.ts";
 import { RenamedReader } from "./renamed-reader.ts";
 import { RenamedTransaction } from "./renamed-transaction.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 /**
  * A store with the names of the latest migrated app, on top of one with the names of the database.
@@ -53,7 +54,7 @@ export class RenamedStore extends RenamedReader implements Store {
   snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T> {
     const names = this.#names;
     return this.#inner.snapshot(

@@ -6,13 +6,14 @@ import { untilAborted } from "../until-aborted.ts";
 import { translateError } from "./errors.ts";
 import type { SqliteTransaction } from "./sqlite-transaction.ts";
 import type { StatementCache } from "./statements.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 const MAX_BATCH = 512;
 const MAX_BATCH_MS = 20;
 
 interface Job {
   readonly run: (tx: SqliteTransaction) => Promise<unknown>;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: Cancellation | undefined;
   resolve(value: unknown): void;
   reject(reason: unknown): void;
 }
@@ -20,6 +21,12 @@ interface Job {
 interface Finished {
   readonly job: Job;
   readonly value: unknown;
+}
+
+function transactionEnded(): Error {
+  return new Error(
+    "The transaction has ended: await every database call before the handler returns.",
+  );
 }
 
 /**
@@ -50,7 +57,7 @@ export class GroupCommit {
     this.#onCommit = onCommit;
   }
 
-  submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: AbortSignal): Promise<T> {
+  submit<T>(run: (tx: SqliteTransaction) => Promise<T>, signal?: Cancellation): Promise<T> {
     return new Promise<T>((resolve, reject) => {
       const operation = currentOperation();
       // The work runs in the event loop turn of the caller that filled the queue first, but in the
@@ -128,16 +135,12 @@ export class GroupCommit {
     try {
       this.#exec("SAVEPOINT work");
       const value = await untilAborted(job.run(tx), job.signal);
-      tx.end(
-        new Error(
-          "The transaction has ended: await every database call before the handler returns.",
-        ),
-      );
+      tx.end(transactionEnded);
       this.#exec("RELEASE work");
       if (tx.changes.length > 0) transactions.push(tx.changes);
       return { job, value };
     } catch (error) {
-      tx.end(toError(error));
+      tx.end(() => toError(error));
       job.reject(translateError(error));
       this.#exec("ROLLBACK TO work");
       this.#exec("RELEASE work");

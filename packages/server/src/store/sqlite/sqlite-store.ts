@@ -51,6 +51,7 @@ import { SnapshotSource } from "./snapshot-source.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import { LimitedConnection, OwnConnection, type LimitedServices } from "./statement-sources.ts";
 import { StatementCache } from "./statements.ts";
+import type { Cancellation } from "../../util/cancellation.ts";
 
 type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
@@ -166,7 +167,7 @@ export class SqliteStore implements Store {
   async snapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal?: AbortSignal,
+    signal?: Cancellation,
   ): Promise<T> {
     const done =
       (await this.#tryOnSnapshot(work, limits, signal, false)) ??
@@ -314,7 +315,7 @@ export class SqliteStore implements Store {
   async #tryOnSnapshot<T>(
     work: (reader: Reader) => Promise<T>,
     limits: ReadLimits,
-    signal: AbortSignal | undefined,
+    signal: Cancellation | undefined,
     isElsewhere: boolean,
   ): Promise<{ readonly result: T } | null> {
     signal?.throwIfAborted();

@@ -26,7 +26,7 @@ export class SqliteTransaction implements Transaction {
   readonly #statements: StatementCache;
   readonly #reader: SqliteReader;
   readonly #tables: TableSet;
-  #ended: Error | null = null;
+  #ended: (() => Error) | null = null;
 
   constructor(statements: StatementCache, reader: SqliteReader, tables: TableSet) {
     this.#statements = statements;
@@ -35,10 +35,12 @@ export class SqliteTransaction implements Transaction {
   }
 
   /**
-   * From now on every call rejects with `reason`: a handler that continues after its end must not
-   * write into the next piece of work.
+   * Ends the transaction. Later calls reject: a handler that continues after its time is up must
+   * not write into the next transaction.
+   *
+   * @param reason creates the error of later calls, which most transactions never need
    */
-  end(reason: Error): void {
+  end(reason: () => Error): void {
     this.#ended ??= reason;
   }
 
@@ -152,6 +154,6 @@ export class SqliteTransaction implements Transaction {
   }
 
   #alive(): void {
-    if (this.#ended !== null) throw this.#ended;
+    if (this.#ended !== null) throw this.#ended();
   }
 }
