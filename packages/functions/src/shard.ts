@@ -39,6 +39,11 @@ export interface ShardStep {
   random(): number;
   /** Removes a player after this step; the player can't rejoin while the shard runs. */
   kick(playerId: string, reason: string): void;
+  /**
+   * Ends the current recording after this step, and begins the next one there: one recording per
+   * round, for example. Without `record` it has no effect.
+   */
+  nextRecording(): void;
   /** Ends the shard after this step: clients are notified, and its state is not kept. */
   finish(): void;
   /**

@@ -92,9 +92,19 @@ export class ReplayRecorder {
     this.#next = null;
     const { maxSteps, maxChars } = this.#limits;
     if (tick - this.#beganAt >= maxSteps || this.#chars >= maxChars) {
-      this.end();
-      this.begin();
+      this.next();
     } else if (tick - this.#checkedAt >= CHECKPOINT_STEPS) this.#check();
+  }
+
+  /**
+   * Ends the recording at the current step, and begins the next one there.
+   *
+   * @throws TypeError for a state that can't be saved
+   */
+  next(): void {
+    if (this.#encoder === null) return;
+    this.end();
+    this.begin();
   }
 
   /** Ends the recording with a checkpoint. @throws TypeError for a state that can't be saved */

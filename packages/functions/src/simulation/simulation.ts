@@ -62,6 +62,8 @@ export interface StepResult {
   /** The reasons, by player. */
   readonly kicked: ReadonlyMap<string, string>;
   readonly isFinished: boolean;
+  /** Whether the current recording ends with this step, and the next one begins. */
+  readonly endsRecording: boolean;
   /** Inputs that were rejected with `step.refuse`, by the index of the event. */
   readonly refused: ReadonlyMap<number, PylonError>;
   /** Other errors thrown by the app's handlers, by the index of the event. */
@@ -110,6 +112,7 @@ export class Simulation {
   #pending = new PendingWork();
   readonly #log = new LogLines();
   #isFinished = false;
+  #endsRecording = false;
   #step: ShardInputStep<unknown> | null = null;
   #history: StateHistory | null = null;
   /** The tick that the player of the current input saw. */
@@ -200,12 +203,14 @@ export class Simulation {
   }
 
   /** What handlers requested since the last step; `init` requests it for the first one. */
-  #takeRequests(): Pick<StepResult, "kicked" | "isFinished" | "scheduled" | "calls" | "log"> {
+  #takeRequests(): Omit<StepResult, "refused" | "faults" | "tickFaults" | "timerFaults"> {
     const [kicked, scheduled, calls] = [this.#kicked, this.#scheduled, this.#calls];
     if (kicked.size > 0) this.#kicked = new Map();
     if (scheduled.length > 0) this.#scheduled = [];
     if (calls.length > 0) this.#calls = [];
-    return { kicked, isFinished: this.#isFinished, scheduled, calls, log: this.#log.take() };
+    const [isFinished, endsRecording] = [this.#isFinished, this.#endsRecording];
+    this.#endsRecording = false;
+    return { kicked, isFinished, endsRecording, scheduled, calls, log: this.#log.take() };
   }
 
   /**
@@ -339,6 +344,9 @@ export class Simulation {
       },
       random: () => this.#random.next(),
       kick: (playerId, reason) => void this.#kicked.set(playerId, reason),
+      nextRecording: () => {
+        this.#endsRecording = true;
+      },
       finish: () => {
         this.#isFinished = true;
       },

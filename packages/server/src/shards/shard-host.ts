@@ -362,6 +362,7 @@ export class ShardHost implements RunningShard {
     this.#recording.stepping(events);
     const result = this.#simulation.advance(events);
     this.#recording.stepped();
+    if (result.endsRecording) this.#recording.next();
     this.#observer.recorded?.(this.id, { tick: this.tick, events });
     this.#answer(queue, result);
     for (const error of result.timerFaults) this.#report("onTimer", error);

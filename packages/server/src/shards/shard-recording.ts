@@ -50,6 +50,11 @@ export class ShardRecording {
     this.#do((recorder) => recorder.stepped());
   }
 
+  /** Ends the recording at the current step of the shard, and begins the next one. */
+  next(): void {
+    this.#do((recorder) => recorder.next());
+  }
+
   /** Ends the recording at the current step of the shard. */
   end(): void {
     this.#do((recorder) => recorder.end());

@@ -86,6 +86,31 @@ describe.each([
     expect(setup.failures).toEqual([]);
   });
 
+  test("each round is a recording of its own, and can be played while the run goes on", async () => {
+    const setup = recorded(
+      worldOf(
+        { duringRun: true },
+        {
+          tick: (_state, step) => {
+            if (step.tick % 30 === 0) step.nextRecording();
+          },
+        },
+      ),
+      isIsolated,
+    );
+    const id = fresh();
+    await setup.play(id, "ann");
+    await setup.replays.settled();
+    const runs = await setup.check(id);
+    expect(runs.toReversed()).toEqual([
+      [0, 30],
+      [30, 60],
+    ]);
+    expect(await setup.replays.list(id, "ann")).toHaveLength(2);
+    await setup.shards.close();
+    expect(setup.failures).toEqual([]);
+  });
+
   test("a shard that is not recorded leaves no file", async () => {
     const setup = recorded(worldOf(false), isIsolated);
     const id = fresh();
