@@ -30,6 +30,9 @@ const Round = entity(
   {
     /** Of the shard and the round: a round is written once, however often its job is tried. */
     key: field.string().unique(),
+    /** The shard, and the step in which the round and its recording ended. */
+    shardId: field.string(),
+    tick: field.int(),
     mode: field.string(),
     winner: field.string(),
     gems: field.int(),
@@ -39,24 +42,17 @@ const Round = entity(
   { indexes: [{ name: "newest", fields: ["endedAt"], unique: false }] },
 );
 
-/** How it was played. Apart from the round, so that a list of rounds stays small. */
-const Replay = entity("Replay", {
-  roundId: field.id("Round").unique(),
-  recording: field.json(),
-});
-
 const everybodyReads = (name: string, entity: string) =>
   policy({ name, entity, allowRead: "auth.userId != null", allowWrite: "false" });
 
 export default buildManifest({
   name: "arena",
   version: "0.1.0",
-  entities: [Pilot, Score, Round, Replay],
+  entities: [Pilot, Score, Round],
   policies: [
     // Functions alone write.
     everybodyReads("pilots", "Pilot"),
     everybodyReads("scores", "Score"),
     everybodyReads("rounds", "Round"),
-    everybodyReads("replays", "Replay"),
   ],
 });

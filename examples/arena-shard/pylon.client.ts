@@ -30,7 +30,7 @@ export const internal = {
   recordRound: "recordRound",
 } as const;
 
-export const ENTITIES = ["Pilot", "Score", "Round", "Replay"] as const;
+export const ENTITIES = ["Pilot", "Score", "Round"] as const;
 export type EntityName = (typeof ENTITIES)[number];
 export const FUNCTIONS = ["enter"] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
@@ -53,6 +53,8 @@ export interface Score {
 export interface Round {
   readonly id: string;
   readonly key: string;
+  readonly shardId: string;
+  readonly tick: number;
   readonly mode: string;
   readonly winner: string;
   readonly gems: number;
@@ -60,17 +62,10 @@ export interface Round {
   readonly endedAt: string;
 }
 
-export interface Replay {
-  readonly id: string;
-  readonly roundId: string;
-  readonly recording: string;
-}
-
 export interface Entities {
   Pilot: Pilot;
   Score: Score;
   Round: Round;
-  Replay: Replay;
 }
 
 /** The types of the app, for `createTypedDb<AppSchema>()` of `@pylonsync/react`. */

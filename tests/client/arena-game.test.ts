@@ -1,21 +1,13 @@
 import { expect, test } from "bun:test";
-import { MAX_JOB_ARGS_BYTES, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
+import { MAX_REPLAY_BYTES, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
 import fc from "fast-check";
 import {
   MAX_SAVED_MOVES,
+  viewOf,
   type Match,
   type RoundResult,
 } from "../../examples/arena-shard/game/match.ts";
-import {
-  act,
-  checksumOf,
-  decodeAction,
-  encodeAction,
-  readRecording,
-  roundAt,
-  type Action,
-} from "../../examples/arena-shard/game/recording.ts";
-import { newRound, playStep } from "../../examples/arena-shard/game/round.ts";
+import { movePlayer, newRound, playStep } from "../../examples/arena-shard/game/round.ts";
 import {
   BOTS,
   DASH_EVERY,
@@ -28,7 +20,14 @@ import {
 } from "../../examples/arena-shard/game/rules.ts";
 import { MAX_AXIS, moveShip, NO_MOVE, type Ship } from "../../examples/arena-shard/game/ship.ts";
 import arena from "../../examples/arena-shard/shards/arena.ts";
-import { Simulation, type ShardEvent } from "@pylonsync/functions/simulation";
+import { readRound } from "../../examples/arena-shard/web/recorded-round.ts";
+import { RoundPlayer } from "../../examples/arena-shard/web/replay-player.ts";
+import {
+  ReplayRecorder,
+  Simulation,
+  type RecordingPiece,
+  type ShardEvent,
+} from "@pylonsync/functions/simulation";
 
 // The game of examples/arena-shard: what its docs promise, by its own code.
 
@@ -53,20 +52,63 @@ function joined(id: string): ShardEvent {
   return { kind: "join", player: { id, isGuest: true, tenantId: null, roles: [] } };
 }
 
+/** Records a simulation in memory, as a server does in files. */
+class Recording {
+  readonly simulation: Simulation;
+  readonly #recorder: ReplayRecorder;
+  #pieces: RecordingPiece[] = [];
+
+  constructor(simulation: Simulation) {
+    this.simulation = simulation;
+    const limits = { maxSteps: Infinity, maxChars: Infinity };
+    this.#recorder = new ReplayRecorder(simulation, limits, (piece) => this.#pieces.push(piece));
+    this.#recorder.begin();
+  }
+
+  advance(given: readonly ShardEvent[]): ReturnType<Simulation["advance"]> {
+    this.#recorder.stepping(given);
+    const result = this.simulation.advance(given);
+    this.#recorder.stepped();
+    return result;
+  }
+
+  /** The file. */
+  text(): string {
+    if (this.#pieces.at(-1)?.kind !== "checkpoint") this.#recorder.end();
+    const [begin] = this.#pieces;
+    if (begin?.kind !== "begin") throw new Error("A recording begins.");
+    const steps = this.#pieces.flatMap((piece) => (piece.kind === "step" ? [piece.text] : []));
+    const checkpoints = this.#pieces.flatMap((piece) =>
+      piece.kind === "checkpoint" ? [`[${piece.tick},"${piece.hash}"]`] : [],
+    );
+    return (
+      `{"format":"pylon.replay","version":1,"shard":"arena:sprint","code":null,` +
+      `"tick_rate":20,"from_tick":${begin.tick},"to_tick":${this.simulation.tick},` +
+      `"started_at":"","ended_at":"","initial":${begin.saved},"steps":[${steps.join(",")}],` +
+      `"checkpoints":[${checkpoints.join(",")}]}`
+    );
+  }
+}
+
 /** Plays a sprint round to its end. @param turns the events of its first steps */
 function play(seed: number, turns: readonly (readonly ShardEvent[])[]) {
   const simulation = Simulation.begin("arena:sprint", arena, seed);
+  const recording = new Recording(simulation);
+  let ended = 0;
   const results: RoundResult[] = [];
   const refused: string[] = [];
   const keep = (result: ReturnType<Simulation["advance"]>): void => {
     expect([...result.faults.values(), ...result.tickFaults]).toEqual([]);
     for (const { code } of result.refused.values()) refused.push(code);
     for (const { args } of result.scheduled) results.push(args as unknown as RoundResult);
+    if (result.endsRecording) ended += 1;
   };
-  keep(simulation.advance([joined("always")]));
+  keep(recording.advance([joined("always")]));
   for (let step = 1; step < MODES.sprint.roundSteps; step += 1)
-    keep(simulation.advance(turns[step - 1] ?? []));
-  return { match: simulation.state as Match, simulation, results, refused };
+    keep(recording.advance(turns[step - 1] ?? []));
+  // The round is a recording of its own, which its last step ends.
+  expect(ended).toBe(1);
+  return { match: simulation.state as Match, simulation, recording, results, refused };
 }
 
 test("a recorded round is played again exactly, with all who came and went", () => {
@@ -75,39 +117,38 @@ test("a recorded round is played again exactly, with all who came and went", () 
       fc.nat(1_000_000),
       fc.array(fc.array(events, { maxLength: 4 }), { maxLength: 200 }),
       (seed, turns) => {
-        const { match, results } = play(seed, turns);
+        const { match, recording, results } = play(seed, turns);
         expect(results).toHaveLength(1);
-        const [result] = results;
-        const file = JSON.stringify({ ...result?.recording, pilots: [] });
-        const recording = readRecording(JSON.parse(file));
-        const again = roundAt(recording, recording.steps.length);
-        expect(again).toEqual(match.round);
-        expect(checksumOf(again)).toBe(recording.checksum);
-        expect(JSON.parse(JSON.stringify(again))).toEqual(again);
+        const player = new RoundPlayer(JSON.parse(recording.text()));
+        expect(player.steps).toBe(MODES.sprint.roundSteps);
+        player.pass(player.steps * 50);
+        expect(player.isSame).toBe(true);
+        expect(player.view).toEqual(viewOf(match));
+        player.seek(10);
+        expect([player.step, player.isSame]).toEqual([10, null]);
       },
     ),
     { numRuns: 12 },
   );
 });
 
-test("the recording of a full round fits into the arguments of a job, and the state too", () => {
+test("the recording of a full round fits into one file, and the state too", () => {
   const simulation = Simulation.begin("arena:main", arena, 7);
+  const recording = new Recording(simulation);
   const ids = Array.from({ length: MAX_PLAYERS }, (_, index) => `user_${index}`);
-  simulation.advance(ids.map(joined));
+  recording.advance(ids.map(joined));
   const input = { x: MAX_AXIS, y: MAX_AXIS, dash: true };
   const fly = ids.map((playerId): ShardEvent => ({ kind: "input", playerId, input }));
-  for (let step = 2; step < MODES.classic.roundSteps; step += 1) simulation.advance(fly);
-  const [call] = simulation.advance(fly).scheduled;
-  const recorded = readRecording({ ...Object(call?.args["recording"]), pilots: [] });
-  expect(recorded.steps.flat()).toHaveLength(MAX_PLAYERS * MODES.classic.roundSteps);
-  expect(JSON.stringify(call?.args).length).toBeLessThan(MAX_JOB_ARGS_BYTES / 2);
-  expect(simulation.save().length).toBeLessThan(MAX_SHARD_STATE_BYTES / 2);
+  for (let step = 2; step <= MODES.classic.roundSteps; step += 1) recording.advance(fly);
+  expect(recording.text().length).toBeGreaterThan(MAX_PLAYERS * MODES.classic.roundSteps);
+  expect(recording.text().length).toBeLessThan(MAX_REPLAY_BYTES / 2);
+  expect(simulation.save().length).toBeLessThan(MAX_SHARD_STATE_BYTES / 8);
 });
 
 test("the result has the gems of those who are there at the end", () => {
   const { match, results } = play(7, [[joined("b")], [{ kind: "leave", playerId: "always" }]]);
   const gems = match.round.ships[1]?.gems;
-  expect(results[0]?.scores).toEqual([{ place: 1, userId: "b", gems: gems ?? -1 }]);
+  expect(results[0]?.scores).toEqual([{ userId: "b", gems: gems ?? -1 }]);
 });
 
 test("a beam hits the ship where its pilot saw it, and is played again", () => {
@@ -164,20 +205,6 @@ test("a pilot has one move in a step, and may make up for a few that came late",
   expect(play(7, [[far]]).refused).toEqual(["BAD_MOVE"]);
 });
 
-test("an action is one number and back", () => {
-  const action = fc.oneof(
-    fc.constantFrom<Action>("enter", "leave"),
-    flights,
-    fc.record({ zap: fc.nat(MAX_PLAYERS + BOTS - 1) }),
-  );
-  const place = fc.nat(MAX_PLAYERS - 1);
-  fc.assert(
-    fc.property(place, action, (place, action) => {
-      expect(decodeAction(encodeAction(place, action))).toEqual({ place, action });
-    }),
-  );
-});
-
 test("a ship stays in whole numbers, and dashes only now and then", () => {
   const still: Ship = { x: 12_000, y: 9000, vx: 0, vy: 0, gems: 0, wait: 0, stun: 3, charge: 0 };
   fc.assert(
@@ -203,7 +230,7 @@ function ram(second: Partial<Ship>): readonly (Ship | null)[] {
   round.gems.length = 0;
   const ship = { x: 12_000, y: 8000, vx: 0, vy: 0, gems: 0, wait: 0, stun: 0, charge: 0 };
   round.ships.splice(0, 2, ship, { ...ship, x: 12_500, gems: 6, ...second });
-  act(round, 0, { x: MAX_AXIS, y: 0, dash: true });
+  movePlayer(round, 0, { x: MAX_AXIS, y: 0, dash: true });
   for (let step = 0; step < 3; step += 1) playStep(round);
   return round.ships.slice(0, 2);
 }
@@ -245,21 +272,15 @@ test("a ship that touches a gem has it, and another one appears outside of the p
   }
 });
 
-test("a file that is not a recording is refused", () => {
-  const good = { seed: 1, steps: [[0]], checksum: 2, pilots: [{ place: 0, name: "Ann" }] };
-  expect(readRecording(good)).toEqual(good);
-  for (const bad of [
-    null,
-    [],
-    {},
-    { ...good, seed: "1" },
-    { ...good, checksum: 0.5 },
-    { ...good, steps: [0] },
-    { ...good, steps: [[-1]] },
-    { ...good, steps: [[encodeAction(MAX_PLAYERS, "enter")]] },
-    { ...good, steps: Array.from({ length: MODES.classic.roundSteps + 1 }, () => []) },
-    { ...good, pilots: [{ place: MAX_PLAYERS, name: "Ann" }] },
-    { ...good, pilots: [{ place: 0 }] },
-  ])
-    expect(() => readRecording(bad)).toThrow("not a recording");
+test("a file that is not a recording of the arena is refused", () => {
+  const simulation = Simulation.begin("arena:sprint", arena, 7);
+  const recording = new Recording(simulation);
+  for (let step = 0; step < 5; step += 1) recording.advance([]);
+  const good: object = JSON.parse(recording.text());
+  expect(new RoundPlayer(good).steps).toBe(5);
+  expect(readRound(recording.text()).text).toBe(recording.text());
+  expect(() => new RoundPlayer({ ...good, shard: "chess" })).toThrow("of the arena");
+  expect(() => new RoundPlayer({ ...good, steps: null })).toThrow("incomplete");
+  expect(() => new RoundPlayer(null)).toThrow("not a replay");
+  expect(() => readRound("not JSON")).toThrow(SyntaxError);
 });

@@ -1,22 +1,19 @@
 import { internalMutation, v, type MutationCtx } from "@pylonsync/functions";
 
-/** Of so many rounds there is a replay; older ones are deleted with theirs. */
+/** The number of rounds that are listed; older ones are deleted. */
 const MAX_ROUNDS = 50;
 
 /** Writes down how a round ended. The shard schedules it, so nobody else can make up a score. */
 export default internalMutation({
   args: {
     shardId: v.string(),
+    tick: v.int(),
     mode: v.string(),
-    recording: v.object({
-      seed: v.int(),
-      steps: v.array(v.array(v.int())),
-      checksum: v.int(),
-    }),
-    scores: v.array(v.object({ place: v.int(), userId: v.string(), gems: v.int() })),
+    seed: v.int(),
+    scores: v.array(v.object({ userId: v.string(), gems: v.int() })),
   },
-  async handler(ctx, { shardId, mode, recording, scores }) {
-    const key = `${shardId}/${recording.seed}/${recording.checksum}`;
+  async handler(ctx, { shardId, tick, mode, seed, scores }) {
+    const key = `${shardId}/${seed}/${tick}`;
     // A job may run more than once.
     if ((await ctx.db.lookup("Round", "key", key)) !== null) return;
     const best = scores.toSorted((one, other) => other.gems - one.gems);
@@ -24,15 +21,13 @@ export default internalMutation({
     if (first === undefined) return;
     const roundId = await ctx.db.insert("Round", {
       key,
+      shardId,
+      tick,
       mode,
       winner: await nameOf(ctx, first.userId),
       gems: first.gems,
       pilots: scores.length,
     });
-    const pilots = await Promise.all(
-      scores.map(async ({ place, userId }) => ({ place, name: await nameOf(ctx, userId) })),
-    );
-    await ctx.db.insert("Replay", { roundId, recording: { ...recording, pilots } });
     for (const { userId, gems } of best) await keepBest(ctx, { userId, mode, gems, roundId });
     await deleteOldRounds(ctx);
   },
@@ -58,9 +53,5 @@ async function deleteOldRounds(ctx: MutationCtx): Promise<void> {
     $offset: MAX_ROUNDS,
     $limit: 10,
   });
-  for (const { id } of old) {
-    const replay = await ctx.db.lookup("Replay", "roundId", id);
-    if (replay !== null) await ctx.db.delete("Replay", replay.id);
-    await ctx.db.delete("Round", id);
-  }
+  for (const { id } of old) await ctx.db.delete("Round", id);
 }

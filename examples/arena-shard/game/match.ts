@@ -1,7 +1,14 @@
-import { act, checksumOf, encodeAction, type Action, type Recording } from "./recording.ts";
-import { newRound, playStep, type Round } from "./round.ts";
+import {
+  enterShip,
+  movePlayer,
+  newRound,
+  playStep,
+  removeShip,
+  zapShip,
+  type Round,
+} from "./round.ts";
 import { MAX_PLAYERS, MODES, ZAP_SHOWN_STEPS, type Mode } from "./rules.ts";
-import type { Ship } from "./ship.ts";
+import type { Move, Ship } from "./ship.ts";
 import type { Zap } from "./zap.ts";
 
 /** What the shard is: one round after another, and who plays. Plain JSON data. */
@@ -9,10 +16,6 @@ export interface Match {
   readonly mode: Mode;
   seed: number;
   round: Round;
-  /** Of the round so far. */
-  steps: number[][];
-  /** What was done since the last step. */
-  actions: number[];
   /** Who has which place. */
   readonly pilots: (Pilot | null)[];
   /** Beams of the last steps. */
@@ -45,9 +48,8 @@ export interface ArenaView {
 /** How a round ended, for the database. */
 export interface RoundResult {
   readonly mode: Mode;
-  readonly recording: Recording;
+  readonly seed: number;
   readonly scores: readonly {
-    readonly place: number;
     readonly userId: string;
     readonly gems: number;
   }[];
@@ -58,7 +60,7 @@ export const MAX_SAVED_MOVES = 12;
 
 export function newMatch(mode: Mode, seed: number): Match {
   const pilots = Array.from({ length: MAX_PLAYERS }, () => null);
-  return { mode, seed, round: newRound(seed), steps: [], actions: [], pilots, zaps: [], pause: 0 };
+  return { mode, seed, round: newRound(seed), pilots, zaps: [], pause: 0 };
 }
 
 /** The place of a user; -1: none. */
@@ -81,12 +83,16 @@ export function leave(match: Match, userId: string): void {
   perform(match, place, "leave");
 }
 
-/** Does something in the round, and records it. */
-export function perform(match: Match, place: number, action: Action): void {
-  // In the pause the round is over, and recorded: who comes now has a ship in the next one.
-  if (match.pause > 0) return;
-  match.actions.push(encodeAction(place, action));
-  act(match.round, place, action);
+/** What the player of a place does; with `zap` the ship that the beam hits, or its own place. */
+export type Action = "enter" | "leave" | Move | { readonly zap: number };
+
+/** Performs an action in the round. In the pause the round is over, and does not change. */
+export function perform({ pause, round }: Match, place: number, action: Action): void {
+  if (pause > 0) return;
+  if (action === "enter") enterShip(round, place);
+  else if (action === "leave") removeShip(round, place);
+  else if ("zap" in action) zapShip(round, place, action.zap);
+  else movePlayer(round, place, action);
 }
 
 /** Plays a step. @returns the result when a round has ended by it */
@@ -98,8 +104,6 @@ export function advance(match: Match, random: () => number): RoundResult | null 
     if (match.pause === 0) beginRound(match, random);
     return null;
   }
-  match.steps.push(match.actions);
-  match.actions = [];
   playStep(match.round);
   match.zaps = match.zaps.filter(({ step }) => match.round.step - step < ZAP_SHOWN_STEPS);
   const { roundSteps, pauseSteps } = MODES[match.mode];
@@ -111,7 +115,6 @@ export function advance(match: Match, random: () => number): RoundResult | null 
 function beginRound(match: Match, random: () => number): void {
   match.seed = seedFrom(random);
   match.round = newRound(match.seed);
-  match.steps = [];
   match.zaps = [];
   for (const [place, pilot] of match.pilots.entries())
     if (pilot !== null) perform(match, place, "enter");
@@ -122,15 +125,12 @@ export function seedFrom(random: () => number): number {
   return Math.floor(random() * 2 ** 31);
 }
 
-function resultOf({ mode, seed, steps, round, pilots }: Match): RoundResult {
-  const recording = { seed, steps, checksum: checksumOf(round) };
+function resultOf({ mode, seed, round, pilots }: Match): RoundResult {
   const scores = pilots.flatMap((pilot, place) => {
     const ship = round.ships[place] ?? null;
-    return pilot === null || ship === null
-      ? []
-      : [{ place, userId: pilot.userId, gems: ship.gems }];
+    return pilot === null || ship === null ? [] : [{ userId: pilot.userId, gems: ship.gems }];
   });
-  return { mode, recording, scores };
+  return { mode, seed, scores };
 }
 
 /** What all players see. */

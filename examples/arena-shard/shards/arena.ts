@@ -18,6 +18,9 @@ export default shard({
   maxPlayers: MAX_PLAYERS,
   maxSpectators: 50,
   instances: true,
+  version: 2,
+  // Nothing of a match is secret, so that a round can be watched while the next one is played.
+  record: { access: "everyone", duringRun: true, minutes: 2 },
   input: v.object({
     x: v.int(),
     y: v.int(),
@@ -48,8 +51,11 @@ export default shard({
   },
   tick: (match, step) => {
     const result = advance(match, () => step.random());
-    if (result !== null && result.scores.length > 0)
-      step.schedule("recordRound", { shardId: step.shardId, ...result });
+    if (result === null) return;
+    // Each round is a recording of its own, which ends with this step.
+    step.nextRecording();
+    if (result.scores.length > 0)
+      step.schedule("recordRound", { shardId: step.shardId, tick: step.tick, ...result });
   },
   view: viewOf,
 });

@@ -1,9 +1,9 @@
 import { db } from "@pylonsync/react";
 import { useState } from "react";
-import type { NamedRecording } from "../game/recording.ts";
 import type { Mode } from "../game/rules.ts";
 import { GameScreen } from "./game-screen.tsx";
 import { ReplayScreen } from "./replay-screen.tsx";
+import type { RecordedRound } from "./recorded-round.ts";
 import { SignIn } from "./sign-in.tsx";
 
 /** Signs in, then plays, or watches what was played. */
@@ -15,7 +15,7 @@ export function App() {
   const [mode, setMode] = useState<Mode>("classic");
   const [isWatching, setIsWatching] = useState(false);
   const [attempt, setAttempt] = useState(0);
-  const [replay, setReplay] = useState<NamedRecording | null>(null);
+  const [replay, setReplay] = useState<RecordedRound | null>(null);
   if (userId === null || data.length === 0) return <SignIn isLoading={isUnknown} />;
   if (replay !== null) return <ReplayScreen recording={replay} onClose={() => setReplay(null)} />;
   return (

@@ -1,12 +1,12 @@
 import { db } from "@pylonsync/react";
 import { useMemo, useRef, useState } from "react";
-import type { NamedRecording } from "../game/recording.ts";
 import type { Mode } from "../game/rules.ts";
 import type { Settings } from "./game-client.ts";
 import { Leaderboard } from "./leaderboard.tsx";
 import { NetworkPanel } from "./network-panel.tsx";
 import { Positions } from "./positions.tsx";
 import { RecentRounds } from "./recent-rounds.tsx";
+import type { RecordedRound } from "./recorded-round.ts";
 import { RoundState } from "./round-state.tsx";
 import { Standings } from "./standings.tsx";
 import { useGame } from "./use-game.ts";
@@ -26,7 +26,7 @@ export interface GameScreenProps {
   readonly isWatching: boolean;
   readonly onWatch: (isWatching: boolean) => void;
   readonly onMode: (mode: Mode) => void;
-  readonly onReplay: (recording: NamedRecording) => void;
+  readonly onReplay: (recording: RecordedRound) => void;
   readonly onAgain: () => void;
 }
 

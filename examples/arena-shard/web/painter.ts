@@ -23,7 +23,7 @@ export interface Picture {
   readonly own: number;
   readonly nameOf: (place: number) => string;
   readonly stick: Stick | null;
-  /** Beams; none in a replay. */
+  /** The beams to draw. */
   readonly zaps?: readonly Zap[];
 }
 

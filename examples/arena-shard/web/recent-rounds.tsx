@@ -1,6 +1,6 @@
 import { db } from "@pylonsync/react";
-import { useEffect, useState, type ChangeEvent } from "react";
-import { readRecording, type NamedRecording } from "../game/recording.ts";
+import { useState, type ChangeEvent } from "react";
+import { loadRound, readRound, type EndedRound, type RecordedRound } from "./recorded-round.ts";
 
 const SHOWN = 4;
 
@@ -8,42 +8,36 @@ const SHOWN = 4;
 export function RecentRounds({
   onReplay,
 }: {
-  readonly onReplay: (recording: NamedRecording) => void;
+  readonly onReplay: (recording: RecordedRound) => void;
 }) {
-  const [chosen, setChosen] = useState<string | null>(null);
   const [error, setError] = useState<string | null>(null);
   const { data: rounds } = db.useQuery("Round", { orderBy: { endedAt: "desc" }, limit: SHOWN });
-  const { data: replays } = db.useQuery("Replay", { where: { roundId: chosen ?? "" }, limit: 1 });
-  const [replay] = replays;
-  const show = (value: unknown): void => {
+  const show = async (loaded: () => Promise<RecordedRound>): Promise<void> => {
+    setError(null);
     try {
-      onReplay(readRecording(value));
+      onReplay(await loaded());
     } catch (cause) {
       setError(cause instanceof Error ? cause.message : String(cause));
     }
   };
-  useEffect(() => {
-    if (replay !== undefined && replay.roundId === chosen) show(replay.recording);
-  }, [replay, chosen]);
-  const open = async ({ target }: ChangeEvent<HTMLInputElement>): Promise<void> => {
-    const text = (await target.files?.[0]?.text()) ?? "";
-    try {
-      show(JSON.parse(text));
-    } catch {
-      setError("This file is not JSON.");
-    }
-  };
+  const watch = (round: EndedRound): Promise<void> =>
+    show(() => loadRound(round, db.sync.session.token ?? ""));
+  const open = ({ target }: ChangeEvent<HTMLInputElement>): Promise<void> =>
+    show(async () => readRound((await target.files?.[0]?.text()) ?? ""));
   return (
     <section className="panel" aria-label="Replays">
       <h2>Replays</h2>
       <ul className="rounds">
-        {rounds.map(({ id, winner, gems, mode }) => (
-          <li key={id}>
-            <button onClick={() => setChosen(id)} aria-label={`Watch the round of ${winner}`}>
+        {rounds.map((round) => (
+          <li key={round.id}>
+            <button
+              onClick={() => void watch(round)}
+              aria-label={`Watch the round of ${round.winner}`}
+            >
               <span className="play">▶</span>
-              <span className="name">{winner}</span>
-              <span className="muted">{mode}</span>
-              <b>{gems}</b>
+              <span className="name">{round.winner}</span>
+              <span className="muted">{round.mode}</span>
+              <b>{round.gems}</b>
             </button>
           </li>
         ))}

@@ -1,46 +1,56 @@
+import { db } from "@pylonsync/react";
 import { useEffect, useMemo, useRef, useState } from "react";
-import type { NamedRecording } from "../game/recording.ts";
+import type { ArenaView } from "../game/match.ts";
 import { TICK_RATE } from "../game/rules.ts";
 import { colorOf } from "./colors.ts";
 import { Painter } from "./painter.ts";
-import { ReplayPlayer } from "./replay-player.ts";
+import { RoundPlayer } from "./replay-player.ts";
+import type { RecordedRound } from "./recorded-round.ts";
 
 const SPEEDS = [1, 2, 4, 8] as const;
 
 export interface ReplayScreenProps {
-  readonly recording: NamedRecording;
+  readonly recording: RecordedRound;
   readonly onClose: () => void;
 }
 
 /** Watches a round again. */
 export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
-  const player = useMemo(() => new ReplayPlayer(recording), [recording]);
+  const player = useMemo(() => new RoundPlayer(recording.replay), [recording]);
+  const [view, setView] = useState(player.view);
+  const userIds = view.pilots.filter((userId) => userId !== null);
+  const { data: pilots } = db.useQuery("Pilot", { where: { userId: { $in: userIds } } });
+  const names = new Map(pilots.map(({ userId, name }) => [userId, name] as const));
+  const nameOf = (place: number): string => names.get(view.pilots[place] ?? "") ?? "";
   const [step, setStep] = useState(0);
   const [speed, setSpeed] = useState<number>(1);
   const [isPaused, setIsPaused] = useState(false);
   const [followed, setFollowed] = useState(-1);
-  const latest = useRef({ speed, isPaused, followed });
-  latest.current = { speed, isPaused, followed };
+  const latest = useRef({ speed, isPaused, followed, nameOf });
+  latest.current = { speed, isPaused, followed, nameOf };
   useEffect(() => {
     const element = canvas.current;
     if (element === null) return undefined;
     const painter = new Painter(element);
-    const names = new Map(recording.pilots.map(({ place, name }) => [place, name] as const));
-    const nameOf = (place: number): string => names.get(place) ?? "";
     let paintedAt = performance.now();
+    let shown = -1;
     const paint = (nowMs: number): void => {
       request = requestAnimationFrame(paint);
       const now = latest.current;
       if (!now.isPaused) player.pass((nowMs - paintedAt) * now.speed);
       paintedAt = nowMs;
-      const { scene } = player;
-      painter.paint({ scene, server: null, own: now.followed, nameOf, stick: null }, nowMs);
-      setStep(player.step);
+      const { scene, view } = player;
+      const picture = { scene, zaps: view.zaps, server: null, own: now.followed, stick: null };
+      painter.paint({ ...picture, nameOf: now.nameOf }, nowMs);
+      if (player.step === shown) return;
+      shown = player.step;
+      setStep(shown);
+      setView(view);
     };
     let request = requestAnimationFrame(paint);
     return () => cancelAnimationFrame(request);
-  }, [player, recording]);
+  }, [player]);
   const seek = (to: number): void => {
     player.seek(to);
     setStep(to);
@@ -49,12 +59,7 @@ export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
     <main className="screen open">
       <canvas ref={canvas} className="above-player" aria-label="The replay" />
       <aside className="left">
-        <Followed
-          recording={recording}
-          gems={player.gems}
-          followed={followed}
-          onFollow={setFollowed}
-        />
+        <Followed view={view} nameOf={nameOf} followed={followed} onFollow={setFollowed} />
       </aside>
       <footer className="player">
         <button onClick={() => setIsPaused(!isPaused)}>{isPaused ? "Play" : "Pause"}</button>
@@ -75,7 +80,7 @@ export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
           ))}
         </span>
         <Verdict isSame={player.isSame} />
-        <a className="button" download="arena.json" href={useDownload(recording)}>
+        <a className="button" download="arena.json" href={useDownload(recording.text)}>
           Download
         </a>
         <button className="primary" onClick={onClose}>
@@ -87,11 +92,11 @@ export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
 }
 
 /** The address of a recording as a file. */
-function useDownload(recording: NamedRecording): string {
-  const url = useMemo(() => {
-    const file = new Blob([JSON.stringify(recording)], { type: "application/json" });
-    return URL.createObjectURL(file);
-  }, [recording]);
+function useDownload(text: string): string {
+  const url = useMemo(
+    () => URL.createObjectURL(new Blob([text], { type: "application/json" })),
+    [text],
+  );
   useEffect(() => () => URL.revokeObjectURL(url), [url]);
   return url;
 }
@@ -107,14 +112,15 @@ function Verdict({ isSame }: { readonly isSame: boolean | null }) {
 }
 
 interface FollowedProps {
-  readonly recording: NamedRecording;
-  readonly gems: readonly (number | null)[];
+  readonly view: ArenaView;
+  readonly nameOf: (place: number) => string;
   readonly followed: number;
   readonly onFollow: (place: number) => void;
 }
 
 /** Who played, and whom the camera follows. */
-function Followed({ recording, gems, followed, onFollow }: FollowedProps) {
+function Followed({ view, nameOf, followed, onFollow }: FollowedProps) {
+  const places = view.pilots.flatMap((userId, place) => (userId === null ? [] : [place]));
   return (
     <section className="panel" aria-label="Pilots">
       <h2>Replay</h2>
@@ -124,12 +130,12 @@ function Followed({ recording, gems, followed, onFollow }: FollowedProps) {
             <span className="name">The whole arena</span>
           </button>
         </li>
-        {recording.pilots.map(({ place, name }) => (
+        {places.map((place) => (
           <li key={place}>
             <button aria-pressed={followed === place} onClick={() => onFollow(place)}>
               <i style={{ background: colorOf(place, followed) }} />
-              <span className="name">{name}</span>
-              <b>{gems[place] ?? "–"}</b>
+              <span className="name">{nameOf(place)}</span>
+              <b>{view.ships[place]?.gems ?? "–"}</b>
             </button>
           </li>
         ))}

@@ -87,6 +87,17 @@ export {
   type TypedShard,
 } from "./shard.ts";
 export type { HistoryRules, PastMoment } from "./shard-history.ts";
+export type {
+  GetFromShard,
+  ReadFromShard,
+  RunFromShard,
+  ShardCallError,
+  ShardCallOptions,
+  ShardLogLevel,
+  ShardLogLine,
+  ShardResult,
+  ShardTimer,
+} from "./shard-work.ts";
 export { recordRulesOf, type CompleteRecordRules, type RecordRules } from "./shard-record.ts";
 export type {
   InterestDefinition,

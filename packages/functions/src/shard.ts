@@ -1,6 +1,14 @@
 import { checkHistory, type HistoryRules, type PastMoment } from "./shard-history.ts";
 import { checkInterest, type InterestDefinition, type InterestRules } from "./shard-interest.ts";
 import { checkRecord, type RecordRules } from "./shard-record.ts";
+import type { FnLog } from "./context/log.ts";
+import type {
+  GetFromShard,
+  ReadFromShard,
+  RunFromShard,
+  ShardResult,
+  ShardTimer,
+} from "./shard-work.ts";
 import type { Infer, Validator } from "./validators.ts";
 
 /** A user in a shard, as authenticated by the server. */
@@ -31,6 +39,11 @@ export interface ShardStep {
   random(): number;
   /** Removes a player after this step; the player can't rejoin while the shard runs. */
   kick(playerId: string, reason: string): void;
+  /**
+   * Ends the current recording after this step, and begins the next one there: one recording per
+   * round, for example. Without `record` it has no effect.
+   */
+  nextRecording(): void;
   /** Ends the shard after this step: clients are notified, and its state is not kept. */
   finish(): void;
   /**
@@ -38,6 +51,40 @@ export interface ShardStep {
    * for results that belong in the database.
    */
   schedule(functionName: string, args?: Readonly<Record<string, unknown>>): void;
+  /**
+   * Runs a function of the app after this step, at most once. `onResult` receives its result, or
+   * its error, in a later step; requires `onResult`.
+   *
+   * @returns the number of the call
+   * @throws TypeError for arguments that are not plain JSON data, and for a player of `as` who is
+   *   not in the shard; RangeError for too many calls or too large arguments
+   * @example
+   * step.run("ratingOf", { userId: player.id }, { data: player.id });
+   */
+  readonly run: RunFromShard;
+  /** Reads a row by its id after this step, like `run`: the value is the row, or null. */
+  readonly get: GetFromShard;
+  /** Reads rows after this step, like `run`. Filters are those of `ctx.db.query`. */
+  readonly read: ReadFromShard;
+  /**
+   * Starts a timer: `onTimer` is called in the step that is `ticks` later, before `tick`. Timers
+   * are saved with the state. Requires `onTimer`, and a tick rate above 0.
+   *
+   * @param ticks a whole number of steps, at least 1
+   * @param data plain JSON data that `onTimer` receives
+   * @returns the number of the timer
+   * @throws TypeError, RangeError for too many timers
+   * @example
+   * step.after(3 / step.dt, "respawn", { playerId });
+   */
+  after(ticks: number, name: string, data?: unknown): number;
+  /** Cancels a timer by its number. @returns whether it was running */
+  cancel(timer: number): boolean;
+  /**
+   * Writes to the server's log with the id of the shard. At most 20 lines per step and 100 lines
+   * per ten seconds are kept. A replay does not write to any log.
+   */
+  readonly log: FnLog;
   /**
    * Creates an error to throw for an input that the rules do not allow; it is sent to the client.
    */
@@ -140,6 +187,8 @@ export interface ShardDefinition extends ShardSettings {
     input: unknown,
     step: ShardInputStep<unknown>,
   ): void;
+  onResult?(state: unknown, result: ShardResult, step: ShardStep): void;
+  onTimer?(state: unknown, timer: ShardTimer, step: ShardStep): void;
   mayJoin?(player: ShardPlayer, state: unknown): boolean;
   view?(state: unknown): unknown;
   viewFor?(state: unknown, player: ShardPlayer): unknown;
@@ -165,6 +214,10 @@ export interface ShardOptions<
   onJoin?(state: State, player: ShardPlayer, step: ShardStep): void;
   onLeave?(state: State, player: ShardPlayer, step: ShardStep): void;
   onInput?(state: State, player: ShardPlayer, input: Infer<V>, step: ShardInputStep<Past>): void;
+  /** Receives the result of a call of `step.run`, `step.get` or `step.read`. */
+  onResult?(state: State, result: ShardResult, step: ShardStep): void;
+  /** Called for each due timer of `step.after`, before `tick`. */
+  onTimer?(state: State, timer: ShardTimer, step: ShardStep): void;
   /** Whether a user may join now. Default: every signed-in user may. */
   mayJoin?(player: ShardPlayer, state: State): boolean;
   /** Returns what all players see. A shard has this or `viewFor`. */
@@ -202,6 +255,8 @@ const HANDLERS = [
   "onJoin",
   "onLeave",
   "onInput",
+  "onResult",
+  "onTimer",
   "mayJoin",
   "view",
   "viewFor",

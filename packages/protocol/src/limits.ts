@@ -253,6 +253,19 @@ export const MAX_SHARD_INPUT_BYTES = 4 * KIB;
 export const MAX_SHARD_QUEUE = 10_000;
 /** The maximum size of the state of a shard, and of what a player sees of it, in bytes of JSON. */
 export const MAX_SHARD_STATE_BYTES = MIB;
+/** The maximum number of calls of a shard whose results have not arrived. */
+export const MAX_SHARD_CALLS = 100;
+/**
+ * The maximum size of the arguments of a shard's call with their data, of a timer's data, and of a
+ * call's result, in characters of JSON.
+ */
+export const MAX_SHARD_CALL_BYTES = 64 * KIB;
+/** The maximum number of running timers of a shard. */
+export const MAX_SHARD_TIMERS = 1000;
+/** The maximum number of lines that a shard logs in one step. */
+export const MAX_SHARD_LOG_LINES_OF_STEP = 20;
+/** The maximum number of lines that a shard logs in ten seconds. */
+export const MAX_SHARD_LOG_LINES = 100;
 /** The lifetime of a join token, in milliseconds. */
 export const JOIN_TOKEN_MS = 60_000;
 /** For how long a client that came with a join token may come back, in milliseconds. */

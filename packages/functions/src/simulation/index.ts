@@ -5,6 +5,7 @@
  * @module
  */
 export { exactJson } from "./exact-json.ts";
+export type { PendingCall, RequestedCall, SavedPending, ShardCallKind } from "./pending-work.ts";
 export { readReplay, type Replay } from "./replay.ts";
 export { playReplay, type ReplayPlayer, type ReplayVerdict } from "./replay-player.ts";
 export { ReplayRecorder, type RecordingLimits, type RecordingPiece } from "./replay-recorder.ts";
@@ -14,6 +15,7 @@ export {
   Simulation,
   tickRateOf,
   versionOf,
+  type CallResult,
   type RecordedStep,
   type SavedSimulation,
   type ScheduledByShard,

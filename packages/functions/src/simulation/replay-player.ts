@@ -1,7 +1,8 @@
 import type { ShardDefinition, ShardPlayer } from "../shard.ts";
+import type { ShardLogLine } from "../shard-work.ts";
 import { exactJson } from "./exact-json.ts";
 import { readReplay, stepsOf, type Replay } from "./replay.ts";
-import { Simulation, versionOf, type RecordedStep } from "./simulation.ts";
+import { Simulation, versionOf, type RecordedStep, type ShardEvent } from "./simulation.ts";
 import { stateHash } from "./state-hash.ts";
 
 /** The result of comparing a replay with its recording so far. */
@@ -25,6 +26,8 @@ export interface ReplayPlayer<View> {
   readonly tickRate: number;
   /** The players who are in the shard now. */
   readonly players: readonly ShardPlayer[];
+  /** The lines that the current step logged. */
+  readonly log: readonly ShardLogLine[];
   /** Plays the next step. @returns false at the end */
   step(): boolean;
   /**
@@ -76,6 +79,7 @@ class SimulatedReplay<View> implements ReplayPlayer<View> {
   readonly #checked = new Set<number>();
   #simulation: Simulation;
   #next = 0;
+  #log: readonly ShardLogLine[] = [];
   #differsAt: number | null = null;
 
   constructor(definition: ShardDefinition, replay: Replay) {
@@ -109,11 +113,16 @@ class SimulatedReplay<View> implements ReplayPlayer<View> {
     return [...this.#simulation.players.values()];
   }
 
+  get log(): readonly ShardLogLine[] {
+    return this.#log;
+  }
+
   step(): boolean {
     if (this.tick >= this.to) return false;
     const step = this.#steps[this.#next];
     const isNow = step?.tick === this.tick + 1;
-    this.#simulation.advance(isNow ? step.events : []);
+    const { log } = this.#simulation.advance(isNow ? step.events.map(copyOf) : []);
+    this.#log = log;
     if (isNow) this.#next += 1;
     this.#check();
     return true;
@@ -125,6 +134,7 @@ class SimulatedReplay<View> implements ReplayPlayer<View> {
     if (tick < this.tick) {
       this.#simulation = this.#begun();
       this.#next = 0;
+      this.#log = [];
     }
     while (this.tick < tick) this.step();
   }
@@ -170,4 +180,9 @@ class SimulatedReplay<View> implements ReplayPlayer<View> {
       return null;
     }
   }
+}
+
+/** Handlers may modify an input that they put into the state; the next run needs the original. */
+function copyOf(event: ShardEvent): ShardEvent {
+  return event.kind === "input" ? { ...event, input: structuredClone(event.input) } : event;
 }

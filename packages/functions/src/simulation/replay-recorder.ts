@@ -34,6 +34,8 @@ export class ReplayRecorder {
   readonly #limits: RecordingLimits;
   readonly #emit: (piece: RecordingPiece) => void;
   #encoder: StepEncoder | null = null;
+  /** The events of the step that is about to be taken. */
+  #next: RecordingPiece | null = null;
   #beganAt = 0;
   #checkedAt = 0;
   #chars = 0;
@@ -62,24 +64,47 @@ export class ReplayRecorder {
   }
 
   /**
+   * Encodes the events of the next step, before the simulation advances: handlers may put the
+   * objects of an event into the state and modify them.
+   *
+   * @throws TypeError for an input that is not JSON data
+   */
+  stepping(events: readonly ShardEvent[]): void {
+    this.#next = null;
+    if (this.#encoder === null || events.length === 0) return;
+    const tick = this.#simulation.tick + 1;
+    const text = this.#encoder.encode(tick, events);
+    if (text === null) return;
+    this.#chars += text.length;
+    const joined = events.flatMap((event) => (event.kind === "join" ? [event.player.id] : []));
+    this.#next = { kind: "step", tick, text, joined };
+  }
+
+  /**
    * Records the step that was just taken.
    *
    * @throws TypeError for a state that can't be saved, which ends the recording
    */
-  stepped(events: readonly ShardEvent[]): void {
+  stepped(): void {
     if (this.#encoder === null) return;
     const { tick } = this.#simulation;
-    const text = this.#encoder.encode(tick, events);
-    if (text !== null) {
-      this.#chars += text.length;
-      const joined = events.flatMap((event) => (event.kind === "join" ? [event.player.id] : []));
-      this.#emit({ kind: "step", tick, text, joined });
-    }
+    if (this.#next !== null) this.#emit(this.#next);
+    this.#next = null;
     const { maxSteps, maxChars } = this.#limits;
     if (tick - this.#beganAt >= maxSteps || this.#chars >= maxChars) {
-      this.end();
-      this.begin();
+      this.next();
     } else if (tick - this.#checkedAt >= CHECKPOINT_STEPS) this.#check();
+  }
+
+  /**
+   * Ends the recording at the current step, and begins the next one there.
+   *
+   * @throws TypeError for a state that can't be saved
+   */
+  next(): void {
+    if (this.#encoder === null) return;
+    this.end();
+    this.begin();
   }
 
   /** Ends the recording with a checkpoint. @throws TypeError for a state that can't be saved */

@@ -80,8 +80,9 @@ function recordedRun(steps: readonly (readonly ShardEvent[])[], maxSteps = 1e6):
   const states = new Map<number, string>();
   recorder.begin();
   for (const events of steps) {
+    recorder.stepping(events);
     simulation.advance(events);
-    recorder.stepped(events);
+    recorder.stepped();
     states.set(simulation.tick, simulation.save());
   }
   recorder.end();

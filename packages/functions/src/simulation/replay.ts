@@ -6,13 +6,18 @@ import type { RecordedStep, SavedSimulation, ShardEvent } from "./simulation.ts"
 export const CHECKPOINT_STEPS = 200;
 const FORMAT = "pylon.replay";
 const VERSION = 1;
-const KIND = { join: 0, leave: 1, input: 2 } as const;
+const KIND = { join: 0, leave: 1, input: 2, result: 3, failure: 4 } as const;
 
-/** A recorded event. Players are numbered in the order of their first event. */
+/**
+ * A recorded event. Players are numbered in the order of their first event; a `call` is the number
+ * that the simulation gave it.
+ */
 type RecordedEvent =
   | readonly [kind: 0, player: ShardPlayer]
   | readonly [kind: 1, player: number]
-  | readonly [kind: 2, player: number, input: unknown, seen?: number];
+  | readonly [kind: 2, player: number, input: unknown, seen?: number]
+  | readonly [kind: 3, call: number, value: unknown]
+  | readonly [kind: 4, call: number, code: string, message: string];
 
 /** A recorded run: the initial state of a shard, and the events of each step. Plain JSON. */
 export interface Replay {
@@ -60,6 +65,11 @@ export class StepEncoder {
       this.#number(event.player.id);
       return `[${KIND.join},${JSON.stringify(event.player)}]`;
     }
+    if (event.kind === "result") return `[${KIND.result},${event.call},${event.json}]`;
+    if (event.kind === "failure") {
+      const { call, code, message } = event;
+      return `[${KIND.failure},${call},${JSON.stringify(code)},${JSON.stringify(message)}]`;
+    }
     const number = this.#numbers.get(event.playerId);
     // The simulation ignores them too.
     if (number === undefined) return null;
@@ -81,21 +91,31 @@ export function stepsOf({ initial, steps }: Replay): RecordedStep[] {
   const known = new Set(ids);
   return steps.map(([tick, events]) => ({
     tick,
-    events: events.map((event): ShardEvent => {
-      if (event[0] === KIND.join) {
-        const [, player] = event;
-        if (!known.has(player.id)) ids.push(player.id);
-        known.add(player.id);
-        return { kind: "join", player };
-      }
-      const playerId = ids[event[1]];
-      if (playerId === undefined)
-        throw new TypeError("An event belongs to a player who never joined.");
-      if (event[0] === KIND.leave) return { kind: "leave", playerId };
-      const [, , input, seen] = event;
-      return { kind: "input", playerId, input, ...(seen === undefined ? {} : { seen }) };
-    }),
+    events: events.map((event) => eventOf(event, ids, known)),
   }));
+}
+
+/** @param ids the players by number, to which those who join are added */
+function eventOf(event: RecordedEvent, ids: string[], known: Set<string>): ShardEvent {
+  if (event[0] === KIND.join) {
+    const [, player] = event;
+    if (!known.has(player.id)) ids.push(player.id);
+    known.add(player.id);
+    return { kind: "join", player };
+  }
+  if (event[0] === KIND.result) {
+    const [, call, value] = event;
+    return { kind: "result", call, json: exactJson(value, "result") };
+  }
+  if (event[0] === KIND.failure) {
+    const [, call, code, message] = event;
+    return { kind: "failure", call, code, message };
+  }
+  const playerId = ids[event[1]];
+  if (playerId === undefined) throw new TypeError("An event belongs to a player who never joined.");
+  if (event[0] === KIND.leave) return { kind: "leave", playerId };
+  const [, , input, seen] = event;
+  return { kind: "input", playerId, input, ...(seen === undefined ? {} : { seen }) };
 }
 
 /**

@@ -1,7 +1,16 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { PastMoment } from "../shard-history.ts";
 import type { ShardDefinition, ShardInputStep, ShardPlayer } from "../shard.ts";
+import type { ShardCallOptions, ShardLogLine, ShardResult } from "../shard-work.ts";
 import { exactJson } from "./exact-json.ts";
+import { LogLines } from "./log-lines.ts";
+import {
+  checkCallOptions,
+  PendingWork,
+  type RequestedCall,
+  type SavedPending,
+  type ShardCallKind,
+} from "./pending-work.ts";
 import { StateHistory, type SavedHistory } from "./state-history.ts";
 import { SeededRandom, type RandomState } from "./seeded-random.ts";
 
@@ -15,6 +24,17 @@ export type ShardEvent =
       readonly input: unknown;
       /** The tick that the player saw, with its fraction. */
       readonly seen?: number;
+    }
+  | CallResult;
+
+/** The result of a call that a step requested: its value as JSON, or its error. */
+export type CallResult =
+  | { readonly kind: "result"; readonly call: number; readonly json: string }
+  | {
+      readonly kind: "failure";
+      readonly call: number;
+      readonly code: string;
+      readonly message: string;
     };
 
 /** The complete state of a simulation: plain JSON data. */
@@ -26,6 +46,8 @@ export interface SavedSimulation {
   readonly players: readonly ShardPlayer[];
   /** Only for a shard with `history`. */
   readonly history?: SavedHistory;
+  /** Only for a shard that has made calls or started timers. */
+  readonly pending?: SavedPending;
   readonly state: unknown;
 }
 
@@ -40,13 +62,20 @@ export interface StepResult {
   /** The reasons, by player. */
   readonly kicked: ReadonlyMap<string, string>;
   readonly isFinished: boolean;
+  /** Whether the current recording ends with this step, and the next one begins. */
+  readonly endsRecording: boolean;
   /** Inputs that were rejected with `step.refuse`, by the index of the event. */
   readonly refused: ReadonlyMap<number, PylonError>;
   /** Other errors thrown by the app's handlers, by the index of the event. */
   readonly faults: ReadonlyMap<number, unknown>;
   /** The error thrown by `tick`, in a list of one. */
   readonly tickFaults: readonly unknown[];
+  /** The errors thrown by `onTimer`. */
+  readonly timerFaults: readonly unknown[];
   readonly scheduled: readonly ScheduledByShard[];
+  /** The calls to make. A replay ignores them, because their results are recorded. */
+  readonly calls: readonly RequestedCall[];
+  readonly log: readonly ShardLogLine[];
 }
 
 /** The maximum number of function calls per step. */
@@ -79,7 +108,11 @@ export class Simulation {
   #state: unknown;
   #kicked = new Map<string, string>();
   #scheduled: ScheduledByShard[] = [];
+  #calls: RequestedCall[] = [];
+  #pending = new PendingWork();
+  readonly #log = new LogLines();
   #isFinished = false;
+  #endsRecording = false;
   #step: ShardInputStep<unknown> | null = null;
   #history: StateHistory | null = null;
   /** The tick that the player of the current input saw. */
@@ -107,6 +140,7 @@ export class Simulation {
     for (const player of saved.players) simulation.#players.set(player.id, player);
     simulation.#state = saved.state;
     if (saved.history !== undefined) simulation.#history = new StateHistory(saved.history);
+    if (saved.pending !== undefined) simulation.#pending = new PendingWork(saved.pending);
     return simulation;
   }
 
@@ -126,6 +160,12 @@ export class Simulation {
     return this.#players;
   }
 
+  /** The calls of a restored simulation whose results were lost when it was stopped. */
+  get interruptedCalls(): readonly number[] {
+    const requested = new Set(this.#calls.map(({ call }) => call));
+    return this.#pending.calls.filter((call) => !requested.has(call));
+  }
+
   /** Replaces the code and keeps the state. */
   replace(definition: ShardDefinition): void {
     this.#definition = definition;
@@ -135,11 +175,10 @@ export class Simulation {
   /** Applies the events in order, then advances by one step. Never throws. */
   advance(events: readonly ShardEvent[]): StepResult {
     this.#tick += 1;
-    this.#kicked = new Map();
-    this.#scheduled = [];
     const refused = new Map<number, PylonError>();
     const faults = new Map<number, unknown>();
     const tickFaults: unknown[] = [];
+    const timerFaults: unknown[] = [];
     const step = this.#stepNow();
     events.forEach((event, index) => {
       try {
@@ -149,6 +188,7 @@ export class Simulation {
         else faults.set(index, error);
       }
     });
+    this.#fire(step, timerFaults);
     try {
       this.#definition.tick?.(this.#state, step);
     } catch (error) {
@@ -159,14 +199,18 @@ export class Simulation {
     } catch (error) {
       tickFaults.push(error);
     }
-    return {
-      kicked: this.#kicked,
-      isFinished: this.#isFinished,
-      refused,
-      faults,
-      tickFaults,
-      scheduled: this.#scheduled,
-    };
+    return { ...this.#takeRequests(), refused, faults, tickFaults, timerFaults };
+  }
+
+  /** What handlers requested since the last step; `init` requests it for the first one. */
+  #takeRequests(): Omit<StepResult, "refused" | "faults" | "tickFaults" | "timerFaults"> {
+    const [kicked, scheduled, calls] = [this.#kicked, this.#scheduled, this.#calls];
+    if (kicked.size > 0) this.#kicked = new Map();
+    if (scheduled.length > 0) this.#scheduled = [];
+    if (calls.length > 0) this.#calls = [];
+    const [isFinished, endsRecording] = [this.#isFinished, this.#endsRecording];
+    this.#endsRecording = false;
+    return { kicked, isFinished, endsRecording, scheduled, calls, log: this.#log.take() };
   }
 
   /**
@@ -179,7 +223,9 @@ export class Simulation {
     const [random, players] = [this.#random.state, [...this.#players.values()]];
     const known = JSON.stringify({ version: versionOf(this.#definition), tick, random, players });
     const history = this.#history === null ? "" : `,"history":${this.#history.save()}`;
-    return `${known.slice(0, -1)}${history},"state":${exactJson(this.#state)}}`;
+    const saved = this.#pending.save();
+    const pending = saved === null ? "" : `,"pending":${saved}`;
+    return `${known.slice(0, -1)}${history}${pending},"state":${exactJson(this.#state)}}`;
   }
 
   #remember(): void {
@@ -205,7 +251,61 @@ export class Simulation {
     return { from: past, to: past, share: 0, tick: this.#tick };
   }
 
+  /** Calls `onTimer` for each due timer; one that a timer starts is due in a later step. */
+  #fire(step: ShardInputStep<unknown>, faults: unknown[]): void {
+    for (;;) {
+      const timer = this.#pending.takeDue(this.#tick);
+      if (timer === null) return;
+      try {
+        this.#definition.onTimer?.(this.#state, timer, step);
+      } catch (error) {
+        faults.push(error);
+      }
+    }
+  }
+
+  /** Each time parses new objects, which the handler may put into the state. */
+  #settle(event: CallResult, step: ShardInputStep<unknown>): void {
+    const pending = this.#pending.takeCall(event.call);
+    if (pending === undefined) return;
+    const { kind, name, data } = pending;
+    const outcome =
+      event.kind === "result"
+        ? { error: null, value: JSON.parse(event.json) as unknown }
+        : { error: { code: event.code, message: event.message }, value: null };
+    const result = { call: event.call, kind, name, data: JSON.parse(data) as unknown, ...outcome };
+    // The app's types describe what its functions and entities return under these names.
+    this.#definition.onResult?.(this.#state, result as ShardResult, step);
+  }
+
+  #request(
+    kind: ShardCallKind,
+    name: string,
+    args: unknown,
+    options: ShardCallOptions = {},
+  ): number {
+    if (this.#definition.onResult === undefined)
+      throw new TypeError(`step.${kind} requires a shard with onResult.`);
+    checkCallOptions(options);
+    const { as } = options;
+    if (as !== undefined && !this.#players.has(as))
+      throw new TypeError(`step.${kind}: the player of "as" is not in the shard.`);
+    const requested = this.#pending.request(kind, name, args, options);
+    this.#calls.push(requested);
+    return requested.call;
+  }
+
+  #after(ticks: number, name: string, data: unknown): number {
+    const { onTimer } = this.#definition;
+    if (onTimer === undefined || tickRateOf(this.#definition) === 0)
+      throw new TypeError("step.after requires a shard with onTimer and a tickRate above 0.");
+    if (!Number.isSafeInteger(ticks) || ticks < 1)
+      throw new TypeError("step.after requires a whole number of steps, at least 1.");
+    return this.#pending.addTimer(this.#tick + ticks, name, data);
+  }
+
   #apply(event: ShardEvent, step: ShardInputStep<unknown>): void {
+    if (event.kind === "result" || event.kind === "failure") return this.#settle(event, step);
     if (event.kind === "join") {
       this.#players.set(event.player.id, event.player);
       this.#definition.onJoin?.(this.#state, event.player, step);
@@ -244,6 +344,9 @@ export class Simulation {
       },
       random: () => this.#random.next(),
       kick: (playerId, reason) => void this.#kicked.set(playerId, reason),
+      nextRecording: () => {
+        this.#endsRecording = true;
+      },
       finish: () => {
         this.#isFinished = true;
       },
@@ -252,6 +355,13 @@ export class Simulation {
           throw new RangeError(`One step schedules at most ${MAX_SCHEDULED} calls.`);
         this.#scheduled.push({ name, args });
       },
+      run: (name: string, args: unknown = {}, options?: ShardCallOptions) =>
+        this.#request("run", name, args, options),
+      get: (entity, id, options) => this.#request("get", entity, id, options),
+      read: (entity, filter = {}, options) => this.#request("read", entity, filter, options),
+      after: (ticks, name, data) => this.#after(ticks, name, data),
+      cancel: (timer) => this.#pending.cancel(timer),
+      log: this.#log.log,
       rewind: () => this.#rewind(),
       refuse: (code, message) => new PylonError(code, message),
     };

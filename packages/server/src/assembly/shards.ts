@@ -1,4 +1,5 @@
 import { availableParallelism } from "node:os";
+import { PylonError } from "@pylonsync/protocol";
 import type { LateWatchdog } from "../functions/late-watchdog.ts";
 import { scheduledCall } from "../functions/scheduler.ts";
 import type { Runner } from "../functions/runner.ts";
@@ -18,6 +19,7 @@ import { nameOf } from "../shards/shard-host.ts";
 import { replayRoutes } from "../shards/replay-routes.ts";
 import { ShardReplays } from "../shards/shard-replays.ts";
 import { Shards, type ShardServices } from "../shards/shards.ts";
+import { shardCallsOf } from "./shard-calls.ts";
 import type { ServerParts } from "./server-parts.ts";
 import { type AuthParts, statusOf } from "./auth.ts";
 import type { Base } from "./base.ts";
@@ -25,7 +27,7 @@ import type { Base } from "./base.ts";
 function shardsOf(
   { app, options, metrics, jobs }: Base,
   auth: AuthParts,
-  kept: Pick<ShardServices, "storage" | "tokens" | "replays">,
+  kept: Pick<ShardServices, "storage" | "tokens" | "replays" | "perform">,
   watchdog: LateWatchdog,
 ): Shards {
   const { log, platform } = options;
@@ -56,6 +58,15 @@ function shardsOf(
         failed(`shard restarted: its thread is ${why}`, id, error);
       },
       broke: failed,
+      called: (name, id, call, error) => {
+        metrics.shardCall(name, error === undefined ? "ok" : "failed");
+        if (error !== undefined && !(error instanceof PylonError))
+          failed(`shard's call of "${call}" failed`, id, error);
+      },
+      logged: (shard, { level, message, fields }) => {
+        if (level === "error") log.error(message, undefined, { ...fields, shard });
+        else log[level](message, { ...fields, shard });
+      },
       schedule: (id, { name, args }) => {
         const call = Promise.try(() => scheduledCall(() => jobs.now(), name, 0, args));
         void call
@@ -89,7 +100,8 @@ export function gamesOf(
   });
   const tokens = new JoinTokens(store, platform);
   const replays = replaysOf(base);
-  const shards = shardsOf(base, auth, { storage, tokens, replays }, parts.watchdog);
+  const perform = shardCallsOf(base, parts.runner);
+  const shards = shardsOf(base, auth, { storage, tokens, replays, perform }, parts.watchdog);
   const tickets = new MatchTickets(store, platform);
   const matchmaker = matchmakerOf(base, { tickets, shards, runner: parts.runner });
   const relays = new ShardRelays(shards, replicaNetwork(platform), platform);

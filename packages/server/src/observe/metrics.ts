@@ -99,6 +99,11 @@ export class Metrics {
     "Inputs to shards, by shard and outcome.",
     ["shard", "outcome"],
   );
+  readonly #shardCalls = new Counter(
+    "pylon_shard_calls_total",
+    "Functions and reads that shards called, by shard and outcome.",
+    ["shard", "outcome"],
+  );
   readonly #shardLeftOut = new Counter(
     "pylon_shard_steps_left_out_total",
     "Steps that were not sent to slow clients of shards, by shard.",
@@ -189,6 +194,9 @@ export class Metrics {
     this.#shardInputs.add([shard, outcome]);
   }
 
+  shardCall(shard: string, outcome: "ok" | "failed"): void {
+    this.#shardCalls.add([shard, outcome]);
+  }
   shardRestart(shard: string, why: "stuck" | "crashed"): void {
     this.#shardRestarts.add([shard, why]);
   }
@@ -241,6 +249,7 @@ export class Metrics {
       this.#shardOverruns,
       this.#shardSent,
       this.#shardInputs,
+      this.#shardCalls,
       this.#shardLeftOut,
       this.#shardRestarts,
       this.#requests,

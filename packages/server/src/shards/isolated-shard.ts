@@ -1,5 +1,6 @@
 import type { ShardDefinition } from "@pylonsync/functions";
 import type { CloseCode } from "@pylonsync/protocol";
+import type { CallResult } from "@pylonsync/functions/simulation";
 import type { Platform } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
 import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
@@ -171,6 +172,10 @@ export class IsolatedShard implements RunningShard {
     return (this.#seq += 1);
   }
 
+  settle(result: CallResult): void {
+    if (this.#isRunning && !this.#isDisposed) this.#thread.post({ kind: "settle", result });
+  }
+
   async kick(playerId: string, reason: string): Promise<boolean> {
     return (await this.#ask({ kind: "kick", playerId, reason })) === true;
   }
@@ -280,6 +285,10 @@ export class IsolatedShard implements RunningShard {
         return observer.replay(id, event.piece);
       case "schedule":
         return observer.schedule(id, { name: event.name, args: JSON.parse(event.args) });
+      case "call":
+        return observer.call(this, event.requested);
+      case "logged":
+        return observer.logged(id, event.line);
       case "ended":
         return this.#ended(event.fate);
     }

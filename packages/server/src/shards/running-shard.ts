@@ -1,8 +1,10 @@
-import type { ShardDefinition } from "@pylonsync/functions";
+import type { ShardDefinition, ShardLogLine } from "@pylonsync/functions";
 import type { CloseCode } from "@pylonsync/protocol";
 import type { ShardConnection } from "./shard-connection.ts";
 import type {
+  CallResult,
   RecordingPiece,
+  RequestedCall,
   ScheduledByShard,
   RecordedStep,
 } from "@pylonsync/functions/simulation";
@@ -28,6 +30,10 @@ export interface ShardObserver {
   input(name: string, outcome: "taken" | "refused"): void;
   leftOut(name: string): void;
   schedule(id: string, call: ScheduledByShard): void;
+  /** A step requested a call, whose result is passed to `settle`. */
+  call(shard: RunningShard, call: RequestedCall): void;
+  /** A step logged a line. */
+  logged(id: string, line: ShardLogLine): void;
   /** For tests: each step with what happened in it. */
   recorded?(id: string, step: RecordedStep): void;
   /** A piece of a recording, of a shard that is recorded. */
@@ -85,6 +91,8 @@ export interface RunningShard {
    * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED
    */
   input(connection: ShardConnection, input: unknown, sent: SentWith): number;
+  /** Receives the result of a call, for the next step. Ignored once it is stopped. */
+  settle(result: CallResult): void;
   /** Sends a player away, for as long as the shard runs. @returns whether they were there */
   kick(playerId: string, reason: string): Promise<boolean>;
   /** What comes due without a step. */

@@ -11,10 +11,12 @@ import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running
 import type { ShardConnection } from "./shard-connection.ts";
 import {
   tickRateOf,
+  type CallResult,
   type ShardEvent,
   type Simulation,
   type StepResult,
 } from "@pylonsync/functions/simulation";
+import { ShardLog } from "./shard-log.ts";
 import { ShardRecording } from "./shard-recording.ts";
 import { ShardViews } from "./shard-views.ts";
 
@@ -57,6 +59,7 @@ export class ShardHost implements RunningShard {
   readonly #kicked = new Set<string>();
   readonly #views: ShardViews;
   readonly #recording: ShardRecording;
+  readonly #log: ShardLog;
   readonly #loggedAt = new Map<string, number>();
   #queue: QueuedEvent[] = [];
   #seq = 0;
@@ -77,6 +80,7 @@ export class ShardHost implements RunningShard {
       (piece) => observer.replay(id, piece),
       (error) => this.#report("record", error),
     );
+    this.#log = new ShardLog((line) => observer.logged(id, line));
     this.#platform = platform;
     this.#observer = observer;
     const now = platform.monotonic();
@@ -85,6 +89,8 @@ export class ShardHost implements RunningShard {
     const graceMs = Math.max(this.#graceMs, RESTORED_GRACE_SECONDS * 1000);
     for (const playerId of simulation.players.keys()) this.#absent.set(playerId, now + graceMs);
     this.#recording.begin();
+    for (const call of simulation.interruptedCalls)
+      this.settle({ kind: "failure", call, ...INTERRUPTED });
     if (tickRateOf(simulation.definition) > 0) this.#schedule(0);
   }
 
@@ -196,6 +202,10 @@ export class ShardHost implements RunningShard {
     if (!this.#isRunning || !connection.isOpen) return;
     const event = { kind: "input", playerId: connection.player.id, input } as const;
     this.#enqueue(seen === undefined ? event : { ...event, seen }, connection, clientSeq);
+  }
+
+  settle(result: CallResult): void {
+    if (this.#isRunning) this.#enqueue(result);
   }
 
   kick(playerId: string, reason: string): Promise<boolean> {
@@ -349,16 +359,21 @@ export class ShardHost implements RunningShard {
     const queue = this.#queue;
     this.#queue = [];
     const events = queue.map(({ event }) => event);
+    this.#recording.stepping(events);
     const result = this.#simulation.advance(events);
-    this.#recording.stepped(events);
+    this.#recording.stepped();
+    if (result.endsRecording) this.#recording.next();
     this.#observer.recorded?.(this.id, { tick: this.tick, events });
     this.#answer(queue, result);
+    for (const error of result.timerFaults) this.#report("onTimer", error);
     for (const error of result.tickFaults) this.#report("tick", error);
     const isShown = this.#show();
     this.#failures = isShown && result.tickFaults.length === 0 ? 0 : this.#failures + 1;
     let sent = 0;
     for (const connection of this.#views.connections) sent += this.#deliverTo(connection, now);
     for (const call of result.scheduled) this.#observer.schedule(this.id, call);
+    for (const call of result.calls) this.#observer.call(this, call);
+    this.#log.add(result.log, now);
     for (const [playerId, reason] of result.kicked) this.#sendAway(playerId, reason);
     if (result.isFinished) this.#end("discard");
     else if (this.#failures >= MAX_SHARD_FAILURES) this.#end("leave as saved");
@@ -417,7 +432,18 @@ export class ShardHost implements RunningShard {
   }
 }
 
-const HANDLERS = { join: "onJoin", leave: "onLeave", input: "onInput" } as const;
+const HANDLERS = {
+  join: "onJoin",
+  leave: "onLeave",
+  input: "onInput",
+  result: "onResult",
+  failure: "onResult",
+} as const;
+/** The error of a call whose shard was stopped before its result arrived. */
+const INTERRUPTED = {
+  code: "INTERRUPTED",
+  message: "The shard was stopped before the call returned.",
+} as const;
 /** A close frame has room for 123 bytes of reason, which may be four bytes a character. */
 const MAX_REASON = 30;
 

@@ -40,9 +40,19 @@ export class ShardRecording {
     this.#do((recorder) => recorder.begin());
   }
 
+  /** Encodes the events of the next step, whose handlers may modify them. */
+  stepping(events: readonly ShardEvent[]): void {
+    this.#do((recorder) => recorder.stepping(events));
+  }
+
   /** Records the step that was just taken. */
-  stepped(events: readonly ShardEvent[]): void {
-    this.#do((recorder) => recorder.stepped(events));
+  stepped(): void {
+    this.#do((recorder) => recorder.stepped());
+  }
+
+  /** Ends the recording at the current step of the shard, and begins the next one. */
+  next(): void {
+    this.#do((recorder) => recorder.next());
   }
 
   /** Ends the recording at the current step of the shard. */

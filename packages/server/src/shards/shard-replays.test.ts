@@ -3,21 +3,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { shard, v, type RecordRules, type ShardDefinition } from "@pylonsync/functions";
-import { playReplay } from "@pylonsync/functions/simulation";
 import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/servers/postgres.ts";
-import { LocalStorage } from "../files/local-storage.ts";
-import { ANONYMOUS } from "../identity/identity.ts";
-import { systemPlatform, type Platform } from "../platform.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
-import { ManualPlatform, turn } from "../testing/manual-platform.ts";
-import { JoinTokens } from "./join-tokens.ts";
-import type { ShardConnection } from "./shard-connection.ts";
-import { nameOf } from "./shard-host.ts";
-import { ShardReplays } from "./shard-replays.ts";
-import { ShardStorage } from "./shard-storage.ts";
-import { Shards } from "./shards.ts";
-import { LoopbackThread } from "./testing/loopback-thread.ts";
+import { RecordedShards } from "./testing/recorded-shards.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
 const dir = mkdtempSync(join(tmpdir(), "pylon-replays-"));
@@ -52,115 +41,11 @@ function worldOf(record: boolean | RecordRules, more: Partial<ShardDefinition> =
   return { ...world, ...more };
 }
 
-const OUTLET = {
-  takesDeltas: true,
-  sendText: () => undefined,
-  sendBytes: () => undefined,
-  sendView: () => undefined,
-  backlog: () => 0,
-  close: () => undefined,
-};
-
-/** A server with one kind of shard that is recorded. */
-class Recorded {
-  readonly manual = new ManualPlatform();
-  readonly failures: string[] = [];
-  readonly threads: LoopbackThread[] = [];
-  readonly folder = mkdtempSync(join(dir, "files-"));
-  readonly platform: Platform = {
-    ...systemPlatform,
-    after: this.manual.after,
-    every: this.manual.every,
-    now: () => this.manual.now(),
-    monotonic: () => this.manual.monotonic(),
-  };
-  readonly replays: ShardReplays;
-  readonly shards: Shards;
-  definition: ShardDefinition;
-
-  constructor(definition: ShardDefinition, isIsolated: boolean) {
-    this.definition = definition;
-    const failed = (what: string, error: unknown): void =>
-      void this.failures.push(`${what}: ${String(error)}`);
-    const { platform } = this;
-    this.replays = new ShardReplays({
-      store,
-      files: new LocalStorage(this.folder, systemPlatform),
-      platform,
-      definitionOf: (id) => (nameOf(id) === "world" ? this.definition : undefined),
-      codeOf: () => "abc",
-      failed,
-    });
-    this.shards = new Shards({
-      definitions: () => new Map([["world", this.definition]]),
-      threads: {
-        sourceOf: (file) => (isIsolated ? { root: "", file } : undefined),
-        start: () => {
-          const thread = new LoopbackThread(platform, () => this.definition);
-          this.threads.push(thread);
-          return thread;
-        },
-        spare: Infinity,
-      },
-      tokens: new JoinTokens(store, platform),
-      replays: this.replays,
-      storage: new ShardStorage(store, platform, { id: crypto.randomUUID(), address: () => null }),
-      platform,
-      sessionStatus: async () => "valid",
-      observer: {
-        during: (_name, work) => work(),
-        stepped: () => undefined,
-        overran: () => undefined,
-        throttled: () => undefined,
-        threadEnded: () => undefined,
-        failed: (_id, where, error) => failed(where, error),
-        broke: (message, _id, error) => failed(message, error),
-        input: () => undefined,
-        leftOut: () => undefined,
-        schedule: () => undefined,
-      },
-    });
-    this.shards.start();
-  }
-
-  join(shardId: string, userId: string): Promise<ShardConnection> {
-    const identity = { caller: { ...ANONYMOUS, userId }, sessionId: userId, expiresAt: Infinity };
-    const role = "player";
-    const who = { shardId, subscriberId: userId, identity, role, isInvited: false } as const;
-    return this.shards.join({ ...who, outlet: OUTLET });
-  }
-
-  async pass(ms: number): Promise<void> {
-    for (let passed = 0; passed < ms; passed += 1000) {
-      this.manual.advance(Math.min(1000, ms - passed));
-      await turn();
-      await store.ping();
-    }
-  }
-
-  async play(shardId: string, userId: string): Promise<ShardConnection> {
-    const connection = await this.join(shardId, userId);
-    for (let count = 0; count < 3; count += 1) {
-      this.shards.input(connection, { dx: count / 3 }, { clientSeq: count });
-      await this.pass(1000);
-    }
-    return connection;
-  }
-
-  /** Plays all recordings of a shard again. @returns the steps of each, the newest first */
-  async check(shardId: string): Promise<(readonly [from: number, to: number])[]> {
-    const runs: (readonly [number, number])[] = [];
-    for (const row of await this.replays.list(shardId, null)) {
-      const replay: object = JSON.parse((await this.replays.read(row)) ?? "");
-      expect(replay).toMatchObject({ shard: shardId, code: "abc", tick_rate: 20 });
-      const player = playReplay(this.definition, replay);
-      player.seek(player.to);
-      expect(player.verdict).toMatchObject({ isSame: true, differsAt: null });
-      expect([row.fromTick, row.toTick]).toEqual([player.from, player.to]);
-      runs.push([player.from, player.to]);
-    }
-    return runs;
-  }
+function recorded(definition: ShardDefinition, isIsolated: boolean): RecordedShards {
+  return new RecordedShards(definition, isIsolated, {
+    store,
+    folder: mkdtempSync(join(dir, "files-")),
+  });
 }
 
 let ids = 0;
@@ -173,7 +58,7 @@ describe.each([
   ["on a thread of its own", true],
 ] as const)("%s", (_place, isIsolated) => {
   test("a run is recorded from its beginning, and from where it was saved", async () => {
-    const setup = new Recorded(worldOf(true), isIsolated);
+    const setup = recorded(worldOf(true), isIsolated);
     const id = fresh();
     await setup.play(id, "ann");
     await setup.shards.stop(id);
@@ -187,7 +72,7 @@ describe.each([
   });
 
   test("other code begins another recording, and an idle run leaves none", async () => {
-    const setup = new Recorded(worldOf({ minutes: 1 }), isIsolated);
+    const setup = recorded(worldOf({ minutes: 1 }), isIsolated);
     const id = fresh();
     const connection = await setup.play(id, "ann");
     setup.shards.replace();
@@ -201,8 +86,33 @@ describe.each([
     expect(setup.failures).toEqual([]);
   });
 
+  test("each round is a recording of its own, and can be played while the run goes on", async () => {
+    const setup = recorded(
+      worldOf(
+        { duringRun: true },
+        {
+          tick: (_state, step) => {
+            if (step.tick % 30 === 0) step.nextRecording();
+          },
+        },
+      ),
+      isIsolated,
+    );
+    const id = fresh();
+    await setup.play(id, "ann");
+    await setup.replays.settled();
+    const runs = await setup.check(id);
+    expect(runs.toReversed()).toEqual([
+      [0, 30],
+      [30, 60],
+    ]);
+    expect(await setup.replays.list(id, "ann")).toHaveLength(2);
+    await setup.shards.close();
+    expect(setup.failures).toEqual([]);
+  });
+
   test("a shard that is not recorded leaves no file", async () => {
-    const setup = new Recorded(worldOf(false), isIsolated);
+    const setup = recorded(worldOf(false), isIsolated);
     const id = fresh();
     await setup.play(id, "ann");
     await setup.shards.close();
@@ -211,7 +121,7 @@ describe.each([
   });
 
   test("a state that can't be saved ends the recording, and not the shard", async () => {
-    const setup = new Recorded(
+    const setup = recorded(
       worldOf(true, {
         tick: (state) => {
           Object.assign(Object(state), { x: new Date(0) });
@@ -229,7 +139,7 @@ describe.each([
 });
 
 test("what a thread that is stuck had recorded is kept", async () => {
-  const setup = new Recorded(worldOf(true), true);
+  const setup = recorded(worldOf(true), true);
   const id = fresh();
   await setup.play(id, "ann");
   const [thread] = setup.threads;
@@ -241,7 +151,7 @@ test("what a thread that is stuck had recorded is kept", async () => {
 
 test("only the admin and those who are named may play a recording", async () => {
   const open = async (access: NonNullable<RecordRules["access"]>): Promise<readonly number[]> => {
-    const setup = new Recorded(worldOf({ access }), false);
+    const setup = recorded(worldOf({ access }), false);
     const id = fresh();
     await setup.play(id, "ann");
     await setup.shards.forget(id);
@@ -262,7 +172,7 @@ test("only the admin and those who are named may play a recording", async () => 
 });
 
 describe.each([false, true])("while a run goes on, with duringRun: %p", (duringRun) => {
-  const lists = async (setup: Recorded, id: string): Promise<readonly number[]> => {
+  const lists = async (setup: RecordedShards, id: string): Promise<readonly number[]> => {
     await setup.replays.settled();
     const viewers = [null, "ann", "eve"];
     return Promise.all(viewers.map(async (who) => (await setup.replays.list(id, who)).length));
@@ -271,7 +181,7 @@ describe.each([false, true])("while a run goes on, with duringRun: %p", (duringR
   const closed = (count: number): readonly number[] => [count, duringRun ? count : 0, 0];
 
   test("its recordings are opened once it is over, those from before a restart too", async () => {
-    const setup = new Recorded(worldOf({ duringRun }), false);
+    const setup = recorded(worldOf({ duringRun }), false);
     const id = fresh();
     await setup.play(id, "ann");
     await setup.shards.stop(id);
@@ -295,7 +205,7 @@ describe.each([false, true])("while a run goes on, with duringRun: %p", (duringR
 });
 
 test("recordings go with their time, and the oldest when there are too many", async () => {
-  const setup = new Recorded(worldOf({ keep: 2, keepDays: 3 }), false);
+  const setup = recorded(worldOf({ keep: 2, keepDays: 3 }), false);
   const id = fresh();
   for (const user of ["ann", "bob", "cy"]) {
     await setup.play(id, user);

@@ -126,9 +126,10 @@ export class ThreadedShard {
     return null;
   }
 
-  #tell(message: Message<"leave" | "input" | "check" | "backlog" | "stop">): void {
+  #tell(message: Message<"leave" | "input" | "settle" | "check" | "backlog" | "stop">): void {
     if (message.kind === "check") return this.#host?.check();
     if (message.kind === "stop") return this.#stop();
+    if (message.kind === "settle") return this.#host?.settle(message.result);
     const known = this.#connections.get(message.connection);
     if (known === undefined) return;
     if (message.kind === "input") this.#host?.take(known.connection, message.input, message.sent);
@@ -159,6 +160,8 @@ export class ThreadedShard {
       input: () => undefined,
       leftOut: () => say({ kind: "left out" }),
       schedule: (_id, call) => this.#schedule(call),
+      call: (_shard, requested) => say({ kind: "call", requested }),
+      logged: (_id, line) => say({ kind: "logged", line }),
       replay: (_id, piece) => say({ kind: "replay", piece }),
       ...(isRecorded ? { recorded: (_id, step) => say({ kind: "recorded", step }) } : {}),
       threadEnded: () => undefined,

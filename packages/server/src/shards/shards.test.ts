@@ -146,6 +146,7 @@ class Setup {
       storage: new ShardStorage(store, this.platform, { id: name, address: () => null }),
       platform: this.platform,
       sessionStatus: async () => this.status(),
+      perform: () => Promise.reject(new Error("No call is expected.")),
       observer: {
         during: (_name, work) => work(),
         stepped: () => undefined,
@@ -158,6 +159,8 @@ class Setup {
         leftOut: () => void (this.leftOut += 1),
         schedule: (_id, { name: called, args }) =>
           void this.scheduled.push(`${called} ${JSON.stringify(args)}`),
+        called: () => undefined,
+        logged: () => undefined,
         recorded: (_id, step) => void this.recorded.push(step),
       },
     });
@@ -348,7 +351,10 @@ describe.each([
       await setup.pass(12_000);
       const events = setup.recorded.flatMap((step) => step.events);
       expect(
-        events.map((event) => [event.kind, "player" in event ? event.player.id : event.playerId]),
+        events.map((event) => [
+          event.kind,
+          event.kind === "join" ? event.player.id : event.kind === "leave" && event.playerId,
+        ]),
       ).toEqual([
         ["join", "ann"],
         ["join", "bob"],

@@ -14,6 +14,7 @@ import { withTimeout } from "../util/time-limit.ts";
 import { ShardConnection, type ShardOutlet } from "./shard-connection.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import { IsolatedShard } from "./isolated-shard.ts";
+import { ShardCalls, type ShardCallServices } from "./shard-calls.ts";
 import { RestartPauses } from "./restart-pauses.ts";
 import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
 import { nameOf, ShardHost } from "./shard-host.ts";
@@ -52,7 +53,11 @@ export interface ShardServices {
   readonly replays: ShardReplays;
   readonly platform: Platform;
   readonly sessionStatus: (identity: Identity) => Promise<SessionStatus>;
-  readonly observer: Omit<ShardObserver, "ended" | "threadEnded" | "replay"> & {
+  /** Makes the calls that steps request. */
+  readonly perform: ShardCallServices["perform"];
+  readonly observer: Omit<ShardObserver, "ended" | "threadEnded" | "replay" | "call"> & {
+    /** A call of a shard ended. @param error undefined: it succeeded */
+    called(name: string, id: string, call: string, error: unknown): void;
     /** The thread of an isolated shard was ended. */
     threadEnded(name: string, id: string, why: "stuck" | "crashed", error: unknown): void;
     /** Something outside of the app's code failed. */
@@ -100,6 +105,7 @@ export class Shards {
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #hostOf = new Map<ShardConnection, RunningShard>();
   readonly #restarts = new RestartPauses();
+  readonly #calls: ShardCalls;
   readonly #lease: ReplicaLease;
   #timer: Timer | null = null;
   /** Isolated shards. */
@@ -108,6 +114,10 @@ export class Shards {
 
   constructor(services: ShardServices) {
     this.#services = services;
+    this.#calls = new ShardCalls({
+      perform: services.perform,
+      ended: (id, call, error) => services.observer.called(nameOf(id), id, call, error),
+    });
     this.#lease = new ReplicaLease(services.storage, services.platform, {
       shards: () => this.#ids(),
       lost: (id) => this.#lose(id),
@@ -437,6 +447,7 @@ export class Shards {
     const { observer } = this.#services;
     return {
       ...observer,
+      call: (shard, call) => this.#calls.request(shard, call),
       replay: (id, piece) => this.#services.replays.take(id, piece),
       threadEnded: (id, why, error) => observer.threadEnded(nameOf(id), id, why, error),
       ended: (ended, fate) => {
@@ -455,6 +466,7 @@ export class Shards {
     if (!host.isRunning) return this.#stopping.get(host.id) ?? Promise.resolve();
     for (const connection of host.connections()) this.#hostOf.delete(connection);
     host.stop(code, reason);
+    this.#calls.drop(host);
     this.#running.delete(host.id);
     const { observer, replays } = this.#services;
     let isRunOver = false;

@@ -1,7 +1,12 @@
-import type { ShardPlayer } from "@pylonsync/functions";
+import type { ShardLogLine, ShardPlayer } from "@pylonsync/functions";
 import { PylonError, type CloseCode, type ShardRole } from "@pylonsync/protocol";
 import type { SentWith, ShardFate } from "./running-shard.ts";
-import type { RecordedStep, RecordingPiece } from "@pylonsync/functions/simulation";
+import type {
+  CallResult,
+  RecordedStep,
+  RecordingPiece,
+  RequestedCall,
+} from "@pylonsync/functions/simulation";
 
 /** Where the code of a shard is. */
 export interface ShardSource {
@@ -43,6 +48,7 @@ export type ToThread =
       readonly playerId: string;
       readonly reason: string;
     }
+  | { readonly kind: "settle"; readonly result: CallResult }
   | { readonly kind: "check" }
   | { readonly kind: "backlog"; readonly connection: number; readonly bytes: number }
   | { readonly kind: "replace" }
@@ -63,6 +69,8 @@ export type ThreadEvent =
   | { readonly kind: "throttled"; readonly ms: number }
   | { readonly kind: "failed"; readonly where: string; readonly error: SentError }
   | { readonly kind: "schedule"; readonly name: string; readonly args: string }
+  | { readonly kind: "call"; readonly requested: RequestedCall }
+  | { readonly kind: "logged"; readonly line: ShardLogLine }
   | { readonly kind: "recorded"; readonly step: RecordedStep }
   | { readonly kind: "replay"; readonly piece: RecordingPiece }
   | { readonly kind: "ended"; readonly fate: ShardFate }
