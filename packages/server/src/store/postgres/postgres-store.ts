@@ -29,6 +29,7 @@ import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./cha
 import { ChangeTail } from "./change-tail.ts";
 import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
+import { DeferredInserts } from "./deferred-inserts.ts";
 import { DeferredUpdates } from "./deferred-updates.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
@@ -148,6 +149,7 @@ interface Parts {
 interface OpenTransaction {
   readonly lease: Lease;
   readonly rows: RowHold;
+  readonly inserts: DeferredInserts;
   readonly deferred: DeferredUpdates;
   /** What the change log is told at the end. */
   readonly changes: NewChange[];
@@ -426,6 +428,7 @@ export class PostgresStore implements Store {
     const { result, hasWritten } = await this.#within(open, signal, async (tx) => {
       await this.#pool.statements.runAll(lease.client, ...settings);
       const done = await untilAborted(work(tx), signal);
+      await tx.writeInserts();
       await open.deferred.run(tx);
       return done;
     });
@@ -456,7 +459,12 @@ export class PostgresStore implements Store {
         steps.push(await this.#within(open, signal, (tx) => untilAborted(run(tx), signal)));
         count += 1;
       }
-      steps.push(await this.#within(open, undefined, (tx) => open.deferred.run(tx)));
+      steps.push(
+        await this.#within(open, undefined, async (tx) => {
+          await tx.writeInserts();
+          await open.deferred.run(tx);
+        }),
+      );
       const mark = await this.#flush(open);
       const hasWritten = steps.some((step) => step.hasWritten);
       await this.#commit(lease, hasWritten, mark).catch((error: unknown) => {
@@ -501,13 +509,20 @@ export class PostgresStore implements Store {
     }
   }
 
-  #transactionOf({ lease, rows, deferred, changes }: OpenTransaction): PostgresTransaction {
+  #transactionOf({
+    lease,
+    rows,
+    inserts,
+    deferred,
+    changes,
+  }: OpenTransaction): PostgresTransaction {
     return new PostgresTransaction(
       lease.client,
       this.#pool.statements,
       this.#tables,
       this.#unique,
       rows,
+      inserts,
       deferred,
       changes,
     );
@@ -556,7 +571,13 @@ export class PostgresStore implements Store {
 }
 
 function openedOn(lease: Lease, rows: RowHold): OpenTransaction {
-  return { lease, rows, deferred: new DeferredUpdates(), changes: [] };
+  return {
+    lease,
+    rows,
+    inserts: new DeferredInserts(),
+    deferred: new DeferredUpdates(),
+    changes: [],
+  };
 }
 
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {
