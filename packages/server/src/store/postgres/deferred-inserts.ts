@@ -3,10 +3,10 @@ import type { StoredRow } from "../store.ts";
 /** The maximum number of rows that wait: their values are in memory meanwhile. */
 const MAX_ROWS = 500;
 
-/** Rows of one table with the same columns. */
-export interface RowGroup {
+/** A row to insert. */
+export interface DeferredInsert {
   readonly entity: string;
-  readonly rows: readonly StoredRow[];
+  readonly row: StoredRow;
 }
 
 /**
@@ -14,32 +14,33 @@ export interface RowGroup {
  * a table. It is used for rows whose insert can't be rejected.
  */
 export class DeferredInserts {
-  readonly #byKind = new Map<string, { readonly entity: string; readonly rows: StoredRow[] }>();
-  #size = 0;
+  #rows: DeferredInsert[] = [];
 
   /** The number of rows that wait. */
   get size(): number {
-    return this.#size;
+    return this.#rows.length;
   }
 
   /** Whether the rows must be written before another one is added. */
   get isFull(): boolean {
-    return this.#size >= MAX_ROWS;
+    return this.#rows.length >= MAX_ROWS;
   }
 
   add(entity: string, row: StoredRow): void {
-    const kind = JSON.stringify([entity, ...Object.keys(row)]);
-    const known = this.#byKind.get(kind);
-    if (known === undefined) this.#byKind.set(kind, { entity, rows: [row] });
-    else known.rows.push(row);
-    this.#size += 1;
+    this.#rows.push({ entity, row });
   }
 
-  /** Removes and returns all rows that wait. */
-  takeAll(): RowGroup[] {
-    const groups = [...this.#byKind.values()];
-    this.#byKind.clear();
-    this.#size = 0;
-    return groups;
+  /** Removes the rows that were added last. @param size the number of rows to keep */
+  truncate(size: number): void {
+    this.#rows.length = size;
+  }
+
+  /** Removes all rows, and returns them in groups with the same table and columns. */
+  takeAll(): DeferredInsert[][] {
+    const groups = Map.groupBy(this.#rows, ({ entity, row }) =>
+      JSON.stringify([entity, ...Object.keys(row)]),
+    );
+    this.#rows = [];
+    return [...groups.values()];
   }
 }

@@ -155,6 +155,11 @@ interface OpenTransaction {
   readonly changes: NewChange[];
 }
 
+/** A unit of work failed, for the `cause`, before it had sent a statement. */
+class WorkFailed extends Error {
+  override readonly name = "WorkFailed";
+}
+
 /** What came of a piece of work in an open transaction. */
 interface Ran<T> {
   readonly result: T;
@@ -454,9 +459,10 @@ export class PostgresStore implements Store {
         ),
       ];
       let count = 0;
-      for (const { run, signal } of works) {
+      for (const work of works) {
         if (count > 0 && !isOpen()) break;
-        steps.push(await this.#within(open, signal, (tx) => untilAborted(run(tx), signal)));
+        const step = await this.#runShared(open, work);
+        if (step !== null) steps.push(step);
         count += 1;
       }
       steps.push(
@@ -480,11 +486,41 @@ export class PostgresStore implements Store {
     }
   }
 
-  /** Runs a piece of work in an open transaction. When it fails, the transaction is given up. */
+  /**
+   * Runs one of the units of work that share a transaction.
+   *
+   * @returns null if it failed before its first statement, so that the transaction continues
+   *   without it
+   * @throws the error of a unit for which the transaction was rolled back
+   */
+  async #runShared(open: OpenTransaction, work: SharedWork): Promise<Ran<void> | null> {
+    const { inserts, deferred, changes } = open;
+    const before = [inserts.size, deferred.size, changes.length] as const;
+    const { run, signal, failed } = work;
+    try {
+      return await this.#within(open, signal, (tx) => untilAborted(run(tx), signal), "if-sent");
+    } catch (error) {
+      if (!(error instanceof WorkFailed)) throw error;
+      inserts.truncate(before[0]);
+      deferred.truncate(before[1]);
+      changes.length = before[2];
+      failed(translateError(error.cause));
+      return null;
+    }
+  }
+
+  /**
+   * Runs a unit of work in an open transaction.
+   *
+   * @param rollBack when to roll the transaction back after a failure: `if-sent`: only if the work
+   *   has sent a statement
+   * @throws WorkFailed if the work failed and the transaction was not rolled back
+   */
   async #within<T>(
     open: OpenTransaction,
     signal: AbortSignal | undefined,
     work: (tx: PostgresTransaction) => Promise<T>,
+    rollBack: "always" | "if-sent" = "always",
   ): Promise<Ran<T>> {
     const { lease, rows } = open;
     const tx = this.#transactionOf(open);
@@ -502,6 +538,8 @@ export class PostgresStore implements Store {
       return { result, hasWritten: tx.hasWritten };
     } catch (error) {
       tx.end(toError(error));
+      if (rollBack === "if-sent" && !tx.hasSent && tx.failure === null)
+        throw new WorkFailed("", { cause: error });
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
       await this.#giveUp(lease, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);

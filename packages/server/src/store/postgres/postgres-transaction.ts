@@ -60,6 +60,7 @@ export class PostgresTransaction implements Transaction {
   /** Steps of several statements must not be mixed with others of the same transaction. */
   readonly #line = new SerialQueue();
   #hasWritten = false;
+  #hasSent = false;
   #running = 0;
   /** The row that the latest write was for; null when it was for any number of them. */
   #target: string | null = null;
@@ -95,6 +96,11 @@ export class PostgresTransaction implements Transaction {
 
   get hasWritten(): boolean {
     return this.#hasWritten;
+  }
+
+  /** Whether a statement was sent to the server. */
+  get hasSent(): boolean {
+    return this.#hasSent;
   }
 
   /** A statement is under way. */
@@ -269,7 +275,7 @@ export class PostgresTransaction implements Transaction {
       await this.#line.run(() => this.#run("RELEASE attempt", []));
       return result;
     } catch (error) {
-      this.#inserts.takeAll();
+      this.#inserts.truncate(0);
       if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
       await this.#line.run(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
       this.#changes.length = changesBefore;
@@ -344,15 +350,19 @@ export class PostgresTransaction implements Transaction {
     if (this.#inserts.size === 0) return;
     this.#alive();
     this.#hasWritten = true;
-    for (const { entity, rows } of this.#inserts.takeAll()) {
-      const [first, ...others] = rows;
+    for (const group of this.#inserts.takeAll()) {
+      const [first, ...others] = group;
       if (first === undefined) continue;
+      const { entity, row } = first;
       const { text, params } =
         others.length === 0
-          ? insertStatement(entity, first)
-          : insertManyStatement(this.#tables.shape(entity), rows);
+          ? insertStatement(entity, row)
+          : insertManyStatement(
+              this.#tables.shape(entity),
+              group.map((one) => one.row),
+            );
       const { rowCount } = await this.#send(text, params);
-      if (rowCount === rows.length) continue;
+      if (rowCount === group.length) continue;
       const error = new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
       this.#failure ??= { error };
       throw error;
@@ -364,6 +374,7 @@ export class PostgresTransaction implements Transaction {
     params: readonly (Value | readonly Value[])[],
   ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
     this.#alive();
+    this.#hasSent = true;
     this.#running += 1;
     try {
       if (params.length === 0) return await this.#statements.runPlain(this.#client, text);

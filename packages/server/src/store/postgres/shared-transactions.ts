@@ -5,7 +5,7 @@ import type { Transaction } from "../store.ts";
 /** Transactions that are under way at the same time. */
 const MAX_LANES = 2;
 /** Pieces of work in one transaction; with fewer than MIN_WORKS no second one is opened. */
-const MAX_WORKS = 100;
+const MAX_WORKS = 200;
 const MIN_WORKS = 8;
 /** What took longer than this, in milliseconds, would keep those beside it waiting. */
 const SHORT_MS = 20;
@@ -23,17 +23,20 @@ const MAX_GROUP = 5;
 /** Kinds of work whose duration is known; others run in transactions of their own. */
 const MAX_KINDS = 1_000;
 
-/** A piece of work, which may be run several times. */
+/** A unit of work, which may run several times. */
 export interface SharedWork {
   readonly signal: AbortSignal | undefined;
   readonly run: (tx: Transaction) => Promise<void>;
+  /** Called with the error of a unit that failed without an effect on the transaction. */
+  readonly failed: (error: unknown) => void;
 }
 
 /**
- * Runs works in one transaction, one after another, as long as `isOpen` says that there is time.
+ * Runs units of work in one transaction, one after another, while `isOpen` returns true.
  *
- * @returns how many of them were committed, from the first one on
- * @throws OutcomeUnknown, and what undid all of them
+ * @returns the number of units that have run, from the first one on: each has failed, as `failed`
+ *   was told, or is committed
+ * @throws OutcomeUnknown, and the error for which all of them were rolled back
  */
 export type RunShared = (works: readonly SharedWork[], isOpen: () => boolean) => Promise<number>;
 
@@ -47,14 +50,13 @@ interface Waiting extends SharedWork {
   readonly committed: () => void;
   /** Runs it in a transaction of its own. */
   readonly alone: () => void;
-  readonly failed: (error: unknown) => void;
 }
 
 /**
- * Puts short pieces of work that come at the same time into common transactions: each commit waits
- * for the disk, and each statement that begins or ends one for the network. When one of them fails,
- * all are undone, and each half runs again for itself, down to one alone: so each succeeds or fails
- * for itself.
+ * Puts short units of work that are submitted at the same time into common transactions, because
+ * each commit waits for the disk, and each statement that begins or ends a transaction for the
+ * network. Each unit succeeds or fails on its own: one that fails before its first statement is left
+ * out; when one fails after that, all are rolled back, and each half runs again, down to one alone.
  * The submitter bounds how many wait: a replica has a limit of jobs that it runs.
  */
 export class SharedTransactions {
@@ -169,11 +171,11 @@ export class SharedTransactions {
   }
 
   async #runTogether(submitted: readonly Waiting[]): Promise<void> {
-    const works = submitted.filter(({ signal }) => signal?.aborted !== true);
+    const works = new Set(submitted.filter(({ signal }) => signal?.aborted !== true));
     // What was aborted while it waited would undo those beside it.
-    for (const work of submitted) if (!works.includes(work)) work.alone();
+    for (const work of submitted) if (!works.has(work)) work.alone();
     const [first] = works;
-    if (works.length < 2) return first?.alone();
+    if (works.size < 2) return first?.alone();
     const { monotonic } = this.#platform;
     // Counted from when it is first asked, after the first piece of work.
     let until: number | null = null;
@@ -188,14 +190,22 @@ export class SharedTransactions {
     };
     const startedAt = monotonic();
     try {
-      const runs = works.map(({ run, signal }) => ({ signal, run: begin(run) }));
+      const all = [...works];
+      const runs = all.map((work) => ({
+        signal: work.signal,
+        run: begin(work.run),
+        failed: (error: unknown) => {
+          works.delete(work);
+          work.failed(error);
+        },
+      }));
       const count = await this.#run(runs, isOpen);
       this.#learnCost(monotonic() - startedAt - workedMs);
-      for (const { committed } of works.slice(0, count)) committed();
-      this.#goOn(works.slice(count));
+      for (const work of all.slice(0, count)) if (works.has(work)) work.committed();
+      this.#goOn(all.slice(count));
     } catch (error) {
       if (error instanceof OutcomeUnknown) for (const { failed } of works) failed(error.cause);
-      else if (hasBegun) await this.#halve(works);
+      else if (hasBegun) await this.#halve([...works]);
       // It is the fault of none: each half would wait for the database once more, after the other.
       else for (const { alone } of works) alone();
     }
