@@ -52,6 +52,7 @@ class Table implements Transaction {
   readonly delete = unused;
   readonly append = unused;
   readonly attempt = unused;
+  readonly insertNew = unused;
   readonly insertMany = unused;
   readonly updateMany = unused;
   readonly updateAtEnd = unused;

@@ -17,11 +17,16 @@ export class RecordedRows {
     this.#options = options;
   }
 
-  /** @throws PylonError INVALID_DATA, REFERENCE_NOT_FOUND, UNIQUE_VIOLATION */
-  async insert(entity: Entity, row: StoredRow): Promise<void> {
+  /**
+   * @param isNewId whether the row's id was just created
+   * @throws PylonError INVALID_DATA, REFERENCE_NOT_FOUND, UNIQUE_VIOLATION, and ID_TAKEN unless
+   *   `isNewId`
+   */
+  async insert(entity: Entity, row: StoredRow, isNewId: boolean): Promise<void> {
     if (this.#mustRefer(entity)) await checkReferences(this.#tx, entity, null, row);
     const linkFiles = hasFiles(entity) ? await this.#prepareFiles(entity, null, row) : null;
-    await this.#tx.insert(entity.name, row);
+    if (isNewId) await this.#tx.insertNew(entity.name, row);
+    else await this.#tx.insert(entity.name, row);
     if (linkFiles !== null) await linkFiles();
     await this.#append(entity, row.id, "insert", null, row);
   }

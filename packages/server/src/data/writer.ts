@@ -172,7 +172,7 @@ export class Writer implements Reader {
       await this.#permissions.authorise(entity, "insert", { data: row });
       await this.#permissions.authoriseFields(entity, "insert", writtenNames(data), { data: row });
     }
-    await this.#rows.insert(entity, row);
+    await this.#rows.insert(entity, row, named === undefined);
     if (hooks !== undefined) await hooks.afterInsert(entity, row);
     return row.id;
   }

@@ -229,8 +229,7 @@ export class JobRunner {
     const free = concurrency + this.#ahead.size - this.#running.size;
     if (free <= 0 || this.#isStopping) return;
     const jobs = await table.take(free, this.#holder.leaseMsOf);
-    const names = jobs.map(({ name }) => name);
-    this.#ahead.took(names, free);
+    this.#ahead.took(jobs, free);
     if (jobs.length > 0) await this.#services.watched();
     await this.#beginAll(jobs);
     if (jobs.length === free) return;

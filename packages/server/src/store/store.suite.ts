@@ -35,6 +35,14 @@ const manifest = buildManifest({
       },
       { indexes: [{ name: "by_n", fields: ["n"], unique: false }] },
     ),
+    entity("Entry", {
+      text: field.string().optional(),
+      n: field.int().optional(),
+      ok: field.bool().optional(),
+      at: field.datetime().optional(),
+      data: field.json().optional(),
+      tags: field.array(field.string()).optional(),
+    }),
   ],
 });
 
@@ -809,7 +817,93 @@ export function storeSuite(
       expect((await store.get("Thing", "b"))?.["n"]).toBe(1);
     });
 
-    test("many rows are updated in one step, if they have the expected values", async () => {
+    test("new rows are there for the next statement of their transaction, each kind", async () => {
+      const rows = ["a", "b", "c"].map((id, index) => ({
+        id,
+        text: index === 0 ? null : `{"${id}", \\ NULL}`,
+        n: index,
+        ok: index > 1,
+        at: `2026-01-0${index + 1}T00:00:00.000Z`,
+        data: [{ list: [1, "2", null] }, ["x"], null][index] ?? null,
+        tags: index === 1 ? ["one", 'two "2"'] : [],
+      }));
+      const [first = thing("")] = rows;
+      await store.transact(async (tx) => {
+        for (const row of rows) await tx.insertNew("Entry", row);
+        await tx.insertNew("Thing", thing("a"));
+        expect(await tx.update("Entry", "a", { n: 10 })).toBe(true);
+        await tx.insertNew("Entry", { id: "d" });
+        expect(await tx.count("Entry")).toBe(4);
+        expect(await tx.delete("Entry", "d")).toBe(true);
+        expect(await store.count("Entry")).toBe(0);
+      });
+      const order = [{ field: "id", direction: "asc" }] as const;
+      const stored: unknown[] = await store.select({ entity: "Entry", order });
+      expect(stored).toEqual([{ ...first, n: 10 }, ...rows.slice(1)]);
+      expect(await store.get("Thing", "a")).toEqual(thing("a"));
+    });
+
+    test("new rows of a transaction may be many, and go with what undoes it", async () => {
+      const write = (count: number): Promise<void> =>
+        store.transact(async (tx) => {
+          for (let n = 0; n < count; n += 1)
+            await tx.insertNew("Entry", { id: `${count}-${n}`, n });
+          if (count < 100) throw new Error("no");
+        });
+      await write(1_203);
+      await expect(write(3)).rejects.toThrow("no");
+      expect(await store.count("Entry")).toBe(1_203);
+    });
+
+    test("new rows of a part that fails are undone, and the others stay", async () => {
+      await store.transact(async (tx) => {
+        await tx.insertNew("Entry", { id: "before" });
+        const part = tx.attempt(async () => {
+          await tx.insertNew("Entry", { id: "within" });
+          throw new Error("no");
+        });
+        await part.catch(() => undefined);
+        await tx.attempt(() => tx.insertNew("Entry", { id: "kept" }));
+        await tx.insertNew("Entry", { id: "after" });
+      });
+      const rows = await store.select({ entity: "Entry" });
+      expect(rows.map(({ id }) => id).toSorted()).toEqual(["after", "before", "kept"]);
+    });
+
+    test("a new row with a value that is taken is refused where it is written", async () => {
+      await add(thing("a", { code: "x" }));
+      await store.transact(async (tx) => {
+        const taken = tx.insertNew("Thing", thing("b", { code: "x" }));
+        await expect(taken).rejects.toMatchObject({ code: "UNIQUE_VIOLATION", field: "code" });
+        await tx.insertNew("Thing", thing("c", { code: "y" }));
+      });
+      const rows = await store.select({ entity: "Thing" });
+      expect(rows.map(({ id }) => id)).toEqual(["a", "c"]);
+    });
+
+    test("new rows of works that share a transaction are each of their work", async () => {
+      const write = (id: string): Promise<void> =>
+        store.transact(
+          async (tx) => {
+            await tx.insertNew("Entry", { id });
+            await tx.append({ ...inserted(thing(id)), entity: "Entry" });
+            if (id === "c") throw new Error("no");
+            if (id === "e") expect(await tx.count("Entry")).toBeGreaterThan(1);
+          },
+          { shared: "new" },
+        );
+      await write("first");
+      const ids = ["a", "b", "c", "d", "e", "f"];
+      const outcomes = await Promise.allSettled(ids.map(write));
+      const failed = ids.filter((_, index) => outcomes[index]?.status === "rejected");
+      expect(failed).toEqual(["c"]);
+      const rows = await store.select({ entity: "Entry" });
+      const kept = ["a", "b", "d", "e", "f", "first"];
+      expect(rows.map(({ id }) => id).toSorted()).toEqual(kept);
+      expect((await logged()).map((text) => text.slice(1)).toSorted()).toEqual(kept);
+    });
+
+    test("many rows are updated in one step, those that are as expected", async () => {
       await add(
         ...["a", "b"].map((id) => thing(id, { n: 1, cost: "2.5" })),
         thing("c", { n: 1, cost: "2.05" }),

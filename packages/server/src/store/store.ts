@@ -209,6 +209,13 @@ export interface Transaction extends Reader {
   /** @throws PylonError UNIQUE_VIOLATION with `field`, ID_TAKEN */
   insert(entity: string, row: StoredRow): Promise<void>;
   /**
+   * Inserts a row whose id was just created, so that no other row has it. The row may be written
+   * later, together with others: before the next statement, or at the end of the transaction.
+   *
+   * @throws PylonError UNIQUE_VIOLATION with `field`
+   */
+  insertNew(entity: string, row: StoredRow): Promise<void>;
+  /**
    * Inserts rows of a system table that have the same fields, in one step.
    *
    * @throws PylonError ID_TAKEN

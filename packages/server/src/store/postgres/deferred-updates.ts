@@ -8,20 +8,28 @@ interface DeferredUpdate {
 
 /** The updates that a transaction makes at its end: one step for all updates of the same kind. */
 export class DeferredUpdates {
-  readonly #byKind = new Map<string, DeferredUpdate[]>();
+  readonly #updates: DeferredUpdate[] = [];
 
-  add(deferred: DeferredUpdate): void {
-    const { entity, update } = deferred;
-    const fields = [Object.keys(update.patch), Object.keys(update.expected ?? {})];
-    const kind = JSON.stringify([entity, fields]);
-    const known = this.#byKind.get(kind);
-    if (known === undefined) this.#byKind.set(kind, [deferred]);
-    else known.push(deferred);
+  /** The number of updates. */
+  get size(): number {
+    return this.#updates.length;
   }
 
-  /** @throws the error of the first update whose row does not have the expected values */
+  add(deferred: DeferredUpdate): void {
+    this.#updates.push(deferred);
+  }
+
+  /** Removes the updates that were added last. @param size the number of updates to keep */
+  truncate(size: number): void {
+    this.#updates.length = size;
+  }
+
+  /** @throws the error of the first update whose row is not as expected */
   async run(tx: Pick<Transaction, "updateMany">): Promise<void> {
-    for (const deferred of this.#byKind.values()) {
+    const byKind = Map.groupBy(this.#updates, ({ entity, update }) =>
+      JSON.stringify([entity, Object.keys(update.patch), Object.keys(update.expected ?? {})]),
+    );
+    for (const deferred of byKind.values()) {
       const [first] = deferred;
       if (first === undefined) continue;
       const updated = await tx.updateMany(

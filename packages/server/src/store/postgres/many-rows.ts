@@ -1,4 +1,5 @@
 import type { EntityShape, FieldKind } from "@pylonsync/query";
+import { encode } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
 import type { RowUpdate, StoredRow, Value } from "../store.ts";
 
@@ -39,13 +40,25 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   array: "json[]",
 };
 
-/** Inserts rows with the same fields; skips those whose id is taken. */
+/** Inserts a row, unless one of its unique values is taken. */
+export function insertStatement(entity: string, row: StoredRow): ManyStatement {
+  const names = Object.keys(row);
+  const marks = names.map((_, index) => `$${index + 1}`).join(", ");
+  const columns = names.map(quote).join(", ");
+  const into = `INSERT INTO ${quote(entity)} (${columns})`;
+  return {
+    text: `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`,
+    params: Object.values(row).map(encode),
+  };
+}
+
+/** Inserts rows with the same fields; leaves out those whose id is taken. */
 export function insertManyStatement(shape: EntityShape, rows: readonly StoredRow[]): ManyStatement {
   const names = Object.keys(rows[0] ?? {});
   const columns = names.map((name) => ({
     name,
     type: arrayType(shape, name),
-    values: rows.map((row) => row[name] ?? null),
+    values: rows.map((row) => encode(row[name] ?? null)),
   }));
   const { source, valueOf, params } = rowsOf(shape, columns);
   return {

@@ -31,7 +31,50 @@ storeSuite("Postgres", async () => {
   };
 });
 
-test("a system table of an older version gets its new columns", async () => {
+test("a work that fails before its first statement does not undo those beside it", async () => {
+  const store = await open(await createDatabase(sharedPostgresUrl()));
+  const ran: string[] = [];
+  const abort = new AbortController();
+  const write = (id: string): Promise<void> =>
+    store.transact(
+      async (tx) => {
+        ran.push(id);
+        // What is written with other work, and sent later, goes with the work.
+        await tx.insertNew("_pylon_passwords", { id, hash: id });
+        await tx.append({
+          entity: "Note",
+          rowId: id,
+          kind: "delete",
+          before: null,
+          after: null,
+          at: 0,
+        });
+        if (id === "b") throw new Error("no");
+        if (id === "d") abort.abort(new Error("enough"));
+        if (id === "d") await new Promise(() => undefined);
+      },
+      { shared: "write", signal: id === "d" ? abort.signal : undefined },
+    );
+  await write("first");
+  const ids = ["a", "b", "c", "d", "e"];
+  const outcomes = await Promise.allSettled(ids.map(write));
+  expect(outcomes.map((one) => (one.status === "rejected" ? String(one.reason) : "ok"))).toEqual([
+    "ok",
+    "Error: no",
+    "ok",
+    "Error: enough",
+    "ok",
+  ]);
+  expect(ran).toEqual(["first", ...ids]);
+  await store.settle();
+  const log = await store.changes(0, 10);
+  expect(log.map(({ rowId }) => rowId)).toEqual(["first", "a", "c", "e"]);
+  const rows = await store.select({ entity: "_pylon_passwords" });
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(["a", "c", "e", "first"]);
+  await store.close();
+});
+
+test("a system table that an older version made gets its new columns", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const old = new Client({ connectionString: url });
   await old.connect();

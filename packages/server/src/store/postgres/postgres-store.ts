@@ -29,6 +29,7 @@ import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./cha
 import { ChangeTail } from "./change-tail.ts";
 import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
+import { DeferredInserts } from "./deferred-inserts.ts";
 import { DeferredUpdates } from "./deferred-updates.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
@@ -152,12 +153,18 @@ interface Parts {
 interface OpenTransaction {
   readonly lease: Lease;
   readonly rows: RowHold;
+  readonly inserts: DeferredInserts;
   readonly deferred: DeferredUpdates;
   /** The changes that are appended to the log at the end. */
   readonly changes: NewChange[];
 }
 
-/** The result of a piece of work in an open transaction. */
+/** A unit of work failed, for the `cause`, before it had sent a statement. */
+class WorkFailed extends Error {
+  override readonly name = "WorkFailed";
+}
+
+/** What came of a piece of work in an open transaction. */
 interface Ran<T> {
   readonly result: T;
   readonly hasWritten: boolean;
@@ -431,6 +438,7 @@ export class PostgresStore implements Store {
     const { result, hasWritten } = await this.#within(open, signal, async (tx) => {
       await this.#pool.statements.runAll(lease.client, ...settings);
       const done = await untilAborted(work(tx), signal);
+      await tx.writeInserts();
       await open.deferred.run(tx);
       return done;
     });
@@ -456,12 +464,18 @@ export class PostgresStore implements Store {
         ),
       ];
       let count = 0;
-      for (const { run, signal } of works) {
+      for (const work of works) {
         if (count > 0 && !isOpen()) break;
-        steps.push(await this.#within(open, signal, (tx) => untilAborted(run(tx), signal)));
+        const step = await this.#runShared(open, work);
+        if (step !== null) steps.push(step);
         count += 1;
       }
-      steps.push(await this.#within(open, undefined, (tx) => open.deferred.run(tx)));
+      steps.push(
+        await this.#within(open, undefined, async (tx) => {
+          await tx.writeInserts();
+          await open.deferred.run(tx);
+        }),
+      );
       const mark = await this.#flush(open);
       const hasWritten = steps.some((step) => step.hasWritten);
       await this.#commit(lease, hasWritten, mark).catch((error: unknown) => {
@@ -477,11 +491,41 @@ export class PostgresStore implements Store {
     }
   }
 
-  /** Runs a piece of work in an open transaction. If it fails, the transaction is rolled back. */
+  /**
+   * Runs one of the units of work that share a transaction.
+   *
+   * @returns null if it failed before its first statement, so that the transaction continues
+   *   without it
+   * @throws the error of a unit for which the transaction was rolled back
+   */
+  async #runShared(open: OpenTransaction, work: SharedWork): Promise<Ran<void> | null> {
+    const { inserts, deferred, changes } = open;
+    const before = [inserts.size, deferred.size, changes.length] as const;
+    const { run, signal, failed } = work;
+    try {
+      return await this.#within(open, signal, (tx) => untilAborted(run(tx), signal), "if-sent");
+    } catch (error) {
+      if (!(error instanceof WorkFailed)) throw error;
+      inserts.truncate(before[0]);
+      deferred.truncate(before[1]);
+      changes.length = before[2];
+      failed(translateError(error.cause));
+      return null;
+    }
+  }
+
+  /**
+   * Runs a unit of work in an open transaction.
+   *
+   * @param rollBack when to roll the transaction back after a failure: `if-sent`: only if the work
+   *   has sent a statement
+   * @throws WorkFailed if the work failed and the transaction was not rolled back
+   */
   async #within<T>(
     open: OpenTransaction,
     signal: Cancellation | undefined,
     work: (tx: PostgresTransaction) => Promise<T>,
+    rollBack: "always" | "if-sent" = "always",
   ): Promise<Ran<T>> {
     const { lease, rows } = open;
     const tx = this.#transactionOf(open);
@@ -500,6 +544,8 @@ export class PostgresStore implements Store {
       return { result, hasWritten: tx.hasWritten };
     } catch (error) {
       tx.end(toError(error));
+      if (rollBack === "if-sent" && !tx.hasSent && tx.failure === null)
+        throw new WorkFailed("", { cause: error });
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
       await this.#rollBack(lease, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
@@ -507,13 +553,20 @@ export class PostgresStore implements Store {
     }
   }
 
-  #transactionOf({ lease, rows, deferred, changes }: OpenTransaction): PostgresTransaction {
+  #transactionOf({
+    lease,
+    rows,
+    inserts,
+    deferred,
+    changes,
+  }: OpenTransaction): PostgresTransaction {
     return new PostgresTransaction(
       lease.client,
       this.#pool.statements,
       this.#tables,
       this.#unique,
       rows,
+      inserts,
       deferred,
       changes,
     );
@@ -565,7 +618,13 @@ export class PostgresStore implements Store {
 }
 
 function openedOn(lease: Lease, rows: RowHold): OpenTransaction {
-  return { lease, rows, deferred: new DeferredUpdates(), changes: [] };
+  return {
+    lease,
+    rows,
+    inserts: new DeferredInserts(),
+    deferred: new DeferredUpdates(),
+    changes: [],
+  };
 }
 
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {

@@ -21,9 +21,10 @@ import { encode } from "./codec.ts";
 import { type ColumnRow, type StatementRunner } from "./connection.ts";
 import { quote } from "../sql/quote.ts";
 import { uniqueViolation } from "../unique-violation.ts";
+import type { DeferredInserts } from "./deferred-inserts.ts";
 import type { DeferredUpdates } from "./deferred-updates.ts";
 import { isRetryable, translateError } from "./errors.ts";
-import { insertManyStatement, updateManyStatement } from "./many-rows.ts";
+import { insertManyStatement, insertStatement, updateManyStatement } from "./many-rows.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
 import type { RowHold } from "./row-turns.ts";
 import type { UniqueIndexes } from "./unique-indexes.ts";
@@ -52,6 +53,7 @@ export class PostgresTransaction implements Transaction {
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
   readonly #rows: RowHold;
+  readonly #inserts: DeferredInserts;
   readonly #deferred: DeferredUpdates;
   readonly #reader: PostgresReader;
   readonly #changes: NewChange[];
@@ -60,6 +62,7 @@ export class PostgresTransaction implements Transaction {
   /** Steps with several statements must not be interleaved with others of the same transaction. */
   readonly #line = new SerialQueue();
   #hasWritten = false;
+  #hasSent = false;
   #running = 0;
   /** The row of the latest write; null if that was for any number of rows. */
   #target: string | null = null;
@@ -70,11 +73,13 @@ export class PostgresTransaction implements Transaction {
     tables: TableSet,
     unique: UniqueIndexes,
     rows: RowHold,
+    inserts: DeferredInserts,
     deferred: DeferredUpdates,
     changes: NewChange[],
   ) {
     this.#client = client;
     this.#changes = changes;
+    this.#inserts = inserts;
     this.#deferred = deferred;
     this.#rows = rows;
     this.#statements = statements;
@@ -95,7 +100,12 @@ export class PostgresTransaction implements Transaction {
     return this.#hasWritten;
   }
 
-  /** Whether a statement is running. */
+  /** Whether a statement was sent to the server. */
+  get hasSent(): boolean {
+    return this.#hasSent;
+  }
+
+  /** A statement is under way. */
   get isRunning(): boolean {
     return this.#running > 0;
   }
@@ -154,17 +164,26 @@ export class PostgresTransaction implements Transaction {
   }
 
   insert(entity: string, row: StoredRow): Promise<void> {
-    const names = Object.keys(row);
-    const marks = names.map((_, index) => `$${index + 1}`).join(", ");
-    const columns = names.map(quote).join(", ");
-    const into = `INSERT INTO ${quote(entity)} (${columns})`;
-    const text = `${into} VALUES (${marks}) ON CONFLICT DO NOTHING`;
+    const { text, params } = insertStatement(entity, row);
     return this.#line.run(async () => {
       this.#claim(rowKey(entity, row.id));
-      const { rowCount } = await this.#run(text, Object.values(row).map(encode));
+      const { rowCount } = await this.#run(text, params);
       this.#hasWritten = true;
       if (rowCount === 0) throw await this.#refusalOf(entity, row);
     });
+  }
+
+  async insertNew(entity: string, row: StoredRow): Promise<void> {
+    // A handler may catch that a value is taken, so it has to be known immediately.
+    if (this.#unique.of(entity).length > 0) return this.insert(entity, row);
+    this.#alive();
+    this.#inserts.add(entity, row);
+    if (this.#inserts.isFull) await this.writeInserts();
+  }
+
+  /** Writes the rows that wait to be inserted. */
+  writeInserts(): Promise<void> {
+    return this.#line.run(() => this.#writeInserts());
   }
 
   insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
@@ -259,6 +278,7 @@ export class PostgresTransaction implements Transaction {
       await this.#line.run(() => this.#run("RELEASE attempt", []));
       return result;
     } catch (error) {
+      this.#inserts.truncate(0);
       if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
       await this.#line.run(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
       this.#changes.length = changesBefore;
@@ -324,7 +344,40 @@ export class PostgresTransaction implements Transaction {
     text: string,
     params: readonly (Value | readonly Value[])[],
   ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
+    await this.#writeInserts();
+    return this.#send(text, params);
+  }
+
+  /** What waits to be inserted was inserted before the next statement, which may read it. */
+  async #writeInserts(): Promise<void> {
+    if (this.#inserts.size === 0) return;
     this.#alive();
+    this.#hasWritten = true;
+    for (const group of this.#inserts.takeAll()) {
+      const [first, ...others] = group;
+      if (first === undefined) continue;
+      const { entity, row } = first;
+      const { text, params } =
+        others.length === 0
+          ? insertStatement(entity, row)
+          : insertManyStatement(
+              this.#tables.shape(entity),
+              group.map((one) => one.row),
+            );
+      const { rowCount } = await this.#send(text, params);
+      if (rowCount === group.length) continue;
+      const error = new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
+      this.#failure ??= { error };
+      throw error;
+    }
+  }
+
+  async #send(
+    text: string,
+    params: readonly (Value | readonly Value[])[],
+  ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
+    this.#alive();
+    this.#hasSent = true;
     this.#running += 1;
     try {
       if (params.length === 0) return await this.#statements.runPlain(this.#client, text);

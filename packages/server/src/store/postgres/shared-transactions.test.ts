@@ -18,6 +18,9 @@ class Groups {
   isUp = true;
   /** The name of the work that fails whenever others share its transaction. */
   poisoned: string | null = null;
+  /** The work that fails before its first statement. */
+  broken: string | null = null;
+  readonly ran: string[] = [];
   readonly shared = new SharedTransactions(
     (works, isOpen) => this.#run(works, isOpen),
     this.platform,
@@ -25,6 +28,8 @@ class Groups {
 
   transact(name: string, ms = 0, kind = "kind", signal?: AbortSignal): Promise<string> {
     const work = async (): Promise<string> => {
+      this.ran.push(name);
+      if (name === this.broken) throw new Error("broken");
       if (name === this.poisoned && !this.alone.includes(name)) throw new Error("poisoned");
       this.platform.advance(ms);
       return Promise.resolve(name);
@@ -42,10 +47,13 @@ class Groups {
     let count = 0;
     if (!this.isUp) this.sizes.push(0);
     if (!this.isUp) throw new Error("The database can't be reached.");
-    for (const { run, signal } of works) {
+    for (const { run, signal, failed } of works) {
       if (!isOpen()) break;
       signal?.throwIfAborted();
-      await run(TX);
+      await run(TX).catch((error: unknown) => {
+        if (!String(error).includes("broken")) throw error;
+        failed(error);
+      });
       count += 1;
     }
     this.sizes.push(count);
@@ -116,7 +124,28 @@ test("a failing piece is found in a few steps, and the others still share", asyn
   expect(groups.alone).toEqual(["first", "w4", "w5"]);
 });
 
-test("after a failure each piece runs alone, but none if the outcome is unknown", async () => {
+test("one that fails before its first statement is left out, and runs once", async () => {
+  const groups = new Groups();
+  await groups.transact("first");
+  groups.broken = "w2";
+  const ended = await Promise.allSettled(names(5).map((name) => groups.transact(name)));
+  expect(ended.map((one) => (one.status === "rejected" ? String(one.reason) : one.value))).toEqual([
+    "w0",
+    "w1",
+    "Error: broken",
+    "w3",
+    "w4",
+  ]);
+  expect([groups.sizes, groups.alone]).toEqual([[5], ["first"]]);
+  // Where the others run again, it does not: it has been answered.
+  groups.ran.length = 0;
+  groups.poisoned = "w4";
+  await Promise.allSettled(names(5).map((name) => groups.transact(name)));
+  expect(groups.ran.filter((name) => name === "w2")).toEqual(["w2"]);
+  expect(groups.alone).toEqual(["first", "w3", "w4"]);
+});
+
+test("after a failure each runs alone, and none when the outcome is not known", async () => {
   const groups = new Groups();
   await groups.transact("first");
   groups.failure = new Error("conflict");

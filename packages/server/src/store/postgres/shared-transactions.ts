@@ -5,11 +5,8 @@ import type { Cancellation } from "../../util/cancellation.ts";
 
 /** The maximum number of concurrent transactions. */
 const MAX_LANES = 2;
-/**
- * The maximum number of pieces of work in one transaction; with fewer than MIN_WORKS no second
- * transaction is opened.
- */
-const MAX_WORKS = 100;
+/** Pieces of work in one transaction; with fewer than MIN_WORKS no second one is opened. */
+const MAX_WORKS = 200;
 const MIN_WORKS = 8;
 /**
  * Work that takes longer than this, in milliseconds, would delay the other work in its transaction.
@@ -32,10 +29,12 @@ const MAX_GROUP = 5;
  */
 const MAX_KINDS = 1_000;
 
-/** A piece of work, which may be run several times. */
+/** A unit of work, which may run several times. */
 export interface SharedWork {
   readonly signal: Cancellation | undefined;
   readonly run: (tx: Transaction) => Promise<void>;
+  /** Called with the error of a unit that failed without an effect on the transaction. */
+  readonly failed: (error: unknown) => void;
 }
 
 /**
@@ -59,7 +58,6 @@ interface Waiting extends SharedWork {
   readonly committed: () => void;
   /** Runs it in its own transaction. */
   readonly alone: () => void;
-  readonly failed: (error: unknown) => void;
 }
 
 /**
@@ -181,11 +179,11 @@ export class SharedTransactions {
   }
 
   async #runTogether(submitted: readonly Waiting[]): Promise<void> {
-    const works = submitted.filter(({ signal }) => signal?.aborted !== true);
-    // Work that was aborted while it waited would roll back the others.
-    for (const work of submitted) if (!works.includes(work)) work.alone();
+    const works = new Set(submitted.filter(({ signal }) => signal?.aborted !== true));
+    // What was aborted while it waited would undo those beside it.
+    for (const work of submitted) if (!works.has(work)) work.alone();
     const [first] = works;
-    if (works.length < 2) return first?.alone();
+    if (works.size < 2) return first?.alone();
     const { monotonic } = this.#platform;
     // Counted from the first call, which is after the first piece of work.
     let until: number | null = null;
@@ -200,16 +198,23 @@ export class SharedTransactions {
     };
     const startedAt = monotonic();
     try {
-      const runs = works.map(({ run, signal }) => ({ signal, run: begin(run) }));
+      const all = [...works];
+      const runs = all.map((work) => ({
+        signal: work.signal,
+        run: begin(work.run),
+        failed: (error: unknown) => {
+          works.delete(work);
+          work.failed(error);
+        },
+      }));
       const count = await this.#run(runs, isOpen);
       this.#learnCost(monotonic() - startedAt - workedMs);
-      for (const { committed } of works.slice(0, count)) committed();
-      this.#requeue(works.slice(count));
+      for (const work of all.slice(0, count)) if (works.has(work)) work.committed();
+      this.#requeue(all.slice(count));
     } catch (error) {
       if (error instanceof OutcomeUnknown) for (const { failed } of works) failed(error.cause);
-      else if (hasBegun) await this.#halve(works);
-      // No transaction could begin, so no piece is at fault: each half would only wait for the
-      // database again, one after the other.
+      else if (hasBegun) await this.#halve([...works]);
+      // It is the fault of none: each half would wait for the database once more, after the other.
       else for (const { alone } of works) alone();
     }
   }

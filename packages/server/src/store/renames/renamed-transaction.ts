@@ -23,6 +23,12 @@ export class RenamedTransaction extends RenamedReader implements Transaction {
     );
   }
 
+  insertNew(entity: string, row: StoredRow): Promise<void> {
+    return this.#inAppNames(entity, () =>
+      this.#inner.insertNew(this.#names.table(entity), this.#names.toTableRow(entity, row)),
+    );
+  }
+
   insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
     return this.#inAppNames(entity, () =>
       this.#inner.insertMany(

@@ -78,6 +78,10 @@ export class SqliteTransaction implements Transaction {
     );
   }
 
+  insertNew(entity: string, row: StoredRow): Promise<void> {
+    return this.insert(entity, row);
+  }
+
   async insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
     for (const row of rows) await this.insert(entity, row);
   }
