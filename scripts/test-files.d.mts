@@ -9,7 +9,7 @@ export class Durations {
   record(file: string, store: string, ms: number): void;
   save(): void;
 }
-/** The paths of all files below a folder, relative to the root, except for hidden and built ones. */
+/** The paths of all files below a folder, relative to the root, except hidden and built ones. */
 export function filesBelow(root: string, folder: string): Iterable<string>;
 export function testFiles(root: string, patterns: readonly string[]): string[];
 export function batchesOf(
