@@ -28,7 +28,7 @@ export const MIN_COMPRESSED_BYTES = 4096;
  * - responses under /api/auth, /api/admin and /studio: tokens and codes are nowhere else;
  * - errors, which repeat what the caller sent;
  * - responses to a page of another site that relies on the browser's cookie: so only a page that
- *   knows the token or is of this origin, or a client that is no browser, can repeat a request;
+ *   knows the token or is of this origin, or a client other than a browser, can repeat it;
  * - sockets and event streams, which send the writes of others as they happen. In addition, a
  *   compressor per socket takes 204 KiB and three times the CPU of a message, a shared one 1.8
  *   times, and neither makes a single change much smaller.
