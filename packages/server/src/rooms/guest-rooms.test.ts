@@ -17,14 +17,13 @@ function open(): Opened {
   const store = new MemoryRoomStore({ deliver: () => undefined, times, platform: clock });
   const guests = new GuestRooms(store, clock.monotonic);
   const join = async (network: string, guest: string, room: string): Promise<void> => {
-    await guests.take(network, guest, room);
-    await store.join(room, guest, null);
+    await guests.join(network, guest, room, () => store.join(room, guest, null));
   };
   return { clock, store, guests, join };
 }
 
 async function fill({ join }: Opened): Promise<void> {
-  for (let n = 0; n < MAX_ROOMS_OF_GUESTS; n += 1) await join("net", `g${n}`, `r${n}`);
+  for (let n = 0; n < MAX_ROOMS_OF_GUESTS; n += 1) await join("net", `g${n % 50}`, `r${n}`);
 }
 
 test("the guests of one network share a maximum of rooms, and others have their own", async () => {
@@ -48,4 +47,40 @@ test("a guest that leaves makes room, whether it says so or not", async () => {
   expect(opened.join("net", "new", "too soon")).rejects.toThrow(PylonError);
   opened.clock.advance(1_000);
   await opened.join("net", "new", "later");
+});
+
+test("guests that left without a call are forgotten, however many come", async () => {
+  const opened = open();
+  let most = 0;
+  for (let n = 0; n < 2_000; n += 1) {
+    await opened.join("net", `g${n}`, "lobby");
+    if (n >= 10) await opened.store.leave("lobby", `g${n}`);
+    most = Math.max(most, opened.guests.remembered("net"));
+  }
+  expect(most).toBeLessThan(250);
+  expect(opened.guests.remembered("net")).toBeGreaterThanOrEqual(10);
+});
+
+test("a look-up forgets no guest that is about to join", async () => {
+  const opened = open();
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const joins = Array.from({ length: MAX_ROOMS_OF_GUESTS }, (_, n) =>
+    opened.guests.join("net", `g${n}`, `r${n}`, async () => {
+      await promise;
+      return opened.store.join(`r${n}`, `g${n}`, null);
+    }),
+  );
+  // Looks for guests that left, while none of them is in the store yet.
+  await expect(opened.join("net", "new", "one more")).rejects.toThrow(PylonError);
+  resolve();
+  await Promise.all(joins);
+  expect(opened.guests.remembered("net")).toBe(MAX_ROOMS_OF_GUESTS);
+});
+
+test("a room that a guest could not join is not counted", async () => {
+  const opened = open();
+  const full = new PylonError("ROOM_LIMIT_REACHED", "full");
+  const failing = opened.guests.join("net", "g", "r", () => Promise.reject(full));
+  await expect(failing).rejects.toBe(full);
+  expect(opened.guests.remembered("net")).toBe(0);
 });

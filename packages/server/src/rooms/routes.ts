@@ -75,9 +75,10 @@ class RoomHandlers {
     const userId = userOf(context, body);
     const data = dataOf(body, null);
     await this.#check(context, room, "join");
-    if (caller.isGuest && caller.userId !== null)
-      await this.#guests.take(networkOf(context.address), caller.userId, room);
-    const peers = await this.#store.join(room, userId, data);
+    const join = () => this.#store.join(room, userId, data);
+    const peers = caller.isGuest
+      ? await this.#guests.join(networkOf(context.address), userId, room, join)
+      : await join();
     // The permission may have ended in the meantime, when this member could not be known yet.
     if (!(await this.#may(context, room, "join"))) {
       await this.#store.leave(room, userId);
