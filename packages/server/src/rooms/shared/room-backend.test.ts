@@ -1,11 +1,12 @@
 import { expect, test } from "bun:test";
-import { array, assert, constantFrom, option, property, record, string } from "fast-check";
+import { array, assert, constantFrom, option, property, record } from "fast-check";
 import { channelOf, scriptsOf } from "../redis/scripts.ts";
 import { ROOM_DDL, ROOM_REFUSALS, roomFunction } from "../postgres/functions.ts";
 import type { TenantMessage } from "../room-store.ts";
 import { dataOf, decode, encode, registrationOf, toBroadcastResult } from "./room-backend.ts";
+import { anyText } from "../../../../../tests/support/any-text.ts";
 
-const text = string({ unit: "binary" });
+const text = anyText();
 
 test("a message to a tenant is decoded as it was encoded", () => {
   assert(

@@ -16,6 +16,7 @@ import {
 } from "@pylonsync/query";
 import fc from "fast-check";
 import type { StoredRow, Value } from "../store.ts";
+import { anyText } from "../../../../../tests/support/any-text.ts";
 
 /** Small pools of difficult values, so that generated rows and conditions often match. */
 const TEXTS = [
@@ -206,9 +207,7 @@ export const needles = fc.oneof(
 );
 
 function text(): fc.Arbitrary<string> {
-  return fc
-    .string({ unit: "binary", maxLength: 6 })
-    .filter((value) => !value.includes("\0") && value.isWellFormed());
+  return anyText({ maxLength: 6 }).filter((value) => !value.includes("\0") && value.isWellFormed());
 }
 
 /** Tables with their rows. */
