@@ -3,7 +3,7 @@
 // what both hold in memory.
 import type { ChangeEvent, Row } from "@pylonsync/protocol";
 import { compilePredicate, parseFilter, sortRows } from "@pylonsync/query";
-import { liveQuery, LocalStore, type QueryOptions } from "@pylonsync/sync";
+import { liveQuery, LocalStore, ReplicaSchema, type QueryOptions } from "@pylonsync/sync";
 import { heapStats } from "bun:jsc";
 import { report } from "./lib/report.ts";
 
@@ -61,7 +61,7 @@ function ours(): Client {
   store.replaceAll(
     Array.from({ length: ROWS }, (_, n) => eventAt(n, 1)),
     1,
-    SCHEMA,
+    ReplicaSchema.of(SCHEMA),
   );
   const lists = QUERIES.map((options) => liveQuery(store, "Message", options));
   let seq = 1;

@@ -54,7 +54,9 @@ export function appFor(scenarios: readonly Scenario[]): ReturnType<typeof appOf>
     buildManifest({
       name: "oracle",
       version: "1.0.0",
-      entities: scenarios.flatMap((_, world) => ENTITIES.map((name) => declaredEntity(world, name))),
+      entities: scenarios.flatMap((_, world) =>
+        ENTITIES.map((name) => declaredEntity(world, name)),
+      ),
       policies: scenarios.flatMap(({ policies, closed }, world) =>
         ENTITIES.map((name, index) =>
           policy({

@@ -1,3 +1,4 @@
+import { comparableWithAny } from "./any-value.ts";
 import { and, literal, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import {
@@ -21,7 +22,6 @@ import {
   MAX_NODES,
   MAX_SEARCHES,
 } from "./limits.ts";
-import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
 
 /** A parsed filter. */
@@ -57,12 +57,20 @@ const OPERATORS = [
 ];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
+/** Conversions of the values in a filter. @throws QueryError INVALID_QUERY */
+export interface FilterValues {
+  readonly comparable: (kind: FieldKind, value: unknown, at: string) => Scalar;
+  readonly storableText: (text: string, at: string) => string;
+}
+
 /** The names that keys of a filter can have. */
 export interface FilterNames {
   /** Undefined on a client that does not know the schema: any field is accepted. */
   readonly entity: EntityShape | undefined;
   /** @returns undefined if the field's kind is not known. @throws QueryError INVALID_COLUMN */
   readonly kindOf: (field: string, at: string) => FieldKind | undefined;
+  /** Converts the values for fields whose kinds are known; absent if none are. */
+  readonly values?: FilterValues;
   /** Parses a key's condition on related rows; undefined if a key can't have one. */
   readonly related?: (
     key: string,
@@ -244,7 +252,7 @@ export class FilterParser {
       case "$ilike":
       case "$startsWith":
       case "$endsWith":
-        return this.#textTest(operator, subject.expr, textOf(subject, operand, at), at);
+        return this.#textTest(operator, subject.expr, this.#textOf(subject, operand, at), at);
       case "$has":
         return this.#has(subject, [operand], at);
       case "$hasAny":
@@ -276,7 +284,7 @@ export class FilterParser {
       kind: "compare",
       op,
       left: expr,
-      right: { kind: "literal", value: valueOf(kind, value, at) },
+      right: { kind: "literal", value: this.#valueOf(kind, value, at) },
       ...(kind === "decimal" ? { isDecimal: true } : {}),
     };
   }
@@ -319,7 +327,9 @@ export class FilterParser {
   #membership({ expr, kind }: Subject, operand: unknown, at: string): Expr {
     const values = this.#listOf(operand, at);
     if (values.length === 0) return FALSE;
-    const items = values.map((value, index) => literal(valueOf(kind, value, `${at}[${index}]`)));
+    const items = values.map((value, index) =>
+      literal(this.#valueOf(kind, value, `${at}[${index}]`)),
+    );
     if (expr.kind !== "member") return { kind: "in", item: expr, list: { kind: "list", items } };
     // Each list that a database receives has values of one type.
     return or(
@@ -392,6 +402,29 @@ export class FilterParser {
     };
   }
 
+  #valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
+    const { values } = this.#names;
+    return kind === undefined || values === undefined
+      ? comparableWithAny(value, at)
+      : values.comparable(kind, value, at);
+  }
+
+  #textOf({ name, kind }: Subject, value: unknown, at: string): string {
+    if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
+      throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${name} is a ${kind}.`, {
+        field: at,
+      });
+    }
+    if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
+      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
+        field: at,
+      });
+    const { values } = this.#names;
+    if (typeof value === "string")
+      return kind === undefined || values === undefined ? value : values.storableText(value, at);
+    throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
+  }
+
   #kindOf(field: string, at: string): FieldKind | undefined {
     return this.#names.kindOf(field, at);
   }
@@ -412,24 +445,6 @@ function hasOrder(kind: FieldKind): boolean {
 
 function article(kind: FieldKind): string {
   return `${kind === "array" ? "an" : "a"} ${kind}`;
-}
-
-function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
-  return kind === undefined ? comparableWithAny(value, at) : comparable(kind, value, at);
-}
-
-function textOf({ name, kind }: Subject, value: unknown, at: string): string {
-  if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-    throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${name} is a ${kind}.`, {
-      field: at,
-    });
-  }
-  if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
-    throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
-      field: at,
-    });
-  if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
-  throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
 }
 
 function wholeNumber(value: unknown, at: string): number | undefined {

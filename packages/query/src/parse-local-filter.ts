@@ -2,6 +2,7 @@ import type { EntityShape } from "./expr.ts";
 import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
 import { parseNamedOrder } from "./parse-order.ts";
 import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
+import { comparable, storableText } from "./value-kind.ts";
 
 /**
  * Parses a filter over a client's own rows, as `parseFilter` does. A page may be older than the
@@ -29,7 +30,7 @@ function namesOf(
   related: RelatedCount,
 ): FilterNames {
   const known = relatedOf(entity, relations, related, namesOf);
-  return { entity, kindOf: kindIn(entity), related: known };
+  return { entity, kindOf: kindIn(entity), values: { comparable, storableText }, related: known };
 }
 
 function kindIn(entity: EntityShape | undefined): FilterNames["kindOf"] {

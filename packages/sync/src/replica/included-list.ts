@@ -3,7 +3,7 @@ import { parseLocalFilter, QueryError, rowComparator, type Order } from "@pylons
 import { Emitter } from "../platform/emitter.ts";
 import type { IncludeOptions, LiveList, QueryOptions, RelatedOptions } from "./live-query.ts";
 import type { LocalStore } from "./local-store.ts";
-import { unknownRelations } from "./related-filter.ts";
+import { unknownRelations } from "./unknown-relations.ts";
 
 /** The lists from which an included list is built. */
 export interface ListSource {
