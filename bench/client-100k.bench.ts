@@ -3,7 +3,8 @@
 // what both hold in memory.
 import type { ChangeEvent, Row } from "@pylonsync/protocol";
 import { compilePredicate, parseFilter, sortRows } from "@pylonsync/query";
-import { liveQuery, LocalStore, ReplicaSchema, type QueryOptions } from "@pylonsync/sync";
+import { liveQuery, LocalStore, type QueryOptions } from "@pylonsync/sync";
+import { ReplicaSchema } from "@pylonsync/sync/bindings";
 import { heapStats } from "bun:jsc";
 import { report } from "./lib/report.ts";
 

@@ -1,10 +1,7 @@
 import { QueryError } from "./errors.ts";
 import type { Scalar } from "./expr.ts";
 
-/** Describes a datetime that is accepted. */
-export const WANTED_DATETIME = "an ISO 8601 date such as 2026-01-31T12:00:00Z";
-
-/** Returns a date as a datetime in UTC; undefined if it is invalid or not of the years 1 to 9999. */
+/** Returns a date as a datetime in UTC; undefined if it is invalid or outside years 1 to 9999. */
 export function dateText(date: Date): string | undefined {
   if (Number.isNaN(date.getTime())) return undefined;
   const text = date.toISOString();
@@ -19,21 +16,13 @@ export function dateText(date: Date): string | undefined {
  */
 export function comparableWithAny(value: unknown, field: string): Scalar {
   refuseUndefined(value, field);
-  if (value instanceof Date) {
-    const text = dateText(value);
-    if (text !== undefined) return text;
-    throw new QueryError(
-      "INVALID_QUERY",
-      `${field} is ${describeValue(value)}, not ${WANTED_DATETIME}.`,
-      { field },
-    );
-  }
+  const scalar = value instanceof Date ? dateText(value) : value;
   const isScalar =
-    value === null ||
-    typeof value === "string" ||
-    typeof value === "boolean" ||
-    (typeof value === "number" && Number.isFinite(value));
-  if (isScalar) return value;
+    scalar === null ||
+    typeof scalar === "string" ||
+    typeof scalar === "boolean" ||
+    (typeof scalar === "number" && Number.isFinite(scalar));
+  if (isScalar) return scalar;
   throw new QueryError(
     "INVALID_QUERY",
     `${field} is ${describeValue(value)}, and no field has such a value.`,

@@ -63,6 +63,11 @@ export interface FilterValues {
   readonly storableText: (text: string, at: string) => string;
 }
 
+/** @throws QueryError INVALID_QUERY @param field the place in the filter */
+function invalid(field: string, message: string, hint?: string): never {
+  throw new QueryError("INVALID_QUERY", message, { field, hint });
+}
+
 /** The names that keys of a filter can have. */
 export interface FilterNames {
   /** Undefined on a client that does not know the schema: any field is accepted. */
@@ -70,7 +75,7 @@ export interface FilterNames {
   /** @returns undefined if the field's kind is not known. @throws QueryError INVALID_COLUMN */
   readonly kindOf: (field: string, at: string) => FieldKind | undefined;
   /** Converts the values for fields whose kinds are known; absent if none are. */
-  readonly values?: FilterValues;
+  readonly values?: FilterValues | undefined;
   /** Parses a key's condition on related rows; undefined if a key can't have one. */
   readonly related?: (
     key: string,
@@ -94,8 +99,7 @@ export function parseNamed(
   const limit = wholeNumber(entries.get("$limit"), "$limit");
   const offset = wholeNumber(entries.get("$offset"), "$offset");
   const search = entries.get("$search");
-  if (search !== undefined && typeof search !== "string")
-    throw new QueryError("INVALID_QUERY", "$search is a text.", { field: "$search" });
+  if (search !== undefined && typeof search !== "string") invalid("$search", "$search is a text.");
   const where = new FilterParser(names, new FilterBudget()).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
@@ -137,7 +141,7 @@ export class FilterBudget {
  * @throws QueryError INVALID_QUERY with `message` if `count` is above `most`
  */
 export function refuseAbove(most: number, count: number, message: string, field: string): void {
-  if (count > most) throw new QueryError("INVALID_QUERY", message, { field });
+  if (count > most) invalid(field, message);
 }
 
 /** The field or JSON value that a condition tests. */
@@ -169,10 +173,7 @@ export class FilterParser {
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
-    if (depth > MAX_FILTER_DEPTH)
-      throw new QueryError("INVALID_QUERY", `A filter nests at most ${MAX_FILTER_DEPTH} levels.`, {
-        field: at,
-      });
+    if (depth > MAX_FILTER_DEPTH) invalid(at, `A filter nests at most ${MAX_FILTER_DEPTH} levels.`);
     return and(
       ...entries.map(([key, value]) =>
         this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
@@ -187,10 +188,7 @@ export class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is not part of a filter.`, {
-        field: at,
-        hint: `Known: ${KEYS.join(", ")}.`,
-      });
+      invalid(at, `"${key}" is not part of a filter.`, `Known: ${KEYS.join(", ")}.`);
     }
     const related = this.#names.related?.(key, at, value);
     if (related !== undefined) return related(depth, this.#budget);
@@ -198,16 +196,10 @@ export class FilterParser {
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(subject, "==", value, at);
     if (Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `"${key}" is compared with a list.`, {
-        field: at,
-        hint: `Use {"${key}": {"$in": [...]}}.`,
-      });
+      invalid(at, `"${key}" is compared with a list.`, `Use {"${key}": {"$in": [...]}}.`);
     const operators = Object.entries(value);
     if (operators.length === 0)
-      throw new QueryError("INVALID_QUERY", `"${key}" has no operator.`, {
-        field: at,
-        hint: `Known: ${OPERATORS.join(", ")}.`,
-      });
+      invalid(at, `"${key}" has no operator.`, `Known: ${OPERATORS.join(", ")}.`);
     return and(
       ...operators.map(([operator, operand]) =>
         this.#operation(subject, operator, operand, `${at}.${operator}`),
@@ -216,8 +208,7 @@ export class FilterParser {
   }
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
-    if (!Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `${at} is a list of filters.`, { field: at });
+    if (!Array.isArray(value)) invalid(at, `${at} is a list of filters.`);
     this.#count(value.length, at);
     return value.map((item: unknown, index) =>
       this.conditions(
@@ -238,8 +229,7 @@ export class FilterParser {
       case "$nin":
         return not(this.#membership(subject, operand, at));
       case "$exists":
-        if (typeof operand !== "boolean")
-          throw new QueryError("INVALID_QUERY", `${at} is true or false.`, { field: at });
+        if (typeof operand !== "boolean") invalid(at, `${at} is true or false.`);
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -259,14 +249,15 @@ export class FilterParser {
         return this.#has(subject, this.#listOf(operand, at), at);
       default: {
         const meant = nearest(operator, OPERATORS);
-        throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
-          field: at,
-          hint: operator.startsWith("$")
+        invalid(
+          at,
+          `"${operator}" is not an operator.`,
+          operator.startsWith("$")
             ? meant === undefined
               ? `Known: ${OPERATORS.join(", ")}.`
               : `Did you mean ${meant}?`
             : "Operators begin with $; related rows are asked about by the name of a relation.",
-        });
+        );
       }
     }
   }
@@ -274,12 +265,9 @@ export class FilterParser {
   #compare({ expr, kind }: Subject, op: CompareOp, value: unknown, at: string): Expr {
     const isOrdering = op !== "==" && op !== "!=";
     if (isOrdering && value === null)
-      throw new QueryError("INVALID_QUERY", `${at}: null has no order.`, {
-        field: at,
-        hint: "Use $exists to ask for null.",
-      });
+      invalid(at, `${at}: null has no order.`, "Use $exists to ask for null.");
     if (isOrdering && kind !== undefined && !hasOrder(kind))
-      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} has no order.`, { field: at });
+      invalid(at, `${at}: ${article(kind)} has no order.`);
     return {
       kind: "compare",
       op,
@@ -292,10 +280,11 @@ export class FilterParser {
   /** Both bounds are inclusive. */
   #between(subject: Subject, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand) || operand.length !== 2)
-      throw new QueryError("INVALID_QUERY", `${at} is a list of two values.`, {
-        field: at,
-        hint: "Write the least value and the greatest one: [1, 10].",
-      });
+      invalid(
+        at,
+        `${at} is a list of two values.`,
+        "Write the least value and the greatest one: [1, 10].",
+      );
     this.#count(1, at);
     const [least, greatest]: unknown[] = operand;
     return and(
@@ -346,29 +335,21 @@ export class FilterParser {
   }
 
   #listOf(operand: unknown, at: string): readonly unknown[] {
-    if (!Array.isArray(operand))
-      throw new QueryError("INVALID_QUERY", `${at} is a list.`, { field: at });
+    if (!Array.isArray(operand)) invalid(at, `${at} is a list.`);
     if (operand.length > MAX_LIST_VALUES)
-      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_LIST_VALUES} values.`, {
-        field: at,
-      });
+      invalid(at, `${at} has at most ${MAX_LIST_VALUES} values.`);
     this.#budget.list(operand.length, at);
     return operand;
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
     if (kind !== undefined && isScalarKind(kind))
-      throw new QueryError("INVALID_QUERY", `${at} needs a list, and ${name} is a ${kind}.`, {
-        field: at,
-      });
+      invalid(at, `${at} needs a list, and ${name} is a ${kind}.`);
     this.#countSearch(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
       const item = comparableWithAny(value, place);
-      if (item === null)
-        throw new QueryError("INVALID_QUERY", `${place} is null, which is never an item.`, {
-          field: place,
-        });
+      if (item === null) invalid(place, `${place} is null, which is never an item.`);
       return item;
     });
     const found = TYPES.map((type) => items.filter((item) => typeof item === type));
@@ -386,15 +367,13 @@ export class FilterParser {
       return { expr: path("data", key), name: key, kind: this.#kindOf(key, at) };
     const kind = this.#kindOf(field, at);
     if (kind !== undefined && kind !== "json")
-      throw new QueryError("INVALID_QUERY", `${at}: ${field} is ${article(kind)}.`, {
-        field: at,
-        hint: "Paths lead into json fields alone.",
-      });
+      invalid(at, `${at}: ${field} is ${article(kind)}.`, "Paths lead into json fields alone.");
     if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
-      throw new QueryError("INVALID_QUERY", `${at} is not a path into ${field}.`, {
-        field: at,
-        hint: `Write up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
-      });
+      invalid(
+        at,
+        `${at} is not a path into ${field}.`,
+        `Write up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
+      );
     return {
       expr: { kind: "member", of: path("data", field), steps },
       name: key,
@@ -411,18 +390,14 @@ export class FilterParser {
 
   #textOf({ name, kind }: Subject, value: unknown, at: string): string {
     if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-      throw new QueryError("INVALID_QUERY", `${at} needs a text field, and ${name} is a ${kind}.`, {
-        field: at,
-      });
+      invalid(at, `${at} needs a text field, and ${name} is a ${kind}.`);
     }
     if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
-      throw new QueryError("INVALID_QUERY", `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`, {
-        field: at,
-      });
+      invalid(at, `${at} has at most ${MAX_NEEDLE_LENGTH} characters.`);
     const { values } = this.#names;
     if (typeof value === "string")
       return kind === undefined || values === undefined ? value : values.storableText(value, at);
-    throw new QueryError("INVALID_QUERY", `${at} is a text.`, { field: at });
+    invalid(at, `${at} is a text.`);
   }
 
   #kindOf(field: string, at: string): FieldKind | undefined {
@@ -450,7 +425,7 @@ function article(kind: FieldKind): string {
 function wholeNumber(value: unknown, at: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new QueryError("INVALID_QUERY", `${at} is a whole number from 0.`, { field: at });
+  invalid(at, `${at} is a whole number from 0.`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -460,9 +435,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Returns the value. @throws QueryError INVALID_QUERY if it is not an object */
 export function asObject(value: unknown, at: string): Record<string, unknown> {
   if (isObject(value)) return value;
-  throw new QueryError(
-    "INVALID_QUERY",
-    at === "" ? "A filter is an object." : `${at} is an object.`,
-    { field: at },
-  );
+  invalid(at, at === "" ? "A filter is an object." : `${at} is an object.`);
 }

@@ -18,7 +18,7 @@ export function plainOperatorOf(value: unknown): PlainOperator | undefined {
   return Array.isArray(items) ? { $append: items } : undefined;
 }
 
-/** Applies an operator to the stored value. The result is not checked against the field's limits. */
+/** Applies an operator to the stored value. The result may exceed the limits of the field. */
 export function applyPlainOperator(operator: PlainOperator, current: unknown): unknown {
   if ("$increment" in operator)
     return (typeof current === "number" ? current : 0) + operator.$increment;

@@ -1,4 +1,4 @@
-import { describeValue, dateText, refuseUndefined, WANTED_DATETIME } from "./any-value.ts";
+import { describeValue, dateText, refuseUndefined } from "./any-value.ts";
 import { normaliseDatetime } from "./datetime.ts";
 import { normaliseDecimal } from "./decimal.ts";
 import { isScalarKind, type FieldKind, type Scalar, type ScalarKind } from "./expr.ts";
@@ -13,7 +13,7 @@ export const WANTED: Readonly<Record<FieldKind, string>> = {
   float: "a finite number",
   decimal: 'a decimal such as "12.50"',
   bool: "true or false",
-  datetime: WANTED_DATETIME,
+  datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
   json: "a JSON object or list",
   array: "a list",
 };

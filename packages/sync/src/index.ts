@@ -54,7 +54,6 @@ export {
 export type { TabChannel, TabPlatform } from "./platform/browser-tabs.ts";
 export type { LocalChange } from "./replica/local-changes.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
-export { ReplicaSchema } from "./replica/replica-schema.ts";
 export {
   MutationQueue,
   type MutationQueuePersistence,
