@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { REGRESSIONS, RETURNS } from "./regressions.ts";
+import { HAND_WRITTEN, REGRESSIONS, RETURNS } from "./regressions.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenario.ts";
 import { runSeeds } from "./seeds.ts";
@@ -19,6 +19,12 @@ const MAX_MS = SEEDS * 10_000 + SHRINK_MS + 120_000;
 test.each(REGRESSIONS.map((scenario, index) => [index, scenario] as const))(
   "regression %d stays fixed",
   async (_index, scenario) => runScenario(scenario, IS_POSTGRES ? 2 : 1),
+  60_000,
+);
+
+test.each(HAND_WRITTEN)(
+  "%s",
+  async (_name, scenario) => runScenario(scenario, IS_POSTGRES ? 2 : 1),
   60_000,
 );
 

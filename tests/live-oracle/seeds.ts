@@ -11,7 +11,7 @@ export interface SeedOptions {
   readonly count: number;
   /** The number of server replicas, of which the servers have each in turn. */
   readonly replicas: readonly number[];
-  /** The time for making a scenario that failed smaller, in milliseconds; 0 to leave it as it is. */
+  /** The maximum time for shrinking a failed scenario, in milliseconds; 0 to leave it as it is. */
   readonly shrinkMs: number;
 }
 
