@@ -73,9 +73,12 @@ export function SignUp({
       </Form>
       {signInUrl !== undefined && (
         <nav className="pylon-links">
-          <a className="pylon-link" href={signInUrl}>
-            I already have an account
-          </a>
+          <p className="pylon-other">
+            Already have an account?{" "}
+            <a className="pylon-link" href={signInUrl}>
+              Sign in
+            </a>
+          </p>
         </nav>
       )}
     </div>
