@@ -117,10 +117,7 @@ export class JobTable {
   /** Like `add`, for several jobs that have ids and no dedupe keys. */
   async addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
     const now = this.#platform.now();
-    await tx.insertMany(
-      TABLE,
-      jobs.map(({ id, call }) => newRow(id, call, now)),
-    );
+    for (const { id, call } of jobs) await tx.insertNew(TABLE, newRow(id, call, now));
   }
 
   async get(id: string): Promise<Job | null> {
