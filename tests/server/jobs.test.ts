@@ -73,6 +73,28 @@ const app = appOf(manifest, {
       await ctx.db.insert("Note", { text: `${text} ${JSON.stringify(ctx.job?.batch)}` });
     },
   }),
+  mayFail: internalMutation({
+    args: { text: v.string(), how: v.string() },
+    handler: async (ctx, { text, how }) => {
+      await ctx.db.insert("Note", { text });
+      if (how === "read and throw") await ctx.db.query("Note");
+      if (how === "hang") await new Promise(() => undefined);
+      if (how.endsWith("throw")) throw new Error(how);
+    },
+  }),
+  mayFailMany: mutation({
+    args: { hows: v.array(v.string()) },
+    handler: async (ctx, { hows }) => {
+      const ids: string[] = [];
+      for (const [index, how] of hows.entries()) {
+        const timeout = how === "hang" ? { timeoutSecs: 1 } : {};
+        const options = { queue: "failing", maxRetries: 0, ...timeout };
+        const args = { text: `of ${hows.length}: ${index}`, how };
+        ids.push(await ctx.scheduler.runAfter(0, "mayFail", args, options));
+      }
+      return ids;
+    },
+  }),
   waits: action({
     args: { gate: v.string() },
     handler: async (ctx, { gate }) => {
@@ -291,6 +313,35 @@ test("what can't be scheduled is refused, by name", async () => {
   }
   for (const path of ["?status=odd", "?limit=0", "?limit=x"])
     expect((await admin.request("GET", `/api/jobs${path}`)).status).toBe(400);
+});
+
+test("short jobs that run together fail and time out each on its own", async () => {
+  const all = async (hows: readonly string[]): Promise<readonly unknown[]> => {
+    const ids = (await call("mayFailMany", { hows })) as string[];
+    const statuses: unknown[] = [];
+    for (const id of ids)
+      await until(async () => {
+        const { status } = await job(id);
+        const hasEnded = status === "completed" || status === "dead";
+        if (hasEnded) statuses.push(status);
+        return hasEnded;
+      });
+    return statuses;
+  };
+  // From then on the mutation is known to be short, and more are taken each time.
+  for (const count of [1, 4, 12]) await all(Array.from({ length: count }, () => "succeed"));
+  const failing = new Map([
+    [5, "throw"],
+    [11, "read and throw"],
+    [17, "hang"],
+    [23, "throw"],
+  ]);
+  const hows = Array.from({ length: 40 }, (_, index) => failing.get(index) ?? "succeed");
+  const isKept = (_: unknown, index: number): boolean => !failing.has(index);
+  expect(await all(hows)).toEqual(hows.map((how) => (how === "succeed" ? "completed" : "dead")));
+  const written = (await notes()).filter((text) => text.startsWith("of 40: "));
+  const expected = hows.map((_, index) => `of 40: ${index}`).filter(isKept);
+  expect(written.toSorted()).toEqual(expected.toSorted());
 });
 
 test("one job runs after a batch of others, and is told how many failed", async () => {
