@@ -86,6 +86,18 @@ export class Committer {
   readonly #observer: CommitObserver;
   readonly #maxRowBytes: number;
   readonly #cascades: CascadeDelete[] = [];
+  readonly #pause = (): Promise<void> => new Promise((resolve) => this.#platform.soon(resolve));
+  readonly #onDelete = async (tx: Transaction, entity: string, row: StoredRow): Promise<void> => {
+    for (const cascade of this.#cascadesOf(entity)) await cascade.delete(tx, row);
+  };
+  readonly #onUpdate = async (
+    tx: Transaction,
+    entity: string,
+    before: StoredRow,
+    after: StoredRow,
+  ): Promise<void> => {
+    for (const cascade of this.#cascadesOf(entity)) await cascade.update?.(tx, before, after);
+  };
   #hookQueue: HookQueue | null = null;
 
   constructor(
@@ -118,10 +130,7 @@ export class Committer {
    *   other effect
    * @throws what `work` throws, and PylonError IDEMPOTENCY_KEY_REUSED; nothing is written then
    */
-  async commit<T>(
-    options: CommitOptions,
-    work: (writer: Writer) => Promise<T>,
-  ): Promise<Committed<T>> {
+  commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
     return this.#waking((scheduled) =>
       this.#store.transact((tx) => this.#once(tx, options, work, scheduled()), {
@@ -213,6 +222,7 @@ export class Committer {
    * single rows under rules of their own need not.
    */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
+    if (pieces.some(({ writesOnly }) => writesOnly === undefined)) return "serializable";
     const { rules, hooks, schema } = this.#model();
     const isLocal = (name: string): boolean => {
       const entity = schema.find(name);
@@ -255,16 +265,11 @@ export class Committer {
         uuid: this.#platform.uuid,
         monotonic: this.#platform.monotonic,
         references: options.references,
-        pause: () => new Promise((resolve) => this.#platform.soon(resolve)),
+        pause: this.#pause,
         maxRowBytes: this.#maxRowBytes,
         schedule: this.#scheduling(times),
-        onDelete: async (within, entity, row) => {
-          for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);
-        },
-        onUpdate: async (within, entity, before, after) => {
-          for (const cascade of this.#cascadesOf(entity))
-            await cascade.update?.(within, before, after);
-        },
+        onDelete: this.#onDelete,
+        onUpdate: this.#onUpdate,
       }),
     );
     if (claim !== null) await rememberAnswer(tx, claim.key, result);

@@ -3,7 +3,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { user, openAppData, type AppData } from "../data/testing/app-data.ts";
-import { createDbReader, createDbWriter, type LooseWriter } from "./db.ts";
+import { createDbReader, createDbWriter, type DbScope, type LooseWriter } from "./db.ts";
 
 const manifest = buildManifest({
   name: "db",
@@ -28,7 +28,12 @@ const notes = buildManifest({
   ],
 });
 
-const TRUSTED = { caller: user("x"), now: 0, monotonic: () => 0 };
+const TRUSTED: DbScope = {
+  caller: user("x"),
+  policies: "bypassed",
+  now: 0,
+  monotonic: () => 0,
+};
 
 let app: AppData;
 let withPolicy: AppData;
@@ -44,7 +49,7 @@ afterAll(async () => {
 /** Runs a part of a mutation with its `ctx.db`. */
 async function mutate<T>(work: (db: LooseWriter) => Promise<T>, on = app): Promise<T> {
   const { now, monotonic } = on.platform;
-  const scope = { caller: user("ann"), now: now(), monotonic };
+  const scope = { ...TRUSTED, caller: user("ann"), now: now(), monotonic };
   const { result } = await on.committer.commit(
     { caller: scope.caller, policies: "bypassed" },
     (writer) => work(createDbWriter(writer, on.model, scope)),
@@ -62,7 +67,7 @@ test("no policy applies to a function, and its reads see its own writes", async 
   const row = { id: expect.any(String), n: 2, secret: "s" };
   expect(seen).toEqual([row, 1, [row]]);
   const { monotonic } = app.platform;
-  const db = createDbReader(app.store, app.model, { caller: user("bob"), now: 0, monotonic });
+  const db = createDbReader(app.store, app.model, { ...TRUSTED, caller: user("bob"), monotonic });
   expect(await db.query("Item", { n: 2 })).toEqual([row]);
 });
 

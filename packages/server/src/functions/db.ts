@@ -23,9 +23,7 @@ export type MeasureDb = <T>(
 const UNMEASURED: MeasureDb = (_op, _entity, _id, work) => work();
 
 /** For whom, when and how `ctx.db` reads and writes. */
-export interface DbScope extends Omit<ReadScope, "policies"> {
-  /** Default `bypassed`. */
-  readonly policies?: ReadScope["policies"];
+export interface DbScope extends ReadScope {
   /** Default: calls are not noted. */
   readonly measure?: MeasureDb;
 }
@@ -35,8 +33,8 @@ export interface DbScope extends Omit<ReadScope, "policies"> {
  * `ctx.auth` itself, or reads `as` somebody.
  */
 export function createDbReader(reader: Reader, model: DataModel, scope: DbScope): LooseReader {
-  const { policies = "bypassed", measure = UNMEASURED } = scope;
-  const reads = new Reads(reader, model, { ...scope, policies });
+  const { measure = UNMEASURED } = scope;
+  const reads = new Reads(reader, model, scope);
   return {
     as: (user) => createDbReader(reader, model, actingScope(scope, user)),
     // A row's empty reference leads nowhere; a missing argument is a mistake.

@@ -207,8 +207,9 @@ export class Runner {
           const run = { auth, context: this.#contexts.watched(running, args, context) };
           encoded = await this.#handle(running, args, run, scope.now, writer);
           call.handled?.(platform.monotonic() - startedAt);
-          await parts.close();
-          await call.beforeCommit?.(writer.transaction, encoded);
+          const closing = parts.close();
+          if (closing !== undefined) await closing;
+          if (call.beforeCommit !== undefined) await call.beforeCommit(writer.transaction, encoded);
           scheduled = parts.times;
           return encoded.value;
         } finally {
@@ -231,6 +232,7 @@ export class Runner {
     const { platform } = this.#services;
     return {
       caller: call.caller,
+      policies: "bypassed",
       now: platform.now(),
       monotonic: platform.monotonic,
       measure: (op, entity, id, work) => trace.measure(op, entity, id, work),
