@@ -10,8 +10,8 @@ export type CallerAuth = Pick<
 const frozen = new WeakSet<Caller>();
 
 /**
- * The caller as `ctx.auth`. All calls of a session share its roles and claims, so they are frozen:
- * a handler that changed them would change the rights of later calls.
+ * Returns the caller as `ctx.auth`. All calls of a session share its roles and claims, so they are
+ * frozen: a handler that changed them would change the permissions of later calls.
  */
 export function callerAuth(caller: Caller): CallerAuth {
   const { userId, isAdmin, isGuest, tenantId, roles, claims } = caller;

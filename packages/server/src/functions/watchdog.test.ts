@@ -53,7 +53,7 @@ test("a blocked event loop is reported by its function, and the process starts a
   expect([starts.length, exitCode]).toEqual([2, 0]);
 }, 20_000);
 
-test("a function that has ended is not blamed for what blocks the event loop later", async () => {
+test("a function that has ended is not reported for a later blocked event loop", async () => {
   const { starts, said } = await run(
     `watchdog.running("function spin"); watchdog.running(""); for (;;);`,
   );
