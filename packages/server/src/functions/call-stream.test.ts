@@ -78,7 +78,7 @@ test("an error of the app is sent unchanged, an internal error without its messa
   });
 });
 
-test("a value without a text form ends the call, and output after the end is discarded", async () => {
+test("a value without a text form ends the call, and later output is discarded", async () => {
   for (const value of [null, undefined, {}, [], () => 1]) {
     const events = await read((stream) => (stream.write as (value: unknown) => void)(value));
     expect(events.map(({ event }) => event)).toEqual(["error"]);
@@ -143,7 +143,7 @@ test("a waiting write rejects when the client disconnects", async () => {
   expect(await ended.promise).toMatchObject({ message: "The client disconnected." });
 });
 
-test("output that is written without waiting is buffered up to a limit; then the call ends", async () => {
+test("output beyond the limit of the buffer ends the call", async () => {
   let signal: AbortSignal | undefined;
   let held = 0;
   const response = streamCall(async (stream, ofCall) => {

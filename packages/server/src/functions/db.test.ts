@@ -149,7 +149,7 @@ test("as: reads use the user's permissions, and ctx.db stays trusted", async () 
   expect(await reader.as("bob").count("Note")).toBe(1);
 });
 
-test("as: writes use the user's permissions, and a rejection rolls back the whole mutation", async () => {
+test("as: writes use the user's permissions, and a rejection rolls back all writes", async () => {
   await withPolicy.clear();
   const theirs = await mutate((db) => db.insert("Note", note("bob")), withPolicy);
   const outcome = await mutate(async (db) => {

@@ -144,7 +144,7 @@ test("limits hold even if the handler catches their errors", async () => {
   expect(greedy.reads.length).toBe(MAX_LIVE_READS);
 });
 
-test("a function that callers may no longer call after a reload is not run for subscribers", async () => {
+test("a function that a reload made uncallable is not run for subscribers", async () => {
   const functions: Record<string, FnDefinition> = { f: query({ handler: () => 1 }) };
   const calls = callsOf(functions);
   const call = {
@@ -195,7 +195,7 @@ test("only queries that the caller may call can be subscribed to", async () => {
   );
 });
 
-test("a run whose auth depends on the caller belongs to that caller, even if it is rejected", async () => {
+test("a run whose auth depends on the caller belongs to it, even if it is rejected", async () => {
   const calls = callsOf({
     f: query({ auth: "user", handler: () => 1 }),
     g: query({ auth: "public", handler: () => 1 }),

@@ -263,7 +263,7 @@ test("a function accepts the arguments that it declares", async () => {
     expect((await thrownBy(send(args))).code).toBe("INVALID_ARGS");
 });
 
-test("a mutation with an idempotency key is applied once, and returns the same result", async () => {
+test("a mutation with an idempotency key is applied once, with the same result", async () => {
   await app.clear();
   const unknownOptions: object = { key: "1" };
   const { runner } = runnerOf({
@@ -294,7 +294,7 @@ test("a mutation with an idempotency key is applied once, and returns the same r
   expect(await count()).toBe(2);
 });
 
-test("an action calls other functions for its user, also internal ones, never as the admin", async () => {
+test("an action calls functions for its user, also internal ones, never as the admin", async () => {
   await app.clear();
   const who = query({ handler: (ctx) => [ctx.auth.userId, ctx.auth.isAdmin] });
   const { runner } = runnerOf({
