@@ -112,23 +112,25 @@ class FunctionHandlers {
   }
 
   readonly call = async (context: RequestContext): Promise<Answer> => {
-    const runner = this.#runner;
     const name = context.param("name");
-    const definition = runner.find(name);
+    const definition = this.#runner.find(name);
     await this.#limits.count(name, definition, {
       userId: context.caller.userId,
       address: () => networkOf(context.address),
     });
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
-    if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
-      return streamCall(
-        (stream, signal) => runner.run(name, definition, args, { ...request, stream, signal }),
-        context.requestId,
-      );
-    }
-    return encodedJson((await runner.run(name, definition, args, request)).json);
+    if (context.request.headers.get("accept")?.includes("text/event-stream") === true)
+      return this.#stream(name, definition, args, request);
+    return encodedJson((await this.#runner.run(name, definition, args, request)).json);
   };
+
+  #stream(name: string, definition: FnDefinition, args: unknown, call: Call): Answer {
+    return streamCall(
+      (stream, signal) => this.#runner.run(name, definition, args, { ...call, stream, signal }),
+      call.requestId,
+    );
+  }
 
   /** Runs any function for an admin, including internal ones, as the admin or as any user. */
   readonly run = async (context: RequestContext): Promise<Answer> => {

@@ -19,6 +19,7 @@ import { CallTrace, SUCCEEDED, type TraceOutcome } from "./traces.ts";
 
 /** Arguments that a webhook's action receives without declaring them. */
 const OF_WEBHOOK = { supplied: ["rawBody"] };
+const NO_OPTIONS = { supplied: [] };
 
 /** A handler that blocks the thread for longer than this is reported, in milliseconds. */
 const BLOCKED_MS = 1_000;
@@ -121,7 +122,11 @@ export class Runner {
       // A rejection of one caller is not the result for another.
       if (asksForCaller(definition)) call.watch?.readCaller();
       if (call.isTrusted !== true) checkCaller(name, definition, call.caller);
-      const args = parseArgs(definition, rawArgs, call.request === undefined ? {} : OF_WEBHOOK);
+      const args = parseArgs(
+        definition,
+        rawArgs,
+        call.request === undefined ? NO_OPTIONS : OF_WEBHOOK,
+      );
       const result = this.#invoke(running, args);
       return result instanceof Promise ? await result : result;
     } catch (thrown) {
