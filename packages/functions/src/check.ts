@@ -258,11 +258,18 @@ function addProblemsOfObject(
 }
 
 /** Values set to undefined are not sent, so they count as absent. */
-function undeclared(fields: Shape, value: Record<string, unknown>): string[] {
-  return Object.keys(value).filter(
-    (name) => !Object.hasOwn(fields, name) && value[name] !== undefined,
-  );
+function undeclared(fields: Shape, value: Record<string, unknown>): readonly string[] {
+  let names: string[] | undefined;
+  for (const name in value) {
+    if (!Object.hasOwn(value, name) || Object.hasOwn(fields, name) || value[name] === undefined)
+      continue;
+    names ??= [];
+    names.push(name);
+  }
+  return names ?? NO_NAMES;
 }
+
+const NO_NAMES: readonly string[] = [];
 
 function unknownKey(name: string, fields: Shape, message: string, field: string): Problem {
   const known = Object.keys(fields);
