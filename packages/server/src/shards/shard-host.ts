@@ -381,8 +381,13 @@ export class ShardHost implements RunningShard {
   }
 
   #answer(queue: readonly QueuedEvent[], { refused, faults }: StepResult): void {
-    for (const [index, { event, connection, clientSeq }] of queue.entries()) {
+    const isClean = refused.size + faults.size === 0;
+    for (let index = 0; index < queue.length; index += 1) {
+      const queued = queue[index];
+      if (queued === undefined) continue;
+      const { event, connection, clientSeq } = queued;
       connection?.applied(clientSeq);
+      if (isClean) continue;
       const error = faults.get(index);
       if (error !== undefined) this.#report(HANDLERS[event.kind], error);
       const refusal = refused.get(index);

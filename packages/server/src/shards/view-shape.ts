@@ -10,10 +10,14 @@ interface ContainerShape {
   readonly parts: readonly Part[];
 }
 
-interface Place {
-  readonly container: object;
-  readonly key: string;
-  value: unknown;
+/** A container that we made: an object, or an array, whose keys are its indices. */
+type Container = Record<string, unknown>;
+
+/** The scalars of a view by their numbers: lists beside each other, because all are compared. */
+interface Places {
+  readonly containers: Container[];
+  readonly keys: string[];
+  readonly values: unknown[];
 }
 
 /** Has another meaning on objects that are not made by us. */
@@ -25,17 +29,17 @@ const UNSAFE_KEY = "__proto__";
  */
 export class ViewShape {
   readonly #root: ContainerShape;
-  readonly #places: readonly Place[];
+  readonly #places: Places;
 
-  private constructor(root: ContainerShape, places: readonly Place[]) {
+  private constructor(root: ContainerShape, places: Places) {
     this.#root = root;
     this.#places = places;
   }
 
   /** @param view a copy of our own, which `apply` changes. @returns null where it has none */
   static of(view: unknown): ViewShape | null {
-    if (typeof view !== "object" || view === null) return null;
-    const places: Place[] = [];
+    if (!isContainer(view)) return null;
+    const places: Places = { containers: [], keys: [], values: [] };
     const root = shapeOf(view, places);
     return root === null ? null : new ViewShape(root, places);
   }
@@ -48,11 +52,12 @@ export class ViewShape {
 
   /** Makes the changes in the copy that the shape was made of. */
   apply(changes: readonly SlotChange[]): void {
+    const { containers, keys, values } = this.#places;
     for (const { slot, after } of changes) {
-      const place = this.#places[slot];
-      if (place === undefined) continue;
-      place.value = after;
-      Reflect.set(place.container, place.key, after);
+      const [container, key] = [containers[slot], keys[slot]];
+      if (container === undefined || key === undefined) continue;
+      values[slot] = after;
+      container[key] = after;
     }
   }
 
@@ -72,7 +77,7 @@ export class ViewShape {
 
   #comparePart(part: Part, value: unknown, changes: SlotChange[]): boolean {
     if (typeof part !== "number") return this.#compare(part, value, changes);
-    const before = this.#places[part]?.value;
+    const before = this.#places.values[part];
     if (value === before) return true;
     const after = typeof value === "number" ? numberOf(value) : value;
     if (!isScalar(after)) return false;
@@ -96,18 +101,26 @@ function isScalar(value: unknown): boolean {
   );
 }
 
+function isContainer(value: unknown): value is Container {
+  return typeof value === "object" && value !== null;
+}
+
 /** Numbers the scalars as `slotPaths` does. */
-function shapeOf(container: object, places: Place[]): ContainerShape | null {
+function shapeOf(container: Container, places: Places): ContainerShape | null {
   const keys = slotKeys(container);
   const parts: Part[] = [];
   for (const key of keys) {
     if (key === UNSAFE_KEY) return null;
-    const value: unknown = Reflect.get(container, key);
-    if (typeof value === "object" && value !== null) {
+    const value = container[key];
+    if (isContainer(value)) {
       const part = shapeOf(value, places);
       if (part === null) return null;
       parts.push(part);
-    } else parts.push(places.push({ container, key, value }) - 1);
+      continue;
+    }
+    places.containers.push(container);
+    places.keys.push(key);
+    parts.push(places.values.push(value) - 1);
   }
   return { keys: Array.isArray(container) ? null : keys, parts };
 }
