@@ -312,6 +312,21 @@ describe.each([
     );
   }, 60_000);
 
+  test("a user who joins many shards at the same time is in four of them", async () => {
+    const setup = new Setup(isIsolated, { world });
+    const shards = setup.replica("one");
+    const ids = Array.from({ length: 7 }, fresh);
+    const codes = await Promise.all(ids.map((id) => codeOf(joined(shards, id, "ann"))));
+    const refused = codes.filter((code) => code === "SUBSCRIBE_FAILED");
+    expect([refused.length, shards.list().length]).toEqual([3, 4]);
+    // A join that failed takes no place.
+    const [first] = shards.list();
+    await shards.stop(first?.id ?? "");
+    await joined(shards, fresh(), "ann");
+    expect(await codeOf(joined(shards, fresh(), "ann"))).toBe("SUBSCRIBE_FAILED");
+    await shards.close();
+  });
+
   describe("weakness 10: nothing is kept", () => {
     test("the state and the tick go on after a stop; a crash costs a few seconds", async () => {
       const setup = new Setup(isIsolated, { world });

@@ -104,6 +104,8 @@ export class Shards {
   readonly #starting = new Map<string, Promise<Running>>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #hostOf = new Map<ShardConnection, RunningShard>();
+  /** Connections that are joining a shard: they count as well, because joining takes time. */
+  readonly #joining = new Set<Pick<ShardJoin, "shardId"> & { readonly playerId: string }>();
   readonly #restarts = new RestartPauses();
   readonly #calls: ShardCalls;
   readonly #lease: ReplicaLease;
@@ -191,11 +193,22 @@ export class Shards {
   }
 
   async #join(join: ShardJoin): Promise<ShardConnection> {
-    const { shardId, subscriberId, identity, role, outlet } = join;
+    const { shardId, subscriberId, identity, role } = join;
     checkKeyScope(identity.caller, role === "spectator" ? "read" : "write");
     const player = playerOf(identity, subscriberId);
     this.#checkInvited(join);
     this.#checkShare(player.id, shardId);
+    const joining = { playerId: player.id, shardId };
+    this.#joining.add(joining);
+    try {
+      return await this.#joinAs(player, join);
+    } finally {
+      this.#joining.delete(joining);
+    }
+  }
+
+  async #joinAs(player: ShardPlayer, join: ShardJoin): Promise<ShardConnection> {
+    const { identity, role, outlet } = join;
     if (join.isInvited) await this.#checkSession(identity);
     const connection = new ShardConnection(player, identity, outlet, role);
     const { host } = await this.#open(join);
@@ -359,6 +372,8 @@ export class Shards {
     const others = new Set<string>();
     for (const [connection, host] of this.#hostOf)
       if (connection.player.id === playerId && host.id !== shardId) others.add(host.id);
+    for (const joining of this.#joining)
+      if (joining.playerId === playerId && joining.shardId !== shardId) others.add(joining.shardId);
     if (others.size >= MAX_SHARDS_OF_USER)
       throw new PylonError(
         "SUBSCRIBE_FAILED",
