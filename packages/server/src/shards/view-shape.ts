@@ -1,31 +1,31 @@
 import { slotKeys, type SlotChange } from "@pylonsync/protocol";
 import { isRecord } from "../util/is-record.ts";
 
-/** What is in a view at one place: a scalar by its number, or a container. */
+/** A part of a view: the number of a scalar, or a container. */
 type Part = number | ContainerShape;
 
 interface ContainerShape {
-  /** Null for an array. */
+  /** The keys of an object; null for an array. */
   readonly keys: readonly string[] | null;
   readonly parts: readonly Part[];
 }
 
-/** A container that we made: an object, or an array, whose keys are its indices. */
+/** A container of the mirror: an object, or an array with its indices as keys. */
 type Container = Record<string, unknown>;
 
-/** The scalars of a view by their numbers: lists beside each other, because all are compared. */
+/** The scalars of a view by number, in parallel lists, because each step compares all of them. */
 interface Places {
   readonly containers: Container[];
   readonly keys: string[];
   readonly values: unknown[];
 }
 
-/** Has another meaning on objects that are not made by us. */
+/** Has a special meaning on ordinary objects. */
 const UNSAFE_KEY = "__proto__";
 
 /**
- * The shape of a view, for steps that leave it as it is: a new view is compared with the scalars of
- * the old one in one pass, which makes no objects but for what changed.
+ * The shape of a view, for steps that keep it: a new view is compared with the old scalars in one
+ * pass, which only allocates objects for changes.
  */
 export class ViewShape {
   readonly #root: ContainerShape;
@@ -36,7 +36,7 @@ export class ViewShape {
     this.#places = places;
   }
 
-  /** @param view a copy of our own, which `apply` changes. @returns null where it has none */
+  /** @param view a copy, which `apply` modifies. @returns null if the view can't be numbered */
   static of(view: unknown): ViewShape | null {
     if (!isContainer(view)) return null;
     const places: Places = { containers: [], keys: [], values: [] };
@@ -44,13 +44,13 @@ export class ViewShape {
     return root === null ? null : new ViewShape(root, places);
   }
 
-  /** @returns what changed; null for a view of another shape */
+  /** @returns the changes; null for a view of another shape */
   changesTo(view: unknown): SlotChange[] | null {
     const changes: SlotChange[] = [];
     return this.#compare(this.#root, view, changes) ? changes : null;
   }
 
-  /** Makes the changes in the copy that the shape was made of. */
+  /** Applies changes to the copy from which the shape was created. */
   apply(changes: readonly SlotChange[]): void {
     const { containers, keys, values } = this.#places;
     for (const { slot, after } of changes) {
@@ -86,12 +86,12 @@ export class ViewShape {
   }
 }
 
-/** As JSON takes it. */
+/** Returns a number as JSON represents it. */
 function numberOf(value: number): number | null {
   return Number.isFinite(value) ? value + 0 : null;
 }
 
-/** What is anything else, or absent, is not compared here. */
+/** Whether the value is a scalar of JSON. */
 function isScalar(value: unknown): boolean {
   return (
     value === null ||
@@ -105,7 +105,7 @@ function isContainer(value: unknown): value is Container {
   return typeof value === "object" && value !== null;
 }
 
-/** Numbers the scalars as `slotPaths` does. */
+/** Numbers the scalars in the same order as `slotPaths`. */
 function shapeOf(container: Container, places: Places): ContainerShape | null {
   const keys = slotKeys(container);
   const parts: Part[] = [];
