@@ -1,5 +1,5 @@
 import type { ShardDefinition } from "@pylonsync/functions";
-import type { CloseCode } from "@pylonsync/protocol";
+import { SHARD_BACKLOG_BYTES, type CloseCode } from "@pylonsync/protocol";
 import type { CallResult } from "@pylonsync/functions/simulation";
 import type { Platform } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
@@ -59,6 +59,8 @@ export class IsolatedShard implements RunningShard {
   readonly #connections = new Map<number, ShardConnection>();
   /** Connections with a backlog that was reported to the thread. */
   readonly #slow = new Set<number>();
+  /** Connections whose frames are dropped until the thread has answered "missed". */
+  readonly #missing = new Set<number>();
   readonly #calls = new Map<number, Call>();
   #definition: ShardDefinition;
   #report: Omit<ThreadReport, "frames" | "events"> = { tick: 0, players: 0, queued: 0 };
@@ -225,6 +227,7 @@ export class IsolatedShard implements RunningShard {
     this.#numbers.delete(connection);
     this.#connections.delete(number);
     this.#slow.delete(number);
+    this.#missing.delete(number);
     return number;
   }
 
@@ -245,6 +248,20 @@ export class IsolatedShard implements RunningShard {
     if ("close" in frame) {
       connection.close(frame.close, frame.reason);
       this.#forget(connection);
+      return;
+    }
+    if ("isResumed" in frame) {
+      this.#missing.delete(frame.to);
+      return;
+    }
+    if (this.#missing.has(frame.to)) return;
+    // The thread learns of a backlog too late to skip these steps. The socket would drop them
+    // without notice, and the client could not apply the next delta.
+    if (outlet.backlog() > SHARD_BACKLOG_BYTES) {
+      this.#missing.add(frame.to);
+      this.#slow.add(frame.to);
+      this.#observer.leftOut(this.name);
+      this.#thread.post({ kind: "missed", connection: frame.to });
       return;
     }
     if ("text" in frame) outlet.sendText(frame.text);

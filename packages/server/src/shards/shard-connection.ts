@@ -150,9 +150,10 @@ export class ShardConnection {
     return sent;
   }
 
-  /** Makes the next frame a full view. */
+  /** Makes the next frame a full view, with the last ack. */
   forgetView(): void {
     this.#version = 0;
+    this.#sentAck = null;
   }
 
   close(code: CloseCode, reason: string): void {

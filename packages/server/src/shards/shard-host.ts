@@ -197,6 +197,11 @@ export class ShardHost implements RunningShard {
     return (this.#seq += 1);
   }
 
+  /** Frames to a connection were dropped: the next one is a full view. */
+  missed(connection: ShardConnection): void {
+    this.#views.forget(connection);
+  }
+
   /** Receives an input that was already checked. */
   take(connection: ShardConnection, input: unknown, { clientSeq, seen }: SentWith): void {
     if (!this.#isRunning || !connection.isOpen) return;

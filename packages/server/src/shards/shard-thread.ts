@@ -16,6 +16,8 @@ import {
   type ToThread,
 } from "./thread-messages.ts";
 
+/** The messages that are not answered. */
+type Told = "leave" | "input" | "settle" | "check" | "backlog" | "missed" | "stop";
 type Message<Kind extends ToThread["kind"]> = Extract<ToThread, { readonly kind: Kind }>;
 
 /** The services that a shard's thread uses. */
@@ -126,7 +128,7 @@ export class ThreadedShard {
     return null;
   }
 
-  #tell(message: Message<"leave" | "input" | "settle" | "check" | "backlog" | "stop">): void {
+  #tell(message: Message<Told>): void {
     if (message.kind === "check") return this.#host?.check();
     if (message.kind === "stop") return this.#stop();
     if (message.kind === "settle") return this.#host?.settle(message.result);
@@ -134,7 +136,10 @@ export class ThreadedShard {
     if (known === undefined) return;
     if (message.kind === "input") this.#host?.take(known.connection, message.input, message.sent);
     else if (message.kind === "backlog") known.outlet.waiting = message.bytes;
-    else {
+    else if (message.kind === "missed") {
+      this.#host?.missed(known.connection);
+      this.#frames.push({ to: message.connection, isResumed: true });
+    } else {
       this.#connections.delete(message.connection);
       this.#host?.leave(known.connection);
     }

@@ -61,6 +61,12 @@ export class ShardViews {
     if (group.connections.size === 0) this.#groups.delete(group.period);
   }
 
+  /** Makes the next frame of a connection a full view. */
+  forget(connection: ShardConnection): void {
+    connection.forgetView();
+    this.#groupOf.get(connection)?.near.delete(connection);
+  }
+
   /** Sends a full view to all connections, because new code may compute other views. */
   replace(): void {
     const connections = [...this.#groupOf.keys()];

@@ -51,6 +51,8 @@ export type ToThread =
   | { readonly kind: "settle"; readonly result: CallResult }
   | { readonly kind: "check" }
   | { readonly kind: "backlog"; readonly connection: number; readonly bytes: number }
+  /** Frames to the connection were dropped: the next one must be a full view. */
+  | { readonly kind: "missed"; readonly connection: number }
   | { readonly kind: "replace" }
   | { readonly kind: "save"; readonly call: number }
   | { readonly kind: "stop" };
@@ -60,6 +62,8 @@ export type ThreadFrame =
   | { readonly to: number; readonly text: string }
   | { readonly to: number; readonly bytes: Uint8Array }
   | { readonly to: number; readonly tick: number; readonly view: string }
+  /** The answer to "missed": the frames that follow no longer depend on dropped ones. */
+  | { readonly to: number; readonly isResumed: true }
   | { readonly to: number; readonly close: CloseCode; readonly reason: string };
 
 /** An event of a shard's thread: for the shard's observer, or an answer. */
