@@ -1,11 +1,11 @@
-// Jobs per second from the mutation that schedules them to their end, and workflow steps per second.
-// Baselines, each in the same round:
+// Jobs per second from the mutation that schedules them to their end, and workflow steps per
+// second. Baselines, each in the same round:
 // - the writes that no queue can avoid: a row is inserted, taken and ended, each durably;
-// - pg-boss on Postgres, with as many connections and the same settings of the database. Its workers
-//   fetch and complete in a loop, without the pauses of `work()`. Each job of Pylon calls a mutation,
-//   and is completed in the transaction of its writes. The jobs of pg-boss call nothing; where both
-//   write a row, those of pg-boss do so in the transaction that completes the batch, so that each
-//   effect happens once there, too.
+// - pg-boss on Postgres, with as many connections and the same settings of the database. Its
+//   workers fetch and complete in a loop, without the pauses of `work()`. Each job of Pylon calls a
+//   mutation, and is completed in the transaction of its writes. The jobs of pg-boss call nothing;
+//   where both write a row, those of pg-boss do so in the transaction that completes the batch, so
+//   that each effect happens once there, too.
 // And what scheduling a job costs a mutation, against the same mutation without it.
 import { Database } from "bun:sqlite";
 import { mkdtempSync, rmSync } from "node:fs";

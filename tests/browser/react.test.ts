@@ -80,7 +80,7 @@ describe.each(["all", "queries"])("with a replica of %s", (sync) => {
   }, 60_000);
 });
 
-test("Suspense shows its fallback, and a boundary the server's error until it is reset", async () => {
+test("Suspense shows a fallback, and a boundary the server's error until reset", async () => {
   let release = (): void => undefined;
   await open("/counts");
   await until(async () => (await shown()) === "1 on shelf 0");

@@ -14,10 +14,10 @@ test("a date becomes the text that normaliseDatetime gives", () => {
 });
 
 test.each<[unknown, string]>([
-  [new Date(NaN), "at is an invalid Date, and no field has such a value."],
-  [new Date(-1e15), "at is a Date, and no field has such a value."],
-  [[1], "at is a list, and no field has such a value."],
-  [Infinity, "at is Infinity, and no field has such a value."],
+  [new Date(NaN), "at is an invalid Date, which no field can contain."],
+  [new Date(-1e15), "at is a Date, which no field can contain."],
+  [[1], "at is a list, which no field can contain."],
+  [Infinity, "at is Infinity, which no field can contain."],
   [undefined, "at is undefined."],
 ])("%p can't be compared with a field of an unknown kind", (value, message) => {
   expect(() => comparableWithAny(value, "at")).toThrow(QueryError);

@@ -59,7 +59,7 @@ async function endAll(): Promise<void> {
   await table.finishAll(taken.map((job) => ({ job, outcome: { kind: "completed" } as const })));
 }
 
-test("a cron's function is called once at each of its times, whichever replicas check", async () => {
+test("a cron's function is called once per time, whichever replicas check", async () => {
   const replicas = [replica(DIGEST), replica(DIGEST), replica(DIGEST)];
   const look = async (): Promise<void> => {
     await Promise.all(replicas.map((crons) => crons.settleDue()));
