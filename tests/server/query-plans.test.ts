@@ -56,10 +56,10 @@ const app = appOf(
   },
 );
 
-/** Statements that read a table from one end to the other, and are meant to. */
+/** Statements that scan a whole table on purpose. */
 const MEANT: readonly RegExp[] = [
-  // A snapshot, and a list: pages of an app's rows by id. Which of them its policies show is the
-  // app's to index.
+  // A snapshot and a list: pages of an app's rows by id. Indexes for its policies are up to the
+  // app.
   /^SELECT [^()]* FROM "(Message|Member)" AS t WHERE .* ORDER BY t."id" ASC LIMIT/s,
   // What indexes a table has, which SQLite answers from the schema in its memory.
   /FROM pragma_index_list\(/,
@@ -69,7 +69,7 @@ const MEANT: readonly RegExp[] = [
   /^NOT EXISTS \(SELECT FROM "_pylon_rooms" .* count\(\*\)/s,
 ];
 
-/** What every client does, again and again. */
+/** The requests that every client sends over and over. */
 async function hotPaths(url: string): Promise<void> {
   const admin = new TestClient(url, ADMIN_TOKEN);
   const client = await TestClient.guest(url);
@@ -119,7 +119,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("DELETE", "/api/auth/session");
 }
 
-test("E1: no statement of a hot path reads a whole table", async () => {
+test("E1: no statement of a hot path scans a whole table", async () => {
   const plans =
     process.env["PYLON_TEST_STORE"] === "postgres" ? await onPostgres() : await onSqlite();
   const scans = plans.filter((plan) => isScan(plan));
