@@ -510,7 +510,7 @@ describe("/readyz", () => {
     await server.stop();
   });
 
-  test("an unwritable files folder makes it degraded, and is logged without a request", async () => {
+  test("an unwritable files folder degrades it, and is logged without a request", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-files-"));
     stops.push(async () => rmSync(dir, { recursive: true, force: true }));
     writeFileSync(join(dir, "uploads"), "a file where the folder should be");
