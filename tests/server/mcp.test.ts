@@ -253,7 +253,7 @@ test("an app without the plugin has no /mcp path", async () => {
   await plain.stop();
 });
 
-test("unknown and internal functions can't be declared as tools", async () => {
+test("unknown names and internal functions can't be declared as tools", async () => {
   const start = (plugin: Plugin): Promise<string> =>
     startServer(appOf(manifest(plugin), functions)).then(
       async (started) => {

@@ -61,11 +61,11 @@ const MEANT: readonly RegExp[] = [
   // A snapshot and a list: pages of an app's rows by id. Indexes for its policies are up to the
   // app.
   /^SELECT [^()]* FROM "(Message|Member)" AS t WHERE .* ORDER BY t."id" ASC LIMIT/s,
-  // What indexes a table has, which SQLite answers from the schema in its memory.
+  // The indexes of a table, which SQLite reads from the schema in memory.
   /FROM pragma_index_list\(/,
-  // The functions that have done harm: a few, read at the start and when another is found.
+  // The isolated functions: a few, read at the start and when another one is found.
   /^SELECT [^()]* FROM "_pylon_isolated_functions" AS t ORDER BY t."id" ASC$/,
-  // A room that is new: there are at most 10,000.
+  // The creation of a room: there are at most 10,000.
   /^NOT EXISTS \(SELECT FROM "_pylon_rooms" .* count\(\*\)/s,
 ];
 
@@ -92,7 +92,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("GET", "/api/auth/me");
   await call("POST", "/api/fn/say", { channelId: "c", text: "c" });
   await call("POST", "/api/fn/read", { id });
-  // A job among thousands that wait.
+  // A job, which must be found quickly among thousands of waiting ones.
   await call("POST", "/api/fn/sayLater", { channelId: "c", text: "later" });
   await until(() => sockets[0]?.events.some(({ data }) => data?.["text"] === "later") === true);
   const change = { entity: "Message", row_id: "m1", data: { channelId: "c", text: "d" } };
@@ -109,7 +109,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("GET", "/api/rooms/r");
   await call("GET", "/api/rooms");
   await call("POST", "/api/rooms/leave", { room: "r" });
-  // Rows move with a right, live and for a client that comes back.
+  // A lost right removes rows, live and for a returning client.
   await admin.request("DELETE", `/api/entities/Member/${member}`);
   await until(
     () =>

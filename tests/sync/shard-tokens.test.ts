@@ -183,7 +183,7 @@ describe("a spectator", () => {
     for (const socket of [player, watching, second]) socket.close();
   });
 
-  test("is rejected if kicked, or where the shard has no view for spectators", async () => {
+  test("is rejected if kicked, or if the shard does not allow spectators", async () => {
     const ann = await guest();
     const id = fresh();
     const player = await open(id, await tokenOf(ann, id)).joined();
