@@ -91,8 +91,8 @@ test("F1: a replica that freezes in a mutation delays its row's writers only bri
     ]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
   }
-  // While the row is locked, all mutations that need it wait for one connection. On a very slow
-  // machine the database may have ended the transaction by now.
+  // While the row is locked, all mutations that wait for it use only one connection together. On a
+  // very slow machine the database may have ended the transaction by now.
   const answeredBefore = answered;
   const isHeld = (await backends(HELD)) > 0;
   expect(isHeld ? answeredBefore : 0).toBe(0);

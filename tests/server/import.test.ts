@@ -192,13 +192,13 @@ test("Q6: upsert updates the fields of existing rows", async () => {
 
 test.each([
   ["invalid JSON", "nonsense", "INVALID_JSON"],
-  ["nothing", "", "MISSING_FIELD"],
+  ["zero bytes", "", "MISSING_FIELD"],
   ["no entities", '{"rows": []}', "MISSING_FIELD"],
   ["entities that are a list", '{"entities": [[1]]}', "MISSING_FIELD"],
   ["entities that are a text", '{"entities": "Item"}', "MISSING_FIELD"],
   ["rows that are a text", '{"entities": {"Item": "all"}}', "INVALID_DATA"],
   ["rows by name", '{"entities": {"Item": {"a": {"name": "x"}}}}', "INVALID_DATA"],
-  ["a body that breaks off", '{"entities": {"Item": [{"name": "x"}', "INVALID_JSON"],
+  ["truncated JSON", '{"entities": {"Item": [{"name": "x"}', "INVALID_JSON"],
 ])("Q6: a body of %s is rejected with an error", async (_, body, code) => {
   expect(await importInto(server.url, body)).toMatchObject({
     status: 400,
