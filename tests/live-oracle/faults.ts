@@ -1,7 +1,7 @@
-/** A fault that is planted into the server's code, to show that the oracle finds it. */
+/** A fault that is planted into the server's code, to show that the oracle detects it. */
 export interface Fault {
   readonly name: string;
-  /** The file below packages/server/src. */
+  /** The file, relative to packages/server/src. */
   readonly file: string;
   /** A text that the file contains once, and the text that replaces it. */
   readonly from: string;

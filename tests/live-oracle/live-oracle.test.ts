@@ -8,11 +8,11 @@ const IS_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 const numberOf = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
 /** A scenario on Postgres takes three times the CPU time of one on SQLite. */
 const SEEDS = numberOf("ORACLE_SEEDS", IS_POSTGRES ? 60 : 300);
-/** Other scenarios in each run. */
+/** Each run has different scenarios. */
 const SEED = numberOf("ORACLE_SEED", Math.floor(Math.random() * 2 ** 30));
 const SIZE = { steps: numberOf("ORACLE_STEPS", 6), queries: numberOf("ORACLE_QUERIES", 3) };
 const SHRINK_MS = numberOf("ORACLE_SHRINK_MS", 60_000);
-/** Two replicas share a Postgres; a SQLite file belongs to one. */
+/** Two replicas can share a Postgres; a SQLite file belongs to one server. */
 const REPLICAS = process.env["ORACLE_REPLICAS"]?.split(",").map(Number) ?? [1, 2];
 const MAX_MS = SEEDS * 10_000 + SHRINK_MS + 120_000;
 

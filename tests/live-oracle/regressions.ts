@@ -12,7 +12,7 @@ const leading = (entity: string, index: number, to: string): Write => ({
 });
 const all = (entity: string) => ({ entity, where: {}, order: undefined, limit: undefined });
 
-/** A client comes back while the rows change that its query includes. */
+/** A client returns while rows that its query includes are changing. */
 const returning = (round: number): Step => ({
   kind: "away",
   client: 0,
@@ -22,9 +22,9 @@ const returning = (round: number): Step => ({
   meanwhile: [0, 1, 0, 1].map((index, step) => [row("Beta", index, "x", (round + step) % 4)]),
 });
 
-/** Scenarios that failed once, on the code of that time. */
+/** Bugs that were found once. Each scenario failed on the code of its time. */
 export const REGRESSIONS: readonly Scenario[] = [
-  // L1: two `exists` over one entity were put back to their former state one at a time.
+  // L1: two `exists` over one entity were rewound one at a time.
   {
     policies: [
       "exists(Beta, a == data.a && n == 1) && exists(Beta, a == data.a && n == 2)",
@@ -64,8 +64,8 @@ export const REGRESSIONS: readonly Scenario[] = [
 ];
 
 /**
- * Changes that are committed while included rows are read. How many fall in between depends on
- * timing, so it is tried several times.
+ * Changes that are committed while included rows are read. How many commits overlap the reads
+ * depends on timing, so the scenario repeats it.
  */
 export const RETURNS: Scenario = {
   policies: ["true", "true", "true"],
