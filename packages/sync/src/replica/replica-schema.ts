@@ -25,6 +25,10 @@ const QUERIES: SchemaQueries = {
  * The field types of a replica's entities, as sent by the server with the snapshot. With them,
  * filters work exactly as on the server. A page loads this code together with the code that
  * receives a schema.
+ *
+ * @example
+ * const store = new LocalStore();
+ * store.describe(ReplicaSchema.of({ Todo: { title: "string", done: "bool" } }));
  */
 export class ReplicaSchema implements Schema {
   readonly message: ReplicaSchemaMessage;
