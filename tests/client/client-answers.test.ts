@@ -224,7 +224,7 @@ describe.each([
   ["a 404 of a proxy", () => page(404)],
   ["an empty 502", () => new Response(null, { status: 502 })],
   ["JSON of something else", () => Response.json({ message: "Forbidden" }, { status: 403 })],
-])("C2: %s is not the server's word", (_, answer) => {
+])("C2: %s is not taken for a response of the server", (_, answer) => {
   const notTheServer = { name: "PylonClientError", code: "UNEXPECTED_ANSWER", status: 0 };
 
   test("on a session, a sign-in, a call, a stream and a room", async () => {

@@ -159,7 +159,7 @@ describe("C3: a queue of any size is sent", () => {
   test.each([
     ["the server", () => refusal(413, "PAYLOAD_TOO_LARGE")],
     ["a proxy", () => page(413)],
-  ])("where %s takes less, batches are halved until they fit", async (_, answer) => {
+  ])("if %s accepts less, batches are halved until they fit", async (_, answer) => {
     const [machine, engine] = await offline(100, 30_000);
     const refused: string[] = [];
     engine.onError(({ rowId }) => refused.push(rowId));

@@ -342,7 +342,7 @@ function machine(): {
   return { platform, say, network };
 }
 
-test.each(["the machine says so", "a write does not get through"])(
+test.each(["the machine reports it", "a write does not get through"])(
   "detects that the network is gone although the socket seems open, when %s",
   async (how) => {
     const { url } = await serve();
@@ -357,7 +357,7 @@ test.each(["the machine says so", "a write does not get through"])(
     engine.start();
     await until(() => engine.connected);
     network.isThere = false;
-    if (how === "the machine says so") say.offline();
+    if (how === "the machine reports it") say.offline();
     else await engine.insert("Todo", { title: "kept" });
     await until(() => engine.status.connection === "offline");
     network.isThere = true;

@@ -455,8 +455,8 @@ function openedInto(opened: IDBDatabase[]): void {
   });
 }
 
-test.each(["says so", "says nothing"])(
-  "C4: a connection that the browser closes, and %s, is opened again",
+test.each(["with a close event", "without a close event"])(
+  "C4: a connection that the browser closes %s is opened again",
   async (how) => {
     const appName = newName();
     const url = await serve();
@@ -468,7 +468,7 @@ test.each(["says so", "says nothing"])(
     await engine.insert("Item", { n: 1 });
     for (const n of [2, 3]) {
       for (const db of opened.splice(0)) {
-        if (how === "says so")
+        if (how === "with a close event")
           forceCloseDatabase(db as unknown as Parameters<typeof forceCloseDatabase>[0]);
         else db.close();
       }

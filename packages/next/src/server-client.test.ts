@@ -19,7 +19,7 @@ test.each([
   ["an empty 404", () => new Response(null, { status: 404 })],
   ["a page in place of the answer", () => new Response("<h1>Welcome</h1>")],
   ["JSON of something else", () => Response.json({ message: "Forbidden" }, { status: 403 })],
-])("C2: %s is not the server's word", async (_, given) => {
+])("C2: %s is not taken for a response of the server", async (_, given) => {
   answer = given;
   for (const ask of [
     () => pylon.getSession(),
