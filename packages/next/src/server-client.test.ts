@@ -1,8 +1,8 @@
 import { afterAll, expect, mock, test } from "bun:test";
 import { createPylonServer, PylonUnreachableError } from "./server.ts";
 
-// What is asked while a page is rendered. Next's own request is only there inside of Next: here it
-// has a session's cookie and no headers.
+// The requests that are sent while a page is rendered. Next's own request exists only inside of
+// Next: here it has a session's cookie and no headers.
 await mock.module("next/headers", () => ({
   cookies: () => Promise.resolve({ get: () => ({ value: "a-session" }) }),
   headers: () => Promise.resolve(new Headers()),
@@ -30,7 +30,7 @@ test.each([
     expect(await ask().catch((error: unknown) => error)).toBeInstanceOf(PylonUnreachableError);
 });
 
-test("C2: what the server refuses has the server's code", async () => {
+test("C2: a rejection by the server has the server's code", async () => {
   answer = () =>
     Response.json({ error: { code: "POLICY_DENIED", message: "No." } }, { status: 403 });
   await expect(pylon.json("GET", "/api/auth/me")).rejects.toMatchObject({ code: "POLICY_DENIED" });
