@@ -83,7 +83,7 @@ test.each(["/", "/?queries"])(
   async (path) => {
     const { page, uncaught, scripts, missed, deploy, close } = await open(path);
     const client = await signIn(page);
-    // Only a connection without a socket sends this request.
+    // Only the code of connections without a socket contains this path.
     await until(() => scripts.some((text) => text.includes("/api/live/")));
     deploy();
     await page.evaluate(() => {

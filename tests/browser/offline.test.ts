@@ -245,7 +245,7 @@ test("after a reload deleted rows are gone, and new ones are shown", async () =>
   await until(async () => !(await onDisk(again)).includes("gone"));
 }, 60_000);
 
-test("a replica of thousands of rows is stored whole, and two tabs update it", async () => {
+test("a replica of thousands of rows is stored whole, and two tabs follow it", async () => {
   await keepShell();
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);

@@ -132,7 +132,7 @@ test("a recorded round is replayed exactly, including all joins and leaves", () 
   );
 });
 
-test("the recording of a full round and the state fit into one file each", () => {
+test("the recording and the state of a full round are within their size limits", () => {
   const simulation = Simulation.begin("arena:main", arena, 7);
   const recording = new Recording(simulation);
   const ids = Array.from({ length: MAX_PLAYERS }, (_, index) => `user_${index}`);

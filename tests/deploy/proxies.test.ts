@@ -327,7 +327,7 @@ function connectionsStayOpen(kind: ProxyKind, place: () => Place): void {
     keptStream.stop();
   });
 
-  test("HTTP/2 works in front of the proxy", async () => {
+  test("the proxy accepts HTTP/2 from clients", async () => {
     expect(await http2Status(place().url)).toBe(200);
   });
 }
