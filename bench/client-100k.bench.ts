@@ -4,6 +4,7 @@
 import type { ChangeEvent, Row } from "@pylonsync/protocol";
 import { compilePredicate, parseFilter, sortRows } from "@pylonsync/query";
 import { liveQuery, LocalStore, type QueryOptions } from "@pylonsync/sync";
+import { ReplicaSchema } from "@pylonsync/sync/bindings";
 import { heapStats } from "bun:jsc";
 import { report } from "./lib/report.ts";
 
@@ -61,7 +62,7 @@ function ours(): Client {
   store.replaceAll(
     Array.from({ length: ROWS }, (_, n) => eventAt(n, 1)),
     1,
-    SCHEMA,
+    ReplicaSchema.of(SCHEMA),
   );
   const lists = QUERIES.map((options) => liveQuery(store, "Message", options));
   let seq = 1;

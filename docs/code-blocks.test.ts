@@ -41,6 +41,7 @@ for (const file of [
         TOKEN: client?.token ?? "",
         USER: client?.userId ?? "",
         ADMIN: ADMIN_TOKEN,
+        CLONE: root,
       });
     } finally {
       await server?.stop();

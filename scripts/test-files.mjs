@@ -98,6 +98,7 @@ const KNOWN_SECONDS = {
   "tests/browser/arena": 35,
   "tests/browser/chat": 35,
   "tests/browser/offline": 60,
+  "tests/live-oracle/": 40,
   "tests/replicas/redis": 45,
   "tests/replicas/replicas": 90,
   "tests/replicas/shared-rooms": 50,

@@ -4,7 +4,8 @@ import { TestClient, until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// The mails of accounts are jobs: a mail server that fails delays them, and no list shows them.
+// Account mails are sent by jobs: a failing mail server only delays them, and no job list shows
+// their content.
 
 const PASSWORD = "correct horse battery";
 const app = appOf(
@@ -25,7 +26,7 @@ let mail: MailServer;
 let server: TestServer;
 let admin: TestClient;
 let nobody: TestClient;
-/** How many mails are refused before one is taken. */
+/** The number of mails that are rejected before one is accepted. */
 let refusals = 0;
 
 beforeAll(async () => {
@@ -45,7 +46,7 @@ afterAll(async () => {
 
 const post = (path: string, body: object) => nobody.request("POST", `/api/auth${path}`, body);
 
-/** The jobs of mails, in all that an admin is shown of them. */
+/** The mail jobs, and the text of everything that an admin can see of them. */
 async function shown(): Promise<{
   readonly text: string;
   readonly jobs: Record<string, unknown>[];
@@ -64,7 +65,7 @@ async function shown(): Promise<{
 
 const lastJob = async (): Promise<Record<string, unknown>> => (await shown()).jobs[0] ?? {};
 
-test("a mail server that refuses makes the mail late, and the sign-in none the worse", async () => {
+test("a failing mail server delays the mail, and does not affect the sign-in", async () => {
   refusals = 2;
   const email = "ann@example.com";
   expect(await post("/magic/send", { email })).toMatchObject({ status: 200, body: { sent: true } });
@@ -82,14 +83,14 @@ test("a mail server that refuses makes the mail late, and the sign-in none the w
   expect(mail.countTo(email)).toBe(1);
 });
 
-test("what asks for too many codes queues no mail", async () => {
+test("a rejected request for a code queues no mail", async () => {
   const before = (await shown()).jobs.length;
   expect((await post("/magic/send", { email: "ben@example.com" })).status).toBe(200);
   expect((await post("/magic/send", { email: "ben@example.com" })).status).toBe(429);
   expect((await shown()).jobs).toHaveLength(before + 1);
 });
 
-test("a reset queues as much for a stranger as for a user, and mails the user alone", async () => {
+test("a reset queues a job for unknown addresses too, and mails only users", async () => {
   const email = "cid@example.com";
   const { body } = await post("/password/register", { email, password: PASSWORD });
   const [code = ""] = /\d{6}/.exec((await mail.to(email)).text) ?? [];
@@ -108,7 +109,7 @@ test("a reset queues as much for a stranger as for a user, and mails the user al
   expect(mail.mails.every(({ to }) => to !== "")).toBe(true);
 });
 
-test("a mail that is given up is not sent later: its code is gone", async () => {
+test("a cancelled mail is not sent later: its code is gone", async () => {
   refusals = 1;
   await post("/magic/send", { email: "dan@example.com" });
   await until(async () => (await lastJob())["status"] === "retrying");

@@ -122,7 +122,7 @@ const removals: readonly (readonly [string, (user: TestClient) => Promise<Answer
 
 describe("a user who is deleted", () => {
   test.each(removals)(
-    "%s has no session, no connection, no key and no password any more",
+    "%s loses every session, every connection, every key and the password",
     async (_, remove) => {
       const by = await signIn();
       const changed = await by.request("POST", "/api/auth/password/change", {
@@ -159,14 +159,14 @@ describe("a user who is deleted", () => {
           }),
         ),
       ).toBe("INVALID_CREDENTIALS");
-      // A new user with the address is another user, to whom nothing of the old one belongs.
+      // A new user with the same address is another user, and gets nothing of the old one.
       const next = await signIn(user.email);
       expect(next.userId).not.toBe(user.userId);
       expect((await next.request("GET", "/api/auth/api-keys")).body).toEqual([] as never);
     },
   );
 
-  test("stays as it was where the deletion is refused", async () => {
+  test("is unchanged if the deletion is rejected", async () => {
     const [user, other] = [await signIn(), await signIn()];
     expect((await other.request("DELETE", `/api/entities/User/${user.userId}`)).status).toBe(404);
     expect((await user.request("GET", "/api/auth/session")).status).toBe(200);
@@ -195,7 +195,7 @@ const diaries = buildManifest({
   ],
 });
 
-/** The names of the tables in a database file that hold a text. */
+/** The names of the tables in a database file that contain a text. */
 function tablesHolding(file: string, text: string): string[] {
   using db = new Database(file, { readonly: true });
   return db
@@ -206,7 +206,7 @@ function tablesHolding(file: string, text: string): string[] {
     .toSorted();
 }
 
-/** Signs two users up: the one whom `email` names, and a reader who may see that user. */
+/** Signs two users up: one with `email`, and a reader who may see that user. */
 async function writerAndReader(
   url: string,
   email: string,
@@ -228,7 +228,7 @@ async function writerAndReader(
   return { user, reader };
 }
 
-/** Has the server make each kind of code, token and invitation for an address. */
+/** Makes the server create every kind of code, token and invitation for an address. */
 async function requestCodes(user: TestClient, reader: TestClient, email: string): Promise<void> {
   for (const [path, body] of [
     ["/api/auth/password/reset/request", { email }],
@@ -242,7 +242,7 @@ async function requestCodes(user: TestClient, reader: TestClient, email: string)
 }
 
 describe("the database", () => {
-  test("T18: logs no password, and after a deletion no trace of an address is left", async () => {
+  test("T18: has hashes in one table only, and no trace of a deleted user's address", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-left-"));
     const file = join(dir, "pylon.db");
     const own = await startServer(appOf(diaries), {
@@ -269,7 +269,7 @@ describe("the database", () => {
       ).toEqual({ deleted: true });
       await own.server.maintain();
       expect([tablesHolding(file, email), tablesHolding(file, "Canary")]).toEqual([[], []]);
-      // A client that could see the user, and was away meanwhile, is told of the end too.
+      // A client that could see the user, and was away meanwhile, receives the delete too.
       const { last_seq: since } = seen["cursor"] as { last_seq: number };
       const { changes } = (await reader.request("GET", `/api/sync/pull?since=${since}`))
         .body as unknown as { changes: object[] };
@@ -307,7 +307,7 @@ describe("organizations of a user who leaves", () => {
     expect((await person.request("POST", `/api/auth/invites/${token}/accept`)).status).toBe(200);
   }
 
-  test("keep an owner: the last one hands over first, the admin's deletion by rank", async () => {
+  test("keep an owner: the last can't leave; the admin's deletion promotes another", async () => {
     const [owner, member, deputy] = [await signIn(), await signIn(), await signIn()];
     const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
     const id = org["id"] as string;
@@ -330,7 +330,7 @@ describe("organizations of a user who leaves", () => {
     ).toBe(200);
   });
 
-  test("that have lost their owner in an earlier version are taken over by an admin", async () => {
+  test("without an owner, left by an earlier version, can be taken over by an admin", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-ownerless-"));
     const file = join(dir, "pylon.db");
     const own = await startServer(app, {
@@ -374,7 +374,7 @@ describe("organizations of a user who leaves", () => {
     }
   });
 
-  test("without other members go too", async () => {
+  test("are deleted if they have no other members", async () => {
     const owner = await signIn();
     const { body: org } = await owner.request("POST", "/api/auth/orgs", { name: "Alone" });
     const guest = await signIn();
@@ -390,7 +390,7 @@ describe("organizations of a user who leaves", () => {
 });
 
 describe("the export", () => {
-  test("T1: has what the user owns, and of what only names it what it may read", async () => {
+  test("T1: has the user's rows, and rows that name the user only if readable", async () => {
     const [reporter, user] = [await signIn(), await signIn()];
     await user.insert("Note", { text: "my own" });
     await reporter.insert("Report", { text: "canary about a user", aboutId: user.userId });
@@ -409,7 +409,7 @@ describe("the export", () => {
 });
 
 describe("a guest", () => {
-  test("takes its rows along and leaves", async () => {
+  test("can export its rows and delete itself", async () => {
     const guest = await TestClient.guest(server.url);
     await guest.insert("Note", { text: "a guest's" });
     expect((await guest.request("GET", "/api/auth/account/export")).body).toMatchObject({
@@ -423,7 +423,7 @@ describe("a guest", () => {
     ).toEqual([] as never);
   });
 
-  test("is exported and deleted by the admin, like a user", async () => {
+  test("can be exported and deleted by the admin, like a user", async () => {
     const guest = await TestClient.guest(server.url);
     await guest.insert("Note", { text: "a guest's" });
     expect(

@@ -4,7 +4,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// The address that a user is found by, no matter who writes it.
+// The address by which a user is found, no matter how it was written.
 
 const manifest = buildManifest({
   name: "shop",
@@ -39,7 +39,7 @@ async function byCode(email: string): Promise<TestClient> {
   return new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 }
 
-test("an address that the admin or a function writes is normalised, not verified", async () => {
+test("an address that the admin or a function writes is normalized, but not verified", async () => {
   const user = await byCode("ann@example.com");
   const row = async (): Promise<unknown> =>
     (await admin.request("GET", `/api/entities/User/${user.userId}`)).body;
@@ -57,12 +57,12 @@ test("an address that the admin or a function writes is normalised, not verified
       .status,
   ).toBe(200);
   expect(await row()).toMatchObject({ email: "cid@example.com", emailVerified: false });
-  // Its owner finds the user, and makes no second one.
+  // Its owner signs in as this user, and no second user is created.
   expect((await byCode("cid@example.com")).userId).toBe(user.userId);
   expect(await row()).toMatchObject({ emailVerified: true });
 });
 
-test("a user that the admin makes is found by its address in any form", async () => {
+test("a user that the admin creates is found by the address in any spelling", async () => {
   const { body } = await admin.request("POST", "/api/entities/User", { email: "Zoe@Example.com" });
   expect((await byCode("ZOE@example.com")).userId).toBe(body["id"] as string);
 });
@@ -73,7 +73,7 @@ test.each([
   ["bounce+user=host@example.com", "bounce+user=host@example.com"],
   ["info@münchen.de", "info@xn--mnchen-3ya.de"],
   ["josé@example.com", "josé@example.com"],
-])("U: %s signs up, and is one user however it is written", async (email, kept) => {
+])("U: %s signs up, and is one user in every spelling", async (email, kept) => {
   const first = await byCode(email);
   expect((await byCode(kept.toUpperCase())).userId).toBe(first.userId);
   expect((await byCode(` ${email}`)).userId).toBe(first.userId);

@@ -5,7 +5,7 @@ import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 import { stillClock } from "../support/still-clock.ts";
 
-// What an app says in `auth({...})`, seen from outside.
+// What an app declares in `auth({...})`, as seen by callers.
 
 const HOUR = 3600;
 const app = appOf(
@@ -78,13 +78,13 @@ const as = ({ body }: Answer): TestClient =>
 async function byCode(email: string): Promise<TestClient> {
   await nobody.request("POST", "/api/auth/magic/send", { email });
   const { subject, text } = await mail.to(email);
-  // The app's words, and no others.
+  // Exactly the text of the app.
   expect(subject).toBe("Welcome to the club");
   const code = /^Knock (\d{6}) times\.\s*$/.exec(text)?.[1];
   return as(await nobody.request("POST", "/api/auth/magic/verify", { email, code }));
 }
 
-test("mails use the app's words, and sessions show only exposed user fields", async () => {
+test("mails have the app's text, and sessions show only exposed user fields", async () => {
   const member = await byCode("ann@example.com");
   expect((await member.request("GET", "/api/auth/session")).body["user"]).toEqual({
     id: member.userId,
@@ -92,7 +92,7 @@ test("mails use the app's words, and sessions show only exposed user fields", as
   });
 });
 
-test("roles that the app claims decide in its policies, on live connections too", async () => {
+test("roles that the app claims count in its policies, on live connections too", async () => {
   const [chair, board, member] = [
     await byCode("chair@example.com"),
     await byCode("board@example.com"),
@@ -113,7 +113,7 @@ test("roles that the app claims decide in its policies, on live connections too"
   for (const socket of sockets) socket.close();
 });
 
-test("T14: an unused session ends, a used one goes on, and none past its time", async () => {
+test("T14: an unused session ends, a used one goes on until its maximum age", async () => {
   const member = await byCode("cid@example.com");
   const other = as(await nobody.request("POST", "/api/auth/guest"));
   const isThere = async (client: TestClient): Promise<boolean> =>
@@ -129,14 +129,14 @@ test("T14: an unused session ends, a used one goes on, and none past its time", 
   expect(await isThere(member)).toBe(false);
 });
 
-test("T14: a live connection ends within a second of its session's time", async () => {
+test("T14: a live connection closes within a second after its session expires", async () => {
   const member = await byCode("dan@example.com");
   const socket = await member.live(0).ready();
   later(11 * HOUR);
   await until(() => socket.closed !== null, 2000);
 });
 
-test("what is not exposed is still the user's own to read as a row", async () => {
+test("a user can still read a field of their own row that is not exposed", async () => {
   const member = await byCode("eve@example.com");
   expect(
     (await member.request("PATCH", `/api/entities/Member/${member.userId}`, { phone: "123" }))

@@ -7,7 +7,7 @@ import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { stillClock } from "../support/still-clock.ts";
 
-// What somebody who guesses gets, over hours and from many addresses.
+// What repeated guesses achieve, over hours and from many addresses.
 
 const app = appOf(
   buildManifest({
@@ -30,7 +30,7 @@ let server: TestServer;
 let nobody: TestClient;
 let number = 0;
 const newEmail = (): string => `user${(number += 1)}@example.com`;
-/** Each from another address, unless it is named. */
+/** Each request comes from a different address, unless one is given. */
 const from = (address = `198.51.100.${(number += 1) % 250}`): Record<string, string> => ({
   "X-Forwarded-For": address,
 });
@@ -61,11 +61,11 @@ afterAll(async () => {
   await mail.stop();
 });
 
-test("T20: of codes that are asked for in turn twenty guesses count in 3 hours", async () => {
+test("T20: 20 guesses in 3 hours count, however many codes are requested", async () => {
   const email = newEmail();
   const guess = async (code = "wrong"): Promise<number> =>
     (await post("/magic/verify", { email, code })).status;
-  // Without a code there is nothing to guess, and nothing to use up.
+  // Without a code there is nothing to guess, so no guess is counted.
   for (let n = 0; n < 30; n += 1) expect(await guess()).toBe(401);
   const looked: number[] = [];
   for (let code = 0; code < 6; code += 1) {
@@ -99,14 +99,14 @@ test("T20: a right code resets the count", async () => {
 });
 
 test.each(["ﷺ".repeat(20), "ｐａｓｓｗｏｒｄ１２３"])(
-  "a password is checked in the form in which it is compared: %s",
+  "the strength of a password is checked in its normalized form: %s",
   async (password) => {
     const answer = await post("/password/register", { email: newEmail(), password });
     expect([answer.status, answer.body["error"]]).toMatchObject([400, { code: "WEAK_PASSWORD" }]);
   },
 );
 
-test("T20: an IPv6 network is one guesser, and IPv4 is the same in either form", async () => {
+test("T20: an IPv6 network counts as one client, and IPv4 in either form as the same", async () => {
   const statuses = async (address: (n: number) => string): Promise<number[]> => {
     const answers: number[] = [];
     for (let n = 0; n < 60; n += 1)
@@ -140,7 +140,7 @@ test("T20: an IPv6 network is one guesser, and IPv4 is the same in either form",
   ).toBe(401);
 }, 60_000);
 
-test("T20: a sign-up answers alike for known and unknown addresses, every time", async () => {
+test("T20: a sign-up gets the same responses for known and unknown addresses", async () => {
   const known = newEmail();
   await post("/magic/send", { email: known });
   await post("/magic/verify", { email: known, code: await codeTo(known) });
@@ -156,7 +156,7 @@ test("T20: a sign-up answers alike for known and unknown addresses, every time",
   const [one, other] = [from(), from()];
   for (const headers of [one, one, other, other, ...Array.from({ length: 8 }, () => from())])
     expect(await asked(known, headers)).toEqual(await asked(unknown, headers));
-  // One mail a minute for each who asks, and five in a quarter of an hour for all of them.
+  // One mail per minute for each client, and five in 15 minutes for all clients together.
   expect(await asked(known)).toMatchObject([429, ["error"], "RATE_LIMITED"]);
   for (const email of [known, unknown]) await mail.to(email, 5);
   await post("/password/login", { email: newEmail(), password: "a wrong guess" });
@@ -169,7 +169,7 @@ test("T20: a sign-up answers alike for known and unknown addresses, every time",
   ).toEqual([5, 5]);
 });
 
-test("T20: many accounts guess at and mail an address no more often than one", async () => {
+test("T20: many accounts can't guess at or mail an address more often than one", async () => {
   const target = newEmail();
   const users: TestClient[] = [];
   for (let n = 0; n < 8; n += 1) {
@@ -188,7 +188,7 @@ test("T20: many accounts guess at and mail an address no more often than one", a
   for (const user of users.slice(0, 5))
     for (let n = 0; n < 5; n += 1) looked.push((await confirm(user)).status);
   expect(looked.filter((status) => status === 401)).toHaveLength(20);
-  // By address too, where there is nothing to guess.
+  // The limit per client address applies too, even with nothing to guess.
   const here = from();
   const [last] = users.slice(-1);
   const tried: number[] = [];
@@ -196,7 +196,7 @@ test("T20: many accounts guess at and mail an address no more often than one", a
   expect(tried.filter((status) => status === 401)).toHaveLength(50);
 });
 
-test("T20: a reset is recorded for an unknown address as for a known one", async () => {
+test("T20: a reset is recorded for known and unknown addresses alike", async () => {
   const known = newEmail();
   await post("/magic/send", { email: known });
   await post("/magic/verify", { email: known, code: await codeTo(known) });
@@ -213,7 +213,7 @@ test("T20: a reset is recorded for an unknown address as for a known one", async
   expect(await noted()).toBe(before + 2);
 });
 
-test("guesses at a password do not lock its owner out of a trusted device", async () => {
+test("guesses of a password do not lock its owner out on a trusted device", async () => {
   const email = newEmail();
   await post("/password/register", { email, password: PASSWORD });
   const user = as(await post("/password/register/confirm", { email, code: await codeTo(email) }));
@@ -247,7 +247,7 @@ test("guesses at a password do not lock its owner out of a trusted device", asyn
   expect(
     (await post("/password/login", { email, password: PASSWORD }, { ...from(), Cookie })).status,
   ).toBe(200);
-  // There too guesses are few.
+  // Guesses are limited there too.
   const there: number[] = [];
   for (let n = 0; n < 12; n += 1)
     there.push(
@@ -257,7 +257,7 @@ test("guesses at a password do not lock its owner out of a trusted device", asyn
   expect(there.filter((status) => status === 401)).toHaveLength(10);
 });
 
-test("the audit log has what was tried: wrong codes, resets, new tokens", async () => {
+test("the audit log has the attempts: wrong codes, resets, refreshed tokens", async () => {
   const email = newEmail();
   await post("/magic/send", { email });
   await post("/magic/verify", { email, code: "wrong" });

@@ -7,8 +7,8 @@ import { freePort } from "../support/servers/free-port.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { shopApp } from "../support/shop-app.ts";
 
-// Links in mails that sign in: which browser they sign in, as whom, and what of a guest they take
-// along.
+// Sign-in links in mails: which browser they sign in, as which user, and what happens to the rows
+// of a guest.
 
 const [ASKER, SESSION] = ["shop_session_link", "shop_session"];
 
@@ -49,7 +49,7 @@ afterAll(async () => {
 interface Asked {
   readonly path: string;
   readonly token: string;
-  /** Of the browser that asked. */
+  /** The cookie of the browser that requested the link. */
   readonly cookie: string;
 }
 
@@ -89,7 +89,7 @@ const press = (token: string, headers: Record<string, string> = {}): Promise<Res
     body: new URLSearchParams({ token }),
   });
 
-test("another's link signs in no browser and takes no guest's rows by itself", async () => {
+test("a link that another browser requested does not sign in or move rows by itself", async () => {
   const mallory = newEmail();
   const { path, token } = await ask(mallory);
   const guest = await TestClient.guest(server.url);
@@ -101,7 +101,7 @@ test("another's link signs in no browser and takes no guest's rows by itself", a
   expect(page).toContain(`Sign in as ${mallory}`);
   expect(opened.headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
   expect((await guest.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);
-  // A page of another site does not press it.
+  // A page of another site can't submit it.
   expect((await press(token, { Cookie, Origin: "https://evil.example" })).status).toBe(403);
   const pressed = await press(token, { Cookie });
   expect([pressed.status, pressed.headers.get("location")]).toEqual([303, `${url}/`]);
@@ -112,7 +112,7 @@ test("another's link signs in no browser and takes no guest's rows by itself", a
   expect((await press(token)).status).toBe(401);
 });
 
-test("the browser that asked is signed in at once, and its guest becomes the user", async () => {
+test("the browser that requested the link is signed in; its guest becomes the user", async () => {
   const guest = await TestClient.guest(server.url);
   await guest.insert("Note", { text: "of a guest" });
   const email = newEmail();
@@ -121,14 +121,14 @@ test("the browser that asked is signed in at once, and its guest becomes the use
   const opened = await open(path, `${own.Cookie}; ${cookie}`);
   expect(opened.status).toBe(302);
   expect(await whoIs(cookieOf(opened, SESSION))).toMatchObject({ id: guest.userId, email });
-  // Known by its session too, where the cookie of the mail is gone.
+  // The browser is also recognized by its session, without the cookie of the link.
   const other = await TestClient.guest(server.url);
   const session = { Cookie: `${SESSION}=${other.token}` };
   const second = await ask(newEmail(), {}, session);
   expect((await open(second.path, session.Cookie)).status).toBe(302);
 });
 
-test("what only looks at a link does not use it up", async () => {
+test("a preview of a link does not use it up", async () => {
   const { path, cookie } = await ask(newEmail());
   const looked = await open(path, cookie, "HEAD");
   expect([looked.status, looked.headers.getSetCookie()]).toEqual([405, []]);
@@ -136,7 +136,7 @@ test("what only looks at a link does not use it up", async () => {
   expect((await open(path, cookie)).status).toBe(302);
 });
 
-test("a user with a second factor is asked for it, by a page, and no token is shown", async () => {
+test("a user with a second factor is redirected to a page, which gets no token", async () => {
   const email = newEmail();
   const first = await ask(email);
   const session = cookieOf(await open(first.path, first.cookie), SESSION);
@@ -170,7 +170,7 @@ test("a user with a second factor is asked for it, by a page, and no token is sh
   );
 });
 
-test("the page works in a browser, without a script", async () => {
+test("the confirmation page works in a browser without JavaScript", async () => {
   const browser = await launchBrowser();
   try {
     const email = newEmail();

@@ -9,7 +9,7 @@ import { startServer, type TestServer } from "../support/server.ts";
 
 const ROOT = join(import.meta.dir, "..", "..");
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. SCREENSHOTS names one that is kept, to look at them. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 
 let server: TestServer;
@@ -23,7 +23,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** How the parts of a sign-in look, and how far their middle is from the page's. */
+/** The computed styles of the parts of a sign-in form, with their positions and widths. */
 function lookOf(page: Page): Promise<Record<string, unknown>> {
   return page.evaluate(() => {
     const find = (selector: string, text = ""): Element => {
@@ -64,7 +64,7 @@ test.each([
   [1000, "dark"],
   [360, "light"],
 ] as const)(
-  "U: <SignIn/> and /auth/sign-in look alike, %i wide, %s",
+  "U: <SignIn/> and /auth/sign-in look the same, %i wide, %s",
   async (width, colorScheme) => {
     const context = await browser.newContext({ viewport: { width, height: 760 }, colorScheme });
     const page = await context.newPage();
@@ -88,7 +88,7 @@ test.each([
   },
 );
 
-test("U: the components and the pages of the server have the same variables", () => {
+test("U: the components and the server's pages have the same CSS variables", () => {
   const variables = (file: string): string =>
     /:where\(:root\) \{[^}]*\}/.exec(readFileSync(join(ROOT, file), "utf8"))?.[0] ?? file;
   expect(variables("packages/server/src/auth/pages/auth-page.text.css")).toBe(
@@ -96,7 +96,7 @@ test("U: the components and the pages of the server have the same variables", ()
   );
 });
 
-test("U: the components and the pages of the server have one style sheet", () => {
+test("U: the components and the server's pages have the same style sheet", () => {
   const text = (file: string): string => readFileSync(join(ROOT, file), "utf8");
   expect(text("packages/server/src/auth/pages/auth-page.text.css")).toBe(
     text("packages/react/src/styles.css"),

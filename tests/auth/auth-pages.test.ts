@@ -19,7 +19,7 @@ const entities = [
   }),
 ];
 const policies = [policy({ name: "users", entity: "User", allow: "auth.userId == data.id" })];
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. SCREENSHOTS names one that is kept, to look at them. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 
 let mail: MailServer;
@@ -58,7 +58,7 @@ const says = (text: RegExp): Promise<void> =>
   until(async () => text.test((await page.getByRole("status").textContent()) ?? ""));
 const codeTo = async (email: string, count = 1): Promise<string> =>
   /\d{6}/.exec((await mail.to(email, count)).text)?.[0] ?? "";
-/** The pages hold the steps to come, hidden. */
+/** Only the visible field: the pages also contain the hidden fields of later steps. */
 const labelled = (label: string): Locator =>
   page.getByLabel(label, { exact: true }).locator("visible=true");
 const whoAmI = (): Promise<unknown> =>
@@ -73,7 +73,7 @@ async function signIn(email: string, password: string): Promise<void> {
   await page.getByRole("button", { name: "Sign in", exact: true }).click();
 }
 
-/** With a weak password first. */
+/** Tries a weak password first. */
 async function signUp(email: string): Promise<void> {
   await page.goto(`${url}/auth/sign-up?redirect=/auth/account`);
   await labelled("Name").fill("Ann");
@@ -92,7 +92,7 @@ async function signUp(email: string): Promise<void> {
   expect(await whoAmI()).toMatchObject({ email, displayName: "Ann", emailVerified: true });
 }
 
-/** Another device's session ends, and then this one's. */
+/** Signs out another device, and then this one. */
 async function signDevicesOut(email: string): Promise<void> {
   const { body } = await new TestClient(server.url, null).request(
     "POST",
@@ -102,7 +102,7 @@ async function signDevicesOut(email: string): Promise<void> {
   );
   await page.goto(`${url}/auth/account?redirect=/health`);
   await page.screenshot({ path: join(shots, "account.png"), fullPage: true });
-  // For password managers: whose password it is.
+  // Tells password managers to which account the passwords belong.
   expect(
     await page
       .locator("input[autocomplete=username]")
@@ -136,7 +136,7 @@ async function resetPassword(email: string, password: string): Promise<void> {
   await says(/was changed/);
 }
 
-test("a person signs up, out, in, resets the password, and signs a device out", async () => {
+test("a user signs up, out and in, resets the password, and signs a device out", async () => {
   const email = "ann@example.com";
   const errors: string[] = [];
   page.on("pageerror", (error) => errors.push(error.message));
@@ -160,7 +160,7 @@ test("a person signs up, out, in, resets the password, and signs a device out", 
   expect(errors).toEqual([]);
 }, 60_000);
 
-test("a code by mail signs in", async () => {
+test("an emailed code signs in", async () => {
   const email = "ben@example.com";
   await context.clearCookies();
   await page.goto(`${url}/auth/sign-in?redirect=/health`);
@@ -178,7 +178,7 @@ test("a code by mail signs in", async () => {
   );
 }, 60_000);
 
-test("an unreachable server is reported, signs nobody out, and can be retried", async () => {
+test("an unreachable server is reported, keeps the session, and can be retried", async () => {
   await page.goto(`${url}/auth/account`);
   await page.locator("#who").filter({ hasText: "ben@example.com" }).waitFor();
   await page.route("**/api/auth/**", (route) => route.abort());
@@ -202,7 +202,7 @@ test("an unreachable server is reported, signs nobody out, and can be retried", 
   await page.getByRole("status").filter({ hasText: "wrong" }).waitFor();
 });
 
-test("a page shows no words of a link that leads to it", async () => {
+test("a page does not show text from the link that leads to it", async () => {
   for (const [code, words] of [
     ["OAUTH_DENIED", "You did not allow it there"],
     ["ANYTHING", "This sign-in did not work."],
@@ -215,7 +215,7 @@ test("a page shows no words of a link that leads to it", async () => {
   }
 });
 
-test("T10: the page leads nowhere that the app does not trust", async () => {
+test("T10: the page redirects only to targets that the app trusts", async () => {
   const host = new URL(server.url).host;
   const evil = [
     "https://evil.example",
@@ -240,7 +240,7 @@ test("T10: the page leads nowhere that the app does not trust", async () => {
   expect(await fine.text()).not.toContain("<script>");
 });
 
-test("looks as it should in light and dark, wide and narrow", async () => {
+test("has no horizontal overflow in light and dark, wide and narrow", async () => {
   await context.clearCookies();
   for (const [scheme, width] of [
     ["light", 800],
@@ -258,7 +258,7 @@ test("looks as it should in light and dark, wide and narrow", async () => {
   }
 }, 60_000);
 
-test("an app with pages of its own has none of ours", async () => {
+test("an app with its own pages has none of the built-in ones", async () => {
   const own = await startServer(
     appOf(
       buildManifest({ name: "own", version: "1.0.0", entities, policies, auth: { pages: false } }),
@@ -271,7 +271,7 @@ test("an app with pages of its own has none of ours", async () => {
   }
 });
 
-test("an app without users serves no pages for them, and says why", async () => {
+test("an app without users has no account pages, and the response says why", async () => {
   const own = await startServer(
     appOf(
       buildManifest({

@@ -5,8 +5,7 @@ import { Secret, TOTP } from "otpauth";
 import { aMoment, TestClient, until, type Answer, type LiveSocket } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// What is taken away stays away, also from a caller that asks for something else at the same
-// moment.
+// What is revoked stays revoked, even for a caller that makes another request at the same time.
 
 const PASSWORD = "correct horse battery";
 const ANOTHER = "another long password";
@@ -36,12 +35,12 @@ let nobody: Pick<TestClient, "request">;
 let admin: TestClient;
 let people = 0;
 let calls = 0;
-/** How far the server's clock is ahead. */
+/** How far the server's clock is ahead, in milliseconds. */
 let aheadMs = 0;
 beforeAll(async () => {
   const env = { PYLON_DEV_MODE: "1", PYLON_TRUST_PROXY_HOPS: "1" };
   server = await startServer(appOf(manifest), env, { now: () => Date.now() + aheadMs });
-  // From another address each time: here nobody is to be stopped by a limit.
+  // Each request comes from a different address, so that no limit applies.
   const anywhere = new TestClient(server.url, null);
   nobody = {
     request: (method, path, body) =>
@@ -68,7 +67,7 @@ async function person(): Promise<{ readonly email: string; readonly client: Test
   return { email, client: as(made) };
 }
 
-/** Asks again and again until it is told to stop. @returns what the last good answer gave */
+/** Repeats a request until it is stopped. @returns the result of the last successful one */
 function loop(
   ask: (last: string | null) => Promise<string | null>,
   first: string | null,
@@ -87,7 +86,7 @@ function loop(
   };
 }
 
-/** The thief's: each token is good for the next. */
+/** The thief: each token is used to get the next one. */
 function refreshing(token: string | null): ReturnType<typeof loop> {
   return loop(async (last) => {
     const { status, body } = await new TestClient(server.url, last).request(
@@ -98,7 +97,7 @@ function refreshing(token: string | null): ReturnType<typeof loop> {
   }, token);
 }
 
-describe("a stolen token that is refreshed all the time", () => {
+describe("a stolen token that is refreshed continuously", () => {
   test.each([
     [
       "signing out everywhere",
@@ -125,7 +124,7 @@ describe("a stolen token that is refreshed all the time", () => {
     }
   });
 
-  test("is in no organization that its user was taken out of", async () => {
+  test("does not stay in an organization from which its user was removed", async () => {
     for (let round = 0; round < ROUNDS; round += 1) {
       const [owner, member] = [await person(), await person()];
       const orgId = (await owner.client.request("POST", "/api/auth/orgs", { name: "Acme" })).body[
@@ -167,7 +166,7 @@ describe("a stolen token that is refreshed all the time", () => {
   });
 });
 
-test("no session is made with a password that is being reset", async () => {
+test("no session is created with a password that is being reset", async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
     const { email } = await person();
     const { body } = await nobody.request("POST", "/api/auth/password/reset/request", { email });
@@ -224,7 +223,7 @@ test("a password change ends sign-ins that wait for a second factor", async () =
   ).toBeOneOf([400, 401]);
 });
 
-test("no API key is made of an account while it is taken out of somebody's hands", async () => {
+test("no API key remains of an account that is being deleted or reclaimed", async () => {
   for (let round = 0; round < ROUNDS; round += 1) {
     for (const takeAway of [
       async (_: string, userId: string) => admin.request("DELETE", `/api/admin/users/${userId}`),
@@ -253,8 +252,10 @@ test("no API key is made of an account while it is taken out of somebody's hands
   }
 }, 120_000);
 
-describe("a request whose body comes late", () => {
-  /** Until the server has read the head, and looks its session up again. */
+describe("a request whose body arrives late", () => {
+  /**
+   * Waits until the server has read the head, and its cached session is too old to be used again.
+   */
   async function identityIsOld(): Promise<void> {
     await aMoment();
     aheadMs += 1_000;
@@ -294,7 +295,7 @@ describe("a request whose body comes late", () => {
         changes: [{ entity: "Note", row_id: "n1", kind: "insert", data: { text: "by nobody" } }],
       }),
     ],
-  ])("%s is refused when its session was ended meanwhile", async (path, body) => {
+  ])("%s is rejected if its session has ended meanwhile", async (path, body) => {
     const { client } = await person();
     const request = held(path, client.token ?? "", body);
     await identityIsOld();
@@ -324,7 +325,7 @@ test("T14: a socket that catches up while its session ends gets no later write",
   }
 }, 120_000);
 
-test("T14: a role that the app no longer claims is gone with the next refresh", async () => {
+test("T14: a role that the app no longer claims is lost with the next refresh", async () => {
   const { email, client } = await person();
   await admin.request("PATCH", `/api/entities/User/${client.userId}`, { isStaff: true });
   const staff = as(
@@ -336,7 +337,7 @@ test("T14: a role that the app no longer claims is gone with the next refresh", 
   expect((await refreshed.request("GET", "/api/auth/me")).body["roles"]).toEqual([]);
 });
 
-test("a guest becomes one user, whatever is asked with its token at the same moment", async () => {
+test("a guest becomes only one user, whatever its token requests at the same time", async () => {
   const codeFor = async (email: string): Promise<unknown> =>
     (await nobody.request("POST", "/api/auth/magic/send", { email })).body["dev_code"];
   for (let round = 0; round < ROUNDS; round += 1) {
@@ -355,7 +356,7 @@ test("a guest becomes one user, whatever is asked with its token at the same mom
       answer.status === 200 ? [{ client: as(answer), email: bodies[at]?.email }] : [],
     );
     expect(good.length).toBeGreaterThan(0);
-    // Each is the user of its own address, and one of them at most is who the guest was.
+    // Each is the user of its own address, and at most one of them keeps the guest's id.
     for (const { client, email } of good)
       expect([
         round,
@@ -367,7 +368,7 @@ test("a guest becomes one user, whatever is asked with its token at the same mom
   }
 }, 120_000);
 
-test("the admin ends a user's sessions, keys and connections, on the spot", async () => {
+test("the admin can end a user's sessions, keys and connections immediately", async () => {
   const { client } = await person();
   const key = new TestClient(
     server.url,

@@ -34,7 +34,7 @@ afterAll(async () => {
   await Promise.all([server.stop(), dev.stop()]);
 });
 
-/** Sends a request as it stands. @returns the status and the body */
+/** Sends a request exactly as given. @returns the status and the whole response */
 async function raw(
   url: string,
   lines: readonly string[],
@@ -55,7 +55,7 @@ async function raw(
   return { status: Number(text.split(" ")[1]), text };
 }
 
-describe("in dev mode, which is open to anyone who reaches it,", () => {
+describe("in dev mode, which is open to everyone who can reach it,", () => {
   const from = (
     host: string,
     ...more: string[]
@@ -66,7 +66,7 @@ describe("in dev mode, which is open to anyone who reaches it,", () => {
       '{"user_id":"anybody"}',
     );
 
-  test("T12: a page whose own name leads here gets no session, mail, rows, socket", async () => {
+  test("T12: a page with a foreign Host gets no session, mail, rows or socket", async () => {
     for (const host of [
       "evil.example",
       `evil.example:${new URL(dev.url).port}`,
@@ -105,7 +105,7 @@ describe("in dev mode, which is open to anyone who reaches it,", () => {
     expect(socket).toMatchObject({ status: 403, text: expect.stringContaining("PYLON_DEV_HOSTS") });
   });
 
-  test("local names, the public one and those that were named are answered", async () => {
+  test("local hosts, the public one and configured ones are served", async () => {
     for (const host of [
       "localhost:5173",
       "app.localhost",
@@ -121,7 +121,7 @@ describe("in dev mode, which is open to anyone who reaches it,", () => {
     ).toBe(200);
   });
 
-  test("T11: another site's page reads nothing of the admin's, a local one does", async () => {
+  test("T11: a page of another site can't read admin data, a local one can", async () => {
     const ask = (path: string, origin: string, token: string | null = null): Promise<number> =>
       new TestClient(dev.url, token)
         .request("GET", path, undefined, { Origin: origin })
@@ -141,8 +141,8 @@ describe("in dev mode, which is open to anyone who reaches it,", () => {
   });
 });
 
-describe("a request that is broken is not a fault of ours:", () => {
-  test("NUL in a name is the name of nothing", async () => {
+describe("a malformed request is not a server error:", () => {
+  test("an id with NUL is not found", async () => {
     const guest = await TestClient.guest(server.url);
     const admin = new TestClient(server.url, ADMIN_TOKEN);
     const paths = [
@@ -164,7 +164,7 @@ describe("a request that is broken is not a fault of ours:", () => {
     }
   });
 
-  test("an Origin beside a Host that is not valid is a foreign one", async () => {
+  test("an Origin with an invalid Host is a foreign origin", async () => {
     for (const host of ["[", "a b", "a:999999", ""]) {
       const { status } = await raw(server.url, [
         "POST /api/auth/guest HTTP/1.1",
@@ -175,7 +175,7 @@ describe("a request that is broken is not a fault of ours:", () => {
     }
   });
 
-  test("a passkey whose id names none is refused", async () => {
+  test("a passkey with an unknown id is rejected", async () => {
     const begun = await fetch(`${server.url}/api/auth/passkey/login/begin`, { method: "POST" });
     const Cookie = begun.headers.getSetCookie()[0]?.split(";")[0] ?? "";
     const answer = await new TestClient(server.url, null).request(
@@ -197,7 +197,7 @@ test.each([
   "https://*.example.com",
   "file:///",
   "https://user@app.example.com",
-])("T10: %p as a trusted origin stops the start", async (origin) => {
+])("T10: %p as a trusted origin prevents the start", async (origin) => {
   const declared = buildManifest({
     name: "shop",
     version: "1.0.0",
@@ -209,7 +209,7 @@ test.each([
   );
 });
 
-test("T19: what has tokens in it is kept by no cache", async () => {
+test("T19: responses that contain tokens are not cached", async () => {
   const ask = async (method: string, path: string, body?: unknown): Promise<string | null> =>
     (await fetch(`${server.url}${path}`, { method, body: JSON.stringify(body) })).headers.get(
       "cache-control",

@@ -7,7 +7,7 @@ import { freePort } from "../support/servers/free-port.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 import { shopApp } from "../support/shop-app.ts";
 
-// Routes that older clients call, and what is said of them nowhere else.
+// Routes that older clients call, and that no other test covers.
 
 let mail: MailServer;
 let server: TestServer;
@@ -45,7 +45,7 @@ async function byCode(email = newEmail()): Promise<TestClient> {
   );
 }
 
-test("POST /api/auth/anonymous makes a guest, as /guest does", async () => {
+test("POST /api/auth/anonymous creates a guest, as /guest does", async () => {
   for (const path of ["/api/auth/anonymous", "/api/auth/guest"]) {
     const { status, body } = await nobody.request("POST", path);
     expect([path, status, body]).toEqual([
@@ -65,7 +65,7 @@ test("POST /api/auth/anonymous makes a guest, as /guest does", async () => {
   }
 });
 
-test("upgrade makes a guest the user that the admin names, with its rows", async () => {
+test("upgrade turns a guest into the user that the admin names, with its rows", async () => {
   const guest = await TestClient.guest(server.url);
   await guest.insert("Note", { text: "of a guest" });
   const user = await byCode();
@@ -90,7 +90,7 @@ test("upgrade makes a guest the user that the admin names, with its rows", async
   });
 });
 
-test("upgrade gives a new token on request, and ends the guest's other sessions", async () => {
+test("upgrade returns a new token on request, and ends the guest's other sessions", async () => {
   const [guest, user] = [await TestClient.guest(server.url), await byCode()];
   const { body } = await admin.request("POST", "/api/auth/upgrade", {
     user_id: user.userId,
@@ -102,12 +102,12 @@ test("upgrade gives a new token on request, and ends the guest's other sessions"
   expect((await guest.request("GET", "/api/entities/Note")).status).toBe(401);
 });
 
-test("POST /api/auth/upgrade needs a session", async () => {
+test("POST /api/auth/upgrade needs a session to upgrade", async () => {
   const { status, body } = await admin.request("POST", "/api/auth/upgrade", { user_id: "ann" });
   expect([status, body["error"]]).toMatchObject([400, { code: "UPGRADE_FAILED" }]);
 });
 
-test("POST /api/auth/upgrade is for the admin, and for guests only", async () => {
+test("POST /api/auth/upgrade is only for the admin, and only for guests", async () => {
   const [guest, user] = [await TestClient.guest(server.url), await byCode()];
   for (const caller of [nobody, guest, user])
     expect(
@@ -133,7 +133,7 @@ test("POST /api/auth/upgrade is for the admin, and for guests only", async () =>
 });
 
 describe("/api/admin/users", () => {
-  test("exports and deletes a user, for the admin only", async () => {
+  test("exports and deletes a user, only for the admin", async () => {
     const user = await byCode();
     await user.insert("Note", { text: "mine" });
     for (const caller of [nobody, user]) {
@@ -161,7 +161,7 @@ describe("/api/admin/users", () => {
   });
 });
 
-test("PYLON_COOKIE_SAME_SITE is that of the session's cookie, and none wants https", async () => {
+test("PYLON_COOKIE_SAME_SITE sets the cookie's attribute, and none requires https", async () => {
   const response = await fetch(`${server.url}/api/auth/guest`, { method: "POST" });
   expect(response.headers.get("set-cookie")).toMatch(
     /^shop_session=[^;]+; .*Secure; SameSite=None$/,
@@ -174,7 +174,7 @@ test("PYLON_COOKIE_SAME_SITE is that of the session's cookie, and none wants htt
   );
 });
 
-test("POST /api/auth/orgs/ID/members invites: accepting makes a member", async () => {
+test("POST /api/auth/orgs/ID/members invites: accepting makes the user a member", async () => {
   const [owner, email] = [await byCode(), newEmail()];
   const invited = await byCode(email);
   const { body: organization } = await owner.request("POST", "/api/auth/orgs", { name: "Acme" });
@@ -188,7 +188,7 @@ test("POST /api/auth/orgs/ID/members invites: accepting makes a member", async (
   expect((await owner.request("GET", members)).body).toHaveLength(2);
 });
 
-test("POST /api/auth/select-org changes the token only where the client asks", async () => {
+test("POST /api/auth/select-org changes the token only if the client requests it", async () => {
   const user = await byCode();
   const { body: organization } = await user.request("POST", "/api/auth/orgs", { name: "Acme" });
   const select = (extra: object): Promise<Answer> =>
@@ -233,7 +233,7 @@ describe("POST /api/auth/oauth/refresh/PROVIDER", () => {
     await oidc.stop();
   });
 
-  test("renews the provider's tokens, more than once, and shows none of them", async () => {
+  test("renews the provider's tokens, repeatedly, and returns none of them", async () => {
     const begun = await fetch(`${shop.url}/api/auth/login/acme`);
     const { redirect } = (await begun.json()) as { redirect: string };
     const back = await oidc.signIn(redirect, "ann");

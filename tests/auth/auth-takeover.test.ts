@@ -9,7 +9,7 @@ import { startServer, type TestServer } from "../support/server.ts";
 import { shopApp } from "../support/shop-app.ts";
 import { stillClock } from "../support/still-clock.ts";
 
-// How somebody else's account is taken, or kept, and what stands against it.
+// How an attacker may take over or keep another user's account, and what prevents it.
 
 const [OWN, FOREIGN] = ["correct horse battery", "a stranger's pass phrase"];
 const { platform, now, later } = stillClock();
@@ -78,8 +78,8 @@ async function enroll(user: TestClient): Promise<() => string> {
   return () => totp.generate({ timestamp: now() });
 }
 
-describe("T8: a sign-up with another's address", () => {
-  test("before or after its owner's is not what the owner's code confirms", async () => {
+describe("T8: a sign-up with another user's address", () => {
+  test("before or after its owner's is not confirmed by the owner's code", async () => {
     for (const ownerIsFirst of [true, false]) {
       const email = newEmail();
       const passwords = ownerIsFirst ? [OWN, FOREIGN] : [FOREIGN, OWN];
@@ -96,7 +96,7 @@ describe("T8: a sign-up with another's address", () => {
         .filter(({ to }) => to === email)
         .map(({ text }) => /\b\d{6}\b/.exec(text)?.[0] ?? "");
       const at = passwords.indexOf(OWN);
-      // Whichever code the owner types into the page where it has chosen its own password.
+      // Whichever other code the owner enters on the page on which they chose their own password.
       for (const code of [...sent, ...codes].filter((candidate) => candidate !== sent[at])) {
         expect(
           (await post("/password/register/confirm", { email, code, sign_up_token: tokens[at] }))
@@ -125,7 +125,7 @@ describe("T8: a sign-up with another's address", () => {
     }
   });
 
-  test("is bound to the browser by a cookie when the page sends only the code", async () => {
+  test("is bound to the browser by a cookie if the page sends only the code", async () => {
     const email = newEmail();
     const registered = await fetch(`${server.url}/api/auth/password/register`, {
       method: "POST",
@@ -144,7 +144,7 @@ describe("T8: a sign-up with another's address", () => {
     expect((await login(email, OWN)).status).toBe(200);
   });
 
-  test("an older client still confirms the only sign-up, also one asked for twice", async () => {
+  test("can be confirmed by an older client if it is the only one, even repeated", async () => {
     const email = newEmail();
     await register(email, OWN);
     await codeTo(email);
@@ -158,11 +158,13 @@ describe("T8: a sign-up with another's address", () => {
   });
 });
 
-describe("T8: a reset of the password of an account that nobody had proved to be theirs", () => {
+describe("T8: a password reset of an account whose address was never verified", () => {
   let oidc: OidcServer;
   let shop: TestServer;
   const stop: (() => Promise<void>)[] = [];
-  /** The provider's clock is that of the machine. */
+  /**
+   * How far the server's clock is ahead, in milliseconds. The provider uses the machine's clock.
+   */
   let ahead = 0;
   const shifted = { ...platform, now: () => Date.now() + ahead };
   beforeAll(async () => {
@@ -203,7 +205,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     return cookieOf(answer, "shop_session=");
   }
 
-  test("leaves its first author no way in: provider, key, second factor, session", async () => {
+  test("revokes all access of its creator: provider, key, second factor, session", async () => {
     const anybody = new TestClient(shop.url, null);
     const Cookie = await withProvider("unverified-vic");
     const squatter = (method: string, path: string, body?: unknown): Promise<Answer> =>
@@ -248,7 +250,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     expect((await ownerClient.request("GET", "/api/auth/api-keys")).body).toEqual([] as never);
   });
 
-  test("an account elsewhere is linked by a fresh sign-in or with the password only", async () => {
+  test("linking an account elsewhere needs a fresh sign-in or the password", async () => {
     const anybody = new TestClient(shop.url, null);
     const { body } = await anybody.request("POST", "/api/auth/password/register", {
       email: "ned@example.com",
@@ -262,7 +264,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
     expect((await link({})).body["error"]).toMatchObject({ code: "FRESH_SIGN_IN_REQUIRED" });
     expect((await link({ password: FOREIGN })).status).toBe(401);
     expect((await link({ password: OWN })).status).toBe(200);
-    // A sign-in that a stale session starts is one of its own, and links nothing.
+    // A sign-in that a stale session starts is a separate one, and links nothing.
     const other = await withProvider("thief", { Authorization: `Bearer ${user.token}` });
     expect(
       (await anybody.request("GET", "/api/auth/session", undefined, { Cookie: other })).body[
@@ -274,7 +276,7 @@ describe("T8: a reset of the password of an account that nobody had proved to be
 });
 
 describe("a changed password", () => {
-  test("T19: ends reset links, waiting sign-ins and trusted devices; mail has keys", async () => {
+  test("T19: ends reset links, waiting sign-ins, trusted devices; mail names keys", async () => {
     const { user, email } = await signUp();
     await post("/api-keys", { name: "nightly http://evil.example report" }, user);
     const code = await enroll(user);
@@ -327,7 +329,7 @@ describe("a changed password", () => {
     );
   });
 
-  test("is answered with a new token and cookie; no other one works", async () => {
+  test("is answered with a new token and cookie; all others are invalid", async () => {
     const { user, email } = await signUp();
     const other = as(await login(email, OWN));
     const response = await fetch(`${server.url}/api/auth/password/change`, {
@@ -351,8 +353,8 @@ describe("a changed password", () => {
   });
 });
 
-describe("a session that is older than ten minutes, as a stolen one may be", () => {
-  test("changes neither the address nor the ways in, unless the password comes along", async () => {
+describe("a session that is older than ten minutes, such as a stolen one", () => {
+  test("can't change the address or add credentials, except with the password", async () => {
     const { user, email } = await signUp();
     const next = newEmail();
     const tries = (extra: object): Promise<Answer[]> =>
@@ -373,7 +375,7 @@ describe("a session that is older than ten minutes, as a stolen one may be", () 
         401,
         { code: "INVALID_CREDENTIALS", field: "password" },
       ]);
-    // A new token for the session makes it no younger.
+    // A new token does not make the session younger.
     const renewed = as(await post("/refresh", undefined, user));
     expect((await post("/api-keys", { name: "program" }, renewed)).status).toBe(403);
     const statuses = [
@@ -388,7 +390,7 @@ describe("a session that is older than ten minutes, as a stolen one may be", () 
     ).toBe(200);
   });
 
-  test("sets no first password", async () => {
+  test("can't set a first password", async () => {
     const email = newEmail();
     await post("/magic/send", { email });
     const user = as(await post("/magic/verify", { email, code: await codeTo(email) }));

@@ -31,7 +31,7 @@ afterAll(() => server.stop());
 const as = ({ body }: Answer): TestClient =>
   new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 
-test("T8: another's address, signed up with, is lost when its owner proves it", async () => {
+test("T8: an account with another user's address is lost when its owner verifies it", async () => {
   const email = "victim@example.com";
   const attacker = as(
     await nobody.request("POST", "/api/auth/password/register", { email, password: PASSWORD }),
@@ -63,7 +63,7 @@ test("T8: another's address, signed up with, is lost when its owner proves it", 
   expect((await victim.request("GET", "/api/auth/sessions")).body).toHaveLength(1);
 });
 
-test("T9: the user comes from the session, whatever a body says", async () => {
+test("T9: the user comes from the session, whatever the body contains", async () => {
   const user = as(
     await nobody.request("POST", "/api/auth/password/register", {
       email: "a@example.com",
@@ -87,7 +87,7 @@ test("T9: the user comes from the session, whatever a body says", async () => {
   });
 });
 
-test("T10: a mail links to the configured address, not to the request's own", async () => {
+test("T10: a mail links to the configured URL, not to the Host of the request", async () => {
   const mail = await startMailServer();
   const env = { PYLON_SMTP_URL: mail.url, PYLON_EMAIL_FROM: "shop@example.com" };
   const [told, untold] = [
@@ -122,7 +122,7 @@ test("T10: a mail links to the configured address, not to the request's own", as
   }
 });
 
-test("T11: another site's page opens no socket or stream by cookie, also in dev", async () => {
+test("T11: a page of another site can't use the cookie for a socket, also in dev", async () => {
   const { body } = await nobody.request("POST", "/api/auth/guest");
   const Cookie = `shop_session=${String(body["token"])}`;
   const userOf = async (origin: string): Promise<unknown> =>
@@ -170,7 +170,7 @@ test("T13: a public id is not a credential", async () => {
     ).toBe(401);
 });
 
-test("T19: a token from before a sign-in is worthless, and URLs carry no token", async () => {
+test("T19: a token from before a sign-in is invalid, and URLs carry no token", async () => {
   const guest = await TestClient.guest(server.url);
   const user = as(
     await guest.request("POST", "/api/auth/password/register", {
@@ -192,13 +192,13 @@ const CANARIES = {
   PYLON_SSO_ENCRYPTION_KEY: "canary-encryption-key-0123456789-01234567",
 };
 
-/** A server in a process of its own, whose output and answers are kept. */
+/** A server in a separate process, whose output and responses are recorded. */
 class RecordedServer {
   readonly #dir = mkdtempSync(join(tmpdir(), "pylon-canary-"));
   readonly #url: string;
   readonly #child: Bun.Subprocess<"ignore", "pipe", "pipe">;
   readonly #output: Promise<[string, string]>;
-  /** The texts of the answers in which no secret may be. */
+  /** The texts of the responses, which must not contain a secret. */
   readonly answers: string[] = [];
 
   constructor(port: number, mailUrl: string) {
@@ -225,7 +225,7 @@ export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity
     return new TestClient(this.#url, token);
   }
 
-  /** A request whose answer is kept. */
+  /** A request whose response is recorded. */
   async ask(...[client, ...request]: [TestClient, ...Parameters<TestClient["request"]>]) {
     const answer = await client.request(...request);
     this.answers.push(answer.text);
@@ -241,7 +241,7 @@ export default buildManifest({ name: "shop", version: "1.0.0", entities: [entity
     return until(isReady, 10_000);
   }
 
-  /** @returns what it has written to stdout and to stderr */
+  /** @returns what it wrote to stdout and to stderr */
   async stop(): Promise<[string, string]> {
     this.#child.kill();
     await this.#child.exited;
@@ -274,7 +274,7 @@ interface UserSecrets {
   readonly reset: string;
 }
 
-/** Signs a user up, and has the server make every secret that it gives a user. */
+/** Signs a user up, and makes the server create every secret that it gives to a user. */
 async function makeSecrets(
   server: RecordedServer,
   mail: MailServer,
@@ -302,7 +302,9 @@ async function makeSecrets(
   };
 }
 
-/** Requests whose answers hold what the server knows, or that it refuses with a secret in them. */
+/**
+ * Requests whose responses contain the server's data, and requests with secrets that it rejects.
+ */
 async function askAround(
   server: RecordedServer,
   email: string,
@@ -330,7 +332,7 @@ async function askAround(
   for (const [path, body] of wrong) await server.ask(anonymous, "POST", path, body);
   await server.ask(anonymous, "GET", `/api/auth/magic-link/verify?token=${reset}`);
   await server.ask(anonymous, "GET", "/auth/sign-in");
-  // Its answer repeats the path; the log may not.
+  // The response repeats the path, but the log must not.
   const headers = { Cookie: `shop_session=${session}` };
   await anonymous.request("GET", `/nothing/${session}`, undefined, headers);
 }
@@ -356,7 +358,7 @@ test("T18: no secret is in the log, in errors, in metrics or in a page", async (
   }
   expect(output[1]).toContain("a mail could not be sent");
   const everything = [...output, ...server.answers].join("\n");
-  // Its own address is not a secret to the user.
+  // The user's own address is not a secret to them.
   for (const canary of canaries)
     expect([canary.slice(0, 8), everything.replaceAll(email, "").includes(canary)]).toEqual([
       canary.slice(0, 8),

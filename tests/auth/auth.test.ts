@@ -69,7 +69,7 @@ afterAll(async () => {
   await mail.stop();
 });
 
-/** Signs up with a password and the code of the mail. */
+/** Signs up with a password and the code from the mail. */
 async function signUp(email: string, by: TestClient = nobody): Promise<TestClient> {
   const registered = await by.request("POST", "/api/auth/password/register", {
     email,
@@ -87,7 +87,7 @@ async function signUp(email: string, by: TestClient = nobody): Promise<TestClien
 }
 
 describe("passwords", () => {
-  test("the code in the mail completes a sign-up and makes a row of the user entity", async () => {
+  test("the code in the mail completes a sign-up and creates the user's row", async () => {
     const email = newEmail();
     const user = await signUp(email);
     const { body } = await user.request("GET", "/api/auth/session");
@@ -107,7 +107,7 @@ describe("passwords", () => {
     ]);
   });
 
-  test("sign in, are changed, and the change ends the other sessions", async () => {
+  test("can sign in and be changed, and a change ends the other sessions", async () => {
     const email = newEmail();
     const first = await signUp(email);
     const second = as(
@@ -135,7 +135,7 @@ describe("passwords", () => {
     ]);
     expect((await as(changed).request("GET", "/api/auth/me")).body["user_id"]).toBe(first.userId);
     expect((await as(changed).request("GET", "/api/auth/sessions")).body).toHaveLength(1);
-    // T19: anyone else who has this session's token loses it.
+    // T19: anyone else who has this session's token loses access.
     expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
     expect((await second.request("GET", "/api/auth/session")).status).toBe(401);
     expect(
@@ -198,12 +198,12 @@ describe("passwords", () => {
       "INVALID_DATA",
       "displayName",
     ],
-  ])("a sign-up with %j is refused", async (body, code, field) => {
+  ])("a sign-up with %j is rejected", async (body, code, field) => {
     const answer = await nobody.request("POST", "/api/auth/password/register", body);
     expect([answer.status, answer.body["error"]]).toMatchObject([400, { code, field }]);
   });
 
-  test("the app may refuse a sign-up and a sign-in", async () => {
+  test("the app can reject a sign-up and a sign-in", async () => {
     const refused = "somebody@refused.example";
     await nobody.request("POST", "/api/auth/password/register", {
       email: refused,
@@ -257,7 +257,7 @@ describe("codes and links", () => {
     );
   });
 
-  test("a link signs in once, and sends only where the app trusts", async () => {
+  test("a link signs in once, and redirects only where the app trusts", async () => {
     const email = newEmail();
     const evil = await nobody.request("POST", "/api/auth/magic-link/send", {
       email,
@@ -296,7 +296,7 @@ describe("codes and links", () => {
     expect((await follow()).status).toBe(401);
   });
 
-  test("an address is changed by the person who reads the new one", async () => {
+  test("the code mailed to the new address confirms a change of address", async () => {
     const [email, next] = [newEmail(), newEmail()];
     const user = await signUp(email);
     await user.request("POST", "/api/auth/email/change/request", { new_email: next });
@@ -338,7 +338,7 @@ describe("sessions", () => {
     expect((await first.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
-  test("T19: are refreshed to a new token, and the old one is dead", async () => {
+  test("T19: are refreshed to a new token, and the old one is invalid", async () => {
     const user = await signUp(newEmail());
     const fresh = as(await user.request("POST", "/api/auth/refresh"));
     expect(fresh.token).not.toBe(user.token);
@@ -356,7 +356,7 @@ describe("sessions", () => {
     expect(socket.closed?.code).toBe(4401);
   });
 
-  test("a cookie is a session for the app's pages only, and ends with the sign-out", async () => {
+  test("a cookie works only for the app's own origins, and ends with the sign-out", async () => {
     const email = newEmail();
     await signUp(email);
     const response = await fetch(`${server.url}/api/auth/password/login`, {
@@ -392,7 +392,7 @@ describe("sessions", () => {
     expect((await send("POST", "/api/entities/Note", {}, note)).status).toBe(401);
   });
 
-  test("a foreign page can't sign a browser in", async () => {
+  test("a page of another site can't sign a browser in", async () => {
     const answer = await nobody.request("POST", "/api/auth/guest", undefined, {
       Origin: "https://evil.example",
     });
@@ -412,7 +412,7 @@ describe("guests", () => {
     expect((await guest.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
-  test("bring their rows along when they sign in as somebody who was there before", async () => {
+  test("bring their rows along when they sign in as an existing user", async () => {
     const email = newEmail();
     const user = await signUp(email);
     const guest = await TestClient.guest(server.url);
@@ -429,7 +429,7 @@ describe("guests", () => {
 });
 
 describe("hidden fields", () => {
-  test("of users never leave, and can't be asked about", async () => {
+  test("of users are never sent, and can't be queried", async () => {
     const user = await signUp(newEmail());
     const admin = new TestClient(server.url, ADMIN_TOKEN);
     const socket = user.live(0);
@@ -460,7 +460,7 @@ describe("hidden fields", () => {
     for (const { status } of answers.slice(8)) expect(status).toBe(400);
   });
 
-  test("T8: nobody writes the address that an account is opened by", async () => {
+  test("T8: users can't write the address by which an account signs in", async () => {
     const user = await signUp(newEmail());
     for (const patch of [
       { email: "victim@example.com" },
@@ -483,8 +483,8 @@ describe("hidden fields", () => {
   });
 });
 
-describe("T20: an answer tells nothing about accounts", () => {
-  test("neither a sign-up, nor a reset, nor a sign-in", async () => {
+describe("T20: a response reveals nothing about accounts", () => {
+  test("on sign-up, reset, sign-in and code requests", async () => {
     const known = newEmail();
     await signUp(known);
     const pairs = [
@@ -511,7 +511,7 @@ describe("T20: an answer tells nothing about accounts", () => {
     ).toHaveLength(1);
   });
 
-  test("guesses are few: of a code five, of a password ten", async () => {
+  test("guesses are limited: five for a code, ten for a password", async () => {
     const email = newEmail();
     await signUp(email);
     const logins = await Promise.all(
@@ -537,8 +537,8 @@ describe("T20: an answer tells nothing about accounts", () => {
   });
 });
 
-describe("leaving", () => {
-  test("takes what the user owns, after a fresh sign-in or with the password", async () => {
+describe("deleting an account", () => {
+  test("deletes what the user owns, after a fresh sign-in or with the password", async () => {
     const email = newEmail();
     const user = await signUp(email);
     const admin = new TestClient(server.url, ADMIN_TOKEN);
@@ -570,7 +570,7 @@ describe("leaving", () => {
     ).toBe(401);
   });
 
-  test("what happened is in the audit log, for the user alone", async () => {
+  test("events are in the audit log, visible only to the user", async () => {
     const user = await signUp(newEmail());
     const other = await signUp(newEmail());
     const { body } = await user.request("GET", "/api/auth/audit");

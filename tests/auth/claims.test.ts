@@ -1,4 +1,4 @@
-// Claims: what an app says of a user beside roles, in policies and functions.
+// Claims: what an app knows about a user besides roles, used in policies and functions.
 import { mutation, query, v } from "@pylonsync/functions";
 import { auth, buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
@@ -72,7 +72,7 @@ async function signUp(email: string): Promise<TestClient> {
   return new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 }
 
-test("an admin's claims decide at once, in sessions, keys, JWTs and functions", async () => {
+test("an admin's claims apply immediately, in sessions, keys, JWTs and functions", async () => {
   const ann = await signUp("key@example.com");
   const made = await ann.request("POST", "/api/auth/api-keys", { name: "ci" });
   const jwt = (await ann.request("POST", "/api/auth/jwt", {})).body["token"] as string;
@@ -95,13 +95,13 @@ test("an admin's claims decide at once, in sessions, keys, JWTs and functions", 
   for (const caller of callers) expect(await idsOf(caller)).toEqual([]);
 });
 
-test("an operator who runs a function as a user has the user's claims", async () => {
+test("a function that an operator runs as a user has the user's claims", async () => {
   await set("run-as", { teams: ["a"], level: 1 });
   const { body } = await admin.request("POST", "/api/run", { function: "mine", as: "run-as" });
   expect(body).toEqual({ claims: { teams: ["a"], level: 1 }, reports: ["a1"] });
 });
 
-test("T14: live connections are re-checked when claims change, by a function too", async () => {
+test("T14: live connections are rechecked when claims change, by a function too", async () => {
   const ann = await TestClient.guest(server.url);
   const bob = await TestClient.guest(server.url);
   await set(ann.userId, { teams: ["a", "b"], level: 5 });
@@ -123,7 +123,7 @@ test("T14: live connections are re-checked when claims change, by a function too
   for (const one of [again, other]) one.socket.close();
 });
 
-test("a sign-in's claims hold in its session, and those of the user win", async () => {
+test("a sign-in's claims apply to its session, and those of the user win", async () => {
   const ann = await signUp("ann@example.com");
   const me = async (): Promise<unknown> =>
     (await ann.request("GET", "/api/auth/me")).body["claims"];
@@ -135,7 +135,7 @@ test("a sign-in's claims hold in its session, and those of the user win", async 
   expect(status).toBe(403);
 });
 
-test("only an admin sets claims, and what can't be kept is refused", async () => {
+test("only an admin can set claims, and invalid ones are rejected", async () => {
   const ann = await TestClient.guest(server.url);
   const path = `/api/admin/users/${ann.userId}/claims`;
   expect((await ann.request("PUT", path, { claims: { plan: "pro" } })).status).toBe(403);

@@ -13,14 +13,14 @@ import { freePort } from "../support/servers/free-port.ts";
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
 const PASSWORD = "correct horse battery";
 const ELEVEN_MINUTES_MS = 11 * 60_000;
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. SCREENSHOTS names one that is kept, to look at them. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 
 let oidc: OidcServer;
 let server: TestServer;
 let browser: Browser;
 let url: string;
-/** How far the server's clock is ahead of the browser's. */
+/** How far the server's clock is ahead of the browser's, in milliseconds. */
 let aheadMs = 0;
 
 beforeAll(async () => {
@@ -61,7 +61,7 @@ async function open(): Promise<Page> {
   return page;
 }
 
-/** At the provider's own pages. */
+/** Signs in and consents on the provider's own pages. */
 async function agreeAs(page: Page, login: string): Promise<void> {
   await page.locator("[name=login]").fill(login);
   await page.locator("[name=password]").fill("any");
@@ -78,7 +78,7 @@ test.each([
   ["<Account/>", "/account", "react", "/signed-out"],
   ["the page of the server", "/auth/account", "page", "/auth/sign-in"],
 ])(
-  "C6: %s deletes the account of a user without a password, after a fresh sign-in and a word",
+  "C6: %s deletes an account without a password after a fresh sign-in and a typed word",
   async (_what, path, name, afterwards) => {
     const login = `oauth-${name}`;
     const page = await open();
@@ -112,7 +112,7 @@ test.each([
     await word.fill("delete");
     await leave.click();
     await until(async () => !(await users()).includes(login));
-    // It must have arrived: to close a page that is on its way to another may never end.
+    // Wait for the navigation: closing a page while it navigates may never finish.
     await page.waitForURL(url + afterwards);
     await page.context().close();
   },
@@ -123,7 +123,7 @@ test.each([
   ["<Account/>", "/account", "react", "/signed-out"],
   ["the page of the server", "/auth/account", "page", "/auth/sign-in"],
 ])(
-  "C6: %s asks a user who has a password for it",
+  "C6: %s asks users with a password for it",
   async (_what, path, name, afterwards) => {
     const email = `password-${name}@example.com`;
     const page = await open();
@@ -150,7 +150,7 @@ test.each([
     await password.fill(PASSWORD);
     await leave.click();
     await until(async () => !(await users()).includes(email));
-    // It must have arrived: to close a page that is on its way to another may never end.
+    // Wait for the navigation: closing a page while it navigates may never finish.
     await page.waitForURL(url + afterwards);
     await page.context().close();
   },

@@ -7,13 +7,13 @@ import { OIDC_CLIENT, startOidcProvider, type OidcServer } from "../support/oidc
 import { appOf } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
-// Apple's page posts the code to us from another site. A browser sends no Lax cookie with that, so
-// neither the session's nor the one that binds other sign-ins to the browser.
+// Apple's page posts the code to the server from another site. A browser sends no Lax cookies with
+// that request: neither the session's nor the one that binds other sign-ins to the browser.
 
 let oidc: OidcServer;
 let server: PylonServer;
 let browser: Browser;
-/** Another site than the provider's, which is on `localhost`. */
+/** A different site than the provider's, which is on `localhost`. */
 let url: string;
 
 beforeAll(async () => {
@@ -81,7 +81,7 @@ async function agree(page: Page, login: string): Promise<void> {
 const whoAmI = async (page: Page): Promise<unknown> =>
   ((await (await page.request.get(`${url}/api/auth/session`)).json()) as { user: unknown }).user;
 
-test("a provider's page that posts the code signs in the browser that began", async () => {
+test("a provider's page that posts the code signs in the browser that started", async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   const posts: string[] = [];
@@ -96,7 +96,7 @@ test("a provider's page that posts the code signs in the browser that began", as
   );
   await agree(page, "ann");
   await page.waitForURL(`${url}/health`);
-  // It came from a page of another site.
+  // The request came from a page of another site.
   expect(posts).toEqual([new URL(oidc.issuer).origin]);
   expect(await whoAmI(page)).toMatchObject({ email: "ann@example.com", emailVerified: true });
   const bound = (await context.cookies()).find(({ name }) => name.endsWith("pylon_oauth_form"));
@@ -104,7 +104,7 @@ test("a provider's page that posts the code signs in the browser that began", as
   await context.close();
 }, 60_000);
 
-test("T19: a form that somebody else's sign-in ended with signs no other browser in", async () => {
+test("T19: the form of another user's sign-in can't sign in another browser", async () => {
   const [attacker, victim] = [await browser.newContext(), await browser.newContext()];
   const page = await attacker.newPage();
   let form: string | null = null;
@@ -115,7 +115,7 @@ test("T19: a form that somebody else's sign-in ended with signs no other browser
   await agree(page, "mallory");
   while (form === null) await Bun.sleep(10);
   const target = await victim.newPage();
-  // The victim has begun a sign-in of its own: the cookie is there, and another's.
+  // The victim has started a sign-in too, so it has a cookie, but for another sign-in.
   await target.goto(`${url}/api/auth/login/apple?redirect=1&callback=/health`);
   const fields = [...new URLSearchParams(form)]
     .map(

@@ -30,7 +30,7 @@ let nobody: TestClient;
 beforeAll(async () => {
   const port = await freePort();
   oidc = await startOidcProvider(`http://localhost:${port}/api/auth/callback/acme`);
-  // In dev mode: elsewhere a provider is asked over https, and on public addresses only.
+  // In dev mode, because otherwise providers must have https URLs and public addresses.
   const env = {
     PYLON_DEV_MODE: "1",
     PYLON_PORT: String(port),
@@ -60,7 +60,7 @@ async function begin(query = "", headers: Record<string, string> = {}): Promise<
   return { ...body, cookie: (response.headers.get("set-cookie") ?? "").split(";")[0] ?? "" };
 }
 
-/** Comes back from the provider with a browser that has these cookies. */
+/** Returns from the provider with a browser that has these cookies. */
 function comeBack(url: string, cookie: string): Promise<Response> {
   return fetch(url.replace(/^http:\/\/localhost/, "http://127.0.0.1"), {
     redirect: "manual",
@@ -85,7 +85,7 @@ async function signIn(login: string, query = ""): Promise<Response> {
 }
 
 describe("signing in with an OIDC provider", () => {
-  test("makes a user, finds it again, and leaves no token in any URL", async () => {
+  test("creates a user, finds it again, and puts no token into a URL", async () => {
     const { redirect, state } = await begin();
     const params = new URL(redirect).searchParams;
     expect(params.get("code_challenge_method")).toBe("S256");
@@ -108,7 +108,7 @@ describe("signing in with an OIDC provider", () => {
     ] as never);
   });
 
-  test("takes a state once, from the browser that began, within its time", async () => {
+  test("accepts a state once, from the browser that started, before it expires", async () => {
     const { redirect, cookie } = await begin();
     const back = await oidc.signIn(redirect, "ben");
     for (const other of [
@@ -119,11 +119,11 @@ describe("signing in with an OIDC provider", () => {
       const refused = await comeBack(back, other);
       expect([refused.status, sessionOf(refused)]).toEqual([400, ""]);
     }
-    // A stranger's try has used it up.
+    // The attempt of another browser has used it up.
     expect((await comeBack(back, cookie)).status).toBe(400);
     const again = await begin();
     const fine = await oidc.signIn(again.redirect, "ben");
-    // What only looks at the link uses nothing up.
+    // A HEAD request for the link does not use it up.
     expect(
       (
         await fetch(fine.replace(/^http:\/\/localhost/, "http://127.0.0.1"), {
@@ -142,7 +142,7 @@ describe("signing in with an OIDC provider", () => {
     ).toBe(400);
   });
 
-  test("tells the page what went wrong, without a session", async () => {
+  test("redirects to the page with an error code, without a session", async () => {
     const { cookie, state } = await begin("?error_callback=/failed");
     const response = await comeBack(
       `${server.url}/api/auth/callback/acme?error=access_denied&state=${state}`,
@@ -167,7 +167,7 @@ describe("signing in with an OIDC provider", () => {
     expect(badCode.headers.get("location")).not.toContain(OIDC_CLIENT.secret);
   });
 
-  test("T10: leads only where the app trusts", async () => {
+  test("T10: redirects only where the app trusts", async () => {
     for (const target of [
       "https://evil.example",
       "//evil.example",
@@ -189,7 +189,7 @@ describe("signing in with an OIDC provider", () => {
     }
   });
 
-  test("T8: joins an existing user only over an address that both sides verified", async () => {
+  test("T8: joins an existing user only if both sides verified the address", async () => {
     const planted = as(
       await nobody.request("POST", "/api/auth/password/register", {
         email: "cid@example.com",
@@ -220,7 +220,7 @@ describe("signing in with an OIDC provider", () => {
     ]);
   });
 
-  test("a signed-in user links an account, and unlinks it, but not the last way in", async () => {
+  test("a signed-in user can link and unlink an account, but not the last way in", async () => {
     const user = as(
       await nobody.request("POST", "/api/auth/password/register", {
         email: "eve@example.com",
@@ -247,7 +247,7 @@ describe("signing in with an OIDC provider", () => {
     expect((await user.request("GET", "/api/auth/accounts")).body).toEqual([] as never);
   });
 
-  test("a guest becomes the user, with its id", async () => {
+  test("a guest becomes the user, and keeps its id", async () => {
     const guest = await TestClient.guest(server.url);
     const { redirect, cookie } = await begin("", { Authorization: `Bearer ${guest.token}` });
     const response = await comeBack(await oidc.signIn(redirect, "fay"), cookie);
@@ -270,7 +270,7 @@ test.each([
     },
     "PYLON_OAUTH_ACME_OIDC_ISSUER",
   ],
-])("%j stops the start, and names %s", (env, name) => {
+])("%j prevents the start, with an error that names %s", (env, name) => {
   let message = "";
   try {
     loadConfig(env);

@@ -52,7 +52,7 @@ class Person extends TestClient {
     this.email = email;
   }
 
-  /** Signs in by a code, which proves the address. */
+  /** Signs in by a code, which verifies the address. */
   static async new(): Promise<Person> {
     const email = `person${(number += 1)}@example.com`;
     const nobody = new TestClient(server.url, null);
@@ -71,7 +71,7 @@ async function newOrg(owner: Person): Promise<string> {
   return (await owner.request("POST", "/api/auth/orgs", { name: "Acme" })).body["id"] as string;
 }
 
-/** Invites and accepts. */
+/** Invites a user, who accepts. */
 async function join(org: string, inviter: Person, invited: Person, role: string): Promise<Answer> {
   const before = mail.countTo(invited.email, /token=/);
   expect(
@@ -83,7 +83,7 @@ async function join(org: string, inviter: Person, invited: Person, role: string)
 }
 
 describe("an organization", () => {
-  test("is joined by the person who reads the mail of the invited address, once", async () => {
+  test("is joined once, by the user whose address was invited", async () => {
     const [owner, guest, other] = [await Person.new(), await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await owner.request("POST", `/api/auth/orgs/${org}/invites`, {
@@ -105,7 +105,7 @@ describe("an organization", () => {
     ]);
   });
 
-  test("is not there for other users", async () => {
+  test("is not found by other users", async () => {
     const [owner, stranger] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     const asks = [
@@ -126,7 +126,7 @@ describe("an organization", () => {
     });
   });
 
-  test("lets nobody rise above themselves, and keeps an owner", async () => {
+  test("prevents promotions above one's own role, and always has an owner", async () => {
     const [owner, admin, member] = [await Person.new(), await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, admin, "admin");
@@ -164,7 +164,7 @@ describe("an organization", () => {
     expect(await admin.orgs()).toMatchObject([{ role: "owner" }]);
   });
 
-  test("T14: takes no promise of a user who lost the rank or place that made it", async () => {
+  test("T14: rejects invitations of a user who lost the role or membership for them", async () => {
     const [owner, removed, demoted] = [await Person.new(), await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, removed, "admin");
@@ -208,7 +208,7 @@ describe("an organization", () => {
     expect(await accept(last)).toBe(401);
   });
 
-  test("has a name of one line, which brings no link into a stranger's mail", async () => {
+  test("has a name of one line, which puts no link into a mail", async () => {
     const owner = await Person.new();
     for (const name of ["Acme\r\nBcc: x@example.com", "Acme\u2028now"])
       expect((await owner.request("POST", "/api/auth/orgs", { name })).body["error"]).toMatchObject(
@@ -232,7 +232,7 @@ describe("an organization", () => {
     expect(text).toContain("https://wiki.example.com/auth/invitation#token=");
   });
 
-  test("T9, T14: is the selected tenant; losing a role loses its rows in a second", async () => {
+  test("T9, T14: can be the selected tenant; a lost role applies within a second", async () => {
     const [owner, member] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, member, "admin");
@@ -268,7 +268,7 @@ describe("an organization", () => {
     });
   });
 
-  test("has a log for its owners and admins", async () => {
+  test("has an audit log for its owners and admins", async () => {
     const [owner, member] = [await Person.new(), await Person.new()];
     const org = await newOrg(owner);
     await join(org, owner, member, "member");
@@ -301,7 +301,7 @@ describe("an API key", () => {
     };
   };
 
-  test("acts as its owner, is shown once, and ends with its sockets when deleted", async () => {
+  test("acts as its owner, is shown once, and its sockets close when it is deleted", async () => {
     const person = await Person.new();
     const { client, id } = await keyOf(person, {});
     expect(client.token).toMatch(/^pk\.[^.]+\.[^.]{40,}$/);
@@ -322,7 +322,7 @@ describe("an API key", () => {
     expect((await client.request("GET", "/api/auth/session")).status).toBe(401);
   });
 
-  test("does what its scopes say and nothing else, and never manages accounts", async () => {
+  test("is limited to its scopes, and can never manage accounts", async () => {
     const person = await Person.new();
     const org = await newOrg(person);
     await person.request("POST", "/api/auth/select-org", { org_id: org });
@@ -376,13 +376,13 @@ describe("an API key", () => {
     [{ expires: "yesterday" }, "expires"],
     [{ expires: "2001-01-01T00:00:00Z" }, "expires"],
     [{ name: "" }, "name"],
-  ])("is not made of %j", async (body, field) => {
+  ])("can't be created with %j", async (body, field) => {
     const person = await Person.new();
     const answer = await person.request("POST", "/api/auth/api-keys", { name: "x", ...body });
     expect([answer.status, answer.body["error"]]).toMatchObject([400, { field }]);
   });
 
-  test("are a hundred at most, however many are asked for at once", async () => {
+  test("is limited to a hundred per user, even with concurrent requests", async () => {
     const person = await Person.new();
     const answers = await Promise.all(
       Array.from({ length: 115 }, (_, at) =>
@@ -396,7 +396,7 @@ describe("an API key", () => {
     expect((await person.request("GET", "/api/auth/api-keys")).body).toHaveLength(100);
   }, 60_000);
 
-  test("of another user can't be deleted; guesses of its secret fail", async () => {
+  test("of another user can't be deleted, and its secret can't be guessed", async () => {
     const [person, other] = [await Person.new(), await Person.new()];
     const { client, id } = await keyOf(person, {});
     expect((await other.request("DELETE", `/api/auth/api-keys/${id}`)).status).toBe(404);

@@ -3,7 +3,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until, type Answer } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// What apps that were written for the public system ask of accounts.
+// What apps that were written for the public system require of accounts.
 
 const User = entity("User", {
   email: field.string().unique(),
@@ -68,7 +68,7 @@ async function signedIn(): Promise<TestClient> {
 const me = async (client: TestClient): Promise<Answer["body"]> =>
   (await client.request("GET", "/api/auth/me")).body;
 
-/** Another replica hears of it within a second; so does this one, where Postgres tells it. */
+/** Another replica learns of it within a second; on Postgres so does this one. */
 const lostTenant = (client: TestClient): Promise<void> =>
   until(async () => (await me(client))["tenant_id"] === undefined);
 
@@ -76,7 +76,7 @@ function select(client: TestClient, body: object): Promise<Answer> {
   return client.request("POST", "/api/auth/select-org", body);
 }
 
-test("upgrade in dev: a guest's token stands for the user, who has its rows", async () => {
+test("upgrade in dev: a guest's token becomes the user's, who gets its rows", async () => {
   const userId = await newUser(dev.url);
   const guest = await TestClient.guest(dev.url);
   const other = await TestClient.guest(dev.url);
@@ -90,13 +90,13 @@ test("upgrade in dev: a guest's token stands for the user, who has its rows", as
   expect(await me(guest)).toEqual({ user_id: userId, is_admin: false, roles: [] });
   const { body: notes } = await guest.request("GET", "/api/entities/Note");
   expect(notes["data"]).toMatchObject([{ text: "of a guest", ownerId: userId }]);
-  // What is open shows the user's rows, too.
+  // An open connection must show the rows of the user, too.
   await until(() => socket.closed !== null || socket.texts.some((text) => /resync/.test(text)));
   socket.close();
   expect(await me(other)).toMatchObject({ user_id: other.userId, is_guest: true });
 });
 
-test("upgrade in dev: a user goes on as another, and the rows stay with their owner", async () => {
+test("upgrade in dev: a user can switch to another, and rows stay with their owner", async () => {
   const [ann, ben] = [await newUser(dev.url), await newUser(dev.url)];
   const client = await TestClient.guest(dev.url);
   await client.request("POST", "/api/auth/upgrade", { user_id: ann });
@@ -108,7 +108,7 @@ test("upgrade in dev: a user goes on as another, and the rows stay with their ow
   expect((await client.request("GET", "/api/entities/Note")).body["data"]).toHaveLength(1);
 });
 
-test("upgrade in dev mode: says what is missing, and is for the admin elsewhere", async () => {
+test("upgrade in dev mode: reports missing input, elsewhere is only for the admin", async () => {
   const guest = await TestClient.guest(dev.url);
   const ask = (client: TestClient, body: object): Promise<Answer> =>
     client.request("POST", "/api/auth/upgrade", body);
@@ -147,7 +147,7 @@ async function byCode(email: string): Promise<TestClient> {
   return new TestClient(dev.url, String(body["token"]), String(body["user_id"]));
 }
 
-test("user fields: address and password change by the names that pages send", async () => {
+test("user fields: address and password can change with the names that pages send", async () => {
   const client = await byPassword(address(), null);
   const ask = async (path: string, body: object): Promise<Answer["body"]> => {
     const answer = await client.request("POST", `/api/auth/${path}`, body);
@@ -197,7 +197,7 @@ test("user fields are filled by a sign-up by password, by code, and of a guest",
   });
 });
 
-test("user fields hold no hash: passwords are checked against what is kept elsewhere", async () => {
+test("user fields contain no hash: passwords are checked against a separate table", async () => {
   const email = address();
   const user = await byPassword(email, null);
   const login = async (password: string): Promise<number> =>
@@ -210,7 +210,7 @@ test("user fields hold no hash: passwords are checked against what is kept elsew
   expect([await login(PASSWORD), await login(""), await login("wrong one")]).toEqual([
     200, 400, 401,
   ]);
-  // A hash that an earlier version, or an import, left in the row counts, and is moved.
+  // A hash that an earlier version or an import left in the row is accepted, and moved.
   const passwordHash = await Bun.password.hash("of an import");
   const path = `/api/entities/User/${user.userId}`;
   await new TestClient(dev.url, ADMIN_TOKEN).request("PATCH", path, { passwordHash });
@@ -226,7 +226,7 @@ async function member(): Promise<{ client: TestClient; org: string; membership: 
   return { client, org, membership };
 }
 
-test("OrgMember: select-org takes orgId and org_id, and an explicit null", async () => {
+test("OrgMember: select-org accepts orgId and org_id, and an explicit null", async () => {
   const { client, org } = await member();
   for (const body of [{ orgId: org }, { org_id: org }]) {
     expect(await select(client, body)).toMatchObject({
@@ -250,7 +250,7 @@ test("OrgMember: a body of select-org without an id changes nothing", async () =
   expect(await me(client)).toMatchObject({ tenant_id: org });
 });
 
-test("OrgMember: one who is not a member is refused", async () => {
+test("OrgMember: a user who is not a member is rejected", async () => {
   const { org } = await member();
   const stranger = await signedIn();
   expect(await select(stranger, { orgId: org })).toMatchObject({
@@ -260,7 +260,7 @@ test("OrgMember: one who is not a member is refused", async () => {
   expect((await me(stranger))["tenant_id"]).toBeUndefined();
 });
 
-test("OrgMember: a row makes nobody a member of an organization that Pylon keeps", async () => {
+test("OrgMember: a row does not make a user a member of a built-in organization", async () => {
   const [owner, stranger] = [await signedIn(), await signedIn()];
   const { body } = await owner.request("POST", "/api/auth/orgs", { name: "Kept" });
   const row = await admin.insert("OrgMember", { userId: stranger.userId, orgId: body["id"] });
@@ -271,7 +271,7 @@ test("OrgMember: a row makes nobody a member of an organization that Pylon keeps
   expect(await me(owner)).toMatchObject({ tenant_id: body["id"], roles: ["org:owner"] });
 });
 
-test("OrgMember: a removed member loses the tenant, on connections and by keys too", async () => {
+test("OrgMember: a removed member loses the tenant, on connections and with keys too", async () => {
   const { client, org, membership } = await member();
   await admin.insert("Invoice", { orgId: org, total: 7 });
   await select(client, { orgId: org });
@@ -292,7 +292,7 @@ test("OrgMember: a removed member loses the tenant, on connections and by keys t
   socket.close();
 });
 
-test("OrgMember: a row that names another user counts as taken; a second one stays", async () => {
+test("OrgMember: a row that changes its user ends a membership if no other remains", async () => {
   const { client, org, membership } = await member();
   const second = await admin.insert("OrgMember", { userId: client.userId, orgId: org });
   await select(client, { orgId: org });
@@ -303,7 +303,7 @@ test("OrgMember: a row that names another user counts as taken; a second one sta
   await lostTenant(client);
 });
 
-test("GET /api/auth/me tells of a token that has ended; all else refuses it", async () => {
+test("GET /api/auth/me reports an invalid token; all other routes reject it", async () => {
   const user = await signedIn();
   await user.request("DELETE", "/api/auth/session");
   for (const client of [user, new TestClient(server.url, "never was one")]) {
@@ -318,7 +318,7 @@ test("GET /api/auth/me tells of a token that has ended; all else refuses it", as
   expect(nobody.body).toEqual({ user_id: null, is_admin: false, roles: [] });
 });
 
-test("a list without a limit has up to a thousand rows, and says that there are more", async () => {
+test("a list without a limit has up to 1,000 rows, and says whether there are more", async () => {
   const rows = Array.from({ length: 1001 }, (_, at) => ({ name: `Org ${at}` }));
   const reader = await signedIn();
   const before = (await reader.request("GET", "/api/entities/Org")).body["data"] as unknown[];
@@ -335,7 +335,7 @@ test("a list without a limit has up to a thousand rows, and says that there are 
   });
 });
 
-test("a variable that is not read is answered at the start by what takes its place", async () => {
+test("at the start an ignored variable is reported with its replacement", async () => {
   const own = await startServer(app, { PYLON_SESSION_DB: "s.db", PYLON_STRIPE_API_KEY: "sk" });
   const unread = own.server.diagnostics.filter(({ code }) => code === "VARIABLE_NOT_READ");
   expect(unread).toMatchObject([

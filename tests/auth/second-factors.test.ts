@@ -64,7 +64,7 @@ async function enroll(): Promise<Enrolled> {
     `otpauth://totp/bank:${encodeURIComponent(email)}?issuer=bank` +
       `&secret=${String(body["secret"])}&algorithm=SHA1&digits=6&period=30`,
   );
-  // Not asked for before it is confirmed.
+  // Not required before it is confirmed.
   expect((await login(email)).status).toBe(200);
   const enabled = await user.request("POST", "/api/auth/totp/verify", { code: code() });
   expect(enabled.body).toMatchObject({ enabled: true });
@@ -78,7 +78,7 @@ const login = (email: string, headers: Record<string, string> = {}): Promise<Ans
 const tokenOf = ({ body }: Answer): string => (body["error"] as { mfa_token: string }).mfa_token;
 
 describe("an authenticator app", () => {
-  test("is asked for at each sign-in, and each code works once", async () => {
+  test("is required at each sign-in, and each code works once", async () => {
     const { email, code } = await enroll();
     const first = await login(email);
     expect([first.status, first.body["error"]]).toMatchObject([
@@ -130,7 +130,7 @@ describe("an authenticator app", () => {
     expect(both.filter(({ status }) => status === 200)).toHaveLength(1);
   });
 
-  test("is not guessed: five tries in ten minutes", async () => {
+  test("can't be guessed: five attempts in ten minutes", async () => {
     const { email, code } = await enroll();
     const waiting = await login(email);
     const tries = await Promise.all(
@@ -152,7 +152,7 @@ describe("an authenticator app", () => {
     ).toBe(429);
   });
 
-  test("can be replaced by a backup code, once each", async () => {
+  test("can be replaced by backup codes, each of which works once", async () => {
     const { email, backupCodes } = await enroll();
     expect(backupCodes).toHaveLength(10);
     const use = async (code = ""): Promise<Answer> =>
@@ -170,7 +170,7 @@ describe("an authenticator app", () => {
     expect((await use((renewed.body["backup_codes"] as string[])[0])).status).toBe(200);
   });
 
-  test("is not asked for on a device that is trusted, until the trust ends", async () => {
+  test("is not required on a trusted device, until the trust ends", async () => {
     const { email, code } = await enroll();
     const waiting = tokenOf(await login(email));
     const response = await fetch(`${server.url}/api/auth/totp/verify`, {
@@ -222,7 +222,7 @@ describe("an authenticator app", () => {
     expect((await login(email, { Cookie: second })).status).toBe(403);
   });
 
-  test("is removed with a code only", async () => {
+  test("can be removed only with a code", async () => {
     const { user, email, code } = await enroll();
     expect((await user.request("POST", "/api/auth/totp/disable", { code: "wrong" })).status).toBe(
       401,
@@ -235,7 +235,7 @@ describe("an authenticator app", () => {
   });
 });
 
-/** Runs in the page: makes a passkey, signs in by it, and by what is not its. */
+/** Runs in the page: creates a passkey, and signs in with it and with invalid responses. */
 async function usePasskey({ email, password }: { email: string; password: string }) {
   const post = async (
     path: string,
@@ -290,8 +290,8 @@ describe("a passkey, in a real browser", () => {
   });
   afterAll(() => browser.close());
 
-  test("is made, and signs in without a password; forgeries and reuse do not", async () => {
-    // WebAuthn wants a name: an address of digits has no passkeys.
+  test("can be created, and signs in without a password; forgeries and reuse fail", async () => {
+    // WebAuthn requires a domain name: an IP address has no passkeys.
     const url = server.url.replace("127.0.0.1", "localhost");
     const page = await (await browser.newContext()).newPage();
     await addAuthenticator(page);

@@ -11,6 +11,7 @@ const root = join(import.meta.dir, "..", "..");
 const MESSAGES = 50_000;
 const LAST = "Let's. I'll write the release notes after lunch.";
 const FIRST_SCREEN_BYTES = 60_000;
+const FIRST_SCREEN_SECONDS = 1;
 const WIDE = { width: 1280, height: 760 };
 const PHONE = { width: 360, height: 720 };
 
@@ -140,6 +141,24 @@ test("of 50,000 messages the newest are loaded, and scrolling up loads only the 
   expect(Math.abs(place - first.top)).toBeLessThan(2);
   expect(wire.messageIds()).toHaveLength(100);
   expect(new Set(wire.messageIds()).size).toBe(100);
+  await close();
+}, 30_000);
+
+test("rendering the first screen takes less than a second of CPU time", async () => {
+  const { page, close } = await enter("Returning");
+  const devtools = await page.context().newCDPSession(page);
+  // The page's own CPU time, which does not depend on the load of the machine.
+  await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
+  const worked = async (): Promise<number> => {
+    const { metrics } = await devtools.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === "TaskDuration")?.value ?? 0;
+  };
+  const before = await worked();
+  await page.reload();
+  await inChannel(page, LAST).waitFor();
+  const seconds = (await worked()) - before;
+  expect(seconds).toBeGreaterThan(0);
+  expect(seconds).toBeLessThan(FIRST_SCREEN_SECONDS);
   await close();
 }, 30_000);
 

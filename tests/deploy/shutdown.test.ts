@@ -93,7 +93,7 @@ class Load {
   #isOver = false;
   #count = 0;
 
-  /** @param options retries: a write without a response is sent again, with the same name */
+  /** @param options retries: a write without a response is resent under the same `op_id` or key */
   constructor(url: string, options: { readonly ca?: string; readonly retries: boolean }) {
     this.#url = url;
     this.#ca = options.ca;

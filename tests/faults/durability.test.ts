@@ -30,7 +30,7 @@ export default mutation({ args: { n: v.int() }, handler: async (ctx, { n }) => (
   ctx.db.insert("Item", { n }), at: Math.random() }) });`,
 );
 
-/** `pylon start` in a process of its own, as in production. */
+/** Runs `pylon start` in a separate process, as in production. */
 async function startProcess(): Promise<{
   readonly kill: (signal: NodeJS.Signals) => Promise<number>;
 }> {
@@ -65,7 +65,7 @@ async function startProcess(): Promise<{
   };
 }
 
-test("kill -9 amid 200 inserts loses no acknowledged row; retries apply once", async () => {
+test("kill -9 during 200 inserts loses no acknowledged row; retries apply once", async () => {
   const url = `http://localhost:${PORT}`;
   const client = new TestClient(url, ADMIN_TOKEN);
   const changes = Array.from({ length: INSERTS }, (_, n) => ({
@@ -84,7 +84,7 @@ test("kill -9 amid 200 inserts loses no acknowledged row; retries apply once", a
     ((await client.request("POST", "/api/query/Item", {})).text.match(/row-\d+/g) ?? []).toSorted();
 
   const first = await startProcess();
-  // Some are answered, some are under way, some have not begun.
+  // Some inserts are acknowledged, some are in progress, and some have not started.
   const acknowledged: string[] = [];
   const { promise: killed, resolve: isKilled } = Promise.withResolvers<void>();
   const sent = changes.map(async (change, n) => {
@@ -104,14 +104,14 @@ test("kill -9 amid 200 inserts loses no acknowledged row; retries apply once", a
   expect(await Promise.all(changes.map(push))).toEqual(changes.map(() => true));
   expect(await rowIds()).toEqual(changes.map(({ row_id: id }) => id).toSorted());
 
-  // The log has each of them once, too.
+  // The change log has each of them once, too.
   const pulled = await client.request("GET", "/api/sync/pull?since=0");
   expect(pulled.text.match(/"kind":"insert"/g)?.length).toBe(INSERTS);
   expect((pulled.body["cursor"] as { last_seq: number }).last_seq).toBe(INSERTS);
   expect(await second.kill("SIGTERM")).toBe(0);
 }, 60_000);
 
-test("a mutation with the same key runs once and answers alike after a restart", async () => {
+test("a mutation with the same key runs once and returns the same after a restart", async () => {
   const client = new TestClient(`http://localhost:${PORT}`, ADMIN_TOKEN);
   const call = (): Promise<{ text: string }> =>
     client.request("POST", "/api/fn/add", { n: 7000 }, { "Idempotency-Key": "key-1" });

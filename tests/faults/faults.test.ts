@@ -26,7 +26,10 @@ const app = appOf(
 const CLIENTS = 3;
 const OPERATIONS = 60;
 
-/** A network that loses requests before and after the server, delays, and cuts sockets. */
+/**
+ * A network that loses requests before and after the server handles them, delays them, and cuts
+ * sockets.
+ */
 class BadNetwork {
   isHealed = false;
   readonly #random: () => number;
@@ -43,7 +46,7 @@ class BadNetwork {
     };
   }
 
-  /** Cuts every socket that is open, without a word. */
+  /** Closes every open socket as if the connection was lost. */
   cutSockets(): void {
     for (const socket of this.#sockets) {
       const { onclose } = socket;
@@ -61,7 +64,9 @@ class BadNetwork {
   }
 }
 
-/** Writes on devices by chance, over connections that are cut. @returns the ids that are left */
+/**
+ * Writes at random on several devices, over connections that are cut. @returns the ids that remain
+ */
 async function writeAtRandom(
   engines: readonly SyncEngine[],
   {
@@ -129,7 +134,7 @@ for (const seed of [1, 2, 3, 4, 5, 6, 7, 8]) {
       20_000,
     );
     expect(Object.keys(truth).toSorted()).toEqual(expected);
-    // An update that met another device's delete is the only refusal there can be.
+    // The only possible rejection is an update of a row that another device deleted.
     expect(refused.filter((what) => what !== "update NOT_FOUND")).toEqual([]);
     for (const engine of engines) engine.stop();
     await server.stop();

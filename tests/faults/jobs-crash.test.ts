@@ -7,7 +7,7 @@ import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
-// What is scheduled is done once, whatever happens to the server meanwhile.
+// Every scheduled job takes effect exactly once, however the server is stopped meanwhile.
 
 const JOBS = 300;
 const PORT = await freePort();
@@ -43,7 +43,7 @@ export default mutation({ args: { count: v.int() }, handler: async (ctx, { count
 } });`,
 );
 
-// Kills its own server at each boundary, once: between its writes, and within each of them.
+// Kills its own server once at each boundary: between its writes, and during each of them.
 writeFileSync(
   join(dir, "dying.ts"),
   `import { existsSync, writeFileSync } from "node:fs";
@@ -96,7 +96,7 @@ async function start(): Promise<Bun.Subprocess> {
   children.push(child);
   await until(async () => {
     if (child.exitCode !== null) throw new Error("The server did not start.");
-    // A job that goes on may have killed it before anyone saw that it was up.
+    // A resumed job may have killed it before the health check saw that it was up.
     if (child.signalCode !== null) return true;
     return fetch(`${client.url}/health`).then(
       ({ ok }) => ok,
@@ -109,7 +109,7 @@ async function start(): Promise<Bun.Subprocess> {
 const completed = async (): Promise<number> =>
   Number((await client.request("GET", "/api/jobs/stats")).body["completed"]);
 
-test("each job is done once, though the server is killed and stopped amid them", async () => {
+test("each job takes effect once, though the server is killed and stopped meanwhile", async () => {
   let child = await start();
   expect((await client.request("POST", "/api/fn/addAll", { count: JOBS })).status).toBe(200);
   for (const [signal, after] of [
@@ -147,7 +147,7 @@ test("a job whose server dies at every boundary has each effect once", async () 
     deaths += 1;
     child = await start();
   }
-  // Before, within and after each mutation of the action, and within the one that it scheduled.
+  // Before, during and after each mutation of the action, and during the one that it scheduled.
   expect(deaths).toBe(7);
   const filter = { n: { $gte: 1000 }, $order: { n: "asc" } };
   const { text } = await client.request("POST", "/api/query/Item", filter);

@@ -9,7 +9,7 @@ import {
 } from "../../packages/cli/src/testing/pylon-process.ts";
 import { until } from "../support/client.ts";
 
-test("a second server on a SQLite database is refused in dev mode; one goes on", async () => {
+test("a second server on a SQLite database is rejected in dev mode; one goes on", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   await using first = new PylonProcess(["dev", "--port", "0"], folder.path);
@@ -18,11 +18,11 @@ test("a second server on a SQLite database is refused in dev mode; one goes on",
   expect(second).toMatchObject({ exitCode: 1 });
   expect(second.stderr).toContain("SQLite supports only one server at a time");
   expect((await fetch(`http://localhost:${String(port)}/readyz`)).status).toBe(200);
-  // Commands that only look or migrate are not servers.
+  // Commands that only read or migrate are not servers.
   expect((await pylon(["migrate", "plan", "--json"], folder.path)).exitCode).toBe(0);
 });
 
-test("in production a second one waits for the end of the first, a sudden one too", async () => {
+test("in production a second server waits until the first one ends, even suddenly", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   const env = { PYLON_DB_PATH: join(folder.path, "data", "pylon.db"), PYLON_LOG_FORMAT: "json" };
@@ -41,7 +41,7 @@ test("in production a second one waits for the end of the first, a sudden one to
 test.each([
   ["a symbolic link", symlinkSync],
   ["a hard link", linkSync],
-])("F3: a second server by %s of the file is refused, and told of the first", async (_, link) => {
+])("F3: a second server by %s to the file is rejected, and told of the first", async (_, link) => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()"), "data/.keep": "", "other/.keep": "" });
   const path = join(folder.path, "data", "pylon.db");
@@ -53,7 +53,7 @@ test.each([
   expect(second).toMatchObject({ exitCode: 1 });
   expect(second.stderr).toContain("Another server is using the database");
   expect(second.stderr).toMatch(/process \d+ on /);
-  // After its end the other name is as good as the first.
+  // When the first server has ended, the other path can be used too.
   expect(await first.end()).toBe(0);
   await using third = new PylonProcess(["dev", "--port", "0"], folder.path, {
     PYLON_DB_PATH: other,

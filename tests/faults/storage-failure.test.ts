@@ -49,12 +49,12 @@ test("F5: a damaged file is a storage failure, and makes the server not ready", 
   destroyPages(path);
   expect(await client.request("POST", "/api/query/Note", {})).toMatchObject(UNAVAILABLE);
   expect(await client.request("POST", "/api/fn/all", {})).toMatchObject(UNAVAILABLE);
-  // What was found a moment ago is not looked at again.
+  // A recent result of the check is reused.
   await until(async () => (await client.request("GET", "/readyz")).status === 503);
   await server.stop();
 });
 
-/** Overwrites all pages of a database but the first ones, which hold its schema. */
+/** Overwrites all pages of a database except the first ones, which contain its schema. */
 function destroyPages(path: string): void {
   const file = openSync(path, "r+");
   const page = Buffer.alloc(4096, 0xee);
@@ -63,8 +63,8 @@ function destroyPages(path: string): void {
   closeSync(file);
 }
 
-describe.skipIf(!canMountDisks())("on a disk of its own", () => {
-  test("F5: a full disk is a failure of the storage until there is room again", async () => {
+describe.skipIf(!canMountDisks())("on a separate disk", () => {
+  test("F5: a full disk is a storage failure until there is space again", async () => {
     using folder = new TempFolder();
     using disk = new SmallDisk(join(folder.path, "disk"));
     disk.resize("3m");
@@ -90,7 +90,7 @@ describe.skipIf(!canMountDisks())("on a disk of its own", () => {
     expect((await client.request("POST", "/api/fn/add", {})).status).toBe(200);
   });
 
-  test("F5: a server does not start on a disk that is read-only, and says why", async () => {
+  test("F5: a server does not start on a read-only disk, and says why", async () => {
     using folder = new TempFolder();
     folder.write({ "app.ts": noteApp("text: field.string()") });
     const path = join(folder.path, "disk");

@@ -4,8 +4,8 @@ import { PylonProcess, TempFolder } from "../../packages/cli/src/testing/pylon-p
 import { TestClient, type LiveSocket } from "../support/client.ts";
 import { Attacker, measureHealth, residentBytes, type Measured } from "../support/storm/probe.ts";
 
-// While an attack is under way, everybody else is answered, nobody else is cut off, and the server
-// stays small. An attack is a function in support/storm/attacks.ts.
+// During an attack all other clients are served, no other client is disconnected, and the server's
+// memory stays small. An attack is a function in support/storm/attacks.ts.
 
 const MIB = 1024 * 1024;
 const MAX_P99_MS = 250;
@@ -42,7 +42,9 @@ afterAll(async () => {
   folder[Symbol.dispose]();
 });
 
-/** Nobody else's connection: it must outlive every storm, and hear what is written after it. */
+/**
+ * The connection of another client: it must survive every attack, and receive the write after it.
+ */
 async function openBystander(): Promise<LiveSocket> {
   const { body } = await guest.request("GET", "/api/sync/pull?limit=0");
   const { last_seq: head } = body["cursor"] as { readonly last_seq: number };
@@ -50,15 +52,15 @@ async function openBystander(): Promise<LiveSocket> {
 }
 
 /**
- * How often more runs on this machine than it has processors for. The server, the attack and the
- * probe alone are twice as many.
+ * The load of this machine by other work: how many times more processes run than there are
+ * processors. The server, the attack and the probe alone count as twice as many.
  */
 function crowding(): number {
   const [load = 0] = loadavg();
   return Math.max(1, load / availableParallelism() / 2);
 }
 
-/** @param calm p99 without an attack: where other work goes on beside it, more is allowed */
+/** @param calm the p99 without an attack: on a busy machine, more is allowed */
 function problems(calm: number, { p99, failures }: Measured, bytes: number): string[] {
   const allowed = MAX_P99_MS * crowding() + calm;
   return [
@@ -74,7 +76,7 @@ test.each([
   ["D3", "readers that read nothing"],
   ["D4", "flooding sockets"],
 ])(
-  "%s: %s hold up nobody else",
+  "%s: %s do not delay other clients",
   async (_row, attack) => {
     const bystander = await openBystander();
     let found: string[] = [];

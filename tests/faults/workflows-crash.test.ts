@@ -7,7 +7,7 @@ import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
-// A workflow goes on where it was, whenever its server is killed: at each of its steps, and amid
+// A workflow resumes where it was whenever its server is killed: at each of its steps, and during
 // many runs.
 
 const PORT = await freePort();
@@ -25,7 +25,7 @@ const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
 const entities = [entity("Effect", { run: field.string(), n: field.int() })];
 export default buildManifest({ name: "crash", version: "1.0.0", access: "public", entities });`,
-  // Kills its own server on the way: before its commit, so that nothing of it may be kept.
+  // Kills its own server before its commit, so that nothing of it may be kept.
   "functions/effect.ts": `import { internalMutation, v } from "@pylonsync/functions";
 import { existsSync, writeFileSync } from "node:fs";
 export default internalMutation({
@@ -112,7 +112,7 @@ test("a run whose server dies at every boundary of its steps has each effect onc
     deaths += 1;
     child = await start();
   }
-  // Four places in each round: before and between the steps, within the mutation, after it.
+  // Four places per round: before and between the steps, during the mutation, and after it.
   expect(deaths).toBe(4 * STEPS);
   const { body } = await client.request("GET", `/api/workflows/${id}`);
   expect(body["output"]).toBe(STEPS);
@@ -128,7 +128,7 @@ async function isCompleted(id: string): Promise<boolean> {
   );
 }
 
-test("many runs go on after their server was killed and stopped amid them", async () => {
+test("many runs resume after their server is killed and stopped", async () => {
   let child = await start();
   const before = await effects();
   const ids = await Promise.all(Array.from({ length: RUNS }, () => startRun(STEPS, false)));

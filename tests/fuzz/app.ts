@@ -16,7 +16,7 @@ const ItemFields = {
   picture: field.file().optional(),
 };
 
-/** An app with a bit of everything that a request can reach. */
+/** An app with some of every feature that a request can reach. */
 export const fuzzApp = appOf(
   buildManifest({
     name: "fuzz",

@@ -4,7 +4,7 @@ import { GROUP_NAMES } from "./groups.ts";
 
 /** The long run is `npm run fuzz -- --seconds 60`. */
 const SECONDS = 5;
-/** Always the same one here: the long run draws another each time. */
+/** A fixed seed: the long run uses a different one each time. */
 const SEED = 1;
 
 test.each(GROUP_NAMES)(`no request makes the server fail: %s, seed ${SEED}`, async (group) => {

@@ -16,16 +16,18 @@ import {
   mutated,
 } from "./hostile.ts";
 
-/** How many requests are under way at once. */
+/** The number of concurrent requests. */
 const CONCURRENCY = 6;
-/** After which time an answer counts as none, in milliseconds: a busy machine is slow. */
+/**
+ * The time after which a response is considered missing, in milliseconds: a busy machine is slow.
+ */
 const HANG_MS = 30_000;
-/** Faults that are kept of a run. */
+/** The maximum number of faults of a run. */
 const MAX_FAULTS = 20;
-/** Here a server without shards answers 503 to everything. */
+/** On these paths, a server without shards responds 503 to every request. */
 const WITHOUT_SHARDS = /^\/(api\/)?shards\b/;
 
-/** A request that was not answered as it should be. */
+/** A request without a correct response. */
 export interface Fault {
   readonly request: string;
   readonly problem: string;
@@ -45,10 +47,10 @@ interface PreparedRequest {
 }
 
 /**
- * Sends a group's requests, right ones and broken ones, to a server of its own on loopback. The
- * same seed makes the same requests.
+ * Sends the requests of a group, valid and broken ones, to a separate server on loopback. The same
+ * seed creates the same requests.
  *
- * @param seconds how long
+ * @param seconds the duration
  */
 export async function fuzz(group: Group, seconds: number, seed: number): Promise<FuzzResult> {
   const files = mkdtempSync(join(tmpdir(), "pylon-fuzz-"));
@@ -99,7 +101,7 @@ class Fuzzer {
     return { requests: this.#requests, statuses: this.#statuses, faults: this.#faults };
   }
 
-  /** Callers of each kind, and rows and other things that there are. */
+  /** Creates callers of each kind, and rows and other objects that requests can name. */
   async #prepare(): Promise<void> {
     const admin = new TestClient(this.#server.url, ADMIN_TOKEN);
     const guest = await TestClient.guest(this.#server.url);
@@ -122,7 +124,7 @@ class Fuzzer {
 
   async #next(): Promise<void> {
     this.#requests += 1;
-    // Some requests end sessions and delete what is known.
+    // Some requests end sessions and delete the known objects.
     if (this.#requests % 60 === 0) await this.#prepare();
     const request = this.#make(this.#chance.pick(this.#templates));
     if (request.path.startsWith("/ws") && this.#chance.oneIn(2)) return this.#talk(request);
@@ -158,7 +160,7 @@ class Fuzzer {
     return encodedBody(chance, chance.oneIn(10) ? hostileValue(chance) : mutated(chance, valid));
   }
 
-  /** `:id` and the like become what they stand for. */
+  /** Replaces `:id` and the like by known ids. */
   #filled(value: unknown): unknown {
     if (typeof value === "string" && value.startsWith(":"))
       return this.#known[value.slice(1)] ?? value;
@@ -197,7 +199,7 @@ class Fuzzer {
         ...(body === undefined ? {} : { body }),
       });
     } catch (error) {
-      // What a client refuses to send tells nothing of the server.
+      // A request that the client refuses to send says nothing about the server.
       if (error instanceof TypeError && /header|URL|decompress/i.test(error.message)) return;
       return this.#fault(describe(request), `no answer: ${String(error)}`);
     }
@@ -208,7 +210,7 @@ class Fuzzer {
     this.#judge(request, response.status, type, text);
   }
 
-  /** Bytes that no client library would send. */
+  /** Sends bytes that no client library would send. */
   async #sendRaw({ method, path, headers, body }: PreparedRequest): Promise<void> {
     const chance = this.#chance;
     const host = chance.pick(["localhost", "", "[", "a b", "%zz", "x".repeat(300), "évil"]);
@@ -226,7 +228,7 @@ class Fuzzer {
     const [answerHead = "", text = ""] = answer
       .replace(/^HTTP\/1\.1 100 [^\r]*\r\n\r\n/, "")
       .split("\r\n\r\n", 2);
-    // Nothing at all: the connection was closed on what is not HTTP.
+    // An empty response: the connection was closed because the bytes are not HTTP.
     if (answerHead === "") return;
     const status = Number(answerHead.split(" ")[1]);
     this.#count(status);
@@ -242,13 +244,13 @@ class Fuzzer {
     if (status >= 500 && !isExpected(request.path, status))
       return this.#fault(what, `answered ${status}: ${text.slice(0, 500)}`);
     if (status < 400 || request.method === "HEAD") return;
-    // The runtime's own, for headers of more than 16 KiB.
+    // The runtime's own response, for headers of more than 16 KiB.
     if (status === 431 && text === "") return;
     if (!type.includes("application/json") || !isErrorBody(text))
       this.#fault(what, `answered ${status} as ${type}: ${text.slice(0, 300)}`);
   }
 
-  /** Opens a socket and says things on it. */
+  /** Opens a socket and sends frames on it. */
   async #talk({ path, headers }: PreparedRequest): Promise<void> {
     const chance = this.#chance;
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -289,7 +291,7 @@ class Fuzzer {
   }
 }
 
-/** @returns null when nothing came in time; the connection's end is an answer */
+/** @returns null if nothing arrived in time; a closed connection counts as a response */
 async function rawAnswer(
   port: number,
   head: string,
@@ -308,7 +310,7 @@ async function rawAnswer(
       },
       data: (_socket, bytes) => {
         text += bytes.toString();
-        // A stream has no end.
+        // A stream does not end.
         if (text.includes("text/event-stream") || text.includes("x-ndjson")) resolve(text);
       },
       close: () => resolve(text),
@@ -327,7 +329,7 @@ function isExpected(path: string, status: number): boolean {
 
 function isErrorBody(text: string): boolean {
   const body = parse(text);
-  // A transaction that was refused says so for each operation.
+  // A rejected transaction reports its errors per operation.
   if (body !== null && "committed" in body) return true;
   return typeof body?.error?.code === "string" && typeof body.error.message === "string";
 }

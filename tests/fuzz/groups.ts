@@ -1,7 +1,7 @@
-/** A request that is right, to be sent as it is or with something in it that is wrong. */
+/** A valid request, to be sent as it is or with something invalid in it. */
 export interface Template {
   readonly method: string;
-  /** `:name` stands for something that there is. */
+  /** `:name` is replaced by a known id. */
   readonly path: string;
   readonly body?: unknown;
 }
@@ -27,7 +27,7 @@ const FILTER = {
 const INSERT = { op: "insert", entity: "Item", data: ROW };
 const CHANGE = { entity: "Item", row_id: "row-1", kind: "insert", data: ROW, op_id: "op-1" };
 
-/** Routes by what they are about. */
+/** Routes by subject. */
 export const GROUPS = {
   data: [
     ...bare(
@@ -281,7 +281,7 @@ export const GROUPS = {
 export type Group = keyof typeof GROUPS;
 export const GROUP_NAMES = Object.keys(GROUPS) as Group[];
 
-/** What clients say on a socket. */
+/** The frames that clients send on a socket. */
 export const FRAMES: readonly unknown[] = [
   { type: "presence", data: { x: 1 } },
   { type: "presence", room: "lobby", data: { x: 1 } },

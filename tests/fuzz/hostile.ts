@@ -11,7 +11,7 @@ export class Chance {
     return Math.floor(this.#random() * end);
   }
 
-  /** True once in `n` times. */
+  /** True with a probability of 1 in `n`. */
   oneIn(n: number): boolean {
     return this.below(n) === 0;
   }
@@ -103,7 +103,7 @@ export function hostileText(chance: Chance): string {
   return chance.pick(TEXTS);
 }
 
-/** Any JSON value, most of them where nobody expects one. */
+/** Any JSON value, mostly of an unexpected kind. */
 export function hostileValue(chance: Chance, depth = 0): unknown {
   switch (chance.below(depth > 3 ? 4 : 8)) {
     case 0:
@@ -131,7 +131,7 @@ function hostileObject(chance: Chance, depth: number): Record<string, unknown> {
   return made;
 }
 
-/** Assigning `__proto__` would set the prototype, and JSON would lose it. */
+/** Assigning `__proto__` would set the prototype, and JSON would omit it. */
 function setOwn(target: Record<string, unknown>, key: string, value: unknown): void {
   Object.defineProperty(target, key, {
     value,
@@ -141,7 +141,7 @@ function setOwn(target: Record<string, unknown>, key: string, value: unknown): v
   });
 }
 
-/** A copy of a valid value with one thing in it that is wrong. */
+/** A copy of a valid value with one error in it. */
 export function mutated(chance: Chance, value: unknown): unknown {
   if (Array.isArray(value) && value.length > 0) {
     const copy: unknown[] = [...(value as unknown[])];
@@ -183,7 +183,7 @@ export function encodedBody(chance: Chance, value: unknown): string | Uint8Array
   ])();
 }
 
-/** A piece of a path, encoded or broken. */
+/** A path segment, encoded or broken. */
 export function hostilePiece(chance: Chance): string {
   if (chance.oneIn(4)) return chance.pick(["%zz", "%", "%ff", "%c0%80", "*", "..", ";a=b", "a/b"]);
   const text = hostileText(chance);
@@ -208,7 +208,7 @@ const HEADERS: readonly (readonly [string, readonly string[]])[] = [
   ["Expect", ["100-continue"]],
 ];
 
-/** Headers that do not help, now and then. */
+/** Sometimes some unusual or invalid headers. */
 export function hostileHeaders(chance: Chance): Record<string, string> {
   const headers: Record<string, string> = {};
   while (chance.oneIn(3)) {

@@ -11,42 +11,42 @@ import {
 } from "@pylonsync/protocol";
 import { RELATIONS, type Query } from "./scenario.ts";
 
-/** The rows of a query, or of something that it includes. */
+/** The rows of a query, or of a relation that it includes. */
 export interface LivePart {
-  /** The names on the way to it: empty for the query itself. */
+  /** The path of relation names: empty for the query itself. */
   readonly path: string;
   readonly entity: string;
   sub: number | null;
   rows: Map<string, Row>;
-  /** Rows that came and are shown with `ready`. */
+  /** Rows that were received, and are shown with `ready`. */
   coming: Map<string, Row>;
 }
 
-/** One subscription as a client keeps it. */
+/** The state of one subscription in the client. */
 export interface LiveView extends LivePart {
   readonly id: number;
   readonly query: Query;
   isReady: boolean;
-  /** What it includes. */
+  /** The parts that it includes. */
   related: LivePart[];
   ready: Pick<ReadyMessage, "seq" | "epoch"> | null;
 }
 
-/** How long an answer may take before it is asked again, in milliseconds. */
+/** How long to wait for a response before the next ping, in milliseconds. */
 const PATIENCE_MS = 250;
-/** How long it may take until everything has come, in milliseconds. */
+/** The time limit for everything to arrive, in milliseconds. */
 const REACH_MS = 20_000;
 
-/** Told of what comes, before and after it is taken in. */
+/** Observes what a client receives, after it is applied. */
 export interface Witness {
-  /** A row as the client has it now. */
+  /** A row as the client now has it. */
   row(part: LivePart, row: Row): void;
-  /** A commit was taken in. */
+  /** A commit was applied. */
   commit(client: LiveClient): void;
   complaint(text: string): void;
 }
 
-/** A client of version 2 as plain as can be. */
+/** A client of version 2, as simple as possible. */
 export class LiveClient {
   readonly #nameOf: (entity: string) => string;
   readonly #witness: Witness;
@@ -63,7 +63,7 @@ export class LiveClient {
     this.#witness = witness;
   }
 
-  /** @param url of the server, or of one of its replicas */
+  /** @param url the URL of the server, or of one of its replicas */
   async connect(
     url: string,
     user: { readonly userId: string | null; readonly token: string | null },
@@ -101,7 +101,7 @@ export class LiveClient {
     }
   }
 
-  /** @param known what the client says that it has */
+  /** @param known the state that the client claims to have */
   subscribe(query: Query, known?: object): void {
     this.#ask(
       {
@@ -120,7 +120,7 @@ export class LiveClient {
     );
   }
 
-  /** Asks again for what it had. */
+  /** Subscribes again to a query of an earlier connection. */
   resume(view: LiveView, known: object | undefined): void {
     if (known === undefined) view.rows = new Map();
     if (known === undefined) view.related = [];
@@ -132,7 +132,7 @@ export class LiveClient {
     this.#send({ type: "unsubscribe", id });
   }
 
-  /** Waits until everything up to a change has come. */
+  /** Waits until everything up to a change has arrived. */
   async reach(seq: number): Promise<void> {
     const isThere = (): boolean =>
       this.#seq >= seq && [...this.views.values()].every(({ isReady }) => isReady);
@@ -143,7 +143,7 @@ export class LiveClient {
       const heard = new Promise<void>((resolve) => (this.#onMessage = resolve));
       this.#send({ type: "ping" });
       await Promise.race([heard, Bun.sleep(PATIENCE_MS)]);
-      // A socket that asks without a pause is closed.
+      // A socket that sends without a pause is closed.
       if (asked > 0) await Bun.sleep(10);
     }
   }
@@ -172,7 +172,7 @@ export class LiveClient {
     return [...this.views.values()].filter((view) => view.sub === sub);
   }
 
-  /** With what they belong to. */
+  /** The parts with this subscription number, and the views that they belong to. */
   #partsOf(sub: number): (readonly [LiveView, LivePart])[] {
     return [...this.views.values()].flatMap((view) =>
       [view, ...view.related]
@@ -267,7 +267,7 @@ export class LiveClient {
   }
 }
 
-/** What a query includes, as the server numbers it. */
+/** The parts that a query includes, with the server's subscription numbers. */
 function relatedOf({ include = {} }: Joined, owner: string, path = ""): LivePart[] {
   return Object.entries(include).flatMap(([name, joined]) => {
     const relation = RELATIONS.find((one) => one.owner === owner && one.name === name);

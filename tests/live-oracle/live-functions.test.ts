@@ -38,7 +38,7 @@ const app = appOf(manifest, {
       await ctx.db.aggregate("Item", { where, sum: ["n"] }),
     ],
   }),
-  /** Goes from row to row, so that what is read depends on what was read. */
+  /** Follows references from row to row, so that each read depends on the one before. */
   chain: query({
     args: { id: v.string() },
     handler: async (ctx, { id }) => {
@@ -53,7 +53,7 @@ const app = appOf(manifest, {
       return seen;
     },
   }),
-  /** Looks at who calls only where the rows say so. */
+  /** Uses the caller only if a row says so. */
   whose: query({
     args: { id: v.string() },
     handler: async (ctx, { id }) => {
@@ -97,14 +97,16 @@ const asks: fc.Arbitrary<Ask> = fc.oneof(
     }),
   }),
   fc.record({ name: fc.constant("chain"), args: fc.record({ id: ids }) }),
-  // Several users are to have it open at the same time.
+  // Several users should have this one open at the same time.
   { weight: 3, arbitrary: fc.constant({ name: "whose", args: { id: "x" } }) },
   fc.record({ name: fc.constant("graph"), args: fc.record({ where: conditions }) }),
 );
 
 type Write = readonly [id: string, row: Readonly<Record<string, unknown>> | null];
 const writes: fc.Arbitrary<Write> = fc.tuple(ids, fc.oneof(rows, rows, fc.constant(null)));
-/** What happens at once: transactions, and clients that come and go. */
+/**
+ * What happens concurrently: transactions, and clients that subscribe, unsubscribe and reconnect.
+ */
 const steps = fc.record({
   commits: fc.array(fc.array(writes, { minLength: 1, maxLength: 3 }), { maxLength: 4 }),
   opens: fc.array(fc.tuple(fc.nat(2), asks), { maxLength: 3 }),
@@ -123,7 +125,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** One user's socket, with what is open on it. */
+/** The socket of one user, with the calls that are open on it. */
 interface Person {
   readonly client: TestClient;
   readonly socket: QuerySocket;
@@ -147,7 +149,7 @@ async function commit(changes: readonly Write[], there: Set<string>): Promise<vo
   if (status !== 200) throw new Error(text);
 }
 
-/** What a call says now, in the form of `QuerySocket.outcomes`. */
+/** The current result of a call, in the form of `QuerySocket.outcomes`. */
 async function fresh(client: TestClient, { name, args }: Ask): Promise<unknown> {
   const { status, text, body } = await client.request("POST", `/api/fn/${name}`, args);
   if (status === 200) return JSON.parse(text) as unknown;
@@ -200,7 +202,7 @@ async function run(all: readonly (typeof steps extends fc.Arbitrary<infer S> ? S
       await committing;
       await compare(people);
     }
-    // Other users are told no name but their own.
+    // No user receives the id of another user.
     for (const { client, socket } of people)
       for (const other of users)
         if (other.userId !== "" && other !== client)
@@ -215,7 +217,7 @@ async function run(all: readonly (typeof steps extends fc.Arbitrary<infer S> ? S
 }
 
 test(
-  `live functions show what a call answers, whatever is written (seed ${SEED})`,
+  `live functions have the result of a fresh call, whatever is written (seed ${SEED})`,
   async () => {
     await fc.assert(fc.asyncProperty(fc.array(steps, { minLength: 1, maxLength: 8 }), run), {
       seed: SEED,

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { REGRESSIONS, RETURNS } from "./regressions.ts";
+import { HAND_WRITTEN, REGRESSIONS, RETURNS } from "./regressions.ts";
 import { runScenario } from "./run-scenario.ts";
 import { scenarios } from "./scenario.ts";
 import { runSeeds } from "./seeds.ts";
@@ -8,17 +8,23 @@ const IS_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 const numberOf = (name: string, fallback: number): number => Number(process.env[name] ?? fallback);
 /** A scenario on Postgres takes three times the CPU time of one on SQLite. */
 const SEEDS = numberOf("ORACLE_SEEDS", IS_POSTGRES ? 60 : 300);
-/** Other scenarios in each run. */
+/** Each run has different scenarios. */
 const SEED = numberOf("ORACLE_SEED", Math.floor(Math.random() * 2 ** 30));
 const SIZE = { steps: numberOf("ORACLE_STEPS", 6), queries: numberOf("ORACLE_QUERIES", 3) };
 const SHRINK_MS = numberOf("ORACLE_SHRINK_MS", 60_000);
-/** Two replicas share a Postgres; a SQLite file belongs to one. */
+/** Two replicas can share a Postgres; a SQLite file belongs to one server. */
 const REPLICAS = process.env["ORACLE_REPLICAS"]?.split(",").map(Number) ?? [1, 2];
 const MAX_MS = SEEDS * 10_000 + SHRINK_MS + 120_000;
 
 test.each(REGRESSIONS.map((scenario, index) => [index, scenario] as const))(
   "regression %d stays fixed",
   async (_index, scenario) => runScenario(scenario, IS_POSTGRES ? 2 : 1),
+  60_000,
+);
+
+test.each(HAND_WRITTEN)(
+  "%s",
+  async (_name, scenario) => runScenario(scenario, IS_POSTGRES ? 2 : 1),
   60_000,
 );
 

@@ -1,4 +1,4 @@
-// Preloaded by the runs that plant a fault: PYLON_PLANTED_FAULT is its index in FAULTS. The source
+// Preloaded in the runs that plant a fault: PYLON_PLANTED_FAULT is its index in FAULTS. The source
 // is replaced while it is loaded; the file itself is not changed.
 import { join } from "node:path";
 import { FAULTS } from "./faults.ts";

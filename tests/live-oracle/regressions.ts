@@ -12,7 +12,7 @@ const leading = (entity: string, index: number, to: string): Write => ({
 });
 const all = (entity: string) => ({ entity, where: {}, order: undefined, limit: undefined });
 
-/** A client comes back while the rows change that its query includes. */
+/** A client returns while rows that its query includes are changing. */
 const returning = (round: number): Step => ({
   kind: "away",
   client: 0,
@@ -22,9 +22,9 @@ const returning = (round: number): Step => ({
   meanwhile: [0, 1, 0, 1].map((index, step) => [row("Beta", index, "x", (round + step) % 4)]),
 });
 
-/** Faults that were found once. Each failed on the code of its time. */
+/** Bugs that were found once. Each scenario failed on the code of its time. */
 export const REGRESSIONS: readonly Scenario[] = [
-  // L1: two `exists` over one entity were put back one at a time.
+  // L1: two `exists` over one entity were rewound one at a time.
   {
     policies: [
       "exists(Beta, a == data.a && n == 1) && exists(Beta, a == data.a && n == 2)",
@@ -39,7 +39,7 @@ export const REGRESSIONS: readonly Scenario[] = [
       { kind: "commit", transactions: [[{ entity: "Beta", row: 1, values: null }]] },
     ],
   },
-  // L2: a client that was away was sent what rows had been meanwhile.
+  // L2: a returning client was sent past versions of rows.
   {
     policies: ["data.owner == auth.userId", "true", "true"],
     queries: [all("Alpha"), { ...all("Alpha"), order: { n: "asc" }, limit: 2 }],
@@ -64,8 +64,8 @@ export const REGRESSIONS: readonly Scenario[] = [
 ];
 
 /**
- * Changes that are committed while included rows are read. How many fall in between is a matter of
- * time, so it is tried again and again.
+ * Changes that are committed while included rows are read. How many commits overlap the reads
+ * depends on timing, so the scenario repeats it.
  */
 export const RETURNS: Scenario = {
   policies: ["true", "true", "true"],
@@ -85,3 +85,39 @@ export const RETURNS: Scenario = {
     ...Array.from({ length: 12 }, (_, round) => returning(round)),
   ],
 };
+
+const away = (transactions: readonly (readonly Write[])[]): Step => ({
+  kind: "away",
+  client: 0,
+  user: null,
+  cursor: "exact",
+  transactions,
+});
+
+/** Scenarios written by hand, for what generated ones seldom meet. */
+export const HAND_WRITTEN: readonly (readonly [name: string, scenario: Scenario])[] = [
+  [
+    "a returning client receives the first change that it missed",
+    {
+      policies: ["true", "true", "true"],
+      queries: [all("Alpha")],
+      steps: [
+        { kind: "commit", transactions: [[row("Alpha", 0, "x", 0)]] },
+        away([[row("Alpha", 0, "y", 1)]]),
+        away([[{ entity: "Alpha", row: 0, values: null }]]),
+      ],
+    },
+  ],
+  [
+    "a returning client loses the rows that it may no longer read",
+    {
+      policies: ["exists(Beta, a == data.a)", "true", "true"],
+      queries: [all("Alpha")],
+      steps: [
+        { kind: "commit", transactions: [[row("Alpha", 0, "x", 0), row("Beta", 0, "x", 0)]] },
+        away([[{ entity: "Beta", row: 0, values: null }]]),
+        away([[row("Beta", 1, "x", 0)]]),
+      ],
+    },
+  ],
+];

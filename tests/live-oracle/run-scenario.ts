@@ -21,7 +21,7 @@ interface User {
   readonly token: string | null;
 }
 
-/** A scenario of several that failed. */
+/** One of several scenarios failed. */
 export class ScenarioFailure extends Error {
   /** The index of the scenario. */
   readonly index: number;
@@ -33,10 +33,10 @@ export class ScenarioFailure extends Error {
 }
 
 /**
- * Runs a scenario against a server of its own.
+ * Runs a scenario against a separate server.
  *
- * @param replicas the number of server replicas on one Postgres: clients are spread over them and
- *   come back to the other one, and the replicas take writes in turn
+ * @param replicas the number of server replicas on one Postgres: the clients are spread over them
+ * and return to the other one, and the replicas receive writes in turn
  * @throws Error when a client shows or receives something that it should not
  */
 export async function runScenario(scenario: Scenario, replicas = 1): Promise<void> {
@@ -44,8 +44,8 @@ export async function runScenario(scenario: Scenario, replicas = 1): Promise<voi
 }
 
 /**
- * Runs scenarios one after the other against one server, because the start of a server costs more
- * than most scenarios. Each scenario has entities of its own.
+ * Runs scenarios one after the other against one server, because starting a server costs more than
+ * most scenarios. Each scenario has its own entities.
  *
  * @throws ScenarioFailure for the first scenario that fails
  */
@@ -94,12 +94,15 @@ class Run {
   readonly #nameOf: (entity: string) => string;
   readonly #urls: readonly string[];
   readonly #admins: readonly TestClient[];
-  /** How often a replica was chosen. */
+  /** The number of times that a replica was chosen. */
   #choices = 0;
   readonly #users: readonly User[];
   readonly #clients: LiveClient[] = [];
   readonly #complaints: string[] = [];
-  /** What the database was since the clients last had everything; the last one is what it is. */
+  /**
+   * The states of the database since the clients were last up to date. The last one is the current
+   * one.
+   */
   #states: State[] = [EMPTY];
 
   /** @param world the index of the scenario among those of the server */
@@ -111,7 +114,7 @@ class Run {
     this.#admins = urls.map((url) => new TestClient(url, ADMIN_TOKEN));
   }
 
-  /** One replica after another. */
+  /** Chooses the replicas in turn. */
   #next<T>(replicas: readonly T[]): T {
     this.#choices += 1;
     const chosen = replicas[this.#choices % replicas.length];
@@ -168,7 +171,7 @@ class Run {
     }
   }
 
-  /** Commits one transaction after another; the client asks for something beside the first. */
+  /** Commits one transaction after another. The client sends its requests during the first one. */
   async #commitBeside(
     [first = [], ...others]: readonly (readonly Write[])[],
     ask: () => void,
@@ -193,7 +196,7 @@ class Run {
     });
   }
 
-  /** Writes to the database and to what is expected of it. */
+  /** Writes to the database and to the expected state. */
   async #commit(transaction: readonly Write[]): Promise<void> {
     const tables = new Map(
       [...(this.#states.at(-1) ?? EMPTY)].map(([name, rows]) => [name, new Map(rows)]),
@@ -243,13 +246,15 @@ class Run {
     this.#states = [state];
   }
 
-  /** The rows of a query and of all that it includes. */
+  /** The expected rows of a query and of everything that it includes. */
   #expected(state: State, { userId }: LiveClient, query: Query): Record<string, Row[]> {
     const parts = expectedParts(this.#scenario, state, userId, query);
     return Object.fromEntries([...parts].map(([path, rows]) => [path, sorted(rows)]));
   }
 
-  /** Whatever version of a row comes was there, and was readable for the client when it was. */
+  /**
+   * Every received version of a row must have existed, and have been readable for the client then.
+   */
   #sawRow({ userId }: LiveClient, { entity }: LivePart, row: Row): void {
     const whole: Query = { entity, where: {}, order: undefined, limit: undefined };
     const isFair = this.#states.some((state) =>
@@ -258,7 +263,7 @@ class Run {
     if (!isFair) this.#complaints.push(`a row that it may not read: ${JSON.stringify(row)}`);
   }
 
-  /** All that a client shows after a commit was there at one time. */
+  /** Everything that a client shows after a commit must have existed at one time. */
   #sawCommit(client: LiveClient): void {
     const ready = [...client.views.values()].filter(({ isReady }) => isReady);
     const isWhole = this.#states.some((state) =>
@@ -278,7 +283,7 @@ function sorted(rows: ReadonlyMap<string, Row>): Row[] {
   return [...rows.values()].toSorted((a, b) => (a.id < b.id ? -1 : 1));
 }
 
-/** What a client says that it has. */
+/** The state that a client claims to have. */
 function knownOf({ ready, rows, related }: LiveView, cursor: Cursor): object | undefined {
   if (ready === null || cursor === "none") return undefined;
   const known = { seq: ready.seq, epoch: ready.epoch, ids: [...rows.keys()], ...idsOf(related) };
@@ -294,7 +299,7 @@ function knownOf({ ready, rows, related }: LiveView, cursor: Cursor): object | u
   }
 }
 
-/** The ids of related rows, as they nest. */
+/** The ids of related rows, nested like the relations. */
 interface RelatedIds {
   ids?: string[];
   include?: Record<string, RelatedIds>;
@@ -312,9 +317,9 @@ function idsOf(parts: readonly LivePart[]): RelatedIds {
   return root;
 }
 
-/** Values of other kinds, which are as different as those that they are made of. */
+/** Values of other types, which differ exactly if the values that they are derived from differ. */
 function derivedFrom({ a, b, n }: RowValues): DerivedValues {
-  // By their texts they would stand in another order.
+  // As texts these would sort in a different order.
   const cost = ["-9", "0.5", "5", "13.5"][n] ?? null;
   return { cost, tags: b === null ? [a] : [a, b], meta: { of: { a, n } } };
 }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 
-/** A query as a client writes it. */
+/** A query as a client sends it. */
 export interface Query {
   readonly entity: string;
   readonly where: Record<string, unknown>;
@@ -9,21 +9,21 @@ export interface Query {
   readonly include?: Includes;
 }
 
-/** What is asked of related rows, by relation. */
+/** The queries of related rows, by relation. */
 export type Includes = Readonly<Record<string, Include>>;
 export interface Include extends Partial<Omit<Query, "entity">> {}
 
-/** A relation: how it leads to rows. */
+/** A relation, and how it finds its rows. */
 export interface Relation {
   readonly name: string;
   readonly owner: string;
   readonly target: string;
-  /** `to` of the row, `to` of the related rows, or `to` and `via` of rows between them. */
+  /** By `to` of the row, by `to` of the related rows, or by `to` and `via` of rows between them. */
   readonly kind: "one" | "many" | "joined";
   readonly through?: string;
 }
 
-/** What is written to one row: its next version, or null to delete it. */
+/** A write to one row: its next version, or null to delete it. */
 export interface Write {
   readonly entity: string;
   readonly row: number;
@@ -33,34 +33,34 @@ export interface Write {
 export interface RowValues {
   readonly a: string;
   readonly b: string | null;
-  /** A field that not all may read. */
+  /** A field that not all users may read. */
   readonly c?: string | null;
   readonly n: number;
   readonly owner: number;
-  /** Ids of rows of any entity. */
+  /** The ids of rows of any entity. */
   readonly to?: string | null;
   readonly via?: string | null;
 }
 
-/** How a client that comes back says where it was. */
+/** The cursor that a returning client sends. */
 export type Cursor = "exact" | "none" | "older" | "made up" | "other log";
 
 export type Step =
   | { readonly kind: "commit"; readonly transactions: readonly (readonly Write[])[] }
-  /** A client is away while others write, and comes back. */
+  /** A client is disconnected while others write, and returns. */
   | {
       readonly kind: "away";
       readonly client: number;
-      /** As whom it comes back; null: as the one who left. */
+      /** The user as which it returns; null for the same user. */
       readonly user: number | null;
       readonly cursor: Cursor;
       readonly transactions: readonly (readonly Write[])[];
-      /** Transactions while it is brought up to date. */
+      /** Transactions that are committed while it catches up. */
       readonly meanwhile?: readonly (readonly Write[])[];
     }
   | { readonly kind: "subscribe"; readonly client: number; readonly query: Query }
   | { readonly kind: "unsubscribe"; readonly client: number; readonly which: number }
-  /** Transactions while a client subscribes. */
+  /** Transactions that are committed while a client subscribes. */
   | {
       readonly kind: "race";
       readonly client: number;
@@ -71,7 +71,7 @@ export type Step =
 export interface Scenario {
   /** The read policies, by entity. */
   readonly policies: readonly string[];
-  /** Who may read the field `c`, by entity; absent: who may read the row. */
+  /** The read policies of the field `c`, by entity. If absent, it can be read with the row. */
   readonly closed?: readonly string[];
   readonly queries: readonly Query[];
   readonly steps: readonly Step[];
@@ -79,7 +79,7 @@ export interface Scenario {
 
 export const ENTITIES = ["Alpha", "Beta", "Gamma"] as const;
 export const CLIENTS = 3;
-/** Guests, and last one who is not signed in. */
+/** The number of users: guests, and one anonymous caller as the last. */
 export const USERS = 4;
 const ROWS = 6;
 
@@ -199,7 +199,7 @@ const condition: fc.Arbitrary<Record<string, unknown>> = fc.oneof(
     { $not: { a: "x" } },
   ),
 );
-/** What is asked of related rows, which ask of theirs in turn. */
+/** Conditions on related rows, which may have conditions on their own related rows. */
 function relatedCondition(owner: string, depth: number): fc.Arbitrary<Record<string, unknown>> {
   const own = RELATIONS.filter((relation) => relation.owner === owner);
   const related = fc.constantFrom(...own).chain(({ name, target }) => {
@@ -341,14 +341,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 const fieldPolicy = fc.constantFrom("true", "auth.userId != null", "auth.userId == null", "false");
 
-/** The maximum numbers of a scenario. */
+/** The maximum sizes of a scenario. */
 export interface Size {
   readonly steps: number;
   /** Queries that are open from the start. */
   readonly queries: number;
 }
 
-/** Scenarios of all kinds. A third of them has rows that lead to each other more often. */
+/** Scenarios of all kinds. In a third of them, more rows are related to each other. */
 export function scenarios(size: Size): fc.Arbitrary<Scenario> {
   return fc.oneof(
     { weight: 2, arbitrary: policyScenarios(size) },
@@ -381,14 +381,14 @@ const linked: fc.Arbitrary<Write> = fc.record({
   ),
 });
 const linking = fc.array(fc.array(linked, { minLength: 2, maxLength: 4 }), { maxLength: 3 });
-/** Each is small, so that many fall between the reads of one who comes back. */
+/** Each is small, so that many commits overlap the reads of a returning client. */
 const linkingMeanwhile = fc.array(fc.array(linked, { minLength: 1, maxLength: 2 }), {
   maxLength: 6,
 });
 
 /**
- * Rows that lead to each other, most of which all users may read, and clients whose queries include
- * related rows, and that leave and come back with the rows that they have.
+ * Related rows, most of which all users may read, and clients whose queries include related rows,
+ * and that disconnect and return with the rows that they have.
  */
 function includeScenarios({ steps, queries }: Size): fc.Arbitrary<Scenario> {
   const asked: fc.Arbitrary<Query> = entity.chain((name) =>

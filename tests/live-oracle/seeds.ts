@@ -9,15 +9,15 @@ export interface SeedOptions {
   /** The first seed; the others follow it. Each seed is one scenario. */
   readonly first: number;
   readonly count: number;
-  /** The number of server replicas, of which the servers have each in turn. */
+  /** The numbers of replicas to use. The servers use them in turn. */
   readonly replicas: readonly number[];
-  /** The time for making a scenario that failed smaller, in milliseconds; 0 to leave it as it is. */
+  /** The maximum time for shrinking a failed scenario, in milliseconds; 0 to leave it as it is. */
   readonly shrinkMs: number;
 }
 
 /**
- * Runs the scenario of each seed. A scenario that fails is run again on a server of its own, where
- * it is made as small as possible.
+ * Runs the scenario of each seed. A scenario that fails is run again on a separate server, where it
+ * is shrunk as far as possible.
  *
  * @returns the number of scenarios that ran
  * @throws Error with the seed, the number of replicas and the scenario
@@ -65,7 +65,7 @@ function scenarioOf(scenarios: fc.Arbitrary<Scenario>, seed: number): Scenario {
   return scenario;
 }
 
-/** @throws Error with the smallest scenario that was found to fail within the time */
+/** @throws Error with the smallest failing scenario that was found within the time */
 async function shrink(
   scenarios: fc.Arbitrary<Scenario>,
   seed: number,

@@ -21,7 +21,7 @@ import {
   type Scenario,
 } from "./scenario.ts";
 
-/** What all entities have. */
+/** The fields of every entity. */
 const SHAPE: EntityShape = {
   name: "Row",
   fields: new Map<string, FieldKind>([
@@ -48,7 +48,7 @@ export function nameIn(world: number, entity: string): string {
   return `${entity}${world}`;
 }
 
-/** An app with the entities of several scenarios, which do not know of each other. */
+/** An app with the entities of several scenarios, which are independent of each other. */
 export function appFor(scenarios: readonly Scenario[]): ReturnType<typeof appOf> {
   return appOf(
     buildManifest({
@@ -109,8 +109,8 @@ function declaredRelation(
 }
 
 /**
- * The rows of a query and of what it includes, by the names on the way to them; rows that join
- * others are a level of their own.
+ * The rows of a query and of what it includes, by the path of relation names. Rows that join others
+ * are a separate level.
  */
 export function expectedParts(
   scenario: Scenario,
@@ -166,7 +166,7 @@ export function expectedParts(
   return parts;
 }
 
-/** Of related rows those count that the user may read. */
+/** Only related rows that the user may read count. */
 function relationsOf(owner: string, policies: Scenario["policies"]): Relations {
   const readable = (name: string): Expr =>
     parsePolicy(policies[ENTITIES.findIndex((one) => one === name)] ?? "false");
@@ -186,7 +186,7 @@ function relationsOf(owner: string, policies: Scenario["policies"]): Relations {
   };
 }
 
-/** The rows of a query that a user may read, found by looking through all rows. */
+/** The rows of a query that a user may read, found by a scan of all rows. */
 export function expectedRows(
   { policies, closed }: Scenario,
   state: State,

@@ -27,7 +27,7 @@ const newer = appWith(
   entity("Label", { text: field.string() }),
 );
 
-test("an older version is served beside a newer one, and after it", async () => {
+test("an older version can run beside a newer one, and after it", async () => {
   await using database = await AppDatabase.create("postgres");
   const old = await database.serve(older);
   const oldClient = await TestClient.guest(old.url);
@@ -60,7 +60,7 @@ test("an older version is served beside a newer one, and after it", async () => 
     { id: c, title: "c", name: "c", state: "open" },
   ];
   expect(await rowsOf(client, "Card")).toMatchObject(asCards);
-  // Each hears of what the other writes, in its own words.
+  // Each receives what the other writes, under its own names.
   const heard = (socket: QuerySocket, sub: number): string =>
     JSON.stringify(
       socket.all("commit").flatMap(({ changes }) => changes.filter((one) => one.sub === sub)),
@@ -82,7 +82,7 @@ test("an older version is served beside a newer one, and after it", async () => 
   expect(rows).toMatchObject([...asCards, { title: "d", state: "open" }]);
 });
 
-test("of replicas that start at the same moment, one migrates", async () => {
+test("only one of several replicas that start at the same time migrates", async () => {
   await using database = await AppDatabase.create("postgres");
   await database.serve(older);
   await database.stop();

@@ -37,7 +37,7 @@ afterAll(async () => {
   await mail.stop();
 });
 
-/** Begins on one replica and ends on another. */
+/** Starts the sign-up on one replica and confirms it on another. */
 async function signUp(email: string): Promise<Answer> {
   await at(0).request("POST", "/api/auth/password/register", { email, password: PASSWORD });
   const code = /\d{6}/.exec((await mail.to(email)).text)?.[0];
@@ -50,7 +50,7 @@ function statuses(answers: readonly Answer[]): Record<number, number> {
   return counts;
 }
 
-test("T20: of a thousand guesses at once, over all replicas, ten are looked at", async () => {
+test("T20: of a thousand concurrent guesses on all replicas, ten are checked", async () => {
   const email = "ann@example.com";
   expect((await signUp(email)).status).toBe(200);
   const guesses = await Promise.all(
@@ -64,13 +64,13 @@ test("T20: of a thousand guesses at once, over all replicas, ten are looked at",
   const counts = statuses(guesses);
   expect(counts[401]).toBe(10);
   expect((counts[429] ?? 0) + (counts[503] ?? 0)).toBe(990);
-  // Not even the right one is looked at now.
+  // Now even the right password is not checked.
   expect(
     (await at(0).request("POST", "/api/auth/password/login", { email, password: PASSWORD })).status,
   ).toBe(429);
 }, 60_000);
 
-test("T20: of a thousand guesses of a code, over all replicas, five are looked at", async () => {
+test("T20: of a thousand guesses of a code on all replicas, five are checked", async () => {
   const email = "ben@example.com";
   await at(0).request("POST", "/api/auth/magic/send", { email });
   const right = /\d{6}/.exec((await mail.to(email)).text)?.[0] ?? "";
@@ -88,7 +88,7 @@ test("T20: of a thousand guesses of a code, over all replicas, five are looked a
   ).toBe(429);
 }, 60_000);
 
-test("a link is used once, by whichever replica comes first", async () => {
+test("a link can be used once, on whichever replica is first", async () => {
   const email = "cid@example.com";
   const sent = await fetch(`${cluster.replicas[0]?.url}/api/auth/magic-link/send`, {
     method: "POST",
@@ -107,7 +107,7 @@ test("a link is used once, by whichever replica comes first", async () => {
   expect(followed.filter(({ status }) => status === 302)).toHaveLength(1);
 });
 
-test("T14: a stolen cookie is dead on every replica within a second of the sign-out", async () => {
+test("T14: a stolen cookie is invalid on all replicas within a second of a sign-out", async () => {
   const { body } = await at(0).request("POST", "/api/auth/guest");
   const stolen = { Cookie: `accounts_session=${String(body["token"])}` };
   const user = (index: number): Promise<unknown> =>
@@ -124,11 +124,11 @@ test("T14: a stolen cookie is dead on every replica within a second of the sign-
   );
 });
 
-test("a sign-in with a provider that is begun on one replica ends on another, once", async () => {
+test("a sign-in with a provider can start on one replica and end on another, once", async () => {
   const publicUrl = "http://localhost:1";
   const oidc = await startOidcProvider(`${publicUrl}/api/auth/callback/acme`);
   const DATABASE_URL = await createDatabase(sharedPostgresUrl());
-  // Dev mode: elsewhere a provider on loopback is not asked.
+  // In dev mode, because otherwise no requests are sent to a provider on loopback.
   const env = {
     DATABASE_URL,
     PYLON_DEV_MODE: "1",

@@ -51,7 +51,7 @@ function request(replica: number, method: string, path: string, body?: unknown):
   });
 }
 
-/** @param until the file that ends it; at once without one */
+/** @param until the file that ends the mutation; without one it ends immediately */
 function deposit(replica: number, id: string, until?: string): Promise<Response> {
   return request(replica, "POST", "/api/fn/deposit", { id, until });
 }
@@ -69,7 +69,7 @@ async function backends(condition: string): Promise<number> {
   return rows[0]?.count ?? 0;
 }
 
-test("F1: a replica that freezes in a mutation briefly delays its row's writers", async () => {
+test("F1: a replica that freezes in a mutation delays its row's writers only briefly", async () => {
   const [hot, cold] = [await newAccount(), await newAccount()];
   const release = join(mkdtempSync(join(tmpdir(), "pylon-release-")), "now");
   const lost = deposit(0, hot, release).catch(() => null);
@@ -91,8 +91,8 @@ test("F1: a replica that freezes in a mutation briefly delays its row's writers"
     ]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200, 200]);
   }
-  // While the row is held, all those who want it wait in one connection's place. On a machine that
-  // is slow enough the database has ended the transaction by now.
+  // While the row is locked, all mutations that wait for it use only one connection together. On a
+  // very slow machine the database may have ended the transaction by now.
   const answeredBefore = answered;
   const isHeld = (await backends(HELD)) > 0;
   expect(isHeld ? answeredBefore : 0).toBe(0);
@@ -102,7 +102,7 @@ test("F1: a replica that freezes in a mutation briefly delays its row's writers"
   expect(await row.json()).toMatchObject({ cents: CALLERS });
   writeFileSync(release, "");
   cluster.replicas[0]?.signal("SIGCONT");
-  // Of the mutation of the frozen replica nothing was kept, and it is told so.
+  // Nothing of the frozen replica's mutation was kept, and its caller gets an error.
   expect((await lost)?.status).toBe(503);
   rmSync(dirname(release), { recursive: true });
   expect(await backends(`wait_event_type = 'Lock'`)).toBe(0);

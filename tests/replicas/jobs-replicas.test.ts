@@ -10,7 +10,7 @@ import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
-// Three replicas run the jobs of one database. PYLON_TEST_JOBS=10000 makes it as many.
+// Three replicas run the jobs of one database. PYLON_TEST_JOBS=10000 sets their number.
 
 const JOBS = Number(process.env["PYLON_TEST_JOBS"] ?? 1_500);
 const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-replicas-"));
@@ -54,7 +54,7 @@ export default action({
   },
 });
 `,
-  // Says which process runs it, waits until it is told to go on, and tells how far it is.
+  // Records which process runs it, waits for a file, and then reports its progress.
   "functions/waits.ts": `import { action } from "@pylonsync/functions";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 export default action({
@@ -74,7 +74,7 @@ export default action({
   },
 });
 `,
-  // Freezes its own server at each boundary, once: outside of its writes, and amid a transaction.
+  // Freezes its own server once at each boundary: outside of its writes, and in a transaction.
   "freezing.ts": `import { existsSync, renameSync, writeFileSync } from "node:fs";
 export default function freeze(ctx, at) {
   const mark = ctx.env.MARKS + "/freeze " + at;
@@ -139,7 +139,7 @@ async function count(what: string): Promise<number> {
 
 const completed = (): Promise<number> => count(`FROM "_pylon_jobs" WHERE status = 'completed'`);
 
-/** All leases are over, as if time had passed: a runner that has one loses it. */
+/** Ends all leases, as if time had passed: a runner that holds one loses its job. */
 async function expireLeases(): Promise<void> {
   await database.query(`UPDATE "_pylon_jobs" SET "dueAt" = now() WHERE status = 'running'`);
 }
@@ -151,14 +151,14 @@ async function schedule(jobs: number, ms?: number): Promise<void> {
   }
 }
 
-/** What each job has written: nothing is missing, and nothing is there twice. */
+/** Checks the writes of the jobs: none is missing, and none is there twice. */
 async function expectOnce(jobs: number): Promise<void> {
   expect(await count(`FROM "Item"`)).toBe(jobs);
   expect(await count(`FROM (SELECT DISTINCT n FROM "Item") AS t`)).toBe(jobs);
   expect(await completed()).toBe(jobs);
 }
 
-test("three replicas do each job once, though leases run out and one is killed", async () => {
+test("three replicas run each job once, although leases expire and one is killed", async () => {
   const [, second, third] = cluster.replicas;
   await schedule(JOBS);
   await until(async () => (await completed()) > JOBS / 5);
@@ -173,7 +173,7 @@ test("three replicas do each job once, though leases run out and one is killed",
   await third?.start();
 }, 180_000);
 
-test("a replica that freezes loses its job, and its late end is refused", async () => {
+test("a replica that freezes loses its job, and its late completion is rejected", async () => {
   const mark = (attempt: number, what = ""): string => join(dir, `attempt ${attempt}${what}`);
   const job = await client.request("POST", "/api/jobs", { name: "waits" });
   await until(() => existsSync(mark(1)));
@@ -189,7 +189,7 @@ test("a replica that freezes loses its job, and its late end is refused", async 
   writeFileSync(join(dir, "go on"), "");
   await until(async () => (await completed()) === 1);
   await until(() => existsSync(mark(1, " failed")));
-  // The first attempt has written nothing; the second one has, and has ended the job.
+  // The first attempt has written nothing; the second one has, and has completed the job.
   const { rows } = await database.query(`SELECT n FROM "Item"`);
   expect(rows).toEqual([{ n: 2 }].map(({ n }) => ({ n: String(n) })));
   const { body } = await client.request("GET", `/api/jobs/${String(job.body["id"])}`);
@@ -201,7 +201,10 @@ function frozenBy(): string[] {
   return readdirSync(dir).filter((name) => /^freeze [^.]*$/.test(name));
 }
 
-/** Runs a job whose server freezes again and again, and thaws each while another has its job. */
+/**
+ * Runs a job that freezes its server repeatedly. Each server is thawed when another one has its
+ * job. @returns the number of freezes
+ */
 async function runFreezing(name: string): Promise<number> {
   const thawed = new Set(frozenBy());
   const before = thawed.size;
@@ -233,7 +236,7 @@ async function itemsInOrder(): Promise<number[]> {
   return rows.map(({ n }) => Number(n));
 }
 
-/** Attempts of all replicas that found their job lost. */
+/** The number of attempts on all replicas that lost their job. */
 async function lostAttempts(): Promise<number> {
   const texts = await Promise.all(
     cluster.replicas.map(({ url }) => new TestClient(url, ADMIN_TOKEN).request("GET", "/metrics")),
@@ -244,7 +247,7 @@ async function lostAttempts(): Promise<number> {
 
 test("a job whose server freezes at every boundary has each effect once", async () => {
   expect(await runFreezing("chain")).toBe(4);
-  // All that were frozen have come to their ends, and have written nothing more.
+  // All frozen attempts have ended, and have written nothing more.
   const ended = (): number => readdirSync(dir).filter((mark) => mark.startsWith("ended")).length;
   const { rows } = await database.query<{ attempts: number }>(
     `SELECT attempts::int AS attempts FROM "_pylon_jobs"`,
@@ -254,7 +257,7 @@ test("a job whose server freezes at every boundary has each effect once", async 
   expect(await completed()).toBe(1);
 }, 60_000);
 
-test("a mutation that is frozen amid its writes keeps nothing of them", async () => {
+test("a mutation that is frozen between its writes keeps none of them", async () => {
   const lost = await lostAttempts();
   const freezes = await runFreezing("lone");
   expect(freezes).toBe(2);
@@ -262,7 +265,7 @@ test("a mutation that is frozen amid its writes keeps nothing of them", async ()
   expect(await itemsInOrder()).toEqual([10]);
 }, 60_000);
 
-test("a replica that is told to stop loses no job, and none is tried twice", async () => {
+test("a stopping replica loses no job, and no job runs twice", async () => {
   const [, second] = cluster.replicas;
   await schedule(400, 8);
   await until(async () => (await completed()) > 40);
@@ -276,7 +279,7 @@ test("a replica that is told to stop loses no job, and none is tried twice", asy
   await second?.start();
 }, 90_000);
 
-test("a job is followed on each replica, whichever runs it", async () => {
+test("a job can be followed on each replica, whichever runs it", async () => {
   const ann = await TestClient.guest(client.url);
   const { text } = await ann.request("POST", "/api/fn/follow", {});
   const id: unknown = JSON.parse(text);

@@ -6,8 +6,8 @@ import { RedisServer } from "../support/servers/redis.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { SHORT_TIMES } from "../support/short-times.ts";
 
-// Several replicas on one Redis. Each has a database of its own here, so the admin signs the same
-// user in on each. Rooms forget sooner than those of `pylon start`.
+// Several replicas on one Redis. Each has a separate database here, so the admin signs the same
+// user in on each. Leases and grace periods of rooms are shorter than those of `pylon start`.
 
 const app = appOf(
   buildManifest({
@@ -58,7 +58,7 @@ async function live(client: TestClient): Promise<LiveSocket> {
 }
 
 let markers = 0;
-/** Of a user on the server with this URL, who is seen by a watcher. */
+/** Marks the grace period of a user on the server with this URL, whom a watcher sees. */
 async function marker(url: string, watcher: TestClient, ears: LiveSocket): Promise<GraceMarker> {
   return GraceMarker.of(await signIn(url, `marker-${(markers += 1)}`), watcher, ears);
 }
@@ -78,7 +78,7 @@ async function usersIn(url: string, room: string): Promise<string[]> {
     .toSorted();
 }
 
-/** The room's messages that a socket has heard, such as `join u1`. */
+/** The messages of a room that a socket has received, such as `join u1`. */
 function heard(socket: LiveSocket, room: string): string[] {
   return socket.texts
     .map((text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
@@ -86,13 +86,13 @@ function heard(socket: LiveSocket, room: string): string[] {
     .map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
 }
 
-/** A room's name that no other test has. */
+/** The number of the last room. Each test uses a new room. */
 let rooms = 0;
 function newRoom(): string {
   return `room-${(rooms += 1)}`;
 }
 
-test("the plugin cache_client names the Redis, by a variable of the environment", async () => {
+test("the plugin cache_client sets the URL of Redis, from an environment variable", async () => {
   const plugged = appOf(
     buildManifest({
       name: "plugged",
@@ -113,7 +113,7 @@ test("the plugin cache_client names the Redis, by a variable of the environment"
   );
 });
 
-test("a join on one replica is seen and heard on the other at once", async () => {
+test("a join on one replica is immediately visible and sent on the other", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
@@ -125,7 +125,7 @@ test("a join on one replica is seen and heard on the other at once", async () =>
   await until(() => heard(ears, room).includes("join alice"), 1000);
 });
 
-test("all replicas hear the events of a room in the same order", async () => {
+test("all replicas receive the events of a room in the same order", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
@@ -144,7 +144,7 @@ test("all replicas hear the events of a room in the same order", async () => {
   expect(topics(left)).toEqual(topics(right));
 });
 
-test("clients' messages and a user's end are heard on the other replica", async () => {
+test("clients' messages and a user's disconnect reach the other replica", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const [speaker, listener] = await Promise.all([
     signIn(a.url, "speaker"),
@@ -168,7 +168,7 @@ test("clients' messages and a user's end are heard on the other replica", async 
   );
 });
 
-test("a user who changes replicas within its grace stays in the room, unnoticed", async () => {
+test("a user who changes replicas within the grace period stays in the room", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const watcher = await signIn(a.url, "watcher");
@@ -187,7 +187,7 @@ test("a user who changes replicas within its grace stays in the room, unnoticed"
   expect(heard(ears, room)).toEqual(["join watcher", "join wanderer"]);
 }, 60_000);
 
-test("a replica that stops in order hands its members over", async () => {
+test("a replica that is stopped hands its members over", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const watcher = await signIn(a.url, "watcher");
@@ -203,7 +203,7 @@ test("a replica that stops in order hands its members over", async () => {
   const beyondLease = await marker(a.url, watcher, ears);
   await b.stop();
   servers = servers.filter((server) => server !== b);
-  // The lease is over, and the time that it has left to its members is not.
+  // The lease has expired, but not the time that it left to its members.
   await beyondLease.passed();
   expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([]);
   await live(await signIn(a.url, "connected"));
@@ -213,7 +213,7 @@ test("a replica that stops in order hands its members over", async () => {
   expect(heard(ears, room).slice(-2)).toEqual(["join leaving", "leave leaving"]);
 }, 60_000);
 
-/** A replica in a process of its own. */
+/** Starts a replica in a separate process. */
 async function spawnReplica(): Promise<{ readonly url: string; readonly child: Bun.Subprocess }> {
   const child = Bun.spawn(
     [process.execPath, new URL("../support/replica.ts", import.meta.url).pathname, redis.url],
@@ -224,7 +224,7 @@ async function spawnReplica(): Promise<{ readonly url: string; readonly child: B
   return { url: new TextDecoder().decode(value).trim(), child };
 }
 
-test("a replica that stood still comes back with its members", async () => {
+test("a replica that was paused returns with its members", async () => {
   const a = await replica();
   const { url, child } = await spawnReplica();
   const room = newRoom();
@@ -281,7 +281,7 @@ test("a killed replica leaves its rooms after its lease, and each leave is sent 
   ).toHaveLength(1);
 }, 60_000);
 
-test("both replicas count one rate limit", async () => {
+test("both replicas share one rate limit", async () => {
   const env = { PYLON_RATE_LIMIT_MAX: "10", PYLON_RATE_LIMIT_WINDOW: "60" };
   const [a, b] = await Promise.all([replica(env), replica(env)]);
   const statuses: number[] = [];
@@ -292,7 +292,7 @@ test("both replicas count one rate limit", async () => {
   expect(statuses).toEqual([...Array.from({ length: 10 }, () => 200), 429, 429]);
 });
 
-test("a server starts and serves while there is no Redis, and limits on its own", async () => {
+test("a server starts and serves without Redis, and limits rates by itself", async () => {
   const nowhere = await RedisServer.start({ isUp: false });
   const server = await startServer(app, {
     REDIS_URL: nowhere.url,
@@ -309,7 +309,7 @@ test("a server starts and serves while there is no Redis, and limits on its own"
   await nowhere.stop();
 });
 
-test("Redis dies and comes back empty: requests are served, the rooms converge", async () => {
+test("Redis dies and returns empty: requests are served, and the rooms converge", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob, carol] = await Promise.all([
@@ -319,7 +319,7 @@ test("Redis dies and comes back empty: requests are served, the rooms converge",
   ]);
   const [ears, bobsEars] = await Promise.all([live(alice), live(bob)]);
   for (const client of [alice, bob, carol]) await join(client, room, { of: client.userId });
-  // Both replicas know of all joins by then.
+  // By then both replicas know all joins.
   await until(() => heard(ears, room).length === 3 && heard(bobsEars, room).length === 2);
   await redis.kill();
   const started = performance.now();
@@ -333,7 +333,7 @@ test("Redis dies and comes back empty: requests are served, the rooms converge",
     expect(
       (await alice.request("POST", "/api/rooms/presence", { room, data: { moved: true } })).body,
     ).toEqual({ updated: true });
-  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  // If each request had waited for Redis, which takes 500 ms, these would have taken 30 s.
   expect(performance.now() - started).toBeLessThan(20_000);
   expect(await usersIn(a.url, room)).toEqual(["alice"]);
   expect(await usersIn(b.url, room)).toEqual(["bob", "dave"]);
@@ -367,7 +367,7 @@ test("Redis dies and comes back empty: requests are served, the rooms converge",
   expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual(["leave carol"]);
 }, 60_000);
 
-test("Redis hangs: a request waits at most once for it, and the rooms go on after", async () => {
+test("Redis hangs: a request waits for it at most once, and the rooms resume later", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
@@ -379,7 +379,7 @@ test("Redis hangs: a request waits at most once for it, and the rooms go on afte
   redis.pause();
   const started = performance.now();
   for (let n = 0; n < 60; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
-  // Had each waited for Redis, which takes 500 ms, these would have taken 30 s.
+  // If each request had waited for Redis, which takes 500 ms, these would have taken 30 s.
   expect(performance.now() - started).toBeLessThan(20_000);
   await beyondLease.passed();
   redis.resume();

@@ -69,7 +69,7 @@ afterAll(async () => {
   await Promise.all([postgres.stop(), redis.stop(), s3.stop()]);
 });
 
-/** One of the replicas, past the proxy. */
+/** One of the replicas, addressed directly instead of through the proxy. */
 function replica(index: number): Replica {
   const found = cluster.replicas[index];
   if (found === undefined) throw new Error(`There is no replica ${index}.`);
@@ -91,7 +91,7 @@ async function usersIn(index: number, room: string): Promise<string[]> {
     .toSorted();
 }
 
-/** Each request is a connection of its own, so each goes to another replica. */
+/** Each request uses a new connection, so each goes to another replica. */
 const request = (client: TestClient, method: string, path: string, body?: unknown) =>
   client.request(method, path, body, { Connection: "close" });
 
@@ -117,7 +117,7 @@ async function inserted(client: TestClient, n: number, shared: boolean): Promise
     throw new Error(`insert was answered ${answer.status}: ${answer.text}`);
 }
 
-/** Clients that write without a pause until they are stopped, each through an engine of its own. */
+/** Clients that write continuously until they are stopped, each with its own engine. */
 class Load implements AsyncDisposable {
   readonly engines: readonly SyncEngine[];
   readonly members: readonly TestClient[];
@@ -152,15 +152,15 @@ class Load implements AsyncDisposable {
     return new Load(guests, engines, pauseMs);
   }
 
-  /** Waits until so many more rows were written. */
+  /** Waits until this many more rows have been written. */
   async more(rows: number): Promise<void> {
     const goal = this.written.size + rows;
     await until(() => this.written.size >= goal, 30_000);
   }
 
   /**
-   * Ends the writing, waits until everybody agrees, and answers what is in the database of what was
-   * written.
+   * Stops writing, waits until all clients have the same rows, and returns the written rows that
+   * are in the database.
    */
   async end(): Promise<string[]> {
     this.#over.abort();
@@ -190,7 +190,7 @@ class Load implements AsyncDisposable {
     return truth.filter((id) => this.written.has(id));
   }
 
-  /** Also where a test has failed, so that the next one does not run beside it. */
+  /** Also runs after a failed test, so that the next one does not run at the same time. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#over.abort();
     await Promise.allSettled(this.#writers);
@@ -249,7 +249,7 @@ test("a session of two replicas, ended on a third, closes its socket in a second
   await until(async () => (await onB.request("GET", "/api/auth/session")).status === 401, 1000);
 });
 
-test("a live function on one replica follows what is committed on the others", async () => {
+test("a live function on one replica is updated by commits on the others", async () => {
   const guest = await TestClient.guest(cluster.url);
   const sockets = await Promise.all([0, 1, 2].map((index) => QuerySocket.open(on(index, guest))));
   const ids = sockets.map((socket) => socket.call("highest", { above: 1_000_000 }));
@@ -266,7 +266,7 @@ test("a live function on one replica follows what is committed on the others", a
   for (const socket of sockets) socket.socket.close();
 });
 
-test("a room on one replica is seen on another, and is empty after a kill", async () => {
+test("a room on one replica is visible on another, and is empty after a kill", async () => {
   const [ann, ben] = await Promise.all([
     TestClient.guest(replica(0).url),
     TestClient.guest(replica(0).url),
@@ -282,7 +282,7 @@ test("a room on one replica is seen on another, and is empty after a kill", asyn
   await replica(0).start();
 }, 60_000);
 
-test("one address is counted by all replicas together", async () => {
+test("all replicas count the requests of one address together", async () => {
   await using strict = await Cluster.start(FILES, {
     DATABASE_URL: await postgres.createDatabase(),
     REDIS_URL: redis.url,
@@ -299,7 +299,7 @@ test("one address is counted by all replicas together", async () => {
   expect(statuses.filter((status) => status === 429)).toHaveLength(15);
 }, 60_000);
 
-test("replicas share files; while S3 refuses, files report it and the rest works", async () => {
+test("replicas share files; while S3 fails, only file requests fail", async () => {
   const guest = await TestClient.guest(cluster.url);
   const upload = (content: string) => request(guest, "POST", "/api/files/upload", content);
   const before = await upload("kept");
@@ -364,7 +364,7 @@ describe("under load", () => {
     expect(load.refused).toEqual([]);
   }, 90_000);
 
-  test("Redis restarted: nothing fails, and rooms and limits are shared afterwards", async () => {
+  test("Redis restarts: nothing fails, and rooms and limits are shared afterwards", async () => {
     await using load = await Load.start(10, 50);
     await load.more(50);
     await redis.kill();
@@ -384,7 +384,7 @@ describe("under load", () => {
     expect(load.refused).toEqual([]);
   }, 90_000);
 
-  test("Postgres restarted: errors can be retried, nothing is lost or doubled", async () => {
+  test("Postgres restarts: errors can be retried, nothing is lost or doubled", async () => {
     await using load = await Load.start(10, 50);
     const onlooker = await TestClient.guest(cluster.url);
     await load.more(100);

@@ -7,7 +7,7 @@ import { ADMIN_TOKEN } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 import { ShardSocket } from "../support/shard-socket.ts";
 
-// Three replicas and one database: a shard runs on one of them, whichever its clients reach.
+// Three replicas and one database: a shard runs on one of them, whichever its clients connect to.
 const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
 export default buildManifest({ name: "shards", version: "1.0.0", access: "public",
@@ -59,14 +59,14 @@ function replica(index: number): Replica {
   return found;
 }
 
-/** A guest of all replicas. */
+/** A guest, whose session is valid on all replicas. */
 const guest = (): Promise<TestClient> => TestClient.guest(replica(0).url);
 
 function through(index: number, { userId, token }: TestClient, shard: string): ShardSocket {
   return new ShardSocket(replica(index).url, { shard, sid: userId, token });
 }
 
-test("clients of one shard play together, whichever replica each of them reaches", async () => {
+test("clients of one shard play together, whichever replica each connects to", async () => {
   const [ann, bob, eve] = [await guest(), await guest(), await guest()];
   const here = await through(0, ann, "board:1").joined();
   const there = await through(1, bob, "board:1").joined();
@@ -75,7 +75,7 @@ test("clients of one shard play together, whichever replica each of them reaches
   await there.heard(({ ack }) => ack === 1);
   here.send({ add: 2 }, 1);
   await until(() => (there.view as View).total === 7 && (here.view as View).total === 7);
-  // What a client is told through another replica is what it would be told there.
+  // Through another replica, a client receives what it would receive on the shard's own.
   there.send({ add: -1 }, 2);
   expect((await there.heard(({ refused }) => refused === 2)).code).toBe("NEGATIVE");
   there.send({ add: "x" }, 3);
@@ -93,14 +93,14 @@ test("clients of one shard play together, whichever replica each of them reaches
   await until(() => old.views.length > 0);
   expect(old.views[0]?.snapshot).toMatchObject({ total: 7 });
   expect(JSON.stringify([here.frames, there.frames])).not.toContain("reconnect");
-  // The end of a session, at any replica, is the end of the connection.
+  // The end of a session, on any replica, closes the connection.
   await new TestClient(replica(2).url, bob.token).request("DELETE", "/api/auth/session");
   expect((await there.ended())?.code).toBe(4401);
   here.close();
   old.close();
 }, 30_000);
 
-test("inputs and streams over HTTP, and what the admin does, reach the shard as well", async () => {
+test("inputs and streams over HTTP and requests of the admin reach the shard as well", async () => {
   const [ann, bob] = [await guest(), await guest()];
   const here = await through(0, ann, "board:2").joined();
   const abort = new AbortController();
@@ -132,7 +132,7 @@ test("inputs and streams over HTTP, and what the admin does, reach the shard as 
   abort.abort();
 }, 20_000);
 
-/** A client that comes back by itself, through the load balancer. */
+/** A client that reconnects by itself, through the load balancer. */
 function player({ userId, token }: TestClient, shard: string): Player {
   return new Player(
     connectShard<View, { add: number }>(shard, {
@@ -159,7 +159,7 @@ class Player {
   }
 }
 
-/** Which replica a process is. */
+/** The replica with this process id. */
 function replicaOf(pid: number | undefined): Replica {
   const found = cluster.replicas.find((one) => one.pid === pid);
   if (found === undefined) throw new Error(`Nobody runs as ${pid}.`);
@@ -170,7 +170,7 @@ test.each([
   ["killed", "SIGKILL"],
   ["stopped", "SIGTERM"],
 ] as const)(
-  "the shard of a replica that is %s goes on elsewhere within 3 s",
+  "the shard of a replica that is %s resumes elsewhere within 3 s",
   async (how, signal) => {
     const id = `board:${how}`;
     const [ann, bob] = [player(await guest(), id), player(await guest(), id)];
@@ -183,7 +183,7 @@ test.each([
     await until(async () => (await savedState(id)).includes('"total":42'));
     const ended = owner.stop(signal);
     const isElsewhere = ({ view }: Player): boolean => view !== null && view.pid !== before.pid;
-    // What a machine that stands still adds to it does not count.
+    // Time during which the whole machine stands still does not count.
     await until(() => isElsewhere(ann) && isElsewhere(bob), 3_000);
     expect([ann.view?.total, ann.view?.pid]).toEqual([42, bob.view?.pid]);
     expect([...ann.closes, ...bob.closes]).not.toContain(false);
@@ -197,7 +197,7 @@ test.each([
   40_000,
 );
 
-test("the shard of a machine that vanishes goes on elsewhere, and there alone", async () => {
+test("the shard of a machine that vanishes resumes elsewhere, and only there", async () => {
   const [ann, bob] = [await guest(), await guest()];
   const first = await through(0, ann, "board:vanished").joined();
   const owner = replicaOf((first.view as View).pid);
@@ -213,14 +213,14 @@ test("the shard of a machine that vanishes goes on elsewhere, and there alone", 
   bobs.client.send({ add: 9 });
   await until(async () => (await savedState("board:vanished")).includes('"total":9'));
   const startedAt = performance.now();
-  // Its sockets stay open, and nothing answers: not even that nobody is there.
+  // Its sockets stay open, but nothing responds, not even with a refusal.
   owner.signal("SIGSTOP");
   await until(() => bobs.view !== null && bobs.view.pid !== owner.pid);
   console.log(`vanished: played on after ${Math.round(performance.now() - startedAt)} ms`);
   expect(bobs.view?.total).toBe(9);
   bobs.client.send({ add: 1 });
   owner.signal("SIGCONT");
-  // It sees that the shard is no longer its own, before anything of its state is written.
+  // It notices that it lost the shard before it writes any of its state.
   expect((await first.ended())?.code).toBe(1013);
   const again = await through(cluster.replicas.indexOf(owner), ann, "board:vanished").joined();
   await until(() => (again.view as View).total === 10);

@@ -5,7 +5,7 @@ import { GraceMarker } from "../support/grace-marker.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { PostgresServer, WITHOUT_FLUSHING } from "../support/servers/postgres.ts";
 
-// Rooms of several replicas, each a process of its own, that have a Postgres and no Redis.
+// Rooms of several replicas, each in a separate process, with Postgres and without Redis.
 
 const FILES = {
   "app.ts": `import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -13,7 +13,7 @@ export default buildManifest({ name: "rooms", version: "1.0.0", entities: [entit
   text: field.string() })] });`,
 };
 
-/** Its rooms forget sooner than those of `pylon start`. */
+/** Leases and grace periods of rooms are shorter than those of `pylon start`. */
 const SHORT_TIMES_MAIN = new URL("../support/short-times.ts", import.meta.url).pathname;
 
 let postgres: PostgresServer;
@@ -40,7 +40,7 @@ function replica(index: number): Replica {
   return found;
 }
 
-/** A user, on one of the replicas. */
+/** A user, signed in on one of the replicas. */
 async function userOn(index: number, userId: string): Promise<TestClient> {
   const { url } = replica(index);
   const { body } = await new TestClient(url, ADMIN_TOKEN).request("POST", "/api/auth/session", {
@@ -73,7 +73,7 @@ async function usersIn(index: number, room: string): Promise<string[]> {
     .toSorted();
 }
 
-/** Of a user on that replica, who is seen by a watcher. */
+/** Marks the grace period of a user on that replica, whom a watcher sees. */
 async function marker(index: number, watcher: TestClient, ears: LiveSocket): Promise<GraceMarker> {
   return GraceMarker.of(await userOn(index, newName("marker")), watcher, ears);
 }
@@ -84,7 +84,7 @@ function messagesOf(socket: LiveSocket, room: string): Message[] {
     .map((text) => JSON.parse(text) as Message)
     .filter((message) => message["room"] === room);
 }
-/** What a socket has heard of a room, such as `join u1`. */
+/** The messages of a room that a socket has received, such as `join u1`. */
 function heard(socket: LiveSocket, room: string): string[] {
   return messagesOf(socket, room).map((message) =>
     [message["type"], message["user_id"] ?? message["topic"]].join(" "),
@@ -96,7 +96,7 @@ function newName(kind: string): string {
   return `${kind}-${(names += 1)}`;
 }
 
-test("joins, presence, broadcasts and leaves of one replica arrive on others", async () => {
+test("joins, presence, broadcasts and leaves of one replica reach the others", async () => {
   const room = newName("room");
   const [alice, bob] = await Promise.all([userOn(0, newName("alice")), userOn(1, newName("bob"))]);
   const [atAlice, atBob] = await Promise.all([live(alice), live(bob)]);
@@ -133,7 +133,7 @@ test("joins, presence, broadcasts and leaves of one replica arrive on others", a
   expect((await call(alice, "broadcast", { room, topic: "late" })).status).toBe(403);
 });
 
-test("all replicas hear the events of a room in the same order, short and long ones", async () => {
+test("all replicas receive a room's events in the same order, short and long ones", async () => {
   const room = newName("room");
   const clients = await Promise.all([0, 1, 2].map((index) => userOn(index, newName("user"))));
   const ears = await Promise.all(clients.map((client) => live(client)));
@@ -162,7 +162,7 @@ test("all replicas hear the events of a room in the same order, short and long o
   }
 });
 
-test("concurrent joins learn of each other, by the answer or by a later event", async () => {
+test("concurrent joins learn of each other, by the response or by a later event", async () => {
   const clients = await Promise.all(
     Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))),
   );
@@ -186,7 +186,7 @@ test("concurrent joins learn of each other, by the answer or by a later event", 
   }
 });
 
-test("messages near a notification's limit arrive whole, as do odd names", async () => {
+test("messages near the limit of a notification arrive whole, as do unusual names", async () => {
   const room = 'a "room"\\ \u0000\n\ud83e 🦊 \u2028';
   const [left, right] = await Promise.all([
     userOn(0, newName("left")),
@@ -205,14 +205,14 @@ test("messages near a notification's limit arrive whole, as do odd names", async
   const told = (socket: LiveSocket): unknown[] =>
     messagesOf(socket, room).flatMap(({ type, data }) => (type === "presence" ? [data] : []));
   await until(() => [atLeft, atRight].every((socket) => told(socket).length === texts.length));
-  // Only where they differ is shown: whole, they are nothing to read.
+  // Show only the indexes of those that differ: the texts are too long to read.
   for (const socket of [atLeft, atRight])
     expect(texts.flatMap((text, n) => (told(socket)[n] === text ? [] : [n]))).toEqual([]);
   await call(left, "leave", { room });
   await until(() => heard(atRight, room).at(-1) === `leave ${left.userId}`);
 });
 
-test("a socket's messages arrive elsewhere in order, and the user's end once", async () => {
+test("a socket's messages arrive elsewhere in order, and the disconnect once", async () => {
   const [speaker, listener] = await Promise.all([
     userOn(0, newName("speaker")),
     userOn(1, newName("listener")),
@@ -263,7 +263,8 @@ test("a user who joins and leaves many times ends as the last call said", async 
         await call(user, "join", { room });
         const socket = await user.live(0).ready();
         socket.close();
-        // The replica has seen it, too: else the connection would be closed after the last join.
+        // Wait until the replica has seen it: otherwise it would process the close after the last
+        // join.
         await until(() => socket.closed !== null);
         await call(user, "leave", { room });
       }
@@ -318,7 +319,7 @@ test("a killed replica leaves its rooms when its lease ends, each leave once", a
   }
 }, 90_000);
 
-test("a replica that stood still comes back with its members", async () => {
+test("a replica that was paused returns with its members", async () => {
   const room = newName("room");
   const watcher = await userOn(1, newName("watcher"));
   const ears = await live(watcher);
@@ -363,7 +364,7 @@ test("a stopping replica hands its members over, without leaves", async () => {
   const beyondLease = await marker(0, watcher, ears);
   await replica(1).stop("SIGTERM");
   try {
-    // Beyond its lease, and before the time is over that it has left to its members.
+    // After its lease, and before the end of the time that it left to its members.
     await beyondLease.passed();
     await live(await userOn(0, moving.userId));
     await until(() => heard(ears, room).includes(`leave ${leaving.userId}`));
@@ -380,7 +381,7 @@ test("a stopping replica hands its members over, without leaves", async () => {
 }, 90_000);
 
 test.each(["SIGINT", "SIGQUIT"] as const)(
-  "Postgres is ended by %s and started again: who was in a room is in it, once, and goes on",
+  "Postgres is stopped by %s and restarted: members are still in their rooms, once",
   async (signal) => {
     const room = newName("room");
     const [alice, bob, caller] = await Promise.all([

@@ -8,8 +8,8 @@ import { Cluster } from "../support/cluster.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
-// A run whose server freezes between its steps goes on elsewhere, and what the frozen one does when
-// it is back counts no longer.
+// A run whose server freezes between its steps resumes elsewhere, and what the frozen server does
+// afterwards no longer counts.
 
 const STEPS = 3;
 const dir = mkdtempSync(join(tmpdir(), "pylon-workflows-replicas-"));
@@ -23,7 +23,7 @@ export default internalMutation({
   args: { n: v.int() },
   handler: (ctx, { n }) => ctx.db.insert("Effect", { n }),
 });`,
-  // Freezes its own server at each boundary, once.
+  // Freezes its own server once at each boundary.
   "workflows/chain.ts": `import { workflow } from "@pylonsync/workflows";
 import { existsSync, renameSync, writeFileSync } from "node:fs";
 export default workflow("chain", async (ctx, { step, runMutation }) => {
@@ -85,19 +85,19 @@ test("a run whose server freezes at every boundary of its steps has each effect 
     for (;;) {
       const next = (): string | undefined => marks().find((mark) => !thawed.has(mark));
       await until(async () => next() !== undefined || (await statusOf(id)) === "completed", 60_000);
-      // The one before is back while another server has its run, and may write nothing of it.
+      // The previous server is thawed while another one has its run, and may write nothing of it.
       thaw();
       const mark = next();
       if (mark === undefined) break;
       thawed.add(mark);
       frozen = { mark, pid: Number(readFileSync(join(dir, mark), "utf8")) };
-      // Its lease is over, as if time had passed.
+      // Ends its lease, as if time had passed.
       await database.query(`UPDATE "_pylon_jobs" SET "dueAt" = now() WHERE status = 'running'`);
     }
   } finally {
     thaw();
   }
-  // Before, within and after each step, and after each mutation.
+  // Before, during and after each step, and after each mutation.
   expect(thawed.size).toBe(4 * STEPS);
   expect(existsSync(join(dir, "0 before"))).toBe(true);
   const { rows } = await database.query<{ n: string }>(`SELECT n FROM "Effect" ORDER BY n`);

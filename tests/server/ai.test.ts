@@ -16,12 +16,12 @@ interface Asked {
   readonly body: Json;
 }
 
-/** A server of models that speaks the two usual forms, and says the same to everyone. */
+/** A model server that speaks both common API formats and gives every request the same response. */
 class ModelServer implements AsyncDisposable {
   readonly asked: Asked[] = [];
-  /** Bytes that an endless answer has written. */
+  /** The bytes written by an endless response. */
   written = 0;
-  /** Answers that their reader has broken off. */
+  /** The number of responses that the client aborted. */
   broken = 0;
   readonly #server = createServer((request, response) => void this.#answer(request, response));
 
@@ -164,8 +164,8 @@ const complete = (client: TestClient, body: unknown): Promise<Answer> =>
 const stream = (client: TestClient, body: unknown): Promise<Answer> =>
   client.request("POST", "/api/ai/stream", body);
 
-describe.each(["openai", "anthropic"])("a model that speaks the form of %s", (provider) => {
-  test("answers at once or by parts, with what it used; the key stays on the server", async () => {
+describe.each(["openai", "anthropic"])("a model that speaks the %s API", (provider) => {
+  test("responds whole or in parts, with token usage; the key stays on the server", async () => {
     const { user, model } = await open({}, { provider });
     const reason = provider === "openai" ? "stop" : "end_turn";
     const result = {
@@ -210,7 +210,7 @@ describe.each(["openai", "anthropic"])("a model that speaks the form of %s", (pr
     expect(whole.text + parts.text).not.toContain(KEY);
   });
 
-  test("that fails is a 502, or an event where it breaks off, without its words", async () => {
+  test("that fails is a 502, or an error event mid-stream, without the model's text", async () => {
     const { user } = await open({}, { provider });
     for (const ask of [complete, stream]) {
       const answer = await ask(user, { prompt: "fail" });
@@ -222,7 +222,7 @@ describe.each(["openai", "anthropic"])("a model that speaks the form of %s", (pr
   });
 });
 
-test("memory is bounded while nobody reads, and the model stops when the reader goes", async () => {
+test("memory is bounded for a slow reader, and the model stops when it leaves", async () => {
   const { user, model } = await open();
   const abort = new AbortController();
   const response = await fetch(`${user.url}/api/ai/stream`, {
@@ -245,7 +245,7 @@ test("memory is bounded while nobody reads, and the model stops when the reader 
   await until(() => model.broken === 1);
 });
 
-test("requests in a minute and tokens in a day are counted for each user", async () => {
+test("requests per minute and tokens per day are limited per user", async () => {
   const { user, register } = await open({ PYLON_AI_RATE_LIMIT_MAX: "2" });
   const ask = async (client: TestClient): Promise<unknown> =>
     (await complete(client, { prompt: "Hi" })).status;
@@ -265,7 +265,7 @@ test("requests in a minute and tokens in a day are counted for each user", async
   });
 });
 
-test("only users may ask, with the roles and the models that the app names", async () => {
+test("only users may call it, with the roles and models that the app allows", async () => {
   const plugins = [aiProxy({ models: ["large"], roles: ["member"] })];
   const { server, user, register, model } = await open({}, { plugins });
   const status = async (client: TestClient, body: object = {}): Promise<number> =>
@@ -279,7 +279,7 @@ test("only users may ask, with the roles and the models that the app names", asy
   expect(await status(new TestClient(server.url, ADMIN_TOKEN))).toBe(200);
 });
 
-test("a server without a model says so, and functions still see a key of their own", async () => {
+test("a server without a model returns 503, and functions still see their own key", async () => {
   const { user } = await open({ PYLON_AI_PROVIDER: "" });
   for (const ask of [complete, stream])
     expect(await ask(user, { prompt: "Hi" })).toMatchObject({
@@ -299,7 +299,7 @@ test.each([
   [{ prompt: "x", max_tokens: 5000 }, "max_tokens"],
   [{ prompt: "x", temperature: 3 }, "temperature"],
   [{ prompt: "x", sytem: "x" }, "sytem"],
-])("input that can't be taken names its field: %#", async (body, fieldName) => {
+])("invalid input is rejected with the name of its field: %#", async (body, fieldName) => {
   const { user } = await once();
   expect(await complete(user, body)).toMatchObject({
     status: 400,
@@ -310,7 +310,7 @@ test.each([
 let opened: ReturnType<typeof open> | undefined;
 const once = (): ReturnType<typeof open> => (opened ??= open());
 
-test("what is missing or unknown stops the start", async () => {
+test("a missing or unknown setting prevents the start", async () => {
   const refusal = (env: Record<string, string>, plugins: Plugin[] = []): Promise<string> =>
     open(env, { plugins }).then(
       () => "",

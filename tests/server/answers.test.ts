@@ -22,7 +22,7 @@ class Secretive {
   }
 }
 
-/** What JSON can't carry, and the place that the log names. */
+/** Values that JSON can't represent, and the path that the log names. */
 const UNENCODABLE: Readonly<Record<string, readonly [make: () => unknown, place: string]>> = {
   bigint: [() => ({ items: [{ total: 1 }, { total: 2 }, { total: 3n }] }), "result.items[2].total"],
   cycle: [cyclic, "result.rows[0].owner"],
@@ -222,7 +222,7 @@ const call = (name: string, args: unknown = {}, headers = {}): Promise<Answer> =
 const lastError = async (): Promise<{ function?: string; error?: string }> =>
   JSON.parse((await admin.request("GET", "/api/admin/logs?level=error&limit=1")).text) as object;
 
-describe("L3: a result that JSON can't carry", () => {
+describe("L3: a result that JSON can't represent", () => {
   test.each(Object.entries(UNENCODABLE))("%s", async (kind, [, place]) => {
     for (const name of ["readBad", "writeBad", "actBad", "runsRead", "runsWrite"]) {
       const answer = await call(name, { kind }, { Origin: "http://localhost:1" });
@@ -247,21 +247,21 @@ describe("L3: a result that JSON can't carry", () => {
     expect((await call("count")).text).toBe("0");
   });
 
-  test("what JSON carries goes on as it did", async () => {
+  test("values that JSON can represent are returned unchanged", async () => {
     expect((await call("plain")).text).toBe(
       '{"at":"1970-01-01T00:00:00.000Z","list":[null,null],"bare":{"a":1},' +
         '"url":"https://example.com/","zero":0,"same":[{"shared":true},{"shared":true}]}',
     );
   });
 
-  test("a stream takes text only, and nothing after its end", async () => {
+  test("a stream accepts only text, and nothing after its end", async () => {
     const headers = { Accept: "text/event-stream" };
     expect((await call("writesObject", {}, headers)).text).toContain('"HANDLER_ERROR"');
     expect((await call("writesLate", {}, headers)).text).toBe('event: result\ndata: "done"\n\n');
   });
 });
 
-test("L3: no path answers with a page of the runtime's own", async () => {
+test("L3: no path responds with an error page of the runtime", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-answers-"));
   const files: Readonly<Record<string, string>> = {
     "app.ts":
@@ -300,7 +300,7 @@ describe("L4: what a handler throws", () => {
     ["throwsCode", { code: "23505" }],
     ["throwsText", {}],
     ["throwsNoCode", {}],
-  ])("%s %j is the app's fault: logged, and not shown", async (name, args) => {
+  ])("%s %j is an error of the app: logged, and not shown to the caller", async (name, args) => {
     const answer = await call(name, args);
     expect(answer).toMatchObject({
       status: 500,
@@ -313,7 +313,7 @@ describe("L4: what a handler throws", () => {
     expect(stream.text).not.toMatch(/secret-path|db\.internal/);
   });
 
-  test("ctx.error and refusals by the data are shown", async () => {
+  test("ctx.error and errors of the database are shown to the caller", async () => {
     expect(await call("throwsOwn")).toMatchObject({
       status: 400,
       body: { error: { code: "SOLD_OUT", message: "Too late." } },
@@ -329,7 +329,7 @@ describe("L4: what a handler throws", () => {
     expect((await call("count")).text).toBe("0");
   });
 
-  test("in dev mode the caller is shown the message", async () => {
+  test("in dev mode the caller sees the message", async () => {
     const dev = await startServer(app, { PYLON_DEV_MODE: "true", PYLON_LOG_LEVEL: "error" });
     try {
       const guest = await TestClient.guest(dev.url);
@@ -348,14 +348,14 @@ describe("L4: what a handler throws", () => {
   });
 });
 
-describe("L5: a name for a write belongs to a caller and to a body", () => {
+describe("L5: an idempotency key belongs to one caller and one body", () => {
   const key = { "Idempotency-Key": "key-1" };
   const changes = (opId: string, rowId: string, n: number): object => ({
     changes: [{ op_id: opId, entity: "Item", row_id: rowId, kind: "insert", data: { n } }],
     results: true,
   });
 
-  test("anonymous callers get no other's answer, and lose no write", async () => {
+  test("an anonymous caller never gets another's response, and loses no write", async () => {
     const [one, other] = [new TestClient(server.url, null), new TestClient(server.url, null)];
     const first = await one.request("POST", "/api/entities/Item", { n: 10 }, key);
     const second = await other.request("POST", "/api/entities/Item", { n: 10 }, key);
@@ -373,7 +373,7 @@ describe("L5: a name for a write belongs to a caller and to a body", () => {
       expect((await one.request("GET", `/api/entities/Item/${id}`)).status).toBe(200);
   });
 
-  test("an anonymous client that repeats an insert is told that it is there", async () => {
+  test("an anonymous client that repeats an insert is told that the row exists", async () => {
     const anonymous = new TestClient(server.url, null);
     const push = (n: number): Promise<Answer> =>
       anonymous.request("POST", "/api/sync/push", changes("again", "anonymous-3", n));
@@ -384,7 +384,7 @@ describe("L5: a name for a write belongs to a caller and to a body", () => {
     ]);
   });
 
-  test("a second user gets no first user's answer", async () => {
+  test("a user does not get the response of another user", async () => {
     const other = await TestClient.guest(server.url);
     const send = (who: TestClient): Promise<Answer> =>
       who.request("POST", "/api/entities/Item", { n: 11 }, { "Idempotency-Key": "key-2" });
@@ -474,7 +474,7 @@ describe("L5: a name for a write belongs to a caller and to a body", () => {
     });
   });
 
-  test("a database of an older version opens, and knows its operations", async () => {
+  test("a database of an older version opens and recognizes its operations", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-ops-"));
     const env = { PYLON_DB_PATH: join(dir, "app.db"), PYLON_IN_MEMORY: "0" };
     let own = await startServer(app, env);
@@ -500,7 +500,7 @@ describe("P5: a webhook", () => {
   const hook = (method: string, name: string, headers: Record<string, string>): Promise<Answer> =>
     new TestClient(server.url, null).request(method, `/api/webhooks/${name}`, undefined, headers);
 
-  test("never runs as the owner of the cookie", async () => {
+  test("never runs as the owner of the session cookie", async () => {
     for (const cookie of ["pylon_session", "answers_session", "__Host-pylon_session"]) {
       const headers = { Cookie: `${cookie}=${client.token ?? ""}` };
       expect(await hook("GET", "hookGet", headers)).toMatchObject({
@@ -520,7 +520,7 @@ describe("P5: a webhook", () => {
     );
   });
 
-  test("takes the methods that it declares, else POST, and never HEAD", async () => {
+  test("accepts the methods that it declares, by default POST, and never HEAD", async () => {
     const before = (await call("count")).text;
     for (const [method, name] of [
       ["GET", "hookPost"],
@@ -539,7 +539,7 @@ describe("P5: a webhook", () => {
     expect((await hook("POST", "hookPost", {})).status).toBe(200);
   });
 
-  test("leaves the Authorization header to the sender, unless it asks for a token", async () => {
+  test("passes on the Authorization header, unless it declares bearer", async () => {
     const foreign = { Authorization: "Bearer the-provider's-secret" };
     expect((await hook("GET", "hookGet", foreign)).body).toMatchObject({
       userId: null,
@@ -551,7 +551,7 @@ describe("P5: a webhook", () => {
     expect((await hook("POST", "hookBearer", foreign)).status).toBe(401);
   });
 
-  test("is declared by what there is", () => {
+  test("rejects unknown methods and options, and is only for actions", () => {
     const declare = (webhook: unknown) => () => action({ webhook, handler: () => 1 } as never);
     expect(declare({ methods: ["get"] })).toThrow("webhook.methods must be a list of GET, POST");
     expect(declare({ metods: ["GET"] })).toThrow('webhook has no option "metods"');
@@ -560,7 +560,7 @@ describe("P5: a webhook", () => {
   });
 });
 
-describe("Q7: input never makes a 5xx, and harms nothing beside it", () => {
+describe("Q7: invalid input never causes a 5xx, and other operations still succeed", () => {
   const insert = (id: string): object => ({ op: "insert", entity: "Item", data: { id, n: 1 } });
   const NUL = "a\0b";
 
@@ -642,7 +642,7 @@ describe("Q7: input never makes a 5xx, and harms nothing beside it", () => {
     });
   });
 
-  test("a Host that is not valid, or absent", async () => {
+  test("a missing or invalid Host header", async () => {
     const { port } = server.server;
     for (const host of ["[", "", "a b", "%zz"]) {
       for (const [line, status] of [
@@ -663,7 +663,7 @@ describe("Q7: input never makes a 5xx, and harms nothing beside it", () => {
   });
 });
 
-/** What a server answers to bytes that no client would send, up to its headers. */
+/** The response to raw bytes that no client would send, up to the end of its headers. */
 async function rawAnswer(port: number, request: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
   let text = "";
@@ -684,8 +684,8 @@ async function rawAnswer(port: number, request: string): Promise<string> {
   return answer;
 }
 
-describe("Q8: nothing is ignored in silence", () => {
-  test("a patch that names another id is refused, by every way in", async () => {
+describe("Q8: nothing is silently ignored", () => {
+  test("a patch with a different id is rejected on every path", async () => {
     await client.insert("Item", { id: "same", n: 1 });
     const error = { code: "READONLY_FIELD", field: "id" };
     const patch = { id: "other", n: 2 };
@@ -708,7 +708,7 @@ describe("Q8: nothing is ignored in silence", () => {
     expect((await client.request("GET", "/api/entities/Item/same")).body["n"]).toBe(3);
   });
 
-  test("what an include does not know is refused", async () => {
+  test("an unknown key of an include is rejected", async () => {
     const graph = (include: unknown): Promise<Answer> =>
       client.request("POST", "/api/query", { Item: { include: { parent: include } } });
     expect((await graph({})).status).toBe(200);
@@ -725,7 +725,7 @@ describe("Q8: nothing is ignored in silence", () => {
       });
   });
 
-  test("a sum is exact, or refused", async () => {
+  test("a sum is exact, or rejected", async () => {
     const own = await startServer(app);
     try {
       const guest = await TestClient.guest(own.url);
@@ -756,7 +756,7 @@ describe("Q8: nothing is ignored in silence", () => {
     }
   });
 
-  test("a body that is not UTF-8 is refused", async () => {
+  test("a body that is not UTF-8 is rejected", async () => {
     for (const path of ["/api/entities/Item", "/api/webhooks/hookPost"]) {
       const response = await fetch(server.url + path, {
         method: "POST",
@@ -785,14 +785,14 @@ describe("Q8: nothing is ignored in silence", () => {
   });
 });
 
-test("U: in dev mode an unknown function is answered with the name that was meant", async () => {
+test("U: in dev mode the error for an unknown function suggests a similar name", async () => {
   const dev = await startServer(app, { PYLON_DEV_MODE: "true" });
   try {
     const guest = await TestClient.guest(dev.url);
     const hint = async (url: string, name: string): Promise<unknown> =>
       (await new TestClient(url, guest.token).request("POST", `/api/fn/${name}`, {})).body["error"];
     expect(await hint(dev.url, "throwsOwm")).toMatchObject({ hint: 'Did you mean "throwsOwn"?' });
-    // An internal function is not told of.
+    // An internal function is never suggested.
     expect(await hint(dev.url, "innerReadd")).toMatchObject({
       code: "FN_NOT_FOUND",
       hint: expect.not.stringContaining("innerRead"),

@@ -42,7 +42,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Refused with a code of the documented list, and nothing has changed. */
+/** Expects a documented error code and no change of any data. */
 async function refused(
   method: string,
   path: string,
@@ -77,7 +77,7 @@ const CASES: readonly (readonly [
 ])[] = [
   ["an unknown entity", "POST", "/api/entities/Nope", { name: "a" }, "ENTITY_NOT_FOUND"],
   [
-    "an entity of Pylon's own",
+    "an internal entity of Pylon",
     "GET",
     "/api/entities/_pylon_sessions",
     undefined,
@@ -197,7 +197,7 @@ const CASES: readonly (readonly [
     "fixed",
   ],
   [
-    "a value that is taken",
+    "a unique value that is taken",
     "POST",
     "/api/entities/Item",
     { name: "one" },
@@ -221,7 +221,7 @@ const CASES: readonly (readonly [
     "INVALID_ID",
     "id",
   ],
-  ["no JSON", "POST", "/api/entities/Item", "{name: 'a'}", "INVALID_JSON"],
+  ["a body that is not JSON", "POST", "/api/entities/Item", "{name: 'a'}", "INVALID_JSON"],
   ["an empty body", "POST", "/api/entities/Item", "", "INVALID_JSON"],
   ["a list for a row", "POST", "/api/entities/Item", [], "INVALID_DATA"],
   ["null for a row", "POST", "/api/entities/Item", "null", "INVALID_DATA"],
@@ -234,7 +234,7 @@ const CASES: readonly (readonly [
     `{"name":"${"x".repeat(20 * 1024 * 1024)}"}`,
     "PAYLOAD_TOO_LARGE",
   ],
-  ["a row that is not there", "PATCH", "/api/entities/Item/nope", { n: 1 }, "NOT_FOUND"],
+  ["a row that does not exist", "PATCH", "/api/entities/Item/nope", { n: 1 }, "NOT_FOUND"],
   [
     "an unknown operator",
     "POST",
@@ -276,7 +276,7 @@ const CASES: readonly (readonly [
     "$limit",
   ],
   [
-    "a limit beyond the most",
+    "a limit beyond the maximum",
     "POST",
     "/api/query/Item",
     { $limit: 1_000_000 },
@@ -344,7 +344,7 @@ const CASES: readonly (readonly [
     "INVALID_DATA",
   ],
   [
-    "a page token that was made up",
+    "a forged page token",
     "GET",
     "/api/sync/pull?since=0&limit=1&page=zzz",
     undefined,
@@ -363,14 +363,8 @@ const CASES: readonly (readonly [
   ],
   ["a call with a list for its arguments", "POST", "/api/fn/greet", [], "INVALID_ARGS"],
   ["a webhook to a mutation", "POST", "/api/webhooks/greet", {}, "NOT_AN_ACTION"],
-  ["a path that is not there", "GET", "/api/nope", undefined, "NOT_FOUND"],
-  [
-    "a method that is not possible",
-    "DELETE",
-    "/api/entities/Item",
-    undefined,
-    "METHOD_NOT_ALLOWED",
-  ],
+  ["a path that does not exist", "GET", "/api/nope", undefined, "NOT_FOUND"],
+  ["a method that is not allowed", "DELETE", "/api/entities/Item", undefined, "METHOD_NOT_ALLOWED"],
   ["an admin's route", "GET", "/api/export", undefined, "FORBIDDEN"],
   [
     "a transaction of an unknown operation",
@@ -381,11 +375,11 @@ const CASES: readonly (readonly [
   ],
 ];
 
-describe("is refused with a code, a sentence and no effect:", () => {
+describe("is rejected with a code, a message and no effect:", () => {
   for (const [what, ...call] of CASES) test(what, () => refused(...call));
 });
 
-test("a token that is unknown is 401, whatever is asked", async () => {
+test("an unknown token is 401, even for a public entity", async () => {
   const stranger = new TestClient(server.url, "not-a-token");
   expect(await stranger.request("GET", "/api/entities/Item")).toMatchObject({
     status: 401,
@@ -393,12 +387,12 @@ test("a token that is unknown is 401, whatever is asked", async () => {
   });
 });
 
-test("an internal error shows no inner detail, and its body names the request", async () => {
+test("an error response contains the id of the request", async () => {
   const { body } = await client.request("GET", "/api/entities/Nope");
   expect((body["error"] as { request_id: string }).request_id).toMatch(/^[0-9a-f]{8}-/);
 });
 
-test("whatever JSON any route gets, it answers below 500 and the server lives", async () => {
+test("every route responds below 500 to any JSON, and the server survives", async () => {
   const paths = CASES.map(([, , path]) => path).filter((path) => !path.includes("nope"));
   const request = fc.record({
     method: fc.constantFrom("GET", "POST", "PATCH", "DELETE", "PUT"),
@@ -467,7 +461,7 @@ test.each([
     "changes",
     '"changes" has more than 1000 entries',
   ],
-])("a push that is malformed is told where and how: %#", async (body, field, message) => {
+])("a malformed push is rejected with path and reason: %#", async (body, field, message) => {
   const { error } = (await client.request("POST", "/api/sync/push", body)).body as {
     readonly error: Readonly<Record<string, string>>;
   };

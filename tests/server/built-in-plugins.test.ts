@@ -37,7 +37,7 @@ const ITEM_ENTITIES = () => [
   entity("Remark", { noteId: field.id("Note").optional(), text: field.string().default("r") }),
 ];
 
-/** A server with one plugin, a user of it, and the admin. */
+/** A server with one plugin, a user and the admin. */
 async function open(plugin: Plugin, entities = ITEM_ENTITIES(), platform = {}) {
   const server = await startServer(
     appOf(
@@ -90,7 +90,7 @@ const call = (client: TestClient, args: object): Promise<Answer> =>
   client.request("POST", "/api/fn/write", args);
 
 describe("soft_delete", () => {
-  test("hides a deleted row from users by every way, keeps it, and gives it back", async () => {
+  test("hides a deleted row from users on every path, keeps it, and can restore it", async () => {
     const { user, admin, all } = await open(softDelete({ entities: ["Note"] }));
     const live = await user.live(0).ready();
     const [byHttp, byPush, byFunction] = await Promise.all(
@@ -110,13 +110,13 @@ describe("soft_delete", () => {
     await call(user, { op: "update", name: "Note", id: byHttp, data: { deletedAt: null } });
     expect((await get(user, "Note", String(byHttp))).status).toBe(200);
     await until(() => live.events.length === 7);
-    // What is marked already is deleted for good.
+    // Deleting a row that is already marked deletes it permanently.
     await remove(admin, "Note", String(byPush));
     expect(await all("Note")).toHaveLength(2);
     live.close();
   });
 
-  test("deletes marked rows for good after their days", async () => {
+  test("deletes marked rows permanently after purgeAfterDays", async () => {
     const clock = stillClock();
     const { user, admin, all } = await open(
       softDelete({ entities: ["Note"], purgeAfterDays: 2 }),
@@ -138,7 +138,7 @@ describe("soft_delete", () => {
   });
 });
 
-test("audit_log tells who changed what, by every path, without hidden values", async () => {
+test("audit_log records who changed what, on every path, without hidden values", async () => {
   const { user, admin, all } = await open(auditLog({ except: ["ownerId"] }));
   const id = await user.insert("Note", { title: "a" });
   await admin.request("PATCH", `/api/entities/Note/${id}`, { secret: "s3cret" });
@@ -161,7 +161,7 @@ test("audit_log tells who changed what, by every path, without hidden values", a
   expect(JSON.stringify(await all("AuditLog"))).not.toContain("s3cret");
 });
 
-test("audit_log keeps nothing of a write that is undone", async () => {
+test("audit_log records nothing of a write that is rolled back", async () => {
   const { user, all } = await open(auditLog());
   const answer = await user.request("POST", "/api/transact", [
     { op: "insert", entity: "Note", data: { title: "a" } },
@@ -171,7 +171,7 @@ test("audit_log keeps nothing of a write that is undone", async () => {
   expect(await all("AuditLog")).toEqual([]);
 });
 
-test("timestamps are given to all entities, and are the server's own", async () => {
+test("timestamps are added to all entities, and callers can't set them", async () => {
   const { user, all } = await open(timestamps());
   const id = await user.insert("Note", { title: "a" });
   const [before] = await all("Note");
@@ -183,7 +183,7 @@ test("timestamps are given to all entities, and are the server's own", async () 
 });
 
 describe("slugify", () => {
-  test("gives each row a slug of its own, by HTTP, push and function, and leaves it", async () => {
+  test("gives each row a unique slug, by HTTP, push and function, and keeps it", async () => {
     const { user, all } = await open(slugify({ entities: { Note: { from: "title" } } }));
     const first = await user.insert("Note", { title: "Héllo, you!" });
     await push(user, {
@@ -213,7 +213,7 @@ describe("slugify", () => {
   });
 });
 
-test("versioning keeps the last versions of each row, and those of deleted rows", async () => {
+test("versioning keeps the latest versions of each row, also of deleted rows", async () => {
   const { user, all } = await open(versioning({ entities: ["Note"], keep: 2 }));
   const id = await user.insert("Note", { title: "1" });
   await user.insert("Remark", {});
@@ -258,7 +258,7 @@ describe("tenant_scope", () => {
     return Object.assign(user, { tenantId: String(body["id"]) });
   }
 
-  test("stamps rows, and keeps each tenant to itself by every path", async () => {
+  test("stamps rows, and separates the tenants on every path", async () => {
     const { server, user, admin, all } = await open(
       tenantScope({ entities: ["Project", "Task"] }),
       entities(),
@@ -296,7 +296,7 @@ describe("tenant_scope", () => {
       "FORBIDDEN",
     );
     expect((await user.request("GET", "/api/entities/Project")).body["data"]).toEqual([]);
-    // The admin, and functions that name one, may write for any tenant.
+    // The admin, and functions that name a tenant, may write for any tenant.
     await admin.insert("Project", { name: "moved", tenantId: ann.tenantId });
     await live.heard(4);
     await other.heard(1);
@@ -305,7 +305,7 @@ describe("tenant_scope", () => {
     other.close();
   });
 
-  test("needs an entity with the field, or names", () => {
+  test("needs an entity with the field, or names of existing entities", () => {
     const build = (plugin: Plugin) => () =>
       buildManifest({ name: "a", version: "1.0.0", entities: [note()], plugins: [plugin] });
     expect(build(tenantScope())).toThrow("found no entity with a field tenantId");
@@ -313,7 +313,7 @@ describe("tenant_scope", () => {
   });
 });
 
-test("cascade deletes what refers to a row, for live clients too", async () => {
+test("cascade deletes the rows that refer to a deleted row, for live clients too", async () => {
   const { user, all } = await open(cascade({ "Remark.noteId": "cascade" }));
   const id = await user.insert("Note", { title: "n" });
   await user.insert("Remark", { noteId: id });
@@ -325,7 +325,7 @@ test("cascade deletes what refers to a row, for live clients too", async () => {
   live.close();
 });
 
-test("computed fields are what their functions say, whatever a caller names", async () => {
+test("computed fields have the values of their functions, whatever the caller sends", async () => {
   const entities = [
     entity("Line", { price: field.int(), count: field.int(), total: field.int().optional() }),
   ];
@@ -341,7 +341,7 @@ test("computed fields are what their functions say, whatever a caller names", as
   expect(await all("Line")).toMatchObject([{ total: 5 }]);
 });
 
-test("validation refuses with its sentence and the field, by every path", async () => {
+test("validation rejects with its message and the field, on every path", async () => {
   const { user, all } = await open(
     validation({
       Note: {
@@ -369,7 +369,7 @@ test("validation refuses with its sentence and the field, by every path", async 
 });
 
 describe("feature_flags", () => {
-  test("tells each caller which flags are on, and only admins write them", async () => {
+  test("returns to each caller which flags are on, and only admins can write them", async () => {
     const { user, admin, server } = await open(featureFlags());
     await admin.insert("FeatureFlag", { name: "on", enabled: true });
     await admin.insert("FeatureFlag", { name: "off" });
@@ -405,7 +405,7 @@ describe("feature_flags", () => {
   });
 });
 
-test("rate_limit counts all paths of a user together, for a window", async () => {
+test("rate_limit counts a user's writes on all paths together, within a window", async () => {
   const clock = stillClock();
   const { user, admin, server } = await open(
     rateLimit({ entities: { Note: { max: 3, windowSecs: 60 } } }),
@@ -429,11 +429,11 @@ test("rate_limit counts all paths of a user together, for a window", async () =>
   await user.insert("Note", { title: "5" });
 });
 
-describe("many writes at the same time", () => {
+describe("concurrent writes", () => {
   const many = <T>(write: (n: number) => Promise<T>): Promise<T[]> =>
     Promise.all(Array.from({ length: 12 }, (_, n) => write(n)));
 
-  test("are counted by rate_limit to the last one", async () => {
+  test("are all counted by rate_limit", async () => {
     const { user, all } = await open(
       rateLimit({ entities: { Note: { max: 5, windowSecs: 3600 } } }),
     );
@@ -448,13 +448,13 @@ describe("many writes at the same time", () => {
     expect(await all("RateLimitWindow")).toMatchObject([{ count: 5 }]);
   });
 
-  test("are given slugs of their own", async () => {
+  test("get distinct slugs", async () => {
     const { user, all } = await open(slugify({ entities: { Note: { from: "title" } } }));
     await many(() => user.insert("Note", { title: "Same" }));
     expect(new Set((await all("Note")).map(({ slug }) => slug)).size).toBe(12);
   });
 
-  test("of one row are versions in a row", async () => {
+  test("of one row get consecutive versions", async () => {
     const { user, all } = await open(versioning({ entities: ["Note"] }));
     const id = await user.insert("Note", { title: "start" });
     await many((n) => patch(user, "Note", id, { title: String(n) }));
@@ -463,7 +463,7 @@ describe("many writes at the same time", () => {
   });
 });
 
-test("an unknown option or name is an error that names the one that was meant", () => {
+test("an error about an unknown option or name suggests the right one", () => {
   const make: (build: (options: never) => Plugin, options: unknown) => () => Plugin =
     (build, options) => () =>
       build(options as never);

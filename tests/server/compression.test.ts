@@ -34,7 +34,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** What goes over the line. */
+/** The response and its bytes as sent, not decompressed. */
 async function asked(
   path: string,
   headers: Readonly<Record<string, string>>,
@@ -51,7 +51,7 @@ async function asked(
 const plain = { "Accept-Encoding": "identity" };
 
 test.each(["zstd", "br", "gzip"])(
-  "a list, a page of a pull and a whole snapshot come as %s, and are the same",
+  "a list, a page of a pull and a snapshot are sent as %s, with the same content",
   async (encoding) => {
     for (const path of [
       "/api/entities/Note?limit=100",
@@ -65,7 +65,7 @@ test.each(["zstd", "br", "gzip"])(
       expect(full.response.headers.get("content-encoding")).toBeNull();
       expect(full.response.headers.get("vary")).toBe("Accept-Encoding");
       expect(packed.bytes.length).toBeLessThan(full.bytes.length / 3);
-      // The times at which the answers were made differ.
+      // The timestamps of the two responses differ.
       const content = (text: string): string => text.replaceAll(/"timestamp":"[^"]*"/g, "");
       const through = await guest.request("GET", path, undefined, { "Accept-Encoding": encoding });
       expect(content(through.text)).toBe(content(new TextDecoder().decode(full.bytes)));
@@ -80,7 +80,7 @@ test("a whole snapshot has each row once", async () => {
   expect(changes.length).toBe(ROWS);
 });
 
-test("what a function returns is compressed when it is large enough", async () => {
+test("the result of a function is compressed if it is large enough", async () => {
   const call = (times: number) =>
     asked(
       "/api/fn/repeat",
@@ -95,7 +95,7 @@ test("what a function returns is compressed when it is large enough", async () =
   expect(large.response.headers.get("content-encoding")).toBe("gzip");
 });
 
-test("nothing is compressed for a page of another site, in HEAD, or where tokens are", async () => {
+test("nothing is compressed with a cookie of another site, for HEAD, logs and errors", async () => {
   const cookie = { Authorization: "", Cookie: "a=b" };
   for (const [path, headers, method] of [
     ["/api/entities/Note?limit=100", { ...cookie, "Sec-Fetch-Site": "cross-site" }, "GET"],
@@ -114,7 +114,7 @@ test("nothing is compressed for a page of another site, in HEAD, or where tokens
   }
 });
 
-test("an answer about accounts is never compressed, however large", async () => {
+test("a response about accounts is never compressed, whatever its size", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   for (let index = 0; index < 30; index += 1)
     await admin.request("POST", "/api/auth/session", { user_id: guest.userId });
@@ -123,7 +123,7 @@ test("an answer about accounts is never compressed, however large", async () => 
   expect(response.headers.get("content-encoding")).toBeNull();
 });
 
-test("the same answer has another length on the line each time", async () => {
+test("the length of the same response varies, by its padding", async () => {
   const lengths = new Set<number>();
   for (let index = 0; index < 10; index += 1) {
     const { response } = await asked("/api/entities/Note?limit=100", { "Accept-Encoding": "gzip" });

@@ -1,5 +1,5 @@
-// Data migrations: changes of rows that are made once in each database, when a server starts.
-// `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// Data migrations: changes of rows that run once per database, when a server starts.
+// `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { expect, test } from "bun:test";
 import {
   buildManifest,
@@ -51,7 +51,7 @@ async function statesOf(database: AppDatabase, names: readonly string[]): Promis
   return states.map(({ name, state, rows }) => ({ name, state, rows }));
 }
 
-/** Adds one to `seen` of a row, and inserts one that sorts after all others. */
+/** Adds one to `seen` of a row, and inserts one row that sorts after all others. */
 const counting = (fails: (n: unknown) => boolean): DataMigration =>
   dataMigration({
     entity: "Item",
@@ -62,7 +62,7 @@ const counting = (fails: (n: unknown) => boolean): DataMigration =>
     },
   });
 
-test("each row is gone through once, also after a failure, and hooks run", async () => {
+test("each row is migrated once, also after a failure, and hooks run", async () => {
   await using database = await AppDatabase.create();
   await filled(database);
   const parts = withMigrations({ "2_count": counting((n) => n === 200) });
@@ -79,7 +79,7 @@ test("each row is gone through once, also after a failure, and hooks run", async
   expect(changed).toEqual(Array.from({ length: ROWS - 200 }, (_, n) => rowName(n + 200)));
   const rows = await rowsOf(url);
   expect(rows).toHaveLength(ROWS + 1);
-  // Rows that it inserts itself are not gone through.
+  // Rows that the migration itself inserts are not migrated.
   expect(rows.filter(({ id, seen }) => seen !== (id === "z" ? 0 : 1))).toEqual([]);
   await database.stop();
   const again = await database.serve(manifest, mended);
@@ -88,7 +88,7 @@ test("each row is gone through once, also after a failure, and hooks run", async
   expect(await statesOf(database, [])).toEqual([{ name: "2_count", state: "done", rows: ROWS }]);
 });
 
-test("they run in the order of their names, each once, and a failure changes nothing", async () => {
+test("they run in order of their names, each once, and a failed one changes nothing", async () => {
   await using database = await AppDatabase.create();
   const order: string[] = [];
   const inserting = (id: string, fails = false): DataMigration =>
@@ -112,7 +112,7 @@ test("they run in the order of their names, each once, and a failure changes not
   ]);
   expect(order).toEqual(["a", "b", "c"]);
 
-  // In dev, what is saved while the server runs: a version whose migration fails is not taken.
+  // In dev mode, a saved version whose migration fails is not activated.
   const other = { ...appOf({ ...manifest, version: "2.0.0" }), ...withMigrations(failing) };
   expect(await served.server.reload(other)).toEqual([
     expect.objectContaining({ code: "MIGRATION_REFUSED" }),
@@ -123,7 +123,7 @@ test("they run in the order of their names, each once, and a failure changes not
   expect(await rowsOf(served.url)).toHaveLength(4);
 });
 
-test("an entity that is not there is named", async () => {
+test("the error names an entity that does not exist", async () => {
   await using database = await AppDatabase.create();
   const parts = withMigrations({ "1_x": dataMigration({ entity: "Itme", each: () => null }) });
   await expect(database.serve(manifest, parts)).rejects.toThrow(
@@ -131,7 +131,7 @@ test("an entity that is not there is named", async () => {
   );
 });
 
-test("servers that start at once run it once", async () => {
+test("servers that start at the same time run it once", async () => {
   if (process.env["PYLON_TEST_STORE"] !== "postgres") return;
   await using database = await AppDatabase.create();
   await filled(database);

@@ -94,10 +94,10 @@ afterAll(async () => {
   await mail.stop();
 });
 
-test("an insert sends an email to a hidden field, which its reader is not sent", async () => {
+test("an insert sends an email to a hidden address that readers of the row can't see", async () => {
   const id = await admin.insert("Order", { item: "<tea>", email: "ann@example.com" });
   const received = await mail.to("ann@example.com");
-  // Line breaks of a value can't add a header.
+  // Line breaks in a value can't add a header.
   expect(received.subject).toBe("Your order: Bcc: eve@example.com <tea>");
   expect(received.text).toContain("You ordered <tea>.");
   expect(received.html).toContain("<b>&lt;tea&gt;</b>");
@@ -116,7 +116,7 @@ test("a write that is rolled back, and a row without an address, send nothing", 
   expect(mail.mails.filter(({ text }) => text.includes("nothing"))).toEqual([]);
 });
 
-test("an email with once is sent once for each row, on the change that it is for", async () => {
+test("an email with once is sent once per row, on the change that matches", async () => {
   const ids = [];
   for (const address of ["once-a@example.com", "once-b@example.com"])
     ids.push(await admin.insert("Order", { item: "cup", email: address }));
@@ -133,7 +133,7 @@ test("an email with once is sent once for each row, on the change that it is for
   expect(left.body["SentEmail"]).toEqual([]);
 });
 
-test("a delete sends an email to each recipient of a function once", async () => {
+test("a delete sends one email to each recipient that a function returns", async () => {
   for (const address of ["w1@example.com", "w2@example.com", "w1@example.com"])
     await admin.insert("Watcher", { email: address, item: "vase" });
   const id = await admin.insert("Order", { item: "vase" });
@@ -143,7 +143,7 @@ test("a delete sends an email to each recipient of a function once", async () =>
   expect(mail.countTo("w2@example.com")).toBe(1);
 });
 
-test("a user who signs up gets the email of the insert", async () => {
+test("a new user gets the email of the insert after confirming the address", async () => {
   const post = (path: string, body: object) =>
     new TestClient(server.url, null).request("POST", `/api/auth/password${path}`, body);
   const account = { email: "new@example.com", password: "a long enough passw0rd" };
@@ -156,7 +156,7 @@ test("a user who signs up gets the email of the insert", async () => {
   expect((await mail.to("new@example.com", 1, /Hello new@/)).subject).toBe("Welcome");
 });
 
-test("an address that can't be written to fails the job, and not the write", async () => {
+test("an invalid address fails the job, not the write", async () => {
   await using t = await createPluginApp([email({ sends: [sends[1] as EmailSend] })], {
     entities: [Order],
   });

@@ -3,7 +3,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Who may do what, and why; and whether an index leads to the rows.
+// Who may do what and why, and whether an index finds the rows.
 
 const app = appOf(
   buildManifest({
@@ -55,7 +55,7 @@ async function explain(asked: object): Promise<Readonly<Record<string, unknown>>
   return body;
 }
 
-test("each policy says whether it allows, refuses, or asks the row", async () => {
+test("each policy says whether it allows, refuses or depends on the row", async () => {
   const ann = await explain({ entity: "Message", as: "ann" });
   expect(ann).toMatchObject({
     entity: "Message",
@@ -87,7 +87,7 @@ test("each policy says whether it allows, refuses, or asks the row", async () =>
   });
 });
 
-test("of a row it says what holds, with the claims that the server keeps", async () => {
+test("for a row it says which policies hold, with the claims stored on the server", async () => {
   const message = await admin.insert("Message", { channelId: "c1", ownerId: "bob" });
   const asked = { entity: "Message", as: "ann", id: message };
   expect(await explain(asked)).toMatchObject({
@@ -102,7 +102,7 @@ test("of a row it says what holds, with the claims that the server keeps", async
   expect(await explain({ ...asked, id: "0".repeat(40) })).toMatchObject({ row: "missing" });
 });
 
-test("tables are named to whose rows no index leads", async () => {
+test("it names the tables that are scanned without an index", async () => {
   expect((await explain({ entity: "Own", as: "ann" }))["list"]).toMatchObject({
     sql: expect.stringContaining('FROM "Own"'),
     scans: [],
@@ -112,7 +112,7 @@ test("tables are named to whose rows no index leads", async () => {
   expect(JSON.stringify(list)).not.toContain('"ann"');
 });
 
-test("it is for admins, and says which part of a question is wrong", async () => {
+test("it is only for admins, and names the invalid part of a request", async () => {
   const guest = await TestClient.guest(server.url);
   expect((await guest.request("POST", "/api/admin/explain", { entity: "Own" })).status).toBe(403);
   for (const [asked, status, field] of [
@@ -127,7 +127,7 @@ test("it is for admins, and says which part of a question is wrong", async () =>
   }
 });
 
-test("in dev mode a start warns of a read rule that no index helps", async () => {
+test("in dev mode the start warns of a read rule without a usable index", async () => {
   const dev = await startServer(app, { PYLON_DEV_MODE: "1" });
   const warnings = dev.server.diagnostics.filter(({ code }) => code === "POLICY_NO_INDEX");
   expect(warnings).toMatchObject([

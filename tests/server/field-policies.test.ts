@@ -1,4 +1,4 @@
-// A field that a caller may not read leaves the server by no way, and is written by none.
+// A caller can neither read nor write a field that its policies close, on any path.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { query } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -57,7 +57,7 @@ const ask = (who: TestClient, path: string, body?: unknown, method = body ? "POS
 const errorOf = ({ body }: { readonly body: Readonly<Record<string, unknown>> }): unknown =>
   body["error"];
 
-test("T1: no answer has it for some, and each has it for others", async () => {
+test("T1: no response has it for callers without the right, and each does for others", async () => {
   const reads: [string, unknown?][] = [
     ["/api/entities/Person"],
     ["/api/entities/Person/cursor"],
@@ -85,7 +85,7 @@ test("T1: no answer has it for some, and each has it for others", async () => {
   ]);
 });
 
-test("T5: every way to write it is refused, and names it", async () => {
+test("T5: every write path rejects it and names it", async () => {
   const change = { entity: "Person", row_id: id, kind: "update", data: { salary: "more" } };
   const ways: [string, unknown, string?][] = [
     ["/api/entities/Person", { name: "ben", salary: "x" }],
@@ -109,7 +109,7 @@ test("T5: every way to write it is refused, and names it", async () => {
   );
 });
 
-test("T3, T4: live connections of both versions tell it to those who may read it", async () => {
+test("T3, T4: live connections of both versions send it only to allowed callers", async () => {
   const [old, socket] = [await client.live(0).ready(), await QuerySocket.open(client)];
   const [oldHr, other] = [await hr.live(0).ready(), await QuerySocket.open(hr)];
   for (const one of [socket, other])
@@ -126,7 +126,7 @@ test("T3, T4: live connections of both versions tell it to those who may read it
   for (const kept of [SECRET, "first", "second", '"salary":']) expect(heard).not.toContain(kept);
   expect(other.texts).toContain("second");
   expect(oldHr.texts.join()).toContain("second");
-  // Who may read it now is told so: the connection begins again, by other rights.
+  // A change of the caller's rights closes the connection, and the next one has the new rights.
   await setHr(client, true);
   await until(() => socket.closed !== null && old.closed !== null);
   const again = await QuerySocket.open(client);
@@ -137,7 +137,7 @@ test("T3, T4: live connections of both versions tell it to those who may read it
   for (const one of [oldHr, other.socket]) one.close();
 });
 
-test("T6: names and values with SQL in them are no more than names and values", async () => {
+test("T6: names and values that contain SQL are only names and values", async () => {
   const attacks = [`x" OR 1=1 --`, "salary) --", "name; DROP TABLE Person", "'||salary||'"];
   for (const attack of attacks) {
     const named: [string, unknown][] = [
@@ -154,7 +154,7 @@ test("T6: names and values with SQL in them are no more than names and values", 
   }
 });
 
-test("T15: a file in it is not served", async () => {
+test("T15: a file in such a field is not served", async () => {
   const upload = await fetch(`${server.url}/api/files/upload`, {
     method: "POST",
     headers: { Authorization: `Bearer ${ADMIN_TOKEN}`, "X-Filename": "c.txt" },

@@ -1,5 +1,5 @@
-// What fields ask of their values, on the way in and on every way out. `PYLON_TEST_STORE=postgres`
-// runs it on Postgres.
+// What fields require of their values, when written and on every read path.
+// `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage } from "@pylonsync/sync";
@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Whether a field takes a value, said as plainly as possible. */
+/** Whether a field accepts a value, written as simply as possible. */
 const TAKES: Readonly<Record<string, (value: unknown) => boolean>> = {
   state: (value) => STATES.some((state) => state === value),
   rank: (value) => Number.isInteger(value) && Number(value) >= -5 && Number(value) <= 10,
@@ -97,7 +97,7 @@ const written = fc
 const faultsOf = (data: Readonly<Record<string, unknown>>): string[] =>
   Object.keys(data).filter((name) => TAKES[name]?.(data[name]) !== true);
 
-test("a row is taken as it is, or refused for a field that is at fault", async () => {
+test("a row is stored unchanged, or rejected for an invalid field", async () => {
   const socket = await client.live().opened();
   await fc.assert(
     fc.asyncProperty(written, fc.boolean(), async (data, byPush) => {
@@ -121,7 +121,7 @@ test("a row is taken as it is, or refused for a field that is at fault", async (
   socket.close();
 }, 60_000);
 
-test("a change is held to the same rules, and a refused one changes nothing", async () => {
+test("an update follows the same rules, and a rejected one changes nothing", async () => {
   const id = await client.insert("Thing", { name: "abc" });
   const current: Record<string, unknown> = { name: "abc" };
   await fc.assert(
@@ -138,7 +138,7 @@ test("a change is held to the same rules, and a refused one changes nothing", as
   );
 }, 60_000);
 
-test("a text that is too long for its pattern is refused before it is looked at", async () => {
+test("a text that is too long for its pattern is rejected before the match", async () => {
   const { status, text } = await client.request("POST", "/api/entities/Thing", {
     slug: "a".repeat(11_000),
   });
@@ -178,7 +178,7 @@ const where = fc.oneof(
   fc.constant({ day: null }),
 );
 
-test("days and enums compare and sort as their texts, on server and client", async () => {
+test("dates and enums compare and sort as their texts, on server and client", async () => {
   const own = await startServer(app);
   const caller = await TestClient.guest(own.url);
   const rows = [...GOOD_DAYS, undefined].map((day, n) => ({
@@ -231,7 +231,7 @@ function isMatch(row: Readonly<Record<string, unknown>>, filter: object): boolea
   });
 }
 
-test("an export comes back by an import as it was", async () => {
+test("an export that is imported again is unchanged", async () => {
   const [from, to] = [await startServer(app), await startServer(app)];
   try {
     const [admin, other] = [

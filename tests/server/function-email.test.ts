@@ -57,7 +57,7 @@ const call = async (name: string, args: object): Promise<unknown> => {
   return error === undefined ? status : [status, error.code, error.field];
 };
 
-test("a mail of a mutation goes out with its commit, and not without it", async () => {
+test("an email of a mutation is sent when it commits, and not otherwise", async () => {
   const failed = { to: "eve@example.com", item: "milk", fails: true };
   expect(await call("order", failed)).toEqual([400, "SOLD_OUT", undefined]);
   const done = { to: "Ann@Example.com", item: "<milk>", fails: false };
@@ -69,7 +69,7 @@ test("a mail of a mutation goes out with its commit, and not without it", async 
   expect(mail.countTo("ann@example.com")).toBe(1);
 });
 
-test("an action sends mails of text alone", async () => {
+test("an action can send an email with text only", async () => {
   const message = { to: "bob@example.com", subject: "Hi", text: "a <b>\nc" };
   expect(await call("remind", { message })).toBe(200);
   expect((await mail.to("bob@example.com")).text).toContain("a <b>");
@@ -84,11 +84,11 @@ test.each([
   [{ to: "bob@example.com", subject: "Hi" }, "text"],
   [{ to: "bob@example.com", subject: "Hi", text: "x", html: 5 }, "html"],
   ["bob@example.com", "message"],
-])("the mail %j is refused", async (message, named) => {
+])("the email %j is rejected", async (message, named) => {
   expect(await call("remind", { message })).toEqual([400, "INVALID_ARGS", named]);
 });
 
-test("a mail that is too large is refused, and so is any where no mail is sent", async () => {
+test("an email that is too large, or on a server without email, is rejected", async () => {
   const large = { to: "bob@example.com", subject: "Hi", text: "x".repeat(150_000) };
   expect(await call("remind", { message: large })).toEqual([413, "PAYLOAD_TOO_LARGE", "html"]);
   const silent = await startServer(app);

@@ -97,7 +97,7 @@ async function call(client: TestClient, name: string, args: object = {}): Promis
   return [status, error?.code ?? body];
 }
 
-test("auth is asked before the arguments, and the admin may call everything", async () => {
+test("auth is checked before the arguments, and the admin may call everything", async () => {
   expect(await call(nobody, "forUsers", { wrong: 1 })).toEqual([401, "AUTH_REQUIRED"]);
   expect(await call(ann, "forUsers", { wrong: 1 })).toEqual([400, "INVALID_ARGS"]);
   expect(await call(ann, "forUsers", { n: 1 })).toEqual([200, "in"]);
@@ -106,7 +106,7 @@ test("auth is asked before the arguments, and the admin may call everything", as
   expect(await call(nobody, "open")).toEqual([200, "open"]);
 });
 
-test("a policy looks at the caller, the arguments and rows", async () => {
+test("a policy can use the caller, the arguments and rows", async () => {
   expect(await call(nobody, "forMembers", { teamId: "a" })).toEqual([403, "POLICY_DENIED"]);
   expect(await call(ann, "forMembers", { teamId: "a" })).toEqual([403, "POLICY_DENIED"]);
   expect(await call(ann, "forMembers", {})).toEqual([400, "INVALID_ARGS"]);
@@ -116,14 +116,14 @@ test("a policy looks at the caller, the arguments and rows", async () => {
   expect((await call(admin, "forMembers", { teamId: "b" }))[0]).toBe(200);
 });
 
-test("functions run each other whatever auth and internal say", async () => {
+test("functions can call each other regardless of auth and internal", async () => {
   expect(await call(nobody, "runsForAdmin")).toEqual([200, "in"]);
   expect(await call(nobody, "runsHidden")).toEqual([200, ["hidden", "hidden"]]);
   for (const name of ["hidden", "alsoHidden"])
     expect(await call(admin, name)).toEqual([404, "FN_NOT_FOUND"]);
 });
 
-test("a function's own limit and time take the place of the server's", async () => {
+test("a function's own rate limit and timeout replace those of the server", async () => {
   const calls: unknown[] = [];
   for (let n = 0; n < 3; n += 1) calls.push((await call(ann, "rare"))[0]);
   expect(calls).toEqual([200, 200, 429]);
@@ -131,7 +131,7 @@ test("a function's own limit and time take the place of the server's", async () 
   expect((await call(ann, "short"))[1]).toBe("FN_TIMEOUT");
 });
 
-test("middleware refuses, adds to the context, and is part of the transaction", async () => {
+test("middleware can reject, extend the context, and is part of the transaction", async () => {
   expect(await call(nobody, "withCaller", { n: 1 })).toEqual([401, "AUTH_REQUIRED"]);
   expect(await call(ann, "withCaller", { n: 1 })).toEqual([
     200,
@@ -142,11 +142,11 @@ test("middleware refuses, adds to the context, and is part of the transaction", 
   expect((await admin.request("GET", "/api/entities/Item")).text).toBe(before);
 });
 
-test("a function reads the secrets that it declares, and no others", async () => {
+test("a function can read the secrets that it declares, and no others", async () => {
   expect(await call(ann, "keyed")).toEqual([200, ["s1", "Error", "TypeError", "TypeError"]]);
 });
 
-test("what a function logs has its name and its request", async () => {
+test("a log line of a function has its name", async () => {
   const { body } = await ann.request("POST", "/api/fn/logs", {});
   expect(body).toBeNull();
   const { text } = await admin.request("GET", "/api/admin/logs?limit=50");
@@ -154,7 +154,7 @@ test("what a function logs has its name and its request", async () => {
   expect(text).toMatch(/"function":\s*"logs"/);
 });
 
-test("a live function is refused to those who may not call it", async () => {
+test("a live function is refused to callers whom its policy denies", async () => {
   const mine = engineOf(ann);
   const theirs = engineOf(await TestClient.guest(server.url));
   try {
@@ -182,7 +182,7 @@ function engineOf({ url, token }: TestClient): SyncEngine {
   return engine;
 }
 
-test("a policy that names what is not there keeps the app from starting", async () => {
+test("a policy with an unknown entity prevents the start", async () => {
   const broken = appOf(manifest, {
     f: query({ auth: "exists(Membre, userId == auth.userId)", handler: () => 1 }),
   });

@@ -12,7 +12,7 @@ import { watchdogRuns } from "../support/watchdog-thread.ts";
 
 const SECRET = "an inner detail";
 
-/** Once the function `slow` was called. */
+/** Resolves when the function `slow` is called. */
 const slowRuns = Promise.withResolvers<void>();
 const app = appOf(
   buildManifest({
@@ -97,7 +97,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("an internal function is called by actions only", async () => {
+test("an internal function can only be called by other functions", async () => {
   expect(await call("addInternal", { n: 1 })).toMatchObject({
     status: 404,
     body: { error: { code: "FN_NOT_FOUND" } },
@@ -106,7 +106,7 @@ test("an internal function is called by actions only", async () => {
   expect((await call("count")).text).toBe("1");
 });
 
-test("a plugin's hooks run for functions too, and may change and refuse", async () => {
+test("plugin hooks run for writes of functions too, and may change or reject them", async () => {
   const { text } = await call("addByAction", { n: 5 });
   expect(
     (await client.request("GET", `/api/entities/Item/${JSON.parse(text) as string}`)).body["n"],
@@ -117,11 +117,11 @@ test("a plugin's hooks run for functions too, and may change and refuse", async 
   });
 });
 
-test("undefined is null", async () => {
+test("undefined is returned as null", async () => {
   expect((await call("nothing")).text).toBe("null");
 });
 
-test("a bug shows nothing of the inside, only where to look", async () => {
+test("a bug reveals no inner detail to the caller", async () => {
   const answer = await call("breaks");
   expect(answer).toMatchObject({
     status: 500,
@@ -131,7 +131,7 @@ test("a bug shows nothing of the inside, only where to look", async () => {
   expect((await call("tellsLies")).status).toBe(500);
 });
 
-test("a handler that takes too long is ended, keeps nothing, and blocks no other", async () => {
+test("a handler that exceeds its timeout is rolled back, and blocks no other", async () => {
   const before = (await call("count")).text;
   const [late, next] = await Promise.all([
     call("neverEnds"),
@@ -143,7 +143,7 @@ test("a handler that takes too long is ended, keeps nothing, and blocks no other
   expect((await call("addByAction", { n: 8 })).status).toBe(200);
 });
 
-test("a stream is events, each line its own, and ends with the result", async () => {
+test("a stream is a list of events, one data line per text line, and the result last", async () => {
   const { text } = await client.request(
     "POST",
     "/api/fn/talks",
@@ -162,7 +162,7 @@ test("a stream is events, each line its own, and ends with the result", async ()
   expect(failed.text).toMatch(/^event: error\ndata: \{"code":"HANDLER_ERROR"/);
 });
 
-test("a webhook gets method, path, headers and the raw body", async () => {
+test("a webhook receives the method, the path, the headers and the raw body", async () => {
   const answer = await client.request("PUT", "/api/webhooks/hook?x=1", "not json", {
     "X-Signature": "abc",
   });
@@ -174,7 +174,7 @@ test("a webhook gets method, path, headers and the raw body", async () => {
   });
 });
 
-test("the caller is who the token says, and the admin lists the functions", async () => {
+test("ctx.auth is the owner of the token, and only the admin can list the functions", async () => {
   expect((await call("whoAmI")).body).toMatchObject({
     userId: client.userId,
     isGuest: true,
@@ -188,7 +188,7 @@ test("the caller is who the token says, and the admin lists the functions", asyn
   expect((await client.request("GET", "/api/fn")).status).toBe(403);
 });
 
-test("a stopping server answers open requests, closes sockets, and is not ready", async () => {
+test("a stopping server completes open requests, closes sockets and stops listening", async () => {
   const own = await startServer(app, { PYLON_FN_CALL_TIMEOUT: "5" });
   const caller = await TestClient.guest(own.url);
   expect(await caller.request("GET", "/readyz")).toMatchObject({
@@ -210,7 +210,7 @@ test("a stopping server answers open requests, closes sockets, and is not ready"
   ).resolves.toBe("down");
 });
 
-test("a loop without end does not take the server down for good", async () => {
+test("an endless loop does not take the server down permanently", async () => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-loop-"));
   mkdirSync(join(dir, "functions"));
   writeFileSync(
@@ -249,7 +249,7 @@ test("a loop without end does not take the server down for good", async () => {
     await until(async () => !(await isUp()));
     await until(isUp, 30_000);
     expect(child.exitCode).toBeNull();
-    // From then on it loops in a process of its own: there is one restart, and never a second.
+    // From now on the function runs in its own process: there is one restart, and never a second.
     const again = fetch(`http://localhost:${port}/api/fn/loop`, { method: "POST" });
     expect((await again).status).toBe(504);
     expect(await isUp()).toBe(true);

@@ -1,4 +1,4 @@
-// What is hidden leaves the server by no way that a caller has, and no answer depends on it.
+// A hidden field is never sent to a caller, and no response depends on its value.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { bearerProtocol, LIVE_PROTOCOL } from "@pylonsync/protocol";
 import { mutation } from "@pylonsync/functions";
@@ -47,7 +47,7 @@ afterAll(() => server.stop());
 const asked = (path: string, body?: unknown, method = body === undefined ? "GET" : "POST") =>
   client.request(method, path, body);
 
-test("no answer over HTTP has it, and server functions do", async () => {
+test("no HTTP response contains it, and server functions can read it", async () => {
   const answers = [
     await asked("/api/entities/Note"),
     await asked("/api/entities/Note/cursor"),
@@ -86,13 +86,13 @@ test.each<[string, unknown]>([
   ["/api/aggregate/Note", { count: true, groupBy: ["pin"] }],
   ["/api/aggregate/Note", { max: ["pin"] }],
   ["/api/aggregate/Note", { count: true, where: { pin: SECRET } }],
-])("nobody asks by it: %s %j", async (path, body) => {
+])("callers can't query by it: %s %j", async (path, body) => {
   const { status, body: answer } = await asked(path, body);
   expect([status, (answer["error"] as { code: string }).code]).toEqual([400, "INVALID_COLUMN"]);
   expect(JSON.stringify(answer)).not.toContain("pin,");
 });
 
-test("live connections of both versions tell nothing of it", async () => {
+test("live connections of both versions never send it", async () => {
   const old = await client.live(0).ready();
   const texts: string[] = [];
   const socket = new WebSocket(`${server.url.replace("http", "ws")}/ws`, [
@@ -122,7 +122,7 @@ test("live connections of both versions tell nothing of it", async () => {
   old.close();
 });
 
-test("an admin does not read it, but an export has it", async () => {
+test("an admin can't read it, but an export contains it", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const { text: row } = await admin.request("GET", `/api/entities/Note/${noteId}`);
   expect(row).not.toContain(SECRET);

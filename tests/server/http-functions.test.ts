@@ -134,7 +134,7 @@ const codeOf = async (answer: Response): Promise<unknown> => {
   return [answer.status, error?.code];
 };
 
-test("any method and body comes as it was sent, and the Response goes as it was made", async () => {
+test("any method and body arrives unchanged, and so does the Response", async () => {
   const bytes = Uint8Array.from([0, 255, 128, 10]);
   const answer = await ask("/echo/a%20b/c/d?q=1", { method: "PROPFIND", body: bytes });
   expect(answer.status).toBe(203);
@@ -147,7 +147,7 @@ test("any method and body comes as it was sent, and the Response goes as it was 
   expect(answer.headers.get("x-request-id")).not.toBeNull();
 });
 
-test("HEAD is GET without a body; a method that nobody takes is 405", async () => {
+test("HEAD is GET without a body; a method that is not declared is 405", async () => {
   const head = await ask("/api/http/open", { method: "HEAD" });
   expect([head.status, await head.text(), head.headers.get("x-total")]).toEqual([200, "", "1"]);
   const refused = await ask("/api/http/open", { method: "DELETE" });
@@ -155,13 +155,13 @@ test("HEAD is GET without a body; a method that nobody takes is 405", async () =
   expect((await ask("/api/http/nothing")).status).toBe(404);
 });
 
-test("without auth nobody is signed in, and the Authorization header is the sender's", async () => {
+test("without auth the caller is anonymous, and the Authorization header is ignored", async () => {
   const headers = { Authorization: "Bearer of-another-service", Cookie: `pylon=${ann.token}` };
   const answer = await ask("/echo/a/b", { headers });
   expect([answer.status, answer.headers.get("x-user")]).toEqual([203, "null"]);
 });
 
-test("auth asks a bearer token, and a policy the parts of the path", async () => {
+test("auth requires a bearer token, and a policy can use the path parameters", async () => {
   const headers = { Authorization: `Bearer ${ann.token}` };
   expect(await codeOf(await ask("/api/http/private"))).toEqual([401, "AUTH_REQUIRED"]);
   expect(await (await ask("/api/http/private", { headers })).text()).toBe(ann.userId);
@@ -173,7 +173,7 @@ test("auth asks a bearer token, and a policy the parts of the path", async () =>
   ]);
 });
 
-test("a cookie signs in where it is declared, and no foreign page writes", async () => {
+test("a cookie signs in only where declared, and other sites can't write with it", async () => {
   const signIn = await ask("/api/auth/guest", {
     method: "POST",
     headers: { Origin: server.url },
@@ -189,7 +189,7 @@ test("a cookie signs in where it is declared, and no foreign page writes", async
   expect(await codeOf(refused)).toEqual([403, "CSRF_REJECTED"]);
 });
 
-test("pages of other sites read what cors says, errors too", async () => {
+test("other sites can read what cors allows, including errors", async () => {
   const allowed = async (path: string, origin: string, method = "GET") => {
     const answer = await ask(path, { method, headers: { Origin: origin } });
     const { headers } = answer;
@@ -210,7 +210,7 @@ test("pages of other sites read what cors says, errors too", async () => {
   expect(headers.get("access-control-expose-headers")).toContain("X-Total");
 });
 
-test("a webhook that is sent again runs once, and a wrong signature is refused", async () => {
+test("a repeated webhook runs once, and a wrong signature is rejected", async () => {
   const body = JSON.stringify({ id: "evt_1", n: 5 });
   const at = Math.floor(Date.now() / 1000);
   const signature = createHmac("sha256", SECRET).update(`${at}.${body}`).digest("hex");
@@ -227,7 +227,7 @@ test("a webhook that is sent again runs once, and a wrong signature is refused",
   expect(JSON.parse(text)).toHaveLength(1);
 });
 
-test("a body that is too large is refused, whether it says its size or not", async () => {
+test("a body that is too large is rejected, with or without a Content-Length", async () => {
   const send = (body: string | ReadableStream): Promise<Response> =>
     ask("/api/http/small", { method: "POST", body });
   const stream = (bytes: number): ReadableStream =>
@@ -238,7 +238,7 @@ test("a body that is too large is refused, whether it says its size or not", asy
     expect(await codeOf(await send(body))).toEqual([413, "PAYLOAD_TOO_LARGE"]);
 });
 
-test("a Response goes on being made as it is read, and ends with its reader", async () => {
+test("a streamed Response is produced as it is read, until the reader cancels", async () => {
   const reader = (await ask("/streams")).body?.getReader();
   const { value } = (await reader?.read()) ?? {};
   expect(new TextDecoder().decode(value)).toStartWith("1\n");
@@ -246,7 +246,7 @@ test("a Response goes on being made as it is read, and ends with its reader", as
   await aborted.promise;
 });
 
-test("what is not a Response is an error that says so, and a Response elsewhere too", async () => {
+test("a handler must return a Response, and other functions must not", async () => {
   expect(await codeOf(await ask("/api/http/notResponse"))).toEqual([500, "HANDLER_ERROR"]);
   const told = await ann.request("POST", "/api/fn/tells", {});
   expect(told.body["error"]).toMatchObject({ code: "HANDLER_ERROR" });
@@ -255,14 +255,14 @@ test("what is not a Response is an error that says so, and a Response elsewhere 
   expect(logs).toContain("is a Response: only an HTTP function");
 });
 
-test("errors, times and limits are those of any function", async () => {
+test("errors, timeouts and rate limits work as in any function", async () => {
   expect(await codeOf(await ask("/api/http/refuses"))).toEqual([404, "NOT_FOUND"]);
   expect((await codeOf(await ask("/api/http/slow"))) as unknown[]).toContain("FN_TIMEOUT");
   await ask("/api/http/rare");
   expect(await codeOf(await ask("/api/http/rare"))).toEqual([429, "RATE_LIMITED"]);
 });
 
-test("an app with two functions for one request does not start", async () => {
+test("an app with two functions for the same request does not start", async () => {
   const same = http({ method: "GET", path: "/same", handler: () => new Response() });
   const http2 = new Map(Object.entries({ a: same, b: same }));
   const starting = startServer({ ...app, http: http2 }).then((started) => started.stop());

@@ -46,7 +46,7 @@ function entitiesOf(text: string): unknown {
   return (JSON.parse(text) as { readonly entities: unknown }).entities;
 }
 
-/** The text again and again, as a body that is sent in pieces. */
+/** A body that is sent in these pieces. */
 function pieces(...texts: string[]): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
   return new ReadableStream({
@@ -58,7 +58,7 @@ function pieces(...texts: string[]): ReadableStream<Uint8Array> {
   });
 }
 
-test("Q6: each failure has its line, code and field, and other rows are written", async () => {
+test("Q6: each failure has its line, code and field, and the other rows are written", async () => {
   const rows = [
     { name: "a", price: 1 },
     { name: "b", price: "dear" },
@@ -86,14 +86,14 @@ test("Q6: each failure has its line, code and field, and other rows are written"
   });
 });
 
-test("Q6: of many failures the first are told, and all are counted", async () => {
+test("Q6: the first failures are listed, and all are counted", async () => {
   const rows = Array.from({ length: MAX_IMPORT_ERRORS + 20 }, () => ({ price: 1 }));
   const { body } = await importInto(server.url, JSON.stringify({ entities: { Item: rows } }));
   expect(body).toMatchObject({ imported: 0, failed: MAX_IMPORT_ERRORS + 20 });
   expect(body["errors"]).toHaveLength(MAX_IMPORT_ERRORS);
 });
 
-describe("an export goes back in", () => {
+describe("an export can be imported", () => {
   let source: TestServer;
   let target: TestServer;
   beforeEach(async () => {
@@ -105,7 +105,7 @@ describe("an export goes back in", () => {
     await target.stop();
   });
 
-  test("Q6: as JSON of more than a request's body may have", async () => {
+  test("Q6: as JSON larger than the limit of a request body", async () => {
     const note = 'ä"\\\n'.repeat(1_300);
     const rows = Array.from({ length: 1_200 }, (_, n) => ({ id: `i${n}`, name: `n${n}`, note }));
     const texts = rows.map((row, index) => `${index === 0 ? "" : ","}${JSON.stringify(row)}`);
@@ -120,7 +120,7 @@ describe("an export goes back in", () => {
     expect(entitiesOf(await exported(target.url))).toEqual(entitiesOf(text));
   });
 
-  test("Q6: as NDJSON, whatever pieces it comes in", async () => {
+  test("Q6: as NDJSON, however it is split into chunks", async () => {
     await importInto(
       source.url,
       '{"entities": {"Item": [{"name": "ü1"}, {"name": "2"}], "Tag": [{"text": "t"}]}}',
@@ -134,7 +134,7 @@ describe("an export goes back in", () => {
   });
 });
 
-test("Q6: a line that is not a row is told by its number", async () => {
+test("Q6: a line that is not a row is reported with its number", async () => {
   const text =
     '{"entity": "Tag", "row": {"text": "a"}}\n\nnonsense\n{"row": {}}\n{"entity": "Tag", ' +
     '"row": {}}';
@@ -151,7 +151,7 @@ test("Q6: a line that is not a row is told by its number", async () => {
   });
 });
 
-test("Q6: upsert writes the fields of rows that are there", async () => {
+test("Q6: upsert updates the fields of existing rows", async () => {
   const send = (price: number, mode = ""): ReturnType<typeof importInto> =>
     importInto(
       server.url,
@@ -191,22 +191,22 @@ test("Q6: upsert writes the fields of rows that are there", async () => {
 });
 
 test.each([
-  ["no JSON", "nonsense", "INVALID_JSON"],
-  ["nothing", "", "MISSING_FIELD"],
+  ["invalid JSON", "nonsense", "INVALID_JSON"],
+  ["zero bytes", "", "MISSING_FIELD"],
   ["no entities", '{"rows": []}', "MISSING_FIELD"],
   ["entities that are a list", '{"entities": [[1]]}', "MISSING_FIELD"],
   ["entities that are a text", '{"entities": "Item"}', "MISSING_FIELD"],
   ["rows that are a text", '{"entities": {"Item": "all"}}', "INVALID_DATA"],
   ["rows by name", '{"entities": {"Item": {"a": {"name": "x"}}}}', "INVALID_DATA"],
-  ["a body that breaks off", '{"entities": {"Item": [{"name": "x"}', "INVALID_JSON"],
-])("Q6: a body of %s is refused with a sentence", async (_, body, code) => {
+  ["truncated JSON", '{"entities": {"Item": [{"name": "x"}', "INVALID_JSON"],
+])("Q6: a body of %s is rejected with an error", async (_, body, code) => {
   expect(await importInto(server.url, body)).toMatchObject({
     status: 400,
     body: { error: { code } },
   });
 });
 
-test("Q6: a body that breaks off says how many rows before it were written", async () => {
+test("Q6: for a truncated body the response says how many rows were written", async () => {
   expect(
     await importInto(server.url, '{"entities": {"Item": [{"name": "left"}, {"name": "right"},'),
   ).toMatchObject({

@@ -6,7 +6,7 @@ import { TestClient, until } from "../support/client.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
-// What `ctx` has is the same in the server's process and in one of the handler's own.
+// `ctx` behaves the same in the server's process and in the separate process of a handler.
 
 const APP = join(import.meta.dir, "../support/isolated-context-app");
 const MIB = 1024 * 1024;
@@ -21,7 +21,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
   beforeAll(async () => {
     mail = await startMailServer();
     server = await startServer(await loadApp(APP, { dev: true }), {
-      // In dev mode functions may ask this machine.
+      // In dev mode functions may send requests to this machine.
       PYLON_DEV_MODE: "1",
       PYLON_FUNCTION_ISOLATION: mode,
       PYLON_EMAIL_PROVIDER: "smtp",
@@ -67,7 +67,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     return trace;
   }
 
-  test("a declared error reaches its caller with its data, and undoes the mutation", async () => {
+  test("a declared error reaches its caller with its data and undoes the mutation", async () => {
     const before = await countItems();
     const refused = async (name: string, args: object): Promise<unknown> =>
       JSON.parse((await ann.request("POST", `/api/fn/${name}`, args)).text);
@@ -83,7 +83,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
       200,
       { told: { highest: 100 } },
     ]);
-    // The action does not declare it: the code goes on, the data does not.
+    // The action does not declare the error: its code is passed on, its data is not.
     expect(await refused("bidsFor", { cents: 5, catches: false })).toEqual({ error });
     expect(await call("bid", { cents: 500, with: "bug" })).toEqual([500, "HANDLER_ERROR"]);
     expect(await countItems()).toBe(before);
@@ -148,7 +148,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     );
   });
 
-  test("auth, a policy and a rate limit are asked in the server", async () => {
+  test("auth, policies and rate limits are checked in the server", async () => {
     expect(await call("notes.write", { other: "x" }, nobody)).toEqual([401, "AUTH_REQUIRED"]);
     const denied = await call("notes.forOwners", { text: "x" });
     expect(denied).toEqual([403, "POLICY_DENIED"]);
@@ -158,7 +158,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(calls.map(([status]) => status)).toEqual([200, 200, 429]);
   });
 
-  test("middleware refuses, adds to the context, and undoes what the handler did", async () => {
+  test("middleware can reject, extend the context and roll back the handler's writes", async () => {
     const before = await countItems();
     expect(await call("withCaller", { end: "now" }, nobody)).toEqual([400, "SIGN_IN_FIRST"]);
     expect(await call("withCaller", { end: "late" })).toEqual([400, "TOO_LATE"]);
@@ -170,7 +170,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(await countItems()).toBe(before + 1);
   });
 
-  test("results are checked, schemas make arguments and results, a key is one call", async () => {
+  test("results are checked, schemas transform values, a repeated key runs once", async () => {
     const before = await countItems();
     expect(await call("addItem", { n: -1 })).toEqual([500, "HANDLER_ERROR"]);
     expect(await countItems()).toBe(before);
@@ -181,7 +181,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(await countItems()).toBe(before + 1);
   });
 
-  test("ctx.fetch, ctx.email and ctx.log reach out", async () => {
+  test("ctx.fetch, ctx.email and ctx.log work", async () => {
     using other = Bun.serve({
       port: 0,
       fetch: async (request) => new Response(`${await request.text()} pong`, { status: 201 }),
@@ -209,7 +209,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(line).toContain('"item":"milk","odd":"(function)","function":"reachesOut"');
   });
 
-  test("secrets are those of a function alone", async () => {
+  test("a function can read only its own secrets", async () => {
     const names = ["NOT_SET", "OTHERS_KEY", "REGION", "PYLON_ADMIN_TOKEN"];
     expect(await call("keyed", { names })).toEqual([
       200,
@@ -222,13 +222,13 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(await call("otherKeyed")).toEqual([200, "k2"]);
   });
 
-  test("a stream waits for its reader, and one that does not is held to a bound", async () => {
+  test("a stream waits for its reader, and one that does not wait is bounded", async () => {
     for (const waits of [true, false]) {
       const before = await countItems();
       const { length: ended } = await tracesOf("tells");
       const text = await slowRead(server.url, { mib: 24, waits }, async () => {
         await until(async () => (await countItems()) > before);
-        // Nobody reads meanwhile.
+        // Nothing reads the stream meanwhile.
         if (waits) for (let turn = 0; turn < 20; turn += 1) await countItems();
         else await until(async () => (await tracesOf("tells")).length > ended);
       });
@@ -238,7 +238,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(await newestTrace("tells")).toMatchObject({ outcome: { code: "STREAM_TOO_SLOW" } });
   });
 
-  test("a client that goes away ends the call", async () => {
+  test("a client that disconnects ends the call", async () => {
     const { length: before } = await tracesOf("tells");
     const aborting = new AbortController();
     const response = await fetch(`${server.url}/api/fn/tells`, {
@@ -253,7 +253,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect(await newestTrace("tells")).toMatchObject({ outcome: { status: "error" } });
   });
 
-  test("an HTTP function answers in the server, and calls what runs where it may", async () => {
+  test("an HTTP function runs in the server, and the functions it calls in a process", async () => {
     const response = await fetch(`${server.url}/hello/ann`);
     expect(response.status).toBe(200);
     const { name, here, there } = (await response.json()) as Record<string, unknown>;
@@ -262,7 +262,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
   });
 });
 
-/** Asks for a stream over a socket of which nothing is read until `meanwhile` is over. */
+/** Requests a stream over a socket from which nothing is read until `meanwhile` has ended. */
 async function slowRead(
   url: string,
   args: object,

@@ -8,10 +8,10 @@ import { QuerySocket } from "../support/query-socket.ts";
 import { isolatesOf } from "../support/reader-processes.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
-// Handlers in processes of their own: what they may do to others, and that `ctx` is the same.
+// Handlers in separate processes: how they can affect others, and that `ctx` is the same.
 
 const APP = join(import.meta.dir, "../support/isolated-app");
-/** How long anybody may wait for another one's handler, in milliseconds. */
+/** The longest that a call may wait because of another handler, in milliseconds. */
 const MAX_STALL_MS = 100;
 const MAX_TRIES = 4;
 
@@ -49,7 +49,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
   });
   afterAll(() => server.stop());
 
-  test("it runs where it is meant to", async () => {
+  test("it runs in the process that it should", async () => {
     const { value } = await call(server, "where");
     expect(value === process.pid).toBe(mode === "never");
     expect((await newestTrace(server, "where"))["isolated"]).toBe(mode === "always");
@@ -72,7 +72,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     });
   });
 
-  test("what the database refuses has its code, caught or passed on", async () => {
+  test("a database error keeps its code, whether caught or not", async () => {
     expect((await call(server, "addTwice", { n: 2, catches: true })).value).toBe("INVALID_ID");
     expect((await call(server, "addTwice", { n: 3, catches: false })).code).toBe(
       "UNIQUE_VIOLATION",
@@ -106,7 +106,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     expect((await call(server, "chance")).value).toEqual({ uuid: true, random: true, now: true });
   });
 
-  test("live, it is told of changes, and no user hears of another's result", async () => {
+  test("a live function is updated on changes, and each user gets their own result", async () => {
     const clients = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
     const items = Number((await call(server, "count")).value);
     const live = await Promise.all(
@@ -127,7 +127,7 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
     }
   });
 
-  test("a trace has the calls of the database, what was printed, sent and scheduled", async () => {
+  test("a trace has the database calls, the console output, the stream and schedules", async () => {
     await call(server, "add", { n: 5 });
     const added = await newestTrace(server, "add");
     expect(added).toMatchObject({
@@ -153,14 +153,14 @@ describe.each(["never", "always"])("with isolation %s", (mode) => {
   });
 });
 
-describe("a handler that does harm", () => {
+describe("a harmful handler", () => {
   let server: TestServer;
   beforeAll(async () => {
     server = await start({ PYLON_FN_CALL_TIMEOUT: "2" });
     await processesReady(3);
   });
   afterAll(() => server.stop());
-  /** Waits until so many processes have begun to take calls; one more is to spare. */
+  /** Waits until at least this many processes accept calls; one more is a reserve. */
   function processesReady(count: number): Promise<void> {
     return until(async () => {
       const calls = Array.from({ length: 12 }, () => call(server, "whereIsolated"));
@@ -168,7 +168,7 @@ describe("a handler that does harm", () => {
     });
   }
 
-  /** Calls others as long as `harm` is under way. @returns the longest that one of them took */
+  /** Calls other functions while `harm` runs. @returns the longest time that a call took */
   async function longestOthers(harm: Promise<unknown>): Promise<number> {
     let isOver = false;
     let longest = 0;
@@ -188,8 +188,8 @@ describe("a handler that does harm", () => {
   }
 
   /**
-   * Does harm, and holds that nobody waits for it. A machine that is busy with something else may
-   * keep a call waiting too, but not each time.
+   * Runs `harm`, and checks that other calls do not wait for it. A busy machine may delay a call
+   * too, but not on each try.
    */
   async function othersAreServed<T>(harm: () => Promise<T>): Promise<T> {
     let longest = Infinity;
@@ -202,7 +202,7 @@ describe("a handler that does harm", () => {
     throw new Error(`Others waited for ${longest} ms.`);
   }
 
-  test("loops: others do not wait, and it ends at its time with its process", async () => {
+  test("that loops: others do not wait, and its process ends at the timeout", async () => {
     const processes = isolatesOf(process.pid);
     const spin = await othersAreServed(() => call(server, "spin"));
     expect(spin).toMatchObject({ status: 504, code: "FN_TIMEOUT" });
@@ -210,7 +210,7 @@ describe("a handler that does harm", () => {
     expect(await call(server, "whereIsolated")).toMatchObject({ status: 200 });
   });
 
-  test("loops in a transaction: it is rolled back, and others read meanwhile", async () => {
+  test("that loops in a transaction: it is rolled back, and others can read meantime", async () => {
     const before = (await call(server, "count")).value;
     const spin = await othersAreServed(() => call(server, "spinAfterWrite"));
     expect(spin).toMatchObject({ code: "FN_TIMEOUT" });
@@ -218,13 +218,13 @@ describe("a handler that does harm", () => {
     expect((await call(server, "add", { n: 10 })).status).toBe(200);
   });
 
-  test("takes 500 MB: its call alone ends", async () => {
+  test("that allocates 500 MB: only its own call fails", async () => {
     const eat = await othersAreServed(() => call(server, "eat"));
     expect(eat).toMatchObject({ status: 500, code: "HANDLER_CRASH" });
     expect(JSON.stringify(eat.value)).toContain("more than 256 MiB");
   });
 
-  test("ends its process: its call alone fails, and nothing of it is kept", async () => {
+  test("that ends its process: only its own call fails, and it is rolled back", async () => {
     const before = (await call(server, "count")).value;
     const [exits, aborts, other] = await Promise.all([
       call(server, "exits"),
@@ -238,7 +238,7 @@ describe("a handler that does harm", () => {
     expect((await call(server, "count")).value).toBe(before);
   });
 
-  test("more of them than there are processes: other functions have theirs", async () => {
+  test("with more calls than processes: other functions have processes of their own", async () => {
     const stuck = await othersAreServed(() =>
       Promise.all(Array.from({ length: 4 }, () => call(server, "spin"))),
     );
@@ -246,13 +246,13 @@ describe("a handler that does harm", () => {
     expect(isolatesOf(process.pid).length).toBeLessThanOrEqual(4);
   });
 
-  test("waits without end: its process is not kept for it", async () => {
+  test("that never returns: its process is not kept busy after the timeout", async () => {
     expect(await call(server, "waits")).toMatchObject({ code: "FN_TIMEOUT" });
     await until(async () => (await call(server, "whereIsolated")).status === 200);
   });
 });
 
-test("what holds up the server once is isolated from then on, after a restart too", async () => {
+test("a function that blocks the server once stays isolated, after a restart too", async () => {
   const folder = mkdtempSync(join(tmpdir(), "pylon-isolation-"));
   const env = { PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(folder, "isolated.db") };
   const server = await start(env);

@@ -4,7 +4,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Work for later, through ctx.scheduler and through the routes for admins.
+// Jobs that are created through ctx.scheduler and through the admin routes.
 
 const manifest = buildManifest({
   name: "later",
@@ -13,7 +13,7 @@ const manifest = buildManifest({
   entities: [entity("Note", { text: field.string() })],
 });
 
-/** What the actions of this file are told to do: by the name that they are given. */
+/** Controls when the running actions of this file return: by the name that they receive. */
 const gates = new Map<string, { readonly entered: () => void; readonly until: Promise<void> }>();
 const aborted: string[] = [];
 let failures = 0;
@@ -73,6 +73,28 @@ const app = appOf(manifest, {
       await ctx.db.insert("Note", { text: `${text} ${JSON.stringify(ctx.job?.batch)}` });
     },
   }),
+  mayFail: internalMutation({
+    args: { text: v.string(), how: v.string() },
+    handler: async (ctx, { text, how }) => {
+      await ctx.db.insert("Note", { text });
+      if (how === "read and throw") await ctx.db.query("Note");
+      if (how === "hang") await new Promise(() => undefined);
+      if (how.endsWith("throw")) throw new Error(how);
+    },
+  }),
+  mayFailMany: mutation({
+    args: { hows: v.array(v.string()) },
+    handler: async (ctx, { hows }) => {
+      const ids: string[] = [];
+      for (const [index, how] of hows.entries()) {
+        const timeout = how === "hang" ? { timeoutSecs: 1 } : {};
+        const options = { queue: "failing", maxRetries: 0, ...timeout };
+        const args = { text: `of ${hows.length}: ${index}`, how };
+        ids.push(await ctx.scheduler.runAfter(0, "mayFail", args, options));
+      }
+      return ids;
+    },
+  }),
   waits: action({
     args: { gate: v.string() },
     handler: async (ctx, { gate }) => {
@@ -115,7 +137,7 @@ const job = async (id: string) => (await admin.request("GET", `/api/jobs/${id}`)
 const ended = (id: string, status: string): Promise<void> =>
   until(async () => (await job(id))["status"] === status);
 
-/** An action that has begun and waits. */
+/** Starts an action that waits until `open` is called. */
 async function held(gate: string, options: Readonly<Record<string, unknown>> = {}) {
   let open = (): void => undefined;
   const opened = new Promise<void>((resolve) => (open = resolve));
@@ -131,14 +153,14 @@ async function held(gate: string, options: Readonly<Record<string, unknown>> = {
   return { id: String(body["id"]), open };
 }
 
-test("a mutation calls another one later, with nobody signed in", async () => {
+test("a mutation can schedule another one, which runs without a user", async () => {
   const id = String(await call("writeLater", { text: "soon", delayMs: 0 }));
   await ended(id, "completed");
   expect(await notes()).toContain("soon by null false");
   expect(await job(id)).toMatchObject({ name: "write", queue: "functions", retry_count: 0 });
 });
 
-test("an action schedules at once", async () => {
+test("an action can schedule a job immediately", async () => {
   await ended(String(await call("writeFromAction", { text: "from an action" })), "completed");
   expect(await notes()).toContain("from an action by null false");
 });
@@ -151,7 +173,7 @@ test("a mutation that fails schedules nothing", async () => {
   expect((await admin.request("GET", "/api/jobs?limit=200")).text).toBe(before);
 });
 
-test("a delay is waited for", async () => {
+test("a job waits for its delay, and can be cancelled until then", async () => {
   const id = String(await call("writeLater", { text: "later", delayMs: 60_000 }));
   const { status, due_at: dueAt } = await job(id);
   expect(status).toBe("pending");
@@ -162,7 +184,7 @@ test("a delay is waited for", async () => {
   expect(await call("take", { id: "nope" })).toBe(false);
 });
 
-test("of two calls with one dedupe key there is one", async () => {
+test("two calls with one dedupe key create one job", async () => {
   const [one, other] = (await call("once")) as [string, string];
   expect(other).toBe(one);
   const [again] = (await call("once")) as [string];
@@ -172,7 +194,7 @@ test("of two calls with one dedupe key there is one", async () => {
   expect((await job(next))["status"]).toBe("pending");
 });
 
-test("a job that fails for the last time is dead, and can be retried by hand", async () => {
+test("a job whose last attempt fails is dead, and can be retried by hand", async () => {
   const { body } = await admin.request("POST", "/api/jobs", { name: "fails", max_retries: 0 });
   const id = String(body["id"]);
   await ended(id, "dead");
@@ -186,7 +208,7 @@ test("a job that fails for the last time is dead, and can be retried by hand", a
   await ended(id, "dead");
 });
 
-test("what fails is tried again after a pause", async () => {
+test("a failed job is retried after a delay", async () => {
   const { body } = await admin.request("POST", "/api/jobs", { name: "fails", max_retries: 5 });
   const id = String(body["id"]);
   await ended(id, "retrying");
@@ -203,7 +225,7 @@ test("wrong arguments and a missing function fail the job, not the caller", asyn
   expect((await job(String(unknown.body["id"])))["error"]).toContain('"nope"');
 });
 
-test("an action that is cancelled while it runs is aborted, with no effect", async () => {
+test("a running action that is cancelled is aborted, and the job stays cancelled", async () => {
   const { id, open } = await held("cancelled");
   expect((await job(id))["status"]).toBe("running");
   expect((await admin.request("DELETE", `/api/jobs/${id}`)).status).toBe(200);
@@ -214,14 +236,14 @@ test("an action that is cancelled while it runs is aborted, with no effect", asy
   expect((await admin.request("DELETE", `/api/jobs/${id}`)).status).toBe(404);
 });
 
-test("a job tells how far it is", async () => {
+test("a job reports its progress", async () => {
   const { id, open } = await held("progress");
   expect(await job(id)).toMatchObject({ progress: { fraction: 0.25, note: "a quarter" } });
   open();
   await ended(id, "completed");
 });
 
-test("the more urgent job goes first", async () => {
+test("a job with a higher priority runs first", async () => {
   const order: string[] = [];
   const blockers = await Promise.all(
     Array.from({ length: 10 }, (_, index) => held(`blocker ${index}`)),
@@ -237,7 +259,7 @@ test("the more urgent job goes first", async () => {
     });
     ids.set(priority, String(body["id"]));
   }
-  // One place is free at a time.
+  // One slot is free at a time.
   for (const { open } of blockers.slice(0, 1)) open();
   await until(() => order.length === 3);
   expect(order).toEqual(["critical", "normal", "low"]);
@@ -245,13 +267,13 @@ test("the more urgent job goes first", async () => {
   for (const { id } of blockers) await ended(id, "completed");
 });
 
-test("only an admin sees jobs", async () => {
+test("only an admin can see and create jobs", async () => {
   for (const path of ["/api/jobs", "/api/jobs/stats", "/api/jobs/dead", "/api/jobs/x"])
     expect((await client.request("GET", path)).status).toBe(403);
   expect((await client.request("POST", "/api/jobs", { name: "write" })).status).toBe(403);
 });
 
-test("the numbers of jobs are told by state", async () => {
+test("the number of jobs is reported per state", async () => {
   const { body } = await admin.request("GET", "/api/jobs/stats");
   expect(Number(body["completed"])).toBeGreaterThan(0);
   expect(Number(body["dead"])).toBeGreaterThan(0);
@@ -262,7 +284,7 @@ test("the numbers of jobs are told by state", async () => {
   expect(dead).toHaveLength(1);
 });
 
-test("what can't be scheduled is refused, by name", async () => {
+test("an invalid schedule is rejected with the name of its field", async () => {
   const refusals = [
     [{ delayMs: -1 }, "delayMs"],
     [{ delayMs: 1e15 }, "delayMs"],
@@ -293,7 +315,36 @@ test("what can't be scheduled is refused, by name", async () => {
     expect((await admin.request("GET", `/api/jobs${path}`)).status).toBe(400);
 });
 
-test("one job runs after a batch of others, and is told how many failed", async () => {
+test("short jobs that run together fail and time out each on its own", async () => {
+  const all = async (hows: readonly string[]): Promise<readonly unknown[]> => {
+    const ids = (await call("mayFailMany", { hows })) as string[];
+    const statuses: unknown[] = [];
+    for (const id of ids)
+      await until(async () => {
+        const { status } = await job(id);
+        const hasEnded = status === "completed" || status === "dead";
+        if (hasEnded) statuses.push(status);
+        return hasEnded;
+      });
+    return statuses;
+  };
+  // From then on the mutation is known to be short, and more are taken each time.
+  for (const count of [1, 4, 12]) await all(Array.from({ length: count }, () => "succeed"));
+  const failing = new Map([
+    [5, "throw"],
+    [11, "read and throw"],
+    [17, "hang"],
+    [23, "throw"],
+  ]);
+  const hows = Array.from({ length: 40 }, (_, index) => failing.get(index) ?? "succeed");
+  const isKept = (_: unknown, index: number): boolean => !failing.has(index);
+  expect(await all(hows)).toEqual(hows.map((how) => (how === "succeed" ? "completed" : "dead")));
+  const written = (await notes()).filter((text) => text.startsWith("of 40: "));
+  const expected = hows.map((_, index) => `of 40: ${index}`).filter(isKept);
+  expect(written.toSorted()).toEqual(expected.toSorted());
+});
+
+test("the follow-up job of a batch runs after it, with the number of failed jobs", async () => {
   const texts = ["one of many", "two of many"];
   const id = String(await call("writeMany", { texts }));
   await ended(id, "completed");

@@ -17,7 +17,7 @@ import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/ser
 const KIB = 1024;
 const MIB = 1024 * KIB;
 const HOUR_MS = 60 * 60 * 1000;
-/** Rows of this size do not fit into one page together. */
+/** Several rows of this size exceed the byte limit of a page. */
 const LARGE = "x".repeat(MIB - KIB);
 const LARGE_ROWS = 9;
 
@@ -69,14 +69,14 @@ describe("D2: a body", () => {
     ["has values without end", `[${"0,".repeat(MAX_JSON_VALUES)}0]`],
   ] as const;
 
-  test.each(costly)("that %s is refused, no matter who reads it", async (_name, body) => {
+  test.each(costly)("that %s is rejected, on every route", async (_name, body) => {
     for (const path of ["/api/entities/Note", "/api/sync/push", "/api/transact"] as const) {
       const answer = await guest.request("POST", path, body);
       expect([path, answer.status, codeOf(answer)]).toEqual([path, 400, "INVALID_JSON"]);
     }
   });
 
-  test("that nests is refused before the rest of it has come in", async () => {
+  test("that nests too deep is rejected before the rest of it has arrived", async () => {
     let taken = 0;
     const body = new ReadableStream({
       pull(controller) {
@@ -90,7 +90,7 @@ describe("D2: a body", () => {
     expect(taken).toBeLessThan(160);
   });
 
-  test("is as large as its route needs", async () => {
+  test("may be as large as its route needs", async () => {
     const body = { text: "x".repeat(65 * KIB) };
     for (const path of [
       "/api/auth/password/login",
@@ -109,7 +109,7 @@ describe("D2: a body", () => {
 describe("D3: a row", () => {
   const tooLarge = { text: "x".repeat(MIB + 1) };
 
-  test("has a limit, on each way in", async () => {
+  test("has a size limit, on every write path", async () => {
     const answer = await guest.request("POST", "/api/entities/Note", tooLarge);
     expect([answer.status, codeOf(answer)]).toEqual([413, "PAYLOAD_TOO_LARGE"]);
     expect(answer.body["error"]).toMatchObject({ field: "text" });
@@ -132,14 +132,14 @@ describe("D3: a row", () => {
     ]);
   });
 
-  test("counts by its bytes", async () => {
+  test("is measured in bytes", async () => {
     const text = "ü".repeat(600_000);
     const answer = await guest.request("POST", "/api/entities/Note", { text });
     expect(answer.status).toBe(413);
   });
 });
 
-describe("D3: pages end by bytes", () => {
+describe("D3: the size of a page is limited in bytes", () => {
   let ids: string[] = [];
   beforeAll(async () => {
     for (let n = 0; n < LARGE_ROWS; n += 1) {
@@ -184,7 +184,7 @@ describe("D3: pages end by bytes", () => {
     expect(found).toEqual(ids);
   });
 
-  test("of a pull, and one without a limit has it all", async () => {
+  test("of a pull, and a pull without a limit returns everything", async () => {
     const paged: PullResponse["changes"] = [];
     let page = "";
     for (;;) {
@@ -220,18 +220,18 @@ describe("D3: pages end by bytes", () => {
     expect(ids.filter((id) => !seen.has(id))).toEqual([]);
   });
 
-  test("of an export, which has it all", async () => {
+  test("of an export, which still contains everything", async () => {
     const { body } = await admin.request("GET", "/api/export/Author");
     expect(body["counts"]).toEqual({ Author: LARGE_ROWS });
     const { Author = [] } = body["entities"] as Readonly<Record<string, { id: string }[]>>;
     expect(Author.map(({ id }) => id)).toEqual(ids);
   });
 
-  test("and an answer without a next page is refused", async () => {
+  test("and a result without further pages is rejected", async () => {
     const requests = [
       ["/api/query/Author", {}],
       ["/api/query", { Author: {} }],
-      // Eighteen small rows, each of which brings a large one along.
+      // Eighteen small rows, each of which includes a large one.
       ["/api/query", { Task: { include: { author: {} } } }],
       ["/api/aggregate/Author", { count: true, groupBy: ["id", "bio"] }],
     ] as const;
@@ -254,7 +254,7 @@ describe("D4: a socket", () => {
     ["messages of no kind", '{"type":"none"}'],
     ["messages that are too long", "x".repeat(CLIENT_MESSAGES.topic + 1)],
   ];
-  test.each(floods)("that sends %s without end is closed with a code", async (_name, message) => {
+  test.each(floods)("that is flooded with %s is closed with a code", async (_name, message) => {
     const { body } = await guest.request("GET", "/api/sync/pull?limit=0");
     const { last_seq: head } = (body as unknown as PullResponse).cursor;
     const other = await guest.live(head).ready();
@@ -268,7 +268,7 @@ describe("D4: a socket", () => {
 });
 
 describe("D5:", () => {
-  test("a filter has a limit for what is searched in texts", async () => {
+  test("a filter has a limit of text searches, and of their length", async () => {
     const search = { text: { $like: "a" } };
     const query = async (filter: unknown): Promise<number> =>
       (await guest.request("POST", "/api/query/Note", { $limit: 1, ...(filter as object) })).status;
@@ -284,7 +284,7 @@ describe("D5:", () => {
     }
   });
 
-  test("guests of one address do not take all rooms", async () => {
+  test("the guests of one address can't take all rooms", async () => {
     const join = async (client: TestClient, room: string, address: string): Promise<unknown> => {
       const answer = await client.request(
         "POST",
@@ -306,7 +306,7 @@ describe("D5:", () => {
     }
     const last = guests.at(-1) ?? guest;
     expect(await join(last, "one-more", "203.0.113.1")).toBe("ROOM_LIMIT_REACHED");
-    // A room that others of the address are in takes nothing from anybody.
+    // Joining a room that another guest of the address is in does not count towards the limit.
     expect(await join(last, "0-0", "203.0.113.1")).toBe("joined");
     expect(await join(guest, "one-more", "203.0.113.2")).toBe("joined");
     await first.request(
@@ -318,7 +318,7 @@ describe("D5:", () => {
     expect(await join(last, "one-more", "203.0.113.1")).toBe("joined");
   });
 
-  test("a guest's files have a quota, and go when no row takes them", async () => {
+  test("a guest's files have a quota, and are deleted if no row refers to them", async () => {
     const uploader = await TestClient.guest(server.url);
     const upload = (bytes: number): ReturnType<TestClient["request"]> =>
       uploader.request("POST", "/api/files/upload", "x".repeat(bytes), {
@@ -345,7 +345,7 @@ describe("D5:", () => {
   });
 
   test.each(["/metrics", "/api/admin/logs", "/api/export"])(
-    "guesses of the admin token at %s are counted and logged, the token never",
+    "guesses of the admin token at %s are limited and logged, without the token",
     async (path) => {
       const from = { "X-Forwarded-For": `198.51.100.${path.length}` };
       const guess = `guess-${path}`;
@@ -355,7 +355,7 @@ describe("D5:", () => {
           (await new TestClient(server.url, guess).request("GET", path, undefined, from)).status,
         );
       expect([...new Set(statuses)]).toEqual([401, 429]);
-      // The right one tells nothing to who has guessed too often; others are served.
+      // After too many guesses even the right token is refused; other callers are served.
       expect((await admin.request("GET", path, undefined, from)).status).toBe(429);
       expect((await guest.request("GET", "/api/entities/Note", undefined, from)).status).toBe(200);
       const { text, status } = await admin.request("GET", "/api/admin/logs?limit=1000");
@@ -366,7 +366,7 @@ describe("D5:", () => {
     },
   );
 
-  test("a client with a session that is over is not a guesser", async () => {
+  test("a client whose session has ended is not counted as guessing", async () => {
     const from = { "X-Forwarded-For": "198.51.100.99" };
     const former = await TestClient.guest(server.url);
     await former.request("DELETE", "/api/auth/session");
@@ -376,7 +376,7 @@ describe("D5:", () => {
   });
 });
 
-test("F7: a page of a cursor has as many rows as any other", async () => {
+test("F7: the maximum page size of a cursor is that of a list", async () => {
   expect((await guest.request("GET", "/api/entities/Task/cursor?limit=1000")).status).toBe(200);
   expect((await guest.request("GET", "/api/entities/Task/cursor?limit=1001")).status).toBe(400);
 });

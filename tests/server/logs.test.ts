@@ -36,7 +36,7 @@ const linesOf = (text: string): Record<string, unknown>[] =>
     .filter((line) => line !== "")
     .map((line) => JSON.parse(line) as Record<string, unknown>);
 
-test("the admin reads what was logged, by level and number; nobody else does", async () => {
+test("the admin can read the log by level and number of lines; other callers can't", async () => {
   for (let index = 0; index < 5; index += 1) await admin.request("POST", "/api/fn/fails", {});
   const all = linesOf((await admin.request("GET", "/api/admin/logs?limit=1000")).text);
   expect(all.some(({ message }) => message === "listening")).toBe(true);
@@ -60,7 +60,7 @@ test("the admin reads what was logged, by level and number; nobody else does", a
 });
 
 test.each(["level=loud", "limit=-1", "limit=1001", "limit=ten", "follow=yes"])(
-  "%s is refused, naming it",
+  "%s is rejected with the name of the parameter",
   async (parameter) => {
     const { status, body } = await admin.request("GET", `/api/admin/logs?${parameter}`);
     expect({ status, body }).toMatchObject({
@@ -70,7 +70,7 @@ test.each(["level=loud", "limit=-1", "limit=1001", "limit=ten", "follow=yes"])(
   },
 );
 
-test("following shows each line of the level, and ends when the server stops", async () => {
+test("following streams each line of the level, and ends when the server stops", async () => {
   const own = await startServer(appOf(manifest, functions), {
     PYLON_LOG_LEVEL: "info",
     PYLON_DRAIN_SECS: "600",
@@ -89,7 +89,7 @@ test("following shows each line of the level, and ends when the server stops", a
   ]);
 });
 
-test("readers are bounded in number", async () => {
+test("the number of followers is limited", async () => {
   const headers = { Authorization: `Bearer ${ADMIN_TOKEN}` };
   const abort = new AbortController();
   const answers = await Promise.all(
@@ -104,7 +104,7 @@ test("readers are bounded in number", async () => {
   abort.abort();
 });
 
-test("no token, password, body or query string is in it", async () => {
+test("the log contains no token, password, body or query string", async () => {
   const canary = "canary-7f3a-never-logged";
   const client = new TestClient(server.url, canary);
   await client.request("GET", `/api/entities/Note?token=${canary}`);

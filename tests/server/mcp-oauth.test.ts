@@ -43,7 +43,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** A server that knows its address. */
+/** A server with a configured public URL. */
 async function startKnown(): Promise<TestServer> {
   const port = await freePort();
   return startServer(
@@ -84,10 +84,10 @@ const listTools = (token: string): Promise<Response> =>
 const bodyOf = async (response: Response): Promise<Record<string, unknown>> =>
   (await response.json()) as Record<string, unknown>;
 
-/** Registered once: there is a limit. */
+/** Registered once, because registrations are rate limited. */
 let registered: TestProvider["information"];
 
-/** A client that was sent to its user, who has not agreed yet. */
+/** A client that has sent its user to the consent page, where the user has not agreed yet. */
 async function pendingClient(isNew = false): Promise<{ provider: TestProvider; clientId: string }> {
   const provider = new TestProvider();
   if (!isNew) provider.information = registered;
@@ -96,7 +96,7 @@ async function pendingClient(isNew = false): Promise<{ provider: TestProvider; c
   return { provider, clientId: provider.information?.client_id ?? "" };
 }
 
-/** The parameters that exchange a code which the user has agreed to. */
+/** The parameters of the token request for a code that the user has approved. */
 async function exchangeFor(browser: Browser): Promise<Record<string, string>> {
   const { provider, clientId } = await pendingClient();
   const back = await allow(browser, provider);
@@ -123,7 +123,7 @@ async function tokensFor(browser: Browser): Promise<Record<"access" | "refresh" 
 const refreshWith = (token: string, clientId: string): Promise<Response> =>
   toToken({ grant_type: "refresh_token", refresh_token: token, client_id: clientId });
 
-test("a client of the SDK signs in, and uses tools under its user's rights alone", async () => {
+test("a client of the SDK signs in, and uses tools only with the rights of its user", async () => {
   const [ann, bob] = [await newUser(), await newUser()];
   const { client: own, provider } = await connectByOAuth(url, ann);
   const { client: other } = await connectByOAuth(url, bob);
@@ -132,7 +132,7 @@ test("a client of the SDK signs in, and uses tools under its user's rights alone
   expect(await call(other, "Note_query", {})).toEqual([]);
   expect(await call(other, "Note_get", { id })).toMatchObject({ error: { code: "NOT_FOUND" } });
 
-  // An expired token is refreshed by the client itself.
+  // The client refreshes an expired token itself.
   const before = provider.saved;
   later += 61 * 60_000;
   expect((await listTools(String(before?.access_token))).status).toBe(401);
@@ -142,7 +142,7 @@ test("a client of the SDK signs in, and uses tools under its user's rights alone
   await Promise.all([own.close(), other.close()]);
 });
 
-test("a request without a token is told where to get one", async () => {
+test("the response to a request without a token says where to get one", async () => {
   const response = await fetch(`${url}/mcp`, { method: "POST", body: "{}" });
   expect(response.status).toBe(401);
   const metadata = `${url}/.well-known/oauth-protected-resource/mcp`;
@@ -164,7 +164,7 @@ test("a request without a token is told where to get one", async () => {
   });
 });
 
-test("the page names client, place, user and scopes, and can't be framed", async () => {
+test("the consent page shows client, host, user and scopes, and can't be framed", async () => {
   const ann = await newUser();
   const provider = new TestProvider("https://agent.example.com/cb", '<b>"Agent"</b>\u202Egnp');
   await begin(url, provider);
@@ -195,11 +195,11 @@ test("the page names client, place, user and scopes, and can't be framed", async
     iss: url,
     error: "access_denied",
   });
-  // The page was used.
+  // The page can be submitted only once.
   expect((await submitConsent(ann, url, page)).status).toBe(400);
 });
 
-test("the form of one user's page gives no access to another, nor to other sites", async () => {
+test("the form of one user's page gives no access to another user or another site", async () => {
   const [ann, eve] = [await newUser(), await newUser()];
   const { provider } = await pendingClient();
   const page = async (): Promise<string> =>
@@ -241,7 +241,7 @@ test.each([
   },
 );
 
-test("a client of this machine may come back at any port", async () => {
+test("a client on this machine may be redirected to any port", async () => {
   const ann = await newUser();
   const { provider } = await pendingClient();
   const authorization = new URL(provider.authorizationUrl ?? "");
@@ -251,7 +251,7 @@ test("a client of this machine may come back at any port", async () => {
   expect(await (await openConsent(ann, authorization)).text()).toContain("is given twice");
 });
 
-test("a code is worth nothing without its verifier, client and redirect URI", async () => {
+test("a code is useless without its verifier, client and redirect URI", async () => {
   const ann = await newUser();
   const other = await pendingClient(true);
   for (const [wrong, error] of [
@@ -274,7 +274,7 @@ test("a code is worth nothing without its verifier, client and redirect URI", as
   expect(await bodyOf(await toToken(late))).toMatchObject({ error: "invalid_grant" });
 });
 
-test("of concurrent exchanges of one code one gets tokens, and a later one ends them", async () => {
+test("one of concurrent exchanges of a code succeeds, and a later one revokes access", async () => {
   const ann = await newUser();
   const given = await exchangeFor(ann);
   const all = await Promise.all(Array.from({ length: 5 }, () => toToken(given)));
@@ -287,14 +287,14 @@ test("of concurrent exchanges of one code one gets tokens, and a later one ends 
   expect((await listTools(String(access))).status).toBe(401);
 });
 
-test("a refresh token that is used twice ends the access", async () => {
+test("a refresh token that is used twice revokes the access", async () => {
   const { access, refresh, id } = await tokensFor(await newUser());
   const { clientId: other } = await pendingClient(true);
   expect(await bodyOf(await refreshWith(refresh, other))).toMatchObject({ error: "invalid_grant" });
   const next = await bodyOf(await refreshWith(refresh, id));
   expect((await listTools(access)).status).toBe(401);
   expect((await listTools(String(next["access_token"]))).status).toBe(200);
-  // A guess that knows the grant alone does not end it.
+  // A guessed token with only the right grant id does not revoke it.
   const guess = refresh.replace(/\.[^.]+$/, `.${"x".repeat(86)}`);
   expect((await refreshWith(guess, id)).status).toBe(400);
   expect((await listTools(String(next["access_token"]))).status).toBe(200);
@@ -304,7 +304,7 @@ test("a refresh token that is used twice ends the access", async () => {
   expect((await refreshWith(String(next["refresh_token"]), id)).status).toBe(400);
 });
 
-test("an access token opens /mcp alone, within its scopes", async () => {
+test("an access token is valid only for /mcp, within its scopes", async () => {
   const ann = await newUser();
   const provider = new TestProvider();
   await begin(url, provider);
@@ -354,7 +354,7 @@ test.each([
   ["DELETE", "/sessions?others=1", {}],
   ["POST", "/password/change", { current_password: PASSWORD, new_password: `${PASSWORD}!` }],
   ["DELETE", "/account", { password: PASSWORD }],
-] as const)("access ends by %s %s, and with it the refresh token", async (method, path, body) => {
+] as const)("%s %s revokes the access token and the refresh token", async (method, path, body) => {
   const user = await newUser();
   const { access, refresh, id } = await tokensFor(user);
   expect((await listTools(access)).status).toBe(200);
@@ -363,14 +363,14 @@ test.each([
   expect((await refreshWith(refresh, id)).status).toBe(400);
 });
 
-test("a code is worth nothing once the session has ended in which the user agreed", async () => {
+test("a code is invalid once the session in which the user agreed has ended", async () => {
   const user = await newUser();
   const waiting = await exchangeFor(user);
   await atAuth(user, "DELETE", "/session", {});
   expect(await bodyOf(await toToken(waiting))).toMatchObject({ error: "invalid_grant" });
 });
 
-test("access outlives a new token of the session", async () => {
+test("access survives a refresh of the session's token", async () => {
   const user = await newUser();
   const { access } = await tokensFor(user);
   const { status } = await new TestClient(url, user.token).request("POST", "/api/auth/refresh", {});
@@ -378,7 +378,7 @@ test("access outlives a new token of the session", async () => {
   expect((await listTools(access)).status).toBe(200);
 });
 
-test("users list and end the access that they gave; clients revoke their tokens", async () => {
+test("users list and revoke the access that they gave; clients revoke their tokens", async () => {
   const [ann, eve] = [await newUser(), await newUser()];
   const { access } = await tokensFor(ann);
   const second = await tokensFor(ann);
@@ -405,7 +405,7 @@ test("users list and end the access that they gave; clients revoke their tokens"
   expect((await revoke("unknown", second.id)).status).toBe(200);
 });
 
-test("a registration with other redirect URIs than https and this machine is refused", async () => {
+test("a registration is rejected unless its redirect URIs are https or this machine", async () => {
   const own = await startKnown();
   const many = Array.from({ length: 11 }, () => "https://a.example");
   for (const [metadata, error] of [
@@ -429,7 +429,7 @@ test("a registration with other redirect URIs than https and this machine is ref
   await own.stop();
 });
 
-test("registrations are limited for each address, and unused ones expire", async () => {
+test("registrations are limited per address, and unused ones expire", async () => {
   const own = await startKnown();
   const statuses = [];
   for (let n = 0; n < 21; n += 1)
@@ -447,7 +447,7 @@ test("registrations are limited for each address, and unused ones expire", async
   );
 });
 
-test("a server that does not know its address takes other tokens alone", async () => {
+test("a server without a public URL accepts only other tokens", async () => {
   const plain = await startServer(app);
   const response = await fetch(`${plain.url}/mcp`, { method: "POST", body: "{}" });
   expect([response.status, response.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);

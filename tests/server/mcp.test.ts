@@ -98,7 +98,7 @@ async function call(client: Client, name: string, args: Record<string, unknown>)
   return { isError: result.isError === true, value: JSON.parse(content?.text ?? "") };
 }
 
-test("a client is told of the tools that the app declares, with what they take", async () => {
+test("a client gets the tools that the app declares, with their input schemas", async () => {
   const client = await connect(ann.token);
   expect(client.getServerVersion()).toMatchObject({ name: "models", version: "1.2.3" });
   expect(client.getInstructions()).toBe("Notes of a person.");
@@ -131,7 +131,7 @@ test("a client is told of the tools that the app declares, with what they take",
   expect(JSON.stringify(found)).not.toContain("secret");
 });
 
-test("a model acts under its user's rights, and is refused another's rows", async () => {
+test("a model has the rights of its user, and can't access other users' rows", async () => {
   const [own, other] = [await connect(ann.token), await connect(bob.token)];
   const made = await call(own, "Note_insert", { data: { title: "mine" } });
   expect(made.isError).toBe(false);
@@ -165,7 +165,7 @@ test("a model acts under its user's rights, and is refused another's rows", asyn
   expect((await call(own, "Note_delete", { id })).value).toEqual({ deleted: true });
 });
 
-test("an API key may do what its scopes say", async () => {
+test("an API key is limited to its scopes", async () => {
   const account = { email: "key@example.com", password: "a long enough passw0rd" };
   const made = await new TestClient(server.url, null).request(
     "POST",
@@ -188,7 +188,7 @@ test("an API key may do what its scopes say", async () => {
   });
 });
 
-test("wrong tools, input and faults are told without inner details", async () => {
+test("wrong tools, invalid input and errors are reported without inner details", async () => {
   const client = await connect(ann.token);
   await expect(client.callTool({ name: "hidden", arguments: {} })).rejects.toThrow(
     "The tool does not exist",
@@ -205,7 +205,7 @@ test("wrong tools, input and faults are told without inner details", async () =>
   expect(JSON.stringify(broken)).not.toContain("inner detail");
 });
 
-test("another library's schema tells what a tool takes, and a function's limit holds", async () => {
+test("a schema of another library describes a tool, and the rate limit is enforced", async () => {
   const client = await connect(bob.token);
   const tool = (await client.listTools()).tools.find(({ name }) => name === "tags_find");
   expect(tool?.inputSchema).toEqual({
@@ -224,7 +224,7 @@ test("another library's schema tells what a tool takes, and a function's limit h
   });
 });
 
-test("without a user's token, and from a page of another site, there is no way in", async () => {
+test("requests without a user's token, and from other sites, are rejected", async () => {
   await expect(connect(null)).rejects.toThrow();
   await expect(connect("wrong")).rejects.toThrow();
   await expect(connect(ADMIN_TOKEN)).rejects.toThrow();
@@ -247,13 +247,13 @@ test("without a user's token, and from a page of another site, there is no way i
   expect((await fetch(`${server.url}/mcp`, { headers: bearer })).status).toBe(405);
 });
 
-test("an app without the plugin has no such path", async () => {
+test("an app without the plugin has no /mcp path", async () => {
   const plain = await startServer(appOf(manifest({ name: "nothing", hooks: {} }), functions));
   expect((await fetch(`${plain.url}/mcp`, { method: "POST", body: "{}" })).status).toBe(404);
   await plain.stop();
 });
 
-test("what the app does not have, and what is internal, can't be declared as a tool", async () => {
+test("unknown names and internal functions can't be declared as tools", async () => {
   const start = (plugin: Plugin): Promise<string> =>
     startServer(appOf(manifest(plugin), functions)).then(
       async (started) => {

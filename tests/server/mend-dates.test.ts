@@ -21,12 +21,12 @@ const manifest = buildManifest({
   ],
 });
 
-/** A database as an older version left it: it stored defaults as the app wrote them. */
+/** A database as an older version left it: it stored defaults as written in the app. */
 async function makeOldDatabase(
   file: string,
   rows: readonly (readonly (string | null)[])[],
 ): Promise<void> {
-  // What does not concern the rows is as it is today.
+  // The tables of the server itself are the current ones.
   const store = await openStore(
     { kind: "sqlite", path: file, isTemporary: false },
     { startTimeoutMs: 0, onState: () => undefined },
@@ -79,12 +79,12 @@ test("Q2: dates that an older version stored as text are repaired once, at start
     due: "2026-01-01T00:00:00.000Z",
     late: "2026-01-02T00:00:00.000Z",
   });
-  // An id that somebody chose tells no time: the migration's is the best that is known.
+  // An id that a client chose contains no time, so the time of the migration is the best estimate.
   expect((byId.get("chosen")?.["madeAt"] ?? "") >= started).toBe(true);
   expect(byId.get("chosen")?.["late"]).toBeNull();
   expect(byId.get("fine")?.["madeAt"]).toBe("2026-02-02T00:00:00.000Z");
   expect((byId.get("fine")?.["due"] ?? "") >= started).toBe(true);
-  // It is done once: the second start changes nothing, and replicas go on.
+  // It runs once: the second start changes nothing, and replicas keep their epoch.
   expect(await read()).toEqual({ tasks, epoch });
   rmSync(dir, { recursive: true, force: true });
 });

@@ -1,5 +1,5 @@
-// What a new version of an app does to rows that are there: types that are converted, and fields
-// that are filled in. `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// How a new version of an app changes existing rows: types are converted, and fields are filled in.
+// `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field, type Manifest } from "@pylonsync/sdk";
 import {
@@ -23,7 +23,7 @@ function appWith(version: string, fields: Parameters<typeof entity>[1]): Manifes
   });
 }
 
-/** As `pylon migrate apply`. */
+/** Does what `pylon migrate apply` does. */
 async function apply(database: AppDatabase, app: Manifest): Promise<readonly string[]> {
   const store = await database.open();
   try {
@@ -40,7 +40,7 @@ async function apply(database: AppDatabase, app: Manifest): Promise<readonly str
 const items = async (url: string): Promise<unknown> =>
   (await new TestClient(url, null).request("POST", "/api/query/Item", {})).body;
 
-test("a type changes by a function that the app gives, or not at all", async () => {
+test("a type changes only with a conversion function of the app", async () => {
   await using database = await AppDatabase.create();
   const prices = appWith("1.0.0", { price: field.string().optional() });
   const { url } = await database.serve(prices);
@@ -58,7 +58,7 @@ test("a type changes by a function that the app gives, or not at all", async () 
     expect.stringMatching(/Item\.price becomes int.*"on request".*Of the row "b" the new value/),
   ]);
   const right = cents((price) => Math.round((Number.parseFloat(price) || 0) * 100));
-  // A server of the version before may be running.
+  // Servers of the previous version may still be running.
   await expect(database.serve(right)).rejects.toThrow("Stop the servers of the previous version");
   await database.serve(prices);
   await database.stop();
@@ -71,7 +71,7 @@ test("a type changes by a function that the app gives, or not at all", async () 
   ] as never);
 });
 
-/** Items named r0000 and so on. */
+/** Inserts items with the ids r0000 and so on. */
 async function importItems(url: string, count: number): Promise<void> {
   const lines = Array.from({ length: count }, (_, n) =>
     JSON.stringify({ entity: "Item", row: { id: `r${String(n).padStart(4, "0")}`, n } }),
@@ -81,7 +81,7 @@ async function importItems(url: string, count: number): Promise<void> {
   });
 }
 
-test("a new field is filled in by batches, goes on after a failure, and is told of", async () => {
+test("a new field is filled in batches, resumes after a failure, and is recorded", async () => {
   await using database = await AppDatabase.create();
   const before = appWith("1.0.0", { n: field.int() });
   const { url } = await database.serve(before);
@@ -111,14 +111,14 @@ test("a new field is filled in by batches, goes on after a failure, and is told 
   failsAt = -1;
   made.length = 0;
   const served = await database.serve(after);
-  // The batch that failed was undone, and those before it were kept.
+  // The batch that failed was rolled back, and the earlier ones were kept.
   expect([(made[0] ?? 0) >= 500, made.at(-1)]).toEqual([true, ROWS - 1]);
   const rows = (await items(served.url)) as { n: number; label: string; code: string }[];
   expect(rows.every(({ n, label }) => label === `label ${n}`)).toBe(true);
   expect(new Set(rows.map(({ code }) => code)).size).toBe(ROWS);
   await database.stop();
 
-  // What the version before inserts after that is found at the next start.
+  // Rows that the previous version inserts afterwards are filled in at the next start.
   const older = await database.serve(before);
   await (await TestClient.guest(older.url)).insert("Item", { id: "late", n: 7_000 });
   await database.stop();
@@ -151,7 +151,7 @@ const halfOf = (n: number): number | null => (n % 2 === 0 ? n / 2 : null);
 
 const all = async ({ url }: TestServer): Promise<readonly Item[]> => (await items(url)) as never;
 
-/** What `pylon migrate plan` lists. */
+/** The steps that `pylon migrate plan` lists. */
 async function planOf(database: AppDatabase, app: Manifest): Promise<readonly string[]> {
   const store = await database.open();
   try {
@@ -163,12 +163,12 @@ async function planOf(database: AppDatabase, app: Manifest): Promise<readonly st
   }
 }
 
-/** Names the change log: clients take a snapshot when it is another one. */
+/** The id of the change log: when it changes, clients load a snapshot. */
 async function logOf({ url }: TestServer): Promise<unknown> {
   return (await new TestClient(url, ADMIN_TOKEN).request("GET", "/api/sync/pull")).body["epoch"];
 }
 
-test("a computed field is computed for all rows when it is added or changed", async () => {
+test("a computed field is computed for all rows when it is added", async () => {
   await using database = await AppDatabase.create();
   const before = appWith("1.0.0", { n: field.int() });
   const { url } = await database.serve(before);
@@ -204,7 +204,7 @@ test("a computed field is computed for all rows when it is added or changed", as
   await database.stop();
 });
 
-test("a changed computed field is computed again, and clients take a snapshot", async () => {
+test("a changed computed field is recomputed, and clients load a snapshot", async () => {
   await using database = await AppDatabase.create();
   const power = (version: string, exponent: number, withHalf: boolean): Manifest =>
     appWith(version, {
@@ -222,7 +222,7 @@ test("a changed computed field is computed again, and clients take a snapshot", 
   const squares = power("2.0.0", 2, true);
   const first = await database.serve(squares);
   await importItems(first.url, 100);
-  // Clients that hold the rows are told of another code's values.
+  // A new log makes clients replace the values that the old code computed.
   const log = await logOf(first);
   await database.stop();
 
@@ -244,13 +244,13 @@ test("a changed computed field is computed again, and clients take a snapshot", 
   expect(await logOf(await database.serve(cubes))).toBe(newLog);
   await database.stop();
 
-  // The version before is back, and so is its field: with no value of a row as it was.
+  // The previous version runs again, and with it its field: all values are recomputed.
   const rows = await all(await database.serve(squares));
   expect(rows.filter(({ n, square, half }) => square !== n ** 2 || half !== halfOf(n))).toEqual([]);
   expect(rows.some(({ n }) => n === 1_000)).toBe(true);
 });
 
-test("a new field with a default by function is filled in where it is required", async () => {
+test("a new field with a default function is filled in if it is required", async () => {
   await using database = await AppDatabase.create();
   const { url } = await database.serve(appWith("1.0.0", { n: field.int() }));
   await (await TestClient.guest(url)).insert("Item", { id: "a", n: 7 });
@@ -276,7 +276,7 @@ test("a new field with a default by function is filled in where it is required",
   ] as never);
 });
 
-test("rows that others write meanwhile are waited for, and computed as they are then", async () => {
+test("rows that others are writing are waited for, then computed from the new values", async () => {
   if (process.env["PYLON_TEST_STORE"] !== "postgres") return;
   await using database = await AppDatabase.create();
   const { url } = await database.serve(appWith("1.0.0", { n: field.int() }));
@@ -284,7 +284,7 @@ test("rows that others write meanwhile are waited for, and computed as they are 
   await database.stop();
   const withNext = (compute: (n: number) => number): Manifest =>
     appWith("2.0.0", { n: field.int(), next: field.int().computed(({ n }) => compute(Number(n))) });
-  // The column is there, and no row is computed.
+  // The column exists, but no row is computed yet.
   await expect(database.serve(withNext(() => NaN))).rejects.toThrow("Item.next of the row");
   const store = await database.open();
   const end = Promise.withResolvers<void>();

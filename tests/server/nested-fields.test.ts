@@ -1,4 +1,4 @@
-// Fields that hold a json or an array. `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// Fields of type json or array. `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -91,7 +91,7 @@ function isText(text: string): boolean {
   return !text.includes("\0") && text.isWellFormed();
 }
 
-test("values come back as they were, by each way in and each way out", async () => {
+test("values are returned unchanged, on every write path and read path", async () => {
   await fc.assert(
     fc.asyncProperty(rows, fc.constantFrom("http", "function", "client"), async (data, way) => {
       const id = await inserted(data, way);
@@ -154,19 +154,19 @@ test.each<[object, string]>([
     { days: ["soon"] },
     'Doc.days has an item that is "soon", not an ISO 8601 date such as 2026-01-31T12:00:00Z ([0]).',
   ],
-])("%j is refused", async (data, message) => {
+])("%j is rejected", async (data, message) => {
   const { status, body } = await client.request("POST", "/api/entities/Doc", data);
   const [field] = Object.keys(data);
   expect([status, body["error"]]).toEqual([400, expect.objectContaining({ field, message })]);
 });
 
-test("dates in an array come to their normal form", async () => {
+test("dates in an array are normalized", async () => {
   const id = await client.insert("Doc", { days: ["2026-01-31", "2026-01-31T01:00:00+01:00"] });
   const { body } = await client.request("GET", `/api/entities/Doc/${id}`);
   expect(body["days"]).toEqual(["2026-01-31T00:00:00.000Z", "2026-01-31T00:00:00.000Z"]);
 });
 
-test("an empty change leaves the row as it is; another one reaches the client", async () => {
+test("an update with equal values changes nothing; a real one reaches the client", async () => {
   const id = await client.insert("Doc", { meta: { a: 1, b: [2] }, tags: ["x"] });
   const { body: before } = await client.request("GET", `/api/entities/Doc/${id}`);
   const patch = (data: object) => client.request("PATCH", `/api/entities/Doc/${id}`, data);
@@ -177,7 +177,7 @@ test("an empty change leaves the row as it is; another one reaches the client", 
   expect(engine.store.get("Doc", id)?.["tags"]).toEqual(["x"]);
 });
 
-test("they are asked for by presence, and by nothing else", async () => {
+test("they can be filtered only by presence", async () => {
   const own = await startServer(app);
   try {
     const caller = await TestClient.guest(own.url);
@@ -210,7 +210,7 @@ test("they are asked for by presence, and by nothing else", async () => {
   }
 });
 
-test("an export comes back by an import; large values count for a page", async () => {
+test("an export can be imported; large values count towards the size of a page", async () => {
   const [from, to] = [await startServer(app), await startServer(app)];
   try {
     const [admin, other] = [

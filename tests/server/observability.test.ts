@@ -16,7 +16,10 @@ import { joinWithoutReading, ShardSocket } from "../support/shard-socket.ts";
 const ROOT = join(import.meta.dir, "..", "..");
 const SECRET = "a-secret-that-was-asked-for";
 
-/** A shard whose steps take longer than they last, and which is too much for a slow client. */
+/**
+ * A shard whose steps take longer than their interval, and whose view is too large for a slow
+ * client.
+ */
 const wall = shard({
   tickRate: 60,
   input: v.object({}),
@@ -68,7 +71,7 @@ const app = appOf(
   { wall, trap },
 );
 const SHARD_APP = join(import.meta.dir, "..", "support", "shard-app");
-/** With the file of a shard that runs on a thread of its own. */
+/** Adds the file of a shard that runs on its own thread. */
 const isolatedApp = {
   ...app,
   dir: SHARD_APP,
@@ -118,7 +121,7 @@ interface Scrape {
   readonly value: (series: string) => number | undefined;
 }
 
-/** What a scrape shows, by metric. */
+/** The metrics of a scrape, by name. */
 async function scrape(server: TestServer): Promise<Scrape> {
   const { text, status } = await adminOf(server).request("GET", "/metrics");
   expect(status).toBe(200);
@@ -145,7 +148,7 @@ async function scrape(server: TestServer): Promise<Scrape> {
 }
 
 describe("metrics", () => {
-  /** One plays, and another one does not read. */
+  /** One client plays, and another one does not read. */
   async function playOnWall(player: TestClient): Promise<void> {
     const deaf = joinWithoutReading(await TestClient.guest(player.url), "wall");
     const { userId: sid, token } = player;
@@ -163,7 +166,7 @@ describe("metrics", () => {
     await lost.ended();
   }
 
-  /** A server that has and uses everything that has metrics. */
+  /** A server that uses every feature that has metrics. */
   async function busyServer(): Promise<TestServer> {
     const [redis, s3, mail] = await Promise.all([
       RedisServer.start(),
@@ -225,7 +228,7 @@ describe("metrics", () => {
     return server;
   }
 
-  /** The families that the page lists. */
+  /** The metric families that the docs page lists. */
   async function documentedFamilies(): Promise<ReadonlyMap<string, Family>> {
     const page = await Bun.file(join(ROOT, "docs/deploy/metrics.md")).text();
     return new Map(
@@ -243,7 +246,7 @@ describe("metrics", () => {
     );
   }
 
-  /** The names of families that a file's queries ask for. */
+  /** The names of the families that the queries of a file use. */
   async function queriedFamilies(file: string, known: ReadonlySet<string>): Promise<Set<string>> {
     const text = await Bun.file(join(ROOT, file)).text();
     return new Set(
@@ -253,7 +256,7 @@ describe("metrics", () => {
     );
   }
 
-  /** What {@link busyServer} has done. */
+  /** Checks the values that follow from the work of {@link busyServer}. */
   function expectBusyValues(value: Scrape["value"]): void {
     expect(value('pylon_live_connections{transport="websocket"}')).toBe(1);
     expect(value('pylon_rate_limited_total{limit="function"}')).toBe(2);
@@ -308,7 +311,7 @@ describe("metrics", () => {
     }
   });
 
-  test("labels never come from callers", async () => {
+  test("have no labels that callers choose", async () => {
     const server = await serverWith();
     const marker = "made-up-by-a-caller";
     await logged(async () => {
@@ -326,7 +329,7 @@ describe("metrics", () => {
 });
 
 describe("the log", () => {
-  test("names a slow statement without its parameters, and where it came from", async () => {
+  test("contains a slow statement and its origin, without its parameters", async () => {
     const server = await serverWith({ PYLON_LOG_LEVEL: "warn", PYLON_SLOW_QUERY_MS: "1" });
     const admin = adminOf(server);
     const lines = await logged(async () => {
@@ -355,7 +358,7 @@ describe("the log", () => {
       });
   });
 
-  test("says nothing of statements when that is off", async () => {
+  test("contains no statements if that is switched off", async () => {
     const server = await serverWith({ PYLON_LOG_LEVEL: "warn", PYLON_SLOW_QUERY_MS: "0" });
     const lines = await logged(async () => {
       await adminOf(server).request("POST", "/api/fn/fill", { rows: 500 });
@@ -364,7 +367,7 @@ describe("the log", () => {
     expect(lines).toEqual([]);
   });
 
-  test("has every request when it is asked to, with its route and not its path", async () => {
+  test("contains every request if switched on, with its route instead of its path", async () => {
     const servers: TestServer[] = [];
     await logged(async () =>
       servers.push(await serverWith({ PYLON_LOG_LEVEL: "info", PYLON_ACCESS_LOG: "1" })),
@@ -388,7 +391,7 @@ describe("the log", () => {
     expect(JSON.stringify(lines)).not.toContain(SECRET);
   });
 
-  test("has the request's id in every line, a trusted proxy's when well-formed", async () => {
+  test("has the request id in every line, from a trusted proxy if it is well-formed", async () => {
     const server = await serverWith({ PYLON_TRUST_PROXY_HOPS: "1" });
     const call = (id: string): Promise<Response> =>
       fetch(`${server.url}/api/fn/broken`, {
@@ -440,7 +443,7 @@ describe("/readyz", () => {
     return { status, state: found.status ?? found.code, parts: found.parts };
   }
 
-  test("tells each part, and goes on without Redis and S3", async () => {
+  test("reports each part, and stays 200 without Redis and S3", async () => {
     const [redis, s3] = await Promise.all([RedisServer.start(), S3Server.start()]);
     stops.push(
       () => redis.stop(),
@@ -467,7 +470,7 @@ describe("/readyz", () => {
     });
   });
 
-  test("a Redis that hangs is lost, and no probe waits for it", async () => {
+  test("a hanging Redis is reported as lost, and no probe waits for it", async () => {
     const redis = await RedisServer.start();
     stops.push(() => redis.stop());
     const server = await serverWith({
@@ -484,7 +487,7 @@ describe("/readyz", () => {
     });
   });
 
-  test("is 503 without the database, while scrapes and /health answer, then 200", async () => {
+  test("is 503 without the database, while scrapes and /health work, then 200", async () => {
     await using postgres = await PostgresServer.start(WITHOUT_FLUSHING);
     const server = await serverWith({
       DATABASE_URL: await postgres.createDatabase(),
@@ -507,7 +510,7 @@ describe("/readyz", () => {
     await server.stop();
   });
 
-  test("an unwritable folder for files degrades it, and is logged before a request", async () => {
+  test("an unwritable files folder degrades it, and is logged without a request", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-files-"));
     stops.push(async () => rmSync(dir, { recursive: true, force: true }));
     writeFileSync(join(dir, "uploads"), "a file where the folder should be");

@@ -11,7 +11,7 @@ const Note = entity("Note", {
 });
 const Stamped = entity("Stamped", { text: field.string().optional() });
 
-/** What JSON has beside objects, and a list that looks like one. */
+/** The JSON values that are not objects, and a list that looks like one. */
 const NO_OBJECTS = [1, true, "text", [], ["text"], null] as const;
 
 const anything = {
@@ -65,7 +65,7 @@ async function countOf(entityName: string, of: TestServer): Promise<unknown> {
   return (body["rows"] as { count: number }[])[0]?.count;
 }
 
-describe("Q7: data that is not an object makes no empty row", () => {
+describe("Q7: data that is not an object never becomes an empty row", () => {
   for (const data of NO_OBJECTS) {
     const shown = JSON.stringify(data);
     test(`${shown} in a transaction, a batch, and a function`, async () => {
@@ -75,7 +75,7 @@ describe("Q7: data that is not an object makes no empty row", () => {
       expect(transact.text).toContain("INVALID_DATA");
       for (const rest of [{ data }, { data: { id: "a", text: "a" }, update: data }]) {
         const upsert = { op: "upsert", entity: "Note", by: "id", ...rest };
-        // The row is there the second time.
+        // The row exists for the upsert.
         const first = { op: "insert", entity: "Note", data: { id: "a", text: "a" } };
         const both = await client.request("POST", "/api/transact", [first, upsert]);
         expect([both.status, both.text]).toEqual([400, expect.stringContaining("INVALID_DATA")]);
@@ -107,7 +107,7 @@ const MALFORMED = [
   null,
 ];
 
-test("Q7: a malformed change of a push is refused alone, and the others are applied", async () => {
+test("Q7: a malformed change of a push is rejected alone, and the others are applied", async () => {
   const good = ["first", "last"].map((id) => ({
     entity: "Note",
     row_id: id,
@@ -139,7 +139,7 @@ test("Q7: a malformed change of a push is refused alone, and the others are appl
   expect(await countOf("Note", server)).toBe(0);
 });
 
-test.each(MALFORMED)("Q7: an older client's push with %j is refused whole", async (change) => {
+test.each(MALFORMED)("Q7: an older client's push with %j is rejected whole", async (change) => {
   const { body } = await client.request("POST", "/api/sync/push", { changes: [change] });
   expect(body["error"]).toMatchObject({
     code: "INVALID_DATA",
@@ -147,7 +147,7 @@ test.each(MALFORMED)("Q7: an older client's push with %j is refused whole", asyn
   });
 });
 
-test("Q7: one name for two values in an aggregate is refused", async () => {
+test("Q7: one name for two values in an aggregate is rejected", async () => {
   for (const [body, named] of [
     [{ count: true, groupBy: ["text", "text"] }, "groupBy[1]"],
     [{ count: true, groupBy: ["at", { field: "at", bucket: "day" }] }, "groupBy[1]"],
@@ -162,13 +162,13 @@ test("Q7: one name for two values in an aggregate is refused", async () => {
   expect((await client.request("POST", "/api/aggregate/Note", sums)).status).toBe(200);
 });
 
-test("Q7: an insert of a transaction without data is one of defaults", async () => {
+test("Q7: an insert of a transaction without data uses the defaults", async () => {
   const operations = [{ op: "insert", entity: "Note", id: "bare" }];
   expect((await client.request("POST", "/api/transact", operations)).status).toBe(200);
   expect((await client.request("DELETE", "/api/entities/Note/bare")).status).toBe(200);
 });
 
-test("Q7: a cursor that is not a text is refused, and is not a page after the last", async () => {
+test("Q7: a cursor that is not a string is rejected, not treated as past the end", async () => {
   for (const cursor of [1, [], { toString: 1 }, true]) {
     const answer = await client.request("POST", "/api/fn/page", { cursor });
     expect(answer.body["error"]).toMatchObject({ code: "INVALID_QUERY", field: "cursor" });
@@ -176,7 +176,7 @@ test("Q7: a cursor that is not a text is refused, and is not a page after the la
   expect((await client.request("POST", "/api/fn/page", { cursor: null })).status).toBe(200);
 });
 
-test("L4: a handler that throws a revoked Proxy is answered, and undone alone", async () => {
+test("L4: a handler that throws a revoked Proxy gets an error, and only it is undone", async () => {
   const [thrown, written] = await Promise.all([
     client.request("POST", "/api/fn/throwProxy", {}),
     client.request("POST", "/api/fn/insert", { data: { id: "beside", text: "beside" } }),

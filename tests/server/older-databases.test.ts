@@ -1,4 +1,4 @@
-// Databases that earlier versions wrote, one of each: databases/make.ts makes the next.
+// Databases that earlier versions wrote, one per version: databases/make.ts creates the next one.
 import { expect, test } from "bun:test";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import { notes } from "./databases/app.ts";
 const DIR = join(import.meta.dir, "databases");
 const files = readdirSync(DIR).filter((name) => name.endsWith(".db.gz"));
 
-/** The next version of the app, which renames and adds. */
+/** The next version of the app, which renames and adds fields. */
 const next: Manifest = buildManifest({
   name: "notes",
   version: "2.0.0",
@@ -33,7 +33,7 @@ const next: Manifest = buildManifest({
 
 test("there is a database of an earlier version", () => expect(files).not.toEqual([]));
 
-test.each(files)("%s is opened with all that is in it, and goes on", async (name) => {
+test.each(files)("%s is opened with all its data, and can be migrated", async (name) => {
   const dir = mkdtempSync(join(tmpdir(), "pylon-older-"));
   const path = join(dir, "app.db");
   writeFileSync(path, Bun.gunzipSync(readFileSync(join(DIR, name))));

@@ -4,7 +4,7 @@ import { action, buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, type Answer } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Routes that tools and dashboards of the public system ask for.
+// Routes that tools and dashboards of the public system request.
 
 const app = appOf(
   buildManifest({
@@ -64,7 +64,7 @@ afterAll(() => server.stop());
 const act = (client: TestClient, name: string, input: object): Promise<Answer> =>
   client.request("POST", `/api/actions/${name}`, input);
 
-test("an action runs the function of its name, and answers what it was given", async () => {
+test("an action runs the function with its name, and returns its input and result", async () => {
   const { status, body } = await act(guest, "placeOrder", { note: "two", count: 2 });
   expect([status, body]).toEqual([
     200,
@@ -78,7 +78,7 @@ test("an action runs the function of its name, and answers what it was given", a
   expect((await guest.request("POST", "/api/query/Order", { note: "two" })).body).toHaveLength(1);
 });
 
-test("an action of which the app has no public function answers what it was given", async () => {
+test("an action without a public function of the app returns only its input", async () => {
   const nobody = new TestClient(server.url, null);
   for (const name of ["ping", "inner"])
     expect((await act(nobody, name, {})).body).toEqual({
@@ -88,7 +88,7 @@ test("an action of which the app has no public function answers what it was give
     });
 });
 
-test("an action is held by its policy and its inputs", async () => {
+test("an action is checked against its policy and its inputs", async () => {
   const refusals = [
     [await act(new TestClient(server.url, null), "placeOrder", { note: "a" }), 403, undefined],
     [await act(guest, "placeOrder", { note: "refused" }), 403, undefined],
@@ -108,7 +108,7 @@ test("an action is held by its policy and its inputs", async () => {
   });
 });
 
-test("an action with an Idempotency-Key runs once", async () => {
+test("an action with a repeated Idempotency-Key runs once", async () => {
   const headers = { "Idempotency-Key": "order-1" };
   const ask = (): Promise<Answer> =>
     guest.request("POST", "/api/actions/placeOrder", { note: "once" }, headers);
@@ -117,7 +117,7 @@ test("an action with an Idempotency-Key runs once", async () => {
   expect((await guest.request("POST", "/api/query/Order", { note: "once" })).body).toHaveLength(1);
 });
 
-test("the admin sees jobs, workflows, crons and search indexes where dashboards look", async () => {
+test("the admin gets jobs, workflows, crons and search indexes on dashboard routes", async () => {
   await admin.request("POST", "/api/jobs", { name: "placeOrder", delay_secs: 3600 });
   for (const [operations, other] of [
     ["jobs", "/api/jobs"],
@@ -135,7 +135,7 @@ test("the admin sees jobs, workflows, crons and search indexes where dashboards 
   ]);
 });
 
-test("the admin sees the sessions of a user without their tokens", async () => {
+test("the admin can see the sessions of a user, without their tokens", async () => {
   const user = await TestClient.guest(server.url);
   const path = `/api/admin/auth/sessions?user_id=${user.userId}`;
   const { text, body } = await admin.request("GET", path);
@@ -148,7 +148,7 @@ test("the admin sees the sessions of a user without their tokens", async () => {
   expect((await admin.request("GET", "/api/admin/auth/accounts?limit=0")).status).toBe(400);
 });
 
-test("the admin reads, puts and forgets what functions keep in the cache", async () => {
+test("the admin can read, set and delete the cache entries of functions", async () => {
   const path = `/api/cache/${encodeURIComponent("top/10")}`;
   expect((await guest.request("POST", "/api/fn/top", {})).text).toBe('["a"]');
   expect((await admin.request("GET", path)).body).toEqual({ key: "top/10", value: ["a"] });
@@ -175,7 +175,7 @@ test("the admin reads, puts and forgets what functions keep in the cache", async
     });
 });
 
-test("the admin's programs tell each other what happens, by channels", async () => {
+test("programs of the admin exchange messages through channels", async () => {
   const publish = (body: object): Promise<Answer> =>
     admin.request("POST", "/api/pubsub/publish", body);
   expect((await publish({ channel: "orders", message: "first" })).body).toEqual({
@@ -227,7 +227,7 @@ test("the admin's programs tell each other what happens, by channels", async () 
     });
 });
 
-test("nobody else sees any of it", async () => {
+test("only the admin can use these routes", async () => {
   for (const path of [
     ...["jobs", "workflows", "scheduler", "search_indexes"].map((name) => `ops/${name}`),
     ...["sessions", "accounts"].map((name) => `auth/${name}`),

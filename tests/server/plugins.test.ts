@@ -23,7 +23,7 @@ const User = entity("User", {
 const Open = entity("Open", { n: field.int() });
 const Closed = entity("Closed", { n: field.int() });
 
-/** Which hooks ran in which order, by the row's text. */
+/** The hooks that ran, in order, with the text of the row. */
 const seen: string[] = [];
 const note =
   (name: string) =>
@@ -190,7 +190,7 @@ const PATHS: readonly Path[] = [
 ];
 
 describe.each(PATHS)("hooks of a write by %s", (what, write) => {
-  test("change the row, write beside it, schedule, and reach live clients", async () => {
+  test("can change the row, write others, schedule jobs, and reach live clients", async () => {
     const live = await client.live(0).ready();
     const text = `by ${what}`;
     seen.length = 0;
@@ -202,7 +202,7 @@ describe.each(PATHS)("hooks of a write by %s", (what, write) => {
     live.close();
   });
 
-  test("refuse it, and an error after it leaves nothing of it", async () => {
+  test("can reject the write, and an error after it rolls everything back", async () => {
     const before = await texts();
     const answers = [await write("refuse"), await write("late")] as { text: string }[];
     expect(answers[0]?.text).toContain("NO_REFUSE");
@@ -222,7 +222,7 @@ test("hooks run for the rows that a cascade deletes", async () => {
   expect(await texts()).toEqual(expect.arrayContaining(["parent gone", "child gone too"]));
 });
 
-test("hooks that write without end are stopped, and leave nothing", async () => {
+test("hooks that write endlessly are stopped and rolled back", async () => {
   expect(await client.request("POST", "/api/entities/Open", { n: -1 })).toMatchObject({
     status: 413,
     body: { error: { code: "TRANSACTION_TOO_LARGE" } },
@@ -230,7 +230,7 @@ test("hooks that write without end are stopped, and leave nothing", async () => 
   expect((await client.request("GET", "/api/entities/Open")).body["data"]).toEqual([]);
 });
 
-test("a policy that restricts narrows what others allow, and opens nothing", async () => {
+test("a restricting policy narrows what others allow, and allows nothing itself", async () => {
   const small = await client.insert("Open", { n: 1 });
   expect((await client.request("POST", "/api/entities/Open", { n: 100 })).status).toBe(403);
   expect((await client.request("PATCH", `/api/entities/Open/${small}`, { n: 100 })).status).toBe(
@@ -243,12 +243,12 @@ test("a policy that restricts narrows what others allow, and opens nothing", asy
   expect((await client.request("GET", `/api/entities/Closed/${closed}`)).status).toBe(404);
 });
 
-test("a plugin adds fields", async () => {
+test("a plugin can add fields", async () => {
   const id = await client.insert("Open", { n: 2, extra: "more" });
   expect((await client.request("GET", `/api/entities/Open/${id}`)).body["extra"]).toBe("more");
 });
 
-test("a plugin's auth refuses a sign-up, and adds roles", async () => {
+test("a plugin can reject a sign-up, and add roles", async () => {
   const register = (email: string) =>
     new TestClient(server.url, null).request("POST", "/api/auth/password/register", {
       email,
@@ -265,7 +265,7 @@ test("a plugin's auth refuses a sign-up, and adds roles", async () => {
   });
 });
 
-describe("what is wrong with a plugin is said", () => {
+describe("an error says what is wrong with a plugin", () => {
   const build = (plugin: object) => () =>
     buildManifest({ name: "a", version: "1.0.0", entities: [Item], plugins: [Object(plugin)] });
 
@@ -278,7 +278,7 @@ describe("what is wrong with a plugin is said", () => {
     expect(build(plugin)).toThrow(message);
   });
 
-  test("a circle of plugins is one that must be broken", () => {
+  test("plugins whose order forms a cycle are rejected", () => {
     const plugins = [
       definePlugin({ name: "a", before: ["b"], hooks: {} }),
       definePlugin({ name: "b", before: ["a"], hooks: {} }),

@@ -46,7 +46,7 @@ describe("another user's rows", () => {
     id = await alice.insert("Note", { text: SECRET, ownerId: alice.userId });
   });
 
-  test("are in no answer", async () => {
+  test("are in no response", async () => {
     const answers = await Promise.all([
       bob.request("GET", "/api/entities/Note"),
       bob.request("GET", "/api/entities/Note/cursor"),
@@ -132,7 +132,7 @@ test("a socket and an event stream carry only what their user may read", async (
   older.close();
 });
 
-test("a row that changes hands leaves one and arrives whole at the other", async () => {
+test("a row whose owner changes is deleted for one and sent whole to the other", async () => {
   const id = await alice.insert("Note", { text: "an heirloom", ownerId: alice.userId, size: 42 });
   const cursor = (
     (await alice.request("GET", "/api/sync/pull?since=0&limit=0")).body["cursor"] as {
@@ -161,7 +161,7 @@ test("a row that changes hands leaves one and arrives whole at the other", async
   to.close();
 });
 
-test("ownership can't be taken by an update or given in another's name by an insert", async () => {
+test("an update can't take ownership, and an insert can't set another owner", async () => {
   const id = await alice.insert("Note", { text: "mine", ownerId: alice.userId });
   expect(
     (await bob.request("PATCH", `/api/entities/Note/${id}`, { ownerId: bob.userId })).status,
@@ -185,7 +185,7 @@ test("an entity without a policy is closed outside of dev mode", async () => {
   await open.stop();
 });
 
-test("a signed-out user's socket is closed within a second, and the token is dead", async () => {
+test("a signed-out user's socket closes within a second, and the token is invalid", async () => {
   const carol = await TestClient.guest(server.url);
   const socket = await carol.live(0).ready();
   await carol.request("DELETE", "/api/auth/session");
@@ -197,7 +197,7 @@ test("a signed-out user's socket is closed within a second, and the token is dea
   expect(again.closed?.code).toBe(1008);
 });
 
-test("a page of a foreign site can't open a socket or a stream", async () => {
+test("a page of another site can't open a socket or a stream", async () => {
   const headers = {
     Origin: "https://evil.example",
     Connection: "Upgrade",

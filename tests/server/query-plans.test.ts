@@ -56,20 +56,20 @@ const app = appOf(
   },
 );
 
-/** Statements that read a table from one end to the other, and are meant to. */
+/** Statements that scan a whole table on purpose. */
 const MEANT: readonly RegExp[] = [
-  // A snapshot, and a list: pages of an app's rows by id. Which of them its policies show is the
-  // app's to index.
+  // A snapshot and a list: pages of an app's rows by id. Indexes for its policies are up to the
+  // app.
   /^SELECT [^()]* FROM "(Message|Member)" AS t WHERE .* ORDER BY t."id" ASC LIMIT/s,
-  // What indexes a table has, which SQLite answers from the schema in its memory.
+  // The indexes of a table, which SQLite reads from the schema in memory.
   /FROM pragma_index_list\(/,
-  // The functions that have done harm: a few, read at the start and when another is found.
+  // The isolated functions: a few, read at the start and when another one is found.
   /^SELECT [^()]* FROM "_pylon_isolated_functions" AS t ORDER BY t."id" ASC$/,
-  // A room that is new: there are at most 10,000.
+  // The creation of a room: there are at most 10,000.
   /^NOT EXISTS \(SELECT FROM "_pylon_rooms" .* count\(\*\)/s,
 ];
 
-/** What every client does, again and again. */
+/** The requests that every client sends over and over. */
 async function hotPaths(url: string): Promise<void> {
   const admin = new TestClient(url, ADMIN_TOKEN);
   const client = await TestClient.guest(url);
@@ -92,7 +92,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("GET", "/api/auth/me");
   await call("POST", "/api/fn/say", { channelId: "c", text: "c" });
   await call("POST", "/api/fn/read", { id });
-  // A job among thousands that wait.
+  // A job, which must be found quickly among thousands of waiting ones.
   await call("POST", "/api/fn/sayLater", { channelId: "c", text: "later" });
   await until(() => sockets[0]?.events.some(({ data }) => data?.["text"] === "later") === true);
   const change = { entity: "Message", row_id: "m1", data: { channelId: "c", text: "d" } };
@@ -109,7 +109,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("GET", "/api/rooms/r");
   await call("GET", "/api/rooms");
   await call("POST", "/api/rooms/leave", { room: "r" });
-  // Rows move with a right, live and for a client that comes back.
+  // A lost right removes rows, live and for a returning client.
   await admin.request("DELETE", `/api/entities/Member/${member}`);
   await until(
     () =>
@@ -119,7 +119,7 @@ async function hotPaths(url: string): Promise<void> {
   await call("DELETE", "/api/auth/session");
 }
 
-test("E1: no statement of a hot path reads a whole table", async () => {
+test("E1: no statement of a hot path scans a whole table", async () => {
   const plans =
     process.env["PYLON_TEST_STORE"] === "postgres" ? await onPostgres() : await onSqlite();
   const scans = plans.filter((plan) => isScan(plan));

@@ -1,5 +1,5 @@
-// References that are checked: what may refer to what, and what becomes of rows when the row that
-// they refer to is deleted. `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// Checked references: which rows may be referenced, and what happens to rows when the row that they
+// reference is deleted. `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, definePlugin, entity, field, policy } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage } from "@pylonsync/sync";
@@ -8,7 +8,7 @@ import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const KINDS = ["restrict", "cascade", "setNull"] as const;
-/** Every way to refer, to another entity and to one's own: cycles of any length are possible. */
+/** References of every kind, within the entity and from Leaf: cycles of any length are possible. */
 const Node = entity("Node", {
   name: field.string().optional(),
   restrict: field.id("Node", { onDelete: "restrict" }).optional(),
@@ -56,7 +56,9 @@ type Refusal = { readonly code: string; readonly field?: string };
 const refusalOf = ({ body }: { body: Readonly<Record<string, unknown>> }): Refusal | undefined =>
   body["error"] as Refusal | undefined;
 
-/** What is left after a row is deleted, said as plainly as possible; null when it may not be. */
+/**
+ * The rows that are left after a delete, computed as simply as possible; null if it is rejected.
+ */
 function afterDelete(rows: ReadonlyMap<string, Row>, id: string): Map<string, Row> | null {
   const gone = new Set([id]);
   for (let size = 0; size < gone.size;) {
@@ -87,7 +89,7 @@ type Step =
 
 let runs = 0;
 
-/** Rows of a run, in the order of their ids, some of which refer to an earlier one. */
+/** Inserts the rows of a run, in the order of their ids. Some of them reference an earlier one. */
 async function insertRows(setNulls: readonly (number | null)[]): Promise<Map<string, Row>> {
   runs += 1;
   const nameOf = (n: number): string => `r${runs}-${n}`;
@@ -101,7 +103,7 @@ async function insertRows(setNulls: readonly (number | null)[]): Promise<Map<str
   return rows;
 }
 
-/** @returns the rows as they must be after the step */
+/** Applies a step and checks its response. @returns the rows that are expected after it */
 async function take(step: Step, rows: Map<string, Row>): Promise<Map<string, Row>> {
   const nameOf = (n: number): string => `r${runs}-${n}`;
   if ("remove" in step) {
@@ -127,7 +129,7 @@ async function take(step: Step, rows: Map<string, Row>): Promise<Map<string, Row
   return new Map(rows).set(id, { ...row, [step.set]: to });
 }
 
-test("any graph of rows is as a naive cascade leaves it, on server and client", async () => {
+test("any graph of rows ends as a naive cascade leaves it, on server and client", async () => {
   const engine = createSyncEngine(server.url, {
     token: client.token ?? "",
     storage: createWriteThroughStorage({}, () => undefined),
@@ -154,7 +156,7 @@ test("any graph of rows is as a naive cascade leaves it, on server and client", 
   }
 }, 90_000);
 
-test("rows go with theirs whatever the policies of the caller, each by its hooks", async () => {
+test("a cascade ignores the policies of the caller, and runs the hooks of each row", async () => {
   const top = await client.insert("Node", { name: "top" });
   const below = await client.insert("Node", { cascade: top });
   const beside = await client.insert("Node", { setNull: top });
@@ -167,7 +169,7 @@ test("rows go with theirs whatever the policies of the caller, each by its hooks
     expect((await client.request("GET", `/api/entities/${path}`)).status).toBe(404);
 });
 
-test("writes of one push or transaction may refer to each other, in order", async () => {
+test("writes of one push or transaction may reference each other, in order", async () => {
   const push = (ids: readonly string[]) =>
     client.request("POST", "/api/sync/push", {
       changes: ids.map((id, n) => ({
@@ -193,12 +195,12 @@ test("writes of one push or transaction may refer to each other, in order", asyn
   expect((await transact({ nodeId: "tx-1" })).status).toBe(200);
 });
 
-test("an id that is not checked may be of a row that is not there", async () => {
+test("an id field that is not checked may name a row that does not exist", async () => {
   const id = await client.insert("Node", { loose: "nobody" });
   expect((await client.request("GET", `/api/entities/Node/${id}`)).body["loose"]).toBe("nobody");
 });
 
-test("more rows than a transaction may write go with theirs", async () => {
+test("a cascade may delete more rows than a transaction may write", async () => {
   const own = await startServer(app);
   try {
     const root = new TestClient(own.url, ADMIN_TOKEN);
@@ -217,7 +219,7 @@ test("more rows than a transaction may write go with theirs", async () => {
   }
 }, 60_000);
 
-test("a user is deleted with what is its own, and not while a row needs it", async () => {
+test("a user is deleted with their own rows, and not while another row needs them", async () => {
   const users = appOf(
     buildManifest({
       name: "users",
@@ -257,7 +259,7 @@ test("a user is deleted with what is its own, and not while a row needs it", asy
     const invoice = await root.insert("Invoice", { payerId: user.userId });
     const remove = () => root.request("DELETE", `/api/admin/users/${user.userId}`);
     expect(refusalOf(await remove())?.code).toBe("REFERENCED");
-    // Nothing was taken away by the refused call.
+    // The rejected call deleted nothing.
     expect((await user.request("GET", "/api/auth/me")).body["user_id"]).toBe(user.userId);
     expect((await root.request("GET", `/api/entities/List/${listId}`)).status).toBe(200);
     await root.request("DELETE", `/api/entities/Invoice/${invoice}`);
@@ -271,14 +273,14 @@ test("a user is deleted with what is its own, and not while a row needs it", asy
   }
 });
 
-test("an import takes rows in any order", async () => {
+test("an import accepts rows in any order", async () => {
   const { body } = await admin.request("POST", "/api/import", {
     entities: { Leaf: [{ id: "i-leaf", nodeId: "i-node" }], Node: [{ id: "i-node" }] },
   });
   expect(body).toMatchObject({ imported: 2, failed: 0 });
 });
 
-test("no orphan is left when a row is deleted while others come to refer to it", async () => {
+test("no orphan remains when a row is deleted while others start to reference it", async () => {
   for (let round = 0; round < 25; round += 1) {
     const kind = KINDS[round % 3] ?? "cascade";
     const parent = await client.insert("Node", {});

@@ -1,5 +1,5 @@
-// A field and an entity get other names: rows and files stay, clients of before are answered, and
-// the version before can be served again. `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// A field and an entity are renamed: rows and files are kept, older clients are still served, and
+// the previous version can run again. `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { expect, test } from "bun:test";
 import { buildManifest, entity, field, policy, type Manifest } from "@pylonsync/sdk";
 import { AppDatabase } from "../support/app-database.ts";
@@ -76,7 +76,7 @@ async function upload(client: TestClient): Promise<string> {
   return String(body["id"] ?? body["file_id"]);
 }
 
-test("a rename keeps rows, files and indexes, and goes back and forth", async () => {
+test("a rename keeps rows, files and indexes, in both directions", async () => {
   await using database = await AppDatabase.create();
   const first = await database.serve(before);
   let client = await TestClient.guest(first.url);
@@ -134,7 +134,7 @@ test("a rename keeps rows, files and indexes, and goes back and forth", async ()
   expect((await client.request("POST", "/api/query/Card", {})).body).toEqual([] as never);
 });
 
-test("clients of before are answered by the old names, live too", async () => {
+test("older clients are served under the old names, live too", async () => {
   await using database = await AppDatabase.create();
   const { url } = await database.serve(after);
   const client = await TestClient.guest(url);
@@ -148,7 +148,7 @@ test("clients of before are answered by the old names, live too", async () => {
   const patch = (body: object) => client.request("PATCH", `/api/entities/Task/${a}`, body);
   const read = async (): Promise<unknown> =>
     (await client.request("GET", `/api/entities/Task/${a}`)).body;
-  // It sends back the row that it has, in which it changed the one that it knows.
+  // The client sends back its whole row, with the old name changed and the new name unchanged.
   await patch({ name: "new", title: "old" });
   expect(await read()).toMatchObject({ name: "new", title: "new", author: client.userId });
   await patch({ name: "new", title: "newer" });
@@ -180,7 +180,7 @@ test("clients of before are answered by the old names, live too", async () => {
     [{ name: "p" }],
     [{ name: "pushed" }],
   ]);
-  // An old name does not get around what the caller may not do.
+  // An old name does not bypass a restriction of the field.
   expect((await patch({ author: "other" })).body).toMatchObject({
     error: { code: "READONLY_FIELD" },
   });

@@ -4,7 +4,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// A server in dev mode that tests empty between them.
+// A server in dev mode that tests reset between them.
 
 const app = appOf(
   buildManifest({
@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("a reset leaves no row, session or job, and sends live clients away", async () => {
+test("a reset leaves no row, session or job, and disconnects live clients", async () => {
   const guest = await TestClient.guest(server.url);
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const folderId = await guest.insert("Folder", { name: "first" });
@@ -49,7 +49,7 @@ test("a reset leaves no row, session or job, and sends live clients away", async
   expect(await another.insert("Folder", { name: "second" })).toBeString();
 });
 
-test("the runner's beforeEach empties the database before each test", async () => {
+test("the runner's beforeEach resets the database before each test", async () => {
   const before: (() => Promise<void>)[] = [];
   installTestIsolation({ url: `${server.url}/`, beforeEach: (run) => before.push(run) });
   const guest = await TestClient.guest(server.url);
@@ -66,7 +66,7 @@ test.each([
     { ...DEV, PYLON_TRUST_PROXY_HOPS: "1" },
     { "X-Forwarded-For": "9.9.9.9" },
   ],
-])("a server refuses a reset: %s", async (_, env, headers) => {
+])("a server rejects a reset: %s", async (_, env, headers) => {
   const other = await startServer(app, env);
   const guest = await TestClient.guest(other.url);
   await guest.insert("Folder", { name: "kept" });

@@ -1,4 +1,4 @@
-// Search over HTTP and in functions. `PYLON_TEST_STORE=postgres` runs it on Postgres.
+// Search over HTTP and in functions. `PYLON_TEST_STORE=postgres` runs the tests on Postgres.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -65,7 +65,7 @@ async function titles(client: TestClient, words: string): Promise<string[]> {
   return Array.isArray(hits) ? hits.map(({ title }) => String(title)).toSorted() : [];
 }
 
-test("the answer has the names that ported apps read, and refusals their codes", async () => {
+test("the response has the names that ported apps read, and errors have their codes", async () => {
   await ann.insert("Note", { id: "shape", title: "Shape of answers", kind: "doc" });
   const { status, body } = await ann.request("POST", "/api/search/Note", {
     query: "shape",
@@ -101,7 +101,7 @@ test("the answer has the names that ported apps read, and refusals their codes",
   }
 });
 
-test("T1, T2: nothing that the caller may not read is found, counted or said", async () => {
+test("T1, T2: rows that the caller may not read are not found, counted or shown", async () => {
   await ann.insert("Note", { id: "hers", title: `Ann ${SECRET}`, body: "b", kind: SECRET });
   expect(await titles(ann, SECRET)).toEqual([`Ann ${SECRET}`]);
   for (const asked of [
@@ -122,7 +122,7 @@ test("T1, T2: nothing that the caller may not read is found, counted or said", a
   expect(await titles(admin, SECRET)).toEqual([`Ann ${SECRET}`]);
 });
 
-test("every way to write a row writes its words: push, patch, import, cascade", async () => {
+test("every write path updates the index: push, patch, import, cascade", async () => {
   await ann.insert("Folder", { id: "f1", name: "f" });
   await ann.insert("Note", { id: "in-folder", title: "walnut", folderId: "f1" });
   expect(await titles(ann, "walnut")).toEqual(["walnut"]);
@@ -144,7 +144,7 @@ test("every way to write a row writes its words: push, patch, import, cascade", 
   engine.stop();
 });
 
-test("functions search without policies, a mutation also what it has written", async () => {
+test("functions search without policies, and a mutation finds its own writes", async () => {
   const added = await ann.request("POST", "/api/fn/addAndFind", { title: "quokka" });
   expect(added.body).toBe(1 as never);
   const found = await bob.request("POST", "/api/fn/find", { words: "quokka" });

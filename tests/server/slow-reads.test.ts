@@ -8,7 +8,9 @@ import { TestClient, until, type Answer } from "../support/client.ts";
 import { isRunning, readersOf } from "../support/reader-processes.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-/** To read an Item, the server looks for a Note below its `low`. There is none: it looks at all. */
+/**
+ * To read an Item, the server looks for a Note below its `low`. None exists, so it scans them all.
+ */
 const manifest = buildManifest({
   name: "slow",
   version: "1.0.0",
@@ -24,10 +26,10 @@ const manifest = buildManifest({
   policies: [policy({ name: "below", entity: "Item", allow: "exists(Note, n < data.low)" })],
 });
 
-/** Takes 400 million steps, but for the admin. */
+/** Takes 400 million steps, except for the admin. */
 const SLOW = "/api/query/Item";
 const LIKES = { $or: Array.from({ length: 16 }, (_, n) => ({ text: { $like: `${n}` } })) };
-/** It is soon done, but the server can't be sure of that. */
+/** A fast query, but the server can't be sure of that in advance. */
 const UNSURE = { ownerId: "owner-1", $order: { n: "desc" }, $limit: 1 };
 
 const folder = new TempFolder();
@@ -37,7 +39,7 @@ afterEach(async () => {
   for (const { stop } of servers.splice(0)) await stop();
 });
 
-/** A server with 20,000 rows of each kind. */
+/** A server with 20,000 rows of each entity. */
 async function serverWithRows(env: Readonly<Record<string, string>> = {}): Promise<TestServer> {
   const { server, path } = await emptyServer(env);
   fill(path);
@@ -89,7 +91,7 @@ function codeOf({ status, body }: Answer): unknown[] {
 
 const TIMED_OUT = [503, "QUERY_TIMEOUT"];
 
-test("D1: a read that takes too long is ended, and others are answered meanwhile", async () => {
+test("D1: a read that takes too long is ended, and meanwhile others are served", async () => {
   const { url } = await serverWithRows({ PYLON_QUERY_TIMEOUT: "3" });
   const attacker = await TestClient.guest(url);
   const other = new TestClient(url, ADMIN_TOKEN);
@@ -105,13 +107,13 @@ test("D1: a read that takes too long is ended, and others are answered meanwhile
   expect((await ask(other, UNSURE)).status).toBe(200);
   expect(isOver).toBe(false);
   expect(codeOf(await attack)).toEqual(TIMED_OUT);
-  // Its process is gone, and another one answers.
+  // The process of that read is gone, and another one responds.
   expect((await ask(attacker, UNSURE)).body).toHaveLength(1);
   const metrics = await other.request("GET", "/metrics");
   expect(metrics.text).toContain('pylon_reads_ended_total{reason="timeout"} 1\n');
 });
 
-test("D1: a caller with many slow reads leaves a reader to others", async () => {
+test("D1: a caller with many slow reads leaves a reader for others", async () => {
   const { url } = await serverWithRows({ PYLON_QUERY_TIMEOUT: "3" });
   const attacker = await TestClient.guest(url);
   const other = new TestClient(url, ADMIN_TOKEN);
@@ -128,7 +130,7 @@ test("D1: a caller with many slow reads leaves a reader to others", async () => 
     expect(["QUERY_TIMEOUT", "OVERLOADED"]).toContain(String(codeOf(attack)[1]));
 }, 30_000);
 
-test("D1: every way to read with a condition from outside is bounded", async () => {
+test("D1: every read with a caller's condition is limited in time", async () => {
   const { url } = await serverWithRows({ PYLON_FN_CALL_TIMEOUT: "1" });
   const caller = await TestClient.guest(url);
   const answers = await Promise.all([
@@ -143,12 +145,12 @@ test("D1: every way to read with a condition from outside is bounded", async () 
   for (const answer of answers)
     expect(["QUERY_TIMEOUT", "OVERLOADED"]).toContain(String(codeOf(answer)[1]));
   expect(answers.map((answer) => codeOf(answer)[1])).toContain("QUERY_TIMEOUT");
-  // A function's own reads may take as long as the function.
+  // The reads of a function may take as long as the function.
   const endless = await caller.request("POST", "/api/fn/endless", {});
   expect(codeOf(endless)).toEqual([504, "FN_TIMEOUT"]);
 });
 
-test("D1: a read whose process is killed is answered, and so is the next one", async () => {
+test("D1: a read whose process is killed gets an error, and the next one works", async () => {
   const { url } = await serverWithRows({ PYLON_QUERY_TIMEOUT: "60" });
   const caller = await TestClient.guest(url);
   const read = caller.request("POST", SLOW, {});
@@ -158,7 +160,7 @@ test("D1: a read whose process is killed is answered, and so is the next one", a
   expect((await ask(caller, UNSURE)).status).toBe(200);
 });
 
-test("D1: a read after an answered write sees it, wherever it runs", async () => {
+test("D1: a read after a completed write sees it, wherever it runs", async () => {
   const { server } = await emptyServer({ PYLON_QUERY_TIMEOUT: "30" });
   const caller = new TestClient(server.url, ADMIN_TOKEN);
   for (let n = 1; n <= 30; n += 1) {
@@ -168,7 +170,7 @@ test("D1: a read after an answered write sees it, wherever it runs", async () =>
   }
 });
 
-test("D1: a server that stops answers the reads that run, and ends its processes", async () => {
+test("D1: a stopping server responds to running reads, and ends its processes", async () => {
   const { url, server } = await serverWithRows();
   servers.length = 0;
   const read = (await TestClient.guest(url)).request("POST", SLOW, {});
@@ -179,7 +181,7 @@ test("D1: a server that stops answers the reads that run, and ends its processes
   expect(readers.filter(isRunning)).toEqual([]);
 });
 
-test("D1: a killed server leaves no process behind, also in the middle of a read", async () => {
+test("D1: a killed server leaves no process behind, even in the middle of a read", async () => {
   using place = new TempFolder();
   place.write({
     "app.ts": `export { default } from "./manifest.json" with { type: "json" };\n`,

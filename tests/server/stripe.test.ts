@@ -4,7 +4,7 @@ import { stripe } from "@pylonsync/functions/plugins";
 import { createPluginApp, type TestApp } from "@pylonsync/testing";
 import fc from "fast-check";
 
-// The plugin against events that are signed here as Stripe signs them.
+// The plugin receives events that are signed here the way Stripe signs them.
 
 const SECRET = "whsec_test";
 let t: TestApp;
@@ -36,7 +36,7 @@ const paid = {
   data: { object: { customer: "cus_1", client_reference_id: "ann" } },
 };
 
-test("a subscription is its user's, whichever event comes first", async () => {
+test("a subscription belongs to its user, in whatever order events arrive", async () => {
   for (const events of [
     [changed("evt_1", 1), paid],
     [paid, changed("evt_1", 1)],
@@ -66,7 +66,7 @@ test("a subscription is its user's, whichever event comes first", async () => {
   }
 });
 
-test("in whatever order events come, and however often, the newest one counts", async () => {
+test("the newest event wins, in whatever order and however often events arrive", async () => {
   const order = fc.shuffledSubarray([1, 2, 3, 4, 5], { minLength: 1 });
   let runs = 0;
   await fc.assert(
@@ -83,7 +83,7 @@ test("in whatever order events come, and however often, the newest one counts", 
   );
 });
 
-test("what Stripe did not sign, or signed long ago, changes nothing", async () => {
+test("an event with a wrong or old signature changes nothing", async () => {
   for (const [secret, agoSecs] of [
     ["whsec_other", 0],
     [SECRET, 900],

@@ -82,7 +82,7 @@ function spanOf(
   return found;
 }
 
-/** What the server's log says while `work` runs, line by line. */
+/** The log lines of the server while `work` runs. */
 async function logged(work: () => Promise<void>): Promise<string[]> {
   const lines: string[] = [];
   const spy = spyOn(process.stderr, "write").mockImplementation((text: string | Uint8Array) => {
@@ -97,7 +97,7 @@ async function logged(work: () => Promise<void>): Promise<string[]> {
   return lines;
 }
 
-test("a caller's trace goes on in the job that its mutation scheduled", async () => {
+test("the caller's trace continues in the job that a mutation schedules", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url);
   const client = new TestClient(server.url, null);
@@ -114,7 +114,7 @@ test("a caller's trace goes on in the job that its mutation scheduled", async ()
   expect(job.attributes["pylon.queue"]).toBe("functions");
 });
 
-test("a caller's trace goes on through request, function, commit and statements", async () => {
+test("the caller's trace continues through request, function, commit and statements", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url, {
     OTEL_RESOURCE_ATTRIBUTES: "deployment.environment.name=staging%20eu",
@@ -164,11 +164,11 @@ type Ask = (headers: Record<string, string>) => Promise<unknown>;
 
 interface Parts {
   readonly root: ReceivedSpan;
-  /** The first span with such a name. */
+  /** The first span whose name matches. */
   readonly part: (name: RegExp) => ReceivedSpan;
 }
 
-/** The spans of the `n`th request that a test makes. */
+/** The spans of the `n`th request of a test. */
 async function partsOfRequest(otlp: OtlpReceiver, n: number, ask: Ask): Promise<Parts> {
   const traceId = TRACE_ID.slice(0, -1) + String(n);
   await ask({ traceparent: `00-${traceId}-${PARENT_ID}-01` });
@@ -220,7 +220,7 @@ test("calls to Redis, S3 and the mail server are spans of their request", async 
   const code = await partsOf(3, (headers) =>
     guest.request("POST", "/api/auth/magic/send", { email: "ann@example.com" }, headers),
   );
-  // The mail is sent by a job, after the answer.
+  // A job sends the mail after the response.
   const ofMail = (): ReceivedSpan[] =>
     otlp.spans.filter(({ traceId }) => traceId === code.root.traceId);
   await until(() => ofMail().some(({ name }) => name === "mail"));
@@ -232,7 +232,7 @@ test("calls to Redis, S3 and the mail server are spans of their request", async 
   );
 });
 
-test("concurrent requests keep their own traces, also where one commit serves both", async () => {
+test("concurrent requests keep their own traces, even if one commit serves both", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url);
   const client = new TestClient(server.url, null);
@@ -254,7 +254,7 @@ test("concurrent requests keep their own traces, also where one commit serves bo
   );
   for (const id of ids) {
     const own = otlp.spans.filter((span) => span.traceId === id);
-    // On Postgres they meet, and run again.
+    // On Postgres they conflict, and run again.
     const inserts = own.filter(({ attributes }) =>
       String(attributes["db.query.text"]).startsWith('INSERT INTO "Note"'),
     );
@@ -280,7 +280,7 @@ test("a delivery to live connections is traced", async () => {
   ).toBe(1);
 });
 
-test("the sampler decides, not a caller whom it does not trust; off means none", async () => {
+test("the sampler decides, not an untrusted caller; off means no spans", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url, {
     OTEL_TRACES_SAMPLER: "always_off",
@@ -317,7 +317,7 @@ test("the sampler decides, not a caller whom it does not trust; off means none",
   ).toEqual([""]);
 });
 
-test("logs carry the ids of request and trace, and metrics are those of a scrape", async () => {
+test("logs carry the request and trace ids, and metrics match those of a scrape", async () => {
   const otlp = receiver();
   const server = await traced(otlp.url, { PYLON_LOG_FORMAT: "json" });
   const client = new TestClient(server.url, "an-admin-token-for-tests");
@@ -359,7 +359,7 @@ test("logs carry the ids of request and trace, and metrics are those of a scrape
   expect(point?.bucketCounts.length).toBe((point?.explicitBounds.length ?? 0) + 1);
 });
 
-test("what waits is sent when the server stops, as protobuf too", async () => {
+test("buffered data is sent when the server stops, also as protobuf", async () => {
   const otlp = receiver();
   const late = {
     OTEL_BSP_SCHEDULE_DELAY: "600000",
@@ -393,7 +393,7 @@ test("what waits is sent when the server stops, as protobuf too", async () => {
   expect(spans.includes(SECRET)).toBe(false);
 });
 
-test("a receiver that is down or refuses costs a warning, and nothing of the server", async () => {
+test("a receiver that is down or rejects data causes one warning, and no failure", async () => {
   const gone = new OtlpReceiver();
   await gone.stop();
   const refusing = receiver();
@@ -423,7 +423,7 @@ test("a receiver that is down or refuses costs a warning, and nothing of the ser
   }
 });
 
-test("what can't be spoken stops the start, and what is switched off is off", () => {
+test("an unsupported protocol prevents the start, and disabled signals are off", () => {
   const endpoint = { OTEL_EXPORTER_OTLP_ENDPOINT: "http://localhost:4318" };
   expect(() => loadConfig({ ...endpoint, OTEL_EXPORTER_OTLP_PROTOCOL: "grpc" })).toThrow(
     /OTEL_EXPORTER_OTLP_PROTOCOL.*http\/protobuf or http\/json; grpc is not spoken/,

@@ -1,4 +1,4 @@
-// One meaning for every value, whichever way it comes in.
+// Every value has one meaning, on every input path.
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { action, mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
@@ -18,7 +18,7 @@ const Event = entity("Event", {
   closesAt: field.datetime().default("2026-06-01T02:00:00+02:00"),
 });
 
-/** Calls of `ctx.db` with what a handler should not give them. */
+/** Calls of `ctx.db` with values that a handler should not pass. */
 const READS: Readonly<Record<string, (db: Db) => Promise<unknown>>> = {
   lookupUndefined: (db) => db.lookup("Invite", "token", undefined as never),
   lookupNull: (db) => db.lookup("Invite", "token", null as never),
@@ -75,7 +75,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("P3: a call with undeclared arguments is refused", async () => {
+test("P3: a call with undeclared arguments is rejected", async () => {
   expect((await call("saveProfile", { name: "a" })).body).toEqual({ name: "a" });
   expect(await call("saveProfile", { name: "a", isStaff: true })).toMatchObject({
     status: 400,
@@ -86,12 +86,12 @@ test("P3: a call with undeclared arguments is refused", async () => {
   ).toMatchObject({ status: 400, body: { error: { field: "profile.ownerId" } } });
 });
 
-test("P3: a webhook's action is given the raw body without declaring it", async () => {
+test("P3: the action of a webhook receives the raw body without declaring it", async () => {
   const answer = await client.request("POST", "/api/webhooks/hook", "raw");
   expect(answer).toMatchObject({ status: 200, body: { rawBody: "raw" } });
 });
 
-test("P4: undefined is never a value to look for", async () => {
+test("P4: undefined is never a value to search for", async () => {
   const refused: readonly [string, string, string][] = [
     ["lookupUndefined", "INVALID_QUERY", "token"],
     ["lookupOperator", "INVALID_QUERY", "token"],
@@ -121,7 +121,7 @@ test("P4: undefined is never a value to look for", async () => {
     expect((await call("read", { which })).text).toBe("null");
 });
 
-test("Q2: a default is the value that it stands for, in its normal form", async () => {
+test("Q2: a default is stored as the value it stands for, in normalized form", async () => {
   const before = new Date().toISOString();
   const id = await client.insert("Event", { title: "a" });
   await client.insert("Event", { id: "old", title: "b", madeAt: "2020-01-01" });
@@ -142,6 +142,6 @@ test("Q2: a default is the value that it stands for, in its normal form", async 
   ).toMatchObject([{ id: "old" }, { id }]);
 });
 
-test("Q1: a Date in a filter of a function is the moment that it stands for", async () => {
+test("Q1: a Date in a filter of a function matches its point in time", async () => {
   expect((await call("read", { which: "byDate" })).body).toMatchObject([{ id: "open" }]);
 });

@@ -19,10 +19,10 @@ interface Received {
   readonly body: string;
 }
 
-/** A server of somebody else's, which answers what it is told to. */
+/** A server of another party, with scripted responses. */
 class Receiver implements Disposable {
   readonly received: Received[] = [];
-  /** What it answers next; 204 when there is nothing left. */
+  /** The next responses in order; 204 when the list is empty. */
   readonly answers: Response[] = [];
   readonly #server = Bun.serve({
     port: 0,
@@ -91,7 +91,7 @@ function signature(key: Buffer, { id, timestamp, body }: Received): string {
   return `v1,${createHmac("sha256", key).update(`${id}.${timestamp}.${body}`).digest("base64")}`;
 }
 
-test("a receiver is told of the changes that it wants, signed by each secret", async () => {
+test("a receiver gets the events it subscribed to, signed with each secret", async () => {
   using receiver = new Receiver();
   const { user, deliveries } = await open({
     url: receiver.url,
@@ -120,7 +120,7 @@ test("a receiver is told of the changes that it wants, signed by each secret", a
   expect((await user.request("GET", "/api/admin/webhooks/deliveries")).status).toBe(403);
 });
 
-test("a delivery that fails is tried again under the same id, then dead", async () => {
+test("a failed delivery is retried with the same id, and is then dead", async () => {
   using receiver = new Receiver();
   receiver.answers.push(
     new Response(null, { status: 500 }),
@@ -148,7 +148,7 @@ test("a delivery that fails is tried again under the same id, then dead", async 
   expect((await admin.request("POST", retry)).status).toBe(404);
 });
 
-test("a receiver that is gone is not asked again", async () => {
+test("a receiver that responds 410 is not called again", async () => {
   using receiver = new Receiver();
   receiver.answers.push(new Response(null, { status: 410 }));
   const { user, deliveries } = await open({ url: receiver.url });
@@ -157,7 +157,7 @@ test("a receiver that is gone is not asked again", async () => {
   expect(receiver.received).toHaveLength(1);
 });
 
-test("a message that is too large names its row alone", async () => {
+test("a message that is too large contains only the id of its row", async () => {
   using receiver = new Receiver();
   const { user } = await open({ url: receiver.url });
   const id = await user.insert("Note", { title: "x".repeat(250_000) });
@@ -167,7 +167,7 @@ test("a message that is too large names its row alone", async () => {
   });
 });
 
-test("outside of dev mode no address of a private network is asked", async () => {
+test("outside of dev mode no request is sent to a private address", async () => {
   using receiver = new Receiver();
   const url = receiver.url.replace("http:", "https:");
   const { user, deliveries } = await open({ url, maxRetries: 0 }, {});
@@ -177,7 +177,7 @@ test("outside of dev mode no address of a private network is asked", async () =>
   expect(receiver.received).toEqual([]);
 });
 
-test("a server does not start with a weak secret or a wrong URL", async () => {
+test("a server does not start with a weak secret or an invalid URL", async () => {
   const refusal = (endpoint: object, env = {}): Promise<string> =>
     open({ url: "https://example.com/", ...endpoint }, env).then(
       () => "",
@@ -197,7 +197,7 @@ test.each([
   [{ secrets: [] }, "must be a list of secrets"],
   [{ name: "a b" }, "use letters, digits"],
   [{ maxRetries: 100 }, "at most 99"],
-])("what is wrong with an endpoint is said: %#", (endpoint, message) => {
+])("an invalid endpoint is an error that says what is wrong: %#", (endpoint, message) => {
   const build = (): unknown =>
     buildManifest({
       name: "a",

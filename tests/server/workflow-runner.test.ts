@@ -4,7 +4,7 @@ import { createRunner, workflow, type ServedRunner } from "@pylonsync/workflows"
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Workflows that a process beside the server runs, as apps of the public system have them.
+// Workflows that run in a separate runner process, as apps of the public system have them.
 
 const ran: string[] = [];
 const ship = workflow<{ readonly order: number }>(
@@ -69,7 +69,7 @@ async function runOf(id: string, status: string): Promise<Readonly<Record<string
   return read();
 }
 
-test("steps, sleeps and events of a runner's workflow are kept by the server", async () => {
+test("the server stores the steps, sleeps and events of a runner's workflow", async () => {
   const id = await start("ship", { order: 7 });
   await runOf(id, "WaitingForEvent");
   await admin.request("POST", `/api/workflows/${id}/event`, { event: "paid", data: { cents: 5 } });
@@ -84,11 +84,11 @@ test("steps, sleeps and events of a runner's workflow are kept by the server", a
   expect(ran.filter((one) => one !== "tried")).toEqual(["pack", "label"]);
 });
 
-test("a step that fails is tried again", async () => {
+test("a failed step is retried", async () => {
   expect(await runOf(await start("flaky"), "Completed")).toMatchObject({ output: "done" });
 });
 
-test("what a runner has not, fails the run with a sentence", async () => {
+test("a workflow or operation that a runner lacks fails the run with a message", async () => {
   for (const [name, reason] of [
     ["outside", "workflows/"],
     ["unheard", 'no workflow "unheard"'],
@@ -96,7 +96,7 @@ test("what a runner has not, fails the run with a sentence", async () => {
     expect((await runOf(await start(name), "Failed"))["error"]).toContain(reason);
 });
 
-test("the app's own workflows go before, and a runner refuses what no server asks", async () => {
+test("the app's own workflows come first, and a runner rejects malformed requests", async () => {
   expect(await runOf(await start("own"), "Completed")).toMatchObject({ output: "of the app" });
   const url = `http://127.0.0.1:${runner.port}/run`;
   for (const body of ["", "[]", '{"workflow_id":1}', "x".repeat(11 * 1024 * 1024)])

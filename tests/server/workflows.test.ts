@@ -5,7 +5,7 @@ import { StepFailedError, workflow } from "@pylonsync/workflows";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Workflows from their start to their end, through ctx.workflows and the routes for admins.
+// Workflows from start to end, through ctx.workflows and the admin routes.
 
 const manifest = buildManifest({
   name: "flows",
@@ -14,7 +14,7 @@ const manifest = buildManifest({
   entities: [entity("Note", { text: field.string() })],
 });
 
-/** How often each step ran. */
+/** The number of runs per step. */
 const ran = new Map<string, number>();
 function count(name: string): number {
   const times = (ran.get(name) ?? 0) + 1;
@@ -173,7 +173,7 @@ const notes = async (): Promise<string[]> =>
     }[]
   ).map(({ text }) => text);
 
-test("a mutation starts a workflow, whose steps run once each, over a sleep", async () => {
+test("a mutation starts a workflow, whose steps run once each, across a sleep", async () => {
   const { text } = await client.request("POST", "/api/fn/begin", {
     name: "greet",
     input: { who: "ada" },
@@ -207,14 +207,14 @@ test("a mutation that fails starts nothing", async () => {
   expect((await admin.request("GET", "/api/workflows")).text).toBe(before);
 });
 
-test("parallel branches go on each by itself", async () => {
+test("parallel branches advance independently", async () => {
   const { output, steps } = await ended(await start("parallel"));
   expect(output).toEqual(["slow", "fast"]);
   const names = (steps as { readonly name: string }[]).map(({ name }) => name);
   expect(names).toEqual(["slow 1", "fast 1", "fast 2", "slow 2"]);
 });
 
-test("an event is waited for, and a wait may have an end", async () => {
+test("an event is waited for, and a wait may have a timeout", async () => {
   const id = await start("approval");
   await ended(id, "WaitingForEvent");
   expect(await run(id)).toMatchObject({ waiting_for: "approved" });
@@ -230,7 +230,7 @@ test("an event is waited for, and a wait may have an end", async () => {
   expect((await ended(id))["output"]).toEqual({ by: "ada", late: "late" });
 });
 
-test("an event that comes before its wait is kept", async () => {
+test("an event that arrives before its wait is kept", async () => {
   const id = await start("approval");
   const { status } = await client.request("POST", "/api/fn/tell", {
     id,
@@ -241,7 +241,7 @@ test("an event that comes before its wait is kept", async () => {
   expect((await ended(id))["output"]).toEqual({ by: "early", late: "late" });
 });
 
-test("a step that fails is tried again, with the same key", async () => {
+test("a failed step is retried with the same idempotency key", async () => {
   const id = await start("flaky");
   const done = await ended(id);
   expect(done["output"]).toBe(`${id}:000000`);
@@ -249,20 +249,20 @@ test("a step that fails is tried again, with the same key", async () => {
   expect(ran.get(`flaky ${id}`)).toBe(3);
 });
 
-test("a mutation that fails leaves nothing, and the workflow can make up for it", async () => {
+test("a mutation that fails is rolled back, and the workflow can compensate", async () => {
   expect((await ended(await start("undo")))["output"]).toBe("undone refuse");
   expect(await notes()).toContain("compensated: there is none left");
   expect(await notes()).not.toContain("undone");
 });
 
-test("a workflow waits for another one", async () => {
+test("a workflow can wait for another one", async () => {
   const done = await ended(await start("parent"));
   expect(done["output"]).toMatchObject({ child: { name: "CHILD" } });
   const [step] = done["steps"] as { readonly child_id: string }[];
   expect(await run(String(step?.child_id))).toMatchObject({ parent_id: done["id"] });
 });
 
-test("one that is cancelled ends, with its children, and cannot be cancelled again", async () => {
+test("a cancelled workflow ends with its children, and can't be cancelled again", async () => {
   const id = await start("patient");
   await ended(id, "WaitingForEvent");
   const [step] = (await run(id))["steps"] as { readonly child_id: string }[];
@@ -278,7 +278,7 @@ test("one that is cancelled ends, with its children, and cannot be cancelled aga
   });
 });
 
-test("one that failed goes on from the step that failed it", async () => {
+test("a retried workflow continues with the step that failed", async () => {
   const id = await start("fails");
   expect(await ended(id, "Failed")).toMatchObject({ error: "out of paper" });
   expect((await admin.request("POST", `/api/workflows/${id}/retry`)).body).toEqual({
@@ -289,14 +289,14 @@ test("one that failed goes on from the step that failed it", async () => {
   expect((await admin.request("POST", `/api/workflows/${id}/retry`)).status).toBe(400);
 });
 
-test("a step has a time limit, and a race leaves the slower one", async () => {
+test("a step has a timeout, and a race leaves the slower one", async () => {
   expect(await ended(await start("slow-step"), "Failed")).toMatchObject({
     error: "The step took longer than 0.05 s.",
   });
   expect((await ended(await start("race")))["output"]).toBe("timed out");
 });
 
-test("a run that sleeps is looked at when it is told to, and sleeps on", async () => {
+test("a sleeping run that is advanced runs once, and continues to sleep", async () => {
   const id = await start("forever");
   await ended(id, "Sleeping");
   const { wake_at: wakeAt } = await run(id);
@@ -307,7 +307,7 @@ test("a run that sleeps is looked at when it is told to, and sleeps on", async (
   expect((await ended(id, "Sleeping"))["wake_at"]).toBe(wakeAt);
 });
 
-test("definitions and runs are listed for the admin alone", async () => {
+test("only the admin can list definitions and runs", async () => {
   const { text } = await admin.request("GET", "/api/workflows/definitions");
   expect(JSON.parse(text)).toContainEqual({
     name: "flaky",
@@ -323,7 +323,7 @@ test("definitions and runs are listed for the admin alone", async () => {
     expect((await client.request("GET", `/api/workflows${path}`)).status).toBe(403);
 });
 
-test("what cannot be is refused, by name", async () => {
+test("an invalid request is rejected with its error code", async () => {
   const refusals = [
     ["start", {}, "MISSING_FIELD"],
     ["start", { name: "nope" }, "WORKFLOW_START_FAILED"],
@@ -344,7 +344,7 @@ test("what cannot be is refused, by name", async () => {
   expect((await admin.request("POST", "/api/workflows/start", large)).status).toBe(413);
 });
 
-test("a run goes on as new: with no steps and the same id, until it ends", async () => {
+test("a run can continue as new: same id, no steps, until it ends", async () => {
   const id = await start("pages", { page: 1, keys: [] });
   await ended(id, "WaitingForEvent");
   expect(await run(id)).toMatchObject({ input: { page: 3 }, generation: 2, state: { page: 3 } });

@@ -70,7 +70,7 @@ test("a mutation that throws leaves no row, no change and no message", async () 
   socket.close();
 });
 
-test("a client that was away gets what it missed, in order, by socket and pull", async () => {
+test("a returning client gets what it missed, in order, by socket and pull", async () => {
   const known = await client.insert("Item", { n: 1, text: "as it was" });
   const brief = await client.insert("Item", { n: 2 });
   const cursor = await head();
@@ -94,7 +94,7 @@ test("a client that was away gets what it missed, in order, by socket and pull",
   socket.close();
 });
 
-test("sockets that join amid writes each hear every change once and in order", async () => {
+test("sockets that join during writes receive every change once and in order", async () => {
   const cursor = await head();
   const writes = (async () => {
     for (let n = 0; n < 200; n += 1) await client.insert("Item", { n });
@@ -125,7 +125,7 @@ test("an older client that pulls, then opens a socket, misses nothing between", 
   socket.close();
 });
 
-test("a cursor that is too old, from the future or another log is answered 410", async () => {
+test("a cursor that is too old, from the future or of another log gets 410", async () => {
   const own = await startServer(appOf(manifest), { PYLON_CHANGE_LOG_MAX: "5" });
   const caller = await TestClient.guest(own.url);
   for (let n = 0; n < 20; n += 1) await caller.insert("Item", { n });
@@ -144,7 +144,7 @@ test("a cursor that is too old, from the future or another log is answered 410",
   expect(socket.texts.map((text) => JSON.parse(text) as unknown)).toMatchObject([
     { type: "resync" },
   ]);
-  // And from the beginning it gets everything, in pages.
+  // From the beginning it gets everything, in pages.
   const first = (await caller.request("GET", "/api/sync/pull?since=0&limit=15")).body;
   const second = (
     await caller.request(
@@ -160,7 +160,7 @@ test("a cursor that is too old, from the future or another log is answered 410",
   await own.stop();
 });
 
-/** A socket that is open, and reads nothing from then on. */
+/** An open socket that reads nothing from then on. */
 async function pausedReader(url: string): Promise<Socket> {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   socket.write(
@@ -173,7 +173,7 @@ async function pausedReader(url: string): Promise<Socket> {
   return socket;
 }
 
-test("a slow reader is told to resync, and does not make the server's memory grow", async () => {
+test("a slow reader is told to resync, and does not grow the server's memory", async () => {
   const own = await startServer(appOf(manifest, functions), { PYLON_SEND_BUFFER_BYTES: "65536" });
   const admin = new TestClient(own.url, ADMIN_TOKEN);
   const [slow, stuck] = await Promise.all([pausedReader(own.url), pausedReader(own.url)]);
@@ -182,7 +182,7 @@ test("a slow reader is told to resync, and does not make the server's memory gro
   const write = async (calls: number): Promise<void> => {
     for (let n = 0; n < calls; n += 1) await admin.request("POST", "/api/fn/addLarge", {});
   };
-  // Little: a client that was cut off has ten seconds to read what was on its way.
+  // Only a little: a client that is cut off has ten seconds to read what was already sent.
   await write(2);
   let heard = "";
   slow.on("data", (chunk: Buffer) => {
@@ -193,7 +193,7 @@ test("a slow reader is told to resync, and does not make the server's memory gro
   expect(heard).toContain("resync");
   await write(8);
   Bun.gc(true);
-  // 96 MB were written for a reader that read nothing.
+  // 96 MB were written to a client that read nothing.
   expect(process.memoryUsage.rss() - before).toBeLessThan(80 * 1024 * 1024);
   stuck.destroy();
   await own.stop();

@@ -6,7 +6,7 @@ import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
-// A client that was away is told how rows are now, and no row of a client goes back in time.
+// A returning client gets the current state of rows, and no row of a client goes back in time.
 
 const app = appOf(
   buildManifest({
@@ -56,7 +56,7 @@ const headOf = async (client: TestClient): Promise<number> => {
 const patch = (client: TestClient, path: string, data: object): Promise<unknown> =>
   client.request("PATCH", `/api/entities/${path}`, data);
 
-/** All that a pull says, page by page. */
+/** The text of all pages of a pull. */
 async function pulled(client: TestClient, since: number): Promise<string> {
   let text = "";
   for (let cursor = since, hasMore = true; hasMore;) {
@@ -112,7 +112,7 @@ function eventsIn(text: string): ChangeEvent[] {
     .map((line) => JSON.parse(line) as ChangeEvent);
 }
 
-test("L2: a made-up cursor gives current rows, and ids of rows that were visible", async () => {
+test("L2: a forged cursor gives current rows, and the ids of rows that were visible", async () => {
   const start = await headOf(owner);
   const add = (title: string, isShared: boolean): Promise<string> =>
     owner.insert("Todo", { title, isShared });
@@ -121,7 +121,7 @@ test("L2: a made-up cursor gives current rows, and ids of rows that were visible
   const deleted = await add("past text of a deleted one", true);
   const hidden = await add("past text of a private one", false);
   const far = await add("past text of one unshared later", true);
-  // More than a page of changes lies in between.
+  // More changes than a page holds are in between.
   await owner.request("POST", "/api/fn/count", { times: 600 });
   await patch(owner, `Todo/${far}`, { isShared: false });
   await patch(owner, `Todo/${edited}`, { title: "text of now" });
@@ -160,7 +160,7 @@ test("L2: a made-up cursor gives current rows, and ids of rows that were visible
   }
 });
 
-test("L2: several changes of a row become one patch for earlier readers", async () => {
+test("L2: several changes of a row become one patch for clients that could read it", async () => {
   const id = await owner.insert("Todo", { title: "a", note: "n", isShared: false });
   const cursor = await headOf(owner);
   await patch(owner, `Todo/${id}`, { title: "b" });
@@ -178,7 +178,7 @@ test("L2: several changes of a row become one patch for earlier readers", async 
   ]);
 });
 
-test("F2: a row that a snapshot has read ahead of its cursor does not go back", async () => {
+test("F2: a row that a snapshot read ahead of its cursor does not go back in time", async () => {
   const ids = await Promise.all([0, 0, 0].map((n) => owner.insert("Counter", { n })));
   const last = ids.toSorted().at(-1) ?? "";
   const admin = new TestClient(server.url, ADMIN_TOKEN);
@@ -207,7 +207,7 @@ test("F2: a row that a snapshot has read ahead of its cursor does not go back", 
   socket.close();
 });
 
-/** A snapshot in small pages. @returns its values of the counter, and its cursor */
+/** Loads a snapshot in small pages. @returns the counter's values in it, and its cursor */
 async function snapshotOf(client: TestClient, counter: string): Promise<[unknown[], number]> {
   const rows: ChangeEvent[] = [];
   let next = "";
@@ -224,8 +224,8 @@ function valuesOf(events: readonly ChangeEvent[], counter: string): unknown[] {
   return events.filter(({ row_id: id }) => id === counter).map(({ data }) => data?.["n"]);
 }
 
-test("F2: a growing number never falls at clients that connect meanwhile", async () => {
-  // On Postgres the clients go from one replica to the other, which may hear of changes later.
+test("F2: a growing number never decreases for clients that connect meanwhile", async () => {
+  // On Postgres the clients switch between two replicas, one of which may get changes later.
   const database =
     process.env["PYLON_TEST_STORE"] === "postgres"
       ? await createDatabase(sharedPostgresUrl())
@@ -249,7 +249,7 @@ test("F2: a growing number never falls at clients that connect meanwhile", async
       await until(() => valuesOf(socket.events, counter).length >= 3);
       socket.close();
       seen.push(...valuesOf(socket.events, counter));
-      // And goes on from where the socket was.
+      // And continues from the last change of the socket.
       const { body } = await client.request(
         "GET",
         `/api/sync/pull?since=${socket.events.at(-1)?.seq ?? 0}`,

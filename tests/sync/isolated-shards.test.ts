@@ -7,7 +7,7 @@ import board from "../support/shard-app/shards/board.ts";
 import trap from "../support/shard-app/shards/trap.ts";
 import { ShardSocket } from "../support/shard-socket.ts";
 
-// Threads that are stuck or end, beside shards that must not notice.
+// Threads that hang or end, next to shards that must not be affected.
 const manifest = buildManifest({
   name: "isolated",
   version: "1.0.0",
@@ -32,7 +32,7 @@ async function joined(shard: string): Promise<ShardSocket> {
   return new ShardSocket(server.url, { shard, sid: userId, token }).joined();
 }
 
-/** Leaves a shard behind that had one input. */
+/** Leaves a saved shard behind that has received one input. */
 async function saved(id: string): Promise<void> {
   const socket = await joined(id);
   socket.send({ how: "nothing" }, 1);
@@ -53,7 +53,7 @@ test.each([
   ["exit", "crashed"],
   ["crash", "crashed"],
 ])(
-  "weakness 1: a shard whose code does %s goes down alone, and comes back",
+  "weakness 1: only the shard whose code does %s goes down, and it comes back",
   async (how, why) => {
     await saved(`trap:${how}`);
     const [bad, beside, here] = await Promise.all([
@@ -71,7 +71,7 @@ test.each([
     expect(await bad.ended()).toEqual({ code: 1013, reason: "the shard is restarting" });
     for (const other of [here, beside]) {
       expect(other.closed).toBeNull();
-      // They stepped on meanwhile: 50 steps a second, each of which changed something.
+      // They kept stepping: 50 steps per second, each with a change.
       const due = (performance.now() - startedAt) / 20;
       expect(other.frames.length).toBeGreaterThan(due / 3);
       const heard = other.frames.length;

@@ -5,7 +5,7 @@ import { TestClient } from "../support/client.ts";
 import { readableRows, Replica, type Tables } from "../support/feed-oracle.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// What the live feed does to replicas, against a look through all rows by the plainest evaluator.
+// Compares what the live feed sends to replicas with a scan of all rows by the simplest evaluator.
 
 const SEED = 20_261_128;
 const RULES = process.env["PYLON_TEST_STORE"] === "postgres" ? 10 : 20;
@@ -22,7 +22,7 @@ interface Op {
   readonly flag: boolean;
 }
 
-/** `Self` stands for the entity that the rule is of. */
+/** `Self` stands for the entity of the rule. */
 function conditions(over: string): string[] {
   const team = ["teamId == data.teamId", "teamId == 't1'"];
   if (over === "Member")
@@ -74,7 +74,7 @@ const rule: fc.Arbitrary<string> = fc
     const text = others.reduce((sum, [joint, next]) => `(${sum}) ${joint} ${next}`, first);
     return isNegated ? `!(${text})` : text;
   });
-/** Those of the review, and generated ones. */
+/** The rules of the review, and generated ones. */
 const rules = [
   "exists(Member, teamId == data.teamId && userId == auth.userId) && (data.isPublic || " +
     "exists(Member, teamId == data.teamId && userId == auth.userId && level > 1))",
@@ -89,7 +89,7 @@ const docs = rules.map((_, index) => `Doc${index}`);
 
 const op: fc.Arbitrary<Op> = fc.record({
   op: fc.constantFrom("insert", "update", "update", "delete"),
-  // Memberships and flags more often than all the others.
+  // Memberships and flags more often than any other table.
   table: fc.oneof(
     { weight: 3, arbitrary: fc.constant(0) },
     { weight: 1, arbitrary: fc.constant(1) },
@@ -146,7 +146,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Writes to the server and to tables of its own. */
+/** Writes to the server and to its own tables. */
 class Writer {
   readonly tables: Tables = new Map(
     ["Member", "Flag", "Mark", ...docs].map((name) => [name, new Map()]),
@@ -171,7 +171,7 @@ class Writer {
     return mark.id;
   }
 
-  /** The operation for the server; done here as well. */
+  /** The operation for the server. It is applied to the own tables as well. */
   #write({ op: kind, table, row, team, user, level, flag }: Op): object {
     const name = ["Member", "Flag", ...docs][table] ?? "";
     const rows = this.tables.get(name) ?? new Map<string, never>();
@@ -201,7 +201,7 @@ class Writer {
   }
 }
 
-/** A row of each user in each table with a generated policy. */
+/** Inserts a row of each user into each table with a generated policy. */
 async function writeFirstRows(writer: Writer): Promise<void> {
   for (const [table] of docs.entries())
     await writer.commit(
@@ -242,7 +242,7 @@ test("L1: replicas hold what generated policies allow, whatever is written", asy
     for (const [reader, replica] of replicas.entries()) {
       const about = `seed ${SEED}, step ${index} ${JSON.stringify(ops)}, reader ${reader}`;
       expect([about, replica.complaints]).toEqual([about, []]);
-      // One change by itself is never too much to tell.
+      // A single change is never too much to send.
       const told = replica.resyncs - (before[reader] ?? 0);
       if (ops.length === 1 && !isAway) expect([about, told]).toEqual([about, 0]);
       for (const [at, name] of docs.entries()) {

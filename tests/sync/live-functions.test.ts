@@ -6,7 +6,7 @@ import { aMoment, TestClient, until } from "../support/client.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-/** How often each function ran. */
+/** The number of runs per function. */
 const runs = new Map<string, number>();
 function counted(name: string): void {
   runs.set(name, (runs.get(name) ?? 0) + 1);
@@ -20,7 +20,7 @@ const manifest = buildManifest({
     entity("Setting", { isPersonal: field.bool() }),
   ],
   policies: [
-    // Nobody reads the rows themselves: what a function answers is its own affair.
+    // No user may read the rows: what a function returns does not depend on policies.
     policy({ name: "todo", entity: "Todo", allow: "auth.isAdmin" }),
     policy({ name: "setting", entity: "Setting", allow: "auth.isAdmin" }),
   ],
@@ -108,7 +108,7 @@ function add(id: string, rank: number, ownerId = "nobody"): Promise<string> {
   return admin.insert("Todo", { id, title: id, rank, ownerId });
 }
 
-test("a result comes at once, and again when a commit changes it", async () => {
+test("a result is sent immediately, and again when a commit changes it", async () => {
   await add("a1", 1);
   const socket = await connect(await TestClient.guest(server.url));
   const id = socket.call("top", { limit: 2 });
@@ -118,10 +118,10 @@ test("a result comes at once, and again when a commit changes it", async () => {
   await add("a3", 3);
   await socket.told(id, 3);
   const before = runs.get("top");
-  // It is behind the last row that was read.
+  // It sorts behind the last row that was read.
   await add("a0", 0);
   await admin.request("PATCH", "/api/entities/Todo/a1", { title: "hidden" });
-  // It is read, and shows nothing else.
+  // The row is read, but the result stays the same.
   await admin.request("PATCH", "/api/entities/Todo/a3", { ownerId: "bob" });
   await admin.request("DELETE", "/api/entities/Todo/a3");
   expect(await socket.told(id, 4)).toEqual([["a1"], ["a2", "a1"], ["a3", "a2"], ["a2", "hidden"]]);
@@ -130,7 +130,7 @@ test("a result comes at once, and again when a commit changes it", async () => {
   expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
 });
 
-test("a function that does not look at who calls runs once for 1,000 subscribers", async () => {
+test("a function that does not use the caller runs once for 1,000 subscribers", async () => {
   const guest = await TestClient.guest(server.url);
   const all = await Promise.all(Array.from({ length: 1000 }, () => connect(guest)));
   const ids = all.map((socket) => socket.call("top", { limit: 3 }));
@@ -146,7 +146,7 @@ test("a function that does not look at who calls runs once for 1,000 subscribers
     expect(socket.outcomes(ids[index] ?? 0).at(-1)).toEqual(["b5", "b4", "b3"]);
 });
 
-test("a function that looks at who calls runs for each user, and once for a user", async () => {
+test("a function that uses the caller runs per user, and once for each user", async () => {
   const [ann, bob] = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
   const [first, second, other] = [await connect(ann), await connect(ann), await connect(bob)];
   const ids = [first.call("mine"), second.call("mine"), other.call("mine")] as const;
@@ -160,7 +160,7 @@ test("a function that looks at who calls runs for each user, and once for a user
   expect(other.outcomes(ids[2])).toEqual([0]);
 });
 
-test("once it looks at who calls, nobody is told the result of another", async () => {
+test("once it uses the caller, no user gets the result of another", async () => {
   const [ann, bob] = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
   const [one, other] = [await connect(ann), await connect(bob)];
   const ids = [one.call("maybeMine"), other.call("maybeMine")] as const;
@@ -180,7 +180,7 @@ test("once it looks at who calls, nobody is told the result of another", async (
   await admin.request("DELETE", "/api/entities/Setting/s1");
 });
 
-test("a failure is told, and the next commit that concerns it may mend it", async () => {
+test("a failure is sent, and a later commit that affects the result can fix it", async () => {
   const socket = await connect(new TestClient(server.url, null));
   const id = socket.call("titleOf", { id: "d1" });
   expect(await socket.told(id, 1)).toEqual([{ failed: "NO_TODO" }]);
@@ -198,7 +198,7 @@ test("a failure is told, and the next commit that concerns it may mend it", asyn
   expect(socket.texts).not.toContain("secret");
 });
 
-test("what can't be subscribed to is refused, and says why", async () => {
+test("an invalid subscription is rejected, with its reason", async () => {
   const socket = await connect(await TestClient.guest(server.url));
   const refused: readonly (readonly [name: string, args: object, code: string])[] = [
     ["nothing", {}, "FN_NOT_FOUND"],
@@ -219,7 +219,7 @@ test("what can't be subscribed to is refused, and says why", async () => {
   expect(socket.all("joined")).toEqual([]);
 });
 
-test("too large a result, and too many reads, are told as failures", async () => {
+test("too large a result, and too many reads, are sent as failures", async () => {
   const socket = await connect(new TestClient(server.url, null));
   const [large, greedy] = [socket.call("large"), socket.call("greedy")];
   expect(await socket.told(large, 1)).toEqual([""]);
@@ -230,7 +230,7 @@ test("too large a result, and too many reads, are told as failures", async () =>
   expect(await socket.told(large, 3)).toEqual(["", { failed: "RESULT_TOO_LARGE" }, ""]);
 });
 
-test("chance is the same in each run, so that only what changed changes", async () => {
+test("random values are the same in each run, so that only real changes are sent", async () => {
   type Drawn = { readonly count: number; readonly drawn: number[]; readonly id: string };
   const socket = await connect(new TestClient(server.url, null));
   const id = socket.call("chance");
@@ -244,7 +244,7 @@ test("chance is the same in each run, so that only what changed changes", async 
   expect(called.body["id"]).not.toBe(one?.id);
 });
 
-test("nobody hears after unsubscribing, and nothing runs for nobody", async () => {
+test("nothing is sent after unsubscribing, and nothing runs without subscribers", async () => {
   const socket = await connect(new TestClient(server.url, null));
   const [one, two] = [socket.call("top", { limit: 9 }), socket.call("top", { limit: 9 })];
   await socket.told(two, 1);
@@ -262,7 +262,7 @@ test("nobody hears after unsubscribing, and nothing runs for nobody", async () =
   expect(socket.texts).not.toContain("the-last");
 });
 
-test("a session that ends takes its functions with it", async () => {
+test("the end of a session ends its live functions", async () => {
   const ann = await TestClient.guest(server.url);
   const socket = await connect(ann);
   const id = socket.call("mine");
@@ -274,14 +274,14 @@ test("a session that ends takes its functions with it", async () => {
   expect(socket.outcomes(id)).toEqual([0]);
 });
 
-test("the limit of calls holds for subscriptions that need a run of their own", async () => {
+test("the call limit applies to subscriptions that need a new run", async () => {
   const own = await startServer(app, { PYLON_FN_RATE_LIMIT_MAX: "2" });
   try {
     const guest = await TestClient.guest(own.url);
     const socket = await QuerySocket.open(guest);
     const ids = [1, 2].map((limit) => socket.call("top", { limit }));
     for (const id of ids) await socket.told(id, 1);
-    // It is running already.
+    // This one is already running.
     await socket.told(socket.call("top", { limit: 1 }), 1);
     const refused = socket.call("top", { limit: 3 });
     await until(() => socket.all("error").length > 0);

@@ -5,8 +5,8 @@ import { TestClient, until } from "../support/client.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Version 2 without a socket: POST /api/live opens an event stream or a connection of polls, and
-// POST /api/live/<id> says what a socket would. And what a message is answered that is not taken.
+// Version 2 without a socket: POST /api/live opens an event stream or a polled connection, and POST
+// /api/live/<id> sends what a socket would. Also the responses to invalid messages.
 
 const app = appOf(
   buildManifest({
@@ -33,7 +33,7 @@ async function openPolls(client: TestClient, messages: readonly object[] = []): 
   return body as unknown as Poll;
 }
 
-/** Polls until a message of this type has come. */
+/** Polls until a message of this type has arrived. */
 async function polled(
   client: TestClient,
   { id, messages }: Poll,
@@ -53,14 +53,14 @@ async function polled(
 
 const SUBSCRIBE = { type: "subscribe", id: 1, entity: "Note" };
 
-test("polls bring what a socket would, from the first request on", async () => {
+test("polls return what a socket would, from the first request on", async () => {
   const ann = await TestClient.guest(server.url);
   const id = await ann.insert("Note", { text: "one" });
   const poll = await openPolls(ann, [SUBSCRIBE]);
   const first = await polled(ann, poll, "ready");
   expect(first.map(({ type }) => type)).toEqual(["hello", "joined", "rows", "ready"]);
   expect(first[2]).toMatchObject({ reset: true, rows: [{ id, text: "one" }] });
-  // A poll that waits is answered as soon as there is something to tell.
+  // A waiting poll gets its response as soon as there is a message.
   const waiting = polled(ann, { ...poll, messages: [] }, "commit");
   await ann.request("PATCH", `/api/entities/Note/${id}`, { text: "two" });
   expect((await waiting).at(-1)).toMatchObject({ changes: [{ patches: [{ id, text: "two" }] }] });
@@ -71,7 +71,7 @@ test("polls bring what a socket would, from the first request on", async () => {
   await polled(ann, { ...poll, messages: [] }, "pong");
 });
 
-test("a connection is its caller's alone, and ends with the session", async () => {
+test("a connection belongs to its caller, and ends with the session", async () => {
   const ann = await TestClient.guest(server.url);
   const bob = await TestClient.guest(server.url);
   const { id } = await openPolls(ann);
@@ -97,7 +97,7 @@ test("a connection is its caller's alone, and ends with the session", async () =
   expect((await held).status).toBe(200);
 });
 
-test("what is not understood is refused with the field", async () => {
+test("an invalid request is rejected with its field", async () => {
   const ann = await TestClient.guest(server.url);
   const { id } = await openPolls(ann);
   for (const [path, body, at] of [
@@ -111,7 +111,7 @@ test("what is not understood is refused with the field", async () => {
   }
 });
 
-test("a client that says too much is cut off", async () => {
+test("a client that sends too much is cut off", async () => {
   const ann = await TestClient.guest(server.url);
   const { id } = await openPolls(ann);
   const messages = Array.from({ length: 150 }, () => ({ type: "ping" }));
@@ -122,7 +122,7 @@ test("a client that says too much is cut off", async () => {
   expect(statuses.at(-1)).not.toBe(200);
 });
 
-test("a stream names its connection, and carries what requests ask for", async () => {
+test("a stream starts with its connection id, and carries what requests subscribe to", async () => {
   const ann = await TestClient.guest(server.url);
   const abort = new AbortController();
   const response = await fetch(`${server.url}/api/live`, {
@@ -153,7 +153,7 @@ test("a stream names its connection, and carries what requests ask for", async (
   await until(isOver);
 });
 
-test("every message of version 2 that is not taken is answered with an error", async () => {
+test("every invalid message of version 2 gets an error", async () => {
   const ann = await TestClient.guest(server.url);
   const live = await QuerySocket.open(ann);
   const ids = Array.from({ length: 900 }, (_, index) => `${index}-${"x".repeat(200)}`);

@@ -53,7 +53,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("a window has the first rows of a query, and keeps them the first ones", async () => {
+test("a window has the first rows of a query, and stays up to date", async () => {
   const alice = await TestClient.guest(server.url);
   await admin.insert("Member", { channelId: "c1", userId: alice.userId });
   for (let at = 1; at <= 4; at += 1)
@@ -81,14 +81,14 @@ test("a window has the first rows of a query, and keeps them the first ones", as
   const known = { seq: socket.all("commit").at(-1)?.seq, epoch: socket.all("ready")[0]?.epoch };
   const again = await QuerySocket.open(alice);
   await again.subscribe({ ...query, known: { ...known, ids: ["w4", "w3"] } });
-  // Nothing has changed, so nothing is named.
+  // Nothing has changed, so no row is sent.
   expect(again.all("rows")).toEqual([{ type: "rows", sub: expect.any(Number), rows: [] }]);
   expect(socket.texts).not.toContain("elsewhere");
   socket.socket.close();
   again.socket.close();
 });
 
-test("a user who leaves a channel loses its rows, and no byte comes after", async () => {
+test("a user who leaves a channel loses its rows, and receives nothing afterwards", async () => {
   const bob = await TestClient.guest(server.url);
   const member = await admin.insert("Member", { channelId: "c2", userId: bob.userId });
   await admin.insert("Message", { id: "m1", channelId: "c2", text: "one", at: 1 });
@@ -99,7 +99,7 @@ test("a user who leaves a channel loses its rows, and no byte comes after", asyn
   expect(await socket.commits(1)).toMatchObject([{ changes: [{ sub, gone: ["m1"] }] }]);
   await aMoment();
   expect(socket.texts).not.toContain("among ourselves");
-  // The right to a row comes back with the membership, of a cursor from before too.
+  // A new membership would restore the rows, also for a cursor from before.
   const { seq, epoch } = socket.all("ready")[0] ?? {};
   socket.socket.close();
   const again = await QuerySocket.open(bob);
@@ -112,7 +112,7 @@ test("a user who leaves a channel loses its rows, and no byte comes after", asyn
   again.socket.close();
 });
 
-test("what can't be subscribed to is refused by its id, and the others go on", async () => {
+test("an invalid subscription is rejected by its id, and the others continue", async () => {
   const socket = await QuerySocket.open(admin);
   const refused: readonly (readonly [object, string])[] = [
     [{ entity: "Nothing" }, "ENTITY_NOT_FOUND"],
@@ -145,7 +145,7 @@ test("what can't be subscribed to is refused by its id, and the others go on", a
   socket.socket.close();
 });
 
-test("what became readable by time alone reaches a client hours later", async () => {
+test("a row that becomes readable with time reaches a client that returns later", async () => {
   const clock = stillClock();
   const own = await startServer(timed, {}, clock.platform);
   try {
@@ -168,7 +168,7 @@ test("what became readable by time alone reaches a client hours later", async ()
   }
 });
 
-test("members of one subscription hear all commits in order, and what is theirs", async () => {
+test("members of one subscription get all commits in order, and their own replies", async () => {
   const sockets = await Promise.all(
     Array.from({ length: 40 }, () => QuerySocket.open(new TestClient(server.url, null))),
   );
@@ -185,7 +185,7 @@ test("members of one subscription hear all commits in order, and what is theirs"
       .all("commit")
       .flatMap(({ changes }) => changes.flatMap(({ rows = [] }) => rows.map(({ text }) => text)));
     expect(texts).toEqual(Array.from({ length: 20 }, (_, round) => `${round}`));
-    // A pong says that everything up to its number came before it.
+    // A pong means that everything up to its number was sent before it.
     const seqs = socket.messages.flatMap((message) =>
       message.type === "commit" || message.type === "pong" ? [message.seq] : [],
     );
@@ -194,7 +194,7 @@ test("members of one subscription hear all commits in order, and what is theirs"
   }
 });
 
-test("a session that ends takes its subscriptions with it", async () => {
+test("the end of a session ends its subscriptions", async () => {
   const carol = await TestClient.guest(server.url);
   const socket = await QuerySocket.open(carol);
   await socket.subscribe({ entity: "Notice" });

@@ -7,9 +7,9 @@ import { TestClient, until } from "../support/client.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Jobs and runs of workflows, followed by clients.
+// Jobs and workflow runs that clients follow.
 
-/** Lets a job or a step go on. */
+/** Lets a waiting job or step continue. */
 let goOn: () => void = () => undefined;
 const wait = (): Promise<void> =>
   new Promise((resolve) => {
@@ -100,12 +100,12 @@ async function call(client: TestClient, name: string, args: object = {}): Promis
 const last = (socket: QuerySocket, id: number): object | undefined =>
   socket.outcomes(id).at(-1) as object | undefined;
 
-/** Waits until the newest that was told has these fields. */
+/** Waits until the latest result has these fields. */
 async function toBe(socket: QuerySocket, id: number, fields: object): Promise<void> {
   await until(() => Bun.deepMatch(fields, last(socket, id) ?? {}));
 }
 
-test("who has scheduled a job follows its progress to its end, and so do admins", async () => {
+test("the user who scheduled a job can follow it to its end, and so can admins", async () => {
   const ann = await TestClient.guest(server.url);
   const socket = await connect(ann);
   const id = await call(ann, "begin", { name: "load" });
@@ -120,7 +120,7 @@ test("who has scheduled a job follows its progress to its end, and so do admins"
   expect(last(socket, own)).toMatchObject({ finishedAt: expect.any(String) });
 });
 
-test("why a job failed is told to admins, and to nobody else", async () => {
+test("only admins see why a job failed", async () => {
   const ann = await TestClient.guest(server.url);
   const id = await call(ann, "begin", { name: "load", args: { fails: true } });
   const [socket, operator] = [await connect(ann), await connect(admin)];
@@ -133,26 +133,26 @@ test("why a job failed is told to admins, and to nobody else", async () => {
   expect(socket.texts).not.toContain("secret");
 });
 
-test("a job of another user looks like one that is not there", async () => {
+test("another user's job looks like one that does not exist", async () => {
   const [ann, bob] = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
   const [own, others] = [await connect(ann), await connect(bob)];
   const nobody = await connect(new TestClient(server.url, null));
   const id = await call(ann, "begin", { name: "nothing", delayMs: 60_000 });
-  // All look at the same one, in whichever order they ask.
+  // All of them follow the same job, in any order.
   const [bobs, anns, none] = [others, own, nobody].map((one) => one.call(LIVE_JOB, { id }));
   await toBe(own, anns ?? 0, { id, status: "pending" });
   expect(await others.told(bobs ?? 0, 1)).toEqual([{ failed: "NOT_FOUND" }]);
   expect(await nobody.told(none ?? 0, 1)).toEqual([{ failed: "NOT_FOUND" }]);
   const missing = others.call(LIVE_JOB, { id: "nothing-here" });
   expect(await others.told(missing, 1)).toEqual([{ failed: "NOT_FOUND" }]);
-  // What nobody has started is followed by admins alone.
+  // Only admins can follow a job that no user has started.
   const { body } = await admin.request("POST", "/api/jobs", { name: "nothing", delay_secs: 60 });
   const cron = nobody.call(LIVE_JOB, { id: body["id"] });
   expect(await nobody.told(cron, 1)).toEqual([{ failed: "NOT_FOUND" }]);
   expect(others.texts).not.toContain("pending");
 });
 
-test("a job that is taken back is told of as cancelled", async () => {
+test("a cancelled job is reported as cancelled", async () => {
   const ann = await TestClient.guest(server.url);
   const socket = await connect(ann);
   const id = await call(ann, "begin", { name: "nothing", delayMs: 60_000 });
@@ -162,7 +162,7 @@ test("a job that is taken back is told of as cancelled", async () => {
   await toBe(socket, own, { status: "cancelled" });
 });
 
-test("what an action, a batch and a job schedule is their user's too", async () => {
+test("jobs that an action, a batch and a job schedule belong to their user too", async () => {
   const ann = await TestClient.guest(server.url);
   const socket = await connect(ann);
   const byAction = socket.call(LIVE_JOB, { id: await call(ann, "beginByAction") });
@@ -179,14 +179,14 @@ test("what an action, a batch and a job schedule is their user's too", async () 
   await toBe(socket, socket.call(LIVE_JOB, { id: next }), { status: "pending" });
 });
 
-test("who has started a run follows its state and its steps, and no results", async () => {
+test("the user who started a run can follow its state and steps, but not its results", async () => {
   const [ann, bob] = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
   const [socket, others, operator] = [await connect(ann), await connect(bob), await connect(admin)];
   const id = await call(ann, "start");
   const [own, bobs] = [socket.call(LIVE_WORKFLOW, { id }), others.call(LIVE_WORKFLOW, { id })];
   const theirs = operator.call(LIVE_WORKFLOW, { id });
   expect(await others.told(bobs, 1)).toEqual([{ failed: "NOT_FOUND" }]);
-  // A step's code runs before the store knows of it.
+  // The code of a step runs before the store knows of it.
   await toBe(socket, own, { id, name: "deliver", status: "running" });
   goOn();
   await toBe(socket, own, { status: "waiting", state: { at: "shipped" } });
@@ -215,7 +215,7 @@ test("who has started a run follows its state and its steps, and no results", as
   expect(socket.texts).not.toContain(event.data);
 });
 
-test("what can't be followed is refused, with the field", async () => {
+test("an invalid request to follow is rejected, with the field", async () => {
   const socket = await connect(admin);
   const refused = async (args: object): Promise<unknown> => {
     const before = socket.all("error").length;

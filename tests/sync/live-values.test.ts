@@ -1,4 +1,4 @@
-// A filter means the same in a request and in a live query.
+// A filter has the same meaning in a request and in a live query.
 import { afterEach, expect, test } from "bun:test";
 import { isPullResponse, type PullResponse } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
@@ -58,7 +58,7 @@ async function serve(): Promise<{ server: TestServer; client: TestClient }> {
 
 interface ConnectOptions {
   readonly platform?: Partial<Platform>;
-  /** Absent: nothing is kept. */
+  /** If absent, nothing is persisted. */
   readonly appName?: string;
 }
 
@@ -110,7 +110,7 @@ const POOLS: Readonly<Record<string, readonly unknown[]>> = {
   id: IDS,
 };
 
-/** Rows that hold every value of the pools, and nulls. */
+/** Rows with every value of the pools, and nulls. */
 function rows(): Record<string, unknown>[] {
   return Array.from({ length: 24 }, (_, n) => ({
     id: `t${n}`,
@@ -126,7 +126,7 @@ function rows(): Record<string, unknown>[] {
 }
 
 const inner = fc.constantFrom<unknown[]>("milk", "10", 10, true, null);
-/** What is asked of what lists hold, and of values inside of a json. */
+/** Conditions on the items of lists, and on values inside a json field. */
 const nested = fc.oneof(
   fc
     .tuple(fc.constantFrom("tags", "meta", "meta.a", "text"), fc.array(inner, { maxLength: 2 }))
@@ -214,13 +214,13 @@ test("Q1: a filter gives the same rows in a request and live, or an error in bot
     }),
     { numRuns: 400 },
   );
-  // It compared something: not all filters were refused or empty.
+  // Make sure that it compared something: not all filters were rejected or empty.
   expect(refused).toBeGreaterThan(10);
   expect(found).toBeGreaterThan(500);
 });
 
 const MOMENT = "2026-01-05T00:00:00.000Z";
-/** All the ways to write the same moment. */
+/** All ways to write the same point in time. */
 const SAME_MOMENT: readonly unknown[] = [
   MOMENT,
   "2026-01-05",
@@ -230,12 +230,12 @@ const SAME_MOMENT: readonly unknown[] = [
   new Date(MOMENT),
 ];
 
-test("Q1: a live query finds the row at a moment however the moment is written", async () => {
+test("Q1: a live query finds a row by its time however the time is written", async () => {
   const { client } = await serve();
   await client.insert("Thing", { id: "t", at: "2026-01-05" });
   await client.insert("Thing", { id: "later", at: "2026-01-05T00:00:00.001Z" });
   const engine = connect(client);
-  // Made before the kinds are known.
+  // Created before the field kinds are known.
   const early = engine.query("Thing", { where: { at: "2026-01-05T02:00:00+02:00" } });
   await until(() => engine.status.ready);
   expect(early.getSnapshot()).toMatchObject([{ id: "t" }]);
@@ -249,7 +249,7 @@ test("Q1: a live query finds the row at a moment however the moment is written",
   expect(() => idsOf(engine, { at: "soon" })).toThrow('at is "soon", not an ISO 8601 date');
 });
 
-test("Q1: a pending write has the value that the server will make of it", async () => {
+test("Q1: a pending write has the value that the server will store", async () => {
   const { client } = await serve();
   const engine = connect(client, {
     platform: {
@@ -267,7 +267,7 @@ test("Q1: a pending write has the value that the server will make of it", async 
   expect(idsOf(engine, { at: MOMENT }).toSorted()).toEqual(["date", "text"]);
 });
 
-test("Q1: the kinds are kept with the replica, for a visit without a network", async () => {
+test("Q1: the kinds are stored with the replica, for a start without a network", async () => {
   const { client } = await serve();
   await client.insert("Thing", { id: "t", at: "2026-01-05" });
   const appName = `live-values-${process.env["PYLON_TEST_STORE"] ?? "sqlite"}`;
@@ -307,7 +307,7 @@ test("Q1: without kinds from the server, texts compare as texts, Dates as times"
   expect(idsOf(engine, { at: { $gte: new Date(MOMENT) } })).toEqual(["t"]);
 });
 
-test("Q1: the kinds name only what the caller may read, once a snapshot", async () => {
+test("Q1: the kinds name only readable fields, once per snapshot", async () => {
   const { client } = await serve();
   await client.insert("Thing", { text: "a" });
   await client.insert("Thing", { text: "b" });
@@ -337,7 +337,7 @@ test("Q1: the kinds name only what the caller may read, once a snapshot", async 
   expect((await pull("since=1")).schema).toBeUndefined();
 });
 
-test("Q8: a limit that is not a number of rows is refused in a live query", async () => {
+test("Q8: an invalid limit is rejected in a live query", async () => {
   const { client } = await serve();
   const engine = connect(client);
   for (const limit of [-1, 1.5, NaN, Infinity])

@@ -50,9 +50,9 @@ async function guest(): Promise<TestClient & { readonly token: string }> {
   return Object.assign(client, { token: client.token ?? "" });
 }
 
-test("two who look for a match meet in a shard that takes nobody else", async () => {
+test("two users who look for a match meet in a shard that admits no one else", async () => {
   const [ann, bob, eve] = [await guest(), await guest(), await guest()];
-  // Rated too far away by the app's own query, whatever she says.
+  // The app's own query rates her too far away, whatever she sends.
   await eve.insert("Score", { userId: eve.userId, rating: 9000 });
   const baseUrl = server.url;
   const off = new AbortController();
@@ -101,7 +101,7 @@ function toSorted(view: unknown): unknown {
   return Array.isArray(view) ? view.map(String).toSorted() : view;
 }
 
-test("a party looks for a match together, and each of it accepts", async () => {
+test("a party looks for a match together, and each member accepts", async () => {
   const [ann, bob] = [await guest(), await guest()];
   const baseUrl = server.url;
   const statuses: string[] = [];
@@ -128,7 +128,7 @@ test("a party looks for a match together, and each of it accepts", async () => {
   expect([asked, statuses[0], statuses.at(-1)]).toEqual([2, "gathering", "matched"]);
 }, 30_000);
 
-test("a user who asks for nonsense is refused by the name of the field", async () => {
+test("an invalid request is rejected with the name of its field", async () => {
   const ann = await guest();
   const nobody = new TestClient(server.url, null);
   expect((await nobody.request("POST", "/api/match/duel", {})).status).toBe(401);

@@ -40,7 +40,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("a member reads, writes and hears a channel; a stranger does none of it", async () => {
+test("a member can read, write and follow a channel; a stranger can't", async () => {
   await admin.insert("Member", { channelId: "c1", userId: alice.userId });
   const [hers, his] = await Promise.all([
     alice.live(await cursorOf(alice)).ready(),
@@ -92,7 +92,7 @@ test("a user who joins receives the channel's rows, and one who leaves loses the
 });
 
 test.each(["row first", "right first"])(
-  "rights and rows that change in one transaction (%s) are heard together",
+  "rights and rows that change in one transaction (%s) are received together",
   async (order) => {
     const message = await admin.insert("Message", { channelId: order, text: "three" });
     const member = await admin.insert("Member", { channelId: order, userId: bob.userId });
@@ -116,7 +116,7 @@ test.each(["row first", "right first"])(
 );
 
 test.each(["row first", "right first"])(
-  "what a row was inside of a transaction (%s) is told to no one who may read it only after",
+  "a row's state inside a transaction (%s) is not sent to users who may read it only after",
   async (order) => {
     const channelId = `inside ${order}`;
     const id = await admin.insert("Message", { channelId, text: "not for bob" });
@@ -139,7 +139,7 @@ test.each(["row first", "right first"])(
   },
 );
 
-test("a client whose rights changed while away takes a new snapshot, others not", async () => {
+test("only a client whose rights changed while it was away needs a new snapshot", async () => {
   const [hers, his] = [await cursorOf(alice), await cursorOf(bob)];
   await admin.insert("Member", { channelId: "c4", userId: bob.userId });
   expect((await bob.request("GET", `/api/sync/pull?since=${his}`)).status).toBe(410);

@@ -50,7 +50,7 @@ function heard(socket: LiveSocket, topic: string): boolean {
   return socket.texts.some((text) => text.includes(`"topic":"${topic}"`));
 }
 
-test("L7: a guest does not join the room that is named by a private channel's id", async () => {
+test("L7: a guest can't join the room of a private channel by its id", async () => {
   const [member, stranger] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -70,13 +70,13 @@ test("L7: a guest does not join the room that is named by a private channel's id
   await aMoment();
   expect(heard(socket, "secret")).toBe(false);
   expect((await look(member, room)).body["count"]).toBe(1);
-  // Nor one that no declaration names.
+  // Nor can a member join a room that no declaration matches.
   expect(codeOf(await post(member, "join", "anywhere"))).toEqual(DENIED);
   expect((await post(admin, "join", "anywhere", { user_id: member.userId })).status).toBe(200);
   socket.close();
 });
 
-test("a member who loses the right leaves at once, and hears nothing more", async () => {
+test("a member who loses the right leaves immediately, and receives nothing more", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -102,7 +102,7 @@ test("a member who loses the right leaves at once, and hears nothing more", asyn
   for (const socket of sockets) socket.close();
 });
 
-test("a member who lost the right while away is not in the room when it is back", async () => {
+test("a member who lost the right while away is not in the room after returning", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -121,7 +121,7 @@ test("a member who lost the right while away is not in the room when it is back"
   socket.close();
 });
 
-test("a member who may hear but not send is not heard in any way", async () => {
+test("a member who may listen but not send can't send in any way", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -141,7 +141,7 @@ test("a member who may hear but not send is not heard in any way", async () => {
   for (const socket of [anns, bobs]) socket.close();
 });
 
-test("a user who may see asks who is there without being there", async () => {
+test("a user who may see a room can list its members without being in it", async () => {
   const [ann, bob] = await Promise.all([
     TestClient.guest(server.url),
     TestClient.guest(server.url),
@@ -153,7 +153,7 @@ test("a user who may see asks who is there without being there", async () => {
   expect(codeOf(await look(bob, "channel/private"))).toEqual([403, "FORBIDDEN"]);
 });
 
-test("a client's room tells that it may not be there, and shows nobody", async () => {
+test("a client's room reports a lost right, and shows no peers", async () => {
   const engine = createSyncEngine(server.url);
   const { userId } = await engine.session.signInAsGuest();
   engine.start();

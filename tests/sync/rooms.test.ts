@@ -31,7 +31,7 @@ const lobby = appOf(
   }),
 );
 
-/** There is one replica, which nobody loses. */
+/** There is one replica, which is never lost. */
 const TIMES = { ...SHORT_TIMES, graceMs: 2_000 };
 
 interface Peer {
@@ -40,7 +40,7 @@ interface Peer {
   readonly joined_at: string;
 }
 
-/** The room's messages that a socket has heard, such as `join u1`. */
+/** The messages of a room that a socket has received, such as `join u1`. */
 function heard(socket: LiveSocket, room: string): string[] {
   return socket.texts
     .map((text) => JSON.parse(text) as Readonly<Record<string, unknown>>)
@@ -48,7 +48,7 @@ function heard(socket: LiveSocket, room: string): string[] {
     .map((message) => [message["type"], message["user_id"] ?? message["topic"]].join(" "));
 }
 
-/** What a socket has heard of others' messages, but for their end. */
+/** The messages of other clients that a socket has received, except disconnects. */
 function relayed(socket: LiveSocket): unknown[] {
   return socket.texts
     .map((text) => JSON.parse(text) as { type?: string; event?: string })
@@ -57,14 +57,14 @@ function relayed(socket: LiveSocket): unknown[] {
     );
 }
 
-/** What a socket has heard of others' ends. */
+/** The disconnects of other clients that a socket has received. */
 function disconnects(socket: LiveSocket): unknown[] {
   return socket.texts
     .map((text) => JSON.parse(text) as { readonly event?: string })
     .filter(({ event }) => event === "disconnect");
 }
 
-/** What a client may not say. */
+/** Messages that a client may not send. */
 const JUNK = [
   "{",
   "[]",
@@ -109,7 +109,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     body: unknown,
   ): ReturnType<TestClient["request"]> => client.request("POST", `/api/rooms/${what}`, body);
 
-  test("a join answers who was there before, and a member sees all", async () => {
+  test("a join returns the members before it, and a member can list all", async () => {
     const first = await post(alice, "join", {
       room: "r1",
       data: { name: "Alice", tags: [], at: { x: 1.5 } },
@@ -141,7 +141,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     ] as never);
   });
 
-  test("joining again keeps the time and takes the new data", async () => {
+  test("joining again keeps the join time and replaces the data", async () => {
     const before = await post(alice, "join", { room: "again", data: 1 });
     const again = await post(alice, "join", { room: "again", data: 2 });
     expect(before.body["snapshot"]).toMatchObject({ peers: [] });
@@ -150,7 +150,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect(body).toMatchObject({ count: 1, members: [{ data: 2 }] });
   });
 
-  test("a leave says whether one was there, and an empty room is gone", async () => {
+  test("a leave reports whether the user was there, and an empty room is gone", async () => {
     await post(alice, "join", { room: "r2" });
     expect((await post(alice, "leave", { room: "r2" })).body).toEqual({
       left: "r2",
@@ -168,7 +168,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect((await admin.request("GET", "/api/rooms")).text).not.toContain('"r2"');
   });
 
-  test("presence is for members", async () => {
+  test("only members can set presence", async () => {
     expect((await post(alice, "presence", { room: "r3", data: { x: 1 } })).body).toEqual({
       updated: false,
       reason: "not_in_room",
@@ -209,7 +209,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     });
   });
 
-  test("the server says who a user is; only the admin speaks for others", async () => {
+  test("the server determines the user; only the admin acts for others", async () => {
     await post(alice, "join", { room: "who" });
     await post(bob, "join", { room: "who", user_id: alice.userId });
     expect((await usersIn(alice, "who")).toSorted()).toEqual([alice.userId, bob.userId].toSorted());
@@ -226,7 +226,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     });
   });
 
-  test("what is wrong is refused", async () => {
+  test("invalid requests are rejected", async () => {
     const anonymous = new TestClient(server.url, null);
     const codeOf = async (client: TestClient, what: string, body: unknown): Promise<unknown> => {
       const answer = await post(client, what, body);
@@ -249,7 +249,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     ]);
   });
 
-  test("a user is in at most 100 rooms", async () => {
+  test("a user can be in at most 100 rooms", async () => {
     const user = await TestClient.guest(server.url);
     for (let n = 0; n < 100; n += 1)
       expect((await post(user, "join", { room: `many-${n}` })).status).toBe(200);
@@ -259,7 +259,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect((await post(user, "join", { room: "many-1" })).status).toBe(200);
   });
 
-  test("a room may have any name", async () => {
+  test("a room can have any name", async () => {
     for (const room of ["a/b c?d#e", "ñ-日本-🦊", "100%", "..:..", '"quoted"\n', "a:b"]) {
       await post(alice, "join", { room });
       expect(await usersIn(alice, room)).toEqual([alice.userId]);
@@ -271,7 +271,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     }
   });
 
-  test("members hear what happens, in order, and nobody else does", async () => {
+  test("only members receive the events of a room, in order", async () => {
     const [inside, outside, anonymous] = await Promise.all([
       alice.live(0).ready(),
       bob.live(0).ready(),
@@ -317,7 +317,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     for (const socket of [inside, outside, anonymous]) socket.close();
   });
 
-  test("an event stream hears what a socket hears", async () => {
+  test("an event stream receives what a socket receives", async () => {
     const response = await fetch(`${server.url}/events?since=0`, {
       headers: { Authorization: `Bearer ${alice.token ?? ""}` },
     });
@@ -341,7 +341,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await reading;
   });
 
-  test("a user leaves its rooms after its last connection and its grace", async () => {
+  test("a user leaves all rooms after the last connection and the grace period", async () => {
     const watcher = await alice.live(0).ready();
     await post(alice, "join", { room: "grace" });
     const user = await TestClient.guest(server.url);
@@ -359,7 +359,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     back.close();
     const closedAt = performance.now();
     await until(() => heard(watcher, "grace").includes(`leave ${user.userId}`), 30_000);
-    // A slow machine only makes it more.
+    // A slow machine only increases it.
     expect(performance.now() - closedAt).toBeGreaterThan(TIMES.graceMs - 200);
     expect(await usersIn(alice, "grace")).toEqual([alice.userId]);
     expect(heard(watcher, "grace").filter((line) => line === `join ${user.userId}`)).toHaveLength(
@@ -368,7 +368,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     watcher.close();
   }, 60_000);
 
-  test("L6: clients' messages go to those in a common room, with the true sender", async () => {
+  test("L6: clients' messages go to users in a common room, with the true sender", async () => {
     const carol = await TestClient.guest(server.url);
     const [sender, other, stranger, anonymous] = await Promise.all([
       alice.live(0).ready(),
@@ -406,7 +406,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     expect(relayed(sender)).toEqual(expected);
     expect(relayed(anonymous)).toEqual([]);
     sender.close();
-    // No client was told anything of another user, so none is told of its end.
+    // No client has received anything about this user, so none is told about the disconnect.
     const silent = await TestClient.guest(server.url);
     const brief = await silent.live(0).ready();
     brief.close();
@@ -447,7 +447,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     await own.stop();
   });
 
-  test("too many messages are dropped, and far too many close the socket", async () => {
+  test("excess messages are dropped, and a flood closes the socket", async () => {
     const [sender, other] = await Promise.all([alice.live(0).ready(), bob.live(0).ready()]);
     await post(alice, "join", { room: "flood" });
     await post(bob, "join", { room: "flood" });
@@ -465,7 +465,7 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
     other.close();
   });
 
-  test("ctx.cache computes once", async () => {
+  test("ctx.cache computes a value once", async () => {
     const read = (): Promise<string> =>
       alice.request("POST", "/api/fn/computed", { key: `${kind}-k` }).then(({ text }) => text);
     const values = await Promise.all([read(), read(), read()]);

@@ -51,7 +51,7 @@ describe.each([
   });
   afterAll(() => server.stop());
 
-  /** Asks for calls, and waits for as many results. */
+  /** Requests the calls, and waits for all results. */
   async function results(
     socket: ShardSocket,
     inputs: readonly object[],
@@ -98,7 +98,7 @@ describe.each([
     expect(me).not.toBe(own.me);
   });
 
-  test("the admin who plays has no other rights than a user", async () => {
+  test("an admin who plays has only the rights of a user", async () => {
     const options = { shard: "clerk:admin", sid: "ann", token: ADMIN_TOKEN };
     const socket = await new ShardSocket(server.url, options).joined();
     expect(await results(socket, [{ kind: "run", name: "adminOnly", isOwn: true }])).toMatchObject([
@@ -138,7 +138,7 @@ describe.each([
     socket.close();
   });
 
-  test("timers are due after as many steps, and the recording of all of it is exact", async () => {
+  test("timers fire after their number of steps, and a recording of it all is exact", async () => {
     const id = "clerk:recorded";
     const { socket } = await joined(id);
     const asked = await results(socket, [

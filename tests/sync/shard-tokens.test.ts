@@ -72,7 +72,7 @@ function open(shardId: string | undefined, joinToken: string): ShardSocket {
 }
 
 describe("a join token", () => {
-  test("lets its user in, into that shard alone, and nobody forges one", async () => {
+  test("admits its user to that shard only, and can't be forged", async () => {
     const player = await guest();
     const id = fresh();
     const token = await tokenOf(player, id);
@@ -86,7 +86,7 @@ describe("a join token", () => {
     socket.close();
   });
 
-  test("is made for oneself; for another user by the admin alone", async () => {
+  test("is issued to its own user, or by the admin for another user", async () => {
     const [ann, eve] = [await guest(), await guest()];
     const id = fresh();
     const path = `/api/shards/${id}/token`;
@@ -103,12 +103,12 @@ describe("a join token", () => {
     socket.close();
   });
 
-  test("opens nothing once its user's session has ended", async () => {
+  test("is invalid once its user's session has ended", async () => {
     const player = await guest();
     const id = fresh();
     const token = await tokenOf(player, id);
     const socket = await open(id, token).joined();
-    // Told while the session lasts: afterwards nothing comes any more.
+    // Requested before the session ends: afterwards nothing arrives.
     const { reconnect } = await socket.heard((frame) => frame.reconnect !== undefined);
     await player.request("DELETE", "/api/auth/session");
     await until(() => socket.closed !== null, 1_000);
@@ -117,7 +117,7 @@ describe("a join token", () => {
     expect((await open(id, String(reconnect)).ended())?.code).toBe(1008);
   });
 
-  test("is followed by a private one, with which the client comes back by itself", async () => {
+  test("is followed by a private one, with which the client reconnects by itself", async () => {
     const [ann, watcher] = [await guest(), await guest()];
     const id = fresh();
     const other = await open(id, await tokenOf(ann, id)).joined();
@@ -153,7 +153,7 @@ describe("a join token", () => {
 });
 
 describe("a spectator", () => {
-  test("sees no hand, plays nothing, takes no seat, and is counted", async () => {
+  test("sees no hand, can't play, takes no seat, and is limited in number", async () => {
     const [ann, bob, eve] = [await guest(), await guest(), await guest()];
     const id = fresh();
     const early = open(id, await tokenOf(bob, id, { role: "spectator" }));
@@ -183,7 +183,7 @@ describe("a spectator", () => {
     for (const socket of [player, watching, second]) socket.close();
   });
 
-  test("who was kicked does not watch either, and none may where nobody is let", async () => {
+  test("is rejected if kicked, or if the shard does not allow spectators", async () => {
     const ann = await guest();
     const id = fresh();
     const player = await open(id, await tokenOf(ann, id)).joined();
@@ -201,7 +201,7 @@ describe("a spectator", () => {
   });
 });
 
-test("a shard by invitation takes those alone who were given a token", async () => {
+test("a shard by invitation admits only users with a token", async () => {
   const ann = await guest();
   expect((await ann.request("POST", "/api/shards/locked:2/token", {})).status).toBe(403);
   const direct = new ShardSocket(server.url, {

@@ -26,7 +26,7 @@ const manifest = buildManifest({
 const DEFINITIONS = { board, cards, map, wall, broken };
 const FOLDER = join(import.meta.dir, "..", "support", "shard-app");
 
-/** On the server's thread, or each on one of its own. */
+/** The shards run on the server's thread, or each on its own. */
 function shardApp(isolate: boolean): LoadedApp {
   const shards = Object.entries(DEFINITIONS).map(
     ([name, definition]) => [name, { ...definition, isolate }] as const,
@@ -54,7 +54,7 @@ describe.each([
   afterAll(() => server.stop());
 
   let boards = 0;
-  /** A shard of its own for each test. */
+  /** A separate shard for each test. */
   function newBoard(): string {
     return `board:test-${(boards += 1)}`;
   }
@@ -78,13 +78,14 @@ describe.each([
 
   const admin = (): TestClient => new TestClient(server.url, ADMIN_TOKEN);
 
-  describe("weakness 1: one client holds the shard of all up", () => {
-    test("a client that is silent or does not read changes no step of the others", async () => {
+  describe("weakness 1: one client delays the shard for all", () => {
+    test("a client that is silent or does not read delays no step of the others", async () => {
       const [reader, deaf] = [await guest(), await guest()];
       const socket = joinWithoutReading(deaf, "wall");
       const other = await open(reader, "wall").joined();
       const before = process.memoryUsage().rss;
-      // 60 steps a second of 150 KB each would be 9 MB a second for the deaf one.
+      // 60 steps per second of 150 KB each would be 9 MB per second for the client that does not
+      // read.
       await until(() => other.frames.length > 90);
       const ticks = other.frames.flatMap(({ tick }) => tick ?? []);
       expect(ticks.slice(1).every((tick, index) => tick - (ticks[index] ?? 0) <= 2)).toBe(true);
@@ -97,8 +98,8 @@ describe.each([
     }, 30_000);
   });
 
-  describe("weakness 2: one stream holds the server up", () => {
-    test("an event stream of views runs beside other requests, until it is left", async () => {
+  describe("weakness 2: one stream blocks the server", () => {
+    test("an event stream of views runs beside other requests, until it is closed", async () => {
       const [watcher, player] = [await guest(), await guest()];
       const id = newBoard();
       const abort = new AbortController();
@@ -125,8 +126,8 @@ describe.each([
     });
   });
 
-  describe("weakness 3: anybody can be impersonated", () => {
-    test("a subscriber who is not the token's user is refused", async () => {
+  describe("weakness 3: any user can be impersonated", () => {
+    test("a subscriber id that is not the token's user is rejected", async () => {
       const [victim, attacker] = [await guest(), await guest()];
       const spoofed = open(attacker, newBoard(), { sid: victim.userId });
       expect(await spoofed.ended()).toMatchObject({
@@ -143,7 +144,7 @@ describe.each([
       expect((await forged.ended())?.code).toBe(1008);
     });
 
-    test("an input over HTTP is its caller's, who has to be connected", async () => {
+    test("an input over HTTP belongs to its caller, who must be connected", async () => {
       const [victim, attacker] = [await guest(), await guest()];
       const id = newBoard();
       const path = `/api/shards/${id}/input`;
@@ -171,7 +172,7 @@ describe.each([
       socket.close();
     });
 
-    test("only the admin sees which shards run", async () => {
+    test("only the admin can list the running shards", async () => {
       const player = await guest();
       const id = newBoard();
       const socket = await open(player, id).joined();
@@ -187,8 +188,8 @@ describe.each([
     });
   });
 
-  describe("weakness 5: inputs are not answered", () => {
-    test("an ack says which inputs a view has in it, a refusal why one was not taken", async () => {
+  describe("weakness 5: inputs get no response", () => {
+    test("an ack names the last input in a view, a refusal says why one was rejected", async () => {
       const player = await guest();
       const socket = await open(player, newBoard()).joined();
       socket.send({ add: 2 }, 1);
@@ -199,7 +200,7 @@ describe.each([
       await socket.heard(({ ack }) => ack === 5);
       expect(socket.view).toEqual({ scores: { [player.userId]: 5 } });
       const refusals = socket.frames.filter((frame) => "refused" in frame);
-      // What is not input at all is refused at once, the others by the step.
+      // An invalid input is rejected immediately, the others by the step.
       expect(refusals.map(({ refused, code }) => [refused, code])).toEqual([
         [4, "INVALID_ARGS"],
         [2, "UNLUCKY"],
@@ -213,7 +214,7 @@ describe.each([
   });
 
   describe("weakness 6: every client is sent everything in every step", () => {
-    test("the view comes at once, then what changed, and nothing while nothing does", async () => {
+    test("the view is sent immediately, then only changes", async () => {
       const player = await guest();
       const socket = await open(player, newBoard()).joined();
       expect(socket.frames[0]).toEqual({ tick: expect.any(Number), snapshot: { scores: {} } });
@@ -248,7 +249,7 @@ describe.each([
       old.close();
     });
 
-    test("who is far away is never sent, who comes near is", async () => {
+    test("players who are far away are never sent, those who come near are", async () => {
       const [ann, bob] = [await guest(), await guest()];
       const id = newBoard().replace("board", "map");
       const anns = await open(ann, id).joined();
@@ -300,7 +301,7 @@ describe.each([
       second.close();
     });
 
-    test("a shard that does not exist is said to, by a code that ends the retries", async () => {
+    test("a missing shard closes the socket with a code that ends the retries", async () => {
       const player = await guest();
       for (const [shardId, reason] of [
         ["nowhere", 'The shard "nowhere" does not exist.'],
@@ -322,7 +323,7 @@ describe.each([
   });
 
   describe("weakness 8: dead shards stay", () => {
-    test("one that is over tells its clients, is no longer listed, and begins again", async () => {
+    test("one that has ended closes its clients, is not listed, and starts over", async () => {
       const player = await guest();
       const id = newBoard();
       const socket = await open(player, id).joined();
@@ -336,7 +337,7 @@ describe.each([
       again.close();
     });
 
-    test("one without a tick rate stops when nobody is there, and goes on later", async () => {
+    test("one without a tick rate stops when it is empty, and resumes later", async () => {
       const player = await guest();
       const socket = await open(player, "cards").joined();
       socket.send({ card: "kept" }, 1);
@@ -350,7 +351,7 @@ describe.each([
       again.close();
     });
 
-    test("one that throws in each step is ended, and no other one hears of it", async () => {
+    test("one that throws in each step is ended, without effect on others", async () => {
       const player = await guest();
       const other = await open(player, newBoard()).joined();
       const bad = open(player, "broken");
@@ -362,14 +363,14 @@ describe.each([
   });
 
   describe("weakness 11: a port without guards", () => {
-    test("pages of foreign origins may not connect", async () => {
+    test("pages of other origins can't connect", async () => {
       const player = await guest();
       const foreign = open(player, newBoard(), { headers: { Origin: "https://evil.test" } });
       await foreign.ended();
       expect(foreign.isOpen).toBe(false);
     });
 
-    test("the end of a session ends its connections, and ticks are plain numbers", async () => {
+    test("the end of a session closes its connections, and ticks are plain numbers", async () => {
       const player = await guest();
       const socket = await open(player, newBoard()).joined();
       expect(Number.isSafeInteger(socket.frames[0]?.tick)).toBe(true);
@@ -378,14 +379,14 @@ describe.each([
       expect((await open(player, newBoard()).ended())?.code).toBe(1008);
     });
 
-    test("the admin may join as a user, and no API key without the right to write", async () => {
+    test("the admin may join as any user", async () => {
       const id = newBoard();
       const socket = await open(new TestClient(server.url, ADMIN_TOKEN, "anyone"), id).joined();
       await until(() => JSON.stringify(socket.view).includes("anyone"));
       socket.close();
     });
 
-    test("an API key joins with the right to write, until it is ended", async () => {
+    test("an API key needs the write scope to join, and is cut off when revoked", async () => {
       const userId = await admin().insert("User", { email: "bot@example.com" });
       const session = await admin().request("POST", "/api/auth/session", { user_id: userId });
       const owner = new TestClient(server.url, String(session.body["token"]), userId);
@@ -408,13 +409,13 @@ describe.each([
   });
 
   describe("weakness 12: nothing is limited", () => {
-    test("a client that floods is told once, slowed down, then cut off; others go on", async () => {
+    test("a flooding client is warned once, slowed down, then cut off; others go on", async () => {
       const [flooder, other] = [await guest(), await guest()];
       const id = newBoard();
       const [bad, good] = await Promise.all([open(flooder, id).joined(), open(other, id).joined()]);
       for (let input = 1; input <= 150; input += 1) bad.send({ add: 1 }, input);
       await bad.heard(({ code }) => code === "RATE_LIMITED");
-      // The allowance grows while the inputs come.
+      // The allowance refills while the inputs arrive.
       await bad.heard(({ ack }) => ack !== undefined && ack >= 100);
       expect(bad.frames.filter(({ code }) => code === "RATE_LIMITED").length).toBe(1);
       for (let input = 0; input < 300; input += 1) bad.socket.send("x");
@@ -424,7 +425,7 @@ describe.each([
       good.close();
     });
 
-    test("an input that is too large, deep or not JSON is refused; the client stays", async () => {
+    test("an input that is too large, deep or not JSON is rejected; the client stays", async () => {
       const player = await guest();
       const socket = await open(player, newBoard()).joined();
       for (const [text, code] of [
@@ -446,7 +447,7 @@ describe.each([
       socket.close();
     });
 
-    test("no frame, however hostile, does more than be refused", async () => {
+    test("a hostile frame is rejected, and has no other effect", async () => {
       const player = await guest();
       const id = newBoard();
       const socket = await open(player, id).joined();
@@ -468,7 +469,7 @@ describe.each([
       socket.close();
     });
 
-    test("a full shard takes no other player, and one sent away does not return", async () => {
+    test("a full shard admits no other player, and a kicked one can't return", async () => {
       const id = newBoard();
       const players = await Promise.all(Array.from({ length: 4 }, guest));
       const sockets: ShardSocket[] = [];
@@ -486,7 +487,7 @@ describe.each([
       for (const socket of sockets) socket.close();
     });
 
-    test("a user is in four shards at most", async () => {
+    test("a user can be in at most four shards", async () => {
       const player = await guest();
       const sockets: ShardSocket[] = [];
       for (let count = 0; count < 4; count += 1)
@@ -499,7 +500,7 @@ describe.each([
     });
   });
 
-  test("the admin stops a shard, which is kept, or forgets it; others may not", async () => {
+  test("only the admin can stop, kick and delete; a stopped shard is kept", async () => {
     const player = await guest();
     const id = newBoard();
     const socket = await open(player, id).joined();
@@ -529,7 +530,7 @@ describe.each([
     expect((await admin().request("DELETE", `/api/shards/${id}`)).status).toBe(404);
   });
 
-  test("weakness 10: a server that is started again goes on with its shards", async () => {
+  test("weakness 10: a restarted server resumes its shards", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-shards-"));
     const env = {
       PYLON_DB_PATH: join(dir, "app.db"),

@@ -4,14 +4,14 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer } from "../support/server.ts";
 
-/** So many are reached together. */
+/** The number of readers that are reached together. */
 const READERS = 16;
 const TEXT_BYTES = 16 * 1024;
 const PUSH = 40;
-/** More than the kernel holds for a reader that reads nothing. */
+/** More than the kernel buffers for a reader that reads nothing. */
 const PUSHES = 32;
 
-/** A WebSocket whose reading can be stopped. */
+/** A WebSocket client whose reading can be paused. */
 class RawReader {
   readonly #socket: Socket;
   #bytes = Buffer.alloc(0);
@@ -58,7 +58,7 @@ class RawReader {
       this.#bytes = this.#bytes.subarray(size);
   }
 
-  /** @returns the size of the first frame; 0 while it is not whole */
+  /** @returns the size of the first frame; 0 while it is incomplete */
   #frame(): number {
     if (this.#bytes.length < 2) return 0;
     const short = (this.#bytes[1] ?? 0) & 127;
@@ -84,7 +84,7 @@ class RawReader {
   }
 }
 
-test("a reader that stops is cut off and has no gap, while others hear all in order", async () => {
+test("a reader that stops is cut off without a gap, and others get all in order", async () => {
   const manifest = buildManifest({
     name: "slow",
     version: "1.0.0",
@@ -104,7 +104,7 @@ test("a reader that stops is cut off and has no gap, while others hear all in or
       entity: "Note",
       row_id: `n${push}-${index}`,
       kind: "insert",
-      // Small, large, and now and then larger than what is left of a reader's room.
+      // Small, large, and sometimes larger than the free space of a reader's buffer.
       data: {
         text: "x".repeat(
           index % 13 === 5 ? 90_000 : index % 3 === 0 ? 10 : push % 4 < 3 ? 8000 : TEXT_BYTES,
@@ -114,7 +114,7 @@ test("a reader that stops is cut off and has no gap, while others hear all in or
     const answer = await admin.request("POST", "/api/sync/push", { changes });
     expect(answer.body["applied"]).toBe(PUSH);
     written += PUSH;
-    // The others take part in nothing while they wait for the slow one.
+    // The others keep receiving while the slow one is behind.
     while (readers.some(({ seqs }) => seqs.length < written)) await Bun.sleep(2);
   }
   slow.resume();

@@ -49,7 +49,7 @@ beforeAll(async () => {
 afterAll(() => server.stop());
 
 test.each(["total", "totalByAction"])(
-  "F4: all reads of a query see one moment, by %s",
+  "F4: all reads of a query see one snapshot, by %s",
   async (name) => {
     const ids = await Promise.all(
       Array.from({ length: ACCOUNTS }, async () => {

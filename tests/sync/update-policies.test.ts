@@ -39,7 +39,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("P2: an author does not move a message into a channel that the author is not in", async () => {
+test("P2: an author can't move a message into a channel without being a member of it", async () => {
   const author = await TestClient.guest(server.url);
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   for (const id of ["open", "private"]) await admin.insert("Channel", { id, name: id });

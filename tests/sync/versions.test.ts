@@ -87,7 +87,7 @@ describe.each([
     });
   });
 
-  test("a field that became optional is required again by the version before", async () => {
+  test("a field that became optional is required again in the previous version", async () => {
     const env = await database();
     const looser = version({ text: field.string().optional() });
     const user = await during(looser, env, async ({ url }) => {
@@ -112,7 +112,7 @@ describe.each([
   test.each([
     ["12", "change Note.text from string to int"],
     ["a", 'Note.text becomes int, but 1 value can\'t be converted, such as "a"'],
-  ])("a change of the type of %j is refused, and changes nothing", async (text, message) => {
+  ])("a change of the type of %j is rejected, and changes nothing", async (text, message) => {
     const env = await database();
     const user = await during(OLD, env, async ({ url }) => {
       const guest = await TestClient.guest(url);

@@ -6,8 +6,7 @@ import { LiveSocket, TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
 
-// What clients rely on that were written for the public system: shapes, ports and orders that must
-// not change.
+// What clients of the public system rely on: shapes, ports and orders that must not change.
 
 const app = appOf(
   buildManifest({
@@ -37,7 +36,7 @@ const app = appOf(
   }),
 );
 
-/** The first of the ports in a row that older clients count on. */
+/** The first of the consecutive ports that older clients rely on. */
 let port: number;
 let server: TestServer;
 let client: TestClient;
@@ -48,7 +47,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-test("health is exactly what load balancers of old expect, on every port", async () => {
+test("health is exactly what existing load balancers expect, on every port", async () => {
   for (const each of [port, port + 1, port + 2]) {
     const answer = await fetch(`http://localhost:${each}/health`);
     expect(answer.status).toBe(200);
@@ -56,7 +55,7 @@ test("health is exactly what load balancers of old expect, on every port", async
   }
 });
 
-test("lists, rows and writes have their shapes", async () => {
+test("lists, rows and writes have the documented shapes", async () => {
   const { status, body } = await client.request("POST", "/api/entities/Task", { title: "a" });
   expect([status, Object.keys(body)]).toEqual([201, ["id"]]);
   const id = body["id"] as string;
@@ -83,7 +82,7 @@ test("lists, rows and writes have their shapes", async () => {
   expect((await client.request("DELETE", `/api/entities/Task/${id}`)).status).toBe(404);
 });
 
-test("relations are linked, included and unlinked", async () => {
+test("relations can be linked, included and unlinked", async () => {
   const person = await client.insert("Person", { name: "Ada" });
   const task = await client.insert("Task", { title: "b" });
   expect(
@@ -107,7 +106,7 @@ test("relations are linked, included and unlinked", async () => {
   expect((await client.request("GET", `/api/entities/Task/${task}`)).body["personId"]).toBeNull();
 });
 
-test("batches run each operation on its own, transactions all or none", async () => {
+test("each operation of a batch succeeds or fails alone, a transaction as a whole", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const batch = await admin.request("POST", "/api/batch", {
     operations: [
@@ -132,7 +131,7 @@ test("batches run each operation on its own, transactions all or none", async ()
   expect((await client.request("POST", "/api/query/Task", {})).text).toBe(before);
 });
 
-test("what is exported can be imported, with the same ids", async () => {
+test("an export can be imported, with the same ids", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   const { entities, counts } = (await admin.request("GET", "/api/export")).body as {
     entities: Record<string, unknown[]>;
@@ -152,7 +151,7 @@ test("what is exported can be imported, with the same ids", async () => {
   await other.stop();
 });
 
-test("an older client's push stops at the first refusal, so results match", async () => {
+test("an older client's push stops at the first rejection, so that results match", async () => {
   const changes = ["p1", "no", "p3"].map((title, n) => ({
     entity: "Task",
     row_id: `_pending_${n}`,
@@ -205,7 +204,7 @@ test("an older client's socket is on the next port, its stream on the one after"
   socket.close();
 });
 
-test("on the next port a socket without a token is told to come again with one", async () => {
+test("on the next port a socket without a token is closed until it has one", async () => {
   const before = new LiveSocket(`ws://localhost:${port + 1}/`, null);
   await until(() => before.closed !== null);
   expect(before.closed).toEqual({ code: 1008, reason: "unauthorized: bearer token required" });
@@ -217,7 +216,7 @@ test("on the next port a socket without a token is told to come again with one",
   after.close();
 });
 
-test("the root answers a socket too, for clients behind one port", async () => {
+test("the root path accepts a socket too, for clients behind one port", async () => {
   const socket = new LiveSocket(`ws://localhost:${port}/`, client.token);
   await socket.opened();
   socket.socket.send('{"type":"ping"}');
@@ -225,7 +224,7 @@ test("the root answers a socket too, for clients behind one port", async () => {
   socket.close();
 });
 
-test("CORS answers the origins that were named, and no other", async () => {
+test("CORS allows only the configured origins", async () => {
   const own = await startServer(app, { PYLON_CORS_ORIGIN: "https://app.example.com" });
   const ask = (origin: string): Promise<Response> =>
     fetch(`${own.url}/api/entities/Task`, {
@@ -244,7 +243,7 @@ test("CORS answers the origins that were named, and no other", async () => {
   await own.stop();
 });
 
-test("a rate limit answers 429 with the time to wait, and never counts health checks", async () => {
+test("a rate limit returns 429 with the time to wait, and ignores health checks", async () => {
   const own = await startServer(app, { PYLON_RATE_LIMIT_MAX: "3", PYLON_RATE_LIMIT_WINDOW: "30" });
   const statuses: number[] = [];
   for (let n = 0; n < 5; n += 1)
@@ -256,7 +255,7 @@ test("a rate limit answers 429 with the time to wait, and never counts health ch
   await own.stop();
 });
 
-test("an app's pages and files count against no limit, missing ones do", async () => {
+test("pages and files of an app are not rate limited, missing ones are", async () => {
   const pages = await loadApp(join(import.meta.dir, "..", "support", "sign-in-app"), {
     dev: false,
   });
@@ -276,7 +275,7 @@ test("an app's pages and files count against no limit, missing ones do", async (
   await own.stop();
 });
 
-test("an app's script comes compressed, and what its answer depends on adds up", async () => {
+test("a script of an app is compressed, with a complete Vary header", async () => {
   const pages = await loadApp(join(import.meta.dir, "..", "support", "sign-in-app"), {
     dev: false,
   });
@@ -299,7 +298,7 @@ test("an app's script comes compressed, and what its answer depends on adds up",
     "Accept-Encoding, Origin",
     "",
   ]);
-  // What has tokens in it is not compressed: the length would tell of them.
+  // A response with tokens is not compressed: its length would reveal them.
   const rows = await fetch(`${own.url}/api/auth/session`, {
     headers: { "Accept-Encoding": "br, gzip" },
   });
@@ -307,7 +306,7 @@ test("an app's script comes compressed, and what its answer depends on adds up",
   await own.stop();
 });
 
-test("a server found over https tells browsers so, unless it is told not to", async () => {
+test("a server with an https URL sends HSTS, unless it is switched off", async () => {
   const said = async (env: Record<string, string>): Promise<(string | null)[]> => {
     const own = await startServer(app, env);
     const answers = await Promise.all(
@@ -326,7 +325,7 @@ test("a server found over https tells browsers so, unless it is told not to", as
   ]);
 });
 
-test("security headers are on every answer", async () => {
+test("security headers are on every response", async () => {
   for (const path of ["/health", "/api/entities/Task", "/nowhere"]) {
     const { headers } = await fetch(server.url + path);
     expect(headers.get("x-content-type-options")).toBe("nosniff");

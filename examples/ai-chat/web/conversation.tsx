@@ -3,7 +3,7 @@ import { useState, type SubmitEvent } from "react";
 import { api, type Message } from "../pylon.client.ts";
 
 export function Conversation() {
-  const { data: messages } = db.useQuery("Message", { orderBy: { at: "asc" } });
+  const { data: messages, isComplete } = db.useQuery("Message", { orderBy: { at: "asc" } });
   const isWriting = messages.some(({ state }) => state === "writing");
   return (
     <>
@@ -12,12 +12,20 @@ export function Conversation() {
           <Turn key={message.id} message={message} />
         ))}
       </ol>
-      {isWriting && (
-        <button type="button" onClick={() => void db.fn(api.stop)}>
-          Stop
-        </button>
+      {isComplete && messages.length === 0 && (
+        <div className="welcome">
+          <h2>What would you like to know?</h2>
+          <p>Open this page in a second window: the answer is written in both.</p>
+        </div>
       )}
-      <Question />
+      <div className="composer">
+        {isWriting && (
+          <button type="button" className="stop" onClick={() => void db.fn(api.stop)}>
+            Stop
+          </button>
+        )}
+        <Question />
+      </div>
     </>
   );
 }
@@ -48,17 +56,21 @@ function Question() {
     }
   };
   return (
-    <form onSubmit={(event) => void ask(event)}>
-      <label>
-        Question
-        <input value={text} onChange={(event) => setText(event.target.value)} />
-      </label>
-      <button disabled={loading || text === ""}>Ask</button>
+    <>
+      <form onSubmit={(event) => void ask(event)}>
+        <input
+          aria-label="Question"
+          placeholder="Ask a question"
+          value={text}
+          onChange={(event) => setText(event.target.value)}
+        />
+        <button disabled={loading || text === ""}>Ask</button>
+      </form>
       {error !== null && (
         <p role="alert">
           {error.code === "BUSY" ? "Wait for the answer, or stop it." : error.message}
         </p>
       )}
-    </form>
+    </>
   );
 }

@@ -48,7 +48,7 @@ test("a round is stored once, however often its job runs", async () => {
   expect(await t.db.count("Round")).toBe(1);
 });
 
-test("the newest 50 rounds are listed, each with the last step of its recording", async () => {
+test("the newest 50 rounds are listed, each with the step that ended its recording", async () => {
   for (let seed = 1; seed <= 52; seed += 1) {
     await endRound(seed, [seed, 0]);
     await t.advance("1m");

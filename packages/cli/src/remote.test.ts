@@ -89,7 +89,7 @@ test("metrics shows what happened, also with the token of the app's .env", async
   for (const name of [
     "parts down     none",
     "requests",
-    "errors         1 server errors, 1 in total",
+    "errors         1, of which 1 by the server (5xx)",
     "request time   p50 ",
     "connections",
     "feed lag",

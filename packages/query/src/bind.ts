@@ -1,7 +1,7 @@
 import { and, isFalse, literal, not, or } from "./build.ts";
+import { compilePredicate } from "./compile-predicate.ts";
 import {
   areEqual,
-  compilePredicate,
   hasOneOf,
   isMember,
   isNullLiteral,
@@ -28,6 +28,7 @@ import {
   type Values,
 } from "./expr.ts";
 import { readPath } from "./path-value.ts";
+import { storedForm } from "./stored-form.ts";
 
 /**
  * Evaluates the known parts of a tree: the roots in `env` are replaced by their values, and the
@@ -202,7 +203,7 @@ function bindOperand(expr: Expr, env: Env): Expr {
 
 function bindValues(expr: PathExpr | OuterExpr, values: Values | undefined): Expr {
   if (values === undefined) return expr;
-  return foundValue(readPath(expr)(values));
+  return foundValue(readPath(expr, storedForm)(values));
 }
 
 function foundValue(value: unknown): LiteralExpr | ListExpr {

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { and, conjuncts, isFalse, isTrue, literal, not, or, path } from "./build.ts";
-import { compilePredicate } from "./evaluate.ts";
+import { compilePredicate } from "./compile-predicate.ts";
 import type { Expr } from "./expr.ts";
 import { nodesOf } from "./walk.ts";
 

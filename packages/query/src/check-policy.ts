@@ -10,7 +10,7 @@ import type {
   SchemaShape,
 } from "./expr.ts";
 import { CLAIM_PREFIX } from "./path-value.ts";
-import { normaliseDatetime } from "./value-kind.ts";
+import { normaliseDatetime } from "./datetime.ts";
 import { childrenOf } from "./walk.ts";
 
 /** An error in a policy, with its position. */

@@ -1,4 +1,4 @@
-import { compareDecimals } from "./decimal.ts";
+import { compareDecimals } from "./compare-decimals.ts";
 import type { Order } from "./expr.ts";
 
 /**

@@ -38,35 +38,7 @@ function decimalOf(sign: string, whole: string, fraction: string): string {
   return magnitude === "0" ? magnitude : `${sign}${magnitude}`;
 }
 
-/**
- * Compares two decimals in their normal form by value.
- *
- * @returns negative, 0 or positive
- */
-export function compareDecimals(a: string, b: string): number {
-  const [isNegative, isOtherNegative] = [a.startsWith("-"), b.startsWith("-")];
-  if (isNegative !== isOtherNegative) return isNegative ? -1 : 1;
-  return isNegative ? compareMagnitudes(b.slice(1), a.slice(1)) : compareMagnitudes(a, b);
-}
-
-function compareMagnitudes(a: string, b: string): number {
-  const [whole = "", fraction = ""] = a.split(".");
-  const [otherWhole = "", otherFraction = ""] = b.split(".");
-  return (
-    whole.length - otherWhole.length ||
-    compareDigits(whole, otherWhole) ||
-    compareDigits(fraction, otherFraction)
-  );
-}
-
-function compareDigits(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
-}
-
-/**
- * The exact sum of two decimals in their normal form; it may have more digits than a field can
- * store.
- */
+/** The exact sum of two decimals in their one form; it may have more digits than a field holds. */
 export function addDecimals(a: string, b: string): string {
   const sum = scaled(a) + scaled(b);
   const digits = String(sum < 0n ? -sum : sum).padStart(MAX_DECIMAL_SCALE + 1, "0");

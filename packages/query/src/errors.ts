@@ -9,7 +9,7 @@ export class QueryError extends Error {
   constructor(
     code: "INVALID_QUERY" | "INVALID_COLUMN",
     message: string,
-    details: { field?: string; hint?: string } = {},
+    details: { field?: string; hint?: string | undefined } = {},
   ) {
     super(message);
     this.code = code;

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { bind } from "./bind.ts";
 import { compareValues } from "./compare.ts";
-import { compilePredicate } from "./evaluate.ts";
+import { compilePredicate } from "./compile-predicate.ts";
 import type { EntityShape, FieldKind, Scalar } from "./expr.ts";
 import { parseFilter } from "./parse-filter.ts";
 

@@ -1,47 +1,53 @@
 import { foldCase } from "./case-fold.ts";
 import { compareNumerals, compareValues } from "./compare.ts";
-import { readPath } from "./path-value.ts";
+import { readPath, type ToForm } from "./path-value.ts";
 import type { CompareExpr, CompareOp, Env, Expr, InExpr, PathExpr, Values } from "./expr.ts";
 
 type Read = (env: Env) => unknown;
 type Test = (env: Env) => boolean;
 
 /**
- * Compiles a tree that looks at no other rows into a function.
+ * Compiles a filter of a client, which reads no claims.
  *
- * @returns a function that tells whether the tree is true for the rows and the caller in `env`
- * @throws Error if the tree looks at other rows (`hasExists`): only a store can evaluate that
+ * @returns a function that tests rows
+ * @throws Error if the filter reads other rows (`hasExists`)
  * @example
- * compilePredicate(parsePolicy("auth.userId == data.ownerId"))({ auth, data: row })
+ * const test = compileFilter(parseLocalFilter({ done: false }).where);
+ * const open = rows.filter((data) => test({ data }));
  */
-export function compilePredicate(expr: Expr): Test {
+export function compileFilter(expr: Expr): Test {
+  return compileTest(expr, () => undefined);
+}
+
+/** @param toForm as for `readPath` */
+export function compileTest(expr: Expr, toForm: ToForm): Test {
   switch (expr.kind) {
     case "and": {
-      const tests = expr.items.map(compilePredicate);
+      const tests = expr.items.map((item) => compileTest(item, toForm));
       return (env) => tests.every((test) => test(env));
     }
     case "or": {
-      const tests = expr.items.map(compilePredicate);
+      const tests = expr.items.map((item) => compileTest(item, toForm));
       return (env) => tests.some((test) => test(env));
     }
     case "not": {
-      const test = compilePredicate(expr.item);
+      const test = compileTest(expr.item, toForm);
       return (env) => !test(env);
     }
     case "compare":
-      return compileCompare(expr);
+      return compileCompare(expr, toForm);
     case "in":
-      return compileMembership(expr);
+      return compileMembership(expr, toForm);
     case "contains":
-      return compileTextTest("contains", expr.text, expr.part);
+      return compileTextTest("contains", expr.text, expr.part, toForm);
     case "startsWith":
-      return compileTextTest("startsWith", expr.text, expr.prefix);
+      return compileTextTest("startsWith", expr.text, expr.prefix, toForm);
     case "endsWith":
-      return compileTextTest("endsWith", expr.text, expr.suffix);
+      return compileTextTest("endsWith", expr.text, expr.suffix, toForm);
     case "containsFolded":
-      return compileFoldedTest(expr.text, expr.part);
+      return compileFoldedTest(expr.text, expr.part, toForm);
     case "has": {
-      const list = compileRead(expr.list);
+      const list = compileRead(expr.list, toForm);
       return (env) => hasOneOf(list(env), expr.items);
     }
     case "exists":
@@ -53,15 +59,15 @@ export function compilePredicate(expr: Expr): Test {
     case "member":
     case "now":
     case "list": {
-      const read = compileRead(expr);
+      const read = compileRead(expr, toForm);
       return (env) => read(env) === true;
     }
   }
 }
 
-function compileCompare({ op, left, right, isDecimal }: CompareExpr): Test {
-  const a = compileRead(left);
-  const b = compileRead(right);
+function compileCompare({ op, left, right, isDecimal }: CompareExpr, toForm: ToForm): Test {
+  const a = compileRead(left, toForm);
+  const b = compileRead(right, toForm);
   if (op === "==" || op === "!=") {
     const asksNull = isNullLiteral(left) || isNullLiteral(right);
     const equal: Test = asksNull ? (env) => a(env) === b(env) : (env) => areEqual(a(env), b(env));
@@ -70,29 +76,31 @@ function compileCompare({ op, left, right, isDecimal }: CompareExpr): Test {
   return (env) => isOrdered(op, a(env), b(env), isDecimal);
 }
 
-function compileMembership({ item, list }: InExpr): Test {
+function compileMembership({ item, list }: InExpr, toForm: ToForm): Test {
   if (
     list.kind === "list" &&
     !isNullLiteral(item) &&
     list.items.some((entry) => entry.kind !== "literal")
   ) {
     const tests = list.items.map((entry) =>
-      compileCompare({ kind: "compare", op: "==", left: item, right: entry }),
+      compileCompare({ kind: "compare", op: "==", left: item, right: entry }, toForm),
     );
     return (env) => tests.some((test) => test(env));
   }
-  const value = compileRead(item);
-  // A null literal as the item tests for null literals in the list, and no read value equals it.
+  const value = compileRead(item, toForm);
+  // A null that was written as the item asks for a written null, and nothing that is found equals
+  // it.
   const values = compileRead(
     isNullLiteral(item) && list.kind === "list"
       ? { ...list, items: list.items.filter(isNullLiteral) }
       : list,
+    toForm,
   );
   return (env) => isMember(value(env), values(env));
 }
 
-function compileFoldedTest(text: Expr, part: string): Test {
-  const read = compileRead(text);
+function compileFoldedTest(text: Expr, part: string, toForm: ToForm): Test {
+  const read = compileRead(text, toForm);
   const folded = foldCase(part);
   return (env) => {
     const value = read(env);
@@ -100,40 +108,40 @@ function compileFoldedTest(text: Expr, part: string): Test {
   };
 }
 
-function compileTextTest(how: TextTest, text: Expr, part: Expr): Test {
-  const a = compileRead(text);
-  const b = compileRead(part);
+function compileTextTest(how: TextTest, text: Expr, part: Expr, toForm: ToForm): Test {
+  const a = compileRead(text, toForm);
+  const b = compileRead(part, toForm);
   return (env) => textTest(a(env), b(env), how);
 }
 
-function compileRead(expr: Expr): Read {
+function compileRead(expr: Expr, toForm: ToForm): Read {
   switch (expr.kind) {
     case "literal": {
       const { value } = expr;
       return () => value;
     }
     case "list": {
-      const reads = expr.items.map(compileRead);
+      const reads = expr.items.map((item) => compileRead(item, toForm));
       return (env) => reads.map((read) => read(env));
     }
     case "now":
       return (env) => env.now ?? null;
     case "path":
-      return compilePath(expr);
+      return compilePath(expr, toForm);
     case "member": {
-      const of = compileRead(expr.of);
+      const of = compileRead(expr.of, toForm);
       return (env) => memberOf(of(env), expr.steps);
     }
     default: {
-      const test = compilePredicate(expr);
+      const test = compileTest(expr, toForm);
       return (env) => test(env);
     }
   }
 }
 
-function compilePath(path: PathExpr): Read {
+function compilePath(path: PathExpr, toForm: ToForm): Read {
   const { root } = path;
-  const read = readPath(path);
+  const read = readPath(path, toForm);
   return (env) => read(env[root]);
 }
 

@@ -1,5 +1,6 @@
 import { addDecimals, normaliseDecimal } from "./decimal.ts";
 import type { FieldKind } from "./expr.ts";
+import { applyPlainOperator, operandOf, plainOperatorOf } from "./plain-operator.ts";
 
 /**
  * Adds to the number stored when the write is committed; null counts as 0. A decimal is given as
@@ -43,19 +44,14 @@ const OPERATORS: Partial<Record<FieldKind, "$increment" | "$append">> = {
  */
 export function fieldOperatorOf(kind: FieldKind, value: unknown): FieldOperator | undefined {
   const name = OPERATORS[kind];
-  if (name === undefined || typeof value !== "object" || value === null) return undefined;
-  const [entry, ...others] = Object.entries(value);
-  if (entry?.[0] !== name || others.length > 0) return undefined;
-  const operand: unknown = entry[1];
-  if (name === "$append") return Array.isArray(operand) ? { $append: operand } : undefined;
+  const operand = name === undefined ? undefined : operandOf(value, name);
+  if (name === undefined || operand === undefined) return undefined;
   if (kind === "decimal") {
     const amount = normaliseDecimal(operand);
     return amount === undefined ? undefined : { $increment: amount };
   }
-  const isAmount = typeof operand === "number" && Number.isFinite(operand);
-  return isAmount && (kind === "float" || Number.isSafeInteger(operand))
-    ? { $increment: operand }
-    : undefined;
+  const operator = plainOperatorOf(value);
+  return kind !== "int" || Number.isSafeInteger(operand) ? operator : undefined;
 }
 
 /**
@@ -64,13 +60,11 @@ export function fieldOperatorOf(kind: FieldKind, value: unknown): FieldOperator 
  * @param current the stored value
  */
 export function applyFieldOperator(operator: FieldOperator, current: unknown): unknown {
-  if ("$increment" in operator) {
-    const { $increment: amount } = operator;
-    return typeof amount === "string"
-      ? addDecimals(normaliseDecimal(current) ?? "0", amount)
-      : (typeof current === "number" ? current : 0) + amount;
-  }
-  return [...(Array.isArray(current) ? (current as readonly unknown[]) : []), ...operator.$append];
+  if ("$append" in operator) return applyPlainOperator(operator, current);
+  const { $increment: amount } = operator;
+  return typeof amount === "string"
+    ? addDecimals(normaliseDecimal(current) ?? "0", amount)
+    : applyPlainOperator({ $increment: amount }, current);
 }
 
 /** How an operator of this kind of field is written; undefined if there is none. */

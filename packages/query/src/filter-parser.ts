@@ -1,3 +1,4 @@
+import { comparableWithAny } from "./any-value.ts";
 import { and, literal, not, or, path } from "./build.ts";
 import { QueryError } from "./errors.ts";
 import {
@@ -21,7 +22,6 @@ import {
   MAX_NODES,
   MAX_SEARCHES,
 } from "./limits.ts";
-import { comparable, comparableWithAny, storableText } from "./value-kind.ts";
 import { nearest } from "./nearest.ts";
 
 /** A parsed filter. */
@@ -57,12 +57,25 @@ const OPERATORS = [
 ];
 const KEYS = ["$and", "$or", "$not", "$order", "$limit", "$offset", "$search"];
 
+/** Conversions of the values in a filter. @throws QueryError INVALID_QUERY */
+export interface FilterValues {
+  readonly comparable: (kind: FieldKind, value: unknown, at: string) => Scalar;
+  readonly storableText: (text: string, at: string) => string;
+}
+
+/** @throws QueryError INVALID_QUERY @param field the place in the filter */
+function invalid(field: string, message: string, hint?: string): never {
+  throw new QueryError("INVALID_QUERY", message, { field, hint });
+}
+
 /** The names that keys of a filter can have. */
 export interface FilterNames {
   /** Undefined on a client that does not know the schema: any field is accepted. */
   readonly entity: EntityShape | undefined;
   /** @returns undefined if the field's kind is not known. @throws QueryError INVALID_COLUMN */
   readonly kindOf: (field: string, at: string) => FieldKind | undefined;
+  /** Converts the values for fields whose kinds are known; absent if none are. */
+  readonly values?: FilterValues | undefined;
   /** Parses a key's condition on related rows; undefined if a key can't have one. */
   readonly related?: (
     key: string,
@@ -87,7 +100,7 @@ export function parseNamed(
   const offset = wholeNumber(entries.get("$offset"), "$offset");
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
-    throw new QueryError("INVALID_QUERY", "$search must be a string.", { field: "$search" });
+    invalid("$search", "$search must be a string.");
   const where = new FilterParser(names, new FilterBudget()).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
@@ -129,7 +142,7 @@ export class FilterBudget {
  * @throws QueryError INVALID_QUERY with `message` if `count` is above `most`
  */
 export function refuseAbove(most: number, count: number, message: string, field: string): void {
-  if (count > most) throw new QueryError("INVALID_QUERY", message, { field });
+  if (count > most) invalid(field, message);
 }
 
 /** The field or JSON value that a condition tests. */
@@ -162,13 +175,7 @@ export class FilterParser {
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
     if (depth > MAX_FILTER_DEPTH)
-      throw new QueryError(
-        "INVALID_QUERY",
-        `A filter can have at most ${MAX_FILTER_DEPTH} levels.`,
-        {
-          field: at,
-        },
-      );
+      invalid(at, `A filter can have at most ${MAX_FILTER_DEPTH} levels.`);
     return and(
       ...entries.map(([key, value]) =>
         this.#condition(key, value, at === "" ? key : `${at}.${key}`, depth),
@@ -183,10 +190,7 @@ export class FilterParser {
     if (key === "$not")
       return not(this.conditions(Object.entries(asObject(value, at)), at, depth + 1));
     if (key.startsWith("$")) {
-      throw new QueryError("INVALID_QUERY", `"${key}" is not a key of a filter.`, {
-        field: at,
-        hint: `Known: ${KEYS.join(", ")}.`,
-      });
+      invalid(at, `"${key}" is not a key of a filter.`, `Known: ${KEYS.join(", ")}.`);
     }
     const related = this.#names.related?.(key, at, value);
     if (related !== undefined) return related(depth, this.#budget);
@@ -194,16 +198,10 @@ export class FilterParser {
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(subject, "==", value, at);
     if (Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `"${key}" can't be compared with a list.`, {
-        field: at,
-        hint: `Use {"${key}": {"$in": [...]}}.`,
-      });
+      invalid(at, `"${key}" can't be compared with a list.`, `Use {"${key}": {"$in": [...]}}.`);
     const operators = Object.entries(value);
     if (operators.length === 0)
-      throw new QueryError("INVALID_QUERY", `"${key}" must have an operator.`, {
-        field: at,
-        hint: `Known: ${OPERATORS.join(", ")}.`,
-      });
+      invalid(at, `"${key}" must have an operator.`, `Known: ${OPERATORS.join(", ")}.`);
     return and(
       ...operators.map(([operator, operand]) =>
         this.#operation(subject, operator, operand, `${at}.${operator}`),
@@ -212,8 +210,7 @@ export class FilterParser {
   }
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
-    if (!Array.isArray(value))
-      throw new QueryError("INVALID_QUERY", `${at} must be a list of filters.`, { field: at });
+    if (!Array.isArray(value)) invalid(at, `${at} must be a list of filters.`);
     this.#count(value.length, at);
     return value.map((item: unknown, index) =>
       this.conditions(
@@ -234,8 +231,7 @@ export class FilterParser {
       case "$nin":
         return not(this.#membership(subject, operand, at));
       case "$exists":
-        if (typeof operand !== "boolean")
-          throw new QueryError("INVALID_QUERY", `${at} must be true or false.`, { field: at });
+        if (typeof operand !== "boolean") invalid(at, `${at} must be true or false.`);
         return {
           kind: "compare",
           op: operand ? "!=" : "==",
@@ -248,21 +244,22 @@ export class FilterParser {
       case "$ilike":
       case "$startsWith":
       case "$endsWith":
-        return this.#textTest(operator, subject.expr, textOf(subject, operand, at), at);
+        return this.#textTest(operator, subject.expr, this.#textOf(subject, operand, at), at);
       case "$has":
         return this.#has(subject, [operand], at);
       case "$hasAny":
         return this.#has(subject, this.#listOf(operand, at), at);
       default: {
         const meant = nearest(operator, OPERATORS);
-        throw new QueryError("INVALID_QUERY", `"${operator}" is not an operator.`, {
-          field: at,
-          hint: operator.startsWith("$")
+        invalid(
+          at,
+          `"${operator}" is not an operator.`,
+          operator.startsWith("$")
             ? meant === undefined
               ? `Known: ${OPERATORS.join(", ")}.`
               : `Did you mean ${meant}?`
             : "Operators begin with $; conditions on related rows use the name of a relation.",
-        });
+        );
       }
     }
   }
@@ -270,19 +267,14 @@ export class FilterParser {
   #compare({ expr, kind }: Subject, op: CompareOp, value: unknown, at: string): Expr {
     const isOrdering = op !== "==" && op !== "!=";
     if (isOrdering && value === null)
-      throw new QueryError("INVALID_QUERY", `${at}: null can't be ordered.`, {
-        field: at,
-        hint: "Use $exists to test for null.",
-      });
+      invalid(at, `${at}: null can't be ordered.`, "Use $exists to test for null.");
     if (isOrdering && kind !== undefined && !hasOrder(kind))
-      throw new QueryError("INVALID_QUERY", `${at}: ${article(kind)} can't be ordered.`, {
-        field: at,
-      });
+      invalid(at, `${at}: ${article(kind)} can't be ordered.`);
     return {
       kind: "compare",
       op,
       left: expr,
-      right: { kind: "literal", value: valueOf(kind, value, at) },
+      right: { kind: "literal", value: this.#valueOf(kind, value, at) },
       ...(kind === "decimal" ? { isDecimal: true } : {}),
     };
   }
@@ -290,10 +282,11 @@ export class FilterParser {
   /** Both bounds are inclusive. */
   #between(subject: Subject, operand: unknown, at: string): Expr {
     if (!Array.isArray(operand) || operand.length !== 2)
-      throw new QueryError("INVALID_QUERY", `${at} must be a list of two values.`, {
-        field: at,
-        hint: "Give the minimum and the maximum: [1, 10].",
-      });
+      invalid(
+        at,
+        `${at} must be a list of two values.`,
+        "Give the minimum and the maximum: [1, 10].",
+      );
     this.#count(1, at);
     const [least, greatest]: unknown[] = operand;
     return and(
@@ -325,7 +318,9 @@ export class FilterParser {
   #membership({ expr, kind }: Subject, operand: unknown, at: string): Expr {
     const values = this.#listOf(operand, at);
     if (values.length === 0) return FALSE;
-    const items = values.map((value, index) => literal(valueOf(kind, value, `${at}[${index}]`)));
+    const items = values.map((value, index) =>
+      literal(this.#valueOf(kind, value, `${at}[${index}]`)),
+    );
     if (expr.kind !== "member") return { kind: "in", item: expr, list: { kind: "list", items } };
     // Each list that a database receives has values of one type.
     return or(
@@ -342,29 +337,21 @@ export class FilterParser {
   }
 
   #listOf(operand: unknown, at: string): readonly unknown[] {
-    if (!Array.isArray(operand))
-      throw new QueryError("INVALID_QUERY", `${at} must be a list.`, { field: at });
+    if (!Array.isArray(operand)) invalid(at, `${at} must be a list.`);
     if (operand.length > MAX_LIST_VALUES)
-      throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_LIST_VALUES} values.`, {
-        field: at,
-      });
+      invalid(at, `${at} can have at most ${MAX_LIST_VALUES} values.`);
     this.#budget.list(operand.length, at);
     return operand;
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
     if (kind !== undefined && isScalarKind(kind))
-      throw new QueryError("INVALID_QUERY", `${at} requires a list, but ${name} is a ${kind}.`, {
-        field: at,
-      });
+      invalid(at, `${at} requires a list, but ${name} is a ${kind}.`);
     this.#countSearch(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
       const item = comparableWithAny(value, place);
-      if (item === null)
-        throw new QueryError("INVALID_QUERY", `${place} is null, which can't be an item.`, {
-          field: place,
-        });
+      if (item === null) invalid(place, `${place} is null, which can't be an item.`);
       return item;
     });
     const found = TYPES.map((type) => items.filter((item) => typeof item === type));
@@ -382,20 +369,37 @@ export class FilterParser {
       return { expr: path("data", key), name: key, kind: this.#kindOf(key, at) };
     const kind = this.#kindOf(field, at);
     if (kind !== undefined && kind !== "json")
-      throw new QueryError("INVALID_QUERY", `${at}: ${field} is ${article(kind)}.`, {
-        field: at,
-        hint: "Only json fields have paths.",
-      });
+      invalid(at, `${at}: ${field} is ${article(kind)}.`, "Only json fields have paths.");
     if (steps.length > MAX_MEMBER_STEPS || !steps.every((step) => isStep(step)))
-      throw new QueryError("INVALID_QUERY", `${at} is not a valid path into ${field}.`, {
-        field: at,
-        hint: `Use up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
-      });
+      invalid(
+        at,
+        `${at} is not a valid path into ${field}.`,
+        `Use up to ${MAX_MEMBER_STEPS} keys of objects: "${field}.color".`,
+      );
     return {
       expr: { kind: "member", of: path("data", field), steps },
       name: key,
       kind: undefined,
     };
+  }
+
+  #valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
+    const { values } = this.#names;
+    return kind === undefined || values === undefined
+      ? comparableWithAny(value, at)
+      : values.comparable(kind, value, at);
+  }
+
+  #textOf({ name, kind }: Subject, value: unknown, at: string): string {
+    if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
+      invalid(at, `${at} requires a text field, but ${name} is a ${kind}.`);
+    }
+    if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
+      invalid(at, `${at} can have at most ${MAX_NEEDLE_LENGTH} characters.`);
+    const { values } = this.#names;
+    if (typeof value === "string")
+      return kind === undefined || values === undefined ? value : values.storableText(value, at);
+    invalid(at, `${at} must be a string.`);
   }
 
   #kindOf(field: string, at: string): FieldKind | undefined {
@@ -420,38 +424,10 @@ function article(kind: FieldKind): string {
   return `${kind === "array" ? "an" : "a"} ${kind}`;
 }
 
-function valueOf(kind: FieldKind | undefined, value: unknown, at: string): Scalar {
-  return kind === undefined ? comparableWithAny(value, at) : comparable(kind, value, at);
-}
-
-function textOf({ name, kind }: Subject, value: unknown, at: string): string {
-  if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-    throw new QueryError(
-      "INVALID_QUERY",
-      `${at} requires a text field, but ${name} is a ${kind}.`,
-      {
-        field: at,
-      },
-    );
-  }
-  if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
-    throw new QueryError(
-      "INVALID_QUERY",
-      `${at} can have at most ${MAX_NEEDLE_LENGTH} characters.`,
-      {
-        field: at,
-      },
-    );
-  if (typeof value === "string") return kind === undefined ? value : storableText(value, at);
-  throw new QueryError("INVALID_QUERY", `${at} must be a string.`, { field: at });
-}
-
 function wholeNumber(value: unknown, at: string): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
-  throw new QueryError("INVALID_QUERY", `${at} must be a whole number of at least 0.`, {
-    field: at,
-  });
+  invalid(at, `${at} must be a whole number of at least 0.`);
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {
@@ -461,9 +437,5 @@ function isObject(value: unknown): value is Record<string, unknown> {
 /** Returns the value. @throws QueryError INVALID_QUERY if it is not an object */
 export function asObject(value: unknown, at: string): Record<string, unknown> {
   if (isObject(value)) return value;
-  throw new QueryError(
-    "INVALID_QUERY",
-    at === "" ? "A filter must be an object." : `${at} must be an object.`,
-    { field: at },
-  );
+  invalid(at, at === "" ? "A filter must be an object." : `${at} must be an object.`);
 }

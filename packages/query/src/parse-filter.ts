@@ -3,6 +3,7 @@ import type { EntityShape } from "./expr.ts";
 import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
 import { parseOrder } from "./parse-order.ts";
 import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
+import { comparable, storableText } from "./value-kind.ts";
 
 /** How a filter is parsed. */
 export interface FilterOptions {
@@ -36,6 +37,7 @@ function namesOf(
   return {
     entity,
     kindOf: (field, at) => columnKind(entity, field, at),
+    values: { comparable, storableText },
     related: relatedOf(entity, relations, related, namesOf),
   };
 }

@@ -1,7 +1,8 @@
 import type { EntityShape } from "./expr.ts";
-import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
-import { parseNamedOrder } from "./parse-order.ts";
-import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
+import type { ParsedFilter } from "./filter-parser.ts";
+import { parseRowFilter } from "./parse-unknown-filter.ts";
+import type { Relations } from "./related-names.ts";
+import { comparable, storableText } from "./value-kind.ts";
 
 /**
  * Parses a filter over a client's own rows, as `parseFilter` does. A page may be older than the
@@ -19,19 +20,5 @@ export function parseLocalFilter(
   entity?: EntityShape,
   relations?: Relations,
 ): ParsedFilter {
-  const names = namesOf(entity, relations, { count: 0 });
-  return parseNamed(filter, names, (order) => parseNamedOrder(order, "$order", kindIn(entity)));
-}
-
-function namesOf(
-  entity: EntityShape | undefined,
-  relations: Relations | undefined,
-  related: RelatedCount,
-): FilterNames {
-  const known = relatedOf(entity, relations, related, namesOf);
-  return { entity, kindOf: kindIn(entity), related: known };
-}
-
-function kindIn(entity: EntityShape | undefined): FilterNames["kindOf"] {
-  return (field) => entity?.fields.get(field);
+  return parseRowFilter(filter, { entity, relations, values: { comparable, storableText } });
 }

@@ -1,6 +1,6 @@
 import type { Expr, FieldKind, InExpr, Root, WrittenForm } from "./expr.ts";
 import { outerScope, type PolicyScope, type RelatedScope } from "./check-policy.ts";
-import { storedForm } from "./path-value.ts";
+import { storedForm } from "./stored-form.ts";
 
 /**
  * Converts the literals of a policy to the form in which fields store them: `data.due <

@@ -1,41 +1,10 @@
+import { describeValue, dateText, refuseUndefined } from "./any-value.ts";
+import { normaliseDatetime } from "./datetime.ts";
 import { normaliseDecimal } from "./decimal.ts";
 import { isScalarKind, type FieldKind, type Scalar, type ScalarKind } from "./expr.ts";
 import { QueryError } from "./errors.ts";
 
-const DAY = /(?<day>\d{4}-\d{2}-\d{2})/;
-const TIME = /[T ](?<minute>\d{2}:\d{2})(?::(?<second>\d{2})(?:\.(?<fraction>\d{1,9}))?)?/;
-const ZONE = /(?:Z|(?<sign>[+-])(?<hours>[01]\d|2[0-3]):?(?<minutes>[0-5]\d))/;
-const ISO_DATE = new RegExp(`^${DAY.source}(?:${TIME.source}${ZONE.source}?)?$`);
-
-/**
- * Returns the normal form of a datetime: ISO 8601 in UTC with milliseconds and Z, so that text
- * order is time order.
- *
- * @returns undefined if the text is not an ISO 8601 date or date and time of the years 1 to 9999;
- *   without a zone it is UTC
- */
-export function normaliseDatetime(text: string): string | undefined {
-  const parts = ISO_DATE.exec(text)?.groups;
-  if (parts === undefined) return undefined;
-  const {
-    day,
-    minute = "00:00",
-    second = "00",
-    fraction = "",
-    sign,
-    hours = "0",
-    minutes = "0",
-  } = parts;
-  const local = `${day}T${minute}:${second}.${fraction.padEnd(3, "0").slice(0, 3)}Z`;
-  const time = Date.parse(local);
-  // Engines treat 30 February differently: a real date is formatted as it was written.
-  if (Number.isNaN(time) || new Date(time).toISOString() !== local) return undefined;
-  const offset = (Number(hours) * 60 + Number(minutes)) * 60_000 * (sign === "-" ? -1 : 1);
-  const normal = new Date(time - offset).toISOString();
-  return normal.length === local.length && !normal.startsWith("0000") ? normal : undefined;
-}
-
-/** A description of the values of each kind, for error messages. */
+/** What a value of each kind looks like, in words for its writer. */
 export const WANTED: Readonly<Record<FieldKind, string>> = {
   string: "a string",
   richtext: "a string",
@@ -95,8 +64,7 @@ function normalOf(kind: ScalarKind, value: unknown): string | number | boolean |
 
 function datetimeOf(value: unknown): string | undefined {
   if (typeof value === "string") return normaliseDatetime(value);
-  if (!(value instanceof Date) || Number.isNaN(value.getTime())) return undefined;
-  return normaliseDatetime(value.toISOString());
+  return value instanceof Date ? dateText(value) : undefined;
 }
 
 /**
@@ -137,39 +105,8 @@ const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
 };
 
 /**
- * Returns a value that is compared with a field of an unknown kind, on a client whose server does
- * not provide the schema.
- *
- * @throws QueryError INVALID_QUERY
- */
-export function comparableWithAny(value: unknown, field: string): Scalar {
-  refuseUndefined(value, field);
-  if (value instanceof Date) return comparable("datetime", value, field);
-  const isScalar =
-    value === null ||
-    typeof value === "string" ||
-    typeof value === "boolean" ||
-    (typeof value === "number" && Number.isFinite(value));
-  if (isScalar) return value;
-  throw new QueryError(
-    "INVALID_QUERY",
-    `${field} is ${describeValue(value)}, which no field can contain.`,
-    { field },
-  );
-}
-
-/** An absent variable must not widen a filter, nor match the rows without a value. */
-function refuseUndefined(value: unknown, field: string): void {
-  if (value !== undefined) return;
-  throw new QueryError("INVALID_QUERY", `${field} is undefined.`, {
-    field,
-    hint: "Give it a value, use null to test for null, or leave the key out.",
-  });
-}
-
-/**
- * Rejects text with a NUL or a lone surrogate: no stored text has one, and databases treat them
- * differently.
+ * No stored text has a NUL or half of a surrogate pair, and databases differ on what they make of
+ * one.
  *
  * @throws QueryError INVALID_QUERY
  */
@@ -188,22 +125,3 @@ export function isStorable(text: string): boolean {
 }
 
 const MAX_ID_LENGTH = 64;
-const MAX_SHOWN = 40;
-
-/** A description of a value: `a list`, `"soon"`, `NaN`. */
-export function describeValue(value: unknown): string {
-  if (value === null || value === undefined) return String(value);
-  if (Array.isArray(value)) return "a list";
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "an invalid Date" : "a Date";
-  switch (typeof value) {
-    case "string":
-      return `"${value.slice(0, MAX_SHOWN)}"`;
-    case "number":
-    case "boolean":
-      return String(value);
-    case "bigint":
-      return "a BigInt";
-    default:
-      return typeof value === "object" ? "an object" : `a ${typeof value}`;
-  }
-}

@@ -18,7 +18,7 @@ export interface Preloaded<E extends EntityName> {
 
 /**
  * A live list that is initially filled with rows from the server. The replica takes over when it
- * has caught up with the server.
+ * has the list's rows as they are on the server.
  *
  * @param preloaded the result of `preloadQuery`
  * @param given default: the engine of the nearest provider, or the app's
@@ -37,9 +37,9 @@ export function usePreloadedQuery<E extends EntityName>(
   const sync = useEngine(given);
   const live = useQuery(sync, preloaded.entity, preloaded.options);
   const { userId } = useSession(sync);
-  const { ready: isThere, stale } = useStatus(sync);
+  const { stale } = useStatus(sync);
   // Rows that the browser stored in an earlier visit are older than those that the server rendered.
-  const ready = isThere && !stale;
+  const ready = (live.isComplete && !stale) || live.error !== null;
   const [wasReady, setWasReady] = useState(ready);
   // When the replica is rebuilt, possibly for another user, the rendered rows of the previous user
   // must not reappear.

@@ -1,6 +1,6 @@
 import { buildManifest, entity, field, policy, type Manifest } from "@pylonsync/sdk";
 
-/** The app whose databases are kept: what it declares stays, so that all of them fit it. */
+/** The app of the stored databases. Its declarations never change, so all of them match it. */
 export const notes: Manifest = buildManifest({
   name: "notes",
   version: "1.0.0",

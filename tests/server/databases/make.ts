@@ -1,6 +1,6 @@
-// Writes a database of the app beside this file, as this version of Pylon makes it: run it before
-// each release, `bun tests/server/databases/make.ts 0.2.0`, and keep the file. A test opens all of
-// them with every later version.
+// Writes a database of the app next to this file, as this version of Pylon creates it. Run it
+// before each release, `bun tests/server/databases/make.ts 0.2.0`, and keep the file: a test opens
+// all of them with every later version.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

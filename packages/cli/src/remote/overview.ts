@@ -82,7 +82,10 @@ export function overviewLines(overview: Overview, isDelta: boolean): string[] {
       "requests",
       isDelta ? `${show(overview.requests_per_second)} per second` : show(overview.requests),
     ],
-    ["errors", `${show(overview.server_errors)} server errors, ${show(overview.errors)} in total`],
+    [
+      "errors",
+      `${show(overview.errors)}, of which ${show(overview.server_errors)} by the server (5xx)`,
+    ],
     [
       "request time",
       `p50 ${show(overview.request_p50_ms, " ms")}, p99 ${show(overview.request_p99_ms, " ms")}`,

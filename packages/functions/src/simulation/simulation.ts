@@ -199,18 +199,25 @@ export class Simulation {
     } catch (error) {
       tickFaults.push(error);
     }
-    return { ...this.#takeRequests(), refused, faults, tickFaults, timerFaults };
+    return this.#resultOf({ refused, faults, tickFaults, timerFaults });
   }
 
-  /** What handlers requested since the last step; `init` requests it for the first one. */
-  #takeRequests(): Omit<StepResult, "refused" | "faults" | "tickFaults" | "timerFaults"> {
+  /** Adds what handlers requested since the last step; `init` requests it for the first one. */
+  #resultOf({
+    refused,
+    faults,
+    tickFaults,
+    timerFaults,
+  }: Pick<StepResult, "refused" | "faults" | "tickFaults" | "timerFaults">): StepResult {
     const [kicked, scheduled, calls] = [this.#kicked, this.#scheduled, this.#calls];
     if (kicked.size > 0) this.#kicked = new Map();
     if (scheduled.length > 0) this.#scheduled = [];
     if (calls.length > 0) this.#calls = [];
     const [isFinished, endsRecording] = [this.#isFinished, this.#endsRecording];
     this.#endsRecording = false;
-    return { kicked, isFinished, endsRecording, scheduled, calls, log: this.#log.take() };
+    const log = this.#log.take();
+    const requested = { kicked, isFinished, endsRecording, scheduled, calls, log };
+    return Object.assign(requested, { refused, faults, tickFaults, timerFaults });
   }
 
   /**

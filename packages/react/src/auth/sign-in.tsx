@@ -190,9 +190,12 @@ function Links({
         </button>
       )}
       {signUpUrl !== undefined && (
-        <a className="pylon-link" href={signUpUrl}>
-          Create an account
-        </a>
+        <p className="pylon-other">
+          No account yet?{" "}
+          <a className="pylon-link" href={signUpUrl}>
+            Create an account
+          </a>
+        </p>
       )}
     </nav>
   );

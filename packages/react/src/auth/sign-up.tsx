@@ -71,13 +71,21 @@ export function SignUp({
         <EmailField />
         <PasswordField isNew />
       </Form>
-      {signInUrl !== undefined && (
-        <nav className="pylon-links">
-          <a className="pylon-link" href={signInUrl}>
-            I already have an account
-          </a>
-        </nav>
-      )}
+      {signInUrl !== undefined && <SignInLink url={signInUrl} />}
     </div>
+  );
+}
+
+/** The way to the form for those who have an account. */
+function SignInLink({ url }: { readonly url: string }): ReactElement {
+  return (
+    <nav className="pylon-links">
+      <p className="pylon-other">
+        Already have an account?{" "}
+        <a className="pylon-link" href={url}>
+          Sign in
+        </a>
+      </p>
+    </nav>
   );
 }

@@ -1,15 +1,15 @@
 import type { Subscriber } from "./subscriber.ts";
 import type { TopicPublisher } from "./topic-publisher.ts";
 
-/** From so many sockets on a group is sent to by a topic. */
+/** The number of sockets from which a group is sent to through a topic. */
 const MIN_FOR_TOPIC = 16;
 
 let topics = 0;
 
-/** Connections that are sent the same texts. */
+/** Connections that receive the same messages. */
 export class BroadcastGroup implements Iterable<Subscriber> {
   readonly #subscribers = new Set<Subscriber>();
-  /** How many of them each publisher reaches by the topic. */
+  /** The number of connections that each publisher reaches through the topic. */
   readonly #byPublisher = new Map<TopicPublisher, number>();
   #topic: string | null = null;
 
@@ -46,7 +46,7 @@ export class BroadcastGroup implements Iterable<Subscriber> {
     for (const subscriber of [...this.#subscribers]) this.delete(subscriber);
   }
 
-  /** Sends a text to all. */
+  /** Sends a message to all connections. */
   send(text: string): void {
     const topic = this.#topic;
     const reached = new Set<TopicPublisher | null>();

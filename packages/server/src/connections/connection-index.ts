@@ -1,6 +1,6 @@
 import type { Subscriber } from "./subscriber.ts";
 
-/** Told when a user gets its first live connection to this replica, and when it loses its last. */
+/** Called when a user opens the first live connection to this replica, or loses the last one. */
 export interface ConnectionListener {
   first(userId: string, subscriber: Subscriber): void;
   last(userId: string, subscriber: Subscriber): void;
@@ -14,7 +14,7 @@ export class ConnectionIndex {
   readonly #byTenant = new Map<string | null, Set<Subscriber>>();
   #listener: ConnectionListener | null = null;
 
-  /** Takes the place of the one before; null for nobody. */
+  /** Replaces the previous listener; null for none. */
   listen(listener: ConnectionListener | null): void {
     this.#listener = listener;
   }
@@ -34,7 +34,7 @@ export class ConnectionIndex {
       this.#listener?.last(userId, subscriber);
   }
 
-  /** The users who have a connection. */
+  /** The users with a connection. */
   users(): Iterable<string> {
     return this.#byUser.keys();
   }
@@ -48,14 +48,14 @@ export class ConnectionIndex {
   }
 }
 
-/** @returns how many there are now */
+/** @returns the current number of connections */
 function addTo<K>(index: Map<K, Set<Subscriber>>, key: K, subscriber: Subscriber): number {
   const set = index.get(key) ?? new Set();
   index.set(key, set.add(subscriber));
   return set.size;
 }
 
-/** @returns how many are left; undefined when it was not there */
+/** @returns the number of remaining connections; undefined if it was not in the index */
 function deleteFrom<K>(
   index: Map<K, Set<Subscriber>>,
   key: K,

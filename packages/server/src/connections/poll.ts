@@ -2,7 +2,7 @@ import { LIVE_POLL_LEASE_MS, LIVE_POLL_MS } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
 import type { Outlet } from "./subscriber.ts";
 
-/** A client that asks again and again, as an Outlet: what is written waits for its next poll. */
+/** A client that polls, as an Outlet: messages are queued until its next poll. */
 export class PollOutlet implements Outlet {
   readonly transport = "poll";
   readonly topics = null;
@@ -16,7 +16,7 @@ export class PollOutlet implements Outlet {
   #waiting: (() => void)[] = [];
   #timer: Timer;
 
-  /** @param onEnd called once: it was closed, or nobody polls any longer */
+  /** @param onEnd called once, when it was closed or the client no longer polls */
   constructor(platform: Platform, onEnd: () => void) {
     this.#platform = platform;
     this.#onEnd = onEnd;
@@ -29,7 +29,7 @@ export class PollOutlet implements Outlet {
     this.#bytes += text.length;
     if (this.#answer !== null && !this.#isScheduled) {
       this.#isScheduled = true;
-      // What is written in one turn goes together.
+      // Messages of one turn of the event loop are sent together.
       this.#platform.soon(() => {
         this.#isScheduled = false;
         this.#answer?.();
@@ -39,8 +39,8 @@ export class PollOutlet implements Outlet {
   }
 
   /**
-   * Waits until there is something to tell. A poll that waits already is answered, as its client
-   * has given it up.
+   * Waits until there are messages. A poll that is already waiting is answered, because its client
+   * has abandoned it.
    *
    * @returns the messages, each as JSON
    */
@@ -60,7 +60,7 @@ export class PollOutlet implements Outlet {
     return this.take();
   }
 
-  /** What waits, which is not told again. */
+  /** Takes the queued messages, which are not sent again. */
   take(): readonly string[] {
     const texts = this.#texts;
     this.#texts = [];

@@ -3,8 +3,8 @@ import { SOCKET_RATE } from "@pylonsync/protocol";
 const WINDOW_MS = 1_000;
 
 /**
- * Counts what one socket sends, before anything of it is looked at: what is not understood costs
- * the server as much as what is.
+ * Counts the frames of one socket before they are parsed, because an invalid frame costs the server
+ * as much as a valid one.
  */
 export class SocketRate {
   readonly #now: () => number;
@@ -12,12 +12,12 @@ export class SocketRate {
   #frames = 0;
   #bytes = 0;
 
-  /** @param now milliseconds, of any beginning */
+  /** @param now a monotonic time in milliseconds */
   constructor(now: () => number) {
     this.#now = now;
   }
 
-  /** @returns whether the socket may send this frame, too */
+  /** @returns whether the socket may send this frame as well */
   take(bytes: number): boolean {
     const now = this.#now();
     if (now >= this.#endsAt) {

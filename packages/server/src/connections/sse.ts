@@ -17,10 +17,10 @@ class StreamOutlet implements Outlet {
   readonly topics: OutletTopics;
   readonly #controller: ReadableStreamDefaultController<Uint8Array>;
   readonly #turns: StreamTurns;
-  /** What is written in this turn, in order. */
+  /** The messages written in this turn, in order. */
   #texts: string[] = [];
   #textLength = 0;
-  /** What waited for the reader when the turn's first text was written, in bytes. */
+  /** The bytes that were queued for the reader when the turn's first message was written. */
   #backlog = 0;
   #waiting: (() => void)[] = [];
   #isClosed = false;
@@ -41,7 +41,7 @@ class StreamOutlet implements Outlet {
     return Math.max(0, HIGH_WATER_MARK - (desiredSize ?? HIGH_WATER_MARK));
   }
 
-  /** What waits for the reader, and for the end of the turn. */
+  /** The bytes queued for the reader, and until the end of the turn. */
   get #unsent(): number {
     return this.#buffered + this.#textLength;
   }
@@ -63,7 +63,7 @@ class StreamOutlet implements Outlet {
     this.#controller.enqueue(encoder.encode(`: ${text}\n\n`));
   }
 
-  /** Hands what was written to the stream. */
+  /** Writes the messages of the turn to the stream. */
   flush(): void {
     if (this.#isClosed || this.#texts.length === 0) return;
     this.#controller.enqueue(this.#turns.encoded(this.#texts));
@@ -72,7 +72,7 @@ class StreamOutlet implements Outlet {
     this.release(false);
   }
 
-  /** Hands over what was published, after what was written before. */
+  /** Writes published messages, after those that were written before. */
   take(events: Uint8Array): void {
     this.flush();
     if (!this.#isClosed) this.#controller.enqueue(events);
@@ -107,16 +107,16 @@ class StreamOutlet implements Outlet {
 }
 
 /**
- * Gathers what is written to streams in one turn of the event loop: each is written to once, and
- * what goes to many of them is encoded once. What is published costs nothing a stream before the
- * end of the turn.
+ * Collects the messages to streams in one turn of the event loop: each stream is written to once,
+ * and a message to many streams is encoded once. A published message costs nothing per stream
+ * before the end of the turn.
  */
 export class StreamTurns {
-  /** Reaches the streams that are in a topic. */
+  /** Publishes to the streams of a topic. */
   readonly publisher: TopicPublisher;
   readonly #soon: Platform["soon"];
   readonly #topics = new Map<string, Set<StreamOutlet>>();
-  /** What was published last, to one topic, and waits for the end of the turn. */
+  /** The messages published last to one topic, which wait for the end of the turn. */
   #published: { readonly topic: string; readonly texts: string[] } | null = null;
   #isScheduled = false;
   #written: StreamOutlet[] = [];
@@ -140,7 +140,7 @@ export class StreamTurns {
     if (streams?.size === 0) this.#topics.delete(topic);
   }
 
-  /** Hands over what was published: something else is to come after it. */
+  /** Writes the published messages, because something else must follow them. */
   settle(): void {
     const published = this.#published;
     if (published === null) return;
@@ -162,13 +162,13 @@ export class StreamTurns {
     this.#soon(() => this.#flush());
   }
 
-  /** The stream has been written to: it is flushed in the next turn. */
+  /** A stream was written to: it is flushed in the next turn. */
   add(stream: StreamOutlet): void {
     this.#written.push(stream);
     this.#schedule();
   }
 
-  /** The events of the texts. */
+  /** The messages as events of the stream. */
   encoded(texts: readonly string[]): Uint8Array {
     if (this.#last === null || !isSame(this.#last.texts, texts)) {
       this.#last = { texts, bytes: encodedEvents(texts) };
@@ -190,19 +190,19 @@ function encodedEvents(texts: readonly string[]): Uint8Array {
   return encoder.encode(texts.map((text) => `data: ${text}\n\n`).join(""));
 }
 
-/** Texts that are sent to many are the same objects, so this rarely looks at letters. */
+/** Messages to many streams are the same strings, so that this rarely compares characters. */
 function isSame(first: readonly string[], second: readonly string[]): boolean {
   return first.length === second.length && first.every((text, index) => text === second[index]);
 }
 
 const HIGH_WATER_MARK = 64 * 1024;
 /**
- * The longest silence of a stream, in milliseconds: a client can ask nothing over it, and has only
- * the silence to know a dead one by.
+ * The longest silence of a stream, in milliseconds: a client can't send a ping over it, so silence
+ * is the only sign of a dead connection.
  */
 const MAX_SILENCE_MS = 10_000;
 
-/** Answers an event stream that carries what a socket carries. */
+/** Responds with an event stream that carries the same messages as a socket. */
 export function openEventStream(
   start: { readonly identity: Identity; readonly cursor: Cursor | null },
   hub: ConnectionHub,
@@ -212,9 +212,9 @@ export function openEventStream(
     readonly onEnd: () => void;
     readonly platform: Platform;
     readonly turns: StreamTurns;
-    /** Of the protocol; default 1. */
+    /** The version of the protocol; default 1. */
     readonly version?: 1 | 2;
-    /** The stream is about to join, and may be told something before. */
+    /** Called before the stream joins the feed; it may be sent something first. */
     readonly onOpen?: (subscriber: Subscriber) => void;
   },
 ): Response {
@@ -238,7 +238,7 @@ export function openEventStream(
         const { sendBufferBytes, version } = options;
         subscriber = new Subscriber(start.identity, outlet, sendBufferBytes, platform, version);
         outlet.comment("connected");
-        // The client gives the stream up when it hears less.
+        // The client abandons a stream that is silent for longer.
         outlet.comment(`keepalive every ${silenceMs / 1000} s`);
         keepalive = platform.every(silenceMs, () => {
           if (subscriber?.isOpen === true) outlet?.comment("keepalive");

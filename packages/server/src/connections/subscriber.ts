@@ -6,36 +6,36 @@ import type { Platform } from "../platform.ts";
 /** The transport under a subscriber. */
 export interface Outlet {
   readonly transport: "websocket" | "sse" | "poll";
-  /** Sends one message. @returns bytes that wait in memory because the reader is slow */
+  /** Sends one message. @returns the bytes queued in memory because the reader is slow */
   write(text: string): number;
-  /** Answers when nothing waits any more, or the connection is gone. */
+  /** Resolves when the queue is empty, or the connection is closed. */
   drained(): Promise<void>;
-  /** Says goodbye, after what waits has been sent. */
+  /** Closes the connection after the queued messages have been sent. */
   close(code: CloseCode, reason: string): void;
-  /** Drops the connection and what waits. */
+  /** Drops the connection and the queued messages. */
   terminate(): void;
-  /** How it is reached together with others; null where each is written to by itself. */
+  /** Publishes to it together with others; null if each connection is written to separately. */
   readonly topics: OutletTopics | null;
 }
 
-/** The topics of an outlet's runtime, by which one text reaches many of its kind. */
+/** The topics of an outlet's runtime, which send one message to many outlets of its kind. */
 export interface OutletTopics {
   readonly publisher: TopicPublisher;
   enter(topic: string): void;
   leave(topic: string): void;
-  /** Bytes that wait in memory because the reader is slow. */
+  /** The bytes queued in memory because the reader is slow. */
   backlog(): number;
 }
 
-/** What brings connections up to date and keeps them so. */
+/** Brings connections up to date, and keeps them so. */
 export interface ConnectionHub {
-  /** @param cursor where the client's replica is; null for a client that does not say */
+  /** @param cursor the position of the client's replica; null if the client does not send it */
   join(subscriber: Subscriber, cursor: Cursor | null): Promise<void>;
-  /** The connection is gone, or is to be told nothing further. */
+  /** The connection is closed, or must not receive anything further. */
   leave(subscriber: Subscriber): void;
 }
 
-/** Why a message of a client was not taken. */
+/** Why a message of a client was rejected. */
 export interface MessageRefusal {
   readonly code: ErrorCode;
   readonly message: string;
@@ -43,25 +43,25 @@ export interface MessageRefusal {
   readonly field?: string;
 }
 
-/** Where a client's replica is. */
+/** The position of a client's replica. */
 export interface Cursor {
   readonly seq: number;
   readonly epoch: string | null;
 }
 
 /**
- * How long a reader that was cut off may take to read what was already on its way, in milliseconds.
+ * The time in which a disconnected reader may read what was already sent, in milliseconds.
  */
 const LAST_CHANCE_MS = 10_000;
 
 let connections = 0;
 
-/** One live connection: a caller and the way to reach it. */
+/** One live connection: a caller, and the transport to it. */
 export class Subscriber {
-  /** Its number on this server. */
+  /** Its number, unique on this server. */
   readonly id = (connections += 1);
   readonly identity: Identity;
-  /** Of the protocol: 1 replicates all that it may read, 2 what it subscribes to. */
+  /** The protocol: 1 replicates all readable rows, 2 those of its subscriptions. */
   readonly version: 1 | 2;
   readonly #outlet: Outlet;
   readonly #limit: number;
@@ -70,7 +70,7 @@ export class Subscriber {
   #open = true;
   #ending: "slow" | "resync" | null = null;
 
-  /** @param limit most bytes that may wait for a slow reader */
+  /** @param limit the maximum number of bytes queued for a slow reader */
   constructor(
     identity: Identity,
     outlet: Outlet,
@@ -93,7 +93,7 @@ export class Subscriber {
     return this.#outlet.transport;
   }
 
-  /** Why the server ended the connection, where that is worth a count. Told once. */
+  /** The reason why the server ended the connection, for metrics. Called once. */
   takeEnding(): "slow" | "resync" | null {
     const ending = this.#ending;
     this.#ending = null;
@@ -105,15 +105,15 @@ export class Subscriber {
   }
 
   /**
-   * Sends a message, or cuts the reader off when too much waits for it: it reconnects and takes up
-   * where it was.
+   * Sends a message, or disconnects the reader if its queue is too long: it reconnects and
+   * continues from its cursor.
    */
   send(text: string): void {
     if (!this.#open) return;
     if (this.#outlet.write(text) > this.#limit) this.#cutOff();
   }
 
-  /** What reaches it together with others, by topics; null where nothing does. */
+  /** Publishes to it together with others, through topics; null if it has none. */
   get publisher(): TopicPublisher | null {
     return this.#outlet.topics?.publisher ?? null;
   }
@@ -133,12 +133,12 @@ export class Subscriber {
     if (this.#topics.size === 0) topics.publisher.unwatch(this);
   }
 
-  /** Cuts the reader off when too much waits for it of what was published. */
+  /** Disconnects the reader if too many published bytes are queued for it. */
   checkBacklog(): void {
     if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit) this.#cutOff();
   }
 
-  /** For catching up: waits until the reader has taken what was sent. */
+  /** For catching up: waits until the reader has read what was sent. */
   drained(): Promise<void> {
     return this.#outlet.drained();
   }
@@ -161,7 +161,7 @@ export class Subscriber {
     this.#outlet.close(code, reason);
   }
 
-  /** The connection is gone. */
+  /** The connection was closed. */
   closed(): void {
     this.#leaveTopics();
     this.#open = false;

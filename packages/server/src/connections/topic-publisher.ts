@@ -1,16 +1,16 @@
 import type { Subscriber } from "./subscriber.ts";
 
-/** Most bytes that are published before it is looked at how much waits for each reader. */
+/** The maximum number of bytes published before the queue of each reader is checked. */
 const UNCHECKED_BYTES = 32 * 1024;
 /**
- * Most bytes that are published in one turn of the event loop: the runtime hands them to the
- * sockets at its end, so that until then nobody sees them wait.
+ * The maximum number of bytes published in one turn of the event loop: the runtime passes them to
+ * the sockets at its end, so that until then no queue shows them.
  */
 const TURN_BYTES = 32 * 1024;
 
 /**
- * Sends one text to many sockets by one call of the runtime. The runtime drops what a slow reader
- * has no room for, and does not say so: so readers are looked at before that can be.
+ * Sends one message to many sockets with one call of the runtime. The runtime silently drops
+ * messages for which a slow reader has no room, so readers are checked before that can happen.
  */
 export class TopicPublisher {
   readonly #publish: (topic: string, text: string) => void;
@@ -19,13 +19,13 @@ export class TopicPublisher {
   #unchecked = 0;
   #inTurn = 0;
 
-  /** @param soon does the work in the next turn of the event loop */
+  /** @param soon runs the work in the next turn of the event loop */
   constructor(publish: (topic: string, text: string) => void, soon: (work: () => void) => void) {
     this.#publish = publish;
     this.#soon = soon;
   }
 
-  /** From now on the reader may be sent to by topics. */
+  /** From now on the reader may be reached through topics. */
   watch(reader: Subscriber): void {
     this.#readers.add(reader);
   }
@@ -34,7 +34,7 @@ export class TopicPublisher {
     this.#readers.delete(reader);
   }
 
-  /** @returns false where it has to be sent to each: it is large, or this turn has brought much */
+  /** @returns false if each must be sent to: the message, or the volume of this turn, is large */
   publish(topic: string, text: string): boolean {
     const bytes = Buffer.byteLength(text);
     if (this.#inTurn + bytes > TURN_BYTES) return false;

@@ -11,7 +11,7 @@ import {
   type OutletTopics,
 } from "./subscriber.ts";
 
-/** What the socket's own code needs of a server's WebSocket. */
+/** The members of a server's WebSocket that are needed here. */
 export interface ServerSocket {
   sendText(text: string): number;
   getBufferedAmount(): number;
@@ -23,16 +23,16 @@ export interface ServerSocket {
 
 const NO_TOKEN = "bearer token required";
 
-/** Takes what clients say. */
+/** Handles the messages of clients. */
 export interface SocketMessages {
   receive(subscriber: Subscriber, text: string): void;
 }
 
-/** What is known of a socket when it is opened. */
+/** The properties of a socket when it is opened. */
 export interface SocketStart {
-  /** Null: the token was refused. */
+  /** Null if the token was rejected. */
   readonly identity: Identity | null;
-  /** An anonymous caller is refused, too. */
+  /** Whether an anonymous caller is rejected as well. */
   readonly needsToken?: boolean;
   readonly cursor: Cursor | null;
   readonly version: 1 | 2;
@@ -58,7 +58,7 @@ class SocketOutlet implements Outlet {
 
   write(text: string): number {
     const status = this.#socket.sendText(text);
-    // -1: it waits in memory; 0: it was dropped, because even more waited than the listener allows.
+    // -1: queued in memory; 0: dropped, because more was queued than the listener allows.
     return status > 0 ? 0 : status === 0 ? Infinity : this.#socket.getBufferedAmount();
   }
 
@@ -75,7 +75,7 @@ class SocketOutlet implements Outlet {
     this.#socket.terminate();
   }
 
-  /** The socket took everything, or is gone. */
+  /** The socket has sent everything, or was closed. */
   release(isClosed: boolean): void {
     this.#isClosed ||= isClosed;
     const waiting = this.#waiting;
@@ -99,7 +99,7 @@ export class SyncSocket {
   readonly #rate: SocketRate;
   #isFlooding = false;
 
-  /** The client's address, for the count of open connections. */
+  /** The client's address, for the limit of open connections. */
   readonly address: string;
 
   /** @param publisher reaches the sockets of the same listener */
@@ -112,8 +112,8 @@ export class SyncSocket {
   }
 
   /**
-   * Joins the hub; a socket with a bad token is told so and closed, because a browser can't read a
-   * refused handshake.
+   * Joins the hub. A socket with an invalid token receives an error and is closed, because a
+   * browser can't read the response to a rejected handshake.
    */
   async opened(socket: ServerSocket, hub: ConnectionHub, sendBufferBytes: number): Promise<void> {
     const { identity, cursor, version, needsToken = false } = this.#start;
@@ -134,23 +134,23 @@ export class SyncSocket {
   }
 
   /**
-   * Clients say little here: writes go over HTTP. A message that is not understood is ignored, as
-   * the public system does.
+   * Clients send few messages here, because writes go over HTTP. An invalid message is ignored, as
+   * by the public system.
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
     if (!this.counted(socket, message.length)) return;
     if (typeof message !== "string") {
-      // What is not text is not understood; a client of version 2 is told.
+      // A binary frame is invalid; a client of version 2 receives an error.
       if (this.#subscriber?.version === 2) messages.receive(this.#subscriber, "");
     } else if (message === PING && this.#start.version === 1) socket.sendText(PONG);
     else if (this.#subscriber !== undefined) messages.receive(this.#subscriber, message);
   }
 
   /**
-   * Counts a frame, whatever is in it. A socket that floods is closed with a code, and dropped
-   * shortly after: what it goes on sending is not read.
+   * Counts a frame, whatever its content. A socket that exceeds the limit is closed with a code,
+   * and dropped shortly afterwards; further frames are not read.
    *
-   * @returns whether the frame is to be looked at
+   * @returns whether the frame must be handled
    */
   counted(socket: ServerSocket, bytes: number): boolean {
     if (this.#isFlooding) return false;
@@ -158,7 +158,7 @@ export class SyncSocket {
     this.#isFlooding = true;
     if (this.#subscriber === undefined) socket.close(CloseCode.UNAUTHORIZED, FLOOD);
     else this.#subscriber.close(CloseCode.UNAUTHORIZED, FLOOD);
-    // It may go on sending without a look at what it is told.
+    // It may continue to send without reading the close frame.
     this.#platform.after(LAST_CHANCE_MS, () => socket.terminate()).unref();
     return false;
   }
@@ -173,7 +173,7 @@ export class SyncSocket {
   }
 }
 
-/** How long a socket that floods has to take its close code, in milliseconds. */
+/** The time for a socket that exceeds the limit to read its close code, in milliseconds. */
 const LAST_CHANCE_MS = 500;
 const FLOOD = "too many messages";
 const PING = '{"type":"ping"}';
@@ -182,7 +182,7 @@ const PONG = '{"type":"pong"}';
 /**
  * The cursor in a socket's or stream's address: `?since=41&epoch=...`.
  *
- * @returns null for a client that does not say where it is
+ * @returns null if the client does not send its position
  * @throws PylonError INVALID_QUERY
  */
 export function cursorOf(params: URLSearchParams): Cursor | null {

@@ -93,6 +93,18 @@ export class Committer {
   readonly #observer: CommitObserver;
   readonly #maxRowBytes: number;
   readonly #cascades: CascadeDelete[] = [];
+  readonly #pause = (): Promise<void> => new Promise((resolve) => this.#platform.soon(resolve));
+  readonly #onDelete = async (tx: Transaction, entity: string, row: StoredRow): Promise<void> => {
+    for (const cascade of this.#cascadesOf(entity)) await cascade.delete(tx, row);
+  };
+  readonly #onUpdate = async (
+    tx: Transaction,
+    entity: string,
+    before: StoredRow,
+    after: StoredRow,
+  ): Promise<void> => {
+    for (const cascade of this.#cascadesOf(entity)) await cascade.update?.(tx, before, after);
+  };
   #hookQueue: HookQueue | null = null;
 
   constructor(
@@ -127,10 +139,7 @@ export class Committer {
    *   other effect
    * @throws the error of `work`, and PylonError IDEMPOTENCY_KEY_REUSED; then nothing is written
    */
-  async commit<T>(
-    options: CommitOptions,
-    work: (writer: Writer) => Promise<T>,
-  ): Promise<Committed<T>> {
+  commit<T>(options: CommitOptions, work: (writer: Writer) => Promise<T>): Promise<Committed<T>> {
     const isolation = this.#isolationFor([options]);
     return this.#waking((scheduled) =>
       this.#store.transact((tx) => this.#once(tx, options, work, scheduled()), {
@@ -223,6 +232,7 @@ export class Committer {
    * only a snapshot.
    */
   #isolationFor(pieces: readonly Omit<CommitOptions, "signal">[]): TransactOptions["isolation"] {
+    if (pieces.some(({ writesOnly }) => writesOnly === undefined)) return "serializable";
     const { rules, hooks, schema } = this.#model();
     const isLocal = (name: string): boolean => {
       const entity = schema.find(name);
@@ -265,16 +275,11 @@ export class Committer {
         uuid: this.#platform.uuid,
         monotonic: this.#platform.monotonic,
         references: options.references,
-        pause: () => new Promise((resolve) => this.#platform.soon(resolve)),
+        pause: this.#pause,
         maxRowBytes: this.#maxRowBytes,
         schedule: this.#scheduling(times),
-        onDelete: async (within, entity, row) => {
-          for (const cascade of this.#cascadesOf(entity)) await cascade.delete(within, row);
-        },
-        onUpdate: async (within, entity, before, after) => {
-          for (const cascade of this.#cascadesOf(entity))
-            await cascade.update?.(within, before, after);
-        },
+        onDelete: this.#onDelete,
+        onUpdate: this.#onUpdate,
       }),
     );
     if (claim !== null) await rememberAnswer(tx, claim.key, result);

@@ -4,8 +4,9 @@ import { checkClaims } from "../identity/claims.ts";
 import { isRecord } from "../util/is-record.ts";
 
 /**
- * Whose rights `ctx.db.as` takes: a user's id, or an identity such as `ctx.auth`.
+ * Returns the caller whose permissions `ctx.db.as` uses.
  *
+ * @param given a user's id, or an identity such as `ctx.auth`
  * @throws PylonError INVALID_ARGS
  */
 export function actingCaller(given: unknown): Caller {

@@ -43,17 +43,20 @@ export class ActionParts {
     const { queue } = this.#services;
     return (this.#scheduler ??= new ActionScheduler(
       startedBy(this.#running.trace.noting(queue), starterOf(this.#running.call)),
-      this.#transact,
+      this.#transact(),
     ));
   }
 
   get workflows(): ActionWorkflows {
     const { queue, workflows } = this.#services;
-    return (this.#workflows ??= new ActionWorkflows(workflows, queue, this.#transact, {
+    return (this.#workflows ??= new ActionWorkflows(workflows, queue, this.#transact(), {
       startedBy: starterOf(this.#running.call),
     }));
   }
 
-  readonly #transact = <T>(work: (tx: Transaction) => Promise<T>): Promise<T> =>
-    this.#services.store.transact(work);
+  /** Returns the function in which a part runs its transactions. */
+  #transact(): <T>(work: (tx: Transaction) => Promise<T>) => Promise<T> {
+    const { store } = this.#services;
+    return (work) => store.transact(work);
+  }
 }

@@ -23,8 +23,8 @@ export interface ActionServices {
 }
 
 /**
- * Calls of the actions that a manifest declares: the action's policies and inputs are checked, and
- * the function of its name is called, where the app has one.
+ * The route that calls the actions of a manifest: it checks the action's policies and input, and
+ * calls the function with the same name if the app has one.
  */
 export function actionRoutes(services: ActionServices): Route[] {
   return [
@@ -78,7 +78,7 @@ function declaredAction({ actions }: Manifest, name: string): ManifestCall {
   });
 }
 
-/** The admin may call everything. @throws PylonError POLICY_DENIED */
+/** Checks the policies, which do not apply to the admin. @throws PylonError POLICY_DENIED */
 async function checkPolicy(
   { data }: ActionServices,
   context: RequestContext,
@@ -126,7 +126,9 @@ const VALIDATORS: ReadonlyMap<string, () => Validator> = new Map<string, () => V
   ["json", v.any],
 ]);
 
-/** Of a type that the manifest's check has let through: what has none here is an id. */
+/**
+ * Returns the validator of a type that the manifest's check has accepted: any other type is an id.
+ */
 function validatorOf(type: string): Validator {
   return VALIDATORS.get(type)?.() ?? v.id(/^id\((.*)\)$/.exec(type)?.[1] ?? "");
 }

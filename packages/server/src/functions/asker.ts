@@ -1,7 +1,11 @@
 import { fetchAt, publicAddress, resolveHost } from "../auth/oauth/outgoing.ts";
 import { FetchError, type Ask } from "./function-fetch.ts";
 
-/** What `ctx.fetch` asks by. @param dev functions may ask this machine and its network */
+/**
+ * Creates the function that sends the requests of `ctx.fetch`.
+ *
+ * @param dev whether functions may send requests to this machine and its network
+ */
 export function askerOf(dev: boolean): Ask {
   if (dev) return (url, init) => fetch(url, init);
   return async (url, init) => {

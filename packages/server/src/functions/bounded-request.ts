@@ -2,22 +2,22 @@ import { BODY_LIMITS, PylonError, UNCOUNTED_BYTES } from "@pylonsync/protocol";
 import type { EndpointCall } from "../request/endpoint.ts";
 import type { Transfer } from "../request/transfers.ts";
 
-/** Largest body of an HTTP function that names no other, in bytes. */
+/** The default maximum size of an HTTP function's request body, in bytes. */
 const DEFAULT_BYTES = BODY_LIMITS.rows;
 
-/** A request whose body has a bound; what came in of it is counted until it is disposed. */
+/** A request with a bounded body. The bytes received are counted until it is disposed. */
 export class BoundedRequest implements Disposable {
   readonly request: Request;
   #transfer: Transfer | undefined;
 
-  /** @throws PylonError PAYLOAD_TOO_LARGE for one that says that it is larger */
+  /** @throws PylonError PAYLOAD_TOO_LARGE if the Content-Length exceeds the limit */
   constructor(
     { request, bodies, key }: Pick<EndpointCall, "request" | "bodies" | "key">,
     limit: number = DEFAULT_BYTES,
   ) {
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) throw tooLarge(limit);
-    // A body that says its length holds no more than that.
+    // A body with a Content-Length is never longer than that.
     const isSmall = length !== null && Number(length) <= UNCOUNTED_BYTES;
     if (isSmall || request.body === null) {
       this.request = request;

@@ -1,12 +1,12 @@
 import type { FnLog, FnLogFields } from "@pylonsync/functions";
 import type { LogFields } from "../observe/log.ts";
 
-/** Longest text that a function writes, in characters. */
+/** The maximum length of a logged text, in characters. */
 const MAX_TEXT = 2_000;
-/** Most facts of a line. */
+/** The maximum number of fields of a log line. */
 const MAX_FIELDS = 20;
 
-/** What functions need of the server's log. */
+/** The parts of the server's log that functions use. */
 export interface FunctionLog {
   debug(message: string, fields: LogFields): void;
   info(message: string, fields: LogFields): void;
@@ -14,7 +14,7 @@ export interface FunctionLog {
   error(message: string, error: undefined, fields: LogFields): void;
 }
 
-/** `ctx.log`: the server's log, which adds the request and the trace by itself. */
+/** `ctx.log`: writes to the server's log, which adds the request and the trace. */
 export class CallLog implements FnLog {
   readonly #log: FunctionLog;
   readonly #name: string;
@@ -37,7 +37,7 @@ export class CallLog implements FnLog {
     this.#log.error(shortened(message), undefined, this.#fields(fields));
   }
 
-  /** What is not a plain value is told by its type: a row does not belong into a log. */
+  /** Logs only the type of a value that is not plain: rows must not be logged. */
   #fields(fields: FnLogFields = {}): LogFields {
     const entries = Object.entries(fields).slice(0, MAX_FIELDS);
     const shown = entries.map(([key, value]: [string, unknown]) => [key, plain(value)] as const);

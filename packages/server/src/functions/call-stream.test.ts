@@ -39,7 +39,7 @@ const writes = fc.array(
   { maxLength: 5 },
 );
 
-test("every text arrives as it was written, but for line ends; the result is last", async () => {
+test("texts arrive unchanged except for line ends, and the result is last", async () => {
   await fc.assert(
     fc.asyncProperty(writes, fc.jsonValue(), async (all, result) => {
       const events = await read(async (stream) => {
@@ -58,7 +58,7 @@ test("every text arrives as it was written, but for line ends; the result is las
   );
 });
 
-test("an error of the app is told as it is, one of ours without its words", async () => {
+test("an error of the app is sent unchanged, an internal error without its message", async () => {
   const fail = async (error: Error): Promise<unknown> => {
     const [event] = await read(() => {
       throw error;
@@ -78,7 +78,7 @@ test("an error of the app is told as it is, one of ours without its words", asyn
   });
 });
 
-test("what has no text ends the call, and what is written after the end is dropped", async () => {
+test("a value without a text form ends the call, and later output is discarded", async () => {
   for (const value of [null, undefined, {}, [], () => 1]) {
     const events = await read((stream) => (stream.write as (value: unknown) => void)(value));
     expect(events.map(({ event }) => event)).toEqual(["error"]);
@@ -88,7 +88,7 @@ test("what has no text ends the call, and what is written after the end is dropp
   expect(() => left[0]?.write("late")).not.toThrow();
 });
 
-test("a client that goes away aborts the call", async () => {
+test("a client that disconnects aborts the call", async () => {
   const signals: AbortSignal[] = [];
   const response = streamCall(
     (stream, signal) =>
@@ -108,7 +108,7 @@ const turns = async (): Promise<void> => {
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve));
 };
 
-test("a write waits while nobody reads, and goes on as it is read", async () => {
+test("a write waits until the client reads", async () => {
   let written = 0;
   const response = streamCall(async (stream) => {
     for (; written < 1000; written += 1) await stream.write("x".repeat(KIB));
@@ -128,7 +128,7 @@ test("a write waits while nobody reads, and goes on as it is read", async () => 
   expect(written).toBe(1000);
 });
 
-test("a waiting write is told that the client is gone", async () => {
+test("a waiting write rejects when the client disconnects", async () => {
   const ended = Promise.withResolvers<unknown>();
   const response = streamCall(async (stream) => {
     try {
@@ -143,7 +143,7 @@ test("a waiting write is told that the client is gone", async () => {
   expect(await ended.promise).toMatchObject({ message: "The client disconnected." });
 });
 
-test("what is written without waiting is held up to a bound; then the call ends", async () => {
+test("output beyond the limit of the buffer ends the call", async () => {
   let signal: AbortSignal | undefined;
   let held = 0;
   const response = streamCall(async (stream, ofCall) => {
@@ -159,7 +159,7 @@ test("what is written without waiting is held up to a bound; then the call ends"
   await expect(response.text()).rejects.toMatchObject({ code: "STREAM_TOO_SLOW" });
 });
 
-test("a call that ends lets no write wait", async () => {
+test("pending writes settle when the call ends", async () => {
   const left: Promise<void>[] = [];
   const response = streamCall(async (stream) => {
     left.push(stream.write("x".repeat(500 * KIB)));

@@ -5,13 +5,13 @@ import type { FunctionStream } from "./call.ts";
 
 const encoder = new TextEncoder();
 
-/** Bytes that wait for the client before a write waits too. */
+/** The number of buffered bytes above which a write waits for the client. */
 const HIGH_WATER = 64 * 1024;
 
 /**
- * Answers a call as an event stream: each `stream.write` is an unnamed event, `writeEvent` a named
- * one, and the end is one `result` or `error`. A client that goes away aborts the call, and so does
- * one that lets too much wait.
+ * Responds to a call with an event stream: each `stream.write` is an unnamed event, each
+ * `writeEvent` a named one, and the last event is one `result` or `error`. The call is aborted if
+ * its client disconnects, or if too much output is buffered.
  */
 export function streamCall(
   run: (stream: FunctionStream, signal: AbortSignal) => Promise<EncodedResult>,
@@ -26,14 +26,14 @@ export function streamCall(
   });
 }
 
-/** The events of one call, on their way to its client. */
+/** The events of one call, which are sent to its client. */
 class CallStream implements FunctionStream {
   readonly body: ReadableStream<Uint8Array>;
   readonly #abort = new AbortController();
   #controller: ReadableStreamDefaultController<Uint8Array> | undefined;
-  /** Resolves when the client has read what waits for it. */
+  /** Resolves when the client has read the buffered output. */
   #room: PromiseWithResolvers<void> | null = null;
-  /** Work that a handler left behind may write after the end, where nobody reads. */
+  /** False after the end: output that a handler writes later is discarded. */
   #isOpen = true;
 
   constructor(
@@ -42,7 +42,8 @@ class CallStream implements FunctionStream {
   ) {
     this.body = new ReadableStream<Uint8Array>(
       {
-        // The client reads while the call goes on: what `start` returns would be waited for.
+        // The client reads during the call, so `start` must not return its promise: the stream
+        // would wait for it.
         start: (controller) => {
           this.#controller = controller;
           void this.#run(run, requestId);
@@ -79,7 +80,10 @@ class CallStream implements FunctionStream {
     this.#hasRoom();
   }
 
-  /** @returns resolves once the client reads; rejects when it is gone, which may be ignored */
+  /**
+   * @returns a promise that resolves when the client has read enough, and rejects if it has
+   *   disconnected; the rejection may be ignored
+   */
   #send(text: string): Promise<void> {
     const { signal } = this.#abort;
     if (!this.#isOpen) return Promise.resolve();
@@ -127,7 +131,7 @@ class CallStream implements FunctionStream {
   }
 }
 
-/** @throws TypeError for what has no text of its own, such as an object */
+/** @throws TypeError for a value without a text form, such as an object */
 function textOf(value: unknown): string {
   if (typeof value === "string") return value;
   if (typeof value === "number" || typeof value === "boolean") return String(value);
@@ -137,7 +141,7 @@ function textOf(value: unknown): string {
   );
 }
 
-/** One event; a text of several lines is several `data:` lines. */
+/** Formats an event; each line of the text is a `data:` line. */
 function sseEvent(event: string | null, text: string): string {
   const name = event === null ? "" : `event: ${event.replaceAll(/[\r\n]/g, " ")}\n`;
   const data = text

@@ -6,19 +6,20 @@ export type CallerAuth = Pick<
   "userId" | "isAdmin" | "isGuest" | "tenantId" | "roles" | "claims"
 >;
 
+/** Callers whose roles and claims are frozen. Freezing them again costs more than this lookup. */
+const frozen = new WeakSet<Caller>();
+
 /**
- * The caller as `ctx.auth`. All calls of a session share its roles and claims, so they are frozen:
- * a handler that changed them would change the rights of later calls.
+ * Returns the caller as `ctx.auth`. All calls of a session share its roles and claims, so they are
+ * frozen: a handler that changed them would change the permissions of later calls.
  */
 export function callerAuth(caller: Caller): CallerAuth {
   const { userId, isAdmin, isGuest, tenantId, roles, claims } = caller;
-  if (!Object.isFrozen(claims)) for (const value of Object.values(claims)) Object.freeze(value);
-  return {
-    userId,
-    isAdmin,
-    isGuest,
-    tenantId,
-    roles: Object.freeze(roles),
-    claims: Object.freeze(claims),
-  };
+  if (!frozen.has(caller)) {
+    for (const value of Object.values(claims)) Object.freeze(value);
+    Object.freeze(claims);
+    Object.freeze(roles);
+    frozen.add(caller);
+  }
+  return { userId, isAdmin, isGuest, tenantId, roles, claims };
 }

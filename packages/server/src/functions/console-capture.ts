@@ -5,10 +5,7 @@ const LEVELS = ["debug", "log", "info", "warn", "error"] as const;
 
 let isCaptured = false;
 
-/**
- * From now on what is printed by `console` while a function runs is also told to its operation. It
- * is printed as before.
- */
+/** Also passes the output of `console` to the running function's operation. It is still printed. */
 export function captureConsole(): void {
   if (isCaptured) return;
   isCaptured = true;

@@ -3,7 +3,7 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import { user, openAppData, type AppData } from "../data/testing/app-data.ts";
-import { createDbReader, createDbWriter, type LooseWriter } from "./db.ts";
+import { createDbReader, createDbWriter, type DbScope, type LooseWriter } from "./db.ts";
 
 const manifest = buildManifest({
   name: "db",
@@ -28,7 +28,12 @@ const notes = buildManifest({
   ],
 });
 
-const TRUSTED = { caller: user("x"), now: 0, monotonic: () => 0 };
+const TRUSTED: DbScope = {
+  caller: user("x"),
+  policies: "bypassed",
+  now: 0,
+  monotonic: () => 0,
+};
 
 let app: AppData;
 let withPolicy: AppData;
@@ -44,7 +49,7 @@ afterAll(async () => {
 /** Runs a part of a mutation with its `ctx.db`. */
 async function mutate<T>(work: (db: LooseWriter) => Promise<T>, on = app): Promise<T> {
   const { now, monotonic } = on.platform;
-  const scope = { caller: user("ann"), now: now(), monotonic };
+  const scope = { ...TRUSTED, caller: user("ann"), now: now(), monotonic };
   const { result } = await on.committer.commit(
     { caller: scope.caller, policies: "bypassed" },
     (writer) => work(createDbWriter(writer, on.model, scope)),
@@ -62,11 +67,11 @@ test("no policy applies to a function, and its reads see its own writes", async 
   const row = { id: expect.any(String), n: 2, secret: "s" };
   expect(seen).toEqual([row, 1, [row]]);
   const { monotonic } = app.platform;
-  const db = createDbReader(app.store, app.model, { caller: user("bob"), now: 0, monotonic });
+  const db = createDbReader(app.store, app.model, { ...TRUSTED, caller: user("bob"), monotonic });
   expect(await db.query("Item", { n: 2 })).toEqual([row]);
 });
 
-test("an insert takes an id of the data, and a made one is returned", async () => {
+test("an insert uses the id of the data, or creates one and returns it", async () => {
   await app.clear();
   expect(await mutate((db) => db.insert("Item", { id: "mine", n: 1 }))).toBe("mine");
   expect(await mutate((db) => db.insert("Item", { n: 1 }))).toMatch(/^[\da-f]{40}$/);
@@ -77,7 +82,7 @@ test("an insert takes an id of the data, and a made one is returned", async () =
   expect(code).toBe("INVALID_ID");
 });
 
-test("a function updates from what a row is, and updates or inserts one", async () => {
+test("a function updates with operators, and upserts", async () => {
   await app.clear();
   const put = (db: LooseWriter) =>
     db.upsert("Item", "id", { id: "one", n: 1 }, { n: { $increment: 5 } });
@@ -87,7 +92,7 @@ test("a function updates from what a row is, and updates or inserts one", async 
   expect(await app.store.get("Item", "one")).toEqual({ id: "one", n: 5, secret: null });
 });
 
-test("an id that is not a text is refused with its method and place", async () => {
+test("an id that is not a string is rejected with its method and parameter", async () => {
   const notText = fc.constantFrom<unknown>(undefined, 7, {}, [], true, Symbol("id"));
   await fc.assert(
     fc.asyncProperty(notText, async (id) => {
@@ -114,7 +119,7 @@ test("an id that is not a text is refused with its method and place", async () =
 
 const note = (ownerId: string) => ({ ownerId, text: "t", pin: 1 });
 
-test("as: reads are those of the user, and ctx.db stays trusted", async () => {
+test("as: reads use the user's permissions, and ctx.db stays trusted", async () => {
   await withPolicy.clear();
   const counts = await mutate(async (db) => {
     const [mine, theirs] = [
@@ -144,7 +149,7 @@ test("as: reads are those of the user, and ctx.db stays trusted", async () => {
   expect(await reader.as("bob").count("Note")).toBe(1);
 });
 
-test("as: writes are those of the user, and a refusal undoes the whole mutation", async () => {
+test("as: writes use the user's permissions, and a rejection rolls back all writes", async () => {
   await withPolicy.clear();
   const theirs = await mutate((db) => db.insert("Note", note("bob")), withPolicy);
   const outcome = await mutate(async (db) => {
@@ -167,7 +172,7 @@ test("as: writes are those of the user, and a refusal undoes the whole mutation"
   expect(await db.count("Note")).toBe(2);
 });
 
-test("as: what is not an identity is refused with the field", async () => {
+test("as: an invalid identity is rejected with the field", async () => {
   const identities = [
     [undefined, "user"],
     ["", "user"],

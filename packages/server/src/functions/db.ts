@@ -8,10 +8,10 @@ import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 
 /**
- * Does the work of one call, and notes it.
+ * Runs one call of `ctx.db` and records it.
  *
  * @param entity the call's first argument
- * @param id its second one
+ * @param id the call's second argument
  */
 export type MeasureDb = <T>(
   op: string,
@@ -22,24 +22,22 @@ export type MeasureDb = <T>(
 
 const UNMEASURED: MeasureDb = (_op, _entity, _id, work) => work();
 
-/** For whom, when and how `ctx.db` reads and writes. */
-export interface DbScope extends Omit<ReadScope, "policies"> {
-  /** Default `bypassed`. */
-  readonly policies?: ReadScope["policies"];
-  /** Default: calls are not noted. */
+/** The caller, the time and the observer of `ctx.db`. */
+export interface DbScope extends ReadScope {
+  /** Default: calls are not recorded. */
   readonly measure?: MeasureDb;
 }
 
 /**
- * `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function checks
- * `ctx.auth` itself, or reads `as` somebody.
+ * Creates `ctx.db` of a query. Functions are trusted code: policies do not apply, so a function
+ * must check `ctx.auth` itself, or read with `as`.
  */
 export function createDbReader(reader: Reader, model: DataModel, scope: DbScope): LooseReader {
-  const { policies = "bypassed", measure = UNMEASURED } = scope;
-  const reads = new Reads(reader, model, { ...scope, policies });
+  const { measure = UNMEASURED } = scope;
+  const reads = new Reads(reader, model, scope);
   return {
     as: (user) => createDbReader(reader, model, actingScope(scope, user)),
-    // A row's empty reference leads nowhere; a missing argument is a mistake.
+    // The id may be null, as in an empty reference of a row. A missing argument is an error.
     get: (entity, id) =>
       measure("get", entity, id, async () =>
         id === null ? null : reads.get(entity, givenId("get", entity, id)),
@@ -61,7 +59,7 @@ export function createDbReader(reader: Reader, model: DataModel, scope: DbScope)
   };
 }
 
-/** `ctx.db` of a mutation: reads see its own writes. */
+/** Creates `ctx.db` of a mutation, whose reads see its own writes. */
 export function createDbWriter(writer: Writer, model: DataModel, scope: DbScope): LooseWriter {
   const { measure = UNMEASURED } = scope;
   const reader = createDbReader(writer, model, scope);
@@ -102,9 +100,9 @@ function actingScope(scope: DbScope, user: unknown): DbScope {
 }
 
 /**
- * The id that a handler names.
+ * Checks the id that a handler passes.
  *
- * @throws PylonError INVALID_ID when it is not a text: a store would take undefined for null
+ * @throws PylonError INVALID_ID if it is not a string: a store would treat undefined as null
  */
 function givenId(method: string, entity: string, id: unknown, field = "id"): string {
   if (typeof id === "string") return id;
@@ -117,7 +115,7 @@ function givenId(method: string, entity: string, id: unknown, field = "id"): str
 }
 
 /**
- * The methods of `DbReader` before the app's own types are laid over them (`Register`): any entity,
+ * The methods of `DbReader` without the app's types (`Register`): they accept any entity and return
  * any row.
  */
 export interface LooseReader extends Record<keyof DbReader, unknown> {
@@ -135,7 +133,7 @@ export interface LooseReader extends Record<keyof DbReader, unknown> {
 
 type WriterMethods = Record<Exclude<keyof DbWriter, keyof DbReader>, unknown>;
 
-/** The same of `DbWriter`. */
+/** The methods of `DbWriter` without the app's types. */
 export interface LooseWriter extends LooseReader, WriterMethods {
   as(user: unknown): LooseWriter;
   insert(entity: string, data: unknown): Promise<string>;

@@ -21,7 +21,7 @@ export class Deadlines {
    */
   start(name: string, timeoutMs: number, outer: AbortSignal | undefined): Deadline {
     const dueAt = this.#platform.monotonic() + timeoutMs;
-    return new Deadline({ name, timeoutMs, dueAt }, outer, this.#queueOf(timeoutMs));
+    return new Deadline(name, timeoutMs, dueAt, outer, this.#queueOf(timeoutMs));
   }
 
   #queueOf(timeoutMs: number): TimeoutQueue {
@@ -36,20 +36,14 @@ export class Deadlines {
   }
 }
 
-/** The name and the time limit of a call. */
-interface CallTime {
-  readonly name: string;
-  readonly timeoutMs: number;
-  readonly dueAt: number;
-}
-
 /**
  * Ends a call when its time is up or its client has disconnected. Its AbortSignal is created on
  * first access, and most calls need none: it costs more than a small handler.
  */
 export class Deadline implements Timed, Cancellation {
   readonly dueAt: number;
-  readonly #call: CallTime;
+  readonly #name: string;
+  readonly #timeoutMs: number;
   readonly #outer: AbortSignal | undefined;
   readonly #queue: TimeoutQueue;
   #onOuter: (() => void) | undefined;
@@ -57,9 +51,16 @@ export class Deadline implements Timed, Cancellation {
   #ended: { readonly reason: unknown } | undefined;
   #listeners: Set<() => void> | undefined;
 
-  constructor(call: CallTime, outer: AbortSignal | undefined, queue: TimeoutQueue) {
-    this.dueAt = call.dueAt;
-    this.#call = call;
+  constructor(
+    name: string,
+    timeoutMs: number,
+    dueAt: number,
+    outer: AbortSignal | undefined,
+    queue: TimeoutQueue,
+  ) {
+    this.dueAt = dueAt;
+    this.#name = name;
+    this.#timeoutMs = timeoutMs;
     this.#outer = outer;
     this.#queue = queue;
     queue.add(this);
@@ -117,9 +118,9 @@ export class Deadline implements Timed, Cancellation {
   }
 
   expire(): void {
-    const { name, timeoutMs } = this.#call;
+    const seconds = this.#timeoutMs / 1000;
     this.#end(
-      new PylonError("FN_TIMEOUT", `"${name}" took longer than ${timeoutMs / 1000} s.`, {
+      new PylonError("FN_TIMEOUT", `"${this.#name}" took longer than ${seconds} s.`, {
         hint: "A mutation was rolled back. Split the work, or raise PYLON_FN_CALL_TIMEOUT.",
       }),
     );

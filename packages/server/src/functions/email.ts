@@ -8,19 +8,21 @@ import { isRecord } from "../util/is-record.ts";
 import type { JobQueue, ScheduledCall } from "./scheduler.ts";
 
 /**
- * The job that sends a mail with a code or link which opens an account. Its arguments are shown
- * nowhere, and are erased when it is over.
+ * The job that sends a mail with a code or link that gives access to an account. Its arguments are
+ * never shown, and are erased when the job is over.
  */
 export const ACCOUNT_EMAIL_JOB = "pylon/account-email";
 const MAX_ATTEMPTS = EMAIL_RETRIES + 1;
-/** About two hours; of a mail with a code or link it ends with that. */
+/** About two hours. A mail with a code or link is dropped earlier, when that expires. */
 const MAX_ACCOUNT_ATTEMPTS = 20;
 const MAX_SUBJECT = 200;
-/** Bytes of a mail, as JSON: the most that a job keeps is a little more. */
+/**
+ * The maximum size of a mail as JSON, in bytes. The limit of a job's arguments is slightly higher.
+ */
 const MAX_BYTES = 250_000;
 const PARTS: readonly string[] = ["to", "subject", "text", "html"];
 
-/** A mail as the mailer takes it. */
+/** A mail in the form that the mailer accepts. */
 interface Mail {
   readonly to: string;
   readonly subject: string;
@@ -29,19 +31,19 @@ interface Mail {
   readonly key?: string;
 }
 
-/** What sends mails. */
+/** Sends mails. */
 export interface MailSender {
   readonly canSend: boolean;
   send(mail: Mail): Promise<void>;
 }
 
-/** `ctx.email`: makes a job that sends the mail. */
+/** `ctx.email`: creates a job that sends the mail. */
 export class CallEmail implements Email {
   readonly #canSend: boolean;
   readonly #queue: Pick<JobQueue, "now">;
   readonly #add: (call: ScheduledCall) => Promise<string>;
 
-  /** @param add makes a job; in a mutation it is part of the transaction */
+  /** @param add creates a job; in a mutation as part of the transaction */
   constructor(
     { canSend }: Pick<MailSender, "canSend">,
     queue: Pick<JobQueue, "now">,
@@ -62,7 +64,11 @@ export class CallEmail implements Email {
   };
 }
 
-/** `ctx.email` of a mutation. @param times told when what was added is due */
+/**
+ * Creates `ctx.email` of a mutation.
+ *
+ * @param times receives the due times of the jobs that were added
+ */
 export function transactionEmail(
   sender: MailSender,
   queue: JobQueue,
@@ -74,7 +80,7 @@ export function transactionEmail(
   });
 }
 
-/** `ctx.email` of an action: each mail is a transaction of its own. */
+/** Creates `ctx.email` of an action, which adds each mail in a separate transaction. */
 export function actionEmail(
   sender: MailSender,
   queue: JobQueue,
@@ -87,14 +93,14 @@ export function actionEmail(
   });
 }
 
-/** An attempt at a mail. */
+/** Runs an attempt to send a mail. */
 type EmailTask = (attempt: {
   readonly job: { readonly id: string; readonly args: string };
   readonly hold: (tx: Transaction) => Promise<void>;
   readonly finish: (tx: Transaction, outcome: { readonly kind: "completed" }) => Promise<void>;
 }) => Promise<void>;
 
-/** The work of the job: what the mailer throws fails the attempt, and it is made again later. */
+/** The task of the job. An error of the mailer fails the attempt, which is retried later. */
 export function emailTask(sender: MailSender, store: Pick<Store, "transact">): EmailTask {
   return accountEmailTask(sender, store, (args) => checkedMail(JSON.parse(args)));
 }
@@ -102,7 +108,7 @@ export function emailTask(sender: MailSender, store: Pick<Store, "transact">): E
 /**
  * As `emailTask`, for ACCOUNT_EMAIL_JOB.
  *
- * @param open reads the mail of the arguments; null for one to nobody, which is not sent
+ * @param open decodes the mail from the arguments; null if it has no recipient and is not sent
  */
 export function accountEmailTask(
   sender: MailSender,
@@ -112,16 +118,22 @@ export function accountEmailTask(
   return async ({ job, hold, finish }) => {
     const mail = open(job.args);
     if (mail !== null) {
-      // A server that was frozen since it took the job sends nothing that another one has sent.
+      // A server that was suspended since it leased the job must not send a mail that another
+      // server has sent.
       await store.transact(hold);
-      // A server that is lost now has perhaps sent it: the next attempt sends the same mail.
+      // If the server crashes now, the mail may have been sent: the next attempt sends it with the
+      // same key.
       await sender.send({ ...mail, key: job.id });
     }
     await store.transact((tx) => finish(tx, { kind: "completed" }));
   };
 }
 
-/** The job that sends a mail of an account, before the mails of the app. @param args JSON text */
+/**
+ * Creates the job that sends an account mail, with a higher priority than the app's mails.
+ *
+ * @param args JSON text
+ */
 export function accountEmailJob(args: string, now: number): ScheduledCall {
   return {
     ...emailCall(ACCOUNT_EMAIL_JOB, args, now),
@@ -173,7 +185,7 @@ function htmlOf(body: unknown, text: string): string {
   throw invalid("html", "The HTML of a mail must be a string, or made with html`...`.");
 }
 
-/** The same mail as plain data, for another process. */
+/** Returns the mail as plain data, for another process. */
 export function plainMail(message: unknown): unknown {
   if (!isRecord(message) || !isHtml(message["html"])) return message;
   return { ...message, html: String(message["html"]) };

@@ -62,7 +62,7 @@ const lost = fc.constantFrom<readonly [value: unknown, reason: string]>(
   ],
 );
 
-test("what JSON keeps is encoded as JSON.stringify does it", () => {
+test("values that JSON preserves are encoded as by JSON.stringify", () => {
   fc.assert(
     fc.property(kept, (value) => {
       const { json, value: returned } = encodeResult(value);
@@ -73,7 +73,7 @@ test("what JSON keeps is encoded as JSON.stringify does it", () => {
   );
 });
 
-test("what JSON would lose is refused, and its place is named", () => {
+test("values that JSON would lose are rejected with their path", () => {
   const steps = fc.array(fc.oneof(fc.nat(2), fc.constantFrom("a", "b_1", "two words", '"')), {
     maxLength: 5,
   });
@@ -103,7 +103,7 @@ test("what JSON would lose is refused, and its place is named", () => {
   );
 });
 
-test("a value that contains itself is refused, and one that is there twice is not", () => {
+test("a cycle is rejected, and a repeated value is not", () => {
   const cycle: Record<string, unknown> = { list: [] };
   (cycle["list"] as unknown[]).push({ back: cycle });
   expect(messageOf(cycle)).toContain("result.list[0].back contains itself");
@@ -111,7 +111,7 @@ test("a value that contains itself is refused, and one that is there twice is no
   expect(encodeResult([twice, twice]).json).toBe('[{"a":1},{"a":1}]');
 });
 
-test("the deepest value that may be returned is encoded, one level more is refused", () => {
+test("a value of the maximum depth is encoded, a deeper one is rejected", () => {
   const nested = (levels: number): unknown =>
     Array.from({ length: levels }).reduce<unknown>((inner) => [inner], 1);
   expect(encodeResult(nested(MAX_RESULT_DEPTH)).json).toBe(
@@ -120,7 +120,7 @@ test("the deepest value that may be returned is encoded, one level more is refus
   expect(messageOf(nested(MAX_RESULT_DEPTH + 1))).toContain("nests deeper than");
 });
 
-test("a getter that throws is named, and one that changes its answer is refused", () => {
+test("a getter that throws is reported by its path, and a changing one is rejected", () => {
   const thrower = {
     get total(): never {
       throw new RangeError("no total");

@@ -1,15 +1,15 @@
 import { MAX_RESULT_DEPTH } from "@pylonsync/protocol";
 import { isRecord } from "../util/is-record.ts";
 
-/** What a function returned, and the JSON text that carries it. */
+/** The result of a function, and its JSON text. */
 export interface EncodedResult {
   readonly value: unknown;
   readonly json: string;
 }
 
 /**
- * A function returned what JSON can't carry: a bug of the app. The message names the place inside
- * the value.
+ * A function returned a value that JSON can't represent: a bug of the app. The message contains the
+ * path inside the value.
  */
 export class UnencodableResultError extends Error {
   override readonly name = "UnencodableResultError";
@@ -23,11 +23,11 @@ export class UnencodableResultError extends Error {
 }
 
 /**
- * Encodes what a function returned. `JSON.stringify` alone would drop a function or a symbol, make
- * null of NaN and `{}` of a Map, and name no place for what it refuses.
+ * Encodes the result of a function. `JSON.stringify` alone would drop functions and symbols,
+ * convert NaN to null and a Map to `{}`, and not report the path of an invalid value.
  *
- * @returns the value with its JSON; `undefined` is null
- * @throws UnencodableResultError naming the place, such as `result.items[2].total`
+ * @returns the value with its JSON; `undefined` becomes null
+ * @throws UnencodableResultError with the path, such as `result.items[2].total`
  */
 export function encodeResult(value: unknown): EncodedResult {
   const result = value ?? null;
@@ -36,7 +36,7 @@ export function encodeResult(value: unknown): EncodedResult {
     const json: string | undefined = JSON.stringify(result);
     if (json !== undefined) return { value: result, json };
   } catch (error) {
-    // What a getter or a `toJSON` answers may be another thing the second time.
+    // A getter or a `toJSON` may return a different value the second time.
     throw new UnencodableResultError("result", "changes while it is encoded", error);
   }
   throw new UnencodableResultError("result", "has no JSON form");
@@ -77,15 +77,16 @@ function isPlainObject(value: object, levels: number): boolean {
   }
   if (Object.getPrototypeOf(value) !== Object.prototype || Object.hasOwn(value, "toJSON"))
     return false;
-  // Iterating over the keys of a list of them takes twice as long.
+  // `for in` is twice as fast as iterating over a list of the keys. Inherited properties are not
+  // encoded.
   for (const key in value)
     if (Object.hasOwn(value, key) && !isPlain(Reflect.get(value, key), levels - 1)) return false;
   return true;
 }
 
-/** Walks a value as `JSON.stringify` does, and refuses what that would lose. */
+/** Walks a value as `JSON.stringify` does, and rejects values that it would lose. */
 class ResultCheck {
-  /** The objects around the value that is looked at now. */
+  /** The objects that contain the current value. */
   readonly #around = new Set<object>();
 
   check(value: unknown, path: string): void {
@@ -130,7 +131,7 @@ class ResultCheck {
       const kind = isPlain ? undefined : opaqueKind(value);
       if (kind !== undefined) throw new UnencodableResultError(path, `is ${kind}`);
     }
-    // `for in` is twice as fast as a list of the keys; what is inherited is not encoded.
+    // As in `isPlainObject`.
     for (const key in value) {
       if (!Object.hasOwn(value, key)) continue;
       this.check(memberOf(value, key, path), memberPath(path, key));
@@ -140,7 +141,7 @@ class ResultCheck {
 
 const NO_REPLACEMENT = Symbol("no toJSON");
 
-/** What the object's own `toJSON` answers. */
+/** Returns the result of the object's `toJSON`, if it has one. */
 function replacementOf(value: object, path: string): unknown {
   try {
     const toJSON: unknown = Reflect.get(value, "toJSON");
@@ -166,7 +167,9 @@ function textOf(error: unknown): string {
   return error instanceof Error ? `${error.name}: ${error.message}` : typeof error;
 }
 
-/** What `JSON.stringify` makes `{}` or a list of numbers of, without a word. */
+/**
+ * Describes an object that `JSON.stringify` would silently convert to `{}` or a list of numbers.
+ */
 function opaqueKind(value: object): string | undefined {
   if (value instanceof Map) return "a Map: return Object.fromEntries(map)";
   if (value instanceof Set) return "a Set: return [...set]";
@@ -182,7 +185,7 @@ function opaqueKind(value: object): string | undefined {
   return `a ${value.constructor.name || "class instance"} without a field or a toJSON method`;
 }
 
-/** Of a long path, its two ends. */
+/** Shortens a long path to its start and end. */
 function shortened(path: string): string {
   return path.length <= 200 ? path : `${path.slice(0, 100)}...${path.slice(-90)}`;
 }

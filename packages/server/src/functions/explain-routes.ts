@@ -10,12 +10,14 @@ import { actingCaller } from "./acting-caller.ts";
 import { Explainer, type ExplainServices } from "./explain.ts";
 import { withClaims } from "./user-claims.ts";
 
-/** What the route works with. */
+/** The services of the route. */
 export type ExplainRouteServices = Omit<ExplainServices, "reader"> & {
   readonly reader: RequestReader;
 };
 
-/** `POST /api/admin/explain`: who may do what with an entity, why, and how its rows are found. */
+/**
+ * `POST /api/admin/explain`: explains who may access an entity, why, and how its rows are found.
+ */
 export function explainRoutes(services: ExplainRouteServices): Route[] {
   return [routeTable(services).post("/api/admin/explain", "admin", explain)];
 }
@@ -32,7 +34,7 @@ async function explain(services: ExplainRouteServices, context: RequestContext):
   return json({ ...(await new Explainer({ ...services, reader }).explain(entity, caller, id)) });
 }
 
-/** @param as a user's id, an identity such as `ctx.auth`, or null for nobody */
+/** @param as a user's id, an identity such as `ctx.auth`, or null for an anonymous caller */
 function callerOf(as: unknown): Caller {
   try {
     return as === null ? ANONYMOUS : actingCaller(as);

@@ -5,33 +5,33 @@ import type { Caller } from "../identity/identity.ts";
 import type { Access, PolicyPart } from "../policy/policy-set.ts";
 import type { QueryPlan, Reader, Store, StoredRow } from "../store/store.ts";
 
-/** The list that is explained has so many rows at most. */
+/** The maximum number of rows of the explained list. */
 const LIST_LIMIT = 100;
 
-/** What a rule says about a caller; `depends`: on the row. */
+/** The result of a policy for a caller; `depends`: on the row. */
 export type Outcome = "allowed" | "refused" | "depends";
 
-/** What one policy says. */
+/** The result of one policy. */
 export interface ExplainedPolicy {
   readonly name: string;
   readonly rule: string;
-  /** It must hold beside what others allow. */
+  /** Whether it is a restriction, which must hold in addition to the policies that allow. */
   readonly restrict: boolean;
   readonly outcome: Outcome;
 }
 
-/** What the policies say about one access. */
+/** The result of all policies for one kind of access. */
 export interface ExplainedAccess {
   readonly outcome: Outcome;
-  /** Those that speak for it; without one it is open or closed as a whole. */
+  /** The policies that apply; without any, the access is allowed or refused as a whole. */
   readonly policies: readonly ExplainedPolicy[];
 }
 
-/** Why a caller may or may not do something with the rows of an entity. */
+/** Explains why a caller may or may not access the rows of an entity. */
 export interface Explanation {
   readonly entity: string;
   readonly caller: Caller;
-  /** Whether the row that was asked about is there; null where none was. */
+  /** Whether the given row exists; null if no row was given. */
   readonly row: "found" | "missing" | null;
   readonly access: Readonly<Record<Access, ExplainedAccess>>;
   /** The fields that the caller may not read. */
@@ -40,17 +40,17 @@ export interface Explanation {
   readonly list: QueryPlan;
 }
 
-/** What an explanation is made from. */
+/** The services of an Explainer. */
 export interface ExplainServices {
   readonly store: Pick<Store, "explain">;
-  /** A row that a rule looks for may take long to find. */
+  /** Limited, because evaluating a policy on related rows may take long. */
   readonly reader: Reader;
   readonly model: () => DataModel;
   /** Milliseconds since 1970. */
   readonly now: () => number;
 }
 
-/** Tells who may do what with an entity, and why. */
+/** Explains who may access an entity, and why. */
 export class Explainer {
   readonly #services: ExplainServices;
 
@@ -59,8 +59,8 @@ export class Explainer {
   }
 
   /**
-   * @param caller whose rights are asked about
-   * @param id of a row that is asked about, or null
+   * @param caller the caller whose permissions are explained
+   * @param id the id of a row, or null
    * @throws PylonError ENTITY_NOT_FOUND
    */
   async explain(entity: string, caller: Caller, id: string | null): Promise<Explanation> {
@@ -108,7 +108,7 @@ export class Explainer {
     };
   }
 
-  /** An update that leaves the row as it is stands for any other. */
+  /** Explains an update as one that does not change the row. */
   async #outcome(
     { expr }: Pick<PolicyPart, "expr">,
     caller: Caller,

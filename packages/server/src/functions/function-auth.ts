@@ -6,18 +6,18 @@ import type { FunctionPolicies } from "../policy/function-policies.ts";
 import type { Reader } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
 
-/** Whether it matters who calls: such a query is run for each user. */
+/** Whether the result depends on the caller: such a query runs separately for each user. */
 export function asksForCaller({ auth = "public" }: Pick<FnDefinition, "auth">): boolean {
   return auth !== "public";
 }
 
-/** Whether who may call is said by a policy, which looks at the arguments and perhaps at rows. */
+/** Whether a policy decides who may call, based on the arguments and possibly on rows. */
 export function hasPolicy({ auth }: Pick<FnDefinition, "auth">): boolean {
   return typeof auth === "string" && auth !== "public" && auth !== "user" && auth !== "admin";
 }
 
 /**
- * What can be said of the caller alone, before the arguments are looked at.
+ * Checks the caller alone, before the arguments are validated.
  *
  * @throws PylonError AUTH_REQUIRED, FORBIDDEN
  */
@@ -40,9 +40,9 @@ export function checkCaller(
 }
 
 /**
- * Asks a function's policy.
+ * Evaluates a function's policy.
  *
- * @param reader asked when the policy looks at rows
+ * @param reader used if the policy depends on rows
  * @throws PylonError POLICY_DENIED
  */
 export async function checkPolicyOf(
@@ -64,7 +64,7 @@ export async function checkPolicyOf(
   });
 }
 
-/** A policy compares plain values: to it, an object or a list is not there. */
+/** Policies compare scalar values only: to them, objects and lists are absent. */
 function scalarsOf(args: unknown): Values {
   if (!isRecord(args)) return {};
   return Object.fromEntries(

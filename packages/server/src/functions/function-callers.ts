@@ -27,27 +27,29 @@ export function callersFor(
   call: Call,
   deadline: { readonly signal: AbortSignal },
 ): FunctionCallers {
-  const { isolate } = call;
-  const runAs =
-    (type: FnDefinition["type"]) =>
-    async (name: string, args: unknown = {}, options?: RunMutationOptions): Promise<unknown> => {
-      const definition = runner.definitionOf(name, type);
-      const { value } = await runner.run(name, definition, args, {
-        caller: { ...call.caller, isAdmin: false },
-        readerShare: call.readerShare,
-        requestId: call.requestId,
-        startedBy: call.startedBy,
-        signal: deadline.signal,
-        isTrusted: true,
-        op: type === "mutation" ? namedOnce(name, args, options) : undefined,
-        isolate,
-      });
-      return value;
-    };
+  const run = async (
+    type: FnDefinition["type"],
+    name: string,
+    args: unknown = {},
+    options?: RunMutationOptions,
+  ): Promise<unknown> => {
+    const definition = runner.definitionOf(name, type);
+    const { value } = await runner.run(name, definition, args, {
+      caller: { ...call.caller, isAdmin: false },
+      readerShare: call.readerShare,
+      requestId: call.requestId,
+      startedBy: call.startedBy,
+      signal: deadline.signal,
+      isTrusted: true,
+      op: type === "mutation" ? namedOnce(name, args, options) : undefined,
+      isolate: call.isolate,
+    });
+    return value;
+  };
   return {
-    runQuery: runAs("query"),
-    runMutation: runAs("mutation"),
-    runAction: runAs("action"),
+    runQuery: (name, args) => run("query", name, args),
+    runMutation: (name, args, options) => run("mutation", name, args, options),
+    runAction: (name, args) => run("action", name, args),
   };
 }
 

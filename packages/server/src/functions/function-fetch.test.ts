@@ -29,7 +29,7 @@ test("a request goes out with the call's signal, and no redirect is followed", a
   expect(asked[0]?.[1].signal?.aborted).toBe(true);
 });
 
-test("the caller's own signal ends it too", async () => {
+test("the caller's own signal also aborts the request", async () => {
   const own = new AbortController();
   let signal: AbortSignal | null | undefined;
   const ask: Ask = async (_url, init) => {
@@ -41,14 +41,14 @@ test("the caller's own signal ends it too", async () => {
   expect(signal?.aborted).toBe(true);
 });
 
-test("other protocols are refused, and what is not a URL", async () => {
+test("other protocols and invalid URLs are rejected", async () => {
   const fetch = functionFetch(() => Promise.reject(new Error("not asked")), never, unseen);
   for (const url of ["file:///etc/passwd", "ftp://a.example/", "data:text/plain,x"])
     await expect(fetch(url)).rejects.toThrow("ctx.fetch only supports http and https");
   await expect(fetch("/relative")).rejects.toThrow(TypeError);
 });
 
-test("an answer comes as it is read, and one that is too large breaks off", async () => {
+test("a response is streamed, and one that is too large fails", async () => {
   const chunk = new Uint8Array(1024 * 1024);
   let sent = 0;
   const ask: Ask = async () =>
@@ -66,7 +66,7 @@ test("an answer comes as it is read, and one that is too large breaks off", asyn
   expect(sent).toBeLessThan(MAX_FETCH_BYTES / chunk.length + 5);
 });
 
-test("what is asked is told with its host, and how it ended", async () => {
+test("requests are reported with their host and outcome", async () => {
   const told: unknown[] = [];
   const answers: Ask = async (url) => {
     if (url.pathname === "/fails") throw new TypeError("not there");

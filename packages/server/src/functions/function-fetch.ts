@@ -3,24 +3,28 @@ import type { FnFetch } from "@pylonsync/functions";
 import { reasonOf } from "../observe/operation.ts";
 
 /**
- * Asks a URL, and follows no redirect. Where the server is not in dev mode it refuses what is not
- * https at a public address.
+ * Sends a request without following redirects. Outside of dev mode, only https URLs of public
+ * addresses are allowed.
  */
 export type Ask = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 
-/** Told that a host is asked. @returns to be told how it ended: null, or why it failed */
+/**
+ * Called when a request is sent to a host.
+ *
+ * @returns a callback for the end of the request: null, or the reason of its failure
+ */
 export type OnFetch = (host: string, method: string) => (failure: string | null) => void;
 
-/** A function asked for what it may not reach, or was sent too much. */
+/** A function requested a URL that is not allowed, or received a response that is too large. */
 export class FetchError extends Error {
   override readonly name = "FetchError";
 }
 
 /**
- * `ctx.fetch`: asks others over HTTP until the call ends. The answer's body is bounded, and comes
- * as it is read.
+ * Creates `ctx.fetch`, which sends HTTP requests until the call ends. The response body is
+ * streamed, and its size is bounded.
  *
- * @param call its signal is asked for when something is fetched
+ * @param call its signal is only accessed when a request is sent
  */
 export function functionFetch(
   ask: Ask,
@@ -50,7 +54,7 @@ export function functionFetch(
   };
 }
 
-/** The same answer, whose body breaks off when it is too large. */
+/** Returns the response with a body that fails if it is too large. */
 function bounded(answer: Response, host: string): Response {
   if (answer.body === null) return answer;
   let size = 0;
@@ -65,7 +69,7 @@ function bounded(answer: Response, host: string): Response {
     },
   });
   const headers = new Headers(answer.headers);
-  // The body is decoded by now.
+  // The body is already decoded.
   headers.delete("content-encoding");
   headers.delete("content-length");
   return new Response(answer.body.pipeThrough(limit), {

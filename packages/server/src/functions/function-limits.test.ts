@@ -50,7 +50,7 @@ test("a limit counts users, addresses or all calls together", async () => {
   ]);
 });
 
-test("a limit that was changed begins again, one that stays goes on", async () => {
+test("a changed limit starts again, an unchanged one continues", async () => {
   const limits = limitsOf();
   expect(await refused(limits, { max: 1, windowSecs: 60 }, [ann, ann])).toEqual([false, true]);
   expect(await refused(limits, { max: 1, windowSecs: 60 }, [ann])).toEqual([true]);

@@ -1,26 +1,26 @@
 import type { FnDefinition } from "@pylonsync/functions";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
-/** Who calls, as far as calls are counted by it. */
+/** The parts of a caller by which calls are counted. */
 export interface CountedCaller {
   readonly userId: string | null;
-  /** The network, or a connection: asked only when it is needed. */
+  /** Returns the network, or a connection. Called only if it is needed. */
   readonly address: () => string;
 }
 
 /**
- * Counts calls from outside: by the limit that a function declares, or else by the server's own,
- * which counts each function and caller.
+ * Counts calls from outside: by the limit that a function declares, or by the server's own limit,
+ * which counts each pair of function and caller.
  */
 export class FunctionLimits {
   readonly #common: RateLimiter;
   readonly #shared: (name: string) => SharedCount | null;
-  /** By the function's name; remade when the limit that it declares is another. */
+  /** By the function's name; created again when its declared limit changes. */
   readonly #own = new Map<string, { readonly of: string; readonly limiter: RateLimiter }>();
 
   /**
    * @param common the server's own limit
-   * @param shared where the count of a function is shared; null: each replica counts alone
+   * @param shared returns where a function's count is shared; null if each replica counts alone
    */
   constructor(common: RateLimiter, shared: (name: string) => SharedCount | null = () => null) {
     this.#common = common;
@@ -37,7 +37,7 @@ export class FunctionLimits {
     const { by = "user", ...limit } = rateLimit;
     return this.#limiterOf(name, limit).count(() => {
       if (by === "all") return "all";
-      // A user's id is not an address, and the other way round.
+      // The prefix prevents collisions between user ids and addresses.
       return by === "user" && userId !== null ? `user ${userId}` : `at ${address()}`;
     });
   }

@@ -9,7 +9,7 @@ import type { FunctionLimits } from "./function-limits.ts";
 import { takes, type FoundHttp, type HttpTable } from "./http-table.ts";
 import type { Runner } from "./runner.ts";
 
-/** The HTTP functions of an app, as the server answers with them. */
+/** The HTTP functions of an app as endpoints of the server. */
 export class HttpEndpoints {
   readonly #runner: Pick<Runner, "run">;
   readonly #limits: FunctionLimits;
@@ -21,7 +21,7 @@ export class HttpEndpoints {
     this.#table = table;
   }
 
-  /** Those at a path; none: it is not of an HTTP function. */
+  /** Returns the endpoints at a path; empty if no HTTP function has it. */
   at(path: string): readonly Endpoint[] {
     return this.#table()
       .at(path)
@@ -50,7 +50,7 @@ export class HttpEndpoints {
     const { request } = bounded;
     const kept: { response?: Response } = {};
     const asAction = actionOf(definition, async (ctx) => {
-      // The handler's own types are the app's.
+      // The app declares the exact types of the handler.
       const handler = definition.handler as (request: Request, ctx: unknown) => unknown;
       kept.response = responseOf(name, await handler(request, { ...ctx, params }));
       return null;
@@ -69,14 +69,14 @@ export class HttpEndpoints {
   }
 }
 
-/** An HTTP function runs as an action does: with its time, its context, and its failures logged. */
+/** Wraps an HTTP function as an action: with its timeout, its context, and logged failures. */
 function actionOf(
   { auth, secrets, timeoutSecs }: HttpDefinition,
   handler: (ctx: object) => Promise<null>,
 ): FnDefinition {
   return {
     type: "action",
-    // A Request and a Response stay in the process that has their bodies.
+    // A Request and a Response can't leave the process that has their bodies.
     isolate: false,
     handler,
     ...(auth === undefined ? {} : { auth }),
@@ -85,7 +85,7 @@ function actionOf(
   };
 }
 
-/** @throws TypeError for what can't be sent: a bug of the app */
+/** @throws TypeError for a value that can't be sent: a bug of the app */
 function responseOf(name: string, returned: unknown): Response {
   if (!(returned instanceof Response))
     throw new TypeError(

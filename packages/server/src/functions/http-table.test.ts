@@ -43,7 +43,7 @@ test.each([
   if (found.length > 0) expect(found[0]?.params).toEqual(params);
 });
 
-test("a function takes its methods, and HEAD as GET", () => {
+test("a function accepts its methods, and HEAD as GET", () => {
   const [read] = [...functionsOf({ f: GET }).values()];
   const [any] = [...functionsOf({ f: { method: "*" } }).values()];
   if (read === undefined || any === undefined) throw new Error("There are two.");
@@ -61,7 +61,7 @@ test.each(["/api/entities/x", "/api", "/ws", "/studio/x", "/auth/sign-in", "/hea
   },
 );
 
-test("two functions at one path take different methods", () => {
+test("two functions at one path accept different methods", () => {
   const at = (a: HttpOptions["method"], b: HttpOptions["method"]) =>
     checkHttpPaths(
       functionsOf({ a: { method: a, path: "/x/:id" }, b: { method: b, path: "/x/:name" } }),

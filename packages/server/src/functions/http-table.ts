@@ -1,18 +1,18 @@
 import type { HttpDefinition } from "@pylonsync/functions";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 
-/** Where HTTP functions are that name no path. */
+/** The prefix of HTTP functions that declare no path. */
 export const HTTP_PREFIX = "/api/http/";
-/** What is the server's own: the first parts of paths. */
+/** The first path segments that are reserved for the server. */
 const RESERVED: ReadonlySet<string> = new Set([
   ...["api", "auth", "events", "health", "mcp", "metrics", "readyz", "shards", "studio", "ws"],
   "__pylon",
 ]);
 
-/** The HTTP functions of an app by their names. */
+/** The HTTP functions of an app by name. */
 export type HttpFunctions = ReadonlyMap<string, HttpDefinition>;
 
-/** An HTTP function that a request is for. */
+/** The HTTP function that matches a request. */
 export interface FoundHttp {
   readonly name: string;
   readonly definition: HttpDefinition;
@@ -25,18 +25,21 @@ interface Entry {
   readonly parts: readonly string[];
 }
 
-/** The HTTP functions of an app by their paths. */
+/** The HTTP functions of an app by path. */
 export class HttpTable {
   readonly #entries: readonly Entry[];
 
-  /** @param functions whose paths were checked */
+  /** @param functions the functions, whose paths were validated */
   constructor(functions: HttpFunctions) {
     this.#entries = [...functions]
       .map(([name, definition]) => ({ name, definition, parts: partsOf(pathOf(name, definition)) }))
       .toSorted((a, b) => precedence(a.parts, b.parts));
   }
 
-  /** Those at the path, the one that names it most exactly first; several take other methods. */
+  /**
+   * Returns the functions that match the path, the most specific one first. Several functions may
+   * have the same path with different methods.
+   */
   at(path: string): readonly FoundHttp[] {
     if (this.#entries.length === 0) return [];
     const asked = partsOf(path);
@@ -53,14 +56,14 @@ export class HttpTable {
   }
 }
 
-/** Whether the function takes the method. HEAD is GET. */
+/** Whether the function accepts the method. HEAD counts as GET. */
 export function takes({ method: declared }: HttpDefinition, method: string): boolean {
   if (declared === "*") return true;
   const asked = method === "HEAD" ? "GET" : method;
   return [declared].flat().some((known) => known === asked);
 }
 
-/** What keeps the HTTP functions of an app from being served. */
+/** Returns the errors that prevent the HTTP functions of an app from being served. */
 export function checkHttpPaths(
   functions: HttpFunctions,
   files: ReadonlyMap<string, string>,
@@ -109,12 +112,12 @@ function partsOf(path: string): string[] {
   return path.replace(/^\//, "").replace(/\/$/, "").split("/");
 }
 
-/** The same for paths that the same requests have. */
+/** Returns the same text for paths that match the same requests. */
 function shapeOf(parts: readonly string[]): string {
   return parts.map((part) => (part.startsWith(":") ? ":" : part)).join("/");
 }
 
-/** A plain part before a name, a name before the rest. */
+/** Orders literal segments before parameters, and parameters before the rest parameter. */
 function precedence(a: readonly string[], b: readonly string[]): number {
   for (let index = 0; index < Math.max(a.length, b.length); index += 1) {
     const difference = rank(a[index]) - rank(b[index]);
@@ -128,7 +131,7 @@ function rank(part: string | undefined): number {
   return part?.startsWith(":") === true ? 1 : 0;
 }
 
-/** What the names of a path stand for; null when the request is for another. */
+/** Returns the parameters of the path; null if the path does not match. */
 function paramsOf(
   parts: readonly string[],
   asked: readonly string[],
@@ -148,7 +151,7 @@ function paramsOf(
   return parts.length === asked.length ? params : null;
 }
 
-/** Null for what is not encoded as a path is, or has a character that no name may have. */
+/** Returns null for a segment with invalid encoding or a character that names can't contain. */
 function decoded(text: string): string | null {
   try {
     const value = decodeURIComponent(text);

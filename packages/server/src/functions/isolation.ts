@@ -2,27 +2,27 @@ import type { FnDefinition } from "@pylonsync/functions";
 import type { EncodedResult } from "./encode-result.ts";
 import type { OnFetch } from "./function-fetch.ts";
 
-/** Decides which handlers run in a process of their own, and has them run there. */
+/** Decides which handlers run in a separate process, and runs them there. */
 export interface Isolation {
-  /** Whether this function runs in a process of its own. */
+  /** Whether this function runs in a separate process. */
   isIsolated(name: string, definition: FnDefinition): boolean;
   /**
-   * A process for a call, once there is one.
+   * Acquires a process for a call, and waits until one is available.
    *
-   * @throws PylonError OVERLOADED, and the signal's reason when it aborts before
+   * @throws PylonError OVERLOADED, and the signal's reason if it aborts before
    */
   enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate>;
-  /** A handler held up the server's own process, and everybody with it, for `ms` milliseconds. */
+  /** Called when a handler blocked the server's own process for `ms` milliseconds. */
   blocked(name: string, definition: FnDefinition, ms: number): void;
 }
 
-/** A process for one call and those that it makes. Release it, or there is one less. */
+/** A process for one call and its nested calls. It must be released, or the pool loses it. */
 export interface Isolate {
   /**
-   * Runs the function of this name there; its `ctx` is served from here. Rejects at once when the
-   * signal aborts, and then ends the process unless the handler ends soon.
+   * Runs the function with this name there; the server executes the methods of its `ctx`. Rejects
+   * immediately when the signal aborts, and then ends the process unless the handler ends soon.
    *
-   * @throws what the handler throws, and PylonError HANDLER_CRASH when the process ends
+   * @throws the error of the handler, and PylonError HANDLER_CRASH if the process ends
    */
   run(call: IsolatedRun): Promise<EncodedResult>;
   release(): void;
@@ -32,17 +32,17 @@ export interface Isolate {
 export interface IsolatedRun {
   readonly name: string;
   readonly args: unknown;
-  /** `ctx` as it would be here. */
+  /** The `ctx` that the handler would have in this process. */
   readonly context: Readonly<Record<string, unknown>>;
-  /** What `ctx.auth` is; to read it from `context` may have been asked to be told. */
+  /** The value of `ctx.auth`: reading it from `context` may have a side effect. */
   readonly auth: unknown;
-  /** What `ctx.secrets` has: what the function declares and the environment sets. */
+  /** The entries of `ctx.secrets`: those that the function declares and the environment sets. */
   readonly secrets: Readonly<Record<string, string>>;
-  /** What `ctx.random` and `ctx.uuid` are drawn from. */
+  /** The seed of `ctx.random` and `ctx.uuid`. */
   readonly seed: string;
   readonly signal: AbortSignal;
-  /** Told what the handler prints. */
+  /** Called with the console output of the handler. */
   readonly onConsole: (level: string, text: string) => void;
-  /** Told what `ctx.fetch` asks there. */
+  /** Called when `ctx.fetch` sends a request there. */
   readonly onFetch: OnFetch;
 }

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { ManualPlatform } from "../testing/manual-platform.ts";
 import { LateWatchdog } from "./late-watchdog.ts";
 
-test("it watches as soon as somebody waits for it, and starts once", async () => {
+test("it starts when it is awaited, and only once", async () => {
   const platform = new ManualPlatform();
   const watchdog = new LateWatchdog({ limitMs: 60_000, platform });
   watchdog.start();

@@ -2,9 +2,9 @@ import type { Timer } from "../platform.ts";
 import { FUNCTION_LINE } from "./watchdog-protocol.ts";
 import { Watchdog, type WatchdogOptions } from "./watchdog.ts";
 
-/** As a Watchdog's, or none at all. */
+/** The options of a Watchdog, which may be disabled. */
 export interface LateWatchdogOptions extends Omit<WatchdogOptions, "limitMs"> {
-  /** Null: nothing is watched, as where time stands still. */
+  /** Null disables the watchdog, as in tests where time does not pass. */
   readonly limitMs: number | null;
 }
 
@@ -14,12 +14,12 @@ interface WatchedFunction {
   calls: number;
 }
 
-/** When the watchdog starts, in milliseconds after the server. */
+/** The delay after the start of the server, in milliseconds. */
 const DELAY_MS = 1_000;
 
 /**
- * A watchdog that starts a moment after the server: its thread costs more than the whole start, and
- * it is only needed once functions run.
+ * A watchdog that starts shortly after the server: its thread takes longer to start than the
+ * server, and is only needed once functions run.
  */
 export class LateWatchdog {
   readonly #options: LateWatchdogOptions;
@@ -36,15 +36,15 @@ export class LateWatchdog {
     this.#options = options;
   }
 
-  /** Starts the watchdog in a moment. */
+  /** Starts the watchdog after a short delay. */
   start(): void {
     this.#timer = this.#options.platform.after(DELAY_MS, () => void this.ready()).unref();
   }
 
   /**
-   * Starts it now, where it has not started.
+   * Starts the watchdog if it is not running yet.
    *
-   * @returns when a function that never returns would be noticed
+   * @returns a promise that resolves when a blocked event loop would be detected
    */
   ready(): Promise<void> {
     this.#timer?.cancel();
@@ -55,7 +55,7 @@ export class LateWatchdog {
     return this.#watchdog.ready;
   }
 
-  /** A call of a function has begun, for the report. */
+  /** Reports that a call of a function has started. */
   started(name: string): void {
     let watched = this.#functions.get(name);
     if (watched === undefined) {
@@ -68,7 +68,7 @@ export class LateWatchdog {
     this.#report();
   }
 
-  /** A call has ended. */
+  /** Reports that a call has ended. */
   ended(name: string): void {
     const watched = this.#functions.get(name);
     if (watched === undefined || watched.calls === 0) return;
@@ -78,7 +78,7 @@ export class LateWatchdog {
     this.#report();
   }
 
-  /** Names what runs until `work` returns, on its own. */
+  /** Reports `name` alone as running until `work` returns. */
   during<T>(name: string, work: () => T): T {
     const before = this.#alone;
     this.#alone = name;
@@ -91,7 +91,7 @@ export class LateWatchdog {
     }
   }
 
-  /** Ends the watchdog, or has it not start. */
+  /** Stops the watchdog, or cancels its start. */
   stop(): void {
     this.#timer?.cancel();
     this.#watchdog?.stop();
@@ -102,7 +102,7 @@ export class LateWatchdog {
     this.#watchdog.running(this.#alone ?? this.#lines());
   }
 
-  /** A line for each function that is running. */
+  /** Returns a line for each running function. */
   #lines(): string {
     let lines = "";
     for (const { line } of this.#running) lines = lines === "" ? line : `${lines}\n${line}`;
@@ -110,7 +110,7 @@ export class LateWatchdog {
   }
 }
 
-/** The functions that a watchdog's report names. */
+/** Returns the functions that a watchdog's report names. */
 export function functionsIn(report: string | undefined): string[] {
   return (report ?? "")
     .split("\n")

@@ -77,7 +77,7 @@ function outcomeOf(
   });
 }
 
-test("a run says what it read, also where it fails or reads nothing that is there", async () => {
+test("a run reports its reads, also if it fails or finds nothing", async () => {
   await app.clear();
   const { result, reads, readsCaller } = await outcomeOf(async (ctx) => {
     await ctx.db.get("Item", "none");
@@ -93,7 +93,7 @@ test("a run says what it read, also where it fails or reads nothing that is ther
   expect(readsCaller).toBe(false);
 });
 
-test("a function that looks at the caller, in whatever way, is known to", async () => {
+test("every way of reading the caller is detected", async () => {
   const ways: readonly Parameters<typeof query>[0]["handler"][] = [
     (ctx) => ctx.auth.userId,
     ({ auth }) => auth.isAdmin,
@@ -104,7 +104,7 @@ test("a function that looks at the caller, in whatever way, is known to", async 
   expect(await outcomeOf((ctx) => ctx.requestId)).toMatchObject({ readsCaller: false });
 });
 
-test("time and chance stand still during a run", async () => {
+test("time and random values are fixed during a run", async () => {
   const { result } = await outcomeOf((ctx) => {
     const [now, { length }] = [ctx.now, ctx.uuid()];
     app.platform.advance(1000);
@@ -113,7 +113,7 @@ test("time and chance stand still during a run", async () => {
   expect(result).toBe("[true,36,false]");
 });
 
-test("what a handler does to its arguments is gone in the next run", async () => {
+test("changes of a handler to its arguments do not affect the next run", async () => {
   const calls = callsOf({
     f: query({
       args: { list: v.array(v.int()) },
@@ -132,7 +132,7 @@ test("what a handler does to its arguments is gone in the next run", async () =>
   expect([(await calls.run(call)).result, (await calls.run(call)).result]).toEqual(["1", "1"]);
 });
 
-test("bounds hold, whatever the handler makes of them", async () => {
+test("limits hold even if the handler catches their errors", async () => {
   const large = await outcomeOf(() => "x".repeat(MAX_LIVE_RESULT_BYTES));
   expect(large.result).toMatchObject({ code: "RESULT_TOO_LARGE" });
   const greedy = await outcomeOf(async (ctx) => {
@@ -144,7 +144,7 @@ test("bounds hold, whatever the handler makes of them", async () => {
   expect(greedy.reads.length).toBe(MAX_LIVE_READS);
 });
 
-test("what a reload has closed to callers is not run for those who subscribe", async () => {
+test("a function that a reload made uncallable is not run for subscribers", async () => {
   const functions: Record<string, FnDefinition> = { f: query({ handler: () => 1 }) };
   const calls = callsOf(functions);
   const call = {
@@ -195,7 +195,7 @@ test("only queries that the caller may call can be subscribed to", async () => {
   );
 });
 
-test("a run that auth asks of belongs to its caller, whether it is refused or not", async () => {
+test("a run whose auth depends on the caller belongs to it, even if it is rejected", async () => {
   const calls = callsOf({
     f: query({ auth: "user", handler: () => 1 }),
     g: query({ auth: "public", handler: () => 1 }),

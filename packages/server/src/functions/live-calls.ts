@@ -8,7 +8,7 @@ import type { FunctionLimits } from "./function-limits.ts";
 import type { Call } from "./call.ts";
 import type { Runner } from "./runner.ts";
 
-/** A run for those who subscribe to a query. */
+/** A run of a query for its subscribers. */
 interface LiveCall extends Required<Pick<Call, "caller" | "readerShare" | "requestId">> {
   readonly name: string;
   readonly args: Readonly<Record<string, unknown>>;
@@ -16,12 +16,12 @@ interface LiveCall extends Required<Pick<Call, "caller" | "readerShare" | "reque
   readonly signal: AbortSignal;
 }
 
-/** The query functions of an app, for those who subscribe to them: `sync/live-functions` does. */
+/** The query functions of an app, for subscriptions (see `sync/live-functions`). */
 export class LiveCalls {
   readonly #runner: Runner;
   readonly #limits: FunctionLimits;
 
-  /** @param limits those of calls over HTTP */
+  /** @param limits the limits of calls over HTTP */
   constructor(runner: Runner, limits: FunctionLimits) {
     this.#runner = runner;
     this.#limits = limits;
@@ -44,7 +44,7 @@ export class LiveCalls {
     return this.#limits.count(name, this.#queryOf(name), counted);
   }
 
-  /** Runs it, and notes what it looks at. Rejects by a fault of ours alone. */
+  /** Runs the query and records what it reads. Rejects only with an internal error. */
   async run({ name, args, seed, ...call }: LiveCall): Promise<{
     readonly result: string | PylonError;
     readonly reads: ReadLog["reads"];
@@ -74,9 +74,9 @@ export class LiveCalls {
     call: Call,
   ): Promise<string | PylonError> {
     try {
-      // The app may be another one by now.
+      // The app may have been reloaded.
       const definition = this.#queryOf(name);
-      // A handler may change what it is given, and the next run is given the same.
+      // A handler may change its arguments, and the next run must receive the original ones.
       const { json } = await this.#runner.run(name, definition, structuredClone(args), call);
       if (Buffer.byteLength(json) <= MAX_LIVE_RESULT_BYTES) return json;
       return new PylonError(

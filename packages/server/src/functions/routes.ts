@@ -20,23 +20,19 @@ import type { Traces } from "./traces.ts";
 import type { Call, Functions } from "./call.ts";
 import type { Runner } from "./runner.ts";
 
-/** What the routes of functions need. */
+/** The services of the function routes. */
 export interface FunctionRouteServices {
   readonly runner: Runner;
   readonly functions: () => Functions;
   readonly limits: FunctionLimits;
   readonly traces: Traces;
-  /** Who a webhook's own bearer is. */
+  /** Identifies the caller by the bearer token of a webhook's request. */
   readonly identifyBearer: (request: Request) => Promise<Caller>;
-  /** A user with the claims that the server keeps. */
+  /** Returns the user with their stored claims. */
   readonly withClaims: (caller: Caller) => Promise<Caller>;
 }
 
-/**
- * Calls, streamed calls, webhooks and the list of functions.
- *
- * @param identifyBearer whose token a request has in its Authorization header
- */
+/** The routes of calls, streamed calls, webhooks, traces and the list of functions. */
 export function functionRoutes(services: FunctionRouteServices): Route[] {
   const { traces } = services;
   const { call, run, webhook, list } = new FunctionHandlers(services);
@@ -99,7 +95,7 @@ function invalidRun(field: string, message: string): PylonError {
   });
 }
 
-/** What each of the routes does. */
+/** The handlers of the routes. */
 class FunctionHandlers {
   readonly #runner: Runner;
   readonly #functions: () => Functions;
@@ -116,25 +112,27 @@ class FunctionHandlers {
   }
 
   readonly call = async (context: RequestContext): Promise<Answer> => {
-    const runner = this.#runner;
     const name = context.param("name");
-    const definition = runner.find(name);
+    const definition = this.#runner.find(name);
     await this.#limits.count(name, definition, {
       userId: context.caller.userId,
       address: () => networkOf(context.address),
     });
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
-    if (context.request.headers.get("accept")?.includes("text/event-stream") === true) {
-      return streamCall(
-        (stream, signal) => runner.run(name, definition, args, { ...request, stream, signal }),
-        context.requestId,
-      );
-    }
-    return encodedJson((await runner.run(name, definition, args, request)).json);
+    if (context.request.headers.get("accept")?.includes("text/event-stream") === true)
+      return this.#stream(name, definition, args, request);
+    return encodedJson((await this.#runner.run(name, definition, args, request)).json);
   };
 
-  /** As an admin: any function, an internal one too, as the admin or as any user. */
+  #stream(name: string, definition: FnDefinition, args: unknown, call: Call): Answer {
+    return streamCall(
+      (stream, signal) => this.#runner.run(name, definition, args, { ...call, stream, signal }),
+      call.requestId,
+    );
+  }
+
+  /** Runs any function for an admin, including internal ones, as the admin or as any user. */
   readonly run = async (context: RequestContext): Promise<Answer> => {
     const { name, args, caller } = runOf(await context.json({}));
     const definition = this.#functions().get(name) ?? this.#runner.find(name);
@@ -143,7 +141,7 @@ class FunctionHandlers {
       readerShare: () => readerShare(context),
       requestId: context.requestId,
       isForOperators: true,
-      // An internal one asks nobody; what is for users is for the user who is named.
+      // Internal functions have no check of the caller; other functions check the given user.
       isTrusted: definition.internal === true,
     };
     return encodedJson((await this.#runner.run(name, definition, args, call)).json);
@@ -179,14 +177,14 @@ class FunctionHandlers {
     );
 }
 
-/** The arguments as the list of functions shows them: our validators, or JSON Schema. */
+/** Returns the arguments for the list of functions: our validators, or JSON Schema. */
 function argsSchemaOf(args: FnDefinition["args"]): { readonly args_schema?: unknown } {
   const shown = isStandardSchema(args) ? jsonSchemaOf(args) : args;
   return shown === undefined || shown === null ? {} : { args_schema: shown };
 }
 
 /**
- * The settings of a function's webhook that takes this method.
+ * Returns the webhook settings of a function, if its webhook accepts this method.
  *
  * @throws PylonError NOT_AN_ACTION, METHOD_NOT_ALLOWED
  */
@@ -207,7 +205,7 @@ export function webhookOf(
   return webhook;
 }
 
-/** @param body what was sent, which belongs to the Idempotency-Key of a mutation */
+/** @param body the request's body, which belongs to the Idempotency-Key of a mutation */
 function callOf(
   context: RequestContext,
   name: string,

@@ -10,7 +10,7 @@ function drawn(chance: RunChance, isNumber: readonly boolean[]): unknown[] {
   return isNumber.map((one) => (one ? chance.random() : chance.uuid()));
 }
 
-test("one seed gives the same values in the same order, another one others", () => {
+test("a seed gives the same values in the same order, another seed gives others", () => {
   fc.assert(
     fc.property(
       fc.string(),
@@ -30,7 +30,7 @@ test("one seed gives the same values in the same order, another one others", () 
   );
 });
 
-test("without a seed nothing repeats, and the numbers are spread evenly", () => {
+test("without a seed nothing repeats, and the numbers are distributed evenly", () => {
   const make = (): RunChance => new RunChance(undefined, systemPlatform);
   expect(make().uuid()).not.toBe(make().uuid());
   const chance = make();

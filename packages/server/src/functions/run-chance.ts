@@ -1,30 +1,30 @@
 import type { Platform } from "../platform.ts";
 import { sha256 } from "../util/sha256.ts";
 
-/** Hex digits that a number from 0 up to 1 is made of: as many bits as it can hold. */
+/** The number of hex digits of a random number: as many bits as it can hold. */
 const DIGITS = 13;
 
 /**
- * The chance of one run of a query: the same values in the same order for the same seed, so that a
- * run that is repeated takes the same way.
+ * The random values of one run of a query. The same seed gives the same values in the same order,
+ * so a repeated run behaves the same.
  */
 export class RunChance {
   readonly #platform: Pick<Platform, "uuid">;
   #seed: string | undefined;
   #drawn = 0;
 
-  /** @param seed undefined: one of its own, which nobody can foretell */
+  /** @param seed undefined for an unpredictable seed */
   constructor(seed: string | undefined, platform: Pick<Platform, "uuid">) {
     this.#seed = seed;
     this.#platform = platform;
   }
 
-  /** From 0 up to 1. */
+  /** Returns a number of at least 0 and less than 1. */
   random(): number {
     return Number.parseInt(this.#draw().slice(0, DIGITS), 16) / 16 ** DIGITS;
   }
 
-  /** A UUID of version 4. */
+  /** Returns a UUID of version 4. */
   uuid(): string {
     const hex = this.#draw();
     const variant = ((Number.parseInt(hex.charAt(16), 16) & 3) | 8).toString(16);

@@ -2,11 +2,11 @@ import { callHandler, parseResult, type FnDefinition } from "@pylonsync/function
 import { encodeResult, type EncodedResult } from "./encode-result.ts";
 
 /**
- * Runs a handler with its middleware, in whichever process.
+ * Runs a handler with its middleware, in the server or in an isolated process.
  *
- * @returns what it returned, checked against `returns`, with its JSON; a promise of that for a
- *   handler that returns a promise
- * @throws what the handler throws, and an Error for a result that is not what it declares
+ * @returns the result, checked against `returns`, with its JSON; a promise of it if the handler
+ *   returns a promise
+ * @throws the error of the handler, and an Error for a result that does not match its declaration
  */
 export function runHandler(
   name: string,
@@ -38,11 +38,10 @@ async function settled(
 }
 
 /**
- * What a handler throws goes through the store, which looks at its class. A Proxy runs code of the
- * app when it is looked at, and may throw once more from there; it is not an error that anybody
- * needs.
+ * Rethrows the error of a handler. The store inspects its class, but inspecting a Proxy runs code
+ * of the app, which may throw another error: a Proxy is replaced by a TypeError.
  *
- * @throws what the handler has thrown
+ * @throws the error of the handler
  */
 async function failed(error: unknown): Promise<never> {
   const { types } = await import("node:util");
@@ -53,7 +52,7 @@ function encoded(definition: FnDefinition, value: unknown): EncodedResult {
   return encodeResult(parseResult(definition, value ?? null));
 }
 
-/** @throws what the value throws when it is looked at */
+/** @throws the error of a getter of the value */
 function isThenable(value: unknown): value is PromiseLike<unknown> {
   if (value === null || (typeof value !== "object" && typeof value !== "function")) return false;
   return value instanceof Promise || typeof Reflect.get(value, "then") === "function";

@@ -155,7 +155,7 @@ test("any JSON value comes back as it was returned, from each type of function",
   );
 });
 
-test("a mutation is kept when it returns, and leaves nothing however it fails", async () => {
+test("a mutation commits when it returns, and rolls back however it fails", async () => {
   await app.clear();
   const insert = (end: () => unknown) =>
     mutation({
@@ -207,7 +207,7 @@ test("a mutation is kept when it returns, and leaves nothing however it fails", 
   ]);
 });
 
-test("a call ends at its deadline or with its client, and keeps nothing", async () => {
+test("a call ends at its deadline or when its client disconnects, and writes nothing", async () => {
   await app.clear();
   const signals: AbortSignal[] = [];
   const wait = async (ctx: { readonly signal: AbortSignal }): Promise<never> => {
@@ -252,7 +252,7 @@ test("a call ends at its deadline or with its client, and keeps nothing", async 
   expect(await count()).toBe(0);
 });
 
-test("a function takes the arguments that it declares", async () => {
+test("a function accepts the arguments that it declares", async () => {
   const { runner } = runnerOf({
     double: query({ args: { n: v.number() }, handler: (_ctx, { n }) => n * 2 }),
   });
@@ -263,7 +263,7 @@ test("a function takes the arguments that it declares", async () => {
     expect((await thrownBy(send(args))).code).toBe("INVALID_ARGS");
 });
 
-test("a mutation that is run with a key is applied once, and answers alike", async () => {
+test("a mutation with an idempotency key is applied once, with the same result", async () => {
   await app.clear();
   const unknownOptions: object = { key: "1" };
   const { runner } = runnerOf({
@@ -294,7 +294,7 @@ test("a mutation that is run with a key is applied once, and answers alike", asy
   expect(await count()).toBe(2);
 });
 
-test("an action calls others for its user, internal ones too, never as the admin", async () => {
+test("an action calls functions for its user, also internal ones, never as the admin", async () => {
   await app.clear();
   const who = query({ handler: (ctx) => [ctx.auth.userId, ctx.auth.isAdmin] });
   const { runner } = runnerOf({
@@ -320,7 +320,7 @@ test("an action calls others for its user, internal ones too, never as the admin
   expect(() => runner.find("who")).toThrow("does not exist");
 });
 
-test("a name that is not there is refused, with what was meant in dev mode alone", () => {
+test("an unknown name is rejected, with a suggestion in dev mode only", () => {
   const functions = { addItem: mutation({ handler: () => null }) };
   const refusal = (made: { readonly runner: Runner }, name: string): unknown => {
     try {
@@ -340,7 +340,7 @@ test("a name that is not there is refused, with what was meant in dev mode alone
   expect(refusal(runnerOf({}), "addItem")).toMatchObject({ code: "FUNCTIONS_NOT_AVAILABLE" });
 });
 
-test("in dev mode a caller is told what a handler threw, and elsewhere where to look", async () => {
+test("an error of a handler is shown in dev mode, and otherwise refers to the log", async () => {
   const functions = {
     bug: query({
       handler: () => {
@@ -357,7 +357,7 @@ test("in dev mode a caller is told what a handler threw, and elsewhere where to 
   expect(told).toContainEqual(["failed", "bug", "req-1", new TypeError("x is undefined")]);
 });
 
-test("ctx.error makes what a caller may read, and nothing else does", async () => {
+test("only ctx.error creates errors that callers can read", async () => {
   const { run } = runnerOf({
     soldOut: query({
       handler: (ctx) => {
@@ -380,7 +380,7 @@ test("ctx.error makes what a caller may read, and nothing else does", async () =
   expect((await thrownBy(run("empty"))).code).toBe("HANDLER_ERROR");
 });
 
-test("in dev mode a write of what came whole from an unknown caller is told, once", async () => {
+test("dev mode warns once about a write of an unchecked object of the caller", async () => {
   await app.clear();
   const args = { item: v.object({ n: v.int() }) };
   const insert = (definition: Omit<FnDefinition, "type" | "args" | "handler"> = {}) =>
@@ -425,7 +425,7 @@ test("in dev mode a write of what came whole from an unknown caller is told, onc
   ]);
 });
 
-test("what a mutation left behind schedules nothing, whether or not it did so before", async () => {
+test("work that continues after a mutation schedules nothing", async () => {
   const kept: Pick<Scheduler, "runAfter">[] = [];
   const late: (() => Pick<Scheduler, "runAfter">)[] = [];
   const { run } = runnerOf({

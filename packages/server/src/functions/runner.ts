@@ -19,6 +19,7 @@ import { CallTrace, SUCCEEDED, type TraceOutcome } from "./traces.ts";
 
 /** Arguments that a webhook's action receives without declaring them. */
 const OF_WEBHOOK = { supplied: ["rawBody"] };
+const NO_OPTIONS = { supplied: [] };
 
 /** A handler that blocks the thread for longer than this is reported, in milliseconds. */
 const BLOCKED_MS = 1_000;
@@ -121,7 +122,11 @@ export class Runner {
       // A rejection of one caller is not the result for another.
       if (asksForCaller(definition)) call.watch?.readCaller();
       if (call.isTrusted !== true) checkCaller(name, definition, call.caller);
-      const args = parseArgs(definition, rawArgs, call.request === undefined ? {} : OF_WEBHOOK);
+      const args = parseArgs(
+        definition,
+        rawArgs,
+        call.request === undefined ? NO_OPTIONS : OF_WEBHOOK,
+      );
       const result = this.#invoke(running, args);
       return result instanceof Promise ? await result : result;
     } catch (thrown) {
@@ -207,8 +212,9 @@ export class Runner {
           const run = { auth, context: this.#contexts.watched(running, args, context) };
           encoded = await this.#handle(running, args, run, scope.now, writer);
           call.handled?.(platform.monotonic() - startedAt);
-          await parts.close();
-          await call.beforeCommit?.(writer.transaction, encoded);
+          const closing = parts.close();
+          if (closing !== undefined) await closing;
+          if (call.beforeCommit !== undefined) await call.beforeCommit(writer.transaction, encoded);
           scheduled = parts.times;
           return encoded.value;
         } finally {
@@ -231,6 +237,7 @@ export class Runner {
     const { platform } = this.#services;
     return {
       caller: call.caller,
+      policies: "bypassed",
       now: platform.now(),
       monotonic: platform.monotonic,
       measure: (op, entity, id, work) => trace.measure(op, entity, id, work),

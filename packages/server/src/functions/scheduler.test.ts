@@ -12,7 +12,7 @@ const refusalOf = (name: unknown, options?: object): unknown => {
   }
 };
 
-test("what no store can keep, or is not understood, is refused by the field at fault", () => {
+test("invalid calls are rejected with the invalid field", () => {
   expect(refusalOf("send")).toBeNull();
   for (const name of ["", "a\0b", "a\ud800", "n".repeat(257), 5, null])
     expect(refusalOf(name)).toMatchObject({ code: "INVALID_ARGS", field: "name" });
@@ -51,7 +51,7 @@ function recordedQueue(): { readonly queue: JobQueue; readonly written: string[]
 
 const TX: Transaction = Object.create(null);
 
-test("what a transaction schedules is written in one step, before it takes any back", async () => {
+test("the calls of a transaction are written together, before any is cancelled", async () => {
   const { queue, written } = recordedQueue();
   const scheduler = new TransactionScheduler(queue, TX);
   const ids = await Promise.all(["a", "b"].map((name) => scheduler.runAfter(0, name)));
@@ -65,7 +65,7 @@ test("what a transaction schedules is written in one step, before it takes any b
   await expect(scheduler.runAfter(0, "late")).rejects.toThrow("await every call");
 });
 
-test("arguments of more than a mebibyte are written on the way", async () => {
+test("arguments of more than a mebibyte are written before the end", async () => {
   const { queue, written } = recordedQueue();
   const scheduler = new TransactionScheduler(queue, TX);
   for (let index = 0; index < 5; index += 1)
@@ -73,7 +73,7 @@ test("arguments of more than a mebibyte are written on the way", async () => {
   expect(written).toEqual(["job1 large, job2 large, job3 large, job4 large, job5 large"]);
 });
 
-test("a batch is refused whole, by what is wrong with it", async () => {
+test("an invalid batch is rejected as a whole, with the invalid field", async () => {
   const { queue, written } = recordedQueue();
   const scheduler = new TransactionScheduler(queue, TX);
   const good = { name: "a" };

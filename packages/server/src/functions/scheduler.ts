@@ -10,7 +10,7 @@ import type { ScheduleOptions, Scheduler } from "@pylonsync/functions";
 import { isRecord } from "../util/is-record.ts";
 import type { Transaction } from "../store/store.ts";
 
-/** The methods of `Scheduler` before the app's own types are laid over them: any function. */
+/** The methods of `Scheduler` without the app's types: they accept any function. */
 export interface LooseScheduler extends Pick<Scheduler, "runBatch" | "cancel"> {
   runAfter(
     delayMs: number,
@@ -26,53 +26,55 @@ export interface LooseScheduler extends Pick<Scheduler, "runBatch" | "cancel"> {
   ): Promise<string>;
 }
 
-/** How urgent a job is among those of its queue and key, the least first. */
+/** The priorities of jobs within their queue and key, the lowest first. */
 export const PRIORITIES = ["low", "normal", "high", "critical"] as const;
 /** One of PRIORITIES. */
 export type JobPriority = (typeof PRIORITIES)[number];
 
-/** A call of a function that shall be made later. */
+/** A call of a function that is scheduled for later. */
 export interface ScheduledCall {
   readonly name: string;
-  /** Its arguments, as JSON text. */
+  /** The arguments, as JSON text. */
   readonly args: string;
   readonly queue: string;
   readonly priority: JobPriority;
-  /** When it may run, in milliseconds since 1970. */
+  /** The earliest start, in milliseconds since 1970. */
   readonly dueAt: number;
-  /** How often it is tried at most, the first time included. */
+  /** The maximum number of attempts, including the first one. */
   readonly maxAttempts: number;
-  /** How long one attempt may run, in milliseconds; null for as long as any call of a function. */
+  /** The timeout of one attempt, in milliseconds; null for the default timeout of functions. */
   readonly timeoutMs: number | null;
-  /** Jobs of one queue take turns by this key; null: they take turns as one. */
+  /** The jobs of a queue are distributed fairly by this key; null counts as one key. */
   readonly key: string | null;
-  /** While a job with the same one waits or runs, no second one is made; null for none. */
+  /**
+   * While a job with the same dedupe key waits or runs, no second job is created; null for none.
+   */
   readonly dedupeKey: string | null;
-  /** The job after the batch that it is in. */
+  /** The id of the job that runs after the batch to which this job belongs. */
   readonly batchId?: string;
-  /** How many jobs of its batch it runs after. */
+  /** The number of jobs of its batch after which it runs. */
   readonly runsAfter?: number;
-  /** The user whose call schedules it. */
+  /** The user whose call scheduled it. */
   readonly startedBy?: string | null;
 }
 
-/** Where calls for later are kept; jobs/ is behind it. */
+/** Stores scheduled calls; implemented by jobs/. */
 export interface JobQueue {
-  /** The time that calls are due by, in milliseconds since 1970. */
+  /** The current time of the queue, in milliseconds since 1970. */
   now(): number;
   /** @returns the job's id */
   add(tx: Transaction, call: ScheduledCall): Promise<string>;
-  /** The id of a job that is to be made. */
+  /** Returns the id for a new job. */
   newId(): string;
-  /** Makes jobs of calls without a dedupe key, under these ids. */
+  /** Creates jobs with these ids, from calls without a dedupe key. */
   addMany(tx: Transaction, jobs: readonly { id: string; call: ScheduledCall }[]): Promise<void>;
-  /** @returns whether it was there and not over */
+  /** @returns whether the job existed and had not ended */
   cancel(tx: Transaction, id: string): Promise<boolean>;
-  /** Told after the commit when what was added is due, in milliseconds since 1970. */
+  /** Called after the commit with the due times of the added jobs, in milliseconds since 1970. */
   wake(times: readonly number[]): void;
 }
 
-/** The same queue, which notes of what is put in who has started it. @param startedBy a user */
+/** Returns the queue with jobs that record who started them. @param startedBy a user */
 export function startedBy(queue: JobQueue, startedBy: string | null): JobQueue {
   return {
     add: (tx, call) => queue.add(tx, { ...call, startedBy }),
@@ -88,7 +90,7 @@ export function startedBy(queue: JobQueue, startedBy: string | null): JobQueue {
   };
 }
 
-/** Where calls of functions wait that name no queue. */
+/** The queue of calls that name no queue. */
 export const DEFAULT_QUEUE = "functions";
 const DEFAULT_RETRIES = 3;
 const MAX_TIMEOUT_SECONDS = 3600;
@@ -98,18 +100,16 @@ const OPTIONS = ["queue", "priority", "maxRetries", "timeoutSecs", "key", "dedup
 
 const BATCH_KEYS = ["name", "args", "options"] as const;
 
-/** Bytes of arguments that are collected before they are written. */
+/** The maximum size of collected arguments before they are written, in bytes. */
 const MAX_COLLECTED_BYTES = 1_048_576;
 
-/**
- * `ctx.scheduler` of a mutation: what it adds is part of the transaction, once it is closed.
- */
+/** `ctx.scheduler` of a mutation. Its calls become part of the transaction when it is closed. */
 export class TransactionScheduler implements LooseScheduler {
   readonly #queue: JobQueue;
   readonly #now: () => number;
   readonly #tx: Transaction;
   readonly #times: number[] = [];
-  /** Calls that are not written yet: all of them are written in one step. */
+  /** Calls that are not written yet. They are written together. */
   #collected: { readonly id: string; readonly call: ScheduledCall }[] = [];
   #collectedBytes = 0;
   #isClosed = false;
@@ -120,7 +120,7 @@ export class TransactionScheduler implements LooseScheduler {
     this.#tx = tx;
   }
 
-  /** When what was added is due. */
+  /** The due times of the added jobs. */
   get times(): readonly number[] {
     return this.#times;
   }
@@ -146,13 +146,13 @@ export class TransactionScheduler implements LooseScheduler {
     return this.#queue.cancel(this.#tx, id);
   };
 
-  /** Writes what was collected; from now on nothing can be added. */
+  /** Writes the collected calls. Nothing can be added afterwards. */
   async close(): Promise<void> {
     this.end();
     await this.#flush();
   }
 
-  /** From now on nothing can be added: nobody would write it. */
+  /** Ends the scheduler: nothing can be added, because it would never be written. */
   end(): void {
     this.#isClosed = true;
   }
@@ -185,7 +185,7 @@ export class TransactionScheduler implements LooseScheduler {
   }
 }
 
-/** `ctx.scheduler` of an action: each call is a transaction of its own. */
+/** `ctx.scheduler` of an action, which adds each call in a separate transaction. */
 export class ActionScheduler implements LooseScheduler {
   readonly #queue: JobQueue;
   readonly #transact: <T>(work: (tx: Transaction) => Promise<T>) => Promise<T>;
@@ -222,9 +222,9 @@ export class ActionScheduler implements LooseScheduler {
 }
 
 /**
- * Checks what somebody wants to be called later.
+ * Validates a call that is scheduled for later.
  *
- * @param delayMs from now
+ * @param delayMs the delay from now, in milliseconds
  * @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE
  */
 export function scheduledCall(
@@ -281,13 +281,13 @@ function batchCall(now: () => number, given: unknown, field: string): ScheduledC
   throw invalid("dedupeKey", "A call of a batch can't be deduplicated: remove its dedupeKey.");
 }
 
-/** What stands in them is checked where they are read. */
+/** The values of the options are validated where they are used. */
 function asOptions(options: unknown): ScheduleOptions | undefined {
   if (options === undefined || isRecord(options)) return options;
   throw invalid("options", "The options of a scheduled call must be an object.", OPTIONS);
 }
 
-/** What a store can keep: neither NUL nor half of a pair. */
+/** Whether a store can store the name: without NUL and unpaired surrogates. */
 function isFunctionName(name: unknown): name is string {
   if (typeof name !== "string" || name === "" || name.length > 256) return false;
   return name.isWellFormed() && !name.includes("\0");
@@ -300,7 +300,7 @@ export function delayOf(delayMs: unknown): number {
   throw invalid("delayMs", "The delay must be a number of milliseconds from 0 to ten years.");
 }
 
-/** A time that is over already is now. @throws PylonError INVALID_ARGS */
+/** Returns the delay until a time; 0 for a time in the past. @throws PylonError INVALID_ARGS */
 function delayUntil(unixMs: unknown, now: number): number {
   if (typeof unixMs === "number" && unixMs >= 0) return delayOf(Math.max(0, unixMs - now));
   throw invalid("unixMs", "The time must be a number of milliseconds since 1970.");
@@ -335,7 +335,7 @@ function encodedArgs(args: unknown): string {
   try {
     text = JSON.stringify(args);
   } catch {
-    // A cycle or a BigInt: said below.
+    // A cycle or a BigInt, which is reported below.
   }
   if (text === undefined)
     throw invalid("args", "The arguments of a scheduled call must be valid JSON.");

@@ -3,7 +3,7 @@ import { FunctionEnv, secretNamesOf, secretsOf } from "./secrets.ts";
 
 const VARIABLES = { REGION: "here", STRIPE: "s1", EMPTY: "", GONE: undefined };
 
-test("a declared secret is for those alone that declare it", () => {
+test("a declared secret is only visible to the functions that declare it", () => {
   const functions = [{ secrets: ["STRIPE", "EMPTY"] }, {}, { secrets: ["STRIPE"] }];
   let names = secretNamesOf(functions);
   const env = new FunctionEnv(VARIABLES, () => names);
@@ -16,7 +16,7 @@ test("a declared secret is for those alone that declare it", () => {
   expect(env.shared).toEqual({ STRIPE: "s1", EMPTY: "", GONE: undefined });
 });
 
-test("what is not declared, or not set, is told apart", () => {
+test("the errors of an undeclared and an unset secret differ", () => {
   const secrets = secretsOf("pay", ["STRIPE", "EMPTY"], { STRIPE: "s1" });
   expect(secrets["STRIPE"]).toBe("s1");
   expect(() => secrets["EMPTY"]).toThrow('The secret EMPTY of "pay" is not set');

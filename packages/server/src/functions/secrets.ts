@@ -1,4 +1,4 @@
-/** Variables of an environment, by name. */
+/** Environment variables by name. */
 type Env = Readonly<Record<string, string | undefined>>;
 
 /** The server's environment, as functions see it. */
@@ -8,15 +8,18 @@ export class FunctionEnv {
   #shared: { readonly without: ReadonlySet<string>; readonly env: Env } | null = null;
 
   /**
-   * @param env without the server's own secrets
-   * @param secretNames what the app's functions declare as secrets
+   * @param env the environment without the server's own secrets
+   * @param secretNames returns the names of the secrets that the app's functions declare
    */
   constructor(env: Env, secretNames: () => ReadonlySet<string>) {
     this.#env = env;
     this.#secretNames = secretNames;
   }
 
-  /** What all functions see as `ctx.env`: a declared secret is for those alone that declare it. */
+  /**
+   * `ctx.env`, which all functions share. A declared secret is only visible to the functions that
+   * declare it.
+   */
   get shared(): Env {
     const without = this.#secretNames();
     if (this.#shared?.without !== without) {
@@ -26,14 +29,14 @@ export class FunctionEnv {
     return this.#shared.env;
   }
 
-  /** Those of the declared variables that are set. */
+  /** Returns the declared variables that are set. */
   secrets(declared: readonly string[] = []): Readonly<Record<string, string>> {
     const entries = declared.map((name) => [name, this.#env[name] ?? ""] as const);
     return Object.fromEntries(entries.filter(([, value]) => value !== ""));
   }
 }
 
-/** The variables that functions declare as secrets. */
+/** Returns the variables that functions declare as secrets. */
 export function secretNamesOf(
   functions: Iterable<{ readonly secrets?: readonly string[] }>,
 ): ReadonlySet<string> {
@@ -41,9 +44,9 @@ export function secretNamesOf(
 }
 
 /**
- * What a function sees as `ctx.secrets`: the variables that it declares.
+ * Returns `ctx.secrets` of a function: the variables that it declares.
  *
- * @param values of those that are set
+ * @param values the values of the declared variables that are set
  */
 export function secretsOf(
   name: string,

@@ -6,13 +6,15 @@ import { startSpan } from "../observe/operation.ts";
 import type { OnFetch } from "./function-fetch.ts";
 import type { JobQueue, ScheduledCall } from "./scheduler.ts";
 
-/** What a call of `ctx.storage` is about, in place of an entity. */
+/** The `entity` of calls of `ctx.storage`. */
 const FILE = "file";
-/** Of a longer line only the beginning is. */
+/** The maximum length of a recorded line, in characters. */
 const MAX_LINE_LENGTH = 500;
 
-/** What a call did with the database, with files (`entity` is `file`), or asked by `ctx.fetch`
- * (`entity` is the host). */
+/**
+ * An operation of a call on the database, on files (`entity` is `file`), or by `ctx.fetch`
+ * (`entity` is the host).
+ */
 export interface TraceOp {
   readonly op: string;
   readonly entity: string | null;
@@ -22,7 +24,7 @@ export interface TraceOp {
   readonly ok: boolean;
 }
 
-/** What became of a call. */
+/** The outcome of a call. */
 export type TraceOutcome =
   | { readonly status: "ok" }
   | { readonly status: "error"; readonly code: string; readonly message: string };
@@ -30,14 +32,14 @@ export type TraceOutcome =
 /** The outcome of most calls. */
 export const SUCCEEDED: TraceOutcome = { status: "ok" };
 
-/** A call as `GET /api/fn/traces` tells it: times, no values of rows. */
+/** A call in the response of `GET /api/fn/traces`: times, without values of rows. */
 export interface Trace {
   readonly call_id: string;
   readonly request_id: string;
   readonly fn_name: string;
   readonly fn_type: FnType;
   readonly user_id: string | null;
-  /** In a process of its own. */
+  /** Whether it ran in a separate process. */
   readonly isolated: boolean;
   readonly started_at: number;
   readonly duration_ms: number;
@@ -51,13 +53,13 @@ export interface Trace {
   readonly schedules: readonly { readonly fn_name: string; readonly at: number }[];
 }
 
-/** The newest calls of functions. */
+/** The most recent calls of functions. */
 export class Traces {
   readonly #kept: CallTrace[] = [];
   #next = 0;
   #added = 0;
 
-  /** A call is over. */
+  /** Adds a call that has ended. */
   add(call: CallTrace, outcome: TraceOutcome): void {
     this.#added += 1;
     call.end(this.#added, outcome);
@@ -65,7 +67,7 @@ export class Traces {
     this.#next = (this.#next + 1) % MAX_TRACES;
   }
 
-  /** The newest first. */
+  /** Returns the most recent calls, the newest first. */
   newest(limit: number): Trace[] {
     const { length } = this.#kept;
     const inOrder = [...this.#kept.slice(this.#next), ...this.#kept.slice(0, this.#next)];
@@ -76,20 +78,20 @@ export class Traces {
   }
 }
 
-/** Where `ctx.stream` writes. */
+/** The destination of `ctx.stream`. */
 interface TextStream {
   write(text: string): Promise<void>;
   writeEvent(event: string, text: string): Promise<void>;
 }
 
-/** Whose call is traced. */
+/** Identifies a traced call. */
 type TraceSubject = Pick<Trace, "request_id" | "fn_name" | "fn_type" | "user_id" | "isolated">;
 
 const NONE: readonly never[] = [];
 
 /**
- * Notes what one call does while it runs. Most calls do little, and few are looked at afterwards:
- * lists are made with their first entry, and what is shown is made when it is asked for.
+ * Records what one call does. Most calls do little and few traces are read, so lists are created
+ * with their first entry, and the result is created when it is requested.
  */
 export class CallTrace {
   readonly #subject: TraceSubject;
@@ -114,12 +116,12 @@ export class CallTrace {
     this.#startedMonotonic = platform.monotonic();
   }
 
-  /** How long the call has run, or ran, in milliseconds. */
+  /** The duration of the call, so far or in total, in milliseconds. */
   get durationMs(): number {
     return this.#durationMs ?? this.#platform.monotonic() - this.#startedMonotonic;
   }
 
-  /** Notes what is printed. */
+  /** Records a line of console output. */
   printed(level: string, text: string): void {
     this.#linesTotal += 1;
     this.#lines ??= [];
@@ -127,7 +129,7 @@ export class CallTrace {
       this.#lines.push({ level, text: text.slice(0, MAX_LINE_LENGTH) });
   }
 
-  /** Does the work of a call of `ctx.db`, which is noted with its time. */
+  /** Runs a call of `ctx.db` and records it with its duration. */
   measure<T>(op: string, entity: unknown, id: unknown, work: () => Promise<T>): Promise<T> {
     const note = this.#begin(op, entity, id);
     return work().then(
@@ -142,7 +144,7 @@ export class CallTrace {
     );
   }
 
-  /** The same `ctx.storage`, each call of which is noted with its time. */
+  /** Returns `ctx.storage` with methods that record each call with its duration. */
   measuredStorage(storage: FnStorage): FnStorage {
     const { write, info, read, sign, signUpload, complete, delete: remove } = storage;
     const of = <T>(op: string, id: unknown, work: () => Promise<T>): Promise<T> =>
@@ -158,7 +160,11 @@ export class CallTrace {
     };
   }
 
-  /** `ctx.fetch` asks a host. @returns to be told how that ended: null, or why it failed */
+  /**
+   * Records a request of `ctx.fetch`.
+   *
+   * @returns a callback for its end: null, or the reason of the failure
+   */
   fetching(host: string, method: string): ReturnType<OnFetch> {
     const facts = { "server.address": host, "http.request.method": method };
     const span = startSpan("fetch", "client", facts);
@@ -170,7 +176,7 @@ export class CallTrace {
     };
   }
 
-  /** The same stream, which is counted. */
+  /** Returns the stream with methods that count the output. */
   counted(stream: TextStream): TextStream {
     const count = (text: string): void => {
       this.#streamChunks += 1;
@@ -190,7 +196,7 @@ export class CallTrace {
     };
   }
 
-  /** The same queue, of which is noted what is put in. */
+  /** Returns the queue with methods that record the added jobs. */
   noting(queue: JobQueue): JobQueue {
     const note = ({ name, dueAt }: ScheduledCall): void => {
       this.#schedules ??= [];
@@ -213,14 +219,14 @@ export class CallTrace {
     };
   }
 
-  /** The call is over. @param id numbers the calls */
+  /** Ends the trace. @param id the number of the call */
   end(id: number, outcome: TraceOutcome): void {
     this.#id = id;
     this.#durationMs = this.durationMs;
     this.#outcome = outcome;
   }
 
-  /** What is told of it. */
+  /** Returns the trace for the response. */
   shown(): Trace {
     return {
       call_id: `call_${this.#id}`,
@@ -238,7 +244,7 @@ export class CallTrace {
     };
   }
 
-  /** @returns notes that it has ended */
+  /** @returns a callback that records the end of the operation */
   #begin(op: string, entity: unknown, id: unknown): (ok: boolean, value?: unknown) => void {
     this.#opsTotal += 1;
     if (this.#opsTotal > MAX_TRACE_OPS) return () => undefined;
@@ -256,7 +262,7 @@ export class CallTrace {
   }
 }
 
-/** Methods whose second argument is a row's id. */
+/** The methods whose second argument is a row's id. */
 const ID_FIRST = new Set(["get", "update", "delete", "link", "unlink"]);
 
 function rowCount(value: unknown): { readonly row_count?: number } {

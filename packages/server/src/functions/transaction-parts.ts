@@ -57,9 +57,13 @@ export class TransactionParts {
     }));
   }
 
-  /** Writes what the scheduler collected. Called after the handler has returned. */
-  async close(): Promise<void> {
-    await this.#scheduler?.close();
+  /**
+   * Writes the calls that the scheduler collected. Called after the handler has returned.
+   *
+   * @returns undefined if there is nothing to write
+   */
+  close(): Promise<void> | undefined {
+    return this.#scheduler?.close();
   }
 
   /**

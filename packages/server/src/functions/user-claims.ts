@@ -7,7 +7,7 @@ import type { Reader, Transaction } from "../store/store.ts";
 
 const MAX_USER_ID = 256;
 
-/** `ctx.claims` of a mutation: part of its transaction. */
+/** Returns `ctx.claims` of a mutation, which is part of its transaction. */
 export function transactionClaims(tx: Transaction, { now }: Pick<Platform, "now">): UserClaims {
   return {
     get: async (userId) => userClaims(tx, checkedUser(userId)),
@@ -18,7 +18,7 @@ export function transactionClaims(tx: Transaction, { now }: Pick<Platform, "now"
 }
 
 /**
- * A user as a session of theirs is, as far as the server knows: with the claims that it keeps.
+ * Returns a user with their stored claims, as in a session of that user.
  *
  * @throws PylonError INVALID_ARGS
  */

@@ -1,15 +1,15 @@
 /**
- * Where things are in the memory that the main thread and the watchdog share: two 32-bit counters,
- * then what runs, as UTF-8, in a line each.
+ * The layout of the memory that the main thread and the watchdog share: two 32-bit integers, then
+ * the running functions as UTF-8, one per line.
  */
 export const WATCHDOG_SLOTS = { beat: 0, nameLength: 1, nameOffset: 8, bytes: 4096 } as const;
 
-/** How a line begins that names a function. */
+/** The prefix of a line with the name of a function. */
 export const FUNCTION_LINE = "function ";
 
 /**
- * Tells the process that the watchdog starts in place of this one which functions may have held it
- * up, in a line each.
+ * The environment variable that tells the replacing process which functions may have blocked this
+ * one, one per line.
  */
 export const BLOCKED_BY = "_PYLON_BLOCKED_BY";
 

@@ -1,7 +1,6 @@
 /**
- * The watchdog's thread. When the main thread's beat stands still for too long it says which
- * function was running and starts the process again, in place: same pid, same terminal, same
- * container.
+ * The watchdog's thread. If the main thread's counter does not change for too long, it reports the
+ * running functions and restarts the process in place: same pid, same terminal, same container.
  */
 import { dlopen, ptr } from "bun:ffi";
 import { systemPlatform } from "../platform.ts";
@@ -28,7 +27,7 @@ self.onmessage = (event: MessageEvent<WatchdogStart>) => {
     if (monotonic() - silentSince < limitMs) return;
     const running = runningIn(buffer);
     report(running, limitMs);
-    // The executable brings its script and flags itself.
+    // The executable adds its script and flags itself.
     restart(Bun.isStandaloneExecutable ? argv.slice(2) : [...execArgv, ...argv.slice(1)], {
       ...process.env,
       [BLOCKED_BY]: running,
@@ -53,7 +52,7 @@ function report(running: string, limitMs: number): void {
 }
 
 /**
- * Replaces the process image. Where that can't be done, ends the process: its supervisor starts
+ * Replaces the process image. If that is not possible, it ends the process, whose supervisor starts
  * it again.
  */
 function restart(args: readonly string[], env: Readonly<Record<string, string | undefined>>): void {
@@ -75,7 +74,7 @@ function restart(args: readonly string[], env: Readonly<Record<string, string | 
   process.exit(EXIT_SOFTWARE);
 }
 
-/** A pointer to a zero-terminated string; `kept` holds the memory. */
+/** Returns a pointer to a zero-terminated string. `kept` keeps its memory alive. */
 function cString(text: string, kept: Uint8Array[]): ReturnType<typeof ptr> {
   const bytes = new TextEncoder().encode(`${text}\0`);
   kept.push(bytes);

@@ -14,6 +14,7 @@ function program(watched: string): string {
 import { existsSync, writeFileSync } from "node:fs";
 import { systemPlatform } from ${JSON.stringify(join(import.meta.dir, "..", "platform.ts"))};
 import { Watchdog } from ${JSON.stringify(join(import.meta.dir, "watchdog.ts"))};
+import { LateWatchdog } from ${JSON.stringify(join(import.meta.dir, "late-watchdog.ts"))};
 const [mark] = process.argv.slice(2);
 console.log(process.pid, ...process.argv.slice(2));
 if (existsSync(mark)) process.exit(0);
@@ -52,12 +53,33 @@ test("a blocked event loop is reported by its function, and the process starts a
   expect([starts.length, exitCode]).toEqual([2, 0]);
 }, 20_000);
 
-test("a function that has ended is not blamed for what blocks the event loop later", async () => {
+test("a function that has ended is not reported for a later blocked event loop", async () => {
   const { starts, said } = await run(
     `watchdog.running("function spin"); watchdog.running(""); for (;;);`,
   );
   expect(said).toContain("in code outside of functions");
   expect(starts.length).toBe(2);
+}, 20_000);
+
+test("all running functions are reported, and none whose calls have all ended", async () => {
+  const calls = [
+    ["started", "one"],
+    ["started", "two"],
+    ["started", "two"],
+    ["started", "three"],
+    ["ended", "one"],
+    ["ended", "two"],
+    ["started", "four"],
+    ["ended", "four"],
+    ["ended", "five"],
+  ];
+  const { said } = await run(`
+    watchdog.stop();
+    const late = new LateWatchdog({ limitMs: 200, platform: systemPlatform });
+    await late.ready();
+    for (const [method, name] of ${JSON.stringify(calls)}) late[method](name);
+    for (;;);`);
+  expect(said).toContain("in function two or function three. Restarting.");
 }, 20_000);
 
 test("a process whose watchdog was stopped may block its event loop", async () => {

@@ -1,35 +1,35 @@
 /**
- * A watch over the main thread. A handler that loops without end blocks every request, and no timer
- * on the same thread can end it; a second thread can see that the first has stopped answering, say
- * which function was running, and replace the process.
+ * Watches the main thread. A handler with an endless loop blocks every request, and no timer on the
+ * same thread can end it. A second thread detects that the first one has stopped responding,
+ * reports which function was running, and replaces the process.
  */
 import { extname, join } from "node:path";
 import type { Platform, Timer } from "../platform.ts";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
 const BEAT_MS = 250;
-/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+/** The worker file, which has the same extension: TypeScript, or JavaScript if bundled. */
 const WORKER = join(import.meta.dir, `watchdog-worker${extname(import.meta.path)}`);
 
-/** How a Watchdog watches. */
+/** The options of a Watchdog. */
 export interface WatchdogOptions {
-  /** How long the main thread may be silent, in milliseconds. */
+  /** The maximum time for which the main thread may not respond, in milliseconds. */
   readonly limitMs: number;
   readonly platform: Platform;
 }
 
-/** Replaces the process when its event loop was blocked for too long. */
+/** Replaces the process if its event loop is blocked for too long. */
 export class Watchdog {
   readonly #buffer = new SharedArrayBuffer(WATCHDOG_SLOTS.bytes);
   readonly #view = new Int32Array(this.#buffer);
   readonly #names = new Uint8Array(this.#buffer, WATCHDOG_SLOTS.nameOffset);
   readonly #encoder = new TextEncoder();
-  /** What is written where the thread looks: mostly the same function runs again. */
+  /** The names in the shared memory. Often the same function runs again, so they are kept. */
   #written = "";
   #writtenBytes = 0;
   readonly #timer: Timer;
   readonly #worker: Worker;
-  /** Answers once the thread watches, or can't. */
+  /** Resolves when the thread watches, or can't be started. */
   readonly ready: Promise<void>;
 
   constructor({ limitMs, platform }: WatchdogOptions) {
@@ -52,11 +52,11 @@ export class Watchdog {
       .unref();
   }
 
-  /** Names what runs now, for the report, in a line each. */
+  /** Sets the names of the running functions for the report, one per line. */
   running(names: string): void {
     if (names === "") return void Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, 0);
     if (names !== this.#written) {
-      // Nothing is named while the name is written.
+      // The length is 0 while the names are being written.
       Atomics.store(this.#view, WATCHDOG_SLOTS.nameLength, 0);
       this.#writtenBytes = this.#encoder.encodeInto(names, this.#names).written;
       this.#written = names;

@@ -2,19 +2,19 @@ import type { FnDefinition } from "@pylonsync/functions";
 import { isRecord } from "../util/is-record.ts";
 import type { LooseWriter } from "./db.ts";
 
-/** How deep an object of the arguments is looked for. */
+/** The maximum depth at which an object is searched for in the arguments. */
 const MAX_DEPTH = 4;
 
-/** Whether nothing but the handler itself could keep a caller from a write. */
+/** Whether only the handler itself could prevent a caller from writing. */
 export function isUnguarded({ auth = "public", middleware = [] }: FnDefinition): boolean {
   return auth === "public" && middleware.length === 0;
 }
 
 /**
- * A mutation's context that notices, in dev mode, when an object goes into the database as it came
- * from the caller, before the handler has asked who that is.
+ * Returns a mutation's context that warns, in dev mode, when an object from the caller is written
+ * unchanged before the handler has read `ctx.auth`.
  *
- * @param warn told the entity
+ * @param warn called with the entity
  */
 export function watchWholeArgs(
   context: Readonly<Record<string, unknown>>,
@@ -47,7 +47,7 @@ export function watchWholeArgs(
   });
 }
 
-/** Whether the very object is one of the arguments, or in one. */
+/** Whether this object is one of the arguments, or nested in one. */
 function has(value: unknown, sought: object, depth: number): boolean {
   if (value === sought) return true;
   if (typeof value !== "object" || value === null || depth === 0) return false;

@@ -2,31 +2,31 @@ import type { WorkflowRun, Workflows } from "@pylonsync/functions";
 import type { Transaction } from "../store/store.ts";
 import type { JobQueue } from "./scheduler.ts";
 
-/** Where a run comes from. */
+/** The origin of a run. */
 export interface RunOrigin {
-  /** The user who has started it; null for nobody. */
+  /** The user who started it; null if no user did. */
   readonly startedBy: string | null;
-  /** The run that started it. */
+  /** The parent run that started it. */
   readonly parentId?: string;
 }
 
-/** Where runs of workflows are kept; workflows/ is behind it. */
+/** Stores the runs of workflows; implemented by workflows/. */
 export interface WorkflowRuns {
   /**
-   * @param origin.startedBy the user whose call starts it
+   * @param origin.startedBy the user whose call starts the run
    * @returns the run's id
    * @throws PylonError WORKFLOW_START_FAILED, PAYLOAD_TOO_LARGE
    */
   start(tx: Transaction, name: string, input: unknown, origin?: RunOrigin): Promise<string>;
-  /** How a run is now; null when there is none. */
+  /** Returns the current state of a run, or null if it does not exist. */
   look(tx: Transaction, id: string): Promise<WorkflowRun | null>;
   /** @throws PylonError WORKFLOW_EVENT_FAILED, PAYLOAD_TOO_LARGE */
   send(tx: Transaction, id: string, event: string, data: unknown): Promise<void>;
-  /** @returns whether it was there and not over */
+  /** @returns whether the run existed and had not ended */
   cancel(tx: Transaction, id: string): Promise<boolean>;
 }
 
-/** `ctx.workflows` of a mutation: all of it is part of the transaction. */
+/** `ctx.workflows` of a mutation, which is part of its transaction. */
 export class TransactionWorkflows implements Workflows {
   readonly #runs: WorkflowRuns;
   readonly #queue: Pick<JobQueue, "now">;
@@ -46,7 +46,7 @@ export class TransactionWorkflows implements Workflows {
     this.#origin = origin;
   }
 
-  /** When work is due that was caused, in milliseconds since 1970. */
+  /** The due times of the work that was caused, in milliseconds since 1970. */
   get times(): readonly number[] {
     return this.#times;
   }
@@ -66,7 +66,7 @@ export class TransactionWorkflows implements Workflows {
   readonly cancel: Workflows["cancel"] = async (id) => this.#runs.cancel(this.#tx, id);
 }
 
-/** `ctx.workflows` of an action: each call is a transaction of its own. */
+/** `ctx.workflows` of an action, which runs each call in a separate transaction. */
 export class ActionWorkflows implements Workflows {
   readonly #runs: WorkflowRuns;
   readonly #queue: Pick<JobQueue, "now" | "wake">;

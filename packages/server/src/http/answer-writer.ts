@@ -196,7 +196,8 @@ export class AnswerWriter {
 
 /** Whether a route's responses may contain tokens or codes. */
 function isSecret(name: string): boolean {
-  return NO_STORE_PATHS.some((start) => name.startsWith(start));
+  for (const start of NO_STORE_PATHS) if (name.startsWith(start)) return true;
+  return false;
 }
 
 function setAll(headers: Headers, values: AnswerHeaders): void {

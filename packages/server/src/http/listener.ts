@@ -113,7 +113,7 @@ class Listener {
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,
       idleTimeout: idleSeconds,
       routes: this.#routeTable(),
-      fetch: (request, server) => this.#guard(request, () => this.#answer(request, server)),
+      fetch: (request, server) => this.#guard(request, this.#answer(request, server)),
       // The runtime's own error page shows paths and source code, and programs can't read it.
       development: false,
       error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
@@ -149,7 +149,8 @@ class Listener {
       [...byPath].map(([path, methods]) => [
         path,
         (request: RoutedRequest, server: BunServer) =>
-          this.#guard(request, () =>
+          this.#guard(
+            request,
             dispatcher.dispatch(methods, request, request.params ?? {}, peerOf(request, server)),
           ),
       ]),
@@ -159,9 +160,9 @@ class Listener {
   /** Any failure outside of a route gets the same response as every other internal error. */
   #guard<T extends Response | undefined>(
     request: Request,
-    answer: () => Promise<T>,
+    answer: Promise<T>,
   ): Promise<T | Response> {
-    return answer().catch((error: unknown) => this.#services.dispatcher.fault(error, request));
+    return answer.catch((error: unknown) => this.#services.dispatcher.fault(error, request));
   }
 
   async #answer(request: Request, server: BunServer): Promise<Response | undefined> {

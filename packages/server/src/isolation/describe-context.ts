@@ -1,26 +1,29 @@
 import { isRecord } from "../util/is-record.ts";
 
-/** What a process that runs handlers has of its own: it is neither sent nor asked for. */
+/**
+ * The members of `ctx` that the isolated process provides itself. They are neither sent nor called
+ * remotely.
+ */
 const LOCAL = new Set([
   ...["auth", "env", "secrets", "signal", "error", "random", "uuid", "fetch"],
 ]);
 
-/** A method of `ctx`, with what it belongs to. */
+/** A method of `ctx`, bound to its owner. */
 export type ContextMethod = (...args: readonly unknown[]) => unknown;
 
-/** `ctx` in its two halves. */
+/** The data and the methods of a `ctx`. */
 export interface DescribedContext {
   readonly data: Readonly<Record<string, unknown>>;
-  /** By paths such as `db.get`. */
+  /** The methods by path, such as `db.get`. */
   readonly methods: ReadonlyMap<string, ContextMethod>;
-  /** To look at `ctx.auth` is to tell somebody of it. */
+  /** Whether reading `ctx.auth` has a side effect, so the server must be notified of it. */
   readonly isAuthWatched: boolean;
 }
 
-/** How deep methods are looked for: `ctx.db.get` is two. */
+/** The maximum depth at which methods are searched for: `ctx.db.get` is two. */
 const MAX_DEPTH = 3;
 
-/** Takes a `ctx` apart into what can be sent and what is asked for. */
+/** Splits a `ctx` into data, which is sent, and methods, which are called remotely. */
 export function describeContext(context: Readonly<Record<string, unknown>>): DescribedContext {
   const methods = new Map<string, ContextMethod>();
   const data: Record<string, unknown> = {};
@@ -37,7 +40,7 @@ interface Member {
   readonly owner: Readonly<Record<string, unknown>>;
 }
 
-/** A member is a method, data, or an object of both: then what is data of it is sent. */
+/** Adds a member, which is a method, data, or an object of both, whose data is sent. */
 function addMember(
   data: Record<string, unknown>,
   methods: Map<string, ContextMethod>,
@@ -60,7 +63,7 @@ function addMember(
   data[name] = methods.size === before ? value : inner;
 }
 
-/** Its own members, and the methods of its class. */
+/** Returns the object's own members and the methods of its class. */
 function memberNames(value: Readonly<Record<string, unknown>>): readonly string[] {
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype === Object.prototype || prototype === null || !isRecord(prototype))

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { FrameReader, FrameWriter } from "./frames.ts";
 
-/** What JSON has, and some of what it would lose. */
+/** JSON values, and some values that JSON would lose. */
 const VALUES = fc.oneof(
   fc.jsonValue(),
   fc.constantFrom(undefined, NaN, -0),
@@ -45,7 +45,7 @@ test("messages arrive whole and in order, however the socket cuts them", () => {
   );
 });
 
-test("what has no clone is refused before anything is sent, and later messages are sent", () => {
+test("a value that can't be cloned is rejected, and later messages are sent", () => {
   const sent: Uint8Array[] = [];
   const writer = new FrameWriter({ write: (bytes) => sent.push(bytes) && bytes.length });
   expect(() => writer.send({ handler: () => 1 })).toThrow();

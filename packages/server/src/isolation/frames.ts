@@ -1,17 +1,17 @@
 /**
- * Messages over a socket: four bytes of length, then the value as a structured clone, which keeps
- * what JSON would lose, such as `undefined` in a filter. A send costs a third of one by Bun's own
- * messages between processes.
+ * Messages over a socket: four bytes of length, then the value as a structured clone, which
+ * preserves values that JSON would lose, such as `undefined` in a filter. Sending costs a third of
+ * sending by Bun's own messages between processes.
  */
 import { deserialize, serialize } from "bun:jsc";
 
 const HEAD_BYTES = 4;
 
-/** Puts what arrives in pieces together to messages. */
+/** Assembles messages from received chunks. */
 export class FrameReader {
   #rest: Uint8Array = new Uint8Array();
 
-  /** @returns the messages that are whole now */
+  /** @returns the messages that are complete with this chunk */
   *take(piece: Uint8Array): Generator<unknown> {
     const bytes = this.#rest.length === 0 ? piece : joined(this.#rest, piece);
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -23,17 +23,20 @@ export class FrameReader {
       at = end;
       yield message;
     }
-    // A copy: the socket uses its memory again.
+    // A copy, because the socket reuses its memory.
     this.#rest = bytes.slice(at);
   }
 }
 
-/** Where bytes are written: as many as it takes, the others when it says that there is room. */
+/**
+ * The destination of bytes. It accepts as many as it can, and the rest after it signals that it has
+ * room.
+ */
 export interface ByteSink {
   write(bytes: Uint8Array): number;
 }
 
-/** Writes messages to a socket, in order. What the socket does not take yet waits. */
+/** Writes messages to a socket in order. Bytes that the socket does not accept yet are buffered. */
 export class FrameWriter {
   readonly #sink: ByteSink;
   readonly #waiting: Uint8Array[] = [];
@@ -42,7 +45,7 @@ export class FrameWriter {
     this.#sink = sink;
   }
 
-  /** @throws Error for what has no structured clone, such as a function */
+  /** @throws Error for a value that can't be cloned, such as a function */
   send(message: unknown): void {
     const body = new Uint8Array(serialize(message));
     const bytes = new Uint8Array(HEAD_BYTES + body.length);
@@ -52,7 +55,7 @@ export class FrameWriter {
     if (this.#waiting.length === 1) this.drain();
   }
 
-  /** The socket has room. */
+  /** Called when the socket has room. */
   drain(): void {
     for (;;) {
       const [bytes] = this.#waiting;

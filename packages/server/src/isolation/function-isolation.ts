@@ -10,32 +10,32 @@ import { Isolates, type IsolatesOptions } from "./isolates.ts";
 
 const NOTES = SYSTEM_TABLES.isolatedFunctions;
 
-/** How often the notes of the other replicas are read, in milliseconds. */
+/** The interval at which the records of the other replicas are read, in milliseconds. */
 const READ_MS = 60_000;
 
-/** Where the functions run that do not say so themselves. */
+/** Where functions run that do not declare `isolate`. */
 type IsolationMode = "auto" | "always" | "never";
 
-/** What decides where handlers run. */
+/** The options that decide where handlers run. */
 export interface FunctionIsolationOptions extends IsolatesOptions {
   readonly mode: IsolationMode;
   readonly store: Store;
   readonly functions: () => ReadonlyMap<string, FnDefinition>;
-  /** Functions that held up the process before this one, which the watchdog ended. */
+  /** The functions that blocked the previous process, which the watchdog ended. */
   readonly blockedBefore: readonly string[];
   readonly log: Log;
 }
 
 /**
- * Where handlers run: in the server's process, which is faster, or in one of their own, which
- * protects the others from them. A handler that once held up the server is noted in the store, so
- * that it runs isolated from then on, on all replicas and after each restart, until its code
+ * Decides where handlers run: in the server's process, which is faster, or in a separate process,
+ * which protects other calls from them. A handler that has blocked the server is recorded in the
+ * store, so it runs isolated from then on, on all replicas and after each restart, until its code
  * changes.
  */
 export class FunctionIsolation implements Isolation {
   readonly #options: FunctionIsolationOptions;
   readonly #isolates: Isolates;
-  /** By the function's name: the hash of the handler that held up a server. */
+  /** The hash of the handler that blocked a server, by function name. */
   #noted = new Map<string, string>();
   readonly #hashes = new WeakMap<FnDefinition, string>();
   #timer: Timer | null = null;
@@ -45,12 +45,12 @@ export class FunctionIsolation implements Isolation {
     this.#isolates = new Isolates(options);
   }
 
-  /** Processes that are there, and calls that wait for one. */
+  /** The numbers of running processes and of calls that wait for one. */
   get counts(): Isolates["counts"] {
     return this.#isolates.counts;
   }
 
-  /** Reads which functions held up a server, and notes those of the process before this one. */
+  /** Reads the functions that have blocked a server, and records those of the previous process. */
   async start(): Promise<void> {
     const { blockedBefore, functions, platform } = this.#options;
     for (const name of blockedBefore) {
@@ -66,7 +66,7 @@ export class FunctionIsolation implements Isolation {
     this.#timer = platform.every(READ_MS, () => void this.#readAgain()).unref();
   }
 
-  /** The app is another one. */
+  /** Called when the app was reloaded. */
   replace(): void {
     this.#isolates.replace();
   }

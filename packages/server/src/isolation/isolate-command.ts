@@ -1,5 +1,5 @@
 /**
- * The word that makes the pylon executable a process that runs handlers: it has no file beside
- * itself that could be run in its place.
+ * The command that makes the pylon executable run handlers: it has no separate file that could be
+ * run instead.
  */
 export const ISOLATE_COMMAND = "serve-functions";

@@ -1,4 +1,4 @@
-/** Runs a process for handlers: `bun isolate-main.ts SOCKET NAME`. */
+/** Runs handlers in this process: `bun isolate-main.ts SOCKET NAME`. */
 import { serveFunctions } from "./serve-functions.ts";
 
 const [, , path = "", name = ""] = process.argv;

@@ -18,42 +18,42 @@ import type {
 } from "./protocol.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
-/** The memory of a process, in KiB, as Linux says it in /proc. */
+/** The memory of a process in KiB, in Linux's /proc. */
 const MEMORY = /^VmRSS:\s+(\d+) kB$/m;
 
-/** As `nice` has it. */
+/** The lowered priority, as a `nice` value. */
 const LOW_PRIORITY = 10;
 
-/** Told what becomes of a process. */
+/** Callbacks for the state of a process. */
 export interface IsolateEvents {
-  /** It has loaded the app's functions. */
+  /** Called when it has loaded the app's functions. */
   ready(): void;
-  /** It is gone. */
+  /** Called when it has ended. */
   ended(reason: string): void;
 }
 
-/** A run that the process is at work on. */
+/** A run in the process that has not ended. */
 interface ActiveRun {
   readonly described: DescribedContext;
   readonly call: IsolatedRun;
-  /** Does work as a part of what the run is a part of. */
+  /** Runs work in the operation of the run. */
   readonly within: <T>(work: () => T) => T;
   resolve(result: EncodedResult): void;
   reject(error: unknown): void;
-  /** What its calls failed with, for what the handler throws on. */
+  /** The errors of its calls, in case the handler rethrows them. */
   readonly errors: Map<number, unknown>;
-  /** What `ctx.fetch` asks in it now, by its numbers: to be told how it ended. */
+  /** The pending requests of `ctx.fetch` by number: the callbacks for their end. */
   readonly fetches: Map<number, (failure: string | null) => void>;
-  /** The first failure of a call that the handler does not wait for. */
+  /** The first failure of a call that the handler does not await. */
   streamFailure: { readonly error: unknown } | null;
 }
 
-/** A process that runs handlers, seen from the server. */
+/** The server's side of a process that runs handlers. */
 export class IsolateProcess {
   readonly #child: Bun.Subprocess;
   readonly #load: Omit<LoadMessage, "kind">;
   readonly #events: IsolateEvents;
-  /** Once it has connected. */
+  /** Null until it has connected. */
   #writer: FrameWriter | null = null;
   readonly #runs = new Map<number, ActiveRun>();
   readonly #asked = new Map<
@@ -61,13 +61,13 @@ export class IsolateProcess {
     { resolve(value: unknown): void; reject(error: Error): void }
   >();
   #lastRun = 0;
-  /** The numbers of lists of methods that it knows. */
+  /** The numbers of the method lists that it knows. */
   readonly #shapes = new Map<string, number>();
   #isReady = false;
   #endReason: Error | null = null;
 
   /**
-   * Starts it. It connects to the socket, and says its name there.
+   * Starts the process, which connects to the socket and sends its name.
    *
    * @param socket the path of a socket that the server listens on
    */
@@ -91,7 +91,7 @@ export class IsolateProcess {
     this.#child.unref();
   }
 
-  /** It has connected. */
+  /** Called when it has connected. */
   connected(writer: FrameWriter): void {
     this.#writer = writer;
     this.#send({ kind: "load", ...this.#load });
@@ -102,12 +102,12 @@ export class IsolateProcess {
     return this.#isReady;
   }
 
-  /** Whether a handler is at work in it. */
+  /** Whether a handler is running in it. */
   get isBusy(): boolean {
     return this.#runs.size > 0;
   }
 
-  /** The process's memory, in bytes; 0 where the system does not say so in /proc. */
+  /** The process's memory in bytes; 0 if the system does not report it in /proc. */
   get memoryBytes(): number {
     try {
       const status = readFileSync(`/proc/${this.#child.pid}/status`, "utf8");
@@ -117,7 +117,7 @@ export class IsolateProcess {
     }
   }
 
-  /** Runs a handler. It rejects as the signal aborts, and the handler may still be at work then. */
+  /** Runs a handler. It rejects when the signal aborts; the handler may still be running then. */
   run(call: IsolatedRun, requestId: string): Promise<EncodedResult> {
     const run = ++this.#lastRun;
     const described = describeContext(call.context);
@@ -161,7 +161,7 @@ export class IsolateProcess {
     return { shape, methods: paths };
   }
 
-  /** Leaves the processors to the server, where both want them. */
+  /** Lowers the process's CPU priority below the server's. */
   lowerPriority(): void {
     try {
       setPriority(this.#child.pid, LOW_PRIORITY);
@@ -170,7 +170,7 @@ export class IsolateProcess {
     }
   }
 
-  /** Ends it at once, whatever it does. @param reason what its runs reject with */
+  /** Ends the process immediately. @param reason the error of its runs */
   kill(reason: Error): void {
     this.#endReason ??= reason;
     this.#endRuns(this.#endReason);
@@ -188,7 +188,7 @@ export class IsolateProcess {
     if (!this.#child.killed && this.#child.exitCode === null) this.#writer?.send(message);
   }
 
-  /** It says something. */
+  /** Handles a message of the process. */
   heard(message: IsolateMessage): void {
     switch (message.kind) {
       case "hello":
@@ -276,7 +276,7 @@ export class IsolateProcess {
   }
 }
 
-/** The method of a path; of `ctx.db` as somebody's, where one is named. */
+/** Returns the method of a path; for `ctx.db`, with the permissions of `as` if it is given. */
 function methodOf(
   described: DescribedContext | undefined,
   path: string,
@@ -294,7 +294,7 @@ function methodOf(
   };
 }
 
-/** A result whose value is read only where it is needed. */
+/** A result whose value is parsed on first access. */
 class JsonResult implements EncodedResult {
   readonly json: string;
 
@@ -317,7 +317,7 @@ function crashed(reason: string): PylonError {
   });
 }
 
-/** Beside this file, and of its kind: TypeScript, or JavaScript once it is bundled. */
+/** The main file, which has the same extension: TypeScript, or JavaScript if bundled. */
 const MAIN = join(import.meta.dir, `isolate-main${extname(import.meta.path)}`);
 
 function command(): string[] {

@@ -6,20 +6,23 @@ import { FrameReader, FrameWriter } from "./frames.ts";
 import type { IsolateProcess } from "./isolate-process.ts";
 import type { IsolateMessage } from "./protocol.ts";
 
-/** A connection, and which process it is from, once that has said so. */
+/** A connection, and its process once that has sent its name. */
 interface Connection {
   readonly reader: FrameReader;
   readonly writer: FrameWriter;
   process: IsolateProcess | undefined;
 }
 
-/** Where the processes of a server connect to it: in a folder that only its own user may enter. */
+/**
+ * The socket to which the processes of a server connect, in a folder that only its own user can
+ * access.
+ */
 export class IsolateSocket {
   readonly path: string;
   readonly #folder: string;
   readonly #listener: UnixSocketListener<undefined>;
   readonly #connections = new Map<Socket, Connection>();
-  /** Processes that were started and have not connected, by their names. */
+  /** The processes that were started and have not connected, by name. */
   readonly #expected = new Map<string, IsolateProcess>();
 
   constructor() {
@@ -44,12 +47,12 @@ export class IsolateSocket {
     this.#listener.unref();
   }
 
-  /** The process will say this name. */
+  /** Registers a process that will send this name. */
   expect(name: string, process: IsolateProcess): void {
     this.#expected.set(name, process);
   }
 
-  /** The process is gone, whether it has connected or not. */
+  /** Removes a process that has ended, whether it has connected or not. */
   forget(name: string): void {
     this.#expected.delete(name);
   }
@@ -63,7 +66,7 @@ export class IsolateSocket {
     const connection = this.#connections.get(socket);
     if (connection === undefined) return;
     for (const given of connection.reader.take(bytes)) {
-      // Only processes that this server started write here, what the type says.
+      // Only processes that this server started write here, and they send messages of this type.
       const message = given as IsolateMessage;
       if (message.kind === "hello") {
         connection.process = this.#expected.get(message.name);

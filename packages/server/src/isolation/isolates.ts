@@ -7,36 +7,36 @@ import { IsolateProcess } from "./isolate-process.ts";
 import { IsolateSocket } from "./isolate-socket.ts";
 import type { LoadMessage } from "./protocol.ts";
 
-/** How often processes at work are looked at, in milliseconds. */
+/** The interval at which running processes are checked, in milliseconds. */
 const POLL_MS = 25;
-/** After this long a call leaves the processors to others, in milliseconds. */
+/** The duration after which a call's process gets a lower CPU priority, in milliseconds. */
 const LONG_CALL_MS = 250;
-/** A process that nobody needed for this long is ended, in milliseconds. */
+/** The idle time after which a process is ended, in milliseconds. */
 const IDLE_MS = 30_000;
-/** How long an aborted handler gets to end by itself, in milliseconds. */
+/** The time that an aborted handler has to end by itself, in milliseconds. */
 const GRACE_MS = 100;
-/** A process that holds more than this share of its memory between calls is replaced. */
+/** A process that uses more than this share of its memory limit between calls is replaced. */
 const MAX_IDLE_SHARE = 0.75;
 
-/** What the processes are made for, and how many there may be. */
+/** The app and the limits of the processes. */
 export interface IsolatesOptions {
-  /** The app of now; null where its functions are not from files. */
+  /** Returns the current app; null if its functions were not loaded from files. */
   readonly app: () => Omit<LoadMessage, "kind" | "env" | "dev"> | null;
-  /** What functions see as `ctx.env` and `process.env`. */
+  /** Returns `ctx.env` and `process.env` of functions. */
   readonly env: () => LoadMessage["env"];
   readonly dev: boolean;
   readonly size: number;
-  /** How much memory a process may take. */
+  /** The maximum memory of a process, in bytes. */
   readonly memoryBytes: number;
   readonly platform: Platform;
 }
 
 /**
- * Processes for handlers: started when they are needed, with one to spare while others are at work,
- * ended when they are idle, and replaced when a call had to be ended with its process.
+ * A pool of processes for handlers. They are started on demand, with one spare process while others
+ * are busy, ended when they are idle, and replaced when a call had to be ended with its process.
  *
- * A process has one call at a time, with those that it makes in turn. Functions take turns, and
- * none has all processes at once, so that one that never returns holds up its own calls alone.
+ * A process runs one call at a time, including its nested calls. Functions take turns, and none can
+ * occupy all processes, so one that never returns only delays its own calls.
  */
 export class Isolates {
   readonly #options: IsolatesOptions;
@@ -52,12 +52,12 @@ export class Isolates {
     this.#options = options;
   }
 
-  /** Processes that are there, and calls that wait for one. */
+  /** The numbers of running processes and of calls that wait for one. */
   get counts(): { readonly processes: number; readonly waiting: number } {
     return { processes: this.#slots.size, waiting: this.#queue.size };
   }
 
-  /** A process for a call. @throws PylonError OVERLOADED, and the signal's reason */
+  /** Acquires a process for a call. @throws PylonError OVERLOADED, and the signal's reason */
   enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate> {
     if (this.#isClosed || this.#queue.size >= MAX_WAITING_ISOLATED_CALLS)
       return Promise.reject(overloaded());
@@ -84,7 +84,10 @@ export class Isolates {
     });
   }
 
-  /** The app is another one: calls that begin from now on run in processes that loaded it. */
+  /**
+   * Called when the app was reloaded: later calls run in processes that have loaded the new
+   * version.
+   */
   replace(): void {
     for (const slot of this.#slots) {
       slot.isOld = true;
@@ -104,7 +107,7 @@ export class Isolates {
     this.#socket?.close();
   }
 
-  /** Gives free processes to calls that wait, and starts others where there are too few. */
+  /** Assigns free processes to waiting calls, and starts processes if there are too few. */
   #dispatch(): void {
     for (const slot of this.#slots) {
       if (!slot.isFree) continue;
@@ -142,7 +145,7 @@ export class Isolates {
 
   #release(slot: Slot): void {
     if (slot.process.isBusy) {
-      // Its handler was aborted. Nobody has use for what it still does.
+      // Its handler was aborted, so the result of its remaining work is not needed.
       const timer = this.#options.platform.after(GRACE_MS, () => this.#end(slot)).unref();
       slot.isEnding = true;
       void slot.ended.then(() => timer.cancel());
@@ -181,7 +184,7 @@ export class Isolates {
       this.#socket.expect(name, slot.process);
       this.#slots.add(slot);
     } catch (error) {
-      // The system has no process to spare. Those that are there go on with what waits.
+      // The system can't start a process. The existing ones continue with the waiting calls.
       if (this.#slots.size === 0) this.#refuseWaiting(cannotStart(String(error)));
     }
   }
@@ -191,7 +194,7 @@ export class Isolates {
     if (this.#slots.size === 0) this.#stopPoll();
     slot.markEnded();
     if (this.#isClosed) return;
-    // It would only fail again and again.
+    // Starting it again would only fail again.
     if (!slot.process.isReady && !slot.isEnding && this.#slots.size === 0)
       return this.#refuseWaiting(cannotStart(reason));
     this.#dispatch();
@@ -202,7 +205,7 @@ export class Isolates {
     slot.process.kill(reason);
   }
 
-  /** Often while calls are under way, which may take memory at any time. */
+  /** Polls often while calls are running, because they may allocate memory at any time. */
   #startPoll(): void {
     if (this.#isPollingOften) return;
     this.#stopPoll();
@@ -238,7 +241,7 @@ export class Isolates {
     if (slot.memoryBytes > memoryBytes) this.#end(slot, tookTooMuchMemory(name, memoryBytes));
     if (slot.isOld || now - slot.since <= LONG_CALL_MS) return;
     slot.process.lowerPriority();
-    // The system does not let it be raised again: after this call there will be another one.
+    // An unprivileged process can't raise its priority again, so it is replaced after this call.
     slot.isOld = true;
   }
 
@@ -262,14 +265,14 @@ interface Turn {
 class Slot {
   readonly process: IsolateProcess;
   readonly ended: Promise<void>;
-  /** The function whose call has it; null for none. */
+  /** The function whose call uses it; null if it is free. */
   name: string | null = null;
-  /** When that call began, or when it was last needed, on the monotonic clock. */
+  /** The start of that call, or the end of the last one, in milliseconds of the monotonic clock. */
   since = 0;
   isEnding = false;
-  /** It takes no other call after this one. */
+  /** Whether it is replaced after this call. */
   isOld = false;
-  /** As it was last seen. */
+  /** The memory at the last check, in bytes. */
   memoryBytes = 0;
   markEnded: () => void = () => undefined;
 
@@ -296,7 +299,7 @@ function overloaded(): PylonError {
   });
 }
 
-/** It is not a refusal: the log must say so. */
+/** This is a failure, not a rejection, so it must be logged. */
 function cannotStart(reason: string): Error {
   return new Error(`A process that runs functions can't be started: ${reason}`);
 }

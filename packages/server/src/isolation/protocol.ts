@@ -1,20 +1,20 @@
 /**
- * What the server and a process that runs handlers say to each other. `ctx` stays in the server:
- * the process asks for each of its methods by a path such as `db.get`. Only `ctx.fetch` asks from
- * the process itself, by the same code: a body would have to cross twice.
+ * The protocol between the server and a process that runs handlers. `ctx` stays in the server: the
+ * process calls its methods by a path such as `db.get`. Only `ctx.fetch` sends requests from the
+ * process itself, with the same code: otherwise a body would be transferred twice.
  */
 
-/** The first message to the process: which app, and what its functions see as `ctx.env`. */
+/** The first message to the process: the app, and `ctx.env` of its functions. */
 export interface LoadMessage {
   readonly kind: "load";
   readonly root: string;
   readonly functionsDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** In dev mode functions may ask this machine and its network. */
+  /** In dev mode, functions may send requests to this machine and its network. */
   readonly dev: boolean;
 }
 
-/** Runs a function. `run` names this run from now on. */
+/** Runs a function. `run` identifies this run in later messages. */
 export interface RunMessage {
   readonly kind: "run";
   readonly run: number;
@@ -27,19 +27,19 @@ export interface RunMessage {
 /** `ctx` without its methods. */
 export interface SentContext {
   readonly data: Readonly<Record<string, unknown>>;
-  /** The number of the list of methods that the server answers. */
+  /** The number of the list of methods that the server provides. */
   readonly shape: number;
-  /** The paths of those methods, the first time that this list is meant. */
+  /** The paths of those methods, if this list is used for the first time. */
   readonly methods?: readonly string[] | undefined;
   readonly auth: unknown;
-  /** The server wants to be told when the handler looks at `ctx.auth`. */
+  /** Whether the server must be notified when the handler reads `ctx.auth`. */
   readonly isAuthWatched: boolean;
-  /** What `ctx.secrets` has. */
+  /** The entries of `ctx.secrets`. */
   readonly secrets: Readonly<Record<string, string>>;
   readonly seed: string;
 }
 
-/** From the server. */
+/** A message from the server. */
 export type HostMessage =
   | LoadMessage
   | RunMessage
@@ -48,7 +48,7 @@ export type HostMessage =
   | { readonly kind: "refusal"; readonly call: number; readonly error: SentError }
   | { readonly kind: "ask"; readonly callback: number };
 
-/** To the server. */
+/** A message to the server. */
 export type IsolateMessage =
   | { readonly kind: "hello"; readonly name: string }
   | { readonly kind: "ready" }
@@ -89,24 +89,27 @@ export interface CallMessage {
   readonly run: number;
   readonly call: number;
   readonly method: string;
-  /** Of `ctx.db`: whose rights it takes, as `ctx.db.as` does; default the function's own. */
+  /**
+   * For `ctx.db`: the identity whose permissions apply, as in `ctx.db.as`; by default the
+   * function's own.
+   */
   readonly as?: object | undefined;
   readonly args: readonly unknown[];
-  /** Functions among the arguments, by their place: the server asks for what they return. */
+  /** The functions among the arguments, by position: the server requests their results. */
   readonly callbacks: readonly { readonly index: number; readonly callback: number }[];
 }
 
-/** An error on its way to the other side. */
+/** An error that is sent to the other side. */
 export interface SentError {
   readonly message: string;
   readonly stack?: string | undefined;
-  /** Of a PylonError: what it is made of beside its message. */
+  /** The parts of a PylonError in addition to its message. */
   readonly refusal?: {
     readonly code: string;
     readonly hint?: string | undefined;
     readonly field?: string | undefined;
     readonly extra?: Readonly<Record<string, unknown>> | undefined;
   };
-  /** The call of the server that failed with it: the server still has the error itself. */
+  /** The server's call that failed with this error: the server still has the original error. */
   readonly call?: number | undefined;
 }

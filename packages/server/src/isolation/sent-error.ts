@@ -3,7 +3,7 @@ import { describeThrown } from "../observe/log.ts";
 import { toPublicError } from "../request/responses.ts";
 import type { SentError } from "./protocol.ts";
 
-/** An error as it is sent. @param call the call that failed with it, for the way back */
+/** Converts an error for sending. @param call the call that failed with it, for the way back */
 export function sentError(thrown: unknown, call?: number): SentError {
   const refusal = toPublicError(thrown);
   const message = refusal?.message ?? describeThrown(thrown);
@@ -13,7 +13,7 @@ export function sentError(thrown: unknown, call?: number): SentError {
   return { message, stack, call, refusal: { code, hint, field, extra } };
 }
 
-/** The error that was sent. */
+/** Restores an error that was sent. */
 export function receivedError({ message, stack, refusal }: SentError): Error {
   const error = refusal === undefined ? new Error(message) : refusalOf(message, refusal);
   if (stack !== undefined) error.stack = stack;

@@ -1,7 +1,7 @@
 /**
- * A process that runs handlers for the server. Only a process can be ended whatever it does, and
- * only a process gives back the memory that it took: Bun ends the thread of a Worker, but enforces
- * none of its memory limits, and a thread that runs out of memory takes the whole process along.
+ * A process that runs handlers for the server. Only a process can be ended regardless of what it
+ * does, and only a process returns its memory: Bun ends the thread of a Worker, but enforces none
+ * of its memory limits, and a thread that runs out of memory ends the whole process.
  */
 import { writeFileSync } from "node:fs";
 import { errorMaker, type FnDefinition } from "@pylonsync/functions";
@@ -31,10 +31,10 @@ import type {
 import { receivedError, sentError } from "./sent-error.ts";
 
 /**
- * Runs what the parent process asks for, until that is gone.
+ * Runs the handlers that the parent process requests, until it ends.
  *
- * @param path of the socket that it listens on
- * @param name which of its processes this is
+ * @param path the path of the socket that it listens on
+ * @param name the name of this process
  */
 export async function serveFunctions(path: string, name: string): Promise<void> {
   volunteerForOutOfMemory();
@@ -44,7 +44,7 @@ export async function serveFunctions(path: string, name: string): Promise<void> 
     unix: path,
     socket: {
       data: (_, bytes) => {
-        // Only the server writes here, what the type says.
+        // Only the server writes here, and it sends messages of this type.
         for (const message of reader.take(bytes)) void handlers.take(message as HostMessage);
       },
       drain: () => writer.drain(),
@@ -56,16 +56,16 @@ export async function serveFunctions(path: string, name: string): Promise<void> 
   writer.send({ kind: "hello", name } satisfies IsolateMessage);
 }
 
-/** Where a container runs out of memory, Linux ends this process before the server. */
+/** If a container runs out of memory, Linux ends this process before the server. */
 function volunteerForOutOfMemory(): void {
   try {
     writeFileSync("/proc/self/oom_score_adj", "1000");
   } catch {
-    // No Linux, or one that does not let it: the server still looks at the memory itself.
+    // The system is not Linux, or does not allow it: the server still checks the memory itself.
   }
 }
 
-/** A run that begins. */
+/** The identity of a run. */
 interface RunScope {
   readonly run: number;
   readonly name: string;
@@ -79,19 +79,19 @@ interface PendingCall {
   reject(error: Error): void;
 }
 
-/** The functions of an app, and the runs of them that are under way. */
+/** The functions of an app, and their runs that have not ended. */
 class IsolateHandlers {
   readonly #send: (message: IsolateMessage) => void;
   #functions: ReadonlyMap<string, FnDefinition> = new Map();
   readonly #diagnostics: Diagnostic[] = [];
   #env: LoadMessage["env"] = {};
   #ask: Ask = askerOf(false);
-  /** Lists of paths of methods, by the numbers that the server gave them. */
+  /** The lists of method paths, by the numbers that the server assigned. */
   readonly #shapes = new Map<number, readonly string[]>();
   readonly #aborts = new Map<number, AbortController>();
   readonly #pending = new Map<number, PendingCall>();
   readonly #callbacks = new Map<number, () => unknown>();
-  /** Errors of the server that handlers were given, by the object: which call failed so. */
+  /** The server's errors that were passed to handlers, with the calls that failed with them. */
   readonly #failedCalls = new WeakMap<Error, number>();
   #lastId = 0;
 
@@ -199,7 +199,7 @@ class IsolateHandlers {
     return (...args) => this.#call(run, path, args);
   }
 
-  /** `ctx.db.as`: the same methods, each with whose rights it takes. */
+  /** `ctx.db.as`: the same methods, each with the identity whose permissions apply. */
   #actingDb(run: number, paths: readonly string[], user: unknown): Record<string, ContextMethod> {
     const as = actingCaller(user);
     const methods = paths.flatMap((path): [string, ContextMethod][] =>
@@ -246,11 +246,12 @@ class IsolateHandlers {
       return null;
     });
     const answer = new Promise<unknown>((resolve, reject) => {
-      // Throws for what can't be sent, such as a function inside of an argument.
+      // Throws for a value that can't be sent, such as a function nested in an argument.
       this.#send({ kind: "call", run, call, method, as, args, callbacks });
       this.#pending.set(call, { resolve, reject });
     });
-    // Who does not wait for it, as for `ctx.stream.write`, is told by the run's end.
+    // A failure of a call that is not awaited, such as `ctx.stream.write`, is reported at the end
+    // of the run.
     answer.catch(() => undefined);
     return callbacks.length === 0 ? answer : answer.finally(() => this.#forget(callbacks));
   }

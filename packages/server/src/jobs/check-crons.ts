@@ -7,12 +7,12 @@ import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { nextTime } from "./cron-time.ts";
 import { callOf } from "./crons.ts";
 
-/** A name is a part of the key by which calls that overlap are found. */
+/** The name is part of the key that finds overlapping calls. */
 const MAX_NAME_LENGTH = 256;
 
 /**
- * What of an app's crons could never run: an unknown function, arguments that
- * it refuses, a schedule that is not one.
+ * Returns the errors of the crons of an app that could never run: an unknown function, arguments
+ * that it rejects, an invalid schedule.
  */
 export function checkCrons(crons: readonly ManifestCron[], functions: Functions): Diagnostic[] {
   return crons.flatMap((cron, index) => {

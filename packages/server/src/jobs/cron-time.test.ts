@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { nextTime } from "./cron-time.ts";
 
-/** The next times of a schedule, as ISO 8601. */
+/** Returns the next times of a schedule, as ISO 8601. */
 function times(schedule: string, timezone: string, after: string, count: number): string[] {
   const found: string[] = [];
   let last = Date.parse(after);
@@ -33,14 +33,14 @@ test("five fields, six with seconds, names and short forms", () => {
   ]);
 });
 
-test("a leap day comes when there is one", () => {
+test("a leap day occurs only in leap years", () => {
   expect(times("0 0 29 2 *", "UTC", "2026-01-01T00:00:00Z", 2)).toEqual([
     "2028-02-29T00:00:00Z",
     "2032-02-29T00:00:00Z",
   ]);
 });
 
-test("a time that the clocks leave out is the moment after the gap", () => {
+test("a time that the clocks skip becomes the moment after the gap", () => {
   // On 2026-03-29 in Berlin 02:00 is followed by 03:00.
   expect(times("30 2 * * *", "Europe/Berlin", "2026-03-28T12:00:00Z", 2)).toEqual([
     "2026-03-29T01:00:00Z",
@@ -48,7 +48,7 @@ test("a time that the clocks leave out is the moment after the gap", () => {
   ]);
 });
 
-test("a time that comes twice counts once", () => {
+test("a time that occurs twice counts once", () => {
   // On 2026-10-25 in Berlin 02:30 is at 00:30 and at 01:30 UTC.
   expect(times("30 2 * * *", "Europe/Berlin", "2026-10-24T12:00:00Z", 2)).toEqual([
     "2026-10-25T00:30:00Z",
@@ -56,7 +56,7 @@ test("a time that comes twice counts once", () => {
   ]);
 });
 
-test("what is not a schedule, or never comes, is told", () => {
+test("an invalid schedule, or one that never matches, is an error", () => {
   for (const schedule of ["", "* * *", "61 * * * *", "* * * * * * *", "soon"])
     expect(() => nextTime(schedule, "UTC", 0)).toThrow();
   expect(nextTime("0 0 31 2 *", "UTC", 0)).toBeNull();

@@ -59,7 +59,7 @@ async function endAll(): Promise<void> {
   await table.finishAll(taken.map((job) => ({ job, outcome: { kind: "completed" } as const })));
 }
 
-test("its function is called at each of its times, once whichever replicas look", async () => {
+test("a cron's function is called once per time, whichever replicas check", async () => {
   const replicas = [replica(DIGEST), replica(DIGEST), replica(DIGEST)];
   const look = async (): Promise<void> => {
     await Promise.all(replicas.map((crons) => crons.settleDue()));
@@ -79,7 +79,7 @@ test("its function is called at each of its times, once whichever replicas look"
   expect((await table.counts()).pending).toBe(1);
 });
 
-test("times that were missed are one call, or none where the cron says so", async () => {
+test("missed times cause one call, or none if the cron declares so", async () => {
   const skips: ManifestCron = { ...DIGEST, name: "skips", missed: "skip" };
   const crons = replica(DIGEST, skips);
   await crons.settleDue();
@@ -94,7 +94,7 @@ test("times that were missed are one call, or none where the cron says so", asyn
   ]);
 });
 
-test("while the last call runs there is no second one, unless the cron says so", async () => {
+test("there is no second call while the last one runs, unless the cron declares so", async () => {
   const minute: ManifestCron = { name: "minute", schedule: "* * * * *", function: "send" };
   const both: ManifestCron = { ...minute, name: "both", overlap: "run" };
   const crons = replica(minute, both);
@@ -107,7 +107,7 @@ test("while the last call runs there is no second one, unless the cron says so",
   expect(await jobs()).toBe(1 + 3);
 });
 
-test("a changed schedule counts from now on; what the old one made due is left out", async () => {
+test("a changed schedule applies from now on; due times of the old one are dropped", async () => {
   await replica(DIGEST).settleDue();
   at("2026-03-01T09:00:00Z");
   const changed = replica({ ...DIGEST, schedule: "0 20 * * *" });
@@ -116,14 +116,14 @@ test("a changed schedule counts from now on; what the old one made due is left o
   expect(changed.nextDue).toBe(Date.parse("2026-03-01T20:00:00Z"));
 });
 
-test("one that is called by hand is called at once, with its arguments", async () => {
+test("a cron that is triggered manually runs immediately, with its arguments", async () => {
   const crons = replica({ ...DIGEST, args: { kind: "daily" } });
   expect(await crons.trigger("nope")).toBeNull();
   expect(await crons.trigger("digest")).toMatch(/./);
   expect(await table.list({}, 10)).toMatchObject([{ args: '{"kind":"daily"}' }]);
 });
 
-test("one that can't be called keeps no other from its time", async () => {
+test("a cron that can't be called delays no other", async () => {
   const broken: ManifestCron = { ...DIGEST, name: "n".repeat(600) };
   const crons = replica(broken, DIGEST);
   await crons.settleDue();
@@ -136,7 +136,7 @@ test("one that can't be called keeps no other from its time", async () => {
   expect(await jobs()).toBe(1);
 });
 
-test("what could never run is an error of the app, by name", () => {
+test("a cron that could never run is an error of the app, with its name", () => {
   const functions = new Map([["send", { type: "action" as const, args: {}, handler: () => null }]]);
   const messages = (...crons: ManifestCron[]): string[] =>
     checkCrons(crons, functions).map(({ message, hint }) => `${message} ${String(hint)}`);
@@ -152,7 +152,7 @@ test("what could never run is an error of the app, by name", () => {
   expect(messages({ ...DIGEST, args: { kind: "x" } })[0]).toContain('Unknown field "kind"');
 });
 
-test("one whose job was not made is late by the time since, until it is made", async () => {
+test("a cron is late from its time until its job is created", async () => {
   const crons = replica(DIGEST, { name: "hourly", schedule: "30 * * * *", function: "send" });
   expect(await crons.late()).toEqual({ digest: 0, hourly: 0 });
   await crons.settleDue();
@@ -163,7 +163,7 @@ test("one whose job was not made is late by the time since, until it is made", a
   expect(await replica().late()).toEqual({});
 });
 
-test("a clock set back runs no time twice, and one that was far ahead stops none", async () => {
+test("a clock set back runs no time twice, and one that was far ahead stops no cron", async () => {
   const crons = replica({ ...DIGEST, overlap: "run" });
   const lookAt = async (time: string): Promise<number> => {
     at(time);
@@ -173,11 +173,11 @@ test("a clock set back runs no time twice, and one that was far ahead stops none
   };
   expect(await lookAt("2026-03-01T07:00:00Z")).toBe(0);
   expect(await lookAt("2026-03-01T08:00:00Z")).toBe(1);
-  // Back by an hour, before the time that was run: it is not run again.
+  // Back by an hour, before the time that ran: it does not run again.
   expect(await lookAt("2026-03-01T07:30:00Z")).toBe(1);
   expect(await lookAt("2026-03-01T08:00:00Z")).toBe(1);
   expect(await lookAt("2026-03-02T08:00:00Z")).toBe(2);
-  // Ahead by ten years, and back: its times go on.
+  // Ahead by ten years, and back: later times run.
   expect(await lookAt("2036-06-01T00:00:00Z")).toBe(3);
   expect(await lookAt("2026-03-02T09:00:00Z")).toBe(3);
   expect(await lookAt("2026-03-03T08:00:00Z")).toBe(4);
@@ -189,7 +189,7 @@ test("a clock set back runs no time twice, and one that was far ahead stops none
   expect(other.nextDue).toBe(Date.parse("2026-03-01T08:00:00Z"));
 });
 
-test("a thousand crons that wait cost less than 1% of a core, and no statement", async () => {
+test("a thousand waiting crons cost less than 1% of a core, and no statement", async () => {
   const declared = Array.from({ length: 1_000 }, (_, index) => ({ ...DIGEST, name: `c${index}` }));
   let transactions = 0;
   const counting: Pick<Store, "transact"> = {
@@ -210,7 +210,7 @@ test("a thousand crons that wait cost less than 1% of a core, and no statement",
   await crons.settleDue();
   expect(transactions).toBe(1_000);
   const before = process.cpuUsage();
-  // Ten minutes of looks, one each second.
+  // Ten minutes of checks, one per second.
   for (let second = 1; second < 600; second += 1) {
     nowMs += 1_000;
     await crons.settleDue();

@@ -5,27 +5,27 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { nextTime } from "./cron-time.ts";
 
 const { crons: table } = SYSTEM_TABLES;
-/** A time that is this long ago, in milliseconds, was missed: no server looked meanwhile. */
+/** A time that is at least this long ago, in milliseconds, was missed: no server ran then. */
 const MISSED_MS = 60_000;
 /**
- * A clock that is set back by up to this, in milliseconds, runs no time twice. One that is set back
- * by more was wrong before: the times since count no longer.
+ * If a clock is set back by at most this, in milliseconds, no time runs twice. If it is set back by
+ * more, it was wrong before, and the times that it ran are ignored.
  */
 const SET_BACK_MS = 24 * 60 * 60_000;
 
-/** What a cron did and will do. Times are in milliseconds since 1970. */
+/** The last and the next run of a cron. Times are in milliseconds since 1970. */
 export interface CronState {
   readonly cron: ManifestCron;
   readonly lastAt: number | null;
   readonly nextAt: number | null;
 }
 
-/** Makes the job of a call, within a transaction. */
+/** Creates the job of a call, within a transaction. */
 type AddJob = (tx: Transaction, call: ScheduledCall) => Promise<string>;
 
 /**
- * Calls functions at the times that the app declares. When the next time of a cron is stands in the
- * store: whichever replica sees first that it has come makes the job and moves it on, in one
+ * Calls functions at the times that the app declares. The next time of each cron is in the store:
+ * the first replica that sees that it has come creates the job and sets the following time, in one
  * transaction, so that each time has one job.
  */
 export class Crons {
@@ -33,9 +33,12 @@ export class Crons {
   readonly #now: () => number;
   readonly #add: AddJob;
   #declared: readonly ManifestCron[] = [];
-  /** By name, as far as this replica knows: another one may have moved it on already. */
+  /**
+   * The next time of each cron by its name, as this replica knows it: another replica may already
+   * have changed it.
+   */
   readonly #nextAt = new Map<string, number | null>();
-  /** When it was looked last: a clock that is set back is noticed. */
+  /** The time of the last check, which detects a clock that was set back. */
   #lookedAt = -Infinity;
 
   constructor(store: Store, now: () => number, add: AddJob) {
@@ -44,13 +47,13 @@ export class Crons {
     this.#add = add;
   }
 
-  /** Takes the crons of an app that was loaded. */
+  /** Replaces the crons with those of an app that was loaded. */
   declare(crons: readonly ManifestCron[]): void {
     this.#declared = crons;
     this.#nextAt.clear();
   }
 
-  /** When the next of them is due, in milliseconds since 1970; null when none is. */
+  /** When the next cron is due, in milliseconds since 1970; null if none is. */
   get nextDue(): number | null {
     const times = this.#declared.map(({ name }) =>
       this.#nextAt.has(name) ? this.#nextAt.get(name) : 0,
@@ -62,9 +65,9 @@ export class Crons {
   }
 
   /**
-   * Makes the jobs of all whose time has come.
+   * Creates the jobs of all crons that are due.
    *
-   * @throws the first failure, after all others have been called
+   * @throws the first failure, after all other crons have been called
    */
   async settleDue(): Promise<void> {
     const failures: unknown[] = [];
@@ -84,7 +87,7 @@ export class Crons {
   }
 
   async states(): Promise<CronState[]> {
-    // In one read, however many there are; those of older versions of the app are few.
+    // One read for all of them. There are few rows of crons of older versions of the app.
     const rows = new Map((await table.select(this.#store)).map((row) => [row.id, row]));
     return this.#declared.map((cron) => ({
       cron,
@@ -93,7 +96,10 @@ export class Crons {
     }));
   }
 
-  /** For how long the time of each is over without its job having been made, in seconds. */
+  /**
+   * Returns for each cron how long ago its time was, in seconds, while its job was not created; 0
+   * if it is not late.
+   */
   async late(): Promise<Readonly<Record<string, number>>> {
     const now = this.#now();
     const states = this.#declared.length === 0 ? [] : await this.states();
@@ -102,14 +108,18 @@ export class Crons {
     );
   }
 
-  /** Calls it now, whatever its schedule says. @returns the job's id; null for an unknown name */
+  /**
+   * Calls a cron's function now, regardless of its schedule.
+   *
+   * @returns the job's id; null for an unknown name
+   */
   async trigger(name: string): Promise<string | null> {
     const cron = this.#declared.find((declared) => declared.name === name);
     if (cron === undefined) return null;
     return this.#store.transact((tx) => this.#add(tx, callOf(cron, this.#now, false)));
   }
 
-  /** @returns when it is due next */
+  /** @returns when the cron is due next, in milliseconds since 1970; null for never */
   async #settle(tx: Transaction, cron: ManifestCron): Promise<number | null> {
     const now = this.#now();
     const row = await table.get(tx, cron.name);
@@ -137,7 +147,7 @@ export class Crons {
   }
 }
 
-/** Whether a time that is to come has been run already, before the clock was set back. */
+/** Whether a time in the future already ran before the clock was set back. */
 function hasRun(
   { lastAt }: { readonly lastAt: number | null },
   time: number,
@@ -147,9 +157,9 @@ function hasRun(
 }
 
 /**
- * The call of a cron's function.
+ * Returns the call of a cron's function.
  *
- * @param isAlone none is made while the last one waits or runs
+ * @param isAlone whether no job is created while the last one waits or runs
  * @throws PylonError INVALID_ARGS, PAYLOAD_TOO_LARGE
  */
 export function callOf(cron: ManifestCron, now: () => number, isAlone: boolean): ScheduledCall {

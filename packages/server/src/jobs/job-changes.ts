@@ -5,22 +5,22 @@ import { hasSecretArgs, type Job, type JobStatus, type LeasedJob } from "./job.t
 import { retryDelayMs } from "./retry-delay.ts";
 
 const LOST = "The process that ran the job was lost.";
-/** The arguments of a job that has none. */
+/** The arguments of a job without arguments. */
 const NO_ARGS = "{}";
 
-/** What became of an attempt. */
+/** The outcome of an attempt. */
 export type AttemptOutcome =
   | { readonly kind: "completed" }
   /**
-   * Work of the server that goes on later, as if it had not been tried.
+   * Work of the server that continues later; the attempt does not count.
    *
-   * @property dueAt milliseconds since 1970; null: when `wakeUp` says so
+   * @property dueAt milliseconds since 1970; null: when `wakeUp` is called
    */
   | { readonly kind: "again"; readonly dueAt: number | null }
-  /** @property isFinal no other attempt can succeed */
+  /** @property isFinal whether no further attempt can succeed */
   | { readonly kind: "failed"; readonly error: string; readonly isFinal: boolean };
 
-/** What is written into the row of a job when something becomes of it. */
+/** Returns the changes to the row of a job for each event. */
 export class JobChanges {
   readonly #platform: Platform;
 
@@ -28,7 +28,7 @@ export class JobChanges {
     this.#platform = platform;
   }
 
-  /** What becomes of a job whose time has come. */
+  /** The change to a job that is due. */
   due(job: Job, now: number): Record<string, Value> {
     if (job.status === "running") return this.lost(job);
     const { status, dueAt, error, batch } = job;
@@ -37,12 +37,12 @@ export class JobChanges {
     return { ...readyPatch(job, dueAt ?? now), status, finishedAt: null, lease: null, error };
   }
 
-  /** Of a job that waits for a batch: when the batch is looked at again. */
+  /** The change to a job that waits for a batch: when the batch is checked again. */
   lookAgain(dueAt: number): Record<string, Value> {
     return { dueAt: isoOf(dueAt), readyKey: null, finishedAt: null, lease: null };
   }
 
-  /** After an attempt. */
+  /** The change after an attempt. */
   afterAttempt(job: LeasedJob, outcome: AttemptOutcome): Record<string, Value> {
     const { attempts } = job;
     if (outcome.kind === "completed") return { ...this.over(job, "completed", null), attempts };
@@ -56,7 +56,7 @@ export class JobChanges {
         readyKey: null,
         lease: null,
       };
-    // What a store can't keep would keep the ends of other jobs from being written too.
+    // Text that a store can't hold would prevent the outcomes of other jobs from being written.
     const error = outcome.error.replaceAll("\0", "").toWellFormed();
     if (outcome.isFinal || attempts >= job.maxAttempts)
       return { ...this.over(job, "dead", error), attempts };
@@ -72,21 +72,21 @@ export class JobChanges {
     };
   }
 
-  /** What becomes of a job whose runner was lost. */
+  /** The change to a job whose runner was lost. */
   lost(job: Job): Record<string, Value> {
     if (job.attempts >= job.maxAttempts) return this.over(job, "dead", LOST);
     const ready = readyPatch(job, this.#platform.now());
     return { ...ready, status: "retrying", finishedAt: null, lease: null, error: LOST };
   }
 
-  /** Of a job that is over: its secrets are no longer needed. */
+  /** The change to a job that has ended: its secrets are no longer needed. */
   over(job: Job, status: JobStatus, error: string | null): Record<string, Value> {
     const finishedAt = isoOf(this.#platform.now());
     const patch = { status, finishedAt, error, dueAt: null, readyKey: null, lease: null };
     return hasSecretArgs(job) ? { ...patch, args: NO_ARGS } : patch;
   }
 
-  /** From 0 to 1. */
+  /** A random number from 0 to 1. */
   #chance(): number {
     const bytes = new Uint8Array(1);
     this.#platform.random(bytes);

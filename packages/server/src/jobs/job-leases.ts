@@ -7,12 +7,12 @@ import { updateRows } from "./update-rows.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
 
-/** A row that becomes a runner's. */
+/** The update that gives a row's job to this runner. */
 interface LeaseOf extends RowUpdate {
   readonly job: LeasedJob;
 }
 
-/** Gives jobs to this runner, and writes what only the holder of a lease may write. */
+/** Gives jobs to this runner, and makes the changes that only the holder of a lease may make. */
 export class JobLeases {
   readonly #platform: Platform;
   readonly #places = new WeakMap<LeasedJob, RowPlace>();
@@ -21,13 +21,13 @@ export class JobLeases {
     this.#platform = platform;
   }
 
-  /** Gives jobs to this runner. @param leaseMsOf for how long, in milliseconds */
+  /** Gives jobs to this runner. @param leaseMsOf the duration of a job's lease, in milliseconds */
   async give(
     tx: Transaction,
     rows: readonly StoredRow[],
     leaseMsOf: (job: Job) => number,
   ): Promise<LeasedJob[]> {
-    // No other attempt at any of them has it.
+    // No other attempt at any of these jobs has this lease.
     const lease = this.#platform.uuid();
     const now = this.#platform.now();
     const leased = rows.map((row) => leaseOf(row, { lease, now, leaseMsOf }));
@@ -36,7 +36,7 @@ export class JobLeases {
     return leased.map(({ job }) => job);
   }
 
-  /** Updates a job if its lease still holds. @returns whether it does */
+  /** Updates a job if its lease is still valid. @returns whether it is */
   async update(
     tx: Transaction,
     job: LeasedJob,
@@ -46,7 +46,8 @@ export class JobLeases {
   }
 
   /**
-   * Updates the jobs whose leases still hold: another runner has one of its own.
+   * Updates the jobs whose leases are still valid: a job that another runner took has another
+   * lease.
    *
    * @returns those jobs
    */
@@ -63,7 +64,7 @@ export class JobLeases {
     return new Set(held);
   }
 
-  /** An update of a job that is for its holder alone. */
+  /** Returns an update that only the holder of the job's lease can make. */
   heldUpdate(job: LeasedJob, patch: RowUpdate["patch"]): RowUpdate {
     return { id: job.id, patch, expected: { lease: job.lease }, place: this.#places.get(job) };
   }

@@ -10,7 +10,7 @@ import { JOB_STATUSES } from "./job.ts";
 const TABLE = SYSTEM_TABLES.jobs.name;
 const QUEUES = ["a", "b"] as const;
 
-test("a list is the newest of what was asked for, whatever states they are in", async () => {
+test("a list contains the newest of the requested jobs, in any state", async () => {
   await using scratch = scratchStore();
   const { store, platform } = scratch;
   const job = fc.record({

@@ -7,64 +7,69 @@ import { PRIORITIES, type JobPriority, type ScheduledCall } from "../functions/s
 import { JOB_STATUSES, type Job } from "./job.ts";
 
 /**
- * How jobs stand in their table.
+ * The rows of jobs.
  *
- * Two columns say what is to be done next, and each has an index, so that finding it costs the same
+ * Two columns determine what happens next. Each has an index, so that finding it costs the same
  * among ten jobs and a million:
  *
- * - `dueAt`: something happens at this time: a job that waits becomes ready, or the runner of one
- *   that runs counts as lost. Null for a job that is ready or over.
- * - `readyKey`: the job may be taken now. It is the lane (queue and key) and then the order within
- *   it: the most urgent first, then the one that is due for longest. Null for all others.
+ * - `dueAt`: something happens at this time: a waiting job becomes ready, or the runner of a
+ *   running job counts as lost. Null for a job that is ready or has ended.
+ * - `readyKey`: the job can be taken now. It consists of the lane (queue and key) and the order
+ *   within it: the most urgent job first, then the one that has been due for longest. Null for all
+ *   other jobs.
  */
 
-/** What separates the parts of a `readyKey`: it sorts before every character of a part. */
+/** Separates the parts of a `readyKey`: it sorts before every character of a part. */
 const SEPARATOR = " ";
-/** What sorts right after a lane's last job. */
+/** Sorts directly after the last job of a lane. */
 const AFTER_SEPARATOR = "!";
-/** A key in the lane's name: short, and of characters that sort as they should. */
+/** The length of a key in a lane's name: short, and of characters that sort by code point. */
 const KEY_CHARACTERS = 24;
 const NO_KEY = "-";
 
-/** The lane in which a job waits: those of a queue with the same key. */
+/** Returns the lane in which a job waits: all jobs of a queue with the same key. */
 export function laneOf(queue: string, key: string | null): string {
   return `${queue}${SEPARATOR}${key === null ? NO_KEY : sha256(key).slice(0, KEY_CHARACTERS)}`;
 }
 
-/** The lane of a `readyKey`. */
+/** Returns the lane of a `readyKey`. */
 export function laneOfReadyKey(readyKey: string): string {
   const [queue = "", key = ""] = readyKey.split(SEPARATOR);
   return `${queue}${SEPARATOR}${key}`;
 }
 
-/** The queue of a lane. */
+/** Returns the queue of a lane. */
 export function queueOfLane(lane: string): string {
   return lane.split(SEPARATOR)[0] ?? "";
 }
 
-/** What sorts right after the last `readyKey` of a queue. */
+/** Returns the text that sorts directly after the last `readyKey` of a queue. */
 export function endOfQueue(queue: string): string {
   return `${queue}${AFTER_SEPARATOR}`;
 }
 
-/** Between which two texts the `readyKey`s of a lane are. */
+/** Returns the two texts between which the `readyKey`s of a lane are. */
 export function laneBounds(lane: string): { readonly from: string; readonly to: string } {
   return { from: `${lane}${SEPARATOR}`, to: `${lane}${AFTER_SEPARATOR}` };
 }
 
-/** Where the job stands among the ready ones. */
+/**
+ * Returns the `readyKey` of a job, which is its position among the ready ones.
+ *
+ * @param dueAt milliseconds since 1970
+ */
 export function readyKeyOf(lane: string, priority: number, dueAt: number, id: string): string {
   const urgency = PRIORITIES.length - 1 - priority;
   return [lane, urgency, new Date(dueAt).toISOString(), id].join(SEPARATOR);
 }
 
 /**
- * How often a job that runs after a batch is looked at, in milliseconds, beside the looks at the
- * ends of those in the batch: a server may be lost between such an end and its look.
+ * The interval between checks of the batch that a job waits for, in milliseconds. The batch is also
+ * checked when one of its jobs ends, but a server may be lost between that end and its check.
  */
 const BATCH_LOOK_MS = 10_000;
 
-/** The row of a job that was not there before. */
+/** Returns the row of a new job. @param now milliseconds since 1970 */
 export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   const lane = laneOf(job.queue, job.key);
   const priority = PRIORITIES.indexOf(job.priority);
@@ -97,12 +102,12 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   };
 }
 
-/** When to look at a batch next. @param jobs in it */
+/** Returns when to check a batch next. @param jobs the number of jobs in it */
 export function nextLook(jobs: number, now: number): number {
   return jobs === 0 ? now : now + BATCH_LOOK_MS;
 }
 
-/** As the column `batch` has it. Without counts, the job waits. */
+/** Returns the value of the column `batch`. Without counts, the job waits. */
 export function batchText({
   total,
   completed = null,
@@ -111,12 +116,12 @@ export function batchText({
   return JSON.stringify({ total, completed, failed });
 }
 
-/** Whether a job waits for others of its batch. */
+/** Whether a job waits for the other jobs of its batch. */
 export function waitsForBatch({ batch }: Pick<Job, "batch">): boolean {
   return batch !== null && batch.completed === null;
 }
 
-/** What makes a waiting job ready. */
+/** Returns the change that makes a waiting job ready. */
 export function readyPatch(
   { id, lane, priority }: Pick<Job, "id" | "lane" | "priority">,
   dueAt: number,
@@ -124,7 +129,7 @@ export function readyPatch(
   return { dueAt: null, readyKey: readyKeyOf(lane, PRIORITIES.indexOf(priority), dueAt, id) };
 }
 
-/** The job of a row; what another version wrote is read as the nearest that is known here. */
+/** Returns the job of a row. Values that another version wrote become the nearest known ones. */
 export function toJob(row: StoredRow): Job {
   return {
     id: row.id,
@@ -151,7 +156,7 @@ export function toJob(row: StoredRow): Job {
   };
 }
 
-/** A time as the table keeps it. @param time milliseconds since 1970 */
+/** Returns a time as the table stores it. @param time milliseconds since 1970 */
 export function isoOf(time: number): string {
   return new Date(time).toISOString();
 }

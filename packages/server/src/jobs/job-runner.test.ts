@@ -16,7 +16,7 @@ const functions = new Map([
   ["write", mutation({ args: {}, handler: () => null })],
 ]);
 
-/** A runner's surroundings, with the call of a function made up by `run`. */
+/** Starts a runner with its services; `run` replaces the call of a function. */
 function startRunner(
   { store, platform }: { readonly store: Store; readonly platform: Platform },
   options: Pick<JobRunnerServices, "runner"> & Partial<JobRunnerServices>,
@@ -58,7 +58,7 @@ function startRunner(
   };
 }
 
-test("no function is called before one that never returns would be noticed", async () => {
+test("no function is called before the watchdog would notice one that never returns", async () => {
   await using scratch = scratchStore();
   const asked = Promise.withResolvers<void>();
   const watched = Promise.withResolvers<void>();
@@ -81,7 +81,7 @@ test("no function is called before one that never returns would be noticed", asy
   await jobs.stop(1_000);
 });
 
-test("arguments that do not fit end a job at once, a handler's refusal does not", async () => {
+test("invalid arguments end a job immediately, an error of its handler does not", async () => {
   await using scratch = scratchStore();
   const refusal = new PylonError("INVALID_ARGS", "not on a Sunday");
   const { add, next, started, jobs, died } = startRunner(scratch, {
@@ -120,7 +120,7 @@ test("a clock that jumps forward gives no running job a second attempt", async (
   const dueAt = async (): Promise<number> => (await jobs.get(id))?.dueAt ?? 0;
   jobs.wake([0]);
   await until(async () => (await dueAt()) > scratch.platform.now());
-  // The jobs that are ready now would be taken by this look.
+  // This look would take the jobs that are ready.
   await add("send", { to: "bob" });
   await until(() => calls === 2);
   release.resolve();
@@ -161,7 +161,7 @@ test("replicas on Postgres whose clocks differ leave each other's running jobs a
   );
   try {
     await wrong.started;
-    // A look for ready jobs comes after one for leases that are over.
+    // The runner looks for expired leases before it looks for ready jobs.
     await wrong.add("send", { to: "bob" });
     await until(async () => (await right.jobs.counts()).completed === 1);
     release.resolve();

@@ -18,36 +18,36 @@ import type { AttemptOutcome } from "./job-changes.ts";
 import type { JobTable, LeaseHolder } from "./job-table.ts";
 import { TakeAhead } from "./take-ahead.ts";
 
-/** For how long a job is a runner's unless it renews it, in milliseconds. */
+/** The duration of a lease unless it is renewed, in milliseconds. */
 const LEASE_MS = 30_000;
 const RENEW_MS = LEASE_MS / 3;
-/** How often a runner without work looks for jobs that other replicas made, in milliseconds. */
+/** How often an idle runner looks for jobs of other replicas, in milliseconds. */
 const POLL_MS = 1_000;
-/** How often a runner that has enough to do looks for jobs whose time has come. */
+/** How often a busy runner looks for jobs that have become due, in milliseconds. */
 const DUE_POLL_MS = 100;
-/** Beyond the time that a mutation may run, its lease has this much left, in milliseconds. */
+/** The lease of a mutation outlasts its timeout by this, in milliseconds. */
 const MUTATION_MARGIN_MS = 10_000;
-/** Characters of a failure that are kept with its job. */
+/** The maximum length of the error that is stored with a job, in characters. */
 const MAX_ERROR_LENGTH = 2_000;
 const MAX_NOTE_LENGTH = 500;
 
-/** Told what becomes of jobs, for logs and metrics. */
+/** Observes jobs, for logs and metrics. */
 export interface JobObserver {
-  /** An attempt has ended. `dead`: it was the last one. */
+  /** Called when an attempt has ended. `dead`: it was the last one. */
   ended(job: LeasedJob, outcome: "completed" | "failed" | "dead" | "lost", ms: number): void;
-  /** A job is dead: its last attempt has failed, or was lost with its runner. */
+  /** Called when a job is dead: its last attempt failed, or was lost with its runner. */
   readonly died: (job: Job) => void;
-  /** The database could not be asked; the runner tries again. */
+  /** Called when the database failed; the runner tries again. */
   failed(error: unknown): void;
 }
 
-/** An attempt at work of the server itself. */
+/** An attempt at a task of the server. */
 export interface TaskAttempt {
   readonly job: LeasedJob;
   /** Aborted when the job is no longer this runner's. */
   readonly signal: AbortSignal;
   /**
-   * Makes sure that what a transaction writes is kept only if the job is this runner's.
+   * Lets a transaction commit only if the job is this runner's.
    *
    * @throws PylonError JOB_LOST
    */
@@ -56,28 +56,28 @@ export interface TaskAttempt {
   readonly finish: (tx: Transaction, outcome: AttemptOutcome) => Promise<void>;
 }
 
-/** Work of the server itself: it ends its attempts; what it throws fails them. */
+/** A task of the server: it ends its attempts itself; an error that it throws fails the attempt. */
 export type Task = (attempt: TaskAttempt) => Promise<void>;
 
-/** What runs jobs on this replica. */
+/** The services of the runner. */
 export interface JobRunnerServices {
   readonly table: JobTable;
   readonly crons: Crons;
   readonly runner: Pick<Runner, "run">;
   readonly functions: () => Functions;
-  /** By the names of their jobs, which no function can have. */
+  /** The tasks by the names of their jobs, which no function can have. */
   readonly tasks: ReadonlyMap<string, Task>;
   readonly platform: Platform;
   readonly observer: JobObserver;
-  /** Runs an attempt as a part of the trace of the write that made the job. */
+  /** Runs an attempt as part of the trace of the write that created the job. */
   readonly traced: <T>(job: Job, attempt: () => Promise<T>) => Promise<T>;
-  /** Most jobs that this replica runs at the same time. */
+  /** The maximum number of jobs that this replica runs at the same time. */
   readonly concurrency: number;
-  /** How long a call of a function may run, in milliseconds. */
+  /** The timeout of a function call, in milliseconds. */
   readonly timeoutMs: number;
   /**
-   * Answers when a function that never returns would be noticed. Before that none is called: a job
-   * that loops would be taken up again by each restart, and stop each for good.
+   * Resolves when a function that never returns would be noticed. No function is called before
+   * that: each restart would run a job that loops again, and stop forever.
    */
   readonly watched: () => Promise<void>;
 }
@@ -87,19 +87,19 @@ interface RunningJob {
   readonly abort: AbortController;
   readonly done: Promise<void>;
   /**
-   * Renewed while it runs. The end of a mutation is in its own transaction, and a renewal would
-   * only meet it there.
+   * Whether its lease is renewed while it runs. A mutation ends its job in its own transaction, and
+   * a renewal would only conflict with it.
    */
   readonly isRenewed: boolean;
-  /** It needs no place of its own. */
+  /** Whether it does not count towards the maximum number of jobs. */
   readonly isShort: boolean;
 }
 
-/** A mutation, or work of the server itself, has ended its job in its own transaction. */
+/** A mutation or a task has ended its job in its own transaction. */
 const ENDED = { kind: "ended" } as const;
 type CallOutcome = AttemptOutcome | typeof ENDED;
 
-/** What an attempt is ended by when the job is no longer this runner's: nothing of it counts. */
+/** Ends an attempt whose job is no longer this runner's: none of its results count. */
 class LeaseLost extends PylonError {
   constructor(message: string) {
     super("JOB_LOST", message);
@@ -107,9 +107,9 @@ class LeaseLost extends PylonError {
 }
 
 /**
- * Runs jobs on this replica: takes them from the table, calls their functions, and says what became
- * of them. A mutation's effect and the end of its job are one transaction, so it happens once
- * whatever is killed; a query or an action may run again when its runner is lost.
+ * Runs jobs on this replica: takes them from the table, calls their functions, and stores the
+ * outcomes. A mutation's effect and the end of its job are one transaction, so the effect happens
+ * once even if a process is killed; a query or an action may run again if its runner is lost.
  */
 export class JobRunner {
   readonly #services: JobRunnerServices;
@@ -119,9 +119,9 @@ export class JobRunner {
     runs: ({ id, lease }) => this.#running.get(id)?.job.lease === lease,
     leaseMsOf: (job) => this.#leaseMsOf(job),
   };
-  /** Batches that will be looked at. */
+  /** Batches that will be checked. */
   readonly #batches = new Set<string>();
-  /** Attempts that have ended and are not written down yet. */
+  /** Outcomes of attempts that are not stored yet. */
   #ended: { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[] = [];
   #flushing: Promise<void> | null = null;
   #timer: Timer | undefined;
@@ -129,7 +129,7 @@ export class JobRunner {
   #looking: Promise<void> | null = null;
   #mustLookAgain = false;
   #renewal: Timer | undefined;
-  /** When it looks again for jobs whose time has come, in milliseconds since 1970. */
+  /** When it next looks for jobs that have become due, in milliseconds since 1970. */
   #settleAt = 0;
   #isStopping = false;
 
@@ -137,7 +137,7 @@ export class JobRunner {
     this.#services = services;
   }
 
-  /** How many jobs run here now. */
+  /** The number of jobs that run on this replica. */
   get runningCount(): number {
     return this.#running.size;
   }
@@ -156,14 +156,14 @@ export class JobRunner {
     }
   }
 
-  /** Aborts a job if it runs here: it was cancelled. */
+  /** Aborts a job that was cancelled, if it runs on this replica. */
   abort(id: string): void {
     this.#running.get(id)?.abort.abort(new LeaseLost("The job was cancelled."));
   }
 
   /**
-   * Takes no more jobs, and waits for those that run. What has not ended by then is given back, for
-   * another replica or the next start.
+   * Takes no more jobs, and waits for the running ones. Jobs that have not ended in time are
+   * returned to the queue, for another replica or the next start.
    *
    * @param withinMs how long to wait, in milliseconds
    */
@@ -197,7 +197,7 @@ export class JobRunner {
     this.#timer = platform.after(Math.min(ms, POLL_MS), () => this.#look()).unref();
   }
 
-  /** One look at a time; a call meanwhile asks for another one after it. */
+  /** Looks for work, once at a time: a call during a look causes another look after it. */
   #look(): void {
     this.#wakeAt = Infinity;
     if (this.#isStopping) return;
@@ -239,7 +239,9 @@ export class JobRunner {
     this.#wakeBy(Math.max(next, platform.now() + 1));
   }
 
-  /** What was taken ahead, and is not short after all, is given back where it has no place. */
+  /**
+   * Begins jobs. Jobs that were taken ahead, but are not short, are returned if there is no place.
+   */
   async #beginAll(jobs: readonly LeasedJob[]): Promise<void> {
     const { table, concurrency } = this.#services;
     let places = concurrency - [...this.#running.values()].filter(({ isShort }) => !isShort).length;
@@ -253,7 +255,7 @@ export class JobRunner {
     if (excess.length > 0) await table.release(excess);
   }
 
-  /** A cron that can't be called keeps no job waiting: the failure is reported. */
+  /** Creates the jobs of due crons. A failure is reported, and delays no other job. */
   async #settleCrons(): Promise<void> {
     const { crons, platform, observer } = this.#services;
     try {
@@ -277,12 +279,12 @@ export class JobRunner {
   #begin(job: LeasedJob, isShort: boolean): void {
     const abort = new AbortController();
     const lost = this.#running.get(job.id);
-    // It runs here still, under a lease that was lost: never twice at the same time.
+    // It still runs here, under a lost lease: it must never run twice at the same time.
     lost?.abort.abort(new LeaseLost("Another attempt holds the job's lease."));
     const attempt = (): Promise<void> => this.#attempt(job, abort.signal);
     const done = (lost === undefined ? attempt() : lost.done.then(attempt)).finally(() => {
       if (this.#running.get(job.id)?.job === job) this.#running.delete(job.id);
-      // A place is free.
+      // A place has become free.
       if (!this.#isStopping) this.#wakeBy(0);
     });
     const isRenewed = this.#typeOf(job.name) !== "mutation";
@@ -308,23 +310,23 @@ export class JobRunner {
     if (job.batchId !== null && (isDone || isDead)) this.#settleBatch(job.batchId);
   }
 
-  /** Looks whether a batch is over: once for all of its jobs that end at the same time. */
+  /** Checks whether a batch has ended, once for all of its jobs that end at the same time. */
   #settleBatch(id: string): void {
     const { table, platform, observer } = this.#services;
-    // Of a server that stops, the next look at the batch finds it over.
+    // If the server stops, a later check finds that the batch has ended.
     if (this.#isStopping || this.#batches.has(id)) return;
     this.#batches.add(id);
     platform.soon(() => {
       this.#batches.delete(id);
       table.settleBatch(id).then(
         (isReady) => isReady && this.wake([0]),
-        // It is looked at again later.
+        // The batch is checked again later.
         (error: unknown) => observer.failed(error),
       );
     });
   }
 
-  /** @returns null when the job is no longer this runner's */
+  /** @returns null if the job is no longer this runner's */
   async #call(job: LeasedJob, signal: AbortSignal): Promise<CallOutcome | null> {
     const { runner, functions, table, tasks } = this.#services;
     let argsFit = false;
@@ -336,7 +338,7 @@ export class JobRunner {
       }
       const definition = functions().get(job.name);
       if (definition === undefined)
-        // A newer version of the app, which is just coming up elsewhere, may have it.
+        // A newer version of the app, which is starting elsewhere, may have it.
         throw new PylonError("FN_NOT_FOUND", `The function "${job.name}" does not exist.`);
       const args: unknown = JSON.parse(job.args);
       parseArgs(definition, args, { supplied: [] });
@@ -387,7 +389,7 @@ export class JobRunner {
     };
   }
 
-  /** What the job's function sees of it. */
+  /** Returns `ctx.job` of the job's function. */
   #jobOf(job: LeasedJob): ActionJob {
     return {
       id: job.id,
@@ -401,13 +403,14 @@ export class JobRunner {
     };
   }
 
-  /** Writes down what has ended, all of it at once. */
+  /** Stores all outcomes that have accumulated. */
   async #flush(): Promise<void> {
     while (this.#flushing !== null) await this.#flushing;
     const ended = this.#ended;
     if (ended.length === 0) return;
     this.#ended = [];
-    // What can't be written down is tried again when the lease is over: the failure is told.
+    // If an outcome can't be stored, the job runs again when its lease has expired; the failure is
+    // reported.
     this.#flushing = this.#services.table
       .finishAll(ended)
       .catch((error: unknown) => this.#services.observer.failed(error))

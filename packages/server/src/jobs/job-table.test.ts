@@ -12,20 +12,20 @@ import { laneOf } from "./job-row.ts";
 import { JobTable } from "./job-table.ts";
 import type { JobStatus, LeasedJob } from "./job.ts";
 
-// The queue against a naive model of it: random histories of several runners, some of which die.
+// Compares the queue with a naive model: random histories of several runners, some of which die.
 
 const LEASE_MS = 30_000;
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
 const RUNS = Number(process.env["PYLON_TEST_RUNS"] ?? (USES_POSTGRES ? 50 : 1_000));
 
-/** In memory where that can be: thousands of commits would wait for the disk. */
+/** In memory where possible: thousands of commits would wait for the disk. */
 const dir = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "pylon-jobs-"));
 let store: Store;
 let nowMs = Date.parse("2026-03-01T12:00:00Z");
 const platform: Platform = {
   ...systemPlatform,
   now: () => nowMs,
-  // No pause is shortened by chance.
+  // No delay is shortened randomly.
   random: (bytes) => {
     crypto.getRandomValues(bytes);
     if (bytes.length === 1) bytes[0] = 255;
@@ -68,18 +68,18 @@ async function emptied(): Promise<JobTable> {
   return new JobTable(store, platform);
 }
 
-/** A job as the model knows it. */
+/** A job in the model. */
 interface Known {
   status: JobStatus;
   readonly lane: string;
   readonly priority: number;
   readonly maxAttempts: number;
   attempts: number;
-  /** When it is ready, or when its lease is over. */
+  /** When it is ready, or when its lease expires. */
   dueAt: number;
-  /** Of who has it; a dead runner's is not there any more. */
+  /** The lease of its holder; that of a dead runner is absent. */
   leased: LeasedJob | null;
-  /** Of earlier attempts, whose runner may come back late. */
+  /** The leases of earlier attempts, whose runners may return late. */
   readonly old: LeasedJob[];
 }
 
@@ -162,7 +162,7 @@ const steps: fc.Arbitrary<Step[]> = fc.array(
   { minLength: 10, maxLength: MAX_STEPS, size: "max" },
 );
 
-/** What becomes of a job whose runner is lost. */
+/** Changes a job whose runner is lost. */
 function lose(known: Known): void {
   known.leased = null;
   known.status = known.attempts >= known.maxAttempts ? "dead" : "retrying";
@@ -202,7 +202,10 @@ class History {
     expect(jobs).toEqual(known.toSorted());
   }
 
-  /** The only server is gone and another one starts: what ran is lost, and its ends are refused. */
+  /**
+   * The only server is gone and another one starts: running jobs are lost, and their ends are
+   * rejected.
+   */
   async #restart(): Promise<void> {
     await this.#table.reclaimAll();
     for (const known of this.#known.values()) if (known.status === "running") lose(known);
@@ -241,7 +244,7 @@ class History {
   }
 
   async #take(count: number): Promise<void> {
-    // The runners that are lost: their jobs are given to others, or are dead.
+    // The jobs of lost runners are given to others, or are dead.
     for (const known of this.#known.values()) {
       if (known.status === "running" && known.dueAt <= nowMs) lose(known);
     }
@@ -258,7 +261,7 @@ class History {
       expect(ready.map(([id]) => id)).toContain(job.id);
       if (known === undefined) continue;
       served.add(known.lane);
-      // Nothing that is more urgent is left in its lane.
+      // No job that is more urgent is left in its lane.
       for (const [id, other] of ready)
         if (other.lane === known.lane && !taken.some((one) => one.id === id))
           expect(
@@ -273,7 +276,7 @@ class History {
       });
       known.old.push(job);
     }
-    // As many lanes as can be have got a turn.
+    // As many lanes as possible have had a turn.
     expect(served.size).toBe(Math.min(count, lanes.size));
   }
 
@@ -302,7 +305,7 @@ class History {
       if (earlier === undefined || earlier === known.old.at(-1)) return;
       const outcome = { kind: "completed" as const };
       expect(await store.transact((tx) => this.#table.finish(tx, earlier, outcome))).toBe(false);
-      // By the way of actions, which is not told.
+      // As actions do, without a report.
       await this.#table.finishAll([{ job: earlier, outcome }]);
       return;
     }
@@ -383,7 +386,7 @@ test("several runners never take the same job, and together take all", async () 
   expect(taken.toSorted()).toEqual(ids.toSorted());
 });
 
-test("what a tenant has waiting by the thousand keeps no other tenant waiting", async () => {
+test("thousands of waiting jobs of a tenant do not delay another tenant", async () => {
   const table = await emptied();
   for (let index = 0; index < 50; index += 1) await add(table, { key: "large" });
   const small = await Promise.all(["a", "b", "c"].map((key) => add(table, { key })));
@@ -392,7 +395,7 @@ test("what a tenant has waiting by the thousand keeps no other tenant waiting", 
   for (const id of small) expect(taken).toContain(id);
 });
 
-test("a job that was given back is as if it had not been tried", async () => {
+test("a job that was returned to the queue is as if it had not been tried", async () => {
   const table = await emptied();
   const id = await add(table);
   const [job] = await table.take(1, () => LEASE_MS);
@@ -402,7 +405,7 @@ test("a job that was given back is as if it had not been tried", async () => {
   expect(again?.id).toBe(id);
 });
 
-test("a job that is over is forgotten when it is old enough", async () => {
+test("a job that has ended is deleted when it is old enough", async () => {
   const table = await emptied();
   await add(table);
   await add(table, { dueAt: nowMs + 60_000 });
@@ -413,7 +416,7 @@ test("a job that is over is forgotten when it is old enough", async () => {
   expect((await table.counts()).pending).toBe(1);
 });
 
-test("when something is to be done next is known", async () => {
+test("the time of the next work is known", async () => {
   const table = await emptied();
   expect(await table.nextDue()).toBeNull();
   await add(table, { dueAt: nowMs + 5_000 });
@@ -422,7 +425,7 @@ test("when something is to be done next is known", async () => {
   expect(await table.nextDue()).toBe(nowMs);
 });
 
-test("a failure with characters that no text has is kept without them", async () => {
+test("characters of an error that a store can't hold are removed", async () => {
   const table = await emptied();
   const odd = await add(table, { maxAttempts: 1 });
   const other = await add(table);
@@ -440,7 +443,7 @@ test("a failure with characters that no text has is kept without them", async ()
   expect(await table.get(other)).toMatchObject({ status: "completed" });
 });
 
-test("ends of neighbours in serializable transactions do not meet", async () => {
+test("ends of neighbouring jobs in serializable transactions do not conflict", async () => {
   const table = await emptied();
   for (let index = 0; index < 40; index += 1) await add(table);
   const taken = await table.take(40, () => LEASE_MS);
@@ -463,7 +466,7 @@ test("ends of neighbours in serializable transactions do not meet", async () => 
   expect((await table.counts()).completed).toBe(2);
 });
 
-test("a late end is refused, and undoes what it came with", async () => {
+test("a late end is rejected, and rolls back its transaction", async () => {
   const table = await emptied();
   await add(table);
   const [job] = await table.take(1, () => LEASE_MS);
@@ -476,7 +479,7 @@ test("a late end is refused, and undoes what it came with", async () => {
   expect(await table.counts()).toMatchObject({ retrying: 1, completed: 0 });
 });
 
-test("jobs of one step are there as if each had been made for itself", async () => {
+test("jobs that are created together are equal to jobs that are created one by one", async () => {
   const table = await emptied();
   const jobs = ["a", "b"].map((name) => ({ id: table.newId(), call: callOf({ name }) }));
   await store.transact((tx) => table.addMany(tx, jobs));
@@ -486,7 +489,7 @@ test("jobs of one step are there as if each had been made for itself", async () 
   );
 });
 
-test("a job whose last attempt was lost is told of, once", async () => {
+test("a job whose last attempt was lost is reported once", async () => {
   const table = await emptied();
   const last = await add(table, { maxAttempts: 1 });
   await add(table, { maxAttempts: 2 });

@@ -17,38 +17,43 @@ import { settleBatch } from "./settle-batch.ts";
 import { updateRows } from "./update-rows.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
-/** Rows are claimed before they are decided about, and leases are expected of those updated. */
+/**
+ * Rows are claimed before they determine anything, and rows that are updated must have the expected
+ * lease.
+ */
 const BY_CLAIM = { isolation: "latest" } as const;
 /**
- * For what is not a loss: a job whose lease is lost is ready again, and its runner can't end it;
- * the end of a job is never kept without its lease.
+ * For changes that may be lost: a job whose lease is lost becomes ready again, and its runner can't
+ * end it; the end of a job is never stored without its lease.
  */
 const LEASING = { isolation: "latest", mayBeLost: true } as const;
-/** Jobs whose time has come that are looked at in one transaction. */
+/** The maximum number of due jobs that one transaction changes. */
 const DUE_BATCH = 500;
 const BY_DUE = [{ field: "dueAt", direction: "asc" }] as const;
 const OVER: readonly JobStatus[] = ["completed", "dead", "cancelled"];
 
-/** A runner whose clock may have jumped, so that leases seem to be over which it still has. */
+/**
+ * A runner whose clock may have jumped, so that leases that it still holds seem to have expired.
+ */
 export interface LeaseHolder {
-  /** Whether it runs the job, under the lease that the job has. */
+  /** Whether it runs the job, under the job's current lease. */
   readonly runs: (job: Job) => boolean;
-  /** For how long a job is its own unless it is renewed, in milliseconds. */
+  /** The duration of a job's lease unless it is renewed, in milliseconds. */
   readonly leaseMsOf: (job: Job) => number;
 }
 
 const NO_HOLDER: LeaseHolder = { runs: () => false, leaseMsOf: () => 0 };
 
-/** A job that is made now, under an id that it was given before. */
+/** A new job, with an id that it was given before. */
 export interface NewJob {
   readonly id: string;
   readonly call: ScheduledCall;
 }
 
 /**
- * The jobs in the store: made in the transaction of the caller that wants them, taken by one runner
- * at a time. A runner has a lease, which it renews while it works; when it is lost, the lease runs
- * out and another one takes the job.
+ * The jobs in the store. They are created in the transaction of the caller, and taken by one runner
+ * at a time. A runner has a lease, which it renews while it works; if the runner is lost, the lease
+ * expires and another runner takes the job.
  */
 export class JobTable {
   readonly #store: Store;
@@ -56,7 +61,10 @@ export class JobTable {
   readonly #newId: () => string;
   readonly #turns = new LaneTurns();
   #queues: QueueSettings = {};
-  /** What the last take had to leave because of limits; null: nothing. */
+  /**
+   * Set if limits prevented the last take from taking more jobs: when a rate allows more, if it was
+   * a rate.
+   */
   #held: { readonly opensAt: number | null } | null = null;
   #isMoreLikely = false;
   readonly #changes: JobChanges;
@@ -70,16 +78,16 @@ export class JobTable {
     this.#newId = createIdFactory(platform.now, platform.random);
   }
 
-  /** Takes the limits of queues of an app that was loaded. */
+  /** Replaces the limits of queues with those of an app that was loaded. */
   declareQueues(queues: QueueSettings): void {
     this.#queues = queues;
     this.#held = null;
   }
 
   /**
-   * Makes a job within a transaction: it is there if the transaction commits.
+   * Creates a job within a transaction: it exists if the transaction commits.
    *
-   * @returns its id; that of the job with the same dedupe key which still waits or runs, if any
+   * @returns its id, or that of the job with the same dedupe key that still waits or runs
    */
   async add(tx: Transaction, job: ScheduledCall): Promise<string> {
     const now = this.#platform.now();
@@ -88,7 +96,7 @@ export class JobTable {
       await tx.insert(TABLE, newRow(id, job, now));
       return id;
     }
-    // The id is made of the key: of two that are made at the same time the store takes one.
+    // The id is derived from the key: if two are inserted at the same time, the store accepts one.
     const id = sha256(JSON.stringify([job.queue, job.dedupeKey])).slice(0, 40);
     const known = await tx.get(TABLE, id);
     if (known !== null && !OVER.includes(toJob(known).status)) return id;
@@ -101,18 +109,15 @@ export class JobTable {
     return id;
   }
 
-  /** The id of a job that is to be made. */
+  /** Returns an id for a new job. */
   newId(): string {
     return this.#newId();
   }
 
-  /** As `add`, for several that have ids and no dedupe keys. */
+  /** Like `add`, for several jobs that have ids and no dedupe keys. */
   async addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
     const now = this.#platform.now();
-    await tx.insertMany(
-      TABLE,
-      jobs.map(({ id, call }) => newRow(id, call, now)),
-    );
+    for (const { id, call } of jobs) await tx.insertNew(TABLE, newRow(id, call, now));
   }
 
   async get(id: string): Promise<Job | null> {
@@ -120,21 +125,21 @@ export class JobTable {
     return row === null ? null : toJob(row);
   }
 
-  /** The newest first. */
+  /** Returns jobs, the newest first. */
   list(filter: JobFilter, limit: number): Promise<Job[]> {
     return listJobs(this.#store, filter, limit);
   }
 
-  /** How many jobs are in each state. */
+  /** Returns the number of jobs in each state. */
   counts(): Promise<Readonly<Record<JobStatus, number>>> {
     return countJobs(this.#store);
   }
 
   /**
-   * Takes a job back that is not over. One that runs is aborted by its runner, and what it has not
-   * committed yet is undone.
+   * Cancels a job that has not ended. If it runs, its runner aborts it, and what it has not
+   * committed yet is rolled back.
    *
-   * @returns whether it was taken back
+   * @returns whether it was cancelled
    */
   async cancel(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
@@ -144,9 +149,10 @@ export class JobTable {
   }
 
   /**
-   * Gives a dead or cancelled job all of its attempts again; none whose arguments were erased.
+   * Makes a dead or cancelled job ready, with all of its attempts. A job whose arguments were
+   * erased can't be revived.
    *
-   * @returns whether there was one
+   * @returns whether the job was revived
    */
   async revive(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
@@ -164,8 +170,8 @@ export class JobTable {
   }
 
   /**
-   * When something is to be done next, in milliseconds since 1970; null when nothing waits. What
-   * the last take left because of a limit is not counted before a rate allows it.
+   * Returns when the next job needs work, in milliseconds since 1970; null if none waits. Jobs that
+   * the last take could not take because of a limit count only once a rate allows them.
    */
   async nextDue(): Promise<number | null> {
     const held = this.#held;
@@ -176,7 +182,7 @@ export class JobTable {
     return dueAt === null || opensAt === null ? (dueAt ?? opensAt) : Math.min(dueAt, opensAt);
   }
 
-  /** By its index, however many there are: many may be due at the same time. */
+  /** Uses the index of `dueAt`, and reads one row even if many jobs are due at the same time. */
   async #firstDue(): Promise<number | null> {
     const [first] = await this.#store.select({
       entity: TABLE,
@@ -189,11 +195,11 @@ export class JobTable {
   }
 
   /**
-   * Makes ready what is due, and takes from lost runners what they had.
+   * Makes due jobs ready, and takes the jobs of lost runners from them.
    *
-   * @param onDead told of each whose last attempt was lost
-   * @param own the runner that asks: what it still runs is renewed
-   * @returns how many
+   * @param onDead called with each job whose last attempt was lost
+   * @param own the calling runner: the jobs that it still runs are renewed
+   * @returns the number of due jobs
    */
   async settleDue(
     onDead: (job: Job) => void = () => undefined,
@@ -233,14 +239,14 @@ export class JobTable {
     return due.length;
   }
 
-  /** Makes the job after a batch ready, if the batch is over. @returns whether it did */
+  /** Makes the job after a batch ready if the batch has ended. @returns whether it did */
   settleBatch(id: string): Promise<boolean> {
     return settleBatch(this.#store, id, this.#platform.now());
   }
 
   /**
-   * Takes back all that runs: for a server that is the only one and has just started, so that
-   * the one that ran it is gone.
+   * Takes all running jobs back: for a server that is the only one and has just started, so that
+   * the server that ran them is gone.
    */
   async reclaimAll(): Promise<void> {
     const where = compare("==", "status", "running");
@@ -256,13 +262,13 @@ export class JobTable {
   }
 
   /**
-   * Takes jobs that are ready, of all lanes by turns.
+   * Takes ready jobs from all lanes in turn.
    *
-   * @param count most jobs
-   * @param leaseMsOf for how long a job is this runner's unless it renews it, in milliseconds
+   * @param count the maximum number of jobs
+   * @param leaseMsOf the duration of a job's lease unless it is renewed, in milliseconds
    */
   async take(count: number, leaseMsOf: (job: Job) => number): Promise<LeasedJob[]> {
-    // Where the last take found all that it wanted, there is probably more.
+    // If the last take found as many jobs as it wanted, there are probably more.
     if (!this.#isMoreLikely && (await firstReady(this.#store, "")).length === 0) return [];
     const taken = await this.#store.transact(async (tx) => {
       const now = this.#platform.now();
@@ -276,13 +282,18 @@ export class JobTable {
     return taken;
   }
 
-  /** Keeps how far a job is. @returns false when it is no longer this runner's */
+  /** Stores the progress of a job. @returns false if it is no longer this runner's */
   setProgress(job: LeasedJob, progress: JobProgress): Promise<boolean> {
     const patch = { progress: JSON.stringify(progress) };
     return this.#store.transact((tx) => this.#leases.update(tx, job, patch), LEASING);
   }
 
-  /** @returns the jobs that are no longer this runner's: cancelled, or taken by another */
+  /**
+   * Renews the leases of jobs.
+   *
+   * @param leaseMs the duration of the new leases, in milliseconds
+   * @returns the jobs that are no longer this runner's: cancelled, or taken by another
+   */
   async renew(jobs: readonly LeasedJob[], leaseMs: number): Promise<LeasedJob[]> {
     const dueAt = isoOf(this.#platform.now() + leaseMs);
     const updates = jobs.map((job) => ({ job, patch: { dueAt } }));
@@ -291,19 +302,19 @@ export class JobTable {
   }
 
   /**
-   * Says what became of an attempt, within a transaction: that of a mutation, so that its effect
-   * and its end are one.
+   * Stores the outcome of an attempt within a transaction: that of a mutation, so that its effect
+   * and its end are atomic.
    *
-   * @returns false, with nothing written, when the job is no longer this runner's
+   * @returns false, with nothing written, if the job is no longer this runner's
    */
   finish(tx: Transaction, job: LeasedJob, outcome: AttemptOutcome): Promise<boolean> {
     return this.#leases.update(tx, job, this.#changes.afterAttempt(job, outcome));
   }
 
   /**
-   * As `finish`, at the end of the transaction, together with other jobs that end in it.
+   * Completes a job at the end of the transaction, together with other jobs that end in it.
    *
-   * @param refuse makes the error that undoes the transaction when the job is no longer this
+   * @param refuse creates the error that rolls the transaction back if the job is no longer this
    *   runner's
    */
   completeAtEnd(tx: Transaction, job: LeasedJob, refuse: () => Error): Promise<void> {
@@ -311,7 +322,7 @@ export class JobTable {
     return tx.updateAtEnd(TABLE, this.#leases.heldUpdate(job, patch), refuse);
   }
 
-  /** As `finish`, for several in a transaction of their own. */
+  /** Like `finish`, for several jobs in a transaction of their own. */
   async finishAll(
     attempts: readonly { readonly job: LeasedJob; readonly outcome: AttemptOutcome }[],
   ): Promise<void> {
@@ -322,7 +333,7 @@ export class JobTable {
     await this.#store.transact((tx) => this.#leases.updateAll(tx, updates), BY_CLAIM);
   }
 
-  /** Gives jobs back that were not finished, as if they had not been tried. */
+  /** Returns jobs that were not finished to the queue; the attempts do not count. */
   async release(jobs: readonly LeasedJob[]): Promise<void> {
     const now = this.#platform.now();
     const updates = jobs.map((job) => ({
@@ -340,8 +351,8 @@ export class JobTable {
   /**
    * Deletes jobs that ended before a time, in milliseconds since 1970.
    *
-   * @param isInBatch those of batches, too
-   * @returns how many
+   * @param isInBatch whether to include jobs of batches
+   * @returns the number of deleted jobs
    */
   forget(status: JobStatus, before: number, isInBatch = false): Promise<number> {
     const isOld = compare("<=", "finishedAt", isoOf(before));
@@ -352,9 +363,9 @@ export class JobTable {
   }
 
   /**
-   * Makes a job ready that waits for its time.
+   * Makes a waiting job ready.
    *
-   * @returns what it does now; null when it is over
+   * @returns its state; null if it has ended
    */
   async wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
     const row = await tx.get(TABLE, id);
@@ -367,10 +378,11 @@ export class JobTable {
   }
 
   /**
-   * Makes sure within a transaction that a job is this runner's, and renews it: what the
-   * transaction writes is not kept when another runner takes the job meanwhile.
+   * Renews the lease of a job within a transaction, if the job is this runner's: the transaction is
+   * rolled back if another runner takes the job in the meantime.
    *
-   * @returns false when it is no longer this runner's
+   * @param leaseMs the duration of the new lease, in milliseconds
+   * @returns false if the job is no longer this runner's
    */
   hold(tx: Transaction, job: LeasedJob, leaseMs: number): Promise<boolean> {
     return this.#leases.update(tx, job, { dueAt: isoOf(this.#platform.now() + leaseMs) });

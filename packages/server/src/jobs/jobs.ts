@@ -10,21 +10,21 @@ import type { JobFilter } from "./job-list.ts";
 import { JobTable, type NewJob } from "./job-table.ts";
 
 const HOUR_MS = 60 * 60_000;
-/** How long a job is kept after its end, in milliseconds: a dead one until somebody has looked. */
+/** How long a job is kept after its end, in milliseconds. Dead jobs are kept longer, to be seen. */
 const KEPT_MS = [
   { status: "completed", keptMs: 24 * HOUR_MS, isInBatch: true },
   { status: "cancelled", keptMs: 24 * HOUR_MS, isInBatch: false },
-  // The job after a batch is told how many of it were.
+  // The job after a batch receives the number of jobs that were cancelled.
   { status: "cancelled", keptMs: 30 * 24 * HOUR_MS, isInBatch: true },
   { status: "dead", keptMs: 30 * 24 * HOUR_MS, isInBatch: true },
 ] as const satisfies readonly { status: JobStatus; keptMs: number; isInBatch: boolean }[];
 
-/** Work for later: kept in the store, run by whichever replica is free. */
+/** The job queue: jobs are in the store, and any replica can run them. */
 export class Jobs implements JobQueue {
   readonly #store: Store;
   readonly #table: JobTable;
   readonly #clock: DatabaseClock;
-  /** The server's, with the clock that jobs are timed by. */
+  /** The platform of the server, with the clock of jobs. */
   readonly platform: Platform;
   readonly crons: Crons;
   #runner: JobRunner | null = null;
@@ -37,10 +37,10 @@ export class Jobs implements JobQueue {
     this.crons = new Crons(store, this.#clock.now, (tx, call) => this.#table.add(tx, call));
   }
 
-  /** Runs jobs from now on. */
+  /** Starts to run jobs. */
   async start(services: Omit<JobRunnerServices, "table" | "crons" | "platform">): Promise<void> {
     await this.#clock.start();
-    // An SQLite file has one server: nobody else can be running them.
+    // An SQLite file has one server, so no other server can be running these jobs.
     if (this.#store.dialect === "sqlite") await this.#table.reclaimAll();
     this.#runner = new JobRunner({
       ...services,
@@ -51,21 +51,21 @@ export class Jobs implements JobQueue {
     this.#runner.start();
   }
 
-  /** Takes the crons and the limits of queues of an app that was loaded. */
+  /** Replaces the crons and the limits of queues with those of an app that was loaded. */
   declare({ crons = [], queues = {} }: Pick<Manifest, "crons" | "queues">): void {
     this.crons.declare(crons);
     this.#table.declareQueues(queues);
     this.wake([0]);
   }
 
-  /** Calls a cron's function now. @returns whether there is such a cron */
+  /** Calls a cron's function now. @returns whether the cron exists */
   async triggerCron(name: string): Promise<boolean> {
     const id = await this.crons.trigger(name);
     this.wake([0]);
     return id !== null;
   }
 
-  /** @param withinMs how long those that run may go on, in milliseconds */
+  /** Stops running jobs. @param withinMs how long running jobs may continue, in milliseconds */
   async stop(withinMs: number): Promise<void> {
     await this.#runner?.stop(withinMs);
     this.#clock.stop();
@@ -77,12 +77,12 @@ export class Jobs implements JobQueue {
     return times.length === 0 ? null : Math.min(...times);
   }
 
-  /** The time that jobs are due by, in milliseconds since 1970. */
+  /** The time of the clock of jobs, in milliseconds since 1970. */
   now(): number {
     return this.#clock.now();
   }
 
-  /** How many run on this replica. */
+  /** The number of jobs that run on this replica. */
   get runningHere(): number {
     return this.#runner?.runningCount ?? 0;
   }
@@ -91,17 +91,17 @@ export class Jobs implements JobQueue {
     return this.#table.add(tx, call);
   }
 
-  /** The id of a job that is to be made. */
+  /** Returns an id for a new job. */
   newId(): string {
     return this.#table.newId();
   }
 
-  /** Makes several jobs of calls without a dedupe key. */
+  /** Creates jobs of several calls without dedupe keys. */
   addMany(tx: Transaction, jobs: readonly NewJob[]): Promise<void> {
     return this.#table.addMany(tx, jobs);
   }
 
-  /** Makes a job in a transaction of its own. @returns its id */
+  /** Creates a job in a transaction of its own. @returns its id */
   async addOne(call: ScheduledCall): Promise<string> {
     const id = await this.#store.transact((tx) => this.#table.add(tx, call));
     this.wake([call.dueAt]);
@@ -116,20 +116,20 @@ export class Jobs implements JobQueue {
     return this.#table.cancel(tx, id);
   }
 
-  /** Makes a job ready that waits for its time. @returns what it does; null when it is over */
+  /** Makes a waiting job ready. @returns its state; null if it has ended */
   wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
     return this.#table.wakeUp(tx, id);
   }
 
-  /** Aborts a job where it runs here, which was cancelled in a transaction. */
+  /** Aborts a job that was cancelled in a transaction, if it runs on this replica. */
   abort(id: string): void {
     this.#runner?.abort(id);
   }
 
   /**
-   * Takes a job back that is not over, and aborts it where it runs here.
+   * Cancels a job that has not ended, and aborts it if it runs on this replica.
    *
-   * @returns whether it was
+   * @returns whether it was cancelled
    */
   async cancelOne(id: string): Promise<boolean> {
     const isCancelled = await this.#store.transact((tx) => this.#table.cancel(tx, id));
@@ -137,7 +137,7 @@ export class Jobs implements JobQueue {
     return isCancelled;
   }
 
-  /** Gives a dead or cancelled job all of its attempts again. @returns whether there was one */
+  /** Makes a dead or cancelled job ready, with all of its attempts. @returns whether it existed */
   async revive(id: string): Promise<boolean> {
     const isRevived = await this.#store.transact((tx) => this.#table.revive(tx, id));
     if (isRevived) this.wake([0]);
@@ -148,17 +148,17 @@ export class Jobs implements JobQueue {
     return this.#table.get(id);
   }
 
-  /** The newest first. */
+  /** Returns jobs, the newest first. */
   list(filter: JobFilter, limit: number): Promise<Job[]> {
     return this.#table.list(filter, limit);
   }
 
-  /** How many there are in each state, on all replicas. */
+  /** Returns the number of jobs in each state, on all replicas. */
   counts(): Promise<Readonly<Record<JobStatus, number>>> {
     return this.#table.counts();
   }
 
-  /** Deletes those that have been over for long enough. */
+  /** Deletes jobs that ended long enough ago. */
   async forgetOld(): Promise<void> {
     for (const { status, keptMs, isInBatch } of KEPT_MS)
       await this.#table.forget(status, this.now() - keptMs, isInBatch);

@@ -6,15 +6,18 @@ import { endOfQueue, laneBounds, laneOfReadyKey, queueOfLane } from "./job-row.t
 import type { QueueGate } from "./queue-limits.ts";
 
 const TABLE = SYSTEM_TABLES.jobs.name;
-/** Most lanes that one take looks into. */
+/** The maximum number of lanes that one take reads. */
 const MAX_LANES = 64;
 
-/** Takes jobs that are ready from all lanes by turns, so that none waits for a full one. */
+/** Takes ready jobs from all lanes in turn, so that a lane with many jobs delays no other lane. */
 export class LaneTurns {
-  /** The lane that was served last: the next take goes on after it. */
+  /** The lane that was served last: the next take starts after it. */
   #lastLane = "";
 
-  /** One of each lane after the last one that was served, then again, until there are enough. */
+  /**
+   * Takes jobs of each lane after the last one that was served, and repeats, until there are
+   * `count` jobs or no more are ready.
+   */
   async take(tx: Transaction, count: number, gate: QueueGate): Promise<StoredRow[]> {
     const most = Math.min(count, MAX_LANES);
     const lanes = await this.#lanesAfter(tx, this.#lastLane, most, gate);
@@ -39,7 +42,7 @@ export class LaneTurns {
     return taken;
   }
 
-  /** The lanes in which a job is ready, from the one after `last` on, and around. */
+  /** Returns lanes with ready jobs, from the one after `last`, wrapping around. */
   async #lanesAfter(
     tx: Transaction,
     last: string,
@@ -62,7 +65,7 @@ export class LaneTurns {
       const { ofLane, ofQueue } = await gate.room(lane);
       const queue = queueOfLane(lane);
       const chosen = lanes.filter((one) => queueOfLane(one) === queue).length;
-      // What a full queue can't use is left to the queues after it.
+      // Capacity that a full queue can't use is left to the queues after it.
       after = chosen >= ofQueue ? endOfQueue(queue) : laneBounds(lane).to;
       if (ofLane > 0 && chosen < ofQueue) lanes.push(lane);
     }
@@ -70,7 +73,7 @@ export class LaneTurns {
   }
 }
 
-/** The ready job that comes first after a place in the order of lanes; none where there is none. */
+/** Returns the first ready job after a position in the order of lanes, or no row. */
 export function firstReady(reader: Reader, after: string): Promise<StoredRow[]> {
   return reader.select({
     entity: TABLE,
@@ -87,7 +90,7 @@ function readyOf(
   except: readonly StoredRow[],
 ): Promise<StoredRow[]> {
   const { from, to } = laneBounds(lane);
-  // Ready keys are in order, so that what was taken from the lane already is before the rest.
+  // Ready keys are ordered, so the jobs that were taken from the lane precede the rest.
   const last = except.findLast((row) => laneOfReadyKey(String(row["readyKey"])) === lane);
   return tx.select({
     entity: TABLE,

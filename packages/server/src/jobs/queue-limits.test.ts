@@ -12,7 +12,7 @@ import { JobTable } from "./job-table.ts";
 import type { LeasedJob } from "./job.ts";
 import type { QueueSettings } from "./queue-limits.ts";
 
-// Limits of queues against a naive model, with several replicas that share them.
+// Compares the limits of queues with a naive model, with several replicas that share them.
 
 const LEASE_MS = 1_000_000;
 const USES_POSTGRES = process.env["PYLON_TEST_STORE"] === "postgres";
@@ -72,7 +72,7 @@ interface Waiting {
   readonly key: string | null;
 }
 
-/** What may be taken of what waits, by counting. */
+/** Returns the jobs that may be taken, by counting. */
 class Model {
   readonly waiting: Waiting[] = [];
   readonly running: Waiting[] = [];
@@ -198,7 +198,7 @@ test("replicas that take at the same time hold a limit together", async () => {
   }
 });
 
-test("what a limit holds back is looked for when its rate allows it, and not before", async () => {
+test("jobs that a rate holds back are looked for when it allows them, and not before", async () => {
   const [table] = await replicas(1);
   if (table === undefined) return;
   const began = nowMs;
@@ -211,7 +211,7 @@ test("what a limit holds back is looked for when its rate allows it, and not bef
   expect(await table.take(5, () => LEASE_MS)).toHaveLength(2);
 });
 
-test("a full queue with a thousand keys holds up no other queue", async () => {
+test("a full queue with a thousand keys delays no other queue", async () => {
   const [table] = await replicas(1);
   if (table === undefined) return;
   await store.transact(async (tx) => {

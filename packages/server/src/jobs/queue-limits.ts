@@ -14,11 +14,11 @@ export type QueueSettings = Readonly<Record<string, ManifestQueue>>;
 
 type QueueRow = RowOf<typeof QUEUES>;
 
-/** What a queue with limits has left. */
+/** The state of a queue with limits. */
 interface QueueState {
   readonly settings: ManifestQueue;
   readonly runningByLane: Map<string, number>;
-  /** Of the window of its rate, the oldest first. */
+  /** The start times of jobs within the window of the rate, the oldest first. */
   readonly startedAt: number[];
   readonly takes: number;
   running: number;
@@ -26,14 +26,15 @@ interface QueueState {
 }
 
 /**
- * How many jobs one take may take of each lane. The state of a queue with limits is held until the
- * end of the transaction, so that two replicas never take from the same queue by the same count.
+ * Limits the number of jobs that one take may take from each lane. The row of a queue with limits
+ * is locked until the end of the transaction, so that two replicas never take jobs based on the
+ * same count.
  */
 export class QueueGate {
   readonly #settings: QueueSettings;
   readonly #tx: Transaction;
   readonly #now: number;
-  /** By queue; null: another replica takes from it just now. */
+  /** The states by queue; null: another replica is taking jobs from it. */
   readonly #states = new Map<string, QueueState | null>();
   #isBlocking = false;
   #opensAt: number | null = null;
@@ -45,17 +46,20 @@ export class QueueGate {
     this.#now = now;
   }
 
-  /** Something was left where it was because of a limit. */
+  /** Whether a limit prevented jobs from being taken. */
   get isBlocking(): boolean {
     return this.#isBlocking;
   }
 
-  /** When the first rate that held something back allows more, in milliseconds since 1970. */
+  /**
+   * When the first exceeded rate allows more jobs, in milliseconds since 1970; null if no rate is
+   * exceeded.
+   */
   get opensAt(): number | null {
     return this.#opensAt;
   }
 
-  /** How many jobs may be taken of a lane, and of its whole queue. */
+  /** Returns how many jobs may be taken from a lane, and from its whole queue. */
   async room(lane: string): Promise<{ readonly ofLane: number; readonly ofQueue: number }> {
     const queue = queueOfLane(lane);
     const settings = Object.hasOwn(this.#settings, queue) ? this.#settings[queue] : undefined;
@@ -83,7 +87,7 @@ export class QueueGate {
     for (let index = 0; index < count; index += 1) state.startedAt.push(this.#now);
   }
 
-  /** Writes down what was taken. */
+  /** Writes the number of jobs that were taken. */
   async save(): Promise<void> {
     for (const [queue, state] of this.#states)
       if (state !== null && state.taken > 0)
@@ -104,7 +108,7 @@ export class QueueGate {
     return Math.max(0, Math.min(concurrency - running, ofRate));
   }
 
-  /** @returns null when another replica holds it */
+  /** @returns null if another replica has locked it */
   async #open(queue: string, settings: ManifestQueue): Promise<QueueState | null> {
     const isNew = (await QUEUES.get(this.#tx, queue)) === null;
     const known = isNew ? await this.#create(queue) : await this.#hold(queue);
@@ -121,7 +125,7 @@ export class QueueGate {
     };
   }
 
-  /** @returns null when another replica was faster */
+  /** @returns null if another replica created it first */
   async #create(queue: string): Promise<QueueRow | null> {
     const row = { id: queue, takes: 0, startedAt: [] };
     try {
@@ -133,7 +137,7 @@ export class QueueGate {
     }
   }
 
-  /** What is read before the row is held may be of before another replica's take. */
+  /** Values that were read before the row was locked may predate another replica's take. */
   async #hold(queue: string): Promise<QueueRow | null> {
     const where = QUEUES.is("id", queue);
     const [row] = await QUEUES.select(this.#tx, { where, isClaim: true });

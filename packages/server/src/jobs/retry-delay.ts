@@ -2,11 +2,12 @@ const FIRST_MS = 1_000;
 const LONGEST_MS = 10 * 60_000;
 
 /**
- * How long to wait after a failed attempt, in milliseconds: twice as long each time, ten minutes at
- * most, of which a half is chance, so that jobs that failed together do not come back together.
+ * Returns how long to wait after a failed attempt, in milliseconds. The delay doubles with each
+ * attempt, up to ten minutes; half of it is random, so that jobs that failed together are not
+ * retried together.
  *
- * @param attempts how often it was tried, from 1
- * @param chance from 0 to 1
+ * @param attempts the number of attempts so far, from 1
+ * @param chance a random number from 0 to 1
  */
 export function retryDelayMs(attempts: number, chance: number): number {
   const longest = Math.min(LONGEST_MS, FIRST_MS * 2 ** Math.min(attempts - 1, 30));

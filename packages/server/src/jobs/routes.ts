@@ -12,7 +12,7 @@ import type { Jobs } from "./jobs.ts";
 
 const FIELDS = ["name", "payload", "priority", "delay_secs", "max_retries", "queue"] as const;
 
-/** Jobs as an admin sees them: make, list, watch, take back, try again; and the crons. */
+/** The routes of jobs for admins: create, list, read, cancel and retry; and those of crons. */
 export function jobRoutes(jobs: Jobs, functions: () => Functions): Route[] {
   const path = "/api/jobs";
   const stats = async (): Promise<Answer> =>
@@ -70,7 +70,7 @@ function schedulerRoutes(jobs: Jobs): Route[] {
   ];
 }
 
-/** Where dashboards of the public system look for the same. */
+/** The paths at which dashboards of the public system expect the same data. */
 function operationsRoutes(jobs: Jobs): Route[] {
   const path = "/api/admin/ops";
   return [
@@ -172,7 +172,7 @@ function delayMsOf({ delay_secs: seconds = 0 }: Fields): number {
   return delayOf(typeof seconds === "number" ? seconds * 1000 : seconds);
 }
 
-/** What is wrong with them is said by `scheduledCall`. */
+/** `scheduledCall` validates the options. */
 function optionsOf({ queue, priority, max_retries: maxRetries }: Fields): ScheduleOptions {
   const given = { queue, priority, maxRetries };
   return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
@@ -199,7 +199,7 @@ function toWire(job: Job): Fields {
   };
 }
 
-/** `last_run` is in seconds since 1970, as older clients read it. */
+/** `last_run` is in seconds since 1970, as older clients expect. */
 function cronToWire({ cron, lastAt, nextAt }: CronState): Fields {
   return {
     name: cron.name,

@@ -9,7 +9,7 @@ import type { LeasedJob } from "./job.ts";
 type Fate = "completed" | "dead" | "cancelled" | "retried";
 const FATES: readonly Fate[] = ["completed", "dead", "cancelled", "retried"];
 
-/** A table, and what a mutation that schedules in it is given. */
+/** A table, and the scheduler of a mutation. */
 function tableOf(scratch: ReturnType<typeof scratchStore>) {
   const platform = new ManualPlatform();
   const { store } = scratch;
@@ -36,7 +36,7 @@ function tableOf(scratch: ReturnType<typeof scratchStore>) {
   return { store, table, platform, runBatch };
 }
 
-test("the job after a batch runs when all are over, and knows how many failed", async () => {
+test("the job after a batch runs when all have ended, and knows how many failed", async () => {
   await using scratch = scratchStore();
   const { store, table, platform, runBatch } = tableOf(scratch);
   const end = async (job: LeasedJob, fate: Fate): Promise<void> => {
@@ -63,11 +63,11 @@ test("the job after a batch runs when all are over, and knows how many failed", 
           await end(job, fate);
           if (fate === "dead" || fate === "cancelled") failed += 1;
         }
-        // Those that were given another chance succeed then.
+        // Jobs that were given another attempt succeed then.
         queue = queue.filter((fate) => fate === "retried").map(() => "completed");
       }
       expect(await table.settleBatch(id)).toBe(true);
-      // A later look changes nothing.
+      // A later check changes nothing.
       expect(await table.settleBatch(id)).toBe(false);
       const [after, ...others] = await table.take(5, () => 60_000);
       const total = given.length;
@@ -80,12 +80,12 @@ test("the job after a batch runs when all are over, and knows how many failed", 
   );
 });
 
-test("a batch whose end nobody saw is looked at later", async () => {
+test("a batch whose end was missed is checked later", async () => {
   await using scratch = scratchStore();
   const { store, table, platform, runBatch } = tableOf(scratch);
   const id = await runBatch(1);
   const [part] = await table.take(1, () => 3_600_000);
-  // A look while it runs moves the next one on.
+  // A check while it runs postpones the next one.
   platform.advance(10_000);
   expect(await table.settleDue()).toBe(1);
   expect((await table.get(id))?.dueAt).toBe(platform.now() + 10_000);
@@ -98,7 +98,7 @@ test("a batch whose end nobody saw is looked at later", async () => {
   await store.transact((tx) => table.cancel(tx, id));
 });
 
-test("a job after a batch that was taken back and given again waits as before", async () => {
+test("a job after a batch that was cancelled and revived waits as before", async () => {
   await using scratch = scratchStore();
   const { store, table, platform, runBatch } = tableOf(scratch);
   const id = await runBatch(1);
@@ -114,7 +114,7 @@ test("a job after a batch that was taken back and given again waits as before", 
   expect((await table.take(1, () => 60_000)).map((job) => job.id)).toEqual([id]);
 });
 
-test("one that was taken back is kept for the count of its batch", async () => {
+test("a cancelled job is kept for the count of its batch", async () => {
   await using scratch = scratchStore();
   const { store, table, platform, runBatch } = tableOf(scratch);
   const id = await runBatch(2);

@@ -7,11 +7,12 @@ const TABLE = SYSTEM_TABLES.jobs.name;
 const OVER = ["completed", "dead", "cancelled"];
 
 /**
- * Makes the job after a batch ready, once all jobs of the batch are over. It may be asked at any
- * time, by several at once.
+ * Makes the job after a batch ready once all jobs of the batch have ended. It may be called at any
+ * time, and concurrently.
  *
- * @param id of the job after it
- * @returns whether it has become ready
+ * @param id the id of the job after the batch
+ * @param now milliseconds since 1970
+ * @returns whether the job has become ready
  */
 export async function settleBatch(store: Store, id: string, now: number): Promise<boolean> {
   const row = await store.get(TABLE, id);
@@ -25,7 +26,7 @@ export async function settleBatch(store: Store, id: string, now: number): Promis
   });
   const counts = new Map(groups.map(({ status, count }) => [String(status), Number(count)]));
   if ([...counts.keys()].some((status) => !OVER.includes(status))) return false;
-  // Those that were completed may be deleted already; the others are kept for longer.
+  // Completed jobs may already be deleted; the others are kept for longer.
   const failed = (counts.get("dead") ?? 0) + (counts.get("cancelled") ?? 0);
   const total = job.batch?.total ?? 0;
   const batch = batchText({ total, completed: total - failed, failed });

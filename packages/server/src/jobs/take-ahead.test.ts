@@ -13,7 +13,7 @@ test("takes grow while all jobs are short and more are ready", () => {
     return ahead.size;
   });
   expect(sizes).toEqual([8, 16, 32, 64, 128, 256, 512, 1_000]);
-  // Fewer were ready than could be taken: that does not mean that the next take should be smaller.
+  // Fewer were ready than could be taken: that does not make the next take smaller.
   ahead.took(jobs("write"), 2);
   expect(ahead.size).toBe(1_000);
   // At most a quarter of a second of work.

@@ -2,9 +2,9 @@ import type { RowPlace, RowUpdate, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 /**
- * Updates jobs whose patches may set different fields: a step for each set of fields.
+ * Updates jobs whose patches may set different fields, with one step for each set of fields.
  *
- * @returns the ids of those that were updated, and where they are now
+ * @returns the ids of the updated jobs with their current places
  */
 export async function updateRows(
   tx: Transaction,

@@ -17,11 +17,11 @@ const KINDS: Readonly<Record<string, StatusKind>> = {
 };
 const TABLES = { job: SYSTEM_TABLES.jobs.name, workflow: SYSTEM_TABLES.workflowRuns.name } as const;
 
-/** Where jobs and runs are read. */
+/** The source of jobs and runs. */
 export interface StatusCallsOptions {
   /** The functions of the app. */
   readonly functions: LiveFunctionCalls;
-  /** Counts who begins to follow something, as it counts calls. */
+  /** Counts new followers like function calls, for the rate limit. */
   readonly limiter: { count(key: () => string): Promise<void> };
   readonly jobs: Pick<Jobs, "get">;
   readonly workflows: Pick<Workflows, "get">;
@@ -72,7 +72,7 @@ export class StatusCalls implements LiveFunctionCalls {
   }
 }
 
-/** The change of which live functions are told when a job or a run is another. */
+/** The change that live functions receive when a job or a run has changed. */
 export function statusChange(
   kind: StatusKind,
   id: string,

@@ -2,13 +2,13 @@ import { and, path, type Expr } from "@pylonsync/query";
 import type { Store, Value } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
-/** Whose status is followed. */
+/** The kinds of things whose status is followed. */
 export type StatusKind = "job" | "workflow";
 
-/** Those that are looked at by one statement. */
+/** The maximum number that one statement reads. */
 const PAGE = 500;
 
-/** What of a row shows that it has changed, without what is large in it. */
+/** The parts of a row that show that it has changed, without its large values. */
 const LOOKS = {
   job: [
     {
@@ -23,14 +23,14 @@ const LOOKS = {
       id: "id",
       fields: ["status", "state", "signals", "generation", "finishedAt"],
     },
-    // Steps come, and change their status: how many there are of each says so.
+    // Steps are added and change their status: the number of each status shows it.
     { entity: SYSTEM_TABLES.workflowSteps.name, id: "runId", fields: ["status"] },
   ],
 } as const;
 
 /**
- * Texts that differ when something that clients see of these may have changed, by their ids; for
- * each that is there.
+ * Returns, by id, a text that differs if something that clients see may have changed; only for
+ * those that exist.
  */
 export async function versionsOf(
   store: Pick<Store, "aggregate">,

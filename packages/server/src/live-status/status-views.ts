@@ -3,7 +3,7 @@ import type { Job } from "../jobs/job.ts";
 import { isoTimeOrNull } from "../store/system-table.ts";
 import type { Run, StepRow } from "../workflows/run.ts";
 
-/** How a job is, as a client may see it. @param isForAdmin why it failed is for admins alone */
+/** The state of a job for a client. @param isForAdmin only admins see why it failed */
 export function jobState(job: Job, isForAdmin: boolean): JobState {
   return {
     id: job.id,
@@ -18,7 +18,7 @@ export function jobState(job: Job, isForAdmin: boolean): JobState {
   };
 }
 
-/** How a run is, as a client may see it. @param isForAdmin what it came to is for admins alone */
+/** The state of a run for a client. @param isForAdmin only admins see its result */
 export function workflowState(
   run: Run,
   steps: readonly StepRow[],

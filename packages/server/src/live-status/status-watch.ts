@@ -2,36 +2,36 @@ import type { Platform, Timer } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { versionsOf, type StatusKind } from "./status-versions.ts";
 
-/** Time from one look at what is followed to the next, in milliseconds. */
+/** The polling interval, in milliseconds. */
 const LOOK_MS = 250;
-/** The same after a look that failed: the database may be away. */
+/** The interval after a failed poll: the database may be unavailable. */
 const FAILED_LOOK_MS = 5_000;
 
-/** One job or run that somebody follows. */
+/** One job or run that is followed. */
 interface Followed {
   readonly kind: StatusKind;
   readonly id: string;
-  /** As it was when it was read last; undefined: it was not there. */
+  /** Its version when it was read last; undefined if it did not exist. */
   version: string | undefined;
 }
 
-/** What the watch is made with. */
+/** The dependencies of the watch. */
 export interface StatusWatchOptions {
   readonly store: Store;
   readonly platform: Pick<Platform, "after">;
-  /** Told which have changed. */
+  /** Called with those that have changed. */
   readonly onChanged: (kind: StatusKind, id: string) => void;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Looks at the jobs and runs that clients of this replica follow, all of them together, for as long
- * as somebody does. Their rows are in no log of changes: each start and end of a job would be a
- * line of it, for every replica, though hardly any job is followed.
+ * Polls the jobs and runs that clients of this replica follow, all of them together, while there
+ * are any. Their rows are not in the change log: each start and end of a job would be an entry for
+ * every replica, although hardly any job is followed.
  */
 export class StatusWatch {
   readonly #options: StatusWatchOptions;
-  /** By the live function that shows it. */
+  /** By the name of the live function that shows it. */
   readonly #followed = new Map<string, Followed>();
   #timer: Timer | null = null;
   #isLooking = false;
@@ -40,18 +40,18 @@ export class StatusWatch {
     this.#options = options;
   }
 
-  /** How many live functions show one. */
+  /** The number of live functions that show one. */
   get size(): number {
     return this.#followed.size;
   }
 
   /**
-   * A live function is about to read it: tells when it is another than now, until the signal.
+   * A live function is about to read it: reports when it has changed since now, until the signal.
    *
-   * @param follower names the live function, whose earlier read counts no longer
+   * @param follower identifies the live function, whose earlier read is replaced
    */
   async follow(follower: string, kind: StatusKind, id: string, signal: AbortSignal): Promise<void> {
-    // Before it is read: what changes in between is found by the next look.
+    // Before it is read, so that the next poll finds changes in between.
     const version = (await versionsOf(this.#options.store, kind, [id])).get(id);
     if (signal.aborted) return;
     const followed: Followed = { kind, id, version };
@@ -90,7 +90,7 @@ export class StatusWatch {
     const versions = await versionsOf(this.#options.store, kind, ids);
     const changed = new Set<string>();
     for (const [follower, followed] of all) {
-      // It was read again meanwhile.
+      // It was read again in the meantime.
       if (this.#followed.get(follower) !== followed) continue;
       const version = versions.get(followed.id);
       if (version === followed.version) continue;

@@ -1,27 +1,27 @@
-/** Players who wait together, as the forming of matches sees them. */
+/** A ticket of one or more players who wait for a match together. */
 export interface WaitingTicket {
   readonly id: string;
-  /** How many play. */
+  /** The number of players. */
   readonly size: number;
-  /** Of all of them, on average. */
+  /** The average rating of the players. */
   readonly rating: number;
   /** Milliseconds since 1970. */
   readonly createdAt: number;
 }
 
-/** How matches of one queue are formed. */
+/** The rules for forming matches of one queue. */
 export interface FormingRules {
   readonly minPlayers: number;
   readonly maxPlayers: number;
-  /** How far ratings may be apart at first. */
+  /** The initial maximum difference of ratings. */
   readonly ratingSpread: number;
-  /** By how much that grows with each second of waiting. */
+  /** By how much it grows per second of waiting. */
   readonly widenPerSecond: number;
-  /** For how many seconds a match that could begin waits for more players. */
+  /** The number of seconds that a match that could begin waits for more players. */
   readonly fillSeconds: number;
 }
 
-/** How far the rating of others may be from that of one who waited for so long. */
+/** Returns the maximum difference of ratings for a ticket, which grows while it waits. */
 export function spreadOf(
   { ratingSpread, widenPerSecond }: FormingRules,
   { createdAt }: Pick<WaitingTicket, "createdAt">,
@@ -31,11 +31,11 @@ export function spreadOf(
 }
 
 /**
- * Forms the matches that can begin now. Those who wait longest come first: around each of them a
- * match is formed of those within its spread, as large as it can be, and of several that are as
- * large the one of the nearest.
+ * Forms the matches that can begin now. Tickets that have waited longest come first: for each of
+ * them, the largest possible match is formed with tickets within its spread; of several such
+ * matches, the one with the nearest ratings.
  *
- * @param tickets of one queue
+ * @param tickets the tickets of one queue
  * @returns the tickets of each match
  */
 export function formMatches<T extends WaitingTicket>(
@@ -64,16 +64,16 @@ export function formMatches<T extends WaitingTicket>(
 }
 
 /**
- * Those who fill the most of the seats: parties can't be parted, so the first ones need not be
- * among them. Of several choices that fill as many, the one that was found first.
+ * Returns the tickets that fill the most seats. Parties can't be split, so the first tickets may
+ * not be among them. Of several choices that fill as many seats, the first one found is returned.
  *
- * @param others the most wanted first
+ * @param others the tickets, the most preferred first
  */
 export function fullest<T extends Pick<WaitingTicket, "size">>(
   others: readonly T[],
   seats: number,
 ): T[] {
-  /** By how many seats they fill: one choice for each. */
+  /** One choice per number of filled seats. */
   const choices: (T[] | undefined)[] = [[]];
   for (const other of others) {
     if (choices[seats] !== undefined) break;

@@ -2,20 +2,20 @@ import { PylonError } from "@pylonsync/protocol";
 import type { MatchRules, ShardDefinition } from "@pylonsync/functions";
 import type { FormingRules } from "./form-matches.ts";
 
-/** The rules of a kind of shard with their defaults. */
+/** The matchmaking rules of a type of shard, with defaults applied. */
 export interface FullRules extends FormingRules {
   readonly modes: readonly string[];
   readonly regions: readonly string[];
   readonly rating: string | null;
   readonly timeoutMs: number;
-  /** 0: players are not asked. */
+  /** The number of seconds to accept a match; 0: no confirmation. */
   readonly acceptMs: number;
   readonly backfill: boolean;
 }
 
 const ONE_QUEUE = ["default"];
 
-/** Fills in what the app did not say. */
+/** Applies the defaults. */
 export function fullRules(rules: MatchRules): FullRules {
   return {
     minPlayers: rules.minPlayers,
@@ -32,25 +32,25 @@ export function fullRules(rules: MatchRules): FullRules {
   };
 }
 
-/** One queue: a kind of shard, a mode and a region. None of them has a slash in it. */
+/** A queue: a type of shard, a mode and a region. None of them contains a slash. */
 export interface Queue {
   readonly shard: string;
   readonly mode: string;
   readonly region: string;
 }
 
-/** The name of a queue in the database. */
+/** Returns the name of a queue in the database. */
 export function queueName({ shard, mode, region }: Queue): string {
   return `${shard}/${mode}/${region}`;
 }
 
-/** The queue of a name. */
+/** Returns the queue with a name. */
 export function queueOf(name: string): Queue {
   const [shard = "", mode = "", region = ""] = name.split("/");
   return { shard, mode, region };
 }
 
-/** @throws PylonError SHARD_NOT_FOUND where there is no matchmaking for it */
+/** @throws PylonError SHARD_NOT_FOUND if there is no matchmaking for it */
 export function rulesOf(
   definitions: ReadonlyMap<string, ShardDefinition>,
   shard: string,

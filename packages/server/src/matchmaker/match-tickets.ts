@@ -6,21 +6,21 @@ import { transactById, type RowOf } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const { matchTickets: TICKETS, matchPlayers: PLAYERS } = SYSTEM_TABLES;
-/** For how long it can be read what became of a ticket, in milliseconds. */
+/** How long the result of a ticket can be read, in milliseconds. */
 const KEPT_MS = 60 * 60_000;
-/** Tickets of a status that are looked at in one go, the oldest first. */
+/** The maximum number of tickets of a status that one pass reads, the oldest first. */
 const MAX_READ = 5_000;
 
-/** A ticket as it is kept. */
+/** A stored ticket. */
 export type Ticket = RowOf<typeof TICKETS>;
-/** One that can still come to a match. */
+/** The statuses of a ticket that can still get a match. */
 export const OPEN_STATUSES = ["gathering", "waiting", "proposed"] as const;
 
-/** A new ticket. */
+/** The data of a new ticket. */
 export interface NewTicket {
   readonly queue: string;
   readonly userId: string;
-  /** Of the whole party. */
+  /** The number of players of the party. */
   readonly size: number;
   readonly rating: number;
   readonly forMs: number;
@@ -37,9 +37,9 @@ export class MatchTickets {
   }
 
   /**
-   * Makes a ticket; the one that the user had is over.
+   * Creates a ticket, and ends the previous one of the user.
    *
-   * @throws PylonError SUBSCRIBE_FAILED when too many wait
+   * @throws PylonError SUBSCRIBE_FAILED if too many tickets are waiting
    */
   async add({ queue, userId, size, rating, forMs }: NewTicket): Promise<Ticket> {
     const where = and(TICKETS.is("status", "waiting"), TICKETS.is("queue", queue));
@@ -69,7 +69,7 @@ export class MatchTickets {
     return ticket;
   }
 
-  /** A user has one ticket. */
+  /** Ends the other tickets of a user, who has at most one. */
   async #claim(tx: Transaction, userId: string, ticketId: string): Promise<void> {
     const known = await PLAYERS.get(tx, userId);
     const old = known === null ? null : await TICKETS.get(tx, known.ticketId);
@@ -83,7 +83,7 @@ export class MatchTickets {
   }
 
   /**
-   * Adds a user to a party. The last one who comes makes it wait for a match.
+   * Adds a user to a party. Once it is complete, it waits for a match.
    *
    * @throws PylonError TICKET_NOT_FOUND, TICKET_OVER
    */
@@ -123,7 +123,7 @@ export class MatchTickets {
   }
 
   /**
-   * Takes a player's word for a match that was proposed. With the last one's it begins.
+   * Records that a player accepts a proposed match. It begins once all players have accepted.
    *
    * @throws PylonError TICKET_NOT_FOUND, TICKET_OVER
    */
@@ -143,7 +143,7 @@ export class MatchTickets {
     });
   }
 
-  /** The tickets of a status, the oldest first. */
+  /** Returns the tickets with a status, the oldest first. */
   withStatus(status: Ticket["status"]): Promise<Ticket[]> {
     return TICKETS.select(this.#store, {
       where: TICKETS.is("status", status),
@@ -152,22 +152,23 @@ export class MatchTickets {
     });
   }
 
-  /** The tickets of a match or of the shard that came of it. */
+  /** Returns the tickets of a match. @param matchId the id of the match, or of its shard */
   ofMatch(matchId: string): Promise<Ticket[]> {
     return TICKETS.select(this.#store, { where: TICKETS.is("matchId", matchId) });
   }
 
   /**
-   * Brings waiting tickets to a match, unless one of them no longer waits.
+   * Assigns waiting tickets to a match, unless one of them is no longer waiting.
    *
-   * @param acceptUntil until when they are to accept it; null: it begins
+   * @param acceptUntil the time until which players must accept; null: the match begins
+   * @returns whether they were assigned
    */
   bring(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
     return transactById(this.#store, async (tx) => {
       for (const id of ids.toSorted())
         if ((await TICKETS.get(tx, id))?.status !== "waiting") return false;
       const status = acceptUntil === null ? "matched" : "proposed";
-      // A match that has begun is a seat for as long as somebody may come for it.
+      // In a match that has begun, it is the time from which a seat is reserved.
       const begun = acceptUntil === null ? { acceptUntil: this.#platform.now() } : { acceptUntil };
       for (const id of ids.toSorted())
         await TICKETS.update(tx, id, { status, matchId, accepted: [], ...begun });
@@ -175,7 +176,7 @@ export class MatchTickets {
     });
   }
 
-  /** A ticket that waited for too long. */
+  /** Expires a ticket if it has waited too long. */
   expire(id: string): Promise<void> {
     return transactById(this.#store, async (tx) => {
       const ticket = await TICKETS.get(tx, id);
@@ -185,7 +186,7 @@ export class MatchTickets {
     });
   }
 
-  /** Nobody waits any longer for those who did not accept; the others wait for another match. */
+  /** Expires the tickets that were not accepted in time; the others wait for another match. */
   async expireProposal(matchId: string): Promise<void> {
     await this.#store.transact(async (tx) => {
       for (const { id, status, acceptUntil, ...ticket } of await TICKETS.select(tx, {
@@ -197,7 +198,7 @@ export class MatchTickets {
     });
   }
 
-  /** Forgets those that are long over. */
+  /** Deletes old tickets. */
   async forgetOld(): Promise<void> {
     const before = this.#platform.now() - KEPT_MS;
     await this.#store.transact(async (tx) => {
@@ -213,7 +214,7 @@ export class MatchTickets {
       if (id !== butFor && status === "proposed") await TICKETS.update(tx, id, WAITING_AGAIN);
   }
 
-  /** @throws PylonError TICKET_NOT_FOUND also for a ticket of others */
+  /** @throws PylonError TICKET_NOT_FOUND, also for a ticket of other users */
   async #known(tx: Transaction, id: string, userId: string | null = null): Promise<Ticket> {
     const ticket = await TICKETS.get(tx, id);
     if (ticket !== null && (userId === null || ticket.players.includes(userId))) return ticket;
@@ -228,7 +229,7 @@ const WAITING_AGAIN = {
   accepted: [],
 } as const;
 
-/** Whether it can still come to a match. */
+/** Whether a ticket can still get a match. */
 export function isOpen({ status }: Pick<Ticket, "status">): boolean {
   return OPEN_STATUSES.some((open) => open === status);
 }
@@ -237,7 +238,7 @@ function isAccepted({ players, accepted }: Pick<Ticket, "players" | "accepted">)
   return players.every((player) => accepted.includes(player));
 }
 
-/** There is no such ticket, or it is of others. */
+/** The error for a ticket that does not exist, or belongs to other users. */
 export function ticketNotFound(): PylonError {
   return new PylonError("TICKET_NOT_FOUND", "The ticket does not exist.");
 }

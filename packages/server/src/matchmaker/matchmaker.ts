@@ -5,41 +5,41 @@ import { formMatches, fullest, spreadOf } from "./form-matches.ts";
 import { isOpen, ticketNotFound, type MatchTickets, type Ticket } from "./match-tickets.ts";
 import { fullRules, queueName, queueOf, rulesOf, type FullRules } from "./match-rules.ts";
 
-/** A shard of a match that runs here, with who is in it. */
+/** The shard of a match that runs on this replica. */
 export interface RunningMatch {
   readonly id: string;
   readonly players: number;
   has(userId: string): boolean;
 }
 
-/** What the matchmaker needs. */
+/** The services that the matchmaker uses. */
 export interface MatchmakerServices {
   readonly tickets: MatchTickets;
   readonly definitions: () => ReadonlyMap<string, ShardDefinition>;
-  /** The shards that run on this replica. */
+  /** Returns the shards that run on this replica. */
   readonly running: () => readonly RunningMatch[];
-  /** Asks the app's query. */
+  /** Calls the app's rating query. */
   readonly rate: (query: string, userId: string) => Promise<unknown>;
   readonly platform: Platform;
   readonly onError: (error: unknown) => void;
 }
 
-/** What a user asks for. */
+/** A user's request for a match. */
 export interface MatchRequest {
   readonly shard: string;
   readonly mode: string | undefined;
   readonly region: string | undefined;
-  /** How many play together. */
+  /** The number of players in the party. */
   readonly partySize: number;
 }
 
 const PASS_MS = 1_000;
-/** For how long a seat is kept for a player who was matched, in milliseconds. */
+/** How long a seat is reserved for a matched player, in milliseconds. */
 const SEAT_MS = 30_000;
 
 /**
- * Brings players together. Every replica forms matches of the tickets in the database; which of
- * two that are formed at the same time stands is decided there.
+ * Forms matches of players. Each replica forms matches of the tickets in the database, which
+ * resolves conflicts between matches that are formed at the same time.
  */
 export class Matchmaker {
   readonly #services: MatchmakerServices;
@@ -62,7 +62,7 @@ export class Matchmaker {
   }
 
   /**
-   * Makes a ticket for a user.
+   * Creates a ticket for a user.
    *
    * @throws PylonError SHARD_NOT_FOUND, INVALID_DATA, SUBSCRIBE_FAILED, HANDLER_ERROR
    */
@@ -93,14 +93,14 @@ export class Matchmaker {
     return tickets.join(id, userId, await this.#rate(rules, userId));
   }
 
-  /** A ticket of the user. @throws PylonError TICKET_NOT_FOUND */
+  /** Returns a ticket of the user. @throws PylonError TICKET_NOT_FOUND */
   async get(id: string, userId: string): Promise<Ticket> {
     const ticket = await this.#services.tickets.get(id);
     if (ticket === null || !ticket.players.includes(userId)) throw ticketNotFound();
     return ticket;
   }
 
-  /** As `get`, once the ticket has another status than this one, or the time is over. */
+  /** Like `get`, but waits until the status differs from the given one, or until the timeout. */
   async changed(id: string, userId: string, status: string, ms: number): Promise<Ticket> {
     const ticket = await this.get(id, userId);
     if (ticket.status !== status || !isOpen(ticket)) return ticket;
@@ -114,7 +114,7 @@ export class Matchmaker {
     return this.get(id, userId);
   }
 
-  /** Looks at all tickets once: what is over, what comes together. Never rejects. */
+  /** Expires tickets and forms matches once. Never rejects. */
   pass(): Promise<void> {
     this.#pass ??= this.#look()
       .catch((error: unknown) => this.#services.onError(error))
@@ -159,10 +159,10 @@ export class Matchmaker {
   }
 
   /**
-   * Gives free seats of the matches that run here to those who wait: only the replica that runs a
-   * match gives its seats.
+   * Assigns free seats of running matches to waiting tickets. Only the replica that runs a match
+   * assigns its seats.
    *
-   * @returns who still waits
+   * @returns the tickets that are still waiting
    */
   async #backfill(waiting: readonly Ticket[], now: number): Promise<Ticket[]> {
     const { tickets, definitions, running } = this.#services;
@@ -182,7 +182,7 @@ export class Matchmaker {
     return left;
   }
 
-  /** Those whose ticket is another by now are told. */
+  /** Ends the waits for tickets whose status has changed. */
   async #wake(): Promise<void> {
     if (this.#waits.size === 0) return;
     const { tickets } = this.#services;
@@ -213,7 +213,7 @@ function chosen(field: string, value: string | undefined, known: readonly string
   });
 }
 
-/** Those of the same queue whose rating is near to that of a match, who waited longest first. */
+/** Returns the tickets of the same queue with a rating near that of a match, in their order. */
 function nearTo(
   match: readonly Ticket[],
   waiting: readonly Ticket[],
@@ -228,7 +228,7 @@ function nearTo(
   );
 }
 
-/** How many were matched a moment ago and are not there yet. */
+/** Returns the number of players who were matched recently and have not joined yet. */
 function comingTo(match: RunningMatch, tickets: readonly Ticket[], now: number): number {
   return tickets
     .filter(({ status, acceptUntil }) => status === "matched" && (acceptUntil ?? 0) > now - SEAT_MS)

@@ -12,7 +12,7 @@ import { queueOf } from "./match-rules.ts";
 const MAX_WAIT_SECONDS = 25;
 const MAX_PARTY = 1_000;
 
-/** What the routes of tickets need. */
+/** The services that the routes of tickets use. */
 export interface MatchRouteServices {
   readonly matchmaker: Matchmaker;
   readonly tickets: MatchTickets;
@@ -20,7 +20,7 @@ export interface MatchRouteServices {
   readonly now: () => number;
 }
 
-/** Tickets for matches, over HTTP: each is its players' alone. */
+/** Routes of match tickets. A ticket is only accessible to its players. */
 export function matchRoutes(services: MatchRouteServices): Route[] {
   const handlers = new MatchHandlers(services);
   const common = { access: "signed-in", scope: "write" } as const;
@@ -52,7 +52,7 @@ export function matchRoutes(services: MatchRouteServices): Route[] {
   ];
 }
 
-/** A method a route. */
+/** The handlers, one method per route. */
 class MatchHandlers {
   readonly #services: MatchRouteServices;
 
@@ -77,7 +77,7 @@ class MatchHandlers {
     return this.#answer(context, ticket, 201);
   }
 
-  /** With `wait` and `status` it answers once the ticket has another status, or in so long. */
+  /** With `wait` and `status` it responds once the status differs, or after `wait` seconds. */
   async get(context: RequestContext): Promise<Answer> {
     const { matchmaker } = this.#services;
     const [id, userId, wait] = [context.param("id"), userOf(context), context.query("wait")];
@@ -149,7 +149,7 @@ class MatchHandlers {
   }
 }
 
-/** @throws PylonError AUTH_REQUIRED for the admin, who plays no match */
+/** @throws PylonError AUTH_REQUIRED, also for the admin, who can't play matches */
 function userOf({ caller }: RequestContext): string {
   if (caller.userId !== null) return caller.userId;
   throw new PylonError("AUTH_REQUIRED", "You are not signed in.", {

@@ -68,7 +68,7 @@ export function startSpan(name: string, kind: SpanKind, attributes?: SpanAttribu
 }
 
 /** Runs the work in a child of the current span; spans that it starts are children of that. */
-export async function inSpan<T>(
+export function inSpan<T>(
   name: string,
   kind: SpanKind,
   attributes: SpanAttributes,
@@ -76,9 +76,15 @@ export async function inSpan<T>(
 ): Promise<T> {
   const operation = operations.getStore();
   const span = operation?.span?.child(name, kind, attributes);
-  if (operation === undefined || span === undefined) return work();
+  // Most operations are not traced.
+  return operation === undefined || span === undefined
+    ? work()
+    : runInSpan({ ...operation, span }, span, work);
+}
+
+async function runInSpan<T>(operation: Operation, span: Span, work: () => Promise<T>): Promise<T> {
   try {
-    return await operations.run({ ...operation, span }, work);
+    return await operations.run(operation, work);
   } catch (error) {
     span.fail(reasonOf(error));
     throw error;

@@ -4,7 +4,7 @@ import type { ShardConnection } from "./shard-connection.ts";
 
 const DEFAULT_INPUT_RATE = 60;
 
-/** What decides whether an input is taken. */
+/** The shard's properties that determine whether an input is accepted. */
 export interface InputGate {
   readonly definition: ShardDefinition;
   readonly isRunning: boolean;
@@ -12,9 +12,9 @@ export interface InputGate {
 }
 
 /**
- * Checks an input before it waits for the next step of a shard.
+ * Checks an input before it is queued for the next step of a shard.
  *
- * @param now monotonic milliseconds
+ * @param now monotonic time in milliseconds
  * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED, FORBIDDEN
  */
 export function checkInput(

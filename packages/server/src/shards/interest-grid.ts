@@ -2,29 +2,29 @@ import type { InterestDefinition, ShardPosition } from "@pylonsync/functions";
 import type { ShardDelta } from "@pylonsync/protocol";
 import { ViewMirror } from "./view-mirror.ts";
 
-/** A part of the view that is sent, or not, by itself: encoded once for all who see it. */
+/** A part of the view that is sent independently, and encoded once for all recipients. */
 class SharedPart {
   #mirror = new ViewMirror({ isNumbered: false });
   #version = 0;
   #whole: string | null = null;
   #change: ShardDelta | null = null;
 
-  /** How often it has changed. */
+  /** The number of its changes. */
   get version(): number {
     return this.#version;
   }
 
-  /** All of it, as JSON. */
+  /** The complete part as JSON. */
   get whole(): string {
     return (this.#whole ??= JSON.stringify(this.#mirror.value));
   }
 
-  /** What its last version changed; to be read before the next `update`. */
+  /** The changes of its last version; valid until the next `update`. */
   get change(): ShardDelta | null {
     return this.#change;
   }
 
-  /** Takes it as it is now. @throws TypeError for what JSON can't say */
+  /** Updates the part. @throws TypeError for values that JSON can't represent */
   update(value: unknown): void {
     try {
       const change = this.#mirror.update(value);
@@ -33,18 +33,18 @@ class SharedPart {
       this.#whole = null;
       this.#change = change.delta;
     } catch (error) {
-      // What the mirror has by now is a part of it: it is taken as a whole next.
+      // The mirror was updated only in part, so the next update is a full one.
       this.#mirror = new ViewMirror({ isNumbered: false });
       throw error;
     }
   }
 }
 
-/** The fields of a view that everybody is sent. */
+/** The fields of a view that all players receive. */
 class SharedRest extends SharedPart {
   #lines: { readonly set: string; readonly removed: string } | null = null;
 
-  /** What its last version changed, as the inside of `s` and of `r`; null: all of it. */
+  /** The changes of its last version, as the contents of `s` and `r`; null: everything changed. */
   get lines(): { readonly set: string; readonly removed: string } | null {
     return this.#lines;
   }
@@ -63,20 +63,20 @@ class SharedRest extends SharedPart {
   }
 }
 
-/** A thing on the map. */
+/** A thing with a position. */
 export class Thing extends SharedPart {
   readonly field: string;
   readonly id: string;
   /** The id as JSON. */
   readonly key: string;
-  /** As the app has it, in this step. */
+  /** The app's object in this step. */
   value: unknown = null;
-  /** The cell that it is in. */
+  /** The cell of its position. */
   column = 0;
   row = 0;
   /** Whether it is no longer in the view. */
   isGone = false;
-  /** The step that it was last seen in. */
+  /** The last step whose view contained it. */
   seenIn = 0;
   #wholeLine: string | null = null;
   #deltaLine: string | null = null;
@@ -88,12 +88,12 @@ export class Thing extends SharedPart {
     this.key = JSON.stringify(id);
   }
 
-  /** As a change of a record, for who has the version before: `"id":DELTA`. */
+  /** An entry of a delta for recipients that have the version before: `"id":DELTA`. */
   get deltaLine(): string {
     return (this.#deltaLine ??= `${this.key}:${JSON.stringify(this.change)}`);
   }
 
-  /** For who has it in no version, or in an older one: `"id":[WHOLE]`. */
+  /** An entry of a delta for all other recipients: `"id":[WHOLE]`. */
   get wholeLine(): string {
     return (this.#wholeLine ??= `${this.key}:[${this.whole}]`);
   }
@@ -106,16 +106,16 @@ export class Thing extends SharedPart {
 }
 
 /**
- * The things of a view by where they are, with what changed of each, for all connections that are
- * sent the same steps.
+ * The things of a view by their cells, with the changes of each, for all connections that receive
+ * the views of the same steps.
  */
 export class InterestGrid {
   readonly rules: InterestDefinition;
-  /** The fields of the view that everybody is sent. */
+  /** The fields of the view that all players receive. */
   readonly rest = new SharedRest();
   readonly #things: ReadonlyMap<string, Map<string, Thing>>;
   readonly #cells = new Map<string, Set<Thing>>();
-  /** Of this step: what is around a cell, for all who look from it. */
+  /** The things around each cell in this step, for all players who look from it. */
   readonly #near = new Map<string, ReadonlySet<Thing>>();
   #steps = 0;
   #isShown = false;
@@ -125,16 +125,16 @@ export class InterestGrid {
     this.#things = new Map(rules.fields.map((field) => [field, new Map<string, Thing>()]));
   }
 
-  /** Whether there is a view: not before the first, nor after one that failed. */
+  /** Whether there is a view: false before the first one, and after one that failed. */
   get isShown(): boolean {
     return this.#isShown;
   }
 
   /**
-   * Takes the view as it is now.
+   * Updates the view.
    *
-   * @throws TypeError for a view that is not an object with these fields, for a place that is none,
-   *   and for what JSON can't say
+   * @throws TypeError for a view that is not an object with these fields, for an invalid position,
+   *   and for values that JSON can't represent
    */
   show(view: unknown): void {
     if (typeof view !== "object" || view === null || Array.isArray(view))
@@ -149,7 +149,7 @@ export class InterestGrid {
     this.#isShown = true;
   }
 
-  /** What a player sees from a place. @throws TypeError for a place that is none */
+  /** Returns the things near a point. @throws TypeError for an invalid position */
   near(place: ShardPosition): ReadonlySet<Thing> {
     const { radiusCells = DEFAULT_RADIUS_CELLS } = this.rules;
     const { column, row } = this.#cellOf(place, "interest.center");
@@ -177,7 +177,7 @@ export class InterestGrid {
     if (typeof things !== "object" || things === null || Array.isArray(things))
       throw new TypeError(`The view's ${field} must be an object of things by id.`);
     for (const [id, value] of Object.entries(things)) {
-      // As JSON leaves it out.
+      // JSON omits it.
       if (value === undefined) continue;
       this.#showThing(known.get(id) ?? new Thing(field, id), value, known);
     }

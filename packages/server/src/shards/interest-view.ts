@@ -2,47 +2,47 @@ import type { ShardPlayer } from "@pylonsync/functions";
 import type { InterestGrid, Thing } from "./interest-grid.ts";
 import { sized } from "./view-channel.ts";
 
-/** What one connection is sent next: a part of a frame, as JSON. */
+/** The next changes for one connection: a part of a frame, as JSON. */
 export interface InterestNews {
   readonly kind: "snapshot" | "delta";
   readonly json: string;
 }
 
-/** A thing of priority 0 is sent now and then, too. */
+/** The minimum priority, so that things with priority 0 are sent occasionally. */
 const MIN_PRIORITY = 0.01;
-/** Where the fields that everybody is sent take all bytes, things are sent this often, in ms. */
+/** The maximum time without any thing if other fields use all bytes, in milliseconds. */
 const MAX_WAIT_MS = 1000;
-/** About what a frame has besides. */
+/** The approximate size of the rest of a frame. */
 const FRAME_BYTES = 40;
 const NOTHING: ReadonlySet<Thing> = new Set();
 
 interface Candidate {
   readonly thing: Thing;
   readonly line: string;
-  /** How important it is, times the steps that it has waited. */
+  /** The sum of its priorities over the steps that it has waited. */
   readonly score: number;
 }
 
 /**
- * What one connection has of a view: which things, and in which version. What is new of them is
- * sent as far as its bytes reach, and the rest of it later, as it is then.
+ * The things that one connection has, and the version of each. Changes are sent within the byte
+ * limit; the others wait, and are then sent in their current state.
  */
 export class InterestView {
   readonly #known = new Map<Thing, number>();
   #scores = new Map<Thing, number>();
-  /** 0: the connection has nothing yet. */
+  /** The version of the other fields; 0: the connection has received nothing. */
   #restVersion = 0;
-  /** Bytes that may be sent now; below 0 after a frame that took more. */
+  /** The bytes that may be sent now; negative after a frame that exceeded them; null: no limit. */
   #bytesLeft: number | null = null;
   #refilledAt = 0;
   #lastThingAt = 0;
 
   /**
-   * What to send now; null for nothing. What it says is taken as sent.
+   * Returns the changes to send now, and marks them as sent; null if there are none.
    *
-   * @param takesDeltas whether the client knows what it was sent before
-   * @param now milliseconds, of any beginning
-   * @throws what the rules of the app throw, before anything is taken as sent
+   * @param takesDeltas whether the client supports deltas
+   * @param now monotonic time in milliseconds
+   * @throws the error of the app's rules, before anything is marked as sent
    */
   next(
     grid: InterestGrid,
@@ -72,7 +72,7 @@ export class InterestView {
     return { kind: isWhole ? "snapshot" : "delta", json: sized(json) };
   }
 
-  /** Of what is sent whatever there is. */
+  /** The size of the parts that are always sent. */
   #costOf(
     { rest }: InterestGrid,
     isWhole: boolean,
@@ -114,7 +114,7 @@ export class InterestView {
     if (before === null) this.#lastThingAt = now;
   }
 
-  /** @param taken bytes that are sent whatever there is */
+  /** @param taken the size of the parts that are always sent, in bytes */
   #pick(candidates: Candidate[], taken: number, now: number): readonly Candidate[] {
     if (this.#bytesLeft === null) return candidates;
     let left = this.#bytesLeft - taken;
@@ -126,7 +126,7 @@ export class InterestView {
     }
     candidates.sort((one, other) => other.score - one.score);
     let count = 0;
-    // The last one may take more than is left, so that one that is large is sent as well.
+    // The last one may exceed the limit, so that large things are sent as well.
     while (count < candidates.length && left > 0) {
       left -= (candidates[count]?.line.length ?? 0) + 1;
       count += 1;
@@ -138,7 +138,7 @@ export class InterestView {
     return candidates.slice(0, count);
   }
 
-  /** All that the connection has by now. */
+  /** Returns the full view of the connection. */
   #snapshot(grid: InterestGrid): string {
     const byField = new Map<string, string[]>(grid.rules.fields.map((field) => [field, []]));
     for (const thing of this.#known.keys()) {
@@ -153,7 +153,7 @@ export class InterestView {
   }
 }
 
-/** The JSON of a ShardDelta of the whole view. */
+/** Returns the JSON of a ShardDelta of the complete view. */
 function deltaOf(
   rest: { readonly set: string; readonly removed: string } | null,
   gone: readonly Thing[],

@@ -1,5 +1,5 @@
 import type { ShardDefinition } from "@pylonsync/functions";
-import type { CloseCode } from "@pylonsync/protocol";
+import { SHARD_BACKLOG_BYTES, type CloseCode } from "@pylonsync/protocol";
 import type { CallResult } from "@pylonsync/functions/simulation";
 import type { Platform } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
@@ -16,9 +16,9 @@ import {
   type ToThread,
 } from "./thread-messages.ts";
 
-/** Checks, one a second, that a thread may leave unanswered before it is ended. */
+/** The number of unanswered checks, one per second, after which a thread is ended. */
 const MAX_SILENT_CHECKS = 3;
-/** `init` may build a world; in checks. */
+/** The same limit while it starts, because `init` may take long. */
 const MAX_STARTING_CHECKS = 30;
 
 interface Call {
@@ -26,18 +26,18 @@ interface Call {
   readonly reject: (error: Error) => void;
 }
 
-/** A message that asks for an answer, without the number that it is given. */
+/** A message that requests an answer, without its call number. */
 type Asked<Kind extends ToThread["kind"]> = Omit<
   Extract<ToThread, { readonly kind: Kind; readonly call: number }>,
   "call"
 >;
 
-/** How a shard is started on a thread of its own. */
+/** The parameters for starting a shard on its own thread. */
 export interface IsolatedStart {
   readonly id: string;
   readonly definition: ShardDefinition;
   readonly source: ShardSource;
-  /** Null: a new one. */
+  /** The saved state; null: begin a new shard. */
   readonly saved: string | null;
   readonly thread: ShardThread;
   readonly platform: Platform;
@@ -45,9 +45,9 @@ export interface IsolatedStart {
 }
 
 /**
- * A shard on a thread of its own. Who is connected, and what they may send, is known here; what is
- * made of it comes back with each step. A thread that does not answer is ended, and so is its shard
- * alone.
+ * A shard on its own thread. Connections and the checks of inputs are on the server's thread; the
+ * shard's thread reports the results with each step. If the thread does not respond, only this
+ * shard is ended.
  */
 export class IsolatedShard implements RunningShard {
   readonly id: string;
@@ -57,12 +57,14 @@ export class IsolatedShard implements RunningShard {
   readonly #observer: ShardObserver;
   readonly #numbers = new Map<ShardConnection, number>();
   readonly #connections = new Map<number, ShardConnection>();
-  /** Connections of which the thread knows that something waits for them. */
+  /** Connections with a backlog that was reported to the thread. */
   readonly #slow = new Set<number>();
+  /** Connections whose frames are dropped until the thread has answered "missed". */
+  readonly #missing = new Set<number>();
   readonly #calls = new Map<number, Call>();
   #definition: ShardDefinition;
   #report: Omit<ThreadReport, "frames" | "events"> = { tick: 0, players: 0, queued: 0 };
-  /** Inputs since the last report: they wait as well. */
+  /** The number of inputs since the last report, which count as queued. */
   #posted = 0;
   #seq = 0;
   #lastNumber = 0;
@@ -83,15 +85,15 @@ export class IsolatedShard implements RunningShard {
   }
 
   /**
-   * Starts one.
+   * Starts a shard on its own thread.
    *
-   * @throws what its `init` or the loading of its file throws
+   * @throws the error that its `init` or the loading of its file throws
    */
   static async start(start: IsolatedStart): Promise<IsolatedShard> {
     const { id, source, saved, platform, observer } = start;
     const shard = new IsolatedShard(start);
     const isRecorded = observer.recorded !== undefined;
-    // Until it runs nobody checks it.
+    // Until it is running, nothing else checks it.
     const watch = platform.every(1_000, () => shard.check()).unref();
     try {
       await shard.#ask({ kind: "start", id, source, saved, isRecorded });
@@ -180,7 +182,7 @@ export class IsolatedShard implements RunningShard {
     return (await this.#ask({ kind: "kick", playerId, reason })) === true;
   }
 
-  /** Asks for a sign of life, which is a report like any other. */
+  /** Requests a report, to find out whether the thread responds. */
   check(): void {
     if (this.#isDisposed) return;
     this.#silentChecks += 1;
@@ -225,6 +227,7 @@ export class IsolatedShard implements RunningShard {
     this.#numbers.delete(connection);
     this.#connections.delete(number);
     this.#slow.delete(number);
+    this.#missing.delete(number);
     return number;
   }
 
@@ -247,13 +250,27 @@ export class IsolatedShard implements RunningShard {
       this.#forget(connection);
       return;
     }
+    if ("isResumed" in frame) {
+      this.#missing.delete(frame.to);
+      return;
+    }
+    if (this.#missing.has(frame.to)) return;
+    // The thread learns of a backlog too late to skip these steps. The socket would drop them
+    // without notice, and the client could not apply the next delta.
+    if (outlet.backlog() > SHARD_BACKLOG_BYTES) {
+      this.#missing.add(frame.to);
+      this.#slow.add(frame.to);
+      this.#observer.leftOut(this.name);
+      this.#thread.post({ kind: "missed", connection: frame.to });
+      return;
+    }
     if ("text" in frame) outlet.sendText(frame.text);
     else if ("bytes" in frame) outlet.sendBytes(frame.bytes);
     else outlet.sendView(frame.tick, frame.view);
     if (outlet.backlog() > 0) this.#slow.add(frame.to);
   }
 
-  /** The thread leaves steps out for those who read too slowly. */
+  /** Reports backlogs to the thread, which skips steps for slow readers. */
   #tellBacklogs(): void {
     for (const number of this.#slow) {
       const bytes = this.#connections.get(number)?.outlet.backlog() ?? 0;

@@ -6,31 +6,31 @@ import type { Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { isRecord } from "../util/is-record.ts";
 
-/** What a join token opens, and for whom. */
+/** The claims of a join token. */
 export interface JoinClaims {
   readonly shardId: string;
-  /** Of the user. */
+  /** The user's id. */
   readonly subscriberId: string;
   readonly role: ShardRole;
-  /** The replica that another one relays its client to; in no token that a client is given. */
+  /** The replica to which another one relays its client; never set in a client's token. */
   readonly relay?: string | undefined;
-  /** Whose session is looked up again when the token is used. */
+  /** The identity, whose session is checked again when the token is used. */
   readonly identity: Identity;
 }
 
 interface Payload extends Omit<JoinClaims, "identity"> {
-  /** JSON has no Infinity. */
+  /** Null for Infinity, which JSON can't represent. */
   readonly identity: Omit<Identity, "expiresAt"> & { readonly expiresAt: number | null };
   /** Milliseconds since 1970. */
   readonly until: number;
 }
 
-/** A token has everything of an identity in it, whose roles are bounded. */
+/** The maximum length of a token, which contains an identity with a limited number of roles. */
 const MAX_TOKEN_LENGTH = 8_192;
 
 /**
- * Tokens that let one user into one shard, for a short time: signed by the server, so that each
- * replica knows them. The secret is in the database, a new one each day.
+ * Short-lived tokens that admit one user to one shard. They are signed, so that any replica can
+ * verify them, with a daily secret from the database.
  */
 export class JoinTokens {
   readonly #secrets: DailySecrets;
@@ -41,7 +41,7 @@ export class JoinTokens {
     this.#now = platform.now;
   }
 
-  /** @param forMs how long it is valid */
+  /** @param forMs the lifetime in milliseconds */
   async sign({ identity, ...claims }: JoinClaims, forMs: number): Promise<string> {
     const now = this.#now();
     const day = DailySecrets.dayOf(now);
@@ -58,7 +58,7 @@ export class JoinTokens {
     const parts = token.length > MAX_TOKEN_LENGTH ? [] : token.split(".");
     const [day = "", text = "", signature = ""] = parts;
     const today = DailySecrets.dayOf(now);
-    // The clocks of replicas may be a moment apart at midnight.
+    // The clocks of replicas may differ at midnight.
     const isCurrent = [today - 1, today, today + 1].map(String).includes(day);
     if (parts.length !== 3 || !isCurrent) throw refused();
     if (!(await this.#secrets.verify(Number(day), `${day}.${text}`, signature))) throw refused();
@@ -70,13 +70,13 @@ export class JoinTokens {
     return relay === undefined ? claims : { ...claims, relay };
   }
 
-  /** Forgets secrets that sign nothing any longer. */
+  /** Deletes secrets that are no longer needed. */
   forgetOld(): Promise<void> {
     return this.#secrets.forgetOld();
   }
 }
 
-/** What was signed is what `sign` made, of this version or of another. */
+/** Parses claims that were signed by `sign`, possibly by another version of the server. */
 function isPayload(value: unknown): value is Payload {
   return (
     isRecord(value) &&

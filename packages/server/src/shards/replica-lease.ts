@@ -8,26 +8,26 @@ import {
   type ShardStorage,
 } from "./shard-storage.ts";
 
-/** What a lease asks of those who have it, and tells them. */
+/** The holder of a lease. */
 export interface LeaseHolder {
-  /** Those that run here. */
+  /** Returns the ids of the shards that run on this replica. */
   readonly shards: () => readonly string[];
-  /** The shard may run elsewhere by now. */
+  /** Called for a shard that may run on another replica by now. */
   readonly lost: (id: string) => void;
   readonly failed: (error: unknown) => void;
 }
 
 /**
- * The right of this replica to run its shards, renewed for all of them at once while there are any.
- * Where it could not be renewed in time, they are lost.
+ * The lease of this replica on its shards, renewed for all of them together while there are any. If
+ * it can't be renewed in time, they are lost.
  */
 export class ReplicaLease {
   readonly #storage: ShardStorage;
   readonly #platform: Platform;
   readonly #holder: LeaseHolder;
-  /** Replicas that were found dead: nothing answers for them. */
+  /** Dead replicas: nothing responds at their address under their name. */
   readonly #gone = new Set<string>();
-  /** Replicas that did not answer in time: they may be there, out of reach. */
+  /** Replicas that did not respond in time, and may be alive but unreachable. */
   readonly #unreachable = new Set<string>();
   readonly #silence: ReplicaSilence;
   #timer: Timer | null = null;
@@ -44,28 +44,28 @@ export class ReplicaLease {
     this.#silence = new ReplicaSilence(platform);
   }
 
-  /** Begins to renew it. On SQLite nothing is to be renewed. */
+  /** Starts the renewals. On SQLite there are none. */
   start(): void {
     if (!this.#storage.isShared) return;
     this.#timer = this.#platform.every(RENEW_MS, () => this.#check()).unref();
   }
 
-  /** The shards are stopped: others need not wait. */
+  /** Releases the lease after all shards have stopped, so that other replicas need not wait. */
   async stop(): Promise<void> {
     this.#timer?.cancel();
     if (this.#storage.isShared) await this.#storage.leave().catch(this.#holder.failed);
   }
 
-  /** What asking another replica at its address came to. */
+  /** Receives the result of probing another replica at its address. */
   probed(replica: string, result: "alive" | "gone" | "unknown"): void {
     if (result === "gone") remember(this.#gone, replica);
-    // A connection that was refused or reset may be that of a replica that was busy.
+    // A refused or reset connection may also be caused by a busy replica.
     if (result === "alive") this.#gone.delete(replica);
     if (result === "unknown") remember(this.#unreachable, replica);
     else this.#unreachable.delete(replica);
   }
 
-  /** The replicas whose lease lasts, and for how long each has not renewed it, in milliseconds. */
+  /** Returns the replicas with a valid lease, and the time since each renewal in milliseconds. */
   async silences(): Promise<ReadonlyMap<string, number>> {
     const leases = [...(await this.#storage.living())];
     return new Map(
@@ -73,25 +73,25 @@ export class ReplicaLease {
     );
   }
 
-  /** Takes a shard for this replica, where no other one runs it. */
+  /** Acquires a shard for this replica, unless another one runs it. */
   async open(id: string): Promise<OpenedShard> {
     const first = await this.#open(id, null);
     if (!("owner" in first)) return first;
     const { replica, leaseUntil } = first.owner;
     const isSilent = this.#silence.look(replica, leaseUntil) >= SILENT_MS;
     if (this.#gone.has(replica)) return this.#open(id, { replica, leaseUntil: null });
-    // Its machine may have vanished without a word.
+    // Its machine may have failed silently.
     if (isSilent && this.#unreachable.has(replica)) return this.#open(id, { replica, leaseUntil });
     return first;
   }
 
   async #open(id: string, gone: GoneReplica | null): Promise<OpenedShard> {
-    // From before the row was written: the lease is over here before it is over for others.
+    // Measured before the row is written, so that it expires here before it expires for others.
     const { now, monotonic } = this.#platform;
     const [until, renewedAt] = [now() + LEASE_MS, monotonic()];
     const hadNone = this.#holder.shards().length === 0;
     const opened = await this.#storage.open(id, gone);
-    // Of what runs already a late renewal has to be looked at by itself.
+    // For shards that already run, a late renewal must still be detected.
     if (hadNone && this.#holder.shards().length === 0 && "state" in opened) {
       this.#until = until;
       this.#renewedAt = renewedAt;
@@ -119,7 +119,7 @@ export class ReplicaLease {
     const lateMs = renewedAt - this.#renewedAt;
     try {
       const hadIt = await this.#storage.renew();
-      // Late, another replica may have found this one dead.
+      // If the renewal is late, another replica may have declared this one dead.
       if (!hadIt || lateMs > 2 * RENEW_MS) await this.#confirm();
       this.#until = until;
       this.#renewedAt = renewedAt;
@@ -136,7 +136,7 @@ export class ReplicaLease {
   }
 }
 
-/** Each start of a replica has a name of its own: those that were named first are forgotten. */
+/** Adds a replica. Each start of a replica has a new name, so the oldest names are dropped. */
 function remember(replicas: Set<string>, replica: string): void {
   replicas.add(replica);
   const [oldest] = replicas;

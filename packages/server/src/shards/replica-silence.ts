@@ -1,14 +1,14 @@
 import type { Platform } from "../platform.ts";
 import { RENEW_MS } from "./shard-storage.ts";
 
-/** How long the lease of a replica stays as it is until the replica is silent, in milliseconds. */
+/** The time without a change of its lease after which a replica is silent, in milliseconds. */
 export const SILENT_MS = 4 * RENEW_MS;
-/** More replicas than an app has; those that are no longer asked about go first. */
+/** The maximum number of replicas to remember; the least recently checked are dropped first. */
 export const MAX_REPLICAS = 1000;
 
 /**
- * Knows which replicas renew their lease no longer, by what is seen of it and by this replica's own
- * clock: those of others need not agree with it.
+ * Detects replicas that no longer renew their lease, by observing it with this replica's clock, so
+ * that the clocks need not agree.
  */
 export class ReplicaSilence {
   readonly #platform: Pick<Platform, "monotonic">;
@@ -19,9 +19,9 @@ export class ReplicaSilence {
   }
 
   /**
-   * Looks at the lease of a replica, as it is in the store now.
+   * Observes the current lease of a replica.
    *
-   * @returns for how long it has been the same, in milliseconds
+   * @returns the time since its last observed change, in milliseconds
    */
   look(replica: string, leaseUntil: number): number {
     const now = this.#platform.monotonic();

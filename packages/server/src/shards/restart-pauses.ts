@@ -2,17 +2,17 @@ import { PylonError } from "@pylonsync/protocol";
 
 const FIRST_MS = 500;
 const MAX_MS = 30_000;
-/** A shard that ran for so long was well. */
+/** The run time after which earlier failures of a shard no longer count, in milliseconds. */
 const WELL_MS = 60_000;
 
 /**
- * Keeps a shard whose thread was lost from being started over and over: each time it waits twice as
- * long, so that one which is stuck at once costs little.
+ * Back-off for shards whose thread was lost repeatedly: each pause is twice as long, so that a
+ * shard that gets stuck immediately uses few resources.
  */
 export class RestartPauses {
   readonly #lost = new Map<string, { times: number; at: number }>();
 
-  /** @param now monotonic milliseconds */
+  /** Records that a thread was lost. @param now monotonic time in milliseconds */
   lost(id: string, now: number): void {
     for (const [known, { times, at }] of this.#lost)
       if (now - at > WELL_MS + pauseOf(times)) this.#lost.delete(known);
@@ -20,7 +20,7 @@ export class RestartPauses {
     this.#lost.set(id, { times, at: now });
   }
 
-  /** @throws PylonError SUBSCRIBE_FAILED while the shard is not to be started */
+  /** @throws PylonError SUBSCRIBE_FAILED during the pause of the shard */
   check(id: string, now: number): void {
     const lost = this.#lost.get(id);
     if (lost === undefined) return;

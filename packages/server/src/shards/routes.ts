@@ -13,15 +13,15 @@ import { infoOf, type Shards } from "./shards.ts";
 const MAX_USER_ID = 128;
 
 /**
- * What a server without shards says to clients that look for one: clients wait and try again, or
- * give up with a reason.
+ * Returns the error of a server without shards.
  */
 export function shardsNotAvailable(): PylonError {
   return new PylonError("SHARDS_NOT_AVAILABLE", "This server hosts no shards.");
 }
 
 /**
- * The shards that run here, over HTTP. An app without shards answers 503, but to its admin's list.
+ * Routes of the shards of this replica. An app without shards responds with 503, except to the list
+ * of the admin.
  */
 export function shardRoutes(shards: Shards, relays: ShardRelays, count: StreamCount): Route[] {
   const handlers = new ShardHandlers(shards, relays, count);
@@ -71,7 +71,7 @@ export function shardRoutes(shards: Shards, relays: ShardRelays, count: StreamCo
   ];
 }
 
-/** A method a route. */
+/** The handlers, one method per route. */
 class ShardHandlers {
   readonly #shards: Shards;
   readonly #relays: ShardRelays;
@@ -97,7 +97,7 @@ class ShardHandlers {
     );
   }
 
-  /** Does it here, or has the replica do it that runs the shard. */
+  /** Handles a request here, or forwards it to the replica that runs the shard. */
   async #whereItRuns(
     context: RequestContext,
     body: object | null,
@@ -151,7 +151,7 @@ class ShardHandlers {
     );
   }
 
-  /** The caller is known by the token: nobody drives another's player. */
+  /** The token determines the player, so that nobody can send inputs for another player. */
   async input(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     const body = await bodyOf(context);
@@ -183,7 +183,7 @@ class ShardHandlers {
     return json({ accepted: true, seq });
   }
 
-  /** A join token for the caller; for any user, when the admin asks. */
+  /** Creates a join token for the caller, or for any user if the caller is the admin. */
   async token(context: RequestContext): Promise<Answer> {
     this.#checkHosting();
     const body = await bodyOf(context);
@@ -238,7 +238,7 @@ class ShardHandlers {
 }
 
 /**
- * Who a join token is for.
+ * Returns the identity for which a join token is created.
  *
  * @throws PylonError FORBIDDEN, INVALID_DATA
  */

@@ -10,22 +10,22 @@ import type {
 } from "@pylonsync/functions/simulation";
 
 /**
- * What is done with the state of a shard that stops. "restart" keeps what was saved last, and asks
- * clients to come back.
+ * What happens to the state of a shard that stops. "restart" keeps the last saved state, and asks
+ * clients to reconnect.
  */
 export type ShardFate = "keep" | "discard" | "leave as saved" | "restart";
 
-/** Told what a shard does, for logs, metrics and its storage. */
+/** Receives the events of a shard, for logs, metrics and its storage. */
 export interface ShardObserver {
-  /** Runs a step of a shard by name, which the watchdog then knows of. */
+  /** Runs a step of a shard, and reports the name of the shard to the watchdog. */
   during<T>(name: string, work: () => T): T;
-  /** @param sent characters of JSON */
+  /** @param sent the number of characters of JSON */
   stepped(name: string, durationMs: number, sent: number): void;
-  /** A step took longer than there is time between two. */
+  /** A step took longer than the step interval. */
   overran(name: string): void;
-  /** Steps overrun one after another, and the shard is slowed down. */
+  /** Several consecutive steps took too long, and the shard is slowed down. */
   throttled(id: string, durationMs: number): void;
-  /** A problem of the app's code. */
+  /** The app's code failed. */
   failed(id: string, where: string, error: unknown): void;
   input(name: string, outcome: "taken" | "refused"): void;
   leftOut(name: string): void;
@@ -34,58 +34,58 @@ export interface ShardObserver {
   call(shard: RunningShard, call: RequestedCall): void;
   /** A step logged a line. */
   logged(id: string, line: ShardLogLine): void;
-  /** For tests: each step with what happened in it. */
+  /** For tests: receives each step with its events. */
   recorded?(id: string, step: RecordedStep): void;
-  /** A piece of a recording, of a shard that is recorded. */
+  /** Receives a piece of the recording of a shard. */
   replay(id: string, piece: RecordingPiece): void;
   /** The thread of an isolated shard was ended. */
   threadEnded(id: string, why: "stuck" | "crashed", error: unknown): void;
-  /** The shard is to be stopped: it stopped by itself. */
+  /** The shard ended, and must be stopped. */
   ended(shard: RunningShard, fate: ShardFate): void;
 }
 
-/** What a client says of an input. */
+/** Information that a client sends with an input. */
 export interface SentWith {
-  /** The number that it gave the input. */
+  /** The client's number of the input; null for none. */
   readonly clientSeq: number | null;
-  /** The tick that it showed, with the part of a step. */
+  /** The tick that the client displayed, with its fraction. */
   readonly seen?: number | undefined;
 }
 
-/** A shard that runs, on the server's thread or on one of its own. */
+/** A running shard, on the server's thread or on its own. */
 export interface RunningShard {
   readonly id: string;
-  /** The file in `shards/` that it is defined by. */
+  /** The name of its file in `shards/`. */
   readonly name: string;
   readonly definition: ShardDefinition;
   readonly isRunning: boolean;
   readonly tick: number;
   readonly players: number;
-  /** Events that wait for the next step. */
+  /** The number of events that wait for the next step. */
   readonly queued: number;
-  /** Whether nobody is connected. */
+  /** Whether there are no connections. */
   readonly isEmpty: boolean;
   /** All connections. */
   connections(): Iterable<ShardConnection>;
   connectionOf(playerId: string): ShardConnection | undefined;
-  /** Goes on with other code for the same state. */
+  /** Continues with new code and the same state. */
   replace(definition: ShardDefinition): void;
   /**
-   * All that it goes on from, as JSON; also once it is stopped, until it is disposed.
+   * Returns the complete state as JSON; also after it was stopped, until it is disposed.
    *
-   * @throws TypeError naming what can't be saved
+   * @throws TypeError that names the value that can't be saved
    */
   save(): Promise<string>;
   /**
-   * Takes a player's connection in.
+   * Adds the connection of a player or spectator.
    *
    * @throws PylonError FORBIDDEN, SUBSCRIBE_FAILED
    */
   join(connection: ShardConnection): Promise<void>;
-  /** A connection is gone, or is to be told nothing further. */
+  /** Removes a connection, which receives nothing further. */
   leave(connection: ShardConnection): void;
   /**
-   * Takes an input of a connected player.
+   * Receives an input of a connected player.
    *
    * @returns its number in this shard
    * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED
@@ -93,12 +93,12 @@ export interface RunningShard {
   input(connection: ShardConnection, input: unknown, sent: SentWith): number;
   /** Receives the result of a call, for the next step. Ignored once it is stopped. */
   settle(result: CallResult): void;
-  /** Sends a player away, for as long as the shard runs. @returns whether they were there */
+  /** Removes a player while the shard runs. @returns whether the player was in the shard */
   kick(playerId: string, reason: string): Promise<boolean>;
-  /** What comes due without a step. */
+  /** Performs the work that is due independently of steps. */
   check(): void;
-  /** Stops it: no step follows, and all clients are told. */
+  /** Stops the shard: no step follows, and all clients are disconnected. */
   stop(code: CloseCode, reason: string): void;
-  /** Nothing further is asked of it. */
+  /** Releases its resources; no method is called afterwards. */
   dispose(): void;
 }

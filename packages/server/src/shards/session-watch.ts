@@ -1,7 +1,7 @@
 import type { Identity } from "../identity/identity.ts";
 import type { Shards } from "./shards.ts";
 
-/** Tells of sessions that stand for nobody or somebody else from now on. */
+/** Reports sessions that were revoked or changed. */
 interface Sessions {
   /** @returns an unsubscribe function */
   onEnd(listener: (sessionId: string) => void): () => void;
@@ -11,15 +11,15 @@ interface Sessions {
   onUserChange(listener: (userId: string) => void): () => void;
 }
 
-/** Tells of API keys that open nothing from now on. */
+/** Reports API keys that were revoked. */
 interface ApiKeys {
   /** @returns an unsubscribe function */
   onEnd(listener: (keyId: string) => void): () => void;
 }
 
 /**
- * Ends the connections to shards of sessions and API keys that end or change: a player who comes
- * back is asked again who it is. Sessions that expire are looked for by the shards themselves.
+ * Closes the connections to shards of sessions and API keys that are revoked or changed: a player
+ * who reconnects is authenticated again. Expired sessions are detected by the shards themselves.
  *
  * @returns an unsubscribe function
  */

@@ -164,7 +164,7 @@ describe.each([
     expect(calls.server.failures).toEqual([]);
   });
 
-  test("results that can't be delivered, and a missing player, are errors of the call", async () => {
+  test("results that can't be delivered, and a missing player, are errors of a call", async () => {
     const calls = new Calls(isIsolated);
     const id = fresh();
     const bob = await calls.server.join(id, "bob");

@@ -9,34 +9,34 @@ import type { Identity } from "../identity/identity.ts";
 import type { InterestNews } from "./interest-view.ts";
 import type { ViewChannel } from "./view-channel.ts";
 
-/** The transport under a connection to a shard. */
+/** The transport of a connection to a shard. */
 export interface ShardOutlet {
-  /** Whether the client understands deltas, acks and refusals; else it gets whole views alone. */
+  /** Whether the client supports deltas, acks and rejections; otherwise it gets only full views. */
   readonly takesDeltas: boolean;
-  /** Views a second that the client wants at most; null or undefined: all that there are. */
+  /** The maximum views per second that the client requested; null or undefined: no limit. */
   readonly rate?: number | null;
-  /** Sends a frame of those. */
+  /** Sends a text frame, to a client that supports deltas. */
   sendText(text: string): void;
-  /** Sends one in the compact form. */
+  /** Sends a frame in the binary form, to a client that supports deltas. */
   sendBytes(bytes: Uint8Array): void;
-  /** Sends a whole view to a client that takes nothing else. */
+  /** Sends a full view to a client that does not support deltas. */
   sendView(tick: number, view: string): void;
-  /** Bytes that wait because the reader is slow. */
+  /** Returns the number of bytes that are buffered for a slow reader. */
   backlog(): number;
   close(code: CloseCode, reason: string): void;
 }
 
-/** Of the tick before a whole view. */
+/** The size of the tick before a full view. */
 const HEADER_BYTES = 8;
 const RATE_WINDOW_MS = 1_000;
 /**
- * After how many steps that changed the view it is sent whole again, to clients that take deltas.
+ * The number of deltas after which a client is sent a full view again.
  */
 const WHOLE_EVERY = 200;
 
 /**
- * One client's connection to a shard. It holds nothing back for a slow reader: steps are left out,
- * and the first one after that is a whole view, the newest.
+ * A client's connection to a shard. Nothing is queued for a slow reader: steps are skipped, and the
+ * next frame is the newest full view.
  */
 export class ShardConnection {
   readonly player: ShardPlayer;
@@ -44,7 +44,7 @@ export class ShardConnection {
   readonly role: ShardRole;
   readonly #outlet: ShardOutlet;
   #isOpen = true;
-  /** The version of the view that the client has, and the tick that it came with. */
+  /** The version of the client's view, and the tick of its frame. */
   #version = 0;
   #tick = 0;
   #deltas = 0;
@@ -70,12 +70,12 @@ export class ShardConnection {
     return this.#isOpen;
   }
 
-  /** The transport, for the thread that its shard runs on. */
+  /** The transport. */
   get outlet(): ShardOutlet {
     return this.#outlet;
   }
 
-  /** Counts an input. @returns the reason to refuse it; "" for one more of the same second */
+  /** Counts an input. @returns null: accepted; else the reason, "" if it was already reported */
   takeInput(now: number, rate: number): string | null {
     if (now >= this.#windowEndsAt) {
       this.#windowEndsAt = now + RATE_WINDOW_MS;
@@ -83,16 +83,16 @@ export class ShardConnection {
     }
     this.#inputs += 1;
     if (this.#inputs <= rate) return null;
-    // Told once a second: a flood is not answered by a flood.
+    // Reported once per second, so that a flood of inputs does not cause a flood of responses.
     return this.#inputs === rate + 1 ? `This shard accepts ${rate} inputs per second.` : "";
   }
 
-  /** An input was applied, or refused by the rules. */
+  /** Records that an input was applied, or rejected by the app. */
   applied(clientSeq: number | null): void {
     if (clientSeq !== null && clientSeq > (this.#ack ?? -1)) this.#ack = clientSeq;
   }
 
-  /** Tells the client that an input was not taken. */
+  /** Notifies the client that an input was rejected. */
   refuse(clientSeq: number | null, code: string, message: string): void {
     if (!this.#isOpen || !this.#outlet.takesDeltas) return;
     if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return;
@@ -100,11 +100,11 @@ export class ShardConnection {
   }
 
   /**
-   * Sends what the client does not have yet.
+   * Sends the view if the client does not have its current version.
    *
-   * @param now milliseconds, of any beginning
-   * @returns bytes that were sent; null where a slow reader is left out
-   * @throws RangeError for a view that is too large
+   * @param now monotonic time in milliseconds
+   * @returns the number of bytes sent; null if the step was skipped for a slow reader
+   * @throws RangeError if the view is too large
    */
   deliver(channel: ViewChannel, tick: number, now: number): number | null {
     const isNews = channel.version !== this.#version;
@@ -126,10 +126,10 @@ export class ShardConnection {
   }
 
   /**
-   * Sends what is near and new. What a slow reader is not sent stays new.
+   * Sends changes of nearby things. For a slow reader they remain pending.
    *
-   * @param next what to send, which is then taken as sent; null for nothing
-   * @returns as `deliver`
+   * @param next returns the changes and marks them as sent; null if there are none
+   * @returns the same as `deliver`
    */
   deliverNews(next: () => InterestNews | null, tick: number, now: number): number | null {
     if (!this.#isOpen) return 0;
@@ -150,9 +150,10 @@ export class ShardConnection {
     return sent;
   }
 
-  /** What comes next is a whole view. */
+  /** Makes the next frame a full view, with the last ack. */
   forgetView(): void {
     this.#version = 0;
+    this.#sentAck = null;
   }
 
   close(code: CloseCode, reason: string): void {
@@ -161,12 +162,12 @@ export class ShardConnection {
     this.#outlet.close(code, reason);
   }
 
-  /** The client is gone. */
+  /** Called when the client has disconnected. */
   closed(): void {
     this.#isOpen = false;
   }
 
-  /** @returns bytes */
+  /** @returns the number of bytes sent */
   #sendNews(channel: ViewChannel, tick: number): number {
     const { slots, delta } = channel;
     const hasBase = this.#version > 0 && this.#version === channel.version - 1;
@@ -184,7 +185,7 @@ export class ShardConnection {
     return frame.length;
   }
 
-  /** @returns about as many bytes: text beyond ASCII takes more */
+  /** @returns the approximate number of bytes: characters beyond ASCII count as one */
   #sendText(head: string, tail: string): number {
     const ack = this.#ack === null || this.#ack === this.#sentAck ? "" : `,"ack":${this.#ack}`;
     const text = `${head}${ack}${tail}}`;

@@ -1,7 +1,7 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { ShardOwner } from "./shard-storage.ts";
 
-/** Another replica runs the shard: what is meant for it goes there. */
+/** The error of a request to a shard that another replica runs, with that replica. */
 export class ShardElsewhereError extends PylonError {
   readonly owner: ShardOwner;
 

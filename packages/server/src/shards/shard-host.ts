@@ -23,17 +23,17 @@ import { ShardViews } from "./shard-views.ts";
 const DEFAULT_MAX_PLAYERS = 64;
 const DEFAULT_IDLE_SECONDS = 90;
 const DEFAULT_GRACE_SECONDS = 5;
-/** Players of a shard that was restored have at least so long to come back, in seconds. */
+/** The minimum time that players have to reconnect to a restored shard, in seconds. */
 const RESTORED_GRACE_SECONDS = 10;
-/** Without a tick rate: the least time between two steps, in milliseconds. */
+/** Without a tick rate: the minimum time between two steps, in milliseconds. */
 const EVENT_STEP_MS = 10;
-/** Without a tick rate: a step that takes longer is one too long, in milliseconds. */
+/** Without a tick rate: the duration above which a step is an overrun, in milliseconds. */
 const EVENT_BUDGET_MS = 50;
-/** Steps that overrun one after another, before a shard is slowed down. */
+/** The number of consecutive overruns after which a shard is slowed down. */
 const THROTTLED_AFTER = 3;
-/** The longest that a shard is held back after a step that took too long, in milliseconds. */
+/** The maximum pause after a step that took too long, in milliseconds. */
 const MAX_PAUSE_MS = 1_000;
-/** At most one line in the log for each kind of problem of a shard in so long, in milliseconds. */
+/** The minimum time between two log lines for the same kind of problem, in milliseconds. */
 const LOG_EVERY_MS = 10_000;
 
 interface QueuedEvent {
@@ -43,8 +43,8 @@ interface QueuedEvent {
 }
 
 /**
- * One shard with its clients on this thread: its tick, its queue of inputs, and what each client is
- * sent.
+ * One shard with its clients on this thread: its tick, its queue of inputs, and the views sent to
+ * clients.
  */
 export class ShardHost implements RunningShard {
   readonly id: string;
@@ -53,7 +53,7 @@ export class ShardHost implements RunningShard {
   readonly #platform: Platform;
   readonly #observer: ShardObserver;
   readonly #connections = new Map<string, Set<ShardConnection>>();
-  /** Players without a connection, and until when they stay, in monotonic milliseconds. */
+  /** Disconnected players, and until when they stay, in monotonic milliseconds. */
   readonly #absent = new Map<string, number>();
   readonly #spectators = new Set<ShardConnection>();
   readonly #kicked = new Set<string>();
@@ -171,7 +171,7 @@ export class ShardHost implements RunningShard {
   #showTo(connection: ShardConnection): void {
     this.#views.add(connection);
     try {
-      // It sees the shard at once, as it is before this step.
+      // It receives the current view immediately, without waiting for the next step.
       this.#views.welcome(connection, this.#platform.monotonic());
     } catch (error) {
       this.#report("view", error);
@@ -197,7 +197,12 @@ export class ShardHost implements RunningShard {
     return (this.#seq += 1);
   }
 
-  /** Takes an input that was checked. */
+  /** Frames to a connection were dropped: the next one is a full view. */
+  missed(connection: ShardConnection): void {
+    this.#views.forget(connection);
+  }
+
+  /** Receives an input that was already checked. */
   take(connection: ShardConnection, input: unknown, { clientSeq, seen }: SentWith): void {
     if (!this.#isRunning || !connection.isOpen) return;
     const event = { kind: "input", playerId: connection.player.id, input } as const;
@@ -231,7 +236,7 @@ export class ShardHost implements RunningShard {
     this.leave(connection);
   }
 
-  /** Players who did not come back, and the end of an idle shard. */
+  /** Removes players who did not reconnect, and ends an idle shard. */
   check(): void {
     if (!this.#isRunning) return;
     const now = this.#platform.monotonic();
@@ -257,7 +262,7 @@ export class ShardHost implements RunningShard {
   }
 
   dispose(): void {
-    // What it holds goes with it.
+    // It holds no resources.
   }
 
   get #graceMs(): number {
@@ -285,7 +290,7 @@ export class ShardHost implements RunningShard {
       throw new PylonError("FORBIDDEN", "The shard does not let you join.");
   }
 
-  /** What throws allows nothing. */
+  /** Returns false if the handler throws. */
   #allows(mayJoin: NonNullable<ShardDefinition["mayJoin"]>, player: ShardPlayer): boolean {
     try {
       return mayJoin(player, this.#simulation.state) === true;
@@ -304,7 +309,7 @@ export class ShardHost implements RunningShard {
     if (tickRateOf(this.definition) === 0) this.#schedule(0);
   }
 
-  /** @param minMs the least time until the next step, in milliseconds */
+  /** @param minMs the minimum time until the next step, in milliseconds */
   #schedule(minMs: number): void {
     if (!this.#isRunning) return;
     const rate = tickRateOf(this.definition);
@@ -315,7 +320,7 @@ export class ShardHost implements RunningShard {
       return;
     }
     const intervalMs = 1000 / rate;
-    // Late by more than a step: the steps that were missed are not caught up with.
+    // If it is late by more than a step, the missed steps are skipped.
     this.#dueAt = now > this.#dueAt + intervalMs ? now : this.#dueAt;
     this.#dueAt = Math.max(this.#dueAt + intervalMs, now + minMs);
     this.#timer?.cancel();
@@ -333,8 +338,8 @@ export class ShardHost implements RunningShard {
     const isOverrun = durationMs > (rate === 0 ? EVENT_BUDGET_MS : 1000 / rate);
     this.#overruns = isOverrun ? this.#overruns + 1 : 0;
     if (isOverrun) this.#observer.overran(this.name);
-    // One step may be late because of the machine. Of a shard that is too slow, what runs beside it
-    // gets at least as much of the thread.
+    // A single slow step may be caused by the machine. A shard that is too slow pauses as long as
+    // its step took, so that other work gets at least half of the thread.
     const isThrottled = this.#overruns >= THROTTLED_AFTER;
     if (isThrottled) this.#overran(durationMs);
     this.#schedule(isThrottled ? Math.min(durationMs, MAX_PAUSE_MS) : 0);
@@ -344,7 +349,7 @@ export class ShardHost implements RunningShard {
     if (this.#isNew("overrun")) this.#observer.throttled(this.id, durationMs);
   }
 
-  /** A fault of ours is in the log, and costs a step. */
+  /** An error in the server's own code is logged, and skips the step. */
   #stepOr(sent: number, now: number): number {
     try {
       return this.#step(now);
@@ -354,7 +359,7 @@ export class ShardHost implements RunningShard {
     }
   }
 
-  /** @returns characters that were sent */
+  /** @returns the number of characters that were sent */
   #step(now: number): number {
     const queue = this.#queue;
     this.#queue = [];
@@ -381,8 +386,13 @@ export class ShardHost implements RunningShard {
   }
 
   #answer(queue: readonly QueuedEvent[], { refused, faults }: StepResult): void {
-    for (const [index, { event, connection, clientSeq }] of queue.entries()) {
+    const isClean = refused.size + faults.size === 0;
+    for (let index = 0; index < queue.length; index += 1) {
+      const queued = queue[index];
+      if (queued === undefined) continue;
+      const { event, connection, clientSeq } = queued;
       connection?.applied(clientSeq);
+      if (isClean) continue;
       const error = faults.get(index);
       if (error !== undefined) this.#report(HANDLERS[event.kind], error);
       const refusal = refused.get(index);
@@ -419,7 +429,7 @@ export class ShardHost implements RunningShard {
     if (this.#isRunning) this.#observer.ended(this, fate);
   }
 
-  /** The same problem in each step is a line in the log now and then. */
+  /** Logs a problem, but not again in each step. */
   #report(where: string, error: unknown): void {
     if (this.#isNew(where)) this.#observer.failed(this.id, where, error);
   }
@@ -444,10 +454,10 @@ const INTERRUPTED = {
   code: "INTERRUPTED",
   message: "The shard was stopped before the call returned.",
 } as const;
-/** A close frame has room for 123 bytes of reason, which may be four bytes a character. */
+/** The reason of a close frame has at most 123 bytes; a character has up to four. */
 const MAX_REASON = 30;
 
-/** The file that an id of a shard belongs to. */
+/** Returns the name of the file that defines a shard. @param id `NAME` or `NAME:KEY` */
 export function nameOf(id: string): string {
   return id.split(":", 1)[0] ?? id;
 }

@@ -2,7 +2,7 @@ import { CloseCode, SHARD_BACKLOG_BYTES } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
 import type { ShardServerSocket } from "./shard-socket.ts";
 
-/** The far end of a relay, before and after it is open. */
+/** The WebSocket to the other replica, before and after it is open. */
 export interface RelaySocket {
   binaryType: string;
   onopen: (() => void) | null;
@@ -13,7 +13,7 @@ export interface RelaySocket {
   close(): void;
 }
 
-/** What a relay needs. */
+/** The parameters of a relay. */
 export interface RelayStart {
   readonly socket: RelaySocket;
   readonly client: Pick<
@@ -21,25 +21,25 @@ export interface RelayStart {
     "sendText" | "sendBinary" | "getBufferedAmount" | "close"
   >;
   readonly platform: Pick<Platform, "every">;
-  /** Whether the client came with a join token, and takes another one to come back with. */
+  /** Whether the client has a join token, and so receives reconnect tokens. */
   readonly takesReconnect: boolean;
   readonly onEnd: () => void;
 }
 
-/** How often a client that reads slowly is looked at again, in milliseconds. */
+/** The interval for checking the backlog of a slow client, in milliseconds. */
 const POLL_MS = 200;
 const RECONNECT_FRAME = '{"reconnect":';
-/** Codes that a server may not send: how a connection was lost. */
+/** Close codes for lost connections, which a server must not send. */
 const LOST_CODES: ReadonlySet<number> = new Set([1004, 1005, 1006, 1015]);
-/** A close frame has room for 123 bytes of reason. */
+/** The maximum length of a reason: a close frame has at most 123 bytes, four per character. */
 const MAX_REASON = 30;
 
-/** Whether the other replica took the client in, or why not. */
+/** Whether the other replica accepted the client, or the close code and reason. */
 export type RelayOutcome = "open" | { readonly code: number; readonly reason: string };
 
 /**
- * A client's way through this replica to the one that runs its shard: what either says goes to the
- * other as it is. A client that reads slowly is told of to the other end, which leaves steps out.
+ * Relays a client through this replica to the one that runs its shard. Frames are forwarded
+ * unchanged. The backlog of a slow client is reported to the other replica, which skips steps.
  */
 export class ShardRelay {
   readonly #start: RelayStart;
@@ -54,28 +54,28 @@ export class ShardRelay {
     socket.binaryType = "arraybuffer";
     socket.onmessage = ({ data }) => this.#received(data);
     socket.onclose = ({ code, reason }) => this.#closed(code, reason);
-    // The close event that follows says more.
+    // The following close event has more information.
     socket.onerror = () => undefined;
   }
 
-  /** Settled with the first frame, or with the end before it. */
+  /** Resolves with the first frame, or when the socket is closed before. */
   get opened(): Promise<RelayOutcome> {
     return this.#opened.promise;
   }
 
-  /** What the client says. */
+  /** Forwards a frame of the client. */
   forward(data: string | Uint8Array): void {
     if (!this.#isOver) this.#start.socket.send(data);
   }
 
-  /** The client is gone. */
+  /** Called when the client has disconnected. */
   close(): void {
     if (this.#isOver) return;
     this.#end();
     this.#start.socket.close();
   }
 
-  /** The replica at the other end is gone: the client comes back, and finds the next one. */
+  /** Called when the other replica is dead: the client reconnects, and reaches the next one. */
   lost(): void {
     if (this.#isOver) return;
     this.close();

@@ -8,18 +8,18 @@ import { SILENT_MS } from "./replica-silence.ts";
 import type { ShardOwner } from "./shard-storage.ts";
 import { NOT_HERE, type ShardJoin, type Shards } from "./shards.ts";
 
-/** Whether a replica is where it should be. "unknown": nothing answered in time. */
+/** Whether a replica responds at its address. "unknown": nothing responded in time. */
 export type ProbeResult = "alive" | "gone" | "unknown";
 
-/** How other replicas are reached. */
+/** The network to other replicas. */
 export interface ReplicaNetwork {
   openSocket(url: string, protocols: readonly string[], replica: string): RelaySocket;
   probe(address: string, replica: string): Promise<ProbeResult>;
-  /** Asks another replica over HTTP. */
+  /** Sends an HTTP request to another replica. */
   fetch(url: string, request: ForwardedRequest): Promise<Response>;
 }
 
-/** A request as it is passed on to another replica. */
+/** A request that is forwarded to another replica. */
 export interface ForwardedRequest {
   readonly method: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -27,35 +27,35 @@ export interface ForwardedRequest {
   readonly signal: AbortSignal;
 }
 
-/** Names the replica that a request of another one is meant for. */
+/** The header with the name of the replica that a request from another one is meant for. */
 export const RELAY_HEADER = "x-pylon-relay";
 
 /**
- * How long a client waits while its shard moves from one replica to another, in milliseconds. A
- * killed one is found dead before.
+ * The maximum time that a client waits while its shard moves to another replica, in milliseconds. A
+ * killed replica is detected sooner.
  */
 const HANDOVER_MS = 4_000;
 const RETRY_MS = 100;
 const NOT_HERE_CODE: number = CloseCode.TRY_AGAIN_LATER;
 const CHECK_MS = 500;
-/** A replica that has not renewed its lease for so long is asked whether it is there, in ms. */
+/** The time without a renewal of its lease after which a replica is probed, in milliseconds. */
 const SUSPECT_MS = SILENT_MS / 2;
-/** What says who asks, and how the body is to be read. */
+/** The forwarded headers: the credentials of the caller, and the type of the body. */
 const FORWARDED_HEADERS = ["authorization", "cookie", "origin", "content-type", "accept"] as const;
 
-/** Who a client is that another replica may have to take. */
+/** The join of a client that may have to be relayed to another replica. */
 export interface RelayedJoin extends ShardJoin {
   readonly client: RelayStart["client"];
-  /** Whether the client is gone in the meantime. */
+  /** Returns whether the client has disconnected in the meantime. */
   readonly isGone: () => boolean;
 }
 
-/** Takes clients to their shards, here or through another replica. */
+/** Connects clients to their shards, on this replica or through another one. */
 export class ShardRelays {
   readonly #shards: Shards;
   readonly #network: ReplicaNetwork;
   readonly #platform: Platform;
-  /** Relays that are open, and where to. */
+  /** The open relays, with their destinations. */
   readonly #open = new Map<ShardRelay, { readonly replica: string; readonly address: string }>();
   #timer: Timer | null = null;
   #isChecking = false;
@@ -66,7 +66,7 @@ export class ShardRelays {
     this.#platform = platform;
   }
 
-  /** Relays that are open. */
+  /** The number of open relays. */
   get size(): number {
     return this.#open.size;
   }
@@ -88,9 +88,10 @@ export class ShardRelays {
   }
 
   /**
-   * Joins a shard here, or through the replica that runs it. While it moves, the client waits.
+   * Joins a shard on this replica, or through the one that runs it. While it moves, the client
+   * waits.
    *
-   * @throws as Shards.join
+   * @throws the errors of Shards.join
    */
   async enter(join: RelayedJoin): Promise<ShardConnection | ShardRelay> {
     const { monotonic } = this.#platform;
@@ -108,7 +109,7 @@ export class ShardRelays {
     }
   }
 
-  /** @returns null where the other replica does not run the shard, or no longer */
+  /** @returns null if the other replica does not run the shard, or no longer does */
   async #through(owner: ShardOwner, join: RelayedJoin): Promise<ShardRelay | null> {
     const { replica, address } = owner;
     if (address === null) return null;
@@ -133,7 +134,7 @@ export class ShardRelays {
     this.#open.set(relay, { replica, address });
     const outcome = await relay.opened;
     if (outcome === "open") return relay;
-    // It moved on in this moment, or was lost: the client need not know.
+    // The shard has just moved or was lost: this is retried without notifying the client.
     const isNotHere = outcome.code === NOT_HERE_CODE && outcome.reason === NOT_HERE;
     if (isNotHere || outcome.code < 1002 || outcome.code === 1006) return null;
     client.close(outcome.code, outcome.reason);
@@ -141,10 +142,10 @@ export class ShardRelays {
   }
 
   /**
-   * Passes a request on to the replica that runs the shard, with the credentials of the caller.
+   * Forwards a request to the replica that runs the shard, with the credentials of the caller.
    *
    * @param body JSON; null: none
-   * @returns null where no other replica runs it, or it was passed on before
+   * @returns null if no other replica runs it, or if the request was already forwarded
    */
   async forward(
     shardId: string,
@@ -171,7 +172,7 @@ export class ShardRelays {
     }
   }
 
-  /** A machine that vanished closes no socket. */
+  /** Probes silent replicas, because a failed machine does not close its sockets. */
   async #check(): Promise<void> {
     if (this.#open.size === 0) return;
     const silences = await this.#shards.replicaSilences().catch(() => null);
@@ -182,13 +183,13 @@ export class ShardRelays {
     await Promise.all([...suspects].map(([replica, address]) => this.#ask(replica, address)));
   }
 
-  /** It may be there and have lost the database alone; if not, its clients go elsewhere. */
+  /** Probes a replica, which may only have lost the database. If it is dead, closes its relays. */
   async #ask(replica: string, address: string): Promise<void> {
     const probed = await this.#network.probe(address, replica);
     this.#shards.probed(replica, probed);
-    // The time in which it did not answer counts.
+    // The time of the probe counts as well.
     const silences = await this.#shards.replicaSilences().catch(() => null);
-    // Where the database can't say, no replica is silent.
+    // If the database does not respond, no replica counts as silent.
     const silentMs = silences === null ? 0 : (silences.get(replica) ?? Infinity);
     if (probed === "alive" || silentMs < SILENT_MS) return;
     for (const [relay, to] of [...this.#open]) if (to.replica === replica) relay.lost();

@@ -86,7 +86,7 @@ describe.each([
     expect(setup.failures).toEqual([]);
   });
 
-  test("each round is a recording of its own, and can be played while the run goes on", async () => {
+  test("each round is a separate recording, and can be played while the run goes on", async () => {
     const setup = recorded(
       worldOf(
         { duringRun: true },

@@ -17,7 +17,7 @@ import { ShardRelay } from "./shard-relay.ts";
 import type { ShardRelays } from "./shard-relays.ts";
 import type { Shards } from "./shards.ts";
 
-/** What a shard's socket needs of a server's WebSocket. */
+/** The methods of a server's WebSocket that a shard's socket uses. */
 export interface ShardServerSocket {
   sendText(text: string): number;
   sendBinary(bytes: Uint8Array): number;
@@ -26,38 +26,38 @@ export interface ShardServerSocket {
   terminate(): void;
 }
 
-/** What is known of a shard's socket when it is opened. */
+/** The parameters of a shard's socket. */
 export interface ShardSocketStart {
-  /** Null: the token was refused. */
+  /** Null: the token was rejected. */
   readonly identity: Identity | null;
   readonly shardId: string | null;
   readonly subscriberId: string;
-  /** Whether the client asked for deltas, acks and refusals. */
+  /** Whether the client requested deltas, acks and rejections. */
   readonly takesDeltas: boolean;
   readonly role: ShardRole;
-  /** Views a second that the client wants at most, as it says so; null: all. */
+  /** The maximum views per second as requested by the client; null: no limit. */
   readonly rate: string | null;
-  /** In the place of an identity: says who it is, which shard, and in which role. */
+  /** A token that determines the identity, the shard and the role; null for none. */
   readonly joinToken: string | null;
-  /** In the place of both, where another replica sent the client. */
+  /** The same information from another replica that relays the client. */
   readonly relayed?: JoinClaims;
 }
 
-/** How long a socket that floods has to take its close code, in milliseconds. */
+/** The time between the close code and the termination of a flooding socket, in milliseconds. */
 const LAST_CHANCE_MS = 500;
-/** Most frames that wait until a socket has joined; more are dropped. */
+/** The maximum number of frames queued until a socket has joined; more are dropped. */
 const MAX_EARLY = 16;
 const BACKLOG = /^\{"backlog":(\d{1,12})\}$/;
-/** Bytes of the tick before the view. */
+/** The size of the tick before the view, in bytes. */
 const HEADER_BYTES = 8;
-/** A close frame has room for 123 bytes of reason. */
+/** The reason of a close frame has at most 123 bytes. */
 const MAX_REASON_BYTES = 120;
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** The frame that was encoded last: it goes to many sockets, one right after another. */
+/** The last encoded frame, because many sockets are sent the same one in succession. */
 let last = { tick: -1, view: "", bytes: new Uint8Array() };
 
-/** As older clients read it: the tick in 64 bits, big-endian, and the view as JSON. */
+/** Encodes a view for older clients: the tick in 64 bits, big-endian, and the view as JSON. */
 function encodeView(tick: number, view: string): Uint8Array {
   if (last.tick === tick && last.view === view) return last.bytes;
   const bytes = Buffer.alloc(HEADER_BYTES + Buffer.byteLength(view));
@@ -67,14 +67,14 @@ function encodeView(tick: number, view: string): Uint8Array {
   return bytes;
 }
 
-/** What a socket of a shard needs. */
+/** The services that a shard's socket uses. */
 export interface ShardSocketServices {
   readonly shards: Shards;
   readonly relays: ShardRelays;
   readonly platform: Platform;
 }
 
-/** A client's socket to a shard, from open to close. */
+/** A client's WebSocket to a shard. */
 export class ShardSocket {
   readonly #start: ShardSocketStart;
   readonly #shards: Shards;
@@ -82,17 +82,17 @@ export class ShardSocket {
   readonly #rate: SocketRate;
   readonly #relays: ShardRelays;
   #connection: ShardConnection | null = null;
-  /** In its place, where the shard runs elsewhere. */
+  /** The relay, if the shard runs on another replica. */
   #relay: ShardRelay | null = null;
-  /** What waits at the replica that relays the client, in bytes. */
+  /** The client's backlog at the replica that relays it, in bytes. */
   #relayBacklog = 0;
-  /** What came in before it had joined. */
+  /** Frames that arrived before it had joined. */
   readonly #early: (string | Uint8Array)[] = [];
   #renewal: Timer | null = null;
   #isClosed = false;
   #isFlooding = false;
 
-  /** The client's address, for the count of open connections. */
+  /** The client's address, for the connection limit. */
   readonly address: string;
 
   constructor(
@@ -108,13 +108,13 @@ export class ShardSocket {
     this.#rate = new SocketRate(platform.monotonic);
   }
 
-  /** Joins the shard; who may not is told why by a close code, which a browser can read. */
+  /** Joins the shard. A rejection is sent as a close code, which browsers can read. */
   async opened(socket: ShardServerSocket): Promise<void> {
     try {
       const entered = await this.#join(socket);
       if (entered instanceof ShardRelay) this.#relay = entered;
       else this.#connection = entered;
-      // It may have gone while the shard started.
+      // The client may have disconnected while the shard started.
       if (this.#isClosed) this.closed();
       for (const data of this.#early.splice(0)) this.#hand(data);
     } catch (error) {
@@ -126,7 +126,7 @@ export class ShardSocket {
   received(socket: ShardServerSocket, data: string | Uint8Array): void {
     if (!this.counted(socket, data.length)) return;
     if (this.#connection !== null || this.#relay !== null) this.#hand(data);
-    // It may have seen the shard already, while its session is looked up once more.
+    // It may have received a view already, while its session is being checked again.
     else if (this.#early.length < MAX_EARLY) this.#early.push(data);
   }
 
@@ -136,7 +136,7 @@ export class ShardSocket {
       this.#take(this.#connection, data);
   }
 
-  /** Only another replica says how much waits at the client. */
+  /** Handles a backlog report, which only other replicas send. */
   #isBacklog(data: string | Uint8Array): boolean {
     if (this.#start.relayed === undefined || typeof data !== "string") return false;
     const match = BACKLOG.exec(data);
@@ -155,16 +155,16 @@ export class ShardSocket {
       this.#shards.input(connection, message.input, { clientSeq, seen: message.seen });
     } catch (error) {
       if (!(error instanceof PylonError)) throw error;
-      // Without a message it is one of many that were refused for the same reason.
+      // An empty message means that the rejection was already reported.
       if (error.message !== "") connection.refuse(clientSeq, error.code, error.message);
     }
   }
 
   /**
-   * Counts a frame, whatever is in it. A socket that floods is closed with a code, and dropped
-   * shortly after: what it goes on sending is not read.
+   * Counts a frame of any content. A flooding socket is closed with a code, and terminated shortly
+   * after; its further frames are not read.
    *
-   * @returns whether the frame is to be looked at
+   * @returns whether the frame may be processed
    */
   counted(socket: ShardServerSocket, bytes: number): boolean {
     if (this.#isFlooding) return false;
@@ -172,13 +172,13 @@ export class ShardSocket {
     this.#isFlooding = true;
     this.closed();
     socket.close(CloseCode.UNAUTHORIZED, "too many messages");
-    // It may go on sending without a look at what it is told.
+    // The client may ignore the close frame and continue to send.
     this.#platform.after(LAST_CHANCE_MS, () => socket.terminate()).unref();
     return false;
   }
 
   drained(): void {
-    // Nothing waits here: the next step sends what is newest then.
+    // Nothing is queued: the next step sends the newest view.
   }
 
   closed(): void {
@@ -212,7 +212,7 @@ export class ShardSocket {
     return this.#relays.enter({ ...claims, isInvited, outlet, client: socket, isGone });
   }
 
-  /** Of a client that another replica knows. */
+  /** Joins a client that another replica has authenticated. */
   async #joinRelayed(claims: JoinClaims, socket: ShardServerSocket): Promise<ShardConnection> {
     const outlet = this.#outletOf(socket);
     const join = { ...claims, isInvited: true, isRelayed: true, outlet };
@@ -227,7 +227,7 @@ export class ShardSocket {
     if (claims.relay !== undefined || (shardId !== null && shardId !== claims.shardId))
       throw new PylonError("JOIN_TOKEN_REFUSED", "The join token is for another shard.");
     const entered = await this.#enter(claims, true, socket);
-    // Through another replica it is that one's to give.
+    // The replica that runs the shard creates the reconnect token.
     const isHere = !(entered instanceof ShardRelay);
     if (isHere && this.#start.takesDeltas) this.#renewToken(claims, this.#outletOf(socket));
     return entered;
@@ -245,14 +245,14 @@ export class ShardSocket {
     };
   }
 
-  /** The token that it came with is over soon: it gets another to come back with, in time. */
+  /** Sends a reconnect token, and a new one before it expires. */
   #renewToken(claims: JoinClaims, outlet: ShardOutlet): void {
     const sent = async (): Promise<void> => {
       const own = { ...claims, relay: undefined };
       const reconnect = await this.#shards.tokens.sign(own, RECONNECT_TOKEN_MS);
       if (!this.#isClosed) outlet.sendText(JSON.stringify({ reconnect }));
     };
-    // Without one it comes back as it came at first.
+    // Without a token the client reconnects as it connected at first.
     sent().catch(() => undefined);
     this.#renewal = this.#platform
       .after(RECONNECT_TOKEN_MS / 2, () => this.#renewToken(claims, outlet))
@@ -261,7 +261,7 @@ export class ShardSocket {
 }
 
 /**
- * The views a second that a client asks for, by `?rate=`; null: all.
+ * Parses the maximum views per second that a client requests with `?rate=`; null: no limit.
  *
  * @throws PylonError INVALID_DATA
  */
@@ -281,7 +281,7 @@ export function viewRateOf(text: string | null): number | null {
 
 /** @throws PylonError PAYLOAD_TOO_LARGE, INVALID_JSON */
 function jsonOf(message: string | Uint8Array): unknown {
-  // No character of UTF-16 takes more than three bytes.
+  // A UTF-16 code unit has at most three bytes of UTF-8.
   const isLarge =
     message.length * 3 > MAX_SHARD_INPUT_BYTES &&
     Buffer.byteLength(message) > MAX_SHARD_INPUT_BYTES;
@@ -299,7 +299,7 @@ function jsonOf(message: string | Uint8Array): unknown {
   }
 }
 
-/** Which codes tell a client to come back, and which not to. */
+/** Returns the close code for an error: some tell the client to reconnect, others not to. */
 function closeOf(error: unknown): readonly [CloseCode, string] {
   if (!(error instanceof PylonError)) return [CloseCode.TRY_AGAIN_LATER, "the server failed"];
   const { code, message, status } = error;

@@ -5,55 +5,55 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 const { shards: SHARDS, shardReplicas: REPLICAS } = SYSTEM_TABLES;
 /**
- * For how long a replica that is not heard of keeps its shards, in milliseconds. The clocks of the
- * replicas may differ by a part of it.
+ * The duration of a replica's lease on its shards, in milliseconds. The clocks of replicas may
+ * differ by a fraction of it.
  */
 export const LEASE_MS = 15_000;
 /** How often a replica with shards renews its lease, in milliseconds. */
 export const RENEW_MS = 500;
 /**
- * After how many milliseconds without a renewal a replica may be found dead: by another one that
- * reaches its machine, where nothing answers for it.
+ * The time without a renewal, in milliseconds, after which a replica may be declared dead by
+ * another one that reaches its machine, where nothing responds under its name.
  */
 const STALE_MS = 3 * RENEW_MS;
-/** How long a shard that nobody came back to is kept, in milliseconds. */
+/** How long the state of an unused shard is kept, in milliseconds. */
 const KEPT_MS = 30 * 24 * 60 * 60_000;
 
 /** A replica that runs a shard. */
 export interface ShardOwner {
   readonly replica: string;
-  /** Where other replicas reach it; null where it does not know. */
+  /** The address at which other replicas reach it; null if unknown. */
   readonly address: string | null;
-  /** Until when its lease lasts by its own clock: another value with each renewal. */
+  /** The end of its lease by its own clock; it changes with each renewal. */
   readonly leaseUntil: number;
 }
 
-/** A replica that was found to be no longer there. */
+/** A replica that was found to be dead. */
 export interface GoneReplica {
   readonly replica: string;
   /**
-   * Its lease as it was seen for long, without a renewal. Null: nothing listens at its address, and
-   * its lease need only be stale.
+   * The lease that it has not renewed for long. Null: nothing listens at its address, and its lease
+   * only needs to be stale.
    */
   readonly leaseUntil: number | null;
 }
 
-/** What opening a shard comes to. */
+/** The result of opening a shard. */
 export type OpenedShard =
-  /** It is this replica's now. Null: nothing was saved of it. */
+  /** This replica has the shard now. Null: there is no saved state. */
   { readonly state: string | null } | { readonly owner: ShardOwner };
 
-/** This replica, as others are told of it. */
+/** The information about this replica for other replicas. */
 export interface ThisReplica {
-  /** New with each start. */
+  /** Unique to each start. */
   readonly id: string;
   readonly address: () => string | null;
 }
 
 /**
- * Where shards are kept, and which replica runs each: at most one, while its lease lasts, which it
- * renews for all of its shards at once. An SQLite file has one server, so there no lease of an
- * earlier one is waited for.
+ * The saved states of shards, and the replica that runs each: at most one, while its lease is
+ * valid, which it renews for all of its shards together. A SQLite file has one server, which does
+ * not wait for the lease of an earlier one.
  */
 export class ShardStorage {
   readonly #store: Store;
@@ -66,7 +66,7 @@ export class ShardStorage {
     this.#replica = replica;
   }
 
-  /** Whether another replica may take a shard over whose lease has run out. */
+  /** Whether another replica may take over a shard after its lease has expired. */
   get isShared(): boolean {
     return this.#store.dialect === "postgres";
   }
@@ -77,9 +77,9 @@ export class ShardStorage {
   }
 
   /**
-   * Takes the shard for this replica, where no other one runs it.
+   * Acquires a shard for this replica, unless another one runs it.
    *
-   * @param gone a replica that was found dead: its shards are free where it has not renewed since
+   * @param gone a dead replica, whose shards are free if it has not renewed its lease since
    */
   open(id: string, gone: GoneReplica | null = null): Promise<OpenedShard> {
     return transactById(this.#store, async (tx) => {
@@ -97,7 +97,7 @@ export class ShardStorage {
     });
   }
 
-  /** The other replica that runs a shard; null for none. */
+  /** Returns the other replica that runs a shard; null if there is none. */
   async ownerOf(id: string): Promise<ShardOwner | null> {
     const row = await SHARDS.get(this.#store, id);
     return row === null ? null : this.#othersOf(this.#store, row, null);
@@ -110,7 +110,7 @@ export class ShardStorage {
   ): Promise<ShardOwner | null> {
     if (owner === null || owner === this.#replica.id || !this.isShared) return null;
     const replica = await REPLICAS.get(reader, owner);
-    // One of an earlier version renewed the lease of each shard.
+    // Replicas of an earlier version renewed the lease of each shard.
     const until = replica?.leaseUntil ?? leaseUntil ?? 0;
     const isGone = owner === gone?.replica;
     if (isGone && gone.leaseUntil === until) return null;
@@ -122,7 +122,7 @@ export class ShardStorage {
   /**
    * Renews the lease on all shards of this replica.
    *
-   * @returns false: it ran out before, and others may have taken them
+   * @returns false if it had expired, so that others may have taken over shards
    */
   renew(): Promise<boolean> {
     return transactById(this.#store, (tx) => this.#renewIn(tx));
@@ -136,7 +136,7 @@ export class ShardStorage {
     return row !== null && row.leaseUntil > now;
   }
 
-  /** Those of the replicas that may still run shards, with their leases. */
+  /** Returns the replicas that may still run shards, with the ends of their leases. */
   async living(): Promise<ReadonlyMap<string, number>> {
     const now = this.#now();
     const rows = await REPLICAS.select(this.#store);
@@ -147,7 +147,7 @@ export class ShardStorage {
   /**
    * Saves the state of a shard.
    *
-   * @returns whether this replica still had the shard
+   * @returns whether this replica still has the shard
    */
   keep(id: string, state: string, tick: number): Promise<boolean> {
     const now = this.#now();
@@ -155,8 +155,8 @@ export class ShardStorage {
   }
 
   /**
-   * Saves the state, where it is given, and leaves the shard to the replica that opens it next. Of
-   * one that was never saved nothing stays.
+   * Saves the state if it is given, and releases the shard for any replica. The row of a shard that
+   * was never saved is deleted.
    */
   async release(id: string, state: string | null, tick: number): Promise<boolean> {
     const isOurs = await this.#own(id, {
@@ -173,7 +173,7 @@ export class ShardStorage {
     return (await SHARDS.get(this.#store, id))?.owner === this.#replica.id;
   }
 
-  /** Forgets a shard that this replica runs, or that none does. */
+  /** Deletes the state of a shard that no other replica runs. */
   forget(id: string): Promise<boolean> {
     return transactById(this.#store, async (tx) => {
       const row = await SHARDS.get(tx, id);
@@ -183,7 +183,7 @@ export class ShardStorage {
     });
   }
 
-  /** Forgets those that were saved long ago, and replicas that are no longer there. */
+  /** Deletes states that were saved long ago, and rows of dead replicas. */
   async forgetOld(): Promise<void> {
     const now = this.#now();
     await this.#store.transact(async (tx) => {
@@ -192,7 +192,7 @@ export class ShardStorage {
     });
   }
 
-  /** This replica stops, and has no shard any longer. */
+  /** Deletes the row of this replica, which has no shards any longer. */
   leave(): Promise<boolean> {
     return transactById(this.#store, (tx) => REPLICAS.delete(tx, this.#replica.id));
   }
@@ -213,5 +213,5 @@ export class ShardStorage {
   }
 }
 
-/** What is left of the lease of a replica that was found dead does not count. */
+/** The part of the lease of a dead replica that is ignored. */
 const FOUND_DEAD_MS = LEASE_MS - STALE_MS;

@@ -6,7 +6,7 @@ const HEARTBEAT_MS = 10_000;
 const HIGH_WATER_MARK = 64 * 1024;
 const encoder = new TextEncoder();
 
-/** A shard's event stream as an outlet: whole views, an event each. */
+/** The transport of an event stream: each event is a full view. */
 class StreamOutlet implements ShardOutlet {
   readonly takesDeltas = false;
   readonly rate: number | null;
@@ -19,11 +19,11 @@ class StreamOutlet implements ShardOutlet {
   }
 
   sendText(): void {
-    // Only those who take deltas are sent such frames.
+    // Only sent to clients that support deltas.
   }
 
   sendBytes(): void {
-    // As above.
+    // The same.
   }
 
   sendView(tick: number, view: string): void {
@@ -38,7 +38,7 @@ class StreamOutlet implements ShardOutlet {
     return Math.max(0, HIGH_WATER_MARK - (this.#controller.desiredSize ?? HIGH_WATER_MARK));
   }
 
-  /** A stream has no close codes: the client comes back, and is told over HTTP. */
+  /** A stream has no close codes: the client reconnects, and receives the error over HTTP. */
   close(): void {
     if (!this.#isClosed) this.#controller.close();
     this.#isClosed = true;
@@ -49,7 +49,7 @@ class StreamOutlet implements ShardOutlet {
   }
 }
 
-/** Counts the open connections of an address. */
+/** Limits the open connections of an address. */
 export interface StreamCount {
   /** @throws PylonError RATE_LIMITED */
   take(address: string): void;
@@ -57,10 +57,10 @@ export interface StreamCount {
 }
 
 /**
- * Answers an event stream of a shard's views.
+ * Returns a response with an event stream of a shard's views.
  *
- * @param address the client's
- * @throws PylonError RATE_LIMITED, and as `join`
+ * @param address the client's address
+ * @throws PylonError RATE_LIMITED, and the errors of `join`
  */
 export async function openShardStream(
   shards: Shards,

@@ -16,17 +16,19 @@ import {
   type ToThread,
 } from "./thread-messages.ts";
 
+/** The messages that are not answered. */
+type Told = "leave" | "input" | "settle" | "check" | "backlog" | "missed" | "stop";
 type Message<Kind extends ToThread["kind"]> = Extract<ToThread, { readonly kind: Kind }>;
 
-/** What a thread needs. */
+/** The services that a shard's thread uses. */
 export interface ThreadServices {
   readonly port: ThreadPort<ThreadReport, ToThread>;
   readonly platform: Platform;
-  /** Loads the code of a shard, also once more when its file has changed. */
+  /** Loads the code of a shard; called again when its file has changed. */
   readonly load: (source: ShardSource) => Promise<ShardDefinition>;
 }
 
-/** The far end of an isolated shard: runs it, and reports what it does once in each step. */
+/** The side of an isolated shard that runs on its thread, and sends one report per step. */
 export class ThreadedShard {
   readonly #services: ThreadServices;
   readonly #connections = new Map<number, { connection: ShardConnection; outlet: ThreadOutlet }>();
@@ -34,7 +36,7 @@ export class ThreadedShard {
   #events: ThreadEvent[] = [];
   #host: ShardHost | null = null;
   #source: ShardSource | null = null;
-  /** What came in while code was loaded, in order; null while none is. */
+  /** Messages that arrived while code was loading, in order; null if none is loading. */
   #waiting: ToThread[] | null = null;
 
   constructor(services: ThreadServices) {
@@ -56,7 +58,7 @@ export class ThreadedShard {
     else this.#flushNews();
   }
 
-  /** Lets what follows wait for the work. */
+  /** Queues further messages until the work is done. */
   #hold(work: Promise<void>): void {
     this.#waiting = [];
     void work.finally(() => {
@@ -114,7 +116,7 @@ export class ThreadedShard {
       { takesDeltas, rate },
       (frame) => void this.#frames.push(frame),
     );
-    // Who it is was checked by the server.
+    // The server has checked its identity.
     const connection = new ShardConnection(player, ANONYMOUS_IDENTITY, outlet, role);
     this.#connections.set(id, { connection, outlet });
     try {
@@ -126,7 +128,7 @@ export class ThreadedShard {
     return null;
   }
 
-  #tell(message: Message<"leave" | "input" | "settle" | "check" | "backlog" | "stop">): void {
+  #tell(message: Message<Told>): void {
     if (message.kind === "check") return this.#host?.check();
     if (message.kind === "stop") return this.#stop();
     if (message.kind === "settle") return this.#host?.settle(message.result);
@@ -134,13 +136,16 @@ export class ThreadedShard {
     if (known === undefined) return;
     if (message.kind === "input") this.#host?.take(known.connection, message.input, message.sent);
     else if (message.kind === "backlog") known.outlet.waiting = message.bytes;
-    else {
+    else if (message.kind === "missed") {
+      this.#host?.missed(known.connection);
+      this.#frames.push({ to: message.connection, isResumed: true });
+    } else {
       this.#connections.delete(message.connection);
       this.#host?.leave(known.connection);
     }
   }
 
-  /** The clients are told by the server. */
+  /** Stops the shard. The server's thread notifies the clients. */
   #stop(): void {
     for (const { connection } of this.#connections.values()) connection.closed();
     this.#host?.stop(CloseCode.GOING_AWAY, "");
@@ -173,7 +178,7 @@ export class ThreadedShard {
     this.#events.push({ kind: "failed", where, error: sentError(error) });
   }
 
-  /** As text: what JSON can't say can't be sent to another thread either. */
+  /** Sends the arguments as JSON text, which reports values that JSON can't represent. */
   #schedule({ name, args }: { readonly name: string; readonly args: object }): void {
     try {
       this.#events.push({ kind: "schedule", name: String(name), args: JSON.stringify(args) });
@@ -195,11 +200,11 @@ export class ThreadedShard {
   }
 }
 
-/** A client's transport, which the server's thread has. */
+/** Represents the transport of a client, which is on the server's thread. */
 class ThreadOutlet implements ShardOutlet {
   readonly takesDeltas: boolean;
   readonly rate: number | null;
-  /** What waits for the client, as the server's thread said last. */
+  /** The backlog of the client in bytes, as last reported by the server's thread. */
   waiting = 0;
   readonly #id: number;
   readonly #send: (frame: ThreadFrame) => void;

@@ -5,19 +5,19 @@ import type { ShardConnection } from "./shard-connection.ts";
 import { tickRateOf, type Simulation } from "@pylonsync/functions/simulation";
 import { ViewChannel } from "./view-channel.ts";
 
-/** Connections that are sent the same steps: each, every second one, and so on. */
+/** Connections that receive the views of the same steps: each step, every second one, and so on. */
 class ViewGroup {
   readonly connections = new Set<ShardConnection>();
-  /** What all of them see, or all spectators. */
+  /** The view of all connections, or of all spectators. */
   readonly shared = new ViewChannel();
-  /** By player, where each has a view of their own. */
+  /** The views by player, with `viewFor`. */
   readonly own = new Map<string, ViewChannel>();
-  /** By connection, where each sees what is near. */
+  /** The views by connection, with `interest`. */
   readonly near = new Map<ShardConnection, InterestView>();
   readonly grid: InterestGrid | null;
-  /** Steps from one view to the next. */
+  /** The number of steps from one view to the next. */
   readonly period: number;
-  /** Of the view that was taken last; -1 before the first. */
+  /** The tick of the last view; -1 before the first. */
   tick = -1;
 
   constructor(period: number, { interest }: ShardDefinition) {
@@ -27,12 +27,12 @@ class ViewGroup {
 }
 
 /**
- * What the connections of one shard see of it: the same view, one of their own, or what is near. A
- * view is taken and encoded once for all who are sent the same.
+ * The views of the connections of one shard: a shared one, one per player, or nearby things. A view
+ * is computed and encoded once for all connections that receive it.
  */
 export class ShardViews {
   readonly #simulation: Simulation;
-  /** By how many steps lie between two views. */
+  /** By the number of steps between two views. */
   readonly #groups = new Map<number, ViewGroup>();
   readonly #groupOf = new Map<ShardConnection, ViewGroup>();
 
@@ -40,7 +40,7 @@ export class ShardViews {
     this.#simulation = simulation;
   }
 
-  /** Takes a connection in, to whom the view is to be delivered at once. */
+  /** Adds a connection; the caller then calls `welcome`. */
   add(connection: ShardConnection): void {
     const period = this.#periodOf(connection);
     const known = this.#groups.get(period);
@@ -61,7 +61,13 @@ export class ShardViews {
     if (group.connections.size === 0) this.#groups.delete(group.period);
   }
 
-  /** Other code may show something else: all are sent the whole view once more. */
+  /** Makes the next frame of a connection a full view. */
+  forget(connection: ShardConnection): void {
+    connection.forgetView();
+    this.#groupOf.get(connection)?.near.delete(connection);
+  }
+
+  /** Sends a full view to all connections, because new code may compute other views. */
   replace(): void {
     const connections = [...this.#groupOf.keys()];
     this.#groups.clear();
@@ -72,22 +78,22 @@ export class ShardViews {
     }
   }
 
-  /** All that were taken in; one may be removed meanwhile. */
+  /** All connections. One may be removed during the iteration. */
   get connections(): Iterable<ShardConnection> {
     return this.#groupOf.keys();
   }
 
-  /** Takes the view for all whose turn it is. @throws what the app's code throws */
+  /** Computes the views that are due in this step. @throws the error of the app's code */
   show(): void {
     for (const [period, group] of this.#groups)
       if (this.#simulation.tick % period === 0) this.#take(group);
   }
 
   /**
-   * Sends what a connection does not have yet, in a step that is its turn.
+   * Sends the changes to a connection, if it is due in this step.
    *
-   * @returns as ShardConnection.deliver
-   * @throws what the app's code throws
+   * @returns the same as ShardConnection.deliver
+   * @throws the error of the app's code
    */
   deliver(connection: ShardConnection, now: number): number | null {
     const group = this.#groupOf.get(connection);
@@ -96,9 +102,9 @@ export class ShardViews {
   }
 
   /**
-   * Shows one that has just joined the shard as it is: in the newest view that its group has.
+   * Sends a new connection the newest view of its group.
    *
-   * @throws what the app's code throws
+   * @throws the error of the app's code
    */
   welcome(connection: ShardConnection, now: number): void {
     const group = this.#groupOf.get(connection);
@@ -126,7 +132,7 @@ export class ShardViews {
     const { state, tick } = this.#simulation;
     group.tick = tick;
     if (group.grid !== null && view !== undefined) group.grid.show(view(state));
-    // Where players do not see the same, spectators share what they see.
+    // If players have different views, all spectators share one.
     const isForSpectators = view === undefined || group.grid !== null;
     const shown = isForSpectators ? viewForSpectators : view;
     if (shown === undefined) return;

@@ -29,22 +29,22 @@ import type { ShardSource, ShardThread } from "./thread-messages.ts";
 const SHARD_ID = /^[\w-]{1,64}(?::[\w.-]{1,64})?$/;
 const CHECK_MS = 1_000;
 const DEFAULT_SAVE_SECONDS = 10;
-/** How long an isolated shard may take to say what is to be saved, in milliseconds. */
+/** How long an isolated shard may take to return its state for saving, in milliseconds. */
 const SAVE_TIMEOUT_MS = 3_000;
 
-/** The shards of an app by name, as they were loaded. */
+/** The loaded shard definitions of an app, by name. */
 export type ShardDefinitions = ReadonlyMap<string, ShardDefinition>;
 
-/** What isolated shards need. */
+/** The services that isolated shards use. */
 export interface ShardThreads {
-  /** Where the code of a shard is; undefined for one that was not loaded from a folder. */
+  /** Returns the location of a shard's code; undefined if it was not loaded from a folder. */
   readonly sourceOf: (name: string) => ShardSource | undefined;
   readonly start: () => ShardThread;
-  /** So many shards that do not say whether they are isolated are. */
+  /** The number of shards that are isolated by default, without `isolate` in their definition. */
   readonly spare: number;
 }
 
-/** What shards need. */
+/** The services that shards use. */
 export interface ShardServices {
   readonly definitions: () => ShardDefinitions;
   readonly threads: ShardThreads;
@@ -60,26 +60,26 @@ export interface ShardServices {
     called(name: string, id: string, call: string, error: unknown): void;
     /** The thread of an isolated shard was ended. */
     threadEnded(name: string, id: string, why: "stuck" | "crashed", error: unknown): void;
-    /** Something outside of the app's code failed. */
+    /** An operation outside of the app's code failed. */
     broke(message: string, id: string, error: unknown): void;
   };
 }
 
-/** Who wants to join which shard. */
+/** A request to join a shard. */
 export interface ShardJoin {
   readonly shardId: string;
-  /** What the client calls itself: its user's id, which only the admin may choose. */
+  /** The id that the client sent: its user's id; only the admin may choose another one. */
   readonly subscriberId: string;
   readonly identity: Identity;
   readonly role: ShardRole;
-  /** Whether the client has a join token, which a shard by invitation asks for. */
+  /** Whether the client has a join token, which shards with `inviteOnly` require. */
   readonly isInvited: boolean;
-  /** Whether another replica sent the client, to where the shard runs. */
+  /** Whether another replica relays the client to this one. */
   readonly isRelayed?: boolean;
   readonly outlet: ShardOutlet;
 }
 
-/** A shard, as the admin sees it. */
+/** The information about a shard that the admin sees. */
 export interface ShardInfo {
   readonly id: string;
   readonly running: boolean;
@@ -95,8 +95,8 @@ interface Running {
 }
 
 /**
- * The shards that this server runs. One starts with the first who joins it, from where it was
- * saved, and stops when it is idle or over.
+ * The shards that this server runs. A shard starts when the first client joins it, from its saved
+ * state, and stops when it is idle or finished.
  */
 export class Shards {
   readonly #services: ShardServices;
@@ -104,11 +104,13 @@ export class Shards {
   readonly #starting = new Map<string, Promise<Running>>();
   readonly #stopping = new Map<string, Promise<void>>();
   readonly #hostOf = new Map<ShardConnection, RunningShard>();
+  /** Joins in progress. They count toward the limit of shards per user. */
+  readonly #joining = new Set<Pick<ShardJoin, "shardId"> & { readonly playerId: string }>();
   readonly #restarts = new RestartPauses();
   readonly #calls: ShardCalls;
   readonly #lease: ReplicaLease;
   #timer: Timer | null = null;
-  /** Isolated shards. */
+  /** The number of isolated shards. */
   #threads = 0;
   #isClosing = false;
 
@@ -125,37 +127,37 @@ export class Shards {
     });
   }
 
-  /** What it runs on. */
+  /** The platform that shards run on. */
   get platform(): Platform {
     return this.#services.platform;
   }
 
-  /** What lets a user into one shard for a short time. */
+  /** Creates and verifies join tokens. */
   get tokens(): JoinTokens {
     return this.#services.tokens;
   }
 
-  /** What was recorded of runs. */
+  /** The recordings of shards. */
   get replays(): ShardReplays {
     return this.#services.replays;
   }
 
-  /** Whether this replica is meant, and stays. */
+  /** Whether the name is that of this replica, and it is not shutting down. */
   isReplica(name: string): boolean {
     return name === this.#services.storage.replica && !this.#isClosing;
   }
 
-  /** What asking another replica at its address came to. */
+  /** Receives the result of probing another replica at its address. */
   probed(replica: string, result: "alive" | "gone" | "unknown"): void {
     this.#lease.probed(replica, result);
   }
 
-  /** The replicas whose lease lasts, and for how long each has not renewed it, in milliseconds. */
+  /** Returns the replicas with a valid lease, and the time since each renewal in milliseconds. */
   replicaSilences(): Promise<ReadonlyMap<string, number>> {
     return this.#lease.silences();
   }
 
-  /** The other replica that runs a shard; null for none. */
+  /** Returns the other replica that runs a shard; null if there is none. */
   ownerOf(id: string): Promise<ShardOwner | null> {
     return this.#services.storage.ownerOf(id);
   }
@@ -165,14 +167,14 @@ export class Shards {
     return this.#services.definitions().size > 0;
   }
 
-  /** Begins to look after what comes due. */
+  /** Starts the periodic checks. */
   start(): void {
     this.#timer = this.#services.platform.every(CHECK_MS, () => this.#check()).unref();
     this.#lease.start();
   }
 
   /**
-   * Connects a client, and starts the shard where it does not run.
+   * Connects a client, and starts the shard if it is not running.
    *
    * @throws ShardElsewhereError
    * @throws PylonError SHARD_NOT_FOUND, AUTH_REQUIRED, FORBIDDEN,
@@ -191,23 +193,34 @@ export class Shards {
   }
 
   async #join(join: ShardJoin): Promise<ShardConnection> {
-    const { shardId, subscriberId, identity, role, outlet } = join;
+    const { shardId, subscriberId, identity, role } = join;
     checkKeyScope(identity.caller, role === "spectator" ? "read" : "write");
     const player = playerOf(identity, subscriberId);
     this.#checkInvited(join);
     this.#checkShare(player.id, shardId);
+    const joining = { playerId: player.id, shardId };
+    this.#joining.add(joining);
+    try {
+      return await this.#joinAs(player, join);
+    } finally {
+      this.#joining.delete(joining);
+    }
+  }
+
+  async #joinAs(player: ShardPlayer, join: ShardJoin): Promise<ShardConnection> {
+    const { identity, role, outlet } = join;
     if (join.isInvited) await this.#checkSession(identity);
     const connection = new ShardConnection(player, identity, outlet, role);
     const { host } = await this.#open(join);
     try {
       await host.join(connection);
     } catch (error) {
-      // One that was started for nobody is not worth keeping.
+      // A shard that was started for a rejected client is not kept.
       if (host.isEmpty && host.tick === 0) void this.#stop(host, SHARD_OVER, "leave as saved");
       throw error;
     }
     this.#hostOf.set(connection, host);
-    // Only from here on is it told when its session ends, which may have been while it joined.
+    // Session changes are reported to it only from here on, and may have occurred while it joined.
     const status = await this.#services.sessionStatus(identity).catch((error: unknown) => {
       this.#dismiss(connection, "unknown");
       throw error;
@@ -223,7 +236,7 @@ export class Shards {
   }
 
   /**
-   * Takes an input of a connected client.
+   * Receives an input of a connected client.
    *
    * @returns its number in the shard
    * @throws PylonError INVALID_ARGS, INPUT_REJECTED, RATE_LIMITED
@@ -242,14 +255,14 @@ export class Shards {
     }
   }
 
-  /** The running shard. @throws PylonError SHARD_NOT_FOUND */
+  /** Returns a running shard. @throws PylonError SHARD_NOT_FOUND */
   get(id: string): RunningShard {
     const running = this.#running.get(id);
     if (running === undefined) throw notFound(id);
     return running.host;
   }
 
-  /** Those that run here, with who is in them. */
+  /** Returns the shards that run on this replica, with their players. */
   running(): { readonly id: string; readonly players: number; has(userId: string): boolean }[] {
     return [...this.#running.values()].map(({ host }) => ({
       id: host.id,
@@ -258,7 +271,7 @@ export class Shards {
     }));
   }
 
-  /** Those that were stopped without a word are left to others. */
+  /** Returns the ids of running shards. Stopped ones may be taken over by other replicas. */
   #ids(): string[] {
     return [...this.#running.values()]
       .filter(({ host }) => host.isRunning)
@@ -275,9 +288,9 @@ export class Shards {
   }
 
   /**
-   * Stops a shard where it runs, and forgets what was saved of it.
+   * Stops a shard if it is running, and deletes its saved state.
    *
-   * @returns whether there was one
+   * @returns whether the shard existed
    */
   async forget(id: string): Promise<boolean> {
     const running = this.#running.get(id);
@@ -290,7 +303,7 @@ export class Shards {
     return true;
   }
 
-  /** The app was loaded again: shards go on with the new code, those that are gone stop. */
+  /** Called after a reload of the app: shards continue with the new code; removed ones stop. */
   replace(): void {
     const definitions = this.#services.definitions();
     for (const { host } of this.#running.values()) {
@@ -300,13 +313,13 @@ export class Shards {
     }
   }
 
-  /** Ends the connections of sessions that ended, or that changed: those come back. */
+  /** Closes connections whose session was revoked or changed; clients of changed ones reconnect. */
   dismiss(isMeant: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
     for (const connection of [...this.#hostOf.keys()])
       if (isMeant(connection.identity)) this.#dismiss(connection, status);
   }
 
-  /** How many run, and for whom. */
+  /** Returns the number of running shards, of their players and of their connections. */
   stats(): { readonly running: number; readonly players: number; readonly connections: number } {
     const hosts = [...this.#running.values()];
     return {
@@ -316,12 +329,12 @@ export class Shards {
     };
   }
 
-  /** The server is about to stop: where another replica can, it goes on with the shards now. */
+  /** Called before the server stops: on a shared store, shards move to other replicas now. */
   async beginDrain(): Promise<void> {
     if (this.#services.storage.isShared) await this.close();
   }
 
-  /** The server stops: all shards are saved, and clients go elsewhere. */
+  /** Stops all shards when the server stops: they are saved, and their clients are disconnected. */
   async close(): Promise<void> {
     this.#isClosing = true;
     this.#timer?.cancel();
@@ -334,7 +347,7 @@ export class Shards {
   }
 
   /**
-   * A join token may be older than the end of its session.
+   * Checks the session of a join token, which may have ended after the token was created.
    *
    * @throws PylonError UNAUTHORIZED, JOIN_TOKEN_REFUSED
    */
@@ -359,6 +372,8 @@ export class Shards {
     const others = new Set<string>();
     for (const [connection, host] of this.#hostOf)
       if (connection.player.id === playerId && host.id !== shardId) others.add(host.id);
+    for (const joining of this.#joining)
+      if (joining.playerId === playerId && joining.shardId !== shardId) others.add(joining.shardId);
     if (others.size >= MAX_SHARDS_OF_USER)
       throw new PylonError(
         "SUBSCRIBE_FAILED",
@@ -392,7 +407,7 @@ export class Shards {
     return new PylonError("NOT_READY", "The server is stopping.");
   }
 
-  /** How a shard is defined, running or not. @throws PylonError SHARD_NOT_FOUND */
+  /** Returns the definition of a shard, running or not. @throws PylonError SHARD_NOT_FOUND */
   definitionOf(id: string): ShardDefinition {
     const definition = this.#services.definitions().get(nameOf(id));
     const isInstance = id.includes(":");
@@ -417,7 +432,7 @@ export class Shards {
     }
   }
 
-  /** Runs it on a thread of its own where it says so, or where a core is free. */
+  /** Runs a shard on its own thread if it is isolated, or by default while a core is free. */
   async #run(id: string, definition: ShardDefinition, saved: string | null): Promise<RunningShard> {
     const { platform, threads } = this.#services;
     const source = threads.sourceOf(nameOf(id));
@@ -457,7 +472,7 @@ export class Shards {
     };
   }
 
-  /** Takes it out of those that run at once; what it leaves is written while others go on. */
+  /** Removes a shard from the running ones immediately; its state is written asynchronously. */
   #stop(
     host: RunningShard,
     [code, reason]: readonly [CloseCode, string],
@@ -494,7 +509,7 @@ export class Shards {
     }
   }
 
-  /** @returns null, and reports it, for a state that can't be saved; one too large is the last */
+  /** @returns null, after a report, if the state can't be saved; one that is too large ends it */
   async #savedText(host: RunningShard): Promise<string | null> {
     try {
       const text = await this.#inTime(host.save());
@@ -507,7 +522,7 @@ export class Shards {
     }
   }
 
-  /** A thread that is stuck does not hold up the stop of a server. */
+  /** Limits the time, so that a stuck thread does not delay the shutdown of the server. */
   #inTime(saving: Promise<string>): Promise<string> {
     const isLate = (): Error => new Error("The state was not saved in time.");
     return withTimeout(this.platform, () => saving, SAVE_TIMEOUT_MS, isLate);
@@ -531,13 +546,13 @@ export class Shards {
     }
   }
 
-  /** Another replica may run it, or does. */
+  /** Stops a shard without saving it, because another replica may run it. */
   #lose(id: string): void {
     const running = this.#running.get(id);
     if (running !== undefined) void this.#stop(running.host, ELSEWHERE, "leave as saved");
   }
 
-  /** Saves it where that is due. */
+  /** Saves a shard if a save is due. */
   #look(running: Running): void {
     const { host } = running;
     const now = this.#services.platform.monotonic();
@@ -573,10 +588,10 @@ const SHARD_OVER = [CloseCode.SHARD_ENDED, "the shard has ended"] as const;
 const RESTART = [CloseCode.TRY_AGAIN_LATER, "the shard is restarting"] as const;
 const ELSEWHERE = [CloseCode.TRY_AGAIN_LATER, "another replica runs this shard"] as const;
 
-/** What a replica says to another one that relays a client to it in vain. */
+/** The close reason for a relayed client whose shard does not run on this replica. */
 export const NOT_HERE = "the shard is not here";
 
-/** How the admin sees a running shard. */
+/** Returns the information about a running shard that the admin sees. */
 export function infoOf(host: RunningShard): ShardInfo {
   return {
     id: host.id,
@@ -588,7 +603,7 @@ export function infoOf(host: RunningShard): ShardInfo {
 }
 
 /**
- * Who a client plays as: the server knows it from the token.
+ * Returns the player of a client, as determined by its token.
  *
  * @throws PylonError AUTH_REQUIRED, FORBIDDEN
  */

@@ -8,21 +8,21 @@ import type {
   RequestedCall,
 } from "@pylonsync/functions/simulation";
 
-/** Where the code of a shard is. */
+/** The location of a shard's code. */
 export interface ShardSource {
   /** The app's folder. */
   readonly root: string;
   readonly file: string;
 }
 
-/** What a thread is told. `call` asks for an answer under this number. */
+/** A message to a shard's thread. A message with `call` requests an answer with this number. */
 export type ToThread =
   | {
       readonly kind: "start";
       readonly call: number;
       readonly id: string;
       readonly source: ShardSource;
-      /** Null: a new one. */
+      /** The saved state; null: begin a new shard. */
       readonly saved: string | null;
       readonly isRecorded: boolean;
     }
@@ -51,18 +51,22 @@ export type ToThread =
   | { readonly kind: "settle"; readonly result: CallResult }
   | { readonly kind: "check" }
   | { readonly kind: "backlog"; readonly connection: number; readonly bytes: number }
+  /** Frames to the connection were dropped: the next one must be a full view. */
+  | { readonly kind: "missed"; readonly connection: number }
   | { readonly kind: "replace" }
   | { readonly kind: "save"; readonly call: number }
   | { readonly kind: "stop" };
 
-/** What a connection is sent. */
+/** A frame to send to a connection. */
 export type ThreadFrame =
   | { readonly to: number; readonly text: string }
   | { readonly to: number; readonly bytes: Uint8Array }
   | { readonly to: number; readonly tick: number; readonly view: string }
+  /** The answer to "missed": the frames that follow no longer depend on dropped ones. */
+  | { readonly to: number; readonly isResumed: true }
   | { readonly to: number; readonly close: CloseCode; readonly reason: string };
 
-/** What happened in a thread, for the shard's observer, and answers. */
+/** An event of a shard's thread: for the shard's observer, or an answer. */
 export type ThreadEvent =
   | { readonly kind: "stepped"; readonly ms: number; readonly sent: number }
   | { readonly kind: "overran" | "left out" }
@@ -77,7 +81,7 @@ export type ThreadEvent =
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
   | { readonly kind: "failure"; readonly call: number; readonly error: SentError };
 
-/** What a thread says after each step, and after what it was told. */
+/** The report of a thread after each step, and after each message. */
 export interface ThreadReport {
   readonly tick: number;
   readonly players: number;
@@ -86,31 +90,31 @@ export interface ThreadReport {
   readonly events: readonly ThreadEvent[];
 }
 
-/** The way to a thread, or from it. Messages arrive in order. */
+/** A channel to or from a thread. Messages arrive in order. */
 export interface ThreadPort<Out, In> {
   post(message: Out): void;
-  /** Set once, before anything is posted. */
+  /** Set once, before the first message. */
   onMessage: (message: In) => void;
 }
 
-/** A thread as the server holds it. */
+/** The server's handle of a shard's thread. */
 export interface ShardThread extends ThreadPort<ToThread, ThreadReport> {
-  /** It ended by itself. */
+  /** Called when the thread ended without `terminate`. */
   onEnd: (error: unknown) => void;
-  /** Ends it at once, whatever it does. */
+  /** Ends the thread immediately, even if it is stuck. */
   terminate(): void;
 }
 
-/** An error on its way from one thread to another. */
+/** An error in the form that is sent between threads. */
 export interface SentError {
   readonly name: string;
   readonly message: string;
   readonly stack: string | null;
-  /** Of a PylonError. */
+  /** The code of a PylonError; null for other errors. */
   readonly code: string | null;
 }
 
-/** An error in a form that can be sent, whatever was thrown. */
+/** Returns any thrown value in a form that can be sent between threads. */
 export function sentError(error: unknown): SentError {
   if (!(error instanceof Error))
     return { name: "Error", message: String(error), stack: null, code: null };
@@ -118,7 +122,7 @@ export function sentError(error: unknown): SentError {
   return { name, message, stack, code: error instanceof PylonError ? error.code : null };
 }
 
-/** The error that was sent. */
+/** Restores an error that was sent from another thread. */
 export function receivedError({ name, message, stack, code }: SentError): Error {
   if (code !== null) return new PylonError(code, message);
   const error = new Error(message);

@@ -2,8 +2,8 @@ import { encodeSlotFrame, encodeSlots, MAX_SHARD_STATE_BYTES } from "@pylonsync/
 import { ViewMirror, type ViewChange } from "./view-mirror.ts";
 
 /**
- * One view, encoded once for all who see it: whole, and as what changed in the last step that
- * changed it. Nothing is encoded that nobody is sent.
+ * One view, encoded once for all of its recipients: in full, and as the changes since the version
+ * before. Full views are only encoded when they are sent.
  */
 export class ViewChannel {
   #mirror = new ViewMirror();
@@ -12,34 +12,34 @@ export class ViewChannel {
   #deltaText: string | null = null;
   #slotBytes: Uint8Array | null = null;
   #wholeText: string | null = null;
-  /** The frame that was made last: most who see the view are sent the same. */
+  /** The last encoded frame, because most recipients are sent the same one. */
   #frame: {
     readonly base: number;
     readonly ack: number | null;
     readonly bytes: Uint8Array;
   } | null = null;
 
-  /** How often the view has changed; 0 before the first. */
+  /** The number of changes of the view; 0 before the first view. */
   get version(): number {
     return this.#version;
   }
 
-  /** Whether there is a view: not before the first, nor after one that failed. */
+  /** Whether there is a view: false before the first one, and after one that failed. */
   get isShown(): boolean {
     return this.#isShown;
   }
 
   /**
-   * Takes the view as it is now.
+   * Updates the view.
    *
-   * @throws TypeError for what JSON can't say, RangeError when it is too large
+   * @throws TypeError for values that JSON can't represent, RangeError if the view is too large
    */
   show(view: unknown): void {
     try {
       this.#take(this.#mirror.update(view));
       this.#isShown = true;
     } catch (error) {
-      // What the mirror has by now is a part of it: the next view is taken as a whole.
+      // The mirror was updated only in part, so the next view is sent in full.
       this.#mirror = new ViewMirror();
       this.#isShown = false;
       throw error;
@@ -51,30 +51,30 @@ export class ViewChannel {
     this.#version += 1;
     this.#wholeText = null;
     this.#frame = null;
-    // The mirror changes its copy in place, so what changed is encoded before the next change.
+    // The mirror modifies its copy in place, so changes are encoded before the next update.
     this.#slotBytes = "slots" in change ? encodeSlots(change.slots) : null;
     this.#deltaText = "delta" in change ? sized(JSON.stringify(change.delta)) : null;
   }
 
-  /** The view as JSON. @throws RangeError when it is too large */
+  /** The full view as JSON. @throws RangeError if it is too large */
   get whole(): string {
     return (this.#wholeText ??= sized(JSON.stringify(this.#mirror.value)));
   }
 
-  /** What changed since the version before, as JSON; null where `slots` has it. */
+  /** The changes since the version before, as JSON; null if `slots` contains them. */
   get delta(): string | null {
     return this.#deltaText;
   }
 
-  /** What changed since the version before, in the compact form; null where it can't be said so. */
+  /** The changes since the version before, in binary form; null if it can't represent them. */
   get slots(): Uint8Array | null {
     return this.#slotBytes;
   }
 
   /**
-   * A frame of the compact form, for those who have the version before.
+   * Returns a frame in binary form, for clients that have the version before.
    *
-   * @param base the tick of the frame that they have
+   * @param base the tick of the client's last frame
    */
   slotFrame(slots: Uint8Array, tick: number, base: number, ack: number | null): Uint8Array {
     const known = this.#frame;
@@ -86,10 +86,10 @@ export class ViewChannel {
 }
 
 /**
- * A view as it is sent, if it is not too large. No character of UTF-16 takes more than three bytes,
- * so short texts need not be counted.
+ * Returns the text of a view if it is not too large. A UTF-16 code unit has at most three bytes, so
+ * short texts are not measured.
  *
- * @throws RangeError when it is
+ * @throws RangeError if it is too large
  */
 export function sized(text: string): string {
   const isLarge =

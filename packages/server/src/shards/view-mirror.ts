@@ -1,40 +1,41 @@
 import { MAX_SHARD_DEPTH, type ShardDelta, type SlotChange } from "@pylonsync/protocol";
 import { ViewShape } from "./view-shape.ts";
 
-/** Objects without a prototype, so that `__proto__` is a key like any other. */
+/** An object without a prototype, so that `__proto__` is an ordinary key. */
 interface Mirrored {
   [key: string]: unknown;
 }
 
-/** What changed: scalars in the place of scalars, or more than that. */
+/** The changes of a view: only replaced scalars, or a delta. */
 export type ViewChange = { readonly slots: readonly SlotChange[] } | { readonly delta: ShardDelta };
 
 /**
- * What clients have of a view: a copy, because the shard changes its state in place. Each value is
- * as JSON would say it.
+ * The clients' version of a view. It is a copy, because the shard modifies its state in place, and
+ * contains the values that JSON would contain.
  */
 export class ViewMirror {
   #value: unknown = null;
   #hasValue = false;
-  /** Of the value, from a step on that left it as it was. */
+  /** The shape of the value, once an update has kept it. */
   #shape: ViewShape | null = null;
   readonly #isNumbered: boolean;
 
-  /** @param options isNumbered: whether scalars that change alone are told as such */
+  /** @param options isNumbered: whether updates that only replace scalars return `slots` */
   constructor({ isNumbered = true }: { readonly isNumbered?: boolean } = {}) {
     this.#isNumbered = isNumbered;
   }
 
-  /** What the clients have; to be read before the next `update`. */
+  /** The clients' version; valid until the next `update`. */
   get value(): unknown {
     return this.#value;
   }
 
   /**
-   * Takes the view as it is now.
+   * Updates the view.
    *
-   * @returns what changed, to be read before the next `update`; null for nothing
-   * @throws TypeError for what JSON can't say, such as a BigInt, and for too deep a nesting
+   * @returns the changes, valid until the next `update`; null if there are none
+   * @throws TypeError for values that JSON can't represent, such as a BigInt, and for too deep
+   *   nesting
    */
   update(view: unknown): ViewChange | null {
     const slots = this.#shape?.changesTo(view) ?? null;
@@ -46,7 +47,7 @@ export class ViewMirror {
     const delta = this.#hasValue ? changeOf(this.#value, view, 0) : ([copyOf(view, 0)] as const);
     this.#hasValue = true;
     if (delta !== null && isWhole(delta)) this.#value = delta[0];
-    // A view whose parts come and go in each step is not numbered for nothing.
+    // Numbering is only worthwhile if the shape is kept from step to step.
     if (this.#isNumbered && (delta === null || keepsShape(delta, this.#value)))
       this.#shape = ViewShape.of(this.#value);
     return delta === null ? null : { delta };
@@ -57,7 +58,7 @@ function isWhole(delta: ShardDelta): delta is readonly [unknown] {
   return Array.isArray(delta);
 }
 
-/** Whether scalars alone are in it, as far as it says. */
+/** Whether a delta only replaces scalars. */
 function keepsShape(delta: ShardDelta, value: unknown): boolean {
   if (isWhole(delta)) return typeof value !== "object" || value === null;
   if (delta.r !== undefined || delta.n !== undefined) return false;
@@ -66,7 +67,7 @@ function keepsShape(delta: ShardDelta, value: unknown): boolean {
   );
 }
 
-/** Changes containers of `old` in place; a new value for `old` itself is the caller's to set. */
+/** Modifies containers of `old` in place; the caller replaces `old` itself if needed. */
 function changeOf(old: unknown, given: unknown, depth: number): ShardDelta | null {
   const next = plainOf(given);
   if (Array.isArray(next))
@@ -143,7 +144,7 @@ function copyOf(given: unknown, depth: number): unknown {
   return copy;
 }
 
-/** A value as JSON takes it: dates are texts, numbers that are not finite are null. */
+/** Returns a value as JSON represents it: dates as strings, numbers that are not finite as null. */
 function plainOf(value: unknown): unknown {
   if (typeof value === "number") return Number.isFinite(value) ? value + 0 : null;
   if (typeof value === "bigint") throw new TypeError("A view can't contain a BigInt.");

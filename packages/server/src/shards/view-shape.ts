@@ -1,58 +1,63 @@
 import { slotKeys, type SlotChange } from "@pylonsync/protocol";
 import { isRecord } from "../util/is-record.ts";
 
-/** What is in a view at one place: a scalar by its number, or a container. */
+/** A part of a view: the number of a scalar, or a container. */
 type Part = number | ContainerShape;
 
 interface ContainerShape {
-  /** Null for an array. */
+  /** The keys of an object; null for an array. */
   readonly keys: readonly string[] | null;
   readonly parts: readonly Part[];
 }
 
-interface Place {
-  readonly container: object;
-  readonly key: string;
-  value: unknown;
+/** A container of the mirror: an object, or an array with its indices as keys. */
+type Container = Record<string, unknown>;
+
+/** The scalars of a view by number, in parallel lists, because each step compares all of them. */
+interface Places {
+  readonly containers: Container[];
+  readonly keys: string[];
+  readonly values: unknown[];
 }
 
-/** Has another meaning on objects that are not made by us. */
+/** Has a special meaning on ordinary objects. */
 const UNSAFE_KEY = "__proto__";
 
 /**
- * The shape of a view, for steps that leave it as it is: a new view is compared with the scalars of
- * the old one in one pass, which makes no objects but for what changed.
+ * The shape of a view, for steps that keep it: a new view is compared with the old scalars in one
+ * pass, which only allocates objects for changes.
  */
 export class ViewShape {
   readonly #root: ContainerShape;
-  readonly #places: readonly Place[];
+  readonly #places: Places;
 
-  private constructor(root: ContainerShape, places: readonly Place[]) {
+  private constructor(root: ContainerShape, places: Places) {
     this.#root = root;
     this.#places = places;
   }
 
-  /** @param view a copy of our own, which `apply` changes. @returns null where it has none */
+  /** @param view a copy, which `apply` modifies. @returns null if the view can't be numbered */
   static of(view: unknown): ViewShape | null {
-    if (typeof view !== "object" || view === null) return null;
-    const places: Place[] = [];
+    if (!isContainer(view)) return null;
+    const places: Places = { containers: [], keys: [], values: [] };
     const root = shapeOf(view, places);
     return root === null ? null : new ViewShape(root, places);
   }
 
-  /** @returns what changed; null for a view of another shape */
+  /** @returns the changes; null for a view of another shape */
   changesTo(view: unknown): SlotChange[] | null {
     const changes: SlotChange[] = [];
     return this.#compare(this.#root, view, changes) ? changes : null;
   }
 
-  /** Makes the changes in the copy that the shape was made of. */
+  /** Applies changes to the copy from which the shape was created. */
   apply(changes: readonly SlotChange[]): void {
+    const { containers, keys, values } = this.#places;
     for (const { slot, after } of changes) {
-      const place = this.#places[slot];
-      if (place === undefined) continue;
-      place.value = after;
-      Reflect.set(place.container, place.key, after);
+      const [container, key] = [containers[slot], keys[slot]];
+      if (container === undefined || key === undefined) continue;
+      values[slot] = after;
+      container[key] = after;
     }
   }
 
@@ -72,7 +77,7 @@ export class ViewShape {
 
   #comparePart(part: Part, value: unknown, changes: SlotChange[]): boolean {
     if (typeof part !== "number") return this.#compare(part, value, changes);
-    const before = this.#places[part]?.value;
+    const before = this.#places.values[part];
     if (value === before) return true;
     const after = typeof value === "number" ? numberOf(value) : value;
     if (!isScalar(after)) return false;
@@ -81,12 +86,12 @@ export class ViewShape {
   }
 }
 
-/** As JSON takes it. */
+/** Returns a number as JSON represents it. */
 function numberOf(value: number): number | null {
   return Number.isFinite(value) ? value + 0 : null;
 }
 
-/** What is anything else, or absent, is not compared here. */
+/** Whether the value is a scalar of JSON. */
 function isScalar(value: unknown): boolean {
   return (
     value === null ||
@@ -96,18 +101,26 @@ function isScalar(value: unknown): boolean {
   );
 }
 
-/** Numbers the scalars as `slotPaths` does. */
-function shapeOf(container: object, places: Place[]): ContainerShape | null {
+function isContainer(value: unknown): value is Container {
+  return typeof value === "object" && value !== null;
+}
+
+/** Numbers the scalars in the same order as `slotPaths`. */
+function shapeOf(container: Container, places: Places): ContainerShape | null {
   const keys = slotKeys(container);
   const parts: Part[] = [];
   for (const key of keys) {
     if (key === UNSAFE_KEY) return null;
-    const value: unknown = Reflect.get(container, key);
-    if (typeof value === "object" && value !== null) {
+    const value = container[key];
+    if (isContainer(value)) {
       const part = shapeOf(value, places);
       if (part === null) return null;
       parts.push(part);
-    } else parts.push(places.push({ container, key, value }) - 1);
+      continue;
+    }
+    places.containers.push(container);
+    places.keys.push(key);
+    parts.push(places.values.push(value) - 1);
   }
   return { keys: Array.isArray(container) ? null : keys, parts };
 }

@@ -15,9 +15,9 @@ interface History {
 }
 
 /**
- * Tells a caller that was away what became of rows: each as it is now when the caller may read it
- * now, else at most that it is gone. What a row was in between is nobody's business any more: it
- * may have been meant for others, and the cursor is the caller's own word.
+ * Sends a returning caller the rows that changed: each in its current state if the caller may read
+ * it now, otherwise at most its removal. Past states are never sent: they may have been meant for
+ * others, and the cursor is chosen by the caller.
  */
 export class CatchUp {
   readonly #reader: Reader;
@@ -34,8 +34,8 @@ export class CatchUp {
    * One event at most for each row, in the order of their last changes.
    *
    * @param records changes after the caller's cursor, without a gap
-   * @param isWhole the log has no later ones: each row is as the last of them left it. Else rows
-   *   are read from the store, and may be ahead of the records.
+   * @param isWhole whether the log has no later ones: each row is in the state after its last
+   *   record. Otherwise rows are read from the store, and may be ahead of the records.
    */
   async events(
     records: readonly ChangeRecord[],
@@ -63,7 +63,7 @@ export class CatchUp {
     return (await this.#visibility.reads(entity, last.after, caller)) ? last.after : null;
   }
 
-  /** The rows that the caller may read, as the store has them, by the keys of their histories. */
+  /** The rows that the caller may read, as in the store, by the keys of their histories. */
   async #readableNow(
     histories: ReadonlyMap<string, History>,
     caller: Caller,
@@ -81,7 +81,7 @@ export class CatchUp {
   }
 
   /**
-   * A row that the caller may read: the patch when it can have had the row before, else all of it.
+   * A row that the caller may read: a patch if it may have the row already, else the whole row.
    */
   async #shown(
     { entity, records, last }: History,
@@ -97,7 +97,7 @@ export class CatchUp {
   }
 
   /**
-   * A row that the caller may not read, or that is gone: told to those who could read it before.
+   * A row that the caller may not read, or that was deleted: sent if it could be read before.
    */
   async #removal(
     { entity, rowId, records, last }: History,
@@ -125,7 +125,7 @@ function historiesOf(records: readonly ChangeRecord[]): Map<string, History> {
   return histories;
 }
 
-/** No entity's name has a space. */
+/** Names of entities contain no space. */
 function keyOf(entity: string, id: string): string {
   return `${entity} ${id}`;
 }

@@ -4,7 +4,7 @@ import type { Effect } from "./delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
 import { Told } from "./told.ts";
 
-/** What becomes of one row of a subscription by all changes of a batch. */
+/** The effect of all changes of a batch on one row of a subscription. */
 interface NetEffect {
   readonly subscription: Subscription;
   readonly wasIn: boolean;
@@ -14,9 +14,9 @@ interface NetEffect {
 type NetEffects = Map<string, NetEffect>;
 
 /**
- * What transactions do to the subscriptions, folded so that each row is told of once, as it is
- * after the last of them. What a row was inside of a transaction is nobody's to know: it may have
- * been meant for others.
+ * The effects of transactions on the subscriptions, merged so that each row is sent once, in its
+ * state after the last of them. States inside a transaction are not sent: they may have been meant
+ * for others.
  */
 export class CommitBatch {
   readonly #bySubscription = new Map<Subscription, NetEffects>();
@@ -26,7 +26,7 @@ export class CommitBatch {
     if (effects === undefined) this.#bySubscription.set(subscription, (effects = new Map()));
     const id = told.event.row_id;
     const known = effects.get(id);
-    // The last change of a row gives it its place.
+    // The last change of a row determines its position.
     if (known !== undefined) effects.delete(id);
     effects.set(id, {
       subscription,
@@ -37,12 +37,12 @@ export class CommitBatch {
     else subscription.shown?.put(row);
   }
 
-  /** What is shown of a subscription is to be told, though no effect says so. */
+  /** The visible rows of a subscription must be sent, although there is no effect on it. */
   touch(subscription: Subscription): void {
     if (!this.#bySubscription.has(subscription)) this.#bySubscription.set(subscription, new Map());
   }
 
-  /** What is subscribed to with related rows, and is touched in some part. */
+  /** The subscriptions with related rows of which some part is affected. */
   *trees(): Generator<Subscription> {
     const found = new Set<Subscription>();
     for (const { root } of this.#bySubscription.keys()) {
@@ -52,22 +52,22 @@ export class CommitBatch {
     }
   }
 
-  /** The subscriptions whose windows lack rows that are not known here. */
+  /** The subscriptions whose windows must be refilled. */
   *lacking(): Generator<Subscription> {
     for (const subscription of this.#bySubscription.keys())
       if (subscription.window?.needsRefill === true) yield subscription;
   }
 
-  /** Forgets what was to be told of a subscription: it is read again. */
+  /** Discards the effects on a subscription, because it is read again. */
   drop(subscription: Subscription): void {
     this.#bySubscription.delete(subscription);
   }
 
   /**
-   * Sends everything: to replicas (version 1) a message for each row, to members one for all.
+   * Sends everything: one message per row to replicas (version 1), one for all rows to members.
    *
-   * @param seq of the last change
-   * @returns how many messages were sent
+   * @param seq the number of the last change
+   * @returns the number of messages
    */
   send(seq: number): number {
     const sent = this.#sendToReplicas() + this.#sendToMembers(seq);
@@ -121,12 +121,12 @@ function commitText(seq: number, changes: string): string {
   return `{"type":"commit","seq":${seq},"changes":[${changes}]}`;
 }
 
-/** A row that came and went in the same batch was never there. */
+/** A row that entered and left in the same batch is not sent. */
 function isNews({ wasIn, told }: NetEffect): boolean {
   return wasIn || told.event.kind !== "delete";
 }
 
-/** The two together: what is told of a row by the first and then the second. */
+/** Merges two messages about a row. */
 function folded(first: Told, second: Told): Told {
   if (second.event.kind !== "update" || first.event.kind === "delete") return second;
   return new Told({
@@ -136,7 +136,7 @@ function folded(first: Told, second: Told): Told {
   });
 }
 
-/** @returns null when nothing is new to the members */
+/** @returns null if nothing changes for the members */
 function fragment(subscription: Subscription, nets: NetEffects): string | null {
   const rows: string[] = [];
   const patches: string[] = [];

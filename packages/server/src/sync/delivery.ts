@@ -13,25 +13,25 @@ import type { Subscription } from "./subscriptions/subscription.ts";
 import { Told, ToldChange } from "./told.ts";
 import { deleteEvent, insertEvent } from "./wire.ts";
 
-/** What a change does to one subscription. */
+/** The effect of a change on one subscription. */
 export interface Effect {
   readonly subscription: Subscription;
   readonly told: Told;
-  /** The row as it is now, with hidden fields; null: it is not in the subscription. */
+  /** The current row, with hidden fields; null if it is not in the subscription. */
   readonly row: StoredRow | null;
 }
 
-/** What a change does to all subscriptions. */
+/** The effects of a change on all subscriptions. */
 export interface Effects {
   readonly effects: readonly Effect[];
-  /** Those for which it could not be found out: they have to be read again. */
+  /** The subscriptions whose effect is unknown: they must be read again. */
   readonly lost: readonly Subscription[];
 }
 
-/** What the events of changes are made with. */
+/** The dependencies of the delivery. */
 export interface DeliveryOptions {
   readonly reader: Reader;
-  /** Answers when `later` has every change that was committed before the call. */
+  /** Resolves when `later` contains every change that was committed before the call. */
   readonly settle: () => Promise<void>;
   /** The changes after the one that is being delivered, oldest first. */
   readonly later: () => readonly ChangeRecord[];
@@ -39,8 +39,8 @@ export interface DeliveryOptions {
 }
 
 /**
- * Finds out, change by change, what the log does to the subscriptions. Everything is judged as of
- * the change, however far ahead of it the store is.
+ * Computes, change by change, the effects of the log on the subscriptions. Everything is evaluated
+ * as of the change, however far ahead of it the store is.
  */
 export class Delivery {
   readonly #registry: SubscriptionRegistry;
@@ -59,7 +59,7 @@ export class Delivery {
     this.#related.clear();
   }
 
-  /** Changes are passed over, because nobody subscribes. */
+  /** Changes are skipped, because there are no subscriptions. */
   skip(): void {
     this.#related.clear();
   }
@@ -70,7 +70,7 @@ export class Delivery {
     return new PositionReader(reader, settle, later);
   }
 
-  /** Whether a row, as it is at the position, is in the subscription. */
+  /** Whether a row, in its state at the position, is in the subscription. */
   async holds(subscription: Subscription, row: StoredRow | null): Promise<boolean> {
     if (row === null) return false;
     const now = this.#now();
@@ -110,7 +110,7 @@ export class Delivery {
     return { effects: [...effects, ...moved], lost };
   }
 
-  /** The subscriptions that the row is in. */
+  /** The subscriptions that contain the row. */
   async #holding(
     row: StoredRow | null,
     entity: string,
@@ -129,7 +129,7 @@ export class Delivery {
     return holding;
   }
 
-  /** The rows that come and go because the changed row is looked at by `exists`. */
+  /** The rows that enter and leave because an `exists` reads the changed row. */
   async #moved(record: ChangeRecord): Promise<{ moved: Effect[]; lost: Subscription[] }> {
     const moved: Effect[] = [];
     const lost: Subscription[] = [];
@@ -153,7 +153,7 @@ export class Delivery {
     if (isFalse(reachOf(truth, record))) return [];
     for (const load of subscription.loads) load.rightsMoved();
     const { seq, at } = record;
-    // Of the changed row itself its own event tells.
+    // The changed row itself has its own event.
     const others = and(
       isNoneOf("data", entity === record.entity ? [record.rowId] : []),
       isOfParents(subscription),
@@ -223,21 +223,21 @@ export class Delivery {
   }
 }
 
-/** Of related rows: those of the parents that there are. */
+/** For related rows: the rows of the existing parents. */
 function isOfParents({ related, parentField }: Subscription): Expr {
   return related === null || parentField === null ? TRUE : isOneOf(parentField, related.keys);
 }
 
 /**
- * Which way rows can move: a related row that is new takes none away, and one that is gone brings
- * none, where no `exists` over its entity is negated.
+ * The directions in which rows can move: an inserted related row removes none, and a deleted one
+ * adds none, if no `exists` over its entity is negated.
  */
 function waysOf(truth: Expr, { entity, kind }: ChangeRecord): readonly ("gained" | "lost")[] {
   if (kind === "update" || isNegated(truth, entity, false)) return ["gained", "lost"];
   return kind === "insert" ? ["gained"] : ["lost"];
 }
 
-/** Whether an `exists` over the entity stands where it may also make the condition false. */
+/** Whether an `exists` over the entity may also make the condition false. */
 function isNegated(expr: Expr, entity: string, isInside: boolean): boolean {
   if (expr.kind === "exists" && expr.entity === entity && isInside) return true;
   const isInner = isInside || !["and", "or", "exists"].includes(expr.kind);

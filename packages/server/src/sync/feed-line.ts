@@ -1,21 +1,21 @@
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { ChangeRecord } from "../store/store.ts";
 
-/** The feed, as those see it who do steps between its deliveries. */
+/** The feed, for code that runs between its deliveries. */
 export interface FeedLine {
-  /** Up to this change all is delivered and sent. */
+  /** Everything up to this change was delivered and sent. */
   readonly position: number;
   readonly epoch: string;
   /** Delivers everything that was committed before the call. */
   settle(): Promise<void>;
-  /** Does a step between two deliveries, alone. */
+  /** Runs a step exclusively between two deliveries. */
   enqueue(step: () => Promise<void>): Promise<void>;
   /** For use in a step: delivers everything that was committed before the call. */
   deliver(): Promise<void>;
-  /** The committed changes that are not delivered yet. */
+  /** The committed changes that have not been delivered yet. */
   later(): readonly ChangeRecord[];
-  /** All changes after one up to another; null where the log has forgotten some. */
+  /** All changes after one up to another; null if the log no longer contains some. */
   changes(after: number, end: number): Promise<readonly ChangeRecord[] | null>;
-  /** @returns false, and closes it, when its session is over or another */
+  /** @returns false, after closing it, if its session has ended or changed */
   mayStay(subscriber: Subscriber): Promise<boolean>;
 }

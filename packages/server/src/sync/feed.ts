@@ -28,8 +28,8 @@ import type { Subscription } from "./subscriptions/subscription.ts";
 import { Visibility } from "./visibility.ts";
 
 /**
- * How far back a client is served again that does not say where it is, in milliseconds: between its
- * pull and its socket.
+ * The age of the changes that a client without a cursor receives again, in milliseconds: they may
+ * have been made between its pull and its socket.
  */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
@@ -38,11 +38,11 @@ const PAGE = 500;
 /** What became of an identity since it was asked for. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
 
-/** Told what the feed does, for logs, metrics and traces. */
+/** Observes the feed, for logs, metrics and traces. */
 export interface FeedObserver {
   failed(error: unknown): void;
   /**
-   * A change was handed to everybody who may see it.
+   * A change was sent to everyone who may read it.
    *
    * @param lagMs milliseconds since it was written
    */
@@ -58,13 +58,13 @@ interface CatchUpStep {
    * the feed has caught up with that, the log's own versions of rows may be older.
    */
   readonly isAhead: boolean;
-  /** Most changes to tell of. */
+  /** The maximum number of changes to send. */
   readonly limit: number;
 }
 
 /**
- * Carries committed changes to the subscribers: in commit order, each message encoded once, to
- * those who may see it.
+ * Sends committed changes to the subscribers that may read them, in commit order, with each message
+ * encoded once.
  *
  * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly
  * between two changes and misses none.
@@ -92,7 +92,7 @@ export class Feed implements ConnectionHub {
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
   #position = 0;
-  /** Up to this change everything was sent. */
+  /** Everything up to this change was sent. */
   #sent = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
@@ -188,7 +188,7 @@ export class Feed implements ConnectionHub {
     return this.#subscribers.size;
   }
 
-  /** What it counted since the start, and where in the log it is. */
+  /** Its counters since the start, and its position in the log. */
   stats(): {
     readonly position: number;
     readonly delivered: number;
@@ -210,7 +210,7 @@ export class Feed implements ConnectionHub {
     return counts;
   }
 
-  /** How long the oldest change waits that is not delivered yet, in milliseconds. */
+  /** The age of the oldest undelivered change, in milliseconds. */
   get waitingMs(): number {
     const { oldest } = this.#pending;
     return oldest === undefined ? 0 : this.#now() - oldest.at;
@@ -250,12 +250,12 @@ export class Feed implements ConnectionHub {
     this.#live.serveFunctions(calls, platform);
   }
 
-  /** What a live function has read has changed, though it is in no log. */
+  /** Data that a live function has read has changed, although it is not in the log. */
   outdate(entity: string, id: string): void {
     this.#live.outdate(entity, id);
   }
 
-  /** The server stops: clients go elsewhere, who is just joining too. */
+  /** The server stops: clients reconnect elsewhere, including those that are joining. */
   closeAll(): void {
     this.#isClosing = true;
     for (const subscriber of [...this.#subscribers.keys()]) {
@@ -267,7 +267,7 @@ export class Feed implements ConnectionHub {
   /**
    * Brings the subscriber up to date and keeps it so.
    *
-   * @param cursor where its replica is; null for a client that does not say
+   * @param cursor the position of its replica; null if the client does not send it
    */
   async join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
     try {
@@ -330,7 +330,7 @@ export class Feed implements ConnectionHub {
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
-  /** A connection of version 2 begins with nothing: it asks for what it wants. */
+  /** A connection of version 2 starts without rows, and subscribes to them. */
   async #joinLive(subscriber: Subscriber): Promise<void> {
     if (this.#isClosing) sendElsewhere(subscriber);
     if (!subscriber.isOpen) return;
@@ -349,12 +349,12 @@ export class Feed implements ConnectionHub {
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
-  /** Takes a message of a client. @returns whether it was about subscriptions */
+  /** Handles a message of a client. @returns whether it was about subscriptions */
   receive(subscriber: Subscriber, text: string): boolean {
     return this.#live.receive(subscriber, text);
   }
 
-  /** Says why a message was not taken, to a client that knows of errors. */
+  /** Sends the reason for a rejected message, if the protocol of the client has errors. */
   refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
     this.#live.refuse(subscriber, refusal);
   }
@@ -395,7 +395,7 @@ export class Feed implements ConnectionHub {
     }
   }
 
-  /** Subscribes it to all that it may read. */
+  /** Subscribes it to all rows that it may read. */
   #replicate(subscriber: Subscriber): readonly Subscription[] {
     const subscriptions: Subscription[] = [];
     for (const { name } of this.#model.schema.entities) {

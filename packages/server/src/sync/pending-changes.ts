@@ -3,9 +3,9 @@ import type { ChangeRecord } from "../store/store.ts";
 /** Committed changes that wait to be delivered, oldest first. */
 export class PendingChanges {
   #records: ChangeRecord[] = [];
-  /** Those before it were taken. */
+  /** The index of the first record that was not taken. */
   #start = 0;
-  /** How many records each transaction has that is not taken yet. */
+  /** The number of records of each transaction that was not taken. */
   #transactions: number[] = [];
 
   get size(): number {
@@ -23,7 +23,7 @@ export class PendingChanges {
     this.#transactions.push(changes.length);
   }
 
-  /** Begins with the oldest transaction. @returns how many records it has; 0: there is none */
+  /** Starts the oldest transaction. @returns the number of its records; 0 if there is none */
   nextTransaction(): number {
     return this.#transactions.shift() ?? 0;
   }

@@ -13,31 +13,31 @@ import {
 import { formerRows, rewind, type FormerRows } from "../policy/rewind.ts";
 import type { ChangeRecord, Reader, StoredRow, Value } from "../store/store.ts";
 
-/** Largest question: it names the related rows that changed after the position. */
+/** The maximum size of a condition, which names the related rows changed after the position. */
 const MAX_NODES = 5_000;
 const ATTEMPTS = 5;
-/** Rows that are read beyond a limit: so many may turn out to be of a later time. */
+/** Extra rows read beyond a limit: as many may turn out to be of a later time. */
 const SPARE = 16;
 
-/** The store is too far ahead of the position, or moves too fast, for a read as of it. */
+/** The store is too far ahead of the position, or changes too fast, to read as of it. */
 export class PositionPassed extends Error {
   override readonly name = "PositionPassed";
 }
 
-/** Which rows are read as they were at a position of the log. */
+/** A selection of rows in their state at a position of the log. */
 export interface PositionQuery {
   readonly entity: string;
-  /** What a row must meet, given the rows that were changed later, as they were at the position. */
+  /** The condition, given the later changed rows in their state at the position. */
   readonly condition: (later: FormerRows<StoredRow>) => Expr;
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
-  /** Of each value of this field only the first `limit` rows. */
+  /** Selects the first `limit` rows for each value of this field. */
   readonly perParent?: string | undefined;
 }
 
 /**
- * Reads rows as they were at a position of the log, from a store that may hold later changes: these
- * are known, each with the row before it, and are undone.
+ * Reads rows in their state at a position of the log, from a store that may contain later changes:
+ * these are known, each with the row before it, and are reverted.
  */
 export class PositionReader {
   readonly #reader: Reader;
@@ -45,7 +45,7 @@ export class PositionReader {
   readonly #later: () => readonly ChangeRecord[];
 
   /**
-   * @param settle answers when `later` has every change that was committed before the call
+   * @param settle resolves when `later` contains every change that was committed before the call
    * @param later the changes after the position, oldest first
    */
   constructor(reader: Reader, settle: () => Promise<void>, later: () => readonly ChangeRecord[]) {
@@ -54,12 +54,12 @@ export class PositionReader {
     this.#later = later;
   }
 
-  /** The same position, by another reader. */
+  /** The same position with another reader. */
   with(reader: Reader): PositionReader {
     return new PositionReader(reader, this.#settle, this.#later);
   }
 
-  /** Rows that meet a condition that reads `data`. */
+  /** Reads the rows that match a condition on `data`. */
   rows(entity: string, where: Expr, limit?: number): Promise<StoredRow[]> {
     return this.select({ entity, condition: (later) => rewind(where, later), limit });
   }
@@ -96,7 +96,7 @@ export class PositionReader {
     const later = this.#formerRows();
     const touched = later.get(entity) ?? new Map<string, StoredRow | null>();
     const wasMet = condition(later);
-    // The related rows must have been undone in the question itself.
+    // The related rows must have been reverted in the condition itself.
     if (!isSameForExists(where, assumed, later)) return null;
     const sizes = sizesOf(found, perParent);
     const isCut = limit !== undefined && sizes.some((size) => size === limit + spare);
@@ -119,7 +119,7 @@ export class PositionReader {
   }
 }
 
-/** More related rows than that are not kept up to date. */
+/** The error for more related rows than can be kept up to date. */
 const MAX_RELATED_ROWS = MAX_GRAPH_ROWS + 1;
 
 /** There are more related rows than a subscription takes. */
@@ -131,7 +131,7 @@ export function tooManyRelated(): PylonError {
   );
 }
 
-/** The rows whose field has one of the values. */
+/** The condition that a field has one of the values. */
 export function isOneOf(field: string, values: Iterable<Value>): Expr {
   const items = [...values].flatMap((value) => (typeof value === "object" ? [] : [literal(value)]));
   if (items.length === 0) return FALSE;
@@ -161,7 +161,7 @@ function firstOf(rows: StoredRow[], limit: number, perParent: string | undefined
   });
 }
 
-/** Whether the same rows were touched of the entities that the condition looks at by `exists`. */
+/** Whether the same rows of the entities that the condition reads with `exists` were changed. */
 function isSameForExists(where: Expr, a: FormerRows, b: FormerRows): boolean {
   for (const node of nodesOf(where)) {
     if (node.kind !== "exists") continue;

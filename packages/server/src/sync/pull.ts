@@ -17,29 +17,29 @@ import { replicaSchema } from "./replica-schema.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
-/** Changes in one answer to a client that continues. */
+/** The maximum number of changes in one response to a client that continues. */
 const LOG_PAGE = 500;
-/** Rows read from the store at a time. */
+/** The number of rows read from the store at a time. */
 const CHUNK = 500;
 
-/** A client's question for what it does not have yet. */
+/** A client's request for the changes that it lacks. */
 export interface PullRequest {
   readonly since: number;
   readonly epoch: string | null;
-  /** Most rows in an answer; it ends earlier where MAX_PAGE_BYTES ends it. */
+  /** The maximum number of rows in a response, which MAX_PAGE_BYTES may reduce. */
   readonly limit: number;
-  /** Where the snapshot goes on, as the answer before said. */
+  /** The next page of the snapshot, from the previous response. */
   readonly page: string | null;
 }
 
 interface Position {
-  /** The log's head when the snapshot was begun. */
+  /** The head of the log when the snapshot was started. */
   readonly seq: number;
   readonly entity: string;
   readonly afterId: string | null;
 }
 
-/** Answers `GET /api/sync/pull`. */
+/** Handles `GET /api/sync/pull`. */
 export class Puller {
   readonly #store: Pick<Store, "bounds" | "changes">;
   readonly #reader: Reader;
@@ -65,10 +65,10 @@ export class Puller {
   }
 
   /**
-   * The whole snapshot in one answer, for clients that do not page. Only as much of it is in memory
-   * as its reader is about to take.
+   * Returns the whole snapshot in one response, for clients without paging. Only the part that its
+   * reader is about to receive is in memory.
    *
-   * @returns the answer, or its text in pieces where it takes more than a page
+   * @returns the response, or its text in chunks if it takes more than a page
    * @throws PylonError as `pull`
    */
   async wholeSnapshot(
@@ -90,15 +90,15 @@ export class Puller {
       page = await this.#snapshot({ ...request, limit: CHUNK, page: page.next_page }, caller);
       if (page.changes.length > 0) yield `,${listed(page.changes)}`;
     }
-    // What only the first page says, in the order of an answer that is made at once.
+    // The parts that only the first page has, in the order of a response without paging.
     const { changes: _sent, next_page: _none, ...rest } = { ...first, ...page };
     yield `],${JSON.stringify(rest).slice(1)}`;
   }
 
   /**
-   * Rows are read after the head was noted, so what changes meanwhile may be in the snapshot and is
-   * in the log after it. A client that goes on from the noted head is told how each of those rows
-   * is at a time after that (see CatchUp), so that no row goes back.
+   * Rows are read after the head, so changes in between may be in the snapshot, and are in the log
+   * after it. A client that continues from this head receives each of those rows in a later state
+   * (see CatchUp), so that no row goes back in time.
    */
   async #snapshot({ limit, page }: PullRequest, caller: Caller): Promise<PullResponse> {
     const bounds = await this.#store.bounds();
@@ -174,7 +174,7 @@ export class Puller {
     };
   }
 
-  /** The last page was judged by the rights of now, and a change to them came after it. */
+  /** The last page was read with the current permissions, which changed after it. */
   async #permissionsChangedAfter(
     lastSeq: number,
     caller: Caller,
@@ -186,14 +186,14 @@ export class Puller {
   }
 
   /**
-   * The token is the client's to keep, not to be trusted: it only says where to go on, and the read
-   * rule applies as ever.
+   * The token comes from the client and is not trusted: it only specifies where to continue, and
+   * the read policy always applies.
    *
    * @throws PylonError INVALID_QUERY
    */
   #positionOf(page: string): Position {
     const position = decodePage(page);
-    // The app may have dropped the entity since.
+    // The app may have dropped the entity in the meantime.
     if (position !== null && this.#model.schema.find(position.entity) !== undefined)
       return position;
     throw new PylonError("INVALID_QUERY", "Unknown page token.", {
@@ -202,7 +202,7 @@ export class Puller {
     });
   }
 
-  /** An entity that is closed to the caller is not named, nor is a hidden field. */
+  /** Neither entities that the caller may not read nor hidden fields are named. */
   #readable(entity: string, caller: Caller): ReturnType<DataModel["rules"]["readable"]> {
     return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
   }
@@ -219,12 +219,12 @@ export class Puller {
   }
 }
 
-/** Changes as a part of a JSON list. */
+/** Encodes changes as a part of a JSON array. */
 function listed(changes: readonly ChangeEvent[]): string {
   return JSON.stringify(changes).slice(1, -1);
 }
 
-/** What a token names; null for what no pull has made. */
+/** Decodes a token; null for one that no pull has created. */
 function decodePage(page: string): Position | null {
   let parts: unknown;
   try {

@@ -6,7 +6,7 @@ import type { Route } from "../request/route.ts";
 import { Puller } from "./pull.ts";
 import { parsePush, push } from "./push.ts";
 
-/** Told what became of pulls and of what was pushed. */
+/** Called with the results of pulls and pushes. */
 export interface SyncObserver {
   pull(outcome: "snapshot" | "changes" | "resync"): void;
   pushed(outcome: "applied" | "deduped" | "refused"): void;

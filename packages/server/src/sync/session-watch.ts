@@ -8,8 +8,8 @@ import type { Subscriber } from "../connections/subscriber.ts";
 const POLL_MS = 1_000;
 
 /**
- * Closes the connections of sessions and API keys that were ended or have expired, and has those of
- * changed ones take a new snapshot, within a second.
+ * Closes the connections of sessions and API keys that were revoked or have expired, and makes
+ * those of changed ones load a new snapshot, within a second.
  */
 export class SessionWatch {
   readonly #feed: Feed;
@@ -33,7 +33,7 @@ export class SessionWatch {
         this.#leave(({ identity }) => identity.sessionId === sessionId, end),
       ),
       apiKeys.onEnd((keyId) => this.#leave(({ caller }) => caller.apiKeyId === keyId, end)),
-      // What its user may read is another now: a client that connects again has to say who it is.
+      // The permissions of its user have changed: a client that reconnects must authenticate again.
       sessions.onChange((sessionId) =>
         this.#leave(
           ({ identity }) => identity.sessionId === sessionId,

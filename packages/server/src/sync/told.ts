@@ -2,7 +2,7 @@ import type { ChangeEvent } from "@pylonsync/protocol";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
-/** What is told of one row, encoded once for all who hear it. */
+/** The message about one row, encoded once for all recipients. */
 export class Told {
   readonly event: ChangeEvent;
   #text: string | undefined;
@@ -18,17 +18,17 @@ export class Told {
     return this.#text;
   }
 
-  /** The row, or its patch with the id, as it is in a commit. */
+  /** The row, or its patch with the id, in the form of a commit. */
   get rowText(): string {
     this.#rowText ??= JSON.stringify({ ...this.event.data, id: this.event.row_id });
     return this.#rowText;
   }
 }
 
-/** What leaves of a row for those who may read some of its fields. */
+/** Reduces a row to the fields that a reader may read. */
 export type VisibleRow = (row: StoredRow) => StoredRow;
 
-/** What can be told of one change: the whole row, what changed of it, that it is gone. */
+/** The possible messages about one change: the whole row, a patch, or the removal. */
 export class ToldChange {
   readonly record: ChangeRecord;
   readonly #inserts = new Map<VisibleRow, Told>();
@@ -40,10 +40,10 @@ export class ToldChange {
   }
 
   /**
-   * What takes a reader from what it saw before to what it sees after.
+   * The message that takes a reader from the state before the change to the state after it.
    *
-   * @param visible what the reader may see of the row
-   * @returns null when that is nothing new to it
+   * @param visible reduces the row to the fields that the reader may read
+   * @returns null if nothing changes for the reader
    */
   transition(sawBefore: boolean, seesAfter: boolean, visible: VisibleRow): Told | null {
     const { seq, entity, rowId, before, after, at } = this.record;

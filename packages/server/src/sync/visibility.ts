@@ -5,7 +5,7 @@ import { RuleEnv } from "../data/rules.ts";
 import { reachOf } from "../policy/rewind.ts";
 import type { ChangeRecord, Reader, StoredRow } from "../store/store.ts";
 
-/** What one caller may read, by the rights that the store has now. */
+/** The rows that a caller may read, by the current permissions in the store. */
 export class Visibility {
   readonly #reader: Reader;
   readonly #model: DataModel;
@@ -17,26 +17,26 @@ export class Visibility {
     this.#now = now;
   }
 
-  /** Whether any rule looks at other rows: only then is the store asked. */
+  /** Whether any policy reads other rows: only then the store is queried. */
   get looksAtRights(): boolean {
     return this.#model.schema.entities.some(
       ({ name }) => this.#model.rules.readPredicate(name) === undefined,
     );
   }
 
-  /** Whether the caller may read the row, by the rights of now. */
+  /** Whether the caller may read the row, by the current permissions. */
   async reads(entity: string, row: StoredRow | null, caller: Caller): Promise<boolean> {
     if (row === null) return false;
     const { rules } = this.#model;
     return rules.allows(this.#reader, entity, "read", new RuleEnv(caller, this.#now(), row));
   }
 
-  /** What a row must meet for the caller to read it: a condition on `data` alone. */
+  /** The condition, on `data` only, for the rows that the caller may read. */
   readRule(entity: string, caller: Caller): Expr {
     return this.#model.rules.readable(entity, caller, new Date(this.#now()).toISOString());
   }
 
-  /** Whether the change is to a row that a read rule looks at on behalf of this caller. */
+  /** Whether the change is to a row that a read policy reads for this caller. */
   affectsPermissions(record: ChangeRecord, caller: Caller): boolean {
     if (caller.isAdmin) return false;
     for (const entity of this.#model.policies.dependentsOf(record.entity))

@@ -1,7 +1,7 @@
 import type { ChangeEvent } from "@pylonsync/protocol";
 import type { ChangeRecord, StoredRow, Value } from "../store/store.ts";
 
-/** The row as an insert: what a reader gets who has nothing of it yet. */
+/** The row as an insert, for a reader that does not have it yet. */
 export function insertEvent(seq: number, entity: string, row: StoredRow, at: number): ChangeEvent {
   return {
     seq,
@@ -21,9 +21,9 @@ export function changedFields({ before, after }: Pick<ChangeRecord, "before" | "
 /**
  * The fields of a row that changed.
  *
- * @param row as the reader may see it, after the change
- * @param changed names of fields, also of some that the reader may not see
- * @returns undefined when nothing happened that the reader may know of
+ * @param row the row after the change, with the fields that the reader may read
+ * @param changed the names of fields, including some that the reader may not read
+ * @returns undefined if no field that the reader may read has changed
  */
 export function patchEvent(
   { seq, entity, rowId, at }: ChangeRecord,
@@ -40,7 +40,7 @@ export function patchEvent(
   return { seq, entity, row_id: rowId, kind: "update", data, timestamp };
 }
 
-/** A row that is gone, or that the reader may no longer see: its id and nothing of its content. */
+/** A deletion, or a row that the reader may no longer read: its id without any content. */
 export function deleteEvent(seq: number, entity: string, rowId: string, at: number): ChangeEvent {
   return { seq, entity, row_id: rowId, kind: "delete", timestamp: new Date(at).toISOString() };
 }

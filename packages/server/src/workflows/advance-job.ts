@@ -2,12 +2,12 @@ import type { ScheduledCall } from "../functions/scheduler.ts";
 
 /** The job that advances a run. No function can have this name. */
 export const ADVANCE_JOB = "pylon/workflow";
-/** The queue of those jobs. */
+/** The queue of these jobs. */
 export const WORKFLOW_QUEUE = "workflows";
-/** Attempts at an advance that fails: the app may be without the workflow for now. */
+/** The maximum number of attempts at an advance: the app may temporarily lack the workflow. */
 const MAX_ATTEMPTS = 100;
 
-/** The job that advances a run from now on. @param now milliseconds since 1970 */
+/** Returns the job that advances a run. @param now when it is due, in milliseconds since 1970 */
 export function advanceJob(runId: string, now: number): ScheduledCall {
   return {
     name: ADVANCE_JOB,
@@ -22,7 +22,7 @@ export function advanceJob(runId: string, now: number): ScheduledCall {
   };
 }
 
-/** The run that a job advances. */
+/** Returns the id of the run that a job advances. @param args the arguments of the job */
 export function runIdOf(args: string): string | null {
   const { run }: { readonly run?: unknown } = JSON.parse(args);
   return typeof run === "string" ? run : null;

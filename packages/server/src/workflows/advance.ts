@@ -24,32 +24,31 @@ import {
 } from "./run.ts";
 import type { WorkflowServices } from "./services.ts";
 
-/** How a run ends. */
+/** The end of a run. */
 export type RunEnd = Pick<Run, "status"> & Partial<Pick<Run, "output" | "error" | "failedStep">>;
 
-/** What starts runs, and ends them. */
+/** Starts and ends runs. */
 export interface RunOwner {
   start(tx: Transaction, name: string, input: unknown, origin: RunOrigin): Promise<string>;
   end(tx: Transaction, run: Run, end: RunEnd): Promise<void>;
 }
 
-/** What an advance works with. */
+/** The services of an advance. */
 export interface AdvanceServices extends WorkflowServices {
   readonly runner: Pick<Runner, "run" | "callers" | "definitionOf">;
   readonly runs: RunOwner;
-  /** From 0 to 1. */
+  /** Returns a random number from 0 to 1. */
   readonly random: () => number;
 }
 
 /**
- * Takes a run as far as it can go now, under the lease of a job: each transaction makes sure that
- * the job is still this server's, so that of two servers which take the same run for theirs only
- * one writes.
+ * Advances a run as far as possible, under the lease of a job. Each transaction checks that the job
+ * is still this server's, so that only one of two servers that believe they hold the run can write.
  */
 export class Advance {
   readonly #services: AdvanceServices;
   readonly #attempt: TaskAttempt;
-  /** What `signals` was when the events were read. */
+  /** The value of `signals` when the events were read. */
   #signals = 0;
 
   constructor(services: AdvanceServices, attempt: TaskAttempt) {
@@ -57,11 +56,11 @@ export class Advance {
     this.#attempt = attempt;
   }
 
-  /** @throws PylonError JOB_LOST, and what fails the attempt: it is made again later */
+  /** @throws PylonError JOB_LOST, and any error that fails the attempt, which is then repeated */
   async run(): Promise<void> {
     const { store, jobs } = this.#services;
     const id = runIdOf(this.#attempt.job.args);
-    // Read in a transaction, so that what was sent and `signals` are of the same moment.
+    // Read in a transaction, so that the events and `signals` are consistent.
     const loaded = id === null ? null : await store.transact((tx) => this.#begin(tx, id));
     if (loaded === null) return;
     const { run } = loaded;
@@ -83,11 +82,11 @@ export class Advance {
           : { status: "failed", error: end.error, failedStep: end.failedStep },
       );
     });
-    // Its parent may wait for it.
+    // Its parent may be waiting for it.
     jobs.wake([0]);
   }
 
-  /** The run begins again, with no steps, on the code as it is now. */
+  /** Starts the run again, without steps, with the current code. */
   async #continueAsNew(run: Run, definition: WorkflowDefinition, input: string): Promise<void> {
     const { store, jobs, platform } = this.#services;
     const now = platform.now();
@@ -112,7 +111,7 @@ export class Advance {
     });
   }
 
-  /** @returns null for a run that is over: the job is ended */
+  /** @returns null for a run that has ended, whose job is completed */
   async #begin(tx: Transaction, id: string): ReturnType<typeof loadRun> {
     const loaded = await loadRun(tx, id);
     if (loaded === null || isOver(loaded.run)) {
@@ -131,7 +130,7 @@ export class Advance {
     return loaded;
   }
 
-  /** @throws PylonError when this version of the app does not have it: another one may */
+  /** @throws PylonError if this version of the app lacks the workflow: another one may have it */
   #definitionOf({ name, version }: Run): WorkflowDefinition {
     const definition = this.#services.definitions().get(name);
     if (definition !== undefined && (definition.version ?? 1) >= version) return definition;

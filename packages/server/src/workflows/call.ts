@@ -1,10 +1,10 @@
 import type { StepContext, StepOptions } from "@pylonsync/workflows";
 import type { StepRow } from "./run.ts";
 
-/** A call of the code, and what became of it. */
+/** A call that the code made, and its state. */
 export interface Call {
   row: StepRow;
-  /** `begun`: runs here; `waiting`: for a time, an event or a child. */
+  /** `begun`: it runs here; `waiting`: for a time, an event or a child. */
   state: "new" | "begun" | "waiting" | "ended";
   isWritten: boolean;
   readonly work: Work;
@@ -12,7 +12,7 @@ export interface Call {
   readonly reject: (error: Error) => void;
 }
 
-/** What a call asks for. */
+/** The operation of a call. */
 export type Work =
   | {
       readonly kind: "step";
@@ -24,7 +24,7 @@ export type Work =
   | { readonly kind: "event"; readonly timeoutMs: number | null }
   | { readonly kind: "child"; readonly input: unknown };
 
-/** What the code of a step has come to. */
+/** The result of the code of a step. */
 export type Ended = { readonly call: Call } & (
   | { readonly output: string }
   | { readonly error: string; readonly isFinal: boolean }

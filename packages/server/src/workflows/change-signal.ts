@@ -1,9 +1,9 @@
 import type { Platform } from "../platform.ts";
 
-/** Longest time that a timer takes, in milliseconds. */
+/** The maximum duration of a timer, in milliseconds. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
-/** Wakes a loop when something has happened since it last looked. */
+/** Wakes a loop when something has changed since its last check. */
 export class ChangeSignal {
   readonly #platform: Platform;
   readonly #signal: AbortSignal;
@@ -15,17 +15,17 @@ export class ChangeSignal {
     this.#signal = signal;
   }
 
-  /** Something has happened. */
+  /** Reports a change. */
   change(): void {
     this.#isChanged = true;
     this.#onChange();
   }
 
   /**
-   * Waits until something happens, or the signal is aborted.
+   * Waits until something changes, or the signal is aborted.
    *
-   * @param ms how long at most; null: for as long as it takes
-   * @returns whether it did
+   * @param ms the maximum time to wait, in milliseconds; null: unlimited
+   * @returns whether something changed or the signal was aborted
    */
   async within(ms: number | null): Promise<boolean> {
     if (!this.#isChanged && !this.#signal.aborted) {

@@ -1,26 +1,26 @@
 import type { StepContext } from "@pylonsync/workflows";
 import type { EventRow, StepRow } from "./run.ts";
 
-/** What a replay asks of the database and of the app's functions. */
+/** The access of a replay to the database and to the app's functions. */
 export interface ReplayPorts {
-  /** Writes ends of calls, and deletes the events that they took. */
+  /** Writes the ends of calls, and deletes the events that they consumed. */
   readonly record: (rows: readonly StepRow[], taken: readonly EventRow[]) => Promise<void>;
-  /** Writes what the run shows of itself, as JSON text. */
+  /** Writes the visible state of the run, as JSON text. */
   readonly saveState: (state: string) => Promise<void>;
-  /** Runs a mutation, and writes the row that its result makes in the same transaction. */
+  /** Runs a mutation, and writes the row for its result in the same transaction. */
   readonly mutate: (call: MutationCall, rowOf: (output: string) => StepRow) => Promise<StepRow>;
-  /** Starts a run whose parent this one is, and writes the row that its id makes. */
+  /** Starts a child run, and writes the row for its id. */
   readonly startChild: (
     name: string,
     input: unknown,
     rowOf: (childId: string) => StepRow,
   ) => Promise<StepRow>;
-  /** How a child has ended; null while it has not. */
+  /** Returns the end of a child; null if it has not ended. */
   readonly endOfChild: (id: string) => Promise<ChildEnd | null>;
   /**
    * Ends this advance.
    *
-   * @returns null when it is done; the events there are, when something was sent meanwhile
+   * @returns null if it has ended; the current events if something was sent in the meantime
    */
   readonly suspend: (pause: Pause) => Promise<readonly EventRow[] | null>;
   readonly stepContext: (base: Omit<StepContext, Callers>) => StepContext;
@@ -35,18 +35,18 @@ export interface MutationCall {
   readonly timeoutMs: number;
 }
 
-/** How a child run ended. */
+/** The end of a child run. */
 export type ChildEnd =
   | { readonly kind: "completed"; readonly output: string | null }
   | { readonly kind: "failed"; readonly error: string };
 
-/** What a run waits for that can go no further now. */
+/** The conditions for which a run waits. */
 export interface Pause {
   /** Calls that are not written yet. */
   readonly rows: readonly StepRow[];
   /** Milliseconds since 1970; null: it is woken up. */
   readonly wakeAt: number | null;
   readonly status: "sleeping" | "waiting";
-  /** The name of an event. */
+  /** The name of the event that it waits for. */
   readonly waitingFor: string | null;
 }

@@ -7,11 +7,11 @@ import { Replay, type ReplayEnd } from "./replay.ts";
 import { RunFault } from "./run-fault.ts";
 import type { EventRow, Run, StepRow } from "./run.ts";
 
-// Random workflows on a server that crashes at any of its writes, against running them once.
+// Random workflows on a server that crashes at any of its writes, compared with running them once.
 
 const START = Date.parse("2026-03-01T12:00:00Z");
 
-/** A part of a workflow. Each has a result, which the whole passes on. */
+/** A part of a workflow. Each has a result, which the whole returns. */
 type Part =
   | { readonly kind: "step" | "mutation"; readonly fails: number; readonly turns: number }
   | { readonly kind: "sleep"; readonly seconds: number }
@@ -38,14 +38,14 @@ const { part } = fc.letrec<{ part: Part; leaf: Part }>((tie) => ({
   ),
 }));
 
-/** The database and the world around it, which outlive crashes. */
+/** The database and the outside world, which survive crashes. */
 class World {
   now = START;
   readonly rows = new Map<string, StepRow>();
   /** How often each mutation was committed, and each step was recorded as done. */
   readonly effects = new Map<string, number>();
   readonly events = new Map<string, EventRow>();
-  /** What the run has shown of itself, each time that it was written. */
+  /** The visible state of the run, each time that it was written. */
   readonly states: string[] = [];
   /** When to crash: the numbers of the writes, odd ones after the write. */
   readonly #crashes: Set<number>;
@@ -58,7 +58,7 @@ class World {
   readonly platform: Platform = {
     ...systemPlatform,
     now: () => this.now,
-    // Nothing in here waits for real time: what is due is due after a jump of the clock.
+    // Nothing in here waits for real time: due work is due after a jump of the clock.
     after: () => ({
       cancel: () => undefined,
       unref() {
@@ -82,7 +82,7 @@ class World {
   }
 }
 
-/** What a part does, with the tools of a workflow. */
+/** Runs a part with the tools of a workflow. */
 async function play(part: Part, path: string, tools: WorkflowTools): Promise<unknown> {
   switch (part.kind) {
     case "step":
@@ -119,7 +119,7 @@ async function play(part: Part, path: string, tools: WorkflowTools): Promise<unk
   }
 }
 
-/** What comes of a part when nothing crashes: its result, or that it fails. */
+/** Returns the result of a part if nothing crashes, or that it fails. */
 function expected(part: Part, path: string): { readonly value: unknown } | null {
   switch (part.kind) {
     case "step":
@@ -218,7 +218,7 @@ async function advance(world: World, handler: Handler): Promise<ReplayEnd | Paus
   return pause ?? end;
 }
 
-/** Goes on after each crash and each pause, until the run has ended. */
+/** Continues after each crash and each pause, until the run has ended. */
 async function toEnd(world: World, handler: Handler): Promise<ReplayEnd> {
   for (;;) {
     let end: ReplayEnd | Pause;
@@ -254,7 +254,7 @@ test("a workflow ends as if nothing had crashed, with each step recorded once", 
   );
 }, 60_000);
 
-test("code that has changed since the run began is told, by its step", async () => {
+test("code that has changed since the run started is an error that names the step", async () => {
   const world = new World([]);
   await advance(world, async (_ctx, { step, sleep }) => {
     await step("a", () => 1);
@@ -270,7 +270,7 @@ test("code that has changed since the run began is told, by its step", async () 
   await expect(shorter).rejects.toThrow('step 1, sleep "sleep", is no longer called');
 });
 
-test("results are limited, each and together", async () => {
+test("the size of results is limited, each and in total", async () => {
   const large = await toEnd(new World([]), async (_ctx, { step }) =>
     step("large", () => "x".repeat(300_000), { retries: 0 }),
   );
@@ -285,7 +285,7 @@ test("results are limited, each and together", async () => {
   await expect(endless).rejects.toThrow("at most 1000 steps");
 });
 
-test("the code sees its run, and how far it is", async () => {
+test("the code can read its run and its progress", async () => {
   const seen: unknown[] = [];
   await toEnd(new World([]), async (ctx, { step }) => {
     await step("one", () => 1);
@@ -297,7 +297,7 @@ test("the code sees its run, and how far it is", async () => {
   expect(seen).toEqual([["wf_1", "random", 1, 1, ["one"]], 2]);
 });
 
-test("what a run shows of itself is written before it goes on, and once", async () => {
+test("the visible state of a run is written once, before the run continues", async () => {
   const world = new World([]);
   const handler: Handler = async (_ctx, { step, sleep, setState }) => {
     setState({ at: "packing" });
@@ -314,7 +314,7 @@ test("what a run shows of itself is written before it goes on, and once", async 
   expect(places).toEqual(["packing", "on its way", "there"]);
 });
 
-test("a run that goes on as new has ended there, whatever its code does", async () => {
+test("a run that continues as new has ended there, whatever its code does", async () => {
   const results = [];
   for (const after of ["throws", "returns", "waits"])
     results.push(

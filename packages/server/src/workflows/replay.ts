@@ -15,23 +15,25 @@ import type { EventRow, StepRow } from "./run.ts";
 import { StepRows, type StepRowsOptions } from "./step-rows.ts";
 import { StepRunner, type StepRunnerOptions } from "./step-runner.ts";
 
-/** For how long code may await something that is not a step before it counts as stuck, in ms. */
+/**
+ * How long code may await something that is not a step before it counts as stuck, in milliseconds.
+ */
 const GRACE_MS = 5_000;
 
-/** Thrown where the code of a run ends because it begins again. */
+/** Ends the code of a run that starts again. */
 class ContinuedAsNew extends Error {
   override readonly name = "ContinuedAsNew";
 }
 
-/** What came of an advance. */
+/** The outcome of an advance. */
 export type ReplayEnd =
   | { readonly kind: "suspended" }
   | { readonly kind: "completed"; readonly output: string }
-  /** It begins again with this input. */
+  /** The run starts again with this input. */
   | { readonly kind: "continued"; readonly input: string }
   | { readonly kind: "failed"; readonly error: string; readonly failedStep: number | null };
 
-/** What a replay begins with. */
+/** The input of a replay. */
 export interface ReplayInput extends StepRowsOptions, StepRunnerOptions {
   readonly events: readonly EventRow[];
   /** Aborted when the run is no longer this server's. */
@@ -40,9 +42,9 @@ export interface ReplayInput extends StepRowsOptions, StepRunnerOptions {
 
 /**
  * Runs the code of a workflow from its beginning. Calls whose end was recorded are answered from
- * the records, in the order in which they ended; the others are made, and what comes of them is
- * recorded before the code learns it. All that is decided is decided in one loop, when the code has
- * done all that it can: so a replay takes the same way again.
+ * the records, in the order in which they ended. The others are executed, and their results are
+ * recorded before the code receives them. All decisions are made in one loop, when the code can do
+ * nothing more, so that a replay makes the same decisions again.
  */
 export class Replay {
   readonly #input: ReplayInput;
@@ -61,7 +63,7 @@ export class Replay {
   #begun = 0;
   #fault: RunFault | null = null;
   #end: ReplayEnd | null = null;
-  /** What the run shows of itself, and what of it is written. */
+  /** The visible state of the run, and the part of it that is stored. */
   #state: string | null;
   #savedState: string | null;
   #areChildrenKnown = false;
@@ -81,9 +83,7 @@ export class Replay {
     this.#changes = new ChangeSignal(input.platform, input.signal);
   }
 
-  /**
-   * @throws RunFault, what the ports throw, and the signal's reason
-   */
+  /** @throws RunFault, errors of the ports, and the signal's reason */
   async run(): Promise<ReplayEnd> {
     const { signal } = this.#input;
     const onAbort = (): void => this.#changes.change();
@@ -138,10 +138,10 @@ export class Replay {
         return [...delivered];
       },
     };
-    // The handler's own types are the app's.
+    // The app defines the types of the handler.
     const handler = definition.handler as (ctx: object, tools: WorkflowTools) => unknown;
     const settle = (end: ReplayEnd): void => {
-      // Code that begins again has ended there, whatever it does with what was thrown.
+      // Code that starts again has ended there, even if it catches the error.
       this.#end ??= end;
       this.#changes.change();
     };
@@ -209,13 +209,13 @@ export class Replay {
         reject,
       });
     });
-    // The code may not look at it any more, as after a race.
+    // The code may no longer use it, such as after a race.
     promise.catch(() => undefined);
     this.#changes.change();
     return promise;
   }
 
-  /** Tells the code the next end that is recorded. @returns whether there was one */
+  /** Delivers the next recorded end to the code. @returns whether there was one */
   async #deliver(): Promise<boolean> {
     const [row] = this.#toDeliver;
     if (row === undefined) return false;
@@ -237,7 +237,7 @@ export class Replay {
     return true;
   }
 
-  /** Begins the code of all steps that can run now. */
+  /** Starts the code of all steps that can run now. */
   #beginAll(): void {
     for (const call of this.#calls) {
       if (call.work.kind !== "step") {
@@ -247,7 +247,7 @@ export class Replay {
     }
   }
 
-  /** Of a step: it is new, or its time to be tried again has come. */
+  /** Whether a step is new, or is due to be retried. */
   #isReady({ state, row }: Call): boolean {
     return state === "new" || (state === "waiting" && this.#isDue(row.wakeAt));
   }
@@ -271,7 +271,7 @@ export class Replay {
       });
   }
 
-  /** Records all that has ended meanwhile. @returns whether something had */
+  /** Records all calls that have ended. @returns whether there were any */
   async #recordEnds(): Promise<boolean> {
     const ended = this.#ended;
     this.#ended = [];
@@ -302,7 +302,7 @@ export class Replay {
     }
   }
 
-  /** What a wait has come to; null while it goes on. */
+  /** Returns the row of a wait that has ended; null if it has not. */
   async #endOfWait({ row, work }: Call, taken: EventRow[]): Promise<StepRow | null> {
     if (work.kind === "sleep") return this.#isDue(row.wakeAt) ? this.#rows.ended(row, null) : null;
     if (work.kind === "event") {
@@ -320,7 +320,7 @@ export class Replay {
       : this.#rows.failed(row, end.error);
   }
 
-  /** Makes one call that is a transaction of its own. @returns whether there was one */
+  /** Executes one call that is a transaction of its own. @returns whether there was one */
   async #doOneCall(): Promise<boolean> {
     for (const call of this.#calls) {
       const { work } = call;
@@ -364,7 +364,8 @@ export class Replay {
   }
 
   /**
-   * @throws what is not a failure of the call: the run is no longer this server's, or is too large
+   * @throws errors that are not a failure of the call: the run is no longer this server's, or is
+   *   too large
    */
   #fail(call: Call, error: unknown, isFinal: boolean): void {
     this.#input.signal.throwIfAborted();
@@ -374,7 +375,7 @@ export class Replay {
     this.#ended.push({ call, error: textOf(error), isFinal });
   }
 
-  /** @returns false when something was sent meanwhile */
+  /** @returns false if something was sent in the meantime */
   async #suspend(): Promise<boolean> {
     const waiting = this.#calls.filter(({ state }) => state === "waiting");
     const times = waiting.flatMap(({ row }) => row.wakeAt ?? []);

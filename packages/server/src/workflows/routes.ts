@@ -10,7 +10,7 @@ import type { Definitions } from "./definitions.ts";
 import type { RunWithSteps, Workflows } from "./workflows.ts";
 
 const PATH = "/api/workflows";
-/** As the API calls them. */
+/** The names of the states in the API. */
 const STATUSES = {
   pending: "Pending",
   running: "Running",
@@ -25,18 +25,18 @@ const HINT = { hint: "GET /api/workflows lists the runs." };
 
 type Fields = Readonly<Record<string, unknown>>;
 
-/** What the routes need. */
+/** The services of the routes. */
 export interface WorkflowRouteServices {
   readonly workflows: Workflows;
   readonly definitions: () => Definitions;
   readonly store: Store;
-  /** Told that a job was made. */
+  /** Called when a job was created. */
   readonly wake: () => void;
-  /** Of an attempt at a step, unless its workflow says otherwise, in milliseconds. */
+  /** The timeout of an attempt at a step, unless its workflow sets one, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Runs of workflows as an admin sees them: start, list, watch, tell, cancel, retry. */
+/** The routes of runs for admins: start, list, read, send events, cancel and retry. */
 export function workflowRoutes(services: WorkflowRouteServices): Route[] {
   const { workflows } = services;
   const admin = { access: "admin" } as const;
@@ -60,7 +60,7 @@ export function workflowRoutes(services: WorkflowRouteServices): Route[] {
     {
       ...admin,
       method: "GET",
-      // Where dashboards of the public system look for the same.
+      // The path at which dashboards of the public system expect the same data.
       path: "/api/admin/ops/workflows",
       handle: (context) => list(workflows, context),
     },
@@ -161,7 +161,7 @@ function isStatus(text: string): text is Run["status"] {
   return Object.hasOwn(STATUSES, text);
 }
 
-/** `wake_at` is in seconds since 1970, as older clients read it. */
+/** `wake_at` is in seconds since 1970, as older clients expect. */
 function toWire({ run, steps }: RunWithSteps): Fields {
   return {
     id: run.id,

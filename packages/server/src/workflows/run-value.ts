@@ -2,9 +2,9 @@ import { MAX_WORKFLOW_VALUE_BYTES, PylonError } from "@pylonsync/protocol";
 import { encodeResult } from "../functions/encode-result.ts";
 
 /**
- * A value as a run keeps it.
+ * Returns a value as JSON text, as a run stores it.
  *
- * @throws PylonError PAYLOAD_TOO_LARGE, Error for what JSON can't carry
+ * @throws PylonError PAYLOAD_TOO_LARGE, Error for a value that JSON can't represent
  */
 export function encoded(value: unknown): string {
   const { json } = encodeResult(value);
@@ -22,7 +22,7 @@ export function checkSize(json: string): void {
     );
 }
 
-/** What a run keeps of an error. */
+/** Returns the text of an error that a run stores. */
 export function textOf(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).slice(0, 2_000);
 }

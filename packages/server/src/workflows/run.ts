@@ -4,25 +4,27 @@ import { SYSTEM_TABLES } from "../store/system-tables.ts";
 
 /** The table of runs. */
 export const RUNS = SYSTEM_TABLES.workflowRuns;
-/** The table of what the code of runs has called. */
+/** The table of the calls that the code of runs has made. */
 export const STEPS = SYSTEM_TABLES.workflowSteps;
-/** The table of what was sent to runs. */
+/** The table of the events that were sent to runs. */
 export const EVENTS = SYSTEM_TABLES.workflowEvents;
 
 /**
  * One run of a workflow.
  *
- * - `signals` grows with all that may end a wait: a run that is about to wait looks whether it has.
- * - `jobId` names the job that advances it. It waits for `wakeAt`, or until it is woken up.
- * - `failedStep` is the position of the step whose failure ended the run, if one did.
+ * - `signals` increases with every change that may end a wait: before a run waits, it checks
+ *   whether it has increased.
+ * - `jobId` is the id of the job that advances it. The job waits for `wakeAt`, or until it is
+ *   woken.
+ * - `failedStep` is the position of the step whose failure ended the run, if any.
  */
 export type Run = RowOf<typeof RUNS>;
 /**
- * A call that the code of a run has made. `position` numbers the calls, `seq` their ends: what is
- * replayed is called and answered in the same order.
+ * A call that the code of a run has made. `position` numbers the calls, `seq` their ends: a replay
+ * makes the calls and delivers the results in the same order.
  */
 export type StepRow = RowOf<typeof STEPS>;
-/** Something that was sent to a run. */
+/** An event that was sent to a run. */
 export type EventRow = RowOf<typeof EVENTS>;
 
 /** Whether a run has ended. */
@@ -30,12 +32,12 @@ export function isOver({ status }: Pick<Run, "status">): boolean {
   return status === "completed" || status === "failed" || status === "cancelled";
 }
 
-/** The id of the row of a call. */
+/** Returns the id of the row of a call. */
 export function stepId(runId: string, position: number): string {
   return `${runId} ${String(position).padStart(6, "0")}`;
 }
 
-/** All calls of a run, by their positions. */
+/** Returns all calls of a run, by their positions. */
 export function stepsOf(reader: Reader, runId: string): Promise<StepRow[]> {
   return STEPS.select(reader, {
     where: STEPS.is("runId", runId),
@@ -43,7 +45,7 @@ export function stepsOf(reader: Reader, runId: string): Promise<StepRow[]> {
   });
 }
 
-/** What was sent to a run and not taken yet, the oldest first. */
+/** Returns the events that were sent to a run and not consumed yet, the oldest first. */
 export function eventsOf(reader: Reader, runId: string): Promise<EventRow[]> {
   return EVENTS.select(reader, {
     where: EVENTS.is("runId", runId),
@@ -52,10 +54,11 @@ export function eventsOf(reader: Reader, runId: string): Promise<EventRow[]> {
 }
 
 /**
- * Writes rows of calls, new ones and known ones.
+ * Writes the rows of calls, new and existing ones.
  *
- * @throws Error for a mutation that was committed though its server was told that it had failed, as
- *   when the database was lost just then: the next advance reads what it came to
+ * @throws Error for a mutation that was committed although its server received a failure, such as
+ *   when the connection to the database was lost during the commit: the next advance reads its
+ *   result
  */
 export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promise<void> {
   for (const row of rows) {
@@ -66,7 +69,7 @@ export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promi
   }
 }
 
-/** What a run begins its advance with, in one look. */
+/** Reads a run with its calls and its events. @returns null if the run does not exist */
 export async function loadRun(
   reader: Reader,
   id: string,

@@ -3,9 +3,9 @@ import { workflow } from "@pylonsync/workflows";
 import * as v from "valibot";
 import type { Definitions, LoadedWorkflow } from "./definitions.ts";
 
-/** Of an answer, in bytes; the output of a step has its own limit. */
+/** The maximum size of a response, in bytes; the output of a step has its own limit. */
 const MAX_REPLY = 1024 * 1024;
-/** A run in a runner goes so far: each step sends all before it. */
+/** The maximum number of steps of a run in a runner: each step sends all steps before it. */
 const MAX_STEPS = 1_000;
 const NAME = /^[\w.-]{1,128}$/;
 
@@ -26,15 +26,16 @@ const Reply = v.variant("action", [
 ]);
 
 /**
- * The workflows of the app, and for each other name one that a runner beside the server runs.
+ * Returns the workflows of the app, and for each other name a workflow that an external runner
+ * executes.
  *
- * @param url where the runner is asked; null: there is none
+ * @param url the URL of the runner; null: there is none
  */
 export function withRunner(own: Definitions, url: string | null): Definitions {
   return url === null ? own : new RunnerDefinitions(own, url);
 }
 
-/** Which workflows a runner has is known to it alone. */
+/** Only the runner knows which workflows it has, so every valid name is one. */
 class RunnerDefinitions extends Map<string, LoadedWorkflow> {
   readonly #url: string;
 
@@ -50,7 +51,7 @@ class RunnerDefinitions extends Map<string, LoadedWorkflow> {
   }
 }
 
-/** A run that asks the runner again after each step, sleep and event. */
+/** Returns a workflow that calls the runner after each step, sleep and event. */
 function inRunner(name: string, url: string): ReturnType<typeof workflow> {
   return workflow(name, async ({ id, input }, { step, sleep, waitForEvent }) => {
     const over: CompletedStep[] = [];
@@ -81,7 +82,7 @@ function inRunner(name: string, url: string): ReturnType<typeof workflow> {
   });
 }
 
-/** @throws Error for a step that failed: it is tried again */
+/** @throws Error for a step that failed, which is then retried */
 async function ask(url: string, body: string, signal: AbortSignal): Promise<RunnerReply> {
   const headers = { "Content-Type": "application/json" };
   const response = await fetch(url, { method: "POST", body, headers, signal, redirect: "manual" });

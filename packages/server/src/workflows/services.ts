@@ -3,12 +3,12 @@ import type { Platform } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import type { Definitions } from "./definitions.ts";
 
-/** What workflows run on. */
+/** The services of workflows. */
 export interface WorkflowServices {
   readonly store: Store;
   readonly jobs: Jobs;
   readonly platform: Platform;
   readonly definitions: () => Definitions;
-  /** Of an attempt at a step, unless its workflow says otherwise, in milliseconds. */
+  /** The timeout of an attempt at a step, unless its workflow sets one, in milliseconds. */
   readonly timeoutMs: number;
 }

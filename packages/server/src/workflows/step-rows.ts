@@ -4,17 +4,17 @@ import type { Ended, Work } from "./call.ts";
 import { RunFault } from "./run-fault.ts";
 import { stepId, type Run, type StepRow } from "./run.ts";
 
-/** What the rows of a run's calls are made from. */
+/** The input for the rows of a run's calls. */
 export interface StepRowsOptions {
   readonly run: Run;
-  /** Those that are there, each with its end or without. */
+  /** The existing rows, with or without an end. */
   readonly steps: readonly StepRow[];
   readonly platform: Platform;
-  /** Pause before a step is tried again, in milliseconds. */
+  /** Returns the delay before a step is retried, in milliseconds. */
   readonly retryDelayMs: (attempts: number) => number;
 }
 
-/** Makes the rows that record a run's calls: numbers their ends, and counts their bytes. */
+/** Creates the rows that record a run's calls: numbers their ends, and counts their bytes. */
 export class StepRows {
   readonly #options: StepRowsOptions;
   #bytes: number;
@@ -27,12 +27,12 @@ export class StepRows {
     this.#bytes = steps.reduce((sum, { output }) => sum + (output?.length ?? 0), 0);
   }
 
-  /** Counts a row that was written. */
+  /** Counts the bytes of a row that was written. */
   count({ output }: StepRow): void {
     this.#bytes += output?.length ?? 0;
   }
 
-  /** Of a call that is made for the first time. */
+  /** Returns the row of a new call. */
   first(position: number, name: string, work: Work): StepRow {
     const now = this.#options.platform.now();
     const ms = work.kind === "sleep" ? work.ms : work.kind === "event" ? work.timeoutMs : null;
@@ -54,7 +54,7 @@ export class StepRows {
     };
   }
 
-  /** The row of an attempt that has ended. */
+  /** Returns the row after an attempt that has ended. */
   ofEnd(end: Ended): StepRow {
     const { row, work } = end.call;
     const attempts = row.attempts + 1;
@@ -66,7 +66,11 @@ export class StepRows {
     return { ...row, attempts, status: "retrying", error: end.error, wakeAt };
   }
 
-  /** @throws RunFault when the results of the run are too large together */
+  /**
+   * Returns the row of a call that succeeded.
+   *
+   * @throws RunFault if the results of the run are too large in total
+   */
   ended(row: StepRow, output: string | null): StepRow {
     if (this.#bytes + (output?.length ?? 0) > MAX_WORKFLOW_BYTES)
       throw new RunFault(
@@ -76,7 +80,7 @@ export class StepRows {
     return { ...row, status: "completed", output, error: null, seq: this.#nextSeq(), endedAt };
   }
 
-  /** Of a call that failed for good. */
+  /** Returns the row of a call that failed finally. */
   failed(row: StepRow, error: string): StepRow {
     const endedAt = this.#options.platform.now();
     return { ...row, status: "failed", error, seq: this.#nextSeq(), endedAt };

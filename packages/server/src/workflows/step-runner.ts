@@ -4,16 +4,16 @@ import type { ReplayPorts } from "./replay-ports.ts";
 import { encoded } from "./run-value.ts";
 import type { Run, StepRow } from "./run.ts";
 
-/** What the code of steps is run with. */
+/** The input of the runner of steps. */
 export interface StepRunnerOptions {
   readonly run: Run;
   readonly definition: WorkflowDefinition;
   readonly platform: Platform;
-  /** Of an attempt at a step, unless the workflow says otherwise, in milliseconds. */
+  /** The timeout of an attempt at a step, unless the workflow sets one, in milliseconds. */
   readonly timeoutMs: number;
 }
 
-/** Runs the code of steps, each within its time, until it is stopped. */
+/** Runs the code of steps, each with a timeout, until it is stopped. */
 export class StepRunner {
   readonly #options: StepRunnerOptions;
   readonly #contextOf: ReplayPorts["stepContext"];
@@ -24,13 +24,17 @@ export class StepRunner {
     this.#contextOf = contextOf;
   }
 
-  /** How long an attempt may take, in milliseconds. */
+  /** Returns the timeout of an attempt, in milliseconds. */
   timeoutOf({ timeoutSecs }: StepOptions): number {
     const seconds = timeoutSecs ?? this.#options.definition.stepTimeoutSecs;
     return seconds === undefined ? this.#options.timeoutMs : seconds * 1000;
   }
 
-  /** Makes an attempt at a step. @returns its result as JSON; rejects with what it throws */
+  /**
+   * Runs an attempt at a step.
+   *
+   * @returns its result as JSON; rejects with the error that it throws
+   */
   run(row: StepRow, code: (ctx: StepContext) => unknown, options: StepOptions): Promise<string> {
     const abort = new AbortController();
     const onAbort = (): void => abort.abort(this.#stop.signal.reason);
@@ -53,7 +57,7 @@ export class StepRunner {
     });
   }
 
-  /** Ends the steps that still run: nothing waits for them. */
+  /** Aborts the running steps: nothing waits for them. */
   stop(reason: unknown): void {
     this.#stop.abort(reason);
   }

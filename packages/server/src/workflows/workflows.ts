@@ -14,7 +14,7 @@ import type { WorkflowServices } from "./services.ts";
 const DEFAULT_RETRIES = 3;
 /** How long a run is kept after its end, in milliseconds. */
 const KEPT_MS = 30 * 24 * 60 * 60_000;
-/** Runs that are looked at in one transaction of the clean-up. */
+/** The number of runs that one transaction of the clean-up checks. */
 const BATCH = 100;
 const ID_BYTES = 8;
 
@@ -24,7 +24,9 @@ export interface RunWithSteps {
   readonly steps: readonly StepRow[];
 }
 
-/** Runs of workflows: kept in the store, and advanced by jobs, each by one at a time. */
+/**
+ * Runs of workflows. They are in the store, and jobs advance them, each run by one job at a time.
+ */
 export class Workflows implements WorkflowRuns {
   readonly #services: WorkflowServices;
   readonly #newEventId: () => string;
@@ -35,7 +37,7 @@ export class Workflows implements WorkflowRuns {
     this.#newEventId = createIdFactory(now, random);
   }
 
-  /** What advances runs, for the runner of jobs. */
+  /** Returns the task that advances runs, for the runner of jobs. */
   task(runner: Pick<Runner, "run" | "callers" | "definitionOf">): Task {
     return async (attempt) => {
       const advance = new Advance(
@@ -111,7 +113,7 @@ export class Workflows implements WorkflowRuns {
     await this.signal(tx, run);
   }
 
-  /** As `send`, for an event that the run waits for just now. @throws PylonError */
+  /** Like `send`, for an event that the run currently waits for. @throws PylonError */
   async sendAwaited(tx: Transaction, id: string, event: string, data: unknown): Promise<void> {
     const run = await RUNS.get(tx, id);
     const waits = run === null || isOver(run) ? [] : await stepsOf(tx, id);
@@ -133,7 +135,7 @@ export class Workflows implements WorkflowRuns {
     return true;
   }
 
-  /** As `cancel`, in a transaction of its own; what runs here is aborted. */
+  /** Like `cancel`, in a transaction of its own; aborts the run if this replica advances it. */
   async cancelOne(id: string): Promise<boolean> {
     const { store, jobs } = this.#services;
     const isCancelled = await store.transact((tx) => this.cancel(tx, id));
@@ -143,7 +145,7 @@ export class Workflows implements WorkflowRuns {
     return isCancelled;
   }
 
-  /** Looks now whether a run can go on. @returns its status; null when there is no such run */
+  /** Checks whether a run can continue. @returns its status; null if the run does not exist */
   async advance(id: string): Promise<Run["status"] | null> {
     const { store, jobs } = this.#services;
     const status = await store.transact(async (tx) => {
@@ -157,8 +159,8 @@ export class Workflows implements WorkflowRuns {
   }
 
   /**
-   * Lets a run that failed go on: the step whose failure ended it is tried again, with all that was
-   * done after it.
+   * Continues a failed run: the step whose failure ended it is tried again, with everything that
+   * was done after it.
    *
    * @returns whether there was one
    */
@@ -187,7 +189,7 @@ export class Workflows implements WorkflowRuns {
     return run === null ? null : { run, steps: await stepsOf(store, id) };
   }
 
-  /** The newest first. */
+  /** Returns runs, the newest first. */
   async list(status: Run["status"] | null, limit: number): Promise<RunWithSteps[]> {
     const { store } = this.#services;
     const runs = await RUNS.select(store, {
@@ -198,13 +200,13 @@ export class Workflows implements WorkflowRuns {
     return Promise.all(runs.map(async (run) => ({ run, steps: await stepsOf(store, run.id) })));
   }
 
-  /** Wakes a run up that may wait. */
+  /** Wakes a run that may be waiting. */
   async signal(tx: Transaction, run: Run): Promise<void> {
     await RUNS.update(tx, run.id, { signals: run.signals + 1 });
     await this.#services.jobs.wakeUp(tx, run.jobId);
   }
 
-  /** Ends a run, and tells its parent. The end of its job is the caller's. */
+  /** Ends a run, and notifies its parent. The caller ends its job. */
   async end(tx: Transaction, run: Run, end: RunEnd): Promise<void> {
     await RUNS.update(tx, run.id, {
       ...end,
@@ -217,7 +219,7 @@ export class Workflows implements WorkflowRuns {
     if (parent !== null && !isOver(parent)) await this.signal(tx, parent);
   }
 
-  /** Deletes runs that have been over for long, and fails those whose job could not be done. */
+  /** Deletes runs that ended long ago, and fails those whose job could not be completed. */
   async forgetOld(): Promise<void> {
     const { store, platform, jobs } = this.#services;
     const before = platform.now() - KEPT_MS;
@@ -239,7 +241,7 @@ export class Workflows implements WorkflowRuns {
     }
   }
 
-  /** Forgets the failure that ended a run, and what came after it. */
+  /** Deletes the failure that ended a run, and the steps after it. */
   async #forgetFrom(tx: Transaction, run: Run): Promise<void> {
     const steps = await stepsOf(tx, run.id);
     const failed = steps.find(({ position }) => position === run.failedStep);

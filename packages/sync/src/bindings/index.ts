@@ -52,3 +52,4 @@ export {
   sessionStateOf,
   type SessionState,
 } from "./session-state.ts";
+export { ReplicaSchema } from "../replica/replica-schema.ts";

@@ -4,6 +4,7 @@ import { Attempts } from "./attempts.ts";
 import { PylonClientError } from "./errors.ts";
 import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
+import { ReplicaSchema } from "../replica/replica-schema.ts";
 import type { ReplicaState } from "../replica/replica-state.ts";
 import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
@@ -223,7 +224,7 @@ export class Connection {
     const { http, store, replica } = this.#options;
     const snapshot = await pullSnapshot(http);
     if (run !== this.#run) return;
-    store.replaceAll(snapshot.events, snapshot.seq, snapshot.schema);
+    store.replaceAll(snapshot.events, snapshot.seq, ReplicaSchema.of(snapshot.schema));
     replica.begin(snapshot.epoch, resolved);
   }
 
@@ -302,7 +303,7 @@ export class Connection {
           replica.describe(epoch);
           store.advanceTo(seq);
           events.emit({ type: "advance" });
-        } else if (schema !== undefined) store.describe(schema);
+        } else if (schema !== undefined) store.describe(ReplicaSchema.of(schema));
         replica.refresh();
         // Not earlier: broadcasts during the server's catch-up are not received here.
         this.#become("live");

@@ -645,8 +645,8 @@ export class SyncEngine extends EngineAliases {
       store: this.store,
       epoch: () => this.#replica.epoch,
       queries: () => this.#queries?.kept,
-      onReplica: (kept) => {
-        if (!this.#replica.restore(kept)) return false;
+      onReplica: (kept, schema) => {
+        if (!this.#replica.restore(kept, schema)) return false;
         this.#queries?.use((queries) => queries.restore(kept.head.queries ?? []));
         return true;
       },

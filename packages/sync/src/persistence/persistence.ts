@@ -1,5 +1,7 @@
 import type { EngineBus } from "../connection/events.ts";
 import type { LocalStore } from "../replica/local-store.ts";
+import { ReplicaSchema } from "../replica/replica-schema.ts";
+import type { Schema } from "../replica/schema.ts";
 import type { EndOfMutation, MutationQueue, PendingMutation } from "../outbox/mutation-queue.ts";
 import type { Platform } from "../platform/platform.ts";
 import { isSame, type ResolvedSession, type Session } from "../session/session.ts";
@@ -24,7 +26,7 @@ export interface PersistenceOptions {
   /** The queries whose rows the store holds; undefined if it holds all rows. */
   readonly queries: () => readonly KeptQuery[] | undefined;
   /** Called with the stored rows of the signed-in user. @returns whether they are shown */
-  readonly onReplica: (kept: KeptReplica) => boolean;
+  readonly onReplica: (kept: KeptReplica, schema: Schema) => boolean;
   readonly events: EngineBus;
 }
 
@@ -209,10 +211,10 @@ export class Persistence {
     if (session.isKnown) {
       const shown = await disk.readResults?.();
       if (shown && session.isKnown && isSame(shown.head.session, session.resolved))
-        this.#options.store.preview(shown.results, shown.head.schema);
+        this.#options.store.preview(shown.results, ReplicaSchema.of(shown.head.schema));
       const kept = await disk.readReplica();
       if (kept !== null && session.isKnown && isSame(kept.head.session, session.resolved))
-        if (onReplica(kept)) this.#resume(kept.head);
+        if (onReplica(kept, ReplicaSchema.of(kept.head.schema))) this.#resume(kept.head);
     }
     await this.#loadWrites(disk);
   }

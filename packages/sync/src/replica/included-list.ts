@@ -1,9 +1,9 @@
-import { MAX_INCLUDE_DEPTH, type RelationKind, type Row } from "@pylonsync/protocol";
-import { parseLocalFilter, QueryError, rowComparator, type Order } from "@pylonsync/query";
+import type { RelationKind, Row } from "@pylonsync/protocol";
+import { parseUnknownFilter, QueryError, rowComparator, type Order } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import type { IncludeOptions, LiveList, QueryOptions, RelatedOptions } from "./live-query.ts";
 import type { LocalStore } from "./local-store.ts";
-import { unknownRelations } from "./related-filter.ts";
+import { unknownRelations } from "./unknown-relations.ts";
 
 /** The lists from which an included list is built. */
 export interface ListSource {
@@ -56,11 +56,11 @@ export class IncludedList implements LiveList {
   #stop: () => void = () => undefined;
   #rows: readonly JoinedRow[] = NONE;
 
-  /** @throws QueryError if the options are invalid */
+  /** @param include checked by `IncludedQuery` */
   constructor(store: LocalStore, entity: string, include: IncludeOptions, source: ListSource) {
     this.#root = source.rows;
     this.#isTold = () => store.shape(entity) !== undefined;
-    this.#level = new Level(entity, include, 1, {
+    this.#level = new Level(entity, include, {
       store,
       source,
       follows: () => this.#listeners > 0,
@@ -126,16 +126,11 @@ class Level {
   readonly #branches: readonly Branch[];
   #joined = new WeakMap<Row, Joined>();
 
-  /** @throws QueryError if the options are invalid */
-  constructor(entity: string, include: IncludeOptions, depth: number, options: LevelOptions) {
-    if (depth > MAX_INCLUDE_DEPTH)
-      throw new QueryError("INVALID_QUERY", `Includes nest at most ${MAX_INCLUDE_DEPTH} levels.`, {
-        field: "include",
-      });
+  constructor(entity: string, include: IncludeOptions, options: LevelOptions) {
     this.#entity = entity;
     this.#options = options;
     this.#branches = Object.entries(include).map(
-      ([name, asked]) => new Branch(name, asked === true ? {} : asked, depth, options),
+      ([name, asked]) => new Branch(name, asked === true ? {} : asked, options),
     );
   }
 
@@ -182,7 +177,6 @@ class Level {
 class Branch {
   readonly name: string;
   readonly #asked: RelatedOptions;
-  readonly #depth: number;
   readonly #options: LevelOptions;
   readonly #order: readonly Order[];
   readonly #parts = new Map<string, Part>();
@@ -190,16 +184,13 @@ class Branch {
   #level: { readonly entity: string; readonly level: Level } | null = null;
   readonly #lists = new WeakMap<Row, readonly JoinedRow[]>();
 
-  constructor(name: string, asked: RelatedOptions, depth: number, options: LevelOptions) {
+  constructor(name: string, asked: RelatedOptions, options: LevelOptions) {
     this.name = name;
     this.#asked = asked;
-    this.#depth = depth;
     this.#options = options;
-    const { where = {}, order } = asked;
-    const filter = { ...where, ...(order === undefined ? {} : { $order: order }) };
-    this.#order = parseLocalFilter(filter, undefined, unknownRelations).order;
-    // Options that are nested too deep, or invalid, are rejected before there are rows.
-    void new Level("", asked.include ?? {}, depth + 1, options);
+    const { order } = asked;
+    this.#order =
+      order === undefined ? [] : parseUnknownFilter({ $order: order }, unknownRelations).order;
   }
 
   /** Returns the related value of a row: a list, a row or null. */
@@ -250,7 +241,7 @@ class Branch {
     if (this.#level?.entity !== entity)
       this.#level = {
         entity,
-        level: new Level(entity, this.#asked.include ?? {}, this.#depth + 1, this.#options),
+        level: new Level(entity, this.#asked.include ?? {}, this.#options),
       };
     const part = this.#listOf(entity, options, key);
     const joined = this.#level.level.join(part.rows);

@@ -4,12 +4,14 @@ import { compilePredicate, parseFilter, sortRows, type EntityShape } from "@pylo
 import fc from "fast-check";
 import { liveQuery, type LiveList, type QueryOptions } from "./live-query.ts";
 import { LocalStore } from "./local-store.ts";
+import { ReplicaSchema } from "./replica-schema.ts";
 
 // Compares incrementally updated queries with queries that are computed again after each step.
 
 const SCHEMA = {
   Todo: { text: "string", list: "string", n: "int", share: "float", done: "bool", at: "datetime" },
 } as const;
+const KNOWN = ReplicaSchema.of(SCHEMA);
 const SHAPE: EntityShape = {
   name: "Todo",
   fields: new Map([["id", "id"], ...Object.entries(SCHEMA.Todo)]),
@@ -222,7 +224,7 @@ function apply(step: Step, store: LocalStore, truth: Truth): void {
     store.replaceAll(
       step.rows.map((row) => ({ ...eventOf(row), kind: "insert" as const })),
       truth.seq,
-      step.knows ? SCHEMA : undefined,
+      step.knows ? KNOWN : undefined,
     );
   else if (step.do === "write" || step.do === "settle") store.setPending(truth.pending);
 }
@@ -299,10 +301,10 @@ test("unchanged rows stay the same objects, whatever their source", () => {
       data: { id, n: 1, text: "x" },
       timestamp: "",
     }));
-  store.replaceAll(rows(1), 1, SCHEMA);
+  store.replaceAll(rows(1), 1, KNOWN);
   const all = liveQuery(store, "Todo").getSnapshot();
   const [a] = all;
-  store.replaceAll(rows(2), 2, SCHEMA);
+  store.replaceAll(rows(2), 2, KNOWN);
   store.setPending([{ entity: "Todo", row_id: "b", kind: "update", data: { n: 2 } }]);
   expect(store.get("Todo", "a")).toBe(a ?? null);
   const written = store.get("Todo", "b");
@@ -329,7 +331,7 @@ test("what an earlier visit showed is shown until there are rows, and stays if e
   const all = liveQuery(store, "Todo");
   let told = 0;
   list.subscribe(() => (told += 1));
-  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: kept }], SCHEMA);
+  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: kept }], KNOWN);
   expect(told).toBe(1);
   const shown = list.getSnapshot();
   expect(shown).toEqual(kept);
@@ -342,10 +344,10 @@ test("what an earlier visit showed is shown until there are rows, and stays if e
       { entity: "Todo", id: "c", row: { id: "c", n: 0 } },
     ],
     7,
-    SCHEMA,
+    KNOWN,
   );
   expect(list.getSnapshot()).toBe(shown);
   expect(all.getSnapshot()).toHaveLength(3);
-  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: [] }], SCHEMA);
+  store.preview([{ entity: "Todo", key: window?.key ?? "", rows: [] }], KNOWN);
   expect(list.getSnapshot()).toBe(shown);
 });

@@ -1,19 +1,21 @@
 import type { Row } from "@pylonsync/protocol";
 import {
-  compilePredicate,
+  compileFilter,
   hasExists,
-  parseLocalFilter,
+  nodesOf,
+  parseUnknownFilter,
   QueryError,
   type EntityShape,
   type Env,
+  type Expr,
   type ParsedFilter,
 } from "@pylonsync/query";
 import { includeQuery } from "./include-query.ts";
-import { IncludedList } from "./included-list.ts";
+import { IncludedQuery } from "./included-query.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { LocalStore, WatchedView } from "./local-store.ts";
-import { entitiesIn, relatedTest, relationsIn, unknownRelations } from "./related-filter.ts";
 import type { Demand, DemandedQuery } from "./row-source.ts";
+import { unknownRelations } from "./unknown-relations.ts";
 import { View, type ViewQuery } from "./view.ts";
 
 /** The options of a live query. */
@@ -75,7 +77,7 @@ export function liveQuery(store: LocalStore, entity: string, options: QueryOptio
   const list = new LiveQuery(store, entity, options);
   const { include = {} } = options;
   if (Object.keys(include).length === 0) return list;
-  return new IncludedList(store, entity, include, { rows: list, related: localQuery });
+  return new IncludedQuery(store, entity, include, { rows: list, related: localQuery });
 }
 
 /** Queries rows of the replica, regardless of the query that loaded them. */
@@ -259,11 +261,10 @@ function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
     throw new QueryError("INVALID_QUERY", `limit is ${String(limit)}: use a whole number from 0.`, {
       field: "limit",
     });
-  const filter = parseLocalFilter(
-    filterOf(options),
-    place?.store.shape(place.entity),
-    place === undefined ? unknownRelations : relationsIn(place.store, place.entity),
-  );
+  const schema = place?.store.schemaQueries;
+  const filter = schema
+    ? schema.parse(filterOf(options), place.store, place.entity)
+    : parseUnknownFilter(filterOf(options), unknownRelations);
   if (filter.search !== undefined)
     throw new QueryError("INVALID_QUERY", "$search is not supported in a live query.", {
       field: "$search",
@@ -290,17 +291,24 @@ function matcherOf(
   asked: string,
   { store, entity }: QueryPlace,
 ): Pick<ViewQuery, "key" | "matches" | "related"> {
-  if (hasExists(where))
+  const schema = store.schemaQueries;
+  // Without a schema, no relation leads to rows.
+  if (schema !== null && hasExists(where))
     return {
       key: JSON.stringify([where, order, asked]),
       related: [entity, ...entitiesIn(where)],
-      matches: relatedTest(where, store, (id) => store.isMember(entity, asked, id)),
+      matches: schema.relatedTest(where, store, (id) => store.isMember(entity, asked, id)),
     };
-  const test = compilePredicate(where);
+  const test = compileFilter(where);
   return {
     key: JSON.stringify([where, order]),
     matches: (row) => test({ data: row } satisfies Env),
   };
+}
+
+/** The entities of the related rows that a condition tests. */
+function entitiesIn(where: Expr): readonly string[] {
+  return [...nodesOf(where)].flatMap((node) => (node.kind === "hasRelated" ? [node.entity] : []));
 }
 
 /** A filter without keys such as `$limit`. */

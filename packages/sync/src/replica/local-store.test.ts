@@ -4,10 +4,12 @@ import { compareValues, normaliseDatetime, type Scalar } from "@pylonsync/query"
 import fc from "fast-check";
 import { liveQuery, liveRow } from "./live-query.ts";
 import { LocalStore } from "./local-store.ts";
+import { ReplicaSchema } from "./replica-schema.ts";
 
 const ENTITIES = ["Todo", "User"] as const;
 const IDS = ["1", "2", "3"] as const;
 const SCHEMA = { Todo: { title: "string", n: "int", at: "datetime" } };
+const KNOWN = ReplicaSchema.of(SCHEMA);
 
 const fields = fc.record(
   {
@@ -126,7 +128,7 @@ function take(step: Step, store: LocalStore, naive: NaiveStore): void {
       return store.replaceAll(
         step.events.map((event) => eventOf(event, naive.seq)),
         naive.seq,
-        step.knows ? SCHEMA : undefined,
+        step.knows ? KNOWN : undefined,
       );
     case "advance":
       naive.seq += step.by;
@@ -301,7 +303,7 @@ test("a stored replica is restored unchanged, without deleted rows", () => {
       kept.restore(
         [...store.allConfirmed(), { entity: "Todo", id: "gone", row: null }],
         store.cursor.last_seq,
-        store.schema,
+        ReplicaSchema.of(store.schema),
       );
       expect([...kept.allConfirmed()]).toEqual([...store.allConfirmed()]);
       expect([kept.cursor, kept.schema]).toEqual([store.cursor, store.schema]);

@@ -8,8 +8,8 @@ import type {
 import type { EntityShape } from "@pylonsync/query";
 import { Emitter } from "../platform/emitter.ts";
 import { LocalChanges, type LocalChange } from "./local-changes.ts";
-import { ReplicaSchema } from "./replica-schema.ts";
 import type { Demand, DemandedQuery, RowSource } from "./row-source.ts";
+import { NO_SCHEMA, type Schema, type SchemaQueries } from "./schema.ts";
 import { isSameRow, rowOf, Table, type TableChange } from "./table.ts";
 import { View, type ViewQuery } from "./view.ts";
 
@@ -74,7 +74,7 @@ export class LocalStore {
   /** The results shown before there is a replica, by `nameOf` their entity and key. */
   #previews: ReadonlyMap<string, Preview> = new Map();
   #seq = 0;
-  #schema = ReplicaSchema.UNKNOWN;
+  #schema: Schema = NO_SCHEMA;
   #source: RowSource | null = null;
 
   /** The change up to which the confirmed rows are known. */
@@ -93,6 +93,11 @@ export class LocalStore {
    */
   shape(entity: string): EntityShape | undefined {
     return this.#schema.shape(entity);
+  }
+
+  /** The parts of queries that need a schema; null without one. */
+  get schemaQueries(): SchemaQueries | null {
+    return this.#schema.queries;
   }
 
   /** Returns the definition of a relation; null if the server has sent none with this name. */
@@ -195,10 +200,10 @@ export class LocalStore {
    *
    * @param schema the field types, with which queries are compiled to the same keys
    */
-  preview(previews: readonly Preview[], schema?: ReplicaSchemaMessage): void {
+  preview(previews: readonly Preview[], schema: Schema = NO_SCHEMA): void {
     if (this.#seq > 0) return;
     this.#previews = new Map(previews.map((one) => [nameOf(one.entity, one.key), one]));
-    this.#schema = ReplicaSchema.of(schema);
+    this.#schema = schema;
     this.#schemaChanged.emit();
   }
 
@@ -280,10 +285,9 @@ export class LocalStore {
   }
 
   /** Sets the field types that the server has sent. */
-  describe(schema: ReplicaSchemaMessage): void {
-    const known = ReplicaSchema.of(schema);
-    if (this.#schema.equals(known)) return;
-    this.#schema = known;
+  describe(schema: Schema): void {
+    if (this.#schema.equals(schema)) return;
+    this.#schema = schema;
     this.#schemaChanged.emit();
   }
 
@@ -299,7 +303,7 @@ export class LocalStore {
    *
    * @param schema the field types that the server has sent
    */
-  replaceAll(events: readonly ChangeEvent[], seq: number, schema?: ReplicaSchemaMessage): void {
+  replaceAll(events: readonly ChangeEvent[], seq: number, schema?: Schema): void {
     this.#replace(
       events.map(({ entity, row_id: id, data }) => ({ entity, id, row: rowOf(id, data) })),
       seq,
@@ -311,7 +315,7 @@ export class LocalStore {
   restore(
     rows: Iterable<RowKey & { readonly row: Row | null }>,
     seq: number,
-    schema?: ReplicaSchemaMessage,
+    schema?: Schema,
   ): void {
     this.#replace(rows, seq, schema);
   }
@@ -415,13 +419,12 @@ export class LocalStore {
   #replace(
     rows: Iterable<RowKey & { readonly row: Row | null }>,
     seq: number,
-    schema: ReplicaSchemaMessage | undefined,
+    schema: Schema = NO_SCHEMA,
   ): void {
-    const known = ReplicaSchema.of(schema);
     const previews = this.#previews;
     this.#previews = new Map();
-    const isNew = !this.#schema.equals(known) || previews.size > 0;
-    if (isNew) this.#schema = known;
+    const isNew = !this.#schema.equals(schema) || previews.size > 0;
+    if (isNew) this.#schema = schema;
     this.#seq = seq;
     const tables = new Map<string, Map<string, Row>>();
     for (const { entity, id, row } of rows) {

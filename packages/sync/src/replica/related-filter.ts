@@ -1,40 +1,10 @@
 import type { Row } from "@pylonsync/protocol";
-import {
-  compilePredicate,
-  FALSE,
-  hasExists,
-  nodesOf,
-  TRUE,
-  type Expr,
-  type Relation,
-  type Relations,
-} from "@pylonsync/query";
+import { compileFilter, hasExists, TRUE, type Expr, type Relations } from "@pylonsync/query";
 import type { LocalStore } from "./local-store.ts";
+import { UNKNOWN_RELATION, unknownRelations } from "./unknown-relations.ts";
 
 /** Returns whether a row matches; null if the local rows do not determine it. */
 type Test = (row: Row) => boolean | null;
-
-/** A placeholder without rows for relations that the server has not described yet. */
-const UNKNOWN: Relation = {
-  entity: { name: "", fields: new Map() },
-  key: "id",
-  field: "id",
-  readable: FALSE,
-  relations: unknownRelations,
-};
-
-/** Before the server sends the schema, an object without operators is a relation's filter. */
-export function unknownRelations(_name: string, _at: string, asked: unknown): Relation | undefined {
-  const isFilter = ([key, value]: [string, unknown]): boolean =>
-    !key.startsWith("$") || key === "$and" || key === "$or" || (key === "$not" && isObject(value));
-  return isObject(asked) && Object.entries(asked).every(isFilter) ? UNKNOWN : undefined;
-}
-
-function isObject(value: unknown): value is object {
-  return (
-    typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Date)
-  );
-}
 
 /** The relations of an entity in the replica. The user may read all rows of the replica. */
 export function relationsIn(store: LocalStore, owner: string): Relations {
@@ -42,7 +12,7 @@ export function relationsIn(store: LocalStore, owner: string): Relations {
   return (name) => {
     const relation = store.relation(owner, name);
     if (relation === null) return undefined;
-    if (relation.rows === null) return UNKNOWN;
+    if (relation.rows === null) return UNKNOWN_RELATION;
     const { entity, key, field, through } = relation.rows;
     const related = {
       entity: store.shape(entity) ?? { name: entity, fields: new Map() },
@@ -57,11 +27,6 @@ export function relationsIn(store: LocalStore, owner: string): Relations {
       through: { entity: through.entity, field, readable: TRUE },
     };
   };
-}
-
-/** The entities of the related rows that a condition tests. */
-export function entitiesIn(where: Expr): readonly string[] {
-  return [...nodesOf(where)].flatMap((node) => (node.kind === "hasRelated" ? [node.entity] : []));
 }
 
 /**
@@ -81,7 +46,7 @@ export function relatedTest(
 
 function testOf(expr: Expr, store: LocalStore): Test {
   if (!hasExists(expr)) {
-    const test = compilePredicate(expr);
+    const test = compileFilter(expr);
     return (data) => test({ data });
   }
   if (expr.kind === "not") {

@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { isFieldKind, normaliseValue } from "@pylonsync/query";
 import fc from "fast-check";
 import { ReplicaSchema } from "./replica-schema.ts";
+import { NO_SCHEMA } from "./schema.ts";
 
 const kinds = fc.constantFrom("string", "int", "float", "bool", "datetime", "id", "vector", "");
 const messages = fc.dictionary(
@@ -63,5 +64,5 @@ test("two schemas are equal exactly if their messages are", () => {
       );
     }),
   );
-  expect(ReplicaSchema.of(undefined)).toBe(ReplicaSchema.UNKNOWN);
+  expect(ReplicaSchema.of(undefined)).toBe(NO_SCHEMA);
 });

@@ -4,22 +4,31 @@ import {
   fieldOperatorOf,
   isFieldKind,
   normaliseValue,
+  parseLocalFilter,
+  plainOperatorOf,
   type EntityShape,
   type FieldKind,
   type FieldOperator,
 } from "@pylonsync/query";
+import { IncludedList } from "./included-list.ts";
+import { relatedTest, relationsIn } from "./related-filter.ts";
+import { NO_SCHEMA, withValues, type Fields, type Schema, type SchemaQueries } from "./schema.ts";
 
-type Fields = Readonly<Record<string, unknown>>;
+const QUERIES: SchemaQueries = {
+  parse: (filter, store, entity) =>
+    parseLocalFilter(filter, store.shape(entity), relationsIn(store, entity)),
+  relatedTest,
+  join: (store, entity, include, source) => new IncludedList(store, entity, include, source),
+};
 
 /**
  * The field types of a replica's entities, as sent by the server with the snapshot. With them,
- * filters work exactly as on the server.
+ * filters work exactly as on the server. A page loads this code together with the code that
+ * receives a schema.
  */
-export class ReplicaSchema {
-  /** For a server that does not send them, and before the first snapshot. */
-  static readonly UNKNOWN = new ReplicaSchema({});
-  /** The original message, to be stored with the replica. */
+export class ReplicaSchema implements Schema {
   readonly message: ReplicaSchemaMessage;
+  readonly queries = QUERIES;
   readonly #shapes: ReadonlyMap<string, EntityShape>;
 
   private constructor(message: ReplicaSchemaMessage) {
@@ -30,47 +39,32 @@ export class ReplicaSchema {
   }
 
   /** @param message undefined if the server or an older replica has none */
-  static of(message: ReplicaSchemaMessage | undefined): ReplicaSchema {
-    return message === undefined ? ReplicaSchema.UNKNOWN : new ReplicaSchema(message);
+  static of(message: ReplicaSchemaMessage | undefined): Schema {
+    return message === undefined ? NO_SCHEMA : new ReplicaSchema(message);
   }
 
-  /** Undefined for an unknown entity. */
   shape(entity: string): EntityShape | undefined {
     return this.#shapes.get(entity);
   }
 
-  /** Null for an unknown entity or relation. */
   relation(entity: string, name: string): RelationKind | null {
     return relationIn(this.message, entity, name);
   }
 
-  /** Whether both are equal. */
-  equals(other: ReplicaSchema): boolean {
+  equals(other: Schema): boolean {
     return (
       this.message === other.message ||
       JSON.stringify(this.message) === JSON.stringify(other.message)
     );
   }
 
-  /**
-   * Converts the values of a pending write as the server will: normalized dates and decimals, and
-   * sums. Values that it will reject are not changed.
-   *
-   * @param row the row to update; null for an insert
-   */
   normalised(entity: string, data: Fields, row: Fields | null): Fields {
     const fields = this.#shapes.get(entity)?.fields;
-    let result: Record<string, unknown> | undefined;
-    for (const [name, value] of Object.entries(data)) {
-      const normal = normalisedValue(fields?.get(name), value, row?.[name], row !== null);
-      if (normal === value) continue;
-      result ??= { ...data };
-      result[name] = normal;
-    }
-    return result ?? data;
+    return withValues(data, (name, value) =>
+      normalisedValue(fields?.get(name), value, row?.[name], row !== null),
+    );
   }
 
-  /** Whether an update contains relative operations. */
   hasOperators(entity: string, data: Fields): boolean {
     const fields = this.#shapes.get(entity)?.fields;
     return Object.entries(data).some(
@@ -95,8 +89,7 @@ function normalisedValue(
 
 /** For an unknown field, values that look like operators are treated as operators. */
 function operatorIn(kind: FieldKind | undefined, value: unknown): FieldOperator | undefined {
-  if (kind !== undefined) return fieldOperatorOf(kind, value);
-  return fieldOperatorOf("float", value) ?? fieldOperatorOf("array", value);
+  return kind === undefined ? plainOperatorOf(value) : fieldOperatorOf(kind, value);
 }
 
 /**

@@ -2,6 +2,7 @@ import type { EngineBus } from "../connection/events.ts";
 import type { KeptReplica, KeptRow } from "../persistence/disk.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import type { LocalStore } from "./local-store.ts";
+import type { Schema } from "./schema.ts";
 
 /**
  * The prefix of the epoch of a replica with single queries: no server continues it as a full
@@ -53,9 +54,9 @@ export class ReplicaState {
    *
    * @returns false if there is already a replica
    */
-  restore({ head, rows }: KeptReplica): boolean {
+  restore({ head, rows }: KeptReplica, schema: Schema): boolean {
     if (this.#hasReplica) return false;
-    this.#options.store.restore(rows, head.seq, head.schema);
+    this.#options.store.restore(rows, head.seq, schema);
     this.#showKept(this.#ownEpoch ?? head.epoch, head.session);
     return true;
   }

@@ -31,8 +31,8 @@ export function warnOfSize(
     stop();
     const size = rows > MAX_ROWS ? `${rows} rows` : `${Math.round(bytes / 1024 / 1024)} MB`;
     warn(
-      `Pylon: this page holds all ${size} that the user may read. With sync: "queries" in init() ` +
-        "or createSyncEngine() it holds what its queries ask for. See docs/client.md.",
+      `Pylon: this page replicates all ${size} that the user may read. Set sync: "queries" in ` +
+        "init() or createSyncEngine() to replicate only what queries show. See docs/client.md.",
     );
   });
 }

@@ -339,7 +339,9 @@ async function loadWays() {
   byId("change").hidden = false;
   byId("current").hidden = !hasPassword;
   find("input", byId("current")).toggleAttribute("required", hasPassword);
-  find("button", byId("change")).textContent = hasPassword ? "Change" : "Set a password";
+  find("button", byId("change")).textContent = hasPassword
+    ? "Change the password"
+    : "Set a password";
   byId("leave").hidden = !canConfirm;
   byId("leave-again").hidden = canConfirm;
   const ask = (/** @type {string} */ id, /** @type {boolean} */ isAsked) => {

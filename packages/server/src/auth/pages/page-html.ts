@@ -47,7 +47,7 @@ export const PAGES = {
         '<button type="button" class="pylon-link" data-show="send-code">',
         "Use an emailed code</button>",
         link("forgot", "Forgot password?"),
-        link("sign-up", "Create an account"),
+        other("No account yet?", link("sign-up", "Create an account")),
       ),
     ].join(""),
   },
@@ -70,7 +70,7 @@ export const PAGES = {
         ),
       ),
       hiddenStep("confirm", form("confirm", code("confirm"), send("Confirm"))),
-      nav(link("sign-in", "I have an account")),
+      nav(other("Already have an account?", link("sign-in", "Sign in"))),
     ].join(""),
   },
   forgot: {
@@ -170,7 +170,7 @@ function accountBody(): string {
       '<div class="pylon-field"><label for="change-new">New password</label>',
       '<input id="change-new" type="password" name="new_password"',
       ' autocomplete="new-password" minlength="8" required></div>',
-      send("Change"),
+      send("Change the password"),
       "</form>",
     ),
     section(
@@ -284,6 +284,11 @@ function link(page: string, text: string, attributes = ""): string {
 
 function nav(...links: readonly string[]): string {
   return `<nav class="pylon-links">${links.join("")}</nav>`;
+}
+
+/** The way from one of the forms to the other. */
+function other(question: string, way: string): string {
+  return `<p class="pylon-other">${question} ${way}</p>`;
 }
 
 function form(id: string, ...parts: readonly string[]): string {

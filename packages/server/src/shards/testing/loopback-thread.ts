@@ -4,13 +4,13 @@ import { ThreadedShard } from "../shard-thread.ts";
 import type { ShardSource, ShardThread, ThreadReport, ToThread } from "../thread-messages.ts";
 
 /**
- * Stands in for a shard's thread: the same code on the test's own thread, so that a test has its
- * clock. Messages are copied as they would be between threads, and arrive at once.
+ * Replaces a shard's thread in tests: the same code on the test's own thread, so that a test
+ * controls its clock. Messages are copied as between threads, and arrive immediately.
  */
 export class LoopbackThread implements ShardThread {
   onMessage: (report: ThreadReport) => void = () => undefined;
   onEnd: (error: unknown) => void = () => undefined;
-  /** It takes nothing in and says nothing, as one whose handler does not return. */
+  /** Whether it is stuck, like a thread whose handler does not return: no messages pass. */
   isStuck = false;
   isTerminated = false;
   readonly #port = {

@@ -12,6 +12,7 @@ import { outOfRange } from "../number-range.ts";
 import { resultKind } from "../result-kind.ts";
 import type { Aggregate, Found, Reader, SearchSelect, Select, StoredRow, Value } from "../store.ts";
 import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
+import { insertStatementOf } from "./insert-statement.ts";
 import { createDecoder, createEncoder, decodeOne, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
 import type { PreparedSearch } from "../sql/compile-search.ts";
@@ -23,6 +24,8 @@ interface Table {
   readonly decode: Decoder;
   readonly encode: ReturnType<typeof createEncoder>;
   readonly get: string;
+  /** The statement that inserts a row with these columns. */
+  readonly insert: (columns: readonly string[]) => string;
 }
 
 /** The tables as the connections know them; replaced after a migration. */
@@ -37,6 +40,7 @@ export class TableSet {
         decode: createDecoder(shape),
         encode: createEncoder(shape),
         get: `SELECT * FROM ${quote(shape.name)} WHERE id = ?`,
+        insert: insertStatementOf(shape.name),
       });
     }
   }

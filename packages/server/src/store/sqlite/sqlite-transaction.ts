@@ -70,12 +70,8 @@ export class SqliteTransaction implements Transaction {
   }
 
   async insert(entity: string, row: StoredRow): Promise<void> {
-    const names = Object.keys(row);
-    const marks = names.map(() => "?").join(", ");
-    this.#run(
-      `INSERT INTO ${quote(entity)} (${names.map(quote).join(", ")}) VALUES (${marks})`,
-      Object.values(this.#tables.table(entity).encode(row)),
-    );
+    const table = this.#tables.table(entity);
+    this.#run(table.insert(Object.keys(row)), Object.values(table.encode(row)));
   }
 
   insertNew(entity: string, row: StoredRow): Promise<void> {

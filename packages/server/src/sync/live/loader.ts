@@ -25,22 +25,22 @@ import type { LiveConnection } from "./live-connection.ts";
 import { Load } from "./load.ts";
 
 const PAGE = 500;
-/** Rows of a window that are read beyond its limit: so many may turn out to be of a later time. */
+/** Extra rows read beyond the limit of a window: as many may turn out to be of a later time. */
 const SPARE = 64;
 const ATTEMPTS = 5;
-/** Most changes from which a client is brought up to date; beyond that it is sent all rows. */
+/** The maximum number of changes to catch up on; beyond that, the client receives all rows. */
 const MAX_CONTINUED = 5_000;
 
-/** What comes before the name of what a subscription includes, in the epoch of its cursors. */
+/** Separates the name of the includes of a subscription, in the epoch of its cursors. */
 const INCLUDED = "+";
 
-/** A member that waits for a subscription's rows. */
+/** A connection that waits for the rows of a subscription. */
 export interface Joiner {
   readonly connection: LiveConnection;
   readonly known: Known | undefined;
 }
 
-/** What subscriptions are loaded with. */
+/** The dependencies of the loader. */
 export interface LoaderOptions {
   readonly store: Store;
   readonly registry: SubscriptionRegistry;
@@ -50,7 +50,7 @@ export interface LoaderOptions {
   readonly model: () => DataModel;
   readonly now: () => number;
   readonly readTimeoutMs: number;
-  /** The rows of these can't be read. */
+  /** Called if the rows can't be read. */
   readonly onFailure: (
     subscription: Subscription,
     joiners: readonly Joiner[],
@@ -58,28 +58,28 @@ export interface LoaderOptions {
   ) => void;
 }
 
-/** The log from a cursor on. */
+/** The log from a cursor. */
 interface KnownLog {
-  /** Names it, and the condition that cursors count in. */
+  /** Identifies the log, and the condition to which cursors belong. */
   readonly epoch: string;
-  /** A member at this change or later can go on. */
+  /** A cursor at this change or later can be continued. */
   readonly after: number;
   readonly end: number;
   readonly records: readonly ChangeRecord[];
 }
 
-/** What was read for joiners, before it is brought to the feed's position. */
+/** The rows that were read, before they are adjusted to the feed's position. */
 interface Found {
   readonly load: Load;
-  /** Of a window: its rows in the order, some more than its limit. */
+  /** For a window: its rows in order, more than its limit. */
   readonly rows: readonly StoredRow[];
   readonly isCut: boolean;
 }
 
 /**
- * Brings members into subscriptions: reads the rows beside the feed, then joins between two of its
- * deliveries, with what changed meanwhile. A member that joins while rows are being read shares the
- * next read.
+ * Adds members to subscriptions: reads the rows in parallel with the feed, then joins between two
+ * of its deliveries, with the changes in between. A member that joins during a read shares the next
+ * one.
  */
 export class Loader {
   readonly #options: LoaderOptions;
@@ -94,7 +94,7 @@ export class Loader {
     this.#waiting.set(subscription, waiting.add(joiner));
     if (subscription.isAwaited) return;
     subscription.isAwaited = true;
-    // Those who ask in the same turn are served together.
+    // Those that subscribe in the same turn of the event loop are served together.
     void Promise.resolve().then(() => this.#serve(subscription));
   }
 
@@ -115,7 +115,7 @@ export class Loader {
 
   async #bringIn(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
     const { line } = this.#options;
-    // What a client has read already was committed before this: no row may go back.
+    // The client has read only what was committed before this: no row may go back in time.
     await line.settle();
     let left = joiners.filter(isWanted(subscription));
     for (let attempt = 0; left.length > 0; attempt += 1) {
@@ -126,7 +126,7 @@ export class Loader {
     }
   }
 
-  /** @returns those who are to be served again */
+  /** @returns those that must be served again */
   async #attempt(subscription: Subscription, joiners: readonly Joiner[]): Promise<Joiner[]> {
     const { line } = this.#options;
     const load = new Load();
@@ -165,9 +165,9 @@ export class Loader {
   }
 
   /**
-   * The log since the oldest cursor of those who can go on from theirs.
+   * Reads the log since the oldest cursor that can be continued.
    *
-   * @returns null where nobody can
+   * @returns null if there is none
    */
   async #logFor(
     subscription: Subscription,
@@ -189,7 +189,7 @@ export class Loader {
     const records = await line.changes(after, end);
     if (records === null) return null;
     const truth = this.#truthOf(subscription);
-    // Rows may have come and gone by the rights alone.
+    // Rows may have entered and left because of permissions alone.
     const moved = records.findLast(
       (record) =>
         registry.findDependent(record).has(subscription) && !isFalse(reachOf(truth, record)),
@@ -198,8 +198,8 @@ export class Loader {
   }
 
   /**
-   * Names the log and the condition that a cursor counts in, and the hour where that counts; then
-   * what it includes.
+   * Identifies the log and the condition to which a cursor belongs, the hour if the condition reads
+   * the time, and the includes.
    */
   epochOf({ knownUnder, truth, branches, fingerprint }: Subscription): string {
     const { line, now } = this.#options;
@@ -272,7 +272,7 @@ export class Loader {
     return { load, rows: [], isCut: false };
   }
 
-  /** Sends what changed while pages were read, and what they had of a time to come. */
+  /** Sends rows that changed while pages were read, or that were read in a later state. */
   async #correct(
     subscription: Subscription,
     joiners: readonly Joiner[],
@@ -288,7 +288,7 @@ export class Loader {
       await this.#sendRows(subscription, joiners, { rows, gone });
   }
 
-  /** How the rows are at the feed's position that were changed while others were read. */
+  /** The states at the feed's position of rows that changed while others were read. */
   async #states(subscription: Subscription, load: Load): Promise<Load["changed"]> {
     const { line, delivery } = this.#options;
     const states = new Map(load.changed);
@@ -306,7 +306,7 @@ export class Loader {
     return states;
   }
 
-  /** Tells a client that was away what became of rows, each as it is now. */
+  /** Sends a returning client the rows that changed, each in its current state. */
   async #continue(
     subscription: Subscription,
     { connection, known }: Joiner,
@@ -340,7 +340,7 @@ export class Loader {
     return false;
   }
 
-  /** @returns those for whom the window has to be read again */
+  /** @returns those for which the window must be read again */
   async #enterWindow(
     subscription: Subscription,
     joiners: readonly Joiner[],
@@ -372,7 +372,7 @@ export class Loader {
         if (entity === subscription.entity && seq > known.seq) ids.delete(rowId);
       const isKept = ({ id }: StoredRow): boolean => ids.has(id) && !states.has(id);
       const shownIds = new Set(shown.map(({ id }) => id));
-      // What has not changed is not named: a later visit hears only of what has.
+      // Unchanged rows are not sent.
       await this.#sendRows(subscription, [joiner], {
         rows: shown.filter((row) => !isKept(row)),
         gone: known.ids.filter((id) => !shownIds.has(id)),
@@ -385,7 +385,7 @@ export class Loader {
     return [];
   }
 
-  /** @returns false where the rows change too fast: all is to be read again */
+  /** @returns false if the rows change too fast, so that everything must be read again */
   async #sendRelated(
     subscription: Subscription,
     joiners: readonly Joiner[],
@@ -398,7 +398,7 @@ export class Loader {
         known.set(joiner, knownParts(subscription, joiner.known));
     try {
       const parts = await trees.begin(subscription, this.#readerFor(joiners));
-      // With what was committed while the rows were read.
+      // Including the changes that were committed while the rows were read.
       const later = known.size > 0 && log ? await line.changes(log.end, line.position) : null;
       const records = later === null ? null : [...(log?.records ?? []), ...later];
       for (const { subscription: part, rows } of parts) {
@@ -417,7 +417,7 @@ export class Loader {
     }
   }
 
-  /** Tells a client that was away of related rows that it does not have as they are now. */
+  /** Sends a returning client the related rows whose current state it lacks. */
   async #continueRelated(
     part: Subscription,
     joiner: Joiner,
@@ -456,7 +456,7 @@ export class Loader {
     }
   }
 
-  /** The session is asked for after rows were read: they may have been written after its end. */
+  /** The session is checked after the read: rows may have been written after its end. */
   async #sendRows(
     { number, visible }: Subscription,
     joiners: readonly Joiner[],
@@ -481,12 +481,12 @@ export class Loader {
   }
 }
 
-/** The part of an epoch that names the log and the condition, without what is included. */
+/** The part of an epoch that identifies the log and the condition, without the includes. */
 function conditionOf(epoch: string): string {
   return epoch.split(INCLUDED, 1)[0] ?? "";
 }
 
-/** The related rows that a client says that it has. */
+/** The ids of the related rows that a client claims to have. */
 function knownParts(
   subscription: Subscription,
   { include = {} }: Pick<KnownRelated, "include">,
@@ -501,14 +501,14 @@ function knownParts(
   return found;
 }
 
-/** Whether a client can go on from what it knows. */
+/** Whether the cursor of a client can be continued. */
 function isKnown(known: Known | undefined, log: KnownLog | null): boolean {
   if (known === undefined || log === null) return false;
   if (conditionOf(known.epoch) !== conditionOf(log.epoch)) return false;
   return known.seq >= log.after && known.seq <= log.end;
 }
 
-/** Whether the joiner is still there, and has not given the subscription up. */
+/** Whether the joiner is still connected and subscribed. */
 function isWanted(subscription: Subscription): (joiner: Joiner) => boolean {
   return ({ connection }) =>
     connection.subscriber.isOpen && connection.idsOf(subscription).length > 0;

@@ -26,7 +26,7 @@ import {
 import { ValueIndex } from "./value-index.ts";
 import { Window } from "./window.ts";
 
-/** The subscriptions of one entity, by what a row must have to be in them. */
+/** The subscriptions of one entity, by the values that a row must have to be in them. */
 class EntityIndex {
   readonly #byValue = new ValueIndex<Subscription>();
   readonly #byRelated = new Map<ExistsPlan, Map<Value, Set<Subscription>>>();
@@ -67,11 +67,11 @@ class EntityIndex {
   }
 }
 
-/** What conditions ask of related rows; those that ask the same share the answers. */
+/** The `exists` of conditions; equal ones share their results. */
 class AskedPlans {
   readonly #uses = new Map<string, { readonly plan: RightsPlan; users: number }>();
 
-  /** @returns null where it asks nothing of other rows */
+  /** @returns null if it reads no other rows */
   acquire(where: Expr): RightsPlan | null {
     const asked = and(...conjuncts(where).filter(hasExists));
     if (isTrue(asked)) return null;
@@ -98,16 +98,16 @@ class AskedPlans {
 }
 
 /**
- * All subscriptions of this server: equal ones are one, and those that a change can concern are
- * found without a look at the others.
+ * All subscriptions of this server: equal ones are shared, and those that a change can affect are
+ * found by an index.
  */
 export class SubscriptionRegistry {
   #model: DataModel;
   readonly #byFingerprint = new Map<string, Subscription>();
   #byEntity = new Map<string, EntityIndex>();
-  /** By the entity that their policies and filters look at by `exists`. */
+  /** By the entity that their policies and filters read with `exists`. */
   #byRelated = new Map<string, ValueIndex<Subscription>>();
-  /** Those to related rows, by what names their parents. */
+  /** Those to related rows, by the keys of their parents. */
   #byParent = new Map<string, ValueIndex<Subscription>>();
   #rights = new Map<string, RightsPlan>();
   readonly #asked = new AskedPlans();
@@ -132,7 +132,7 @@ export class SubscriptionRegistry {
     this.#asked.clear();
   }
 
-  /** The model again, with the same entities and policies. */
+  /** Sets another model with the same entities and policies. */
   setModel(model: DataModel): void {
     this.#model = model;
   }
@@ -146,14 +146,14 @@ export class SubscriptionRegistry {
     return plan;
   }
 
-  /** A number for a subscription, rows' or another's, that no other one has had. */
+  /** Returns a number that no other subscription, of rows or functions, has had. */
   nextNumber(): number {
     return (this.#numbers += 1);
   }
 
   /**
-   * The subscription for a query of a caller, which is there already when somebody with the same
-   * rights asks the same. It is kept until it is released without members.
+   * Returns the subscription for a query of a caller, shared with callers that have the same
+   * permissions and query. It exists until it is released without members.
    */
   acquire(query: SubscriptionQuery, caller: Caller): Subscription {
     const rights = this.rightsOf(query.entity);
@@ -182,7 +182,7 @@ export class SubscriptionRegistry {
     return subscription;
   }
 
-  /** Makes the subscriptions to related rows. */
+  /** Creates the subscriptions to related rows. */
   #grow(parent: Subscription, queries: readonly BranchQuery[], root: Subscription): void {
     for (const query of queries) {
       const { name, field, order, limit, branches } = query;
@@ -208,7 +208,7 @@ export class SubscriptionRegistry {
     }
   }
 
-  /** Of related rows: from now on those with this value can be in it. */
+  /** For related rows: from now on, rows with this value can be in the subscription. */
   watchKey(subscription: Subscription, value: Value): void {
     const { entity, parentField } = subscription;
     if (parentField === null || typeof value === "object") return;
@@ -218,7 +218,7 @@ export class SubscriptionRegistry {
     );
   }
 
-  /** The opposite. */
+  /** Reverts `watchKey`. */
   unwatchKey(subscription: Subscription, value: Value): void {
     const { entity, parentField } = subscription;
     if (parentField === null || typeof value === "object") return;
@@ -246,7 +246,7 @@ export class SubscriptionRegistry {
       this.#byRelated.get(entity)?.delete(keys, subscription);
   }
 
-  /** Forgets the subscription when nobody is left. */
+  /** Deletes the subscription if it is not used any longer. */
   release(subscription: Subscription): void {
     if (!subscription.isUnused) return;
     if (this.#byFingerprint.get(subscription.fingerprint) !== subscription) return;
@@ -269,7 +269,7 @@ export class SubscriptionRegistry {
     this.#byParent.get(entity)?.find(row, found);
   }
 
-  /** The subscriptions whose policies or filters look at a changed row by `exists`. */
+  /** The subscriptions whose policies or filters read a changed row with `exists`. */
   findDependent({ entity, before, after }: ChangeRecord): Set<Subscription> {
     const found = new Set<Subscription>();
     const index = this.#byRelated.get(entity);
@@ -278,7 +278,7 @@ export class SubscriptionRegistry {
     return found;
   }
 
-  /** All subscriptions of the entity, and all whose policies or filters look at it. */
+  /** All subscriptions of the entity, and those whose policies or filters read it. */
   *concernedBy(entity: string): Generator<Subscription> {
     for (const subscription of this.#byFingerprint.values())
       if (
@@ -314,17 +314,17 @@ function entryOf<V>(map: Map<string, V>, key: string, make: () => V): V {
   return value;
 }
 
-/** The fields of a row that lead to related rows. */
+/** The fields of a row that refer to related rows. */
 function keysOfBranches(branches: readonly BranchQuery[]): string[] {
   return branches.map(({ key }) => key);
 }
 
-/** Those by which the row itself is looked up. */
+/** The keys by which the row itself is looked up. */
 function rowKeys(keys: Subscription["keys"]): ReturnType<typeof equalityKeys> {
   return keys?.filter((key) => "field" in key) ?? null;
 }
 
-/** What a row must have to be in the subscription: of the query's condition or of the policy. */
+/** The keys of the rows of a subscription, from the query's condition or the policy. */
 function keysFor(where: Expr, rights: RightsPlan, caller: Caller): Subscription["keys"] {
   const leaf = (part: Expr): readonly SubscriptionKey[] | null => {
     const exists = rights.planOf(part);
@@ -336,11 +336,11 @@ function keysFor(where: Expr, rights: RightsPlan, caller: Caller): Subscription[
   const asked = keysOf(where, leaf);
   const allowed = caller.isAdmin ? null : keysOf(rights.rule, leaf);
   if (asked === null || allowed === null) return asked ?? allowed;
-  // A value that was asked for is found without a look at related rows.
+  // A value of the query is found without reading related rows.
   return allowed.some((key) => "exists" in key) || asked.length <= allowed.length ? asked : allowed;
 }
 
-/** What a related row must have to bear on a bound condition, by its entity. */
+/** The keys of the related rows that can affect a bound condition, by entity. */
 function relatedKeys(
   truth: Expr,
 ): { readonly entity: string; readonly keys: ReturnType<typeof equalityKeys> }[] {

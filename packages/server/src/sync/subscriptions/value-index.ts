@@ -2,15 +2,15 @@ import type { RowKey } from "../../policy/audience.ts";
 import type { StoredRow, Value } from "../../store/store.ts";
 
 /**
- * Finds what waits for rows with a value: by a field and its value, without a look at what waits
- * for others.
+ * Finds the items that are registered for rows with a value, by field and value, without scanning
+ * the others.
  */
 export class ValueIndex<T> {
   readonly #byField = new Map<string, Map<Value, Set<T>>>();
-  /** What may wait for any row. */
+  /** The items that any row may concern. */
   readonly #unkeyed = new Set<T>();
 
-  /** @param keys a row that concerns the item has one of them; null: any row may */
+  /** @param keys a row that concerns the item has one of them; null if any row may concern it */
   add(keys: readonly RowKey[] | null, item: T): void {
     if (keys === null) this.#unkeyed.add(item);
     for (const { field, value } of keys ?? []) {
@@ -22,7 +22,7 @@ export class ValueIndex<T> {
     }
   }
 
-  /** @param keys those that it was added with */
+  /** @param keys the keys with which it was added */
   delete(keys: readonly RowKey[] | null, item: T): void {
     if (keys === null) this.#unkeyed.delete(item);
     for (const { field, value } of keys ?? []) {
@@ -38,7 +38,7 @@ export class ValueIndex<T> {
     return this.#unkeyed.size === 0 && this.#byField.size === 0;
   }
 
-  /** Adds to `found` what the row may concern. */
+  /** Adds the items that the row may concern to `found`. */
   find(row: StoredRow | null, found: Set<T>): void {
     if (row === null) return;
     for (const item of this.#unkeyed) found.add(item);

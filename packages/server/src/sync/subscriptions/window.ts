@@ -1,29 +1,29 @@
 import { type Order, rowComparator } from "@pylonsync/query";
 import type { StoredRow } from "../../store/store.ts";
 
-/** What is told of the rows of a window after a commit. */
+/** The changes of the rows of a window by a commit. */
 export interface WindowChange {
-  /** Rows that came in. */
+  /** Rows that entered the window. */
   readonly entered: readonly StoredRow[];
   /** Rows that changed and were in it before. */
   readonly stayed: readonly StoredRow[];
   readonly left: readonly string[];
 }
 
-/** The rows that are shown of a subscription, and what becomes of them by a commit. */
+/** The visible rows of a subscription, and their changes by a commit. */
 export interface ShownRows {
   has(id: string): boolean;
-  /** A row of the subscription is new or was changed. */
+  /** A row of the subscription was inserted or changed. */
   put(row: StoredRow): void;
   /** A row is no longer in the subscription. */
   remove(id: string): void;
-  /** What became of it since the last call. */
+  /** Returns the changes since the last call. */
   flush(): WindowChange;
 }
 
 /**
- * The first rows of a subscription in its order. Of each it keeps the id, what the order looks at,
- * and what leads to related rows.
+ * The first rows of a subscription in its order. It stores the id of each, the fields of the order,
+ * and the keys of related rows.
  */
 export class Window implements ShownRows {
   readonly limit: number;
@@ -32,13 +32,13 @@ export class Window implements ShownRows {
   readonly #compare: (a: StoredRow, b: StoredRow) => number;
   /** In the order. */
   #entries: StoredRow[] = [];
-  /** There are rows after the last entry, which are not known here. */
+  /** Whether there are rows after the last entry, which are not stored here. */
   #hasMore = false;
-  /** The ids before the commit that is being taken in. */
+  /** The ids before the commit that is being applied. */
   #before: ReadonlySet<string> | null = null;
   readonly #changed = new Map<string, StoredRow>();
 
-  /** @param kept fields that lead to related rows */
+  /** @param kept the fields that refer to related rows */
   constructor(order: readonly Order[], limit: number, kept: readonly string[] = []) {
     this.order = order;
     this.limit = limit;
@@ -50,12 +50,12 @@ export class Window implements ShownRows {
     return this.#entries.map(({ id }) => id);
   }
 
-  /** The rows, with what is kept of each. */
+  /** The rows, with the stored fields of each. */
   get entries(): readonly StoredRow[] {
     return this.#entries;
   }
 
-  /** The ids before the commit that is being taken in. */
+  /** The ids before the commit that is being applied. */
   get idsBefore(): Iterable<string> {
     return this.#before ?? this.ids;
   }
@@ -64,12 +64,12 @@ export class Window implements ShownRows {
     return this.#entries.some((entry) => entry.id === id);
   }
 
-  /** A row has left it, and another one, which is not known here, takes its place. */
+  /** Whether a row has left, and its place must be filled by a row that is not stored here. */
   get needsRefill(): boolean {
     return this.#hasMore && this.#entries.length < this.limit;
   }
 
-  /** Begins with these rows, which are in the order. */
+  /** Starts with these rows, which are sorted. */
   begin(rows: readonly StoredRow[], hasMore: boolean): void {
     this.#entries = rows.slice(0, this.limit).map((row) => this.#entryOf(row));
     this.#hasMore = hasMore || rows.length > this.limit;
@@ -77,13 +77,13 @@ export class Window implements ShownRows {
     this.#changed.clear();
   }
 
-  /** A row of the subscription is new or was changed. */
+  /** A row of the subscription was inserted or changed. */
   put(row: StoredRow): void {
     this.#remember();
     this.#take(row.id);
     this.#changed.set(row.id, row);
     const at = this.#entries.findIndex((entry) => this.#compare(row, entry) < 0);
-    // Rows that are not known here may come before one at the end.
+    // Rows that are not stored here may precede one at the end.
     if (at === -1 && this.#hasMore) return;
     this.#entries.splice(at === -1 ? this.#entries.length : at, 0, this.#entryOf(row));
     if (this.#entries.length <= this.limit) return;
@@ -98,7 +98,7 @@ export class Window implements ShownRows {
     this.#changed.delete(id);
   }
 
-  /** Takes the rows as they are now, in order; at least one more than the limit, if there is. */
+  /** Sets the current rows, sorted; at least one more than the limit, if there is one. */
   refill(rows: readonly StoredRow[]): void {
     this.#remember();
     for (const row of rows) if (!this.#before?.has(row.id)) this.#changed.set(row.id, row);
@@ -106,7 +106,7 @@ export class Window implements ShownRows {
     this.#hasMore = rows.length > this.limit;
   }
 
-  /** What became of it since the last call. */
+  /** Returns the changes since the last call. */
   flush(): WindowChange {
     const before = this.#before ?? new Set<string>();
     const entered: StoredRow[] = [];

@@ -1,0 +1,47 @@
+import { expect, test } from "bun:test";
+import { QueryError } from "./errors.ts";
+import { FALSE } from "./expr.ts";
+import { parseLocalFilter } from "./parse-local-filter.ts";
+import { parseUnknownFilter } from "./parse-unknown-filter.ts";
+import type { Relation, Relations } from "./related-names.ts";
+
+const RELATION: Relation = {
+  entity: { name: "User", fields: new Map() },
+  key: "authorId",
+  field: "id",
+  readable: FALSE,
+  relations: () => undefined,
+};
+const relations: Relations = (name) => (name === "author" ? RELATION : undefined);
+
+test.each([
+  {},
+  { done: false, $order: { at: "desc" }, $limit: 5, $offset: 2 },
+  { n: { $between: [1, 2] }, text: { $like: "a" }, tags: { $has: "x" } },
+  { at: { $gt: new Date(0) }, "meta.of.n": { $in: [1, "a", null] } },
+  { $or: [{ author: { name: "x" } }, { author: null }] },
+])("%j is parsed as by parseLocalFilter without an entity", (filter) => {
+  expect(parseUnknownFilter(filter, relations)).toEqual(
+    parseLocalFilter(filter, undefined, relations),
+  );
+});
+
+test.each([
+  { n: undefined },
+  { n: { $more: 1 } },
+  { $order: { at: "up" } },
+  { author: { $gt: 1, name: [] } },
+  { text: { $like: 1 } },
+])("%j is rejected as by parseLocalFilter without an entity", (filter) => {
+  const errorOf = (parse: () => unknown): QueryError => {
+    try {
+      parse();
+    } catch (error) {
+      if (error instanceof QueryError) return error;
+    }
+    throw new Error("The filter was accepted.");
+  };
+  const { message, field, hint } = errorOf(() => parseUnknownFilter(filter, relations));
+  const expected = errorOf(() => parseLocalFilter(filter, undefined, relations));
+  expect([message, field, hint]).toEqual([expected.message, expected.field, expected.hint]);
+});
