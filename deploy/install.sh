@@ -3,12 +3,12 @@
 #
 #   curl -fsSL https://downloads.example.com/pylon/v0.1.0/install.sh | sh
 #
-# PYLON_RELEASES_URL  where releases are, each in a folder v<version>; https, or http on this machine
+# PYLON_RELEASES_URL  the URL of the releases, each in a folder v<version>; https, or http on this machine
 # PYLON_VERSION       the version, such as 0.1.0
-# PYLON_INSTALL_DIR   where to put it; without it ~/.local/bin. A service does not see that: for it, as root, /usr/local/bin
+# PYLON_INSTALL_DIR   the target folder; default ~/.local/bin. Services do not search it: for them, as root, use /usr/local/bin
 set -eu
 
-# The script of a release knows where it is from: `npm run build:release -- --url URL` writes that here.
+# The script of a release contains its URL: `npm run build:release -- --url URL` writes it here.
 releases=${PYLON_RELEASES_URL:-}
 version=${PYLON_VERSION:-}
 
@@ -37,7 +37,7 @@ platform() {
   echo "$os-$cpu"
 }
 
-# Where the files of the wanted version are.
+# The URL of the files of the wanted version.
 release_url() {
   [ -n "$releases" ] || fail "Set PYLON_RELEASES_URL to where releases are, such as https://downloads.example.com/pylon."
   [ -n "$version" ] || fail "Set PYLON_VERSION to the version, such as 0.1.0."
@@ -59,7 +59,7 @@ release_url() {
 # download URL FILE
 download() {
   if command -v curl >/dev/null 2>&1; then
-    # A redirect does not leave https either.
+    # A redirect must not leave https either.
     case $1 in
       https://*) set -- "$@" --proto-redir =https ;;
       *) set -- "$@" --noproxy '*' ;;
@@ -104,7 +104,7 @@ main() {
   [ "$(sha256 "$work/pylon")" = "$wanted" ] || fail "$url/$name is not what SHA256SUMS says: nothing was installed. Try again; if it stays so, tell us."
 
   mkdir -p "$dir" || fail "$dir can't be made: set PYLON_INSTALL_DIR to a folder of yours."
-  # First beside its place, because only within one disk a move is whole or not at all.
+  # First written next to its target, because a move is only atomic within one disk.
   unfinished=$(mktemp "$dir/.pylon.XXXXXX") || fail "$dir can't be written to: set PYLON_INSTALL_DIR to a folder of yours."
   cp "$work/pylon" "$unfinished" || fail "$dir has no room for it."
   chmod 755 "$unfinished"
@@ -116,5 +116,5 @@ main() {
   esac
 }
 
-# At the end, so that a script that was cut off on the way does nothing.
+# The last line, so that a truncated script does nothing.
 main

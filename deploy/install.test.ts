@@ -16,7 +16,7 @@ const SCRIPT = join(import.meta.dir, "install.sh");
 const HOST = `pylon-${process.platform}-${process.arch}`;
 const folder = new TempFolder();
 const release = join(folder.path, "release");
-/** A server of releases; tests change what it answers for one path. */
+/** A server of releases; tests replace its response for a path. */
 let server: Bun.Server<undefined>;
 let answers: ReadonlyMap<string, () => Response> = new Map();
 let tests = 0;
@@ -61,7 +61,7 @@ interface Outcome {
   readonly home: string;
 }
 
-/** Runs the script by `sh`, from stdin as the docs say, in a home folder of its own. */
+/** Runs the script with `sh`, from stdin as in the docs, with a temporary home folder. */
 async function install(
   env: Readonly<Record<string, string>> = {},
   script = readFileSync(SCRIPT, "utf8"),
@@ -93,7 +93,7 @@ function filesIn(dir: string): string[] {
   return readdirSync(dir, { recursive: true, withFileTypes: true }).map(({ name }) => name);
 }
 
-/** A folder with a program of this name, for the front of PATH. */
+/** Creates a folder with a program of this name, to put first in PATH. */
 function fake(name: string, body: string): string {
   const dir = join(folder.path, `fake-${(tests += 1)}`);
   mkdirSync(dir);
@@ -111,7 +111,7 @@ function expectNothing({ code, output, home }: Outcome, message: RegExp): void {
   expect(filesIn(home)).toEqual(["tmp"]);
 }
 
-test("installs a release that runs, and says what PATH lacks", async () => {
+test("installs a release that runs, and tells how to extend PATH", async () => {
   const { code, output, home } = await install();
   expect({ code, output }).toEqual({
     code: 0,
@@ -176,7 +176,7 @@ test.each<readonly [string, string, () => Response, RegExp]>([
   }
 });
 
-test("keeps the older one when the new one is not what it should be", async () => {
+test("keeps the older version if the downloaded one has the wrong checksum", async () => {
   const dir = join(folder.path, "kept");
   mkdirSync(dir);
   writeFileSync(join(dir, "pylon"), "older");
@@ -206,7 +206,7 @@ test.each([
     /does not name pylon-darwin-x64/,
   ],
   ["musl", "ldd", "echo 'musl libc (x86_64)' >&2; exit 1", /needs glibc/],
-])("refuses %s", async (_what, name, body, message) => {
+])("rejects %s", async (_what, name, body, message) => {
   expectNothing(await install({ PATH: fake(name, body) }), message);
 });
 
@@ -219,11 +219,11 @@ test.each([
   [{ PYLON_VERSION: "" }, /Set PYLON_VERSION/],
   [{ PYLON_VERSION: "../x" }, /PYLON_VERSION is/],
   [{ PYLON_INSTALL_DIR: "/dev/null/bin" }, /can't be made/],
-])("refuses %j", async (env, message) => {
+])("rejects %j", async (env, message) => {
   expectNothing(await install(env), message);
 });
 
-test("the script of a release knows where it is from, and its version", async () => {
+test("the script of a release contains its URL and its version", async () => {
   const script = await (await fetch(`http://127.0.0.1:${server.port}/v0.1.0/install.sh`)).text();
   expect(script).toContain("releases=${PYLON_RELEASES_URL:-https://downloads.example.com/pylon}");
   const { code, home } = await install({ PYLON_VERSION: "" }, script);
@@ -231,7 +231,7 @@ test("the script of a release knows where it is from, and its version", async ()
   expect(filesIn(home)).toContain("pylon");
 });
 
-test("a script that was cut off on the way does nothing", async () => {
+test("a truncated script does nothing", async () => {
   const script = readFileSync(SCRIPT, "utf8");
   for (const share of [0.3, 0.6, 0.9, 0.99]) {
     const { home } = await install(

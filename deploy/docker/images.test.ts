@@ -21,14 +21,14 @@ import { PackageRegistry } from "../../tests/support/package-registry.ts";
 import { until } from "../../tests/support/client.ts";
 import { run } from "../../tests/support/run.ts";
 
-// Builds both Dockerfiles as they are, twice, and runs what came out: by buildah and runc from
-// Debian's packages, as there may be no engine.
+// Builds both Dockerfiles unchanged, twice, and runs the resulting images: with buildah and runc
+// from Debian's packages, because there may be no Docker engine.
 
 const ROOT = join(import.meta.dir, "..", "..");
 const MAX_COMPRESSED_BYTES = 95e6;
 const USER = 10_001;
 const SECRET = "canary-of-the-app";
-/** Says that it has begun, and ends once it is released. */
+/** Signals that it has started, and ends once it is released. */
 const SLOW = `Bun.write("/tmp/begun", "").then(async () => {
   while (!(await Bun.file("/tmp/released").exists())) await Bun.sleep(20);
   return "done";
@@ -48,7 +48,7 @@ const SOURCES = [
 const reason = whyNot();
 if (reason !== null) console.error(`The container images are not tested: ${reason}`);
 
-/** Why nothing can be built here; null when it can. */
+/** The reason why nothing can be built here; null if it can. */
 function whyNot(): string | null {
   if (process.platform !== "linux" || process.getuid?.() !== 0) return "that needs Linux and root.";
   try {
@@ -148,7 +148,7 @@ describe.skipIf(reason !== null)("the images", () => {
 
     test("holds no secret, no npm settings and no address of the registry", () => {
       const { layerFiles, history } = imageOf(name);
-      // npm's own registry is named in every Bun, so that finding it there tells nothing.
+      // Every Bun executable contains npm's own registry, so finding that one there proves nothing.
       const forbidden = [
         SECRET,
         ...(readFileSync(process.execPath).includes(registryHost) ? [] : [registryHost]),
@@ -160,12 +160,12 @@ describe.skipIf(reason !== null)("the images", () => {
         const found = forbidden.filter((text) => bytes.includes(text));
         expect({ file, found }).toEqual({ file, found: [] });
       }
-      // So that it is known that what is in a layer is found.
+      // Proves that the search finds the contents of a layer.
       expect(hasTini).toBe(true);
       expect(forbidden.filter((text) => history.includes(text))).toEqual([]);
     });
 
-    test("has the executable, and of npm, Node and the build nothing", async () => {
+    test("has the executable, and nothing of npm, Node and the build", async () => {
       const files = (
         await Promise.all(imageOf(name).layerFiles.map((file) => run(["tar", "-tzf", file])))
       )
@@ -187,7 +187,7 @@ describe.skipIf(reason !== null)("the images", () => {
       expect(files.filter((path) => refused.some((pattern) => pattern.test(path)))).toEqual([]);
     });
 
-    test("keeps writes over a restart, drains at SIGTERM, reaps orphans, read-only", async () => {
+    test("keeps writes over a restart, drains at SIGTERM, reaps orphans; read-only", async () => {
       const { config } = imageOf(name);
       const root = await images.unpack(imageOf(name));
       const data = join(scratch, `${name}-data`);
@@ -252,7 +252,7 @@ async function expectUnprivileged(container: Container): Promise<void> {
   expect(await container.exec(["sh", "-c", intrude])).not.toBe(0);
 }
 
-/** What is under way is answered before the server ends. */
+/** Requests in progress are answered before the server ends. */
 async function expectDrain(container: Container, url: string, signal: string): Promise<void> {
   const slow = call(url, "slow");
   await until(async () => (await container.exec(["test", "-e", "/tmp/begun"])) === 0);
@@ -274,9 +274,7 @@ function write(dir: string, files: Readonly<Record<string, string>>): void {
   }
 }
 
-/**
- * The repository as a fresh clone has it: what is built here must not depend on what lies around.
- */
+/** Copies the repository as a fresh clone has it: the build must not depend on other files. */
 function copySources(to: string): void {
   for (const name of SOURCES) {
     mkdirSync(dirname(join(to, name)), { recursive: true });
@@ -287,7 +285,7 @@ function copySources(to: string): void {
   }
 }
 
-/** An app's folder, with a lock file, and with files that must stay out of its image. */
+/** Creates an app's folder with a lock file, and with files that must not get into its image. */
 async function makeApp(dir: string, npmrc: string): Promise<void> {
   const version = (
     JSON.parse(readFileSync(join(ROOT, "packages/cli/package.json"), "utf8")) as { version: string }
@@ -304,7 +302,7 @@ async function makeApp(dir: string, npmrc: string): Promise<void> {
     "app.ts": noteApp("text: field.string()"),
     "functions/hello.ts": queryOf("'hello'"),
     "functions/slow.ts": queryOf(SLOW),
-    // The shell ends before what it started, which is then nobody's child.
+    // The shell ends before its child process, which becomes an orphan.
     "functions/orphan.ts": queryOf(
       "Bun.spawn(['sh', '-c', 'sleep 0.1 & exit 0']).exited.then(() => 'left')",
     ),

@@ -10,7 +10,7 @@ if (promtool === null)
   );
 
 test.skipIf(promtool === null)(
-  "the rules fire for what alerts.test.yml says, and for nothing else",
+  "the rules fire for the cases in alerts.test.yml, and for nothing else",
   () => {
     for (const args of [
       ["check", "rules", "alerts.yml"],

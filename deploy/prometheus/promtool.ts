@@ -6,10 +6,10 @@ const CACHE = join(import.meta.dir, "..", "..", "node_modules", ".cache");
 const UNPACKED = join(CACHE, "promtool");
 
 /**
- * The path of promtool: the machine's, else that of Debian's package, which is unpacked and not
+ * The path of promtool: the installed one, or that of Debian's package, which is unpacked and not
  * installed, because it would start a Prometheus.
  *
- * @returns null where it is not available
+ * @returns null if it is not available
  */
 export function findPromtool(): string | null {
   const program = join(UNPACKED, "usr", "bin", "promtool");

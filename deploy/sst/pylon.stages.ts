@@ -1,14 +1,14 @@
 import type { Stages } from "./infra/stages";
 
 /**
- * What each stage is deployed as, from whichever machine. Keep it in git. Secrets are not in here:
- * `pylon secrets set NAME --stage STAGE` hands them to SST.
+ * The settings of each stage, the same on every machine. Keep this file in git. It contains no
+ * secrets: `pylon secrets set NAME --stage STAGE` passes them to SST.
  */
 const stages: Stages = {
   production: {
-    /** AWS's region, such as "eu-central-1". Empty: that of the account that deploys. */
+    /** The AWS region, such as "eu-central-1". Empty: that of the account that deploys. */
     region: "",
-    /** The name that clients use, such as "api.example.com". */
+    /** The host name that clients use, such as "api.example.com". */
     domain: "",
     // alarmEmail: "on-call@example.com",
     // secrets: ["PYLON_SMTP_URL"],

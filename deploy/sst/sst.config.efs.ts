@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
+// Requires infra/ and pylon.stages.ts next to it: `pylon deploy --target sst` writes all of them.
 // One container with SQLite and files on EFS: the cheapest shape. It never runs two at once, so
-// nobody serves while a new version starts.
+// there is a downtime while a new version starts.
 export default $config({
   async app({ stage }) {
     const { stageProviders } = await import("./infra/settings");

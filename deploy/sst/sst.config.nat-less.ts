@@ -1,6 +1,6 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
+// Requires infra/ and pylon.stages.ts next to it: `pylon deploy --target sst` writes all of them.
 // The default shape without public addresses: containers reach AWS through VPC endpoints, and
 // nothing else on the internet.
 export default $config({

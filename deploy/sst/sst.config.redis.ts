@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
-// The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms are taken
-// off the database.
+// Requires infra/ and pylon.stages.ts next to it: `pylon deploy --target sst` writes all of them.
+// The default shape with ElastiCache: all replicas share limits and ctx.cache, and rooms no longer
+// use the database.
 export default $config({
   async app({ stage }) {
     const { stageProviders } = await import("./infra/settings");

@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
-// The default shape, and beside it one bigger container of its own for shards: a simulation lives
-// in one process, so it can't be a replica.
+// Requires infra/ and pylon.stages.ts next to it: `pylon deploy --target sst` writes all of them.
+// The default shape, plus one bigger, separate container for shards: a simulation lives in one
+// process, so it cannot run in a replica.
 export default $config({
   async app({ stage }) {
     const { stageProviders } = await import("./infra/settings");

@@ -1,8 +1,8 @@
 /// <reference path="./.sst/platform/config.d.ts" />
 
-// It needs infra/ and pylon.stages.ts beside it: `pylon deploy --target sst` writes all of them.
-// Replicas on Fargate behind a load balancer, with Aurora and S3. docs/deploy/README.md leads
-// through it.
+// Requires infra/ and pylon.stages.ts next to it: `pylon deploy --target sst` writes all of them.
+// Replicas on Fargate behind a load balancer, with Aurora and S3. docs/deploy/README.md is the
+// guide.
 export default $config({
   async app({ stage }) {
     const { stageProviders } = await import("./infra/settings");

@@ -1,6 +1,6 @@
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 
-/** One message of the conversation. A model's answer grows while it is `writing`. */
+/** A message of the conversation. A model's answer grows while its state is `writing`. */
 const Message = entity(
   "Message",
   {
@@ -20,7 +20,7 @@ export default buildManifest({
     policy({
       name: "read_all",
       entity: "Message",
-      // Only functions write: nobody puts words into the model's mouth.
+      // Only functions write, so a client cannot forge an answer of the model.
       allowRead: "auth.userId != null",
       allowWrite: "false",
     }),

@@ -1,20 +1,20 @@
-// A model for this machine, which needs no key and says the same to everybody:
-// npx bun examples/ai-chat/fake-model.ts
+// A model for local use, which needs no key and gives every user the same answer: npx bun
+// examples/ai-chat/fake-model.ts
 import { createServer, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 
-/** What a fake model answers, word by word. */
+/** The answer of a fake model, word by word. */
 export type Words = (question: string) => AsyncIterable<string>;
 
-/** A fake model that runs. */
+/** A running fake model. */
 export interface FakeModel {
-  /** What PYLON_AI_BASE_URL is to be. */
+  /** The value for PYLON_AI_BASE_URL. */
   readonly url: string;
   stop(): void;
 }
 
-/** Starts a server that speaks the streaming form of chat completions. */
+/** Starts a server with the streaming API of chat completions. */
 export async function startFakeModel(words: Words, port = 0): Promise<FakeModel> {
   const server = createServer((request, response) => {
     const pieces: Buffer[] = [];

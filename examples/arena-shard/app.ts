@@ -1,6 +1,6 @@
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 
-/** Somebody who has chosen a name. */
+/** A user who has chosen a name. */
 const Pilot = entity("Pilot", {
   userId: field.string().owner().unique(),
   name: field.string(),
@@ -24,11 +24,11 @@ const Score = entity(
   },
 );
 
-/** A round that was played. */
+/** A finished round. */
 const Round = entity(
   "Round",
   {
-    /** Of the shard and the round: a round is written once, however often its job is tried. */
+    /** From the shard and the round: a round is stored once, even if its job is retried. */
     key: field.string().unique(),
     /** The shard, and the step in which the round and its recording ended. */
     shardId: field.string(),
@@ -50,7 +50,7 @@ export default buildManifest({
   version: "0.1.0",
   entities: [Pilot, Score, Round],
   policies: [
-    // Functions alone write.
+    // Only functions write.
     everybodyReads("pilots", "Pilot"),
     everybodyReads("scores", "Score"),
     everybodyReads("rounds", "Round"),

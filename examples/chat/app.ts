@@ -1,16 +1,16 @@
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { EMOJI } from "./emoji.ts";
 
-/** Somebody who has chosen a name. */
+/** A user who has chosen a name. */
 const Person = entity("Person", {
   userId: field.string().owner().unique(),
   name: field.string(),
 });
 
-/** Everybody sees which channels there are. */
+/** All users see all channels. */
 const Channel = entity("Channel", { name: field.string().unique() });
 
-/** Who is in a channel: all other policies ask for such a row. */
+/** The members of a channel: all other policies check for such a row. */
 const Member = entity(
   "Member",
   {
@@ -34,10 +34,10 @@ const Message = entity(
     authorId: field.string().owner(),
     authorName: field.string(),
     text: field.string(),
-    /** Who may read the message may read its file. */
+    /** Users who may read the message may read its file. */
     file: field.file({ maxBytes: 25_000_000 }).optional(),
     fileName: field.string().optional(),
-    /** By the server's clock: a message that waits to be sent has no time yet. */
+    /** The server's time: a message that is not sent yet has no time. */
     createdAt: field.datetime().optional().default("now").readonly(),
     parentId: field.id("Message").optional(),
     replyCount: field.int().default(0),
@@ -93,7 +93,7 @@ export default buildManifest({
   version: "0.1.0",
   entities: [Person, Channel, Member, Message, Reaction, ReadMark],
   policies: [
-    // What only functions may do is closed to clients: "false".
+    // "false" denies clients what only functions may do.
     policy({
       name: "people",
       entity: "Person",

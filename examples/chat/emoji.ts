@@ -1,2 +1,2 @@
-/** The reactions that there are. The policy of `Reaction` takes no other. */
+/** The available reactions. The policy of `Reaction` accepts no other. */
 export const EMOJI = ["👍", "❤️", "😂", "🎉", "👀"] as const;

@@ -6,7 +6,7 @@ const Product = entity("Product", {
   stock: field.int(),
 });
 
-/** `runId` is the run of the workflow that ships it: its owner follows it. */
+/** `runId` is the run of the workflow that ships it, which the order's owner can follow. */
 const Order = entity(
   "Order",
   {
@@ -24,14 +24,14 @@ const Order = entity(
   },
 );
 
-/** Up to when the shop's owner was told of its orders. */
+/** The time up to which the shop's owner was informed about orders. */
 const Digest = entity("Digest", { upTo: field.datetime() });
 
 export default buildManifest({
   name: "store",
   version: "0.1.0",
   entities: [Product, Order, Digest],
-  // All writes are those of functions, which keep stock and orders in step.
+  // Only functions write, so that stock and orders stay consistent.
   policies: [
     policy({ name: "products", entity: "Product", allowRead: "true", allowWrite: "false" }),
     policy({

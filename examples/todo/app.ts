@@ -1,6 +1,6 @@
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 
-/** One thing to do. `ownerId` is stamped by the server: nobody can write in another one's name. */
+/** A todo. The server stamps `ownerId`: a user cannot write in another user's name. */
 const Todo = entity(
   "Todo",
   {

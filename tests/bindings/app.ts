@@ -2,7 +2,7 @@ import { mutation, query, v } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { appOf } from "../support/server.ts";
 
-/** What the conformance suite of the bindings is run against. */
+/** The app that the conformance suite of the bindings runs against. */
 export const app = appOf(
   buildManifest({
     name: "bindings",

@@ -1,11 +1,11 @@
 import type { SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
 
-/** What a component of the suite uses of a binding. */
+/** The part of a binding that a component of the suite uses. */
 export type ProbeKind = "query" | "row" | "function" | "calls" | "session" | "status" | "room";
 
-/** What it uses it with; a component follows a change. */
+/** The arguments of the part under test; a component follows their changes. */
 export interface Input {
-  /** Of an entity or a function. */
+  /** The name of an entity or a function. */
   readonly name?: string;
   readonly options?: Readonly<Record<string, unknown>>;
   readonly id?: string;
@@ -14,7 +14,7 @@ export interface Input {
   readonly onBroadcast?: (message: unknown) => void;
 }
 
-/** The functions that a component was given beside its state. */
+/** The functions that the binding returned to a component, in addition to its state. */
 export interface Actions {
   readonly mutate?: (args?: Readonly<Record<string, unknown>>) => Promise<unknown>;
   readonly reset?: () => void;
@@ -22,7 +22,7 @@ export interface Actions {
   readonly broadcast?: (topic: string, data?: unknown) => Promise<void>;
 }
 
-/** A component that is shown. */
+/** A mounted component. */
 export interface Mounted {
   readonly engine: SyncEngine;
   readonly actions: Actions;
@@ -30,9 +30,9 @@ export interface Mounted {
   unmount(): void;
 }
 
-/** How a framework shows a component that writes down what it is given. */
+/** Mounts a component of a framework that records the state which the binding returns. */
 export interface Binding {
-  /** @param onShow told of each state that was rendered, as JSON */
+  /** @param onShow called with each rendered state, as JSON */
   mount(
     kind: ProbeKind,
     config: Partial<SyncEngineConfig>,

@@ -9,8 +9,8 @@ const dir = mkdtempSync(join(cache, "bindings-"));
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
 /**
- * A module as a browser's bundler takes it: Svelte and Solid give another build of themselves to a
- * server, which follows no changes. The engine stays the one of this process.
+ * Loads a module as a browser's bundler resolves it: on a server, Svelte and Solid resolve to
+ * another build, which is not reactive. The engine stays the one of this process.
  */
 export async function browserModule(path: string): Promise<unknown> {
   const { outputs } = await Bun.build({

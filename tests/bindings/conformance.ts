@@ -7,7 +7,7 @@ import { openPage } from "./dom.ts";
 
 type State = Readonly<Record<string, unknown>>;
 
-/** A component, and all that it has shown. */
+/** A component, and all states that it has rendered. */
 class Probe {
   readonly shown: State[] = [];
   readonly caller: TestClient;
@@ -34,7 +34,7 @@ class Probe {
   }
 }
 
-/** What every binding does, against a real server. */
+/** The behaviour that every binding must have, tested against a real server. */
 export function conformance(name: string, load: () => Promise<Binding>): void {
   const suite = new Suite();
   describe(`the binding of ${name}`, () => {
@@ -73,7 +73,7 @@ class Suite {
   guest(): Promise<TestClient> {
     return TestClient.guest(this.url);
   }
-  /** A due date that no other test has, so that each has rows of its own. */
+  /** A due date that no other test uses, so that each test has its own rows. */
   ownDue(): string {
     this.#lastList += 1;
     return new Date(Date.UTC(2030, 0, this.#lastList)).toISOString();
@@ -102,7 +102,7 @@ class Suite {
   }
 }
 
-/** Counts the lists of an engine that somebody listens to, from now on. */
+/** Counts the lists of an engine that have listeners, starting with the call. */
 function countLists({ engine }: Mounted): () => number {
   const listeners = new Map<object, number>();
   const query = engine.query.bind(engine);
@@ -148,7 +148,7 @@ function lists(suite: Suite): void {
     expect(probe.state).toMatchObject({ data: [], loading: false, error: null });
   });
 
-  test("other options show other rows, and an unmount lets go of all", async () => {
+  test("new options show other rows, and an unmount unsubscribes from all", async () => {
     const due = suite.ownDue();
     const client = await suite.guest();
     await client.insert("Todo", { title: "open", done: false, due });
@@ -172,7 +172,7 @@ function lists(suite: Suite): void {
 }
 
 function changes(suite: Suite): void {
-  test("what has nothing to do with a list does not render it again", async () => {
+  test("a change that does not affect a list does not render it again", async () => {
     const due = suite.ownDue();
     const client = await suite.guest();
     await client.insert("Todo", { title: "tea", done: false, due });
@@ -187,7 +187,7 @@ function changes(suite: Suite): void {
     expect(probe.shown.length).toBe(length + 1);
   });
 
-  test("a query that is not understood is an error, until it is another one", async () => {
+  test("an invalid query is an error until the query changes", async () => {
     const due = suite.ownDue();
     const wrong = { where: { due, $no: 1 } };
     const probe = await suite.mount("query", { name: "Todo", options: wrong });
@@ -197,7 +197,7 @@ function changes(suite: Suite): void {
     await until(() => probe.error === null && probe.state["isComplete"] === true);
   });
 
-  test("one row is live, and null while it is not there", async () => {
+  test("a single row is live, and null if it does not exist", async () => {
     const client = await suite.guest();
     const id = await client.insert("Todo", { title: "tea", done: false });
     const probe = await suite.mount("row", { name: "Todo", id });
@@ -234,7 +234,7 @@ function functions(suite: Suite): void {
     expect(probe.state["loading"]).toBe(false);
   });
 
-  test("a call shows that it runs, its result, its error, and nothing once reset", async () => {
+  test("a call shows its loading state, result and error, and reset clears them", async () => {
     const probe = await suite.mount("calls", { name: "shout" });
     const idle = { data: null, loading: false, error: null };
     expect(probe.state).toMatchObject(idle);
@@ -254,7 +254,7 @@ function functions(suite: Suite): void {
 }
 
 function others(suite: Suite): void {
-  test("the session is that of the caller, and then of another one", async () => {
+  test("the session is the caller's, and follows a change of user", async () => {
     const probe = await suite.mount("session", {});
     expect(probe.shown[0]).toMatchObject({ isLoaded: false, isAuthenticated: false });
     const { userId } = probe.caller;
@@ -265,7 +265,7 @@ function others(suite: Suite): void {
     await until(() => probe.state["userId"] === other.userId);
   });
 
-  test("the status tells of the connection and of writes that wait", async () => {
+  test("the status reports the connection and the number of pending writes", async () => {
     const probe = await suite.mount("status", {});
     await until(() => probe.state["connection"] === "live" && probe.state["ready"] === true);
     const before = probe.shown.length;
@@ -274,14 +274,14 @@ function others(suite: Suite): void {
     expect(probe.shown.some(({ pending }) => pending === 1)).toBe(true);
   });
 
-  test("a room has its peers and broadcasts, and is left with the component", async () => {
+  test("a room has its peers and broadcasts, and an unmount leaves it", async () => {
     const other = await suite.guest();
     const room = `room-${other.userId}`;
     await other.request("POST", "/api/rooms/join", { room, data: { at: 1 } });
     const heard: unknown[] = [];
     const onBroadcast = (message: unknown): void => void heard.push(message);
     const probe = await suite.mount("room", (userId) => ({ room, userId, onBroadcast }));
-    // In the room by HTTP; a broadcast is heard once the live connection is there too.
+    // The room is joined over HTTP; broadcasts arrive only once the connection is live as well.
     const { engine } = probe.mounted;
     await until(() => probe.state["isConnected"] === true && engine.status.connection === "live");
     expect(probe.state["peers"]).toMatchObject([{ user_id: other.userId, data: { at: 1 } }]);

@@ -1,4 +1,4 @@
-/** An element of the page for a component to be shown in. */
+/** Adds an element to the page, into which a component can be mounted. */
 export function container(): HTMLElement {
   const element = document.createElement("div");
   document.body.append(element);

@@ -1,6 +1,6 @@
 import { Window } from "happy-dom";
 
-/** What frameworks look for in a page. */
+/** The globals that frameworks expect in a page. */
 const NAMES = [
   "window",
   "document",
@@ -16,7 +16,7 @@ const NAMES = [
   "CustomEvent",
 ];
 
-/** Makes a page of this process until what comes back is called. */
+/** Makes this process a page until the returned function is called. */
 export function openPage(): () => Promise<void> {
   const window = new Window({ url: "http://localhost/" });
   const before = NAMES.map((name) => [name, Reflect.get(globalThis, name)] as const);

@@ -2,7 +2,7 @@ import { init, type AsyncStorageModule, type NetInfoModule } from "@pylonsync/re
 import { conformance } from "./conformance.ts";
 import { mountProbe } from "./react/probe.tsx";
 
-/** AsyncStorage, for as long as the component lives. */
+/** An AsyncStorage that exists as long as the component. */
 function asyncStorage(): AsyncStorageModule {
   const texts = new Map<string, string>();
   return {

@@ -3,12 +3,13 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 
-// A binding contains what only its framework needs; the rest is in @pylonsync/sync/bindings.
+// A binding contains only what is specific to its framework; the rest is in
+// @pylonsync/sync/bindings.
 
 const PACKAGES = join(import.meta.dir, "..", "..", "packages");
 const MAX_LINES = 150;
 
-/** The lines of a source that are neither blank nor a comment. */
+/** The number of lines of a source that are neither blank nor a comment. */
 function codeLines(source: string): number {
   return source
     .replaceAll(/\/\*\*[\s\S]*?\*\//g, "")

@@ -91,7 +91,7 @@ test.each(["all", "queries"] as const)("a join is live, with a replica of %s", a
   await until(() => todos.size === 1);
 });
 
-test("writes are shown at once and reach the server, and a refused one is taken back", async () => {
+test("writes show immediately and reach the server; a rejected one is rolled back", async () => {
   const listId = await start("queries");
   const todos = todosOf(listId);
   await todos.preload();
@@ -118,14 +118,14 @@ test("writes are shown at once and reach the server, and a refused one is taken 
   expect(todos.size).toBe(0);
 });
 
-test("a filter that is not understood fails the collection with its reason", async () => {
+test("an invalid filter fails the collection with its reason", async () => {
   await start("queries");
   const where = { $no: 1 };
   const todos = createCollection(pylonCollectionOptions<Todo>({ engine, entity: "Todo", where }));
   await expect(todos.preload()).rejects.toThrow("$no");
 });
 
-test("a collection that is cleaned up lets go of its rows", async () => {
+test("a collection that is cleaned up unsubscribes from its rows", async () => {
   const listId = await start("queries");
   const todos = todosOf(listId);
   await admin.insert("Todo", { title: "tea", listId });

@@ -13,7 +13,7 @@ afterAll(() => rmSync(dir, { recursive: true, force: true }));
 const ENTITIES = '"Bug" | "Report" | "Tag" | "Task"';
 const FUNCTIONS = '"countTasks" | "messages.send" | "rename"';
 const STATES = '"done" | "open"';
-/** The hooks that take an entity's name and options, each up to its options. */
+/** The calls of hooks that accept an entity's name and options, each up to its options. */
 const LISTS = [
   "db.useQuery(",
   "db.useInfiniteQuery(",
@@ -32,7 +32,7 @@ const FUNCTION_HOOKS = ["db.useFunction(", "react.useFunction(", "react.useSuspe
 const BINDINGS = ["vue", "svelte", "solid"];
 const CALLS = ["db.useMutation(", "react.useMutation(", "react.useFn(", "db.fn("];
 
-/** Each typo with what the message contains. */
+/** Each typo with the parts that the message must contain. */
 const TYPOS: readonly (readonly [code: string, ...parts: string[]])[] = [
   ...LISTS.flatMap((list): [string, ...string[]][] => [
     [`${list}"Taks")`, ENTITIES],

@@ -1,4 +1,4 @@
 import { conformance } from "./conformance.ts";
 
-// Vue takes the page that is there when it is loaded.
+// Vue uses the page that exists when it is loaded.
 conformance("vue", async () => (await import("./vue/mount.ts")).binding);

@@ -7,9 +7,9 @@ import { launchBrowser } from "../support/browser.ts";
 import { until } from "../support/client.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
-// A model's answer comes into a page word by word, is saved, and is the same in another browser.
+// A model's answer is streamed into a page, is saved, and is the same in another browser.
 
-/** What the model is to say next; null: that was all. */
+/** The next words of the model; null ends its answer. */
 const words: (string | null)[] = [];
 const asked: string[] = [];
 let isHungUp = false;
@@ -35,7 +35,7 @@ beforeAll(async () => {
   });
   const app = await loadApp(join(import.meta.dir, "../../examples/ai-chat"), { dev: true });
   [server, browser] = await Promise.all([
-    // In dev mode functions may ask this machine.
+    // In dev mode functions may send requests to this machine.
     startServer(app, {
       PYLON_DEV_MODE: "1",
       PYLON_SINGLE_PORT: "1",
@@ -50,7 +50,7 @@ afterAll(async () => {
   model.stop();
 });
 
-/** Somebody with a browser of their own. */
+/** A user with a separate browser context. */
 async function enter(): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
@@ -94,7 +94,7 @@ test("an answer streams into two browsers, and survives a reload in the middle",
   await answerIn(ann, "writing", "No ").waitFor();
   await ann.getByRole("button", { name: "Stop" }).click();
   await answerIn(bob, "stopped", "No ").waitFor();
-  // The job sees it with the next word, and ends its request.
+  // The job sees the stop with the next word, and aborts its request.
   words.push("more ", "words ", "are ", "read", null);
   await until(() => isHungUp);
   expect(await answerIn(bob, "stopped", "No ").count()).toBe(1);

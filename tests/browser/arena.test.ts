@@ -16,7 +16,7 @@ const PHONE = { width: 390, height: 780 };
 
 let server: TestServer;
 let browser: Browser;
-/** Two players, who stay for all tests. */
+/** Two players, who are used by all tests. */
 let ann: Page;
 let tom: Page;
 const problems: string[] = [];
@@ -33,7 +33,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** Somebody with a browser of their own, who plays. */
+/** A player with a separate browser context. */
 async function enter(name: string): Promise<Page> {
   const context = await browser.newContext({ viewport: WIDE });
   const page = await context.newPage();
@@ -58,12 +58,12 @@ interface Point {
   readonly y: number;
 }
 
-/** What a page says of a player to those who can't see the canvas. */
+/** The description of a player for users who cannot see the canvas. */
 function shownOn(page: Page, name: string): Locator {
   return page.getByTestId("positions").locator("li", { hasText: name });
 }
 
-/** Where a page shows a player. */
+/** The position at which a page shows a player. */
 async function placeOn(page: Page, name: string): Promise<Point> {
   const text = await shownOn(page, name).textContent();
   const [, x, y] = /: (-?\d+), (-?\d+)/.exec(text ?? "") ?? [];
@@ -76,19 +76,19 @@ async function stat(page: Page, name: string): Promise<number> {
   return Number.parseFloat((text ?? "").replace(name, ""));
 }
 
-/** Sets a slider, as a script can. */
+/** Sets a slider from a script. */
 function slide(page: Page, name: string, value: number): Promise<void> {
   return page.getByLabel(name).fill(String(value));
 }
 
-/** Holds the key that leads to the middle of the arena. @returns which one */
+/** Holds the key that moves towards the middle of the arena. @returns the key */
 async function flyInwards(page: Page, { x }: Point): Promise<"KeyA" | "KeyD"> {
   const key = x > ARENA_SIZE / 2 ? "KeyA" : "KeyD";
   await page.keyboard.down(key);
   return key;
 }
 
-/** Counts frames for so long. */
+/** Counts frames for this time. */
 function countFrames(page: Page, forMs: number) {
   return page.evaluate(
     (forMs) =>
@@ -108,7 +108,7 @@ function countFrames(page: Page, forMs: number) {
   );
 }
 
-/** Flies about for the length of two rounds, for a picture with gems in it. */
+/** Flies around for the length of two rounds, so that the picture shows gems. */
 async function wander(page: Page): Promise<void> {
   const keys = ["KeyD", "KeyD", "KeyS", "KeyA", "KeyA", "KeyA", "KeyW", "KeyD", "Space", "KeyS"];
   for (let turn = 0; turn < 60; turn += 1) {
@@ -117,13 +117,13 @@ async function wander(page: Page): Promise<void> {
   }
 }
 
-/** For the docs, where PYLON_PICTURES asks for it. */
+/** Takes a screenshot for the docs if PYLON_PICTURES is set. */
 async function picture(page: Page, name: string): Promise<void> {
   if (process.env["PYLON_PICTURES"] === "1")
     await page.screenshot({ path: join(root, "docs/images", name) });
 }
 
-test("each sees the other among the bots, and sees the other move", async () => {
+test("each player sees the other among the bots, and sees the other move", async () => {
   for (const page of [ann, tom]) {
     for (const name of ["Ann", "Tom"]) await shownOn(page, name).waitFor({ state: "attached" });
     await panel(page, "This round").getByText("Bot").first().waitFor();
@@ -135,7 +135,7 @@ test("each sees the other among the bots, and sees the other move", async () => 
   await ann.keyboard.up(key);
 }, 60_000);
 
-test("who watches has no ship, sees the others, and flies again", async () => {
+test("a watcher has no ship, sees the others, and can fly again", async () => {
   await tom.getByRole("button", { name: "Watch without a ship" }).click();
   await tom.getByTestId("watching").waitFor();
   await shownOn(tom, "Ann").waitFor({ state: "attached" });
@@ -143,7 +143,7 @@ test("who watches has no ship, sees the others, and flies again", async () => {
   await tom.getByTestId("gems").waitFor();
 }, 60_000);
 
-test("on a bad network the own ship still moves at once, and nobody falls behind", async () => {
+test("on a bad network the own ship still moves immediately, and stays in sync", async () => {
   await slide(ann, "Latency", 200);
   await slide(ann, "Loss", 5);
   await ann.getByLabel("Server's ships").check();
@@ -153,16 +153,16 @@ test("on a bad network the own ship still moves at once, and nobody falls behind
   const forwards = key === "KeyD" ? 1 : -1;
   const counted = countFrames(ann, 4000);
   await until(async () => ((await placeOn(tom, "Ann")).x - start.x) * forwards > 1500);
-  // Others are shown late by more than a step, so that there is no gap when a packet is lost.
+  // Others are shown with a delay of more than a step, so that a lost packet causes no gap.
   await until(async () => (await stat(ann, "others behind")) > 100);
   await picture(ann, "arena-network.png");
   await ann.keyboard.up(key);
   const { perSecond, longestMs } = await counted;
-  // How quick this machine is depends on what else it does: said, and not asserted.
+  // The speed depends on the load of the machine, so it is reported and not asserted.
   process.stderr.write(
     `200 ms and 5 % loss: ${perSecond.toFixed(0)} frames/s, longest ${longestMs.toFixed(0)} ms\n`,
   );
-  // Bots are nearly always near; what is aimed at has moved on when the beam is fired.
+  // Bots are nearly always near; the target has moved on when the beam is fired.
   await until(async () => {
     await ann.keyboard.press("KeyE");
     const text = await panel(ann, "Network")
@@ -170,7 +170,7 @@ test("on a bad network the own ship still moves at once, and nobody falls behind
       .textContent();
     return Number(/\((\d+)\)/.exec(text ?? "")?.[1]) > 0;
   });
-  // What the server made of it is what both see.
+  // Both pages show the position that the server computed.
   await slide(ann, "Loss", 0);
   await slide(ann, "Latency", 0);
   await until(async () => {
@@ -208,7 +208,7 @@ test("a round ends in the leaderboard of both", async () => {
   await picture(tom, "arena.png");
 }, 100_000);
 
-test("a browser plays a recorded round again to the very same end, and from its file", async () => {
+test("a browser replays a recorded round to the same end, also from its file", async () => {
   await panel(ann, "Replays").getByRole("button", { name: "Watch the round" }).first().click();
   await panel(ann, "Pilots").getByText("Ann").waitFor();
   await ann.getByRole("button", { name: "8×" }).click();
@@ -223,7 +223,7 @@ test("a browser plays a recorded round again to the very same end, and from its 
   const file = await (await download).path();
   const recording = readReplay(JSON.parse(await readFile(file, "utf8")));
   expect(recording.shard).toBe("arena:sprint");
-  // Bun's engine is another one than Chromium's.
+  // Bun's JavaScript engine differs from Chromium's.
   const player = playReplay(arena, recording);
   player.seek(player.to);
   expect(player.verdict).toMatchObject({ isSame: true, differsAt: null });
@@ -263,7 +263,7 @@ test("on a phone a finger steers, and the panels are behind a button", async () 
   await tom.mouse.up();
 }, 60_000);
 
-test("a page says when its shard was stopped, and joins it again on demand", async () => {
+test("a page shows that its shard was stopped, and joins it again on request", async () => {
   const admin = new TestClient(server.url, ADMIN_TOKEN);
   expect((await admin.request("POST", "/api/shards/arena:sprint/stop")).status).toBe(200);
   await tom.getByRole("alert").filter({ hasText: "the shard was stopped" }).waitFor();
@@ -271,7 +271,7 @@ test("a page says when its shard was stopped, and joins it again on demand", asy
   await shownOn(tom, "Tom").waitFor({ state: "attached" });
 }, 60_000);
 
-test("no client writes a score, or flies for another", async () => {
+test("a client can neither write a score nor fly for another player", async () => {
   const guest = await TestClient.guest(server.url);
   const score = { userId: guest.userId, mode: "classic", name: "Mallory", gems: 999, roundId: "r" };
   const post = async (path: string, body: object) =>
@@ -284,6 +284,6 @@ test("no client writes a score, or flies for another", async () => {
   expect(await post("/api/shards/arena:sprint/input", input)).toBe(403);
 });
 
-test("nothing was written to the console as an error", () => {
+test("no errors were written to the console", () => {
   expect(problems).toEqual([]);
 });

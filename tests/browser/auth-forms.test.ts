@@ -11,7 +11,7 @@ import { addAuthenticator } from "../support/virtual-authenticator.ts";
 
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
 const PASSWORD = "correct horse battery";
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. Set SCREENSHOTS to keep them. */
 const shots = process.env["SCREENSHOTS"];
 const WIDE = { width: 1280, height: 860 };
 const PHONE = { width: 390, height: 844 };
@@ -56,10 +56,13 @@ const press = (name: string): Promise<void> =>
   page.getByRole("button", { name, exact: true }).click();
 const button = (name: string | RegExp): Promise<void> =>
   page.getByRole("button", { name, exact: true }).first().waitFor();
-/** The headings of the page's parts, in their order. */
+/** The headings of the page's sections, in order. */
 const parts = (): Promise<string[]> => page.locator("section:visible > h2").allTextContents();
 
-/** Light and dark, wide and on a phone: nothing serious, and no part wider than the page. */
+/**
+ * Checks light and dark, wide and on a phone: no serious accessibility problem, and no element
+ * wider than the page.
+ */
 async function looksWell(name: string): Promise<void> {
   const found: string[] = [];
   for (const [size, viewport] of [
@@ -91,7 +94,7 @@ async function signUp(email: string): Promise<void> {
   await page.waitForURL(`${url}/home`);
 }
 
-/** With the account of the provider, whose own pages are in between. */
+/** Signs in with an account of the provider, through the provider's own pages. */
 async function signInByProvider(login: string): Promise<void> {
   await context.clearCookies();
   await page.goto(`${url}/sign-in`);
@@ -103,19 +106,19 @@ async function signInByProvider(login: string): Promise<void> {
   await page.waitForURL(`${url}/home`);
 }
 
-test("forms and pages of visitors: nothing serious, each with logos", async () => {
+test("the visitors' forms and pages have no serious problem, and show logos", async () => {
   for (const path of ["/sign-in", "/sign-up", "/auth/sign-in", "/auth/sign-up"]) {
     await page.goto(url + path);
     const google = page.getByText("Continue with Google");
     await google.waitFor();
     expect(await google.locator("svg path").count()).toBe(4);
-    // A provider that no logo is drawn for has its first letter.
+    // A provider without a logo shows its first letter.
     expect(await page.getByText("Continue with Acme").locator("span").textContent()).toBe("A");
     await looksWell(path.slice(1).replace("/", "-"));
   }
 }, 60_000);
 
-test("what a visitor comes to: nothing serious", async () => {
+test("the visitors' other pages have no serious problem", async () => {
   for (const path of ["/reset", "/reset#token=x", "/auth/forgot", "/auth/reset#token=x"]) {
     await page.goto(url + path);
     await page.reload();
@@ -128,7 +131,7 @@ test("what a visitor comes to: nothing serious", async () => {
 }, 60_000);
 
 test.each(["/sign-up", "/auth/sign-up"])(
-  "%s: an error stands below its field, is tied to it, and goes with the next try",
+  "%s: an error is below its field, is linked to it, and is cleared by the next try",
   async (path) => {
     await page.goto(url + path);
     await page.getByLabel("Name").fill("Ann");
@@ -153,7 +156,7 @@ test.each(["/sign-up", "/auth/sign-up"])(
   60_000,
 );
 
-test("a button turns while its request is on the way", async () => {
+test("a button shows a spinner during the request", async () => {
   await page.goto(`${url}/sign-in`);
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   await page.route("**/password/login", async (route) => {
@@ -172,7 +175,7 @@ test("a button turns while its request is on the way", async () => {
   await page.unroute("**/password/login");
 }, 60_000);
 
-test("a user with a password sees how to change it, and what to connect", async () => {
+test("a user with a password can change it, and connect providers", async () => {
   await signUp("password@example.com");
   await page.goto(`${url}/account`);
   await button("Connect Acme");
@@ -193,7 +196,7 @@ test("a user with a password sees how to change it, and what to connect", async 
   await looksWell("auth-account-password");
 }, 60_000);
 
-test("a user of a provider sees that account, and no password to fill in", async () => {
+test("a user of a provider sees that account, and no password field", async () => {
   await addAuthenticator(page);
   await signInByProvider("cid");
   await page.goto(`${url}/account`);
@@ -215,7 +218,7 @@ test("a user of a provider sees that account, and no password to fill in", async
   await looksWell("auth-account-provider");
 }, 60_000);
 
-test("a user with a passkey alone sees it, and nothing to disconnect", async () => {
+test("a user with only a passkey sees it, and nothing to disconnect", async () => {
   await page.goto(`${url}/account`);
   await press("Add a passkey");
   await button(/^Delete the passkey/);
@@ -232,12 +235,12 @@ test("a user with a passkey alone sees it, and nothing to disconnect", async () 
   expect(await page.locator("#linked li").count()).toBe(0);
   expect(await page.getByLabel("Current password").isVisible()).toBe(false);
 
-  // It is linked again from the page of the server.
+  // The account is linked again from the server's page.
   await page.getByRole("button", { name: "Connect Acme" }).click();
   await page.locator("#linked li", { hasText: "Acme" }).waitFor();
 }, 60_000);
 
-test("the menus open by key, close by Escape, and change the organization", async () => {
+test("the menus open by key, close on Escape, and switch the organization", async () => {
   await page.goto(`${url}/home`);
   const organization = page.getByRole("button", { name: /^Organization:/ });
   await organization.focus();
@@ -265,7 +268,7 @@ test("the menus open by key, close by Escape, and change the organization", asyn
   expect(await page.locator(".pylon-panel:visible").count()).toBe(0);
 }, 60_000);
 
-test("a page may force the dark, and set the colours", async () => {
+test("a page may force the dark theme, and set the colours", async () => {
   await page.goto(`${url}/auth/sign-in`);
   await page.emulateMedia({ colorScheme: "light" });
   const field = page.locator("#password-password");

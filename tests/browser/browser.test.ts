@@ -17,7 +17,7 @@ let browser: Browser;
 let server: Bun.Subprocess;
 const problems: string[] = [];
 
-/** What `npm start` runs, on a database of its own. */
+/** Runs the server as `npm start` does, on a separate database. */
 function startServer(): Bun.Subprocess {
   return Bun.spawn(
     [process.execPath, MAIN_FILE, "dev", join(root, "examples/todo"), "--port", String(PORT)],
@@ -60,13 +60,13 @@ afterAll(async () => {
   rmSync(dir, { recursive: true, force: true });
 });
 
-/** A person with a browser of their own, signed in as a guest. */
+/** A guest with a separate browser context. */
 async function guest(): Promise<{ readonly page: Page; readonly context: BrowserContext }> {
   const context = await browser.newContext({ viewport: { width: 720, height: 560 } });
   const page = await context.newPage();
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
-    // Chromium itself reports a lost network as an error; React's and ours count.
+    // Chromium itself reports a lost network as an error; only errors of React and the app count.
     if (
       message.type() === "error" &&
       !/Failed to load resource|WebSocket connection|ERR_/.test(message.text())
@@ -84,7 +84,7 @@ async function add(page: Page, title: string): Promise<void> {
   await page.getByRole("button", { name: "Add" }).click();
 }
 
-/** The picture of the README and the docs: pages side by side. */
+/** Takes the picture of the README and the docs: pages side by side. */
 async function picture(pages: readonly Page[], name: string): Promise<void> {
   const shots = await Promise.all(pages.map((page) => page.screenshot()));
   const frame = await (
@@ -137,7 +137,7 @@ test("a returning guest sees neither the guest button nor an empty list early", 
   await page.locator(".pill.live").waitFor();
   const seen: string[] = [];
   await page.exposeFunction("see", (text: string) => void seen.push(text));
-  // Without what the browser keeps, so that only the server knows.
+  // Without the browser's storage, so that only the server knows the rows.
   await page.addInitScript(() => {
     Reflect.deleteProperty(globalThis, "indexedDB");
     const { see } = globalThis as unknown as { see: (text: string) => void };
@@ -163,7 +163,7 @@ test("a returning guest sees neither the guest button nor an empty list early", 
   await context.close();
 }, 60_000);
 
-test("a user who works by keyboard stays where they were when a todo goes", async () => {
+test("the keyboard focus stays in place when a todo disappears", async () => {
   const { page, context } = await guest();
   for (const title of ["third", "second", "first"]) await add(page, title);
   await page.getByTestId("todo").nth(2).waitFor();
@@ -210,7 +210,7 @@ test("the count matches the list, and each button does what it says", async () =
   await Promise.all([alice.context.close(), bob.context.close()]);
 }, 60_000);
 
-test("when the server can't be reached, people are told so in words", async () => {
+test("when the server is unreachable, the page shows a readable message", async () => {
   const context = await browser.newContext();
   const page = await context.newPage();
   await page.goto(ADDRESS);
@@ -224,7 +224,7 @@ test("when the server can't be reached, people are told so in words", async () =
   await context.close();
 }, 60_000);
 
-test("filters show what they say", async () => {
+test("filters show the rows that they name", async () => {
   const { page, context } = await guest();
   await add(page, "open one");
   await add(page, "done one");
@@ -238,7 +238,7 @@ test("filters show what they say", async () => {
   await context.close();
 }, 60_000);
 
-test("a write that the server refuses is taken back and said", async () => {
+test("a write that the server rejects is rolled back and reported", async () => {
   const { page, context } = await guest();
   await add(page, "   ");
   await page.getByRole("alert").filter({ hasText: "do not allow" }).waitFor();
@@ -247,7 +247,7 @@ test("a write that the server refuses is taken back and said", async () => {
   await context.close();
 }, 60_000);
 
-test("a write while the server is away is shown, kept, and sent when it is back", async () => {
+test("an offline write is shown, stored, and sent when the server is back", async () => {
   const { page, context } = await guest();
   server.kill("SIGKILL");
   await server.exited;
@@ -264,6 +264,6 @@ test("a write while the server is away is shown, kept, and sent when it is back"
   await context.close();
 }, 90_000);
 
-test("nothing was written to the console as an error", () => {
+test("no errors were written to the console", () => {
   expect(problems).toEqual([]);
 });

@@ -17,7 +17,7 @@ const PHONE = { width: 360, height: 720 };
 
 let server: TestServer;
 let browser: Browser;
-/** Two people, who stay for all tests. */
+/** Two users, who are used by all tests. */
 let ann: Visitor;
 let tom: Visitor;
 const problems: string[] = [];
@@ -39,10 +39,10 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** What a page has received over its socket. */
+/** The messages that a page has received over its socket. */
 interface Wire {
   readonly bytes: () => number;
-  /** The ids of the messages that came, each as often as it came. */
+  /** The ids of the received messages, with duplicates. */
   readonly messageIds: () => string[];
 }
 
@@ -66,7 +66,7 @@ interface Visitor {
   readonly close: () => Promise<void>;
 }
 
-/** Somebody with a browser of their own, who has entered and sees #general. */
+/** A user with a separate browser context, who has entered and sees #general. */
 async function enter(name: string): Promise<Visitor> {
   const context = await browser.newContext({ viewport: WIDE });
   const page = await context.newPage();
@@ -74,7 +74,7 @@ async function enter(name: string): Promise<Visitor> {
   const wire = listen(page);
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
-    // Chromium itself reports a lost network as an error; React's and ours count.
+    // Chromium itself reports a lost network as an error; only errors of React and the app count.
     const isNetwork = /Failed to load resource|WebSocket connection|ERR_/.test(message.text());
     if (message.type() === "error" && !isNetwork) problems.push(message.text());
   });
@@ -94,13 +94,13 @@ function region(page: Page, name: string): Locator {
   return page.getByRole("region", { name });
 }
 
-/** Opens a channel, and waits until it is there. */
+/** Opens a channel, and waits until it is loaded. */
 async function open(page: Page, channel: string): Promise<void> {
   await page.getByRole("navigation").getByRole("link", { name: channel }).click();
   await page.getByRole("heading", { name: `# ${channel}` }).waitFor();
 }
 
-/** For the docs, where PYLON_PICTURES asks for it. */
+/** Takes a screenshot for the docs if PYLON_PICTURES is set. */
 async function picture(page: Page, name: string): Promise<void> {
   if (process.env["PYLON_PICTURES"] === "1")
     await page.screenshot({ path: join(root, "docs/images", name) });
@@ -111,7 +111,7 @@ async function send(page: Page, text: string): Promise<void> {
   await page.keyboard.press("Enter");
 }
 
-/** Goes near to the top of the messages. @returns what stood first there, and where */
+/** Scrolls close to the top of the messages. @returns the first visible item, and its position */
 function scrollUp(page: Page): Promise<{ readonly id: string; readonly top: number }> {
   return page.getByRole("log", { name: "Messages" }).evaluate(async (box) => {
     box.scrollTop = 120;
@@ -125,7 +125,7 @@ function scrollUp(page: Page): Promise<{ readonly id: string; readonly top: numb
   });
 }
 
-test("of 50,000 messages the newest come, and scrolling up brings the next alone", async () => {
+test("of 50,000 messages the newest are loaded, and scrolling up loads only the next", async () => {
   const { page, wire, close } = await enter("Newcomer");
   const shown = page.getByRole("main").getByTestId("message");
   await until(async () => (await shown.count()) === 50);
@@ -144,10 +144,10 @@ test("of 50,000 messages the newest come, and scrolling up brings the next alone
   await close();
 }, 30_000);
 
-test("the first screen takes a page less than a second of work", async () => {
+test("rendering the first screen takes less than a second of CPU time", async () => {
   const { page, close } = await enter("Returning");
   const devtools = await page.context().newCDPSession(page);
-  // The time that the page itself works, whatever else this machine has to do meanwhile.
+  // The page's own CPU time, which does not depend on the load of the machine.
   await devtools.send("Performance.enable", { timeDomain: "threadTicks" });
   const worked = async (): Promise<number> => {
     const { metrics } = await devtools.send("Performance.getMetrics");
@@ -162,7 +162,7 @@ test("the first screen takes a page less than a second of work", async () => {
   await close();
 }, 30_000);
 
-test("far up, a page holds 500 messages at most, and comes back to the newest", async () => {
+test("far up, a page holds at most 500 messages, and returns to the newest", async () => {
   const { page, wire } = ann;
   const shown = page.getByRole("main").getByTestId("message");
   for (let pages = 1; pages <= 11; pages += 1) {
@@ -172,7 +172,7 @@ test("far up, a page holds 500 messages at most, and comes back to the newest", 
     expect(await shown.count()).toBeLessThanOrEqual(500);
   }
   expect(await shown.first().getAttribute("data-item")).toBe("message-049401");
-  // 600 of them, each once, and 50 again after most were let go of.
+  // 600 of them once each, and 50 again because most had been dropped.
   expect(wire.messageIds()).toHaveLength(650);
   await page.getByRole("button", { name: "Show the newest messages" }).click();
   await inChannel(page, LAST).waitFor();
@@ -233,7 +233,7 @@ test("reactions and threads show on both sides", async () => {
   await region(ann.page, "Here now").waitFor();
 }, 30_000);
 
-test("a channel is made, joined, counted where it is not read, and left", async () => {
+test("a channel is created, joined, counted while unread, and left", async () => {
   await ann.page.getByLabel("New channel").fill("Lunch Plans");
   await ann.page.keyboard.press("Enter");
   await ann.page.getByLabel("Message to #lunch-plans").waitFor();
@@ -253,7 +253,7 @@ test("a channel is made, joined, counted where it is not read, and left", async 
   await tom.page.getByRole("link", { name: "lunch-plans 2 unread" }).waitFor();
   await open(tom.page, "lunch-plans");
   await inChannel(tom.page, "Or later").waitFor();
-  // What was read stays read.
+  // The messages that were read stay read.
   await tom.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
   await open(tom.page, "general");
   await inChannel(tom.page, LAST).waitFor();
@@ -285,7 +285,7 @@ test("a search finds messages of the whole channel, and leads to their threads",
   await page.getByRole("complementary", { name: "Thread" }).getByText("2 replies").waitFor();
 }, 30_000);
 
-test("a file is attached with progress, and shown to members alone", async () => {
+test("a file is attached with progress, and shown only to members", async () => {
   const { page } = ann;
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   await page.route("**/api/files/upload*", async (route) => {
@@ -310,7 +310,7 @@ test("a file is attached with progress, and shown to members alone", async () =>
   await inChannel(tom.page, "For the cake").getByRole("button", { name: "Save notes.txt" }).click();
   expect(await Bun.file(await (await download).path()).text()).toBe("Buy flour");
 
-  // A picture, without a word.
+  // A picture without a text.
   await attach("cake.png", "image/png", await page.screenshot());
   await attached.getByRole("progressbar").waitFor({ state: "detached" });
   await main.getByRole("button", { name: "Send" }).click();
@@ -329,7 +329,7 @@ test("a file is attached with progress, and shown to members alone", async () =>
   await tom.page.setViewportSize(WIDE);
 }, 60_000);
 
-test("a message without a network is shown, kept, and sent when it is back", async () => {
+test("an offline message is shown, stored, and sent when the network is back", async () => {
   const { page } = ann;
   await page.context().setOffline(true);
   await page.getByTestId("connection").filter({ hasText: "Offline" }).waitFor();
@@ -341,7 +341,7 @@ test("a message without a network is shown, kept, and sent when it is back", asy
   await page.getByText("Waits to be sent").waitFor({ state: "detached" });
 }, 30_000);
 
-test("a name can't be made up, and only members read and hear", async () => {
+test("a name cannot be forged, and only members read messages and join the room", async () => {
   const guest = await TestClient.guest(server.url);
   const channelId = "channel-design";
   const row = { channelId, authorName: "Mallory", text: "hi" };
@@ -362,6 +362,6 @@ test("a name can't be made up, and only members read and hear", async () => {
   expect((await guest.request("POST", "/api/rooms/join", room)).status).toBe(200);
 });
 
-test("nothing was written to the console as an error", () => {
+test("no errors were written to the console", () => {
   expect(problems).toEqual([]);
 });

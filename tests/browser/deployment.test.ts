@@ -3,13 +3,12 @@ import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
 import type { Browser, Page } from "playwright-core";
 import { launchBrowser } from "../support/browser.ts";
-// For the type of the page's globals.
+// Imports the types of the page's globals.
 import type {} from "../support/replica-app/web/main.tsx";
 import { TestClient, until } from "../support/client.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
-// A page that stays open while a newer version of the app is deployed, whose server has other
-// files.
+// A page stays open while a newer version of the app is deployed, whose server has other files.
 
 let server: TestServer;
 let browser: Browser;
@@ -26,13 +25,13 @@ afterAll(async () => {
 
 interface OpenPage {
   readonly page: Page;
-  /** What no code of the page has caught. */
+  /** The errors that no code of the page has caught. */
   readonly uncaught: readonly string[];
-  /** The scripts that came. */
+  /** The scripts that were loaded. */
   readonly scripts: readonly string[];
-  /** The scripts that a newer server did not have. */
+  /** The requested scripts that the newer server did not have. */
   readonly missed: readonly string[];
-  /** From now on the server has none of the page's files. */
+  /** From this call on, the server has none of the page's files. */
   readonly deploy: () => void;
   readonly close: () => Promise<void>;
 }
@@ -70,7 +69,7 @@ async function signIn(page: Page): Promise<TestClient> {
   return new TestClient(server.url, token, userId);
 }
 
-/** Inserts a row, which is shown, and taken by the server. */
+/** Inserts a row, and checks that it is shown and reaches the server. */
 async function writes(page: Page, client: TestClient, title: string): Promise<void> {
   await page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
   await page.locator("#rows").filter({ hasText: title }).waitFor();
@@ -80,11 +79,11 @@ async function writes(page: Page, client: TestClient, title: string): Promise<vo
 }
 
 test.each(["/", "/?queries"])(
-  "a page (%s) has all code that it may need before a deployment takes it away",
+  "a page (%s) has loaded all code it may need before a deployment removes it",
   async (path) => {
     const { page, uncaught, scripts, missed, deploy, close } = await open(path);
     const client = await signIn(page);
-    // Only a connection without a socket asks there.
+    // Only the code of connections without a socket contains this path.
     await until(() => scripts.some((text) => text.includes("/api/live/")));
     deploy();
     await page.evaluate(() => {
@@ -104,7 +103,7 @@ test.each(["/", "/?queries"])(
   60_000,
 );
 
-test("a page that a deployment comes before knows it, and goes on with what it has", async () => {
+test("a page that a deployment overtakes reports it, and continues with what it has", async () => {
   const { page, uncaught, missed, deploy, close } = await open("/");
   const client = await signIn(page);
   deploy();

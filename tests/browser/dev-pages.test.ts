@@ -18,7 +18,7 @@ const entities = [
   }),
 ];
 const policies = [policy({ name: "own", entity: "User", allow: "auth.userId == data.id" })];
-/** As many apps' own mails: no word of colours, and a link in the middle of the text. */
+/** Like the mails of many apps: without any colours, and with a link in the middle of the text. */
 const mails = {
   "sign-in-code": ({ code = "" }: { readonly code?: string }) => ({
     subject: "Your code",
@@ -28,7 +28,7 @@ const mails = {
       "it</a></p>",
   }),
 };
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. Set SCREENSHOTS to choose a folder that is kept. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 const SCHEMES = ["light", "dark"] as const;
 
@@ -73,8 +73,8 @@ const overflows = (page: Page): Promise<boolean> =>
   page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
 
 /**
- * How dark the pixels of an element's picture get, and how light, from 0 to 255: what is written in
- * the background's colour has no range.
+ * The darkest and the lightest pixel of an element's picture, from 0 to 255: text in the colour of
+ * its background has no range.
  */
 async function range(page: Page, selector: string, frame: number): Promise<number> {
   const box = await page.frameLocator("iframe").nth(frame).locator(selector).first().boundingBox();
@@ -97,7 +97,7 @@ async function range(page: Page, selector: string, frame: number): Promise<numbe
 }
 
 test.each(SCHEMES)(
-  "the address of an app without a page shows what it has, in %s and on a phone",
+  "the address of an app without a page shows an overview, in %s and on a phone",
   async (scheme) => {
     const page = await open("/", scheme);
     expect(await page.title()).toBe("Dev pages in dev mode");
@@ -114,24 +114,21 @@ test.each(SCHEMES)(
   },
 );
 
-test.each(SCHEMES)(
-  "a mail's text can be read, in %s, whether or not the mail knows of colours",
-  async (scheme) => {
-    await send("magic/send", `plain.${scheme}@example.com`);
-    await send("magic-link/send", `laid.out.${scheme}@example.com`);
-    const page = await open("/studio/mail", scheme);
-    await page.locator("summary").nth(1).click();
-    await page.screenshot({ path: join(shots, `mail-${scheme}.png`), fullPage: true });
-    expect(await range(page, "p", 0)).toBeGreaterThan(120);
-    await page.locator("iframe").nth(1).scrollIntoViewIfNeeded();
-    expect(await range(page, "#first", 1)).toBeGreaterThan(120);
-    await page.setViewportSize({ width: 320, height: 640 });
-    expect(await overflows(page)).toBe(false);
-    await page.context().close();
-  },
-);
+test.each(SCHEMES)("a mail is readable in %s, whether or not it sets colours", async (scheme) => {
+  await send("magic/send", `plain.${scheme}@example.com`);
+  await send("magic-link/send", `laid.out.${scheme}@example.com`);
+  const page = await open("/studio/mail", scheme);
+  await page.locator("summary").nth(1).click();
+  await page.screenshot({ path: join(shots, `mail-${scheme}.png`), fullPage: true });
+  expect(await range(page, "p", 0)).toBeGreaterThan(120);
+  await page.locator("iframe").nth(1).scrollIntoViewIfNeeded();
+  expect(await range(page, "#first", 1)).toBeGreaterThan(120);
+  await page.setViewportSize({ width: 320, height: 640 });
+  expect(await overflows(page)).toBe(false);
+  await page.context().close();
+});
 
-test("a link in a mail opens a tab of its own, and the mail stays", async () => {
+test("a link in a mail opens a new tab, and the mail stays", async () => {
   await send("magic/send", "ann@example.com");
   const page = await open("/studio/mail", "light");
   const [tab] = await Promise.all([
@@ -147,7 +144,7 @@ test("a link in a mail opens a tab of its own, and the mail stays", async () => 
   await page.context().close();
 });
 
-test("a new mail shows by itself, and what is open stays open", async () => {
+test("a new mail appears by itself, and an open one stays open", async () => {
   await send("magic/send", "first@example.com");
   const page = await open("/studio/mail", "light");
   const before = await page.locator("[data-mail]").count();

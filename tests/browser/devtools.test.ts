@@ -42,14 +42,14 @@ const insert = (title: string): Promise<unknown> =>
   );
 const tab = (name: string): Promise<void> => panel.getByRole("tab", { name }).click();
 const row = (text: string | RegExp): Locator => panel.getByRole("row").filter({ hasText: text });
-/** For the docs, where PYLON_PICTURES asks for it. */
+/** Takes a screenshot for the docs if PYLON_PICTURES is set. */
 async function picture(name: string): Promise<void> {
   if (process.env["PYLON_PICTURES"] === "1")
     await page.screenshot({ path: join(root, "docs/images", name) });
 }
 
 test("the panel shows the connection, queries, rows, the outbox and rejected writes", async () => {
-  // What happens while it is closed is shown later.
+  // Events that happen while the panel is closed are shown later.
   await insert("milk");
   await insert("");
   await page.getByRole("button", { name: "Pylon devtools" }).click();

@@ -9,7 +9,7 @@ import { launchBrowser } from "../support/browser.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
-/** A picture of one pixel. */
+/** An image of one pixel. */
 const PIXEL = Buffer.from(
   "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk" +
     "+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==",
@@ -17,7 +17,7 @@ const PIXEL = Buffer.from(
 );
 
 const MIB = 1024 * 1024;
-/** On the disk, so that it is the same file when it is chosen again. */
+/** The file is on the disk, so that it is the same file when it is chosen again. */
 const dir = mkdtempSync(join(tmpdir(), "pylon-file-input-"));
 const BIG = join(dir, "big.png");
 const BIG_BYTES = Uint8Array.from({ length: 11 * MIB }, (_, index) => (index * 31) & 255);
@@ -49,7 +49,7 @@ const choose = (name: string, mimeType: string, buffer: Buffer): Promise<void> =
   page.getByLabel("Photo").setInputFiles({ name, mimeType, buffer });
 const idInForm = (): Promise<string> => page.locator("input[name=photo]").inputValue();
 
-test("an image is shown, stored, put into the form, and taken away again", async () => {
+test("an image is shown, stored, put into the form, and removed again", async () => {
   await choose("käse.png", "image/png", PIXEL);
   await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
   const drawn = page.locator("img.pylon-preview");
@@ -73,7 +73,7 @@ test("an image is shown, stored, put into the form, and taken away again", async
   expect(await drawn.count()).toBe(0);
 }, 60_000);
 
-test("the field's rules are told at the input, and another file may follow", async () => {
+test("a rejected file is reported at the input, and another file can be chosen", async () => {
   await choose("list.txt", "text/plain", Buffer.from("Buy milk"));
   await page.getByRole("alert").filter({ hasText: /\w/ }).waitFor();
   expect(await page.getByLabel("Photo").getAttribute("aria-invalid")).toBe("true");
@@ -83,7 +83,7 @@ test("the field's rules are told at the input, and another file may follow", asy
   expect(await page.getByLabel("Photo").getAttribute("aria-invalid")).toBeNull();
 }, 60_000);
 
-test("progress is shown; an upload can be given up, and tried again", async () => {
+test("progress is shown; an upload can be cancelled, and tried again", async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   await page.route("**/api/files/upload*", async (route) => {
     await held;
@@ -104,7 +104,7 @@ test("progress is shown; an upload can be given up, and tried again", async () =
   await page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
 }, 60_000);
 
-test("a file that is dropped is uploaded, and the progress never goes back", async () => {
+test("a dropped file is uploaded, and the progress never goes back", async () => {
   await page.getByLabel("Photo").waitFor();
   await page.evaluate(() => {
     const seen: number[] = [];
@@ -122,11 +122,11 @@ test("a file that is dropped is uploaded, and the progress never goes back", asy
   const seen = await page.evaluate(() => (window as unknown as { seen: number[] }).seen);
   expect(seen.length).toBeGreaterThan(0);
   expect(seen).toEqual(seen.toSorted((a, b) => a - b));
-  // The end of a quick upload may come together with the last of its progress.
+  // The end of a quick upload may arrive together with its last progress.
   expect(seen.every((part) => part >= 0 && part <= 1)).toBe(true);
 }, 60_000);
 
-/** The offsets of the pieces that the page has sent, and what is done about each. */
+/** Records the offsets of the chunks that the page sends, and decides what happens to each one. */
 async function watchPieces(
   onPiece: (offset: number, count: number) => Promise<"send" | "cut">,
 ): Promise<number[]> {
@@ -143,7 +143,7 @@ async function watchPieces(
   return offsets;
 }
 const chooseBig = (): Promise<void> => page.getByLabel("Photo").setInputFiles(BIG);
-/** The SHA-256 of what the server has. */
+/** The SHA-256 of the file on the server. */
 async function storedHash(): Promise<string> {
   const url = (await page.locator("output").textContent()) ?? "";
   return page.evaluate(async (from) => {
@@ -155,7 +155,7 @@ async function storedHash(): Promise<string> {
 const isStored = (): Promise<void> =>
   page.locator("output").filter({ hasText: "/api/files/" }).waitFor();
 
-test("a large upload goes on where the connection was lost", async () => {
+test("a large upload resumes where the connection was lost", async () => {
   const offsets = await watchPieces(async (_, count) => (count === 2 ? "cut" : "send"));
   await chooseBig();
   await page.getByText("Waiting for a connection").waitFor();
@@ -164,7 +164,7 @@ test("a large upload goes on where the connection was lost", async () => {
   expect(await storedHash()).toBe(BIG_HASH);
 }, 60_000);
 
-test("a large upload goes on after a reload, once the same file is chosen", async () => {
+test("a large upload resumes after a reload, once the same file is chosen", async () => {
   const { promise: held, resolve: release } = Promise.withResolvers<void>();
   const { promise: isHeld, resolve: hold } = Promise.withResolvers<void>();
   await watchPieces(async (offset) => {
@@ -182,11 +182,11 @@ test("a large upload goes on after a reload, once the same file is chosen", asyn
   await isStored();
   expect(offsets).toEqual([5 * MIB, 10 * MIB]);
   expect(await storedHash()).toBe(BIG_HASH);
-  // What is done is not remembered: the same file is another upload then.
+  // A finished upload is not stored: the same file would start another upload.
   expect(await page.evaluate(() => localStorage.getItem("pylon:uploads"))).toBeNull();
 }, 60_000);
 
-test("a large upload is paused, goes on, and is given up on the server too", async () => {
+test("a large upload is paused, resumed, and cancelled on the server too", async () => {
   const { promise: isHeld, resolve: hold } = Promise.withResolvers<void>();
   await watchPieces(async (offset, count) => {
     if (count > 2 || offset === 0) return "send";

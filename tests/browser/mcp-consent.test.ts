@@ -30,7 +30,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("a user signs in, allows a client, and is sent back to it with a code", async () => {
+test("a user signs in, allows a client, and is redirected to it with a code", async () => {
   const { url } = server;
   await signUp(url, "ann@example.com");
   const returned = Promise.withResolvers<URL>();

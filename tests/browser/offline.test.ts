@@ -4,14 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp, type LoadedApp } from "@pylonsync/server";
 import type { Browser, BrowserContext, Page } from "playwright-core";
-// For the type of the page's globals.
+// Imports the types of the page's globals.
 import { launchBrowser } from "../support/browser.ts";
 import type {} from "../support/replica-app/web/main.tsx";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
-// What a browser keeps between two visits, with a real one: rows, unsent writes, and for whom.
+// What a real browser stores between two visits: rows, unsent writes, and their user.
 
 /** The page with the whole replica, and with single queries. */
 const MODES = ["/", "/?queries"];
@@ -54,7 +54,7 @@ afterEach(async () => {
 /**
  * Opens the page in another tab of the same browser.
  *
- * @param before is run in it before anything of it
+ * @param before runs in the page before its own scripts
  */
 async function open(path = "/", before?: () => void): Promise<Page> {
   const page = await context.newPage();
@@ -71,8 +71,8 @@ async function signIn(page: Page): Promise<TestClient> {
 }
 
 /**
- * Closes a page that is offline. A browser may end the emulation of a network before the page
- * itself, so a page that was at work until it is gone could still send.
+ * Closes a page that is offline. A browser may end the network emulation before the page itself, so
+ * a page that is active until it closes could still send requests.
  */
 async function closeOffline(page: Page): Promise<void> {
   await page.evaluate(() => window.db.sync.stop());
@@ -80,14 +80,14 @@ async function closeOffline(page: Page): Promise<void> {
   await page.close();
 }
 
-/** Runs in a page before anything of it: its clock is {@link moveClock}'s. */
+/** Runs in a page before its own scripts: its clock is then moved by {@link moveClock}. */
 function movableClock(): void {
   const { now } = Date;
   Reflect.set(window, "aheadMs", 0);
   Date.now = () => now() + Number(Reflect.get(window, "aheadMs"));
 }
 
-/** Puts the clock of a page that has a {@link movableClock} forward. */
+/** Moves the clock of a page with a {@link movableClock} forward. */
 const moveClock = (page: Page, ms: number): Promise<boolean> =>
   page.evaluate((aheadMs) => Reflect.set(window, "aheadMs", aheadMs), ms);
 
@@ -107,7 +107,7 @@ const shows = (page: Page, titles: string): Promise<void> =>
 const sent = (page: Page): Promise<void> =>
   page.locator("#pending").filter({ hasText: /^0$/ }).waitFor();
 
-/** Answered, and the row is on disk in place of the write. */
+/** Waits until the write is answered, and the row replaces it on disk. */
 const settled = (page: Page): Promise<void> =>
   until(async () => !(await onDisk(page)).includes("op_id"));
 
@@ -116,7 +116,7 @@ async function onServer(client: TestClient): Promise<string[]> {
   return (JSON.parse(text) as { readonly title: string }[]).map(({ title }) => title);
 }
 
-/** All that the browser has on disk for this origin, as text. */
+/** Everything that the browser has on disk for this origin, as text. */
 function onDisk(page: Page): Promise<string> {
   return page.evaluate(async () => {
     const asked = <T>(request: IDBRequest<T>): Promise<T> =>
@@ -135,10 +135,7 @@ function onDisk(page: Page): Promise<string> {
   });
 }
 
-/**
- * Keeps the page itself, as a service worker would, so that it can be opened while the server is
- * away.
- */
+/** Serves the page itself, as a service worker would, so that it opens while the server is down. */
 async function keepShell(): Promise<void> {
   const kept = new Map<
     string,
@@ -185,7 +182,7 @@ test("a write made offline outlives the tab, and is sent once on the next visit"
   await settled(again);
 }, 60_000);
 
-test("a write that is refused after the reload is taken back and told", async () => {
+test("a write that is rejected after the reload is rolled back and reported", async () => {
   const first = await open();
   const client = await signIn(first);
   await context.setOffline(true);
@@ -199,7 +196,7 @@ test("a write that is refused after the reload is taken back and told", async ()
   await settled(again);
 }, 60_000);
 
-test("while the server is away a reload shows rows and user, and keeps writes", async () => {
+test("with the server down, a reload shows rows and user, and stores writes", async () => {
   await keepShell();
   const page = await open();
   const client = await signIn(page);
@@ -220,7 +217,7 @@ test("while the server is away a reload shows rows and user, and keeps writes", 
     stale: true,
     pending: 1,
   });
-  // What a server renders is newer than what was kept.
+  // Rows that a server renders are newer than the stored ones.
   expect(await page.locator("#preloaded").innerText()).toContain("rendered");
   server = await startServer(app, env);
   await status(page, "live");
@@ -233,7 +230,7 @@ test("while the server is away a reload shows rows and user, and keeps writes", 
   expect(await page.locator("#preloaded").innerText()).toBe("kept,later");
 }, 60_000);
 
-test("a row that may not be seen any more, or is new, is so after the reload", async () => {
+test("after a reload deleted rows are gone, and new ones are shown", async () => {
   const page = await open();
   const client = await signIn(page);
   const gone = await insert(page, "gone");
@@ -248,7 +245,7 @@ test("a row that may not be seen any more, or is new, is so after the reload", a
   await until(async () => !(await onDisk(again)).includes("gone"));
 }, 60_000);
 
-test("a replica of thousands of rows is kept whole, and two tabs follow it", async () => {
+test("a replica of thousands of rows is stored whole, and two tabs follow it", async () => {
   await keepShell();
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);
@@ -314,7 +311,7 @@ test.each(MODES)(
 );
 
 test.each(MODES)(
-  "tabs of a browser share one socket; when its tab is closed, another opens one (%s)",
+  "tabs share one socket; when its tab is closed, another tab opens one (%s)",
   async (path) => {
     let opened = 0;
     const holders: Page[] = [];
@@ -367,14 +364,14 @@ test.each(MODES)(
 );
 
 test.each(MODES)(
-  "a sign-out leaves nothing in the browser and ends the session (%s)",
+  "a sign-out leaves no data in the browser and ends the session (%s)",
   async (path) => {
     const page = await open(path);
     const alice = await signIn(page);
     await insert(page, "alice's");
     await sent(page);
     await until(async () => (await onDisk(page)).includes("alice's"));
-    // The socket goes on; what is written can't be sent.
+    // The socket stays open, but writes cannot be sent.
     await context.route("**/api/sync/push", (route) => route.abort());
     await insert(page, "alice's, not sent");
     await until(async () => (await onDisk(page)).includes("not sent"));
@@ -396,7 +393,7 @@ test.each(MODES)(
   60_000,
 );
 
-test("another user of the same browser sees and sends nothing of the first one", async () => {
+test("another user of the same browser sees and sends no data of the first one", async () => {
   const page = await open();
   const alice = await signIn(page);
   await insert(page, "alice's");
@@ -411,7 +408,7 @@ test("another user of the same browser sees and sends nothing of the first one",
   await closeOffline(page);
   await context.setOffline(false);
   const bob = await TestClient.guest(origin);
-  // Nobody signs out: the token is another's when the app is opened.
+  // Without a sign-out: another user's token is stored when the app is opened.
   const again = await context.newPage();
   const seen: string[] = [];
   await again.exposeFunction("see", (text: string) => void seen.push(text));
@@ -431,7 +428,7 @@ test("another user of the same browser sees and sends nothing of the first one",
   await until(async () => !(await onDisk(again)).includes("alice"));
 }, 60_000);
 
-test("when the session has ended, unsent writes wait for their user alone", async () => {
+test("when the session has ended, unsent writes wait for their own user", async () => {
   const page = await open();
   const alice = await signIn(page);
   await insert(page, "before");
@@ -460,7 +457,7 @@ test("when the session has ended, unsent writes wait for their user alone", asyn
   expect(await onServer(new TestClient(origin, String(token)))).toEqual(["before", "waits"]);
 }, 60_000);
 
-test("with a cookie nothing is shown before the user is known, then writes go out", async () => {
+test("with a cookie nothing is shown before the user is known, then writes are sent", async () => {
   await keepShell();
   const page = await open("/?cookie");
   await user(page, /nobody/);
@@ -489,7 +486,7 @@ test("with a cookie nothing is shown before the user is known, then writes go ou
   await user(page, /nobody/);
 }, 60_000);
 
-test("another user's sign-in by the server's page sends nothing in their name", async () => {
+test("another user's sign-in on the server's page sends nothing in their name", async () => {
   const page = await open("/?cookie", movableClock);
   await user(page, /nobody/);
   const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());
@@ -506,7 +503,7 @@ test("another user's sign-in by the server's page sends nothing in their name", 
         token: string;
       },
   );
-  // The tab's socket goes on as alice's. What was confirmed over a second ago is asked again.
+  // The tab's socket remains alice's. A confirmation older than one second is requested again.
   await moveClock(page, 1_100);
   await insert(page, "written as alice");
   await live(page, bob.user_id);
@@ -545,7 +542,7 @@ test.each([
     },
   ],
 ])(
-  "where storage %s, the engine is as without it",
+  "if storage %s, the engine works as without it",
   async (where, before) => {
     const page = await open("/", before);
     const client = await signIn(page);
@@ -554,7 +551,7 @@ test.each([
     await context.setOffline(true);
     await status(page, "offline");
     const inserted = insert(page, "b").catch((error: unknown) => String(error));
-    // Only a disk that is there and takes nothing makes a promise that it does not keep.
+    // The insert rejects only if the disk is open but cannot store the write.
     expect(await inserted).toMatch(where === "is full" ? /stored here/ : /^[^ ]+$/);
     await shows(page, "a,b");
     await context.setOffline(false);

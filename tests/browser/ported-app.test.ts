@@ -23,7 +23,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** The sign-in page, in a browser of its own: its engine runs, as nobody. */
+/** The sign-in page in a separate browser context: its engine runs anonymously. */
 async function visitor(): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
@@ -48,7 +48,7 @@ async function send(page: Page, text: string): Promise<void> {
   await press(page, "Send");
 }
 
-test("an app of the public system's style is live for those who sign in by hand", async () => {
+test("an app in the public system's style is live after its own sign-in form", async () => {
   const [ann, bob] = await Promise.all([visitor(), visitor()]);
   await Promise.all([
     enter(ann, "ann@example.com", "Create account"),
@@ -56,11 +56,11 @@ test("an app of the public system's style is live for those who sign in by hand"
   ]);
   await Promise.all([ann, bob].map((page) => page.locator("h1").waitFor()));
 
-  // The engines began before anyone had signed in, and are live since.
+  // The engines started before the sign-ins, and are live with the new sessions.
   await ann.getByLabel("Channel").fill("General");
   await press(ann, "Create");
   await press(bob, "#general");
-  // What was created is opened by what `mutate` resolved to, and what is refused is an error.
+  // The page opens the channel that `mutate` resolved to, and a rejection is shown as an error.
   await ann.getByRole("region", { name: "general" }).waitFor();
   await ann.getByLabel("Channel").fill("general");
   await press(ann, "Create");
@@ -79,14 +79,14 @@ test("an app of the public system's style is live for those who sign in by hand"
     expect(await page.locator("li").count()).toBe(3);
     await press(page, "More");
     await page.getByText("a reminder").waitFor();
-    // None of the rows that were shown before their messages is left.
+    // No row remains that was shown before its message arrived.
     expect(await page.locator("li").count()).toBe(4);
     expect(await page.getByRole("button", { name: "More" }).isDisabled()).toBe(true);
   }
   await press(ann, "Attach");
   await ann.getByText("5 bytes").waitFor();
 
-  // Who signs out, and in as another, sees another's name and nothing of before.
+  // After a sign-out and a sign-in as another user, the page shows only the other user's data.
   await press(bob, "Log out");
   await bob.getByLabel("E-mail").waitFor();
   await enter(bob, "ann@example.com", "Log in");
@@ -94,7 +94,7 @@ test("an app of the public system's style is live for those who sign in by hand"
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("a wrong password is told on the page, and a reload keeps the sign-in", async () => {
+test("a wrong password is reported on the page, and a reload keeps the session", async () => {
   const page = await visitor();
   await page.getByLabel("E-mail").fill("ann@example.com");
   await page.getByLabel("Password").fill("wrong");

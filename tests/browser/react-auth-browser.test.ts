@@ -17,12 +17,15 @@ import { freePort } from "../support/servers/free-port.ts";
 const PASSWORD = "correct horse battery";
 const ANOTHER = "another long password";
 const APP = join(import.meta.dir, "..", "support", "sign-in-app");
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. Set SCREENSHOTS to choose a folder that is kept. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 
 let mail: MailServer;
 let oidc: OidcServer;
-/** Sends mail; and one in dev mode, because elsewhere providers are asked over https only. */
+/**
+ * The first server sends mail; the second one is in dev mode, because otherwise providers must use
+ * https.
+ */
 let server: TestServer;
 let dev: TestServer;
 let url: string;
@@ -74,7 +77,7 @@ const codeTo = async (email: string, count = 1): Promise<string> =>
   /\b\d{6}\b/.exec((await mail.to(email, count)).text)?.[0] ?? "";
 const press = (name: string): Promise<void> =>
   page.getByRole("button", { name, exact: true }).click();
-/** Focus moves after the page is drawn, so it is waited for. */
+/** The focus moves after the page is rendered, so the test waits for it. */
 const focusOn = (name: string): Promise<void> =>
   until(() =>
     page.evaluate(
@@ -93,9 +96,7 @@ async function atHome(origin = url): Promise<void> {
     .waitFor();
 }
 
-/**
- * They come with the answer of the server, and the texts of a list are read without waiting for it.
- */
+/** The codes arrive with the server's response, and `allTextContents` does not wait for it. */
 async function backupCodes(): Promise<string[]> {
   const items = page.getByRole("list", { name: "Backup codes" }).getByRole("listitem");
   await items.first().waitFor();
@@ -104,7 +105,7 @@ async function backupCodes(): Promise<string[]> {
   return codes;
 }
 
-/** What a phone's camera reads from the page. */
+/** The text of the QR code on the page, as a phone's camera would read it. */
 async function scanned(): Promise<string> {
   const pixels = await page
     .getByRole("img", { name: "Key for your authenticator app" })
@@ -138,7 +139,7 @@ async function byPassword(email: string, password: string): Promise<void> {
   await press("Sign in");
 }
 
-test("a sign-up is refused at the wrong field, confirmed by mail, known at once", async () => {
+test("a sign-up shows its error at the field, is confirmed by mail, and signs in", async () => {
   await page.goto(`${url}/sign-up`);
   await page.getByLabel("Name").fill("Ann");
   await page.getByLabel("E-mail").fill("ann@example.com");
@@ -164,7 +165,7 @@ test("a sign-up is refused at the wrong field, confirmed by mail, known at once"
   await signOut();
 }, 60_000);
 
-test("a code and a link by mail sign in, and keep what was typed", async () => {
+test("a mailed code and a mailed link sign in, and keep the typed address", async () => {
   await page.goto(`${url}/sign-in`);
   await page.getByLabel("E-mail").fill("ben@example.com");
   await press("Use an emailed code");
@@ -190,7 +191,7 @@ test("a code and a link by mail sign in, and keep what was typed", async () => {
   await signOut();
 }, 60_000);
 
-test("a forgotten password is changed, and the token is in no address", async () => {
+test("a forgotten password is changed, and the token is removed from the URL", async () => {
   await page.goto(`${url}/sign-in`);
   await page.getByLabel("E-mail").fill("ann@example.com");
   await press("Forgot password?");
@@ -211,7 +212,7 @@ test("a forgotten password is changed, and the token is in no address", async ()
   await atHome();
 }, 60_000);
 
-test("a sign-out that the server did not hear of is not taken for one", async () => {
+test("a sign-out that does not reach the server is reported as failed", async () => {
   await page.goto(`${url}/home`);
   await atHome();
   await page.getByRole("button", { name: /^Account of/ }).click();
@@ -225,7 +226,7 @@ test("a sign-out that the server did not hear of is not taken for one", async ()
   await atHome();
 }, 60_000);
 
-test("the account adds an authenticator app, and a passkey without a password", async () => {
+test("an account adds an authenticator app, and a passkey without a password", async () => {
   await addAuthenticator(page);
   await page.goto(`${url}/account`);
   await press("Add a passkey");
@@ -239,11 +240,11 @@ test("the account adds an authenticator app, and a passkey without a password", 
   await page.getByLabel("New password").fill(ANOTHER);
   await press("Change the password");
   await page.getByRole("status").filter({ hasText: "Your password was changed" }).waitFor();
-  // With the token that the session has got.
+  // With the new token of the session.
   await page.getByRole("button", { name: "Add an authenticator app" }).waitFor();
   expect(await page.getByRole("button", { name: "Remove the app" }).count()).toBe(0);
   await press("Add an authenticator app");
-  // By camera, and by hand.
+  // Both by QR code and by typing the key.
   const totp = URI.parse(await scanned()) as TOTP;
   expect([totp.secret.base32, totp.label]).toEqual([
     (await page.locator(".pylon-secret").textContent()) ?? "",
@@ -278,7 +279,7 @@ test("the account adds an authenticator app, and a passkey without a password", 
   await signOut();
 }, 60_000);
 
-/** At the provider's own pages. */
+/** Signs in on the provider's own pages. */
 async function agreeAs(login: string): Promise<void> {
   await page.locator("[name=login]").fill(login);
   await page.locator("[name=password]").fill("any");
@@ -286,12 +287,12 @@ async function agreeAs(login: string): Promise<void> {
   await page.getByRole("button", { name: "Continue" }).click();
 }
 
-test("a provider signs in, and waits for the second factor in form and page", async () => {
+test("a provider signs in, and form and page require the second factor", async () => {
   await page.goto(`${devUrl}/sign-in`);
   await page.getByRole("button", { name: "Continue with Acme" }).waitFor();
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme });
-    // Bundlers have ways of their own with colours: the style must have come through.
+    // Bundlers handle colours differently: the styles must have survived.
     const look = await page
       .getByRole("button", { name: "Sign in", exact: true })
       .evaluate((button) => [
@@ -335,7 +336,7 @@ test("a provider signs in, and waits for the second factor in form and page", as
   await signOut();
 }, 60_000);
 
-test("a domain's cookie opens the socket on its hosts, and on no third host", async () => {
+test("a domain's cookie opens the socket on its hosts, and not on another host", async () => {
   const port = await freePort();
   const origin = `http://app.pylon.test:${port}`;
   const env = {
@@ -373,7 +374,7 @@ test("a domain's cookie opens the socket on its hosts, and on no third host", as
     await other.locator("[data-connection]").filter({ hasText: "Daniel" }).waitFor();
     expect(sockets).toEqual([`api.pylon.test:${port}`]);
 
-    // The same domain, and still no page that is trusted.
+    // The same domain, but not a trusted origin.
     const evil = await visit.newPage();
     await evil.goto(`http://evil.pylon.test:${port}/health`);
     const outcome = await evil.evaluate(
@@ -392,7 +393,7 @@ test("a domain's cookie opens the socket on its hosts, and on no third host", as
   }
 }, 60_000);
 
-test("a sign-in elsewhere that was broken off is said, once", async () => {
+test("a sign-in that was cancelled at the provider is reported, once", async () => {
   for (const [code, words] of [
     ["OAUTH_DENIED", "You did not allow it there"],
     ["ANYTHING", "This sign-in did not work."],

@@ -24,7 +24,8 @@ const problems: string[] = [];
 beforeAll(async () => {
   [server, browser] = await Promise.all([
     startServer(await loadApp(APP, { dev: false }), { PYLON_SINGLE_PORT: "1" }),
-    // A page that a test provides counts as one of another network, which may not open a socket.
+    // Chromium treats a page that a test provides as one of another network, which may not open a
+    // socket.
     launchBrowser("--disable-features=LocalNetworkAccessChecks"),
   ]);
   client = await TestClient.guest(server.url);
@@ -72,7 +73,7 @@ describe.each(["all", "queries"])("with a replica of %s", (sync) => {
     });
     for (const [shelf] of writes) expected[shelf] = (expected[shelf] ?? 0) + 1;
     await change(writes);
-    // What another user changes comes after the server's own answers to these writes.
+    // The change of another user arrives after the server's responses to these writes.
     await client.request("PATCH", "/api/entities/Item/item-5", { rank: -1 });
     expected[5] = (expected[5] ?? 0) + 1;
     await until(async () => (await renders())[5] === expected[5]);
@@ -92,7 +93,7 @@ test("Suspense shows a fallback, and a boundary the server's error until reset",
   await failed.click();
   await until(async () => (await shown()) === "1 on shelf 77");
 
-  // Without an answer, the fallback stays.
+  // Without a response, the fallback stays.
   const held = new Promise<void>((resolve) => (release = resolve));
   await page.routeWebSocket(/\/ws/, async (socket) => {
     await held;
@@ -105,7 +106,7 @@ test("Suspense shows a fallback, and a boundary the server's error until reset",
   await page.unrouteAll();
 }, 60_000);
 
-test("an optimistic call is shown before its answer, and rolled back with its reason", async () => {
+test("an optimistic call is shown immediately, and rolled back with the reason", async () => {
   await open("/move");
   await until(async () => (await shown()) === "item-1 > ");
   let release = (): void => undefined;
@@ -124,7 +125,7 @@ test("an optimistic call is shown before its answer, and rolled back with its re
   expect(body["shelf"]).toBe(1);
 }, 60_000);
 
-test("a server's page is hydrated without a flash, and requests its rows only once", async () => {
+test("a server-rendered page is hydrated without a flash, and requests its rows once", async () => {
   const rows = await client.request("POST", "/api/query/Item", { shelf: 9 });
   const preloaded = {
     entity: "Item",
@@ -137,7 +138,7 @@ test("a server's page is hydrated without a flash, and requests its rows only on
   const html = (await run([process.execPath, join(APP, "render.tsx"), given])).trim();
   expect(html).toContain("item-9:");
 
-  // The page as the server has rendered it, with a record of all that is shown from then on.
+  // The page as the server has rendered it, with a record of everything that is shown from then on.
   const record = `window.preloaded = ${given}; window.history_ = [];
     const root = document.querySelector("#root");
     const note = () => history_.push(root.textContent);
@@ -164,11 +165,11 @@ test("a server's page is hydrated without a flash, and requests its rows only on
   await until(async () => (await shown()) === "item-9:12345");
   const seen = await page.evaluate((): string[] => Reflect.get(window, "history_"));
   expect([...new Set(seen)]).toEqual([text ?? "", "item-9:12345"]);
-  // One subscription brings the rows, and no request beside it.
+  // One subscription loads the rows, without further requests.
   expect(requests.filter((path) => /\/api\/(query|entities|sync)/.test(path))).toEqual([]);
   expect(frames.filter((frame) => frame.includes('"item-9"'))).toHaveLength(2);
 }, 60_000);
 
-test("the browser has reported no error, of hydration neither", () => {
+test("the browser has reported no errors, and no hydration mismatch", () => {
   expect(problems).toEqual([]);
 });

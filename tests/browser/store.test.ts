@@ -5,7 +5,7 @@ import type { Browser } from "playwright-core";
 import { launchBrowser } from "../support/browser.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
-// The store in a browser: an import with its progress, and an order that ships itself.
+// The store in a browser: an import with its progress, and an order that ships by itself.
 
 const LINES = 2_000;
 
@@ -23,7 +23,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("an import fills its bar, and an order goes from station to station", async () => {
+test("an import fills its bar, and an order passes through all its states", async () => {
   const page = await browser.newPage();
   const problems: string[] = [];
   page.on("pageerror", ({ message }) => problems.push(message));
@@ -31,12 +31,12 @@ test("an import fills its bar, and an order goes from station to station", async
   await page.getByRole("button", { name: "Continue as guest" }).click();
   const lines = Array.from({ length: LINES }, (_, at) => `Cup ${at}, 6.50, 3`);
   await page.getByLabel("Lines: name").waitFor();
-  // Typing so much takes a browser half a minute.
+  // Typing this much text takes a browser half a minute.
   const text = JSON.stringify(["A teapot, 24.90, 1", ...lines].join("\n"));
   await page.evaluate(`{ const area = document.querySelector("textarea");
     Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set.call(area, ${text});
     area.dispatchEvent(new Event("input", { bubbles: true })); }`);
-  // All that the bar has been, in order.
+  // All values of the bar, in order.
   await page.evaluate(`window.seen = []; new MutationObserver(() => {
     const bar = document.querySelector("progress");
     if (bar !== null && bar.value !== window.seen.at(-1)) window.seen.push(bar.value);

@@ -19,9 +19,9 @@ import { randomOf } from "../support/random.ts";
 import { SharedTabs } from "../support/shared-tabs.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Two tabs of one browser, on a bad network, which end at any moment and are opened again. What was
-// on disk is on the server in the end, and counted once. The disk is a program's here, because a
-// browser can't be told to end a tab between two steps of one.
+// Two tabs of one browser on a bad network, which end at any moment and are opened again. In the
+// end, each write that was on disk is on the server, and has counted once. The disk is emulated
+// here, because a browser cannot end a tab between two steps of a disk access.
 
 const app = appOf(
   buildManifest({
@@ -33,7 +33,7 @@ const app = appOf(
 );
 
 const OPERATIONS = 80;
-/** Waits from here on are those of the tab that listens to another, and of a silent socket. */
+/** The minimum length of the timeouts of a tab that follows another, and of a silent socket. */
 const LONG_MS = 12_000;
 useFakeIndexedDb();
 
@@ -45,14 +45,14 @@ interface Browser {
   readonly storage: Storage;
   readonly random: () => number;
   readonly shared: SharedTabs;
-  /** Which rows the tabs hold, and how they connect. */
+  /** The rows that the tabs hold, and how they connect. */
   readonly mode: Pick<SyncEngineConfig, "sync" | "transport">;
-  /** Writes that are on disk. */
+  /** The ids of the writes that are on disk. */
   readonly durable: Set<string>;
   isHealed: boolean;
 }
 
-/** One page, which stops in the middle of whatever it does when it is ended. */
+/** A page that stops in the middle of its work when it is ended. */
 class Tab {
   readonly engine: SyncEngine;
   readonly #browser: Browser;
@@ -107,8 +107,8 @@ class Tab {
   }
 
   /**
-   * The disk, which is not heard of any more once the tab is ended; what it was told before it does
-   * or not.
+   * A disk that no longer responds once the tab is ended; an access made before that may or may not
+   * take effect.
    */
   #mortal(disk: Disk): Disk {
     return new Proxy(disk, {
@@ -127,14 +127,14 @@ class Tab {
   }
 }
 
-/** What the tabs of a run have written. */
+/** The writes of the tabs in a run. */
 interface Written {
-  /** The writes of the inserted rows, by the row's id. */
+  /** The ids of the inserts, by the row's id. */
   readonly inserted: Map<string, string>;
   readonly deleted: Set<string>;
 }
 
-/** Writes in one tab or another, ends some, and opens others in their place. */
+/** Writes in the tabs, ends some of them, and opens others in their place. */
 async function writeInTabs(random: () => number, open: () => Tab, owner: string): Promise<Written> {
   const tabs = [open(), open()];
   const inserted = new Map<string, string>();
@@ -163,7 +163,7 @@ async function writeInTabs(random: () => number, open: () => Tab, owner: string)
   return { inserted, deleted };
 }
 
-/** Waits until nothing is left to send, in the tab and on disk. */
+/** Waits until no write is left to send, in the tab and on disk. */
 async function untilSent(engine: SyncEngine, { appName, url, durable }: Browser): Promise<void> {
   const disk = await systemPlatform.openDisk?.(appName, url);
   await until(
@@ -189,9 +189,9 @@ async function settledRows(
   return truth;
 }
 
-/** Each write has a number of its own, so one that had an effect twice is heard twice. */
+/** Each write has a unique number, so a write that took effect twice causes two equal events. */
 async function expectNoneHeardTwice(owner: TestClient, live: LiveSocket): Promise<void> {
-  // What comes last says that all before it was heard.
+  // Once this last event has arrived, all events before it have arrived.
   const last = await owner.insert("Item", { n: -1 });
   await until(() => live.events.some(({ row_id: id }) => id === last));
   const heard = live.events.flatMap(({ row_id: id, kind, data }) =>
@@ -220,7 +220,7 @@ test.each([
   [8, "queries", "sse"],
   [9, "queries", "poll"],
 ] as const)(
-  "tabs that end at any moment lose nothing on disk, nothing counts twice (seed %d: %s, %s)",
+  "tabs ending at any moment lose no stored write and repeat none (seed %d: %s, %s)",
   async (seed, sync, transport) => {
     const server = await startServer(app);
     const owner = await TestClient.guest(server.url);
@@ -246,8 +246,8 @@ test.each([
     expect([...there].filter((id) => !inserted.has(id))).toEqual([]);
     await expectNoneHeardTwice(owner, live);
     expect(browser.durable.size).toBeGreaterThan(OPERATIONS / 2);
-    // A write to a row that another tab has deleted, or whose insert was lost with its tab, is the
-    // only refusal there can be.
+    // The only possible rejection is of a write to a row that another tab has deleted, or whose
+    // insert was lost with its tab.
     expect(
       refused.filter((what) => what !== "update NOT_FOUND" && what !== "delete NOT_FOUND"),
     ).toEqual([]);
@@ -258,7 +258,7 @@ test.each([
   60_000,
 );
 
-test("what is kept under a token is its user's once known; another's is dropped", async () => {
+test("writes stored under a token become its user's; those of others are dropped", async () => {
   const disk = await systemPlatform.openDisk?.("take-over", "http://server");
   if (disk === undefined) throw new Error("There is no disk.");
   const write = (id: string, owner: string): Parameters<Disk["addWrites"]>[0][number] => ({
@@ -279,7 +279,7 @@ test("what is kept under a token is its user's once known; another's is dropped"
   disk.close();
 });
 
-/** A clock on which long waits are over when they are told to be. */
+/** A clock whose long timeouts end when `pass` is called. */
 class LongClock {
   #long: (() => void)[] = [];
 
@@ -291,7 +291,7 @@ class LongClock {
     };
   };
 
-  /** A quarter of a minute is over. */
+  /** Ends all long timeouts, as if a quarter of a minute had passed. */
   pass(): void {
     for (const run of this.#long.splice(0)) run();
   }
@@ -338,7 +338,7 @@ const valuesOf = (engine: SyncEngine): string =>
     .toSorted((a, b) => a - b)
     .join();
 
-test("tabs share one socket, and all of them follow what happens", async () => {
+test("tabs share one socket, and all of them receive the changes", async () => {
   const { engines, server, client, opened } = await openTabs(3);
   expect(opened()).toBe(1);
   await client.insert("Item", { n: 1 });
@@ -354,7 +354,7 @@ test("tabs share one socket, and all of them follow what happens", async () => {
   await server.stop();
 });
 
-test("a tab that leads and is killed is replaced, and nothing is missed meanwhile", async () => {
+test("a leader tab that is killed is replaced, and no change is missed meanwhile", async () => {
   const { engines, sockets, server, client, shared, opened } = await openTabs(3);
   let n = 0;
   let left = engines;
@@ -362,7 +362,7 @@ test("a tab that leads and is killed is replaced, and nothing is missed meanwhil
     const own = sockets.find(({ size }) => size > 0);
     if (own === undefined) throw new Error("No tab leads.");
     left = left.filter((engine) => engine !== engines[sockets.indexOf(own)]);
-    // The dead tab neither sends nor hears; its socket is closed by the browser.
+    // The killed tab neither sends nor receives; the browser closes its socket.
     shared.end(own);
     for (const socket of own) {
       socket.onopen = socket.onmessage = socket.onclose = null;
@@ -386,7 +386,7 @@ test("a tab that leads and is killed is replaced, and nothing is missed meanwhil
 test("a tab whose leader does not answer connects by itself", async () => {
   const { engines, server, client, shared, opened } = await openTabs(1);
   const [leader] = engines;
-  // It holds the lock, and is deaf.
+  // This tab holds the leader's lock, but receives no messages.
   const deaf = {};
   const platform = shared.platformOf(deaf);
   const alone = createSyncEngine(server.url, {
@@ -407,7 +407,7 @@ test("a tab whose leader does not answer connects by itself", async () => {
   await server.stop();
 });
 
-test("a tab that knew less than the one that leads next misses nothing", async () => {
+test("a tab that was behind the next leader misses no changes", async () => {
   const { sockets, server, client, shared } = await openTabs(1);
   const [leader] = sockets;
   if (leader === undefined) throw new Error("No tab leads.");
@@ -427,7 +427,7 @@ test("a tab that knew less than the one that leads next misses nothing", async (
   const behind = follow({
     ...base,
     lock: (name, onHeld) => {
-      // The first one says that the tab is there, the second one is for the lead.
+      // The first lock shows that the tab exists, the second one is for the leadership.
       if (!isThere) {
         isThere = true;
         return base.lock(name, onHeld);
@@ -437,7 +437,7 @@ test("a tab that knew less than the one that leads next misses nothing", async (
     },
   });
   await until(() => behind.connected);
-  // What the server says does not get through to the tab that leads, and so to none.
+  // The server's messages do not reach the leader tab, and so reach no tab.
   for (const socket of leader) socket.onmessage = null;
   await client.insert("Item", { n: 1 });
   const ahead = follow(shared.platformOf({}));
@@ -456,7 +456,7 @@ test("a tab that knew less than the one that leads next misses nothing", async (
   await server.stop();
 });
 
-test("a leader that stands still is noticed, and the others connect by themselves", async () => {
+test("followers of a suspended leader notice it, and connect by themselves", async () => {
   const { server, client, shared } = await openTabs(1);
   const clock = new LongClock();
   const follower = createSyncEngine(server.url, {
@@ -467,7 +467,7 @@ test("a leader that stands still is noticed, and the others connect by themselve
   });
   follower.start();
   await until(() => follower.connected);
-  // As a phone does with a tab in the background: it holds its lock, and neither hears nor says.
+  // Like a background tab on a phone: it holds its lock, but neither receives nor sends messages.
   shared.suspendOthers(clock);
   await client.insert("Item", { n: 1 });
   clock.pass();

@@ -22,7 +22,9 @@ document.body.textContent = greeting + shared;
   "lib/shared.ts": `export const shared: string = "world";\n`,
 };
 
-/** What is broken: the file, its text (null: it is deleted), and where the fault is. */
+/**
+ * The mistakes: the file, its text (null: it is deleted), and the expected location of the error.
+ */
 const MISTAKES: Readonly<Record<string, readonly [string, string | null, string]>> = {
   "syntax error": [
     "web/main.tsx",
@@ -38,7 +40,7 @@ const MISTAKES: Readonly<Record<string, readonly [string, string | null, string]
   "deleted entry": ["web/main.tsx", null, "web/index.html"],
 };
 
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. Set SCREENSHOTS to choose a folder that is kept. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 
 let browser: Browser;
@@ -47,7 +49,7 @@ beforeAll(async () => {
 });
 afterAll(() => browser.close());
 
-test("S9: a broken page shows file, line, column and code, and comes back by itself", async () => {
+test("S9: a broken page shows file, line, column and code, and recovers by itself", async () => {
   using folder = new TempFolder();
   folder.write(FILES);
   await using dev = new PylonProcess(["dev", "--port", "0"], folder.path);
@@ -83,7 +85,7 @@ test("S9: a broken page shows file, line, column and code, and comes back by its
   for (const [, , place] of Object.values(MISTAKES)) expect(log).toContain(place);
 }, 60_000);
 
-test("S9: a place inside the page, and a script of it, are answered too", async () => {
+test("S9: a path below the page and its scripts show the error too", async () => {
   using folder = new TempFolder();
   folder.write({ ...FILES, "web/main.tsx": "const a = (;\n" });
   await using dev = new PylonProcess(["dev", "--port", "0"], folder.path);

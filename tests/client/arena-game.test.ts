@@ -29,7 +29,7 @@ import {
   type ShardEvent,
 } from "@pylonsync/functions/simulation";
 
-// The game of examples/arena-shard: what its docs promise, by its own code.
+// Checks what the docs of examples/arena-shard promise, with the code of the game itself.
 
 const axis = fc.integer({ min: -MAX_AXIS, max: MAX_AXIS });
 const places = fc.record({ x: fc.nat(24_000), y: fc.nat(24_000) });
@@ -72,7 +72,7 @@ class Recording {
     return result;
   }
 
-  /** The file. */
+  /** The contents of the recorded file. */
   text(): string {
     if (this.#pieces.at(-1)?.kind !== "checkpoint") this.#recorder.end();
     const [begin] = this.#pieces;
@@ -106,12 +106,12 @@ function play(seed: number, turns: readonly (readonly ShardEvent[])[]) {
   keep(recording.advance([joined("always")]));
   for (let step = 1; step < MODES.sprint.roundSteps; step += 1)
     keep(recording.advance(turns[step - 1] ?? []));
-  // The round is a recording of its own, which its last step ends.
+  // The round is a separate recording, which ends with its last step.
   expect(ended).toBe(1);
   return { match: simulation.state as Match, simulation, recording, results, refused };
 }
 
-test("a recorded round is played again exactly, with all who came and went", () => {
+test("a recorded round is replayed exactly, including all joins and leaves", () => {
   fc.assert(
     fc.property(
       fc.nat(1_000_000),
@@ -132,7 +132,7 @@ test("a recorded round is played again exactly, with all who came and went", () 
   );
 });
 
-test("the recording of a full round fits into one file, and the state too", () => {
+test("the recording and the state of a full round are within their size limits", () => {
   const simulation = Simulation.begin("arena:main", arena, 7);
   const recording = new Recording(simulation);
   const ids = Array.from({ length: MAX_PLAYERS }, (_, index) => `user_${index}`);
@@ -145,13 +145,13 @@ test("the recording of a full round fits into one file, and the state too", () =
   expect(simulation.save().length).toBeLessThan(MAX_SHARD_STATE_BYTES / 8);
 });
 
-test("the result has the gems of those who are there at the end", () => {
+test("the result has the gems of the players who are present at the end", () => {
   const { match, results } = play(7, [[joined("b")], [{ kind: "leave", playerId: "always" }]]);
   const gems = match.round.ships[1]?.gems;
   expect(results[0]?.scores).toEqual([{ userId: "b", gems: gems ?? -1 }]);
 });
 
-test("a beam hits the ship where its pilot saw it, and is played again", () => {
+test("a beam hits the ship where its pilot saw it, also in the replay", () => {
   const seen = (aimOf: (at: Ship) => { x: number; y: number }, lateSteps: number) => {
     const simulation = Simulation.begin("arena:sprint", arena, 7);
     simulation.advance([joined("ann"), joined("bob")]);
@@ -165,7 +165,7 @@ test("a beam hits the ship where its pilot saw it, and is played again", () => {
     for (const ship of [round.ships[0], round.ships[1]]) Object.assign(Object(ship), { x: 9000 });
     Object.assign(Object(round.ships[0]), { y: 20_000 });
     Object.assign(Object(round.ships[1]), { y: 19_000 });
-    // Both fly up, as fast as they can, for as long as nothing is in their way.
+    // Both fly up at full speed; nothing blocks them within these steps.
     for (let step = 0; step < 12; step += 1) simulation.advance([fly("ann"), fly("bob")]);
     const past: Ship[] = [];
     for (let step = 0; step <= lateSteps; step += 1) {
@@ -180,7 +180,7 @@ test("a beam hits the ship where its pilot saw it, and is played again", () => {
   };
   const at = ({ x, y }: Ship): { x: number; y: number } => ({ x, y });
   expect(seen(at, 8)).toMatchObject({ place: 0, target: 1, isRewound: true });
-  // Beside it is beside it, and what lies further back than the shard remembers does not count.
+  // A beam next to the ship misses, and so does one aimed further back than the shard's history.
   expect(seen(({ x, y }) => ({ x: x + 500, y }), 8)).toMatchObject({ target: null });
   expect(seen(at, 24)).toMatchObject({ target: null });
 });
@@ -197,7 +197,7 @@ test("after the pause the next round begins, with a ship for each pilot", () => 
   ]);
 });
 
-test("a pilot has one move in a step, and may make up for a few that came late", () => {
+test("a pilot has one move per step, and may catch up on a few late ones", () => {
   const fly: ShardEvent = { kind: "input", playerId: "always", input: { x: 3, y: 0, dash: false } };
   const { refused } = play(7, [Array.from({ length: 30 }, () => fly), [fly, fly]]);
   expect(refused).toEqual(Array.from({ length: 30 - MAX_SAVED_MOVES + 1 }, () => "TOO_FAST"));
@@ -205,7 +205,7 @@ test("a pilot has one move in a step, and may make up for a few that came late",
   expect(play(7, [[far]]).refused).toEqual(["BAD_MOVE"]);
 });
 
-test("a ship stays in whole numbers, and dashes only now and then", () => {
+test("a ship has whole-number coordinates, and dashes at most at set intervals", () => {
   const still: Ship = { x: 12_000, y: 9000, vx: 0, vy: 0, gems: 0, wait: 0, stun: 3, charge: 0 };
   fc.assert(
     fc.property(fc.array(flights, { maxLength: 200 }), (list) => {
@@ -223,7 +223,7 @@ test("a ship stays in whole numbers, and dashes only now and then", () => {
   );
 });
 
-/** Two ships and nothing else: the first dashes at the second, which has gems. */
+/** Only two ships: the first one dashes at the second one, which has gems. */
 function ram(second: Partial<Ship>): readonly (Ship | null)[] {
   const round = newRound(1);
   round.ships.fill(null);
@@ -235,17 +235,17 @@ function ram(second: Partial<Ship>): readonly (Ship | null)[] {
   return round.ships.slice(0, 2);
 }
 
-test("a ship that is rammed loses gems once, and can't steer for a while", () => {
+test("a rammed ship loses gems once, and cannot steer for a while", () => {
   const [thief, victim] = ram({});
   expect([thief?.gems, victim?.gems]).toEqual([MAX_STOLEN, 6 - MAX_STOLEN]);
   expect([thief?.stun, victim?.stun]).toEqual([0, STUN_STEPS]);
   expect(ram({ gems: 1 }).map((ship) => ship?.gems)).toEqual([1, 0]);
-  // Of two that dash at each other, none is hit; and none is hit from afar.
+  // If two ships dash at each other, neither is hit; and a distant ship is not hit.
   expect(ram({ wait: DASH_EVERY }).map((ship) => ship?.gems)).toEqual([0, 6]);
   expect(ram({ y: 9000 }).map((ship) => ship?.gems)).toEqual([0, 6]);
 });
 
-test("a ship that touches a gem has it, and another one appears outside of the pillars", () => {
+test("a ship that touches a gem takes it, and a new one appears outside of the pillars", () => {
   const round = newRound(1);
   const [gem] = round.gems;
   const ship = {
@@ -272,7 +272,7 @@ test("a ship that touches a gem has it, and another one appears outside of the p
   }
 });
 
-test("a file that is not a recording of the arena is refused", () => {
+test("rejects a file that is not a recording of the arena", () => {
   const simulation = Simulation.begin("arena:sprint", arena, 7);
   const recording = new Recording(simulation);
   for (let step = 0; step < 5; step += 1) recording.advance([]);

@@ -26,10 +26,10 @@ afterEach(() => {
 });
 
 const RECONNECT_MS = 200;
-/** The longest pause, with the pieces of time that a test looks at. */
+/** The longest pause, plus the polling interval of a test. */
 const MAX_PAUSE_MS = RECONNECT_MS * 8 + 100;
 const NAMED_SECS = 12;
-/** Until a request without an answer is given up. */
+/** The timeout of a request without a response. */
 const GIVEN_UP_MS = 21_000;
 
 async function connect(machine: VirtualMachine): Promise<SyncEngine> {
@@ -41,12 +41,12 @@ async function connect(machine: VirtualMachine): Promise<SyncEngine> {
 }
 
 interface Case {
-  /** What answers a push instead of the server; undefined where the server itself does. */
+  /** Responds to a push instead of the server; undefined where the server itself responds. */
   readonly answer?: (
     body: string,
     machine: VirtualMachine,
   ) => Response | Promise<Response> | undefined;
-  /** Every request gets this answer, and not only pushes. */
+  /** Every request gets this response, not only pushes. */
   readonly toAll?: true;
   readonly row?: Readonly<Record<string, unknown>>;
 }
@@ -60,7 +60,7 @@ const pages = (...statuses: readonly number[]): Case[] =>
 const redirected = (response: Response, url: string): Response =>
   Object.defineProperties(response, { redirected: { value: true }, url: { value: url } });
 
-/** By the first cell of a row. */
+/** The key is the first cell of a row. */
 const CASES: Readonly<Record<string, readonly Case[]>> = {
   "2xx, the change is applied": [{}],
   "2xx, the change is rejected": [{ row: { refused: true } }],
@@ -184,7 +184,7 @@ describe.each(table)("C2: %s", (answer, write, token, again) => {
   );
 });
 
-/** Lifts what stands in the way, and sees when the writes get through. */
+/** Removes the cause of the failure, and checks when the writes get through. */
 async function expectAgain(
   machine: VirtualMachine,
   engine: SyncEngine,
@@ -198,14 +198,14 @@ async function expectAgain(
     await machine.advance(60_000);
     expect(engine.status.connection).toBe("unauthorized");
     expect(pushes()).toHaveLength(count);
-    // The session is there again: the user's writes were kept for them.
+    // The session is valid again: the user's writes were kept for them.
     machine.isTokenKnown = true;
     engine.setToken(TOKEN);
   } else if (again === "after the given time") {
     machine.intercept = () => undefined;
     const count = pushes().length;
     await machine.advance(first + NAMED_SECS * 1000 - machine.now - 1);
-    // Neither a new write nor the network's return is a reason not to wait.
+    // Neither a new write nor an `online` event ends the wait.
     machine.goOnline();
     await engine.insert("Note", { id: "later" });
     expect(pushes()).toHaveLength(count);
@@ -224,7 +224,7 @@ describe.each([
   ["a 404 of a proxy", () => page(404)],
   ["an empty 502", () => new Response(null, { status: 502 })],
   ["JSON of something else", () => Response.json({ message: "Forbidden" }, { status: 403 })],
-])("C2: %s is not the server's word", (_, answer) => {
+])("C2: %s is not taken for a response of the server", (_, answer) => {
   const notTheServer = { name: "PylonClientError", code: "UNEXPECTED_ANSWER", status: 0 };
 
   test("on a session, a sign-in, a call, a stream and a room", async () => {
@@ -250,7 +250,7 @@ describe.each([
   });
 
   test.each(["websocket", "sse", "poll"] as const)(
-    "while it connects over %s",
+    "while connecting over %s",
     async (transport) => {
       const machine = new VirtualMachine();
       machine.insert("a");
@@ -269,24 +269,21 @@ describe.each([
     },
   );
 
-  test.each(["sse", "poll"] as const)(
-    "when a live connection over %s meets it",
-    async (transport) => {
-      const machine = new VirtualMachine();
-      const engine = machine.engine({ reconnectDelay: RECONNECT_MS, transport });
-      cleanups.push(() => engine.stop());
-      engine.start();
-      await machine.until(() => engine.connected, 1_000);
-      machine.intercept = answer;
-      machine.cut();
-      await machine.advance(2_000);
-      expect(engine.status.connection).not.toBe("unauthorized");
-      machine.intercept = () => undefined;
-      machine.insert("b");
-      await machine.until(() => engine.store.list("Note").length === 1, 30_000);
-      expect(machine.storage.get("pylon_token")).toBe(TOKEN);
-    },
-  );
+  test.each(["sse", "poll"] as const)("on a live connection over %s", async (transport) => {
+    const machine = new VirtualMachine();
+    const engine = machine.engine({ reconnectDelay: RECONNECT_MS, transport });
+    cleanups.push(() => engine.stop());
+    engine.start();
+    await machine.until(() => engine.connected, 1_000);
+    machine.intercept = answer;
+    machine.cut();
+    await machine.advance(2_000);
+    expect(engine.status.connection).not.toBe("unauthorized");
+    machine.intercept = () => undefined;
+    machine.insert("b");
+    await machine.until(() => engine.store.list("Note").length === 1, 30_000);
+    expect(machine.storage.get("pylon_token")).toBe(TOKEN);
+  });
 });
 
 test.each([
@@ -297,7 +294,7 @@ test.each([
   ["no answer", () => new Promise<Response>(() => undefined), 1],
   ["the server's 500", () => refusal(500, "HANDLER_ERROR"), 1],
 ] as const)(
-  "C2: after %s a function is not called more often than it may be",
+  "C2: after %s a function is called at most as often as it may be",
   async (_, answer, times) => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
@@ -309,7 +306,7 @@ test.each([
   },
 );
 
-test("C2: a close code that a proxy sent ends no session, and the server's word does", async () => {
+test("C2: only the server's confirmation ends a session, not a proxy's close code", async () => {
   const machine = new VirtualMachine();
   const engine = await connect(machine);
   for (const code of [1008, 4401]) {

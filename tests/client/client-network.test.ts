@@ -41,7 +41,7 @@ const ids = (engine: SyncEngine): string[] =>
     .map(({ id }) => id)
     .toSorted();
 
-describe("C1: what can't be sent is refused at once, alone, with its field", () => {
+describe("C1: immediately rejects only the write that cannot be sent, and names its field", () => {
   const cycle: Record<string, unknown> = {};
   cycle["self"] = cycle;
   let deep: unknown = 1;
@@ -89,7 +89,7 @@ describe("C1: what can't be sent is refused at once, alone, with its field", () 
     expect(heard).toEqual([]);
   });
 
-  test("what can be is sent as it was, though the app changes its objects afterwards", async () => {
+  test("sends a write as it was queued, even if the app changes its objects later", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     machine.network = "down";
@@ -107,7 +107,7 @@ describe("C1: what can't be sent is refused at once, alone, with its field", () 
     });
   });
 
-  test("the sentence names the kind, and shortens a path without end", async () => {
+  test("the message names the kind of value, and shortens a very long path", async () => {
     const engine = await connect(new VirtualMachine());
     const messageOf = (fields: Readonly<Record<string, unknown>>): Promise<string> =>
       engine.insert("Note", fields).catch((reason: unknown) => (reason as Error).message);
@@ -115,7 +115,7 @@ describe("C1: what can't be sent is refused at once, alone, with its field", () 
     expect(await messageOf({ meta: cycle })).toMatch(/^"meta(\.self){7}\.{4}" can't be sent: /);
   });
 
-  test("the arguments of a function too", async () => {
+  test("rejects the arguments of a function in the same way", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     await expect(engine.fn("pay", { cents: 1n })).rejects.toMatchObject({
@@ -126,7 +126,7 @@ describe("C1: what can't be sent is refused at once, alone, with its field", () 
   });
 });
 
-describe("C3: a queue of any size gets through", () => {
+describe("C3: a queue of any size is sent", () => {
   const offline = async (count: number, bytes: number): Promise<[VirtualMachine, SyncEngine]> => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
@@ -139,7 +139,7 @@ describe("C3: a queue of any size gets through", () => {
     return [machine, engine];
   };
 
-  test("400 notes of 30 kB go in batches of at most 1 MiB", async () => {
+  test("400 notes of 30 kB are sent in batches of at most 1 MiB", async () => {
     const [machine, engine] = await offline(400, 30_000);
     machine.network = "up";
     await machine.until(() => engine.mutations.all().length === 0, 60_000);
@@ -148,7 +148,7 @@ describe("C3: a queue of any size gets through", () => {
     expect(machine.pushes.length).toBeLessThan(20);
   });
 
-  test("1,100 small changes go in batches of at most 1,000", async () => {
+  test("1,100 small changes are sent in batches of at most 1,000", async () => {
     const [machine, engine] = await offline(1_100, 2);
     machine.network = "up";
     await machine.until(() => engine.mutations.all().length === 0, 60_000);
@@ -159,7 +159,7 @@ describe("C3: a queue of any size gets through", () => {
   test.each([
     ["the server", () => refusal(413, "PAYLOAD_TOO_LARGE")],
     ["a proxy", () => page(413)],
-  ])("where %s takes less, batches are halved until they fit", async (_, answer) => {
+  ])("if %s accepts less, batches are halved until they fit", async (_, answer) => {
     const [machine, engine] = await offline(100, 30_000);
     const refused: string[] = [];
     engine.onError(({ rowId }) => refused.push(rowId));
@@ -169,11 +169,11 @@ describe("C3: a queue of any size gets through", () => {
     await machine.until(() => engine.mutations.all().length === 0, 60_000);
     expect(machine.rows()).toHaveLength(100);
     expect(refused).toEqual([]);
-    // Once it is known what fits, nothing larger is tried.
+    // Once the accepted size is known, the client does not try larger batches.
     expect(machine.pushes.slice(10).every(({ bytes }) => bytes <= 200_000)).toBe(true);
   });
 
-  test("of a batch that is too large only the change that is too large is refused", async () => {
+  test("only the oversized change of an oversized batch is rejected", async () => {
     const [machine, engine] = await offline(20, 30_000);
     const refused: string[] = [];
     engine.onError(({ rowId, code }) => refused.push(`${rowId} ${code}`));
@@ -191,7 +191,7 @@ describe("C3: a queue of any size gets through", () => {
   });
 });
 
-test("C3: rows under a queue that grows and shrinks are as if it was laid over them again", () => {
+test("C3: incremental overlays of a changing queue equal a full recomputation", () => {
   const change = fc.record({
     entity: fc.constantFrom("Note", "Tag"),
     row_id: fc.constantFrom("a", "b", "c"),
@@ -231,7 +231,7 @@ test("C3: rows under a queue that grows and shrinks are as if it was laid over t
 const rowsOf = (store: LocalStore, entity: string): unknown =>
   Object.fromEntries(store.list(entity).map((row) => [row.id, row]));
 
-/** How long after its return the network may be of no use. */
+/** The maximum time until the client is live again after the network has returned. */
 const LIVE_WITHIN_MS = 30_000;
 
 describe.each(["websocket", "sse", "poll"] as const)(
@@ -271,7 +271,7 @@ describe.each(["websocket", "sse", "poll"] as const)(
     test("at the handshake", async () => {
       const machine = new VirtualMachine();
       machine.intercept = (path) => {
-        // The snapshot is the last that comes through before.
+        // The response with the snapshot is the last one before the network fails.
         if (path.includes("since=0")) queueMicrotask(() => (machine.network = "swallows"));
         return undefined;
       };
@@ -291,7 +291,7 @@ describe.each(["websocket", "sse", "poll"] as const)(
       await expectLive(machine, engine);
     });
 
-    test("in the middle of an answer", async () => {
+    test("in the middle of a response", async () => {
       const machine = new VirtualMachine();
       machine.intercept = (path) =>
         path.includes("since=0")
@@ -309,8 +309,8 @@ describe.each(["websocket", "sse", "poll"] as const)(
       await expectLive(machine, engine);
     });
 
-    test.each(["online", "the page is looked at"])(
-      "is left behind at once when %s",
+    test.each(["online", "the page becomes visible"])(
+      "recovers immediately when %s",
       async (what) => {
         const machine = new VirtualMachine();
         const engine = start(machine, { transport });
@@ -322,7 +322,7 @@ describe.each(["websocket", "sse", "poll"] as const)(
       },
     );
 
-    test("while it is offline a return of the page is a reason to try", async () => {
+    test("while offline, the client retries when the page becomes visible", async () => {
       const machine = new VirtualMachine();
       machine.network = "down";
       const engine = start(machine, { transport, reconnectDelay: 30_000 });
@@ -334,8 +334,8 @@ describe.each(["websocket", "sse", "poll"] as const)(
   },
 );
 
-test.each(["online", "the page is looked at"])(
-  "C5: a write that waits for a pause is sent at once when %s",
+test.each(["online", "the page becomes visible"])(
+  "C5: a write that waits for a retry is sent immediately when %s",
   async (what) => {
     const machine = new VirtualMachine();
     const engine = await connect(machine, { reconnectDelay: 10_000 });
@@ -349,7 +349,7 @@ test.each(["online", "the page is looked at"])(
   },
 );
 
-test("C5: a slow answer that goes on is waited for", async () => {
+test("C5: does not time out a slow response that makes progress", async () => {
   const machine = new VirtualMachine();
   machine.insert("a");
   let finish: () => void = () => undefined;
@@ -398,7 +398,7 @@ describe("C7: a transport that does not get through is replaced", () => {
     await machine.until(() => ids(engine).includes("live"), 2_000);
     await engine.insert("Note", { id: "mine" });
     await machine.until(() => engine.mutations.all().length === 0, 2_000);
-    // What did not get through is tried again when somebody comes back to the page.
+    // The transports that failed are tried again when the user returns to the page.
     Object.assign(machine, { sockets: "work", streams: "work" });
     machine.network = "down";
     machine.cut();
@@ -409,7 +409,7 @@ describe("C7: a transport that does not get through is replaced", () => {
     expect(engine.status.transport).toBe("websocket");
   });
 
-  test("a server that is away is not a reason to", async () => {
+  test("an unreachable server does not replace it", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     machine.network = "down";
@@ -422,7 +422,7 @@ describe("C7: a transport that does not get through is replaced", () => {
 });
 
 describe("F6: after a storm", () => {
-  test("a server that can be reached has the client live within 2 s", async () => {
+  test("the client is live within 2 s of the server being reachable", async () => {
     const machine = new VirtualMachine();
     const engine = await connect(machine);
     for (let round = 0; round < 8; round += 1) {

@@ -71,7 +71,7 @@ const titles = (engine: SyncEngine): string[] =>
     .toSorted();
 
 describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
-  test("a write shows at once, keeps its id, and reaches the user's other device", async () => {
+  test("a write shows immediately, keeps its id, and reaches the user's other device", async () => {
     const { url } = await serve();
     const { token } = await TestClient.guest(url);
     const [phone, laptop] = [
@@ -92,7 +92,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     await until(() => laptop.store.get("Todo", id) === null);
   });
 
-  test("a refused write is taken back, with what was built on it, and says why", async () => {
+  test("a rejected write is rolled back with the writes based on it, and reports why", async () => {
     const { url } = await serve();
     const { token } = await TestClient.guest(url);
     const engine = connect(url, transport, token ?? "");
@@ -108,7 +108,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     expect(engine.status.pending).toBe(0);
   });
 
-  test("writes made offline and changes made meanwhile meet after the reconnect", async () => {
+  test("offline writes and others' changes are merged after the reconnect", async () => {
     const dir = mkdtempSync(join(tmpdir(), "pylon-client-"));
     cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
     const env = {
@@ -143,7 +143,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
     ).toHaveLength(3);
   });
 
-  test("a client that was away too long takes a new snapshot, with no empty list", async () => {
+  test("a client offline for too long loads a new snapshot, without an empty list", async () => {
     const { url, server } = await serve({ PYLON_CHANGE_LOG_MAX: "3" });
     const { token } = await TestClient.guest(url);
     const other = new TestClient(url, token);
@@ -164,7 +164,7 @@ describe.each(["websocket", "sse", "poll"] as const)("over %s", (transport) => {
   });
 });
 
-test("another user on the same device sees and sends nothing of the first one", async () => {
+test("another user on the same device neither sees nor sends the first user's data", async () => {
   const { url, stop } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const engine = connect(url, "websocket", alice.token ?? "");
@@ -187,7 +187,7 @@ test("another user on the same device sees and sends nothing of the first one", 
   void stop;
 });
 
-test("when the session is ended elsewhere, the client says so and stops asking", async () => {
+test("when the session is ended elsewhere, the client reports it and stops polling", async () => {
   const { url } = await serve();
   const guest = await TestClient.guest(url);
   const engine = connect(url, "websocket", guest.token ?? "");
@@ -217,7 +217,7 @@ test("a function is called with the session, and its row arrives", async () => {
   });
 });
 
-test("a live query keeps its array until a row changes, and hears its entity", async () => {
+test("a live query keeps its array until a row of its entity changes", async () => {
   const { url } = await serve();
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
@@ -236,7 +236,7 @@ test("a live query keeps its array until a row changes, and hears its entity", a
   expect(open.getSnapshot().map(({ title }) => title)).toEqual(["b", "a"]);
 });
 
-test("where the server is gone, a call says so in words for people", async () => {
+test("without a server, a call fails with a readable message", async () => {
   const { url, stop } = await startServer(app);
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
@@ -253,7 +253,7 @@ test("where the server is gone, a call says so in words for people", async () =>
   await expect(engine.signInAsGuest()).rejects.toMatchObject(gone);
 });
 
-test("a tab that missed another tab's sign-in sends nothing in that user's name", async () => {
+test("a tab that missed a sign-in in another tab sends nothing as that user", async () => {
   const { url } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
@@ -282,7 +282,7 @@ test("a tab that missed another tab's sign-in sends nothing in that user's name"
   ]);
 });
 
-test("what was written before it was known who is there is theirs who held the token", async () => {
+test("a write before the session is known belongs to the user of the token then", async () => {
   const { url } = await serve();
   const [alice, bob] = [await TestClient.guest(url), await TestClient.guest(url)];
   const storage = createWriteThroughStorage({ pylon_token: alice.token ?? "" }, () => undefined);
@@ -292,7 +292,7 @@ test("what was written before it was known who is there is theirs who held the t
   engine.onError(({ code }) => refused.push(code));
   await engine.insert("Todo", { title: "alice's" });
   expect(titles(engine)).toEqual(["alice's"]);
-  // Another tab signs in before this one has asked.
+  // Another tab signs in before this one has sent a request.
   storage.set("pylon_token", bob.token ?? "");
   engine.start();
   await until(() => engine.connected);
@@ -304,10 +304,10 @@ test("what was written before it was known who is there is theirs who held the t
   expect(titles(engine)).toEqual(["bob's"]);
 });
 
-/** How long a server that may be gone has to answer. */
+/** The time within which a server must answer a probe. */
 const PROBE_MS = 3_000;
 
-/** A timer; while it is one that a server has to answer within it is among `probing`. */
+/** Starts a timer. While a timer of a probe runs, it is in `probing`. */
 function afterAs(delayMs: number, run: () => void, probing = new Set<object>()): () => void {
   const probe = {};
   if (delayMs === PROBE_MS) probing.add(probe);
@@ -321,7 +321,7 @@ function afterAs(delayMs: number, run: () => void, probing = new Set<object>()):
   };
 }
 
-/** A machine whose network can be taken away without its sockets noticing. */
+/** A platform whose network can fail without its sockets noticing. */
 function machine(): {
   readonly platform: Partial<Platform>;
   readonly say: { offline: () => void };
@@ -342,8 +342,8 @@ function machine(): {
   return { platform, say, network };
 }
 
-test.each(["the machine says so", "a write does not get through"])(
-  "a network that is gone is noticed though the socket seems open, when %s",
+test.each(["the machine reports it", "a write does not get through"])(
+  "detects that the network is gone although the socket seems open, when %s",
   async (how) => {
     const { url } = await serve();
     const { platform, say, network } = machine();
@@ -357,7 +357,7 @@ test.each(["the machine says so", "a write does not get through"])(
     engine.start();
     await until(() => engine.connected);
     network.isThere = false;
-    if (how === "the machine says so") say.offline();
+    if (how === "the machine reports it") say.offline();
     else await engine.insert("Todo", { title: "kept" });
     await until(() => engine.status.connection === "offline");
     network.isThere = true;
@@ -365,7 +365,7 @@ test.each(["the machine says so", "a write does not get through"])(
   },
 );
 
-test("a machine that says it is offline and is not stays live", async () => {
+test("stays live when the machine wrongly reports that it is offline", async () => {
   const { url } = await serve();
   const { platform, say } = machine();
   const probing = new Set<object>();
@@ -383,17 +383,17 @@ test("a machine that says it is offline and is not stays live", async () => {
   expect(probing.size).toBeGreaterThan(0);
   await engine.insert("Todo", { title: "goes through" });
   await until(() => engine.mutations.all().length === 0);
-  // Neither the request nor the socket is waited for any more, or has been given up.
+  // Both probes, the request and the socket, have been answered or have timed out.
   await until(() => probing.size === 0);
   expect(seen.every((connection) => connection === "live")).toBe(true);
 });
 
-test("a connection that returns while the last one is still probed stays", async () => {
+test("a connection that returns while the previous one is being probed stays open", async () => {
   const { url } = await serve();
   const { platform, say } = machine();
   const sockets: Socket[] = [];
   let isSlow = false;
-  /** What is to be done when a probe has waited for long enough. */
+  /** The callbacks of the probe timers. */
   const held = new Set<() => void>();
   const hold = (run: () => void): (() => void) => {
     held.add(run);
@@ -404,7 +404,7 @@ test("a connection that returns while the last one is still probed stays", async
     storage: createWriteThroughStorage({}, () => undefined),
     platform: {
       ...platform,
-      // What is asked of a dead server is answered by nobody.
+      // A dead server answers no request.
       fetch: (target, init) =>
         isSlow
           ? new Promise((_, reject) =>
@@ -434,7 +434,7 @@ test("a connection that returns while the last one is still probed stays", async
   expect(sockets).toHaveLength(2);
 });
 
-test("only the change for which the server refuses a whole request is refused", async () => {
+test("if the server rejects a whole request, only the offending change is rejected", async () => {
   const { url } = await serve();
   const platform: Partial<Platform> = {
     fetch: async (target, init) =>
@@ -458,7 +458,7 @@ test("only the change for which the server refuses a whole request is refused", 
   expect(titles(engine)).toEqual(Array.from({ length: 59 }, () => "good"));
 });
 
-test("without a schema a query refuses invalid filters, and finds nothing in none", async () => {
+test("without a schema, rejects invalid filters, and unknown names match no rows", async () => {
   const { url } = await serve();
   const engine = connect(url, "websocket");
   await engine.signInAsGuest();
@@ -471,7 +471,7 @@ test("without a schema a query refuses invalid filters, and finds nothing in non
   expect(engine.query("Todo", { where: { colour: null } }).getSnapshot()).toHaveLength(1);
 });
 
-test("what the admin wrote is not sent by nobody", async () => {
+test("the admin's writes are not sent without the admin token", async () => {
   const { url } = await serve();
   const storage = createWriteThroughStorage({ pylon_token: ADMIN_TOKEN }, () => undefined);
   const { platform, network } = machine();
@@ -485,7 +485,7 @@ test("what the admin wrote is not sent by nobody", async () => {
   network.isThere = false;
   await engine.insert("Todo", { title: "the admin's", ownerId: "somebody" });
   await until(() => engine.status.connection === "offline");
-  // Another tab forgets the token.
+  // Another tab removes the token.
   storage.remove("pylon_token");
   network.isThere = true;
   await until(() => refused.length === 1);

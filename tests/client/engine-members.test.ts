@@ -16,7 +16,7 @@ import { TestClient, until } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// What clients of the public system call on the engine and its parts.
+// The members of the engine and its parts that clients of the public system call.
 
 useFakeIndexedDb();
 
@@ -70,7 +70,7 @@ const titles = (engine: SyncEngine): string[] =>
     .map(({ title }) => String(title))
     .toSorted((a, b) => a.localeCompare(b));
 
-test("pull looks for a token that the app has put into the storage itself", async () => {
+test("pull uses a token that the app itself has put into the storage", async () => {
   const storage = createWriteThroughStorage({}, () => undefined);
   const engine = engineOf({ storage });
   engine.start();
@@ -83,13 +83,13 @@ test("pull looks for a token that the app has put into the storage itself", asyn
   storage.set("pylon_token", bob.token ?? "");
   await engine.pull();
   expect(titles(engine)).toEqual(["tea"]);
-  // And it is live as the new user.
+  // The engine is also live as the new user.
   const id = await bob.insert("Todo", { title: "rice" });
   await until(() => titles(engine).includes("rice"));
   await bob.request("DELETE", `/api/entities/Todo/${id}`);
 });
 
-test("pull signs in again by a new token after the session has ended", async () => {
+test("pull signs in again with a new token after the session has ended", async () => {
   const gone = await TestClient.guest(server.url);
   const storage = createWriteThroughStorage({ pylon_token: gone.token ?? "" }, () => undefined);
   const engine = engineOf({ storage });
@@ -104,7 +104,7 @@ test("pull signs in again by a new token after the session has ended", async () 
   expect([engine.session.current.userId, titles(engine)]).toEqual([bob.userId, ["tea"]]);
 });
 
-test("pull takes what is new, of a live engine and of one that is not started", async () => {
+test("pull loads what is new, for a live engine and for one that is not started", async () => {
   const live = engineOf({ token: bob.token ?? "" });
   live.start();
   await until(() => live.connected);
@@ -122,7 +122,7 @@ test("pull takes what is new, of a live engine and of one that is not started", 
   expect(titles(still)).toEqual(["tea"]);
 });
 
-test("pull and resetReplica never reject, nor wait for a server that is not there", async () => {
+test("pull and resetReplica neither reject nor wait if the server is unreachable", async () => {
   const gone = engineOf({ baseUrl: "http://127.0.0.1:9" });
   await gone.pull();
   gone.start();
@@ -134,7 +134,7 @@ test("pull and resetReplica never reject, nor wait for a server that is not ther
   expect(gone.status.ready).toBe(false);
 });
 
-test("resetReplica and clearAll take the server's rows again", async () => {
+test("resetReplica and clearAll load the server's rows again", async () => {
   const engine = engineOf({ token: ann.token ?? "" });
   engine.start();
   await engine.pull();
@@ -147,7 +147,7 @@ test("resetReplica and clearAll take the server's rows again", async () => {
   await until(() => titles(engine).length === 2);
 });
 
-test("a row that the app shows itself gives way to the server's with its id", async () => {
+test("a row that the app added itself is replaced by the server's row of the same id", async () => {
   const engine = engineOf({ token: bob.token ?? "" });
   engine.start();
   await engine.pull();
@@ -163,7 +163,7 @@ test("a row that the app shows itself gives way to the server's with its id", as
   await bob.request("DELETE", `/api/entities/Todo/${id}`);
 });
 
-test("getServerData reads what the caller may read, and hydrate shows it at once", async () => {
+test("getServerData reads what the caller may read, and hydrate shows it immediately", async () => {
   const data = await getServerData(server.url, ["Todo", "Nope"], { token: ann.token });
   expect(data.entities["Todo"]?.map(({ title }) => title).toSorted()).toEqual(["eggs", "milk"]);
   expect([data.entities["Nope"], data.session?.userId]).toEqual([[], ann.userId]);
@@ -174,12 +174,12 @@ test("getServerData reads what the caller may read, and hydrate shows it at once
   engine.start();
   await until(() => engine.store.list("Notice").length === 1);
   expect([titles(engine), engine.status.stale]).toEqual([["eggs", "milk"], false]);
-  // What has come since is newer than the page.
+  // The rows that have arrived since then are newer than the page.
   engine.hydrate({ entities: { Todo: [] } });
   expect(titles(engine)).toEqual(["eggs", "milk"]);
 });
 
-test("hydrated rows of one user are never shown with the session of another", async () => {
+test("hydrated rows of one user are never shown with another user's session", async () => {
   const data = await getServerData(server.url, ["Todo"], { token: ann.token });
   const engine = engineOf({ token: bob.token ?? "" });
   const shown: string[][] = [];
@@ -194,7 +194,7 @@ test("hydrated rows of one user are never shown with the session of another", as
   expect(titles(engine)).toEqual(["tea"]);
 });
 
-test("a server that is not there gives a page without rows", async () => {
+test("if the server is unreachable, the page is rendered without rows", async () => {
   const data = await getServerData("http://127.0.0.1:9", ["Todo"]);
   expect(data).toEqual({ entities: { Todo: [] }, cursor: { last_seq: 0 }, session: null });
 });
@@ -217,7 +217,7 @@ const write = (id: string): Omit<PendingMutation, "status"> => ({
   userId: "ann",
 });
 
-test("an app can answer, take out and keep the writes of a queue itself", async () => {
+test("an app can settle, remove and persist the writes of a queue itself", async () => {
   const queue = new MutationQueue();
   const refused: string[] = [];
   queue.onRefused(({ message }) => refused.push(message));
@@ -247,7 +247,7 @@ test("an app can answer, take out and keep the writes of a queue itself", async 
   expect(later.pending().map(({ id, userId }) => [id, userId])).toEqual([["e", "ann"]]);
 });
 
-test("a queue that the app has kept is sent by the next engine, as its user", async () => {
+test("a queue persisted by the app is sent by the next engine, as its user", async () => {
   const kept = new IndexedDBPersistence("members-queue");
   await kept.open();
   const offline = engineOf({ baseUrl: "http://127.0.0.1:9" });
@@ -269,7 +269,7 @@ test("a queue that the app has kept is sent by the next engine, as its user", as
   kept.close();
 });
 
-test("IndexedDBPersistence keeps rows, a cursor and what a change makes of a row", async () => {
+test("IndexedDBPersistence stores rows and a cursor, and applies changes to a row", async () => {
   const kept = new IndexedDBPersistence("members-rows");
   await kept.open();
   await kept.saveRow("Todo", "1", { title: "milk" });

@@ -13,7 +13,7 @@ import { team } from "../../packages/server/src/data/testing/team-world.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Related rows as a client puts them together, against what the server answers to the same query.
+// Related rows as the client resolves them, compared with the server's response to the same query.
 
 const manifest: Manifest = {
   ...team,
@@ -76,7 +76,7 @@ const QUERIES: readonly (readonly [string, QueryOptions])[] = [
   ],
 ];
 
-/** Filters over related rows, among which are related rows that no query asks for. */
+/** Filters over related rows, including related rows that no query subscribes to. */
 const FILTERED: readonly (readonly [string, QueryOptions])[] = [
   ["Message", { where: { author: { name: "a" } } }],
   ["Message", { where: { channel: null } }],
@@ -178,7 +178,7 @@ for (const [what, queries] of [
   ["what is asked of related rows", FILTERED],
 ] as const)
   test.each(["queries", "all"] as const)(
-    `${what}: %s follow what the server answers, whatever is written`,
+    `${what}: %s equal the server's results after any writes`,
     async (mode) => {
       const engine = connect(mode);
       const known = new Set<string>();

@@ -48,7 +48,7 @@ async function connect(url: string, sync: "all" | "queries" = "all"): Promise<Sy
 }
 
 describe.each(["all", "queries"] as const)("with sync %s", (sync) => {
-  test("what two add while they are offline is all kept, and never shown twice", async () => {
+  test("keeps the offline increments of two clients, and never shows one twice", async () => {
     const { url } = await serve();
     const [ann, bob] = [await connect(url, sync), await connect(url, sync)];
     const id = await ann.insert("Post", {});
@@ -86,7 +86,7 @@ describe.each(["all", "queries"] as const)("with sync %s", (sync) => {
   });
 });
 
-test("a sum that the field refuses is taken back", async () => {
+test("rolls back a sum that the field rejects", async () => {
   const { url } = await serve();
   const engine = await connect(url);
   const id = await engine.insert("Post", { likes: 99 });
@@ -97,7 +97,7 @@ test("a sum that the field refuses is taken back", async () => {
   await until(() => engine.store.get("Post", id)?.["likes"] === 99);
 });
 
-test("of two who change the row that they have read, the second is refused", async () => {
+test("if two clients change a row that they have read, the second change is rejected", async () => {
   const { url } = await serve();
   const [ann, bob] = [await connect(url), await connect(url)];
   const id = await ann.insert("Post", { title: "a" });
@@ -115,7 +115,7 @@ test("of two who change the row that they have read, the second is refused", asy
   expect(codes).toEqual(["ROW_CHANGED", "ROW_CHANGED"]);
 });
 
-test("a push that is sent again adds once; what nobody sends could be added twice", async () => {
+test("a resent push adds once; rejects an increment of an anonymous client", async () => {
   const { url } = await serve();
   const guest = await TestClient.guest(url);
   const id = await guest.insert("Post", {});

@@ -18,7 +18,7 @@ import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
-// What an engine keeps between two visits, where a browser would be too coarse to be asked.
+// What an engine persists between two visits, in cases that cannot be tested in a real browser.
 
 const appWith = (allow: string): LoadedApp =>
   appOf(
@@ -75,7 +75,7 @@ async function diskOf(appName: string, server: string): Promise<Disk> {
   return disk;
 }
 
-/** All that a database holds, as text. */
+/** The whole contents of a database, as text. */
 async function textOf(name: string): Promise<string> {
   const db = await requested(indexedDB.open(name));
   const found: unknown[] = [];
@@ -139,7 +139,7 @@ test("a write that was applied is off the disk after a stop", async () => {
   expect((await disk.readReplica())?.rows).toHaveLength(1);
 });
 
-test("who signs out before the disk is open leaves nothing on it", async () => {
+test("a sign-out before the disk is open leaves no data on it", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);
@@ -150,14 +150,14 @@ test("who signs out before the disk is open leaves nothing on it", async () => {
   const disk = await diskOf(appName, url);
   expect(await disk.readWrites(`user:${userId}`)).toHaveLength(1);
 
-  // Its code is not even loaded yet.
+  // The code of the disk is not even loaded yet.
   const again = connect(url, appName, token);
   again.session.setToken(null);
   await until(() => again.connected);
   await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0, 3_000);
 });
 
-test("a disk that can't even be asked for changes nothing", async () => {
+test("the client works if the disk cannot be opened at all", async () => {
   const url = await serve();
   const { token } = await TestClient.guest(url);
   const openDisk = (): never => {
@@ -185,10 +185,10 @@ const kept = async (disk: Disk): Promise<unknown> => {
   return [replica?.head.seq, replica?.rows.map(({ id }) => id).join()];
 };
 
-test("a kept replica goes on without a hole, and never back, whichever tab writes", async () => {
+test("a stored replica has no gap and never goes back, whichever tab writes", async () => {
   const disk = await diskOf(newName(), "http://server");
   await disk.replaceReplica(headAt(5), [row("a")], "one");
-  // The other tab's rows begin after 7: what happened at 6 and 7 is not among them.
+  // The other tab's rows start after 7, so the changes 6 and 7 are missing.
   expect(await disk.patchReplica(headAt(8), 7, [row("b")])).toBe(false);
   expect(await kept(disk)).toEqual([5, "a"]);
   expect(await disk.patchReplica(headAt(9), 4, [row("c")])).toBe(true);
@@ -199,7 +199,7 @@ test("a kept replica goes on without a hole, and never back, whichever tab write
   expect(await kept(disk)).toEqual([2, "d"]);
 });
 
-test("what is gone leaves nothing on disk, however the rows are kept there", async () => {
+test("deleted rows leave no data on disk, however the rows are stored", async () => {
   const appName = newName();
   const disk = await diskOf(appName, "http://server");
   const rows = Array.from({ length: 1_200 }, (_, n) => row(`row-${n}-`));
@@ -216,7 +216,7 @@ test("what is gone leaves nothing on disk, however the rows are kept there", asy
   for (const { id } of gone) expect(text).not.toContain(id);
 });
 
-test("when much has changed since a replica was written whole, it is written again", async () => {
+test("rejects a patch if much has changed since the replica was written as a whole", async () => {
   const disk = await diskOf(newName(), "http://server");
   await disk.replaceReplica(
     headAt(1),
@@ -232,7 +232,7 @@ test("when much has changed since a replica was written whole, it is written aga
   expect([replica?.head.seq, replica?.rows.length]).toEqual([3, 5_000]);
 });
 
-test("an older version's database is taken over with its unsent writes", async () => {
+test("the database of an older version is migrated with its unsent writes", async () => {
   const appName = newName();
   const write = {
     id: "w1",
@@ -264,7 +264,7 @@ test("an older version's database is taken over with its unsent writes", async (
   expect(await kept(disk)).toEqual([6, "c"]);
 });
 
-/** The requests of an engine, in order. */
+/** Records the requests of an engine, in order. */
 function recorded(paths: string[]): Partial<Platform> {
   return {
     fetch: (url, init) => {
@@ -276,7 +276,7 @@ function recorded(paths: string[]): Partial<Platform> {
 const pullsIn = (paths: readonly string[]): number =>
   paths.filter((path) => path.startsWith("/api/sync/pull")).length;
 
-test("a second visit shows what was kept and is told only of what changed since", async () => {
+test("a second visit shows what was stored and receives only what has changed since", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);
@@ -301,12 +301,12 @@ test("a second visit shows what was kept and is told only of what changed since"
   expect([seen[0], seen.at(-1)]).toEqual([true, false]);
   expect(new Set(numbers(second))).toEqual(new Set([20, 3, 4]));
   expect(pullsIn(paths)).toBe(0);
-  // What a visit was told is kept, though nothing of it is a row.
+  // The cursor of the visit is stored, although it is not part of a row.
   await until(async () => (await disk.readReplica())?.head.seq === second.getCursor().last_seq);
   expect((await disk.readReplica())?.rows).toHaveLength(3);
 });
 
-test("a query shows what it showed before at once, while the replica is still read", async () => {
+test("a query shows its last result immediately, while the replica is still read", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);
@@ -328,7 +328,7 @@ test("a query shows what it showed before at once, while the replica is still re
     read = resolve;
   });
   const second = connect(url, appName, token, {
-    // However slow the machine is, the disk is not given up.
+    // Disables the long timeouts, so that the client does not give up on a slow disk.
     after: (ms, run) => (ms < 2_000 ? systemPlatform.after(ms, run) : () => undefined),
     openDisk: async (...args) => {
       const disk = await diskOf(...args);
@@ -353,7 +353,7 @@ test("a query shows what it showed before at once, while the replica is still re
   read();
   await until(() => second.connected && second.store.list("Item").length === 4);
   expect(list.getSnapshot()).toBe(shown);
-  // What is gone is no longer shown, and leaves nothing behind.
+  // The deleted row is no longer shown, and leaves no data on disk.
   const [gone] = shown;
   await new TestClient(url, token, userId).request("DELETE", `/api/entities/Item/${gone?.id}`);
   await until(async () => !(await textOf(name)).includes(gone?.id ?? ""));
@@ -362,7 +362,7 @@ test("a query shows what it showed before at once, while the replica is still re
   await until(async () => !(await textOf(name)).includes('"n":'));
 });
 
-test("a kept replica is not continued when other policies decide what may be read", async () => {
+test("a stored replica is not continued if the policies have changed", async () => {
   const appName = newName();
   const dir = mkdtempSync(join(tmpdir(), "pylon-kept-"));
   cleanups.push(() => rmSync(dir, { recursive: true, force: true }));
@@ -392,7 +392,7 @@ test("a kept replica is not continued when other policies decide what may be rea
   await until(async () => (await disk.readReplica())?.rows.length === 1);
 });
 
-test("where another tab left too little to continue from, a tab keeps all its own", async () => {
+test("a tab stores its whole replica if the stored one lacks rows", async () => {
   const appName = newName();
   const url = await serve();
   const { token } = await TestClient.guest(url);
@@ -410,7 +410,7 @@ test("where another tab left too little to continue from, a tab keeps all its ow
   await until(async () => (await disk.readReplica())?.rows.length === 2);
 });
 
-test("C1: an earlier version's write that can't be sent is set aside", async () => {
+test("C1: an unsendable write of an earlier version is set aside", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);
@@ -442,7 +442,7 @@ test("C1: an earlier version's write that can't be sent is set aside", async () 
   await until(async () => (await disk.readWrites(`user:${userId}`)).length === 0);
 });
 
-/** What the fake browser opens, so that it can close it. */
+/** Collects the databases that the fake browser opens, so that the test can close them. */
 function openedInto(opened: IDBDatabase[]): void {
   const open = IDBFactory.prototype.open;
   IDBFactory.prototype.open = function (...args) {
@@ -455,8 +455,8 @@ function openedInto(opened: IDBDatabase[]): void {
   });
 }
 
-test.each(["says so", "says nothing"])(
-  "C4: a connection that the browser closes, and %s, is opened again",
+test.each(["with a close event", "without a close event"])(
+  "C4: a connection that the browser closes %s is opened again",
   async (how) => {
     const appName = newName();
     const url = await serve();
@@ -468,7 +468,7 @@ test.each(["says so", "says nothing"])(
     await engine.insert("Item", { n: 1 });
     for (const n of [2, 3]) {
       for (const db of opened.splice(0)) {
-        if (how === "says so")
+        if (how === "with a close event")
           forceCloseDatabase(db as unknown as Parameters<typeof forceCloseDatabase>[0]);
         else db.close();
       }
@@ -480,14 +480,14 @@ test.each(["says so", "says nothing"])(
       { n: 2 },
       { n: 3 },
     ]);
-    // The replica is followed too.
+    // The replica is updated too.
     const other = new TestClient(url, token, userId);
     await other.insert("Item", { n: 4 });
     await until(async () => (await disk.readReplica())?.rows.length === 1);
   },
 );
 
-test("C4: a database that is deleted meanwhile is made again", async () => {
+test("C4: a database deleted while in use is created again", async () => {
   const appName = newName();
   const url = await serve();
   const { token, userId } = await TestClient.guest(url);
@@ -504,7 +504,7 @@ test("C4: a database that is deleted meanwhile is made again", async () => {
   expect(await disk.readWrites(`user:${userId}`)).toMatchObject([{ change: { data: { n: 2 } } }]);
 });
 
-describe("C4: where the disk takes a write no longer, the promise", () => {
+describe("C4: when the disk no longer accepts writes, the promise", () => {
   const failing = (isFull: () => boolean): Partial<Platform> => ({
     openDisk: async (...args) => {
       const disk = await diskOf(...args);
@@ -517,7 +517,7 @@ describe("C4: where the disk takes a write no longer, the promise", () => {
     },
   });
 
-  test("waits for the server's answer", async () => {
+  test("waits for the server's response", async () => {
     const url = await serve();
     const { token } = await TestClient.guest(url);
     let isFull = false;
@@ -536,7 +536,7 @@ describe("C4: where the disk takes a write no longer, the promise", () => {
     });
   });
 
-  test("rejects while the server is away, and the write goes on", async () => {
+  test("rejects if the server is unreachable, and the write is still sent", async () => {
     const url = await serve();
     const { token } = await TestClient.guest(url);
     let [isFull, isAway] = [false, false];
@@ -547,7 +547,7 @@ describe("C4: where the disk takes a write no longer, the promise", () => {
     });
     await until(() => engine.connected);
     isFull = isAway = true;
-    // The first one finds out that the server is away.
+    // With the first write, the client finds that the server is unreachable.
     const first = engine.insert("Item", { n: 1 });
     await until(() => engine.status.connection === "offline");
     await expect(engine.insert("Item", { n: 2 })).rejects.toMatchObject({ code: "NOT_KEPT" });

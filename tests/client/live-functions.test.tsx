@@ -75,7 +75,7 @@ function engineFor(token?: string): SyncEngine {
   return engine;
 }
 
-/** All that a live function has been. */
+/** Records all results and errors of a live function. */
 function watch(live: LiveFunction): { readonly seen: unknown[]; readonly stop: () => void } {
   const seen: unknown[] = [];
   const look = (): void => {
@@ -85,7 +85,7 @@ function watch(live: LiveFunction): { readonly seen: unknown[]; readonly stop: (
   return { seen, stop: live.subscribe(look) };
 }
 
-test("a live function of an engine follows the commits, and equal ones are one", async () => {
+test("a live function follows the commits, and equal calls share one subscription", async () => {
   const engine = engineFor();
   const live = engine.live("titles", { like: "a" });
   expect(live.getSnapshot()).toEqual({ data: null, loading: true, error: null });
@@ -110,7 +110,7 @@ test("a live function of an engine follows the commits, and equal ones are one",
   expect(one.seen.length).toBe(2);
 });
 
-test("errors are told beside the last result, and are over with the next one", async () => {
+test("errors are reported with the last result, and cleared by the next one", async () => {
   const engine = engineFor();
   engine.start();
   const first = watch(engine.live("first"));
@@ -135,7 +135,7 @@ test("errors are told beside the last result, and are over with the next one", a
   expect(() => engine.live("first", { at: 1n })).toThrow("BigInt");
 });
 
-test("another user sees nothing of the former one's results", async () => {
+test("another user sees none of the previous user's results", async () => {
   const ann = await TestClient.guest(server.url);
   const engine = engineFor(String(ann.token));
   engine.start();
@@ -153,7 +153,7 @@ test("another user sees nothing of the former one's results", async () => {
   await until(() => Bun.deepEquals(seen.at(-1), [null, 0]));
 });
 
-test("a function goes on where it was when the server comes back", async () => {
+test("a function resumes when the server is back", async () => {
   const own = await startServer(app);
   const port = new URL(own.url).port;
   const engine = createSyncEngine(own.url, {
@@ -180,7 +180,7 @@ test("a function goes on where it was when the server comes back", async () => {
   }
 });
 
-/** What the components were given. */
+/** All results that the components were given. */
 const results = new Set<FunctionResult<string[]>>();
 let show = (_like: string): void => undefined;
 
@@ -202,11 +202,11 @@ function Page(): ReactElement {
   );
 }
 
-test("useFunction shows one result in all components, and others for other arguments", async () => {
+test("useFunction shares one result per arguments between all components", async () => {
   const window = new Window({ url: "http://localhost/" });
   const restore: Record<string, unknown> = {};
   for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);
-  // On a server it is not known yet.
+  // During server rendering the result is not known yet.
   expect(renderToString(<Page />)).toBe("<p>loading</p><p>loading</p>");
   Object.assign(globalThis, { window, document: window.document });
   const { createRoot } = await import("react-dom/client");
@@ -222,7 +222,7 @@ test("useFunction shows one result in all components, and others for other argum
     await until(() => container.innerHTML === "<p></p><p></p>");
     await admin.insert("Todo", { title: "tea" });
     await until(() => container.innerHTML === "<p>tea</p><p>tea</p>");
-    // Loading, empty, tea: each is given to all.
+    // Loading, empty, tea: all components get the same object for each.
     expect(results.size).toBe(3);
     show("x");
     await until(() => container.innerHTML === "<p></p><p></p>");

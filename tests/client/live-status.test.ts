@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-/** Sockets whose hello is on its way for as long as a test says: the server is catching up. */
+/** Sockets whose hello message is delayed until the test releases it: the server is catching up. */
 class Network {
   isHeld = true;
   readonly #held: (() => void)[] = [];
@@ -70,7 +70,7 @@ function engineOn(network: Network): SyncEngine {
   });
 }
 
-test("a connection is live once the server has said hello, not when it opens", async () => {
+test("a connection is live once the server has sent hello, not when it opens", async () => {
   const network = new Network();
   const engine = engineOn(network);
   await engine.signInAsGuest();

@@ -21,7 +21,7 @@ import { reactSettled } from "../support/react-settled.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 // What apps of the public system import from @pylonsync/next, against a real server. Next's own
-// request is only there inside of Next: here it has the cookie of this file's browser.
+// request exists only inside of Next: here it is replaced by the cookies of this file's browser.
 
 const PASSWORD = "correct horse battery";
 const ORIGIN = "http://localhost:3000";
@@ -64,7 +64,7 @@ const restore: Record<string, unknown> = {};
 const realFetch = globalThis.fetch;
 const assigned: string[] = [];
 
-/** A page of the server's origin: relative addresses, cookies, and its own Origin. */
+/** Fetches like a page of the server's origin: with relative addresses, cookies, and its Origin. */
 async function pageFetch(url: string, init: RequestInit = {}): Promise<Response> {
   const headers = new Headers(init.headers);
   headers.set("Origin", ORIGIN);
@@ -103,7 +103,7 @@ afterAll(async () => {
 
 const configOf = () => ({ target: server.url, cookieName: "notes_session", loginUrl: "/login" });
 
-test("a form of the app's own signs up, out and in, by the cookie", async () => {
+test("an app's own form signs up, out and in, with the cookie", async () => {
   const email = "ann@example.com";
   const signedUp = await signupWithPassword({ email, password: PASSWORD, displayName: "Ann" });
   expect([typeof signedUp.user_id, signedUp.verification_required]).toEqual(["string", undefined]);
@@ -119,7 +119,7 @@ test("a form of the app's own signs up, out and in, by the cookie", async () => 
   expect(user_id).toBe(signedUp.user_id ?? "");
 });
 
-test("api asks as the cookie's user, sends objects as JSON, and throws ApiError", async () => {
+test("api sends requests as the cookie's user, objects as JSON, and throws ApiError", async () => {
   const { id } = await api<{ id: string }>("/api/entities/Note", {
     method: "POST",
     body: { text: "milk" },
@@ -137,7 +137,7 @@ test("api asks as the cookie's user, sends objects as JSON, and throws ApiError"
   await expect(away.api("/")).rejects.toMatchObject({ status: 0, code: "UNREACHABLE" });
 });
 
-test("a server component asks as the sender of the request", async () => {
+test("a server component sends requests as the sender of the page's request", async () => {
   const pylon = createPylonServer(configOf());
   const auth = await pylon.getAuth();
   expect(auth).toEqual({
@@ -160,7 +160,7 @@ test("a server component asks as the sender of the request", async () => {
   expect(await response.json()).toMatchObject({ text: "tea" });
 });
 
-test("nobody is null, or sent to sign in", async () => {
+test("an anonymous request gets null, or is redirected to the sign-in page", async () => {
   const kept = cookies.get("notes_session") ?? "";
   cookies.clear();
   const pylon = createPylonServer(configOf());
@@ -188,19 +188,19 @@ test("providers are listed, and a sign-in with one leaves the page", async () =>
   expect(answer.headers.get("Location")).toStartWith("https://accounts.google.com/");
 });
 
-test("an address is proved by the code of a mail", async () => {
-  // This server sends no mail, and says so.
+test("an email address is verified by a mailed code", async () => {
+  // This server has no email configured, and rejects the request.
   await expect(sendVerificationEmail()).rejects.toMatchObject({ code: "EMAIL_NOT_CONFIGURED" });
   await expect(verifyEmail("000000")).rejects.toMatchObject({ code: "INVALID_CODE" });
 });
 
-test("createPylonServer of the package's root is the real one on a server alone", () => {
+test("createPylonServer of the package root works only on a server", () => {
   expect(() => client.createPylonServer()).toThrow("@pylonsync/next/server");
   expect(inServer.createPylonServer).toBe(createPylonServer);
   expect(inServer.PylonProvider).toBe(client.PylonProvider);
 });
 
-test("the app's engine follows a sign-in of the page's own", async () => {
+test("the app's engine follows sign-ins made by the page itself", async () => {
   init({ baseUrl: server.url, credentials: "cookie", transport: "poll", persist: false });
   const seen: (string | null)[] = [];
   db.sync.session.onChange(({ userId }) => seen.push(userId));
@@ -212,7 +212,7 @@ test("the app's engine follows a sign-in of the page's own", async () => {
   expect(seen).toEqual([expect.any(String), null, seen[0] ?? ""]);
 });
 
-test("useAuthSubmit runs one request at a time and says what went wrong", async () => {
+test("useAuthSubmit runs one request at a time and reports errors", async () => {
   const { createRoot } = await import("react-dom/client");
   const container = window.document.createElement("div");
   let form: AuthSubmit | undefined;

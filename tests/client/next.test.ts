@@ -13,7 +13,7 @@ import { freePort } from "../support/servers/free-port.ts";
 const EXAMPLE = join(import.meta.dir, "..", "..", "examples", "next-notes");
 const NEXT = join(import.meta.dir, "..", "..", "node_modules", "next", "dist", "bin", "next");
 const PASSWORD = "correct horse battery";
-/** Where a person may look at what the test saw: SCREENSHOTS names a folder to keep it. */
+/** The folder of the screenshots. Set SCREENSHOTS to choose a folder that is kept. */
 const shots = process.env["SCREENSHOTS"] ?? mkdtempSync(join(tmpdir(), "pylon-shots-"));
 const files = mkdtempSync(join(tmpdir(), "pylon-next-"));
 
@@ -131,25 +131,25 @@ const cookieOf = async (context: BrowserContext): Promise<string> =>
 const notesFor = (cookie: string): Promise<Response> =>
   fetch(`${url}/notes`, { redirect: "manual", headers: { Cookie: cookie } });
 
-/** What the server writes, before any script has run. */
+/** Checks the HTML that the server renders, before any script has run. */
 async function expectOwnPage(cookie: string, session: string): Promise<void> {
   await until(async () =>
     (await (await notesFor(cookie)).text()).includes("<li>a note of Ann</li>"),
   );
   const html = await (await notesFor(cookie)).text();
-  // React marks where two texts meet.
+  // React marks adjacent texts with a comment.
   expect(html.replaceAll("<!-- -->", "")).toContain("Notes of ann@example.com");
   expect(html).not.toContain("the secret of Ben");
   expect(html).not.toContain(session);
-  // The first render knows who is signed in.
+  // The first render has the session.
   expect(html).toContain('aria-label="Account of');
-  // A function, as the caller.
+  // A function is called as the caller.
   expect(await (await fetch(url, { headers: { Cookie: cookie } })).text()).toContain(
     "Read your notes: 1",
   );
 }
 
-/** The guard comes first, and the page itself is guarded too. */
+/** The proxy redirects to the sign-in page, and the page itself checks the session too. */
 async function expectGuard(): Promise<void> {
   const { page, context } = await person();
   await page.goto(`${url}/account?tab=1`);
@@ -167,7 +167,7 @@ async function expectGuard(): Promise<void> {
   await context.close();
 }
 
-/** Signed out in one tab: signed out in the other, on this server and on Pylon's. */
+/** A sign-out in one tab signs out the other, on this server and on Pylon's. */
 async function expectSignOut(page: Page, other: Page, cookie: string): Promise<void> {
   await page.getByRole("button", { name: /^Account of/ }).click();
   await page.screenshot({ path: join(shots, "next-user-menu.png") });
@@ -181,7 +181,7 @@ async function expectSignOut(page: Page, other: Page, cookie: string): Promise<v
   }
 }
 
-test("a page asks for a sign-in, returns to its target, and shows the user's rows", async () => {
+test("a page requires a sign-in, returns to its target, and shows the user's rows", async () => {
   const [ann, ben] = [await person(), await person()];
   await signUp(ben.page, "ben@example.com");
   await live(ben.page);
@@ -233,7 +233,7 @@ test("a long address and a long word fit on a small phone", async () => {
   await page.context().close();
 });
 
-test("T10: a sign-in leads to no other site", async () => {
+test("T10: a sign-in does not redirect to other sites", async () => {
   const { page, context } = await person();
   for (const evil of [
     "https://evil.example/",
@@ -274,7 +274,7 @@ describe("the handler", () => {
   });
   afterAll(() => context.close());
 
-  test("streams a function's answer", async () => {
+  test("streams a function's response", async () => {
     const streamed = await page.evaluate(async () => {
       const response = await fetch("/api/fn/readAloud", {
         method: "POST",
@@ -288,13 +288,13 @@ describe("the handler", () => {
       return { type: response.headers.get("content-type"), chunks };
     });
     expect(streamed.type).toContain("text/event-stream");
-    // What was written first has come before the end was known.
+    // The first chunk has arrived before the end was written.
     expect(streamed.chunks[0]).toContain("data: the secret of Ben");
     expect(streamed.chunks[0]).not.toContain("event: result");
     expect(streamed.chunks.join("")).toContain("event: result");
   }, 60_000);
 
-  test("streams a file up and down", async () => {
+  test("streams uploads and downloads", async () => {
     const size = 32 * 1024 * 1024;
     const uploaded = await page.evaluate(async (bytes) => {
       const response = await fetch("/api/files/upload", {
@@ -314,7 +314,7 @@ describe("the handler", () => {
     expect([back.status, back.headers.get("content-range")]).toEqual([206, `bytes 0-1/${size}`]);
   }, 60_000);
 
-  test("passes Origin on, so that a foreign page's write is refused", async () => {
+  test("forwards Origin, so that a write from a foreign page is rejected", async () => {
     const foreign = await fetch(`${url}/api/entities/Note`, {
       method: "POST",
       headers: { Cookie: cookie, Origin: "https://evil.example" },
@@ -326,7 +326,7 @@ describe("the handler", () => {
     ]).toEqual([403, "CSRF_REJECTED"]);
   });
 
-  test("leads to nothing but the API", async () => {
+  test("proxies only the API", async () => {
     for (const path of [
       "/api/%2e%2e/metrics",
       "/api/..%2f..%2fmetrics",
@@ -341,7 +341,7 @@ describe("the handler", () => {
   });
 
   // The last one, because it ends the session.
-  test("passes cookies on, and no header of one connection", async () => {
+  test("forwards cookies, and no hop-by-hop header", async () => {
     const out = await fetch(`${url}/api/auth/session`, {
       method: "DELETE",
       headers: { Cookie: cookie, Origin: url },
@@ -353,6 +353,6 @@ describe("the handler", () => {
   });
 });
 
-test("the browser found nothing wrong, hydration neither", () => {
+test("the browser reports no errors, and no hydration mismatch", () => {
   expect(problems).toEqual([]);
 });

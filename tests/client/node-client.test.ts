@@ -7,7 +7,7 @@ import { TestClient, until } from "../support/client.ts";
 import { run } from "../support/run.ts";
 import { appOf, startServer } from "../support/server.ts";
 
-// The client's packages as they are published, in Node: the oldest that is supported has no
+// The client's packages as they are published, in Node: the oldest supported version has no
 // WebSocket.
 
 const ROOT = join(import.meta.dir, "..", "..");
@@ -78,7 +78,7 @@ test.each([
     try {
       await until(() => printed.startsWith("live\n") || child.exitCode !== null, 30_000);
       await owner.insert("Note", { text: "from another client", ownerId: owner.userId });
-      // It ends by itself: a stopped engine keeps no process alive.
+      // The process exits by itself: a stopped engine does not keep it alive.
       expect(await child.exited).toBe(0);
       await reading;
       const status = printed.trim().split("\n").at(-1) ?? "";

@@ -4,8 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { run } from "../support/run.ts";
 
-// @pylonsync/testing as it is published, in tests of Node's own runner and of vitest: Node can't
-// run an app, so a process of Bun's does.
+// @pylonsync/testing as it is published, in tests of Node's own runner and of vitest: Node cannot
+// run an app, so a Bun process runs it.
 
 const ROOT = join(import.meta.dir, "..", "..");
 const PACKAGES = ["testing", "functions", "workflows", "protocol", "query", "sdk", "server"];
@@ -29,7 +29,7 @@ test("an app in Node", async () => {
   await t.reset();
   assert.equal(await t.db.count("Todo"), 0);
   await assert.rejects(createTestApp({ manifest: {} }), /In Node, pass the app's folder/);
-  // Nothing keeps the process: it ends without a close.
+  // Nothing keeps the process alive: it exits without a close.
 });
 `;
 
@@ -78,7 +78,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 
-test("a test of Node's runner has an app, its policies, its time and its errors", async () => {
+test("tests of Node's runner have an app, its policies, its clock and its errors", async () => {
   const child = Bun.spawn(["node", "--test", join(dir, "app.test.mjs")], {
     cwd: dir,
     stdout: "pipe",
@@ -89,7 +89,7 @@ test("a test of Node's runner has an app, its policies, its time and its errors"
   expect(await child.exited).toBe(0);
 }, 60_000);
 
-test("a test of vitest has the same", async () => {
+test("tests of vitest have the same", async () => {
   const vitest = join(ROOT, "node_modules", "vitest", "vitest.mjs");
   const child = Bun.spawn(["node", vitest, "run", "--root", dir], {
     cwd: dir,

@@ -65,7 +65,7 @@ test("a client reads pages in any order, forwards and backwards, under the polic
   const second = await read(first.nextCursor);
   expect(second).toMatchObject({ rows: ["ann", "di"], nextCursor: null });
   expect(await read(second.prevCursor)).toMatchObject({ rows: ["bob", "cy"], prevCursor: null });
-  // The team of cy is closed to the caller.
+  // The caller may not read cy's team.
   const closed = await read(null, { where: { team: { name: { $ilike: "CLOSED" } } } });
   expect(closed.rows).toEqual([]);
   expect(await read(null, { where: { team: null } })).toMatchObject({ rows: ["cy"] });
@@ -76,7 +76,7 @@ test("a client reads pages in any order, forwards and backwards, under the polic
   });
 });
 
-test("a function reads the same pages, with what policies hide from others", async () => {
+test("a function reads the same pages, including rows that policies hide from others", async () => {
   const { body } = await new TestClient(server.url, null).request("POST", "/api/fn/best", {});
   expect(body).toMatchObject({ page: [{ id: "bob" }, { id: "cy" }], isDone: false });
   expect(typeof body["nextCursor"]).toBe("string");

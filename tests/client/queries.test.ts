@@ -16,7 +16,7 @@ import { aMoment, TestClient, until } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-// An engine whose replica holds what queries ask for: `sync: "queries"`.
+// An engine whose replica holds only the results of its queries: `sync: "queries"`.
 
 const MEMBER = "exists(Member, channel == data.channel && userId == auth.userId)";
 const app = appOf(
@@ -72,13 +72,13 @@ interface Client {
   readonly user: TestClient;
   /** The sockets that it has opened. */
   readonly sockets: Socket[];
-  /** Characters that it has received over sockets and live requests. */
+  /** The number of characters received over sockets and live requests. */
   readonly received: () => number;
-  /** Breaks its live connection off. */
+  /** Closes its live connection. */
   readonly lose: () => void;
 }
 
-/** Requests of live connections, which break off when they are told to. */
+/** Requests of live connections that the test can abort. */
 function breakable(
   onText: (length: number) => void,
   inner: typeof fetch | Platform["fetch"] = fetch,
@@ -112,7 +112,7 @@ function breakable(
   };
 }
 
-/** How a client comes. */
+/** The settings of a client. */
 interface Visit {
   readonly user?: TestClient;
   readonly persist?: boolean;
@@ -185,7 +185,7 @@ async function fill(channel: string, count: number, from = 0): Promise<void> {
   expect(body["imported"]).toBe(count);
 }
 
-/** A query that is shown. */
+/** Subscribes to a query. */
 function show(engine: SyncEngine, entityName: string, options: QueryOptions): LiveList {
   const list = engine.query(entityName, options);
   cleanups.push(list.subscribe(() => undefined));
@@ -199,7 +199,7 @@ const newest = (channel: string, limit: number): QueryOptions => ({
 });
 const numbers = (list: LiveList): unknown[] => list.getSnapshot().map(({ n }) => n);
 
-test("a client receives what it shows, and scrolling asks for what is missing", async () => {
+test("a client receives only what it shows, and scrolling requests only new rows", async () => {
   const client = await connect();
   const { engine } = client;
   await join(client.user, "a", "b");
@@ -220,7 +220,7 @@ test("a client receives what it shows, and scrolling asks for what is missing", 
   expect(longer.getSnapshot()[49]).toBe(list.getSnapshot()[49]);
   // The first 50 are not sent again, only their ids: all 100 would be twice as much.
   expect(client.received() - before).toBeLessThan(1.3 * first);
-  // A new row moves the windows; a row of another channel is not heard of.
+  // A new row moves the windows; a row of another channel is not sent.
   await fill("b", 1, 5_000);
   await fill("a", 1, 5_000);
   await until(() => numbers(list)[0] === 5_000);
@@ -229,7 +229,7 @@ test("a client receives what it shows, and scrolling asks for what is missing", 
   expect(engine.store.list("Message")).toHaveLength(100);
 });
 
-test("a query that is no longer shown is let go of after a while, with its own rows", async () => {
+test("a query that is no longer shown is dropped after a delay, with its own rows", async () => {
   const timers: { readonly ms: number; readonly work: () => void }[] = [];
   const client = await connect({
     after: (ms, work) => {
@@ -255,7 +255,7 @@ test("a query that is no longer shown is let go of after a while, with its own r
   expect(again.getSnapshot()).toHaveLength(10);
 });
 
-test("writes show at once, refused ones are taken back, and others' come live", async () => {
+test("writes show immediately, rejected ones are rolled back, others' arrive live", async () => {
   const [ann, bob] = await Promise.all([connect(), connect()]);
   await join(ann.user, "a");
   await join(bob.user, "a");
@@ -276,7 +276,7 @@ test("writes show at once, refused ones are taken back, and others' come live", 
   await until(() => ann.engine.mutations.all().length === 0);
 });
 
-test("a write that none of the shown queries has is let go of when the server has it", async () => {
+test("a written row that matches no shown query is dropped once the server has it", async () => {
   const { engine, user } = await connect();
   await join(user, "a", "b");
   const list = show(engine, "Message", newest("a", 10));
@@ -287,7 +287,7 @@ test("a write that none of the shown queries has is let go of when the server ha
   expect(engine.store.list("Message")).toHaveLength(0);
 });
 
-test("what is written without a network is shown, kept and sent", async () => {
+test("offline writes are shown, stored and sent", async () => {
   let isAway = false;
   const { engine, user, sockets } = await connect({
     fetch: (url, init) => (isAway ? Promise.reject(new TypeError("no network")) : fetch(url, init)),
@@ -308,7 +308,7 @@ test("what is written without a network is shown, kept and sent", async () => {
   expect(numbers(list)).toEqual([10, 5, 2, 1, 0]);
 });
 
-test("after a loss of the connection a query goes on from where it was", async () => {
+test("after a loss of the connection a query resumes where it was", async () => {
   const client = await connect();
   await join(client.user, "a");
   await fill("a", 500);
@@ -326,7 +326,7 @@ test("after a loss of the connection a query goes on from where it was", async (
   expect(list.getSnapshot()[0]).toBe(rows[1]);
 });
 
-test("a user who loses the right to a channel is left without its rows", async () => {
+test("a user who loses access to a channel loses its rows", async () => {
   const { engine, user } = await connect();
   const [membership] = await join(user, "a", "b");
   await fill("a", 5);
@@ -339,7 +339,7 @@ test("a user who loses the right to a channel is left without its rows", async (
   expect(engine.store.list("Message")).toHaveLength(5);
 });
 
-test("another user sees nothing of the one before", async () => {
+test("another user sees no rows of the previous one", async () => {
   const { engine, user } = await connect();
   await engine.insert("Note", { text: "mine" });
   const notes = show(engine, "Note", {});
@@ -354,7 +354,7 @@ test("another user sees nothing of the one before", async () => {
   expect(user.userId).not.toBe(other.userId);
 });
 
-test("a query that the server refuses says why, and the others go on", async () => {
+test("a query that the server rejects reports why, and the others continue", async () => {
   const { engine } = await connect();
   const wrong = show(engine, "Nothing", {});
   const notes = show(engine, "Note", {});
@@ -363,7 +363,7 @@ test("a query that the server refuses says why, and the others go on", async () 
   expect(notes.getSnapshot()).toEqual([]);
 });
 
-test("where no socket gets through, queries come over an event stream", async () => {
+test("without sockets, queries use an event stream", async () => {
   const client = await connect({
     openSocket: () => {
       throw new Error("no sockets here");
@@ -379,7 +379,7 @@ test("where no socket gets through, queries come over an event stream", async ()
   await until(() => numbers(list)[0] === 30);
 });
 
-test("where no stream gets through either, queries come by long polls", async () => {
+test("without streams too, queries use long polls", async () => {
   const client = await connect({
     openSocket: () => {
       throw new Error("no sockets here");
@@ -400,7 +400,7 @@ test("where no stream gets through either, queries come by long polls", async ()
   expect(client.received() - before).toBeLessThan(400);
 });
 
-test.each(["sse", "poll"] as const)("over %s it goes on after a loss", async (transport) => {
+test.each(["sse", "poll"] as const)("over %s it resumes after a loss", async (transport) => {
   const client = await connect({}, { transport });
   await join(client.user, "a");
   await fill("a", 500);
@@ -415,7 +415,7 @@ test.each(["sse", "poll"] as const)("over %s it goes on after a loss", async (tr
   expect(client.engine.status.transport).toBe(transport);
 });
 
-/** Two replies to each message of a channel. */
+/** Inserts two replies to each message of a channel. */
 async function reply(channel: string, count: number): Promise<void> {
   const rows = Array.from({ length: 2 * count }, (_, index) => ({
     id: `reply-${index}`,
@@ -431,7 +431,7 @@ const replies = (list: LiveList): string[] =>
     .flatMap(({ replies: own }) => own as { readonly text: string }[])
     .map(({ text }) => text);
 
-test("included rows go on from where they were, after a loss and in a later visit", async () => {
+test("included rows resume after a loss and in a later visit", async () => {
   const asked = { ...newest("a", 50), include: { replies: true } } satisfies QueryOptions;
   const client = await connect({}, { persist: true });
   const { engine, user } = client;
@@ -471,7 +471,7 @@ test("included rows go on from where they were, after a loss and in a later visi
   expect(second.received()).toBeLessThan(first / 4);
 });
 
-test("a visit that ends while one query waits is not sent the others again", async () => {
+test("if a visit ends while one query waits, the others are not sent again", async () => {
   const guest = await TestClient.guest(server.url);
   await join(guest, "a");
   await fill("a", 500);
@@ -479,7 +479,7 @@ test("a visit that ends while one query waits is not sent the others again", asy
     show(engine, "Message", { where: { channel: "a" } }),
     show(engine, "Note", {}),
   ];
-  // Of notes this visit hears nothing.
+  // The server's messages about notes are lost in this visit.
   const openSocket: Platform["openSocket"] = (url, protocols) => {
     const inner = systemPlatform.openSocket(url, protocols);
     let lost = "";
@@ -515,7 +515,7 @@ test("a visit that ends while one query waits is not sent the others again", asy
   expect(second.received()).toBeLessThan(5_000);
 });
 
-test("a later visit shows at once what was shown, and then what there is", async () => {
+test("a later visit immediately shows the stored rows, and then the current ones", async () => {
   const first = await connect({}, { persist: true });
   await join(first.user, "a");
   await fill("a", 5);
@@ -553,7 +553,7 @@ async function visited(): Promise<TestClient> {
   await until(() => lists.every((list) => list.isReady() === true));
   await until(() => engine.mutations.all().length === 0);
   const disk = await systemPlatform.openDisk?.(`queries-${user.userId}`, server.url);
-  // A visit goes on from where all of its queries were.
+  // The visit resumes all of its queries.
   await until(async () => {
     const kept = await disk?.readReplica();
     const shown = kept?.head.queries?.filter((one) => one.entity === "Message");
@@ -564,7 +564,7 @@ async function visited(): Promise<TestClient> {
   return user;
 }
 
-/** Shows the same again in a later visit. */
+/** Shows the same queries again in a later visit. */
 async function revisit(user: TestClient, transport: TransportType): Promise<[Client, LiveList[]]> {
   const client = await connect({}, { user, persist: true, transport });
   const lists = [
@@ -576,7 +576,7 @@ async function revisit(user: TestClient, transport: TransportType): Promise<[Cli
 }
 
 test.each(["websocket", "sse", "poll"] as const)(
-  "over %s a later visit is sent what has changed, and nothing else",
+  "over %s a later visit receives only what has changed",
   async (transport) => {
     const user = await visited();
     const [same, lists] = await revisit(user, transport);
@@ -596,7 +596,7 @@ test.each(["websocket", "sse", "poll"] as const)(
   },
 );
 
-test("a visit with other rights is sent what it may read now, and keeps nothing else", async () => {
+test("a visit with other rights receives only what it may read, and drops the rest", async () => {
   const first = await connect({}, { persist: true });
   const [membership] = await join(first.user, "a", "b");
   await fill("a", 5);
@@ -614,7 +614,7 @@ test("a visit with other rights is sent what it may read now, and keeps nothing 
   expect(second.engine.store.list("Message")).toHaveLength(5);
 });
 
-test("what an earlier visit showed, and this one does not, is let go of later", async () => {
+test("rows that only an earlier visit showed are dropped after a delay", async () => {
   const user = await visited();
   const timers = new Set<() => void>();
   const { engine } = await connect(
@@ -631,14 +631,14 @@ test("what an earlier visit showed, and this one does not, is let go of later", 
   await until(() => timers.size === 3);
   const window = show(engine, "Message", newest("a", 50));
   await until(() => window.isReady() === true);
-  // A change of a row that is not shown is heard of as long as it is held.
+  // A change of a row that is not shown is sent as long as the client holds the row.
   await admin.request("PATCH", "/api/entities/Message/a-00000", { n: -1 });
   await until(() => engine.store.get("Message", "a-00000")?.["n"] === -1);
   for (const work of [...timers]) work();
   expect(engine.store.list("Message")).toHaveLength(50);
 });
 
-test("an entity with offline: all is here, and on disk, though nothing shows it", async () => {
+test("an entity with offline: all is loaded and on disk, even if it is not shown", async () => {
   const { engine, user } = await connect({}, { persist: true });
   await user.insert("Setting", { name: "one" });
   await until(() => engine.store.list("Setting").length === 1);
@@ -657,7 +657,7 @@ test("an entity with offline: all is here, and on disk, though nothing shows it"
   expect(later.engine.store.list("Setting")).toEqual([]);
 });
 
-test("one row is asked for by its id", async () => {
+test("a single row is requested by its id", async () => {
   const { engine, user } = await connect();
   await join(user, "a");
   await fill("a", 3);
@@ -693,7 +693,7 @@ const STEP = fc.oneof(
 );
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never;
 
-/** A client whose user's messages and rights come and go, and what it shows. */
+/** A client whose user's messages and rights are added and removed, and what it shows. */
 class Scene {
   readonly #visit: Visit;
   #client: Client;
@@ -729,7 +729,7 @@ class Scene {
     this.#shown.push({ options, list, stop: list.subscribe(() => undefined) });
   }
 
-  /** The page is closed and opened again, whatever is on disk by then. */
+  /** The page is closed and opened again, whatever is on disk at that point. */
   async #revisit(): Promise<void> {
     const { engine, user } = this.#client;
     engine.stop();
@@ -740,7 +740,7 @@ class Scene {
     }
   }
 
-  /** Waits until each query shows what the server answers to it. */
+  /** Waits until each query shows the server's result of it. */
   async agrees(): Promise<void> {
     for (const { options, list } of this.#shown) {
       const { where, orderBy: $order, limit: $limit } = options;
@@ -791,7 +791,7 @@ test.each([
   ["sse", 15],
   ["poll", 15],
 ] as const)(
-  "whatever is written and shown over %s, each query is what the server answers",
+  "after any writes over %s, each shown query equals the server's result",
   async (transport, numRuns) => {
     await fc.assert(
       fc.asyncProperty(fc.array(STEP, { minLength: 5, maxLength: 25 }), async (steps) => {

@@ -18,8 +18,9 @@ import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 import { SharedTabs } from "../support/shared-tabs.ts";
 
-// Several tabs of one browser that ask for single queries: one leads and has the connection, the
-// others ask it. A tab may be killed at any moment, and another leads then.
+// Several tabs of one browser that request single queries: one tab leads and has the connection,
+// the others send their requests through it. A tab may be killed at any moment, and another then
+// leads.
 
 const app = appOf(
   buildManifest({
@@ -85,7 +86,7 @@ class Browser {
     return tab;
   }
 
-  /** Live connections of all tabs. */
+  /** The number of live connections of all tabs. */
   get connections(): number {
     return [...this.open].reduce((count, tab) => count + tab.connections, 0);
   }
@@ -129,7 +130,7 @@ class Tab {
     return this.#sockets.size + this.#requests.size;
   }
 
-  /** It stops in the middle of whatever it does. */
+  /** Stops the tab in the middle of its work. */
   kill(): void {
     this.#isKilled = true;
     this.#browser.open.delete(this);
@@ -199,7 +200,7 @@ const texts = (list: LiveList): unknown[] => list.getSnapshot().map(({ text }) =
 const isReady = (list: LiveList): boolean => list.isReady() === true;
 
 test.each(["websocket", "sse"] as const)(
-  "over %s two tabs have one connection, and show each what it asks for",
+  "over %s two tabs share one connection, and each shows its own queries",
   async (transport) => {
     const browser = await Browser.start(transport);
     for (let n = 0; n < 5; n += 1) await browser.user.insert("Note", { text: `${n}`, n });
@@ -218,7 +219,7 @@ test.each(["websocket", "sse"] as const)(
     await browser.user.insert("Note", { text: "5", n: 5 });
     await until(() => texts(newest)[0] === "5" && texts(all).length === 6);
     expect(texts(newest)).toEqual(["5", "4"]);
-    // Both write; a refused write is taken back in its own tab.
+    // Both write; a rejected write is rolled back in the tab that wrote it.
     await first.engine.insert("Note", { text: "of the first", n: 6 });
     await second.engine.insert("Note", { text: "of the second", n: 7 });
     await second.engine.insert("Note", { text: "bad", n: 8 });
@@ -229,7 +230,7 @@ test.each(["websocket", "sse"] as const)(
   },
 );
 
-test("related rows come to a tab by the leader, and go on when that is killed", async () => {
+test("related rows reach a tab through the leader, and resume when it is killed", async () => {
   const browser = await Browser.start();
   const note = await browser.user.insert("Note", { text: "a", n: 1 });
   const tag = await browser.user.insert("Tag", { noteId: note, name: "old" });
@@ -252,7 +253,7 @@ test("related rows come to a tab by the leader, and go on when that is killed", 
   expect(browser.connections).toBe(1);
 });
 
-test("a tab hears by the leader which rows match by their related rows", async () => {
+test("the leader tells a tab which rows match by their related rows", async () => {
   const browser = await Browser.start();
   const [one, two] = [
     await browser.user.insert("Note", { text: "one", n: 1 }),
@@ -280,7 +281,7 @@ function tagsOf({ tags }: Row): unknown {
   return (tags as readonly Row[]).map(({ name }) => name);
 }
 
-test("functions, rooms and errors go by the leader, too", async () => {
+test("functions, rooms and errors go through the leader, too", async () => {
   const browser = await Browser.start();
   const [first, second] = [browser.tab(), browser.tab()];
   await until(() => first.engine.status.connection === "live");
@@ -302,7 +303,7 @@ test("functions, rooms and errors go by the leader, too", async () => {
   expect(browser.connections).toBe(1);
 });
 
-test("when the leader is killed, another goes on and asks for what is shown", async () => {
+test("when the leader is killed, another tab takes over and requests what is shown", async () => {
   const browser = await Browser.start();
   for (let n = 0; n < 300; n += 1)
     await browser.user.insert("Note", { text: `a long text ${n}`, n });
@@ -323,7 +324,7 @@ test("when the leader is killed, another goes on and asks for what is shown", as
   expect([second, third].map(({ engine }) => engine.status.connection)).toEqual(["live", "live"]);
 });
 
-test("what two tabs write offline counts once each, though one of them is killed", async () => {
+test("offline writes of two tabs apply once each, even if one tab is killed", async () => {
   const browser = await Browser.start();
   const [first, second] = [browser.tab(), browser.tab()];
   const lists = [show(first), show(second)];
@@ -343,7 +344,7 @@ test("what two tabs write offline counts once each, though one of them is killed
   const expected = [0, 1, 2, 3].flatMap((n) => [`first ${n}`, ...(n === 2 ? [] : [`second ${n}`])]);
   for (const list of [lists[1] as LiveList, again])
     await until(() => Bun.deepEquals(new Set(texts(list)), new Set(expected)));
-  // What is shown may still be on its way.
+  // What is shown may not be written to the disk yet.
   await until(() => [second, third].every(({ engine }) => engine.mutations.all().length === 0));
   const { text } = await browser.user.request("POST", "/api/query/Note", {});
   const rows = JSON.parse(text) as { readonly text: string }[];
@@ -352,7 +353,7 @@ test("what two tabs write offline counts once each, though one of them is killed
   await until(() => browser.connections === 1);
 });
 
-test("of several tabs one keeps the rows, and a later visit goes on from there", async () => {
+test("one of several tabs stores the rows, and a later visit resumes from there", async () => {
   const browser = await Browser.start();
   for (let n = 0; n < 50; n += 1) await browser.user.insert("Note", { text: `${n}`, n });
   const [first, second] = [browser.tab(), browser.tab()];
@@ -389,7 +390,7 @@ const STEP = fc.oneof(
 );
 type Step = typeof STEP extends fc.Arbitrary<infer S> ? S : never;
 
-/** Three tabs, what each shows, and how many writes were made. */
+/** Three tabs, what each shows, and the number of writes made. */
 class Scene {
   readonly #browser: Browser;
   readonly #tabs: { tab: Tab; shown: { options: QueryOptions; list: LiveList }[] }[] = [];
@@ -411,7 +412,7 @@ class Scene {
     if (place === undefined) return undefined;
     const { engine } = place.tab;
     if (step.kind === "write") {
-      // A tab may be killed at once: only what is on disk by then counts.
+      // The tab may be killed right afterwards: only what is on disk by then counts.
       await engine.insert("Note", { text: "own", n: step.n });
       this.#written += 1;
     } else if (step.kind === "change") {
@@ -433,7 +434,7 @@ class Scene {
     return undefined;
   }
 
-  /** Waits until each tab shows what the server answers, and the server has each write once. */
+  /** Waits until each tab shows the server's results, and the server has each write once. */
   async agrees(): Promise<void> {
     const { user } = this.#browser;
     const count = async (): Promise<number> => {
@@ -462,7 +463,7 @@ class Scene {
 }
 
 test.each(["websocket", "sse"] as const)(
-  "over %s three tabs that come and go show what the server answers",
+  "over %s three tabs that open and close show the server's results",
   async (transport) => {
     await fc.assert(
       fc.asyncProperty(fc.array(STEP, { minLength: 5, maxLength: 20 }), async (steps) => {

@@ -99,7 +99,7 @@ function fill(section: string, values: Readonly<Record<string, string>>): void {
   form.dispatchEvent(new window.Event("submit", { bubbles: true, cancelable: true }));
 }
 
-test("the forms sign up, out and in, say what is wrong, and the replica follows", async () => {
+test("the forms sign up, out and in, show errors, and the replica follows", async () => {
   const email = "ann@example.com";
   await until(() => shown() === "nobody");
   fill("up", { displayName: "Ann", email, password: "password123" });
@@ -120,7 +120,7 @@ test("the forms sign up, out and in, say what is wrong, and the replica follows"
   await until(() => shown() === userId);
 }, 60_000);
 
-test("a session that ended elsewhere keeps no user from signing in again", async () => {
+test("a session ended elsewhere does not prevent a new sign-in", async () => {
   const token = sync.token ?? "";
   await new TestClient(server.url, token).request("DELETE", "/api/auth/session");
   fill("in", { email: "ann@example.com", password: PASSWORD });
@@ -128,7 +128,7 @@ test("a session that ended elsewhere keeps no user from signing in again", async
   await until(() => shown().length > 20);
 });
 
-test("a key that is too long for a picture is shown as text", async () => {
+test("a key that is too long for a QR code is shown as text", async () => {
   const { request } = sync;
   sync.request = (method, path, body) =>
     path.endsWith("/enroll")
@@ -138,7 +138,7 @@ test("a key that is too long for a picture is shown as text", async () => {
   await until(() => window.document.querySelector(`#${settings} form`) !== null);
   fill(settings, {});
   await until(() => window.document.querySelector(`#${settings} code`)?.textContent === "KEY");
-  // What the encoder throws would be nobody's.
+  // An error of the encoder would be an unhandled rejection.
   await aMoment();
   expect(window.document.querySelector(`#${settings} svg`)).toBeNull();
   sync.request = request;

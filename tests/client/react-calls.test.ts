@@ -79,7 +79,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("rows are read and written on the server, as the user who is signed in", async () => {
+test("rows are read and written on the server, as the signed-in user", async () => {
   const { id } = await insert<Todo>("Todo", { title: "milk" });
   expect(await fetchById<Todo>("Todo", id)).toEqual({ id, title: "milk", ownerId: ann.userId });
   expect(await update<Todo>("Todo", id, { title: "tea" })).toEqual({ updated: true });
@@ -96,7 +96,7 @@ test("rows are read and written on the server, as the user who is signed in", as
   expect(await fetchList("Todo")).toEqual([]);
 });
 
-test("sessions are made, told of, refreshed and over", async () => {
+test("sessions are created, inspected, refreshed and expired", async () => {
   expect((await getAuthContext()).user_id).toBe(ann.userId);
   expect((await getAuthContext({ token: null })).user_id).toBeNull();
   await expect(createSession(ann.userId)).rejects.toMatchObject({ code: "FORBIDDEN" });
@@ -109,7 +109,7 @@ test("sessions are made, told of, refreshed and over", async () => {
   expect(await refreshSession("no such token")).toBeNull();
 });
 
-/** An engine whose time stands still until it is moved. */
+/** An engine whose clock only moves when the test moves it. */
 function clockEngine(baseUrl: string) {
   let now = Date.now();
   let timers: { readonly at: number; readonly run: () => void }[] = [];
@@ -132,12 +132,12 @@ function clockEngine(baseUrl: string) {
   return { sync, move, waiting: () => timers.map(({ at }) => at - now) };
 }
 
-test("a session is refreshed before it ends, again and again, until it is stopped", async () => {
+test("a session is refreshed before each expiry until the refresh is stopped", async () => {
   const { sync, move, waiting } = clockEngine(server.url);
   const first = await createSession(userId, { token: ADMIN_TOKEN });
   const renewed: SessionToken[] = [];
   const stop = startSessionAutoRefresh(first, { sync, onRefresh: (one) => renewed.push(one) });
-  // A timer of a browser counts no longer than some 24 days: it is set again.
+  // A browser's timer lasts at most about 24 days, so it is set again.
   for (let turn = 0; renewed.length === 0 && turn < 4; turn += 1) {
     expect(waiting().every((ms) => ms <= 2 ** 31)).toBe(true);
     const [left = 0] = waiting();
@@ -150,7 +150,7 @@ test("a session is refreshed before it ends, again and again, until it is stoppe
   expect(waiting()).toEqual([]);
 });
 
-test("an ended session is told of once, and a server that is away is asked again", async () => {
+test("an expired session is reported once, and an unreachable server is retried", async () => {
   const { sync, move, waiting } = clockEngine(server.url);
   const expired: string[] = [];
   const soon = { expires_at: sync.platform.now() / 1000 };
@@ -180,12 +180,12 @@ test("an ended session is told of once, and a server that is away is asked again
   expect(expired).toEqual(["over", "away"]);
 });
 
-test("listFns is for the admin", async () => {
+test("listFns is only for the admin", async () => {
   expect(await listFns({ token: ADMIN_TOKEN })).toEqual([{ name: "addTodo", fn_type: "mutation" }]);
   await expect(listFns()).rejects.toMatchObject({ status: 403 });
 });
 
-test("files are uploaded whole, under their names, in both ways", async () => {
+test("files are uploaded whole, with their names, by both functions", async () => {
   const text = "Milk and eggs";
   const bytes = new TextEncoder().encode(text);
   const uploads = [
@@ -233,7 +233,7 @@ test("a typed db reads and writes with the types of its schema", async () => {
   expect(await fetchList("Todo")).toEqual([]);
 });
 
-test("the parts of the engine, and what describes a page, come from here too", async () => {
+test("exports the parts of the engine, and the metadata of a page", async () => {
   expect(db.sync).toBeInstanceOf(SyncEngine);
   expect(db.sync.store).toBeInstanceOf(LocalStore);
   expect(db.sync.mutations).toBeInstanceOf(MutationQueue);

@@ -102,13 +102,13 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     await server.stop();
   });
 
-  test("a list that grows has related rows too", async () => {
+  test("a list that grows includes related rows too", async () => {
     await until(() => paged() === "Ann: p1 CanLoadMore");
     showMore();
     await until(() => paged() === "Ann: p1; Bob: none Exhausted");
   });
 
-  test("related rows are shown, and follow what is written", async () => {
+  test("related rows are shown and updated", async () => {
     await until(() => shown() === "Ann: p3,p2");
     await client.insert("Post", { id: "p4", title: "p4", authorId: "ann" });
     await until(() => shown() === "Ann: p4,p3");
@@ -122,7 +122,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     await until(() => shown() === "Abe: p3");
   });
 
-  test("what is not shown renders nothing", async () => {
+  test("renders only for changes of shown rows", async () => {
     await client.insert("Author", { id: "cleo", name: "Cleo" });
     await client.insert("Post", { id: "c1", title: "c1", authorId: "cleo" });
     const before = renders;

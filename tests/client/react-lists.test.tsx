@@ -64,7 +64,7 @@ let other: TestClient;
 let window: Window;
 let unmount: () => void;
 const restore: Record<string, unknown> = {};
-/** What each hook has returned last. */
+/** The last return value of each hook. */
 let seen: ReturnType<typeof useAll>;
 let show: (kind: string) => void;
 let sync: SyncEngine;
@@ -149,7 +149,7 @@ afterAll(async () => {
 const ranks = (rows: readonly Item[]): number[] => rows.map(({ rank }) => rank);
 const upTo = (end: number): number[] => Array.from({ length: end }, (_, rank) => rank);
 
-test("useInfiniteQuery shows a page more at each loadMore, and stays live", async () => {
+test("useInfiniteQuery shows one more page per loadMore, and stays live", async () => {
   expect(ranks(seen.infinite.data)).toEqual(upTo(10));
   expect([seen.infinite.hasMore, seen.infinite.loading, seen.infinite.error]).toEqual([
     true,
@@ -166,14 +166,14 @@ test("useInfiniteQuery shows a page more at each loadMore, and stays live", asyn
   await until(() => seen.infinite.data.length === 26);
   await client.request("DELETE", "/api/entities/Item/late");
   await until(() => seen.infinite.data.length === 25);
-  // Another list begins with its first page.
+  // A different list starts with its first page.
   show("b");
   await until(() => seen.infinite.data.length === 1);
   show("a");
   await until(() => seen.infinite.data.length === 10);
 });
 
-test("usePaginatedQuery tells what can be done, and shows as many more as asked for", async () => {
+test("usePaginatedQuery returns a status, and shows as many more rows as requested", async () => {
   expect([ranks(seen.paginated.results), seen.paginated.status]).toEqual([upTo(5), "CanLoadMore"]);
   expect([seen.paginatedOfDb.results.length, seen.paginatedOfDb.status]).toEqual([25, "Exhausted"]);
   seen.paginated.loadMore();
@@ -188,8 +188,8 @@ test("usePaginatedQuery tells what can be done, and shows as many more as asked 
   expect(seen.refused.error?.message).toContain("limit is -2");
 });
 
-test("useAggregate is asked again after rows have changed, and says what is wrong", async () => {
-  // Rows of the tests before may be in the first answers.
+test("useAggregate requests again when rows have changed, and reports errors", async () => {
+  // Rows of earlier tests may be in the first results.
   await until(() => seen.sums.data?.[0]?.count === 25 && seen.sumsOfDb.data?.[0]?.count === 25);
   expect(seen.sums.data?.find(({ kind }) => kind === "a")).toEqual({
     kind: "a",
@@ -206,7 +206,7 @@ test("useAggregate is asked again after rows have changed, and says what is wron
   expect(seen.wrong.error).toMatchObject({ status: 400, message: 'Item has no field "nope".' });
 });
 
-test("useSearch is asked again after rows have changed, and says what is wrong", async () => {
+test("useSearch requests again when rows have changed, and reports errors", async () => {
   await until(() => seen.found.total === 25 && seen.foundOfDb.total === 1);
   expect([seen.found.total, seen.found.hits[0]?.id]).toEqual([25, "item-24"]);
   expect(seen.found.facetCounts).toEqual({ kind: { a: 25 } });
@@ -224,7 +224,7 @@ test("useSearch is asked again after rows have changed, and says what is wrong",
   await until(() => !seen.found.loading && seen.found.total === 25);
 });
 
-test("rows for useSyncExternalStore are live, and the same until they change", async () => {
+test("rows for useSyncExternalStore are live, and keep their identity until a change", async () => {
   expect([seen.list.length, seen.raw.length]).toEqual([26, 26]);
   expect(seen.raw).toEqual([...seen.list]);
   expect([seen.row?.rank, seen.rawRow?.rank]).toEqual([0, 0]);
@@ -234,7 +234,7 @@ test("rows for useSyncExternalStore are live, and the same until they change", a
   await until(() => seen.row?.kind === "a");
 });
 
-test("functions are called by their names, with a state, another token, or neither", async () => {
+test("functions are called by name, with a state, another token, or neither", async () => {
   const { id } = await seen.fn.call({ rank: 50 });
   await until(() => seen.fn.data?.id === id);
   await expect(seen.fn.call({ rank: -1 })).rejects.toMatchObject({ code: "TOO_LOW" });
@@ -247,7 +247,7 @@ test("functions are called by their names, with a state, another token, or neith
   await until(() => sync.store.list("Item").filter(({ kind }) => kind === "made").length === 4);
 });
 
-test("rows are written at once, by functions that stay the same", async () => {
+test("rows are written immediately, by functions with a stable identity", async () => {
   const { insert, update, remove } = seen;
   const id = await insert({ rank: 70, kind: "own" });
   await update(id, { kind: "mine" });
@@ -261,7 +261,7 @@ test("rows are written at once, by functions that stay the same", async () => {
   expect(seen.insert).toBe(insert);
 });
 
-test("a replica of single queries asks for each page when it is shown", async () => {
+test("with sync queries, each page is requested when it is shown", async () => {
   const engine = createSyncEngine(server.url, {
     sync: "queries",
     token: client.token ?? "",

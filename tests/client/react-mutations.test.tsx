@@ -38,7 +38,7 @@ const app = appOf(
   },
 );
 
-/** What a function waits for. */
+/** A promise that the function awaits. */
 let gate: Promise<unknown> = Promise.resolve();
 let server: TestServer;
 let sync: SyncEngine;
@@ -51,7 +51,7 @@ interface Placing {
 }
 let placeAs: FunctionCalls<Placing, null>;
 let copy: FunctionCalls<{ id: string }, null>;
-/** All orders, as they were shown one after another. */
+/** All rendered lists of orders, in order. */
 const history: string[] = [];
 const showOrder = (store: OptimisticStore, { id, title }: Placing): void => {
   store.insert("Order", { id, title });
@@ -106,14 +106,14 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("mutate gives the function's result, and shows it", async () => {
+test("mutate returns the function's result, and shows it", async () => {
   const { orderId } = await place.mutate({ title: "book" });
   expect(orderId).toMatch(/./);
   await until(() => shown() === orderId);
   expect(place.loading).toBe(false);
 });
 
-test("mutate rejects with what is shown as the error", async () => {
+test("mutate rejects with the error that is shown", async () => {
   const failure: unknown = await place.mutate({ title: 1 }).catch((cause: unknown) => cause);
   expect(failure).toBeInstanceOf(Error);
   await until(() => shown() !== "" && shown() === (failure as Error).message);
@@ -122,7 +122,7 @@ test("mutate rejects with what is shown as the error", async () => {
   await until(() => shown() === "");
 });
 
-test("a call whose promise is left alone is not an unhandled rejection", async () => {
+test("a call whose promise is ignored is not an unhandled rejection", async () => {
   void place.mutate({ title: 2 });
   await until(() => place.error !== null);
   const { orderId } = await place.mutate({ title: "pen" });
@@ -152,7 +152,7 @@ describe("withOptimistic", () => {
     expect(history).toEqual(["a lamp... x1", "a lamp x1"]);
   });
 
-  test("adds to a number once, whichever of the change and the answer comes first", async () => {
+  test("adds to a number once, whichever of change and response arrives first", async () => {
     for (let copies = 2; copies < 7; copies += 1) {
       await copy.mutate({ id: "lamp" });
       await until(() => isIdle() && sync.store.get("Order", "lamp")?.["copies"] === copies);
@@ -162,7 +162,7 @@ describe("withOptimistic", () => {
     );
   });
 
-  test("takes back what a call that fails has shown, and says why it failed", async () => {
+  test("rolls back the update of a failed call, and shows the error", async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     gate = promise;
     void placeAs.mutate({ id: "none", title: "sold out" });
@@ -172,7 +172,7 @@ describe("withOptimistic", () => {
     expect([sync.store.get("Order", "none"), isIdle()]).toEqual([null, true]);
   });
 
-  test("shows nothing of it to others, and calls nothing when the update throws", async () => {
+  test("hides the update from other users, and calls nothing if the update throws", async () => {
     const other = await TestClient.guest(server.url);
     const { promise, resolve } = Promise.withResolvers<void>();
     gate = promise;

@@ -12,9 +12,9 @@ import { createElement } from "react";
 import { TestClient, until } from "../support/client.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// The package is bundled as for a device, and run where there is only what React Native has: no
-// window, document, IndexedDB, BroadcastChannel, crypto or streams, and a URL of few abilities.
-// The native modules are stood in for by what keeps their contracts.
+// The package is bundled as for a device, and run with only the globals of React Native: no window,
+// document, IndexedDB, BroadcastChannel, crypto or streams, and a limited URL. The native modules
+// are replaced by fakes that follow their contracts.
 
 const app = appOf(
   buildManifest({
@@ -31,7 +31,7 @@ const dir = mkdtempSync(join(cache, "react-native-"));
 
 let server: TestServer;
 let code: string;
-/** The same where the app has installed AsyncStorage. */
+/** The same with AsyncStorage installed in the app. */
 let codeWithStorage: string;
 
 const ASYNC_STORAGE: BunPlugin = {
@@ -75,7 +75,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** What a device keeps while its app is closed, and what it tells the app. */
+/** What a device stores while its app is closed, and the events that it sends to the app. */
 class Device {
   isOnline = true;
   readonly secrets = new Map<string, string>();
@@ -91,7 +91,7 @@ class Device {
     this.isOnline = isOnline;
     for (const listener of this.#network) listener(this.state);
   }
-  /** The network is back, and nothing tells so. */
+  /** The network returns without an event. */
   comeBackSilently(): void {
     this.isOnline = true;
   }
@@ -101,7 +101,7 @@ class Device {
   get listeners(): number {
     return this.#network.size + this.#appState.size;
   }
-  /** All that is kept outside of the secure store. */
+  /** Everything that is stored outside of the secure store. */
   plainText(): string {
     const rows = this.#hasTable ? this.#database.query("SELECT * FROM pylon_texts").all() : [];
     return JSON.stringify([[...this.texts], rows]);
@@ -152,7 +152,7 @@ class Device {
     },
   };
 
-  /** Starts the app, as after it was closed. */
+  /** Starts the app as after it was closed. */
   async start(
     native: ReactNative.NativeModules,
     { hasAsyncStorage = false } = {},
@@ -178,7 +178,7 @@ class Device {
     await pylon.init({
       baseUrl: server.url,
       appName: "items",
-      // Only what the device tells makes it try again in the time of a test.
+      // Longer than the test, so that only the device's events trigger a reconnect.
       reconnectDelay: 600_000,
       native,
     });
@@ -190,7 +190,7 @@ class Device {
     const response = await fetch(url, init);
     const text = await response.text();
     const { status, ok, headers } = response;
-    // It has no body to be read piece by piece.
+    // It has no body that can be read as a stream.
     return { status, ok, headers, redirected: false, url, text: async () => text };
   }
   #socket(): unknown {
@@ -208,7 +208,7 @@ class Device {
   }
 }
 
-/** As React Native has it, before its newest versions. */
+/** The URL class of React Native before its newest versions. */
 class PoorUrl {
   constructor() {
     throw new Error("URL is not implemented.");
@@ -244,7 +244,7 @@ describe.each(["asyncStorage", "mmkv", "sqlite"] as const)("a device with %s", (
     appState: device.appState,
   });
 
-  test("rows, writes and the session outlive the app; the device's news connects it", async () => {
+  test("rows, writes and the session survive a restart; device events reconnect it", async () => {
     const first = await device.start(native());
     const { userId, token } = await first.engine.session.signInAsGuest();
     await until(() => first.engine.status.connection === "live");
@@ -284,7 +284,7 @@ describe.each(["asyncStorage", "mmkv", "sqlite"] as const)("a device with %s", (
   });
 });
 
-test("without modules it runs in memory, and says so", async () => {
+test("without native modules it runs in memory", async () => {
   const device = new Device();
   const { pylon, engine } = await device.start({});
   await engine.session.signInAsGuest();
@@ -296,7 +296,7 @@ test("without modules it runs in memory, and says so", async () => {
   expect(Object.keys(pylon)).toContain("useNetworkStatus");
 });
 
-test("init without modules finds the AsyncStorage that the app has installed", async () => {
+test("init without native modules finds the AsyncStorage that the app has installed", async () => {
   const device = new Device();
   const first = await device.start({}, { hasAsyncStorage: true });
   const { token } = await first.engine.session.signInAsGuest();
@@ -311,7 +311,7 @@ test("init without modules finds the AsyncStorage that the app has installed", a
   engine.stop();
 });
 
-test("useNetworkStatus follows what the device says, while somebody looks", async () => {
+test("useNetworkStatus follows the device's status while a component uses it", async () => {
   const device = new Device();
   const window = new Window({ url: "http://localhost/" });
   const before = { window: Reflect.get(globalThis, "window"), document: globalThis.document };
@@ -340,7 +340,7 @@ test("useNetworkStatus follows what the device says, while somebody looks", asyn
   }
 });
 
-test("a token that was kept in AsyncStorage moves into the secure store", async () => {
+test("a token that was stored in AsyncStorage moves into the secure store", async () => {
   const device = new Device();
   device.texts.set("pylon:items:token", "old-token");
   device.texts.set("other", "not ours");

@@ -24,7 +24,7 @@ let sync: SyncEngine;
 let window: Window;
 let unmount: () => void;
 let show: (where: Where) => void;
-/** What was rendered, from the first to the last. */
+/** All renders, in order. */
 const rendered: { readonly ids: string; readonly isComplete: boolean }[] = [];
 const restore: Record<string, unknown> = {};
 
@@ -81,7 +81,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     await until(() => shown() === "a");
   });
 
-  test("P4: a variable that is not set is the hook's error, and shows no row", async () => {
+  test("P4: an undefined variable is the hook's error, and shows no row", async () => {
     await until(() => sync.status.ready);
     show({});
     await until(() => shown() === "a b");
@@ -92,14 +92,14 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     expect(sync.query("Message", { where: { channelId: "two" } }).getSnapshot()).toHaveLength(1);
   });
 
-  test("a list is loading until its rows have come, and not when there are none", async () => {
+  test("a list is loading until its rows have arrived, and an empty one is not", async () => {
     show({ channelId: "none" });
     await until(() => shown() === "");
     show({ channelId: "one" });
     await until(() => shown() === "a");
   });
 
-  test("rows that are there already show before it is known that they are all", async () => {
+  test("shows rows that are already there before the result is known to be complete", async () => {
     show({});
     await until(() => rendered.at(-1)?.ids === "a b" && rendered.at(-1)?.isComplete === true);
     rendered.length = 0;

@@ -20,7 +20,7 @@ import { reactSettled } from "../support/react-settled.ts";
 import { randomOf } from "../support/random.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// A component is rendered once for each change of what it shows, and never for another.
+// A component is rendered once for each change of what it shows, and never for other changes.
 
 const CHANGES = 1_000;
 
@@ -46,7 +46,7 @@ let engine: SyncEngine;
 let client: TestClient;
 const restore: Record<string, unknown> = {};
 const renders: Record<string, number> = {};
-/** How often the server has answered what hooks ask again when rows have changed. */
+/** The number of responses to the hooks that request again when rows have changed. */
 const answers = { aggregate: 0, search: 0 };
 async function countingFetch(url: string, init: RequestInit): Promise<Response> {
   const response = await fetch(url, init);
@@ -68,8 +68,8 @@ interface HookState {
 }
 
 /**
- * The hooks whose values do not change when ranks do. A row may be shown before its own query is
- * answered, because another query has brought it: only `loading` says that no render is due.
+ * The hooks whose values do not depend on ranks. A row may be shown before the response to its own
+ * query, because another query has loaded it: only `loading` shows that no further render is due.
  */
 const STILL: Readonly<Record<string, (sync: SyncEngine) => HookState>> = {
   session: () => ({ data: useSession(), loading: false }),
@@ -100,7 +100,7 @@ function Page({ shelves }: { readonly shelves: number }): ReactNode {
   );
 }
 
-// A connection has at most 100 subscriptions, of which the other hooks need some.
+// A connection has at most 100 subscriptions, and the other hooks need some of them.
 describe.each([
   ["all", 100],
   ["queries", 90],
@@ -147,7 +147,7 @@ describe.each([
     await server.stop();
   });
 
-  test(`${CHANGES} changes render what each concerns, once`, async () => {
+  test(`${CHANGES} changes each render the affected components once`, async () => {
     const random = randomOf(42);
     const expected = { ...renders };
     for (let rank = 1; rank <= CHANGES; rank += 1) {
@@ -156,10 +156,10 @@ describe.each([
       flush(() => void engine.update("Item", `item-${shelf}`, { rank }));
     }
     expect(renders).toEqual(expected);
-    // The server's own words about these rows change nothing.
+    // The server's own messages about these rows change nothing.
     await engine.flushed();
     await until(() => engine.mutations.all().length === 0);
-    // What others change comes after that, and the server's answers after it.
+    // A change of another client, and the server's responses, arrive after that.
     const before = { ...answers };
     await client.request("PATCH", "/api/entities/Item/item-7", { rank: -1 });
     await until(() => renders["shelf 7"] === (expected["shelf 7"] ?? 0) + 1);

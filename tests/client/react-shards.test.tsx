@@ -69,7 +69,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-test("a component shows the shard, sends inputs, and sees which of them it has", async () => {
+test("a component shows the shard, sends inputs, and sees which were processed", async () => {
   render("counter");
   await until(() => shown() === "0");
   expect(state).toMatchObject({ connected: true, error: null, ack: null });
@@ -79,14 +79,14 @@ test("a component shows the shard, sends inputs, and sees which of them it has",
   expect(state.tick).toBeGreaterThan(0);
 });
 
-test("another shard is another connection, and the old view is gone", async () => {
+test("another shard opens another connection, and the old view is gone", async () => {
   render("counter:second");
   await until(() => shown() === "0");
   expect(state.send({ add: 2 })).toBe(1);
   await until(() => shown() === "2");
 });
 
-test("a shard that does not exist is an error that stays", async () => {
+test("the error of a shard that does not exist is permanent", async () => {
   render("nowhere");
   await until(() => state.error !== null);
   expect([state.connected, state.snapshot, state.error?.message]).toEqual([

@@ -10,7 +10,7 @@ import { TestClient, until } from "../support/client.ts";
 import { reactSettled } from "../support/react-settled.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
-/** How far the job shall be; it ends at 1. */
+/** The progress that the job reports; it ends at 1. */
 let fraction = 0.25;
 let isPacked = false;
 
@@ -74,7 +74,7 @@ function Status(): ReactElement {
   );
 }
 
-test("useJob and useWorkflow show how far they are, and nothing while there is none", async () => {
+test("useJob and useWorkflow show the progress, and nothing if there is none", async () => {
   const window = new Window({ url: "http://localhost/" });
   const restore: Record<string, unknown> = {};
   for (const name of ["window", "document"]) restore[name] = Reflect.get(globalThis, name);

@@ -47,7 +47,7 @@ interface Boundary {
   readonly error: Error | null;
 }
 
-/** Shows what was thrown, and tries again when it is told to. */
+/** Shows the error, and renders its children again after a reset. */
 class Catch extends Component<{ readonly children: ReactNode }, Boundary> {
   override state: Boundary = { error: null };
   static getDerivedStateFromError(error: Error): Boundary {
@@ -151,7 +151,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     engine.stop();
   });
 
-  test("a component is rendered when all that it shows is here, and then follows it", async () => {
+  test("a component renders when all its data is loaded, and then follows it", async () => {
     await until(() => shown() === "home: milk (1, 1)");
     expect(listRenders).toBeLessThanOrEqual(2);
     const id = await client.insert("Todo", { title: "tea", listId: "home" });
@@ -160,7 +160,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     await until(() => shown() === "home: milk (1, 1)");
   });
 
-  test("a transition shows the old until the new is here, or is known not to be", async () => {
+  test("a transition shows the old value until the new one is loaded or missing", async () => {
     const seen = new Set<string>();
     const observer = new window.MutationObserver(() => seen.add(shown()));
     observer.observe(window.document.body, { subtree: true, childList: true, characterData: true });
@@ -172,7 +172,7 @@ describe.each(["all", "queries"] as const)("with a replica of %s", (mode) => {
     expect(seen).not.toContain("Loading");
   });
 
-  test("a boundary shows what can't be had, and asks again when it is reset", async () => {
+  test("a boundary shows errors, and requests again when it is reset", async () => {
     show("broken");
     await until(() => shown() === "It can't be counted.");
     isBroken = false;

@@ -14,8 +14,9 @@ import { TestClient, until } from "../support/client.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
-// Live queries that ask about related rows, where a client holds only what its queries ask for: the
-// server says which rows match. `includes.test.ts` compares many of them with the server's answers.
+// Live queries with filters over related rows, where a client holds only the results of its
+// queries: the server determines which rows match. `includes.test.ts` compares many of them with
+// the server's results.
 
 const app = appOf(
   buildManifest({
@@ -67,7 +68,7 @@ afterEach(async () => {
 
 interface Client {
   readonly engine: SyncEngine;
-  /** Breaks the connection off, and keeps it so until `allow`. */
+  /** Closes the connection, and prevents a reconnect until `allow` is called. */
   readonly lose: () => void;
   readonly allow: () => void;
 }
@@ -117,7 +118,7 @@ const shows = (list: LiveList, ...expected: string[]): Promise<void> =>
 const update = (of: string, id: string, data: object): Promise<unknown> =>
   user.request("PATCH", `/api/entities/${of}/${id}`, data);
 
-test("rows come and go with related rows that the client does not hold", async () => {
+test("rows enter and leave with related rows that the client does not hold", async () => {
   const client = connect();
   const all = show(client, "Book");
   const ofAnn = show(client, "Book", { where: { author: { name: "Ann" } } });
@@ -136,7 +137,7 @@ test("rows come and go with related rows that the client does not hold", async (
   await shows(others, "a1", "a2");
 });
 
-test("a window is filled again when a related row takes one out", async () => {
+test("a window is filled again when a related row removes one of its rows", async () => {
   const client = connect();
   const longest = show(client, "Book", {
     where: { author: { name: { $ne: "Cleo" } } },
@@ -148,7 +149,7 @@ test("a window is filled again when a related row takes one out", async () => {
   await shows(longest, "a2", "a1");
 });
 
-test("what is included may ask about related rows as well", async () => {
+test("included relations may filter over related rows as well", async () => {
   const client = connect();
   const all = show(client, "Book");
   const authors = show(client, "Author", { include: { books: { where: { loans: {} } } } });
@@ -162,7 +163,7 @@ test("what is included may ask about related rows as well", async () => {
   await until(() => Bun.deepEquals(lent(), [[], []]));
 });
 
-test("own writes show at once as far as the rows that are here tell", async () => {
+test("own writes show immediately, as far as the held rows determine the result", async () => {
   const client = connect();
   const ofAnn = show(client, "Book", { where: { author: { name: "Ann" } } });
   await shows(ofAnn, "a1", "a2");
@@ -172,7 +173,7 @@ test("own writes show at once as far as the rows that are here tell", async () =
   expect(ofAnn.getSnapshot().map(({ pages }) => pages)).toEqual([100, 2]);
   await client.engine.delete("Book", "a2");
   expect(ids(ofAnn)).toEqual(["a1"]);
-  // Nobody here knows whose name that is: the server says it.
+  // The client does not hold the author, so only the server can determine the match.
   const made = await client.engine.insert("Book", { title: "new", pages: 1, authorId: "ann" });
   expect(ids(ofAnn)).toEqual(["a1"]);
   client.allow();
@@ -184,7 +185,7 @@ test("own writes show at once as far as the rows that are here tell", async () =
   expect(new Set(ids(ofAnn))).toEqual(new Set(["a1", made, second]));
 });
 
-test("after a loss it goes on with what has changed meanwhile", async () => {
+test("after a loss it resumes with what has changed meanwhile", async () => {
   const client = connect();
   const ofAnn = show(client, "Book", { where: { author: { name: "Ann" } } });
   const all = show(client, "Book");
@@ -200,7 +201,7 @@ test("after a loss it goes on with what has changed meanwhile", async () => {
   await shows(all, "a1", "a2", "b1");
 });
 
-test("a later visit shows without a network what the last one held", async () => {
+test("a later visit without a network shows what the last one held", async () => {
   const first = connect({ persist: true });
   const asked = [{ where: { author: { name: "Ann" } } }, {}];
   const lists = asked.map((options) => show(first, "Book", options));
@@ -218,7 +219,7 @@ test("a later visit shows without a network what the last one held", async () =>
   expect(ofAnn === undefined ? [] : ids(ofAnn)).toEqual(["a1", "a2"]);
 });
 
-test("where all rows are held, writes to related rows show at once", async () => {
+test("if all rows are held, writes to related rows show immediately", async () => {
   const engine = createSyncEngine(server.url, {
     token: user.token ?? "",
     appName: `related-all-${user.userId}`,
@@ -239,7 +240,7 @@ test("where all rows are held, writes to related rows show at once", async () =>
   expect(ofAnn.getSnapshot()).toBe(rows);
 });
 
-test("an unknown relation, and what is not a filter, are refused with their place", async () => {
+test("rejects an unknown relation and an invalid filter, and names the place", async () => {
   const client = connect();
   const ready = show(client, "Book");
   await until(() => ready.isReady() === true);

@@ -55,7 +55,7 @@ async function signIn(transport: TransportType = "websocket"): Promise<User> {
   return { client, engine };
 }
 
-test("what a client publishes is heard by the others, on sockets and event streams", async () => {
+test("the others receive what a client publishes, over sockets and event streams", async () => {
   const [speaker, listener, streamer] = await Promise.all([signIn(), signIn(), signIn("sse")]);
   const presence: PresenceMessage[] = [];
   const topics: TopicMessage[] = [];
@@ -67,7 +67,7 @@ test("what a client publishes is heard by the others, on sockets and event strea
       else topics.push(message);
     });
   }
-  // A connection that is open may not be among the listeners yet.
+  // An open connection may not be subscribed to the room yet.
   await until(async () => {
     speaker.engine.publishTopic("ready", null);
     await Bun.sleep(50);
@@ -130,7 +130,7 @@ test("a room shows its peers, delivers broadcasts, and recovers after a loss", a
   await room.leave();
 });
 
-test("an outsider's room has the server's error", async () => {
+test("the room of a user without access has the server's error", async () => {
   const { engine, client } = await signIn();
   const room = engine.joinRoom("", client.userId);
   await until(() => room.state.error !== null);
@@ -138,7 +138,7 @@ test("an outsider's room has the server's error", async () => {
   await room.leave();
 });
 
-test("useRoom is in the room while the component is there", async () => {
+test("useRoom joins the room while the component is mounted", async () => {
   const window = new Window();
   const globals = { window, document: window.document, IS_REACT_ACT_ENVIRONMENT: false };
   for (const [name, value] of Object.entries(globals))
@@ -168,7 +168,7 @@ test("useRoom is in the room while the component is there", async () => {
   const root = createRoot(window.document.createElement("div") as unknown as Element);
   cleanups.push(() => root.unmount());
   root.render(createElement(StrictMode, null, createElement(Show)));
-  // A broadcast is heard by those who are connected when it is sent.
+  // Only connections that are open when a broadcast is sent receive it.
   await until(() => shown?.isConnected === true && getEngine().connected);
   const room = bob.engine.joinRoom("hook", bob.client.userId);
   cleanups.push(() => room.leave());

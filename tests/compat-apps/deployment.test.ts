@@ -9,17 +9,20 @@ import { startServer } from "../support/server.ts";
 const data = mkdtempSync(join(tmpdir(), "pylon-deployment-"));
 afterAll(() => rmSync(data, { recursive: true, force: true }));
 
-/** As the public system's page on deployment prints them, for a volume at another place. */
+/**
+ * The variables as the public system's page on deployment prints them, for a volume at another
+ * path.
+ */
 const PRINTED = {
   PYLON_DB_PATH: join(data, "pylon.db"),
   PYLON_FILES_DIR: join(data, "uploads"),
   PYLON_SESSION_DB: join(data, "sessions.db"),
   PYLON_DEV_MODE: "true",
-  // Of the tests alone, whose servers keep nothing otherwise.
+  // Only for the tests, whose servers store nothing by default.
   PYLON_IN_MEMORY: "0",
 };
 
-test("a printed deployment keeps rows, files and sessions on its volume", async () => {
+test("a printed deployment stores rows, files and sessions on its volume", async () => {
   const app = await loadApp(join(import.meta.dir, "shop"), { dev: true });
   const before = await startServer(app, PRINTED);
   const guest = await TestClient.guest(before.url);
@@ -35,7 +38,7 @@ test("a printed deployment keeps rows, files and sessions on its volume", async 
   );
   await before.stop();
 
-  // Sessions outlast a restart, as the variable promises, wherever they are kept.
+  // Sessions survive a restart, as the variable promises, wherever they are stored.
   const after = await startServer(app, PRINTED);
   const again = new TestClient(after.url, guest.token);
   expect((await again.request("GET", "/api/auth/me")).body["user_id"]).toBe(guest.userId);

@@ -5,7 +5,8 @@ import { LiveSocket, TestClient, until, type Answer } from "../support/client.ts
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
 
-// The table of section 3 of spec/compat.md, row by row, asked of the shop as its clients ask it.
+// The table of section 3 of spec/compat.md, row by row, tested on the shop with its clients'
+// requests.
 
 let port: number;
 let server: TestServer;
@@ -39,13 +40,13 @@ const product = {
   createdAt: "2026-01-01T00:00:00Z",
 };
 
-test("D1: a list without a limit has all rows up to the page cap", async () => {
+test("D1: a list without a limit returns all rows up to the page cap", async () => {
   const { body } = await ann.request("GET", "/api/entities/Product");
   expect(body).toMatchObject({ count: 150, has_more: false });
   expect(body["data"]).toHaveLength(150);
 });
 
-test("D2: me takes a token that has ended for nobody, all else refuses it", async () => {
+test("D2: with an invalid token /me is anonymous, and all other routes reject it", async () => {
   const stale = new TestClient(server.url, "of-last-year");
   expect(await stale.request("GET", "/api/auth/me")).toMatchObject({
     status: 200,
@@ -54,7 +55,7 @@ test("D2: me takes a token that has ended for nobody, all else refuses it", asyn
   expect((await stale.request("GET", "/api/entities/Product")).status).toBe(401);
 });
 
-test("D3: an older client without a token is closed, and comes again with one", async () => {
+test("D3: an older client without a token is closed, and reconnects with one", async () => {
   const early = new LiveSocket(`ws://localhost:${port + 1}/`, null);
   await until(() => early.closed !== null);
   expect(early.closed?.code).toBe(1008);
@@ -68,7 +69,7 @@ test("D3: an older client without a token is closed, and comes again with one", 
   anonymous.close();
 });
 
-test("D4 and D5: values that do not fit their kind are refused by name", async () => {
+test("D4 and D5: values of the wrong type are rejected with the field's name", async () => {
   expect(await ann.request("POST", "/api/fn/seedProducts", { count: 2.5 })).toMatchObject({
     status: 400,
     body: { error: { code: "INVALID_ARGS", field: "count" } },
@@ -82,14 +83,14 @@ test("D4 and D5: values that do not fit their kind are refused by name", async (
     ).toMatchObject({ status: 400, body: { error: { code: "INVALID_DATA", field } } });
 });
 
-test("D6: $like takes every letter for itself", async () => {
+test("D6: $like matches every character literally", async () => {
   const found = async (text: string): Promise<unknown> =>
     (await ann.request("POST", "/api/query/Product", { name: { $like: text } })).body;
   expect(await found("%amp 00%")).toEqual([]);
   expect(await found("amp 00")).toHaveLength(10);
 });
 
-test("D7: a mistake of a handler is 500 and keeps its message from callers", async () => {
+test("D7: a bug in a handler is a 500, and its message is hidden from callers", async () => {
   const production = await startServer(
     await loadApp(join(import.meta.dir, "shop"), { dev: false }),
   );
@@ -105,14 +106,14 @@ test("D8: bools are true and false", async () => {
   expect(body["isNew"]).toBe(true);
 });
 
-test("D9 and D12: a guest is made by 201, with an id as of rows and a bare token", async () => {
+test("D9 and D12: creating a guest returns 201, an id like a row's, and a bare token", async () => {
   const { status, body } = await post("/api/auth/anonymous", {});
   expect(status).toBe(201);
   expect(body["user_id"]).toMatch(/^[0-9a-f]{40}$/);
   expect(body["token"]).not.toMatch(/^pylon_/);
 });
 
-test("D10: auth bodies take the names of the public system", async () => {
+test("D10: auth bodies accept the names of the public system", async () => {
   const reset = await post("/api/auth/password/reset/request", { email: "ann@example.com" });
   const done = await post("/api/auth/password/reset/complete", {
     token: reset.body["dev_token"],
@@ -133,7 +134,7 @@ test("D10: auth bodies take the names of the public system", async () => {
   expect(changed).toMatchObject({ status: 200, body: { email: "ann@example.org" } });
 });
 
-test("D11: a password of eight characters is long enough, and one of seven is not", async () => {
+test("D11: a password of eight characters is accepted, and one of seven is not", async () => {
   const register = (email: string, password: string): Promise<Answer> =>
     post("/api/auth/password/register", { email, password });
   expect((await register("a@example.com", "seven77")).body).toMatchObject({
@@ -142,7 +143,7 @@ test("D11: a password of eight characters is long enough, and one of seven is no
   expect((await register("b@example.com", "x8!qzp4w")).status).toBe(200);
 });
 
-test("D13: pushes and transactions are for every caller, under the policies", async () => {
+test("D13: every caller may push and run transactions, under the policies", async () => {
   const row = { entity: "Product", data: product };
   expect(await ann.request("POST", "/api/transact", [{ op: "insert", ...row }])).toMatchObject({
     status: 200,
@@ -162,7 +163,7 @@ test("D14: without tenantScope no tenant is stamped, and a policy compares it", 
   const guest = await TestClient.guest(erp.url);
   const invoice = { orgId: "other", number: "a", total: 1, createdAt: product.createdAt };
   expect((await guest.request("POST", "/api/entities/Invoice", invoice)).status).toBe(403);
-  // D15: hooks are given the row and where it belongs.
+  // D15: hooks receive the row and its context.
   const owner = new TestClient(erp.url, ADMIN_TOKEN);
   const id = await owner.insert("Invoice", invoice);
   const { body } = await owner.request("GET", `/api/entities/Invoice/${id}`);
@@ -170,7 +171,7 @@ test("D14: without tenantScope no tenant is stamped, and a policy compares it", 
   await erp.stop();
 });
 
-test("an export stays the admin's alone", async () => {
+test("only the admin may export", async () => {
   expect((await admin.request("GET", "/api/export/Order")).status).toBe(200);
   expect((await ann.request("GET", "/api/export/Order")).status).toBe(403);
 });

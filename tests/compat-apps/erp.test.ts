@@ -6,8 +6,8 @@ import { launchBrowser } from "../support/browser.ts";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
-// Of spec/compat.md: rows 1 to 3, 5 to 8, 11 and 13 of section 2, and D2, D3, D14 and D15, in a
-// browser.
+// Covers rows 1 to 3, 5 to 8, 11 and 13 of section 2 of spec/compat.md, and D2, D3, D14 and D15, in
+// a browser.
 
 let server: TestServer;
 let browser: Browser;
@@ -36,7 +36,7 @@ function newUser(): Promise<string> {
   });
 }
 
-/** Sockets that a page has opened. */
+/** The number of sockets that each page has opened. */
 const sockets = new Map<Page, number>();
 
 async function visitor(token?: string): Promise<Page> {
@@ -61,7 +61,7 @@ async function become(page: Page, userId: string): Promise<void> {
 const press = (page: Page, name: string): Promise<void> =>
   page.getByRole("button", { name, exact: true }).click();
 
-test("the guest's token stands for the user, and the page chooses the tenant", async () => {
+test("the guest's token becomes the user's, and the page selects the tenant", async () => {
   const ann = await visitor();
   await become(ann, await newUser());
   await press(ann, "New organization");
@@ -70,7 +70,7 @@ test("the guest's token stands for the user, and the page chooses the tenant", a
   await ann.getByText("INV-1: 100").waitFor();
   await ann.locator("output").filter({ hasText: "2026-03: 100" }).waitFor();
 
-  // Another organization has books of its own, and none has those of both.
+  // Another organization has separate books, and no organization shows the books of both.
   await press(ann, "New organization");
   await ann.locator("h1").filter({ hasText: "Org 2" }).waitFor();
   await ann.locator("output").waitFor({ state: "detached" });
@@ -82,7 +82,7 @@ test("the guest's token stands for the user, and the page chooses the tenant", a
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("a user of one organization is in it, and the page does not ask again and again", async () => {
+test("a user's only organization is selected, without repeated reconnects", async () => {
   const userId = await newUser();
   const orgId = await admin.insert("Org", { name: "Only" });
   await admin.insert("OrgMember", { userId, orgId, role: "owner" });
@@ -92,13 +92,13 @@ test("a user of one organization is in it, and the page does not ask again and a
   await press(page, "Add invoice");
   await page.getByText("INV-1: 100").waitFor();
   expect(sockets.get(page)).toBeLessThan(5);
-  // A refusal comes to the catch block.
+  // The rejection reaches the catch block.
   await press(page, "Crown");
   await page.getByRole("alert").filter({ hasText: "king is not a role" }).waitFor();
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("members of a tenant see each other's writes at once, and others see none", async () => {
+test("members of a tenant see each other's writes live, and others see none", async () => {
   const orgId = await admin.insert("Org", { name: "Shared" });
   const pages = [];
   for (const role of ["owner", "member"]) {
@@ -122,7 +122,7 @@ test("members of a tenant see each other's writes at once, and others see none",
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("a token that has ended is taken away by the page, which shows the sign-in", async () => {
+test("the page removes an expired token, and shows the sign-in", async () => {
   const page = await visitor("a-token-of-last-year");
   await page.getByLabel("User").waitFor();
   await become(page, await newUser());
@@ -130,7 +130,7 @@ test("a token that has ended is taken away by the page, which shows the sign-in"
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("a function is told the tenant that the page chose", async () => {
+test("a function receives the tenant that the page selected", async () => {
   const userId = await newUser();
   const orgId = await admin.insert("Org", { name: "Told" });
   await admin.insert("OrgMember", { userId, orgId, role: "owner" });

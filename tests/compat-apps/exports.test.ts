@@ -2,10 +2,10 @@ import { expect, test } from "bun:test";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 
-// The table of section 5 of spec/compat.md: what apps of the public system import. Each name is
-// there, and a test uses it. The types are named in tests/types, which the compiler checks.
+// The table of section 5 of spec/compat.md: what apps of the public system import. Each name must
+// be exported, and used by a test. The types are named in tests/types, which the compiler checks.
 
-/** The values by the module that has them. */
+/** The exported values, by module. */
 const VALUES: Readonly<Record<string, string>> = {
   sdk: `entitiesToManifest routesToManifest queriesToManifest actionsToManifest
     policiesToManifest`,
@@ -29,7 +29,7 @@ const VALUES: Readonly<Record<string, string>> = {
   workflows: "workflow createRunner WorkflowRunner",
 };
 
-/** Of classes and of `db`, by where they are; those of collaborative documents come with these. */
+/** The members of classes and of `db`; those of collaborative documents are tested with them. */
 const MEMBERS: Readonly<Record<string, string>> = {
   SyncEngine: "pull hydrate resetReplica loadPage createInfiniteQuery",
   LocalStore: `applyChange notify applyChangesAsync optimisticInsert optimisticUpdate
@@ -40,14 +40,14 @@ const MEMBERS: Readonly<Record<string, string>> = {
 };
 
 const wordsOf = (text: string): string[] => text.split(/\s+/);
-/** What the tests of the repository do, without what they import. */
+/** The sources of the repository's tests, without their imports. */
 const uses = testFiles()
   .filter((path) => path !== import.meta.path)
   .map((path) => readFileSync(path, "utf8").replaceAll(/^import[^;]*;/gms, ""))
   .join("\n");
 const isUsed = (name: string): boolean => new RegExp(`(?<!["\\w])${name}\\b`).test(uses);
 
-/** Tests, and the pages and handlers of the small apps that tests drive. */
+/** Tests, and the pages and handlers of the small apps that tests use. */
 function testFiles(): string[] {
   const root = join(import.meta.dir, "../..");
   return ["packages", "tests"].flatMap((dir) =>

@@ -6,7 +6,7 @@ import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
-// Of spec/compat.md: rows 1 to 5, 8, 11 and 13 of section 2, and D1 and D3, in a browser.
+// Covers rows 1 to 5, 8, 11 and 13 of section 2 of spec/compat.md, and D1 and D3, in a browser.
 
 let server: TestServer;
 let browser: Browser;
@@ -22,7 +22,7 @@ afterAll(async () => {
   await server.stop();
 });
 
-/** A page whose engine runs, as nobody. */
+/** A page whose engine runs anonymously. */
 async function visitor(): Promise<Page> {
   const page = await (await browser.newContext()).newPage();
   page.setDefaultTimeout(20_000);
@@ -42,11 +42,11 @@ async function register(page: Page, email: string): Promise<void> {
   await page.getByRole("list", { name: "Orders" }).waitFor({ state: "attached" });
 }
 
-test("an order goes on by scheduled calls, and every page is live", async () => {
+test("scheduled calls advance an order, and every page is live", async () => {
   const [ann, other] = await Promise.all([visitor(), visitor()]);
   await register(ann, "ann@example.com");
   await press(ann, "Seed");
-  // All of the 150 rows are there, on the page that nobody signed in to as well.
+  // All 150 rows are there, also on the page without a sign-in.
   for (const page of [ann, other])
     await page.getByRole("status").filter({ hasText: "150 products, CanLoadMore" }).waitFor();
   expect(await other.locator("nav button").count()).toBe(4);
@@ -59,7 +59,7 @@ test("an order goes on by scheduled calls, and every page is live", async () => 
   await ann.getByRole("list", { name: "Orders" }).getByText("delivered").waitFor();
   await other.getByText("1 left").waitFor();
 
-  // What failed is told by the promise, and neither the stock nor an order is changed.
+  // The promise rejects with the failure, and neither the stock nor an order is changed.
   await press(ann, "Fail");
   await ann.getByRole("alert").filter({ hasText: "nothing of it is kept" }).waitFor();
   await press(ann, "Buy");
@@ -88,7 +88,7 @@ test("charts read the names of the public system, and follow the rows", async ()
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("an action streams to the page, and what it scheduled is done after it", async () => {
+test("an action streams to the page, and its scheduled call runs afterwards", async () => {
   const page = await visitor();
   await press(page, "Lamp 000");
   await press(page, "Describe");
@@ -97,7 +97,7 @@ test("an action streams to the page, and what it scheduled is done after it", as
   expect(problems).toEqual([]);
 }, 60_000);
 
-test("handlers are given each member of ctx that they had", async () => {
+test("handlers receive each member of ctx that the public system has", async () => {
   const ann = await TestClient.guest(server.url);
   const catalog = await ann.request("POST", "/api/fn/catalog", { brand: "Globex" });
   expect(catalog.body).toMatchObject({
@@ -121,7 +121,7 @@ test("handlers are given each member of ctx that they had", async () => {
   await until(async () => (await admin.request("GET", job)).body["status"] === "cancelled");
 });
 
-test("a sign-up fills what the user's row requires, and hides the hash", async () => {
+test("a sign-up fills the required fields of the user's row, and hides the hash", async () => {
   const nobody = new TestClient(server.url, null);
   const body = { email: "eve@example.com", password: "correct horse battery" };
   const { status, body: session } = await nobody.request(

@@ -2,12 +2,12 @@ import { Messages } from "./messages.ts";
 import { readEvents } from "./read-events.ts";
 import { expectShape, isFields, text, type Fields, type Shape } from "./shape.ts";
 
-/** An answer, read to its end. */
+/** A response that has been read to its end. */
 export interface Answer {
   readonly status: number;
   readonly headers: Headers;
   readonly text: string;
-  /** Undefined where the text is not JSON. */
+  /** Undefined if the text is not JSON. */
   readonly body: unknown;
 }
 
@@ -28,12 +28,12 @@ export interface Stream {
 type Body = string | Blob | FormData | Fields | readonly unknown[];
 
 const MAX_TRIES = 3;
-/** How long an answer or an open socket may take, in milliseconds. */
+/** The timeout of a response and of opening a socket, in milliseconds. */
 const TIMEOUT_MS = 30_000;
 /** The longest wait for a rate limit, in seconds. */
 const MAX_RETRY_AFTER = 120;
 
-/** Somebody who speaks to the server, over the wire alone. */
+/** A client of the server that uses only the wire protocol. */
 export class Caller {
   readonly url: string;
   readonly token: string | null;
@@ -74,7 +74,7 @@ export class Caller {
   }
 
   /**
-   * A request that must be answered so.
+   * Sends a request that must be answered with this status and shape.
    * @returns the body
    * @throws Mismatch
    */
@@ -91,7 +91,7 @@ export class Caller {
     return isFields(answer.body) ? answer.body : {};
   }
 
-  /** A request that must be refused in the form of all errors. */
+  /** Sends a request that must be rejected in the common form of errors. */
   async refused(
     request: Parameters<Caller["request"]>,
     status: number,
@@ -100,13 +100,13 @@ export class Caller {
     await this.expect(request, status, { error: { message: text, ...error } });
   }
 
-  /** @returns the id of a row of the caller's */
+  /** @returns the id of a new row of the caller */
   async insert(entity: string, row: Fields): Promise<string> {
     const { id } = await this.expect(["POST", `/api/entities/${entity}`, row], 201, { id: text });
     return String(id);
   }
 
-  /** Opens a socket of version 1, or of those subprotocols. @throws Mismatch */
+  /** Opens a socket of version 1, or with these subprotocols. @throws Mismatch */
   socket(query = "", protocols: readonly string[] = []): Promise<Socket> {
     const bearer = this.token === null ? [] : [`bearer.${encodeURIComponent(this.token)}`];
     const socket = new WebSocket(`${this.url.replace(/^http/, "ws")}/ws${query}`, [

@@ -3,26 +3,26 @@ import type { Caller } from "./caller.ts";
 /** The callers of a check. */
 export interface Wire {
   readonly url: string;
-  /** Nobody is signed in. */
+  /** The anonymous caller. */
   readonly nobody: Caller;
-  /** Two guests, who are the same for all checks: what a check writes has names of its own. */
+  /** Two guests that all checks share, so each check uses unique names for what it writes. */
   readonly ann: Caller;
   readonly bob: Caller;
-  /** Null where no admin token was given. */
+  /** Null if no admin token was given. */
   readonly admin: Caller | null;
-  /** Another guest. */
+  /** Creates another guest. */
   readonly guest: () => Promise<Caller>;
-  /** A text that no other check has. */
+  /** Returns a text that no other check uses. */
   readonly unique: (prefix: string) => string;
 }
 
-/** One promise of the wire. It throws a Mismatch where the server does not keep it. */
+/** A check of one guarantee of the wire protocol. It throws a Mismatch if the server breaks it. */
 export type Check = (wire: Wire) => Promise<void>;
 
-/** Checks by the sentence that the table shows. */
+/** The checks, by the sentence that the table shows. */
 export type Family = Readonly<Record<string, Check>>;
 
-/** Thrown by a check that can't be made; the reason is shown. */
+/** Thrown by a check that cannot run; the reason is shown. */
 export class Skipped extends Error {}
 
 /** @throws Skipped */

@@ -9,7 +9,7 @@ const MAIN = join(import.meta.dir, "main.ts");
 const JWT_SECRET = "a secret for tests of more than thirty-two letters";
 
 let server: TestServer;
-/** Answers everything alike, and closes each socket. */
+/** Sends the same response to every request, and closes each socket. */
 let sham: ReturnType<typeof Bun.serve>;
 
 beforeAll(async () => {
@@ -54,18 +54,18 @@ test.each(Object.entries(FAMILIES))("our server keeps all of %s", async (family,
   expect(results.length).toBe(Object.keys(checks).length);
 });
 
-test("a second run at the same server passes as the first did", async () => {
+test("a second run against the same server passes like the first one", async () => {
   const target = { url: server.url, adminToken: ADMIN_TOKEN };
   const results = await runChecks(target, FAMILIES);
   expect(results.filter(({ outcome }) => outcome !== "pass")).toEqual([]);
 });
 
-test("no check passes at a server that answers everything alike", async () => {
+test("no check passes against a server that always sends the same response", async () => {
   const results = await runChecks({ url: sham.url.href, adminToken: "x" }, FAMILIES);
   expect(results.filter(({ outcome }) => outcome !== "FAIL")).toEqual([]);
 });
 
-test("checks that need the admin's token are skipped without it", async () => {
+test("checks that need the admin token are skipped without it", async () => {
   const { transact = {} } = FAMILIES;
   const results = await runChecks({ url: server.url, adminToken: null }, { transact });
   const skipped = results.filter(({ outcome }) => outcome === "skip");
@@ -75,7 +75,7 @@ test("checks that need the admin's token are skipped without it", async () => {
   ]);
 });
 
-test("the command shows each check, and exits with 1 where one fails", async () => {
+test("the command shows each check, and exits with 1 if one fails", async () => {
   const passed = await kit("--url", server.url, "--family", "http");
   expect(passed.said).toContain("pass  http       GET /health is exactly the status");
   expect(passed.code).toBe(0);
@@ -84,7 +84,7 @@ test("the command shows each check, and exits with 1 where one fails", async () 
   expect(failed.code).toBe(1);
 });
 
-test("the command says what it needs, and when no server is there", async () => {
+test("the command reports missing options, and an unreachable server", async () => {
   expect(await kit()).toMatchObject({ code: 64, said: expect.stringContaining("--url http://") });
   expect(await kit("--url", server.url, "--family", "none")).toMatchObject({
     code: 64,

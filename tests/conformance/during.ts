@@ -1,4 +1,4 @@
-/** Works with a connection, which is closed however the work ends. */
+/** Runs work with a connection, which is closed even if the work fails. */
 export async function during<C extends { readonly close: () => void }>(
   connection: C,
   work: (connection: C) => Promise<void> | void,

@@ -1,8 +1,8 @@
 import { fits, isFields, Mismatch, type Fields, type Shape } from "./shape.ts";
 
-/** How long a message may take, in milliseconds. */
+/** The timeout of a message, in milliseconds. */
 const TIMEOUT_MS = 15_000;
-/** How many of the last messages are shown where one did not come. */
+/** The number of last messages that are shown if an expected one is missing. */
 const SHOWN = 4;
 
 /** The messages of a connection, in order, for checks that wait for one. */
@@ -27,8 +27,8 @@ export class Messages {
   }
 
   /**
-   * The first message of this shape, whether it is there already or comes.
-   * @throws Mismatch when none comes in time, or the connection ends
+   * The first message of this shape, whether it has already arrived or is still to come.
+   * @throws Mismatch if none arrives in time, or the connection ends
    */
   async next(shape: Shape): Promise<Fields> {
     const deadline = Date.now() + TIMEOUT_MS;
@@ -41,7 +41,7 @@ export class Messages {
     }
   }
 
-  /** @returns why the connection has ended @throws Mismatch when it stays open */
+  /** @returns the reason why the connection has ended @throws Mismatch if it stays open */
   async ended(): Promise<string> {
     const deadline = Date.now() + TIMEOUT_MS;
     while (this.#ended === null)
@@ -49,7 +49,7 @@ export class Messages {
     return this.#ended;
   }
 
-  /** Whether something came within this time. */
+  /** Whether another message arrives within this time. */
   #more(withinMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const timer = setTimeout(() => resolve(false), Math.max(0, withinMs));

@@ -5,7 +5,7 @@ import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts"
 import { FAMILIES } from "./families/index.ts";
 import { runChecks } from "./run-checks.ts";
 
-// A proxy that spoils one thing stands before our server: the kit has to notice each.
+// A proxy in front of the server corrupts one thing: the kit must detect each fault.
 
 let server: TestServer;
 beforeAll(async () => {
@@ -42,7 +42,7 @@ function proxyWith(spoil: Spoil): ReturnType<typeof Bun.serve> {
   });
 }
 
-/** Takes a key out of the JSON, wherever it is. */
+/** Removes a key from the JSON, at any depth. */
 const without =
   (key: string): Spoil =>
   (answer) => ({
@@ -56,7 +56,7 @@ const replacing =
   (from: string | RegExp, to: string): Spoil =>
   (answer) => ({ ...answer, text: answer.text.replaceAll(from, to) });
 
-/** A fault, and the family and the check that notice it. */
+/** The faults, each with the family and the check that detect it. */
 const FAULTS: readonly (readonly [string, string, string, Spoil])[] = [
   [
     "inserts are answered 200",
@@ -206,7 +206,7 @@ test.each(FAULTS)("the kit notices that %s", async (_fault, family, name, spoil)
   expect(results).toMatchObject([{ outcome: "FAIL" }]);
 });
 
-test("the same checks pass when the proxy spoils nothing", async () => {
+test("the same checks pass if the proxy changes nothing", async () => {
   const proxy = proxyWith((answer) => answer);
   const target = { url: proxy.url.href, adminToken: ADMIN_TOKEN };
   const checks = FAULTS.flatMap(([, family, name]) => {

@@ -1,8 +1,9 @@
 import type { Messages } from "./messages.ts";
 
 /**
- * Reads an event stream to its end: each event is a message `{event, data}`, where data is what
- * its text says in JSON, or else the text. A comment is a message of the event "comment".
+ * Reads an event stream to its end: each event is a message `{event, data}`, where data is the
+ * parsed JSON of its text, or the text itself if it is not JSON. A comment is a message of the
+ * event "comment".
  */
 export async function readEvents(response: Response, messages: Messages): Promise<void> {
   const decoder = new TextDecoder();

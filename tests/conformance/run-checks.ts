@@ -7,7 +7,7 @@ export interface CheckResult {
   readonly family: string;
   readonly name: string;
   readonly outcome: "pass" | "FAIL" | "skip";
-  /** The expected answer of a failure; the reason of a skipped check. */
+  /** The expected response of a failure; the reason of a skipped check. */
   readonly expected: string;
   readonly got: string;
 }
@@ -20,8 +20,8 @@ export interface Target {
 /**
  * Runs the checks of the families against a server, one after another.
  *
- * @param onResult told each result as it is there
- * @throws Error when the server can't be reached, or no guest can sign in
+ * @param onResult called with each result as soon as it is known
+ * @throws Error if the server is unreachable, or no guest can sign in
  */
 export async function runChecks(
   target: Target,
@@ -60,7 +60,7 @@ async function wireTo({ url: given, adminToken }: Target): Promise<Wire> {
     const { token, user_id: userId } = await nobody.expect(["POST", "/api/auth/guest"], 201);
     return new Caller(url, String(token), String(userId));
   };
-  // Rows of an earlier run may be there.
+  // Rows of an earlier run may still exist.
   const run = crypto.randomUUID().slice(0, 8);
   let number = 0;
   return {

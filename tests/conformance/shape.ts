@@ -1,10 +1,10 @@
-/** A condition on a value, with the words that a table shows for it. */
+/** A condition on a value, with the label that a table shows for it. */
 export class Matcher {
   readonly accepts: (value: unknown) => boolean;
   readonly #label: string;
   readonly #inner: Shape | undefined;
 
-  /** @param inner what the label speaks of */
+  /** @param inner the shape that the label refers to */
   constructor(label: string, accepts: (value: unknown) => boolean, inner?: Shape) {
     this.accepts = accepts;
     this.#label = `<${label}>`;
@@ -17,8 +17,8 @@ export class Matcher {
 }
 
 /**
- * A value itself, a matcher, a list of as many shapes as the value has items, or an object of the
- * keys that the value must have at least.
+ * A literal value, a matcher, a list with one shape per item, or an object with the keys that the
+ * value must have at least.
  */
 export type Shape =
   | Matcher
@@ -50,7 +50,7 @@ export function matching(pattern: RegExp): Matcher {
   );
 }
 
-/** A list that has such an item. */
+/** Matches a list with at least one such item. */
 export function holding(shape: Shape): Matcher {
   return new Matcher(
     "list with",
@@ -59,7 +59,7 @@ export function holding(shape: Shape): Matcher {
   );
 }
 
-/** An object of these keys and no others. */
+/** Matches an object with exactly these keys. */
 export function exactly(shape: { readonly [key: string]: Shape }): Matcher {
   return new Matcher(
     "exactly",
@@ -94,7 +94,7 @@ function isList(shape: Shape): shape is readonly Shape[] {
 
 const MAX_SHOWN = 400;
 
-/** A check that failed: what was expected, and what came. */
+/** A failed check: the expected and the actual value. */
 export class Mismatch extends Error {
   readonly expected: string;
   readonly got: string;

@@ -1,6 +1,6 @@
 import type { CheckResult } from "./run-checks.ts";
 
-/** The lines of a table of one result: what was expected and got stand below a failure. */
+/** The lines of the table for one result. The expected and actual values follow a failure. */
 export function linesOf({ family, name, outcome, expected, got }: CheckResult): string[] {
   const line = `${outcome}  ${family.padEnd(9)}  ${name}`;
   if (outcome === "pass") return [line];
@@ -8,7 +8,7 @@ export function linesOf({ family, name, outcome, expected, got }: CheckResult): 
   return [line, `      expected  ${expected}`, `      got       ${got}`];
 }
 
-/** The last line. */
+/** The summary, as the last line. */
 export function summaryOf(results: readonly CheckResult[]): string {
   const count = (outcome: CheckResult["outcome"]): number =>
     results.filter((result) => result.outcome === outcome).length;

@@ -9,7 +9,7 @@ import {
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 import { freePorts } from "../support/servers/free-port.ts";
 
-/** An address of this machine that is not the one that dev listens on. */
+/** An address of this machine other than the one that dev listens on. */
 const ANOTHER = "127.0.0.2";
 
 function answers(host: string, port: number): Promise<boolean> {
@@ -40,7 +40,7 @@ test.each([
   [1, "WebSockets"],
   [2, "event streams"],
   [3, "shards"],
-])("U: port +%i, which nobody named, is said to be for %s", async (offset, purpose) => {
+])("U: the unconfigured port +%i is reported to be for %s", async (offset, purpose) => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });
   const port = await freePorts(4);
@@ -83,7 +83,9 @@ describe("S3: a page that the developer visits", () => {
     "Sec-WebSocket-Version": "13",
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
   };
-  /** Each way to the rows, the mail and the admin's routes, as a page can send it unasked. */
+  /**
+   * Each route to the rows, the mail and the admin, as a page can request it without permission.
+   */
   const REQUESTS: readonly (readonly [path: string, init: RequestInit])[] = [
     ["/", {}],
     ["/api/entities/Note", {}],
@@ -119,7 +121,7 @@ describe("S3: a page that the developer visits", () => {
     "http://localhost.evil.example",
     "http://192.168.1.9",
     "null",
-  ])("of %s gets nothing, by no path", async (origin) => {
+  ])("of %s gets nothing, on any path", async (origin) => {
     for (const request of REQUESTS)
       expect([request[0], await ask(request, origin)]).toEqual([
         request[0],
@@ -137,7 +139,7 @@ describe("S3: a page that the developer visits", () => {
     "http://app.localhost:8080",
     "https://[::1]:8443",
     "https://named.example",
-  ])("of %s, which is of this machine or was named, may read", async (origin) => {
+  ])("of %s, which is local or configured, may read", async (origin) => {
     expect(await ask(["/api/entities/Note", {}], origin)).toEqual({
       isRefused: false,
       allowed: origin,

@@ -18,7 +18,7 @@ const { services } = YAML.parse(text) as {
   >;
 };
 
-test("Postgres starts by itself, the rest by profile, and all on loopback", () => {
+test("Postgres starts by default, the rest by profile, and all on loopback", () => {
   expect(services["db"]?.image).toStartWith("postgres:16");
   expect(
     Object.entries(services)
@@ -29,7 +29,7 @@ test("Postgres starts by itself, the rest by profile, and all on loopback", () =
     for (const port of ports) expect(port).toStartWith("127.0.0.1:");
 });
 
-test("the lines that it names for .env lead to its services", () => {
+test("the lines that it names for .env refer to its services", () => {
   const env = Object.fromEntries(
     [...text.matchAll(/^#\s+([A-Z0-9_]+)=(\S+)$/gm)].map(([, name = "", value = ""]) => [
       name,

@@ -15,7 +15,7 @@ function isUp(port: number): Promise<boolean> {
   );
 }
 
-/** Runs an npm script that serves, ends npm itself, and waits until nothing serves any more. */
+/** Runs an npm script that serves, ends npm itself, and waits until the server has ended. */
 async function startAndEnd(cwd: string, args: readonly string[], port: number): Promise<void> {
   const data = mkdtempSync(join(tmpdir(), "pylon-npm-"));
   const npm = Bun.spawn(["npm", ...args], {
@@ -30,11 +30,11 @@ async function startAndEnd(cwd: string, args: readonly string[], port: number): 
     stderr: "ignore",
   });
   await until(() => isUp(port), 20_000);
-  // The signal is for npm alone, as a supervisor sends it.
+  // The signal is sent only to npm, as a supervisor would.
   npm.kill("SIGTERM");
   await npm.exited;
   await until(async () => !(await isUp(port)), 10_000);
-  // The server may be about to close its files yet.
+  // The server may still be closing its files.
   rmSync(data, { recursive: true, force: true, maxRetries: 10 });
 }
 

@@ -12,7 +12,7 @@ const app = appOf(
   }),
 );
 
-/** A WebSocket handshake as plain HTTP, so that a refusal can be read. */
+/** Sends a WebSocket handshake as plain HTTP, so that a rejection can be read. */
 function handshake(url: string): Promise<Response> {
   return fetch(url, {
     headers: {
@@ -42,14 +42,14 @@ describe("a server with four ports", () => {
   });
   afterAll(() => server.stop());
 
-  test.each([0, 1, 2, 3])("says on port +%i that it lives and is ready", async (offset) => {
+  test.each([0, 1, 2, 3])("reports on port +%i that it is alive and ready", async (offset) => {
     const health = await fetch(at(offset, "/health"));
     expect([health.status, await health.json()]).toMatchObject([200, { status: "ok" }]);
     const ready = await fetch(at(offset, "/readyz"));
     expect([ready.status, await ready.json()]).toMatchObject([200, { status: "ready" }]);
   });
 
-  test("has no shards on port +3, by no path and no method", async () => {
+  test("has no shards on port +3, for any path or method", async () => {
     expect(await codeOf(fetch(at(3, "/?shard=arena&sid=me")))).toEqual(NO_SHARDS);
     expect(await codeOf(fetch(at(3, "/api/shards")))).toEqual(NO_SHARDS);
     expect(
@@ -57,7 +57,7 @@ describe("a server with four ports", () => {
     ).toEqual(NO_SHARDS);
   });
 
-  test("refuses shards on the main port, but lists none to the admin", async () => {
+  test("rejects shards on the main port, but returns an empty list to the admin", async () => {
     for (const path of [
       "/shards",
       "/shards/arena",
@@ -75,14 +75,14 @@ describe("a server with four ports", () => {
     expect([listed.status, listed.text]).toEqual([200, "[]"]);
   });
 
-  test("opens no sync socket where shards are expected", async () => {
+  test("opens no sync socket on the shard endpoints", async () => {
     expect(await codeOf(handshake(at(3, "/?shard=arena&sid=me")))).toEqual(NO_SHARDS);
     expect(await codeOf(handshake(at(3, "/ws?since=0")))).toEqual(NO_SHARDS);
     expect(await codeOf(handshake(at(0, "/shards?shard=arena&sid=me")))).toEqual(NO_SHARDS);
     expect((await handshake(at(1, "/"))).status).toBe(101);
   });
 
-  test("asks for a WebSocket where one is opened, and only there", async () => {
+  test("requires a WebSocket upgrade only on the socket endpoints", async () => {
     for (const url of [at(0, "/ws"), at(0, "/ws?since=0"), at(1, "/"), at(1, "/ws")]) {
       const answer = await fetch(url);
       expect([url, answer.status, answer.headers.get("upgrade")]).toEqual([url, 426, "websocket"]);
@@ -105,7 +105,7 @@ describe("a server with four ports", () => {
   });
 });
 
-test("one that is told so opens one port", async () => {
+test("PYLON_SINGLE_PORT opens only one port", async () => {
   const port = await freePorts(4);
   const server = await startServer(app, { PYLON_PORT: String(port), PYLON_SINGLE_PORT: "1" });
   expect((await fetch(`http://127.0.0.1:${port}/health`)).status).toBe(200);

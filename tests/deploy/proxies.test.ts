@@ -12,14 +12,14 @@ import { Certificate } from "../support/servers/certificate.ts";
 import { freePorts } from "../support/servers/free-port.ts";
 import { ProxyServer, type ProxyKind } from "../support/servers/proxy.ts";
 
-// The configurations that docs/deploy/proxies.md shows, run by real proxies before a real server,
-// spoken to over TLS.
+// The configurations that docs/deploy/proxies.md shows, run by real proxies in front of a real
+// server, over TLS.
 
 const APP = `import { buildManifest, entity, field } from "@pylonsync/sdk";
 export default buildManifest({ name: "proxies", version: "1.0.0", access: "public",
   entities: [entity("Note", { text: field.string() })] });
 `;
-/** Says something, thinks, and says more. */
+/** Sends a chunk, waits, and sends another one. */
 const TELL = `import { action } from "@pylonsync/functions";
 export default action({
   handler: async (ctx) => {
@@ -31,7 +31,10 @@ export default action({
 });
 `;
 const MIB = 1024 * 1024;
-/** The proxies cut off what is silent for so long, in seconds; the server pings after 4. */
+/**
+ * The proxies close connections that are silent for this time, in seconds; the server pings after
+ * 4.
+ */
 const PROXY_IDLE = 7;
 const SHORT = {
   haproxy: {
@@ -45,7 +48,7 @@ const SHORT = {
 const dir = mkdtempSync(join(tmpdir(), "pylon-proxies-"));
 const certificate = new Certificate();
 const tls = { ca: certificate.ca };
-/** Pings in time; and one that does not, for comparison. */
+/** The first server pings in time; the second one does not, for comparison. */
 let pinging: Replica;
 let silent: Replica;
 
@@ -101,7 +104,7 @@ async function guest(url: string): Promise<{ readonly token: string; readonly co
 interface Heard {
   readonly socket: WebSocket;
   readonly texts: string[];
-  /** The close code; null while it is open. */
+  /** The close code; null while the socket is open. */
   code: number | null;
 }
 
@@ -148,7 +151,7 @@ async function follow(
   return { seen: () => seen, isOver: () => isOver, stop: () => controller.abort() };
 }
 
-/** Bytes on a TLS connection that no HTTP client would send like this. */
+/** Sends bytes over a TLS connection that no HTTP client would send like this. */
 async function rawConnection(port: number, text: string): Promise<TLSSocket> {
   const socket = connectTls({
     host: "localhost",
@@ -198,13 +201,13 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       url = proxy.url;
       socketUrl = fourPorts ? `https://localhost:${proxy.port + 1}/` : `${url}/ws`;
       streamUrl = fourPorts ? `https://localhost:${proxy.port + 2}/events` : `${url}/events`;
-      // HAProxy has to have looked once.
+      // HAProxy must have run its first health check.
       await until(async () => (await request(`${url}/health`)).status === 200);
       ({ token } = await guest(url));
     });
     afterAll(() => proxy[Symbol.asyncDispose]());
 
-    test("a change is heard on a socket and on a stream at once", async () => {
+    test("a change arrives on a socket and on a stream", async () => {
       const heard = listen(`${socketUrl}?since=0`, token);
       const stream = await follow(`${streamUrl}?since=0`, token);
       await until(() => heard.texts.length > 0 && stream.seen().includes('"hello"'));
@@ -225,7 +228,7 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       stream.stop();
     });
 
-    test("the sync client writes, and hears another's write", async () => {
+    test("the sync client writes, and receives another client's write", async () => {
       const platform = {
         ...systemPlatform,
         fetch: (target: string, init: RequestInit) => fetch(target, { ...init, tls }),
@@ -255,7 +258,7 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       b.stop();
     });
 
-    test("each port answers health checks, and the fourth says it has no shards", async () => {
+    test("each port answers health checks, and the fourth has no shards", async () => {
       for (const offset of fourPorts ? [0, 1, 2, 3] : [0]) {
         for (const path of ["/health", "/readyz"]) {
           const at = `https://localhost:${proxy.port + offset}${path}`;
@@ -273,7 +276,7 @@ describe.each(["haproxy", "nginx"] as const satisfies readonly ProxyKind[])("beh
       ]).toEqual([503, "SHARDS_NOT_AVAILABLE"]);
     });
 
-    // What does not depend on the layout, so once for each proxy is enough.
+    // These tests do not depend on the layout, so they run once per proxy.
     if (!fourPorts) {
       const place = (): Place => ({ url, token });
       connectionsStayOpen(kind, place);
@@ -290,7 +293,9 @@ interface Place {
   readonly token: string;
 }
 
-/** A proxy that cuts off what is silent, and what it speaks. */
+/**
+ * Checks idle connections behind a proxy with an idle timeout, and the protocol of the front end.
+ */
 function connectionsStayOpen(kind: ProxyKind, place: () => Place): void {
   test("pings keep silent sockets and streams open behind a proxy that cuts others", async () => {
     const { url, token } = place();
@@ -315,20 +320,20 @@ function connectionsStayOpen(kind: ProxyKind, place: () => Place): void {
       [kept, cut].every(({ texts }) => texts.some((text) => text.includes('"hello"'))),
     );
     await until(() => cut.code !== null && cutStream.isOver(), (PROXY_IDLE + 5) * 1000);
-    // The others were opened first, and live past the end of these.
+    // The other connections were opened first, and outlive these.
     await aMoment();
     expect([kept.code, keptStream.isOver()]).toEqual([null, false]);
     kept.socket.close();
     keptStream.stop();
   });
 
-  test("HTTP/2 in front is spoken as well", async () => {
+  test("the proxy accepts HTTP/2 from clients", async () => {
     expect(await http2Status(place().url)).toBe(200);
   });
 }
 
 function bodiesPass(place: () => Place): void {
-  test("50 MB go up and come down as they are", async () => {
+  test("50 MB are uploaded and downloaded unchanged", async () => {
     const { url, token } = place();
     const content = new Uint8Array(50 * MIB);
     for (let index = 0; index < content.length; index += 4096) content[index] = index / 4096;
@@ -354,7 +359,7 @@ function bodiesPass(place: () => Place): void {
     expect(checksum).toBeTruthy();
   });
 
-  test("what a function streams arrives while it thinks", async () => {
+  test("a function's first chunk arrives before it has finished", async () => {
     const { url, token } = place();
     const answer = await request(`${url}/api/fn/tell`, {
       method: "POST",
@@ -369,7 +374,7 @@ function bodiesPass(place: () => Place): void {
 }
 
 function clientsAreCounted(kind: ProxyKind, place: () => Place): void {
-  test("limits count by the client's address, whatever it claims to be", async () => {
+  test("rate limits use the client's real address, whatever header it sends", async () => {
     const { url } = place();
     const limited = await replicaWith(`limited-${kind}`, { PYLON_RATE_LIMIT_MAX: "3" });
     try {
@@ -390,7 +395,7 @@ function clientsAreCounted(kind: ProxyKind, place: () => Place): void {
           ).status,
         );
       expect(statuses).toEqual([200, 200, 200, 429, 429]);
-      // Someone else, as the proxy saw them, is not concerned.
+      // A client with another address, as the proxy would report it, is not limited.
       const direct = await fetch(`${limited.url}/api/auth/me`, {
         headers: { "X-Forwarded-For": "10.0.0.9, 192.0.2.7" },
       });
@@ -401,7 +406,7 @@ function clientsAreCounted(kind: ProxyKind, place: () => Place): void {
     expect((await request(`${url}/api/auth/me`)).status).toBe(200);
   });
 
-  test("sockets count by the client's address too", async () => {
+  test("the socket limit uses the client's address too", async () => {
     const { url, token } = place();
     const mine = Array.from({ length: 42 }, (_, index) =>
       listen(`${url}/ws?since=0`, token, { "X-Forwarded-For": `10.0.1.${index}` }),
@@ -421,7 +426,7 @@ function clientsAreCounted(kind: ProxyKind, place: () => Place): void {
 }
 
 function pagesAreToldApart(place: () => Place): void {
-  test("a page of this host may open a socket, a page of another may not", async () => {
+  test("a page of this host may open a socket, a page of another host may not", async () => {
     const { url, token } = place();
     const own = listen(`${url}/ws?since=0`, token, { Origin: url });
     const foreign = listen(`${url}/ws?since=0`, token, { Origin: "https://evil.example" });
@@ -430,7 +435,7 @@ function pagesAreToldApart(place: () => Place): void {
     own.socket.close();
   });
 
-  test("the session's cookie is for https, and counts for pages of this host", async () => {
+  test("the session's cookie is Secure, and is accepted only from pages of this host", async () => {
     const { url } = place();
     const { cookie } = await guest(url);
     expect(cookie).toMatch(/; ?Secure/i);
@@ -454,7 +459,7 @@ function pagesAreToldApart(place: () => Place): void {
 }
 
 function slowClientsHoldNothingUp(place: () => Place): void {
-  test("clients that send slowly or do not read hold no other up", async () => {
+  test("clients that send slowly or do not read do not block others", async () => {
     const { url, token } = place();
     const port = Number(new URL(url).port);
     const sent = await request(`${url}/api/files/upload`, {

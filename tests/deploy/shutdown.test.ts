@@ -26,7 +26,7 @@ const ADD = `import { mutation } from "@pylonsync/functions";
 export default mutation({ handler: async (ctx, args) => ctx.db.insert("Note", {
   text: String(args.text) }) });
 `;
-/** Waits in the middle of its transaction, and writes a file when it does. */
+/** Waits in the middle of its transaction, and creates a file when the wait starts. */
 const WAIT = `import { mutation } from "@pylonsync/functions";
 export default mutation({
   handler: async (ctx, args) => {
@@ -62,7 +62,7 @@ async function replicaWith(env: Readonly<Record<string, string>>): Promise<Repli
   return replica;
 }
 
-/** A file that is not there yet. */
+/** The path of a file that does not exist yet. */
 const newFile = (): string => join(dir, crypto.randomUUID());
 
 async function tokenOfUser(url: string): Promise<string> {
@@ -76,15 +76,15 @@ async function notesOf(url: string): Promise<string[]> {
   return (body["entities"] as { Note: { text: string }[] }).Note.map(({ text }) => text);
 }
 
-/** What a proxy says when it had no answer from behind. */
+/** The status codes of a proxy that got no response from its upstream. */
 const GATEWAY_FAULTS: ReadonlySet<number> = new Set([502, 503, 504]);
 
-/** Callers that write without pause, and know what was acknowledged. */
+/** Callers that write without pause, and record the acknowledged writes. */
 class Load {
   /** The text of each acknowledged note. */
   readonly acknowledged: string[] = [];
   uploads = 0;
-  /** Answers that are not good. */
+  /** The unexpected responses. */
   readonly faults: string[] = [];
   readonly #url: string;
   readonly #ca: string | undefined;
@@ -93,7 +93,7 @@ class Load {
   #isOver = false;
   #count = 0;
 
-  /** @param options retries: a write that got no answer is sent again, under the same name */
+  /** @param options retries: a write without a response is resent under the same `op_id` or key */
   constructor(url: string, options: { readonly ca?: string; readonly retries: boolean }) {
     this.#url = url;
     this.#ca = options.ca;
@@ -185,9 +185,9 @@ class Load {
 }
 
 /**
- * A real client engine, whose network knows the authority of the test.
+ * A real client engine, whose network trusts the certificate authority of the test.
  *
- * @param codes gets the codes that its sockets are closed with
+ * @param codes receives the codes with which its sockets are closed
  */
 function engineAt(
   url: string,
@@ -235,12 +235,13 @@ function sorted(texts: readonly string[]): string[] {
 }
 
 test.each([
-  // It looks at /readyz, so no caller ever has to try again.
-  ["haproxy", "not one is cut", false],
-  // It finds a replica gone when that refuses it, which may be in the middle of a request.
-  ["nginx", "what was cut is sent again", true],
+  // HAProxy checks /readyz, so callers never have to retry.
+  ["haproxy", "no request is cut", false],
+  // nginx only detects that a replica is gone when it rejects a request, possibly in the middle of
+  // it.
+  ["nginx", "cut requests are retried", true],
 ] as const)(
-  "a rolling restart of two replicas behind %s under load loses and doubles no write: %s",
+  "a rolling restart of two replicas behind %s under load loses and repeats no write: %s",
   async (kind, _what, retries) => {
     const env = {
       DATABASE_URL: await createDatabase(sharedPostgresUrl()),
@@ -255,7 +256,7 @@ test.each([
         fourPorts: false,
         replicas: [replicas[0].port, replicas[1].port],
       });
-      // A user, because a guest may not upload as much.
+      // A user, because a guest may not upload this much.
       const token = await tokenOfUser(replicas[0].url);
       const codes: number[] = [];
       const engines = [
@@ -290,7 +291,7 @@ test.each([
               .map((row) => String(row["text"])),
           ),
         ).toEqual(notes);
-      // All sockets were on one replica or the other, and each was told to go elsewhere.
+      // Each socket was on one of the replicas, and was closed so that it reconnects elsewhere.
       expect(new Set(codes)).toEqual(new Set([1001]));
       for (const engine of engines) engine.stop();
     } finally {
@@ -300,7 +301,7 @@ test.each([
   60_000,
 );
 
-test("a restart of the one SQLite server loses and doubles no retried write", async () => {
+test("a restart of a single SQLite server loses no write and applies no retry twice", async () => {
   const replica = await replicaWith({});
   try {
     const load = new Load(replica.url, { retries: true });
@@ -320,7 +321,7 @@ test("a restart of the one SQLite server loses and doubles no retried write", as
 }, 60_000);
 
 describe("on SIGTERM", () => {
-  test("a draining server says so, finishes requests, closes sockets, and exits 0", async () => {
+  test("a draining server reports it, finishes requests, closes sockets, and exits 0", async () => {
     const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1" });
     try {
       const { token } = await TestClient.guest(replica.url);
@@ -354,7 +355,7 @@ describe("on SIGTERM", () => {
 
       expect(await closed).toBe(1001);
       expect(await streamed).toContain('"hello"');
-      // No caller gets in while the slow request is still under way.
+      // The server accepts no new connections while the slow request is still running.
       expect(
         await fetch(`${replica.url}/health`).then(
           ({ status }) => status,
@@ -370,7 +371,7 @@ describe("on SIGTERM", () => {
     }
   });
 
-  test("sockets that open in that very moment are closed like all others", async () => {
+  test("sockets that open during the shutdown are closed like all others", async () => {
     const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1" });
     try {
       const { token } = await TestClient.guest(replica.url);
@@ -389,7 +390,7 @@ describe("on SIGTERM", () => {
       expect(await replica.ended()).toBe(0);
       await until(() => sockets.every(({ code }) => code !== null));
       const opened = sockets.filter(({ isOpen }) => isOpen);
-      // How many there are is up to the machine; the last of them met the end of the server.
+      // The number depends on the machine; the last sockets met the end of the server.
       expect(opened.length).toBeGreaterThan(10);
       expect(new Set(opened.map(({ code }) => code))).toEqual(new Set([1001]));
     } finally {
@@ -398,7 +399,7 @@ describe("on SIGTERM", () => {
   });
 
   test.each([["SQLite"], ["Postgres"]])(
-    "a request that does not end by the deadline is cut, keeps nothing, and the server on %s ends",
+    "a request that exceeds the deadline is cut, stores nothing, and the server on %s ends",
     async (store) => {
       const replica = await replicaWith({
         PYLON_DRAIN_SECS: "1",
@@ -427,13 +428,14 @@ describe("on SIGTERM", () => {
   );
 
   test.each(["SIGTERM", "SIGINT"] as const)(
-    "a second signal, %s, ends a server at once",
+    "a second signal, %s, ends a server immediately",
     async (second) => {
       const replica = await replicaWith({ PYLON_DRAIN_DELAY_SECS: "1000" });
       try {
         replica.signal("SIGTERM");
         await until(async () => (await fetch(`${replica.url}/readyz`)).status === 503);
-        // Those right behind the first count as the same, as Ctrl-C in a terminal comes twice.
+        // Signals right after the first one count as the same, because Ctrl-C in a terminal is sent
+        // twice.
         let isOver = false;
         const ended = replica.ended().finally(() => {
           isOver = true;

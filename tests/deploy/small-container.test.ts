@@ -84,13 +84,13 @@ async function startServer(port: number): Promise<Server> {
   return { process: child, url };
 }
 
-/** A load balancer takes a task out after so many in a row, see docs/deploy/health.md. */
+/** A load balancer removes a task after this many failures in a row, see docs/deploy/health.md. */
 const UNHEALTHY = 3;
 
-/** Asks for `/health` all the while. */
+/** Requests `/health` continuously. */
 class Probe {
   answers = 0;
-  /** Answers that are none, and waits that a load balancer would take the server out for. */
+  /** Failed responses, and timeouts for which a load balancer would remove the server. */
   readonly faults: string[] = [];
   #late = 0;
   #isOver = false;
@@ -111,7 +111,7 @@ class Probe {
         (answer) => String(answer.status),
         String,
       );
-      // Thousands who connect at once are before it, on a quarter of a processor.
+      // A request may wait behind thousands of connecting sockets, on a quarter of a processor.
       this.#late = status.startsWith("TimeoutError") ? this.#late + 1 : 0;
       if (status === "200") this.answers += 1;
       else if (this.#late === 0 || this.#late >= UNHEALTHY) this.faults.push(status);
@@ -131,7 +131,7 @@ function usageOf({ process: { pid } }: Server, what: string): Usage {
   return { what, mib, processorSeconds: processorSeconds(pid) };
 }
 
-/** One after another: together they would be a crowd of their own. */
+/** Creates the guests one after another: in parallel they would be a load spike themselves. */
 async function guestTokens(url: string): Promise<string[]> {
   const tokens: string[] = [];
   for (let index = 0; index < USERS; index += 1)
@@ -139,7 +139,7 @@ async function guestTokens(url: string): Promise<string[]> {
   return tokens;
 }
 
-test(`${IDLE_SOCKETS} idle sockets hear a change, and return after a restart`, async () => {
+test(`${IDLE_SOCKETS} idle sockets receive a change, and reconnect after a restart`, async () => {
   const port = await freePort();
   let server = await startServer(port);
   const seen: Usage[] = [];
@@ -173,7 +173,7 @@ test(`${IDLE_SOCKETS} idle sockets hear a change, and return after a restart`, a
     await probe.stop();
     expect(probe.faults).toEqual([]);
     expect(probe.answers).toBeGreaterThan(0);
-    // No socket heard anything twice.
+    // No socket received a change twice.
     expect(crowd.report.heard).toEqual({ "mark-1": IDLE_SOCKETS, "mark-2": IDLE_SOCKETS });
     for (const { mib } of seen) expect(mib).toBeLessThan(MEMORY / MIB);
     expect(limits?.kills ?? 0).toBe(0);

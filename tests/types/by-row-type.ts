@@ -1,8 +1,8 @@
-// The other form of the hooks, in which a call says the row's type itself. Checked by `npm test`,
+// The other form of the hooks, in which a call names the row's type itself. Checked by `npm test`,
 // never run.
 import { callFn, db } from "@pylonsync/react";
 
-/** A row as an app may write its type down, beside the registered one. */
+/** A row type as an app may declare it, in addition to the registered one. */
 interface Todo {
   id: string;
   title: string;
@@ -23,7 +23,7 @@ export async function check(): Promise<void> {
   same<typeof loading, boolean>(true);
   same<typeof error, Error | null>(true);
   refetch();
-  // A list is the component's own.
+  // The list belongs to the component, so it may be sorted in place.
   data.sort((a, b) => a.title.localeCompare(b.title));
 
   const one = db.useQueryOne<Todo>("Todo", "x");
@@ -36,7 +36,7 @@ export async function check(): Promise<void> {
   const add = db.useMutation<{ title: string }, { id: string }>("addTodo");
   const added = await add.mutate({ title: "milk" });
   same<typeof added, { id: string }>(true);
-  // @ts-expect-error the title is a text
+  // @ts-expect-error the title is a string
   await add.mutate({ title: 1 });
   // @ts-expect-error the title is missing
   await add.mutate();

@@ -1,5 +1,5 @@
-// What the compiler must know of a registered app, and what it must refuse. Checked by `npm test`,
-// never run.
+// What the compiler must know about a registered app, and what it must reject. Checked by `npm
+// test`, never run.
 import type { MutationCtx, QueryCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
 import type { ClientRowOf, InsertOf, PatchOf, RowOf } from "@pylonsync/sdk";
@@ -56,9 +56,9 @@ export async function checkOperators(): Promise<void> {
   await db.update("Bug", "1", { bounty: { $increment: 10 } });
   // @ts-expect-error an amount of an int is a number
   await db.increment("Task", "1", "rank", "1");
-  // @ts-expect-error a text is not added to
+  // @ts-expect-error a string cannot be incremented
   await db.increment("Task", "1", "title");
-  // @ts-expect-error a json is not a list
+  // @ts-expect-error a json field is not a list
   await db.append("Bug", "1", "place", []);
   // @ts-expect-error there is no such value of the enum
   await db.append("Bug", "1", "labels", ["uj"]);
@@ -72,10 +72,10 @@ export async function checkStamps(): Promise<void> {
   const tags = db.useQuery("Tag", { orderBy: { createdAt: "desc" } });
   same<(typeof tags.data)[number]["updatedAt"], string>(true);
   await db.insert("Tag", { name: "a" });
-  // @ts-expect-error the server alone writes it
+  // @ts-expect-error only the server writes it
   await db.update("Tag", "1", { updatedAt: "2026-01-31" });
   const tasks = db.useQuery("Task");
-  // @ts-expect-error this entity says timestamps: false
+  // @ts-expect-error this entity has timestamps: false
   void tasks.data[0]?.createdAt;
   const bugs = db.useQuery("Bug");
   // @ts-expect-error it is computed
@@ -92,7 +92,7 @@ export async function checkFields(): Promise<void> {
     orderBy: { updatedAt: "desc" },
   });
   same<(typeof bugs.data)[number]["state"], "open" | "done">(true);
-  // @ts-expect-error a client does not see what is hidden
+  // @ts-expect-error a client does not see hidden fields
   void bugs.data[0]?.pin;
   // @ts-expect-error a hidden field is in no list that a client reads
   void db.useInfiniteQuery("Bug").data[0]?.pin;
@@ -102,18 +102,18 @@ export async function checkFields(): Promise<void> {
   db.useQuery("Bug", { where: { state: "opne" } });
   // @ts-expect-error there is no such value of the enum in a list
   db.useQuery("Bug", { where: { state: { $in: ["opne"] } } });
-  // @ts-expect-error a client does not ask by what is hidden
+  // @ts-expect-error a client cannot filter by a hidden field
   db.useQuery("Bug", { where: { pin: "1" } });
   db.useQuery("Bug", { where: { labels: { $exists: true }, place: null } });
-  // @ts-expect-error a json is not compared with a value
+  // @ts-expect-error a json field is not compared with a value
   db.useQuery("Bug", { where: { place: { file: "a" } } });
   db.useQuery("Bug", { where: { "place.file": { $startsWith: "a" }, "place.line": { $gt: 1 } } });
   db.useQuery("Bug", { where: { labels: { $has: "ui" }, "place.tags": { $hasAny: ["a", 1] } } });
-  // @ts-expect-error a text has nothing inside
+  // @ts-expect-error a string field has no nested paths
   db.useQuery("Bug", { where: { "site.host": "a" } });
   // @ts-expect-error there is no such item
   db.useQuery("Bug", { where: { labels: { $hasAny: ["uj"] } } });
-  // @ts-expect-error a text is not a list
+  // @ts-expect-error a string is not a list
   db.useQuery("Bug", { where: { site: { $has: "a" } } });
   await db.insert("Bug", bug);
   await db.insert("Bug", { pin: "1", labels: ["ui"], place: { file: "a.ts" } });
@@ -153,15 +153,15 @@ export async function check(): Promise<void> {
       due: { $between: [since, "2027-01-01"] },
     },
   });
-  // @ts-expect-error a number has no letters
+  // @ts-expect-error a number has no text operators
   db.useQuery("Task", { where: { rank: { $ilike: "1" } } });
   // @ts-expect-error a range has two ends
   db.useQuery("Task", { where: { rank: { $between: [1] } } });
-  // @ts-expect-error a number is not compared with a text
+  // @ts-expect-error a number is not compared with a string
   db.useQuery("Task", { where: { rank: "1" } });
-  // @ts-expect-error a text is not compared with a number
+  // @ts-expect-error a string is not compared with a number
   db.useQuery("Task", { where: { $or: [{ title: { $in: [1] } }] } });
-  // @ts-expect-error a date has no part to look for
+  // @ts-expect-error a date has no text operators
   db.useQuery("Task", { where: { due: { $like: "2026" } } });
   // @ts-expect-error there is no such operator
   db.useQuery("Task", { where: { rank: { $above: 1 } } });
@@ -203,7 +203,7 @@ export function checkLive(): void {
   db.useFunction("countTasks");
   // @ts-expect-error there is no such function
   db.useFunction("nope");
-  // @ts-expect-error a number is not a text
+  // @ts-expect-error a number is not a string
   db.useFunction("countTasks", { rank: "1" });
   // @ts-expect-error arguments are missing
   db.useFunction("rename");
@@ -247,7 +247,7 @@ export function checkIncludes(): void {
   });
   const bug = data[0]?.task?.bugs[0];
   same<NonNullable<typeof bug>["state"], "open" | "done">(true);
-  // @ts-expect-error clients see no hidden field
+  // @ts-expect-error clients do not see hidden fields
   void bug?.pin;
   // @ts-expect-error the relation is not included
   void data[0]?.task?.tags;
@@ -269,9 +269,9 @@ export function checkIncludes(): void {
   db.useQuery("Tag", { include: { task: { include: { bugs: true, tugs: true } } } });
   // @ts-expect-error the related row has no such field
   db.useQuery("Task", { include: { tags: { where: { nmae: "a" } } } });
-  // @ts-expect-error a client filters by no hidden field
+  // @ts-expect-error a client cannot filter by a hidden field
   db.useQuery("Task", { include: { bugs: { where: { pin: "a" } } } });
-  // @ts-expect-error a number is not compared with a text
+  // @ts-expect-error a number is not compared with a string
   db.useQuery("Tag", { include: { task: { where: { rank: "1" } } } });
 }
 
@@ -295,7 +295,7 @@ export async function checkIncludesInContext(ctx: QueryCtx): Promise<void> {
   void tag?.task?.tugs;
   // @ts-expect-error there is no such relation
   await ctx.db.query("Tag", { $include: { tusk: true } });
-  // @ts-expect-error there is no such relation beside one that there is
+  // @ts-expect-error the second of two relations does not exist
   await ctx.db.query("Tag", { $include: { task: true, tusk: true } });
   // @ts-expect-error there is no such relation below
   await ctx.db.query("Tag", { $include: { task: { include: { tags: true, tugs: true } } } });
@@ -316,9 +316,9 @@ export async function checkUpsert(ctx: MutationCtx): Promise<void> {
   await ctx.db.upsert("Task", ["title", "slug"], row);
   // @ts-expect-error there is no such field
   await ctx.db.upsert("Task", "slog", row);
-  // @ts-expect-error it is set once
+  // @ts-expect-error it is set only once
   await ctx.db.upsert("Task", "slug", row, { slug: "t" });
-  // @ts-expect-error the row is inserted when it is not there
+  // @ts-expect-error the row is inserted if it does not exist
   await ctx.db.upsert("Task", "slug", { slug: "s" });
 }
 
@@ -330,20 +330,20 @@ export async function checkContext(ctx: QueryCtx): Promise<void> {
     $limit: 5,
   });
   same<(typeof tasks)[number]["rank"], number>(true);
-  // @ts-expect-error a number is not compared with a text
+  // @ts-expect-error a number is not compared with a string
   await ctx.db.query("Task", { rank: "1" });
   await ctx.db.query("Tag", { name: "a", task: { rank: { $gt: 1 } }, $limit: 5 });
   await ctx.db.count("Tag", { $or: [{ task: null }, { task: { $not: { title: "x" } } }] });
   // @ts-expect-error the related row has no such field
   await ctx.db.query("Tag", { task: { rnak: 1 } });
-  // @ts-expect-error a number is not compared with a text
+  // @ts-expect-error a number is not compared with a string
   await ctx.db.query("Tag", { task: { rank: "1" } });
   // @ts-expect-error there is no such relation
   await ctx.db.query("Tag", { tusk: { rank: 1 } });
   db.useQuery("Tag", { where: { task: { rank: 1 }, $not: { task: null } } });
   // @ts-expect-error the related row has no such field
   db.useQuery("Tag", { where: { task: { rnak: 1 } } });
-  // @ts-expect-error a number is not compared with a text
+  // @ts-expect-error a number is not compared with a string
   db.useQuery("Tag", { where: { $or: [{ task: { rank: "1" } }] } });
   const page = await ctx.db.paginate("Task", {
     where: { rank: { $between: [1, 5] } },

@@ -1,5 +1,5 @@
-// Hooks and calls with the row's type said in the call, as apps of the public system have them.
-// Checked by `npm test`, never run.
+// Hooks and calls that name the row's type, as apps of the public system use them. Checked by `npm
+// test`, never run.
 import {
   createTypedDb,
   db,
@@ -87,7 +87,7 @@ export async function checkHooks(): Promise<void> {
   const sync = useEngine();
   const infinite = db.useInfiniteQuery<Todo>("Todo", { pageSize: 10 });
   same<typeof infinite, UseInfiniteQueryReturn<Todo>>(true);
-  // A list is the component's own.
+  // The list belongs to the component, so it may be sorted in place.
   infinite.data.sort((a, b) => a.title.localeCompare(b.title));
   await infinite.loadMore();
   same<typeof infinite.data, Todo[]>(true);
@@ -118,7 +118,7 @@ export async function checkHooks(): Promise<void> {
   const add = useMutation<{ title: string }, { id: string }>("addTodo", { token: "t" });
   same<typeof add, UseMutationReturn<{ title: string }, { id: string }>>(true);
   const act = useAction<{ title: string }, { id: string }>(sync, "addTodo");
-  // @ts-expect-error the title is a text
+  // @ts-expect-error the title is a string
   await act({ title: 1 });
   await useInsert<Todo>(sync, "Todo")({ title: "milk" });
   await useUpdate<Todo>(sync, "Todo")("x", { done: true });
@@ -168,7 +168,7 @@ export async function checkTypedDb(): Promise<void> {
   same<Awaited<ReturnType<typeof typed.fn<"addTodo">>>, { id: string }>(true);
   // @ts-expect-error there is no such entity
   typed.useQuery("Nope");
-  // @ts-expect-error the title is a text
+  // @ts-expect-error the title is a string
   await typed.fn("addTodo", { title: 1 });
   // @ts-expect-error there is no such field
   await typed.insert("Todo", { colour: "red" });
@@ -176,7 +176,7 @@ export async function checkTypedDb(): Promise<void> {
   await typed.delete("Todo", "x");
 }
 
-/** Names that an app may give to what it holds. */
+/** Type names that an app may use for values that it holds. */
 export interface Names {
   readonly schema: AgentDBSchema;
   readonly config: AgentDBClientConfig;

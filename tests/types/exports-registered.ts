@@ -1,4 +1,4 @@
-// Hooks and calls of a registered app, which knows its rows and functions by name. Checked by `npm
+// Hooks and calls of a registered app, whose rows and functions are typed by name. Checked by `npm
 // test`, never run.
 import {
   createTypedDb,
@@ -59,7 +59,7 @@ export async function check(): Promise<void> {
   // @ts-expect-error the slug is missing
   await useInsert(sync, "Task")({ title: "a" });
   await useUpdate(sync, "Task")("x", { due: null });
-  // @ts-expect-error the slug is set once
+  // @ts-expect-error the slug is set only once
   await useUpdate(sync, "Task")("x", { slug: "other" });
   await useDelete(sync, "Task")("x");
   const list = useLiveList(sync, "Task");

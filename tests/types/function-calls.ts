@@ -1,5 +1,4 @@
-// How calls of functions are typed, by their references and by their names. Checked by `npm test`,
-// never run.
+// The types of function calls, by reference and by name. Checked by `npm test`, never run.
 import {
   functionError,
   middleware,
@@ -40,7 +39,7 @@ export async function checkClient(name: string): Promise<void> {
   await callFn(api.messages.send, {});
   // @ts-expect-error the arguments are missing
   await callFn("messages.send");
-  // @ts-expect-error a number is not a text
+  // @ts-expect-error a number is not a string
   await callFn("messages.send", { text: 1 });
   const other = await callFn(name, { any: 1 });
   same<typeof other, unknown>(true);
@@ -65,13 +64,13 @@ export async function checkClient(name: string): Promise<void> {
   same<NonNullable<typeof live.data>["count"], number>(true);
 }
 
-/** Errors that a function declares are told apart by their codes, on each side. */
+/** Errors that a function declares are distinguished by their codes, on each side. */
 export function checkErrors(thrown: unknown): void {
   const { error } = useMutation(api.rename);
   if (error?.code === "TAKEN") same<typeof error.data.by, string>(true);
   if (error?.code === "LOCKED") same<keyof typeof error.data, never>(true);
   if (error?.code === "RATE_LIMITED") same<typeof error.data, undefined>(true);
-  // @ts-expect-error nobody throws this code
+  // @ts-expect-error the function never throws this code
   void (error?.code === "NOPE");
   same<ReturnType<typeof useFn<"countTasks">>["error"], Error | null>(true);
   const live = db.useFunction(api.countTasks, { rank: 1 });
@@ -80,7 +79,7 @@ export function checkErrors(thrown: unknown): void {
   if (ofCall?.code === "TAKEN") same<typeof ofCall.data.tries, number | undefined>(true);
   const ofRun = functionError(api.rename, thrown);
   if (ofRun?.code === "TAKEN") same<typeof ofRun.data.tries, number | undefined>(true);
-  // @ts-expect-error only a client is told that the server is not reached
+  // @ts-expect-error only a client gets UNREACHABLE
   void (ofRun?.code === "UNREACHABLE");
 }
 
@@ -102,11 +101,11 @@ export async function checkAction(ctx: ActionCtx, name: string): Promise<void> {
   await ctx.runQuery("nope");
   // @ts-expect-error the title is missing
   await ctx.runMutation("rename", { id: "x" });
-  // What is expected of a result does not take its checks away.
+  // An expected result type does not disable the checks of the arguments.
   // @ts-expect-error the title is missing
   const told: { renamed: boolean } = await ctx.runMutation("rename", { id: "x" });
   void told;
-  // Apps of the public system say the result's type in the call.
+  // Apps of the public system name the result's type in the call.
   const said = await ctx.runMutation<{ closed: boolean }>("closeLot", { lotId: "x" });
   same<typeof said, { closed: boolean }>(true);
   const list = await ctx.runQuery<string[]>("lots");
@@ -175,14 +174,14 @@ export function checkMiddleware(): void {
   query({
     middleware: [withUser],
     handler: (ctx) => {
-      // @ts-expect-error nothing adds it
+      // @ts-expect-error no middleware adds it
       void ctx.team;
       return ctx.db.count("Task", { title: ctx.user });
     },
   });
-  // @ts-expect-error a query has no writer
+  // @ts-expect-error a query cannot write
   query({ middleware: [withWriter], handler: () => 1 });
-  // @ts-expect-error nothing in the list adds the user
+  // @ts-expect-error no middleware in the list adds the user
   query({ middleware: [withTeam], handler: () => 1 });
   // @ts-expect-error there is no such option
   query({ ratelimit: { max: 1, windowSecs: 1 }, handler: () => 1 });

@@ -1,4 +1,4 @@
-// How the calls of a shard and their results are typed. Checked by `npm test`, never run.
+// The types of a shard's calls and of their results. Checked by `npm test`, never run.
 import type { ShardResult, ShardStep } from "@pylonsync/functions";
 import { api, internal } from "./pylon.client.ts";
 
@@ -14,7 +14,7 @@ export function checkCalls(step: ShardStep, name: string): void {
   step.run(name, { any: 1 });
   // @ts-expect-error the text is missing
   step.run(api.messages.send);
-  // @ts-expect-error a number is not a text
+  // @ts-expect-error a number is not a string
   step.run("messages.send", { text: 1 });
   // @ts-expect-error there is no such function
   step.run("messages.sent", { text: "hi" });

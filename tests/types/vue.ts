@@ -39,7 +39,7 @@ export async function check(): Promise<void> {
   await writes.update("x", { due: null });
   // @ts-expect-error the slug is missing
   await writes.insert({ title: "a" });
-  // @ts-expect-error the slug is set once
+  // @ts-expect-error the slug is set only once
   await writes.update("x", { slug: "t" });
   // @ts-expect-error there is no such entity
   useQuery("Nope");

@@ -14,7 +14,7 @@ import { debianProgram } from "../../../tests/support/servers/debian.ts";
 import { run } from "../../../tests/support/run.ts";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "docker-bases");
-/** What Debian's own slim images leave out, and what an installation leaves behind. */
+/** The folders that Debian's own slim images omit, and those that an installation leaves behind. */
 const LEFT_OUT = [
   "usr/share/doc",
   "usr/share/man",
@@ -29,8 +29,8 @@ const LEFT_OUT = [
 ];
 
 /**
- * A folder to build `debian:bookworm-slim` from: the same packages as in Debian's image of that
- * name, from this machine's mirror.
+ * Creates a build context for `debian:bookworm-slim`: the same packages as in Debian's image of
+ * that name, from this machine's mirror.
  */
 export async function debianContext(): Promise<string> {
   const context = join(CACHE, "debian");
@@ -64,7 +64,7 @@ export async function debianContext(): Promise<string> {
   return context;
 }
 
-/** A folder to build `node:20-bookworm-slim` from: this machine's Node and npm on Debian. */
+/** Creates a build context for `node:20-bookworm-slim`: this machine's Node and npm on Debian. */
 export async function nodeContext(folder: string): Promise<string> {
   const context = join(folder, "node");
   const npm = dirname(dirname((await run(["readlink", "-f", Bun.which("npm") ?? "npm"])).trim()));
@@ -82,7 +82,9 @@ export async function nodeContext(folder: string): Promise<string> {
   return context;
 }
 
-/** Where this machine's apt gets Debian from; nothing when it says so of no bookworm. */
+/**
+ * The mirror from which this machine's apt gets bookworm; empty if it has no source for bookworm.
+ */
 async function mirror(): Promise<string[]> {
   const lines = await run([
     "apt-get",

@@ -5,15 +5,14 @@ import type { ImageConfig } from "./images.ts";
 import { run } from "../../../tests/support/run.ts";
 
 export interface ContainerOptions {
-  /** The image's files. */
+  /** The folder with the image's files. */
   readonly root: string;
   readonly config: ImageConfig;
-  /** A folder for what the runtime writes. */
+  /** A folder for the files of the runtime. */
   readonly bundle: string;
   readonly env: Readonly<Record<string, string>>;
   /**
-   * Folders of this machine by where they are in the container; a `:ro` behind that makes one
-   * read-only.
+   * Folders of this machine by their path in the container; the suffix `:ro` makes one read-only.
    */
   readonly volumes: Readonly<Record<string, string>>;
 }
@@ -21,8 +20,8 @@ export interface ContainerOptions {
 const READ_ONLY = /:ro$/;
 
 /**
- * An image that runs as it says itself, by runc: own processes and mounts, no capability, root
- * filesystem read-only, this machine's network.
+ * Runs an image with its own configuration, with runc: separate processes and mounts, no
+ * capabilities, a read-only root filesystem, and this machine's network.
  */
 export class Container implements AsyncDisposable {
   readonly #id = `pylon-test-${crypto.randomUUID()}`;
@@ -68,7 +67,10 @@ export class Container implements AsyncDisposable {
     this.stderr = new Response(this.#child.stderr).text();
   }
 
-  /** Waits until the server in it is ready. @throws Error with what it said when it ends instead */
+  /**
+   * Waits until the server in the container is ready. @throws Error with its output if it ends
+   * instead
+   */
   async ready(url: string): Promise<void> {
     while (
       !(await fetch(`${url}/readyz`).then(
@@ -82,7 +84,7 @@ export class Container implements AsyncDisposable {
     }
   }
 
-  /** Runs a program in it. @returns its exit code */
+  /** Runs a program in the container. @returns its exit code */
   async exec(command: readonly string[]): Promise<number> {
     return Bun.spawn([...this.#runc, "exec", this.#id, ...command], {
       stdin: "ignore",
@@ -91,12 +93,12 @@ export class Container implements AsyncDisposable {
     }).exited;
   }
 
-  /** What a program in it prints. @throws Error when it fails */
+  /** Returns the output of a program in the container. @throws Error if it fails */
   async read(command: readonly string[]): Promise<string> {
     return run([...this.#runc, "exec", this.#id, ...command]);
   }
 
-  /** As `docker stop` does. @returns the exit code */
+  /** Stops the container like `docker stop`. @returns the exit code */
   async stop(signal: string): Promise<number> {
     await run([...this.#runc, "kill", this.#id, signal]);
     return this.#child.exited;

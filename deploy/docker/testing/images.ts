@@ -7,7 +7,7 @@ import { run } from "../../../tests/support/run.ts";
 
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache");
 
-/** What a Dockerfile says about how its image is run. */
+/** The settings in a Dockerfile for running its image. */
 export interface ImageConfig {
   readonly User: string;
   readonly ExposedPorts: Readonly<Record<string, object>>;
@@ -20,18 +20,18 @@ export interface ImageConfig {
   readonly Healthcheck: { readonly Test: readonly string[] };
 }
 
-/** An image, written out: its configuration, and its layers as gzipped tar files. */
+/** An exported image: its configuration, and its layers as gzipped tar files. */
 export interface BuiltImage {
   readonly name: string;
   readonly config: ImageConfig;
   /** Digests of the layers before compression. */
   readonly layers: readonly string[];
   readonly layerFiles: readonly string[];
-  /** What was done to make it, as anyone can read in it. */
+  /** The build commands, which anyone can read in the image. */
   readonly history: string;
 }
 
-/** Builds images by buildah, without a Docker engine, in a storage of its own. */
+/** Builds images with buildah, without a Docker engine, in a separate storage. */
 export class Images implements AsyncDisposable {
   readonly folder: string;
   readonly #buildah: readonly string[];
@@ -50,9 +50,9 @@ export class Images implements AsyncDisposable {
   }
 
   /**
-   * With the images that the Dockerfiles build on.
+   * Opens a storage with the base images of the Dockerfiles.
    *
-   * @throws Error where Debian's packages are not available
+   * @throws Error if Debian's packages are not available
    */
   static async open(): Promise<Images> {
     const program = debianProgram("buildah", "buildah");
@@ -71,8 +71,8 @@ export class Images implements AsyncDisposable {
   }
 
   /**
-   * @param driver `overlay` is several times as fast as `vfs`, and does not work on every
-   *   filesystem
+   * @param driver `overlay` is several times as fast as `vfs`, but does not work on every
+   * filesystem
    */
   static async #withDebian(context: string, program: string, driver: string): Promise<Images> {
     const images = new Images(mkdtempSync(join(CACHE, "docker-test-")), program, driver);
@@ -89,8 +89,8 @@ export class Images implements AsyncDisposable {
    * Builds a Dockerfile.
    *
    * @param npmrc added to this machine's own npm settings
-   * @param isLayered as Docker does it: a layer for each step, and none again that is there.
-   *   Without it everything is made again, as one layer
+   * @param isLayered builds as Docker does: one layer per step, with cached layers reused.
+   *   Otherwise everything is built again, as one layer
    */
   async build(
     name: string,
@@ -134,7 +134,7 @@ export class Images implements AsyncDisposable {
     };
   }
 
-  /** The image's files in a folder that belongs to one container. */
+  /** Unpacks the image's files into a folder that belongs to one container. */
   async unpack(image: BuiltImage): Promise<string> {
     const container = (await run([...this.#buildah, "from", "--pull=never", image.name])).trim();
     return (await run([...this.#buildah, "mount", container])).trim();

@@ -3,11 +3,11 @@ import { rootCertificates } from "node:tls";
 import { run } from "../../../tests/support/run.ts";
 
 const CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g;
-/** What names files and folders of this machine. */
+/** Settings that name files and folders of this machine, or its registry. */
 const OF_THIS_MACHINE = /^\s*(cafile|prefix|cache|registry)\s*=/;
 const known = new Set(rootCertificates.map(squeeze));
 
-/** How this machine's npm reaches its registry, as the text of one .npmrc. */
+/** The settings with which this machine's npm reaches its registry, as the text of one .npmrc. */
 export async function npmSettings(): Promise<string> {
   const get = async (key: string): Promise<string> =>
     (await run(["npm", "config", "get", key])).trim();
@@ -26,8 +26,8 @@ export async function npmSettings(): Promise<string> {
 }
 
 /**
- * Those that Node does not know: all of them would be too long for an environment, into which npm
- * puts its settings.
+ * The certificates that Node does not know: all of them would be too long for the environment, into
+ * which npm puts its settings.
  */
 function ownCertificates(cafile: string): string[] {
   const file = [cafile, process.env["NODE_EXTRA_CA_CERTS"]].find(

@@ -6,14 +6,13 @@ import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
 /**
- * `PYLON_DATABASE_POOL` where nothing is said; each replica has some more connections: one each
- * that listens, reads the change log, answers `/readyz` and does maintenance, and where there is no
- * Redis some for rooms.
+ * The default of `PYLON_DATABASE_POOL`. Each replica has more connections: one each for listening,
+ * reading the change log, `/readyz` and maintenance, and without Redis some for rooms.
  */
 const POOL = 10;
 const OWN = 4;
 const ROOMS = 5;
-/** A shell with `pylon migrate`, a look at the database by hand. */
+/** For a shell with `pylon migrate`, and for manual access to the database. */
 const BY_HAND = 4;
 
 interface Alarm {
@@ -25,17 +24,17 @@ interface Alarm {
   readonly statistic: "Average" | "Sum" | "Maximum" | "p99";
   readonly above?: $util.Input<number>;
   readonly below?: number;
-  /** For how many periods in a row. */
+  /** The number of consecutive periods. */
   readonly periods: $util.Input<number>;
-  /** In minutes. */
+  /** The length of a period, in minutes. */
   readonly period?: number;
-  /** Whether silence is a bad sign. */
+  /** Whether missing data also raises the alarm. */
   readonly isHeard?: boolean;
 }
 
-/** What a stage has that can be unwell. */
+/** The parts of a stage that have alarms. */
 interface Watched {
-  /** By name of the component. */
+  /** By the name of the component. */
   readonly services: Readonly<Record<string, sst.aws.Service>>;
   readonly database?: Database;
   readonly cache?: Cache;
@@ -43,10 +42,10 @@ interface Watched {
 }
 
 /**
- * Tells the stage's people when it is not well. Production always has its alarms; other stages
- * where an alarmEmail asks for them.
+ * Notifies the stage's operators of problems. Production always has alarms; other stages have them
+ * if an alarmEmail is set.
  *
- * @returns who is told, for the outputs of the deployment
+ * @returns the recipient of the alarms, for the outputs of the deployment
  */
 export function createAlarms(
   settings: Settings,
@@ -117,14 +116,14 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     namespace: "AWS/ECS",
     dimensions: { ClusterName: cluster, ServiceName: serviceName },
   };
-  // With one container at most a deployment stops it before it starts the next, which takes
-  // minutes.
+  // With at most one container, a deployment stops the old one before it starts the new one, which
+  // takes minutes.
   const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) =>
     most === 1 ? 10 : 3,
   );
   const alarms: Record<string, Alarm> = {
-    // The load balancer counts by zone, so one zone with a container is enough; and it counts
-    // nothing where there are none.
+    // The load balancer counts per zone, so one zone with a container is enough; without any
+    // container it reports no data.
     NoReplica: {
       ...balancer,
       dimensions: { ...balancer.dimensions, TargetGroup: targetGroup },
@@ -143,7 +142,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
       above: 10,
       periods: 5,
     },
-    // An app that few people use at night fails as rarely as it is asked.
+    // An app with little traffic at night has few failures as well.
     LastingErrors: {
       ...balancer,
       what: `${name} answered with a 5xx in each ten minutes of an hour`,
@@ -205,7 +204,7 @@ function alarmsOfDatabase(
       above: 90,
       periods: 10,
     },
-    // For longer than a deployment has the old and the new containers together.
+    // Longer than a deployment runs the old and the new containers at the same time.
     DatabaseConnections: {
       ...cluster,
       what: "Aurora has more connections than the containers open at most",
@@ -217,7 +216,7 @@ function alarmsOfDatabase(
   };
 }
 
-/** What all containers open at most, and some by hand. */
+/** The maximum number of connections of all containers, plus some for manual access. */
 function connectionsOf(
   { variables }: Settings,
   services: Readonly<Record<string, sst.aws.Service>>,
@@ -254,9 +253,7 @@ function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
   };
 }
 
-/**
- * With elastic throughput, as SST makes a file system, there are no burst credits to run out of.
- */
+/** SST creates file systems with elastic throughput, which have no burst credits to run out of. */
 function alarmsOfVolume({ efs }: Volume): Record<string, Alarm> {
   return {
     VolumeIo: {

@@ -5,7 +5,7 @@ const REDIS_PORT = 6379;
 
 export interface Cache {
   readonly redis: sst.aws.Redis;
-  /** With the password: for a secret parameter only. */
+  /** Contains the password, so it may only be used in a secret parameter. */
   readonly url: $util.Output<string>;
 }
 
@@ -13,12 +13,12 @@ export interface Cache {
 export function createCache({ vpc, tasks }: Network): Cache {
   const group = createGroup("CacheGroup", vpc, "ElastiCache");
   allow("CacheFromTasks", { from: tasks.id, to: group.id, ports: [REDIS_PORT] });
-  // Pylon's client speaks to one node, not to a cluster of them.
+  // Pylon's client supports a single node, not a cluster.
   const redis = new sst.aws.Redis("Cache", {
     engine: "valkey",
     cluster: false,
-    // Rooms and counters must not be dropped to make room for a cache entry: where memory is full,
-    // the write is refused and the alarm tells.
+    // Rooms and counters must not be evicted for a cache entry: if the memory is full, the write is
+    // rejected and the alarm is raised.
     parameters: { "maxmemory-policy": "noeviction" },
     vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
   });

@@ -1,23 +1,23 @@
 import { dnsOf, type Settings } from "./settings";
 
 const ONE_YEAR_S = 31_536_000;
-/** By which the load balancer knows a client's replica; they say nothing of the client. */
+/** The load balancer's cookies for a client's replica; they contain no data about the client. */
 const STICKY_COOKIES = ["AWSALB", "AWSALBCORS"];
 /**
- * What a rollout makes for a moment must not stay: CloudFront would keep an error for ten seconds
- * by itself.
+ * Temporary errors during a deployment must not be cached: by default CloudFront would cache an
+ * error for ten seconds.
  */
 const UNCACHED_ERRORS = [404, 502, 503, 504];
 
 /**
- * CloudFront in front of the app's pages and assets: it keeps what the server marks as cacheable
- * and asks again for the rest. Of a client it passes on only which replica it is at, and nothing
- * that says who it is, so that nothing personal can be cached; the API and the sockets belong to
- * the stage's own domain, and are refused.
+ * CloudFront in front of the app's pages and assets: it caches what the server marks as cacheable
+ * and requests the rest again. It forwards only the client's replica, and nothing that identifies
+ * the client, so that no personal data can be cached. The API and the sockets are served from the
+ * stage's own domain, and are rejected here.
  *
- * Pages need a name of the domain's own: from CloudFront's they would be of another site, to which
- * browsers send no cookies. Without one the CDN is for assets, and leads anyone who asks for a page
- * to the stage's own domain, as it always does for the server's own pages.
+ * Pages require a CDN name below the domain: with CloudFront's own name they would be on another
+ * site, to which browsers send no cookies. Without one the CDN only serves assets, and redirects
+ * requests for pages to the stage's own domain, as it always does for the server's own pages.
  */
 export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws.Cdn {
   const cachePolicy = new aws.cloudfront.CachePolicy("CdnCachePolicy", {
@@ -33,7 +33,7 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
       queryStringsConfig: { queryStringBehavior: "all" },
     },
   });
-  // Not a part of the cache's key: an asset is the same from every replica that has it.
+  // Not part of the cache key: an asset is the same on every replica that has it.
   const originPolicy = new aws.cloudfront.OriginRequestPolicy("CdnOriginPolicy", {
     comment: "The replica of a page has its assets",
     cookiesConfig: { cookieBehavior: "whitelist", cookies: { items: STICKY_COOKIES } },
@@ -52,7 +52,7 @@ export function createCdn(service: sst.aws.Service, settings: Settings): sst.aws
       {
         originId: "pylon",
         // The certificate is for this name. The dependency on the service keeps the order: the name
-        // is made with it.
+        // is created with it.
         domainName: service.nodes.loadBalancer.dnsName.apply(() => settings.domain),
         customOriginConfig: {
           httpPort: 80,
@@ -132,8 +132,8 @@ function handler(event) {
 }
 
 /**
- * A page that gets an asset from the cache must not be led to the replica of the page that asked
- * for it first.
+ * A page that gets an asset from the cache must not be routed to the replica of the page that
+ * requested it first.
  */
 const CLEANER_CODE = `function handler(event) {
   var response = event.response;

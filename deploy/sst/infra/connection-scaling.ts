@@ -1,17 +1,17 @@
 import { dimensionsOf } from "./dimensions";
 
 /**
- * Half of what a container of 0.25 vCPU and 0.5 GB was seen to hold, so that the replicas left can
- * take over those of one that is lost.
+ * Half of the measured capacity of a container with 0.25 vCPU and 0.5 GB, so that the other
+ * replicas can take over the connections of a lost one.
  */
 const CONNECTIONS_PER_TASK = 5000;
 
 /**
- * More replicas for more open connections: idle sockets use memory and hardly any CPU, so that
- * scaling by CPU alone would never see them. The load balancer counts each connection twice, once
- * from the client and once to the container. Containers are counted by ECS, of whose measure of CPU
- * each running one is a sample a minute: the load balancer's own count of healthy ones is one
- * number for each zone.
+ * Adds replicas for more open connections: idle sockets use memory and hardly any CPU, so scaling
+ * by CPU alone would never react to them. The load balancer counts each connection twice, once from
+ * the client and once to the container. The number of containers is the sample count of ECS's CPU
+ * metric, which has one sample a minute for each running container: the load balancer's own count
+ * of healthy ones is per zone.
  */
 export function scaleByConnections(name: string, service: sst.aws.Service): void {
   const { autoScalingTarget, loadBalancer } = service.nodes;

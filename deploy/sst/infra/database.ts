@@ -7,15 +7,15 @@ const POSTGRES_PORT = 5432;
 export interface Database {
   readonly aurora: sst.aws.Aurora;
   /**
-   * With the password: for a secret parameter only. The server knows what signs Aurora's
-   * certificates; other programs have to be given RDS's roots.
+   * Contains the password, so it may only be used in a secret parameter. The server knows the CA of
+   * Aurora's certificates; other programs must be given RDS's root certificates.
    */
   readonly url: $util.Output<string>;
 }
 
 /**
- * Aurora Serverless v2 in private subnets, which only the containers reach. Half a unit is kept
- * awake, so that no request waits for it.
+ * Aurora Serverless v2 in private subnets, which only the containers can reach. Half a capacity
+ * unit always stays awake, so that no request waits for a start.
  */
 export function createDatabase(
   { vpc, tasks }: Network,
@@ -30,7 +30,7 @@ export function createDatabase(
     vpc: { subnets: vpc.privateSubnets, securityGroups: [group.id] },
     transform: {
       clusterParameterGroup: (args) => {
-        // The default of the newer versions of Postgres, and not of all.
+        // The default of newer versions of Postgres, but not of all.
         args.parameters = [{ name: "rds.force_ssl", value: "1" }];
       },
       cluster: (args, opts) => {
@@ -40,7 +40,7 @@ export function createDatabase(
         args.deletionProtection = isProduction;
         args.skipFinalSnapshot = !isProduction;
         if (isProduction) args.finalSnapshotIdentifier = `${$app.name}-${$app.stage}-final`;
-        // SST 4 keeps it by itself, SST 3 does not.
+        // SST 4 retains it by default, SST 3 does not.
         opts.retainOnDelete = isProduction;
       },
     },

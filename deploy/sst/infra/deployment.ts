@@ -1,16 +1,16 @@
 import { logGroupOf } from "./service";
 
 /**
- * The name of the service, once it is known to serve what was just deployed. ECS takes a deployment
- * back whose containers do not get healthy, and is steady then too, which is all that Pulumi waits
- * for.
+ * Returns the name of the service, once it serves the new deployment. ECS rolls back a deployment
+ * whose containers do not become healthy, and then reports a steady state too, which is all that
+ * Pulumi waits for.
  *
  * @param name of the component
- * @returns an output that fails, and the deployment with it, when ECS went back to another version
+ * @returns an output that fails, and the deployment with it, if ECS rolled back to another version
  */
 export function deployedService(name: string, { nodes }: sst.aws.Service): $util.Output<string> {
   const { service, taskDefinition } = nodes;
-  // A preview would compare the containers that are there with those that are not made yet.
+  // A preview would compare the running containers with those that do not exist yet.
   if ($util.runtime.isDryRun()) return service.name;
   const found = aws.ecs.getServiceOutput({
     clusterArn: service.cluster,
@@ -28,7 +28,7 @@ export function deployedService(name: string, { nodes }: sst.aws.Service): $util
     });
 }
 
-/** `family:7` of `arn:aws:ecs:us-east-1:123456789012:task-definition/family:7`. */
+/** Returns `family:7` of `arn:aws:ecs:us-east-1:123456789012:task-definition/family:7`. */
 function revisionOf(taskDefinition: string): string {
   return taskDefinition.split("/").at(-1) ?? taskDefinition;
 }

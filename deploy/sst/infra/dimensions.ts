@@ -4,11 +4,11 @@ interface Dimensions {
   readonly cluster: $util.Output<string>;
   readonly service: $util.Output<string>;
   readonly loadBalancer: $util.Output<string>;
-  /** The group of the port that has everything. */
+  /** The target group of the port that serves everything. */
   readonly targetGroup: $util.Output<string>;
 }
 
-/** By what CloudWatch knows a service and its load balancer. */
+/** The names of a service and its load balancer in CloudWatch. */
 export function dimensionsOf({ nodes }: sst.aws.Service): Dimensions {
   return {
     cluster: nodes.service.cluster.apply((arn) => arn.split("/").at(-1) ?? arn),
@@ -20,7 +20,7 @@ export function dimensionsOf({ nodes }: sst.aws.Service): Dimensions {
   };
 }
 
-/** `targetgroup/name/0123` of its ARN. */
+/** Returns `targetgroup/name/0123` of its ARN. */
 function suffixOf(targetGroupArn: string | undefined): string {
   const suffix = targetGroupArn?.split(":").at(-1);
   if (suffix === undefined)

@@ -1,12 +1,12 @@
 import { allow, createGroup } from "./security-groups";
 
 /**
- * What ECS needs to start a container with its image, secrets and logs, and `ecs execute-command`
- * to open a shell in it.
+ * The services that ECS needs to start a container with its image, secrets and logs, and that `ecs
+ * execute-command` needs to open a shell in it.
  */
 const SERVICES = ["ecr.api", "ecr.dkr", "logs", "ssm", "ssmmessages"];
 
-/** Reaches S3 and AWS's services from private subnets, without the internet. */
+/** Makes S3 and AWS's services reachable from private subnets, without the internet. */
 export function createEndpoints(vpc: sst.aws.Vpc, tasks: aws.ec2.SecurityGroup): void {
   const region = aws.getRegionOutput().name;
   const group = createGroup("EndpointGroup", vpc, "VPC endpoints that the containers use");

@@ -1,6 +1,6 @@
 /**
- * Mails what ECS says when it gives a deployment up: who deployed is told by the command, the
- * others by this.
+ * Mails the event of ECS when it gives up a deployment: the command informs only the person who
+ * deployed.
  */
 export function tellOfFailedDeployments(
   topic: aws.sns.Topic,
@@ -26,7 +26,7 @@ export function tellOfFailedDeployments(
       inputTemplate: `"${$app.name} ${$app.stage}: a deployment of <service> failed. <reason>"`,
     },
   });
-  // A policy takes the place of the topic's first one, by which the account's own alarms may write.
+  // This policy replaces the topic's default one, which allows the account's own alarms to publish.
   const { accountId } = aws.getCallerIdentityOutput();
   new aws.sns.TopicPolicy("AlarmsPolicy", {
     arn: topic.arn,
@@ -40,7 +40,7 @@ export function tellOfFailedDeployments(
             { test: "StringEquals", variable: "aws:SourceAccount", values: [accountId] },
           ],
         },
-        // Without a condition: AWS does not say of topics that EventBridge names its rule to them.
+        // Without a condition: AWS does not document that EventBridge passes its rule to topics.
         {
           actions: ["sns:Publish"],
           resources: [topic.arn],

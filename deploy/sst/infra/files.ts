@@ -1,6 +1,6 @@
 import type { Settings } from "./settings";
 
-/** What Pylon does with files, and no more: linking a bucket alone would grant everything on it. */
+/** Only the permissions that Pylon needs: linking a bucket alone would grant everything on it. */
 const OBJECT_ACTIONS = [
   "s3:GetObject",
   "s3:PutObject",
@@ -17,7 +17,7 @@ const unfinishedUploads = {
   id: UNFINISHED_UPLOADS,
   abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
 };
-/** What a user deleted, or replaced, can be brought back for so long, and is gone then. */
+/** A deleted or replaced file can be restored for this time, and is removed afterwards. */
 const formerVersions = {
   ...WHOLE_BUCKET,
   id: "former-versions",
@@ -35,8 +35,8 @@ export interface Files {
 }
 
 /**
- * A private bucket. Browsers send and fetch files by signed links of a few minutes, from the sites
- * that may call the stage.
+ * A private bucket. Browsers upload and download files with signed links that are valid for a few
+ * minutes, from the sites that may call the stage.
  */
 export function createFiles({ isProduction, corsOrigin }: Settings): Files {
   sst.Linkable.wrap(sst.aws.Bucket, (bucket) => ({
@@ -55,8 +55,8 @@ export function createFiles({ isProduction, corsOrigin }: Settings): Files {
       exposeHeaders: ["ETag"],
       maxAge: "1 hour",
     },
-    // SST makes the resource only where it is given a rule, and has no words for these: they take
-    // its place.
+    // SST creates the resource only if it is given a rule, and does not support these rules: they
+    // replace it.
     lifecycle: [{ id: UNFINISHED_UPLOADS }],
     transform: {
       lifecycle: (args) => {

@@ -9,10 +9,10 @@ interface Permission {
 }
 
 /**
- * With mail by SES: to send it from the stage's own address. SES asks for the identity that was
- * verified, which may be the address or its domain.
+ * With mail through SES: the permission to send from the stage's own address. SES requires the
+ * verified identity, which may be the address or its domain.
  *
- * @throws Error when there is no address
+ * @throws Error if there is no address
  */
 export function mailPermissions({ variables }: Settings): Permission[] {
   if (variables["PYLON_EMAIL_PROVIDER"] !== "ses") return [];

@@ -4,15 +4,15 @@ import { allowOut, createGroup } from "./security-groups";
 export interface Network {
   readonly vpc: sst.aws.Vpc;
   /**
-   * The group of the containers: what may talk to the database, and what only the load balancer may
-   * talk to.
+   * The security group of the containers: it may connect to the database, and only the load
+   * balancer may connect to it.
    */
   readonly tasks: aws.ec2.SecurityGroup;
-  /** Where the containers are. */
+  /** The subnets of the containers. */
   readonly subnets: sst.aws.Vpc["publicSubnets"];
   /**
-   * The containers have public addresses, which they need to reach anything outside where there is
-   * neither NAT nor endpoints.
+   * Whether the containers have public addresses, which they need for outgoing connections if there
+   * are neither NAT nor endpoints.
    */
   readonly isPublic: boolean;
 }
@@ -21,8 +21,8 @@ export interface Network {
  * The network of a stage, without a NAT gateway, which would cost more than everything else
  * together.
  *
- * `public` gives each container a public address of its own; its security group accepts only the
- * load balancer. `endpoints` keeps containers on private addresses and reaches AWS's services
+ * `public` gives each container a public address; its security group accepts only the load
+ * balancer. `endpoints` keeps the containers on private addresses and reaches AWS's services
  * through VPC endpoints; nothing else on the internet can be reached then.
  */
 export function createNetwork(reach: "public" | "endpoints" = "public"): Network {

@@ -7,20 +7,20 @@ import type { Volume } from "./volume";
 interface Made {
   readonly settings: Settings;
   readonly cluster: sst.aws.Cluster;
-  /** The replicas. */
+  /** The service of the replicas. */
   readonly service: sst.aws.Service;
   readonly shards?: sst.aws.Service;
   readonly database?: Database;
   readonly volume?: Volume;
   readonly cdn: sst.aws.Cdn;
-  /** Who is told. */
+  /** The recipient of the alarms. */
   readonly alarms: string;
 }
 
 /**
- * Where the stage is, and by which names AWS's own commands know its parts.
+ * The addresses of the stage, and the names of its parts for AWS's own commands.
  *
- * @returns outputs that fail when ECS took the deployment back
+ * @returns outputs that fail if ECS rolled the deployment back
  */
 export function outputsOf({
   settings,

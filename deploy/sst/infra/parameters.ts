@@ -1,11 +1,11 @@
 import type { Settings } from "./settings";
 
-/** By variable: the parameter that holds its value. */
+/** The parameter that stores each variable's value, by variable. */
 export type Parameters = Readonly<Record<string, aws.ssm.Parameter>>;
 
 /**
- * Encrypted parameters for what must not be read in a task definition, in the console or in a log:
- * ECS hands them to the container.
+ * Encrypted parameters for values that must not be readable in a task definition, in the console or
+ * in a log: ECS passes them to the container.
  *
  * @param values by variable
  */
@@ -25,8 +25,8 @@ export function createParameters(
 }
 
 /**
- * `DATABASE_URL:1 PYLON_ADMIN_TOKEN:3`: AWS counts how often each value was changed. It says
- * nothing of the values.
+ * Returns `DATABASE_URL:1 PYLON_ADMIN_TOKEN:3`: AWS counts the changes of each value. The text does
+ * not reveal the values.
  */
 export function versionsOf(parameters: Parameters): $util.Output<string> {
   const versions = Object.entries(parameters).map(
@@ -36,7 +36,7 @@ export function versionsOf(parameters: Parameters): $util.Output<string> {
 }
 
 /**
- * The secrets of a stage by variable; `sst secret set PylonAdminToken` gives the value of
+ * The secrets of a stage by variable; `sst secret set PylonAdminToken` sets the value of
  * `PYLON_ADMIN_TOKEN`.
  */
 export function secretValues({ secrets }: Settings): Record<string, $util.Output<string>> {
@@ -45,7 +45,7 @@ export function secretValues({ secrets }: Settings): Record<string, $util.Output
   );
 }
 
-/** `PYLON_ADMIN_TOKEN` as SST wants names: `PylonAdminToken`. */
+/** Converts `PYLON_ADMIN_TOKEN` to the form that SST requires: `PylonAdminToken`. */
 function componentName(variable: string): string {
   return variable
     .toLowerCase()

@@ -1,7 +1,8 @@
 /**
- * A security group that lets nothing in and, unless rules say otherwise, nothing out.
+ * Creates a security group that allows no incoming connections and, unless rules say otherwise, no
+ * outgoing ones.
  *
- * @param purpose what AWS's console shows
+ * @param purpose the description in AWS's console
  */
 export function createGroup(
   name: string,
@@ -18,7 +19,7 @@ interface Passage {
   readonly ports: readonly [number, number?];
 }
 
-/** Lets members of one group open TCP connections to those of another. */
+/** Allows members of one group to open TCP connections to those of another. */
 export function allow(name: string, { from, to, ports: [first, last = first] }: Passage): void {
   new aws.vpc.SecurityGroupIngressRule(name, {
     securityGroupId: to,
@@ -29,7 +30,7 @@ export function allow(name: string, { from, to, ports: [first, last = first] }: 
   });
 }
 
-/** Lets members of a group open connections to anywhere. */
+/** Allows members of a group to open connections to any address. */
 export function allowOut(name: string, group: aws.ec2.SecurityGroup): void {
   new aws.vpc.SecurityGroupEgressRule(name, {
     securityGroupId: group.id,

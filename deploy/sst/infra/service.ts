@@ -6,19 +6,22 @@ import { allow } from "./security-groups";
 import { dnsOf, type Settings } from "./settings";
 import type { Volume } from "./volume";
 
-/** HTTP and everything else. */
+/** The port for HTTP and everything else. */
 export const HTTP_PORT = 4321;
-/** WebSocket, SSE and shards on ports of their own too, as clients of four ports expect them. */
+/**
+ * The last of the separate ports for WebSockets, SSE and shards, which clients of four ports
+ * expect.
+ */
 const LAST_PORT = 4324;
 const OTHER_PORTS = [4322, 4323, LAST_PORT] as const;
-/** A socket may be silent for an hour before the load balancer cuts it. */
+/** A socket may be idle for an hour before the load balancer closes it. */
 const IDLE_TIMEOUT_S = 3600;
 /**
- * What a task that goes away gets for what is under way; ECS kills it after its `stopTimeout` of 30
- * s at the earliest.
+ * The time that a stopping task gets for requests in progress; ECS kills it after its `stopTimeout`
+ * of 30 s at the earliest.
  */
 const DEREGISTRATION_DELAY_S = 20;
-/** A first start on an empty database, with Aurora just awake. */
+/** The time for a first start on an empty database, with Aurora just started. */
 const START_GRACE_S = 120;
 const TLS_POLICY = "ELBSecurityPolicy-TLS13-1-2-2021-06";
 
@@ -26,7 +29,7 @@ interface ServiceOptions {
   readonly cluster: sst.aws.Cluster;
   readonly network: Network;
   readonly settings: Settings;
-  /** The name that leads to this service's load balancer; default the stage's domain. */
+  /** The host name of this service's load balancer; default: the stage's domain. */
   readonly domain?: string;
   readonly parameters: Parameters;
   readonly files?: Files;
@@ -36,8 +39,8 @@ interface ServiceOptions {
     readonly memory: `${number} GB`;
   };
   /**
-   * How many replicas; `single`: one, and never a second one beside it, not even while a new
-   * version is deployed.
+   * The number of replicas; `single`: exactly one, and never a second one at the same time, not
+   * even during a deployment.
    */
   readonly replicas?: { readonly min: number; readonly max: number } | "single";
 }
@@ -66,19 +69,19 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
       PYLON_PUBLIC_URL: `https://${domain}`,
       PYLON_CORS_ORIGIN: settings.corsOrigin,
       OTEL_RESOURCE_ATTRIBUTES: `deployment.environment.name=${$app.stage}`,
-      // A container reads its secrets when it starts. With their versions here another value makes
-      // another task definition, and so new containers.
+      // A container reads its secrets when it starts. Because of their versions here, a changed
+      // value changes the task definition, and so starts new containers.
       PARAMETER_VERSIONS: versionsOf(parameters),
       ...files?.environment,
       ...volume?.environment,
-      // Last, so that the variables of a stage hold.
+      // Last, so that the stage's own variables take precedence.
       ...settings.variables,
     },
     ssm: Object.fromEntries(
       Object.entries(parameters).map(([variable, { arn }]) => [variable, arn]),
     ),
-    // Until the service is steady, be it with the new containers or, after a rollback, with the old
-    // ones: `deployedService` tells which.
+    // Waits until the service is steady, either with the new containers or, after a rollback, with
+    // the old ones: `deployedService` checks which.
     wait: true,
     logging: { name: logGroupOf(name), retention: settings.isProduction ? "3 months" : "1 week" },
     health: {
@@ -88,8 +91,7 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
       timeout: "10 seconds",
       retries: 3,
     },
-    // A process that sleeps uses no less memory than one that works, so memory says nothing about
-    // load.
+    // An idle process uses as much memory as a busy one, so memory does not indicate load.
     scaling: { min, max, cpuUtilization: 70, memoryUtilization: false },
     loadBalancer: {
       domain: { name: domain, dns: dnsOf(settings) },
@@ -135,8 +137,8 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
         args.loadBalancingAlgorithmType = "least_outstanding_requests";
       },
       service: (args, opts) => {
-        // Autoscaling has the last word; a deployment under load would else begin with the least
-        // number.
+        // Autoscaling sets the number; otherwise a deployment under load would start with the
+        // minimum.
         opts.ignoreChanges = [...(opts.ignoreChanges ?? []), "desiredCount"];
         args.networkConfiguration = {
           assignPublicIp: network.isPublic,
@@ -167,7 +169,10 @@ export function createService(name: string, options: ServiceOptions): sst.aws.Se
   return service;
 }
 
-/** A name that can be told after a deployment; SST would make one with random letters. */
+/**
+ * A predictable name that can be shown after a deployment; SST would create one with random
+ * letters.
+ */
 export function logGroupOf(name: string): string {
   return `/pylon/${$app.name}/${$app.stage}/${name}`;
 }
@@ -180,7 +185,7 @@ const HEALTH = {
   unhealthyThreshold: 3,
 } as const;
 
-/** ECS reads just these parameters for the container. */
+/** Allows ECS to read only these parameters for the container. */
 function readingOf(parameters: Parameters): $util.Output<string> {
   return aws.iam.getPolicyDocumentOutput({
     statements: [

@@ -1,30 +1,30 @@
 import { stageEnvironment, type Stages } from "./stages";
 
-/** Where the records of the domain are kept. */
+/** The host of the domain's DNS records. */
 type DnsHost = "aws" | "cloudflare" | "vercel";
 
 /**
- * What a stage is given by `pylon.stages.ts`, and where that says nothing by the environment, for
- * which SST reads `.env` and `.env.<stage>` before it runs this.
+ * The settings of a stage from `pylon.stages.ts`, or from the environment where the file has no
+ * value. SST reads `.env` and `.env.<stage>` into the environment before it runs this.
  */
 export interface Settings {
   readonly isProduction: boolean;
-  /** AWS's region, where the file names one. */
+  /** The AWS region, if the file names one. */
   readonly region: string | undefined;
   readonly architecture: "x86_64" | "arm64";
-  /** Instances of Aurora beside the first. */
+  /** The number of Aurora instances in addition to the first. */
   readonly databaseReplicas: number;
-  /** What somebody who deploys should know of where the settings come from. */
+  /** Notices about the source of the settings, for the person who deploys. */
   readonly notices: readonly string[];
   /**
-   * Where clients reach the stage: `api.example.com`, and `pr-42.api.example.com` for the stage
-   * `pr-42`.
+   * The host name of the stage for clients: `api.example.com`, and `pr-42.api.example.com` for the
+   * stage `pr-42`.
    */
   readonly domain: string;
   readonly dnsHost: DnsHost;
-  /** The zone that the records go to; only Vercel has to be told. */
+  /** The DNS zone of the records; only needed for Vercel. */
   readonly dnsZone: string;
-  /** A name of its own for the CDN, or undefined for the one that CloudFront gives. */
+  /** The CDN's own host name, or undefined for the one that CloudFront assigns. */
   readonly cdnDomain: string | undefined;
   /** The sites whose pages may call the stage, comma-separated. */
   readonly corsOrigin: string;
@@ -36,14 +36,16 @@ export interface Settings {
 }
 
 /**
- * Every stage needs them: the admin's token, and the key that encrypts second factors and
+ * Required by every stage: the admin's token, and the key that encrypts second factors and
  * providers' tokens at rest.
  */
 const SECRETS_OF_EVERY_APP = ["PYLON_ADMIN_TOKEN", "PYLON_SSO_ENCRYPTION_KEY"];
 const DNS_HOSTS: readonly DnsHost[] = ["aws", "cloudflare", "vercel"];
 const HOST_NAME = /^(?=.{4,253}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63}$/;
 const VARIABLE = /^[A-Z][A-Z0-9_]*$/;
-/** Secrets by the way that they are named, and those of the server that are named another way. */
+/**
+ * Names that denote a secret by convention, and the server's secrets that are named differently.
+ */
 const SECRET = new RegExp(
   "(SECRET|TOKEN|KEY|PASSWORD)$|" +
     "^(DATABASE_URL|REDIS_URL|PYLON_SMTP_URL|OTEL_EXPORTER_OTLP_HEADERS)$",
@@ -52,7 +54,7 @@ const SECRET = new RegExp(
 /**
  * Reads and checks the settings of a stage.
  *
- * @throws Error that names the variable and the form it must have
+ * @throws Error that names the variable and its required form
  */
 export function readSettings(
   stage: string,
@@ -103,7 +105,7 @@ export function readSettings(
     dnsHost: dnsHost(env),
     dnsZone: hostName(env, "PYLON_DNS_ZONE") ?? root.split(".").slice(-2).join("."),
     cdnDomain,
-    // Pages from the CDN's own name call the stage's.
+    // Pages on the CDN's own name call the stage.
     corsOrigin:
       text(env, "PYLON_CORS_ORIGIN") ??
       [domain, cdnDomain]
@@ -118,12 +120,12 @@ export function readSettings(
   };
 }
 
-/** Where the shards of the stage that is reached at this domain are. */
+/** Returns the host name of the shards of the stage at this domain. */
 export function shardsDomain(domain: string): string {
   return `shards.${domain}`;
 }
 
-/** Two stages of one name would take the records of the domain from each other. */
+/** Two stages of the same name would overwrite each other's DNS records. */
 function checkNames(
   stage: string,
   own: readonly (string | undefined)[],
@@ -144,8 +146,8 @@ function checkNames(
 }
 
 /**
- * The Pulumi providers of a stage: AWS, pinned to the region and the account that `pylon.stages.ts`
- * names, and what the records of the domain need.
+ * The Pulumi providers of a stage: AWS, restricted to the region and the account that
+ * `pylon.stages.ts` names, and the provider of the domain's DNS records.
  */
 export function stageProviders(
   stage: string,
@@ -171,7 +173,7 @@ function dnsProviders(env: Readonly<Record<string, string | undefined>>): Record
   }
 }
 
-/** The adapter that makes the records and proves the certificates. */
+/** The adapter that creates the DNS records and validates the certificates. */
 export function dnsOf({
   dnsHost,
   dnsZone,
@@ -233,8 +235,8 @@ function names(
 }
 
 /**
- * @throws Error for what has no value, and for a secret, which everybody could read who may look at
- *   a task definition
+ * @throws Error for a variable without a value, and for a secret, which everyone with access to the
+ * task definition could read
  */
 function required(
   env: Readonly<Record<string, string | undefined>>,
@@ -261,7 +263,7 @@ function required(
   return given;
 }
 
-/** An empty variable is one that is not set. */
+/** An empty variable counts as not set. */
 function text(env: Readonly<Record<string, string | undefined>>, name: string): string | undefined {
   const given = env[name]?.trim();
   return given === "" ? undefined : given;

@@ -1,31 +1,34 @@
 import stages from "../pylon.stages";
 
-/** What a stage is deployed as. What is left out, or empty, is taken from the environment. */
+/** The settings of a stage. Missing and empty values are taken from the environment. */
 export interface StageDefinition {
-  /** AWS's region, such as `eu-central-1`: `AWS_REGION` of another machine changes nothing then. */
+  /**
+   * The AWS region, such as `eu-central-1`: an `AWS_REGION` on another machine then has no effect.
+   */
   readonly region?: string;
-  /** The account's number: with credentials of another one nothing is deployed. */
+  /** The account's number: with the credentials of another account nothing is deployed. */
   readonly account?: string;
-  /** The name that clients use: `api.example.com`. */
+  /** The host name that clients use: `api.example.com`. */
   readonly domain?: string;
-  /** A name of its own for the CDN. */
+  /** The CDN's own host name. */
   readonly cdnDomain?: string;
-  /** Where the records of the domain are kept; default `aws`. */
+  /** The host of the domain's DNS records; default `aws`. */
   readonly dns?: "aws" | "cloudflare" | "vercel";
-  /** The zone that the records go to; only Vercel has to be told. */
+  /** The DNS zone of the records; only needed for Vercel. */
   readonly dnsZone?: string;
-  /** The sites whose pages may call the stage; default its own. */
+  /** The sites whose pages may call the stage; default: its own. */
   readonly corsOrigins?: readonly string[];
   /**
-   * What the containers run on; default `x86_64`. The image is built for it: `arm64` costs less.
+   * The processor architecture of the containers; default `x86_64`. The image is built for it:
+   * `arm64` costs less.
    */
   readonly architecture?: "x86_64" | "arm64";
   /**
-   * Further instances of Aurora, from 0 to 15, by default 0: with one in another zone, a failure of
-   * the first is over in about a minute instead of ten.
+   * The number of additional Aurora instances, from 0 to 15, default 0: with one in another zone, a
+   * failure of the first instance is over in about a minute instead of ten.
    */
   readonly databaseReplicas?: number;
-  /** Who is told when something is wrong. */
+  /** The recipient of the alarms. */
   readonly alarmEmail?: string;
   /** The names of variables whose values are secrets. */
   readonly secrets?: readonly string[];
@@ -33,23 +36,23 @@ export interface StageDefinition {
   readonly variables?: Readonly<Record<string, string>>;
 }
 
-/** Stages by name. `others` stands for each that is not named. */
+/** Stages by name. `others` applies to every stage that is not named. */
 export type Stages = Readonly<Record<string, StageDefinition>>;
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface StageEnvironment {
-  /** The environment, with what the file says in its place. */
+  /** The environment, overridden by the values of the file. */
   readonly values: Environment;
   readonly region: string | undefined;
   readonly account: string | undefined;
   readonly architecture: "x86_64" | "arm64";
   readonly databaseReplicas: number;
-  /** The stage's own definition names its domain, which needs no prefix then. */
+  /** Whether the stage's own definition names its domain, which then needs no prefix. */
   readonly hasOwnDomain: boolean;
-  /** The domains that the file gives to other stages. */
+  /** The domains that the file assigns to other stages. */
   readonly takenDomains: readonly string[];
-  /** What was found in the environment and is not used, or would better be in the file. */
+  /** Values of the environment that are not used, or should be in the file. */
   readonly notices: readonly string[];
 }
 
@@ -59,11 +62,10 @@ const ARCHITECTURES = ["x86_64", "arm64"];
 const ACCOUNT = /^\d{12}$/;
 
 /**
- * The settings of a stage as variables: the file has the last word, so that a stage is the same
- * from every machine and shell.
+ * The settings of a stage as variables: the file takes precedence, so that a stage is the same from
+ * every machine and shell.
  *
- * @throws Error for a stage that the file does not know, and for a region or account of the wrong
- *   form
+ * @throws Error for a stage that is not in the file, and for a region or account of the wrong form
  */
 export function stageEnvironment(
   stage: string,
@@ -142,7 +144,7 @@ function variablesOf(definition: StageDefinition): Environment {
   );
 }
 
-/** Variables that shape a stage, whether the file or the environment says them. */
+/** Variables that define a stage, whether set in the file or in the environment. */
 const SETTINGS = [
   "PYLON_DOMAIN",
   "PYLON_CDN_DOMAIN",
@@ -182,7 +184,7 @@ function differing(name: string, found: string | undefined, used: string | undef
       ];
 }
 
-/** An empty value is one that is not given. */
+/** An empty value counts as missing. */
 function given(value: string | undefined): string | undefined {
   const trimmed = value?.trim();
   return trimmed === "" ? undefined : trimmed;

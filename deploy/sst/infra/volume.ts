@@ -2,7 +2,7 @@ import type { Network } from "./network";
 import type { Settings } from "./settings";
 
 const NFS_PORT = 2049;
-/** The user of the image. */
+/** The user id in the image. */
 const UID = 10001;
 const PATH = "/data";
 
@@ -14,11 +14,11 @@ export interface Volume {
 
 /**
  * A disk that outlives the container, for SQLite and files. Only the containers mount it, as the
- * image's user, in a folder of its own.
+ * image's user, in a separate folder.
  *
- * Production is backed up: AWS Backup copies the disk file by file while the server writes, so what
- * is whole in a copy are not the live database and its log, but the backups that the server left
- * beside them. Two of these are enough on the disk, because AWS Backup keeps the older ones.
+ * Production is backed up: AWS Backup copies the disk file by file while the server writes. In a
+ * copy, the live database and its log may be inconsistent, but the server's own backups next to
+ * them are complete. Two of these are enough on the disk, because AWS Backup keeps the older ones.
  */
 export function createVolume({ vpc, tasks }: Network, { isProduction }: Settings): Volume {
   const efs = new sst.aws.Efs("Data", {

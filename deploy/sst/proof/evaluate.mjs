@@ -1,13 +1,14 @@
-// Runs a config's app() and run() with the real SST components, where Pulumi's mocks stand for AWS,
-// and says which resources come out. node evaluate.mjs FOLDER: FOLDER holds the configs and SST's
-// installed platform. Each line of the input asks for one evaluation, whose outcome is a file.
+// Runs a config's app() and run() with the real SST components, with Pulumi's mocks in place of
+// AWS, and reports the resulting resources. node evaluate.mjs FOLDER: FOLDER contains the configs
+// and SST's installed platform. Each line of the input requests one evaluation, whose result is
+// written to a file.
 //
-// One process evaluates many: to load Pulumi and AWS's resources takes longer than a run of them.
-// What SST's components and the config keep for themselves is of one evaluation only, because both
-// are bundled and loaded again for each.
+// One process runs many evaluations: loading Pulumi and AWS's resources takes longer than an
+// evaluation. State that SST's components and the config keep is not shared between evaluations,
+// because both are bundled and loaded again for each.
 //
-// With PROOF_SERVES=ARN the services serve this task definition when they are asked after the
-// deployment, as after a rollback; with PROOF_PREVIEW=1 nothing is deployed.
+// With PROOF_SERVES=ARN the services report this task definition after the deployment, as after a
+// rollback; with PROOF_PREVIEW=1 nothing is deployed.
 import { createHash, randomUUID } from "node:crypto";
 import { renameSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -19,11 +20,11 @@ const [folder] = process.argv.slice(2);
 const platform = join(folder, ".sst", "platform");
 const requirePlatform = createRequire(join(platform, "package.json"));
 const esbuild = requirePlatform("esbuild");
-// The mocks only hold for the copy of Pulumi that SST's components import.
+// The mocks only affect the copy of Pulumi that SST's components import.
 const { runtime } = requirePlatform("@pulumi/pulumi");
 const { runInPulumiStack } = requirePlatform("@pulumi/pulumi/runtime");
 
-/** `sst` and `aws` are there without an import in every config. */
+/** `sst` and `aws` are available in every config without an import. */
 const program = (config) => `
 import * as aws from "@pulumi/aws";
 import * as sst from "./src/components/index";
@@ -41,11 +42,11 @@ watchOptions(requirePlatform("@pulumi/pulumi/runtime/mocks").MockMonitor);
 for await (const line of createInterface({ input: process.stdin })) {
   const { config, stage, env, outcome } = JSON.parse(line);
   const say = (found) => {
-    // The test that waits for the file must find all of it.
+    // Written atomically: the waiting test must find the complete file.
     writeFileSync(`${outcome}.part`, JSON.stringify(found));
     renameSync(`${outcome}.part`, outcome);
   };
-  // What fails may go on behind its promises, so no other evaluation comes after it.
+  // After a failure, promises may still be running, so no other evaluation follows.
   const fail = (error) => {
     say({ error: String(error?.stack ?? error) });
     process.exit(1);
@@ -78,7 +79,7 @@ async function evaluate(config, stage, env) {
   return { app: declared, resources, outputs: await plain(outputs) };
 }
 
-/** The globals that SST's own bundler gives a config. */
+/** The globals that SST's own bundler provides to a config. */
 async function bundled(source, app) {
   // Inside the platform's folder, so that its packages are found at run time.
   const outfile = join(platform, `proof-${randomUUID()}.cjs`);
@@ -108,7 +109,7 @@ async function bundled(source, app) {
   }
 }
 
-/** Mocks are not told of a resource's options. */
+/** Records the options of resources, which mocks do not receive. */
 function watchOptions({ prototype }) {
   const register = prototype.registerResource;
   prototype.registerResource = function (request, callback) {
@@ -120,7 +121,7 @@ function watchOptions({ prototype }) {
   };
 }
 
-/** What AWS would answer, as far as SST's components read it. */
+/** The response of AWS, as far as SST's components read it. */
 function newResource({ type, name, inputs, id }) {
   const arn = `arn:aws:mock:us-east-1:123456789012:${type.split(":").at(-1)}/${name}`;
   resources.push({ type, name, inputs, ...NO_OPTIONS, ...options.get(`${type} ${name}`) });
@@ -162,7 +163,7 @@ function newResource({ type, name, inputs, id }) {
   };
 }
 
-/** AWS counts the changes of a value; here it is a number that differs when the value does. */
+/** AWS counts the changes of a value; here it is a number that differs if the value does. */
 function versionOf(value) {
   return createHash("sha256").update(JSON.stringify(value)).digest().readUInt16BE();
 }
@@ -203,7 +204,7 @@ function call({ token, inputs }) {
   }
 }
 
-/** SST asks its own process for the buckets of the account's bootstrap. */
+/** SST requests the buckets of the account's bootstrap from its own process. */
 function startBootstrap() {
   const answer = {
     asset: "asset-bucket",
@@ -216,13 +217,14 @@ function startBootstrap() {
   const server = createServer((_request, response) =>
     response.end(JSON.stringify({ result: answer })),
   );
-  // SST uses a connection again, however long an evaluation after it takes.
+  // SST reuses a connection, however long an evaluation later takes.
   server.keepAliveTimeout = 0;
   return new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(server)));
 }
 
 /**
- * Resources are registered behind promises that wait for one another: quiet for a while means done.
+ * Resources are registered in promises that wait for each other: no new ones for a while means that
+ * all are registered.
  */
 async function settled() {
   let seen = -1;

@@ -35,8 +35,8 @@ for (const version of VERSIONS) {
     }, 900_000);
     afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-    describe("a deployment that ECS took back", () => {
-      test.each(SHAPES)("fails with %s, saying what serves and where to look", (shape) => {
+    describe("a deployment that ECS rolled back", () => {
+      test.each(SHAPES)("fails with %s, and reports the serving version and the log", (shape) => {
         expect(() => evaluate(shape, "production", { PROOF_SERVES: OLD })).toThrow(
           new RegExp(
             "ECS took the deployment of (Pylon|Shards) back.* " +
@@ -46,7 +46,7 @@ for (const version of VERSIONS) {
         );
       });
 
-      test("is not looked for where nothing is deployed", () => {
+      test("is not checked during a preview", () => {
         expect(
           evaluate("sst.config.ts", "production", { PROOF_SERVES: OLD, PROOF_PREVIEW: "1" })
             .outputs,
@@ -54,7 +54,7 @@ for (const version of VERSIONS) {
       });
     });
 
-    test("another value of a secret makes new containers, which are told only that", () => {
+    test("a changed secret starts new containers, without revealing the value", () => {
       const token = "another-token-of-the-admin";
       const environments: Record<string, string>[] = [
         {},
@@ -78,7 +78,7 @@ for (const version of VERSIONS) {
       ]);
     });
 
-    test.each(SHAPES)("the server takes every variable that %s gives it", (shape) => {
+    test.each(SHAPES)("the server accepts every variable that %s sets", (shape) => {
       for (const stage of ["production", "pr-42"]) {
         const environments = evaluate(shape, stage).environments();
         expect(environments).toHaveLength(shape.includes("shards") ? 2 : 1);
@@ -114,7 +114,7 @@ for (const version of VERSIONS) {
       }
     });
 
-    test("what a stage says in PYLON_VARIABLES holds", () => {
+    test("PYLON_VARIABLES of a stage take precedence", () => {
       const env = {
         PYLON_VARIABLES: "PYLON_BACKUP_KEEP,PYLON_BACKUP_HOURS",
         PYLON_BACKUP_KEEP: "5",
@@ -126,7 +126,7 @@ for (const version of VERSIONS) {
       ).toEqual({ dir: "/data/backups", hours: 168, keep: 5 });
     });
 
-    test("metrics, traces and logs go to OTLP, named by stage, and its key is secret", () => {
+    test("metrics, traces and logs go to OTLP, with the stage's name and a secret key", () => {
       const stage = evaluate("sst.config.ts", "staging", {
         PYLON_SECRETS: "OTEL_EXPORTER_OTLP_HEADERS",
         SST_SECRET_OtelExporterOtlpHeaders: "Authorization=Basic%20a2V5",
@@ -150,7 +150,7 @@ for (const version of VERSIONS) {
       };
 
       test.each(["hello@shop.example", "The Shop <hello@shop.example>"])(
-        "may be sent from %s, and from nobody else",
+        "may only be sent from %s",
         (from) => {
           const stage = evaluate("sst.config.ts", "production", { ...SES, PYLON_EMAIL_FROM: from });
           const mail = statementsOf(stage.one("aws:iam/role:Role", "PylonTaskRole")).filter(
@@ -171,7 +171,7 @@ for (const version of VERSIONS) {
         },
       );
 
-      test("wants an address", () => {
+      test("requires an address", () => {
         expect(() =>
           evaluate("sst.config.ts", "production", {
             ...SES,
@@ -180,7 +180,7 @@ for (const version of VERSIONS) {
         ).toThrow("PYLON_EMAIL_FROM");
       });
 
-      test("by others needs nothing of AWS", () => {
+      test("with another provider needs no AWS permissions", () => {
         const stage = evaluate("sst.config.ts", "production");
         expect(JSON.stringify(stage.all("aws:iam/role:Role"))).not.toContain("ses:");
       });
@@ -190,7 +190,7 @@ for (const version of VERSIONS) {
       const alarm = (stage: Stage, name: string): Record<string, unknown> =>
         stage.one("aws:cloudwatch/metricAlarm:MetricAlarm", `${name}Alarm`);
 
-      test("alarm when nothing serves, also without requests and metrics", () => {
+      test("are raised when nothing serves, also without requests and metrics", () => {
         const stage = evaluate("sst.config.ts", "production");
         expect(alarm(stage, "PylonNoReplica")).toMatchObject({
           metricName: "HealthyHostCount",
@@ -209,16 +209,16 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("leave a deployment of a single container its time", () => {
+      test("allow for the time of a single container's deployment", () => {
         expect(
           alarm(evaluate("sst.config.efs.ts", "production"), "PylonNoReplica")["evaluationPeriods"],
         ).toBe(10);
       });
 
-      test("tell of more connections than the containers open at most", () => {
+      test("are raised for more connections than the containers can open", () => {
         const limit = (shape: string, env = {}): unknown =>
           alarm(evaluate(shape, "production", env), "DatabaseConnections")["threshold"];
-        // Without Redis five of each replica are for rooms.
+        // Without Redis, five connections of each replica are for rooms.
         expect(limit("sst.config.ts")).toBe(4 * 19 + 4);
         expect(limit("sst.config.nat-less.ts")).toBe(4 * 19 + 4);
         expect(limit("sst.config.redis.ts")).toBe(4 * 14 + 4);
@@ -232,7 +232,7 @@ for (const version of VERSIONS) {
         ).toBe(4 * 34 + 4);
       });
 
-      test("watch the shards, Valkey and the disk where they are", () => {
+      test("cover the shards, Valkey and the disk if they exist", () => {
         const stage = evaluate("sst.config.shards.ts", "production");
         expect(alarm(stage, "ShardsNoReplica")).toMatchObject({
           evaluationPeriods: 10,
@@ -249,7 +249,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("mail what ECS says of a deployment that it gave up", () => {
+      test("mail the event of ECS when it gives up a deployment", () => {
         const stage = evaluate("sst.config.shards.ts", "production");
         const pattern = JSON.parse(
           String(stage.one("aws:cloudwatch/eventRule:EventRule")["eventPattern"]),
@@ -266,13 +266,13 @@ for (const version of VERSIONS) {
           expect(policy).toContain(sender);
       });
 
-      test("that nobody hears are said to be so", () => {
+      test("without a recipient are reported as such", () => {
         expect(evaluate("sst.config.ts", "production").outputs["alarms"]).toContain("NOBODY");
         expect(evaluate("sst.config.ts", "pr-42").outputs["alarms"]).toContain("none");
       });
     });
 
-    test.each(SHAPES)("%s says by which names its parts are found", (shape) => {
+    test.each(SHAPES)("%s outputs the names of its parts", (shape) => {
       const { outputs } = evaluate(shape, "production");
       expect(outputs).toMatchObject({
         service: "Pylon",
@@ -298,7 +298,7 @@ for (const version of VERSIONS) {
         request: { uri, headers: {}, querystring },
       });
 
-      test("without a name of its own has assets, and leads to the stage for pages", () => {
+      test("without its own name serves assets, and redirects pages to the stage", () => {
         const stage = evaluate("sst.config.ts", "production");
         const guard = edge(stage, "CdnGuard");
         expect(
@@ -322,7 +322,7 @@ for (const version of VERSIONS) {
         expect(stage.outputs["cdnServes"]).toContain("assets only");
       });
 
-      test("with a name of its own has pages, which the server lets call it", () => {
+      test("with its own name serves pages, which may call the server", () => {
         const stage = evaluate("sst.config.ts", "staging", { PYLON_CDN_DOMAIN: "www.example.com" });
         for (const uri of ["/", "/lists/7", "/chunk-0a1b2c.js"])
           expect(edge(stage, "CdnGuard")(request(uri))).toMatchObject({ uri });
@@ -335,7 +335,7 @@ for (const version of VERSIONS) {
         ]);
       });
 
-      test("asks for a page's assets at the page's replica, and keeps no error", () => {
+      test("requests a page's assets from the page's replica, and caches no errors", () => {
         const stage = evaluate("sst.config.ts", "production", {
           PYLON_CDN_DOMAIN: "www.example.com",
         });

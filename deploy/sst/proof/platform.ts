@@ -18,10 +18,10 @@ import { makeOnce } from "../../../tests/support/once.ts";
 
 const EVALUATE = join(import.meta.dir, "evaluate.mjs");
 const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
-/** An evaluation that takes longer than this has hung, in milliseconds. */
+/** The time after which an evaluation is considered to hang, in milliseconds. */
 const EVALUATION_MS = 120_000;
 const POLL_MS = 10;
-/** SST looks for nothing outside of npm with these, and never for credentials. */
+/** With these variables SST only connects to npm, and never looks for credentials. */
 export const QUIET = {
   SST_SKIP_DEPENDENCY_CHECK: "1",
   NO_BUN: "1",
@@ -29,19 +29,19 @@ export const QUIET = {
   AWS_EC2_METADATA_DISABLED: "true",
 };
 
-/** A resource as a component asked AWS for it. */
+/** A resource as a component requested it from AWS. */
 export interface Resource {
   readonly type: string;
   readonly name: string;
   readonly inputs: Readonly<Record<string, unknown>>;
-  /** Inputs whose changes leave the resource as it is. */
+  /** Inputs whose changes do not update the resource. */
   readonly ignoreChanges: readonly string[];
-  /** It outlives the removal of its stage. */
+  /** Whether it outlives the removal of its stage. */
   readonly retainOnDelete: boolean;
 }
 
 export interface Evaluation {
-  /** What `app()` declared. */
+  /** The result of `app()`. */
   readonly app: {
     readonly name: string;
     readonly removal: string;
@@ -52,7 +52,7 @@ export interface Evaluation {
   readonly outputs: Readonly<Record<string, unknown>>;
 }
 
-/** Whether npm's registry answers, so that SST can be installed. */
+/** Whether npm's registry responds, so that SST can be installed. */
 export function canInstall(version: string): boolean {
   return (
     existsSync(join(CACHE, version)) ||
@@ -79,7 +79,7 @@ class Evaluator {
     this.#process.unref();
   }
 
-  /** @throws Error with what the config or SST refused */
+  /** @throws Error with the message with which the config or SST rejected the input */
   evaluate(config: string, stage: string, env: Readonly<Record<string, string>>): Evaluation {
     const outcome = join(this.#folder, `.outcome-${randomUUID()}.json`);
     void this.#process.stdin.write(`${JSON.stringify({ config, stage, env, outcome })}\n`);
@@ -102,7 +102,7 @@ export class SstPlatform {
   readonly #home: string;
   readonly #evaluators = new Map<string, Evaluator>();
 
-  /** @throws Error when it can't be installed, with what npm or SST said */
+  /** @throws Error with the output of npm or SST, if it cannot be installed */
   constructor(version: string) {
     this.#home = join(CACHE, version);
     makeOnce(
@@ -112,12 +112,13 @@ export class SstPlatform {
     );
   }
 
-  /** A folder with SST's platform and the given files, as an app's folder is. */
+  /** Creates a folder with SST's platform and the given files, like an app's folder. */
   project(files: string): string {
     const folder = mkdtempSync(join(tmpdir(), "pylon-sst-"));
     cpSync(files, folder, { recursive: true, filter: (path) => !path.includes("node_modules") });
     mkdirSync(join(folder, ".sst"));
-    // A link would lead SST's bundler out of the folder; hard links cost neither time nor space.
+    // A symbolic link would lead SST's bundler out of the folder; hard links cost neither time nor
+    // space.
     spawnSync("cp", [
       "-al",
       join(this.#home, ".sst", "platform"),
@@ -127,14 +128,14 @@ export class SstPlatform {
     return folder;
   }
 
-  /** Gives a folder the command `sst`, as `npm install` would. */
+  /** Adds the command `sst` to a folder, as `npm install` would. */
   linkInto(folder: string): void {
     symlinkSync(join(this.#home, "node_modules"), join(folder, "node_modules"));
   }
 
   /**
-   * @returns what the compiler of SST's platform says of the config and its parts; empty when it is
-   *   content
+   * @returns the errors of the SST platform's compiler for the config and its parts; empty if there
+   * are none
    */
   typeErrors(folder: string): string {
     const config = {
@@ -152,11 +153,11 @@ export class SstPlatform {
   }
 
   /**
-   * Runs a config as a deployment would, with mocks in AWS's place. What it came to is kept for as
-   * long as neither the config nor its parts change: it takes seconds, and many tests look at it.
+   * Runs a config as a deployment would, with mocks in place of AWS. The result is cached until the
+   * config or its parts change: an evaluation takes seconds, and many tests use it.
    *
    * @param env the environment of the deployment; secrets are `SST_SECRET_<Name>`
-   * @throws Error with what the config or SST refused
+   * @throws Error with the message with which the config or SST rejected the input
    */
   evaluate(
     folder: string,
@@ -167,18 +168,18 @@ export class SstPlatform {
     const kept = join(CACHE, "evaluations", `${this.#keyOf(folder, [config, stage], env)}.json`);
     if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8")) as Evaluation;
     const evaluator = this.#evaluators.get(folder) ?? new Evaluator(folder);
-    // One that fails ends its process.
+    // A failed evaluation ends its process.
     this.#evaluators.delete(folder);
     const evaluation = evaluator.evaluate(config, stage, env);
     this.#evaluators.set(folder, evaluator);
     mkdirSync(dirname(kept), { recursive: true });
-    // Another process may read it at any moment.
+    // Written atomically, because another process may read it at any moment.
     writeFileSync(`${kept}.${process.pid}`, JSON.stringify(evaluation));
     renameSync(`${kept}.${process.pid}`, kept);
     return evaluation;
   }
 
-  /** Tells evaluations apart by all that goes into them. */
+  /** A hash of everything that an evaluation depends on. */
   #keyOf(folder: string, args: readonly string[], env: Readonly<Record<string, string>>): string {
     const hash = createHash("sha256").update(JSON.stringify([this.#home, args, env]));
     const files = ["*.ts", "infra/*.ts"]

@@ -13,7 +13,7 @@ interface Settings {
   readonly variables: Readonly<Record<string, string>>;
 }
 
-// By a name that the compiler does not follow: the types of `sst` are in SST's own platform.
+// Imported by a computed name, because the types of `sst` are in SST's own platform.
 const { readSettings } = (await import(`${FILES}/infra/settings.ts`)) as {
   readSettings: (
     stage: string,
@@ -39,7 +39,7 @@ const ofServer = Object.entries<Variable<unknown>>(VARIABLES)
 const ofProviders = ["PYLON_OAUTH_GITHUB_CLIENT_SECRET", "PYLON_OAUTH_APPLE_PRIVATE_KEY"];
 
 describe("a secret among the variables would be plain text in the task definition", () => {
-  test("all that the server calls one are tried", () => {
+  test("all secrets that the server declares are tested", () => {
     expect(ofServer).toContain("PYLON_ADMIN_TOKEN");
     expect(ofProviders.every(isOAuthSecret)).toBe(true);
   });
@@ -51,7 +51,7 @@ describe("a secret among the variables would be plain text in the task definitio
     "STRIPE_API_KEY",
     "BOT_TOKEN",
     "LEGACY_PASSWORD",
-  ])("%s is refused", (name) => {
+  ])("%s is rejected", (name) => {
     const readIt = (): unknown =>
       readSettings("production", {
         ...DOMAIN,
@@ -62,7 +62,7 @@ describe("a secret among the variables would be plain text in the task definitio
     expect(readIt).not.toThrow("value-of-the-secret");
   });
 
-  test("what is a secret already is refused, for ECS takes a name once", () => {
+  test("a name that is already a secret is rejected, because ECS accepts it only once", () => {
     expect(() =>
       readSettings("production", {
         ...DOMAIN,
@@ -79,14 +79,14 @@ describe("a secret among the variables would be plain text in the task definitio
     "PYLON_OAUTH_APPLE_KEY_ID",
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "KEYBOARD",
-  ])("%s is taken", (name) => {
+  ])("%s is accepted", (name) => {
     expect(
       readSettings("production", { ...DOMAIN, PYLON_VARIABLES: name, [name]: "x" }).variables,
     ).toEqual({ [name]: "x" });
   });
 });
 
-describe("a stage has no name of production's", () => {
+describe("a stage must not have a name of production", () => {
   test.each([
     ["shards", DOMAIN, "shards.api.example.com"],
     [
@@ -94,23 +94,23 @@ describe("a stage has no name of production's", () => {
       { PYLON_DOMAIN: "example.com", PYLON_CDN_DOMAIN: "www.example.com" },
       "www.example.com",
     ],
-  ])("%s is refused with %p", (stage, env, name) => {
+  ])("%s is rejected with %p", (stage, env, name) => {
     expect(() => readSettings(stage, env)).toThrow(name);
     expect(() => readSettings("staging", env)).not.toThrow();
   });
 
-  test("nor one that can't be a part of a host name", () => {
+  test("a stage must have a valid name for a host", () => {
     expect(() => readSettings("PR-42", DOMAIN)).toThrow("small letters");
   });
 
-  test("and CloudFront has another name than the load balancer", () => {
+  test("CloudFront must have another name than the load balancer", () => {
     expect(() =>
       readSettings("production", { ...DOMAIN, PYLON_CDN_DOMAIN: "api.example.com" }),
     ).toThrow("PYLON_CDN_DOMAIN");
   });
 });
 
-test("the examples of names are some that the server knows", () => {
+test("the examples of names are known to the server", () => {
   for (const list of ["PYLON_SECRETS", "PYLON_VARIABLES"]) {
     const message = messageOf(() => readSettings("production", { ...DOMAIN, [list]: "no name" }));
     const examples = message.split("such as ")[1]?.match(/[A-Z][A-Z_]+/g) ?? [];
@@ -129,7 +129,7 @@ function messageOf(fails: () => unknown): string {
   throw new Error("It was accepted.");
 }
 
-describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
+describe("S6: a stage is defined by pylon.stages.ts, on every machine", () => {
   const stages = {
     production: {
       region: "eu-central-1",
@@ -143,7 +143,7 @@ describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
     others: { region: "eu-central-1", domain: "previews.example.com" },
   };
 
-  test("another environment changes nothing of it, and is told", () => {
+  test("another environment changes nothing, and causes notices", () => {
     const settings = readSettings(
       "production",
       {
@@ -168,7 +168,7 @@ describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
     expect(readSettings("production", {}, stages).notices).toEqual([]);
   });
 
-  test("a stage of its own has its own name, others are below theirs", () => {
+  test("a defined stage has its own name, others get names below a common one", () => {
     expect(readSettings("staging", {}, stages).domain).toBe("staging.example.com");
     expect(readSettings("pr-42", {}, stages)).toMatchObject({
       domain: "pr-42.previews.example.com",
@@ -176,19 +176,19 @@ describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
     });
   });
 
-  test("a stage that the file does not have is refused, so that a typo makes none", () => {
+  test("rejects a stage that is not in the file, so that a typo creates none", () => {
     const { production } = stages;
     expect(() => readSettings("prod", DOMAIN, { production })).toThrow(
       'There is no stage "prod" in pylon.stages.ts',
     );
   });
 
-  test("two stages can't have one name", () => {
+  test("rejects two stages with the same name", () => {
     const twice = { ...stages, staging: { domain: "api.example.com" } };
     expect(() => readSettings("staging", {}, twice)).toThrow("a name of another stage's");
   });
 
-  test("without a word in the file the environment still says it, with a notice", () => {
+  test("without values in the file, the environment is used, with a notice", () => {
     const drafts = { production: { region: "", domain: "" }, others: { region: "", domain: "" } };
     const { domain, notices } = readSettings("pr-1", DOMAIN, drafts);
     expect(domain).toBe("pr-1.api.example.com");
@@ -200,7 +200,7 @@ describe("S6: a stage is what pylon.stages.ts says, from every machine", () => {
     [{ account: "my-account" }, 'the account "my-account"'],
     [{ architecture: "arm" }, 'the architecture "arm"'],
     [{ databaseReplicas: 16 }, "16 databaseReplicas"],
-  ])("%j is refused", (definition, message) => {
+  ])("%j is rejected", (definition, message) => {
     expect(() => stageEnvironment("production", {}, { production: definition })).toThrow(message);
   });
 });

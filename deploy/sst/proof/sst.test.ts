@@ -18,7 +18,7 @@ import {
   VERSIONS,
 } from "./stage.ts";
 
-/** In the order of their names. */
+/** Sorted by name. */
 const ALARMS_OF_SERVICE = [
   "BalancerErrors",
   "LastingErrors",
@@ -94,7 +94,7 @@ for (const version of VERSIONS) {
         expect(policies.some((policy) => JSON.stringify(policy).includes("Memory"))).toBe(false);
       });
 
-      test("adds containers for open connections per running container", () => {
+      test("adds containers depending on the open connections per running container", () => {
         const { targetTrackingScalingPolicyConfiguration: policy } = stage.one(
           "aws:appautoscaling/policy:Policy",
           "PylonConnectionScaling",
@@ -115,8 +115,8 @@ for (const version of VERSIONS) {
           "ActiveConnectionCount",
           "CPUUtilization",
         ]);
-        // One sample a minute of each running container; the load balancer's count of healthy ones
-        // is a mean over its zones.
+        // One sample a minute per running container; the load balancer's count of healthy ones is a
+        // mean over its zones.
         expect(metrics[1]?.metricStat).toMatchObject({
           stat: "SampleCount",
           metric: {
@@ -127,7 +127,7 @@ for (const version of VERSIONS) {
         expect(metrics[2]?.expression).toBe("connections / tasks");
       });
 
-      test("listens with TLS on 443 and the three other ports, and sends plain HTTP there", () => {
+      test("listens with TLS on 443 and the three other ports, and redirects plain HTTP", () => {
         const listeners = stage.all("aws:lb/listener:Listener").map(({ inputs }) => inputs);
         const secure = listeners.filter(({ protocol }) => protocol === "HTTPS");
         expect(secure.map(({ port }) => port).toSorted((a, b) => Number(a) - Number(b))).toEqual([
@@ -166,7 +166,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("has Aurora between half a unit and two, encrypted, backed up, protected", () => {
+      test("has an encrypted, backed-up and protected Aurora of half a unit to two", () => {
         expect(stage.one("aws:rds/cluster:Cluster")).toMatchObject({
           engine: "aurora-postgresql",
           serverlessv2ScalingConfiguration: { minCapacity: 0.5, maxCapacity: 2 },
@@ -178,7 +178,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("lets only containers reach the database, and only the balancer containers", () => {
+      test("lets only containers reach the database, and only the balancer the containers", () => {
         expect(stage.one("aws:rds/cluster:Cluster")["vpcSecurityGroupIds"]).toEqual([
           "DatabaseGroup-id",
         ]);
@@ -202,7 +202,7 @@ for (const version of VERSIONS) {
         expect(groups.map(({ name }) => name)).toEqual(["PylonLoadBalancerSecurityGroup"]);
       });
 
-      test("opens the load balancer's own ports to the internet and no other", () => {
+      test("opens only the load balancer's own ports to the internet", () => {
         const group = stage.one(
           "aws:ec2/securityGroup:SecurityGroup",
           "PylonLoadBalancerSecurityGroup",
@@ -218,7 +218,7 @@ for (const version of VERSIONS) {
         ]);
       });
 
-      test("keeps files in a private bucket that answers TLS only", () => {
+      test("keeps files in a private bucket that only accepts TLS", () => {
         expect(stage.one("aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock")).toMatchObject({
           blockPublicAcls: true,
           blockPublicPolicy: true,
@@ -234,7 +234,7 @@ for (const version of VERSIONS) {
         });
       });
 
-      test("S4: takes away unfinished uploads, and in time what users deleted or replaced", () => {
+      test("S4: removes unfinished uploads, and later deleted and replaced files", () => {
         const { bucket, rules } = stage.one(
           "aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration",
         );
@@ -261,7 +261,7 @@ for (const version of VERSIONS) {
         ]);
       });
 
-      test("S7: only the stage's own pages may send and fetch files", () => {
+      test("S7: only the stage's own pages may upload and download files", () => {
         const { corsRules } = stage.one("aws:s3/bucketCorsConfiguration:BucketCorsConfiguration");
         expect(corsRules).toMatchObject([
           {
@@ -271,7 +271,7 @@ for (const version of VERSIONS) {
         ]);
       });
 
-      test("S7: the database is in private subnets, without an address outside of them", () => {
+      test("S7: the database is in private subnets, without a public address", () => {
         const instances = stage.all("aws:rds/clusterInstance:ClusterInstance");
         expect(instances).not.toEqual([]);
         for (const { inputs } of instances)
@@ -283,7 +283,7 @@ for (const version of VERSIONS) {
         expect(stage.retained("aws:rds/cluster:Cluster")).toBe(true);
       });
 
-      test("lets the app do with that bucket what files need, and nothing else", () => {
+      test("allows the app only the bucket operations that files need", () => {
         const role = stage.one("aws:iam/role:Role", "PylonTaskRole");
         const statements = statementsOf(role);
         expect(statements.map(({ actions }) => [...actions].toSorted())).toEqual([
@@ -309,7 +309,7 @@ for (const version of VERSIONS) {
         );
       });
 
-      test("lets ECS read just the secrets of this stage for the container", () => {
+      test("allows ECS to read only the secrets of this stage for the container", () => {
         const [statement, ...others] = statementsOf(
           stage.one("aws:iam/role:Role", "PylonExecutionRole"),
         );
@@ -361,7 +361,7 @@ for (const version of VERSIONS) {
         );
       });
 
-      test("tells the container where it is reached, through one proxy", () => {
+      test("passes its public URL to the container, and trusts one proxy", () => {
         const [container] = stage.containers();
         const environment = Object.fromEntries(
           container?.environment.map(({ name, value }) => [name, value]) ?? [],
@@ -420,7 +420,7 @@ for (const version of VERSIONS) {
           expect(ask(uri)).toMatchObject({ uri });
       });
 
-      test("keeps logs for three months, tells of trouble, and survives a removal", () => {
+      test("keeps logs for three months, has alarms, and survives a removal", () => {
         expect(stage.one("aws:cloudwatch/logGroup:LogGroup")).toMatchObject({
           retentionInDays: 90,
         });
@@ -439,7 +439,7 @@ for (const version of VERSIONS) {
         expect(stage.app).toMatchObject({ removal: "retain", protect: true });
       });
 
-      test("names the domain's records and proves the certificate", () => {
+      test("creates the domain's records and validates the certificate", () => {
         expect(
           stage.all("aws:route53/record:Record").map(({ inputs }) => inputs["name"]),
         ).toContain("api.example.com");
@@ -450,7 +450,7 @@ for (const version of VERSIONS) {
       });
     });
 
-    test("another stage is removable, cheaper and under a name of its own", () => {
+    test("another stage is removable, cheaper and has its own name", () => {
       const stage = evaluate("sst.config.ts", "pr-42");
       expect(stage.app).toMatchObject({ removal: "remove", protect: false });
       expect(stage.one("aws:ecs/service:Service")).toMatchObject({
@@ -473,7 +473,7 @@ for (const version of VERSIONS) {
       expect(stage.outputs).toMatchObject({ api: "https://pr-42.api.example.com" });
     });
 
-    test("alarms go to the e-mail that is named, in any stage", () => {
+    test("alarms are mailed to the configured address, in any stage", () => {
       const stage = evaluate("sst.config.ts", "staging", {
         PYLON_ALARM_EMAIL: "on-call@example.com",
       });
@@ -485,7 +485,7 @@ for (const version of VERSIONS) {
       expect(stage.outputs["alarms"]).toContain("on-call@example.com");
     });
 
-    test("efs: one container on a disk of its own, never two at once", () => {
+    test("efs: one container with its own disk, never two at once", () => {
       const stage = evaluate("sst.config.efs.ts", "production");
       expect(stage.one("aws:appautoscaling/target:Target")).toMatchObject({
         minCapacity: 1,
@@ -520,7 +520,7 @@ for (const version of VERSIONS) {
       expect(stage.count("aws:rds/cluster:Cluster")).toBe(0);
     });
 
-    test("redis: a single node that only the containers reach, its URL a secret", () => {
+    test("redis: a single node that only the containers can reach, its URL a secret", () => {
       const stage = evaluate("sst.config.redis.ts", "production");
       expect(stage.one("aws:elasticache/replicationGroup:ReplicationGroup")).toMatchObject({
         engine: "valkey",
@@ -550,7 +550,7 @@ for (const version of VERSIONS) {
       expect(container?.secrets.map(({ name }) => name)).toContain("REDIS_URL");
     });
 
-    test("shards: one bigger container with a name of its own, beside the replicas", () => {
+    test("shards: one bigger container with its own name, besides the replicas", () => {
       const stage = evaluate("sst.config.shards.ts", "production");
       expect(stage.one("aws:ecs/taskDefinition:TaskDefinition", "ShardsTask")).toMatchObject({
         cpu: "1024",
@@ -606,7 +606,7 @@ for (const version of VERSIONS) {
       }
     });
 
-    test("S6: region, account and domain of a stage are those of pylon.stages.ts", () => {
+    test("S6: region, account and domain of a stage come from pylon.stages.ts", () => {
       const own = platform.project(FILES);
       try {
         writeFileSync(
@@ -667,7 +667,7 @@ for (const version of VERSIONS) {
         [{ PYLON_SECRETS: "github secret" }, "PYLON_SECRETS names"],
         [{ PYLON_VARIABLES: "PYLON_EMAIL_FROM" }, "PYLON_VARIABLES names PYLON_EMAIL_FROM"],
         [{ PYLON_SECRETS: "PYLON_SMTP_URL" }, "PylonSmtpUrl"],
-      ])("%p stops before anything is made, saying what to set", (env, message) => {
+      ])("%p stops before anything is created, and names the setting", (env, message) => {
         expect(() => evaluate("sst.config.ts", "production", env)).toThrow(message);
       });
 

@@ -22,11 +22,13 @@ export const ENV = {
   PYLON_OAUTH_GITHUB_CLIENT_ID: "Iv1.0123",
   ...SECRETS,
 };
-/** What the mocks give as a random password, as it is and as it looks in a URL. */
+/** The random password of the mocks, as it is and as it is encoded in a URL. */
 export const PASSWORDS = ["p@ss/word:of the proof", encodeURIComponent("p@ss/word:of the proof")];
 export const PORTS = [4321, 4322, 4323, 4324];
 
-/** Where a secret has to be: the parameter, the component that holds it, and Aurora's own. */
+/**
+ * The places that must hold secrets: the parameter, the component that generates it, and Aurora.
+ */
 export const HOLDERS_OF_SECRETS = [
   "aws:ssm/parameter:Parameter",
   "aws:secretsmanager/secretVersion:SecretVersion",
@@ -34,7 +36,7 @@ export const HOLDERS_OF_SECRETS = [
   "sst:sst:Secret",
   "sst:sst:LinkRef",
 ];
-/** How Pulumi marks a value that it encrypts in its state. */
+/** The mark of a value that Pulumi encrypts in its state. */
 const SECRET_MARK = "4dabf18193072939515e22adb298388d";
 
 export interface Container {
@@ -44,7 +46,7 @@ export interface Container {
   readonly healthCheck: { readonly command: readonly string[] };
 }
 
-/** What a deployment of a stage asked AWS for. */
+/** The resources that a deployment of a stage requested from AWS. */
 export class Stage {
   readonly app: Evaluation["app"];
   readonly resources: readonly Resource[];
@@ -55,7 +57,7 @@ export class Stage {
   }
 
   all(type: string): readonly Resource[] {
-    // SST 3 names some resources of S3 with V2 at the end of each of their names.
+    // In SST 3, the type names of some S3 resources end with V2.
     return this.resources.filter((resource) => resource.type.replaceAll("V2", "") === type);
   }
 
@@ -63,7 +65,7 @@ export class Stage {
     return this.all(type).length;
   }
 
-  /** @throws Error when there is none, or more than one of that type and name */
+  /** @throws Error if there is none, or more than one of that type and name */
   one(type: string, name?: string): Resource["inputs"] {
     const [found, ...others] = this.all(type).filter(
       (resource) => name === undefined || resource.name === name,
@@ -89,7 +91,7 @@ export class Stage {
       }));
   }
 
-  /** All that a container of ours is started with, the values of its secrets included. */
+  /** The complete environment of each of our containers, including the values of its secrets. */
   environments(): Record<string, string>[] {
     const parameters = this.all("aws:ssm/parameter:Parameter");
     const valueAt = (arn: string): string =>
@@ -144,9 +146,9 @@ interface EdgeEvent {
   readonly response?: { readonly headers: EdgeValues; readonly cookies: EdgeValues };
 }
 
-/** A function of CloudFront's, run here. */
+/** Makes a function of CloudFront callable here. */
 export function edgeFunction(code: string): (event: EdgeEvent) => unknown {
-  // It is code of this repository, which CloudFront evaluates in the same way.
+  // The code is from this repository, and CloudFront evaluates it in the same way.
   // eslint-disable-next-line typescript/no-implied-eval
   return new Function(`${code}; return handler;`)() as (event: EdgeEvent) => unknown;
 }

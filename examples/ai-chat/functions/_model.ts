@@ -1,16 +1,16 @@
 import type { ActionCtx } from "@pylonsync/functions";
 import { createParser } from "eventsource-parser";
 
-/** A turn of the conversation, as the model is told it. */
+/** A turn of the conversation, in the form that the model receives. */
 export interface Turn {
   readonly role: "user" | "assistant";
   readonly content: string;
 }
 
 /**
- * Asks a model that speaks chat completions, as many providers and servers of models do.
+ * Calls a model with the chat completions API, which many providers and model servers support.
  *
- * @returns the parts of its answer: what has come together is one part
+ * @returns the parts of the answer; text that arrives together is one part
  */
 export async function* askModel(
   { env, fetch, signal }: Pick<ActionCtx, "env" | "fetch" | "signal">,

@@ -2,7 +2,7 @@ import { internalAction, v } from "@pylonsync/functions";
 import { internal } from "../pylon.client.ts";
 import { askModel } from "./_model.ts";
 
-/** Has the model write an answer, and saves what there is of it as it comes. */
+/** Requests an answer from the model, and saves it while it is streamed. */
 export default internalAction({
   args: { id: v.id("Message") },
   async handler(ctx, { id }): Promise<void> {
@@ -13,7 +13,7 @@ export default internalAction({
       const messages = await ctx.runQuery(internal.history, { before: id });
       for await (const part of askModel(ctx, messages)) {
         text += part;
-        // Somebody has stopped it: the model is told by the end of the request.
+        // A user has stopped it: the end of the request tells the model.
         if (!(await save("writing"))) return;
       }
       await save("done");

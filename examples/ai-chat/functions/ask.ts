@@ -4,7 +4,7 @@ import { internal } from "../pylon.client.ts";
 const MAX_CHARS = 4_000;
 const ANSWER_SECS = 300;
 
-/** Puts the question and an empty answer into the conversation, and has the answer written. */
+/** Inserts the question and an empty answer into the conversation, and schedules the answer. */
 export default mutation({
   auth: "user",
   args: { text: v.string() },
@@ -22,7 +22,8 @@ export default mutation({
       state: "writing",
       at: new Date(ctx.now + 1).toISOString(),
     });
-    // A job, and not a call of the page: it goes on when the page is gone, or the server restarts.
+    // A job instead of a call from the page: it continues when the page is closed, or the server
+    // restarts.
     await ctx.scheduler.runAfter(0, internal.answer, { id }, { timeoutSecs: ANSWER_SECS });
     return { id };
   },

@@ -3,7 +3,7 @@ import type { Turn } from "./_model.ts";
 
 const MAX_TURNS = 20;
 
-/** What was said before an answer: the newest turns, the oldest of them first. */
+/** The messages before an answer: the newest turns, sorted from the oldest. */
 export default internalQuery({
   args: { before: v.id("Message") },
   async handler(ctx, { before }): Promise<Turn[]> {

@@ -1,6 +1,6 @@
 import { mutation } from "@pylonsync/functions";
 
-/** Stops the answer that is being written; what there is of it stays. */
+/** Stops the answer that is being written; the text so far is kept. */
 export default mutation({
   auth: "user",
   args: {},

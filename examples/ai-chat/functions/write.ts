@@ -1,6 +1,6 @@
 import { internalMutation, v } from "@pylonsync/functions";
 
-/** Saves an answer as it is by now. @returns whether it is to go on */
+/** Saves the current text of an answer. @returns whether to continue */
 export default internalMutation({
   args: {
     id: v.id("Message"),

@@ -52,7 +52,7 @@ function Question() {
       await mutate({ text });
       setText("");
     } catch {
-      // It is shown below.
+      // The error is shown below.
     }
   };
   return (

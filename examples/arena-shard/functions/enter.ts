@@ -2,7 +2,7 @@ import { mutation, v } from "@pylonsync/functions";
 
 const MAX_NAME_LENGTH = 20;
 
-/** Gives the caller a name, or another one. */
+/** Gives the caller a name, or changes it. */
 export default mutation({
   args: { name: v.string() },
   async handler(ctx, args) {

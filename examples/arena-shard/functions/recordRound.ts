@@ -3,7 +3,7 @@ import { internalMutation, v, type MutationCtx } from "@pylonsync/functions";
 /** The number of rounds that are listed; older ones are deleted. */
 const MAX_ROUNDS = 50;
 
-/** Writes down how a round ended. The shard schedules it, so nobody else can make up a score. */
+/** Stores the result of a round. The shard schedules it, so a client cannot forge a score. */
 export default internalMutation({
   args: {
     shardId: v.string(),

@@ -4,22 +4,22 @@ import { GEMS } from "./rules.ts";
 import { MAX_AXIS, NO_MOVE, type Move, type Ship } from "./ship.ts";
 import { whole } from "./whole.ts";
 
-/** What a bot is after. */
+/** The current goal of a bot. */
 export interface Bot {
-  /** A gem, by its place in the list. */
+  /** The target gem, by its index in the list. */
   gem: number;
-  /** How many steps it goes on with that. */
+  /** The number of steps until the next choice of a target. */
   steps: number;
 }
 
-/** Of so many gems that it happens to look at, a bot takes the nearest. */
+/** The number of random gems from which a bot chooses the nearest. */
 const GEMS_IN_SIGHT = 8;
 const MIN_STEPS = 10;
 const MAX_STEPS = 40;
-/** A bot that flies straight at a gem dashes now and then. */
+/** The probability per step that a bot dashes on its way to a gem. */
 const DASH_CHANCE = 0.01;
 
-/** What a bot does in this step. */
+/** The move of a bot in this step. */
 export function botMove(round: Round, bot: Bot, ship: Readonly<Ship>): Move {
   bot.steps -= 1;
   if (bot.steps <= 0) choose(round, bot, ship);

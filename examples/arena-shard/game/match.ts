@@ -11,41 +11,41 @@ import { MAX_PLAYERS, MODES, ZAP_SHOWN_STEPS, type Mode } from "./rules.ts";
 import type { Move, Ship } from "./ship.ts";
 import type { Zap } from "./zap.ts";
 
-/** What the shard is: one round after another, and who plays. Plain JSON data. */
+/** The state of the shard: one round after another, and the players. Plain JSON data. */
 export interface Match {
   readonly mode: Mode;
   seed: number;
   round: Round;
-  /** Who has which place. */
+  /** The player of each place. */
   readonly pilots: (Pilot | null)[];
-  /** Beams of the last steps. */
+  /** The beams of the last steps. */
   zaps: Zap[];
-  /** Steps of the pause that are left; 0 while a round is played. */
+  /** The number of remaining steps of the pause; 0 during a round. */
   pause: number;
 }
 
 export interface Pilot {
   readonly userId: string;
-  /** Moves that it may make now. */
+  /** The number of moves that the pilot may make now. */
   moves: number;
 }
 
-/** What players see. */
+/** The view that players receive. */
 export interface ArenaView {
   readonly seed: number;
-  /** Steps until the round ends. */
+  /** The number of steps until the round ends. */
   readonly left: number;
-  /** Steps until the next round begins; 0 while one is played. */
+  /** The number of steps until the next round begins; 0 during a round. */
   readonly pause: number;
   /** The user of each place. */
   readonly pilots: readonly (string | null)[];
   readonly ships: readonly (Readonly<Ship> | null)[];
   readonly gems: readonly { readonly x: number; readonly y: number }[];
-  /** Beams that are seen now. */
+  /** The beams that are currently visible. */
   readonly zaps: readonly Zap[];
 }
 
-/** How a round ended, for the database. */
+/** The result of a round, for the database. */
 export interface RoundResult {
   readonly mode: Mode;
   readonly seed: number;
@@ -55,7 +55,7 @@ export interface RoundResult {
   }[];
 }
 
-/** A pilot whose moves came late may make up for so many. */
+/** The number of late moves that a pilot may catch up on. */
 export const MAX_SAVED_MOVES = 12;
 
 export function newMatch(mode: Mode, seed: number): Match {
@@ -63,7 +63,7 @@ export function newMatch(mode: Mode, seed: number): Match {
   return { mode, seed, round: newRound(seed), pilots, zaps: [], pause: 0 };
 }
 
-/** The place of a user; -1: none. */
+/** The place of a user; -1 if there is none. */
 export function placeOf(match: Match, userId: string): number {
   return match.pilots.findIndex((pilot) => pilot?.userId === userId);
 }
@@ -83,10 +83,13 @@ export function leave(match: Match, userId: string): void {
   perform(match, place, "leave");
 }
 
-/** What the player of a place does; with `zap` the ship that the beam hits, or its own place. */
+/**
+ * An action of the player at a place; `zap` is the place of the ship that the beam hits, or the own
+ * place.
+ */
 export type Action = "enter" | "leave" | Move | { readonly zap: number };
 
-/** Performs an action in the round. In the pause the round is over, and does not change. */
+/** Performs an action in the round. During the pause the round is over and does not change. */
 export function perform({ pause, round }: Match, place: number, action: Action): void {
   if (pause > 0) return;
   if (action === "enter") enterShip(round, place);
@@ -95,7 +98,7 @@ export function perform({ pause, round }: Match, place: number, action: Action):
   else movePlayer(round, place, action);
 }
 
-/** Plays a step. @returns the result when a round has ended by it */
+/** Plays a step. @returns the result if the round has ended with it */
 export function advance(match: Match, random: () => number): RoundResult | null {
   for (const pilot of match.pilots)
     if (pilot !== null) pilot.moves = Math.min(MAX_SAVED_MOVES, pilot.moves + 1);
@@ -120,7 +123,7 @@ function beginRound(match: Match, random: () => number): void {
     if (pilot !== null) perform(match, place, "enter");
 }
 
-/** A seed for a round from the randomness of the shard. */
+/** A seed for a round from the shard's random numbers. */
 export function seedFrom(random: () => number): number {
   return Math.floor(random() * 2 ** 31);
 }
@@ -133,7 +136,7 @@ function resultOf({ mode, seed, round, pilots }: Match): RoundResult {
   return { mode, seed, scores };
 }
 
-/** What all players see. */
+/** The view that all players receive. */
 export function viewOf({ mode, seed, round, pilots, pause, zaps }: Match): ArenaView {
   return {
     seed,

@@ -1,9 +1,9 @@
-/** A sequence of random numbers that follows from its seed: plain data, kept with a round. */
+/** A sequence of random numbers that is determined by its seed: plain data, stored with a round. */
 export interface RandomState {
   seed: number;
 }
 
-/** The next number of the sequence, from 0 up to 1. The algorithm is "mulberry32". */
+/** The next number of the sequence: at least 0, less than 1. The algorithm is "mulberry32". */
 export function nextRandom(state: RandomState): number {
   state.seed = (state.seed + 0x6d2b79f5) | 0;
   let mixed = Math.imul(state.seed ^ (state.seed >>> 15), 1 | state.seed);

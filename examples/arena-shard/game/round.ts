@@ -21,14 +21,14 @@ export interface Gem {
 }
 
 /**
- * A round of the game: plain data that follows from its seed and from what the pilots do. The
- * server plays it, and a browser plays it again from a recording.
+ * A round of the game: plain data that is determined by its seed and the pilots' actions. The
+ * server plays it, and a browser replays it from a recording.
  */
 export interface Round {
-  /** How many steps have been played. */
+  /** The number of steps played so far. */
   step: number;
   readonly random: RandomState;
-  /** First the places for players, null where there is no one; then the bots. */
+  /** The players' ships by place, null for a free place; then the bots. */
   readonly ships: (Ship | null)[];
   readonly gems: Gem[];
   readonly bots: Bot[];
@@ -48,23 +48,25 @@ export function newRound(seed: number): Round {
   };
 }
 
-/** Gives a place its ship. */
+/** Creates the ship of a place. */
 export function enterShip(round: Round, place: number): void {
   round.ships[place] = newShip(round.random);
 }
 
-/** Takes the ship of a place away. */
+/** Removes the ship of a place. */
 export function removeShip(round: Round, place: number): void {
   round.ships[place] = null;
 }
 
-/** Moves the ship of a player by a step of its own. */
+/** Moves the ship of a player by one separate step. */
 export function movePlayer(round: Round, place: number, move: Move): void {
   const ship = round.ships[place] ?? null;
   if (ship !== null) round.ships[place] = moveShip(ship, move);
 }
 
-/** Fires the beam of a ship. @param target whom it hits; its own place for nobody */
+/**
+ * Fires the beam of a ship. @param target the place of the ship that is hit; the own place for none
+ */
 export function zapShip(round: Round, place: number, target: number): void {
   const [ship, victim] = [round.ships[place] ?? null, round.ships[target] ?? null];
   if (ship === null) return;
@@ -90,7 +92,7 @@ function newShip(random: RandomState): Ship {
   return { ...freePlace(random, SHIP_RADIUS), vx: 0, vy: 0, gems: 0, wait: 0, stun: 0, charge: 0 };
 }
 
-/** Somewhere outside of all pillars. */
+/** A random position outside of all pillars. */
 function freePlace(random: RandomState, radius: number): Gem {
   for (;;) {
     const x = nextInt(random, radius, ARENA_SIZE - radius);
@@ -106,7 +108,7 @@ function collect(round: Round, ship: Ship, gem: Gem): void {
   Object.assign(gem, freePlace(round.random, GEM_RADIUS));
 }
 
-/** Two ships that touch fly apart; one that dashes stuns the other and takes gems from it. */
+/** Two touching ships bounce off; one that dashes stuns the other and takes gems from it. */
 function bump(one: Ship, other: Ship): void {
   const reach = 2 * SHIP_RADIUS;
   if (!isNear(one, other, reach)) return;

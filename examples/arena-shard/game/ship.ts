@@ -14,19 +14,19 @@ import {
 export interface Ship {
   x: number;
   y: number;
-  /** The speed, in lengths a step. */
+  /** The speed, in lengths per step. */
   vx: number;
   vy: number;
   gems: number;
-  /** Steps until it can dash again. */
+  /** The number of steps until it can dash again. */
   wait: number;
-  /** Steps in which it can't steer. */
+  /** The number of steps for which it cannot steer. */
   stun: number;
-  /** Steps until it can fire again. */
+  /** The number of steps until it can fire again. */
   charge: number;
 }
 
-/** What a pilot does for one step: the direction of the thrust, and whether to dash. */
+/** A pilot's input for one step: the direction of the thrust, and whether to dash. */
 export interface Move {
   /** From -MAX_AXIS to MAX_AXIS. */
   readonly x: number;
@@ -34,7 +34,7 @@ export interface Move {
   readonly dash: boolean;
 }
 
-/** How finely a move can point. */
+/** The maximum of a move's x and y, which determines how precisely it can point. */
 export const MAX_AXIS = 3;
 export const NO_MOVE: Move = { x: 0, y: 0, dash: false };
 
@@ -43,9 +43,9 @@ export function isDashing(ship: Readonly<Ship>): boolean {
 }
 
 /**
- * Moves a ship by one step. The server moves ships by this, and a client predicts its own by the
- * same, so nothing in here knows other ships, and nothing is computed that differs between
- * machines: sums, products and square roots are the same everywhere, sines are not.
+ * Moves a ship by one step. The server uses it to move ships, and a client to predict its own. So
+ * it does not depend on other ships, and uses no operations that differ between machines: sums,
+ * products and square roots are the same everywhere, sines are not.
  */
 export function moveShip(ship: Readonly<Ship>, move: Move): Ship {
   const { x, y, dash } = ship.stun > 0 ? NO_MOVE : move;
@@ -75,7 +75,7 @@ function stayInside(ship: Ship): void {
   ship.y = Math.min(most, Math.max(SHIP_RADIUS, ship.y));
 }
 
-/** Puts a ship that is in a pillar beside it, and turns its speed back. */
+/** Moves a ship that is inside a pillar to its edge, and lets it bounce off. */
 function leavePillar(ship: Ship, pillar: (typeof PILLARS)[number]): void {
   const [dx, dy] = [ship.x - pillar.x, ship.y - pillar.y];
   const least = pillar.radius + SHIP_RADIUS;

@@ -3,30 +3,30 @@ import { perform, type Match } from "./match.ts";
 import { ZAP_RADIUS, ZAP_REACH } from "./rules.ts";
 import { whole } from "./whole.ts";
 
-/** A place of the arena, in whole numbers. */
+/** A position in the arena, in integers. */
 export interface Aim {
   readonly x: number;
   readonly y: number;
 }
 
-/** Where all ships were, as the shard remembers it. */
+/** The positions of all ships, as stored in the shard's history. */
 export interface Positions {
-  /** Of the round: places of another one are of no use. */
+  /** The seed of the round: positions of another round are ignored. */
   readonly seed: number;
   readonly places: readonly (Aim | null)[];
 }
 
-/** A beam, as players are shown it for a moment. */
+/** A beam, which players see for a moment. */
 export interface Zap {
-  /** Of the round. */
+  /** The step of the round. */
   readonly step: number;
   readonly place: number;
-  /** Where the beam ends. */
+  /** The end of the beam. */
   readonly x: number;
   readonly y: number;
-  /** Whose ship was hit; null: nobody's. */
+  /** The place of the ship that was hit; null for none. */
   readonly target: number | null;
-  /** Whether that ship is no longer there: only what its player saw makes it a hit. */
+  /** Whether that ship has moved away since: it was hit only where its pilot saw it. */
   readonly isRewound: boolean;
 }
 
@@ -35,8 +35,8 @@ export function positionsOf({ seed, round }: Match): Positions {
 }
 
 /**
- * Fires a beam at what the pilot saw: a ship is hit where it was in that moment, however late the
- * pilot's word comes in.
+ * Fires a beam at what the pilot saw: a ship is hit where it was at that moment, however late the
+ * input arrives.
  */
 export function zap(match: Match, place: number, aim: Aim, seen: PastMoment<Positions>): void {
   const own = match.round.ships[place] ?? null;
@@ -66,7 +66,7 @@ function targetAt(
   let nearest = ZAP_RADIUS;
   for (const [other, before] of from.places.entries()) {
     const after = to.places[other] ?? null;
-    // A ship has to be there still.
+    // The ship must still exist.
     const isThere = other !== place && (match.round.ships[other] ?? null) !== null;
     if (!isThere || before === null || after === null) continue;
     const x = whole(before.x + (after.x - before.x) * share);

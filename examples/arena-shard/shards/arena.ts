@@ -19,7 +19,7 @@ export default shard({
   maxSpectators: 50,
   instances: true,
   version: 2,
-  // Nothing of a match is secret, so that a round can be watched while the next one is played.
+  // A match has no secrets, so a round can be watched while the next one is played.
   record: { access: "everyone", duringRun: true, minutes: 2 },
   input: v.object({
     x: v.int(),
@@ -35,8 +35,8 @@ export default shard({
   history: { ms: MAX_REWIND_MS, keep: positionsOf },
   onJoin: (match, player) => enter(match, player.id),
   onLeave: (match, player) => leave(match, player.id),
-  // A move is one step of one ship, so that a client can predict exactly what its moves will do. A
-  // pilot has as many moves as there are steps: nobody is faster by sending more.
+  // A move is one step of one ship, so a client can predict its moves exactly. A pilot has as many
+  // moves as there are steps: sending more does not make a ship faster.
   onInput: (match, player, { aim, ...move }, step) => {
     if (Math.abs(move.x) > MAX_AXIS || Math.abs(move.y) > MAX_AXIS)
       throw step.refuse("BAD_MOVE", `x and y are from -${MAX_AXIS} to ${MAX_AXIS}.`);
@@ -46,13 +46,13 @@ export default shard({
     if (pilot.moves < 1) throw step.refuse("TOO_FAST", "There is one move in each step.");
     pilot.moves -= 1;
     perform(match, place, move);
-    // What a pilot aimed at is where that pilot saw it.
+    // The aim is where the pilot saw the target.
     if (aim !== undefined) zap(match, place, aim, step.rewind());
   },
   tick: (match, step) => {
     const result = advance(match, () => step.random());
     if (result === null) return;
-    // Each round is a recording of its own, which ends with this step.
+    // Each round is a separate recording, which ends with this step.
     step.nextRecording();
     if (result.scores.length > 0)
       step.schedule("recordRound", { shardId: step.shardId, tick: step.tick, ...result });

@@ -7,7 +7,7 @@ const FRAME_MS = 1000 / 60;
 const start: Ship = { x: 12_000, y: 9000, vx: 0, vy: 0, gems: 0, wait: 0, stun: 0, charge: 0 };
 const right: Move = { x: 3, y: 0, dash: false };
 
-/** Flies for so long, frame by frame. @returns how many moves were made */
+/** Flies for this time, frame by frame. @returns the number of moves */
 function fly(ship: OwnShip, forMs: number, move: Move, seq = 0): number {
   let made = 0;
   for (let passed = 0; passed < forMs; passed += FRAME_MS)
@@ -18,7 +18,7 @@ function fly(ship: OwnShip, forMs: number, move: Move, seq = 0): number {
   return made;
 }
 
-test("a ship makes a move in each step, and moves a little in each frame between", () => {
+test("a ship makes one move per step, and moves a little in each frame between", () => {
   const ship = new OwnShip(start);
   const made = fly(ship, 2000, right);
   expect(made).toBeWithin(39, 42);
@@ -32,7 +32,7 @@ test("a ship makes a move in each step, and moves a little in each frame between
     if (index > 0) expect(x - (shown[index - 1] ?? x)).toBeWithin(30, 100);
 });
 
-test("a page that slept makes up for a few moves alone", () => {
+test("a page that was suspended only catches up on a few moves", () => {
   const ship = new OwnShip(start);
   let made = 0;
   ship.pass(60_000, () => {
@@ -42,7 +42,7 @@ test("a page that slept makes up for a few moves alone", () => {
   expect(made * STEP_MS).toBe(250);
 });
 
-test("a server that agrees changes nothing that is shown", () => {
+test("a matching state of the server does not change what is shown", () => {
   const ship = new OwnShip(start);
   const made = fly(ship, 500, right);
   const before = ship.shown;
@@ -52,7 +52,7 @@ test("a server that agrees changes nothing that is shown", () => {
   expect([ship.shown, ship.pending, ship.corrected]).toEqual([before, made - 4, 0]);
 });
 
-test("a ship that is elsewhere on the server does not jump there, and is there soon", () => {
+test("a ship that is elsewhere on the server does not jump, but glides there soon", () => {
   const ship = new OwnShip(start);
   const made = fly(ship, 500, NO_MOVE);
   ship.reconcile({ ...start, x: 12_800, y: 8700 }, made);
@@ -65,7 +65,7 @@ test("a ship that is elsewhere on the server does not jump there, and is there s
   expect(ship.shown.y).toBeCloseTo(8700, 0);
 });
 
-test("a ship that is far away on the server is put there at once", () => {
+test("a ship that is far away on the server jumps there immediately", () => {
   const ship = new OwnShip(start);
   ship.reconcile({ ...start, x: 20_000 }, 0);
   expect(ship.shown.x).toBe(20_000);

@@ -16,7 +16,7 @@ beforeEach(async () => {
   await t.run("enter", { name: "Bob" }, { as: "bob" });
 });
 
-/** Ends a round, as the shard does. @param gems of Ann and Bob */
+/** Ends a round, as the shard does. @param gems the gems of Ann and Bob */
 function endRound(seed: number, gems: readonly [number, number]): Promise<unknown> {
   return t.run("recordRound", {
     shardId: "arena:main",
@@ -42,7 +42,7 @@ test("the leaderboard has the best round of each pilot", async () => {
   ]);
 });
 
-test("a round is written once, however often its job runs", async () => {
+test("a round is stored once, however often its job runs", async () => {
   await endRound(1, [3, 9]);
   await endRound(1, [3, 9]);
   expect(await t.db.count("Round")).toBe(1);
@@ -58,7 +58,7 @@ test("the newest 50 rounds are listed, each with the step that ended its recordi
   expect(newest).toMatchObject({ shardId: "arena:main", tick: 52_000, winner: "Ann", gems: 52 });
 });
 
-test("a pilot has one name, and may choose another one", async () => {
+test("a pilot has one name, and may change it", async () => {
   await t.run("enter", { name: "Anne" }, { as: "ann" });
   const names = await t.db.query("Pilot", { userId: "ann" });
   expect(names.map(({ name }) => name)).toEqual(["Anne"]);
@@ -68,7 +68,7 @@ test("a pilot has one name, and may choose another one", async () => {
   await expect(t.run("enter", { name: "X" })).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
 });
 
-test("players read what there is, and write nothing of it", async () => {
+test("players read everything, and cannot write", async () => {
   await endRound(1, [3, 9]);
   const row = { userId: "ann", mode: "classic", name: "Ann", gems: 999, roundId: "r" };
   expect(await t.as("ann").canInsert("Score", row)).toBe(false);

@@ -6,11 +6,11 @@ import { ReplayScreen } from "./replay-screen.tsx";
 import type { RecordedRound } from "./recorded-round.ts";
 import { SignIn } from "./sign-in.tsx";
 
-/** Signs in, then plays, or watches what was played. */
+/** Signs in, then shows the game or a recording. */
 export function App() {
   const { isLoaded, userId } = db.useSession();
   const { data, isComplete } = db.useQuery("Pilot", { where: { userId: userId ?? "" }, limit: 1 });
-  // Only at first: a pilot who has just chosen a name stays on the page where that was done.
+  // Only initially: a pilot who has just chosen a name stays on the page with the name field.
   const isUnknown = !isLoaded || (userId !== null && !isComplete && data.length === 0);
   const [mode, setMode] = useState<Mode>("classic");
   const [isWatching, setIsWatching] = useState(false);

@@ -1,12 +1,12 @@
 import { ARENA_SIZE } from "../game/rules.ts";
 
-/** How much of the arena is seen, at least in one direction. */
+/** The part of the arena that is visible, at least in one direction. */
 const SEEN = 12_000;
-/** In so long the camera goes about two thirds of the way to where it should be. */
+/** The time in which the camera covers about two thirds of the distance to its target. */
 const FOLLOW_MS = 170;
-/** So much beyond the edge may be seen, for the panels there, in pixels. */
+/** The area beyond the edge that may be visible, for the panels there, in pixels. */
 const BEYOND_PX = { x: 260, y: 100 };
-/** It looks ahead by the way of so many steps. */
+/** The number of steps by which the camera looks ahead. */
 const AHEAD_STEPS = 7;
 
 interface Target {
@@ -16,12 +16,12 @@ interface Target {
   readonly vy: number;
 }
 
-/** Where on the screen the arena is. */
+/** The position of the arena on the screen. */
 export interface Lens {
-  /** The place of the arena in the middle of the screen. */
+  /** The point of the arena in the middle of the screen. */
   readonly x: number;
   readonly y: number;
-  /** Pixels for a length of 1. */
+  /** The number of pixels for a length of 1. */
   readonly scale: number;
 }
 
@@ -48,13 +48,13 @@ export class Camera {
     return { ...this.#at, scale };
   }
 
-  /** Begins at the next ship again. */
+  /** Starts at the next ship without a transition. */
   reset(): void {
     this.#at = null;
   }
 }
 
-/** The middle of what is seen, so that there is little to see beyond the edge. */
+/** Limits the middle of the view, so that little beyond the edge is visible. */
 function inside(wanted: number, marginPx: number, scale: number): number {
   const least = Math.min(ARENA_SIZE / 2, Math.max(0, marginPx) / scale);
   return Math.min(ARENA_SIZE - least, Math.max(least, wanted));

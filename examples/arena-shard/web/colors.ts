@@ -11,7 +11,7 @@ export const BOT = "#7486b3";
 export const OWN = "#4cf0c5";
 export const SERVER = "rgba(255, 107, 139, 0.9)";
 
-/** Each player has a colour, by the place. */
+/** The colour of a player, by place. */
 export function colorOf(place: number, own: number): string {
   if (place === own) return OWN;
   if (place >= MAX_PLAYERS) return BOT;

@@ -12,17 +12,17 @@ const KEYS: Readonly<Record<string, { readonly x: number; readonly y: number }>>
 };
 const DASH_KEYS: ReadonlySet<string> = new Set(["Space", "ShiftLeft", "ShiftRight"]);
 const ZAP_KEY = "KeyE";
-/** So far a finger is drawn for full thrust, in pixels. */
+/** The distance of a finger's drag for full thrust, in pixels. */
 const STICK_PX = 48;
 
-/** A finger that steers: where it was put, and where it is. */
+/** A finger that steers: its first and its current position. */
 export interface Stick {
   readonly pointerId: number;
   readonly from: { readonly x: number; readonly y: number };
   readonly to: { readonly x: number; readonly y: number };
 }
 
-/** Keys, or a finger that is drawn over the canvas while another one taps for a dash. */
+/** Steers with keys, or with a finger on the canvas while another one taps for a dash. */
 export class Controls {
   readonly #held = new Set<string>();
   readonly #abort = new AbortController();
@@ -45,7 +45,7 @@ export class Controls {
     return this.#stick;
   }
 
-  /** What the player does in this step. */
+  /** The player's move in this step. */
   move(): Move {
     const dash = this.#wantsDash || [...this.#held].some((code) => DASH_KEYS.has(code));
     this.#wantsDash = false;
@@ -75,7 +75,7 @@ export class Controls {
   }
 
   #pressed(event: KeyboardEvent): void {
-    // Keys that are typed into a field, or move a slider, are not for the ship.
+    // Keys that are typed into a field, or move a slider, do not steer the ship.
     if (event.target instanceof HTMLInputElement || event.metaKey || event.ctrlKey) return;
     if (event.code === ZAP_KEY) this.#wantsZap = true;
     const isDash = DASH_KEYS.has(event.code);

@@ -4,14 +4,14 @@ import { EDGE, FLOOR, GEM, GRID, PILLAR, PILLAR_EDGE } from "./colors.ts";
 import type { Scene } from "./scene.ts";
 
 const CELL = 1000;
-/** The rings of a pillar: the share of its radius, the width, how well it is seen. */
+/** The rings of a pillar: the share of its radius, the width, the opacity. */
 const RINGS = [
   [1, 36, 1],
   [0.78, 14, 0.5],
   [0.5, 14, 0.25],
 ] as const;
 
-/** Makes the arena's own lengths those of the canvas. */
+/** Scales the canvas to the arena's lengths. */
 export function look(canvas: CanvasRenderingContext2D, lens: Lens, w: number, h: number): void {
   canvas.translate(w / 2, h / 2);
   canvas.scale(lens.scale, lens.scale);
@@ -45,7 +45,7 @@ export function drawFloor(canvas: CanvasRenderingContext2D): void {
 function drawPillar(canvas: CanvasRenderingContext2D, x: number, y: number, radius: number): void {
   canvas.save();
   canvas.translate(x, y);
-  // A faint light around it, on the floor.
+  // A faint glow around it, on the floor.
   disc(canvas, radius * 1.14, PILLAR_EDGE, 0.12);
   disc(canvas, radius, PILLAR, 1);
   canvas.strokeStyle = PILLAR_EDGE;
@@ -72,7 +72,7 @@ function disc(
   canvas.fill();
 }
 
-/** Gems, which turn and shine. */
+/** Gems, which rotate and shine. */
 export function drawGems(
   canvas: CanvasRenderingContext2D,
   gems: Scene["gems"],

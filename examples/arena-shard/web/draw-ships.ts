@@ -4,12 +4,12 @@ import { colorOf, GEM, SERVER } from "./colors.ts";
 import type { Scene, SceneShip } from "./scene.ts";
 import type { Spark } from "./sparks.ts";
 
-/** Slower than this, a ship keeps the direction that it had. */
+/** Below this speed, a ship keeps its heading. */
 const MIN_SPEED = 18;
-/** In so long a ship turns about two thirds of the way. */
+/** The time in which a ship turns by about two thirds of the angle. */
 const TURN_MS = 70;
 
-/** The way in which ships look; they turn smoothly. */
+/** The headings of the ships, which turn smoothly. */
 export class Headings {
   readonly #angles = new Map<number, number>();
 
@@ -28,7 +28,7 @@ export class Headings {
   }
 }
 
-/** The outline of a ship that looks to the right. */
+/** The outline of a ship that points to the right. */
 function shipPath(canvas: CanvasRenderingContext2D): void {
   const r = SHIP_RADIUS * 1.25;
   canvas.beginPath();
@@ -46,7 +46,7 @@ export function drawShips(
   own: number,
 ): void {
   canvas.lineJoin = "round";
-  // Players above bots, and the own ship above all.
+  // Players are drawn above bots, and the own ship above all.
   const rank = ({ place }: SceneShip): number => (place === own ? 2 : Number(place < MAX_PLAYERS));
   for (const ship of ships.toSorted((one, other) => rank(one) - rank(other)))
     drawShip(canvas, ship, headings.of(ship.place), own);
@@ -80,7 +80,7 @@ function drawShip(
   canvas.restore();
 }
 
-/** Where the server has the ships: outlines. */
+/** Outlines of the ships at their positions on the server. */
 export function drawServer(
   canvas: CanvasRenderingContext2D,
   ships: readonly SceneShip[],
@@ -98,7 +98,7 @@ export function drawServer(
   }
 }
 
-/** The names of players, and how many gems they have. */
+/** The names of the players, and their numbers of gems. */
 export function drawNames(
   canvas: CanvasRenderingContext2D,
   ships: readonly SceneShip[],

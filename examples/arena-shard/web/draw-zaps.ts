@@ -4,8 +4,8 @@ import { colorOf, SERVER } from "./colors.ts";
 import type { SceneShip } from "./scene.ts";
 
 /**
- * Beams, each to where its pilot saw the ship. A hit that the server found by looking back has a
- * dashed line to where the ship is by now.
+ * Beams, each to where its pilot saw the ship. A hit that the server found by rewinding has a
+ * dashed line to the current position of the ship.
  */
 export function drawZaps(
   canvas: CanvasRenderingContext2D,

@@ -1,6 +1,6 @@
 const COUNTED_MS = 1000;
 
-/** How many pictures there were in the last second. */
+/** Counts the frames of the last second. */
 export class FrameTimes {
   #times: number[] = [];
 

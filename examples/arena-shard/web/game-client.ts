@@ -9,7 +9,7 @@ import { OwnShip, STEP_MS } from "./own-ship.ts";
 import { sceneBetween, sceneOf, type Scene, type SceneShip } from "./scene.ts";
 import { slowNetwork, type NetworkSettings } from "./slow-network.ts";
 
-/** How the game is shown, which the player may change. */
+/** The display settings, which the player may change. */
 export interface Settings extends NetworkSettings {
   readonly predicts: boolean;
   readonly interpolates: boolean;
@@ -24,39 +24,39 @@ export interface GameOptions {
   readonly role: "player" | "spectator";
   readonly token: string;
   readonly settings: () => Settings;
-  /** What the player does now. */
+  /** Returns the player's current move. */
   readonly move: () => Move;
   /** Whether the player fires now. */
   readonly takesZap: () => boolean;
 }
 
-/** What the server is told of a step: the move, and where the beam is aimed. */
+/** The input for a step: the move, and the target of the beam. */
 type Input = Move & { readonly aim?: Aim };
 
-/** One picture of the game, and what there is to say about it. */
+/** A frame of the game, with its statistics. */
 export interface Frame {
   readonly view: ArenaView;
   readonly scene: Scene;
-  /** Where the server has the ships, as far as it is known here. */
+  /** The ships' last known positions on the server. */
   readonly server: Scene | null;
-  /** The place of the player; -1: none. */
+  /** The place of the player; -1 for none. */
   readonly own: number;
   readonly pending: number;
   readonly corrected: number;
-  /** How far what is shown of the others lies behind what has come in. */
+  /** The delay of the other ships behind the last received view, in milliseconds. */
   readonly behindMs: number;
-  /** Own beams that hit, and those of them that hit only where the ship was seen. */
+  /** The own beams that hit, and those of them that hit only where the ship was seen. */
   readonly hits: number;
   readonly rewound: number;
 }
 
-/** Why there is no connection. */
+/** The reason of a lost connection. */
 export interface Problem {
   readonly reason: string;
   readonly willReturn: boolean;
 }
 
-/** The game as one player sees it: others are shown a little late, the own ship ahead. */
+/** The game from one player's view: the others are shown with a short delay, the own ship ahead. */
 export class GameClient {
   readonly #options: GameOptions;
   readonly #shard: ShardClient<ArenaView, Input>;
@@ -65,7 +65,7 @@ export class GameClient {
   #tick = 0;
   #ship: OwnShip | null = null;
   #shownAt = performance.now();
-  /** What is on the screen: what the player aims at. */
+  /** The scene on the screen, at which the player aims. */
   #shown: { readonly scene: Scene; readonly tick: number } | null = null;
   readonly #hits = new HitCount();
 
@@ -82,7 +82,10 @@ export class GameClient {
     this.#shard.onSnapshot((view, tick, ack) => this.#receive(view, tick, ack));
   }
 
-  /** Tells why there is no connection, and whether it comes back; null once there is one. */
+  /**
+   * Calls the listener with the reason of a lost connection, and whether it is retried; with null
+   * once connected.
+   */
   onProblem(listener: (problem: Problem | null) => void): void {
     this.#shard.onOpen(() => listener(null));
     this.#shard.onClose((reason, willReturn) => listener({ reason, willReturn }));
@@ -92,7 +95,7 @@ export class GameClient {
     this.#shard.close();
   }
 
-  /** What to draw now; null before the first view. */
+  /** The frame to draw now; null before the first view. */
   frame(nowMs: number): Frame | null {
     const elapsedMs = nowMs - this.#shownAt;
     this.#shownAt = nowMs;
@@ -139,7 +142,7 @@ export class GameClient {
     else this.#ship.reconcile(ship, ack);
   }
 
-  /** At the nearest ship, where it is on the screen. */
+  /** Aims at the nearest ship, at its position on the screen. */
   #aimIn({ ships }: Scene): Aim | null {
     const own = this.#view === null ? -1 : this.#placeIn(this.#view);
     const from = ships.find(({ place }) => place === own);
@@ -156,7 +159,7 @@ export class GameClient {
     return role === "spectator" ? -1 : view.pilots.indexOf(userId);
   }
 
-  /** The own ship in place of the one that was interpolated. */
+  /** Replaces the interpolated own ship with the predicted one. */
   #withOwn(scene: Scene, own: number): Scene {
     if (this.#ship === null) return scene;
     const others = scene.ships.filter(({ place }) => place !== own);

@@ -22,7 +22,7 @@ const FIRST_SETTINGS: Settings = {
 export interface GameScreenProps {
   readonly userId: string;
   readonly mode: Mode;
-  /** Whether the user sees the game without a ship in it. */
+  /** Whether the user watches the game without a ship. */
   readonly isWatching: boolean;
   readonly onWatch: (isWatching: boolean) => void;
   readonly onMode: (mode: Mode) => void;
@@ -30,7 +30,7 @@ export interface GameScreenProps {
   readonly onAgain: () => void;
 }
 
-/** The game, with what there is to see and to set around it. */
+/** The game, with its information and settings around it. */
 export function GameScreen(props: GameScreenProps) {
   const { userId, mode, isWatching, onMode, onWatch, onReplay, onAgain } = props;
   const canvas = useRef<HTMLCanvasElement>(null);

@@ -3,9 +3,9 @@ import type { ArenaView } from "../game/match.ts";
 /** Counts the player's beams that hit. */
 export class HitCount {
   all = 0;
-  /** Those that hit a ship which had moved on by then. */
+  /** The hits on ships that had moved away by then. */
   rewound = 0;
-  /** The round and the step of the last one that was counted. */
+  /** The round and the step of the last counted beam. */
   #last = { seed: -1, step: -1 };
 
   look({ seed, zaps }: ArenaView, own: number): void {

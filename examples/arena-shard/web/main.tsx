@@ -2,7 +2,7 @@ import { init } from "@pylonsync/react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 
-// The page holds only the rows that it shows: not all replays.
+// The page holds only the rows that it shows, not all rounds.
 init({ baseUrl: location.origin, appName: "arena", sync: "queries" });
 
 const root = document.getElementById("root");

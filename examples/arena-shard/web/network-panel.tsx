@@ -8,7 +8,7 @@ export interface NetworkPanelProps {
   readonly hud: Hud | null;
 }
 
-/** Makes the network worse, and shows what prediction and interpolation make of it. */
+/** Slows the network down, and shows the effects of prediction and interpolation. */
 export function NetworkPanel({ settings, onChange, hud }: NetworkPanelProps) {
   const set = (changed: Partial<Settings>): void => onChange({ ...settings, ...changed });
   const { pingMs, loss, predicts, interpolates, showsServer } = settings;
@@ -90,7 +90,7 @@ function Slider({ label, value, max, step, unit, onChange }: SliderProps) {
         step={step}
         value={value}
         onChange={({ target }) => onChange(Number(target.value))}
-        // The keys fly the ship again.
+        // Releases the focus, so that the keys steer the ship again.
         onPointerUp={({ currentTarget }) => currentTarget.blur()}
       />
     </div>

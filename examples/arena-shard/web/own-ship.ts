@@ -3,22 +3,22 @@ import { TICK_RATE } from "../game/rules.ts";
 import { moveShip, type Move, type Ship } from "../game/ship.ts";
 
 export const STEP_MS = 1000 / TICK_RATE;
-/** After so long without a frame, what was missed is not made up for. */
+/** The maximum time without a frame that is caught up on. */
 const MAX_LATE_MS = 250;
-/** In so long, about two thirds of a wrong prediction are made good. */
+/** The time in which about two thirds of a wrong prediction are corrected. */
 const SMOOTHING_MS = 90;
-/** A ship that is so far off is put where it belongs at once. */
+/** A ship with a larger error jumps to its correct position immediately. */
 const MAX_SMOOTHED = 3000;
 
 /**
- * The ship that is flown from here. It moves at once, by the same code as on the server; where the
- * server then says otherwise, it glides to the right place.
+ * The ship of this player. It moves immediately, with the same code as on the server; if the server
+ * differs, it glides to the correct position.
  */
 export class OwnShip {
   readonly #prediction: Prediction<Ship, Move>;
-  /** One step ago: what is shown lies between the two. */
+  /** The state one step ago: the shown ship is between the two. */
   #before: Ship;
-  /** How far what is shown lies beside the prediction. */
+  /** The offset of the shown ship from the prediction. */
   #error = { x: 0, y: 0 };
   #sinceStepMs = 0;
   #corrected = 0;
@@ -28,17 +28,17 @@ export class OwnShip {
     this.#before = ship;
   }
 
-  /** Moves that the server has not answered. */
+  /** The number of moves that the server has not acknowledged. */
   get pending(): number {
     return this.#prediction.pending;
   }
 
-  /** How far off the last prediction was. */
+  /** The error of the last prediction. */
   get corrected(): number {
     return this.#corrected;
   }
 
-  /** Lets time pass. @param fly sends the move of a step, and returns it with its number */
+  /** Advances the time. @param fly sends the move of a step, and returns it with its number */
   pass(elapsedMs: number, fly: () => { readonly seq: number; readonly move: Move }): void {
     const fade = Math.exp(-elapsedMs / SMOOTHING_MS);
     this.#error = { x: this.#error.x * fade, y: this.#error.y * fade };
@@ -51,19 +51,19 @@ export class OwnShip {
     }
   }
 
-  /** Takes what the server says. */
+  /** Applies the state of the server. */
   reconcile(ship: Ship, ack: number | null): void {
     const predicted = this.#prediction.reconcile(ship, ack);
     const { state } = this.#prediction;
     const wrong = { x: predicted.x - state.x, y: predicted.y - state.y };
     this.#corrected = Math.hypot(wrong.x, wrong.y);
-    // What is shown stays where it is, and from there it glides.
+    // The shown ship stays where it is, and glides from there.
     this.#before = { ...this.#before, x: this.#before.x - wrong.x, y: this.#before.y - wrong.y };
     this.#error = { x: this.#error.x + wrong.x, y: this.#error.y + wrong.y };
     if (Math.hypot(this.#error.x, this.#error.y) > MAX_SMOOTHED) this.#error = { x: 0, y: 0 };
   }
 
-  /** The ship as it is shown now. */
+  /** The ship as currently shown. */
   get shown(): Ship {
     const { state } = this.#prediction;
     const share = this.#sinceStepMs / STEP_MS;

@@ -11,15 +11,15 @@ import { Sparks } from "./sparks.ts";
 
 const MAP_PX = 132;
 const MAP_MARGIN_PX = 16;
-/** No ship and no gem is drawn further from its place, with its light and its name. */
+/** The maximum extent of a ship or gem around its position, including its glow and its name. */
 const MAX_DRAWN = 900;
 
-/** What a picture shows besides the scene. */
+/** The contents of a picture. */
 export interface Picture {
   readonly scene: Scene;
-  /** Where the server has the ships, to be drawn as outlines. */
+  /** The ships' positions on the server, drawn as outlines. */
   readonly server: Scene | null;
-  /** The place of the ship that is followed; -1: the whole arena is shown. */
+  /** The place of the ship to follow; -1 shows the whole arena. */
   readonly own: number;
   readonly nameOf: (place: number) => string;
   readonly stick: Stick | null;
@@ -27,7 +27,7 @@ export interface Picture {
   readonly zaps?: readonly Zap[];
 }
 
-/** Paints one picture after another on a canvas that fills its place on the page. */
+/** Paints the frames on a canvas that fills its place on the page. */
 export class Painter {
   readonly #element: HTMLCanvasElement;
   readonly #canvas: CanvasRenderingContext2D;
@@ -37,7 +37,7 @@ export class Painter {
   #paintedAt = performance.now();
   #followed = -1;
 
-  /** @throws Error where there is no canvas in two dimensions */
+  /** @throws Error if the browser has no 2D canvas */
   constructor(element: HTMLCanvasElement) {
     const canvas = element.getContext("2d", { alpha: false });
     if (canvas === null) throw new Error("This browser has no canvas.");
@@ -76,7 +76,7 @@ export class Painter {
     if (stick !== null) drawStick(canvas, stick);
   }
 
-  /** Gives the canvas as many pixels as the screen has there. */
+  /** Sets the canvas to the number of pixels that the screen has there. */
   #fit(): { readonly width: number; readonly height: number } {
     const { clientWidth: width, clientHeight: height } = this.#element;
     const ratio = Math.min(2, devicePixelRatio);
@@ -88,7 +88,7 @@ export class Painter {
   }
 }
 
-/** All of the arena, small, in the corner. */
+/** A small map of the whole arena, in the corner. */
 function drawMap(
   canvas: CanvasRenderingContext2D,
   { ships, gems }: Scene,

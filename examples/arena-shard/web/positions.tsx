@@ -1,7 +1,7 @@
 import { MAX_PLAYERS } from "../game/rules.ts";
 import type { Hud } from "./use-game.ts";
 
-/** Where the players are, for those who can't see the canvas, and for tests. */
+/** The positions of the players, for users who cannot see the canvas, and for tests. */
 export function Positions({
   hud: { scene, view },
   names,

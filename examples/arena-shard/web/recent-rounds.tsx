@@ -4,7 +4,7 @@ import { loadRound, readRound, type EndedRound, type RecordedRound } from "./rec
 
 const SHOWN = 4;
 
-/** The newest rounds, to be watched again; or one from a file. */
+/** The newest rounds, which can be watched again; also plays one from a file. */
 export function RecentRounds({
   onReplay,
 }: {

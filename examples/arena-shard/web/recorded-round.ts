@@ -32,7 +32,7 @@ export function readRound(text: string): RecordedRound {
 /**
  * Downloads the recording of a round.
  *
- * @throws Error if it is not stored, or no longer
+ * @throws Error if it is not stored yet, or no longer stored
  */
 export async function loadRound(
   { shardId, tick }: EndedRound,

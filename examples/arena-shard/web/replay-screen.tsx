@@ -14,7 +14,7 @@ export interface ReplayScreenProps {
   readonly onClose: () => void;
 }
 
-/** Watches a round again. */
+/** Replays a round. */
 export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const player = useMemo(() => new RoundPlayer(recording.replay), [recording]);
@@ -91,7 +91,7 @@ export function ReplayScreen({ recording, onClose }: ReplayScreenProps) {
   );
 }
 
-/** The address of a recording as a file. */
+/** The URL of a recording as a file. */
 function useDownload(text: string): string {
   const url = useMemo(
     () => URL.createObjectURL(new Blob([text], { type: "application/json" })),
@@ -101,7 +101,7 @@ function useDownload(text: string): string {
   return url;
 }
 
-/** Whether what was computed here is what the server had. */
+/** Shows whether the computed state equals the server's. */
 function Verdict({ isSame }: { readonly isSame: boolean | null }) {
   if (isSame === null) return <span className="verdict muted">playing the moves again</span>;
   return (
@@ -118,7 +118,7 @@ interface FollowedProps {
   readonly onFollow: (place: number) => void;
 }
 
-/** Who played, and whom the camera follows. */
+/** The players, and the ship that the camera follows. */
 function Followed({ view, nameOf, followed, onFollow }: FollowedProps) {
   const places = view.pilots.flatMap((userId, place) => (userId === null ? [] : [place]));
   return (

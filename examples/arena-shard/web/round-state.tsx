@@ -1,7 +1,7 @@
 import { MAX_PLAYERS, TICK_RATE } from "../game/rules.ts";
 import type { Hud } from "./use-game.ts";
 
-/** The clock of the round, the own gems, and in the pause who has won. */
+/** The clock of the round, the player's gems, and during the pause the winner. */
 export function RoundState({ hud }: { readonly hud: Hud }) {
   const { view, own } = hud;
   const gems = view.ships[own]?.gems ?? 0;

@@ -12,23 +12,23 @@ interface Point {
   readonly y: number;
 }
 
-/** One picture of the arena. */
+/** The contents of one frame of the arena. */
 export interface Scene {
   readonly ships: readonly SceneShip[];
   readonly gems: readonly Point[];
 }
 
-/** What is drawn of a round: of the server's, or of one that is played again here. */
+/** The part of a round that is drawn: from the server, or from a replay in the browser. */
 export type RoundView = Pick<ArenaView, "seed" | "ships" | "gems">;
 
-/** The part of a scene that can be seen. @param reach from the middle, across and down */
+/** The visible part of a scene. @param reach the distance from the middle, across and down */
 export function visible(scene: Scene, middle: Point, reach: Point): Scene {
   const isSeen = ({ x, y }: Point): boolean =>
     Math.abs(x - middle.x) < reach.x && Math.abs(y - middle.y) < reach.y;
   return { ships: scene.ships.filter(isSeen), gems: scene.gems.filter(isSeen) };
 }
 
-/** The arena as one view has it. */
+/** The scene of one view. */
 export function sceneOf({ ships, gems }: RoundView): Scene {
   return {
     ships: ships.flatMap((ship, place) => (ship === null ? [] : [{ ...ship, place }])),
@@ -36,7 +36,7 @@ export function sceneOf({ ships, gems }: RoundView): Scene {
   };
 }
 
-/** The arena between two views: ships are on their way from one to the other. */
+/** The scene between two views, with interpolated ships. */
 export function sceneBetween({ from, to, share }: Omit<Moment<RoundView>, "tick">): Scene {
   if (from.seed !== to.seed) return sceneOf(share < 1 ? from : to);
   const ships = to.ships.flatMap((ship, place) => {

@@ -3,17 +3,17 @@ import type { ConnectShardOptions } from "@pylonsync/sync/shards";
 type Platform = NonNullable<ConnectShardOptions["platform"]>;
 type Socket = ReturnType<Platform["openSocket"]>;
 
-/** What the network is made worse by. */
+/** The simulated faults of the network. */
 export interface NetworkSettings {
-  /** There and back, in milliseconds. */
+  /** The added round-trip time, in milliseconds. */
   readonly pingMs: number;
-  /** The share of packets that are lost: 0 to 1. */
+  /** The share of lost packets: 0 to 1. */
   readonly loss: number;
 }
 
 /**
- * Makes the connection of a shard as bad as `settings` say. Over a WebSocket nothing is missing in
- * the end: what was lost is sent again a round trip later, and all that comes after it waits.
+ * Slows the connection of a shard down as configured by `settings`. Over a WebSocket nothing is
+ * lost for good: a lost packet is sent again a round trip later, and everything after it waits.
  */
 export function slowNetwork(settings: () => NetworkSettings): Platform {
   return {
@@ -30,7 +30,7 @@ export function slowNetwork(settings: () => NetworkSettings): Platform {
   };
 }
 
-/** A socket whose events and messages come over lines that take their time. */
+/** A socket whose events and messages are delayed. */
 function slowSocket(socket: WebSocket, up: Line, down: Line): Socket {
   const slow: Socket = {
     onopen: null,
@@ -50,7 +50,7 @@ function slowSocket(socket: WebSocket, up: Line, down: Line): Socket {
   return slow;
 }
 
-/** One direction: all arrive, in order. */
+/** One direction: everything arrives, in order. */
 class Line {
   readonly #settings: () => NetworkSettings;
   readonly #onTheWay: (() => void)[] = [];

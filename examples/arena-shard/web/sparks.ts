@@ -1,25 +1,25 @@
 import { isDashing } from "../game/ship.ts";
 import type { Scene } from "./scene.ts";
 
-/** Something that was seen for a moment. */
+/** An effect that is visible for a moment. */
 export interface Spark {
   readonly kind: "trail" | "gem";
   readonly place: number;
   readonly x: number;
   readonly y: number;
-  /** How much of its time has passed: 0 to 1. */
+  /** The share of its duration that has passed: 0 to 1. */
   readonly age: number;
 }
 
 const LIFE_MS = { trail: 260, gem: 420 } as const;
 const MAX_SPARKS = 400;
 
-/** What ships leave behind: a trail when they dash, a ring where they took a gem. */
+/** The effects of ships: a trail while they dash, a ring where they took a gem. */
 export class Sparks {
   #sparks: Spark[] = [];
   #gems = new Map<number, number>();
 
-  /** Looks at a picture, and lets time pass. */
+  /** Adds the effects of a scene, and advances the time. */
   pass({ ships }: Scene, elapsedMs: number): readonly Spark[] {
     this.#sparks = this.#sparks.flatMap((spark) => {
       const age = spark.age + elapsedMs / LIFE_MS[spark.kind];

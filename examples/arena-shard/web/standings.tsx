@@ -4,7 +4,7 @@ import type { Hud } from "./use-game.ts";
 
 const SHOWN = 6;
 
-/** Who leads in this round, bots too. */
+/** The leaders of this round, including bots. */
 export function Standings({
   hud: { view, own },
   names,

@@ -5,7 +5,7 @@ import { FrameTimes } from "./frame-times.ts";
 import { GameClient, type Frame, type Problem, type Settings } from "./game-client.ts";
 import { Painter } from "./painter.ts";
 
-/** What the panels around the canvas show, a few times a second. */
+/** The data for the panels around the canvas, updated a few times per second. */
 export interface Hud extends Frame {
   readonly framesPerSecond: number;
 }
@@ -15,7 +15,7 @@ export interface GameOptions {
   readonly userId: string;
   readonly isWatching: boolean;
   readonly settings: Settings;
-  /** The names of players, by their user. */
+  /** The names of the players, by user id. */
   readonly names: ReadonlyMap<string, string>;
 }
 
@@ -29,7 +29,7 @@ export function useGame(
   const { shardId, userId, isWatching } = options;
   const [hud, setHud] = useState<Hud | null>(null);
   const [problem, setProblem] = useState<Problem | null>(null);
-  // The loop reads what is set now, and does not begin again when something is set.
+  // The loop reads the current options, and does not restart when they change.
   const latest = useRef(options);
   latest.current = options;
   useEffect(() => {

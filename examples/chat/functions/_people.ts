@@ -1,7 +1,7 @@
 import type { MutationCtx } from "@pylonsync/functions";
 import type { Person } from "../pylon.client.ts";
 
-/** The caller, who has chosen a name. @throws UNAUTHENTICATED */
+/** Returns the caller, who must have chosen a name. @throws UNAUTHENTICATED */
 export async function requirePerson(ctx: MutationCtx): Promise<Person> {
   const userId = ctx.auth.userId ?? "";
   const [person] = await ctx.db.query("Person", { userId, $limit: 1 });
@@ -9,7 +9,7 @@ export async function requirePerson(ctx: MutationCtx): Promise<Person> {
   return person;
 }
 
-/** Makes somebody a member; who is one already stays one. */
+/** Adds a member; an existing member is kept. */
 export async function addMember(
   ctx: MutationCtx,
   { userId, name }: Pick<Person, "userId" | "name">,

@@ -3,7 +3,7 @@ import { addMember, requirePerson } from "./_people.ts";
 
 const NAME = /^[\p{L}\p{N}][\p{L}\p{N}_-]{0,39}$/u;
 
-/** Makes a channel, with the caller as its first member. */
+/** Creates a channel, with the caller as its first member. */
 export default mutation({
   args: { name: v.string() },
   async handler(ctx, args) {

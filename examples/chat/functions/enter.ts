@@ -3,7 +3,7 @@ import { addMember } from "./_people.ts";
 
 const MAX_NAME_LENGTH = 40;
 
-/** Gives the caller a name, and brings them into #general. */
+/** Gives the caller a name, and adds them to #general. */
 export default mutation({
   args: { name: v.string() },
   async handler(ctx, args) {

@@ -1,7 +1,7 @@
 import { mutation, v } from "@pylonsync/functions";
 import { requirePerson } from "./_people.ts";
 
-/** Ends the caller's membership: from then on they receive nothing of the channel. */
+/** Ends the caller's membership: from then on they receive no changes of the channel. */
 export default mutation({
   args: { channelId: v.id("Channel") },
   async handler(ctx, { channelId }) {

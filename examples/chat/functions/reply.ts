@@ -1,7 +1,7 @@
 import { mutation, v } from "@pylonsync/functions";
 import { requirePerson } from "./_people.ts";
 
-/** Answers a message in its thread, and counts the answer, in one transaction. */
+/** Replies to a message in its thread, and counts the reply, in one transaction. */
 export default mutation({
   args: { parentId: v.id("Message"), text: v.string() },
   async handler(ctx, { parentId, text }) {

@@ -1,4 +1,4 @@
-/** Those who write in the seeded channels. */
+/** The authors in the seeded channels. */
 export const NAMES = [
   "Ada Okafor",
   "Ben Marsh",
@@ -10,7 +10,7 @@ export const NAMES = [
   "Hugo Almeida",
 ] as const;
 
-/** What they write; `{topic}` is replaced. */
+/** The texts of their messages; `{topic}` is replaced. */
 export const SENTENCES = [
   "Has anybody looked at {topic} since Tuesday?",
   "I pushed a fix for {topic}, review welcome.",
@@ -29,7 +29,7 @@ export const SENTENCES = [
   "I was wrong about {topic}. It only happens when the cache is cold, so the test never saw it.",
 ] as const;
 
-/** What they write about. */
+/** The topics of their messages. */
 export const TOPICS = [
   "the search page",
   "the import",
@@ -43,7 +43,7 @@ export const TOPICS = [
   "the map",
 ] as const;
 
-/** How the seeded conversation ends: who (by place in NAMES) says what. */
+/** The last messages of the seeded conversation: the author (as an index of NAMES) and the text. */
 export const CLOSING: readonly (readonly [author: number, text: string])[] = [
   [0, "Morning! The preview of the new search page is up."],
   [4, "Looks great. The empty state could say what one may search for."],

@@ -3,7 +3,7 @@ import { seededRandom } from "./random.ts";
 
 type Row = Readonly<Record<string, unknown>>;
 
-/** Rows by entity, as `pylon seed` takes them. */
+/** Rows by entity, in the form that `pylon seed` accepts. */
 export type SeedRows = Readonly<Record<string, readonly Row[]>>;
 
 const CHANNELS = ["general", "design", "random"] as const;
@@ -12,10 +12,10 @@ const REACTIONS = ["👍", "❤️", "🎉"] as const;
 const REACTION_SHARE = 0.1;
 
 /**
- * A team of eight, and a long talk in #general.
+ * A team of eight, and a long conversation in #general.
  *
- * @param count how many messages it has
- * @param until when the last one was written
+ * @param count the number of its messages
+ * @param until the time of the last message
  */
 export function seedRows(count: number, until: Date): SeedRows {
   const people = NAMES.map((name, index) => ({ id: `person-${index}`, userId: idOf(index), name }));

@@ -28,7 +28,7 @@ test("only members read and write the messages of a channel", async () => {
   expect(await t.as("bob").canInsert("Message", { ...message, authorName: "BOB" })).toBe(false);
 });
 
-test("nobody writes in another one's name, or changes what was said", async () => {
+test("a user cannot write in another user's name, or change a sent message", async () => {
   const message = { channelId, authorName: "ANN", text: "hello" };
   const ann = t.as("ann");
   expect(await ann.canInsert("Message", { ...message, authorName: "BOB" })).toBe(false);
@@ -38,12 +38,12 @@ test("nobody writes in another one's name, or changes what was said", async () =
   expect(await t.db.get("Message", id)).toMatchObject({ authorId: "ann", text: "hello" });
 });
 
-test("a message says something, or brings a file", async () => {
+test("a message needs a text or a file", async () => {
   const message = { channelId, authorName: "ANN", text: "" };
   expect(await t.as("ann").canInsert("Message", message)).toBe(false);
 });
 
-test("members come by a function alone", async () => {
+test("only a function adds members", async () => {
   const member = { channelId, name: "BOB" };
   expect(await t.as("bob").canInsert("Member", member)).toBe(false);
   await t.run("joinChannel", { channelId }, { as: "bob" });

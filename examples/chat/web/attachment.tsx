@@ -1,7 +1,7 @@
 import type { UploadState } from "@pylonsync/react";
 import { useId, useRef } from "react";
 
-/** A paper clip, drawn in a square of 24. */
+/** A paper clip, drawn in a square of 24 units. */
 const CLIP =
   "m20 11-8.2 8.2a5 5 0 0 1-7-7L13.6 3.4a3.4 3.4 0 0 1 4.8 4.8l-8.7 8.7" +
   "a1.7 1.7 0 0 1-2.4-2.4l7.6-7.6";
@@ -26,7 +26,7 @@ export function Attach({ onChoose }: AttachProps) {
           onChange={({ target }) => {
             const [file] = target.files ?? [];
             if (file !== undefined) onChoose(file);
-            // The same file may be chosen again.
+            // Allows choosing the same file again.
             target.value = "";
           }}
         />
@@ -42,7 +42,7 @@ export interface AttachmentProps {
   readonly upload: UploadState;
 }
 
-/** The file that is on its way to the server, or waits there for the message. */
+/** The file that is being uploaded, or that is stored and not sent yet. */
 export function Attachment({ upload }: AttachmentProps) {
   const { file, status, progress, error, cancel, retry } = upload;
   if (file === null) return null;

@@ -1,4 +1,4 @@
-/** A name's initials, on a colour of its own. */
+/** A name's initials, on a colour that depends on the name. */
 export function Avatar({ name }: { readonly name: string }) {
   const initials = name
     .split(/\s+/)

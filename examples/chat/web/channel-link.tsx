@@ -6,7 +6,7 @@ export interface ChannelLinkProps {
   readonly channel: Channel;
   readonly userId: string;
   readonly isOpen: boolean;
-  /** Up to when the user has read it; undefined where they are not a member. */
+  /** The time up to which the user has read it; undefined for users who are not members. */
   readonly readAt?: string | undefined;
 }
 

@@ -6,20 +6,20 @@ const MAX_LENGTH = 4000;
 
 export interface ComposerProps {
   readonly label: string;
-  /** @param file what was attached */
+  /** @param file the attached file */
   readonly onSend: (text: string, file: AttachedFile | null) => Promise<unknown>;
   readonly onType?: () => void;
-  /** Where files may be attached. */
+  /** The upload of attachments; undefined if files cannot be attached. */
   readonly upload?: UploadState;
 }
 
-/** A file that is stored, and is to be sent with a message. */
+/** A stored file that will be sent with a message. */
 export interface AttachedFile {
   readonly id: string;
   readonly name: string;
 }
 
-/** Enter sends, Shift+Enter begins a new line, and the focus stays. */
+/** Enter sends, Shift+Enter inserts a line break, and the focus stays. */
 export function Composer({ label, onSend, onType, upload }: ComposerProps) {
   const [text, setText] = useState("");
   const field = useRef<HTMLTextAreaElement>(null);
@@ -31,12 +31,12 @@ export function Composer({ label, onSend, onType, upload }: ComposerProps) {
     field.current?.focus();
     if (!isReady) return;
     setText("");
-    // The message takes it over.
+    // The message now refers to the file.
     upload?.cancel();
     try {
       await onSend(sent, attached);
     } catch {
-      // Why is said elsewhere; what was written is not lost.
+      // The error is shown elsewhere; the text is restored.
       setText((newer) => (newer === "" ? sent : newer));
     }
   };
@@ -45,7 +45,7 @@ export function Composer({ label, onSend, onType, upload }: ComposerProps) {
     void send();
   };
   const onKeyDown = (event: KeyboardEvent): void => {
-    // With an input method, Enter takes the word that is being composed.
+    // In an input method, Enter accepts the word that is being composed.
     if (event.key !== "Enter" || event.shiftKey || event.nativeEvent.isComposing) return;
     event.preventDefault();
     void send();

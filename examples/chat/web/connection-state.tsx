@@ -1,7 +1,7 @@
 import { db } from "@pylonsync/react";
 import { Avatar } from "./avatar.tsx";
 
-/** Who one is, and whether what one writes gets through. */
+/** The user's name, and whether writes reach the server. */
 export function ConnectionState({ name }: { readonly name: string }) {
   const { connection, pending } = db.useStatus();
   const isOffline = connection === "offline";

@@ -7,17 +7,17 @@ const DATE_AND_TIME = new Intl.DateTimeFormat(undefined, {
   minute: "2-digit",
 });
 
-/** When a message was written, where others are not of the same day, such as 3 Mar, 14:05. */
+/** The time of a message among messages of other days, such as 3 Mar, 14:05. */
 export function dateAndClockOf(createdAt: string): string {
   return DATE_AND_TIME.format(new Date(createdAt));
 }
 
-/** When a message was written, such as 14:05. */
+/** The time of a message, such as 14:05. */
 export function clockOf(createdAt: string): string {
   return TIME.format(new Date(createdAt));
 }
 
-/** The day of a message, such as Monday, 3 March; of one that waits to be sent, today. */
+/** The day of a message, such as Monday, 3 March; today for a message that is not sent yet. */
 export function dayOf(createdAt: string | null): string {
   return DAY.format(createdAt ? new Date(createdAt) : new Date());
 }

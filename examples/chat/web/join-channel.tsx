@@ -4,11 +4,11 @@ import { HOME } from "./use-route.ts";
 
 export interface JoinChannelProps {
   readonly channel: Channel;
-  /** The user's memberships have come, and this is not one of them. */
+  /** Whether the user's memberships are loaded, so that this is known not to be one of them. */
   readonly isKnown: boolean;
 }
 
-/** In place of the messages, for somebody who is not a member. */
+/** Shown in place of the messages to users who are not members. */
 export function JoinChannel({ channel, isKnown }: JoinChannelProps) {
   const join = db.useMutation("joinChannel");
   return (

@@ -2,7 +2,7 @@ import { init } from "@pylonsync/react";
 import { createRoot } from "react-dom/client";
 import { App } from "./app.tsx";
 
-// A channel may have more messages than a page should hold: it holds those that it shows.
+// A channel may have more messages than a page should hold: it holds only those that it shows.
 init({ baseUrl: location.origin, appName: "chat", sync: "queries" });
 
 const root = document.getElementById("root");

@@ -3,12 +3,12 @@ import { Avatar } from "./avatar.tsx";
 
 export interface MembersPaneProps {
   readonly members: readonly Member[];
-  /** The others who are in the channel's room. */
+  /** The other members who are in the channel's room. */
   readonly peers: readonly { readonly user_id: string }[];
   readonly userId: string;
 }
 
-/** The members of a channel, those first who are there. */
+/** The members of a channel, those who are present first. */
 export function MembersPane({ members, peers, userId }: MembersPaneProps) {
   const here = new Set([userId, ...peers.map((peer) => peer.user_id)]);
   return (

@@ -8,7 +8,7 @@ export interface MessageFileProps {
   readonly name: string;
 }
 
-/** The file of a message: a picture is shown, others are saved by a press. */
+/** The file of a message: an image is shown, other files can be saved. */
 export function MessageFile({ id, name }: MessageFileProps) {
   const isImage = IMAGE.test(name);
   const picture = useContent(isImage ? id : null);
@@ -37,7 +37,7 @@ export function MessageFile({ id, name }: MessageFileProps) {
   );
 }
 
-/** The content of a file as an address of this page, while it is shown; null before it is here. */
+/** The content of a file as an object URL, while it is shown; null until it is loaded. */
 function useContent(id: string | null): string | null {
   const [url, setUrl] = useState<string | null>(null);
   useEffect(() => {
@@ -50,7 +50,7 @@ function useContent(id: string | null): string | null {
         made = URL.createObjectURL(content);
         setUrl(made);
       },
-      // Its name stays, by which it can be asked for again.
+      // The name is still shown, with which the file can be requested again.
       () => undefined,
     );
     return () => {
@@ -61,7 +61,7 @@ function useContent(id: string | null): string | null {
   return url;
 }
 
-/** An `<img>` can't send a token, so the file is fetched. */
+/** An `<img>` cannot send a token, so the file is fetched. */
 async function readFile(id: string, signal?: AbortSignal): Promise<Blob> {
   const { baseUrl, session } = db.sync;
   const response = await fetch(`${baseUrl}/api/files/${id}`, {
@@ -78,6 +78,6 @@ function saveAs(content: Blob, name: string): void {
   link.href = url;
   link.download = name;
   link.click();
-  // The browser has taken the content by then.
+  // By then the browser has read the content.
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -5,7 +5,7 @@ export interface MessageHeadProps {
   readonly formatTime: (createdAt: string) => string;
 }
 
-/** Who wrote a message, and when. */
+/** The author and the time of a message. */
 export function MessageHead({ message, formatTime }: MessageHeadProps) {
   const { authorName, createdAt } = message;
   return (

@@ -10,18 +10,18 @@ import { hrefOf } from "./use-route.ts";
 export interface MessageItemProps {
   readonly message: Message;
   readonly userId: string;
-  /** It stands below one of the same author, without name and picture. */
+  /** Whether it follows a message of the same author, without a name and picture. */
   readonly isBelow: boolean;
   readonly reactions: readonly Reaction[];
 }
 
-/** One message of a channel, with its reactions and the way to its thread. */
+/** A message of a channel, with its reactions and a link to its thread. */
 export const MessageItem = memo(function MessageItem(props: MessageItemProps) {
   const { message, userId, isBelow, reactions } = props;
   const { id, channelId, authorName, text, file, fileName, createdAt, replyCount } = message;
   const replies = `${replyCount} ${replyCount === 1 ? "reply" : "replies"}`;
   return (
-    // It takes the focus, and shows with it what can be done: by keyboard and by touch.
+    // Focusable, so that its actions are shown for keyboard and touch users.
     <li
       className={isBelow ? "message below" : "message"}
       tabIndex={0}

@@ -6,7 +6,7 @@ import { useKeepScroll } from "./use-keep-scroll.ts";
 import type { Messages } from "./use-messages.ts";
 import { useReactions } from "./use-reactions.ts";
 
-/** A message within so many milliseconds of the same author's last one stands below it. */
+/** A message within this many milliseconds of the same author's last one is grouped with it. */
 const TOGETHER_MS = 5 * 60_000;
 const NO_REACTIONS: readonly Reaction[] = [];
 
@@ -16,7 +16,7 @@ export interface MessageListProps {
   readonly shown: Messages;
 }
 
-/** The messages of a channel. Near its top it asks for earlier ones. */
+/** The messages of a channel. It loads earlier ones near its top. */
 export function MessageList({ channelId, userId, shown }: MessageListProps) {
   const { messages, hasEarlier, isLoading, upTo, showEarlier, showNewest } = shown;
   const box = useRef<HTMLDivElement>(null);

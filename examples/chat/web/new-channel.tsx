@@ -12,7 +12,7 @@ export function NewChannel() {
       setName("");
       openChannel(channelId);
     } catch {
-      // Shown below, by `create.error`.
+      // The error is shown below, from `create.error`.
     }
   };
   return (

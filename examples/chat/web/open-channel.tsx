@@ -19,7 +19,7 @@ export interface OpenChannelProps {
   readonly mark: ReadMark | undefined;
 }
 
-/** A channel that the user is a member of, with what stands beside it. */
+/** A channel that the user is a member of, with the pane beside it. */
 export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProps) {
   const { userId, name } = person;
   const [isSearching, setIsSearching] = useState(false);
@@ -38,7 +38,8 @@ export function OpenChannel({ channel, person, threadId, mark }: OpenChannelProp
     async (text: string, file: AttachedFile | null) => {
       setTyping(false);
       showNewest();
-      // The row is shown at once, so it is written whole, but for its time: that is the server's.
+      // The row is shown immediately, so all fields are set, except the time, which the server
+      // sets.
       await db.insert("Message", {
         channelId: channel.id,
         authorId: userId,

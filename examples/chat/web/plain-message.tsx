@@ -7,11 +7,11 @@ import { MessageHead } from "./message-head.tsx";
 
 export interface PlainMessageProps {
   readonly message: Message;
-  /** In place of its text. */
+  /** Shown in place of the text. */
   readonly children?: ReactNode;
 }
 
-/** A message without anything to do, as threads and searches show it. */
+/** A message without actions, as threads and searches show it. */
 export function PlainMessage({ message, children }: PlainMessageProps) {
   const { id, authorName, text, file, fileName } = message;
   return (

@@ -9,7 +9,7 @@ export interface SearchResultsProps {
   readonly text: string;
 }
 
-/** The newest messages that contain a text, live. Each leads to its thread. */
+/** The newest messages that contain a text, live. Each links to its thread. */
 export function SearchResults({ channelId, text }: SearchResultsProps) {
   const { data, isComplete, error } = db.useQuery("Message", {
     where: { channelId, text: { $like: text } },
@@ -41,7 +41,7 @@ export function SearchResults({ channelId, text }: SearchResultsProps) {
   );
 }
 
-/** A text in which what was searched for stands out. */
+/** A text with the search text highlighted. */
 function Marked({ text, found }: { readonly text: string; readonly found: string }) {
   const at = text.indexOf(found);
   if (at < 0) return text;

@@ -11,7 +11,7 @@ export interface SidebarProps {
   readonly openId: string | null;
 }
 
-/** The user's channels, those that they may join, and how the connection is. */
+/** The user's channels, those that they may join, and the state of the connection. */
 export function Sidebar({ person, channels, memberships, marks, openId }: SidebarProps) {
   const joined = new Set(memberships.map(({ channelId }) => channelId));
   const mine = channels.filter(({ id }) => joined.has(id));

@@ -22,7 +22,7 @@ export function ThreadPane({ channelId, messageId }: ThreadPaneProps) {
     limit: MAX_REPLIES,
   });
   const replies = useMemo(() => data.toSorted(byTime), [data]);
-  // A function, and not `db.insert`: it counts the reply in the same transaction.
+  // A function instead of `db.insert`: it counts the reply in the same transaction.
   const reply = db.useMutation("reply");
   const box = useRef<HTMLDivElement>(null);
   useKeepScroll(box);

@@ -8,7 +8,7 @@ interface Toast {
 
 const SHOWN_MS = 6000;
 
-/** Says what the server refused, after the list has rolled back. */
+/** Shows the writes that the server rejected, after the list has rolled them back. */
 export function Toasts() {
   const [toasts, setToasts] = useState<readonly Toast[]>([]);
   useEffect(() => {

@@ -6,7 +6,7 @@ export interface TypingLineProps {
   readonly members: readonly Member[];
 }
 
-/** Says who is typing. The names are the members', which nobody can make up. */
+/** Shows who is typing, with the names of the members, which cannot be forged. */
 export function TypingLine({ peers, members }: TypingLineProps) {
   const ids = new Set(peers.filter(isTyping).map(({ user_id: userId }) => userId));
   const names = members.filter(({ userId }) => ids.has(userId)).map(({ name }) => name);

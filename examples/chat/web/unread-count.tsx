@@ -8,7 +8,9 @@ export interface UnreadCountProps {
   readonly readAt: string;
 }
 
-/** How many messages of others are newer than the read mark. It asks for ten, to say "9+". */
+/**
+ * The number of others' messages that are newer than the read mark. It queries ten, to show "9+".
+ */
 export function UnreadCount({ channelId, userId, readAt }: UnreadCountProps) {
   const { data } = db.useQuery("Message", {
     where: { channelId, parentId: null, createdAt: { $gt: readAt }, authorId: { $ne: userId } },

@@ -2,14 +2,14 @@ import { db } from "@pylonsync/react";
 import { useState } from "react";
 import { openChannel } from "./use-route.ts";
 
-/** How a sign-in goes. */
+/** The state of a sign-in. */
 export interface Entering {
   readonly enter: (name: string) => Promise<void>;
   readonly isBusy: boolean;
   readonly error: string | null;
 }
 
-/** Signs in as a guest, and takes a name. */
+/** Signs in as a guest, and sets a name. */
 export function useEnter(): Entering {
   const [isBusy, setIsBusy] = useState(false);
   const [error, setError] = useState<string | null>(null);
@@ -17,7 +17,7 @@ export function useEnter(): Entering {
     setIsBusy(true);
     setError(null);
     try {
-      // Somebody whose first try was cut off between the two calls is signed in already.
+      // If the first attempt was interrupted between the two calls, the user is already signed in.
       if (db.sync.session.current.userId === null) await db.signInAsGuest();
       const { channelId } = await db.fn("enter", { name });
       openChannel(channelId);

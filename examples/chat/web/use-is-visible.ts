@@ -1,6 +1,6 @@
 import { useSyncExternalStore } from "react";
 
-/** Whether the page can be seen: its tab is in front. */
+/** Whether the page is visible: its tab is in the foreground. */
 export function useIsVisible(): boolean {
   return useSyncExternalStore(onVisibilityChange, () => document.visibilityState === "visible");
 }

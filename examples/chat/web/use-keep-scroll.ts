@@ -1,16 +1,17 @@
 import { useEffect, useLayoutEffect, useRef, type RefObject } from "react";
 
-/** A message that stays where it is; null where the end stays in sight. */
+/** A message that must not move; null if the end must stay visible. */
 type Anchor = { readonly element: HTMLElement; readonly top: number } | null;
 
-/** How far from the end still counts as the end, in pixels. */
+/** The distance from the end that still counts as the end, in pixels. */
 const NEAR_END = 40;
 
 /**
- * Keeps a list that is read from its end where it is: at the end, while new items come; else the
- * first item in sight stays in its place, while others come before or after it.
+ * Keeps the scroll position of a list that is read from its end: at the end it stays there when
+ * items are added; otherwise the first visible item does not move when items are added before or
+ * after it.
  *
- * @param box what scrolls; its items are the elements with `data-item`
+ * @param box the scrolling element; its items are the elements with `data-item`
  */
 export function useKeepScroll(box: RefObject<HTMLElement | null>): void {
   const anchor = useRef<Anchor>(null);
@@ -21,7 +22,7 @@ export function useKeepScroll(box: RefObject<HTMLElement | null>): void {
     const onScroll = (): void => {
       anchor.current = anchorOf(element);
     };
-    // The box gets smaller when a long message is written below it.
+    // The box shrinks when a long message is typed below it.
     const observer = new ResizeObserver(() => restore(element, anchor.current));
     observer.observe(element);
     element.addEventListener("scroll", onScroll, { passive: true });

@@ -3,7 +3,7 @@ import { useEffect } from "react";
 import type { Message, ReadMark } from "../pylon.client.ts";
 import { useIsVisible } from "./use-is-visible.ts";
 
-/** Moves the read mark to the newest message, while somebody looks at the page. */
+/** Moves the read mark to the newest message while the page is visible. */
 export function useMarkRead(mark: ReadMark | undefined, messages: readonly Message[]): void {
   const isVisible = useIsVisible();
   const newest = messages.findLast(({ createdAt }) => createdAt)?.createdAt ?? "";

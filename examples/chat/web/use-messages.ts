@@ -2,12 +2,12 @@ import { db } from "@pylonsync/react";
 import { useMemo, useState } from "react";
 import type { Message } from "../pylon.client.ts";
 
-/** How many messages come at a time. */
+/** The number of messages that are loaded at a time. */
 export const PAGE = 50;
-/** How many are shown at most: further up, the newest make room. */
+/** The maximum number of shown messages: further up, the newest are dropped. */
 const MAX_SHOWN = 500;
 
-/** The part of a channel that is shown: so many messages up to a time, or up to the newest. */
+/** The part of a channel that is shown: a number of messages up to a time, or up to the newest. */
 interface Shown {
   readonly upTo: string | null;
   readonly limit: number;
@@ -15,11 +15,11 @@ interface Shown {
 
 const NEWEST: Shown = { upTo: null, limit: PAGE };
 
-/** The messages of a channel, as far as they are shown. */
+/** The shown messages of a channel. */
 export interface Messages {
-  /** The oldest first. */
+  /** Sorted from the oldest. */
   readonly messages: readonly Message[];
-  /** There are, or may be, earlier ones. */
+  /** Whether there are, or may be, earlier ones. */
   readonly hasEarlier: boolean;
   readonly isLoading: boolean;
   readonly upTo: string | null;
@@ -35,8 +35,8 @@ export function useMessages(channelId: string): Messages {
     orderBy: { createdAt: "desc" },
     limit,
   });
-  // While earlier ones are on their way, the replica may have some of them, from a search: they
-  // wait until there is no gap before them.
+  // While earlier ones are loading, the replica may already hold some of them from a search: they
+  // are hidden until there is no gap before them.
   const isWaiting = !isComplete && limit > PAGE;
   const messages = useMemo(
     () => data.slice(0, isWaiting ? limit - PAGE : limit).toSorted(byTime),
@@ -60,7 +60,7 @@ export function useMessages(channelId: string): Messages {
   };
 }
 
-/** Those that wait to be sent have no time yet, and come last. Ids sort by time, too. */
+/** Messages that are not sent yet have no time, and come last. Ids are sorted by time, too. */
 export function byTime(one: Message, other: Message): number {
   return compare(one.createdAt ?? "~", other.createdAt ?? "~") || compare(one.id, other.id);
 }

@@ -5,8 +5,8 @@ import type { Message, Reaction } from "../pylon.client.ts";
 const HOUR = "0000-00-00T00".length;
 
 /**
- * The reactions to the shown messages, by message. One query for all of them: it asks from the full
- * hour before the oldest on, so that it stays the same while messages come.
+ * The reactions to the shown messages, by message. One query for all of them starts at the full
+ * hour before the oldest message, so that it does not change when messages arrive.
  */
 export function useReactions(
   channelId: string,

@@ -1,15 +1,15 @@
 import { useSyncExternalStore } from "react";
 
-/** What the address shows: `#/CHANNEL`, or `#/CHANNEL/MESSAGE` for a thread. */
+/** The contents of the URL's hash: `#/CHANNEL`, or `#/CHANNEL/MESSAGE` for a thread. */
 export interface Route {
   readonly channelId: string | null;
   readonly threadId: string | null;
 }
 
-/** The address of the list of channels, which a phone shows alone. */
+/** The URL of the list of channels, which a phone shows alone. */
 export const HOME = "#/";
 
-/** The address of a channel, with a thread beside it. */
+/** The URL of a channel, optionally with a thread. */
 export function hrefOf(channelId: string, threadId?: string): string {
   return threadId === undefined ? `#/${channelId}` : `#/${channelId}/${threadId}`;
 }
@@ -19,7 +19,7 @@ export function openChannel(channelId: string): void {
   location.hash = hrefOf(channelId);
 }
 
-/** The current address; "back" of the browser works. */
+/** The current route; the browser's back button works. */
 export function useRoute(): Route {
   const hash = useSyncExternalStore(onHashChange, () => location.hash);
   const [, channelId = "", threadId = ""] = hash.split("/");

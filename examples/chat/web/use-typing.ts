@@ -1,17 +1,17 @@
 import { useCallback, useEffect, useRef } from "react";
 
-/** What a member of the room tells the others. */
+/** The presence that a member of the room sends to the others. */
 export interface Presence {
   readonly isTyping: boolean;
 }
 
-/** How long after the last key somebody still counts as typing, in milliseconds. */
+/** The time after the last key for which a user counts as typing, in milliseconds. */
 const TYPING_MS = 3000;
 
 /**
- * Tells the room when the user types, once, and once when they have stopped.
+ * Sends one presence to the room when the user starts to type, and one when they have stopped.
  *
- * @returns called with each key, and with false when the message was sent
+ * @returns a function to call with true for each key, and with false when the message was sent
  */
 export function useTyping(
   setPresence: (data: Presence) => Promise<void>,
@@ -22,7 +22,7 @@ export function useTyping(
       const wasTyping = stop.current !== null;
       if (stop.current !== null) clearTimeout(stop.current);
       stop.current = isTyping ? setTimeout(() => tell(false), TYPING_MS) : null;
-      // Without a connection nobody is told, and nobody needs to be.
+      // Without a connection the others are not notified, which is acceptable.
       if (isTyping !== wasTyping) setPresence({ isTyping }).catch(() => undefined);
     },
     [setPresence],
@@ -36,7 +36,7 @@ export function useTyping(
   return tell;
 }
 
-/** Whether a member of the room says that they are typing. */
+/** Whether the presence of a member of the room says that they are typing. */
 export function isTyping({ data }: { readonly data?: unknown }): boolean {
   return typeof data === "object" && data !== null && "isTyping" in data && data.isTyping === true;
 }

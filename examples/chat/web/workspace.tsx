@@ -5,7 +5,7 @@ import { OpenChannel } from "./open-channel.tsx";
 import { Sidebar } from "./sidebar.tsx";
 import { useRoute } from "./use-route.ts";
 
-/** The three columns: channels, messages, and beside them a thread, a search or the members. */
+/** The three columns: channels, messages, and a thread, a search or the members. */
 export function Workspace({ person }: { readonly person: Person }) {
   const { channelId, threadId } = useRoute();
   const { userId } = person;

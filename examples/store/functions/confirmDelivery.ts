@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** The customer has the parcel: the run that waits for it goes on. */
+/** The customer has received the parcel: the waiting run continues. */
 export default mutation({
   args: { orderId: v.id("Order") },
   async handler(ctx, { orderId }) {

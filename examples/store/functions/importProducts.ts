@@ -3,8 +3,8 @@ import { mutation, v } from "@pylonsync/functions";
 const MAX_LINES = 5_000;
 
 /**
- * Imports lines such as `Teapot, 24.90, 12` later, and answers the job to follow. A real store
- * would ask for a role here.
+ * Schedules an import of lines such as `Teapot, 24.90, 12`, and returns the id of the job. A real
+ * store would require a role here.
  */
 export default mutation({
   args: { text: v.string() },

@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** Takes one from the stock, and starts the workflow that ships it: all of it, or nothing. */
+/** Takes one from the stock, and starts the workflow that ships it, in one transaction. */
 export default mutation({
   args: { productId: v.id("Product") },
   async handler(ctx, { productId }) {

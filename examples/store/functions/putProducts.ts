@@ -2,7 +2,7 @@ import { internalMutation, v } from "@pylonsync/functions";
 
 const LINE = /^\s*([^,]{1,80}?)\s*,\s*(\d{1,6})(?:\.(\d{2}))?\s*,\s*(\d{1,6})\s*$/;
 
-/** Writes products by their names: once more changes nothing. Lines that are none are left out. */
+/** Upserts products by name, so it can be repeated. Invalid lines are skipped. */
 export default internalMutation({
   args: { lines: v.array(v.string()) },
   async handler(ctx, { lines }) {

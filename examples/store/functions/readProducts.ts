@@ -2,7 +2,7 @@ import { internalAction, v } from "@pylonsync/functions";
 
 const LINES_AT_ONCE = 25;
 
-/** Runs as a job, which may begin again after a crash: what it writes is there once anyway. */
+/** Runs as a job, which may restart after a crash: its writes can be repeated. */
 export default internalAction({
   args: { lines: v.array(v.string()) },
   async handler(ctx, { lines }) {

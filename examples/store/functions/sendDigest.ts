@@ -3,8 +3,8 @@ import { html, internalMutation } from "@pylonsync/functions";
 const MAX_SOLD_OUT = 20;
 
 /**
- * Mails the shop's owner what has changed since the last digest. The mail and the note of how far
- * it goes are one transaction: no order is told of twice or left out, whatever crashes.
+ * Mails the shop's owner the changes since the last digest. The mail and the time up to which it
+ * goes are one transaction: no order is reported twice or left out, even after a crash.
  */
 export default internalMutation({
   args: {},

@@ -1,6 +1,6 @@
 import { internalMutation, v } from "@pylonsync/functions";
 
-/** A step of the workflow that ships an order. */
+/** Called by the steps of the workflow that ships an order. */
 export default internalMutation({
   args: {
     orderId: v.id("Order"),

@@ -21,7 +21,7 @@ async function order(stock = 1): Promise<string> {
 
 const statusOf = async (id: string): Promise<unknown> => (await t.db.get("Order", id))?.["status"];
 
-test("an order is packed, shipped, and delivered once its customer says so", async () => {
+test("an order is packed, shipped, and delivered once its customer confirms it", async () => {
   const id = await order();
   expect(await statusOf(id)).toBe("placed");
   await t.advance("2s");
@@ -34,7 +34,7 @@ test("an order is packed, shipped, and delivered once its customer says so", asy
   expect(await statusOf(id)).toBe("delivered");
 });
 
-test("a parcel that nobody receives within two weeks is lost", async () => {
+test("a parcel that is not confirmed within two weeks is lost", async () => {
   const id = await order();
   await t.advance("13d");
   expect(await statusOf(id)).toBe("shipped");
@@ -42,7 +42,7 @@ test("a parcel that nobody receives within two weeks is lost", async () => {
   expect(await statusOf(id)).toBe("lost");
 });
 
-test("what is sold out is not ordered, and nothing is shipped", async () => {
+test("a sold-out product cannot be ordered, and is not shipped", async () => {
   await order(1);
   const [product] = await t.db.query("Product");
   const again = t.run("placeOrder", { productId: product?.["id"] }, { as: "bob" });
@@ -55,7 +55,7 @@ test("what is sold out is not ordered, and nothing is shipped", async () => {
   expect(await t.as("ann").canInsert("Order", { product: "Teapot" })).toBe(false);
 });
 
-test("an import writes each product once, and leaves out other lines", async () => {
+test("an import writes each product once, and skips invalid lines", async () => {
   const lines = Array.from({ length: 60 }, (_, at) => `Cup ${at}, 6.50, ${at}`);
   const text = [...lines, "no product", ""].join("\n");
   for (let times = 0; times < 2; times += 1) {
@@ -67,7 +67,7 @@ test("an import writes each product once, and leaves out other lines", async () 
   expect(cup).toMatchObject({ cents: 650, stock: 7 });
 });
 
-test("each night the owner is mailed what changed since the last digest, each once", async () => {
+test("each night the owner is mailed the changes since the last digest, each once", async () => {
   const before = (await t.mails()).length;
   const digests = async (): Promise<readonly string[]> =>
     (await t.mails()).slice(before).map(({ to, text }) => `${to}: ${text}`);

@@ -11,7 +11,7 @@ export function Import() {
     try {
       setJobId(await mutate({ text }));
     } catch {
-      // It is shown as `error`.
+      // The error is shown from `error`.
     }
   };
   return (
@@ -32,7 +32,7 @@ export function Import() {
   );
 }
 
-/** How far the job is: one hook. */
+/** The progress of the job, with one hook. */
 function ImportProgress({ jobId }: { readonly jobId: string | null }) {
   const { data } = db.useJob(jobId);
   if (data === null) return null;

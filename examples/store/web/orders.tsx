@@ -3,7 +3,7 @@ import type { Order } from "../pylon.client.ts";
 
 const STATIONS = ["placed", "packed", "shipped", "delivered"] as const;
 
-/** What the workflow shows by `setState`. */
+/** The state that the workflow sets with `setState`. */
 interface Shown {
   readonly at: string;
   readonly parcel?: string;

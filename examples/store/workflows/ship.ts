@@ -1,6 +1,6 @@
 import { workflow } from "@pylonsync/workflows";
 
-/** Packs an order, ships it, and waits for the customer for two weeks. */
+/** Packs an order, ships it, and waits up to two weeks for the customer's confirmation. */
 export default workflow<{ readonly orderId: string }>(
   "ship",
   async (ctx, { step, runMutation, setState, sleep, waitForEvent }) => {
@@ -8,7 +8,7 @@ export default workflow<{ readonly orderId: string }>(
     setState({ at: "being packed" });
     await sleep("1s");
     await runMutation("setStatus", { orderId, status: "packed" });
-    // A carrier's API belongs here, with the key: a step may run twice, and books one parcel.
+    // Call a carrier's API here, with the key: a step may run twice, but must book only one parcel.
     const parcel = await step("book the parcel", ({ idempotencyKey }) => idempotencyKey.slice(-6));
     setState({ at: "with the carrier", parcel });
     await runMutation("setStatus", { orderId, status: "shipped" });

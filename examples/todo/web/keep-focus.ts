@@ -1,6 +1,7 @@
 /**
- * Before a row goes: its neighbour's same control gets the focus, or the field for new todos, so
- * that a user who works by keyboard or hears the page read does not begin again at its top.
+ * Call it before a row is removed: it moves the focus to the same control of a neighbouring row, or
+ * to the field for new todos, so that keyboard and screen reader users do not start at the top of
+ * the page again.
  */
 export function keepFocus(control: HTMLElement): void {
   const same = [

@@ -12,8 +12,7 @@ export interface TodoItemProps {
   readonly todo: Todo;
   readonly isMine: boolean;
   /**
-   * The list shows only open ones, or only done ones: a user who changes that takes the todo out of
-   * it.
+   * Whether the list shows only open or only done todos, so that toggling removes the todo from it.
    */
   readonly leavesWhenToggled: boolean;
 }

@@ -67,8 +67,8 @@ function NewTodo({ userId }: { userId: string }) {
   const [title, setTitle] = useState("");
   const add = (event: FormEvent): void => {
     event.preventDefault();
-    // The row is shown at once, so it is written whole. The server refuses an empty title: try it,
-    // and see the list roll back.
+    // The row is shown immediately, so all fields are set. The server rejects an empty title: try
+    // it, and see the list roll back.
     void db.insert("Todo", {
       title: title.trim(),
       done: false,

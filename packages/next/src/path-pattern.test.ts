@@ -4,7 +4,7 @@ import { pathPattern } from "./path-pattern.ts";
 
 const SEGMENT = fc.stringMatching(/^[a-z0-9._~$+-]{1,8}$/);
 
-test("a path matches itself, with and without a slash at its end, and no longer path", () => {
+test("a path matches itself, with or without a trailing slash, and no longer path", () => {
   fc.assert(
     fc.property(fc.array(SEGMENT, { minLength: 1, maxLength: 4 }), SEGMENT, (segments, more) => {
       const path = `/${segments.join("/")}`;
@@ -18,7 +18,7 @@ test("a path matches itself, with and without a slash at its end, and no longer 
   );
 });
 
-test("a parameter takes one segment, a star any number, a plus one or more", () => {
+test("a parameter matches one segment, a star any number, a plus one or more", () => {
   fc.assert(
     fc.property(fc.array(SEGMENT, { maxLength: 4 }), (segments) => {
       const path = ["/docs", ...segments].join("/");
@@ -29,12 +29,12 @@ test("a parameter takes one segment, a star any number, a plus one or more", () 
   );
 });
 
-test("another path is not matched by the beginning of its name", () => {
+test("does not match a path whose name only starts with the pattern", () => {
   expect(pathPattern("/blog/:path*")("/blogs")).toBe(false);
   expect(pathPattern("/")("/")).toBe(true);
   expect(pathPattern("/")("/a")).toBe(false);
 });
 
-test.each(["about", "/a(b)", "/a*", "/:id?x:y"])("%p is refused", (pattern) => {
+test.each(["about", "/a(b)", "/a*", "/:id?x:y"])("%p is rejected", (pattern) => {
   expect(() => pathPattern(pattern)).toThrow(/is not supported|must begin|is not a path/);
 });

@@ -3,7 +3,8 @@ import { NextRequest } from "next/server";
 import { cookieNameOf, urlOf } from "./settings.ts";
 import { createPylonProxy, pylonMiddleware } from "./proxy.ts";
 
-// What the Pylon server answers to a cookie; the whole of it is in tests/client/next.test.ts.
+// A fake Pylon server that only checks the cookie; the real one is tested in
+// tests/client/next.test.ts.
 let pylon: Bun.Server<undefined>;
 let url: string;
 
@@ -28,7 +29,7 @@ const visit = (path: string, cookie?: string): NextRequest =>
 const ledTo = async (answer: Promise<Response>): Promise<string | null> =>
   (await answer).headers.get("location");
 
-test("everybody sees what is public, and others are sent to sign in and back", async () => {
+test("public pages need no session, others redirect to the sign-in page and back", async () => {
   const guard = pylonMiddleware({
     ...settings,
     publicPaths: ["/", "/blog/:path*"],
@@ -55,7 +56,7 @@ test("everybody sees what is public, and others are sent to sign in and back", a
   expect(await ledTo(guard(visit("/notes", "any")))).toBeNull();
 });
 
-test("verify asks the server about a cookie; an unreachable one signs nobody out", async () => {
+test("verify checks the cookie with the server; an unreachable one signs no user out", async () => {
   const guard = pylonMiddleware({ ...settings, url, verify: true });
   expect(await ledTo(guard(visit("/notes", "good")))).toBeNull();
   expect(await ledTo(guard(visit("/notes", "bad; other=good")))).toContain(
@@ -78,7 +79,7 @@ test("only the paths of a matcher are guarded", async () => {
     expect(await ledTo(proxy(visit(path)))).toContain("/login?next=");
 });
 
-test("settings that are missing or wrong are named", () => {
+test("missing and invalid settings are named", () => {
   expect(() => cookieNameOf({ cookieName: "" })).toThrow("PYLON_COOKIE_NAME");
   expect(() => urlOf({ url: "pylon:4321" })).toThrow("PYLON_URL");
   expect(() => pylonMiddleware({ publicPaths: ["/a(.*)"] })).toThrow('"a(.*)"');

@@ -1,8 +1,8 @@
 import { afterAll, expect, mock, test } from "bun:test";
 import { createPylonServer, PylonUnreachableError } from "./server.ts";
 
-// What is asked while a page is rendered. Next's own request is only there inside of Next: here it
-// has a session's cookie and no headers.
+// The requests that are sent while a page is rendered. Next's own request exists only inside of
+// Next: here it has a session's cookie and no headers.
 await mock.module("next/headers", () => ({
   cookies: () => Promise.resolve({ get: () => ({ value: "a-session" }) }),
   headers: () => Promise.resolve(new Headers()),
@@ -19,7 +19,7 @@ test.each([
   ["an empty 404", () => new Response(null, { status: 404 })],
   ["a page in place of the answer", () => new Response("<h1>Welcome</h1>")],
   ["JSON of something else", () => Response.json({ message: "Forbidden" }, { status: 403 })],
-])("C2: %s is not the server's word", async (_, given) => {
+])("C2: %s is not taken for a response of the server", async (_, given) => {
   answer = given;
   for (const ask of [
     () => pylon.getSession(),
@@ -30,7 +30,7 @@ test.each([
     expect(await ask().catch((error: unknown) => error)).toBeInstanceOf(PylonUnreachableError);
 });
 
-test("C2: what the server refuses has the server's code", async () => {
+test("C2: a rejection by the server has the server's code", async () => {
   answer = () =>
     Response.json({ error: { code: "POLICY_DENIED", message: "No." } }, { status: 403 });
   await expect(pylon.json("GET", "/api/auth/me")).rejects.toMatchObject({ code: "POLICY_DENIED" });

@@ -24,7 +24,7 @@ const write = (id: string): Omit<PendingMutation, "status"> => ({
   userId: "ann",
 });
 
-test("AsyncStoragePersistence keeps rows, a cursor and what a change makes of a row", async () => {
+test("AsyncStoragePersistence stores rows and a cursor, and applies changes to a row", async () => {
   const texts = new Map([["other", "not ours"]]);
   const kept = new AsyncStoragePersistence(asyncStorageOf(texts), "a");
   const neighbour = new AsyncStoragePersistence(asyncStorageOf(texts), "a:row");
@@ -46,7 +46,7 @@ test("AsyncStoragePersistence keeps rows, a cursor and what a change makes of a 
   expect(await kept.loadCursor()).toBeNull();
   await kept.saveCursor({ last_seq: 7 });
   expect(await kept.loadCursor()).toEqual({ last_seq: 7 });
-  // A text that somebody has damaged is as one that is not there.
+  // A damaged text is treated as missing.
   for (const key of texts.keys()) if (key.includes("2/x")) texts.set(key, "{");
   expect(await kept.loadAll()).toEqual([]);
   await kept.clear();
@@ -56,7 +56,7 @@ test("AsyncStoragePersistence keeps rows, a cursor and what a change makes of a 
   expect(texts.get("other")).toBe("not ours");
 });
 
-test("an OfflineStore shows a change at once, and has it after the app was closed", async () => {
+test("an OfflineStore shows a change immediately, and keeps it over a restart", async () => {
   const texts = new Map<string, string>();
   const persistence = () => new AsyncStoragePersistence(asyncStorageOf(texts), "todo");
   const first = new OfflineStore(persistence());
@@ -90,7 +90,7 @@ test("an OfflineStore shows a change at once, and has it after the app was close
   ]);
 });
 
-test("what is kept is what is shown, whatever the changes", async () => {
+test("the stored rows equal the shown rows, after any changes", async () => {
   const changes = fc.array(
     fc.record({
       entity: fc.constantFrom("A", "B"),

@@ -2,7 +2,7 @@ import { Database } from "bun:sqlite";
 import { expect, test } from "bun:test";
 import { sqliteTexts } from "./texts.ts";
 
-test("a database that was locked at first is used once it is not", async () => {
+test("a database that was locked at first is used once it is unlocked", async () => {
   using database = new Database(":memory:");
   let isLocked = true;
   const texts = sqliteTexts({

@@ -24,7 +24,7 @@ const brokenKeychain = (over: Partial<SecureStoreModule>): SecureStoreModule => 
   ...over,
 });
 
-test("a keychain that can't be read or written keeps no app from starting", async () => {
+test("a keychain that cannot be read or written does not prevent the app's start", async () => {
   for (const [secureStore, problem] of [
     [brokenKeychain({}), "Error: Could not decrypt the value."],
     [brokenKeychain({ getItemAsync: async () => null }), "Error: The keychain is locked."],
@@ -42,13 +42,13 @@ test("a keychain that can't be read or written keeps no app from starting", asyn
       "kept",
       "client",
     ]);
-    // What could not be moved is still there at the next start.
+    // A token that could not be moved is still there at the next start.
     expect(texts.get("pylon_token")).toBe("kept");
     expect(errors).toEqual([problem]);
   }
 });
 
-test("where AsyncStorage can't be read, the keychain's token is used all the same", async () => {
+test("if AsyncStorage cannot be read, the keychain's token is still used", async () => {
   const errors: string[] = [];
   const storage = await createAsyncStorageBridge(
     { ...asyncStorageOf(new Map()), getAllKeys: refuse("The database is corrupt.") },

@@ -18,7 +18,7 @@ export interface Preloaded<E extends EntityName> {
 
 /**
  * A live list that is initially filled with rows from the server. The replica takes over when it
- * has the list's rows as they are on the server.
+ * has the list's current rows.
  *
  * @param preloaded the result of `preloadQuery`
  * @param given default: the engine of the nearest provider, or the app's

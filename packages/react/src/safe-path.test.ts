@@ -24,7 +24,7 @@ test.each([
   undefined,
   null,
   7,
-])("T10: %p leads nowhere", (target) => {
+])("T10: %p is replaced", (target) => {
   const path = safePath(target, "/fallback");
   expect(new URL(path, "https://here.example").origin).toBe("https://here.example");
   expect(path).toBe("/fallback");

@@ -13,7 +13,7 @@ import { useEffect, useState, type ReactElement } from "react";
 import type { Actions, Input, Mounted, ProbeKind } from "../binding.ts";
 import { container } from "../container.ts";
 
-/** The hook of a kind; a component is of one kind for as long as it lives. */
+/** The hook of each kind; the kind of a component never changes. */
 const HOOKS: Readonly<Record<ProbeKind, (sync: SyncEngine, input: Input) => object>> = {
   query: (sync, { name = "", options = {} }) => useQuery<unknown>(sync, name, options),
   row: (sync, { name = "", id = "" }) => useQueryOne<unknown>(sync, name, id),
@@ -45,9 +45,9 @@ function Probe({ kind, first, onShow, onReady, onActions }: ProbeProps): ReactEl
 }
 
 /**
- * Shows a component of a kind, and waits until it is there.
+ * Mounts a component of a kind, and waits until it is rendered.
  *
- * @param around what the app puts around it, such as a provider
+ * @param around wraps the component, such as with the app's provider
  */
 export async function mountProbe(
   kind: ProbeKind,

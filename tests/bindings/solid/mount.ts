@@ -29,7 +29,7 @@ const PRIMITIVES: Readonly<Record<ProbeKind, (input: () => Input) => object>> = 
   },
 };
 
-/** Shows a component of Solid. */
+/** Mounts a component of Solid. */
 export const binding: Binding = {
   async mount(kind, config, first, onShow) {
     const engine = createSyncEngine(config.baseUrl, config);
@@ -48,7 +48,7 @@ export const binding: Binding = {
           return createComponent(Probe, {});
         },
       });
-      // What a template does: it reads the children.
+      // A template reads the children, so this does as well.
       if (typeof provider === "function") (provider as () => unknown)();
       return dispose;
     });

@@ -5,7 +5,7 @@ import type { Actions, Binding } from "../binding.ts";
 import { container } from "../container.ts";
 import Probe from "./probe.svelte";
 
-/** Shows a component of Svelte. */
+/** Mounts a component of Svelte. */
 export const binding: Binding = {
   async mount(kind, config, first, onShow) {
     const engine = createSyncEngine(config.baseUrl, config);

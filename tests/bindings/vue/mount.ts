@@ -30,7 +30,7 @@ const COMPOSABLES: Readonly<Record<ProbeKind, (input: () => Input) => object>> =
   },
 };
 
-/** Shows a component of Vue. */
+/** Mounts a component of Vue. */
 export const binding: Binding = {
   async mount(kind, config, first, onShow) {
     const engine = createSyncEngine(config.baseUrl, config);

@@ -1,5 +1,5 @@
-// Books of several organizations as the apps of the public system are written: members are rows of
-// the app's own, and the tenant is chosen by the page.
+// The books of several organizations, written like apps of the public system: members are rows of
+// the app itself, and the page selects the tenant.
 import { auth, buildManifest, definePlugin, entity, field, policy } from "@pylonsync/sdk";
 
 const User = entity("User", {
@@ -26,7 +26,7 @@ const Invoice = entity(
   { indexes: [{ name: "by_org", fields: ["orgId"], unique: false }] },
 );
 
-/** Numbers are written alike by pages, functions and imports. */
+/** Stores numbers in the same form for pages, functions and imports. */
 const numbers = definePlugin({
   name: "numbers",
   hooks: {

@@ -1,5 +1,5 @@
-// A shop as the apps of the public system are written. An order goes on by calls that its handlers
-// schedule.
+// A shop, written like apps of the public system. Calls that its handlers schedule advance an
+// order.
 import { auth, buildManifest, entity, field, policy, type AppManifest } from "@pylonsync/sdk";
 
 const User = entity("User", {

@@ -122,8 +122,8 @@ interface Registered {
 }
 
 /**
- * Somebody who registered by password.
- * @throws Skipped where only a mail has the code
+ * Registers a user with a password.
+ * @throws Skipped if only a mail has the code
  */
 async function registered({ nobody, unique, url }: Wire): Promise<Registered> {
   const email = `${unique("user")}@example.com`;

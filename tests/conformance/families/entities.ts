@@ -1,7 +1,7 @@
 import type { Family } from "../check.ts";
 import { anything, exactly, expectShape, holding, matching, text } from "../shape.ts";
 
-/** Rows one by one, as lists, and by a field. */
+/** Single rows, lists of rows, and rows by a field. */
 export const entities: Family = {
   "an insert is answered 201 with the id alone": async ({ ann }) => {
     await ann.expect(["POST", "/api/entities/Task", { title: "new" }], 201, exactly({ id: text }));

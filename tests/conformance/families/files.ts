@@ -102,7 +102,7 @@ async function upload(caller: Caller, path: string): Promise<string> {
   return String(id);
 }
 
-/** Sends the content where the server says, which may be another one. */
+/** Sends the content to the target that the server names, which may be another server. */
 async function send(caller: Caller, target: unknown): Promise<void> {
   const { url, method, headers }: Fields = isFields(target) ? target : {};
   const response = await fetch(new URL(String(url), caller.url), {

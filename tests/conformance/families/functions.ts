@@ -3,7 +3,7 @@ import { adminOf, type Family } from "../check.ts";
 import { during } from "../during.ts";
 import { exactly, expectShape, holding, isFields, text } from "../shape.ts";
 
-/** Calls of functions, as JSON and as a stream, webhooks, and what is called later. */
+/** Calls of functions, as JSON and as a stream, webhooks, and scheduled calls. */
 export const functions: Family = {
   "a query is given its arguments and who calls": async ({ ann, nobody }) => {
     await ann.expect(
@@ -77,7 +77,7 @@ export const functions: Family = {
     await ann.refused(["POST", "/api/fn/addLater", { group: failed, fail: true }], 400, {
       code: "ON_PURPOSE",
     });
-    // Jobs are begun in their order: when a later one is done, the one before would be.
+    // Jobs start in order: when a later one is done, the earlier one would be done too.
     await during(await ann.socket("", ["pylon.v2"]), async ({ messages, send }) => {
       send({ type: "subscribe", id: 1, function: "countTasks", args: { group } });
       await ann.expect(["POST", "/api/fn/addLater", { group }], 200);

@@ -2,7 +2,7 @@ import type { Caller } from "../caller.ts";
 import type { Family } from "../check.ts";
 import { anything, expectShape, holding, isFields, number, text } from "../shape.ts";
 
-/** The changes that a replica asks for. */
+/** The changes that a replica pulls. */
 export const pull: Family = {
   "a pull from 0 is a snapshot of what the caller may read": async ({ ann, bob }) => {
     const [mine, theirs] = [
@@ -71,7 +71,7 @@ export const pull: Family = {
   },
 };
 
-/** Where the caller's log ends, as the query of a request. */
+/** The end of the caller's log, as the query string of a request. */
 export async function cursorOf(caller: Caller): Promise<string> {
   const { cursor, epoch } = await caller.expect(["GET", "/api/sync/pull?since=0"], 200, {
     cursor: { last_seq: number },

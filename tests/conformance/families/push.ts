@@ -1,7 +1,7 @@
 import type { Family } from "../check.ts";
 import { absent, holding, number, text, type Fields } from "../shape.ts";
 
-/** The writes that a replica sends. */
+/** The writes that a replica pushes. */
 export const push: Family = {
   "each change has a result of its own": async ({ ann, unique }) => {
     const [fine, refused, last] = [unique("fine"), unique("refused"), unique("last")];

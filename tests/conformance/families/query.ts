@@ -78,7 +78,7 @@ export const query: Family = {
   },
 };
 
-/** With the titles of the four tasks that it finds. */
+/** Filters with the titles of the tasks that each one finds among the four. */
 const FILTERS: readonly (readonly [Fields, readonly string[]])[] = [
   [{ rank: 2 }, ["beta"]],
   [{ rank: { $eq: 2 } }, ["beta"]],
@@ -103,7 +103,7 @@ const FILTERS: readonly (readonly [Fields, readonly string[]])[] = [
   [{ $not: { rank: { $in: [1, 2, 3] } } }, ["delta"]],
 ];
 
-/** @returns the group that they are in */
+/** @returns the group of the tasks */
 export async function fourTasks({ ann, unique }: Wire): Promise<string> {
   const group = unique("four");
   const rows = [

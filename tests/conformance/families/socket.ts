@@ -104,7 +104,7 @@ function commitOf(change: Shape): Shape {
   return { type: "commit", seq: number, changes: [change] };
 }
 
-/** A socket that has heard all there is, and hears all that comes. */
+/** Opens a socket that has received the whole log, and receives all later changes. */
 export async function heardBy(caller: Caller): Promise<Socket> {
   const open = await caller.socket("?since=0");
   await open.messages.next({ type: "hello" });

@@ -10,9 +10,9 @@ export default mutation({
   },
   errors: { TAKEN: { by: v.id("Task"), tries: v.optional(v.int()) }, LOCKED: {} },
   handler: async (ctx, args) => {
-    // @ts-expect-error a declared code comes with its data
+    // @ts-expect-error a declared code requires its data
     void ctx.error("TAKEN", "It is taken.");
-    // @ts-expect-error data is as it is declared
+    // @ts-expect-error the data must have the declared type
     void ctx.error("TAKEN", "It is taken.", { by: 1 });
     // @ts-expect-error the code is not declared
     void ctx.error("NOPE", "No.");
@@ -27,7 +27,7 @@ export default mutation({
     await ctx.db.get("Nope", "x");
     // @ts-expect-error a title is required
     await ctx.db.insert("Task", { slug: "s" });
-    // @ts-expect-error the slug is set once
+    // @ts-expect-error the slug is set only once
     await ctx.db.update("Task", task.id, { slug: "other" });
     const kind: "a" | "b" | undefined = args.tags?.[0]?.kind;
     await ctx.db.insert("Task", { title: args.title, slug: kind ?? task.slug });

@@ -2,7 +2,7 @@ import { PylonClientError } from "@pylonsync/sync";
 import { expect, test } from "bun:test";
 import { problemOf } from "./problem.ts";
 
-test("a refusal is shown in the server's words, at the field that it is about", () => {
+test("a rejection is shown with the server's message, at the field that caused it", () => {
   const refusal = new PylonClientError(400, {
     code: "WEAK_PASSWORD",
     message: "The password is too short.",
@@ -13,7 +13,7 @@ test("a refusal is shown in the server's words, at the field that it is about", 
   expect(problemOf(refusal)).toEqual({ text: "The password is too short.", field: "password" });
 });
 
-test("a hint is shown where it says how long to wait", () => {
+test("a hint is shown if it is a time to wait", () => {
   const refusal = new PylonClientError(429, {
     code: "RATE_LIMITED",
     message: "Too many tries.",
@@ -24,7 +24,7 @@ test("a hint is shown where it says how long to wait", () => {
 });
 
 test.each(["stack and secrets", undefined, { code: "E_INNER" }])(
-  "any other failure shows nothing of the inside: %p",
+  "any other failure hides internal details: %p",
   (reason) => {
     expect(problemOf(reason)).toEqual({ text: "Something went wrong. Try again." });
   },

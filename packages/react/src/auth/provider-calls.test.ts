@@ -9,13 +9,13 @@ const engine = (baseUrl: string, credentials: "token" | "cookie" = "token") =>
     storage: createWriteThroughStorage({}, () => undefined),
   });
 
-test("the address of a sign-in has any name and any page as they are", () => {
+test("the URL of a sign-in contains any name and any page unchanged", () => {
   const sync = engine("https://api.example.com/");
   fc.assert(
     fc.property(fc.string({ unit: "grapheme" }), fc.string(), fc.string(), (name, back, failed) => {
       const url = new URL(providerUrl(name, { sync, callback: back, errorCallback: failed }));
       expect(url.origin).toBe("https://api.example.com");
-      // A URL drops these two, however they are encoded.
+      // A URL removes these two, even if they are encoded.
       if (name !== "." && name !== "..")
         expect(decodeURIComponent(url.pathname)).toBe(`/api/auth/login/${name}`);
       expect(Object.fromEntries(url.searchParams)).toEqual({
@@ -27,7 +27,7 @@ test("the address of a sign-in has any name and any page as they are", () => {
   );
 });
 
-test("providers are labelled as people know them", () => {
+test("providers are labelled with their usual names", () => {
   expect(
     toProviders([{ provider: "github" }, { provider: "google" }, { provider: "acme" }]),
   ).toEqual([
@@ -38,7 +38,7 @@ test("providers are labelled as people know them", () => {
   expect(() => toProviders([{ name: "github" }])).toThrow();
 });
 
-test("a cookie comes back to an engine that signs in by it, or is of the page's origin", () => {
+test("the cookie is sent back if the engine uses it, or if it has the page's origin", () => {
   expect(keepsCookies(engine("https://api.example.com", "cookie"))).toBe(true);
   expect(keepsCookies(engine("https://api.example.com"))).toBe(false);
 });

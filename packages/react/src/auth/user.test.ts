@@ -7,7 +7,7 @@ test.each([
   [{ id: "1", displayName: null, email: "ada@example.com" }, "ada@example.com"],
   [{ id: "1", name: 5 }, "Account"],
   [null, "Account"],
-])("%p is called %p", (user, name) => {
+])("%p has the name %p", (user, name) => {
   expect(nameOfUser(user)).toBe(name);
 });
 

@@ -40,7 +40,7 @@ async function selectOrg(orgId: string | null): Promise<void> {
   await db.sync.notifySessionChanged();
 }
 
-/** An old token is taken away at the start, when the server knows nobody by it. */
+/** Removes an old token at the start if the server does not accept it for any user. */
 async function dropStaleSession(): Promise<void> {
   const response = await fetch(`${getBaseUrl()}/api/auth/me`, { headers: headers() });
   if (!response.ok) return;
@@ -93,7 +93,7 @@ function Books({ userId, tenantId }: { userId: string; tenantId: string | null }
   const create = db.useMutation<{ name: string }, { orgId: string }>("createOrg");
   const setRole = db.useMutation<{ memberId: string; role: string }>("setRole");
   const only = members.length === 1 ? members[0]?.orgId : undefined;
-  // Who has one organization never chooses.
+  // The only organization of a user is selected automatically.
   useEffect(() => {
     if (tenantId === null && only !== undefined) void selectOrg(only);
   }, [tenantId, only]);

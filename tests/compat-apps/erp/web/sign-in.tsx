@@ -12,7 +12,7 @@ async function post(path: string, body: object, token = ""): Promise<Response> {
   });
 }
 
-/** As a demo does it: a guest, and the same token stands for the user from then on. */
+/** Signs in as demos do: with a guest, whose token belongs to the user from then on. */
 async function become(userId: string): Promise<void> {
   const guest = (await (await post("/api/auth/guest", {})).json()) as { token: string };
   await post("/api/auth/upgrade", { user_id: userId }, guest.token);

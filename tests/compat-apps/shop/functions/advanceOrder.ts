@@ -3,7 +3,7 @@ import { mutation, v } from "@pylonsync/functions";
 const NEXT: Record<string, string | undefined> = { packed: "shipped", shipped: "delivered" };
 const STEP_MS = 20;
 
-/** Called by the scheduler: nobody is signed in. */
+/** Called by the scheduler, without a signed-in user. */
 export default mutation({
   args: { orderId: v.id("Order"), to: v.string() },
   async handler(ctx, args) {

@@ -1,6 +1,6 @@
 import { query, v } from "@pylonsync/functions";
 
-/** Asks `ctx.db` in each way that it knows. */
+/** Calls each read method of `ctx.db`. */
 export default query({
   args: { brand: v.string() },
   async handler(ctx, args) {

@@ -1,6 +1,6 @@
 import { action, v } from "@pylonsync/functions";
 
-/** Writes a text for a product, in parts, as a model would. */
+/** Writes a text for a product, in chunks, as a model would. */
 export default action({
   args: { productId: v.id("Product") },
   async handler(ctx, args) {

@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** How long each step of an order takes, in milliseconds. */
+/** The duration of each step of an order, in milliseconds. */
 const STEP_MS = 20;
 
 export default mutation({

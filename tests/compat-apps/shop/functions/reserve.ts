@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** Reserves something for long, and thinks better of it with `cancel`. */
+/** Schedules a call that expires an order in an hour, and cancels it with `cancel`. */
 export default mutation({
   args: { orderId: v.optional(v.id("Order")), cancel: v.optional(v.string()) },
   async handler(ctx, args) {

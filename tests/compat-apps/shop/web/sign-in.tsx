@@ -12,7 +12,7 @@ async function register(email: string): Promise<void> {
   await db.sync.pull();
 }
 
-/** Beside what everyone sees, so that the engine runs before anyone has signed in. */
+/** Shown next to the public part, so that the engine runs before a sign-in. */
 export function SignIn(): ReactElement {
   const [email, setEmail] = useState("");
   return (

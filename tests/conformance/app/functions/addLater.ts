@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** Has a task added by a call of its own, once this one is kept. */
+/** Schedules a call that adds a task once this mutation is committed. */
 export default mutation({
   args: { group: v.string(), fail: v.optional(v.boolean()) },
   async handler(ctx, { group, fail }) {

@@ -1,6 +1,6 @@
 import { mutation, v } from "@pylonsync/functions";
 
-/** Adds a task of the caller's; with `fail` it throws once the row is written. */
+/** Adds a task of the caller; with `fail` it throws after the row is written. */
 export default mutation({
   args: { title: v.string(), group: v.string(), fail: v.optional(v.boolean()) },
   async handler(ctx, { title, group, fail }) {

@@ -1,6 +1,6 @@
 import { query } from "@pylonsync/functions";
 
-/** A mistake of the app's: its message is for the log alone. */
+/** Throws like a bug of the app: its message must only be logged. */
 export default query({
   args: {},
   handler: () => {

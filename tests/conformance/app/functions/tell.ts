@@ -1,6 +1,6 @@
 import { action, v } from "@pylonsync/functions";
 
-/** Answers in parts to a caller that takes an event stream. */
+/** Responds in chunks to a caller that accepts an event stream. */
 export default action({
   args: { parts: v.array(v.string()) },
   async handler(ctx, { parts }) {
