@@ -164,6 +164,18 @@ export class LiveClient {
     });
   }
 
+  /** The server could not read the rows of a view at the moment. */
+  #askAgain(id: number): void {
+    const view = this.views.get(id);
+    if (view === undefined) return;
+    view.isReady = false;
+    view.sub = null;
+    const socket = this.#socket;
+    void Bun.sleep(100).then(() => {
+      if (this.#socket === socket && this.views.get(id) === view) this.resume(view, undefined);
+    });
+  }
+
   #send(message: object): void {
     this.#socket?.send(JSON.stringify(message));
   }
@@ -223,7 +235,9 @@ export class LiveClient {
         this.#reached(message.seq);
         return;
       case "error":
-        this.#witness.complaint(`refused: ${message.code} ${message.message}`);
+        if (message.retry_after_secs === undefined)
+          this.#witness.complaint(`refused: ${message.code} ${message.message}`);
+        else this.#askAgain(message.id);
         return;
       case "result":
         this.#witness.complaint("a result that nobody asked for");

@@ -232,6 +232,7 @@ class Run {
     const pull = await this.#next(this.#admins).request("GET", "/api/sync/pull?since=0&limit=0");
     const { last_seq: head } = pull.body["cursor"] as { readonly last_seq: number };
     for (const client of this.#clients) await client.reach(head);
+    expect([about, this.#complaints]).toEqual([about, []]);
     const state = this.#states.at(-1) ?? EMPTY;
     for (const [index, client] of this.#clients.entries()) {
       for (const view of client.views.values())
@@ -242,7 +243,6 @@ class Run {
           this.#expected(state, client, view.query),
         ]);
     }
-    expect([about, this.#complaints]).toEqual([about, []]);
     this.#states = [state];
   }
 

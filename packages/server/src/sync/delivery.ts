@@ -151,7 +151,7 @@ export class Delivery {
     const { entity, query, shown, visible } = subscription;
     const truth = bind(subscription.truth, { now: this.#now() });
     if (isFalse(reachOf(truth, record))) return [];
-    for (const load of subscription.loads) load.rightsMoved();
+    for (const load of subscription.loads) load.invalidate();
     const { seq, at } = record;
     // The changed row itself has its own event.
     const others = and(

@@ -1,9 +1,10 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ChangeEvent } from "@pylonsync/protocol";
+import { PylonError, type ChangeEvent } from "@pylonsync/protocol";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
+import { until } from "../../../../tests/support/client.ts";
 import { appOf } from "../../../../tests/support/server.ts";
 import { compileApp } from "../app/compile-app.ts";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
@@ -37,15 +38,14 @@ function write(store: Store, n: number, ids: readonly string[]): Promise<void> {
   });
 }
 
-/** The store of a feed that hears of changes late: only when it asks for them. */
-function laggingStore(store: Store, beforeRead: () => Promise<void>): Store {
-  const held: (() => void)[] = [];
+/** @param beforeRead called before each select of a limited reader, with its caller */
+function storeWith(
+  store: Store,
+  beforeRead: (caller: string) => Promise<void>,
+  others: Partial<Store> = {},
+): Store {
   const overrides: Partial<Store> = {
-    follow: (listener) => store.follow((changes) => held.push(() => listener(changes))),
-    settle: async () => {
-      await store.settle();
-      for (const deliver of held.splice(0)) deliver();
-    },
+    ...others,
     limitedReader: (limits): Reader => {
       const reader = store.limitedReader(limits);
       return {
@@ -55,7 +55,7 @@ function laggingStore(store: Store, beforeRead: () => Promise<void>): Store {
         test: (...args) => reader.test(...args),
         search: (query) => reader.search(query),
         select: async (query) => {
-          await beforeRead();
+          await beforeRead(limits.caller);
           return reader.select(query);
         },
       };
@@ -69,27 +69,38 @@ function laggingStore(store: Store, beforeRead: () => Promise<void>): Store {
   });
 }
 
-test("F2: a client that catches up with a feed that lags behind sees no row go back", async () => {
+/** The store of a feed that receives changes late: only when it asks for them. */
+function laggingStore(store: Store, beforeRead: () => Promise<void>): Store {
+  const held: (() => void)[] = [];
+  return storeWith(store, beforeRead, {
+    follow: (listener) => store.follow((changes) => held.push(() => listener(changes))),
+    settle: async () => {
+      await store.settle();
+      for (const deliver of held.splice(0)) deliver();
+    },
+  });
+}
+
+async function openStore(): Promise<Store & { remove(): Promise<void> }> {
   const folder = mkdtempSync(join(tmpdir(), "pylon-feed-"));
   const store = openSqliteStore(join(folder, "feed.db"));
   await store.migrate(() => ({
     migration: planMigration(null, manifest).migration,
     manifestJson: JSON.stringify(manifest),
   }));
+  return Object.assign(store, {
+    remove: async () => {
+      await store.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  });
+}
+
+async function startFeed(store: Store, failures: unknown[]): Promise<Feed> {
   const { app } = compileApp(appOf(manifest), { dev: false });
   if (app === null) throw new Error("The app is not valid.");
-  const fillers = Array.from({ length: MANY }, (_, n) => `filler${n}`);
-  await write(store, 1, ["row", ...fillers]);
-  await write(store, 2, ["row"]);
-
-  let reads = 0;
-  const lagging = laggingStore(store, async () => {
-    reads += 1;
-    if (reads === 1) await write(store, 3, ["row"]);
-  });
-  const failures: unknown[] = [];
   const feed = new Feed(
-    lagging,
+    store,
     app.model,
     { now: () => 0, soon: systemPlatform.soon },
     async () => "valid",
@@ -101,7 +112,10 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
     },
   );
   await feed.start();
-  const texts: string[] = [];
+  return feed;
+}
+
+function subscriber(texts: string[], version: 1 | 2): Subscriber {
   const outlet = {
     transport: "websocket",
     topics: null,
@@ -110,11 +124,25 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
     close: () => undefined,
     terminate: () => undefined,
   } as const;
-  const { epoch } = await store.bounds();
-  await feed.join(new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform), {
-    seq: 0,
-    epoch,
+  return new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform, version);
+}
+
+test("F2: a client that catches up with a feed that lags behind sees no row go back", async () => {
+  const store = await openStore();
+  const fillers = Array.from({ length: MANY }, (_, n) => `filler${n}`);
+  await write(store, 1, ["row", ...fillers]);
+  await write(store, 2, ["row"]);
+
+  let reads = 0;
+  const lagging = laggingStore(store, async () => {
+    reads += 1;
+    if (reads === 1) await write(store, 3, ["row"]);
   });
+  const failures: unknown[] = [];
+  const feed = await startFeed(lagging, failures);
+  const texts: string[] = [];
+  const { epoch } = await store.bounds();
+  await feed.join(subscriber(texts, 1), { seq: 0, epoch });
 
   const numbers = texts
     .map((text) => JSON.parse(text) as ChangeEvent)
@@ -124,6 +152,41 @@ test("F2: a client that catches up with a feed that lags behind sees no row go b
   expect(numbers).toEqual(numbers.toSorted((a, b) => Number(a) - Number(b)));
   expect(numbers.at(-1)).toBe(3);
   feed.stop();
-  await store.close();
-  rmSync(folder, { recursive: true, force: true });
+  await store.remove();
+});
+
+test("a window that can't be refilled in time is read again", async () => {
+  const store = await openStore();
+  for (const [index, id] of ["a", "b", "c"].entries()) await write(store, index, [id]);
+  let refusals = 0;
+  const busy = storeWith(store, (caller) => {
+    // The feed waits for this read, so it has a short time limit.
+    if (!caller.startsWith("window ")) return Promise.resolve();
+    refusals += 1;
+    return Promise.reject(new PylonError("QUERY_TIMEOUT", "A read took longer than 1 s."));
+  });
+  const failures: unknown[] = [];
+  const feed = await startFeed(busy, failures);
+  const texts: string[] = [];
+  const client = subscriber(texts, 2);
+  await feed.join(client, null);
+  const order = { n: "asc" };
+  feed.receive(
+    client,
+    JSON.stringify({ type: "subscribe", id: 1, entity: "Counter", order, limit: 1 }),
+  );
+  const types = (): unknown[] => texts.map((text) => (JSON.parse(text) as { type: string }).type);
+  await until(() => types().at(-1) === "ready");
+  await store.transact(async (tx) => {
+    await tx.delete("Counter", "a");
+    const before = { id: "a", n: 0 };
+    await tx.append({ entity: "Counter", rowId: "a", kind: "delete", before, after: null, at: 3 });
+  });
+  await until(() => types().filter((type) => type === "ready").length === 2);
+  expect(refusals).toBe(1);
+  expect(types().slice(types().indexOf("resync"))).toEqual(["resync", "rows", "ready"]);
+  expect(texts.at(-2)).toContain('"rows":[{"id":"b","n":1}]');
+  expect([failures, types().includes("error")]).toEqual([[], false]);
+  feed.stop();
+  await store.remove();
 });

@@ -9,6 +9,7 @@ import {
 } from "@pylonsync/protocol";
 import type { PylonClientError } from "../connection/errors.ts";
 import type { KeptQuery } from "../persistence/disk.ts";
+import type { Backoff } from "../platform/backoff.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { DemandedQuery } from "../replica/row-source.ts";
 import { treeOf, type IncludedPart } from "./included-parts.ts";
@@ -42,6 +43,10 @@ export class QuerySubscription {
   /** The server's number for it on this connection; null before the server has sent it. */
   number: number | null = null;
   error: PylonClientError | null = null;
+  /** The delays before it is requested again; null until the server could not read it. */
+  backoff: Backoff | null = null;
+  /** Cancels its scheduled request. */
+  cancelRetry: () => void = () => undefined;
   /** Cancels its scheduled release; null if none is scheduled. */
   cancelLinger: (() => void) | null = null;
   /** The included related rows, by path: each as a subscription. */
@@ -210,6 +215,7 @@ export class QuerySubscription {
    */
   disconnect(heard: number): void {
     for (const related of this.#related.values()) related.disconnect(heard);
+    this.cancelRetry();
     this.#seq = this.#knownAt(heard);
     this.number = null;
     this.#isInStep = false;
@@ -248,6 +254,7 @@ export class QuerySubscription {
     this.#seq = seq;
     this.#isInStep = true;
     this.error = null;
+    this.backoff = null;
     return { rows, patches: [], gone };
   }
 

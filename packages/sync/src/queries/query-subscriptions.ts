@@ -7,6 +7,7 @@ import {
 } from "@pylonsync/protocol";
 import { PylonClientError } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
+import { Backoff } from "../platform/backoff.ts";
 import { Emitter } from "../platform/emitter.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { AppliedChange, LocalStore, RowKey } from "../replica/local-store.ts";
@@ -317,8 +318,17 @@ export class QuerySubscriptions implements RowSource, LiveClient {
       this.#drop(...idle);
       return this.#ask(one);
     }
+    if (error.retryAfter !== undefined) return this.#askLater(one, error.retryAfter * 1_000);
     this.#kept = null;
     one.fail(error);
+  }
+
+  /** Requests a query again that the server could not read at the moment. */
+  #askLater(one: QuerySubscription, baseMs: number): void {
+    const { platform } = this.#options;
+    one.disconnect(this.#heard);
+    one.backoff ??= new Backoff(platform, baseMs);
+    one.cancelRetry = platform.after(baseMs + one.backoff.next(), () => this.#ask(one));
   }
 
   #commit({ seq, changes }: CommitMessage): void {
@@ -359,6 +369,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
 
   #drop(key: string, subscription: QuerySubscription): void {
     subscription.cancelLinger?.();
+    subscription.cancelRetry();
     this.#byKey.delete(key);
     for (const { number } of subscription.parts) if (number !== null) this.#byNumber.delete(number);
     this.#send?.(JSON.stringify({ type: "unsubscribe", id: subscription.id }));

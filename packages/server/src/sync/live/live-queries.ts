@@ -162,7 +162,7 @@ export class LiveQueries {
       await step(this.#options.store.limitedReader(limits));
     } catch (error) {
       for (const part of subscription.parts) batch.drop(part);
-      if (error instanceof PositionPassed) this.reload(subscription);
+      if (error instanceof PositionPassed || isTransient(error)) this.reload(subscription);
       else this.#fail(subscription, this.#joinersOf(subscription), error);
     }
   }
@@ -183,7 +183,11 @@ export class LiveQueries {
   /** Reads the subscription again for all its members. */
   reload({ root: subscription }: Subscription): void {
     const joiners = this.#joinersOf(subscription);
-    for (const { members } of subscription.parts) members.clear();
+    for (const { members, loads } of subscription.parts) {
+      members.clear();
+      // Rows that are being read may lack the change that could not be applied.
+      for (const load of loads) load.invalidate();
+    }
     for (const joiner of joiners) {
       joiner.connection.send({ type: "resync", sub: subscription.number });
       this.#loader.join(subscription, joiner);
@@ -277,6 +281,11 @@ export class LiveQueries {
     this.#options.onError(error);
     connection.refuse(id, { code: "INTERNAL", message: "The rows could not be read." });
   }
+}
+
+/** Whether rows could not be read in time, or not beside others: the next read may succeed. */
+function isTransient(error: unknown): boolean {
+  return error instanceof PylonError && ["QUERY_TIMEOUT", "OVERLOADED"].includes(error.code);
 }
 
 /** The numbers of a subscription and of the related rows that come along. */

@@ -13,7 +13,7 @@ export class Load implements OngoingLoad {
     this.changed.set(rowId, { wasIn: wasIn || this.changed.get(rowId)?.wasIn === true, row });
   }
 
-  rightsMoved(): void {
+  invalidate(): void {
     this.isVoid = true;
   }
 }

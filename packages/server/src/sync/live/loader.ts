@@ -120,7 +120,10 @@ export class Loader {
     let left = joiners.filter(isWanted(subscription));
     for (let attempt = 0; left.length > 0; attempt += 1) {
       if (attempt === ATTEMPTS)
-        throw new PylonError("OVERLOADED", "The rows change too fast to be loaded.");
+        throw new PylonError("OVERLOADED", "The rows change too fast to be loaded.", {
+          hint: "Try again in a few seconds.",
+          extra: { retry_after_secs: 1 },
+        });
       left = await this.#attempt(subscription, left);
       left = left.filter(isWanted(subscription));
     }

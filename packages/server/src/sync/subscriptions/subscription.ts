@@ -51,8 +51,8 @@ export interface Branch {
 export interface OngoingLoad {
   /** A row that is or was in the subscription changed. */
   touched(rowId: string, wasIn: boolean, after: StoredRow | null): void;
-  /** Rows came or went because of a related row: what was read may be wrong. */
-  rightsMoved(): void;
+  /** The rows that were read may be wrong, so they are read again. */
+  invalidate(): void;
 }
 
 /** A row of the subscription has one of these, or is named by related rows. */
