@@ -3,6 +3,7 @@
 // the smallest scenario that fails. A fault is one of tests/live-oracle/faults.ts, which is planted
 // to show that it is found.
 import { spawn, spawnSync } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
 
@@ -14,7 +15,7 @@ const valueOf = (name) => {
 };
 const given = {
   ORACLE_SEEDS: valueOf("--seeds") ?? "300",
-  ORACLE_SEED: valueOf("--seed"),
+  ORACLE_SEED: valueOf("--seed") ?? String(randomInt(2 ** 30)),
   ORACLE_STEPS: valueOf("--steps"),
   ORACLE_QUERIES: valueOf("--queries"),
   ORACLE_REPLICAS: valueOf("--replicas"),
