@@ -24,6 +24,8 @@ const wall = shard({
   tickRate: 60,
   input: v.object({}),
   init: () => ({ tick: 0 }),
+  onJoin: (_state, _player, step) => void step.get("Note", "none"),
+  onResult: () => undefined,
   tick: (state, step) => {
     state.tick = step.tick;
     const until = performance.now() + 20;
@@ -157,7 +159,8 @@ describe("metrics", () => {
     socket.send("no input");
     await until(async () => {
       const { text } = await new TestClient(player.url, ADMIN_TOKEN).request("GET", "/metrics");
-      return text.includes("pylon_shard_steps_left_out_total{");
+      const names = ["pylon_shard_steps_left_out_total{", "pylon_shard_calls_total{"];
+      return names.every((name) => text.includes(name));
     });
     stops.push(async () => socket.close());
     deaf.destroy();
