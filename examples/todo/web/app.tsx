@@ -22,7 +22,7 @@ export function App() {
         <header>
           <div>
             <h1>Todo</h1>
-            <p className="muted">Live on every screen, yours alone until you share it.</p>
+            <p className="muted">Live on every screen, private until you share it.</p>
           </div>
           {isAuthenticated && (
             <span className={`pill ${connection}`} data-testid="connection">

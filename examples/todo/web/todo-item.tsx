@@ -58,7 +58,7 @@ export function TodoItem({
           </button>
         </>
       ) : (
-        <span className="pill">from someone</span>
+        <span className="pill">shared with you</span>
       )}
     </li>
   );
