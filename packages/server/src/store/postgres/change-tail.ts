@@ -120,9 +120,11 @@ export class ChangeTail {
       let isMore: boolean;
       do {
         const { head } = toBounds(firstOf(await this.#pool.read(BOUNDS, [])));
-        isMore = head >= (this.#position ?? 0) + PAGE;
+        const from = this.#position ?? 0;
         await this.#readUpTo(head);
-      } while (isMore);
+        // A renewed log has a higher head, but no changes before it.
+        isMore = head >= from + PAGE && this.#position !== from;
+      } while (isMore && !this.#isClosed);
     } while (this.#isWanted && !this.#isClosed);
   }
 

@@ -112,3 +112,23 @@ test("a new log numbers changes in a cluster with lower transaction numbers", as
   ]);
   await store.close();
 });
+
+test("a store whose log is renewed elsewhere does not wait for changes", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const [store, other] = [await open(url), await open(url)];
+  const heard: string[] = [];
+  store.follow((changes) => heard.push(...changes.map(({ rowId }) => rowId)));
+  const note = (rowId: string): Promise<void> =>
+    other.transact((tx) =>
+      tx.append({ entity: "Note", rowId, kind: "delete", before: null, after: null, at: 0 }),
+    );
+  await note("before");
+  await store.settle();
+  await other.renewLog();
+  await store.settle();
+  await note("after");
+  await store.settle();
+  expect(heard).toEqual(["before", "after"]);
+  await store.close();
+  await other.close();
+});
