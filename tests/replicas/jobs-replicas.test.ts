@@ -10,9 +10,9 @@ import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN } from "../support/server.ts";
 import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
-// Three replicas run the jobs of one database. PYLON_TEST_JOBS=10000 sets their number.
+// Three replicas run the jobs of one database. PYLON_TEST_JOBS sets their number.
 
-const JOBS = Number(process.env["PYLON_TEST_JOBS"] ?? 1_500);
+const JOBS = Number(process.env["PYLON_TEST_JOBS"] ?? 10_000);
 const dir = mkdtempSync(join(tmpdir(), "pylon-jobs-replicas-"));
 
 const FILES = {
@@ -159,7 +159,7 @@ async function expectOnce(jobs: number): Promise<void> {
 }
 
 test("three replicas run each job once, although leases expire and one is killed", async () => {
-  const [, second, third] = cluster.replicas;
+  const [, , third] = cluster.replicas;
   await schedule(JOBS);
   await until(async () => (await completed()) > JOBS / 5);
   await expireLeases();
@@ -168,8 +168,6 @@ test("three replicas run each job once, although leases expire and one is killed
   await expireLeases();
   await until(async () => (await completed()) === JOBS, 120_000);
   await expectOnce(JOBS);
-  const metrics = await new TestClient(second?.url ?? "", ADMIN_TOKEN).request("GET", "/metrics");
-  expect(metrics.text).toContain('pylon_job_duration_seconds_count{queue="functions"');
   await third?.start();
 }, 180_000);
 
