@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PylonError, type ChangeEvent } from "@pylonsync/protocol";
-import { buildManifest, entity, field } from "@pylonsync/sdk";
+import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { expect, test } from "bun:test";
 import { until } from "../../../../tests/support/client.ts";
 import { appOf } from "../../../../tests/support/server.ts";
@@ -13,13 +13,21 @@ import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { Feed } from "./feed.ts";
+import { PositionPassed } from "./position-reader.ts";
 import { Subscriber } from "../connections/subscriber.ts";
 
 const manifest = buildManifest({
   name: "feed",
   version: "1.0.0",
   access: "public",
-  entities: [entity("Counter", { n: field.int() })],
+  entities: [
+    entity("Counter", { n: field.int() }),
+    entity("Member", { team: field.string() }),
+    entity("Doc", { team: field.string() }),
+  ],
+  policies: [
+    policy({ name: "docs", entity: "Doc", allowRead: "exists(Member, team == data.team)" }),
+  ],
 });
 /** More than the feed reads of the log at a time. */
 const MANY = 600;
@@ -45,7 +53,6 @@ function storeWith(
   others: Partial<Store> = {},
 ): Store {
   const overrides: Partial<Store> = {
-    ...others,
     limitedReader: (limits): Reader => {
       const reader = store.limitedReader(limits);
       return {
@@ -60,6 +67,7 @@ function storeWith(
         },
       };
     },
+    ...others,
   };
   return new Proxy(store, {
     get(target, name) {
@@ -187,6 +195,53 @@ test("a window that can't be refilled in time is read again", async () => {
   expect(types().slice(types().indexOf("resync"))).toEqual(["resync", "rows", "ready"]);
   expect(texts.at(-2)).toContain('"rows":[{"id":"b","n":1}]');
   expect([failures, types().includes("error")]).toEqual([[], false]);
+  feed.stop();
+  await store.remove();
+});
+
+test("rows that are being read are read again if a change can't be applied meanwhile", async () => {
+  const store = await openStore();
+  const insert = (entity: string, id: string): Promise<void> =>
+    store.transact(async (tx) => {
+      const after = { id, team: "red" };
+      await tx.insert(entity, after);
+      await tx.append({ entity, rowId: id, kind: "insert", before: null, after, at: 0 });
+    });
+  await insert("Member", "m");
+  let isTooFarAhead = false;
+  let reads = 0;
+  const ahead = storeWith(store, () => Promise.resolve(), {
+    select: (query) => {
+      if (!isTooFarAhead || query.entity !== "Member") return store.select(query);
+      isTooFarAhead = false;
+      return Promise.reject(new PositionPassed("The store is too far ahead."));
+    },
+    limitedReader: (limits) => {
+      const reader = store.limitedReader(limits);
+      const select: Reader["select"] = async (query) => {
+        const rows = await reader.select(query);
+        reads += 1;
+        if (reads > 1) return rows;
+        // The rows were read before this one was inserted.
+        isTooFarAhead = true;
+        await insert("Doc", "late");
+        return rows;
+      };
+      return new Proxy(reader, {
+        get: (target, name) => (name === "select" ? select : Reflect.get(target, name, target)),
+      });
+    },
+  });
+  const failures: unknown[] = [];
+  const feed = await startFeed(ahead, failures);
+  const texts: string[] = [];
+  const client = subscriber(texts, 2);
+  await feed.join(client, null);
+  feed.receive(client, JSON.stringify({ type: "subscribe", id: 1, entity: "Doc" }));
+  await until(() => texts.at(-1)?.includes('"ready"') === true);
+  expect([isTooFarAhead, failures]).toEqual([false, []]);
+  const last = texts.filter((text) => text.includes('"rows"')).at(-1);
+  expect(last).toContain('"id":"late"');
   feed.stop();
   await store.remove();
 });
