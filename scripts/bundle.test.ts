@@ -59,7 +59,7 @@ test.each([
   // All that is loaded before its first row.
   ["an engine that is started", STARTED, 38_900, 9_800],
   ["an engine that is started, and asks for single queries", STARTED + QUERY_MODE, 43_500, 4_200],
-  ["the hooks of db", 'export { db } from "@pylonsync/react"', 30_050, 27_150],
+  ["the hooks of db", 'export { db } from "@pylonsync/react"', 30_150, 27_150],
   // What a page does not import costs it nothing.
   ["one hook", 'export { useQuery } from "@pylonsync/react"', 900, 0],
   ["lists that grow", 'export { useInfiniteQuery } from "@pylonsync/react"', 1_300, 0],

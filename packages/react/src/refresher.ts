@@ -1,4 +1,4 @@
-import type { SyncEngine } from "@pylonsync/sync";
+import { PylonClientError, type SyncEngine } from "@pylonsync/sync";
 
 /** The time without changes after which the server is queried again, in milliseconds. */
 const QUIET_MS = 150;
@@ -78,7 +78,17 @@ export class Refresher {
       if (!isLast()) return;
       this.#told = null;
       onError(cause instanceof Error ? cause : new Error(String(cause)));
+      if (cause instanceof PylonClientError && cause.retryAfter !== undefined)
+        this.#refreshIn(cause.retryAfter * 1_000);
     }
+  }
+
+  /** Repeats a request that the server could not handle at the moment. */
+  #refreshIn(ms: number): void {
+    const { platform } = this.#options.sync;
+    this.#changedAt = platform.now();
+    // Many pages are told the same time.
+    this.#wait(platform.after(ms * (1 + platform.random()), () => this.refresh()));
   }
 
   #refreshSoon(): void {
