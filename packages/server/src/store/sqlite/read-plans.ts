@@ -1,5 +1,6 @@
 import type { Database } from "bun:sqlite";
 import type { Index, IndexesOf } from "./bounded-reads.ts";
+import type { ReadBounds } from "./sqlite-reader.ts";
 
 const MAX_PLANS = 500;
 const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.name AS "column"
@@ -7,6 +8,9 @@ const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.na
   ORDER BY list.seq, info.seqno`;
 /** Steps of a plan that lead directly to the rows. */
 const DIRECT = /^(?:SEARCH |SCAN CONSTANT ROW$|(?:CORRELATED )?SCALAR SUBQUERY )/;
+/** The other steps of a search: their work is limited by the number of rows with the words. */
+const SEARCH_STEP =
+  /^(?:CO-ROUTINE |MATERIALIZE |USE TEMP B-TREE |SCAN (?:h|hits|\S+ VIRTUAL TABLE INDEX \d+:M\d+)$)/;
 /** Without a condition, a table is read from its beginning up to the limit. */
 const IN_ORDER = "SCAN t";
 
@@ -30,23 +34,23 @@ export class ReadPlans {
   };
 
   /**
-   * Whether a read is guaranteed to be short.
+   * Whether a read is guaranteed to be short; a search only if few rows contain its words.
    *
    * @param isBounded checks its tree with the indexes
    */
-  isShort(text: string, isBounded: (indexesOf: IndexesOf) => boolean): boolean {
-    return isBounded(this.#indexesOf) && this.#isDirect(text);
+  isShort(text: string, { isBounded, probes }: Pick<ReadBounds, "isBounded" | "probes">): boolean {
+    return isBounded(this.#indexesOf) && this.#isDirect(text, probes !== undefined);
   }
 
   /**
    * SQLite might choose another index than the check of the tree assumed, and sort all matching
    * rows.
    */
-  #isDirect(text: string): boolean {
+  #isDirect(text: string, isSearch: boolean): boolean {
     let isDirect = this.#areDirect.get(text);
     if (isDirect === undefined) {
       if (this.#areDirect.size >= MAX_PLANS) this.#areDirect.clear();
-      isDirect = this.#explain(text);
+      isDirect = this.#explain(text, isSearch);
       this.#areDirect.set(text, isDirect);
     }
     return isDirect;
@@ -69,10 +73,10 @@ export class ReadPlans {
     }
   }
 
-  #explain(text: string): boolean {
+  #explain(text: string, isSearch: boolean): boolean {
     const steps = this.stepsOf(text);
     if (steps.length === 1 && steps[0] === IN_ORDER) return !text.includes(" WHERE ");
-    return steps.every((step) => DIRECT.test(step));
+    return steps.every((step) => DIRECT.test(step) || (isSearch && SEARCH_STEP.test(step)));
   }
 
   #readIndexes(table: string): Index[] {
