@@ -9,8 +9,11 @@ const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.na
 /** Steps of a plan that lead directly to the rows. */
 const DIRECT = /^(?:SEARCH |SCAN CONSTANT ROW$|(?:CORRELATED )?SCALAR SUBQUERY )/;
 /** The other steps of a search: their work is limited by the number of rows with the words. */
-const SEARCH_STEP =
-  /^(?:CO-ROUTINE |MATERIALIZE |USE TEMP B-TREE |SCAN (?:h|hits|\S+ VIRTUAL TABLE INDEX \d+:M\d+)$)/;
+const SEARCH_STEPS = [
+  /^(?:CO-ROUTINE|MATERIALIZE|USE TEMP B-TREE) /,
+  /^SCAN (?:h|hits)$/,
+  /^SCAN \S+ VIRTUAL TABLE INDEX \d+:M\d+$/,
+];
 /** Without a condition, a table is read from its beginning up to the limit. */
 const IN_ORDER = "SCAN t";
 
@@ -76,7 +79,8 @@ export class ReadPlans {
   #explain(text: string, isSearch: boolean): boolean {
     const steps = this.stepsOf(text);
     if (steps.length === 1 && steps[0] === IN_ORDER) return !text.includes(" WHERE ");
-    return steps.every((step) => DIRECT.test(step) || (isSearch && SEARCH_STEP.test(step)));
+    const allowed = isSearch ? [DIRECT, ...SEARCH_STEPS] : [DIRECT];
+    return steps.every((step) => allowed.some((pattern) => pattern.test(step)));
   }
 
   #readIndexes(table: string): Index[] {
