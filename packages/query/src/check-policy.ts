@@ -32,7 +32,17 @@ export interface PolicyScope {
   readonly roomParts?: readonly string[];
 }
 
-type Kind = "text" | "number" | "decimal" | "bool" | "datetime" | "list" | "json" | "null" | "any";
+type Kind =
+  | "text"
+  | "number"
+  | "decimal"
+  | "bool"
+  | "datetime"
+  | "list"
+  | "json"
+  | "encrypted"
+  | "null"
+  | "any";
 
 const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["userId", "text"],
@@ -45,7 +55,7 @@ const AUTH: ReadonlyMap<string, Kind> = new Map<string, Kind>([
   ["isTrustedDevice", "bool"],
 ]);
 
-const UNORDERED: ReadonlySet<Kind> = new Set<Kind>(["bool", "list", "json", "null"]);
+const UNORDERED: ReadonlySet<Kind> = new Set<Kind>(["bool", "list", "json", "encrypted", "null"]);
 
 const KINDS: Record<FieldKind, Kind> = {
   string: "text",
@@ -58,6 +68,7 @@ const KINDS: Record<FieldKind, Kind> = {
   datetime: "datetime",
   json: "json",
   array: "json",
+  encrypted: "encrypted",
 };
 
 /** The entity of an `exists`, and those of the enclosing `exists`. */
@@ -134,6 +145,10 @@ class PolicyChecker {
     this.#refuseItself(left, right, related);
     const a = this.#kindOf(left, related);
     const b = this.#kindOf(right, related);
+    if (a === "encrypted" || b === "encrypted") {
+      this.#encrypted(op, left, a === "encrypted" ? b : a);
+      return;
+    }
     const isOrdering = op !== "==" && op !== "!=";
     const unordered = [a, b].find((kind) => UNORDERED.has(kind));
     if (isOrdering && unordered !== undefined) {
@@ -150,6 +165,16 @@ class PolicyChecker {
     }
     if (!areAlike(a, left, b, right))
       this.#problem(left, `A ${a} is compared with a ${b}: they are never equal.`);
+  }
+
+  /** The server compares stored values, and nothing can be compared with an encrypted one. */
+  #encrypted(op: string, left: Expr, other: Kind): void {
+    if (other === "null" && (op === "==" || op === "!=")) return;
+    this.#problem(
+      left,
+      "An encrypted field can only be compared with null.",
+      "Store what policies compare in another field.",
+    );
   }
 
   /**
@@ -184,10 +209,10 @@ class PolicyChecker {
 
   #membership(item: Expr, list: Expr, related: RelatedScope | undefined): void {
     const kind = this.#kindOf(item, related);
-    if (kind === "list" || kind === "json" || kind === "null") {
+    if (kind === "list" || kind === "json" || kind === "encrypted" || kind === "null") {
       this.#problem(
         item,
-        `A ${kind} is never in a list.`,
+        `${kind === "encrypted" ? "An encrypted field" : `A ${kind}`} is never in a list.`,
         kind === "null" ? "Compare with null using ==." : undefined,
       );
       return;

@@ -6,6 +6,7 @@ import {
   type CompareOp,
   type EntityShape,
   type Expr,
+  isNestedKind,
   isScalarKind,
   type FieldKind,
   type MemberExpr,
@@ -345,8 +346,8 @@ export class FilterParser {
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
-    if (kind !== undefined && isScalarKind(kind))
-      invalid(at, `${at} requires a list, but ${name} is a ${kind}.`);
+    if (kind !== undefined && !isNestedKind(kind))
+      invalid(at, `${at} requires a list, but ${name} is ${article(kind)}.`);
     this.#countSearch(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
@@ -392,7 +393,7 @@ export class FilterParser {
 
   #textOf({ name, kind }: Subject, value: unknown, at: string): string {
     if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
-      invalid(at, `${at} requires a text field, but ${name} is a ${kind}.`);
+      invalid(at, `${at} requires a text field, but ${name} is ${article(kind)}.`);
     }
     if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
       invalid(at, `${at} can have at most ${MAX_NEEDLE_LENGTH} characters.`);
@@ -421,7 +422,7 @@ function hasOrder(kind: FieldKind): boolean {
 }
 
 function article(kind: FieldKind): string {
-  return `${kind === "array" ? "an" : "a"} ${kind}`;
+  return `${/^[aei]/.test(kind) ? "an" : "a"} ${kind}`;
 }
 
 function wholeNumber(value: unknown, at: string): number | undefined {

@@ -16,6 +16,7 @@ export const WANTED: Readonly<Record<FieldKind, string>> = {
   datetime: "an ISO 8601 date such as 2026-01-31T12:00:00Z",
   json: "a JSON object or list",
   array: "a list",
+  encrypted: "a string",
 };
 
 /** A value in its normal form, or the reason why it is invalid. */
@@ -79,19 +80,22 @@ export function comparable(kind: FieldKind, value: unknown, field: string): Scal
   if (!isScalarKind(kind))
     throw new QueryError(
       "INVALID_QUERY",
-      `${field}: ${kind === "json" ? "a json" : "an array"} can only be compared with null.`,
-      {
-        field,
-        hint:
-          kind === "json"
-            ? `Compare a value inside it: "${field}.color".`
-            : "Test for an item with {$has: value}, or for null with $exists.",
-      },
+      `${field}: ${kind === "json" ? "a json" : `an ${kind}`} can only be compared with null.`,
+      { field, hint: COMPARED_INSTEAD[kind](field) },
     );
   const normal = normaliseValue(COMPARED_AS[kind], value);
   if (normal.ok) return normal.value;
   throw new QueryError("INVALID_QUERY", `${field} ${normal.reason}.`, { field });
 }
+
+/** How to compare a field of a kind whose values can't be compared. */
+const COMPARED_INSTEAD: Readonly<
+  Record<Exclude<FieldKind, ScalarKind>, (field: string) => string>
+> = {
+  json: (field) => `Compare a value inside it: "${field}.color".`,
+  array: () => "Test for an item with {$has: value}, or for null with $exists.",
+  encrypted: () => "Test for null with $exists, or store what is searched for in another field.",
+};
 
 const COMPARED_AS: Readonly<Record<ScalarKind, ScalarKind>> = {
   string: "string",

@@ -222,6 +222,11 @@ export class Field<T extends FieldTraits = FieldTraits> {
       return mistaken(
         `.backfill() takes a function, not ${shown(make)}: write .backfill((row) => row.title).`,
       );
+    if (this.#definition.type === "encrypted")
+      return mistaken(
+        "an encrypted field can't have .backfill(), because a migration has no key: " +
+          "make it .optional(), and write its values in a data migration.",
+      );
     return this.#withCode({ backfill: make });
   }
 
@@ -288,7 +293,7 @@ export class Field<T extends FieldTraits = FieldTraits> {
 }
 
 /** The types whose length is counted in characters. */
-const TEXTS: ReadonlySet<string> = new Set(["string", "richtext"]);
+const TEXTS: ReadonlySet<string> = new Set(["string", "richtext", "encrypted"]);
 
 function without<K extends keyof ManifestField>(
   definition: Omit<ManifestField, "name">,
@@ -604,6 +609,14 @@ export const field = withSuggestions({
   },
   /** A long text, collaborative by default. */
   richtext: plain<string>("richtext"),
+  /**
+   * A text that is encrypted in the database, such as a tax number. Functions, and callers who may
+   * read it, get the plain text; filters, orders, indexes and policies can't use it. Requires
+   * `PYLON_SSO_ENCRYPTION_KEY` outside of dev mode.
+   *
+   * @example field.encrypted().max(40)
+   */
+  encrypted: plain<string>("encrypted"),
   /**
    * The id of a row of another entity. With `onDelete` the reference is enforced: it always refers
    * to an existing row.

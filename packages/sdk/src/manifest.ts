@@ -17,6 +17,7 @@ export type ManifestFieldType =
   | "file"
   | "json"
   | "array"
+  | "encrypted"
   | `id(${string})`;
 
 /** How concurrent edits of a field are merged in a collaborative document. */

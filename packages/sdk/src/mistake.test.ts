@@ -73,6 +73,7 @@ test("a rule that does not apply to its field is rejected with the field's name"
       "a computed field needs no .backfill()",
     ],
     [() => call(field.string(), "max", "9"), '.max() takes a number, not "9"'],
+    [() => field.encrypted().backfill(() => "x"), "an encrypted field can't have .backfill()"],
     [() => call(field.int(), "length", 3), ".length() is for strings, and this is an int"],
     [() => call(field.string(), "pattern", "a"), ".pattern() takes a regular expression"],
     [() => call(field.string(), "pattern", /a/g), '.pattern() supports the flags i and u, not "g"'],

@@ -18,6 +18,12 @@ import { systemPlatform, type Platform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { receiversOf } from "./webhooks/receivers.ts";
 import type { RunningOptions } from "./assembly/base.ts";
+import {
+  checkEncryptionKey,
+  fieldCipher,
+  requireEncryptionKey,
+  type FieldCipher,
+} from "./assembly/field-cipher.ts";
 import type { RouteSummary } from "./request/route.ts";
 import { ROOM_TIMES, type RoomTimes } from "./rooms/room-store.ts";
 import { RunningServer } from "./running-server.ts";
@@ -114,6 +120,7 @@ class Server implements PylonServer {
   readonly #options: ServerOptions;
   readonly #log: Log;
   readonly #platform: Platform;
+  readonly #cipher: FieldCipher;
   #diagnostics: readonly Diagnostic[] = [];
   #running: RunningServer | null = null;
   #lock: ServerLock | null = null;
@@ -129,6 +136,7 @@ class Server implements PylonServer {
       every: this.#platform.every,
       write: (line) => process.stderr.write(`${line}\n`),
     });
+    this.#cipher = fieldCipher(options.config, this.#platform, this.#log);
   }
 
   get diagnostics(): readonly Diagnostic[] {
@@ -165,7 +173,10 @@ class Server implements PylonServer {
 
   async #start(): Promise<void> {
     const { config, env = {} } = this.#options;
-    const { app, diagnostics } = compileApp(this.#options.app, { dev: config.dev });
+    const { app, diagnostics } = compileApp(this.#options.app, {
+      dev: config.dev,
+      cipher: this.#cipher,
+    });
     diagnostics.push(...unreadIn(env));
     this.#diagnostics = diagnostics;
     if (app === null) throw new PylonStartError(firstError(diagnostics));
@@ -209,12 +220,15 @@ class Server implements PylonServer {
 
   async #migrate(store: Store, { manifest, model }: CompiledApp): Promise<Diagnostic[]> {
     const { dev } = this.#options.config;
+    requireEncryptionKey(model, this.#cipher);
     const diagnostics = await migrateToManifest(store, manifest, {
       dev,
       pylonVersion: SERVER_VERSION,
       platform: this.#platform,
       onProgress: (field, filled) => this.#log.info("filling in rows", { field, filled }),
+      opened: (entity, row) => model.schema.entity(entity).sealing.opened(row),
     });
+    await checkEncryptionKey(store, model, this.#cipher);
     if (dev) diagnostics.push(...(await policyScans(store, model, this.#platform.now())));
     return diagnostics;
   }
@@ -312,7 +326,10 @@ class Server implements PylonServer {
   }
 
   async reload(loaded: LoadedApp): Promise<Diagnostic[]> {
-    const { app, diagnostics } = compileApp(loaded, { dev: this.#options.config.dev });
+    const { app, diagnostics } = compileApp(loaded, {
+      dev: this.#options.config.dev,
+      cipher: this.#cipher,
+    });
     if (app === null || this.#running === null) return diagnostics;
     if (!Bun.deepEquals(app.manifest.plugins, this.#running.manifest.plugins)) {
       diagnostics.push({

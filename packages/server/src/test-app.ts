@@ -11,6 +11,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { compileApp, type CompiledApp } from "./app/compile-app.ts";
 import { loadApp, type LoadedApp } from "./app/load-app.ts";
 import { assemble } from "./assembly/assemble.ts";
+import { fieldCipher } from "./assembly/field-cipher.ts";
 import type { ServerParts } from "./assembly/server-parts.ts";
 import type { Config } from "./config/config.ts";
 import { loadConfig } from "./config/load-config.ts";
@@ -103,7 +104,12 @@ export async function openTestApp(
           ...(functionsDir === undefined ? {} : { functionsDir }),
         })
       : loadedOf(source);
-  const { app, diagnostics } = compileApp(loaded, { dev: true });
+  const { app, diagnostics } = compileApp(loaded, {
+    dev: true,
+    cipher: fieldCipher({ dev: true, encryptionSecret: null }, systemPlatform, {
+      error: () => undefined,
+    }),
+  });
   const mistake = diagnostics.find(({ severity }) => severity === "error");
   if (app === null) throw new PylonStartError(mistake?.message ?? "The app is not valid.");
   const platform = new ManualPlatform(now);

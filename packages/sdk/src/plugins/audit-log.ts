@@ -1,13 +1,13 @@
 import { entity as defineEntity } from "../entity.ts";
 import { field } from "../field.ts";
 import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
-import { changeEntities, checkNames, checkOptions } from "./options.ts";
+import { changeEntities, checkNames, checkOptions, copiedFields } from "./options.ts";
 
 /** The options of `auditLog`. */
 export interface AuditLogOptions {
   /** The entities to record. Default: all entities of the app. */
   readonly entities?: readonly string[];
-  /** Fields whose values are not recorded, of any entity; hidden fields never are. */
+  /** Fields whose values are not recorded, of any entity; hidden and encrypted fields never are. */
   readonly except?: readonly string[];
 }
 
@@ -51,10 +51,8 @@ export function auditLog(options: AuditLogOptions = {}): Plugin {
     policies: [{ name: "audit_log", entity: "AuditLog", allow: "false" }],
     schema: (all) =>
       changeEntities("audit_log", all, options.entities, (one) => {
-        const shown = one.fields.filter(
-          ({ name, hidden }) => hidden !== true && options.except?.includes(name) !== true,
-        );
-        recorded.set(one.name, new Set(shown.map(({ name }) => name)));
+        const shown = copiedFields(one).filter((name) => options.except?.includes(name) !== true);
+        recorded.set(one.name, new Set(shown));
         return one;
       }),
     hooks: {

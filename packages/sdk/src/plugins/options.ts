@@ -30,6 +30,16 @@ export function checkCount(plugin: string, option: string, value: unknown, least
 }
 
 /**
+ * The names of the fields whose values may be copied to another table or sent to another server:
+ * all but those that are hidden or encrypted.
+ */
+export function copiedFields({ fields }: Pick<ManifestEntity, "fields">): string[] {
+  return fields
+    .filter(({ hidden, type }) => hidden !== true && type !== "encrypted")
+    .map(({ name }) => name);
+}
+
+/**
  * Returns the app's entities, with the given ones changed.
  *
  * @param names the entities to change; default all

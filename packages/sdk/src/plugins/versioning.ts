@@ -12,7 +12,8 @@ export interface VersioningOptions {
 
 /**
  * Stores the previous version of a row on each update and delete, as a row of `RowVersion` with a
- * version number that counts from 1. Functions and admins can read them.
+ * version number that counts from 1. Functions and admins can read them. Encrypted fields are not
+ * stored again.
  *
  * @example
  * const plugins = [versioning({ entities: ["Page"], keep: 20 })];
@@ -22,13 +23,27 @@ export function versioning(options: VersioningOptions): Plugin {
   const { entities, keep = 50 } = options;
   checkNames("versioning", "entities", entities ?? null);
   checkCount("versioning", "keep", options.keep, 1);
-  const save = (before: Readonly<Record<string, unknown>>, context: HookContext): Promise<void> =>
-    entities.includes(context.entity) ? saveVersion(before, context, keep) : Promise.resolve();
+  /** The encrypted fields of each entity. */
+  const omitted = new Map<string, ReadonlySet<string>>();
+  const save = async (
+    before: Readonly<Record<string, unknown>>,
+    context: HookContext,
+  ): Promise<void> => {
+    if (!entities.includes(context.entity)) return;
+    const isKept = ([name]: readonly [string, unknown]): boolean =>
+      omitted.get(context.entity)?.has(name) !== true;
+    await saveVersion(Object.fromEntries(Object.entries(before).filter(isKept)), context, keep);
+  };
   return definePlugin({
     name: "versioning",
     entities: [ROW_VERSION],
     policies: [{ name: "versioning", entity: "RowVersion", allow: "false" }],
-    schema: (all) => changeEntities("versioning", all, entities, (entity) => entity),
+    schema: (all) =>
+      changeEntities("versioning", all, entities, (entity) => {
+        const encrypted = entity.fields.filter(({ type }) => type === "encrypted");
+        omitted.set(entity.name, new Set(encrypted.map(({ name }) => name)));
+        return entity;
+      }),
     hooks: {
       afterUpdate: (_row, before, context) => save(before, context),
       afterDelete: (before, context) => save(before, context),

@@ -1,6 +1,6 @@
 import { isObject, shown, suggestion } from "../mistake.ts";
 import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
-import { checkCount, checkOptions } from "./options.ts";
+import { checkCount, checkOptions, copiedFields } from "./options.ts";
 
 /** The operation on a row. */
 type WebhookOperation = "insert" | "update" | "delete";
@@ -103,11 +103,7 @@ export function webhooks(options: WebhooksOptions): Plugin {
         endpoints,
         all.map(({ name }) => name),
       );
-      for (const { name, fields } of all)
-        told.set(name, [
-          "id",
-          ...fields.filter(({ hidden }) => hidden !== true).map((field) => field.name),
-        ]);
+      for (const one of all) told.set(one.name, ["id", ...copiedFields(one)]);
       return all;
     },
     hooks: {

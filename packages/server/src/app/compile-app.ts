@@ -19,6 +19,7 @@ import { compilePolicies } from "../policy/policy-set.ts";
 import { compileRooms, type RoomRules } from "../policy/room-rules.ts";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import { Schema } from "../schema/schema.ts";
+import type { ValueCipher } from "../schema/encrypted-fields.ts";
 import { validateManifest } from "../schema/validate-manifest.ts";
 import { checkPluginSettings } from "./check-plugin-settings.ts";
 import type { LoadedApp } from "./load-app.ts";
@@ -55,17 +56,18 @@ export interface CompiledApp {
 /**
  * Checks a loaded app and compiles its schema and policies.
  *
+ * @param options.cipher encrypts and decrypts fields; absent where no rows are read or written
  * @returns `app` is null when a diagnostic is an error
  */
 export function compileApp(
   loaded: LoadedApp,
-  options: { readonly dev: boolean },
+  options: { readonly dev: boolean; readonly cipher?: ValueCipher },
 ): { app: CompiledApp | null; diagnostics: Diagnostic[] } {
   const diagnostics: Diagnostic[] = [...loaded.diagnostics];
   const { manifest, diagnostics: found } = validateManifest(loaded.manifest, loaded.manifestModule);
   diagnostics.push(...found);
   if (manifest === null) return { app: null, diagnostics };
-  const schema = Schema.fromManifest(manifest);
+  const schema = Schema.fromManifest(manifest, options.cipher);
   const { policies, diagnostics: ofPolicies } = compilePolicies(manifest, schema.shapes, options);
   const { rules: rooms, diagnostics: ofRooms } = compileRooms(manifest, schema.shapes, options);
   const functions = withPluginFunctions(loaded, diagnostics);

@@ -21,7 +21,7 @@ import type { AuthSettings } from "./security/auth-settings.ts";
 import { Authenticator } from "./sessions/authenticator.ts";
 import { Credentials } from "./security/credentials.ts";
 import { emailRoutes } from "./email-sign-in/email-routes.ts";
-import { Encryption } from "./security/encryption.ts";
+import { Encryption, encryptionSecretOf } from "./security/encryption.ts";
 import { GuestUpgrade } from "./users/guest-upgrade.ts";
 import { jwtRoutes } from "./jwt/jwt-routes.ts";
 import { Jwts } from "./jwt/jwts.ts";
@@ -60,8 +60,6 @@ import { UserRemoval } from "./account/user-removal.ts";
 import { Users } from "./users/users.ts";
 
 const DEFAULT_SESSION_S = 30 * 24 * 60 * 60;
-/** Dev mode encrypts with this public key: it protects nothing, but is the same after a restart. */
-const DEV_SECRET = "pylon dev mode keeps no secrets";
 
 /** The dependencies of authentication. */
 export interface AuthOptions {
@@ -194,7 +192,7 @@ function isForTests({ dev, database }: AuthOptions): boolean {
 
 /** Combines the app's declaration and the environment into the settings of authentication. */
 function settingsOf(options: AuthOptions): AuthSettings {
-  const { dev, encryptionSecret, manifest } = options;
+  const { dev, manifest } = options;
   const declared = (): ManifestAuth => manifest().auth ?? {};
   return {
     dev,
@@ -207,7 +205,7 @@ function settingsOf(options: AuthOptions): AuthSettings {
       trusted: () => [...options.trustedOrigins, ...(declared().trustedOrigins ?? [])],
       csrf: options.csrfOrigins,
     }),
-    encryption: new Encryption(encryptionSecret ?? (dev ? DEV_SECRET : null), options.platform),
+    encryption: new Encryption(encryptionSecretOf(options), options.platform),
   };
 }
 

@@ -138,7 +138,8 @@ async function runNext(
     await MIGRATIONS.update(tx, name, { doneAt: now });
     return { rows: 0 };
   }
-  const batch = await nextRows(writer, migration.entity, state);
+  const { opened } = model().entity(migration.entity).sealing;
+  const batch = (await nextRows(writer, migration.entity, state)).map(opened);
   for (const row of batch) await callEach(migration, context, row);
   const rows = state.rows + batch.length;
   const isDone = batch.length < BATCH;

@@ -5,8 +5,8 @@ import { checkReferences, hasIdOf } from "./references.ts";
 import type { WriterOptions } from "./writer-options.ts";
 
 /**
- * Writes validated rows. For each row it checks the references, updates the links of its files, and
- * appends a change record.
+ * Writes validated rows. For each row it checks the references, updates the links of its files,
+ * encrypts its encrypted fields, and appends a change record.
  */
 export class RecordedRows {
   readonly #tx: Transaction;
@@ -25,10 +25,11 @@ export class RecordedRows {
   async insert(entity: Entity, row: StoredRow, isNewId: boolean): Promise<void> {
     if (this.#mustRefer(entity)) await checkReferences(this.#tx, entity, null, row);
     const linkFiles = hasFiles(entity) ? await this.#prepareFiles(entity, null, row) : null;
-    if (isNewId) await this.#tx.insertNew(entity.name, row);
-    else await this.#tx.insert(entity.name, row);
+    const stored = entity.sealing.sealed(row.id, row);
+    if (isNewId) await this.#tx.insertNew(entity.name, stored);
+    else await this.#tx.insert(entity.name, stored);
     if (linkFiles !== null) await linkFiles();
-    await this.#append(entity, row.id, "insert", null, row);
+    await this.#append(entity, row.id, "insert", null, stored);
   }
 
   /**
@@ -43,9 +44,13 @@ export class RecordedRows {
   ): Promise<void> {
     if (this.#mustRefer(entity)) await checkReferences(this.#tx, entity, before, after);
     const linkFiles = hasFiles(entity) ? await this.#prepareFiles(entity, before, after) : null;
-    await this.#tx.update(entity.name, before.id, patch);
+    const { sealed } = entity.sealing;
+    const change = sealed(before.id, patch);
+    await this.#tx.update(entity.name, before.id, change);
     if (linkFiles !== null) await linkFiles();
-    await this.#append(entity, before.id, "update", before, after);
+    const old = sealed(before.id, before);
+    const stored = entity.isEncrypted ? { ...old, ...change } : after;
+    await this.#append(entity, before.id, "update", old, stored);
     await this.#options.onUpdate?.(this.#tx, entity.name, before, after);
   }
 
@@ -64,7 +69,7 @@ export class RecordedRows {
   }
 
   async #recordDelete(entity: Entity, before: StoredRow): Promise<void> {
-    await this.#append(entity, before.id, "delete", before, null);
+    await this.#append(entity, before.id, "delete", entity.sealing.sealed(before.id, before), null);
     await this.#options.onDelete?.(this.#tx, entity.name, before);
   }
 

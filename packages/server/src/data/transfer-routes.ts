@@ -3,6 +3,7 @@ import { TRUE } from "@pylonsync/query";
 import type { RequestContext } from "../request/context.ts";
 import { json, StreamAnswer, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
+import type { Entity } from "../schema/schema.ts";
 import { isFull } from "../store/row-size.ts";
 import type { Reader, StoredRow } from "../store/store.ts";
 import { Importer, type ImportMode } from "./import-rows.ts";
@@ -17,14 +18,12 @@ const NDJSON = "application/x-ndjson";
 export function transferRoutes(services: DataServices): Route[] {
   const exportRows = (context: RequestContext): Answer => {
     const one = context.params["entity"];
-    const names =
-      one === undefined
-        ? services.model().schema.entities.map(({ name }) => name)
-        : [services.model().entity(one).name];
+    const model = services.model();
+    const entities = one === undefined ? model.schema.entities : [model.entity(one)];
     const reader = services.reader(context);
     return context.request.headers.get("accept")?.includes(NDJSON) === true
-      ? new StreamAnswer(lines(reader, names), NDJSON)
-      : new StreamAnswer(document(reader, names, services.platform.now()));
+      ? new StreamAnswer(lines(reader, entities), NDJSON)
+      : new StreamAnswer(document(reader, entities, services.platform.now()));
   };
 
   const importRows = async (context: RequestContext): Promise<Answer> => {
@@ -80,7 +79,10 @@ async function* chunksOf({ body }: Request): AsyncGenerator<Uint8Array> {
 }
 
 /** Yields all rows of an entity, by id, page by page. */
-async function* pagesOf(reader: Reader, entity: string): AsyncGenerator<StoredRow[]> {
+async function* pagesOf(
+  reader: Reader,
+  { name: entity, sealing }: Entity,
+): AsyncGenerator<StoredRow[]> {
   let last: string | null = null;
   for (;;) {
     const rows: StoredRow[] = await reader.select({
@@ -89,15 +91,16 @@ async function* pagesOf(reader: Reader, entity: string): AsyncGenerator<StoredRo
       limit: CHUNK,
       maxBytes: MAX_PAGE_BYTES,
     });
-    if (rows.length > 0) yield rows;
+    if (rows.length > 0) yield rows.map(sealing.opened);
     last = rows.at(-1)?.id ?? null;
     if (rows.length < CHUNK && !isFull(rows, MAX_PAGE_BYTES)) return;
   }
 }
 
-async function* lines(reader: Reader, names: readonly string[]): AsyncGenerator<string> {
-  for (const entity of names) {
-    for await (const rows of pagesOf(reader, entity))
+async function* lines(reader: Reader, entities: readonly Entity[]): AsyncGenerator<string> {
+  for (const one of entities) {
+    const entity = one.name;
+    for await (const rows of pagesOf(reader, one))
       yield rows.map((row) => `${JSON.stringify({ entity, row })}\n`).join("");
   }
 }
@@ -105,19 +108,19 @@ async function* lines(reader: Reader, names: readonly string[]): AsyncGenerator<
 /** `{"exported_at", "entities": {"Todo": [...]}, "counts": {"Todo": 2}}`. */
 async function* document(
   reader: Reader,
-  names: readonly string[],
+  entities: readonly Entity[],
   now: number,
 ): AsyncGenerator<string> {
   const counts: Record<string, number> = {};
   yield `{"exported_at":${JSON.stringify(new Date(now).toISOString())},"entities":{`;
-  for (const [index, entity] of names.entries()) {
-    yield `${index === 0 ? "" : ","}${JSON.stringify(entity)}:[`;
+  for (const [index, entity] of entities.entries()) {
+    yield `${index === 0 ? "" : ","}${JSON.stringify(entity.name)}:[`;
     let count = 0;
     for await (const rows of pagesOf(reader, entity)) {
       yield (count === 0 ? "" : ",") + JSON.stringify(rows).slice(1, -1);
       count += rows.length;
     }
-    counts[entity] = count;
+    counts[entity.name] = count;
     yield "]";
   }
   yield `},"counts":${JSON.stringify(counts)}}`;

@@ -323,12 +323,16 @@ export class Writer implements Reader {
       {
         delete: (own, rows) => {
           this.#counts.countCascaded(rows.length);
-          return this.#removeAll(own, rows);
+          return this.#removeAll(own, own.isEncrypted ? rows.map(own.sealing.opened) : rows);
         },
         setNull: async (own, row, field) => {
           this.#counts.countCascaded(1);
           const empty = { [field]: null };
-          await this.#change(own, row, empty, { trusted: true, fixed: empty, isAsked: false });
+          await this.#change(own, own.sealing.opened(row), empty, {
+            trusted: true,
+            fixed: empty,
+            isAsked: false,
+          });
         },
         pause: this.#options.pause,
       },
@@ -379,7 +383,8 @@ export class Writer implements Reader {
 
   /** No row has an invalid id, which a database may not even accept as a value. */
   async #find(entity: Entity, id: string): Promise<StoredRow | null> {
-    return isRowId(id) ? this.#tx.get(entity.name, id) : null;
+    const row = isRowId(id) ? await this.#tx.get(entity.name, id) : null;
+    return row === null ? null : entity.sealing.opened(row);
   }
 
   /** @throws PylonError TRANSACTION_TOO_LARGE for hooks that write endlessly */

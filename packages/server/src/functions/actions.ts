@@ -113,6 +113,7 @@ function validatorsOf(inputs: readonly ManifestInput[]): Record<string, Validato
 const VALIDATORS: ReadonlyMap<string, () => Validator> = new Map<string, () => Validator>([
   ["string", v.string],
   ["richtext", v.richtext],
+  ["encrypted", v.string],
   ["file", v.string],
   ["int", v.int],
   ["float", v.float],

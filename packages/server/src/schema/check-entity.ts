@@ -6,6 +6,7 @@ import { NAME, checkOldNames } from "./check-old-names.ts";
 import { checkRelations } from "./check-relations.ts";
 import { checkSearch } from "./check-search.ts";
 import { checkHiddenFields, checkNestedIndexes } from "./check-value-rules.ts";
+import { checkEncryptedFields } from "./encrypted-fields.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import { referenceIndexName, uniqueIndexName } from "./diff.ts";
 import { hiddenBySignIn } from "./schema.ts";
@@ -66,6 +67,7 @@ export function* checkEntity(
   yield* checkHiddenFields(entity, hiddenBySignIn(entity, manifest), at);
   yield* checkHide(entity, manifest);
   yield* checkNestedIndexes(entity, at);
+  yield* checkEncryptedFields(entity, manifest, at);
 }
 
 /** Reports indexes with the name of an index that a unique field or a reference creates. */

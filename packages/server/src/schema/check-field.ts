@@ -1,4 +1,4 @@
-import { isScalarKind, WANTED } from "@pylonsync/query";
+import { isNestedKind, WANTED } from "@pylonsync/query";
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { didYouMean } from "./check-names.ts";
 import { NAME } from "./check-old-names.ts";
@@ -164,7 +164,7 @@ function* checkDefault(field: ManifestField, label: string, at: string): Generat
   if (field.default === undefined || field.type === "file" || isGenerated(field)) return;
   const kind = kindOf(field.type);
   const normal = readValueOf(field)(field.default);
-  const isNested = !isScalarKind(kind);
+  const isNested = isNestedKind(kind);
   // The column's default is the declared value, which is not normalized.
   if (normal.ok && isNested && !isSameValue(normal.value, field.default))
     yield errorAt(

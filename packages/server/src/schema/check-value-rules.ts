@@ -11,9 +11,10 @@ import type { ManifestRules } from "./field-value.ts";
 import { defaultsToNow } from "./mend-dates.ts";
 import { isValueSchema } from "./value-schema.ts";
 
-const TEXTS = new Set(["string", "richtext"]);
+const TEXTS = new Set(["string", "richtext", "encrypted"]);
 const NUMBERS = new Set(["int", "float", "decimal"]);
 const NESTED = new Set(["json", "array"]);
+const UNORDERED = new Set([...NESTED, "encrypted"]);
 const ITEMS = new Set(["string", "int", "float", "bool", "datetime"]);
 
 /**
@@ -98,11 +99,11 @@ function* checkNested(field: ManifestField, label: string, at: string): Generato
 
 /** Values without an order can't be indexed. */
 export function* checkNestedIndexes(entity: ManifestEntity, at: string): Generator<Diagnostic> {
-  const nested = new Set(
-    entity.fields.filter(({ type }) => NESTED.has(type)).map(({ name }) => name),
+  const unordered = new Set(
+    entity.fields.filter(({ type }) => UNORDERED.has(type)).map(({ name }) => name),
   );
   for (const [index, { name, fields }] of entity.indexes.entries()) {
-    const field = fields.find((one) => nested.has(one));
+    const field = fields.find((one) => unordered.has(one));
     if (field !== undefined)
       yield errorAt(
         "INDEX_FIELD_INVALID",
@@ -161,8 +162,7 @@ function* checkLimits(field: ManifestRules, label: string, at: string): Generato
   const counted = TEXTS.has(type) ? "characters" : type === "array" ? "items" : undefined;
   if (counted === undefined && !NUMBERS.has(type)) {
     yield wrong(
-      `${label} is a ${type}, but only string, richtext, number and array fields support ` +
-        "min and max.",
+      `${label} is a ${type}, but only text, number and array fields support ` + "min and max.",
     );
     return;
   }
@@ -189,7 +189,7 @@ function* checkPattern(field: ManifestRules, label: string, at: string): Generat
   if (!TEXTS.has(type))
     yield errorAt(
       "FIELD_PATTERN_INVALID",
-      `${label} is a ${type}, but only a string or richtext may have a pattern.`,
+      `${label} is a ${type}, but only a text may have a pattern.`,
       `${at}.pattern`,
     );
   if (!isExpression(pattern, flags))

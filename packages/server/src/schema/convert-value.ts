@@ -38,6 +38,9 @@ export function convertValue(value: Value, from: FieldKind, to: FieldKind): Valu
         : undefined;
     case "datetime":
       return typeof value === "string" ? normaliseDatetime(value.trim()) : undefined;
+    // A migration has no key.
+    case "encrypted":
+      return undefined;
   }
 }
 

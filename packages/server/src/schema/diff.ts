@@ -292,6 +292,10 @@ function changeField(
     return old.optional && !field.optional && isBackfilled(field) && !facts.filled.has(name)
       ? [{ kind: "backfill", ...column }]
       : recompute;
+  if (isEncrypted(old) !== isEncrypted(field)) {
+    problems.push(encryptionChanged(name, old, field));
+    return [];
+  }
   const lost = facts.lost.get(name);
   const isConverted = fieldCodeOf(field)?.convert !== undefined;
   if (lost !== undefined && (isConverted || !field.optional))
@@ -504,6 +508,15 @@ function notConvertible(name: string, field: ManifestField, lost: LostValues): D
   );
 }
 
+function encryptionChanged(name: string, from: ManifestField, to: ManifestField): Diagnostic {
+  return errorAt(
+    "SCHEMA_ENCRYPTION_CHANGED",
+    `${name} changes from ${from.type} to ${to.type}, but a migration can't encrypt or decrypt.`,
+    name,
+    "Add another field, copy the values in a data migration, and remove this one later.",
+  );
+}
+
 function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnostic {
   return errorAt(
     "SCHEMA_VALUES_TOO_LONG",
@@ -538,6 +551,10 @@ function isStoredAlike(from: ManifestField, to: ManifestField): boolean {
   const a = kindOf(from.type);
   const b = kindOf(to.type);
   return a === b || (isText(a) && isText(b));
+}
+
+function isEncrypted({ type }: ManifestField): boolean {
+  return kindOf(type) === "encrypted";
 }
 
 function isText(kind: FieldKind): boolean {

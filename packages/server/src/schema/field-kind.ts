@@ -12,6 +12,7 @@ export const FIELD_TYPES = [
   "file",
   "json",
   "array",
+  "encrypted",
 ];
 
 /** The kind of a manifest's field type: `id(User)` and `file` are `id`. */

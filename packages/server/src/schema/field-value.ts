@@ -1,6 +1,7 @@
 import { MAX_ARRAY_ITEMS } from "@pylonsync/protocol";
-import { describeValue, isScalarKind, normaliseValue, WANTED } from "@pylonsync/query";
+import { describeValue, isNestedKind, normaliseValue, WANTED } from "@pylonsync/query";
 import type { Json, ManifestField } from "@pylonsync/sdk";
+import { isSealed, SEALED } from "./encrypted-fields.ts";
 import { kindOf } from "./field-kind.ts";
 import { nestedValue } from "./nested-value.ts";
 import { schemaProblem } from "./value-schema.ts";
@@ -23,13 +24,23 @@ export type ManifestRules = Omit<ManifestField, "name" | "optional" | "unique">;
  */
 export function readValueOf(field: ManifestRules): ReadValue {
   const kind = kindOf(field.type);
-  if (!isScalarKind(kind)) return kind === "json" ? readJson(field) : readArray(field);
+  if (kind === "encrypted") return readEncrypted(field);
+  if (isNestedKind(kind)) return kind === "json" ? readJson(field) : readArray(field);
   const rule = valueRuleOf(field);
   if (rule === undefined) return (value) => normaliseValue(kind, value);
   return (value) => {
     const normal = normaliseValue(kind, value);
     return normal.ok ? (refused(rule(normal.value)) ?? normal) : normal;
   };
+}
+
+/** The plain text of an encrypted field has the rules of a string. */
+function readEncrypted(field: ManifestRules): ReadValue {
+  const read = readValueOf({ ...field, type: "string" });
+  return (value) =>
+    typeof value === "string" && isSealed(value)
+      ? { ok: false, reason: `begins with "${SEALED}", which marks encrypted values` }
+      : read(value);
 }
 
 function readJson({ schema }: { readonly schema?: object }): ReadValue {

@@ -26,6 +26,12 @@ function schemaOfItem(item: ManifestItem): JsonSchema {
       };
     case "richtext":
       return { type: "string" };
+    case "encrypted":
+      return {
+        type: "string",
+        ...(pattern === undefined ? {} : { pattern }),
+        ...present({ minLength: min, maxLength: max }),
+      };
     case "int":
       return { type: "integer", ...present({ minimum: min, maximum: max }) };
     case "float":

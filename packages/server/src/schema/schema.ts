@@ -1,5 +1,11 @@
 import { PylonError } from "@pylonsync/protocol";
 import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import {
+  encryptedFieldsOf,
+  sealingOf,
+  type RowSealing,
+  type ValueCipher,
+} from "./encrypted-fields.ts";
 import { kindOf, targetOf } from "./field-kind.ts";
 import { referencesOf, type Reference } from "./references.ts";
 import type { StoredRow } from "./row.ts";
@@ -101,8 +107,12 @@ export interface Entity {
   readonly shape: EntityShape;
   /** The shape for callers: without hidden fields. */
   readonly publicShape: EntityShape;
-  /** Returns the parts of the row that may be sent to callers. */
+  /** Returns the parts of a stored row that may be sent to callers. */
   readonly visible: (row: StoredRow) => StoredRow;
+  /** The conversions between rows and their stored form. */
+  readonly sealing: RowSealing;
+  /** Whether it has encrypted fields. */
+  readonly isEncrypted: boolean;
   /**
    * Returns the row as the change log stores it: without the hash of a user's password, which no
    * client receives and which the log would retain for a long time.
@@ -130,7 +140,11 @@ export class Schema {
     );
   }
 
-  static fromManifest(manifest: Pick<Manifest, "entities" | "auth">): Schema {
+  /** @param cipher encrypts and decrypts values; null where no rows are read or written */
+  static fromManifest(
+    manifest: Pick<Manifest, "entities" | "auth">,
+    cipher: ValueCipher | null = null,
+  ): Schema {
     const references = referencesOf(manifest.entities);
     return new Schema(
       manifest.entities.map((entity) =>
@@ -139,6 +153,7 @@ export class Schema {
           isUserEntity(entity, manifest),
           hiddenBySignIn(entity, manifest),
           references,
+          sealingOf(encryptedFieldsOf(entity), cipher),
         ),
       ),
     );
@@ -205,6 +220,7 @@ function toEntity(
   isUser: boolean,
   isHidden: (field: string) => boolean,
   references: readonly Reference[],
+  sealing: RowSealing,
 ): Entity {
   const isManaged = (name: string): boolean => isUser && MANAGED.has(name);
   const fields = new Map(
@@ -245,7 +261,9 @@ function toEntity(
     oldFields,
     shape,
     publicShape: shown.length === all.length ? shape : shapeOf(entity.name, shown),
-    visible: only(new Set(["id", ...shown.map(({ name }) => name)])),
+    visible: only(new Set(["id", ...shown.map(({ name }) => name)]), sealing),
+    sealing,
+    isEncrypted: encryptedFieldsOf(entity).length > 0,
     logged: without(
       [...fields.values()]
         .filter(({ hidden, managed }) => hidden && managed)
@@ -300,20 +318,20 @@ export function withoutFields(entity: Entity, closed: ReadonlySet<string>): Enti
           ? `A policy does not let you read ${field}, so you can't use it in a query.`
           : undefined,
     },
-    visible: only(new Set(shown.map(([name]) => name))),
+    visible: only(new Set(shown.map(([name]) => name)), entity.sealing),
   };
 }
 
 /**
  * Removes hidden fields, and fields that only another version of the app declares, whose changes
- * are also in the log.
+ * are also in the log; decrypts the rest.
  */
-function only(shown: ReadonlySet<string>): (row: StoredRow) => StoredRow {
+function only(shown: ReadonlySet<string>, { opened }: RowSealing): (row: StoredRow) => StoredRow {
   return (row) => {
     for (const name in row) {
-      if (!shown.has(name)) return withFields(row, (field) => shown.has(field));
+      if (!shown.has(name)) return opened(withFields(row, (field) => shown.has(field)));
     }
-    return row;
+    return opened(row);
   };
 }
 

@@ -1,5 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
-import { and, isScalarKind, literal, path, type Expr } from "@pylonsync/query";
+import { and, isNestedKind, literal, path, type Expr } from "@pylonsync/query";
 import type { Manifest, ManifestField } from "@pylonsync/sdk";
 import { sleep, type Platform } from "../platform.ts";
 import { backfillField, computedBy, computeField, isFilledByCode } from "../schema/field-code.ts";
@@ -52,6 +52,8 @@ export interface FillOptions {
    * far.
    */
   readonly onProgress?: ((field: string, filled: number) => void) | undefined;
+  /** Decrypts a row of an entity for the code that computes a field. */
+  readonly opened?: (entity: string, row: StoredRow) => StoredRow;
 }
 
 /**
@@ -118,16 +120,13 @@ async function hasEmpty(reader: Pick<Store, "select">, target: Target): Promise<
   return (await reader.select({ entity, where: isEmpty(field.name), limit: 1 })).length > 0;
 }
 
-async function fillAll(
-  store: Store,
-  target: Target,
-  { platform, onProgress }: FillOptions,
-): Promise<boolean> {
+async function fillAll(store: Store, target: Target, options: FillOptions): Promise<boolean> {
+  const { platform, onProgress } = options;
   let isKnown = false;
   for (let size = BATCH.first; ;) {
     const started = platform.monotonic();
     const batch = await filling(target, () =>
-      store.transact((tx) => fillNext(tx, target, platform, size, store.dialect), {
+      store.transact((tx) => fillNext(tx, target, options, size, store.dialect), {
         isolation: "latest",
       }),
     );
@@ -158,7 +157,7 @@ function nextSize(size: number, took: number): number {
 async function fillNext(
   tx: Transaction,
   target: Target,
-  platform: Platform,
+  options: FillOptions,
   size: number,
   dialect: Store["dialect"],
 ): Promise<"done" | "busy" | Batch> {
@@ -170,7 +169,7 @@ async function fillNext(
   });
   if (state === undefined) return "busy";
   if (state.doneAt !== null) return "done";
-  if (target.isComputed) return computeNext(tx, target, { state, size, platform, dialect });
+  if (target.isComputed) return computeNext(tx, target, { state, size, options, dialect });
   const rows = await tx.select({
     entity,
     where: and(isEmpty(field.name), isAfter(state.after)),
@@ -178,12 +177,12 @@ async function fillNext(
     // Rows that are being written at the moment are checked again at the end.
     isClaim: true,
   });
-  await fill(tx, target, rows, platform);
+  await fill(tx, target, rows, options);
   const filled = state.filled + rows.length;
   const isLast = rows.length < size;
   const after = isLast ? "" : (rows.at(-1)?.id ?? "");
   const isDone = isLast && !(await hasEmpty(tx, target));
-  const doneAt = isDone ? platform.now() : null;
+  const doneAt = isDone ? options.platform.now() : null;
   if (isDone || after !== state.after) await BACKFILLS.update(tx, id, { after, filled, doneAt });
   return rows.length === 0 && !isDone ? "busy" : { filled, isKnown: false };
 }
@@ -195,11 +194,11 @@ async function computeNext(
   how: {
     readonly state: { readonly after: string; readonly filled: number };
     readonly size: number;
-    readonly platform: Platform;
+    readonly options: FillOptions;
     readonly dialect: Store["dialect"];
   },
 ): Promise<"busy" | Batch> {
-  const { state, size, platform, dialect } = how;
+  const { state, size, options, dialect } = how;
   const next = { entity: target.entity, where: isAfter(state.after), limit: size };
   const all = await tx.select(next);
   const held = dialect === "sqlite" ? all : await tx.select({ ...next, isClaim: true });
@@ -208,10 +207,10 @@ async function computeNext(
   const last = missing === -1 ? all.at(-1) : all[missing - 1];
   const rows = last === undefined ? [] : held.filter(({ id }) => id <= last.id);
   const isDone = missing === -1 && all.length < size;
-  const isKnown = await fill(tx, target, rows, platform);
+  const isKnown = await fill(tx, target, rows, options);
   const filled = state.filled + rows.length;
   const after = isDone ? "" : (last?.id ?? state.after);
-  const doneAt = isDone ? platform.now() : null;
+  const doneAt = isDone ? options.platform.now() : null;
   if (isDone || rows.length > 0) await BACKFILLS.update(tx, target.id, { after, filled, doneAt });
   return rows.length === 0 && !isDone ? "busy" : { filled, isKnown };
 }
@@ -221,11 +220,12 @@ async function fill(
   tx: Transaction,
   { entity, field, isComputed }: Target,
   rows: readonly StoredRow[],
-  platform: Platform,
+  { platform, opened = (_, row) => row }: FillOptions,
 ): Promise<boolean> {
   const { name } = field;
   const updates = rows
-    .map((row) => {
+    .map((stored) => {
+      const row = opened(entity, stored);
       const value = isComputed
         ? computedFor(entity, field, row)
         : valueFor(entity, field, row, platform);
@@ -233,7 +233,7 @@ async function fill(
     })
     .filter(({ isSame }) => !isSame);
   const isKnown = updates.some(({ row }) => row[name] !== null && row[name] !== undefined);
-  if (isScalarKind(kindOf(field.type))) {
+  if (!isNestedKind(kindOf(field.type))) {
     if (updates.length > 0)
       await tx.updateMany(
         entity,

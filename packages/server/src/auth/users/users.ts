@@ -102,8 +102,10 @@ export class Users {
   }
 
   /** Returns the user with this id, or null. */
-  get(id: string): Promise<StoredRow | null> {
-    return this.#options.store.get(this.entity.name, id);
+  async get(id: string): Promise<StoredRow | null> {
+    const { name, sealing } = this.entity;
+    const user = await this.#options.store.get(name, id);
+    return user === null ? null : sealing.opened(user);
   }
 
   /** Returns the user with this address; the oldest one if the app allows several. */
@@ -223,8 +225,9 @@ export class Users {
   async #byEmail(reader: Reader, email: string): Promise<StoredRow | null> {
     if (!this.has("email")) return null;
     const where: Expr = and(fieldIs("email", normaliseEmail(email)));
-    const [user = null] = await reader.select({ entity: this.entity.name, where, limit: 1 });
-    return user;
+    const { name, sealing } = this.entity;
+    const [user] = await reader.select({ entity: name, where, limit: 1 });
+    return user === undefined ? null : sealing.opened(user);
   }
 
   /** Returns the default values of fields of a new row that its profile does not set. */

@@ -91,8 +91,8 @@ export const AUTH_VARIABLES = {
   PYLON_SSO_ENCRYPTION_KEY: variable<string | undefined>({
     wants: "a secret of at least 32 characters",
     doc:
-      "Encrypts stored secrets: tokens of OAuth providers, seeds of authenticator apps, and " +
-      "account mails waiting to be sent. Not required in dev mode.",
+      "Encrypts stored secrets: tokens of OAuth providers, seeds of authenticator apps, account " +
+      "mails waiting to be sent, and encrypted fields. Not required in dev mode.",
     fallback: undefined,
     secret: true,
     parse: text,

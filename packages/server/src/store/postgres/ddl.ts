@@ -25,6 +25,7 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   decimal: "NUMERIC",
   json: "JSON",
   array: "JSON",
+  encrypted: "TEXT",
 };
 const MAX_NAME = 63;
 

@@ -38,6 +38,7 @@ const ARRAY_TYPES: Readonly<Record<FieldKind, string>> = {
   decimal: "numeric[]",
   json: "json[]",
   array: "json[]",
+  encrypted: "text[]",
 };
 
 /** Inserts a row, unless one of its unique values is taken. */

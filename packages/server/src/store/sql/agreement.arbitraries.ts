@@ -169,7 +169,8 @@ const STORED: Record<FieldKind, fc.Arbitrary<Value>> = {
   bool: fc.boolean(),
   datetime: LITERALS.datetime,
   decimal: LITERALS.decimal,
-  // They are compared only with null, and are stored beside the other columns.
+  // These are compared only with null, and are stored beside the other columns.
+  encrypted: LITERALS.text,
   json: fc.oneof(
     members(2).map((value): Value => (typeof value === "object" && value !== null ? value : {})),
     fc.constant<Value>({ a: [null, "\u{1F600}"] }),

@@ -63,6 +63,7 @@ const SQLITE_TYPES: Record<FieldKind, string> = {
   decimal: "TEXT",
   json: "TEXT",
   array: "TEXT",
+  encrypted: "TEXT",
 };
 const POSTGRES_TYPES: Record<FieldKind, string> = {
   string: 'TEXT COLLATE "C"',
@@ -75,6 +76,7 @@ const POSTGRES_TYPES: Record<FieldKind, string> = {
   decimal: "NUMERIC",
   json: "JSON",
   array: "JSON",
+  encrypted: "TEXT",
 };
 
 function tableOf({ name, fields }: EntityShape, types: Record<FieldKind, string>): string {

@@ -1,6 +1,6 @@
 import {
   compilePredicate,
-  isScalarKind,
+  isNestedKind,
   literal,
   textTest,
   type CompareExpr,
@@ -237,7 +237,7 @@ export class WhereCompiler {
     const values = items
       .flatMap((value) => literalFor(kind, literal(value)) ?? [])
       .map(({ value }) => value);
-    if (values.length === 0 || isScalarKind(this.#kindOf(of, scope))) return constant(!holds);
+    if (values.length === 0 || !isNestedKind(this.#kindOf(of, scope))) return constant(!holds);
     const has = this.#dialect.json.has(
       this.#operand(of, scope),
       steps,

@@ -20,6 +20,7 @@ const CLASSES: Record<FieldKind, OperandClass> = {
   datetime: "datetime",
   json: "nested",
   array: "nested",
+  encrypted: "nested",
 };
 const MIRRORED: Record<CompareOp, CompareOp> = {
   "==": "==",

@@ -1,4 +1,4 @@
-import { isScalarKind, type EntityShape, type FieldKind } from "@pylonsync/query";
+import { isNestedKind, type EntityShape, type FieldKind } from "@pylonsync/query";
 import { asStoredRow } from "../answered-rows.ts";
 import { decimalKey, decimalOfKey } from "../sql/decimal-key.ts";
 import type { StoredRow, Value } from "../store.ts";
@@ -45,7 +45,7 @@ export function decodeOne(kind: FieldKind, value: SqliteValue): Value | undefine
   if (value === null) return null;
   if (kind === "decimal") return decimalOfKey(String(value));
   if (kind === "bool") return value !== 0;
-  return typeof value === "string" && !isScalarKind(kind) ? decodeNested(value) : value;
+  return typeof value === "string" && isNestedKind(kind) ? decodeNested(value) : value;
 }
 
 /** Creates a function that makes the rows of a table JSON-ready; called once for each table. */
@@ -54,7 +54,7 @@ export function createDecoder(shape: EntityShape): (row: Record<string, Value>) 
     [...shape.fields].filter(([, kind]) => isKind(kind)).map(([name]) => name);
   const bools = namesOf((kind) => kind === "bool");
   const decimals = namesOf((kind) => kind === "decimal");
-  const nested = namesOf((kind) => !isScalarKind(kind));
+  const nested = namesOf(isNestedKind);
   return (row) => {
     for (const name of decimals) {
       const value = row[name];

@@ -22,6 +22,7 @@ const COLUMN_TYPES: Record<FieldKind, string> = {
   decimal: "TEXT",
   json: "TEXT",
   array: "TEXT",
+  encrypted: "TEXT",
 };
 
 /** The current time, in the form in which datetimes are stored. */
