@@ -174,7 +174,7 @@ describe("an app with an encrypted field", () => {
   });
   afterAll(() => server.stop());
 
-  test("whoever may read it gets the plain text, by every route", async () => {
+  test("a caller who may read it gets the plain text, by every route", async () => {
     const answers = await Promise.all([
       admin.request("GET", `/api/entities/Person/${id}`),
       admin.request("GET", "/api/entities/Person"),
