@@ -23,7 +23,13 @@ import type { Statement, StatementResult } from "./statement-batch.ts";
 import { quote } from "../sql/quote.ts";
 import { uniqueViolation } from "../unique-violation.ts";
 import { isRetryable, translateError } from "./errors.ts";
-import { insertManyStatement, insertStatement, updateManyStatement } from "./many-rows.ts";
+import {
+  insertManyNewStatement,
+  insertManyStatement,
+  insertNewStatement,
+  insertStatement,
+  updateManyStatement,
+} from "./many-rows.ts";
 import type { DeferredInsert } from "./deferred-inserts.ts";
 import type { OpenTransaction } from "./open-transaction.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
@@ -362,23 +368,18 @@ export class PostgresTransaction implements Transaction {
   }
 
   /** The statements that insert the rows that wait for it. */
-  #newRows(): CheckedStatement[] {
+  #newRows(): Statement[] {
     const { inserts } = this.#open;
     if (inserts.size === 0) return [];
     this.#hasWritten = true;
-    return inserts.takeAll().map((group) => ({
-      ...this.#insertOf(group),
-      check: ({ rowCount }) => {
-        if (rowCount === group.length) return;
-        throw new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
-      },
-    }));
+    return inserts.takeAll().map((group) => this.#insertOf(group));
   }
 
   #insertOf(group: readonly DeferredInsert[]): Statement {
     const [first, ...others] = group;
-    if (first !== undefined && others.length === 0) return insertStatement(first.entity, first.row);
-    return insertManyStatement(
+    if (first !== undefined && others.length === 0)
+      return insertNewStatement(first.entity, first.row);
+    return insertManyNewStatement(
       this.#tables.shape(first?.entity ?? ""),
       group.map(({ row }) => row),
     );
