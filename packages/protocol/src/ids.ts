@@ -22,11 +22,14 @@ export function createIdFactory(
   let used = bytes.length;
   let last = 0;
   let counter = 0;
+  /** The characters of `last`. */
+  let head = "";
   return () => {
     const time = now();
-    if (time > last) {
-      last = time;
+    if (time > last || head === "") {
+      last = Math.max(time, last);
       counter = 0;
+      head = last.toString(16).padStart(12, "0");
     } else {
       counter += 1;
     }
@@ -36,8 +39,11 @@ export function createIdFactory(
     }
     let tail = "";
     for (const end = used + 10; used < end; used += 1) tail += HEX_BYTES[bytes[used] ?? 0] ?? "";
-    return last.toString(16).padStart(12, "0") + counter.toString(16).padStart(8, "0") + tail;
+    return head + (counter === 0 ? FIRST : counter.toString(16).padStart(8, "0")) + tail;
   };
 }
+
+/** The counter of the first id of a millisecond. */
+const FIRST = "00000000";
 
 const HEX_BYTES = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, "0"));

@@ -76,6 +76,8 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   const { runsAfter } = job;
   const isReady = job.dueAt <= now && runsAfter === undefined;
   const dueAt = runsAfter === undefined ? job.dueAt : nextLook(runsAfter, now);
+  const trace = currentTrace();
+  // Columns without a value are left out: half of them, each of which is a parameter otherwise.
   return {
     id,
     name: job.name,
@@ -85,20 +87,14 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     status: "pending",
     attempts: 0,
     maxAttempts: job.maxAttempts,
-    timeoutMs: job.timeoutMs,
     createdAt: isoOf(now),
-    startedAt: null,
-    finishedAt: null,
-    dueAt: isReady ? null : isoOf(dueAt),
-    readyKey: isReady ? readyKeyOf(lane, priority, dueAt, id) : null,
     laneKey: lane,
-    lease: null,
-    error: null,
-    progress: null,
-    batchId: job.batchId ?? null,
-    trace: currentTrace(),
-    batch: runsAfter === undefined ? null : batchText({ total: runsAfter }),
     startedBy: job.startedBy ?? null,
+    ...(isReady ? { readyKey: readyKeyOf(lane, priority, dueAt, id) } : { dueAt: isoOf(dueAt) }),
+    ...(job.timeoutMs === null ? null : { timeoutMs: job.timeoutMs }),
+    ...(job.batchId === undefined ? null : { batchId: job.batchId }),
+    ...(runsAfter === undefined ? null : { batch: batchText({ total: runsAfter }) }),
+    ...(trace === null ? null : { trace }),
   };
 }
 

@@ -226,6 +226,11 @@ export class Table<C extends Columns> implements SystemTable {
     return tx.insert(this.name, { ...this.#encode(row), id: row.id });
   }
 
+  /** Inserts a row that certainly does not exist, together with other rows of the transaction. */
+  insertNew(tx: Transaction, row: RowOfColumns<C>): Promise<void> {
+    return tx.insertNew(this.name, { ...this.#encode(row), id: row.id });
+  }
+
   /**
    * Sets the given fields.
    *

@@ -170,7 +170,7 @@ export class Advance {
 
   #portsOf(run: Run): ReplayPorts {
     return {
-      record: (rows, taken) => this.#record(rows, taken),
+      record: this.#record,
       saveState: (state) => this.#saveState(run, state),
       mutate: (call, rowOf) => this.#mutate(run, call, rowOf),
       startChild: (name, input, rowOf) => this.#startChild(run, name, input, rowOf),
@@ -180,13 +180,14 @@ export class Advance {
     };
   }
 
-  async #record(rows: readonly StepRow[], taken: readonly EventRow[]): Promise<void> {
+  readonly #record: ReplayPorts["record"] = async (rows, taken, isNew) => {
     await this.#services.store.transact(async (tx) => {
+      // First, so that another server that has taken the run is noticed before its rows are.
       await this.#attempt.hold(tx);
-      await putSteps(tx, rows);
+      await putSteps(tx, rows, isNew);
       for (const { id } of taken) await EVENTS.delete(tx, id);
     });
-  }
+  };
 
   async #mutate(
     run: Run,

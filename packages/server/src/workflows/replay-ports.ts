@@ -3,8 +3,16 @@ import type { EventRow, StepRow } from "./run.ts";
 
 /** The access of a replay to the database and to the app's functions. */
 export interface ReplayPorts {
-  /** Writes the ends of calls, and deletes the events that they consumed. */
-  readonly record: (rows: readonly StepRow[], taken: readonly EventRow[]) => Promise<void>;
+  /**
+   * Writes the ends of calls, and deletes the events that they consumed.
+   *
+   * @param isNew whether the row certainly does not exist
+   */
+  readonly record: (
+    rows: readonly StepRow[],
+    taken: readonly EventRow[],
+    isNew: (row: StepRow) => boolean,
+  ) => Promise<void>;
   /** Writes the visible state of the run, as JSON text. */
   readonly saveState: (state: string) => Promise<void>;
   /** Runs a mutation, and writes the row for its result in the same transaction. */

@@ -67,12 +67,19 @@ class World {
     }),
   };
 
-  write(rows: readonly StepRow[], taken: readonly EventRow[]): void {
+  write(
+    rows: readonly StepRow[],
+    taken: readonly EventRow[],
+    isNew: (row: StepRow) => boolean = ({ id }) => !this.rows.has(id),
+  ): void {
     this.#writes += 1;
     if (this.#crashes.has(this.#writes * 2)) throw new Error("crash before");
     for (const row of rows) {
       const before = this.rows.get(row.id);
       expect(before?.seq ?? null).toBeNull();
+      // A mutation may have been committed although its run does not know that.
+      if (row.kind !== "mutation") expect(isNew(row)).toBe(before === undefined);
+      else expect(isNew(row) && before !== undefined).toBe(false);
       this.rows.set(row.id, row);
       if (row.status === "completed")
         this.effects.set(row.name, (this.effects.get(row.name) ?? 0) + 1);
@@ -173,7 +180,7 @@ type Handler = Parameters<typeof workflow>[1];
 async function advance(world: World, handler: Handler): Promise<ReplayEnd | Pause> {
   let pause: Pause | null = null;
   const ports: ReplayPorts = {
-    record: async (rows, taken) => world.write(rows, taken),
+    record: async (...ends) => world.write(...ends),
     saveState: async (state) => {
       world.states.push(state);
     },

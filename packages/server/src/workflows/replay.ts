@@ -285,9 +285,18 @@ export class Replay {
     }
     this.#areChildrenKnown = true;
     if (rows.length === 0) return false;
-    await this.#ports.record(rows, taken);
+    await this.#ports.record(rows, taken, (row) => this.#isNew(row));
     this.#recorded(rows);
     return true;
+  }
+
+  /**
+   * Whether no row of the call was written. A mutation or the start of a child may have been
+   * committed although this server received a failure.
+   */
+  #isNew({ kind, position }: StepRow): boolean {
+    const isOnlyRecorded = kind === "step" || kind === "sleep" || kind === "event";
+    return isOnlyRecorded && this.#calls[position]?.isWritten === false;
   }
 
   #recorded(rows: readonly StepRow[]): void {

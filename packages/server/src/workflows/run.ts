@@ -56,12 +56,21 @@ export function eventsOf(reader: Reader, runId: string): Promise<EventRow[]> {
 /**
  * Writes the rows of calls, new and existing ones.
  *
+ * @param isNew whether a row certainly does not exist
  * @throws Error for a mutation that was committed although its server received a failure, such as
  *   when the connection to the database was lost during the commit: the next advance reads its
  *   result
  */
-export async function putSteps(tx: Transaction, rows: readonly StepRow[]): Promise<void> {
+export async function putSteps(
+  tx: Transaction,
+  rows: readonly StepRow[],
+  isNew: (row: StepRow) => boolean = () => false,
+): Promise<void> {
   for (const row of rows) {
+    if (isNew(row)) {
+      await STEPS.insertNew(tx, row);
+      continue;
+    }
     const known = row.kind === "mutation" ? await STEPS.get(tx, row.id) : null;
     if (known !== null && known.seq !== null)
       throw new Error(`Step ${row.position} "${row.name}" has already ended.`);

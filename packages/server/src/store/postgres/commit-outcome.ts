@@ -1,7 +1,7 @@
 import type { Platform } from "../../platform.ts";
 import { pause } from "./pause.ts";
 import type { ConnectionPool } from "./pool.ts";
-import type { TransactionMark } from "./postgres-transaction.ts";
+import type { TransactionMark } from "./open-transaction.ts";
 
 /** The outcome of a commit without a response. */
 export type CommitOutcome = "committed" | "aborted" | "unknown";

@@ -1,11 +1,13 @@
 import { hash } from "node:crypto";
-import type { ClientBase, QueryConfig, QueryResult } from "pg";
+import type { ClientBase, QueryConfig } from "pg";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import type { Platform } from "../../platform.ts";
 import type { Value } from "../store.ts";
 import { VALUE_PARSERS } from "./codec.ts";
 import { isStaleStatement } from "./errors.ts";
+import type { Parameter } from "./parameters.ts";
 import type { SilenceWatch } from "./silence-watch.ts";
+import { StatementBatch, type Statement, type StatementResult } from "./statement-batch.ts";
 
 /** A row with its parsed values, by column. */
 export type ColumnRow = Record<string, Value>;
@@ -15,6 +17,8 @@ export type ColumnRow = Record<string, Value>;
  * parsed each time, so that the server's memory is bounded.
  */
 const MAX_NAMED = 500;
+
+const NO_RESULT: StatementResult = { rows: [], rowCount: null };
 
 /**
  * The names of prepared statements. A name is a hash of the text, so two processes that share a
@@ -66,65 +70,74 @@ export class StatementRunner {
    * @param timeoutMs how long to wait for the result, in milliseconds; default: the connection's
    *   limit
    */
-  run(
+  async run(
     client: ClientBase,
     text: string,
-    params: readonly (Value | readonly Value[])[],
-    timeoutMs?: number,
-  ): Promise<QueryResult<ColumnRow>> {
-    const name = this.names.nameOf(text);
-    const query: QueryConfig & { readonly query_timeout?: number } = {
-      text,
-      values: params as unknown[],
-      types: VALUE_PARSERS,
-      ...(name === undefined ? {} : { name }),
-      ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
-    };
-    return this.#observed(text, () => this.#watched(client, query));
+    params: readonly Parameter[],
+    timeoutMs = 0,
+  ): Promise<StatementResult> {
+    const [result = NO_RESULT] = await this.runBatch(client, [{ text, params }], timeoutMs);
+    return result;
+  }
+
+  /**
+   * Runs statements that are sent together; if one fails, those after it are skipped.
+   *
+   * @param timeoutMs as in `run`
+   * @returns the result of each statement
+   * @throws the error of the statement that failed
+   */
+  async runBatch(
+    client: ClientBase,
+    statements: readonly Statement[],
+    timeoutMs = 0,
+  ): Promise<readonly StatementResult[]> {
+    const startedAt = this.#observer === null ? 0 : this.#platform.monotonic();
+    const names = statements.map(({ text }) => this.names.nameOf(text));
+    const batch = new StatementBatch(statements, names, timeoutMs);
+    try {
+      return await this.#watched(client, () => batch.run(client));
+    } finally {
+      this.#observe(statements, batch.results, startedAt);
+    }
   }
 
   /** Runs one statement without parameters, or several separated by `;`. */
-  runPlain(client: ClientBase, text: string, timeoutMs?: number): Promise<QueryResult<ColumnRow>> {
+  async runPlain(client: ClientBase, text: string, timeoutMs?: number): Promise<StatementResult> {
+    const startedAt = this.#platform.monotonic();
     const query: QueryConfig & { readonly query_timeout?: number } = {
       text,
       types: VALUE_PARSERS,
       ...(timeoutMs === undefined ? {} : { query_timeout: timeoutMs }),
     };
-    return this.#observed(text, () => this.#watched(client, query));
+    const results: StatementResult[] = [];
+    try {
+      const result = await this.#watched(client, () => client.query<ColumnRow>(query));
+      results.push(result);
+      return result;
+    } finally {
+      this.#observe([{ text }], results, startedAt);
+    }
   }
 
   /** Runs several statements without parameters as one message, without notifying the observer. */
   async runAll(client: ClientBase, ...statements: readonly string[]): Promise<void> {
-    await this.#watched(client, { text: statements.join("; ") });
+    await this.#watched(client, () => client.query(statements.join("; ")));
   }
 
-  #watched(client: ClientBase, query: QueryConfig): Promise<QueryResult<ColumnRow>> {
-    const run = (): Promise<QueryResult<ColumnRow>> => client.query<ColumnRow>(query);
+  #watched<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
     return this.#watch === null ? run() : this.#watch.during(client, run);
   }
 
-  #observed(
-    text: string,
-    run: () => Promise<QueryResult<ColumnRow>>,
-  ): Promise<QueryResult<ColumnRow>> {
-    const observer = this.#observer;
-    return observer === null ? run() : observed(observer, this.#platform, text, run);
-  }
-}
-
-async function observed(
-  observer: QueryObserver,
-  { monotonic }: Platform,
-  text: string,
-  run: () => Promise<QueryResult<ColumnRow>>,
-): Promise<QueryResult<ColumnRow>> {
-  const startedAt = monotonic();
-  try {
-    const result = await run();
-    observer.ran(text, startedAt, result.rowCount ?? 0, false);
-    return result;
-  } catch (error) {
-    observer.ran(text, startedAt, 0, true);
-    throw error;
+  /** Notifies the observer of those that have a result, and of the one that failed after them. */
+  #observe(
+    statements: readonly Pick<Statement, "text" | "isSetup">[],
+    results: readonly StatementResult[],
+    startedAt: number,
+  ): void {
+    if (this.#observer === null) return;
+    for (const [index, { text, isSetup }] of statements.slice(0, results.length + 1).entries())
+      if (isSetup !== true)
+        this.#observer.ran(text, startedAt, results[index]?.rowCount ?? 0, index >= results.length);
   }
 }

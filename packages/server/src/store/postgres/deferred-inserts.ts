@@ -37,10 +37,26 @@ export class DeferredInserts {
 
   /** Removes all rows, and returns them in groups with the same table and columns. */
   takeAll(): DeferredInsert[][] {
-    const groups = Map.groupBy(this.#rows, ({ entity, row }) =>
-      JSON.stringify([entity, ...Object.keys(row)]),
-    );
+    const groups = new Map<string, DeferredInsert[]>();
+    let last: DeferredInsert | undefined;
+    let group: DeferredInsert[] = [];
+    for (const one of this.#rows) {
+      // Most rows are like the one before.
+      if (last === undefined || !isAlike(one, last)) {
+        const key = JSON.stringify([one.entity, ...Object.keys(one.row)]);
+        group = groups.get(key) ?? [];
+        groups.set(key, group);
+      }
+      group.push(one);
+      last = one;
+    }
     this.#rows = [];
     return [...groups.values()];
   }
+}
+
+function isAlike(one: DeferredInsert, other: DeferredInsert): boolean {
+  if (one.entity !== other.entity) return false;
+  const [columns, others] = [Object.keys(one.row), Object.keys(other.row)];
+  return columns.length === others.length && columns.every((name, index) => name === others[index]);
 }

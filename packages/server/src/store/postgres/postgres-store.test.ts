@@ -5,11 +5,13 @@ import {
   createDatabase,
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
+import type { QueryObserver } from "../../observe/query-observer.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
-function open(url: string): Promise<PostgresStore> {
+function open(url: string, observer: QueryObserver | null = null): Promise<PostgresStore> {
   return openPostgresStore({
     url,
+    observer,
     poolMax: 4,
     ca: null,
     startTimeoutMs: 0,
@@ -131,4 +133,33 @@ test("a store whose log is renewed elsewhere does not wait for changes", async (
   expect(heard).toEqual(["before", "after"]);
   await store.close();
   await other.close();
+});
+
+test("the writes of a transaction are sent together; without statements none begins", async () => {
+  const sent: { readonly text: string; readonly startedAt: number }[] = [];
+  const store = await open(await createDatabase(sharedPostgresUrl()), {
+    ran: (text, startedAt) => sent.push({ text, startedAt }),
+  });
+  const writes = (): typeof sent => sent.filter(({ text }) => /^(INSERT|UPDATE|COMMIT)/.test(text));
+  sent.length = 0;
+  await store.transact(() => Promise.resolve());
+  expect(writes()).toEqual([]);
+  await store.transact(async (tx) => {
+    await tx.insertNew("_pylon_passwords", { id: "a", hash: "b" });
+    await tx.insertNew("_pylon_totp", { id: "a", secret: "", isOn: true, step: 0 });
+    await tx.append({
+      ...{ entity: "Note", rowId: "a", kind: "delete" },
+      ...{ before: null, after: null, at: 0 },
+    });
+    const refuse = (): Error => new Error("no");
+    await tx.updateAtEnd("_pylon_passwords", { id: "a", patch: { hash: "c" } }, refuse);
+  });
+  const [first, ...others] = writes();
+  expect(others.map(({ startedAt }) => startedAt === first?.startedAt)).toEqual([
+    ...[true, true, true],
+    // The commit.
+    false,
+  ]);
+  expect(await store.get("_pylon_passwords", "a")).toMatchObject({ hash: "c" });
+  await store.close();
 });

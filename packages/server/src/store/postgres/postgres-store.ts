@@ -9,7 +9,6 @@ import type {
   SearchSelect,
   ChangeRecord,
   LogBounds,
-  NewChange,
   QueryPlan,
   Reader,
   ReadLimits,
@@ -29,8 +28,6 @@ import { BOUNDS, FORGET_DELETED, RAISE_FLOOR, READ, toBounds, TRIM } from "./cha
 import { ChangeTail } from "./change-tail.ts";
 import { PostgresLink } from "./channel/postgres-link.ts";
 import { firstOf } from "./codec.ts";
-import { DeferredInserts } from "./deferred-inserts.ts";
-import { DeferredUpdates } from "./deferred-updates.ts";
 import { resolveCommit } from "./commit-outcome.ts";
 import type { ColumnRow } from "./connection.ts";
 import { connectionOptions, type PostgresOptions } from "./connection-options.ts";
@@ -47,7 +44,8 @@ import type { ShareName } from "./connection-shares.ts";
 import { ConnectionPool, type Lease } from "./pool.ts";
 import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
-import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
+import { OpenTransaction } from "./open-transaction.ts";
+import { PostgresTransaction } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
 import { RowTurns, type RowHold } from "./row-turns.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
@@ -147,16 +145,6 @@ interface Parts {
   readonly settings: readonly string[];
   readonly snapshotSettings: readonly string[];
   readonly manifestJson: string | null;
-}
-
-/** A transaction in which pieces of work are run. */
-interface OpenTransaction {
-  readonly lease: Lease;
-  readonly rows: RowHold;
-  readonly inserts: DeferredInserts;
-  readonly deferred: DeferredUpdates;
-  /** The changes that are appended to the log at the end. */
-  readonly changes: NewChange[];
 }
 
 /** A unit of work failed, for the `cause`, before it had sent a statement. */
@@ -433,16 +421,14 @@ export class PostgresStore implements Store {
     share: ShareName,
   ): Promise<T> {
     const lease = await this.#pool.take(share, { signal });
-    const settings = [...BEGIN[isolation], ...this.#settings, ...(mayBeLost ? [NO_FLUSH] : [])];
-    const open = openedOn(lease, rows);
+    const begin = [...BEGIN[isolation], ...this.#settings, ...(mayBeLost ? [NO_FLUSH] : [])];
+    const open = new OpenTransaction(lease, rows, begin);
     const { result, hasWritten } = await this.#within(open, signal, async (tx) => {
-      await this.#pool.statements.runAll(lease.client, ...settings);
       const done = await untilAborted(work(tx), signal);
-      await tx.writeInserts();
-      await open.deferred.run(tx);
+      await tx.finish();
       return done;
     });
-    await this.#commit(lease, hasWritten, await this.#flush(open));
+    await this.#commit(open, hasWritten);
     return result;
   }
 
@@ -456,13 +442,8 @@ export class PostgresStore implements Store {
     const rows = this.#turns.hold();
     try {
       const lease = await this.#pool.take("write", {});
-      const open = openedOn(lease, rows);
-      const begin = [...BEGIN.serializable, ...this.#settings];
-      const steps = [
-        await this.#within(open, undefined, () =>
-          this.#pool.statements.runAll(lease.client, ...begin),
-        ),
-      ];
+      const open = new OpenTransaction(lease, rows, [...BEGIN.serializable, ...this.#settings]);
+      const steps: Ran<void>[] = [];
       let count = 0;
       for (const work of works) {
         if (count > 0 && !isOpen()) break;
@@ -470,15 +451,9 @@ export class PostgresStore implements Store {
         if (step !== null) steps.push(step);
         count += 1;
       }
-      steps.push(
-        await this.#within(open, undefined, async (tx) => {
-          await tx.writeInserts();
-          await open.deferred.run(tx);
-        }),
-      );
-      const mark = await this.#flush(open);
+      steps.push(await this.#within(open, undefined, (tx) => tx.finish()));
       const hasWritten = steps.some((step) => step.hasWritten);
-      await this.#commit(lease, hasWritten, mark).catch((error: unknown) => {
+      await this.#commit(open, hasWritten).catch((error: unknown) => {
         throw error instanceof PylonError ? new OutcomeUnknown("", { cause: error }) : error;
       });
       return count;
@@ -528,7 +503,7 @@ export class PostgresStore implements Store {
     rollBack: "always" | "if-sent" = "always",
   ): Promise<Ran<T>> {
     const { lease, rows } = open;
-    const tx = this.#transactionOf(open);
+    const tx = new PostgresTransaction(open, this.#pool.statements, this.#tables, this.#unique);
     try {
       signal?.throwIfAborted();
       const result = await work(tx);
@@ -547,36 +522,10 @@ export class PostgresStore implements Store {
       if (rollBack === "if-sent" && !tx.hasSent && tx.failure === null)
         throw new WorkFailed("", { cause: error });
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
-      await this.#rollBack(lease, tx);
+      await this.#rollBack(open, tx);
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
-  }
-
-  #transactionOf({
-    lease,
-    rows,
-    inserts,
-    deferred,
-    changes,
-  }: OpenTransaction): PostgresTransaction {
-    return new PostgresTransaction(
-      lease.client,
-      this.#pool.statements,
-      this.#tables,
-      this.#unique,
-      rows,
-      inserts,
-      deferred,
-      changes,
-    );
-  }
-
-  /** Writes the change records of a transaction: one step for all work that shared it. */
-  async #flush(open: OpenTransaction): Promise<TransactionMark | null> {
-    if (open.changes.length === 0) return null;
-    const { result } = await this.#within(open, undefined, (tx) => tx.flush());
-    return result;
   }
 
   /** The reason why a connection broke, if the server sent it before it closed the connection. */
@@ -586,7 +535,8 @@ export class PostgresStore implements Store {
       : error;
   }
 
-  async #commit(lease: Lease, hasWritten: boolean, mark: TransactionMark | null): Promise<void> {
+  async #commit({ lease, mark, hasBegun }: OpenTransaction, hasWritten: boolean): Promise<void> {
+    if (!hasBegun) return lease.release();
     try {
       await this.#pool.statements.runPlain(lease.client, "COMMIT");
       lease.release();
@@ -606,7 +556,8 @@ export class PostgresStore implements Store {
    * Rolls back a transaction, including a statement that is still running, and releases its
    * connection.
    */
-  async #rollBack(lease: Lease, tx: PostgresTransaction): Promise<void> {
+  async #rollBack({ lease, hasBegun }: OpenTransaction, tx: PostgresTransaction): Promise<void> {
+    if (!hasBegun) return lease.release();
     try {
       if (tx.isRunning) await this.#pool.cancel(lease.client);
       await this.#pool.statements.runPlain(lease.client, "ROLLBACK", ROLLBACK_MS);
@@ -615,16 +566,6 @@ export class PostgresStore implements Store {
       lease.release(true);
     }
   }
-}
-
-function openedOn(lease: Lease, rows: RowHold): OpenTransaction {
-  return {
-    lease,
-    rows,
-    inserts: new DeferredInserts(),
-    deferred: new DeferredUpdates(),
-    changes: [],
-  };
 }
 
 async function storedManifestOf(pool: ConnectionPool): Promise<string | null> {

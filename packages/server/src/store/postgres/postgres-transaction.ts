@@ -1,6 +1,5 @@
 import { PylonError } from "@pylonsync/protocol";
 import type { Expr } from "@pylonsync/query";
-import type { ClientBase } from "pg";
 import { chunk } from "../../util/chunk.ts";
 import { SerialQueue } from "../../util/serial-queue.ts";
 import { compileDelete, postgres } from "../sql/index.ts";
@@ -18,15 +17,22 @@ import type {
 } from "../store.ts";
 import { appendStatement } from "./change-log.ts";
 import { encode } from "./codec.ts";
-import { type ColumnRow, type StatementRunner } from "./connection.ts";
+import type { StatementRunner } from "./connection.ts";
+import type { Parameter } from "./parameters.ts";
+import type { Statement, StatementResult } from "./statement-batch.ts";
 import { quote } from "../sql/quote.ts";
 import { uniqueViolation } from "../unique-violation.ts";
-import type { DeferredInserts } from "./deferred-inserts.ts";
-import type { DeferredUpdates } from "./deferred-updates.ts";
 import { isRetryable, translateError } from "./errors.ts";
-import { insertManyStatement, insertStatement, updateManyStatement } from "./many-rows.ts";
+import {
+  insertManyNewStatement,
+  insertManyStatement,
+  insertNewStatement,
+  insertStatement,
+  updateManyStatement,
+} from "./many-rows.ts";
+import type { DeferredInsert } from "./deferred-inserts.ts";
+import type { OpenTransaction } from "./open-transaction.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
-import type { RowHold } from "./row-turns.ts";
 import type { UniqueIndexes } from "./unique-indexes.ts";
 
 /**
@@ -34,10 +40,16 @@ import type { UniqueIndexes } from "./unique-indexes.ts";
  */
 const APPENDED_AT_ONCE = 2_000;
 
-/** Identifies a transaction after its end: the first change that it appended. */
-export interface TransactionMark {
-  readonly xid: string;
-  readonly changeId: number;
+/** Undoes a part that failed, with all that it has written. */
+const UNDO_ATTEMPT: readonly Statement[] = ["ROLLBACK TO attempt", "RELEASE attempt"].map(
+  (text) => ({ text, params: [] }),
+);
+const NO_RESULT: StatementResult = { rows: [], rowCount: null };
+
+/** A statement that may have to succeed in a certain way. */
+interface CheckedStatement extends Statement {
+  /** @throws the error for which the transaction can't be committed */
+  readonly check?: (result: StatementResult) => void;
 }
 
 /**
@@ -48,15 +60,11 @@ export interface TransactionMark {
  * every call fails, and so does the commit.
  */
 export class PostgresTransaction implements Transaction {
-  readonly #client: ClientBase;
+  readonly #open: OpenTransaction;
   readonly #statements: StatementRunner;
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
-  readonly #rows: RowHold;
-  readonly #inserts: DeferredInserts;
-  readonly #deferred: DeferredUpdates;
   readonly #reader: PostgresReader;
-  readonly #changes: NewChange[];
   #ended: Error | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** Steps with several statements must not be interleaved with others of the same transaction. */
@@ -64,24 +72,18 @@ export class PostgresTransaction implements Transaction {
   #hasWritten = false;
   #hasSent = false;
   #running = 0;
+  /** Statements that are sent together with the next one. */
+  readonly #withNext: CheckedStatement[] = [];
   /** The row of the latest write; null if that was for any number of rows. */
   #target: string | null = null;
 
   constructor(
-    client: ClientBase,
+    open: OpenTransaction,
     statements: StatementRunner,
     tables: TableSet,
     unique: UniqueIndexes,
-    rows: RowHold,
-    inserts: DeferredInserts,
-    deferred: DeferredUpdates,
-    changes: NewChange[],
   ) {
-    this.#client = client;
-    this.#changes = changes;
-    this.#inserts = inserts;
-    this.#deferred = deferred;
-    this.#rows = rows;
+    this.#open = open;
     this.#statements = statements;
     this.#tables = tables;
     this.#unique = unique;
@@ -129,19 +131,19 @@ export class PostgresTransaction implements Transaction {
   }
 
   /**
-   * Writes the change records of all work that shared the transaction, after the last piece has
-   * ended.
+   * Writes what was deferred to the end of the transaction, after the last piece of work that
+   * shared it has ended: new rows, updates and change records.
    *
-   * @returns the transaction's mark, or null if it changed nothing
+   * @throws the error of the first deferred update whose row is not as expected
    */
-  async flush(): Promise<TransactionMark | null> {
-    let mark: TransactionMark | null = null;
-    for (const changes of chunk(this.#changes, APPENDED_AT_ONCE)) {
-      const { text, params } = appendStatement(changes);
-      const [first] = (await this.#statements.run(this.#client, text, params)).rows;
-      mark ??= { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
-    }
-    return mark;
+  async finish(): Promise<void> {
+    const { changes, deferred, inserts } = this.#open;
+    const appends = chunk(changes, APPENDED_AT_ONCE).map((part) => this.#append(part));
+    const last = appends.pop();
+    for (const append of appends) await this.#line.run(() => this.#send([append]));
+    if (last !== undefined) this.#withNext.push(last);
+    await deferred.run(this);
+    if (this.#withNext.length > 0 || inserts.size > 0) await this.#line.run(() => this.#send([]));
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -177,13 +179,9 @@ export class PostgresTransaction implements Transaction {
     // A handler may catch that a value is taken, so it has to be known immediately.
     if (this.#unique.of(entity).length > 0) return this.insert(entity, row);
     this.#alive();
-    this.#inserts.add(entity, row);
-    if (this.#inserts.isFull) await this.writeInserts();
-  }
-
-  /** Writes the rows that wait to be inserted. */
-  writeInserts(): Promise<void> {
-    return this.#line.run(() => this.#writeInserts());
+    const { inserts } = this.#open;
+    inserts.add(entity, row);
+    if (inserts.isFull) await this.#line.run(() => this.#send([]));
   }
 
   insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
@@ -227,7 +225,7 @@ export class PostgresTransaction implements Transaction {
 
   async updateAtEnd(entity: string, update: RowUpdate, refuse: () => Error): Promise<void> {
     this.#alive();
-    this.#deferred.add({ entity, update, refuse });
+    this.#open.deferred.add({ entity, update, refuse });
   }
 
   async update(
@@ -267,26 +265,27 @@ export class PostgresTransaction implements Transaction {
 
   async append(change: NewChange): Promise<void> {
     this.#alive();
-    this.#changes.push(change);
+    this.#open.changes.push(change);
   }
 
   async attempt<T>(part: () => Promise<T>): Promise<T> {
-    const changesBefore = this.#changes.length;
+    const { changes, inserts } = this.#open;
+    const changesBefore = changes.length;
     await this.#line.run(() => this.#run("SAVEPOINT attempt", []));
     try {
       const result = await part();
       await this.#line.run(() => this.#run("RELEASE attempt", []));
       return result;
     } catch (error) {
-      this.#inserts.truncate(0);
+      inserts.truncate(0);
       if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
-      await this.#line.run(() => this.#run("ROLLBACK TO attempt; RELEASE attempt", []));
-      this.#changes.length = changesBefore;
+      await this.#line.run(() => this.#send(UNDO_ATTEMPT));
+      changes.length = changesBefore;
       throw translateError(error);
     }
   }
 
-  async #write(text: string, params: readonly (Value | readonly Value[])[]): Promise<number> {
+  async #write(text: string, params: readonly Parameter[]): Promise<number> {
     const { rowCount } = await this.#run(text, params);
     this.#hasWritten = true;
     return rowCount ?? 0;
@@ -340,54 +339,61 @@ export class PostgresTransaction implements Transaction {
     return undefined;
   }
 
-  async #run(
-    text: string,
-    params: readonly (Value | readonly Value[])[],
-  ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
-    await this.#writeInserts();
-    return this.#send(text, params);
+  #run(text: string, params: readonly Parameter[]): Promise<StatementResult> {
+    return this.#send([{ text, params }]);
   }
 
-  /** What waits to be inserted was inserted before the next statement, which may read it. */
-  async #writeInserts(): Promise<void> {
-    if (this.#inserts.size === 0) return;
+  /**
+   * Sends statements, together with those that wait for the next one: what waits to be inserted was
+   * inserted before the next statement, which may read it.
+   *
+   * @returns the result of the last one
+   */
+  async #send(statements: readonly CheckedStatement[]): Promise<StatementResult> {
     this.#alive();
-    this.#hasWritten = true;
-    for (const group of this.#inserts.takeAll()) {
-      const [first, ...others] = group;
-      if (first === undefined) continue;
-      const { entity, row } = first;
-      const { text, params } =
-        others.length === 0
-          ? insertStatement(entity, row)
-          : insertManyStatement(
-              this.#tables.shape(entity),
-              group.map((one) => one.row),
-            );
-      const { rowCount } = await this.#send(text, params);
-      if (rowCount === group.length) continue;
-      const error = new PylonError("ID_TAKEN", "A row with one of these ids already exists.");
-      this.#failure ??= { error };
-      throw error;
-    }
-  }
-
-  async #send(
-    text: string,
-    params: readonly (Value | readonly Value[])[],
-  ): Promise<{ readonly rows: ColumnRow[]; readonly rowCount: number | null }> {
-    this.#alive();
+    const waiting = [...this.#withNext.splice(0), ...this.#newRows()];
+    const all: CheckedStatement[] = [...this.#open.begin(), ...waiting, ...statements];
     this.#hasSent = true;
     this.#running += 1;
     try {
-      if (params.length === 0) return await this.#statements.runPlain(this.#client, text);
-      return await this.#statements.run(this.#client, text, params);
+      const results = await this.#statements.runBatch(this.#open.lease.client, all);
+      for (const [index, result] of results.entries()) all[index]?.check?.(result);
+      return results.at(-1) ?? NO_RESULT;
     } catch (error) {
       this.#failure ??= { error };
       throw error;
     } finally {
       this.#running -= 1;
     }
+  }
+
+  /** The statements that insert the rows that wait for it. */
+  #newRows(): Statement[] {
+    const { inserts } = this.#open;
+    if (inserts.size === 0) return [];
+    this.#hasWritten = true;
+    return inserts.takeAll().map((group) => this.#insertOf(group));
+  }
+
+  #insertOf(group: readonly DeferredInsert[]): Statement {
+    const [first, ...others] = group;
+    if (first !== undefined && others.length === 0)
+      return insertNewStatement(first.entity, first.row);
+    return insertManyNewStatement(
+      this.#tables.shape(first?.entity ?? ""),
+      group.map(({ row }) => row),
+    );
+  }
+
+  /** The statement that appends changes to the log. */
+  #append(changes: readonly NewChange[]): CheckedStatement {
+    this.#hasWritten = true;
+    return {
+      ...appendStatement(changes),
+      check: ({ rows: [first] }) => {
+        this.#open.mark ??= { xid: String(first?.["xid"]), changeId: Number(first?.["id"]) };
+      },
+    };
   }
 
   /**
@@ -398,7 +404,7 @@ export class PostgresTransaction implements Transaction {
     this.#alive();
     this.#target = key;
     try {
-      this.#rows.claim(key);
+      this.#open.rows.claim(key);
     } catch (error) {
       this.#failure ??= { error };
       throw error;
