@@ -119,7 +119,7 @@ function directionOf(turn: number, player: number): { dx: number; dy: number } {
 }
 
 function jsonInput(turn: number, player: number): string {
-  return JSON.stringify({ input: directionOf(turn, player), client_seq: turn });
+  return JSON.stringify({ input: directionOf(turn, player), client_seq: turn + player * 37 });
 }
 
 /** `move` with a direction, in MessagePack: a map of two small numbers. */

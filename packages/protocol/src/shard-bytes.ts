@@ -14,13 +14,20 @@ const MARK = 1;
 /** Integers are written as what they changed by, which must not leave 32 bits. */
 const MAX_CHANGE = 2 ** 30;
 const VARINT_BYTES = 8;
+/** Of the mark, the tick, its distance to the base, and the ack. */
+const MAX_HEAD_BYTES = 1 + 3 * VARINT_BYTES;
 
-/** One scalar that changed. */
-export interface SlotChange {
-  /** Its number: of each list of changes in ascending order. */
-  readonly slot: number;
-  readonly before: unknown;
-  readonly after: unknown;
+/**
+ * The scalars that a step changed, in parallel lists that are reused: an object for each change
+ * would be garbage after each step.
+ */
+export interface SlotChanges {
+  /** The number of changes. The lists may be longer. */
+  readonly count: number;
+  /** The numbers of the scalars, in ascending order. */
+  readonly slots: readonly number[];
+  readonly before: readonly unknown[];
+  readonly after: readonly unknown[];
 }
 
 /** The place of each scalar of a view by its number, as keys from the outside in. */
@@ -43,35 +50,69 @@ function collect(value: unknown, path: readonly string[], paths: (readonly strin
   for (const key of slotKeys(value)) collect(Reflect.get(value, key), [...path, key], paths);
 }
 
-/** The changes of a step as bytes, the same for all who have the view before it. */
-export function encodeSlots(changes: readonly SlotChange[]): Uint8Array {
-  const writer = new ByteWriter();
-  let last = -1;
-  for (const { slot, before, after } of changes) {
-    const gap = slot - last - 1;
-    last = slot;
-    const kind = kindOf(before, after);
-    writer.varint(gap * 2 ** KIND_BITS + kind);
-    if (kind === KIND.intChange) writer.zigzag(Number(after) - Number(before));
-    else if (kind === KIND.float64) writer.float64(Number(after));
-    else if (kind === KIND.float32) writer.float32(Number(after));
-    else writer.text(JSON.stringify(after));
+/**
+ * The frames of one step. They differ in the head alone, which is written before the changes in
+ * place, so that a frame for each of many connections copies nothing.
+ *
+ * @example
+ *   const frames = new SlotFrames({ count: 1, slots: [3], before: [1], after: [2] });
+ *   socket.sendBinary(frames.frame(7, 6, null));
+ */
+export class SlotFrames {
+  readonly #bytes: Uint8Array;
+  /** The frames by the length of their head: views of the same bytes. */
+  readonly #frames: (Uint8Array | undefined)[] = [];
+  #last: Uint8Array | null = null;
+  #tick = 0;
+  #base = 0;
+  #ack: number | null = null;
+
+  /** @param changes are encoded at once, the same for all who have the view before them */
+  constructor(changes: SlotChanges) {
+    const writer = new ByteWriter();
+    writer.skip(MAX_HEAD_BYTES);
+    writeChanges(writer, changes);
+    this.#bytes = writer.bytes();
   }
-  return writer.bytes();
+
+  /**
+   * The frame of one connection: the changes after the tick, its base and the ack.
+   *
+   * @param base the tick of the view before
+   * @returns bytes that are valid until the next call
+   */
+  frame(tick: number, base: number, ack: number | null): Uint8Array {
+    const last = this.#last;
+    if (last !== null && ack === this.#ack && base === this.#base && tick === this.#tick)
+      return last;
+    this.#tick = tick;
+    this.#base = base;
+    this.#ack = ack;
+    const head = new ByteWriter();
+    head.byte(MARK);
+    head.varint(tick);
+    head.varint(tick - base);
+    head.varint(ack === null ? 0 : ack + 1);
+    const start = MAX_HEAD_BYTES - head.length;
+    head.copyTo(this.#bytes, start);
+    return (this.#last = this.#frames[head.length] ??= this.#bytes.subarray(start));
+  }
 }
 
-/** A frame of one connection: `changes` after the tick, its base and the ack. */
-export function encodeSlotFrame(
-  frame: { readonly tick: number; readonly base: number; readonly ack: number | null },
-  changes: Uint8Array,
-): Uint8Array {
-  const writer = new ByteWriter();
-  writer.byte(MARK);
-  writer.varint(frame.tick);
-  writer.varint(frame.tick - frame.base);
-  writer.varint(frame.ack === null ? 0 : frame.ack + 1);
-  writer.append(changes);
-  return writer.bytes();
+function writeChanges(writer: ByteWriter, { count, slots, before, after }: SlotChanges): void {
+  let last = -1;
+  for (let index = 0; index < count; index += 1) {
+    const slot = slots[index] ?? 0;
+    const old = before[index];
+    const value = after[index];
+    const kind = kindOf(old, value);
+    writer.varint((slot - last - 1) * 2 ** KIND_BITS + kind);
+    last = slot;
+    if (kind === KIND.intChange) writer.zigzag(Number(value) - Number(old));
+    else if (kind === KIND.float64) writer.float64(Number(value));
+    else if (kind === KIND.float32) writer.float32(Number(value));
+    else writer.text(JSON.stringify(value));
+  }
 }
 
 /** Whether the bytes are a frame of this form. */
@@ -166,9 +207,25 @@ let scratchView: DataView | null = null;
 class ByteWriter {
   #length = 0;
 
+  get length(): number {
+    return this.#length;
+  }
+
   /** A copy of what was written. */
   bytes(): Uint8Array {
     return scratch.slice(0, this.#length);
+  }
+
+  /** Copies what was written: a few bytes, for which a loop costs less than a view of them. */
+  copyTo(bytes: Uint8Array, start: number): void {
+    for (let index = 0; index < this.#length; index += 1)
+      bytes[start + index] = scratch[index] ?? 0;
+  }
+
+  /** Leaves room for what is written later. */
+  skip(count: number): void {
+    this.#reserve(count);
+    this.#length += count;
   }
 
   byte(value: number): void {

@@ -17,7 +17,11 @@ export interface ShardOutlet {
   readonly rate?: number | null;
   /** Sends a text frame, to a client that supports deltas. */
   sendText(text: string): void;
-  /** Sends a frame in the binary form, to a client that supports deltas. */
+  /**
+   * Sends a frame in the binary form, to a client that supports deltas.
+   *
+   * @param bytes are overwritten once the call has returned
+   */
   sendBytes(bytes: Uint8Array): void;
   /** Sends a full view to a client that does not support deltas. */
   sendView(tick: number, view: string): void;
@@ -169,7 +173,7 @@ export class ShardConnection {
 
   /** @returns the number of bytes sent */
   #sendNews(channel: ViewChannel, tick: number): number {
-    const { slots, delta } = channel;
+    const { frames, delta } = channel;
     const hasBase = this.#version > 0 && this.#version === channel.version - 1;
     if (!hasBase || this.#deltas >= WHOLE_EVERY) {
       this.#deltas = 0;
@@ -177,10 +181,10 @@ export class ShardConnection {
     }
     this.#deltas += 1;
     const base = this.#tick;
-    if (slots === null)
+    if (frames === null)
       return this.#sendText(`{"tick":${tick}`, `,"base":${base},"delta":${delta}`);
     const ack = this.#ack === this.#sentAck ? null : this.#ack;
-    const frame = channel.slotFrame(slots, tick, base, ack);
+    const frame = frames.frame(tick, base, ack);
     this.#outlet.sendBytes(frame);
     return frame.length;
   }

@@ -67,6 +67,62 @@ function encodeView(tick: number, view: string): Uint8Array {
   return bytes;
 }
 
+/** The transport of a WebSocket. */
+class SocketOutlet implements ShardOutlet {
+  readonly takesDeltas: boolean;
+  readonly rate: number | null;
+  readonly #socket: ShardServerSocket;
+  readonly #relayBacklog: () => number;
+  /**
+   * Whether bytes may wait for the client. A client that reads in time is not asked about, because
+   * the runtime's answer costs as much as half of a frame.
+   */
+  #mayWait = false;
+
+  constructor(
+    socket: ShardServerSocket,
+    options: Pick<ShardOutlet, "takesDeltas"> & {
+      readonly rate: number | null;
+      /** The bytes that wait at the replica that relays the client. */
+      readonly relayBacklog: () => number;
+    },
+  ) {
+    this.#socket = socket;
+    this.takesDeltas = options.takesDeltas;
+    this.rate = options.rate;
+    this.#relayBacklog = options.relayBacklog;
+  }
+
+  // While the runtime handles an event of the socket, it collects what is sent, and reports no
+  // backlog. Texts and views may be sent then.
+  sendText(text: string): void {
+    this.#socket.sendText(text);
+    this.#mayWait = true;
+  }
+
+  sendBytes(bytes: Uint8Array): void {
+    // The runtime returns a number that is not positive if the frame waits or was dropped.
+    if (this.#socket.sendBinary(bytes) <= 0) this.#mayWait = true;
+  }
+
+  sendView(tick: number, view: string): void {
+    this.#socket.sendBinary(encodeView(tick, view));
+    this.#mayWait = true;
+  }
+
+  backlog(): number {
+    const relayed = this.#relayBacklog();
+    if (!this.#mayWait) return relayed;
+    const waiting = this.#socket.getBufferedAmount();
+    this.#mayWait = waiting > 0;
+    return waiting + relayed;
+  }
+
+  close(code: CloseCode, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+}
+
 /** The services that a shard's socket uses. */
 export interface ShardSocketServices {
   readonly shards: Shards;
@@ -234,15 +290,12 @@ export class ShardSocket {
   }
 
   #outletOf(socket: ShardServerSocket): ShardOutlet {
-    return {
-      takesDeltas: this.#start.takesDeltas,
-      rate: viewRateOf(this.#start.rate),
-      sendText: (text) => void socket.sendText(text),
-      sendBytes: (bytes) => void socket.sendBinary(bytes),
-      sendView: (tick, view) => void socket.sendBinary(encodeView(tick, view)),
-      backlog: () => socket.getBufferedAmount() + this.#relayBacklog,
-      close: (code, reason) => socket.close(code, reason),
-    };
+    const { takesDeltas, rate } = this.#start;
+    return new SocketOutlet(socket, {
+      takesDeltas,
+      rate: viewRateOf(rate),
+      relayBacklog: () => this.#relayBacklog,
+    });
   }
 
   /** Sends a reconnect token, and a new one before it expires. */

@@ -32,6 +32,7 @@ export interface ThreadServices {
 export class ThreadedShard {
   readonly #services: ThreadServices;
   readonly #connections = new Map<number, { connection: ShardConnection; outlet: ThreadOutlet }>();
+  readonly #copies = new FrameCopies();
   #frames: ThreadFrame[] = [];
   #events: ThreadEvent[] = [];
   #host: ShardHost | null = null;
@@ -114,6 +115,7 @@ export class ThreadedShard {
     const outlet = new ThreadOutlet(
       id,
       { takesDeltas, rate },
+      this.#copies,
       (frame) => void this.#frames.push(frame),
     );
     // The server has checked its identity.
@@ -200,6 +202,17 @@ export class ThreadedShard {
   }
 }
 
+/** Copies frames whose bytes are overwritten before the report with them is sent. */
+class FrameCopies {
+  #last = new Uint8Array();
+
+  /** Most connections are sent the frame of the one before, which is passed on once for all. */
+  of(bytes: Uint8Array): Uint8Array {
+    if (Buffer.compare(bytes, this.#last) !== 0) this.#last = bytes.slice();
+    return this.#last;
+  }
+}
+
 /** Represents the transport of a client, which is on the server's thread. */
 class ThreadOutlet implements ShardOutlet {
   readonly takesDeltas: boolean;
@@ -207,16 +220,19 @@ class ThreadOutlet implements ShardOutlet {
   /** The backlog of the client in bytes, as last reported by the server's thread. */
   waiting = 0;
   readonly #id: number;
+  readonly #copies: FrameCopies;
   readonly #send: (frame: ThreadFrame) => void;
 
   constructor(
     id: number,
     { takesDeltas, rate }: { readonly takesDeltas: boolean; readonly rate: number | null },
+    copies: FrameCopies,
     send: (frame: ThreadFrame) => void,
   ) {
     this.#id = id;
     this.takesDeltas = takesDeltas;
     this.rate = rate;
+    this.#copies = copies;
     this.#send = send;
   }
 
@@ -224,7 +240,7 @@ class ThreadOutlet implements ShardOutlet {
     this.#send({ to: this.#id, text });
   }
   sendBytes(bytes: Uint8Array): void {
-    this.#send({ to: this.#id, bytes });
+    this.#send({ to: this.#id, bytes: this.#copies.of(bytes) });
   }
   sendView(tick: number, view: string): void {
     this.#send({ to: this.#id, tick, view });

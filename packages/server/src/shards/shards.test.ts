@@ -68,7 +68,7 @@ class FakeOutlet implements ShardOutlet {
     this.texts.push(text);
   }
   sendBytes(bytes: Uint8Array): void {
-    this.bytes.push(bytes);
+    this.bytes.push(bytes.slice());
   }
   sendView(_tick: number, view: string): void {
     this.views.push(view);

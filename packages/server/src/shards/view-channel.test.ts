@@ -5,14 +5,14 @@ test("is encoded in the form that says it best, and whole when asked", () => {
   const channel = new ViewChannel();
   expect([channel.isShown, channel.version]).toEqual([false, 0]);
   channel.show({ x: 1 });
-  expect([channel.version, channel.whole, channel.slots]).toEqual([1, '{"x":1}', null]);
+  expect([channel.version, channel.whole, channel.frames]).toEqual([1, '{"x":1}', null]);
   channel.show({ x: 1 });
   expect(channel.version).toBe(1);
   channel.show({ x: 2 });
   expect([channel.version, channel.whole, channel.delta]).toEqual([2, '{"x":2}', null]);
-  expect([...(channel.slots ?? [])]).toEqual([0, 2]);
+  expect([...(channel.frames?.frame(4, 3, null) ?? [])]).toEqual([1, 4, 1, 0, 0, 2]);
   channel.show({ x: 2, y: 1 });
-  expect([channel.delta, channel.slots]).toEqual(['{"s":{"y":[1]}}', null]);
+  expect([channel.delta, channel.frames]).toEqual(['{"s":{"y":[1]}}', null]);
 });
 
 test("after a view that failed nothing is shown, and the next one is whole", () => {

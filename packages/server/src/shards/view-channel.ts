@@ -1,4 +1,4 @@
-import { encodeSlotFrame, encodeSlots, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
+import { SlotFrames, MAX_SHARD_STATE_BYTES } from "@pylonsync/protocol";
 import { ViewMirror, type ViewChange } from "./view-mirror.ts";
 
 /**
@@ -10,14 +10,8 @@ export class ViewChannel {
   #isShown = false;
   #version = 0;
   #deltaText: string | null = null;
-  #slotBytes: Uint8Array | null = null;
+  #frames: SlotFrames | null = null;
   #wholeText: string | null = null;
-  /** The last encoded frame, because most recipients are sent the same one. */
-  #frame: {
-    readonly base: number;
-    readonly ack: number | null;
-    readonly bytes: Uint8Array;
-  } | null = null;
 
   /** The number of changes of the view; 0 before the first view. */
   get version(): number {
@@ -50,9 +44,8 @@ export class ViewChannel {
     if (change === null) return;
     this.#version += 1;
     this.#wholeText = null;
-    this.#frame = null;
     // The mirror modifies its copy in place, so changes are encoded before the next update.
-    this.#slotBytes = "slots" in change ? encodeSlots(change.slots) : null;
+    this.#frames = "slots" in change ? new SlotFrames(change.slots) : null;
     this.#deltaText = "delta" in change ? sized(JSON.stringify(change.delta)) : null;
   }
 
@@ -61,27 +54,17 @@ export class ViewChannel {
     return (this.#wholeText ??= sized(JSON.stringify(this.#mirror.value)));
   }
 
-  /** The changes since the version before, as JSON; null if `slots` contains them. */
+  /** The changes since the version before, as JSON; null if `frames` contains them. */
   get delta(): string | null {
     return this.#deltaText;
   }
 
-  /** The changes since the version before, in binary form; null if it can't represent them. */
-  get slots(): Uint8Array | null {
-    return this.#slotBytes;
-  }
-
   /**
-   * Returns a frame in binary form, for clients that have the version before.
-   *
-   * @param base the tick of the client's last frame
+   * The changes since the version before, as frames in binary form for clients that have that
+   * version; null if these can't represent them.
    */
-  slotFrame(slots: Uint8Array, tick: number, base: number, ack: number | null): Uint8Array {
-    const known = this.#frame;
-    if (known !== null && known.base === base && known.ack === ack) return known.bytes;
-    const bytes = encodeSlotFrame({ tick, base, ack }, slots);
-    this.#frame = { base, ack, bytes };
-    return bytes;
+  get frames(): SlotFrames | null {
+    return this.#frames;
   }
 }
 

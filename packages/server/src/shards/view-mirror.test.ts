@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { applyShardDelta, encodeSlotFrame, encodeSlots, SlotReader } from "@pylonsync/protocol";
+import { applyShardDelta, SlotFrames, SlotReader } from "@pylonsync/protocol";
 import fc from "fast-check";
 import { ViewMirror } from "./view-mirror.ts";
 
@@ -22,7 +22,7 @@ class Client {
       return;
     }
     this.compact += 1;
-    const frame = encodeSlotFrame({ tick: 7, base: 5, ack: 0 }, encodeSlots(change.slots));
+    const frame = new SlotFrames(change.slots).frame(7, 5, 0);
     this.#slots ??= new SlotReader(this.view);
     const { delta, ...head } = this.#slots.read(Uint8Array.from(frame).buffer);
     expect(head).toEqual({ tick: 7, base: 5, ack: 0 });
@@ -97,7 +97,8 @@ test("a player who moves by a little takes two bytes for each coordinate", () =>
   for (const player of players) [player.x, player.y] = [player.x + 7, player.y - 63];
   const change = mirror.update({ players });
   if (change === null || !("slots" in change)) throw new Error("It is not in the compact form.");
-  expect(encodeSlots(change.slots).length).toBe(50 * 2 * 2);
+  const headBytes = 4;
+  expect(new SlotFrames(change.slots).frame(1, 0, null).length).toBe(headBytes + 50 * 2 * 2);
 });
 
 test("the delta has what changed alone, and a removed key is not one that became null", () => {
@@ -128,10 +129,26 @@ test("a change of another view is refused", () => {
   expect(() => applyShardDelta(1, { s: { a: [1] } })).toThrow("Not a delta");
   expect(() => applyShardDelta([1], { s: { 5: [1] } })).toThrow("Not a delta");
   expect(() => applyShardDelta([1], { n: 3 })).toThrow("Not a delta");
-  const frame = encodeSlotFrame(
-    { tick: 1, base: 0, ack: null },
-    encodeSlots([{ slot: 3, before: 1, after: 2 }]),
-  );
+  const changes = { count: 1, slots: [3], before: [1], after: [2] };
+  const frame = new SlotFrames(changes).frame(1, 0, null);
   for (const bytes of [frame, frame.subarray(0, -1), Uint8Array.of(1), Uint8Array.of(1, 255)])
     expect(() => new SlotReader([1, 2]).read(Uint8Array.from(bytes).buffer)).toThrow(TypeError);
+});
+
+test("frames of one step differ in their heads alone, and equal ones are written once", () => {
+  const changes = { count: 1, slots: [0], before: [1], after: [300] };
+  const frames = new SlotFrames(changes);
+  const heads = [
+    { tick: 200_000, base: 199_999, ack: null },
+    { tick: 200_000, base: 199_000, ack: 2 ** 40 },
+    { tick: 200_000, base: 199_999, ack: 5 },
+    { tick: 200_000, base: 199_999, ack: 6 },
+    { tick: 7, base: 0, ack: 6 },
+  ];
+  for (const head of heads) {
+    const frame = frames.frame(head.tick, head.base, head.ack);
+    const read = new SlotReader({ n: 1 }).read(Uint8Array.from(frame).buffer);
+    expect(read).toEqual({ ...head, delta: { s: { n: [300] } } });
+    expect(frames.frame(head.tick, head.base, head.ack)).toBe(frame);
+  }
 });

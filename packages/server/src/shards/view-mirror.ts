@@ -1,4 +1,4 @@
-import { MAX_SHARD_DEPTH, type ShardDelta, type SlotChange } from "@pylonsync/protocol";
+import { MAX_SHARD_DEPTH, type ShardDelta, type SlotChanges } from "@pylonsync/protocol";
 import { ViewShape } from "./view-shape.ts";
 
 /** An object without a prototype, so that `__proto__` is an ordinary key. */
@@ -7,7 +7,7 @@ interface Mirrored {
 }
 
 /** The changes of a view: only replaced scalars, or a delta. */
-export type ViewChange = { readonly slots: readonly SlotChange[] } | { readonly delta: ShardDelta };
+export type ViewChange = { readonly slots: SlotChanges } | { readonly delta: ShardDelta };
 
 /**
  * The clients' version of a view. It is a copy, because the shard modifies its state in place, and
@@ -41,7 +41,7 @@ export class ViewMirror {
     const slots = this.#shape?.changesTo(view) ?? null;
     if (slots !== null) {
       this.#shape?.apply(slots);
-      return slots.length === 0 ? null : { slots };
+      return slots.count === 0 ? null : { slots };
     }
     this.#shape = null;
     const delta = this.#hasValue ? changeOf(this.#value, view, 0) : ([copyOf(view, 0)] as const);

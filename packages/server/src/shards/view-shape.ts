@@ -1,4 +1,4 @@
-import { slotKeys, type SlotChange } from "@pylonsync/protocol";
+import { slotKeys, type SlotChanges } from "@pylonsync/protocol";
 import { isRecord } from "../util/is-record.ts";
 
 /** A part of a view: the number of a scalar, or a container. */
@@ -20,6 +20,21 @@ interface Places {
   readonly values: unknown[];
 }
 
+/** The changes of one step, whose lists the next step overwrites. */
+class ReusedChanges implements SlotChanges {
+  count = 0;
+  readonly slots: number[] = [];
+  readonly before: unknown[] = [];
+  readonly after: unknown[] = [];
+
+  add(slot: number, before: unknown, after: unknown): void {
+    this.slots[this.count] = slot;
+    this.before[this.count] = before;
+    this.after[this.count] = after;
+    this.count += 1;
+  }
+}
+
 /** Has a special meaning on ordinary objects. */
 const UNSAFE_KEY = "__proto__";
 
@@ -30,6 +45,7 @@ const UNSAFE_KEY = "__proto__";
 export class ViewShape {
   readonly #root: ContainerShape;
   readonly #places: Places;
+  readonly #changes = new ReusedChanges();
 
   private constructor(root: ContainerShape, places: Places) {
     this.#root = root;
@@ -44,44 +60,46 @@ export class ViewShape {
     return root === null ? null : new ViewShape(root, places);
   }
 
-  /** @returns the changes; null for a view of another shape */
-  changesTo(view: unknown): SlotChange[] | null {
-    const changes: SlotChange[] = [];
-    return this.#compare(this.#root, view, changes) ? changes : null;
+  /** @returns the changes, valid until the next call; null for a view of another shape */
+  changesTo(view: unknown): SlotChanges | null {
+    this.#changes.count = 0;
+    return this.#compare(this.#root, view) ? this.#changes : null;
   }
 
   /** Applies changes to the copy from which the shape was created. */
-  apply(changes: readonly SlotChange[]): void {
+  apply({ count, slots, after }: SlotChanges): void {
     const { containers, keys, values } = this.#places;
-    for (const { slot, after } of changes) {
-      const [container, key] = [containers[slot], keys[slot]];
+    for (let index = 0; index < count; index += 1) {
+      const slot = slots[index] ?? 0;
+      const container = containers[slot];
+      const key = keys[slot];
       if (container === undefined || key === undefined) continue;
-      values[slot] = after;
-      container[key] = after;
+      values[slot] = after[index];
+      container[key] = after[index];
     }
   }
 
-  #compare({ keys, parts }: ContainerShape, next: unknown, changes: SlotChange[]): boolean {
+  #compare({ keys, parts }: ContainerShape, next: unknown): boolean {
     if (typeof next !== "object" || next === null) return false;
     if (keys === null) {
       if (!Array.isArray(next) || next.length !== parts.length) return false;
       for (let index = 0; index < parts.length; index += 1)
-        if (!this.#comparePart(parts[index] ?? 0, next[index], changes)) return false;
+        if (!this.#comparePart(parts[index] ?? 0, next[index])) return false;
       return true;
     }
     if (!isRecord(next) || Object.keys(next).length !== keys.length) return false;
     for (let index = 0; index < keys.length; index += 1)
-      if (!this.#comparePart(parts[index] ?? 0, next[keys[index] ?? ""], changes)) return false;
+      if (!this.#comparePart(parts[index] ?? 0, next[keys[index] ?? ""])) return false;
     return true;
   }
 
-  #comparePart(part: Part, value: unknown, changes: SlotChange[]): boolean {
-    if (typeof part !== "number") return this.#compare(part, value, changes);
+  #comparePart(part: Part, value: unknown): boolean {
+    if (typeof part !== "number") return this.#compare(part, value);
     const before = this.#places.values[part];
     if (value === before) return true;
     const after = typeof value === "number" ? numberOf(value) : value;
     if (!isScalar(after)) return false;
-    if (after !== before) changes.push({ slot: part, before, after });
+    if (after !== before) this.#changes.add(part, before, after);
     return true;
   }
 }
