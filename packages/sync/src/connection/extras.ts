@@ -1,10 +1,13 @@
 /**
- * Rarely used code: transports other than WebSocket, the parser of event streams, and the
- * connection of live functions beside a full replica. It is one module, loaded when a part is used
- * or shortly after the start, because a deployment may remove the file.
+ * Code that no page needs before its first rows: the sender of writes, rooms, transports other than
+ * WebSocket, the parser of event streams, and the connection of live functions beside a full
+ * replica. It is one module, loaded when a part is used or shortly after the start, because a
+ * deployment may remove the file.
  */
 export { createParser } from "eventsource-parser";
 export { LiveChannel } from "./live-channel.ts";
+export { Pusher } from "../outbox/pusher.ts";
+export { RoomMembership } from "../rooms/room-membership.ts";
 export { openLivePolling } from "./transport/live-poll.ts";
 export { openLiveStream } from "./transport/live-stream.ts";
 export { openPolling } from "./transport/poll.ts";

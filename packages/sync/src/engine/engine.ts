@@ -1,4 +1,5 @@
 import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
+import type * as Extras from "../connection/extras.ts";
 import type { ConnectionOptions, ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
@@ -69,6 +70,7 @@ export class SyncEngine extends EngineAliases {
   readonly #queries: LazyQueries | null;
   readonly #replica: ReplicaState;
   readonly #online: Lazy<Online>;
+  readonly #extras: Lazy<typeof Extras>;
   /** Null without persistence. */
   readonly #persistence: Lazy<Persistence> | null;
   readonly #newId: () => string;
@@ -106,13 +108,14 @@ export class SyncEngine extends EngineAliases {
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
     this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
     const tabId = this.#newId();
+    this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());
     this.#online = new Lazy(async () => {
       const loaded = await import("./online.ts");
       return new loaded.Online(
         this.#connectionOptions(config, tabId),
         this.#pusherOptions(config),
         this.#functionsOptions(config),
-        this.#code.watch(),
+        this.#extras,
       );
     }, this.#code.watch());
     this.#queries = config.sync === "queries" ? this.#makeQueries() : null;
@@ -137,6 +140,7 @@ export class SyncEngine extends EngineAliases {
       http: this.#http,
       platform,
       send: (text) => this.#online.part?.connection.send(text),
+      load: () => this.#extras.load(),
     });
     this.#followSession();
     this.store.onClear(() => this.#restart());
@@ -264,7 +268,7 @@ export class SyncEngine extends EngineAliases {
         this.mutations.release(this.store.cursor.last_seq);
         return this.#persistence?.part?.advanceReplica();
       case "online":
-        return this.#online.part?.pusher.resend();
+        return this.#online.part?.resend();
       case "listening":
         return this.rooms.listening();
       case "message":
@@ -276,7 +280,7 @@ export class SyncEngine extends EngineAliases {
       case "unreachable":
         return this.#online.part?.connection.probe();
       case "writes":
-        return this.#online.part?.pusher.flush();
+        return this.#online.part?.flush();
     }
   }
 
@@ -528,7 +532,7 @@ export class SyncEngine extends EngineAliases {
     const { id } = entry;
     this.mutations.add(entry);
     const adding = this.#keep({ ...entry, status: "pending" });
-    if (this.#isStarted) this.#online.part?.pusher.flush();
+    if (this.#isStarted) this.#online.part?.flush();
     if ((await adding) === false) await this.#answered(id, change);
   }
 

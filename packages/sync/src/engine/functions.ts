@@ -1,7 +1,7 @@
 import { isString, objectOf } from "@pylonsync/protocol";
 import { Backoff } from "../platform/backoff.ts";
 import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
-import { PylonClientError } from "../connection/errors.ts";
+import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -74,8 +74,7 @@ export async function* streamFunction(
 ): AsyncGenerator<string, unknown> {
   // The parser is loaded on demand, before the call, because few pages read streams.
   const { createParser } = await import("../connection/extras.ts").catch((cause: unknown) => {
-    const message = "The code that reads a stream could not be loaded. Reload the page.";
-    throw PylonClientError.ofClient("CODE_NOT_LOADED", message, cause);
+    throw codeNotLoaded(cause);
   });
   const path = `/api/fn/${encodeURIComponent(name)}`;
   const response = await http.open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS });
