@@ -20,7 +20,7 @@ const SOURCE = join(import.meta.dir, "../packages/sync/src");
 const STARTED =
   ENGINE +
   `export { Online } from "${SOURCE}/engine/online.ts"; ` +
-  `export { Persistence } from "${SOURCE}/persistence/kept.ts"; `;
+  `export { persistenceOf } from "${SOURCE}/persistence/kept.ts"; `;
 const QUERY_MODE = `export { QueryMode } from "${SOURCE}/queries/query-mode.ts";`;
 
 /** The sizes in bytes of a page's bundle, and of the code that it loads later. */

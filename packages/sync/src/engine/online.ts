@@ -1,9 +1,8 @@
-import type * as Extras from "../connection/extras.ts";
-import { Connection, type ConnectionOptions } from "../connection/connection.ts";
-import { LiveFunctions, type LiveFunctionsOptions } from "../live/live-functions.ts";
-import type { Lazy } from "../platform/lazy.ts";
-import type { Platform } from "../platform/platform.ts";
+import { Connection } from "../connection/connection.ts";
+import { isDevServer, socketUrl } from "../connection/url.ts";
+import { LiveFunctions } from "../live/live-functions.ts";
 import type { Pusher, PusherOptions } from "../outbox/pusher.ts";
+import type { EngineParts } from "./engine-parts.ts";
 
 /** Without a connection, the remaining code is loaded after this time, in milliseconds. */
 const PRELOAD_MS = 2_000;
@@ -21,26 +20,23 @@ export class Online {
   readonly connection: Connection;
   /** The functions that the page watches. */
   readonly functions: LiveFunctions;
+  readonly #parts: EngineParts;
   readonly #writes: PusherOptions;
   /** Sends the writes; null until there is one. */
   #pusher: Pusher | null = null;
-  readonly #after: Platform["after"];
-  readonly #extras: Lazy<typeof Extras>;
   #isStarted = false;
   #cancelLoad: () => void = () => undefined;
 
-  /** @param extras the code that is not needed for the first rows */
-  constructor(
-    connection: ConnectionOptions,
-    writes: PusherOptions,
-    functions: LiveFunctionsOptions,
-    extras: Lazy<typeof Extras>,
-  ) {
-    this.#after = connection.platform.after;
-    this.#extras = extras;
-    this.#writes = writes;
-    this.connection = new Connection(connection);
-    this.functions = new LiveFunctions(functions);
+  constructor(parts: EngineParts) {
+    const { baseUrl, wsUrl = socketUrl(baseUrl), ...config } = parts.config;
+    const { appName = "default", transport = "websocket" } = config;
+    const { pollInterval = 1000, reconnectDelay = 1000 } = config;
+    const connecting = { ...parts, transport, socketUrl: wsUrl, reconnectDelay };
+    this.#parts = parts;
+    this.#writes = { ...parts, retryDelay: reconnectDelay, ...writingOf(parts) };
+    this.connection = new Connection({ ...connecting, pollInterval, appName });
+    this.functions = new LiveFunctions({ ...connecting, hasOwnConnection: parts.live === null });
+    if (parts.live === null && isDevServer(baseUrl)) warnOfSize(parts);
   }
 
   start(): void {
@@ -81,7 +77,7 @@ export class Online {
   }
 
   #load(): void {
-    this.#extras.load().then(
+    this.#parts.extras.load().then(
       ({ Pusher: Sender }) => {
         if (this.#pusher !== null || !this.#hasWrites) return;
         this.#pusher = new Sender(this.#writes);
@@ -94,8 +90,9 @@ export class Online {
   /** Loads the remaining code early, because a deployment may remove the page's files. */
   #loadLater(waitMs: number): void {
     this.#cancelLoad();
-    if (this.#isStarted && this.#extras.part === null)
-      this.#cancelLoad = this.#after(waitMs, () => this.#load());
+    const { extras, platform } = this.#parts;
+    if (this.#isStarted && extras.part === null)
+      this.#cancelLoad = platform.after(waitMs, () => this.#load());
   }
 
   /** Retries pending work, because the network may be back. */
@@ -104,4 +101,38 @@ export class Online {
     this.functions.retryNow();
     this.flush();
   }
+}
+
+/** How the queue is sent. */
+function writingOf({
+  session,
+  store,
+  queue,
+  persistence,
+}: EngineParts): Pick<PusherOptions, "replicaSeq" | "userId" | "prepare" | "onSend"> {
+  return {
+    replicaSeq: () => store.cursor.last_seq,
+    userId: () => {
+      const { userId } = session;
+      return userId === undefined || persistence()?.hasWritesOf(userId) === false
+        ? undefined
+        : userId;
+    },
+    prepare: async () => {
+      await session.revalidate();
+      await persistence()?.prune();
+    },
+    onSend: (entries) => {
+      const unsent = entries.filter(({ shown }) => shown === undefined);
+      queue.show(store.resolved(unsent.map(({ change }) => change)));
+    },
+  };
+}
+
+/** Warns the developer if a full replica is too large. */
+function warnOfSize({ store, events, platform }: EngineParts): void {
+  void import("../replica/size-warning.ts").then(
+    (loaded) => loaded.warnOfSize(store, events, platform.warn),
+    () => undefined,
+  );
 }

@@ -1,13 +1,11 @@
 import type { Row } from "@pylonsync/protocol";
 import {
   compileFilter,
-  hasExists,
-  nodesOf,
   parseUnknownFilter,
   QueryError,
+  relatedEntities,
   type EntityShape,
   type Env,
-  type Expr,
   type ParsedFilter,
 } from "@pylonsync/query";
 import { includeQuery } from "./include-query.ts";
@@ -293,10 +291,11 @@ function matcherOf(
 ): Pick<ViewQuery, "key" | "matches" | "related"> {
   const schema = store.schemaQueries;
   // Without a schema, no relation leads to rows.
-  if (schema !== null && hasExists(where))
+  const related = schema === null ? [] : relatedEntities(where);
+  if (schema !== null && related.length > 0)
     return {
       key: JSON.stringify([where, order, asked]),
-      related: [entity, ...entitiesIn(where)],
+      related: [entity, ...related],
       matches: schema.relatedTest(where, store, (id) => store.isMember(entity, asked, id)),
     };
   const test = compileFilter(where);
@@ -304,11 +303,6 @@ function matcherOf(
     key: JSON.stringify([where, order]),
     matches: (row) => test({ data: row } satisfies Env),
   };
-}
-
-/** The entities of the related rows that a condition tests. */
-function entitiesIn(where: Expr): readonly string[] {
-  return [...nodesOf(where)].flatMap((node) => (node.kind === "hasRelated" ? [node.entity] : []));
 }
 
 /** A filter without keys such as `$limit`. */
