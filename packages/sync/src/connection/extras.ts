@@ -7,6 +7,7 @@
 export { createParser } from "eventsource-parser";
 export { LiveChannel } from "./live-channel.ts";
 export { Pusher } from "../outbox/pusher.ts";
+export { warnOfSize } from "../replica/size-warning.ts";
 export { RoomMembership } from "../rooms/room-membership.ts";
 export { openLivePolling } from "./transport/live-poll.ts";
 export { openLiveStream } from "./transport/live-stream.ts";

@@ -56,7 +56,7 @@ function mayRun(error: unknown): boolean {
   return isTimeout(error) || (typeof status === "number" && status >= 500);
 }
 
-const isError = objectOf({ code: isString, message: isString });
+const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
 /**
  * Calls a function and yields the chunks that it streams.

@@ -130,9 +130,6 @@ function writingOf({
 }
 
 /** Warns the developer if a full replica is too large. */
-function warnOfSize({ store, events, platform }: EngineParts): void {
-  void import("../replica/size-warning.ts").then(
-    (loaded) => loaded.warnOfSize(store, events, platform.warn),
-    () => undefined,
-  );
+function warnOfSize({ store, events, platform, extras }: EngineParts): void {
+  extras.use((loaded) => loaded.warnOfSize(store, events, platform.warn));
 }
