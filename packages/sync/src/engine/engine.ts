@@ -160,7 +160,7 @@ export class SyncEngine extends EngineAliases {
   #makeQueries(nextId: () => number): LazyQueries {
     const { store, platform } = this;
     const onAdvance = (): void => this.#events.emit({ type: "advance" });
-    const options = { store, platform, nextId, onAdvance };
+    const options = { store, platform, nextId, onAdvance, extras: this.#extras };
     const queries = new LazyQueries(options, this.#online, this.#code.watch());
     store.rowsFrom(queries);
     return queries;
@@ -420,7 +420,9 @@ export class SyncEngine extends EngineAliases {
    * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
    */
   live(name: string, args: Readonly<Record<string, unknown>> = {}): LiveFunction {
-    return liveFunction(this.#online, name, args);
+    return liveFunction(this.#online, name, args, () => {
+      this.#extras.load().catch(() => undefined);
+    });
   }
 
   /** Listens to writes that the server rejected. @returns an unsubscribe function */

@@ -1,6 +1,6 @@
 import { Connection } from "../connection/connection.ts";
 import { isDevServer, socketUrl } from "../connection/url.ts";
-import { LiveFunctions } from "../live/live-functions.ts";
+import { LazyFunctions } from "../live/lazy-functions.ts";
 import type { Pusher, PusherOptions } from "../outbox/pusher.ts";
 import type { EngineParts } from "./engine-parts.ts";
 
@@ -19,7 +19,7 @@ export class Online {
   /** Keeps the replica in sync. */
   readonly connection: Connection;
   /** The functions that the page watches. */
-  readonly functions: LiveFunctions;
+  readonly functions: LazyFunctions;
   readonly #parts: EngineParts;
   readonly #writes: PusherOptions;
   /** Sends the writes; null until there is one. */
@@ -35,7 +35,8 @@ export class Online {
     this.#parts = parts;
     this.#writes = { ...parts, retryDelay: reconnectDelay, ...writingOf(parts) };
     this.connection = new Connection({ ...connecting, pollInterval, appName });
-    this.functions = new LiveFunctions({ ...connecting, hasOwnConnection: parts.live === null });
+    const options = { ...connecting, hasOwnConnection: parts.live === null };
+    this.functions = new LazyFunctions(options, () => parts.extras.load());
     if (parts.live === null && isDevServer(baseUrl)) warnOfSize(parts);
   }
 
