@@ -114,32 +114,36 @@ test.each(["/", "/?queries"])(
   60_000,
 );
 
-test("a page that a deployment overtakes reports it, and keeps writes until it is reloaded", async () => {
-  const { page, uncaught, missed, restore, close } = await open("/", isRarelyUsed);
-  const client = await signIn(page);
-  await page.evaluate(
-    () =>
-      new Promise<void>((resolve) => {
-        const look = (): void => {
-          if (window.db.sync.status.outdated) resolve();
-        };
-        window.db.sync.onStatus(look);
-        look();
-      }),
-  );
-  expect(missed.length).toBeGreaterThan(0);
-  await client.request("POST", "/api/entities/Todo", { title: "from another device" });
-  await page.locator("#rows").filter({ hasText: "from another device" }).waitFor();
-  await writes(page, "after the deployment");
-  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
-    connection: "live",
-    transport: "websocket",
-    outdated: true,
-    pending: 1,
-  });
-  restore();
-  await page.reload();
-  await until(() => isOnServer(client, "after the deployment"));
-  expect(uncaught).toEqual([]);
-  await close();
-}, 60_000);
+test.each(["/", "/?queries"])(
+  "a page (%s) that a deployment overtakes shows rows, and keeps writes until it is reloaded",
+  async (path) => {
+    const { page, uncaught, missed, restore, close } = await open(path, isRarelyUsed);
+    const client = await signIn(page);
+    await page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const look = (): void => {
+            if (window.db.sync.status.outdated) resolve();
+          };
+          window.db.sync.onStatus(look);
+          look();
+        }),
+    );
+    expect(missed.length).toBeGreaterThan(0);
+    await client.request("POST", "/api/entities/Todo", { title: "from another device" });
+    await page.locator("#rows").filter({ hasText: "from another device" }).waitFor();
+    await writes(page, "after the deployment");
+    expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+      connection: "live",
+      transport: "websocket",
+      outdated: true,
+      pending: 1,
+    });
+    restore();
+    await page.reload();
+    await until(() => isOnServer(client, "after the deployment"));
+    expect(uncaught).toEqual([]);
+    await close();
+  },
+  60_000,
+);

@@ -1,15 +1,11 @@
 import { isString, objectOf } from "@pylonsync/protocol";
-import { Backoff } from "../platform/backoff.ts";
-import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
+import { parseAnswer } from "../connection/answer.ts";
+import { unreachable } from "../connection/deadline.ts";
 import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
+import { FUNCTION_MS } from "./function-timeout.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
-
-const TRIES = 4;
-const RETRY_MS = 300;
-/** The timeout for a function's response to begin, in milliseconds, as in browsers. */
-const FUNCTION_MS = 300_000;
 
 /**
  * Calls a server function over HTTP. After a network failure, the call is retried with the same
@@ -29,31 +25,12 @@ export async function callFunction(
   args: unknown,
   key: string,
 ): Promise<unknown> {
-  const backoff = new Backoff(platform, RETRY_MS);
+  // Copied now, because the caller may change them while the code is loaded.
   const plain = toPlain(args);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await http.request(
-        "POST",
-        `/api/fn/${encodeURIComponent(name)}`,
-        plain,
-        { "Idempotency-Key": key },
-        { timeoutMs: FUNCTION_MS },
-      );
-    } catch (error) {
-      if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
-      await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
-    }
-  }
-}
-
-/**
- * Whether the server may still be running the call, because the request or a proxy timed out.
- * Retrying would run an action twice.
- */
-function mayRun(error: unknown): boolean {
-  const status = error instanceof PylonClientError ? error.body["http_status"] : undefined;
-  return isTimeout(error) || (typeof status === "number" && status >= 500);
+  const { callWithRetries } = await import("./online.ts").catch((cause: unknown) => {
+    throw unreachable(cause);
+  });
+  return callWithRetries(http, platform, name, plain, key);
 }
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });

@@ -4,6 +4,8 @@ import { LazyFunctions } from "../live/lazy-functions.ts";
 import type { Pusher, PusherOptions } from "../outbox/pusher.ts";
 import type { EngineParts } from "./engine-parts.ts";
 
+export { callWithRetries } from "./call-with-retries.ts";
+
 /** Without a connection, the remaining code is loaded after this time, in milliseconds. */
 const PRELOAD_MS = 2_000;
 /** The delay before a retry, in milliseconds, */

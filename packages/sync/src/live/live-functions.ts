@@ -1,7 +1,7 @@
 import { PylonClientError } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
 import { LiveChannel, type LiveChannelOptions } from "../connection/live-channel.ts";
-import { callFunction } from "../engine/functions.ts";
+import { callWithRetries } from "../engine/call-with-retries.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { FunctionClient } from "./function-client.ts";
 import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
@@ -133,7 +133,7 @@ export class LiveFunctions {
     const generation = this.#generation;
     const isOver = (): boolean => generation !== this.#generation || one.sub !== null;
     try {
-      const value = await callFunction(http, platform, one.name, one.args, newId());
+      const value = await callWithRetries(http, platform, one.name, one.args, newId());
       if (!isOver()) one.succeed(value);
     } catch (error) {
       // Without a response, the last result remains.
