@@ -33,27 +33,35 @@ interface OpenPage {
   readonly missed: readonly string[];
   /** From this call on, the server has none of the page's files. */
   readonly deploy: () => void;
+  /** From this call on, it has all of them. */
+  readonly restore: () => void;
   readonly close: () => Promise<void>;
 }
 
-async function open(path: string): Promise<OpenPage> {
+/** @param isGone whether the server does not have a script with this text from the beginning */
+async function open(
+  path: string,
+  isGone: (script: string) => boolean = () => false,
+): Promise<OpenPage> {
   const context = await browser.newContext();
   const page = await context.newPage();
   const [uncaught, scripts, missed]: [string[], string[], string[]] = [[], [], []];
-  let isDeployed = false;
+  let isMissing = isGone;
   page.on("pageerror", (error) => uncaught.push(String(error)));
   await page.route(/\.js$/, async (route) => {
-    if (isDeployed) {
+    const response = await route.fetch();
+    const text = await response.text();
+    if (isMissing(text)) {
       missed.push(route.request().url());
       return route.fulfill({ status: 404, body: "There is nothing here." });
     }
-    const response = await route.fetch();
-    scripts.push(await response.text());
+    scripts.push(text);
     return route.fulfill({ response });
   });
   await page.goto(new URL(path, server.url).href);
-  const deploy = (): void => void (isDeployed = true);
-  return { page, uncaught, scripts, missed, deploy, close: () => context.close() };
+  const deploy = (): void => void (isMissing = () => true);
+  const restore = (): void => void (isMissing = () => false);
+  return { page, uncaught, scripts, missed, deploy, restore, close: () => context.close() };
 }
 
 const live = (page: Page): Promise<void> =>
@@ -69,13 +77,16 @@ async function signIn(page: Page): Promise<TestClient> {
   return new TestClient(server.url, token, userId);
 }
 
-/** Inserts a row, and checks that it is shown and reaches the server. */
-async function writes(page: Page, client: TestClient, title: string): Promise<void> {
+/** Only the code of connections without a socket contains this path. */
+const isRarelyUsed = (script: string): boolean => script.includes("/api/live/");
+
+const isOnServer = async (client: TestClient, title: string): Promise<boolean> =>
+  (await client.request("POST", "/api/query/Todo", {})).text.includes(title);
+
+/** Inserts a row, and checks that it is shown. */
+async function writes(page: Page, title: string): Promise<void> {
   await page.evaluate((text) => window.db.insert("Todo", { title: text }), title);
   await page.locator("#rows").filter({ hasText: title }).waitFor();
-  await until(async () =>
-    (await client.request("POST", "/api/query/Todo", {})).text.includes(title),
-  );
 }
 
 test.each(["/", "/?queries"])(
@@ -83,8 +94,7 @@ test.each(["/", "/?queries"])(
   async (path) => {
     const { page, uncaught, scripts, missed, deploy, close } = await open(path);
     const client = await signIn(page);
-    // Only the code of connections without a socket contains this path.
-    await until(() => scripts.some((text) => text.includes("/api/live/")));
+    await until(() => scripts.some(isRarelyUsed));
     deploy();
     await page.evaluate(() => {
       window.db.sync.stop();
@@ -92,7 +102,8 @@ test.each(["/", "/?queries"])(
       window.db.sync.start();
     });
     await live(page);
-    await writes(page, client, "over a stream");
+    await writes(page, "over a stream");
+    await until(() => isOnServer(client, "over a stream"));
     expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
       transport: "sse",
       outdated: false,
@@ -103,26 +114,36 @@ test.each(["/", "/?queries"])(
   60_000,
 );
 
-test("a page that a deployment overtakes reports it, and continues with what it has", async () => {
-  const { page, uncaught, missed, deploy, close } = await open("/");
-  const client = await signIn(page);
-  deploy();
-  const outdated = page.evaluate(
-    () =>
-      new Promise<void>((resolve) => {
-        window.db.sync.onStatus((status) => {
-          if (status.outdated) resolve();
-        });
-      }),
-  );
-  await outdated;
-  expect(missed.length).toBeGreaterThan(0);
-  await writes(page, client, "after the deployment");
-  expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
-    connection: "live",
-    transport: "websocket",
-    outdated: true,
-  });
-  expect(uncaught).toEqual([]);
-  await close();
-}, 60_000);
+test.each(["/", "/?queries"])(
+  "a page (%s) that a deployment overtakes shows rows, and keeps writes until it is reloaded",
+  async (path) => {
+    const { page, uncaught, missed, restore, close } = await open(path, isRarelyUsed);
+    const client = await signIn(page);
+    await page.evaluate(
+      () =>
+        new Promise<void>((resolve) => {
+          const look = (): void => {
+            if (window.db.sync.status.outdated) resolve();
+          };
+          window.db.sync.onStatus(look);
+          look();
+        }),
+    );
+    expect(missed.length).toBeGreaterThan(0);
+    await client.request("POST", "/api/entities/Todo", { title: "from another device" });
+    await page.locator("#rows").filter({ hasText: "from another device" }).waitFor();
+    await writes(page, "after the deployment");
+    expect(await page.evaluate(() => window.db.sync.status)).toMatchObject({
+      connection: "live",
+      transport: "websocket",
+      outdated: true,
+      pending: 1,
+    });
+    restore();
+    await page.reload();
+    await until(() => isOnServer(client, "after the deployment"));
+    expect(uncaught).toEqual([]);
+    await close();
+  },
+  60_000,
+);

@@ -10,7 +10,7 @@ import {
 } from "./guard.ts";
 
 /** The caller, as `GET /api/auth/me` returns it. False flags and missing values are omitted. */
-export const isAuthContext = objectOf(
+export const isAuthContext = /* @__PURE__ */ objectOf(
   {
     user_id: anyOf(isString, oneOf(null)),
     is_admin: isBoolean,
@@ -32,19 +32,19 @@ export type AuthContext = Guarded<typeof isAuthContext> & {
 };
 
 /** The response of every sign-in method. `expires_at` is in seconds since 1970. */
-export const isSignedIn = objectOf(
+export const isSignedIn = /* @__PURE__ */ objectOf(
   { token: isString, user_id: isString },
   { expires_at: isNumber },
 );
 
 /** The response of a sign-up that waits for an emailed code. */
-export const isWaitingSignUp = objectOf(
+export const isWaitingSignUp = /* @__PURE__ */ objectOf(
   { verification_required: oneOf(true) },
   { sign_up_token: isString },
 );
 
 /** The response of `POST /api/auth/guest`. */
-export const isGuestSession = objectOf({
+export const isGuestSession = /* @__PURE__ */ objectOf({
   token: isString,
   user_id: isString,
   guest: oneOf(true),

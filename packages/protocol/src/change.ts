@@ -20,7 +20,7 @@ export type ChangeKind = Guarded<typeof isChangeKind>;
  *
  * `seq` orders all changes of one log; a client keeps the highest one as its cursor.
  */
-export const isChangeEvent = objectOf(
+export const isChangeEvent = /* @__PURE__ */ objectOf(
   {
     seq: (value): value is number => isCount(value) && value > 0,
     entity: isString,

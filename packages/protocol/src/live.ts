@@ -50,7 +50,7 @@ const isJoined: Guard<Joined> = objectOf(
  * is encoded once for all of them. Of a live function it may come again, with another number: once
  * the function looks at who calls, its callers are told apart.
  */
-export const isJoinedMessage = objectOf(
+export const isJoinedMessage = /* @__PURE__ */ objectOf(
   { type: oneOf("joined"), id: isCount, sub: isCount },
   { include: mapOf(isJoined) },
 );
@@ -63,7 +63,7 @@ export type JoinedMessage = Guarded<typeof isJoinedMessage>;
  * for `gone`. A later `reset` begins again: what came before it does not count. `keep` are ids of
  * rows that the client knows already, unchanged.
  */
-export const isRowsMessage = objectOf(
+export const isRowsMessage = /* @__PURE__ */ objectOf(
   { type: oneOf("rows"), sub: isCount },
   { reset: oneOf(true), rows: arrayOf(isRow), keep: arrayOf(isString), gone: arrayOf(isString) },
 );
@@ -71,7 +71,7 @@ export const isRowsMessage = objectOf(
 export type RowsMessage = Guarded<typeof isRowsMessage>;
 
 /** The subscription is complete as of `seq`, with all it includes; commits follow from there. */
-export const isReadyMessage = objectOf({
+export const isReadyMessage = /* @__PURE__ */ objectOf({
   type: oneOf("ready"),
   sub: isCount,
   seq: isCount,
@@ -84,7 +84,7 @@ export type ReadyMessage = Guarded<typeof isReadyMessage>;
  * What changes in one subscription: `rows` come whole, of `patches` only the fields that changed
  * (and the id), `gone` are no longer in it.
  */
-export const isSubscriptionChange = objectOf(
+export const isSubscriptionChange = /* @__PURE__ */ objectOf(
   { sub: isCount },
   { rows: arrayOf(isRow), patches: arrayOf(isRow), gone: arrayOf(isString) },
 );
@@ -95,7 +95,7 @@ export type SubscriptionChange = Guarded<typeof isSubscriptionChange>;
  * All that committed transactions change for this connection, in one message, so that rows of one
  * transaction become visible together. Every ready subscription is then complete as of `seq`.
  */
-export const isCommitMessage = objectOf({
+export const isCommitMessage = /* @__PURE__ */ objectOf({
   type: oneOf("commit"),
   seq: isCount,
   changes: arrayOf(isSubscriptionChange),
@@ -104,7 +104,7 @@ export const isCommitMessage = objectOf({
 export type CommitMessage = Guarded<typeof isCommitMessage>;
 
 /** The result of a live function, as of `seq`. */
-export const isResultMessage = objectOf({
+export const isResultMessage = /* @__PURE__ */ objectOf({
   type: oneOf("result"),
   sub: isCount,
   seq: isCount,
@@ -117,7 +117,7 @@ export type ResultMessage = Guarded<typeof isResultMessage>;
  * A run of a live function failed. The subscription goes on: what the client shows is out of date
  * until the next `result`, which comes when something that the function had read changes.
  */
-export const isFailedMessage = objectOf(
+export const isFailedMessage = /* @__PURE__ */ objectOf(
   { type: oneOf("failed"), sub: isCount, seq: isCount, code: isString, message: isString },
   // `data` is of an error that the function declares. */
   { hint: isString, field: isString, data: isUnknown },
@@ -129,12 +129,15 @@ export type FailedMessage = Guarded<typeof isFailedMessage>;
  * The server reads the subscription again, because what changed can't be told row by row: what the
  * client shows is out of date until `ready`.
  */
-export const isSubscriptionResync = objectOf({ type: oneOf("resync"), sub: isCount });
+export const isSubscriptionResync = /* @__PURE__ */ objectOf({
+  type: oneOf("resync"),
+  sub: isCount,
+});
 /** See isSubscriptionResync. */
 export type SubscriptionResync = Guarded<typeof isSubscriptionResync>;
 
 /** A subscription was refused, or has ended. It is named by the client's id. */
-export const isLiveError = objectOf(
+export const isLiveError = /* @__PURE__ */ objectOf(
   { type: oneOf("error"), id: isCount, code: isString, message: isString },
   {
     hint: isString,
@@ -147,7 +150,7 @@ export const isLiveError = objectOf(
 export type LiveError = Guarded<typeof isLiveError>;
 
 /** The answer to a ping: every ready subscription is complete as of `seq`. */
-export const isLivePong = objectOf({ type: oneOf("pong"), seq: isCount });
+export const isLivePong = /* @__PURE__ */ objectOf({ type: oneOf("pong"), seq: isCount });
 /** See isLivePong. */
 export type LivePong = Guarded<typeof isLivePong>;
 
@@ -155,15 +158,18 @@ export type LivePong = Guarded<typeof isLivePong>;
  * The first message on an event stream of version 2: by this name `POST /api/live/<id>` says what a
  * socket would.
  */
-export const isLiveOpened = objectOf({ type: oneOf("connection"), id: isString });
+export const isLiveOpened = /* @__PURE__ */ objectOf({ type: oneOf("connection"), id: isString });
 /** See isLiveOpened. */
 export type LiveOpened = Guarded<typeof isLiveOpened>;
 
 /** The answer to a poll, and to the opening of a connection of polls, which has an `id`. */
-export const isLivePoll = objectOf({ messages: arrayOf(isUnknown) }, { id: isString });
+export const isLivePoll = /* @__PURE__ */ objectOf(
+  { messages: arrayOf(isUnknown) },
+  { id: isString },
+);
 
 /** What a server says of subscriptions. Of rooms and topics it speaks as in version 1. */
-export const isLiveMessage = anyOf(
+export const isLiveMessage = /* @__PURE__ */ anyOf(
   isJoinedMessage,
   isRowsMessage,
   isReadyMessage,

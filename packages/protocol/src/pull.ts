@@ -5,7 +5,7 @@ import { arrayOf, isBoolean, isCount, isString, mapOf, objectOf, type Guarded } 
  * The field types of the entities that the caller may read: `{Todo: {title: "string", due:
  * "datetime"}}`. Clients use it to normalize filter values like the server.
  */
-export const isReplicaSchema = mapOf(mapOf(isString));
+export const isReplicaSchema = /* @__PURE__ */ mapOf(mapOf(isString));
 /** See isReplicaSchema. */
 export type ReplicaSchemaMessage = Guarded<typeof isReplicaSchema>;
 
@@ -21,7 +21,7 @@ export type ReplicaSchemaMessage = Guarded<typeof isReplicaSchema>;
  * `epoch` names the log that `last_seq` counts in; a cursor of another epoch is answered 410
  * RESYNC_REQUIRED.
  */
-export const isPullResponse = objectOf(
+export const isPullResponse = /* @__PURE__ */ objectOf(
   {
     changes: arrayOf(isChangeEvent),
     cursor: objectOf({ last_seq: isCount }),

@@ -1,7 +1,7 @@
 import { arrayOf, isNumber, isString, objectOf, oneOf, type Guarded } from "./guard.ts";
 
 /** The result of a pushed change. `deduped`: the same `op_id` was applied before. */
-export const isPushResult = objectOf(
+export const isPushResult = /* @__PURE__ */ objectOf(
   { status: oneOf("applied", "deduped", "refused") },
   {
     op_id: isString,
@@ -13,7 +13,7 @@ export const isPushResult = objectOf(
 export type PushResult = Guarded<typeof isPushResult>;
 
 /** The response of `POST /api/sync/push`. `applied` also counts deduped changes. */
-export const isPushResponse = objectOf(
+export const isPushResponse = /* @__PURE__ */ objectOf(
   {
     applied: isNumber,
     deduped: isNumber,

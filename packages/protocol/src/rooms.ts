@@ -13,7 +13,7 @@ import {
  * Sends presence data of a user to the members of its rooms, or to all users in its tenant if the
  * app configures it. `from` is set by the server.
  */
-export const isPresenceMessage = anyOf(
+export const isPresenceMessage = /* @__PURE__ */ anyOf(
   objectOf({
     type: oneOf("presence"),
     event: oneOf("update"),
@@ -33,7 +33,7 @@ export const isPresenceMessage = anyOf(
 export type PresenceMessage = Guarded<typeof isPresenceMessage>;
 
 /** A message that a client published to the same users. */
-export const isTopicMessage = objectOf({
+export const isTopicMessage = /* @__PURE__ */ objectOf({
   type: oneOf("topic"),
   topic: isString,
   data: isUnknown,
@@ -43,7 +43,7 @@ export const isTopicMessage = objectOf({
 export type TopicMessage = Guarded<typeof isTopicMessage>;
 
 /** A member of a room. */
-export const isRoomPeer = objectOf({
+export const isRoomPeer = /* @__PURE__ */ objectOf({
   user_id: isString,
   /** The user's presence; null for none. */
   data: isUnknown,
@@ -54,7 +54,7 @@ export const isRoomPeer = objectOf({
 export type RoomPeer = Guarded<typeof isRoomPeer>;
 
 /** The members of a room. */
-export const isRoomSnapshot = objectOf({
+export const isRoomSnapshot = /* @__PURE__ */ objectOf({
   type: oneOf("snapshot"),
   room: isString,
   peers: arrayOf(isRoomPeer),
@@ -63,7 +63,7 @@ export const isRoomSnapshot = objectOf({
 /**
  * An event in a room, for its members. A snapshot is sent when the server may have missed events.
  */
-export const isRoomEvent = anyOf(
+export const isRoomEvent = /* @__PURE__ */ anyOf(
   objectOf({ type: oneOf("join"), room: isString, user_id: isString }, { data: isUnknown }),
   objectOf({ type: oneOf("leave"), room: isString, user_id: isString }),
   objectOf({ type: oneOf("presence"), room: isString, user_id: isString, data: isUnknown }),
@@ -78,9 +78,12 @@ export const isRoomEvent = anyOf(
 export type RoomEvent = Guarded<typeof isRoomEvent>;
 
 /** The response of `POST /api/rooms/join`, with the previous members. */
-export const isRoomJoined = objectOf({ joined: isString, snapshot: isRoomSnapshot });
+export const isRoomJoined = /* @__PURE__ */ objectOf({
+  joined: isString,
+  snapshot: isRoomSnapshot,
+});
 /** The response of `GET /api/rooms/:room`. */
-export const isRoomMembers = objectOf({
+export const isRoomMembers = /* @__PURE__ */ objectOf({
   room: isString,
   members: arrayOf(isRoomPeer),
   count: isNumber,

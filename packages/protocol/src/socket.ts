@@ -18,7 +18,7 @@ const isNames: Guard<readonly string[]> = arrayOf(isString);
  * The first message on a socket that was opened with `?since=`: all changes after `seq` follow on
  * this socket without gaps. The server first sends the changes between `since` and `seq`.
  */
-export const isHello = objectOf(
+export const isHello = /* @__PURE__ */ objectOf(
   { type: oneOf("hello"), seq: isNumber, epoch: isString },
   {
     /** Only in version 2, which does not pull: see isReplicaSchema. */
@@ -31,7 +31,7 @@ export const isHello = objectOf(
 export type Hello = Guarded<typeof isHello>;
 
 /** The replica can't be continued (too old, or schema or policies changed): load a snapshot. */
-export const isResync = objectOf({ type: oneOf("resync"), reason: isString });
+export const isResync = /* @__PURE__ */ objectOf({ type: oneOf("resync"), reason: isString });
 /** See isResync. */
 export type Resync = Guarded<typeof isResync>;
 
@@ -39,7 +39,7 @@ export type Resync = Guarded<typeof isResync>;
  * A message of the server on the WebSocket and, as `data:` lines, on the SSE stream. A change is
  * sent without an envelope. Clients ignore unknown types.
  */
-export const isServerMessage = anyOf(
+export const isServerMessage = /* @__PURE__ */ anyOf(
   isChangeEvent,
   isHello,
   isResync,

@@ -14,16 +14,8 @@ import {
   type PathExpr,
   type Scalar,
 } from "./expr.ts";
-import {
-  MAX_FILTER_DEPTH,
-  MAX_LIST_VALUES,
-  MAX_LISTED_VALUES,
-  MAX_MEMBER_STEPS,
-  MAX_NEEDLE_LENGTH,
-  MAX_NODES,
-  MAX_SEARCHES,
-} from "./limits.ts";
-import { nearest } from "./nearest.ts";
+import type { FilterLimits } from "./filter-limits.ts";
+import { MAX_FILTER_DEPTH, MAX_MEMBER_STEPS } from "./limits.ts";
 
 /** A parsed filter. */
 export interface ParsedFilter {
@@ -82,7 +74,16 @@ export interface FilterNames {
     key: string,
     at: string,
     asked: unknown,
-  ) => ((depth: number, budget: FilterBudget) => Expr) | undefined;
+  ) => ((depth: number) => Expr) | undefined;
+  /** Absent on a client. */
+  readonly server?: ServerChecks | undefined;
+}
+
+/** What only a server needs to parse a filter. */
+export interface ServerChecks {
+  readonly limits: FilterLimits;
+  /** Returns the name that was probably meant; undefined if none is close. */
+  readonly nearest: (name: string, known: Iterable<string>) => string | undefined;
 }
 
 /**
@@ -102,7 +103,7 @@ export function parseNamed(
   const search = entries.get("$search");
   if (search !== undefined && typeof search !== "string")
     invalid("$search", "$search must be a string.");
-  const where = new FilterParser(names, new FilterBudget()).conditions(
+  const where = new FilterParser(names).conditions(
     [...entries].filter(
       ([key]) => key !== "$order" && key !== "$limit" && key !== "$offset" && key !== "$search",
     ),
@@ -110,40 +111,6 @@ export function parseNamed(
     0,
   );
   return { where, order: order === undefined ? [] : orderOf(order), limit, offset, search };
-}
-
-/** Counts the conditions of a filter, including those on related rows, against the limits. */
-export class FilterBudget {
-  #nodes = 0;
-  #listed = 0;
-  #searches = 0;
-
-  count(nodes: number, at: string): void {
-    this.#nodes += nodes;
-    refuseAbove(MAX_NODES, this.#nodes, `A filter can have at most ${MAX_NODES} conditions.`, at);
-  }
-
-  list(values: number, at: string): void {
-    this.#listed += values;
-    const message = `A filter can list at most ${MAX_LISTED_VALUES} values.`;
-    refuseAbove(MAX_LISTED_VALUES, this.#listed, message, at);
-  }
-
-  search(at: string): void {
-    this.#searches += 1;
-    const message = `A filter can have at most ${MAX_SEARCHES} $like, $ilike, $has and $hasAny.`;
-    refuseAbove(MAX_SEARCHES, this.#searches, message, at);
-  }
-}
-
-/**
- * Rejects a filter that exceeds a limit.
- *
- * @param field the place in the filter that the error names
- * @throws QueryError INVALID_QUERY with `message` if `count` is above `most`
- */
-export function refuseAbove(most: number, count: number, message: string, field: string): void {
-  if (count > most) invalid(field, message);
 }
 
 /** The field or JSON value that a condition tests. */
@@ -167,11 +134,11 @@ const MAX_STEP_LENGTH = 100;
 /** Parses the conditions of a filter. */
 export class FilterParser {
   readonly #names: FilterNames;
-  readonly #budget: FilterBudget;
+  readonly #limits: FilterLimits | undefined;
 
-  constructor(names: FilterNames, budget: FilterBudget) {
+  constructor(names: FilterNames) {
     this.#names = names;
-    this.#budget = budget;
+    this.#limits = names.server?.limits;
   }
 
   conditions(entries: readonly (readonly [string, unknown])[], at: string, depth: number): Expr {
@@ -185,7 +152,7 @@ export class FilterParser {
   }
 
   #condition(key: string, value: unknown, at: string, depth: number): Expr {
-    this.#count(1, at);
+    this.#limits?.conditions(1, at);
     if (key === "$and") return and(...this.#alternatives(value, at, depth));
     if (key === "$or") return or(...this.#alternatives(value, at, depth));
     if (key === "$not")
@@ -194,7 +161,7 @@ export class FilterParser {
       invalid(at, `"${key}" is not a key of a filter.`, `Known: ${KEYS.join(", ")}.`);
     }
     const related = this.#names.related?.(key, at, value);
-    if (related !== undefined) return related(depth, this.#budget);
+    if (related !== undefined) return related(depth);
     const subject = this.#subjectOf(key, at);
     if (typeof value !== "object" || value === null || value instanceof Date)
       return this.#compare(subject, "==", value, at);
@@ -212,7 +179,7 @@ export class FilterParser {
 
   #alternatives(value: unknown, at: string, depth: number): Expr[] {
     if (!Array.isArray(value)) invalid(at, `${at} must be a list of filters.`);
-    this.#count(value.length, at);
+    this.#limits?.conditions(value.length, at);
     return value.map((item: unknown, index) =>
       this.conditions(
         Object.entries(asObject(item, `${at}[${index}]`)),
@@ -223,7 +190,7 @@ export class FilterParser {
   }
 
   #operation(subject: Subject, operator: string, operand: unknown, at: string): Expr {
-    this.#count(1, at);
+    this.#limits?.conditions(1, at);
     const comparison = COMPARISONS.get(operator);
     if (comparison !== undefined) return this.#compare(subject, comparison, operand, at);
     switch (operator) {
@@ -251,7 +218,7 @@ export class FilterParser {
       case "$hasAny":
         return this.#has(subject, this.#listOf(operand, at), at);
       default: {
-        const meant = nearest(operator, OPERATORS);
+        const meant = this.#names.server?.nearest(operator, OPERATORS);
         invalid(
           at,
           `"${operator}" is not an operator.`,
@@ -288,7 +255,7 @@ export class FilterParser {
         `${at} must be a list of two values.`,
         "Give the minimum and the maximum: [1, 10].",
       );
-    this.#count(1, at);
+    this.#limits?.conditions(1, at);
     const [least, greatest]: unknown[] = operand;
     return and(
       this.#compare(subject, ">=", least, `${at}[0]`),
@@ -304,10 +271,10 @@ export class FilterParser {
   ): Expr {
     switch (operator) {
       case "$like":
-        this.#countSearch(at);
+        this.#limits?.search(at);
         return { kind: "contains", text, part: literal(part) };
       case "$ilike":
-        this.#countSearch(at);
+        this.#limits?.search(at);
         return { kind: "containsFolded", text, part };
       case "$startsWith":
         return { kind: "startsWith", text, prefix: literal(part) };
@@ -339,16 +306,14 @@ export class FilterParser {
 
   #listOf(operand: unknown, at: string): readonly unknown[] {
     if (!Array.isArray(operand)) invalid(at, `${at} must be a list.`);
-    if (operand.length > MAX_LIST_VALUES)
-      invalid(at, `${at} can have at most ${MAX_LIST_VALUES} values.`);
-    this.#budget.list(operand.length, at);
+    this.#limits?.list(operand.length, at);
     return operand;
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
     if (kind !== undefined && !isNestedKind(kind))
       invalid(at, `${at} requires a list, but ${name} is ${article(kind)}.`);
-    this.#countSearch(at);
+    this.#limits?.search(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
       const item = comparableWithAny(value, place);
@@ -395,25 +360,14 @@ export class FilterParser {
     if (kind !== undefined && kind !== "string" && kind !== "richtext" && kind !== "id") {
       invalid(at, `${at} requires a text field, but ${name} is ${article(kind)}.`);
     }
-    if (typeof value === "string" && value.length > MAX_NEEDLE_LENGTH)
-      invalid(at, `${at} can have at most ${MAX_NEEDLE_LENGTH} characters.`);
+    if (typeof value !== "string") invalid(at, `${at} must be a string.`);
+    this.#limits?.text(value, at);
     const { values } = this.#names;
-    if (typeof value === "string")
-      return kind === undefined || values === undefined ? value : values.storableText(value, at);
-    invalid(at, `${at} must be a string.`);
+    return kind === undefined || values === undefined ? value : values.storableText(value, at);
   }
 
   #kindOf(field: string, at: string): FieldKind | undefined {
     return this.#names.kindOf(field, at);
-  }
-
-  /** Counts a search, except on a client that does not know the schema. */
-  #countSearch(at: string): void {
-    if (this.#names.entity !== undefined) this.#budget.search(at);
-  }
-
-  #count(nodes: number, at: string): void {
-    this.#budget.count(nodes, at);
   }
 }
 

@@ -30,6 +30,7 @@ export { applyPlainOperator, plainOperatorOf, type PlainOperator } from "./plain
 export * from "./limits.ts";
 export { parseFilter, type FilterOptions } from "./parse-filter.ts";
 export type { Relation, Relations } from "./related-names.ts";
+export { relatedEntities } from "./related-entities.ts";
 export type { ParsedFilter } from "./filter-parser.ts";
 export { parseLocalFilter } from "./parse-local-filter.ts";
 export { parseUnknownFilter } from "./parse-unknown-filter.ts";

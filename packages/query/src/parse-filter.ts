@@ -1,8 +1,15 @@
 import { columnKind } from "./column-kind.ts";
 import type { EntityShape } from "./expr.ts";
-import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
+import { FilterLimits } from "./filter-limits.ts";
+import {
+  parseNamed,
+  type FilterNames,
+  type ParsedFilter,
+  type ServerChecks,
+} from "./filter-parser.ts";
+import { nearest } from "./nearest.ts";
 import { parseOrder } from "./parse-order.ts";
-import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
+import { relatedOf, type Relations } from "./related-names.ts";
 import { comparable, storableText } from "./value-kind.ts";
 
 /** How a filter is parsed. */
@@ -24,20 +31,21 @@ export function parseFilter(
   entity?: EntityShape,
   { relations }: FilterOptions = {},
 ): ParsedFilter {
-  const names = namesOf(entity, relations, { count: 0 });
+  const names = namesOf(entity, relations, { limits: new FilterLimits(), nearest });
   return parseNamed(filter, names, (order) => parseOrder(order, entity));
 }
 
 function namesOf(
   entity: EntityShape | undefined,
   relations: Relations | undefined,
-  related: RelatedCount,
+  server: ServerChecks,
 ): FilterNames {
-  if (entity === undefined) return { entity, kindOf: () => undefined };
+  if (entity === undefined) return { entity, kindOf: () => undefined, server };
   return {
     entity,
+    server,
     kindOf: (field, at) => columnKind(entity, field, at),
     values: { comparable, storableText },
-    related: relatedOf(entity, relations, related, namesOf),
+    related: relatedOf(entity, relations, (shape, others) => namesOf(shape, others, server)),
   };
 }

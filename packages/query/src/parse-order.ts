@@ -21,16 +21,18 @@ export function parseOrder(
   entity?: EntityShape,
   { at = "$order" }: OrderOptions = {},
 ): Order[] {
-  return parseNamedOrder(value, at, (field, place) => {
+  const keys = parseNamedOrder(value, at, (field, place) => {
     if (entity === undefined) return undefined;
     const kind = columnKind(entity, field, place);
     if (isScalarKind(kind)) return kind;
     throw new QueryError("INVALID_QUERY", `${place}: ${field} can't be ordered.`, { field: place });
   });
+  if (keys.length <= MAX_KEYS) return keys;
+  throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_KEYS} keys.`, { field: at });
 }
 
 /**
- * Parses an order like `parseOrder`.
+ * Parses an order like `parseOrder`, with any number of keys.
  *
  * @param kindOf returns the kind of a field, undefined if any kind is accepted; throws for one
  *   without an order
@@ -40,12 +42,7 @@ export function parseNamedOrder(
   at: string,
   kindOf: (field: string, place: string) => FieldKind | undefined,
 ): Order[] {
-  const keys = keysOf(value, at);
-  if (keys.length > MAX_KEYS)
-    throw new QueryError("INVALID_QUERY", `${at} can have at most ${MAX_KEYS} keys.`, {
-      field: at,
-    });
-  return keys.map(([field, direction]) => {
+  return keysOf(value, at).map(([field, direction]) => {
     if (typeof field !== "string")
       throw new QueryError("INVALID_QUERY", `${at} must name a field.`, { field: at });
     const place = `${at}.${field}`;

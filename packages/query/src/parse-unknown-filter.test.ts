@@ -2,6 +2,7 @@ import { expect, test } from "bun:test";
 import { QueryError } from "./errors.ts";
 import { FALSE } from "./expr.ts";
 import { parseLocalFilter } from "./parse-local-filter.ts";
+import { parseFilter } from "./parse-filter.ts";
 import { parseUnknownFilter } from "./parse-unknown-filter.ts";
 import type { Relation, Relations } from "./related-names.ts";
 
@@ -44,4 +45,20 @@ test.each([
   const { message, field, hint } = errorOf(() => parseUnknownFilter(filter, relations));
   const expected = errorOf(() => parseLocalFilter(filter, undefined, relations));
   expect([message, field, hint]).toEqual([expected.message, expected.field, expected.hint]);
+});
+
+test.each([
+  ["a list", { n: { $in: Array.from({ length: 1001 }, (_, index) => index) } }],
+  ["conditions", { $and: Array.from({ length: 300 }, (_, index) => ({ n: index })) }],
+  ["searches", { $or: Array.from({ length: 17 }, () => ({ text: { $like: "a" } })) }],
+  ["a text", { text: { $like: "a".repeat(1001) } }],
+])("only a server limits the length of %s", (_what, filter) => {
+  expect(() => parseFilter(filter)).toThrow("at most");
+  expect(() => parseUnknownFilter(filter, relations)).not.toThrow();
+});
+
+test("a filter that contains itself is rejected", () => {
+  const filter: { $or: unknown[] } = { $or: [] };
+  filter.$or.push(filter);
+  expect(() => parseUnknownFilter(filter, relations)).toThrow("at most 16 levels");
 });

@@ -1,7 +1,7 @@
 import type { EntityShape } from "./expr.ts";
 import { parseNamed, type FilterNames, type ParsedFilter } from "./filter-parser.ts";
 import { parseNamedOrder } from "./parse-order.ts";
-import { relatedOf, type RelatedCount, type Relations } from "./related-names.ts";
+import { relatedOf, type Relations } from "./related-names.ts";
 
 /** What is known of the rows that a filter tests. */
 export interface KnownOfRows {
@@ -22,13 +22,13 @@ export function parseUnknownFilter(filter: unknown, relations: Relations): Parse
 
 /** Parses a filter over a client's own rows. @throws QueryError as `parseLocalFilter` */
 export function parseRowFilter(filter: unknown, known: KnownOfRows): ParsedFilter {
-  const names = namesOf(known, { count: 0 });
+  const names = namesOf(known);
   return parseNamed(filter, names, (order) => parseNamedOrder(order, "$order", names.kindOf));
 }
 
-function namesOf({ entity, relations, values }: KnownOfRows, count: RelatedCount): FilterNames {
-  const related = relatedOf(entity, relations, count, (shape, others, all) =>
-    namesOf({ entity: shape, relations: others, values }, all),
+function namesOf({ entity, relations, values }: KnownOfRows): FilterNames {
+  const related = relatedOf(entity, relations, (shape, others) =>
+    namesOf({ entity: shape, relations: others, values }),
   );
   return { entity, kindOf: (field) => entity?.fields.get(field), values, related };
 }

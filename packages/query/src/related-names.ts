@@ -1,7 +1,6 @@
 import { and, isFalse, not, path } from "./build.ts";
 import { FALSE, TRUE, type EntityShape, type Expr } from "./expr.ts";
-import { asObject, FilterParser, refuseAbove, type FilterNames } from "./filter-parser.ts";
-import { MAX_RELATED } from "./limits.ts";
+import { asObject, FilterParser, type FilterNames } from "./filter-parser.ts";
 
 /**
  * Returns the relation of an entity with this name; undefined if there is none. If the fields are
@@ -31,35 +30,23 @@ export interface Relation {
   readonly relations: Relations;
 }
 
-/** The number of conditions on related rows in a filter, at any depth. */
-export interface RelatedCount {
-  count: number;
-}
-
 /** Returns the names of an entity's fields and relations. */
-type NamesOf = (
-  entity: EntityShape | undefined,
-  relations: Relations | undefined,
-  related: RelatedCount,
-) => FilterNames;
+type NamesOf = (entity: EntityShape | undefined, relations: Relations | undefined) => FilterNames;
 
 /** Parses conditions on related rows. A field has precedence over a relation of its name. */
 export function relatedOf(
   entity: EntityShape | undefined,
   relations: Relations | undefined,
-  related: RelatedCount,
   namesOf: NamesOf,
 ): NonNullable<FilterNames["related"]> {
   return (key, at, asked) => {
     const relation = entity?.fields.has(key) === true ? undefined : relations?.(key, at, asked);
     if (relation === undefined) return undefined;
-    return (depth, budget) => {
-      related.count += 1;
-      const message = `A filter can have at most ${MAX_RELATED} conditions on related rows.`;
-      refuseAbove(MAX_RELATED, related.count, message, at);
-      const inner = namesOf(relation.entity, relation.relations, related);
+    return (depth) => {
+      const inner = namesOf(relation.entity, relation.relations);
+      inner.server?.limits.related(at);
       return relatedCondition(relation, asked, at, (conditions) =>
-        new FilterParser(inner, budget).conditions(conditions, at, depth + 1),
+        new FilterParser(inner).conditions(conditions, at, depth + 1),
       );
     };
   };

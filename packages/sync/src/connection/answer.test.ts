@@ -1,14 +1,8 @@
 import { expect, test } from "bun:test";
 import { ERROR_STATUS } from "@pylonsync/protocol";
 import fc from "fast-check";
-import {
-  isTimeout,
-  isTooLarge,
-  isUnreachable,
-  readAnswer,
-  requireEventStream,
-  verdictOf,
-} from "./answer.ts";
+import { isTooLarge, verdictOf } from "../outbox/verdict.ts";
+import { isTimeout, isUnreachable, readAnswer, requireEventStream } from "./answer.ts";
 import { PylonClientError, type Head } from "./errors.ts";
 
 function headOf(status: number, type: string | null, redirected = false): Head {

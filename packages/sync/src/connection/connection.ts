@@ -6,6 +6,7 @@ import type { HttpClient } from "./http.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import { ReplicaSchema } from "../replica/replica-schema.ts";
 import type { ReplicaState } from "../replica/replica-state.ts";
+import { browserTabs } from "../platform/browser-tabs.ts";
 import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 import { fingerprint, type ResolvedSession, type Session } from "../session/session.ts";
@@ -231,13 +232,14 @@ export class Connection {
   /** The tabs of this browser that are signed in as the same user, with the same token. */
   #tabGroup(): TabGroup | null {
     const { platform, session, http, appName, tabId } = this.#options;
-    if (platform.tabs === null) return null;
+    const { tabs = browserTabs() } = platform;
+    if (tabs === null) return null;
     const identity = fingerprint(session.witness + JSON.stringify(session.resolved));
     const kind = this.#options.live === null ? "1" : "queries:1";
     const name = `pylon:tabs:${kind}:${appName}:${http.baseUrl}:${identity}`;
     if (this.#tabs?.name !== name) {
       this.#tabs?.leave();
-      this.#tabs = new TabGroup(platform.tabs, name, tabId, platform.after);
+      this.#tabs = new TabGroup(tabs, name, tabId, platform.after);
     }
     return this.#tabs;
   }

@@ -107,6 +107,12 @@ export function unexpected(head?: Head): PylonClientError {
   });
 }
 
+/** The error for a part of the page that can't be loaded: there is no network, or a new version. */
+export function codeNotLoaded(cause: unknown): PylonClientError {
+  const message = "A part of the page could not be loaded. Reload the page.";
+  return PylonClientError.ofClient("CODE_NOT_LOADED", message, cause);
+}
+
 /** @returns undefined for a body that is not JSON, or not declared as JSON */
 export function jsonOf(head: Head, text: string): unknown {
   if (typeOf(head) !== "application/json") return undefined;

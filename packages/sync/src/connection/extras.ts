@@ -1,10 +1,15 @@
 /**
- * Rarely used code: transports other than WebSocket, the parser of event streams, and the
- * connection of live functions beside a full replica. It is one module, loaded when a part is used
- * or shortly after the start, because a deployment may remove the file.
+ * Code that no page needs before its first rows: the sender of writes, rooms, live functions,
+ * the service for other tabs, the storage of rows, transports other than WebSocket, and the parser of event streams. It is one module, loaded when a part is used or shortly after the start, because a
+ * deployment may remove the file.
  */
 export { createParser } from "eventsource-parser";
-export { LiveChannel } from "./live-channel.ts";
+export { LiveTabs } from "../live/live-tabs.ts";
+export { LiveFunctions } from "../live/live-functions.ts";
+export { Pusher } from "../outbox/pusher.ts";
+export { patchReplica, replaceReplica } from "../persistence/indexed-db-writes.ts";
+export { warnOfSize } from "../replica/size-warning.ts";
+export { RoomMembership } from "../rooms/room-membership.ts";
 export { openLivePolling } from "./transport/live-poll.ts";
 export { openLiveStream } from "./transport/live-stream.ts";
 export { openPolling } from "./transport/poll.ts";

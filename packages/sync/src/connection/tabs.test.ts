@@ -70,13 +70,20 @@ test("tabs that miss their leader at the same moment each connect", async () => 
   expect(opened).toHaveLength(3);
 });
 
-test("a tab does not count as closed while its lock is being acquired", async () => {
-  const clock = new Clock();
-  const shared = new SharedTabs();
-  const asked: string[] = [];
-  const left: string[] = [];
-  const opened: TransportEvents[] = [];
-  const feedOf = (name: string): TabFeed => ({
+/** What tabs with single queries do. */
+interface QueryTabs {
+  readonly opened: TransportEvents[];
+  readonly asked: string[];
+  readonly left: string[];
+}
+
+/** @param whenReady calls its argument once the tab can serve others */
+function queryFeed(
+  name: string,
+  { opened, asked, left }: QueryTabs,
+  whenReady: (run: () => void) => void = (run) => run(),
+): TabFeed {
+  return {
     open: (events) => {
       opened.push(events);
       return { close: () => undefined };
@@ -93,6 +100,7 @@ test("a tab does not count as closed while its lock is being acquired", async ()
         return connection;
       },
       server: {
+        whenReady,
         hear: (_tab, text) => asked.push(text),
         left: (tab) => left.push(tab),
       },
@@ -105,12 +113,43 @@ test("a tab does not count as closed while its lock is being acquired", async ()
       onMessage: () => undefined,
       onEnd: () => undefined,
     },
+  };
+}
+
+test("a leader offers its rows once it can serve them; until then others connect", async () => {
+  const clock = new Clock();
+  const shared = new SharedTabs();
+  const all: QueryTabs = { opened: [], asked: [], left: [] };
+  let ready: () => void = () => undefined;
+  const feed = queryFeed("one", all, (run) => {
+    ready = run;
   });
-  new TabGroup(shared.platformOf({}), "group", "one", clock.after).open(feedOf("one"));
+  new TabGroup(shared.platformOf({}), "group", "one", clock.after).open(feed);
+  await settled();
+  all.opened[0]?.onHello({ seq: 1, epoch: "e" });
+  new TabGroup(shared.platformOf({}), "group", "two", clock.after).open(queryFeed("two", all));
+  await settled();
+  expect([all.asked, all.opened.length]).toEqual([[], 1]);
+  await clock.pass(1_000);
+  expect([all.asked, all.opened.length]).toEqual([[], 2]);
+  ready();
+  new TabGroup(shared.platformOf({}), "group", "three", clock.after).open(queryFeed("three", all));
+  await settled();
+  ready();
+  await settled();
+  expect([all.asked, all.opened.length]).toEqual([["what three shows"], 2]);
+});
+
+test("a tab does not count as closed while its lock is being acquired", async () => {
+  const clock = new Clock();
+  const shared = new SharedTabs();
+  const all: QueryTabs = { opened: [], asked: [], left: [] };
+  const { opened, asked, left } = all;
+  new TabGroup(shared.platformOf({}), "group", "one", clock.after).open(queryFeed("one", all));
   await settled();
   const two = {};
   const deliverLocks = shared.delayLocks(two);
-  new TabGroup(shared.platformOf(two), "group", "two", clock.after).open(feedOf("two"));
+  new TabGroup(shared.platformOf(two), "group", "two", clock.after).open(queryFeed("two", all));
   opened[0]?.onHello({ seq: 1, epoch: "e" });
   await settled();
   deliverLocks();

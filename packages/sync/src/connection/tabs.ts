@@ -52,6 +52,8 @@ export interface LiveTabFeed {
 
 /** Serves other tabs from the rows of this one. */
 export interface TabServer {
+  /** Calls `run` once it can serve them: before that, the tab does not offer it. */
+  whenReady(run: () => void): void;
   /** @param tell sends a message to the tab */
   hear(tab: string, text: string, tell: (text: string) => void): void;
   /** The tab was closed, or starts again. */
@@ -169,7 +171,7 @@ export class TabGroup {
       onHello: (hello) => {
         events.onHello(hello);
         this.#stream = { name: stream, hello };
-        this.#sayHello();
+        this.#offer();
       },
       onMessage: (message) => {
         post({ kind: "message", message });
@@ -182,6 +184,13 @@ export class TabGroup {
         events.onEnd(why);
       },
     };
+  }
+
+  /** Offers this tab's connection to the others, once it can serve them. */
+  #offer(): void {
+    const server = this.#feed?.server ?? null;
+    if (server === null) this.#sayHello();
+    else server.whenReady(() => this.#sayHello());
   }
 
   #sayHello(): void {
@@ -217,7 +226,7 @@ export class TabGroup {
   #hear(message: TabMessage): void {
     if (!this.#isLeader) {
       if (this.#isPresent) this.#feed?.hear(message);
-    } else if (message.kind === "join") this.#sayHello();
+    } else if (message.kind === "join") this.#offer();
     else if (message.kind === "ping" && this.#stream !== null)
       this.#channel.post({ kind: "pong" } satisfies TabMessage);
     else if (message.kind === "send") this.#feed?.send(message.text);

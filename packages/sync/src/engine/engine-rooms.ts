@@ -1,4 +1,5 @@
 import type { PresenceMessage, RoomEvent, TopicMessage } from "@pylonsync/protocol";
+import type * as Extras from "../connection/extras.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { PeerMessage } from "../connection/transport/transport.ts";
 import { Emitter } from "../platform/emitter.ts";
@@ -11,6 +12,8 @@ export interface EngineRoomsOptions {
   readonly platform: Platform;
   /** Sends a message over the live connection; without one it is dropped. */
   readonly send: (text: string) => void;
+  /** Loads the code of memberships. @throws Error if it can't be loaded now */
+  readonly load: () => Promise<typeof Extras>;
 }
 
 /**
@@ -43,10 +46,12 @@ export class EngineRooms {
     userId: string,
     options: RoomOptions & { readonly http?: HttpClient } = {},
   ): Room {
+    const { platform, load } = this.#options;
     const { http = this.#options.http } = options;
     const connection = {
       http,
-      platform: this.#options.platform,
+      platform,
+      load,
       listen: (listener: (event: RoomEvent) => void) => this.onEvent(listener),
       onListening: (listener: () => void) => this.#listening.on(listener),
     };

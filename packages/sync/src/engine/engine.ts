@@ -1,32 +1,30 @@
 import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
-import type { ConnectionOptions, ConnectionState } from "../connection/connection.ts";
+import type * as Extras from "../connection/extras.ts";
+import type { ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
-import { socketUrl } from "../connection/url.ts";
 import { liveFunction, type LiveFunction } from "../live/live-function.ts";
-import type { LiveFunctionsOptions } from "../live/live-functions.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
 import { toChange } from "../outbox/plain.ts";
-import type { PusherOptions } from "../outbox/pusher.ts";
-import type { Persistence, PersistenceOptions } from "../persistence/persistence.ts";
+import type { Persistence } from "../persistence/persistence.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { Lazy } from "../platform/lazy.ts";
 import { systemPlatform, type Platform } from "../platform/platform.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
 import { LocalStore } from "../replica/local-store.ts";
 import { ReplicaState } from "../replica/replica-state.ts";
-import { isDevServer } from "../connection/url.ts";
 import { ANONYMOUS_SESSION, Session } from "../session/session.ts";
 import { defaultStorage, type Storage } from "../session/storage.ts";
 import { EngineAliases } from "./aliases.ts";
 import { CodeWatch } from "./code-watch.ts";
 import { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./config.ts";
+import type { EngineParts } from "./engine-parts.ts";
+import { callFunction } from "./functions.ts";
 import { EngineRooms } from "./engine-rooms.ts";
 import { EngineSession } from "./engine-session.ts";
 import type { TransportType } from "../connection/transport/transport.ts";
 import type { EngineBus, EngineEvent } from "../connection/events.ts";
 import { LazyQueries } from "../queries/lazy-queries.ts";
-import { callFunction } from "./functions.ts";
 import type { HydrationData } from "./server-data.ts";
 import type { Online } from "./online.ts";
 import { conditionOf, type WriteOptions } from "./write-options.ts";
@@ -69,6 +67,7 @@ export class SyncEngine extends EngineAliases {
   readonly #queries: LazyQueries | null;
   readonly #replica: ReplicaState;
   readonly #online: Lazy<Online>;
+  readonly #extras: Lazy<typeof Extras>;
   /** Null without persistence. */
   readonly #persistence: Lazy<Persistence> | null;
   readonly #newId: () => string;
@@ -81,8 +80,6 @@ export class SyncEngine extends EngineAliases {
   #isStarted = false;
   /** Whether the networking code could not be loaded, and will be requested again. */
   #isCut = false;
-  /** The last id of a subscription of this page. */
-  #lastId = 0;
   /** For the two callers without a user id, the admin and anonymous: which one it was last. */
   #wasAdmin: boolean | undefined;
 
@@ -106,16 +103,14 @@ export class SyncEngine extends EngineAliases {
     this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
     this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
     const tabId = this.#newId();
+    this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());
     this.#online = new Lazy(async () => {
       const loaded = await import("./online.ts");
-      return new loaded.Online(
-        this.#connectionOptions(config, tabId),
-        this.#pusherOptions(config),
-        this.#functionsOptions(config),
-        this.#code.watch(),
-      );
+      return new loaded.Online(parts);
     }, this.#code.watch());
-    this.#queries = config.sync === "queries" ? this.#makeQueries() : null;
+    let lastId = 0;
+    const nextId = (): number => (lastId += 1);
+    this.#queries = config.sync === "queries" ? this.#makeQueries(nextId) : null;
     this.#replica = new ReplicaState({
       store: this.store,
       events: this.#events,
@@ -137,96 +132,38 @@ export class SyncEngine extends EngineAliases {
       http: this.#http,
       platform,
       send: (text) => this.#online.part?.connection.send(text),
+      load: () => this.#extras.load(),
     });
     this.#followSession();
     this.store.onClear(() => this.#restart());
-    this.#persistence = this.#makePersistence(config);
+    const parts: EngineParts = {
+      config,
+      platform,
+      session: this.#session,
+      http: this.#http,
+      store: this.store,
+      replica: this.#replica,
+      queue: this.mutations,
+      events: this.#events,
+      live: this.#queries,
+      clientId: this.clientId,
+      tabId,
+      newId: this.#newId,
+      nextId,
+      extras: this.#extras,
+      persistence: () => this.#persistence?.part ?? null,
+    };
+    this.#persistence = this.#makePersistence(parts);
     this.#events.on((event) => this.#take(event));
-    if (this.#queries === null && isDevServer(baseUrl)) this.#warnOfSize();
   }
 
-  #makeQueries(): LazyQueries {
+  #makeQueries(nextId: () => number): LazyQueries {
     const { store, platform } = this;
-    const options = {
-      store,
-      platform,
-      nextId: () => this.#nextId(),
-      onAdvance: () => this.#events.emit({ type: "advance" }),
-    };
+    const onAdvance = (): void => this.#events.emit({ type: "advance" });
+    const options = { store, platform, nextId, onAdvance, extras: this.#extras };
     const queries = new LazyQueries(options, this.#online, this.#code.watch());
     store.rowsFrom(queries);
     return queries;
-  }
-
-  /** Warns the developer if a full replica is too large. */
-  #warnOfSize(): void {
-    const { store, platform } = this;
-    void import("../replica/size-warning.ts").then(
-      ({ warnOfSize }) => warnOfSize(store, this.#events, platform.warn),
-      () => undefined,
-    );
-  }
-
-  /** The settings of every live connection. */
-  #connecting({ transport = "websocket", reconnectDelay = 1000, wsUrl }: SyncEngineConfig) {
-    return {
-      session: this.#session,
-      http: this.#http,
-      platform: this.platform,
-      transport,
-      socketUrl: wsUrl ?? socketUrl(this.baseUrl),
-      reconnectDelay,
-    };
-  }
-
-  #functionsOptions(config: SyncEngineConfig): LiveFunctionsOptions {
-    return {
-      ...this.#connecting(config),
-      nextId: () => this.#nextId(),
-      newId: this.#newId,
-      hasOwnConnection: this.#queries === null,
-    };
-  }
-
-  /** Returns an id for a subscription of this page. */
-  #nextId(): number {
-    this.#lastId += 1;
-    return this.#lastId;
-  }
-
-  #connectionOptions(config: SyncEngineConfig, tabId: string): ConnectionOptions {
-    const { pollInterval = 1000, appName = "default" } = config;
-    return {
-      ...this.#connecting(config),
-      store: this.store,
-      replica: this.#replica,
-      pollInterval,
-      appName,
-      tabId,
-      events: this.#events,
-      live: this.#queries,
-    };
-  }
-
-  #pusherOptions({ reconnectDelay = 1000 }: SyncEngineConfig): PusherOptions {
-    return {
-      http: this.#http,
-      queue: this.mutations,
-      platform: this.platform,
-      retryDelay: reconnectDelay,
-      clientId: this.clientId,
-      replicaSeq: () => this.store.cursor.last_seq,
-      userId: () => this.#senderId(),
-      prepare: async () => {
-        await this.#session.revalidate();
-        await this.#persistence?.part?.prune();
-      },
-      onSend: (entries) => {
-        const unsent = entries.filter(({ shown }) => shown === undefined);
-        this.mutations.show(this.store.resolved(unsent.map(({ change }) => change)));
-      },
-      events: this.#events,
-    };
   }
 
   /**
@@ -264,7 +201,7 @@ export class SyncEngine extends EngineAliases {
         this.mutations.release(this.store.cursor.last_seq);
         return this.#persistence?.part?.advanceReplica();
       case "online":
-        return this.#online.part?.pusher.resend();
+        return this.#online.part?.resend();
       case "listening":
         return this.rooms.listening();
       case "message":
@@ -276,7 +213,7 @@ export class SyncEngine extends EngineAliases {
       case "unreachable":
         return this.#online.part?.connection.probe();
       case "writes":
-        return this.#online.part?.pusher.flush();
+        return this.#online.part?.flush();
     }
   }
 
@@ -483,7 +420,9 @@ export class SyncEngine extends EngineAliases {
    * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
    */
   live(name: string, args: Readonly<Record<string, unknown>> = {}): LiveFunction {
-    return liveFunction(this.#online, name, args);
+    return liveFunction(this.#online, name, args, () => {
+      this.#extras.load().catch(() => undefined);
+    });
   }
 
   /** Listens to writes that the server rejected. @returns an unsubscribe function */
@@ -528,7 +467,7 @@ export class SyncEngine extends EngineAliases {
     const { id } = entry;
     this.mutations.add(entry);
     const adding = this.#keep({ ...entry, status: "pending" });
-    if (this.#isStarted) this.#online.part?.pusher.flush();
+    if (this.#isStarted) this.#online.part?.flush();
     if ((await adding) === false) await this.#answered(id, change);
   }
 
@@ -610,14 +549,6 @@ export class SyncEngine extends EngineAliases {
     }
   }
 
-  /** The user whose writes may be sent now. */
-  #senderId(): string | null | undefined {
-    const { userId } = this.#session;
-    return userId === undefined || this.#persistence?.part?.hasWritesOf(userId) === false
-      ? undefined
-      : userId;
-  }
-
   /** The writes of the current user. */
   #shown(): readonly PendingMutation[] {
     const { visibleUserId, witness } = this.#session;
@@ -633,28 +564,12 @@ export class SyncEngine extends EngineAliases {
     this.#updateStatus();
   }
 
-  #makePersistence(config: SyncEngineConfig): Lazy<Persistence> | null {
-    const { persist = true, appName = "default" } = config;
+  #makePersistence(parts: EngineParts): Lazy<Persistence> | null {
     const { openDisk } = this.platform;
-    if (!persist || openDisk === null) return null;
-    const options: PersistenceOptions = {
-      open: () => openDisk(appName, this.#http.baseUrl),
-      platform: this.platform,
-      session: this.#session,
-      queue: this.mutations,
-      store: this.store,
-      epoch: () => this.#replica.epoch,
-      queries: () => this.#queries?.kept,
-      onReplica: (kept, schema) => {
-        if (!this.#replica.restore(kept, schema)) return false;
-        this.#queries?.use((queries) => queries.restore(kept.head.queries ?? []));
-        return true;
-      },
-      events: this.#events,
-    };
+    if (parts.config.persist === false || openDisk === null) return null;
     return new Lazy(async () => {
-      const loaded = await import("../persistence/kept.ts");
-      return new loaded.Persistence(options);
+      const { persistenceOf } = await import("../persistence/kept.ts");
+      return persistenceOf(parts, openDisk);
     }, this.#code.watch());
   }
 

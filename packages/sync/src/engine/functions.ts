@@ -1,15 +1,11 @@
 import { isString, objectOf } from "@pylonsync/protocol";
-import { Backoff } from "../platform/backoff.ts";
-import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
-import { PylonClientError } from "../connection/errors.ts";
+import { parseAnswer } from "../connection/answer.ts";
+import { unreachable } from "../connection/deadline.ts";
+import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
+import { FUNCTION_MS } from "./function-timeout.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
-
-const TRIES = 4;
-const RETRY_MS = 300;
-/** The timeout for a function's response to begin, in milliseconds, as in browsers. */
-const FUNCTION_MS = 300_000;
 
 /**
  * Calls a server function over HTTP. After a network failure, the call is retried with the same
@@ -29,34 +25,15 @@ export async function callFunction(
   args: unknown,
   key: string,
 ): Promise<unknown> {
-  const backoff = new Backoff(platform, RETRY_MS);
+  // Copied now, because the caller may change them while the code is loaded.
   const plain = toPlain(args);
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await http.request(
-        "POST",
-        `/api/fn/${encodeURIComponent(name)}`,
-        plain,
-        { "Idempotency-Key": key },
-        { timeoutMs: FUNCTION_MS },
-      );
-    } catch (error) {
-      if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
-      await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
-    }
-  }
+  const { callWithRetries } = await import("./online.ts").catch((cause: unknown) => {
+    throw unreachable(cause);
+  });
+  return callWithRetries(http, platform, name, plain, key);
 }
 
-/**
- * Whether the server may still be running the call, because the request or a proxy timed out.
- * Retrying would run an action twice.
- */
-function mayRun(error: unknown): boolean {
-  const status = error instanceof PylonClientError ? error.body["http_status"] : undefined;
-  return isTimeout(error) || (typeof status === "number" && status >= 500);
-}
-
-const isError = objectOf({ code: isString, message: isString });
+const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
 
 /**
  * Calls a function and yields the chunks that it streams.
@@ -74,8 +51,7 @@ export async function* streamFunction(
 ): AsyncGenerator<string, unknown> {
   // The parser is loaded on demand, before the call, because few pages read streams.
   const { createParser } = await import("../connection/extras.ts").catch((cause: unknown) => {
-    const message = "The code that reads a stream could not be loaded. Reload the page.";
-    throw PylonClientError.ofClient("CODE_NOT_LOADED", message, cause);
+    throw codeNotLoaded(cause);
   });
   const path = `/api/fn/${encodeURIComponent(name)}`;
   const response = await http.open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS });

@@ -1,7 +1,7 @@
 import type { PylonClientError } from "../connection/errors.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Lazy } from "../platform/lazy.ts";
-import type { LiveFunctions } from "./live-functions.ts";
+import type { LazyFunctions } from "./lazy-functions.ts";
 
 /** The state of a live function. The object is stable until something changes. */
 export interface LiveFunctionState<R = unknown> {
@@ -40,18 +40,21 @@ export interface FunctionCall {
 /**
  * Returns a live function, which also works before the code that updates it is loaded.
  *
+ * @param prefetch loads this code in parallel with everything else
  * @throws PylonClientError `UNSENDABLE` for arguments that can't be represented in JSON
  */
 export function liveFunction(
-  online: Pick<Lazy<{ readonly functions: LiveFunctions }>, "part" | "use">,
+  online: Pick<Lazy<{ readonly functions: LazyFunctions }>, "part" | "use">,
   name: string,
   given: Readonly<Record<string, unknown>>,
+  prefetch: () => void = () => undefined,
 ): LiveFunction {
   const args = toPlain(given);
   const call = { key: JSON.stringify([name, sorted(args)]), name, args };
   return {
     getSnapshot: () => online.part?.functions.stateOf(call) ?? LOADING,
     subscribe: (listener) => {
+      prefetch();
       let isStopped = false;
       let stop = (): void => {
         isStopped = true;

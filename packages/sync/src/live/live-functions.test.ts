@@ -4,8 +4,8 @@ import { HttpClient } from "../connection/http.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { ANONYMOUS_SESSION } from "../session/session.ts";
 // Loaded before, so that it is available immediately.
-import * as liveChannel from "../connection/live-channel.ts";
 import { liveFunction, type LiveFunction } from "./live-function.ts";
+import { LazyFunctions } from "./lazy-functions.ts";
 import { LiveFunctions, type LiveFunctionsOptions } from "./live-functions.ts";
 
 /** A socket whose other end is the test. */
@@ -49,7 +49,7 @@ class FakeSocket implements Socket {
 class Page {
   readonly sockets: FakeSocket[] = [];
   readonly calls: { readonly path: string; readonly answer: (response: Response) => void }[] = [];
-  readonly functions: LiveFunctions;
+  readonly functions: LazyFunctions;
   hasSockets = true;
   /** Whether the code that connects can be loaded. */
   hasCode = true;
@@ -60,7 +60,7 @@ class Page {
   #ids = 0;
   #timers: { readonly at: number; readonly run: () => void }[] = [];
 
-  constructor() {
+  constructor(hasOwnConnection = true) {
     const platform: Platform = {
       ...systemPlatform,
       now: () => this.#now,
@@ -98,13 +98,13 @@ class Page {
       socketUrl: "ws://server/ws",
       reconnectDelay: 1000,
       transport: "websocket",
-      hasOwnConnection: true,
+      hasOwnConnection,
       nextId: () => (this.#ids += 1),
       newId: () => "id",
     };
-    this.functions = new LiveFunctions(options, () =>
+    this.functions = new LazyFunctions(options, () =>
       this.hasCode
-        ? Promise.resolve(liveChannel)
+        ? Promise.resolve({ LiveFunctions })
         : Promise.reject(new Error("There is no network.")),
     );
   }
@@ -343,4 +343,27 @@ test("if no connection works, functions are called repeatedly", async () => {
   await page.advance(60_000);
   expect([seen.length, page.calls.length]).toEqual([3, 4]);
   stop();
+});
+
+test("functions that share a connection are requested over it when their code is loaded", async () => {
+  const page = new Page(false);
+  page.hasCode = false;
+  page.functions.follow({ ...ANONYMOUS_SESSION, userId: "ann" });
+  const [first, over] = [await page.watch("f"), await page.watch("g")];
+  const sent: unknown[] = [];
+  page.functions.opened((text) => sent.push(JSON.parse(text)));
+  page.functions.start();
+  over.stop();
+  await page.advance(5_000);
+  expect([sent, page.sockets]).toEqual([[], []]);
+  page.hasCode = true;
+  await page.advance(5_000);
+  expect(sent).toEqual([{ type: "subscribe", id: 1, function: "f", args: {} }]);
+  page.functions.take({ type: "joined", id: 1, sub: 7 });
+  page.functions.take({ type: "result", sub: 7, seq: 1, value: "ann's" });
+  expect(first.seen).toEqual(["ann's"]);
+  // It knows whose results these are.
+  page.functions.follow({ ...ANONYMOUS_SESSION, userId: "bob" });
+  expect(first.seen).toEqual(["ann's", "loading"]);
+  first.stop();
 });

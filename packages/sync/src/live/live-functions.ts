@@ -1,7 +1,7 @@
 import { PylonClientError } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
-import type { LiveChannel, LiveChannelOptions } from "../connection/live-channel.ts";
-import { callFunction } from "../engine/functions.ts";
+import { LiveChannel, type LiveChannelOptions } from "../connection/live-channel.ts";
+import { callWithRetries } from "../engine/call-with-retries.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { FunctionClient } from "./function-client.ts";
 import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
@@ -9,9 +9,6 @@ import { WatchedFunction } from "./watched-function.ts";
 
 /** How long an unused function stays subscribed, in milliseconds: a page may show it again. */
 const LINGER_MS = 5_000;
-
-/** The delay before code that could not be loaded is requested again, in milliseconds. */
-const LOAD_AGAIN_MS = 5_000;
 
 /** The dependencies of live functions. */
 export interface LiveFunctionsOptions extends Omit<LiveChannelOptions, "onSilence"> {
@@ -23,31 +20,21 @@ export interface LiveFunctionsOptions extends Omit<LiveChannelOptions, "onSilenc
   readonly hasOwnConnection: boolean;
 }
 
-type LoadChannel = () => Promise<{ readonly LiveChannel: typeof LiveChannel }>;
-
 /** The query functions that a page watches; equal calls share one subscription. */
 export class LiveFunctions {
   readonly #options: LiveFunctionsOptions;
-  readonly #loadChannel: LoadChannel;
   readonly #functions = new Map<string, WatchedFunction>();
   readonly #client: FunctionClient;
   /** Null if the engine's connection is used, and before any function is watched. */
   #channel: LiveChannel | null = null;
-  /** Cancels the retry of loading the code. */
-  #cancelLoad: () => void = () => undefined;
   #isStarted = false;
   /** The session of the results; null until the server has responded. */
   #session: ResolvedSession | null = null;
   /** Responses to calls of an earlier generation are ignored. */
   #generation = 0;
 
-  /** @param loadChannel loads the code of a separate connection on demand */
-  constructor(
-    options: LiveFunctionsOptions,
-    loadChannel: LoadChannel = () => import("../connection/extras.ts"),
-  ) {
+  constructor(options: LiveFunctionsOptions) {
     this.#options = options;
-    this.#loadChannel = loadChannel;
     this.#client = new FunctionClient(this.#functions, options.platform);
   }
 
@@ -88,32 +75,23 @@ export class LiveFunctions {
 
   /** Retries, because the network may be back, or there is a new function. */
   retryNow(): void {
-    if (this.#options.hasOwnConnection && this.#isNeeded) void this.#connect();
+    if (this.#options.hasOwnConnection && this.#isNeeded) this.#connect();
   }
 
   get #isNeeded(): boolean {
     return this.#isStarted && this.#functions.size > 0;
   }
 
-  async #connect(): Promise<void> {
-    if (this.#channel === null) {
-      const loaded = await this.#loadChannel().catch(() => null);
-      this.#cancelLoad();
-      if (loaded === null) {
-        this.#cancelLoad = this.#options.platform.after(LOAD_AGAIN_MS, () => this.retryNow());
-        return;
-      }
-      const onSilence = (): void => {
-        for (const one of this.#functions.values()) void this.#call(one);
-      };
-      this.#channel ??= new loaded.LiveChannel(this.#client, { ...this.#options, onSilence });
-    }
-    if (this.#isNeeded) this.#channel.connect();
+  #connect(): void {
+    const onSilence = (): void => {
+      for (const one of this.#functions.values()) void this.#call(one);
+    };
+    this.#channel ??= new LiveChannel(this.#client, { ...this.#options, onSilence });
+    this.#channel.connect();
   }
 
   #disconnect(): void {
     this.#generation += 1;
-    this.#cancelLoad();
     this.#channel?.disconnect();
   }
 
@@ -155,7 +133,7 @@ export class LiveFunctions {
     const generation = this.#generation;
     const isOver = (): boolean => generation !== this.#generation || one.sub !== null;
     try {
-      const value = await callFunction(http, platform, one.name, one.args, newId());
+      const value = await callWithRetries(http, platform, one.name, one.args, newId());
       if (!isOver()) one.succeed(value);
     } catch (error) {
       // Without a response, the last result remains.

@@ -6,14 +6,13 @@ import type {
   SubscriptionChange,
 } from "@pylonsync/protocol";
 import type { LiveClient } from "../connection/live-client.ts";
-import type { TabServer } from "../connection/tabs.ts";
 import { parseJson } from "../connection/transport/message.ts";
 import { treeOf } from "../queries/included-parts.ts";
 import type { QuerySubscription, RowEffects } from "../queries/query-subscription.ts";
 import type { AppliedEffects, QuerySubscriptions } from "../queries/query-subscriptions.ts";
 import type { LocalStore } from "../replica/local-store.ts";
 import { liveFunction } from "./live-function.ts";
-import type { LiveFunctions } from "./live-functions.ts";
+import type { LazyFunctions } from "./lazy-functions.ts";
 import { isPing, isTabRequest } from "./tab-request.ts";
 
 /** A subscription of another tab: a query or a function of this one, with the tab's own id. */
@@ -41,14 +40,14 @@ const FIRST_INCLUDED = 1_000_000_000;
 export interface LiveTabsOptions {
   readonly store: LocalStore;
   readonly queries: QuerySubscriptions;
-  readonly functions: LiveFunctions;
+  readonly functions: LazyFunctions;
 }
 
 /**
  * Serves the other tabs of a browser like a server of version 2: this tab subscribes to what they
- * request, and forwards what it receives.
+ * request, and forwards what it receives. `LazyTabs` loads it.
  */
-export class LiveTabs implements TabServer, LiveClient {
+export class LiveTabs implements LiveClient {
   readonly #options: LiveTabsOptions;
   readonly #tabs = new Map<string, Tab>();
   #send: ((text: string) => void) | null = null;
@@ -75,6 +74,7 @@ export class LiveTabs implements TabServer, LiveClient {
     if (message.type === "pong") for (const { tell } of this.#tabs.values()) tell(message);
   }
 
+  /** Handles a request of a tab. @param tell sends a message to it */
   hear(name: string, text: string, tell: (text: string) => void): void {
     let tab = this.#tabs.get(name);
     if (tab === undefined) {
@@ -89,6 +89,7 @@ export class LiveTabs implements TabServer, LiveClient {
     else this.#followQuery(tab, request);
   }
 
+  /** The tab was closed, or starts again. */
   left(name: string): void {
     const tab = this.#tabs.get(name);
     this.#tabs.delete(name);

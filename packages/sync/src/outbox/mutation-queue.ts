@@ -146,11 +146,9 @@ export class MutationQueue {
 
   /** Removes entries that another tab has handled. */
   forget(ids: ReadonlySet<string>): void {
-    const gone = this.#entries.filter(({ id, status }) => status === "pending" && ids.has(id));
-    if (gone.length === 0) return;
-    this.#set(this.#entries.filter((entry) => !gone.includes(entry)));
-    for (const { id } of gone) this.#settle(id);
-    this.#end(gone, "elsewhere");
+    const isGone = ({ id, status }: PendingMutation): boolean =>
+      status === "pending" && ids.has(id);
+    for (const { id } of this.#take(isGone, "elsewhere")) this.#settle(id);
   }
 
   /** The user of the witness is known now; entries of another witness can't be assigned. */
@@ -218,13 +216,10 @@ export class MutationQueue {
 
   /** Removes applied writes that the replica now has. */
   release(seq: number): void {
-    const kept = this.#entries.filter(
-      ({ status, appliedAt = Infinity }) => status !== "applied" || appliedAt > seq,
+    this.#take(
+      ({ status, appliedAt = Infinity }) => status === "applied" && appliedAt <= seq,
+      "applied",
     );
-    if (kept.length === this.#entries.length) return;
-    const over = this.#entries.filter((entry) => !kept.includes(entry));
-    this.#set(kept);
-    this.#end(over, "applied");
   }
 
   /**
@@ -254,11 +249,8 @@ export class MutationQueue {
   }
   /** Removes a write from the queue. If it is being sent, it may still be committed. */
   remove(id: string): void {
-    const gone = this.#entries.filter((entry) => entry.id === id);
-    if (gone.length === 0) return;
-    this.#set(this.#entries.filter((entry) => entry.id !== id));
+    this.#take((entry) => entry.id === id, "dropped");
     this.#settle(id);
-    this.#end(gone, "dropped");
   }
 
   /** Removes everything, because the user has signed out. */
@@ -282,11 +274,7 @@ export class MutationQueue {
   }
 
   #drop(isForeign: (entry: PendingMutation) => boolean): void {
-    const foreign = this.#entries.filter(isForeign);
-    if (foreign.length === 0) return;
-    this.#set(this.#entries.filter((entry) => !isForeign(entry)));
-    this.#end(foreign, "dropped");
-    for (const { id, change, status } of foreign) {
+    for (const { id, change, status } of this.#take(isForeign, "dropped")) {
       if (status !== "pending") continue;
       const error = new MutationError(change, {
         code: "SESSION_CHANGED",
@@ -316,6 +304,17 @@ export class MutationQueue {
       if (error !== undefined) this.#settle(id, new MutationError(change, error));
       return error === undefined;
     });
+  }
+
+  /** Removes entries. @returns them */
+  #take(
+    isGone: (entry: PendingMutation) => boolean,
+    why: EndOfMutation,
+  ): readonly PendingMutation[] {
+    const gone = this.#entries.filter(isGone);
+    if (gone.length > 0) this.#set(this.#entries.filter((entry) => !isGone(entry)));
+    this.#end(gone, why);
+    return gone;
   }
 
   #end(entries: readonly PendingMutation[], why: EndOfMutation): void {

@@ -5,13 +5,7 @@ import {
   type PushResponse,
   type PushResult,
 } from "@pylonsync/protocol";
-import {
-  isTimeout,
-  isTooLarge,
-  isUnreachable,
-  parseAnswer,
-  verdictOf,
-} from "../connection/answer.ts";
+import { isTimeout, isUnreachable, parseAnswer } from "../connection/answer.ts";
 import { Backoff } from "../platform/backoff.ts";
 import { PylonClientError, unexpected } from "../connection/errors.ts";
 import type { EngineBus } from "../connection/events.ts";
@@ -19,6 +13,7 @@ import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
 import type { Platform } from "../platform/platform.ts";
+import { isTooLarge, verdictOf } from "./verdict.ts";
 
 /** The minimum size to which a failing batch is reduced, in bytes. */
 const MIN_PUSH_BYTES = 16 * 1024;

@@ -1,5 +1,6 @@
-import { isSame } from "../session/session.ts";
-import { chunkCountFor, chunkOf, chunksOf, rowsIn, withoutRows, type ChunkText } from "./chunks.ts";
+import { codeNotLoaded } from "../connection/errors.ts";
+import type * as Extras from "../connection/extras.ts";
+import { rowsIn, type ChunkText } from "./chunk-rows.ts";
 import type {
   Disk,
   KeptReplica,
@@ -11,35 +12,16 @@ import type {
   ReplicaHead,
 } from "./disk.ts";
 import { asked, Database, type Stores } from "./idb.ts";
+import {
+  CHUNKS_AT_ONCE,
+  headIn,
+  isSameReplica,
+  type StoredHead,
+  type StoreName,
+} from "./indexed-db-layout.ts";
 
 /** Must be increased for a new layout; an older engine works without persistence then. */
 const VERSION = 3;
-/** The number of chunks per transaction: more would block the page or other tabs. */
-const CHUNKS_AT_ONCE = 8;
-/** The minimum number of changed rows beside the chunks before everything is rewritten, */
-const MIN_LOOSE_ROWS = 2_000;
-/** and their minimum share of all rows. */
-const LOOSE_PART = 0.2;
-
-/**
- * While a replica is written in several transactions, it must not be read as complete, or written
- * by others.
- */
-interface Unfinished {
-  readonly writer: string;
-}
-
-/** `chunks`: the number of chunks; undefined in an older layout, which has none. */
-type StoredHead = ReplicaHead & { readonly chunks?: number };
-
-/**
- * - `chunks`: the rows as of the last complete write of the replica, by number
- * - `rows`: rows that have changed since, which override the chunks
- * - `results`: the results of queries, one value
- * - `writes`: numbered in the order in which all tabs wrote them
- */
-type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
-
 /**
  * Opens the database of an app and its server in this browser.
  *
@@ -108,53 +90,13 @@ class IndexedDbDisk implements Disk {
   }
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
-    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
-    const isOlder = await this.#db.in(names, "readwrite", async (stores) => {
-      const kept = await headIn(stores);
-      if (kept !== null && isSameReplica(kept, head) && kept.seq > head.seq) return true;
-      await Promise.all([
-        asked(stores("rows").clear()),
-        asked(stores("chunks").clear()),
-        asked(stores("results").clear()),
-        asked(stores("head").put({ writer } satisfies Unfinished, "head")),
-      ]);
-      return false;
-    });
-    if (isOlder) return;
-    const all = [...rows];
-    const chunks = chunkCountFor(all.length);
-    let part: ChunkText[] = [];
-    let first = 0;
-    for (const text of chunksOf(all, chunks)) {
-      part.push(text);
-      if (part.length < CHUNKS_AT_ONCE) continue;
-      if (!(await this.#write(writer, first, part))) return;
-      first += part.length;
-      part = [];
-    }
-    await this.#write(writer, first, part, { ...head, chunks });
+    const { replaceReplica } = await writing();
+    return replaceReplica(this.#db, head, rows, writer);
   }
 
-  patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
-    const names: readonly StoreName[] = ["head", "chunks", "rows", "results"];
-    return this.#db.in(names, "readwrite", async (stores) => {
-      const kept = await headIn(stores);
-      if (kept === null || !isSameReplica(kept, head)) return true;
-      if (kept.seq > head.seq) return true;
-      if (kept.seq < from || (await hasTooMany(stores, kept, rows))) return false;
-      const { chunks = 0 } = kept;
-      await Promise.all([
-        ...rows.map((row) =>
-          row.row === null
-            ? asked(stores("rows").delete([row.entity, row.id]))
-            : asked(stores("rows").put(row)),
-        ),
-        ...(rows.length === 0 ? [] : [asked(stores("results").clear())]),
-        ...(chunks === 0 ? [] : [removeRows(stores, chunks, rows)]),
-        asked(stores("head").put({ ...head, chunks } satisfies StoredHead, "head")),
-      ]);
-      return true;
-    });
+  async patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
+    const { patchReplica } = await writing();
+    return patchReplica(this.#db, head, from, rows);
   }
 
   claimReplica(head: ReplicaHead, epoch: string): Promise<boolean> {
@@ -248,31 +190,17 @@ class IndexedDbDisk implements Disk {
       await Promise.all(names.map((name) => asked(stores(name).clear())));
     });
   }
-
-  /** @returns false if another tab writes its own replica, or the user has signed out */
-  #write(
-    writer: string,
-    first: number,
-    chunks: readonly ChunkText[],
-    head?: StoredHead,
-  ): Promise<boolean> {
-    return this.#db.in(["head", "chunks"], "readwrite", async (stores) => {
-      const kept: StoredHead | Unfinished | undefined = await asked(stores("head").get("head"));
-      const isMine = kept !== undefined && "writer" in kept && kept.writer === writer;
-      if (isMine)
-        await Promise.all([
-          ...chunks.map((text, index) => asked(stores("chunks").put(text, first + index))),
-          ...(head === undefined ? [] : [asked(stores("head").put(head, "head"))]),
-        ]);
-      return isMine;
-    });
-  }
 }
 
-/** Returns the head of a complete replica. */
-async function headIn(stores: Stores<StoreName>): Promise<StoredHead | null> {
-  const kept: StoredHead | Unfinished | undefined = await asked(stores("head").get("head"));
-  return kept === undefined || "writer" in kept ? null : kept;
+/**
+ * Loads the code that writes rows, which a page needs after it has shown them.
+ *
+ * @throws PylonClientError `CODE_NOT_LOADED`
+ */
+function writing(): Promise<typeof Extras> {
+  return import("../connection/extras.ts").catch((cause: unknown) => {
+    throw codeNotLoaded(cause);
+  });
 }
 
 async function readChunks(
@@ -284,40 +212,6 @@ async function readChunks(
     Array.from({ length: to - from }, (_, index) => asked(stores("chunks").get(from + index))),
   );
   return texts.filter((text) => text !== undefined);
-}
-
-/** Whether rewriting the complete replica is better than adding these rows. */
-async function hasTooMany(
-  stores: Stores<StoreName>,
-  { chunks = 0 }: StoredHead,
-  rows: readonly KeptRow[],
-): Promise<boolean> {
-  if (rows.length === 0) return false;
-  const loose = (await asked(stores("rows").count())) + rows.length;
-  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * LOOSE_PART;
-}
-
-/** Removes deleted rows from the chunks. */
-async function removeRows(
-  stores: Stores<StoreName>,
-  chunks: number,
-  rows: readonly KeptRow[],
-): Promise<void> {
-  const gone = new Map<number, KeptRow[]>();
-  for (const row of rows) {
-    if (row.row !== null) continue;
-    const chunk = chunkOf(row.entity, row.id, chunks);
-    gone.set(chunk, [...(gone.get(chunk) ?? []), row]);
-  }
-  for (const [chunk, own] of gone) {
-    const text: ChunkText | undefined = await asked(stores("chunks").get(chunk));
-    if (text !== undefined) await asked(stores("chunks").put(withoutRows(text, own), chunk));
-  }
-}
-
-/** Whether one replica continues the other: the same log and user. */
-function isSameReplica(one: ReplicaHead, other: ReplicaHead): boolean {
-  return one.epoch === other.epoch && isSame(one.session, other.session);
 }
 
 /** Names of entities contain no slash. */

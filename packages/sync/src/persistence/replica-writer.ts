@@ -1,4 +1,5 @@
 import { createIdFactory } from "@pylonsync/protocol";
+import { PylonClientError } from "../connection/errors.ts";
 import type { LocalStore, RowKey } from "../replica/local-store.ts";
 import type { Platform } from "../platform/platform.ts";
 import type { Disk, KeptResult, KeptRow, ReplicaHead } from "./disk.ts";
@@ -7,6 +8,8 @@ import type { Disk, KeptResult, KeptRow, ReplicaHead } from "./disk.ts";
 const GATHER_MS = 400;
 /** The timeout of a write, in milliseconds: a hanging disk would block all others. */
 const WRITE_MS = 60_000;
+/** The delay before rows whose code could not be loaded are written again, in milliseconds. */
+const RETRY_MS = 5_000;
 /** Larger windows are not stored: they are not what a page shows first. */
 const MAX_WINDOW_ROWS = 200;
 
@@ -174,9 +177,12 @@ export class ReplicaWriter {
       if (from === null) await disk.replaceReplica(head, rows, this.#newId());
       else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation)
         await this.#keepAll(disk);
-    } catch {
-      // Storage may be full. A partial replica is useless; the queue is kept.
+    } catch (error) {
+      // The code that writes could not be loaded: the stored rows are complete, but older.
+      if (error instanceof PylonClientError && generation === this.#generation)
+        return this.#retryLater();
       this.end();
+      // Storage may be full. A partial replica is useless; the queue is kept.
       await disk.dropReplica().catch(() => undefined);
     }
   }
@@ -188,6 +194,11 @@ export class ReplicaWriter {
     if (head === null) return;
     this.#handedTo = head.seq;
     await disk.replaceReplica(head, [...store.allConfirmed()], this.#newId());
+  }
+
+  #retryLater(): void {
+    this.#isWhole = true;
+    this.#cancel ??= this.#options.platform.after(RETRY_MS, () => void this.flush());
   }
 
   #soon(): void {

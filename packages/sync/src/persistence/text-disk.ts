@@ -1,5 +1,6 @@
 import { isSame } from "../session/session.ts";
-import { chunkCountFor, chunkOf, chunksOf, rowsIn, type ChunkText } from "./chunks.ts";
+import { rowsIn, type ChunkText } from "./chunk-rows.ts";
+import { chunkCountFor, chunkOf, chunksOf } from "./chunks.ts";
 import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
 
 /**

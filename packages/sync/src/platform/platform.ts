@@ -1,5 +1,5 @@
 import type { Disk } from "../persistence/disk.ts";
-import { browserTabs, type TabPlatform } from "./browser-tabs.ts";
+import type { TabPlatform } from "./browser-tabs.ts";
 
 /** A socket as used by the engine; the browser's WebSocket is one. */
 export interface Socket {
@@ -44,8 +44,8 @@ export interface Platform {
   readonly openDisk: ((appName: string, server: string) => Promise<Disk>) | null;
   /** Shows a warning to the developer. */
   readonly warn: (text: string) => void;
-  /** Resources shared by the tabs of a browser; null if there are none. */
-  readonly tabs: TabPlatform | null;
+  /** Resources shared by the tabs of a browser; null if there are none. Default: the browser's. */
+  readonly tabs?: TabPlatform | null | undefined;
 }
 
 /** The platform that this runs on: a browser, Node, Bun or React Native. */
@@ -82,9 +82,6 @@ export const systemPlatform: Platform = {
       const { openIndexedDb } = await import("../persistence/kept.ts");
       return openIndexedDb(appName, server);
     };
-  },
-  get tabs() {
-    return browserTabs();
   },
 };
 

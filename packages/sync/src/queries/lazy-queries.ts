@@ -1,9 +1,9 @@
 import { Lazy } from "../platform/lazy.ts";
 import type { KeptQuery } from "../persistence/disk.ts";
 import type { Demand, DemandedQuery, RowSource } from "../replica/row-source.ts";
-import type { LiveFunctions } from "../live/live-functions.ts";
-import type { QueryMode } from "./query-mode.ts";
-import type { QuerySubscriptions, QuerySubscriptionsOptions } from "./query-subscriptions.ts";
+import type { LazyFunctions } from "../live/lazy-functions.ts";
+import type { QueryMode, QueryModeOptions } from "./query-mode.ts";
+import type { QuerySubscriptions } from "./query-subscriptions.ts";
 
 /** The queries of a page, before and after their code is loaded. */
 export class LazyQueries implements RowSource {
@@ -14,8 +14,8 @@ export class LazyQueries implements RowSource {
    * @param onTry as for Lazy
    */
   constructor(
-    options: QuerySubscriptionsOptions,
-    online: { load(): Promise<{ readonly functions: LiveFunctions }> },
+    options: Omit<QueryModeOptions, "functions">,
+    online: { load(): Promise<{ readonly functions: LazyFunctions }> },
     onTry: (isLoaded: boolean) => void,
   ) {
     this.#mode = new Lazy(async () => {

@@ -1,11 +1,15 @@
 import { connectLive, openLive, type LiveClient } from "../connection/live-client.ts";
-import { LiveTabs } from "../live/live-tabs.ts";
-import type { LiveFunctions } from "../live/live-functions.ts";
+import { LazyTabs } from "../live/lazy-tabs.ts";
+import type * as Extras from "../connection/extras.ts";
+import type { Lazy } from "../platform/lazy.ts";
+import type { LazyFunctions } from "../live/lazy-functions.ts";
 import { QuerySubscriptions, type QuerySubscriptionsOptions } from "./query-subscriptions.ts";
 
 /** The dependencies of a page's queries. */
 export interface QueryModeOptions extends QuerySubscriptionsOptions {
-  readonly functions: LiveFunctions;
+  readonly functions: LazyFunctions;
+  /** The code that is not needed for the first rows. */
+  readonly extras: Lazy<typeof Extras>;
 }
 
 /** The code for replicas that hold the rows of queries: a separate module. */
@@ -14,14 +18,14 @@ export class QueryMode {
   /** The participants of the connection. */
   readonly clients: readonly LiveClient[];
   /** Serves the other tabs of this browser. */
-  readonly tabs: LiveTabs;
+  readonly tabs: LazyTabs;
   readonly open = openLive;
   readonly connect = connectLive;
 
   constructor(options: QueryModeOptions) {
-    const { store, functions } = options;
+    const { store, functions, extras } = options;
     this.queries = new QuerySubscriptions(options);
-    this.clients = [this.queries, functions.client];
-    this.tabs = new LiveTabs({ store, queries: this.queries, functions });
+    this.clients = [this.queries, functions];
+    this.tabs = new LazyTabs({ store, queries: this.queries, functions }, extras);
   }
 }

@@ -13,7 +13,7 @@ import type { Platform } from "../platform/platform.ts";
 import type { AppliedChange, LocalStore, RowKey } from "../replica/local-store.ts";
 import type { Demand, DemandedQuery, RowSource } from "../replica/row-source.ts";
 import type { KeptQuery } from "../persistence/disk.ts";
-import { demandedQuery } from "../replica/live-query.ts";
+import { demandedQuery } from "./demanded-query.ts";
 import { includedParts } from "./included-parts.ts";
 import { QuerySubscription, type RowEffects } from "./query-subscription.ts";
 

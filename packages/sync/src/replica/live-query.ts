@@ -1,13 +1,11 @@
 import type { Row } from "@pylonsync/protocol";
 import {
   compileFilter,
-  hasExists,
-  nodesOf,
   parseUnknownFilter,
   QueryError,
+  relatedEntities,
   type EntityShape,
   type Env,
-  type Expr,
   type ParsedFilter,
 } from "@pylonsync/query";
 import { includeQuery } from "./include-query.ts";
@@ -241,14 +239,14 @@ function filterOf({ where, orderBy, limit }: QueryOptions): Readonly<Record<stri
 }
 
 /** A view, and the part of it that is shown. */
-interface CompiledQuery {
+export interface CompiledQuery {
   readonly view: ViewQuery;
   readonly from: number;
   readonly to: number;
 }
 
 /** The rows that a query requests. */
-interface QueryPlace {
+export interface QueryPlace {
   readonly store: LocalStore;
   readonly entity: string;
   /** The filter with which the server sends them, if it differs from the query's own. */
@@ -273,7 +271,8 @@ function parse(options: QueryOptions, place?: QueryPlace): ParsedFilter {
   return filter;
 }
 
-function compile(options: QueryOptions, place: QueryPlace): CompiledQuery {
+/** @throws QueryError if the options are invalid */
+export function compile(options: QueryOptions, place: QueryPlace): CompiledQuery {
   const { where, order, limit, offset: from = 0 } = parse(options, place);
   return {
     view: {
@@ -293,10 +292,11 @@ function matcherOf(
 ): Pick<ViewQuery, "key" | "matches" | "related"> {
   const schema = store.schemaQueries;
   // Without a schema, no relation leads to rows.
-  if (schema !== null && hasExists(where))
+  const related = schema === null ? [] : relatedEntities(where);
+  if (schema !== null && related.length > 0)
     return {
       key: JSON.stringify([where, order, asked]),
-      related: [entity, ...entitiesIn(where)],
+      related: [entity, ...related],
       matches: schema.relatedTest(where, store, (id) => store.isMember(entity, asked, id)),
     };
   const test = compileFilter(where);
@@ -304,11 +304,6 @@ function matcherOf(
     key: JSON.stringify([where, order]),
     matches: (row) => test({ data: row } satisfies Env),
   };
-}
-
-/** The entities of the related rows that a condition tests. */
-function entitiesIn(where: Expr): readonly string[] {
-  return [...nodesOf(where)].flatMap((node) => (node.kind === "hasRelated" ? [node.entity] : []));
 }
 
 /** A filter without keys such as `$limit`. */
@@ -325,22 +320,9 @@ function demandOf(entity: string, options: QueryOptions, query: CompiledQuery): 
   return { entity, where: conditionsOf(options), order, limit, include, ...matchesOf(query) };
 }
 
-function matchesOf({ view }: CompiledQuery): Pick<DemandedQuery, "matches" | "isRelated"> {
+/** Returns the part of a query that tests rows, as its source needs it. */
+export function matchesOf({ view }: CompiledQuery): Pick<DemandedQuery, "matches" | "isRelated"> {
   return { matches: view.matches, isRelated: view.related !== undefined };
-}
-
-/**
- * Rebuilds a stored query in the form of a live query.
- *
- * @throws QueryError if it does not match the current fields
- */
-export function demandedQuery(
-  store: LocalStore,
-  { entity, where, order, limit, include }: Omit<DemandedQuery, "matches">,
-): DemandedQuery {
-  const filter = order === undefined ? where : { ...where, $order: order };
-  const query = compile({ where: filter, limit }, { store, entity });
-  return { entity, where, order, limit, include, ...matchesOf(query) };
 }
 
 /** The same error is returned until the field types change. */

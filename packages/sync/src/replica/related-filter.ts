@@ -1,5 +1,5 @@
 import type { Row } from "@pylonsync/protocol";
-import { compileFilter, hasExists, TRUE, type Expr, type Relations } from "@pylonsync/query";
+import { compileFilter, relatedEntities, TRUE, type Expr, type Relations } from "@pylonsync/query";
 import type { LocalStore } from "./local-store.ts";
 import { UNKNOWN_RELATION, unknownRelations } from "./unknown-relations.ts";
 
@@ -45,7 +45,7 @@ export function relatedTest(
 }
 
 function testOf(expr: Expr, store: LocalStore): Test {
-  if (!hasExists(expr)) {
+  if (relatedEntities(expr).length === 0) {
     const test = compileFilter(expr);
     return (data) => test({ data });
   }

@@ -21,6 +21,20 @@ function saidOf(rows: number, length: number): readonly string[] {
   return said;
 }
 
+test("a replica that is too large already causes a warning immediately", () => {
+  const store = new LocalStore();
+  const events = Array.from({ length: 10_001 }, (_, id) => ({
+    seq: id + 1,
+    entity: "Note",
+    row_id: `${id}`,
+    kind: "insert" as const,
+  }));
+  store.applyChanges(events);
+  const said: string[] = [];
+  warnOfSize(store, new Emitter<EngineEvent>(), (text) => said.push(text));
+  expect(said).toEqual([expect.stringContaining("10001 rows")]);
+});
+
 test("a small replica causes no warning", () => {
   expect(saidOf(9_000, 10)).toEqual([]);
 });

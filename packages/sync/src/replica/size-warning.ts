@@ -9,7 +9,7 @@ const MAX_BYTES = 5 * 1024 * 1024;
 const GROWTH = 1.5;
 
 /**
- * Warns once if a full replica is too large.
+ * Warns once if a full replica is too large, now or later.
  *
  * @param events emits when the store may have more rows
  */
@@ -19,8 +19,7 @@ export function warnOfSize(
   warn: (text: string) => void,
 ): void {
   let counted = 0;
-  const stop = events.on(({ type }) => {
-    if (type !== "snapshot" && type !== "advance") return;
+  const look = (): void => {
     const rows = store.confirmedCount;
     if (rows <= MAX_ROWS && rows < counted * GROWTH) return;
     counted = rows;
@@ -34,5 +33,10 @@ export function warnOfSize(
       `Pylon: this page replicates all ${size} that the user may read. Set sync: "queries" in ` +
         "init() or createSyncEngine() to replicate only what queries show. See docs/client.md.",
     );
+  };
+  const stop = events.on(({ type }) => {
+    if (type === "snapshot" || type === "advance") look();
   });
+  // The first rows may have arrived before this code.
+  look();
 }
