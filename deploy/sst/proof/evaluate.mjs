@@ -46,14 +46,20 @@ for await (const line of createInterface({ input: process.stdin })) {
     writeFileSync(`${outcome}.part`, JSON.stringify(found));
     renameSync(`${outcome}.part`, outcome);
   };
-  // After a failure, promises may still be running, so no other evaluation follows.
-  const fail = (error) => {
+  const failure = {};
+  failure.promise = new Promise((_resolve, reject) => (failure.reject = reject));
+  // SST's components also reject promises that nothing waits for, and more than one of them.
+  process.on("unhandledRejection", failure.reject).on("uncaughtException", failure.reject);
+  try {
+    say({ evaluation: await Promise.race([evaluate(config, stage, env), failure.promise]) });
+  } catch (error) {
+    // Promises may still be running, which must not reach the next evaluation.
+    await settled();
+    // Pulumi would report these promises at a regular end of the process.
+    process.exitCode = 1;
     say({ error: String(error?.stack ?? error) });
-    process.exit(1);
-  };
-  process.once("unhandledRejection", fail).once("uncaughtException", fail);
-  say({ evaluation: await evaluate(config, stage, env).catch(fail) });
-  process.off("unhandledRejection", fail).off("uncaughtException", fail);
+  }
+  process.off("unhandledRejection", failure.reject).off("uncaughtException", failure.reject);
 }
 process.exit();
 

@@ -14,10 +14,13 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
-import { makeOnce } from "../../../tests/support/once.ts";
+import { makeOnce } from "../../../scripts/once.mjs";
 
 const EVALUATE = join(import.meta.dir, "evaluate.mjs");
-const CACHE = join(import.meta.dir, "..", "..", "..", "node_modules", ".cache", "pylon-sst");
+const ROOT = join(import.meta.dir, "..", "..", "..");
+const CACHE = join(ROOT, "node_modules", ".cache", "pylon-sst");
+/** The compiler of this repository, which takes a fifth of the CPU time of SST's own version. */
+const TSC = join(ROOT, "node_modules", ".bin", "tsc");
 /** The time after which an evaluation is considered to hang, in milliseconds. */
 const EVALUATION_MS = 120_000;
 const POLL_MS = 10;
@@ -134,22 +137,34 @@ export class SstPlatform {
   }
 
   /**
-   * @returns the errors of the SST platform's compiler for the config and its parts; empty if there
-   * are none
+   * @returns the compiler's errors for the config and its parts, with the types of SST's platform;
+   * empty if there are none
    */
   typeErrors(folder: string): string {
     const config = {
       extends: "./.sst/platform/tsconfig.json",
-      compilerOptions: { noEmit: true, strict: true, skipLibCheck: true },
+      compilerOptions: {
+        noEmit: true,
+        strict: true,
+        skipLibCheck: true,
+        typeRoots: ["./.sst/platform/node_modules/@types"],
+        types: ["node"],
+        // TypeScript 7 no longer has this option, and rejects it.
+        downlevelIteration: null,
+      },
       include: ["sst.config*.ts", "infra/**/*.ts"],
     };
     writeFileSync(join(folder, "tsconfig.sst.json"), JSON.stringify(config));
-    const { status, stdout } = spawnSync(
-      join(folder, ".sst", "platform", "node_modules", ".bin", "tsc"),
-      ["-p", "tsconfig.sst.json"],
-      { cwd: folder, encoding: "utf8" },
-    );
-    return status === 0 ? "" : stdout;
+    const { status, stdout } = spawnSync(TSC, ["-p", "tsconfig.sst.json"], {
+      cwd: folder,
+      encoding: "utf8",
+    });
+    if (status === 0) return "";
+    // SST's own sources are written for an older compiler.
+    return stdout
+      .split(/^(?=\S)/m)
+      .filter((error) => !error.startsWith(".sst/platform/"))
+      .join("");
   }
 
   /**
@@ -168,10 +183,8 @@ export class SstPlatform {
     const kept = join(CACHE, "evaluations", `${this.#keyOf(folder, [config, stage], env)}.json`);
     if (existsSync(kept)) return JSON.parse(readFileSync(kept, "utf8")) as Evaluation;
     const evaluator = this.#evaluators.get(folder) ?? new Evaluator(folder);
-    // A failed evaluation ends its process.
-    this.#evaluators.delete(folder);
-    const evaluation = evaluator.evaluate(config, stage, env);
     this.#evaluators.set(folder, evaluator);
+    const evaluation = evaluator.evaluate(config, stage, env);
     mkdirSync(dirname(kept), { recursive: true });
     // Written atomically, because another process may read it at any moment.
     writeFileSync(`${kept}.${process.pid}`, JSON.stringify(evaluation));
@@ -190,6 +203,7 @@ export class SstPlatform {
   }
 }
 
+/** Installs with this Bun, which takes a fifth of npm's CPU time. */
 function install(version: string, home: string): void {
   const folder = `${home}.${process.pid}`;
   mkdirSync(folder, { recursive: true });
@@ -201,10 +215,21 @@ function install(version: string, home: string): void {
     join(folder, "sst.config.ts"),
     `export default $config({ app: () => ({ name: "proof", home: "aws" }), async run() {} });`,
   );
-  const env = { ...process.env, ...QUIET, XDG_CONFIG_HOME: join(folder, ".config") };
+  const config = join(folder, ".config");
+  // Where SST expects the Bun that it would otherwise download.
+  mkdirSync(join(config, "sst", "bin"), { recursive: true });
+  symlinkSync(process.execPath, join(config, "sst", "bin", "bun"));
+  const env = {
+    ...process.env,
+    ...QUIET,
+    NO_BUN: "",
+    SST_BUN_PATH: process.execPath,
+    SST_BUN_VERSION: Bun.version,
+    XDG_CONFIG_HOME: config,
+  };
   for (const [command, ...args] of [
-    ["npm", "install", "--no-audit", "--no-fund"],
-    ["npx", "sst", "install", "--stage", "proof"],
+    [process.execPath, "install"],
+    [join(folder, "node_modules", ".bin", "sst"), "install", "--stage", "proof"],
   ] as const) {
     const { status, stdout, stderr } = spawnSync(command, args, {
       cwd: folder,

@@ -2,7 +2,7 @@ import { spawnSync } from "node:child_process";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { installFromDebian } from "../../../scripts/debian.mjs";
-import { makeOnce } from "../once.ts";
+import { makeOnce } from "../../../scripts/once.mjs";
 
 const isRoot = process.getuid?.() === 0;
 

@@ -10,7 +10,7 @@ import {
 } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { makeOnce } from "./once.ts";
+import { makeOnce } from "./once.mjs";
 
 let folder = "";
 beforeAll(() => {
@@ -22,7 +22,7 @@ test("of several processes one makes it, and the others wait until it exists", a
   const [made, lock] = [join(folder, "made"), join(folder, "lock")];
   const script = `
     import { appendFileSync, existsSync } from "node:fs";
-    import { makeOnce } from ${JSON.stringify(join(import.meta.dir, "once.ts"))};
+    import { makeOnce } from ${JSON.stringify(join(import.meta.dir, "once.mjs"))};
     makeOnce(${JSON.stringify(lock)}, () => existsSync(${JSON.stringify(made)}), () => {
       Bun.sleepSync(100);
       appendFileSync(${JSON.stringify(made)}, "made\\n");
@@ -31,6 +31,15 @@ test("of several processes one makes it, and the others wait until it exists", a
   const children = [1, 2, 3].map(() => Bun.spawn([process.execPath, "-e", script]));
   expect(await Promise.all(children.map(({ exited }) => exited))).toEqual([0, 0, 0]);
   expect(readFileSync(made, "utf8")).toBe("made\n");
+  expect(existsSync(lock)).toBe(false);
+});
+
+test("a process that ends while it makes it leaves no lock", async () => {
+  const lock = join(folder, "ended-lock");
+  const script = `
+    import { makeOnce } from ${JSON.stringify(join(import.meta.dir, "once.mjs"))};
+    makeOnce(${JSON.stringify(lock)}, () => false, () => process.exit(3));`;
+  expect(await Bun.spawn([process.execPath, "-e", script]).exited).toBe(3);
   expect(existsSync(lock)).toBe(false);
 });
 

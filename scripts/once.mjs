@@ -1,4 +1,5 @@
-import { mkdirSync, rmdirSync, statSync } from "node:fs";
+// Makes something that several processes share.
+import { mkdirSync, rmSync, statSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** The age at which a lock's holder counts as dead, in milliseconds. */
@@ -13,30 +14,34 @@ const POLL_MS = 200;
  * @param isThere whether it need not be made any longer
  * @throws the error of `make`; the next caller tries again
  */
-export function makeOnce(lock: string, isThere: () => boolean, make: () => void): void {
+export function makeOnce(lock, isThere, make) {
   mkdirSync(dirname(lock), { recursive: true });
   while (!isThere()) {
     if (!takeLock(lock)) {
-      Bun.sleepSync(POLL_MS);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, POLL_MS);
       continue;
     }
+    const unlock = () => rmSync(lock, { recursive: true, force: true });
+    // A command that fails in `make` may end this process.
+    process.once("exit", unlock);
     try {
       if (!isThere()) make();
     } finally {
-      rmdirSync(lock);
+      process.off("exit", unlock);
+      unlock();
     }
     return;
   }
 }
 
-function takeLock(lock: string): boolean {
+function takeLock(lock) {
   try {
     mkdirSync(lock);
     return true;
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+    if (error.code !== "EEXIST") throw error;
     const madeAt = statSync(lock, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
-    if (Date.now() - madeAt > ABANDONED_MS) rmdirSync(lock);
+    if (Date.now() - madeAt > ABANDONED_MS) rmSync(lock, { recursive: true, force: true });
     return false;
   }
 }

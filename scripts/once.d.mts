@@ -1,0 +1,1 @@
+export function makeOnce(lock: string, isThere: () => boolean, make: () => void): void;
