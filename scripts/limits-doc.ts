@@ -6,7 +6,7 @@ import {
   DEFAULT_PAGE_SIZE,
   GUESTS_OF_ADDRESS,
   LIVE_RUNS,
-  MAX_ACQUAINTANCES,
+  MAX_RECENT_SENDERS,
   MAX_AI_ANSWER_BYTES,
   MAX_AI_MESSAGES,
   MAX_CURSOR_LENGTH,
@@ -555,7 +555,7 @@ const SECTIONS: readonly (readonly [title: string, rows: readonly Row[]])[] = [
       ["rooms of all guests of an IP address, per replica", number(MAX_ROOMS_OF_GUESTS), "", ROOMS],
       [
         "users whose going offline is reported to a connection",
-        number(MAX_ACQUAINTANCES),
+        number(MAX_RECENT_SENDERS),
         "",
         "the most recently heard users",
       ],

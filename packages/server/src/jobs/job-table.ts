@@ -11,7 +11,7 @@ import { JobLeases } from "./job-leases.ts";
 import { countJobs, listJobs, type JobFilter } from "./job-list.ts";
 import { isoOf, newRow, readyPatch, toJob, waitsForBatch } from "./job-row.ts";
 import { hasSecretArgs, type Job, type JobStatus, type LeasedJob } from "./job.ts";
-import { firstReady, LaneTurns } from "./lane-turns.ts";
+import { firstReady, LaneRotation } from "./lane-rotation.ts";
 import { QueueGate, type QueueSettings } from "./queue-limits.ts";
 import { settleBatch } from "./settle-batch.ts";
 import { updateRows } from "./update-rows.ts";
@@ -59,7 +59,7 @@ export class JobTable {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #newId: () => string;
-  readonly #turns = new LaneTurns();
+  readonly #lanes = new LaneRotation();
   #queues: QueueSettings = {};
   /**
    * Set if limits prevented the last take from taking more jobs: when a rate allows more, if it was
@@ -273,7 +273,7 @@ export class JobTable {
     const taken = await this.#store.transact(async (tx) => {
       const now = this.#platform.now();
       const gate = new QueueGate(this.#queues, tx, now);
-      const rows = await this.#turns.take(tx, count, gate);
+      const rows = await this.#lanes.take(tx, count, gate);
       await gate.save();
       this.#held = gate.isBlocking ? { opensAt: gate.opensAt } : null;
       return this.#leases.give(tx, rows, leaseMsOf);

@@ -3,9 +3,9 @@ import type { Store } from "../store/store.ts";
 import { versionsOf, type StatusKind } from "./status-versions.ts";
 
 /** The polling interval, in milliseconds. */
-const LOOK_MS = 250;
+const POLL_MS = 250;
 /** The interval after a failed poll: the database may be unavailable. */
-const FAILED_LOOK_MS = 5_000;
+const POLL_AFTER_FAILURE_MS = 5_000;
 
 /** One job or run that is followed. */
 interface Followed {
@@ -60,7 +60,7 @@ export class StatusWatch {
       if (this.#followed.get(follower) === followed) this.#followed.delete(follower);
     };
     signal.addEventListener("abort", forget, { once: true });
-    this.#plan(LOOK_MS);
+    this.#plan(POLL_MS);
   }
 
   #plan(ms: number): void {
@@ -73,17 +73,17 @@ export class StatusWatch {
     this.#isLooking = true;
     let isFailed = false;
     try {
-      await this.#lookAt("job");
-      await this.#lookAt("workflow");
+      await this.#poll("job");
+      await this.#poll("workflow");
     } catch (error) {
       isFailed = true;
       this.#options.onError(error);
     }
     this.#isLooking = false;
-    this.#plan(isFailed ? FAILED_LOOK_MS : LOOK_MS);
+    this.#plan(isFailed ? POLL_AFTER_FAILURE_MS : POLL_MS);
   }
 
-  async #lookAt(kind: StatusKind): Promise<void> {
+  async #poll(kind: StatusKind): Promise<void> {
     const all = [...this.#followed].filter(([, followed]) => followed.kind === kind);
     const ids = [...new Set(all.map(([, { id }]) => id))];
     if (ids.length === 0) return;

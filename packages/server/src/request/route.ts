@@ -33,7 +33,7 @@ interface RouteBase {
    * Pages of any site may post to it, as an OAuth provider's page does: the request contains its
    * own proof, and is handled without the browser's session.
    */
-  readonly takesForeignForms?: boolean;
+  readonly acceptsCrossOriginForms?: boolean;
   /** Any browser may be redirected to it: it ignores cookies and tokens, and HEAD is not GET. */
   readonly isAnonymous?: boolean;
   /**

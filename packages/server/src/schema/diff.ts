@@ -22,7 +22,7 @@ import { kindOf } from "./field-kind.ts";
 import { maxTextBytes } from "./schema.ts";
 import { defaultsToUuid } from "./generated-default.ts";
 import { referencesOf, type Reference } from "./references.ts";
-import { withNormalDefault } from "./mend-dates.ts";
+import { withNormalDefault } from "./datetime-defaults.ts";
 import { isSameSearchIndex, searchIndexesOf, type SearchIndex } from "./search-index.ts";
 import {
   hasRawDefault,
@@ -163,7 +163,7 @@ export function describeStep(step: MigrationStep): string {
     }
     case "add_column":
       return `add ${step.entity}.${step.field.name} (${step.field.type})`;
-    case "mend_dates":
+    case "repair_dates":
       return `normalize the dates of ${step.entity}.${step.field.name}`;
     case "create_index": {
       const { name, fields, unique } = step.index;
@@ -283,7 +283,7 @@ function changeField(
   if (old.optional && needsValue(field) && !facts.filled.has(name))
     problems.push(needsDefault(name, "becomes required, but there are rows without a value"));
   if (kindOf(old.type) === "datetime" && kindOf(field.type) === "datetime" && hasRawDefault(old))
-    return [{ kind: "mend_dates", entity: entity.name, field: toColumn(field) }];
+    return [{ kind: "repair_dates", entity: entity.name, field: toColumn(field) }];
   const code = computedBy(field);
   const isRecomputed = code !== undefined && old.computed_by !== code;
   const column = { entity: entity.name, field: toColumn(field) };

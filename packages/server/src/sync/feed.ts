@@ -251,7 +251,7 @@ export class Feed implements ConnectionHub {
   }
 
   /** Data that a live function has read has changed, although it is not in the log. */
-  outdate(entity: string, id: string): void {
+  invalidate(entity: string, id: string): void {
     this.#live.outdate(entity, id);
   }
 
@@ -535,7 +535,7 @@ export class Feed implements ConnectionHub {
       const record = this.#pending.take();
       if (record === undefined || record.seq <= this.#position) continue;
       if (this.#subscribers.size === 0) this.#delivery.skip();
-      else if (await this.#orSendAway(() => this.#deliver(record))) times.push(record.at);
+      else if (await this.#orDisconnectAll(() => this.#deliver(record))) times.push(record.at);
       this.#position = record.seq;
       this.#recent.add(record.seq, record.at);
     }
@@ -545,26 +545,26 @@ export class Feed implements ConnectionHub {
   }
 
   async #sendBatch(): Promise<void> {
-    await this.#orSendAway(async () => {
+    await this.#orDisconnectAll(async () => {
       await this.#live.refill(this.#batch);
       this.#delivered += this.#batch.send(this.#position);
     });
   }
 
   /** @returns whether it was done; else nobody is left who could miss it */
-  async #orSendAway(step: () => Promise<void>): Promise<boolean> {
+  async #orDisconnectAll(step: () => Promise<void>): Promise<boolean> {
     try {
       await step();
       return true;
     } catch (error) {
       this.#observer.failed(error);
-      this.#sendAway();
+      this.#disconnectAll();
       return false;
     }
   }
 
   /** A connection that may have missed a change comes back with its cursor, and catches up. */
-  #sendAway(): void {
+  #disconnectAll(): void {
     this.#delivery.skip();
     for (const subscriber of [...this.#subscribers.keys()]) {
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server could not read its database");

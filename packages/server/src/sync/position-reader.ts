@@ -95,7 +95,7 @@ export class PositionReader {
     await this.#settle();
     const later = this.#formerRows();
     const touched = later.get(entity) ?? new Map<string, StoredRow | null>();
-    const wasMet = condition(later);
+    const conditionThen = condition(later);
     // The related rows must have been reverted in the condition itself.
     if (!isSameForExists(where, assumed, later)) return null;
     const sizes = sizesOf(found, perParent);
@@ -103,7 +103,7 @@ export class PositionReader {
     if (isCut && touched.size > spare) return null;
     const rows = found.filter(({ id }) => !touched.has(id));
     for (const row of touched.values())
-      if (row !== null && (await this.#holds(wasMet, row))) rows.push(row);
+      if (row !== null && (await this.#holds(conditionThen, row))) rows.push(row);
     if (touched.size === 0 && limit === undefined) return rows;
     if (touched.size > 0) rows.sort(rowComparator(order ?? []));
     return limit === undefined ? rows : firstOf(rows, limit, perParent);

@@ -162,7 +162,7 @@ export class Connection {
   /** The network may be back: retries pending work now. */
   retryNow(): void {
     const { platform, http } = this.#options;
-    const quietFor = platform.now() - Math.max(this.#triedAt, http.heardAt);
+    const quietFor = platform.now() - Math.max(this.#triedAt, http.receivedAt);
     if (this.#state === "live") this.probe();
     else if (this.#state === "offline") this.start();
     // Requests from before may never get a response.

@@ -93,7 +93,7 @@ test("a tab does not count as closed while its lock is being acquired", async ()
         return connection;
       },
       server: {
-        hear: (_tab, text) => asked.push(text),
+        receive: (_tab, text) => asked.push(text),
         left: (tab) => left.push(tab),
       },
       onFollow: () => undefined,

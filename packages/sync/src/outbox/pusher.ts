@@ -10,7 +10,7 @@ import {
   isTooLarge,
   isUnreachable,
   parseAnswer,
-  verdictOf,
+  writeFailureOf,
 } from "../connection/answer.ts";
 import { Backoff } from "../platform/backoff.ts";
 import { PylonClientError, unexpected } from "../connection/errors.ts";
@@ -183,7 +183,7 @@ export class Pusher {
   /** @returns whether to continue immediately */
   #fail(error: unknown, { entries, bytes }: Batch): boolean {
     const { queue, replicaSeq, events } = this.#options;
-    const verdict = verdictOf(error);
+    const verdict = writeFailureOf(error);
     const [first] = entries;
     if (verdict === "unauthorized") {
       events.emit({ type: "unauthorized" });

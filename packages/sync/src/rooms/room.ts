@@ -96,7 +96,7 @@ export class Room {
     this.#interval = heartbeatInterval;
     this.#stops = [
       connection.listen((event) => this.#hear(event)),
-      connection.onListening(() => this.#lookSoon()),
+      connection.onListening(() => this.#scheduleRefresh()),
     ];
     this.#count(1);
     void this.#beat(true);
@@ -165,7 +165,7 @@ export class Room {
     );
   }
 
-  #lookSoon(): void {
+  #scheduleRefresh(): void {
     this.#heard += 1;
     if (this.#isAsking) return;
     this.#cancelTimer();
@@ -224,7 +224,7 @@ export class Room {
     const { user_id: userId } = event;
     if (userId === this.userId) {
       // On another device, or because this user has lost access.
-      if (event.type === "leave") this.#lookSoon();
+      if (event.type === "leave") this.#scheduleRefresh();
       return;
     }
     this.#heard += 1;

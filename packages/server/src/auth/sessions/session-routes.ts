@@ -173,7 +173,7 @@ async function upgrade(services: AuthServices, context: RequestContext): Promise
     });
   // Only a guest can turn out to be somebody else: a user's data is never handed over.
   if (caller.isGuest && caller.userId !== userId)
-    await guests.handOver(caller.userId, userId, users.entityName, sessionId);
+    await guests.transferRows(caller.userId, userId, users.entityName, sessionId);
   else if (caller.isGuest) await sessions.endAll(userId, { except: sessionId });
   if (!(await sessions.transfer(sessionId, userId, settings.sessionLifetimeMs())))
     throw noSessionToUpgrade();

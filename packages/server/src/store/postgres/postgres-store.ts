@@ -49,7 +49,7 @@ import { PostgresSnapshot } from "./postgres-snapshot.ts";
 import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { PostgresTransaction, type TransactionMark } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
-import { RowTurns, type RowHold } from "./row-turns.ts";
+import { RowLocks, type HeldRows } from "./row-locks.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
 import { HAS_TRIGRAMS } from "./search-index.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
@@ -152,7 +152,7 @@ interface Parts {
 /** A transaction in which pieces of work are run. */
 interface OpenTransaction {
   readonly lease: Lease;
-  readonly rows: RowHold;
+  readonly rows: HeldRows;
   readonly inserts: DeferredInserts;
   readonly deferred: DeferredUpdates;
   /** The changes that are appended to the log at the end. */
@@ -184,7 +184,7 @@ export class PostgresStore implements Store {
   readonly #settings: readonly string[];
   readonly #snapshotSettings: readonly string[];
   readonly #reads: PostgresReader;
-  readonly #turns = new RowTurns();
+  readonly #rowLocks = new RowLocks();
   readonly #shared: SharedTransactions;
   #conflicts = 0;
   readonly #reading = { timedOut: 0, refused: 0 };
@@ -245,7 +245,7 @@ export class PostgresStore implements Store {
     work: (tx: Transaction) => Promise<T>,
     options: TransactOptions,
   ): Promise<T> {
-    const rows = this.#turns.hold();
+    const rows = this.#rowLocks.hold();
     const retry = new Retry(rows, options.signal, this.#platform);
     try {
       for (;;) {
@@ -429,7 +429,7 @@ export class PostgresStore implements Store {
   async #attempt<T>(
     work: (tx: Transaction) => Promise<T>,
     { signal, isolation = "serializable", mayBeLost = false }: TransactOptions,
-    rows: RowHold,
+    rows: HeldRows,
     share: ShareName,
   ): Promise<T> {
     const lease = await this.#pool.take(share, { signal });
@@ -453,7 +453,7 @@ export class PostgresStore implements Store {
    * @throws OutcomeUnknown, and the error that rolled back all of them
    */
   async #attemptAll(works: readonly SharedWork[], isOpen: () => boolean): Promise<number> {
-    const rows = this.#turns.hold();
+    const rows = this.#rowLocks.hold();
     try {
       const lease = await this.#pool.take("write", {});
       const open = openedOn(lease, rows);
@@ -580,9 +580,9 @@ export class PostgresStore implements Store {
   }
 
   /** The reason why a connection broke, if the server sent it before it closed the connection. */
-  #causeOf(error: unknown, { farewell }: Lease): unknown {
-    return isUnreachable(error) && farewell !== undefined && !isUnreachable(farewell)
-      ? farewell
+  #causeOf(error: unknown, { serverError }: Lease): unknown {
+    return isUnreachable(error) && serverError !== undefined && !isUnreachable(serverError)
+      ? serverError
       : error;
   }
 
@@ -617,7 +617,7 @@ export class PostgresStore implements Store {
   }
 }
 
-function openedOn(lease: Lease, rows: RowHold): OpenTransaction {
+function openedOn(lease: Lease, rows: HeldRows): OpenTransaction {
   return {
     lease,
     rows,

@@ -26,7 +26,7 @@ import type { DeferredUpdates } from "./deferred-updates.ts";
 import { isRetryable, translateError } from "./errors.ts";
 import { insertManyStatement, insertStatement, updateManyStatement } from "./many-rows.ts";
 import { PostgresReader, type TableSet } from "./postgres-reader.ts";
-import type { RowHold } from "./row-turns.ts";
+import type { HeldRows } from "./row-locks.ts";
 import type { UniqueIndexes } from "./unique-indexes.ts";
 
 /**
@@ -52,7 +52,7 @@ export class PostgresTransaction implements Transaction {
   readonly #statements: StatementRunner;
   readonly #tables: TableSet;
   readonly #unique: UniqueIndexes;
-  readonly #rows: RowHold;
+  readonly #rows: HeldRows;
   readonly #inserts: DeferredInserts;
   readonly #deferred: DeferredUpdates;
   readonly #reader: PostgresReader;
@@ -72,7 +72,7 @@ export class PostgresTransaction implements Transaction {
     statements: StatementRunner,
     tables: TableSet,
     unique: UniqueIndexes,
-    rows: RowHold,
+    rows: HeldRows,
     inserts: DeferredInserts,
     deferred: DeferredUpdates,
     changes: NewChange[],

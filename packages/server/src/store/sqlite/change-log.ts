@@ -84,7 +84,7 @@ function forgetDeletedSql(fieldCount: number): string {
 }
 
 /** Keeps only the newest change of the old log, from whose new number the numbering continues. */
-export function moveLogOn(statements: StatementCache): void {
+export function skipLogNumbers(statements: StatementCache): void {
   statements.run(FORGET_ALL_BUT_NEWEST, []);
   statements.run(MOVE_ON, [NEW_LOG_GAP]);
 }

@@ -8,7 +8,7 @@ import { runElsewhere, type LimitedServices } from "./statement-sources.ts";
 type Row = Record<string, SqliteValue>;
 
 /** A read statement, with which the transaction takes its snapshot. */
-const LOOK = "SELECT 1 FROM sqlite_schema LIMIT 1";
+const READ_ONE = "SELECT 1 FROM sqlite_schema LIMIT 1";
 
 /**
  * Reads that all see the database as of the first of them.
@@ -96,7 +96,7 @@ export class SnapshotSource implements StatementSource {
       throw over();
     }
     await lease.run({ text: "BEGIN", params: [] });
-    await lease.run({ text: LOOK, params: [] });
+    await lease.run({ text: READ_ONE, params: [] });
     if (this.#asOf !== null && this.#asOf !== this.#commits()) {
       this.#isTorn = true;
       throw new Error("A transaction committed between these reads: they are repeated.");

@@ -10,24 +10,24 @@ import type { FunctionGroup } from "./function-group.ts";
 import { WatchedRead, type RowChange } from "./watched-read.ts";
 
 /** Changes that a run keeps, to see whether they touch what it reads; more count as touching it. */
-const MAX_MEANWHILE = 1_000;
+const MAX_CHANGES_DURING_RUN = 1_000;
 
 /**
  * Longest outcome that is kept, in characters, for those who subscribe later. For a longer one the
  * function runs again.
  */
-const MAX_KEPT = 64 * 1024;
+const MAX_CACHED_CHARACTERS = 64 * 1024;
 
 /** An outcome as it is told: a message but for its head. */
-interface Told {
+interface OutcomeMessage {
   readonly type: "result" | "failed";
   readonly body: string;
 }
 
 /** What is kept of an outcome. */
-interface Kept {
+interface CachedOutcome {
   /** Null where it is too long. */
-  readonly told: Told | null;
+  readonly message: OutcomeMessage | null;
   /** Equal for equal outcomes. */
   readonly digest: string;
 }
@@ -73,10 +73,10 @@ export class LiveFunction {
   #waiting = new Set<Subscriber>();
   /** Those who are told the outcome of the run. */
   #served = new Set<Subscriber>();
-  #meanwhile: RowChange[] = [];
+  #changesDuringRun: RowChange[] = [];
   #abort = new AbortController();
   /** The last outcome. */
-  #kept: Kept | null = null;
+  #cached: CachedOutcome | null = null;
   #seq = 0;
 
   constructor({ number, group, caller, seed }: LiveFunctionParts) {
@@ -88,7 +88,7 @@ export class LiveFunction {
 
   /** Whether the last outcome is as new as what the feed has delivered. */
   get isFresh(): boolean {
-    return (this.#kept?.told ?? null) !== null && this.state === "idle" && !this.isOutdated;
+    return (this.#cached?.message ?? null) !== null && this.state === "idle" && !this.isOutdated;
   }
 
   get isUnused(): boolean {
@@ -96,10 +96,10 @@ export class LiveFunction {
   }
 
   /** Everything that was committed before the subscriber asked was delivered. */
-  admit(subscriber: Subscriber): void {
+  sendOrWait(subscriber: Subscriber): void {
     if (!this.connections.has(subscriber)) return;
-    const told = this.isFresh ? (this.#kept?.told ?? null) : null;
-    if (told !== null) this.#tell(subscriber, told);
+    const message = this.isFresh ? (this.#cached?.message ?? null) : null;
+    if (message !== null) this.#sendTo(subscriber, message);
     else this.#waiting.add(subscriber);
   }
 
@@ -119,14 +119,14 @@ export class LiveFunction {
     this.#seq = seq;
     this.#served = this.#waiting;
     this.#waiting = new Set();
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
     this.#abort = new AbortController();
     return this.#abort.signal;
   }
 
   /** A change was delivered while it runs. */
-  heard(record: RowChange): void {
-    if (this.#meanwhile.length < MAX_MEANWHILE) this.#meanwhile.push(record);
+  onChange(record: RowChange): void {
+    if (this.#changesDuringRun.length < MAX_CHANGES_DURING_RUN) this.#changesDuringRun.push(record);
     else this.isOutdated = true;
   }
 
@@ -134,32 +134,32 @@ export class LiveFunction {
   end({ reads }: Pick<LiveOutcome, "reads">): void {
     this.state = "idle";
     this.reads = reads.map((read) => new WatchedRead(this, read));
-    this.isOutdated ||= this.#meanwhile.some((record) =>
+    this.isOutdated ||= this.#changesDuringRun.some((record) =>
       this.reads.some((read) => read.isTouchedBy(record)),
     );
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
   }
 
   /** The run came to nothing: those who wait for it wait for the next one. */
   fail(): void {
     this.state = "idle";
     this.isOutdated = true;
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
     for (const subscriber of this.#served) this.#waiting.add(subscriber);
     this.#served.clear();
   }
 
   /** Tells the outcome: to the members when it is another one, and to all who wait for it. */
   publish(outcome: string | PylonError): void {
-    const told = toldOf(outcome);
-    const kept = keptOf(told);
-    if (this.#kept?.digest !== kept.digest && this.#members.size > 0)
-      this.#members.send(this.#text(told));
-    this.#kept = kept;
+    const message = messageOf(outcome);
+    const cached = cachedOutcomeOf(message);
+    if (this.#cached?.digest !== cached.digest && this.#members.size > 0)
+      this.#members.send(this.#text(message));
+    this.#cached = cached;
     const served = [...this.#served, ...(this.isOutdated ? [] : this.#waiting)];
     this.#served.clear();
     if (!this.isOutdated) this.#waiting.clear();
-    for (const subscriber of served) this.#tell(subscriber, told);
+    for (const subscriber of served) this.#sendTo(subscriber, message);
   }
 
   /** Ends a run that nobody waits for, and what was to come. */
@@ -170,22 +170,25 @@ export class LiveFunction {
     this.#abort.abort(new PylonError("INTERNAL", "The last subscription has ended."));
   }
 
-  #tell(subscriber: Subscriber, told: Told): void {
-    subscriber.send(this.#text(told));
+  #sendTo(subscriber: Subscriber, message: OutcomeMessage): void {
+    subscriber.send(this.#text(message));
     this.#members.add(subscriber);
   }
 
-  #text({ type, body }: Told): string {
+  #text({ type, body }: OutcomeMessage): string {
     return `{"type":"${type}","sub":${this.number},"seq":${this.#seq},${body}}`;
   }
 }
 
-function keptOf(told: Told): Kept {
-  const { type, body } = told;
-  return { told: body.length <= MAX_KEPT ? told : null, digest: sha256(`${type} ${body}`) };
+function cachedOutcomeOf(message: OutcomeMessage): CachedOutcome {
+  const { type, body } = message;
+  return {
+    message: body.length <= MAX_CACHED_CHARACTERS ? message : null,
+    digest: sha256(`${type} ${body}`),
+  };
 }
 
-function toldOf(outcome: string | PylonError): Told {
+function messageOf(outcome: string | PylonError): OutcomeMessage {
   if (typeof outcome === "string") return { type: "result", body: `"value":${outcome}` };
   const { code, message, hint, field, data } = outcome;
   const text = JSON.stringify({ code, message, hint, field, data });

@@ -79,14 +79,14 @@ export class LiveFunctions {
   }
 
   /** The connection no longer subscribes to it. */
-  part(connection: LiveConnection, one: LiveFunction): void {
+  unsubscribe(connection: LiveConnection, one: LiveFunction): void {
     one.remove(connection.subscriber);
     this.#release(one);
   }
 
   /** A change is delivered. */
-  changed(record: RowChange): void {
-    for (const one of this.#running) one.heard(record);
+  onChange(record: RowChange): void {
+    for (const one of this.#running) one.onChange(record);
     this.#index.find(record, this.#touched);
   }
 
@@ -95,13 +95,13 @@ export class LiveFunctions {
     if (this.#touched.size === 0) return;
     const touched = [...this.#touched];
     this.#touched.clear();
-    for (const one of touched) this.#outdate(one);
+    for (const one of touched) this.#invalidate(one);
   }
 
   /** The app's functions are others: each runs again. */
   rerunAll(): void {
     for (const { functions } of this.#groups.values())
-      for (const one of functions) this.#outdate(one);
+      for (const one of functions) this.#invalidate(one);
   }
 
   #create(group: FunctionGroup, caller: Caller): LiveFunction {
@@ -120,19 +120,19 @@ export class LiveFunctions {
     const { subscriber } = connection;
     one.connections.set(subscriber, connection);
     for (const id of ids) connection.send({ type: "joined", id, sub: one.number });
-    void this.#admit(one, connection, isFirst).catch((error: unknown) => {
+    void this.#serve(one, connection, isFirst).catch((error: unknown) => {
       if (one.connections.has(subscriber)) this.#options.onRefused(connection, one, error);
     });
   }
 
   /** What a client has seen already was committed before this: no result may go back. */
-  async #admit(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
+  async #serve(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
     const { subscriber } = connection;
     const { calls } = this.#options;
     if (isFirst)
       await calls.count(one.group.name, subscriber.caller, `connection ${subscriber.id}`);
     await this.#settle();
-    one.admit(subscriber);
+    one.sendOrWait(subscriber);
     if (!one.isFresh && !one.isUnused) this.#schedule(one);
   }
 
@@ -144,7 +144,7 @@ export class LiveFunctions {
     return this.#settling;
   }
 
-  #outdate(one: LiveFunction): void {
+  #invalidate(one: LiveFunction): void {
     one.isOutdated = true;
     this.#schedule(one);
   }

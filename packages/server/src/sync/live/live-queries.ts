@@ -79,12 +79,12 @@ export class LiveQueries {
 
   /** A change is delivered: what it touches is run by the next `runFunctions`. */
   changed(record: ChangeRecord): void {
-    this.#functions?.changed(record);
+    this.#functions?.onChange(record);
   }
 
   /** What functions have read has changed, though it is in no log: they run again. */
   outdate(entity: string, id: string): void {
-    this.#functions?.changed({ entity, before: null, after: { id } });
+    this.#functions?.onChange({ entity, before: null, after: { id } });
     this.#functions?.flush();
   }
 
@@ -254,7 +254,7 @@ export class LiveQueries {
   }
 
   #part(connection: LiveConnection, one: Subscribed): void {
-    if (one instanceof LiveFunction) this.#functions?.part(connection, one);
+    if (one instanceof LiveFunction) this.#functions?.unsubscribe(connection, one);
     if (!(one instanceof Subscription)) return;
     for (const { members } of one.parts) members.delete(connection.subscriber);
     this.#options.registry.release(one);

@@ -104,7 +104,7 @@ export class Loader {
       this.#waiting.delete(subscription);
       if (joiners.length === 0) break;
       try {
-        await this.#bringIn(subscription, joiners);
+        await this.#joinAll(subscription, joiners);
       } catch (error) {
         this.#options.onFailure(subscription, joiners.filter(isWanted(subscription)), error);
       }
@@ -113,7 +113,7 @@ export class Loader {
     this.#options.registry.release(subscription);
   }
 
-  async #bringIn(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
+  async #joinAll(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
     const { line } = this.#options;
     // The client has read only what was committed before this: no row may go back in time.
     await line.settle();
