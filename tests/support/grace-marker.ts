@@ -29,18 +29,18 @@ export class GraceMarker {
     const room = `marker-${(markers += 1)}`;
     const socket = await user.live(0).ready();
     for (const client of [witness, user]) await client.request("POST", "/api/rooms/join", { room });
-    await until(() => hears(ears, "join", room, user));
+    await until(() => receives(ears, "join", room, user));
     return new GraceMarker(user, socket, ears, room);
   }
 
   /** Closes the user's connection. @returns when its grace period is over */
   async passed(): Promise<void> {
     this.#socket.close();
-    await until(() => hears(this.#witness, "leave", this.#room, this.#user), 30_000);
+    await until(() => receives(this.#witness, "leave", this.#room, this.#user), 30_000);
   }
 }
 
-function hears(ears: LiveSocket, type: string, room: string, { userId }: TestClient): boolean {
+function receives(ears: LiveSocket, type: string, room: string, { userId }: TestClient): boolean {
   return ears.texts.some((text) => {
     const message = JSON.parse(text) as Readonly<Record<string, unknown>>;
     return message["type"] === type && message["room"] === room && message["user_id"] === userId;

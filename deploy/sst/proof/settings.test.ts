@@ -70,7 +70,7 @@ describe("a secret among the variables would be plain text in the task definitio
         PYLON_VARIABLES: "WEBHOOK",
         WEBHOOK: "x",
       }),
-    ).toThrow("both name WEBHOOK");
+    ).toThrow("both contain WEBHOOK");
   });
 
   test.each([
@@ -100,7 +100,7 @@ describe("a stage must not have a name of production", () => {
   });
 
   test("a stage must have a valid name for a host", () => {
-    expect(() => readSettings("PR-42", DOMAIN)).toThrow("small letters");
+    expect(() => readSettings("PR-42", DOMAIN)).toThrow("lower-case letters");
   });
 
   test("CloudFront must have another name than the load balancer", () => {
@@ -185,7 +185,7 @@ describe("S6: a stage is defined by pylon.stages.ts, on every machine", () => {
 
   test("rejects two stages with the same name", () => {
     const twice = { ...stages, staging: { domain: "api.example.com" } };
-    expect(() => readSettings("staging", {}, twice)).toThrow("a name of another stage's");
+    expect(() => readSettings("staging", {}, twice)).toThrow("belongs to another stage");
   });
 
   test("without values in the file, the environment is used, with a notice", () => {

@@ -267,7 +267,7 @@ function isFit(validator: Validator, value: unknown): boolean {
   if (type === "any") return true;
   if (type === "literal") return value === validator.value;
   if (type === "union") return variants?.some((variant) => isFit(variant, value)) === true;
-  if (type === "array") return Array.isArray(value) && areFit(items, value);
+  if (type === "array") return Array.isArray(value) && areValid(items, value);
   if (type !== "object") return isScalar(validator, value);
   if (!isObject(value)) return false;
   const known: Shape = fields ?? {};
@@ -283,7 +283,7 @@ function isFit(validator: Validator, value: unknown): boolean {
   return true;
 }
 
-function areFit(items: Validator | undefined, list: readonly unknown[]): boolean {
+function areValid(items: Validator | undefined, list: readonly unknown[]): boolean {
   if (items === undefined) return true;
   // Unlike `every`, it does not skip the holes of a sparse array.
   for (const item of list) if (!isFit(items, item)) return false;

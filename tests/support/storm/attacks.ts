@@ -33,7 +33,7 @@ const SLOW_QUERIES = 8;
 export const ATTACKS: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ["slow queries", slowQueries],
   ["nested bodies", nestedBodies],
-  ["readers that read nothing", deafReaders],
+  ["readers that read nothing", nonReadingClients],
   ["flooding sockets", floodingSockets],
 ]);
 
@@ -73,7 +73,7 @@ async function nestedBodies({ url, token }: Target): Promise<void> {
 }
 
 /** They request everything, and read none of it. */
-async function deafReaders({ url }: Target): Promise<void> {
+async function nonReadingClients({ url }: Target): Promise<void> {
   const paths = [
     "/api/entities/Note?limit=1000",
     "/api/sync/pull",

@@ -261,6 +261,6 @@ function actionOf(context: Context): { readonly action: Action; readonly rest: C
       EXIT.USAGE,
     );
   if (action === undefined) return { action: "plan", rest: context };
-  const isLook = context.options.plan === true && action !== "create";
-  return { action: isLook ? "plan" : action, rest: { ...context, args: others } };
+  const isPlanOnly = context.options.plan === true && action !== "create";
+  return { action: isPlanOnly ? "plan" : action, rest: { ...context, args: others } };
 }

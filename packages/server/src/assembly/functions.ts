@@ -37,7 +37,7 @@ export function runnerOf(
     functions: () => app.current.functions,
     policies: () => app.current.functionPolicies,
     platform,
-    ask: createFetch(config.dev),
+    sendRequest: createFetch(config.dev),
     mail: options.mailer,
     log,
     env: functionEnv(env, app),

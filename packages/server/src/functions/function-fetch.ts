@@ -27,7 +27,7 @@ export class FetchError extends Error {
  * @param call its signal is only accessed when a request is sent
  */
 export function functionFetch(
-  ask: Fetch,
+  sendRequest: Fetch,
   call: { readonly signal: AbortSignal },
   onFetch: OnFetch,
 ): FnFetch {
@@ -44,7 +44,7 @@ export function functionFetch(
     };
     const ended = onFetch(url.host, init.method ?? "GET");
     try {
-      const answer = await ask(url, options);
+      const answer = await sendRequest(url, options);
       ended(null);
       return bounded(answer, url.host);
     } catch (error) {

@@ -27,7 +27,7 @@ export interface RunnerServices {
   /** Sends the mails of `ctx.email`. */
   readonly mail: MailSender;
   /** Sends the requests of `ctx.fetch`. */
-  readonly ask: Fetch;
+  readonly sendRequest: Fetch;
   /** Returns `ctx.storage` for the calls of a caller. */
   readonly storageOf: (caller: Caller) => FnStorage;
   /** The destination of `ctx.log`. */

@@ -30,7 +30,7 @@ const LEASING = { isolation: "latest", mayBeLost: true } as const;
 /** The maximum number of due jobs that one transaction changes. */
 const DUE_BATCH = 500;
 const BY_DUE = [{ field: "dueAt", direction: "asc" }] as const;
-const OVER: readonly JobStatus[] = ["completed", "dead", "cancelled"];
+const FINISHED: readonly JobStatus[] = ["completed", "dead", "cancelled"];
 
 /**
  * A runner whose clock may have jumped, so that leases that it still holds seem to have expired.
@@ -99,7 +99,7 @@ export class JobTable {
     // The id is derived from the key: if two are inserted at the same time, the store accepts one.
     const id = sha256(JSON.stringify([job.queue, job.dedupeKey])).slice(0, 40);
     const known = await tx.get(TABLE, id);
-    if (known !== null && !OVER.includes(toJob(known).status)) return id;
+    if (known !== null && !FINISHED.includes(toJob(known).status)) return id;
     if (known !== null) await tx.delete(TABLE, id);
     try {
       await tx.insert(TABLE, newRow(id, job, now));
@@ -144,7 +144,7 @@ export class JobTable {
   async cancel(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
     const job = row === null ? null : toJob(row);
-    if (job === null || OVER.includes(job.status)) return false;
+    if (job === null || FINISHED.includes(job.status)) return false;
     return tx.update(TABLE, id, this.#changes.over(job, "cancelled", null));
   }
 
@@ -370,7 +370,7 @@ export class JobTable {
   async wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
     const row = await tx.get(TABLE, id);
     const job = row === null ? null : toJob(row);
-    if (row === null || job === null || OVER.includes(job.status)) return null;
+    if (row === null || job === null || FINISHED.includes(job.status)) return null;
     if (job.status === "running") return "running";
     const now = this.#platform.now();
     if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(job, now));

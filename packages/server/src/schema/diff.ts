@@ -190,7 +190,7 @@ export function describeStep(step: MigrationStep): string {
       return `compute ${step.entity}.${step.field.name} of all rows, in batches`;
     case "retype_column": {
       const { entity, from, to, lost } = step;
-      return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lossOf(to, lost)}`;
+      return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lostValuesText(to, lost)}`;
     }
   }
 }
@@ -514,7 +514,7 @@ function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnost
   );
 }
 
-function lossOf(to: ManifestField, lost: LostValues | undefined): string {
+function lostValuesText(to: ManifestField, lost: LostValues | undefined): string {
   if (lost === undefined) return "";
   const end = to.optional ? " and become null" : "";
   const samples = lost.samples.map(showValue).join(", ");

@@ -118,7 +118,9 @@ export class ShardConnection {
       this.#outlet.sendView(tick, channel.whole);
       return channel.whole.length + HEADER_BYTES;
     }
-    const sent = isChanged ? this.#sendNews(channel, tick) : this.#sendText(`{"tick":${tick}`, "");
+    const sent = isChanged
+      ? this.#sendChange(channel, tick)
+      : this.#sendText(`{"tick":${tick}`, "");
     if (isChanged) this.#tick = tick;
     this.#version = channel.version;
     this.#sentAck = this.#ack;
@@ -131,7 +133,7 @@ export class ShardConnection {
    * @param next returns the changes and marks them as sent; null if there are none
    * @returns the same as `deliver`
    */
-  deliverNews(next: () => InterestChanges | null, tick: number, now: number): number | null {
+  deliverChanges(next: () => InterestChanges | null, tick: number, now: number): number | null {
     if (!this.#isOpen) return 0;
     if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
     this.#stalledSince = null;
@@ -168,7 +170,7 @@ export class ShardConnection {
   }
 
   /** @returns the number of bytes sent */
-  #sendNews(channel: ViewChannel, tick: number): number {
+  #sendChange(channel: ViewChannel, tick: number): number {
     const { slots, delta } = channel;
     const hasBase = this.#version > 0 && this.#version === channel.version - 1;
     if (!hasBase || this.#deltas >= FULL_VIEW_INTERVAL) {

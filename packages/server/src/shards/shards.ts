@@ -122,7 +122,7 @@ export class Shards {
     });
     this.#lease = new ReplicaLease(services.storage, services.platform, {
       shards: () => this.#ids(),
-      lost: (id) => this.#lose(id),
+      lost: (id) => this.#onLeaseLost(id),
       failed: (error) => services.observer.broke("shards could not renew their lease", "", error),
     });
   }
@@ -314,9 +314,9 @@ export class Shards {
   }
 
   /** Closes connections whose session was revoked or changed; clients of changed ones reconnect. */
-  dismiss(isMeant: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
+  dismiss(matches: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
     for (const connection of [...this.#hostOf.keys()])
-      if (isMeant(connection.identity)) this.#dismiss(connection, status);
+      if (matches(connection.identity)) this.#dismiss(connection, status);
   }
 
   /** Returns the number of running shards, of their players and of their connections. */
@@ -542,18 +542,18 @@ export class Shards {
       if (!connection.isOpen) this.leave(connection);
     for (const running of [...this.#running.values()]) {
       running.host.check();
-      if (running.host.isRunning) this.#look(running);
+      if (running.host.isRunning) this.#saveIfDue(running);
     }
   }
 
   /** Stops a shard without saving it, because another replica may run it. */
-  #lose(id: string): void {
+  #onLeaseLost(id: string): void {
     const running = this.#running.get(id);
     if (running !== undefined) void this.#stop(running.host, RUNS_ELSEWHERE, "leave as saved");
   }
 
   /** Saves a shard if a save is due. */
-  #look(running: Running): void {
+  #saveIfDue(running: Running): void {
     const { host } = running;
     const now = this.#services.platform.monotonic();
     const { saveSeconds = DEFAULT_SAVE_SECONDS } = host.definition;
@@ -572,7 +572,7 @@ export class Shards {
     const text = await this.#savedText(host);
     if (text === null || !host.isRunning) return;
     try {
-      if (!(await storage.keep(host.id, text, host.tick))) this.#lose(host.id);
+      if (!(await storage.keep(host.id, text, host.tick))) this.#onLeaseLost(host.id);
     } catch (error) {
       observer.broke("shard was not saved", host.id, error);
     }

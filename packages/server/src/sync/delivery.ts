@@ -1,7 +1,7 @@
 import { and, bind, childrenOf, isFalse, not, TRUE, type Expr } from "@pylonsync/query";
 import type { Reader } from "../store/store.ts";
 import type { DataModel } from "../data/model.ts";
-import { beforeChange, isNoneOf, reachOf, rewind, type FormerRows } from "../policy/rewind.ts";
+import { beforeChange, isNoneOf, reachOf, rewind, type EarlierRows } from "../policy/rewind.ts";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { isOneOf, PositionPassed, PositionReader } from "./position-reader.ts";
 import { RelatedRows } from "./related/related-rows.ts";
@@ -158,7 +158,7 @@ export class Delivery {
       isNoneOf("data", entity === record.entity ? [record.rowId] : []),
       isOfParents(subscription),
     );
-    const within = (later: FormerRows) => ({
+    const within = (later: EarlierRows) => ({
       reach: reachOf(truth, record, later),
       before: rewind(truth, beforeChange(record, later)),
       after: rewind(truth, later),

@@ -252,7 +252,7 @@ export class Feed implements ConnectionHub {
 
   /** Reruns the live functions that have read data outside of the log that has changed. */
   invalidate(entity: string, id: string): void {
-    this.#live.outdate(entity, id);
+    this.#live.invalidate(entity, id);
   }
 
   /**
@@ -599,7 +599,7 @@ export class Feed implements ConnectionHub {
   }
 
   async #deliver(record: ChangeRecord): Promise<void> {
-    this.#live.changed(record);
+    this.#live.onChange(record);
     const { effects, lost } = await this.#delivery.deliver(record);
     for (const effect of effects) this.#batch.add(effect);
     for (const subscription of lost) {

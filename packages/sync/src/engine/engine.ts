@@ -522,7 +522,7 @@ export class SyncEngine extends EngineAliases {
     fields?: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const change = this.#sendable(target, fields);
-    const { isOutdated, isDoubted } = this.#session;
+    const { isOutdated, isInvalidated: isDoubted } = this.#session;
     if (isOutdated && !isDoubted) this.session.notifyChanged();
     const entry = this.#entryOf(change);
     const { id } = entry;

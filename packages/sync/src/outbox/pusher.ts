@@ -25,7 +25,7 @@ const MIN_PUSH_BYTES = 16 * 1024;
 /** The overhead of a request, in bytes. */
 const ENVELOPE_BYTES = 256;
 /** A request that is older than a new connection by this many milliseconds is sent again. */
-const OVERTAKEN_MS = 5_000;
+const SUPERSEDED_MS = 5_000;
 
 /** The dependencies and callbacks of a pusher. */
 export interface PusherOptions {
@@ -101,7 +101,7 @@ export class Pusher {
   /** There is a new connection: a much older request may be lost, and is sent again. */
   resend(): void {
     const request = this.#request;
-    if (request !== null && this.#options.platform.now() - request.sentAt > OVERTAKEN_MS)
+    if (request !== null && this.#options.platform.now() - request.sentAt > SUPERSEDED_MS)
       request.abort.abort();
     this.flush();
   }

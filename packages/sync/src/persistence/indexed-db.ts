@@ -19,7 +19,7 @@ const CHUNKS_AT_ONCE = 8;
 /** The minimum number of changed rows beside the chunks before everything is rewritten, */
 const MIN_LOOSE_ROWS = 2_000;
 /** and their minimum share of all rows. */
-const LOOSE_PART = 0.2;
+const UNUSED_PART = 0.2;
 
 /**
  * While a replica is written in several transactions, it must not be read as complete, or written
@@ -294,7 +294,7 @@ async function hasTooMany(
 ): Promise<boolean> {
   if (rows.length === 0) return false;
   const loose = (await asked(stores("rows").count())) + rows.length;
-  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * LOOSE_PART;
+  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * UNUSED_PART;
 }
 
 /** Removes deleted rows from the chunks. */

@@ -173,7 +173,7 @@ export class ReplicaWriter {
     try {
       if (from === null) await disk.replaceReplica(head, rows, this.#newId());
       else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation)
-        await this.#keepAll(disk);
+        await this.#writeAll(disk);
     } catch {
       // Storage may be full. A partial replica is useless; the queue is kept.
       this.end();
@@ -182,7 +182,7 @@ export class ReplicaWriter {
   }
 
   /** Another tab has stored less than the position from which this tab's changes continue. */
-  async #keepAll(disk: Disk): Promise<void> {
+  async #writeAll(disk: Disk): Promise<void> {
     const { store, head: headNow } = this.#options;
     const head = headNow();
     if (head === null) return;

@@ -95,7 +95,7 @@ export class Room {
     this.#presence = initialPresence;
     this.#interval = heartbeatInterval;
     this.#stops = [
-      connection.listen((event) => this.#hear(event)),
+      connection.listen((event) => this.#onEvent(event)),
       connection.onListening(() => this.#scheduleRefresh()),
     ];
     this.#count(1);
@@ -207,7 +207,7 @@ export class Room {
     });
   }
 
-  #hear(event: RoomEvent): void {
+  #onEvent(event: RoomEvent): void {
     if (event.room !== this.room) return;
     if (event.type === "broadcast") {
       this.#broadcasts.emit(event);

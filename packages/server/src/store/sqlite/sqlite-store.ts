@@ -324,9 +324,9 @@ export class SqliteStore implements Store {
       const reader = new SqliteReader(source, () => this.#tables);
       const result = await untilAborted(work(reader), signal);
       // The work may have caught the error of inconsistent reads.
-      return source.isTorn ? null : { result };
+      return source.isInconsistent ? null : { result };
     } catch (error) {
-      if (source.isTorn) return null;
+      if (source.isInconsistent) return null;
       throw error;
     } finally {
       source.end();

@@ -83,12 +83,12 @@ export class LiveQueries {
    * Called for each change that is delivered. The next `runFunctions` runs the functions that it
    * affects.
    */
-  changed(record: ChangeRecord): void {
+  onChange(record: ChangeRecord): void {
     this.#functions?.onChange(record);
   }
 
   /** Reruns the functions that have read data outside of the log that has changed. */
-  outdate(entity: string, id: string): void {
+  invalidate(entity: string, id: string): void {
     this.#functions?.onChange({ entity, before: null, after: { id } });
     this.#functions?.flush();
   }
