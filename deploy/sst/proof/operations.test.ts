@@ -39,8 +39,8 @@ for (const version of VERSIONS) {
       test.each(SHAPES)("fails with %s, and reports the serving version and the log", (shape) => {
         expect(() => evaluate(shape, "production", { PROOF_SERVES: OLD })).toThrow(
           new RegExp(
-            "ECS took the deployment of (Pylon|Shards) back.* " +
-              "pylon-app-production-Pylon:7 serves.* " +
+            "ECS rolled back the deployment of (Pylon|Shards),.* " +
+              "pylon-app-production-Pylon:7 is running.* " +
               "aws logs tail /pylon/pylon-app/production/(Pylon|Shards) ",
           ),
         );

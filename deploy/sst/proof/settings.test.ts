@@ -58,7 +58,7 @@ describe("a secret among the variables would be plain text in the task definitio
         PYLON_VARIABLES: name,
         [name]: "value-of-the-secret",
       });
-    expect(readIt).toThrow(`PYLON_VARIABLES names ${name}`);
+    expect(readIt).toThrow(`PYLON_VARIABLES contains ${name}`);
     expect(readIt).not.toThrow("value-of-the-secret");
   });
 
@@ -196,8 +196,8 @@ describe("S6: a stage is defined by pylon.stages.ts, on every machine", () => {
   });
 
   test.each([
-    [{ region: "Frankfurt" }, 'the region "Frankfurt"'],
-    [{ account: "my-account" }, 'the account "my-account"'],
+    [{ region: "Frankfurt" }, 'invalid region "Frankfurt"'],
+    [{ account: "my-account" }, 'invalid account "my-account"'],
     [{ architecture: "arm" }, 'the architecture "arm"'],
     [{ databaseReplicas: 16 }, "16 databaseReplicas"],
   ])("%j is rejected", (definition, message) => {
