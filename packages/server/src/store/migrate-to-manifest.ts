@@ -1,6 +1,7 @@
 import type { Manifest } from "@pylonsync/sdk";
 import type { Diagnostic } from "../schema/diagnostic.ts";
-import { describeStep, type MigrationPlan } from "../schema/diff.ts";
+import { describeStep } from "../schema/describe-step.ts";
+import type { MigrationPlan } from "../schema/diff.ts";
 import { systemPlatform, type Platform } from "../platform.ts";
 import { planStart } from "../schema/start-plan.ts";
 import { parseStoredManifest } from "../schema/stored-manifest.ts";
