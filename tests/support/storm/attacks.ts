@@ -18,7 +18,7 @@ const COSTLY_BODIES = [
   '{"a":'.repeat(2 * MIB),
   `{"changes":[${'{"":{}},'.repeat(MIB)}0]}`,
 ];
-const JUNK = "x".repeat(100);
+const GARBAGE = "x".repeat(100);
 const READERS = 32;
 const FLOODING_SOCKETS = 10;
 
@@ -97,7 +97,7 @@ async function floodingSockets({ url, token }: Target): Promise<void> {
     let isOpen = false;
     const send = (): void => {
       for (let n = 0; n < 500 && isOpen && socket.bufferedAmount < 256 * 1024; n += 1)
-        socket.send(JUNK);
+        socket.send(GARBAGE);
       if (isOpen) setImmediate(send);
     };
     socket.addEventListener("open", () => {

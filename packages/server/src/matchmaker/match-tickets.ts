@@ -163,7 +163,7 @@ export class MatchTickets {
    * @param acceptUntil the time until which players must accept; null: the match begins
    * @returns whether they were assigned
    */
-  bring(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
+  assign(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
     return transactById(this.#store, async (tx) => {
       for (const id of ids.toSorted())
         if ((await TICKETS.get(tx, id))?.status !== "waiting") return false;

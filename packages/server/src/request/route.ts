@@ -40,7 +40,7 @@ interface RouteBase {
    * A bearer token that is unknown, expired or revoked counts as none, and the route reports it;
    * elsewhere it is rejected.
    */
-  readonly takesDeadTokens?: boolean;
+  readonly ignoresInvalidTokens?: boolean;
   /** Bearer tokens that are valid for this route only. */
   readonly tokens?: RouteTokens;
   /**

@@ -10,7 +10,7 @@ import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 import { fingerprint, type ResolvedSession, type Session } from "../session/session.ts";
 import { TabGroup, type LiveTabFeed } from "./tabs.ts";
-import { openLater } from "./transport/later.ts";
+import { openLater } from "./transport/open-later.ts";
 import type {
   Cursor,
   EndReason,

@@ -128,7 +128,11 @@ export class OAuthSignIn {
    *
    * @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE
    */
-  async comeBack(request: Request, provider: string, state: string | null): Promise<LoginState> {
+  async consumeState(
+    request: Request,
+    provider: string,
+    state: string | null,
+  ): Promise<LoginState> {
     const { usesFormPost } = this.#client(provider);
     return this.#states.take(request, state ?? "", provider, usesFormPost);
   }

@@ -120,7 +120,7 @@ async function callback(services: OAuthServices, context: RequestContext): Promi
   const provider = context.param("provider");
   oauth.check(provider);
   const { params, isBrowser } = await readCallback(context);
-  const state = await oauth.comeBack(context.request, provider, params.state);
+  const state = await oauth.consumeState(context.request, provider, params.state);
   try {
     const signedIn = await services.outcomes.of(() => oauth.finish(context, state, params));
     if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);

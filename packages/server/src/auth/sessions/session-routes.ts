@@ -18,7 +18,7 @@ const MAX_USER_ID = 256;
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
-    get("/api/auth/me", "anyone", whoAmI, { scope: "open", takesDeadTokens: true }),
+    get("/api/auth/me", "anyone", whoAmI, { scope: "open", ignoresInvalidTokens: true }),
     get("/api/auth/session", "anyone", session),
     post("/api/auth/session", "admin-or-dev", createSession),
     del("/api/auth/session", "anyone", signOut),

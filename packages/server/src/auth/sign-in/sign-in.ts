@@ -36,7 +36,7 @@ export interface SecondFactor {
   /** Whether the request comes from a device that the user trusts. */
   isTrusted(context: RequestContext, userId: string): Promise<boolean>;
   /** Removes all trusted devices of the user. */
-  distrust(userId: string): Promise<void>;
+  forgetTrustedDevices(userId: string): Promise<void>;
 }
 
 interface Pending {

@@ -55,25 +55,25 @@ test("a row of another holder is rejected immediately; rows of the same work are
 
 test("a waiter that is aborted holds nothing, and is skipped", async () => {
   const locks = new RowLocks();
-  const [holder, leaver, next] = [locks.hold(), locks.hold(), locks.hold()];
+  const [holder, abandoning, next] = [locks.hold(), locks.hold(), locks.hold()];
   holder.claim("b");
   const reason = new Error("too long");
   const patience = new AbortController();
-  const left = leaver.exchangeFor(["a", "b"], patience.signal).then(
+  const left = abandoning.exchangeFor(["a", "b"], patience.signal).then(
     () => "has them",
     (error: unknown) => error,
   );
   let served: HeldRows | null = null;
   const waiting = next.exchangeFor(["b"], NEVER).then(() => (served = next));
   await turn();
-  expect([...leaver.keys]).toEqual(["a"]);
+  expect([...abandoning.keys]).toEqual(["a"]);
   patience.abort(reason);
   expect(await left).toBe(reason);
-  expect([...leaver.keys]).toEqual([]);
+  expect([...abandoning.keys]).toEqual([]);
   expect(served).toBeNull();
   holder.release();
   await waiting;
   expect([...next.keys]).toEqual(["b"]);
   // With a signal that is already aborted, it does not wait for a turn at all.
-  await expect(leaver.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
+  await expect(abandoning.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
 });
