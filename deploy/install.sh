@@ -32,26 +32,26 @@ platform() {
     *) fail "There is no executable for the processor $cpu: pylon runs on x86_64 and arm64." ;;
   esac
   if [ "$os" = linux ] && ldd --version 2>&1 | grep -qi musl; then
-    fail "The executable needs glibc, and this system has musl, as Alpine does: use Debian, Ubuntu, Fedora or the like."
+    fail "The executable needs glibc, and this system has musl (as Alpine does): use Debian, Ubuntu, Fedora or a similar system."
   fi
   echo "$os-$cpu"
 }
 
 # The URL of the files of the wanted version.
 release_url() {
-  [ -n "$releases" ] || fail "Set PYLON_RELEASES_URL to where releases are, such as https://downloads.example.com/pylon."
+  [ -n "$releases" ] || fail "Set PYLON_RELEASES_URL to the URL of the releases, such as https://downloads.example.com/pylon."
   [ -n "$version" ] || fail "Set PYLON_VERSION to the version, such as 0.1.0."
   url=${releases%/}/v$version
   case $version in
-    *[!0-9A-Za-z.-]*) fail "PYLON_VERSION is \"$version\": it wants a version such as 0.1.0." ;;
+    *[!0-9A-Za-z.-]*) fail "PYLON_VERSION is \"$version\", but must be a version such as 0.1.0." ;;
   esac
   case $url in
     https://*) ;;
     http://127.0.0.1[:/]* | http://localhost[:/]* | "http://[::1]"[:/]*) ;;
-    *) fail "PYLON_RELEASES_URL has to begin with https://: over http anyone on the way could change the executable." ;;
+    *) fail "PYLON_RELEASES_URL must begin with https://, because the executable could be modified in transit over http." ;;
   esac
   case $url in
-    *@*) fail "PYLON_RELEASES_URL must not hold a user or password." ;;
+    *@*) fail "PYLON_RELEASES_URL must not contain a user or password." ;;
   esac
   echo "$url"
 }
@@ -67,11 +67,11 @@ download() {
     from=$1
     to=$2
     shift 2
-    curl -fsSL "$@" -o "$to" "$from" || fail "$from could not be downloaded: is there such a version for this machine?"
+    curl -fsSL "$@" -o "$to" "$from" || fail "$from could not be downloaded: does this version exist for this platform?"
   elif command -v wget >/dev/null 2>&1; then
-    wget -q -O "$2" "$1" || fail "$1 could not be downloaded: is there such a version for this machine?"
+    wget -q -O "$2" "$1" || fail "$1 could not be downloaded: does this version exist for this platform?"
   else
-    fail "There is neither curl nor wget: install one of them."
+    fail "Neither curl nor wget is installed: install one of them."
   fi
 }
 
@@ -82,7 +82,7 @@ sha256() {
   elif command -v shasum >/dev/null 2>&1; then
     shasum -a 256 "$1" | cut -d ' ' -f 1
   else
-    fail "There is neither sha256sum nor shasum, so what is downloaded can't be checked: install one of them."
+    fail "Neither sha256sum nor shasum is installed, so the download can't be verified: install one of them."
   fi
 }
 
@@ -99,14 +99,14 @@ main() {
   echo "Downloading $url/$name"
   download "$url/SHA256SUMS" "$work/SHA256SUMS"
   wanted=$(awk -v name="$name" '$2 == name || $2 == "*" name { print $1 }' "$work/SHA256SUMS")
-  [ -n "$wanted" ] || fail "$url/SHA256SUMS does not name $name: there is no such executable in this version."
+  [ -n "$wanted" ] || fail "$url/SHA256SUMS does not contain $name: this version has no such executable."
   download "$url/$name" "$work/pylon"
-  [ "$(sha256 "$work/pylon")" = "$wanted" ] || fail "$url/$name is not what SHA256SUMS says: nothing was installed. Try again; if it stays so, tell us."
+  [ "$(sha256 "$work/pylon")" = "$wanted" ] || fail "The checksum of $url/$name does not match SHA256SUMS: nothing was installed. Try again; if the error persists, report it."
 
-  mkdir -p "$dir" || fail "$dir can't be made: set PYLON_INSTALL_DIR to a folder of yours."
+  mkdir -p "$dir" || fail "$dir can't be created: set PYLON_INSTALL_DIR to a folder in which you can write."
   # First written next to its target, because a move is only atomic within one disk.
-  unfinished=$(mktemp "$dir/.pylon.XXXXXX") || fail "$dir can't be written to: set PYLON_INSTALL_DIR to a folder of yours."
-  cp "$work/pylon" "$unfinished" || fail "$dir has no room for it."
+  unfinished=$(mktemp "$dir/.pylon.XXXXXX") || fail "$dir is not writable: set PYLON_INSTALL_DIR to a folder in which you can write."
+  cp "$work/pylon" "$unfinished" || fail "The executable could not be written to $dir: is its disk full?"
   chmod 755 "$unfinished"
   mv -f "$unfinished" "$dir/pylon" || fail "$dir/pylon can't be replaced."
   echo "Installed $dir/pylon"

@@ -305,7 +305,7 @@ async function makeSecrets(
 /**
  * Requests whose responses contain the server's data, and requests with secrets that it rejects.
  */
-async function askAround(
+async function callEveryRoute(
   server: RecordedServer,
   email: string,
   { session, apiKey, jwt, reset }: UserSecrets,
@@ -348,7 +348,7 @@ test("T18: no secret is in the log, in errors, in metrics or in a page", async (
     const secrets = await makeSecrets(server, mail, email);
     const { session, apiKey, jwt, totp, reset } = secrets;
     canaries.push(session, apiKey.split(".")[2] ?? "", jwt, totp, reset);
-    await askAround(server, email, secrets);
+    await callEveryRoute(server, email, secrets);
     await mail.stop();
     await server.ask(server.caller(), "POST", "/api/auth/magic/send", {
       email: "other@example.com",

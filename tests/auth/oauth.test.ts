@@ -61,7 +61,7 @@ async function begin(query = "", headers: Record<string, string> = {}): Promise<
 }
 
 /** Returns from the provider with a browser that has these cookies. */
-function comeBack(url: string, cookie: string): Promise<Response> {
+function finishSignIn(url: string, cookie: string): Promise<Response> {
   return fetch(url.replace(/^http:\/\/localhost/, "http://127.0.0.1"), {
     redirect: "manual",
     headers: { Cookie: cookie },
@@ -81,7 +81,7 @@ const as = ({ body }: Answer): TestClient =>
 
 async function signIn(login: string, query = ""): Promise<Response> {
   const { redirect, cookie } = await begin(query);
-  return comeBack(await oidc.signIn(redirect, login), cookie);
+  return finishSignIn(await oidc.signIn(redirect, login), cookie);
 }
 
 describe("signing in with an OIDC provider", () => {
@@ -116,11 +116,11 @@ describe("signing in with an OIDC provider", () => {
       "pylon_oauth=" + "x".repeat(43),
       cookie.replace("pylon_oauth", "other"),
     ]) {
-      const refused = await comeBack(back, other);
+      const refused = await finishSignIn(back, other);
       expect([refused.status, sessionOf(refused)]).toEqual([400, ""]);
     }
     // The attempt of another browser has used it up.
-    expect((await comeBack(back, cookie)).status).toBe(400);
+    expect((await finishSignIn(back, cookie)).status).toBe(400);
     const again = await begin();
     const fine = await oidc.signIn(again.redirect, "ben");
     // A HEAD request for the link does not use it up.
@@ -133,18 +133,22 @@ describe("signing in with an OIDC provider", () => {
         })
       ).status,
     ).toBe(405);
-    expect((await comeBack(fine, again.cookie)).status).toBe(302);
-    const replayed = await comeBack(fine, again.cookie);
+    expect((await finishSignIn(fine, again.cookie)).status).toBe(302);
+    const replayed = await finishSignIn(fine, again.cookie);
     expect([replayed.status, sessionOf(replayed)]).toEqual([400, ""]);
     expect(
-      (await comeBack(`${server.url}/api/auth/callback/acme?code=x&state=made-up`, again.cookie))
-        .status,
+      (
+        await finishSignIn(
+          `${server.url}/api/auth/callback/acme?code=x&state=made-up`,
+          again.cookie,
+        )
+      ).status,
     ).toBe(400);
   });
 
   test("redirects to the page with an error code, without a session", async () => {
     const { cookie, state } = await begin("?error_callback=/failed");
-    const response = await comeBack(
+    const response = await finishSignIn(
       `${server.url}/api/auth/callback/acme?error=access_denied&state=${state}`,
       cookie,
     );
@@ -155,7 +159,7 @@ describe("signing in with an OIDC provider", () => {
       "OAUTH_DENIED",
     ]);
     const forged = await begin("?error_callback=/failed");
-    const badCode = await comeBack(
+    const badCode = await finishSignIn(
       `${server.url}/api/auth/callback/acme?code=guessed&state=${forged.state}` +
         `&iss=${encodeURIComponent(oidc.issuer)}`,
       forged.cookie,
@@ -233,7 +237,7 @@ describe("signing in with an OIDC provider", () => {
       headers: { Authorization: `Bearer ${user.token}` },
     });
     const { redirect } = (await response.json()) as { redirect: string };
-    await comeBack(
+    await finishSignIn(
       await oidc.signIn(redirect, "another-name"),
       (response.headers.get("set-cookie") ?? "").split(";")[0] ?? "",
     );
@@ -250,7 +254,7 @@ describe("signing in with an OIDC provider", () => {
   test("a guest becomes the user, and keeps its id", async () => {
     const guest = await TestClient.guest(server.url);
     const { redirect, cookie } = await begin("", { Authorization: `Bearer ${guest.token}` });
-    const response = await comeBack(await oidc.signIn(redirect, "fay"), cookie);
+    const response = await finishSignIn(await oidc.signIn(redirect, "fay"), cookie);
     expect((await whoIs(sessionOf(response)))?.["id"]).toBe(guest.userId);
   });
 });

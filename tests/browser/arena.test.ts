@@ -109,7 +109,7 @@ function countFrames(page: Page, forMs: number) {
 }
 
 /** Flies around for the length of two rounds, so that the picture shows gems. */
-async function wander(page: Page): Promise<void> {
+async function moveAround(page: Page): Promise<void> {
   const keys = ["KeyD", "KeyD", "KeyS", "KeyA", "KeyA", "KeyA", "KeyW", "KeyD", "Space", "KeyS"];
   for (let turn = 0; turn < 60; turn += 1) {
     const key = keys[turn % keys.length] ?? "KeyD";
@@ -204,7 +204,7 @@ test("a round ends in the leaderboard of both", async () => {
     await board.getByText("Tom").waitFor({ timeout: 40_000 });
   }
   if (process.env["PYLON_PICTURES"] !== "1") return;
-  await Promise.all([wander(ann), wander(tom)]);
+  await Promise.all([moveAround(ann), moveAround(tom)]);
   await picture(tom, "arena.png");
 }, 100_000);
 

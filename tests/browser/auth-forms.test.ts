@@ -63,7 +63,7 @@ const parts = (): Promise<string[]> => page.locator("section:visible > h2").allT
  * Checks light and dark, wide and on a phone: no serious accessibility problem, and no element
  * wider than the page.
  */
-async function looksWell(name: string): Promise<void> {
+async function checkLayout(name: string): Promise<void> {
   const found: string[] = [];
   for (const [size, viewport] of [
     ["wide", WIDE],
@@ -114,7 +114,7 @@ test("the visitors' forms and pages have no serious problem, and show logos", as
     expect(await google.locator("svg path").count()).toBe(4);
     // A provider without a logo shows its first letter.
     expect(await page.getByText("Continue with Acme").locator("span").textContent()).toBe("A");
-    await looksWell(path.slice(1).replace("/", "-"));
+    await checkLayout(path.slice(1).replace("/", "-"));
   }
 }, 60_000);
 
@@ -123,11 +123,11 @@ test("the visitors' other pages have no serious problem", async () => {
     await page.goto(url + path);
     await page.reload();
     await page.locator("form:visible, .pylon-error:visible").first().waitFor();
-    await looksWell(path.slice(1).replace(/\W/g, "-"));
+    await checkLayout(path.slice(1).replace(/\W/g, "-"));
   }
   await page.goto(`${url}/auth/invitation#token=x`);
   await button("Accept");
-  await looksWell("auth-invitation");
+  await checkLayout("auth-invitation");
 }, 60_000);
 
 test.each(["/sign-up", "/auth/sign-up"])(
@@ -147,7 +147,7 @@ test.each(["/sign-up", "/auth/sign-up"])(
     if (box === null || text === null) throw new Error("The error is not shown.");
     expect(text.y - (box.y + box.height)).toBeGreaterThan(0);
     expect(text.y - (box.y + box.height)).toBeLessThan(12);
-    await looksWell(`${path.slice(1).replace("/", "-")}-error`);
+    await checkLayout(`${path.slice(1).replace("/", "-")}-error`);
     await field.fill(PASSWORD);
     await press("Create the account");
     await page.waitForURL((now) => now.pathname !== path);
@@ -188,12 +188,12 @@ test("a user with a password can change it, and connect providers", async () => 
   await page.getByLabel("New password").fill(PASSWORD);
   await press("Change the password");
   await page.locator("[name=current_password][aria-invalid=true]").waitFor();
-  await looksWell("account-password");
+  await checkLayout("account-password");
 
   await page.goto(`${url}/auth/account`);
   await page.getByLabel("Current password").waitFor();
   expect(await page.locator("#no-password").isVisible()).toBe(false);
-  await looksWell("auth-account-password");
+  await checkLayout("auth-account-password");
 }, 60_000);
 
 test("a user of a provider sees that account, and no password field", async () => {
@@ -205,7 +205,7 @@ test("a user of a provider sees that account, and no password field", async () =
   expect(await page.locator("input[type=password]").count()).toBe(0);
   expect(await page.getByRole("button", { name: "Connect Acme", exact: true }).count()).toBe(0);
   await button("Connect GitHub");
-  await looksWell("account-provider");
+  await checkLayout("account-provider");
   await press("Set a password");
   await page.getByLabel("New password").waitFor();
   expect(await page.getByLabel("Current password").count()).toBe(0);
@@ -215,7 +215,7 @@ test("a user of a provider sees that account, and no password field", async () =
   expect(await page.locator("#linked svg, #linked .pylon-logo").count()).toBe(1);
   expect(await page.getByLabel("Current password").isVisible()).toBe(false);
   await page.getByLabel(/Type delete to confirm/).waitFor();
-  await looksWell("auth-account-provider");
+  await checkLayout("auth-account-provider");
 }, 60_000);
 
 test("a user with only a passkey sees it, and nothing to disconnect", async () => {
@@ -227,7 +227,7 @@ test("a user with only a passkey sees it, and nothing to disconnect", async () =
   expect(await page.getByRole("button", { name: /^Disconnect/ }).count()).toBe(0);
   expect(await page.locator("input[type=password]").count()).toBe(0);
   await page.getByLabel('Type "delete" to confirm').waitFor();
-  await looksWell("account-passkey");
+  await checkLayout("account-passkey");
 
   await page.goto(`${url}/auth/account`);
   await page.locator("#passkeys li").waitFor();
@@ -247,7 +247,7 @@ test("the menus open by key, close on Escape, and switch the organization", asyn
   await page.keyboard.press("Enter");
   await press("Create an organization");
   await page.getByLabel("Organization name").fill("Acme Works");
-  await looksWell("organization-switcher-create");
+  await checkLayout("organization-switcher-create");
   await press("Create");
   await page.getByRole("button", { name: "Organization: Acme Works" }).waitFor();
   const tenant = await page.evaluate(async () => {
@@ -259,11 +259,11 @@ test("the menus open by key, close on Escape, and switch the organization", asyn
   expect(tenant).toEqual(expect.any(String));
   await organization.click();
   await page.getByRole("button", { name: "Acme Works owner" }).waitFor();
-  await looksWell("organization-switcher");
+  await checkLayout("organization-switcher");
   await page.getByRole("button", { name: "Personal" }).click();
   await page.getByRole("button", { name: "Organization: Personal" }).waitFor();
   await page.getByRole("button", { name: /^Account of/ }).click();
-  await looksWell("user-button");
+  await checkLayout("user-button");
   await page.keyboard.press("Escape");
   expect(await page.locator(".pylon-panel:visible").count()).toBe(0);
 }, 60_000);

@@ -92,7 +92,7 @@ class Device {
     for (const listener of this.#network) listener(this.state);
   }
   /** The network returns without an event. */
-  comeBackSilently(): void {
+  returnWithoutEvent(): void {
     this.isOnline = true;
   }
   look(): void {
@@ -275,7 +275,7 @@ describe.each(["asyncStorage", "mmkv", "sqlite"] as const)("a device with %s", (
 
     device.turn(false);
     await until(() => engine.status.connection === "offline");
-    device.comeBackSilently();
+    device.returnWithoutEvent();
     device.look();
     await until(() => engine.status.connection === "live");
     engine.session.forgetToken();

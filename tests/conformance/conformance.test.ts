@@ -10,12 +10,12 @@ const JWT_SECRET = "a secret for tests of more than thirty-two letters";
 
 let server: TestServer;
 /** Sends the same response to every request, and closes each socket. */
-let sham: ReturnType<typeof Bun.serve>;
+let fakeServer: ReturnType<typeof Bun.serve>;
 
 beforeAll(async () => {
   const app = await loadApp(join(import.meta.dir, "app"), { dev: false });
   server = await startServer(app, { PYLON_JWT_SECRET: JWT_SECRET });
-  sham = Bun.serve({
+  fakeServer = Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
     fetch: ({ url }) =>
@@ -25,7 +25,7 @@ beforeAll(async () => {
   });
 });
 afterAll(async () => {
-  await sham.stop(true);
+  await fakeServer.stop(true);
   await server.stop();
 });
 
@@ -61,7 +61,7 @@ test("a second run against the same server passes like the first one", async () 
 });
 
 test("no check passes against a server that always sends the same response", async () => {
-  const results = await runChecks({ url: sham.url.href, adminToken: "x" }, FAMILIES);
+  const results = await runChecks({ url: fakeServer.url.href, adminToken: "x" }, FAMILIES);
   expect(results.filter(({ outcome }) => outcome !== "FAIL")).toEqual([]);
 });
 
@@ -79,7 +79,7 @@ test("the command shows each check, and exits with 1 if one fails", async () => 
   const passed = await kit("--url", server.url, "--family", "http");
   expect(passed.said).toContain("pass  http       GET /health is exactly the status");
   expect(passed.code).toBe(0);
-  const failed = await kit("--url", sham.url.href, "--family", "http");
+  const failed = await kit("--url", fakeServer.url.href, "--family", "http");
   expect(failed.said).toMatch(/FAIL {2}http .*\n +expected .*"status":"ok".*\n +got +.*\{\}/);
   expect(failed.code).toBe(1);
 });

@@ -17,9 +17,9 @@ interface Answer {
   readonly status: number;
   readonly text: string;
 }
-type Spoil = (answer: Answer, request: { readonly path: string }) => Answer;
+type Fault = (answer: Answer, request: { readonly path: string }) => Answer;
 
-function proxyWith(spoil: Spoil): ReturnType<typeof Bun.serve> {
+function proxyWith(breakResponse: Fault): ReturnType<typeof Bun.serve> {
   return Bun.serve({
     port: 0,
     hostname: "127.0.0.1",
@@ -34,7 +34,7 @@ function proxyWith(spoil: Spoil): ReturnType<typeof Bun.serve> {
         ...(method === "GET" ? {} : { body }),
       });
       const answer = { status: response.status, text: await response.text() };
-      const { status, text } = spoil(answer, { path: pathname });
+      const { status, text } = breakResponse(answer, { path: pathname });
       const kept = new Headers(response.headers);
       for (const name of ["Content-Encoding", "Content-Length"]) kept.delete(name);
       return new Response(status === 304 ? null : text, { status, headers: kept });
@@ -44,20 +44,20 @@ function proxyWith(spoil: Spoil): ReturnType<typeof Bun.serve> {
 
 /** Removes a key from the JSON, at any depth. */
 const without =
-  (key: string): Spoil =>
+  (key: string): Fault =>
   (answer) => ({
     ...answer,
     text: answer.text.replaceAll(new RegExp(`"${key}":("[^"]*"|[^,}\\]]+),?`, "g"), ""),
   });
 const withStatus =
-  (from: number, to: number): Spoil =>
+  (from: number, to: number): Fault =>
   (answer) => ({ ...answer, status: answer.status === from ? to : answer.status });
 const replacing =
-  (from: string | RegExp, to: string): Spoil =>
+  (from: string | RegExp, to: string): Fault =>
   (answer) => ({ ...answer, text: answer.text.replaceAll(from, to) });
 
 /** The faults, each with the family and the check that detect it. */
-const FAULTS: readonly (readonly [string, string, string, Spoil])[] = [
+const FAULTS: readonly (readonly [string, string, string, Fault])[] = [
   [
     "inserts are answered 200",
     "entities",

@@ -209,7 +209,7 @@ async function runFreezing(name: string): Promise<number> {
   const body = { name, max_retries: 20 };
   expect((await client.request("POST", "/api/jobs", body)).status).toBe(201);
   let frozen: number | null = null;
-  const thaw = (): void => {
+  const resume = (): void => {
     if (frozen !== null) process.kill(frozen, "SIGCONT");
     frozen = null;
   };
@@ -217,7 +217,7 @@ async function runFreezing(name: string): Promise<number> {
     for (;;) {
       const next = (): string | undefined => frozenBy().find((mark) => !thawed.has(mark));
       await until(async () => next() !== undefined || (await completed()) === 1, 60_000);
-      thaw();
+      resume();
       const mark = next();
       if (mark === undefined) return thawed.size - before;
       thawed.add(mark);
@@ -225,7 +225,7 @@ async function runFreezing(name: string): Promise<number> {
       await expireLeases();
     }
   } finally {
-    thaw();
+    resume();
   }
 }
 

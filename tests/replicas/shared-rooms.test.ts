@@ -74,8 +74,12 @@ async function usersIn(index: number, room: string): Promise<string[]> {
 }
 
 /** Marks the grace period of a user on that replica, whom a watcher sees. */
-async function marker(index: number, watcher: TestClient, ears: LiveSocket): Promise<GraceMarker> {
-  return GraceMarker.of(await userOn(index, newName("marker")), watcher, ears);
+async function marker(
+  index: number,
+  watcher: TestClient,
+  memberSocket: LiveSocket,
+): Promise<GraceMarker> {
+  return GraceMarker.of(await userOn(index, newName("marker")), watcher, memberSocket);
 }
 
 type Message = Readonly<Record<string, unknown>>;
@@ -136,7 +140,7 @@ test("joins, presence, broadcasts and leaves of one replica reach the others", a
 test("all replicas receive a room's events in the same order, short and long ones", async () => {
   const room = newName("room");
   const clients = await Promise.all([0, 1, 2].map((index) => userOn(index, newName("user"))));
-  const ears = await Promise.all(clients.map((client) => live(client)));
+  const memberSocket = await Promise.all(clients.map((client) => live(client)));
   for (const client of clients) await call(client, "join", { room });
   const long = "ü🦊".repeat(2500);
   const send = (client: TestClient, n: number): ReturnType<typeof call> =>
@@ -151,10 +155,11 @@ test("all replicas receive a room's events in the same order, short and long one
   expect(told.filter(({ status }) => status !== 200)).toEqual([]);
   const topics = (socket: LiveSocket): string[] =>
     heard(socket, room).filter((line) => line.startsWith("broadcast"));
-  await until(() => ears.every((socket) => topics(socket).length >= 300));
-  expect(new Set(topics(ears[0] as LiveSocket)).size).toBe(300);
-  for (const socket of ears) expect(topics(socket)).toEqual(topics(ears[0] as LiveSocket));
-  for (const { data, topic } of messagesOf(ears[2] as LiveSocket, room).filter(
+  await until(() => memberSocket.every((socket) => topics(socket).length >= 300));
+  expect(new Set(topics(memberSocket[0] as LiveSocket)).size).toBe(300);
+  for (const socket of memberSocket)
+    expect(topics(socket)).toEqual(topics(memberSocket[0] as LiveSocket));
+  for (const { data, topic } of messagesOf(memberSocket[2] as LiveSocket, room).filter(
     ({ type }) => type === "broadcast",
   )) {
     const n = Number(String(topic).split("-").at(-1));
@@ -166,7 +171,7 @@ test("concurrent joins learn of each other, by the response or by a later event"
   const clients = await Promise.all(
     Array.from({ length: 30 }, (_, n) => userOn(n % 3, newName("joiner"))),
   );
-  const ears = await Promise.all(clients.map((client) => live(client)));
+  const memberSocket = await Promise.all(clients.map((client) => live(client)));
   const everybody = clients.map(({ userId }) => userId).toSorted();
   for (let round = 0; round < 5; round += 1) {
     const room = newName("room");
@@ -178,7 +183,7 @@ test("concurrent joins learn of each other, by the response or by a later event"
       return [
         ...new Set([
           ...peers.map(({ user_id: id }) => id),
-          ...messagesOf(ears[n] as LiveSocket, room).map(({ user_id: id }) => String(id)),
+          ...messagesOf(memberSocket[n] as LiveSocket, room).map(({ user_id: id }) => String(id)),
         ]),
       ].toSorted();
     };
@@ -217,7 +222,7 @@ test("a socket's messages arrive elsewhere in order, and the disconnect once", a
     userOn(0, newName("speaker")),
     userOn(1, newName("listener")),
   ]);
-  const [mouth, ears] = await Promise.all([live(speaker), live(listener)]);
+  const [mouth, memberSocket] = await Promise.all([live(speaker), live(listener)]);
   const room = newName("room");
   for (const user of [speaker, listener]) await call(user, "join", { room });
   for (let n = 0; n < 20; n += 1)
@@ -229,7 +234,7 @@ test("a socket's messages arrive elsewhere in order, and the disconnect once", a
       }),
     );
   const counted = (): number[] =>
-    ears.texts
+    memberSocket.texts
       .map((text) => JSON.parse(text) as Message)
       .filter(({ from, type }) => from === speaker.userId && type === "topic")
       .map(({ data }) => Number.parseInt(String(data), 10));
@@ -240,7 +245,7 @@ test("a socket's messages arrive elsewhere in order, and the disconnect once", a
   mouth.close();
   await aMoment();
   const ends = (): string[] =>
-    ears.texts.filter(
+    memberSocket.texts.filter(
       (text) => text.includes('"disconnect"') && text.includes(`"from":"${speaker.userId}"`),
     );
   expect(ends()).toEqual([]);
@@ -281,7 +286,7 @@ test("a user who joins and leaves many times ends as the last call said", async 
 test("a killed replica leaves its rooms when its lease ends, each leave once", async () => {
   const [shared, own] = [newName("room"), newName("room")];
   const watcher = await userOn(1, newName("watcher"));
-  const ears = await live(watcher);
+  const memberSocket = await live(watcher);
   await call(watcher, "join", { room: shared });
   const [doomed, caller] = await Promise.all([
     userOn(0, newName("doomed")),
@@ -290,7 +295,7 @@ test("a killed replica leaves its rooms when its lease ends, each leave once", a
   const mouth = await live(doomed);
   await call(doomed, "join", { room: shared });
   mouth.socket.send(JSON.stringify({ type: "presence", event: "update", data: "here" }));
-  await until(() => ears.texts.some((text) => text.includes('"here"')));
+  await until(() => memberSocket.texts.some((text) => text.includes('"here"')));
   await call(doomed, "join", { room: own });
   await call(caller, "join", { room: shared });
   expect(await usersIn(1, shared)).toEqual(
@@ -302,15 +307,17 @@ test("a killed replica leaves its rooms when its lease ends, each leave once", a
       async () => (await usersIn(1, shared)).length === 1 && (await usersIn(2, own)).length === 0,
       15_000,
     );
-    await until(() => heard(ears, shared).filter((line) => line.startsWith("leave")).length === 2);
+    await until(
+      () => heard(memberSocket, shared).filter((line) => line.startsWith("leave")).length === 2,
+    );
     await aMoment();
     expect(
-      heard(ears, shared)
+      heard(memberSocket, shared)
         .filter((line) => line.startsWith("leave"))
         .toSorted(),
     ).toEqual([`leave ${caller.userId}`, `leave ${doomed.userId}`].toSorted());
     expect(
-      ears.texts.filter(
+      memberSocket.texts.filter(
         (text) => text.includes('"disconnect"') && text.includes(`"from":"${doomed.userId}"`),
       ),
     ).toHaveLength(1);
@@ -322,24 +329,24 @@ test("a killed replica leaves its rooms when its lease ends, each leave once", a
 test("a replica that was paused returns with its members", async () => {
   const room = newName("room");
   const watcher = await userOn(1, newName("watcher"));
-  const ears = await live(watcher);
+  const memberSocket = await live(watcher);
   await call(watcher, "join", { room });
   const sleeper = await userOn(0, newName("sleeper"));
   await live(sleeper);
   await call(sleeper, "join", { room, data: "mine" });
   const [came, went] = [`join ${sleeper.userId}`, `leave ${sleeper.userId}`];
-  await until(() => heard(ears, room).includes(came));
+  await until(() => heard(memberSocket, room).includes(came));
   replica(0).signal("SIGSTOP");
   try {
-    await until(() => heard(ears, room).includes(went));
+    await until(() => heard(memberSocket, room).includes(went));
     for (let n = 0; n < 50; n += 1)
       await call(watcher, "presence", { room, data: `${n} ${"x".repeat(9000)}` });
   } finally {
     replica(0).signal("SIGCONT");
   }
-  await until(() => heard(ears, room).at(-1) === came);
-  await (await marker(1, watcher, ears)).passed();
-  expect(heard(ears, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([
+  await until(() => heard(memberSocket, room).at(-1) === came);
+  await (await marker(1, watcher, memberSocket)).passed();
+  expect(heard(memberSocket, room).filter((line) => line.endsWith(sleeper.userId))).toEqual([
     came,
     went,
     came,
@@ -351,7 +358,7 @@ test("a replica that was paused returns with its members", async () => {
 test("a stopping replica hands its members over, without leaves", async () => {
   const room = newName("room");
   const watcher = await userOn(0, newName("watcher"));
-  const ears = await live(watcher);
+  const memberSocket = await live(watcher);
   await call(watcher, "join", { room });
   const [moving, calling, leaving] = await Promise.all([
     userOn(1, newName("moving")),
@@ -360,19 +367,19 @@ test("a stopping replica hands its members over, without leaves", async () => {
   ]);
   await Promise.all([live(moving), live(leaving)]);
   for (const client of [moving, calling, leaving]) await call(client, "join", { room });
-  await until(() => heard(ears, room).length === 4);
-  const beyondLease = await marker(0, watcher, ears);
+  await until(() => heard(memberSocket, room).length === 4);
+  const beyondLease = await marker(0, watcher, memberSocket);
   await replica(1).stop("SIGTERM");
   try {
     // After its lease, and before the end of the time that it left to its members.
     await beyondLease.passed();
     await live(await userOn(0, moving.userId));
-    await until(() => heard(ears, room).includes(`leave ${leaving.userId}`));
-    await (await marker(0, watcher, ears)).passed();
+    await until(() => heard(memberSocket, room).includes(`leave ${leaving.userId}`));
+    await (await marker(0, watcher, memberSocket)).passed();
     expect(await usersIn(2, room)).toEqual(
       [calling.userId, moving.userId, watcher.userId].toSorted(),
     );
-    expect(heard(ears, room).filter((line) => line.startsWith("leave"))).toEqual([
+    expect(heard(memberSocket, room).filter((line) => line.startsWith("leave"))).toEqual([
       `leave ${leaving.userId}`,
     ]);
   } finally {

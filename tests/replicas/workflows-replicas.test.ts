@@ -77,7 +77,7 @@ test("a run whose server freezes at every boundary of its steps has each effect 
   const id = String(body["id"]);
   const thawed = new Set<string>();
   let frozen: { readonly mark: string; readonly pid: number } | null = null;
-  const thaw = (): void => {
+  const resume = (): void => {
     if (frozen !== null) process.kill(frozen.pid, "SIGCONT");
     frozen = null;
   };
@@ -86,7 +86,7 @@ test("a run whose server freezes at every boundary of its steps has each effect 
       const next = (): string | undefined => marks().find((mark) => !thawed.has(mark));
       await until(async () => next() !== undefined || (await statusOf(id)) === "completed", 60_000);
       // The previous server is thawed while another one has its run, and may write nothing of it.
-      thaw();
+      resume();
       const mark = next();
       if (mark === undefined) break;
       thawed.add(mark);
@@ -95,7 +95,7 @@ test("a run whose server freezes at every boundary of its steps has each effect 
       await database.query(`UPDATE "_pylon_jobs" SET "dueAt" = now() WHERE status = 'running'`);
     }
   } finally {
-    thaw();
+    resume();
   }
   // Before, during and after each step, and after each mutation.
   expect(thawed.size).toBe(4 * STEPS);

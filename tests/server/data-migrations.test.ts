@@ -73,16 +73,16 @@ test("each row is migrated once, also after a failure, and hooks run", async () 
     { name: "2_count", state: "running", rows: 200 },
     { name: "3_more", state: "pending", rows: 0 },
   ]);
-  const mended = withMigrations({ "2_count": counting(() => false) });
+  const fixed = withMigrations({ "2_count": counting(() => false) });
   changed.length = 0;
-  const { url } = await database.serve(manifest, mended);
+  const { url } = await database.serve(manifest, fixed);
   expect(changed).toEqual(Array.from({ length: ROWS - 200 }, (_, n) => rowName(n + 200)));
   const rows = await rowsOf(url);
   expect(rows).toHaveLength(ROWS + 1);
   // Rows that the migration itself inserts are not migrated.
   expect(rows.filter(({ id, seen }) => seen !== (id === "z" ? 0 : 1))).toEqual([]);
   await database.stop();
-  const again = await database.serve(manifest, mended);
+  const again = await database.serve(manifest, fixed);
   expect((await rowsOf(again.url)).filter(({ seen }) => seen === 2)).toEqual([]);
   await database.stop();
   expect(await statesOf(database, [])).toEqual([{ name: "2_count", state: "done", rows: ROWS }]);
@@ -118,8 +118,8 @@ test("they run in order of their names, each once, and a failed one changes noth
     expect.objectContaining({ code: "MIGRATION_REFUSED" }),
   ]);
   expect(served.server.app.version).toBe("1.0.0");
-  const mended = { ...other, ...withMigrations({ "30_d": inserting("d") }) };
-  expect(await served.server.reload(mended)).toEqual([]);
+  const fixed = { ...other, ...withMigrations({ "30_d": inserting("d") }) };
+  expect(await served.server.reload(fixed)).toEqual([]);
   expect(await rowsOf(served.url)).toHaveLength(4);
 });
 

@@ -23,25 +23,34 @@ export class GraceMarker {
   /**
    * @param user a user that the test does not use for anything else
    * @param witness joins the room of the marker, too
-   * @param ears a connection of the witness
+   * @param memberSocket a connection of the witness
    */
-  static async of(user: TestClient, witness: TestClient, ears: LiveSocket): Promise<GraceMarker> {
+  static async of(
+    user: TestClient,
+    witness: TestClient,
+    memberSocket: LiveSocket,
+  ): Promise<GraceMarker> {
     const room = `marker-${(markers += 1)}`;
     const socket = await user.live(0).ready();
     for (const client of [witness, user]) await client.request("POST", "/api/rooms/join", { room });
-    await until(() => hears(ears, "join", room, user));
-    return new GraceMarker(user, socket, ears, room);
+    await until(() => receives(memberSocket, "join", room, user));
+    return new GraceMarker(user, socket, memberSocket, room);
   }
 
   /** Closes the user's connection. @returns when its grace period is over */
   async passed(): Promise<void> {
     this.#socket.close();
-    await until(() => hears(this.#witness, "leave", this.#room, this.#user), 30_000);
+    await until(() => receives(this.#witness, "leave", this.#room, this.#user), 30_000);
   }
 }
 
-function hears(ears: LiveSocket, type: string, room: string, { userId }: TestClient): boolean {
-  return ears.texts.some((text) => {
+function receives(
+  memberSocket: LiveSocket,
+  type: string,
+  room: string,
+  { userId }: TestClient,
+): boolean {
+  return memberSocket.texts.some((text) => {
     const message = JSON.parse(text) as Readonly<Record<string, unknown>>;
     return message["type"] === type && message["room"] === room && message["user_id"] === userId;
   });

@@ -433,17 +433,20 @@ describe.each(["memory", "redis", "postgres"])("rooms in %s", (kind) => {
       TestClient.guest(own.url),
       TestClient.guest(own.url),
     ]);
-    const [mouth, ears] = await Promise.all([speaker.live(0).ready(), listener.live(0).ready()]);
+    const [mouth, memberSocket] = await Promise.all([
+      speaker.live(0).ready(),
+      listener.live(0).ready(),
+    ]);
     mouth.socket.send(JSON.stringify({ type: "topic", topic: "all", data: 1 }));
     const from = speaker.userId;
     await until(() =>
-      ears.texts.includes(JSON.stringify({ type: "topic", topic: "all", data: 1, from })),
+      memberSocket.texts.includes(JSON.stringify({ type: "topic", topic: "all", data: 1, from })),
     );
     mouth.close();
     await until(() =>
-      ears.texts.some((text) => text.includes('"disconnect"') && text.includes(from)),
+      memberSocket.texts.some((text) => text.includes('"disconnect"') && text.includes(from)),
     );
-    ears.close();
+    memberSocket.close();
     await own.stop();
   });
 

@@ -1,7 +1,7 @@
 import type { Cache } from "./cache";
 import type { Database } from "./database";
 import { dimensionsOf } from "./dimensions";
-import { tellOfFailedDeployments } from "./failed-deployments";
+import { notifyFailedDeployments } from "./failed-deployments";
 import type { Settings } from "./settings";
 import type { Volume } from "./volume";
 
@@ -13,7 +13,7 @@ const POOL = 10;
 const OWN = 4;
 const ROOMS = 5;
 /** For a shell with `pylon migrate`, and for manual access to the database. */
-const BY_HAND = 4;
+const MANUAL = 4;
 
 interface Alarm {
   readonly what: string;
@@ -29,7 +29,7 @@ interface Alarm {
   /** The length of a period, in minutes. */
   readonly period?: number;
   /** Whether missing data also raises the alarm. */
-  readonly isHeard?: boolean;
+  readonly alarmsWithoutData?: boolean;
 }
 
 /** The parts of a stage that have alarms. */
@@ -52,8 +52,7 @@ export function createAlarms(
   { services, database, cache, volume }: Watched,
 ): string {
   const { isProduction, alarmEmail } = settings;
-  if (!isProduction && alarmEmail === undefined)
-    return "none, for want of an alarmEmail in pylon.stages.ts";
+  if (!isProduction && alarmEmail === undefined) return "none: set alarmEmail in pylon.stages.ts";
   const topic = new aws.sns.Topic("Alarms");
   if (alarmEmail !== undefined)
     new aws.sns.TopicSubscription("AlarmEmail", {
@@ -61,7 +60,7 @@ export function createAlarms(
       protocol: "email",
       endpoint: alarmEmail,
     });
-  tellOfFailedDeployments(topic, services);
+  notifyFailedDeployments(topic, services);
   const alarms: Readonly<Record<string, Alarm>> = {
     ...Object.fromEntries(
       Object.entries(services).flatMap(([name, service]) =>
@@ -86,7 +85,7 @@ export function createAlarms(
       below,
       periods,
       period = 1,
-      isHeard = false,
+      alarmsWithoutData = false,
     },
   ] of Object.entries(alarms)) {
     new aws.cloudwatch.MetricAlarm(`${name}Alarm`, {
@@ -99,14 +98,14 @@ export function createAlarms(
       threshold: below ?? above,
       period: period * 60,
       evaluationPeriods: periods,
-      treatMissingData: isHeard ? "breaching" : "notBreaching",
+      treatMissingData: alarmsWithoutData ? "breaching" : "notBreaching",
       alarmActions: [topic.arn],
       okActions: [topic.arn],
     });
   }
   if (alarmEmail === undefined)
-    return "NOBODY is told of them: set alarmEmail in pylon.stages.ts and deploy again";
-  return `to ${alarmEmail}, once the mail that asks for it is confirmed`;
+    return "without a recipient: set alarmEmail in pylon.stages.ts and deploy again";
+  return `to ${alarmEmail}, after the subscription is confirmed by the link in the email from AWS`;
 }
 
 function alarmsOfService(name: string, service: sst.aws.Service): Record<string, Alarm> {
@@ -118,7 +117,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
   };
   // With at most one container, a deployment stops the old one before it starts the new one, which
   // takes minutes.
-  const patience = service.nodes.autoScalingTarget.maxCapacity.apply((most) =>
+  const periodsWithoutReplica = service.nodes.autoScalingTarget.maxCapacity.apply((most) =>
     most === 1 ? 10 : 3,
   );
   const alarms: Record<string, Alarm> = {
@@ -131,12 +130,12 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
       metric: "HealthyHostCount",
       statistic: "Maximum",
       below: 1,
-      periods: patience,
-      isHeard: true,
+      periods: periodsWithoutReplica,
+      alarmsWithoutData: true,
     },
     ServerErrors: {
       ...balancer,
-      what: `more than 10 answers of ${name} in a minute were a 5xx`,
+      what: `${name} sent more than 10 responses with status 5xx per minute`,
       metric: "HTTPCode_Target_5XX_Count",
       statistic: "Sum",
       above: 10,
@@ -145,7 +144,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     // An app with little traffic at night has few failures as well.
     LastingErrors: {
       ...balancer,
-      what: `${name} answered with a 5xx in each ten minutes of an hour`,
+      what: `${name} sent responses with status 5xx during each ten minutes of an hour`,
       metric: "HTTPCode_Target_5XX_Count",
       statistic: "Sum",
       above: 0,
@@ -154,7 +153,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     },
     BalancerErrors: {
       ...balancer,
-      what: `the load balancer of ${name} got no answer to pass on`,
+      what: `the load balancer of ${name} received no response from a container`,
       metric: "HTTPCode_ELB_5XX_Count",
       statistic: "Sum",
       above: 10,
@@ -162,7 +161,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     },
     Latency: {
       ...balancer,
-      what: `one request to ${name} in a hundred took longer than a second`,
+      what: `1 % of the requests to ${name} took longer than a second`,
       metric: "TargetResponseTime",
       statistic: "p99",
       above: 1,
@@ -170,7 +169,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     },
     TaskCpu: {
       ...tasks,
-      what: `the CPU of the containers of ${name} is above 90 %`,
+      what: `the CPU usage of the containers of ${name} is above 90 %`,
       metric: "CPUUtilization",
       statistic: "Average",
       above: 90,
@@ -178,7 +177,7 @@ function alarmsOfService(name: string, service: sst.aws.Service): Record<string,
     },
     TaskMemory: {
       ...tasks,
-      what: `the memory of a container of ${name} is above 85 %`,
+      what: `the memory usage of a container of ${name} is above 85 %`,
       metric: "MemoryUtilization",
       statistic: "Maximum",
       above: 85,
@@ -198,7 +197,7 @@ function alarmsOfDatabase(
   return {
     DatabaseCapacity: {
       ...cluster,
-      what: "Aurora is at more than 90 % of its units",
+      what: "Aurora uses more than 90 % of its maximum capacity units",
       metric: "ACUUtilization",
       statistic: "Average",
       above: 90,
@@ -207,7 +206,7 @@ function alarmsOfDatabase(
     // Longer than a deployment runs the old and the new containers at the same time.
     DatabaseConnections: {
       ...cluster,
-      what: "Aurora has more connections than the containers open at most",
+      what: "Aurora has more connections than all containers together may open",
       metric: "DatabaseConnections",
       statistic: "Maximum",
       above: connections,
@@ -227,7 +226,7 @@ function connectionsOf(
   const replicas = Object.values(services).map(({ nodes }) => nodes.autoScalingTarget.maxCapacity);
   return $util
     .all(replicas)
-    .apply((most) => most.reduce((sum, count) => sum + count * perReplica, BY_HAND));
+    .apply((most) => most.reduce((sum, count) => sum + count * perReplica, MANUAL));
 }
 
 function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
@@ -236,7 +235,7 @@ function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
   return {
     CacheMemory: {
       ...node,
-      what: "the memory of Valkey is filled to 80 %",
+      what: "Valkey uses more than 80 % of its memory",
       metric: "DatabaseMemoryUsagePercentage",
       statistic: "Maximum",
       above: 80,
@@ -244,7 +243,7 @@ function alarmsOfCache({ redis }: Cache): Record<string, Alarm> {
     },
     CacheEvictions: {
       ...node,
-      what: "Valkey drops what it was told to keep",
+      what: "Valkey evicts keys because its memory is full",
       metric: "Evictions",
       statistic: "Sum",
       above: 0,
@@ -259,7 +258,7 @@ function alarmsOfVolume({ efs }: Volume): Record<string, Alarm> {
     VolumeIo: {
       namespace: "AWS/EFS",
       dimensions: { FileSystemId: efs.id },
-      what: "the disk is at more than 90 % of the I/O that EFS allows",
+      what: "the file system uses more than 90 % of the I/O limit of EFS",
       metric: "PercentIOLimit",
       statistic: "Maximum",
       above: 90,

@@ -21,9 +21,9 @@ export function deployedService(name: string, { nodes }: sst.aws.Service): $util
     .apply(([serviceName, made, served]) => {
       if (made === served) return serviceName;
       throw new Error(
-        `ECS took the deployment of ${name} back, because its new containers did not get ` +
-          `healthy: ${revisionOf(served)} serves, and not ${revisionOf(made)}. ` +
-          `What they said: aws logs tail ${logGroupOf(name)} --since 1h`,
+        `ECS rolled back the deployment of ${name}, because its new containers did not become ` +
+          `healthy: ${revisionOf(served)} is running instead of ${revisionOf(made)}. ` +
+          `Their log: aws logs tail ${logGroupOf(name)} --since 1h`,
       );
     });
 }

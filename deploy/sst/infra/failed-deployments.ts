@@ -1,14 +1,14 @@
 /**
- * Mails the event of ECS when it gives up a deployment: the command informs only the person who
- * deployed.
+ * Sends an email when ECS gives up a deployment: the deploy command only informs the person who
+ * runs it.
  */
-export function tellOfFailedDeployments(
+export function notifyFailedDeployments(
   topic: aws.sns.Topic,
   services: Readonly<Record<string, sst.aws.Service>>,
 ): void {
   const arns = $util.all(Object.values(services).map(({ nodes }) => nodes.service.id));
   const rule = new aws.cloudwatch.EventRule("FailedDeployment", {
-    description: `Deployments of ${$app.name} ${$app.stage} that ECS gave up`,
+    description: `Deployments of ${$app.name} ${$app.stage} that failed`,
     eventPattern: arns.apply((resources) =>
       JSON.stringify({
         source: ["aws.ecs"],

@@ -4,7 +4,7 @@ import { logGroupOf } from "./service";
 import { shardsDomain, type Settings } from "./settings";
 import type { Volume } from "./volume";
 
-interface Made {
+interface DeployedParts {
   readonly settings: Settings;
   readonly cluster: sst.aws.Cluster;
   /** The service of the replicas. */
@@ -31,15 +31,15 @@ export function outputsOf({
   volume,
   cdn,
   alarms,
-}: Made) {
+}: DeployedParts) {
   return {
     ...(settings.notices.length === 0 ? {} : { notices: settings.notices }),
-    region: settings.region ?? "of the account that deploys: name it in pylon.stages.ts",
+    region: settings.region ?? "the default of the AWS account: set region in pylon.stages.ts",
     api: `https://${settings.domain}`,
     cdn: settings.cdnDomain === undefined ? cdn.url : `https://${settings.cdnDomain}`,
     cdnServes:
       settings.cdnDomain === undefined
-        ? "assets only: pages want a cdnDomain in pylon.stages.ts"
+        ? "assets only: set cdnDomain in pylon.stages.ts to serve pages"
         : "pages and assets",
     alarms,
     cluster: cluster.nodes.cluster.name,

@@ -80,8 +80,8 @@ export function readSettings(
   const cdnRoot = hostName(env, "PYLON_CDN_DOMAIN");
   if (cdnRoot === root)
     throw new Error(
-      "PYLON_CDN_DOMAIN is PYLON_DOMAIN: CloudFront needs a name of its own, such as " +
-        "www.example.com beside api.example.com.",
+      "PYLON_CDN_DOMAIN equals PYLON_DOMAIN, but CloudFront needs a separate name, such as " +
+        "www.example.com in addition to api.example.com.",
     );
   const hasPrefix = !isProduction && !hasOwnDomain;
   const domain = hasPrefix ? `${stage}.${root}` : root;
@@ -134,13 +134,13 @@ function checkNames(
   for (const name of own.filter((name) => name !== undefined)) {
     if (!HOST_NAME.test(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is not a host name: name ` +
-          "stages in small letters, digits and -, such as pr-42.",
+        `The stage "${stage}" would have the address ${name}, which is not a host name: use ` +
+          "lower-case letters, digits and - for stages, such as pr-42.",
       );
     if (taken.includes(name))
       throw new Error(
-        `The stage "${stage}" would be reached at ${name}, which is a name of another ` +
-          "stage's: call the stage another way.",
+        `The stage "${stage}" would have the address ${name}, which belongs to another ` +
+          "stage: choose another name for the stage.",
       );
   }
 }
@@ -195,7 +195,7 @@ function dnsHost(env: Readonly<Record<string, string | undefined>>): DnsHost {
   const given = text(env, "PYLON_DNS") ?? "aws";
   const host = DNS_HOSTS.find((known) => known === given);
   if (host === undefined)
-    throw new Error(`PYLON_DNS is "${given}": it can be ${DNS_HOSTS.join(", ")}.`);
+    throw new Error(`PYLON_DNS is "${given}", but must be one of ${DNS_HOSTS.join(", ")}.`);
   return host;
 }
 
@@ -206,7 +206,7 @@ function hostName(
   const given = text(env, name);
   if (given !== undefined && !HOST_NAME.test(given))
     throw new Error(
-      `${name} is "${given}": give a host name in small letters without https://, such as ` +
+      `${name} is "${given}", but must be a host name in lower case without https://, such as ` +
         "api.example.com.",
     );
   return given;
@@ -228,7 +228,7 @@ function names(
   const wrong = given.find((name) => !VARIABLE.test(name));
   if (wrong !== undefined)
     throw new Error(
-      `${list} names "${wrong}": give names of variables with commas between, such as ` +
+      `${list} names "${wrong}": use names of variables separated by commas, such as ` +
         `${EXAMPLES[list]}.`,
     );
   return given;
@@ -245,20 +245,19 @@ function required(
 ): string {
   if (SECRET.test(name)) {
     throw new Error(
-      `PYLON_VARIABLES names ${name}, which is a secret and would be plain text in the task ` +
-        "definition: name it in PYLON_SECRETS, and give its value by `pylon secrets set " +
+      `PYLON_VARIABLES contains ${name}, which is a secret and would be plain text in the task ` +
+        "definition: add it to PYLON_SECRETS, and set its value with `pylon secrets set " +
         `${name}\`.`,
     );
   }
   if (secrets.includes(name))
     throw new Error(
-      `PYLON_VARIABLES and PYLON_SECRETS both name ${name}, and a container takes it from ` +
-        "one place only: name it in one of them.",
+      `PYLON_VARIABLES and PYLON_SECRETS both contain ${name}: remove it from one of them.`,
     );
   const given = text(env, name);
   if (given === undefined)
     throw new Error(
-      `PYLON_VARIABLES names ${name}, and it has no value: set it in .env or .env.<stage>.`,
+      `PYLON_VARIABLES contains ${name}, but it has no value: set it in .env or .env.<stage>.`,
     );
   return given;
 }

@@ -90,11 +90,11 @@ export function stageEnvironment(
   checkForm("account", account, ACCOUNT, "123456789012");
   if (!ARCHITECTURES.includes(architecture))
     throw new Error(
-      `${FILE} has the architecture "${architecture}": it can be ${ARCHITECTURES.join(" or ")}.`,
+      `${FILE} has the architecture "${architecture}", but it must be ${ARCHITECTURES.join(" or ")}.`,
     );
   if (!(Number.isInteger(databaseReplicas) && databaseReplicas >= 0 && databaseReplicas <= 15))
     throw new Error(
-      `${FILE} has ${databaseReplicas} databaseReplicas: a cluster has 0 to 15 beside the ` +
+      `${FILE} has ${databaseReplicas} databaseReplicas, but a cluster can have 0 to 15 in addition to the ` +
         "first instance.",
     );
   const fromFile = variablesOf(rest);
@@ -123,7 +123,7 @@ function isDefined(definition: StageDefinition): boolean {
 
 function checkForm(name: string, value: string | undefined, form: RegExp, example: string): void {
   if (given(value) !== undefined && !form.test(value ?? ""))
-    throw new Error(`${FILE} has the ${name} "${value ?? ""}": it looks like ${example}.`);
+    throw new Error(`${FILE} has an invalid ${name} "${value ?? ""}": use the form ${example}.`);
 }
 
 function variablesOf(definition: StageDefinition): Environment {

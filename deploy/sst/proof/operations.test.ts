@@ -39,8 +39,8 @@ for (const version of VERSIONS) {
       test.each(SHAPES)("fails with %s, and reports the serving version and the log", (shape) => {
         expect(() => evaluate(shape, "production", { PROOF_SERVES: OLD })).toThrow(
           new RegExp(
-            "ECS took the deployment of (Pylon|Shards) back.* " +
-              "pylon-app-production-Pylon:7 serves.* " +
+            "ECS rolled back the deployment of (Pylon|Shards),.* " +
+              "pylon-app-production-Pylon:7 is running.* " +
               "aws logs tail /pylon/pylon-app/production/(Pylon|Shards) ",
           ),
         );
@@ -267,7 +267,7 @@ for (const version of VERSIONS) {
       });
 
       test("without a recipient are reported as such", () => {
-        expect(evaluate("sst.config.ts", "production").outputs["alarms"]).toContain("NOBODY");
+        expect(evaluate("sst.config.ts", "production").outputs["alarms"]).toContain("without a recipient");
         expect(evaluate("sst.config.ts", "pr-42").outputs["alarms"]).toContain("none");
       });
     });

@@ -58,7 +58,7 @@ describe("a secret among the variables would be plain text in the task definitio
         PYLON_VARIABLES: name,
         [name]: "value-of-the-secret",
       });
-    expect(readIt).toThrow(`PYLON_VARIABLES names ${name}`);
+    expect(readIt).toThrow(`PYLON_VARIABLES contains ${name}`);
     expect(readIt).not.toThrow("value-of-the-secret");
   });
 
@@ -70,7 +70,7 @@ describe("a secret among the variables would be plain text in the task definitio
         PYLON_VARIABLES: "WEBHOOK",
         WEBHOOK: "x",
       }),
-    ).toThrow("both name WEBHOOK");
+    ).toThrow("both contain WEBHOOK");
   });
 
   test.each([
@@ -100,7 +100,7 @@ describe("a stage must not have a name of production", () => {
   });
 
   test("a stage must have a valid name for a host", () => {
-    expect(() => readSettings("PR-42", DOMAIN)).toThrow("small letters");
+    expect(() => readSettings("PR-42", DOMAIN)).toThrow("lower-case letters");
   });
 
   test("CloudFront must have another name than the load balancer", () => {
@@ -185,7 +185,7 @@ describe("S6: a stage is defined by pylon.stages.ts, on every machine", () => {
 
   test("rejects two stages with the same name", () => {
     const twice = { ...stages, staging: { domain: "api.example.com" } };
-    expect(() => readSettings("staging", {}, twice)).toThrow("a name of another stage's");
+    expect(() => readSettings("staging", {}, twice)).toThrow("belongs to another stage");
   });
 
   test("without values in the file, the environment is used, with a notice", () => {
@@ -196,8 +196,8 @@ describe("S6: a stage is defined by pylon.stages.ts, on every machine", () => {
   });
 
   test.each([
-    [{ region: "Frankfurt" }, 'the region "Frankfurt"'],
-    [{ account: "my-account" }, 'the account "my-account"'],
+    [{ region: "Frankfurt" }, 'invalid region "Frankfurt"'],
+    [{ account: "my-account" }, 'invalid account "my-account"'],
     [{ architecture: "arm" }, 'the architecture "arm"'],
     [{ databaseReplicas: 16 }, "16 databaseReplicas"],
   ])("%j is rejected", (definition, message) => {

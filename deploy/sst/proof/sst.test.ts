@@ -665,7 +665,7 @@ for (const version of VERSIONS) {
         [{ PYLON_DOMAIN: "https://api.example.com" }, "PYLON_DOMAIN is"],
         [{ PYLON_DNS: "godaddy" }, "aws, cloudflare, vercel"],
         [{ PYLON_SECRETS: "github secret" }, "PYLON_SECRETS names"],
-        [{ PYLON_VARIABLES: "PYLON_EMAIL_FROM" }, "PYLON_VARIABLES names PYLON_EMAIL_FROM"],
+        [{ PYLON_VARIABLES: "PYLON_EMAIL_FROM" }, "PYLON_VARIABLES contains PYLON_EMAIL_FROM"],
         [{ PYLON_SECRETS: "PYLON_SMTP_URL" }, "PylonSmtpUrl"],
       ])("%p stops before anything is created, and names the setting", (env, message) => {
         expect(() => evaluate("sst.config.ts", "production", env)).toThrow(message);

@@ -12,7 +12,7 @@ export const YES = {
   "no-prompt": { type: "boolean", summary: "The same as --yes." },
 } as const satisfies Options;
 
-interface Asked {
+interface Confirmation {
   readonly options: { readonly yes: boolean; readonly "no-prompt": boolean };
   readonly output: Output;
 }
@@ -23,7 +23,7 @@ interface Asked {
  * @throws CommandError CONFIRMATION_NEEDED without a terminal, CONFIRMATION_MISSING if the terminal
  *   closes without an answer
  */
-export async function isConfirmed({ options }: Asked, question: string): Promise<boolean> {
+export async function isConfirmed({ options }: Confirmation, question: string): Promise<boolean> {
   if (options.yes || options["no-prompt"]) return true;
   if (!process.stdin.isTTY)
     throw new CommandError(

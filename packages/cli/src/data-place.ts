@@ -61,8 +61,9 @@ export function resolvePaths(
       found === undefined ? whenNone === "developed" : found === developed.database;
     return dataAt(isDeveloped ? developed : served, dir, env);
   }
-  const isSaid = named(env, "PYLON_FILES_DIR") !== undefined || ownerOf(path, dir) !== undefined;
-  if (!files || isSaid) return dataAt(served, dir, env);
+  const isConfigured =
+    named(env, "PYLON_FILES_DIR") !== undefined || ownerOf(path, dir) !== undefined;
+  if (!files || isConfigured) return dataAt(served, dir, env);
   // Either command may have kept files beside a custom database.
   const uploads = onlyOneOf(
     "PYLON_FILES_DIR",

@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { join } from "node:path";
 import { callFn, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
-const MEND_LIMIT_MS = 1_000;
+const RECOVERY_LIMIT_MS = 1_000;
 
 /** An app in which every file contributes to its function's result. */
 const FILES: Readonly<Record<string, (version: number) => string>> = {
@@ -84,12 +84,12 @@ test("S1: dev recovers from every kind of mistake in every kind of file", async 
       await until(async (code) => isSilent || code === (isAbsent ? "DEV_OK" : "DEV_ERROR"));
 
       version += 1;
-      const mended = performance.now();
+      const fixedAt = performance.now();
       writeAll();
       await until(async (code) => code === "DEV_OK" && (await served()));
-      times.push(performance.now() - mended);
+      times.push(performance.now() - fixedAt);
     }
   }
   const median = times.toSorted((a, b) => a - b)[Math.floor(times.length / 2)];
-  expect(median).toBeLessThan(MEND_LIMIT_MS);
+  expect(median).toBeLessThan(RECOVERY_LIMIT_MS);
 }, 60_000);

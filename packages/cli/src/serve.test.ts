@@ -107,9 +107,9 @@ test("an app that is broken at first is served once it is fixed", async () => {
   await using dev = new PylonProcess(DEV, folder.path);
   expect(await dev.event()).toMatchObject({ code: "DEV_ERROR" });
   folder.write({ "app.ts": APP });
-  const mended = await dev.event();
-  expect(mended).toMatchObject({ code: "DEV_OK" });
-  expect(await callFn(mended["port"], "hello")).toBe("hi");
+  const recovered = await dev.event();
+  expect(recovered).toMatchObject({ code: "DEV_OK" });
+  expect(await callFn(recovered["port"], "hello")).toBe("hi");
 });
 
 test("dev reads .env.local before .env, the process first, and saved files again", async () => {

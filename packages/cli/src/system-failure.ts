@@ -1,4 +1,4 @@
-const MEANINGS: Readonly<Record<string, string>> = {
+const DESCRIPTIONS: Readonly<Record<string, string>> = {
   ENOSPC: "its disk is full: free some space",
   EDQUOT: "the user's disk quota is used up: free some space",
   EROFS: "it is on a read-only disk: use another location",
@@ -30,6 +30,6 @@ export function systemFailure(error: unknown, place?: string): string | null {
   const meaning = mayNot
     ? `the user with the id ${String(process.getuid?.())} may not access it: change its ` +
       "owner, or use another location"
-    : (MEANINGS[code] ?? error.message);
+    : (DESCRIPTIONS[code] ?? error.message);
   return `${path === undefined ? "A file" : path} can't be used, because ${meaning} (${code}).`;
 }

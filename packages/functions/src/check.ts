@@ -206,7 +206,7 @@ function addProblems(problems: Problems, validator: Validator, value: unknown, a
       else
         problems.add({
           field: at,
-          message: `${at}: expected ${wantedOf(validator)}, got ${gotOf(validator.type, value)}`,
+          message: `${at}: expected ${expectedText(validator)}, got ${receivedText(validator.type, value)}`,
         });
   }
 }
@@ -267,7 +267,7 @@ function isFit(validator: Validator, value: unknown): boolean {
   if (type === "any") return true;
   if (type === "literal") return value === validator.value;
   if (type === "union") return variants?.some((variant) => isFit(variant, value)) === true;
-  if (type === "array") return Array.isArray(value) && areFit(items, value);
+  if (type === "array") return Array.isArray(value) && areValid(items, value);
   if (type !== "object") return isScalar(validator, value);
   if (!isObject(value)) return false;
   const known: Shape = fields ?? {};
@@ -283,7 +283,7 @@ function isFit(validator: Validator, value: unknown): boolean {
   return true;
 }
 
-function areFit(items: Validator | undefined, list: readonly unknown[]): boolean {
+function areValid(items: Validator | undefined, list: readonly unknown[]): boolean {
   if (items === undefined) return true;
   // Unlike `every`, it does not skip the holes of a sparse array.
   for (const item of list) if (!isFit(items, item)) return false;
@@ -360,7 +360,7 @@ function isDecimal(text: string, { precision, scale }: Validator): boolean {
   return digits <= precision - scale && fraction.length <= scale;
 }
 
-function wantedOf({ type, precision, scale }: Validator): string {
+function expectedText({ type, precision, scale }: Validator): string {
   if (type !== "decimal") return type;
   return precision === undefined || scale === undefined
     ? 'decimal as a text ("12.50")'
@@ -375,7 +375,7 @@ function ownValue(object: Record<string, unknown>, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
-function gotOf(type: Validator["type"], value: unknown): string {
+function receivedText(type: Validator["type"], value: unknown): string {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (type === "int" && typeof value === "number")
     return Number.isInteger(value) ? `${value}, which is beyond ±(2^53 - 1)` : "a fraction";

@@ -107,14 +107,14 @@ export interface MutationCtx extends BaseCtx {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-declare const UNSAID: unique symbol;
+declare const UNSPECIFIED: unique symbol;
 /** The default for a result type that a call does not specify. */
-type Unsaid = typeof UNSAID;
+type Unspecified = typeof UNSPECIFIED;
 /**
  * The function name in a call with an explicit result type; `never` for other calls, whose names
  * are checked.
  */
-type NameOfSaid<T> = [T] extends [Unsaid] ? never : string;
+type NameOfSpecified<T> = [T] extends [Unspecified] ? never : string;
 
 /**
  * Runs a function, given by a reference from `pylon.client.ts` or by its name.
@@ -125,7 +125,7 @@ export interface RunFunction<Name extends string> {
   /**
    * With an explicit result type, as apps of the public system call it. The name is not checked.
    */
-  <T = Unsaid>(name: NameOfSaid<T>, args?: Fields): Promise<NoInfer<T>>;
+  <T = Unspecified>(name: NameOfSpecified<T>, args?: Fields): Promise<NoInfer<T>>;
   <N extends Name>(name: N, ...args: CallArgs<ServerArgs<N>>): Promise<ServerResult<N>>;
   /** For a name that is only known at runtime. */
   <N extends string>(name: UnknownName<N>, args?: Fields): Promise<unknown>;
@@ -145,8 +145,8 @@ export interface RunMutation {
   /**
    * With an explicit result type, as apps of the public system call it. The name is not checked.
    */
-  <T = Unsaid>(
-    name: NameOfSaid<T>,
+  <T = Unspecified>(
+    name: NameOfSpecified<T>,
     args?: Fields,
     options?: RunMutationOptions,
   ): Promise<NoInfer<T>>;

@@ -6,7 +6,7 @@ import {
   type DeclaredErrors,
   type ErrorData,
 } from "./declared-errors.ts";
-import type { AddedBy, AnyMiddleware, Fitting } from "./middleware.ts";
+import type { AddedBy, AnyMiddleware, CompatibleMiddleware } from "./middleware.ts";
 import { checkFunctionOptions, type FunctionOptions } from "./options.ts";
 import type { StandardSchema } from "./standard-schema.ts";
 import type { Infer, InferArgs, Shape, Validator } from "./validators.ts";
@@ -129,7 +129,7 @@ function define<Ctx, Extra = unknown>(type: FnType, internal: boolean) {
     const M extends readonly AnyMiddleware[] = readonly [],
     const Secret extends string = never,
   >(
-    options: Options<Ctx, S, R, Result, E, M, Secret> & Extra & Fitting<M, Ctx>,
+    options: Options<Ctx, S, R, Result, E, M, Secret> & Extra & CompatibleMiddleware<M, Ctx>,
   ): TypedFn<CallerArgs<S>, ResultOf<R, Result>, ErrorData<E>> => {
     checkDeclaredArgs(options.args);
     checkDeclaredErrors(options.errors);

@@ -56,16 +56,19 @@ export type AddedBy<M extends readonly AnyMiddleware[]> = M extends readonly [
   : unknown;
 
 /** The middleware of a list whose requirements neither the context nor the others provide. */
-type Misfits<M extends readonly AnyMiddleware[], Ctx> = M[number] extends infer One
+type IncompatibleMiddleware<M extends readonly AnyMiddleware[], Ctx> = M[number] extends infer One
   ? One extends Middleware<Ctx & AddedBy<M>>
     ? never
     : One
   : never;
 
 /** An empty type if every middleware of a list finds what it requires in the context. */
-export type Fitting<M extends readonly AnyMiddleware[], Ctx> = number extends M["length"]
+export type CompatibleMiddleware<
+  M extends readonly AnyMiddleware[],
+  Ctx,
+> = number extends M["length"]
   ? unknown
-  : [Misfits<M, Ctx>] extends [never]
+  : [IncompatibleMiddleware<M, Ctx>] extends [never]
     ? unknown
     : { readonly middleware: "One of them requires a context that is not provided." };
 

@@ -45,7 +45,7 @@ export interface PylonHandler {
  * export const { GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS } = createPylonHandler();
  */
 export function createPylonHandler(settings: Pick<PylonSettings, "url"> = {}): PylonHandler {
-  const handle: RouteHandler = (request) => passOn(request, settings);
+  const handle: RouteHandler = (request) => forward(request, settings);
   return {
     GET: handle,
     HEAD: handle,
@@ -57,7 +57,7 @@ export function createPylonHandler(settings: Pick<PylonSettings, "url"> = {}): P
   };
 }
 
-async function passOn(request: Request, settings: Pick<PylonSettings, "url">): Promise<Response> {
+async function forward(request: Request, settings: Pick<PylonSettings, "url">): Promise<Response> {
   const target = targetOf(request, urlOf(settings));
   if (target === null) return problem(404, "NOT_FOUND", "There is no route at this path.");
   const init: RequestInit & { duplex?: "half" } = {

@@ -187,7 +187,7 @@ export const MAX_FUNCTION_FILE_BYTES = 32 * MIB;
 /** The guests of one address together upload as much as so many of them in a day. */
 export const GUESTS_OF_ADDRESS = 10;
 /** The maximum number of users whose disconnects a connection receives: the most recent senders. */
-export const MAX_ACQUAINTANCES = 1000;
+export const MAX_RECENT_SENDERS = 1000;
 /** Reads of all callers that may wait for a reader of the database. */
 export const MAX_WAITING_READS = 1000;
 /** The maximum number of waiting reads per caller. */

@@ -65,7 +65,7 @@ export async function sendResumable(request: ResumableRequest): Promise<Uploaded
         // The upload has expired, or belongs to another user.
         forget(key);
         path = null;
-      } else if (failures > MAX_FAILURES || !isPassing(error)) throw error;
+      } else if (failures > MAX_FAILURES || !isTemporary(error)) throw error;
       else {
         onWaiting();
         await pause(sync, Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (failures - 1)), signal);
@@ -160,7 +160,7 @@ function isGone(error: unknown): boolean {
 }
 
 /** Whether the error is temporary. After a wrong offset, the offset is requested again. */
-function isPassing(error: unknown): boolean {
+function isTemporary(error: unknown): boolean {
   if (!(error instanceof PylonClientError)) return false;
   const { status } = error;
   return status === 0 || status >= 500 || [408, 409, 429].includes(status);

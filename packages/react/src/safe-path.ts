@@ -11,11 +11,11 @@ export function safePath(target: unknown, fallback = "/"): string {
   // eslint-disable-next-line no-control-regex
   if (typeof target !== "string" || !target.startsWith("/") || /[\\\u0000-\u001f]/.test(target))
     return fallback;
-  if (!URL.canParse(target, SOMEWHERE)) return fallback;
-  const { origin, pathname, search, hash } = new URL(target, SOMEWHERE);
+  if (!URL.canParse(target, BASE_URL)) return fallback;
+  const { origin, pathname, search, hash } = new URL(target, BASE_URL);
   // The normalized form of `/..//other.example` is the address of another site.
-  if (origin !== SOMEWHERE || pathname.startsWith("//")) return fallback;
+  if (origin !== BASE_URL || pathname.startsWith("//")) return fallback;
   return pathname + search + hash;
 }
 
-const SOMEWHERE = "http://somewhere.invalid";
+const BASE_URL = "http://somewhere.invalid";

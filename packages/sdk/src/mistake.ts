@@ -4,7 +4,7 @@ import { nearest } from "@pylonsync/query";
 const MISTAKE = Symbol.for("pylon.mistake");
 
 /** Properties that runtimes and test runners read of any object: not mistakes of the app. */
-const ASKED_OF_ANYTHING = new Set([
+const PROBED_KEYS = new Set([
   "then",
   "toJSON",
   "asymmetricMatch",
@@ -15,7 +15,7 @@ const ASKED_OF_ANYTHING = new Set([
 
 /** Whether the app's author wrote this property name, which the object does not have. */
 export function isWrittenName(name: string | symbol): name is string {
-  return typeof name === "string" && /^[a-z]\w*$/.test(name) && !ASKED_OF_ANYTHING.has(name);
+  return typeof name === "string" && /^[a-z]\w*$/.test(name) && !PROBED_KEYS.has(name);
 }
 
 /**

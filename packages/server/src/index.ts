@@ -24,7 +24,8 @@ export {
 } from "./server.ts";
 export type { RouteSummary } from "./request/route.ts";
 export type { Diagnostic } from "./schema/diagnostic.ts";
-export { describeStep, planMigration } from "./schema/diff.ts";
+export { describeStep } from "./schema/describe-step.ts";
+export { planMigration } from "./schema/diff.ts";
 export { planStart } from "./schema/start-plan.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";

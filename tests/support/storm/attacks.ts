@@ -18,7 +18,7 @@ const COSTLY_BODIES = [
   '{"a":'.repeat(2 * MIB),
   `{"changes":[${'{"":{}},'.repeat(MIB)}0]}`,
 ];
-const JUNK = "x".repeat(100);
+const GARBAGE = "x".repeat(100);
 const READERS = 32;
 const FLOODING_SOCKETS = 10;
 
@@ -33,7 +33,7 @@ const SLOW_QUERIES = 8;
 export const ATTACKS: ReadonlyMap<string, Attack> = new Map<string, Attack>([
   ["slow queries", slowQueries],
   ["nested bodies", nestedBodies],
-  ["readers that read nothing", deafReaders],
+  ["readers that read nothing", nonReadingClients],
   ["flooding sockets", floodingSockets],
 ]);
 
@@ -73,7 +73,7 @@ async function nestedBodies({ url, token }: Target): Promise<void> {
 }
 
 /** They request everything, and read none of it. */
-async function deafReaders({ url }: Target): Promise<void> {
+async function nonReadingClients({ url }: Target): Promise<void> {
   const paths = [
     "/api/entities/Note?limit=1000",
     "/api/sync/pull",
@@ -97,7 +97,7 @@ async function floodingSockets({ url, token }: Target): Promise<void> {
     let isOpen = false;
     const send = (): void => {
       for (let n = 0; n < 500 && isOpen && socket.bufferedAmount < 256 * 1024; n += 1)
-        socket.send(JUNK);
+        socket.send(GARBAGE);
       if (isOpen) setImmediate(send);
     };
     socket.addEventListener("open", () => {

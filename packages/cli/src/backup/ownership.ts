@@ -29,7 +29,7 @@ export async function ownershipOf(path: string): Promise<Ownership> {
 export async function makeFolderOf(path: string): Promise<void> {
   const made = await mkdir(dirname(path), { recursive: true });
   if (made !== undefined)
-    await handOver(made, { ...(await ownershipOf(dirname(made))), mode: null });
+    await applyOwnership(made, { ...(await ownershipOf(dirname(made))), mode: null });
 }
 
 /**
@@ -37,11 +37,11 @@ export async function makeFolderOf(path: string): Promise<void> {
  * could not open files that root wrote. Does nothing for a path that does not exist; only root can
  * change owners.
  */
-export async function handOver(path: string, { uid, gid, mode }: Ownership): Promise<void> {
+export async function applyOwnership(path: string, { uid, gid, mode }: Ownership): Promise<void> {
   const found = await stat(path).catch(ifMissing);
   if (found === null) return;
   for (const name of found.isDirectory() ? await readdir(path) : [])
-    await handOver(join(path, name), { uid, gid, mode });
+    await applyOwnership(join(path, name), { uid, gid, mode });
   if (process.getuid?.() === 0) await lchown(path, uid, gid);
   if (mode !== null) await chmod(path, found.isDirectory() ? mode : mode & NOT_EXECUTED);
 }

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { ServerLock } from "@pylonsync/server";
 import { CommandError } from "../output.ts";
-import { handOver, makeFolderOf, ownershipOf } from "./ownership.ts";
+import { applyOwnership, makeFolderOf, ownershipOf } from "./ownership.ts";
 
 /**
  * Locks a SQLite database against servers until the result is disposed.
@@ -15,6 +15,6 @@ export async function takeDatabase(path: string, code: string): Promise<Disposab
   const isThere = existsSync(`${path}-server`);
   const lock = await ServerLock.take(path, 0, () => undefined);
   if (lock === null) throw new CommandError(code, `A server is using ${path}: stop it first.`);
-  if (!isThere) await handOver(`${path}-server`, owner);
+  if (!isThere) await applyOwnership(`${path}-server`, owner);
   return lock;
 }

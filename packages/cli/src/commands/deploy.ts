@@ -20,7 +20,7 @@ import {
 } from "../deploy/targets.ts";
 import { writeFiles } from "../deploy/write-files.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
-import { sayChecks, summaryOf } from "../doctor/check.ts";
+import { printChecks, summaryOf } from "../doctor/check.ts";
 import { checkProduction } from "../doctor/production.ts";
 import { CommandError, EXIT, type Output } from "../output.ts";
 
@@ -208,7 +208,7 @@ async function checkStageSettings(
   const checks = await checkProduction({ dir, entry, stage, envFile: undefined, env: process.env });
   const { errors } = summaryOf(checks);
   if (errors === 0) return;
-  sayChecks(
+  printChecks(
     checks.filter(({ status }) => status !== "pass"),
     output,
   );

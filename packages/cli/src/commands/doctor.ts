@@ -7,7 +7,7 @@ import { defineCommand } from "../command.ts";
 import { checkStage } from "../deploy/sst.ts";
 import { devPaths } from "../data-place.ts";
 import { checkApp, checkPolicies } from "../doctor/app.ts";
-import { error, pass, sayChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
+import { error, pass, printChecks, summaryOf, warning, type Check } from "../doctor/check.ts";
 import { checkMachine, checkRuntime } from "../doctor/machine.ts";
 import { checkNames } from "../doctor/names.ts";
 import { namesIn } from "../doctor/production-settings.ts";
@@ -61,7 +61,7 @@ export const doctor = defineCommand({
       ? await checkProduction({ dir, entry, stage, envFile, env })
       : await checkHere(dir, entry, env);
     const { passed, warnings, errors } = summaryOf(checks);
-    sayChecks(checks, output);
+    printChecks(checks, output);
     output.say(
       [
         counted(checks.length, "check"),

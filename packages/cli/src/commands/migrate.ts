@@ -19,7 +19,7 @@ import {
 import { nearest } from "@pylonsync/query";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { manifestOf } from "../backup/app-data.ts";
-import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
+import { applyOwnership, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { counted } from "../counted.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
 import { isConfirmed, YES } from "../confirm.ts";
@@ -74,7 +74,7 @@ export const migrate = defineCommand({
       const plan = planMigration(null, manifest);
       if (action !== "apply")
         return show(context, place, { plan, data: await dataOf(loaded, null) });
-      if (!(await isAgreed(context, place, plan))) return EXIT.OK;
+      if (!(await confirmPlan(context, place, plan))) return EXIT.OK;
       await makeFolderOf(database.path);
     }
     const owner = database.kind === "sqlite" ? await ownershipOf(database.path) : null;
@@ -91,7 +91,7 @@ export const migrate = defineCommand({
         return show(context, place, { plan, data: await dataOf(loaded, store), history });
       }
       // For a new database it was asked before; but a server may have created it in the meantime.
-      if (!(isNew && stored === null) && !(await isAgreed(context, place, plan))) return EXIT.OK;
+      if (!(isNew && stored === null) && !(await confirmPlan(context, place, plan))) return EXIT.OK;
       const { output } = context;
       const steps = stepsOf(plan);
       await applyMigration(store, plan, manifest, {
@@ -103,7 +103,7 @@ export const migrate = defineCommand({
       return EXIT.OK;
     } finally {
       await store.close();
-      if (isNew && owner !== null) await handOver(database.path, owner);
+      if (isNew && owner !== null) await applyOwnership(database.path, owner);
     }
   },
 });
@@ -146,7 +146,7 @@ function sayPlan(context: Context, place: string, plan: Plan): void {
  *
  * @throws CommandError MIGRATE_BLOCKED, MIGRATE_DESTRUCTIVE, and the errors of the question
  */
-async function isAgreed(context: Context, place: string, plan: Plan): Promise<boolean> {
+async function confirmPlan(context: Context, place: string, plan: Plan): Promise<boolean> {
   sayPlan(context, place, plan);
   if (plan.problems.length > 0)
     throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied: see above.");
@@ -261,6 +261,6 @@ function actionOf(context: Context): { readonly action: Action; readonly rest: C
       EXIT.USAGE,
     );
   if (action === undefined) return { action: "plan", rest: context };
-  const isLook = context.options.plan === true && action !== "create";
-  return { action: isLook ? "plan" : action, rest: { ...context, args: others } };
+  const isPlanOnly = context.options.plan === true && action !== "create";
+  return { action: isPlanOnly ? "plan" : action, rest: { ...context, args: others } };
 }

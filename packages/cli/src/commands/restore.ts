@@ -9,7 +9,7 @@ import {
   verified,
   type Contents,
 } from "../backup/backup-folder.ts";
-import { handOver, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
+import { applyOwnership, makeFolderOf, ownershipOf } from "../backup/ownership.ts";
 import { renewLogOf } from "../backup/renew-log.ts";
 import { takeDatabase } from "../backup/take-database.ts";
 import { defineCommand } from "../command.ts";
@@ -97,13 +97,13 @@ async function replace(
   try {
     await copyDurably(join(folder, DATABASE), fresh);
     await renewLogOf({ kind: "sqlite", path: fresh, isTemporary: false });
-    await handOver(fresh, owner);
+    await applyOwnership(fresh, owner);
     if (uploads !== null && freshUploads !== null) {
       await makeFolderOf(uploads);
       await mkdir(freshUploads, { recursive: true });
       for (const path of Object.keys(files).filter((name) => name.startsWith(`${UPLOADS}/`)))
         await copyDurably(join(folder, path), join(freshUploads, path.slice(UPLOADS.length + 1)));
-      await handOver(freshUploads, await ownershipOf(uploads));
+      await applyOwnership(freshUploads, await ownershipOf(uploads));
     }
   } catch (error) {
     await discard(fresh, freshUploads);

@@ -50,7 +50,7 @@ const BACKUPS = { onDisk: 2, aMonth: 30, kept: 35 };
 const ALARMS = { service: 7, database: 2, cache: 2, volume: 1 };
 
 /** Assumptions about a small app per month; each is a separate line, to be corrected by hand. */
-const ASSUMED = {
+const ASSUMPTIONS = {
   lcu: 1,
   auroraMillionIo: 10,
   logsGb: 2,
@@ -89,10 +89,10 @@ export function estimate(input: CostInput, prices: Readonly<Record<PriceName, Pr
   ];
   return {
     lines: [...compute, ...atLeast, ...atMost, ...others],
-    least: spent([...compute, ...others, ...atLeast]),
-    most: spent([...compute, ...others, ...atMost]),
-    containers: spent(compute),
-    containersOnSpot: spent(spot),
+    least: totalOf([...compute, ...others, ...atLeast]),
+    most: totalOf([...compute, ...others, ...atMost]),
+    containers: totalOf(compute),
+    containersOnSpot: totalOf(spot),
   };
 }
 
@@ -121,10 +121,10 @@ function hasCache({ shape }: CostInput): boolean {
 function databaseLines({ storageGb }: CostInput, line: MakeLine): CostLine[] {
   return [
     line("Aurora, storage", "auroraStorage", storageGb),
-    line("Aurora, I/O", "auroraIo", ASSUMED.auroraMillionIo),
+    line("Aurora, I/O", "auroraIo", ASSUMPTIONS.auroraMillionIo),
     line("S3, storage", "s3Storage", storageGb),
-    line("S3, uploads", "s3Writes", ASSUMED.s3Thousands),
-    line("S3, downloads", "s3Reads", ASSUMED.s3Thousands),
+    line("S3, uploads", "s3Writes", ASSUMPTIONS.s3Thousands),
+    line("S3, downloads", "s3Reads", ASSUMPTIONS.s3Thousands),
   ];
 }
 
@@ -133,8 +133,8 @@ function volumeLines({ storageGb }: CostInput, line: MakeLine): CostLine[] {
   const volumeGb = storageGb * 2;
   return [
     line("EFS, storage", "efsStorage", volumeGb * (1 + BACKUPS.onDisk)),
-    line("EFS, reads", "efsReads", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
-    line("EFS, writes", "efsWrites", ASSUMED.volumeGb + volumeGb * BACKUPS.aMonth),
+    line("EFS, reads", "efsReads", ASSUMPTIONS.volumeGb + volumeGb * BACKUPS.aMonth),
+    line("EFS, writes", "efsWrites", ASSUMPTIONS.volumeGb + volumeGb * BACKUPS.aMonth),
     line("EFS, backups", "efsBackup", volumeGb * (1 + BACKUPS.kept)),
   ];
 }
@@ -145,16 +145,16 @@ function networkLines(input: CostInput, line: MakeLine): CostLine[] {
   const addresses = balancers * ZONES + (isPrivate ? 0 : containersOf(input).count);
   return [
     line(balancers === 1 ? "Load balancer" : "Load balancers", "albHour", balancers * HOURS),
-    line("Load balancer, capacity", "albLcu", balancers * ASSUMED.lcu * HOURS),
+    line("Load balancer, capacity", "albLcu", balancers * ASSUMPTIONS.lcu * HOURS),
     line("Public IPv4 addresses", "publicIpv4", addresses * HOURS),
     ...(isPrivate
       ? [
           line("VPC endpoints", "endpoint", INTERFACE_ENDPOINTS * ZONES * HOURS),
-          line("VPC endpoints, data", "endpointData", ASSUMED.endpointGb),
+          line("VPC endpoints, data", "endpointData", ASSUMPTIONS.endpointGb),
         ]
       : []),
     line("Data to clients", "egress", input.egressGb),
-    line("CloudFront, requests", "cdnRequests", ASSUMED.cdnThousands / 10),
+    line("CloudFront, requests", "cdnRequests", ASSUMPTIONS.cdnThousands / 10),
     line("Route 53, the domain and Cloud Map", "hostedZone", 2),
   ];
 }
@@ -173,15 +173,15 @@ function operationLines(input: CostInput, line: MakeLine): CostLine[] {
   return [
     ...(hasCache(input) ? [line("Valkey", "valkeyNode", HOURS)] : []),
     ...(passwords === 0 ? [] : [line("Passwords of Aurora and Valkey", "secret", passwords)]),
-    line("CloudWatch, log ingestion", "logsIngestion", ASSUMED.logsGb),
-    line("CloudWatch, logs kept three months", "logsStorage", ASSUMED.logsGb * 3),
+    line("CloudWatch, log ingestion", "logsIngestion", ASSUMPTIONS.logsGb),
+    line("CloudWatch, logs kept three months", "logsStorage", ASSUMPTIONS.logsGb * 3),
     line("CloudWatch, alarms", "alarm", alarms),
     line("CloudWatch, alarms for scaling", "alarm", scalingMetrics),
-    line("Images", "registry", ASSUMED.imageGb),
+    line("Images", "registry", ASSUMPTIONS.imageGb),
   ];
 }
 
-function spent(lines: readonly CostLine[]): number {
+function totalOf(lines: readonly CostLine[]): number {
   return cents(lines.reduce((sum, { usd }) => sum + usd, 0));
 }
 

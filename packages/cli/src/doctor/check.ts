@@ -39,7 +39,7 @@ export function summaryOf(checks: readonly Check[]): {
 }
 
 /** Prints the checks and their summary. */
-export function sayChecks(checks: readonly Check[], output: Output): void {
+export function printChecks(checks: readonly Check[], output: Output): void {
   for (const { name, status, message } of checks)
     output.say(`${status.padEnd(8)}${name}: ${message}`);
 }

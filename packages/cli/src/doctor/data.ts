@@ -10,7 +10,7 @@ import {
 } from "@pylonsync/server";
 import type { Manifest } from "@pylonsync/sdk";
 import { error, notChecked, pass, warning, type Check } from "./check.ts";
-import { isSet, withStandIns, type ProductionSettings } from "./production-settings.ts";
+import { isSet, withPlaceholders, type ProductionSettings } from "./production-settings.ts";
 
 /** Checks where rows and files are stored, and whether the schema matches the existing database. */
 export async function checkData(
@@ -99,7 +99,7 @@ function checkFiles(settings: ProductionSettings, manifest: Manifest | null): Ch
 function checkPlugins(settings: ProductionSettings, manifest: Manifest | null): Check {
   if (manifest === null) return notChecked("plugins");
   try {
-    const { size } = resolvePlugins(manifest.plugins ?? [], withStandIns(settings));
+    const { size } = resolvePlugins(manifest.plugins ?? [], withPlaceholders(settings));
     return pass("plugins", `${size} with all required variables`);
   } catch (cause) {
     return error("plugins", cause instanceof Error ? cause.message : String(cause));

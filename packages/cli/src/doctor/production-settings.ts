@@ -211,15 +211,15 @@ export function isSet({ env, given }: ProductionSettings, name: string): boolean
 }
 
 /** The environment with placeholder values of the right form for those that are set elsewhere. */
-export function withStandIns({ env, given }: ProductionSettings): Environment {
-  const standIn = (name: string): string => STAND_INS[name] ?? "x".repeat(64);
+export function withPlaceholders({ env, given }: ProductionSettings): Environment {
+  const placeholder = (name: string): string => PLACEHOLDERS[name] ?? "x".repeat(64);
   return {
-    ...Object.fromEntries([...given].map((name) => [name, standIn(name)])),
+    ...Object.fromEntries([...given].map((name) => [name, placeholder(name)])),
     ...Object.fromEntries(Object.entries(env).filter(([, value]) => value !== "")),
   };
 }
 
-const STAND_INS: Readonly<Record<string, string>> = {
+const PLACEHOLDERS: Readonly<Record<string, string>> = {
   DATABASE_URL: "postgresql://pylon:password@database.invalid:5432/pylon?sslmode=require",
   REDIS_URL: "rediss://default:password@cache.invalid:6379",
   PYLON_SMTP_URL: "smtps://user:password@mail.invalid:465",

@@ -8,7 +8,7 @@ import { checkRuntime } from "./machine.ts";
 import { checkNames } from "./names.ts";
 import {
   productionSettings,
-  withStandIns,
+  withPlaceholders,
   type ProductionSettings,
   type SettingsOptions,
 } from "./production-settings.ts";
@@ -74,7 +74,7 @@ function checkConfig(
 ): { readonly check: Check; readonly config: Config | null } {
   try {
     return {
-      config: loadConfig(withStandIns(settings), productionPaths(dir, settings.env)),
+      config: loadConfig(withPlaceholders(settings), productionPaths(dir, settings.env)),
       check: pass("configuration", `every variable of ${settings.source} is valid`),
     };
   } catch (cause) {

@@ -80,8 +80,8 @@ export class EnvFile {
  * Values that `docker run`, compose, systemd and Node read unchanged: without quotes around them,
  * and with nothing that one of them replaces or drops.
  */
-const ALIKE = /^(?:[^\s'"`$#\\](?:[^$#\\\r\n]*[^\s$#\\])?)?$/;
-const ALIKE_FOR_DOCKER = /^(?:[^\s'"`$#](?:[^$#\r\n]*[^\s$#])?)?$/;
+const UNQUOTED = /^(?:[^\s'"`$#\\](?:[^$#\\\r\n]*[^\s$#\\])?)?$/;
+const UNQUOTED_FOR_DOCKER = /^(?:[^\s'"`$#](?:[^$#\r\n]*[^\s$#])?)?$/;
 
 interface Written {
   readonly text: string;
@@ -95,7 +95,7 @@ interface Written {
  * @throws CommandError SECRETS_INVALID_VALUE
  */
 function written(name: string, value: string, isForSystemd: boolean): Written {
-  if (ALIKE.test(value)) return { text: value, note: null };
+  if (UNQUOTED.test(value)) return { text: value, note: null };
   if (/[\r\n]/.test(value)) {
     throw new CommandError(
       "SECRETS_INVALID_VALUE",
@@ -103,7 +103,7 @@ function written(name: string, value: string, isForSystemd: boolean): Written {
         "them as \\n, which the server accepts in a private key.",
     );
   }
-  if (!isForSystemd && ALIKE_FOR_DOCKER.test(value))
+  if (!isForSystemd && UNQUOTED_FOR_DOCKER.test(value))
     return {
       text: value,
       note: `systemd would drop the backslashes in ${name}: there, put its value in '...'.`,

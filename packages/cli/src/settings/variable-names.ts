@@ -4,7 +4,7 @@ import { nearest } from "@pylonsync/query";
 /** How secrets are named, also the app's own. */
 const SECRET = /(SECRET|TOKEN|KEY|PASSWORD)$/;
 /** The variables that `infra/settings.ts`, the pages of Next and the installer read. */
-const OF_OTHERS = [
+const OTHER_PREFIXES = [
   ...[
     "PYLON_DOMAIN",
     "PYLON_DNS",
@@ -50,7 +50,7 @@ export function unknownVariables(
   names: Iterable<string>,
   others: ReadonlySet<string> = new Set(),
 ): { readonly name: string; readonly meant: string | undefined }[] {
-  const known = [...Object.keys(VARIABLES), ...OF_OTHERS, ...others];
+  const known = [...Object.keys(VARIABLES), ...OTHER_PREFIXES, ...others];
   // The server itself reports unknown variables of OAuth.
   const unknown = [...names].filter(
     (name) =>

@@ -14,14 +14,14 @@ export function exactJson(value: unknown, at = "state", depth = 0): string {
   if (value === null || typeof value === "boolean") return String(value);
   if (typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number") return exactNumber(value, at);
-  if (typeof value !== "object") throw unfit(at, `a ${typeof value}`);
+  if (typeof value !== "object") throw notExact(at, `a ${typeof value}`);
   if (Array.isArray(value)) {
     const items = value.map((item, index) => exactJson(item, `${at}[${index}]`, depth + 1));
     return `[${items.join(",")}]`;
   }
   const prototype: unknown = Object.getPrototypeOf(value);
   if (prototype !== Object.prototype && prototype !== null)
-    throw unfit(at, `a ${value.constructor.name}`);
+    throw notExact(at, `a ${value.constructor.name}`);
   const fields = Object.entries(value)
     .filter(([, field]) => field !== undefined)
     .map(([key, field]) => `${JSON.stringify(key)}:${exactJson(field, `${at}.${key}`, depth + 1)}`);
@@ -29,10 +29,10 @@ export function exactJson(value: unknown, at = "state", depth = 0): string {
 }
 
 function exactNumber(value: number, at: string): string {
-  if (!Number.isFinite(value)) throw unfit(at, String(value));
+  if (!Number.isFinite(value)) throw notExact(at, String(value));
   return Object.is(value, -0) ? "-0" : String(value);
 }
 
-function unfit(at: string, what: string): TypeError {
+function notExact(at: string, what: string): TypeError {
   return new TypeError(`${at} is ${what}: the state of a shard must be plain JSON data.`);
 }

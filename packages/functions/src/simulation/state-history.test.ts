@@ -63,12 +63,12 @@ test("an input is evaluated by what its player saw, within the history's time", 
 });
 
 test("the history can't be changed, nor contain values that JSON can't represent", () => {
-  const vandal: ShardDefinition = {
+  const mutating: ShardDefinition = {
     ...range,
     onInput: (_state, _player, _input, step) =>
       void Object.assign(Object(step.rewind().from), { x: 1 }),
   };
-  const simulation = Simulation.begin("range", vandal, 1);
+  const simulation = Simulation.begin("range", mutating, 1);
   simulation.advance([{ kind: "join", player: ann }]);
   const [fault] = simulation.advance([shot()]).faults.values();
   expect(fault).toBeInstanceOf(TypeError);

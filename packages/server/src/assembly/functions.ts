@@ -2,7 +2,7 @@ import { FunctionCache } from "../cache/function-cache.ts";
 import { isOAuthSecret } from "../config/oauth-variables.ts";
 import { VARIABLES } from "../config/variables.ts";
 import type { Variable } from "../config/variables/variable.ts";
-import { askerOf } from "../functions/asker.ts";
+import { createFetch } from "../functions/create-fetch.ts";
 import { FunctionEnv } from "../functions/secrets.ts";
 import { HttpEndpoints } from "../functions/http-endpoints.ts";
 import type { LateWatchdog } from "../functions/late-watchdog.ts";
@@ -37,7 +37,7 @@ export function runnerOf(
     functions: () => app.current.functions,
     policies: () => app.current.functionPolicies,
     platform,
-    ask: askerOf(config.dev),
+    sendRequest: createFetch(config.dev),
     mail: options.mailer,
     log,
     env: functionEnv(env, app),
@@ -70,7 +70,7 @@ export function liveCallsOf(
     platform,
     onChanged: (kind, id) => {
       const change = statusChange(kind, id);
-      feed.outdate(change.entity, change.id);
+      feed.invalidate(change.entity, change.id);
     },
     onError: (error) => log.error("job status can't be watched", error),
   });

@@ -45,7 +45,7 @@ export class Redis {
   #commands: RedisClientType | null = null;
   #messages: RedisClientType | null = null;
   #isSubscribed = false;
-  #hangs = false;
+  #isUnresponsive = false;
   /** Null: not reported yet. */
   #wasUp: boolean | null = null;
   #isStarting = false;
@@ -154,7 +154,7 @@ export class Redis {
       return result;
     } catch (error) {
       this.counts[error instanceof RedisLostError ? "lost" : "failed"] += 1;
-      if (error instanceof RedisLostError) this.#hung();
+      if (error instanceof RedisLostError) this.#onUnresponsive();
       else if (!client.isReady) this.#update();
       throw this.isUp ? error : new RedisLostError("redis is lost");
     }
@@ -188,9 +188,9 @@ export class Redis {
   }
 
   /** A command got no response: no more are sent until a probe gets one. */
-  #hung(): void {
-    if (this.#hangs || this.#isClosed) return;
-    this.#hangs = true;
+  #onUnresponsive(): void {
+    if (this.#isUnresponsive || this.#isClosed) return;
+    this.#isUnresponsive = true;
     this.#update();
     this.#probeLater();
   }
@@ -202,7 +202,7 @@ export class Redis {
   async #probeNow(): Promise<void> {
     try {
       if (this.#commands !== null) await within(this.#platform, this.#commands.ping());
-      this.#hangs = false;
+      this.#isUnresponsive = false;
       this.#update();
     } catch {
       if (!this.#isClosed) this.#probeLater();
@@ -212,7 +212,7 @@ export class Redis {
   #update(): void {
     if (this.#isClosed) return;
     if (this.#messages?.isReady !== true) this.#isSubscribed = false;
-    this.#setState(this.#commands?.isReady === true && this.#isSubscribed && !this.#hangs);
+    this.#setState(this.#commands?.isReady === true && this.#isSubscribed && !this.#isUnresponsive);
   }
 
   #setState(isUp: boolean): void {

@@ -6,7 +6,7 @@ export interface ConnectionListener {
   last(userId: string, subscriber: Subscriber): void;
 }
 
-const NOBODY: ReadonlySet<Subscriber> = new Set();
+const NO_SUBSCRIBERS: ReadonlySet<Subscriber> = new Set();
 
 /** The live connections of signed-in callers, by user and by tenant. */
 export class ConnectionIndex {
@@ -40,11 +40,11 @@ export class ConnectionIndex {
   }
 
   ofUser(userId: string): ReadonlySet<Subscriber> {
-    return this.#byUser.get(userId) ?? NOBODY;
+    return this.#byUser.get(userId) ?? NO_SUBSCRIBERS;
   }
 
   ofTenant(tenantId: string | null): ReadonlySet<Subscriber> {
-    return this.#byTenant.get(tenantId) ?? NOBODY;
+    return this.#byTenant.get(tenantId) ?? NO_SUBSCRIBERS;
   }
 }
 

@@ -76,7 +76,7 @@ export function parseAggregate(
     );
   if (measures.length + groupBy.length > MAX_AGGREGATE_TERMS)
     throw invalid("", `An aggregate may have at most ${MAX_AGGREGATE_TERMS} terms.`);
-  refuseClashes(groupBy, measures);
+  checkDuplicateNames(groupBy, measures);
   return {
     where: body.has("where") ? parseWhere(body.get("where")) : TRUE,
     groupBy,
@@ -143,7 +143,7 @@ function isNumeric(kind: FieldKind | undefined): boolean {
  * Rejects two results with the same name: a result has one value per name, and Postgres can't group
  * by an ambiguous name.
  */
-function refuseClashes(groupBy: readonly Group[], measures: readonly Measure[]): void {
+function checkDuplicateNames(groupBy: readonly Group[], measures: readonly Measure[]): void {
   const taken = new Set(measures.map(({ as }) => as));
   for (const [index, { as }] of groupBy.entries()) {
     if (taken.has(as))

@@ -11,7 +11,7 @@ import { toPublicError } from "../request/responses.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Store, StoredRow, Transaction, TransactOptions } from "../store/store.ts";
 import type { Caller } from "../identity/identity.ts";
-import { claimable, claimOp, recallAnswer, rememberAnswer, type Operation } from "./idempotency.ts";
+import { claimable, claimOp, storedAnswer, storeAnswer, type Operation } from "./idempotency.ts";
 import type { HookQueue } from "./hook-context.ts";
 import type { DataModel } from "./model.ts";
 import type { WriterOptions } from "./writer-options.ts";
@@ -263,7 +263,7 @@ export class Committer {
     const { caller, policies = "enforced", op } = options;
     const claim = op === undefined ? null : claimable(caller, op);
     if (claim !== null && !(await claimOp(tx, claim, this.#platform.now()))) {
-      return { result: (await recallAnswer(tx, claim)) as T, replayed: true };
+      return { result: (await storedAnswer(tx, claim)) as T, replayed: true };
     }
     const now = this.#platform.now();
     const result = await work(
@@ -282,7 +282,7 @@ export class Committer {
         onUpdate: this.#onUpdate,
       }),
     );
-    if (claim !== null) await rememberAnswer(tx, claim.key, result);
+    if (claim !== null) await storeAnswer(tx, claim.key, result);
     return { result, replayed: false };
   }
 

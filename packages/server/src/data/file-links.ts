@@ -59,7 +59,7 @@ export async function prepareFileLinks(
   return async () => {
     for (const id of left) {
       if (!taken.some((file) => file.id === id))
-        await letGo(tx, entity.name, rowId, id, options.now);
+        await unlinkFiles(tx, entity.name, rowId, id, options.now);
     }
     for (const { id, field } of taken) {
       await FILES.update(tx, id, {
@@ -104,7 +104,7 @@ async function checkFile(
  * The file still belongs to its owner for a while, who may link it again; then the maintenance
  * deletes it.
  */
-async function letGo(
+async function unlinkFiles(
   tx: Transaction,
   entity: string,
   rowId: string | null,

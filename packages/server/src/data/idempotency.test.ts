@@ -11,8 +11,8 @@ import {
   hasIdentity,
   OP_RETENTION_MS,
   operationOf,
-  recallAnswer,
-  rememberAnswer,
+  storedAnswer,
+  storeAnswer,
   type ClaimedOperation,
   type Operation,
 } from "./idempotency.ts";
@@ -133,11 +133,11 @@ test("a retry gets the first response, whatever it was; another request is rejec
         const table = new Table();
         const operationKey = claimed(caller, operation);
         expect(await claimOp(table, operationKey, 0)).toBe(true);
-        await rememberAnswer(table, operationKey.key, answer);
+        await storeAnswer(table, operationKey.key, answer);
         expect(await claimOp(table, claimed(caller, operation), 1)).toBe(false);
-        expect(await recallAnswer(table, operationKey)).toEqual(toJson(answer));
+        expect(await storedAnswer(table, operationKey)).toEqual(toJson(answer));
         const other = claimed(caller, { ...operation, request: [operation.request] });
-        expect(await codeOf(recallAnswer(table, other))).toBe("IDEMPOTENCY_KEY_REUSED");
+        expect(await codeOf(storedAnswer(table, other))).toBe("IDEMPOTENCY_KEY_REUSED");
       },
     ),
   );

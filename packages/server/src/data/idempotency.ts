@@ -129,7 +129,7 @@ export async function claimOp(
  *
  * @throws PylonError IDEMPOTENCY_KEY_REUSED if a different request was sent under this name
  */
-export async function recallAnswer(
+export async function storedAnswer(
   tx: Transaction,
   { key, fingerprint, field }: ClaimedOperation,
 ): Promise<unknown> {
@@ -150,7 +150,7 @@ export async function recallAnswer(
 }
 
 /** Stores the response, in the same transaction as the operation's effect. */
-export async function rememberAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
+export async function storeAnswer(tx: Transaction, key: string, answer: unknown): Promise<void> {
   await ops.update(tx, key, { answer: JSON.stringify(answer ?? null) });
 }
 

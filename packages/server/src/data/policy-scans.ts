@@ -5,7 +5,7 @@ import type { Store } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
 
 /** A typical caller: signed in, in a tenant, with no role. */
-const SOMEBODY: Caller = { ...ANONYMOUS, userId: "somebody", tenantId: "one" };
+const SAMPLE_CALLER: Caller = { ...ANONYMOUS, userId: "somebody", tenantId: "one" };
 
 /**
  * Returns a warning for each entity whose read policy scans all rows of another entity, because no
@@ -20,7 +20,7 @@ export async function policyScans(
 ): Promise<Diagnostic[]> {
   const found: Diagnostic[] = [];
   for (const { name } of schema.entities) {
-    const where = rules.readable(name, SOMEBODY, new Date(at).toISOString());
+    const where = rules.readable(name, SAMPLE_CALLER, new Date(at).toISOString());
     if (!hasExists(where)) continue;
     const { scans } = await store.explain({ entity: name, where, limit: 1 });
     const others = scans.filter((table) => table !== name);

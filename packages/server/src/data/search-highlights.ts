@@ -20,7 +20,7 @@ const LENGTH = 200;
 /** The number of characters shown before the first word that was found. */
 const BEFORE = 60;
 /** The maximum number of characters of a text that are searched. */
-const MAX_LOOKED_THROUGH = 100_000;
+const MAX_SEARCHED_CHARACTERS = 100_000;
 
 /**
  * Returns the places of a search's words in its hits. They are positions instead of markup, so that
@@ -44,7 +44,7 @@ export function highlightsOf(
 }
 
 function highlightOf(text: string, isFound: (word: string) => boolean): Highlight | undefined {
-  const found = wordsOf(text.slice(0, MAX_LOOKED_THROUGH)).filter(({ word }) => isFound(word));
+  const found = wordsOf(text.slice(0, MAX_SEARCHED_CHARACTERS)).filter(({ word }) => isFound(word));
   const [first] = found;
   if (first === undefined) return undefined;
   const start = startOf(text, first);

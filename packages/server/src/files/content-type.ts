@@ -1,5 +1,5 @@
 const DEFAULT = "application/octet-stream";
-const ESSENCE = /^[a-z0-9!#$&^_.+-]{1,100}\/[a-z0-9!#$&^_.+-]{1,100}$/;
+const MEDIA_TYPE = /^[a-z0-9!#$&^_.+-]{1,100}\/[a-z0-9!#$&^_.+-]{1,100}$/;
 
 /**
  * The media type as it is stored: lower case, with no parameter except a charset. An invalid media
@@ -10,7 +10,7 @@ export function normaliseContentType(header: string | null): string {
     .toLowerCase()
     .split(";")
     .map((part) => part.trim());
-  if (!ESSENCE.test(essence)) return DEFAULT;
+  if (!MEDIA_TYPE.test(essence)) return DEFAULT;
   const charset = parameters.find((parameter) => /^charset="?[a-z0-9_-]{1,40}"?$/.test(parameter));
   return charset === undefined ? essence : `${essence}; ${charset.replaceAll('"', "")}`;
 }

@@ -33,10 +33,13 @@ const MAX_METADATA = 4096;
 export function resumableRoutes(services: ResumableRouteServices): Route[] {
   const { get, post, patch, del } = routeTable(services);
   return [
-    post("/api/files/tus", "signed-in", speaking(create), { body: "none", scope: "files" }),
-    get("/api/files/tus/:id", "signed-in", speaking(look), { scope: "files" }),
-    patch("/api/files/tus/:id", "signed-in", speaking(append), { body: "stream", scope: "files" }),
-    del("/api/files/tus/:id", "signed-in", speaking(terminate), { scope: "files" }),
+    post("/api/files/tus", "signed-in", withErrorHeaders(create), { body: "none", scope: "files" }),
+    get("/api/files/tus/:id", "signed-in", withErrorHeaders(look), { scope: "files" }),
+    patch("/api/files/tus/:id", "signed-in", withErrorHeaders(append), {
+      body: "stream",
+      scope: "files",
+    }),
+    del("/api/files/tus/:id", "signed-in", withErrorHeaders(terminate), { scope: "files" }),
   ];
 }
 
@@ -46,7 +49,7 @@ type TusHandler = (
 ) => Answer | Promise<Answer>;
 
 /** Rejects requests that do not use the supported version of the protocol. */
-function speaking(handler: TusHandler): TusHandler {
+function withErrorHeaders(handler: TusHandler): TusHandler {
   return (services, context) => {
     if (context.request.headers.get("tus-resumable") === VERSION) return handler(services, context);
     const error = new PylonError(

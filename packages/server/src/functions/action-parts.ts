@@ -24,7 +24,7 @@ export class ActionParts {
 
   get fetch(): FnFetch {
     const { deadline, trace } = this.#running;
-    return (this.#fetch ??= functionFetch(this.#services.ask, deadline, (host, method) =>
+    return (this.#fetch ??= functionFetch(this.#services.sendRequest, deadline, (host, method) =>
       trace.fetching(host, method),
     ));
   }

@@ -40,7 +40,7 @@ export function createDbReader(reader: Reader, model: DataModel, scope: DbScope)
     // The id may be null, as in an empty reference of a row. A missing argument is an error.
     get: (entity, id) =>
       measure("get", entity, id, async () =>
-        id === null ? null : reads.get(entity, givenId("get", entity, id)),
+        id === null ? null : reads.get(entity, requiredId("get", entity, id)),
       ),
     list: (entity) => measure("list", entity, null, async () => reads.list(entity)),
     lookup: (entity, field, value) =>
@@ -75,22 +75,22 @@ export function createDbWriter(writer: Writer, model: DataModel, scope: DbScope)
       }),
     update: (entity, id, patch) =>
       measure("update", entity, id, async () =>
-        writer.update(entity, givenId("update", entity, id), patch),
+        writer.update(entity, requiredId("update", entity, id), patch),
       ),
     upsert: (entity, by, data, update) =>
       measure("upsert", entity, by, async () => writer.upsert(entity, { by, data, update })),
     delete: (entity, id) =>
       measure("delete", entity, id, async () =>
-        writer.delete(entity, givenId("delete", entity, id)),
+        writer.delete(entity, requiredId("delete", entity, id)),
       ),
     link: (entity, id, relation, targetId) =>
       measure("link", entity, id, async () => {
-        const target = givenId("link", entity, targetId, "targetId");
-        return writer.link(entity, givenId("link", entity, id), relation, target);
+        const target = requiredId("link", entity, targetId, "targetId");
+        return writer.link(entity, requiredId("link", entity, id), relation, target);
       }),
     unlink: (entity, id, relation) =>
       measure("unlink", entity, id, async () =>
-        writer.unlink(entity, givenId("unlink", entity, id), relation),
+        writer.unlink(entity, requiredId("unlink", entity, id), relation),
       ),
   } satisfies Omit<LooseWriter, Exclude<keyof LooseReader, "as">>);
 }
@@ -104,7 +104,7 @@ function actingScope(scope: DbScope, user: unknown): DbScope {
  *
  * @throws PylonError INVALID_ID if it is not a string: a store would treat undefined as null
  */
-function givenId(method: string, entity: string, id: unknown, field = "id"): string {
+function requiredId(method: string, entity: string, id: unknown, field = "id"): string {
   if (typeof id === "string") return id;
   const given = id === null || id === undefined ? String(id) : `a ${typeof id}`;
   throw new PylonError(

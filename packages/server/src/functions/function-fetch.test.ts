@@ -1,13 +1,13 @@
 import { MAX_FETCH_BYTES } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
-import { functionFetch, type Ask } from "./function-fetch.ts";
+import { functionFetch, type Fetch } from "./function-fetch.ts";
 
 const never = new AbortController();
 const unseen = () => () => undefined;
 
 test("a request goes out with the call's signal, and no redirect is followed", async () => {
   const asked: [string, BunFetchRequestInit][] = [];
-  const ask: Ask = async (url, init) => {
+  const ask: Fetch = async (url, init) => {
     asked.push([url.href, init]);
     return new Response("moved", { status: 302, headers: { location: "http://10.0.0.1/" } });
   };
@@ -32,7 +32,7 @@ test("a request goes out with the call's signal, and no redirect is followed", a
 test("the caller's own signal also aborts the request", async () => {
   const own = new AbortController();
   let signal: AbortSignal | null | undefined;
-  const ask: Ask = async (_url, init) => {
+  const ask: Fetch = async (_url, init) => {
     ({ signal } = init);
     return new Response();
   };
@@ -51,7 +51,7 @@ test("other protocols and invalid URLs are rejected", async () => {
 test("a response is streamed, and one that is too large fails", async () => {
   const chunk = new Uint8Array(1024 * 1024);
   let sent = 0;
-  const ask: Ask = async () =>
+  const ask: Fetch = async () =>
     new Response(
       new ReadableStream({
         pull: (controller) => {
@@ -68,7 +68,7 @@ test("a response is streamed, and one that is too large fails", async () => {
 
 test("requests are reported with their host and outcome", async () => {
   const told: unknown[] = [];
-  const answers: Ask = async (url) => {
+  const answers: Fetch = async (url) => {
     if (url.pathname === "/fails") throw new TypeError("not there");
     return new Response("yes");
   };

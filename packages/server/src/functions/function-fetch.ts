@@ -6,7 +6,7 @@ import { reasonOf } from "../observe/operation.ts";
  * Sends a request without following redirects. Outside of dev mode, only https URLs of public
  * addresses are allowed.
  */
-export type Ask = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
+export type Fetch = (url: URL, init: BunFetchRequestInit) => Promise<Response>;
 
 /**
  * Called when a request is sent to a host.
@@ -27,7 +27,7 @@ export class FetchError extends Error {
  * @param call its signal is only accessed when a request is sent
  */
 export function functionFetch(
-  ask: Ask,
+  sendRequest: Fetch,
   call: { readonly signal: AbortSignal },
   onFetch: OnFetch,
 ): FnFetch {
@@ -44,7 +44,7 @@ export function functionFetch(
     };
     const ended = onFetch(url.host, init.method ?? "GET");
     try {
-      const answer = await ask(url, options);
+      const answer = await sendRequest(url, options);
       ended(null);
       return bounded(answer, url.host);
     } catch (error) {

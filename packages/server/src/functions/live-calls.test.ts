@@ -51,7 +51,7 @@ function callsOf(functions: Readonly<Record<string, FnDefinition>>): LiveCalls {
     log: SILENT_LOG,
     mail: { canSend: false, send: () => Promise.reject(new Error("Nothing is sent here.")) },
     storageOf: noStorage,
-    ask: () => Promise.reject(new Error("Nothing is asked here.")),
+    sendRequest: () => Promise.reject(new Error("Nothing is asked here.")),
     env: new FunctionEnv({}, () => new Set()),
     cache: new FunctionCache(new MemoryCache(app.platform.now)),
     timeoutMs: 5_000,

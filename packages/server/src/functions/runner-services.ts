@@ -8,7 +8,7 @@ import type { Store } from "../store/store.ts";
 import type { FunctionLog } from "./call-log.ts";
 import type { Functions } from "./call.ts";
 import type { MailSender } from "./email.ts";
-import type { Ask } from "./function-fetch.ts";
+import type { Fetch } from "./function-fetch.ts";
 import type { Isolation } from "./isolation.ts";
 import type { JobQueue } from "./scheduler.ts";
 import type { FunctionEnv } from "./secrets.ts";
@@ -27,7 +27,7 @@ export interface RunnerServices {
   /** Sends the mails of `ctx.email`. */
   readonly mail: MailSender;
   /** Sends the requests of `ctx.fetch`. */
-  readonly ask: Ask;
+  readonly sendRequest: Fetch;
   /** Returns `ctx.storage` for the calls of a caller. */
   readonly storageOf: (caller: Caller) => FnStorage;
   /** The destination of `ctx.log`. */

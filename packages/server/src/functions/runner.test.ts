@@ -84,7 +84,7 @@ function runnerOf(
     log: options.log ?? SILENT_LOG,
     mail: { canSend: false, send: () => Promise.reject(new Error("Nothing is sent here.")) },
     storageOf: noStorage,
-    ask: () => Promise.reject(new Error("Nothing is asked here.")),
+    sendRequest: () => Promise.reject(new Error("Nothing is asked here.")),
     env: new FunctionEnv({ REGION: "here" }, () => new Set()),
     cache: new FunctionCache(new MemoryCache(app.platform.now)),
     timeoutMs: TIMEOUT_MS,

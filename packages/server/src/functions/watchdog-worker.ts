@@ -14,13 +14,13 @@ const EXIT_SOFTWARE = 70;
 self.onmessage = (event: MessageEvent<WatchdogStart>) => {
   const { buffer, limitMs, argv, execArgv } = event.data;
   const view = new Int32Array(buffer);
-  let lastBeat = -1;
+  let lastHeartbeat = -1;
   const { every, monotonic } = systemPlatform;
   let silentSince = monotonic();
   every(POLL_MS, () => {
     const beat = Atomics.load(view, WATCHDOG_SLOTS.beat);
-    if (beat !== lastBeat) {
-      lastBeat = beat;
+    if (beat !== lastHeartbeat) {
+      lastHeartbeat = beat;
       silentSince = monotonic();
       return;
     }

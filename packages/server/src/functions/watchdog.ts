@@ -7,7 +7,7 @@ import { extname, join } from "node:path";
 import type { Platform, Timer } from "../platform.ts";
 import { WATCHDOG_SLOTS, type WatchdogStart } from "./watchdog-protocol.ts";
 
-const BEAT_MS = 250;
+const HEARTBEAT_MS = 250;
 /** The worker file, which has the same extension: TypeScript, or JavaScript if bundled. */
 const WORKER = join(import.meta.dir, `watchdog-worker${extname(import.meta.path)}`);
 
@@ -48,7 +48,7 @@ export class Watchdog {
     this.#worker.addEventListener("error", () => resolve());
     this.#worker.postMessage(start);
     this.#timer = platform
-      .every(BEAT_MS, () => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1))
+      .every(HEARTBEAT_MS, () => Atomics.add(this.#view, WATCHDOG_SLOTS.beat, 1))
       .unref();
   }
 

@@ -112,7 +112,7 @@ export class CallerIdentity {
     const known = token === null ? undefined : this.#options.authenticator.knownToken(token);
     if (known !== undefined) return known;
     const identified = this.identify(request, route.access.startsWith("admin"), address);
-    if (route.takesDeadTokens !== true) return identified;
+    if (route.ignoresInvalidTokens !== true) return identified;
     return identified.catch((error: unknown) => {
       if (error instanceof PylonError && error.code === "UNAUTHORIZED") return ANONYMOUS_IDENTITY;
       throw error;

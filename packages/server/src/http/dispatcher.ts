@@ -58,7 +58,7 @@ interface RequestKind {
   /** Counts against no limit. */
   readonly isFree?: boolean;
   /** A page of another site may send it, also in dev mode. */
-  readonly takesForeignForms?: boolean;
+  readonly acceptsCrossOriginForms?: boolean;
 }
 
 /** A request that is assigned to its route. */
@@ -128,7 +128,7 @@ export class Dispatcher {
     const kind: RequestKind = {
       name: route.path,
       isQuiet: route.quiet === true,
-      takesForeignForms: route.takesForeignForms === true,
+      acceptsCrossOriginForms: route.acceptsCrossOriginForms === true,
     };
     const handle = (address: Peer, requestId: string): Promise<Answer> => {
       const answer = this.#handle(route, request, { params, address, requestId, reader });
@@ -150,7 +150,7 @@ export class Dispatcher {
     // A page of another site may have sent it, with the cookie of the user who visits that page.
     const isUnidentified =
       route.isAnonymous === true ||
-      (route.takesForeignForms === true && authenticator.isForeign(request));
+      (route.acceptsCrossOriginForms === true && authenticator.isForeign(request));
     if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
     const identity = isUnidentified
       ? ANONYMOUS_IDENTITY
@@ -251,7 +251,7 @@ export class Dispatcher {
     const { name } = endpoint;
     const reader: AnswerReader = { identity: ANONYMOUS_IDENTITY, isRepeatable: false };
     const own: { headers?: Headers } = {};
-    const kind = { name, takesForeignForms: true };
+    const kind = { name, acceptsCrossOriginForms: true };
     const response = await this.#run(
       kind,
       request,
@@ -289,7 +289,7 @@ export class Dispatcher {
   async #answer(
     { span }: Operation,
     requestId: string,
-    { name, isQuiet = false, isFree = isQuiet, takesForeignForms = false }: RequestKind,
+    { name, isQuiet = false, isFree = isQuiet, acceptsCrossOriginForms = false }: RequestKind,
     request: Request,
     peer: Peer,
     handle: (address: Peer, requestId: string) => Promise<Answer>,
@@ -301,7 +301,7 @@ export class Dispatcher {
     let response: Response;
     try {
       this.#options.devHosts?.check(request.headers.get("host"));
-      if (this.#options.dev && !takesForeignForms) this.callers.checkDevOrigin(request);
+      if (this.#options.dev && !acceptsCrossOriginForms) this.callers.checkDevOrigin(request);
       if (!isFree && this.#options.limiter.isOn)
         await this.#options.limiter.count(() => networkOf(address()));
       // Health checks are cheap, and must not wait.

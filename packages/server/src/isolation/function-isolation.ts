@@ -36,7 +36,7 @@ export class FunctionIsolation implements Isolation {
   readonly #options: FunctionIsolationOptions;
   readonly #isolates: Isolates;
   /** The hash of the handler that blocked a server, by function name. */
-  #noted = new Map<string, string>();
+  #blocking = new Map<string, string>();
   readonly #hashes = new WeakMap<FnDefinition, string>();
   #timer: Timer | null = null;
 
@@ -83,7 +83,8 @@ export class FunctionIsolation implements Isolation {
   blocked(name: string, definition: FnDefinition, ms: number): void {
     const { mode, log } = this.#options;
     log.warn("function blocked the server", { function: name, ms: Math.round(ms) });
-    if (mode === "never" || definition.isolate === false || this.#isNoted(name, definition)) return;
+    if (mode === "never" || definition.isolate === false || this.#hasBlocked(name, definition))
+      return;
     this.#note(name, definition, `It blocked the server for ${Math.round(ms)} ms.`).catch(
       (error: unknown) => log.error("isolation of a function could not be stored", error),
     );
@@ -92,18 +93,18 @@ export class FunctionIsolation implements Isolation {
   isIsolated(name: string, definition: FnDefinition): boolean {
     const { mode, app } = this.#options;
     if (mode === "never" || definition.isolate === false || app() === null) return false;
-    return mode === "always" || definition.isolate === true || this.#isNoted(name, definition);
+    return mode === "always" || definition.isolate === true || this.#hasBlocked(name, definition);
   }
 
-  #isNoted(name: string, definition: FnDefinition): boolean {
-    const noted = this.#noted.get(name);
+  #hasBlocked(name: string, definition: FnDefinition): boolean {
+    const noted = this.#blocking.get(name);
     return noted !== undefined && noted === this.#hashOf(definition);
   }
 
   async #note(name: string, definition: FnDefinition, reason: string): Promise<void> {
     const { store, platform, log } = this.#options;
     const source = this.#hashOf(definition);
-    this.#noted.set(name, source);
+    this.#blocking.set(name, source);
     log.warn("function runs in a separate process until its code changes", {
       function: name,
       reason,
@@ -115,7 +116,7 @@ export class FunctionIsolation implements Isolation {
 
   async #read(): Promise<void> {
     const rows = await NOTES.select(this.#options.store, {});
-    this.#noted = new Map(rows.map(({ id, source }) => [id, source]));
+    this.#blocking = new Map(rows.map(({ id, source }) => [id, source]));
   }
 
   async #readAgain(): Promise<void> {

@@ -7,11 +7,11 @@ import { writeFileSync } from "node:fs";
 import { errorMaker, type FnDefinition } from "@pylonsync/functions";
 import { loadFunctions } from "../app/load-functions.ts";
 import { actingCaller } from "../functions/acting-caller.ts";
-import { askerOf } from "../functions/asker.ts";
+import { createFetch } from "../functions/create-fetch.ts";
 import { CallLog, type FunctionLog } from "../functions/call-log.ts";
 import { captureConsole } from "../functions/console-capture.ts";
 import { plainMail } from "../functions/email.ts";
-import { functionFetch, type Ask, type OnFetch } from "../functions/function-fetch.ts";
+import { functionFetch, type Fetch, type OnFetch } from "../functions/function-fetch.ts";
 import { runHandler } from "../functions/run-handler.ts";
 import { RunChance } from "../functions/run-chance.ts";
 import { secretsOf } from "../functions/secrets.ts";
@@ -85,7 +85,7 @@ class IsolateHandlers {
   #functions: ReadonlyMap<string, FnDefinition> = new Map();
   readonly #diagnostics: Diagnostic[] = [];
   #env: LoadMessage["env"] = {};
-  #ask: Ask = askerOf(false);
+  #ask: Fetch = createFetch(false);
   /** The lists of method paths, by the numbers that the server assigned. */
   readonly #shapes = new Map<number, readonly string[]>();
   readonly #aborts = new Map<number, AbortController>();
@@ -121,7 +121,7 @@ class IsolateHandlers {
 
   async #load({ root, functionsDir, env, dev }: LoadMessage): Promise<void> {
     this.#env = env;
-    this.#ask = askerOf(dev);
+    this.#ask = createFetch(dev);
     try {
       const { functions } = await loadFunctions(functionsDir, root, this.#diagnostics);
       this.#functions = functions;

@@ -4,7 +4,7 @@ import { isoOf, nextLook, readyPatch, waitsForBatch } from "./job-row.ts";
 import { hasSecretArgs, type Job, type JobStatus, type LeasedJob } from "./job.ts";
 import { retryDelayMs } from "./retry-delay.ts";
 
-const LOST = "The process that ran the job was lost.";
+const LOST_MESSAGE = "The process that ran the job was lost.";
 /** The arguments of a job without arguments. */
 const NO_ARGS = "{}";
 
@@ -74,9 +74,9 @@ export class JobChanges {
 
   /** The change to a job whose runner was lost. */
   lost(job: Job): Record<string, Value> {
-    if (job.attempts >= job.maxAttempts) return this.over(job, "dead", LOST);
+    if (job.attempts >= job.maxAttempts) return this.over(job, "dead", LOST_MESSAGE);
     const ready = readyPatch(job, this.#platform.now());
-    return { ...ready, status: "retrying", finishedAt: null, lease: null, error: LOST };
+    return { ...ready, status: "retrying", finishedAt: null, lease: null, error: LOST_MESSAGE };
   }
 
   /** The change to a job that has ended: its secrets are no longer needed. */

@@ -59,8 +59,8 @@ export function laneBounds(lane: string): { readonly from: string; readonly to: 
  * @param dueAt milliseconds since 1970
  */
 export function readyKeyOf(lane: string, priority: number, dueAt: number, id: string): string {
-  const urgency = PRIORITIES.length - 1 - priority;
-  return [lane, urgency, new Date(dueAt).toISOString(), id].join(SEPARATOR);
+  const inversePriority = PRIORITIES.length - 1 - priority;
+  return [lane, inversePriority, new Date(dueAt).toISOString(), id].join(SEPARATOR);
 }
 
 /**

@@ -127,7 +127,7 @@ export class JobRunner {
   #timer: Timer | undefined;
   #wakeAt = Infinity;
   #looking: Promise<void> | null = null;
-  #mustLookAgain = false;
+  #mustPollAgain = false;
   #renewal: Timer | undefined;
   /** When it next looks for jobs that have become due, in milliseconds since 1970. */
   #settleAt = 0;
@@ -202,15 +202,15 @@ export class JobRunner {
     this.#wakeAt = Infinity;
     if (this.#isStopping) return;
     if (this.#looking !== null) {
-      this.#mustLookAgain = true;
+      this.#mustPollAgain = true;
       return;
     }
     this.#looking = this.#takeWork()
       .catch((error: unknown) => this.#services.observer.failed(error))
       .finally(() => {
         this.#looking = null;
-        if (this.#mustLookAgain) {
-          this.#mustLookAgain = false;
+        if (this.#mustPollAgain) {
+          this.#mustPollAgain = false;
           this.#look();
         } else {
           this.#wakeBy(this.#services.platform.now() + POLL_MS);

@@ -11,7 +11,7 @@ import { JobLeases } from "./job-leases.ts";
 import { countJobs, listJobs, type JobFilter } from "./job-list.ts";
 import { isoOf, newRow, readyPatch, toJob, waitsForBatch } from "./job-row.ts";
 import { hasSecretArgs, type Job, type JobStatus, type LeasedJob } from "./job.ts";
-import { firstReady, LaneTurns } from "./lane-turns.ts";
+import { firstReady, LaneRotation } from "./lane-rotation.ts";
 import { QueueGate, type QueueSettings } from "./queue-limits.ts";
 import { settleBatch } from "./settle-batch.ts";
 import { updateRows } from "./update-rows.ts";
@@ -30,7 +30,7 @@ const LEASING = { isolation: "latest", mayBeLost: true } as const;
 /** The maximum number of due jobs that one transaction changes. */
 const DUE_BATCH = 500;
 const BY_DUE = [{ field: "dueAt", direction: "asc" }] as const;
-const OVER: readonly JobStatus[] = ["completed", "dead", "cancelled"];
+const FINISHED: readonly JobStatus[] = ["completed", "dead", "cancelled"];
 
 /**
  * A runner whose clock may have jumped, so that leases that it still holds seem to have expired.
@@ -59,7 +59,7 @@ export class JobTable {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #newId: () => string;
-  readonly #turns = new LaneTurns();
+  readonly #lanes = new LaneRotation();
   #queues: QueueSettings = {};
   /**
    * Set if limits prevented the last take from taking more jobs: when a rate allows more, if it was
@@ -99,7 +99,7 @@ export class JobTable {
     // The id is derived from the key: if two are inserted at the same time, the store accepts one.
     const id = sha256(JSON.stringify([job.queue, job.dedupeKey])).slice(0, 40);
     const known = await tx.get(TABLE, id);
-    if (known !== null && !OVER.includes(toJob(known).status)) return id;
+    if (known !== null && !FINISHED.includes(toJob(known).status)) return id;
     if (known !== null) await tx.delete(TABLE, id);
     try {
       await tx.insert(TABLE, newRow(id, job, now));
@@ -144,7 +144,7 @@ export class JobTable {
   async cancel(tx: Transaction, id: string): Promise<boolean> {
     const row = await tx.get(TABLE, id);
     const job = row === null ? null : toJob(row);
-    if (job === null || OVER.includes(job.status)) return false;
+    if (job === null || FINISHED.includes(job.status)) return false;
     return tx.update(TABLE, id, this.#changes.over(job, "cancelled", null));
   }
 
@@ -273,7 +273,7 @@ export class JobTable {
     const taken = await this.#store.transact(async (tx) => {
       const now = this.#platform.now();
       const gate = new QueueGate(this.#queues, tx, now);
-      const rows = await this.#turns.take(tx, count, gate);
+      const rows = await this.#lanes.take(tx, count, gate);
       await gate.save();
       this.#held = gate.isBlocking ? { opensAt: gate.opensAt } : null;
       return this.#leases.give(tx, rows, leaseMsOf);
@@ -370,7 +370,7 @@ export class JobTable {
   async wakeUp(tx: Transaction, id: string): Promise<"ready" | "running" | null> {
     const row = await tx.get(TABLE, id);
     const job = row === null ? null : toJob(row);
-    if (row === null || job === null || OVER.includes(job.status)) return null;
+    if (row === null || job === null || FINISHED.includes(job.status)) return null;
     if (job.status === "running") return "running";
     const now = this.#platform.now();
     if (row["readyKey"] === null) await tx.update(TABLE, id, readyPatch(job, now));

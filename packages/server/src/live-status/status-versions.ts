@@ -9,7 +9,7 @@ export type StatusKind = "job" | "workflow";
 const PAGE = 500;
 
 /** The parts of a row that show that it has changed, without its large values. */
-const LOOKS = {
+const VERSION_QUERIES = {
   job: [
     {
       entity: SYSTEM_TABLES.jobs.name,
@@ -39,7 +39,7 @@ export async function versionsOf(
 ): Promise<ReadonlyMap<string, string>> {
   const versions = new Map<string, string>();
   for (let from = 0; from < ids.length; from += PAGE)
-    for (const { entity, id, fields } of LOOKS[kind]) {
+    for (const { entity, id, fields } of VERSION_QUERIES[kind]) {
       const groups = await store.aggregate({
         entity,
         where: and(isIn(id, ids.slice(from, from + PAGE))),

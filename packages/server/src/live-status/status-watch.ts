@@ -3,12 +3,12 @@ import type { Store } from "../store/store.ts";
 import { versionsOf, type StatusKind } from "./status-versions.ts";
 
 /** The polling interval, in milliseconds. */
-const LOOK_MS = 250;
+const POLL_MS = 250;
 /** The interval after a failed poll: the database may be unavailable. */
-const FAILED_LOOK_MS = 5_000;
+const POLL_AFTER_FAILURE_MS = 5_000;
 
 /** One job or run that is followed. */
-interface Followed {
+interface Watched {
   readonly kind: StatusKind;
   readonly id: string;
   /** Its version when it was read last; undefined if it did not exist. */
@@ -32,7 +32,7 @@ export interface StatusWatchOptions {
 export class StatusWatch {
   readonly #options: StatusWatchOptions;
   /** By the name of the live function that shows it. */
-  readonly #followed = new Map<string, Followed>();
+  readonly #watched = new Map<string, Watched>();
   #timer: Timer | null = null;
   #isLooking = false;
 
@@ -42,7 +42,7 @@ export class StatusWatch {
 
   /** The number of live functions that show one. */
   get size(): number {
-    return this.#followed.size;
+    return this.#watched.size;
   }
 
   /**
@@ -54,17 +54,17 @@ export class StatusWatch {
     // Before it is read, so that the next poll finds changes in between.
     const version = (await versionsOf(this.#options.store, kind, [id])).get(id);
     if (signal.aborted) return;
-    const followed: Followed = { kind, id, version };
-    this.#followed.set(follower, followed);
+    const followed: Watched = { kind, id, version };
+    this.#watched.set(follower, followed);
     const forget = (): void => {
-      if (this.#followed.get(follower) === followed) this.#followed.delete(follower);
+      if (this.#watched.get(follower) === followed) this.#watched.delete(follower);
     };
     signal.addEventListener("abort", forget, { once: true });
-    this.#plan(LOOK_MS);
+    this.#plan(POLL_MS);
   }
 
   #plan(ms: number): void {
-    if (this.#timer !== null || this.#isLooking || this.#followed.size === 0) return;
+    if (this.#timer !== null || this.#isLooking || this.#watched.size === 0) return;
     this.#timer = this.#options.platform.after(ms, () => void this.#look()).unref();
   }
 
@@ -73,25 +73,25 @@ export class StatusWatch {
     this.#isLooking = true;
     let isFailed = false;
     try {
-      await this.#lookAt("job");
-      await this.#lookAt("workflow");
+      await this.#poll("job");
+      await this.#poll("workflow");
     } catch (error) {
       isFailed = true;
       this.#options.onError(error);
     }
     this.#isLooking = false;
-    this.#plan(isFailed ? FAILED_LOOK_MS : LOOK_MS);
+    this.#plan(isFailed ? POLL_AFTER_FAILURE_MS : POLL_MS);
   }
 
-  async #lookAt(kind: StatusKind): Promise<void> {
-    const all = [...this.#followed].filter(([, followed]) => followed.kind === kind);
+  async #poll(kind: StatusKind): Promise<void> {
+    const all = [...this.#watched].filter(([, followed]) => followed.kind === kind);
     const ids = [...new Set(all.map(([, { id }]) => id))];
     if (ids.length === 0) return;
     const versions = await versionsOf(this.#options.store, kind, ids);
     const changed = new Set<string>();
     for (const [follower, followed] of all) {
       // It was read again in the meantime.
-      if (this.#followed.get(follower) !== followed) continue;
+      if (this.#watched.get(follower) !== followed) continue;
       const version = versions.get(followed.id);
       if (version === followed.version) continue;
       followed.version = version;

@@ -1,6 +1,6 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
-import { formMatches, fullest, spreadOf, type FormingRules } from "./form-matches.ts";
+import { formMatches, fillSeats, spreadOf, type FormingRules } from "./form-matches.ts";
 
 const NOW = 1_000_000;
 const ticket = fc.record({
@@ -35,7 +35,7 @@ test("as many seats are filled as parties can fill, by whom all ways are tried",
       fc.integer({ min: 0, max: 9 }),
       (sizes, seats) => {
         const others = sizes.map((size, id) => ({ id, size }));
-        const chosen = fullest(others, seats);
+        const chosen = fillSeats(others, seats);
         expect(new Set(chosen).size).toBe(chosen.length);
         expect(chosen.reduce((sum, { size }) => sum + size, 0)).toBe(mostFilled(sizes, seats));
       },

@@ -53,7 +53,7 @@ export function formMatches<T extends WaitingTicket>(
     const others = byAge
       .filter((other) => other !== anchor && !taken.has(other) && distance(other) <= spread)
       .toSorted((a, b) => distance(a) - distance(b));
-    const match = [anchor, ...fullest(others, rules.maxPlayers - anchor.size)];
+    const match = [anchor, ...fillSeats(others, rules.maxPlayers - anchor.size)];
     const players = match.reduce((sum, { size }) => sum + size, 0);
     const hasWaited = now - anchor.createdAt >= rules.fillSeconds * 1000;
     if (players < rules.minPlayers || (players < rules.maxPlayers && !hasWaited)) continue;
@@ -69,7 +69,7 @@ export function formMatches<T extends WaitingTicket>(
  *
  * @param others the tickets, the most preferred first
  */
-export function fullest<T extends Pick<WaitingTicket, "size">>(
+export function fillSeats<T extends Pick<WaitingTicket, "size">>(
   others: readonly T[],
   seats: number,
 ): T[] {

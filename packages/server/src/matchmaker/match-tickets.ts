@@ -118,7 +118,7 @@ export class MatchTickets {
       if (!isOpen(ticket))
         throw new PylonError("TICKET_OVER", `The ticket is already ${ticket.status}.`);
       await TICKETS.update(tx, id, { status: "cancelled" });
-      if (ticket.matchId !== null) await this.#dissolve(tx, ticket.matchId, id);
+      if (ticket.matchId !== null) await this.#cancelMatch(tx, ticket.matchId, id);
     });
   }
 
@@ -163,7 +163,7 @@ export class MatchTickets {
    * @param acceptUntil the time until which players must accept; null: the match begins
    * @returns whether they were assigned
    */
-  bring(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
+  assign(ids: readonly string[], matchId: string, acceptUntil: number | null): Promise<boolean> {
     return transactById(this.#store, async (tx) => {
       for (const id of ids.toSorted())
         if ((await TICKETS.get(tx, id))?.status !== "waiting") return false;
@@ -207,11 +207,11 @@ export class MatchTickets {
     });
   }
 
-  async #dissolve(tx: Transaction, matchId: string, butFor: string): Promise<void> {
+  async #cancelMatch(tx: Transaction, matchId: string, exceptId: string): Promise<void> {
     for (const { id, status } of await TICKETS.select(tx, {
       where: TICKETS.is("matchId", matchId),
     }))
-      if (id !== butFor && status === "proposed") await TICKETS.update(tx, id, WAITING_AGAIN);
+      if (id !== exceptId && status === "proposed") await TICKETS.update(tx, id, WAITING_AGAIN);
   }
 
   /** @throws PylonError TICKET_NOT_FOUND, also for a ticket of other users */

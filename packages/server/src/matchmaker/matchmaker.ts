@@ -1,7 +1,7 @@
 import type { ShardDefinition } from "@pylonsync/functions";
 import { MAX_TICKET_WAITS, PylonError } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
-import { formMatches, fullest, spreadOf } from "./form-matches.ts";
+import { formMatches, fillSeats, spreadOf } from "./form-matches.ts";
 import { isOpen, ticketNotFound, type MatchTickets, type Ticket } from "./match-tickets.ts";
 import { fullRules, queueName, queueOf, rulesOf, type FullRules } from "./match-rules.ts";
 
@@ -154,7 +154,7 @@ export class Matchmaker {
     for (const together of formMatches(waiting, rules, now)) {
       const matchId = `${shard}:m-${this.#services.platform.uuid()}`;
       const ids = together.map(({ id }) => id);
-      await this.#services.tickets.bring(ids, matchId, acceptUntil);
+      await this.#services.tickets.assign(ids, matchId, acceptUntil);
     }
   }
 
@@ -175,8 +175,8 @@ export class Matchmaker {
       if (first === undefined) continue;
       const near = nearTo(before, left, fullRules(rules), now);
       const seats = fullRules(rules).maxPlayers - match.players - comingTo(match, before, now);
-      const chosenTickets = seats > 0 ? fullest(near, seats) : [];
-      for (const { id } of chosenTickets) await tickets.bring([id], match.id, null);
+      const chosenTickets = seats > 0 ? fillSeats(near, seats) : [];
+      for (const { id } of chosenTickets) await tickets.assign([id], match.id, null);
       left = left.filter((ticket) => !chosenTickets.includes(ticket));
     }
     return left;

@@ -84,7 +84,7 @@ function compileOne(
     scope: access === "read" ? { entity, roots: ["data"] } : { entity, roots: ROOTS[access] },
     at,
   });
-  if (access !== "read" || expr === undefined || asksCallerAlone(expr)) return expr;
+  if (access !== "read" || expr === undefined || readsOnlyCaller(expr)) return expr;
   const diagnostic = errorAt(
     "FIELD_POLICY_READS_ROW",
     `${label} makes reading the field depend on the row, but only auth. is supported.`,
@@ -95,7 +95,7 @@ function compileOne(
   return expr;
 }
 
-function asksCallerAlone(expr: Expr): boolean {
+function readsOnlyCaller(expr: Expr): boolean {
   for (const node of nodesOf(expr)) {
     if (node.kind === "exists" || node.kind === "hasRelated" || node.kind === "now") return false;
     if (node.kind === "path" && node.root !== "auth") return false;

@@ -3,7 +3,7 @@ import { FALSE, literal, parsePolicy, path, type Expr } from "@pylonsync/query";
 import fc from "fast-check";
 import { holds } from "../store/sql/naive-evaluator.ts";
 import type { StoredRow } from "../store/store.ts";
-import { formerRows, reachOf, rewind, type RelatedChange } from "./rewind.ts";
+import { earlierRows, reachOf, rewind, type RelatedChange } from "./rewind.ts";
 
 type Rows = ReadonlyMap<string, readonly StoredRow[]>;
 
@@ -85,7 +85,7 @@ const scenes = fc
 test("a rewound rule gives after the change the result that the rule gave before it", () => {
   fc.assert(
     fc.property(scenes, ({ rule, change, before, after, data }) => {
-      const rewound = rewind(rule, formerRows([change]));
+      const rewound = rewind(rule, earlierRows([change]));
       for (const row of data)
         expect(holds(rewound, { data: row }, after)).toBe(holds(rule, { data: row }, before));
     }),
@@ -128,8 +128,8 @@ test("several changes are rewound together, and a later store finds the reach of
         });
         now = new Map([...now, [entity, made === null ? others : [...others, made]]]);
       }
-      const rewound = rewind(rule, formerRows([change, ...laterChanges]));
-      const reach = reachOf(rule, change, formerRows(laterChanges));
+      const rewound = rewind(rule, earlierRows([change, ...laterChanges]));
+      const reach = reachOf(rule, change, earlierRows(laterChanges));
       for (const row of data) {
         const held = holds(rule, { data: row }, before);
         expect(holds(rewound, { data: row }, now)).toBe(held);
@@ -147,7 +147,7 @@ test("a change of an entity outside of every exists reaches no rows", () => {
       const elsewhere = { ...change, entity: "Gamma" };
       expect(reachOf(rule, elsewhere)).toEqual(FALSE);
       for (const row of data)
-        expect(holds(rewind(rule, formerRows([elsewhere])), { data: row }, after)).toBe(
+        expect(holds(rewind(rule, earlierRows([elsewhere])), { data: row }, after)).toBe(
           holds(rule, { data: row }, after),
         );
     }),

@@ -25,14 +25,14 @@ export interface RelatedChange {
 }
 
 /** Rows at an earlier time, by entity and id. Null: the row did not exist. */
-export type FormerRows<R = Values> = ReadonlyMap<string, ReadonlyMap<string, R | null>>;
+export type EarlierRows<R = Values> = ReadonlyMap<string, ReadonlyMap<string, R | null>>;
 
 /**
  * The rows that the changes affect, as they were before the first of them.
  *
  * @param changes in the order in which they were made
  */
-export function formerRows<R extends Values>(
+export function earlierRows<R extends Values>(
   changes: Iterable<{
     readonly entity: string;
     readonly rowId: string;
@@ -58,7 +58,7 @@ export function formerRows<R extends Values>(
  * @param expr reads `data`; its references to the caller are bound
  * @param former the rows that the changes affected, as they were before
  */
-export function rewind(expr: Expr, former: FormerRows): Expr {
+export function rewind(expr: Expr, former: EarlierRows): Expr {
   if (former.size === 0) return expr;
   const rewound = mapChildren(expr, (child) => rewind(child, former));
   const rows = rewound.kind === "exists" ? former.get(rewound.entity) : undefined;
@@ -78,7 +78,7 @@ export function rewind(expr: Expr, former: FormerRows): Expr {
  *   evaluates the condition contains these changes, too
  * @returns FALSE if the change does not affect the condition
  */
-export function reachOf(expr: Expr, change: RelatedChange, later: FormerRows = new Map()): Expr {
+export function reachOf(expr: Expr, change: RelatedChange, later: EarlierRows = new Map()): Expr {
   const reached: Expr[] = [];
   const before = beforeChange(change, later);
   for (const { node, around } of existsOf(expr, change.entity)) {
@@ -127,7 +127,7 @@ function readsEnclosing(expr: Expr, depth = 0): boolean {
 }
 
 /** The rows as they were before the change and the later ones. */
-export function beforeChange(change: RelatedChange, later: FormerRows): FormerRows {
+export function beforeChange(change: RelatedChange, later: EarlierRows): EarlierRows {
   const { entity, rowId, before } = change;
   return new Map([
     ...later,

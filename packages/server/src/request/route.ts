@@ -33,14 +33,14 @@ interface RouteBase {
    * Pages of any site may post to it, as an OAuth provider's page does: the request contains its
    * own proof, and is handled without the browser's session.
    */
-  readonly takesForeignForms?: boolean;
+  readonly acceptsCrossOriginForms?: boolean;
   /** Any browser may be redirected to it: it ignores cookies and tokens, and HEAD is not GET. */
   readonly isAnonymous?: boolean;
   /**
    * A bearer token that is unknown, expired or revoked counts as none, and the route reports it;
    * elsewhere it is rejected.
    */
-  readonly takesDeadTokens?: boolean;
+  readonly ignoresInvalidTokens?: boolean;
   /** Bearer tokens that are valid for this route only. */
   readonly tokens?: RouteTokens;
   /**

@@ -6,17 +6,17 @@ export class Transfer implements Disposable {
   readonly key: string;
   readonly #owner: Transfers;
   readonly #abort: () => void;
-  readonly #isRefusable: boolean;
+  readonly #isLimited: boolean;
   #bytes = 0;
   #movedAt: number;
   #isOver = false;
   #timer: Timer | null = null;
 
-  constructor(owner: Transfers, key: string, abort: () => void, isRefusable: boolean) {
+  constructor(owner: Transfers, key: string, abort: () => void, isLimited: boolean) {
     this.#owner = owner;
     this.key = key;
     this.#abort = abort;
-    this.#isRefusable = isRefusable;
+    this.#isLimited = isLimited;
     this.#movedAt = owner.platform.monotonic();
     this.#move();
   }
@@ -41,7 +41,7 @@ export class Transfer implements Disposable {
    */
   add(bytes: number): void {
     if (this.#isOver) return;
-    this.#owner.reserve(this, bytes, this.#isRefusable);
+    this.#owner.reserve(this, bytes, this.#isLimited);
     this.#bytes += bytes;
     this.#move();
   }
@@ -113,9 +113,9 @@ export class Transfers {
   /**
    * @param key the caller's key
    * @param abort called when the transfer is aborted
-   * @param isRefusable false if it is counted, but never rejected
+   * @param isLimited false if it is counted, but never rejected
    */
-  open(key: string, abort: () => void, isRefusable = true): Transfer {
+  open(key: string, abort: () => void, isLimited = true): Transfer {
     const transfer = new Transfer(
       this,
       key,
@@ -123,7 +123,7 @@ export class Transfers {
         this.counts.stalled += 1;
         abort();
       },
-      isRefusable,
+      isLimited,
     );
     this.#open.add(transfer);
     return transfer;
@@ -148,9 +148,9 @@ export class Transfers {
    *
    * @throws PylonError RATE_LIMITED, OVERLOADED
    */
-  reserve(transfer: Transfer, bytes: number, isRefusable: boolean): void {
+  reserve(transfer: Transfer, bytes: number, isLimited: boolean): void {
     const { key } = transfer;
-    if (isRefusable) this.#need(transfer, key, bytes);
+    if (isLimited) this.#need(transfer, key, bytes);
     this.#total += bytes;
     this.#held.set(key, (this.#held.get(key) ?? 0) + bytes);
   }

@@ -56,13 +56,13 @@ export class RoomWatch {
   #heard(changes: readonly ChangeRecord[]): void {
     const { connections, rooms, platform } = this.#options;
     const rules = this.#options.rules();
-    const telling = changes.filter(({ entity }) => rules.looksAt(entity));
-    if (telling.length === 0) return;
+    const relevant = changes.filter(({ entity }) => rules.looksAt(entity));
+    if (relevant.length === 0) return;
     const now = new Date(platform.now()).toISOString();
     for (const userId of connections.users())
       for (const room of rooms.localRooms(userId))
         for (const { caller: auth } of connections.ofUser(userId))
-          if (telling.some((change) => rules.mayChangeJoin(room, change, { auth, now })))
+          if (relevant.some((change) => rules.mayChangeJoin(room, change, { auth, now })))
             this.#ask(userId, room);
   }
 

@@ -31,13 +31,13 @@ function fail(error: unknown): void {
   throw error;
 }
 
-interface Ears {
+interface RecordedConnection {
   readonly subscriber: Subscriber;
   readonly texts: string[];
 }
 
 /** A connection that records what it receives. */
-function connect(caller: Partial<Identity["caller"]>): Ears {
+function connect(caller: Partial<Identity["caller"]>): RecordedConnection {
   const texts: string[] = [];
   const outlet = {
     transport: "websocket" as const,

@@ -1,4 +1,4 @@
-import { MAX_ACQUAINTANCES } from "@pylonsync/protocol";
+import { MAX_RECENT_SENDERS } from "@pylonsync/protocol";
 import type { ConnectionIndex } from "../connections/connection-index.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { Platform } from "../platform.ts";
@@ -31,7 +31,7 @@ export class Rooms {
   readonly #connections: ConnectionIndex;
   readonly #watch: RoomWatch;
   readonly #onError: (error: unknown) => void;
-  readonly #acquaintances = new Acquaintances();
+  readonly #recentSenders = new RecentSenders();
 
   constructor({ connections, createStore, rules, rows, platform, onError }: RoomsOptions) {
     this.#connections = connections;
@@ -53,11 +53,13 @@ export class Rooms {
     this.#connections.listen({
       first: (userId, subscriber) =>
         void this.store
-          .connected(userId, willOf(userId, subscriber))
+          .connected(userId, disconnectMessageOf(userId, subscriber))
           .then(() => this.#watch.came(userId))
           .catch(this.#onError),
       last: (userId, subscriber) =>
-        void this.store.disconnected(userId, willOf(userId, subscriber)).catch(this.#onError),
+        void this.store
+          .disconnected(userId, disconnectMessageOf(userId, subscriber))
+          .catch(this.#onError),
     });
     await this.store.start();
     this.#watch.start();
@@ -81,10 +83,10 @@ export class Rooms {
       return;
     }
     const { text } = message;
-    const told = new Set(this.store.localMembers(message.room));
+    const recipients = new Set(this.store.localMembers(message.room));
     // A user who has just left is notified on its other devices.
-    if (message.kind === "leave") told.add(message.userId);
-    for (const userId of told) {
+    if (message.kind === "leave") recipients.add(message.userId);
+    for (const userId of recipients) {
       for (const subscriber of this.#connections.ofUser(userId)) subscriber.send(text);
     }
   }
@@ -96,8 +98,8 @@ export class Rooms {
   #deliverToTenant(message: TenantMessage): void {
     const { userId, about, text } = message;
     for (const subscriber of this.#audienceOf(message)) {
-      if (userId !== null && about === "said") this.#acquaintances.add(subscriber, userId);
-      if (userId !== null && about === "gone" && !this.#acquaintances.remove(subscriber, userId))
+      if (userId !== null && about === "said") this.#recentSenders.add(subscriber, userId);
+      if (userId !== null && about === "gone" && !this.#recentSenders.remove(subscriber, userId))
         continue;
       subscriber.send(text);
     }
@@ -117,24 +119,24 @@ export class Rooms {
 }
 
 /** The users from whom a connection received something, the newest last. */
-class Acquaintances {
-  readonly #known = new WeakMap<Subscriber, Set<string>>();
+class RecentSenders {
+  readonly #sendersBySubscriber = new WeakMap<Subscriber, Set<string>>();
 
   add(subscriber: Subscriber, userId: string): void {
-    const users = this.#known.get(subscriber) ?? new Set();
-    this.#known.set(subscriber, users);
+    const users = this.#sendersBySubscriber.get(subscriber) ?? new Set();
+    this.#sendersBySubscriber.set(subscriber, users);
     users.delete(userId);
     users.add(userId);
     const [oldest] = users;
-    if (users.size > MAX_ACQUAINTANCES && oldest !== undefined) users.delete(oldest);
+    if (users.size > MAX_RECENT_SENDERS && oldest !== undefined) users.delete(oldest);
   }
 
   /** @returns whether it was known */
   remove(subscriber: Subscriber, userId: string): boolean {
-    return this.#known.get(subscriber)?.delete(userId) === true;
+    return this.#sendersBySubscriber.get(subscriber)?.delete(userId) === true;
   }
 }
 
-function willOf(userId: string, { id, caller }: Subscriber): TenantMessage {
+function disconnectMessageOf(userId: string, { id, caller }: Subscriber): TenantMessage {
   return disconnectMessage(caller.tenantId, userId, id);
 }

@@ -111,7 +111,7 @@ class RoomHandlers {
     const room = roomOf(body);
     const topic = nameIn(body, "topic", "MISSING_TOPIC");
     const { isAdmin, userId } = context.caller;
-    const sender = isAdmin ? spokenFor(body) : userId;
+    const sender = isAdmin ? targetUserId(body) : userId;
     const text = broadcastText(room, sender, topic, dataOf(body, {}));
     await this.#check(context, room, "send");
     const result = await this.#store.broadcast(room, isAdmin ? null : userId, text);
@@ -183,7 +183,7 @@ function checkLength(value: string, field: string): string {
 /** @throws PylonError MISSING_FIELD for the admin, who is not a user, without a `user_id` */
 function userOf({ caller }: RequestContext, body: Body): string {
   if (!caller.isAdmin && caller.userId !== null) return caller.userId;
-  const userId = spokenFor(body);
+  const userId = targetUserId(body);
   if (userId === null)
     throw new PylonError("MISSING_FIELD", '"user_id" is missing.', {
       field: "user_id",
@@ -192,7 +192,7 @@ function userOf({ caller }: RequestContext, body: Body): string {
   return userId;
 }
 
-function spokenFor({ user_id: userId }: Body): string | null {
+function targetUserId({ user_id: userId }: Body): string | null {
   return typeof userId === "string" && userId !== "" ? checkLength(userId, "user_id") : null;
 }
 

@@ -8,7 +8,7 @@ import {
 import type { ManifestEntity, ManifestField } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
 import type { ManifestRules } from "./field-value.ts";
-import { defaultsToNow } from "./mend-dates.ts";
+import { defaultsToNow } from "./datetime-defaults.ts";
 import { isValueSchema } from "./value-schema.ts";
 
 const TEXTS = new Set(["string", "richtext", "encrypted"]);

@@ -2,13 +2,8 @@ import { expect, test } from "bun:test";
 import type { ManifestField } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { NO_FACTS } from "./data-facts.ts";
-import {
-  describeStep,
-  newUniqueIndexes,
-  planMigration,
-  retypedFields,
-  tightenedFields,
-} from "./diff.ts";
+import { describeStep } from "./describe-step.ts";
+import { newUniqueIndexes, planMigration, retypedFields, tightenedFields } from "./diff.ts";
 import { applied, manifestArbitrary, tablesOf } from "./migration.arbitraries.ts";
 import { toStored } from "./stored-manifest.ts";
 

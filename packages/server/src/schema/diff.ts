@@ -6,23 +6,15 @@ import {
   type ManifestField,
   type ManifestIndex,
 } from "@pylonsync/sdk";
-import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import type { Value } from "./row.ts";
-import {
-  NO_FACTS,
-  type DataFacts,
-  type DuplicateValues,
-  type LongTexts,
-  type LostValues,
-  type Orphans,
-} from "./data-facts.ts";
+import type { Diagnostic } from "./diagnostic.ts";
+import { NO_FACTS, type DataFacts, type DuplicateValues } from "./data-facts.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { computedBy, isFilledByCode } from "./field-code.ts";
 import { kindOf } from "./field-kind.ts";
 import { maxTextBytes } from "./schema.ts";
 import { defaultsToUuid } from "./generated-default.ts";
 import { referencesOf, type Reference } from "./references.ts";
-import { withNormalDefault } from "./mend-dates.ts";
+import { withNormalDefault } from "./datetime-defaults.ts";
 import { isSameSearchIndex, searchIndexesOf, type SearchIndex } from "./search-index.ts";
 import {
   hasRawDefault,
@@ -32,6 +24,15 @@ import {
   type StoredManifest,
 } from "./stored-manifest.ts";
 import { storedNames, toTables, type AppNames } from "./table-names.ts";
+import {
+  differsInCase,
+  encryptionChanged,
+  needsDefault,
+  notConvertible,
+  notUnique,
+  orphansOf,
+  tooLong,
+} from "./migration-problems.ts";
 
 /** The migration of a database to a schema, and whether it can be applied. */
 export interface MigrationPlan {
@@ -142,59 +143,6 @@ function ownOf<T>(record: Readonly<Record<string, T>>, name: string): T | undefi
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-function orphansOf(reference: string, { target, rows, example }: Orphans): Diagnostic {
-  return {
-    severity: "warning",
-    code: "SCHEMA_ORPHANS",
-    message:
-      `${reference} refers to a ${target} that does not exist in ${rows} ` +
-      `${rows === 1 ? "row" : "rows"}, such as the row "${example}".`,
-    path: reference,
-    hint: "These rows are not changed. Delete them, or set the field to another value.",
-  };
-}
-
-/** Describes a step in words: `add Todo.due (datetime)`. */
-export function describeStep(step: MigrationStep): string {
-  switch (step.kind) {
-    case "create_table": {
-      const columns = step.entity.fields.map(({ name, type }) => `${name} ${type}`);
-      return `create ${step.entity.name} (${columns.join(", ")})`;
-    }
-    case "add_column":
-      return `add ${step.entity}.${step.field.name} (${step.field.type})`;
-    case "mend_dates":
-      return `normalize the dates of ${step.entity}.${step.field.name}`;
-    case "create_index": {
-      const { name, fields, unique } = step.index;
-      const index = `${unique ? "unique " : ""}index ${name}`;
-      return `create ${index} on ${step.entity} (${fields.join(", ")})`;
-    }
-    case "drop_index":
-      return `drop index ${step.index} of ${step.entity}`;
-    case "build_search": {
-      const names = step.index.fields.map(({ name }) => name).join(", ");
-      return `build the search index of ${step.entity} (${names})`;
-    }
-    case "drop_search":
-      return `drop the search index of ${step.entity}`;
-    case "drop_table":
-      return `drop ${step.entity} with all its rows`;
-    case "drop_column":
-      return `drop ${step.entity}.${step.field} with all its values`;
-    case "convert_column":
-      return `convert ${step.entity}.${step.to.name} from ${step.from.type} to ${step.to.type}`;
-    case "backfill":
-      return `fill in ${step.entity}.${step.field.name} of rows without a value, in batches`;
-    case "compute":
-      return `compute ${step.entity}.${step.field.name} of all rows, in batches`;
-    case "retype_column": {
-      const { entity, from, to, lost } = step;
-      return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lossOf(to, lost)}`;
-    }
-  }
-}
-
 /** The fields that are optional and become required without a default. */
 export function tightenedFields(
   from: Pick<StoredManifest, "entities" | "leftovers">,
@@ -283,7 +231,7 @@ function changeField(
   if (old.optional && needsValue(field) && !facts.filled.has(name))
     problems.push(needsDefault(name, "becomes required, but there are rows without a value"));
   if (kindOf(old.type) === "datetime" && kindOf(field.type) === "datetime" && hasRawDefault(old))
-    return [{ kind: "mend_dates", entity: entity.name, field: toColumn(field) }];
+    return [{ kind: "repair_dates", entity: entity.name, field: toColumn(field) }];
   const code = computedBy(field);
   const isRecomputed = code !== undefined && old.computed_by !== code;
   const column = { entity: entity.name, field: toColumn(field) };
@@ -454,96 +402,6 @@ function needsValue(field: ManifestField): boolean {
     field.computed !== true &&
     !isFilledByCode(field)
   );
-}
-
-function needsDefault(name: string, why: string): Diagnostic {
-  return errorAt(
-    "SCHEMA_FIELD_NEEDS_DEFAULT",
-    `${name} ${why}.`,
-    name,
-    "Make it .optional(), or give it a .default(value) or a .backfill((row) => value).",
-  );
-}
-
-function differsInCase(name: string, known: string, what: "entity" | "field"): Diagnostic {
-  return errorAt(
-    "SCHEMA_NAME_DIFFERS_IN_CASE",
-    `The database has the ${what} ${known}, and ${name} differs from it only in case.`,
-    name,
-    `Keep the name ${known}, or add renamedFrom("${known.split(".").at(-1) ?? known}").`,
-  );
-}
-
-function notUnique(
-  entity: ManifestEntity,
-  index: ManifestIndex,
-  groups: readonly DuplicateValues[],
-): Diagnostic {
-  const fields = index.fields.map((name) => `${entity.name}.${name}`).join(", ");
-  const shown = groups.map(
-    ({ values, rows }) => `${values.map(showValue).join(", ")} in ${rows} rows`,
-  );
-  const are = index.fields.length === 1 ? "is" : "are together";
-  return errorAt(
-    "SCHEMA_VALUES_NOT_UNIQUE",
-    `${fields} ${are} declared unique, but rows have the same value: ${shown.join("; ")}.`,
-    fields,
-    "Change the values so that they differ, or remove the unique index.",
-  );
-}
-
-function notConvertible(name: string, field: ManifestField, lost: LostValues): Diagnostic {
-  const samples = lost.samples.map(showValue).join(", ");
-  const { id, reason } = lost.example;
-  const isConverted = fieldCodeOf(field)?.convert !== undefined;
-  return errorAt(
-    "SCHEMA_VALUES_NOT_CONVERTIBLE",
-    `${name} becomes ${field.type}, but ${countOf(lost)} can't be converted, such as ${samples}` +
-      (isConverted ? `. Of the row "${id}" the new value ${reason}.` : `, of the row "${id}".`),
-    name,
-    isConverted
-      ? "Change these values first, or have .convert() return a value for them."
-      : "Change these values first, make the field .optional(), so that they become null, or " +
-          "add a .convert((old) => value).",
-  );
-}
-
-function encryptionChanged(name: string, from: ManifestField, to: ManifestField): Diagnostic {
-  return errorAt(
-    "SCHEMA_ENCRYPTION_CHANGED",
-    `${name} changes from ${from.type} to ${to.type}, but a migration can't encrypt or decrypt.`,
-    name,
-    "Add another field, copy the values in a data migration, and remove this one later.",
-  );
-}
-
-function tooLong(name: string, { rows, maxBytes, example }: LongTexts): Diagnostic {
-  return errorAt(
-    "SCHEMA_VALUES_TOO_LONG",
-    `${name} is added to an index, which allows at most ${maxBytes} bytes, but ${rows} ` +
-      `${rows === 1 ? "row has" : "rows have"} a longer one, such as the row "${example}".`,
-    name,
-    "Shorten the values, or remove the field from the index.",
-  );
-}
-
-function lossOf(to: ManifestField, lost: LostValues | undefined): string {
-  if (lost === undefined) return "";
-  const end = to.optional ? " and become null" : "";
-  const samples = lost.samples.map(showValue).join(", ");
-  return `; ${countOf(lost)} can't be converted${end}, such as ${samples}`;
-}
-
-function countOf({ count }: LostValues): string {
-  return `${count} ${count === 1 ? "value" : "values"}`;
-}
-
-/** An id has 40 characters, and is shown in full. */
-const MAX_SHOWN_CHARACTERS = 40;
-
-function showValue(value: Value): string {
-  const isLong = typeof value === "string" && value.length > MAX_SHOWN_CHARACTERS;
-  return JSON.stringify(isLong ? `${value.slice(0, MAX_SHOWN_CHARACTERS)}...` : value);
 }
 
 /** Whether the values can remain unchanged: string, richtext and id are all text. */

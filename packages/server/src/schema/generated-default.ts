@@ -1,5 +1,5 @@
 import type { ManifestField } from "@pylonsync/sdk";
-import { defaultsToNow } from "./mend-dates.ts";
+import { defaultsToNow } from "./datetime-defaults.ts";
 
 /** The default of a string field that means a new UUID. */
 const UUID = "uuid";

@@ -18,16 +18,16 @@ export function withEmailRules(
   if (email === undefined || entity.fields.get("email")?.managed !== true) return values;
   const address = typeof email === "string" ? normaliseEmail(email) : email;
   const proof = entity.fields.get("emailVerified");
-  const isProved =
+  const isVerified =
     before === null ||
     address === before["email"] ||
     Object.hasOwn(values, "emailVerified") ||
     proof === undefined;
-  return { ...values, email: address, ...(isProved ? {} : unproved(proof)) };
+  return { ...values, email: address, ...(isVerified ? {} : unverified(proof)) };
 }
 
 /** A date that must not be null can't express that the address is unverified. */
-function unproved({
+function unverified({
   kind,
   optional,
 }: {

@@ -141,7 +141,7 @@ export function applied(before: Tables, { steps }: Migration): Tables {
       case "backfill":
         refuseIf(!columns.has(step.field.name), "no such column");
         break;
-      case "mend_dates":
+      case "repair_dates":
         refuseIf(columns.get(step.field.name) !== "datetime", "not a column of dates");
         break;
       case "create_index":

@@ -11,7 +11,7 @@ export type MigrationStep =
   | { readonly kind: "add_column"; readonly entity: string; readonly field: ManifestField }
   | {
       /** Normalizes dates that were stored in the form in which a default was written. */
-      readonly kind: "mend_dates";
+      readonly kind: "repair_dates";
       readonly entity: string;
       readonly field: ManifestField;
     }

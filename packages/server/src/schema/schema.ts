@@ -10,7 +10,7 @@ import { kindOf, targetOf } from "./field-kind.ts";
 import { referencesOf, type Reference } from "./references.ts";
 import type { StoredRow } from "./row.ts";
 import { defaultsToUuid, isGenerated } from "./generated-default.ts";
-import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
+import { defaultsToNow, withNormalDefault } from "./datetime-defaults.ts";
 import { readValueOf, type ReadValue } from "./field-value.ts";
 import { searchIndexOf, type SearchIndex } from "./search-index.ts";
 import { fieldCodeOf } from "@pylonsync/sdk";

@@ -1,13 +1,8 @@
 import type { Manifest, ManifestEntity } from "@pylonsync/sdk";
 import { NO_FACTS, type DataFacts } from "./data-facts.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
-import {
-  describeStep,
-  indexesOf,
-  planMigration,
-  referenceIndexName,
-  uniqueIndexName,
-} from "./diff.ts";
+import { describeStep } from "./describe-step.ts";
+import { indexesOf, planMigration, referenceIndexName, uniqueIndexName } from "./diff.ts";
 import type { Migration, MigrationStep } from "./migration.ts";
 import { searchIndexesOf } from "./search-index.ts";
 import { storedNames, toTables, type AppNames } from "./table-names.ts";

@@ -1,5 +1,5 @@
 import type { Manifest, ManifestEntity, ManifestField } from "@pylonsync/sdk";
-import { defaultsToNow, withNormalDefault } from "./mend-dates.ts";
+import { defaultsToNow, withNormalDefault } from "./datetime-defaults.ts";
 import { computedBy } from "./field-code.ts";
 import { searchIndexesOf, type SearchIndex } from "./search-index.ts";
 

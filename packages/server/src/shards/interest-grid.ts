@@ -219,7 +219,7 @@ export class InterestGrid {
 }
 
 const DEFAULT_RADIUS_CELLS = 1;
-const NOWHERE: ShardPosition = { x: NaN, y: NaN };
+const NO_POSITION: ShardPosition = { x: NaN, y: NaN };
 
 function isPartial(delta: ShardDelta): delta is Exclude<ShardDelta, readonly [unknown]> {
   return !Array.isArray(delta);
@@ -231,5 +231,5 @@ function cellKey(column: number, row: number): string {
 
 function placeOf(value: unknown): ShardPosition {
   const { x, y }: Partial<ShardPosition> = Object(value);
-  return x === undefined || y === undefined ? NOWHERE : { x, y };
+  return x === undefined || y === undefined ? NO_POSITION : { x, y };
 }

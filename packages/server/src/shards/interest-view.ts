@@ -3,7 +3,7 @@ import type { InterestGrid, Thing } from "./interest-grid.ts";
 import { sized } from "./view-channel.ts";
 
 /** The next changes for one connection: a part of a frame, as JSON. */
-export interface InterestNews {
+export interface InterestChanges {
   readonly kind: "snapshot" | "delta";
   readonly json: string;
 }
@@ -49,7 +49,7 @@ export class InterestView {
     state: unknown,
     player: ShardPlayer,
     { takesDeltas, now }: { readonly takesDeltas: boolean; readonly now: number },
-  ): InterestNews | null {
+  ): InterestChanges | null {
     const center = grid.rules.center(state, player);
     const near = center === null ? NOTHING : grid.near(center);
     const gone = [...this.#known.keys()].filter((thing) => thing.isGone || !near.has(thing));

@@ -3,7 +3,7 @@ import { SHARD_BACKLOG_BYTES, type CloseCode } from "@pylonsync/protocol";
 import type { CallResult } from "@pylonsync/functions/simulation";
 import type { Platform } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
-import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
+import type { RunningShard, SentWith, StateOnStop, ShardObserver } from "./running-shard.ts";
 import type { ShardConnection } from "./shard-connection.ts";
 import { nameOf } from "./shard-host.ts";
 import {
@@ -189,7 +189,7 @@ export class IsolatedShard implements RunningShard {
     const limit = this.#hasStarted ? MAX_SILENT_CHECKS : MAX_STARTING_CHECKS;
     if (this.#silentChecks > limit)
       return this.#lost("stuck", new Error(`Its thread has not responded for ${limit} s.`));
-    this.#tellBacklogs();
+    this.#reportBacklogs();
     this.#thread.post({ kind: "check" });
   }
 
@@ -237,7 +237,7 @@ export class IsolatedShard implements RunningShard {
     this.#posted = 0;
     this.#silentChecks = 0;
     for (const frame of frames) this.#send(frame);
-    this.#tellBacklogs();
+    this.#reportBacklogs();
     for (const event of events) this.#happened(event);
   }
 
@@ -271,7 +271,7 @@ export class IsolatedShard implements RunningShard {
   }
 
   /** Reports backlogs to the thread, which skips steps for slow readers. */
-  #tellBacklogs(): void {
+  #reportBacklogs(): void {
     for (const number of this.#slow) {
       const bytes = this.#connections.get(number)?.outlet.backlog() ?? 0;
       if (bytes === 0) this.#slow.delete(number);
@@ -324,7 +324,7 @@ export class IsolatedShard implements RunningShard {
     if (this.#hasStarted) this.#ended("restart");
   }
 
-  #ended(fate: ShardFate): void {
+  #ended(fate: StateOnStop): void {
     if (this.#isRunning) this.#observer.ended(this, fate);
   }
 }

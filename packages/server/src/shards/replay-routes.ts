@@ -3,7 +3,7 @@ import type { RequestContext } from "../request/context.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { isoTime } from "../store/system-table.ts";
-import type { KeptReplay, ShardReplays } from "./shard-replays.ts";
+import type { StoredReplay, ShardReplays } from "./shard-replays.ts";
 
 /** Routes for recordings of shards, for the admin and the users that `record.access` allows. */
 export function replayRoutes(replays: ShardReplays): Route[] {
@@ -59,7 +59,7 @@ async function remove(replays: ShardReplays, context: RequestContext): Promise<A
 }
 
 /** @throws PylonError NOT_FOUND, also if the caller may not play the recording */
-async function found(replays: ShardReplays, context: RequestContext): Promise<KeptReplay> {
+async function found(replays: ShardReplays, context: RequestContext): Promise<StoredReplay> {
   const [shard, id] = [context.param("id"), context.param("replay")];
   const row = await replays.get(shard, id, viewerOf(context));
   if (row === null) throw notFound();
@@ -71,7 +71,7 @@ function viewerOf({ caller }: RequestContext): string | null {
   return caller.isAdmin ? null : caller.userId;
 }
 
-function shown(row: KeptReplay): object {
+function shown(row: StoredReplay): object {
   return {
     id: row.id,
     shard: row.shard,

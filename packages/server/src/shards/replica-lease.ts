@@ -69,7 +69,7 @@ export class ReplicaLease {
   async silences(): Promise<ReadonlyMap<string, number>> {
     const leases = [...(await this.#storage.living())];
     return new Map(
-      leases.map(([id, leaseUntil]) => [id, this.#silence.look(id, leaseUntil)] as const),
+      leases.map(([id, leaseUntil]) => [id, this.#silence.silentForMs(id, leaseUntil)] as const),
     );
   }
 
@@ -78,7 +78,7 @@ export class ReplicaLease {
     const first = await this.#open(id, null);
     if (!("owner" in first)) return first;
     const { replica, leaseUntil } = first.owner;
-    const isSilent = this.#silence.look(replica, leaseUntil) >= SILENT_MS;
+    const isSilent = this.#silence.silentForMs(replica, leaseUntil) >= SILENT_MS;
     if (this.#gone.has(replica)) return this.#open(id, { replica, leaseUntil: null });
     // Its machine may have failed silently.
     if (isSilent && this.#unreachable.has(replica)) return this.#open(id, { replica, leaseUntil });

@@ -12,7 +12,7 @@ export const MAX_REPLICAS = 1000;
  */
 export class ReplicaSilence {
   readonly #platform: Pick<Platform, "monotonic">;
-  readonly #seen = new Map<string, { readonly leaseUntil: number; readonly since: number }>();
+  readonly #leases = new Map<string, { readonly leaseUntil: number; readonly since: number }>();
 
   constructor(platform: Pick<Platform, "monotonic">) {
     this.#platform = platform;
@@ -23,14 +23,14 @@ export class ReplicaSilence {
    *
    * @returns the time since its last observed change, in milliseconds
    */
-  look(replica: string, leaseUntil: number): number {
+  silentForMs(replica: string, leaseUntil: number): number {
     const now = this.#platform.monotonic();
-    const known = this.#seen.get(replica);
+    const known = this.#leases.get(replica);
     if (known?.leaseUntil === leaseUntil) return now - known.since;
-    this.#seen.delete(replica);
-    this.#seen.set(replica, { leaseUntil, since: now });
-    const [oldest] = this.#seen.keys();
-    if (this.#seen.size > MAX_REPLICAS && oldest !== undefined) this.#seen.delete(oldest);
+    this.#leases.delete(replica);
+    this.#leases.set(replica, { leaseUntil, since: now });
+    const [oldest] = this.#leases.keys();
+    if (this.#leases.size > MAX_REPLICAS && oldest !== undefined) this.#leases.delete(oldest);
     return 0;
   }
 }

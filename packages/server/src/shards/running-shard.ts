@@ -13,7 +13,7 @@ import type {
  * What happens to the state of a shard that stops. "restart" keeps the last saved state, and asks
  * clients to reconnect.
  */
-export type ShardFate = "keep" | "discard" | "leave as saved" | "restart";
+export type StateOnStop = "keep" | "discard" | "leave as saved" | "restart";
 
 /** Receives the events of a shard, for logs, metrics and its storage. */
 export interface ShardObserver {
@@ -41,7 +41,7 @@ export interface ShardObserver {
   /** The thread of an isolated shard was ended. */
   threadEnded(id: string, why: "stuck" | "crashed", error: unknown): void;
   /** The shard ended, and must be stopped. */
-  ended(shard: RunningShard, fate: ShardFate): void;
+  ended(shard: RunningShard, fate: StateOnStop): void;
 }
 
 /** Information that a client sends with an input. */

@@ -6,7 +6,7 @@ import {
 } from "@pylonsync/protocol";
 import type { ShardPlayer } from "@pylonsync/functions";
 import type { Identity } from "../identity/identity.ts";
-import type { InterestNews } from "./interest-view.ts";
+import type { InterestChanges } from "./interest-view.ts";
 import type { ViewChannel } from "./view-channel.ts";
 
 /** The transport of a connection to a shard. */
@@ -36,7 +36,7 @@ const RATE_WINDOW_MS = 1_000;
 /**
  * The number of deltas after which a client is sent a full view again.
  */
-const WHOLE_EVERY = 200;
+const FULL_VIEW_INTERVAL = 200;
 
 /**
  * A client's connection to a shard. Nothing is queued for a slow reader: steps are skipped, and the
@@ -111,19 +111,21 @@ export class ShardConnection {
    * @throws RangeError if the view is too large
    */
   deliver(channel: ViewChannel, tick: number, now: number): number | null {
-    const isNews = channel.version !== this.#version;
+    const isChanged = channel.version !== this.#version;
     if (!this.#isOpen || !channel.isShown) return 0;
-    if (!isNews && this.#ack === this.#sentAck) return 0;
+    if (!isChanged && this.#ack === this.#sentAck) return 0;
     if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
     this.#stalledSince = null;
     if (!this.#outlet.takesDeltas) {
-      if (!isNews) return 0;
+      if (!isChanged) return 0;
       this.#version = channel.version;
       this.#outlet.sendView(tick, channel.whole);
       return channel.whole.length + HEADER_BYTES;
     }
-    const sent = isNews ? this.#sendNews(channel, tick) : this.#sendText(`{"tick":${tick}`, "");
-    if (isNews) this.#tick = tick;
+    const sent = isChanged
+      ? this.#sendChange(channel, tick)
+      : this.#sendText(`{"tick":${tick}`, "");
+    if (isChanged) this.#tick = tick;
     this.#version = channel.version;
     this.#sentAck = this.#ack;
     return sent;
@@ -135,21 +137,21 @@ export class ShardConnection {
    * @param next returns the changes and marks them as sent; null if there are none
    * @returns the same as `deliver`
    */
-  deliverNews(next: () => InterestNews | null, tick: number, now: number): number | null {
+  deliverChanges(next: () => InterestChanges | null, tick: number, now: number): number | null {
     if (!this.#isOpen) return 0;
     if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
     this.#stalledSince = null;
-    const news = next();
+    const changes = next();
     if (!this.#outlet.takesDeltas) {
-      if (news === null) return 0;
-      this.#outlet.sendView(tick, news.json);
-      return news.json.length + HEADER_BYTES;
+      if (changes === null) return 0;
+      this.#outlet.sendView(tick, changes.json);
+      return changes.json.length + HEADER_BYTES;
     }
-    if (news === null && this.#ack === this.#sentAck) return 0;
-    const base = news?.kind === "delta" ? `,"base":${this.#tick}` : "";
-    const tail = news === null ? "" : `${base},"${news.kind}":${news.json}`;
+    if (changes === null && this.#ack === this.#sentAck) return 0;
+    const base = changes?.kind === "delta" ? `,"base":${this.#tick}` : "";
+    const tail = changes === null ? "" : `${base},"${changes.kind}":${changes.json}`;
     const sent = this.#sendText(`{"tick":${tick}`, tail);
-    if (news !== null) this.#tick = tick;
+    if (changes !== null) this.#tick = tick;
     this.#sentAck = this.#ack;
     return sent;
   }
@@ -172,10 +174,10 @@ export class ShardConnection {
   }
 
   /** @returns the number of bytes sent */
-  #sendNews(channel: ViewChannel, tick: number): number {
+  #sendChange(channel: ViewChannel, tick: number): number {
     const { frames, delta } = channel;
     const hasBase = this.#version > 0 && this.#version === channel.version - 1;
-    if (!hasBase || this.#deltas >= WHOLE_EVERY) {
+    if (!hasBase || this.#deltas >= FULL_VIEW_INTERVAL) {
       this.#deltas = 0;
       return this.#sendText(`{"tick":${tick}`, `,"snapshot":${channel.whole}`);
     }

@@ -7,7 +7,7 @@ import {
 import type { ShardDefinition, ShardPlayer } from "@pylonsync/functions";
 import type { Platform, Timer } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
-import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
+import type { RunningShard, SentWith, StateOnStop, ShardObserver } from "./running-shard.ts";
 import type { ShardConnection } from "./shard-connection.ts";
 import {
   tickRateOf,
@@ -214,10 +214,10 @@ export class ShardHost implements RunningShard {
   }
 
   kick(playerId: string, reason: string): Promise<boolean> {
-    return Promise.try(() => this.#sendAway(playerId, reason));
+    return Promise.try(() => this.#disconnect(playerId, reason));
   }
 
-  #sendAway(playerId: string, reason: string): boolean {
+  #disconnect(playerId: string, reason: string): boolean {
     const connections = this.#connections.get(playerId);
     const wasHere = connections !== undefined || this.#absent.delete(playerId);
     this.#kicked.add(playerId);
@@ -379,7 +379,7 @@ export class ShardHost implements RunningShard {
     for (const call of result.scheduled) this.#observer.schedule(this.id, call);
     for (const call of result.calls) this.#observer.call(this, call);
     this.#log.add(result.log, now);
-    for (const [playerId, reason] of result.kicked) this.#sendAway(playerId, reason);
+    for (const [playerId, reason] of result.kicked) this.#disconnect(playerId, reason);
     if (result.isFinished) this.#end("discard");
     else if (this.#failures >= MAX_SHARD_FAILURES) this.#end("leave as saved");
     return sent;
@@ -425,7 +425,7 @@ export class ShardHost implements RunningShard {
     }
   }
 
-  #end(fate: ShardFate): void {
+  #end(fate: StateOnStop): void {
     if (this.#isRunning) this.#observer.ended(this, fate);
   }
 

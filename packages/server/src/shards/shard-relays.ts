@@ -34,7 +34,7 @@ export const RELAY_HEADER = "x-pylon-relay";
  * The maximum time that a client waits while its shard moves to another replica, in milliseconds. A
  * killed replica is detected sooner.
  */
-const HANDOVER_MS = 4_000;
+const MAX_HANDOVER_MS = 4_000;
 const RETRY_MS = 100;
 const NOT_HERE_CODE: number = CloseCode.TRY_AGAIN_LATER;
 const CHECK_MS = 500;
@@ -95,7 +95,7 @@ export class ShardRelays {
    */
   async enter(join: RelayedJoin): Promise<ShardConnection | ShardRelay> {
     const { monotonic } = this.#platform;
-    const deadline = monotonic() + HANDOVER_MS;
+    const deadline = monotonic() + MAX_HANDOVER_MS;
     for (;;) {
       try {
         return await this.#shards.join(join);
@@ -180,11 +180,11 @@ export class ShardRelays {
     const suspects = new Map<string, string>();
     for (const { replica, address } of this.#open.values())
       if ((silences.get(replica) ?? Infinity) >= SUSPECT_MS) suspects.set(replica, address);
-    await Promise.all([...suspects].map(([replica, address]) => this.#ask(replica, address)));
+    await Promise.all([...suspects].map(([replica, address]) => this.#probe(replica, address)));
   }
 
   /** Probes a replica, which may only have lost the database. If it is dead, closes its relays. */
-  async #ask(replica: string, address: string): Promise<void> {
+  async #probe(replica: string, address: string): Promise<void> {
     const probed = await this.#network.probe(address, replica);
     this.#shards.probed(replica, probed);
     // The time of the probe counts as well.

@@ -45,7 +45,7 @@ export interface ReplayServices {
 }
 
 /** The row of a stored recording. */
-export type KeptReplay = RowOf<typeof REPLAYS>;
+export type StoredReplay = RowOf<typeof REPLAYS>;
 
 /** A recording in progress. */
 interface OpenReplay {
@@ -88,14 +88,14 @@ export class ShardReplays {
   /**
    * Ends the recording of a shard, and stores it if it has any steps.
    *
-   * @param isRunOver whether the run can't continue; then `openRun` is called
+   * @param hasRunEnded whether the run can't continue; then `openRun` is called
    */
-  finish(shardId: string, isRunOver: boolean): void {
+  finish(shardId: string, hasRunEnded: boolean): void {
     const open = this.#open.get(shardId);
     this.#open.delete(shardId);
-    if (open === undefined || (open.steps.length === 0 && !isRunOver)) return;
+    if (open === undefined || (open.steps.length === 0 && !hasRunEnded)) return;
     const before = [...this.#writing];
-    const writing = this.#keep(shardId, open, isRunOver, before)
+    const writing = this.#keep(shardId, open, hasRunEnded, before)
       .catch((error: unknown) => this.#services.failed(shardId, error))
       .finally(() => this.#writing.delete(writing));
     this.#writing.add(writing);
@@ -111,7 +111,7 @@ export class ShardReplays {
    *
    * @param userId null for the admin, who may play all
    */
-  async list(shardId: string, userId: string | null): Promise<KeptReplay[]> {
+  async list(shardId: string, userId: string | null): Promise<StoredReplay[]> {
     const where = REPLAYS.is("shard", shardId);
     const order = [{ field: "startedAt", direction: "desc" } as const];
     const rows = await REPLAYS.select(this.#services.store, { where, order, limit: MAX_LISTED });
@@ -119,7 +119,7 @@ export class ShardReplays {
   }
 
   /** Returns one recording; null if it does not exist or the user may not play it. */
-  async get(shardId: string, id: string, userId: string | null): Promise<KeptReplay | null> {
+  async get(shardId: string, id: string, userId: string | null): Promise<StoredReplay | null> {
     const row = await REPLAYS.get(this.#services.store, id);
     return row === null || row.shard !== shardId || !this.#isOpenTo(row, userId) ? null : row;
   }
@@ -142,7 +142,7 @@ export class ShardReplays {
   }
 
   /** Returns the JSON of a recording; null if its file no longer exists. */
-  async read({ id }: KeptReplay): Promise<string | null> {
+  async read({ id }: StoredReplay): Promise<string | null> {
     const { files } = this.#services;
     const info = await files.info(id);
     if (info === null) return null;
@@ -154,7 +154,7 @@ export class ShardReplays {
     return text.toString();
   }
 
-  async delete({ id }: KeptReplay): Promise<void> {
+  async delete({ id }: StoredReplay): Promise<void> {
     const { store, files } = this.#services;
     // The file first: a row without a file is found again, a file without a row is not.
     await files.delete(id, null);
@@ -173,7 +173,7 @@ export class ShardReplays {
   }
 
   /** Users get no access while `openAt` is null: a recording contains the run's hidden state. */
-  #isOpenTo({ access, players, expiresAt, openAt }: KeptReplay, userId: string | null): boolean {
+  #isOpenTo({ access, players, expiresAt, openAt }: StoredReplay, userId: string | null): boolean {
     if (expiresAt <= this.#services.platform.now()) return false;
     if (userId === null) return true;
     if (openAt === null) return false;
@@ -220,7 +220,7 @@ export class ShardReplays {
     const { gzip } = await import("node:zlib");
     const bytes = await promisify(gzip)(textOf(shardId, open, endedAt));
     await files.put(id, new Blob([bytes]).stream(), { contentType: "application/gzip" });
-    const row: KeptReplay = {
+    const row: StoredReplay = {
       id,
       shard: shardId,
       startedAt,
@@ -236,10 +236,10 @@ export class ShardReplays {
       players: [...players],
     };
     await store.transact((tx) => REPLAYS.insert(tx, row));
-    await this.#forgetBeyond(shardId, rules.keep);
+    await this.#deleteOldest(shardId, rules.keep);
   }
 
-  async #forgetBeyond(shardId: string, keep: number): Promise<void> {
+  async #deleteOldest(shardId: string, keep: number): Promise<void> {
     const { store } = this.#services;
     const where = REPLAYS.is("shard", shardId);
     const excess = (await REPLAYS.count(store, where)) - keep;

@@ -114,7 +114,7 @@ export class ShardStorage {
     const until = replica?.leaseUntil ?? leaseUntil ?? 0;
     const isGone = owner === gone?.replica;
     if (isGone && gone.leaseUntil === until) return null;
-    const isOver = until - (isGone && gone.leaseUntil === null ? FOUND_DEAD_MS : 0) <= this.#now();
+    const isOver = until - (isGone && gone.leaseUntil === null ? DETECT_DEAD_MS : 0) <= this.#now();
     if (isOver) return null;
     return { replica: owner, address: replica?.address ?? null, leaseUntil: until };
   }
@@ -214,4 +214,4 @@ export class ShardStorage {
 }
 
 /** The part of the lease of a dead replica that is ignored. */
-const FOUND_DEAD_MS = LEASE_MS - STALE_MS;
+const DETECT_DEAD_MS = LEASE_MS - STALE_MS;

@@ -17,7 +17,7 @@ import {
 } from "./thread-messages.ts";
 
 /** The messages that are not answered. */
-type Told = "leave" | "input" | "settle" | "check" | "backlog" | "missed" | "stop";
+type NotificationKind = "leave" | "input" | "settle" | "check" | "backlog" | "missed" | "stop";
 type Message<Kind extends ToThread["kind"]> = Extract<ToThread, { readonly kind: Kind }>;
 
 /** The services that a shard's thread uses. */
@@ -54,9 +54,9 @@ export class ThreadedShard {
     if (message.kind === "start") this.#hold(this.#start(message));
     else if (message.kind === "replace") this.#hold(this.#replace());
     else if ("call" in message) void this.#answer(message);
-    else this.#tell(message);
+    else this.#notify(message);
     if (message.kind === "check") this.#flush();
-    else this.#flushNews();
+    else this.#flushIfAny();
   }
 
   /** Queues further messages until the work is done. */
@@ -65,7 +65,7 @@ export class ThreadedShard {
     void work.finally(() => {
       const waiting = this.#waiting ?? [];
       this.#waiting = null;
-      this.#flushNews();
+      this.#flushIfAny();
       for (const message of waiting) this.#take(message);
     });
   }
@@ -99,7 +99,7 @@ export class ThreadedShard {
     } catch (error) {
       this.#events.push({ kind: "failure", call, error: sentError(error) });
     }
-    this.#flushNews();
+    this.#flushIfAny();
   }
 
   #do(message: Message<"join" | "kick" | "save">): Promise<unknown> {
@@ -130,7 +130,7 @@ export class ThreadedShard {
     return null;
   }
 
-  #tell(message: Message<Told>): void {
+  #notify(message: Message<NotificationKind>): void {
     if (message.kind === "check") return this.#host?.check();
     if (message.kind === "stop") return this.#stop();
     if (message.kind === "settle") return this.#host?.settle(message.result);
@@ -189,7 +189,7 @@ export class ThreadedShard {
     }
   }
 
-  #flushNews(): void {
+  #flushIfAny(): void {
     if (this.#frames.length + this.#events.length > 0) this.#flush();
   }
 

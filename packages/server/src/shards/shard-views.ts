@@ -162,7 +162,7 @@ export class ShardViews {
     if (!grid.isShown) return 0;
     const { state } = this.#simulation;
     const { takesDeltas } = connection.outlet;
-    return connection.deliverNews(
+    return connection.deliverChanges(
       () => view.next(grid, state, connection.player, { takesDeltas, now }),
       group.tick,
       now,

@@ -15,8 +15,8 @@ import { ShardConnection, type ShardOutlet } from "./shard-connection.ts";
 import type { JoinTokens } from "./join-tokens.ts";
 import { IsolatedShard } from "./isolated-shard.ts";
 import { ShardCalls, type ShardCallServices } from "./shard-calls.ts";
-import { RestartPauses } from "./restart-pauses.ts";
-import type { RunningShard, SentWith, ShardFate, ShardObserver } from "./running-shard.ts";
+import { RestartBackoff } from "./restart-backoff.ts";
+import type { RunningShard, SentWith, StateOnStop, ShardObserver } from "./running-shard.ts";
 import { nameOf, ShardHost } from "./shard-host.ts";
 import { ShardElsewhereError } from "./shard-elsewhere-error.ts";
 import { ReplicaLease } from "./replica-lease.ts";
@@ -106,7 +106,7 @@ export class Shards {
   readonly #hostOf = new Map<ShardConnection, RunningShard>();
   /** Joins in progress. They count toward the limit of shards per user. */
   readonly #joining = new Set<Pick<ShardJoin, "shardId"> & { readonly playerId: string }>();
-  readonly #restarts = new RestartPauses();
+  readonly #restarts = new RestartBackoff();
   readonly #calls: ShardCalls;
   readonly #lease: ReplicaLease;
   #timer: Timer | null = null;
@@ -122,7 +122,7 @@ export class Shards {
     });
     this.#lease = new ReplicaLease(services.storage, services.platform, {
       shards: () => this.#ids(),
-      lost: (id) => this.#lose(id),
+      lost: (id) => this.#onLeaseLost(id),
       failed: (error) => services.observer.broke("shards could not renew their lease", "", error),
     });
   }
@@ -216,7 +216,7 @@ export class Shards {
       await host.join(connection);
     } catch (error) {
       // A shard that was started for a rejected client is not kept.
-      if (host.isEmpty && host.tick === 0) void this.#stop(host, SHARD_OVER, "leave as saved");
+      if (host.isEmpty && host.tick === 0) void this.#stop(host, ENDED, "leave as saved");
       throw error;
     }
     this.#hostOf.set(connection, host);
@@ -299,7 +299,7 @@ export class Shards {
       if (isForgotten) await this.replays.openRun(id);
       return isForgotten;
     }
-    await this.#stop(running.host, SHARD_OVER, "discard");
+    await this.#stop(running.host, ENDED, "discard");
     return true;
   }
 
@@ -308,15 +308,15 @@ export class Shards {
     const definitions = this.#services.definitions();
     for (const { host } of this.#running.values()) {
       const definition = definitions.get(host.name);
-      if (definition === undefined) void this.#stop(host, SHARD_OVER, "keep");
+      if (definition === undefined) void this.#stop(host, ENDED, "keep");
       else host.replace(definition);
     }
   }
 
   /** Closes connections whose session was revoked or changed; clients of changed ones reconnect. */
-  dismiss(isMeant: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
+  dismiss(matches: (identity: Identity) => boolean, status: "revoked" | "changed"): void {
     for (const connection of [...this.#hostOf.keys()])
-      if (isMeant(connection.identity)) this.#dismiss(connection, status);
+      if (matches(connection.identity)) this.#dismiss(connection, status);
   }
 
   /** Returns the number of running shards, of their players and of their connections. */
@@ -467,7 +467,7 @@ export class Shards {
       threadEnded: (id, why, error) => observer.threadEnded(nameOf(id), id, why, error),
       ended: (ended, fate) => {
         if (fate === "restart") this.#restarts.lost(ended.id, this.platform.monotonic());
-        void this.#stop(ended, fate === "restart" ? RESTART : SHARD_OVER, fate);
+        void this.#stop(ended, fate === "restart" ? RESTART : ENDED, fate);
       },
     };
   }
@@ -476,7 +476,7 @@ export class Shards {
   #stop(
     host: RunningShard,
     [code, reason]: readonly [CloseCode, string],
-    fate: ShardFate,
+    fate: StateOnStop,
   ): Promise<void> {
     if (!host.isRunning) return this.#stopping.get(host.id) ?? Promise.resolve();
     for (const connection of host.connections()) this.#hostOf.delete(connection);
@@ -500,7 +500,7 @@ export class Shards {
     return stopping;
   }
 
-  async #settle(host: RunningShard, fate: ShardFate): Promise<void> {
+  async #settle(host: RunningShard, fate: StateOnStop): Promise<void> {
     const { storage } = this.#services;
     if (fate === "discard") await storage.forget(host.id);
     else {
@@ -514,7 +514,7 @@ export class Shards {
     try {
       const text = await this.#inTime(host.save());
       if (Buffer.byteLength(text) <= MAX_SHARD_STATE_BYTES) return text;
-      void this.#stop(host, SHARD_OVER, "leave as saved");
+      void this.#stop(host, ENDED, "leave as saved");
       throw new RangeError(`The state has more than ${MAX_SHARD_STATE_BYTES} bytes.`);
     } catch (error) {
       this.#services.observer.failed(host.id, "save", error);
@@ -542,18 +542,18 @@ export class Shards {
       if (!connection.isOpen) this.leave(connection);
     for (const running of [...this.#running.values()]) {
       running.host.check();
-      if (running.host.isRunning) this.#look(running);
+      if (running.host.isRunning) this.#saveIfDue(running);
     }
   }
 
   /** Stops a shard without saving it, because another replica may run it. */
-  #lose(id: string): void {
+  #onLeaseLost(id: string): void {
     const running = this.#running.get(id);
-    if (running !== undefined) void this.#stop(running.host, ELSEWHERE, "leave as saved");
+    if (running !== undefined) void this.#stop(running.host, RUNS_ELSEWHERE, "leave as saved");
   }
 
   /** Saves a shard if a save is due. */
-  #look(running: Running): void {
+  #saveIfDue(running: Running): void {
     const { host } = running;
     const now = this.#services.platform.monotonic();
     const { saveSeconds = DEFAULT_SAVE_SECONDS } = host.definition;
@@ -572,7 +572,7 @@ export class Shards {
     const text = await this.#savedText(host);
     if (text === null || !host.isRunning) return;
     try {
-      if (!(await storage.keep(host.id, text, host.tick))) this.#lose(host.id);
+      if (!(await storage.keep(host.id, text, host.tick))) this.#onLeaseLost(host.id);
     } catch (error) {
       observer.broke("shard was not saved", host.id, error);
     }
@@ -584,9 +584,9 @@ const DISMISSALS = {
   changed: [CloseCode.TRY_AGAIN_LATER, "the session has changed"],
   unknown: [CloseCode.TRY_AGAIN_LATER, "the session can't be checked at the moment"],
 } as const;
-const SHARD_OVER = [CloseCode.SHARD_ENDED, "the shard has ended"] as const;
+const ENDED = [CloseCode.SHARD_ENDED, "the shard has ended"] as const;
 const RESTART = [CloseCode.TRY_AGAIN_LATER, "the shard is restarting"] as const;
-const ELSEWHERE = [CloseCode.TRY_AGAIN_LATER, "another replica runs this shard"] as const;
+const RUNS_ELSEWHERE = [CloseCode.TRY_AGAIN_LATER, "another replica runs this shard"] as const;
 
 /** The close reason for a relayed client whose shard does not run on this replica. */
 export const NOT_HERE = "the shard is not here";

@@ -1,6 +1,6 @@
 import type { ShardLogLine, ShardPlayer } from "@pylonsync/functions";
 import { PylonError, type CloseCode, type ShardRole } from "@pylonsync/protocol";
-import type { SentWith, ShardFate } from "./running-shard.ts";
+import type { SentWith, StateOnStop } from "./running-shard.ts";
 import type {
   CallResult,
   RecordedStep,
@@ -77,7 +77,7 @@ export type ThreadEvent =
   | { readonly kind: "logged"; readonly line: ShardLogLine }
   | { readonly kind: "recorded"; readonly step: RecordedStep }
   | { readonly kind: "replay"; readonly piece: RecordingPiece }
-  | { readonly kind: "ended"; readonly fate: ShardFate }
+  | { readonly kind: "ended"; readonly fate: StateOnStop }
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
   | { readonly kind: "failure"; readonly call: number; readonly error: SentError };
 

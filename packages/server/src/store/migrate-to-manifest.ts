@@ -1,6 +1,7 @@
 import type { Manifest } from "@pylonsync/sdk";
 import type { Diagnostic } from "../schema/diagnostic.ts";
-import { describeStep, type MigrationPlan } from "../schema/diff.ts";
+import { describeStep } from "../schema/describe-step.ts";
+import type { MigrationPlan } from "../schema/diff.ts";
 import { systemPlatform, type Platform } from "../platform.ts";
 import { planStart } from "../schema/start-plan.ts";
 import { parseStoredManifest } from "../schema/stored-manifest.ts";
@@ -28,7 +29,7 @@ export async function migrateToManifest(
 ): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
   const facts = await inspectData(store, manifest);
-  let isMended = false;
+  let haveValuesChanged = false;
   await store.migrate((stored) => {
     const {
       migration,
@@ -38,7 +39,7 @@ export async function migrateToManifest(
       names,
       stored: next,
     } = planStart(parseStoredManifest(stored), manifest, facts, options);
-    isMended = migration.steps.some(changesKnownValues);
+    haveValuesChanged = migration.steps.some(changesKnownValues);
     const [problem] = problems;
     if (problem !== undefined)
       throw new PylonStartError(
@@ -60,7 +61,7 @@ export async function migrateToManifest(
   if (!store.findsTypos) warnings.push(...typosNotFound(manifest));
   // Clients have replicated earlier values of changed rows: a new log makes them load a snapshot.
   const isFilledAgain = await fillRows(store, manifest, options);
-  if (isMended || isFilledAgain) await store.renewLog();
+  if (haveValuesChanged || isFilledAgain) await store.renewLog();
   return warnings;
 }
 
@@ -94,7 +95,7 @@ export async function applyMigration(
 
 /** Whether the step changes rows that clients have replicated, without changes in the log. */
 function changesKnownValues({ kind }: MigrationPlan["migration"]["steps"][number]): boolean {
-  return kind === "mend_dates" || kind === "convert_column" || kind === "retype_column";
+  return kind === "repair_dates" || kind === "convert_column" || kind === "retype_column";
 }
 
 /** A warning for each search with an option that the database does not support. */

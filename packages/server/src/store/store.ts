@@ -159,7 +159,7 @@ export interface LogBounds {
  * The distance between the numbers of a new log and those of the previous one: no server can have
  * committed this many changes since the backup.
  */
-export const NEW_LOG_GAP = 1_000_000_000;
+export const RENEWED_LOG_OFFSET = 1_000_000_000;
 
 /** The steps of a migration, and the manifest that describes the tables after it, as JSON text. */
 export interface SchemaChange {

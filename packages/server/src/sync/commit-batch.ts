@@ -2,13 +2,13 @@ import type { BroadcastGroup } from "../connections/broadcast-group.ts";
 import type { Subscriber } from "../connections/subscriber.ts";
 import type { Effect } from "./delivery.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
-import { Told } from "./told.ts";
+import { RowMessage } from "./change-messages.ts";
 
 /** The effect of all changes of a batch on one row of a subscription. */
 interface NetEffect {
   readonly subscription: Subscription;
   readonly wasIn: boolean;
-  readonly told: Told;
+  readonly message: RowMessage;
 }
 
 type NetEffects = Map<string, NetEffect>;
@@ -21,17 +21,17 @@ type NetEffects = Map<string, NetEffect>;
 export class CommitBatch {
   readonly #bySubscription = new Map<Subscription, NetEffects>();
 
-  add({ subscription, told, row }: Effect): void {
+  add({ subscription, message, row }: Effect): void {
     let effects = this.#bySubscription.get(subscription);
     if (effects === undefined) this.#bySubscription.set(subscription, (effects = new Map()));
-    const id = told.event.row_id;
+    const id = message.event.row_id;
     const known = effects.get(id);
     // The last change of a row determines its position.
     if (known !== undefined) effects.delete(id);
     effects.set(id, {
       subscription,
-      wasIn: known?.wasIn ?? told.event.kind !== "insert",
-      told: known === undefined ? told : folded(known.told, told),
+      wasIn: known?.wasIn ?? message.event.kind !== "insert",
+      message: known === undefined ? message : merged(known.message, message),
     });
     if (row === null) subscription.shown?.remove(id);
     else subscription.shown?.put(row);
@@ -77,32 +77,33 @@ export class CommitBatch {
 
   #sendToReplicas(): number {
     const effects: NetEffect[] = [];
-    for (const [{ replicas }, nets] of this.#bySubscription)
-      if (replicas.size > 0) for (const net of nets.values()) if (isNews(net)) effects.push(net);
-    if (effects.length > 1) effects.sort((a, b) => a.told.event.seq - b.told.event.seq);
+    for (const [{ replicas }, netEffects] of this.#bySubscription)
+      if (replicas.size > 0)
+        for (const net of netEffects.values()) if (mustBeSent(net)) effects.push(net);
+    if (effects.length > 1) effects.sort((a, b) => a.message.event.seq - b.message.event.seq);
     let sent = 0;
-    for (const { subscription, told } of effects) {
-      subscription.replicas.send(told.text);
+    for (const { subscription, message } of effects) {
+      subscription.replicas.send(message.text);
       sent += subscription.replicas.size;
     }
     return sent;
   }
 
   #sendToMembers(seq: number): number {
-    const news: { readonly members: BroadcastGroup; readonly text: string }[] = [];
+    const fragments: { readonly members: BroadcastGroup; readonly text: string }[] = [];
     for (const [subscription, nets] of this.#bySubscription) {
       const { members } = subscription;
       const text = members.size === 0 ? null : fragment(subscription, nets);
-      if (text !== null) news.push({ members, text });
+      if (text !== null) fragments.push({ members, text });
     }
-    const [first] = news;
+    const [first] = fragments;
     if (first === undefined) return 0;
-    if (news.length === 1) {
+    if (fragments.length === 1) {
       first.members.send(commitText(seq, first.text));
       return first.members.size;
     }
     const parts = new Map<Subscriber, string>();
-    for (const { members, text } of news)
+    for (const { members, text } of fragments)
       for (const subscriber of members) {
         const known = parts.get(subscriber);
         parts.set(subscriber, known === undefined ? text : `${known},${text}`);
@@ -122,14 +123,14 @@ function commitText(seq: number, changes: string): string {
 }
 
 /** A row that entered and left in the same batch is not sent. */
-function isNews({ wasIn, told }: NetEffect): boolean {
-  return wasIn || told.event.kind !== "delete";
+function mustBeSent({ wasIn, message }: NetEffect): boolean {
+  return wasIn || message.event.kind !== "delete";
 }
 
 /** Merges two messages about a row. */
-function folded(first: Told, second: Told): Told {
+function merged(first: RowMessage, second: RowMessage): RowMessage {
   if (second.event.kind !== "update" || first.event.kind === "delete") return second;
-  return new Told({
+  return new RowMessage({
     ...second.event,
     kind: first.event.kind,
     data: { ...first.event.data, ...second.event.data },
@@ -144,8 +145,8 @@ function fragment(subscription: Subscription, nets: NetEffects): string | null {
   const { shown, number, visible } = subscription;
   if (shown === null) {
     for (const net of nets.values()) {
-      const { event, rowText } = net.told;
-      if (!isNews(net)) continue;
+      const { event, rowText } = net.message;
+      if (!mustBeSent(net)) continue;
       if (event.kind === "insert") rows.push(rowText);
       else if (event.kind === "update") patches.push(rowText);
       else gone.push(JSON.stringify(event.row_id));
@@ -154,8 +155,8 @@ function fragment(subscription: Subscription, nets: NetEffects): string | null {
     const { entered, stayed, left } = shown.flush();
     for (const row of entered) rows.push(JSON.stringify(visible(row)));
     for (const row of stayed) {
-      const told = nets.get(row.id)?.told;
-      if (told?.event.kind === "update") patches.push(told.rowText);
+      const message = nets.get(row.id)?.message;
+      if (message?.event.kind === "update") patches.push(message.rowText);
       else rows.push(JSON.stringify(visible(row)));
     }
     for (const id of left) gone.push(JSON.stringify(id));

@@ -129,7 +129,7 @@ test("replicas that follow change by change are what their callers may read, alw
           for (const [at, subscriber] of subscribers.entries()) {
             const events = effects
               .filter(({ subscription }) => subscription.replicas.has(subscriber))
-              .map(({ told }) => told.event);
+              .map(({ message }) => message.event);
             replicas[at] = replayed(replicas[at] ?? new Map(), events);
             expect(replicas[at]).toEqual(readable(model, states[index + 1], subscriber.caller));
           }

@@ -1,22 +1,22 @@
 import { and, bind, childrenOf, isFalse, not, TRUE, type Expr } from "@pylonsync/query";
 import type { Reader } from "../store/store.ts";
 import type { DataModel } from "../data/model.ts";
-import { beforeChange, isNoneOf, reachOf, rewind, type FormerRows } from "../policy/rewind.ts";
+import { beforeChange, isNoneOf, reachOf, rewind, type EarlierRows } from "../policy/rewind.ts";
 import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { isOneOf, PositionPassed, PositionReader } from "./position-reader.ts";
 import { RelatedRows } from "./related/related-rows.ts";
 import type { RightsPlan } from "./related/rights-plan.ts";
 import { RowFacts } from "./related/row-facts.ts";
-import { RowJudge } from "./row-judge.ts";
+import { MembershipTest } from "./membership-test.ts";
 import type { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
-import { Told, ToldChange } from "./told.ts";
+import { RowMessage, ChangeMessages } from "./change-messages.ts";
 import { deleteEvent, insertEvent } from "./wire.ts";
 
 /** The effect of a change on one subscription. */
 export interface Effect {
   readonly subscription: Subscription;
-  readonly told: Told;
+  readonly message: RowMessage;
   /** The current row, with hidden fields; null if it is not in the subscription. */
   readonly row: StoredRow | null;
 }
@@ -74,8 +74,8 @@ export class Delivery {
   async holds(subscription: Subscription, row: StoredRow | null): Promise<boolean> {
     if (row === null) return false;
     const now = this.#now();
-    const judge = await this.#judgeOf(subscription.entity, row, now, this.reader);
-    return judge.isIn(subscription);
+    const test = await this.#membershipTestOf(subscription.entity, row, now, this.reader);
+    return test.isIn(subscription);
   }
 
   async deliver(record: ChangeRecord): Promise<Effects> {
@@ -98,14 +98,14 @@ export class Delivery {
     const { moved, lost } = await this.#moved(record);
     this.#related.apply(record);
     const isNowIn = await this.#holding(record.after, entity, now, this.reader);
-    const told = new ToldChange(record);
+    const messages = new ChangeMessages(record);
     const effects: Effect[] = [];
     for (const subscription of new Set([...wasIn, ...isNowIn])) {
       const [before, after] = [wasIn.has(subscription), isNowIn.has(subscription)];
-      const news = told.transition(before, after, subscription.visible);
+      const message = messages.transition(before, after, subscription.visible);
       const row = after ? record.after : null;
       for (const load of subscription.loads) load.touched(record.rowId, before, row);
-      if (news !== null) effects.push({ subscription, told: news, row });
+      if (message !== null) effects.push({ subscription, message, row });
     }
     return { effects: [...effects, ...moved], lost };
   }
@@ -119,11 +119,11 @@ export class Delivery {
   ): Promise<Set<Subscription>> {
     const holding = new Set<Subscription>();
     if (row === null) return holding;
-    const judge = await this.#judgeOf(entity, row, now, reader);
+    const test = await this.#membershipTestOf(entity, row, now, reader);
     const candidates = new Set<Subscription>();
-    this.#registry.find(entity, row, judge.facts, candidates);
+    this.#registry.find(entity, row, test.facts, candidates);
     for (const subscription of candidates) {
-      const answer = judge.isIn(subscription);
+      const answer = test.isIn(subscription);
       if (answer === true || (answer !== false && (await answer))) holding.add(subscription);
     }
     return holding;
@@ -158,7 +158,7 @@ export class Delivery {
       isNoneOf("data", entity === record.entity ? [record.rowId] : []),
       isOfParents(subscription),
     );
-    const within = (later: FormerRows) => ({
+    const within = (later: EarlierRows) => ({
       reach: reachOf(truth, record, later),
       before: rewind(truth, beforeChange(record, later)),
       after: rewind(truth, later),
@@ -188,29 +188,34 @@ export class Delivery {
     return [
       ...gained.map((row) => ({
         subscription,
-        told: new Told(insertEvent(seq, entity, visible(row), at)),
+        message: new RowMessage(insertEvent(seq, entity, visible(row), at)),
         row,
       })),
       ...left
         .filter(({ id }) => shown === null || shown.has(id))
         .map(({ id }) => ({
           subscription,
-          told: new Told(deleteEvent(seq, entity, id, at)),
+          message: new RowMessage(deleteEvent(seq, entity, id, at)),
           row: null,
         })),
     ];
   }
 
-  async #judgeOf(
+  async #membershipTestOf(
     entity: string,
     row: StoredRow,
     now: string,
     reader: PositionReader,
-  ): Promise<RowJudge> {
+  ): Promise<MembershipTest> {
     const find = (plan: RightsPlan): Promise<RowFacts> =>
       RowFacts.of(plan, row, this.#related, reader, now);
     const rights = this.#registry.rightsOf(entity);
-    return new RowJudge(row, now, rights.exists.length === 0 ? null : await find(rights), find);
+    return new MembershipTest(
+      row,
+      now,
+      rights.exists.length === 0 ? null : await find(rights),
+      find,
+    );
   }
 
   #readerBefore(record: ChangeRecord): PositionReader {

@@ -29,20 +29,20 @@ import { Visibility } from "./visibility.ts";
 
 /**
  * The age of the changes that a client without a cursor receives again, in milliseconds: they may
- * have been made between its pull and its socket.
+ * have been made between its pull and the opening of its socket.
  */
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
 
-/** What became of an identity since it was asked for. */
+/** Returns the current status of the session of an identity. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
 
 /** Observes the feed, for logs, metrics and traces. */
 export interface FeedObserver {
   failed(error: unknown): void;
   /**
-   * A change was sent to everyone who may read it.
+   * A change was sent to all clients that may read it.
    *
    * @param lagMs milliseconds since it was written
    */
@@ -54,8 +54,8 @@ export interface FeedObserver {
 interface CatchUpStep {
   readonly isContinuing: boolean;
   /**
-   * The subscriber was told of rows as the store had them, which may be ahead of this feed: until
-   * the feed has caught up with that, the log's own versions of rows may be older.
+   * Whether the subscriber received rows in a newer state than the position of this feed: until the
+   * feed reaches the position of the store, the versions of rows in the log may be older.
    */
   readonly isAhead: boolean;
   /** The maximum number of changes to send. */
@@ -66,14 +66,14 @@ interface CatchUpStep {
  * Sends committed changes to the subscribers that may read them, in commit order, with each message
  * encoded once.
  *
- * Everything happens in one line (`#line`), one step after the other, so a subscriber joins exactly
- * between two changes and misses none.
+ * All steps run one after another in a queue (`#line`), so a subscriber joins exactly between two
+ * changes and misses none.
  */
 export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #soon: Platform["soon"];
-  /** With the whole entities that each replicates. */
+  /** The subscribers, each with its subscriptions to complete entities (version 1). */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
   readonly #delivery: Delivery;
@@ -92,7 +92,7 @@ export class Feed implements ConnectionHub {
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
   #position = 0;
-  /** Everything up to this change was sent. */
+  /** The number of the last change that was sent. */
   #sent = 0;
   #epoch = "";
   #unfollow: () => void = () => undefined;
@@ -100,7 +100,7 @@ export class Feed implements ConnectionHub {
   #endings = { slow: 0, resync: 0 };
 
   /**
-   * @param readTimeoutMs how long one read for a subscriber that catches up may run, in
+   * @param readTimeoutMs the time limit for one read of a subscriber that catches up, in
    *   milliseconds
    */
   constructor(
@@ -164,12 +164,12 @@ export class Feed implements ConnectionHub {
   }
 
   async start(): Promise<void> {
-    // Followed before it is asked where the log is, so that nothing falls between.
+    // The log is followed before its position is read, so that no change in between is missed.
     this.#unfollow = this.#store.follow((changes) => {
       this.#pending.push(changes);
       if (this.#isScheduled) return;
       this.#isScheduled = true;
-      // The writers that wait for this commit are answered first.
+      // The responses to the writers of this commit are sent first.
       runIn(undefined, () => this.#soon(() => void this.#enqueue(() => this.#deliverPending())));
     });
     const { head, epoch } = await this.#store.bounds();
@@ -188,7 +188,7 @@ export class Feed implements ConnectionHub {
     return this.#subscribers.size;
   }
 
-  /** Its counters since the start, and its position in the log. */
+  /** The counters since the start, and the position in the log. */
   stats(): {
     readonly position: number;
     readonly delivered: number;
@@ -221,10 +221,10 @@ export class Feed implements ConnectionHub {
   }
 
   /**
-   * Takes the app's model after a reload.
+   * Sets the app's model after a reload.
    *
-   * @param isSameData its entities and policies are as before; else every replica may be wrong now
-   *   and is made again
+   * @param isSameData whether entities and policies are unchanged; otherwise all clients load a new
+   *   snapshot, because their replicas may contain wrong rows
    */
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
@@ -242,7 +242,7 @@ export class Feed implements ConnectionHub {
     this.#registry.reset(model);
   }
 
-  /** From now on clients may subscribe to functions. */
+  /** Allows clients to subscribe to functions from now on. */
   serveFunctions(
     calls: LiveFunctionCalls,
     platform: Pick<Platform, "monotonic" | "after" | "uuid">,
@@ -250,12 +250,15 @@ export class Feed implements ConnectionHub {
     this.#live.serveFunctions(calls, platform);
   }
 
-  /** Data that a live function has read has changed, although it is not in the log. */
-  outdate(entity: string, id: string): void {
-    this.#live.outdate(entity, id);
+  /** Reruns the live functions that have read data outside of the log that has changed. */
+  invalidate(entity: string, id: string): void {
+    this.#live.invalidate(entity, id);
   }
 
-  /** The server stops: clients reconnect elsewhere, including those that are joining. */
+  /**
+   * Called when the server stops: clients, including those that are joining, reconnect to another
+   * replica.
+   */
   closeAll(): void {
     this.#isClosing = true;
     for (const subscriber of [...this.#subscribers.keys()]) {
@@ -265,7 +268,7 @@ export class Feed implements ConnectionHub {
   }
 
   /**
-   * Brings the subscriber up to date and keeps it so.
+   * Adds a subscriber: sends the changes that it has missed, and from then on each change.
    *
    * @param cursor the position of its replica; null if the client does not send it
    */
@@ -280,8 +283,8 @@ export class Feed implements ConnectionHub {
   }
 
   async #join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
-    // What the client has read already, here or from another replica, was committed before this. If
-    // the feed were behind it, its rows would go back in time.
+    // Everything that the client has read, here or from another replica, was committed before this.
+    // If the feed were behind that position, rows of the client would go back in time.
     await this.#settle();
     const isContinuing = cursor !== null;
     if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
@@ -326,11 +329,12 @@ export class Feed implements ConnectionHub {
       this.#subscribers.set(subscriber, this.#replicate(subscriber));
       this.connections.add(subscriber);
     });
-    // Only from here on is it told when its session ends, which may have been while it caught up.
+    // Changes of its session are reported to it only from here on, and may have occurred while it
+    // caught up.
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
-  /** A connection of version 2 starts without rows, and subscribes to them. */
+  /** Adds a connection of version 2, which starts without rows and subscribes to them. */
   async #joinLive(subscriber: Subscriber): Promise<void> {
     if (this.#isClosing) sendElsewhere(subscriber);
     if (!subscriber.isOpen) return;
@@ -349,26 +353,32 @@ export class Feed implements ConnectionHub {
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
   }
 
-  /** Handles a message of a client. @returns whether it was about subscriptions */
+  /**
+   * Handles a message of a client.
+   *
+   * @returns whether it was a message about subscriptions
+   */
   receive(subscriber: Subscriber, text: string): boolean {
     return this.#live.receive(subscriber, text);
   }
 
-  /** Sends the reason for a rejected message, if the protocol of the client has errors. */
+  /**
+   * Sends the reason for a rejected message, if the client's protocol version has error messages.
+   */
   refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
     this.#live.refuse(subscriber, refusal);
   }
 
-  /** Delivers everything that was committed before the call. */
+  /** Resolves when all changes committed before the call have been delivered. */
   async #settle(): Promise<void> {
     await this.#store.settle();
     await this.#enqueue(() => this.#deliverPending());
   }
 
   /**
-   * While it catches up, it is told nothing of its session.
+   * Checks the session again, because changes of it are not reported during the catch-up.
    *
-   * @returns false, and closes it, when the session is over or another
+   * @returns false, after closing the connection, if the session has ended or changed
    */
   async #mayStay(subscriber: Subscriber): Promise<boolean> {
     const sessionStatus = subscriber.isOpen
@@ -395,7 +405,7 @@ export class Feed implements ConnectionHub {
     }
   }
 
-  /** Subscribes it to all rows that it may read. */
+  /** Subscribes a connection of version 1 to all rows that it may read. */
   #replicate(subscriber: Subscriber): readonly Subscription[] {
     const subscriptions: Subscription[] = [];
     for (const { name } of this.#model.schema.entities) {
@@ -412,7 +422,8 @@ export class Feed implements ConnectionHub {
   }
 
   /**
-   * What was caught up on was judged by the rights of now, and a change to them is still to come.
+   * Whether changes to the caller's permissions are still to be delivered: the catch-up has already
+   * used the current permissions.
    */
   async #permissionsChangedAfter({ caller }: Subscriber): Promise<boolean> {
     if (!this.#visibility.looksAtRights) return false;
@@ -435,13 +446,14 @@ export class Feed implements ConnectionHub {
   }
 
   /**
-   * Tells the subscriber of a part of what it missed, up to where the feed is now.
+   * Sends the subscriber one page of the changes that it missed, up to the current position of the
+   * feed.
    *
-   * @param isContinuing the subscriber's replica is known; else it is served a few changes again,
-   *   for good measure
-   * @param limit most changes
-   * @returns up to where it knows what changed, and whether that was as far as the feed was: only
-   *   then no row is ahead of the feed
+   * @param isContinuing whether the position of the subscriber's replica is known; otherwise the
+   *   most recent changes are sent again
+   * @param limit the maximum number of changes
+   * @returns the position up to which the subscriber is up to date, and whether that was the
+   *   position of the feed: only then no row is ahead of the feed
    */
   async #catchUp(
     subscriber: Subscriber,
@@ -470,13 +482,17 @@ export class Feed implements ConnectionHub {
     }
     const isWhole = last === undefined || (last.seq === end && !isAhead);
     const events = await this.#catchUpFor(subscriber).events(records, caller, isWhole);
-    // Asked after rows were read: what is in them may have been written after the session's end.
+    // Checked after the rows were read, because they may have been written after the end of the
+    // session.
     if (await this.#mayStay(subscriber))
       for (const event of events) subscriber.send(JSON.stringify(event));
     return { seq: last?.seq ?? end, isWhole };
   }
 
-  /** All changes after one up to another: the store ends a page of large ones early. */
+  /**
+   * Reads all changes after `after` up to `end`. The store may return fewer per page if they are
+   * large.
+   */
   async #changesUpTo(end: number, after: number): Promise<ChangeRecord[]> {
     const records: ChangeRecord[] = [];
     for (let last = after; last < end;) {
@@ -493,7 +509,9 @@ export class Feed implements ConnectionHub {
     return first === undefined ? this.#position : first - 1;
   }
 
-  /** How much a subscriber has to catch up on is its own doing, so it reads within its share. */
+  /**
+   * The cost of a catch-up depends on the subscriber, so it reads within the subscriber's share.
+   */
   #catchUpFor({ id, caller }: Subscriber): CatchUp {
     const reader = this.#store.limitedReader({
       caller: userShare(caller) ?? `connection ${id}`,
@@ -518,7 +536,7 @@ export class Feed implements ConnectionHub {
     );
   }
 
-  /** @param count changes, the last of which ends a transaction */
+  /** @param count the number of changes, the last of which ends a transaction */
   async #deliverTransactions(count: number): Promise<void> {
     for (let taken = 0; taken < count;) {
       const size = this.#pending.nextTransaction();
@@ -535,7 +553,7 @@ export class Feed implements ConnectionHub {
       const record = this.#pending.take();
       if (record === undefined || record.seq <= this.#position) continue;
       if (this.#subscribers.size === 0) this.#delivery.skip();
-      else if (await this.#orSendAway(() => this.#deliver(record))) times.push(record.at);
+      else if (await this.#orDisconnectAll(() => this.#deliver(record))) times.push(record.at);
       this.#position = record.seq;
       this.#recent.add(record.seq, record.at);
     }
@@ -545,26 +563,34 @@ export class Feed implements ConnectionHub {
   }
 
   async #sendBatch(): Promise<void> {
-    await this.#orSendAway(async () => {
+    await this.#orDisconnectAll(async () => {
       await this.#live.refill(this.#batch);
       this.#delivered += this.#batch.send(this.#position);
     });
   }
 
-  /** @returns whether it was done; else nobody is left who could miss it */
-  async #orSendAway(step: () => Promise<void>): Promise<boolean> {
+  /**
+   * Runs a step of the delivery. If it fails, all connections are closed, so that none misses a
+   * change.
+   *
+   * @returns whether the step succeeded
+   */
+  async #orDisconnectAll(step: () => Promise<void>): Promise<boolean> {
     try {
       await step();
       return true;
     } catch (error) {
       this.#observer.failed(error);
-      this.#sendAway();
+      this.#disconnectAll();
       return false;
     }
   }
 
-  /** A connection that may have missed a change comes back with its cursor, and catches up. */
-  #sendAway(): void {
+  /**
+   * Closes all connections, because they may have missed a change. Clients reconnect with their
+   * cursors, and catch up.
+   */
+  #disconnectAll(): void {
     this.#delivery.skip();
     for (const subscriber of [...this.#subscribers.keys()]) {
       subscriber.close(CloseCode.TRY_AGAIN_LATER, "the server could not read its database");
@@ -573,7 +599,7 @@ export class Feed implements ConnectionHub {
   }
 
   async #deliver(record: ChangeRecord): Promise<void> {
-    this.#live.changed(record);
+    this.#live.onChange(record);
     const { effects, lost } = await this.#delivery.deliver(record);
     for (const effect of effects) this.#batch.add(effect);
     for (const subscription of lost) {

@@ -10,7 +10,7 @@ import {
   path,
   rowComparator,
 } from "@pylonsync/query";
-import { formerRows, rewind, type FormerRows } from "../policy/rewind.ts";
+import { earlierRows, rewind, type EarlierRows } from "../policy/rewind.ts";
 import type { ChangeRecord, Reader, StoredRow, Value } from "../store/store.ts";
 
 /** The maximum size of a condition, which names the related rows changed after the position. */
@@ -28,7 +28,7 @@ export class PositionPassed extends Error {
 export interface PositionQuery {
   readonly entity: string;
   /** The condition, given the later changed rows in their state at the position. */
-  readonly condition: (later: FormerRows<StoredRow>) => Expr;
+  readonly condition: (later: EarlierRows<StoredRow>) => Expr;
   readonly order?: readonly Order[] | undefined;
   readonly limit?: number | undefined;
   /** Selects the first `limit` rows for each value of this field. */
@@ -75,11 +75,11 @@ export class PositionReader {
 
   async #attempt(query: PositionQuery): Promise<StoredRow[] | null> {
     const { entity, condition, order, limit, perParent } = query;
-    const assumed = this.#formerRows();
-    const where = condition(assumed);
+    const before = this.#earlierRows();
+    const where = condition(before);
     if ([...nodesOf(where)].length > MAX_NODES)
       throw new PositionPassed("The store is too far ahead of a position of the log.");
-    const spare = (assumed.get(entity)?.size ?? 0) + SPARE;
+    const spare = (before.get(entity)?.size ?? 0) + SPARE;
     const found = await this.#reader.select({
       entity,
       where,
@@ -93,17 +93,17 @@ export class PositionReader {
     });
     if (perParent !== undefined && found.length === MAX_RELATED_ROWS) throw tooManyRelated();
     await this.#settle();
-    const later = this.#formerRows();
+    const later = this.#earlierRows();
     const touched = later.get(entity) ?? new Map<string, StoredRow | null>();
-    const wasMet = condition(later);
+    const conditionThen = condition(later);
     // The related rows must have been reverted in the condition itself.
-    if (!isSameForExists(where, assumed, later)) return null;
+    if (!isSameForExists(where, before, later)) return null;
     const sizes = sizesOf(found, perParent);
     const isCut = limit !== undefined && sizes.some((size) => size === limit + spare);
     if (isCut && touched.size > spare) return null;
     const rows = found.filter(({ id }) => !touched.has(id));
     for (const row of touched.values())
-      if (row !== null && (await this.#holds(wasMet, row))) rows.push(row);
+      if (row !== null && (await this.#holds(conditionThen, row))) rows.push(row);
     if (touched.size === 0 && limit === undefined) return rows;
     if (touched.size > 0) rows.sort(rowComparator(order ?? []));
     return limit === undefined ? rows : firstOf(rows, limit, perParent);
@@ -114,8 +114,8 @@ export class PositionReader {
     return bound.kind === "literal" ? isTrue(bound) : this.#reader.test(bound);
   }
 
-  #formerRows(): FormerRows<StoredRow> {
-    return formerRows(this.#later());
+  #earlierRows(): EarlierRows<StoredRow> {
+    return earlierRows(this.#later());
   }
 }
 
@@ -162,7 +162,7 @@ function firstOf(rows: StoredRow[], limit: number, perParent: string | undefined
 }
 
 /** Whether the same rows of the entities that the condition reads with `exists` were changed. */
-function isSameForExists(where: Expr, a: FormerRows, b: FormerRows): boolean {
+function isSameForExists(where: Expr, a: EarlierRows, b: EarlierRows): boolean {
   for (const node of nodesOf(where)) {
     if (node.kind !== "exists") continue;
     if ((a.get(node.entity)?.size ?? 0) !== (b.get(node.entity)?.size ?? 0)) return false;

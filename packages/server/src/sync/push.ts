@@ -26,13 +26,13 @@ import { chunk } from "../util/chunk.ts";
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; ' +
   "kind must be insert, update or delete.";
-/** Changes in a transaction: one that is open for long meets others. */
+/** The number of changes per transaction: a long one conflicts with others. */
 const CHUNK = 100;
 
-/** A push whose changes were looked at one by one. */
+/** A push whose changes were parsed individually. */
 export interface ParsedPush {
   readonly changes: readonly (ClientChange | MalformedChange)[];
-  /** The client takes a result for each change. */
+  /** Whether the client supports a result for each change. */
   readonly results: boolean;
 }
 
@@ -42,17 +42,17 @@ interface MalformedChange {
   readonly refusal: PylonError;
 }
 
-/** The push with its changes as they came. */
+/** The push with its unparsed changes. */
 const EnvelopeSchema = v.object({
   ...PushRequestSchema.entries,
   changes: v.pipe(v.array(v.unknown()), v.maxLength(MAX_PUSH_CHANGES)),
 });
 
 /**
- * A client that takes a result for each change is refused a malformed one alone: it would send the
- * others with it again and again.
+ * Parses a push. If the client supports a result for each change, only the malformed changes are
+ * rejected: otherwise it would send the others with them again and again.
  *
- * @throws PylonError INVALID_DATA naming the first key that is wrong
+ * @throws PylonError INVALID_DATA naming the first invalid key
  */
 export function parsePush(body: unknown): ParsedPush {
   const envelope = v.safeParse(EnvelopeSchema, body);
@@ -82,20 +82,19 @@ function malformedPush(issue: v.BaseIssue<unknown>, what: "push" | "change" = "p
   });
 }
 
-/** What a push is made with. */
+/** The services that a push uses. */
 interface PushServices extends Omit<DataServices, "reader"> {
-  /** Reads on behalf of the client that pushes. */
+  /** Reads on behalf of the client. */
   readonly reader: Reader;
 }
 
 /**
- * Applies a client's changes under its policies, in order, many in one transaction; a refused
- * change leaves nothing. A change with an
- * `op_id` that was applied before is not applied again.
+ * Applies a client's changes under its policies, in order, many per transaction. A rejected change
+ * has no effects. A change with an `op_id` that was already applied is not applied again.
  *
- * @param onResult told what became of each change
- * @throws a fault of ours; the client tries again, and what was applied before the fault is known
- *   by its op_id
+ * @param onResult called with the result of each change
+ * @throws an error of the server; the client retries, and the changes that were applied before are
+ *   recognized by their op_id
  */
 export async function push(
   request: ParsedPush,
@@ -104,8 +103,7 @@ export async function push(
   onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
   const results: PushResult[] = [];
-  // An older client matches results by position: it is told nothing of what comes after the first
-  // refusal.
+  // An older client matches results by position, so it receives none after the first rejection.
   const groups = request.results
     ? chunk(request.changes, CHUNK)
     : request.changes.map((change) => [change]);
@@ -186,8 +184,8 @@ async function applyChanges(
 }
 
 /**
- * Whether an anonymous caller, whose op_ids are not kept, repeats an insert whose answer did not
- * reach it: the row is there as it was sent, and the caller may read it.
+ * Whether an anonymous caller, whose op_ids are not stored, repeats an insert whose response was
+ * lost: the row exists with the sent values, and the caller may read it.
  */
 async function isRepeatedInsert(
   { op_id: opId, entity, row_id: id, data }: ClientChange,
@@ -213,8 +211,9 @@ function operationOf({ op_id: id, ...request }: ClientChange): CommitOptions["op
 }
 
 /**
- * An anonymous caller's op_ids are not kept, so that a change whose answer was lost is applied
- * again: a value may be set twice, but not be added twice.
+ * Rejects changes that must not be applied twice. The op_ids of anonymous callers are not stored,
+ * so a change whose response was lost is applied again: a value may be set twice, but not be
+ * incremented twice.
  */
 function refuseRepeatable(
   { op_id: id, entity: name, data }: ClientChange,
@@ -258,7 +257,7 @@ async function write(writer: Writer, change: ClientChange): Promise<string> {
   checkedId(change.row_id, "row_id");
   const conditions = { ifUnchanged: change.if_unchanged };
   if (change.kind === "delete") {
-    // A row that is gone already is what the client wanted.
+    // If the row was already deleted, the client's intent is fulfilled.
     await writer.delete(change.entity, change.row_id, conditions);
     return change.row_id;
   }

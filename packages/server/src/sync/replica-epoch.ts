@@ -3,12 +3,15 @@ import type { Caller } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { sha256 } from "../util/sha256.ts";
 
-/** A rule with `now()` comes true without a change: a replica is continued this long at most. */
+/**
+ * The maximum time for which a replica is continued, in milliseconds: the result of a policy with
+ * `now()` can change without a change in the log.
+ */
 const CLOCK_STEP_MS = 3_600_000;
-/** As many digits as tell any two of an app's versions apart, and any two callers. */
+/** Enough digits to distinguish all versions of an app and all callers. */
 const DIGITS = 16;
 
-/** What an app lets its callers read, in short; a reload makes another model. */
+/** A digest of the read policies of an app; a reload creates another model. */
 interface ReadRules {
   readonly digest: string;
   readonly hasClock: boolean;
@@ -17,9 +20,10 @@ interface ReadRules {
 const known = new WeakMap<DataModel, ReadRules>();
 
 /**
- * What a client's cursor is bound to: the log, and everything that decides what the caller may read
- * and is in no change of it. That is the fields, the read policies, and the values that they see of
- * the caller. A client that kept its replica while any of it changed takes a new snapshot.
+ * Returns the epoch to which a client's cursor is bound: the log, and everything that determines
+ * what the caller may read and that is not in the changes of the log, namely the fields, the read
+ * policies, and the values of the caller that they read. A client whose replica has another epoch
+ * loads a new snapshot.
  *
  * @param log the epoch of the log itself
  * @param now milliseconds since 1970
@@ -31,7 +35,8 @@ export function replicaEpoch(log: string, model: DataModel, caller: Caller, now:
 }
 
 /**
- * Names the time in which what was read by a rule with `now()` can be continued.
+ * Returns the number of the time step in which rows that were read by a policy with `now()` can be
+ * continued.
  *
  * @param now milliseconds since 1970
  */
@@ -39,7 +44,9 @@ export function clockStep(now: number): number {
   return Math.floor(now / CLOCK_STEP_MS);
 }
 
-/** Whether a cursor of this epoch can be continued; that of the log alone is an older client's. */
+/**
+ * Whether a cursor of this epoch can be continued. Older clients send the epoch of the log alone.
+ */
 export function isSameEpoch(
   given: string | null,
   log: string,
@@ -68,18 +75,18 @@ function readRulesOf(model: DataModel): ReadRules {
   return rules;
 }
 
-/** Of an entity without such policies it is as it was before there were any. */
+/** Unchanged for entities without such policies, so that existing replicas are continued. */
 function closedFields({ policies }: DataModel, entity: string): object {
   const rules = policies.fieldRules(entity, "read");
   return rules.size === 0 ? {} : { closed: [...rules] };
 }
 
-/** In one order, however the caller came to be. */
+/** The values of the caller in a fixed order. */
 function valuesOf(caller: Caller): readonly unknown[] {
   const { userId, tenantId, roles, isAdmin, isGuest, isTrustedDevice } = caller;
   const { apiKeyId, apiKeyScopes, claims } = caller;
   const rest = [isAdmin, isGuest, isTrustedDevice, apiKeyId, apiKeyScopes];
-  // Without claims it is as it was before there were any, so that replicas are continued.
+  // Unchanged for callers without claims, so that existing replicas are continued.
   const named = Object.entries(claims).toSorted(([a], [b]) => (a < b ? -1 : 1));
   return [userId, tenantId, roles, ...rest, ...(named.length === 0 ? [] : [named])];
 }

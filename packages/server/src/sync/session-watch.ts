@@ -56,11 +56,11 @@ export class SessionWatch {
   }
 
   #leave(
-    isMeant: (subscriber: Subscriber) => boolean,
+    matches: (subscriber: Subscriber) => boolean,
     say: (subscriber: Subscriber) => void,
   ): void {
     for (const subscriber of [...this.#feed.subscribers]) {
-      if (!isMeant(subscriber)) continue;
+      if (!matches(subscriber)) continue;
       say(subscriber);
       this.#feed.leave(subscriber);
     }

@@ -9,7 +9,7 @@ import type { Transaction } from "../store/store.ts";
 import { runIdOf } from "./advance-job.ts";
 import type { ChildEnd, MutationCall, Pause, ReplayPorts } from "./replay-ports.ts";
 import { Replay, type ReplayEnd } from "./replay.ts";
-import { RunFault } from "./run-fault.ts";
+import { InvalidRunError } from "./invalid-run-error.ts";
 import {
   EVENTS,
   eventsOf,
@@ -163,7 +163,7 @@ export class Advance {
     try {
       return await replay.run();
     } catch (error) {
-      if (!(error instanceof RunFault)) throw error;
+      if (!(error instanceof InvalidRunError)) throw error;
       return { kind: "failed", error: error.message, failedStep: null };
     }
   }

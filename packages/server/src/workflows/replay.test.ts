@@ -4,7 +4,7 @@ import { StepFailedError, workflow, type WorkflowTools } from "@pylonsync/workfl
 import { systemPlatform, type Platform } from "../platform.ts";
 import type { Pause, ReplayPorts } from "./replay-ports.ts";
 import { Replay, type ReplayEnd } from "./replay.ts";
-import { RunFault } from "./run-fault.ts";
+import { InvalidRunError } from "./invalid-run-error.ts";
 import type { EventRow, Run, StepRow } from "./run.ts";
 
 // Random workflows on a server that crashes at any of its writes, compared with running them once.
@@ -192,7 +192,7 @@ async function advance(world: World, handler: Handler): Promise<ReplayEnd | Paus
       try {
         world.write([done], []);
       } catch (error) {
-        throw new RunFault(error instanceof Error ? error.message : "");
+        throw new InvalidRunError(error instanceof Error ? error.message : "");
       }
       return done;
     },
@@ -285,7 +285,7 @@ test("the size of results is limited, each and in total", async () => {
   const many = advance(new World([]), async (_ctx, { step }) => {
     for (let index = 0; index < 50; index += 1) await step(`s${index}`, () => "x".repeat(250_000));
   });
-  await expect(many).rejects.toThrow(RunFault);
+  await expect(many).rejects.toThrow(InvalidRunError);
   const endless = advance(new World([]), async (_ctx, { step }) => {
     for (;;) await step("again", () => 1);
   });

@@ -9,7 +9,7 @@ import {
 import type { Call, Ended, Work } from "./call.ts";
 import { ChangeSignal } from "./change-signal.ts";
 import type { ReplayPorts } from "./replay-ports.ts";
-import { changedCode, RunFault, stuckCode } from "./run-fault.ts";
+import { changedCode, InvalidRunError, stuckCode } from "./invalid-run-error.ts";
 import { checkSize, encoded, textOf } from "./run-value.ts";
 import type { EventRow, StepRow } from "./run.ts";
 import { StepRows, type StepRowsOptions } from "./step-rows.ts";
@@ -61,7 +61,7 @@ export class Replay {
   #ended: Ended[] = [];
   #events: readonly EventRow[];
   #begun = 0;
-  #fault: RunFault | null = null;
+  #invalidRun: InvalidRunError | null = null;
   #end: ReplayEnd | null = null;
   /** The visible state of the run, and the part of it that is stored. */
   #state: string | null;
@@ -83,7 +83,7 @@ export class Replay {
     this.#changes = new ChangeSignal(input.platform, input.signal);
   }
 
-  /** @throws RunFault, errors of the ports, and the signal's reason */
+  /** @throws InvalidRunError, errors of the ports, and the signal's reason */
   async run(): Promise<ReplayEnd> {
     const { signal } = this.#input;
     const onAbort = (): void => this.#changes.change();
@@ -93,7 +93,9 @@ export class Replay {
       return await this.#loop();
     } finally {
       signal.removeEventListener("abort", onAbort);
-      this.#runner.stop(signal.reason ?? new RunFault("The run continues without this step."));
+      this.#runner.stop(
+        signal.reason ?? new InvalidRunError("The run continues without this step."),
+      );
     }
   }
 
@@ -102,7 +104,7 @@ export class Replay {
     for (;;) {
       await new Promise<void>((resolve) => platform.soon(resolve));
       signal.throwIfAborted();
-      if (this.#fault !== null) throw this.#fault;
+      if (this.#invalidRun !== null) throw this.#invalidRun;
       if (this.#toDeliver.length === 0) await this.#saveState();
       if (this.#end !== null) return this.#checkedEnd(this.#end);
       if (await this.#deliver()) continue;
@@ -195,9 +197,11 @@ export class Replay {
     const promise = new Promise<unknown>((resolve, reject) => {
       const written = this.#written.get(position);
       if (position >= MAX_WORKFLOW_STEPS)
-        this.#fault ??= new RunFault(`A run may have at most ${MAX_WORKFLOW_STEPS} steps.`);
+        this.#invalidRun ??= new InvalidRunError(
+          `A run may have at most ${MAX_WORKFLOW_STEPS} steps.`,
+        );
       if (written !== undefined && (written.kind !== work.kind || written.name !== name))
-        this.#fault ??= changedCode(
+        this.#invalidRun ??= changedCode(
           `step ${position} was ${written.kind} "${written.name}", now ${work.kind} "${name}"`,
         );
       this.#calls.push({
@@ -378,7 +382,7 @@ export class Replay {
    */
   #fail(call: Call, error: unknown, isFinal: boolean): void {
     this.#input.signal.throwIfAborted();
-    if (error instanceof RunFault) throw error;
+    if (error instanceof InvalidRunError) throw error;
     if (error instanceof PylonError && error.code === "JOB_LOST") throw error;
     call.state = "begun";
     this.#ended.push({ call, error: textOf(error), isFinal });

@@ -1,7 +1,7 @@
 import { MAX_WORKFLOW_BYTES } from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { Ended, Work } from "./call.ts";
-import { RunFault } from "./run-fault.ts";
+import { InvalidRunError } from "./invalid-run-error.ts";
 import { stepId, type Run, type StepRow } from "./run.ts";
 
 /** The input for the rows of a run's calls. */
@@ -69,11 +69,11 @@ export class StepRows {
   /**
    * Returns the row of a call that succeeded.
    *
-   * @throws RunFault if the results of the run are too large in total
+   * @throws InvalidRunError if the results of the run are too large in total
    */
   ended(row: StepRow, output: string | null): StepRow {
     if (this.#bytes + (output?.length ?? 0) > MAX_WORKFLOW_BYTES)
-      throw new RunFault(
+      throw new InvalidRunError(
         `The results of all steps of a run may have at most ${MAX_WORKFLOW_BYTES} bytes.`,
       );
     const endedAt = this.#options.platform.now();

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { ERROR_STATUS } from "@pylonsync/protocol";
 import fc from "fast-check";
-import { isTooLarge, verdictOf } from "../outbox/verdict.ts";
+import { isTooLarge, writeFailureOf } from "../outbox/write-failure.ts";
 import { isTimeout, isUnreachable, readAnswer, requireEventStream } from "./answer.ts";
 import { PylonClientError, type Head } from "./errors.ts";
 
@@ -90,7 +90,7 @@ test("a response that is not JSON, cut off or of another type is not from the se
 test("no write is dropped for a foreign or lost response, or a failing server", () => {
   fc.assert(
     fc.property(failures, fc.constantFrom("text/html", null), (status, type) => {
-      expect(verdictOf(refusal(() => readAnswer(headOf(status, type), "<h1>no</h1>")))).toBe(
+      expect(writeFailureOf(refusal(() => readAnswer(headOf(status, type), "<h1>no</h1>")))).toBe(
         "later",
       );
     }),
@@ -101,23 +101,23 @@ test("no write is dropped for a foreign or lost response, or a failing server", 
     PylonClientError.ofClient("UNREACHABLE", ""),
     PylonClientError.ofClient("TIMED_OUT", ""),
   ])
-    expect(verdictOf(error)).toBe("later");
+    expect(writeFailureOf(error)).toBe("later");
   fc.assert(
     fc.property(fc.integer({ min: 500, max: 599 }), fc.string(), (status, code) => {
-      expect(verdictOf(new PylonClientError(status, { code, message: "" }))).toBe("later");
+      expect(writeFailureOf(new PylonClientError(status, { code, message: "" }))).toBe("later");
     }),
   );
-  expect(verdictOf(PylonClientError.ofClient("UNSENDABLE", ""))).toBe("refused");
+  expect(writeFailureOf(PylonClientError.ofClient("UNSENDABLE", ""))).toBe("refused");
 });
 
 test("each error code of the server has one meaning for the write that was sent", () => {
   const later = new Set([404, 405, 408, 426, 429]);
   for (const [code, status] of Object.entries(ERROR_STATUS)) {
-    const verdict = verdictOf(new PylonClientError(status, { code, message: "" }));
-    if (status === 401) expect([code, verdict]).toEqual([code, "unauthorized"]);
+    const failure = writeFailureOf(new PylonClientError(status, { code, message: "" }));
+    if (status === 401) expect([code, failure]).toEqual([code, "unauthorized"]);
     else if (status >= 500 || later.has(status) || code.endsWith("_REJECTED"))
-      expect([code, verdict]).toEqual([code, "later"]);
-    else expect([code, verdict]).toEqual([code, "refused"]);
+      expect([code, failure]).toEqual([code, "later"]);
+    else expect([code, failure]).toEqual([code, "refused"]);
   }
 });
 

@@ -56,7 +56,7 @@ export class Attempts {
     const livedMs = this.#now() - this.#openedAt;
     this.#openedAt = Infinity;
     if (livedMs >= STABLE_MS || why === "resync") this.#backoff.reset();
-    else if (livedMs >= 0) this.#backoff.ease();
+    else if (livedMs >= 0) this.#backoff.limitAttempts();
     else if (why === "lost") this.#misses += 1;
     if (this.#misses >= MAX_MISSES) this.fallBack();
   }

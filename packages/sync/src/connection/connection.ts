@@ -11,7 +11,7 @@ import type { Platform } from "../platform/platform.ts";
 import { pullSince, pullSnapshot } from "./puller.ts";
 import { fingerprint, type ResolvedSession, type Session } from "../session/session.ts";
 import { TabGroup, type LiveTabFeed } from "./tabs.ts";
-import { openLater } from "./transport/later.ts";
+import { openLater } from "./transport/open-later.ts";
 import type {
   Cursor,
   EndReason,
@@ -163,7 +163,7 @@ export class Connection {
   /** The network may be back: retries pending work now. */
   retryNow(): void {
     const { platform, http } = this.#options;
-    const quietFor = platform.now() - Math.max(this.#triedAt, http.heardAt);
+    const quietFor = platform.now() - Math.max(this.#triedAt, http.receivedAt);
     if (this.#state === "live") this.probe();
     else if (this.#state === "offline") this.start();
     // Requests from before may never get a response.

@@ -34,7 +34,7 @@ export class HttpClient {
   readonly #platform: Platform;
   readonly #token: () => string | null;
   readonly baseUrl: string;
-  #heardAt = -Infinity;
+  #receivedAt = -Infinity;
 
   constructor(baseUrl: string, platform: Platform, token: () => string | null) {
     this.baseUrl = baseUrl.replace(/\/$/, "");
@@ -43,8 +43,8 @@ export class HttpClient {
   }
 
   /** When data was last received, in milliseconds since 1970. */
-  get heardAt(): number {
-    return this.#heardAt;
+  get receivedAt(): number {
+    return this.#receivedAt;
   }
 
   /**
@@ -127,7 +127,7 @@ export class HttpClient {
       .catch((cause: unknown) => {
         throw unreachable(cause);
       });
-    this.#hear(deadline);
+    this.#receivedBytes(deadline);
     // A browser drops the token when redirected to another origin, so that response says nothing.
     if (response.redirected && new URL(response.url).origin !== new URL(this.baseUrl).origin)
       throw unexpected(response);
@@ -144,7 +144,7 @@ export class HttpClient {
       for (;;) {
         const { done, value } = await reader.read();
         if (done) return text + decoder.decode();
-        this.#hear(deadline);
+        this.#receivedBytes(deadline);
         text += decoder.decode(value, { stream: true });
       }
     } catch (cause) {
@@ -152,8 +152,8 @@ export class HttpClient {
     }
   }
 
-  #hear(deadline: Deadline): void {
-    this.#heardAt = this.#platform.now();
+  #receivedBytes(deadline: Deadline): void {
+    this.#receivedAt = this.#platform.now();
     deadline.within(STALL_MS);
   }
 }

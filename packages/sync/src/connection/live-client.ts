@@ -2,7 +2,7 @@ import { LIVE_PROTOCOL, isLiveMessage, type Hello, type LiveMessage } from "@pyl
 import type { Platform } from "../platform/platform.ts";
 import type { Session } from "../session/session.ts";
 import type { HttpClient } from "./http.ts";
-import { EarlyMessages, openLater } from "./transport/later.ts";
+import { EarlyMessages, openLater } from "./transport/open-later.ts";
 import { parseJson, receive } from "./transport/message.ts";
 import type {
   LiveConnection,

@@ -101,7 +101,7 @@ function queryFeed(
       },
       server: {
         whenReady,
-        hear: (_tab, text) => asked.push(text),
+        receive: (_tab, text) => asked.push(text),
         left: (tab) => left.push(tab),
       },
       onFollow: () => undefined,

@@ -55,7 +55,7 @@ export interface TabServer {
   /** Calls `run` once it can serve them: before that, the tab does not offer it. */
   whenReady(run: () => void): void;
   /** @param tell sends a message to the tab */
-  hear(tab: string, text: string, tell: (text: string) => void): void;
+  receive(tab: string, text: string, tell: (text: string) => void): void;
   /** The tab was closed, or starts again. */
   left(tab: string): void;
 }
@@ -93,7 +93,7 @@ export class TabGroup {
    * The tabs that send requests to this one, with their stream, and the function that ends their
    * watch.
    */
-  readonly #asking = new Map<string, { readonly stream: string; readonly forget: () => void }>();
+  readonly #followers = new Map<string, { readonly stream: string; readonly forget: () => void }>();
   #isLeader = false;
   /** Whether its own lock is held: without it the leader would consider the tab closed. */
   #isPresent = false;
@@ -113,7 +113,7 @@ export class TabGroup {
     this.#tabId = tabId;
     this.#after = after;
     this.#channel = tabs.channel(name, (message) => {
-      if (isTabMessage(message)) this.#hear(message);
+      if (isTabMessage(message)) this.#onMessage(message);
     });
     this.#tabs = tabs;
     this.#giveUp = [
@@ -153,7 +153,7 @@ export class TabGroup {
   /** Gives up the lead, and stops listening. */
   leave(): void {
     for (const giveUp of this.#giveUp) giveUp();
-    this.#forgetAsking();
+    this.#releaseFollowers();
     this.#channel.close();
   }
 
@@ -179,7 +179,7 @@ export class TabGroup {
       },
       onEnd: (why) => {
         this.#stream = null;
-        this.#forgetAsking();
+        this.#releaseFollowers();
         post({ kind: "end", why });
         events.onEnd(why);
       },
@@ -203,29 +203,29 @@ export class TabGroup {
   #answer({ tab, stream, text }: Extract<TabMessage, { readonly kind: "ask" }>): void {
     const server = this.#feed?.server ?? null;
     if (server === null || stream !== this.#stream?.name) return;
-    if (this.#asking.get(tab)?.stream !== stream) {
-      this.#asking.get(tab)?.forget();
+    if (this.#followers.get(tab)?.stream !== stream) {
+      this.#followers.get(tab)?.forget();
       // Held by the tab for as long as it lives.
       const release = this.#tabs.lock(`${this.name}:${tab}`, () => forget());
       const forget = (): void => {
-        this.#asking.delete(tab);
+        this.#followers.delete(tab);
         release();
         server.left(tab);
       };
-      this.#asking.set(tab, { stream, forget });
+      this.#followers.set(tab, { stream, forget });
     }
-    server.hear(tab, text, (told) =>
-      this.#channel.post({ kind: "tell", tab, text: told } satisfies TabMessage),
+    server.receive(tab, text, (response) =>
+      this.#channel.post({ kind: "tell", tab, text: response } satisfies TabMessage),
     );
   }
 
-  #forgetAsking(): void {
-    for (const { forget } of [...this.#asking.values()]) forget();
+  #releaseFollowers(): void {
+    for (const { forget } of [...this.#followers.values()]) forget();
   }
 
-  #hear(message: TabMessage): void {
+  #onMessage(message: TabMessage): void {
     if (!this.#isLeader) {
-      if (this.#isPresent) this.#feed?.hear(message);
+      if (this.#isPresent) this.#feed?.receive(message);
     } else if (message.kind === "join") this.#offer();
     else if (message.kind === "ping" && this.#stream !== null)
       this.#channel.post({ kind: "pong" } satisfies TabMessage);
@@ -252,7 +252,7 @@ class SharedFeed implements LiveConnection {
   #stream: string | null = null;
   /** The link for requests to the leader, with single queries. */
   #link: LiveConnection | null = null;
-  #onTold: (text: string) => void = () => undefined;
+  #onText: (text: string) => void = () => undefined;
   /** Messages of the leader during the catch-up; null at other times. */
   #waiting: TabMessage[] | null = null;
   #cancelWait: () => void = () => undefined;
@@ -288,15 +288,15 @@ class SharedFeed implements LiveConnection {
     });
   }
 
-  hear(message: TabMessage): void {
+  receive(message: TabMessage): void {
     if (this.#isEnded || this.#own !== null || isOfFollower(message)) return;
     if (this.#stream !== null) this.#watchLeader();
     if (message.kind === "hello") {
       if (message.stream === this.#stream) return;
       if (this.#feed.live === null) void this.#catchUp(message.stream);
-      else this.#askOver(message.stream, message.hello, this.#feed.live);
+      else this.#followLeader(message.stream, message.hello, this.#feed.live);
     } else if (message.kind === "tell") {
-      if (message.tab === this.#options.tabId) this.#onTold(message.text);
+      if (message.tab === this.#options.tabId) this.#onText(message.text);
     } else if (message.kind === "end") {
       if (this.#stream !== null) this.#end(message.why);
     } else if (message.kind === "changes" && message.stream !== this.#stream) return;
@@ -312,7 +312,7 @@ class SharedFeed implements LiveConnection {
 
   check(withinMs: number): void {
     if (this.#own !== null) this.#own.check?.(withinMs);
-    else this.#askLeader(Math.min(withinMs, JOIN_MS));
+    else this.#pingLeader(Math.min(withinMs, JOIN_MS));
   }
 
   close(): void {
@@ -324,30 +324,30 @@ class SharedFeed implements LiveConnection {
   }
 
   /** The leader is live: sends this tab's requests to it. */
-  #askOver(stream: string, hello: StreamHello, live: LiveTabFeed): void {
+  #followLeader(stream: string, hello: StreamHello, live: LiveTabFeed): void {
     this.#link?.close();
     this.#stream = stream;
     this.#watchLeader();
     live.onFollow();
     const { post, tabId } = this.#options;
     this.#link = live.connect(({ onText }) => {
-      this.#onTold = onText;
+      this.#onText = onText;
       return {
-        close: () => (this.#onTold = () => undefined),
+        close: () => (this.#onText = () => undefined),
         send: (text) => post({ kind: "ask", tab: tabId, stream, text }),
       };
     });
     this.#feed.events.onOpen();
-    this.#onTold(JSON.stringify({ type: "hello", ...hello }));
+    this.#onText(JSON.stringify({ type: "hello", ...hello }));
   }
 
   #watchLeader(): void {
     this.#cancelWait();
-    this.#cancelWait = this.#options.after(SILENT_MS, () => this.#askLeader(JOIN_MS));
+    this.#cancelWait = this.#options.after(SILENT_MS, () => this.#pingLeader(JOIN_MS));
   }
 
   /** Opens its own connection, from its own cursor, if the leader does not respond. */
-  #askLeader(withinMs: number): void {
+  #pingLeader(withinMs: number): void {
     this.#options.post({ kind: "ping" });
     this.#cancelWait();
     this.#cancelWait = this.#options.after(withinMs, () => this.#open(this.#feed.events));

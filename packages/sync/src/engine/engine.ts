@@ -461,8 +461,8 @@ export class SyncEngine extends EngineAliases {
     fields?: Readonly<Record<string, unknown>>,
   ): Promise<void> {
     const change = this.#sendable(target, fields);
-    const { isOutdated, isDoubted } = this.#session;
-    if (isOutdated && !isDoubted) this.session.notifyChanged();
+    const { isOutdated, isInvalidated } = this.#session;
+    if (isOutdated && !isInvalidated) this.session.notifyChanged();
     const entry = this.#entryOf(change);
     const { id } = entry;
     this.mutations.add(entry);

@@ -44,8 +44,8 @@ export class LazyTabs implements TabServer, LiveClient {
     this.#tabs.part?.take(message);
   }
 
-  hear(tab: string, text: string, tell: (text: string) => void): void {
-    this.#tabs.part?.hear(tab, text, tell);
+  receive(tab: string, text: string, tell: (text: string) => void): void {
+    this.#tabs.part?.receive(tab, text, tell);
   }
 
   left(tab: string): void {

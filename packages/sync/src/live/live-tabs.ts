@@ -75,7 +75,7 @@ export class LiveTabs implements LiveClient {
   }
 
   /** Handles a request of a tab. @param tell sends a message to it */
-  hear(name: string, text: string, tell: (text: string) => void): void {
+  receive(name: string, text: string, tell: (text: string) => void): void {
     let tab = this.#tabs.get(name);
     if (tab === undefined) {
       tab = { tell: (message) => tell(JSON.stringify(message)), followed: new Map(), included: 0 };
@@ -137,16 +137,16 @@ export class LiveTabs implements LiveClient {
     const followed: Followed = { query, release, numbers, isReady: false };
     tab.followed.set(id, followed);
     if (include === undefined) tab.tell({ type: "joined", id, sub: id });
-    if (!query.isWaiting) this.#tellAll(tab, id, followed);
+    if (!query.isWaiting) this.#sendAll(tab, id, followed);
   }
 
   /** Sends all current rows of a query and of its includes. */
-  #tellAll(tab: Tab, id: number, followed: Followed): void {
+  #sendAll(tab: Tab, id: number, followed: Followed): void {
     const { query } = followed;
     const epoch = query?.epoch ?? null;
     if (query === null || epoch === null) return;
     followed.isReady = true;
-    if (query.query.include !== undefined) this.#tellNumbers(tab, id, query, followed.numbers);
+    if (query.query.include !== undefined) this.#sendNumbers(tab, id, query, followed.numbers);
     for (const [part, sub] of followed.numbers)
       tab.tell({ type: "rows", sub, reset: true, rows: this.#rowsOf(part) });
     tab.tell({ type: "ready", sub: id, seq: this.#options.queries.heard, epoch });
@@ -162,7 +162,7 @@ export class LiveTabs implements LiveClient {
   }
 
   /** Sends the numbers of the related rows that a query includes. */
-  #tellNumbers(
+  #sendNumbers(
     tab: Tab,
     id: number,
     { related }: QuerySubscription,
@@ -186,7 +186,7 @@ export class LiveTabs implements LiveClient {
         const { query, numbers } = followed;
         if (query === null) continue;
         if (followed.isReady) changes.push(...changesOf(numbers, byQuery));
-        else if (byQuery.has(query) && !query.isWaiting) this.#tellAll(tab, id, followed);
+        else if (byQuery.has(query) && !query.isWaiting) this.#sendAll(tab, id, followed);
       }
       if (changes.length > 0) tab.tell({ type: "commit", seq, changes });
     }

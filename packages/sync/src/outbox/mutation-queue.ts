@@ -36,7 +36,7 @@ export interface PendingMutation {
  */
 export type EndOfMutation = "applied" | "refused" | "dropped" | "elsewhere";
 
-interface Settlement {
+interface PendingResult {
   readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: MutationError) => void;
@@ -69,7 +69,7 @@ export interface MutationQueuePersistence {
  */
 export class MutationQueue {
   #entries: readonly PendingMutation[] = [];
-  readonly #settlements = new Map<string, Settlement>();
+  readonly #settlements = new Map<string, PendingResult>();
   readonly #changed = new Emitter<void>();
   readonly #refused = new Emitter<MutationError>();
   readonly #ended = new Emitter<{ readonly ids: readonly string[]; readonly why: EndOfMutation }>();
@@ -105,7 +105,7 @@ export class MutationQueue {
   }
 
   add(entry: Omit<PendingMutation, "status">, status: "pending" | "calling" = "pending"): void {
-    if (status === "pending") this.#settlements.set(entry.id, settlement());
+    if (status === "pending") this.#settlements.set(entry.id, pendingResult());
     this.#set([...this.#entries, { ...entry, status }]);
   }
 
@@ -134,7 +134,7 @@ export class MutationQueue {
     const known = new Set(this.#entries.map(({ id }) => id));
     const added = found.filter(({ id }) => !known.has(id));
     if (added.length === 0) return;
-    for (const { id } of added) this.#settlements.set(id, settlement());
+    for (const { id } of added) this.#settlements.set(id, pendingResult());
     const placeOf = ({ id, status }: PendingMutation): number =>
       places.get(id) ?? (status === "applied" ? -1 : found.length);
     const entries = [
@@ -344,7 +344,7 @@ export class MutationQueue {
   }
 }
 
-function settlement(): Settlement {
+function pendingResult(): PendingResult {
   let resolve: () => void = () => undefined;
   let reject: (error: MutationError) => void = () => undefined;
   const promise = new Promise<void>((onResolve, onReject) => {

@@ -13,14 +13,14 @@ import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
 import { unsendable, utf8Length } from "./plain.ts";
 import type { Platform } from "../platform/platform.ts";
-import { isTooLarge, verdictOf } from "./verdict.ts";
+import { isTooLarge, writeFailureOf } from "./write-failure.ts";
 
 /** The minimum size to which a failing batch is reduced, in bytes. */
 const MIN_PUSH_BYTES = 16 * 1024;
 /** The overhead of a request, in bytes. */
 const ENVELOPE_BYTES = 256;
 /** A request that is older than a new connection by this many milliseconds is sent again. */
-const OVERTAKEN_MS = 5_000;
+const SUPERSEDED_MS = 5_000;
 
 /** The dependencies and callbacks of a pusher. */
 export interface PusherOptions {
@@ -96,7 +96,7 @@ export class Pusher {
   /** There is a new connection: a much older request may be lost, and is sent again. */
   resend(): void {
     const request = this.#request;
-    if (request !== null && this.#options.platform.now() - request.sentAt > OVERTAKEN_MS)
+    if (request !== null && this.#options.platform.now() - request.sentAt > SUPERSEDED_MS)
       request.abort.abort();
     this.flush();
   }
@@ -178,14 +178,14 @@ export class Pusher {
   /** @returns whether to continue immediately */
   #fail(error: unknown, { entries, bytes }: Batch): boolean {
     const { queue, replicaSeq, events } = this.#options;
-    const verdict = verdictOf(error);
+    const failure = writeFailureOf(error);
     const [first] = entries;
-    if (verdict === "unauthorized") {
+    if (failure === "unauthorized") {
       events.emit({ type: "unauthorized" });
       return false;
     }
     this.#shrink(error, bytes);
-    if (verdict === "later" || first === undefined) {
+    if (failure === "later" || first === undefined) {
       this.#retryLater(error);
       if (isUnreachable(error)) events.emit({ type: "unreachable" });
       return false;

@@ -14,7 +14,7 @@ import {
 /** The minimum number of changed rows beside the chunks before everything is rewritten, */
 const MIN_LOOSE_ROWS = 2_000;
 /** and their minimum share of all rows. */
-const LOOSE_PART = 0.2;
+const UNUSED_PART = 0.2;
 
 /** Replaces the stored replica, like `replaceReplica` of a `Disk`. */
 export async function replaceReplica(
@@ -106,7 +106,7 @@ async function hasTooMany(
 ): Promise<boolean> {
   if (rows.length === 0) return false;
   const loose = (await asked(stores("rows").count())) + rows.length;
-  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * LOOSE_PART;
+  return loose > MIN_LOOSE_ROWS && chunkCountFor(loose) > chunks * UNUSED_PART;
 }
 
 /** Removes deleted rows from the chunks. */

@@ -176,7 +176,7 @@ export class ReplicaWriter {
     try {
       if (from === null) await disk.replaceReplica(head, rows, this.#newId());
       else if (!(await disk.patchReplica(head, from, rows)) && generation === this.#generation)
-        await this.#keepAll(disk);
+        await this.#writeAll(disk);
     } catch (error) {
       // The code that writes could not be loaded: the stored rows are complete, but older.
       if (error instanceof PylonClientError && generation === this.#generation)
@@ -188,7 +188,7 @@ export class ReplicaWriter {
   }
 
   /** Another tab has stored less than the position from which this tab's changes continue. */
-  async #keepAll(disk: Disk): Promise<void> {
+  async #writeAll(disk: Disk): Promise<void> {
     const { store, head: headNow } = this.#options;
     const head = headNow();
     if (head === null) return;

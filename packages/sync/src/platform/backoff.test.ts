@@ -19,7 +19,7 @@ test("each delay is random within a range that doubles, up to 30 seconds", () =>
             backoff.reset();
             tries = 0;
           } else if (step === "ease") {
-            backoff.ease();
+            backoff.limitAttempts();
             // After a short connection it begins with a range of at most four times the first.
             tries = Math.min(tries, 2);
           } else {

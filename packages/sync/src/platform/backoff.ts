@@ -4,7 +4,7 @@ const LONGEST_MS = 30_000;
 /** Limits the delay to this multiple of the first, so that a server that is back is found soon. */
 const MAX_GROWTH = 8;
 /** The number of attempts that count after a short-lived connection. */
-const TRIES_WHEN_CUT = 2;
+const MAX_ATTEMPTS_AFTER_SHORT_CONNECTION = 2;
 
 /** Exponential backoff with jitter, so that many clients do not reconnect at the same time. */
 export class Backoff {
@@ -30,7 +30,7 @@ export class Backoff {
   }
 
   /** A connection was live for a short time: the delays are short again, and grow each time. */
-  ease(): void {
-    this.#attempts = Math.min(this.#attempts, TRIES_WHEN_CUT);
+  limitAttempts(): void {
+    this.#attempts = Math.min(this.#attempts, MAX_ATTEMPTS_AFTER_SHORT_CONNECTION);
   }
 }

@@ -71,7 +71,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   #kept: readonly KeptQuery[] | null = null;
   #cancelSweep: () => void = () => undefined;
   /** The newest change that the server has reported. */
-  #heard = 0;
+  #serverSeq = 0;
   /** A change made by this page that the server has not reported yet. */
   #awaited = 0;
   #cancelPing: () => void = () => undefined;
@@ -99,7 +99,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
 
   /** The newest change that the server has reported. */
   get heard(): number {
-    return this.#heard;
+    return this.#serverSeq;
   }
 
   demand(query: DemandedQuery, changed: () => void): Demand {
@@ -179,7 +179,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     const all = [...this.#byKey.values()];
     const others = all.filter(({ isPinned, isKnown }) => !isPinned && isKnown).slice(-MAX_KEPT);
     this.#kept = [...all.filter(({ isPinned }) => isPinned), ...others].flatMap((one) => {
-      const kept = one.keptAt(this.#heard);
+      const kept = one.keptAt(this.#serverSeq);
       return kept === null ? [] : [kept];
     });
     return this.#kept;
@@ -215,7 +215,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     for (const [key, one] of this.#byKey) {
       if (one.demands === 0 && one.cancelLinger === null) this.#linger(key, one);
       ids += one.namedRows;
-      this.#ask(one, ids > MAX_KNOWN_IDS);
+      this.#request(one, ids > MAX_KNOWN_IDS);
     }
     this.#ping();
     this.#cancelSweep();
@@ -229,7 +229,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     this.#cancelSweep();
     this.#cancelPing();
     for (const one of this.#byKey.values()) {
-      one.disconnect(this.#heard);
+      one.disconnect(this.#serverSeq);
       if (!one.isKnown) continue;
       one.cancelLinger?.();
       one.cancelLinger = null;
@@ -245,7 +245,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   reset(): void {
     this.closed();
     this.#hasOthers = false;
-    this.#heard = this.#awaited = 0;
+    this.#serverSeq = this.#awaited = 0;
     for (const unpin of [...this.#pinned.values()]) unpin();
     for (const one of this.#byKey.values()) one.forget();
     this.#kept = null;
@@ -253,14 +253,14 @@ export class QuerySubscriptions implements RowSource, LiveClient {
 
   /** Polls until the server has reached this change: queries may not contain the written rows. */
   awaitChange(seq: number): void {
-    if (seq <= Math.max(this.#heard, this.#awaited)) return;
+    if (seq <= Math.max(this.#serverSeq, this.#awaited)) return;
     this.#awaited = seq;
     this.#ping();
   }
 
   #ping(): void {
     this.#cancelPing();
-    if (this.#send === null || this.#heard >= this.#awaited) return;
+    if (this.#send === null || this.#serverSeq >= this.#awaited) return;
     this.#send(PING);
     this.#cancelPing = this.#options.platform.after(PING_AGAIN_MS, () => this.#ping());
   }
@@ -311,24 +311,24 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     if (error.code === "PAYLOAD_TOO_LARGE" && one.isKnown) {
       // The list of known row ids was too long.
       one.resync();
-      return this.#ask(one);
+      return this.#request(one);
     }
     const idle = [...this.#byKey].find(([, { demands }]) => demands === 0);
     if (error.code === "SUBSCRIPTION_LIMIT_REACHED" && one.demands > 0 && idle !== undefined) {
       this.#drop(...idle);
-      return this.#ask(one);
+      return this.#request(one);
     }
-    if (error.retryAfter !== undefined) return this.#askLater(one, error.retryAfter * 1_000);
+    if (error.retryAfter !== undefined) return this.#retryLater(one, error.retryAfter * 1_000);
     this.#kept = null;
     one.fail(error);
   }
 
   /** Requests a query again that the server could not read at the moment. */
-  #askLater(one: QuerySubscription, baseMs: number): void {
+  #retryLater(one: QuerySubscription, baseMs: number): void {
     const { platform } = this.#options;
-    one.disconnect(this.#heard);
+    one.disconnect(this.#serverSeq);
     one.backoff ??= new Backoff(platform, baseMs);
-    one.cancelRetry = platform.after(baseMs + one.backoff.next(), () => this.#ask(one));
+    one.cancelRetry = platform.after(baseMs + one.backoff.next(), () => this.#request(one));
   }
 
   #commit({ seq, changes }: CommitMessage): void {
@@ -342,9 +342,9 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   #add(key: string, query: DemandedQuery): QuerySubscription {
     const subscription = new QuerySubscription(this.#options.nextId(), query);
     const similar = this.#send === null ? undefined : this.#largestOver(query);
-    if (similar !== undefined) subscription.beginWith(similar, this.#heard);
+    if (similar !== undefined) subscription.beginWith(similar, this.#serverSeq);
     this.#byKey.set(key, subscription);
-    this.#ask(subscription);
+    this.#request(subscription);
     return subscription;
   }
 
@@ -360,7 +360,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   }
 
   /** @param isAll whether to request all rows, even known ones */
-  #ask(subscription: QuerySubscription, isAll = false): void {
+  #request(subscription: QuerySubscription, isAll = false): void {
     if (this.#send === null) return;
     const text = JSON.stringify(subscription.request(isAll));
     const isTooLong = text.length > MAX_SUBSCRIBE_BYTES;
@@ -377,7 +377,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
       part,
       { rows: [], patches: [], gone: [...part.ids] },
     ]);
-    this.#apply(dropped, this.#heard);
+    this.#apply(dropped, this.#serverSeq);
   }
 
   /**
@@ -392,7 +392,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     others: readonly RowKey[] = [],
   ): void {
     const { store, onAdvance } = this.#options;
-    this.#heard = Math.max(this.#heard, seq);
+    this.#serverSeq = Math.max(this.#serverSeq, seq);
     const at = store.cursor.last_seq;
     const changes: AppliedChange[] = [];
     for (const [{ query, ids }, { rows, patches }] of effects) {
@@ -409,8 +409,9 @@ export class QuerySubscriptions implements RowSource, LiveClient {
     if (effects.length > 0) store.applyChanges(changes, new Set(effects.map(entityOf)));
     else if (changes.length > 0) store.applyChanges(changes);
     // While a query waits for its rows, the replica may lack what was changed before.
-    if (![...this.#byKey.values()].some(({ isWaiting }) => isWaiting)) store.advanceTo(this.#heard);
-    this.applied.emit({ effects, seq: this.#heard });
+    if (![...this.#byKey.values()].some(({ isWaiting }) => isWaiting))
+      store.advanceTo(this.#serverSeq);
+    this.applied.emit({ effects, seq: this.#serverSeq });
     onAdvance();
   }
 
@@ -431,17 +432,17 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   /** Matching rows that are in no query: the server's result replaces them. */
   #othersOf({ query }: QuerySubscription): RowKey[] {
     if (!this.#hasOthers) return [];
-    return this.#unheld((entity, row) => entity === query.entity && query.matches(row));
+    return this.#unrequestedRows((entity, row) => entity === query.entity && query.matches(row));
   }
 
   /** Releases rows that no query has requested since the connection was opened. */
   #sweep(): void {
     this.#hasOthers = false;
-    const others = this.#unheld(() => true);
-    this.#apply([], this.#heard, others);
+    const others = this.#unrequestedRows(() => true);
+    this.#apply([], this.#serverSeq, others);
   }
 
-  #unheld(isMeant: (entity: string, row: Row) => boolean): RowKey[] {
+  #unrequestedRows(isMeant: (entity: string, row: Row) => boolean): RowKey[] {
     const found: RowKey[] = [];
     for (const { entity, id, row } of this.#options.store.allConfirmed())
       if (isMeant(entity, row) && !this.#isHeld(entity, id)) found.push({ entity, id });

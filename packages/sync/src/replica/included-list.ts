@@ -51,7 +51,7 @@ export class IncludedList implements LiveList {
   readonly #root: LiveList;
   readonly #level: Level;
   readonly #changed = new Emitter<void>();
-  readonly #isTold: () => boolean;
+  readonly #isShapeKnown: () => boolean;
   #listeners = 0;
   #stop: () => void = () => undefined;
   #rows: readonly JoinedRow[] = NONE;
@@ -59,7 +59,7 @@ export class IncludedList implements LiveList {
   /** @param include checked by `IncludedQuery` */
   constructor(store: LocalStore, entity: string, include: IncludeOptions, source: ListSource) {
     this.#root = source.rows;
-    this.#isTold = () => store.shape(entity) !== undefined;
+    this.#isShapeKnown = () => store.shape(entity) !== undefined;
     this.#level = new Level(entity, include, {
       store,
       source,
@@ -75,7 +75,7 @@ export class IncludedList implements LiveList {
   getSnapshot(): readonly JoinedRow[] {
     const rows = this.#root.getSnapshot();
     // The definitions of relations arrive with the replica.
-    const joined = rows.length > 0 && this.#isTold() ? this.#level.join(rows) : NONE;
+    const joined = rows.length > 0 && this.#isShapeKnown() ? this.#level.join(rows) : NONE;
     this.#level.sweep();
     if (!isSameList(joined, this.#rows)) this.#rows = joined;
     return this.#rows;

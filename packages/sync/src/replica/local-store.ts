@@ -61,7 +61,7 @@ export class LocalStore {
   /** Rows that the app shows itself, below the writes. */
   readonly #local = new LocalChanges();
   /** Both, as currently overlaid. */
-  #laid: readonly LocalChange[] = [];
+  #applied: readonly LocalChange[] = [];
   #localIds = 0;
   readonly #versions = new Map<string, number>();
   readonly #changed = new Emitter<ReadonlySet<string>>();
@@ -396,9 +396,9 @@ export class LocalStore {
 
   /** Overlays local rows and pending writes. @returns the entities */
   #lay(): Iterable<string> {
-    const before = this.#laid;
+    const before = this.#applied;
     const laid = [...this.#local.all, ...this.#pending];
-    this.#laid = laid;
+    this.#applied = laid;
     const isLonger = before.every((change, index) => change === laid[index]);
     // Existing overlays are kept when writes are appended: a long queue is not applied again each
     // time.

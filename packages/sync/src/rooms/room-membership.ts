@@ -47,8 +47,8 @@ export class RoomMembership {
     this.#options = options;
     this.#presence = options.presence;
     this.#stops = [
-      options.connection.listen((event) => this.#hear(event)),
-      options.connection.onListening(() => this.#lookSoon()),
+      options.connection.listen((event) => this.#onEvent(event)),
+      options.connection.onListening(() => this.#scheduleRefresh()),
     ];
     this.#count(1);
     void this.#beat(true);
@@ -101,7 +101,7 @@ export class RoomMembership {
     );
   }
 
-  #lookSoon(): void {
+  #scheduleRefresh(): void {
     this.#heard += 1;
     if (this.#isAsking) return;
     this.#cancelTimer();
@@ -141,7 +141,7 @@ export class RoomMembership {
     return connection.http.request("POST", `/api/rooms/${what}`, { room, ...body });
   }
 
-  #hear(event: RoomEvent): void {
+  #onEvent(event: RoomEvent): void {
     const { connection, room, userId: ownId, onBroadcast } = this.#options;
     if (event.room !== room) return;
     if (event.type === "broadcast") return onBroadcast(event);
@@ -152,7 +152,7 @@ export class RoomMembership {
     const { user_id: userId } = event;
     if (userId === ownId) {
       // On another device, or because this user has lost access.
-      if (event.type === "leave") this.#lookSoon();
+      if (event.type === "leave") this.#scheduleRefresh();
       return;
     }
     this.#heard += 1;

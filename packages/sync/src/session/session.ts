@@ -16,7 +16,7 @@ export interface ResolvedSession {
 }
 
 /** How long the server's confirmation of a cookie is valid for sending writes, in milliseconds. */
-const ASSURED_MS = 1_000;
+const REVALIDATED_MS = 1_000;
 
 /** The anonymous session; this object itself also represents an unknown session. */
 export const ANONYMOUS_SESSION: ResolvedSession = Object.freeze({
@@ -182,7 +182,7 @@ export class Session {
     return this.#state.is !== "unknown" && this.#state.witness !== this.witness;
   }
   /** The session is being reloaded from the server. */
-  get isDoubted(): boolean {
+  get isInvalidated(): boolean {
     return this.#state.is === "doubted";
   }
   get isKnown(): boolean {
@@ -206,7 +206,7 @@ export class Session {
    */
   async revalidate(): Promise<void> {
     const { credentials, platform } = this.#options;
-    if (credentials === "cookie" && platform.now() - this.#confirmedAt > ASSURED_MS)
+    if (credentials === "cookie" && platform.now() - this.#confirmedAt > REVALIDATED_MS)
       await this.refresh();
   }
 

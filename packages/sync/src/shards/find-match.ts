@@ -68,7 +68,7 @@ const WAIT_SECONDS = 20;
  * const game = connectShard<{ x: number }, { dx: number }>(shardId, { baseUrl, joinToken });
  */
 export async function findMatch(shard: string, options: FindMatchOptions): Promise<FoundMatch> {
-  const desk = new TicketDesk(options);
+  const desk = new TicketWatch(options);
   const { signal, ticketId, onTicket, mode, region, partySize } = options;
   let ticket =
     ticketId === undefined
@@ -97,7 +97,7 @@ export async function findMatch(shard: string, options: FindMatchOptions): Promi
 
 /** Waits until the ticket has another status. */
 async function nextOf(
-  desk: TicketDesk,
+  desk: TicketWatch,
   path: string,
   before: MatchTicket,
   signal: AbortSignal | undefined,
@@ -111,7 +111,7 @@ async function nextOf(
 }
 
 async function answer(
-  desk: TicketDesk,
+  desk: TicketWatch,
   path: string,
   { onProposal = () => true }: FindMatchOptions,
 ): Promise<void> {
@@ -119,7 +119,7 @@ async function answer(
   else await desk.send("DELETE", path);
 }
 
-function found(desk: TicketDesk, path: string, ticket: MatchTicket): FoundMatch {
+function found(desk: TicketWatch, path: string, ticket: MatchTicket): FoundMatch {
   // The first token is already available; later ones are requested.
   let first = ticket.join_token;
   const joinToken = async (): Promise<string> => {
@@ -132,7 +132,7 @@ function found(desk: TicketDesk, path: string, ticket: MatchTicket): FoundMatch 
 }
 
 /** The requests for tickets. */
-class TicketDesk {
+class TicketWatch {
   readonly #options: FindMatchOptions;
 
   constructor(options: FindMatchOptions) {

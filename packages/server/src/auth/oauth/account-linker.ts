@@ -14,7 +14,11 @@ export interface AccountOwner {
  * Errors of two concurrent sign-ins with one new account: the second finds what the first one
  * created.
  */
-const MET_ANOTHER: ReadonlySet<string> = new Set(["ID_TAKEN", "EMAIL_TAKEN", "UNIQUE_VIOLATION"]);
+const CONCURRENT_SIGN_IN: ReadonlySet<string> = new Set([
+  "ID_TAKEN",
+  "EMAIL_TAKEN",
+  "UNIQUE_VIOLATION",
+]);
 
 /**
  * Finds the user that a provider account belongs to, and creates one for a new person.
@@ -39,7 +43,7 @@ export class AccountLinker {
     try {
       return await this.#userOf(context, account);
     } catch (error) {
-      if (!(error instanceof PylonError) || !MET_ANOTHER.has(error.code)) throw error;
+      if (!(error instanceof PylonError) || !CONCURRENT_SIGN_IN.has(error.code)) throw error;
       return this.#userOf(context, account);
     }
   }

@@ -41,10 +41,10 @@ async function unlink(services: OAuthServices, context: RequestContext): Promise
       hint: "GET /api/auth/accounts lists the linked accounts.",
     });
   // Somebody who receives mail at the address can always request a code.
-  const hasOtherWay =
+  const hasOtherSignIn =
     (mails.canSend && typeof user["email"] === "string") ||
     (await credentials.signIn(user.id, oauth.signsIn));
-  await oauth.accounts.unlink(id, user.id, hasOtherWay ? null : oauth.names);
+  await oauth.accounts.unlink(id, user.id, hasOtherSignIn ? null : oauth.names);
   await audit.record(context, "account.unlinked", {
     userId: user.id,
     detail: { provider: account.provider },

@@ -12,7 +12,11 @@ import type { Endpoints } from "./catalogue.ts";
 import { LoginStates, type LoginState } from "./login-state.ts";
 import { refusedBy } from "./oauth-failure.ts";
 import { outgoing } from "./outgoing.ts";
-import { ProviderClient, type BroughtBack, type ProviderTokens } from "./provider-client.ts";
+import {
+  ProviderClient,
+  type AuthorizationResponse,
+  type ProviderTokens,
+} from "./provider-client.ts";
 import { AccountLinker, type AccountOwner } from "./account-linker.ts";
 
 /** The settings of sign-in with OAuth providers. */
@@ -36,7 +40,7 @@ export interface Targets {
 }
 
 /** The parameters of the provider's redirect or form. */
-export interface CallbackParams extends Omit<BroughtBack, "code"> {
+export interface CallbackParams extends Omit<AuthorizationResponse, "code"> {
   readonly code: string | null;
   readonly state: string | null;
   /** The provider's error. */
@@ -124,7 +128,11 @@ export class OAuthSignIn {
    *
    * @throws PylonError PROVIDER_NOT_FOUND, INVALID_STATE
    */
-  async comeBack(request: Request, provider: string, state: string | null): Promise<LoginState> {
+  async consumeState(
+    request: Request,
+    provider: string,
+    state: string | null,
+  ): Promise<LoginState> {
     const { usesFormPost } = this.#client(provider);
     return this.#states.take(request, state ?? "", provider, usesFormPost);
   }

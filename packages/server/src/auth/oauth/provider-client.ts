@@ -31,7 +31,7 @@ export interface Begun {
 }
 
 /** What the browser returned with. */
-export interface BroughtBack {
+export interface AuthorizationResponse {
   readonly code: string;
   /** RFC 9207: the issuer that claims to have issued the code. */
   readonly issuer: string | null;
@@ -112,7 +112,7 @@ export class ProviderClient {
    * @throws PylonError OAUTH_FAILED, OAUTH_UNREACHABLE
    */
   async finish(
-    { code, issuer, form }: BroughtBack,
+    { code, issuer, form }: AuthorizationResponse,
     begun: Begun,
   ): Promise<{ readonly tokens: ProviderTokens; readonly profile: OAuthProfile }> {
     return this.#guard(async (oauth) => {

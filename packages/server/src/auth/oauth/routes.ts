@@ -26,7 +26,7 @@ export function oauthRoutes(services: OAuthServices): Route[] {
     get("/api/auth/login/:provider", "anyone", login),
     post("/api/auth/oauth/link/:provider", "signed-in", link),
     get("/api/auth/callback/:provider", "anyone", callback),
-    post("/api/auth/callback/:provider", "anyone", callback, { takesForeignForms: true }),
+    post("/api/auth/callback/:provider", "anyone", callback, { acceptsCrossOriginForms: true }),
     post("/api/auth/oauth/pending", "anyone", pending),
     ...accountRoutes(services),
   ];
@@ -78,7 +78,7 @@ async function login(services: OAuthServices, context: RequestContext): Promise<
       context,
       provider,
       targets,
-      isOwnWish(context) && (await isFresh(services, context)) ? "implied" : null,
+      isUserInitiated(context) && (await isFresh(services, context)) ? "implied" : null,
     );
     if (wantsRedirect) return redirection(redirect, [binding]);
     return new JsonAnswer({ redirect, state }, 200, {
@@ -120,7 +120,7 @@ async function callback(services: OAuthServices, context: RequestContext): Promi
   const provider = context.param("provider");
   oauth.check(provider);
   const { params, isBrowser } = await readCallback(context);
-  const state = await oauth.comeBack(context.request, provider, params.state);
+  const state = await oauth.consumeState(context.request, provider, params.state);
   try {
     const signedIn = await services.outcomes.of(() => oauth.finish(context, state, params));
     if (isBrowser) return redirection(state.callback, signedIn?.cookies ?? []);
@@ -178,7 +178,7 @@ function isOn(context: RequestContext, name: string): boolean {
  * Whether a signed-in user starts a sign-in to add an account. This is not the case if another
  * site's page sent the browser here.
  */
-function isOwnWish({ identity, caller, request }: RequestContext): boolean {
+function isUserInitiated({ identity, caller, request }: RequestContext): boolean {
   return (
     identity.sessionId !== null &&
     !caller.isGuest &&

@@ -124,7 +124,7 @@ export function pageHtml(
 ): string {
   const { title, body } = PAGES[name];
   const app = escapeHtml(appName);
-  const wayBack =
+  const backLink =
     name === "account"
       ? nav(`<a class="pylon-link" href="${escapeHtml(redirect)}">Back to ${app}</a>`)
       : "";
@@ -145,7 +145,7 @@ export function pageHtml(
     "</header>",
     '<noscript><p class="pylon-error">This page needs JavaScript.</p></noscript>',
     '<p class="pylon-note" role="status" aria-live="polite"></p>',
-    `${body}${wayBack}</main>${logoTemplates(name)}</body>\n</html>`,
+    `${body}${backLink}</main>${logoTemplates(name)}</body>\n</html>`,
   ].join("");
 }
 

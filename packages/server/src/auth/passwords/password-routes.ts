@@ -269,7 +269,7 @@ async function keepPassword(
   user: StoredRow,
   hash: string,
 ): Promise<void> {
-  await signIn.secondFactor.distrust(user.id);
+  await signIn.secondFactor.forgetTrustedDevices(user.id);
   await passwords.keep(user, hash);
 }
 

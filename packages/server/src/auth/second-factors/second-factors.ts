@@ -21,7 +21,7 @@ export class SecondFactors implements SecondFactor {
     return this.#devices.isTrusted(context, userId);
   }
 
-  distrust(userId: string): Promise<void> {
+  forgetTrustedDevices(userId: string): Promise<void> {
     return this.#devices.forget(userId);
   }
 }

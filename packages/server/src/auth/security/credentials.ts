@@ -15,7 +15,7 @@ export interface SignInWays {
 }
 
 /** Returns what one kind of credential adds to a user's sign-in methods. */
-export type WaysOfKind = (userId: string) => Promise<Partial<SignInWays>>;
+export type SignInMethodsOf = (userId: string) => Promise<Partial<SignInWays>>;
 
 /** One kind of credential, such as passwords. */
 export interface CredentialKind {
@@ -24,7 +24,7 @@ export interface CredentialKind {
   /** Omitted if none of them is sufficient to sign in. */
   readonly signsIn?: SignsIn;
   /** Omitted if the kind is not shown to the user. */
-  readonly ways?: WaysOfKind;
+  readonly ways?: SignInMethodsOf;
 }
 
 /** All credentials of users: passwords, provider accounts, passkeys, second factors, API keys. */

@@ -18,7 +18,7 @@ const MAX_USER_ID = 256;
 export function sessionRoutes(services: AuthServices): Route[] {
   const { get, post, del } = routeTable(services);
   return [
-    get("/api/auth/me", "anyone", whoAmI, { scope: "open", takesDeadTokens: true }),
+    get("/api/auth/me", "anyone", whoAmI, { scope: "open", ignoresInvalidTokens: true }),
     get("/api/auth/session", "anyone", session),
     post("/api/auth/session", "admin-or-dev", createSession),
     del("/api/auth/session", "anyone", signOut),
@@ -173,7 +173,7 @@ async function upgrade(services: AuthServices, context: RequestContext): Promise
     });
   // Only a guest can turn out to be somebody else: a user's data is never handed over.
   if (caller.isGuest && caller.userId !== userId)
-    await guests.handOver(caller.userId, userId, users.entityName, sessionId);
+    await guests.transferRows(caller.userId, userId, users.entityName, sessionId);
   else if (caller.isGuest) await sessions.endAll(userId, { except: sessionId });
   if (!(await sessions.transfer(sessionId, userId, settings.sessionLifetimeMs())))
     throw noSessionToUpgrade();

@@ -36,7 +36,7 @@ export interface SecondFactor {
   /** Whether the request comes from a device that the user trusts. */
   isTrusted(context: RequestContext, userId: string): Promise<boolean>;
   /** Removes all trusted devices of the user. */
-  distrust(userId: string): Promise<void>;
+  forgetTrustedDevices(userId: string): Promise<void>;
 }
 
 interface Pending {
@@ -176,7 +176,7 @@ export class SignIn {
     const guestId = this.guestOf(context);
     // A guest that has just become this user keeps its data, so there is nothing to hand over.
     if (guestId !== undefined && guestId !== userId)
-      await guests.handOver(guestId, userId, users.entity.name);
+      await guests.transferRows(guestId, userId, users.entity.name);
     const lifetimeMs = settings.sessionLifetimeMs();
     const token = await sessions.create(userId, {
       isGuest: false,

@@ -35,18 +35,18 @@ export class GuestUpgrade {
    * @param keptSession the id of a session of the guest that does not end
    * @throws PylonError UNAUTHORIZED when the guest has become another user
    */
-  async handOver(
+  async transferRows(
     guestId: string,
     userId: string,
     userEntity: string,
     keptSession: string | null = null,
   ): Promise<void> {
     await this.#sessions.become(guestId, userId);
-    await this.#handOverAll(guestId, userId, userEntity);
+    await this.#transferAll(guestId, userId, userEntity);
     await this.#sessions.endAll(guestId, { except: keptSession });
   }
 
-  async #handOverAll(guestId: string, userId: string, userEntity: string): Promise<void> {
+  async #transferAll(guestId: string, userId: string, userEntity: string): Promise<void> {
     for (const { name, fields } of this.#model().schema.entities) {
       for (const field of fields.values()) {
         if (field.owner || field.target === userEntity)

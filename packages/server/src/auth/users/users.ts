@@ -150,7 +150,7 @@ export class Users {
         else await writer.update(name, id, given);
         const user = await writer.get(name, id);
         if (user === null) throw new Error("The user that was just written does not exist.");
-        if (profile.emailVerified === true) await keepProof(writer.transaction, user);
+        if (profile.emailVerified === true) await markEmailVerified(writer.transaction, user);
         await within?.(writer.transaction, user);
         const verdict = await hooks().onSignUp?.({ user: this.view(user), method });
         if (verdict === null || verdict === false)
@@ -201,7 +201,7 @@ export class Users {
         if (holder !== null && holder.id !== id) throw emailTaken();
         await writer.update(name, id, this.#fieldsOf({ email, emailVerified: true }, false));
         const user = await writer.get(name, id);
-        if (user !== null) await keepProof(writer.transaction, user);
+        if (user !== null) await markEmailVerified(writer.transaction, user);
       },
     );
   }
@@ -270,7 +270,7 @@ export class Users {
   }
 }
 
-function keepProof(tx: Transaction, { id, email }: StoredRow): Promise<void> {
+function markEmailVerified(tx: Transaction, { id, email }: StoredRow): Promise<void> {
   return VERIFIED.put(tx, { id, email: typeof email === "string" ? email : null });
 }
 

@@ -53,7 +53,7 @@ export class PendingChanges {
    *
    * @throws the errors of the backend
    */
-  async tellSome(): Promise<void> {
+  async sendSome(): Promise<void> {
     // Users come first: a member depends on whether its user is connected.
     if (this.#users.size > 0)
       await Promise.all(
@@ -61,7 +61,7 @@ export class PendingChanges {
       );
     else
       await Promise.all(
-        [...this.#members.values()].slice(0, CONCURRENCY).map((member) => this.#tellMember(member)),
+        [...this.#members.values()].slice(0, CONCURRENCY).map((member) => this.#sendMember(member)),
       );
   }
 
@@ -77,7 +77,7 @@ export class PendingChanges {
     }
   }
 
-  async #tellMember({ room, userId }: MemberName): Promise<void> {
+  async #sendMember({ room, userId }: MemberName): Promise<void> {
     this.#members.delete(memberKey({ room, userId }));
     try {
       const member = this.#table.find(room, userId);

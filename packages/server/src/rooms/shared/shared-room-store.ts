@@ -19,7 +19,7 @@ import {
 import { PendingChanges } from "./pending-changes.ts";
 import { dataOf, storedPeer, type ChannelMessage, type RoomBackend } from "./room-backend.ts";
 import { Sharing, type SharingState } from "./sharing-state.ts";
-import { UnheardChanges, type AskedChange } from "./unheard-changes.ts";
+import { UnconfirmedChanges, type RequestedChange } from "./unconfirmed-changes.ts";
 
 const RETRY_MS = 500;
 /** The maximum number of concurrent calls after a loss, when there are many. */
@@ -50,7 +50,7 @@ export class SharedRoomStore implements RoomStore {
   readonly #memory: MemoryRoomStore;
   readonly #sharing = new Sharing();
   readonly #pending: PendingChanges;
-  readonly #unheard = new UnheardChanges();
+  readonly #unconfirmed = new UnconfirmedChanges();
   /**
    * Users whose rooms are being loaded, each with the rooms about which the channel sent messages
    * in the meantime, which are newer.
@@ -104,10 +104,10 @@ export class SharedRoomStore implements RoomStore {
 
   join(room: string, userId: string, data: unknown): Promise<Peer[]> {
     const shared = async (): Promise<Peer[]> => {
-      const before = await this.#askFor({
+      const before = await this.#request({
         kind: "join",
         member: { room, userId },
-        ask: () => this.#backend.join(room, userId, data),
+        send: () => this.#backend.join(room, userId, data),
         effectOf: (members) => {
           const known = members.find(({ name }) => name === userId);
           return () => this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
@@ -123,10 +123,10 @@ export class SharedRoomStore implements RoomStore {
 
   leave(room: string, userId: string): Promise<boolean> {
     const shared = (): Promise<boolean> =>
-      this.#askFor({
+      this.#request({
         kind: "leave",
         member: { room, userId },
-        ask: () => this.#backend.leave(room, userId),
+        send: () => this.#backend.leave(room, userId),
         effectOf: (wasThere) => (wasThere ? () => this.#table.remove(room, userId) : null),
       });
     return this.#ask(shared, () => {
@@ -141,10 +141,10 @@ export class SharedRoomStore implements RoomStore {
       this.#table.put(room, userId, data, known?.joinedAt ?? this.#seconds());
     };
     const shared = (): Promise<boolean> =>
-      this.#askFor({
+      this.#request({
         kind: "presence",
         member: { room, userId },
-        ask: () => this.#backend.setPresence(room, userId, data),
+        send: () => this.#backend.setPresence(room, userId, data),
         effectOf: (isThere) => (isThere ? put : null),
       });
     return this.#ask(shared, () => {
@@ -214,7 +214,7 @@ export class SharedRoomStore implements RoomStore {
     const rooms = new Set(this.#table.membershipsOf(userId).map(({ room }) => room));
     // The table has a join only after its message on the channel; the user knows it from the
     // result.
-    for (const joined of this.#unheard.answered("join"))
+    for (const joined of this.#unconfirmed.answered("join"))
       if (joined.userId === userId) rooms.add(joined.room);
     return rooms;
   }
@@ -232,10 +232,10 @@ export class SharedRoomStore implements RoomStore {
     return alone();
   }
 
-  #askFor<T>(change: Omit<AskedChange<T>, "isOvertaken">): Promise<T> {
-    return this.#unheard.ask({
+  #request<T>(change: Omit<RequestedChange<T>, "isSuperseded">): Promise<T> {
+    return this.#unconfirmed.request({
       ...change,
-      isOvertaken: () => this.#pending.has(change.member),
+      isSuperseded: () => this.#pending.has(change.member),
     });
   }
 
@@ -293,12 +293,12 @@ export class SharedRoomStore implements RoomStore {
     this.#loading.get(userId)?.add(room);
     if (kind === "leave") {
       // A leave does not say whose call it was: if one was requested here, it counts as received.
-      this.#unheard.heard(kind, { room, userId });
+      this.#unconfirmed.confirm(kind, { room, userId });
       this.#table.remove(room, userId);
       return;
     }
     if (isOwn && (kind === "join" || kind === "presence"))
-      this.#unheard.heard(kind, { room, userId });
+      this.#unconfirmed.confirm(kind, { room, userId });
     const isConcerned =
       isOwn || this.#table.isConnected(userId) || this.#table.find(room, userId) !== undefined;
     if (isConcerned) this.#table.put(room, userId, dataOf(text), joinedAt);
@@ -307,7 +307,7 @@ export class SharedRoomStore implements RoomStore {
   #goOffline(error?: unknown): void {
     if (!this.#isOnline) return;
     this.#sharing.become("lost");
-    this.#unheard.lost();
+    this.#unconfirmed.onConnectionLost();
     this.#logRefusal(error);
   }
 
@@ -408,7 +408,7 @@ export class SharedRoomStore implements RoomStore {
     let keptAt = now();
     // Requests continue in the meantime, and cause more changes.
     while (!this.#pending.isEmpty) {
-      await this.#pending.tellSome();
+      await this.#pending.sendSome();
       if (now() - keptAt < sweepMs) continue;
       if (!(await this.#backend.keep())) return false;
       keptAt = now();

@@ -1,6 +1,6 @@
 import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import { changeValues, numberOf, textOf } from "../answered-rows.ts";
-import { NEW_LOG_GAP, type LogBounds, type NewChange, type Value } from "../store.ts";
+import { RENEWED_LOG_OFFSET, type LogBounds, type NewChange, type Value } from "../store.ts";
 import type { ColumnRow } from "./connection.ts";
 
 /**
@@ -135,7 +135,7 @@ export const FORGET_DELETED = `
 export const RENEW_LOG = [
   `DELETE FROM "_pylon_changes"`,
   `UPDATE "_pylon_log" SET epoch = gen_random_uuid()::text,
-     head = head + ${NEW_LOG_GAP}, floor = head + ${NEW_LOG_GAP}, numbered_below = '0'`,
+     head = head + ${RENEWED_LOG_OFFSET}, floor = head + ${RENEWED_LOG_OFFSET}, numbered_below = '0'`,
 ] as const;
 
 const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)

@@ -57,7 +57,7 @@ export class ChangeTail {
       connection: options.connection,
       applicationName: "pylon listen",
       platform: options.platform,
-      pulse: null,
+      heartbeat: null,
       listen: (client) => this.#listen(client),
       // The log is polled until the next connection.
       onLost: () => undefined,

@@ -3,7 +3,7 @@ import type { FieldKind } from "@pylonsync/query";
 import { fieldCodeOf, type ManifestField, type ManifestIndex } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToUuid } from "../../schema/generated-default.ts";
-import { defaultsToNow } from "../../schema/mend-dates.ts";
+import { defaultsToNow } from "../../schema/datetime-defaults.ts";
 import { kindOf } from "../../schema/field-kind.ts";
 import { beginBackfill } from "../sql/begin-backfill.ts";
 import { quote } from "../sql/quote.ts";
@@ -84,7 +84,7 @@ export function ddlOf(
     case "backfill":
     case "compute":
       return [beginBackfill(step)];
-    case "mend_dates": {
+    case "repair_dates": {
       // The values are correct: Postgres parses a text as a time. But such a default is a fixed
       // time.
       const { entity, field } = step;

@@ -2,7 +2,7 @@ import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
 import { errorCode } from "../../util/errors.ts";
 import { outOfRange } from "../number-range.ts";
-import { RowBusyError } from "./row-turns.ts";
+import { RowBusyError } from "./row-locks.ts";
 
 /**
  * SQLSTATE codes. They include unique violations: values are looked up before they are written, so

@@ -2,7 +2,7 @@ import type { NewChange } from "../store.ts";
 import { DeferredInserts } from "./deferred-inserts.ts";
 import { DeferredUpdates } from "./deferred-updates.ts";
 import type { Lease } from "./pool.ts";
-import type { RowHold } from "./row-turns.ts";
+import type { HeldRows } from "./row-locks.ts";
 import type { Statement } from "./statement-batch.ts";
 
 /** Identifies a transaction after its end: the first change that it appended. */
@@ -18,7 +18,7 @@ export interface TransactionMark {
 export class OpenTransaction {
   readonly lease: Lease;
   /** The rows that it writes. */
-  readonly rows: RowHold;
+  readonly rows: HeldRows;
   readonly inserts = new DeferredInserts();
   readonly deferred = new DeferredUpdates();
   /** The changes that are appended to the log at the end. */
@@ -28,7 +28,7 @@ export class OpenTransaction {
   #begin: readonly Statement[] | null;
 
   /** @param begin the statements that begin it, and set its settings */
-  constructor(lease: Lease, rows: RowHold, begin: readonly string[]) {
+  constructor(lease: Lease, rows: HeldRows, begin: readonly string[]) {
     this.lease = lease;
     this.rows = rows;
     this.#begin = begin.map((text) => ({ text, params: [], isSetup: true }));

@@ -31,7 +31,7 @@ export interface PoolOptions {
 export interface Lease {
   readonly client: PoolClient;
   /** The error that the server sent when it closed the connection, if any. */
-  readonly farewell: unknown;
+  readonly serverError: unknown;
   /**
    * Releases the connection.
    *
@@ -81,7 +81,7 @@ export class ConnectionPool {
   readonly #pool: Pool;
   readonly #shares: ConnectionShares;
   readonly #connection: PoolConfig;
-  readonly #farewells = new WeakMap<ClientBase, unknown>();
+  readonly #serverErrors = new WeakMap<ClientBase, unknown>();
   readonly #watch: SilenceWatch | null;
 
   constructor({
@@ -230,15 +230,15 @@ export class ConnectionPool {
       (await this.#shares.acquire(share, caller, withinMs, signal));
     try {
       const client = await this.#connect();
-      const farewells = this.#farewells;
+      const serverErrors = this.#serverErrors;
       // While the connection is in use, the pool has no listener on it: without a listener a broken
       // connection would end the process.
       if (client.listenerCount("error") === 0)
-        client.on("error", (error) => farewells.set(client, error));
+        client.on("error", (error) => serverErrors.set(client, error));
       return {
         client,
-        get farewell() {
-          return farewells.get(client);
+        get serverError() {
+          return serverErrors.get(client);
         },
         release: (isBroken = false) => {
           client.release(isBroken);

@@ -47,7 +47,7 @@ import { PostgresReader, TableSet } from "./postgres-reader.ts";
 import { OpenTransaction } from "./open-transaction.ts";
 import { PostgresTransaction } from "./postgres-transaction.ts";
 import { Retry } from "./retry.ts";
-import { RowTurns, type RowHold } from "./row-turns.ts";
+import { RowLocks, type HeldRows } from "./row-locks.ts";
 import { OutcomeUnknown, SharedTransactions, type SharedWork } from "./shared-transactions.ts";
 import { HAS_TRIGRAMS } from "./search-index.ts";
 import { SILENCE_MS } from "./silence-watch.ts";
@@ -172,7 +172,7 @@ export class PostgresStore implements Store {
   readonly #settings: readonly string[];
   readonly #snapshotSettings: readonly string[];
   readonly #reads: PostgresReader;
-  readonly #turns = new RowTurns();
+  readonly #rowLocks = new RowLocks();
   readonly #shared: SharedTransactions;
   #conflicts = 0;
   readonly #reading = { timedOut: 0, refused: 0 };
@@ -233,7 +233,7 @@ export class PostgresStore implements Store {
     work: (tx: Transaction) => Promise<T>,
     options: TransactOptions,
   ): Promise<T> {
-    const rows = this.#turns.hold();
+    const rows = this.#rowLocks.hold();
     const retry = new Retry(rows, options.signal, this.#platform);
     try {
       for (;;) {
@@ -417,7 +417,7 @@ export class PostgresStore implements Store {
   async #attempt<T>(
     work: (tx: Transaction) => Promise<T>,
     { signal, isolation = "serializable", mayBeLost = false }: TransactOptions,
-    rows: RowHold,
+    rows: HeldRows,
     share: ShareName,
   ): Promise<T> {
     const lease = await this.#pool.take(share, { signal });
@@ -439,7 +439,7 @@ export class PostgresStore implements Store {
    * @throws OutcomeUnknown, and the error that rolled back all of them
    */
   async #attemptAll(works: readonly SharedWork[], isOpen: () => boolean): Promise<number> {
-    const rows = this.#turns.hold();
+    const rows = this.#rowLocks.hold();
     try {
       const lease = await this.#pool.take("write", {});
       const open = new OpenTransaction(lease, rows, [...BEGIN.serializable, ...this.#settings]);
@@ -529,9 +529,9 @@ export class PostgresStore implements Store {
   }
 
   /** The reason why a connection broke, if the server sent it before it closed the connection. */
-  #causeOf(error: unknown, { farewell }: Lease): unknown {
-    return isUnreachable(error) && farewell !== undefined && !isUnreachable(farewell)
-      ? farewell
+  #causeOf(error: unknown, { serverError }: Lease): unknown {
+    return isUnreachable(error) && serverError !== undefined && !isUnreachable(serverError)
+      ? serverError
       : error;
   }
 

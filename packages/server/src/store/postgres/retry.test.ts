@@ -3,7 +3,7 @@ import { DatabaseError } from "pg";
 import { ManualPlatform, turn } from "../../testing/manual-platform.ts";
 import { pause } from "./pause.ts";
 import { Retry } from "./retry.ts";
-import { RowBusyError, RowTurns } from "./row-turns.ts";
+import { RowBusyError, RowLocks } from "./row-locks.ts";
 
 function databaseError(code: string): DatabaseError {
   const error = new DatabaseError(`failed with ${code}`, 1, "error");
@@ -25,7 +25,7 @@ async function retried(
 ): Promise<{ readonly attempts: number; readonly error: unknown; readonly elapsedMs: number }> {
   const platform = new ManualPlatform();
   const start = platform.now();
-  const retry = new Retry(new RowTurns().hold(), undefined, platform);
+  const retry = new Retry(new RowLocks().hold(), undefined, platform);
   let attempts = 1;
   for (const error of errors) {
     let outcome: { readonly error: unknown } | "again" | null = null;
@@ -78,7 +78,7 @@ test("an error that is not a conflict is not retried", async () => {
 
 test("after a lock timeout the next attempt uses a connection of another share", async () => {
   const platform = new ManualPlatform();
-  const retry = new Retry(new RowTurns().hold(), undefined, platform);
+  const retry = new Retry(new RowLocks().hold(), undefined, platform);
   expect(retry.share).toBe("write");
   const waiting = retry.after(LOCK_TIMEOUT);
   expect(retry.share).toBe("blocked");
@@ -92,8 +92,8 @@ test("after a lock timeout the next attempt uses a connection of another share",
 
 test("conflicting work waits for the conflict's row, and for its own earlier rows", async () => {
   const platform = new ManualPlatform();
-  const turns = new RowTurns();
-  const [holder, rows] = [turns.hold(), turns.hold()];
+  const locks = new RowLocks();
+  const [holder, rows] = [locks.hold(), locks.hold()];
   holder.claim("busy");
   rows.claim("own");
   let isReady = false;
@@ -107,7 +107,7 @@ test("conflicting work waits for the conflict's row, and for its own earlier row
   expect(platform.timers).toBe(0);
 
   // The wait for work that never ends is limited.
-  const late = new Retry(turns.hold(), undefined, platform);
+  const late = new Retry(locks.hold(), undefined, platform);
   const refused = late.after(new RowBusyError("busy"));
   platform.advance(15_000);
   await expect(refused).rejects.toMatchObject({ code: "OVERLOADED" });

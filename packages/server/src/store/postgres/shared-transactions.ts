@@ -6,8 +6,8 @@ import type { Cancellation } from "../../util/cancellation.ts";
 /** The maximum number of concurrent transactions. */
 const MAX_LANES = 2;
 /** Pieces of work in one transaction; with fewer than MIN_WORKS no second one is opened. */
-const MAX_WORKS = 200;
-const MIN_WORKS = 8;
+const MAX_UNITS = 200;
+const MIN_UNITS = 8;
 /**
  * Work that takes longer than this, in milliseconds, would delay the other work in its transaction.
  */
@@ -165,7 +165,7 @@ export class SharedTransactions {
       this.#isAboutToStart = false;
       while (this.#lanes < MAX_LANES && this.#waiting.length > 0) {
         const share = Math.ceil(this.#waiting.length / (MAX_LANES - this.#lanes));
-        const count = Math.min(Math.max(share, MIN_WORKS), MAX_WORKS);
+        const count = Math.min(Math.max(share, MIN_UNITS), MAX_UNITS);
         void this.#runGroup(this.#waiting.splice(0, count));
       }
     });

@@ -9,10 +9,10 @@ export const SILENCE_MS = 3_000;
  * The number of checks of statements in that time, and the number of consecutive checks with the
  * same result before a connection is closed.
  */
-const LOOKS_IN_SILENCE = 3;
-const LOOKS_THAT_AGREE = 2;
-const LOOK_DEADLINE_MS = 2_000;
-const LOOK = `SELECT pg_backend_pid() AS own, ARRAY(SELECT pid FROM pg_stat_activity
+const CHECKS_PER_SILENCE = 3;
+const MIN_IDLE_CHECKS = 2;
+const CHECK_TIMEOUT_MS = 2_000;
+const CHECK_QUERY = `SELECT pg_backend_pid() AS own, ARRAY(SELECT pid FROM pg_stat_activity
   WHERE pid = ANY($1::int[]) AND (state IS NULL OR state NOT LIKE 'idle%')) AS working`;
 
 interface Running {
@@ -22,9 +22,9 @@ interface Running {
    * The number of timer intervals during which it has been running. A process that is stopped has
    * none.
    */
-  turns: number;
+  intervals: number;
   /** The number of consecutive checks in which the server was not working on it. */
-  idleLooks: number;
+  idleChecks: number;
 }
 
 /**
@@ -36,12 +36,12 @@ interface Running {
 export class SilenceWatch {
   readonly #connection: ClientConfig;
   readonly #running = new Set<Running>();
-  readonly #heardAt = new WeakMap<ClientBase, number>();
+  readonly #respondedAt = new WeakMap<ClientBase, number>();
   readonly #platform: Platform;
   readonly #timer: Timer;
   /** A connection without a response since this time may be silent, too. */
-  #suspectBefore = -Infinity;
-  #isLooking = false;
+  #suspectSince = -Infinity;
+  #isChecking = false;
 
   /** @param silenceMs see SILENCE_MS, in milliseconds */
   constructor(connection: ClientConfig, silenceMs: number, platform: Platform) {
@@ -49,19 +49,19 @@ export class SilenceWatch {
     this.#connection = {
       ...connection,
       application_name: "pylon watch",
-      connectionTimeoutMillis: LOOK_DEADLINE_MS,
-      query_timeout: LOOK_DEADLINE_MS,
+      connectionTimeoutMillis: CHECK_TIMEOUT_MS,
+      query_timeout: CHECK_TIMEOUT_MS,
     };
-    this.#timer = platform.every(silenceMs / LOOKS_IN_SILENCE, () => this.#turn()).unref();
+    this.#timer = platform.every(silenceMs / CHECKS_PER_SILENCE, () => this.#onInterval()).unref();
   }
 
   /** Runs a statement on this connection, which is closed if it turns out to be silent. */
   async during<T>(client: ClientBase, run: () => Promise<T>): Promise<T> {
-    const running = { client, startedAt: this.#platform.monotonic(), turns: 0, idleLooks: 0 };
+    const running = { client, startedAt: this.#platform.monotonic(), intervals: 0, idleChecks: 0 };
     this.#running.add(running);
     try {
       const result = await run();
-      this.#heardAt.set(client, this.#platform.monotonic());
+      this.#respondedAt.set(client, this.#platform.monotonic());
       return result;
     } finally {
       this.#running.delete(running);
@@ -70,32 +70,32 @@ export class SilenceWatch {
 
   /** Whether the last response on this idle connection was before another one became silent. */
   isSuspect(client: ClientBase): boolean {
-    return (this.#heardAt.get(client) ?? Infinity) < this.#suspectBefore;
+    return (this.#respondedAt.get(client) ?? Infinity) < this.#suspectSince;
   }
 
   close(): void {
     this.#timer.cancel();
   }
 
-  #turn(): void {
+  #onInterval(): void {
     const unanswered: Running[] = [];
     for (const running of this.#running)
-      if ((running.turns += 1) >= LOOKS_IN_SILENCE) unanswered.push(running);
-    if (unanswered.length === 0 || this.#isLooking) return;
-    this.#isLooking = true;
-    void this.#look(unanswered).finally(() => {
-      this.#isLooking = false;
+      if ((running.intervals += 1) >= CHECKS_PER_SILENCE) unanswered.push(running);
+    if (unanswered.length === 0 || this.#isChecking) return;
+    this.#isChecking = true;
+    void this.#check(unanswered).finally(() => {
+      this.#isChecking = false;
     });
   }
 
-  async #look(unanswered: readonly Running[]): Promise<void> {
+  async #check(unanswered: readonly Running[]): Promise<void> {
     const working = await this.#workingOf(unanswered.map(({ client }) => processOf(client)));
     if (working === null) return;
     for (const running of unanswered) {
       const isIdle = !working.has(processOf(running.client));
-      running.idleLooks = isIdle ? running.idleLooks + 1 : 0;
-      if (running.idleLooks < LOOKS_THAT_AGREE || !this.#running.has(running)) continue;
-      this.#suspectBefore = Math.max(this.#suspectBefore, running.startedAt);
+      running.idleChecks = isIdle ? running.idleChecks + 1 : 0;
+      if (running.idleChecks < MIN_IDLE_CHECKS || !this.#running.has(running)) continue;
+      this.#suspectSince = Math.max(this.#suspectSince, running.startedAt);
       // While a statement is running, this closes the socket without a terminate message, and the
       // statement fails.
       if (running.client instanceof Client) void running.client.end().catch(() => undefined);
@@ -108,7 +108,9 @@ export class SilenceWatch {
     client.on("error", () => undefined);
     try {
       await client.connect();
-      const { rows } = await client.query<{ own: number; working: number[] }>(LOOK, [processes]);
+      const { rows } = await client.query<{ own: number; working: number[] }>(CHECK_QUERY, [
+        processes,
+      ]);
       const [row] = rows;
       // A pooler returns its own process ids, which do not identify the server's processes.
       if (row === undefined || row.own !== processOf(client)) return null;

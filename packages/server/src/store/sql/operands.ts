@@ -31,7 +31,7 @@ const MIRRORED: Record<CompareOp, CompareOp> = {
   ">=": "<=",
 };
 /** Greater than every stored int, and representable as an integer in every database. */
-const BEYOND = 2 ** 53;
+const MAX_EXACT = 2 ** 53;
 
 /** The class of values with which values of this kind can be compared. */
 export function classOf(kind: FieldKind): OperandClass {
@@ -83,8 +83,10 @@ export function intComparison(
   op: CompareOp,
   value: number,
 ): { readonly op: CompareOp; readonly value: number } | undefined {
-  if (Math.abs(value) > BEYOND)
-    return op === "==" || op === "!=" ? undefined : { op, value: value < 0 ? -BEYOND : BEYOND };
+  if (Math.abs(value) > MAX_EXACT)
+    return op === "==" || op === "!="
+      ? undefined
+      : { op, value: value < 0 ? -MAX_EXACT : MAX_EXACT };
   if (Number.isInteger(value)) return { op, value };
   if (op === "==" || op === "!=") return undefined;
   return op === "<" || op === "<="

@@ -1,4 +1,4 @@
-import { describeStep } from "../../schema/diff.ts";
+import { describeStep } from "../../schema/describe-step.ts";
 import type { Migration } from "../../schema/migration.ts";
 import type { SchemaChange } from "../store.ts";
 import { isoTime } from "../system-table.ts";

@@ -1,6 +1,6 @@
 import { MAX_LOG_PAGE_BYTES } from "@pylonsync/protocol";
 import { changeValues, toChange } from "../answered-rows.ts";
-import { NEW_LOG_GAP, type ChangeRecord, type LogBounds, type NewChange } from "../store.ts";
+import { RENEWED_LOG_OFFSET, type ChangeRecord, type LogBounds, type NewChange } from "../store.ts";
 import type { SqliteValue } from "./codec.ts";
 import type { StatementCache } from "./statements.ts";
 
@@ -84,9 +84,9 @@ function forgetDeletedSql(fieldCount: number): string {
 }
 
 /** Keeps only the newest change of the old log, from whose new number the numbering continues. */
-export function moveLogOn(statements: StatementCache): void {
+export function skipLogNumbers(statements: StatementCache): void {
   statements.run(FORGET_ALL_BUT_NEWEST, []);
-  statements.run(MOVE_ON, [NEW_LOG_GAP]);
+  statements.run(MOVE_ON, [RENEWED_LOG_OFFSET]);
 }
 
 function lengthOf(text: SqliteValue | undefined): number {

@@ -2,7 +2,7 @@ import type { FieldKind } from "@pylonsync/query";
 import { fieldCodeOf, type ManifestField } from "@pylonsync/sdk";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { defaultsToUuid } from "../../schema/generated-default.ts";
-import { defaultsToNow } from "../../schema/mend-dates.ts";
+import { defaultsToNow } from "../../schema/datetime-defaults.ts";
 import { kindOf } from "../../schema/field-kind.ts";
 import { beginBackfill } from "../sql/begin-backfill.ts";
 import { quote } from "../sql/quote.ts";
@@ -87,7 +87,7 @@ function systemColumns(table: SystemTable): Map<string, string> {
  * @param now the time of the migration: ISO 8601 with milliseconds and Z
  */
 export function ddlOf(
-  step: Exclude<MigrationStep, { kind: "retype_column" | "convert_column" | "mend_dates" }>,
+  step: Exclude<MigrationStep, { kind: "retype_column" | "convert_column" | "repair_dates" }>,
   now: string,
 ): string[] {
   switch (step.kind) {

@@ -8,7 +8,7 @@ import { isShort, runElsewhere, type LimitedServices } from "./statement-sources
 type Row = Record<string, SqliteValue>;
 
 /** A read statement, with which the transaction takes its snapshot. */
-const LOOK = "SELECT 1 FROM sqlite_schema LIMIT 1";
+const READ_ONE = "SELECT 1 FROM sqlite_schema LIMIT 1";
 
 /**
  * Reads that all see the database as of the first of them.
@@ -27,7 +27,7 @@ export class SnapshotSource implements StatementSource {
   #asOf: number | null = null;
   #leased: Promise<Lease> | null = null;
   #lease: Lease | null = null;
-  #isTorn = false;
+  #isInconsistent = false;
   #isOver = false;
 
   /**
@@ -47,8 +47,8 @@ export class SnapshotSource implements StatementSource {
   }
 
   /** Whether the reads did not all see the same state. */
-  get isTorn(): boolean {
-    return this.#isTorn;
+  get isInconsistent(): boolean {
+    return this.#isInconsistent;
   }
 
   first(text: string, params: readonly SqliteValue[]): Row | null | Promise<Row | null> {
@@ -100,9 +100,9 @@ export class SnapshotSource implements StatementSource {
       throw over();
     }
     await lease.run({ text: "BEGIN", params: [] });
-    await lease.run({ text: LOOK, params: [] });
+    await lease.run({ text: READ_ONE, params: [] });
     if (this.#asOf !== null && this.#asOf !== this.#commits()) {
-      this.#isTorn = true;
+      this.#isInconsistent = true;
       throw new Error("A transaction committed between these reads: they are repeated.");
     }
     return lease;

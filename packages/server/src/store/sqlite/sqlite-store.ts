@@ -34,13 +34,13 @@ import {
   changesAfter,
   forgetDeletedRows,
   logBounds,
-  moveLogOn,
+  skipLogNumbers,
   trimChanges,
 } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
 import { isDamage } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
-import { mendDates, timeOf } from "./mend-dates.ts";
+import { repairDates, timeOf } from "./repair-dates.ts";
 import { ReadPlans } from "./read-plans.ts";
 import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
@@ -204,7 +204,7 @@ export class SqliteStore implements Store {
   }
   async renewLog(): Promise<void> {
     this.#epoch = await this.#commits.submit(async () => {
-      moveLogOn(this.#writerStatements);
+      skipLogNumbers(this.#writerStatements);
       return this.#setMeta("epoch", this.#platform.uuid());
     });
   }
@@ -257,7 +257,7 @@ export class SqliteStore implements Store {
       return retypeColumn(this.#writer, step);
     const now = timeOf(this.#writer);
     try {
-      if (step.kind === "mend_dates") mendDates(this.#writer, step, now);
+      if (step.kind === "repair_dates") repairDates(this.#writer, step, now);
       else for (const sql of ddlOf(step, now)) this.#writer.run(sql);
     } catch (error) {
       if (error instanceof SQLiteError && error.code === "SQLITE_CONSTRAINT_UNIQUE")
@@ -324,9 +324,9 @@ export class SqliteStore implements Store {
       const reader = new SqliteReader(source, () => this.#tables);
       const result = await untilAborted(work(reader), signal);
       // The work may have caught the error of inconsistent reads.
-      return source.isTorn ? null : { result };
+      return source.isInconsistent ? null : { result };
     } catch (error) {
-      if (source.isTorn) return null;
+      if (source.isInconsistent) return null;
       throw error;
     } finally {
       source.end();

@@ -5,43 +5,50 @@ import type { Caller } from "../../identity/identity.ts";
 /** One run of a live function. */
 export interface LiveCall {
   readonly name: string;
-  /** As they came; the handler gets a copy of its own. */
+  /** As sent by the client; the handler gets a copy. */
   readonly args: Readonly<Record<string, unknown>>;
   readonly caller: Caller;
-  /** Whose share of the store's readers it uses. */
+  /** Returns the name of the share of the store's readers that the run uses. */
   readonly readerShare: () => string;
-  /** Names it in the log. */
+  /** The request id of the run in the log. */
   readonly requestId: string;
-  /** What its chance is drawn from: the same in each run of a live function. */
+  /** The seed of the run's random numbers: the same in each run of a live function. */
   readonly seed: string;
-  /** Nobody waits for it any longer. */
+  /** Aborted when no subscriber waits for the result any longer. */
   readonly signal: AbortSignal;
 }
 
-/** What came of a run, and what it depends on. */
+/** The outcome of a run, and the data that it depends on. */
 export interface LiveOutcome {
-  /** The result as JSON text, or why there is none. */
+  /** The result as JSON text, or the error. */
   readonly result: string | PylonError;
   readonly reads: readonly LoggedRead[];
-  /** It looked at who calls, so that others may get another result. */
+  /**
+   * Whether the function read the identity of the caller, so that other callers may get another
+   * result.
+   */
   readonly readsCaller: boolean;
 }
 
-/** The functions of an app, as live functions need them. `functions/live-calls.ts` is behind it. */
+/** Runs the functions of an app for their subscribers. Implemented by `functions/live-calls.ts`. */
 export interface LiveFunctionCalls {
   /**
-   * Whether the caller may subscribe to it.
+   * Checks whether the caller may subscribe to the function.
    *
    * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE
    */
   check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void;
   /**
-   * Counts a subscription that makes a run of its own necessary, as a call over HTTP counts.
+   * Counts a subscription that requires a separate run against the rate limit, like a call over
+   * HTTP.
    *
-   * @param connection names the caller where nobody is signed in
+   * @param connection identifies the caller if no user is signed in
    * @throws PylonError RATE_LIMITED
    */
   count(name: string, caller: Caller, connection: string): Promise<void>;
-  /** Runs it in one snapshot of the database. Rejects by a fault of ours alone. */
+  /**
+   * Runs the function in one snapshot of the database. Rejects only with errors of the server
+   * itself.
+   */
   run(call: LiveCall): Promise<LiveOutcome>;
 }

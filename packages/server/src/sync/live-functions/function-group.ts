@@ -2,22 +2,23 @@ import type { Caller } from "../../identity/identity.ts";
 import { canonicalJson } from "../../util/canonical-json.ts";
 import type { LiveFunction } from "./live-function.ts";
 
-/** What a function may see of its caller: all that `ctx.auth` has. */
+/** The properties of the caller that a function can read through `ctx.auth`. */
 type VisibleCaller = Pick<
   Caller,
   "userId" | "isAdmin" | "isGuest" | "tenantId" | "roles" | "claims"
 >;
 
 /**
- * The live functions of one name and one set of arguments: one for all callers, as long as the
- * function does not look at who calls; from then on one for each sort of caller.
+ * The live functions with the same name and arguments: a single one shared by all callers, until
+ * the function reads the identity of its caller; from then on one for each group of callers that it
+ * can't distinguish.
  */
 export class FunctionGroup {
   readonly key: string;
   readonly name: string;
   readonly args: Readonly<Record<string, unknown>>;
   #isShared = true;
-  /** By what the function may see of its caller; one under an empty key while they are shared. */
+  /** By the visible properties of the caller; a single one with an empty key while it is shared. */
   readonly #functions = new Map<string, LiveFunction>();
 
   constructor(name: string, args: Readonly<Record<string, unknown>>) {
@@ -55,7 +56,10 @@ export class FunctionGroup {
     if (this.#functions.get(key) === one) this.#functions.delete(key);
   }
 
-  /** From now on callers are told apart. The one that there is stays with those like its own. */
+  /**
+   * Distinguishes callers from now on. The existing function remains for the callers that are equal
+   * to its own.
+   */
   split(): void {
     const functions = [...this.#functions.values()];
     this.#functions.clear();
@@ -63,7 +67,7 @@ export class FunctionGroup {
     for (const one of functions) this.add(one);
   }
 
-  /** Whether the function can't tell the two apart, or has not looked. */
+  /** Whether the function can't distinguish the two callers, or has not read their identity. */
   areAlike(one: Caller, other: Caller): boolean {
     return this.#keyFor(one) === this.#keyFor(other);
   }

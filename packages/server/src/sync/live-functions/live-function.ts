@@ -9,44 +9,48 @@ import type { LiveOutcome } from "./calls.ts";
 import type { FunctionGroup } from "./function-group.ts";
 import { WatchedRead, type RowChange } from "./watched-read.ts";
 
-/** Changes that a run keeps, to see whether they touch what it reads; more count as touching it. */
-const MAX_MEANWHILE = 1_000;
+/**
+ * The maximum number of changes that are buffered during a run, to check whether they affect its
+ * reads. With more of them, the function runs again.
+ */
+const MAX_CHANGES_DURING_RUN = 1_000;
 
 /**
- * Longest outcome that is kept, in characters, for those who subscribe later. For a longer one the
- * function runs again.
+ * The maximum length of an outcome that is cached for later subscribers, in characters. With a
+ * longer one, the function runs again for them.
  */
-const MAX_KEPT = 64 * 1024;
+const MAX_CACHED_CHARACTERS = 64 * 1024;
 
-/** An outcome as it is told: a message but for its head. */
-interface Told {
+/** The message of an outcome, without the subscription and the position. */
+interface OutcomeMessage {
   readonly type: "result" | "failed";
   readonly body: string;
 }
 
-/** What is kept of an outcome. */
-interface Kept {
-  /** Null where it is too long. */
-  readonly told: Told | null;
+/** The last outcome. */
+interface CachedOutcome {
+  /** Null if it is too long. */
+  readonly message: OutcomeMessage | null;
   /** Equal for equal outcomes. */
   readonly digest: string;
 }
 
-/** What a live function is made with. */
+/** The parameters of a live function. */
 export interface LiveFunctionParts {
   readonly number: number;
   readonly group: FunctionGroup;
-  /** As whom it runs. */
+  /** The caller as whom the function runs. */
   readonly caller: Caller;
   readonly seed: string;
 }
 
 /**
- * A query function with its arguments that subscribers are kept up to date on: one for all callers,
- * or once it has looked at who calls, one for those who are alike to it.
+ * A query function with its arguments, whose result is sent to its subscribers whenever it changes.
+ * It is shared by all callers or, if it reads the identity of the caller, by the callers that it
+ * can't distinguish.
  *
- * `idle` -> `scheduled` -> `running` -> `idle`; what happens meanwhile makes it outdated, and it
- * runs once more.
+ * States: `idle` -> `scheduled` -> `running` -> `idle`. A change during a run marks the result as
+ * outdated, and the function runs again.
  */
 export class LiveFunction {
   /** Its name in messages. */
@@ -54,29 +58,32 @@ export class LiveFunction {
   readonly group: FunctionGroup;
   readonly caller: Caller;
   readonly seed: string;
-  /** All who subscribe, by their connections. */
+  /** All subscribers, with their connections. */
   readonly connections = new Map<Subscriber, LiveConnection>();
   state: "idle" | "scheduled" | "running" = "idle";
   isOutdated = true;
   /** When the last run began, in milliseconds of the monotonic clock. */
   startedAt = -Infinity;
-  /** How many runs in a row could not be made. */
+  /** The number of consecutive runs that failed temporarily. */
   failures = 0;
   runs = 0;
   timer: Timer | null = null;
-  /** It waits for longer than its turn, because a run could not be made. */
+  /** Whether it waits for a retry after a temporary failure. */
   isPaused = false;
   reads: readonly WatchedRead<LiveFunction>[] = [];
-  /** Those who were told the last outcome. */
+  /** The subscribers that have received the last outcome. */
   readonly #members = new BroadcastGroup();
-  /** Those who are told the outcome of the next run to begin, or one that is known to be new. */
+  /**
+   * The subscribers that receive the outcome of the next run, or the last outcome if it is up to
+   * date.
+   */
   #waiting = new Set<Subscriber>();
-  /** Those who are told the outcome of the run. */
+  /** The subscribers that receive the outcome of the current run. */
   #served = new Set<Subscriber>();
-  #meanwhile: RowChange[] = [];
+  #changesDuringRun: RowChange[] = [];
   #abort = new AbortController();
   /** The last outcome. */
-  #kept: Kept | null = null;
+  #cached: CachedOutcome | null = null;
   #seq = 0;
 
   constructor({ number, group, caller, seed }: LiveFunctionParts) {
@@ -86,20 +93,23 @@ export class LiveFunction {
     this.seed = seed;
   }
 
-  /** Whether the last outcome is as new as what the feed has delivered. */
+  /** Whether the cached outcome is up to date with the changes that the feed has delivered. */
   get isFresh(): boolean {
-    return (this.#kept?.told ?? null) !== null && this.state === "idle" && !this.isOutdated;
+    return (this.#cached?.message ?? null) !== null && this.state === "idle" && !this.isOutdated;
   }
 
   get isUnused(): boolean {
     return this.connections.size === 0;
   }
 
-  /** Everything that was committed before the subscriber asked was delivered. */
-  admit(subscriber: Subscriber): void {
+  /**
+   * Sends the cached outcome if it is up to date; otherwise the subscriber receives the next one.
+   * Called when everything that was committed before the request has been delivered.
+   */
+  sendOrWait(subscriber: Subscriber): void {
     if (!this.connections.has(subscriber)) return;
-    const told = this.isFresh ? (this.#kept?.told ?? null) : null;
-    if (told !== null) this.#tell(subscriber, told);
+    const message = this.isFresh ? (this.#cached?.message ?? null) : null;
+    if (message !== null) this.#sendTo(subscriber, message);
     else this.#waiting.add(subscriber);
   }
 
@@ -110,7 +120,11 @@ export class LiveFunction {
     this.#served.delete(subscriber);
   }
 
-  /** A run begins. @param seq where the feed is: the run sees all up to there */
+  /**
+   * Begins a run.
+   *
+   * @param seq the position of the feed: the run sees all changes up to it
+   */
   begin(seq: number, startedAt: number): AbortSignal {
     this.state = "running";
     this.isOutdated = false;
@@ -119,73 +133,76 @@ export class LiveFunction {
     this.#seq = seq;
     this.#served = this.#waiting;
     this.#waiting = new Set();
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
     this.#abort = new AbortController();
     return this.#abort.signal;
   }
 
-  /** A change was delivered while it runs. */
-  heard(record: RowChange): void {
-    if (this.#meanwhile.length < MAX_MEANWHILE) this.#meanwhile.push(record);
+  /** Called for each change that is delivered during a run. */
+  onChange(record: RowChange): void {
+    if (this.#changesDuringRun.length < MAX_CHANGES_DURING_RUN) this.#changesDuringRun.push(record);
     else this.isOutdated = true;
   }
 
-  /** The run has ended. */
+  /** Ends a run. */
   end({ reads }: Pick<LiveOutcome, "reads">): void {
     this.state = "idle";
     this.reads = reads.map((read) => new WatchedRead(this, read));
-    this.isOutdated ||= this.#meanwhile.some((record) =>
+    this.isOutdated ||= this.#changesDuringRun.some((record) =>
       this.reads.some((read) => read.isTouchedBy(record)),
     );
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
   }
 
-  /** The run came to nothing: those who wait for it wait for the next one. */
+  /** Ends a run that failed temporarily: its subscribers wait for the next run. */
   fail(): void {
     this.state = "idle";
     this.isOutdated = true;
-    this.#meanwhile = [];
+    this.#changesDuringRun = [];
     for (const subscriber of this.#served) this.#waiting.add(subscriber);
     this.#served.clear();
   }
 
-  /** Tells the outcome: to the members when it is another one, and to all who wait for it. */
+  /** Sends the outcome to all waiting subscribers, and to the others if it is a different one. */
   publish(outcome: string | PylonError): void {
-    const told = toldOf(outcome);
-    const kept = keptOf(told);
-    if (this.#kept?.digest !== kept.digest && this.#members.size > 0)
-      this.#members.send(this.#text(told));
-    this.#kept = kept;
+    const message = messageOf(outcome);
+    const cached = cachedOutcomeOf(message);
+    if (this.#cached?.digest !== cached.digest && this.#members.size > 0)
+      this.#members.send(this.#text(message));
+    this.#cached = cached;
     const served = [...this.#served, ...(this.isOutdated ? [] : this.#waiting)];
     this.#served.clear();
     if (!this.isOutdated) this.#waiting.clear();
-    for (const subscriber of served) this.#tell(subscriber, told);
+    for (const subscriber of served) this.#sendTo(subscriber, message);
   }
 
-  /** Ends a run that nobody waits for, and what was to come. */
+  /** Aborts the current run, and cancels the next one. */
   stop(): void {
     this.timer?.cancel();
     this.timer = null;
-    // As for a call whose client went away, this is a failure of nobody.
+    // As for a call whose client has disconnected, this does not count as an error.
     this.#abort.abort(new PylonError("INTERNAL", "The last subscription has ended."));
   }
 
-  #tell(subscriber: Subscriber, told: Told): void {
-    subscriber.send(this.#text(told));
+  #sendTo(subscriber: Subscriber, message: OutcomeMessage): void {
+    subscriber.send(this.#text(message));
     this.#members.add(subscriber);
   }
 
-  #text({ type, body }: Told): string {
+  #text({ type, body }: OutcomeMessage): string {
     return `{"type":"${type}","sub":${this.number},"seq":${this.#seq},${body}}`;
   }
 }
 
-function keptOf(told: Told): Kept {
-  const { type, body } = told;
-  return { told: body.length <= MAX_KEPT ? told : null, digest: sha256(`${type} ${body}`) };
+function cachedOutcomeOf(message: OutcomeMessage): CachedOutcome {
+  const { type, body } = message;
+  return {
+    message: body.length <= MAX_CACHED_CHARACTERS ? message : null,
+    digest: sha256(`${type} ${body}`),
+  };
 }
 
-function toldOf(outcome: string | PylonError): Told {
+function messageOf(outcome: string | PylonError): OutcomeMessage {
   if (typeof outcome === "string") return { type: "result", body: `"value":${outcome}` };
   const { code, message, hint, field, data } = outcome;
   const text = JSON.stringify({ code, message, hint, field, data });

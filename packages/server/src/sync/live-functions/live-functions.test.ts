@@ -57,7 +57,7 @@ class Bench {
       onRefused: (connection, one, error) => {
         this.refused.push(error);
         for (const id of connection.idsOf(one)) connection.delete(id);
-        this.functions.part(connection, one);
+        this.functions.unsubscribe(connection, one);
       },
       onError: (error) => this.errors.push(error),
     });
@@ -102,7 +102,7 @@ class Bench {
       after: { id: "a" },
       at: 0,
     };
-    this.functions.changed(change);
+    this.functions.onChange(change);
     this.functions.flush();
     await settled();
   }
@@ -149,7 +149,7 @@ class Client {
 
   leave(): void {
     for (const one of this.connection.subscriptions)
-      if (one instanceof LiveFunction) this.#bench.functions.part(this.connection, one);
+      if (one instanceof LiveFunction) this.#bench.functions.unsubscribe(this.connection, one);
   }
 
   /** The outcomes that it was told. */

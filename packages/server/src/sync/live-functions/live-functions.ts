@@ -12,57 +12,57 @@ import { ReadIndex } from "./read-index.ts";
 import type { RowChange } from "./watched-read.ts";
 
 const MIN_INTERVAL_MS = 1000 / LIVE_RUNS.perSecond;
-/** The pauses before a run that could not be made is tried again, in milliseconds. */
+/** The delays before a run that failed temporarily is retried, in milliseconds. */
 const RETRY_MS = { first: 1_000, longest: 30_000 };
 
-/** What live functions run on. */
+/** The dependencies of live functions. */
 export interface LiveFunctionsOptions {
   readonly calls: LiveFunctionCalls;
   readonly line: FeedLine;
   readonly platform: Pick<Platform, "monotonic" | "after" | "uuid">;
-  /** @returns a number that no other subscription has */
+  /** Returns a number that no other subscription has. */
   readonly nextNumber: () => number;
-  /** A subscription has ended for a connection. */
+  /** Called when a subscription of a connection is rejected. */
   readonly onRefused: (connection: LiveConnection, one: LiveFunction, error: unknown) => void;
   readonly onError: (error: unknown) => void;
 }
 
 /**
- * Query functions that clients subscribe to. Each is run, and what it reads is noted; a change that
- * touches that runs it again, and subscribers are told when the result is another one.
+ * The query functions that clients subscribe to. The reads of each run are recorded; a change that
+ * affects them runs the function again, and its subscribers receive the result if it is different.
  *
- * A run sees the database as it is when it begins, which may be ahead of the feed. So it is told to
- * nobody before the feed has delivered all that the run may have seen: whose session ended before
- * has been cut off then.
+ * A run sees the database at its start, which may be ahead of the feed. So its result is sent only
+ * when the feed has delivered everything that the run may have seen: connections whose session
+ * ended before have been closed by then.
  */
 export class LiveFunctions {
   readonly #options: LiveFunctionsOptions;
   readonly #groups = new Map<string, FunctionGroup>();
   readonly #index = new ReadIndex<LiveFunction>();
   readonly #running = new Set<LiveFunction>();
-  /** Those that changes have touched since the last `flush`. */
+  /** The functions that were affected by changes since the last `flush`. */
   readonly #touched = new Set<LiveFunction>();
   readonly #turns = pLimit(LIVE_RUNS.atOnce);
-  /** Shared by all who subscribe in the same turn. */
+  /** Shared by all subscriptions in the same turn of the event loop. */
   #settling: Promise<void> | null = null;
 
   constructor(options: LiveFunctionsOptions) {
     this.#options = options;
   }
 
-  /** How many there are. */
+  /** The number of live functions. */
   get size(): number {
     let size = 0;
     for (const { functions } of this.#groups.values()) size += [...functions].length;
     return size;
   }
 
-  /** Whether there is none, and nothing is kept of one. */
+  /** Whether there are no live functions, and no remains of any. */
   get isEmpty(): boolean {
     return this.#groups.size === 0 && this.#index.isEmpty && this.#touched.size === 0;
   }
 
-  /** @throws PylonError when the caller may not subscribe to it */
+  /** @throws PylonError if the caller may not subscribe to the function */
   subscribe(
     connection: LiveConnection,
     { id, function: name, args = {} }: SubscribeFunction,
@@ -78,30 +78,30 @@ export class LiveFunctions {
     this.#join(one, connection, [id], known === undefined);
   }
 
-  /** The connection no longer subscribes to it. */
-  part(connection: LiveConnection, one: LiveFunction): void {
+  /** Removes the subscription of a connection. */
+  unsubscribe(connection: LiveConnection, one: LiveFunction): void {
     one.remove(connection.subscriber);
     this.#release(one);
   }
 
-  /** A change is delivered. */
-  changed(record: RowChange): void {
-    for (const one of this.#running) one.heard(record);
+  /** Called for each change that is delivered. */
+  onChange(record: RowChange): void {
+    for (const one of this.#running) one.onChange(record);
     this.#index.find(record, this.#touched);
   }
 
-  /** Runs what the changes since the last call have touched. */
+  /** Runs the functions that were affected by the changes since the last call. */
   flush(): void {
     if (this.#touched.size === 0) return;
     const touched = [...this.#touched];
     this.#touched.clear();
-    for (const one of touched) this.#outdate(one);
+    for (const one of touched) this.#invalidate(one);
   }
 
-  /** The app's functions are others: each runs again. */
+  /** Runs all functions again, because the app's code was replaced. */
   rerunAll(): void {
     for (const { functions } of this.#groups.values())
-      for (const one of functions) this.#outdate(one);
+      for (const one of functions) this.#invalidate(one);
   }
 
   #create(group: FunctionGroup, caller: Caller): LiveFunction {
@@ -120,19 +120,22 @@ export class LiveFunctions {
     const { subscriber } = connection;
     one.connections.set(subscriber, connection);
     for (const id of ids) connection.send({ type: "joined", id, sub: one.number });
-    void this.#admit(one, connection, isFirst).catch((error: unknown) => {
+    void this.#serve(one, connection, isFirst).catch((error: unknown) => {
       if (one.connections.has(subscriber)) this.#options.onRefused(connection, one, error);
     });
   }
 
-  /** What a client has seen already was committed before this: no result may go back. */
-  async #admit(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
+  /**
+   * Everything that the client has already received was committed before this: results must not go
+   * back in time.
+   */
+  async #serve(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
     const { subscriber } = connection;
     const { calls } = this.#options;
     if (isFirst)
       await calls.count(one.group.name, subscriber.caller, `connection ${subscriber.id}`);
     await this.#settle();
-    one.admit(subscriber);
+    one.sendOrWait(subscriber);
     if (!one.isFresh && !one.isUnused) this.#schedule(one);
   }
 
@@ -144,12 +147,12 @@ export class LiveFunctions {
     return this.#settling;
   }
 
-  #outdate(one: LiveFunction): void {
+  #invalidate(one: LiveFunction): void {
     one.isOutdated = true;
     this.#schedule(one);
   }
 
-  /** One that runs is run again when it has ended. */
+  /** Schedules a run. A running function is run again after its current run. */
   #schedule(one: LiveFunction, waitMs = 0): void {
     if (one.isPaused) {
       one.timer?.cancel();
@@ -207,7 +210,7 @@ export class LiveFunctions {
     const { group } = one;
     one.end(outcome);
     this.#index.add(one.reads);
-    // Before anybody is told: the result is that of one caller.
+    // Before the result is sent, because it is specific to one caller.
     if (outcome.readsCaller && group.isShared) this.#split(one);
     one.publish(outcome.result);
     if (isTransient(outcome.result)) this.#retry(one);
@@ -217,7 +220,7 @@ export class LiveFunctions {
     }
   }
 
-  /** Nothing that it read has to change for it to succeed. */
+  /** Retries a run that may succeed without a change of the data that it reads. */
   #retry(one: LiveFunction): void {
     if (one.state === "running") one.fail();
     one.isOutdated = true;
@@ -226,7 +229,10 @@ export class LiveFunctions {
     this.#schedule(one, wait);
   }
 
-  /** Gives each who is not like its caller a live function of their own kind. */
+  /**
+   * Moves the subscribers that the function can distinguish from its caller to live functions of
+   * their own.
+   */
   #split(one: LiveFunction): void {
     const { group } = one;
     group.split();
@@ -251,13 +257,13 @@ export class LiveFunctions {
   }
 }
 
-/** Runs for everybody use a share of their own. */
+/** Runs for all callers use a separate share. */
 function shareOf({ group, caller }: LiveFunction): string {
   const own = group.isShared ? null : userShare(caller);
   return own ?? `live function ${group.name}`;
 }
 
-/** Whether it may succeed the next time, though nothing that it read has changed. */
+/** Whether a retry may succeed although no data that the function reads has changed. */
 function isTransient(result: string | PylonError): boolean {
   return typeof result !== "string" && (result.status === 503 || result.status === 504);
 }

@@ -1,7 +1,7 @@
 import { ValueIndex } from "../subscriptions/value-index.ts";
 import type { RowChange, WatchedRead } from "./watched-read.ts";
 
-/** Finds the reads that a change touches, without a look at those that wait for other values. */
+/** Finds the reads that a change affects, without checking those of other values. */
 export class ReadIndex<Owner> {
   readonly #byEntity = new Map<string, ValueIndex<WatchedRead<Owner>>>();
 
@@ -25,7 +25,7 @@ export class ReadIndex<Owner> {
     }
   }
 
-  /** Adds to `found` the owners of the reads that the change touches. */
+  /** Adds the owners of the reads that the change affects to `found`. */
   find(record: RowChange, found: Set<Owner>): void {
     const index = this.#byEntity.get(record.entity);
     if (index === undefined) return;

@@ -6,11 +6,11 @@ import type { ChangeRecord, StoredRow } from "../../store/store.ts";
 /** A row before and after a change. */
 export type RowChange = Pick<ChangeRecord, "entity" | "before" | "after">;
 
-/** A read of the last run of a live function, which runs again when a change touches it. */
+/** A read of the last run of a live function, which runs again if a change affects it. */
 export class WatchedRead<Owner> {
   readonly owner: Owner;
   readonly entity: string;
-  /** A row that concerns it has one of them; null: any row may. */
+  /** Only rows with one of these keys can affect it; null: any row can. */
   readonly keys: readonly RowKey[] | null;
   readonly #of: LoggedRead["of"];
   readonly #matches: ((env: Env) => boolean) | null;
@@ -26,7 +26,7 @@ export class WatchedRead<Owner> {
     this.#isSeen = last === null ? () => true : (row) => compare(row, last) <= 0;
   }
 
-  /** Whether the change may have changed what the read answers. */
+  /** Whether the change may have changed the result of the read. */
   isTouchedBy({ entity, before, after }: RowChange): boolean {
     if (entity !== this.entity) return false;
     const [was, is] = [this.#holds(before), this.#holds(after)];

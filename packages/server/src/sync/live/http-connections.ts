@@ -14,7 +14,7 @@ export interface ConnectionCount {
   release(address: string): void;
 }
 
-/** What connections without a socket are made of. */
+/** The dependencies of connections without a socket. */
 export interface HttpConnectionsOptions {
   readonly hub: ConnectionHub;
   readonly messages: SocketMessages;
@@ -24,7 +24,7 @@ export interface HttpConnectionsOptions {
   readonly pingMs: number;
 }
 
-/** One connection of version 2 whose client has no socket. */
+/** A connection of version 2 whose client has no socket. */
 export interface HttpConnection {
   readonly id: string;
   readonly subscriber: Subscriber;
@@ -34,8 +34,9 @@ export interface HttpConnection {
 }
 
 /**
- * Connections of version 2 without a socket: an event stream or the answers to polls bring what a
- * socket would, and requests bring what the client says. Behind them are the same subscribers.
+ * Connections of version 2 without a socket: the server's messages are sent in an event stream or
+ * in the responses to polls, and the client's messages arrive in requests. They use the same
+ * subscribers as sockets.
  */
 export class HttpConnections {
   readonly #options: HttpConnectionsOptions;
@@ -47,7 +48,11 @@ export class HttpConnections {
     this.#turns = new StreamTurns(options.platform);
   }
 
-  /** Answers an event stream. @throws PylonError RATE_LIMITED */
+  /**
+   * Returns a response with an event stream.
+   *
+   * @throws PylonError RATE_LIMITED
+   */
   openStream(identity: Identity, address: string, first: readonly object[]): Response {
     const { hub, count, platform, sendBufferBytes, pingMs } = this.#options;
     count.take(address);
@@ -63,7 +68,8 @@ export class HttpConnections {
         const connection = { id, subscriber, rate, polls: null };
         this.#byId.set(id, connection);
         subscriber.send(JSON.stringify({ type: "connection", id }));
-        // It joins in this turn, and is told hello before what it asks for.
+        // It joins in this turn of the event loop, and receives hello before the responses to its
+        // requests.
         platform.soon(() => this.#take(connection, first));
       },
       onEnd: () => {
@@ -113,7 +119,11 @@ export class HttpConnections {
     );
   }
 
-  /** Takes what the client says, within what a socket may say. @throws PylonError RATE_LIMITED */
+  /**
+   * Handles messages of the client, with the same limits as for a socket.
+   *
+   * @throws PylonError RATE_LIMITED
+   */
   say(connection: HttpConnection, messages: readonly object[]): void {
     if (this.#take(connection, messages)) return;
     throw new PylonError("RATE_LIMITED", "The client sends too many messages.", {
@@ -122,7 +132,7 @@ export class HttpConnections {
     });
   }
 
-  /** @returns false, and ends the connection, when it is too much */
+  /** @returns false, after closing the connection, if a limit is exceeded */
   #take({ subscriber, rate }: HttpConnection, messages: readonly object[]): boolean {
     for (const message of messages) {
       if (!subscriber.isOpen) return true;

@@ -8,14 +8,14 @@ import { isOneOf, tooManyRelated } from "../position-reader.ts";
 import type { SubscriptionRegistry } from "../subscriptions/registry.ts";
 import type { Branch, Subscription } from "../subscriptions/subscription.ts";
 
-/** What related rows are read with. */
+/** The dependencies of IncludeTrees. */
 export interface IncludeTreesOptions {
   readonly registry: SubscriptionRegistry;
   readonly delivery: Delivery;
   readonly now: () => number;
 }
 
-/** Rows of one part of a tree. */
+/** The rows of one branch of a tree. */
 export interface BranchRows {
   readonly subscription: Subscription;
   readonly rows: readonly StoredRow[];
@@ -24,8 +24,8 @@ export interface BranchRows {
 type Groups = Map<Value, StoredRow[]>;
 
 /**
- * Keeps related rows in step with the rows that lead to them. Both of its methods are steps of the
- * feed's line: the rows are read as of its position.
+ * Keeps related rows consistent with the rows that refer to them. Both methods run as steps of the
+ * feed's queue: the rows are read as of the feed's position.
  */
 export class IncludeTrees {
   readonly #options: IncludeTreesOptions;
@@ -35,7 +35,7 @@ export class IncludeTrees {
   }
 
   /**
-   * Reads all related rows, level by level, each relation by one statement.
+   * Reads all related rows, level by level, with one statement per relation.
    *
    * @throws PositionPassed, PylonError RESULT_TOO_LARGE
    */
@@ -58,8 +58,8 @@ export class IncludeTrees {
   }
 
   /**
-   * Takes in what a batch does to the rows that lead to others: reads the rows of new ones, and
-   * those that took the place of others.
+   * Applies the effects of a batch on rows that refer to related rows: reads the related rows of
+   * new ones, and those that replaced others in a window.
    *
    * @throws PositionPassed, PylonError RESULT_TOO_LARGE
    */
@@ -81,14 +81,14 @@ export class IncludeTrees {
       }
   }
 
-  /** A change finds the subscription by the keys that it has now. */
+  /** Updates the keys by which changes find the subscription. */
   #follow({ subscription, rows }: Branch, keys: ReadonlySet<Value>): void {
     const { registry } = this.#options;
     for (const key of rows.keys) if (!keys.has(key)) registry.unwatchKey(subscription, key);
     for (const key of keys) registry.watchKey(subscription, key);
   }
 
-  /** @returns for each key its rows, in order: one more than are shown, where there are so many */
+  /** @returns the rows for each key, in order: one more than are shown, if there are that many */
   async #read(
     { subscription, query }: Branch,
     keys: ReadonlySet<Value>,
@@ -114,7 +114,7 @@ export class IncludeTrees {
   }
 }
 
-/** What leads to related rows, in the rows that are shown of a part. */
+/** The values of the referring field in the visible rows of a branch. */
 function keysOf({ window, related }: Subscription, { query }: Branch): Set<Value> {
   const keys = new Set<Value>();
   for (const entry of window?.entries ?? related?.entries() ?? []) {

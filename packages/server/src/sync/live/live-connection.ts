@@ -1,13 +1,13 @@
 import type { LiveError, LiveMessage } from "@pylonsync/protocol";
 import type { Subscriber } from "../../connections/subscriber.ts";
 
-/** What a connection subscribes to: rows, or a live function. */
+/** A subscription of a connection: rows, or a live function. */
 export interface Subscribed {
-  /** Its name in messages. */
+  /** Its number in messages. */
   readonly number: number;
 }
 
-/** A connection of version 2, with what it subscribes to. */
+/** A connection of version 2, with its subscriptions. */
 export class LiveConnection {
   readonly subscriber: Subscriber;
   /** By the client's ids. */
@@ -33,7 +33,7 @@ export class LiveConnection {
     this.#subscriptions.set(id, subscription);
   }
 
-  /** @returns the subscription, when no other id stands for it any longer */
+  /** @returns the subscription if no other id refers to it any longer */
   delete(id: number): Subscribed | null {
     const subscription = this.#subscriptions.get(id);
     this.#subscriptions.delete(id);
@@ -45,7 +45,11 @@ export class LiveConnection {
     return [...this.#subscriptions].flatMap(([id, one]) => (one === subscription ? [id] : []));
   }
 
-  /** Puts another subscription in the place of one. @returns the ids that stand for it */
+  /**
+   * Replaces a subscription by another one.
+   *
+   * @returns the ids that refer to it
+   */
   replace(former: Subscribed, next: Subscribed): readonly number[] {
     const ids = this.idsOf(former);
     for (const id of ids) this.#subscriptions.set(id, next);

@@ -29,7 +29,9 @@ import { LiveConnection, type Subscribed } from "./live-connection.ts";
 import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
 
-/** How long a window that lost a row may be read, in milliseconds: the feed waits for it. */
+/**
+ * The maximum time for refilling a window that lost a row, in milliseconds: the feed waits for it.
+ */
 const REFILL_MS = 1_000;
 
 const HINT = "See docs/sync.md for the messages of a live socket.";
@@ -37,18 +39,18 @@ const OwnSchema = v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", 
 
 type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
-/** What live queries are loaded with. */
+/** The dependencies of live queries. */
 export interface LiveQueriesOptions extends Omit<LoaderOptions, "onFailure" | "trees"> {
   readonly onError: (error: unknown) => void;
 }
 
-/** The connections of version 2: what they ask for, and the subscriptions that they are in. */
+/** The connections of version 2, and their subscriptions. */
 export class LiveQueries {
   readonly #options: LiveQueriesOptions;
   readonly #loader: Loader;
   readonly #trees: IncludeTrees;
   readonly #connections = new Map<Subscriber, LiveConnection>();
-  /** Null where there are none to call. */
+  /** Null if the server has no functions. */
   #functions: LiveFunctions | null = null;
 
   constructor(options: LiveQueriesOptions) {
@@ -61,7 +63,7 @@ export class LiveQueries {
     });
   }
 
-  /** From now on clients may subscribe to functions. */
+  /** Allows clients to subscribe to functions from now on. */
   serveFunctions(
     calls: LiveFunctionCalls,
     platform: Pick<Platform, "monotonic" | "after" | "uuid">,
@@ -77,23 +79,26 @@ export class LiveQueries {
     });
   }
 
-  /** A change is delivered: what it touches is run by the next `runFunctions`. */
-  changed(record: ChangeRecord): void {
-    this.#functions?.changed(record);
+  /**
+   * Called for each change that is delivered. The next `runFunctions` runs the functions that it
+   * affects.
+   */
+  onChange(record: ChangeRecord): void {
+    this.#functions?.onChange(record);
   }
 
-  /** What functions have read has changed, though it is in no log: they run again. */
-  outdate(entity: string, id: string): void {
-    this.#functions?.changed({ entity, before: null, after: { id } });
+  /** Reruns the functions that have read data outside of the log that has changed. */
+  invalidate(entity: string, id: string): void {
+    this.#functions?.onChange({ entity, before: null, after: { id } });
     this.#functions?.flush();
   }
 
-  /** Runs the functions that changes have touched. */
+  /** Runs the functions that were affected by changes. */
   runFunctions(): void {
     this.#functions?.flush();
   }
 
-  /** Runs all functions: their code may be another. */
+  /** Runs all functions, because their code may have changed. */
   rerunFunctions(): void {
     this.#functions?.rerunAll();
   }
@@ -109,7 +114,11 @@ export class LiveQueries {
     for (const subscription of connection.subscriptions) this.#part(connection, subscription);
   }
 
-  /** Takes a message of a client. @returns whether it was about subscriptions */
+  /**
+   * Handles a message of a client.
+   *
+   * @returns whether it was a message about subscriptions
+   */
   receive(subscriber: Subscriber, text: string): boolean {
     const connection = this.#connections.get(subscriber);
     if (connection === undefined) return false;
@@ -135,12 +144,12 @@ export class LiveQueries {
     return true;
   }
 
-  /** Says why a message was not taken. */
+  /** Sends the reason for a rejected message. */
   refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
     this.#connections.get(subscriber)?.refuse(0, refusal);
   }
 
-  /** Reads the rows that windows lack after a batch, and the related rows of those that are new. */
+  /** Reads the rows that are missing in windows after a batch, and the related rows of new ones. */
   async refill(batch: CommitBatch): Promise<void> {
     for (const subscription of [...batch.lacking()])
       await this.#orBeginAgain(subscription, batch, (reader) =>
@@ -150,7 +159,10 @@ export class LiveQueries {
       await this.#orBeginAgain(root, batch, (reader) => this.#trees.settle(root, batch, reader));
   }
 
-  /** Does a part of what a batch does to a subscription that somebody is in. */
+  /**
+   * Applies a part of the effects of a batch to a subscription that has members. If that fails, the
+   * subscription is read again.
+   */
   async #orBeginAgain(
     subscription: Subscription,
     batch: CommitBatch,
@@ -185,7 +197,7 @@ export class LiveQueries {
     const joiners = this.#joinersOf(subscription);
     for (const { members, loads } of subscription.parts) {
       members.clear();
-      // Rows that are being read may lack the change that could not be applied.
+      // Rows that are being read may not contain the change that could not be applied.
       for (const load of loads) load.invalidate();
     }
     for (const joiner of joiners) {
@@ -230,7 +242,7 @@ export class LiveQueries {
     }
   }
 
-  /** @throws PylonError when the connection can't have another subscription by this id */
+  /** @throws PylonError if the connection can't have another subscription, or not with this id */
   #checkRoom(connection: LiveConnection, id: number): void {
     if (connection.has(id))
       throw new PylonError("INVALID_QUERY", `The id ${id} is in use by another subscription.`, {
@@ -254,7 +266,7 @@ export class LiveQueries {
   }
 
   #part(connection: LiveConnection, one: Subscribed): void {
-    if (one instanceof LiveFunction) this.#functions?.part(connection, one);
+    if (one instanceof LiveFunction) this.#functions?.unsubscribe(connection, one);
     if (!(one instanceof Subscription)) return;
     for (const { members } of one.parts) members.delete(connection.subscriber);
     this.#options.registry.release(one);
@@ -264,7 +276,7 @@ export class LiveQueries {
     for (const { connection } of joiners) this.#end(connection, subscription, error);
   }
 
-  /** Says why a subscription ends, to all ids that stand for it. */
+  /** Sends the reason for the end of a subscription, for all ids that refer to it. */
   #end(connection: LiveConnection, one: Subscribed, error: unknown): void {
     for (const id of connection.idsOf(one)) {
       connection.delete(id);
@@ -283,19 +295,19 @@ export class LiveQueries {
   }
 }
 
-/** Whether rows could not be read in time, or not beside others: the next read may succeed. */
+/** Whether the rows could not be read in time, or because of other reads: a retry may succeed. */
 function isTransient(error: unknown): boolean {
   return error instanceof PylonError && ["QUERY_TIMEOUT", "OVERLOADED"].includes(error.code);
 }
 
-/** The numbers of a subscription and of the related rows that come along. */
+/** The numbers of a subscription and of its included related rows. */
 function joinedOf({ number, branches }: Subscription): Joined {
   if (branches.length === 0) return { sub: number };
   const include = branches.map(({ query, subscription }) => [query.name, joinedOf(subscription)]);
   return { sub: number, include: Object.fromEntries(include) };
 }
 
-/** Checked as what it means to be, so that a refusal names the field at fault. */
+/** Validates a message by the schema of its type, so that an error names the invalid field. */
 function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSchema> {
   if ("type" in message && message.type === "unsubscribe")
     return v.safeParse(UnsubscribeSchema, message);
@@ -304,7 +316,7 @@ function parseRequest(message: object): v.SafeParseResult<typeof LiveRequestSche
     : v.safeParse(SubscribeSchema, message);
 }
 
-/** The client's id in a message; 0 where it has none. */
+/** The client's id in a message; 0 if it has none. */
 function idOf(message: object): number {
   const id = "id" in message ? message.id : undefined;
   return typeof id === "number" && Number.isSafeInteger(id) && id >= 0 ? id : 0;
@@ -314,7 +326,7 @@ function shownOf({ code, message, hint, field }: PylonError | QueryError): Refus
   return { code, message, hint, field };
 }
 
-/** When it is worth to ask again. */
+/** The time after which the client should retry. */
 function pauseOf(error: PylonError | QueryError): { readonly retry_after_secs?: number } {
   const seconds = error instanceof PylonError ? error.extra?.["retry_after_secs"] : undefined;
   return typeof seconds === "number" ? { retry_after_secs: seconds } : {};

@@ -5,7 +5,7 @@ import { encodedJson, json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import type { HttpConnections } from "./http-connections.ts";
 
-/** Connections of version 2 for clients that no socket gets through to. */
+/** Connections of version 2 for clients that can't open a socket. */
 export function liveRoutes(connections: HttpConnections): Route[] {
   const open = async (context: RequestContext): Promise<Answer> => {
     const { transport, messages = [] } = parsed(LiveOpenSchema, await context.json());

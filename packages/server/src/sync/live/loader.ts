@@ -25,7 +25,10 @@ import type { LiveConnection } from "./live-connection.ts";
 import { Load } from "./load.ts";
 
 const PAGE = 500;
-/** Extra rows read beyond the limit of a window: as many may turn out to be of a later time. */
+/**
+ * The number of rows read beyond the limit of a window: as many may turn out to be newer than the
+ * feed.
+ */
 const SPARE = 64;
 const ATTEMPTS = 5;
 /** The maximum number of changes to catch up on; beyond that, the client receives all rows. */
@@ -94,7 +97,7 @@ export class Loader {
     this.#waiting.set(subscription, waiting.add(joiner));
     if (subscription.isAwaited) return;
     subscription.isAwaited = true;
-    // Those that subscribe in the same turn of the event loop are served together.
+    // Subscriptions in the same turn of the event loop are served together.
     void Promise.resolve().then(() => this.#serve(subscription));
   }
 
@@ -104,7 +107,7 @@ export class Loader {
       this.#waiting.delete(subscription);
       if (joiners.length === 0) break;
       try {
-        await this.#bringIn(subscription, joiners);
+        await this.#joinAll(subscription, joiners);
       } catch (error) {
         this.#options.onFailure(subscription, joiners.filter(isWanted(subscription)), error);
       }
@@ -113,9 +116,9 @@ export class Loader {
     this.#options.registry.release(subscription);
   }
 
-  async #bringIn(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
+  async #joinAll(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
     const { line } = this.#options;
-    // The client has read only what was committed before this: no row may go back in time.
+    // The client has only read data that was committed before this: rows must not go back in time.
     await line.settle();
     let left = joiners.filter(isWanted(subscription));
     for (let attempt = 0; left.length > 0; attempt += 1) {
@@ -129,7 +132,7 @@ export class Loader {
     }
   }
 
-  /** @returns those that must be served again */
+  /** @returns the joiners that must be served again */
   async #attempt(subscription: Subscription, joiners: readonly Joiner[]): Promise<Joiner[]> {
     const { line } = this.#options;
     const load = new Load();
@@ -192,7 +195,7 @@ export class Loader {
     const records = await line.changes(after, end);
     if (records === null) return null;
     const truth = this.#truthOf(subscription);
-    // Rows may have entered and left because of permissions alone.
+    // Rows may have entered and left only because permissions changed.
     const moved = records.findLast(
       (record) =>
         registry.findDependent(record).has(subscription) && !isFalse(reachOf(truth, record)),

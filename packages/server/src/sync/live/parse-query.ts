@@ -34,11 +34,11 @@ const TERMS: ReadonlySet<Expr["kind"]> = new Set([
   "containsFolded",
   "has",
 ]);
-/** What a filter may say beside its conditions, and a subscription says elsewhere. */
+/** Options of filters that a subscription has as separate properties. */
 const KEYS = ["$order", "$limit", "$offset", "$search"] as const;
 
 /**
- * The query of a `subscribe`, checked against the schema.
+ * Parses the query of a `subscribe` message, and validates it against the schema.
  *
  * @throws PylonError, QueryError ENTITY_NOT_FOUND, INVALID_QUERY, INVALID_COLUMN
  */
@@ -65,21 +65,21 @@ export function parseQuery(
     entity: entity.name,
     where: parsed.where,
     order: parsed.order,
-    // What leads to related rows is known for as many rows as a page has.
+    // The keys of related rows are tracked for at most as many rows as a page has.
     limit: branches.length === 0 ? limit : (limit ?? MAX_PAGE_SIZE),
     branches,
   };
 }
 
 /**
- * A filter, with what it asks of related rows said by `exists`: only of those that the caller may
- * read, by fields that it may ask about.
+ * Parses a filter. Conditions on related rows become `exists`, restricted to rows that the caller
+ * may read and to fields that it may filter by.
  */
 function filterOf(entity: Entity, filter: unknown, source: RelatedSource): ParsedFilter {
   const { where, ...rest } = parseFilter(filter, source.shape(entity), {
     relations: relationsOf(entity, source),
   });
-  // What policies say of related rows does not count: it is not the client's.
+  // Conditions of policies on related rows do not count: they are not the client's.
   const own = hasExists(where)
     ? parseFilter(filter, source.shape(entity), {
         relations: relationsOf(entity, { ...source, readable: () => TRUE }),
@@ -96,7 +96,10 @@ function filterOf(entity: Entity, filter: unknown, source: RelatedSource): Parse
   return { ...rest, where: withExists(where) };
 }
 
-/** A client puts related rows together itself, so it must know the fields that lead to them. */
+/**
+ * Clients assemble related rows themselves, so they must be able to read the fields that refer to
+ * them.
+ */
 function sourceOf(model: DataModel, caller: Caller): Parameters<typeof parseIncludes>[3] {
   const checked = (entity: Entity, fields: readonly string[], at: string): void => {
     for (const name of fields) columnKind(entity.publicShape, name, at);
@@ -115,7 +118,7 @@ function sourceOf(model: DataModel, caller: Caller): Parameters<typeof parseIncl
   const related: RelatedSource = {
     entity,
     shape: ({ publicShape }) => publicShape,
-    // The time stays open: the subscription outlives it.
+    // `now()` is not replaced yet, because the subscription outlives the current time.
     readable: ({ name }) =>
       caller.isAdmin ? TRUE : bind(model.rules.readRule(name), { auth: caller }),
     pathOf: joinOf,
@@ -131,7 +134,7 @@ function sourceOf(model: DataModel, caller: Caller): Parameters<typeof parseIncl
   };
 }
 
-/** Rows that join two others are a level of their own. Of each parent they come all. */
+/** Rows of a join entity form a separate level. All of them are read for each parent. */
 function branchesOf(includes: readonly Include[]): BranchQuery[] {
   return includes.map(
     ({ name, key, field, through, target, where, order, limit, includes: more }) => {

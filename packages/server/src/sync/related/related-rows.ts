@@ -4,12 +4,15 @@ import type { ChangeRecord, StoredRow, Value } from "../../store/store.ts";
 import type { PositionReader } from "../position-reader.ts";
 import { ValueIndex } from "../subscriptions/value-index.ts";
 
-/** Most rows of one entry; a condition that more rows meet is asked for each caller by itself. */
+/**
+ * The maximum number of rows per entry. Conditions that more rows match are evaluated for each
+ * caller separately.
+ */
 const MAX_ROWS = 5_000;
-/** Most rows of all entries together, an entry counted as one more. */
+/** The maximum number of rows of all entries together; each entry counts as one more row. */
 const MAX_TOTAL = 200_000;
 
-/** The rows of an entity that meet a condition, kept up to date by the log. */
+/** The rows of an entity that match a condition, kept up to date by the log. */
 export class RelatedSet {
   readonly entity: string;
   readonly keys: readonly RowKey[] | null;
@@ -49,7 +52,7 @@ export class RelatedSet {
     return groups;
   }
 
-  /** Takes a change in. */
+  /** Applies a change. */
   apply({ rowId, after }: ChangeRecord): void {
     this.#rows.delete(rowId);
     if (after !== null && this.#test({ data: after })) this.#rows.set(rowId, after);
@@ -59,9 +62,9 @@ export class RelatedSet {
 }
 
 /**
- * The rows that policies look at by `exists`, as they are at the feed's position. What was read
- * once is kept, and changed by the log from then on, so that the changes of rows whose readers a
- * membership names cost no call of the store.
+ * The rows that policies read by `exists`, as of the feed's position. Rows that were read once are
+ * kept and updated from the log, so that changes of rows whose readers are determined by a
+ * membership require no query of the store.
  */
 export class RelatedRows {
   /** The least recently used first. */
@@ -70,9 +73,9 @@ export class RelatedRows {
   #total = 0;
 
   /**
-   * @param where reads `data` only, and no time
-   * @param reader reads as of the position at which this stands
-   * @returns null where too many rows meet it
+   * @param where reads only `data`, and not the time
+   * @param reader reads as of the current position
+   * @returns null if too many rows match
    */
   async find(entity: string, where: Expr, reader: PositionReader): Promise<RelatedSet | null> {
     const key = `${entity} ${JSON.stringify(where)}`;
@@ -92,7 +95,7 @@ export class RelatedRows {
     return set;
   }
 
-  /** Moves on by one change. */
+  /** Applies the next change of the log. */
   apply(record: ChangeRecord): void {
     const index = this.#indexes.get(record.entity);
     if (index === undefined) return;
@@ -106,7 +109,7 @@ export class RelatedRows {
     }
   }
 
-  /** Forgets all: changes were not followed, or the schema is another. */
+  /** Discards all rows, because changes were skipped or the schema was replaced. */
   clear(): void {
     this.#sets.clear();
     this.#indexes.clear();

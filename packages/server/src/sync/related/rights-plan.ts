@@ -17,34 +17,38 @@ import type { Caller } from "../../identity/identity.ts";
 import { equalityKeys, keysOf } from "../../policy/audience.ts";
 import type { StoredRow, Value } from "../../store/store.ts";
 
-/** A field of related rows that must equal a value of the caller's. */
+/** A field of related rows that must equal a value of the caller. */
 export interface CallerField {
   readonly field: string;
   readonly authName: keyof Caller;
 }
 
 /**
- * One `exists` of a read policy, prepared so that it is answered for many callers from the related
- * rows that one read finds.
+ * An `exists` of a read policy, compiled so that it can be evaluated for many callers on the
+ * related rows of a single read.
  */
 export class ExistsPlan {
   readonly entity: string;
-  /** Stands for it in the predicates, as a value of `input`. */
+  /** Represents it in the predicates, as a value of `input`. */
   readonly name: string;
-  /** The related rows that satisfy it name the callers for whom they do, by this field. */
+  /**
+   * The field by which related rows determine the callers for whom they satisfy it; null if there
+   * is none.
+   */
   readonly callerField: CallerField | null;
-  /** An inner `exists` names its rows: the store alone can answer it. */
+  /** Whether an inner `exists` refers to its rows: then only the store can evaluate it. */
   readonly isCorrelated: boolean;
   readonly #where: Expr;
   readonly #common: Expr;
   readonly #test: (env: Env) => boolean;
 
-  /** @param where of the `exists`, with the inner ones replaced by their names */
+  /** @param where the condition of the `exists`, with inner ones replaced by their names */
   constructor(node: ExistsExpr, where: Expr, name: string) {
     this.entity = node.entity;
     this.name = name;
     this.isCorrelated = hasExists(where);
-    // What depends on the time or on an inner exists is not asked of the store: the test decides.
+    // Conditions that depend on the time or on an inner exists are not part of the query: the test
+    // evaluates them.
     const parts = conjuncts(where).filter(
       (part) => pathsOf(part, "input").size === 0 && !readsTime(part),
     );
@@ -53,14 +57,14 @@ export class ExistsPlan {
     this.callerField = this.isCorrelated
       ? null
       : (parts.map(callerFieldOf).find((found) => found !== null) ?? null);
-    // Only rows that satisfy it are found of one that the store answers.
+    // If the store evaluates it, it returns only rows that satisfy it.
     this.#test = this.isCorrelated ? () => true : compilePredicate(where);
   }
 
   /**
-   * The condition on related rows, as on `data`, that is the same for all callers.
+   * The condition on related rows, as `data`, that is the same for all callers.
    *
-   * @returns null where it would find too many: it names no value
+   * @returns null if it would match too many rows, because it contains no value
    */
   commonCondition(row: StoredRow): Expr | null {
     if (this.isCorrelated) return null;
@@ -69,7 +73,7 @@ export class ExistsPlan {
   }
 
   /**
-   * The condition on related rows, as on `data`, that they must meet for one caller.
+   * The condition on related rows, as `data`, for one caller.
    *
    * @param now the time, as a policy sees it
    */
@@ -83,12 +87,12 @@ export class ExistsPlan {
   }
 }
 
-/** A read policy, prepared to be answered for many callers. */
+/** A read policy, compiled so that it can be evaluated for many callers. */
 export class RightsPlan {
   /** Inner ones first. */
   readonly exists: readonly ExistsPlan[];
   readonly #byNode: ReadonlyMap<Expr, ExistsPlan>;
-  /** Takes the answers of the `exists` by name in `input`. */
+  /** Receives the results of the `exists` by their names in `input`. */
   readonly predicate: (env: Env) => boolean;
   readonly rule: Expr;
 
@@ -118,7 +122,10 @@ export class RightsPlan {
   }
 }
 
-/** The part of a condition that says: for the callers whose value the related row's field is. */
+/**
+ * Returns the caller's value that a part of a condition compares with a field of the related row;
+ * null if it is not such a comparison.
+ */
 function callerFieldOf(part: Expr): CallerField | null {
   if (part.kind !== "compare" || part.op !== "==") return null;
   const [auth, related] =
@@ -146,13 +153,13 @@ export function callerValue(caller: Caller, { authName }: CallerField): Value {
   return typeof value === "string" ? value : null;
 }
 
-/** Whether it is true at one time and false at another, of the same rows. */
+/** Whether its result depends on the time. */
 export function readsTime(expr: Expr): boolean {
   for (const node of nodesOf(expr)) if (node.kind === "now") return true;
   return false;
 }
 
-/** The row that an `exists` looks at, as the row in question. */
+/** Rewrites a condition on the row of an `exists` as one on `data`. */
 function asData(expr: Expr, depth = 0): Expr {
   if (expr.kind === "path" && expr.root === "related" && depth === 0)
     return path("data", expr.name);

@@ -7,14 +7,16 @@ import { callerValue, type ExistsPlan, type RightsPlan } from "./rights-plan.ts"
 
 const NO_ROWS: readonly StoredRow[] = [];
 
-/** What a read policy finds by `exists` on behalf of one row, at one position of the log. */
+/**
+ * The related rows that the `exists` of a read policy find for one row, at one position of the log.
+ */
 export class RowFacts {
   readonly #plan: RightsPlan;
   readonly #row: StoredRow;
   readonly #related: RelatedRows;
   readonly #reader: PositionReader;
   readonly #now: string;
-  /** By `exists`: the related rows for all callers, where they are few enough. */
+  /** By `exists`: the related rows for all callers, if there are not too many. */
   readonly #common = new Map<ExistsPlan, RelatedSet>();
 
   private constructor(
@@ -31,7 +33,7 @@ export class RowFacts {
     this.#now = now;
   }
 
-  /** Finds what is the same for all callers. */
+  /** Reads the related rows that are the same for all callers. */
   static async of(
     plan: RightsPlan,
     row: StoredRow,
@@ -49,12 +51,14 @@ export class RowFacts {
     return facts;
   }
 
-  /** The related rows that name the callers for whom the `exists` can hold; null: unknown. */
+  /**
+   * The related rows that determine the callers for whom the `exists` can be true; null: unknown.
+   */
   namedBy(exists: ExistsPlan): RelatedSet | null {
     return exists.callerField === null ? null : (this.#common.get(exists) ?? null);
   }
 
-  /** The answers for a caller, by the names of the `exists`; null: the store has to be asked. */
+  /** The results for a caller, by the names of the `exists`; null if the store must be queried. */
   known(caller: Caller): Values | null {
     if (this.#common.size < this.#plan.exists.length) return null;
     const answers: Record<string, boolean> = {};
@@ -66,7 +70,7 @@ export class RowFacts {
     return answers;
   }
 
-  /** The answers for a caller, by the names of the `exists`. */
+  /** The results for a caller, by the names of the `exists`. */
   async answers(caller: Caller): Promise<Values> {
     const answers: Record<string, boolean> = {};
     for (const exists of this.#plan.exists) {
@@ -94,7 +98,7 @@ export class RowFacts {
     if (exists.isCorrelated) return this.#reader.rows(exists.entity, condition, 1);
     const set = await this.#related.find(exists.entity, condition, this.#reader);
     if (set !== null) return set.rows;
-    // Whether one of very many satisfies it can't be told from the first ones alone.
+    // If there are very many, the first ones do not show whether any of them satisfies it.
     return this.#reader.rows(exists.entity, condition);
   }
 }

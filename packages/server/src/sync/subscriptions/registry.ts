@@ -68,7 +68,7 @@ class EntityIndex {
 }
 
 /** The `exists` of conditions; equal ones share their results. */
-class AskedPlans {
+class FilterPlans {
   readonly #uses = new Map<string, { readonly plan: RightsPlan; users: number }>();
 
   /** @returns null if it reads no other rows */
@@ -110,7 +110,7 @@ export class SubscriptionRegistry {
   /** Those to related rows, by the keys of their parents. */
   #byParent = new Map<string, ValueIndex<Subscription>>();
   #rights = new Map<string, RightsPlan>();
-  readonly #asked = new AskedPlans();
+  readonly #asked = new FilterPlans();
   #numbers = 0;
 
   constructor(model: DataModel) {

@@ -14,7 +14,7 @@ import type { Caller } from "../../identity/identity.ts";
 import type { RowKey } from "../../policy/audience.ts";
 import type { StoredRow, Value } from "../../store/store.ts";
 import type { ExistsPlan, RightsPlan } from "../related/rights-plan.ts";
-import type { VisibleRow } from "../told.ts";
+import type { VisibleRow } from "../change-messages.ts";
 import type { KeyedWindow } from "./keyed-window.ts";
 import type { ShownRows, Window } from "./window.ts";
 

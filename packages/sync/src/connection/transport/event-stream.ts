@@ -35,7 +35,7 @@ export function readEventStream(
     abort.abort();
     if (why !== null) events.onEnd(why);
   };
-  const hear = (): void => {
+  const received = (): void => {
     cancelTimer();
     cancelTimer = platform.after(silentMs, () => end("lost"));
     // A proxy that buffers responses delivers nothing.
@@ -49,7 +49,7 @@ export function readEventStream(
         const [, seconds] = INTERVAL.exec(comment) ?? [];
         if (seconds === undefined) return;
         silentMs = SILENT_INTERVALS * Number(seconds) * 1000 + SLACK_MS;
-        hear();
+        received();
       },
       onEvent: ({ data }) => {
         const why = isEnded ? undefined : events.onText(data);
@@ -60,7 +60,7 @@ export function readEventStream(
     while (reader !== undefined && !isEnded) {
       const { done, value } = await reader.read();
       if (done || isEnded) break;
-      hear();
+      received();
       parser.feed(value);
     }
     end("lost");

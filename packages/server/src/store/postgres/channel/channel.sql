@@ -1,10 +1,10 @@
--- A channel to all replicas of a database: texts of any length, in the order of their commits.
+-- A channel to all replicas of a database. It transports texts of any length, in commit order.
 --
--- The name of each function gets the hash of this text (versioned-functions.ts). The table is
--- shared by all versions, so it is only ever added to. Each statement may be run again.
+-- The hash of this file becomes a part of the functions' names (versioned-functions.ts). All
+-- versions share the table, so it is only ever extended. Each statement may be run again.
 
--- The texts that are too long for a notification, until all replicas have fetched them. UNLOGGED:
--- nothing in it is durable, and after a crash of Postgres it is empty.
+-- The texts that are too long for a notification, until all replicas have fetched them. The table is
+-- UNLOGGED: it is not durable, and is empty after a crash of Postgres.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_messages" (
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   text TEXT NOT NULL,
@@ -12,8 +12,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_messages" (
 );
 CREATE INDEX IF NOT EXISTS "_pylon_messages_at" ON "_pylon_messages" (at);
 
--- The name of the channel: that of a table, so that two Pylons in two schemas of one database do
--- not hear each other.
+-- Returns the name of the channel, which contains the id of the table, so that two apps in two
+-- schemas of one database do not receive each other's messages.
 CREATE OR REPLACE FUNCTION pylon_channel_name()
 RETURNS TEXT LANGUAGE plpgsql AS $$
 BEGIN
@@ -21,8 +21,8 @@ BEGIN
 END;
 $$;
 
--- Sends when the transaction commits. A notification takes 7,999 bytes: it has the text behind "=",
--- or the id of a longer one behind "#".
+-- Sends a text when the transaction commits. A notification is limited to 7,999 bytes: it contains
+-- "=" and the text, or "#" and the id of a longer one.
 CREATE OR REPLACE FUNCTION pylon_channel_send(p_text TEXT)
 RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE
@@ -37,7 +37,7 @@ BEGIN
 END;
 $$;
 
--- Whether there are texts that every replica has fetched by now, or never will.
+-- Returns whether there are texts so old that all replicas have fetched them, or never will.
 CREATE OR REPLACE FUNCTION pylon_channel_has_expired()
 RETURNS BOOLEAN LANGUAGE plpgsql AS $$
 DECLARE
@@ -47,7 +47,7 @@ BEGIN
 END;
 $$;
 
--- Deletes them. Called by one transaction at a time.
+-- Deletes these texts. Called by one transaction at a time.
 CREATE OR REPLACE FUNCTION pylon_channel_delete_expired()
 RETURNS VOID LANGUAGE plpgsql AS $$
 DECLARE

@@ -3,7 +3,7 @@ import type { Platform } from "../../../platform.ts";
 import { pause } from "../pause.ts";
 
 /** How to detect a connection that is silent because its other end is gone. */
-export interface Pulse {
+export interface Heartbeat {
   /** The interval of the liveness checks, in milliseconds. */
   readonly everyMs: number;
   /** The maximum time for connecting and for a response, in milliseconds. */
@@ -23,7 +23,7 @@ export interface ListeningOptions {
   /** Called when a listening connection is lost. */
   readonly onLost: () => void;
   /** Null: the connection only ends when the network reports it. */
-  readonly pulse: Pulse | null;
+  readonly heartbeat: Heartbeat | null;
   readonly platform: Platform;
 }
 
@@ -40,14 +40,14 @@ export class ListeningConnection {
 
   constructor(options: ListeningOptions) {
     this.#options = options;
-    const { connection, applicationName, pulse } = options;
+    const { connection, applicationName, heartbeat } = options;
     this.#config = {
       ...connection,
       application_name: applicationName,
       keepAlive: true,
-      ...(pulse !== null && {
-        connectionTimeoutMillis: pulse.deadlineMs,
-        query_timeout: pulse.deadlineMs,
+      ...(heartbeat !== null && {
+        connectionTimeoutMillis: heartbeat.deadlineMs,
+        query_timeout: heartbeat.deadlineMs,
       }),
     };
   }
@@ -92,11 +92,11 @@ export class ListeningConnection {
 
   /** Waits until the connection has ended, or its server does not respond in time. */
   async #untilSilent(client: Client, gone: Promise<void>): Promise<void> {
-    const { pulse, platform } = this.#options;
-    if (pulse === null) return gone;
+    const { heartbeat, platform } = this.#options;
+    if (heartbeat === null) return gone;
     const { promise: silence, resolve } = Promise.withResolvers<void>();
     const timer = platform
-      .every(pulse.everyMs, () => void client.query("SELECT 1").catch(() => resolve()))
+      .every(heartbeat.everyMs, () => void client.query("SELECT 1").catch(() => resolve()))
       .unref();
     await Promise.race([gone, silence]);
     timer.cancel();

@@ -3,7 +3,7 @@ import type { Platform } from "../../../platform.ts";
 import { CHANNEL_QUERY, MESSAGES_QUERY } from "./channel-functions.ts";
 import { ListeningConnection } from "./listening-connection.ts";
 
-const PULSE = { everyMs: 5_000, deadlineMs: 2_000 };
+const HEARTBEAT = { everyMs: 5_000, deadlineMs: 2_000 };
 
 /** The options of a NotificationListener. */
 export interface NotificationListenerOptions {
@@ -30,7 +30,7 @@ export class NotificationListener {
     this.#connection = new ListeningConnection({
       connection: options.connection,
       applicationName: "pylon rooms",
-      pulse: PULSE,
+      heartbeat: HEARTBEAT,
       platform: options.platform,
       listen: (client) => this.#listen(client),
       onLost: () => {

@@ -30,7 +30,7 @@ const MAX_WAITING = 500;
 const PROBE_MS = 250;
 const MAX_PROBES = 20;
 /** The number of intervals between two probes in that state. */
-const QUIET_PROBE_TURNS = 20;
+const PROBE_INTERVALS_WHEN_UNANSWERED = 20;
 /** The prefix of probes: no other message begins with it. */
 const PROBE = "probe ";
 
@@ -49,7 +49,7 @@ export class PostgresLink implements ReplicaLink {
   readonly #probe: string;
   #state: LinkState = "lost";
   /** The number of probes sent since the link was lost, without receiving one. */
-  #tries = 0;
+  #unansweredProbes = 0;
   #turns = 0;
   #probes = 0;
   #isProbing = false;
@@ -166,7 +166,7 @@ export class PostgresLink implements ReplicaLink {
   }
 
   #reset(): void {
-    this.#tries = 0;
+    this.#unansweredProbes = 0;
     this.#probes += 1;
     this.#setState("lost");
   }
@@ -175,14 +175,15 @@ export class PostgresLink implements ReplicaLink {
   async #sendProbe(): Promise<void> {
     if (this.isUp || this.#isProbing || this.#isClosed || !this.#listener.isListening) return;
     this.#turns += 1;
-    if (this.#state === "no-notifications" && this.#turns % QUIET_PROBE_TURNS !== 0) return;
+    if (this.#state === "no-notifications" && this.#turns % PROBE_INTERVALS_WHEN_UNANSWERED !== 0)
+      return;
     this.#isProbing = true;
     try {
       await runIn(PROBING, () =>
         this.#own.run((pool) => once(pool, SEND_QUERY, [`${this.#probe}${this.#probes}`])),
       );
-      this.#tries += 1;
-      if (this.#tries >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
+      this.#unansweredProbes += 1;
+      if (this.#unansweredProbes >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
     } catch {
       // The next interval tries again.
     } finally {

@@ -3,19 +3,19 @@ import { PylonError } from "@pylonsync/protocol";
 const FIRST_MS = 500;
 const MAX_MS = 30_000;
 /** The run time after which earlier failures of a shard no longer count, in milliseconds. */
-const WELL_MS = 60_000;
+const STABLE_MS = 60_000;
 
 /**
  * Back-off for shards whose thread was lost repeatedly: each pause is twice as long, so that a
  * shard that gets stuck immediately uses few resources.
  */
-export class RestartPauses {
+export class RestartBackoff {
   readonly #lost = new Map<string, { times: number; at: number }>();
 
   /** Records that a thread was lost. @param now monotonic time in milliseconds */
   lost(id: string, now: number): void {
     for (const [known, { times, at }] of this.#lost)
-      if (now - at > WELL_MS + pauseOf(times)) this.#lost.delete(known);
+      if (now - at > STABLE_MS + pauseOf(times)) this.#lost.delete(known);
     const times = (this.#lost.get(id)?.times ?? 0) + 1;
     this.#lost.set(id, { times, at: now });
   }

@@ -18,16 +18,16 @@ export class RowBusyError extends Error {
  * turns, and those that are waiting for their turn hold no connection. This is only a hint:
  * correctness is up to the database.
  */
-export class RowTurns {
-  readonly #rows = new Map<string, { holder: RowHold; readonly waiting: Waiting[] }>();
+export class RowLocks {
+  readonly #rows = new Map<string, { holder: HeldRows; readonly waiting: Waiting[] }>();
 
   /** Creates the hold of one piece of work. */
-  hold(): RowHold {
-    return new RowHold(this);
+  hold(): HeldRows {
+    return new HeldRows(this);
   }
 
   /** @returns whether the holder has the row now */
-  tryTake(key: string, holder: RowHold): boolean {
+  tryAcquire(key: string, holder: HeldRows): boolean {
     const row = this.#rows.get(key);
     if (row === undefined) this.#rows.set(key, { holder, waiting: [] });
     return row === undefined || row.holder === holder;
@@ -38,10 +38,10 @@ export class RowTurns {
    *
    * @throws the signal's reason
    */
-  take(key: string, holder: RowHold, signal: AbortSignal): Promise<void> {
+  acquire(key: string, holder: HeldRows, signal: AbortSignal): Promise<void> {
     const row = this.#rows.get(key);
     if (row === undefined || row.holder === holder) {
-      this.tryTake(key, holder);
+      this.tryAcquire(key, holder);
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
@@ -62,7 +62,7 @@ export class RowTurns {
     });
   }
 
-  give(key: string): void {
+  release(key: string): void {
     const row = this.#rows.get(key);
     const next = row?.waiting.shift();
     if (row === undefined || next === undefined) {
@@ -75,17 +75,17 @@ export class RowTurns {
 }
 
 interface Waiting {
-  readonly holder: RowHold;
+  readonly holder: HeldRows;
   readonly grant: () => void;
 }
 
 /** The rows that one piece of work may write. */
-export class RowHold {
-  readonly #turns: RowTurns;
+export class HeldRows {
+  readonly #locks: RowLocks;
   readonly #keys = new Set<string>();
 
-  constructor(turns: RowTurns) {
-    this.#turns = turns;
+  constructor(locks: RowLocks) {
+    this.#locks = locks;
   }
 
   get keys(): ReadonlySet<string> {
@@ -95,7 +95,7 @@ export class RowHold {
   /** @throws RowBusyError */
   claim(key: string): void {
     if (this.#keys.has(key)) return;
-    if (!this.#turns.tryTake(key, this)) throw new RowBusyError(key);
+    if (!this.#locks.tryAcquire(key, this)) throw new RowBusyError(key);
     this.#keys.add(key);
   }
 
@@ -109,7 +109,7 @@ export class RowHold {
     this.release();
     try {
       for (const key of [...keys].toSorted()) {
-        await this.#turns.take(key, this, signal);
+        await this.#locks.acquire(key, this, signal);
         this.#keys.add(key);
       }
     } catch (error) {
@@ -123,12 +123,12 @@ export class RowHold {
     for (const key of this.#keys) {
       if (key === kept) continue;
       this.#keys.delete(key);
-      this.#turns.give(key);
+      this.#locks.release(key);
     }
   }
 
   release(): void {
-    for (const key of this.#keys) this.#turns.give(key);
+    for (const key of this.#keys) this.#locks.release(key);
     this.#keys.clear();
   }
 }

@@ -3,7 +3,7 @@ import type { ChangeRecord, StoredRow } from "../store/store.ts";
 import { changedFields, deleteEvent, insertEvent, patchEvent } from "./wire.ts";
 
 /** The message about one row, encoded once for all recipients. */
-export class Told {
+export class RowMessage {
   readonly event: ChangeEvent;
   #text: string | undefined;
   #rowText: string | undefined;
@@ -29,11 +29,11 @@ export class Told {
 export type VisibleRow = (row: StoredRow) => StoredRow;
 
 /** The possible messages about one change: the whole row, a patch, or the removal. */
-export class ToldChange {
+export class ChangeMessages {
   readonly record: ChangeRecord;
-  readonly #inserts = new Map<VisibleRow, Told>();
-  readonly #patches = new Map<VisibleRow, Told | null>();
-  #delete: Told | undefined;
+  readonly #inserts = new Map<VisibleRow, RowMessage>();
+  readonly #patches = new Map<VisibleRow, RowMessage | null>();
+  #delete: RowMessage | undefined;
 
   constructor(record: ChangeRecord) {
     this.record = record;
@@ -45,24 +45,24 @@ export class ToldChange {
    * @param visible reduces the row to the fields that the reader may read
    * @returns null if nothing changes for the reader
    */
-  transition(sawBefore: boolean, seesAfter: boolean, visible: VisibleRow): Told | null {
+  transition(wasVisible: boolean, isVisible: boolean, visible: VisibleRow): RowMessage | null {
     const { seq, entity, rowId, before, after, at } = this.record;
-    if (!seesAfter || after === null) {
-      if (!sawBefore) return null;
-      return (this.#delete ??= new Told(deleteEvent(seq, entity, rowId, at)));
+    if (!isVisible || after === null) {
+      if (!wasVisible) return null;
+      return (this.#delete ??= new RowMessage(deleteEvent(seq, entity, rowId, at)));
     }
-    if (!sawBefore || before === null)
-      return kept(this.#inserts, visible, () => {
-        return new Told(insertEvent(seq, entity, visible(after), at));
+    if (!wasVisible || before === null)
+      return cachedMessage(this.#inserts, visible, () => {
+        return new RowMessage(insertEvent(seq, entity, visible(after), at));
       });
-    return kept(this.#patches, visible, () => {
+    return cachedMessage(this.#patches, visible, () => {
       const event = patchEvent(this.record, visible(after), changedFields(this.record));
-      return event === undefined ? null : new Told(event);
+      return event === undefined ? null : new RowMessage(event);
     });
   }
 }
 
-function kept<V>(map: Map<VisibleRow, V>, visible: VisibleRow, make: () => V): V {
+function cachedMessage<V>(map: Map<VisibleRow, V>, visible: VisibleRow, make: () => V): V {
   const known = map.get(visible);
   if (known !== undefined) return known;
   const made = make();

@@ -2,7 +2,7 @@ import { expect, test } from "bun:test";
 import { normaliseDatetime } from "@pylonsync/query";
 import type { ManifestField } from "@pylonsync/sdk";
 import fc from "fast-check";
-import { defaultsToNow, mendedDate, NOW, withNormalDefault } from "./mend-dates.ts";
+import { defaultsToNow, repairedDatetime, NOW, withNormalDefault } from "./datetime-defaults.ts";
 import { manifestArbitrary } from "./migration.arbitraries.ts";
 import { hasRawDefault, toStored, withLeftovers } from "./stored-manifest.ts";
 
@@ -24,16 +24,17 @@ const texts = fc.oneof(
 test("a text stored as a date is normalized, or becomes null where null is allowed", () => {
   fc.assert(
     fc.property(texts, ids, fc.boolean(), (text, id, optional) => {
-      const mended = mendedDate(text, { id, optional }, TIME);
+      const repaired = repairedDatetime(text, { id, optional }, TIME);
       const normal = normaliseDatetime(text);
-      if (normal !== undefined) expect(mended).toBe(normal);
-      else if (text !== NOW && optional) expect(mended).toBeNull();
+      if (normal !== undefined) expect(repaired).toBe(normal);
+      else if (text !== NOW && optional) expect(repaired).toBeNull();
       else {
         const made = /^[0-9a-f]{40}$/.test(id) ? Number.parseInt(id.slice(0, 12), 16) : Infinity;
         // No row was created after the migration.
-        expect(mended).toBe(made <= Date.parse(TIME) ? new Date(made).toISOString() : TIME);
+        expect(repaired).toBe(made <= Date.parse(TIME) ? new Date(made).toISOString() : TIME);
       }
-      if (mended !== null) expect(mendedDate(mended, { id, optional }, TIME)).toBe(mended);
+      if (repaired !== null)
+        expect(repairedDatetime(repaired, { id, optional }, TIME)).toBe(repaired);
     }),
     { numRuns: 300 },
   );

@@ -1,10 +1,10 @@
 import type { Database } from "bun:sqlite";
-import { mendedDate } from "../../schema/mend-dates.ts";
+import { repairedDatetime } from "../../schema/datetime-defaults.ts";
 import type { MigrationStep } from "../../schema/migration.ts";
 import { quote } from "../sql/quote.ts";
 import { SQL_NOW } from "./ddl.ts";
 
-type MendStep = MigrationStep & { readonly kind: "mend_dates" };
+type RepairStep = MigrationStep & { readonly kind: "repair_dates" };
 
 const PAGE = 1_000;
 /** The normal form; other values are defaults that were stored as written. */
@@ -21,7 +21,7 @@ export function timeOf(database: Database): string {
  *
  * @param now the value for `now` in a row whose id does not contain the time of its creation
  */
-export function mendDates(database: Database, { entity, field }: MendStep, now: string): void {
+export function repairDates(database: Database, { entity, field }: RepairStep, now: string): void {
   const [table, column] = [quote(entity), quote(field.name)];
   const read = database.prepare<{ id: string; text: string }, [string, string, number]>(
     `SELECT id, ${column} AS text FROM ${table}
@@ -33,7 +33,7 @@ export function mendDates(database: Database, { entity, field }: MendStep, now: 
   for (let last = ""; ;) {
     const rows = read.all(last, NORMAL, PAGE);
     for (const { id, text } of rows)
-      write.run(mendedDate(text, { id, optional: field.optional }, now), id);
+      write.run(repairedDatetime(text, { id, optional: field.optional }, now), id);
     last = rows.at(-1)?.id ?? last;
     if (rows.length < PAGE) break;
   }

@@ -1,12 +1,12 @@
 import { fetchAt, publicAddress, resolveHost } from "../auth/oauth/outgoing.ts";
-import { FetchError, type Ask } from "./function-fetch.ts";
+import { FetchError, type Fetch } from "./function-fetch.ts";
 
 /**
  * Creates the function that sends the requests of `ctx.fetch`.
  *
  * @param dev whether functions may send requests to this machine and its network
  */
-export function askerOf(dev: boolean): Ask {
+export function createFetch(dev: boolean): Fetch {
   if (dev) return (url, init) => fetch(url, init);
   return async (url, init) => {
     const address = await publicAddress(url, resolveHost).catch((cause: unknown) => {

@@ -10,7 +10,7 @@ const TABLE = SYSTEM_TABLES.jobs.name;
 const MAX_LANES = 64;
 
 /** Takes ready jobs from all lanes in turn, so that a lane with many jobs delays no other lane. */
-export class LaneTurns {
+export class LaneRotation {
   /** The lane that was served last: the next take starts after it. */
   #lastLane = "";
 

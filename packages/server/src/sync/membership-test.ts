@@ -5,14 +5,14 @@ import type { RowFacts } from "./related/row-facts.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
 
 /** Decides which subscriptions a row belongs to, at one position of the log. */
-export class RowJudge {
+export class MembershipTest {
   /** The results of the read policy's `exists`; null if it reads no other rows. */
   readonly facts: RowFacts | null;
   readonly #row: StoredRow;
   readonly #now: string;
   readonly #find: (plan: RightsPlan) => Promise<RowFacts>;
   /** The `exists` results of filters, shared by subscriptions with the same plan. */
-  readonly #asked = new Map<RightsPlan, Promise<RowFacts>>();
+  readonly #filterFacts = new Map<RightsPlan, Promise<RowFacts>>();
 
   /** @param find returns the results of a condition's `exists` for the row */
   constructor(
@@ -32,12 +32,12 @@ export class RowJudge {
     if (!subscription.matches(this.#row, this.#now)) return false;
     return subscription.asked === null
       ? this.#isReadable(subscription)
-      : this.#isAskedFor(subscription, subscription.asked);
+      : this.#matchesFilter(subscription, subscription.asked);
   }
 
-  async #isAskedFor(subscription: Subscription, plan: RightsPlan): Promise<boolean> {
-    let facts = this.#asked.get(plan);
-    if (facts === undefined) this.#asked.set(plan, (facts = this.#find(plan)));
+  async #matchesFilter(subscription: Subscription, plan: RightsPlan): Promise<boolean> {
+    let facts = this.#filterFacts.get(plan);
+    if (facts === undefined) this.#filterFacts.set(plan, (facts = this.#find(plan)));
     const found = await (await facts).answers(subscription.caller);
     return subscription.asksFor(this.#row, this.#now, found) && this.#isReadable(subscription);
   }

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import fc from "fast-check";
 import { turn } from "../../testing/manual-platform.ts";
-import { RowBusyError, RowTurns, type RowHold } from "./row-turns.ts";
+import { RowBusyError, RowLocks, type HeldRows } from "./row-locks.ts";
 
 const KEYS = ["a", "b", "c", "d"];
 const keys = fc.uniqueArray(fc.constantFrom(...KEYS), { minLength: 1 });
@@ -10,11 +10,11 @@ const NEVER = new AbortController().signal;
 test("a row has one holder at a time, and all waiting holders get their rows", async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(keys, { minLength: 1, maxLength: 8 }), async (wanted) => {
-      const turns = new RowTurns();
+      const locks = new RowLocks();
       const holders = new Map<string, number>();
       const order: number[] = [];
       const workers = wanted.map(async (own, index) => {
-        const hold = turns.hold();
+        const hold = locks.hold();
         await hold.exchangeFor(own, NEVER);
         expect([...hold.keys].toSorted()).toEqual(own.toSorted());
         for (const key of own) {
@@ -29,7 +29,7 @@ test("a row has one holder at a time, and all waiting holders get their rows", a
       await Promise.all(workers);
       expect(order.toSorted((a, b) => a - b)).toEqual(wanted.map((_, index) => index));
       // Nothing is left over: everything can be taken immediately.
-      const last = turns.hold();
+      const last = locks.hold();
       for (const key of KEYS) last.claim(key);
     }),
     { numRuns: 60 },
@@ -37,8 +37,8 @@ test("a row has one holder at a time, and all waiting holders get their rows", a
 });
 
 test("a row of another holder is rejected immediately; rows of the same work are not", () => {
-  const turns = new RowTurns();
-  const [one, other] = [turns.hold(), turns.hold()];
+  const locks = new RowLocks();
+  const [one, other] = [locks.hold(), locks.hold()];
   one.claim("a");
   one.claim("a");
   expect(() => other.claim("a")).toThrow(RowBusyError);
@@ -54,26 +54,26 @@ test("a row of another holder is rejected immediately; rows of the same work are
 });
 
 test("a waiter that is aborted holds nothing, and is skipped", async () => {
-  const turns = new RowTurns();
-  const [holder, leaver, next] = [turns.hold(), turns.hold(), turns.hold()];
+  const locks = new RowLocks();
+  const [holder, abandoning, next] = [locks.hold(), locks.hold(), locks.hold()];
   holder.claim("b");
   const reason = new Error("too long");
   const patience = new AbortController();
-  const left = leaver.exchangeFor(["a", "b"], patience.signal).then(
+  const left = abandoning.exchangeFor(["a", "b"], patience.signal).then(
     () => "has them",
     (error: unknown) => error,
   );
-  let served: RowHold | null = null;
+  let served: HeldRows | null = null;
   const waiting = next.exchangeFor(["b"], NEVER).then(() => (served = next));
   await turn();
-  expect([...leaver.keys]).toEqual(["a"]);
+  expect([...abandoning.keys]).toEqual(["a"]);
   patience.abort(reason);
   expect(await left).toBe(reason);
-  expect([...leaver.keys]).toEqual([]);
+  expect([...abandoning.keys]).toEqual([]);
   expect(served).toBeNull();
   holder.release();
   await waiting;
   expect([...next.keys]).toEqual(["b"]);
   // With a signal that is already aborted, it does not wait for a turn at all.
-  await expect(leaver.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
+  await expect(abandoning.exchangeFor(["b"], patience.signal)).rejects.toBe(reason);
 });

@@ -4,20 +4,20 @@ import { memberKey, type MemberName } from "./member-key.ts";
 export type ChangeKind = "join" | "leave" | "presence";
 
 /** A change that is requested from the backend. */
-export interface AskedChange<T> {
+export interface RequestedChange<T> {
   readonly kind: ChangeKind;
   readonly member: MemberName;
-  readonly ask: () => Promise<T>;
+  readonly send: () => Promise<T>;
   /**
    * The effect of the result on the table; null for no effect, about which the channel sends
    * nothing.
    */
   readonly effectOf: (answer: T) => (() => void) | null;
   /** Whether something newer is known of the member, if the result arrives after a loss. */
-  readonly isOvertaken: () => boolean;
+  readonly isSuperseded: () => boolean;
 }
 
-interface UnheardChange {
+interface UnconfirmedChange {
   readonly kind: ChangeKind;
   readonly member: MemberName;
   /** The effect, once the result has arrived. */
@@ -32,18 +32,18 @@ interface UnheardChange {
  * backend is lost after the result and before the message, the effect is applied here, because
  * otherwise it would be lost for good.
  */
-export class UnheardChanges {
-  readonly #byMember = new Map<string, readonly UnheardChange[]>();
+export class UnconfirmedChanges {
+  readonly #byMember = new Map<string, readonly UnconfirmedChange[]>();
 
-  /** Requests a change. @returns the result @throws the errors of `ask` */
-  async ask<T>({ kind, member, ask, effectOf, isOvertaken }: AskedChange<T>): Promise<T> {
+  /** Requests a change. @returns the result @throws the errors of `send` */
+  async request<T>({ kind, member, send, effectOf, isSuperseded }: RequestedChange<T>): Promise<T> {
     const key = memberKey(member);
-    const change: UnheardChange = { kind, member, effect: null, isLate: false };
+    const change: UnconfirmedChange = { kind, member, effect: null, isLate: false };
     this.#byMember.set(key, [...(this.#byMember.get(key) ?? []), change]);
     try {
-      const answer = await ask();
+      const answer = await send();
       change.effect = effectOf(answer);
-      if (change.isLate && !isOvertaken()) change.effect?.();
+      if (change.isLate && !isSuperseded()) change.effect?.();
       return answer;
     } finally {
       if (change.effect === null) this.#forget(key, (other) => other === change);
@@ -53,7 +53,7 @@ export class UnheardChanges {
   /**
    * The message of the oldest such change has arrived: messages arrive in the order of the calls.
    */
-  heard(kind: ChangeKind, member: MemberName): void {
+  confirm(kind: ChangeKind, member: MemberName): void {
     this.#forget(memberKey(member), (change) => change.kind === kind);
   }
 
@@ -66,7 +66,7 @@ export class UnheardChanges {
   }
 
   /** The backend is lost: messages about these changes will not arrive. */
-  lost(): void {
+  onConnectionLost(): void {
     for (const change of [...this.#byMember.values()].flat()) {
       change.effect?.();
       change.isLate = true;
@@ -74,9 +74,9 @@ export class UnheardChanges {
     this.#byMember.clear();
   }
 
-  #forget(key: string, isMeant: (change: UnheardChange) => boolean): void {
+  #forget(key: string, matches: (change: UnconfirmedChange) => boolean): void {
     const changes = this.#byMember.get(key) ?? [];
-    const oldest = changes.find(isMeant);
+    const oldest = changes.find(matches);
     const left = changes.filter((change) => change !== oldest);
     if (left.length === 0) this.#byMember.delete(key);
     else this.#byMember.set(key, left);
