@@ -155,7 +155,7 @@ function compile(scratch, names) {
       ),
     }),
   );
-  run("npx", ["tsc", "-p", config]);
+  run(join(root, "node_modules", ".bin", "tsc"), ["-p", config]);
 }
 
 /** Assembles the package's folder as it is published. @returns its path */
