@@ -6,8 +6,8 @@ FROM ${NODE_IMAGE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates tini
 WORKDIR /src
 COPY . .
-# A registry that wants a sign-in: `--secret id=npmrc,src=$HOME/.npmrc`.
-RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=dev --no-audit --no-fund
+# Only what the command needs, and not the examples' packages. A registry that wants a sign-in: `--secret id=npmrc,src=$HOME/.npmrc`.
+RUN --mount=type=secret,id=npmrc,target=/root/.npmrc npm ci --omit=dev --no-audit --no-fund --workspace packages/cli
 RUN node packages/cli/bin/pylon.mjs compile --out /out/usr/local/bin/pylon
 RUN install -D /usr/bin/tini /out/usr/bin/tini && install -D -m 644 /etc/ssl/certs/ca-certificates.crt /out/etc/ssl/certs/ca-certificates.crt
 

@@ -5,6 +5,10 @@
 // declarations: a project's tsc would check TypeScript sources of a package by the project's own
 // rules. The server as a library only runs on Bun, and stays as it is. The command is bundled, so
 // that it starts fast; its sources are included for `pylon compile` and for debuggers.
+//
+// All packages are built together, and kept until a source changes: the tests, the quick start and
+// the walkthrough all install them.
+import { createHash } from "node:crypto";
 import {
   cpSync,
   existsSync,
@@ -12,12 +16,16 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
+  statSync,
   writeFileSync,
 } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { basename, join, resolve } from "node:path";
 import { bun, installPackages, root, run } from "./install.mjs";
+import { makeOnce } from "./once.mjs";
+import { filesBelow } from "./test-files.mjs";
 
 const COMPILED = [
   "functions",
@@ -38,6 +46,9 @@ const COMPILED = [
 ];
 const AS_THEY_ARE = ["server"];
 const NAMES = [...COMPILED, ...AS_THEY_ARE, "cli"];
+const CACHE = join(root, "node_modules", ".cache", "pylon-packages");
+/** The time for which packages of earlier sources are kept, in milliseconds. */
+const KEPT_MS = 60 * 60 * 1000;
 
 installPackages();
 const [given = join(root, "dist", "packages"), ...only] = process.argv.slice(2);
@@ -46,27 +57,83 @@ if (unknown.length > 0) {
   console.error(`There is no package ${unknown.join(", ")}: they are ${NAMES.join(", ")}.`);
   process.exit(64);
 }
-const isWanted = (name) => only.length === 0 || only.includes(name);
+const built = builtPackages();
 const folder = resolve(given);
 mkdirSync(folder, { recursive: true });
-const scratch = mkdtempSync(join(tmpdir(), "pylon-packages-"));
-try {
-  const compiled = COMPILED.filter(isWanted);
-  if (compiled.length > 0) compile(compiled);
-  pack([
-    ...compiled.map(assemble),
-    ...AS_THEY_ARE.filter(isWanted).map(assembleSources),
-    ...(isWanted("cli") ? [assembleCommand()] : []),
-  ]);
-} finally {
-  rmSync(scratch, { recursive: true, force: true });
+for (const name of only.length === 0 ? NAMES : only) {
+  const { version } = readManifest(join(root, "packages", name));
+  const file = `pylonsync-${name}-${version}.tgz`;
+  cpSync(join(built, file), join(folder, file));
+  console.log(file);
+}
+
+/** @returns the folder with the current packages, which are built if they are not there */
+function builtPackages() {
+  const kept = join(CACHE, sourcesHash());
+  makeOnce(
+    `${kept}.lock`,
+    () => existsSync(kept),
+    () => {
+      const scratch = mkdtempSync(join(tmpdir(), "pylon-packages-"));
+      const part = mkdtempSync(`${kept}.part-`);
+      try {
+        build(scratch, part);
+        renameSync(part, kept);
+      } finally {
+        for (const path of [scratch, part]) rmSync(path, { recursive: true, force: true });
+      }
+      forgetOld(kept);
+    },
+  );
+  return kept;
+}
+
+/** A hash of everything that the packages are built from. */
+function sourcesHash() {
+  const hash = createHash("sha256");
+  const files = [
+    ...["LICENSE", "package-lock.json", "tsconfig.json", "docs/errors.md"],
+    ...["deploy", "examples/todo", "packages", "scripts"].flatMap((below) =>
+      [...filesBelow(root, below)].toSorted(),
+    ),
+  ];
+  for (const file of files) {
+    const content = readFileSync(join(root, file));
+    hash.update(`${file} ${content.length}\n`).update(content);
+  }
+  return hash.digest("hex").slice(0, 32);
+}
+
+/** Deletes the packages of earlier sources, except for those that may still be in use. */
+function forgetOld(kept) {
+  for (const name of readdirSync(CACHE)) {
+    const path = join(CACHE, name);
+    const madeAt = statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now();
+    if (name !== basename(kept) && Date.now() - madeAt > KEPT_MS)
+      rmSync(path, { recursive: true, force: true });
+  }
+}
+
+/** Builds all packages into the folder `out`. */
+function build(scratch, out) {
+  compile(scratch, COMPILED);
+  const paths = [
+    ...COMPILED.map((name) => assemble(scratch, name)),
+    ...AS_THEY_ARE.map((name) => assembleSources(scratch, name)),
+    assembleCommand(scratch),
+  ];
+  // In one run: starting npm takes longer than packing a package.
+  run("npm", ["pack", "--silent", "--pack-destination", out, ...paths], {
+    cwd: scratch,
+    stdio: ["ignore", "ignore", "inherit"],
+  });
 }
 
 /**
  * Compiles all at once, because they import each other; one output file per source, below
  * scratch/out/NAME/src.
  */
-function compile(names) {
+function compile(scratch, names) {
   const packages = join(root, "packages");
   const config = join(scratch, "tsconfig.json");
   const compilerOptions = {
@@ -88,11 +155,11 @@ function compile(names) {
       ),
     }),
   );
-  run("npx", ["tsc", "-p", config]);
+  run(join(root, "node_modules", ".bin", "tsc"), ["-p", config]);
 }
 
 /** Assembles the package's folder as it is published. @returns its path */
-function assemble(name) {
+function assemble(scratch, name) {
   const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
   cpSync(join(scratch, "out", name, "src"), join(to, "dist"), { recursive: true });
   // Files that are not TypeScript are unchanged: styles, and files that a tool of Node loads.
@@ -119,7 +186,7 @@ function assemble(name) {
  *
  * @returns its path
  */
-function assembleSources(name) {
+function assembleSources(scratch, name) {
   const [from, to] = [join(root, "packages", name), join(scratch, "packages", name)];
   for (const file of ["src", "README.md", "LICENSE", "package.json"])
     cpSync(join(from, file), join(to, file), { recursive: true });
@@ -137,7 +204,7 @@ function assembleSources(name) {
  * Assembles the command's folder as it is published: its sources, templates and bundle. @returns
  * its path
  */
-function assembleCommand() {
+function assembleCommand(scratch) {
   const [from, to] = [join(root, "packages", "cli"), join(scratch, "packages", "cli")];
   for (const file of ["bin", "src", "README.md", "LICENSE"])
     cpSync(join(from, file), join(to, file), { recursive: true });
@@ -190,9 +257,4 @@ function published(target) {
   if (!/\.tsx?$/.test(path) || path.endsWith(".d.ts")) return path;
   const stem = path.replace(/\.tsx?$/, "");
   return { types: `${stem}.d.ts`, default: `${stem}.js` };
-}
-
-/** In one run: starting npm takes longer than packing a package. */
-function pack(paths) {
-  run("npm", ["pack", "--silent", "--pack-destination", folder, ...paths], { cwd: scratch });
 }

@@ -11,6 +11,7 @@ import { TestClient, until } from "../support/client.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
 const root = join(import.meta.dir, "..", "..");
+const TAKES_PICTURES = process.env["PYLON_PICTURES"] === "1";
 const WIDE = { width: 1280, height: 760 };
 const PHONE = { width: 390, height: 780 };
 
@@ -37,6 +38,7 @@ afterAll(async () => {
 async function enter(name: string): Promise<Page> {
   const context = await browser.newContext({ viewport: WIDE });
   const page = await context.newPage();
+  await slowDown(page);
   page.setDefaultTimeout(20_000);
   page.on("pageerror", (error) => problems.push(error.message));
   page.on("console", (message) => {
@@ -47,6 +49,18 @@ async function enter(name: string): Promise<Page> {
   await page.getByRole("button", { name: "Play" }).click();
   await page.getByTestId("gems").waitFor();
   return page;
+}
+
+/**
+ * Limits a page to 20 frames per second. Without a graphics card each frame takes milliseconds of
+ * CPU time, and two pages at 60 would keep the machine busy.
+ */
+async function slowDown(page: Page): Promise<void> {
+  await page.addInitScript(() => {
+    window.requestAnimationFrame = (callback) =>
+      Number(setTimeout(() => callback(performance.now()), 50));
+    window.cancelAnimationFrame = (frame) => clearTimeout(frame);
+  });
 }
 
 function panel(page: Page, name: string): Locator {
@@ -119,8 +133,7 @@ async function moveAround(page: Page): Promise<void> {
 
 /** Takes a screenshot for the docs if PYLON_PICTURES is set. */
 async function picture(page: Page, name: string): Promise<void> {
-  if (process.env["PYLON_PICTURES"] === "1")
-    await page.screenshot({ path: join(root, "docs/images", name) });
+  if (TAKES_PICTURES) await page.screenshot({ path: join(root, "docs/images", name) });
 }
 
 test("each player sees the other among the bots, and sees the other move", async () => {
@@ -203,7 +216,7 @@ test("a round ends in the leaderboard of both", async () => {
     await board.getByText("Ann").waitFor({ timeout: 40_000 });
     await board.getByText("Tom").waitFor({ timeout: 40_000 });
   }
-  if (process.env["PYLON_PICTURES"] !== "1") return;
+  if (!TAKES_PICTURES) return;
   await Promise.all([moveAround(ann), moveAround(tom)]);
   await picture(tom, "arena.png");
 }, 100_000);

@@ -20,7 +20,7 @@ export interface ImageConfig {
   readonly Healthcheck: { readonly Test: readonly string[] };
 }
 
-/** An exported image: its configuration, and its layers as gzipped tar files. */
+/** An exported image: its configuration, and its layers as tar files, which may be gzipped. */
 export interface BuiltImage {
   readonly name: string;
   readonly config: ImageConfig;
@@ -91,11 +91,12 @@ export class Images implements AsyncDisposable {
    * @param npmrc added to this machine's own npm settings
    * @param isLayered builds as Docker does: one layer per step, with cached layers reused.
    *   Otherwise everything is built again, as one layer
+   * @param isCompressed whether the layers are compressed as for a registry, which takes long
    */
   async build(
     name: string,
     context: string,
-    { npmrc = "", isLayered = false } = {},
+    { npmrc = "", isLayered = false, isCompressed = true } = {},
   ): Promise<BuiltImage> {
     const secret = join(this.folder, `${name}.npmrc`);
     writeFileSync(secret, readFileSync(join(this.folder, "npmrc"), "utf8") + npmrc, {
@@ -113,7 +114,8 @@ export class Images implements AsyncDisposable {
     ]);
     const out = join(this.folder, "out", name);
     mkdirSync(out, { recursive: true });
-    await run([...this.#buildah, "push", name, `dir:${out}`]);
+    const options = isCompressed ? [] : ["--disable-compression"];
+    await run([...this.#buildah, "push", ...options, name, `dir:${out}`]);
     const manifest = JSON.parse(readFileSync(join(out, "manifest.json"), "utf8")) as {
       readonly config: { readonly digest: string };
       readonly layers: readonly { readonly digest: string }[];

@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { beforeAll, describe, expect, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, test } from "bun:test";
 import { canInstall, SstPlatform, type Resource } from "../../../deploy/sst/proof/platform.ts";
 import { costDoc } from "../../../scripts/cost-doc.ts";
 import { estimate, type CostLine } from "./cost/estimate.ts";
@@ -68,24 +68,29 @@ test.each([
 
 const SST = "4.17.1";
 /** The resources in a shape's configuration. */
-function resourcesOf(shape: Shape): readonly Resource[] {
-  const platform = new SstPlatform(SST);
-  const folder = platform.project(join(import.meta.dir, "../../../deploy/sst"));
+function resourcesOf(shape: Shape, platform: SstPlatform, folder: string): readonly Resource[] {
   const config = shape === "default" ? "sst.config.ts" : `sst.config.${shape}.ts`;
   const { resources } = platform.evaluate(folder, config, "production", {
     PYLON_DOMAIN: "api.example.com",
     SST_SECRET_PylonAdminToken: "a",
     SST_SECRET_PylonSsoEncryptionKey: "b",
   });
-  rmSync(folder, { recursive: true, force: true });
   return resources;
 }
 
 describe.skipIf(!canInstall(SST))("what is paid for is what the configs make", () => {
+  let platform: SstPlatform;
+  let folder: string;
+  beforeAll(() => {
+    platform = new SstPlatform(SST);
+    folder = platform.project(join(import.meta.dir, "../../../deploy/sst"));
+  }, 900_000);
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
   describe.each([...SHAPES])("%s", (shape) => {
     let resources: readonly Resource[];
     beforeAll(() => {
-      resources = resourcesOf(shape);
+      resources = resourcesOf(shape, platform, folder);
     }, 120_000);
 
     const inputsOf = (type: string): Resource["inputs"][] =>

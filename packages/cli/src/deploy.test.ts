@@ -565,7 +565,8 @@ describe("sst", () => {
       const env = {
         ...READY,
         SST_SKIP_DEPENDENCY_CHECK: "1",
-        NO_BUN: "1",
+        // With the program that installed the platform, so that SST does not install it again.
+        SST_BUN_PATH: process.execPath,
         SST_TELEMETRY_DISABLED: "1",
         AWS_EC2_METADATA_DISABLED: "true",
         XDG_CONFIG_HOME: at(".config"),
