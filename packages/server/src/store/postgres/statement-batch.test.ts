@@ -58,6 +58,18 @@ test("a statement can be used again after it has failed, or was skipped", async 
   expect(results.map(({ rows }) => rows)).toEqual([[{ n: 2 }], [{ n: 3 }], [{ n: 5 }]]);
 });
 
+test("rows have the same columns each time, or the statement fails", async () => {
+  await client.query("CREATE TABLE pairs AS SELECT 1 AS a, NULL::text AS b");
+  const select = "SELECT * FROM pairs WHERE a > $1::int";
+  const first = await runner.run(client, select, [0]);
+  expect(first).toEqual({ rows: [{ a: 1, b: null }], rowCount: 1 });
+  expect(await runner.run(client, select, [0])).toEqual(first);
+  expect(await runner.run(client, select, [1])).toEqual({ rows: [], rowCount: 0 });
+  await client.query("ALTER TABLE pairs ADD COLUMN c INT; ALTER TABLE pairs DROP COLUMN a CASCADE");
+  await client.query("ALTER TABLE pairs RENAME COLUMN c TO a; UPDATE pairs SET a = 2");
+  await expect(runner.run(client, select, [0])).rejects.toMatchObject({ code: "0A000" });
+});
+
 test("parameters arrive unchanged", async () => {
   const texts = ['{"a": "b,c"}', String.raw`\"\\`, "", "NULL", "ä\n", null, "plain"];
   const { rows } = await runner.run(

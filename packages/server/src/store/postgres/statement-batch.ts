@@ -1,10 +1,9 @@
 import type { ClientBase, Connection, Submittable } from "pg";
 import { toError } from "../../util/errors.ts";
-import type { Value } from "../store.ts";
-import { VALUE_PARSERS } from "./codec.ts";
 import type { ColumnRow } from "./connection.ts";
 import { parameterText, type Parameter } from "./parameters.ts";
 import { PreparedNames, UNNAMED } from "./prepared-names.ts";
+import { NO_COLUMNS, RowLayout, type ColumnDescription } from "./row-layout.ts";
 
 /** A statement with its parameters. */
 export interface Statement {
@@ -22,7 +21,7 @@ export interface StatementResult {
 
 /** Messages of the server, as the driver parses them. */
 interface RowDescription {
-  readonly fields: readonly { readonly name: string; readonly dataTypeID: number }[];
+  readonly fields: readonly ColumnDescription[];
 }
 interface DataRow {
   readonly fields: readonly (string | null)[];
@@ -31,12 +30,8 @@ interface CommandComplete {
   readonly text: string;
 }
 
-interface ParsedColumn {
-  readonly name: string;
-  readonly parse: (text: string) => Value;
-}
-
 const ROW_COUNT = /\d+$/;
+const OF_PORTAL = { type: "P" };
 
 /**
  * Statements that are sent together, in one message each way. If one of them fails, the server
@@ -54,7 +49,8 @@ export class StatementBatch implements Submittable {
   readonly #preparedAs: readonly (string | undefined)[];
   readonly #values: readonly (string | null)[][];
   #names: PreparedNames | null = null;
-  #columns: readonly ParsedColumn[] = [];
+  /** The layout of the rows of each statement; absent if the server will describe it. */
+  readonly #layouts: (RowLayout | undefined)[] = [];
   #rows: ColumnRow[] = [];
   #failure: Error | null = null;
 
@@ -88,49 +84,44 @@ export class StatementBatch implements Submittable {
     });
   }
 
-  readonly submit = (connection: Connection): null => {
+  submit(connection: Connection): null {
     const names = (this.#names = PreparedNames.of(connection));
     const { stream } = connection;
     stream.cork();
-    for (const [index, { text, isSetup }] of this.#statements.entries()) {
+    for (let index = 0; index < this.#statements.length; index += 1) {
+      const { text = "", isSetup = false } = this.#statements[index] ?? {};
       const name = this.#preparedAs[index] ?? UNNAMED;
+      const layout = isSetup ? NO_COLUMNS : names.layoutOf(name);
+      this.#layouts.push(layout);
       if (names.mustParse(name)) connection.parse({ name, text, types: [] }, true);
       connection.bind({ statement: name, values: this.#values[index] }, true);
-      if (isSetup !== true) connection.describe({ type: "P" }, true);
+      if (layout === undefined) connection.describe(OF_PORTAL, true);
       connection.execute(null, true);
     }
     connection.sync();
     stream.uncork();
     return null;
-  };
+  }
 
   handleRowDescription({ fields }: RowDescription): void {
-    this.#columns = fields.map(({ name, dataTypeID }) => ({
-      name,
-      parse: VALUE_PARSERS.getTypeParser(dataTypeID, "text") as ParsedColumn["parse"],
-    }));
+    this.#layouts[this.#results.length] = new RowLayout(fields);
   }
 
   handleDataRow({ fields }: DataRow): void {
-    const row: ColumnRow = {};
     try {
-      // By index, without an iterator: a page of rows has thousands of values.
-      for (let index = 0; index < fields.length; index += 1) {
-        const column = this.#columns[index];
-        const text = fields[index] ?? null;
-        if (column !== undefined) row[column.name] = text === null ? null : column.parse(text);
-      }
+      const layout = this.#layouts[this.#results.length] ?? NO_COLUMNS;
+      this.#rows.push(layout.rowOf(fields));
     } catch (error) {
       this.#failure ??= toError(error);
     }
-    this.#rows.push(row);
   }
 
   handleCommandComplete({ text }: CommandComplete): void {
+    const index = this.#results.length;
+    this.#names?.learn(this.#preparedAs[index] ?? UNNAMED, this.#layouts[index] ?? NO_COLUMNS);
     const [count] = ROW_COUNT.exec(text) ?? [];
     this.#results.push({ rows: this.#rows, rowCount: count === undefined ? null : Number(count) });
     this.#rows = [];
-    this.#columns = [];
   }
 
   handleError(error: Error): void {
