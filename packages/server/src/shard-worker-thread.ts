@@ -1,6 +1,11 @@
 import { extname, join } from "node:path";
 import type { Platform } from "./platform.ts";
-import type { ShardThread, ThreadReport, ToThread } from "./shards/thread-messages.ts";
+import {
+  encodeToThread,
+  type ShardThread,
+  type ThreadReport,
+  type ToThread,
+} from "./shards/thread-messages.ts";
 
 /** In the same folder, and of the same type: TypeScript, or JavaScript once it is bundled. */
 const WORKER = join(import.meta.dir, `shard-worker${extname(import.meta.path)}`);
@@ -15,7 +20,7 @@ export function startShardThread({ soon }: Pick<Platform, "soon">): ShardThread 
       waiting.push(message);
       if (waiting.length > 1) return;
       soon(() => {
-        worker.postMessage(waiting);
+        worker.postMessage(encodeToThread(waiting));
         waiting = [];
       });
     },

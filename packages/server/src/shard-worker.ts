@@ -2,7 +2,7 @@
 import { loadShard } from "./app/load-shards.ts";
 import { systemPlatform } from "./platform.ts";
 import { ThreadedShard } from "./shards/shard-thread.ts";
-import type { ThreadReport, ToThread } from "./shards/thread-messages.ts";
+import { decodeToThread, type ThreadReport, type ToThread } from "./shards/thread-messages.ts";
 
 declare const self: Worker;
 
@@ -15,6 +15,6 @@ new ThreadedShard({
   platform: systemPlatform,
   load: ({ file, root }) => loadShard(file, root),
 });
-self.onmessage = ({ data }: MessageEvent<readonly ToThread[]>) => {
-  for (const message of data) port.onMessage(message);
+self.onmessage = ({ data }: MessageEvent<string>) => {
+  for (const message of decodeToThread(data)) port.onMessage(message);
 };

@@ -4,7 +4,8 @@ import type { CallResult } from "@pylonsync/functions/simulation";
 import type { Platform } from "../platform.ts";
 import { checkInput } from "./input-gate.ts";
 import type { RunningShard, SentWith, StateOnStop, ShardObserver } from "./running-shard.ts";
-import type { ShardConnection } from "./shard-connection.ts";
+import { unpackFrames } from "./frame-pack.ts";
+import type { ShardConnection, ShardOutlet } from "./shard-connection.ts";
 import { nameOf } from "./shard-host.ts";
 import {
   receivedError,
@@ -242,9 +243,14 @@ export class IsolatedShard implements RunningShard {
   }
 
   #send(frame: ThreadFrame): void {
+    if ("pack" in frame) {
+      unpackFrames(frame.pack, (to, bytes) =>
+        this.#sendTo(to, (outlet) => outlet.sendBytes(bytes)),
+      );
+      return;
+    }
     const connection = this.#connections.get(frame.to);
     if (connection === undefined || !connection.isOpen) return;
-    const { outlet } = connection;
     if ("close" in frame) {
       connection.close(frame.close, frame.reason);
       this.#forget(connection);
@@ -254,20 +260,28 @@ export class IsolatedShard implements RunningShard {
       this.#missing.delete(frame.to);
       return;
     }
-    if (this.#missing.has(frame.to)) return;
+    this.#sendTo(frame.to, (outlet) => {
+      if ("text" in frame) outlet.sendText(frame.text);
+      else outlet.sendView(frame.tick, frame.view);
+    });
+  }
+
+  /** Calls `send`, unless the frame must be dropped. */
+  #sendTo(to: number, send: (outlet: ShardOutlet) => void): void {
+    const connection = this.#connections.get(to);
+    if (connection === undefined || !connection.isOpen || this.#missing.has(to)) return;
+    const { outlet } = connection;
     // The thread learns of a backlog too late to skip these steps. The socket would drop them
     // without notice, and the client could not apply the next delta.
     if (outlet.backlog() > SHARD_BACKLOG_BYTES) {
-      this.#missing.add(frame.to);
-      this.#slow.add(frame.to);
+      this.#missing.add(to);
+      this.#slow.add(to);
       this.#observer.leftOut(this.name);
-      this.#thread.post({ kind: "missed", connection: frame.to });
+      this.#thread.post({ kind: "missed", connection: to });
       return;
     }
-    if ("text" in frame) outlet.sendText(frame.text);
-    else if ("bytes" in frame) outlet.sendBytes(frame.bytes);
-    else outlet.sendView(frame.tick, frame.view);
-    if (outlet.backlog() > 0) this.#slow.add(frame.to);
+    send(outlet);
+    if (outlet.backlog() > 0) this.#slow.add(to);
   }
 
   /** Reports backlogs to the thread, which skips steps for slow readers. */

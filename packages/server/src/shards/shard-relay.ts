@@ -1,6 +1,6 @@
 import { CloseCode, SHARD_BACKLOG_BYTES } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
-import type { ShardServerSocket } from "./shard-socket.ts";
+import type { ShardServerSocket } from "./socket-outlet.ts";
 
 /** The WebSocket to the other replica, before and after it is open. */
 export interface RelaySocket {

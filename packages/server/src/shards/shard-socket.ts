@@ -13,18 +13,10 @@ import type { Platform, Timer } from "../platform.ts";
 import { parseJson } from "../request/body.ts";
 import type { JoinClaims } from "./join-tokens.ts";
 import type { ShardConnection, ShardOutlet } from "./shard-connection.ts";
+import { SocketOutlet, type ShardServerSocket } from "./socket-outlet.ts";
 import { ShardRelay } from "./shard-relay.ts";
 import type { ShardRelays } from "./shard-relays.ts";
 import type { Shards } from "./shards.ts";
-
-/** The methods of a server's WebSocket that a shard's socket uses. */
-export interface ShardServerSocket {
-  sendText(text: string): number;
-  sendBinary(bytes: Uint8Array): number;
-  getBufferedAmount(): number;
-  close(code?: number, reason?: string): void;
-  terminate(): void;
-}
 
 /** The parameters of a shard's socket. */
 export interface ShardSocketStart {
@@ -48,80 +40,9 @@ const LAST_CHANCE_MS = 500;
 /** The maximum number of frames queued until a socket has joined; more are dropped. */
 const MAX_EARLY = 16;
 const BACKLOG = /^\{"backlog":(\d{1,12})\}$/;
-/** The size of the tick before the view, in bytes. */
-const HEADER_BYTES = 8;
 /** The reason of a close frame has at most 123 bytes. */
 const MAX_REASON_BYTES = 120;
 const decoder = new TextDecoder("utf-8", { fatal: true });
-
-/** The last encoded frame, because many sockets are sent the same one in succession. */
-let last = { tick: -1, view: "", bytes: new Uint8Array() };
-
-/** Encodes a view for older clients: the tick in 64 bits, big-endian, and the view as JSON. */
-function encodeView(tick: number, view: string): Uint8Array {
-  if (last.tick === tick && last.view === view) return last.bytes;
-  const bytes = Buffer.alloc(HEADER_BYTES + Buffer.byteLength(view));
-  bytes.writeBigUInt64BE(BigInt(tick));
-  bytes.write(view, HEADER_BYTES);
-  last = { tick, view, bytes };
-  return bytes;
-}
-
-/** The transport of a WebSocket. */
-class SocketOutlet implements ShardOutlet {
-  readonly takesDeltas: boolean;
-  readonly rate: number | null;
-  readonly #socket: ShardServerSocket;
-  readonly #relayBacklog: () => number;
-  /**
-   * Whether bytes may wait for the client. A client that reads in time is not asked about, because
-   * the runtime's answer costs as much as half of a frame.
-   */
-  #mayWait = false;
-
-  constructor(
-    socket: ShardServerSocket,
-    options: Pick<ShardOutlet, "takesDeltas"> & {
-      readonly rate: number | null;
-      /** The bytes that wait at the replica that relays the client. */
-      readonly relayBacklog: () => number;
-    },
-  ) {
-    this.#socket = socket;
-    this.takesDeltas = options.takesDeltas;
-    this.rate = options.rate;
-    this.#relayBacklog = options.relayBacklog;
-  }
-
-  // While the runtime handles an event of the socket, it collects what is sent, and reports no
-  // backlog. Texts and views may be sent then.
-  sendText(text: string): void {
-    this.#socket.sendText(text);
-    this.#mayWait = true;
-  }
-
-  sendBytes(bytes: Uint8Array): void {
-    // The runtime returns a number that is not positive if the frame waits or was dropped.
-    if (this.#socket.sendBinary(bytes) <= 0) this.#mayWait = true;
-  }
-
-  sendView(tick: number, view: string): void {
-    this.#socket.sendBinary(encodeView(tick, view));
-    this.#mayWait = true;
-  }
-
-  backlog(): number {
-    const relayed = this.#relayBacklog();
-    if (!this.#mayWait) return relayed;
-    const waiting = this.#socket.getBufferedAmount();
-    this.#mayWait = waiting > 0;
-    return waiting + relayed;
-  }
-
-  close(code: CloseCode, reason: string): void {
-    this.#socket.close(code, reason);
-  }
-}
 
 /** The services that a shard's socket uses. */
 export interface ShardSocketServices {

@@ -2,6 +2,7 @@ import type { ShardDefinition } from "@pylonsync/functions";
 import { CloseCode } from "@pylonsync/protocol";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
+import { FramePacker } from "./frame-pack.ts";
 import type { ShardObserver } from "./running-shard.ts";
 import { ShardConnection, type ShardOutlet } from "./shard-connection.ts";
 import { ShardHost } from "./shard-host.ts";
@@ -32,8 +33,9 @@ export interface ThreadServices {
 export class ThreadedShard {
   readonly #services: ThreadServices;
   readonly #connections = new Map<number, { connection: ShardConnection; outlet: ThreadOutlet }>();
-  readonly #copies = new FrameCopies();
   #frames: ThreadFrame[] = [];
+  /** The last binary frames, which follow `#frames`. */
+  readonly #packer = new FramePacker();
   #events: ThreadEvent[] = [];
   #host: ShardHost | null = null;
   #source: ShardSource | null = null;
@@ -112,11 +114,8 @@ export class ThreadedShard {
 
   async #join(host: ShardHost, message: Message<"join">): Promise<null> {
     const { connection: id, player, takesDeltas, rate, role } = message;
-    const outlet = new ThreadOutlet(
-      id,
-      { takesDeltas, rate },
-      this.#copies,
-      (frame) => void this.#frames.push(frame),
+    const outlet = new ThreadOutlet(id, { takesDeltas, rate }, this.#packer, (frame) =>
+      this.#push(frame),
     );
     // The server has checked its identity.
     const connection = new ShardConnection(player, ANONYMOUS_IDENTITY, outlet, role);
@@ -140,7 +139,7 @@ export class ThreadedShard {
     else if (message.kind === "backlog") known.outlet.waiting = message.bytes;
     else if (message.kind === "missed") {
       this.#host?.missed(known.connection);
-      this.#frames.push({ to: message.connection, isResumed: true });
+      this.#push({ to: message.connection, isResumed: true });
     } else {
       this.#connections.delete(message.connection);
       this.#host?.leave(known.connection);
@@ -189,27 +188,29 @@ export class ThreadedShard {
     }
   }
 
+  /** Adds a frame after all others. */
+  #push(frame: ThreadFrame): void {
+    this.#closePack();
+    this.#frames.push(frame);
+  }
+
+  #closePack(): void {
+    const pack = this.#packer.take();
+    if (pack !== null) this.#frames.push({ pack });
+  }
+
   #flushIfAny(): void {
+    this.#closePack();
     if (this.#frames.length + this.#events.length > 0) this.#flush();
   }
 
   #flush(): void {
     const { tick = 0, players = 0, queued = 0 } = this.#host ?? {};
+    this.#closePack();
     const [frames, events] = [this.#frames, this.#events];
     this.#frames = [];
     this.#events = [];
     this.#services.port.post({ tick, players, queued, frames, events });
-  }
-}
-
-/** Copies frames whose bytes are overwritten before the report with them is sent. */
-class FrameCopies {
-  #last = new Uint8Array();
-
-  /** Most connections are sent the frame of the one before, which is passed on once for all. */
-  of(bytes: Uint8Array): Uint8Array {
-    if (Buffer.compare(bytes, this.#last) !== 0) this.#last = bytes.slice();
-    return this.#last;
   }
 }
 
@@ -220,19 +221,19 @@ class ThreadOutlet implements ShardOutlet {
   /** The backlog of the client in bytes, as last reported by the server's thread. */
   waiting = 0;
   readonly #id: number;
-  readonly #copies: FrameCopies;
+  readonly #packer: FramePacker;
   readonly #send: (frame: ThreadFrame) => void;
 
   constructor(
     id: number,
     { takesDeltas, rate }: { readonly takesDeltas: boolean; readonly rate: number | null },
-    copies: FrameCopies,
+    packer: FramePacker,
     send: (frame: ThreadFrame) => void,
   ) {
     this.#id = id;
     this.takesDeltas = takesDeltas;
     this.rate = rate;
-    this.#copies = copies;
+    this.#packer = packer;
     this.#send = send;
   }
 
@@ -240,7 +241,7 @@ class ThreadOutlet implements ShardOutlet {
     this.#send({ to: this.#id, text });
   }
   sendBytes(bytes: Uint8Array): void {
-    this.#send({ to: this.#id, bytes: this.#copies.of(bytes) });
+    this.#packer.add(this.#id, bytes);
   }
   sendView(tick: number, view: string): void {
     this.#send({ to: this.#id, tick, view });

@@ -1,5 +1,6 @@
 import type { ShardLogLine, ShardPlayer } from "@pylonsync/functions";
 import { PylonError, type CloseCode, type ShardRole } from "@pylonsync/protocol";
+import type { FramePack } from "./frame-pack.ts";
 import type { SentWith, StateOnStop } from "./running-shard.ts";
 import type {
   CallResult,
@@ -57,10 +58,25 @@ export type ToThread =
   | { readonly kind: "save"; readonly call: number }
   | { readonly kind: "stop" };
 
-/** A frame to send to a connection. */
+/**
+ * Encodes messages for a thread. They consist of JSON values, for which this is faster than the
+ * runtime's copies of objects.
+ */
+export function encodeToThread(messages: readonly ToThread[]): string {
+  return JSON.stringify(messages);
+}
+
+/** Decodes the messages of `encodeToThread`. */
+export function decodeToThread(text: string): readonly ToThread[] {
+  const messages: ToThread[] = JSON.parse(text);
+  return messages;
+}
+
+/** A frame to send to a connection, or several of them. */
 export type ThreadFrame =
   | { readonly to: number; readonly text: string }
-  | { readonly to: number; readonly bytes: Uint8Array }
+  /** Binary frames of several connections. */
+  | { readonly pack: FramePack }
   | { readonly to: number; readonly tick: number; readonly view: string }
   /** The answer to "missed": the frames that follow no longer depend on dropped ones. */
   | { readonly to: number; readonly isResumed: true }

@@ -1,7 +1,14 @@
 import type { ShardDefinition } from "@pylonsync/functions";
 import type { Platform } from "../../platform.ts";
 import { ThreadedShard } from "../shard-thread.ts";
-import type { ShardSource, ShardThread, ThreadReport, ToThread } from "../thread-messages.ts";
+import {
+  decodeToThread,
+  encodeToThread,
+  type ShardSource,
+  type ShardThread,
+  type ThreadReport,
+  type ToThread,
+} from "../thread-messages.ts";
 
 /**
  * Replaces a shard's thread in tests: the same code on the test's own thread, so that a test
@@ -25,7 +32,9 @@ export class LoopbackThread implements ShardThread {
   }
 
   post(message: ToThread): void {
-    if (!this.isStuck && !this.isTerminated) this.#port.onMessage(structuredClone(message));
+    if (this.isStuck || this.isTerminated) return;
+    for (const received of decodeToThread(encodeToThread([message])))
+      this.#port.onMessage(received);
   }
 
   terminate(): void {
