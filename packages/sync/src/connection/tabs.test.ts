@@ -130,6 +130,9 @@ test("a leader offers its rows once it can serve them; until then others connect
   new TabGroup(shared.platformOf({}), "group", "two", clock.after).open(queryFeed("two", all));
   await settled();
   expect([all.asked, all.opened.length]).toEqual([[], 1]);
+  // It knows that there is a leader, and waits longer.
+  await clock.pass(3_000);
+  expect([all.asked, all.opened.length]).toEqual([[], 1]);
   await clock.pass(1_000);
   expect([all.asked, all.opened.length]).toEqual([[], 2]);
   ready();

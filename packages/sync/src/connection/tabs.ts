@@ -12,6 +12,8 @@ import type { TabChannel, TabPlatform } from "../platform/browser-tabs.ts";
 
 /** How long a tab waits for the leader, in milliseconds, before it connects itself. */
 const JOIN_MS = 1_000;
+/** How long it waits for a leader that loads the code with which it serves others. */
+const LOADING_MS = 4_000;
 /**
  * The time without messages, in milliseconds, after which a leader is pinged: phones suspend
  * background tabs, which keep their locks.
@@ -20,13 +22,13 @@ const SILENT_MS = 15_000;
 
 /**
  * The messages between tabs. The leader responds to `ping` with `pong`; `join` requests the
- * leader's `hello`, which each new leader also sends; `send` is forwarded to the server by the
- * leader's socket. With single queries, `ask` is a request to the leader, and `tell` its response.
+ * leader's `hello`, which each new leader also sends, after `loading` if it must load code first;
+ * `send` is forwarded to the server by the leader's socket. With single queries, `ask` is a request to the leader, and `tell` its response.
  * All others are messages of the server. A `stream` is one connection of one leader: changes of a
  * different stream than the one that a tab has caught up with may have a gap, and are ignored.
  */
 type TabMessage =
-  | { readonly kind: "join" | "ping" | "pong" }
+  | { readonly kind: "join" | "ping" | "pong" | "loading" }
   | { readonly kind: "send"; readonly text: string }
   | { readonly kind: "hello"; readonly stream: string; readonly hello: StreamHello }
   | { readonly kind: "ask"; readonly tab: string; readonly stream: string; readonly text: string }
@@ -189,8 +191,14 @@ export class TabGroup {
   /** Offers this tab's connection to the others, once it can serve them. */
   #offer(): void {
     const server = this.#feed?.server ?? null;
-    if (server === null) this.#sayHello();
-    else server.whenReady(() => this.#sayHello());
+    if (server === null) return this.#sayHello();
+    let isReady = false;
+    server.whenReady(() => {
+      isReady = true;
+      this.#sayHello();
+    });
+    if (!isReady && this.#stream !== null)
+      this.#channel.post({ kind: "loading" } satisfies TabMessage);
   }
 
   #sayHello(): void {
@@ -280,10 +288,10 @@ class SharedFeed implements LiveConnection {
     this.#options.post({ kind: "join" });
   }
 
-  /** Opens its own connection if the leader does not respond within a while. */
-  waitForLeader(): void {
+  /** Opens its own connection if the leader does not say hello within this time. */
+  waitForLeader(withinMs = JOIN_MS): void {
     this.#cancelWait();
-    this.#cancelWait = this.#options.after(JOIN_MS, () => {
+    this.#cancelWait = this.#options.after(withinMs, () => {
       if (this.#stream === null) this.#open(this.#feed.events);
     });
   }
@@ -291,6 +299,7 @@ class SharedFeed implements LiveConnection {
   receive(message: TabMessage): void {
     if (this.#isEnded || this.#own !== null || isOfFollower(message)) return;
     if (this.#stream !== null) this.#watchLeader();
+    else if (message.kind === "loading") this.waitForLeader(LOADING_MS);
     if (message.kind === "hello") {
       if (message.stream === this.#stream) return;
       if (this.#feed.live === null) void this.#catchUp(message.stream);

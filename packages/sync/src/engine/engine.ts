@@ -13,7 +13,12 @@ import { systemPlatform, type Platform } from "../platform/platform.ts";
 import { liveQuery, type LiveList, type QueryOptions } from "../replica/live-query.ts";
 import { LocalStore } from "../replica/local-store.ts";
 import { ReplicaState } from "../replica/replica-state.ts";
-import { ANONYMOUS_SESSION, Session } from "../session/session.ts";
+import {
+  ANONYMOUS_SESSION,
+  Session,
+  type Credentials,
+  type ResolvedSession,
+} from "../session/session.ts";
 import { defaultStorage, type Storage } from "../session/storage.ts";
 import { EngineAliases } from "./aliases.ts";
 import { CodeWatch } from "./code-watch.ts";
@@ -119,21 +124,8 @@ export class SyncEngine extends EngineAliases {
         for (const client of this.#queries?.mode?.clients ?? []) client.reset();
       },
     });
-    this.session = new EngineSession({
-      session: this.#session,
-      queue: this.mutations,
-      credentials,
-      initial,
-      onOtherUser: () => this.#onDisk((persistence) => persistence.changeUser()),
-      onSignOut: () => this.#onDisk((persistence) => persistence.signOut()),
-      onChanged: () => this.#restart(),
-    });
-    this.rooms = new EngineRooms({
-      http: this.#http,
-      platform,
-      send: (text) => this.#online.part?.connection.send(text),
-      load: () => this.#extras.load(),
-    });
+    this.session = this.#makeSession(credentials, initial);
+    this.rooms = this.#makeRooms();
     this.#followSession();
     this.store.onClear(() => this.#restart());
     const parts: EngineParts = {
@@ -155,6 +147,27 @@ export class SyncEngine extends EngineAliases {
     };
     this.#persistence = this.#makePersistence(parts);
     this.#events.on((event) => this.#take(event));
+  }
+
+  #makeSession(credentials: Credentials, initial: ResolvedSession): EngineSession {
+    return new EngineSession({
+      session: this.#session,
+      queue: this.mutations,
+      credentials,
+      initial,
+      onOtherUser: () => this.#onDisk((persistence) => persistence.changeUser()),
+      onSignOut: () => this.#onDisk((persistence) => persistence.signOut()),
+      onChanged: () => this.#restart(),
+    });
+  }
+
+  #makeRooms(): EngineRooms {
+    return new EngineRooms({
+      http: this.#http,
+      platform: this.platform,
+      send: (text) => this.#online.part?.connection.send(text),
+      load: () => this.#extras.load(),
+    });
   }
 
   #makeQueries(nextId: () => number): LazyQueries {
