@@ -90,12 +90,13 @@ export function stageEnvironment(
   checkForm("account", account, ACCOUNT, "123456789012");
   if (!ARCHITECTURES.includes(architecture))
     throw new Error(
-      `${FILE} has the architecture "${architecture}", but it must be ${ARCHITECTURES.join(" or ")}.`,
+      `${FILE} has the architecture "${architecture}", ` +
+        `but it must be ${ARCHITECTURES.join(" or ")}.`,
     );
   if (!(Number.isInteger(databaseReplicas) && databaseReplicas >= 0 && databaseReplicas <= 15))
     throw new Error(
-      `${FILE} has ${databaseReplicas} databaseReplicas, but a cluster can have 0 to 15 in addition to the ` +
-        "first instance.",
+      `${FILE} has ${databaseReplicas} databaseReplicas, ` +
+        "but a cluster can have 0 to 15 in addition to the first instance.",
     );
   const fromFile = variablesOf(rest);
   return {

@@ -267,7 +267,8 @@ for (const version of VERSIONS) {
       });
 
       test("without a recipient are reported as such", () => {
-        expect(evaluate("sst.config.ts", "production").outputs["alarms"]).toContain("without a recipient");
+        const { outputs } = evaluate("sst.config.ts", "production");
+        expect(outputs["alarms"]).toContain("without a recipient");
         expect(evaluate("sst.config.ts", "pr-42").outputs["alarms"]).toContain("none");
       });
     });

@@ -206,7 +206,9 @@ function addProblems(problems: Problems, validator: Validator, value: unknown, a
       else
         problems.add({
           field: at,
-          message: `${at}: expected ${expectedText(validator)}, got ${receivedText(validator.type, value)}`,
+          message:
+            `${at}: expected ${expectedText(validator)}, ` +
+            `got ${receivedText(validator.type, value)}`,
         });
   }
 }

@@ -44,7 +44,8 @@ export function checkPlainSecrets({ plain, kind }: ProductionSettings): Check {
   if (kind === "sst")
     return error(
       "plain secrets",
-      `PYLON_VARIABLES contains ${names}, whose value would be plain text in the task definition: ` +
+      `PYLON_VARIABLES contains ${names}, ` +
+        "whose value would be plain text in the task definition: " +
         "list it in PYLON_SECRETS instead, and set its value with `pylon secrets " +
         `set ${secrets[0] ?? ""}\`.`,
     );

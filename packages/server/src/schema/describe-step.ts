@@ -39,7 +39,9 @@ export function describeStep(step: MigrationStep): string {
       return `compute ${step.entity}.${step.field.name} of all rows, in batches`;
     case "retype_column": {
       const { entity, from, to, lost } = step;
-      return `change ${entity}.${to.name} from ${from.type} to ${to.type}${lostValuesText(to, lost)}`;
+      return (
+        `change ${entity}.${to.name} from ${from.type} to ${to.type}` + lostValuesText(to, lost)
+      );
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Code that no page needs before its first rows: the sender of writes, rooms, live functions,
- * the service for other tabs, the storage of rows, transports other than WebSocket, and the parser of event streams. It is one module, loaded when a part is used or shortly after the start, because a
+ * Code that no page needs before its first rows: the sender of writes, rooms, live functions, the
+ * service for other tabs, the storage of rows, transports other than WebSocket, and the parser of
+ * event streams. It is one module, loaded when a part is used or shortly after the start, because a
  * deployment may remove the file.
  */
 export { createParser } from "eventsource-parser";

@@ -345,7 +345,7 @@ test("if no connection works, functions are called repeatedly", async () => {
   stop();
 });
 
-test("functions that share a connection are requested over it when their code is loaded", async () => {
+test("functions that share a connection use it when their code is loaded", async () => {
   const page = new Page(false);
   page.hasCode = false;
   page.functions.follow({ ...ANONYMOUS_SESSION, userId: "ann" });

@@ -135,7 +135,8 @@ export const FORGET_DELETED = `
 export const RENEW_LOG = [
   `DELETE FROM "_pylon_changes"`,
   `UPDATE "_pylon_log" SET epoch = gen_random_uuid()::text,
-     head = head + ${RENEWED_LOG_OFFSET}, floor = head + ${RENEWED_LOG_OFFSET}, numbered_below = '0'`,
+     head = head + ${RENEWED_LOG_OFFSET}, floor = head + ${RENEWED_LOG_OFFSET},
+     numbered_below = '0'`,
 ] as const;
 
 const APPEND_ONE = `INSERT INTO "_pylon_changes" (entity, row_id, kind, before, after, at)
