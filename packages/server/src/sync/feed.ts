@@ -34,6 +34,11 @@ import { Visibility } from "./visibility.ts";
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
+/**
+ * A delivery that takes no longer than this, in milliseconds, does not noticeably delay the
+ * responses to the writers, so that it need not wait for them.
+ */
+const QUICK_MS = 1;
 
 /** What became of an identity since it was asked for. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
@@ -73,6 +78,7 @@ export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #soon: Platform["soon"];
+  readonly #monotonic: Platform["monotonic"];
   /** With the whole entities that each replicates. */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
@@ -88,6 +94,8 @@ export class Feed implements ConnectionHub {
   #visibility: Visibility;
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
+  /** The duration of the last delivery, in milliseconds. */
+  #tookMs = 0;
   #isClosing = false;
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
@@ -106,7 +114,7 @@ export class Feed implements ConnectionHub {
   constructor(
     store: Store,
     model: DataModel,
-    { now, soon }: Pick<Platform, "now" | "soon">,
+    { now, soon, monotonic }: Pick<Platform, "now" | "soon" | "monotonic">,
     sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
@@ -117,6 +125,7 @@ export class Feed implements ConnectionHub {
     this.#model = model;
     this.#now = now;
     this.#soon = soon;
+    this.#monotonic = monotonic;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
     this.#registry = new SubscriptionRegistry(model);
@@ -167,10 +176,7 @@ export class Feed implements ConnectionHub {
     // Followed before it is asked where the log is, so that nothing falls between.
     this.#unfollow = this.#store.follow((changes) => {
       this.#pending.push(changes);
-      if (this.#isScheduled) return;
-      this.#isScheduled = true;
-      // The writers that wait for this commit are answered first.
-      runIn(undefined, () => this.#soon(() => void this.#enqueue(() => this.#deliverPending())));
+      this.#schedule();
     });
     const { head, epoch } = await this.#store.bounds();
     for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
@@ -178,6 +184,17 @@ export class Feed implements ConnectionHub {
     this.#position = Math.max(this.#position, head);
     this.#sent = this.#position;
     this.#epoch = epoch;
+  }
+
+  /**
+   * Delivers in this turn of the event loop, once the followers have all transactions of the
+   * commit. If that takes long, the writers that wait for the commit are answered first.
+   */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const deliver = (): void => void this.#enqueue(() => this.#deliverPending());
+    runIn(undefined, this.#tookMs <= QUICK_MS ? deliver : () => this.#soon(deliver));
   }
 
   stop(): void {
@@ -513,9 +530,11 @@ export class Feed implements ConnectionHub {
     const { size } = this.#pending;
     if (size === 0) return;
     if (this.#subscribers.size === 0) return this.#deliverTransactions(size);
-    return this.#observer.traced(size, this.#subscribers.size, () =>
+    const started = this.#monotonic();
+    await this.#observer.traced(size, this.#subscribers.size, () =>
       this.#deliverTransactions(size),
     );
+    this.#tookMs = this.#monotonic() - started;
   }
 
   /** @param count changes, the last of which ends a transaction */
