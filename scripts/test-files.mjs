@@ -37,6 +37,7 @@ const ON_BOTH_STORES = [
     "search",
     "second-factors",
     "snapshots",
+    "socket-push",
     "telemetry",
     "values",
     "wire",

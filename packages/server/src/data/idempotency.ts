@@ -71,7 +71,7 @@ export interface ClaimedOperation {
   readonly key: string;
   readonly fingerprint: string;
   readonly field: Operation["field"];
-  readonly answer: string | undefined;
+  readonly answer?: string | undefined;
 }
 
 /**

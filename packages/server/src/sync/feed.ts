@@ -10,6 +10,7 @@ import { CommitBatch } from "./commit-batch.ts";
 import { Delivery } from "./delivery.ts";
 import type { LiveFunctionCalls } from "./live-functions/calls.ts";
 import { LiveQueries } from "./live/live-queries.ts";
+import type { SocketPushes } from "./live/socket-pushes.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
@@ -267,6 +268,11 @@ export class Feed implements ConnectionHub {
     this.#live.serveFunctions(calls, platform);
   }
 
+  /** From now on clients may push over their sockets. */
+  servePushes(pushes: SocketPushes): void {
+    this.#live.servePushes(pushes);
+  }
+
   /** Data that a live function has read has changed, although it is not in the log. */
   outdate(entity: string, id: string): void {
     this.#live.outdate(entity, id);
@@ -360,6 +366,7 @@ export class Feed implements ConnectionHub {
       seq: this.#sent,
       epoch: this.#epoch,
       ...(offline.length === 0 ? {} : { offline }),
+      ...(this.#live.takesPushes(subscriber) ? { push: true } : {}),
       schema: replicaSchema(this.#model, subscriber.caller, this.#now()),
     };
     subscriber.send(JSON.stringify(hello));

@@ -151,6 +151,8 @@ export class SyncEngine extends EngineAliases {
       store,
       platform,
       nextId: () => this.#nextId(),
+      http: this.#http,
+      session: this.#session,
       onAdvance: () => this.#events.emit({ type: "advance" }),
     };
     const queries = new LazyQueries(options, this.#online, this.#code.watch());
@@ -211,6 +213,7 @@ export class SyncEngine extends EngineAliases {
   #pusherOptions({ reconnectDelay = 1000 }: SyncEngineConfig): PusherOptions {
     return {
       http: this.#http,
+      live: this.#queries,
       queue: this.mutations,
       platform: this.platform,
       retryDelay: reconnectDelay,

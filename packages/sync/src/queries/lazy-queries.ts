@@ -2,7 +2,7 @@ import { Lazy } from "../platform/lazy.ts";
 import type { KeptQuery } from "../persistence/disk.ts";
 import type { Demand, DemandedQuery, RowSource } from "../replica/row-source.ts";
 import type { LiveFunctions } from "../live/live-functions.ts";
-import type { QueryMode } from "./query-mode.ts";
+import type { PushingOptions, QueryMode } from "./query-mode.ts";
 import type { QuerySubscriptions, QuerySubscriptionsOptions } from "./query-subscriptions.ts";
 
 /** The queries of a page, before and after their code is loaded. */
@@ -14,7 +14,7 @@ export class LazyQueries implements RowSource {
    * @param onTry as for Lazy
    */
   constructor(
-    options: QuerySubscriptionsOptions,
+    options: QuerySubscriptionsOptions & PushingOptions,
     online: { load(): Promise<{ readonly functions: LiveFunctions }> },
     onTry: (isLoaded: boolean) => void,
   ) {
