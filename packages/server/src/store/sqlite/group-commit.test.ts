@@ -7,8 +7,6 @@ import fc from "fast-check";
 import { currentOperation, runIn } from "../../observe/operation.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { ChangeRecord } from "../store.ts";
-import { systemPlatform } from "../../platform.ts";
-import { turn } from "../../testing/manual-platform.ts";
 import { openSqliteStore, type SqliteStore } from "./sqlite-store.ts";
 
 const manifest = buildManifest({
@@ -81,32 +79,6 @@ test("a failing piece of a batch is rolled back on its own", async () => {
 function byNumber(a: unknown, b: unknown): number {
   return Number(a) - Number(b);
 }
-
-test("after a pause a piece does not wait for others that would share its commit", async () => {
-  let time = 0;
-  let turns = 0;
-  const other = openSqliteStore(join(folder, "pause.db"), null, undefined, {
-    ...systemPlatform,
-    monotonic: () => time,
-    soon: (work) => {
-      turns += 1;
-      systemPlatform.soon(work);
-    },
-  });
-  /** The turns of the event loop for which a piece waits. */
-  const waited = async (): Promise<number> => {
-    const before = turns;
-    const begun = await other.transact(async () => turns);
-    // The queue waits for one more turn before it is idle.
-    for (let count = 0; count < 2; count += 1) await turn();
-    return begun - before;
-  };
-  expect(await waited()).toBe(0);
-  expect(await waited()).toBe(1);
-  time += 1000;
-  expect(await waited()).toBe(0);
-  await other.close();
-});
 
 test("each piece runs in the context of its submitter, not of the batch's first one", async () => {
   const operation = (id: string) => ({ requestId: id, where: "test", span: null });

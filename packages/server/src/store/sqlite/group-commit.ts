@@ -10,11 +10,6 @@ import type { Cancellation } from "../../util/cancellation.ts";
 
 const MAX_BATCH = 512;
 const MAX_BATCH_MS = 20;
-/**
- * After a pause of this many milliseconds, work does not wait for other work that would share its
- * commit.
- */
-const PAUSE_MS = 4;
 
 interface Job {
   readonly run: (tx: SqliteTransaction) => Promise<unknown>;
@@ -49,8 +44,6 @@ export class GroupCommit {
   readonly #onCommit: (transactions: readonly (readonly ChangeRecord[])[]) => void;
   readonly #queue: Job[] = [];
   #running: Promise<void> | null = null;
-  /** When the last commit ended, by the monotonic clock. */
-  #endedAt = -Infinity;
 
   constructor(
     statements: StatementCache,
@@ -91,15 +84,11 @@ export class GroupCommit {
   }
 
   async #drain(): Promise<void> {
-    const { monotonic } = this.#platform;
     // In the rest of this turn of the event loop, other requests that arrived at the same time
-    // submit their work: it shares the commit. After a pause there are rarely any, and the wait
-    // would take longer than a small commit in memory.
-    if (monotonic() - this.#endedAt >= PAUSE_MS) await Promise.resolve();
-    else await this.#nextTurn();
+    // submit their work: it shares the commit, and the delivery to many sockets.
+    await this.#nextTurn();
     while (this.#queue.length > 0) {
       await this.#commitBatch();
-      this.#endedAt = monotonic();
       if (this.#queue.length === 0) await this.#nextTurn();
     }
     this.#running = null;
