@@ -1,7 +1,8 @@
-// The time from the write of a row over HTTP until a socket has the change, at 20 and at 100 writes
-// per second, against a bare socket that echoes what it receives and stores nothing. With a file in
-// memory, and with one on a disk, for which a commit waits.
-import { bearerProtocol } from "@pylonsync/protocol";
+// The time from the write of a row until the socket of another client has the change, at 20 and at
+// 100 writes per second, against a bare socket that echoes what it receives and stores nothing.
+// Written by a push over a socket, as a client in queries mode does, and by an insert over HTTP.
+// With a file in memory, and with one on a disk, for which a commit waits.
+import { bearerProtocol, LIVE_PROTOCOL } from "@pylonsync/protocol";
 import { insertNote, NOTE } from "./lib/compare.ts";
 import { report } from "./lib/report.ts";
 import { guestToken, startServer } from "./lib/servers.ts";
@@ -19,18 +20,48 @@ interface Line {
 
 for (const [kind, folder] of Object.entries(FOLDERS)) {
   process.env["TMPDIR"] = folder;
-  const lines = [await pylonLine(), await echoLine()] as const;
+  const lines = [await pushLine(), await httpLine(), await echoLine()] as const;
   for (const rate of RATES) {
-    const [value = [], baseline = []] = await sample(lines, rate);
-    for (const share of [0.5, 0.99])
-      report(`live-latency-${kind}-${rate}-p${share * 100}`, "ms", [
-        { value: quantile(value, share), baseline: quantile(baseline, share) },
-      ]);
+    const [pushed = [], inserted = [], baseline = []] = await sample(lines, rate);
+    for (const [name, value] of [
+      ["live-latency", pushed],
+      ["live-latency-http", inserted],
+    ] as const)
+      for (const share of [0.5, 0.99])
+        report(`${name}-${kind}-${rate}-p${share * 100}`, "ms", [
+          { value: quantile(value, share), baseline: quantile(baseline, share) },
+        ]);
   }
   for (const line of lines) await line.stop();
 }
 
-async function pylonLine(): Promise<Line> {
+/** One client pushes over its socket, and another has subscribed to the rows. */
+async function pushLine(): Promise<Line> {
+  const server = await startServer("pylon");
+  const token = await guestToken(server.url);
+  const address = `${server.url.replace("http", "ws")}/ws`;
+  const open = (): WebSocket => new WebSocket(address, [LIVE_PROTOCOL, bearerProtocol(token)]);
+  const writer = open();
+  await new Promise((resolve) => (writer.onmessage = resolve));
+  const reader = open();
+  let pushes = 0;
+  const line = await lineOver(reader, server.stop, () => {
+    const id = (pushes += 1);
+    const change = { entity: "Note", row_id: `note${id}`, kind: "insert", data: NOTE };
+    const changes = [{ ...change, op_id: `op${id}` }];
+    writer.send(JSON.stringify({ type: "push", id, changes, results: true }));
+  });
+  const ready = new Promise<void>((resolve) => {
+    reader.addEventListener("message", ({ data }) => {
+      if (String(data).startsWith('{"type":"ready"')) resolve();
+    });
+  });
+  reader.send(JSON.stringify({ type: "subscribe", id: 1, entity: "Note" }));
+  await ready;
+  return line;
+}
+
+async function httpLine(): Promise<Line> {
   const server = await startServer("pylon");
   const token = await guestToken(server.url);
   const address = `${server.url.replace("http", "ws")}/ws`;

@@ -80,6 +80,7 @@ import {
   LIVE_POLL_MS,
   MAX_LIVE_REQUEST_BYTES,
   MAX_LIVE_REQUEST_MESSAGES,
+  MAX_SOCKET_PUSH_LENGTH,
   MAX_SUBSCRIBE_BYTES,
   MAX_SUBSCRIPTION_ROWS,
   MAX_SUBSCRIPTION_TERMS,
@@ -505,6 +506,13 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ],
       ["rows of one included relation", number(MAX_GRAPH_ROWS), "", "`RESULT_TOO_LARGE`"],
       ["a `subscribe` message", bytes(MAX_SUBSCRIBE_BYTES), "", "`PAYLOAD_TOO_LARGE`"],
+      [
+        "characters of a `push` message",
+        number(MAX_SOCKET_PUSH_LENGTH),
+        "",
+        "`PAYLOAD_TOO_LARGE`; send it over HTTP",
+      ],
+      ["pushes in progress per socket", "1", "", "`RATE_LIMITED`"],
       [
         "messages per request of a live connection without a socket",
         number(MAX_LIVE_REQUEST_MESSAGES),

@@ -36,6 +36,7 @@ const ON_BOTH_STORES = [
     "search",
     "second-factors",
     "snapshots",
+    "socket-push",
     "telemetry",
     "values",
     "wire",

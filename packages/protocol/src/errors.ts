@@ -154,7 +154,8 @@ export const isErrorBody = objectOf({
 /** See isErrorBody. */
 export type ErrorBody = Guarded<typeof isErrorBody>;
 
-const isErrorContent = objectOf(
+/** The content of an error, without its additional keys. */
+export const isErrorContent = objectOf(
   { code: isString, message: isString },
   {
     hint: isString,

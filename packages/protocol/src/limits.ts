@@ -41,6 +41,11 @@ export const MAX_PUSH_CHANGES = 1000;
  * more than this in one request.
  */
 export const MAX_PUSH_BYTES = 1024 * 1024;
+/**
+ * The maximum length of a push over a socket, in characters: for small writes, which it makes
+ * faster. At the rate of SOCKET_RATE, frames of this length take a fraction of its bytes.
+ */
+export const MAX_SOCKET_PUSH_LENGTH = 4 * KIB;
 /** The maximum size of a client's change, in bytes: servers accept no larger one in a request. */
 export const MAX_CHANGE_BYTES = 9 * 1024 * 1024;
 /** The maximum number of claims that a user, or one session, may have. */

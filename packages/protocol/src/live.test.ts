@@ -63,6 +63,12 @@ test("what a server says is understood", () => {
     { type: "resync", sub: 7 },
     { type: "error", id: 1, code: "INVALID_QUERY", message: "No.", hint: "Yes." },
     { type: "pong", seq: 4 },
+    { type: "pushed", id: 1, status: 429, error: { code: "RATE_LIMITED", message: "No." } },
+    {
+      type: "pushed",
+      id: 1,
+      answer: { applied: 1, deduped: 0, errors: [], cursor: { last_seq: 4 } },
+    },
   ])
     expect([message, isLiveMessage(message)]).toEqual([message, true]);
   for (const wrong of [
@@ -71,6 +77,7 @@ test("what a server says is understood", () => {
     { type: "joined", id: 1, sub: 7, include: { a: { sub: 8, include: { b: {} } } } },
     { type: "ready", sub: 7, seq: 3 },
     { type: "result", sub: 9, seq: 4 },
+    { type: "pushed", id: 1, answer: {} },
     null,
   ])
     expect(isLiveMessage(wrong)).toBe(false);

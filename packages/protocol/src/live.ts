@@ -1,4 +1,5 @@
 import { isRow } from "./change.ts";
+import { isErrorContent } from "./errors.ts";
 import {
   anyOf,
   arrayOf,
@@ -12,6 +13,7 @@ import {
   type Guard,
   type Guarded,
 } from "./guard.ts";
+import { isPushResponse } from "./push-response.ts";
 
 /**
  * Version 2 of the socket: the client says what it looks at, and hears of nothing else.
@@ -149,6 +151,18 @@ export const isLiveError = /* @__PURE__ */ objectOf(
 /** See isLiveError. */
 export type LiveError = Guarded<typeof isLiveError>;
 
+/**
+ * The answer to a `push`, a message with the fields of a PushRequest and an id, which names it here
+ * too: what the response of `POST /api/sync/push` would be. `status` and `error` are those of a
+ * request that was refused as a whole.
+ */
+export const isPushedMessage = objectOf(
+  { type: oneOf("pushed"), id: isCount },
+  { answer: isPushResponse, status: isNumber, error: isErrorContent },
+);
+/** See isPushedMessage. */
+export type PushedMessage = Guarded<typeof isPushedMessage>;
+
 /** The answer to a ping: every ready subscription is complete as of `seq`. */
 export const isLivePong = /* @__PURE__ */ objectOf({ type: oneOf("pong"), seq: isCount });
 /** See isLivePong. */
@@ -179,6 +193,7 @@ export const isLiveMessage = /* @__PURE__ */ anyOf(
   isSubscriptionResync,
   isLiveError,
   isLivePong,
+  isPushedMessage,
 );
 /** See isLiveMessage. */
 export type LiveMessage = Guarded<typeof isLiveMessage>;

@@ -25,6 +25,8 @@ export const isHello = /* @__PURE__ */ objectOf(
     schema: isReplicaSchema,
     /** In version 2: the entities of which the client holds all rows. */
     offline: isNames,
+    /** In version 2: the client may push over this socket. */
+    push: oneOf(true),
   },
 );
 /** See isHello. */

@@ -3,16 +3,21 @@ import { DevHosts } from "../http/dev-hosts.ts";
 import { Dispatcher } from "../http/dispatcher.ts";
 import type { ListenerServices } from "../http/listener.ts";
 import { Origins } from "../http/origins.ts";
+import { RequestRecord } from "../http/request-record.ts";
 import { TokenGuesses } from "../http/token-guesses.ts";
 import { DevMailbox } from "../mail/dev-mailbox.ts";
 import { Transfers } from "../request/transfers.ts";
 import { ClientMessages } from "../rooms/client-messages.ts";
 import type { Rooms } from "../rooms/rooms.ts";
 import type { Feed } from "../sync/feed.ts";
+import { SocketPushes } from "../sync/live/socket-pushes.ts";
 import type { AuthParts } from "./auth.ts";
 import { type Base, sharedCount } from "./base.ts";
 
-/** Creates the services that handle the ports' requests and connections. */
+/**
+ * Creates the services that handle the ports' requests and connections, and lets the feed's clients
+ * push.
+ */
 export function servicesOf(
   base: Base,
   auth: AuthParts,
@@ -32,6 +37,7 @@ export function servicesOf(
     platform.monotonic,
     (error) => log.error("relay failed", error),
   );
+  feed.servePushes(socketPushesOf(base));
   return {
     dispatcher: dispatcherOf(base, auth),
     feed,
@@ -48,6 +54,21 @@ export function servicesOf(
       onBroken: ({ message }) => log.error(message),
     }),
   };
+}
+
+/** Creates the service for pushes over sockets, which counts and logs them like requests. */
+function socketPushesOf({ data, options, limiters, metrics, tracing }: Base): SocketPushes {
+  const { config, log } = options;
+  const record = new RequestRecord({ metrics, log, accessLog: config.accessLog });
+  return new SocketPushes({
+    services: data,
+    limiter: limiters.address,
+    observer: metrics,
+    traced: (apply) => tracing.push(apply),
+    record: (status, ms, address) =>
+      record.add("live push", { method: "POST" }, status, ms, () => address),
+    onError: (error) => log.error("push failed", error),
+  });
 }
 
 function dispatcherOf(

@@ -63,6 +63,8 @@ export class Subscriber {
   readonly identity: Identity;
   /** The protocol: 1 replicates all readable rows, 2 those of its subscriptions. */
   readonly version: 1 | 2;
+  /** The client's address; empty if it is not needed. */
+  readonly address: string;
   readonly #outlet: Outlet;
   readonly #limit: number;
   readonly #after: Platform["after"];
@@ -77,7 +79,9 @@ export class Subscriber {
     limit: number,
     { after }: Pick<Platform, "after">,
     version: 1 | 2 = 1,
+    address = "",
   ) {
+    this.address = address;
     this.#after = after;
     this.identity = identity;
     this.version = version;

@@ -129,12 +129,13 @@ export class SyncSocket {
       sendBufferBytes,
       this.#platform,
       version,
+      this.address,
     );
     await hub.join(this.#subscriber, cursor);
   }
 
   /**
-   * Clients send few messages here, because writes go over HTTP. An invalid message is ignored, as
+   * Clients send few messages here, because most writes go over HTTP. An invalid message is ignored, as
    * by the public system.
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {

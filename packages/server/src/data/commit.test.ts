@@ -257,6 +257,33 @@ test("work that writes only rows with local rules runs concurrently with other w
   }
 });
 
+test("an error of a single piece is its outcome, and one of the store is thrown", async () => {
+  await using app = await openAppData(notes);
+  const options = { caller: user("ann") };
+  const bug = new Error("a bug");
+  const insert = (title: unknown) => (writer: Writer) => writer.insert("Note", { title }, "r1");
+  const outcomesOf = (committer: Committer, work: (writer: Writer) => Promise<unknown>) =>
+    committer.commitEach([{ options, work }]);
+  const refused = await outcomesOf(app.committer, insert(1));
+  expect(refused).toEqual([{ error: expect.objectContaining({ code: "INVALID_DATA" }) }]);
+  const failed = async (writer: Writer): Promise<never> => {
+    await insert("milk")(writer);
+    throw bug;
+  };
+  expect(await outcomesOf(app.committer, failed)).toEqual([{ error: bug }]);
+  expect(await rowsOf(app)).toEqual([]);
+  expect(await outcomesOf(app.committer, insert("milk"))).toEqual([
+    { committed: { result: "r1", replayed: false } },
+  ]);
+  const full = new PylonError("STORAGE_UNAVAILABLE", "The disk is full.");
+  const store = new Proxy(app.store, {
+    get: (target, name) =>
+      name === "transact" ? () => Promise.reject(full) : Reflect.get(target, name),
+  });
+  const committer = new Committer(store, () => app.model, app.platform);
+  await expect(outcomesOf(committer, insert("milk"))).rejects.toBe(full);
+});
+
 test("data that belongs to a row is deleted with it, or stays if the deletion fails", async () => {
   await using app = await openAppData(notes);
   const gone: string[] = [];

@@ -156,6 +156,8 @@ export class Committer {
    */
   commitEach<T>(pieces: readonly CommitUnit<T>[]): Promise<PieceOutcome<T>[]> {
     const isolation = this.#isolationFor(pieces.map(({ options }) => options));
+    const [only] = pieces;
+    if (only !== undefined && pieces.length === 1) return this.#commitOnly(only, isolation);
     return this.#waking((scheduled) =>
       this.#store.transact(
         async (tx) => {
@@ -175,6 +177,32 @@ export class Committer {
         { isolation },
       ),
     );
+  }
+
+  /** A single piece needs no savepoint: it is rolled back with its transaction. */
+  async #commitOnly<T>(
+    { options, work }: CommitUnit<T>,
+    isolation: TransactOptions["isolation"],
+  ): Promise<[PieceOutcome<T>]> {
+    let thrown: unknown;
+    try {
+      const committed = await this.#waking((scheduled) =>
+        this.#store.transact(
+          (tx) =>
+            this.#once(tx, options, work, scheduled()).catch((error: unknown) => {
+              thrown = error;
+              throw error;
+            }),
+          { isolation },
+        ),
+      );
+      return [{ committed }];
+    } catch (error) {
+      const shown = toPublicError(error);
+      // The store may find only at the end that a row can't be written.
+      if (error === thrown || (shown !== undefined && shown.status < 500)) return [{ error }];
+      throw error;
+    }
   }
 
   /**
@@ -282,7 +310,7 @@ export class Committer {
         onUpdate: this.#onUpdate,
       }),
     );
-    if (claim !== null) await storeAnswer(tx, claim.key, result);
+    if (claim !== null && claim.answer === undefined) await storeAnswer(tx, claim.key, result);
     return { result, replayed: false };
   }
 

@@ -28,6 +28,8 @@ export interface Operation {
    * same operation for every caller.
    */
   readonly field: "Idempotency-Key" | "op_id" | "idempotencyKey";
+  /** The response, if it is known before the work is done: then it is stored with the claim. */
+  readonly answer?: string;
 }
 
 /**
@@ -69,6 +71,7 @@ export interface ClaimedOperation {
   readonly key: string;
   readonly fingerprint: string;
   readonly field: Operation["field"];
+  readonly answer?: string | undefined;
 }
 
 /**
@@ -79,7 +82,7 @@ export interface ClaimedOperation {
  *   them may get the response of another, or lose a write to it.
  */
 export function claimable(caller: Caller, operation: Operation): ClaimedOperation | null {
-  const { id, purpose, request, field } = operation;
+  const { id, purpose, request, field, answer } = operation;
   const subject = field === "idempotencyKey" ? ["function"] : subjectOf(caller);
   if (subject === null) return null;
   return {
@@ -87,6 +90,7 @@ export function claimable(caller: Caller, operation: Operation): ClaimedOperatio
     // Clients may send the keys of an object in a different order the second time.
     fingerprint: sha256(canonicalJson(request)),
     field,
+    answer,
   };
 }
 
@@ -112,11 +116,12 @@ function subjectOf({ isAdmin, userId, apiKeyId }: Caller): string | readonly str
  */
 export async function claimOp(
   tx: Transaction,
-  { key, fingerprint }: ClaimedOperation,
+  { key, fingerprint, answer }: ClaimedOperation,
   now: number,
 ): Promise<boolean> {
   try {
-    await ops.insert(tx, { id: key, answer: null, request: fingerprint, at: now });
+    const stored = answer === undefined ? null : JSON.stringify(answer);
+    await ops.insert(tx, { id: key, answer: stored, request: fingerprint, at: now });
     return true;
   } catch (error) {
     if (error instanceof PylonError && error.code === "ID_TAKEN") return false;

@@ -20,7 +20,13 @@ export class RequestRecord {
   }
 
   /** @param name the request's label in the metrics and the log */
-  add(name: string, { method }: Request, status: number, durationMs: number, address: Peer): void {
+  add(
+    name: string,
+    { method }: Pick<Request, "method">,
+    status: number,
+    durationMs: number,
+    address: Peer,
+  ): void {
     const { metrics, log, accessLog } = this.#options;
     metrics.request(name, method, status, durationMs);
     if (status < 500 && !accessLog && !log.isOn("debug")) return;

@@ -47,6 +47,19 @@ export class Tracing {
     }
   }
 
+  /** Traces a push over a socket. @param apply returns the status of the response */
+  async push(apply: () => Promise<number>): Promise<number> {
+    const span = this.#recorder?.root("live push", "server", null) ?? null;
+    const operation: Operation = { requestId: null, where: "live push", span };
+    try {
+      const status = await runIn(operation, apply);
+      span?.set("http.response.status_code", status);
+      return status;
+    } finally {
+      span?.end();
+    }
+  }
+
   /** Traces the delivery of changes to the live connections. */
   async delivery(
     changes: number,

@@ -4,7 +4,7 @@ import type { RequestContext } from "./context.ts";
 import { networkOf } from "./network.ts";
 
 /** Returns the reader for one request. */
-export type RequestReader = (context: RequestContext) => Reader;
+export type RequestReader = (context: Pick<RequestContext, "caller" | "address">) => Reader;
 
 /**
  * Creates readers that act on behalf of the caller of a request, with a deadline for each read.

@@ -8,7 +8,8 @@ import { until } from "../../../../tests/support/client.ts";
 import { appOf } from "../../../../tests/support/server.ts";
 import { compileApp } from "../app/compile-app.ts";
 import { ANONYMOUS_IDENTITY } from "../identity/identity.ts";
-import { systemPlatform } from "../platform.ts";
+import { systemPlatform, type Platform } from "../platform.ts";
+import { turn } from "../testing/manual-platform.ts";
 import { planMigration } from "../schema/diff.ts";
 import { openSqliteStore } from "../store/sqlite/sqlite-store.ts";
 import type { Reader, Store } from "../store/store.ts";
@@ -104,13 +105,17 @@ async function openStore(): Promise<Store & { remove(): Promise<void> }> {
   });
 }
 
-async function startFeed(store: Store, failures: unknown[]): Promise<Feed> {
+async function startFeed(
+  store: Store,
+  failures: unknown[],
+  platform: Platform = systemPlatform,
+): Promise<Feed> {
   const { app } = compileApp(appOf(manifest), { dev: false });
   if (app === null) throw new Error("The app is not valid.");
   const feed = new Feed(
     store,
     app.model,
-    { now: () => 0, soon: systemPlatform.soon },
+    { ...platform, now: () => 0 },
     async () => "valid",
     20_000,
     {
@@ -123,17 +128,61 @@ async function startFeed(store: Store, failures: unknown[]): Promise<Feed> {
   return feed;
 }
 
-function subscriber(texts: string[], version: 1 | 2): Subscriber {
+function subscriber(
+  texts: string[],
+  version: 1 | 2,
+  onWrite: () => void = () => undefined,
+): Subscriber {
   const outlet = {
     transport: "websocket",
     topics: null,
-    write: (text: string) => (texts.push(text), 0),
+    write: (text: string) => {
+      onWrite();
+      texts.push(text);
+      return 0;
+    },
     drained: () => Promise.resolve(),
     close: () => undefined,
     terminate: () => undefined,
   } as const;
   return new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform, version);
 }
+
+test("a change is delivered in the turn of its commit, unless deliveries take long", async () => {
+  const store = await openStore();
+  const later: (() => void)[] = [];
+  let time = 0;
+  const feed = await startFeed(store, [], {
+    ...systemPlatform,
+    monotonic: () => time,
+    soon: (work) => void later.push(work),
+  });
+  const texts: string[] = [];
+  let costMs = 0;
+  const { epoch } = await store.bounds();
+  await feed.join(
+    subscriber(texts, 1, () => (time += costMs)),
+    { seq: 0, epoch },
+  );
+  const heardAfterWrite = async (n: number): Promise<boolean> => {
+    texts.length = 0;
+    await write(store, n, ["row"]);
+    await turn();
+    return texts.length > 0;
+  };
+  expect(await heardAfterWrite(1)).toBe(true);
+  costMs = 5;
+  expect(await heardAfterWrite(2)).toBe(true);
+  costMs = 0;
+  expect(await heardAfterWrite(3)).toBe(false);
+  for (const work of later.splice(0)) work();
+  await turn();
+  expect(texts.map((text) => (JSON.parse(text) as ChangeEvent).data)).toEqual([{ n: 3 }]);
+  expect(await heardAfterWrite(4)).toBe(true);
+  expect(later).toEqual([]);
+  feed.stop();
+  await store.remove();
+});
 
 test("F2: a client that catches up with a feed that lags behind sees no row go back", async () => {
   const store = await openStore();

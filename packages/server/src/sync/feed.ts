@@ -10,6 +10,7 @@ import { CommitBatch } from "./commit-batch.ts";
 import { Delivery } from "./delivery.ts";
 import type { LiveFunctionCalls } from "./live-functions/calls.ts";
 import { LiveQueries } from "./live/live-queries.ts";
+import type { SocketPushes } from "./live/socket-pushes.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
 import type { FeedLine } from "./feed-line.ts";
 import { PendingChanges } from "./pending-changes.ts";
@@ -34,6 +35,11 @@ import { Visibility } from "./visibility.ts";
 const OVERLAP_MS = 5_000;
 const OVERLAP_CHANGES = 1_000;
 const PAGE = 500;
+/**
+ * A delivery that takes no longer than this, in milliseconds, does not noticeably delay the
+ * responses to the writers, so that it need not wait for them.
+ */
+const QUICK_MS = 1;
 
 /** Returns the current status of the session of an identity. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
@@ -73,6 +79,7 @@ export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
   readonly #soon: Platform["soon"];
+  readonly #monotonic: Platform["monotonic"];
   /** The subscribers, each with its subscriptions to complete entities (version 1). */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
@@ -88,6 +95,8 @@ export class Feed implements ConnectionHub {
   #visibility: Visibility;
   #line: Promise<void> = Promise.resolve();
   #isScheduled = false;
+  /** The duration of the last delivery, in milliseconds. */
+  #tookMs = 0;
   #isClosing = false;
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
@@ -106,7 +115,7 @@ export class Feed implements ConnectionHub {
   constructor(
     store: Store,
     model: DataModel,
-    { now, soon }: Pick<Platform, "now" | "soon">,
+    { now, soon, monotonic }: Pick<Platform, "now" | "soon" | "monotonic">,
     sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
@@ -117,6 +126,7 @@ export class Feed implements ConnectionHub {
     this.#model = model;
     this.#now = now;
     this.#soon = soon;
+    this.#monotonic = monotonic;
     this.#observer = observer;
     this.#visibility = new Visibility(store, model, now);
     this.#registry = new SubscriptionRegistry(model);
@@ -167,10 +177,7 @@ export class Feed implements ConnectionHub {
     // The log is followed before its position is read, so that no change in between is missed.
     this.#unfollow = this.#store.follow((changes) => {
       this.#pending.push(changes);
-      if (this.#isScheduled) return;
-      this.#isScheduled = true;
-      // The responses to the writers of this commit are sent first.
-      runIn(undefined, () => this.#soon(() => void this.#enqueue(() => this.#deliverPending())));
+      this.#schedule();
     });
     const { head, epoch } = await this.#store.bounds();
     for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
@@ -178,6 +185,17 @@ export class Feed implements ConnectionHub {
     this.#position = Math.max(this.#position, head);
     this.#sent = this.#position;
     this.#epoch = epoch;
+  }
+
+  /**
+   * Delivers in this turn of the event loop, once the followers have all transactions of the
+   * commit. If that takes long, the writers that wait for the commit are answered first.
+   */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    const deliver = (): void => void this.#enqueue(() => this.#deliverPending());
+    runIn(undefined, this.#tookMs <= QUICK_MS ? deliver : () => this.#soon(deliver));
   }
 
   stop(): void {
@@ -248,6 +266,11 @@ export class Feed implements ConnectionHub {
     platform: Pick<Platform, "monotonic" | "after" | "uuid">,
   ): void {
     this.#live.serveFunctions(calls, platform);
+  }
+
+  /** Allows clients to push over their sockets. */
+  servePushes(pushes: SocketPushes): void {
+    this.#live.servePushes(pushes);
   }
 
   /** Reruns the live functions that have read data outside of the log that has changed. */
@@ -347,6 +370,7 @@ export class Feed implements ConnectionHub {
       seq: this.#sent,
       epoch: this.#epoch,
       ...(offline.length === 0 ? {} : { offline }),
+      ...(this.#live.takesPushes(subscriber) ? { push: true } : {}),
       schema: replicaSchema(this.#model, subscriber.caller, this.#now()),
     };
     subscriber.send(JSON.stringify(hello));
@@ -531,9 +555,11 @@ export class Feed implements ConnectionHub {
     const { size } = this.#pending;
     if (size === 0) return;
     if (this.#subscribers.size === 0) return this.#deliverTransactions(size);
-    return this.#observer.traced(size, this.#subscribers.size, () =>
+    const started = this.#monotonic();
+    await this.#observer.traced(size, this.#subscribers.size, () =>
       this.#deliverTransactions(size),
     );
+    this.#tookMs = this.#monotonic() - started;
   }
 
   /** @param count the number of changes, the last of which ends a transaction */

@@ -207,7 +207,8 @@ async function isRepeatedInsert(
 }
 
 function operationOf({ op_id: id, ...request }: ClientChange): CommitOptions["op"] {
-  return id === undefined ? undefined : { id, purpose: "push", request, field: "op_id" };
+  if (id === undefined) return undefined;
+  return { id, purpose: "push", request, field: "op_id", answer: request.row_id };
 }
 
 /**

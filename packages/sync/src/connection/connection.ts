@@ -265,7 +265,12 @@ export class Connection {
     const open = (): LiveConnection =>
       mode === null
         ? openWebSocket(withCursor(socketUrl, cursor), session.token, platform, events)
-        : mode.open(this.transport, this.#options, [...mode.clients, mode.tabs], events);
+        : mode.open(
+            this.transport,
+            this.#options,
+            [...mode.clients, mode.tabs, mode.pushes],
+            events,
+          );
     if (mode !== null) this.#options.replica.write();
     if (this.transport === "websocket") {
       try {

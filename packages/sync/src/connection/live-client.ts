@@ -21,7 +21,7 @@ export interface LiveClient {
   /** Handles a message of the server, which may be for another client of the connection. */
   take(message: LiveMessage): void;
   /** Handles the server's hello, with the entities that the app wants available offline. */
-  hello?(hello: Pick<Hello, "offline">): void;
+  hello?(hello: Pick<Hello, "offline" | "push">): void;
   /** The data belonged to another user: drops it. */
   reset(): void;
 }

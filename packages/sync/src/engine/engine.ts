@@ -173,7 +173,8 @@ export class SyncEngine extends EngineAliases {
   #makeQueries(nextId: () => number): LazyQueries {
     const { store, platform } = this;
     const onAdvance = (): void => this.#events.emit({ type: "advance" });
-    const options = { store, platform, nextId, onAdvance, extras: this.#extras };
+    const own = { store, platform, http: this.#http, session: this.#session };
+    const options = { ...own, nextId, onAdvance, extras: this.#extras };
     const queries = new LazyQueries(options, this.#online, this.#code.watch());
     store.rowsFrom(queries);
     return queries;

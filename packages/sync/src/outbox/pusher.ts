@@ -11,6 +11,7 @@ import { PylonClientError, unexpected } from "../connection/errors.ts";
 import type { EngineBus } from "../connection/events.ts";
 import type { HttpClient } from "../connection/http.ts";
 import type { MutationQueue, PendingMutation } from "./mutation-queue.ts";
+import type { SocketPush } from "./socket-push.ts";
 import { unsendable, utf8Length } from "./plain.ts";
 import type { Platform } from "../platform/platform.ts";
 import { isTooLarge, writeFailureOf } from "./write-failure.ts";
@@ -25,6 +26,8 @@ const SUPERSEDED_MS = 5_000;
 /** The dependencies and callbacks of a pusher. */
 export interface PusherOptions {
   readonly http: HttpClient;
+  /** Sends pushes over the live connection of this tab, once it is loaded. */
+  readonly live?: { readonly mode: { readonly pushes: Pick<SocketPush, "push"> } | null } | null;
   readonly queue: MutationQueue;
   readonly platform: Platform;
   readonly retryDelay: number;
@@ -158,7 +161,7 @@ export class Pusher {
   }
 
   async #ask({ entries, bytes }: Batch, signal: AbortSignal): Promise<PushResponse> {
-    const { http, clientId } = this.#options;
+    const { http, live, clientId } = this.#options;
     if (bytes === Infinity) throw unsendable("The change can't be sent as JSON.");
     const body = {
       changes: entries.map(({ change }) => change),
@@ -167,7 +170,8 @@ export class Pusher {
     };
     const answer = parseAnswer(
       isPushResponse,
-      await http.request("POST", "/api/sync/push", body, {}, { signal }),
+      await (live?.mode?.pushes.push(body) ??
+        http.request("POST", "/api/sync/push", body, {}, { signal })),
     );
     // If the response contains none of them, retrying immediately would loop forever.
     const answered = new Set(answer.results?.map(({ op_id: id }) => id));

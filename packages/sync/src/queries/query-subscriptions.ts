@@ -276,6 +276,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
         return this.#apply([], message.seq);
       case "result":
       case "failed":
+      case "pushed":
         return undefined;
     }
     const one = this.#byNumber.get(message.sub);

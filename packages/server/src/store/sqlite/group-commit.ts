@@ -31,7 +31,7 @@ function transactionEnded(): Error {
 
 /**
  * Runs write work sequentially, each piece in a savepoint of a shared transaction, and makes all of
- * it durable with one commit.
+ * it durable with one commit. The first piece needs no savepoint.
  *
  * One fsync costs as much as dozens of inserts, so all waiting work shares one. A piece that throws
  * is rolled back to its savepoint and leaves nothing; the others continue. No caller gets a result
@@ -85,7 +85,7 @@ export class GroupCommit {
 
   async #drain(): Promise<void> {
     // In the rest of this turn of the event loop, other requests that arrived at the same time
-    // submit their work: it shares the commit.
+    // submit their work: it shares the commit, and the delivery to many sockets.
     await this.#nextTurn();
     while (this.#queue.length > 0) {
       await this.#commitBatch();
@@ -109,7 +109,7 @@ export class GroupCommit {
       for (let taken = 0; taken < MAX_BATCH && monotonic() - started < MAX_BATCH_MS; taken += 1) {
         const job = this.#queue.shift();
         if (job === undefined) break;
-        const done = await this.#runJob(job, transactions);
+        const done = await this.#runJob(job, transactions, finished.length === 0);
         if (done !== null) finished.push(done);
       }
       this.#exec("COMMIT");
@@ -123,27 +123,32 @@ export class GroupCommit {
   }
 
   /**
+   * @param isFirst the transaction contains nothing yet, so that it is itself the savepoint
    * @returns null if only this job has failed
    * @throws if the transaction of the whole batch is lost; the job has been rejected
    */
-  async #runJob(job: Job, transactions: (readonly ChangeRecord[])[]): Promise<Finished | null> {
+  async #runJob(
+    job: Job,
+    transactions: (readonly ChangeRecord[])[],
+    isFirst: boolean,
+  ): Promise<Finished | null> {
     if (job.signal?.aborted === true) {
       job.reject(job.signal.reason);
       return null;
     }
     const tx = this.#begin();
     try {
-      this.#exec("SAVEPOINT work");
+      if (!isFirst) this.#exec("SAVEPOINT work");
       const value = await untilAborted(job.run(tx), job.signal);
       tx.end(transactionEnded);
-      this.#exec("RELEASE work");
+      if (!isFirst) this.#exec("RELEASE work");
       if (tx.changes.length > 0) transactions.push(tx.changes);
       return { job, value };
     } catch (error) {
       tx.end(() => toError(error));
       job.reject(translateError(error));
-      this.#exec("ROLLBACK TO work");
-      this.#exec("RELEASE work");
+      this.#exec(isFirst ? "ROLLBACK" : "ROLLBACK TO work");
+      this.#exec(isFirst ? "BEGIN IMMEDIATE" : "RELEASE work");
       return null;
     }
   }

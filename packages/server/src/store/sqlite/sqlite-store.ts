@@ -101,6 +101,8 @@ export class SqliteStore implements Store {
   #isDamaged = false;
   #epoch: string;
   #commitCount = 0;
+  /** Null: they must be read, because the log has another beginning. */
+  #bounds: LogBounds | null = null;
   #tables = new TableSet(tableShapes(null));
 
   constructor(path: string, observer: QueryObserver | null, onState: OnState, platform: Platform) {
@@ -181,8 +183,11 @@ export class SqliteStore implements Store {
   }
 
   async bounds(): Promise<LogBounds> {
-    this.#snapshot.enter();
-    return logBounds(this.#readerStatements, this.#epoch);
+    if (this.#bounds === null) {
+      this.#snapshot.enter();
+      this.#bounds = logBounds(this.#readerStatements, this.#epoch);
+    }
+    return this.#bounds;
   }
   async changes(seq: number, limit: number): Promise<ChangeRecord[]> {
     this.#snapshot.enter();
@@ -196,6 +201,7 @@ export class SqliteStore implements Store {
   async settle(): Promise<void> {}
   async trimLog(keep: number): Promise<void> {
     await this.#commits.submit(async () => trimChanges(this.#writerStatements, keep));
+    this.#bounds = null;
   }
   async forgetDeleted(entity: string, fields: readonly string[], after: number): Promise<number> {
     return this.#commits.submit(async () =>
@@ -207,6 +213,7 @@ export class SqliteStore implements Store {
       skipLogNumbers(this.#writerStatements);
       return this.#setMeta("epoch", this.#platform.uuid());
     });
+    this.#bounds = null;
   }
 
   async storedManifest(): Promise<string | null> {
@@ -341,6 +348,9 @@ export class SqliteStore implements Store {
     this.#snapshot.leave();
     this.#commitCount += 1;
     if (transactions.length === 0) return;
+    const head = transactions.at(-1)?.at(-1)?.seq ?? 0;
+    if (this.#bounds !== null)
+      this.#bounds = this.#bounds.head === 0 ? null : { ...this.#bounds, head };
     this.#report("back");
     for (const changes of transactions) for (const listener of this.#listeners) listener(changes);
   }

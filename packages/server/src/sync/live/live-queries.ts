@@ -28,6 +28,7 @@ import { IncludeTrees } from "./include-trees.ts";
 import { LiveConnection, type Subscribed } from "./live-connection.ts";
 import { Loader, type Joiner, type LoaderOptions } from "./loader.ts";
 import { parseQuery } from "./parse-query.ts";
+import type { SocketPushes } from "./socket-pushes.ts";
 
 /**
  * The maximum time for refilling a window that lost a row, in milliseconds: the feed waits for it.
@@ -35,7 +36,7 @@ import { parseQuery } from "./parse-query.ts";
 const REFILL_MS = 1_000;
 
 const HINT = "See docs/sync.md for the messages of a live socket.";
-const OwnSchema = v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", "ping"]) });
+const OwnSchema = v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", "ping", "push"]) });
 
 type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
@@ -52,6 +53,8 @@ export class LiveQueries {
   readonly #connections = new Map<Subscriber, LiveConnection>();
   /** Null if the server has no functions. */
   #functions: LiveFunctions | null = null;
+  /** Null where nothing is pushed. */
+  #pushes: SocketPushes | null = null;
 
   constructor(options: LiveQueriesOptions) {
     this.#options = options;
@@ -77,6 +80,16 @@ export class LiveQueries {
       onRefused: (connection, one, error) => this.#end(connection, one, error),
       onError,
     });
+  }
+
+  /** Allows clients to push over their sockets. */
+  servePushes(pushes: SocketPushes): void {
+    this.#pushes = pushes;
+  }
+
+  /** Whether the client may push over this connection, which must be a socket. */
+  takesPushes({ transport }: Subscriber): boolean {
+    return this.#pushes !== null && transport === "websocket";
   }
 
   /**
@@ -132,6 +145,7 @@ export class LiveQueries {
       return true;
     }
     if (!v.is(OwnSchema, message)) return false;
+    if (message.type === "push") return this.#push(subscriber, message, text.length);
     if (text.length > MAX_SUBSCRIBE_BYTES)
       connection.refuse(idOf(message), {
         code: "PAYLOAD_TOO_LARGE",
@@ -141,6 +155,16 @@ export class LiveQueries {
     else if (message.type === "ping")
       connection.send({ type: "pong", seq: this.#options.line.position });
     else this.#request(connection, message);
+    return true;
+  }
+
+  /** @returns whether the connection accepts pushes */
+  #push(subscriber: Subscriber, message: object, length: number): boolean {
+    const pushes = this.#pushes;
+    if (pushes === null || !this.takesPushes(subscriber)) return false;
+    const received = { id: idOf(message), message, length };
+    const mayStay = (): Promise<boolean> => this.#options.line.mayStay(subscriber);
+    void pushes.take(subscriber, received, mayStay);
     return true;
   }
 

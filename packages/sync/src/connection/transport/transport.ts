@@ -34,7 +34,7 @@ export interface TransportEvents {
   /** Called when the server has accepted the connection, and sends changes. */
   readonly onOpen: () => void;
   readonly onChanges: (events: readonly ChangeEvent[]) => void;
-  readonly onHello: (hello: Pick<Hello, "seq" | "epoch" | "schema" | "offline">) => void;
+  readonly onHello: (hello: Pick<Hello, "seq" | "epoch" | "schema" | "offline" | "push">) => void;
   readonly onMessage: (message: PeerMessage) => void;
   /** Called once, at the end. No events follow. */
   readonly onEnd: (why: EndReason) => void;
