@@ -101,7 +101,7 @@ test("a push over the socket is answered like the same push over HTTP", async ()
   socket.socket.close();
 });
 
-test("a push that lost its response is applied once, over whichever way it is repeated", async () => {
+test("a push that lost its response is applied once, however it is repeated", async () => {
   const client = await TestClient.guest(server.url);
   const request = push(insert("once", { data: { text: "once", n: 1 } }));
   const first = await open(client);

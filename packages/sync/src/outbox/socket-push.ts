@@ -5,7 +5,9 @@ import type { HttpClient } from "../connection/http.ts";
 import type { LiveClient } from "../connection/live-client.ts";
 import type { Session } from "../session/session.ts";
 
-/** The minimum time between pushes, in milliseconds: a server closes sockets that send too often. */
+/**
+ * The minimum time between pushes, in milliseconds: servers close sockets that send too often.
+ */
 const PAUSE_MS = 10;
 /**
  * The time within which a push must be answered, in milliseconds. It is short, because a socket may
