@@ -4,10 +4,10 @@
  * When in doubt, a read counts as long.
  */
 import { conjuncts, isTrue, nodesOf, TRUE, type CompareExpr, type Expr } from "@pylonsync/query";
-import type { SearchSelect, Select } from "../store.ts";
+import type { Select } from "../store.ts";
 
 /** The maximum number of rows that a short read may touch. */
-export const MAX_ROWS = 200;
+const MAX_ROWS = 200;
 /** The maximum number of parts of its condition, multiplied by the number of rows. */
 const MAX_STEPS = 5_000;
 
@@ -58,11 +58,6 @@ export function isBoundedCount(entity: string, where: Expr, indexesOf: IndexesOf
 /** Whether an index answers each `exists` of the condition, which reads no row itself. */
 export function isBoundedTest(expr: Expr, indexesOf: IndexesOf): boolean {
   return isShort(expr, 1, indexesOf);
-}
-
-/** Whether the condition of a search takes few steps if few rows contain the words. */
-export function isBoundedSearch({ where = TRUE }: SearchSelect, indexesOf: IndexesOf): boolean {
-  return isShort(where, MAX_ROWS, indexesOf);
 }
 
 function isBoundedByKey(parts: readonly Expr[], entity: string, indexesOf: IndexesOf): boolean {

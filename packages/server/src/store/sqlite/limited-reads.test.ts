@@ -180,8 +180,8 @@ function isShort(read: (reader: Reader) => Promise<unknown>): boolean {
   const decisions: boolean[] = [];
   const source: StatementSource = {
     first: () => null,
-    all(text, _, bounds) {
-      decisions.push(plans.isShort(text, bounds));
+    all(text, _, { isBounded }) {
+      decisions.push(plans.isShort(text, isBounded));
       return [];
     },
   };

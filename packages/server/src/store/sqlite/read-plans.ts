@@ -1,6 +1,5 @@
 import type { Database } from "bun:sqlite";
 import type { Index, IndexesOf } from "./bounded-reads.ts";
-import type { ReadBounds } from "./sqlite-reader.ts";
 
 const MAX_PLANS = 500;
 const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.name AS "column"
@@ -8,12 +7,6 @@ const INDEXES = `SELECT list.name AS "index", list."unique" AS isUnique, info.na
   ORDER BY list.seq, info.seqno`;
 /** Steps of a plan that lead directly to the rows. */
 const DIRECT = /^(?:SEARCH |SCAN CONSTANT ROW$|(?:CORRELATED )?SCALAR SUBQUERY )/;
-/** The other steps of a search: their work is limited by the number of rows with the words. */
-const SEARCH_STEPS = [
-  /^(?:CO-ROUTINE|MATERIALIZE|USE TEMP B-TREE) /,
-  /^SCAN (?:h|hits)$/,
-  /^SCAN \S+ VIRTUAL TABLE INDEX \d+:M\d+$/,
-];
 /** Without a condition, a table is read from its beginning up to the limit. */
 const IN_ORDER = "SCAN t";
 
@@ -37,23 +30,23 @@ export class ReadPlans {
   };
 
   /**
-   * Whether a read is guaranteed to be short; a search only if few rows contain its words.
+   * Whether a read is guaranteed to be short.
    *
    * @param isBounded checks its tree with the indexes
    */
-  isShort(text: string, { isBounded, probes }: Pick<ReadBounds, "isBounded" | "probes">): boolean {
-    return isBounded(this.#indexesOf) && this.#isDirect(text, probes !== undefined);
+  isShort(text: string, isBounded: (indexesOf: IndexesOf) => boolean): boolean {
+    return isBounded(this.#indexesOf) && this.#isDirect(text);
   }
 
   /**
    * SQLite might choose another index than the check of the tree assumed, and sort all matching
    * rows.
    */
-  #isDirect(text: string, isSearch: boolean): boolean {
+  #isDirect(text: string): boolean {
     let isDirect = this.#areDirect.get(text);
     if (isDirect === undefined) {
       if (this.#areDirect.size >= MAX_PLANS) this.#areDirect.clear();
-      isDirect = this.#explain(text, isSearch);
+      isDirect = this.#explain(text);
       this.#areDirect.set(text, isDirect);
     }
     return isDirect;
@@ -76,11 +69,10 @@ export class ReadPlans {
     }
   }
 
-  #explain(text: string, isSearch: boolean): boolean {
+  #explain(text: string): boolean {
     const steps = this.stepsOf(text);
     if (steps.length === 1 && steps[0] === IN_ORDER) return !text.includes(" WHERE ");
-    const allowed = isSearch ? [DIRECT, ...SEARCH_STEPS] : [DIRECT];
-    return steps.every((step) => allowed.some((pattern) => pattern.test(step)));
+    return steps.every((step) => DIRECT.test(step));
   }
 
   #readIndexes(table: string): Index[] {

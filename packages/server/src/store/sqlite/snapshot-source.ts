@@ -3,7 +3,7 @@ import type { SqliteValue } from "./codec.ts";
 import type { Lease } from "./lease.ts";
 import type { ReadRequest } from "./reader-protocol.ts";
 import type { ReadBounds, StatementSource } from "./sqlite-reader.ts";
-import { isShort, runElsewhere, type LimitedServices } from "./statement-sources.ts";
+import { runElsewhere, type LimitedServices } from "./statement-sources.ts";
 
 type Row = Record<string, SqliteValue>;
 
@@ -57,8 +57,9 @@ export class SnapshotSource implements StatementSource {
   }
 
   all(text: string, params: readonly SqliteValue[], bounds: ReadBounds): Row[] | Promise<Row[]> {
-    return !this.#isInProcess && isShort(this.#services, text, bounds) && this.#mayReadHere()
-      ? this.#services.own.all(text, params, bounds)
+    const { own, plans } = this.#services;
+    return plans.isShort(text, bounds.isBounded) && this.#mayReadHere()
+      ? own.all(text, params, bounds)
       : this.#readElsewhere({ text, params, maxBytes: bounds.maxBytes });
   }
 
@@ -72,14 +73,9 @@ export class SnapshotSource implements StatementSource {
     else release();
   }
 
-  /** Whether all further reads run in a reader process. */
-  get #isInProcess(): boolean {
-    return this.#isElsewhere || this.#leased !== null;
-  }
-
   #mayReadHere(): boolean {
     if (this.#isOver) throw over();
-    if (this.#isInProcess) return false;
+    if (this.#isElsewhere || this.#leased !== null) return false;
     this.#asOf ??= this.#commits();
     return this.#asOf === this.#commits();
   }

@@ -11,19 +11,12 @@ import {
 import { outOfRange } from "../number-range.ts";
 import { resultKind } from "../result-kind.ts";
 import type { Aggregate, Found, Reader, SearchSelect, Select, StoredRow, Value } from "../store.ts";
-import {
-  isBoundedCount,
-  isBoundedSearch,
-  isBoundedSelect,
-  isBoundedTest,
-  type IndexesOf,
-} from "./bounded-reads.ts";
+import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
 import { insertStatementOf } from "./insert-statement.ts";
 import { createDecoder, createEncoder, decodeOne, encode, type SqliteValue } from "./codec.ts";
 import { quote } from "../sql/quote.ts";
 import type { PreparedSearch } from "../sql/compile-search.ts";
 import { nearlyWords } from "./nearly-words.ts";
-import { rareWordProbes, type Probe } from "./rare-words.ts";
 
 type Decoder = (row: Record<string, SqliteValue>) => StoredRow;
 
@@ -73,8 +66,6 @@ export interface StatementSource {
 export interface ReadBounds {
   /** Whether the tree of the read guarantees that it is short. */
   readonly isBounded: (indexesOf: IndexesOf) => boolean;
-  /** For a search: it is short only if, in addition, none of these statements returns a row. */
-  readonly probes?: readonly Probe[];
   /** As in Select. */
   readonly maxBytes?: number | undefined;
 }
@@ -117,10 +108,8 @@ export class SqliteReader implements Reader {
     const tables = this.#tables();
     const search = (await this.#prepared(query)) ?? query.search;
     const { text, params } = compileSearchPage({ ...query, search }, tables.shapes, sqlite);
-    const probes = rareWordProbes(query.entity, query.search);
     const found = await this.#source.all(text, params.map(encode), {
-      isBounded: (indexesOf) => probes !== null && isBoundedSearch(query, indexesOf),
-      probes: probes ?? [],
+      isBounded: () => false,
       maxBytes: query.maxBytes,
     });
     const total = found[0]?.[TOTAL] ?? (await this.#totalOf(query));

@@ -70,8 +70,9 @@ export class LimitedConnection implements StatementSource {
   }
 
   all(text: string, params: readonly SqliteValue[], bounds: ReadBounds): Row[] | Promise<Row[]> {
-    return isShort(this.#services, text, bounds)
-      ? this.#services.own.all(text, params, bounds)
+    const { own, plans } = this.#services;
+    return plans.isShort(text, bounds.isBounded)
+      ? own.all(text, params, bounds)
       : this.#allElsewhere({ text, params, maxBytes: bounds.maxBytes });
   }
 
@@ -79,17 +80,6 @@ export class LimitedConnection implements StatementSource {
     const { pool } = this.#services;
     return runElsewhere(this.#services, request.text, () => pool.run(request, this.#limits));
   }
-}
-
-/** Whether a read is guaranteed to be short, as its tree, SQLite's plan and its probes tell. */
-export function isShort(
-  { own, plans }: Pick<LimitedServices, "own" | "plans">,
-  text: string,
-  bounds: ReadBounds,
-): boolean {
-  if (!plans.isShort(text, bounds)) return false;
-  const { probes = [] } = bounds;
-  return probes.every((probe) => own.all(probe.text, probe.params, {}).length === 0);
 }
 
 /**
