@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "bun:te
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { MAX_SOCKET_PUSH_LENGTH } from "@pylonsync/protocol";
 import { loadApp, type LoadedApp } from "@pylonsync/server";
 import type { Browser, BrowserContext, Page } from "playwright-core";
 // Imports the types of the page's globals.
@@ -371,9 +372,9 @@ test.each(MODES)(
     await insert(page, "alice's");
     await sent(page);
     await until(async () => (await onDisk(page)).includes("alice's"));
-    // The socket stays open, but writes cannot be sent.
+    // The socket stays open, but writes that are too long for it cannot be sent.
     await context.route("**/api/sync/push", (route) => route.abort());
-    await insert(page, "alice's, not sent");
+    await insert(page, `alice's, not sent ${"x".repeat(MAX_SOCKET_PUSH_LENGTH)}`);
     await until(async () => (await onDisk(page)).includes("not sent"));
     await page.evaluate(() => window.db.signOut());
     await user(page, /nobody/);
