@@ -59,12 +59,8 @@ async function live(client: TestClient): Promise<LiveSocket> {
 
 let markers = 0;
 /** Marks the grace period of a user on the server with this URL, whom a watcher sees. */
-async function marker(
-  url: string,
-  watcher: TestClient,
-  memberSocket: LiveSocket,
-): Promise<GraceMarker> {
-  return GraceMarker.of(await signIn(url, `marker-${(markers += 1)}`), watcher, memberSocket);
+async function marker(url: string, watcher: TestClient, watched: LiveSocket): Promise<GraceMarker> {
+  return GraceMarker.of(await signIn(url, `marker-${(markers += 1)}`), watcher, watched);
 }
 
 function join(
@@ -121,12 +117,12 @@ test("a join on one replica is immediately visible and sent on the other", async
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
-  const memberSocket = await live(bob);
+  const watched = await live(bob);
   await join(bob, room);
-  await until(() => heard(memberSocket, room).length === 1);
+  await until(() => heard(watched, room).length === 1);
   await join(alice, room);
   expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
-  await until(() => heard(memberSocket, room).includes("join alice"), 1000);
+  await until(() => heard(watched, room).includes("join alice"), 1000);
 });
 
 test("all replicas receive the events of a room in the same order", async () => {
@@ -154,21 +150,21 @@ test("clients' messages and a user's disconnect reach the other replica", async 
     signIn(a.url, "speaker"),
     signIn(b.url, "listener"),
   ]);
-  const [mouth, memberSocket] = await Promise.all([live(speaker), live(listener)]);
+  const [mouth, watched] = await Promise.all([live(speaker), live(listener)]);
   const room = newRoom();
   for (const user of [speaker, listener]) await join(user, room);
   mouth.socket.send(JSON.stringify({ type: "topic", topic: "chat", data: "hi", from: "mallory" }));
   await until(() =>
-    memberSocket.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'),
+    watched.texts.includes('{"type":"topic","topic":"chat","data":"hi","from":"speaker"}'),
   );
   const elsewhere = await live(await signIn(b.url, "speaker"));
   await aMoment();
   mouth.close();
   await aMoment();
-  expect(memberSocket.texts.filter((text) => text.includes('"disconnect"'))).toEqual([]);
+  expect(watched.texts.filter((text) => text.includes('"disconnect"'))).toEqual([]);
   elsewhere.close();
   await until(() =>
-    memberSocket.texts.some(
+    watched.texts.some(
       (text) => text.includes('"disconnect"') && text.includes('"from":"speaker"'),
     ),
   );
@@ -178,26 +174,26 @@ test("a user who changes replicas within the grace period stays in the room", as
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const watcher = await signIn(a.url, "watcher");
-  const memberSocket = await live(watcher);
+  const watched = await live(watcher);
   await join(watcher, room);
   const user = await signIn(a.url, "wanderer");
   const socket = await live(user);
   await join(user, room);
-  const grace = await marker(a.url, watcher, memberSocket);
+  const grace = await marker(a.url, watcher, watched);
   socket.close();
   await until(() => socket.closed !== null);
   await aMoment();
   await live(await signIn(b.url, "wanderer"));
   await grace.passed();
   expect(await usersIn(b.url, room)).toEqual(["wanderer", "watcher"]);
-  expect(heard(memberSocket, room)).toEqual(["join watcher", "join wanderer"]);
+  expect(heard(watched, room)).toEqual(["join watcher", "join wanderer"]);
 }, 60_000);
 
 test("a replica that is stopped hands its members over", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const watcher = await signIn(a.url, "watcher");
-  const memberSocket = await live(watcher);
+  const watched = await live(watcher);
   await join(watcher, room);
   const connected = await signIn(b.url, "connected");
   await live(connected);
@@ -206,17 +202,17 @@ test("a replica that is stopped hands its members over", async () => {
   const leaving = await signIn(b.url, "leaving");
   await live(leaving);
   await join(leaving, room);
-  const beyondLease = await marker(a.url, watcher, memberSocket);
+  const beyondLease = await marker(a.url, watcher, watched);
   await b.stop();
   servers = servers.filter((server) => server !== b);
   // The lease has expired, but not the time that it left to its members.
   await beyondLease.passed();
-  expect(heard(memberSocket, room).filter((line) => line.startsWith("leave"))).toEqual([]);
+  expect(heard(watched, room).filter((line) => line.startsWith("leave"))).toEqual([]);
   await live(await signIn(a.url, "connected"));
-  await until(() => heard(memberSocket, room).includes("leave leaving"));
-  await (await marker(a.url, watcher, memberSocket)).passed();
+  await until(() => heard(watched, room).includes("leave leaving"));
+  await (await marker(a.url, watcher, watched)).passed();
   expect(await usersIn(a.url, room)).toEqual(["calling", "connected", "watcher"]);
-  expect(heard(memberSocket, room).slice(-2)).toEqual(["join leaving", "leave leaving"]);
+  expect(heard(watched, room).slice(-2)).toEqual(["join leaving", "leave leaving"]);
 }, 60_000);
 
 /** Starts a replica in a separate process. */
@@ -235,17 +231,17 @@ test("a replica that was paused returns with its members", async () => {
   const { url, child } = await spawnReplica();
   const room = newRoom();
   const watcher = await signIn(a.url, "watcher");
-  const memberSocket = await live(watcher);
+  const watched = await live(watcher);
   await join(watcher, room);
   const sleeper = await signIn(url, "sleeper");
   await live(sleeper);
   await join(sleeper, room);
   child.kill("SIGSTOP");
-  await until(() => heard(memberSocket, room).includes("leave sleeper"), 10_000);
+  await until(() => heard(watched, room).includes("leave sleeper"), 10_000);
   child.kill("SIGCONT");
-  await until(() => heard(memberSocket, room).at(-1) === "join sleeper");
-  await (await marker(a.url, watcher, memberSocket)).passed();
-  expect(heard(memberSocket, room)).toEqual([
+  await until(() => heard(watched, room).at(-1) === "join sleeper");
+  await (await marker(a.url, watcher, watched)).passed();
+  expect(heard(watched, room)).toEqual([
     "join watcher",
     "join sleeper",
     "leave sleeper",
@@ -260,14 +256,14 @@ test("a killed replica leaves its rooms after its lease, and each leave is sent 
   const { url, child } = await spawnReplica();
   const [shared, own] = [newRoom(), newRoom()];
   const watcher = await signIn(a.url, "watcher");
-  const memberSocket = await live(watcher);
+  const watched = await live(watcher);
   await join(watcher, shared);
   const connected = await signIn(url, "doomed");
   const mouth = await live(connected);
   await join(connected, shared);
   await join(connected, own);
   mouth.socket.send(JSON.stringify({ type: "presence", event: "update", data: "here" }));
-  await until(() => memberSocket.texts.some((text) => text.includes('"here"')));
+  await until(() => watched.texts.some((text) => text.includes('"here"')));
   await join(await signIn(url, "doomed-caller"), shared);
   expect(await usersIn(a.url, shared)).toEqual(["doomed", "doomed-caller", "watcher"]);
   child.kill("SIGKILL");
@@ -278,12 +274,12 @@ test("a killed replica leaves its rooms after its lease, and each leave is sent 
   );
   await aMoment();
   expect(
-    heard(memberSocket, shared)
+    heard(watched, shared)
       .filter((line) => line.startsWith("leave"))
       .toSorted(),
   ).toEqual(["leave doomed", "leave doomed-caller"]);
   expect(
-    memberSocket.texts.filter(
+    watched.texts.filter(
       (text) => text.includes('"disconnect"') && text.includes('"from":"doomed"'),
     ),
   ).toHaveLength(1);
@@ -325,10 +321,10 @@ test("Redis dies and returns empty: requests are served, and the rooms converge"
     signIn(b.url, "bob"),
     signIn(a.url, "carol"),
   ]);
-  const [memberSocket, bobsSocket] = await Promise.all([live(alice), live(bob)]);
+  const [watched, bobsSocket] = await Promise.all([live(alice), live(bob)]);
   for (const client of [alice, bob, carol]) await join(client, room, { of: client.userId });
   // By then both replicas know all joins.
-  await until(() => heard(memberSocket, room).length === 3 && heard(bobsSocket, room).length === 2);
+  await until(() => heard(watched, room).length === 3 && heard(bobsSocket, room).length === 2);
   await redis.kill();
   const started = performance.now();
   const dave = await signIn(b.url, "dave");
@@ -353,7 +349,7 @@ test("Redis dies and returns empty: requests are served, and the rooms converge"
       (await usersIn(b.url, room)).join() === everybody.join(),
     10_000,
   );
-  await (await marker(a.url, alice, memberSocket)).passed();
+  await (await marker(a.url, alice, watched)).passed();
   expect(await usersIn(a.url, room)).toEqual(everybody);
   const { body } = await bob.request("GET", `/api/rooms/${room}`);
   expect(body["members"]).toContainEqual({
@@ -361,33 +357,29 @@ test("Redis dies and returns empty: requests are served, and the rooms converge"
     data: { moved: true },
     joined_at: expect.any(String) as string,
   });
-  const snapshots = memberSocket.texts
+  const snapshots = watched.texts
     .map((text) => JSON.parse(text) as { type?: string; peers?: { user_id: string }[] })
     .filter(({ type }) => type === "snapshot");
   const known = new Set(
-    heard(memberSocket, room)
+    heard(watched, room)
       .filter((line) => line.startsWith("join"))
       .map((line) => line.slice(5)),
   );
   for (const { user_id: id } of snapshots.at(-1)?.peers ?? []) known.add(id);
   expect([...known].toSorted()).toEqual(["alice", "bob", "carol", "dave"]);
-  expect(
-    heard(memberSocket, room).filter((line) => line === "join dave").length,
-  ).toBeLessThanOrEqual(1);
-  expect(heard(memberSocket, room).filter((line) => line.startsWith("leave"))).toEqual([
-    "leave carol",
-  ]);
+  expect(heard(watched, room).filter((line) => line === "join dave").length).toBeLessThanOrEqual(1);
+  expect(heard(watched, room).filter((line) => line.startsWith("leave"))).toEqual(["leave carol"]);
 }, 60_000);
 
 test("Redis hangs: a request waits for it at most once, and the rooms resume later", async () => {
   const [a, b] = await Promise.all([replica(), replica()]);
   const room = newRoom();
   const [alice, bob] = await Promise.all([signIn(a.url, "alice"), signIn(b.url, "bob")]);
-  const [memberSocket, bobsSocket] = await Promise.all([live(alice), live(bob)]);
+  const [watched, bobsSocket] = await Promise.all([live(alice), live(bob)]);
   await join(alice, room);
   await join(bob, room);
-  await until(() => heard(memberSocket, room).length === 2 && heard(bobsSocket, room).length === 1);
-  const beyondLease = await marker(a.url, alice, memberSocket);
+  await until(() => heard(watched, room).length === 2 && heard(bobsSocket, room).length === 1);
+  const beyondLease = await marker(a.url, alice, watched);
   redis.pause();
   const started = performance.now();
   for (let n = 0; n < 60; n += 1) expect((await join(alice, newRoom())).status).toBe(200);
@@ -402,7 +394,7 @@ test("Redis hangs: a request waits for it at most once, and the rooms resume lat
       (await usersIn(b.url, `room-${rooms}`)).join() === "alice",
     10_000,
   );
-  await (await marker(b.url, alice, memberSocket)).passed();
+  await (await marker(b.url, alice, watched)).passed();
   expect(await usersIn(b.url, room)).toEqual(["alice", "bob"]);
-  expect(heard(memberSocket, room).filter((line) => line.startsWith("leave"))).toEqual([]);
+  expect(heard(watched, room).filter((line) => line.startsWith("leave"))).toEqual([]);
 }, 120_000);

@@ -135,8 +135,8 @@ export class SyncSocket {
   }
 
   /**
-   * Clients send few messages here, because most writes go over HTTP. An invalid message is ignored,
-   * as by the public system.
+   * Most writes go over HTTP, so clients send few messages here. An invalid message is ignored, as
+   * by the public system.
    */
   received(socket: ServerSocket, message: string | Uint8Array, messages: SocketMessages): void {
     if (!this.counted(socket, message.length)) return;

@@ -25,8 +25,8 @@ const SILENT_MS = 15_000;
  * leader's `hello`, which each new leader also sends, after `loading` if it must load code first;
  * `send` is forwarded to the server by the leader's socket. With single queries, `ask` is a request
  * to the leader, and `tell` its response. All others are messages of the server. A `stream` is one
- * connection of one leader: changes of a different stream than the one that a tab has caught up with
- * may have a gap, and are ignored.
+ * connection of one leader: changes of a different stream than the one that a tab has caught up
+ * with may have a gap, and are ignored.
  */
 type TabMessage =
   | { readonly kind: "join" | "ping" | "pong" | "loading" }

@@ -3,8 +3,8 @@
 -- The hash of this file becomes a part of the functions' names (versioned-functions.ts). All
 -- versions share the table, so it is only ever extended. Each statement may be run again.
 
--- The texts that are too long for a notification, until all replicas have fetched them. The table is
--- UNLOGGED: it is not durable, and is empty after a crash of Postgres.
+-- The texts that are too long for a notification, until all replicas have fetched them. The table
+-- is UNLOGGED: it is not durable, and is empty after a crash of Postgres.
 CREATE UNLOGGED TABLE IF NOT EXISTS "_pylon_messages" (
   id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
   text TEXT NOT NULL,
