@@ -3,11 +3,11 @@ import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import {
   createSyncEngine,
   createWriteThroughStorage,
-  systemPlatform,
   type Socket,
   type SyncEngine,
 } from "@pylonsync/sync";
 import { aMoment, until } from "../support/client.ts";
+import { tappedSocket } from "../support/tapped-socket.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 const app = appOf(
@@ -39,27 +39,13 @@ class Network {
     for (const deliver of this.#held.splice(0)) deliver();
   }
 
-  readonly openSocket = (url: string, protocols: string[]): Socket => {
-    const inner = systemPlatform.openSocket(url, protocols);
-    const outer: Socket = {
-      onopen: null,
-      onmessage: null,
-      onclose: null,
-      onerror: null,
-      send: (text) => inner.send(text),
-      close: (code, reason) => inner.close(code, reason),
-    };
-    inner.onopen = () => outer.onopen?.();
-    inner.onclose = (event) => outer.onclose?.(event);
-    inner.onerror = () => outer.onerror?.();
-    inner.onmessage = (event) => {
-      const deliver = (): void => outer.onmessage?.(event);
-      const isHello = String(event.data).includes('"type":"hello"');
-      if (isHello && this.isHeld) this.#held.push(deliver);
-      else deliver();
-    };
-    return outer;
-  };
+  readonly openSocket = (url: string, protocols: string[]): Socket =>
+    tappedSocket(url, protocols, {
+      onMessage: (text, pass) => {
+        if (this.isHeld && text.includes('"type":"hello"')) this.#held.push(pass);
+        else pass();
+      },
+    });
 }
 
 function engineOn(network: Network): SyncEngine {

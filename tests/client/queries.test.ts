@@ -13,6 +13,7 @@ import {
 } from "@pylonsync/sync";
 import fc from "fast-check";
 import { aMoment, TestClient, until } from "../support/client.ts";
+import { tappedSocket } from "../support/tapped-socket.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -137,21 +138,12 @@ async function connect(
     storage: createWriteThroughStorage({}, () => undefined),
     platform: {
       openSocket: (url, protocols) => {
-        const inner = systemPlatform.openSocket(url, protocols);
-        const socket: Socket = {
-          onopen: null,
-          onmessage: null,
-          onclose: null,
-          onerror: null,
-          send: (text) => inner.send(text),
-          close: () => inner.close(),
-        };
-        inner.onopen = () => socket.onopen?.();
-        inner.onmessage = (event) => {
-          received += String(event.data).length;
-          socket.onmessage?.(event);
-        };
-        inner.onclose = (event) => socket.onclose?.(event);
+        const socket = tappedSocket(url, protocols, {
+          onMessage: (text, pass) => {
+            received += text.length;
+            pass();
+          },
+        });
         sockets.push(socket);
         return socket;
       },
@@ -481,22 +473,16 @@ test("if a visit ends while one query waits, the others are not sent again", asy
   ];
   // The server's messages about notes are lost in this visit.
   const openSocket: Platform["openSocket"] = (url, protocols) => {
-    const inner = systemPlatform.openSocket(url, protocols);
     let lost = "";
-    const socket: Socket = {
-      ...{ onopen: null, onmessage: null, onclose: null, onerror: null },
-      send: (text) => {
+    return tappedSocket(url, protocols, {
+      onSend: (text, pass) => {
         if (text.includes('"Note"')) lost = /"id":(\d+)/.exec(text)?.[1] ?? "";
-        else inner.send(text);
+        else pass();
       },
-      close: () => inner.close(),
-    };
-    inner.onopen = () => socket.onopen?.();
-    inner.onmessage = (event) => {
-      if (lost === "" || !String(event.data).includes(`"id":${lost},`)) socket.onmessage?.(event);
-    };
-    inner.onclose = (event) => socket.onclose?.(event);
-    return socket;
+      onMessage: (text, pass) => {
+        if (lost === "" || !text.includes(`"id":${lost},`)) pass();
+      },
+    });
   };
   const first = await connect({ openSocket }, { user: guest, persist: true });
   const [messages] = show500(first.engine);

@@ -14,6 +14,7 @@ import {
 } from "@pylonsync/sync";
 import fc from "fast-check";
 import { aMoment, TestClient, until } from "../support/client.ts";
+import { tappedSocket } from "../support/tapped-socket.ts";
 import { useFakeIndexedDb } from "../support/fake-indexed-db.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 import { SharedTabs } from "../support/shared-tabs.ts";
@@ -151,24 +152,7 @@ class Tab {
   }
 
   #openSocket(url: string, protocols: string[]): Socket {
-    const inner = systemPlatform.openSocket(url, protocols);
-    const socket: Socket = {
-      onopen: null,
-      onmessage: null,
-      onclose: null,
-      onerror: null,
-      send: (text) => inner.send(text),
-      close: () => {
-        this.#sockets.delete(socket);
-        inner.close();
-      },
-    };
-    inner.onopen = () => socket.onopen?.();
-    inner.onmessage = (event) => socket.onmessage?.(event);
-    inner.onclose = (event) => {
-      this.#sockets.delete(socket);
-      socket.onclose?.(event);
-    };
+    const socket = tappedSocket(url, protocols, { onClose: () => this.#sockets.delete(socket) });
     this.#sockets.add(socket);
     return socket;
   }

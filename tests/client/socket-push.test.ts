@@ -10,6 +10,7 @@ import {
 } from "@pylonsync/sync";
 import { afterEach, beforeAll, afterAll, expect, test } from "bun:test";
 import { TestClient, until } from "../support/client.ts";
+import { tappedSocket } from "../support/tapped-socket.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
 // Writes of an engine that has its own connection of version 2: small ones go over the socket.
@@ -57,30 +58,18 @@ function watched(network: Network): Partial<Platform> {
       if (new URL(url).pathname === "/api/sync/push") network.ways.push("http");
       return systemPlatform.fetch(url, init);
     },
-    openSocket: (url, protocols) => {
-      const inner = systemPlatform.openSocket(url, protocols);
-      const socket: Socket = {
-        onopen: null,
-        onmessage: null,
-        onclose: null,
-        onerror: null,
-        send: (text) => {
+    openSocket: (url, protocols) =>
+      tappedSocket(url, protocols, {
+        onSend: (text, pass) => {
           if (text.includes('"type":"push"')) network.ways.push("socket");
-          inner.send(text);
+          pass();
         },
-        close: () => inner.close(),
-      };
-      inner.onopen = () => socket.onopen?.();
-      inner.onmessage = ({ data }) => {
-        const text = network.onText(String(data), inner);
-        if (text !== null) socket.onmessage?.({ data: text });
-      };
-      inner.onclose = (event) => {
-        network.closes.push(event.code);
-        socket.onclose?.(event);
-      };
-      return socket;
-    },
+        onMessage: (text, pass, socket) => {
+          const passed = network.onText(text, socket);
+          if (passed !== null) pass(passed);
+        },
+        onClose: (code) => network.closes.push(code),
+      }),
   };
 }
 

@@ -403,6 +403,58 @@ test("a data migration moves values into an encrypted field", async () => {
   await second.stop();
 });
 
+test("a renamed field keeps its values, and is still written by its old name", async () => {
+  const database = await newDatabase();
+  const env = { ...database.env, PYLON_SSO_ENCRYPTION_KEY: KEY };
+  const first = await startServer(appOf(manifestOf()), env);
+  const id = await new TestClient(first.url, ADMIN_TOKEN).insert("Person", {
+    name: "Ada",
+    taxNumber: TAX,
+  });
+  await first.stop();
+  const renamed = entity("Person", {
+    name: field.string(),
+    taxId: field.encrypted().max(40).optional().renamedFrom("taxNumber"),
+    bossId: field.id("Person").optional(),
+  });
+  const second = await startServer(appOf(manifestOf([renamed], [], false)), env);
+  const admin = new TestClient(second.url, ADMIN_TOKEN);
+  const read = async (): Promise<unknown> =>
+    (await admin.request("GET", `/api/entities/Person/${id}`)).body["taxId"];
+  expect(await read()).toBe(TAX);
+  await admin.request("PATCH", `/api/entities/Person/${id}`, { taxNumber: `${TAX}-2` });
+  expect(await read()).toBe(`${TAX}-2`);
+  expect((await admin.request("GET", "/api/sync/pull?since=0")).text).toContain(`${TAX}-2`);
+  expect(await database.content()).not.toContain(TAX);
+  await second.stop();
+});
+
+test("rows that are deleted or emptied by a cascade stay encrypted in the log", async () => {
+  const database = await newDatabase();
+  const child = (name: string, onDelete: "cascade" | "setNull"): Entity =>
+    entity(name, {
+      secret: field.encrypted(),
+      personId: field.id("Person", { onDelete }).optional(),
+    });
+  const entities = [Person(), child("Child", "cascade"), child("Note", "setNull")];
+  const server = await startServer(appOf(manifestOf(entities)), {
+    ...database.env,
+    PYLON_SSO_ENCRYPTION_KEY: KEY,
+  });
+  const admin = new TestClient(server.url, ADMIN_TOKEN);
+  const personId = await admin.insert("Person", { name: "Ada", taxNumber: TAX });
+  await admin.insert("Child", { secret: `${TAX}-child`, personId });
+  const noteId = await admin.insert("Note", { secret: `${TAX}-note`, personId });
+  await admin.request("DELETE", `/api/entities/Person/${personId}`);
+  expect((await admin.request("GET", "/api/entities/Child")).body["data"]).toEqual([]);
+  expect((await admin.request("GET", `/api/entities/Note/${noteId}`)).body).toMatchObject({
+    secret: `${TAX}-note`,
+    personId: null,
+  });
+  expect(await database.content()).not.toContain(TAX);
+  await server.stop();
+});
+
 test("a field can't become encrypted, or stop being so, in a migration", async () => {
   const database = await newDatabase();
   const env = { ...database.env, PYLON_SSO_ENCRYPTION_KEY: KEY };

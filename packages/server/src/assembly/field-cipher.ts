@@ -34,11 +34,10 @@ export function fieldCipher(
         return encryption.open(sealed, owner);
       } catch (error) {
         const now = platform.monotonic();
-        if (now - reportedAt >= REPORT_MS)
-          log.error("an encrypted field can't be decrypted, and is read as null", error, {
-            row: owner,
-          });
-        if (now - reportedAt >= REPORT_MS) reportedAt = now;
+        if (now - reportedAt < REPORT_MS) return null;
+        reportedAt = now;
+        const message = "an encrypted field can't be decrypted, and is read as null";
+        log.error(message, error, { row: owner });
         return null;
       }
     },

@@ -57,7 +57,7 @@ export class LiveFunctions {
     return size;
   }
 
-  /** Whether there are no live functions, and no remains of any. */
+  /** Whether there are no live functions, and nothing of ended ones is stored. */
   get isEmpty(): boolean {
     return this.#groups.size === 0 && this.#index.isEmpty && this.#touched.size === 0;
   }
