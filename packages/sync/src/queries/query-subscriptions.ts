@@ -29,6 +29,8 @@ const MAX_KEPT = 50;
 const PING = '{"type":"ping"}';
 /** The delay before the server is polled again for its position, in milliseconds. */
 const PING_AGAIN_MS = 500;
+/** The minimum time between pings, in milliseconds: servers close sockets that send too often. */
+const PING_PAUSE_MS = 20;
 /** The status used for errors of a socket, which have no HTTP status. */
 const REFUSED = 400;
 
@@ -74,6 +76,7 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   #serverSeq = 0;
   /** A change made by this page that the server has not reported yet. */
   #awaited = 0;
+  #pingedAt = -Infinity;
   #cancelPing: () => void = () => undefined;
 
   constructor(options: QuerySubscriptionsOptions) {
@@ -255,13 +258,18 @@ export class QuerySubscriptions implements RowSource, LiveClient {
   awaitChange(seq: number): void {
     if (seq <= Math.max(this.#serverSeq, this.#awaited)) return;
     this.#awaited = seq;
-    this.#ping();
+    const { now, after } = this.#options.platform;
+    const waitMs = Math.min(this.#pingedAt + PING_PAUSE_MS - now(), PING_PAUSE_MS);
+    if (waitMs <= 0) return this.#ping();
+    this.#cancelPing();
+    this.#cancelPing = after(waitMs, () => this.#ping());
   }
 
   #ping(): void {
     this.#cancelPing();
     if (this.#send === null || this.#serverSeq >= this.#awaited) return;
     this.#send(PING);
+    this.#pingedAt = this.#options.platform.now();
     this.#cancelPing = this.#options.platform.after(PING_AGAIN_MS, () => this.#ping());
   }
 
