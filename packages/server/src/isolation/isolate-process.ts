@@ -6,16 +6,10 @@ import { PylonError } from "@pylonsync/protocol";
 import type { EncodedResult } from "../functions/encode-result.ts";
 import type { IsolatedRun } from "../functions/isolation.ts";
 import { isRecord } from "../util/is-record.ts";
-import { describeContext, type ContextMethod, type DescribedContext } from "./describe-context.ts";
+import { ContextShape, isAuthWatched, type ContextMethod } from "./describe-context.ts";
 import type { FrameWriter } from "./frames.ts";
 import { ISOLATE_COMMAND } from "./isolate-command.ts";
-import type {
-  CallMessage,
-  HostMessage,
-  IsolateMessage,
-  LoadMessage,
-  SentContext,
-} from "./protocol.ts";
+import type { CallMessage, HostMessage, IsolateMessage, LoadMessage } from "./protocol.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
 /** The memory of a process in KiB, in Linux's /proc. */
@@ -34,7 +28,7 @@ export interface IsolateEvents {
 
 /** A run in the process that has not ended. */
 interface ActiveRun {
-  readonly described: DescribedContext;
+  readonly shape: ContextShape;
   readonly call: IsolatedRun;
   /** Runs work in the operation of the run. */
   readonly within: <T>(work: () => T) => T;
@@ -61,8 +55,8 @@ export class IsolateProcess {
     { resolve(value: unknown): void; reject(error: Error): void }
   >();
   #lastRun = 0;
-  /** The numbers of the method lists that it knows. */
-  readonly #shapes = new Map<string, number>();
+  /** The shapes of `ctx` that it knows, by number. */
+  readonly #shapes = new Map<ContextShape, number>();
   #isReady = false;
   #endReason: Error | null = null;
 
@@ -120,9 +114,8 @@ export class IsolateProcess {
   /** Runs a handler. It rejects when the signal aborts; the handler may still be running then. */
   run(call: IsolatedRun, requestId: string): Promise<EncodedResult> {
     const run = ++this.#lastRun;
-    const described = describeContext(call.context);
-    const { data, methods, isAuthWatched } = described;
-    const { name, args, auth, secrets, seed, signal } = call;
+    const { name, args, context, auth, secrets, seed, signal } = call;
+    const shape = ContextShape.of(context);
     return new Promise<EncodedResult>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
       const onAbort = (): void => {
@@ -135,11 +128,18 @@ export class IsolateProcess {
           signal.removeEventListener("abort", onAbort);
           done(value);
         };
-      const context = { data, ...this.#shapeOf(methods), auth, isAuthWatched, secrets, seed };
-      this.#send({ kind: "run", run, name, requestId, args, context });
+      const sent = {
+        data: shape.dataOf(context),
+        shape: this.#numberOf(shape),
+        auth,
+        isAuthWatched: isAuthWatched(context),
+        secrets,
+        seed,
+      };
+      this.#send({ kind: "run", run, name, requestId, args, context: sent });
       signal.addEventListener("abort", onAbort, { once: true });
       this.#runs.set(run, {
-        described,
+        shape,
         call,
         within: AsyncLocalStorage.snapshot(),
         resolve: settle(resolve),
@@ -151,14 +151,14 @@ export class IsolateProcess {
     });
   }
 
-  #shapeOf(methods: DescribedContext["methods"]): Pick<SentContext, "shape" | "methods"> {
-    const paths = [...methods.keys()];
-    const key = paths.join(" ");
-    const known = this.#shapes.get(key);
-    if (known !== undefined) return { shape: known };
-    const shape = this.#shapes.size;
-    this.#shapes.set(key, shape);
-    return { shape, methods: paths };
+  /** Returns the number of a shape, which is sent when it is used for the first time. */
+  #numberOf(shape: ContextShape): number {
+    const known = this.#shapes.get(shape);
+    if (known !== undefined) return known;
+    const number = this.#shapes.size;
+    this.#shapes.set(shape, number);
+    this.#send({ kind: "shape", shape: number, methods: shape.methods });
+    return number;
   }
 
   /** Lowers the process's CPU priority below the server's. */
@@ -250,7 +250,7 @@ export class IsolateProcess {
 
   async #answer({ run, call, method, as, args, callbacks }: CallMessage): Promise<void> {
     const active = this.#runs.get(run);
-    const known = methodOf(active?.described, method, as);
+    const known = active && methodOf(active, method, as);
     if (active === undefined || known === undefined) return this.#refuse(call, callIsOver(method));
     const given = [...args];
     for (const { index, callback } of callbacks) given[index] = () => this.#ask(callback);
@@ -278,12 +278,12 @@ export class IsolateProcess {
 
 /** Returns the method of a path; for `ctx.db`, with the permissions of `as` if it is given. */
 function methodOf(
-  described: DescribedContext | undefined,
+  { shape, call: { context } }: ActiveRun,
   path: string,
   as: object | undefined,
 ): ContextMethod | undefined {
-  if (as === undefined) return described?.methods.get(path);
-  const known = described?.methods.get("db.as");
+  if (as === undefined) return shape.methodOf(context, path);
+  const known = shape.methodOf(context, "db.as");
   const name = path.slice("db.".length);
   if (known === undefined || !path.startsWith("db.")) return undefined;
   return (...args) => {

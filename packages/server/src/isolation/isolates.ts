@@ -2,6 +2,7 @@ import { MAX_WAITING_ISOLATED_CALLS, PylonError } from "@pylonsync/protocol";
 import type { Isolate, IsolatedRun } from "../functions/isolation.ts";
 import type { EncodedResult } from "../functions/encode-result.ts";
 import type { Platform, Timer } from "../platform.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 import { FairQueue } from "../util/fair-queue.ts";
 import { IsolateProcess } from "./isolate-process.ts";
 import { IsolateSocket } from "./isolate-socket.ts";
@@ -58,7 +59,7 @@ export class Isolates {
   }
 
   /** Acquires a process for a call. @throws PylonError OVERLOADED, and the signal's reason */
-  enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate> {
+  enter(name: string, requestId: string, signal: Cancellation): Promise<Isolate> {
     if (this.#isClosed || this.#queue.size >= MAX_WAITING_ISOLATED_CALLS)
       return Promise.reject(overloaded());
     return new Promise((grant, reject) => {

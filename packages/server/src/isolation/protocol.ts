@@ -14,6 +14,13 @@ export interface LoadMessage {
   readonly dev: boolean;
 }
 
+/** A list of methods of `ctx`, by path, to which later runs refer. */
+export interface ShapeMessage {
+  readonly kind: "shape";
+  readonly shape: number;
+  readonly methods: readonly string[];
+}
+
 /** Runs a function. `run` identifies this run in later messages. */
 export interface RunMessage {
   readonly kind: "run";
@@ -29,8 +36,6 @@ export interface SentContext {
   readonly data: Readonly<Record<string, unknown>>;
   /** The number of the list of methods that the server provides. */
   readonly shape: number;
-  /** The paths of those methods, if this list is used for the first time. */
-  readonly methods?: readonly string[] | undefined;
   readonly auth: unknown;
   /** Whether the server must be notified when the handler reads `ctx.auth`. */
   readonly isAuthWatched: boolean;
@@ -42,6 +47,7 @@ export interface SentContext {
 /** A message from the server. */
 export type HostMessage =
   | LoadMessage
+  | ShapeMessage
   | RunMessage
   | { readonly kind: "abort"; readonly run: number; readonly reason: SentError }
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }
