@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
@@ -245,6 +245,55 @@ describe("a harmful handler", () => {
     for (const { code } of stuck) expect(code).toBe("FN_TIMEOUT");
     expect(isolatesOf(process.pid).length).toBeLessThanOrEqual(4);
   });
+
+  /**
+   * Calls a quick function many times at once, so that its processes are given calls ahead of time,
+   * and lets some of the calls harm their process.
+   *
+   * @returns the longest time of a quick call
+   */
+  async function longestAmongQuick(harm: "loops" | "exits" | "allocates"): Promise<number> {
+    const folder = mkdtempSync(join(tmpdir(), "pylon-moody-"));
+    const file = join(folder, "runs");
+    let id = 0;
+    let longest = 0;
+    const quick = async (): Promise<void> => {
+      for (let more = 0; more < 20; more += 1) {
+        const own = (id += 1);
+        const started = performance.now();
+        const { value } = await call(server, "moody", { id: own, mood: "quick", file });
+        longest = Math.max(longest, performance.now() - started);
+        expect(value).toBe(own);
+      }
+    };
+    const clients = Array.from({ length: 48 }, quick);
+    const harms = [-1, -2].map((own) => call(server, "moody", { id: own, mood: harm, file }));
+    await Promise.all(clients);
+    for (const { code } of await Promise.all(harms))
+      expect(code).toBe(harm === "loops" ? "FN_TIMEOUT" : "HANDLER_CRASH");
+    const runs = readFileSync(file, "utf8").trim().split("\n").map(Number);
+    expect(runs.toSorted((one, other) => one - other)).toEqual([
+      -2,
+      -1,
+      ...Array.from({ length: id }, (_, index) => index + 1),
+    ]);
+    rmSync(folder, { recursive: true });
+    return longest;
+  }
+
+  test.each(["loops", "exits", "allocates"] as const)(
+    "among many calls of the same function, when it %s: each other call runs once, without waiting",
+    async (harm) => {
+      let longest = Infinity;
+      // A busy machine may delay a call too, but not on each try.
+      for (let tries = 0; longest > 3 * MAX_STALL_MS && tries < MAX_TRIES; tries += 1) {
+        await processesReady(3);
+        longest = Math.min(longest, await longestAmongQuick(harm));
+      }
+      expect(longest).toBeLessThan(3 * MAX_STALL_MS);
+    },
+    30_000,
+  );
 
   test("that never returns: its process is not kept busy after the timeout", async () => {
     expect(await call(server, "waits")).toMatchObject({ code: "FN_TIMEOUT" });

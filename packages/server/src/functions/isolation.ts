@@ -12,7 +12,12 @@ export interface Isolation {
    *
    * @throws PylonError OVERLOADED, and the signal's reason if it aborts before
    */
-  enter(name: string, requestId: string, signal: Cancellation): Promise<Isolate>;
+  enter(
+    name: string,
+    definition: FnDefinition,
+    requestId: string,
+    signal: Cancellation,
+  ): Promise<Isolate>;
   /** Called when a handler blocked the server's own process for `ms` milliseconds. */
   blocked(name: string, definition: FnDefinition, ms: number): void;
 }

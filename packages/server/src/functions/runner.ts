@@ -160,8 +160,9 @@ export class Runner {
   }
 
   async #invokeIsolated(running: RunningCall, args: unknown): Promise<EncodedResult> {
-    const { name, call, deadline } = running;
-    const isolate = await this.#services.isolation.enter(name, call.requestId, deadline);
+    const { name, definition, call, deadline } = running;
+    const { isolation } = this.#services;
+    const isolate = await isolation.enter(name, definition, call.requestId, deadline);
     try {
       return await this.#invoke({ ...running, call: { ...call, isolate } }, args);
     } finally {

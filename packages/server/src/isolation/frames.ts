@@ -66,6 +66,11 @@ export class FrameWriter {
     if (this.#waiting.length === 1) this.drain();
   }
 
+  /** Whether the socket has accepted all messages. */
+  get isDrained(): boolean {
+    return this.#waiting.length === 0;
+  }
+
   /** Called when the socket has room. */
   drain(): void {
     for (;;) {

@@ -77,8 +77,15 @@ export class FunctionIsolation implements Isolation {
     await this.#isolates.close();
   }
 
-  enter(name: string, requestId: string, signal: Cancellation): Promise<Isolate> {
-    return this.#isolates.enter(name, requestId, signal);
+  enter(
+    name: string,
+    definition: FnDefinition,
+    requestId: string,
+    signal: Cancellation,
+  ): Promise<Isolate> {
+    // A mutation would wait with an open transaction.
+    const mayWaitInProcess = definition.type !== "mutation";
+    return this.#isolates.enter(name, requestId, signal, mayWaitInProcess);
   }
 
   blocked(name: string, definition: FnDefinition, ms: number): void {

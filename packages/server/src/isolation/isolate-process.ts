@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { setPriority } from "node:os";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { PylonError } from "@pylonsync/protocol";
 import type { EncodedResult } from "../functions/encode-result.ts";
 import type { IsolatedRun } from "../functions/isolation.ts";
@@ -10,6 +10,7 @@ import { ContextShape, isAuthWatched, type ContextMethod } from "./describe-cont
 import type { FrameWriter } from "./frames.ts";
 import { ISOLATE_COMMAND } from "./isolate-command.ts";
 import type { CallMessage, HostMessage, IsolateMessage, LoadMessage } from "./protocol.ts";
+import { RunClaims } from "./run-claims.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
 /** The memory of a process in KiB, in Linux's /proc. */
@@ -17,6 +18,9 @@ const MEMORY = /^VmRSS:\s+(\d+) kB$/m;
 
 /** The lowered priority, as a `nice` value. */
 const LOW_PRIORITY = 10;
+
+/** The number of runs after which a process is replaced: RunClaims counts to 2^31. */
+const MAX_RUNS = 2 ** 30;
 
 /** Callbacks for the state of a process. */
 export interface IsolateEvents {
@@ -26,8 +30,15 @@ export interface IsolateEvents {
   ended(reason: string): void;
 }
 
+/** A run was withdrawn before it started: it must be run elsewhere. */
+export class WithdrawnRun extends Error {
+  override readonly name = "WithdrawnRun";
+}
+
 /** A run in the process that has not ended. */
 interface ActiveRun {
+  readonly owner: object;
+  readonly isNested: boolean;
   readonly shape: ContextShape;
   readonly call: IsolatedRun;
   /** Runs work in the operation of the run. */
@@ -46,6 +57,7 @@ interface ActiveRun {
 export class IsolateProcess {
   readonly #child: Bun.Subprocess;
   readonly #load: Omit<LoadMessage, "kind">;
+  readonly #claims: RunClaims;
   readonly #events: IsolateEvents;
   /** Null until it has connected. */
   #writer: FrameWriter | null = null;
@@ -58,6 +70,8 @@ export class IsolateProcess {
   /** The shapes of `ctx` that it knows, by number. */
   readonly #shapes = new Map<ContextShape, number>();
   #isReady = false;
+  #isConnected = false;
+  #hasExited = false;
   #endReason: Error | null = null;
 
   /**
@@ -68,17 +82,23 @@ export class IsolateProcess {
   constructor(
     socket: string,
     name: string,
-    load: Omit<LoadMessage, "kind">,
+    load: Omit<LoadMessage, "kind" | "claims">,
     events: IsolateEvents,
   ) {
-    this.#load = load;
+    const claims = join(dirname(socket), name);
+    this.#claims = RunClaims.create(claims);
+    this.#load = { ...load, claims };
     this.#events = events;
     this.#child = Bun.spawn([...command(), socket, name], {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...load.env, BUN_OPTIONS: `${load.env["BUN_OPTIONS"] ?? ""} --no-orphans`.trim() },
       onExit: (_, code, signal) => {
         const reason = signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`;
-        this.#endRuns(this.#endReason ?? crashed(reason));
+        rmSync(claims, { force: true });
+        this.#endReason ??= crashed(reason);
+        this.withdraw();
+        this.#hasExited = true;
+        this.#endRuns();
         events.ended(reason);
       },
     });
@@ -88,6 +108,7 @@ export class IsolateProcess {
   /** Called when it has connected. */
   connected(writer: FrameWriter): void {
     this.#writer = writer;
+    this.#isConnected = true;
     this.#send({ kind: "load", ...this.#load });
   }
 
@@ -96,9 +117,26 @@ export class IsolateProcess {
     return this.#isReady;
   }
 
-  /** Whether a handler is running in it. */
-  get isBusy(): boolean {
-    return this.#runs.size > 0;
+  /** Whether it has unfinished runs of this owner. */
+  isBusyWith(owner: object): boolean {
+    for (const run of this.#runs.values()) if (run.owner === owner) return true;
+    return false;
+  }
+
+  /** Withdraws the runs that have not started: they reject with a WithdrawnRun. */
+  withdraw(): void {
+    const decided = this.#claims.withdraw(this.#lastRun);
+    // The newest first, so that each is put before the later ones where it waits next.
+    for (const [run, { isNested, reject }] of [...this.#runs].toReversed()) {
+      if (isNested || run <= decided) continue;
+      this.#runs.delete(run);
+      reject(new WithdrawnRun());
+    }
+  }
+
+  /** Whether it has nearly used up the numbers of runs. */
+  get isWornOut(): boolean {
+    return this.#lastRun > MAX_RUNS;
   }
 
   /** The process's memory in bytes; 0 if the system does not report it in /proc. */
@@ -111,13 +149,26 @@ export class IsolateProcess {
     }
   }
 
-  /** Runs a handler. It rejects when the signal aborts; the handler may still be running then. */
-  run(call: IsolatedRun, requestId: string): Promise<EncodedResult> {
+  /**
+   * Runs a handler, after those that it was sent before. It rejects when the signal aborts; the
+   * handler may still be running then.
+   *
+   * @param owner identifies the call to which the run belongs
+   * @param isNested whether another run of the call waits for it
+   * @throws WithdrawnRun
+   */
+  run(
+    call: IsolatedRun,
+    requestId: string,
+    owner: object,
+    isNested: boolean,
+  ): Promise<EncodedResult> {
     const run = ++this.#lastRun;
     const { name, args, context, auth, secrets, seed, signal } = call;
     const shape = ContextShape.of(context);
     return new Promise<EncodedResult>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
+      if (this.#endReason !== null) return reject(isNested ? this.#endReason : new WithdrawnRun());
       const onAbort = (): void => {
         reject(signal.reason);
         this.#send({ kind: "abort", run, reason: sentError(signal.reason) });
@@ -136,9 +187,11 @@ export class IsolateProcess {
         secrets,
         seed,
       };
-      this.#send({ kind: "run", run, name, requestId, args, context: sent });
+      this.#send({ kind: "run", run, isNested, name, requestId, args, context: sent });
       signal.addEventListener("abort", onAbort, { once: true });
       this.#runs.set(run, {
+        owner,
+        isNested,
         shape,
         call,
         within: AsyncLocalStorage.snapshot(),
@@ -173,13 +226,38 @@ export class IsolateProcess {
   /** Ends the process immediately. @param reason the error of its runs */
   kill(reason: Error): void {
     this.#endReason ??= reason;
-    this.#endRuns(this.#endReason);
+    this.#endCurrentCall(this.#endReason);
     this.#child.kill("SIGKILL");
   }
 
-  #endRuns(reason: Error): void {
+  /** Rejects the current call. Later ones are withdrawn, and earlier ones have sent their results. */
+  #endCurrentCall(reason: Error): void {
+    this.withdraw();
+    const current = [...this.#runs.values()].findLast(({ isNested }) => !isNested)?.owner;
+    for (const [run, { owner, reject }] of this.#runs) {
+      if (owner !== current) continue;
+      this.#runs.delete(run);
+      reject(reason);
+    }
+    this.#rejectAsked(reason);
+  }
+
+  /** Called when its connection has ended, after its last message. */
+  disconnected(): void {
+    this.#isConnected = false;
+    this.#endRuns();
+  }
+
+  /** Rejects all runs once the process has ended and none of its messages is on the way. */
+  #endRuns(): void {
+    if (this.#isConnected || !this.#hasExited) return;
+    const reason = this.#endReason ?? crashed("unknown");
     for (const { reject } of this.#runs.values()) reject(reason);
     this.#runs.clear();
+    this.#rejectAsked(reason);
+  }
+
+  #rejectAsked(reason: Error): void {
     for (const { reject } of this.#asked.values()) reject(reason);
     this.#asked.clear();
   }

@@ -10,6 +10,8 @@ export interface LoadMessage {
   readonly root: string;
   readonly functionsDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The path of the memory in which runs are claimed (see RunClaims). */
+  readonly claims: string;
   /** In dev mode, functions may send requests to this machine and its network. */
   readonly dev: boolean;
 }
@@ -25,6 +27,8 @@ export interface ShapeMessage {
 export interface RunMessage {
   readonly kind: "run";
   readonly run: number;
+  /** Whether a running function called it, so that it must not wait for that one to end. */
+  readonly isNested: boolean;
   readonly name: string;
   readonly requestId: string;
   readonly args: unknown;

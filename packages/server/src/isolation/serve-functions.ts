@@ -27,6 +27,7 @@ import type {
   RunMessage,
   SentContext,
 } from "./protocol.ts";
+import { RunClaims } from "./run-claims.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
 /**
@@ -46,12 +47,15 @@ export async function serveFunctions(path: string, name: string): Promise<void> 
         // Only the server writes here, and it sends messages of this type.
         for (const message of reader.take(bytes)) void handlers.take(message as HostMessage);
       },
-      drain: () => writer.drain(),
+      drain: () => {
+        writer.drain();
+        handlers.startNext();
+      },
       close: () => process.exit(0),
     },
   });
   const writer = new FrameWriter(socket);
-  const handlers = new IsolateHandlers((message) => writer.send(message));
+  const handlers = new IsolateHandlers(writer);
   writer.send({ kind: "hello", name } satisfies IsolateMessage);
 }
 
@@ -80,7 +84,7 @@ interface PendingCall {
 
 /** The functions of an app, and their runs that have not ended. */
 class IsolateHandlers {
-  readonly #send: (message: IsolateMessage) => void;
+  readonly #writer: FrameWriter;
   #functions: ReadonlyMap<string, FnDefinition> = new Map();
   readonly #diagnostics: Diagnostic[] = [];
   #env: LoadMessage["env"] = {};
@@ -88,14 +92,18 @@ class IsolateHandlers {
   /** The lists of methods, by the numbers that the server assigned. */
   readonly #shapes = new Map<number, readonly RemoteMethod[]>();
   readonly #aborts = new Map<number, LazyAbort>();
+  readonly #waiting: { readonly message: RunMessage; readonly abort: LazyAbort }[] = [];
+  /** The number of handlers that are running: a function and those that it calls. */
+  #running = 0;
+  #claims: RunClaims | undefined;
   readonly #pending = new Map<number, PendingCall>();
   readonly #callbacks = new Map<number, () => unknown>();
   /** The server's errors that were passed to handlers, with the calls that failed with them. */
   readonly #failedCalls = new WeakMap<Error, number>();
   #lastId = 0;
 
-  constructor(sendMessage: (message: IsolateMessage) => void) {
-    this.#send = sendMessage;
+  constructor(writer: FrameWriter) {
+    this.#writer = writer;
   }
 
   async take(message: HostMessage): Promise<void> {
@@ -105,7 +113,7 @@ class IsolateHandlers {
       case "shape":
         return void this.#shapes.set(message.shape, message.methods.map(remoteMethod));
       case "run":
-        return this.#run(message);
+        return this.#take(message);
       case "abort":
         return this.#aborts.get(message.run)?.abort(receivedError(message.reason));
       case "answer":
@@ -120,8 +128,9 @@ class IsolateHandlers {
     }
   }
 
-  async #load({ root, functionsDir, env, dev }: LoadMessage): Promise<void> {
+  async #load({ root, functionsDir, env, dev, claims }: LoadMessage): Promise<void> {
     this.#env = env;
+    this.#claims = RunClaims.open(claims);
     this.#ask = createFetch(dev);
     try {
       const { functions } = await loadFunctions(functionsDir, root, this.#diagnostics);
@@ -132,9 +141,33 @@ class IsolateHandlers {
     }
   }
 
-  async #run({ run, name, requestId, args, context }: RunMessage): Promise<void> {
+  /** Runs start one after another, in the order in which they arrive. */
+  #take(message: RunMessage): void {
     const abort = new LazyAbort();
-    this.#aborts.set(run, abort);
+    this.#aborts.set(message.run, abort);
+    if (message.isNested) void this.#run(message, abort);
+    else {
+      this.#waiting.push({ message, abort });
+      this.startNext();
+    }
+  }
+
+  /**
+   * Starts the next run once the results of earlier ones are sent: it may block this process
+   * forever.
+   */
+  startNext(): void {
+    while (this.#running === 0 && this.#writer.isDrained) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      const { run } = next.message;
+      if (this.#claims?.start(run) === true) void this.#run(next.message, next.abort);
+      else this.#aborts.delete(run);
+    }
+  }
+
+  async #run({ run, name, requestId, args, context }: RunMessage, abort: LazyAbort): Promise<void> {
+    this.#running += 1;
     const operation: Operation = {
       requestId,
       where: `function ${name}`,
@@ -153,6 +186,8 @@ class IsolateHandlers {
       this.#send({ kind: "threw", run, error: sentError(error, call) });
     } finally {
       this.#aborts.delete(run);
+      this.#running -= 1;
+      this.startNext();
     }
   }
 
@@ -277,6 +312,10 @@ class IsolateHandlers {
 
   #forget(callbacks: readonly { readonly callback: number }[]): void {
     for (const { callback } of callbacks) this.#callbacks.delete(callback);
+  }
+
+  #send(message: IsolateMessage): void {
+    this.#writer.send(message);
   }
 
   #settle(call: number, settle: (pending: PendingCall) => void): void {
