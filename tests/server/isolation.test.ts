@@ -13,6 +13,8 @@ import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts"
 const APP = join(import.meta.dir, "../support/isolated-app");
 /** The longest that a call may wait because of another handler, in milliseconds. */
 const MAX_STALL_MS = 100;
+/** The same while 48 clients keep the machine busy, and new processes start. */
+const MAX_STALL_AMONG_MANY_MS = 500;
 const MAX_TRIES = 4;
 
 function start(env: Readonly<Record<string, string>>): Promise<TestServer> {
@@ -248,11 +250,11 @@ describe("a harmful handler", () => {
 
   /**
    * Calls a quick function many times at once, so that its processes are given calls ahead of time,
-   * and lets some of the calls harm their process.
+   * and lets two of the calls harm their process.
    *
    * @returns the longest time of a quick call
    */
-  async function longestAmongQuick(harm: "loops" | "exits" | "allocates"): Promise<number> {
+  async function longestAmongQuick(harm?: "loops" | "exits" | "allocates"): Promise<number> {
     const folder = mkdtempSync(join(tmpdir(), "pylon-moody-"));
     const file = join(folder, "runs");
     let id = 0;
@@ -267,14 +269,14 @@ describe("a harmful handler", () => {
       }
     };
     const clients = Array.from({ length: 48 }, quick);
-    const harms = [-1, -2].map((own) => call(server, "moody", { id: own, mood: harm, file }));
+    const harmful = harm === undefined ? [] : [-2, -1];
+    const harms = harmful.map((own) => call(server, "moody", { id: own, mood: harm, file }));
     await Promise.all(clients);
     for (const { code } of await Promise.all(harms))
       expect(code).toBe(harm === "loops" ? "FN_TIMEOUT" : "HANDLER_CRASH");
     const runs = readFileSync(file, "utf8").trim().split("\n").map(Number);
     expect(runs.toSorted((one, other) => one - other)).toEqual([
-      -2,
-      -1,
+      ...harmful,
       ...Array.from({ length: id }, (_, index) => index + 1),
     ]);
     rmSync(folder, { recursive: true });
@@ -284,13 +286,14 @@ describe("a harmful handler", () => {
   test.each(["loops", "exits", "allocates"] as const)(
     "among many calls of the same function, when it %s: each other call runs once, without waiting",
     async (harm) => {
-      let longest = Infinity;
+      let stall = Infinity;
       // A busy machine may delay a call too, but not on each try.
-      for (let tries = 0; longest > 3 * MAX_STALL_MS && tries < MAX_TRIES; tries += 1) {
+      for (let tries = 0; stall > MAX_STALL_AMONG_MANY_MS && tries < MAX_TRIES; tries += 1) {
         await processesReady(3);
-        longest = Math.min(longest, await longestAmongQuick(harm));
+        const usual = await longestAmongQuick();
+        stall = Math.min(stall, (await longestAmongQuick(harm)) - usual);
       }
-      expect(longest).toBeLessThan(3 * MAX_STALL_MS);
+      expect(stall).toBeLessThan(MAX_STALL_AMONG_MANY_MS);
     },
     30_000,
   );

@@ -357,7 +357,8 @@ class Lease implements Isolate {
 
   async #runOnce(run: IsolatedRun, isNested: boolean): Promise<EncodedResult> {
     for (;;) {
-      if (this.slot === null) throw overloaded();
+      if (this.slot === null)
+        throw new Error("A function was run after its caller had ended: await every call.");
       try {
         return await this.slot.process.run(run, this.call.requestId, this, isNested);
       } catch (error) {
