@@ -230,7 +230,7 @@ export class IsolateProcess {
     this.#child.kill("SIGKILL");
   }
 
-  /** Rejects the current call. Later ones are withdrawn, and earlier ones have sent their results. */
+  /** Rejects the current call. Later ones are withdrawn; earlier ones have sent their results. */
   #endCurrentCall(reason: Error): void {
     this.withdraw();
     const current = [...this.#runs.values()].findLast(({ isNested }) => !isNested)?.owner;
