@@ -322,6 +322,67 @@ export async function checkUpsert(ctx: MutationCtx): Promise<void> {
   await ctx.db.upsert("Task", "slug", { slug: "s" });
 }
 
+export async function checkAggregates(ctx: QueryCtx): Promise<void> {
+  const groups = await ctx.db.aggregate("Task", {
+    count: true,
+    sum: ["rank"],
+    avg: ["rank"],
+    max: ["due"],
+    countDistinct: ["title"],
+    groupBy: ["ownerId"],
+    where: { tags: { name: "a" } },
+    having: { sum_rank: { $gte: 1 } },
+    order: { max_due: "desc" },
+    limit: 5,
+  });
+  same<
+    (typeof groups)[number],
+    {
+      readonly count: number;
+      readonly sum_rank: number | null;
+      readonly avg_rank: number | null;
+      readonly max_due: string | null;
+      readonly countDistinct_title: number;
+      readonly count_distinct_title: number;
+      readonly ownerId: string;
+    }
+  >(true);
+  // @ts-expect-error there is no such field
+  await ctx.db.aggregate("Task", { min: ["rnak"] });
+  // @ts-expect-error there is no such field
+  await ctx.db.aggregate("Task", { count: true, groupBy: [{ field: "deu", bucket: "day" }] });
+  // @ts-expect-error there is no such bucket
+  await ctx.db.aggregate("Task", { count: true, groupBy: [{ field: "due", bucket: "decade" }] });
+  // @ts-expect-error the related row has no such field
+  await ctx.db.aggregate("Task", { count: true, where: { tags: { nmae: "a" } } });
+  // @ts-expect-error there is no such result
+  await ctx.db.aggregate("Task", { count: true, order: { cuont: "asc" } });
+}
+
+export async function checkOrders(ctx: QueryCtx): Promise<void> {
+  await ctx.db.query("Task", { $order: [{ rank: "desc" }, ["title", "asc"]] });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.query("Task", { $order: { rnak: "desc" } });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.query("Task", { $order: [{ rnak: "desc" }] });
+  // @ts-expect-error there is no such field to sort by
+  await ctx.db.search("Task", { sort: ["rnak", "asc"] });
+  // @ts-expect-error there is no such facet
+  await ctx.db.search("Task", { facets: ["rnak"] });
+  // @ts-expect-error there is no such field
+  await ctx.db.queryGraph({ Task: { where: { rnak: 1 } } });
+  // @ts-expect-error there is no such relation
+  await ctx.db.queryGraph({ Task: { include: { tugs: {} } } });
+}
+
+export async function checkLinks(ctx: MutationCtx): Promise<void> {
+  await ctx.db.link("Tag", "1", "task", "2");
+  // @ts-expect-error there is no such relation
+  await ctx.db.link("Tag", "1", "tusk", "2");
+  // @ts-expect-error there is no such relation
+  await ctx.db.unlink("Tag", "1", "tusk");
+}
+
 export async function checkContext(ctx: QueryCtx): Promise<void> {
   const tasks = await ctx.db.query("Task", {
     rank: { $gte: 1 },

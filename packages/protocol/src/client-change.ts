@@ -8,7 +8,7 @@ const FieldsSchema = recordOf((_value): _value is unknown => true);
  *
  * The `data` of an update may contain relative operations: `{likes: {$increment: 1}}`, `{tags:
  * {$append: ["new"]}}`. With `if_unchanged` an update or a delete is rejected with `ROW_CHANGED`
- * unless the row's fields have these values.
+ * unless the row's fields have these values; `ifUnchanged`, as in the other routes, is the same.
  */
 export const ClientChangeSchema = v.object({
   entity: v.string(),
@@ -17,6 +17,7 @@ export const ClientChangeSchema = v.object({
   data: v.optional(FieldsSchema),
   op_id: v.optional(v.pipe(v.string(), v.minLength(1), v.maxLength(128))),
   if_unchanged: v.optional(FieldsSchema),
+  ifUnchanged: v.optional(FieldsSchema),
 });
 /** See ClientChangeSchema. */
 export type ClientChange = v.InferOutput<typeof ClientChangeSchema>;

@@ -126,6 +126,20 @@ test("of changes with results a refused or malformed one is refused alone", asyn
   expect(await rows()).toHaveLength(2);
 });
 
+test("a condition has effect under both of its names", async () => {
+  for (const name of ["if_unchanged", "ifUnchanged"]) {
+    const { results } = await send([
+      note(1),
+      { entity: "Note", row_id: idOf(1), kind: "update", data: { count: 5 }, [name]: { count: 9 } },
+      { entity: "Note", row_id: idOf(1), kind: "delete", [name]: { count: 9 } },
+    ]);
+    expect(results?.slice(1).map(({ error }) => error?.code)).toEqual([
+      "ROW_CHANGED",
+      "ROW_CHANGED",
+    ]);
+  }
+});
+
 test("an older client hears nothing of what comes after the first refusal", async () => {
   const answer = await send([note(1), note(1), note(2)], ann, false);
   expect(answer).toMatchObject({ applied: 3, deduped: 1 });

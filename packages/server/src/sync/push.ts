@@ -256,14 +256,14 @@ function describe(change: ParsedPush["changes"][number] | undefined, message: st
 /** @returns the row's id */
 async function write(writer: Writer, change: ClientChange): Promise<string> {
   checkedId(change.row_id, "row_id");
-  const conditions = { ifUnchanged: change.if_unchanged };
+  const conditions = { ifUnchanged: change.if_unchanged ?? change.ifUnchanged };
   if (change.kind === "delete") {
     // If the row was already deleted, the client's intent is fulfilled.
     await writer.delete(change.entity, change.row_id, conditions);
     return change.row_id;
   }
   if (change.kind === "insert") {
-    if (change.if_unchanged !== undefined)
+    if (conditions.ifUnchanged !== undefined)
       throw new PylonError("INVALID_DATA", "An insert has no existing row to compare.", {
         field: "if_unchanged",
         hint: "Omit the field.",
