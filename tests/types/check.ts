@@ -54,6 +54,14 @@ export async function checkOperators(): Promise<void> {
   await db.update("Bug", "1", { labels: { $append: ["api"] } });
   await db.increment("Bug", "1", "bounty", "-12.50");
   await db.update("Bug", "1", { bounty: { $increment: 10 } });
+  const task = { title: "a", slug: "s" };
+  await db.upsert("Task", ["title", "slug"], task, { rank: { $increment: 1 } });
+  // @ts-expect-error there is no such field
+  await db.upsert("Task", "slog", task);
+  // @ts-expect-error the row is inserted if it does not exist
+  await db.upsert("Task", "slug", { slug: "s" });
+  // @ts-expect-error it is set only once
+  await db.upsert("Task", "slug", task, { slug: "t" });
   // @ts-expect-error an amount of an int is a number
   await db.increment("Task", "1", "rank", "1");
   // @ts-expect-error a string cannot be incremented

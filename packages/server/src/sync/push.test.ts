@@ -14,10 +14,12 @@ const manifest = buildManifest({
   entities: [
     entity("Note", { owner: field.string(), text: field.string(), count: field.int() }),
     entity("Open", { count: field.int() }),
+    entity("Tally", { owner: field.string(), name: field.string().unique(), n: field.int() }),
   ],
   policies: [
     policy({ name: "notes", entity: "Note", allow: "data.owner == auth.userId" }),
     policy({ name: "open", entity: "Open", allow: "true" }),
+    policy({ name: "tallies", entity: "Tally", allow: "data.owner == auth.userId" }),
   ],
 });
 const data = await openAppData(manifest);
@@ -138,6 +140,63 @@ test("a condition has effect under both of its names", async () => {
       "ROW_CHANGED",
     ]);
   }
+});
+
+test("an upsert updates the row with its key, whatever id the client shows", async () => {
+  const upsert = (slot: number, more: object = {}): object => ({
+    op_id: `upsert ${slot}`,
+    entity: "Tally",
+    row_id: idOf(slot),
+    kind: "insert",
+    data: { owner: "ann", name: "a", n: 1 },
+    upsert: { by: "name", update: { n: { $increment: 1 } } },
+    ...more,
+  });
+  const ids = async (changes: readonly object[], caller = ann): Promise<unknown> =>
+    (await send(changes, caller)).results?.map(({ status, id, error }) => [
+      status,
+      error?.code ?? id,
+    ]);
+  const first = [upsert(1), upsert(2)];
+  expect(await ids(first)).toEqual([
+    ["applied", idOf(1)],
+    ["applied", idOf(1)],
+  ]);
+  // Sent again, it has the same result and no effect.
+  expect(await ids(first)).toEqual([
+    ["deduped", idOf(1)],
+    ["deduped", idOf(1)],
+  ]);
+  const whole = { owner: "ann", name: "a", n: 7 };
+  const shown = { kind: "update", data: { n: 7 }, upsert: { by: ["name"], data: whole } };
+  expect(await ids([upsert(3, shown)])).toEqual([["applied", idOf(1)]]);
+  expect(await rows("Tally")).toEqual([{ id: idOf(1), ...whole }]);
+  const other = { ...whole, name: "b" };
+  const [created] = Object(
+    await ids([upsert(4, { ...shown, upsert: { by: "name", data: other } })]),
+  );
+  expect(created).toEqual(["applied", expect.not.stringContaining(idOf(4))]);
+  expect(
+    await ids([
+      upsert(5, { upsert: { by: "n" } }),
+      upsert(6, { kind: "delete" }),
+      upsert(7, { if_unchanged: { n: 7 } }),
+      upsert(8, { data: { owner: "bob", name: "c", n: 1 } }),
+      upsert(9, { upsert: { by: 5 } }),
+      upsert(9, { upsert: { by: "name", updat: { n: 1 } } }),
+    ]),
+  ).toEqual([
+    ["refused", "INVALID_DATA"],
+    ["refused", "INVALID_DATA"],
+    ["refused", "INVALID_DATA"],
+    ["refused", "POLICY_DENIED"],
+    ["refused", "INVALID_DATA"],
+    ["refused", "INVALID_DATA"],
+  ]);
+  // Bob may not read the row, so its name is taken for him.
+  const bobs = upsert(10, { data: { ...whole, owner: "bob" } });
+  expect(await ids([bobs], user("bob"))).toEqual([["refused", "UNIQUE_VIOLATION"]]);
+  expect(await ids([upsert(11)], ANONYMOUS)).toEqual([["refused", "AUTH_REQUIRED"]]);
 });
 
 test("an older client hears nothing of what comes after the first refusal", async () => {
