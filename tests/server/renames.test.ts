@@ -36,6 +36,7 @@ const before = appWith(
       ownerId: field.string().owner(),
       teamId: field.id("Team", { onDelete: "cascade" }),
       picture: field.file().optional(),
+      upperId: field.id("Task").optional(),
     },
     { indexes: [{ name: "by_name", fields: ["name", "rank"], unique: false }], relations },
   ),
@@ -47,11 +48,12 @@ const renamed = {
   ownerId: field.string().owner(),
   teamId: field.id("Team", { onDelete: "cascade" }),
   image: field.file().optional().renamedFrom("picture"),
+  parentId: field.id("Card").optional().renamedFrom("upperId"),
 };
 const options = {
   indexes: [{ name: "by_name", fields: ["title", "rank"], unique: false }],
   search: { text: ["title"], facets: [], sortable: [] },
-  relations,
+  relations: [...relations, { name: "parent", target: "Card", field: "parentId" }],
 };
 const after = appWith("2.0.0", entity("Card", renamed, { ...options, renamedFrom: "Task" }));
 const later = appWith(
@@ -65,6 +67,7 @@ const later = appWith(
       ownerId: field.string().owner(),
       teamId: field.id("Team", { onDelete: "cascade" }),
       image: field.file().optional(),
+      parentId: field.id("Card").optional(),
     },
     options,
   ),
@@ -104,6 +107,11 @@ test("a rename keeps rows, files and indexes, in both directions", async () => {
     groupBy: ["title"],
   });
   expect(JSON.stringify(grouped.body)).toContain('"title":"a"');
+  const byTitle = { count: true, groupBy: ["parent.title"], where: { parent: { title: "a" } } };
+  const child = await client.insert("Card", { title: "c", teamId, parentId: a });
+  const byParent = await client.request("POST", "/api/aggregate/Card", byTitle);
+  expect(byParent.body).toEqual({ rows: [{ "parent.title": "a", count: 1 }] });
+  await client.request("DELETE", `/api/entities/Card/${child}`);
   await database.stop();
 
   const back = await database.serve(before);

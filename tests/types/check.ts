@@ -355,6 +355,23 @@ export async function checkAggregates(ctx: QueryCtx): Promise<void> {
       readonly ownerId: string;
     }
   >(true);
+  const byTask = await ctx.db.aggregate("Tag", {
+    count: true,
+    groupBy: ["task.rank", "name"],
+    order: { "task.rank": "desc" },
+  });
+  same<
+    (typeof byTask)[number],
+    {
+      readonly count: number;
+      readonly "task.rank": string | number | boolean | null;
+      readonly name: string;
+    }
+  >(true);
+  // @ts-expect-error the related row has no such field
+  await ctx.db.aggregate("Tag", { count: true, groupBy: ["task.rnak"] });
+  // @ts-expect-error the relation leads to several rows
+  await ctx.db.aggregate("Task", { count: true, groupBy: ["tags.name"] });
   // @ts-expect-error there is no such field
   await ctx.db.aggregate("Task", { min: ["rnak"] });
   // @ts-expect-error there is no such field

@@ -4,6 +4,7 @@ import type {
   EntityName,
   RegisteredClientFilters,
   RegisteredRows,
+  RelatedFieldName,
 } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useEffect, useMemo, useState } from "react";
@@ -19,7 +20,8 @@ export type AggregateSpec = AggregateOptions<string, Readonly<Record<string, unk
 /** `AggregateSpec` for a registered entity. */
 export type EntityAggregateSpec<E extends EntityName> = AggregateOptions<
   keyof RegisteredRows[E] & string,
-  RegisteredClientFilters[E]
+  RegisteredClientFilters[E],
+  RelatedFieldName<E, RegisteredRows>
 >;
 
 /** The aggregates of a group, or of all rows, as `POST /api/aggregate/ENTITY` returns them. */

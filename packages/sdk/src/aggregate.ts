@@ -33,8 +33,10 @@ type Having<Field extends string> = {
 /**
  * The options of an aggregate over rows with these fields: counts, sums, averages, minima and
  * maxima, over all rows that match `where`, or per group. See docs/queries.md.
+ *
+ * `Related` are the fields of related rows.
  */
-export interface AggregateOptions<Field extends string, Where> {
+export interface AggregateOptions<Field extends string, Where, Related extends string = Field> {
   /**
    * `true` or `"*"` counts the rows; a field's name also counts its non-null values, as
    * `count_field`.
@@ -45,8 +47,10 @@ export interface AggregateOptions<Field extends string, Where> {
   readonly min?: readonly Field[];
   readonly max?: readonly Field[];
   readonly countDistinct?: readonly Field[];
+  /** Fields, also of the row to which a relation leads: `customer.country`. */
   readonly groupBy?: readonly (
     | Field
+    | Related
     | {
         readonly field: Field;
         readonly bucket?: Bucket;
@@ -58,7 +62,7 @@ export interface AggregateOptions<Field extends string, Where> {
   /** Filters groups by their results: `{count: {$gt: 1}, sum_cents: {$gte: 100}}`. */
   readonly having?: Having<Field>;
   /** The order, by result names: `{sum_cents: "desc"}`. Default: by the grouped fields. */
-  readonly order?: { readonly [Name in MeasureName<Field> | Field]?: "asc" | "desc" };
+  readonly order?: { readonly [Name in MeasureName<Field> | Field | Related]?: "asc" | "desc" };
   /** The maximum number of groups. */
   readonly limit?: number;
 }
@@ -71,15 +75,17 @@ type Prefixed<Prefix extends string, List, Row> = {
 type Numbers<Prefix extends string, List, Result> = {
   readonly [Field in Names<List> as `${Prefix}_${Field}`]: Result;
 };
-type GroupOf<Item, Row> = Item extends string
-  ? { readonly [Field in Item]: Value<Row, Field> }
-  : Item extends { readonly field: infer Field extends string }
-    ? { readonly [Name in Field]: Value<Row, Name> } & (Item extends {
-        readonly bucket: infer Unit extends Bucket;
-      }
-        ? { readonly [Name in `${Field}_${Unit}`]: string | null }
-        : unknown)
-    : unknown;
+type GroupOf<Item, Row> = Item extends `${string}.${string}`
+  ? { readonly [Field in Item]: string | number | boolean | null }
+  : Item extends string
+    ? { readonly [Field in Item]: Value<Row, Field> }
+    : Item extends { readonly field: infer Field extends string }
+      ? { readonly [Name in Field]: Value<Row, Name> } & (Item extends {
+          readonly bucket: infer Unit extends Bucket;
+        }
+          ? { readonly [Name in `${Field}_${Unit}`]: string | null }
+          : unknown)
+      : unknown;
 type Groups<List, Row> = List extends readonly [infer First, ...infer Rest]
   ? GroupOf<First, Row> & Groups<Rest, Row>
   : List extends readonly []

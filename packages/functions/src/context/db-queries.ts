@@ -4,6 +4,7 @@ import type {
   IncludeOf,
   RegisteredEntities,
   RegisteredServerFilters,
+  RelatedFieldName,
 } from "@pylonsync/sdk";
 
 /** The name of a field of the entity, or `id`. */
@@ -36,7 +37,11 @@ export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
  */
 export type AggregateSpec<E extends EntityName = never> = [E] extends [never]
   ? AggregateOptions<string, Filter>
-  : AggregateOptions<FieldName<E>, RegisteredServerFilters[E]>;
+  : AggregateOptions<
+      FieldName<E>,
+      RegisteredServerFilters[E],
+      RelatedFieldName<E, RegisteredEntities>
+    >;
 
 /** The options of `ctx.db.search`. */
 export interface SearchSpec<E extends EntityName = EntityName> {

@@ -9,7 +9,7 @@ import {
   type SchemaShape,
 } from "@pylonsync/query";
 import { PARENT, type Aggregate, type PerParent, type Select } from "../store.ts";
-import { resultKind } from "../result-kind.ts";
+import { groupKind, resultKind } from "../result-kind.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quote } from "./quote.ts";
 import {
@@ -259,7 +259,13 @@ export function compileAggregate(
 ): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(spec.entity, schema);
-  const groups = spec.groupBy.map(({ field, bucket, offsets, as }) => {
+  const groups = spec.groupBy.map(({ field, related, bucket, offsets, as }) => {
+    if (related !== undefined) {
+      const shown = compiler.relatedValue(related, field, table, (column, kind) =>
+        dialect.shown(column, kind),
+      );
+      return { shown, as: quote(as) };
+    }
     const column = compiler.column(table, field);
     const shown =
       bucket === undefined
@@ -291,9 +297,13 @@ export function compileAggregate(
   const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
   const texts = [
-    ...spec.groupBy.filter(({ bucket }) => bucket === undefined),
-    ...spec.measures.filter(({ fn }) => fn === "min" || fn === "max"),
-  ].filter(({ field }) => isText(table.shape.fields.get(field ?? "")));
+    ...spec.groupBy
+      .filter(({ bucket }) => bucket === undefined)
+      .map((group) => ({ as: group.as, kind: groupKind(group, spec.entity, schema) })),
+    ...spec.measures
+      .filter(({ fn }) => fn === "min" || fn === "max")
+      .map(({ as, field = "" }) => ({ as, kind: table.shape.fields.get(field) })),
+  ].filter(({ kind }) => isText(kind));
   return {
     text: endingByBytes(
       text,
