@@ -259,20 +259,10 @@ export function compileAggregate(
 ): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(spec.entity, schema);
-  const groups = spec.groupBy.map(({ field, related, bucket, offsets, as }) => {
-    if (related !== undefined) {
-      const shown = compiler.relatedValue(related, field, table, (column, kind) =>
-        dialect.shown(column, kind),
-      );
-      return { shown, as: quote(as) };
-    }
-    const column = compiler.column(table, field);
-    const shown =
-      bucket === undefined
-        ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
-        : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));
-    return { shown, as: quote(as) };
-  });
+  const groups = spec.groupBy.map((group) => ({
+    shown: shownGroup(group, compiler, table, dialect),
+    as: quote(group.as),
+  }));
   const measures = spec.measures.map(
     ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quote(as)}`,
   );
@@ -315,6 +305,23 @@ export function compileAggregate(
     ),
     params: compiler.params,
   };
+}
+
+/** The value by which rows are grouped. */
+function shownGroup(
+  { field, related, bucket, offsets }: Aggregate["groupBy"][number],
+  compiler: WhereCompiler,
+  table: TableScope,
+  dialect: Dialect,
+): string {
+  if (related !== undefined)
+    return compiler.relatedValue(related, field, table, (column, kind) =>
+      dialect.shown(column, kind),
+    );
+  const column = compiler.column(table, field);
+  return bucket === undefined
+    ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
+    : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));
 }
 
 /** The groups that satisfy `having`, in the requested order, ties in the order of their keys. */
