@@ -208,8 +208,8 @@ export class ShardHost implements RunningShard {
   take(connection: ShardConnection, input: unknown, { clientSeq, seen }: SentWith): void {
     if (!this.#isRunning || !connection.isOpen) return;
     const event = { kind: "input", playerId: connection.player.id, input } as const;
-    const isShown = seen === undefined;
-    this.#enqueue(isShown ? event : { ...event, seen }, { connection, clientSeq });
+    const sender = { connection, clientSeq };
+    this.#enqueue(seen === undefined ? event : { ...event, seen }, sender);
   }
 
   settle(result: CallResult): void {
