@@ -273,7 +273,7 @@ test("a user is deleted with their own rows, and not while another row needs the
   }
 });
 
-test("in an app with checked references an id refers to an existing row, unless it is exempt", async () => {
+test("with checked references, an id refers to an existing row, unless it is exempt", async () => {
   const checked = await startServer(
     appOf(
       buildManifest({

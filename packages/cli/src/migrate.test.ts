@@ -98,7 +98,7 @@ test("a step that loses data is rejected until it is requested by name", async (
   });
 });
 
-test("a conversion is applied without the steps that drop what the app no longer declares", async () => {
+test("a conversion is applied without dropping what the app no longer declares", async () => {
   using folder = new TempFolder();
   const before = "text: field.string(), extra: field.string().optional()";
   folder.write({ "app.ts": noteApp(before) });

@@ -114,7 +114,9 @@ export interface DbWriter extends DbReader {
    *
    * @returns whether the row existed
    * @throws Error ROW_CHANGED if it does not match `ifUnchanged`
-   * @example await ctx.db.update("Note", id, { text }, { ifUnchanged: { updatedAt: args.updatedAt } });
+   * @example
+   * const { updatedAt } = args;
+   * await ctx.db.update("Note", id, { text }, { ifUnchanged: { updatedAt } });
    */
   update<E extends EntityName>(
     entity: E,

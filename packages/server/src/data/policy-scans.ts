@@ -60,7 +60,9 @@ function ownWarning(entity: string, fields: readonly string[]): Diagnostic {
   return {
     severity: "warning",
     code: "POLICY_NO_INDEX",
-    message: `The read policy of ${entity} scans all of its rows: ${fields.join(" and ")} has no index.`,
+    message:
+      `The read policy of ${entity} scans all of its rows: ` +
+      `${fields.join(" and ")} has no index.`,
     path: `entities.${entity}`,
     hint: `Add .index() to the field ${field}, or an index of ${entity} that begins with it.`,
   };

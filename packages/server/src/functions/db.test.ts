@@ -92,7 +92,7 @@ test("a function updates with operators, and upserts", async () => {
   expect(await app.store.get("Item", "one")).toEqual({ id: "one", n: 5, secret: null });
 });
 
-test("a write with ifUnchanged fails if the row has other values, and its options are checked", async () => {
+test("a write with ifUnchanged fails if the row has changed; its options are checked", async () => {
   await app.clear();
   await mutate((db) => db.insert("Item", { id: "one", n: 1 }));
   const codeOf = (ask: (db: LooseWriter) => Promise<unknown>): Promise<unknown> =>

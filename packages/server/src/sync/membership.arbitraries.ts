@@ -51,6 +51,7 @@ export const writes: fc.Arbitrary<Write[]> = fc.array(
   }),
   { maxLength: 12 },
 );
+/** The callers whose permissions the writes change, and two whose they do not. */
 export const callers = fc.constantFrom<Caller>(
   { ...ANONYMOUS, userId: "u1" },
   { ...ANONYMOUS, userId: "u2" },

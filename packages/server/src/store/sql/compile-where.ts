@@ -93,7 +93,8 @@ export class WhereCompiler {
     const value = shown(this.column(other, field), kind);
     const found = `${this.column(other, "id")} = ${this.column(table, key)}`;
     const condition = this.condition(where, other);
-    return `(SELECT ${value} FROM ${quote(entity)} AS ${other.alias} WHERE ${found} AND ${condition})`;
+    const from = `${quote(entity)} AS ${other.alias}`;
+    return `(SELECT ${value} FROM ${from} WHERE ${found} AND ${condition})`;
   }
 
   parameter(value: Value): string {
