@@ -58,3 +58,44 @@ test("a prepared response is used once, unless the user may have changed", async
   expect(await session.refreshPrepared()).toMatchObject({ userId: "user 6" });
   expect(asked.slice(2)).toEqual(["Bearer one", "Bearer other", "Bearer other", "Bearer other"]);
 });
+
+test("a session that was to be ended later is ended before the server is asked again", async () => {
+  const storage = createWriteThroughStorage({}, () => undefined);
+  const asked: string[] = [];
+  let answer = (): Promise<Response> => Promise.reject(new TypeError("Failed to fetch"));
+  const platform: Platform = {
+    ...systemPlatform,
+    fetch: (url, { method, headers }) => {
+      const token = new Headers(headers).get("Authorization") ?? "nobody";
+      asked.push(`${method} ${new URL(url).pathname} ${token}`);
+      return answer();
+    },
+  };
+  const open = (): Session =>
+    new Session({
+      baseUrl: "http://localhost",
+      platform,
+      storage,
+      appName: "app",
+      token: undefined,
+      credentials: "token",
+      initial: ANONYMOUS_SESSION,
+    });
+  const session = open();
+  session.endLater();
+  session.token = "ann";
+  session.endLater();
+  session.token = null;
+  await expect(session.refresh()).rejects.toMatchObject({ code: "UNREACHABLE" });
+  answer = () => Promise.resolve(Response.json({ ...ANYBODY, user_id: null }));
+  // After a reload.
+  const next = open();
+  await next.refresh();
+  await next.refresh();
+  expect(asked).toEqual([
+    "DELETE /api/auth/session Bearer ann",
+    "DELETE /api/auth/session Bearer ann",
+    "GET /api/auth/me nobody",
+    "GET /api/auth/me nobody",
+  ]);
+});
