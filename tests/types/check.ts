@@ -83,6 +83,28 @@ export async function checkStamps(): Promise<void> {
   same<(typeof bugs.data)[number]["isPaid"], boolean>(true);
 }
 
+export async function checkAggregates(ctx: QueryCtx): Promise<void> {
+  const [bugs] = await ctx.db.aggregate("Bug", {
+    count: true,
+    groupBy: ["state", "severity", { field: "createdAt", bucket: "month" }],
+    sum: ["bounty"],
+    max: ["site"],
+    countDistinct: ["site"],
+  });
+  if (bugs === undefined) return;
+  same<(typeof bugs)["count"], number>(true);
+  same<(typeof bugs)["state"], "open" | "done">(true);
+  same<(typeof bugs)["severity"], "low" | "high" | null>(true);
+  same<(typeof bugs)["createdAt"], string | null>(true);
+  same<(typeof bugs)["sum_bounty"], string | null>(true);
+  same<(typeof bugs)["max_site"], string | null>(true);
+  same<(typeof bugs)["countDistinct_site"], number>(true);
+  same<(typeof bugs)["createdAt_month"], string | number | boolean | null>(true);
+  const [tasks] = await ctx.db.aggregate("Task", { count: "due", avg: ["rank"] });
+  same<NonNullable<typeof tasks>["count_due"], number>(true);
+  same<NonNullable<typeof tasks>["avg_rank"], number | null>(true);
+}
+
 const bug: InsertOf<typeof Bug> = { pin: "1", severity: "low" };
 const least: InsertOf<typeof Task> = { title: "a", slug: "s" };
 

@@ -8,6 +8,7 @@ import type {
   RegisteredInserts,
   RegisteredPatches,
 } from "@pylonsync/sdk";
+import type { AggregateRow } from "./aggregate-row.ts";
 import type {
   AggregateSpec,
   Filter,
@@ -65,10 +66,10 @@ export interface DbReader {
    * Returns one object per group, or one for all rows: `count`, `sum_field`, `avg_field`,
    * `min_field`, `max_field`, `countDistinct_field`, and each grouped field under its own name.
    */
-  aggregate<E extends EntityName>(
+  aggregate<E extends EntityName, const Spec extends AggregateSpec>(
     entity: E,
-    spec: AggregateSpec,
-  ): Promise<Record<string, string | number | boolean | null>[]>;
+    spec: Spec,
+  ): Promise<AggregateRow<E, Spec>[]>;
   /** Full-text search with facet counts, for entities that declare `search`. */
   search<E extends EntityName>(
     entity: E,
