@@ -292,7 +292,9 @@ export class Session {
     const { storage, baseUrl, platform } = this.#options;
     const http = new HttpClient(baseUrl, platform, () => token);
     await http.request("DELETE", "/api/auth/session").catch((error: unknown) => {
-      if (!(error instanceof PylonClientError) || error.status !== 401) throw error;
+      const status = error instanceof PylonClientError ? error.status : 0;
+      // A refusal is final, for example of a token that has ended: waiting would not change it.
+      if (status < 400 || status === 429 || status >= 500) throw error;
     });
     storage.remove(this.#endedKey);
   }
