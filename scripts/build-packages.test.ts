@@ -141,6 +141,18 @@ test.each(NAMES)(
   },
 );
 
+test("traces of the bundled command name its sources where npm installs them", async () => {
+  const path = "package/dist/main.js.map";
+  const map = await run(["tar", "-xzOf", tarball("cli"), path]);
+  const { sources } = JSON.parse(map) as { readonly sources: readonly string[] };
+  expect(sources).toContain("../../cli/src/main.ts");
+  expect(sources).toContain("../../server/src/server.ts");
+  expect(sources).toContainEqual(expect.stringMatching(/^\.\.\/\.\.\/\.\.\/zod\//));
+  const packages = NAMES.join("|");
+  const isInstalled = new RegExp(`^../../((${packages})/src/|../[a-z@])`);
+  expect(sources.filter((source) => !isInstalled.test(source))).toEqual([]);
+});
+
 test("an unknown package is rejected by name", async () => {
   const { exitCode, stderr } = Bun.spawnSync([
     "node",

@@ -516,6 +516,69 @@ test("another user's sign-in on the server's page sends nothing in their name", 
   expect(await onServer(alice)).toEqual(["alice's"]);
 }, 60_000);
 
+/** Signs in a guest by the server's cookie alone, as its own pages do. */
+async function guestByCookie(page: Page): Promise<TestClient> {
+  const { user_id: userId, token } = await page.evaluate(async () => {
+    const answer = await fetch("/api/auth/guest", { method: "POST", body: "{}" });
+    return (await answer.json()) as { readonly user_id: string; readonly token: string };
+  });
+  return new TestClient(origin, token, userId);
+}
+
+test("a page without a token sends nothing in the name of the cookie's next user", async () => {
+  const other = await context.newPage();
+  await other.goto(`${origin}/health`);
+  const alice = await guestByCookie(other);
+  const page = await open();
+  await live(page, alice.userId);
+  const network = await context.newCDPSession(page);
+  const setOffline = (offline: boolean): Promise<unknown> =>
+    network.send("Network.emulateNetworkConditions", {
+      offline,
+      latency: 0,
+      downloadThroughput: -1,
+      uploadThroughput: -1,
+    });
+  await setOffline(true);
+  // Only the server can remove the cookie.
+  await expect(page.evaluate(() => window.db.signOut())).rejects.toThrow("can't be reached");
+  await user(page, new RegExp(alice.userId));
+  await insert(page, "written as alice");
+  const bob = await guestByCookie(other);
+  await setOffline(false);
+  await live(page, bob.userId);
+  await sent(page);
+  expect(await page.evaluate(() => window.refused)).toEqual(["SESSION_CHANGED"]);
+  expect([await onServer(alice), await onServer(bob)]).toEqual([[], []]);
+}, 60_000);
+
+test("a sign-out without a connection is completed when the server can be reached", async () => {
+  const page = await open();
+  const { token, userId } = await signIn(page);
+  const stillIn = async (): Promise<unknown> => {
+    const headers = { Authorization: `Bearer ${token}` };
+    const answer = await fetch(`${origin}/api/auth/me`, { headers });
+    return ((await answer.json()) as { readonly user_id: unknown }).user_id;
+  };
+  expect(await stillIn()).toBe(userId);
+  await context.setOffline(true);
+  await status(page, "offline");
+  const failure = await page.evaluate(() =>
+    window.db.signOut().then(
+      () => "",
+      (error: unknown) => String(error),
+    ),
+  );
+  expect(failure).toContain("can't be reached");
+  await closeOffline(page);
+  await context.setOffline(false);
+  // The cookie that the server has set beside the token would sign in again.
+  const again = await open();
+  await user(again, /nobody/);
+  expect(await stillIn()).toBe(null);
+  expect(await again.evaluate(() => Object.keys(localStorage))).toEqual(["pylon:client_id"]);
+}, 60_000);
+
 test.each([
   ["is absent", () => Reflect.deleteProperty(globalThis, "indexedDB")],
   [

@@ -176,6 +176,9 @@ test("useRoom joins the room while the component is mounted", async () => {
   expect(room.state.peers).toMatchObject([{ user_id: alice.userId, data: { name: "Alice" } }]);
   await shown?.setPresence({ name: "Al" });
   await until(() => JSON.stringify(room.state.peers[0]?.data) === '{"name":"Al"}');
+  // An unhandled rejection would fail the test: handlers of events ignore the promises.
+  void shown?.broadcast("");
+  void shown?.setPresence("x".repeat(20_000));
   await room.broadcast("wave");
   await until(() => heard.length === 1);
   root.unmount();

@@ -59,7 +59,9 @@ describe.each([
     for (const input of inputs) socket.send(input);
     const listed = (): readonly Result[] => (Array.isArray(socket.view) ? socket.view : []);
     await until(() => listed().length === inputs.length);
-    return listed().toSorted((a, b) => (a.name < b.name ? -1 : 1));
+    // They arrive in the order in which the database answers.
+    const keyOf = ({ name, kind }: Result): string => `${name} ${kind}`;
+    return listed().toSorted((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
   }
 
   async function joined(shard: string): Promise<{ me: string; socket: ShardSocket }> {

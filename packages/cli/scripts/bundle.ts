@@ -1,9 +1,10 @@
 // `bun scripts/bundle.ts FOLDER`: the pylon command as it is published: one file for the command
 // and one for each program that it starts, with their bytecode and source maps.
-import { join } from "node:path";
+import { join, relative, resolve, sep } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const PACKAGES = fileURLToPath(new URL("../..", import.meta.url));
+const MODULES = join(PACKAGES, "..", "node_modules");
 
 /** What is started on its own, each by its path from packages/. */
 export const PROGRAMS = {
@@ -42,8 +43,11 @@ export const LAZY_PACKAGES = [
  * @param outdir for `NAME.js`, its bytecode and its source map; without it nothing is written
  * @throws AggregateError with what the bundler says
  */
-export function bundle(name: keyof typeof PROGRAMS, outdir?: string): Promise<Bun.BuildOutput> {
-  return Bun.build({
+export async function bundle(
+  name: keyof typeof PROGRAMS,
+  outdir?: string,
+): Promise<Bun.BuildOutput> {
+  const built = await Bun.build({
     entrypoints: [join(PACKAGES, PROGRAMS[name])],
     ...(outdir === undefined ? {} : { outdir }),
     target: "bun",
@@ -59,6 +63,23 @@ export function bundle(name: keyof typeof PROGRAMS, outdir?: string): Promise<Bu
     define: { "import.meta.dir": "BUNDLE_DIR", "import.meta.path": "BUNDLE_PATH" },
     metafile: true,
   });
+  if (outdir !== undefined) await relocateSources(outdir, `${name}.js.map`);
+  return built;
+}
+
+/**
+ * Names the sources in a map by where they are once the command is installed, in
+ * node_modules/@pylonsync/cli/dist. Traces in the log would show the folders of this machine.
+ */
+async function relocateSources(outdir: string, name: string): Promise<void> {
+  const file = join(outdir, name);
+  const map = (await Bun.file(file).json()) as { readonly sources: readonly string[] };
+  const sources = map.sources.map((source) => {
+    const path = resolve(outdir, source);
+    if (path.startsWith(MODULES + sep)) return join("..", "..", "..", relative(MODULES, path));
+    return join("..", "..", relative(PACKAGES, path));
+  });
+  await Bun.write(file, JSON.stringify({ ...map, sources }));
 }
 
 if (import.meta.main) {

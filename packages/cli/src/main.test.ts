@@ -218,6 +218,24 @@ test.each(["basic", "todo"])(
   },
 );
 
+test("HTTP functions and workflows are counted too", async () => {
+  using folder = new TempFolder();
+  folder.write({
+    "app.ts": noteApp("text: field.string()"),
+    "functions/one.ts": queryOf("1"),
+    "functions/hooks/two.ts":
+      'import { http } from "@pylonsync/functions";\n' +
+      'export default http({ method: "GET", handler: () => new Response("2") });\n',
+    "workflows/three.ts":
+      'import { workflow } from "@pylonsync/workflows";\n' +
+      'export default workflow("three", async () => 3);\n',
+  });
+  const { stdout } = await pylon(["dev", "--once"], folder.path);
+  expect(stdout).toContain("functions: 2, workflows: 1");
+  const checked = await pylon(["codegen", "--json"], folder.path);
+  expect(JSON.parse(checked.stdout)).toMatchObject({ code: "CODEGEN_OK", functions: 2 });
+});
+
 test("U: init . creates the app in an empty folder, also in one with a repository", async () => {
   using folder = new TempFolder();
   folder.write({ "shop/.git/HEAD": "ref: refs/heads/main\n" });

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { PackageRegistry } from "../../../tests/support/package-registry.ts";
-import { program, TempFolder } from "./testing/pylon-process.ts";
+import { program, PylonProcess, TempFolder } from "./testing/pylon-process.ts";
 
 // Packs every package as it would be published and serves them from a registry of the test, for a
 // new app to install from.
@@ -55,29 +55,8 @@ test("the packed command has the templates, and no tests", async () => {
 test.each(["basic", "todo"])(
   "an app from the template %s installs, is checked and deployed, and installs from its lock",
   async (template) => {
-    const dir = join(folder.path, template);
-    await program(
-      [
-        process.execPath,
-        join(PACKAGES, "cli", "src", "main.ts"),
-        "init",
-        template,
-        "--template",
-        template,
-      ],
-      folder.path,
-    );
-    await Bun.write(join(dir, ".npmrc"), registry.npmrc);
-    const run = async (...command: string[]): Promise<string> => {
-      const { exitCode, stdout, stderr } = await program(command, dir);
-      expect({ command, exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({
-        command,
-        exitCode: 0,
-        stderr: "",
-      });
-      return stdout;
-    };
-    await run("npm", "install", "--no-audit", "--no-fund");
+    const dir = await installed(template);
+    const run = succeedsIn(dir);
     expect(JSON.parse(await run("npx", "pylon", "dev", "--once", "--json"))).toMatchObject({
       code: "DEV_OK",
       diagnostics: [],
@@ -94,3 +73,89 @@ test.each(["basic", "todo"])(
   },
   300_000,
 );
+
+// The command is bundled: its classes are others than those of the packages that the app imports.
+test("the installed command and the packages of its app recognize each other's errors", async () => {
+  const dir = await installed("basic", "errors");
+  const write = (name: string, code: string): Promise<number> => Bun.write(join(dir, name), code);
+  await write(
+    "functions/hook.ts",
+    `import { http, verifyStripe } from "@pylonsync/functions";
+export default http({ method: "POST", handler: async (request) => Response.json(await verifyStripe(request, "secret")) });`,
+  );
+  await write(
+    "functions/isolatedHook.ts",
+    `import { action, v, verifyStripe } from "@pylonsync/functions";
+export default action({ isolate: true, args: { rawBody: v.string() }, handler: (ctx) => verifyStripe(ctx.request, "secret") });`,
+  );
+  await write(
+    "functions/start.ts",
+    `import { action } from "@pylonsync/functions";
+export default action({ handler: async (ctx) => ctx.workflows.start("undo") });`,
+  );
+  await write(
+    "functions/look.ts",
+    `import { action, v } from "@pylonsync/functions";
+export default action({ args: { id: v.string() }, handler: async (ctx, { id }) => ctx.workflows.get(id) });`,
+  );
+  await write(
+    "workflows/undo.ts",
+    `import { StepFailedError, workflow } from "@pylonsync/workflows";
+export default workflow("undo", async (ctx, { step }) => {
+  try {
+    await step("charge", () => { throw new Error("no money"); }, { retries: 0 });
+  } catch (error) {
+    return { undone: error instanceof StepFailedError ? error.step : null };
+  }
+});`,
+  );
+  const main = join(dir, "node_modules", "@pylonsync", "cli", "bin", "pylon.mjs");
+  await using server = new PylonProcess(["dev", "--port", "0"], dir, {}, [
+    process.execPath,
+    "--no-env-file",
+    "--no-install",
+    main,
+  ]);
+  const { port } = await server.event();
+  const post = async (path: string, body: unknown): Promise<unknown> => {
+    const headers = { "Stripe-Signature": "t=1,v1=00" };
+    const url = `http://localhost:${String(port)}${path}`;
+    return (await fetch(url, { method: "POST", headers, body: JSON.stringify(body) })).json();
+  };
+
+  const refused = { error: { code: "INVALID_SIGNATURE" } };
+  expect(await post("/api/http/hook", {})).toMatchObject(refused);
+  expect(await post("/api/webhooks/isolatedHook", {})).toMatchObject(refused);
+
+  const id = await post("/api/fn/start", {});
+  let run = await post("/api/fn/look", { id });
+  while (!/"status":"(completed|failed)"/.test(JSON.stringify(run))) {
+    await Bun.sleep(20);
+    run = await post("/api/fn/look", { id });
+  }
+  expect(run).toMatchObject({ status: "completed", output: { undone: "charge" } });
+}, 300_000);
+
+/** Creates an app from a template, and installs its packages. @returns its folder */
+async function installed(template: string, name = template): Promise<string> {
+  const main = join(PACKAGES, "cli", "src", "main.ts");
+  const command = [process.execPath, main, "init", name, "--template", template];
+  await program(command, folder.path);
+  const dir = join(folder.path, name);
+  await Bun.write(join(dir, ".npmrc"), registry.npmrc);
+  await succeedsIn(dir)("npm", "install", "--no-audit", "--no-fund");
+  return dir;
+}
+
+/** Returns a function that runs a command in a folder, which must succeed, for its output. */
+function succeedsIn(dir: string): (...command: string[]) => Promise<string> {
+  return async (...command) => {
+    const { exitCode, stdout, stderr } = await program(command, dir);
+    expect({ command, exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({
+      command,
+      exitCode: 0,
+      stderr: "",
+    });
+    return stdout;
+  };
+}

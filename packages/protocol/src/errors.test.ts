@@ -50,3 +50,18 @@ test("a code of Pylon's has its status, and any other one is a refusal of the ap
     expect(statusOf(code)).toBeLessThan(600);
   }
 });
+
+test("an error of another copy of the module is a PylonError, but none of a subclass", async () => {
+  const copy = "./errors.ts?copy";
+  const { PylonError: Other } = (await import(copy)) as { readonly PylonError: typeof PylonError };
+  class Special extends PylonError {}
+
+  const theirs = new Other("NOT_FOUND", "gone");
+  expect(Other).not.toBe(PylonError);
+  expect(theirs instanceof PylonError).toBe(true);
+  expect(theirs instanceof Special).toBe(false);
+  expect(new Special("NOT_FOUND", "gone") instanceof Other).toBe(true);
+  expect(new PylonError("NOT_FOUND", "gone") instanceof Special).toBe(false);
+  for (const value of [new Error("x"), null, undefined, 5, { code: "NOT_FOUND" }])
+    expect(value instanceof PylonError).toBe(false);
+});

@@ -179,6 +179,12 @@ export interface ErrorDetails {
 }
 
 /**
+ * Marks the errors of all copies of this module. The published command is bundled and has a copy of
+ * its own, while `@pylonsync/functions` in an app's folder throws errors of another one.
+ */
+const PYLON_ERROR = Symbol.for("pylon.error");
+
+/**
  * An error for the caller: all of its content is sent.
  *
  * @example throw new PylonError("NOT_FOUND", "No Todo has the id \"x1\".", { hint: "List
@@ -199,6 +205,17 @@ export class PylonError extends Error {
     this.hint = details.hint;
     this.field = details.field;
     this.extra = details.extra;
+  }
+
+  /** `instanceof PylonError` holds for errors of every copy; `instanceof` of a subclass does not. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== PylonError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return typeof value === "object" && value !== null && PYLON_ERROR in value;
+  }
+
+  /** On the prototype, so that logs do not print it. */
+  get [PYLON_ERROR](): true {
+    return true;
   }
 
   /** The data of an error that a function declares. */

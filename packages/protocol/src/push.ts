@@ -12,6 +12,11 @@ import { MAX_PUSH_CHANGES } from "./limits.ts";
 export const PushRequestSchema = v.object({
   changes: v.pipe(v.array(ClientChangeSchema), v.maxLength(MAX_PUSH_CHANGES)),
   client_id: v.optional(v.string()),
+  /**
+   * The user who made the changes, null for an anonymous one: the push is refused if the request is
+   * authenticated as another user. A cookie can change between a write and its push.
+   */
+  user_id: v.optional(v.nullable(v.string())),
   results: v.optional(v.boolean()),
 });
 /** See PushRequestSchema. */

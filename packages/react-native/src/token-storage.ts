@@ -44,7 +44,8 @@ export async function bridgeOf(
   plain: TextStore | null,
   { secureStore, appName = "default", onError = () => undefined }: StorageBridgeOptions,
 ): Promise<Storage> {
-  const tokenKey = storageKey(appName, "token");
+  // The token, and that of a session which is still to be ended on the server.
+  const secrets = ["token", "ended"].map((slot) => storageKey(appName, slot));
   const seed = await seedOf(plain).catch((error: unknown): Record<string, string> => {
     onError(error);
     return {};
@@ -52,9 +53,9 @@ export async function bridgeOf(
   if (secureStore !== undefined)
     // A keychain that is locked, or was restored on another device, must not prevent the app from
     // starting.
-    await takeToken(seed, tokenKey, secureStore, plain).catch(onError);
+    await takeSecrets(seed, secrets, secureStore, plain).catch(onError);
   const write = async (key: string, text: string | null): Promise<void> => {
-    if (secureStore !== undefined && key === tokenKey)
+    if (secureStore !== undefined && secrets.includes(key))
       await (text === null
         ? secureStore.deleteItemAsync(secureKey(key))
         : secureStore.setItemAsync(secureKey(key), text));
@@ -67,18 +68,20 @@ export async function bridgeOf(
   });
 }
 
-/** Reads the token from the secure store, and moves a token in plain text into it. */
-async function takeToken(
+/** Reads tokens from the secure store, and moves those in plain text into it. */
+async function takeSecrets(
   seed: Record<string, string>,
-  tokenKey: string,
+  keys: readonly string[],
   secureStore: SecureStoreModule,
   plain: TextStore | null,
 ): Promise<void> {
-  const token = await secureStore.getItemAsync(secureKey(tokenKey));
-  const unsafe = seed[tokenKey];
-  if (token !== null) seed[tokenKey] = token;
-  else if (unsafe !== undefined) await secureStore.setItemAsync(secureKey(tokenKey), unsafe);
-  if (unsafe !== undefined) await plain?.remove([tokenKey]);
+  for (const key of keys) {
+    const token = await secureStore.getItemAsync(secureKey(key));
+    const unsafe = seed[key];
+    if (token !== null) seed[key] = token;
+    else if (unsafe !== undefined) await secureStore.setItemAsync(secureKey(key), unsafe);
+    if (unsafe !== undefined) await plain?.remove([key]);
+  }
 }
 
 async function seedOf(plain: TextStore | null): Promise<Record<string, string>> {

@@ -75,11 +75,20 @@ export function useRoom(roomId: string, userId: string, options: UseRoomOptions 
       void current.leave();
     };
   }, [engine, roomId, userId, baseUrl, token]);
-  const setPresence = useCallback(async (data: unknown) => room.current?.setPresence(data), []);
+  const setPresence = useCallback(
+    (data: unknown) => ignorable(room.current?.setPresence(data)),
+    [],
+  );
   const broadcast = useCallback(
-    async (topic: string, data?: unknown) => room.current?.broadcast(topic, data),
+    (topic: string, data?: unknown) => ignorable(room.current?.broadcast(topic, data)),
     [],
   );
   const leave = useCallback(async () => room.current?.leave(), []);
   return { ...state, setPresence, broadcast, leave };
+}
+
+/** Handlers of events often ignore the promise, which must not cause an unhandled rejection. */
+function ignorable(sent: Promise<void> = Promise.resolve()): Promise<void> {
+  sent.catch(() => undefined);
+  return sent;
 }

@@ -1,4 +1,5 @@
 import { compileApp, loadApp } from "@pylonsync/server";
+import { countFunctions } from "../count-functions.ts";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { counted } from "../counted.ts";
 import { defineCommand } from "../command.ts";
@@ -27,7 +28,7 @@ export const build = defineCommand({
     writeGenerated(loaded, app.manifest, entry);
     const files = app.web === null ? [] : [...(await app.web.assets()).keys()];
     output.say(
-      `${app.manifest.name} can be served: ${counted(app.functions.size, "function")}, ` +
+      `${app.manifest.name} can be served: ${counted(countFunctions(loaded), "function")}, ` +
         (app.web === null ? "no page." : `a page of ${counted(files.length, "file")}.`),
     );
     output.json({ code: "BUILD_OK", name: app.manifest.name, files, diagnostics });

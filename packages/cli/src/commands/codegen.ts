@@ -1,6 +1,7 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { dirname, join, relative, resolve } from "node:path";
 import { loadApp, validateManifest } from "@pylonsync/server";
+import { countFunctions } from "../count-functions.ts";
 import { ENTRY, locateApp } from "../app-dir.ts";
 import { defineCommand } from "../command.ts";
 import { hasErrors, sayDiagnostics } from "../diagnostics.ts";
@@ -57,7 +58,7 @@ export const codegen = defineCommand({
       code: "CODEGEN_OK",
       name: manifest.name,
       entities: manifest.entities.length,
-      functions: loaded.functions.size,
+      functions: countFunctions(loaded),
     });
     return EXIT.OK;
   },

@@ -12,6 +12,7 @@ import {
   type LoadedApp,
   type PylonServer,
 } from "@pylonsync/server";
+import { countFunctions } from "../count-functions.ts";
 import type { Manifest } from "@pylonsync/sdk";
 import { ENTRY, locateApp, type AppLocation } from "../app-dir.ts";
 import { defineCommand, type CommandContext } from "../command.ts";
@@ -252,7 +253,7 @@ function countsOf(
 ): { entities: number; functions: number; policies: number } {
   return {
     entities: manifest.entities.length,
-    functions: loaded.functions.size,
+    functions: countFunctions(loaded),
     policies: manifest.policies.length,
   };
 }
@@ -263,6 +264,8 @@ function summaryOf(loaded: LoadedApp, manifest: Manifest): string {
     `entities: ${entities}`,
     `policies: ${policies}`,
     `functions: ${functions}`,
+    ...(loaded.workflows.size === 0 ? [] : [`workflows: ${loaded.workflows.size}`]),
+    ...(loaded.shards.size === 0 ? [] : [`shards: ${loaded.shards.size}`]),
     ...(loaded.web === null ? [] : ["web page"]),
   ].join(", ");
 }

@@ -1,4 +1,5 @@
 import { compileApp, type LoadedApp } from "@pylonsync/server";
+import { countFunctions } from "../count-functions.ts";
 import { error, notChecked, pass, warning, type Check } from "./check.ts";
 
 /** Checks whether the app can be served. */
@@ -9,7 +10,7 @@ export function checkApp(loaded: LoadedApp): Check {
     errors.length > 0 ? errors : diagnostics.filter(({ code }) => code !== "POLICY_MISSING")
   ).map(({ code, message, hint }) => `${code}: ${message}${hint === undefined ? "" : ` ${hint}`}`);
   if (shown.length === 0)
-    return pass("app", `the manifest is valid, ${loaded.functions.size} functions load`);
+    return pass("app", `the manifest is valid, ${countFunctions(loaded)} functions load`);
   return errors.length > 0 ? error("app", shown.join(" | ")) : warning("app", shown.join(" | "));
 }
 

@@ -209,7 +209,8 @@ export async function resetPassword(
 
 /**
  * Signs out: ends the session here and on the server. Without a connection the token is removed
- * here anyway; a cookie can only be removed by the server.
+ * here anyway, and the session is ended on the server as soon as it can be reached. A page that is
+ * signed in by a cookie stays signed in, because only the server can remove it.
  *
  * @throws PylonClientError, such as UNREACHABLE
  *
@@ -217,13 +218,17 @@ export async function resetPassword(
  * await signOut();
  */
 export async function signOut({ sync = getEngine() }: AuthCallOptions = {}): Promise<void> {
-  let isOver = sync.credentials === "token";
+  // Without a token, the page is signed in by the cookie of the server's own pages.
+  let isOver = sync.token !== null;
   try {
     await sync.request("DELETE", "/api/auth/session");
     isOver = true;
   } catch (error) {
+    if (!(error instanceof PylonClientError) || error.status !== 401) {
+      sync.session.endLater();
+      throw error;
+    }
     // The session has already ended.
-    if (!(error instanceof PylonClientError) || error.status !== 401) throw error;
     isOver = true;
   } finally {
     if (isOver) sync.setToken(null);

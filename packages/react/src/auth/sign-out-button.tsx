@@ -23,11 +23,12 @@ export function SignOutButton({
   const [problem, setProblem] = useState<string | null>(null);
   if (!isAuthenticated) return null;
   const leave = async (): Promise<void> => {
+    const hasCookie = sync.token === null;
     try {
       await signOut({ sync });
     } catch (reason) {
       // The cookie still exists, and would sign in the next user of this browser.
-      if (sync.credentials === "cookie") {
+      if (hasCookie) {
         setProblem(problemOf(reason).text);
         return;
       }

@@ -57,6 +57,13 @@ const note = (slot: number, fields: object = {}): Change => ({
   kind: "insert",
   data: { owner: "ann", text: "", count: 0, ...fields },
 });
+const sendAs = (author: string | null, caller: Caller): Promise<PushResponse> =>
+  push(
+    parsePush({ changes: [note(0)], results: true, user_id: author }),
+    caller,
+    services,
+    () => undefined,
+  );
 const rows = (name = "Note"): Promise<unknown[]> => data.reads().query(name, {});
 
 const changes: fc.Arbitrary<Change[]> = fc.array(
@@ -228,4 +235,20 @@ test("a caller without an identity may repeat an insert, and can't add twice", a
 test("a push that is none, or too long, is refused whole", () => {
   for (const body of [null, [], {}, { changes: {} }, { changes: Array(100_000).fill({}) }])
     expect(() => parsePush(body)).toThrow(expect.objectContaining({ code: "INVALID_DATA" }));
+});
+
+test("a push that names its author is refused to every other caller", async () => {
+  for (const [author, caller] of [
+    ["bob", ann],
+    [null, ann],
+    ["ann", user("bob")],
+  ] as const) {
+    const refused = sendAs(author, caller);
+    await expect(refused).rejects.toMatchObject({ code: "UNAUTHORIZED", field: "user_id" });
+  }
+  expect(await rows()).toEqual([]);
+  expect(await sendAs("ann", ann)).toMatchObject({ applied: 1, errors: [] });
+  expect(() => parsePush({ changes: [], user_id: 5 })).toThrow(
+    expect.objectContaining({ code: "INVALID_DATA" }),
+  );
 });

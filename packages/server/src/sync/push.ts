@@ -34,6 +34,8 @@ export interface ParsedPush {
   readonly changes: readonly (ClientChange | MalformedChange)[];
   /** Whether the client supports a result for each change. */
   readonly results: boolean;
+  /** The user who made the changes, if the client names one; null is an anonymous user. */
+  readonly userId: string | null | undefined;
 }
 
 /** A change that can't be applied as it was sent. */
@@ -57,11 +59,12 @@ const EnvelopeSchema = v.object({
 export function parsePush(body: unknown): ParsedPush {
   const envelope = v.safeParse(EnvelopeSchema, body);
   if (!envelope.success) throw malformedPush(envelope.issues[0]);
+  const { user_id: userId } = envelope.output;
   if (envelope.output.results === true)
-    return { results: true, changes: envelope.output.changes.map(parseChange) };
+    return { results: true, userId, changes: envelope.output.changes.map(parseChange) };
   const whole = v.safeParse(PushRequestSchema, body);
   if (!whole.success) throw malformedPush(whole.issues[0]);
-  return { results: false, changes: whole.output.changes };
+  return { results: false, userId, changes: whole.output.changes };
 }
 
 function parseChange(change: unknown): ClientChange | MalformedChange {
@@ -93,6 +96,7 @@ interface PushServices extends Omit<DataServices, "reader"> {
  * has no effects. A change with an `op_id` that was already applied is not applied again.
  *
  * @param onResult called with the result of each change
+ * @throws PylonError UNAUTHORIZED if another user made the changes
  * @throws an error of the server; the client retries, and the changes that were applied before are
  *   recognized by their op_id
  */
@@ -102,6 +106,7 @@ export async function push(
   services: PushServices,
   onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
+  requireAuthor(request, caller);
   const results: PushResult[] = [];
   // An older client matches results by position, so it receives none after the first rejection.
   const groups = request.results
@@ -124,6 +129,18 @@ export async function push(
     cursor: { last_seq: head },
     ...(request.results ? { results } : {}),
   };
+}
+
+/**
+ * A page that is authenticated by a cookie learns of another user's sign-in in another tab only
+ * afterwards, and must not write in that user's name.
+ */
+function requireAuthor({ userId }: ParsedPush, caller: Caller): void {
+  if (userId === undefined || userId === caller.userId) return;
+  throw new PylonError("UNAUTHORIZED", "The changes were made by another user than the caller.", {
+    hint: "Ask GET /api/auth/me who is signed in.",
+    field: "user_id",
+  });
 }
 
 async function applyGroup(

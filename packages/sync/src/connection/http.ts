@@ -42,6 +42,11 @@ export class HttpClient {
     this.#token = token;
   }
 
+  /** The token with which requests are sent now. */
+  get token(): string | null {
+    return this.#token();
+  }
+
   /** When data was last received, in milliseconds since 1970. */
   get receivedAt(): number {
     return this.#receivedAt;

@@ -17,6 +17,7 @@ export async function callWithRetries(
   key: string,
 ): Promise<unknown> {
   const backoff = new Backoff(platform, RETRY_MS);
+  const { token } = http;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await http.request(
@@ -29,6 +30,8 @@ export async function callWithRetries(
     } catch (error) {
       if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
+      // A retry would be the call of the user who has signed in meanwhile.
+      if (http.token !== token) throw error;
     }
   }
 }

@@ -76,6 +76,14 @@ export class EngineSession {
     this.notifyChanged();
   }
 
+  /**
+   * Ends the session of the current token on the server as soon as it can be reached, also after a
+   * reload. Call it before `setToken(null)` if a sign-out can't reach the server.
+   */
+  endLater(): void {
+    this.#options.session.endLater();
+  }
+
   /** Removes a token that the server no longer accepts. Unsent writes wait for their user. */
   forgetToken(): void {
     this.#options.session.token = null;

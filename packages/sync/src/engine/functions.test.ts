@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
 import { systemPlatform } from "../platform/platform.ts";
-import { streamFunction } from "./functions.ts";
+import { callFunction, streamFunction } from "./functions.ts";
 
 test("a caller that stops reading a stream closes its connection", async () => {
   const closed = Promise.withResolvers<string>();
@@ -20,4 +20,31 @@ test("a caller that stops reading a stream closes its connection", async () => {
     break;
   }
   expect(await closed.promise).toBe("closed");
+});
+
+test("a call that was lost is repeated, but not as a user who has signed in since", async () => {
+  let token = "ann";
+  const sent: (string | null)[] = [];
+  const called = (next: string): Promise<unknown> => {
+    const platform = {
+      ...systemPlatform,
+      after: (ms: number, run: () => void) => {
+        // Longer timers are timeouts for the response.
+        if (ms > 1_000) return () => undefined;
+        token = next;
+        queueMicrotask(run);
+        return () => undefined;
+      },
+      fetch: (_url: string, { headers }: RequestInit) => {
+        sent.push(new Headers(headers).get("Authorization"));
+        if (sent.length === 1) return Promise.reject(new TypeError("Failed to fetch"));
+        return Promise.resolve(Response.json("done"));
+      },
+    };
+    const http = new HttpClient("http://server", platform, () => token);
+    return callFunction(http, platform, "pay", {}, "key");
+  };
+  expect([await called("ann"), sent.splice(0)]).toEqual(["done", ["Bearer ann", "Bearer ann"]]);
+  await expect(called("bob")).rejects.toMatchObject({ code: "UNREACHABLE" });
+  expect(sent).toEqual(["Bearer ann"]);
 });

@@ -69,7 +69,8 @@ class Server {
   async fetch(init: RequestInit): Promise<Response> {
     await Promise.resolve();
     const text = String(init.body);
-    const { changes } = v.parse(PushRequestSchema, JSON.parse(text));
+    const { changes, user_id: author } = v.parse(PushRequestSchema, JSON.parse(text));
+    expect(author).toBe("u1");
     this.sizes.push({ changes: changes.length, bytes: Buffer.byteLength(text) });
     const fate = this.#script.shift() ?? "through";
     if (fate === "lost before") throw new TypeError("Failed to fetch");

@@ -166,6 +166,8 @@ export class Pusher {
     const body = {
       changes: entries.map(({ change }) => change),
       client_id: clientId,
+      // The cookie may be that of another user by now: the server then refuses the request.
+      user_id: entries[0]?.userId,
       results: true,
     };
     const answer = parseAnswer(

@@ -1,6 +1,7 @@
 import { isRoomJoined, isRoomMembers, type RoomEvent, type RoomPeer } from "@pylonsync/protocol";
 import { parseAnswer } from "../connection/answer.ts";
 import { PylonClientError } from "../connection/errors.ts";
+import { writeFailureOf } from "../outbox/write-failure.ts";
 import type { RoomBroadcast, RoomConnection, RoomState } from "./room.ts";
 
 /**
@@ -37,6 +38,11 @@ export class RoomMembership {
   readonly #stops: readonly (() => void)[];
   #state: RoomState = { peers: [], isConnected: false, error: null };
   #presence: unknown;
+  /** The last presence that the server has accepted, or the initial one. */
+  #accepted: unknown;
+  /** Whether the server may not have the current presence yet. */
+  #isUnsent = false;
+  #sending: Promise<void> | null = null;
   #cancelTimer: () => void = () => undefined;
   #joining: Promise<unknown> = Promise.resolve();
   #isLeft = false;
@@ -46,6 +52,7 @@ export class RoomMembership {
   constructor(options: RoomMembershipOptions) {
     this.#options = options;
     this.#presence = options.presence;
+    this.#accepted = options.presence;
     this.#stops = [
       options.connection.listen((event) => this.#onEvent(event)),
       options.connection.onListening(() => this.#scheduleRefresh()),
@@ -54,10 +61,49 @@ export class RoomMembership {
     void this.#beat(true);
   }
 
-  /** Changes this user's presence. @throws PylonClientError */
-  async setPresence(data: unknown): Promise<void> {
+  /**
+   * Changes this user's presence. What is set during a request is sent after it, as one: an older
+   * presence never replaces a newer one. While the server can't be reached, the presence is kept
+   * and sent as soon as it can.
+   *
+   * @throws PylonClientError if the server refuses it
+   */
+  setPresence(data: unknown): Promise<void> {
     this.#presence = data;
-    await this.#post("presence", { data });
+    this.#isUnsent = true;
+    this.#sending ??= this.#sendPresence();
+    return this.#sending;
+  }
+
+  async #sendPresence(): Promise<void> {
+    try {
+      // The server ignores the presence of a user who is not a member yet.
+      await this.#joining;
+      let isReachable = true;
+      while (this.#isUnsent && isReachable && !this.#isLeft) isReachable = await this.#sendNewest();
+    } finally {
+      this.#sending = null;
+    }
+  }
+
+  /** @returns whether the server could be reached */
+  async #sendNewest(): Promise<boolean> {
+    const data = this.#presence;
+    this.#isUnsent = false;
+    try {
+      await this.#post("presence", { data });
+      this.#accepted = data;
+    } catch (error) {
+      if (writeFailureOf(error) === "later") {
+        this.#isUnsent = true;
+        return false;
+      }
+      if (this.#isUnsent) return true;
+      // The next join must not send what the server refuses.
+      this.#presence = this.#accepted;
+      throw error;
+    }
+    return true;
   }
 
   /** Broadcasts to all members of the room. @throws PylonClientError */
@@ -85,6 +131,7 @@ export class RoomMembership {
       const peers = isFirst ? await this.#join() : await this.#look();
       if (this.#isLeft) return;
       this.#become({ peers: this.#others(peers), isConnected: true, error: null });
+      if (this.#isUnsent) this.setPresence(this.#presence).catch(() => undefined);
     } catch (cause) {
       if (this.#isLeft) return;
       this.#become({

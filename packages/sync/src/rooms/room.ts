@@ -66,6 +66,7 @@ export class Room {
   readonly #broadcasts = new Emitter<RoomBroadcast>();
   readonly #join: () => Promise<RoomMembership | null>;
   #state = OUTSIDE;
+  #presence: unknown;
   /** Rejected if its code could not be loaded; null if the room was left before. */
   #membership: Promise<RoomMembership | null>;
   #isLeft = false;
@@ -79,6 +80,7 @@ export class Room {
   ) {
     this.room = room;
     this.userId = userId;
+    this.#presence = presence;
     const onState = (state: RoomState): void => {
       if (!this.#isLeft) this.#become(state);
     };
@@ -92,8 +94,8 @@ export class Room {
         });
         throw error;
       });
-      const options = { room, userId, connection, presence, intervalMs, onState, onBroadcast };
-      return this.#isLeft ? null : new Membership(options);
+      const to = { room, userId, connection, intervalMs, onState, onBroadcast };
+      return this.#isLeft ? null : new Membership({ ...to, presence: this.#presence });
     };
     this.#membership = this.#start();
   }
@@ -109,9 +111,17 @@ export class Room {
     return this.#broadcasts.on(listener);
   }
 
-  /** Changes this user's presence. @throws PylonClientError */
+  /**
+   * Changes this user's presence. If the server can't be reached, it is sent as soon as it can.
+   *
+   * @returns a promise that resolves once the server has this presence, or a newer one, or can't be
+   *   reached
+   * @throws PylonClientError if the server refuses it
+   */
   async setPresence(data: unknown): Promise<void> {
-    await (await this.#membership)?.setPresence(data);
+    this.#presence = data;
+    // Without its code, the state has the error, and the membership starts later with this presence.
+    await (await this.#membership.catch(() => null))?.setPresence(data);
   }
 
   /** Broadcasts to all members of the room. @throws PylonClientError */

@@ -58,3 +58,75 @@ test("a prepared response is used once, unless the user may have changed", async
   expect(await session.refreshPrepared()).toMatchObject({ userId: "user 6" });
   expect(asked.slice(2)).toEqual(["Bearer one", "Bearer other", "Bearer other", "Bearer other"]);
 });
+
+test("a session that was to be ended later is ended before the server is asked again", async () => {
+  const storage = createWriteThroughStorage({}, () => undefined);
+  const asked: string[] = [];
+  let answer = (): Promise<Response> => Promise.reject(new TypeError("Failed to fetch"));
+  const platform: Platform = {
+    ...systemPlatform,
+    fetch: (url, { method, headers }) => {
+      const token = new Headers(headers).get("Authorization") ?? "nobody";
+      asked.push(`${method} ${new URL(url).pathname} ${token}`);
+      return answer();
+    },
+  };
+  const open = (): Session =>
+    new Session({
+      baseUrl: "http://localhost",
+      platform,
+      storage,
+      appName: "app",
+      token: undefined,
+      credentials: "token",
+      initial: ANONYMOUS_SESSION,
+    });
+  const session = open();
+  session.endLater();
+  session.token = "ann";
+  session.endLater();
+  session.token = null;
+  await expect(session.refresh()).rejects.toMatchObject({ code: "UNREACHABLE" });
+  const refusal = (status: number, code: string): Promise<Response> =>
+    Promise.resolve(Response.json({ error: { code, message: code } }, { status }));
+  answer = () => refusal(503, "OVERLOADED");
+  await expect(session.refresh()).rejects.toMatchObject({ code: "OVERLOADED" });
+  asked.splice(0, 1);
+  answer = () => Promise.resolve(Response.json({ ...ANYBODY, user_id: null }));
+  // After a reload.
+  const next = open();
+  await next.refresh();
+  await next.refresh();
+  expect(asked).toEqual([
+    "DELETE /api/auth/session Bearer ann",
+    "DELETE /api/auth/session Bearer ann",
+    "GET /api/auth/me nobody",
+    "GET /api/auth/me nobody",
+  ]);
+});
+
+test("a session that the server refuses to end does not keep the client from asking", async () => {
+  const storage = createWriteThroughStorage(
+    { [storageKey("app", "ended")]: "ann" },
+    () => undefined,
+  );
+  const session = new Session({
+    baseUrl: "http://localhost",
+    platform: {
+      ...systemPlatform,
+      fetch: (_url, { method }) => {
+        const error = { error: { code: "FORBIDDEN", message: "No." } };
+        const isEnd = method === "DELETE";
+        const body = isEnd ? error : { ...ANYBODY, user_id: null };
+        return Promise.resolve(Response.json(body, { status: isEnd ? 403 : 200 }));
+      },
+    },
+    storage,
+    appName: "app",
+    token: undefined,
+    credentials: "token",
+    initial: ANONYMOUS_SESSION,
+  });
+  expect(await session.refresh()).toMatchObject({ userId: null });
+  expect(storage.get(storageKey("app", "ended"))).toBe(null);
+});

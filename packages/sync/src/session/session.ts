@@ -109,6 +109,7 @@ interface PreparedAnswer {
 export class Session {
   readonly #options: SessionOptions;
   readonly #key: string;
+  readonly #endedKey: string;
   readonly #http: HttpClient;
   readonly #anonymousHttp: HttpClient;
   readonly #changed = new Emitter<ResolvedSession>();
@@ -121,6 +122,7 @@ export class Session {
   constructor(options: SessionOptions) {
     this.#options = options;
     this.#key = storageKey(options.appName, "token");
+    this.#endedKey = storageKey(options.appName, "ended");
     this.#fixedToken = options.token ?? null;
     if (options.initial !== ANONYMOUS_SESSION)
       this.#state = { is: "known", session: options.initial, witness: this.witness };
@@ -143,6 +145,16 @@ export class Session {
     else if (token === null) storage.remove(this.#key);
     else storage.set(this.#key, token);
     this.#state = { is: "unknown" };
+  }
+
+  /**
+   * Stores that the session of the current token must be ended on the server, which can't be
+   * reached now. Otherwise the server's cookie, which scripts can't remove, would sign the user in
+   * again.
+   */
+  endLater(): void {
+    const { token } = this;
+    if (token !== null) this.#options.storage.set(this.#endedKey, token);
   }
 
   /**
@@ -275,8 +287,22 @@ export class Session {
     return { token: guest.token, userId: guest.user_id };
   }
 
+  /** Ends the session whose user has signed out while the server was out of reach. */
+  async #endSignedOut(token: string): Promise<void> {
+    const { storage, baseUrl, platform } = this.#options;
+    const http = new HttpClient(baseUrl, platform, () => token);
+    await http.request("DELETE", "/api/auth/session").catch((error: unknown) => {
+      const status = error instanceof PylonClientError ? error.status : 0;
+      // A refusal is final, for example of a token that has ended: waiting would not change it.
+      if (status < 400 || status === 429 || status >= 500) throw error;
+    });
+    storage.remove(this.#endedKey);
+  }
+
   /** @returns an error if the token is no longer valid */
   async #ask(): Promise<ResolvedSession | PylonClientError> {
+    const ended = this.#options.storage.get(this.#endedKey);
+    if (ended !== null) await this.#endSignedOut(ended);
     try {
       const answer = await this.#http.request("GET", "/api/auth/me");
       return parseAnswer(isAuthContext, answer).token_valid === false
