@@ -68,6 +68,9 @@ export async function compileExecutable({
         // `pylon dev` reads its files itself; an unrelated file must not change the executable.
         autoloadDotenv: false,
         autoloadBunfig: false,
+        // An app imports its packages by their exports, and its files by the paths of its tsconfig.
+        autoloadPackageJson: true,
+        autoloadTsconfig: true,
         execArgv: ["--no-install"],
       },
     });

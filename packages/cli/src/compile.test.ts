@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { pylon, TempFolder } from "./testing/pylon-process.ts";
+import { noteApp, pylon, TempFolder } from "./testing/pylon-process.ts";
 
 test("compile makes the same bytes from any folder, and leaves nothing else behind", async () => {
   using folder = new TempFolder();
@@ -24,6 +24,30 @@ test("compile makes the same bytes from any folder, and leaves nothing else behi
       readFileSync(join(folder.path, "deep/new/other")),
     ),
   ).toBe(true);
+}, 180_000);
+
+// Bun's executables read neither kind of file unless they are told to.
+test("an executable reads the package.json of packages, and the paths of the app's tsconfig", async () => {
+  using folder = new TempFolder();
+  await pylon(["compile"], folder.path);
+  folder.write({
+    "app/app.ts": noteApp("text: field.string()"),
+    "app/tsconfig.json": JSON.stringify({ compilerOptions: { paths: { "@lib/*": ["./lib/*"] } } }),
+    "app/lib/greeting.ts": "export const greeting = 'hello';",
+    "app/node_modules/name/package.json": JSON.stringify({
+      exports: { ".": "./code/name.mjs", "./other": "./code/other.mjs" },
+    }),
+    "app/node_modules/name/code/name.mjs": "export const name = 'Ann';",
+    "app/node_modules/name/code/other.mjs": "export const other = 'Bob';",
+    "app/functions/greet.ts": `import { query } from "@pylonsync/functions";
+import { greeting } from "@lib/greeting.ts";
+import { name } from "name";
+import { other } from "name/other";
+export default query({ args: {}, handler: () => [greeting, name, other] });`,
+  });
+  const command = [join(folder.path, "pylon")];
+  const dev = await pylon(["dev", "--once", "--json"], join(folder.path, "app"), {}, command);
+  expect(JSON.parse(dev.stdout)).toMatchObject({ code: "DEV_OK", diagnostics: [] });
 }, 180_000);
 
 test.each([
