@@ -6,6 +6,7 @@ import { describeDatabase, peekManifest, type Config } from "@pylonsync/server";
 import { error, pass, warning, type Check } from "./check.ts";
 
 const MIN_DISK_BYTES = 100 * 1024 * 1024;
+/** The minor version of Bun that Pylon is tested on. */
 const WANTED_BUN = "1.4";
 
 /** Checks whether this machine can serve the app. */
@@ -14,13 +15,13 @@ export async function checkMachine(config: Config): Promise<Check[]> {
 }
 
 /** Checks the version of the runtime. */
-export function checkRuntime(): Check {
-  const isRight = Bun.version.startsWith(WANTED_BUN);
+export function checkRuntime(version = Bun.version): Check {
+  const isRight = version.startsWith(`${WANTED_BUN}.`);
   return isRight
-    ? pass("runtime", `Bun ${Bun.version}`)
+    ? pass("runtime", `Bun ${version}`)
     : warning(
         "runtime",
-        `Bun ${Bun.version}, but Pylon is tested on ${WANTED_BUN}: use the version that npm ` +
+        `Bun ${version}, but Pylon is tested on ${WANTED_BUN}: use the version that npm ` +
           `installs.`,
       );
 }
