@@ -116,7 +116,7 @@ export function baseOf(
       reader: requestReader(store, config.queryTimeoutMs),
     },
     redis,
-    cache: redis === null ? new MemoryCache(platform.now) : new RedisCache(redis),
+    cache: redis === null ? new MemoryCache(platform) : new RedisCache(redis),
     pubSub: new PubSub(platform, redis),
     jobs,
     workflows: new Workflows({

@@ -37,7 +37,7 @@ afterAll(async () => {
 });
 
 describe.each([
-  ["memory", () => new MemoryCache(Date.now)],
+  ["memory", () => new MemoryCache(systemPlatform)],
   ["redis", () => new RedisCache(redis)],
 ] satisfies [string, () => Cache][])("the cache in %s", (_, create) => {
   test("returns a copy of the value, until it expires or is deleted", async () => {
@@ -86,7 +86,7 @@ describe.each([
 });
 
 test("the memory keeps the most recently read values, within its bounds", async () => {
-  const cache = new MemoryCache(Date.now, { maxEntries: 3, maxChars: 1000 });
+  const cache = new MemoryCache(systemPlatform, { maxEntries: 3, maxChars: 1000 });
   for (const key of ["a", "b", "c"]) await cache.set(key, key, 10_000);
   await cache.get("a");
   await cache.set("d", "d", 10_000);

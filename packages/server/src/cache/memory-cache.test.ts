@@ -22,7 +22,7 @@ test("contains the same as a list in the order of use, with at most three entrie
   await fc.assert(
     fc.asyncProperty(fc.array(step, { maxLength: 40 }), async (steps) => {
       let now = 0;
-      const cache = new MemoryCache(() => now, { maxEntries: 3 });
+      const cache = new MemoryCache({ monotonic: () => now }, { maxEntries: 3 });
       let model: { key: string; text: string; until: number }[] = [];
       for (const one of steps) {
         if (one.do === "wait") now += one.ms;
@@ -49,7 +49,7 @@ test("contains the same as a list in the order of use, with at most three entrie
 });
 
 test("is bounded in size too, and subtracts what it evicts", async () => {
-  const cache = new MemoryCache(() => 0, { maxChars: 100 });
+  const cache = new MemoryCache({ monotonic: () => 0 }, { maxChars: 100 });
   for (let n = 0; n < 50; n += 1) await cache.set(`k${n % 10}`, "x".repeat(30), 1000);
   const held = await Promise.all(Array.from({ length: 10 }, (_, n) => cache.get(`k${n}`)));
   expect(held.filter((value) => value !== undefined)).toHaveLength(2);

@@ -1,3 +1,4 @@
+import type { Platform } from "../platform.ts";
 import { toCachedText, type Cache } from "./cache.ts";
 
 const MAX_ENTRIES = 10_000;
@@ -5,6 +6,7 @@ const MAX_CHARS = 64 * 1024 * 1024;
 
 interface Entry {
   readonly text: string;
+  /** By the monotonic clock: setting the machine's clock must not change how long a value is kept. */
   readonly until: number;
 }
 
@@ -13,16 +15,18 @@ interface Entry {
  * first.
  */
 export class MemoryCache implements Cache {
-  readonly #now: () => number;
+  readonly #monotonic: () => number;
   readonly #maxEntries: number;
   readonly #maxChars: number;
   /** In the order of use. It stores texts, because a reader may modify a value. */
   readonly #entries = new Map<string, Entry>();
   #chars = 0;
 
-  /** @param now milliseconds since 1970 */
-  constructor(now: () => number, { maxEntries = MAX_ENTRIES, maxChars = MAX_CHARS } = {}) {
-    this.#now = now;
+  constructor(
+    { monotonic }: Pick<Platform, "monotonic">,
+    { maxEntries = MAX_ENTRIES, maxChars = MAX_CHARS } = {},
+  ) {
+    this.#monotonic = monotonic;
     this.#maxEntries = maxEntries;
     this.#maxChars = maxChars;
   }
@@ -31,7 +35,7 @@ export class MemoryCache implements Cache {
     const entry = this.#entries.get(key);
     if (entry === undefined) return undefined;
     this.#remove(key);
-    if (entry.until <= this.#now()) return undefined;
+    if (entry.until <= this.#monotonic()) return undefined;
     this.#add(key, entry);
     return JSON.parse(entry.text);
   }
@@ -40,7 +44,7 @@ export class MemoryCache implements Cache {
     const text = toCachedText(value);
     if (text === undefined || !(ttlMs > 0)) return;
     this.#remove(key);
-    this.#add(key, { text, until: this.#now() + ttlMs });
+    this.#add(key, { text, until: this.#monotonic() + ttlMs });
     for (const oldest of this.#entries.keys()) {
       if (this.#entries.size <= this.#maxEntries && this.#chars <= this.#maxChars) break;
       this.#remove(oldest);

@@ -53,7 +53,7 @@ function callsOf(functions: Readonly<Record<string, FnDefinition>>): LiveCalls {
     storageOf: noStorage,
     sendRequest: () => Promise.reject(new Error("Nothing is asked here.")),
     env: new FunctionEnv({}, () => new Set()),
-    cache: new FunctionCache(new MemoryCache(app.platform.now)),
+    cache: new FunctionCache(new MemoryCache(app.platform)),
     timeoutMs: 5_000,
     dev: false,
     observer: { started: () => undefined, ended: () => undefined, failed: () => undefined },

@@ -86,7 +86,7 @@ function runnerOf(
     storageOf: noStorage,
     sendRequest: () => Promise.reject(new Error("Nothing is asked here.")),
     env: new FunctionEnv({ REGION: "here" }, () => new Set()),
-    cache: new FunctionCache(new MemoryCache(app.platform.now)),
+    cache: new FunctionCache(new MemoryCache(app.platform)),
     timeoutMs: TIMEOUT_MS,
     dev: options.dev ?? false,
     observer,

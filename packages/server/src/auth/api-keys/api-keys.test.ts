@@ -68,6 +68,18 @@ test("a key is ended only by its user, on all replicas and with its connections"
   expect(await keys.sessionStatus(info.id, ANONYMOUS)).toBe("revoked");
 });
 
+test("setting the clock back does not extend the time for which a key is cached", async () => {
+  await using scratch = scratchStore();
+  const { keys, sessionId } = await signIn(scratch);
+  const { key, info } = await keys.create(sessionId, NEW);
+  await keys.identify(key);
+  // As if another replica had ended it, and its notification were late.
+  await scratch.store.transact((tx) => SYSTEM_TABLES.apiKeys.delete(tx, info.id));
+  scratch.setBack(60 * 60_000);
+  scratch.advance(500);
+  await expect(keys.identify(key)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+});
+
 test("the keys of one tenant end, and the others remain", async () => {
   await using scratch = scratchStore();
   const { keys, sessionId, sessions } = await signIn(scratch, "acme");

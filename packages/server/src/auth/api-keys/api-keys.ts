@@ -47,7 +47,7 @@ export class ApiKeys implements TokenKind {
   readonly #platform: Platform;
   readonly #newId: () => string;
   readonly #endListeners = new Set<(keyId: string) => void>();
-  /** By the hash of the whole key. */
+  /** By the hash of the whole key; `until` is a time of the monotonic clock. */
   readonly #identityCache = new Map<
     string,
     { readonly identity: Identity; readonly until: number }
@@ -77,7 +77,7 @@ export class ApiKeys implements TokenKind {
     const hash = hashOf(key);
     const cached = this.#identityCache.get(hash);
     const identity =
-      cached !== undefined && cached.until > now
+      cached !== undefined && cached.until > this.#platform.monotonic()
         ? cached.identity
         : await this.#lookUp(key, hash, now);
     if (identity === null || identity.expiresAt <= now)
@@ -206,6 +206,7 @@ export class ApiKeys implements TokenKind {
 
   async #lookUp(key: string, hash: string, now: number): Promise<Identity | null> {
     const generation = this.#cacheGeneration;
+    const readAt = this.#platform.monotonic();
     const [, id = "", secret = ""] = key.split(".");
     const row = id === "" ? null : await KEYS.get(this.#store, id);
     if (row === null || !isSameHash(row.hash, hashOf(secret))) return null;
@@ -227,7 +228,7 @@ export class ApiKeys implements TokenKind {
     };
     if (this.#cacheGeneration !== generation) return identity;
     if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
-    this.#identityCache.set(hash, { identity, until: now + CACHE_TTL_MS });
+    this.#identityCache.set(hash, { identity, until: readAt + CACHE_TTL_MS });
     return identity;
   }
 }

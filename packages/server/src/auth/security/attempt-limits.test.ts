@@ -21,6 +21,23 @@ test("allows as many attempts per window as the limit says, on all replicas toge
   await replicas[1]?.count("password", "ann", LIMIT);
 });
 
+test("a clock that is set back locks nobody out for long", async () => {
+  await using scratch = scratchStore();
+  const { store, platform, advance, setBack } = scratch;
+  const limits = new AttemptLimits(store, platform);
+  for (let n = 0; n < 3; n += 1) await limits.count("password", "ann", LIMIT);
+  const attempt = (on = limits): Promise<void> => on.count("password", "ann", LIMIT);
+  await expect(attempt()).rejects.toMatchObject({ code: "RATE_LIMITED" });
+  setBack(60 * 60_000);
+  await expect(attempt()).rejects.toMatchObject({ extra: { retry_after_secs: 60 } });
+  advance(60_000);
+  await attempt();
+  // A replica that has seen none of it.
+  for (let n = 0; n < 2; n += 1) await attempt();
+  setBack(60 * 60_000);
+  await attempt(new AttemptLimits(store, platform));
+});
+
 test("counts like a list of times, for any sequence of attempts, resets and waits", async () => {
   await using scratch = scratchStore();
   const { store, platform, advance } = scratch;

@@ -21,7 +21,10 @@ export class AttemptLimits {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #lock = new KeyLock();
-  /** Keys that have reached their limit, and until when: they cause no more database queries. */
+  /**
+   * Keys that have reached their limit, and until when by the monotonic clock: they cause no more
+   * database queries.
+   */
   readonly #full = new Map<string, number>();
 
   constructor(store: Store, platform: Platform) {
@@ -41,10 +44,10 @@ export class AttemptLimits {
     this.#refuseFull(id);
     await this.#lock.run(id, async () => {
       this.#refuseFull(id);
-      const fullUntil = await transactById(this.#store, (tx) => this.#countOne(tx, id, limit));
-      if (fullUntil === null) return;
+      const leftMs = await transactById(this.#store, (tx) => this.#countOne(tx, id, limit));
+      if (leftMs === null) return;
       if (this.#full.size >= MAX_FULL) this.#full.clear();
-      this.#full.set(id, fullUntil);
+      this.#full.set(id, this.#platform.monotonic() + leftMs);
       this.#refuseFull(id);
     });
   }
@@ -71,24 +74,27 @@ export class AttemptLimits {
     );
   }
 
-  /** @returns null when the attempt may be made, otherwise when the window ends */
+  /** @returns null when the attempt may be made, otherwise the time to the end of the window */
   async #countOne(
     tx: Transaction,
     id: string,
     { max, windowSeconds }: AttemptLimit,
   ): Promise<number | null> {
     const now = this.#platform.now();
-    const expiresAt = now + windowSeconds * 1000;
+    const windowMs = windowSeconds * 1000;
+    const expiresAt = now + windowMs;
     const row = await ATTEMPTS.get(tx, id);
     if (row === null) {
       await ATTEMPTS.insert(tx, { id, count: 1, expiresAt });
       return null;
     }
-    if (row.expiresAt <= now) {
+    // A window that ends much later began before the clock was set back. Clocks of replicas differ
+    // by less.
+    if (row.expiresAt <= now || row.expiresAt > expiresAt + windowMs) {
       await ATTEMPTS.update(tx, id, { count: 1, expiresAt });
       return null;
     }
-    if (row.count >= max) return row.expiresAt;
+    if (row.count >= max) return row.expiresAt - now;
     await ATTEMPTS.update(tx, id, { count: row.count + 1 });
     return null;
   }
@@ -96,7 +102,7 @@ export class AttemptLimits {
   #refuseFull(id: string): void {
     const until = this.#full.get(id);
     if (until === undefined) return;
-    const leftMs = until - this.#platform.now();
+    const leftMs = until - this.#platform.monotonic();
     if (leftMs <= 0) {
       this.#full.delete(id);
       return;

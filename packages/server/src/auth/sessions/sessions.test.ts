@@ -62,6 +62,19 @@ test("a session is cached when it was looked up, until it changes", async () => 
   expect(sessions.known("x")).toBeUndefined();
 });
 
+test("setting the clock back does not extend the time for which a session is cached", async () => {
+  await using scratch = scratchStore();
+  const sessions = open(scratch);
+  const token = await sessions.create("ann", USER);
+  const id = await idOf(sessions, token);
+  // As if another replica had ended it, and its notification were late.
+  await scratch.store.transact((tx) => SYSTEM_TABLES.sessions.delete(tx, id));
+  scratch.setBack(HOUR_MS);
+  expect(sessions.known(token)).toBeDefined();
+  scratch.advance(500);
+  await expect(sessions.identify(token)).rejects.toMatchObject({ code: "UNAUTHORIZED" });
+});
+
 test("identifies the admin's token, no token, and an unknown token", async () => {
   await using scratch = scratchStore();
   const sessions = open(scratch);

@@ -84,7 +84,10 @@ export class Sessions {
   readonly #endListeners = new Set<(sessionId: string) => void>();
   readonly #changeListeners = new Set<(sessionId: string) => void>();
   readonly #userListeners = new Set<(userId: string) => void>();
-  /** By session id. It is only a cache: everything else is read from the store. */
+  /**
+   * By session id. It is only a cache: everything else is read from the store. `until` is a time of
+   * the monotonic clock, because setting the machine's clock back must not extend it.
+   */
   readonly #identityCache = new Map<
     string,
     { readonly identity: Identity; readonly until: number }
@@ -207,8 +210,9 @@ export class Sessions {
   #cached(sessionId: string): Identity | undefined {
     const cached = this.#identityCache.get(sessionId);
     if (cached === undefined) return undefined;
-    const now = this.#platform.now();
-    return cached.until > now && cached.identity.expiresAt > now ? cached.identity : undefined;
+    const { now, monotonic } = this.#platform;
+    const isKept = cached.until > monotonic() && cached.identity.expiresAt > now();
+    return isKept ? cached.identity : undefined;
   }
 
   /**
@@ -533,6 +537,7 @@ export class Sessions {
 
   async #lookUp(id: string, now: number): Promise<Identity | null> {
     const generation = this.#cacheGeneration;
+    const readAt = this.#platform.monotonic();
     const row = await SESSIONS.get(this.#store, id);
     if (row === null) return null;
     const info = toInfo(row);
@@ -548,7 +553,7 @@ export class Sessions {
     const identity = toIdentity(info, await userClaims(this.#store, info.userId));
     if (this.#cacheGeneration !== generation) return identity;
     if (this.#identityCache.size >= MAX_CACHED) this.#identityCache.clear();
-    this.#identityCache.set(id, { identity, until: now + Math.min(CACHE_TTL_MS, everyMs) });
+    this.#identityCache.set(id, { identity, until: readAt + Math.min(CACHE_TTL_MS, everyMs) });
     return identity;
   }
 }

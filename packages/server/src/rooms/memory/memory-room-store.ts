@@ -30,7 +30,7 @@ export class MemoryRoomStore implements RoomStore {
     this.#deliver = deliver;
     this.#platform = platform;
     this.#sweepMs = times.sweepMs;
-    this.table = new RoomTable(times, platform.now);
+    this.table = new RoomTable(times, platform);
   }
 
   async start(): Promise<void> {

@@ -11,7 +11,7 @@ const will = disconnectMessage("t", "u", 1);
 
 function open(): { readonly table: RoomTable; readonly clock: ManualPlatform } {
   const clock = new ManualPlatform(1_000_000);
-  return { table: new RoomTable(TIMES, clock.now), clock };
+  return { table: new RoomTable(TIMES, clock), clock };
 }
 
 const roomsOf = (table: RoomTable, user: string): string[] =>
@@ -33,6 +33,22 @@ test("a member without a connection expires after its idle time, which each call
   expect(table.sweep().map(({ room }) => room)).toEqual(["r"]);
   expect(table.isEmpty).toBe(true);
   expect(table.sizes(null)).toEqual([]);
+});
+
+test("setting the machine's clock does not change how long a member stays", () => {
+  const clock = new ManualPlatform(1_000_000);
+  let aheadMs = 0;
+  const now = (): number => clock.now() + aheadMs;
+  const table = new RoomTable(TIMES, { now, monotonic: clock.monotonic });
+  table.join("r", "calls", null);
+  table.connect("u", will);
+  table.join("r", "u", null);
+  table.disconnect("u");
+  aheadMs = 3_600_000;
+  expect(table.sweep()).toEqual([]);
+  aheadMs = -3_600_000;
+  clock.advance(TIMES.idleMs);
+  expect(table.sweep().map(({ userId }) => userId)).toEqual(["calls", "u"]);
 });
 
 test("a connected member stays, then for its grace, unless it calls or connects again", () => {

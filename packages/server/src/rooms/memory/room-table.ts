@@ -1,3 +1,4 @@
+import type { Platform } from "../../platform.ts";
 import { tooManyRooms, tooManyRoomsOfUser, toPeer } from "../messages.ts";
 import {
   MAX_ROOMS,
@@ -16,28 +17,32 @@ export interface Member {
   /** Seconds since 1970. */
   joinedAt: number;
   /**
-   * When a member that depends on calls expires; null for one whose user is connected, or was until
+   * When a member that depends on calls expires, by the monotonic clock; null for one whose user is connected, or was until
    * now.
    */
   dueAt: number | null;
 }
 
+/** Tells when a member joined, and measures how long one stays. */
+type RoomClock = Pick<Platform, "now" | "monotonic">;
+
 /** The members that one process knows, and how long they stay. */
 export class RoomTable {
   readonly #times: RoomTimes;
-  readonly #now: () => number;
+  readonly #clock: RoomClock;
   readonly #rooms = new Map<string, Map<string, Member>>();
   readonly #byUser = new Map<string, Map<string, Member>>();
   readonly #connected = new Map<string, TenantMessage>();
-  /** When the memberships of users expire whose last connection has closed. */
+  /**
+   * When the memberships of users expire whose last connection has closed, by the monotonic clock.
+   */
   readonly #gone = new Map<string, number>();
   /** The members with a `dueAt`. */
   readonly #due = new Set<Member>();
 
-  /** @param now milliseconds since 1970 */
-  constructor(times: RoomTimes, now: () => number) {
+  constructor(times: RoomTimes, clock: RoomClock) {
     this.#times = times;
-    this.#now = now;
+    this.#clock = clock;
   }
 
   find(room: string, userId: string): Member | undefined {
@@ -52,7 +57,7 @@ export class RoomTable {
       if (!this.#rooms.has(room) && this.#rooms.size >= MAX_ROOMS) throw tooManyRooms();
       if ((this.#byUser.get(userId)?.size ?? 0) >= MAX_ROOMS_OF_USER) throw tooManyRoomsOfUser();
     }
-    this.put(room, userId, data, known?.joinedAt ?? Math.floor(this.#now() / 1000));
+    this.put(room, userId, data, known?.joinedAt ?? Math.floor(this.#clock.now() / 1000));
     return before;
   }
 
@@ -84,7 +89,7 @@ export class RoomTable {
   /** Records a call of the member. */
   touch(member: Member): void {
     if (this.#connected.has(member.userId)) return;
-    member.dueAt = this.#now() + this.#times.idleMs;
+    member.dueAt = this.#clock.monotonic() + this.#times.idleMs;
     this.#due.add(member);
   }
 
@@ -98,12 +103,13 @@ export class RoomTable {
   }
 
   disconnect(userId: string): void {
-    if (this.#connected.delete(userId)) this.#gone.set(userId, this.#now() + this.#times.graceMs);
+    if (this.#connected.delete(userId))
+      this.#gone.set(userId, this.#clock.monotonic() + this.#times.graceMs);
   }
 
   /** Removes the expired members. @returns them */
   sweep(): Member[] {
-    const now = this.#now();
+    const now = this.#clock.monotonic();
     const over = [...this.#due].filter(({ dueAt }) => dueAt !== null && dueAt <= now);
     for (const [userId, at] of this.#gone) {
       if (at > now) continue;

@@ -16,7 +16,7 @@ export class PendingChanges {
   readonly #members = new Map<string, MemberName>();
   readonly #users = new Set<string>();
 
-  /** @param now milliseconds since 1970 */
+  /** @param now milliseconds, by the clock of the table's `dueAt` */
   constructor(table: RoomTable, backend: RoomBackend, now: () => number) {
     this.#table = table;
     this.#backend = backend;

@@ -69,7 +69,7 @@ export class SharedRoomStore implements RoomStore {
     const { backend, platform } = options;
     this.#backend = backend;
     this.#memory = new MemoryRoomStore(options);
-    this.#pending = new PendingChanges(this.#table, backend, platform.now);
+    this.#pending = new PendingChanges(this.#table, backend, platform.monotonic);
     backend.onMessage((message) => this.#received(message));
   }
 
@@ -402,16 +402,16 @@ export class SharedRoomStore implements RoomStore {
    */
   async #replayChanges(): Promise<boolean> {
     const {
-      platform: { now },
+      platform: { monotonic },
       times: { sweepMs },
     } = this.#options;
-    let keptAt = now();
+    let keptAt = monotonic();
     // Requests continue in the meantime, and cause more changes.
     while (!this.#pending.isEmpty) {
       await this.#pending.sendSome();
-      if (now() - keptAt < sweepMs) continue;
+      if (monotonic() - keptAt < sweepMs) continue;
       if (!(await this.#backend.keep())) return false;
-      keptAt = now();
+      keptAt = monotonic();
     }
     return true;
   }
