@@ -136,6 +136,55 @@ export default workflow("undo", async (ctx, { step }) => {
   expect(run).toMatchObject({ status: "completed", output: { undone: "charge" } });
 }, 300_000);
 
+// A package of a monorepo, or one that contains a plugin, is compiled to JavaScript and declarations.
+test("declarations can be generated for what an app exports", async () => {
+  const dir = await installed("basic", "declared");
+  await Bun.write(
+    join(dir, "shared", "schema.ts"),
+    `import { http, middleware, mutation, query, shard, v } from "@pylonsync/functions";
+import { stripe } from "@pylonsync/functions/plugins";
+import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
+import { auditLog } from "@pylonsync/sdk/plugins";
+import { workflow } from "@pylonsync/workflows";
+export const Note = entity("Note", {
+  text: field.string(),
+  likes: field.int().default(0),
+  at: field.datetime().optional(),
+  kind: field.enum(["a", "b"]),
+  place: field.json(v.object({ line: v.int() })),
+  tags: field.array(field.string()),
+  parent: field.id("Note").optional(),
+  length: field.int().computed(() => 0),
+}, { timestamps: true });
+export const plugin = definePlugin({ name: "notes", entities: [Note] });
+export const audit = auditLog();
+export const billing = stripe();
+export const app = buildManifest({ name: "d", version: "1.0.0", entities: [], plugins: [plugin, audit, billing] });
+export const echo = query({ args: { text: v.string(), at: v.optional(v.int()) }, handler: (_ctx, args) => args });
+export const fail = mutation({ errors: { FULL: { left: v.int() } }, args: {}, handler: (ctx) => { throw ctx.error("FULL", "full", { left: 0 }); } });
+export const timed = middleware(async ({ next }) => next({ startedAt: 1 }));
+export const page = http({ method: "GET", handler: () => new Response("") });
+export const game = shard({ tickRate: 1, input: v.object({ dx: v.int() }), init: () => ({ x: 0 }), view: (state) => state });
+export const run = workflow("run", async () => 1);
+`,
+  );
+  await Bun.write(
+    join(dir, "shared", "tsconfig.json"),
+    JSON.stringify({
+      extends: "../tsconfig.json",
+      compilerOptions: {
+        declaration: true,
+        emitDeclarationOnly: true,
+        noEmit: false,
+        outDir: "out",
+      },
+      include: ["schema.ts"],
+    }),
+  );
+  const { stdout, exitCode } = await program(["npx", "tsc", "-p", "shared"], dir);
+  expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 0 });
+}, 300_000);
+
 /** Creates an app from a template, and installs its packages. @returns its folder */
 async function installed(template: string, name = template): Promise<string> {
   const main = join(PACKAGES, "cli", "src", "main.ts");

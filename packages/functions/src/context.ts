@@ -57,7 +57,8 @@ export interface UserClaims {
   set(userId: string, claims: Claims): Promise<void>;
 }
 
-interface BaseCtx {
+/** The context that all kinds of functions have. Declarations of apps name this type. */
+export interface BaseCtx {
   readonly auth: AuthInfo;
   /** The environment variables of the server. */
   readonly env: Readonly<Record<string, string | undefined>>;

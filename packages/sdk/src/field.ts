@@ -309,7 +309,8 @@ function patternOf({ source, ignoreCase, unicode }: RegExp): Partial<ManifestFie
   return { pattern: source, ...(flags === undefined ? {} : { pattern_flags: flags }) };
 }
 
-interface Plain<V, I = V> extends FieldTraits {
+/** The properties of a field without modifiers. Declarations of apps name this type. */
+export interface PlainTraits<V, I = V> extends FieldTraits {
   readonly value: V;
   readonly input: I;
   readonly optional: false;
@@ -320,7 +321,7 @@ interface Plain<V, I = V> extends FieldTraits {
   readonly stamped: false;
 }
 
-type StampTraits = Omit<Plain<string>, "stamped"> & { readonly stamped: true };
+type StampTraits = Omit<PlainTraits<string>, "stamped"> & { readonly stamped: true };
 
 /** The fields that `timestamps: true` adds to an entity. */
 export type TimestampFields = {
@@ -339,11 +340,11 @@ export function timestampFields(): readonly ManifestField[] {
   ];
 }
 
-function plain<V, I = V>(type: ManifestFieldType): () => Field<Plain<V, I>> {
+function plain<V, I = V>(type: ManifestFieldType): () => Field<PlainTraits<V, I>> {
   // The compiler rejects arguments; in a JavaScript app, options would be ignored silently.
   return (...options: readonly unknown[]) =>
-    mistakeInPlain<Plain<V, I>>(options) ??
-    new Field<Plain<V, I>>({ type, optional: false, unique: false });
+    mistakeInPlain<PlainTraits<V, I>>(options) ??
+    new Field<PlainTraits<V, I>>({ type, optional: false, unique: false });
 }
 
 /** Returns a placeholder field. `entity` reports its error. */
@@ -378,7 +379,7 @@ export interface FileOptions {
 const FILE_OPTIONS = ["accept", "maxBytes"];
 
 /** Repeats the compiler's checks for apps that are written in JavaScript. */
-function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
+function mistakeInFile(options: unknown): Field<PlainTraits<string>> | undefined {
   if (typeof options !== "object" || options === null)
     return mistaken(`field.file takes { accept, maxBytes }, not ${shown(options)}.`);
   const unknown = Object.keys(options).find((key) => !FILE_OPTIONS.includes(key));
@@ -387,13 +388,13 @@ function mistakeInFile(options: unknown): Field<Plain<string>> | undefined {
 }
 
 /** Returns a constructor of string fields with a format. */
-function formatted(format: TextFormat): () => Field<Plain<string>> {
+function formatted(format: TextFormat): () => Field<PlainTraits<string>> {
   return (...options: readonly unknown[]) =>
-    mistakeInPlain<Plain<string>>(options) ??
-    new Field<Plain<string>>({ type: "string", optional: false, unique: false, format });
+    mistakeInPlain<PlainTraits<string>>(options) ??
+    new Field<PlainTraits<string>>({ type: "string", optional: false, unique: false, format });
 }
 
-function mistakeInValues(values: unknown): Field<Plain<never>> | undefined {
+function mistakeInValues(values: unknown): Field<PlainTraits<never>> | undefined {
   const isList = Array.isArray(values) && values.length > 0;
   if (isList && values.every((value) => typeof value === "string")) return undefined;
   return mistaken(
@@ -413,7 +414,7 @@ export interface BytesOptions {
   readonly maxBytes?: number;
 }
 
-function mistakeInBytes(options: unknown): Field<Plain<string>> | undefined {
+function mistakeInBytes(options: unknown): Field<PlainTraits<string>> | undefined {
   if (typeof options !== "object" || options === null)
     return mistaken(`field.bytes takes { maxBytes }, not ${shown(options)}.`);
   const unknown = Object.keys(options).find((key) => key !== "maxBytes");
@@ -424,7 +425,7 @@ function mistakeInBytes(options: unknown): Field<Plain<string>> | undefined {
 function mistakeInDigits(
   precision: unknown,
   scale: unknown,
-): Field<Plain<string, string | number>> | undefined {
+): Field<PlainTraits<string, string | number>> | undefined {
   if (typeof precision === "number" && typeof scale === "number") return undefined;
   return mistaken(
     `field.decimal takes two numbers, not ${shown(precision)} and ${shown(scale)}: ` +
@@ -464,7 +465,7 @@ interface ValueSchema<T> {
   readonly __type?: T;
 }
 
-function mistakeInSchema(schema: unknown): Field<Plain<never>> | undefined {
+function mistakeInSchema(schema: unknown): Field<PlainTraits<never>> | undefined {
   if (schema === undefined || (isObject(schema) && typeof schema["type"] === "string"))
     return undefined;
   return mistaken(
@@ -473,7 +474,7 @@ function mistakeInSchema(schema: unknown): Field<Plain<never>> | undefined {
   );
 }
 
-function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
+function mistakeInTarget(entity: unknown): Field<PlainTraits<string>> | undefined {
   if (typeof entity === "string" && entity !== "") return undefined;
   const isEntity = typeof entity === "object" && entity !== null && "name" in entity;
   const name = isEntity && typeof entity.name === "string" ? entity.name : "User";
@@ -515,7 +516,10 @@ export function withCheckedReference(field: ManifestField): ManifestField {
   return isReference && !(UNCHECKED in field) ? { ...field, on_delete: "restrict" } : field;
 }
 
-function mistakeInReference(entity: string, options: unknown): Field<Plain<string>> | undefined {
+function mistakeInReference(
+  entity: string,
+  options: unknown,
+): Field<PlainTraits<string>> | undefined {
   const example = `write field.id("${entity}", { onDelete: "cascade" }).`;
   if (!isObject(options))
     return mistaken(`field.id takes { onDelete }, not ${shown(options)}: ${example}`);
@@ -567,9 +571,9 @@ export const field = withSuggestions({
    *   remain before it
    * @example field.decimal(12, 2).min(0)
    */
-  decimal: (precision: number, scale: number): Field<Plain<string, string | number>> =>
+  decimal: (precision: number, scale: number): Field<PlainTraits<string, string | number>> =>
     mistakeInDigits(precision, scale) ??
-    new Field<Plain<string, string | number>>({
+    new Field<PlainTraits<string, string | number>>({
       type: "decimal",
       optional: false,
       unique: false,
@@ -587,9 +591,11 @@ export const field = withSuggestions({
    */
   datetime: plain<string, string | Date>("datetime"),
   /** One of the given strings; rows, inserts and filters are typed accordingly. */
-  enum: <const V extends readonly [string, ...string[]]>(values: V): Field<Plain<V[number]>> =>
+  enum: <const V extends readonly [string, ...string[]]>(
+    values: V,
+  ): Field<PlainTraits<V[number]>> =>
     mistakeInValues(values) ??
-    new Field<Plain<V[number]>>({
+    new Field<PlainTraits<V[number]>>({
       type: "string",
       optional: false,
       unique: false,
@@ -602,9 +608,9 @@ export const field = withSuggestions({
   /** A date without a time, such as `2026-01-31`. */
   date: formatted("date"),
   /** A small amount of binary data, as base64. */
-  bytes: (options: BytesOptions = {}): Field<Plain<string>> =>
+  bytes: (options: BytesOptions = {}): Field<PlainTraits<string>> =>
     mistakeInBytes(options) ??
-    new Field<Plain<string>>({
+    new Field<PlainTraits<string>>({
       type: "string",
       optional: false,
       unique: false,
@@ -612,9 +618,9 @@ export const field = withSuggestions({
       ...(options.maxBytes === undefined ? {} : { max_bytes: options.maxBytes }),
     }),
   /** Any JSON object or array. With a validator, its type is derived. */
-  json: <T = Json>(schema?: ValueSchema<T>): Field<Plain<T>> =>
+  json: <T = Json>(schema?: ValueSchema<T>): Field<PlainTraits<T>> =>
     mistakeInSchema(schema) ??
-    new Field<Plain<T>>({
+    new Field<PlainTraits<T>>({
       type: "json",
       optional: false,
       unique: false,
@@ -623,7 +629,7 @@ export const field = withSuggestions({
   /** A list of strings, numbers, bools or datetimes; the items may have limits. */
   array: <I extends FieldTraits>(
     of: Field<I>,
-  ): Field<Plain<I["value"][], readonly I["input"][]>> => {
+  ): Field<PlainTraits<I["value"][], readonly I["input"][]>> => {
     const items = itemOf(of);
     if (typeof items === "string") return mistaken(items);
     return new Field({ type: "array", optional: false, unique: false, items });
@@ -642,10 +648,10 @@ export const field = withSuggestions({
    * The id of a row of another entity. With `onDelete` the reference is enforced: it always refers
    * to an existing row.
    */
-  id: (entity: string, options: ReferenceOptions = {}): Field<Plain<string>> =>
+  id: (entity: string, options: ReferenceOptions = {}): Field<PlainTraits<string>> =>
     mistakeInTarget(entity) ??
     mistakeInReference(entity, options) ??
-    new Field<Plain<string>>({
+    new Field<PlainTraits<string>>({
       type: `id(${entity})`,
       optional: false,
       unique: false,
@@ -656,11 +662,11 @@ export const field = withSuggestions({
    * The id of an uploaded file. Users who may read the row may read the file. A file belongs to one
    * row.
    */
-  file: (options: FileOptions = {}): Field<Plain<string>> => {
+  file: (options: FileOptions = {}): Field<PlainTraits<string>> => {
     const mistake = mistakeInFile(options);
     if (mistake !== undefined) return mistake;
     const { accept, maxBytes } = options;
-    return new Field<Plain<string>>({
+    return new Field<PlainTraits<string>>({
       type: "file",
       optional: false,
       unique: false,

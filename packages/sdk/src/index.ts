@@ -23,8 +23,11 @@ export {
   Field,
   field,
   type BytesOptions,
+  type FieldTraits,
   type FileOptions,
+  type PlainTraits,
   type ReferenceOptions,
+  type TimestampFields,
 } from "./field.ts";
 export {
   dataMigration,
