@@ -37,6 +37,7 @@ const CHECKS = [
   ["types of the game", "tsc", ["--noEmit", "-p", "examples/arena-shard"]],
   ["types for Next", "tsc", ["--noEmit", "-p", "packages/next"]],
   ["types of a registered app", "tsc", ["--noEmit", "-p", "tests/types"]],
+  ["types of an app with plugins", "tsc", ["--noEmit", "-p", "tests/plugin-types"]],
   ["lint", "oxlint", ["--type-aware", "--deny-warnings"]],
   ["format", "oxfmt", ["--check"]],
 ];

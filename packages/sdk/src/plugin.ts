@@ -185,6 +185,9 @@ export function hooksFor<E extends Entity>({ name }: E, hooks: HooksOf<E>): Enti
   return Object.fromEntries(own) as EntityHooks;
 }
 
+/** A plugin with entities that `ctx.db` and the client know by their types. */
+export type PluginWith<E extends Entity> = Plugin & { readonly entities: readonly E[] };
+
 /**
  * Declares a plugin: entities, hooks and functions that belong together.
  *

@@ -3,6 +3,7 @@ import type { App, AppDefinition } from "./build-manifest.ts";
 import type {
   ClientFilterOf,
   ClientRowOf,
+  Entity,
   FilterOf,
   InsertOf,
   PatchOf,
@@ -33,9 +34,25 @@ import type { ManifestRelation } from "./manifest.ts";
 export interface Register {}
 
 type RegisteredDefinition = Register extends { readonly app: App<infer D> } ? D : AppDefinition;
-type RegisteredEntity = RegisteredDefinition extends { readonly timestamps: true }
-  ? StampedEntity<RegisteredDefinition["entities"][number]>
-  : RegisteredDefinition["entities"][number];
+type RegisteredEntity = EntityOf<RegisteredDefinition>;
+
+type EntityOf<D extends AppDefinition> =
+  | (D extends { readonly timestamps: true }
+      ? StampedEntity<D["entities"][number]>
+      : D["entities"][number])
+  | EntityOfPlugins<D>;
+
+/** The entities of the plugins whose types name them. */
+type EntityOfPlugins<D> = D extends { readonly plugins: readonly (infer P)[] }
+  ? P extends { readonly entities: readonly (infer E extends Entity)[] }
+    ? NamedEntity<E>
+    : never
+  : never;
+type NamedEntity<E extends Entity> = E extends Entity
+  ? string extends E["name"]
+    ? never
+    : E
+  : never;
 type IsRegistered = Register extends { readonly app: unknown } ? true : false;
 
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };

@@ -3,8 +3,8 @@ import {
   entity,
   field,
   type HookDb,
-  type Plugin,
   type PluginFunction,
+  type PluginWith,
 } from "@pylonsync/sdk";
 import { verifyStripe, type SignedRequest } from "../webhook-signatures.ts";
 import { subscriptionOf, checkoutOf, type StripeEvent, type Subscription } from "./stripe-event.ts";
@@ -18,7 +18,6 @@ export interface StripeOptions {
   readonly secret?: string;
 }
 
-/** Typed as `string`, because the registered types of an app do not include these entities. */
 const CUSTOMER = "StripeCustomer";
 const SUBSCRIPTION = "StripeSubscription";
 
@@ -71,7 +70,7 @@ interface WebhookCtx {
 export function stripe({
   secret = "STRIPE_WEBHOOK_SECRET",
   ...others
-}: StripeOptions = {}): Plugin {
+}: StripeOptions = {}): PluginWith<typeof Customer | typeof Subscribed> {
   const [other] = Object.keys(others);
   if (other !== undefined) throw new TypeError(`stripe has no option "${other}": use secret.`);
   if (!/^[A-Z][A-Z0-9_]*$/.test(secret))

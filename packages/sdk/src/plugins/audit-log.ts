@@ -1,6 +1,6 @@
 import { entity as defineEntity } from "../entity.ts";
 import { field } from "../field.ts";
-import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
+import { definePlugin, type HookContext, type PluginWith } from "../plugin.ts";
 import { changeEntities, checkNames, checkOptions, copiedFields } from "./options.ts";
 
 /** The options of `auditLog`. */
@@ -20,7 +20,7 @@ type Row = Readonly<Record<string, unknown>>;
  * @example
  * const plugins = [auditLog({ entities: ["Invoice"], except: ["cardNumber"] })];
  */
-export function auditLog(options: AuditLogOptions = {}): Plugin {
+export function auditLog(options: AuditLogOptions = {}): PluginWith<typeof AUDIT_LOG> {
   checkOptions("audit_log", options, ["entities", "except"]);
   checkNames("audit_log", "entities", options.entities);
   checkNames("audit_log", "except", options.except);

@@ -1,6 +1,6 @@
 import { entity as defineEntity } from "../entity.ts";
 import { field } from "../field.ts";
-import { definePlugin, type Plugin } from "../plugin.ts";
+import { definePlugin, type PluginWith } from "../plugin.ts";
 
 /** The caller for whom flags are evaluated: `ctx.auth` of a function. */
 export interface FlagCaller {
@@ -42,7 +42,7 @@ const FEATURE_FLAG = defineEntity("FeatureFlag", {
  * @example
  * const plugins = [featureFlags()];
  */
-export function featureFlags(): Plugin {
+export function featureFlags(): PluginWith<typeof FEATURE_FLAG> {
   return definePlugin({
     name: "feature_flags",
     entities: [FEATURE_FLAG],

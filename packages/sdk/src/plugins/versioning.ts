@@ -1,6 +1,6 @@
 import { entity as defineEntity } from "../entity.ts";
 import { field } from "../field.ts";
-import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
+import { definePlugin, type HookContext, type PluginWith } from "../plugin.ts";
 import { changeEntities, checkCount, checkNames, checkOptions } from "./options.ts";
 
 /** The options of `versioning`. */
@@ -18,7 +18,7 @@ export interface VersioningOptions {
  * @example
  * const plugins = [versioning({ entities: ["Page"], keep: 20 })];
  */
-export function versioning(options: VersioningOptions): Plugin {
+export function versioning(options: VersioningOptions): PluginWith<typeof ROW_VERSION> {
   checkOptions("versioning", options, ["entities", "keep"]);
   const { entities, keep = 50 } = options;
   checkNames("versioning", "entities", entities ?? null);
