@@ -1,7 +1,8 @@
 // The time from the write of a row until the socket of another client has the change, at 20 and at
 // 100 writes per second, against a bare socket that echoes what it receives and stores nothing.
 // Written by a push over a socket, as a client in queries mode does, and by an insert over HTTP.
-// With a file in memory, and with one on a disk, for which a commit waits.
+// With a file in memory, and with one on a disk, for which a commit waits. The third measure is the
+// least that any server needs: a bare socket that inserts the row with one statement, and sends it.
 import { bearerProtocol, LIVE_PROTOCOL } from "@pylonsync/protocol";
 import { insertNote, NOTE } from "./lib/compare.ts";
 import { report } from "./lib/report.ts";
@@ -20,12 +21,18 @@ interface Line {
 
 for (const [kind, folder] of Object.entries(FOLDERS)) {
   process.env["TMPDIR"] = folder;
-  const lines = [await pushLine(), await httpLine(), await echoLine()] as const;
+  const lines = [
+    await pushLine(),
+    await httpLine(),
+    await storingLine(),
+    await echoLine(),
+  ] as const;
   for (const rate of RATES) {
-    const [pushed = [], inserted = [], baseline = []] = await sample(lines, rate);
+    const [pushed = [], inserted = [], stored = [], baseline = []] = await sample(lines, rate);
     for (const [name, value] of [
       ["live-latency", pushed],
       ["live-latency-http", inserted],
+      ["live-latency-of-a-bare-insert", stored],
     ] as const)
       for (const share of [0.5, 0.99])
         report(`${name}-${kind}-${rate}-p${share * 100}`, "ms", [
@@ -45,12 +52,19 @@ async function pushLine(): Promise<Line> {
   await new Promise((resolve) => (writer.onmessage = resolve));
   const reader = open();
   let pushes = 0;
-  const line = await lineOver(reader, server.stop, () => {
+  // A socket takes one push at a time.
+  let answered = Promise.resolve();
+  const write = (): void => {
     const id = (pushes += 1);
     const change = { entity: "Note", row_id: `note${id}`, kind: "insert", data: NOTE };
     const changes = [{ ...change, op_id: `op${id}` }];
-    writer.send(JSON.stringify({ type: "push", id, changes, results: true }));
-  });
+    const text = JSON.stringify({ type: "push", id, changes, results: true });
+    answered = answered.then(() => {
+      writer.send(text);
+      return new Promise((resolve) => (writer.onmessage = () => resolve()));
+    });
+  };
+  const line = await lineOver(reader, server.stop, write, rowsOf);
   const ready = new Promise<void>((resolve) => {
     reader.addEventListener("message", ({ data }) => {
       if (String(data).startsWith('{"type":"ready"')) resolve();
@@ -70,20 +84,44 @@ async function httpLine(): Promise<Line> {
   });
 }
 
+async function storingLine(): Promise<Line> {
+  const server = await startServer("bare");
+  const address = server.url.replace("http", "ws");
+  const writer = new WebSocket(address);
+  await new Promise((resolve) => (writer.onopen = resolve));
+  let rows = 0;
+  return lineOver(new WebSocket(address), server.stop, () => {
+    writer.send(JSON.stringify({ id: `note${(rows += 1)}`, ...NOTE }));
+  });
+}
+
 async function echoLine(): Promise<Line> {
   const server = await startServer("bare");
   const socket = new WebSocket(server.url.replace("http", "ws"));
   return lineOver(socket, server.stop, () => socket.send(JSON.stringify(NOTE)));
 }
 
-/** Messages come back in the order in which they were sent. */
+/** The number of new rows in a message about commits; pushes that arrive together share one. */
+function rowsOf(text: string): number {
+  const { changes = [] } = JSON.parse(text) as { changes?: { rows?: unknown[] }[] };
+  return changes.reduce((sum, { rows = [] }) => sum + rows.length, 0);
+}
+
+/**
+ * Messages come back in the order in which they were sent.
+ *
+ * @param writesIn the number of writes that a message reports
+ */
 async function lineOver(
   socket: WebSocket,
   stop: () => Promise<void>,
   write: () => void,
+  writesIn: (text: string) => number = () => 1,
 ): Promise<Line> {
   const waiting: (() => void)[] = [];
-  socket.onmessage = () => waiting.shift()?.();
+  socket.onmessage = ({ data }) => {
+    for (let left = writesIn(String(data)); left > 0; left -= 1) waiting.shift()?.();
+  };
   await new Promise((resolve) => (socket.onopen = resolve));
   return {
     send: (onSeen) => {

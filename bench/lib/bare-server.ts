@@ -2,6 +2,12 @@
 // insert separately and does not wait for the disk (synchronous = NORMAL), unlike ours.
 import { Database } from "bun:sqlite";
 
+interface Row {
+  readonly id: string;
+  readonly text: string;
+  readonly count: number;
+}
+
 const [path = ":memory:"] = process.argv.slice(2);
 const db = new Database(path, { create: true });
 db.run("PRAGMA journal_mode = WAL");
@@ -43,7 +49,7 @@ const server = Bun.serve<undefined, string>({
           headers: { "Content-Type": "application/json", "Content-Encoding": "gzip" },
         }),
       POST: async (request: Request) => {
-        const rows = (await request.json()) as { id: string; text: string; count: number }[];
+        const rows = (await request.json()) as Row[];
         for (const { id, text, count } of rows) insert.run(id, text, count, "0".repeat(40));
         return Response.json({});
       },
@@ -68,7 +74,13 @@ const server = Bun.serve<undefined, string>({
     self.upgrade(request) ? undefined : new Response(null, { status: 404 }),
   websocket: {
     open: (socket) => void socket.subscribe("all"),
-    message: (socket, text) => void socket.send(text),
+    // A row is stored, and sent to the other sockets; anything else is sent back.
+    message: (socket, text) => {
+      if (!String(text).startsWith('{"id"')) return void socket.send(text);
+      const { id, text: body, count } = JSON.parse(String(text)) as Row;
+      insert.run(id, body, count, "owner");
+      socket.publish("all", text);
+    },
   },
 });
 process.stdout.write(`${server.url.href}\n`);

@@ -62,8 +62,8 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "the cursor of another user, or of other permissions, is continued",
     file: LOADER,
-    from: "return `${line.epoch}.${knownUnder}",
-    to: "return `${line.epoch}.${knownUnder.slice(32)}",
+    from: "return `${queue.epoch}.${knownUnder}",
+    to: "return `${queue.epoch}.${knownUnder.slice(32)}",
     foundBy: 24,
   },
   {

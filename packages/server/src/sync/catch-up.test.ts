@@ -10,12 +10,12 @@ import {
   readable,
   readerOf,
   replayed,
+  text,
   type Log,
   type Write,
 } from "./history.arbitraries.ts";
 import { Visibility } from "./visibility.ts";
 
-const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
 const manifest: Manifest = {
   manifest_version: 1,
   name: "test",

@@ -1,75 +1,14 @@
 import { expect, test } from "bun:test";
-import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { TRUE } from "@pylonsync/query";
 import { systemPlatform } from "../platform.ts";
 import { Subscriber } from "../connections/subscriber.ts";
-import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
+import { ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import type { ChangeRecord, Reader } from "../store/store.ts";
+import { callers, model, writes } from "./membership.arbitraries.ts";
 import { Delivery } from "./delivery.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
-import {
-  logOf,
-  modelOf,
-  readable,
-  readerOf,
-  replayed,
-  type Replica,
-  type Write,
-} from "./history.arbitraries.ts";
-
-const text = (name: string) => ({ name, type: "string" as const, optional: true, unique: false });
-const manifest: Manifest = {
-  manifest_version: 1,
-  name: "test",
-  version: "0.0.0",
-  routes: [],
-  queries: [],
-  actions: [],
-  entities: [
-    { name: "Todo", fields: [text("room"), text("owner")], indexes: [] },
-    { name: "Member", fields: [text("room"), text("owner")], indexes: [] },
-    { name: "Ban", fields: [text("room"), text("owner")], indexes: [] },
-    { name: "Own", fields: [text("room"), text("owner")], indexes: [] },
-  ],
-  policies: [
-    // By a membership, unless there is a ban.
-    {
-      name: "todo",
-      entity: "Todo",
-      allow:
-        "exists(Member, room == data.room && owner == auth.userId) && " +
-        "!exists(Ban, room == data.room && owner == auth.userId)",
-    },
-    // A rule that looks at its own entity.
-    {
-      name: "member",
-      entity: "Member",
-      allowRead: "exists(Member, room == data.room && owner == auth.userId)",
-    },
-    { name: "ban", entity: "Ban", allowRead: "auth.userId == data.owner" },
-    { name: "own", entity: "Own", allowRead: "auth.userId == data.owner" },
-  ],
-};
-const model = modelOf(manifest);
-
-const writes: fc.Arbitrary<Write[]> = fc.array(
-  fc.record({
-    entity: fc.constantFrom("Todo", "Member", "Member", "Ban", "Own"),
-    id: fc.constantFrom("1", "2"),
-    row: fc.option(
-      fc.record({ room: fc.constantFrom("r1", "r2"), owner: fc.constantFrom("u1", "u2", null) }),
-      { freq: 3 },
-    ),
-  }),
-  { maxLength: 12 },
-);
-const callers = fc.constantFrom<Caller>(
-  { ...ANONYMOUS, userId: "u1" },
-  { ...ANONYMOUS, userId: "u2" },
-  ANONYMOUS,
-  ADMIN,
-);
+import { logOf, readable, readerOf, replayed, type Replica } from "./history.arbitraries.ts";
 
 /** Subscribes a caller to every entity, and gives out what each change does to its replica. */
 function deliveryFor(

@@ -1,21 +1,18 @@
 import { CloseCode, type Hello } from "@pylonsync/protocol";
 import { isFalse, TRUE } from "@pylonsync/query";
-import type { Caller, Identity, SessionStatus } from "../identity/identity.ts";
+import type { Identity, SessionStatus } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 import type { DataModel } from "../data/model.ts";
-import { runIn } from "../observe/operation.ts";
-import { userShare } from "../request/reading.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { CommitBatch } from "./commit-batch.ts";
 import { Delivery } from "./delivery.ts";
+import { DeliveryQueue, type DeliverySteps } from "./delivery-queue.ts";
 import type { LiveFunctionCalls } from "./live-functions/calls.ts";
 import { LiveQueries } from "./live/live-queries.ts";
 import type { SocketPushes } from "./live/socket-pushes.ts";
 import { ConnectionIndex } from "../connections/connection-index.ts";
-import type { FeedLine } from "./feed-line.ts";
-import { PendingChanges } from "./pending-changes.ts";
-import { RecentChanges } from "./recent-changes.ts";
-import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
+import { replicaEpoch } from "./replica-epoch.ts";
+import { ReplicaJoin, type ReplicaJoinOptions } from "./replica-join.ts";
 import { offlineEntities, replicaSchema } from "./replica-schema.ts";
 import type {
   ConnectionHub,
@@ -23,23 +20,8 @@ import type {
   MessageRefusal,
   Subscriber,
 } from "../connections/subscriber.ts";
-import { CatchUp } from "./catch-up.ts";
 import { SubscriptionRegistry } from "./subscriptions/registry.ts";
 import type { Subscription } from "./subscriptions/subscription.ts";
-import { Visibility } from "./visibility.ts";
-
-/**
- * The age of the changes that a client without a cursor receives again, in milliseconds: they may
- * have been made between its pull and the opening of its socket.
- */
-const OVERLAP_MS = 5_000;
-const OVERLAP_CHANGES = 1_000;
-const PAGE = 500;
-/**
- * A delivery that takes no longer than this, in milliseconds, does not noticeably delay the
- * responses to the writers, so that it need not wait for them.
- */
-const QUICK_MS = 1;
 
 /** Returns the current status of the session of an identity. */
 type StatusOf = (identity: Identity) => Promise<SessionStatus>;
@@ -57,29 +39,17 @@ export interface FeedObserver {
   traced(changes: number, connections: number, deliver: () => Promise<void>): Promise<void>;
 }
 
-interface CatchUpStep {
-  readonly isContinuing: boolean;
-  /**
-   * Whether the subscriber received rows in a newer state than the position of this feed: until the
-   * feed reaches the position of the store, the versions of rows in the log may be older.
-   */
-  readonly isAhead: boolean;
-  /** The maximum number of changes to send. */
-  readonly limit: number;
-}
-
 /**
  * Sends committed changes to the subscribers that may read them, in commit order, with each message
  * encoded once.
  *
- * All steps run one after another in a queue (`#line`), so a subscriber joins exactly between two
- * changes and misses none.
+ * Deliveries and joins are steps of one queue, so a subscriber joins exactly between two
+ * transactions and misses none.
  */
 export class Feed implements ConnectionHub {
   readonly #store: Store;
   readonly #now: () => number;
-  readonly #soon: Platform["soon"];
-  readonly #monotonic: Platform["monotonic"];
+  readonly #queue: DeliveryQueue;
   /** The subscribers, each with its subscriptions to complete entities (version 1). */
   readonly #subscribers = new Map<Subscriber, readonly Subscription[]>();
   readonly #registry: SubscriptionRegistry;
@@ -88,23 +58,11 @@ export class Feed implements ConnectionHub {
   readonly #live: LiveQueries;
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
-  readonly #pending = new PendingChanges();
-  readonly #recent = new RecentChanges(OVERLAP_CHANGES);
   readonly #observer: FeedObserver;
   #model: DataModel;
-  #visibility: Visibility;
-  #line: Promise<void> = Promise.resolve();
-  #isScheduled = false;
-  /** The duration of the last delivery, in milliseconds. */
-  #tookMs = 0;
   #isClosing = false;
   readonly #sessionStatus: StatusOf;
   readonly #readTimeoutMs: number;
-  #position = 0;
-  /** The number of the last change that was sent. */
-  #sent = 0;
-  #epoch = "";
-  #unfollow: () => void = () => undefined;
   #delivered = 0;
   #endings = { slow: 0, resync: 0 };
 
@@ -115,7 +73,7 @@ export class Feed implements ConnectionHub {
   constructor(
     store: Store,
     model: DataModel,
-    { now, soon, monotonic }: Pick<Platform, "now" | "soon" | "monotonic">,
+    platform: Pick<Platform, "now" | "soon" | "monotonic">,
     sessionStatus: StatusOf,
     readTimeoutMs: number,
     observer: FeedObserver,
@@ -124,82 +82,55 @@ export class Feed implements ConnectionHub {
     this.#readTimeoutMs = readTimeoutMs;
     this.#sessionStatus = sessionStatus;
     this.#model = model;
-    this.#now = now;
-    this.#soon = soon;
-    this.#monotonic = monotonic;
+    this.#now = platform.now;
     this.#observer = observer;
-    this.#visibility = new Visibility(store, model, now);
     this.#registry = new SubscriptionRegistry(model);
+    this.#queue = new DeliveryQueue(store, platform, this.#deliverySteps());
     this.#delivery = new Delivery(this.#registry, model, {
       reader: store,
       settle: () => store.settle(),
-      later: () => this.#pending.all(),
-      now,
+      later: () => this.#queue.later(),
+      now: this.#now,
     });
     this.#live = new LiveQueries({
       store,
       registry: this.#registry,
       delivery: this.#delivery,
-      line: this.#lineForSteps(),
+      queue: this.#queue,
+      mayStay: (subscriber) => this.#mayStay(subscriber),
       model: () => this.#model,
-      now,
+      now: this.#now,
       readTimeoutMs,
       onError: (error) => observer.failed(error),
     });
   }
 
-  #lineForSteps(): FeedLine {
-    const position = (): number => this.#sent;
-    const epoch = (): string => this.#epoch;
+  #deliverySteps(): DeliverySteps {
     return {
-      get position() {
-        return position();
+      connections: () => this.#subscribers.size,
+      compute: (record) => this.#compute(record),
+      skip: () => this.#delivery.skip(),
+      send: async (position) => {
+        await this.#live.refill(this.#batch);
+        this.#delivered += this.#batch.send(position);
       },
-      get epoch() {
-        return epoch();
+      finished: () => this.#live.runFunctions(),
+      delivered: (at) => this.#observer.delivered(this.#now() - at),
+      failed: (error) => {
+        this.#observer.failed(error);
+        this.#disconnectAll();
       },
-      settle: () => this.#settle(),
-      enqueue: (step) => this.#enqueue(step),
-      deliver: async () => {
-        await this.#store.settle();
-        await this.#deliverPending();
-      },
-      later: () => this.#pending.all(),
-      changes: async (after, end) => {
-        const records = await this.#changesUpTo(end, after);
-        return after < end && records[0]?.seq !== after + 1 ? null : records;
-      },
-      mayStay: (subscriber) => this.#mayStay(subscriber),
+      traced: (changes, connections, deliver) =>
+        this.#observer.traced(changes, connections, deliver),
     };
   }
 
   async start(): Promise<void> {
-    // The log is followed before its position is read, so that no change in between is missed.
-    this.#unfollow = this.#store.follow((changes) => {
-      this.#pending.push(changes);
-      this.#schedule();
-    });
-    const { head, epoch } = await this.#store.bounds();
-    for (const { seq, at } of await this.#changesUpTo(head, Math.max(0, head - OVERLAP_CHANGES)))
-      this.#recent.add(seq, at);
-    this.#position = Math.max(this.#position, head);
-    this.#sent = this.#position;
-    this.#epoch = epoch;
-  }
-
-  /**
-   * Delivers in this turn of the event loop, once the followers have all transactions of the
-   * commit. If that takes long, the writers that wait for the commit are answered first.
-   */
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    const deliver = (): void => void this.#enqueue(() => this.#deliverPending());
-    runIn(undefined, this.#tookMs <= QUICK_MS ? deliver : () => this.#soon(deliver));
+    await this.#queue.start();
   }
 
   stop(): void {
-    this.#unfollow();
+    this.#queue.stop();
   }
 
   get size(): number {
@@ -214,7 +145,7 @@ export class Feed implements ConnectionHub {
     readonly resyncs: number;
   } {
     return {
-      position: this.#position,
+      position: this.#queue.computed,
       delivered: this.#delivered,
       slowClients: this.#endings.slow,
       resyncs: this.#endings.resync,
@@ -230,8 +161,7 @@ export class Feed implements ConnectionHub {
 
   /** The age of the oldest undelivered change, in milliseconds. */
   get waitingMs(): number {
-    const { oldest } = this.#pending;
-    return oldest === undefined ? 0 : this.#now() - oldest.at;
+    return this.#queue.waitingMs;
   }
 
   get subscribers(): Iterable<Subscriber> {
@@ -246,7 +176,6 @@ export class Feed implements ConnectionHub {
    */
   setModel(model: DataModel, isSameData: boolean): void {
     this.#model = model;
-    this.#visibility = new Visibility(this.#store, model, this.#now);
     this.#delivery.setModel(model);
     if (isSameData) {
       this.#registry.setModel(model);
@@ -306,47 +235,15 @@ export class Feed implements ConnectionHub {
   }
 
   async #join(subscriber: Subscriber, cursor: Cursor | null): Promise<void> {
-    // Everything that the client has read, here or from another replica, was committed before this.
-    // If the feed were behind that position, rows of the client would go back in time.
-    await this.#settle();
-    const isContinuing = cursor !== null;
-    if (isContinuing && !(await this.#canContinue(cursor, subscriber.caller))) {
-      subscriber.resync("the replica is too old to continue");
-      return;
-    }
-    let reached = cursor?.seq ?? this.#overlapStart();
-    let isAhead = false;
-    while (subscriber.isOpen && reached < this.#position) {
-      const page = await this.#catchUp(subscriber, reached, {
-        isContinuing,
-        isAhead,
-        limit: PAGE,
-      });
-      reached = page.seq;
-      isAhead ||= !page.isWhole;
-      await subscriber.drained();
-    }
-    await this.#enqueue(async () => {
-      if (isAhead) {
-        await this.#store.settle();
-        await this.#deliverPending();
-      }
-      if (subscriber.isOpen && reached < this.#position)
-        await this.#catchUp(subscriber, reached, {
-          isContinuing,
-          isAhead: false,
-          limit: Infinity,
-        });
-      if (isContinuing && (await this.#permissionsChangedAfter(subscriber)))
-        subscriber.resync("the caller's permissions changed");
+    await new ReplicaJoin(this.#joinOptions(), subscriber, cursor).run(() => {
       if (this.#isClosing) sendElsewhere(subscriber);
       if (!subscriber.isOpen) return;
-      if (isContinuing)
+      if (cursor !== null)
         subscriber.send(
           JSON.stringify({
             type: "hello",
-            seq: this.#position,
-            epoch: replicaEpoch(this.#epoch, this.#model, subscriber.caller, this.#now()),
+            seq: this.#queue.computed,
+            epoch: replicaEpoch(this.#queue.epoch, this.#model, subscriber.caller, this.#now()),
           } satisfies Hello),
         );
       this.#subscribers.set(subscriber, this.#replicate(subscriber));
@@ -355,6 +252,17 @@ export class Feed implements ConnectionHub {
     // Changes of its session are reported to it only from here on, and may have occurred while it
     // caught up.
     if (!(await this.#mayStay(subscriber))) this.leave(subscriber);
+  }
+
+  #joinOptions(): ReplicaJoinOptions {
+    return {
+      store: this.#store,
+      queue: this.#queue,
+      model: () => this.#model,
+      now: this.#now,
+      readTimeoutMs: this.#readTimeoutMs,
+      mayStay: (subscriber) => this.#mayStay(subscriber),
+    };
   }
 
   /** Adds a connection of version 2, which starts without rows and subscribes to them. */
@@ -367,8 +275,8 @@ export class Feed implements ConnectionHub {
     const offline = offlineEntities(this.#model, subscriber.caller, this.#now());
     const hello: Hello = {
       type: "hello",
-      seq: this.#sent,
-      epoch: this.#epoch,
+      seq: this.#queue.position,
+      epoch: this.#queue.epoch,
       ...(offline.length === 0 ? {} : { offline }),
       ...(this.#live.takesPushes(subscriber) ? { push: true } : {}),
       schema: replicaSchema(this.#model, subscriber.caller, this.#now()),
@@ -391,12 +299,6 @@ export class Feed implements ConnectionHub {
    */
   refuse(subscriber: Subscriber, refusal: MessageRefusal): void {
     this.#live.refuse(subscriber, refusal);
-  }
-
-  /** Resolves when all changes committed before the call have been delivered. */
-  async #settle(): Promise<void> {
-    await this.#store.settle();
-    await this.#enqueue(() => this.#deliverPending());
   }
 
   /**
@@ -446,173 +348,6 @@ export class Feed implements ConnectionHub {
   }
 
   /**
-   * Whether changes to the caller's permissions are still to be delivered: the catch-up has already
-   * used the current permissions.
-   */
-  async #permissionsChangedAfter({ caller }: Subscriber): Promise<boolean> {
-    if (!this.#visibility.looksAtRights) return false;
-    await this.#store.settle();
-    return this.#pending
-      .all()
-      .some(
-        (change) =>
-          change.seq > this.#position && this.#visibility.affectsPermissions(change, caller),
-      );
-  }
-
-  async #canContinue(cursor: Cursor, caller: Caller): Promise<boolean> {
-    const { head, floor, epoch } = await this.#store.bounds();
-    return (
-      isSameEpoch(cursor.epoch, epoch, this.#model, caller, this.#now()) &&
-      cursor.seq >= floor &&
-      cursor.seq <= head
-    );
-  }
-
-  /**
-   * Sends the subscriber one page of the changes that it missed, up to the current position of the
-   * feed.
-   *
-   * @param isContinuing whether the position of the subscriber's replica is known; otherwise the
-   *   most recent changes are sent again
-   * @param limit the maximum number of changes
-   * @returns the position up to which the subscriber is up to date, and whether that was the
-   *   position of the feed: only then no row is ahead of the feed
-   */
-  async #catchUp(
-    subscriber: Subscriber,
-    after: number,
-    { isContinuing, isAhead, limit }: CatchUpStep,
-  ): Promise<{ readonly seq: number; readonly isWhole: boolean }> {
-    const end = this.#position;
-    const records =
-      limit === Infinity
-        ? await this.#changesUpTo(end, after)
-        : (await this.#store.changes(after, Math.min(limit, end - after))).filter(
-            ({ seq }) => seq <= end,
-          );
-    const last = records.at(-1);
-    if (isContinuing && records[0]?.seq !== after + 1) {
-      subscriber.resync("the replica is too old to continue");
-      return { seq: end, isWhole: true };
-    }
-    const { caller } = subscriber;
-    if (
-      isContinuing &&
-      records.some((record) => this.#visibility.affectsPermissions(record, caller))
-    ) {
-      subscriber.resync("the caller's permissions changed");
-      return { seq: end, isWhole: true };
-    }
-    const isWhole = last === undefined || (last.seq === end && !isAhead);
-    const events = await this.#catchUpFor(subscriber).events(records, caller, isWhole);
-    // Checked after the rows were read, because they may have been written after the end of the
-    // session.
-    if (await this.#mayStay(subscriber))
-      for (const event of events) subscriber.send(JSON.stringify(event));
-    return { seq: last?.seq ?? end, isWhole };
-  }
-
-  /**
-   * Reads all changes after `after` up to `end`. The store may return fewer per page if they are
-   * large.
-   */
-  async #changesUpTo(end: number, after: number): Promise<ChangeRecord[]> {
-    const records: ChangeRecord[] = [];
-    for (let last = after; last < end;) {
-      const page = await this.#store.changes(last, end - last);
-      if (page.length === 0) break;
-      records.push(...page.filter(({ seq }) => seq <= end));
-      last = page.at(-1)?.seq ?? end;
-    }
-    return records;
-  }
-
-  #overlapStart(): number {
-    const first = this.#recent.firstSince(this.#now() - OVERLAP_MS);
-    return first === undefined ? this.#position : first - 1;
-  }
-
-  /**
-   * The cost of a catch-up depends on the subscriber, so it reads within the subscriber's share.
-   */
-  #catchUpFor({ id, caller }: Subscriber): CatchUp {
-    const reader = this.#store.limitedReader({
-      caller: userShare(caller) ?? `connection ${id}`,
-      timeoutMs: this.#readTimeoutMs,
-    });
-    return new CatchUp(reader, this.#model, new Visibility(reader, this.#model, this.#now));
-  }
-
-  #enqueue(step: () => Promise<void>): Promise<void> {
-    const done = this.#line.then(step);
-    this.#line = done.catch(() => undefined);
-    return done;
-  }
-
-  async #deliverPending(): Promise<void> {
-    this.#isScheduled = false;
-    const { size } = this.#pending;
-    if (size === 0) return;
-    if (this.#subscribers.size === 0) return this.#deliverTransactions(size);
-    const started = this.#monotonic();
-    await this.#observer.traced(size, this.#subscribers.size, () =>
-      this.#deliverTransactions(size),
-    );
-    this.#tookMs = this.#monotonic() - started;
-  }
-
-  /** @param count the number of changes, the last of which ends a transaction */
-  async #deliverTransactions(count: number): Promise<void> {
-    for (let taken = 0; taken < count;) {
-      const size = this.#pending.nextTransaction();
-      if (size === 0) break;
-      taken += size;
-      await this.#deliverTransaction(size);
-    }
-    this.#live.runFunctions();
-  }
-
-  async #deliverTransaction(size: number): Promise<void> {
-    const times: number[] = [];
-    for (let index = 0; index < size; index += 1) {
-      const record = this.#pending.take();
-      if (record === undefined || record.seq <= this.#position) continue;
-      if (this.#subscribers.size === 0) this.#delivery.skip();
-      else if (await this.#orDisconnectAll(() => this.#deliver(record))) times.push(record.at);
-      this.#position = record.seq;
-      this.#recent.add(record.seq, record.at);
-    }
-    if (times.length > 0) await this.#sendBatch();
-    this.#sent = this.#position;
-    for (const at of times) this.#observer.delivered(this.#now() - at);
-  }
-
-  async #sendBatch(): Promise<void> {
-    await this.#orDisconnectAll(async () => {
-      await this.#live.refill(this.#batch);
-      this.#delivered += this.#batch.send(this.#position);
-    });
-  }
-
-  /**
-   * Runs a step of the delivery. If it fails, all connections are closed, so that none misses a
-   * change.
-   *
-   * @returns whether the step succeeded
-   */
-  async #orDisconnectAll(step: () => Promise<void>): Promise<boolean> {
-    try {
-      await step();
-      return true;
-    } catch (error) {
-      this.#observer.failed(error);
-      this.#disconnectAll();
-      return false;
-    }
-  }
-
-  /**
    * Closes all connections, because they may have missed a change. Clients reconnect with their
    * cursors, and catch up.
    */
@@ -624,7 +359,7 @@ export class Feed implements ConnectionHub {
     }
   }
 
-  async #deliver(record: ChangeRecord): Promise<void> {
+  async #compute(record: ChangeRecord): Promise<void> {
     this.#live.onChange(record);
     const { effects, lost } = await this.#delivery.deliver(record);
     for (const effect of effects) this.#batch.add(effect);

@@ -97,3 +97,11 @@ export function replayed(before: Replica, events: readonly ChangeEvent[]): Repli
   }
   return replica;
 }
+
+/** An optional text field. */
+export const text = (name: string) => ({
+  name,
+  type: "string" as const,
+  optional: true,
+  unique: false,
+});

@@ -14,7 +14,7 @@ export class PostgresSnapshot {
   readonly #settings: readonly string[];
   readonly #deadline: ReadDeadline;
   /** Concurrent reads share the connection, one after another. */
-  readonly #line = new SerialQueue();
+  readonly #queue = new SerialQueue();
   #lease: Lease | null = null;
   #isRunning = false;
   #isBroken = false;
@@ -29,14 +29,14 @@ export class PostgresSnapshot {
 
   /** @throws PylonError QUERY_TIMEOUT, OVERLOADED */
   run(text: string, params: readonly Value[]): Promise<ColumnRow[]> {
-    return this.#line.run(() => this.#run(text, params));
+    return this.#queue.run(() => this.#run(text, params));
   }
 
   /** Releases the connection, after its running statement has ended. */
   async end(): Promise<void> {
     this.#hasEnded = true;
     if (this.#isRunning && this.#lease !== null) await this.#pool.cancel(this.#lease.client);
-    await this.#line.settled();
+    await this.#queue.settled();
     const lease = this.#lease;
     this.#lease = null;
     if (lease === null) return;

@@ -68,7 +68,7 @@ export class PostgresTransaction implements Transaction {
   #ended: Error | null = null;
   #failure: { readonly error: unknown } | null = null;
   /** Steps with several statements must not be interleaved with others of the same transaction. */
-  readonly #line = new SerialQueue();
+  readonly #queue = new SerialQueue();
   #hasWritten = false;
   #hasSent = false;
   #running = 0;
@@ -88,7 +88,7 @@ export class PostgresTransaction implements Transaction {
     this.#tables = tables;
     this.#unique = unique;
     this.#reader = new PostgresReader(
-      (text, params) => this.#line.run(() => this.#run(text, params).then(({ rows }) => rows)),
+      (text, params) => this.#queue.run(() => this.#run(text, params).then(({ rows }) => rows)),
       () => tables,
     );
   }
@@ -127,7 +127,7 @@ export class PostgresTransaction implements Transaction {
 
   /** Waits for the running statements. */
   settled(): Promise<void> {
-    return this.#line.settled();
+    return this.#queue.settled();
   }
 
   /**
@@ -140,10 +140,10 @@ export class PostgresTransaction implements Transaction {
     const { changes, deferred, inserts } = this.#open;
     const appends = chunk(changes, APPENDED_AT_ONCE).map((part) => this.#append(part));
     const last = appends.pop();
-    for (const append of appends) await this.#line.run(() => this.#send([append]));
+    for (const append of appends) await this.#queue.run(() => this.#send([append]));
     if (last !== undefined) this.#withNext.push(last);
     await deferred.run(this);
-    if (this.#withNext.length > 0 || inserts.size > 0) await this.#line.run(() => this.#send([]));
+    if (this.#withNext.length > 0 || inserts.size > 0) await this.#queue.run(() => this.#send([]));
   }
 
   get(entity: string, id: string): Promise<StoredRow | null> {
@@ -167,7 +167,7 @@ export class PostgresTransaction implements Transaction {
 
   insert(entity: string, row: StoredRow): Promise<void> {
     const { text, params } = insertStatement(entity, row);
-    return this.#line.run(async () => {
+    return this.#queue.run(async () => {
       this.#claim(rowKey(entity, row.id));
       const { rowCount } = await this.#run(text, params);
       this.#hasWritten = true;
@@ -181,13 +181,13 @@ export class PostgresTransaction implements Transaction {
     this.#alive();
     const { inserts } = this.#open;
     inserts.add(entity, row);
-    if (inserts.isFull) await this.#line.run(() => this.#send([]));
+    if (inserts.isFull) await this.#queue.run(() => this.#send([]));
   }
 
   insertMany(entity: string, rows: readonly StoredRow[]): Promise<void> {
     if (rows.length === 0) return Promise.resolve();
     const { text, params } = insertManyStatement(this.#tables.shape(entity), rows);
-    return this.#line.run(async () => {
+    return this.#queue.run(async () => {
       for (const { id } of rows) this.#claim(rowKey(entity, id));
       if ((await this.#write(text, params)) === rows.length) return;
       // Some rows were inserted: if the work catches the error, they must not be committed.
@@ -209,7 +209,7 @@ export class PostgresTransaction implements Transaction {
       const { rows } = await this.#run(text, params);
       for (const { id, place } of rows) updated.set(String(id), String(place));
     };
-    return this.#line.run(async () => {
+    return this.#queue.run(async () => {
       for (const { id } of updates) this.#claim(rowKey(entity, id));
       this.#hasWritten = true;
       const isPlaced = ({ place = null }: RowUpdate): boolean => place !== null;
@@ -238,7 +238,7 @@ export class PostgresTransaction implements Transaction {
     const sets = names.map((name, index) => `${quote(name)} = $${index + 1}`).join(", ");
     const text = `UPDATE ${quote(entity)} SET ${sets} WHERE id = $${names.length + 1}`;
     const params = [...Object.values(patch).map(encode), id];
-    return this.#line.run(async () => {
+    return this.#queue.run(async () => {
       this.#claim(rowKey(entity, id));
       if (this.#unique.touchedBy(entity, names).length > 0)
         await this.#refuseTaken(entity, id, patch);
@@ -249,7 +249,7 @@ export class PostgresTransaction implements Transaction {
   }
 
   delete(entity: string, id: string): Promise<boolean> {
-    return this.#line.run(async () => {
+    return this.#queue.run(async () => {
       this.#claim(rowKey(entity, id));
       return (await this.#write(`DELETE FROM ${quote(entity)} WHERE id = $1`, [id])) > 0;
     });
@@ -257,7 +257,7 @@ export class PostgresTransaction implements Transaction {
 
   deleteWhere(entity: string, where: Expr): Promise<number> {
     const { text, params } = compileDelete(entity, where, this.#tables.shapes, postgres);
-    return this.#line.run(() => {
+    return this.#queue.run(() => {
       this.#target = null;
       return this.#write(text, params);
     });
@@ -271,15 +271,15 @@ export class PostgresTransaction implements Transaction {
   async attempt<T>(part: () => Promise<T>): Promise<T> {
     const { changes, inserts } = this.#open;
     const changesBefore = changes.length;
-    await this.#line.run(() => this.#run("SAVEPOINT attempt", []));
+    await this.#queue.run(() => this.#run("SAVEPOINT attempt", []));
     try {
       const result = await part();
-      await this.#line.run(() => this.#run("RELEASE attempt", []));
+      await this.#queue.run(() => this.#run("RELEASE attempt", []));
       return result;
     } catch (error) {
       inserts.truncate(0);
       if (this.#failure !== null && !isRetryable(this.#failure.error)) this.#failure = null;
-      await this.#line.run(() => this.#send(UNDO_ATTEMPT));
+      await this.#queue.run(() => this.#send(UNDO_ATTEMPT));
       changes.length = changesBefore;
       throw translateError(error);
     }

@@ -40,17 +40,11 @@ class Bench {
         count: (...args) => this.count(...args),
         run: (call) => this.#run(call),
       },
-      line: {
+      queue: {
         get position() {
           return position();
         },
-        epoch: "log",
         settle: () => this.settle(),
-        enqueue: (step) => step(),
-        deliver: () => Promise.resolve(),
-        later: () => [],
-        changes: () => Promise.resolve([]),
-        mayStay: () => Promise.resolve(true),
       },
       platform: this.platform,
       nextNumber: () => (this.#numbers += 1),

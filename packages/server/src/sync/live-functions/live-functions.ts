@@ -3,7 +3,7 @@ import pLimit from "p-limit";
 import type { Caller } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
 import { userShare } from "../../request/reading.ts";
-import type { FeedLine } from "../feed-line.ts";
+import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import type { LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { FunctionGroup } from "./function-group.ts";
@@ -18,7 +18,7 @@ const RETRY_MS = { first: 1_000, longest: 30_000 };
 /** The dependencies of live functions. */
 export interface LiveFunctionsOptions {
   readonly calls: LiveFunctionCalls;
-  readonly line: FeedLine;
+  readonly queue: Pick<DeliveryQueue, "position" | "settle">;
   readonly platform: Pick<Platform, "monotonic" | "after" | "uuid">;
   /** Returns a number that no other subscription has. */
   readonly nextNumber: () => number;
@@ -142,7 +142,7 @@ export class LiveFunctions {
   #settle(): Promise<void> {
     this.#settling ??= Promise.resolve().then(() => {
       this.#settling = null;
-      return this.#options.line.settle();
+      return this.#options.queue.settle();
     });
     return this.#settling;
   }
@@ -175,9 +175,9 @@ export class LiveFunctions {
   async #run(one: LiveFunction): Promise<void> {
     one.state = "idle";
     if (one.isUnused) return;
-    const { line, platform } = this.#options;
+    const { queue, platform } = this.#options;
     this.#index.delete(one.reads);
-    const signal = one.begin(line.position, platform.monotonic());
+    const signal = one.begin(queue.position, platform.monotonic());
     this.#running.add(one);
     try {
       const outcome = await this.#outcomeOf(one, signal);
@@ -191,7 +191,7 @@ export class LiveFunctions {
   }
 
   async #outcomeOf(one: LiveFunction, signal: AbortSignal): Promise<LiveOutcome> {
-    const { calls, line } = this.#options;
+    const { calls, queue } = this.#options;
     const { name, args } = one.group;
     const outcome = await calls.run({
       name,
@@ -202,7 +202,7 @@ export class LiveFunctions {
       seed: one.seed,
       signal,
     });
-    if (!one.isUnused) await line.settle();
+    if (!one.isUnused) await queue.settle();
     return outcome;
   }
 

@@ -71,10 +71,10 @@ export class LiveQueries {
     calls: LiveFunctionCalls,
     platform: Pick<Platform, "monotonic" | "after" | "uuid">,
   ): void {
-    const { line, registry, onError } = this.#options;
+    const { queue, registry, onError } = this.#options;
     this.#functions = new LiveFunctions({
       calls,
-      line,
+      queue,
       platform,
       nextNumber: () => registry.nextNumber(),
       onRefused: (connection, one, error) => this.#end(connection, one, error),
@@ -153,7 +153,7 @@ export class LiveQueries {
         hint: "Omit known to receive all rows.",
       });
     else if (message.type === "ping")
-      connection.send({ type: "pong", seq: this.#options.line.position });
+      connection.send({ type: "pong", seq: this.#options.queue.position });
     else this.#request(connection, message);
     return true;
   }
@@ -163,7 +163,7 @@ export class LiveQueries {
     const pushes = this.#pushes;
     if (pushes === null || !this.takesPushes(subscriber)) return false;
     const received = { id: idOf(message), message, length };
-    const mayStay = (): Promise<boolean> => this.#options.line.mayStay(subscriber);
+    const mayStay = (): Promise<boolean> => this.#options.mayStay(subscriber);
     void pushes.take(subscriber, received, mayStay);
     return true;
   }

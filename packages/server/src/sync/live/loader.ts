@@ -7,6 +7,7 @@ import {
   type RowsMessage,
 } from "@pylonsync/protocol";
 import { and, bind, type Expr, isFalse, rowComparator, TRUE } from "@pylonsync/query";
+import type { Subscriber } from "../../connections/subscriber.ts";
 import type { DataModel } from "../../data/model.ts";
 import { idAfter } from "../../data/reads.ts";
 import { reachOf } from "../../policy/rewind.ts";
@@ -14,7 +15,7 @@ import { userShare } from "../../request/reading.ts";
 import { isFull } from "../../store/row-size.ts";
 import type { ChangeRecord, Reader, Store, StoredRow } from "../../store/store.ts";
 import type { Delivery } from "../delivery.ts";
-import type { FeedLine } from "../feed-line.ts";
+import type { DeliveryQueue } from "../delivery-queue.ts";
 import { PositionPassed } from "../position-reader.ts";
 import { readsTime } from "../related/rights-plan.ts";
 import { clockStep } from "../replica-epoch.ts";
@@ -49,7 +50,9 @@ export interface LoaderOptions {
   readonly registry: SubscriptionRegistry;
   readonly delivery: Delivery;
   readonly trees: IncludeTrees;
-  readonly line: FeedLine;
+  readonly queue: DeliveryQueue;
+  /** @returns false, after closing it, if its session has ended or changed */
+  readonly mayStay: (subscriber: Subscriber) => Promise<boolean>;
   readonly model: () => DataModel;
   readonly now: () => number;
   readonly readTimeoutMs: number;
@@ -117,9 +120,9 @@ export class Loader {
   }
 
   async #joinAll(subscription: Subscription, joiners: readonly Joiner[]): Promise<void> {
-    const { line } = this.#options;
+    const { queue } = this.#options;
     // The client has only read data that was committed before this: rows must not go back in time.
-    await line.settle();
+    await queue.settle();
     let left = joiners.filter(isWanted(subscription));
     for (let attempt = 0; left.length > 0; attempt += 1) {
       if (attempt === ATTEMPTS)
@@ -134,12 +137,12 @@ export class Loader {
 
   /** @returns the joiners that must be served again */
   async #attempt(subscription: Subscription, joiners: readonly Joiner[]): Promise<Joiner[]> {
-    const { line } = this.#options;
+    const { queue } = this.#options;
     const load = new Load();
     let start = 0;
-    await line.enqueue(() => {
+    await queue.enqueue(() => {
       subscription.loads.add(load);
-      start = line.position;
+      start = queue.position;
       return Promise.resolve();
     });
     try {
@@ -151,8 +154,8 @@ export class Loader {
         ? await this.#readWindow(subscription, joiners, load)
         : await this.#readPages(subscription, fresh, load);
       const again: Joiner[] = [];
-      await line.enqueue(async () => {
-        await line.deliver();
+      await queue.enqueue(async () => {
+        await queue.deliver();
         if (load.isVoid) {
           again.push(...joiners);
           return;
@@ -180,7 +183,7 @@ export class Loader {
     joiners: readonly Joiner[],
     end: number,
   ): Promise<KnownLog | null> {
-    const { line, registry } = this.#options;
+    const { queue, registry } = this.#options;
     const epoch = this.epochOf(subscription);
     const cursors = joiners.flatMap(({ known }) =>
       known !== undefined &&
@@ -192,7 +195,7 @@ export class Loader {
     );
     if (cursors.length === 0) return null;
     const after = Math.min(...cursors);
-    const records = await line.changes(after, end);
+    const records = await queue.changes(after, end);
     if (records === null) return null;
     const truth = this.#truthOf(subscription);
     // Rows may have entered and left only because permissions changed.
@@ -208,10 +211,10 @@ export class Loader {
    * the time, and the includes.
    */
   epochOf({ knownUnder, truth, branches, fingerprint }: Subscription): string {
-    const { line, now } = this.#options;
+    const { queue, now } = this.#options;
     const hour = readsTime(truth) ? `.${clockStep(now())}` : "";
     const included = branches.length === 0 ? "" : `${INCLUDED}${fingerprint}`;
-    return `${line.epoch}.${knownUnder}${hour}${included}`;
+    return `${queue.epoch}.${knownUnder}${hour}${included}`;
   }
 
   #truthOf({ truth }: Subscription): Expr {
@@ -296,10 +299,10 @@ export class Loader {
 
   /** The states at the feed's position of rows that changed while others were read. */
   async #states(subscription: Subscription, load: Load): Promise<Load["changed"]> {
-    const { line, delivery } = this.#options;
+    const { queue, delivery } = this.#options;
     const states = new Map(load.changed);
     const isSeen = new Set<string>();
-    for (const { entity, rowId, before } of line.later()) {
+    for (const { entity, rowId, before } of queue.later()) {
       if (entity !== subscription.entity || isSeen.has(rowId)) continue;
       isSeen.add(rowId);
       const isIn = await delivery.holds(subscription, before);
@@ -397,7 +400,7 @@ export class Loader {
     joiners: readonly Joiner[],
     log: KnownLog | null,
   ): Promise<boolean> {
-    const { trees, line } = this.#options;
+    const { trees, queue } = this.#options;
     const known = new Map<Joiner, ReadonlyMap<Subscription, readonly string[]>>();
     for (const joiner of joiners)
       if (isKnown(joiner.known, log) && joiner.known?.epoch === this.epochOf(subscription))
@@ -405,7 +408,7 @@ export class Loader {
     try {
       const parts = await trees.begin(subscription, this.#readerFor(joiners));
       // Including the changes that were committed while the rows were read.
-      const later = known.size > 0 && log ? await line.changes(log.end, line.position) : null;
+      const later = known.size > 0 && log ? await queue.changes(log.end, queue.position) : null;
       const records = later === null ? null : [...(log?.records ?? []), ...later];
       for (const { subscription: part, rows } of parts) {
         const fresh: Joiner[] = [];
@@ -449,11 +452,11 @@ export class Loader {
   }
 
   #enter(subscription: Subscription, joiners: readonly Joiner[]): void {
-    const { line } = this.#options;
+    const { queue } = this.#options;
     const ready = JSON.stringify({
       type: "ready",
       sub: subscription.number,
-      seq: line.position,
+      seq: queue.position,
       epoch: this.epochOf(subscription),
     });
     for (const { connection } of joiners.filter(isWanted(subscription))) {
@@ -483,7 +486,7 @@ export class Loader {
       ...(gone === undefined || gone.length === 0 ? {} : { gone }),
     } satisfies RowsMessage);
     for (const { connection } of joiners)
-      if (await this.#options.line.mayStay(connection.subscriber)) connection.subscriber.send(text);
+      if (await this.#options.mayStay(connection.subscriber)) connection.subscriber.send(text);
   }
 }
 
