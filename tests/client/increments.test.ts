@@ -1,6 +1,11 @@
 import { afterEach, describe, expect, test } from "bun:test";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
-import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
+import {
+  createSyncEngine,
+  createWriteThroughStorage,
+  upsertRow,
+  type SyncEngine,
+} from "@pylonsync/sync";
 import { TestClient, until } from "../support/client.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -19,6 +24,12 @@ const app = appOf(
         },
         { timestamps: true },
       ),
+      entity("Visit", {
+        path: field.string().unique(),
+        n: field.int().default(0),
+        first: field.string().readonly().optional(),
+        last: field.datetime().optional(),
+      }),
     ],
   }),
 );
@@ -84,6 +95,64 @@ describe.each(["all", "queries"] as const)("with sync %s", (sync) => {
     expect(body["likes"]).toBe(33);
     expect((body["tags"] as string[]).toSorted()).toEqual(["a", "b"]);
   });
+});
+
+describe.each(["all", "queries"] as const)("upserts with sync %s", (sync) => {
+  test("two clients that were offline upsert one row, and no increment is lost", async () => {
+    const { url } = await serve();
+    const [first, second] = [await connect(url, sync), await connect(url, sync)];
+    const engines = [first, second];
+    const lists = engines.map((engine) => {
+      const list = engine.query("Visit");
+      cleanups.push(list.subscribe(() => undefined));
+      return list;
+    });
+    await until(() => lists.every((list) => list.isReady() !== false));
+    await until(() => engines.every(({ status }) => status.ready));
+    for (const engine of engines) engine.stop();
+    const last = new Date("2026-01-31T12:00:00Z");
+    for (const [place, engine] of engines.entries()) {
+      const data = { path: "/", n: 1, first: `client ${place}` };
+      await upsertRow(engine, "Visit", "path", data, { n: { $increment: 1 } });
+      // The replica has the row now: an update is shown.
+      await upsertRow(engine, "Visit", ["path"], data, { n: { $increment: 1 }, last });
+      expect(lists[place]?.getSnapshot()).toMatchObject([{ n: 2, last: last.toISOString() }]);
+    }
+    for (const engine of engines) {
+      engine.start();
+      await until(() => engine.mutations.all().length === 0);
+    }
+    await until(() => lists.every((list) => list.getSnapshot()[0]?.["n"] === 4));
+    const row = { path: "/", n: 4, first: "client 0", last: last.toISOString() };
+    for (const list of lists) expect(list.getSnapshot()).toMatchObject([row]);
+    // Without a patch, the changeable fields of the data are set.
+    await upsertRow(second, "Visit", "path", { path: "/", n: 9, first: "ignored" });
+    await second.flushed();
+    await until(() => lists.every((list) => list.getSnapshot()[0]?.["n"] === 9));
+    await until(() => lists.every((list) => list.getSnapshot()[0]?.["first"] === "client 0"));
+    await upsertRow(first, "Visit", "id", { id: "chosen", path: "/b" });
+    await until(() => lists.every((list) => list.getSnapshot().length === 2));
+    expect(lists[1]?.getSnapshot().map(({ id }) => id)).toContain("chosen");
+  });
+});
+
+test("an upsert that the server rejects is rolled back", async () => {
+  const { url } = await serve();
+  const engine = await connect(url);
+  const codes: string[] = [];
+  engine.onError(({ code }) => codes.push(code));
+  await upsertRow(engine, "Post", "title", { title: "not unique" });
+  await upsertRow(engine, "Visit", "path", { n: 1 });
+  await expect(upsertRow(engine, "Visit", "path", { path: 1n })).rejects.toMatchObject({
+    code: "UNSENDABLE",
+  });
+  const odd = upsertRow(engine, "Visit", "path", { path: "/" }, { n: Number.NaN });
+  await expect(odd).rejects.toMatchObject({ code: "UNSENDABLE", field: "n" });
+  await until(() => codes.length === 4 && engine.mutations.all().length === 0);
+  expect(codes.toSorted()).toEqual(["INVALID_DATA", "MISSING_FIELD", "UNSENDABLE", "UNSENDABLE"]);
+  expect([...engine.query("Visit").getSnapshot(), ...engine.query("Post").getSnapshot()]).toEqual(
+    [],
+  );
 });
 
 test("rolls back a sum that the field rejects", async () => {

@@ -36,6 +36,7 @@ const app = appOf(manifest, {
       await ctx.db.query("Item", { ...where, $order: order, $limit: limit, $offset: offset }),
       await ctx.db.count("Item", where),
       await ctx.db.aggregate("Item", { where, sum: ["n"] }),
+      await ctx.db.aggregate("Item", { where, count: true, groupBy: ["next.n"] }),
     ],
   }),
   /** Follows references from row to row, so that each read depends on the one before. */

@@ -16,6 +16,12 @@ const app = appOf(
         { channelId: field.string(), ownerId: field.string(), note: field.string().optional() },
         { indexes: [{ name: "by_owner", fields: ["ownerId"], unique: false }] },
       ),
+      entity("Bare", {
+        userId: field.string(),
+        tenantId: field.string(),
+        n: field.int(),
+      }),
+      entity("Open", { userId: field.string(), n: field.int() }),
       entity(
         "Own",
         { ownerId: field.string().owner() },
@@ -29,7 +35,12 @@ const app = appOf(
         name: "members",
         entity: "Message",
         allow: "exists(Member, channelId == data.channelId && userId == auth.userId)",
-        fields: { note: { allowRead: "auth.hasRole('editor')" } },
+        fields: {
+          note: {
+            allowRead: "auth.hasRole('editor')",
+            allowUpdate: "data.ownerId == auth.userId",
+          },
+        },
       }),
       policy({
         name: "not_guests",
@@ -38,6 +49,12 @@ const app = appOf(
         allowWrite: "auth.claims.plan == 'pro'",
       }),
       policy({ name: "own", entity: "Own", allow: "data.ownerId == auth.userId" }),
+      policy({
+        name: "bare",
+        entity: "Bare",
+        allow: "(auth.userId == data.userId || data.tenantId == auth.tenantId) && data.n > 0",
+      }),
+      policy({ name: "open", entity: "Open", allow: "data.userId == auth.userId || data.n > 0" }),
     ],
   }),
 );
@@ -102,6 +119,45 @@ test("for a row it says which policies hold, with the claims stored on the serve
   expect(await explain({ ...asked, id: "0".repeat(40) })).toMatchObject({ row: "missing" });
 });
 
+test("the policies of single fields are explained, for reads and for writes", async () => {
+  const id = await admin.insert("Message", { channelId: "c2", ownerId: "bob" });
+  expect((await explain({ entity: "Message", as: "ann" }))["fields"]).toEqual({
+    note: {
+      read: {
+        outcome: "refused",
+        policies: [
+          {
+            name: "members",
+            rule: "auth.hasRole('editor')",
+            restrict: true,
+            outcome: "refused",
+          },
+        ],
+      },
+      insert: { outcome: "allowed", policies: [] },
+      update: {
+        outcome: "depends",
+        policies: [
+          {
+            name: "members",
+            rule: "data.ownerId == auth.userId",
+            restrict: true,
+            outcome: "depends",
+          },
+        ],
+      },
+    },
+  });
+  for (const [as, outcome] of [
+    ["ann", "refused"],
+    ["bob", "allowed"],
+    [{ userId: "root", isAdmin: true }, "allowed"],
+  ])
+    expect(await explain({ entity: "Message", as, id })).toMatchObject({
+      fields: { note: { update: { outcome } } },
+    });
+});
+
 test("it names the tables that are scanned without an index", async () => {
   expect((await explain({ entity: "Own", as: "ann" }))["list"]).toMatchObject({
     sql: expect.stringContaining('FROM "Own"'),
@@ -132,6 +188,11 @@ test("in dev mode the start warns of a read rule without a usable index", async 
   const warnings = dev.server.diagnostics.filter(({ code }) => code === "POLICY_NO_INDEX");
   expect(warnings).toMatchObject([
     { severity: "warning", path: "entities.Member", message: expect.stringContaining("Message") },
+    {
+      path: "entities.Bare",
+      message: expect.stringContaining("userId and tenantId"),
+      hint: expect.stringContaining(".index()"),
+    },
   ]);
   await dev.stop();
 });

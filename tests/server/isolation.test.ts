@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { loadApp } from "@pylonsync/server";
@@ -13,6 +13,8 @@ import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts"
 const APP = join(import.meta.dir, "../support/isolated-app");
 /** The longest that a call may wait because of another handler, in milliseconds. */
 const MAX_STALL_MS = 100;
+/** The same while 48 clients keep the machine busy, and new processes start. */
+const MAX_STALL_AMONG_MANY_MS = 500;
 const MAX_TRIES = 4;
 
 function start(env: Readonly<Record<string, string>>): Promise<TestServer> {
@@ -245,6 +247,56 @@ describe("a harmful handler", () => {
     for (const { code } of stuck) expect(code).toBe("FN_TIMEOUT");
     expect(isolatesOf(process.pid).length).toBeLessThanOrEqual(4);
   });
+
+  /**
+   * Calls a quick function many times at once, so that its processes are given calls ahead of time,
+   * and lets two of the calls harm their process.
+   *
+   * @returns the longest time of a quick call
+   */
+  async function longestAmongQuick(harm?: "loops" | "exits" | "allocates"): Promise<number> {
+    const folder = mkdtempSync(join(tmpdir(), "pylon-moody-"));
+    const file = join(folder, "runs");
+    let id = 0;
+    let longest = 0;
+    const quick = async (): Promise<void> => {
+      for (let more = 0; more < 20; more += 1) {
+        const own = (id += 1);
+        const started = performance.now();
+        const { value } = await call(server, "moody", { id: own, mood: "quick", file });
+        longest = Math.max(longest, performance.now() - started);
+        expect(value).toBe(own);
+      }
+    };
+    const clients = Array.from({ length: 48 }, quick);
+    const harmful = harm === undefined ? [] : [-2, -1];
+    const harms = harmful.map((own) => call(server, "moody", { id: own, mood: harm, file }));
+    await Promise.all(clients);
+    for (const { code } of await Promise.all(harms))
+      expect(code).toBe(harm === "loops" ? "FN_TIMEOUT" : "HANDLER_CRASH");
+    const runs = readFileSync(file, "utf8").trim().split("\n").map(Number);
+    expect(runs.toSorted((one, other) => one - other)).toEqual([
+      ...harmful,
+      ...Array.from({ length: id }, (_, index) => index + 1),
+    ]);
+    rmSync(folder, { recursive: true });
+    return longest;
+  }
+
+  test.each(["loops", "exits", "allocates"] as const)(
+    "among many calls of the same function, when it %s: each other call runs once, without waiting",
+    async (harm) => {
+      let stall = Infinity;
+      // A busy machine may delay a call too, but not on each try.
+      for (let tries = 0; stall > MAX_STALL_AMONG_MANY_MS && tries < MAX_TRIES; tries += 1) {
+        await processesReady(3);
+        const usual = await longestAmongQuick();
+        stall = Math.min(stall, (await longestAmongQuick(harm)) - usual);
+      }
+      expect(stall).toBeLessThan(MAX_STALL_AMONG_MANY_MS);
+    },
+    30_000,
+  );
 
   test("that never returns: its process is not kept busy after the timeout", async () => {
     expect(await call(server, "waits")).toMatchObject({ code: "FN_TIMEOUT" });

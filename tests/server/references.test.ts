@@ -273,6 +273,35 @@ test("a user is deleted with their own rows, and not while another row needs the
   }
 });
 
+test("in an app with checked references an id refers to an existing row, unless it is exempt", async () => {
+  const checked = await startServer(
+    appOf(
+      buildManifest({
+        name: "checked",
+        version: "1.0.0",
+        access: "public",
+        references: "checked",
+        entities: [
+          entity("Team", { name: field.string() }),
+          entity("Member", {
+            teamId: field.id("Team"),
+            formerId: field.id("Team", { checked: false }).optional(),
+          }),
+        ],
+      }),
+    ),
+  );
+  const guest = await TestClient.guest(checked.url);
+  const member = (row: object) => guest.request("POST", "/api/entities/Member", row);
+  const refused = refusalOf(await member({ teamId: "none" }));
+  expect(refused).toMatchObject({ code: "REFERENCE_NOT_FOUND", field: "teamId" });
+  const teamId = await guest.insert("Team", { name: "a" });
+  expect((await member({ teamId, formerId: "none" })).status).toBe(201);
+  const deleted = await guest.request("DELETE", `/api/entities/Team/${teamId}`);
+  expect(refusalOf(deleted)?.code).toBe("REFERENCED");
+  await checked.stop();
+});
+
 test("an import accepts rows in any order", async () => {
   const { body } = await admin.request("POST", "/api/import", {
     entities: { Leaf: [{ id: "i-leaf", nodeId: "i-node" }], Node: [{ id: "i-node" }] },

@@ -36,6 +36,7 @@ const before = appWith(
       ownerId: field.string().owner(),
       teamId: field.id("Team", { onDelete: "cascade" }),
       picture: field.file().optional(),
+      upperId: field.id("Task").optional(),
     },
     { indexes: [{ name: "by_name", fields: ["name", "rank"], unique: false }], relations },
   ),
@@ -47,11 +48,12 @@ const renamed = {
   ownerId: field.string().owner(),
   teamId: field.id("Team", { onDelete: "cascade" }),
   image: field.file().optional().renamedFrom("picture"),
+  parentId: field.id("Card").optional().renamedFrom("upperId"),
 };
 const options = {
   indexes: [{ name: "by_name", fields: ["title", "rank"], unique: false }],
   search: { text: ["title"], facets: [], sortable: [] },
-  relations,
+  relations: [...relations, { name: "parent", target: "Card", field: "parentId" }],
 };
 const after = appWith("2.0.0", entity("Card", renamed, { ...options, renamedFrom: "Task" }));
 const later = appWith(
@@ -65,6 +67,7 @@ const later = appWith(
       ownerId: field.string().owner(),
       teamId: field.id("Team", { onDelete: "cascade" }),
       image: field.file().optional(),
+      parentId: field.id("Card").optional(),
     },
     options,
   ),
@@ -132,6 +135,23 @@ test("a rename keeps rows, files and indexes, in both directions", async () => {
   ).toMatchObject({ error: { code: "INVALID_COLUMN" } });
   await client.request("DELETE", `/api/entities/Team/${teamId}`);
   expect((await client.request("POST", "/api/query/Card", {})).body).toEqual([] as never);
+});
+
+test("rows are grouped by a renamed field of related rows", async () => {
+  await using database = await AppDatabase.create();
+  const first = await database.serve(before);
+  const client = await TestClient.guest(first.url);
+  const teamId = await client.insert("Team", { label: "red" });
+  const a = await client.insert("Task", { name: "a", teamId });
+  await client.insert("Task", { name: "b", teamId, upperId: a });
+  await database.stop();
+  const second = await database.serve(after);
+  const { body } = await new TestClient(second.url, client.token).request(
+    "POST",
+    "/api/aggregate/Card",
+    { count: true, groupBy: ["parent.title"], where: { parent: { title: "a" } } },
+  );
+  expect(body).toEqual({ rows: [{ "parent.title": "a", count: 1 }] });
 });
 
 test("older clients are served under the old names, live too", async () => {

@@ -54,6 +54,14 @@ export async function checkOperators(): Promise<void> {
   await db.update("Bug", "1", { labels: { $append: ["api"] } });
   await db.increment("Bug", "1", "bounty", "-12.50");
   await db.update("Bug", "1", { bounty: { $increment: 10 } });
+  const task = { title: "a", slug: "s" };
+  await db.upsert("Task", ["title", "slug"], task, { rank: { $increment: 1 } });
+  // @ts-expect-error there is no such field
+  await db.upsert("Task", "slog", task);
+  // @ts-expect-error the row is inserted if it does not exist
+  await db.upsert("Task", "slug", { slug: "s" });
+  // @ts-expect-error it is set only once
+  await db.upsert("Task", "slug", task, { slug: "t" });
   // @ts-expect-error an amount of an int is a number
   await db.increment("Task", "1", "rank", "1");
   // @ts-expect-error a string cannot be incremented
@@ -320,6 +328,84 @@ export async function checkUpsert(ctx: MutationCtx): Promise<void> {
   await ctx.db.upsert("Task", "slug", row, { slug: "t" });
   // @ts-expect-error the row is inserted if it does not exist
   await ctx.db.upsert("Task", "slug", { slug: "s" });
+}
+
+export async function checkAggregates(ctx: QueryCtx): Promise<void> {
+  const groups = await ctx.db.aggregate("Task", {
+    count: true,
+    sum: ["rank"],
+    avg: ["rank"],
+    max: ["due"],
+    countDistinct: ["title"],
+    groupBy: ["ownerId"],
+    where: { tags: { name: "a" } },
+    having: { sum_rank: { $gte: 1 } },
+    order: { max_due: "desc" },
+    limit: 5,
+  });
+  same<
+    (typeof groups)[number],
+    {
+      readonly count: number;
+      readonly sum_rank: number | null;
+      readonly avg_rank: number | null;
+      readonly max_due: string | null;
+      readonly countDistinct_title: number;
+      readonly count_distinct_title: number;
+      readonly ownerId: string;
+    }
+  >(true);
+  const byTask = await ctx.db.aggregate("Tag", {
+    count: true,
+    groupBy: ["task.rank", "name"],
+    order: { "task.rank": "desc" },
+  });
+  same<
+    (typeof byTask)[number],
+    {
+      readonly count: number;
+      readonly "task.rank": string | number | boolean | null;
+      readonly name: string;
+    }
+  >(true);
+  // @ts-expect-error the related row has no such field
+  await ctx.db.aggregate("Tag", { count: true, groupBy: ["task.rnak"] });
+  // @ts-expect-error the relation leads to several rows
+  await ctx.db.aggregate("Task", { count: true, groupBy: ["tags.name"] });
+  // @ts-expect-error there is no such field
+  await ctx.db.aggregate("Task", { min: ["rnak"] });
+  // @ts-expect-error there is no such field
+  await ctx.db.aggregate("Task", { count: true, groupBy: [{ field: "deu", bucket: "day" }] });
+  // @ts-expect-error there is no such bucket
+  await ctx.db.aggregate("Task", { count: true, groupBy: [{ field: "due", bucket: "decade" }] });
+  // @ts-expect-error the related row has no such field
+  await ctx.db.aggregate("Task", { count: true, where: { tags: { nmae: "a" } } });
+  // @ts-expect-error there is no such result
+  await ctx.db.aggregate("Task", { count: true, order: { cuont: "asc" } });
+}
+
+export async function checkOrders(ctx: QueryCtx): Promise<void> {
+  await ctx.db.query("Task", { $order: [{ rank: "desc" }, ["title", "asc"]] });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.query("Task", { $order: { rnak: "desc" } });
+  // @ts-expect-error there is no such field to order by
+  await ctx.db.query("Task", { $order: [{ rnak: "desc" }] });
+  // @ts-expect-error there is no such field to sort by
+  await ctx.db.search("Task", { sort: ["rnak", "asc"] });
+  // @ts-expect-error there is no such facet
+  await ctx.db.search("Task", { facets: ["rnak"] });
+  // @ts-expect-error there is no such field
+  await ctx.db.queryGraph({ Task: { where: { rnak: 1 } } });
+  // @ts-expect-error there is no such relation
+  await ctx.db.queryGraph({ Task: { include: { tugs: {} } } });
+}
+
+export async function checkLinks(ctx: MutationCtx): Promise<void> {
+  await ctx.db.link("Tag", "1", "task", "2");
+  // @ts-expect-error there is no such relation
+  await ctx.db.link("Tag", "1", "tusk", "2");
+  // @ts-expect-error there is no such relation
+  await ctx.db.unlink("Tag", "1", "tusk");
 }
 
 export async function checkContext(ctx: QueryCtx): Promise<void> {

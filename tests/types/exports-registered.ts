@@ -36,14 +36,16 @@ export async function check(): Promise<void> {
   db.useInfiniteQuery("Task", { where: { colour: "red" } });
   // @ts-expect-error a page is a number of rows
   db.useInfiniteQuery("Task", { pageSize: "10" });
-  const sums = db.useAggregate("Task", { count: true });
-  same<NonNullable<typeof sums.data>[number][string], string | number | boolean | null>(true);
   // @ts-expect-error there is no such entity
   db.useAggregate("Nope", { count: true });
   const { hits } = db.useSearch("Task", { query: "milk", filters: { rank: { $gt: 1 } } });
   same<(typeof hits)[number]["due"], string | null>(true);
   // @ts-expect-error there is no such field
   db.useSearch("Task", { filters: { colour: "red" } });
+  // @ts-expect-error there is no such field
+  db.useSearch("Task", { sort: ["rnak", "asc"] });
+  // @ts-expect-error there is no such field
+  db.useSearch("Task", { facets: ["rnak"] });
   // @ts-expect-error there is no such entity
   db.useSearch("Nope", {});
   const { call } = useFn("rename");
@@ -83,4 +85,35 @@ export async function checkGeneratedSchema(): Promise<void> {
   await typed.fn("rename", { id: "x" });
   // @ts-expect-error there is no such entity
   typed.useQuery("Nope");
+}
+
+export function checkAggregates(): void {
+  const sums = db.useAggregate("Bug", {
+    count: "site",
+    sum: ["bounty"],
+    groupBy: ["state", { field: "createdAt", bucket: "day", timeZone: "Europe/Berlin" }],
+    where: { state: "open" },
+    having: { $or: [{ count: { $gt: 1 } }, { sum_bounty: { $between: ["1", 2] } }] },
+    order: { sum_bounty: "desc", state: "asc" },
+    limit: 3,
+  });
+  same<
+    NonNullable<typeof sums.data>[number],
+    {
+      readonly count: number;
+      readonly count_site: number;
+      readonly sum_bounty: string | null;
+      readonly state: "open" | "done";
+      readonly createdAt: string;
+      readonly createdAt_day: string | null;
+    }
+  >(true);
+  // @ts-expect-error there is no such field
+  db.useAggregate("Task", { sum: ["rnak"] });
+  // @ts-expect-error clients do not see hidden fields
+  db.useAggregate("Bug", { countDistinct: ["pin"] });
+  // @ts-expect-error there is no such field
+  db.useAggregate("Task", { count: true, where: { rnak: 1 } });
+  // @ts-expect-error there is no such result
+  db.useAggregate("Task", { count: true, having: { sum_rnak: 1 } });
 }

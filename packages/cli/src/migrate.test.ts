@@ -98,6 +98,28 @@ test("a step that loses data is rejected until it is requested by name", async (
   });
 });
 
+test("a conversion is applied without the steps that drop what the app no longer declares", async () => {
+  using folder = new TempFolder();
+  const before = "text: field.string(), extra: field.string().optional()";
+  folder.write({ "app.ts": noteApp(before) });
+  await migrate(folder, "apply", "--yes");
+  using database = new Database(join(folder.path, ".pylon", "dev.db"));
+  database.run(`INSERT INTO "Note" (id, "text", "extra") VALUES ('a', '12', 'kept')`);
+  const text = "text: field.int().convert(Number), label: field.string().backfill(({ id }) => id)";
+  folder.write({ "app.ts": noteApp(text) });
+  expect(await migrate(folder, "apply", "--yes")).toMatchObject({
+    exitCode: 0,
+    json: { applied: 3, steps: Array.from({ length: 3 }, () => ({ destructive: false })) },
+  });
+  const row = { id: "a", text: 12, label: "a", extra: "kept" };
+  expect(database.query(`SELECT * FROM "Note"`).all()).toEqual([row]);
+  expect(await migrate(folder, "plan")).toMatchObject({
+    json: { pending: 1, steps: [{ step: expect.stringContaining("drop Note.extra") }] },
+  });
+  folder.write({ "app.ts": noteApp("text: field.int().convert(Number), extra: field.string()") });
+  expect(await migrate(folder, "plan")).toMatchObject({ exitCode: 0 });
+});
+
 test("a required field without a default can't be added to existing rows", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": noteApp("text: field.string()") });

@@ -67,7 +67,7 @@ function basicApp(name: string): string {
 
 const Note = entity("Note", {
   text: field.string(),
-  ownerId: field.string().owner(),
+  ownerId: field.string().owner().index(),
 });
 
 export default buildManifest({

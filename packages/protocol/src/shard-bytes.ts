@@ -16,19 +16,10 @@ const MAX_CHANGE = 2 ** 30;
 const VARINT_BYTES = 8;
 /** Of the mark, the tick, its distance to the base, and the ack. */
 const MAX_HEAD_BYTES = 1 + 3 * VARINT_BYTES;
-
-/**
- * The scalars that a step changed, in parallel lists that are reused: an object for each change
- * would be garbage after each step.
- */
-export interface SlotChanges {
-  /** The number of changes. The lists may be longer. */
-  readonly count: number;
-  /** The numbers of the scalars, in ascending order. */
-  readonly slots: readonly number[];
-  readonly before: readonly unknown[];
-  readonly after: readonly unknown[];
-}
+const FIRST_BYTES = 512;
+/** More memory than this is not kept for the next step. */
+const MAX_KEPT_BYTES = 64 * 1024;
+const MAX_VIEWS = 64;
 
 /** The place of each scalar of a view by its number, as keys from the outside in. */
 export function slotPaths(view: unknown): readonly (readonly string[])[] {
@@ -51,28 +42,52 @@ function collect(value: unknown, path: readonly string[], paths: (readonly strin
 }
 
 /**
- * The frames of one step. They differ in the head alone, which is written before the changes in
- * place, so that a frame for each of many connections copies nothing.
+ * The frames of one step after another. Those of one step differ in the head alone, which is
+ * written before the changes in place, so that a frame for each of many connections copies nothing.
+ * The memory is used again for the next step: between two steps the caches of the processor forget
+ * it, and the code that would allocate it.
  *
  * @example
- *   const frames = new SlotFrames({ count: 1, slots: [3], before: [1], after: [2] });
+ *   const frames = new SlotFrames();
+ *   frames.begin();
+ *   frames.add(3, 1, 2);
  *   socket.sendBinary(frames.frame(7, 6, null));
  */
 export class SlotFrames {
-  readonly #bytes: Uint8Array;
-  /** The frames by the length of their head: views of the same bytes. */
-  readonly #frames: (Uint8Array | undefined)[] = [];
+  readonly #body = new ByteWriter(FIRST_BYTES);
+  readonly #head = new ByteWriter(MAX_HEAD_BYTES);
+  /** The frames of this step and of earlier ones by their start and end: parts of `#viewed`. */
+  readonly #views = new Map<number, Uint8Array>();
+  #viewed: Uint8Array | null = null;
+  #lastSlot = -1;
   #last: Uint8Array | null = null;
   #tick = 0;
   #base = 0;
   #ack: number | null = null;
 
-  /** @param changes are encoded at once, the same for all who have the view before them */
-  constructor(changes: SlotChanges) {
-    const writer = new ByteWriter();
-    writer.skip(MAX_HEAD_BYTES);
-    writeChanges(writer, changes);
-    this.#bytes = writer.bytes();
+  constructor() {
+    this.begin();
+  }
+
+  /** Begins the frames of another step, without changes. Invalidates the frames before. */
+  begin(): void {
+    if (this.#body.capacity > MAX_KEPT_BYTES) this.#body.release(FIRST_BYTES);
+    this.#body.reset();
+    this.#body.skip(MAX_HEAD_BYTES);
+    this.#lastSlot = -1;
+    this.#last = null;
+  }
+
+  /** Adds the change of a scalar by its number; in ascending order. */
+  add(slot: number, before: unknown, after: unknown): void {
+    const body = this.#body;
+    const kind = kindOf(before, after);
+    body.varint((slot - this.#lastSlot - 1) * 2 ** KIND_BITS + kind);
+    this.#lastSlot = slot;
+    if (kind === KIND.intChange) body.zigzag(Number(after) - Number(before));
+    else if (kind === KIND.float64) body.float64(Number(after));
+    else if (kind === KIND.float32) body.float32(Number(after));
+    else body.text(JSON.stringify(after));
   }
 
   /**
@@ -88,30 +103,29 @@ export class SlotFrames {
     this.#tick = tick;
     this.#base = base;
     this.#ack = ack;
-    const head = new ByteWriter();
+    const head = this.#head;
+    head.reset();
     head.byte(MARK);
     head.varint(tick);
     head.varint(tick - base);
     head.varint(ack === null ? 0 : ack + 1);
     const start = MAX_HEAD_BYTES - head.length;
-    head.copyTo(this.#bytes, start);
-    return (this.#last = this.#frames[head.length] ??= this.#bytes.subarray(start));
+    head.copyTo(this.#body.bytes, start);
+    return (this.#last = this.#view(start));
   }
-}
 
-function writeChanges(writer: ByteWriter, { count, slots, before, after }: SlotChanges): void {
-  let last = -1;
-  for (let index = 0; index < count; index += 1) {
-    const slot = slots[index] ?? 0;
-    const old = before[index];
-    const value = after[index];
-    const kind = kindOf(old, value);
-    writer.varint((slot - last - 1) * 2 ** KIND_BITS + kind);
-    last = slot;
-    if (kind === KIND.intChange) writer.zigzag(Number(value) - Number(old));
-    else if (kind === KIND.float64) writer.float64(Number(value));
-    else if (kind === KIND.float32) writer.float32(Number(value));
-    else writer.text(JSON.stringify(value));
+  /** Most steps of a game have frames of a few lengths. */
+  #view(start: number): Uint8Array {
+    const { bytes, length } = this.#body;
+    if (bytes !== this.#viewed || this.#views.size >= MAX_VIEWS) this.#views.clear();
+    this.#viewed = bytes;
+    const key = length * MAX_HEAD_BYTES + start;
+    let view = this.#views.get(key);
+    if (view === undefined) {
+      view = bytes.subarray(start, length);
+      this.#views.set(key, view);
+    }
+    return view;
   }
 }
 
@@ -199,27 +213,44 @@ function unreadable(): TypeError {
   return new TypeError("These bytes are not a step of this view.");
 }
 
-/** Taken by one writer after another: memory for each frame costs more than what is written. */
-let scratch = new Uint8Array(4096);
-let scratchView: DataView | null = null;
-
-/** Writes what it is told at once: only one writer is in use at a time. */
+/** Bytes that grow as they are written. */
 class ByteWriter {
+  #bytes: Uint8Array<ArrayBuffer>;
+  #floats: DataView | null = null;
   #length = 0;
+
+  constructor(capacity: number) {
+    this.#bytes = new Uint8Array(capacity);
+  }
+
+  /** What was written, and the rest of the memory. */
+  get bytes(): Uint8Array<ArrayBuffer> {
+    return this.#bytes;
+  }
 
   get length(): number {
     return this.#length;
   }
 
-  /** A copy of what was written. */
-  bytes(): Uint8Array {
-    return scratch.slice(0, this.#length);
+  get capacity(): number {
+    return this.#bytes.length;
+  }
+
+  /** Begins again in the same memory. */
+  reset(): void {
+    this.#length = 0;
+  }
+
+  /** Takes other memory, without what was written. */
+  release(capacity: number): void {
+    this.#length = 0;
+    this.#take(new Uint8Array(capacity));
   }
 
   /** Copies what was written: a few bytes, for which a loop costs less than a view of them. */
   copyTo(bytes: Uint8Array, start: number): void {
     for (let index = 0; index < this.#length; index += 1)
-      bytes[start + index] = scratch[index] ?? 0;
+      bytes[start + index] = this.#bytes[index] ?? 0;
   }
 
   /** Leaves room for what is written later. */
@@ -230,7 +261,7 @@ class ByteWriter {
 
   byte(value: number): void {
     this.#reserve(1);
-    scratch[this.#length++] = value;
+    this.#bytes[this.#length++] = value;
   }
 
   /** A whole number from 0, seven bits a byte. */
@@ -238,10 +269,10 @@ class ByteWriter {
     this.#reserve(VARINT_BYTES);
     let rest = value;
     while (rest >= 128) {
-      scratch[this.#length++] = (rest % 128) + 128;
+      this.#bytes[this.#length++] = (rest % 128) + 128;
       rest = Math.floor(rest / 128);
     }
-    scratch[this.#length++] = rest;
+    this.#bytes[this.#length++] = rest;
   }
 
   /** A whole number of either sign: small ones are short. */
@@ -251,38 +282,39 @@ class ByteWriter {
 
   float32(value: number): void {
     this.#reserve(4);
-    this.#floats().setFloat32(this.#length, value);
+    this.#floatsOf().setFloat32(this.#length, value);
     this.#length += 4;
   }
 
   float64(value: number): void {
     this.#reserve(8);
-    this.#floats().setFloat64(this.#length, value);
+    this.#floatsOf().setFloat64(this.#length, value);
     this.#length += 8;
   }
 
   text(value: string): void {
     const bytes = new TextEncoder().encode(value);
     this.varint(bytes.length);
-    this.append(bytes);
-  }
-
-  append(bytes: Uint8Array): void {
     this.#reserve(bytes.length);
-    scratch.set(bytes, this.#length);
+    this.#bytes.set(bytes, this.#length);
     this.#length += bytes.length;
   }
 
   #reserve(count: number): void {
-    if (this.#length + count <= scratch.length) return;
-    const larger = new Uint8Array(Math.max(scratch.length * 2, this.#length + count));
-    larger.set(scratch);
-    scratch = larger;
-    scratchView = null;
+    const needed = this.#length + count;
+    if (needed <= this.#bytes.length) return;
+    const larger = new Uint8Array(Math.max(this.#bytes.length * 2, needed));
+    larger.set(this.#bytes);
+    this.#take(larger);
   }
 
-  #floats(): DataView {
-    return (scratchView ??= new DataView(scratch.buffer));
+  #take(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes;
+    this.#floats = null;
+  }
+
+  #floatsOf(): DataView {
+    return (this.#floats ??= new DataView(this.#bytes.buffer));
   }
 }
 

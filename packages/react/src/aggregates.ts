@@ -1,4 +1,11 @@
-import type { EntityName } from "@pylonsync/sdk";
+import type {
+  AggregateOptions,
+  AggregateResult,
+  EntityName,
+  RegisteredClientFilters,
+  RegisteredRows,
+  RelatedFieldName,
+} from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
 import { useCallback, useEffect, useMemo, useState } from "react";
 import { Refresher } from "./refresher.ts";
@@ -8,24 +15,14 @@ import type { NameFor } from "./queries.ts";
  * The options of `useAggregate`: counts, sums, averages, minima and maxima of fields over the rows
  * that the caller may read and that match `where`, in total or per group.
  */
-export interface AggregateSpec {
-  readonly count?: boolean | string;
-  readonly sum?: readonly string[];
-  readonly avg?: readonly string[];
-  readonly min?: readonly string[];
-  readonly max?: readonly string[];
-  readonly countDistinct?: readonly string[];
-  readonly groupBy?: readonly (
-    | string
-    | {
-        readonly field: string;
-        readonly bucket?: "hour" | "day" | "week" | "month" | "year";
-        /** The time zone for grouping by days and hours: `Europe/Berlin`. Default: UTC. */
-        readonly timeZone?: string;
-      }
-  )[];
-  readonly where?: Readonly<Record<string, unknown>>;
-}
+export type AggregateSpec = AggregateOptions<string, Readonly<Record<string, unknown>>>;
+
+/** `AggregateSpec` for a registered entity. */
+export type EntityAggregateSpec<E extends EntityName> = AggregateOptions<
+  keyof RegisteredRows[E] & string,
+  RegisteredClientFilters[E],
+  RelatedFieldName<E, RegisteredRows>
+>;
 
 /** The aggregates of a group, or of all rows, as `POST /api/aggregate/ENTITY` returns them. */
 export type AggregateRow = Readonly<Record<string, string | number | boolean | null>>;
@@ -60,15 +57,15 @@ export function useAggregate<R = never>(
  *   return <p>{data?.find(({ done }) => done)?.count ?? 0} done</p>;
  * }
  */
-export function useAggregate(
+export function useAggregate<E extends EntityName, const S extends EntityAggregateSpec<E>>(
   sync: SyncEngine,
-  entity: EntityName,
-  spec: AggregateSpec,
-): UseAggregateReturn<AggregateRow>;
+  entity: E,
+  spec: S & EntityAggregateSpec<E>,
+): UseAggregateReturn<AggregateResult<RegisteredRows[E], S>>;
 export function useAggregate(
   sync: SyncEngine,
   entity: string,
-  spec: AggregateSpec,
+  spec: object,
 ): UseAggregateReturn<unknown> {
   const key = JSON.stringify(spec);
   const question = useMemo(

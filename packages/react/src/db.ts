@@ -41,6 +41,7 @@ import { useEngine } from "./provider.tsx";
 import { suspenseHooks } from "./suspense-hooks.ts";
 import { useSession, type SessionState } from "./session.ts";
 import type * as Uploads from "./uploads.ts";
+import type * as Upserts from "./upserts.ts";
 import type { UploadContent, UploadedFile, UploadOptions } from "./uploads.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -104,6 +105,20 @@ export const db = {
     options?: Conditions<E>,
   ): Promise<void> => getEngine().update(entity, id, patch, options),
   /**
+   * Updates the row with the same value of a unique field, or inserts a new row, optimistically
+   * like `insert`: `db.upsert("Visit", "path", { path, n: 1 }, { n: { $increment: 1 } })`.
+   */
+  upsert: async <E extends EntityName>(
+    entity: E,
+    by: keyof RegisteredRows[E] | readonly (keyof RegisteredRows[E])[],
+    data: RegisteredInserts[E],
+    update?: RegisteredPatches[E],
+  ): Promise<void> => {
+    const { upsertRow } = await upserts();
+    const names = (Array.isArray(by) ? by : [by]).map(String);
+    return upsertRow(getEngine(), entity, names, data, update);
+  },
+  /**
    * Atomically adds to a number, so that concurrent changes of other clients are kept. For a
    * decimal, pass the amount as a string, such as `"-12.50"`.
    */
@@ -163,6 +178,11 @@ export const db = {
    */
   signOut: (): Promise<void> => signOut(),
 };
+
+/** Loaded on demand, because few pages upsert rows. */
+function upserts(): Promise<typeof Upserts> {
+  return import("./upserts.ts");
+}
 
 /** Loaded on demand, because few pages upload files. */
 function uploads(): Promise<typeof Uploads> {

@@ -78,6 +78,7 @@ export {
   useAggregate,
   type AggregateRow,
   type AggregateSpec,
+  type EntityAggregateSpec,
   type UseAggregateReturn,
 } from "./aggregates.ts";
 export { FileInput, type FileInputProps } from "./file-input.tsx";

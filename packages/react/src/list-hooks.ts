@@ -1,8 +1,14 @@
-import type { EntityName, Included, IncludeOf, RegisteredRows } from "@pylonsync/sdk";
+import type {
+  AggregateResult,
+  EntityName,
+  Included,
+  IncludeOf,
+  RegisteredRows,
+} from "@pylonsync/sdk";
 import {
   useAggregate,
-  type AggregateRow,
   type AggregateSpec,
+  type EntityAggregateSpec,
   type UseAggregateReturn,
 } from "./aggregates.ts";
 import {
@@ -71,8 +77,11 @@ function useAppPaginatedQuery(entity: string, options?: object): UsePaginatedQue
 }
 
 function useAppAggregate<R = never>(entity: NameFor<R>, spec: AggregateSpec): UseAggregateReturn<R>;
-function useAppAggregate(entity: EntityName, spec: AggregateSpec): UseAggregateReturn<AggregateRow>;
-function useAppAggregate(entity: string, spec: AggregateSpec): UseAggregateReturn<unknown> {
+function useAppAggregate<E extends EntityName, const S extends EntityAggregateSpec<E>>(
+  entity: E,
+  spec: S & EntityAggregateSpec<E>,
+): UseAggregateReturn<AggregateResult<RegisteredRows[E], S>>;
+function useAppAggregate(entity: string, spec: object): UseAggregateReturn<unknown> {
   return useAggregate<unknown>(useEngine(), entity, spec);
 }
 

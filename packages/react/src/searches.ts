@@ -23,8 +23,15 @@ export interface SearchSpec {
 }
 
 /** `SearchSpec` for a registered entity. */
-export interface EntitySearchSpec<E extends EntityName> extends Omit<SearchSpec, "filters"> {
+export interface EntitySearchSpec<E extends EntityName> extends Omit<
+  SearchSpec,
+  "filters" | "facets" | "sort"
+> {
   readonly filters?: EntityFilter<E> | undefined;
+  readonly facets?: readonly (keyof RegisteredRows[E] & string)[] | undefined;
+  readonly sort?:
+    | readonly [field: keyof RegisteredRows[E] & string, direction: "asc" | "desc"]
+    | undefined;
 }
 
 /** An excerpt of a text, with the positions of the matched words: start and end, in characters. */

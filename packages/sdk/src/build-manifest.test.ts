@@ -356,3 +356,42 @@ test.each<[unknown, string]>([
   expect(message).toContain("A.title");
   expect(message).toContain(words);
 });
+
+test('references: "checked" checks all references but those that are exempt or have a rule', () => {
+  const Note = entity("Note", {
+    plain: field.id("Note").default("n"),
+    computed: field
+      .id("Note")
+      .optional()
+      .computed(() => null),
+    cascade: field.id("Note", { onDelete: "cascade" }),
+    free: field.id("Note", { checked: false }).optional(),
+    text: field.string(),
+  });
+  const checks = (app: object): object =>
+    Object.fromEntries(
+      buildManifest({ name: "n", version: "1.0.0", entities: [Note], ...app }).entities.flatMap(
+        ({ fields }) => fields.map(({ name, on_delete: onDelete }) => [name, onDelete]),
+      ),
+    );
+  const declared = { plain: undefined, computed: undefined, cascade: "cascade", free: undefined };
+  expect(checks({})).toEqual({ ...declared, text: undefined });
+  const checked = { ...declared, plain: "restrict", computed: "restrict", text: undefined };
+  expect(checks({ references: "checked" })).toEqual(checked);
+  const { entities } = buildManifest({
+    name: "n",
+    version: "1.0.0",
+    entities: [Note],
+    references: "checked",
+    plugins: [definePlugin({ name: "p", entities: [entity("Own", { a: field.id("Note") })] })],
+  });
+  expect(Object(entities[1]).fields[0]).not.toHaveProperty("on_delete");
+  const computed = entities[0]?.fields.find(({ name }) => name === "computed");
+  expect(computed && fieldCodeOf(computed)?.computed).toBeFunction();
+  expect(() => checks({ references: true })).toThrow('write references: "checked"');
+  for (const options of [{ checked: true }, { checked: false, onDelete: "cascade" }])
+    expect(() =>
+      // @ts-expect-error a reference is checked by onDelete
+      entity("Wrong", { a: field.id("Note", options) }),
+    ).toThrow("checked can only be false");
+});

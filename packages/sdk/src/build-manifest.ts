@@ -1,12 +1,14 @@
 import { AUTH_HOOKS, applyPlugins, checkPlugin, toManifestPlugin } from "./apply-plugins.ts";
 import type { AuthCode, AuthDefinition } from "./auth.ts";
 import { withStamps, type Entity } from "./entity.ts";
+import { withCheckedReference } from "./field.ts";
 import type { MailKind } from "./mail.ts";
 import {
   MANIFEST_VERSION,
   type Manifest,
   type ManifestCall,
   type ManifestCron,
+  type ManifestEntity,
   type ManifestPolicy,
   type ManifestQueue,
   type ManifestRoom,
@@ -31,6 +33,12 @@ export interface AppDefinition {
    * entities with `timestamps: false`. Entities of plugins are not affected.
    */
   readonly timestamps?: boolean;
+  /**
+   * `"checked"`: every `field.id` always refers to an existing row, which can't be deleted as long
+   * as it is referred to, unless the field has another `onDelete`. `field.id("User", { checked:
+   * false })` exempts a field. Entities of plugins are not affected.
+   */
+  readonly references?: "checked";
   /**
    * Functions that are called on a schedule, such as
    * `{ name: "digest", schedule: "0 8 * * *", function: "sendDigest" }`.
@@ -101,6 +109,7 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     auth: declaredAuth,
     plugins = [],
     timestamps = false,
+    references,
     crons,
     queues,
     rooms,
@@ -109,9 +118,10 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
     ...rest
   } = definition;
   const { hooks: authHooks = {}, mails = {}, ...auth } = declaredAuth ?? {};
+  const stamped = timestamps ? entities.map(withStamps) : entities;
   const whole = applyPlugins(
     {
-      entities: timestamps ? entities.map(withStamps) : entities,
+      entities: references === undefined ? stamped : stamped.map(withCheckedReferences),
       policies,
       crons,
       queues,
@@ -144,6 +154,10 @@ export function buildManifest<const D extends AppDefinition>(definition: D): App
   return manifest;
 }
 
+function withCheckedReferences<E extends ManifestEntity>(entity: E): E {
+  return { ...entity, fields: entity.fields.map(withCheckedReference) };
+}
+
 const MAIL_KINDS: readonly MailKind[] = [
   "sign-in-code",
   "magic-link",
@@ -160,7 +174,11 @@ function checkDefinition(definition: unknown): void {
   const example = 'buildManifest({ name: "todos", version: "1.0.0", entities: [Todo] })';
   if (!isObject(definition))
     throw new Error(`buildManifest received ${shown(definition)}: write ${example}.`);
-  const { entities, plugins, crons, rooms, auth, timestamps } = definition;
+  const { entities, plugins, crons, rooms, auth, timestamps, references } = definition;
+  if (references !== undefined && references !== "checked")
+    throw new Error(
+      `references of buildManifest is ${shown(references)}: write references: "checked".`,
+    );
   if (timestamps !== undefined && typeof timestamps !== "boolean")
     throw new Error(`timestamps of buildManifest is ${shown(timestamps)}: write timestamps: true.`);
   if (entities === undefined)

@@ -484,12 +484,14 @@ function mistakeInTarget(entity: unknown): Field<Plain<string>> | undefined {
 
 /**
  * What happens to a row when the row that it refers to is deleted. Without it the reference is not
- * checked, and the field may hold any id.
+ * checked, and the field may hold any id, unless the app has `references: "checked"`.
  *
  * @example
  * const messageId = field.id("Message", { onDelete: "cascade" });
  */
 export interface ReferenceOptions {
+  /** False: the field may hold any id, even in an app with `references: "checked"`. */
+  readonly checked?: false;
   /**
    * - `restrict`: the other row can't be deleted.
    * - `cascade`: this row is deleted too.
@@ -499,15 +501,34 @@ export interface ReferenceOptions {
 }
 
 const ON_DELETE: readonly string[] = ["restrict", "cascade", "setNull"];
+const REFERENCE_OPTIONS = ["onDelete", "checked"];
+
+/**
+ * Marks the field of a reference that is never checked. A global symbol, so that other copies of
+ * this package recognize it.
+ */
+const UNCHECKED = Symbol.for("pylon.unchecked");
+
+/** Returns the field with a reference that is checked, unless it is declared otherwise. */
+export function withCheckedReference(field: ManifestField): ManifestField {
+  const isReference = field.type.startsWith("id(") && field.on_delete === undefined;
+  return isReference && !(UNCHECKED in field) ? { ...field, on_delete: "restrict" } : field;
+}
 
 function mistakeInReference(entity: string, options: unknown): Field<Plain<string>> | undefined {
   const example = `write field.id("${entity}", { onDelete: "cascade" }).`;
   if (!isObject(options))
     return mistaken(`field.id takes { onDelete }, not ${shown(options)}: ${example}`);
-  const unknown = Object.keys(options).find((key) => key !== "onDelete");
+  const unknown = Object.keys(options).find((key) => !REFERENCE_OPTIONS.includes(key));
   if (unknown !== undefined)
-    return mistaken(`field.id has no option "${unknown}". ${suggestion(unknown, ["onDelete"])}`);
-  const { onDelete } = options;
+    return mistaken(
+      `field.id has no option "${unknown}". ${suggestion(unknown, REFERENCE_OPTIONS)}`,
+    );
+  const { onDelete, checked } = options;
+  if (checked !== undefined && (checked !== false || onDelete !== undefined))
+    return mistaken(
+      `checked can only be false, without onDelete. For a checked reference, ${example}`,
+    );
   if (onDelete === undefined || ON_DELETE.some((known) => known === onDelete)) return undefined;
   return mistaken(`onDelete is ${shown(onDelete)}, and must be one of ${ON_DELETE.join(", ")}.`);
 }
@@ -629,6 +650,7 @@ export const field = withSuggestions({
       optional: false,
       unique: false,
       ...(options.onDelete === undefined ? {} : { on_delete: options.onDelete }),
+      ...(options.checked === false ? { [UNCHECKED]: true } : {}),
     }),
   /**
    * The id of an uploaded file. Users who may read the row may read the file. A file belongs to one

@@ -3,6 +3,7 @@
  *
  * @module
  */
+export type { AggregateOptions, AggregateResult } from "./aggregate.ts";
 export * from "./auth.ts";
 export * from "./build-manifest.ts";
 export * from "./compat-types.ts";

@@ -129,6 +129,17 @@ export type RegisteredRelations = IsRegistered extends true
       };
     }
   : Readonly<Record<string, Readonly<Record<string, ManifestRelation>>>>;
+/** The fields of the rows to which an entity's relations to one lead: `customer.country`. */
+export type RelatedFieldName<E extends EntityName, Rows> = IsRegistered extends true
+  ? {
+      readonly [N in keyof RegisteredRelations[E] & string]: RegisteredRelations[E][N] extends {
+        readonly target: infer T extends keyof Rows;
+        readonly many?: false;
+      }
+        ? `${N}.${keyof Rows[T] & string}`
+        : never;
+    }[keyof RegisteredRelations[E] & string]
+  : string;
 /**
  * Types that are looked up by key, because the compiler's messages then list the names instead of
  * the type's own name: a typo is answered with what exists.

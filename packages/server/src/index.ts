@@ -30,7 +30,7 @@ export { planStart } from "./schema/start-plan.ts";
 export { validateManifest } from "./schema/validate-manifest.ts";
 export { PylonStartError } from "./start-error.ts";
 export { inspectData } from "./store/inspect-data.ts";
-export { applyMigration } from "./store/migrate-to-manifest.ts";
+export { applyMigration, migrateToManifest } from "./store/migrate-to-manifest.ts";
 export { dataMigrationStates, type DataMigrationState } from "./data/data-migrations.ts";
 export { migrationHistory, type MigrationHistory } from "./store/migration-history.ts";
 export { openStore } from "./open-store.ts";

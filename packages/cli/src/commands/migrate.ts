@@ -7,9 +7,11 @@ import {
   inspectData,
   loadApp,
   loadConfig,
+  migrateToManifest,
   migrationHistory,
   openStore,
   planMigration,
+  planStart,
   SERVER_VERSION,
   validateManifest,
   type DataMigrationState,
@@ -81,25 +83,18 @@ export const migrate = defineCommand({
     const store = await openStore(database, { startTimeoutMs: 0, onState: () => undefined });
     try {
       const stored = await store.storedManifest();
-      const plan = planMigration(
-        stored === null ? null : manifestOf(stored),
-        manifest,
-        await inspectData(store, manifest, { allReferences: true }),
-      );
+      const from = stored === null ? null : manifestOf(stored);
+      const facts = await inspectData(store, manifest, { allReferences: true });
+      const plan = planMigration(from, manifest, facts);
       if (action !== "apply") {
         const history = action === "status" ? await migrationHistory(store) : undefined;
         return show(context, place, { plan, data: await dataOf(loaded, store), history });
       }
+      const kept = keptSteps(context, plan, planStart(from, manifest, facts, { dev: true }));
       // For a new database it was asked before; but a server may have created it in the meantime.
-      if (!(isNew && stored === null) && !(await confirmPlan(context, place, plan))) return EXIT.OK;
-      const { output } = context;
-      const steps = stepsOf(plan);
-      await applyMigration(store, plan, manifest, {
-        pylonVersion: SERVER_VERSION,
-        onProgress: (name, filled) => output.say(`${name}: ${counted(filled, "row")} filled in`),
-      });
-      output.say(`Applied ${counted(steps.length, "step")} to ${place}.`);
-      output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
+      if (!(isNew && stored === null) && !(await confirmPlan(context, place, plan, kept)))
+        return EXIT.OK;
+      await apply(context, { store, place, manifest, plan, kept });
       return EXIT.OK;
     } finally {
       await store.close();
@@ -109,8 +104,46 @@ export const migrate = defineCommand({
 });
 
 type Plan = ReturnType<typeof planMigration>;
+type StartPlan = ReturnType<typeof planStart>;
+type Steps = Pick<Plan, "migration">;
 
-function stepsOf({ migration }: Plan): { readonly step: string; readonly destructive: boolean }[] {
+/**
+ * The steps to apply without `--allow-destructive`, if the others only delete what the app no
+ * longer declares: the app runs without them, as after a server's start.
+ *
+ * @returns undefined if all steps are applied, or none
+ */
+function keptSteps({ options }: Context, plan: Plan, start: StartPlan): Steps | undefined {
+  if (!plan.destructive || options["allow-destructive"] === true) return undefined;
+  const isUseful = start.problems.length === 0 && start.migration.steps.length > 0;
+  return isUseful ? start : undefined;
+}
+
+interface Applied {
+  readonly store: Store;
+  readonly place: string;
+  readonly manifest: Parameters<typeof applyMigration>[2];
+  readonly plan: Plan;
+  readonly kept: Steps | undefined;
+}
+
+async function apply(
+  { output }: Context,
+  { store, place, manifest, plan, kept }: Applied,
+): Promise<void> {
+  const options = {
+    pylonVersion: SERVER_VERSION,
+    onProgress: (name: string, filled: number) =>
+      output.say(`${name}: ${counted(filled, "row")} filled in`),
+  };
+  if (kept === undefined) await applyMigration(store, plan, manifest, options);
+  else await migrateToManifest(store, manifest, { ...options, dev: true });
+  const steps = stepsOf(kept ?? plan);
+  output.say(`Applied ${counted(steps.length, "step")} to ${place}.`);
+  output.json({ code: "MIGRATE_OK", database: place, applied: steps.length, steps });
+}
+
+function stepsOf({ migration }: Steps): { readonly step: string; readonly destructive: boolean }[] {
   return migration.steps.map((step) => ({
     step: describeStep(step),
     destructive: "destructive" in step,
@@ -144,13 +177,23 @@ function sayPlan(context: Context, place: string, plan: Plan): void {
 /**
  * Whether the plan can be applied and, if it has steps, the user agrees to them.
  *
+ * @param kept as `keptSteps`
  * @throws CommandError MIGRATE_BLOCKED, MIGRATE_DESTRUCTIVE, and the errors of the question
  */
-async function confirmPlan(context: Context, place: string, plan: Plan): Promise<boolean> {
+async function confirmPlan(
+  context: Context,
+  place: string,
+  plan: Plan,
+  kept?: Steps,
+): Promise<boolean> {
   sayPlan(context, place, plan);
   if (plan.problems.length > 0)
     throw new CommandError("MIGRATE_BLOCKED", "The schema can't be applied: see above.");
-  if (plan.destructive && !context.options["allow-destructive"]) {
+  if (kept !== undefined)
+    context.output.say(
+      "Steps marked with ! lose data, and are left out. Add --allow-destructive to apply them too.",
+    );
+  else if (plan.destructive && !context.options["allow-destructive"]) {
     throw new CommandError(
       "MIGRATE_DESTRUCTIVE",
       "Steps marked with ! lose data: back up the database, then add --allow-destructive.",

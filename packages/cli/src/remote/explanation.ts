@@ -13,6 +13,8 @@ export const ExplanationSchema = v.looseObject({
   row: v.nullable(v.string()),
   caller: v.looseObject({ userId: v.nullable(v.string()) }),
   access: v.record(v.string(), Access),
+  /** Absent from servers of an earlier version. */
+  fields: v.optional(v.record(v.string(), v.record(v.string(), Access))),
   closed_fields: v.array(v.string()),
   list: v.object({
     sql: v.string(),
@@ -31,19 +33,14 @@ const WORDS: Readonly<Record<string, string>> = {
 
 /** Who may access an entity in which way, why, and how the rows are found, for people. */
 export function explanationText(explanation: Explanation): string {
-  const { entity, row, caller, access, closed_fields: closed, list } = explanation;
+  const { entity, row, caller, access, fields = {}, closed_fields: closed, list } = explanation;
   const who = caller.userId === null ? "an anonymous caller" : `the user ${caller.userId}`;
   const lines = [`Access of ${who} to ${entity}:`];
   if (row === "missing") lines.push("There is no row with this id.");
-  for (const [name, { outcome, policies }] of Object.entries(access)) {
-    lines.push("", `${name}: ${WORDS[outcome] ?? outcome}`);
-    if (policies.length === 0) lines.push("  no policy applies");
-    for (const policy of policies) {
-      const kind = policy.restrict ? " (restricts)" : "";
-      lines.push(`  ${policy.name}${kind}: ${WORDS[policy.outcome] ?? policy.outcome}`);
-      lines.push(`    ${policy.rule.replaceAll("\n", "\n    ")}`);
-    }
-  }
+  for (const [name, one] of Object.entries(access)) lines.push("", ...accessLines(name, one));
+  for (const [field, accesses] of Object.entries(fields))
+    for (const [name, one] of Object.entries(accesses))
+      if (one.policies.length > 0) lines.push("", ...accessLines(`${name} ${field}`, one));
   if (closed.length > 0) lines.push("", `fields that can't be read: ${closed.join(", ")}`);
   lines.push(
     "",
@@ -54,4 +51,15 @@ export function explanationText(explanation: Explanation): string {
   for (const table of list.scans)
     lines.push(`  No index is used for ${table}: all of its rows are scanned.`);
   return lines.join("\n");
+}
+
+function accessLines(name: string, { outcome, policies }: v.InferOutput<typeof Access>): string[] {
+  const lines = [`${name}: ${WORDS[outcome] ?? outcome}`];
+  if (policies.length === 0) lines.push("  no policy applies");
+  for (const policy of policies) {
+    const kind = policy.restrict ? " (restricts)" : "";
+    lines.push(`  ${policy.name}${kind}: ${WORDS[policy.outcome] ?? policy.outcome}`);
+    lines.push(`    ${policy.rule.replaceAll("\n", "\n    ")}`);
+  }
+  return lines;
 }

@@ -1,4 +1,20 @@
-import type { EntityName, RegisteredEntities, RegisteredServerFilters } from "@pylonsync/sdk";
+import type {
+  AggregateOptions,
+  EntityName,
+  IncludeOf,
+  RegisteredEntities,
+  RegisteredServerFilters,
+  RelatedFieldName,
+} from "@pylonsync/sdk";
+
+/** The name of a field of the entity, or `id`. */
+type FieldName<E extends EntityName> = keyof RegisteredEntities[E] & string;
+/** `{createdAt: "desc"}`; the first key is the most significant. Default: by id. */
+type OrderOf<E extends EntityName> = { readonly [F in FieldName<E>]?: Direction };
+/** One key of an order in the form of a list; anything if no app is registered. */
+type OrderItem<E extends EntityName> =
+  string extends FieldName<E> ? unknown : OrderOf<E> | readonly [FieldName<E>, Direction];
+type Direction = "asc" | "desc" | "ASC" | "DESC";
 
 /**
  * A filter: `{done: false, title: {$like: "milk"}, $order: {createdAt: "desc"}, $limit: 20}`. See
@@ -8,7 +24,7 @@ export type Filter = Readonly<Record<string, unknown>>;
 
 /** A filter over the rows of one entity, with an order, a limit and an offset. */
 export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
-  readonly $order?: Readonly<Record<string, "asc" | "desc" | "ASC" | "DESC">> | readonly unknown[];
+  readonly $order?: OrderOf<E> | readonly OrderItem<E>[];
   readonly $limit?: number;
   readonly $offset?: number;
   /** Full-text search, if the entity declares a search; results are sorted by rank. */
@@ -19,33 +35,13 @@ export type FilterOn<E extends EntityName> = RegisteredServerFilters[E] & {
  * The options of `ctx.db.aggregate`: counts, sums, averages, minima and maxima of fields, over all
  * rows that match `where`, or per group.
  */
-export interface AggregateSpec {
-  /**
-   * `true` or `"*"` counts the rows; a field's name counts its non-null values, as `count_field`.
-   */
-  readonly count?: boolean | string;
-  readonly sum?: readonly string[];
-  readonly avg?: readonly string[];
-  readonly min?: readonly string[];
-  readonly max?: readonly string[];
-  readonly countDistinct?: readonly string[];
-  readonly groupBy?: readonly (
-    | string
-    | {
-        readonly field: string;
-        readonly bucket?: "hour" | "day" | "week" | "month" | "year";
-        /** The time zone for grouping by days and hours: `Europe/Berlin`. Default: UTC. */
-        readonly timeZone?: string;
-      }
-  )[];
-  readonly where?: Filter;
-  /** Filters groups by their results: `{count: {$gt: 1}, sum_cents: {$gte: 100}}`. */
-  readonly having?: Filter;
-  /** The order, by result names: `{sum_cents: "desc"}`. Default: by the grouped fields. */
-  readonly order?: Readonly<Record<string, "asc" | "desc">>;
-  /** The maximum number of groups. */
-  readonly limit?: number;
-}
+export type AggregateSpec<E extends EntityName = never> = [E] extends [never]
+  ? AggregateOptions<string, Filter>
+  : AggregateOptions<
+      FieldName<E>,
+      RegisteredServerFilters[E],
+      RelatedFieldName<E, RegisteredEntities>
+    >;
 
 /** The options of `ctx.db.search`. */
 export interface SearchSpec<E extends EntityName = EntityName> {
@@ -54,9 +50,9 @@ export interface SearchSpec<E extends EntityName = EntityName> {
   /** A filter as for queries: `{brand: "x", price: {$lt: 100}}`. */
   readonly filters?: RegisteredServerFilters[E];
   /** The facets to count; default: all declared facets. */
-  readonly facets?: readonly string[];
+  readonly facets?: readonly FieldName<E>[];
   /** A declared sort field and the direction; default: by rank. */
-  readonly sort?: readonly [field: string, direction: "asc" | "desc"];
+  readonly sort?: readonly [field: FieldName<E>, direction: "asc" | "desc"];
   /** The page number, from 0. */
   readonly page?: number;
   /** The number of hits per page, from 1 to 100; default 20. */
@@ -85,6 +81,16 @@ export interface SearchResult<R> {
   /** The duration in milliseconds. */
   readonly tookMs: number;
 }
+
+/** The entities to read by `ctx.db.queryGraph`, each with a filter and related rows. */
+export type GraphQuery = {
+  readonly [E in EntityName]?: {
+    readonly where?: RegisteredServerFilters[E];
+    readonly order?: { readonly [F in FieldName<E>]?: "asc" | "desc" };
+    readonly include?: IncludeOf<E, "server">;
+    readonly limit?: number;
+  };
+};
 
 /** A page of rows, with the cursors of the next and previous pages. */
 export interface PageOf<R> {

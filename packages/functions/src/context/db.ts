@@ -1,5 +1,6 @@
 import type { Claims } from "@pylonsync/query";
 import type {
+  AggregateResult,
   EntityName,
   Included,
   IncludeOf,
@@ -7,11 +8,12 @@ import type {
   RegisteredEntities,
   RegisteredInserts,
   RegisteredPatches,
+  RegisteredRelations,
 } from "@pylonsync/sdk";
 import type {
   AggregateSpec,
-  Filter,
   FilterOn,
+  GraphQuery,
   PageOf,
   PageOptions,
   SearchResult,
@@ -65,10 +67,10 @@ export interface DbReader {
    * Returns one object per group, or one for all rows: `count`, `sum_field`, `avg_field`,
    * `min_field`, `max_field`, `countDistinct_field`, and each grouped field under its own name.
    */
-  aggregate<E extends EntityName>(
+  aggregate<E extends EntityName, const S extends AggregateSpec<E>>(
     entity: E,
-    spec: AggregateSpec,
-  ): Promise<Record<string, string | number | boolean | null>[]>;
+    spec: S & AggregateSpec<E>,
+  ): Promise<AggregateResult<RegisteredEntities[E], S>[]>;
   /** Full-text search with facet counts, for entities that declare `search`. */
   search<E extends EntityName>(
     entity: E,
@@ -91,19 +93,13 @@ export interface DbReader {
    * Queries a graph: `{Todo: {where?, order?, include?: {owner: {}}, limit?}}` returns rows with
    * their related rows under the relation's name.
    */
-  queryGraph(
-    graph: Readonly<
-      Record<
-        string,
-        {
-          readonly where?: Filter;
-          readonly order?: Readonly<Record<string, "asc" | "desc">>;
-          readonly include?: Readonly<Record<string, true | object>>;
-          readonly limit?: number;
-        }
-      >
-    >,
-  ): Promise<Record<string, Record<string, unknown>[]>>;
+  queryGraph(graph: GraphQuery): Promise<Record<string, Record<string, unknown>[]>>;
+}
+
+/** A condition on the row that a write changes. */
+export interface WriteOptions<E extends EntityName> {
+  /** Fields with the values that they must still have, such as those that a page has shown. */
+  readonly ifUnchanged?: { readonly [F in keyof RegisteredEntities[E]]?: RegisteredEntities[E][F] };
 }
 
 /** Reads and writes rows in the mutation's transaction; reads see its own writes. */
@@ -117,11 +113,14 @@ export interface DbWriter extends DbReader {
    * 1}}`, `{tags: {$append: ["new"]}}`.
    *
    * @returns whether the row existed
+   * @throws Error ROW_CHANGED if it does not match `ifUnchanged`
+   * @example await ctx.db.update("Note", id, { text }, { ifUnchanged: { updatedAt: args.updatedAt } });
    */
   update<E extends EntityName>(
     entity: E,
     id: string,
     patch: RegisteredPatches[E],
+    options?: WriteOptions<E>,
   ): Promise<boolean>;
   /**
    * Updates the row with the same value of a unique field, or inserts a new row.
@@ -138,8 +137,20 @@ export interface DbWriter extends DbReader {
     data: RegisteredInserts[E],
     update?: RegisteredPatches[E],
   ): Promise<{ readonly id: string; readonly created: boolean }>;
-  /** @returns whether the row was there */
-  delete<E extends EntityName>(entity: E, id: string): Promise<boolean>;
-  link(entity: EntityName, id: string, relation: string, targetId: string): Promise<boolean>;
-  unlink(entity: EntityName, id: string, relation: string): Promise<boolean>;
+  /**
+   * @returns whether the row was there
+   * @throws Error ROW_CHANGED if it does not match `ifUnchanged`
+   */
+  delete<E extends EntityName>(entity: E, id: string, options?: WriteOptions<E>): Promise<boolean>;
+  link<E extends EntityName>(
+    entity: E,
+    id: string,
+    relation: keyof RegisteredRelations[E] & string,
+    targetId: string,
+  ): Promise<boolean>;
+  unlink<E extends EntityName>(
+    entity: E,
+    id: string,
+    relation: keyof RegisteredRelations[E] & string,
+  ): Promise<boolean>;
 }

@@ -131,7 +131,7 @@ export class PendingWork {
 
   /** Removes and returns the first timer that is due in a step; null for none. */
   takeDue(tick: number): ShardTimer | null {
-    const [first] = this.#timers;
+    const first = this.#timers[0];
     if (first === undefined || first.dueAt > tick) return null;
     this.#timers.shift();
     return { timer: first.timer, name: first.name, data: JSON.parse(first.data) };

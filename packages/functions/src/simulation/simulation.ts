@@ -180,14 +180,16 @@ export class Simulation {
     const tickFaults: unknown[] = [];
     const timerFaults: unknown[] = [];
     const step = this.#stepNow();
-    events.forEach((event, index) => {
+    for (let index = 0; index < events.length; index += 1) {
+      const event = events[index];
+      if (event === undefined) continue;
       try {
         this.#apply(event, step);
       } catch (error) {
         if (event.kind === "input" && error instanceof PylonError) refused.set(index, error);
         else faults.set(index, error);
       }
-    });
+    }
     this.#fire(step, timerFaults);
     try {
       this.#definition.tick?.(this.#state, step);
@@ -217,7 +219,7 @@ export class Simulation {
     this.#endsRecording = false;
     const log = this.#log.take();
     const requested = { kicked, isFinished, endsRecording, scheduled, calls, log };
-    return Object.assign(requested, { refused, faults, tickFaults, timerFaults });
+    return { ...requested, refused, faults, tickFaults, timerFaults };
   }
 
   /**

@@ -51,7 +51,7 @@ const specs = fc.record(
 type Spec = typeof specs extends fc.Arbitrary<infer S> ? S : never;
 
 function parse(spec: unknown) {
-  return parseAggregate(shape, spec, () => FALSE);
+  return parseAggregate(shape, spec, { parseWhere: () => FALSE, related: () => undefined });
 }
 
 function refusal(spec: unknown): PylonError {
@@ -125,7 +125,9 @@ test("a field that the entity does not have is rejected in each place", () => {
 test("the maximum number of terms is accepted, and one more is rejected", () => {
   const fields = Array.from({ length: MAX_AGGREGATE_TERMS }, (_, index) => `f${index}`);
   const wide: EntityShape = { name: "Wide", fields: new Map(fields.map((name) => [name, "int"])) };
-  const parseWide = (spec: unknown) => parseAggregate(wide, spec, () => TRUE).measures.length;
+  const parseWide = (spec: unknown) =>
+    parseAggregate(wide, spec, { parseWhere: () => TRUE, related: () => undefined }).measures
+      .length;
   expect(parseWide({ sum: fields })).toBe(MAX_AGGREGATE_TERMS);
   expect(() => parseWide({ count: true, sum: fields })).toThrow(PylonError);
 });

@@ -11,7 +11,7 @@ import {
   type Order,
 } from "@pylonsync/query";
 import { resultKind } from "../store/result-kind.ts";
-import type { Aggregate, AggregateFunction, TimeBucket } from "../store/store.ts";
+import type { Aggregate, AggregateFunction, RelatedRow, TimeBucket } from "../store/store.ts";
 import { isRecord } from "../util/is-record.ts";
 import { TimeZone } from "./time-zone.ts";
 
@@ -19,17 +19,37 @@ const BUCKETS: readonly TimeBucket[] = ["hour", "day", "week", "month", "year"];
 const LISTS = ["sum", "avg", "min", "max", "countDistinct"] as const;
 const KEYS = new Set(["count", "groupBy", "where", "having", "order", "limit", ...LISTS]);
 
+/** Postgres cuts off longer names of columns, in bytes. */
+const MAX_RESULT_NAME = 60;
+
 /** The keys of a filter that are not conditions. */
 const SEPARATE = new Set(["$order", "$limit", "$offset", "$search"]);
 
-/** A field by which rows are grouped; a bucket may be in a time zone. */
+/**
+ * A field by which rows are grouped, of the rows themselves or of the row to which a relation
+ * leads. A bucket may be in a time zone.
+ */
 export interface Group {
   readonly field: string;
+  readonly related?: RelatedRow | undefined;
   readonly bucket?: TimeBucket | undefined;
   readonly zone?: TimeZone | undefined;
   readonly as: string;
 }
 type Measure = Aggregate["measures"][number];
+
+/** How the filter and the relations of an aggregate are parsed. */
+export interface AggregateSource {
+  parseWhere(filter: unknown): Expr;
+  /**
+   * @returns undefined if the entity has no relation of this name to one row
+   * @throws PylonError, QueryError INVALID_COLUMN, INSUFFICIENT_SCOPE
+   */
+  related(
+    relation: string,
+    at: string,
+  ): { readonly shape: EntityShape; readonly row: RelatedRow } | undefined;
+}
 
 /** A parsed aggregate. */
 export interface ParsedAggregate {
@@ -52,7 +72,7 @@ export interface ParsedAggregate {
 export function parseAggregate(
   shape: EntityShape,
   spec: unknown,
-  parseWhere: (filter: unknown) => Expr,
+  source: AggregateSource,
 ): ParsedAggregate {
   if (!isRecord(spec)) throw invalid("", "An aggregate must be an object.");
   const body = new Map<string, unknown>(Object.entries(spec));
@@ -66,7 +86,7 @@ export function parseAggregate(
   // A value that is requested twice is returned once.
   const measures = [...new Map(asked.map((measure) => [measure.as, measure])).values()];
   const groupBy = list(body.get("groupBy"), "groupBy").map((item, index) =>
-    groupOf(shape, item, `groupBy[${index}]`),
+    groupOf(shape, item, `groupBy[${index}]`, source),
   );
   if (measures.length === 0)
     throw invalid(
@@ -78,7 +98,7 @@ export function parseAggregate(
     throw invalid("", `An aggregate may have at most ${MAX_AGGREGATE_TERMS} terms.`);
   checkDuplicateNames(groupBy, measures);
   return {
-    where: body.has("where") ? parseWhere(body.get("where")) : TRUE,
+    where: body.has("where") ? source.parseWhere(body.get("where")) : TRUE,
     groupBy,
     measures,
     having: havingOf(shape, measures, body.get("having")),
@@ -165,11 +185,8 @@ function measureOf(shape: EntityShape, fn: AggregateFunction, field: string): Me
   return { fn, field, as: `${fn}_${field}` };
 }
 
-function groupOf(shape: EntityShape, item: unknown, path: string): Group {
-  if (typeof item === "string") {
-    kindOf(shape, item, path);
-    return { field: item, as: item };
-  }
+function groupOf(shape: EntityShape, item: unknown, path: string, source: AggregateSource): Group {
+  if (typeof item === "string") return plainGroup(shape, item, path, source);
   const group: Record<string, unknown> = isRecord(item) ? item : {};
   const { field, bucket, timeZone, ...rest } = group;
   if (typeof field !== "string")
@@ -181,9 +198,8 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
       `A group has no option ${JSON.stringify(unknown.slice(0, 80))}.`,
       "Use field, bucket, timeZone.",
     );
-  const kind = kindOf(shape, field, path);
   if (bucket === undefined) {
-    if (timeZone === undefined) return { field, as: field };
+    if (timeZone === undefined) return plainGroup(shape, field, path, source);
     throw invalid(`${path}.timeZone`, "A time zone requires a bucket.", "Set bucket as well.");
   }
   const known = BUCKETS.find((name) => name === bucket);
@@ -195,6 +211,7 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
       `Use ${BUCKETS.join(", ")}.`,
     );
   }
+  const kind = kindOf(shape, field, path);
   if (kind !== "datetime")
     throw invalid(
       `${path}.bucket`,
@@ -209,6 +226,28 @@ function groupOf(shape: EntityShape, item: unknown, path: string): Group {
       'Use a name such as "Europe/Berlin"; by default, buckets are in UTC.',
     );
   return { field, bucket: known, zone, as: field };
+}
+
+/** A field of the rows, or of the row to which a relation leads: `customer.country`. */
+function plainGroup(
+  shape: EntityShape,
+  name: string,
+  path: string,
+  source: AggregateSource,
+): Group {
+  const [relation = "", field = "", ...more] = name.split(".");
+  const found =
+    field === "" || more.length > 0 || shape.fields.has(name)
+      ? undefined
+      : source.related(relation, path);
+  if (found === undefined) {
+    kindOf(shape, name, path);
+    return { field: name, as: name };
+  }
+  kindOf(found.shape, field, path);
+  if (name.length > MAX_RESULT_NAME)
+    throw invalid(path, `A related field may have at most ${MAX_RESULT_NAME} characters.`);
+  return { field, related: found.row, as: name };
 }
 
 function kindOf(shape: EntityShape, field: string, path: string): FieldKind {

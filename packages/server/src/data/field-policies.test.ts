@@ -149,6 +149,24 @@ const QUESTIONS: readonly {
   },
   {
     by: ["bossId", "salary"],
+    ask: async (app, caller) => {
+      const spec = { count: true, groupBy: ["boss.salary"] };
+      return (await app.reads(caller).aggregate("Person", spec)).map(({ count, ...group }) => [
+        group["boss.salary"],
+        count,
+      ]);
+    },
+    answer: (rows) => {
+      const salaryOf = ({ bossId }: (typeof rows)[number]): unknown =>
+        rows.find(({ id }) => id === bossId)?.["salary"] ?? null;
+      const groups = Map.groupBy(rows, salaryOf);
+      return [...groups]
+        .map(([salary, group]) => [salary, group.length])
+        .toSorted(([one], [other]) => Number(one ?? Infinity) - Number(other ?? Infinity));
+    },
+  },
+  {
+    by: ["bossId", "salary"],
     ask: (app, caller) =>
       app.reads(caller).query("Person", { boss: { salary: { $gte: 0 } }, $limit: 9 }),
     answer: (rows, closed) =>

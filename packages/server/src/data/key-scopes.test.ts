@@ -45,6 +45,7 @@ test("an API key for one entity reads no rows of another entity by a relation", 
       await reads.count("Note", { author: { name: "ann" } }).catch(codeOf),
       await reads.query("Note", { parent: { author: { name: "ann" } } }).catch(codeOf),
       await reads.query("Note", { $include: { parent: true } }).catch(codeOf),
+      await reads.aggregate("Note", { count: true, groupBy: ["author.name"] }).catch(codeOf),
     ];
   };
   const own = [{ ...note, parent: null }];
@@ -55,8 +56,10 @@ test("an API key for one entity reads no rows of another entity by a relation", 
     refused,
     refused,
     own,
+    refused,
   ]);
-  const all = [withAuthor, withAuthor, 1, [], own];
+  const groups = [{ "author.name": "ann", count: 1 }];
+  const all = [withAuthor, withAuthor, 1, [], own, groups];
   expect(await ask(keyFor("entities:Note:read", "entities:Person:read"))).toEqual(all);
   expect(await ask(keyFor("entities:Note:read", "entities:Human:read"))).toEqual(all);
   for (const caller of [keyFor("read"), keyFor(), user("a")])

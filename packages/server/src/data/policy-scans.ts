@@ -1,15 +1,19 @@
-import { hasExists } from "@pylonsync/query";
+import { hasExists, type Expr } from "@pylonsync/query";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import type { Store } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
 
-/** A typical caller: signed in, in a tenant, with no role. */
-const SAMPLE_CALLER: Caller = { ...ANONYMOUS, userId: "somebody", tenantId: "one" };
+/**
+ * A typical caller: signed in, in a tenant, with no role. A condition with one of these values
+ * compares a field with the caller.
+ */
+const SAMPLE_CALLER: Caller = { ...ANONYMOUS, userId: "sample user", tenantId: "sample tenant" };
 
 /**
- * Returns a warning for each entity whose read policy scans all rows of another entity, because no
- * index leads to the matching ones: a list becomes slower with each row of both.
+ * Returns a warning for each entity whose read policy scans all rows although an index would lead
+ * to the matching ones: rows of another entity that it looks up by `exists`, or its own rows if it
+ * compares a field with the caller. A list becomes slower with each row.
  *
  * @param at milliseconds since 1970
  */
@@ -21,12 +25,45 @@ export async function policyScans(
   const found: Diagnostic[] = [];
   for (const { name } of schema.entities) {
     const where = rules.readable(name, SAMPLE_CALLER, new Date(at).toISOString());
-    if (!hasExists(where)) continue;
+    const fields = fieldsOfCaller(where);
+    if (!hasExists(where) && fields === undefined) continue;
     const { scans } = await store.explain({ entity: name, where, limit: 1 });
     const others = scans.filter((table) => table !== name);
     if (others.length > 0) found.push(warningOf(name, others));
+    else if (fields !== undefined && scans.includes(name)) found.push(ownWarning(name, fields));
   }
   return found;
+}
+
+/**
+ * The fields by whose values each row that meets the condition is found: fields that are compared
+ * with a property of the caller.
+ *
+ * @returns undefined if rows may meet it otherwise
+ */
+function fieldsOfCaller(expr: Expr): readonly string[] | undefined {
+  if (expr.kind === "and") return expr.items.map(fieldsOfCaller).find((item) => item !== undefined);
+  if (expr.kind === "or") {
+    const items = expr.items.map(fieldsOfCaller);
+    return items.every((item) => item !== undefined) ? items.flat() : undefined;
+  }
+  if (expr.kind !== "compare" || expr.op !== "==") return undefined;
+  const sides = [expr.left, expr.right];
+  const value = sides.find((side) => side.kind === "literal")?.value;
+  const isOfCaller = value === SAMPLE_CALLER.userId || value === SAMPLE_CALLER.tenantId;
+  const field = sides.find((side) => side.kind === "path" && side.root === "data");
+  return isOfCaller && field?.kind === "path" ? [field.name] : undefined;
+}
+
+function ownWarning(entity: string, fields: readonly string[]): Diagnostic {
+  const [field = ""] = fields;
+  return {
+    severity: "warning",
+    code: "POLICY_NO_INDEX",
+    message: `The read policy of ${entity} scans all of its rows: ${fields.join(" and ")} has no index.`,
+    path: `entities.${entity}`,
+    hint: `Add .index() to the field ${field}, or an index of ${entity} that begins with it.`,
+  };
 }
 
 function warningOf(entity: string, tables: readonly string[]): Diagnostic {

@@ -92,8 +92,10 @@ export class ReadLog {
   }
 
   #aggregate(reader: Reader, spec: Aggregate): Promise<Record<string, Value>[]> {
-    const { entity, where = TRUE } = spec;
+    const { entity, where = TRUE, groupBy } = spec;
     this.#add({ ...WHOLE, entity, where });
+    for (const { related } of groupBy)
+      if (related !== undefined) this.#add({ ...WHOLE, entity: related.entity });
     return reader.aggregate(spec);
   }
 

@@ -19,7 +19,7 @@ import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
-import { parseAggregate } from "./aggregate.ts";
+import { parseAggregate, type AggregateSource } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
 import { checkKeyScope, coversKeyScope } from "../identity/key-scope.ts";
 import { runGraph } from "./graph.ts";
@@ -227,11 +227,10 @@ export class Reads {
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#entity(entityName);
-    const { where, groupBy, ...asked } = parseAggregate(
-      this.#shape(entity),
-      spec,
-      (filter) => this.#filter(entity, filter).where,
-    );
+    const { where, groupBy, ...asked } = parseAggregate(this.#shape(entity), spec, {
+      parseWhere: (filter) => this.#filter(entity, filter).where,
+      related: (relation, at) => this.#relatedRow(entity, relation, at),
+    });
     const matching = { entity: entity.name, where: and(where, this.readable(entity)) };
     const groups = await withOffsets(this.#reader, matching, groupBy);
     const rows = await this.#reader.aggregate({
@@ -350,6 +349,17 @@ export class Reads {
     const between = this.#relatedEntity(through.entity);
     for (const name of [field, through.targetField]) columnKind(this.#shape(between), name, at);
     return { key, field, through: { ...through, entity: between } };
+  }
+
+  /** The row to which a relation leads, if the caller may read it. */
+  #relatedRow(owner: Entity, name: string, at: string): ReturnType<AggregateSource["related"]> {
+    const relation = owner.relations.get(name);
+    if (relation === undefined || relation.many === true) return undefined;
+    const { key } = this.#pathOf(relation, at);
+    columnKind(this.#shape(owner), key, at);
+    const target = this.#relatedEntity(relation.target);
+    const row = { entity: target.name, key, where: this.readable(target) };
+    return { shape: this.#shape(target), row };
   }
 
   /** The access with which related rows are included. */

@@ -92,6 +92,28 @@ test("a function updates with operators, and upserts", async () => {
   expect(await app.store.get("Item", "one")).toEqual({ id: "one", n: 5, secret: null });
 });
 
+test("a write with ifUnchanged fails if the row has other values, and its options are checked", async () => {
+  await app.clear();
+  await mutate((db) => db.insert("Item", { id: "one", n: 1 }));
+  const codeOf = (ask: (db: LooseWriter) => Promise<unknown>): Promise<unknown> =>
+    mutate(ask).catch((thrown: unknown) => Object(thrown).code);
+  for (const write of [
+    (db: LooseWriter, options: unknown) => db.update("Item", "one", { n: 2 }, options),
+    (db: LooseWriter, options: unknown) => db.delete("Item", "one", options),
+  ]) {
+    expect(await codeOf((db) => write(db, { ifUnchanged: { n: 7 } }))).toBe("ROW_CHANGED");
+    expect(await codeOf((db) => write(db, { ifUnchanged: {} }))).toBe("INVALID_DATA");
+    expect(await codeOf((db) => write(db, { ifUnchanged: { n: undefined } }))).toBe("INVALID_DATA");
+    expect(await codeOf((db) => write(db, { ifUnchangd: { n: 1 } }))).toBe("INVALID_DATA");
+    expect(await codeOf((db) => write(db, { n: 1 }))).toBe("INVALID_DATA");
+  }
+  const expected = { id: "one", n: 1, secret: null };
+  expect(await app.store.get("Item", "one")).toEqual(expected);
+  const seen = { ifUnchanged: { n: 1, secret: null } };
+  expect(await mutate((db) => db.update("Item", "one", { n: 2 }, seen))).toBe(true);
+  expect(await mutate((db) => db.delete("Item", "one", { ifUnchanged: { n: 2 } }))).toBe(true);
+});
+
 test("an id that is not a string is rejected with its method and parameter", async () => {
   const notText = fc.constantFrom<unknown>(undefined, 7, {}, [], true, Symbol("id"));
   await fc.assert(

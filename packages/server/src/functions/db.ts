@@ -2,10 +2,11 @@ import { PylonError } from "@pylonsync/protocol";
 import type { DbReader, DbWriter } from "@pylonsync/functions";
 import { Reads, type ReadScope } from "../data/reads.ts";
 import type { DataModel } from "../data/model.ts";
-import type { Writer } from "../data/writer.ts";
+import type { WriteConditions, Writer } from "../data/writer.ts";
 import { actingCaller } from "./acting-caller.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
+import { isRecord } from "../util/is-record.ts";
 
 /**
  * Runs one call of `ctx.db` and records it.
@@ -73,15 +74,15 @@ export function createDbWriter(writer: Writer, model: DataModel, scope: DbScope)
         const { id, fields } = splitId(data);
         return writer.insert(entity, fields, checkedId(id));
       }),
-    update: (entity, id, patch) =>
+    update: (entity, id, patch, options) =>
       measure("update", entity, id, async () =>
-        writer.update(entity, requiredId("update", entity, id), patch),
+        writer.update(entity, requiredId("update", entity, id), patch, conditionsOf(options)),
       ),
     upsert: (entity, by, data, update) =>
       measure("upsert", entity, by, async () => writer.upsert(entity, { by, data, update })),
-    delete: (entity, id) =>
+    delete: (entity, id, options) =>
       measure("delete", entity, id, async () =>
-        writer.delete(entity, requiredId("delete", entity, id)),
+        writer.delete(entity, requiredId("delete", entity, id), conditionsOf(options)),
       ),
     link: (entity, id, relation, targetId) =>
       measure("link", entity, id, async () => {
@@ -115,6 +116,21 @@ function requiredId(method: string, entity: string, id: unknown, field = "id"): 
 }
 
 /**
+ * Checks the options of a write. A condition that is ignored would overwrite what others wrote.
+ *
+ * @throws PylonError INVALID_DATA
+ */
+function conditionsOf(options: unknown = {}): WriteConditions {
+  const { ifUnchanged, ...others } = isRecord(options) ? options : { options };
+  const [other] = Object.keys(others);
+  if (other === undefined) return { ifUnchanged };
+  throw new PylonError("INVALID_DATA", `A write has no option "${other.slice(0, 80)}".`, {
+    field: other.slice(0, 80),
+    hint: "Use { ifUnchanged: { updatedAt: row.updatedAt } }.",
+  });
+}
+
+/**
  * The methods of `DbReader` without the app's types (`Register`): they accept any entity and return
  * any row.
  */
@@ -137,14 +153,19 @@ type WriterMethods = Record<Exclude<keyof DbWriter, keyof DbReader>, unknown>;
 export interface LooseWriter extends LooseReader, WriterMethods {
   as(user: unknown): LooseWriter;
   insert(entity: string, data: unknown): Promise<string>;
-  update(entity: string, id: unknown, patch: Readonly<Record<string, unknown>>): Promise<boolean>;
+  update(
+    entity: string,
+    id: unknown,
+    patch: Readonly<Record<string, unknown>>,
+    options?: unknown,
+  ): Promise<boolean>;
   upsert(
     entity: string,
     by: unknown,
     data: unknown,
     update?: unknown,
   ): Promise<{ readonly id: string; readonly created: boolean }>;
-  delete(entity: string, id: unknown): Promise<boolean>;
+  delete(entity: string, id: unknown, options?: unknown): Promise<boolean>;
   link(entity: string, id: unknown, relation: string, targetId: unknown): Promise<boolean>;
   unlink(entity: string, id: unknown, relation: string): Promise<boolean>;
 }

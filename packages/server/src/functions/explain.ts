@@ -1,12 +1,16 @@
-import { bind, isFalse, isTrue } from "@pylonsync/query";
+import { bind, isFalse, isTrue, TRUE, type Expr } from "@pylonsync/query";
 import type { DataModel } from "../data/model.ts";
 import { RuleEnv } from "../data/rules.ts";
 import type { Caller } from "../identity/identity.ts";
-import type { Access, PolicyPart } from "../policy/policy-set.ts";
+import type { FieldAccess } from "../policy/field-policies.ts";
+import type { PolicyPart } from "../policy/policy-part.ts";
+import type { Access } from "../policy/policy-set.ts";
 import type { QueryPlan, Reader, Store, StoredRow } from "../store/store.ts";
 
 /** The maximum number of rows of the explained list. */
 const LIST_LIMIT = 100;
+
+const FIELD_ACCESSES: readonly FieldAccess[] = ["read", "insert", "update"];
 
 /** The result of a policy for a caller; `depends`: on the row. */
 export type Outcome = "allowed" | "refused" | "depends";
@@ -34,6 +38,8 @@ export interface Explanation {
   /** Whether the given row exists; null if no row was given. */
   readonly row: "found" | "missing" | null;
   readonly access: Readonly<Record<Access, ExplainedAccess>>;
+  /** By field: the result of the policies of single fields, in addition to those of the row. */
+  readonly fields: Readonly<Record<string, Readonly<Record<FieldAccess, ExplainedAccess>>>>;
   /** The fields that the caller may not read. */
   readonly closed_fields: readonly string[];
   /** How the database finds the rows of a list for this caller. */
@@ -71,6 +77,7 @@ export class Explainer {
     const row = id === null ? null : await reader.get(name, id);
     const where = rules.readable(name, caller, new Date(this.#services.now()).toISOString());
     const access = (of: Access): Promise<ExplainedAccess> => this.#access(name, of, caller, row);
+    const closed = [...shape.fields.keys()].filter((field) => !seen.has(field));
     return {
       entity: name,
       caller,
@@ -81,7 +88,8 @@ export class Explainer {
         update: await access("update"),
         delete: await access("delete"),
       },
-      closed_fields: [...shape.fields.keys()].filter((field) => !seen.has(field)),
+      fields: await this.#fields(name, [...shape.fields.keys()], caller, row),
+      closed_fields: closed,
       list: await store.explain({ entity: name, where, limit: LIST_LIMIT }),
     };
   }
@@ -93,27 +101,60 @@ export class Explainer {
     row: StoredRow | null,
   ): Promise<ExplainedAccess> {
     const { policies } = this.#services.model();
-    const outcomeOf = (part: Pick<PolicyPart, "expr">): Promise<Outcome> =>
-      caller.isAdmin ? Promise.resolve("allowed") : this.#outcome(part, caller, row);
+    const parts = policies.partsOf(entity, access);
+    return this.#explained(policies.rule(entity, access), parts, caller, row);
+  }
+
+  async #fields(
+    entity: string,
+    names: readonly string[],
+    caller: Caller,
+    row: StoredRow | null,
+  ): Promise<Explanation["fields"]> {
+    const { policies } = this.#services.model();
+    const access = (field: string, of: FieldAccess): Promise<ExplainedAccess> => {
+      const rule = policies.fieldRules(entity, of).get(field) ?? TRUE;
+      return this.#explained(rule, policies.fieldPartsOf(entity, of, field), caller, row);
+    };
+    const restricted = names.filter((field) =>
+      FIELD_ACCESSES.some((of) => policies.fieldPartsOf(entity, of, field).length > 0),
+    );
+    const explained: [string, Explanation["fields"][string]][] = [];
+    for (const field of restricted)
+      explained.push([
+        field,
+        {
+          read: await access(field, "read"),
+          insert: await access(field, "insert"),
+          update: await access(field, "update"),
+        },
+      ]);
+    return Object.fromEntries(explained);
+  }
+
+  async #explained(
+    rule: Expr,
+    parts: readonly PolicyPart[],
+    caller: Caller,
+    row: StoredRow | null,
+  ): Promise<ExplainedAccess> {
+    const outcomeOf = (expr: Expr): Promise<Outcome> =>
+      caller.isAdmin ? Promise.resolve("allowed") : this.#outcome(expr, caller, row);
     return {
-      outcome: await outcomeOf({ expr: policies.rule(entity, access) }),
+      outcome: await outcomeOf(rule),
       policies: await Promise.all(
-        policies.partsOf(entity, access).map(async (part) => ({
-          name: part.name,
-          rule: part.text,
-          restrict: part.isLimit,
-          outcome: await outcomeOf(part),
+        parts.map(async ({ name, text, isLimit, expr }) => ({
+          name,
+          rule: text,
+          restrict: isLimit,
+          outcome: await outcomeOf(expr),
         })),
       ),
     };
   }
 
   /** Explains an update as one that does not change the row. */
-  async #outcome(
-    { expr }: Pick<PolicyPart, "expr">,
-    caller: Caller,
-    row: StoredRow | null,
-  ): Promise<Outcome> {
+  async #outcome(expr: Expr, caller: Caller, row: StoredRow | null): Promise<Outcome> {
     const now = this.#services.now();
     const env =
       row === null

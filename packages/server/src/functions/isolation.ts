@@ -1,4 +1,5 @@
 import type { FnDefinition } from "@pylonsync/functions";
+import type { Cancellation } from "../util/cancellation.ts";
 import type { EncodedResult } from "./encode-result.ts";
 import type { OnFetch } from "./function-fetch.ts";
 
@@ -11,7 +12,12 @@ export interface Isolation {
    *
    * @throws PylonError OVERLOADED, and the signal's reason if it aborts before
    */
-  enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate>;
+  enter(
+    name: string,
+    definition: FnDefinition,
+    requestId: string,
+    signal: Cancellation,
+  ): Promise<Isolate>;
   /** Called when a handler blocked the server's own process for `ms` milliseconds. */
   blocked(name: string, definition: FnDefinition, ms: number): void;
 }
@@ -40,7 +46,7 @@ export interface IsolatedRun {
   readonly secrets: Readonly<Record<string, string>>;
   /** The seed of `ctx.random` and `ctx.uuid`. */
   readonly seed: string;
-  readonly signal: AbortSignal;
+  readonly signal: Cancellation;
   /** Called with the console output of the handler. */
   readonly onConsole: (level: string, text: string) => void;
   /** Called when `ctx.fetch` sends a request there. */

@@ -160,9 +160,9 @@ export class Runner {
   }
 
   async #invokeIsolated(running: RunningCall, args: unknown): Promise<EncodedResult> {
-    const { name, call, deadline } = running;
-    const { signal } = deadline;
-    const isolate = await this.#services.isolation.enter(name, call.requestId, signal);
+    const { name, definition, call, deadline } = running;
+    const { isolation } = this.#services;
+    const isolate = await isolation.enter(name, definition, call.requestId, deadline);
     try {
       return await this.#invoke({ ...running, call: { ...call, isolate } }, args);
     } finally {
@@ -289,7 +289,7 @@ export class Runner {
       auth,
       secrets: env.secrets(definition.secrets),
       seed: call.watch?.seed ?? platform.uuid(),
-      signal: deadline.signal,
+      signal: deadline,
       onConsole: (level, text) => trace.printed(level, text),
       onFetch: (host, method) => trace.fetching(host, method),
     });

@@ -152,9 +152,10 @@ export class Dispatcher {
       route.isAnonymous === true ||
       (route.acceptsCrossOriginForms === true && authenticator.isForeign(request));
     if (route.path.startsWith(AUTH_PATHS) && !isUnidentified) authenticator.checkOrigin(request);
-    const identity = isUnidentified
+    const identified = isUnidentified
       ? ANONYMOUS_IDENTITY
-      : await this.callers.identifyFor(route, request, address);
+      : this.callers.identifyFor(route, request, address);
+    const identity = identified instanceof Promise ? await identified : identified;
     reader.identity = identity;
     const key = (): string => callerKey(identity, address);
     if (answers.isBusy) answers.check(key());

@@ -8,59 +8,87 @@ const LOCAL = new Set([
   ...["auth", "env", "secrets", "signal", "error", "random", "uuid", "fetch"],
 ]);
 
+/** A `ctx` in the server's process. */
+export type HostContext = Readonly<Record<string, unknown>>;
+
 /** A method of `ctx`, bound to its owner. */
 export type ContextMethod = (...args: readonly unknown[]) => unknown;
 
-/** The data and the methods of a `ctx`. */
-export interface DescribedContext {
-  readonly data: Readonly<Record<string, unknown>>;
-  /** The methods by path, such as `db.get`. */
-  readonly methods: ReadonlyMap<string, ContextMethod>;
-  /** Whether reading `ctx.auth` has a side effect, so the server must be notified of it. */
-  readonly isAuthWatched: boolean;
-}
-
 /** The maximum depth at which methods are searched for: `ctx.db.get` is two. */
-const MAX_DEPTH = 3;
+const MAX_DEPTH = 2;
 
-/** Splits a `ctx` into data, which is sent, and methods, which are called remotely. */
-export function describeContext(context: Readonly<Record<string, unknown>>): DescribedContext {
-  const methods = new Map<string, ContextMethod>();
-  const data: Record<string, unknown> = {};
-  for (const name of Object.keys(context)) {
-    if (!LOCAL.has(name)) addMember(data, methods, { name, path: name, owner: context }, 1);
+/**
+ * The members of a `ctx` that the isolated process can use. All contexts with the same members have
+ * the same shape, so that the members of each are not searched again.
+ */
+export class ContextShape {
+  /** The names of the members that are data, which is sent. */
+  readonly #data: readonly string[];
+  /** The methods by path, such as `db.get`; they are called remotely. */
+  readonly #methods: ReadonlyMap<string, readonly string[]>;
+
+  private constructor(context: HostContext) {
+    const names = Object.keys(context).filter((name) => !LOCAL.has(name));
+    const byName = names.map((name) => [name, methodPaths(context[name], [name])] as const);
+    this.#data = byName.flatMap(([name, paths]) => (paths.length === 0 ? [name] : []));
+    this.#methods = new Map(
+      byName.flatMap(([, paths]) => paths).map((path) => [path.join("."), path]),
+    );
   }
-  const auth = Object.getOwnPropertyDescriptor(context, "auth");
-  return { data, methods, isAuthWatched: auth?.get !== undefined };
+
+  static readonly #known = new Map<string, ContextShape>();
+
+  /** Returns the shape of a context. */
+  static of(context: HostContext): ContextShape {
+    const members = Object.keys(context).join();
+    const known = this.#known.get(members);
+    if (known !== undefined) return known;
+    const made = new ContextShape(context);
+    this.#known.set(members, made);
+    return made;
+  }
+
+  /** The paths of the methods. */
+  get methods(): readonly string[] {
+    return [...this.#methods.keys()];
+  }
+
+  /** Returns the data of a context with this shape. */
+  dataOf(context: HostContext): Readonly<Record<string, unknown>> {
+    const data: Record<string, unknown> = {};
+    for (const name of this.#data) data[name] = context[name];
+    return data;
+  }
+
+  /** Returns a method of a context with this shape, or undefined if there is none at this path. */
+  methodOf(context: HostContext, path: string): ContextMethod | undefined {
+    const names = this.#methods.get(path);
+    if (names === undefined) return undefined;
+    let owner: unknown = undefined;
+    let value: unknown = context;
+    for (const name of names) {
+      owner = value;
+      value = isRecord(value) ? value[name] : undefined;
+    }
+    if (typeof value !== "function") return undefined;
+    const method = value;
+    return (...args) => Reflect.apply(method, owner, args);
+  }
 }
 
-interface Member {
-  readonly name: string;
-  readonly path: string;
-  readonly owner: Readonly<Record<string, unknown>>;
+/**
+ * Whether reading `ctx.auth` has a side effect, so that the server must be notified when the
+ * handler reads it.
+ */
+export function isAuthWatched(context: HostContext): boolean {
+  return Object.getOwnPropertyDescriptor(context, "auth")?.get !== undefined;
 }
 
-/** Adds a member, which is a method, data, or an object of both, whose data is sent. */
-function addMember(
-  data: Record<string, unknown>,
-  methods: Map<string, ContextMethod>,
-  { name, path, owner }: Member,
-  depth: number,
-): void {
-  const value = owner[name];
-  if (typeof value === "function") {
-    methods.set(path, (...args) => Reflect.apply(value, owner, args));
-    return;
-  }
-  if (!isRecord(value) || depth === MAX_DEPTH) {
-    data[name] = value;
-    return;
-  }
-  const before = methods.size;
-  const inner: Record<string, unknown> = {};
-  for (const member of memberNames(value))
-    addMember(inner, methods, { name: member, path: `${path}.${member}`, owner: value }, depth + 1);
-  data[name] = methods.size === before ? value : inner;
+/** Returns the paths of the methods in a member; none if it is data. */
+function methodPaths(value: unknown, path: readonly string[]): (readonly string[])[] {
+  if (typeof value === "function") return [path];
+  if (!isRecord(value) || path.length === MAX_DEPTH) return [];
+  return memberNames(value).flatMap((name) => methodPaths(value[name], [...path, name]));
 }
 
 /** Returns the object's own members and the methods of its class. */
@@ -71,14 +99,8 @@ function memberNames(value: Readonly<Record<string, unknown>>): readonly string[
   return [...Object.keys(value), ...methodsOfClass(prototype)];
 }
 
-const classMethods = new WeakMap<object, readonly string[]>();
-
 function methodsOfClass(prototype: Readonly<Record<string, unknown>>): readonly string[] {
-  const known = classMethods.get(prototype);
-  if (known !== undefined) return known;
-  const found = Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(
-    ([name, { value }]) => (name !== "constructor" && typeof value === "function" ? [name] : []),
+  return Object.entries(Object.getOwnPropertyDescriptors(prototype)).flatMap(([name, { value }]) =>
+    name !== "constructor" && typeof value === "function" ? [name] : [],
   );
-  classMethods.set(prototype, found);
-  return found;
 }

@@ -53,3 +53,29 @@ test("a value that can't be cloned is rejected, and later messages are sent", ()
   const reader = new FrameReader();
   expect(sent.flatMap((bytes) => [...reader.take(bytes)])).toEqual([{ a: undefined }]);
 });
+
+test("a cycle and a value that is shared many times are sent as they are", () => {
+  const cycle: Record<string, unknown> = { name: "cycle" };
+  cycle["self"] = cycle;
+  let shared: unknown = [1];
+  for (let level = 0; level < 100; level += 1) shared = [shared, shared];
+  const received = afterTransfer([cycle, shared]);
+  const [back] = received as [Record<string, unknown>];
+  expect(back["self"]).toBe(back);
+  let last = received[1];
+  for (let level = 0; level < 100; level += 1) last = (last as unknown[])[1];
+  expect(last).toEqual([1]);
+});
+
+test("a large text arrives unchanged", () => {
+  const text = `${"\u00e9\ud800".repeat(40_000)}"`;
+  expect(afterTransfer([{ text }, { text: "\ud800" }])).toEqual([{ text }, { text: "\ud800" }]);
+});
+
+function afterTransfer(messages: readonly unknown[]): unknown[] {
+  const sent: Uint8Array[] = [];
+  const writer = new FrameWriter({ write: (bytes) => sent.push(bytes) && bytes.length });
+  for (const message of messages) writer.send(message);
+  const reader = new FrameReader();
+  return sent.flatMap((bytes) => [...reader.take(bytes)]);
+}

@@ -5,6 +5,7 @@ import type { Timer } from "../platform.ts";
 import type { Store } from "../store/store.ts";
 import { transactById } from "../store/system-table.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
+import type { Cancellation } from "../util/cancellation.ts";
 import { sha256 } from "../util/sha256.ts";
 import { Isolates, type IsolatesOptions } from "./isolates.ts";
 
@@ -76,8 +77,15 @@ export class FunctionIsolation implements Isolation {
     await this.#isolates.close();
   }
 
-  enter(name: string, requestId: string, signal: AbortSignal): Promise<Isolate> {
-    return this.#isolates.enter(name, requestId, signal);
+  enter(
+    name: string,
+    definition: FnDefinition,
+    requestId: string,
+    signal: Cancellation,
+  ): Promise<Isolate> {
+    // A mutation would wait with an open transaction.
+    const mayWaitInProcess = definition.type !== "mutation";
+    return this.#isolates.enter(name, requestId, signal, mayWaitInProcess);
   }
 
   blocked(name: string, definition: FnDefinition, ms: number): void {

@@ -1,21 +1,16 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { setPriority } from "node:os";
-import { extname, join } from "node:path";
+import { dirname, extname, join } from "node:path";
 import { PylonError } from "@pylonsync/protocol";
 import type { EncodedResult } from "../functions/encode-result.ts";
 import type { IsolatedRun } from "../functions/isolation.ts";
 import { isRecord } from "../util/is-record.ts";
-import { describeContext, type ContextMethod, type DescribedContext } from "./describe-context.ts";
+import { ContextShape, isAuthWatched, type ContextMethod } from "./describe-context.ts";
 import type { FrameWriter } from "./frames.ts";
 import { ISOLATE_COMMAND } from "./isolate-command.ts";
-import type {
-  CallMessage,
-  HostMessage,
-  IsolateMessage,
-  LoadMessage,
-  SentContext,
-} from "./protocol.ts";
+import type { CallMessage, HostMessage, IsolateMessage, LoadMessage } from "./protocol.ts";
+import { RunClaims } from "./run-claims.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
 /** The memory of a process in KiB, in Linux's /proc. */
@@ -23,6 +18,9 @@ const MEMORY = /^VmRSS:\s+(\d+) kB$/m;
 
 /** The lowered priority, as a `nice` value. */
 const LOW_PRIORITY = 10;
+
+/** The number of runs after which a process is replaced: RunClaims counts to 2^31. */
+const MAX_RUNS = 2 ** 30;
 
 /** Callbacks for the state of a process. */
 export interface IsolateEvents {
@@ -32,9 +30,16 @@ export interface IsolateEvents {
   ended(reason: string): void;
 }
 
+/** A run was withdrawn before it started: it must be run elsewhere. */
+export class WithdrawnRun extends Error {
+  override readonly name = "WithdrawnRun";
+}
+
 /** A run in the process that has not ended. */
 interface ActiveRun {
-  readonly described: DescribedContext;
+  readonly owner: object;
+  readonly isNested: boolean;
+  readonly shape: ContextShape;
   readonly call: IsolatedRun;
   /** Runs work in the operation of the run. */
   readonly within: <T>(work: () => T) => T;
@@ -52,6 +57,7 @@ interface ActiveRun {
 export class IsolateProcess {
   readonly #child: Bun.Subprocess;
   readonly #load: Omit<LoadMessage, "kind">;
+  readonly #claims: RunClaims;
   readonly #events: IsolateEvents;
   /** Null until it has connected. */
   #writer: FrameWriter | null = null;
@@ -61,9 +67,11 @@ export class IsolateProcess {
     { resolve(value: unknown): void; reject(error: Error): void }
   >();
   #lastRun = 0;
-  /** The numbers of the method lists that it knows. */
-  readonly #shapes = new Map<string, number>();
+  /** The shapes of `ctx` that it knows, by number. */
+  readonly #shapes = new Map<ContextShape, number>();
   #isReady = false;
+  #isConnected = false;
+  #hasExited = false;
   #endReason: Error | null = null;
 
   /**
@@ -74,17 +82,23 @@ export class IsolateProcess {
   constructor(
     socket: string,
     name: string,
-    load: Omit<LoadMessage, "kind">,
+    load: Omit<LoadMessage, "kind" | "claims">,
     events: IsolateEvents,
   ) {
-    this.#load = load;
+    const claims = join(dirname(socket), name);
+    this.#claims = RunClaims.create(claims);
+    this.#load = { ...load, claims };
     this.#events = events;
     this.#child = Bun.spawn([...command(), socket, name], {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...load.env, BUN_OPTIONS: `${load.env["BUN_OPTIONS"] ?? ""} --no-orphans`.trim() },
       onExit: (_, code, signal) => {
         const reason = signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`;
-        this.#endRuns(this.#endReason ?? crashed(reason));
+        rmSync(claims, { force: true });
+        this.#endReason ??= crashed(reason);
+        this.withdraw();
+        this.#hasExited = true;
+        this.#endRuns();
         events.ended(reason);
       },
     });
@@ -94,6 +108,7 @@ export class IsolateProcess {
   /** Called when it has connected. */
   connected(writer: FrameWriter): void {
     this.#writer = writer;
+    this.#isConnected = true;
     this.#send({ kind: "load", ...this.#load });
   }
 
@@ -102,9 +117,26 @@ export class IsolateProcess {
     return this.#isReady;
   }
 
-  /** Whether a handler is running in it. */
-  get isBusy(): boolean {
-    return this.#runs.size > 0;
+  /** Whether it has unfinished runs of this owner. */
+  isBusyWith(owner: object): boolean {
+    for (const run of this.#runs.values()) if (run.owner === owner) return true;
+    return false;
+  }
+
+  /** Withdraws the runs that have not started: they reject with a WithdrawnRun. */
+  withdraw(): void {
+    const decided = this.#claims.withdraw(this.#lastRun);
+    // The newest first, so that each is put before the later ones where it waits next.
+    for (const [run, { isNested, reject }] of [...this.#runs].toReversed()) {
+      if (isNested || run <= decided) continue;
+      this.#runs.delete(run);
+      reject(new WithdrawnRun());
+    }
+  }
+
+  /** Whether it has nearly used up the numbers of runs. */
+  get isWornOut(): boolean {
+    return this.#lastRun > MAX_RUNS;
   }
 
   /** The process's memory in bytes; 0 if the system does not report it in /proc. */
@@ -117,14 +149,26 @@ export class IsolateProcess {
     }
   }
 
-  /** Runs a handler. It rejects when the signal aborts; the handler may still be running then. */
-  run(call: IsolatedRun, requestId: string): Promise<EncodedResult> {
+  /**
+   * Runs a handler, after those that it was sent before. It rejects when the signal aborts; the
+   * handler may still be running then.
+   *
+   * @param owner identifies the call to which the run belongs
+   * @param isNested whether another run of the call waits for it
+   * @throws WithdrawnRun
+   */
+  run(
+    call: IsolatedRun,
+    requestId: string,
+    owner: object,
+    isNested: boolean,
+  ): Promise<EncodedResult> {
     const run = ++this.#lastRun;
-    const described = describeContext(call.context);
-    const { data, methods, isAuthWatched } = described;
-    const { name, args, auth, secrets, seed, signal } = call;
+    const { name, args, context, auth, secrets, seed, signal } = call;
+    const shape = ContextShape.of(context);
     return new Promise<EncodedResult>((resolve, reject) => {
       if (signal.aborted) return reject(signal.reason);
+      if (this.#endReason !== null) return reject(isNested ? this.#endReason : new WithdrawnRun());
       const onAbort = (): void => {
         reject(signal.reason);
         this.#send({ kind: "abort", run, reason: sentError(signal.reason) });
@@ -135,11 +179,20 @@ export class IsolateProcess {
           signal.removeEventListener("abort", onAbort);
           done(value);
         };
-      const context = { data, ...this.#shapeOf(methods), auth, isAuthWatched, secrets, seed };
-      this.#send({ kind: "run", run, name, requestId, args, context });
+      const sent = {
+        data: shape.dataOf(context),
+        shape: this.#numberOf(shape),
+        auth,
+        isAuthWatched: isAuthWatched(context),
+        secrets,
+        seed,
+      };
+      this.#send({ kind: "run", run, isNested, name, requestId, args, context: sent });
       signal.addEventListener("abort", onAbort, { once: true });
       this.#runs.set(run, {
-        described,
+        owner,
+        isNested,
+        shape,
         call,
         within: AsyncLocalStorage.snapshot(),
         resolve: settle(resolve),
@@ -151,14 +204,14 @@ export class IsolateProcess {
     });
   }
 
-  #shapeOf(methods: DescribedContext["methods"]): Pick<SentContext, "shape" | "methods"> {
-    const paths = [...methods.keys()];
-    const key = paths.join(" ");
-    const known = this.#shapes.get(key);
-    if (known !== undefined) return { shape: known };
-    const shape = this.#shapes.size;
-    this.#shapes.set(key, shape);
-    return { shape, methods: paths };
+  /** Returns the number of a shape, which is sent when it is used for the first time. */
+  #numberOf(shape: ContextShape): number {
+    const known = this.#shapes.get(shape);
+    if (known !== undefined) return known;
+    const number = this.#shapes.size;
+    this.#shapes.set(shape, number);
+    this.#send({ kind: "shape", shape: number, methods: shape.methods });
+    return number;
   }
 
   /** Lowers the process's CPU priority below the server's. */
@@ -173,13 +226,38 @@ export class IsolateProcess {
   /** Ends the process immediately. @param reason the error of its runs */
   kill(reason: Error): void {
     this.#endReason ??= reason;
-    this.#endRuns(this.#endReason);
+    this.#endCurrentCall(this.#endReason);
     this.#child.kill("SIGKILL");
   }
 
-  #endRuns(reason: Error): void {
+  /** Rejects the current call. Later ones are withdrawn; earlier ones have sent their results. */
+  #endCurrentCall(reason: Error): void {
+    this.withdraw();
+    const current = [...this.#runs.values()].findLast(({ isNested }) => !isNested)?.owner;
+    for (const [run, { owner, reject }] of this.#runs) {
+      if (owner !== current) continue;
+      this.#runs.delete(run);
+      reject(reason);
+    }
+    this.#rejectAsked(reason);
+  }
+
+  /** Called when its connection has ended, after its last message. */
+  disconnected(): void {
+    this.#isConnected = false;
+    this.#endRuns();
+  }
+
+  /** Rejects all runs once the process has ended and none of its messages is on the way. */
+  #endRuns(): void {
+    if (this.#isConnected || !this.#hasExited) return;
+    const reason = this.#endReason ?? crashed("unknown");
     for (const { reject } of this.#runs.values()) reject(reason);
     this.#runs.clear();
+    this.#rejectAsked(reason);
+  }
+
+  #rejectAsked(reason: Error): void {
     for (const { reject } of this.#asked.values()) reject(reason);
     this.#asked.clear();
   }
@@ -250,7 +328,7 @@ export class IsolateProcess {
 
   async #answer({ run, call, method, as, args, callbacks }: CallMessage): Promise<void> {
     const active = this.#runs.get(run);
-    const known = methodOf(active?.described, method, as);
+    const known = active && methodOf(active, method, as);
     if (active === undefined || known === undefined) return this.#refuse(call, callIsOver(method));
     const given = [...args];
     for (const { index, callback } of callbacks) given[index] = () => this.#ask(callback);
@@ -278,12 +356,12 @@ export class IsolateProcess {
 
 /** Returns the method of a path; for `ctx.db`, with the permissions of `as` if it is given. */
 function methodOf(
-  described: DescribedContext | undefined,
+  { shape, call: { context } }: ActiveRun,
   path: string,
   as: object | undefined,
 ): ContextMethod | undefined {
-  if (as === undefined) return described?.methods.get(path);
-  const known = described?.methods.get("db.as");
+  if (as === undefined) return shape.methodOf(context, path);
+  const known = shape.methodOf(context, "db.as");
   const name = path.slice("db.".length);
   if (known === undefined || !path.startsWith("db.")) return undefined;
   return (...args) => {

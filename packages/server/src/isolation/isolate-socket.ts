@@ -41,7 +41,10 @@ export class IsolateSocket {
         },
         data: (socket, bytes) => this.#heard(socket, bytes),
         drain: (socket) => this.#connections.get(socket)?.writer.drain(),
-        close: (socket) => void this.#connections.delete(socket),
+        close: (socket) => {
+          this.#connections.get(socket)?.process?.disconnected();
+          this.#connections.delete(socket);
+        },
       },
     });
     this.#listener.unref();

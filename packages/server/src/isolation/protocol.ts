@@ -10,14 +10,25 @@ export interface LoadMessage {
   readonly root: string;
   readonly functionsDir: string;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** The path of the memory in which runs are claimed (see RunClaims). */
+  readonly claims: string;
   /** In dev mode, functions may send requests to this machine and its network. */
   readonly dev: boolean;
+}
+
+/** A list of methods of `ctx`, by path, to which later runs refer. */
+export interface ShapeMessage {
+  readonly kind: "shape";
+  readonly shape: number;
+  readonly methods: readonly string[];
 }
 
 /** Runs a function. `run` identifies this run in later messages. */
 export interface RunMessage {
   readonly kind: "run";
   readonly run: number;
+  /** Whether a running function called it, so that it must not wait for that one to end. */
+  readonly isNested: boolean;
   readonly name: string;
   readonly requestId: string;
   readonly args: unknown;
@@ -29,8 +40,6 @@ export interface SentContext {
   readonly data: Readonly<Record<string, unknown>>;
   /** The number of the list of methods that the server provides. */
   readonly shape: number;
-  /** The paths of those methods, if this list is used for the first time. */
-  readonly methods?: readonly string[] | undefined;
   readonly auth: unknown;
   /** Whether the server must be notified when the handler reads `ctx.auth`. */
   readonly isAuthWatched: boolean;
@@ -42,6 +51,7 @@ export interface SentContext {
 /** A message from the server. */
 export type HostMessage =
   | LoadMessage
+  | ShapeMessage
   | RunMessage
   | { readonly kind: "abort"; readonly run: number; readonly reason: SentError }
   | { readonly kind: "answer"; readonly call: number; readonly value: unknown }

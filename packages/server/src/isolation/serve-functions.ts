@@ -18,7 +18,6 @@ import { secretsOf } from "../functions/secrets.ts";
 import { runIn, type Operation } from "../observe/operation.ts";
 import { systemPlatform } from "../platform.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
-import { isRecord } from "../util/is-record.ts";
 import type { ContextMethod } from "./describe-context.ts";
 import { FrameReader, FrameWriter } from "./frames.ts";
 import type {
@@ -28,6 +27,7 @@ import type {
   RunMessage,
   SentContext,
 } from "./protocol.ts";
+import { RunClaims } from "./run-claims.ts";
 import { receivedError, sentError } from "./sent-error.ts";
 
 /**
@@ -47,12 +47,15 @@ export async function serveFunctions(path: string, name: string): Promise<void> 
         // Only the server writes here, and it sends messages of this type.
         for (const message of reader.take(bytes)) void handlers.take(message as HostMessage);
       },
-      drain: () => writer.drain(),
+      drain: () => {
+        writer.drain();
+        handlers.startNext();
+      },
       close: () => process.exit(0),
     },
   });
   const writer = new FrameWriter(socket);
-  const handlers = new IsolateHandlers((message) => writer.send(message));
+  const handlers = new IsolateHandlers(writer);
   writer.send({ kind: "hello", name } satisfies IsolateMessage);
 }
 
@@ -71,7 +74,7 @@ interface RunScope {
   readonly name: string;
   readonly definition: FnDefinition;
   readonly requestId: string;
-  readonly signal: AbortSignal;
+  readonly abort: LazyAbort;
 }
 
 interface PendingCall {
@@ -81,30 +84,36 @@ interface PendingCall {
 
 /** The functions of an app, and their runs that have not ended. */
 class IsolateHandlers {
-  readonly #send: (message: IsolateMessage) => void;
+  readonly #writer: FrameWriter;
   #functions: ReadonlyMap<string, FnDefinition> = new Map();
   readonly #diagnostics: Diagnostic[] = [];
   #env: LoadMessage["env"] = {};
   #ask: Fetch = createFetch(false);
-  /** The lists of method paths, by the numbers that the server assigned. */
-  readonly #shapes = new Map<number, readonly string[]>();
-  readonly #aborts = new Map<number, AbortController>();
+  /** The lists of methods, by the numbers that the server assigned. */
+  readonly #shapes = new Map<number, readonly RemoteMethod[]>();
+  readonly #aborts = new Map<number, LazyAbort>();
+  readonly #waiting: { readonly message: RunMessage; readonly abort: LazyAbort }[] = [];
+  /** The number of handlers that are running: a function and those that it calls. */
+  #running = 0;
+  #claims: RunClaims | undefined;
   readonly #pending = new Map<number, PendingCall>();
   readonly #callbacks = new Map<number, () => unknown>();
   /** The server's errors that were passed to handlers, with the calls that failed with them. */
   readonly #failedCalls = new WeakMap<Error, number>();
   #lastId = 0;
 
-  constructor(sendMessage: (message: IsolateMessage) => void) {
-    this.#send = sendMessage;
+  constructor(writer: FrameWriter) {
+    this.#writer = writer;
   }
 
   async take(message: HostMessage): Promise<void> {
     switch (message.kind) {
       case "load":
         return this.#load(message);
+      case "shape":
+        return void this.#shapes.set(message.shape, message.methods.map(remoteMethod));
       case "run":
-        return this.#run(message);
+        return this.#take(message);
       case "abort":
         return this.#aborts.get(message.run)?.abort(receivedError(message.reason));
       case "answer":
@@ -119,8 +128,9 @@ class IsolateHandlers {
     }
   }
 
-  async #load({ root, functionsDir, env, dev }: LoadMessage): Promise<void> {
+  async #load({ root, functionsDir, env, dev, claims }: LoadMessage): Promise<void> {
     this.#env = env;
+    this.#claims = RunClaims.open(claims);
     this.#ask = createFetch(dev);
     try {
       const { functions } = await loadFunctions(functionsDir, root, this.#diagnostics);
@@ -131,9 +141,33 @@ class IsolateHandlers {
     }
   }
 
-  async #run({ run, name, requestId, args, context }: RunMessage): Promise<void> {
-    const abort = new AbortController();
-    this.#aborts.set(run, abort);
+  /** Runs start one after another, in the order in which they arrive. */
+  #take(message: RunMessage): void {
+    const abort = new LazyAbort();
+    this.#aborts.set(message.run, abort);
+    if (message.isNested) void this.#run(message, abort);
+    else {
+      this.#waiting.push({ message, abort });
+      this.startNext();
+    }
+  }
+
+  /**
+   * Starts the next run once the results of earlier ones are sent: it may block this process
+   * forever.
+   */
+  startNext(): void {
+    while (this.#running === 0 && this.#writer.isDrained) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      const { run } = next.message;
+      if (this.#claims?.start(run) === true) void this.#run(next.message, next.abort);
+      else this.#aborts.delete(run);
+    }
+  }
+
+  async #run({ run, name, requestId, args, context }: RunMessage, abort: LazyAbort): Promise<void> {
+    this.#running += 1;
     const operation: Operation = {
       requestId,
       where: `function ${name}`,
@@ -143,7 +177,7 @@ class IsolateHandlers {
     try {
       const definition = this.#functions.get(name);
       if (definition === undefined) throw this.#missing(name);
-      const of = { run, name, definition, requestId, signal: abort.signal };
+      const of = { run, name, definition, requestId, abort };
       const ctx = this.#contextOf(of, context);
       const { json } = await runIn(operation, () => runHandler(name, definition, ctx, args));
       this.#send({ kind: "returned", run, json });
@@ -152,6 +186,8 @@ class IsolateHandlers {
       this.#send({ kind: "threw", run, error: sentError(error, call) });
     } finally {
       this.#aborts.delete(run);
+      this.#running -= 1;
+      this.startNext();
     }
   }
 
@@ -161,8 +197,8 @@ class IsolateHandlers {
   }
 
   #contextOf(
-    { run, name, definition, requestId, signal }: RunScope,
-    { data, shape, methods, auth, isAuthWatched, secrets, seed }: SentContext,
+    { run, name, definition, requestId, abort }: RunScope,
+    { data, shape, auth, isAuthWatched, secrets, seed }: SentContext,
   ): Record<string, unknown> {
     const chance = new RunChance(seed, systemPlatform);
     const context: Record<string, unknown> = {
@@ -170,18 +206,18 @@ class IsolateHandlers {
       auth,
       requestId,
       env: this.#env,
-      signal,
+      get signal() {
+        return abort.signal;
+      },
       error: errorMaker(definition),
       random: () => chance.random(),
       uuid: () => chance.uuid(),
     };
-    if (methods !== undefined) this.#shapes.set(shape, methods);
-    const paths = this.#shapes.get(shape) ?? [];
-    for (const path of paths) setMember(context, path.split("."), this.#methodOf(run, path, paths));
+    this.#addMethods(context, run, this.#shapes.get(shape) ?? []);
     context["secrets"] = secretsOf(name, definition.secrets ?? [], secrets);
     context["log"] = new CallLog(this.#logOf(run), name);
     if (definition.type === "action")
-      context["fetch"] = functionFetch(this.#ask, { signal }, this.#onFetchOf(run));
+      context["fetch"] = functionFetch(this.#ask, abort, this.#onFetchOf(run));
     if (!isAuthWatched) return context;
     return Object.defineProperty(context, "auth", {
       enumerable: true,
@@ -192,25 +228,43 @@ class IsolateHandlers {
     });
   }
 
-  #methodOf(run: number, path: string, paths: readonly string[]): ContextMethod {
-    if (path === "db.as") return (user) => this.#actingDb(run, paths, user);
+  /** Adds the methods that the server executes. */
+  #addMethods(
+    context: Record<string, unknown>,
+    run: number,
+    methods: readonly RemoteMethod[],
+  ): void {
+    let lastPart = "";
+    let members: Record<string, unknown> = context;
+    for (const method of methods) {
+      const { part, name } = method;
+      if (part !== lastPart) {
+        members = part === "" ? context : {};
+        if (part !== "") context[part] = members;
+        lastPart = part;
+      }
+      members[name] = this.#methodOf(run, method, methods);
+    }
+  }
+
+  #methodOf(run: number, { path }: RemoteMethod, all: readonly RemoteMethod[]): ContextMethod {
+    if (path === "db.as") return (user) => this.#actingDb(run, all, user);
     if (path === "email.send")
       return (message, ...rest) => this.#call(run, path, [plainMail(message), ...rest]);
     return (...args) => this.#call(run, path, args);
   }
 
   /** `ctx.db.as`: the same methods, each with the identity whose permissions apply. */
-  #actingDb(run: number, paths: readonly string[], user: unknown): Record<string, ContextMethod> {
+  #actingDb(
+    run: number,
+    methods: readonly RemoteMethod[],
+    user: unknown,
+  ): Record<string, ContextMethod> {
     const as = actingCaller(user);
-    const methods = paths.flatMap((path): [string, ContextMethod][] =>
-      path.startsWith("db.")
-        ? [[path.slice("db.".length), (...args) => this.#call(run, path, args, as)]]
-        : [],
-    );
-    return {
-      ...Object.fromEntries(methods),
-      as: (other) => this.#actingDb(run, paths, other),
-    };
+    const db: Record<string, ContextMethod> = {};
+    for (const { part, name, path } of methods)
+      if (part === "db") db[name] = (...args) => this.#call(run, path, args, as);
+    return { ...db, as: (other) => this.#actingDb(run, methods, other) };
   }
 
   #logOf(run: number): FunctionLog {
@@ -260,6 +314,10 @@ class IsolateHandlers {
     for (const { callback } of callbacks) this.#callbacks.delete(callback);
   }
 
+  #send(message: IsolateMessage): void {
+    this.#writer.send(message);
+  }
+
   #settle(call: number, settle: (pending: PendingCall) => void): void {
     const pending = this.#pending.get(call);
     this.#pending.delete(call);
@@ -276,17 +334,37 @@ class IsolateHandlers {
   }
 }
 
-function setMember(
-  object: Record<string, unknown>,
-  [name = "", ...rest]: readonly string[],
-  method: (...args: readonly unknown[]) => unknown,
-): void {
-  if (rest.length === 0) {
-    object[name] = method;
-    return;
+/** A method of `ctx` that the server executes. */
+interface RemoteMethod {
+  /** Such as `db.get`. */
+  readonly path: string;
+  /** The member of `ctx` that has it, such as `db`; empty for `ctx` itself. */
+  readonly part: string;
+  readonly name: string;
+}
+
+function remoteMethod(path: string): RemoteMethod {
+  const dot = path.indexOf(".");
+  return dot === -1
+    ? { path, part: "", name: path }
+    : { path, part: path.slice(0, dot), name: path.slice(dot + 1) };
+}
+
+/** The AbortSignal of a run, created on first access: most handlers do not use it. */
+class LazyAbort {
+  #controller: AbortController | undefined;
+  #aborted: { readonly reason: unknown } | undefined;
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted !== undefined) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
   }
-  const known = object[name];
-  const inner: Record<string, unknown> = isRecord(known) ? known : {};
-  object[name] = inner;
-  setMember(inner, rest, method);
+
+  abort(reason: unknown): void {
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
 }

@@ -2,6 +2,7 @@ import { and, nodesOf, type Expr, type SchemaShape } from "@pylonsync/query";
 import type { Manifest, ManifestFieldPolicy } from "@pylonsync/sdk";
 import { errorAt, type Diagnostic } from "../schema/diagnostic.ts";
 import type { PolicyCompiler } from "./policy-compiler.ts";
+import type { PolicyPart } from "./policy-part.ts";
 
 /** The kinds of access to a field that a policy controls. */
 export type FieldAccess = "read" | "insert" | "update";
@@ -28,11 +29,13 @@ export function fieldsKey(entity: string, access: FieldAccess): string {
  * without a policy is as accessible as its row.
  *
  * @param compiler collects the errors
+ * @param parts collects the conditions of the individual policies, by `Entity.access.field`
  */
 export function compileFieldPolicies(
   { entities, policies }: Manifest,
   schema: SchemaShape,
   compiler: PolicyCompiler,
+  parts: Map<string, PolicyPart[]>,
 ): FieldPolicies {
   const all = new Map<string, Map<string, Expr>>();
   for (const [index, { name, entity, fields = {} }] of policies.entries()) {
@@ -50,6 +53,9 @@ export function compileFieldPolicies(
         const rules = all.get(key) ?? new Map<string, Expr>();
         const before = rules.get(field);
         all.set(key, rules.set(field, before === undefined ? expr : and(before, expr)));
+        const text = textOf(texts, access);
+        const known = parts.get(`${key}.${field}`) ?? [];
+        parts.set(`${key}.${field}`, [...known, { name, text, isLimit: true, expr }]);
       }
     }
   }
@@ -59,6 +65,10 @@ export function compileFieldPolicies(
       if (read?.has(field) === true) compiler.diagnostics.push(searched(name, field));
   }
   return all;
+}
+
+function textOf(texts: ManifestFieldPolicy, access: FieldAccess): string {
+  return TEXTS[access].map((key) => texts[key]?.trim()).find((text) => text) ?? "";
 }
 
 interface Place {

@@ -18,6 +18,7 @@ import {
   type FieldPolicies,
 } from "./field-policies.ts";
 import { PolicyCompiler } from "./policy-compiler.ts";
+import type { PolicyPart } from "./policy-part.ts";
 
 /** The kinds of access to a row. */
 export type Access = "read" | "insert" | "update" | "delete";
@@ -31,20 +32,6 @@ type PolicyText = Exclude<
 export interface RuleReader {
   readonly entity: string;
   readonly exists: ExistsExpr;
-}
-
-/** The condition of one policy for an access. */
-export interface PolicyPart {
-  /** The policy's name. */
-  readonly name: string;
-  /** The condition, as written. */
-  readonly text: string;
-  /**
-   * The policy only restricts: its condition must hold in addition to those of the policies that
-   * allow the access.
-   */
-  readonly isLimit: boolean;
-  readonly expr: Expr;
 }
 
 const ACCESSES: readonly Access[] = ["read", "insert", "update", "delete"];
@@ -82,7 +69,8 @@ export class PolicySet {
    * @param rules by `Entity.access`
    * @param actions by the name of the action
    * @param fields the additional conditions of single fields
-   * @param parts the conditions of the individual policies, by `Entity.access`
+   * @param parts the conditions of the individual policies, by `Entity.access`, and of single
+   *   fields, by `Entity.access.field`
    */
   constructor(
     rules: ReadonlyMap<string, Expr>,
@@ -114,6 +102,11 @@ export class PolicySet {
   /** The conditions of the individual policies for the access. */
   partsOf(entity: string, access: Access): readonly PolicyPart[] {
     return this.#parts.get(`${entity}.${access}`) ?? NO_PARTS;
+  }
+
+  /** The conditions of the individual policies for the access to one field. */
+  fieldPartsOf(entity: string, access: FieldAccess, field: string): readonly PolicyPart[] {
+    return this.#parts.get(`${fieldsKey(entity, access)}.${field}`) ?? NO_PARTS;
   }
 
   /**
@@ -176,7 +169,7 @@ export function compilePolicies(
   }
   const isOpen = options.dev || manifest.access === "public";
   const actions = compileActions(manifest, compiler, isOpen, options.dev);
-  const fields = compileFieldPolicies(manifest, schema, compiler);
+  const fields = compileFieldPolicies(manifest, schema, compiler, parts);
   const rules = new Map<string, Expr>();
   for (const { name } of manifest.entities) {
     const undefinedAccesses = ACCESSES.filter(

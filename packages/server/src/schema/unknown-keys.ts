@@ -35,7 +35,7 @@ const ONLY_IN_APP: Readonly<Record<string, readonly string[]>> = {
     "after",
   ],
   auth: ["hooks", "mails"],
-  "": ["timestamps"],
+  "": ["timestamps", "references"],
 };
 /** Keys that only `buildManifest` adds. */
 const NOT_IN_APP = new Set([

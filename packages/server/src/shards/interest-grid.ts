@@ -4,7 +4,7 @@ import { ViewMirror } from "./view-mirror.ts";
 
 /** A part of the view that is sent independently, and encoded once for all recipients. */
 class SharedPart {
-  #mirror = new ViewMirror({ isNumbered: false });
+  #mirror = new ViewMirror(null);
   #version = 0;
   #whole: string | null = null;
   #change: ShardDelta | null = null;
@@ -28,13 +28,13 @@ class SharedPart {
   update(value: unknown): void {
     try {
       const change = this.#mirror.update(value);
-      if (change === null || !("delta" in change)) return;
+      if (change === null || change === "frames") return;
       this.#version += 1;
       this.#whole = null;
       this.#change = change.delta;
     } catch (error) {
       // The mirror was updated only in part, so the next update is a full one.
-      this.#mirror = new ViewMirror({ isNumbered: false });
+      this.#mirror = new ViewMirror(null);
       throw error;
     }
   }

@@ -114,8 +114,7 @@ export class ShardConnection {
     const isChanged = channel.version !== this.#version;
     if (!this.#isOpen || !channel.isShown) return 0;
     if (!isChanged && this.#ack === this.#sentAck) return 0;
-    if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
-    this.#stalledSince = null;
+    if (!this.#hasRoom(now)) return null;
     if (!this.#outlet.takesDeltas) {
       if (!isChanged) return 0;
       this.#version = channel.version;
@@ -139,8 +138,7 @@ export class ShardConnection {
    */
   deliverChanges(next: () => InterestChanges | null, tick: number, now: number): number | null {
     if (!this.#isOpen) return 0;
-    if (this.#outlet.backlog() > SHARD_BACKLOG_BYTES) return this.#leaveOut(now);
-    this.#stalledSince = null;
+    if (!this.#hasRoom(now)) return null;
     const changes = next();
     if (!this.#outlet.takesDeltas) {
       if (changes === null) return 0;
@@ -199,10 +197,15 @@ export class ShardConnection {
     return text.length;
   }
 
-  #leaveOut(now: number): null {
+  /** Whether the client has read enough for another frame. A client that stalls is closed. */
+  #hasRoom(now: number): boolean {
+    if (this.#outlet.backlog() <= SHARD_BACKLOG_BYTES) {
+      if (this.#stalledSince !== null) this.#stalledSince = null;
+      return true;
+    }
     this.#stalledSince ??= now;
     if (now - this.#stalledSince >= SHARD_STALL_MS)
       this.close(CloseCode.TRY_AGAIN_LATER, "the client reads too slowly");
-    return null;
+    return false;
   }
 }

@@ -18,7 +18,7 @@ import {
 } from "@pylonsync/functions/simulation";
 import { ShardLog } from "./shard-log.ts";
 import { ShardRecording } from "./shard-recording.ts";
-import { ShardViews } from "./shard-views.ts";
+import { ShardViews, type ViewGroup } from "./shard-views.ts";
 
 const DEFAULT_MAX_PLAYERS = 64;
 const DEFAULT_IDLE_SECONDS = 90;
@@ -36,9 +36,9 @@ const MAX_PAUSE_MS = 1_000;
 /** The minimum time between two log lines for the same kind of problem, in milliseconds. */
 const LOG_EVERY_MS = 10_000;
 
-interface QueuedEvent {
-  readonly event: ShardEvent;
-  readonly connection: ShardConnection | null;
+/** The sender of an event that a client has sent. */
+interface Sender {
+  readonly connection: ShardConnection;
   readonly clientSeq: number | null;
 }
 
@@ -61,7 +61,9 @@ export class ShardHost implements RunningShard {
   readonly #recording: ShardRecording;
   readonly #log: ShardLog;
   readonly #loggedAt = new Map<string, number>();
-  #queue: QueuedEvent[] = [];
+  /** The events that wait for the next step, and the sender of each. */
+  #queue: ShardEvent[] = [];
+  #senders: (Sender | null)[] = [];
   #seq = 0;
   #timer: Timer | null = null;
   #dueAt: number;
@@ -206,7 +208,8 @@ export class ShardHost implements RunningShard {
   take(connection: ShardConnection, input: unknown, { clientSeq, seen }: SentWith): void {
     if (!this.#isRunning || !connection.isOpen) return;
     const event = { kind: "input", playerId: connection.player.id, input } as const;
-    this.#enqueue(seen === undefined ? event : { ...event, seen }, connection, clientSeq);
+    const sender = { connection, clientSeq };
+    this.#enqueue(seen === undefined ? event : { ...event, seen }, sender);
   }
 
   settle(result: CallResult): void {
@@ -259,6 +262,7 @@ export class ShardHost implements RunningShard {
     this.#connections.clear();
     this.#spectators.clear();
     this.#queue = [];
+    this.#senders = [];
   }
 
   dispose(): void {
@@ -300,12 +304,9 @@ export class ShardHost implements RunningShard {
     }
   }
 
-  #enqueue(
-    event: ShardEvent,
-    connection: ShardConnection | null = null,
-    clientSeq: number | null = null,
-  ): void {
-    this.#queue.push({ event, connection, clientSeq });
+  #enqueue(event: ShardEvent, sender: Sender | null = null): void {
+    this.#queue.push(event);
+    this.#senders.push(sender);
     if (tickRateOf(this.definition) === 0) this.#schedule(0);
   }
 
@@ -361,21 +362,23 @@ export class ShardHost implements RunningShard {
 
   /** @returns the number of characters that were sent */
   #step(now: number): number {
-    const queue = this.#queue;
+    const [events, senders] = [this.#queue, this.#senders];
     this.#queue = [];
-    const events = queue.map(({ event }) => event);
+    this.#senders = [];
     this.#recording.stepping(events);
     const result = this.#simulation.advance(events);
     this.#recording.stepped();
     if (result.endsRecording) this.#recording.next();
     this.#observer.recorded?.(this.id, { tick: this.tick, events });
-    this.#answer(queue, result);
+    this.#answer(events, senders, result);
     for (const error of result.timerFaults) this.#report("onTimer", error);
     for (const error of result.tickFaults) this.#report("tick", error);
     const isShown = this.#show();
     this.#failures = isShown && result.tickFaults.length === 0 ? 0 : this.#failures + 1;
     let sent = 0;
-    for (const connection of this.#views.connections) sent += this.#deliverTo(connection, now);
+    for (const group of this.#views.groups)
+      if (this.#views.isDue(group))
+        for (const connection of group.connections) sent += this.#deliverTo(group, connection, now);
     for (const call of result.scheduled) this.#observer.schedule(this.id, call);
     for (const call of result.calls) this.#observer.call(this, call);
     this.#log.add(result.log, now);
@@ -385,16 +388,17 @@ export class ShardHost implements RunningShard {
     return sent;
   }
 
-  #answer(queue: readonly QueuedEvent[], { refused, faults }: StepResult): void {
-    const isClean = refused.size + faults.size === 0;
-    for (let index = 0; index < queue.length; index += 1) {
-      const queued = queue[index];
-      if (queued === undefined) continue;
-      const { event, connection, clientSeq } = queued;
-      connection?.applied(clientSeq);
-      if (isClean) continue;
+  #answer(
+    events: readonly ShardEvent[],
+    senders: readonly (Sender | null)[],
+    { refused, faults }: StepResult,
+  ): void {
+    for (const sender of senders) sender?.connection.applied(sender.clientSeq);
+    if (refused.size + faults.size === 0) return;
+    for (const [index, { kind }] of events.entries()) {
+      const { connection, clientSeq = null } = senders[index] ?? {};
       const error = faults.get(index);
-      if (error !== undefined) this.#report(HANDLERS[event.kind], error);
+      if (error !== undefined) this.#report(HANDLERS[kind], error);
       const refusal = refused.get(index);
       if (refusal !== undefined) connection?.refuse(clientSeq, refusal.code, refusal.message);
       else if (error !== undefined)
@@ -413,9 +417,9 @@ export class ShardHost implements RunningShard {
     }
   }
 
-  #deliverTo(connection: ShardConnection, now: number): number {
+  #deliverTo(group: ViewGroup, connection: ShardConnection, now: number): number {
     try {
-      const sent = this.#views.deliver(connection, now);
+      const sent = this.#views.deliver(group, connection, now);
       if (sent === null) this.#observer.leftOut(this.name);
       if (!connection.isOpen) this.leave(connection);
       return sent ?? 0;

@@ -61,8 +61,8 @@ export class ShardSocket {
   #connection: ShardConnection | null = null;
   /** The relay, if the shard runs on another replica. */
   #relay: ShardRelay | null = null;
-  /** The client's backlog at the replica that relays it, in bytes. */
-  #relayBacklog = 0;
+  /** The outlet of a client that another replica relays, and which reports its backlog. */
+  #relayedOutlet: SocketOutlet | null = null;
   /** Frames that arrived before it had joined. */
   readonly #early: (string | Uint8Array)[] = [];
   #renewal: Timer | null = null;
@@ -115,10 +115,11 @@ export class ShardSocket {
 
   /** Handles a backlog report, which only other replicas send. */
   #isBacklog(data: string | Uint8Array): boolean {
-    if (this.#start.relayed === undefined || typeof data !== "string") return false;
+    const outlet = this.#relayedOutlet;
+    if (outlet === null || typeof data !== "string") return false;
     const match = BACKLOG.exec(data);
     if (match === null) return false;
-    this.#relayBacklog = Number(match[1]);
+    outlet.relayBacklog = Number(match[1]);
     return true;
   }
 
@@ -192,6 +193,7 @@ export class ShardSocket {
   /** Joins a client that another replica has authenticated. */
   async #joinRelayed(claims: JoinClaims, socket: ShardServerSocket): Promise<ShardConnection> {
     const outlet = this.#outletOf(socket);
+    this.#relayedOutlet = outlet;
     const join = { ...claims, isInvited: true, isRelayed: true, outlet };
     const connection = await this.#shards.join(join);
     if (outlet.takesDeltas) this.#renewToken(claims, outlet);
@@ -210,13 +212,9 @@ export class ShardSocket {
     return entered;
   }
 
-  #outletOf(socket: ShardServerSocket): ShardOutlet {
+  #outletOf(socket: ShardServerSocket): SocketOutlet {
     const { takesDeltas, rate } = this.#start;
-    return new SocketOutlet(socket, {
-      takesDeltas,
-      rate: viewRateOf(rate),
-      relayBacklog: () => this.#relayBacklog,
-    });
+    return new SocketOutlet(socket, { takesDeltas, rate: viewRateOf(rate) });
   }
 
   /** Sends a reconnect token, and a new one before it expires. */

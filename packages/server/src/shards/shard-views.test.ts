@@ -132,7 +132,16 @@ class Stage {
     this.nowMs += STEP_MS;
     this.simulation.advance([]);
     this.views.show();
-    for (const { connection } of this.clients) this.views.deliver(connection, this.nowMs);
+    this.deliver();
+  }
+  /** @returns the bytes that were sent */
+  deliver(): number {
+    let sent = 0;
+    for (const group of this.views.groups)
+      if (this.views.isDue(group))
+        for (const connection of group.connections)
+          sent += this.views.deliver(group, connection, this.nowMs) ?? 0;
+    return sent;
   }
   /** What a client is to see: the rules, said once more and simply. */
   expected(id: string, radius = 1): View {
@@ -269,7 +278,7 @@ describe("area of interest", () => {
     ] as const) {
       Object.assign(stage.world, { ships: wrong });
       expect(() => stage.views.show()).toThrow(message);
-      expect(stage.views.deliver(client.connection, 0)).toBe(0);
+      expect(stage.deliver()).toBe(0);
       stage.world.ships = { ann: { x: 2, y: 2, hits: 3 }, bob: { x: 3, y: 3, hits: 0 } };
       stage.step();
       expect(client.view).toEqual(stage.expected("ann"));

@@ -6,7 +6,8 @@ import { tickRateOf, type Simulation } from "@pylonsync/functions/simulation";
 import { ViewChannel } from "./view-channel.ts";
 
 /** Connections that receive the views of the same steps: each step, every second one, and so on. */
-class ViewGroup {
+export class ViewGroup {
+  /** One may be removed during an iteration. */
   readonly connections = new Set<ShardConnection>();
   /** The view of all connections, or of all spectators. */
   readonly shared = new ViewChannel();
@@ -78,27 +79,19 @@ export class ShardViews {
     }
   }
 
-  /** All connections. One may be removed during the iteration. */
-  get connections(): Iterable<ShardConnection> {
-    return this.#groupOf.keys();
-  }
-
   /** Computes the views that are due in this step. @throws the error of the app's code */
   show(): void {
-    for (const [period, group] of this.#groups)
-      if (this.#simulation.tick % period === 0) this.#take(group);
+    for (const group of this.#groups.values()) if (this.isDue(group)) this.#take(group);
   }
 
-  /**
-   * Sends the changes to a connection, if it is due in this step.
-   *
-   * @returns the same as ShardConnection.deliver
-   * @throws the error of the app's code
-   */
-  deliver(connection: ShardConnection, now: number): number | null {
-    const group = this.#groupOf.get(connection);
-    if (group === undefined || this.#simulation.tick % group.period !== 0) return 0;
-    return this.#deliver(group, connection, now);
+  /** All groups. One may be removed during an iteration. */
+  get groups(): Iterable<ViewGroup> {
+    return this.#groups.values();
+  }
+
+  /** Whether a group receives the view of this step. */
+  isDue({ period }: ViewGroup): boolean {
+    return this.#simulation.tick % period === 0;
   }
 
   /**
@@ -113,7 +106,25 @@ export class ShardViews {
     const { tick } = this.#simulation;
     const isTaken = group.connections.size > 1 && group.tick >= tick - (tick % period);
     if (!isTaken) this.#take(group);
-    this.#deliver(group, connection, now);
+    this.deliver(group, connection, now);
+  }
+
+  /**
+   * Sends the changes of a group's view to one of its connections.
+   *
+   * @returns the same as ShardConnection.deliver
+   * @throws the error of the app's code
+   */
+  deliver(group: ViewGroup, connection: ShardConnection, now: number): number | null {
+    const { viewFor } = this.#definition;
+    if (connection.role === "spectator") return connection.deliver(group.shared, group.tick, now);
+    if (group.grid !== null) return this.#deliverNear(group, group.grid, connection, now);
+    if (viewFor === undefined) return connection.deliver(group.shared, group.tick, now);
+    const { player } = connection;
+    const channel = group.own.get(player.id) ?? new ViewChannel();
+    group.own.set(player.id, channel);
+    channel.show(viewFor(this.#simulation.state, player));
+    return connection.deliver(channel, group.tick, now);
   }
 
   get #definition(): ShardDefinition {
@@ -137,18 +148,6 @@ export class ShardViews {
     const shown = isForSpectators ? viewForSpectators : view;
     if (shown === undefined) return;
     if (!isForSpectators || isWatched(group)) group.shared.show(shown(state));
-  }
-
-  #deliver(group: ViewGroup, connection: ShardConnection, now: number): number | null {
-    const { player, role } = connection;
-    const { viewFor } = this.#definition;
-    if (role === "spectator") return connection.deliver(group.shared, group.tick, now);
-    if (group.grid !== null) return this.#deliverNear(group, group.grid, connection, now);
-    if (viewFor === undefined) return connection.deliver(group.shared, group.tick, now);
-    const channel = group.own.get(player.id) ?? new ViewChannel();
-    group.own.set(player.id, channel);
-    channel.show(viewFor(this.#simulation.state, player));
-    return connection.deliver(channel, group.tick, now);
   }
 
   #deliverNear(

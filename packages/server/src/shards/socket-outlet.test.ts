@@ -36,7 +36,9 @@ function outletOf(
   socket: FakeSocket,
   { relayed = 0 }: { readonly relayed?: number } = {},
 ): SocketOutlet {
-  return new SocketOutlet(socket, { takesDeltas: true, rate: null, relayBacklog: () => relayed });
+  const outlet = new SocketOutlet(socket, { takesDeltas: true, rate: null });
+  outlet.relayBacklog = relayed;
+  return outlet;
 }
 
 test("a client that reads is not asked about, one that stopped is until it has caught up", () => {

@@ -30,23 +30,19 @@ function encodeView(tick: number, view: string): Uint8Array {
 export class SocketOutlet implements ShardOutlet {
   readonly takesDeltas: boolean;
   readonly rate: number | null;
+  /** The bytes that wait at the replica that relays the client. */
+  relayBacklog = 0;
   readonly #socket: ShardServerSocket;
-  readonly #relayBacklog: () => number;
   /** Whether bytes may wait for the client: otherwise the runtime is not asked in each step. */
   #mayWait = false;
 
   constructor(
     socket: ShardServerSocket,
-    options: Pick<ShardOutlet, "takesDeltas"> & {
-      readonly rate: number | null;
-      /** The bytes that wait at the replica that relays the client. */
-      readonly relayBacklog: () => number;
-    },
+    options: Pick<ShardOutlet, "takesDeltas"> & { readonly rate: number | null },
   ) {
     this.#socket = socket;
     this.takesDeltas = options.takesDeltas;
     this.rate = options.rate;
-    this.#relayBacklog = options.relayBacklog;
   }
 
   sendText(text: string): void {
@@ -68,11 +64,10 @@ export class SocketOutlet implements ShardOutlet {
   }
 
   backlog(): number {
-    const relayed = this.#relayBacklog();
-    if (!this.#mayWait) return relayed;
+    if (!this.#mayWait) return this.relayBacklog;
     const waiting = this.#socket.getBufferedAmount();
     this.#mayWait = waiting > 0;
-    return waiting + relayed;
+    return waiting + this.relayBacklog;
   }
 
   close(code: CloseCode, reason: string): void {

@@ -6,11 +6,12 @@ import { ViewMirror, type ViewChange } from "./view-mirror.ts";
  * before. Full views are only encoded when they are sent.
  */
 export class ViewChannel {
-  #mirror = new ViewMirror();
+  readonly #frames = new SlotFrames();
+  #mirror = new ViewMirror(this.#frames);
   #isShown = false;
   #version = 0;
   #deltaText: string | null = null;
-  #frames: SlotFrames | null = null;
+  #hasFrames = false;
   #wholeText: string | null = null;
 
   /** The number of changes of the view; 0 before the first view. */
@@ -34,7 +35,7 @@ export class ViewChannel {
       this.#isShown = true;
     } catch (error) {
       // The mirror was updated only in part, so the next view is sent in full.
-      this.#mirror = new ViewMirror();
+      this.#mirror = new ViewMirror(this.#frames);
       this.#isShown = false;
       throw error;
     }
@@ -44,9 +45,9 @@ export class ViewChannel {
     if (change === null) return;
     this.#version += 1;
     this.#wholeText = null;
+    this.#hasFrames = change === "frames";
     // The mirror modifies its copy in place, so changes are encoded before the next update.
-    this.#frames = "slots" in change ? new SlotFrames(change.slots) : null;
-    this.#deltaText = "delta" in change ? sized(JSON.stringify(change.delta)) : null;
+    this.#deltaText = change === "frames" ? null : sized(JSON.stringify(change.delta));
   }
 
   /** The full view as JSON. @throws RangeError if it is too large */
@@ -64,7 +65,7 @@ export class ViewChannel {
    * version; null if these can't represent them.
    */
   get frames(): SlotFrames | null {
-    return this.#frames;
+    return this.#hasFrames ? this.#frames : null;
   }
 }
 

@@ -1,4 +1,4 @@
-import { MAX_SHARD_DEPTH, type ShardDelta, type SlotChanges } from "@pylonsync/protocol";
+import { MAX_SHARD_DEPTH, type ShardDelta, type SlotFrames } from "@pylonsync/protocol";
 import { ViewShape } from "./view-shape.ts";
 
 /** An object without a prototype, so that `__proto__` is an ordinary key. */
@@ -6,8 +6,8 @@ interface Mirrored {
   [key: string]: unknown;
 }
 
-/** The changes of a view: only replaced scalars, or a delta. */
-export type ViewChange = { readonly slots: SlotChanges } | { readonly delta: ShardDelta };
+/** The changes of a view: those of scalars, which were written as frames, or a delta. */
+export type ViewChange = "frames" | { readonly delta: ShardDelta };
 
 /**
  * The clients' version of a view. It is a copy, because the shard modifies its state in place, and
@@ -16,17 +16,18 @@ export type ViewChange = { readonly slots: SlotChanges } | { readonly delta: Sha
 export class ViewMirror {
   #value: unknown = null;
   #hasValue = false;
-  /** The shape of the value, once an update has kept it. */
+  /** The shape of the value, once an update has kept it. Its scalars are newer than the value. */
   #shape: ViewShape | null = null;
-  readonly #isNumbered: boolean;
+  readonly #frames: SlotFrames | null;
 
-  /** @param options isNumbered: whether updates that only replace scalars return `slots` */
-  constructor({ isNumbered = true }: { readonly isNumbered?: boolean } = {}) {
-    this.#isNumbered = isNumbered;
+  /** @param frames receives the changes of updates that only replace scalars; null: none does */
+  constructor(frames: SlotFrames | null) {
+    this.#frames = frames;
   }
 
   /** The clients' version; valid until the next `update`. */
   get value(): unknown {
+    this.#shape?.flush();
     return this.#value;
   }
 
@@ -38,19 +39,20 @@ export class ViewMirror {
    *   nesting
    */
   update(view: unknown): ViewChange | null {
-    const slots = this.#shape?.changesTo(view) ?? null;
-    if (slots !== null) {
-      this.#shape?.apply(slots);
-      return slots.count === 0 ? null : { slots };
-    }
+    const shape = this.#shape;
+    if (shape?.update(view) === true) return shape.changes === 0 ? null : "frames";
+    shape?.flush();
     this.#shape = null;
     const delta = this.#hasValue ? changeOf(this.#value, view, 0) : ([copyOf(view, 0)] as const);
     this.#hasValue = true;
     if (delta !== null && isWhole(delta)) this.#value = delta[0];
     // Numbering is only worthwhile if the shape is kept from step to step.
-    if (this.#isNumbered && (delta === null || keepsShape(delta, this.#value)))
-      this.#shape = ViewShape.of(this.#value);
-    return delta === null ? null : { delta };
+    if (this.#frames !== null && (delta === null || keepsShape(delta, this.#value)))
+      this.#shape = ViewShape.of(this.#value, this.#frames);
+    if (delta !== null) return { delta };
+    // The frames of the update before are lost if the shape began others: a view with a getter can
+    // have a change there and none here.
+    return shape === null || shape.changes === 0 ? null : { delta: {} };
   }
 }
 

@@ -25,7 +25,14 @@ export interface MigrateOptions extends FillOptions {
 export async function migrateToManifest(
   store: Store,
   manifest: Manifest,
-  options: MigrateOptions & { readonly dev: boolean },
+  {
+    platform = systemPlatform,
+    ...options
+  }: Omit<MigrateOptions, "platform"> & {
+    readonly platform?: Platform;
+    /** Types are converted, because no other version is served on the database. */
+    readonly dev: boolean;
+  },
 ): Promise<Diagnostic[]> {
   const warnings: Diagnostic[] = [];
   const facts = await inspectData(store, manifest);
@@ -60,7 +67,7 @@ export async function migrateToManifest(
   });
   if (!store.findsTypos) warnings.push(...typosNotFound(manifest));
   // Clients have replicated earlier values of changed rows: a new log makes them load a snapshot.
-  const isFilledAgain = await fillRows(store, manifest, options);
+  const isFilledAgain = await fillRows(store, manifest, { ...options, platform });
   if (haveValuesChanged || isFilledAgain) await store.renewLog();
   return warnings;
 }

@@ -1,4 +1,4 @@
-import type { EntityShape } from "@pylonsync/query";
+import type { EntityShape, FieldKind, SchemaShape } from "@pylonsync/query";
 import type { Aggregate } from "./store.ts";
 
 /**
@@ -11,4 +11,13 @@ export function resultKind(
 ): "decimal" | "float" {
   const isOfField = fn === "sum" || fn === "min" || fn === "max";
   return isOfField && shape.fields.get(field ?? "") === "decimal" ? "decimal" : "float";
+}
+
+/** The kind of the field by which rows are grouped. */
+export function groupKind(
+  { field, related }: Aggregate["groupBy"][number],
+  entity: string,
+  schema: SchemaShape,
+): FieldKind | undefined {
+  return schema.get(related?.entity ?? entity)?.fields.get(field);
 }

@@ -94,6 +94,14 @@ export interface ZoneOffset {
   readonly from: string | null;
   readonly seconds: number;
 }
+/** The row of another entity to which a field leads. */
+export interface RelatedRow {
+  readonly entity: string;
+  /** The row's own field that holds the id of the other one. */
+  readonly key: string;
+  /** Reads `data`, the other row: one that does not meet it counts as missing. */
+  readonly where: Expr;
+}
 /** Measures of the matching rows, by group. */
 export interface Aggregate {
   readonly entity: string;
@@ -101,7 +109,9 @@ export interface Aggregate {
   /** Only rows that contain the words. */
   readonly search?: TextSearch | undefined;
   readonly groupBy: readonly {
+    /** Of the row, or of the related row; null without one. */
     readonly field: string;
+    readonly related?: RelatedRow | undefined;
     readonly bucket?: TimeBucket | undefined;
     /**
      * The offsets of a time zone, in order: buckets are computed in its local time. A group is

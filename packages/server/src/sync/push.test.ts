@@ -14,10 +14,12 @@ const manifest = buildManifest({
   entities: [
     entity("Note", { owner: field.string(), text: field.string(), count: field.int() }),
     entity("Open", { count: field.int() }),
+    entity("Tally", { owner: field.string(), name: field.string().unique(), n: field.int() }),
   ],
   policies: [
     policy({ name: "notes", entity: "Note", allow: "data.owner == auth.userId" }),
     policy({ name: "open", entity: "Open", allow: "true" }),
+    policy({ name: "tallies", entity: "Tally", allow: "data.owner == auth.userId" }),
   ],
 });
 const data = await openAppData(manifest);
@@ -124,6 +126,76 @@ test("of changes with results a refused or malformed one is refused alone", asyn
   ]);
   expect(results?.[2]?.op_id).toBe("odd");
   expect(await rows()).toHaveLength(2);
+});
+
+test("a condition has effect under both of its names", async () => {
+  for (const name of ["if_unchanged", "ifUnchanged"]) {
+    const { results } = await send([
+      note(1),
+      { entity: "Note", row_id: idOf(1), kind: "update", data: { count: 5 }, [name]: { count: 9 } },
+      { entity: "Note", row_id: idOf(1), kind: "delete", [name]: { count: 9 } },
+    ]);
+    expect(results?.slice(1).map(({ error }) => error?.code)).toEqual([
+      "ROW_CHANGED",
+      "ROW_CHANGED",
+    ]);
+  }
+});
+
+const upsert = (slot: number, more: object = {}): object => ({
+  op_id: `upsert ${slot}`,
+  entity: "Tally",
+  row_id: idOf(slot),
+  kind: "insert",
+  data: { owner: "ann", name: "a", n: 1 },
+  upsert: { by: "name", update: { n: { $increment: 1 } } },
+  ...more,
+});
+
+/** The status of each change, with the id of its row or the code of its error. */
+async function outcomes(changes: readonly object[], caller = ann): Promise<unknown> {
+  const { results } = await send(changes, caller);
+  return results?.map(({ status, id, error }) => [status, error?.code ?? id]);
+}
+
+test("an upsert updates the row with its key, whatever id the client shows", async () => {
+  const first = [upsert(1), upsert(2)];
+  expect(await outcomes(first)).toEqual([
+    ["applied", idOf(1)],
+    ["applied", idOf(1)],
+  ]);
+  // Sent again, it has the same result and no effect.
+  expect(await outcomes(first)).toEqual([
+    ["deduped", idOf(1)],
+    ["deduped", idOf(1)],
+  ]);
+  const whole = { owner: "ann", name: "a", n: 7 };
+  const shown = { kind: "update", data: { n: 7 }, upsert: { by: ["name"], data: whole } };
+  expect(await outcomes([upsert(3, shown)])).toEqual([["applied", idOf(1)]]);
+  expect(await rows("Tally")).toEqual([{ id: idOf(1), ...whole }]);
+  const other = { by: "name", data: { ...whole, name: "b" } };
+  const created = await outcomes([upsert(4, { ...shown, upsert: other })]);
+  expect(created).toEqual([["applied", expect.not.stringContaining(idOf(4))]]);
+});
+
+test("an upsert is checked like the write that it becomes", async () => {
+  const row = { owner: "ann", name: "a", n: 7 };
+  expect(await outcomes([upsert(1)])).toEqual([["applied", idOf(1)]]);
+  const wrong: [object, string][] = [
+    [upsert(5, { upsert: { by: "n" } }), "INVALID_DATA"],
+    [upsert(6, { kind: "delete" }), "INVALID_DATA"],
+    [upsert(7, { if_unchanged: { n: 7 } }), "INVALID_DATA"],
+    [upsert(8, { data: { ...row, owner: "bob", name: "c" } }), "POLICY_DENIED"],
+    [upsert(9, { upsert: { by: 5 } }), "INVALID_DATA"],
+    [upsert(9, { upsert: { by: "name", updat: { n: 1 } } }), "INVALID_DATA"],
+  ];
+  expect(await outcomes(wrong.map(([change]) => change))).toEqual(
+    wrong.map(([, code]) => ["refused", code]),
+  );
+  // Bob may not read the row, so its name is taken for him.
+  const bobs = upsert(10, { data: { ...row, owner: "bob" } });
+  expect(await outcomes([bobs], user("bob"))).toEqual([["refused", "UNIQUE_VIOLATION"]]);
+  expect(await outcomes([upsert(11)], ANONYMOUS)).toEqual([["refused", "AUTH_REQUIRED"]]);
 });
 
 test("an older client hears nothing of what comes after the first refusal", async () => {

@@ -208,7 +208,9 @@ async function isRepeatedInsert(
 
 function operationOf({ op_id: id, ...request }: ClientChange): CommitOptions["op"] {
   if (id === undefined) return undefined;
-  return { id, purpose: "push", request, field: "op_id", answer: request.row_id };
+  // Which row an upsert changes is known afterwards.
+  const answer = request.upsert === undefined ? { answer: request.row_id } : {};
+  return { id, purpose: "push", request, field: "op_id", ...answer };
 }
 
 /**
@@ -217,13 +219,15 @@ function operationOf({ op_id: id, ...request }: ClientChange): CommitOptions["op
  * incremented twice.
  */
 function refuseRepeatable(
-  { op_id: id, entity: name, data }: ClientChange,
+  { op_id: id, entity: name, data, upsert: { update } = { by: [] } }: ClientChange,
   caller: Caller,
   model: DataModel,
 ): void {
   const entity = model.schema.find(name);
   if (id === undefined || entity === undefined || hasIdentity(caller)) return;
-  const [operator] = operatorsOf(entity, withCurrentNames(entity, data));
+  const [operator] = [data, update].flatMap((patch) => [
+    ...operatorsOf(entity, withCurrentNames(entity, patch)),
+  ]);
   if (operator === undefined) return;
   throw new PylonError(
     "AUTH_REQUIRED",
@@ -253,17 +257,37 @@ function describe(change: ParsedPush["changes"][number] | undefined, message: st
   return `${change.kind} ${change.entity}${row}: ${message}`;
 }
 
+/** @returns the id of the row with the key, which the client may not know */
+async function upsert(
+  writer: Writer,
+  { entity, kind, row_id: rowId, data }: ClientChange,
+  { by, data: row = data ?? {}, update }: NonNullable<ClientChange["upsert"]>,
+): Promise<string> {
+  // A client that shows the change as an insert has chosen the id of the new row.
+  const whole = kind === "insert" ? { ...row, id: rowId } : row;
+  const patch = update === undefined ? {} : { update };
+  return (await writer.upsert(entity, { by, data: whole, ...patch })).id;
+}
+
 /** @returns the row's id */
 async function write(writer: Writer, change: ClientChange): Promise<string> {
   checkedId(change.row_id, "row_id");
-  const conditions = { ifUnchanged: change.if_unchanged };
+  const conditions = { ifUnchanged: change.if_unchanged ?? change.ifUnchanged };
+  if (change.upsert !== undefined) {
+    if (change.kind !== "delete" && conditions.ifUnchanged === undefined)
+      return upsert(writer, change, change.upsert);
+    throw new PylonError("INVALID_DATA", "An upsert is neither a delete nor conditional.", {
+      field: "upsert",
+      hint: 'Use the kind "insert" or "update", without if_unchanged.',
+    });
+  }
   if (change.kind === "delete") {
     // If the row was already deleted, the client's intent is fulfilled.
     await writer.delete(change.entity, change.row_id, conditions);
     return change.row_id;
   }
   if (change.kind === "insert") {
-    if (change.if_unchanged !== undefined)
+    if (conditions.ifUnchanged !== undefined)
       throw new PylonError("INVALID_DATA", "An insert has no existing row to compare.", {
         field: "if_unchanged",
         hint: "Omit the field.",

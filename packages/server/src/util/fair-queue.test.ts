@@ -47,3 +47,12 @@ test("an item that is removed before its turn is not returned again", () => {
   expect([queue.size, queue.sizeOf("a"), queue.sizeOf("b")]).toEqual([1, 1, 0]);
   expect(drain(queue)).toEqual(["a1"]);
 });
+
+test("an item that is added first comes before the others of its caller", () => {
+  const queue = queueOf("a1", "b1");
+  queue.addFirst("a", "a0");
+  queue.addFirst("c", "c0");
+  expect([queue.size, queue.callers]).toEqual([4, 3]);
+  expect(drain(queue)).toEqual(["a0", "b1", "c0", "a1"]);
+  expect(queue.callers).toBe(0);
+});

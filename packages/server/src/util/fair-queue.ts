@@ -8,6 +8,11 @@ export class FairQueue<T> {
     return this.#size;
   }
 
+  /** The number of callers whose items wait. */
+  get callers(): number {
+    return this.#byCaller.size;
+  }
+
   sizeOf(caller: string): number {
     return this.#byCaller.get(caller)?.length ?? 0;
   }
@@ -20,6 +25,14 @@ export class FairQueue<T> {
     const items = this.#byCaller.get(caller);
     if (items === undefined) this.#byCaller.set(caller, [item]);
     else items.push(item);
+    this.#size += 1;
+  }
+
+  /** Adds an item before the others of its caller. */
+  addFirst(caller: string, item: T): void {
+    const items = this.#byCaller.get(caller);
+    if (items === undefined) this.#byCaller.set(caller, [item]);
+    else items.unshift(item);
     this.#size += 1;
   }
 

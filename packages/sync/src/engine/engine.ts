@@ -295,7 +295,7 @@ export class SyncEngine extends EngineAliases {
   async insert(entity: string, data: Readonly<Record<string, unknown>>): Promise<string> {
     const { id, ...fields } = data;
     const rowId = (id ?? this.#newId()) as string;
-    await this.#write({ entity, row_id: rowId, kind: "insert" }, fields);
+    await this.write({ entity, row_id: rowId, kind: "insert" }, fields);
     return rowId;
   }
 
@@ -314,7 +314,7 @@ export class SyncEngine extends EngineAliases {
     patch: Readonly<Record<string, unknown>>,
     options: WriteOptions = {},
   ): Promise<void> {
-    await this.#write({ entity, row_id: id, kind: "update", ...conditionOf(options) }, patch);
+    await this.write({ entity, row_id: id, kind: "update", ...conditionOf(options) }, patch);
   }
 
   /**
@@ -343,7 +343,7 @@ export class SyncEngine extends EngineAliases {
    * @param options as for `update`
    */
   async delete(entity: string, id: string, options: WriteOptions = {}): Promise<void> {
-    await this.#write({ entity, row_id: id, kind: "delete", ...conditionOf(options) });
+    await this.write({ entity, row_id: id, kind: "delete", ...conditionOf(options) });
   }
 
   /**
@@ -470,7 +470,13 @@ export class SyncEngine extends EngineAliases {
     if (this.#isStarted) this.#online.part?.connection.start();
   }
 
-  async #write(
+  /**
+   * For functions of this package: queues a change of the current user, and shows it in the
+   * replica.
+   *
+   * @throws MutationError like `insert`
+   */
+  async write(
     target: Omit<ClientChange, "op_id" | "data">,
     fields?: Readonly<Record<string, unknown>>,
   ): Promise<void> {

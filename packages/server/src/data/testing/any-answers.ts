@@ -145,7 +145,7 @@ export class Answers {
     for (const row of this.found(question)) {
       const key = groupBy.map((item): [string, Value] =>
         typeof item === "string"
-          ? [item, row[item] ?? null]
+          ? [item, this.#groupValue(question.entity, row, item)]
           : [item.field, bucketOf(row[item.field] ?? null, item.bucket)],
       );
       const name = JSON.stringify(key);
@@ -159,6 +159,13 @@ export class Answers {
         ...measuresOf(rows, measured),
       }))
       .filter(({ count }) => Number(count) >= atLeast);
+  }
+
+  /** The value of a field of the row, or of the row to which a relation leads. */
+  #groupValue(entity: string, row: StoredRow, item: string): Value {
+    const [relation = "", field] = item.split(".");
+    if (field === undefined) return row[item] ?? null;
+    return this.#related(entity, row, relation)[0]?.[field] ?? null;
   }
 
   /** The rows that contain all words of a text, and the counts of values. */

@@ -160,6 +160,13 @@ function questionOf(
 ): fc.Arbitrary<Question> {
   const fields = fieldsFor(owner, caller);
   const groups = ["b", "n", "ok", "d"].filter((name) => fields.has(name));
+  const toOne = owner.relations.filter(({ kind }) => kind === "one" && fields.has("to"));
+  const related = toOne.flatMap(({ name, target }) => {
+    const known = fieldsFor(entityNamed(app, target), caller);
+    return ["b", "n", "ok", "d", "at"]
+      .filter((field) => known.has(field))
+      .map((field) => `${name}.${field}`);
+  });
   const buckets = fields.has("at")
     ? [fc.record({ field: fc.constant("at"), bucket: fc.constantFrom<Bucket[]>("day", "month") })]
     : [];
@@ -171,7 +178,7 @@ function questionOf(
     order: orderOf(fieldsFor(owner, caller ?? ADMIN)),
     size: fc.integer({ min: 1, max: 4 }),
     include: includesOf(app, owner, caller, 1),
-    groupBy: fc.uniqueArray(fc.oneof(fc.constantFrom(...groups), ...buckets), {
+    groupBy: fc.uniqueArray(fc.oneof(fc.constantFrom(...groups, ...related), ...buckets), {
       maxLength: 2,
       selector: (item) => (typeof item === "string" ? item : item.field),
     }),

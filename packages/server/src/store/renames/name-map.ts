@@ -152,7 +152,19 @@ export class NameMap {
       entity: this.table(entity),
       ...(where === undefined ? {} : { where: this.expr(entity, where) }),
       ...(search === undefined ? {} : { search: this.#toSearch(entity, search) }),
-      groupBy: groupBy.map((key) => ({ ...key, field: this.column(entity, key.field) })),
+      groupBy: groupBy.map(({ related, ...key }) =>
+        related === undefined
+          ? { ...key, field: this.column(entity, key.field) }
+          : {
+              ...key,
+              field: this.column(related.entity, key.field),
+              related: {
+                entity: this.table(related.entity),
+                key: this.column(entity, related.key),
+                where: this.expr(related.entity, related.where),
+              },
+            },
+      ),
       measures: measures.map((measure) =>
         measure.field === undefined
           ? measure

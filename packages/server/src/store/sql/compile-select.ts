@@ -9,7 +9,7 @@ import {
   type SchemaShape,
 } from "@pylonsync/query";
 import { PARENT, type Aggregate, type PerParent, type Select } from "../store.ts";
-import { resultKind } from "../result-kind.ts";
+import { groupKind, resultKind } from "../result-kind.ts";
 import { MAX_BYTES_PER_UNIT } from "../row-size.ts";
 import { quote } from "./quote.ts";
 import {
@@ -259,14 +259,10 @@ export function compileAggregate(
 ): Sql {
   const compiler = new WhereCompiler(schema, dialect);
   const table = tableOf(spec.entity, schema);
-  const groups = spec.groupBy.map(({ field, bucket, offsets, as }) => {
-    const column = compiler.column(table, field);
-    const shown =
-      bucket === undefined
-        ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
-        : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));
-    return { shown, as: quote(as) };
-  });
+  const groups = spec.groupBy.map((group) => ({
+    shown: shownGroup(group, compiler, table, dialect),
+    as: quote(group.as),
+  }));
   const measures = spec.measures.map(
     ({ fn, field, as }) => `${measure(fn, field, compiler, table, dialect)} AS ${quote(as)}`,
   );
@@ -291,9 +287,13 @@ export function compileAggregate(
   const text = `${ordered}${page}`;
   const names = [...spec.groupBy, ...spec.measures].map(({ as }) => as);
   const texts = [
-    ...spec.groupBy.filter(({ bucket }) => bucket === undefined),
-    ...spec.measures.filter(({ fn }) => fn === "min" || fn === "max"),
-  ].filter(({ field }) => isText(table.shape.fields.get(field ?? "")));
+    ...spec.groupBy
+      .filter(({ bucket }) => bucket === undefined)
+      .map((group) => ({ as: group.as, kind: groupKind(group, spec.entity, schema) })),
+    ...spec.measures
+      .filter(({ fn }) => fn === "min" || fn === "max")
+      .map(({ as, field = "" }) => ({ as, kind: table.shape.fields.get(field) })),
+  ].filter(({ kind }) => isText(kind));
   return {
     text: endingByBytes(
       text,
@@ -305,6 +305,23 @@ export function compileAggregate(
     ),
     params: compiler.params,
   };
+}
+
+/** The value by which rows are grouped. */
+function shownGroup(
+  { field, related, bucket, offsets }: Aggregate["groupBy"][number],
+  compiler: WhereCompiler,
+  table: TableScope,
+  dialect: Dialect,
+): string {
+  if (related !== undefined)
+    return compiler.relatedValue(related, field, table, (column, kind) =>
+      dialect.shown(column, kind),
+    );
+  const column = compiler.column(table, field);
+  return bucket === undefined
+    ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
+    : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));
 }
 
 /** The groups that satisfy `having`, in the requested order, ties in the order of their keys. */

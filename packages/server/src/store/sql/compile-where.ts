@@ -16,7 +16,7 @@ import {
   type Scalar,
   type SchemaShape,
 } from "@pylonsync/query";
-import type { Value } from "../store.ts";
+import type { RelatedRow, Value } from "../store.ts";
 import type { Dialect } from "./dialect.ts";
 import type { MemberType } from "./json-members.ts";
 import { quote } from "./quote.ts";
@@ -72,6 +72,28 @@ export class WhereCompiler {
     if (!table.shape.fields.has(field))
       throw new Error(`${table.shape.name} has no field ${field}.`);
     return `${table.alias}.${quote(field)}`;
+  }
+
+  /**
+   * A value of the related row: null if there is none, or if it does not meet the condition.
+   *
+   * @param shown the value of a column in the form of a result
+   */
+  relatedValue(
+    { entity, key, where }: RelatedRow,
+    field: string,
+    table: TableScope,
+    shown: (column: string, kind: FieldKind) => string,
+  ): string {
+    const shape = this.#schema.get(entity);
+    const kind = shape?.fields.get(field);
+    if (shape === undefined || kind === undefined)
+      throw new Error(`${entity} has no field ${field}.`);
+    const other = { shape, alias: `t${(this.#aliases += 1)}` };
+    const value = shown(this.column(other, field), kind);
+    const found = `${this.column(other, "id")} = ${this.column(table, key)}`;
+    const condition = this.condition(where, other);
+    return `(SELECT ${value} FROM ${quote(entity)} AS ${other.alias} WHERE ${found} AND ${condition})`;
   }
 
   parameter(value: Value): string {

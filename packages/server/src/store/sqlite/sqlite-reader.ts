@@ -1,4 +1,4 @@
-import type { EntityShape, Expr, SchemaShape } from "@pylonsync/query";
+import type { Expr, SchemaShape } from "@pylonsync/query";
 import {
   compileAggregate,
   compileSearchPage,
@@ -9,7 +9,7 @@ import {
   TOTAL,
 } from "../sql/index.ts";
 import { outOfRange } from "../number-range.ts";
-import { resultKind } from "../result-kind.ts";
+import { groupKind, resultKind } from "../result-kind.ts";
 import type { Aggregate, Found, Reader, SearchSelect, Select, StoredRow, Value } from "../store.ts";
 import { isBoundedCount, isBoundedSelect, isBoundedTest, type IndexesOf } from "./bounded-reads.ts";
 import { insertStatementOf } from "./insert-statement.ts";
@@ -143,8 +143,7 @@ export class SqliteReader implements Reader {
       params.map(encode),
       spec.maxBytes,
     );
-    const shape = shapes.get(spec.entity);
-    if (shape !== undefined) decodeResults(rows, spec, shape);
+    decodeResults(rows, spec, shapes);
     return rows;
   }
 
@@ -183,10 +182,12 @@ export class SqliteReader implements Reader {
  */
 function decodeResults(
   rows: readonly Record<string, Value>[],
-  { groupBy, measures }: Aggregate,
-  shape: EntityShape,
+  { entity, groupBy, measures }: Aggregate,
+  shapes: SchemaShape,
 ): void {
-  const keys = groupBy.map(({ field, as }) => ({ as, kind: shape.fields.get(field) }));
+  const shape = shapes.get(entity);
+  if (shape === undefined) return;
+  const keys = groupBy.map((group) => ({ as: group.as, kind: groupKind(group, entity, shapes) }));
   const numbers = measures.map((measure) => ({
     as: measure.as,
     kind: resultKind(measure, shape),

@@ -1,0 +1,1 @@
+export { upsertRow } from "@pylonsync/sync";
