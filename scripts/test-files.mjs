@@ -83,20 +83,26 @@ const ALONE = /(^|[/-])(memory|storms|small-container)\.test\.tsx?$/;
 const BATCH_MS = 15_000;
 /** The assumed duration of a file that has not been run here yet. */
 const UNKNOWN_MS = 4_000;
+/** The same for a file of unit tests. */
+const UNKNOWN_UNIT_MS = 500;
 /**
  * The files that take long on any machine, so that a first run does not end with them: seconds by
  * path prefix.
  */
 const KNOWN_SECONDS = {
+  "deploy/docker/": 200,
   "deploy/sst/proof/": 150,
-  "deploy/docker/": 90,
+  "docs/code-blocks": 60,
   "docs/deploy/walkthrough": 60,
   "docs/quickstart": 60,
+  "packages/cli/src/package": 100,
   "packages/cli/src/": 30,
   "packages/server/src/rooms/": 40,
   "packages/server/src/store/postgres/": 30,
+  "tests/auth/auth-races": 35,
   "tests/client/next": 60,
   "tests/browser/arena": 35,
+  "tests/browser/auth-forms": 45,
   "tests/browser/chat": 35,
   "tests/browser/offline": 60,
   "tests/live-oracle/": 40,
@@ -123,10 +129,13 @@ export function testFiles(root, patterns) {
 
 /** @returns {string[]} the test files that need neither servers nor a browser */
 export function unitTestFiles(root, patterns) {
-  return testFiles(root, patterns).filter(
-    (file) =>
-      UNIT_FOLDERS.some((folder) => file.startsWith(folder)) &&
-      !STARTS_SOMETHING.test(readFileSync(join(root, file), "utf8")),
+  return testFiles(root, patterns).filter((file) => isUnitTest(root, file));
+}
+
+function isUnitTest(root, file) {
+  return (
+    UNIT_FOLDERS.some((folder) => file.startsWith(folder)) &&
+    !STARTS_SOMETHING.test(readFileSync(join(root, file), "utf8"))
   );
 }
 
@@ -171,19 +180,20 @@ function isOnBothStores(file) {
 
 /** The duration of each file in its last run here. */
 export class Durations {
+  #root;
   #path;
   #known;
 
   /** @param {string} root */
   constructor(root) {
+    this.#root = root;
     this.#path = join(root, "node_modules", ".cache", "pylon-test-durations.json");
     this.#known = readJson(this.#path);
   }
 
   /** @returns {number} milliseconds */
   of(file, store) {
-    const [, seconds] = Object.entries(KNOWN_SECONDS).find(([path]) => file.startsWith(path)) ?? [];
-    return this.#known[`${store} ${file}`] ?? (seconds === undefined ? UNKNOWN_MS : seconds * 1000);
+    return this.#known[`${store} ${file}`] ?? assumedMs(this.#root, file);
   }
 
   record(file, store, ms) {
@@ -194,6 +204,13 @@ export class Durations {
     mkdirSync(dirname(this.#path), { recursive: true });
     writeFileSync(this.#path, JSON.stringify(this.#known));
   }
+}
+
+/** @returns {number} the assumed duration of a file that has not been run here yet */
+function assumedMs(root, file) {
+  const [, seconds] = Object.entries(KNOWN_SECONDS).find(([path]) => file.startsWith(path)) ?? [];
+  if (seconds !== undefined) return seconds * 1000;
+  return isUnitTest(root, file) ? UNKNOWN_UNIT_MS : UNKNOWN_MS;
 }
 
 function readJson(path) {

@@ -1,6 +1,8 @@
 import { expect, test } from "bun:test";
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { batchesOf, testFiles, unitTestFiles } from "./test-files.mjs";
+import { batchesOf, Durations, testFiles, unitTestFiles } from "./test-files.mjs";
 
 const ROOT = join(import.meta.dir, "..");
 const SECONDS: Readonly<Record<string, number>> = {
@@ -18,6 +20,27 @@ test("every test file is found, and a pattern narrows them", () => {
   expect(all).toContain("scripts/test-files.test.ts");
   expect(all.filter((file) => file.includes("node_modules"))).toEqual([]);
   expect(testFiles(ROOT, ["scripts/test-files"])).toEqual(["scripts/test-files.test.ts"]);
+});
+
+test("on a first run the slowest files come first, and unit tests share processes", () => {
+  const root = mkdtempSync(join(tmpdir(), "pylon-test-files-"));
+  using _ = { [Symbol.dispose]: () => rmSync(root, { recursive: true }) };
+  const units = Array.from({ length: 30 }, (__, n) => `packages/query/src/${n}.test.ts`);
+  mkdirSync(join(root, "packages/query/src"), { recursive: true });
+  for (const file of units) writeFileSync(join(root, file), "");
+  const unknown = new Durations(root);
+  const files = [
+    ...units,
+    "docs/links.test.ts",
+    "deploy/docker/images.test.ts",
+    "packages/cli/src/package.test.ts",
+  ];
+  const batches = batchesOf(files, unknown, { onPostgres: false }).map((batch) => batch.files);
+  expect(batches.slice(0, 2)).toEqual([
+    ["deploy/docker/images.test.ts"],
+    ["packages/cli/src/package.test.ts"],
+  ]);
+  expect(batches.length).toBe(4);
 });
 
 test("each file is in one batch of each store that it runs on, the slowest first", () => {

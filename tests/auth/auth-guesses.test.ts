@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { Secret, TOTP } from "otpauth";
 import { TestClient, type Answer } from "../support/client.ts";
+import { hashAtLowCost } from "../support/fast-passwords.ts";
 import { jobsDone } from "../support/jobs-done.ts";
 import { startMailServer, type MailServer } from "../support/mail-server.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
@@ -41,6 +42,7 @@ const codeTo = async (email: string, count = 1): Promise<string> =>
 const as = ({ body }: Answer): TestClient =>
   new TestClient(server.url, body["token"] as string, body["user_id"] as string);
 
+hashAtLowCost();
 beforeAll(async () => {
   mail = await startMailServer();
   server = await startServer(

@@ -5,16 +5,17 @@
 //
 // One process runs many evaluations: loading Pulumi and AWS's resources takes longer than an
 // evaluation. State that SST's components and the config keep is not shared between evaluations,
-// because both are bundled and loaded again for each.
+// because both are loaded again for each.
 //
 // With PROOF_SERVES=ARN the services report this task definition after the deployment, as after a
 // rollback; with PROOF_PREVIEW=1 nothing is deployed.
-import { createHash, randomUUID } from "node:crypto";
-import { renameSync, rmSync, writeFileSync } from "node:fs";
+import { createHash } from "node:crypto";
+import { renameSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { compileFunction, constants } from "node:vm";
 
 const [folder] = process.argv.slice(2);
 const platform = join(folder, ".sst", "platform");
@@ -32,8 +33,12 @@ import { run } from "./src/auto/run";
 import config from ${JSON.stringify(join(folder, config))};
 Object.assign(globalThis, { aws, sst });
 export default () => run(config.run);`;
+/** Bundled code by its source. */
+const bundles = new Map();
 const bootstrap = await startBootstrap();
 const environment = { ...process.env, SST_SERVER: `http://127.0.0.1:${bootstrap.address().port}` };
+// Pulumi records a stack for each of its promises: a quarter of the CPU time of an evaluation.
+Error.stackTraceLimit = 0;
 const NO_OPTIONS = { ignoreChanges: [], retainOnDelete: false };
 let resources = [];
 let options = new Map();
@@ -85,34 +90,43 @@ async function evaluate(config, stage, env) {
   return { app: declared, resources, outputs: await plain(outputs) };
 }
 
-/** The globals that SST's own bundler provides to a config. */
+/**
+ * Bundles code once, and runs it with the globals that SST's own bundler provides to a config. They
+ * are parameters of the run, so that nothing of it reaches the next one.
+ */
 async function bundled(source, app) {
-  // Inside the platform's folder, so that its packages are found at run time.
-  const outfile = join(platform, `proof-${randomUUID()}.cjs`);
+  const code = bundles.get(source) ?? (await bundle(source));
+  bundles.set(source, code);
   const cli = {
     command: "deploy",
     env: {},
     paths: { home: join(folder, ".config"), root: folder, work: join(folder, ".sst"), platform },
     state: { version: {} },
   };
-  try {
-    await esbuild.build({
-      stdin: { contents: source, resolveDir: platform, loader: "ts" },
-      outfile,
-      bundle: true,
-      packages: "external",
-      format: "cjs",
-      platform: "node",
-      target: "node20",
-      logLevel: "error",
-      define: { $app: JSON.stringify(app), $cli: JSON.stringify(cli), $dev: "false" },
-      inject: [join(platform, "src/shim/run.js")],
-    });
-    return requirePlatform(outfile);
-  } finally {
-    delete requirePlatform.cache[outfile];
-    rmSync(outfile, { force: true });
-  }
+  const module = { exports: {} };
+  // Its imports are those of a file in the platform's folder.
+  const run = compileFunction(code, ["module", "exports", "require", "$app", "$cli"], {
+    filename: join(platform, "proof.cjs"),
+    importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
+  });
+  run(module, module.exports, requirePlatform, app, cli);
+  return module.exports;
+}
+
+async function bundle(source) {
+  const { outputFiles } = await esbuild.build({
+    stdin: { contents: source, resolveDir: platform, loader: "ts" },
+    write: false,
+    bundle: true,
+    packages: "external",
+    format: "cjs",
+    platform: "node",
+    target: "node20",
+    logLevel: "error",
+    define: { $dev: "false" },
+    inject: [join(platform, "src/shim/run.js")],
+  });
+  return outputFiles[0].text;
 }
 
 /** Records the options of resources, which mocks do not receive. */

@@ -155,7 +155,7 @@ export class SstPlatform {
       include: ["sst.config*.ts", "infra/**/*.ts"],
     };
     writeFileSync(join(folder, "tsconfig.sst.json"), JSON.stringify(config));
-    const { status, stdout } = spawnSync(TSC, ["-p", "tsconfig.sst.json"], {
+    const { status, stdout } = spawnSync(TSC, ["--singleThreaded", "-p", "tsconfig.sst.json"], {
       cwd: folder,
       encoding: "utf8",
     });

@@ -37,7 +37,10 @@ function packageAt(dir: string): Package {
 }
 
 async function problems(app: string): Promise<string> {
-  const { stdout } = await program([join(ROOT, "node_modules/.bin/tsc"), "--noEmit"], app);
+  const { stdout } = await program(
+    [join(ROOT, "node_modules/.bin/tsc"), "--singleThreaded", "--noEmit"],
+    app,
+  );
   return stdout;
 }
 
