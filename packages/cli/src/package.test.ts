@@ -21,6 +21,7 @@ const NAMES = [
 ];
 const folder = new TempFolder();
 let registry: PackageRegistry;
+let shared: Promise<string> | undefined;
 
 beforeAll(async () => {
   registry = await PackageRegistry.start(folder.path, NAMES);
@@ -77,7 +78,7 @@ test.each(["basic", "todo"])(
 
 // The command is bundled: its classes are others than those of the packages that the app imports.
 test("the installed command and the packages of its app recognize each other's errors", async () => {
-  const dir = await installed("basic", "errors");
+  const dir = await sharedApp();
   const write = (name: string, code: string): Promise<number> => Bun.write(join(dir, name), code);
   await write(
     "functions/hook.ts",
@@ -139,7 +140,7 @@ export default workflow("undo", async (ctx, { step }) => {
 
 // A package of a monorepo, or one that contains a plugin, is compiled to JavaScript and declarations.
 test("declarations can be generated for what an app exports", async () => {
-  const dir = await installed("basic", "declared");
+  const dir = await sharedApp();
   await Bun.write(
     join(dir, "shared", "schema.ts"),
     `import { http, middleware, mutation, query, shard, v } from "@pylonsync/functions";
@@ -185,6 +186,12 @@ export const run = workflow("run", async () => 1);
   const { stdout, exitCode } = await program(["npx", "tsc", "-p", "shared"], dir);
   expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 0 });
 }, 300_000);
+
+/** Returns the folder of an installed app, to which several tests add files. */
+function sharedApp(): Promise<string> {
+  shared ??= installed("basic", "shared");
+  return shared;
+}
 
 /** Creates an app from a template, and installs its packages. @returns its folder */
 async function installed(template: string, name = template): Promise<string> {
