@@ -133,10 +133,7 @@ export class RunningServer {
    * at the same time.
    */
   replace(app: CompiledApp): void {
-    const { manifest } = this;
-    const isSameData =
-      JSON.stringify([app.manifest.policies, app.manifest.access]) ===
-      JSON.stringify([manifest.policies, manifest.access]);
+    const isSameData = dataOf(app.manifest) === dataOf(this.manifest);
     this.#app.current = app;
     this.#parts.jobs.declare(app.manifest);
     this.#parts.shards.replace();
@@ -238,4 +235,9 @@ export class RunningServer {
 function idleSecondsOf({ trustProxyHops, fnTimeoutMs }: Config): number {
   if (trustProxyHops > 0) return 0;
   return Math.min(MAX_IDLE_SECONDS, Math.max(IDLE_SECONDS, fnTimeoutMs / 1000 + 10));
+}
+
+/** What determines which rows and fields a client may read. */
+function dataOf({ entities, policies, access }: CompiledApp["manifest"]): string {
+  return JSON.stringify([entities, policies, access]);
 }
