@@ -183,11 +183,14 @@ class Setup {
   }
 }
 
-/** What was asked of the database is answered. */
+/** Waits until the database has answered everything, and nothing more is sent to it. */
 async function settled(): Promise<void> {
-  for (let count = 0; count < 5; count += 1) {
+  for (let idleTurns = 0; idleTurns < 5;) {
     await turn();
     await store.ping();
+    const { pool, queued } = store.stats();
+    const isIdle = (queued ?? 0) === 0 && (pool === null || pool.idle === pool.open);
+    idleTurns = isIdle ? idleTurns + 1 : 0;
   }
 }
 
