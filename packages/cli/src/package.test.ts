@@ -77,18 +77,25 @@ test.each(["basic", "todo"])(
 );
 
 // The command is bundled: its classes are others than those of the packages that the app imports.
-test("the installed command and the packages of its app recognize each other's errors", async () => {
+test("the installed command and the app's packages know each other's errors", async () => {
   const dir = await sharedApp();
   const write = (name: string, code: string): Promise<number> => Bun.write(join(dir, name), code);
   await write(
     "functions/hook.ts",
     `import { http, verifyStripe } from "@pylonsync/functions";
-export default http({ method: "POST", handler: async (request) => Response.json(await verifyStripe(request, "secret")) });`,
+export default http({
+  method: "POST",
+  handler: async (request) => Response.json(await verifyStripe(request, "secret")),
+});`,
   );
   await write(
     "functions/isolatedHook.ts",
     `import { action, v, verifyStripe } from "@pylonsync/functions";
-export default action({ isolate: true, args: { rawBody: v.string() }, handler: (ctx) => verifyStripe(ctx.request, "secret") });`,
+export default action({
+  isolate: true,
+  args: { rawBody: v.string() },
+  handler: (ctx) => verifyStripe(ctx.request, "secret"),
+});`,
   );
   await write(
     "functions/start.ts",
@@ -98,7 +105,10 @@ export default action({ handler: async (ctx) => ctx.workflows.start("undo") });`
   await write(
     "functions/look.ts",
     `import { action, v } from "@pylonsync/functions";
-export default action({ args: { id: v.string() }, handler: async (ctx, { id }) => ctx.workflows.get(id) });`,
+export default action({
+  args: { id: v.string() },
+  handler: async (ctx, { id }) => ctx.workflows.get(id),
+});`,
   );
   await write(
     "workflows/undo.ts",
@@ -138,7 +148,7 @@ export default workflow("undo", async (ctx, { step }) => {
   expect(run).toMatchObject({ status: "completed", output: { undone: "charge" } });
 }, 300_000);
 
-// A package of a monorepo, or one that contains a plugin, is compiled to JavaScript and declarations.
+// A package of a monorepo, or one that contains a plugin, is compiled with declarations.
 test("declarations can be generated for what an app exports", async () => {
   const dir = await sharedApp();
   await Bun.write(
@@ -161,12 +171,25 @@ export const Note = entity("Note", {
 export const plugin = definePlugin({ name: "notes", entities: [Note] });
 export const audit = auditLog();
 export const billing = stripe();
-export const app = buildManifest({ name: "d", version: "1.0.0", entities: [], plugins: [plugin, audit, billing] });
-export const echo = query({ args: { text: v.string(), at: v.optional(v.int()) }, handler: (_ctx, args) => args });
-export const fail = mutation({ errors: { FULL: { left: v.int() } }, args: {}, handler: (ctx) => { throw ctx.error("FULL", "full", { left: 0 }); } });
+const plugins = [plugin, audit, billing] as const;
+export const app = buildManifest({ name: "d", version: "1.0.0", entities: [], plugins });
+export const echo = query({
+  args: { text: v.string(), at: v.optional(v.int()) },
+  handler: (_ctx, args) => args,
+});
+export const fail = mutation({
+  errors: { FULL: { left: v.int() } },
+  args: {},
+  handler: (ctx) => { throw ctx.error("FULL", "full", { left: 0 }); },
+});
 export const timed = middleware(async ({ next }) => next({ startedAt: 1 }));
 export const page = http({ method: "GET", handler: () => new Response("") });
-export const game = shard({ tickRate: 1, input: v.object({ dx: v.int() }), init: () => ({ x: 0 }), view: (state) => state });
+export const game = shard({
+  tickRate: 1,
+  input: v.object({ dx: v.int() }),
+  init: () => ({ x: 0 }),
+  view: (state) => state,
+});
 export const run = workflow("run", async () => 1);
 `,
   );
@@ -200,8 +223,8 @@ async function installed(template: string, name = template): Promise<string> {
   await program(command, folder.path);
   const dir = join(folder.path, name);
   await Bun.write(join(dir, ".npmrc"), registry.npmrc);
-  // The quick start and the walkthrough install without a lock. Here only the lock is made that way:
-  // each whole installation takes 20 seconds of CPU time.
+  // The quick start and the walkthrough install without a lock. Here only the lock is made that
+  // way: each whole installation takes 20 seconds of CPU time.
   const run = succeedsIn(dir);
   await run("npm", "install", "--package-lock-only", "--no-audit", "--no-fund");
   await run("npm", "ci", "--no-audit", "--no-fund");

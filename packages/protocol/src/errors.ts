@@ -207,7 +207,7 @@ export class PylonError extends Error {
     this.extra = details.extra;
   }
 
-  /** `instanceof PylonError` holds for errors of every copy; `instanceof` of a subclass does not. */
+  /** `instanceof PylonError` holds for errors of every copy; that of a subclass does not. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== PylonError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return typeof value === "object" && value !== null && PYLON_ERROR in value;

@@ -6,7 +6,7 @@ const MAX_CHARS = 64 * 1024 * 1024;
 
 interface Entry {
   readonly text: string;
-  /** By the monotonic clock: setting the machine's clock must not change how long a value is kept. */
+  /** By the monotonic clock: setting the machine's clock must not keep a value longer. */
   readonly until: number;
 }
 

@@ -120,7 +120,7 @@ export class Room {
    */
   async setPresence(data: unknown): Promise<void> {
     this.#presence = data;
-    // Without its code, the state has the error, and the membership starts later with this presence.
+    // Without its code, the state has the error; the membership starts later with this presence.
     await (await this.#membership.catch(() => null))?.setPresence(data);
   }
 

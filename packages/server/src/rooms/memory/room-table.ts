@@ -17,8 +17,8 @@ export interface Member {
   /** Seconds since 1970. */
   joinedAt: number;
   /**
-   * When a member that depends on calls expires, by the monotonic clock; null for one whose user is connected, or was until
-   * now.
+   * When a member that depends on calls expires, by the monotonic clock; null for one whose user is
+   * connected, or was until now.
    */
   dueAt: number | null;
 }
