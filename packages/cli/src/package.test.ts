@@ -76,43 +76,27 @@ test.each(["basic", "todo"])(
   300_000,
 );
 
-// The command is bundled: its classes are others than those of the packages that the app imports.
-test("the installed command and the app's packages know each other's errors", async () => {
-  const dir = await sharedApp();
-  const write = (name: string, code: string): Promise<number> => Bun.write(join(dir, name), code);
-  await write(
-    "functions/hook.ts",
-    `import { http, verifyStripe } from "@pylonsync/functions";
+/** Functions whose errors the server must recognize. */
+const FAILING_APP = {
+  "functions/hook.ts": `import { http, verifyStripe } from "@pylonsync/functions";
 export default http({
   method: "POST",
   handler: async (request) => Response.json(await verifyStripe(request, "secret")),
 });`,
-  );
-  await write(
-    "functions/isolatedHook.ts",
-    `import { action, v, verifyStripe } from "@pylonsync/functions";
+  "functions/isolatedHook.ts": `import { action, v, verifyStripe } from "@pylonsync/functions";
 export default action({
   isolate: true,
   args: { rawBody: v.string() },
   handler: (ctx) => verifyStripe(ctx.request, "secret"),
 });`,
-  );
-  await write(
-    "functions/start.ts",
-    `import { action } from "@pylonsync/functions";
+  "functions/start.ts": `import { action } from "@pylonsync/functions";
 export default action({ handler: async (ctx) => ctx.workflows.start("undo") });`,
-  );
-  await write(
-    "functions/look.ts",
-    `import { action, v } from "@pylonsync/functions";
+  "functions/look.ts": `import { action, v } from "@pylonsync/functions";
 export default action({
   args: { id: v.string() },
   handler: async (ctx, { id }) => ctx.workflows.get(id),
 });`,
-  );
-  await write(
-    "workflows/undo.ts",
-    `import { StepFailedError, workflow } from "@pylonsync/workflows";
+  "workflows/undo.ts": `import { StepFailedError, workflow } from "@pylonsync/workflows";
 export default workflow("undo", async (ctx, { step }) => {
   try {
     await step("charge", () => { throw new Error("no money"); }, { retries: 0 });
@@ -120,7 +104,12 @@ export default workflow("undo", async (ctx, { step }) => {
     return { undone: error instanceof StepFailedError ? error.step : null };
   }
 });`,
-  );
+};
+
+// The command is bundled: its classes are others than those of the packages that the app imports.
+test("the installed command and the app's packages know each other's errors", async () => {
+  const dir = await sharedApp();
+  for (const [name, code] of Object.entries(FAILING_APP)) await Bun.write(join(dir, name), code);
   const main = join(dir, "node_modules", "@pylonsync", "cli", "bin", "pylon.mjs");
   await using server = new PylonProcess(["dev", "--port", "0"], dir, {}, [
     process.execPath,
