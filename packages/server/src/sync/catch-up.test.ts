@@ -1,6 +1,5 @@
 import { expect, test } from "bun:test";
 import type { ChangeEvent } from "@pylonsync/protocol";
-import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { CatchUp } from "./catch-up.ts";
@@ -16,13 +15,7 @@ import {
 } from "./history.arbitraries.ts";
 import { Visibility } from "./visibility.ts";
 
-const manifest: Manifest = {
-  manifest_version: 1,
-  name: "test",
-  version: "0.0.0",
-  routes: [],
-  queries: [],
-  actions: [],
+const model = modelOf({
   entities: [
     { name: "Todo", fields: [text("owner"), text("title")], indexes: [] },
     { name: "User", fields: [text("owner"), text("title"), text("_secret")], indexes: [] },
@@ -32,8 +25,7 @@ const manifest: Manifest = {
     { name: "todo", entity: "Todo", allow: "auth.userId == data.owner" },
     { name: "user", entity: "User", allowRead: "data.title == 'a' || auth.userId == data.owner" },
   ],
-};
-const model = modelOf(manifest);
+});
 
 /** Writes of a few rows: by turns theirs and others', with texts that a rule looks at. */
 const writes: fc.Arbitrary<Write[]> = fc.array(

@@ -11,8 +11,20 @@ import type { ChangeRecord, Reader, Select, StoredRow } from "../store/store.ts"
 /** The rows of each entity. */
 export type Tables = ReadonlyMap<string, readonly StoredRow[]>;
 
-/** The app of a manifest without hooks, closed where no policy speaks. */
-export function modelOf(manifest: Manifest): DataModel {
+type ModelParts = Pick<Manifest, "entities" | "policies">;
+
+/** The model of an app without hooks, in which only what a policy allows is allowed. */
+export function modelOf({ entities, policies: rules }: ModelParts): DataModel {
+  const manifest: Manifest = {
+    manifest_version: 1,
+    name: "test",
+    version: "0.0.0",
+    routes: [],
+    queries: [],
+    actions: [],
+    entities,
+    policies: rules,
+  };
   const schema = Schema.fromManifest(manifest);
   const { policies } = compilePolicies(manifest, schema.shapes, { dev: false });
   return new DataModel(schema, policies, new HookSet([]));

@@ -1,16 +1,10 @@
 // An app whose policies read other rows, for the tests of what a change does to others' rows.
-import type { Manifest } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { modelOf, text, type Write } from "./history.arbitraries.ts";
 
-const manifest: Manifest = {
-  manifest_version: 1,
-  name: "test",
-  version: "0.0.0",
-  routes: [],
-  queries: [],
-  actions: [],
+/** Todos by membership unless there is a ban, memberships, bans and own rows. */
+export const model = modelOf({
   entities: [
     { name: "Todo", fields: [text("room"), text("owner")], indexes: [] },
     { name: "Member", fields: [text("room"), text("owner")], indexes: [] },
@@ -35,9 +29,7 @@ const manifest: Manifest = {
     { name: "ban", entity: "Ban", allowRead: "auth.userId == data.owner" },
     { name: "own", entity: "Own", allowRead: "auth.userId == data.owner" },
   ],
-};
-/** Todos by membership unless there is a ban, memberships, bans and own rows. */
-export const model = modelOf(manifest);
+});
 
 /** Writes of a few rows that give and take permissions. */
 export const writes: fc.Arbitrary<Write[]> = fc.array(
