@@ -1,0 +1,124 @@
+import { useStatus } from "@pylonsync/react";
+import { useMemo, useSyncExternalStore, type ReactElement } from "react";
+import { StudioContext, useStudio } from "./context.ts";
+import { EntityPage } from "./data/entity-page.tsx";
+import { FunctionsPage } from "./functions/functions-page.tsx";
+import { Home } from "./home.tsx";
+import { JobsPage } from "./operations/jobs-page.tsx";
+import { LogsPage } from "./operations/logs-page.tsx";
+import { SchemaPage } from "./operations/schema-page.tsx";
+import { WorkflowsPage } from "./operations/workflows-page.tsx";
+import type { App } from "./model.ts";
+import { hrefOf, parseRoute, SECTIONS, type Route, type Section } from "./route.ts";
+import { useLoaded } from "./use-loaded.ts";
+
+const TITLES: Readonly<Record<Section, string>> = {
+  functions: "Functions",
+  jobs: "Jobs and crons",
+  workflows: "Workflows",
+  logs: "Logs",
+  schema: "Schema and policies",
+};
+
+/** The whole page: navigation on the left, the chosen part on the right. */
+export function Page(): ReactElement {
+  const { isDev } = useStudio();
+  return isDev ? <ReloadingPage /> : <FixedPage />;
+}
+
+function FixedPage(): ReactElement {
+  const route = useRoute();
+  return (
+    <div className="studio">
+      <Navigation route={route} />
+      <main>
+        <Content route={route} />
+      </main>
+    </div>
+  );
+}
+
+/** In dev mode, the app changes with each saved file. */
+function ReloadingPage(): ReactElement {
+  const studio = useStudio();
+  const { data } = useLoaded<App>("/api/manifest");
+  const text = JSON.stringify(data ?? studio.app);
+  const current = useMemo(() => {
+    const app: App = JSON.parse(text);
+    return { ...studio, app };
+  }, [studio, text]);
+  return (
+    <StudioContext value={current}>
+      <FixedPage />
+    </StudioContext>
+  );
+}
+
+function Content({ route }: { readonly route: Route }): ReactElement {
+  switch (route.section) {
+    case "home":
+      return <Home />;
+    case "data":
+      return <EntityPage key={route.entity} name={route.entity} query={route.query} />;
+    case "functions":
+      return <FunctionsPage name={route.name} />;
+    case "jobs":
+      return <JobsPage />;
+    case "workflows":
+      return <WorkflowsPage id={route.name} />;
+    case "logs":
+      return <LogsPage />;
+    default:
+      return <SchemaPage />;
+  }
+}
+
+function Navigation({ route }: { readonly route: Route }): ReactElement {
+  const { app, engine } = useStudio();
+  const { connection } = useStatus(engine);
+  return (
+    <nav aria-label="Studio">
+      <a className="brand" href="#/">
+        <span className="dot" data-state={connection} title={`Live connection: ${connection}`} />
+        {app.name} <small>{app.version}</small>
+      </a>
+      <h2>Data</h2>
+      <ul>
+        {app.entities.map(({ name }) => (
+          <li key={name}>
+            <a
+              href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
+              aria-current={route.section === "data" && route.entity === name ? "page" : undefined}
+            >
+              {name}
+            </a>
+          </li>
+        ))}
+      </ul>
+      <h2>Server</h2>
+      <ul>
+        {SECTIONS.map((section) => (
+          <li key={section}>
+            <a
+              href={hrefOf({ section, name: null })}
+              aria-current={route.section === section ? "page" : undefined}
+            >
+              {TITLES[section]}
+            </a>
+          </li>
+        ))}
+      </ul>
+    </nav>
+  );
+}
+
+function useRoute(): Route {
+  const hash = useSyncExternalStore(
+    (changed) => {
+      addEventListener("hashchange", changed);
+      return () => removeEventListener("hashchange", changed);
+    },
+    () => location.hash,
+  );
+  return parseRoute(hash);
+}

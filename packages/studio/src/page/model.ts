@@ -1,0 +1,16 @@
+import type { Manifest } from "@pylonsync/sdk";
+
+/** The app's declaration, as `GET /api/manifest` returns it. */
+export type App = Manifest;
+/** An entity of the app. */
+export type Entity = Manifest["entities"][number];
+/** A field of an entity. */
+export type Field = Entity["fields"][number];
+
+/** The field of every row that the server sets. */
+export const ID_FIELD: Field = { name: "id", type: "string", optional: false, unique: true };
+
+/** Returns the entity whose rows the field refers to; null for a field that is not a reference. */
+export function targetOf({ type }: Field): string | null {
+  return /^id\((\w+)\)$/.exec(type)?.[1] ?? null;
+}

@@ -1,0 +1,126 @@
+import type { ReactElement } from "react";
+import { useStudio } from "../context.ts";
+import { Badge, durationText, Empty, Json, Problem, Time } from "../parts.tsx";
+import { hrefOf } from "../route.ts";
+import { useAction, useLoaded } from "../use-loaded.ts";
+
+interface Step {
+  readonly step_id: string;
+  readonly name: string;
+  readonly kind: string;
+  readonly status: string;
+  readonly output: unknown;
+  readonly error: string | null;
+  readonly duration_ms: number | null;
+}
+
+interface Run {
+  readonly id: string;
+  readonly name: string;
+  readonly status: string;
+  readonly input: unknown;
+  readonly state: unknown;
+  readonly output: unknown;
+  readonly error: string | null;
+  readonly created_at: string;
+  readonly waiting_for: string | null;
+  readonly steps: readonly Step[];
+}
+
+/** States after which a run does not continue. */
+const OVER = ["Completed", "Failed", "Cancelled"];
+
+/** The runs of workflows, and the steps of one. */
+export function WorkflowsPage({ id }: { readonly id: string | null }): ReactElement {
+  const { data, error, reload } = useLoaded<readonly Run[]>("/api/workflows");
+  const chosen = data?.find((run) => run.id === id);
+  return (
+    <section>
+      <h1>Workflows</h1>
+      <Problem error={error} />
+      {data?.length === 0 && <Empty>No runs.</Empty>}
+      <div className="split">
+        <ul className="list">
+          {data?.map((run) => (
+            <li key={run.id}>
+              <a
+                href={hrefOf({ section: "workflows", name: run.id })}
+                aria-current={run.id === id ? "page" : undefined}
+              >
+                <Badge>{run.status}</Badge> {run.name} <small>{run.id.slice(-8)}</small>
+              </a>
+            </li>
+          ))}
+        </ul>
+        <div>
+          {chosen === undefined ? (
+            data !== undefined && data.length > 0 && <Empty>Choose a run.</Empty>
+          ) : (
+            <RunDetails key={chosen.id} run={chosen} onChanged={reload} />
+          )}
+        </div>
+      </div>
+    </section>
+  );
+}
+
+interface RunDetailsProps {
+  readonly run: Run;
+  readonly onChanged: () => void;
+}
+
+function RunDetails({ run: chosen, onChanged }: RunDetailsProps): ReactElement {
+  const { api } = useStudio();
+  const { isRunning, error, run } = useAction();
+  const act = (action: "cancel" | "retry"): void =>
+    run(() => api.send("POST", `/api/workflows/${chosen.id}/${action}`).then(onChanged));
+  return (
+    <>
+      <h2>
+        {chosen.name} <Badge>{chosen.status}</Badge>
+      </h2>
+      <p className="id">
+        {chosen.id}, started <Time at={chosen.created_at} />
+      </p>
+      {chosen.error !== null && <p className="problem">{chosen.error}</p>}
+      {chosen.waiting_for !== null && <p>It waits for the event {chosen.waiting_for}.</p>}
+      <ol className="steps">
+        {chosen.steps.map((step) => (
+          <li key={step.step_id}>
+            <Badge>{step.status}</Badge> {step.name} <small>{step.kind}</small>{" "}
+            {step.duration_ms !== null && <small>{durationText(step.duration_ms)}</small>}
+            {step.error !== null && <p className="problem">{step.error}</p>}
+            {step.output !== null && <Json value={step.output} />}
+          </li>
+        ))}
+      </ol>
+      <h3>Input</h3>
+      <Json value={chosen.input} />
+      {chosen.state !== null && (
+        <>
+          <h3>State</h3>
+          <Json value={chosen.state} />
+        </>
+      )}
+      {chosen.output !== null && (
+        <>
+          <h3>Output</h3>
+          <Json value={chosen.output} />
+        </>
+      )}
+      <footer>
+        {!OVER.includes(chosen.status) && (
+          <button type="button" disabled={isRunning} onClick={() => act("cancel")}>
+            Cancel
+          </button>
+        )}
+        {chosen.status === "Failed" && (
+          <button type="button" disabled={isRunning} onClick={() => act("retry")}>
+            Retry
+          </button>
+        )}
+      </footer>
+      <Problem error={error} />
+    </>
+  );
+}
