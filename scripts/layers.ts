@@ -16,10 +16,12 @@ export interface Layers {
 /** The folders of `packages/`. */
 export const PACKAGES: Layers = {
   allowed: {
-    cli: ["server", "sdk", "query"],
+    cli: ["server", "studio", "sdk", "query"],
     // It loads the server by a name that is not compiled: see bun-backend.ts.
     testing: ["workflows", "functions", "sdk", "protocol"],
-    server: ["workflows", "functions", "sdk", "query", "protocol"],
+    server: ["studio", "workflows", "functions", "sdk", "query", "protocol"],
+    // The page is built from the hooks and the engine; the server imports only its built files.
+    studio: ["react", "sync", "sdk"],
     functions: ["sdk", "query", "protocol"],
     next: ["react", "sync", "sdk"],
     "react-native": ["react", "sync"],
@@ -63,6 +65,7 @@ export const SERVER: Layers = {
     "live-status": ["workflows", "jobs", "sync", "data", "store", "identity"],
     // Features, each with its routes.
     ai: ["request", "config"],
+    studio: ["app", "auth", "request", "config"],
     app: ["mcp", "workflows", "jobs", "functions", "auth", "data", "request", "policy", "schema"],
     matchmaker: ["shards", "request", "store"],
     rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],

@@ -8,6 +8,8 @@ import style from "./dev-home.text.css" with { type: "text" };
 export interface DevHomeOptions {
   /** Whether `/studio/mail` shows mails; if a provider is configured, they are sent instead. */
   readonly hasMailbox: boolean;
+  /** Whether Studio is at `/studio`. */
+  readonly hasStudio: boolean;
 }
 
 /** In dev mode: the page that lists what the app contains, and where to look. */
@@ -37,7 +39,8 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 <style>${DEV_PAGE_STYLE}${style}</style>
 </head>
 <body><main><h1>${escapeHtml(name)} <small>${escapeHtml(version)}</small></h1>
-<p>The API is served at this address in dev mode. ${app.web === null ? NO_PAGE : ""}</p>
+<p>The API is served at this address in dev mode. The app has no web page yet. Create
+<code>web/index.html</code> to show a page at <code>/</code>.</p>
 <h2>Entities</h2><dl>${entities.join("")}</dl>
 <h2>Functions</h2>${functions.length === 0 ? NO_FUNCTIONS : `<dl>${functions.join("")}</dl>`}
 <h2>Pages</h2><dl>${linksOf(app, options).join("")}</dl>
@@ -46,18 +49,14 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 </main></body></html>`;
 }
 
-const NO_PAGE =
-  "The app has no web page yet. Create <code>web/index.html</code> to show a page at " +
-  "<code>/</code>; this page remains available at <code>/studio</code>.";
 const NO_FUNCTIONS =
   "<p class=none>None yet. Add a file to <code>functions/</code> to create one.</p>";
 
-function linksOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string[] {
+function linksOf(app: CompiledApp, { hasMailbox, hasStudio }: DevHomeOptions): string[] {
   const hasUserPages =
     app.manifest.auth?.pages !== false &&
     app.model.schema.find(userEntityOf(app.manifest.auth ?? {})) !== undefined;
   return [
-    ...(app.web === null ? [] : [link("/", "the app's web page")]),
     ...(hasUserPages
       ? [
           link("/auth/sign-in", "sign in or create an account"),
@@ -65,6 +64,7 @@ function linksOf(app: CompiledApp, { hasMailbox }: DevHomeOptions): string[] {
         ]
       : []),
     ...(hasMailbox ? [link("/studio/mail", "mails sent by this app")] : []),
+    ...(hasStudio ? [link("/studio", "Studio: rows, functions, jobs and logs")] : []),
     link("/health", "server status"),
     link("/api/manifest", "the app's manifest"),
     link("/api/fn", "the app's functions and their arguments"),

@@ -63,7 +63,7 @@ async function openPage(
   let app = await load(dir, dev);
   const told: string[] = [];
   const page = createPage(() => app, {
-    home: dev ? { hasMailbox: true } : null,
+    home: dev ? { hasMailbox: true, hasStudio: true } : null,
     onBroken: ({ message }) => void told.push(message),
   });
   return {

@@ -11,15 +11,13 @@ import { WebBuildError } from "./web-problem.ts";
 /** The options of serving the app's page. */
 export interface PageOptions {
   /**
-   * The page that lists what the app contains, at `/studio`, and at `/` while the app has no page
-   * of its own; null outside dev mode, where there is no such page.
+   * The page that lists what the app contains, at `/` while the app has no page of its own; null
+   * outside dev mode, where there is no such page.
    */
   readonly home: DevHomeOptions | null;
   /** Called for a page that can't be bundled; in dev mode once for each save. */
   readonly onBroken: (error: WebBuildError) => void;
 }
-
-const HOME_PATH = "/studio";
 
 /**
  * Serves the app's own web page from its bundle. A path that is neither a file nor a path of the
@@ -41,8 +39,8 @@ export function createPage(
   };
   return async (request, path) => {
     const { web, manifest } = app();
-    const isHome = path === HOME_PATH || (path === "/" && web === null);
-    if (home !== null && isHome && isRead(request)) return devHome(app(), home);
+    if (home !== null && path === "/" && web === null && isRead(request))
+      return devHome(app(), home);
     if (
       isBelow(path, ["/api", "/studio"]) ||
       (manifest.auth?.pages !== false && isBelow(path, ["/auth"]))

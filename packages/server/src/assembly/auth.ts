@@ -7,7 +7,7 @@ import type { Base } from "./base.ts";
 export type AuthParts = ReturnType<typeof createAuth>;
 
 /** Creates authentication, with the settings and the code of the app. */
-export function authOf({ store, app, options, committer, data, jobs }: Base): AuthParts {
+export function authOf({ store, app, options, committer, data, jobs, studio }: Base): AuthParts {
   const { config, log, platform, mailer, oauthEndpoints } = options;
   return createAuth({
     ...config,
@@ -22,6 +22,7 @@ export function authOf({ store, app, options, committer, data, jobs }: Base): Au
       wake: () => jobs.wake([jobs.now()]),
     },
     oauthEndpoints,
+    adminTokens: [config.adminToken, studio.devToken].filter((token) => token !== null),
     manifest: () => app.current.manifest,
     code: () => app.current.authCode,
     trustedOrigins: [

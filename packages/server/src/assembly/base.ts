@@ -25,6 +25,7 @@ import { requestReader } from "../request/reading.ts";
 import { PubSub } from "../pubsub/pub-sub.ts";
 import type { RoomTimes } from "../rooms/room-store.ts";
 import type { Store } from "../store/store.ts";
+import { studioAccess, type StudioAccess } from "../studio/studio-access.ts";
 import { Feed } from "../sync/feed.ts";
 import { withRunner } from "../workflows/runner-client.ts";
 import { Workflows } from "../workflows/workflows.ts";
@@ -69,6 +70,7 @@ export interface Base {
   readonly workflows: Workflows;
   readonly limiters: { readonly address: RateLimiter; readonly function: RateLimiter };
   readonly functionLimits: FunctionLimits;
+  readonly studio: StudioAccess;
 }
 
 /** Creates the services that most parts need. */
@@ -119,18 +121,23 @@ export function baseOf(
     cache: redis === null ? new MemoryCache(platform) : new RedisCache(redis),
     pubSub: new PubSub(platform, redis),
     jobs,
-    workflows: new Workflows({
-      store,
-      jobs,
-      platform: jobs.platform,
-      definitions: () => withRunner(app.current.workflows, config.workflowRunnerUrl),
-      timeoutMs: config.fnTimeoutMs,
-    }),
+    workflows: workflowsOf(store, app, config, jobs),
     limiters,
+    studio: studioAccess(config, platform),
     functionLimits: new FunctionLimits(limiters.function, (name) =>
       sharedCount(redis, `function ${name}`),
     ),
   };
+}
+
+function workflowsOf(store: Store, app: CurrentApp, config: Config, jobs: Jobs): Workflows {
+  return new Workflows({
+    store,
+    jobs,
+    platform: jobs.platform,
+    definitions: () => withRunner(app.current.workflows, config.workflowRunnerUrl),
+    timeoutMs: config.fnTimeoutMs,
+  });
 }
 
 function redisOf({ current }: CurrentApp, { config, log, platform }: RunningOptions): Redis | null {

@@ -31,6 +31,7 @@ import type { Rooms } from "../rooms/rooms.ts";
 import { roomRoutes } from "../rooms/routes.ts";
 import { HttpConnections } from "../sync/live/http-connections.ts";
 import { liveRoutes } from "../sync/live/live-routes.ts";
+import { studioRoutes } from "../studio/studio-routes.ts";
 import { syncRoutes } from "../sync/routes.ts";
 import { webhookRoutes } from "../webhooks/routes.ts";
 import { workflowRoutes } from "../workflows/routes.ts";
@@ -104,6 +105,7 @@ export function routesOf(
     }),
     ...modelRoutes(base, runner, mcpOAuth),
     ...roomRoutes({ rooms: rooms.store, guard: rooms.guard, reader: data.reader, platform }),
+    ...studioRoutes(base.studio, { hasMailbox: mailer instanceof DevMailbox }),
     ...(mailer instanceof DevMailbox ? mailboxRoutes(mailer) : []),
   ];
 }

@@ -50,7 +50,9 @@ export function servicesOf(
       },
     },
     page: createPage(() => app.current, {
-      home: config.dev ? { hasMailbox: mailer instanceof DevMailbox } : null,
+      home: config.dev
+        ? { hasMailbox: mailer instanceof DevMailbox, hasStudio: config.studio }
+        : null,
       onBroken: ({ message }) => log.error(message),
     }),
   };

@@ -77,7 +77,8 @@ export interface AuthOptions {
   readonly code: () => AuthCode;
   readonly dev: boolean;
   readonly database: DatabaseConfig;
-  readonly adminToken: string | null;
+  /** The bearer of one of these tokens is the admin. */
+  readonly adminTokens: readonly string[];
   readonly publicUrl: string | null;
   /**
    * Exact origins from the environment. Pages of the first ones may send cookies and be redirected
@@ -227,7 +228,7 @@ function createServices(
   const hooks = (): AuthCode["hooks"] => code().hooks;
   const declared = (): ManifestAuth => manifest().auth ?? {};
   const idleMs = (): number => (declared().session?.idleTimeout ?? Infinity) * 1000;
-  const sessions = new Sessions(store, platform, options.adminToken, idleMs);
+  const sessions = new Sessions(store, platform, options.adminTokens, idleMs);
   const users = new Users({
     store,
     committer,

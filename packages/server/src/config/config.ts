@@ -17,6 +17,8 @@ export interface Config {
    * clients expect.
    */
   readonly extraPorts: boolean;
+  /** Whether `/studio` is served, see `studioAccess`. */
+  readonly studio: boolean;
   readonly database: DatabaseConfig;
   readonly adminToken: string | null;
   /** Origins of pages that may call, besides the server's own; `*` for any, only in dev mode. */

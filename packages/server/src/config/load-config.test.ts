@@ -10,6 +10,7 @@ test("an empty environment is a production server on 4321 that no foreign page m
     host: "0.0.0.0",
     port: 4321,
     extraPorts: true,
+    studio: true,
     database: { kind: "sqlite", path: "pylon.db", isTemporary: false },
     adminToken: null,
     corsOrigins: [],

@@ -139,6 +139,7 @@ function serving(
   | "host"
   | "port"
   | "extraPorts"
+  | "studio"
   | "trustProxyHops"
   | "drainSeconds"
   | "drainDelaySeconds"
@@ -149,6 +150,7 @@ function serving(
     host: reader.get("PYLON_HOST"),
     port: reader.get("PYLON_PORT"),
     extraPorts: !reader.get("PYLON_SINGLE_PORT"),
+    studio: reader.get("PYLON_STUDIO"),
     trustProxyHops: reader.get("PYLON_TRUST_PROXY_HOPS"),
     drainSeconds: reader.get("PYLON_DRAIN_SECS"),
     drainDelaySeconds: reader.get("PYLON_DRAIN_DELAY_SECS"),

@@ -31,7 +31,7 @@ const COMMON_HEADERS = {
  * Responses under these paths, including errors, contain tokens, codes or personal data: they must
  * not be cached, and they are not compressed.
  */
-const NO_STORE_PATHS = ["/api/auth/", "/api/admin/", "/studio/"];
+const NO_STORE_PATHS = ["/api/auth/", "/api/admin/", "/studio/mail", "/studio/session"];
 
 /** The settings and services that an AnswerWriter needs. */
 export interface AnswerWriterOptions {

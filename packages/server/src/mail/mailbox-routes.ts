@@ -49,7 +49,7 @@ function pageOf(mails: readonly ReceivedMail[]): string {
     '<!doctype html><html lang="en"><meta charset="utf-8">',
     '<meta name="viewport" content="width=device-width"><title>Mail</title>',
     `<style>${STYLE}</style><script type="module" src="/studio/mail.js"></script>`,
-    '<main><nav><a href="/studio">App overview</a></nav>',
+    '<main><nav><a href="/studio">Studio</a></nav>',
     `<h1>Mail <small>${mails.length}</small></h1>${body}</main></html>`,
   ].join("");
 }

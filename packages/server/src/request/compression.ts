@@ -25,7 +25,8 @@ export const MIN_COMPRESSED_BYTES = 4096;
  * next to a secret, repeat the request many times, and observe the lengths on the network, can find
  * the secret piece by piece. So the following is not compressed:
  *
- * - responses under /api/auth, /api/admin and /studio: tokens and codes are nowhere else;
+ * - responses under /api/auth, /api/admin, /studio/mail and /studio/session: tokens and codes are
+ *   nowhere else;
  * - errors, which repeat what the caller sent;
  * - responses to a page of another site that relies on the browser's cookie: so only a page that
  *   knows the token or is of this origin, or a client other than a browser, can repeat it;

@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { networkOf } from "./network.ts";
+import { isLoopback, networkOf } from "./network.ts";
 
 test.each([
   ["203.0.113.7", "203.0.113.7"],
@@ -19,4 +19,17 @@ test.each([
   ["1:2:3", "1:2:3"],
 ])("%p is counted as %p", (address, network) => {
   expect(networkOf(address)).toBe(network);
+});
+
+test.each([
+  ["127.0.0.1", true],
+  ["127.8.9.10", true],
+  ["::1", true],
+  ["::ffff:127.0.0.1", true],
+  ["10.0.0.1", false],
+  ["::ffff:10.0.0.1", false],
+  ["::2", false],
+  ["127.0.0.1.example.com", false],
+])("whether %s is this machine: %p", (address, expected) => {
+  expect(isLoopback(address)).toBe(expected);
 });

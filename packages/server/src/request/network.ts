@@ -1,3 +1,5 @@
+const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
+
 /**
  * Returns the network by which an address is counted. An IPv6 client has a network of 2^64
  * addresses and may use any of them, so it is identified by the network; an IPv4 address is the
@@ -16,6 +18,11 @@ export function networkOf(address: string): string {
     .slice(0, 4)
     .map((group) => group.toString(16))
     .join(":")}::/64`;
+}
+
+/** Whether the address is one of this machine for itself. */
+export function isLoopback(address: string): boolean {
+  return LOOPBACK.test(address);
 }
 
 /** Returns the eight numbers of an IPv6 address, or null for any other text. */

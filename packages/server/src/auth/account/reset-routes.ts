@@ -3,6 +3,7 @@ import { TRUE } from "@pylonsync/query";
 import type { Committer } from "../../data/commit.ts";
 import type { Platform } from "../../platform.ts";
 import type { RequestContext } from "../../request/context.ts";
+import { isLoopback } from "../../request/network.ts";
 import { json, type Answer } from "../../request/responses.ts";
 import type { Route } from "../../request/route.ts";
 import { routeTable } from "../../request/route-table.ts";
@@ -11,7 +12,6 @@ import { SYSTEM_TABLES } from "../../store/system-tables.ts";
 import type { ApiKeys } from "../api-keys/api-keys.ts";
 import type { Sessions } from "../sessions/sessions.ts";
 
-const LOOPBACK = /^(?:127\.\d+\.\d+\.\d+|::1|::ffff:127\.\d+\.\d+\.\d+)$/i;
 /**
  * Tables that a reset keeps, because tests do not create their rows: the due times of crons, the
  * state of shards and their replicas, and session epochs, which reject sign-ins in progress.
@@ -47,7 +47,7 @@ export function resetRoutes(services: ResetServices): Route[] {
 }
 
 async function reset(services: ResetServices, { address }: RequestContext): Promise<Answer> {
-  if (!services.isAllowed || !LOOPBACK.test(address))
+  if (!services.isAllowed || !isLoopback(address))
     throw new PylonError("RESET_REFUSED", "This server does not allow a database reset.", {
       hint: "Start it in dev mode with PYLON_IN_MEMORY=1, and reset it from the same machine.",
     });

@@ -11,7 +11,7 @@ async function signIn(
   { store, platform }: Scratch,
   tenantId: string | null = null,
 ): Promise<{ readonly keys: ApiKeys; readonly sessionId: string; readonly sessions: Sessions }> {
-  const sessions = new Sessions(store, platform, null);
+  const sessions = new Sessions(store, platform, []);
   const token = await sessions.create("ann", {
     isGuest: false,
     lifetimeMs: 60_000,

@@ -21,7 +21,7 @@ async function setUp(scratch: ReturnType<typeof scratchStore>): Promise<{
   readonly authenticator: Authenticator;
   readonly token: string;
 }> {
-  const sessions = new Sessions(scratch.store, scratch.platform, "admin-token");
+  const sessions = new Sessions(scratch.store, scratch.platform, ["admin-token"]);
   const cookie = new SessionCookie(() => ({
     name: "s",
     domain: undefined,

@@ -11,7 +11,7 @@ function open({ store, platform }: Scratch, idleMs?: number): Sessions {
   return new Sessions(
     store,
     platform,
-    "the admin's token",
+    ["the admin's token"],
     idleMs === undefined ? undefined : () => idleMs,
   );
 }
@@ -81,7 +81,7 @@ test("identifies the admin's token, no token, and an unknown token", async () =>
   expect((await sessions.identify("the admin's token")).caller.isAdmin).toBe(true);
   expect((await sessions.identify(null)).caller.userId).toBeNull();
   await expect(sessions.identify("x")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
-  const without = new Sessions(scratch.store, scratch.platform, null);
+  const without = new Sessions(scratch.store, scratch.platform, []);
   await expect(without.identify("")).rejects.toMatchObject({ code: "UNAUTHORIZED" });
 });
 

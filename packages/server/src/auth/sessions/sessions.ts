@@ -12,7 +12,7 @@ import type { Platform } from "../../platform.ts";
 import type { Store, Transaction } from "../../store/store.ts";
 import { transactById, type RowOf } from "../../store/system-table.ts";
 import { SYSTEM_TABLES } from "../../store/system-tables.ts";
-import { hashOf, newToken } from "../security/secrets.ts";
+import { hashOf, isSameHash, newToken } from "../security/secrets.ts";
 import { userClaims } from "../users/user-claims.ts";
 import { UserEpochs } from "./user-epochs.ts";
 
@@ -78,7 +78,7 @@ export class Sessions {
   readonly #store: Store;
   readonly #platform: Platform;
   readonly #newId: () => string;
-  readonly #adminHash: Buffer | null;
+  readonly #adminHashes: readonly string[];
   readonly #idleMs: () => number;
   readonly #epochs: UserEpochs;
   readonly #endListeners = new Set<(sessionId: string) => void>();
@@ -96,19 +96,19 @@ export class Sessions {
   #cacheGeneration = 0;
 
   /**
-   * @param adminToken the bearer of this token is the admin; null if there is none
+   * @param adminTokens the bearer of one of these tokens is the admin
    * @param idleMs after how long without use a session ends, in milliseconds; Infinity for never
    */
   constructor(
     store: Store,
     platform: Platform,
-    adminToken: string | null,
+    adminTokens: readonly string[],
     idleMs: () => number = () => Infinity,
   ) {
     this.#store = store;
     this.#platform = platform;
     this.#newId = createIdFactory(platform.now, platform.random);
-    this.#adminHash = adminToken === null ? null : Buffer.from(hashOf(adminToken), "latin1");
+    this.#adminHashes = adminTokens.map(hashOf);
     this.#idleMs = idleMs;
     this.#epochs = new UserEpochs(store, platform);
     // A session may be ended or changed on any replica: the change log notifies all of them,
@@ -183,10 +183,7 @@ export class Sessions {
   }
 
   #isAdmin(hash: string): boolean {
-    return (
-      this.#adminHash !== null &&
-      crypto.timingSafeEqual(Buffer.from(hash, "latin1"), this.#adminHash)
-    );
+    return this.#adminHashes.some((adminHash) => isSameHash(hash, adminHash));
   }
 
   /** Returns the identity of a session, by the session's id, or null if it has ended. */

@@ -45,6 +45,15 @@ export const SERVER_VARIABLES = {
     fallback: undefined,
     parse: origin,
   }),
+  PYLON_STUDIO: variable({
+    wants: "1 or 0",
+    doc:
+      "Whether `/studio` serves [Studio](studio.md), the page for rows, functions, jobs and " +
+      "logs. Outside of dev mode, it is only served if PYLON_ADMIN_TOKEN is set, which it asks " +
+      "for.",
+    fallback: true,
+    parse: flag,
+  }),
   PYLON_SINGLE_PORT: variable({
     wants: "1 or 0",
     doc:

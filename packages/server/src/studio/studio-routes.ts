@@ -1,0 +1,107 @@
+import { PylonError } from "@pylonsync/protocol";
+import { WebAsset } from "../app/web-asset.ts";
+import type { RequestContext } from "../request/context.ts";
+import { isLoopback } from "../request/network.ts";
+import { json, type Answer } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import type { StudioAccess } from "./studio-access.ts";
+
+const POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self'",
+  "img-src data:",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join("; ");
+
+/**
+ * Returns the routes of Studio: its page, which contains no data, and in dev mode the session with
+ * which it reads and writes. All data comes from the routes for admins.
+ */
+export function studioRoutes(
+  { isServed, devToken }: StudioAccess,
+  { hasMailbox }: { readonly hasMailbox: boolean },
+): Route[] {
+  if (!isServed) return [];
+  const session = (context: RequestContext): Answer => {
+    if (devToken !== null) checkOwnPage(context);
+    return json({ token: devToken, has_mailbox: hasMailbox });
+  };
+  return [
+    page("/studio", "index.html"),
+    page("/studio/studio.js", "studio.js"),
+    page("/studio/studio.css", "studio.css"),
+    {
+      method: "POST",
+      path: "/studio/session",
+      access: devToken === null ? "anyone" : "admin-or-dev",
+      body: "none",
+      quiet: true,
+      handle: session,
+    },
+  ];
+}
+
+/** Headers of a proxy or a tunnel in front, which may bring requests from anywhere. */
+const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+
+/**
+ * The token is for Studio's own page in a browser of this machine. A page on another port of it is
+ * the same site, and dev mode accepts its requests, but it may not become the admin.
+ *
+ * @throws PylonError FORBIDDEN
+ */
+function checkOwnPage({ address, request: { headers } }: RequestContext): void {
+  const host = headers.get("host");
+  const page = URL.parse(headers.get("origin") ?? "");
+  const isOwn = page !== null && page.host === host && LOCAL_NAME.test(page.hostname);
+  if (isOwn && isLoopback(address) && !FORWARDED.some((name) => headers.has(name))) return;
+  throw new PylonError("FORBIDDEN", "Only Studio's page on this machine gets a token.", {
+    hint: "Enter the admin token of this server, the value of PYLON_ADMIN_TOKEN.",
+  });
+}
+
+/** The names of this machine for itself; a tunnel has another one. */
+const LOCAL_NAME = /^(localhost|.+\.localhost|127(\.\d+){3}|\[::1\])$/;
+
+/** Serves a file of the page. */
+function page(path: string, name: string): Route {
+  return {
+    method: "GET",
+    path,
+    access: "anyone",
+    quiet: true,
+    handle: async ({ request }) => {
+      const response = await (await assets()).get(name)?.answer(request);
+      if (response === undefined) throw new Error(`Studio has no file ${name}.`);
+      response.headers.set("Content-Security-Policy", POLICY);
+      return response;
+    },
+  };
+}
+
+let loaded: Promise<ReadonlyMap<string, WebAsset>> | undefined;
+
+/** Loads the page from its package at the first request. */
+function assets(): Promise<ReadonlyMap<string, WebAsset>> {
+  loaded ??= loadAssets();
+  return loaded;
+}
+
+async function loadAssets(): Promise<ReadonlyMap<string, WebAsset>> {
+  const { studioFiles } = await import("@pylonsync/studio");
+  const files = [...(await studioFiles())].map(([name, { type, text }]) => {
+    const version = Bun.hash(text).toString(36);
+    const options = {
+      type: `${type};charset=utf-8`,
+      immutable: false,
+      version,
+      compresses: true,
+    };
+    return [name, new WebAsset(new Blob([text]), options)] as const;
+  });
+  return new Map(files);
+}
