@@ -45,7 +45,7 @@ const COMPILED = [
   "loro",
 ];
 const AS_THEY_ARE = ["server"];
-const NAMES = [...COMPILED, ...AS_THEY_ARE, "cli"];
+const NAMES = [...COMPILED, ...AS_THEY_ARE, "studio", "cli"];
 const CACHE = join(root, "node_modules", ".cache", "pylon-packages");
 /** The time for which packages of earlier sources are kept, in milliseconds. */
 const KEPT_MS = 60 * 60 * 1000;
@@ -120,6 +120,7 @@ function build(scratch, out) {
   const paths = [
     ...COMPILED.map((name) => assemble(scratch, name)),
     ...AS_THEY_ARE.map((name) => assembleSources(scratch, name)),
+    assembleStudio(scratch),
     assembleCommand(scratch),
   ];
   // In one run: starting npm takes longer than packing a package.
@@ -197,6 +198,17 @@ function assembleSources(scratch, name) {
     if (!existsSync(types))
       writeFileSync(types, "declare const text: string;\nexport default text;\n");
   }
+  return to;
+}
+
+/** Assembles the folder of Studio, which contains the built page. @returns its path */
+function assembleStudio(scratch) {
+  const [from, to] = [join(root, "packages", "studio"), join(scratch, "packages", "studio")];
+  run(bun, [join(from, "scripts", "embed.ts"), join(to, "dist")]);
+  for (const file of ["README.md", "LICENSE"]) cpSync(join(from, file), join(to, file));
+  const { devDependencies: _, ...manifest } = readManifest(from);
+  const exports = { ".": { types: "./dist/files.d.ts", default: "./dist/files.js" } };
+  writeManifest(to, { ...manifest, exports });
   return to;
 }
 

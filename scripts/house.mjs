@@ -32,6 +32,7 @@ const LIMITS = {
   "exports without a doc comment, sdk": { max: 0, target: "0" },
   "exports without a doc comment, server": { max: 0, target: "<= 10%" },
   "exports without a doc comment, solid": { max: 0, target: "0" },
+  "exports without a doc comment, studio": { max: 0, target: "<= 10%" },
   "exports without a doc comment, svelte": { max: 0, target: "0" },
   "exports without a doc comment, sync": { max: 0, target: "0" },
   "exports without a doc comment, tanstack-db": { max: 0, target: "0" },
@@ -40,8 +41,8 @@ const LIMITS = {
   "exports without a doc comment, workflows": { max: 0, target: "0" },
   "comment lines in percent, packages": { min: 15, target: "15 to 25" },
   "lines of test to a line of source": { min: 0.8, target: ">= 0.8" },
-  "packages with a README": { min: 16, target: "all" },
-  "packages with a LICENSE": { min: 16, target: "all" },
+  "packages with a README": { min: 18, target: "all" },
+  "packages with a LICENSE": { min: 18, target: "all" },
   "ARCHITECTURE notes": { min: 6, target: ">= 5" },
   "direct uses of timers, clock and chance, server": { max: 0, target: "0" },
 };

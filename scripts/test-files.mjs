@@ -52,7 +52,7 @@ const ON_BOTH_STORES = [
  * test that needs tables has its own SQLite file.
  */
 const UNIT_FOLDERS = [
-  ...["query", "protocol", "sdk", "functions", "workflows", "sync", "loro"].map(
+  ...["query", "protocol", "sdk", "functions", "workflows", "sync", "loro", "studio"].map(
     (name) => `packages/${name}/src/`,
   ),
   ...[

@@ -83,6 +83,7 @@ describe.skipIf(reason !== null)("the images", () => {
     registry = await PackageRegistry.start(scratch, [
       "cli",
       "server",
+      "studio",
       "sdk",
       "functions",
       "workflows",

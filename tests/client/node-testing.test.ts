@@ -8,7 +8,16 @@ import { run } from "../support/run.ts";
 // run an app, so a Bun process runs it.
 
 const ROOT = join(import.meta.dir, "..", "..");
-const PACKAGES = ["testing", "functions", "workflows", "protocol", "query", "sdk", "server"];
+const PACKAGES = [
+  "testing",
+  "functions",
+  "workflows",
+  "protocol",
+  "query",
+  "sdk",
+  "server",
+  "studio",
+];
 const dir = mkdtempSync(join(tmpdir(), "pylon-node-testing-"));
 
 const TEST = `

@@ -24,6 +24,7 @@ export const LAZY_PACKAGES = [
   "@aws-sdk/s3-request-presigner",
   "@fastify/busboy",
   "@opentelemetry/*",
+  "@pylonsync/studio",
   "@redis/client",
   "@simplewebauthn/server",
   "@streamparser/json",

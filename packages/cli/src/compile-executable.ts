@@ -31,6 +31,8 @@ export async function compileExecutable({
   platform,
   runtime,
 }: CompileOptions): Promise<void> {
+  const { studioFiles } = await import("@pylonsync/studio");
+  const studio = await studioFiles();
   const server = pathToFileURL(Bun.resolveSync("@pylonsync/server", import.meta.dir));
   // The bundler includes the files' paths, relative to the working folder, in its output.
   const cwd = process.cwd();
@@ -60,7 +62,7 @@ export async function compileExecutable({
       // Code that starts a thread looks for its file in its own folder.
       naming: { entry: "[name].[ext]" },
       throw: false,
-      plugins: [embedTemplates],
+      plugins: [embedTemplates, embedStudio(studio)],
       compile: {
         outfile: join(unfinished, "pylon"),
         target: `bun-${platform}`,
@@ -80,6 +82,25 @@ export async function compileExecutable({
     process.chdir(cwd);
     rmSync(unfinished, { recursive: true, force: true });
   }
+}
+
+/**
+ * In the sources of Pylon, Studio's page is built when it is requested; an executable has no
+ * sources, so it contains the built page. The published package contains it already.
+ *
+ * @param files the built page
+ */
+function embedStudio(files: ReadonlyMap<string, object>): BunPlugin {
+  const contents =
+    `const FILES = new Map(${JSON.stringify([...files])});\n` +
+    "export async function studioFiles() { return FILES; }\n";
+  return {
+    name: "embed-studio",
+    setup(build) {
+      const filter = /[\\/]studio[\\/]src[\\/]files\.ts$/;
+      build.onLoad({ filter }, () => ({ loader: "js", contents }));
+    },
+  };
 }
 
 /**

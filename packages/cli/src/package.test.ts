@@ -11,6 +11,7 @@ const PACKAGES = join(import.meta.dir, "..", "..");
 const NAMES = [
   "cli",
   "server",
+  "studio",
   "sdk",
   "functions",
   "workflows",
