@@ -65,7 +65,7 @@ export interface Product {
 export interface Order {
   readonly id: string;
   readonly product: string;
-  readonly status: string;
+  readonly status: "placed" | "packed" | "shipped" | "delivered" | "lost";
   readonly runId: string | null;
   readonly ownerId: string;
   readonly createdAt: string;

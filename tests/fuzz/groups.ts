@@ -268,6 +268,8 @@ export const GROUPS = {
       "/",
       "/nowhere",
       "/api/nowhere",
+      "/studio",
+      "/studio/studio.js",
       "/studio/mail",
       "/auth/assets/auth.js",
       "/.well-known/x",
