@@ -222,7 +222,7 @@ test("a job that failed for good is retried, and a pending one is cancelled", as
   await page.getByRole("button", { name: "Retry", exact: true }).click();
   await job("flaky", "completed").waitFor();
   await job("count", "pending").locator("summary").click();
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await job("count", "cancelled").waitFor();
   await page.getByRole("button", { name: /^dead 0/ }).click();
   await page.getByText("No jobs.").waitFor();
@@ -246,7 +246,7 @@ test("a run of a workflow is shown step by step, and cancelled", async () => {
   await steps.getByText("pack").waitFor();
   await steps.getByText('"packed"').waitFor();
   await page.getByText("It waits for the event delivered.").waitFor();
-  await page.getByRole("button", { name: "Cancel" }).click();
+  await page.getByRole("button", { name: "Cancel", exact: true }).click();
   await page.getByRole("heading", { name: /Cancelled/ }).waitFor();
   await page.context().close();
 });
