@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { dirname } from "node:path";
 
-const transpiler = new Bun.Transpiler({ loader: "tsx" });
+let transpiler: Bun.Transpiler | undefined;
 
 /**
  * Returns the files that a module imports, directly or indirectly, and the module itself, each
@@ -24,6 +24,8 @@ export function importGraph(entry: string, isOwn: (path: string) => boolean): re
 
 /** Returns what is imported before the module runs, by resolved path. */
 function importsOf(path: string): string[] {
+  // Created at the first use: in production most servers start without it.
+  transpiler ??= new Bun.Transpiler({ loader: "tsx" });
   try {
     return transpiler
       .scanImports(readFileSync(path))
