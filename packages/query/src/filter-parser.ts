@@ -311,7 +311,7 @@ export class FilterParser {
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
-    const itemKind = kind === "array" ? this.#names.entity?.items?.get(name) : undefined;
+    const itemKind = this.#names.entity?.items?.get(name);
     if (kind !== undefined && !isNestedKind(kind))
       invalid(at, `${at} requires a list, but ${name} is ${article(kind)}.`);
     this.#limits?.search(at);

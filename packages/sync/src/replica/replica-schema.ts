@@ -1,9 +1,4 @@
-import {
-  itemsIn,
-  relationIn,
-  type RelationKind,
-  type ReplicaSchemaMessage,
-} from "@pylonsync/protocol";
+import { relationIn, type RelationKind, type ReplicaSchemaMessage } from "@pylonsync/protocol";
 import {
   applyFieldOperator,
   fieldOperatorOf,
@@ -110,11 +105,11 @@ function shapeOf(name: string, kinds: Readonly<Record<string, string>>): EntityS
   const fields = new Map<string, FieldKind>([["id", "id"]]);
   const items = new Map<string, ScalarKind>();
   for (const [field, text] of Object.entries(kinds)) {
-    const itemKind = itemsIn(text);
-    if (itemKind !== undefined) {
-      fields.set(field, "array");
-      if (isScalarKind(itemKind)) items.set(field, itemKind);
-    } else if (isFieldKind(text)) fields.set(field, text);
+    // As encodeArray writes it; relations have other kinds.
+    const [kind = "", itemKind = ""] = text.split(":");
+    if (!isFieldKind(kind)) continue;
+    fields.set(field, kind);
+    if (isScalarKind(itemKind)) items.set(field, itemKind);
   }
   return { name, fields, items };
 }
