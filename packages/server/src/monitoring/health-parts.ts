@@ -8,8 +8,8 @@ const FEED_BEHIND_MS = 10_000;
 /** The parts of a server that the report checks; each feature adds more. */
 export interface HealthSources {
   readonly store: {
-    /** Resolves if the database can be used, otherwise rejects. */
-    ping(): Promise<void>;
+    /** Rejects if the database can't be used at all. */
+    ping(): Promise<PartState>;
     stats(): { readonly isFollowing: boolean };
   };
   readonly feed: {
@@ -25,7 +25,7 @@ export interface HealthSources {
 /** Returns the parts of a server that `/readyz` reports. */
 export function healthParts({ store, feed, storage, backend, log }: HealthSources): Part[] {
   const parts: Part[] = [
-    { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
+    { name: "database", isNeeded: true, check: () => store.ping() },
     {
       name: "feed",
       isNeeded: false,

@@ -7,6 +7,7 @@ import type {
   Found,
   SearchSelect,
   ChangeRecord,
+  DatabaseAccess,
   LogBounds,
   QueryPlan,
   Reader,
@@ -306,8 +307,8 @@ export class PostgresStore implements Store {
     return Number(row?.["time"]);
   }
 
-  async ping(): Promise<void> {
-    await this.#pools.readiness.probe();
+  ping(): Promise<DatabaseAccess> {
+    return this.#pools.readiness.probe();
   }
 
   async close(): Promise<void> {
