@@ -247,6 +247,8 @@ class Server implements PylonServer {
       observer: this.#queryWatch(telemetry),
       platform: this.#platform,
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
+      onCopy: () =>
+        this.#log.warn("the database is a copy of another one: clients load a new snapshot"),
       onState: (state, error) => {
         if (state === "back") this.#log.info("database is back");
         else

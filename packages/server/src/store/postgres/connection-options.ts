@@ -31,6 +31,8 @@ export interface PostgresOptions {
    * itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Called if the database is a copy of another one, so that its change log was renewed. */
+  readonly onCopy?: (() => void) | undefined;
   /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;
   /**

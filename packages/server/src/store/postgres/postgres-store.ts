@@ -61,7 +61,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const connection = await connectionOptions(options);
   const pools = openPools(connection, platform, options);
   try {
-    await prepareDatabase(pools.maintenance, platform, extraDdl);
+    if (await prepareDatabase(pools.maintenance, platform, extraDdl)) options.onCopy?.();
     const { onState } = options;
     const tail = new ChangeTail(pools.tail, { connection, platform, onState });
     await tail.start();
