@@ -18,7 +18,7 @@ export interface HealthSources {
   };
   readonly storage: { check(): Promise<PartState> };
   /** The shared backend of the rooms, or null if they exist only in this process. */
-  readonly backend: { readonly part: string; readonly isUp: boolean } | null;
+  readonly backend: { readonly part: string; readonly isUp: () => boolean } | null;
   readonly log: Log;
 }
 
@@ -51,7 +51,7 @@ export function healthParts({ store, feed, storage, backend, log }: HealthSource
     parts.push({
       name: backend.part,
       isNeeded: false,
-      check: () => (backend.isUp ? "up" : "lost"),
+      check: () => (backend.isUp() ? "up" : "lost"),
     });
   return parts;
 }

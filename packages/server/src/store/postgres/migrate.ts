@@ -31,7 +31,8 @@ const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'";
 const LOCK_ATTEMPTS = 120;
 const LOCK_NOT_AVAILABLE = "55P03";
 const PG_CONTROL = "to_regprocedure('pg_control_system()')";
-const DATABASE = `SELECT oid::text AS oid, has_function_privilege(${PG_CONTROL}, 'execute') AS may_ask
+const DATABASE = `SELECT oid::text AS oid,
+    has_function_privilege(${PG_CONTROL}, 'execute') AS may_ask
   FROM pg_database WHERE datname = current_database()`;
 const CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()";
 /** Whether the log is of a cluster with higher transaction ids. */
