@@ -22,13 +22,15 @@ const manifest = buildManifest({
 
 async function openReplica(
   url: string,
-  overrides: Partial<Pick<PostgresOptions, "ca" | "poolMax" | "onState" | "limits">> = {},
+  overrides: Partial<
+    Pick<PostgresOptions, "ca" | "poolMax" | "onState" | "limits" | "startTimeoutMs">
+  > = {},
 ): Promise<PostgresStore> {
   const store = await openPostgresStore({
     url,
     poolMax: overrides.poolMax ?? 4,
     ca: overrides.ca ?? null,
-    startTimeoutMs: 0,
+    startTimeoutMs: overrides.startTimeoutMs ?? 0,
     limits: overrides.limits,
     onState: overrides.onState ?? (() => undefined),
   });
@@ -331,6 +333,25 @@ describe("an unavailable Postgres", () => {
     expect(await store.get("Note", "x")).not.toBeNull();
     await store.close();
   }, 30_000);
+
+  test("without a free connection is named as such, and waited for at the start", async () => {
+    await using server = await PostgresServer.start([...WITHOUT_FLUSHING, "max_connections=20"]);
+    const url = await server.createDatabase();
+    const others: Client[] = [];
+    for (let isFree = true; isFree;) {
+      const other = new Client({ connectionString: url });
+      other.on("error", () => undefined);
+      isFree = await other.connect().then(
+        () => true,
+        () => false,
+      );
+      if (isFree) others.push(other);
+    }
+    await expect(openReplica(url)).rejects.toThrow(/has no free connection .*max_connections/);
+    const opened = openReplica(url, { startTimeoutMs: 20_000 });
+    await Promise.all(others.map((other) => other.end()));
+    await (await opened).close();
+  }, 60_000);
 
   test("is reported in time and without a password", async () => {
     await using server = await PostgresServer.start(WITHOUT_FLUSHING);
