@@ -214,3 +214,35 @@ test("a large upload is paused, resumed, and cancelled on the server too", async
   expect((await ended).status()).toBe(204);
   expect(await page.evaluate(() => localStorage.getItem("pylon:uploads"))).toBeNull();
 }, 60_000);
+
+test("an upload is not made as the user who has signed in since by the cookie", async () => {
+  // The page connects when it knows its user.
+  const connected = (): Promise<unknown> => page.waitForEvent("websocket");
+  // The cookie that the server has set beside the token stays.
+  await page.evaluate(() => localStorage.clear());
+  await watchPieces(async () => "send");
+  const isKnown = connected();
+  await page.reload();
+  await isKnown;
+  const attempts: [string, number][] = [];
+  page.on("response", (response) => {
+    const { pathname } = new URL(response.url());
+    if (response.request().method() === "POST" && pathname.startsWith("/api/files/"))
+      attempts.push([pathname, response.status()]);
+  });
+  for (const [path, upload] of [
+    ["/api/files/tus", chooseBig],
+    ["/api/files/upload", () => choose("a.png", "image/png", PIXEL)],
+  ] as const) {
+    const isKnownAgain = connected();
+    await page.evaluate(() => fetch("/api/auth/guest", { method: "POST", body: "{}" }));
+    await upload();
+    await page.getByRole("alert").filter({ hasText: "by another user" }).waitFor();
+    expect(attempts.splice(0)).toEqual([[path, 401]]);
+    await isKnownAgain;
+    await page.getByRole("button", { name: "Try again" }).click();
+    await isStored();
+    expect(attempts.splice(0)).toEqual([[path, 201]]);
+    await page.getByRole("button", { name: "Remove" }).click();
+  }
+}, 60_000);

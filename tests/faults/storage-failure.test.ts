@@ -12,7 +12,7 @@ import {
   TempFolder,
 } from "../../packages/cli/src/testing/pylon-process.ts";
 import { canMountDisks, SmallDisk } from "../../packages/cli/src/testing/small-disk.ts";
-import { TestClient, until } from "../support/client.ts";
+import { TestClient, until, type Answer } from "../support/client.ts";
 import { appOf, startServer } from "../support/server.ts";
 
 const app = appOf(
@@ -85,9 +85,35 @@ describe.skipIf(!canMountDisks())("on a separate disk", () => {
       await client.request("POST", "/api/entities/Note", { text: "y".repeat(100_000) }),
     ).toMatchObject(UNAVAILABLE);
     expect((await client.request("POST", "/api/query/Note", {})).status).toBe(200);
+    await until(async () => {
+      const { status, body } = await client.request("GET", "/readyz");
+      expect(status).toBe(200);
+      return JSON.stringify(body).includes('"database":"read-only"');
+    });
     disk.resize("30m");
     expect((await client.request("GET", "/readyz")).status).toBe(200);
     expect((await client.request("POST", "/api/fn/add", {})).status).toBe(200);
+  });
+
+  test("F5: the log of a server whose disk is full says that reads work", async () => {
+    using folder = new TempFolder();
+    folder.write({ "app.ts": noteApp("text: field.string()") });
+    const path = join(folder.path, "disk");
+    using disk = new SmallDisk(path);
+    disk.resize("3m");
+    const env = { PYLON_DB_PATH: join(path, "pylon.db"), PYLON_LOG_FORMAT: "json" };
+    const server = new PylonProcess(["start", "--port", "0"], folder.path, env);
+    const { port } = await server.event();
+    const client = await TestClient.guest(`http://127.0.0.1:${String(port)}`);
+    const insert = (): Promise<Answer> =>
+      client.request("POST", "/api/entities/Note", { text: "x".repeat(100_000) });
+    while ((await insert()).status === 201);
+    await server.said("database can't be written: reads work, writes fail until it can");
+    disk.resize("30m");
+    await until(async () => (await insert()).status === 201);
+    await server.said("database is back");
+    expect(await server.end()).toBe(0);
+    expect(await server.stderr).not.toContain("reads and writes fail");
   });
 
   test("F5: a server does not start on a read-only disk, and says why", async () => {

@@ -1,6 +1,6 @@
 // A filter has the same meaning in a request and in a live query.
 import { afterEach, expect, test } from "bun:test";
-import { isPullResponse, type PullResponse } from "@pylonsync/protocol";
+import { isPullResponse, type PullResponse, type Row } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import {
   createSyncEngine,
@@ -24,6 +24,8 @@ const Thing = entity("Thing", {
   yes: field.bool().optional(),
   at: field.datetime().optional(),
   tags: field.array(field.string()).optional(),
+  counts: field.array(field.int()).optional(),
+  times: field.array(field.datetime()).optional(),
   meta: field.json().optional(),
   other: field.id("Thing").optional(),
 });
@@ -105,6 +107,8 @@ const POOLS: Readonly<Record<string, readonly unknown[]>> = {
   yes: [true, false],
   at: DATES,
   other: IDS,
+  counts: [[], [1], [2, 10]],
+  times: [[], ["2026-01-05"], ["2026-01-05T01:00:00.000+01:00", "2026-01-06T12:00:00Z"]],
   tags: [[], ["a"], ["a", "milk"], ["10", "\u{1F600}"]],
   meta: [{ a: "milk" }, { a: 10, b: { c: true } }, { a: ["milk", 10], b: [] }, []],
   id: IDS,
@@ -125,11 +129,12 @@ function rows(): Record<string, unknown>[] {
   }));
 }
 
-const inner = fc.constantFrom<unknown[]>("milk", "10", 10, true, null);
+const inner = fc.constantFrom<unknown[]>("milk", "10", 10, true, null, "2026-01-05");
+const LISTS = ["tags", "counts", "times", "meta", "meta.a", "text"];
 /** Conditions on the items of lists, and on values inside a json field. */
 const nested = fc.oneof(
   fc
-    .tuple(fc.constantFrom("tags", "meta", "meta.a", "text"), fc.array(inner, { maxLength: 2 }))
+    .tuple(fc.constantFrom(...LISTS), fc.array(inner, { maxLength: 2 }))
     .map(([name, items]) => ({ [name]: { $hasAny: items } })),
   fc
     .tuple(
@@ -139,7 +144,7 @@ const nested = fc.oneof(
     )
     .map(([name, operator, operand]) => ({ [name]: { [operator]: operand } })),
 );
-const SCALARS = Object.keys(POOLS).filter((name) => name !== "tags" && name !== "meta");
+const SCALARS = Object.keys(POOLS).filter((name) => !LISTS.includes(name) || name === "text");
 
 const plain = fc.constantFrom(...SCALARS).chain((name) => {
   const value = fc.oneof(
@@ -249,6 +254,40 @@ test("Q1: a live query finds a row by its time however the time is written", asy
   expect(() => idsOf(engine, { at: "soon" })).toThrow('at is "soon", not an ISO 8601 date');
 });
 
+test("Q1: the items of a list are compared by their kind, in a request and live", async () => {
+  const { client } = await serve();
+  await client.insert("Thing", { id: "t", times: ["2026-01-05"], counts: [2], tags: ["2"] });
+  await client.insert("Thing", { id: "none", times: [], counts: [], tags: [] });
+  const engine = connect(client);
+  await until(() => engine.status.ready);
+  const found = async (where: QueryOptions["where"]): Promise<string[]> => {
+    const { body } = await client.request("POST", "/api/query/Thing", where);
+    expect(idsOf(engine, where)).toEqual((body as unknown as Row[]).map(({ id }) => id));
+    return idsOf(engine, where);
+  };
+  for (const moment of SAME_MOMENT) {
+    expect(await found({ times: { $has: moment } })).toEqual(["t"]);
+    expect(await found({ times: { $hasAny: ["2001-01-01", moment] } })).toEqual(["t"]);
+  }
+  expect(await found({ counts: { $has: 2 } })).toEqual(["t"]);
+  expect(await found({ tags: { $hasAny: ["2"] } })).toEqual(["t"]);
+  const wrong: readonly (readonly [NonNullable<QueryOptions["where"]>, string, string])[] = [
+    [{ counts: { $has: "2" } }, "counts.$has", 'is "2", not a finite number'],
+    [{ counts: { $hasAny: [2, true] } }, "counts.$hasAny[1]", "is true, not a finite number"],
+    [{ tags: { $has: 2 } }, "tags.$has", "is 2, not a string"],
+    [{ times: { $has: "soon" } }, "times.$has", 'is "soon", not an ISO 8601 date'],
+  ];
+  for (const [where, place, reason] of wrong) {
+    const { status, body } = await client.request("POST", "/api/query/Thing", where);
+    const message = expect.stringContaining(`${place} ${reason}`) as string;
+    expect([status, body]).toMatchObject([
+      400,
+      { error: { code: "INVALID_QUERY", field: place, message } },
+    ]);
+    expect(() => idsOf(engine, where)).toThrow(`${place} ${reason}`);
+  }
+});
+
 test("Q1: a pending write has the value that the server will store", async () => {
   const { client } = await serve();
   const engine = connect(client, {
@@ -328,6 +367,11 @@ test("Q1: the kinds name only readable fields, once per snapshot", async () => {
       yes: "bool",
       at: "datetime",
       tags: "array",
+      "tags[]": "string",
+      counts: "array",
+      "counts[]": "int",
+      times: "array",
+      "times[]": "datetime",
       meta: "json",
       other: "id",
     },

@@ -101,6 +101,22 @@ test("a push over the socket is answered like the same push over HTTP", async ()
   socket.socket.close();
 });
 
+test.each<[unknown]>([[undefined], [null], ["1"], [-1], [1.5], [2 ** 53]])(
+  "a push with the id %p, which its answer can't name, is refused and not applied",
+  async (id) => {
+    const client = await TestClient.guest(server.url);
+    const socket = await open(client);
+    socket.send({ type: "push", id, ...push(insert("nameless")) });
+    const named = `named-${(ids += 1)}`;
+    socket.send({ type: "push", id: 0, ...push(insert(named)) });
+    await until(() => socket.all("pushed").length > 0);
+    expect(socket.all("error")).toMatchObject([{ id: 0, code: "INVALID_DATA", field: "id" }]);
+    expect(socket.all("pushed")).toMatchObject([{ id: 0, answer: { applied: 1 } }]);
+    expect(await textsOf(client)).toEqual([named]);
+    socket.socket.close();
+  },
+);
+
 test("a push that lost its response is applied once, however it is repeated", async () => {
   const client = await TestClient.guest(server.url);
   const request = push(insert("once", { data: { text: "once", n: 1 } }));

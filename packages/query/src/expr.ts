@@ -218,7 +218,7 @@ export type ScalarKind = (typeof SCALAR_KINDS)[number];
 export type NestedKind = (typeof NESTED_KINDS)[number];
 
 /** Whether values of the kind can be compared and ordered. */
-export function isScalarKind(kind: FieldKind): kind is ScalarKind {
+export function isScalarKind(kind: string): kind is ScalarKind {
   return SCALAR_KINDS.some((name) => name === kind);
 }
 
@@ -237,6 +237,8 @@ export interface EntityShape {
   readonly name: string;
   /** Includes `id`. */
   readonly fields: ReadonlyMap<string, FieldKind>;
+  /** The kinds of the items of array fields. Items of a field that is absent may be of any kind. */
+  readonly items?: ReadonlyMap<string, ScalarKind>;
   /** Returns why a field that is not among them can't be used, if there is a reason to give. */
   readonly hintFor?: (field: string) => string | undefined;
 }

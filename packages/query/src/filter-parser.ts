@@ -311,12 +311,13 @@ export class FilterParser {
   }
 
   #has({ expr, name, kind }: Subject, values: readonly unknown[], at: string): Expr {
+    const itemKind = this.#names.entity?.items?.get(name);
     if (kind !== undefined && !isNestedKind(kind))
       invalid(at, `${at} requires a list, but ${name} is ${article(kind)}.`);
     this.#limits?.search(at);
     const items = values.map((value, index) => {
       const place = values.length === 1 ? at : `${at}[${index}]`;
-      const item = comparableWithAny(value, place);
+      const item = this.#valueOf(itemKind, value, place);
       if (item === null) invalid(place, `${place} is null, which can't be an item.`);
       return item;
     });

@@ -7,6 +7,7 @@ import {
   TRUE,
   type EntityShape,
   type FieldKind,
+  type ScalarKind,
 } from "./index.ts";
 
 const todo: EntityShape = {
@@ -19,6 +20,12 @@ const todo: EntityShape = {
     ["due", "datetime"],
     ["tags", "array"],
     ["meta", "json"],
+    ["sizes", "array"],
+    ["days", "array"],
+  ]),
+  items: new Map<string, ScalarKind>([
+    ["sizes", "int"],
+    ["days", "datetime"],
   ]),
 };
 
@@ -116,6 +123,10 @@ test("a filter tests values inside lists and json, and matches values of the sam
   const wrong: [unknown, string, string][] = [
     [{ title: { $has: "a" } }, "INVALID_QUERY", "title.$has"],
     [{ tags: { $has: null } }, "INVALID_QUERY", "tags.$has"],
+    [{ sizes: { $has: null } }, "INVALID_QUERY", "sizes.$has"],
+    [{ sizes: { $has: "2" } }, "INVALID_QUERY", "sizes.$has"],
+    [{ sizes: { $hasAny: [2, "2"] } }, "INVALID_QUERY", "sizes.$hasAny[1]"],
+    [{ days: { $has: "soon" } }, "INVALID_QUERY", "days.$has"],
     [{ tags: { $has: ["a"] } }, "INVALID_QUERY", "tags.$has"],
     [{ tags: { $hasAny: "a" } }, "INVALID_QUERY", "tags.$hasAny"],
     [{ tags: { $hasAny: ["a", {}] } }, "INVALID_QUERY", "tags.$hasAny[1]"],

@@ -6,6 +6,7 @@ import {
   PylonClientError,
   streamFunction,
   type FunctionError,
+  type RequestAuthor,
 } from "@pylonsync/sync";
 import { getEngine } from "./client.ts";
 import type { NameFor } from "./queries.ts";
@@ -86,7 +87,10 @@ export function streamFn(
   args: object = {},
   options: CallOptions = {},
 ): AsyncGenerator<string, unknown> {
-  return streamFunction(client(options.token ?? getEngine().token), name, { ...args });
+  const { token } = options;
+  const { session } = getEngine();
+  const http = token === undefined ? client(session.token, session) : client(token);
+  return streamFunction(http, name, { ...args });
 }
 
 /** The error of a function that declares its errors. */
@@ -127,7 +131,7 @@ function newId(): string {
   return createIdFactory(now, randomBytes)();
 }
 
-function client(token: string | null): HttpClient {
+function client(token: string | null, author?: RequestAuthor): HttpClient {
   const { baseUrl, platform } = getEngine();
-  return new HttpClient(baseUrl, platform, () => token);
+  return new HttpClient(baseUrl, platform, () => token, author);
 }

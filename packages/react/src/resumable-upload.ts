@@ -34,6 +34,8 @@ export type UploadIdentity = Pick<UploadRequest, "sync" | "file" | "target">;
 export async function sendResumable(request: ResumableRequest): Promise<UploadedFile> {
   const { sync, file, signal, onProgress, onWaiting } = request;
   const key = identityOf(request);
+  // Another user may have signed in when the upload begins again.
+  const start = sync.session.named("/api/files/tus");
   let path = remembered()[key] ?? null;
   let offset: number | null = null;
   let stored = -1;
@@ -43,7 +45,7 @@ export async function sendResumable(request: ResumableRequest): Promise<Uploaded
     try {
       if (path === null) {
         beginnings += 1;
-        path = await begin(request);
+        path = await begin(request, start);
         remember(key, path);
         offset = 0;
       }
@@ -83,12 +85,15 @@ export async function giveUp(upload: UploadIdentity): Promise<void> {
   await speak({ sync: upload.sync, method: "DELETE", path, headers: {} }).catch(() => undefined);
 }
 
-async function begin({ sync, file, target, signal }: ResumableRequest): Promise<string> {
+async function begin(
+  { sync, file, target, signal }: ResumableRequest,
+  path: string,
+): Promise<string> {
   const metadata = { filename: file.name, filetype: file.type, ...target };
   const answer = await speak({
     sync,
     method: "POST",
-    path: "/api/files/tus",
+    path,
     headers: {
       "Upload-Length": String(file.size),
       "Upload-Metadata": Object.entries(metadata)

@@ -29,7 +29,7 @@ export async function sendUpload({
   const { body } = await sendXhr({
     sync,
     method: "POST",
-    path: `/api/files/upload${query}`,
+    path: sync.session.named(`/api/files/upload${query}`),
     headers: {
       "Content-Type": file.type || "application/octet-stream",
       "X-Filename": encodeURIComponent(file.name),

@@ -71,7 +71,9 @@ async function send(
   headers: Readonly<Record<string, string>>,
 ): Promise<UploadedFile> {
   const bearer = token === undefined ? sync.session.token : token;
-  const url = `${sync.baseUrl.replace(/\/$/, "")}/api/files/upload`;
+  const path = "/api/files/upload";
+  const named = token === undefined ? sync.session.named(path) : path;
+  const url = `${sync.baseUrl.replace(/\/$/, "")}${named}`;
   const init: RequestInit = {
     method: "POST",
     body,
@@ -84,7 +86,12 @@ async function send(
     .catch((cause: unknown) => {
       throw PylonClientError.ofClient("UNREACHABLE", "The server can't be reached.", cause);
     });
-  return parseAnswer(UploadedSchema, readAnswer(response, text));
+  try {
+    return parseAnswer(UploadedSchema, readAnswer(response, text));
+  } catch (error) {
+    sync.session.refreshAfter(error);
+    throw error;
+  }
 }
 
 function blobOf(content: UploadContent, { contentType }: UploadOptions): Blob {

@@ -64,6 +64,7 @@ export function sendXhr(options: XhrRequest): Promise<XhrAnswer> {
         body: isEmpty ? undefined : readAnswer(head, text),
       });
     } catch (error) {
+      sync.session.refreshAfter(error);
       reject(error);
     }
   };

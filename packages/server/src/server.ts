@@ -247,10 +247,17 @@ class Server implements PylonServer {
       observer: this.#queryWatch(telemetry),
       platform: this.#platform,
       startTimeoutMs: config.dev ? 0 : DATABASE_START_TIMEOUT_MS,
+      onCopy: () =>
+        this.#log.warn("the database is a copy of another one: clients load a new snapshot"),
       onState: (state, error) => {
-        if (state === "lost")
-          this.#log.error("database unavailable: reads and writes fail until it is back", error);
-        else this.#log.info("database is back");
+        if (state === "back") this.#log.info("database is back");
+        else
+          this.#log.error(
+            state === "lost"
+              ? "database unavailable: reads and writes fail until it is back"
+              : "database can't be written: reads work, writes fail until it can",
+            error,
+          );
       },
     });
   }

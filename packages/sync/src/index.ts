@@ -40,7 +40,7 @@ export {
 export { callFunction, streamFunction } from "./engine/functions.ts";
 export { fetchPage, type PageOptions, type RowPage } from "./engine/fetch-page.ts";
 export { upsertRow } from "./engine/upsert-row.ts";
-export { HttpClient, type RequestOptions } from "./connection/http.ts";
+export { HttpClient, type RequestAuthor, type RequestOptions } from "./connection/http.ts";
 export { LOADING, type LiveFunction, type LiveFunctionState } from "./live/live-function.ts";
 export {
   liveQuery,

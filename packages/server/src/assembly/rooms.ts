@@ -1,6 +1,7 @@
 import { createIdFactory } from "@pylonsync/protocol";
 import type { Redis } from "../cache/redis.ts";
 import type { Log } from "../observe/log.ts";
+import type { HealthSources } from "../monitoring/health-parts.ts";
 import { MemoryRoomStore } from "../rooms/memory/memory-room-store.ts";
 import { PostgresRooms } from "../rooms/postgres/postgres-rooms.ts";
 import { RedisRooms } from "../rooms/redis/redis-rooms.ts";
@@ -16,24 +17,27 @@ import type { Base } from "./base.ts";
 export function roomsOf(
   { store, app, options, redis }: Base,
   feed: Feed,
-): { readonly rooms: Rooms; readonly backend: RoomBackend | null } {
+): { readonly rooms: Rooms; readonly backend: HealthSources["backend"] } {
   const { log, platform, roomTimes: times } = options;
   const replica = createIdFactory(platform.now, platform.random)();
   const backend = roomBackend(redis, store, { times, replica, log });
+  let shared: SharedRoomStore | null = null;
   const rooms = new Rooms({
     connections: feed.connections,
     createStore: (deliver) => {
       const common = { deliver, times, platform };
-      return backend === null
-        ? new MemoryRoomStore(common)
-        : new SharedRoomStore({ ...common, backend, log });
+      if (backend === null) return new MemoryRoomStore(common);
+      shared = new SharedRoomStore({ ...common, backend, log });
+      return shared;
     },
     rules: () => app.current.rooms,
     rows: store,
     platform,
     onError: (error) => log.error("rooms failed", error),
   });
-  return { rooms, backend };
+  if (backend === null) return { rooms, backend };
+  const isShared = (): boolean => backend.isUp && shared?.isRefused !== true;
+  return { rooms, backend: { part: backend.part, isUp: isShared } };
 }
 
 /** Returns the shared backend of the rooms, or null for a server that is the only one. */

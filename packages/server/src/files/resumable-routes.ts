@@ -33,7 +33,11 @@ const MAX_METADATA = 4096;
 export function resumableRoutes(services: ResumableRouteServices): Route[] {
   const { get, post, patch, del } = routeTable(services);
   return [
-    post("/api/files/tus", "signed-in", withErrorHeaders(create), { body: "none", scope: "files" }),
+    post("/api/files/tus", "signed-in", withErrorHeaders(create), {
+      body: "none",
+      scope: "files",
+      mayNameAuthor: true,
+    }),
     get("/api/files/tus/:id", "signed-in", withErrorHeaders(look), { scope: "files" }),
     patch("/api/files/tus/:id", "signed-in", withErrorHeaders(append), {
       body: "stream",

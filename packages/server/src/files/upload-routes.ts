@@ -34,8 +34,12 @@ export function uploadRoutes(services: UploadServices): Route[] {
   const { post, put, del } = routeTable(services);
 
   return [
-    post("/api/files/upload", "signed-in", upload, { body: "stream", scope: "files" }),
-    post("/api/files/presign", "signed-in", presign, { scope: "files" }),
+    post("/api/files/upload", "signed-in", upload, {
+      body: "stream",
+      scope: "files",
+      mayNameAuthor: true,
+    }),
+    post("/api/files/presign", "signed-in", presign, { scope: "files", mayNameAuthor: true }),
     put("/api/files/:id/content", "anyone", receive, { body: "stream", scope: "files" }),
     post("/api/files/:id/complete", "signed-in", complete, { body: "query", scope: "files" }),
     del("/api/files/:id", "signed-in", remove, { scope: "files" }),

@@ -45,7 +45,7 @@ export function functionRoutes(services: FunctionRouteServices): Route[] {
       access: "admin",
       handle: (context) => json(traces.newest(traceLimit(context.query("limit")))),
     },
-    { ...callable, method: "POST", path: "/api/fn/:name", handle: call },
+    { ...callable, method: "POST", path: "/api/fn/:name", mayNameAuthor: true, handle: call },
     { method: "POST", path: "/api/run", access: "admin", body: "rows", handle: run },
     ...WEBHOOK_METHODS.map((method): Route => ({
       ...callable,

@@ -7,6 +7,7 @@ import { createDatabase, sharedPostgresUrl } from "../../../../tests/support/ser
 import { systemPlatform, type Platform } from "../platform.ts";
 import { openStore } from "../store/open-store.ts";
 import type { Store } from "../store/store.ts";
+import { errorText } from "../util/errors.ts";
 import { scratchStore } from "../store/testing/scratch-store.ts";
 import type { JobRunnerServices } from "./job-runner.ts";
 import { Jobs } from "./jobs.ts";
@@ -78,6 +79,57 @@ test("no function is called before the watchdog would notice one that never retu
   watched.resolve();
   expect(await end).toBe("send completed");
   expect(calls).toBe(1);
+  await jobs.stop(1_000);
+});
+
+test("a database that stays unavailable is reported once each time", async () => {
+  await using scratch = scratchStore();
+  let isDown = false;
+  let [answered, refused] = [0, 0];
+  const store = new Proxy(scratch.store, {
+    get: (target, name) => {
+      const value: unknown = Reflect.get(target, name);
+      if (typeof value !== "function") return value;
+      return (...args: readonly unknown[]): unknown => {
+        answered += 1;
+        if (!isDown) return Reflect.apply(value, target, args);
+        refused += 1;
+        throw new Error("The database can't be reached.");
+      };
+    },
+  });
+  const platform: Platform = {
+    ...systemPlatform,
+    after: (ms, run) => systemPlatform.after(Math.min(ms, 5), run),
+  };
+  const reported: string[] = [];
+  const { add, started, jobs } = startRunner(
+    { store, platform },
+    {
+      runner: { run: async () => ({ value: null, json: "null" }) },
+      observer: {
+        ended: () => onEnd(),
+        died: () => undefined,
+        failed: (error) => reported.push(errorText(error)),
+      },
+    },
+  );
+  let onEnd = (): void => undefined;
+  await started;
+  for (const round of [1, 2]) {
+    isDown = true;
+    const before = refused;
+    await until(() => refused > before + 20);
+    expect(reported).toEqual(Array.from({ length: round }, () => "The database can't be reached."));
+    isDown = false;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    onEnd = resolve;
+    await add("send", { to: "ann" });
+    await promise;
+    // The runner looks for work again, without an error.
+    const asked = answered;
+    await until(() => answered > asked + 20);
+  }
   await jobs.stop(1_000);
 });
 

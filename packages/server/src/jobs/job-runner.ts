@@ -11,6 +11,7 @@ import { ANONYMOUS } from "../identity/identity.ts";
 import type { Functions } from "../functions/call.ts";
 import type { Runner } from "../functions/runner.ts";
 import type { Platform, Timer } from "../platform.ts";
+import { errorText } from "../util/errors.ts";
 import { FinalFailure } from "../util/final-failure.ts";
 import type { Crons } from "./crons.ts";
 import type { Job, LeasedJob } from "./job.ts";
@@ -128,6 +129,9 @@ export class JobRunner {
   #wakeAt = Infinity;
   #looking: Promise<void> | null = null;
   #mustPollAgain = false;
+  #failures = 0;
+  /** The error that was reported last, if there has been no look without an error since. */
+  #failure: string | null = null;
   #renewal: Timer | undefined;
   /** When it next looks for jobs that have become due, in milliseconds since 1970. */
   #settleAt = 0;
@@ -205,10 +209,12 @@ export class JobRunner {
       this.#mustPollAgain = true;
       return;
     }
+    const failures = this.#failures;
     this.#looking = this.#takeWork()
-      .catch((error: unknown) => this.#services.observer.failed(error))
+      .catch((error: unknown) => this.#failed(error))
       .finally(() => {
         this.#looking = null;
+        if (this.#failures === failures) this.#failure = null;
         if (this.#mustPollAgain) {
           this.#mustPollAgain = false;
           this.#look();
@@ -216,6 +222,15 @@ export class JobRunner {
           this.#wakeBy(this.#services.platform.now() + POLL_MS);
         }
       });
+  }
+
+  /** Reports an error, but not again and again while the database is unavailable. */
+  #failed(error: unknown): void {
+    this.#failures += 1;
+    const text = errorText(error);
+    if (text === this.#failure) return;
+    this.#failure = text;
+    this.#services.observer.failed(error);
   }
 
   async #takeWork(): Promise<void> {
@@ -257,12 +272,12 @@ export class JobRunner {
 
   /** Creates the jobs of due crons. A failure is reported, and delays no other job. */
   async #settleCrons(): Promise<void> {
-    const { crons, platform, observer } = this.#services;
+    const { crons, platform } = this.#services;
     try {
       await crons.settleDue();
       if (crons.nextDue !== null) this.#wakeBy(Math.max(crons.nextDue, platform.now() + 1));
     } catch (error) {
-      observer.failed(error);
+      this.#failed(error);
     }
   }
 

@@ -8,8 +8,8 @@ const FEED_BEHIND_MS = 10_000;
 /** The parts of a server that the report checks; each feature adds more. */
 export interface HealthSources {
   readonly store: {
-    /** Resolves if the database can be used, otherwise rejects. */
-    ping(): Promise<void>;
+    /** Rejects if the database can't be used at all. */
+    ping(): Promise<PartState>;
     stats(): { readonly isFollowing: boolean };
   };
   readonly feed: {
@@ -18,14 +18,14 @@ export interface HealthSources {
   };
   readonly storage: { check(): Promise<PartState> };
   /** The shared backend of the rooms, or null if they exist only in this process. */
-  readonly backend: { readonly part: string; readonly isUp: boolean } | null;
+  readonly backend: { readonly part: string; readonly isUp: () => boolean } | null;
   readonly log: Log;
 }
 
 /** Returns the parts of a server that `/readyz` reports. */
 export function healthParts({ store, feed, storage, backend, log }: HealthSources): Part[] {
   const parts: Part[] = [
-    { name: "database", isNeeded: true, check: async () => store.ping().then(() => "up" as const) },
+    { name: "database", isNeeded: true, check: () => store.ping() },
     {
       name: "feed",
       isNeeded: false,
@@ -51,7 +51,7 @@ export function healthParts({ store, feed, storage, backend, log }: HealthSource
     parts.push({
       name: backend.part,
       isNeeded: false,
-      check: () => (backend.isUp ? "up" : "lost"),
+      check: () => (backend.isUp() ? "up" : "lost"),
     });
   return parts;
 }

@@ -1,8 +1,8 @@
 import type { Platform } from "../platform.ts";
 import { withTimeout } from "../util/time-limit.ts";
 
-/** `up`: it works. Any other value says what is wrong. */
-export type PartState = "up" | "down" | "lost" | "behind" | "full" | "stopping";
+/** `up`: it works. Any other value says what is wrong; `read-only`: it works for reads. */
+export type PartState = "up" | "read-only" | "down" | "lost" | "behind" | "full" | "stopping";
 
 /** Something that the server needs, or benefits from. */
 export interface Part {
@@ -57,7 +57,9 @@ export class Health {
     this.#states ??= this.#checkParts();
     const states = await this.#states;
     const parts = { server: "up" as const, ...states };
-    if (this.#parts.some(({ name, isNeeded }) => isNeeded && states[name] !== "up"))
+    const isUsable = (state: PartState | undefined): boolean =>
+      state === "up" || state === "read-only";
+    if (this.#parts.some(({ name, isNeeded }) => isNeeded && !isUsable(states[name])))
       return { status: "unready", parts };
     return {
       status: Object.values(parts).every((state) => state === "up") ? "ready" : "degraded",

@@ -9,7 +9,12 @@ export type Handler<S> = (services: S, context: RequestContext) => Answer | Prom
 /** The options of a route besides its method, path and access; as in `Route`. */
 export type RouteOptions = Pick<
   Route,
-  "scope" | "quiet" | "acceptsCrossOriginForms" | "isAnonymous" | "ignoresInvalidTokens"
+  | "scope"
+  | "quiet"
+  | "acceptsCrossOriginForms"
+  | "isAnonymous"
+  | "ignoresInvalidTokens"
+  | "mayNameAuthor"
 > & {
   /** If it is omitted, a GET or DELETE reads no body, and any other route a `small` one. */
   readonly body?: BodyLimit;

@@ -1,6 +1,7 @@
 import { PylonError, type BodyLimit } from "@pylonsync/protocol";
 import { checkKeyScope, type RouteScope } from "../identity/key-scope.ts";
 import type { Identity } from "../identity/identity.ts";
+import { requireAuthor } from "./author.ts";
 import type { Method, RequestContext } from "./context.ts";
 import type { Answer } from "./responses.ts";
 
@@ -41,6 +42,8 @@ interface RouteBase {
    * elsewhere it is rejected.
    */
   readonly ignoresInvalidTokens?: boolean;
+  /** The request may name its author as `?user_id=`, which is empty for an anonymous one. */
+  readonly mayNameAuthor?: boolean;
   /** Bearer tokens that are valid for this route only. */
   readonly tokens?: RouteTokens;
   /**
@@ -71,14 +74,19 @@ export interface RouteSummary {
 
 /**
  * @param isOpen whether `admin-or-dev` is open to this request
- * @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE
+ * @throws PylonError AUTH_REQUIRED, FORBIDDEN, INSUFFICIENT_SCOPE, UNAUTHORIZED
  */
 export function checkAccess(
-  { access, scope }: Pick<Route, "access" | "scope">,
+  { access, scope, mayNameAuthor }: Pick<Route, "access" | "scope" | "mayNameAuthor">,
   context: RequestContext,
   isOpen: boolean,
 ): void {
   const { caller, identity } = context;
+  if (mayNameAuthor === true) {
+    const author = context.query("user_id");
+    const userId = author === "" ? null : (author ?? undefined);
+    requireAuthor(caller, userId, "The request was made");
+  }
   checkKeyScope(caller, scope, context.params);
   if (identity.isForServices === true && scope === undefined)
     throw new PylonError("INSUFFICIENT_SCOPE", "JWTs may not do this.", {

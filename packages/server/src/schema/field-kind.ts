@@ -1,4 +1,5 @@
-import type { FieldKind } from "@pylonsync/query";
+import { isScalarKind, type FieldKind, type ScalarKind } from "@pylonsync/query";
+import type { ManifestField } from "@pylonsync/sdk";
 
 /** The names of the field types, without `id(Entity)`. */
 export const FIELD_TYPES = [
@@ -18,6 +19,12 @@ export const FIELD_TYPES = [
 /** The kind of a manifest's field type: `id(User)` and `file` are `id`. */
 export function kindOf(type: string): FieldKind {
   return type.startsWith("id(") || type === "file" ? "id" : (type as FieldKind);
+}
+
+/** The kind of the items of an array field. */
+export function itemKindOf({ items }: Pick<ManifestField, "items">): ScalarKind | undefined {
+  const kind = items === undefined ? undefined : kindOf(items.type);
+  return kind !== undefined && isScalarKind(kind) ? kind : undefined;
 }
 
 /** The entity in `id(User)`. */

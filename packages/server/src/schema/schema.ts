@@ -1,12 +1,18 @@
 import { PylonError } from "@pylonsync/protocol";
-import { nearest, type EntityShape, type FieldKind, type SchemaShape } from "@pylonsync/query";
+import {
+  nearest,
+  type EntityShape,
+  type FieldKind,
+  type ScalarKind,
+  type SchemaShape,
+} from "@pylonsync/query";
 import {
   encryptedFieldsOf,
   sealingOf,
   type RowSealing,
   type ValueCipher,
 } from "./encrypted-fields.ts";
-import { kindOf, targetOf } from "./field-kind.ts";
+import { itemKindOf, kindOf, targetOf } from "./field-kind.ts";
 import { referencesOf, type Reference } from "./references.ts";
 import type { StoredRow } from "./row.ts";
 import { defaultsToUuid, isGenerated } from "./generated-default.ts";
@@ -29,6 +35,8 @@ import type {
 export interface Field {
   readonly name: string;
   readonly kind: FieldKind;
+  /** The kind of the items of an array. */
+  readonly itemKind: ScalarKind | undefined;
   /** The entity whose ids the field contains. */
   readonly target: string | undefined;
   readonly optional: boolean;
@@ -311,7 +319,7 @@ export function withoutFields(entity: Entity, closed: ReadonlySet<string>): Enti
       sortable: search.sortable.filter(isOpen),
     },
     publicShape: {
-      name: entity.name,
+      ...entity.publicShape,
       fields: new Map(shown),
       hintFor: (field) =>
         entity.shape.fields.has(field) && !isOpen(field)
@@ -352,6 +360,11 @@ function shapeOf(name: string, fields: readonly Field[]): EntityShape {
       ["id", "id"],
       ...fields.map(({ name: field, kind }) => [field, kind] as const),
     ]),
+    items: new Map(
+      fields.flatMap(({ name: field, itemKind }) =>
+        itemKind === undefined ? [] : [[field, itemKind] as const],
+      ),
+    ),
   };
 }
 
@@ -375,6 +388,7 @@ function toField(
   return {
     name: field.name,
     kind: kindOf(field.type),
+    itemKind: itemKindOf(field),
     target: targetOf(field.type),
     optional: field.optional,
     unique: field.unique,

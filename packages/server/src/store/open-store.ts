@@ -21,6 +21,11 @@ export interface OpenOptions {
    */
   readonly loadPostgresDdl?: (() => Promise<readonly string[]>) | undefined;
   readonly platform?: Platform | undefined;
+  /**
+   * Called if the database turns out to be a copy of another one, such as a restored dump: its
+   * clients load a new snapshot.
+   */
+  readonly onCopy?: (() => void) | undefined;
   /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;
 }

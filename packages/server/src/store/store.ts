@@ -320,8 +320,11 @@ export interface TransactOptions {
   readonly shared?: string | undefined;
 }
 
-/** A change of the connection to a database server while a store is open. */
-export type DatabaseState = "lost" | "back";
+/** A change of the database while a store is open. `read-only`: reads work, writes fail. */
+export type DatabaseState = "lost" | "read-only" | "back";
+
+/** The access to a database that can be used. */
+export type DatabaseAccess = "up" | "read-only";
 
 /** `no-notifications`: the server responds, but notifications sent through it do not come back. */
 export type LinkState = "up" | "lost" | "no-notifications";
@@ -504,7 +507,7 @@ export interface Store extends Reader {
   stats(): StoreStats;
   /** The time of the clock that all servers of this database share, in milliseconds since 1970. */
   time(): Promise<number>;
-  /** Resolves if the database can be used, rejects if it can't. */
-  ping(): Promise<void>;
+  /** Checks the access to the database; rejects if it can't be used at all. */
+  ping(): Promise<DatabaseAccess>;
   close(): Promise<void>;
 }

@@ -15,6 +15,7 @@ import type { DataModel } from "../data/model.ts";
 import { Reads } from "../data/reads.ts";
 import type { DataServices } from "../data/routes.ts";
 import type { Writer } from "../data/writer.ts";
+import { requireAuthor } from "../request/author.ts";
 import { toPublicError } from "../request/responses.ts";
 import { operatorsOf } from "../schema/field-operators.ts";
 import { withCurrentNames } from "../schema/old-names.ts";
@@ -106,7 +107,7 @@ export async function push(
   services: PushServices,
   onResult: (status: PushResult["status"]) => void,
 ): Promise<PushResponse> {
-  requireAuthor(request, caller);
+  requireAuthor(caller, request.userId, "The changes were made");
   const results: PushResult[] = [];
   // An older client matches results by position, so it receives none after the first rejection.
   const groups = request.results
@@ -129,18 +130,6 @@ export async function push(
     cursor: { last_seq: head },
     ...(request.results ? { results } : {}),
   };
-}
-
-/**
- * A page that is authenticated by a cookie learns of another user's sign-in in another tab only
- * afterwards, and must not write in that user's name.
- */
-function requireAuthor({ userId }: ParsedPush, caller: Caller): void {
-  if (userId === undefined || userId === caller.userId) return;
-  throw new PylonError("UNAUTHORIZED", "The changes were made by another user than the caller.", {
-    hint: "Ask GET /api/auth/me who is signed in.",
-    field: "user_id",
-  });
 }
 
 async function applyGroup(

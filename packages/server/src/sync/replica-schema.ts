@@ -1,4 +1,9 @@
-import { encodeRelation, type RelationKind, type ReplicaSchemaMessage } from "@pylonsync/protocol";
+import {
+  encodeRelation,
+  itemsKey,
+  type RelationKind,
+  type ReplicaSchemaMessage,
+} from "@pylonsync/protocol";
 import { isFalse, type EntityShape } from "@pylonsync/query";
 import type { ManifestRelation } from "@pylonsync/sdk";
 import { pathOf } from "../data/relation-path.ts";
@@ -21,7 +26,7 @@ export function replicaSchema(
   return Object.fromEntries(
     readable.flatMap(({ name, oldNames, publicShape, relations }) => {
       const fields = {
-        ...Object.fromEntries(publicShape.fields),
+        ...Object.fromEntries(fieldKinds(publicShape)),
         ...Object.fromEntries(
           [...relations.values()].map((relation) => [
             relation.name,
@@ -32,6 +37,11 @@ export function replicaSchema(
       return [...oldNames, name].map((known) => [known, fields]);
     }),
   );
+}
+
+function fieldKinds({ fields, items }: EntityShape): readonly (readonly [string, string])[] {
+  const itemKinds = [...(items ?? [])].filter(([name]) => fields.has(name));
+  return [...fields, ...itemKinds.map(([name, kind]) => [itemsKey(name), kind] as const)];
 }
 
 /** By a field that is hidden, or to an entity that the caller may not read, it leads to no rows. */

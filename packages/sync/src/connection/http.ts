@@ -15,6 +15,16 @@ const SLOWEST_UPLOAD = 8;
 
 type Headers = Readonly<Record<string, string>>;
 
+/** Names the user who makes a request that may be authenticated by a cookie. */
+export interface RequestAuthor {
+  /** Adds the user to the path. */
+  named(path: string): string;
+  /** Called with the error of a request whose path was named. */
+  refreshAfter(error: unknown): void;
+}
+
+const UNNAMED: RequestAuthor = { named: (path) => path, refreshAfter: () => undefined };
+
 /** Timeout and cancellation of a request. */
 export interface RequestOptions {
   /** Cancels the request. */
@@ -34,9 +44,16 @@ export class HttpClient {
   readonly #platform: Platform;
   readonly #token: () => string | null;
   readonly baseUrl: string;
+  readonly author: RequestAuthor;
   #receivedAt = -Infinity;
 
-  constructor(baseUrl: string, platform: Platform, token: () => string | null) {
+  constructor(
+    baseUrl: string,
+    platform: Platform,
+    token: () => string | null,
+    author: RequestAuthor = UNNAMED,
+  ) {
+    this.author = author;
     this.baseUrl = baseUrl.replace(/\/$/, "");
     this.#platform = platform;
     this.#token = token;

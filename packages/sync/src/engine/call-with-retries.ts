@@ -8,26 +8,32 @@ import { FUNCTION_MS } from "./function-timeout.ts";
 const TRIES = 4;
 const RETRY_MS = 300;
 
-/** Calls a server function, like `callFunction`. @param args as JSON represents them */
+/**
+ * Calls a server function, like `callFunction`.
+ *
+ * @param path the function's path, which names the caller
+ * @param args as JSON represents them
+ */
 export async function callWithRetries(
   http: HttpClient,
   platform: Platform,
-  name: string,
+  path: string,
   args: unknown,
   key: string,
 ): Promise<unknown> {
   const backoff = new Backoff(platform, RETRY_MS);
-  const { token } = http;
+  const { token, author } = http;
   for (let attempt = 1; ; attempt += 1) {
     try {
       return await http.request(
         "POST",
-        `/api/fn/${encodeURIComponent(name)}`,
+        path,
         args,
         { "Idempotency-Key": key },
         { timeoutMs: FUNCTION_MS },
       );
     } catch (error) {
+      author.refreshAfter(error);
       if (!isUnreachable(error) || mayRun(error) || attempt === TRIES) throw error;
       await new Promise<void>((resolve) => platform.after(backoff.next(), resolve));
       // A retry would be the call of the user who has signed in meanwhile.

@@ -47,6 +47,22 @@ export class EngineSession {
   }
 
   /**
+   * Adds the user who makes a request to its path. Without a token, the cookie may be that of
+   * another user by the time the request arrives: routes that take `user_id` then refuse it.
+   *
+   * @example
+   * const url = engine.baseUrl + engine.session.named("/api/files/upload");
+   */
+  named(path: string): string {
+    return this.#options.session.named(path);
+  }
+
+  /** Loads the session again if a request with a named path failed because of another user. */
+  refreshAfter(error: unknown): void {
+    this.#options.session.refreshAfter(error);
+  }
+
+  /**
    * Listens to changes of the session.
    *
    * @returns an unsubscribe function

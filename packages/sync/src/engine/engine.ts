@@ -105,7 +105,7 @@ export class SyncEngine extends EngineAliases {
     const { appName = "default", token } = config;
     const options = { baseUrl, platform, storage, appName, token, credentials, initial };
     this.#session = new Session(options);
-    this.#http = new HttpClient(baseUrl, platform, () => this.#session.token);
+    this.#http = new HttpClient(baseUrl, platform, () => this.#session.token, this.#session);
     this.#code = new CodeWatch(this.#http, () => this.#updateStatus());
     const tabId = this.#newId();
     this.#extras = new Lazy(() => import("../connection/extras.ts"), this.#code.watch());

@@ -3,6 +3,7 @@ import { parseAnswer } from "../connection/answer.ts";
 import { unreachable } from "../connection/deadline.ts";
 import { codeNotLoaded, PylonClientError } from "../connection/errors.ts";
 import type { HttpClient } from "../connection/http.ts";
+import { functionPath } from "./function-path.ts";
 import { FUNCTION_MS } from "./function-timeout.ts";
 import { toPlain } from "../outbox/plain.ts";
 import type { Platform } from "../platform/platform.ts";
@@ -25,12 +26,13 @@ export async function callFunction(
   args: unknown,
   key: string,
 ): Promise<unknown> {
-  // Copied now, because the caller may change them while the code is loaded.
+  // Taken now, because the arguments and the user may change while the code is loaded.
   const plain = toPlain(args);
+  const path = functionPath(http, name);
   const { callWithRetries } = await import("./online.ts").catch((cause: unknown) => {
     throw unreachable(cause);
   });
-  return callWithRetries(http, platform, name, plain, key);
+  return callWithRetries(http, platform, path, plain, key);
 }
 
 const isError = /* @__PURE__ */ objectOf({ code: isString, message: isString });
@@ -49,12 +51,17 @@ export async function* streamFunction(
   name: string,
   args: unknown,
 ): AsyncGenerator<string, unknown> {
+  const path = functionPath(http, name);
   // The parser is loaded on demand, before the call, because few pages read streams.
   const { createParser } = await import("../connection/extras.ts").catch((cause: unknown) => {
     throw codeNotLoaded(cause);
   });
-  const path = `/api/fn/${encodeURIComponent(name)}`;
-  const response = await http.open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS });
+  const response = await http
+    .open("POST", path, toPlain(args), {}, { timeoutMs: FUNCTION_MS })
+    .catch((error: unknown) => {
+      http.author.refreshAfter(error);
+      throw error;
+    });
   const events: { event: string | undefined; data: string }[] = [];
   const parser = createParser({ onEvent: ({ event, data }) => events.push({ event, data }) });
   const decoder = new TextDecoder();

@@ -2,6 +2,7 @@ import { PylonClientError } from "../connection/errors.ts";
 import type { LiveClient } from "../connection/live-client.ts";
 import { LiveChannel, type LiveChannelOptions } from "../connection/live-channel.ts";
 import { callWithRetries } from "../engine/call-with-retries.ts";
+import { functionPath } from "../engine/function-path.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { FunctionClient } from "./function-client.ts";
 import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
@@ -130,10 +131,11 @@ export class LiveFunctions {
   /** Calls the function once, if no connection delivers the result. */
   async #call(one: WatchedFunction): Promise<void> {
     const { http, platform, newId } = this.#options;
+    const path = functionPath(http, one.name);
     const generation = this.#generation;
     const isOver = (): boolean => generation !== this.#generation || one.sub !== null;
     try {
-      const value = await callWithRetries(http, platform, one.name, one.args, newId());
+      const value = await callWithRetries(http, platform, path, one.args, newId());
       if (!isOver()) one.succeed(value);
     } catch (error) {
       // Without a response, the last result remains.

@@ -34,6 +34,27 @@ test("a shape has the kinds that this client knows, and the id", () => {
   );
 });
 
+test("an array has the kind of its items, if this client knows it", () => {
+  const schema = ReplicaSchema.of({
+    Todo: {
+      tags: "array",
+      "tags[]": "string",
+      shapes: "array",
+      "shapes[]": "polygon",
+      old: "array",
+      title: "string",
+    },
+  });
+  const shape = schema.shape("Todo");
+  const kindOf = (name: string): unknown => [shape?.fields.get(name), shape?.items?.get(name)];
+  expect(["tags", "shapes", "old", "title"].map(kindOf)).toEqual([
+    ["array", "string"],
+    ["array", undefined],
+    ["array", undefined],
+    ["string", undefined],
+  ]);
+});
+
 test("dates of a write are normalized as on the server, and all else stays", () => {
   const data = fc.dictionary(fc.constantFrom("a", "b", "c", "d"), values, {
     noNullPrototype: true,

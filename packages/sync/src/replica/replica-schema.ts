@@ -1,14 +1,21 @@
-import { relationIn, type RelationKind, type ReplicaSchemaMessage } from "@pylonsync/protocol";
+import {
+  arrayOfItems,
+  relationIn,
+  type RelationKind,
+  type ReplicaSchemaMessage,
+} from "@pylonsync/protocol";
 import {
   applyFieldOperator,
   fieldOperatorOf,
   isFieldKind,
+  isScalarKind,
   normaliseValue,
   parseLocalFilter,
   plainOperatorOf,
   type EntityShape,
   type FieldKind,
   type FieldOperator,
+  type ScalarKind,
 } from "@pylonsync/query";
 import { IncludedList } from "./included-list.ts";
 import { relatedTest, relationsIn } from "./related-filter.ts";
@@ -38,7 +45,7 @@ export class ReplicaSchema implements Schema {
   private constructor(message: ReplicaSchemaMessage) {
     this.message = message;
     this.#shapes = new Map(
-      Object.entries(message).map(([name, kinds]) => [name, { name, fields: fieldsOf(kinds) }]),
+      Object.entries(message).map(([name, kinds]) => [name, shapeOf(name, kinds)]),
     );
   }
 
@@ -99,8 +106,13 @@ function operatorIn(kind: FieldKind | undefined, value: unknown): FieldOperator 
 /**
  * A newer server may have types that this client does not know: such fields are treated as unknown.
  */
-function fieldsOf(kinds: Readonly<Record<string, string>>): ReadonlyMap<string, FieldKind> {
+function shapeOf(name: string, kinds: Readonly<Record<string, string>>): EntityShape {
   const fields = new Map<string, FieldKind>([["id", "id"]]);
-  for (const [name, kind] of Object.entries(kinds)) if (isFieldKind(kind)) fields.set(name, kind);
-  return fields;
+  const items = new Map<string, ScalarKind>();
+  for (const [key, kind] of Object.entries(kinds)) {
+    const array = arrayOfItems(key);
+    if (array === null && isFieldKind(kind)) fields.set(key, kind);
+    if (array !== null && isScalarKind(kind)) items.set(array, kind);
+  }
+  return { name, fields, items };
 }

@@ -130,3 +130,35 @@ test("a session that the server refuses to end does not keep the client from ask
   expect(await session.refresh()).toMatchObject({ userId: null });
   expect(storage.get(storageKey("app", "ended"))).toBe(null);
 });
+
+test("only a request that a cookie may authenticate names its user", async () => {
+  let userId: string | null = "a/b";
+  const make = (token: string | undefined, credentials: "token" | "cookie"): Session =>
+    new Session({
+      baseUrl: "http://server.example",
+      platform: {
+        ...systemPlatform,
+        fetch: () => Promise.resolve(Response.json({ ...ANYBODY, user_id: userId })),
+      },
+      storage: createWriteThroughStorage({}, () => undefined),
+      appName: "app",
+      token,
+      credentials,
+      initial: ANONYMOUS_SESSION,
+    });
+  const byToken = make("token", "token");
+  await byToken.refresh();
+  expect(byToken.named("/api/fn/add")).toBe("/api/fn/add");
+  for (const session of [make(undefined, "token"), make(undefined, "cookie")]) {
+    userId = "a/b";
+    expect(session.named("/api/fn/add")).toBe("/api/fn/add");
+    await session.refresh();
+    expect(session.named("/api/fn/add")).toBe("/api/fn/add?user_id=a%2Fb");
+    expect(session.named("/upload?field=x")).toBe("/upload?field=x&user_id=a%2Fb");
+    session.invalidate();
+    expect(session.named("/api/fn/add")).toBe("/api/fn/add");
+    userId = null;
+    await session.refresh();
+    expect(session.named("/api/fn/add")).toBe("/api/fn/add?user_id=");
+  }
+});

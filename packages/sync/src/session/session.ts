@@ -185,6 +185,24 @@ export class Session {
   get authorId(): string | null | undefined {
     return this.#state.is === "unknown" ? undefined : this.#state.session.userId;
   }
+  /**
+   * Adds the user who makes a request to its path, because without a token a cookie may be that of
+   * another user by the time the request arrives: the server then refuses it.
+   */
+  named(path: string): string {
+    // The page expects another user to have signed in, but not which one.
+    const author = this.token !== null || this.isInvalidated ? undefined : this.authorId;
+    if (author === undefined) return path;
+    const separator = path.includes("?") ? "&" : "?";
+    return `${path}${separator}user_id=${encodeURIComponent(author ?? "")}`;
+  }
+
+  /** Loads the session again if a request failed because it named another user. */
+  refreshAfter(error: unknown): void {
+    if (!(error instanceof PylonClientError)) return;
+    if (error.status === 401 && error.field === "user_id") this.refresh().catch(() => undefined);
+  }
+
   /** The user whose writes may be shown. */
   get visibleUserId(): string | null | undefined {
     return this.isOutdated ? undefined : this.authorId;

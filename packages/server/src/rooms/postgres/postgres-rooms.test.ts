@@ -206,6 +206,39 @@ test("a replica whose connections are cut returns, and shows who is in its rooms
   expect([...a.told, ...b.told].filter((line) => line.startsWith("leave"))).toEqual([]);
 }, 30_000);
 
+test("Postgres becomes read-only: rooms are in memory, and the log says so once", async () => {
+  let ticks = 0;
+  const platform: Platform = {
+    ...systemPlatform,
+    every: (ms, run) =>
+      systemPlatform.every(ms, () => {
+        ticks += 1;
+        run();
+      }),
+  };
+  const [a, b] = [await open(TIMES, url, 5000, platform), await open()];
+  await a.store.connected("u", will("u"));
+  await a.store.join("r", "u", null);
+  const database = new URL(url).pathname.slice(1);
+  const cut = (): Promise<unknown> =>
+    sql.query(
+      `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+       WHERE datname = current_database() AND pid <> pg_backend_pid()`,
+    );
+  await sql.query(`ALTER DATABASE "${database}" SET default_transaction_read_only = on`);
+  await cut();
+  await until(() => !a.database.link.isUp && !b.database.link.isUp);
+  await b.store.join("r", "v", null);
+  expect(await usersIn(b, "r")).toEqual(["v"]);
+  // The link probes the database repeatedly.
+  const before = ticks;
+  await until(() => ticks > before + 30);
+  expect(a.logged.filter((line) => line.includes("postgres unavailable"))).toHaveLength(1);
+  await sql.query(`ALTER DATABASE "${database}" RESET default_transaction_read_only`);
+  await until(async () => (await usersIn(a, "r")).length === 2);
+  expect(await usersIn(b, "r")).toEqual(["u", "v"]);
+}, 30_000);
+
 test("Postgres hangs: a call waits once, then rooms are in memory until it is back", async () => {
   const other = await open();
   const sockets = new Set<Socket>();

@@ -196,7 +196,7 @@ async function open(isUp = true): Promise<{
     times: TIMES,
     platform: turns.platform,
     log: new Log({
-      level: "warn",
+      level: "info",
       format: "text",
       now: Date.now,
       write: (line) => logged.push(line),
@@ -267,7 +267,13 @@ test("a backend that rejects calls is logged once, until it accepts them", async
   for (let n = 0; n < 3; n += 1) await turns.run();
   expect(logged).toHaveLength(1);
   expect(logged[0]).toContain("out of memory");
+  expect(store.isRefused).toBe(true);
   expect(await store.members("r", "u")).toMatchObject([{ user_id: "u" }]);
+  for (const call of ["join", "enter"]) Reflect.deleteProperty(backend, call);
+  await turns.run();
+  expect(logged[1]).toContain("accepts requests again");
+  expect(store.isRefused).toBe(false);
+  expect(membersOf(backend)).toEqual(["r u 1"]);
 });
 
 test("a stop while the lease is being taken is a stop", async () => {

@@ -77,6 +77,11 @@ export class SharedRoomStore implements RoomStore {
     return this.#memory.table;
   }
 
+  /** Whether the backend can be reached, but rejects what it is asked to do. */
+  get isRefused(): boolean {
+    return this.#refusal !== null;
+  }
+
   get #isOnline(): boolean {
     return this.#sharing.state === "online";
   }
@@ -333,8 +338,15 @@ export class SharedRoomStore implements RoomStore {
     if (this.#sharing.state === "stopped") return;
     this.#sharing.become(next);
     if (next !== "online") return;
+    try {
+      await this.#catchUp();
+    } catch (error) {
+      this.#goOffline(error);
+      return;
+    }
+    if (this.#refusal !== null && this.#isOnline)
+      this.#options.log.info(`${this.#backend.name} accepts requests again: rooms are shared`);
     this.#refusal = null;
-    await this.#catchUp().catch((error: unknown) => this.#goOffline(error));
   }
 
   /**

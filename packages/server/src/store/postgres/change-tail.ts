@@ -1,11 +1,13 @@
 import type { Client, ClientConfig } from "pg";
 import { runIn, type Operation } from "../../observe/operation.ts";
 import type { Platform, Timer } from "../../platform.ts";
+import { PylonError } from "@pylonsync/protocol";
 import type { ChangeRecord, DatabaseState } from "../store.ts";
 import { toChange } from "../answered-rows.ts";
 import { BOUNDS, CHANNEL, READ, toBounds } from "./change-log.ts";
 import { ListeningConnection } from "./channel/listening-connection.ts";
 import { firstOf } from "./codec.ts";
+import { isReadOnly } from "./errors.ts";
 import type { ConnectionPool } from "./pool.ts";
 
 const TAIL: Operation = { requestId: null, where: "change log", span: null };
@@ -86,7 +88,11 @@ export class ChangeTail {
   wake(): void {
     void this.settle().then(
       () => this.#report("back"),
-      (error: unknown) => this.#report("lost", error),
+      (error: unknown) => {
+        // The reason, such as a refused connection, is more useful than what callers are told.
+        const reason = error instanceof PylonError ? (error.cause ?? error) : error;
+        this.#report(isReadOnly(reason) ? "read-only" : "lost", reason);
+      },
     );
   }
 

@@ -31,6 +31,8 @@ export interface PostgresOptions {
    * itself.
    */
   readonly onState: (state: DatabaseState, error?: unknown) => void;
+  /** Called if the database is a copy of another one, so that its change log was renewed. */
+  readonly onCopy?: (() => void) | undefined;
   /** Notified of each statement. */
   readonly observer?: QueryObserver | null | undefined;
   /**
@@ -190,12 +192,22 @@ function isWithoutTls(error: unknown): boolean {
   return error instanceof Error && /does not support SSL/i.test(error.message);
 }
 
+/** The server is down, starting or stopping, or other servers have all of its connections. */
+const NO_CONNECTION = "53300";
+const DOWN = new Set([
+  "ECONNREFUSED",
+  "ETIMEDOUT",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "ECONNRESET",
+  "57P01",
+  "57P03",
+  NO_CONNECTION,
+]);
+
 function isDown(error: unknown): boolean {
   const code = errorCode(error);
-  return (
-    ["ECONNREFUSED", "ETIMEDOUT", "ENOTFOUND", "EAI_AGAIN", "ECONNRESET", "57P03"].includes(code) ||
-    (error instanceof Error && /timeout|terminated/i.test(error.message))
-  );
+  return DOWN.has(code) || (error instanceof Error && /timeout|terminated/i.test(error.message));
 }
 
 function explain(
@@ -216,6 +228,11 @@ function explain(
       return (
         `Postgres at ${where} has no database "${String(database)}": ` +
         "create it with CREATE DATABASE, or correct DATABASE_URL."
+      );
+    case NO_CONNECTION:
+      return (
+        `Postgres at ${where} has no free connection (${reason}): ` +
+        "lower PYLON_DATABASE_POOL of the servers, or raise max_connections."
       );
     default:
       if (isDown(error))

@@ -1,6 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { DatabaseError } from "pg";
-import { errorCode } from "../../util/errors.ts";
+import { errorCode, errorText } from "../../util/errors.ts";
 import { outOfRange } from "../number-range.ts";
 import { RowBusyError } from "./row-locks.ts";
 
@@ -9,8 +9,10 @@ import { RowBusyError } from "./row-locks.ts";
  * another transaction must have written in between.
  */
 const CONFLICTS = new Set(["40001", "40P01", "23505"]);
-/** The server is shutting down or starting up, or became a read-only replica in a failover. */
-const UNREACHABLE = /^(08...|57P0[1-5]|25006|53300)$/;
+/** The server became a read-only replica in a failover, or is set to be read-only. */
+const READ_ONLY = "25006";
+/** The server is shutting down or starting up, is read-only, or has no free connection. */
+const UNREACHABLE = new RegExp(`^(08...|57P0[1-5]|${READ_ONLY}|53300)$`);
 /**
  * Behind a pooler a prepared statement may be unknown to the connection, already known to it, or
  * outdated by a schema change.
@@ -43,6 +45,23 @@ const BROKEN = new RegExp(
   "i",
 );
 
+/**
+ * No connection could be opened, for whatever reason: the server is down, or it refuses the user
+ * or the database, because a password was changed or a maintenance has begun.
+ */
+export class ConnectFailure extends Error {
+  override readonly name = "ConnectFailure";
+
+  constructor(cause: unknown) {
+    super(errorText(cause), { cause });
+  }
+}
+
+/** Whether the database can be read at the moment, but not written. */
+export function isReadOnly(error: unknown): boolean {
+  return errorCode(error instanceof PylonError ? error.cause : error) === READ_ONLY;
+}
+
 /** Whether two transactions conflicted: the same work may be retried. */
 export function isConflict(error: unknown): boolean {
   return CONFLICTS.has(errorCode(error));
@@ -50,6 +69,7 @@ export function isConflict(error: unknown): boolean {
 
 /** Whether the connection is lost, or leads to a server that can't write at the moment. */
 export function isUnreachable(error: unknown): boolean {
+  if (error instanceof ConnectFailure) return true;
   const code = errorCode(error);
   if (UNREACHABLE.test(code) || NETWORK.has(code)) return true;
   return error instanceof Error && !(error instanceof DatabaseError) && BROKEN.test(error.message);
@@ -81,7 +101,7 @@ export function isRetryable(error: unknown): boolean {
  * nor the app caused it.
  */
 export function translateError(error: unknown): unknown {
-  if (isUnreachable(error)) return unavailable();
+  if (isUnreachable(error)) return unavailable(error);
   if (isConflict(error)) {
     return new PylonError("OVERLOADED", "Too many concurrent writes to the same rows.", {
       hint: "Nothing was changed. Try again.",
@@ -105,6 +125,8 @@ export function translateError(error: unknown): unknown {
             "do the rest in an action.",
         },
       );
+    case "57014":
+      return ended(error);
     case "54000":
       return new PylonError("INVALID_DATA", "A value is too long for the index of its field.", {
         hint: "Indexed and unique strings may have about 2,600 bytes.",
@@ -136,11 +158,24 @@ export function rowBusy(): PylonError {
 }
 
 /**
- * The error if the database can't be reached at the moment. No change is known to have been made.
+ * The error if the database can't be reached or written at the moment. No change is known to have
+ * been made.
  */
-export function unavailable(): PylonError {
-  return new PylonError("OVERLOADED", "The database can't be reached.", {
-    hint: "Try again in a moment.",
-    extra: { retry_after_secs: 1 },
+export function unavailable(cause: unknown): PylonError {
+  const error = new PylonError(
+    "OVERLOADED",
+    isReadOnly(cause) ? "The database is read-only." : "The database can't be reached.",
+    { hint: "Try again in a moment.", extra: { retry_after_secs: 1 } },
+  );
+  error.cause = cause;
+  return error;
+}
+
+/** The error if the server has ended a statement, because it took too long. */
+function ended(cause: DatabaseError): PylonError {
+  const error = new PylonError("QUERY_TIMEOUT", "The database has ended a statement.", {
+    hint: "Nothing was changed. It took too long: read or write fewer rows.",
   });
+  error.cause = cause;
+  return error;
 }

@@ -30,6 +30,14 @@ const NO_STATEMENT_TIMEOUT = "SET LOCAL statement_timeout = 0";
 const LOCK_TIMEOUT = "SET LOCAL lock_timeout = '250ms'";
 const LOCK_ATTEMPTS = 120;
 const LOCK_NOT_AVAILABLE = "55P03";
+const PG_CONTROL = "to_regprocedure('pg_control_system()')";
+const DATABASE = `SELECT oid::text AS oid,
+    has_function_privilege(${PG_CONTROL}, 'execute') AS may_ask
+  FROM pg_database WHERE datname = current_database()`;
+const CLUSTER = "SELECT system_identifier::text AS id FROM pg_control_system()";
+/** Whether the log is of a cluster with higher transaction ids. */
+const IS_AHEAD = `SELECT numbered_below > pg_snapshot_xmax(pg_current_snapshot()) AS is_ahead
+  FROM "_pylon_log"`;
 const DUPLICATE_VALUES = "23505";
 const OLDEST_SERVER = 140_000;
 
@@ -38,36 +46,73 @@ const OLDEST_SERVER = 140_000;
  * version.
  *
  * @param extraDdl the statements of features whose state is not in rows; see PostgresOptions
+ * @returns whether it renewed the change log, because the database is a copy of another one
  */
 export async function prepareDatabase(
   pool: ConnectionPool,
   platform: Platform,
   extraDdl: readonly string[],
-): Promise<void> {
+): Promise<boolean> {
   const ddl = [...BASE_DDL, ...extraDdl];
   const version = hash("sha256", ddl.join("\n"), "hex");
   const generation = String(BASE_GENERATION);
-  await pool.again(() =>
+  return pool.again(() =>
     locked(pool, platform, async (client) => {
       await checkServer(client);
       const known = await client.query<{ found: string | null }>(
         `SELECT to_regclass('"_pylon_meta"')::text AS found`,
       );
       const made = known.rows[0]?.found === null ? new Map<string, string>() : await baseOf(client);
-      if (made.get("base") === version) return;
       const isNewer = Number(made.get("base_generation") ?? 0) > BASE_GENERATION;
-      for (const sql of isNewer ? extraDdl : ddl) await client.query(sql);
-      if (isNewer) return;
-      await client.query(SET_META, ["base", version]);
-      await client.query(SET_META, ["base_generation", generation]);
+      if (made.get("base") !== version) {
+        for (const sql of isNewer ? extraDdl : ddl) await client.query(sql);
+        if (!isNewer) {
+          await client.query(SET_META, ["base", version]);
+          await client.query(SET_META, ["base_generation", generation]);
+        }
+      }
+      return renewIfCopied(client, made.get("origin"));
     }),
   );
 }
 
-/** The stored version and generation of Pylon's own tables. */
+/**
+ * Renews the log if this database is a copy, such as a restored dump: clients may have seen changes
+ * that it lacks, and transaction ids of another cluster may prevent that changes are numbered.
+ *
+ * @param origin the identity of the database that the log is of, if it is known
+ * @returns whether it renewed the log
+ */
+async function renewIfCopied(client: ClientBase, origin: string | undefined): Promise<boolean> {
+  const identity = await identityOf(client);
+  const { rows } = await client.query<{ is_ahead: boolean }>(IS_AHEAD);
+  const isCopy = rows[0]?.is_ahead === true || (origin !== undefined && origin !== identity);
+  if (isCopy) for (const sql of RENEW_LOG) await client.query(sql);
+  if (origin !== identity) await client.query(SET_META, ["origin", identity]);
+  return isCopy;
+}
+
+/** Identifies the database among all databases of all clusters, as far as the role may know. */
+async function identityOf(client: ClientBase): Promise<string> {
+  const { rows } = await client.query<{ oid: string; may_ask: boolean | null }>(DATABASE);
+  const [database] = rows;
+  if (database?.may_ask !== true) return database?.oid ?? "";
+  await client.query("SAVEPOINT identity");
+  try {
+    const cluster = await client.query<{ id: string }>(CLUSTER);
+    await client.query("RELEASE SAVEPOINT identity");
+    return `${cluster.rows[0]?.id ?? ""}/${database.oid}`;
+  } catch {
+    // Servers that only speak the protocol of Postgres may have no such identifier.
+    await client.query("ROLLBACK TO SAVEPOINT identity");
+    return database.oid;
+  }
+}
+
+/** The stored version, generation and origin of Pylon's own tables. */
 async function baseOf(client: ClientBase): Promise<ReadonlyMap<string, string>> {
   const { rows } = await client.query<{ key: string; value: string }>(
-    `SELECT key, value FROM "_pylon_meta" WHERE key IN ('base', 'base_generation')`,
+    `SELECT key, value FROM "_pylon_meta" WHERE key IN ('base', 'base_generation', 'origin')`,
   );
   return new Map(rows.map(({ key, value }) => [key, value]));
 }

@@ -1,12 +1,12 @@
 import { PylonError } from "@pylonsync/protocol";
 import { Pool, type ClientBase, type PoolClient, type PoolConfig } from "pg";
 import type { Platform } from "../../platform.ts";
-import type { Value } from "../store.ts";
+import type { DatabaseAccess, Value } from "../store.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { cancelStatement } from "./cancel.ts";
 import { StatementRunner, type ColumnRow } from "./connection.ts";
 import { ConnectionShares, type ShareName } from "./connection-shares.ts";
-import { isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
+import { ConnectFailure, isStaleStatement, isUnreachable, unavailable } from "./errors.ts";
 import { MAX_QUICK_RETRIES, pause } from "./pause.ts";
 import { SilenceWatch } from "./silence-watch.ts";
 import type { Cancellation } from "../../util/cancellation.ts";
@@ -68,6 +68,7 @@ const IDLE_MS = 30_000;
  * server for long.
  */
 const LIFETIME_S = 30 * 60;
+const IS_READ_ONLY = "SELECT current_setting('transaction_read_only')::boolean AS is_read_only";
 /** How long a statement may take to end after its cancellation was requested, in milliseconds. */
 const CANCEL_MS = 2_500;
 
@@ -192,11 +193,20 @@ export class ConnectionPool {
    *
    * @throws PylonError OVERLOADED if the database can't be reached
    */
-  async probe(): Promise<void> {
+  async probe(): Promise<DatabaseAccess> {
     try {
-      await this.#pool.query("SELECT 1");
+      const lease = await this.take("read");
+      let isWritable = false;
+      try {
+        const { rows } = await this.statements.runPlain(lease.client, IS_READ_ONLY);
+        isWritable = rows[0]?.["is_read_only"] === false;
+        return isWritable ? "up" : "read-only";
+      } finally {
+        // After a failover the connection leads to the old server: the next probe opens another.
+        lease.release(!isWritable);
+      }
     } catch (error) {
-      throw isUnreachable(error) ? unavailable() : error;
+      throw isUnreachable(error) ? unavailable(error) : error;
     }
   }
 
@@ -211,7 +221,7 @@ export class ConnectionPool {
           if (attempt < MAX_QUICK_RETRIES) continue;
         }
         if (!isUnreachable(error)) throw error;
-        if (this.#platform.monotonic() > end) throw unavailable();
+        if (this.#platform.monotonic() > end) throw unavailable(error);
         await pause(this.#platform, attempt);
       }
     }
@@ -256,7 +266,9 @@ export class ConnectionPool {
    */
   async #connect(): Promise<PoolClient> {
     for (;;) {
-      const client = await this.#pool.connect();
+      const client = await this.#pool.connect().catch((cause: unknown) => {
+        throw new ConnectFailure(cause);
+      });
       if (this.#watch?.isSuspect(client) !== true) return client;
       client.release(true);
     }

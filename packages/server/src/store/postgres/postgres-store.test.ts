@@ -5,6 +5,7 @@ import {
   createDatabase,
   sharedPostgresUrl,
 } from "../../../../../tests/support/servers/postgres.ts";
+import type { LogBounds } from "../store.ts";
 import type { QueryObserver } from "../../observe/query-observer.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
@@ -105,7 +106,6 @@ test("a new log numbers changes in a cluster with lower transaction numbers", as
   await cluster.query(`UPDATE "_pylon_log" SET numbered_below = '18000000000000000000'`);
   await cluster.end();
   store = await open(url);
-  await store.renewLog();
   const { head } = await store.bounds();
   await note("restored");
   await store.settle();
@@ -113,6 +113,29 @@ test("a new log numbers changes in a cluster with lower transaction numbers", as
     [head + 1, "restored"],
   ]);
   await store.close();
+});
+
+test("a copy of a database has a new log, and the same database keeps its own", async () => {
+  const url = await createDatabase(sharedPostgresUrl());
+  const boundsOf = async (at: string): Promise<LogBounds> => {
+    const store = await open(at);
+    const bounds = await store.bounds();
+    await store.close();
+    return bounds;
+  };
+  const original = await boundsOf(url);
+  const [from, to] = [new URL(url), new URL(url)];
+  to.pathname = `${from.pathname}_copy`;
+  const server = new Client({ connectionString: sharedPostgresUrl() });
+  await server.connect();
+  const [source, target] = [from.pathname.slice(1), to.pathname.slice(1)];
+  await server.query(`CREATE DATABASE "${target}" TEMPLATE "${source}"`);
+  await server.end();
+  const copy = await boundsOf(to.href);
+  expect(copy.epoch).not.toBe(original.epoch);
+  expect(copy.floor).toBeGreaterThan(original.head);
+  expect(await boundsOf(to.href)).toEqual(copy);
+  expect(await boundsOf(url)).toEqual(original);
 });
 
 test("a store whose log is renewed elsewhere does not wait for changes", async () => {

@@ -7,6 +7,7 @@ import type {
   Found,
   SearchSelect,
   ChangeRecord,
+  DatabaseAccess,
   LogBounds,
   QueryPlan,
   Reader,
@@ -60,7 +61,7 @@ export async function openPostgresStore(options: PostgresOptions): Promise<Postg
   const connection = await connectionOptions(options);
   const pools = openPools(connection, platform, options);
   try {
-    await prepareDatabase(pools.maintenance, platform, extraDdl);
+    if (await prepareDatabase(pools.maintenance, platform, extraDdl)) options.onCopy?.();
     const { onState } = options;
     const tail = new ChangeTail(pools.tail, { connection, platform, onState });
     await tail.start();
@@ -306,8 +307,8 @@ export class PostgresStore implements Store {
     return Number(row?.["time"]);
   }
 
-  async ping(): Promise<void> {
-    await this.#pools.readiness.probe();
+  ping(): Promise<DatabaseAccess> {
+    return this.#pools.readiness.probe();
   }
 
   async close(): Promise<void> {

@@ -11,6 +11,7 @@ import { PgBouncer } from "../../../../../tests/support/servers/pgbouncer.ts";
 import { planMigration } from "../../schema/diff.ts";
 import type { ChangeRecord, Store } from "../store.ts";
 import type { PostgresOptions } from "./connection-options.ts";
+import { SESSION_LIMITS } from "./session-settings.ts";
 import { openPostgresStore, type PostgresStore } from "./postgres-store.ts";
 
 const manifest = buildManifest({
@@ -21,13 +22,16 @@ const manifest = buildManifest({
 
 async function openReplica(
   url: string,
-  overrides: Partial<Pick<PostgresOptions, "ca" | "poolMax" | "onState">> = {},
+  overrides: Partial<
+    Pick<PostgresOptions, "ca" | "poolMax" | "onState" | "limits" | "startTimeoutMs">
+  > = {},
 ): Promise<PostgresStore> {
   const store = await openPostgresStore({
     url,
     poolMax: overrides.poolMax ?? 4,
     ca: overrides.ca ?? null,
-    startTimeoutMs: 0,
+    startTimeoutMs: overrides.startTimeoutMs ?? 0,
+    limits: overrides.limits,
     onState: overrides.onState ?? (() => undefined),
   });
   await store.migrate((stored) => ({
@@ -54,6 +58,48 @@ function hearing(store: Store): ChangeRecord[] {
   const heard: ChangeRecord[] = [];
   store.follow((changes) => heard.push(...changes));
   return heard;
+}
+
+/** A connection of the operator to the server of a database, but not to the database itself. */
+class Admin implements AsyncDisposable {
+  readonly #server: Client;
+  readonly #database: string;
+  readonly #url: string;
+
+  private constructor(server: Client, url: string) {
+    this.#server = server;
+    this.#url = url;
+    this.#database = new URL(url).pathname.slice(1);
+  }
+
+  static async of(url: string): Promise<Admin> {
+    const server = new Client({ connectionString: sharedPostgresUrl() });
+    await server.connect();
+    return new Admin(server, url);
+  }
+
+  async alter(change: string): Promise<void> {
+    await this.#server.query(`ALTER DATABASE "${this.#database}" ${change}`);
+  }
+
+  async cutConnections(): Promise<void> {
+    await this.#server.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1",
+      [this.#database],
+    );
+  }
+
+  /** Runs statements in the database. */
+  async run(sql: string): Promise<void> {
+    const client = new Client({ connectionString: this.#url });
+    await client.connect();
+    await client.query(sql);
+    await client.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.end();
+  }
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -198,6 +244,113 @@ describe("an unavailable Postgres", () => {
     expect(heard.map(({ rowId }) => rowId).toSorted()).toEqual([...ids].toSorted());
     for (const error of refused) expect(error).toMatchObject({ code: "OVERLOADED" });
     await store.close();
+  }, 60_000);
+
+  test("that became read-only serves reads, and is written again after that", async () => {
+    const url = await createDatabase(sharedPostgresUrl());
+    const states: string[] = [];
+    const store = await openReplica(url, { onState: (state) => states.push(state) });
+    await add(store, "before");
+    await store.settle();
+    await using admin = await Admin.of(url);
+    await admin.alter("SET default_transaction_read_only = on");
+    await admin.cutConnections();
+    await expect(add(store, "during")).rejects.toMatchObject({
+      code: "OVERLOADED",
+      message: "The database is read-only.",
+    });
+    expect(await store.get("Note", "before")).not.toBeNull();
+    expect(await store.ping()).toBe("read-only");
+    // The connections stay: as after a failover, some of them lead to a read-only server.
+    await admin.alter("RESET default_transaction_read_only");
+    await add(store, "after");
+    expect(await store.ping()).toBe("up");
+    expect((await store.select({ entity: "Note" })).map(({ id }) => id)).toEqual([
+      "after",
+      "before",
+    ]);
+    await store.close();
+  }, 60_000);
+
+  test("whose log can't be numbered because it is read-only is reported as such", async () => {
+    const url = await createDatabase(sharedPostgresUrl());
+    const states: (readonly [string, unknown?])[] = [];
+    const store = await openReplica(url, { onState: (...state) => states.push(state) });
+    await using admin = await Admin.of(url);
+    await admin.alter("SET default_transaction_read_only = on");
+    await admin.cutConnections();
+    // Another server has committed a change, which no replica has numbered.
+    await admin.run(
+      `BEGIN READ WRITE;
+       INSERT INTO "_pylon_changes" (entity, row_id, kind, after, at)
+         VALUES ('Note', 'other', 'insert', '{"id":"other"}', 1);
+       COMMIT`,
+    );
+    await until(() => states.length > 0);
+    expect(states).toMatchObject([["read-only", { code: "25006" }]]);
+    await admin.alter("RESET default_transaction_read_only");
+    await until(() => states.length > 1);
+    expect(states.map(([state]) => state)).toEqual(["read-only", "back"]);
+    await store.close();
+  }, 60_000);
+
+  test("that refuses connections, whatever the reason, is waited for", async () => {
+    const url = await createDatabase(sharedPostgresUrl());
+    const states: (readonly [string, unknown?])[] = [];
+    const store = await openReplica(url, { onState: (...state) => states.push(state) });
+    await using admin = await Admin.of(url);
+    await admin.alter("WITH ALLOW_CONNECTIONS false");
+    await admin.cutConnections();
+    const works = [add(store, "x"), store.get("Note", "x"), store.ping()];
+    const refusal = { code: "OVERLOADED", message: "The database can't be reached." };
+    expect(await Promise.allSettled(works)).toMatchObject(
+      works.map(() => ({ status: "rejected", reason: refusal })),
+    );
+    await until(() => states.length > 0);
+    const reason = expect.stringContaining("not currently accepting connections") as string;
+    expect(states).toMatchObject([["lost", { message: reason }]]);
+    await admin.alter("WITH ALLOW_CONNECTIONS true");
+    await add(store, "x");
+    await until(() => states.length > 1);
+    expect(await store.ping()).toBe("up");
+    await store.close();
+  }, 60_000);
+
+  test("that ends a statement because of its time limit makes only that work fail", async () => {
+    const url = await createDatabase(sharedPostgresUrl());
+    const limits = { ...SESSION_LIMITS, lockMs: 60_000, statementMs: 500 };
+    const store = await openReplica(url, { limits });
+    const other = new Client({ connectionString: url });
+    await other.connect();
+    await other.query('BEGIN; LOCK TABLE "Note"');
+    const works = [add(store, "x"), store.get("Note", "x")];
+    const refusal = { code: "QUERY_TIMEOUT", message: "The database has ended a statement." };
+    expect(await Promise.allSettled(works)).toMatchObject(
+      works.map(() => ({ status: "rejected", reason: refusal })),
+    );
+    await other.end();
+    await add(store, "x");
+    expect(await store.get("Note", "x")).not.toBeNull();
+    await store.close();
+  }, 30_000);
+
+  test("without a free connection is named as such, and waited for at the start", async () => {
+    await using server = await PostgresServer.start([...WITHOUT_FLUSHING, "max_connections=20"]);
+    const url = await server.createDatabase();
+    const others: Client[] = [];
+    for (let isFree = true; isFree;) {
+      const other = new Client({ connectionString: url });
+      other.on("error", () => undefined);
+      isFree = await other.connect().then(
+        () => true,
+        () => false,
+      );
+      if (isFree) others.push(other);
+    }
+    await expect(openReplica(url)).rejects.toThrow(/has no free connection .*max_connections/);
+    const opened = openReplica(url, { startTimeoutMs: 20_000 });
+    await Promise.all(others.map((other) => other.end()));
+    await (await opened).close();
   }, 60_000);
 
   test("is reported in time and without a password", async () => {

@@ -227,7 +227,7 @@ export class TransactionRunner {
       if (rollBack === "if-sent" && !tx.hasSent && tx.failure === null)
         throw new WorkFailed("", { cause: error });
       const cause = this.#causeOf(tx.failure?.error ?? error, lease);
-      await this.#rollBack(open, tx);
+      await this.#rollBack(open, tx, isUnreachable(cause));
       if (isLockTimeout(cause)) rows.keepOnly(tx.target);
       throw cause;
     }
@@ -260,13 +260,20 @@ export class TransactionRunner {
   /**
    * Rolls back a transaction, including a statement that is still running, and releases its
    * connection.
+   *
+   * @param isBroken whether the connection must not be used again, for example because it leads to
+   *   a server that became read-only: the next one may lead to the new primary
    */
-  async #rollBack({ lease, hasBegun }: OpenTransaction, tx: PostgresTransaction): Promise<void> {
-    if (!hasBegun) return lease.release();
+  async #rollBack(
+    { lease, hasBegun }: OpenTransaction,
+    tx: PostgresTransaction,
+    isBroken: boolean,
+  ): Promise<void> {
+    if (!hasBegun) return lease.release(isBroken);
     try {
       if (tx.isRunning) await this.#pool.cancel(lease.client);
       await this.#pool.statements.runPlain(lease.client, "ROLLBACK", ROLLBACK_MS);
-      lease.release();
+      lease.release(isBroken);
     } catch {
       lease.release(true);
     }
@@ -274,7 +281,7 @@ export class TransactionRunner {
 }
 
 function commitUnknown(): PylonError {
-  const { message } = unavailable();
+  const { message } = unavailable(null);
   return new PylonError(
     "OVERLOADED",
     `${message} The connection was lost during a write, so the write may have been committed.`,

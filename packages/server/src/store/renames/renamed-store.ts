@@ -1,5 +1,6 @@
 import type { SchemaShape } from "@pylonsync/query";
 import type {
+  DatabaseAccess,
   ChangeRecord,
   LogBounds,
   QueryPlan,
@@ -126,7 +127,7 @@ export class RenamedStore extends RenamedReader implements Store {
   time(): Promise<number> {
     return this.#inner.time();
   }
-  ping(): Promise<void> {
+  ping(): Promise<DatabaseAccess> {
     return this.#inner.ping();
   }
   close(): Promise<void> {

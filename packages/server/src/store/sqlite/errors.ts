@@ -41,10 +41,18 @@ export function isDamage(error: unknown): boolean {
   return isOfDatabase(error) && DAMAGED.test(error.code ?? "");
 }
 
+/** Whether only writes fail, because the disk is full or read-only. */
+export function isWriteFailure(error: unknown): boolean {
+  const { code = "" } = isOfDatabase(error) ? error : {};
+  return FULL.test(code) || READ_ONLY.test(code);
+}
+
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB|FORMAT)/;
+const FULL = /^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)/;
+const READ_ONLY = /^SQLITE_(READONLY|PERM|AUTH)/;
 const FAILURES: readonly (readonly [RegExp, string])[] = [
-  [/^SQLITE_(FULL|IOERR_WRITE|IOERR_SHMSIZE)/, "its disk is full"],
-  [/^SQLITE_(READONLY|PERM|AUTH)/, "its file or disk is read-only"],
+  [FULL, "its disk is full"],
+  [READ_ONLY, "its file or disk is read-only"],
   [DAMAGED, "its file is damaged"],
   [/^SQLITE_(IOERR|CANTOPEN|PROTOCOL|NOLFS|NOMEM)/, "its disk failed"],
 ];

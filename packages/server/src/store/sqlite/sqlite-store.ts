@@ -13,6 +13,7 @@ import type {
   QueryPlan,
   SearchSelect,
   ChangeRecord,
+  DatabaseAccess,
   DatabaseState,
   LogBounds,
   Reader,
@@ -38,7 +39,7 @@ import {
   trimChanges,
 } from "./change-log.ts";
 import { BASE_DDL, ddlOf, missingColumns } from "./ddl.ts";
-import { isDamage } from "./errors.ts";
+import { isDamage, isWriteFailure } from "./errors.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { repairDates, timeOf } from "./repair-dates.ts";
 import { ReadPlans } from "./read-plans.ts";
@@ -55,6 +56,12 @@ import type { Cancellation } from "../../util/cancellation.ts";
 
 type OnState = (state: DatabaseState, error?: unknown) => void;
 type Listener = (changes: readonly ChangeRecord[]) => void;
+
+/** The size of the largest row that an app may write by default. */
+const PROBE_BYTES = 1024 * 1024;
+
+/** The minimum time between two probes that writes cause, in milliseconds. */
+const PROBE_MS = 1_000;
 
 const SET_META = `INSERT INTO "_pylon_meta" (key, value) VALUES (?, ?)
   ON CONFLICT (key) DO UPDATE SET value = excluded.value`;
@@ -99,6 +106,7 @@ export class SqliteStore implements Store {
   readonly #onState: OnState;
   #state: DatabaseState = "back";
   #isDamaged = false;
+  #probeAt = -Infinity;
   #epoch: string;
   #commitCount = 0;
   /** Null: they must be read, because the log has another beginning. */
@@ -116,7 +124,7 @@ export class SqliteStore implements Store {
       this.#writer.run(sql);
     this.#reader = open(path);
     this.#reader.run("PRAGMA query_only = ON");
-    const onFailure = (error: unknown): void => this.#report("lost", error);
+    const onFailure = (error: unknown): void => this.#failed(error);
     this.#writerStatements = new StatementCache(this.#writer, observer, onFailure, platform);
     this.#readerStatements = new StatementCache(this.#reader, observer, onFailure, platform);
     this.#epoch = this.#meta("epoch") ?? this.#setMeta("epoch", platform.uuid());
@@ -287,19 +295,28 @@ export class SqliteStore implements Store {
     return this.#platform.now();
   }
 
-  async ping(): Promise<void> {
+  async ping(): Promise<DatabaseAccess> {
     if (this.#state === "back") {
       this.#readerStatements.first("SELECT 1", []);
-      return;
+      return "up";
     }
     if (this.#isDamaged)
       throw new PylonError("STORAGE_UNAVAILABLE", "The database file is damaged.", {
         hint: "Restore a backup.",
       });
-    await this.#commits.submit(async () => {
-      this.#writerStatements.run(SET_META, ["probe", new Date(this.#platform.now()).toISOString()]);
-    });
+    try {
+      // On a full disk a small row may still find room in the write-ahead log.
+      for (const text of ["x".repeat(PROBE_BYTES), new Date(this.#platform.now()).toISOString()])
+        await this.#commits.submit(async () => {
+          this.#writerStatements.run(SET_META, ["probe", text]);
+        });
+    } catch (error) {
+      if (this.#state !== "read-only") throw error;
+      this.#readerStatements.first("SELECT 1", []);
+      return "read-only";
+    }
     this.#report("back");
+    return "up";
   }
 
   async close(): Promise<void> {
@@ -313,7 +330,7 @@ export class SqliteStore implements Store {
       this.#writer.run("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch (error) {
       // On a full disk everything remains in the write-ahead log, which the next start applies.
-      this.#report("lost", error);
+      this.#failed(error);
     }
     this.#writer.close();
   }
@@ -351,8 +368,25 @@ export class SqliteStore implements Store {
     const head = transactions.at(-1)?.at(-1)?.seq ?? 0;
     if (this.#bounds !== null)
       this.#bounds = this.#bounds.head === 0 ? null : { ...this.#bounds, head };
-    this.#report("back");
+    if (this.#state === "read-only") this.#probeLater();
+    else this.#report("back");
     for (const changes of transactions) for (const listener of this.#listeners) listener(changes);
+  }
+
+  /**
+   * Checks whether the disk has room again, at most once in a while: small writes may succeed, and
+   * large ones fail.
+   */
+  #probeLater(): void {
+    const now = this.#platform.monotonic();
+    if (now < this.#probeAt) return;
+    this.#probeAt = now + PROBE_MS;
+    // If it fails, the state stays.
+    this.ping().catch(() => undefined);
+  }
+
+  #failed(error: unknown): void {
+    this.#report(isWriteFailure(error) ? "read-only" : "lost", error);
   }
 
   #report(state: DatabaseState, error?: unknown): void {

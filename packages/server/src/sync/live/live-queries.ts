@@ -38,6 +38,9 @@ const REFILL_MS = 1_000;
 const HINT = "See docs/sync.md for the messages of a live socket.";
 const OwnSchema = v.looseObject({ type: v.picklist(["subscribe", "unsubscribe", "ping", "push"]) });
 
+/** A message that is answered by its id. */
+const NamedSchema = v.looseObject({ id: UnsubscribeSchema.entries.id });
+
 type RefusalText = Omit<LiveError, "type" | "id" | "retry_after_secs">;
 
 /** The dependencies of live queries. */
@@ -145,7 +148,7 @@ export class LiveQueries {
       return true;
     }
     if (!v.is(OwnSchema, message)) return false;
-    if (message.type === "push") return this.#push(subscriber, message, text.length);
+    if (message.type === "push") return this.#push(connection, message, text.length);
     if (text.length > MAX_SUBSCRIBE_BYTES)
       connection.refuse(idOf(message), {
         code: "PAYLOAD_TOO_LARGE",
@@ -159,10 +162,17 @@ export class LiveQueries {
   }
 
   /** @returns whether the connection accepts pushes */
-  #push(subscriber: Subscriber, message: object, length: number): boolean {
+  #push(connection: LiveConnection, message: object, length: number): boolean {
+    const { subscriber } = connection;
     const pushes = this.#pushes;
     if (pushes === null || !this.takesPushes(subscriber)) return false;
-    const received = { id: idOf(message), message, length };
+    const named = v.safeParse(NamedSchema, message);
+    if (!named.success) {
+      // The client could not tell which push an answer is for, and would send it again.
+      connection.refuse(0, { code: "INVALID_DATA", ...malformedId(named.issues[0]) });
+      return true;
+    }
+    const received = { id: named.output.id, message, length };
     const mayStay = (): Promise<boolean> => this.#options.mayStay(subscriber);
     void pushes.take(subscriber, received, mayStay);
     return true;
@@ -354,6 +364,10 @@ function shownOf({ code, message, hint, field }: PylonError | QueryError): Refus
 function pauseOf(error: PylonError | QueryError): { readonly retry_after_secs?: number } {
   const seconds = error instanceof PylonError ? error.extra?.["retry_after_secs"] : undefined;
   return typeof seconds === "number" ? { retry_after_secs: seconds } : {};
+}
+
+function malformedId(issue: v.BaseIssue<unknown>): Omit<RefusalText, "code"> {
+  return { message: `The push is not valid: ${reasonOf(issue)}.`, field: "id", hint: HINT };
 }
 
 function reasonOf(issue: v.BaseIssue<unknown>): string {

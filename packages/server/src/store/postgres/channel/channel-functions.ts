@@ -12,8 +12,11 @@ export const CHANNEL_DDL: readonly string[] = channelFunctions.statements;
 /** Reads the name of the channel. */
 export const CHANNEL_QUERY = `SELECT ${channelFunctions.nameOf("name")}() AS channel`;
 
-/** Sends `$1`, regardless of its length. */
-export const SEND_QUERY = `SELECT ${channelFunctions.nameOf("send")}($1)`;
+/**
+ * Sends `$1` and returns a row; in a read-only database, where calls would fail, it does neither.
+ */
+export const PROBE_QUERY = `SELECT ${channelFunctions.nameOf("send")}($1)
+  WHERE NOT current_setting('transaction_read_only')::boolean`;
 
 /** Reads the texts of long messages by their ids. */
 export const MESSAGES_QUERY =

@@ -9,7 +9,7 @@ import type { ColumnRow } from "../connection.ts";
 import { isStaleStatement, isUnreachable } from "../errors.ts";
 import { SerialQueue } from "../../../util/serial-queue.ts";
 import { ConnectionPool } from "../pool.ts";
-import { SEND_QUERY } from "./channel-functions.ts";
+import { PROBE_QUERY } from "./channel-functions.ts";
 import { NotificationListener } from "./notification-listener.ts";
 
 const PROBING: Operation = { requestId: null, where: "replica link", span: null };
@@ -180,7 +180,7 @@ export class PostgresLink implements ReplicaLink {
     this.#isProbing = true;
     try {
       await runIn(PROBING, () =>
-        this.#own.run((pool) => once(pool, SEND_QUERY, [`${this.#probe}${this.#probes}`])),
+        this.#own.run((pool) => once(pool, PROBE_QUERY, [`${this.#probe}${this.#probes}`], true)),
       );
       this.#unansweredProbes += 1;
       if (this.#unansweredProbes >= MAX_PROBES && !this.isUp) this.#setState("no-notifications");
@@ -228,15 +228,19 @@ async function once(
   pool: ConnectionPool,
   text: string,
   params: readonly Value[],
+  mustReturnRows = false,
 ): Promise<ColumnRow[]> {
   for (;;) {
     const lease = await pool.take("write");
     try {
       const { rows } = await pool.statements.run(lease.client, text, params);
+      if (mustReturnRows && rows.length === 0) throw new LinkLostError("the database is read-only");
       lease.release();
       return rows;
     } catch (error) {
-      lease.release(isUnreachable(error) || isStaleStatement(error));
+      // A connection to a read-only server may outlive a failover.
+      const isLost = error instanceof LinkLostError || isUnreachable(error);
+      lease.release(isLost || isStaleStatement(error));
       // Behind a pooler a prepared statement may be missing: then the call has not run.
       if (!pool.statements.names.learnFrom(error)) throw error;
     }
