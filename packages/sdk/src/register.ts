@@ -210,10 +210,26 @@ export type MutationName = NamesOfKind<"mutation">;
 /** The names of the app's actions, including internal ones. */
 export type ActionName = NamesOfKind<"action">;
 
-/** The arguments of a function on the server, by its name. */
-export type ServerArgs<N> = N extends keyof ServerFunctions
-  ? ServerFunctions[N]["args"]
-  : LooseFields;
+type ArgsOf<F> = {
+  readonly [N in keyof F]: F[N] extends { readonly __types?: infer T extends CallTypes }
+    ? T["args"]
+    : LooseFields;
+};
+type ServerArgsByName = Register extends {
+  readonly functions: infer F;
+  readonly internalFunctions: infer I;
+}
+  ? ArgsOf<F & I>
+  : Readonly<Record<never, never>>;
+/**
+ * The arguments of a function on the server, by its name.
+ *
+ * While the compiler checks an object in a call, it asks for the arguments of an unknown name. An
+ * index signature answers that. Otherwise it would need the types of all functions, and with them
+ * that of the function that contains the call, whose result could then not be inferred.
+ */
+export type ServerArgs<N extends string> = (ServerArgsByName &
+  Readonly<Record<string, LooseFields>>)[N];
 /** The return value of a function on the server, by its name. */
 export type ServerResult<N> = N extends keyof ServerFunctions
   ? ServerFunctions[N]["result"]
@@ -227,5 +243,12 @@ export type ServerErrors<N> = N extends keyof ServerFunctions
 /** The arguments of a call. They may be omitted if none is required. */
 export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
 
-/** A name that is only known to be a string: literal names must be registered. */
-export type UnknownName<N extends string> = string extends N ? N : never;
+/**
+ * The name of a function in a call: a literal must be one of `Known`; a name that is only known at
+ * run time may be any string.
+ */
+export type CalledName<N extends string, Known extends string> = string extends N
+  ? Known | (string & Readonly<Record<never, never>>)
+  : N extends Known
+    ? N
+    : Known;
