@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { stripe } from "@pylonsync/functions/plugins";
+import {
+  auditLog,
+  featureFlags,
+  softDelete,
+  tenantScope,
+  versioning,
+} from "@pylonsync/sdk/plugins";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -194,5 +202,26 @@ test("in dev mode the start warns of a read rule without a usable index", async 
       hint: expect.stringContaining(".index()"),
     },
   ]);
+  await dev.stop();
+});
+
+test("the entities and the policies of plugins need no index of the app", async () => {
+  const Task = entity("Task", { title: field.string(), ownerId: field.string().owner().index() });
+  const withPlugins = buildManifest({
+    name: "plugins",
+    version: "1.0.0",
+    entities: [Task],
+    policies: [policy({ name: "own", entity: "Task", allow: "auth.userId == data.ownerId" })],
+    plugins: [
+      auditLog(),
+      featureFlags(),
+      softDelete({ entities: ["Task"] }),
+      stripe(),
+      tenantScope({ entities: ["Task"] }),
+      versioning({ entities: ["Task"] }),
+    ],
+  });
+  const dev = await startServer(appOf(withPlugins), { PYLON_DEV_MODE: "1" });
+  expect(dev.server.diagnostics.filter(({ code }) => code === "POLICY_NO_INDEX")).toEqual([]);
   await dev.stop();
 });
