@@ -1,3 +1,5 @@
+// For `await using`: a project's own libraries need not contain it.
+/// <reference lib="esnext.disposable" preserve="true" />
 import type { FnDefinition } from "@pylonsync/functions";
 import type {
   ActionName,
