@@ -369,6 +369,38 @@ describe("an app without a page", () => {
     expect(await get("/", { method: "POST" })).toBeNull();
   });
 
+  test("shows HTTP functions with their paths, workflows, shards and crons", async () => {
+    const { get } = await openPage(true, {
+      ...files,
+      "app.ts": files["app.ts"].replace(
+        "entities: [",
+        'crons: [{ name: "tidy", schedule: "@daily", function: "hello" }], entities: [',
+      ),
+      "functions/hello.ts": QUERY,
+      "functions/hooks/pay.ts":
+        'import { http } from "@pylonsync/functions";\n' +
+        'export default http({ method: ["POST", "PUT"], handler: () => new Response() });\n',
+      "functions/feed.ts":
+        'import { http } from "@pylonsync/functions";\n' +
+        'export default http({ method: "*", path: "/feed/:id", handler: () => new Response() });\n',
+      "workflows/ship.ts":
+        'import { workflow } from "@pylonsync/workflows";\n' +
+        'export default workflow("ship", async () => 1, { description: "Ships <it>" });\n',
+      "shards/arena.ts":
+        'import { shard, v } from "@pylonsync/functions";\n' +
+        "export default shard({ input: v.any(), init: () => ({}), view: () => 1 });\n",
+    });
+    const text = ((await (await get("/studio"))?.text()) ?? "").replaceAll(/<[^>]*>/g, " ");
+    for (const shown of [
+      /HTTP functions\s+\/api\/http\/hooks\/pay\s+POST, PUT/,
+      /\/feed\/:id\s+any method/,
+      /Workflows\s+ship\s+Ships &lt;it&gt;/,
+      /Shards\s+arena/,
+      /Crons\s+tidy\s+@daily hello/,
+    ])
+      expect(text).toMatch(shown);
+  });
+
   test("links to the sign-in if it has users", async () => {
     const app = FILES["app.ts"].replace(
       "entities: [",
