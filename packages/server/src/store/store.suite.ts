@@ -1060,20 +1060,6 @@ export function storeSuite(
       expect(await store.count("Thing")).toBe(2);
     });
 
-    test("explains with the indexes that a migration has just created and dropped", async () => {
-      await add(thing("a", { n: 1, text: "x" }));
-      const scansOf = async (): Promise<readonly string[]> => {
-        const where = compare("==", "text", "x");
-        return (await store.explain({ entity: "Thing", where, limit: 5 })).scans;
-      };
-      expect(await scansOf()).toEqual(["Thing"]);
-      const indexed = thingsWith({ text: field.string().optional().index() });
-      await migrate(store, manifest, indexed);
-      expect(await scansOf()).toEqual([]);
-      await migrate(store, indexed, manifest);
-      expect(await scansOf()).toEqual(["Thing"]);
-    });
-
     test("tests whether a row of another table exists", async () => {
       await add(thing("a", { n: 1 }));
       const exists = (n: number): Expr => ({
