@@ -35,6 +35,7 @@ test("an app in Node", async () => {
   await t.reset();
   assert.equal(await t.db.count("Todo"), 0);
   await assert.rejects(createTestApp({ manifest: {} }), /In Node, pass the app's folder/);
+  await assert.rejects(createTestApp("./nothing"), /There is no app.ts/);
   // Nothing keeps the process alive: it exits without a close.
 });
 `;
