@@ -50,8 +50,12 @@ const CACHE = join(root, "node_modules", ".cache", "pylon-packages");
 /** The time for which packages of earlier sources are kept, in milliseconds. */
 const KEPT_MS = 60 * 60 * 1000;
 
-installPackages();
 const [given = join(root, "dist", "packages"), ...only] = process.argv.slice(2);
+if (given.startsWith("-")) {
+  console.error("npm run build:packages -- [FOLDER] [PACKAGE...]");
+  process.exit(given === "--help" ? 0 : 64);
+}
+installPackages();
 const unknown = only.filter((name) => !NAMES.includes(name));
 if (unknown.length > 0) {
   console.error(`There is no package ${unknown.join(", ")}: they are ${NAMES.join(", ")}.`);

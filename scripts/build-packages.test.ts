@@ -60,6 +60,12 @@ export function Notes({ sync }: { readonly sync: SyncEngine }) {
     <li key={id}>{String(text)}</li>)}</ul>;
 }
 `,
+  "testing.ts": `import { createTestApp } from "@pylonsync/testing";
+export async function check(): Promise<number> {
+  await using t = await createTestApp(".");
+  return t.db.count("Note");
+}
+`,
   "main.js": `import { buildManifest } from "@pylonsync/sdk";
 import { SyncEngine } from "@pylonsync/sync";
 import { SignIn } from "@pylonsync/react";
@@ -91,6 +97,10 @@ beforeAll(async () => {
     ],
     { cwd: dir },
   );
+  // Only its declarations are used here, so it is not installed with the server, which it runs.
+  const testing = join(dir, "node_modules", "@pylonsync", "testing");
+  mkdirSync(testing);
+  await run(["tar", "-xzf", tarball("testing"), "-C", testing, "--strip-components=1"]);
 }, 240_000);
 afterAll(() => rmSync(dir, { recursive: true, force: true }));
 

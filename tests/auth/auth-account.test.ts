@@ -409,6 +409,15 @@ describe("the export", () => {
 });
 
 describe("a guest", () => {
+  test("is told that a part of the account needs one", async () => {
+    const guest = await TestClient.guest(server.url);
+    const { status, body } = await guest.request("POST", "/api/auth/api-keys", { name: "k" });
+    expect(status).toBe(401);
+    expect(body).toMatchObject({
+      error: { code: "AUTH_REQUIRED", message: expect.stringContaining("guest") },
+    });
+  });
+
   test("can export its rows and delete itself", async () => {
     const guest = await TestClient.guest(server.url);
     await guest.insert("Note", { text: "a guest's" });

@@ -33,11 +33,18 @@ test("an app in Node", async () => {
   await assert.rejects(t.run("add", { title: 5 }, { as: "ann" }), { code: "INVALID_ARGS" });
   const full = { code: "FULL", data: { most: 9 } };
   await assert.rejects(t.run("add", { title: "too much" }, { as: "ann" }), full);
+  const bytes = new Uint8Array([0, 255, 10]);
+  const echo = await t.as("ann").fetch("/echo?n=1", { method: "PUT", body: bytes });
+  assert.deepEqual(
+    [echo.status, echo.headers.get("X-User"), new Uint8Array(await echo.arrayBuffer())],
+    [201, "ann PUT 1", bytes],
+  );
   await t.advance("1h");
   assert.deepEqual((await t.db.list("Todo")).map(({ title }) => title), ["milk", "later"]);
   await t.reset();
   assert.equal(await t.db.count("Todo"), 0);
   await assert.rejects(createTestApp({ manifest: {} }), /In Node, pass the app's folder/);
+  await assert.rejects(createTestApp("./nothing"), /There is no app.ts/);
   // Nothing keeps the process alive: it exits without a close.
 });
 `;
@@ -64,6 +71,20 @@ export default mutation({
 });
 `;
 
+const ECHO = `
+import { http } from "@pylonsync/functions";
+export default http({
+  method: "*",
+  path: "/echo",
+  auth: "user",
+  handler: async (request, ctx) => {
+    const n = new URL(request.url).searchParams.get("n");
+    const headers = { "X-User": [ctx.auth.userId, request.method, n].join(" ") };
+    return new Response(await request.bytes(), { status: 201, headers });
+  },
+});
+`;
+
 beforeAll(async () => {
   await run(["node", join(ROOT, "scripts", "build-packages.mjs"), dir, ...PACKAGES]);
   const modules = join(dir, "node_modules");
@@ -80,6 +101,7 @@ beforeAll(async () => {
   mkdirSync(join(dir, "app", "functions"), { recursive: true });
   writeFileSync(join(dir, "app", "app.ts"), APP);
   writeFileSync(join(dir, "app", "functions", "add.ts"), ADD);
+  writeFileSync(join(dir, "app", "functions", "echo.ts"), ECHO);
   writeFileSync(join(dir, "app.test.mjs"), TEST);
   const config = 'export default { test: { include: ["*.vitest.mjs"] } };';
   writeFileSync(join(dir, "vitest.config.mjs"), config);

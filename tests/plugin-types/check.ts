@@ -3,7 +3,7 @@
 import "./pylon.client.ts";
 import type { MutationCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
-import { isFlagOn } from "@pylonsync/sdk/plugins";
+import { isFlagOn, slugify, softDelete } from "@pylonsync/sdk/plugins";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -20,13 +20,58 @@ export async function checkPluginEntities({ db: rows, auth }: MutationCtx): Prom
   // The app's timestamps are for its own entities.
   same<keyof (typeof noise & {}), "id" | "text" | "level">(true);
   const post = await rows.get("Post", "1");
-  same<keyof (typeof post & {}), "id" | "title" | "createdAt" | "updatedAt">(true);
+  same<
+    keyof (typeof post & {}),
+    "id" | "title" | "createdAt" | "updatedAt" | "slug" | "deletedAt" | "rank" | "secret"
+  >(true);
   await rows.insert("Noise", { text: "loud" });
   const typo = "StripeSubscriptions";
   // @ts-expect-error there is no such entity
   await rows.query(typo, {});
   // @ts-expect-error there is no such field
   await rows.query("StripeSubscription", { state: "active" });
+}
+
+/** The fields that plugins add to the app's entities have types. */
+export async function checkPluginFields({ db: rows }: MutationCtx, id: string): Promise<void> {
+  const post = await rows.lookup("Post", "slug", "hello");
+  if (post === null) return;
+  same<typeof post.slug, string | null>(true);
+  same<typeof post.rank, number>(true);
+  await rows.update("Post", post.id, { deletedAt: null, rank: { $increment: 1 } });
+  await rows.insert("Post", { title: "a", secret: "b" });
+  // @ts-expect-error the plugin's field is required
+  await rows.insert("Post", { title: "a" });
+  // @ts-expect-error the server writes it
+  await rows.update("Post", post.id, { updatedAt: "2026-01-01T00:00:00Z" });
+  const page = await rows.get("Page", id);
+  // The slug has its own name. The field that the entity declares itself stays as it is.
+  same<(typeof page & {})["path"], string | null>(true);
+  same<(typeof page & {})["archivedAt"], string>(true);
+  await rows.insert("Page", { title: "a", archivedAt: "never" });
+  same<
+    keyof (typeof page & {}),
+    "id" | "title" | "archivedAt" | "path" | "tenantId" | "createdAt" | "updatedAt"
+  >(true);
+}
+
+export function checkPluginOptions(): void {
+  // @ts-expect-error there is no such option
+  slugify({ entities: { Post: { from: "title", too: "path" } } });
+  // @ts-expect-error the source is missing
+  slugify({ entities: { Post: { to: "path" } } });
+  // @ts-expect-error there is no such option
+  softDelete({ entities: ["Post"], fields: "gone" });
+}
+
+export function usePost(): number | undefined {
+  const [post] = db.useQuery("Post", {
+    where: { deletedAt: null },
+    orderBy: { rank: "desc" },
+  }).data;
+  // @ts-expect-error clients do not receive hidden fields
+  void post?.secret;
+  return post?.rank;
 }
 
 export function useSubscription(): string | undefined {

@@ -1,7 +1,19 @@
 import { afterAll, beforeAll, expect, test } from "bun:test";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
+import { stripe } from "@pylonsync/functions/plugins";
+import {
+  auditLog,
+  featureFlags,
+  softDelete,
+  tenantScope,
+  versioning,
+} from "@pylonsync/sdk/plugins";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
+import { createDatabase, sharedPostgresUrl } from "../support/servers/postgres.ts";
 
 // Who may do what and why, and whether an index finds the rows.
 
@@ -194,5 +206,69 @@ test("in dev mode the start warns of a read rule without a usable index", async 
       hint: expect.stringContaining(".index()"),
     },
   ]);
+  await dev.stop();
+});
+
+test("the first start with a new index does not warn any more", async () => {
+  const own = (ownerId: ReturnType<typeof field.string>) =>
+    appOf(
+      buildManifest({
+        name: "own",
+        version: "1.0.0",
+        entities: [
+          entity("Note", { ownerId, tenantId: field.string().index() }),
+          entity("Both", { ownerId: field.string(), tenantId: field.string().index() }),
+        ],
+        policies: [
+          policy({ name: "own", entity: "Note", allow: "auth.userId == data.ownerId" }),
+          policy({
+            name: "both",
+            entity: "Both",
+            allow: "auth.userId == data.ownerId && auth.tenantId == data.tenantId",
+          }),
+        ],
+      }),
+    );
+  const dir = mkdtempSync(join(tmpdir(), "pylon-explain-"));
+  const env = {
+    PYLON_DEV_MODE: "1",
+    ...(process.env["PYLON_TEST_STORE"] === "postgres"
+      ? { DATABASE_URL: await createDatabase(sharedPostgresUrl()) }
+      : { PYLON_IN_MEMORY: "0", PYLON_DB_PATH: join(dir, "pylon.db") }),
+  };
+  const warnings: (readonly string[])[] = [];
+  for (const ownerId of [field.string(), field.string().index()]) {
+    const dev = await startServer(own(ownerId), env);
+    if (warnings.length === 0)
+      await new TestClient(dev.url, ADMIN_TOKEN).insert("Note", { ownerId: "a", tenantId: "t" });
+    warnings.push(
+      dev.server.diagnostics.flatMap(({ code, path }) =>
+        code === "POLICY_NO_INDEX" ? [path ?? ""] : [],
+      ),
+    );
+    await dev.stop();
+  }
+  expect(warnings).toEqual([["entities.Note"], []]);
+  rmSync(dir, { recursive: true });
+});
+
+test("the entities and the policies of plugins need no index of the app", async () => {
+  const Task = entity("Task", { title: field.string(), ownerId: field.string().owner().index() });
+  const withPlugins = buildManifest({
+    name: "plugins",
+    version: "1.0.0",
+    entities: [Task],
+    policies: [policy({ name: "own", entity: "Task", allow: "auth.userId == data.ownerId" })],
+    plugins: [
+      auditLog(),
+      featureFlags(),
+      softDelete({ entities: ["Task"] }),
+      stripe(),
+      tenantScope({ entities: ["Task"] }),
+      versioning({ entities: ["Task"] }),
+    ],
+  });
+  const dev = await startServer(appOf(withPlugins), { PYLON_DEV_MODE: "1" });
+  expect(dev.server.diagnostics.filter(({ code }) => code === "POLICY_NO_INDEX")).toEqual([]);
   await dev.stop();
 });

@@ -53,6 +53,26 @@ const functions: Readonly<Record<string, HttpDefinition>> = {
     cors: { origins: "*" },
     handler: (_request, ctx) => new Response(ctx.auth.userId),
   }),
+  anything: http({
+    method: "*",
+    path: "/anything",
+    auth: "user",
+    cors: { origins: [SHOP], headers: ["Authorization", "X-Mine"] },
+    handler: (request) => new Response(request.method),
+  }),
+  ownPreflight: http({
+    method: "*",
+    path: "/own-preflight",
+    handler: ({ method }) => new Response(null, { status: method === "OPTIONS" ? 299 : 200 }),
+  }),
+  signedIn: http({ method: "*", path: "/signed-in", auth: "user", handler: () => new Response() }),
+  sharedGet: http({ method: "GET", path: "/shared", handler: () => new Response("get") }),
+  sharedPut: http({
+    method: "PUT",
+    path: "/shared",
+    cors: { origins: [SHOP] },
+    handler: () => new Response("put"),
+  }),
   forOne: http({
     method: "GET",
     path: "/one/:userId",
@@ -208,6 +228,27 @@ test("other sites can read what cors allows, including errors", async () => {
   expect(headers.get("access-control-allow-methods")).toBe("GET, PUT");
   expect(headers.get("access-control-allow-credentials")).toBeNull();
   expect(headers.get("access-control-expose-headers")).toContain("X-Total");
+  const read = await ask("/api/http/open", { headers: { Origin: SHOP } });
+  expect(read.headers.get("vary")).toBe("Origin");
+});
+
+test("a preflight is answered for the function that takes the announced method", async () => {
+  const preflight = async (path: string, method: string, origin = SHOP) => {
+    const { status, headers } = await ask(path, {
+      method: "OPTIONS",
+      headers: { Origin: origin, "Access-Control-Request-Method": method },
+    });
+    return [status, headers.get("access-control-allow-origin")];
+  };
+  // It contains no token, and a function for any method would refuse it.
+  expect(await preflight("/anything", "PUT")).toEqual([204, SHOP]);
+  expect(await preflight("/anything", "PUT", "https://evil.example")).toEqual([204, null]);
+  expect(await preflight("/signed-in", "PUT")).toEqual([204, null]);
+  expect(await preflight("/shared", "PUT")).toEqual([204, SHOP]);
+  expect(await preflight("/shared", "GET")).toEqual([204, null]);
+  expect(await preflight("/own-preflight", "PUT")).toEqual([299, null]);
+  // Other OPTIONS requests are for the function.
+  expect((await ask("/anything", { method: "OPTIONS" })).status).toBe(401);
 });
 
 test("a repeated webhook runs once, and a wrong signature is rejected", async () => {

@@ -124,6 +124,16 @@ const app = appOf(
           ),
       }),
       definePlugin({
+        name: "ranks",
+        fields: {
+          Open: {
+            rank: field.int().default(7).index(),
+            label: field.string().default(({ data }) => `number ${String(data["n"])}`),
+            secret: field.string().optional().hidden(),
+          },
+        },
+      }),
+      definePlugin({
         name: "gate",
         auth: {
           onSignUp: ({ user }) => !String(user["email"]).endsWith("@evil.example"),
@@ -246,6 +256,20 @@ test("a restricting policy narrows what others allow, and allows nothing itself"
 test("a plugin can add fields", async () => {
   const id = await client.insert("Open", { n: 2, extra: "more" });
   expect((await client.request("GET", `/api/entities/Open/${id}`)).body["extra"]).toBe("more");
+});
+
+test("the fields that a plugin declares have their defaults, rules and index", async () => {
+  const id = await client.insert("Open", { n: 3, secret: "s" });
+  const { body } = await client.request("GET", `/api/entities/Open/${id}`);
+  expect(body).toMatchObject({ n: 3, rank: 7, label: "number 3" });
+  expect(body).not.toHaveProperty("secret");
+  const wrong = await client.request("POST", "/api/entities/Open", { n: 3, rank: "first" });
+  expect(wrong.body).toMatchObject({ error: { code: "INVALID_DATA", field: "rank" } });
+  const manifest = (await admin.request("GET", "/api/manifest")).body;
+  const open = (manifest["entities"] as readonly { readonly name: string }[]).find(
+    ({ name }) => name === "Open",
+  );
+  expect(open).toMatchObject({ indexes: [{ name: "by_rank", fields: ["rank"], unique: false }] });
 });
 
 test("a plugin can reject a sign-up, and add roles", async () => {

@@ -5,6 +5,7 @@ import type fn0 from "./functions/countTasks.ts";
 import type fn1 from "./functions/messages/send.ts";
 import type fn2 from "./functions/messages/store.ts";
 import type fn3 from "./functions/rename.ts";
+import type fn4 from "./functions/retitle.ts";
 
 declare module "@pylonsync/sdk" {
   interface Register {
@@ -13,6 +14,7 @@ declare module "@pylonsync/sdk" {
       countTasks: typeof fn0;
       "messages.send": typeof fn1;
       rename: typeof fn3;
+      retitle: typeof fn4;
     };
     internalFunctions: {
       "messages.store": typeof fn2;
@@ -22,6 +24,7 @@ declare module "@pylonsync/sdk" {
       "messages.send": "action";
       "messages.store": "mutation";
       rename: "mutation";
+      retitle: "action";
     };
   }
 }
@@ -33,6 +36,7 @@ export const api = {
     send: "messages.send",
   },
   rename: "rename",
+  retitle: "retitle",
 } as const;
 
 /** Functions that only other functions can run. */
@@ -44,7 +48,7 @@ export const internal = {
 
 export const ENTITIES = ["Task", "Tag", "Bug", "Report"] as const;
 export type EntityName = (typeof ENTITIES)[number];
-export const FUNCTIONS = ["countTasks", "messages.send", "rename"] as const;
+export const FUNCTIONS = ["countTasks", "messages.send", "rename", "retitle"] as const;
 export type FunctionName = (typeof FUNCTIONS)[number];
 
 export interface Task {

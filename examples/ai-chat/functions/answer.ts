@@ -18,9 +18,7 @@ export default internalAction({
       }
       await save("done");
     } catch (error) {
-      ctx.log.warn("The model failed.", {
-        reason: error instanceof Error ? error.name : "unknown",
-      });
+      ctx.log.warn("The model failed.", { reason: String(error) });
       await save("failed");
     }
   },

@@ -2,11 +2,11 @@ import type { Claims } from "@pylonsync/query";
 import type {
   ActionName,
   CallArgs,
+  CalledName,
   MutationName,
   QueryName,
   ServerArgs,
   ServerResult,
-  UnknownName,
 } from "@pylonsync/sdk";
 import type { FnCache } from "./context/cache.ts";
 import type { DbReader, DbWriter } from "./context/db.ts";
@@ -127,9 +127,10 @@ export interface RunFunction<Name extends string> {
    * With an explicit result type, as apps of the public system call it. The name is not checked.
    */
   <T = Unspecified>(name: NameOfSpecified<T>, args?: Fields): Promise<NoInfer<T>>;
-  <N extends Name>(name: N, ...args: CallArgs<ServerArgs<N>>): Promise<ServerResult<N>>;
-  /** For a name that is only known at runtime. */
-  <N extends string>(name: UnknownName<N>, args?: Fields): Promise<unknown>;
+  <N extends string>(
+    name: CalledName<N, Name>,
+    ...args: CallArgs<ServerArgs<N>>
+  ): Promise<ServerResult<N>>;
 }
 
 /** Options of `ctx.runMutation`. */
@@ -151,18 +152,12 @@ export interface RunMutation {
     args?: Fields,
     options?: RunMutationOptions,
   ): Promise<NoInfer<T>>;
-  <N extends MutationName>(
-    name: N,
+  <N extends string>(
+    name: CalledName<N, MutationName>,
     ...call: Record<never, never> extends ServerArgs<N>
       ? [args?: ServerArgs<N>, options?: RunMutationOptions]
       : [args: ServerArgs<N>, options?: RunMutationOptions]
   ): Promise<ServerResult<N>>;
-  /** For a name that is only known at runtime. */
-  <N extends string>(
-    name: UnknownName<N>,
-    args?: Fields,
-    options?: RunMutationOptions,
-  ): Promise<unknown>;
 }
 
 /**

@@ -1,12 +1,12 @@
 import type {
   ActionName,
+  CalledName,
   EntityName,
   MutationName,
   QueryName,
   RegisteredEntities,
   ServerArgs,
   ServerResult,
-  UnknownName,
 } from "@pylonsync/sdk";
 import type { FilterOn } from "./context/db-queries.ts";
 
@@ -60,17 +60,11 @@ export type ShardResult =
 
 /** Runs a function of the app after the step. @returns the number of the call */
 export interface RunFromShard {
-  <N extends CallableName>(
-    name: N,
+  <N extends string>(
+    name: CalledName<N, CallableName>,
     ...call: Record<never, never> extends ServerArgs<N>
       ? [args?: ServerArgs<N>, options?: ShardCallOptions]
       : [args: ServerArgs<N>, options?: ShardCallOptions]
-  ): number;
-  /** For a name that is only known at runtime. */
-  <N extends string>(
-    name: UnknownName<N>,
-    args?: Readonly<Record<string, unknown>>,
-    options?: ShardCallOptions,
   ): number;
 }
 

@@ -60,6 +60,40 @@ test("the request of a webhook's action is verified in the same way", async () =
   expect((await verifyStripe(request, "s", options)).id).toBe("evt_1");
 });
 
+test("the bytes of the body are verified, with a byte order mark or invalid UTF-8", async () => {
+  const marked = Buffer.from(`\u{feff}${BODY}`);
+  const signed = `t=${AT},v1=${hmac("s", `${AT}.\u{feff}${BODY}`).digest("hex")}`;
+  const request = new Request("http://x/", {
+    method: "POST",
+    headers: { "stripe-signature": signed },
+    body: marked,
+  });
+  expect(await verifyStripe(request, "s", options)).toEqual({
+    id: "evt_1",
+    body: BODY,
+    json: { id: "evt_1", n: "ä" },
+  });
+  const bytes = Buffer.from([0xff, 0x00, 0xc3]);
+  const byGithub = new Request("http://x/", {
+    method: "POST",
+    headers: {
+      "x-hub-signature-256": `sha256=${createHmac("sha256", "s").update(bytes).digest("hex")}`,
+      "x-github-delivery": "d1",
+    },
+    body: bytes,
+  });
+  expect((await verifyGithub(byGithub, "s")).json).toBeUndefined();
+});
+
+test("events of Stripe never share an id, because one without an id is refused", async () => {
+  for (const body of ["{}", '{"id":null}', '{"id":7}', '{"id":""}', "[]", "null", "text"]) {
+    const header = { "stripe-signature": stripe("s", AT, body) };
+    expect(await refused(verifyStripe(asked(header, body), "s", options))).toBe(
+      "INVALID_SIGNATURE",
+    );
+  }
+});
+
 test("one of several secrets is enough, while one replaces another", async () => {
   const header = { "stripe-signature": stripe("old") };
   expect((await verifyStripe(asked(header), ["new", "old"], options)).id).toBe("evt_1");

@@ -33,7 +33,7 @@ const encoder = new TextEncoder();
  * Verifies that Stripe signed a request (`Stripe-Signature`).
  *
  * @param secret the endpoint's secret, `whsec_...`; a list while secrets are rotated
- * @throws Error INVALID_SIGNATURE
+ * @throws Error INVALID_SIGNATURE, also for a body without an `id`, which every event has
  *
  * @example
  * export default http({
@@ -57,16 +57,20 @@ export async function verifyStripe(
   const at = parts.find(([name]) => name === "t")?.[1] ?? "";
   checkAge(at, options);
   const signatures = parts.flatMap(([name, value = ""]) => (name === "v1" ? [value] : []));
-  const body = await bodyOf(request);
-  await check(`${at}.${body}`, signatures.map(fromHex), textKeys(secret));
-  const json = jsonOf(body);
-  const id = typeof json === "object" && json !== null ? String(Reflect.get(json, "id")) : at;
+  const bytes = await bodyOf(request);
+  await check(`${at}.`, bytes, signatures.map(fromHex), textKeys(secret));
+  const { body, json } = textOf(bytes);
+  const id: unknown = typeof json === "object" && json !== null ? Reflect.get(json, "id") : null;
+  // Without an id of its own, events would share an idempotency key, and only one would be applied.
+  if (typeof id !== "string" || id === "") throw invalid("The body is not an event: it has no id.");
   return { id, body, json };
 }
 
 /**
- * Verifies that GitHub signed a request (`X-Hub-Signature-256`). The signature contains no time:
- * use `id` as an idempotency key, so that replayed requests have no effect.
+ * Verifies that GitHub signed a request (`X-Hub-Signature-256`). GitHub signs the body alone, not
+ * its time and not the `id`, the header `X-GitHub-Delivery`. With `id` as an idempotency key, a
+ * delivery that GitHub repeats has no effect; someone who has recorded a signed request could still
+ * send it again with another `id`.
  *
  * @throws Error INVALID_SIGNATURE
  *
@@ -86,9 +90,9 @@ export async function verifyGithub(
   secret: string | readonly string[],
 ): Promise<VerifiedWebhook> {
   const [scheme, signature = ""] = headerOf(request, "x-hub-signature-256").split("=", 2);
-  const body = await bodyOf(request);
-  await check(body, scheme === "sha256" ? [fromHex(signature)] : [], textKeys(secret));
-  return { id: headerOf(request, "x-github-delivery"), body, json: jsonOf(body) };
+  const bytes = await bodyOf(request);
+  await check("", bytes, scheme === "sha256" ? [fromHex(signature)] : [], textKeys(secret));
+  return { id: headerOf(request, "x-github-delivery"), ...textOf(bytes) };
 }
 
 /**
@@ -121,29 +125,38 @@ export async function verifySvix(
   const signatures = headerOf(request, `${prefix}-signature`)
     .split(" ")
     .flatMap((entry) => (entry.startsWith("v1,") ? [fromBase64(entry.slice(3))] : []));
-  const body = await bodyOf(request);
+  const bytes = await bodyOf(request);
   const keys = [secret].flat().map((text) => {
     const key = fromBase64(text.replace(/^whsec_/, ""));
     if (key === null) throw new TypeError("The secret is not base64.");
     return key;
   });
-  await check(`${id}.${at}.${body}`, signatures, keys);
-  return { id, body, json: jsonOf(body) };
+  await check(`${id}.${at}.`, bytes, signatures, keys);
+  return { id, ...textOf(bytes) };
 }
 
-/** WebCrypto compares in constant time. */
+/**
+ * Checks the signature of a prefix and a body. WebCrypto compares in constant time.
+ *
+ * @throws PylonError INVALID_SIGNATURE
+ */
 async function check(
-  text: string,
+  prefix: string,
+  body: Uint8Array,
   signatures: readonly (Uint8Array<ArrayBuffer> | null)[],
   secrets: readonly Uint8Array<ArrayBuffer>[],
 ): Promise<void> {
+  const start = encoder.encode(prefix);
+  const signed = new Uint8Array(start.length + body.length);
+  signed.set(start);
+  signed.set(body, start.length);
   for (const secret of secrets) {
     if (secret.length === 0) throw new TypeError("The secret is empty.");
     const algorithm = { name: "HMAC", hash: "SHA-256" };
     const key = await crypto.subtle.importKey("raw", secret, algorithm, false, ["verify"]);
     for (const signature of signatures.slice(0, 10)) {
       if (signature === null) continue;
-      if (await crypto.subtle.verify("HMAC", key, signature, encoder.encode(text))) return;
+      if (await crypto.subtle.verify("HMAC", key, signature, signed)) return;
     }
   }
   throw invalid("It was not made with this secret, or the body was changed on the way.");
@@ -171,15 +184,18 @@ function headerOf(request: SignedRequest, name: string): string {
   return value;
 }
 
-async function bodyOf(request: SignedRequest): Promise<string> {
-  return request instanceof Request ? request.text() : request.rawBody;
+/** Returns the bytes that were signed: as text, a byte order mark would be lost. */
+async function bodyOf(request: SignedRequest): Promise<Uint8Array> {
+  if (!(request instanceof Request)) return encoder.encode(request.rawBody);
+  return new Uint8Array(await request.arrayBuffer());
 }
 
-function jsonOf(text: string): unknown {
+function textOf(bytes: Uint8Array): Pick<VerifiedWebhook, "body" | "json"> {
+  const body = new TextDecoder().decode(bytes);
   try {
-    return JSON.parse(text);
+    return { body, json: JSON.parse(body) };
   } catch {
-    return undefined;
+    return { body, json: undefined };
   }
 }
 

@@ -1,8 +1,10 @@
 import type { AuthHooks, Claims } from "./auth.ts";
 import type { ManifestCron, ManifestEntity, ManifestPolicy, ManifestQueue } from "./manifest.ts";
 import { checkFunctions, checkList, isObject, shown, unknownKeys } from "./mistake.ts";
+import { entity } from "./entity.ts";
 import type { ManifestPlugin } from "./manifest.ts";
 import type { EntityHooks, Plugin, PluginFunction } from "./plugin.ts";
+import { changeEntities, withField, withIndex } from "./plugins/options.ts";
 
 const ENTITY_HOOKS: readonly (keyof EntityHooks)[] = [
   "beforeInsert",
@@ -39,7 +41,7 @@ export function applyPlugins(
   if (plugins.length === 0) return { ...app, hooks: [], functions: {} };
   checkList(app.policies, "policies of buildManifest", "policies: [policy({ ... })]");
   let entities = app.entities;
-  for (const { schema } of plugins) entities = schema?.(entities) ?? entities;
+  for (const plugin of plugins) entities = withAdditions(plugin, entities);
   const crons = [...(app.crons ?? []), ...plugins.flatMap((plugin) => plugin.crons ?? [])];
   const queues = Object.assign({}, ...plugins.map((plugin) => plugin.queues), app.queues);
   const ordered = inOrder(plugins);
@@ -57,6 +59,40 @@ export function applyPlugins(
     auth: allHooks([...ordered.flatMap((plugin) => plugin.auth ?? []), app.auth]),
     functions: functionsOf(plugins),
   };
+}
+
+/**
+ * Adds the fields of a plugin to the app's entities, and what its `schema` adds.
+ *
+ * @throws Error for an unknown entity, a field that the entity has with another type, and a result
+ *   of `schema` that is not a list of entities
+ */
+function withAdditions(
+  { name, fields = {}, schema }: Plugin,
+  app: readonly ManifestEntity[],
+): readonly ManifestEntity[] {
+  const of = `The plugin ${name}`;
+  const whole = Object.entries(fields).reduce((entities, [entityName, own]) => {
+    const added = entity(entityName, own);
+    return changeEntities(of, entities, [entityName], (one) =>
+      added.indexes.reduce(
+        (indexed, index) => withIndex(indexed, index.fields),
+        added.fields.reduce((all, field) => withField(of, all, field), one),
+      ),
+    );
+  }, app);
+  const changed = schema?.(whole) ?? whole;
+  const isAsBefore = new Set<unknown>(whole);
+  if (Array.isArray(changed) && changed.every((one) => isAsBefore.has(one) || isEntity(one)))
+    return changed;
+  throw new Error(
+    `${of} returned from schema something other than a list of entities with lists of fields: ` +
+      "use fields: { Todo: { rank: field.int() } } to add fields.",
+  );
+}
+
+function isEntity(value: unknown): value is ManifestEntity {
+  return isObject(value) && Array.isArray(value["fields"]) && Array.isArray(value["indexes"]);
 }
 
 /**
@@ -135,12 +171,16 @@ function allHooks(hooks: readonly AuthHooks[]): AuthHooks {
 export function checkPlugin(plugin: unknown, index: number): void {
   if (!isObject(plugin))
     throw new Error(`plugins[${index}] is ${shown(plugin)}: write definePlugin({ name: "..." }).`);
-  const { name, hooks, entities, functions, auth, crons, before, after } = plugin;
+  const { name, hooks, entities, fields, functions, auth, crons, before, after } = plugin;
   const of = `of the plugin ${shown(name)}`;
   for (const one of Array.isArray(hooks) ? hooks : [hooks])
     checkFunctions(one, `hooks ${of}`, ENTITY_HOOKS);
   checkFunctions(auth, `auth ${of}`, AUTH_HOOKS);
   checkList(entities, `entities ${of}`, "entities: [Todo]");
+  if (fields !== undefined && !isObject(fields))
+    throw new Error(
+      `fields ${of} is ${shown(fields)}: write fields: { Todo: { rank: field.int() } }.`,
+    );
   checkList(before, `before ${of}`, 'before: ["audit_log"]');
   checkList(after, `after ${of}`, 'after: ["timestamps"]');
   checkList(crons, `crons ${of}`, 'crons: [{ name: "x", schedule: "@daily", function: "x" }]');
@@ -169,6 +209,7 @@ export function toManifestPlugin(plugin: Plugin): ManifestPlugin {
     hooks,
     entities,
     policies,
+    fields,
     schema,
     auth,
     functions,
@@ -178,7 +219,7 @@ export function toManifestPlugin(plugin: Plugin): ManifestPlugin {
     after: _after,
     ...rest
   } = plugin;
-  const isCustom = [hooks, entities, policies, schema, auth, functions, crons, queues].some(
+  const isCustom = [hooks, entities, policies, fields, schema, auth, functions, crons, queues].some(
     (part) => part !== undefined,
   );
   return {

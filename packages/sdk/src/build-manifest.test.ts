@@ -333,6 +333,18 @@ test("an invalid definition is rejected, with what to write", () => {
   expect(
     messageOf(() => build({ ...base, entities: [], auth: { hooks: { claims: "x" } } })),
   ).toContain("must be a function");
+  const Todo = entity("Todo", { title: field.string() });
+  const withPlugin = (plugin: object): string =>
+    messageOf(() => build({ ...base, entities: [Todo], plugins: [{ name: "p", ...plugin }] }));
+  const spread = { ...Todo, fields: Object.fromEntries(Object.entries(Todo.fields)) };
+  for (const wrong of [1, [spread], [{ ...Todo, indexes: undefined }]])
+    expect(withPlugin({ schema: () => wrong })).toContain("use fields: { Todo:");
+  expect(withPlugin({ fields: 1 })).toContain("write fields: { Todo:");
+  expect(withPlugin({ fields: { Tood: { a: field.int() } } })).toContain('Did you mean "Todo"?');
+  expect(withPlugin({ fields: { Todo: { title: field.int() } } })).toContain(
+    "to have the type int",
+  );
+  expect(withPlugin({ fields: { Todo: { rank: "int" } } })).toContain("write rank: field.int()");
   for (const wrong of [undefined, 1, {}])
     expect(messageOf(() => declare(wrong, {}))).toContain('entity("Todo"');
   for (const wrong of [undefined, [], "a"])

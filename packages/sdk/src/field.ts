@@ -321,6 +321,16 @@ export interface PlainTraits<V, I = V> extends FieldTraits {
   readonly stamped: false;
 }
 
+/** The properties of an optional field. Declarations of apps name this type. */
+export interface OptionalTraits<V, I = V> extends Omit<PlainTraits<V, I>, "optional"> {
+  readonly optional: true;
+}
+
+/** The properties of a field that an insert may omit. Declarations of apps name this type. */
+export interface DefaultedTraits<V, I = V> extends Omit<PlainTraits<V, I>, "hasDefault"> {
+  readonly hasDefault: true;
+}
+
 type StampTraits = Omit<PlainTraits<string>, "stamped"> & { readonly stamped: true };
 
 /** The fields that `timestamps: true` adds to an entity. */

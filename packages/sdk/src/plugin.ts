@@ -1,5 +1,5 @@
 import type { AuthHooks } from "./auth.ts";
-import type { Entity, InsertOf, PatchOf, RowOf } from "./entity.ts";
+import type { Entity, Fields as EntityFields, InsertOf, PatchOf, RowOf } from "./entity.ts";
 import type { ManifestCron, ManifestEntity, ManifestPolicy, ManifestQueue } from "./manifest.ts";
 
 type Row = { readonly id: string; readonly [field: string]: unknown };
@@ -143,7 +143,9 @@ export interface Plugin {
   readonly policies?:
     | readonly ManifestPolicy[]
     | ((entities: readonly ManifestEntity[]) => readonly ManifestPolicy[]);
-  /** Returns the app's entities with the plugin's additions: fields, indexes. */
+  /** Fields that are added to entities of the app, by entity, with their types. */
+  readonly fields?: Readonly<Record<string, EntityFields>>;
+  /** Returns the app's entities with the plugin's additions, as they are in the manifest. */
   readonly schema?: (entities: readonly ManifestEntity[]) => readonly ManifestEntity[];
   readonly hooks?: EntityHooks | readonly EntityHooks[];
   /** Hooks that run before those of `auth()`; all hooks must allow a sign-up or sign-in. */
@@ -187,6 +189,16 @@ export function hooksFor<E extends Entity>({ name }: E, hooks: HooksOf<E>): Enti
 
 /** A plugin with entities that `ctx.db` and the client know by their types. */
 export type PluginWith<E extends Entity> = Plugin & { readonly entities: readonly E[] };
+
+/**
+ * A plugin that adds fields to entities, which `ctx.db` and the client know by their types.
+ *
+ * @typeParam A the fields by entity; under `*` those of all entities of the app
+ */
+export type PluginWithFields<A> = Plugin & {
+  /** Never set at runtime; carries the type. */
+  readonly __adds?: A;
+};
 
 /**
  * Declares a plugin: entities, hooks and functions that belong together.

@@ -37,10 +37,36 @@ type RegisteredDefinition = Register extends { readonly app: App<infer D> } ? D 
 type RegisteredEntity = EntityOf<RegisteredDefinition>;
 
 type EntityOf<D extends AppDefinition> =
-  | (D extends { readonly timestamps: true }
-      ? StampedEntity<D["entities"][number]>
-      : D["entities"][number])
+  | WithAdded<
+      D extends { readonly timestamps: true }
+        ? StampedEntity<D["entities"][number]>
+        : D["entities"][number],
+      AddsOf<D>
+    >
   | EntityOfPlugins<D>;
+
+/** The fields that the plugins of an app add to its entities, by entity: one for each plugin. */
+type AddsOf<D> = D extends { readonly plugins: readonly (infer P)[] }
+  ? P extends unknown
+    ? Named<P extends { readonly fields: infer A } ? A : never> | Named<Carried<P>>
+    : never
+  : never;
+type Carried<P> = P extends { readonly __adds?: infer A } ? A : never;
+/** Without types that could add a field to any entity, because they do not name one. */
+type Named<A> = A extends object ? (string extends keyof A ? never : A) : never;
+type AddedTo<N, A> = A extends unknown
+  ? (N extends keyof A ? A[N] : never) | ("*" extends keyof A ? A["*"] : never)
+  : never;
+type Merged<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer I) => void
+  ? I
+  : never;
+/** An entity with added fields. A field that it declares itself stays as it is. */
+type WithAdded<E, A> =
+  E extends Entity<infer N, infer F, infer R>
+    ? [AddedTo<N, A>] extends [never]
+      ? E
+      : Entity<N, F & Omit<Merged<AddedTo<N, A>>, keyof F>, R>
+    : never;
 
 /** The entities of the plugins whose types name them. */
 type EntityOfPlugins<D> = D extends { readonly plugins: readonly (infer P)[] }
@@ -210,10 +236,26 @@ export type MutationName = NamesOfKind<"mutation">;
 /** The names of the app's actions, including internal ones. */
 export type ActionName = NamesOfKind<"action">;
 
-/** The arguments of a function on the server, by its name. */
-export type ServerArgs<N> = N extends keyof ServerFunctions
-  ? ServerFunctions[N]["args"]
-  : LooseFields;
+type ArgsOf<F> = {
+  readonly [N in keyof F]: F[N] extends { readonly __types?: infer T extends CallTypes }
+    ? T["args"]
+    : LooseFields;
+};
+type ServerArgsByName = Register extends {
+  readonly functions: infer F;
+  readonly internalFunctions: infer I;
+}
+  ? ArgsOf<F & I>
+  : Readonly<Record<never, never>>;
+/**
+ * The arguments of a function on the server, by its name.
+ *
+ * While the compiler checks an object in a call, it asks for the arguments of an unknown name. An
+ * index signature answers that. Otherwise it would need the types of all functions, and with them
+ * that of the function that contains the call, whose result could then not be inferred.
+ */
+export type ServerArgs<N extends string> = (ServerArgsByName &
+  Readonly<Record<string, LooseFields>>)[N];
 /** The return value of a function on the server, by its name. */
 export type ServerResult<N> = N extends keyof ServerFunctions
   ? ServerFunctions[N]["result"]
@@ -227,5 +269,12 @@ export type ServerErrors<N> = N extends keyof ServerFunctions
 /** The arguments of a call. They may be omitted if none is required. */
 export type CallArgs<A> = Record<never, never> extends A ? [args?: A] : [args: A];
 
-/** A name that is only known to be a string: literal names must be registered. */
-export type UnknownName<N extends string> = string extends N ? N : never;
+/**
+ * The name of a function in a call: a literal must be one of `Known`; a name that is only known at
+ * run time may be any string.
+ */
+export type CalledName<N extends string, Known extends string> = string extends N
+  ? Known | (string & Readonly<Record<never, never>>)
+  : N extends Known
+    ? N
+    : Known;

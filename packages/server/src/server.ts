@@ -229,7 +229,7 @@ class Server implements PylonServer {
       opened: (entity, row) => model.schema.entity(entity).sealing.opened(row),
     });
     await checkEncryptionKey(store, model, this.#cipher);
-    if (dev) diagnostics.push(...(await policyScans(store, model, this.#platform.now())));
+    if (dev) diagnostics.push(...(await policyScans(store, model, manifest, this.#platform.now())));
     return diagnostics;
   }
 

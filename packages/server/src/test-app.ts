@@ -6,7 +6,7 @@
  */
 import { rmSync } from "node:fs";
 import { dirname } from "node:path";
-import type { FnDefinition } from "@pylonsync/functions";
+import type { FnDefinition, HttpDefinition } from "@pylonsync/functions";
 import { PylonError } from "@pylonsync/protocol";
 import { compileApp, type CompiledApp } from "./app/compile-app.ts";
 import { loadApp, type LoadedApp } from "./app/load-app.ts";
@@ -28,6 +28,8 @@ import { openStore } from "./open-store.ts";
 import { systemPlatform } from "./platform.ts";
 import { resolvePlugins } from "./plugins/plugin-config.ts";
 import { ROOM_TIMES } from "./rooms/room-store.ts";
+import type { Endpoint } from "./request/endpoint.ts";
+import { Transfers } from "./request/transfers.ts";
 import { SERVER_VERSION } from "./server.ts";
 import { migrateToManifest } from "./store/migrate-to-manifest.ts";
 import type { Store } from "./store/store.ts";
@@ -48,11 +50,31 @@ export interface TestWebhook {
   readonly body: string;
 }
 
+/** A request to an HTTP function. */
+export interface TestHttpRequest {
+  readonly method: string;
+  /** The path, with the query string. */
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Base64; null: no body. */
+  readonly body: string | null;
+}
+
+/** The response of an HTTP function. */
+export interface TestHttpAnswer {
+  readonly status: number;
+  readonly headers: readonly (readonly [name: string, value: string])[];
+  /** Base64. */
+  readonly body: string;
+}
+
 /** An app for tests: everything is JSON, so that it can be used over a pipe too. */
 export interface ServerTestApp {
   run(name: string, args: unknown, caller: TestCaller): Promise<unknown>;
   /** Calls a function as a webhook. */
   webhook(name: string, request: TestWebhook): Promise<unknown>;
+  /** Sends a request to an HTTP function, and reads its whole response. */
+  http(request: TestHttpRequest, caller: TestCaller): Promise<TestHttpAnswer>;
   read(method: TestRead, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
   write(method: TestWrite, args: readonly unknown[], caller: TestCaller): Promise<unknown>;
   /** Whether the policies allow the caller this write; nothing is written. */
@@ -78,11 +100,14 @@ export interface TestAppOptions {
 /** An app that a test defines itself, instead of a folder. */
 export interface TestAppDefinition {
   readonly manifest: object;
-  readonly functions?: Readonly<Record<string, FnDefinition>>;
+  readonly functions?: Readonly<Record<string, FnDefinition | HttpDefinition>>;
 }
 
 /** The maximum duration of due jobs, in milliseconds of the real clock. */
 const MAX_SETTLE_MS = 10_000;
+
+/** The origin of the requests to HTTP functions. */
+const ORIGIN = "http://localhost";
 
 /** Thrown to roll back a write that was only tried. */
 const UNDO = new Error("Only tried.");
@@ -113,14 +138,13 @@ export async function openTestApp(
   const mistake = diagnostics.find(({ severity }) => severity === "error");
   if (app === null) throw new PylonStartError(mistake?.message ?? "The app is not valid.");
   const platform = new ManualPlatform(now);
-  const config = loadConfig({ ...env, PYLON_IN_MEMORY: "1", PYLON_DEV_MODE: "1" });
-  const log = new Log({
-    level: "error",
-    format: "text",
-    now: platform.now,
-    every: platform.every,
-    write: (line) => process.stderr.write(`${line}\n`),
+  const config = loadConfig({
+    PYLON_FN_RATE_LIMIT_MAX: "0",
+    ...env,
+    PYLON_IN_MEMORY: "1",
+    PYLON_DEV_MODE: "1",
   });
+  const log = errorLog(platform);
   const settings = fileSettings(
     config.files,
     resolvePlugins(app.manifest.plugins ?? [], env).get("file_storage"),
@@ -150,6 +174,11 @@ export async function openTestApp(
   return new OpenTestApp({ app, store, parts, platform, mailer, folder });
 }
 
+function errorLog({ now, every }: ManualPlatform): Log {
+  const write = (line: string): boolean => process.stderr.write(`${line}\n`);
+  return new Log({ level: "error", format: "text", now, every, write });
+}
+
 /** Uses the machine's clock, because nothing advances the test's clock meanwhile. */
 async function openMigrated({ database }: Config, { manifest }: CompiledApp): Promise<Store> {
   const store = await openStore(database, {
@@ -168,11 +197,21 @@ async function openMigrated({ database }: Config, { manifest }: CompiledApp): Pr
 
 /** Returns the definition as the loader would. */
 function loadedOf({ manifest, functions = {} }: TestAppDefinition): LoadedApp {
+  const all = Object.entries(functions);
   return {
     dir: ".",
     manifest: JSON.parse(JSON.stringify(manifest)),
     manifestModule: manifest,
-    functions: new Map(Object.entries(functions)),
+    functions: new Map(
+      all.flatMap(([name, one]): [string, FnDefinition][] =>
+        one.type === "http" ? [] : [[name, one]],
+      ),
+    ),
+    http: new Map(
+      all.flatMap(([name, one]): [string, HttpDefinition][] =>
+        one.type === "http" ? [[name, one]] : [],
+      ),
+    ),
     workflows: new Map(),
     shards: new Map(),
     web: null,
@@ -192,10 +231,12 @@ interface TestAppParts {
 
 class OpenTestApp implements ServerTestApp {
   readonly #own: TestAppParts;
+  readonly #bodies: Transfers;
   #calls = 0;
 
   constructor(own: TestAppParts) {
     this.#own = own;
+    this.#bodies = new Transfers(Infinity, own.platform);
   }
 
   async run(name: string, args: unknown, caller: TestCaller): Promise<unknown> {
@@ -231,6 +272,52 @@ class OpenTestApp implements ServerTestApp {
       request,
     };
     return (await runner.run(name, definition, { rawBody: body }, call)).value;
+  }
+
+  async http(
+    { method, path, headers, body }: TestHttpRequest,
+    caller: TestCaller,
+  ): Promise<TestHttpAnswer> {
+    const bytes = body === null ? null : Buffer.from(body, "base64");
+    const request = new Request(new URL(path, ORIGIN), {
+      method,
+      ...(bytes === null
+        ? { headers }
+        : { headers: { "Content-Length": String(bytes.length), ...headers }, body: bytes }),
+    });
+    this.#calls += 1;
+    const response = await this.#respond(request, caller, `test_${this.#calls}`);
+    return {
+      status: response.status,
+      headers: [...response.headers],
+      body: Buffer.from(await response.arrayBuffer()).toString("base64"),
+    };
+  }
+
+  async #respond(request: Request, caller: TestCaller, requestId: string): Promise<Response> {
+    const { pathname } = new URL(request.url);
+    const { endpoints } = this.#own.parts.services;
+    try {
+      const found = endpoints(pathname);
+      if (found.length === 0)
+        throw new PylonError("NOT_FOUND", `No HTTP function has the path ${pathname}.`);
+      const endpoint = found.find((one) => one.takes(request.method));
+      if (endpoint === undefined) throw methodNotAllowed(request.method, found);
+      // As on a server, where a public function does not read the token.
+      const by = endpoint.signIn === "nothing" ? ANONYMOUS : callerOf(caller);
+      return await endpoint.answer({
+        request,
+        identity: { caller: by, sessionId: null, expiresAt: Infinity },
+        address: () => "127.0.0.1",
+        requestId,
+        bodies: this.#bodies,
+        key: () => "test",
+      });
+    } catch (error) {
+      if (!(error instanceof PylonError)) throw error;
+      const body = { error: { ...error.toBody().error, request_id: requestId } };
+      return Response.json(body, { status: error.status });
+    }
   }
 
   async read(method: TestRead, args: readonly unknown[], caller: TestCaller): Promise<unknown> {
@@ -340,6 +427,12 @@ class OpenTestApp implements ServerTestApp {
         throw new Error(`The jobs that are due did not end within ${MAX_SETTLE_MS / 1000} s.`);
     }
   }
+}
+
+function methodNotAllowed(method: string, found: readonly Endpoint[]): PylonError {
+  return new PylonError("METHOD_NOT_ALLOWED", `Method ${method} is not allowed here.`, {
+    hint: `Allowed: ${found.flatMap(({ methods }) => methods).join(", ")}.`,
+  });
 }
 
 function callerOf(caller: TestCaller): Caller {

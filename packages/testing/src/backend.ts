@@ -8,6 +8,7 @@ export interface Backend {
 export type Operation =
   | "run"
   | "webhook"
+  | "http"
   | "read"
   | "write"
   | "mayWrite"

@@ -18,6 +18,7 @@ interface ServerTestApp {
   mails(): unknown;
   run(...args: readonly unknown[]): Promise<unknown>;
   webhook(...args: readonly unknown[]): Promise<unknown>;
+  http(...args: readonly unknown[]): Promise<unknown>;
   read(...args: readonly unknown[]): Promise<unknown>;
   write(...args: readonly unknown[]): Promise<unknown>;
   mayWrite(...args: readonly unknown[]): Promise<unknown>;

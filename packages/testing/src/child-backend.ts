@@ -22,7 +22,13 @@ interface Answer {
 /** Opens the app in a Bun process, for tests that run in Node. @throws Error if it fails to open */
 export async function openChildBackend(options: BackendOptions): Promise<Backend> {
   const backend = new ChildBackend(options);
-  await backend.ready;
+  try {
+    await backend.ready;
+  } catch (error) {
+    // Its process would keep that of the test from ending.
+    await backend.close();
+    throw error;
+  }
   return backend;
 }
 
@@ -69,7 +75,9 @@ class ChildBackend implements Backend {
   }
 
   async close(): Promise<void> {
-    if (this.#child.exitCode !== null) return;
+    const { exitCode, signalCode, pid } = this.#child;
+    // Without a pid it was not started.
+    if (exitCode !== null || signalCode !== null || pid === undefined) return;
     const ended = new Promise<void>((resolve) => this.#child.once("exit", () => resolve()));
     this.#child.kill();
     this.#child.ref();

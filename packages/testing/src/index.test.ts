@@ -1,5 +1,15 @@
 import { afterAll, beforeAll, beforeEach, expect, test } from "bun:test";
-import { action, internalMutation, middleware, mutation, query, v } from "@pylonsync/functions";
+import {
+  action,
+  http,
+  internalMutation,
+  middleware,
+  mutation,
+  query,
+  v,
+  verifyGithub,
+} from "@pylonsync/functions";
+import { createHmac } from "node:crypto";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { createTestApp, type TestApp } from "./index.ts";
 
@@ -53,12 +63,37 @@ const functions = {
     args: { to: v.string() },
     handler: (ctx, { to }) => ctx.email.send({ to, subject: "Welcome", text: "Hello." }),
   }),
+  "hooks.github": http({
+    method: "POST",
+    secrets: ["GITHUB_SECRET"],
+    async handler(request, ctx) {
+      const { id } = await verifyGithub(request, ctx.secrets["GITHUB_SECRET"] ?? "");
+      const note = { text: id };
+      const added = await ctx.runMutation("store", note, { idempotencyKey: `github:${id}` });
+      return Response.json({ added, by: ctx.auth.userId }, { status: 202 });
+    },
+  }),
+  store: internalMutation({
+    args: { text: v.string() },
+    handler: (ctx, { text }) => ctx.db.insert("Note", { text, ownerId: "github" }),
+  }),
+  file: http({
+    method: ["GET", "PUT"],
+    path: "/files/:name",
+    auth: "user",
+    maxBodyBytes: 10,
+    handler: async (request, ctx) => {
+      if (request.method === "PUT") return new Response(null, { status: 204 });
+      if (ctx.params["name"] === "broken") throw new Error("a bug");
+      return new Response(`${ctx.params["name"]} of ${ctx.auth.userId}`);
+    },
+  }),
   both: action({ args: {}, handler: (ctx) => ctx.runMutation("add", { text: "by an action" }) }),
 };
 
 let t: TestApp;
 beforeAll(async () => {
-  t = await createTestApp({ manifest, functions }, { env: { REGION: "here" } });
+  t = await createTestApp({ manifest, functions }, { env: { REGION: "here", GITHUB_SECRET: "s" } });
 });
 afterAll(() => t.close());
 beforeEach(() => t.reset());
@@ -73,6 +108,47 @@ test("a function runs as the user that a test names, or anonymously", async () =
     code: "INVALID_ARGS",
   });
   expect(await t.run("region")).toBe("here");
+});
+
+test("an HTTP function gets a signed request, and is idempotent", async () => {
+  const body = '{"zen":"Keep it simple: ä"}';
+  const signature = createHmac("sha256", "s").update(body).digest("hex");
+  const send = (signed: string): Promise<Response> =>
+    t.as("ann").fetch("/api/http/hooks/github", {
+      method: "POST",
+      headers: { "X-Hub-Signature-256": `sha256=${signed}`, "X-GitHub-Delivery": "d1" },
+      body,
+    });
+  const answers = [await send(signature), await send(signature)];
+  expect(answers.map(({ status }) => status)).toEqual([202, 202]);
+  // It is public: the user of the test does not count.
+  const [row] = await t.db.list("Note");
+  const added = { added: row?.id ?? "", by: null };
+  for (const answer of answers) expect(await answer.json()).toEqual(added);
+  expect(await t.db.count("Note")).toBe(1);
+  const refused = await send("00");
+  expect(refused.status).toBe(401);
+  expect(await refused.json()).toMatchObject({ error: { code: "INVALID_SIGNATURE" } });
+});
+
+test("an HTTP function has its path, methods and auth, and errors are responses", async () => {
+  const ann = t.as("ann");
+  expect(await (await ann.fetch("/files/a%20b")).text()).toBe("a b of ann");
+  expect((await ann.fetch("/files/x", { method: "PUT", body: "short" })).status).toBe(204);
+  const codeOf = async (answer: Promise<Response>): Promise<unknown> => {
+    const refusal = await answer;
+    const { error } = (await refusal.json()) as { readonly error: { readonly code: string } };
+    return [refusal.status, error.code];
+  };
+  expect(await codeOf(t.fetch("/files/x"))).toEqual([401, "AUTH_REQUIRED"]);
+  expect(await codeOf(ann.fetch("/nothing"))).toEqual([404, "NOT_FOUND"]);
+  expect(await codeOf(ann.fetch("/files/x", { method: "POST" }))).toEqual([
+    405,
+    "METHOD_NOT_ALLOWED",
+  ]);
+  const large = ann.fetch("/files/x", { method: "PUT", body: "longer than ten bytes" });
+  expect(await codeOf(large)).toEqual([413, "PAYLOAD_TOO_LARGE"]);
+  expect(await codeOf(ann.fetch("/files/broken"))).toEqual([500, "HANDLER_ERROR"]);
 });
 
 test("auth applies to the user that a test names, but not to an internal function", async () => {

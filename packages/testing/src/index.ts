@@ -16,6 +16,7 @@ export {
   type TestMail,
   type TestRow,
   type TestUser,
+  type TestHttpRequest,
   type TestWebhookRequest,
 } from "./test-app.ts";
 

@@ -1,4 +1,6 @@
-import type { FnDefinition } from "@pylonsync/functions";
+// For `await using`: a project's own libraries need not contain it.
+/// <reference lib="esnext.disposable" preserve="true" />
+import type { FnDefinition, HttpDefinition } from "@pylonsync/functions";
 import type {
   ActionName,
   Manifest,
@@ -13,7 +15,7 @@ import type { Backend } from "./backend.ts";
 /** An app that is defined in the test instead of a folder. Only with Bun. */
 export interface AppDefinition {
   readonly manifest: Manifest;
-  readonly functions?: Readonly<Record<string, FnDefinition>>;
+  readonly functions?: Readonly<Record<string, FnDefinition | HttpDefinition>>;
 }
 
 /** The acting user: a user id, or more properties of `auth` in policies. */
@@ -49,6 +51,17 @@ export interface TestWebhookRequest {
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: string;
 }
+
+/** A request to an HTTP function. */
+export interface TestHttpRequest {
+  /** Default GET. */
+  readonly method?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: string | Uint8Array;
+}
+
+/** Statuses whose responses have no body. */
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 205, 304]);
 
 /** An email that the app sent; it did not leave the machine. */
 export interface TestMail {
@@ -118,6 +131,13 @@ export class TestRows {
   }
 }
 
+/** The response of an HTTP function, with its body in base64. */
+interface HttpAnswer {
+  readonly status: number;
+  readonly headers: [name: string, value: string][];
+  readonly body: string;
+}
+
 /** A user of the app under test: policies apply. */
 export class TestClient extends TestRows {
   readonly #backend: Backend;
@@ -142,6 +162,26 @@ export class TestClient extends TestRows {
   run<T = unknown>(name: string, args?: Values): Promise<T>;
   run(name: string, args: unknown = {}): Promise<unknown> {
     return this.#backend.call("run", [name, args, this.#caller]);
+  }
+
+  /**
+   * Sends a request to an HTTP function as this user, who counts only if the function has an
+   * `auth` or `cookies`, as on a server.
+   *
+   * @param path with the query string; without a `path` of the function `/api/http/NAME`
+   * @returns its response, or that of an error: a refusal does not throw
+   */
+  async fetch(
+    path: string,
+    { method = "GET", headers = {}, body }: TestHttpRequest = {},
+  ): Promise<Response> {
+    const sent = body === undefined ? null : Buffer.from(body).toString("base64");
+    const request = { method, path, headers, body: sent };
+    const answer = (await this.#backend.call("http", [request, this.#caller])) as HttpAnswer;
+    return new Response(
+      WITHOUT_BODY.has(answer.status) ? null : Buffer.from(answer.body, "base64"),
+      { status: answer.status, headers: answer.headers },
+    );
   }
 
   /** @param row the id, or a row with an id */
@@ -215,6 +255,17 @@ export class TestApp implements AsyncDisposable {
     { method = "POST", headers = {}, body = "" }: TestWebhookRequest = {},
   ): Promise<unknown> {
     return this.#backend.call("webhook", [name, { method, headers, body }]);
+  }
+
+  /**
+   * Sends an anonymous request to an HTTP function.
+   *
+   * @param path with the query string; without a `path` of the function `/api/http/NAME`
+   * @returns its response, or that of an error: a refusal does not throw
+   * @example await t.fetch("/api/http/hooks/github", { method: "POST", headers, body });
+   */
+  fetch(path: string, request: TestHttpRequest = {}): Promise<Response> {
+    return this.as(null).fetch(path, request);
   }
 
   /**

@@ -315,6 +315,26 @@ describe("the files in the folder", () => {
   });
 });
 
+test("a secret that a function or a plugin declares must be set", async () => {
+  folder.write({
+    "app.ts": app("plugins: [stripe()]").replace(
+      "import",
+      'import { stripe } from "@pylonsync/functions/plugins";\nimport',
+    ),
+    "functions/hook.ts":
+      'import { http } from "@pylonsync/functions";\n' +
+      'export default http({ method: "POST", secrets: ["GITHUB_SECRET"], ' +
+      "handler: () => new Response() });\n",
+  });
+  const { exitCode, trouble, found } = await diagnose({ GITHUB_SECRET: "" });
+  expect([exitCode, trouble]).toEqual([0, ["function secrets warning"]]);
+  const { message = "" } = found["function secrets"] ?? {};
+  expect(message).toContain("GITHUB_SECRET");
+  expect(message).toContain("STRIPE_WEBHOOK_SECRET");
+  const set = { GITHUB_SECRET: "one", STRIPE_WEBHOOK_SECRET: "two" };
+  expect((await diagnose(set)).trouble).toEqual([]);
+});
+
 test(".env.production is read, .env is not, and the process wins", async () => {
   folder.write({
     ".env.production": "PYLON_TRUST_PROXY_HOPS=9\nPYLON_COOKIE_SECURE=0\n",

@@ -13,7 +13,7 @@ import {
   type SettingsOptions,
 } from "./production-settings.ts";
 import { checkRepository } from "./repository.ts";
-import { checkPlainSecrets, checkSecrets } from "./secrets.ts";
+import { checkFunctionSecrets, checkPlainSecrets, checkSecrets } from "./secrets.ts";
 import { checkWeb } from "./web.ts";
 
 interface Production extends SettingsOptions {
@@ -37,7 +37,8 @@ export async function checkProduction({
   } catch (cause) {
     return [...always, error("settings", cause instanceof Error ? cause.message : String(cause))];
   }
-  const manifest = compileApp(loaded, { dev: false }).app?.manifest ?? null;
+  const { app } = compileApp(loaded, { dev: false });
+  const manifest = app?.manifest ?? null;
   const hasUsers =
     manifest === null
       ? null
@@ -52,6 +53,7 @@ export async function checkProduction({
     checkPlainSecrets(settings),
     ...checkWeb(settings, hasUsers),
     ...checkSecrets(settings, hasUsers),
+    checkFunctionSecrets(settings, app?.secretNames ?? null),
     ...(await checkData(settings, manifest, config)),
   ];
 }

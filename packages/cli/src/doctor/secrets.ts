@@ -1,5 +1,5 @@
 import { isSecretName } from "../settings/variable-names.ts";
-import { error, notChecked, pass, type Check } from "./check.ts";
+import { error, notChecked, pass, warning, type Check } from "./check.ts";
 import { isSet, type ProductionSettings } from "./production-settings.ts";
 
 /** Common placeholders for secrets. */
@@ -20,6 +20,27 @@ export function checkSecrets(settings: ProductionSettings, hasUsers: boolean | n
     ...checkStrength("JWT secret", "PYLON_JWT_SECRET", settings),
     ...checkOAuthPairs(settings),
   ];
+}
+
+/**
+ * Checks that the variables are set that functions declare as their secrets: without one, each call
+ * that reads it fails.
+ *
+ * @param names null: the app is not valid
+ */
+export function checkFunctionSecrets(
+  settings: ProductionSettings,
+  names: ReadonlySet<string> | null,
+): Check {
+  if (names === null) return notChecked("function secrets");
+  const missing = [...names].filter((name) => !isSet(settings, name) && !settings.known.has(name));
+  if (missing.length === 0)
+    return pass("function secrets", `${names.size} declared, and all are set`);
+  const [verb, them] = missing.length === 1 ? ["is", "it"] : ["are", "them"];
+  return warning(
+    "function secrets",
+    `${missing.join(", ")} ${verb} not set, so functions that declare ${them} in \`secrets\` fail.`,
+  );
 }
 
 function checkAdminToken(settings: ProductionSettings): Check {

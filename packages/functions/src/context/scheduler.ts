@@ -1,6 +1,4 @@
-import type { ActionName, MutationName, QueryName, ServerArgs, UnknownName } from "@pylonsync/sdk";
-
-type Fields = Readonly<Record<string, unknown>>;
+import type { ActionName, CalledName, MutationName, QueryName, ServerArgs } from "@pylonsync/sdk";
 
 /** The name of a function that can be scheduled. */
 type ScheduledName = QueryName | MutationName | ActionName;
@@ -42,30 +40,16 @@ export interface Scheduler {
    * @returns the job's id
    * @example await ctx.scheduler.runAfter(15_000, "packOrder", { orderId });
    */
-  runAfter<N extends ScheduledName>(
-    delayMs: number,
-    name: N,
-    ...call: ScheduledArgs<ServerArgs<N>>
-  ): Promise<string>;
-  /** For a name that is only known at runtime. */
   runAfter<N extends string>(
     delayMs: number,
-    name: UnknownName<N>,
-    args?: Fields,
-    options?: ScheduleOptions,
-  ): Promise<string>;
-  /** Calls a function at a time, in milliseconds since 1970. @returns the job's id */
-  runAt<N extends ScheduledName>(
-    unixMs: number,
-    name: N,
+    name: CalledName<N, ScheduledName>,
     ...call: ScheduledArgs<ServerArgs<N>>
   ): Promise<string>;
-  /** For a name that is only known at runtime. */
+  /** Calls a function at a time, in milliseconds since 1970. @returns the job's id */
   runAt<N extends string>(
     unixMs: number,
-    name: UnknownName<N>,
-    args?: Fields,
-    options?: ScheduleOptions,
+    name: CalledName<N, ScheduledName>,
+    ...call: ScheduledArgs<ServerArgs<N>>
   ): Promise<string>;
   /**
    * Calls many functions, and then one more function after all of them have ended: succeeded,

@@ -22,7 +22,7 @@ const CUSTOMER = "StripeCustomer";
 const SUBSCRIPTION = "StripeSubscription";
 
 const Customer = entity(CUSTOMER, {
-  userId: field.string(),
+  userId: field.string().index(),
   customerId: field.string().unique(),
 });
 const Subscribed = entity(

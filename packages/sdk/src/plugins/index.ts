@@ -20,9 +20,15 @@ export {
 export { featureFlags, isFlagOn, type FlagCaller, type FlagRow } from "./feature-flags.ts";
 export { mcp, mcpToolsOf, type McpAccess, type McpOptions, type McpTools } from "./mcp.ts";
 export { rateLimit, type RateLimitOptions } from "./rate-limit.ts";
-export { slugify, slugOf, type SlugifyOptions } from "./slugify.ts";
-export { softDelete, type SoftDeleteOptions } from "./soft-delete.ts";
-export { tenantScope, type TenantScopeOptions } from "./tenant-scope.ts";
+export {
+  slugify,
+  slugOf,
+  type SlugFields,
+  type SlugifyOptions,
+  type SlugOptions,
+} from "./slugify.ts";
+export { softDelete, type SoftDeleteFields, type SoftDeleteOptions } from "./soft-delete.ts";
+export { tenantScope, type TenantFields, type TenantScopeOptions } from "./tenant-scope.ts";
 export { timestamps, type TimestampsOptions } from "./timestamps.ts";
 export { validation, type ValidationOptions, type ValidationRule } from "./validation.ts";
 export { versioning, type VersioningOptions } from "./versioning.ts";

@@ -77,7 +77,8 @@ export function withField(
   if (own === undefined) return { ...entity, fields: [...entity.fields, field] };
   if (own.type === field.type) return entity;
   throw new Error(
-    `${plugin} needs ${entity.name}.${field.name} to be a ${field.type}, but it is a ${own.type}.`,
+    `${plugin} needs ${entity.name}.${field.name} to have the type ${field.type}, ` +
+      `but it has ${own.type}.`,
   );
 }
 

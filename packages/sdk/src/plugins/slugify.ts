@@ -1,23 +1,33 @@
-import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
+import type { Field, OptionalTraits } from "../field.ts";
+import { definePlugin, type HookContext, type Plugin, type PluginWithFields } from "../plugin.ts";
 import { isObject } from "../mistake.ts";
 import { changeEntities, checkCount, checkField, checkOptions, withField } from "./options.ts";
 
-/** The source of each slug, by entity. */
-export interface SlugifyOptions {
-  readonly entities: Readonly<
-    Record<
-      string,
-      {
-        /** The text field from which the slug is built. */
-        readonly from: string;
-        /** The slug field, which must be unique. Default `slug`. */
-        readonly to?: string;
-        /** The maximum number of characters; default 80. */
-        readonly maxLength?: number;
-      }
-    >
-  >;
+/** The source of the slug of an entity, and its field. */
+export interface SlugOptions<To = string> {
+  /** The text field from which the slug is built. */
+  readonly from: string;
+  /** The slug field, which must be unique. Default `slug`. */
+  readonly to?: To & string;
+  /** The maximum number of characters; default 80. */
+  readonly maxLength?: number;
 }
+
+/**
+ * The source of each slug, by entity.
+ *
+ * @typeParam T the names of the slug fields that are not called `slug`, by entity
+ */
+export interface SlugifyOptions<T = Readonly<Record<string, string>>> {
+  readonly entities: { readonly [N in keyof T]: SlugOptions<T[N]> };
+}
+
+/** The fields that `slugify` adds to its entities. */
+export type SlugFields<T> = {
+  readonly [N in keyof T]: {
+    readonly [K in T[N] extends string ? T[N] : "slug"]: Field<OptionalTraits<string>>;
+  };
+};
 
 /** The number of numeric suffixes that are tried before a random one is used. */
 const MAX_NUMBER = 20;
@@ -29,6 +39,7 @@ const MAX_NUMBER = 20;
  * @example
  * const plugins = [slugify({ entities: { Post: { from: "title" } } })];
  */
+export function slugify<const T>(options: SlugifyOptions<T>): PluginWithFields<SlugFields<T>>;
 export function slugify(options: SlugifyOptions): Plugin {
   checkOptions("slugify", options, ["entities"]);
   const { entities } = options;

@@ -1,4 +1,5 @@
-import { definePlugin, type Plugin } from "../plugin.ts";
+import type { Field, OptionalTraits } from "../field.ts";
+import { definePlugin, type Plugin, type PluginWithFields } from "../plugin.ts";
 import {
   changeEntities,
   checkCount,
@@ -9,10 +10,10 @@ import {
 } from "./options.ts";
 
 /** The options of `softDelete`. */
-export interface SoftDeleteOptions {
-  readonly entities: readonly string[];
+export interface SoftDeleteOptions<E extends string = string, F extends string = string> {
+  readonly entities: readonly E[];
   /** The datetime field that stores when a row was deleted. Default `deletedAt`. */
-  readonly field?: string;
+  readonly field?: F;
   /** Permanently deletes marked rows after this number of days. By default they are kept. */
   readonly purgeAfterDays?: number;
 }
@@ -20,6 +21,11 @@ export interface SoftDeleteOptions {
 const DAY_MS = 86_400_000;
 /** The number of rows that one run permanently deletes; the next run continues. */
 const PURGE_PAGE = 500;
+
+/** The field that `softDelete` adds to its entities. */
+export type SoftDeleteFields<E extends string, F extends string> = {
+  readonly [N in E]: { readonly [K in F]: Field<OptionalTraits<string, string | Date>> };
+};
 
 /** The parts of `ctx` that the purge uses. */
 interface PurgeContext {
@@ -39,9 +45,12 @@ interface PurgeContext {
  * @example
  * const plugins = [softDelete({ entities: ["Todo"], purgeAfterDays: 30 })];
  */
-export function softDelete(options: SoftDeleteOptions): Plugin {
+export function softDelete<E extends string, F extends string = "deletedAt">(
+  options: SoftDeleteOptions<E, F>,
+): PluginWithFields<SoftDeleteFields<E, F>> {
   checkOptions("soft_delete", options, ["entities", "field", "purgeAfterDays"]);
-  const { entities, field = "deletedAt", purgeAfterDays } = options;
+  const { field = "deletedAt", purgeAfterDays } = options;
+  const entities: readonly string[] = options.entities;
   checkNames("soft_delete", "entities", entities ?? null);
   checkCount("soft_delete", "purgeAfterDays", purgeAfterDays, 1);
   return definePlugin({

@@ -1,14 +1,20 @@
+import type { DefaultedTraits, Field } from "../field.ts";
 import type { ManifestEntity } from "../manifest.ts";
-import { definePlugin, type HookContext, type Plugin } from "../plugin.ts";
+import { definePlugin, type HookContext, type PluginWithFields } from "../plugin.ts";
 import { changeEntities, checkNames, checkOptions, withField, withIndex } from "./options.ts";
 
 /** The options of `tenantScope`. */
-export interface TenantScopeOptions {
+export interface TenantScopeOptions<E extends string = string, F extends string = string> {
   /** The entities whose rows belong to a tenant. Default: entities of the app with the field. */
-  readonly entities?: readonly string[];
+  readonly entities?: readonly E[];
   /** The field that stores the tenant of a row; default `tenantId`. */
-  readonly field?: string;
+  readonly field?: F;
 }
+
+/** The field that `tenantScope` adds to the entities that it names. */
+export type TenantFields<E extends string, F extends string> = {
+  readonly [N in E]: { readonly [K in F]: Field<DefaultedTraits<string>> };
+};
 
 /** By entity: its fields that refer to rows of a tenant, with their target entities. */
 type References = ReadonlyMap<
@@ -24,10 +30,12 @@ type References = ReadonlyMap<
  * @example
  * const plugins = [tenantScope({ entities: ["Project", "Task"] })];
  */
-export function tenantScope(options: TenantScopeOptions = {}): Plugin {
+export function tenantScope<E extends string = never, F extends string = "tenantId">(
+  options: TenantScopeOptions<E, F> = {},
+): PluginWithFields<TenantFields<E, F>> {
   checkOptions("tenant_scope", options, ["entities", "field"]);
   checkNames("tenant_scope", "entities", options.entities);
-  const { field = "tenantId" } = options;
+  const field: string = options.field ?? "tenantId";
   let references: References = new Map();
   return definePlugin({
     name: "tenant_scope",

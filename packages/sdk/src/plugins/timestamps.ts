@@ -1,11 +1,11 @@
-import { timestampFields } from "../field.ts";
-import { definePlugin, type Plugin } from "../plugin.ts";
+import { timestampFields, type TimestampFields } from "../field.ts";
+import { definePlugin, type PluginWithFields } from "../plugin.ts";
 import { changeEntities, checkNames, checkOptions, withField } from "./options.ts";
 
 /** The options of `timestamps`. */
-export interface TimestampsOptions {
+export interface TimestampsOptions<E extends string = string> {
   /** The entities that get timestamps. Default: all entities of the app. */
-  readonly entities?: readonly string[];
+  readonly entities?: readonly E[];
 }
 
 /**
@@ -15,7 +15,9 @@ export interface TimestampsOptions {
  * @example
  * const plugins = [timestamps({ entities: ["Todo"] })];
  */
-export function timestamps(options: TimestampsOptions = {}): Plugin {
+export function timestamps<E extends string = "*">(
+  options: TimestampsOptions<E> = {},
+): PluginWithFields<{ readonly [N in E]: TimestampFields }> {
   checkOptions("timestamps", options, ["entities"]);
   checkNames("timestamps", "entities", options.entities);
   return definePlugin({

@@ -43,7 +43,7 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 <code>web/index.html</code> to show a page at <code>/</code>.</p>
 <h2>Entities</h2><dl>${entities.join("")}</dl>
 <h2>Functions</h2>${functions.length === 0 ? NO_FUNCTIONS : `<dl>${functions.join("")}</dl>`}
-<h2>Pages</h2><dl>${linksOf(app, options).join("")}</dl>
+${partsOf(app).join("")}<h2>Pages</h2><dl>${linksOf(app, options).join("")}</dl>
 <p class=none>The documentation is in Pylon's <code>docs/</code> folder. Continue with
 <code>docs/quickstart.md</code>.</p>
 </main></body></html>`;
@@ -51,6 +51,32 @@ function htmlOf(app: CompiledApp, options: DevHomeOptions): string {
 
 const NO_FUNCTIONS =
   "<p class=none>None yet. Add a file to <code>functions/</code> to create one.</p>";
+
+/** The parts that not every app has. */
+function partsOf({ http, workflows, shards, manifest: { crons = [] } }: CompiledApp): string[] {
+  return [
+    section(
+      "HTTP functions",
+      http.routes.map(({ path, methods }) => row(path, methods)),
+    ),
+    section(
+      "Workflows",
+      [...workflows].map(([name, { description = "" }]) => row(name, description)),
+    ),
+    section(
+      "Shards",
+      [...shards.keys()].map((name) => row(name, "")),
+    ),
+    section(
+      "Crons",
+      crons.map((cron) => row(cron.name, `${cron.schedule} ${cron.function}`)),
+    ),
+  ];
+}
+
+function section(title: string, rows: readonly string[]): string {
+  return rows.length === 0 ? "" : `<h2>${title}</h2><dl>${rows.join("")}</dl>\n`;
+}
 
 function linksOf(app: CompiledApp, { hasMailbox, hasStudio }: DevHomeOptions): string[] {
   const hasUserPages =

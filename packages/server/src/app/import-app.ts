@@ -1,6 +1,8 @@
 import { realpathSync } from "node:fs";
 import { sep } from "node:path";
 import * as functions from "@pylonsync/functions";
+import * as functionPlugins from "@pylonsync/functions/plugins";
+import * as simulation from "@pylonsync/functions/simulation";
 import * as sdk from "@pylonsync/sdk";
 import * as sdkPlugins from "@pylonsync/sdk/plugins";
 import * as workflows from "@pylonsync/workflows";
@@ -23,6 +25,8 @@ const OWN_COPIES: ReadonlyMap<string, object> = new Map<string, object>([
   ["@pylonsync/sdk", sdk],
   ["@pylonsync/sdk/plugins", sdkPlugins],
   ["@pylonsync/functions", functions],
+  ["@pylonsync/functions/plugins", functionPlugins],
+  ["@pylonsync/functions/simulation", simulation],
   ["@pylonsync/workflows", workflows],
 ]);
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from "bun:test";
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { compileApp } from "./compile-app.ts";
@@ -44,6 +44,21 @@ test("a folder without its own packages loads with the server's copies", async (
   expect(app.diagnostics).toEqual([]);
   expect(app.manifest).toMatchObject({ name: "a", entities: [{ name: "Todo" }] });
   expect(await call(app, "hello")).toBe("hi");
+});
+
+test("such a folder may import every part of these packages", async () => {
+  const parts = ["sdk", "functions", "workflows"].flatMap((name) => {
+    const path = join(import.meta.dir, "..", "..", "..", name, "package.json");
+    const { exports } = JSON.parse(readFileSync(path, "utf8")) as { readonly exports: object };
+    return Object.keys(exports).map((part) => `@pylonsync/${name}${part.slice(1)}`);
+  });
+  expect(parts).toContain("@pylonsync/functions/plugins");
+  const imports = parts.map((part, n) => `import * as part${n} from "${part}";\n`);
+  const counts = parts.map((_, n) => `Object.keys(part${n}).length > 0`);
+  const hello = `${imports.join("")}${fn(`[${counts.join(", ")}]`)}`;
+  const app = await load(appFolder({ "app.ts": APP, "functions/hello.ts": hello }));
+  expect(app.diagnostics).toEqual([]);
+  expect(await call(app, "hello")).toEqual(parts.map(() => true));
 });
 
 test("an app.ts that prints its manifest is equivalent to one that exports it", async () => {

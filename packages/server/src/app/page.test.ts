@@ -226,14 +226,11 @@ test("outside dev mode there is no dev script", async () => {
   expect(await (await get("/__pylon/dev-events"))?.text()).toContain("<title>Hi");
 });
 
-test("U: in dev mode the home page stays at /studio and links to the app's page", async () => {
+test("the overview of dev mode gives way to the app's page", async () => {
   const { get } = await openPage(true);
   expect(await (await get("/"))?.text()).toContain("<title>Hi");
-  const html = (await (await get("/studio"))?.text()) ?? "";
-  expect(html).toContain("<title>a in dev mode");
-  expect(html).toContain('href="/"');
-  expect(await get("/studio", { method: "POST" })).toBeNull();
-  expect(await get("/studio/nope")).toBeNull();
+  for (const path of ["/studio", "/studio/nope"])
+    expect([path, await get(path)]).toEqual([path, null]);
 });
 
 test("paths below /auth belong to the page if the server's pages are off", async () => {
@@ -363,10 +360,42 @@ describe("an app without a page", () => {
       'href="/health"',
     ])
       expect(html).toContain(shown);
-    expect(await (await get("/studio"))?.text()).toBe(html);
+    expect(html).toContain('href="/studio"');
     expect(html).not.toContain("/auth/sign-in");
     expect(await get("/somewhere")).toBeNull();
     expect(await get("/", { method: "POST" })).toBeNull();
+  });
+
+  test("shows HTTP functions with their paths, workflows, shards and crons", async () => {
+    const { get } = await openPage(true, {
+      ...files,
+      "app.ts": files["app.ts"].replace(
+        "entities: [",
+        'crons: [{ name: "tidy", schedule: "@daily", function: "hello" }], entities: [',
+      ),
+      "functions/hello.ts": QUERY,
+      "functions/hooks/pay.ts":
+        'import { http } from "@pylonsync/functions";\n' +
+        'export default http({ method: ["POST", "PUT"], handler: () => new Response() });\n',
+      "functions/feed.ts":
+        'import { http } from "@pylonsync/functions";\n' +
+        'export default http({ method: "*", path: "/feed/:id", handler: () => new Response() });\n',
+      "workflows/ship.ts":
+        'import { workflow } from "@pylonsync/workflows";\n' +
+        'export default workflow("ship", async () => 1, { description: "Ships <it>" });\n',
+      "shards/arena.ts":
+        'import { shard, v } from "@pylonsync/functions";\n' +
+        "export default shard({ input: v.any(), init: () => ({}), view: () => 1 });\n",
+    });
+    const text = ((await (await get("/"))?.text()) ?? "").replaceAll(/<[^>]*>/g, " ");
+    for (const shown of [
+      /HTTP functions\s+\/api\/http\/hooks\/pay\s+POST, PUT/,
+      /\/feed\/:id\s+any method/,
+      /Workflows\s+ship\s+Ships &lt;it&gt;/,
+      /Shards\s+arena/,
+      /Crons\s+tidy\s+@daily hello/,
+    ])
+      expect(text).toMatch(shown);
   });
 
   test("links to the sign-in if it has users", async () => {

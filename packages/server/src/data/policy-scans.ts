@@ -1,5 +1,7 @@
 import { hasExists, type Expr } from "@pylonsync/query";
+import type { Manifest } from "@pylonsync/sdk";
 import { ANONYMOUS, type Caller } from "../identity/identity.ts";
+import { indexesOf } from "../schema/diff.ts";
 import type { Diagnostic } from "../schema/diagnostic.ts";
 import type { Store } from "../store/store.ts";
 import type { DataModel } from "./model.ts";
@@ -20,31 +22,49 @@ const SAMPLE_CALLER: Caller = { ...ANONYMOUS, userId: "sample user", tenantId: "
 export async function policyScans(
   store: Store,
   { schema, rules }: DataModel,
+  { entities }: Pick<Manifest, "entities">,
   at: number,
 ): Promise<Diagnostic[]> {
+  const firstFields = new Map(
+    entities.map((entity) => [
+      entity.name,
+      new Set(["id", ...indexesOf(entity).flatMap(({ fields }) => fields.slice(0, 1))]),
+    ]),
+  );
   const found: Diagnostic[] = [];
   for (const { name } of schema.entities) {
     const where = rules.readable(name, SAMPLE_CALLER, new Date(at).toISOString());
-    const fields = fieldsOfCaller(where);
-    if (!hasExists(where) && fields === undefined) continue;
-    const { scans } = await store.explain({ entity: name, where, limit: 1 });
-    const others = scans.filter((table) => table !== name);
+    const others = hasExists(where) ? await otherScans(store, name, where) : [];
+    const fields = withoutIndex(where, firstFields.get(name) ?? new Set());
     if (others.length > 0) found.push(warningOf(name, others));
-    else if (fields !== undefined && scans.includes(name)) found.push(ownWarning(name, fields));
+    else if (fields !== undefined && fields.length > 0) found.push(ownWarning(name, fields));
   }
   return found;
 }
 
+async function otherScans(store: Store, entity: string, where: Expr): Promise<readonly string[]> {
+  const { scans } = await store.explain({ entity, where, limit: 1 });
+  return scans.filter((table) => table !== entity);
+}
+
 /**
- * The fields by whose values each row that meets the condition is found: fields that are compared
- * with a property of the caller.
+ * The fields without an index among those by whose values each row that meets the condition is
+ * found: fields that are compared with a property of the caller. The database's plan does not tell
+ * this of the entity itself: it reads a table with few rows as a whole, whatever its indexes.
  *
+ * @param indexed the fields with which an index begins
  * @returns undefined if rows may meet it otherwise
  */
-function fieldsOfCaller(expr: Expr): readonly string[] | undefined {
-  if (expr.kind === "and") return expr.items.map(fieldsOfCaller).find((item) => item !== undefined);
+function withoutIndex(expr: Expr, indexed: ReadonlySet<string>): readonly string[] | undefined {
+  if (expr.kind === "and") {
+    const items = expr.items.flatMap((item) => {
+      const fields = withoutIndex(item, indexed);
+      return fields === undefined ? [] : [fields];
+    });
+    return items.find((fields) => fields.length === 0) ?? items[0];
+  }
   if (expr.kind === "or") {
-    const items = expr.items.map(fieldsOfCaller);
+    const items = expr.items.map((item) => withoutIndex(item, indexed));
     return items.every((item) => item !== undefined) ? items.flat() : undefined;
   }
   if (expr.kind !== "compare" || expr.op !== "==") return undefined;
@@ -52,7 +72,8 @@ function fieldsOfCaller(expr: Expr): readonly string[] | undefined {
   const value = sides.find((side) => side.kind === "literal")?.value;
   const isOfCaller = value === SAMPLE_CALLER.userId || value === SAMPLE_CALLER.tenantId;
   const field = sides.find((side) => side.kind === "path" && side.root === "data");
-  return isOfCaller && field?.kind === "path" ? [field.name] : undefined;
+  if (!isOfCaller || field?.kind !== "path") return undefined;
+  return indexed.has(field.name) ? [] : [field.name];
 }
 
 function ownWarning(entity: string, fields: readonly string[]): Diagnostic {

@@ -36,6 +36,14 @@ export class HttpTable {
       .toSorted((a, b) => precedence(a.parts, b.parts));
   }
 
+  /** The methods and paths of all functions, the most specific paths first. */
+  get routes(): readonly { readonly methods: string; readonly path: string }[] {
+    return this.#entries.map(({ name, definition }) => ({
+      methods: definition.method === "*" ? "any method" : [definition.method].flat().join(", "),
+      path: pathOf(name, definition),
+    }));
+  }
+
   /**
    * Returns the functions that match the path, the most specific one first. Several functions may
    * have the same path with different methods.

@@ -240,10 +240,21 @@ export class Dispatcher {
     peer: Peer,
   ): Promise<Response> {
     const [first] = endpoints;
-    const endpoint = endpoints.find((candidate) => candidate.takes(request.method));
-    const cors = (endpoint ?? first)?.corsHeaders(request.headers.get("origin")) ?? null;
-    if (endpoint === undefined && request.method === "OPTIONS" && cors !== null)
+    const taking = (method: string): Endpoint | undefined =>
+      endpoints.find((candidate) => candidate.takes(method));
+    const endpoint = taking(request.method);
+    const announced = announcedMethod(request);
+    const meant = announced === null ? endpoint : taking(announced);
+    const cors = (meant ?? first)?.corsHeaders(request.headers.get("origin")) ?? null;
+    if (
+      request.method === "OPTIONS" &&
+      cors !== null &&
+      (endpoint === undefined || announced !== null)
+    )
       return withOwnHeaders(new Response(null, { status: 204 }), null, cors);
+    // A preflight contains no token, so only a public function can answer it itself.
+    if (announced !== null && endpoint?.signIn !== "nothing")
+      return this.#withoutRoute(new Set(), request, peer);
     if (endpoint === undefined) {
       const methods = endpoints.flatMap((candidate) => candidate.methods);
       const refusal = await this.#withoutRoute(new Set(methods), request, peer);
@@ -377,6 +388,11 @@ export class Dispatcher {
       requestId,
     );
   }
+}
+
+/** Returns the method that a browser's preflight asks for; null for any other request. */
+function announcedMethod({ method, headers }: Request): string | null {
+  return method === "OPTIONS" ? headers.get("access-control-request-method") : null;
 }
 
 /**

@@ -23,8 +23,14 @@ export function withOwnHeaders(
   for (const name of [...headers.keys()])
     if (name.startsWith("access-control-") && own?.has(name) !== true) headers.delete(name);
   for (const [name, value] of Object.entries(cors)) {
-    if (name === "Vary") headers.append(name, String(value));
+    if (name === "Vary") addTo(headers, name, String(value));
     else if (own?.has(name) !== true) headers.set(name, String(value));
   }
   return response;
+}
+
+/** Adds a value to a header that is a list, unless it contains it. */
+function addTo(headers: Headers, name: string, value: string): void {
+  const listed = headers.get(name)?.split(/,\s*/) ?? [];
+  if (!listed.includes(value)) headers.append(name, value);
 }

@@ -13,6 +13,16 @@ export interface Socket {
   close(code?: number, reason?: string): void;
 }
 
+/** A class of sockets like the browser's `WebSocket`. */
+export type WebSocketClass = new (
+  url: string,
+  protocols: string[],
+) => Pick<Socket, "send" | "close">;
+
+/** Opens a socket of a class. Its events have more properties than `Socket` declares. */
+export const openSocketOf = (Class: WebSocketClass, url: string, protocols: string[]): Socket =>
+  new Class(url, protocols) as unknown as Socket;
+
 /**
  * The engine's access to the platform: time, randomness and the network. It is injected, so that a
  * simulation can run the real engine with its own clock and network.
@@ -60,7 +70,7 @@ export const systemPlatform: Platform = {
     return () => clearTimeout(timer);
   },
   fetch: (url, init) => fetch(url, init),
-  openSocket: (url, protocols) => new WebSocket(url, protocols) as unknown as Socket,
+  openSocket: (url, protocols) => openSocketOf(WebSocket, url, protocols),
   onOnline: (run) => listen(globalThis, "online", run),
   onShown: (run) => {
     const stops = [

@@ -18,5 +18,6 @@ export {
   type Moment,
 } from "./interpolation.ts";
 export { predict, type Prediction, type PredictionOptions } from "./prediction.ts";
+export type { WebSocketClass } from "../platform/platform.ts";
 export { connectShard, type ConnectShardOptions, type ShardClient } from "./shard-client.ts";
 export type { ShardAddress } from "./shard-url.ts";

@@ -79,6 +79,67 @@ test("requests deltas, with the token where a browser can send it", () => {
   expect(machine.socket.binaryType).toBe("arraybuffer");
 });
 
+test("opens its sockets with the given class", () => {
+  const opened: FakeSocket[] = [];
+  class OwnSocket extends FakeSocket {
+    constructor(
+      readonly url: string,
+      readonly protocols: string[],
+    ) {
+      super();
+      opened.push(this);
+    }
+  }
+  const client = connectShard("arena", { baseUrl: "http://localhost:1", WebSocket: OwnSocket });
+  expect(opened).toMatchObject([
+    { url: "ws://localhost:1/shards?shard=arena", protocols: [SHARD_PROTOCOL] },
+  ]);
+  opened[0]?.onopen?.();
+  expect(client.connected).toBe(true);
+  client.close();
+});
+
+test("says what to do on a platform without sockets, such as Node 20", () => {
+  const { WebSocket } = globalThis;
+  Reflect.deleteProperty(globalThis, "WebSocket");
+  try {
+    const connect = () => connectShard("arena", { baseUrl: "http://localhost:1" });
+    expect(connect).toThrow("This platform has no WebSocket, which shards need.");
+    expect(connect).toThrow(expect.objectContaining({ code: "UNREACHABLE" }));
+  } finally {
+    globalThis.WebSocket = WebSocket;
+  }
+});
+
+test("reports a socket that the platform refuses to open, and tries again", () => {
+  const machine = new Machine();
+  const { openSocket } = machine.platform;
+  let isAllowed = false;
+  const platform: typeof machine.platform = {
+    ...machine.platform,
+    openSocket: (...address) => {
+      if (!isAllowed) throw new DOMException("It is forbidden.", "SecurityError");
+      return openSocket(...address);
+    },
+  };
+  const { client, errors, closes } = machine.connect({ platform });
+  machine.pauses.pop()?.run();
+  expect(errors).toEqual(["The socket of the shard could not be opened."]);
+  expect(closes).toEqual([["no socket", true]]);
+  isAllowed = true;
+  machine.pauses.pop()?.run();
+  machine.socket.onopen?.();
+  expect(client.connected).toBe(true);
+
+  const once = machine.connect({ platform: { ...platform, openSocket: failing } });
+  once.client.close();
+  expect([machine.pauses, once.errors]).toEqual([[], []]);
+});
+
+function failing(): never {
+  throw new Error("no socket");
+}
+
 test("builds complete views from changes, and keeps unchanged parts", () => {
   const machine = new Machine();
   const { client, views } = machine.connect();

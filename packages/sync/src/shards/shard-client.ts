@@ -12,7 +12,13 @@ import {
 import * as v from "valibot";
 import { PylonClientError } from "../connection/errors.ts";
 import { Emitter } from "../platform/emitter.ts";
-import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
+import {
+  openSocketOf,
+  systemPlatform,
+  type Platform,
+  type Socket,
+  type WebSocketClass,
+} from "../platform/platform.ts";
 import { shardUrl, type ShardAddress } from "./shard-url.ts";
 
 /** The options of `connectShard`. */
@@ -28,6 +34,11 @@ export interface ConnectShardOptions extends ShardAddress {
   readonly autoReconnect?: boolean | undefined;
   /** The first reconnection delay in milliseconds, doubled up to 10 s. Default 500. */
   readonly reconnectBackoffMs?: number | undefined;
+  /**
+   * The class of the socket, for a platform without a global one: in Node 20 `WebSocket` of the
+   * package `ws`.
+   */
+  readonly WebSocket?: WebSocketClass | undefined;
   /** @deprecated Has no effect: servers with shards always support WebSockets. */
   readonly sseFallback?: boolean | undefined;
   /**
@@ -76,7 +87,8 @@ const FINAL: ReadonlySet<number> = new Set([
 /**
  * Connects to a shard, and reconnects after a connection loss.
  *
- * @throws TypeError for an invalid `baseUrl`
+ * @throws TypeError for an invalid `baseUrl`; PylonClientError UNREACHABLE on a platform without a
+ *   `WebSocket`
  *
  * @example
  * const game = connectShard<{ x: number }, { dx: number }>("arena", {
@@ -108,6 +120,18 @@ export function connectShard<TSnapshot = unknown, TInput = unknown>(
   };
 }
 
+/** @throws PylonClientError UNREACHABLE if there is no class of sockets */
+function socketOpener({ platform, WebSocket }: ConnectShardOptions): Platform["openSocket"] {
+  if (WebSocket !== undefined) return (url, protocols) => openSocketOf(WebSocket, url, protocols);
+  if (platform !== undefined) return platform.openSocket;
+  if (typeof globalThis.WebSocket === "function") return systemPlatform.openSocket;
+  throw new PylonClientError(0, {
+    code: "UNREACHABLE",
+    message: "This platform has no WebSocket, which shards need.",
+    hint: "Pass one: connectShard(id, { WebSocket }). Node has its own since version 22.",
+  });
+}
+
 /** A client of a shard, over successive sockets. */
 class ShardSocketClient {
   readonly views = new Emitter<{ view: unknown; tick: number; ack: number | null }>();
@@ -117,6 +141,7 @@ class ShardSocketClient {
   readonly #url: string;
   readonly #options: ConnectShardOptions;
   readonly #platform: Pick<Platform, "openSocket" | "after" | "random">;
+  readonly #openSocket: Platform["openSocket"];
   #socket: Socket | null = null;
   #cancelRetry: () => void = () => undefined;
   #attempts = 0;
@@ -136,6 +161,7 @@ class ShardSocketClient {
     this.#url = url;
     this.#options = options;
     this.#platform = options.platform ?? systemPlatform;
+    this.#openSocket = socketOpener(options);
   }
 
   open(): void {
@@ -159,7 +185,14 @@ class ShardSocketClient {
   }
 
   #connect(credentials: readonly string[]): void {
-    const socket = this.#platform.openSocket(this.#url, [SHARD_PROTOCOL, ...credentials]);
+    let socket: Socket;
+    try {
+      socket = this.#openSocket(this.#url, [SHARD_PROTOCOL, ...credentials]);
+    } catch (error) {
+      // Later: the caller of `connectShard` adds its listeners after the first attempt.
+      this.#cancelRetry = this.#platform.after(0, () => this.#notOpened(error));
+      return;
+    }
     socket.binaryType = "arraybuffer";
     this.#socket = socket;
     this.#viewTick = null;
@@ -172,6 +205,13 @@ class ShardSocketClient {
     socket.onclose = ({ code, reason }) => this.#ended(code, reason);
     // The following close event has more information.
     socket.onerror = () => undefined;
+  }
+
+  /** The platform refused to open a socket: for example, a content security policy forbids it. */
+  #notOpened(cause: unknown): void {
+    const message = "The socket of the shard could not be opened.";
+    this.errors.emit(PylonClientError.ofClient("UNREACHABLE", message, cause));
+    this.#ended(CloseCode.TRY_AGAIN_LATER, "no socket");
   }
 
   send(input: unknown, seen?: number): number {

@@ -13,9 +13,9 @@ export async function ownUser(
   { caller }: RequestContext,
 ): Promise<StoredRow> {
   const user = caller.userId === null || caller.isGuest ? null : await users.get(caller.userId);
-  if (user === null)
-    throw new PylonError("AUTH_REQUIRED", "Only a signed-in user may do this.", {
-      hint: "Sign in.",
-    });
-  return user;
+  if (user !== null) return user;
+  const [message, hint] = caller.isGuest
+    ? ["A guest may not do this, because it needs an account.", "Sign up, or sign in."]
+    : ["Only a signed-in user may do this.", "Sign in."];
+  throw new PylonError("AUTH_REQUIRED", message, { hint });
 }

@@ -52,10 +52,13 @@ export class ReadPlans {
     return isDirect;
   }
 
-  /** Must be called when the schema has changed. */
+  /** Must be called when the schema has changed, outside of a transaction. */
   clear(): void {
     this.#indexes.clear();
     this.#areDirect.clear();
+    // A connection learns of a change by another one when it runs a statement, and plans until then
+    // with the schema that it has read before.
+    this.#database.run("SELECT 1 FROM sqlite_schema LIMIT 1");
   }
 
   /** The steps of SQLite's plan for a statement. */
