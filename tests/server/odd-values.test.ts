@@ -185,3 +185,20 @@ test("L4: a handler that throws a revoked Proxy gets an error, and only it is un
   expect(written.status).toBe(200);
   expect(await countOf("Note", server)).toBe(1);
 });
+
+test("a lookup by a number takes numbers only, and names any other text", async () => {
+  await admin.insert("Note", { count: 0 });
+  await admin.insert("Note", { count: -12 });
+  const lookup = async (text: string): Promise<[number, unknown]> => {
+    const path = `/api/lookup/Note/count/${encodeURIComponent(text)}`;
+    const { status, body } = await client.request("GET", path);
+    return [status, status === 200 ? body["count"] : body["error"]];
+  };
+  expect(await lookup("-12")).toEqual([200, -12]);
+  expect(await lookup("-1.2e1")).toEqual([200, -12]);
+  for (const text of ["abc", " ", "0x0", "Infinity", "--1", "1e"]) {
+    const [status, error] = await lookup(text);
+    expect([text, status]).toEqual([text, 400]);
+    expect(error).toMatchObject({ message: expect.stringContaining(text) });
+  }
+});

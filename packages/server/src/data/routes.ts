@@ -290,9 +290,11 @@ function integer(
   return value;
 }
 
-/** Converts text from a path into a value of the field's kind. */
+const NUMBER = /^-?\d+(\.\d+)?(e[+-]?\d+)?$/i;
+
+/** Converts text from a path into a value of the field's kind; other text is refused as text. */
 function fromText(kind: string | undefined, text: string): unknown {
-  if (kind === "int" || kind === "float") return Number(text);
+  if ((kind === "int" || kind === "float") && NUMBER.test(text)) return Number(text);
   if (kind === "bool") return text === "true" ? true : text === "false" ? false : text;
   return text;
 }
