@@ -64,6 +64,7 @@ export const SERVER: Layers = {
     // Features, each with its routes.
     ai: ["request", "config"],
     app: ["mcp", "workflows", "jobs", "functions", "auth", "data", "request", "policy", "schema"],
+    documents: ["data", "connections", "request", "store", "schema", "identity"],
     matchmaker: ["shards", "request", "store"],
     rooms: ["connections", "request", "cache", "policy", "store", "identity", "observe"],
     mcp: ["functions", "data", "request", "schema", "identity"],
