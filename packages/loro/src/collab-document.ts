@@ -267,9 +267,13 @@ export class CollabDocument implements DocumentChanges {
 
   #arrived(field: string, text: LoroText): void {
     const shown = this.#drafts.get(field)?.text ?? this.#column(field);
-    const draft = this.#drafts.take(field);
-    if (draft !== null) updateText(text, mergeTexts(draft.base, draft.text, text.toString()));
+    this.#mergeDrafts(field, text);
     this.#moved(field, shown, text.toString());
+  }
+
+  #mergeDrafts(field: string, text: LoroText): void {
+    for (const draft of this.#drafts.take(field))
+      updateText(text, mergeTexts(draft.base, draft.text, text.toString()));
   }
 
   /** Asks until the document arrives: its row may not be on the server yet. */
@@ -290,9 +294,8 @@ export class CollabDocument implements DocumentChanges {
   #writeDrafts(): void {
     const { entity, rowId } = this.key;
     for (const [field] of this.#drafts.all()) {
-      const draft = this.#drafts.take(field);
-      if (draft === null) continue;
-      const text = mergeTexts(draft.base, draft.text, this.#column(field));
+      let text = this.#column(field);
+      for (const draft of this.#drafts.take(field)) text = mergeTexts(draft.base, draft.text, text);
       // The engine reports a rejected write itself.
       this.#engine.update(entity, rowId, { [field]: text }).catch(() => undefined);
     }
@@ -374,7 +377,6 @@ export class CollabDocument implements DocumentChanges {
   #loadParts(): void {
     const documents = this.#documents;
     if (documents === null) return;
-    let isChanged = false;
     for (const { id, kind, bytes } of documents.stored(this.key)) {
       if (this.#parts.has(id) || id === this.#changesId || id === this.#base?.id) continue;
       if (kind === "draft") this.#drafts.found(id, bytes);
@@ -384,10 +386,14 @@ export class CollabDocument implements DocumentChanges {
         this.#parts.set(id, version);
         this.#import(bytes);
         if (kind === "base") this.#confirmed.add(version);
-        isChanged = true;
       }
     }
-    if (isChanged) this.#keep();
+    // Those of a tab that was closed may be found later than the document.
+    this.#quietly(() => {
+      for (const [field, text] of textsIn(this.doc)) this.#mergeDrafts(field, text);
+      this.doc.commit();
+    });
+    this.#keep();
   }
 
   /** Returns the document without unsent changes. */
@@ -470,7 +476,9 @@ export class CollabDocument implements DocumentChanges {
   }
 
   #moved(field: string, before: string, after: string): void {
-    this.#emitDelta(field, deltaOf(editBetween(before, after)));
+    const edit = editBetween(before, after);
+    // A listener expects to be followed by a rendering of another text.
+    if (edit !== null) this.#emitDelta(field, deltaOf(edit));
   }
 
   #emitDelta(field: string, delta: TextDelta): void {

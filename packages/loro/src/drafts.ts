@@ -7,11 +7,16 @@ export interface Draft {
   readonly text: string;
 }
 
+/** `id`: that of the part in which it is stored; null before it is stored. */
+type StoredDraft = Draft & { readonly id: string | null };
+
 /** The drafts of a row, by field, in memory and on disk. */
 export class Drafts {
   readonly #key: DocumentKey;
   readonly #documents: () => Documents | null;
-  readonly #drafts = new Map<string, Draft & { readonly id: string | null }>();
+  readonly #drafts = new Map<string, StoredDraft>();
+  /** Drafts of closed tabs, of fields that have a newer one. */
+  readonly #others: (StoredDraft & { readonly field: string })[] = [];
   readonly #notify: () => void;
 
   /**
@@ -41,16 +46,19 @@ export class Drafts {
     this.#notify();
   }
 
-  /** Removes a draft, to be merged; null if there is none, or another tab has merged it. */
-  take(field: string): Draft | null {
+  /** Removes the drafts of a field, to be merged. */
+  take(field: string): readonly Draft[] {
+    const taken: StoredDraft[] = [];
     const draft = this.#drafts.get(field);
-    if (draft === undefined) return null;
+    if (draft !== undefined) taken.push(draft);
+    for (const other of this.#others.splice(0))
+      if (other.field === field) taken.push(other);
+      else this.#others.push(other);
+    if (taken.length === 0) return [];
     this.#drafts.delete(field);
-    const documents = this.#documents();
-    const isThere = draft.id === null || documents?.has(draft.id) === true;
-    if (draft.id !== null) documents?.drop([draft.id]);
+    this.#documents()?.drop(taken.flatMap(({ id }) => id ?? []));
     this.#notify();
-    return isThere ? draft : null;
+    return taken;
   }
 
   /** Stores the drafts that were made before the code for it was loaded. */
@@ -59,18 +67,21 @@ export class Drafts {
       if (id === null) this.set(field, draft);
   }
 
-  /** Adds a draft from disk, unless there is a newer one. */
+  /** Adds a draft from disk. It is shown if there is no newer one. */
   found(id: string, bytes: Uint8Array): void {
     const draft = parsed(bytes);
-    if (draft === null || this.#drafts.has(draft.field)) return;
+    const known = [...this.#drafts.values(), ...this.#others];
+    if (draft === null || known.some((other) => other.id === id)) return;
     const { field, base, text } = draft;
-    this.#drafts.set(field, { base, text, id });
+    if (this.#drafts.has(field)) this.#others.push({ field, base, text, id });
+    else this.#drafts.set(field, { base, text, id });
     this.#notify();
   }
 
   /** The user may have changed: shows none. They stay on disk. */
   forget(): void {
     this.#drafts.clear();
+    this.#others.length = 0;
   }
 }
 

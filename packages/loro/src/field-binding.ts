@@ -92,6 +92,8 @@ export class FieldBinding {
     const before = this.#rendered;
     const current = document.text(this.#field);
     this.#rendered = value;
+    // The user has moved it.
+    this.#selection = null;
     this.#isOwnChange = true;
     try {
       if (before === current) {
@@ -102,8 +104,8 @@ export class FieldBinding {
       // The text has changed since it was rendered.
       const merged = mergeTexts(before, value, current);
       document.setText(this.#field, merged);
-      this.#selection = null;
-      this.#move(deltaOf(editBetween(value, merged)));
+      const change = editBetween(value, merged);
+      if (change !== null) this.#move(deltaOf(change));
     } finally {
       this.#isOwnChange = false;
     }

@@ -76,7 +76,7 @@ test("a position stays at its character through a change", () => {
     fc.property(text, text, fc.nat(14), (before, after, at) => {
       const position = Math.min(at, before.length);
       const edit = editBetween(before, after);
-      const moved = movedBy(deltaOf(edit), position);
+      const moved = edit === null ? position : movedBy(deltaOf(edit), position);
       if (edit === null || position <= edit.start) expect(moved).toBe(position);
       else if (position >= edit.start + edit.removed)
         expect(after.slice(moved)).toBe(before.slice(position));

@@ -96,8 +96,7 @@ export type TextDelta = readonly {
 }[];
 
 /** Returns an edit as a change. */
-export function deltaOf(edit: TextEdit | null): TextDelta {
-  if (edit === null) return [];
+export function deltaOf(edit: TextEdit): TextDelta {
   const { start, removed, inserted } = edit;
   return [{ retain: start }, { insert: inserted }, { delete: removed }];
 }

@@ -1,6 +1,6 @@
 import { useEngine } from "@pylonsync/react";
 import type { SyncEngine } from "@pylonsync/sync";
-import { useCallback, useLayoutEffect, useRef, useSyncExternalStore } from "react";
+import { useCallback, useLayoutEffect, useReducer, useRef, useSyncExternalStore } from "react";
 import type { CollabDocument } from "./collab-document.ts";
 import { documentsOf } from "./engine-documents.ts";
 
@@ -32,11 +32,14 @@ export function useDocument<T>(
   follow = FOLLOW_NOTHING,
 ): [T, EditDocument] {
   const engine = useEngine();
+  const [, render] = useReducer((count: number) => count + 1, 0);
   const edit = useCallback<EditDocument>(
     (work) => {
       const { document, release } = documentsOf(engine).use(entity, rowId);
       work(document);
       release();
+      // A user may type before React has subscribed: without this, React would restore the text.
+      render();
     },
     [engine, entity, rowId],
   );

@@ -8,6 +8,7 @@ import type { Session } from "../session/session.ts";
 export interface DocumentPartsOptions {
   readonly session: Pick<Session, "userId" | "proof" | "resolved">;
   readonly newId: () => string;
+  readonly tabId: string;
   /** Null without persistence: then parts last as long as the page. */
   readonly persistence: () => Pick<Lazy<Pick<Persistence, "use">>, "load"> | null;
 }
@@ -30,7 +31,7 @@ export class DocumentParts {
   readonly #unsaved = new Set<string>();
   /** The ids of parts that are on disk, as far as this tab knows. */
   readonly #saved = new Set<string>();
-  #isSaving = false;
+  #saving: Promise<void> | null = null;
 
   constructor(options: DocumentPartsOptions) {
     this.#options = options;
@@ -71,10 +72,22 @@ export class DocumentParts {
    */
   put(part: DocumentPart, replaced: readonly string[] = []): string {
     const id = this.#options.newId();
-    this.#parts.set(id, { ...part, id, owner: this.#owner });
+    const { tabId: tab } = this.#options;
+    this.#parts.set(id, { ...part, id, tab, owner: this.#owner });
     this.#unsaved.add(id);
     this.remove(replaced);
     return id;
+  }
+
+  /** Takes the parts of a tab that was closed. @returns once that is on disk */
+  async claim(tab: string): Promise<void> {
+    await this.load();
+    for (const [id, part] of [...this.#parts])
+      if (part.tab === tab) {
+        this.#parts.set(id, { ...part, tab: this.#options.tabId });
+        this.#unsaved.add(id);
+      }
+    await this.#save();
   }
 
   remove(ids: readonly string[]): void {
@@ -112,9 +125,12 @@ export class DocumentParts {
   }
 
   /** Writes one transaction at a time, so that fast typing is not stored key by key. */
-  async #save(): Promise<void> {
-    if (this.#isSaving) return;
-    this.#isSaving = true;
+  #save(): Promise<void> {
+    this.#saving ??= this.#saveAll().finally(() => (this.#saving = null));
+    return this.#saving;
+  }
+
+  async #saveAll(): Promise<void> {
     while (this.#unsaved.size > 0) {
       let hasDisk = false;
       await this.#withDisk(async (disk) => {
@@ -131,7 +147,6 @@ export class DocumentParts {
       });
       if (!hasDisk) this.#unsaved.clear();
     }
-    this.#isSaving = false;
   }
 
   async #withDisk(work: (disk: DocumentDisk) => Promise<void>): Promise<void> {

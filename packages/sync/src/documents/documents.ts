@@ -2,10 +2,12 @@ import type { MutationError } from "../connection/errors.ts";
 import { socketUrl } from "../connection/url.ts";
 import type { EngineParts } from "../engine/engine-parts.ts";
 import type { KeptDocumentPart } from "../persistence/disk.ts";
+import { browserTabs } from "../platform/browser-tabs.ts";
 import { Emitter } from "../platform/emitter.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { DocumentChannel } from "./document-channel.ts";
 import { DocumentClient, nameOfDocument, type DocumentKey } from "./document-client.ts";
+import { DocumentTabs } from "./document-tabs.ts";
 import { DocumentParts, type DocumentPart } from "./document-parts.ts";
 import { DocumentSender, type DocumentChanges, type DocumentUpdate } from "./document-sender.ts";
 
@@ -25,6 +27,8 @@ export class Documents {
   readonly #client: DocumentClient;
   readonly #sender: DocumentSender;
   readonly #channel: DocumentChannel;
+  /** Null on a platform without tabs. */
+  readonly #tabs: DocumentTabs | null;
   readonly #reset = new Emitter<void>();
   readonly #opened = new Emitter<void>();
   readonly #loaded = new Emitter<void>();
@@ -35,11 +39,19 @@ export class Documents {
 
   /** @param frames where received frames are emitted */
   constructor(parts: EngineParts, frames: Emitter<Uint8Array>) {
-    const { config, session } = parts;
+    const { config, session, platform } = parts;
     const { baseUrl, wsUrl = socketUrl(baseUrl), reconnectDelay = 1000 } = config;
     this.#options = parts;
     this.#parts = new DocumentParts(parts);
     this.#client = new DocumentClient(() => this.#opened.emit());
+    const { tabs = browserTabs() } = platform;
+    this.#tabs =
+      tabs === null
+        ? null
+        : new DocumentTabs(tabs, parts.tabId, async (tab) => {
+            await this.#parts.claim(tab);
+            await this.load();
+          });
     const connecting = { ...parts, socketUrl: wsUrl, reconnectDelay };
     this.#channel = new DocumentChannel(this.#client, connecting, (bytes) => frames.emit(bytes));
     this.#sender = new DocumentSender({
@@ -65,6 +77,7 @@ export class Documents {
 
   start(): void {
     this.#isStarted = true;
+    this.#tabs?.start();
     this.#sender.start();
     this.retryNow();
     void this.load();
@@ -73,6 +86,7 @@ export class Documents {
   /** Closes the connection and stops all timers. Unsent changes stay. */
   stop(): void {
     this.#isStarted = false;
+    this.#tabs?.stop();
     this.#sender.stop();
     this.#disconnect();
   }
@@ -140,7 +154,13 @@ export class Documents {
 
   /** Returns the stored changes of a document, of this tab and, as of the last load, of others. */
   stored({ entity, rowId }: DocumentKey): readonly KeptDocumentPart[] {
-    return this.#parts.all().filter((part) => part.entity === entity && part.rowId === rowId);
+    return this.#parts.all().filter(
+      (part) =>
+        part.entity === entity &&
+        part.rowId === rowId &&
+        // A draft can't be merged twice: its tab merges it, until it is closed.
+        (part.kind !== "draft" || part.tab === this.#options.tabId || this.#tabs === null),
+    );
   }
 
   /**
@@ -150,6 +170,7 @@ export class Documents {
   async load(): Promise<void> {
     await this.#parts.load();
     this.#parts.takeOver();
+    for (const { kind, tab } of this.#parts.all()) if (kind === "draft") this.#tabs?.watch(tab);
     this.#loaded.emit();
     if (!this.#isStarted || !this.#options.session.isKnown) return;
     for (const part of this.#parts.all())

@@ -86,6 +86,8 @@ export interface KeptDocumentPart {
   readonly id: string;
   /** As for `KeptWrite`. */
   readonly owner: string;
+  /** The tab that has stored it. */
+  readonly tab: string;
   readonly entity: string;
   readonly rowId: string;
   /** `base`: the server's state; `changes`: what is added to it; `draft`: a text without a base. */
