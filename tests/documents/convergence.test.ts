@@ -64,7 +64,7 @@ async function startReplicas(): Promise<TestServer[]> {
 
 async function perform(editor: Editor, action: Step): Promise<void> {
   const text = editor.field("body");
-  const size = [...text.toString()].length;
+  const size = Array.from(text.toString()).length;
   const { client, rowId } = editor;
   if (action.kind === "insert") insertAt(editor, action.at % (size + 1), action.text);
   else if (action.kind === "delete") deleteAt(editor, action.at % (size + 1), action.count);
@@ -87,12 +87,12 @@ async function perform(editor: Editor, action: Step): Promise<void> {
 
 /** Positions count characters, so that none is cut into halves. */
 function insertAt(editor: Editor, at: number, inserted: string): void {
-  const before = [...editor.text("body")].slice(0, at).join("");
+  const before = Array.from(editor.text("body")).slice(0, at).join("");
   if (inserted !== "") editor.field("body").insert(before.length, inserted);
 }
 
 function deleteAt(editor: Editor, at: number, count: number): void {
-  const characters = [...editor.text("body")];
+  const characters = Array.from(editor.text("body"));
   const before = characters.slice(0, at).join("");
   const removed = characters.slice(at, at + count).join("");
   if (removed !== "") editor.field("body").delete(before.length, removed.length);

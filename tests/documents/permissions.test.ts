@@ -74,7 +74,7 @@ async function open(client: TestClient): Promise<DocumentSocket> {
   return new DocumentSocket(client).opened();
 }
 
-test("a caller that may not read the row receives nothing, and learns nothing from a push", async () => {
+test("a caller that may not read the row receives and learns nothing", async () => {
   const [ann, bob] = [await TestClient.guest(server.url), await TestClient.guest(server.url)];
   const id = await ann.insert("Note", { body: "the plan" });
   const socket = await open(bob);
@@ -126,7 +126,7 @@ test("a member that is removed receives nothing of later edits, and the others d
   two.close();
 });
 
-test("nothing is sent after the session has ended, after unsubscribing, or after the deletion", async () => {
+test("nothing is sent after the end of the session or of the subscription", async () => {
   const ann = await TestClient.guest(server.url);
   const id = await ann.insert("Note", { body: "a" });
   const gone = await Editor.open(ann, "Note", id);
