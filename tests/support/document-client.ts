@@ -75,14 +75,18 @@ export class Editor {
   readonly rowId: string;
   document = new LoroDoc();
   #sent: VersionVector | undefined;
+  /** What it has not received while it was offline; null while it is online. */
+  #missed: Uint8Array[] | null = null;
 
   constructor(client: TestClient, entity: string, rowId: string) {
     this.client = client;
     this.entity = entity;
     this.rowId = rowId;
     this.socket = new DocumentSocket(client);
-    this.socket.onFrame = ({ bytes }) => {
-      this.document.import(bytes);
+    this.socket.onFrame = (frame) => {
+      if (frame.rowId !== rowId) return;
+      if (this.#missed === null) this.document.import(frame.bytes);
+      else this.#missed.push(frame.bytes);
     };
   }
 
@@ -120,6 +124,20 @@ export class Editor {
     const answer = await pushUpdate(this.client, this.entity, this.rowId, update);
     if (answer.status === 200) this.#sent = version;
     return answer;
+  }
+
+  get isOnline(): boolean {
+    return this.#missed === null;
+  }
+
+  goOffline(): void {
+    this.#missed ??= [];
+  }
+
+  goOnline(): void {
+    const missed = this.#missed ?? [];
+    this.#missed = null;
+    for (const bytes of missed) this.document.import(bytes);
   }
 
   async shows(name: string, text: string): Promise<void> {

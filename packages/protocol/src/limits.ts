@@ -171,7 +171,7 @@ export const MAX_DOCUMENT_UPDATE_BYTES = MIB;
  */
 export const MAX_DOCUMENT_BYTES = 4 * MIB;
 /** The maximum number of documents that one socket is subscribed to. */
-export const MAX_DOCUMENT_SUBSCRIPTIONS = 100;
+export const MAX_DOCUMENT_SUBSCRIPTIONS = 50;
 /** How long the server works on one update of a document, in milliseconds. */
 export const DOCUMENT_UPDATE_MS = 2_000;
 /** The number of updates to a document that wait to be merged by one server. */

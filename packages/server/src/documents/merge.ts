@@ -110,6 +110,7 @@ function isWithinPair(text: string, at: number): boolean {
 function applyUpdate(document: LoroDoc, update: Uint8Array, request: MergeRequest): string[] {
   const fields = Object.keys(request.texts);
   const owners = new Map(fields.map((field) => [textOf(document, field).id, field]));
+  const before = document.getMap(ROOT).getShallowValue();
   const { success, pending } = imported(document, update);
   if (pending !== null) throw new RefusedUpdate({ kind: "incomplete" });
   const touched = new Set<string>();
@@ -118,7 +119,7 @@ function applyUpdate(document: LoroDoc, update: Uint8Array, request: MergeReques
     const changed = document.getChangedContainersIn({ peer, counter: start }, end - start);
     for (const container of changed) {
       const field = owners.get(container);
-      if (field === undefined) throw foreign(document, container, owners);
+      if (field === undefined) throw foreign(document, container, before);
       touched.add(field);
     }
   }
@@ -136,17 +137,17 @@ function imported(document: LoroDoc, update: Uint8Array): ReturnType<LoroDoc["im
   }
 }
 
-/** Names what the update would have changed. */
+/** Names what the update would have changed. @param before the values of the row's map before it */
 function foreign(
   document: LoroDoc,
   container: ContainerID,
-  owners: ReadonlyMap<ContainerID, string>,
+  before: Readonly<Record<string, unknown>>,
 ): RefusedUpdate {
   const row = document.getMap(ROOT);
-  const isOwn = (value: unknown, key: string): boolean =>
-    value instanceof LoroText && owners.get(value.id) === key;
   if (container === row.id) {
-    const key = row.keys().find((name) => !isOwn(row.get(name), name));
+    const after = row.getShallowValue();
+    const keys = Object.keys({ ...before, ...after });
+    const key = keys.find((name) => before[name] !== after[name]);
     return new RefusedUpdate({ kind: "foreign", key: key ?? ROOT });
   }
   const [root = "", key] = document.getPathToContainer(container) ?? [];
