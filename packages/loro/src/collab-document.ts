@@ -17,6 +17,7 @@ import type {
 } from "@pylonsync/sync";
 import { textIn, textsIn } from "./containers.ts";
 import { Drafts, type Draft } from "./drafts.ts";
+import { EditHistory } from "./edit-history.ts";
 import { CRDT_FRAME_SNAPSHOT, type CrdtFrame } from "./frame.ts";
 import type { LoroRegistry } from "./registry.ts";
 import {
@@ -58,6 +59,7 @@ export class CollabDocument implements DocumentChanges {
   readonly #drafts: Drafts;
   /** The row, which is shown until the document has arrived. */
   readonly #row: LiveRow;
+  readonly #history = new EditHistory(() => this.doc);
   readonly #stops: (() => void)[] = [];
   readonly #listeners = new Set<() => void>();
   readonly #deltaListeners = new Set<DeltaListener>();
@@ -122,8 +124,9 @@ export class CollabDocument implements DocumentChanges {
     const text = textIn(this.doc, field);
     if (text === undefined) this.#draft(field, next);
     else {
+      this.#history.begin(field);
       updateText(text, next);
-      this.doc.commit();
+      this.#history.commit(field);
     }
   }
 
@@ -135,9 +138,22 @@ export class CollabDocument implements DocumentChanges {
       const after = before.slice(edit.start + edit.removed);
       this.#draft(field, before.slice(0, edit.start) + edit.inserted + after);
     } else {
+      this.#history.begin(field);
       applyEdit(text, edit);
-      this.doc.commit();
+      this.#history.commit(field);
     }
+  }
+
+  /**
+   * Undoes the last edits of this page in a field, or repeats them.
+   *
+   * @returns false if the document has not arrived, so that the browser may do it
+   */
+  undo(field: string, isRedo: boolean): boolean {
+    if (textIn(this.doc, field) === undefined) return false;
+    if (isRedo) this.#history.redo(field);
+    else this.#history.undo(field);
+    return true;
   }
 
   /** Calls the listener after each change. @returns an unsubscribe function */
@@ -303,6 +319,7 @@ export class CollabDocument implements DocumentChanges {
 
   #follow(document: LoroDoc): void {
     this.#stopFollowing();
+    this.#history.reset();
     this.#shown = idsIn(document);
     const stops = [
       document.subscribe((events) => this.#emitDeltas(events)),

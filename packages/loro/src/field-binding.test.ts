@@ -32,6 +32,24 @@ class Field {
     this.render();
   }
 
+  readonly #listeners = new Map<string, (event: KeyboardEvent) => void>();
+
+  addEventListener(type: string, listener: (event: KeyboardEvent) => void): void {
+    this.#listeners.set(type, listener);
+  }
+
+  /** Presses a key with Ctrl. @returns whether the browser does nothing more */
+  press(key: string, shiftKey = false): boolean {
+    let isPrevented = false;
+    const preventDefault = (): void => {
+      isPrevented = true;
+    };
+    const event = { key, shiftKey, ctrlKey: true, metaKey: false, altKey: false, preventDefault };
+    this.#listeners.get("keydown")?.(event as unknown as KeyboardEvent);
+    this.render();
+    return isPrevented;
+  }
+
   getRootNode(): { readonly activeElement: Field } {
     return { activeElement: this };
   }
@@ -186,6 +204,31 @@ test("what is typed stays together, whatever others write elsewhere", async () =
     { numRuns: 100 },
   );
 }, 60_000);
+
+test("undo takes back what the user has written, and not what others have", async () => {
+  const { field, other, close } = await opened("one three");
+  field.setSelectionRange(4, 4);
+  field.type("two ");
+  await other(0, "> ");
+  await other(100, " four");
+  expect(field.value).toBe("> one two three four");
+  expect(field.press("z")).toBe(true);
+  expect(field.value).toBe("> one three four");
+  expect(field.selection).toEqual(["> one ", ""]);
+  expect(field.press("z")).toBe(true);
+  expect(field.value).toBe("> one three four");
+  expect(field.press("z", true)).toBe(true);
+  expect(field.selection).toEqual(["> one two ", ""]);
+  expect(field.value).toBe("> one two three four");
+  close();
+});
+
+test("before the document has arrived, the browser undoes", () => {
+  const { field, close } = open();
+  field.type("x");
+  expect(field.press("z")).toBe(false);
+  close();
+});
 
 test("while an input method composes, the text is not changed by others", async () => {
   const { server, field, other, machine, close } = await opened("tea");

@@ -1,5 +1,5 @@
 import type { CollabDocument } from "./collab-document.ts";
-import { deltaOf, editBetween, mergeTexts, movedBy, type TextDelta } from "./text-edits.ts";
+import { deltaOf, editBetween, endOf, mergeTexts, movedBy, type TextDelta } from "./text-edits.ts";
 
 /** An element whose value is a text. */
 export type TextElement = HTMLTextAreaElement | HTMLInputElement;
@@ -18,6 +18,8 @@ export class FieldBinding {
   readonly #field: string;
   readonly #listeners = new Set<() => void>();
   #element: TextElement | null = null;
+  #attached = new AbortController();
+  #document: CollabDocument | null = null;
   /** The text in the element, as far as it was handled. */
   #rendered = "";
   /** The text that is shown while an input method composes; null at other times. */
@@ -26,13 +28,20 @@ export class FieldBinding {
   #selection: Selection | null = null;
   /** The element already contains the change that is being made. */
   #isOwnChange = false;
+  /** The caret goes to what is undone. */
+  #isUndoing = false;
 
   constructor(field: string) {
     this.#field = field;
   }
 
   attach(element: TextElement | null): void {
+    const { signal } = (this.#attached = replaced(this.#attached));
     this.#element = element;
+    const target: HTMLElement | null = element;
+    // React has no event for undo by a menu or a gesture.
+    target?.addEventListener("beforeinput", (event) => this.#onBeforeInput(event), { signal });
+    target?.addEventListener("keydown", (event) => this.#onKey(event), { signal });
   }
 
   /** Returns the text to render. */
@@ -44,11 +53,13 @@ export class FieldBinding {
   follow(document: CollabDocument, listener: () => void): () => void {
     const own = (): void => listener();
     this.#listeners.add(own);
+    this.#document = document;
     const stop = document.onDelta((field, delta) => {
       if (field === this.#field && this.#frozen === null && !this.#isOwnChange) this.#move(delta);
     });
     return () => {
       this.#listeners.delete(own);
+      if (this.#document === document) this.#document = null;
       stop();
     };
   }
@@ -87,6 +98,26 @@ export class FieldBinding {
     for (const listener of [...this.#listeners]) listener();
   }
 
+  #onBeforeInput(event: InputEvent): void {
+    if (event.inputType === "historyUndo") this.#undo(event, false);
+    else if (event.inputType === "historyRedo") this.#undo(event, true);
+  }
+
+  #onKey(event: KeyboardEvent): void {
+    if (!(event.ctrlKey || event.metaKey) || event.altKey) return;
+    const key = event.key.toLowerCase();
+    if (key === "z") this.#undo(event, event.shiftKey);
+    else if (key === "y" && !event.shiftKey) this.#undo(event, true);
+  }
+
+  /** The browser would restore its own texts, without the changes of others. */
+  #undo(event: Event, isRedo: boolean): void {
+    if (this.#frozen !== null) return;
+    this.#isUndoing = true;
+    if (this.#document?.undo(this.#field, isRedo) === true) event.preventDefault();
+    this.#isUndoing = false;
+  }
+
   #apply(document: CollabDocument, element: TextElement): void {
     const { value, selectionEnd } = element;
     const before = this.#rendered;
@@ -116,9 +147,18 @@ export class FieldBinding {
     if (element === null || !hasFocus(element)) return;
     const selection = this.#selection ?? selectionOf(element);
     if (selection === null) return;
+    if (this.#isUndoing) {
+      this.#selection = { start: endOf(delta), end: endOf(delta), direction: "none" };
+      return;
+    }
     const { start, end, direction } = selection;
     this.#selection = { start: movedBy(delta, start), end: movedBy(delta, end), direction };
   }
+}
+
+function replaced(controller: AbortController): AbortController {
+  controller.abort();
+  return new AbortController();
 }
 
 /** @returns null for an input whose type has no selection, such as `email` */

@@ -101,6 +101,17 @@ export function deltaOf(edit: TextEdit): TextDelta {
   return [{ retain: start }, { insert: inserted }, { delete: removed }];
 }
 
+/** Returns the end of the last changed part, in the text after the change. */
+export function endOf(delta: TextDelta): number {
+  let at = 0;
+  let end = 0;
+  for (const { retain, insert } of delta) {
+    at += retain ?? (typeof insert === "string" ? insert.length : 0);
+    if (retain === undefined) end = at;
+  }
+  return end;
+}
+
 /** Returns where a position is after a change. Text inserted there comes behind it. */
 export function movedBy(delta: TextDelta, position: number): number {
   let before = 0;
