@@ -1,12 +1,12 @@
-import { useCallback, useMemo, type ChangeEventHandler, type RefCallback } from "react";
-import { FieldBinding, type TextElement } from "./field-binding.ts";
 import {
-  columnOf,
-  useCommitted,
-  useDocument,
-  type DocumentReader,
-  type FollowDocument,
-} from "./use-document.ts";
+  useCallback,
+  useLayoutEffect,
+  useMemo,
+  type ChangeEventHandler,
+  type RefCallback,
+} from "react";
+import { FieldBinding, type TextElement } from "./field-binding.ts";
+import { columnOf, useDocument, type DocumentReader, type FollowDocument } from "./use-document.ts";
 
 /** Props for a `<textarea>` or `<input>` that edits a collaborative text. */
 export interface CollabTextareaProps {
@@ -40,7 +40,7 @@ export function useCollabTextarea(entity: string, id: string, field: string): Co
     before: (engine) => columnOf(engine, entity, id, field),
   };
   const [value, edit] = useDocument(entity, id, reader, follow);
-  useCommitted(() => binding.rendered(value));
+  useLayoutEffect(() => binding.rendered(value));
   const ref = useCallback<RefCallback<TextElement>>(
     (element) => binding.attach(element),
     [binding],

@@ -1,6 +1,6 @@
 import { useEngine } from "@pylonsync/react";
 import type { SyncEngine } from "@pylonsync/sync";
-import { useCallback, useLayoutEffect, useReducer, useRef, useSyncExternalStore } from "react";
+import { useCallback, useReducer, useSyncExternalStore } from "react";
 import type { CollabDocument } from "./collab-document.ts";
 import { documentsOf } from "./engine-documents.ts";
 
@@ -68,16 +68,3 @@ export function columnOf(engine: SyncEngine, entity: string, rowId: string, fiel
   const value = engine.store.get(entity, rowId)?.[field];
   return typeof value === "string" ? value : "";
 }
-
-/** Runs work after each commit of the component, before the browser paints; not on a server. */
-export function useCommitted(work: () => void): void {
-  const latest = useRef(work);
-  useEffectBeforePaint(() => {
-    latest.current = work;
-    work();
-  });
-}
-
-/** React warns of layout effects during server rendering. */
-const useEffectBeforePaint: typeof useLayoutEffect =
-  typeof document === "undefined" ? () => undefined : useLayoutEffect;
