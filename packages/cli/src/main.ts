@@ -23,7 +23,7 @@ async function main(argv: readonly string[]): Promise<void> {
   if (word === MERGE_COMMAND) {
     // The same for documents.
     const { serveMerges } = await import("@pylonsync/server/serve-merges");
-    serveMerges();
+    await serveMerges();
     return;
   }
   // A remaining timer must not keep a finished command alive.

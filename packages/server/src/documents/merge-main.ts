@@ -1,4 +1,4 @@
 /** Merges documents: `bun merge-main.ts`. */
 import { serveMerges } from "./serve-merges.ts";
 
-serveMerges();
+void serveMerges();

@@ -19,7 +19,9 @@ import type {
 /** An idle process is ended after this time, in milliseconds. */
 const IDLE_MS = 60_000;
 /** A process that has this much memory is replaced: compiled code never releases any. */
-const MAX_MEMORY_BYTES = 512 * 1024 * 1024;
+const MAX_MEMORY_BYTES = 256 * 1024 * 1024;
+/** How often a merge is attempted, if the process may have been damaged before. */
+const MAX_ATTEMPTS = 3;
 /** How long a process may take to start, in milliseconds. */
 const START_MS = 20_000;
 
@@ -45,12 +47,19 @@ export interface Merge {
   readonly caller: string | null;
 }
 
+/** The response to a request. */
+interface Outcome {
+  readonly answer: MergeAnswer;
+  /** Whether the process had merged something before. */
+  readonly wasUsed: boolean;
+}
+
 /** A request that waits for the process, or is being worked on. */
 interface Job {
   readonly request: MergeRequest;
   readonly caller: string | null;
-  /** @param answer null if the process ended */
-  resolve(answer: MergeAnswer | null): void;
+  /** @param outcome null if the process ended */
+  resolve(outcome: Outcome | null): void;
   reject(error: Error): void;
 }
 
@@ -66,6 +75,7 @@ export class Merger {
   readonly #waiting = new FairQueue<Job>();
   #process: MergeProcess | null = null;
   #isReady = false;
+  #isUsed = false;
   #job: Job | null = null;
   /** The time limit of the start or of the current job, or until an idle process is ended. */
   #timer: Timer | null = null;
@@ -88,15 +98,20 @@ export class Merger {
    */
   async merge({ parts, caller, ...merge }: Merge): Promise<Merged> {
     const limits = { maxLength: this.#maxLength, maxBytes: MAX_DOCUMENT_BYTES };
-    const request: MergeRequest = { ...merge, ...limits };
-    let answer = await this.#run(request, caller);
-    if (answer?.kind === "unknown")
-      answer = await this.#run({ ...request, parts: await parts() }, caller);
-    if (answer === null) throw overloaded();
-    if (answer.kind === "merged") return answer.merged;
-    if (answer.kind === "refused") throw refusedUpdate(answer.refusal);
-    if (answer.kind === "failed") throw new MergeFailed(answer.message);
-    throw overloaded();
+    let request: MergeRequest = { ...merge, ...limits };
+    for (let attempts = 1; ; attempts += 1) {
+      let outcome = await this.#run(request, caller);
+      if (outcome?.answer.kind === "unknown") {
+        request = { ...request, parts: await parts() };
+        outcome = await this.#run(request, caller);
+      }
+      if (outcome === null) throw overloaded();
+      const { answer, wasUsed } = outcome;
+      if (answer.kind === "merged") return answer.merged;
+      if (answer.kind === "refused") throw refusedUpdate(answer.refusal);
+      // An earlier update may have damaged the process, which is replaced after a failure.
+      if (!wasUsed || attempts === MAX_ATTEMPTS) throw new MergeFailed(JSON.stringify(answer));
+    }
   }
 
   /** Ends the process. Merges without a result are rejected. */
@@ -106,7 +121,7 @@ export class Merger {
     for (let job = this.#next(); job !== undefined; job = this.#next()) job.reject(overloaded());
   }
 
-  #run(request: MergeRequest, caller: string | null): Promise<MergeAnswer | null> {
+  #run(request: MergeRequest, caller: string | null): Promise<Outcome | null> {
     if (this.#isClosed || this.#waiting.size >= MAX_WAITING_DOCUMENT_UPDATES)
       return Promise.reject(overloaded());
     return new Promise((resolve, reject) => {
@@ -151,7 +166,8 @@ export class Merger {
       },
       answered: (answer, memoryBytes) => {
         if (this.#process !== process) return;
-        this.#finish(answer);
+        this.#finish({ answer, wasUsed: this.#isUsed });
+        this.#isUsed = true;
         if (answer.kind === "failed" || memoryBytes > MAX_MEMORY_BYTES) this.#replace();
         this.#dispatch();
       },
@@ -187,13 +203,14 @@ export class Merger {
     this.#timer?.cancel();
     this.#process = null;
     this.#isReady = false;
+    this.#isUsed = false;
   }
 
-  #finish(answer: MergeAnswer | null): void {
+  #finish(outcome: Outcome | null): void {
     const job = this.#job;
     this.#job = null;
     this.#timer?.cancel();
-    job?.resolve(answer);
+    job?.resolve(outcome);
   }
 
   #limit(ms: number, onEnd: () => void): void {

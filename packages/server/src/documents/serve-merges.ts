@@ -1,43 +1,30 @@
 /**
  * A process that merges documents for the server. The library is compiled code that can't be
- * interrupted, and that fails or may run for long on bytes that were made to harm it; a process can
- * be ended. It also keeps the library and the open documents out of the server's memory.
+ * interrupted, and bytes that were made to harm it can make it fail, run for long or use much
+ * memory; a process can be ended. It also keeps the library and the open documents out of the
+ * server's memory.
  */
-import type { LoroDoc } from "loro-crdt";
-import { merge, openDocument, RefusedUpdate } from "./merge.ts";
+import { limitMemory } from "./memory-limit.ts";
+import { close, RefusedUpdate, TextMerge, type OpenText } from "./merge.ts";
 import type { MergeAnswer, MergeMessage, MergeRequest } from "./merge-protocol.ts";
 
-/** The number of documents that stay open. */
+/** The memory of the library, in bytes: many times as much as the largest document needs. */
+const MAX_MEMORY_BYTES = 512 * 1024 * 1024;
+/** The documents that stay open: their number, and the sum of their sizes in bytes. */
 const MAX_OPEN = 50;
+const MAX_OPEN_BYTES = 4 * 1024 * 1024;
 
 /** Serves the requests of the parent process until the parent exits. */
-export function serveMerges(): void {
-  const documents = new OpenDocuments();
+export async function serveMerges(): Promise<void> {
+  process.on("disconnect", () => process.exit(0));
   // The library writes its failures here. A client can cause them, and the server reports them.
   Object.assign(console, { error: () => undefined });
-  process.on("disconnect", () => process.exit(0));
+  limitMemory(MAX_MEMORY_BYTES);
+  const documents = new OpenDocuments(new TextMerge(await import("loro-crdt/base64")));
   process.on("message", (request: MergeRequest) =>
-    send({ ...answer(documents, request), memoryBytes: process.memoryUsage.rss() }),
+    send({ ...documents.answer(request), memoryBytes: process.memoryUsage.rss() }),
   );
   send("ready");
-}
-
-function answer(documents: OpenDocuments, request: MergeRequest): MergeAnswer {
-  try {
-    const document = documents.take(request);
-    if (document === null) return { kind: "unknown" };
-    try {
-      const merged = merge(document, request);
-      documents.keep(request.nextState, document);
-      return { kind: "merged", merged };
-    } catch (error) {
-      if (!(error instanceof RefusedUpdate)) throw error;
-      document.free();
-      return { kind: "refused", refusal: error.refusal };
-    }
-  } catch (error) {
-    return { kind: "failed", message: String(error) };
-  }
 }
 
 /** @throws Error if there is no parent process */
@@ -46,24 +33,65 @@ function send(message: MergeMessage): void {
   process.send(message);
 }
 
+/** A document in memory, with the approximate size of its stored form. */
+interface OpenDocument {
+  readonly document: OpenText;
+  readonly bytes: number;
+}
+
 /** The documents that were merged last, by their state. */
 class OpenDocuments {
-  readonly #byState = new Map<string, LoroDoc>();
+  readonly #library: TextMerge;
+  readonly #byState = new Map<string, OpenDocument>();
+  #bytes = 0;
 
-  /** Takes the document, which the request changes. */
-  take({ state, parts }: MergeRequest): LoroDoc | null {
-    if (state === null) return openDocument([]);
-    const open = this.#byState.get(state);
-    this.#byState.delete(state);
-    if (open !== undefined) return open;
-    return parts === undefined ? null : openDocument(parts);
+  constructor(library: TextMerge) {
+    this.#library = library;
   }
 
-  keep(state: string, document: LoroDoc): void {
-    this.#byState.set(state, document);
-    const [oldest] = this.#byState;
-    if (oldest === undefined || this.#byState.size <= MAX_OPEN) return;
-    this.#byState.delete(oldest[0]);
-    oldest[1].free();
+  answer(request: MergeRequest): MergeAnswer {
+    try {
+      const open = this.#take(request);
+      if (open === null) return { kind: "unknown" };
+      try {
+        const merged = this.#library.merge(open.document, request);
+        this.#keep(request.nextState, {
+          document: open.document,
+          bytes: merged.snapshot?.length ?? open.bytes + (merged.changes?.length ?? 0),
+        });
+        return { kind: "merged", merged };
+      } catch (error) {
+        if (!(error instanceof RefusedUpdate)) throw error;
+        close(open.document);
+        return { kind: "refused", refusal: error.refusal };
+      }
+    } catch (error) {
+      return { kind: "failed", message: String(error) };
+    }
+  }
+
+  /** Takes the document, which the request changes. */
+  #take({ state, parts }: MergeRequest): OpenDocument | null {
+    if (state === null) return { document: this.#library.open([]), bytes: 0 };
+    const open = this.#byState.get(state);
+    if (open !== undefined) {
+      this.#byState.delete(state);
+      this.#bytes -= open.bytes;
+      return open;
+    }
+    if (parts === undefined) return null;
+    const bytes = parts.reduce((sum, { length }) => sum + length, 0);
+    return { document: this.#library.open(parts), bytes };
+  }
+
+  #keep(state: string, open: OpenDocument): void {
+    this.#byState.set(state, open);
+    this.#bytes += open.bytes;
+    for (const [oldest, { document, bytes }] of this.#byState) {
+      if (this.#byState.size <= MAX_OPEN && this.#bytes <= MAX_OPEN_BYTES) return;
+      this.#byState.delete(oldest);
+      this.#bytes -= bytes;
+      close(document);
+    }
   }
 }
