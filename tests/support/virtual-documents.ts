@@ -18,6 +18,8 @@ export class VirtualDocuments {
   readonly pushes: { readonly name: string; readonly text: string }[] = [];
   /** The error with which the server responds to an update, instead of importing it. */
   refusal: Response | null = null;
+  /** The next update is merged, and neither its response nor its frame arrives. */
+  losesNext = false;
   /** Whether frames reach the readers. */
   sendsFrames = true;
 
@@ -51,6 +53,25 @@ export class VirtualDocuments {
     this.#tell(name, document.export({ mode: "update", from: before }));
   }
 
+  /** Continues with the texts of now, without what led to them. */
+  dropHistory(name: string): void {
+    const row = this.#row(name);
+    const document = new LoroDoc();
+    const frontiers = row.document.oplogFrontiers();
+    document.import(row.document.export({ mode: "shallow-snapshot", frontiers }));
+    row.document = document;
+  }
+
+  snapshot(name: string): Uint8Array {
+    return this.#row(name).document.export({ mode: "snapshot" });
+  }
+
+  /** Sends any bytes as a snapshot. */
+  sendBytes(name: string, payload: Uint8Array): void {
+    const frame = frameOf(name, CRDT_FRAME_SNAPSHOT, payload);
+    for (const send of this.#row(name).readers) send(frame);
+  }
+
   #receive(message: string, send: (bytes: Uint8Array) => void): void {
     const { type, entity, rowId } = JSON.parse(message) as Record<string, string>;
     const name = `${entity}/${rowId}`;
@@ -70,8 +91,11 @@ export class VirtualDocuments {
     if (row === undefined) return refusal(404, "NOT_FOUND");
     const { update } = JSON.parse(body) as { readonly update: string };
     const bytes = Uint8Array.from(Buffer.from(update, "hex"));
-    const status = row.document.import(bytes);
-    if (status.pending !== null) return refusal(400, "CRDT_APPLY_FAILED");
+    if (!imports(row.document, bytes)) return refusal(400, "CRDT_APPLY_FAILED");
+    if (this.losesNext) {
+      this.losesNext = false;
+      return refusal(503, "OVERLOADED");
+    }
     this.pushes.push({ name, text: JSON.stringify(row.document.toJSON()) });
     this.#tell(name, bytes);
     return Response.json({ ok: true });
@@ -103,4 +127,13 @@ function textIn(document: LoroDoc, field: string): LoroText {
   const text = document.getMap("row").get(field);
   if (text instanceof LoroText) return text;
   throw new Error(`There is no text ${field}.`);
+}
+
+/** @returns false if the changes on which the bytes depend are missing */
+function imports(document: LoroDoc, bytes: Uint8Array): boolean {
+  try {
+    return document.import(bytes).pending === null;
+  } catch {
+    return false;
+  }
 }

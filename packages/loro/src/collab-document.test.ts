@@ -222,6 +222,89 @@ test("a document with another history replaces the known one, with unsent change
   await until(() => page.document.text("body") === "zero one two");
 });
 
+test("a document whose history was dropped is continued, with unsent changes", async () => {
+  const { machine, server, page, until, errors } = await bound("one");
+  machine.network = "down";
+  machine.cut();
+  page.document.setText("body", "one two");
+  server.edit(ROW, (text) => text.insert(0, "zero "));
+  server.dropHistory(ROW);
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => server.text(ROW) === "zero one two");
+  await until(() => page.document.text("body") === "zero one two");
+  // A rejection can't be undone by the library then: the server is asked again.
+  server.refusal = refusal(403, "POLICY_DENIED");
+  page.document.setText("body", "zero one two three");
+  await until(() => errors.length > 0);
+  server.refusal = null;
+  await until(() => page.document.text("body") === "zero one two");
+  page.document.setText("body", "zero one two four");
+  await until(() => server.text(ROW) === "zero one two four");
+});
+
+test("a reload while offline keeps changes of a document without its history", async () => {
+  const { machine, server, page, until, open } = await bound("one");
+  server.edit(ROW, (text) => text.insert(0, "zero "));
+  server.dropHistory(ROW);
+  page.close();
+  const second = open();
+  await until(() => second.document.text("body") === "zero one");
+  machine.network = "down";
+  machine.cut();
+  second.document.setText("body", "zero one two");
+  await machine.advance(3_000);
+  second.close();
+  const third = open();
+  await until(() => third.document.text("body") === "zero one two");
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => server.text(ROW) === "zero one two");
+});
+
+test("without sockets the row is shown, and edits are written into it", async () => {
+  const browser = new Browser();
+  const { machine, until } = bind(browser);
+  const written: unknown[] = [];
+  const { intercept } = machine;
+  machine.intercept = (path, body) => {
+    if (path === "/api/sync/push") {
+      const { changes } = JSON.parse(body) as {
+        readonly changes: readonly { readonly data: Readonly<Record<string, unknown>> }[];
+      };
+      written.push(...changes.map(({ data }) => data["body"]));
+    }
+    return intercept(path, body);
+  };
+  machine.sockets = "blocked";
+  machine.insert("n1");
+  const page = browser.open();
+  await until(() => page.engine.store.get("Note", "n1") !== null, 30_000);
+  page.document.setText("body", "a");
+  await until(() => written.includes("a"), 30_000);
+  for (let count = 1; count <= 50; count += 1) {
+    page.document.setText("body", "b".repeat(count));
+    await machine.advance(100);
+  }
+  // Not only once the user pauses.
+  expect(written.length).toBeGreaterThan(2);
+  await until(() => written.at(-1) === "b".repeat(50));
+});
+
+test("invalid frames are ignored", async () => {
+  const { machine, server, page, until } = await bound("one");
+  server.sendBytes(ROW, new Uint8Array([1, 2, 3]));
+  const valid = server.snapshot(ROW);
+  server.sendBytes(ROW, valid.slice(0, valid.length - 3));
+  server.sendBytes(
+    ROW,
+    valid.map((byte, index) => (index > 30 ? byte ^ 255 : byte)),
+  );
+  await machine.advance(1_000);
+  server.edit(ROW, (text) => text.push("!"));
+  await until(() => page.document.text("body") === "one!");
+});
+
 test("after signing out nothing of the document is shown, stored or sent", async () => {
   const { machine, server, page, until, open } = await bound("secret");
   machine.network = "down";

@@ -1,11 +1,5 @@
 import { liveRow, type LiveRow } from "@pylonsync/sync";
-import {
-  decodeImportBlobMeta,
-  LoroDoc,
-  type ContainerID,
-  type LoroEventBatch,
-  type LoroText,
-} from "loro-crdt";
+import { LoroDoc, type ContainerID, type LoroEventBatch, type LoroText } from "loro-crdt";
 import type {
   DocumentChanges,
   DocumentKey,
@@ -16,6 +10,7 @@ import type {
   SyncEngine,
 } from "@pylonsync/sync";
 import { textIn, textsIn } from "./containers.ts";
+import { DocumentRequests } from "./document-requests.ts";
 import { Drafts, type Draft } from "./drafts.ts";
 import { EditHistory } from "./edit-history.ts";
 import { CRDT_FRAME_SNAPSHOT, type CrdtFrame } from "./frame.ts";
@@ -30,13 +25,8 @@ import {
   type TextEdit,
 } from "./text-edits.ts";
 import type { DocumentState } from "./use-loro-doc.ts";
-import { Version } from "./versions.ts";
+import { decodeBase, encodeBase, Version } from "./versions.ts";
 
-/** The first delay before a document is requested again, in milliseconds; it is doubled. */
-const ASK_AGAIN_MS = 500;
-const MAX_ASK_AGAIN_MS = 30_000;
-/** After this many requests without a document, texts are written as plain values. */
-const MAX_ASKS = 5;
 /** How long changes are unsent before the text that they change is stored too, in milliseconds. */
 const KEEP_BASE_MS = 1_000;
 
@@ -76,12 +66,13 @@ export class CollabDocument implements DocumentChanges {
   /** The stored part with the changes of this tab; null if there are none. */
   #changesId: string | null = null;
   #base: { readonly id: string; readonly version: Version } | null = null;
-  #asks = 0;
-  #cancelAsk: () => void = () => undefined;
+  readonly #requests: DocumentRequests;
   #cancelBase: () => void = () => undefined;
   #isClosed = false;
   /** The server could not merge the changes, which were then sent in another form. */
   #isRetried = false;
+  /** Why the changes wait for the server's document. */
+  #refusal: MutationError | null = null;
   /** A change that this class makes itself is stored and sent once, at its end. */
   #isBusy = false;
 
@@ -90,6 +81,12 @@ export class CollabDocument implements DocumentChanges {
     this.#registry = registry;
     this.key = key;
     const changed = (): void => this.#changed();
+    this.#requests = new DocumentRequests({
+      after: engine.platform.after,
+      isLive: () => engine.status.connection === "live",
+      ask: () => this.#documents?.ask(key),
+      onMissing: () => this.#writeDrafts(),
+    });
     this.#drafts = new Drafts(key, () => this.#documents, changed);
     this.#row = liveRow(engine.store, key.entity, key.rowId);
     this.#stops.push(
@@ -172,18 +169,26 @@ export class CollabDocument implements DocumentChanges {
 
   /** Handles a frame of the server. */
   receive({ type, payload }: CrdtFrame): void {
-    const version = versionOf(payload);
+    const version = Version.ofBytes(payload);
     if (version === null || this.#isClosed) return;
-    const isOlder = type === CRDT_FRAME_SNAPSHOT && !version.includes(this.#confirmed);
-    if (isOlder && this.#isOther(payload)) this.#startOver();
+    const isSnapshot = type === CRDT_FRAME_SNAPSHOT;
+    const isOlder = isSnapshot && !version.includes(this.#confirmed);
+    const isOther = isOlder && this.#isOther(payload);
+    if (isOther || (isSnapshot && this.#refusal !== null)) this.#startOver(version);
+    let result = this.#import(payload);
+    // The server has dropped the history that this document still continues.
+    if (result === "incomplete" && isSnapshot) {
+      this.#startOver(version);
+      result = this.#import(payload);
+    }
     // Frames were lost in between: a new snapshot contains them.
-    if (this.#import(payload)) this.#documents?.ask(this.key);
-    else this.#confirmed.add(version);
+    if (result === "incomplete") this.#documents?.ask(this.key);
+    else if (result === "done") this.#confirmed.add(version);
     this.#keep();
   }
 
   take(): DocumentUpdate | null {
-    if (this.#isClosed) return null;
+    if (this.#isClosed || this.#refusal !== null) return null;
     const document = this.doc;
     const taken = Version.of(document);
     if (this.#confirmed.includes(taken)) return null;
@@ -199,7 +204,7 @@ export class CollabDocument implements DocumentChanges {
       },
       refused: (error) => {
         if (!isOver() && this.#retries(error)) return;
-        if (!isOver()) this.#replace(this.#confirmedState());
+        if (!isOver()) this.#rollBack();
         this.#engine.mutations.refuse(error);
       },
     };
@@ -212,16 +217,18 @@ export class CollabDocument implements DocumentChanges {
     this.#changesId = null;
     this.#base = null;
     this.#confirmed = new Version();
+    this.#isRetried = false;
+    this.#refusal = null;
     this.#drafts.forget();
     this.#swap(new LoroDoc());
     this.#loadParts();
-    this.#askSoon();
+    this.#request();
   }
 
   /** Ends the subscription. Unsent changes stay stored, and are sent. */
   close(): void {
     this.#isClosed = true;
-    this.#cancelAsk();
+    this.#requests.stop();
     this.#cancelBase();
     this.#stopFollowing();
     for (const stop of this.#stops) stop();
@@ -235,14 +242,14 @@ export class CollabDocument implements DocumentChanges {
     this.#stops.push(
       documents.onReset(() => this.reset()),
       documents.onLoaded(() => this.#loadParts()),
-      documents.onOpened(() => this.#askSoon()),
+      documents.onOpened(() => this.#request()),
     );
     documents.subscribe(this.key);
     // Changes of before are stored and sent from now on.
     this.#drafts.keep();
     this.#keep();
     void documents.load();
-    this.#askSoon();
+    this.#request();
   }
 
   get #hasTexts(): boolean {
@@ -258,27 +265,32 @@ export class CollabDocument implements DocumentChanges {
   #draft(field: string, text: string): void {
     const base = this.#drafts.get(field)?.base ?? this.#column(field);
     this.#drafts.set(field, { base, text });
-    this.#askSoon();
+    this.#requests.hurry();
   }
 
   /**
    * Imports the server's state, or changes of it. When the texts arrive, drafts are merged into
    * them, and nothing further is requested.
    *
-   * @returns whether the changes that it depends on are missing
+   * @returns `incomplete` if the changes that it depends on are missing, `invalid` for other bytes
    */
-  #import(bytes: Uint8Array): boolean {
+  #import(bytes: Uint8Array): "done" | "incomplete" | "invalid" {
     const before = textsIn(this.doc);
-    const status = this.#quietly(() => {
-      const imported = this.doc.import(bytes);
-      for (const [field, text] of textsIn(this.doc))
-        if (!before.has(field)) this.#arrived(field, text);
-      this.doc.commit();
-      return imported;
-    });
-    if (this.#hasTexts) this.#cancelAsk();
-    this.#shown = idsIn(this.doc);
-    return status.pending !== null;
+    try {
+      return this.#quietly(() => {
+        const { pending } = this.doc.import(bytes);
+        for (const [field, text] of textsIn(this.doc))
+          if (!before.has(field)) this.#arrived(field, text);
+        this.doc.commit();
+        return pending === null ? "done" : "incomplete";
+      });
+    } catch (error) {
+      // It depends on history that this document, or the one that was sent, does not have.
+      return String(error).includes("shallow") ? "incomplete" : "invalid";
+    } finally {
+      if (this.#hasTexts) this.#requests.stop();
+      this.#shown = idsIn(this.doc);
+    }
   }
 
   #arrived(field: string, text: LoroText): void {
@@ -292,23 +304,15 @@ export class CollabDocument implements DocumentChanges {
       updateText(text, mergeTexts(draft.base, draft.text, text.toString()));
   }
 
-  /** Asks until the document arrives: its row may not be on the server yet. */
-  #askSoon(): void {
-    this.#cancelAsk();
-    if (this.#hasTexts || this.#isClosed) return;
-    const wait = Math.min(MAX_ASK_AGAIN_MS, ASK_AGAIN_MS * 2 ** this.#asks);
-    this.#cancelAsk = this.#engine.platform.after(wait, () => {
-      const isLive = this.#engine.status.connection === "live";
-      if (isLive) this.#asks += 1;
-      if (isLive && this.#asks > MAX_ASKS) this.#writeDrafts();
-      this.#documents?.ask(this.key);
-      this.#askSoon();
-    });
+  /** Requests the document until it is there. */
+  #request(): void {
+    if (!this.#hasTexts && !this.#isClosed) this.#requests.start();
   }
 
   /** There is no document, for example because sockets do not work here: updates the row. */
   #writeDrafts(): void {
     const { entity, rowId } = this.key;
+    if (this.#row.getSnapshot() === null) return;
     for (const [field] of this.#drafts.all()) {
       let text = this.#column(field);
       for (const draft of this.#drafts.take(field)) text = mergeTexts(draft.base, draft.text, text);
@@ -372,17 +376,32 @@ export class CollabDocument implements DocumentChanges {
     if (over.length > 0) documents.drop(over);
   }
 
+  /** Continues without the unsent changes. */
+  #rollBack(): void {
+    const { doc } = this;
+    if (!doc.isShallow()) {
+      const confirmed = doc.vvToFrontiers(this.#confirmed.toLoro());
+      return this.#replace(doc.forkAt(confirmed));
+    }
+    // The library can't copy an earlier version of a document without its history.
+    this.#confirmed = new Version();
+    this.#replace(new LoroDoc());
+    this.#documents?.ask(this.key);
+    this.#request();
+  }
+
   /** Stores the text that the changes are based on, if they stay unsent: a reload shows it. */
   #keepBase(documents: Documents): void {
     if (this.#base?.version.includes(this.#confirmed) === true) return;
     this.#cancelBase();
     this.#cancelBase = this.#engine.platform.after(KEEP_BASE_MS, () => {
       if (this.#confirmed.includes(Version.of(this.doc))) return;
-      const version = new Version();
-      version.add(this.#confirmed);
-      const bytes = this.#confirmedState().export({ mode: "snapshot" });
+      const confirmed = this.#confirmed.copy();
+      const document = this.doc.export({ mode: "snapshot" });
+      const bytes = encodeBase({ confirmed, document });
       const replaced = this.#base === null ? [] : [this.#base.id];
-      this.#base = { id: documents.store(this.#part("base", bytes), replaced), version };
+      const id = documents.store(this.#part("base", bytes), replaced);
+      this.#base = { id, version: confirmed };
     });
   }
 
@@ -394,15 +413,20 @@ export class CollabDocument implements DocumentChanges {
   #loadParts(): void {
     const documents = this.#documents;
     if (documents === null) return;
-    for (const { id, kind, bytes } of documents.stored(this.key)) {
+    const stored = documents.stored(this.key);
+    // Changes can't be imported before the text that they are based on.
+    const bases = stored.filter(({ kind }) => kind === "base");
+    for (const { id, kind, bytes } of [...bases, ...stored]) {
       if (this.#parts.has(id) || id === this.#changesId || id === this.#base?.id) continue;
       if (kind === "draft") this.#drafts.found(id, bytes);
       else {
-        const version = versionOf(bytes);
+        const base = kind === "base" ? decodeBase(bytes) : null;
+        const update = base?.document ?? bytes;
+        const version = Version.ofBytes(update);
         if (version === null) continue;
         this.#parts.set(id, version);
-        this.#import(bytes);
-        if (kind === "base") this.#confirmed.add(version);
+        this.#import(update);
+        if (base !== null) this.#confirmed.add(base.confirmed);
       }
     }
     // Those of a tab that was closed may be found later than the document.
@@ -413,17 +437,11 @@ export class CollabDocument implements DocumentChanges {
     this.#keep();
   }
 
-  /** Returns the document without unsent changes. */
-  #confirmedState(): LoroDoc {
-    this.doc.commit();
-    return this.doc.forkAt(this.doc.vvToFrontiers(this.#confirmed.toLoro()));
-  }
-
   /** Whether a snapshot is that of a new document: the row was deleted, or a backup restored. */
   #isOther(snapshot: Uint8Array): boolean {
     const other = new LoroDoc();
     other.import(snapshot);
-    const known = textsIn(this.#confirmedState());
+    const known = textsIn(this.doc);
     return [...textsIn(other)].some(([field, { id }]) => {
       const own = known.get(field);
       return own !== undefined && own.id !== id;
@@ -431,25 +449,35 @@ export class CollabDocument implements DocumentChanges {
   }
 
   /**
-   * The server can't merge the changes, perhaps because its document has another history: tries
-   * once to merge them as texts.
+   * The server can't merge the changes, perhaps because its document has another history: waits for
+   * that, and tries once to merge them as texts.
    */
-  #retries({ code }: MutationError): boolean {
-    if (code !== "CRDT_APPLY_FAILED" || this.#isRetried) return false;
+  #retries(error: MutationError): boolean {
+    if (error.code !== "CRDT_APPLY_FAILED" || this.#isRetried) return false;
     this.#isRetried = true;
-    this.#startOver();
+    this.#refusal = error;
     this.#documents?.ask(this.key);
-    this.#askSoon();
-    return this.#drafts.all().length > 0;
+    return true;
   }
 
-  /** Turns the unsent changes into drafts, for a document with another history. */
-  #startOver(): void {
-    const before = textsIn(this.#confirmedState());
+  /**
+   * Turns the unsent changes into drafts, for a document with another history.
+   *
+   * @param version that of the document, which may contain changes whose response was lost
+   */
+  #startOver(version: Version): void {
+    this.#confirmed.add(Version.of(this.doc).and(version));
+    const confirmed = this.doc.fork();
+    confirmed.checkout(this.doc.vvToFrontiers(this.#confirmed.toLoro()));
+    const before = textsIn(confirmed);
     for (const [field, text] of textsIn(this.doc)) {
       const draft: Draft = { base: before.get(field)?.toString() ?? "", text: text.toString() };
       if (draft.base !== draft.text) this.#drafts.set(field, draft);
     }
+    // They have changed something other than a text.
+    if (this.#refusal !== null && this.#drafts.all().length === 0)
+      this.#engine.mutations.refuse(this.#refusal);
+    this.#refusal = null;
     this.#confirmed = new Version();
     this.#replace(new LoroDoc());
   }
@@ -505,13 +533,4 @@ export class CollabDocument implements DocumentChanges {
 
 function idsIn(document: LoroDoc): ReadonlySet<ContainerID> {
   return new Set([...textsIn(document).values()].map(({ id }) => id));
-}
-
-/** @returns null for bytes that are not in Loro's format */
-function versionOf(bytes: Uint8Array): Version | null {
-  try {
-    return new Version(decodeImportBlobMeta(bytes, true).partialEndVersionVector.toJSON());
-  } catch {
-    return null;
-  }
 }

@@ -17,7 +17,7 @@ const RUNS = Number(process.env["PYLON_CONVERGENCE_RUNS"] ?? 60);
 
 type Step =
   | { readonly do: "write"; readonly page: number; readonly at: number }
-  | { readonly do: "other" | "create" | "cut" | "offline" | "online" }
+  | { readonly do: "other" | "create" | "cut" | "offline" | "online" | "drop" | "lose" }
   | { readonly do: "reload"; readonly page: number }
   | { readonly do: "wait"; readonly ms: number };
 
@@ -32,6 +32,7 @@ const steps = fc.array(
       weight: 3,
       arbitrary: fc.record({ do: fc.constantFrom("create", "cut", "offline", "online") }),
     },
+    { weight: 1, arbitrary: fc.record({ do: fc.constantFrom("drop", "lose") }) },
     { weight: 2, arbitrary: fc.record({ do: fc.constant("reload"), page: fc.nat(1) }) },
     { weight: 4, arbitrary: fc.record({ do: fc.constant("wait"), ms: fc.nat(3_000) }) },
   ),
@@ -92,6 +93,12 @@ class Browser {
       case "create":
         if (!this.isCreated) server.create(ROW, { body: "" });
         this.isCreated = true;
+        return;
+      case "drop":
+        if (this.isCreated) server.dropHistory(ROW);
+        return;
+      case "lose":
+        server.losesNext = true;
         return;
       case "cut":
         return machine.cut();

@@ -9,6 +9,13 @@ import type { DocumentKey } from "./document-client.ts";
 
 /** The minimum time between two requests, in milliseconds: people press ten keys a second. */
 const MIN_INTERVAL_MS = 200;
+/** The number of requests after which they are less frequent, */
+const BURST = 20;
+/**
+ * one in this time, in milliseconds. A server in production accepts a hundred requests a minute
+ * from one address by default, and a page sends others too.
+ */
+const SUSTAINED_MS = 1_500;
 
 /** Changes of a document, in one request. */
 export interface DocumentUpdate {
@@ -56,6 +63,9 @@ export class DocumentSender {
   #isRunning = false;
   #isStopped = true;
   #pausedUntil = -Infinity;
+  /** The requests that may still follow each other closely, as of the time of the last one. */
+  #budget = BURST;
+  #savedAt = 0;
   #cancelWait: () => void = () => undefined;
 
   constructor(options: DocumentSenderOptions) {
@@ -128,10 +138,19 @@ export class DocumentSender {
         this.#changed.delete(source);
         continue;
       }
-      this.#pausedUntil = platform.now() + MIN_INTERVAL_MS;
+      this.#pausedUntil = platform.now() + this.#nextInterval();
       return this.#send(key, update);
     }
     return false;
+  }
+
+  /** Returns the time until the next request. */
+  #nextInterval(): number {
+    const now = this.#options.platform.now();
+    const saved = (now - this.#savedAt) / SUSTAINED_MS;
+    this.#budget = Math.min(BURST, this.#budget + saved) - 1;
+    this.#savedAt = now;
+    return this.#budget > 0 ? MIN_INTERVAL_MS : SUSTAINED_MS;
   }
 
   async #send(key: DocumentKey, { bytes, sent, refused }: DocumentUpdate): Promise<boolean> {

@@ -115,6 +115,35 @@ test("changes are sent as hex, at most five times a second and one request at a 
   expect(updates.length).toBeLessThanOrEqual(6);
 });
 
+test("whoever keeps writing stays below the server's default rate limit", async () => {
+  const { machine, engine } = start();
+  let count = 0;
+  machine.intercept = (path) => {
+    if (!path.startsWith("/api/crdt")) return undefined;
+    count += 1;
+    return Response.json({ ok: true });
+  };
+  await machine.until(() => engine.connected, 1_000);
+  const bytes: number[] = [];
+  const changes = changesOf(bytes);
+  const write = async (seconds: number): Promise<number> => {
+    const before = count;
+    for (let keys = 0; keys < seconds * 4; keys += 1) {
+      bytes.push(1);
+      engine.withDocuments((documents) => documents.send(KEY, changes));
+      await machine.advance(250);
+    }
+    return count - before;
+  };
+  expect(await write(60)).toBeLessThanOrEqual(60);
+  expect(await write(60)).toBeLessThanOrEqual(45);
+  // After a pause, others see each key at once again.
+  await machine.advance(30_000);
+  expect(await write(4)).toBeGreaterThan(12);
+  await machine.advance(3_000);
+  expect(bytes).toEqual([]);
+});
+
 test("nothing is sent before the user is known, or after they have signed out", async () => {
   const { machine, engine } = start();
   const count = (): number =>

@@ -209,11 +209,15 @@ export class Documents {
   #sendStored({ id, entity, rowId, bytes }: KeptDocumentPart): void {
     const sent = (): void => this.#parts.remove([id]);
     const refused = (error: MutationError): void => {
+      // The page that shows the document next can merge them in another way.
+      if (error.code === "CRDT_APPLY_FAILED") return;
       sent();
       this.#options.queue.refuse(error);
     };
-    const take = (): DocumentUpdate | null =>
-      this.#parts.has(id) ? { bytes, sent, refused } : null;
+    const take = (): DocumentUpdate | null => {
+      if (!this.#parts.has(id)) return null;
+      return { bytes, sent, refused };
+    };
     this.#sender.add(id, { entity, rowId }, { take });
   }
 }
