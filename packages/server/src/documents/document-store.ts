@@ -169,6 +169,11 @@ export class DocumentStore {
     return after;
   }
 
+  /** Locks a document until the end of the transaction, where several may run at the same time. */
+  async lock(tx: Transaction, { id, version }: StoredDocument): Promise<void> {
+    await DOCUMENTS.update(tx, id, { version });
+  }
+
   /** Notifies all replicas that a document, or the row that it belongs to, has changed. */
   announce(tx: Transaction, { id }: StoredDocument): Promise<void> {
     return DOCUMENTS.announce(tx, id, "update", this.#now());

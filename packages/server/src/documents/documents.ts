@@ -48,13 +48,23 @@ interface Prepared extends DocumentRow {
   readonly change: DocumentChange & Pick<Merged, "touched">;
 }
 
+/** The inputs of a merge besides the document and its row. */
+interface MergeInput {
+  /** Null: the document is brought to the texts of the row. */
+  readonly update: Uint8Array | null;
+  /** See `Merge.caller`. */
+  readonly share: string;
+}
+
 /** The row or the document was changed after a merge was prepared. */
 class Outdated extends Error {
   override readonly name = "Outdated";
 }
 
-/** How often a merge is prepared again, because others changed the document meanwhile. */
+/** How often a merge is prepared, because others changed the document meanwhile. */
 const MAX_ATTEMPTS = 10;
+/** The number of attempts after which the document is locked during the merge. */
+const UNLOCKED_ATTEMPTS = 3;
 /** Documents are stored for callers that may read them, even if they may not write the row. */
 const SERVER = { policies: "bypassed" } as const;
 
@@ -132,14 +142,18 @@ export class Documents implements CascadeDelete {
     const entity = this.entity(request.entity);
     const { rowId, update } = request;
     await this.#checkAccess(entity, caller, rowId);
+    const { store, committer } = this.#options;
     await this.#queues.run(`${entity.name}/${rowId}`, () =>
-      this.#untilCurrent(async () => {
+      this.#untilCurrent(async (attempt) => {
         const document = await this.#ensure(entity, rowId, caller, share);
-        const row = document && (await this.#options.store.get(entity.name, rowId));
+        const row = document && (await store.get(entity.name, rowId));
         if (row === null) throw notFound(entity, rowId);
-        const prepared = await this.#prepare({ entity, row }, document, update, share);
+        const prepared = await this.#prepare(store, { entity, row }, document, { update, share });
         if (prepared.change.changes === null) return;
-        await this.#options.committer.commit({ caller }, (writer) => this.#apply(writer, prepared));
+        await committer.commit({ caller }, async (writer) => {
+          if (attempt <= UNLOCKED_ATTEMPTS) await this.#apply(writer, prepared);
+          else await this.#applyLocked(writer, prepared, { update, share });
+        });
       }),
     );
   }
@@ -161,10 +175,10 @@ export class Documents implements CascadeDelete {
   }
 
   /** Repeats work that prepares a merge and stores it, until no one else was faster. */
-  async #untilCurrent<T>(work: () => Promise<T>): Promise<T> {
-    for (let attempts = 1; attempts < MAX_ATTEMPTS; attempts += 1) {
+  async #untilCurrent<T>(work: (attempt: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
       try {
-        return await work();
+        return await work(attempt);
       } catch (error) {
         if (!(error instanceof Outdated)) throw error;
       }
@@ -195,11 +209,11 @@ export class Documents implements CascadeDelete {
   /** Brings a document to the texts of its row. */
   async #bring(of: DocumentRow, document: StoredDocument | null, share: string): Promise<Prepared> {
     try {
-      return await this.#prepare(of, document, null, share);
+      return await this.#prepare(this.#options.store, of, document, { update: null, share });
     } catch (error) {
       if (!(error instanceof MergeFailed) || document === null) throw error;
       // The library can't process the document: it is replaced by a new one.
-      return this.#prepare(of, null, null, share);
+      return this.#prepare(this.#options.store, of, null, { update: null, share });
     }
   }
 
@@ -227,6 +241,25 @@ export class Documents implements CascadeDelete {
       throw notFound(entity, row.id);
   }
 
+  /**
+   * Merges in the transaction, for an update that was outdated several times: the merges of another
+   * replica are faster. The update is harmless, because it was merged before.
+   */
+  async #applyLocked(
+    writer: Writer,
+    { entity, row }: DocumentRow,
+    input: MergeInput,
+  ): Promise<void> {
+    const { transaction: tx } = writer;
+    const document = await this.store.find(tx, entity.name, row.id);
+    if (document === null) throw new Outdated();
+    await this.store.lock(tx, document);
+    const current = await tx.get(entity.name, row.id);
+    if (current === null) throw notFound(entity, row.id);
+    const of = { entity, row: current };
+    await this.#apply(writer, await this.#prepare(tx, of, document, input));
+  }
+
   /** @throws Outdated */
   async #requireUnchanged(
     reader: Reader,
@@ -242,17 +275,17 @@ export class Documents implements CascadeDelete {
 
   /** @throws PylonError; MergeFailed if there is no update */
   async #prepare(
+    reader: Reader,
     { entity, row }: DocumentRow,
     document: StoredDocument | null,
-    update: Uint8Array | null,
-    share: string,
+    { update, share }: MergeInput,
   ): Promise<Prepared> {
-    const { merger, store } = this.#options;
+    const { merger } = this.#options;
     const state = this.store.newState();
     try {
       const merged = await merger.merge({
         state: document?.state ?? null,
-        parts: async () => (document === null ? [] : this.store.content(store, document)),
+        parts: async () => (document === null ? [] : this.store.content(reader, document)),
         nextState: state,
         texts: textsOf(entity, row),
         update,
