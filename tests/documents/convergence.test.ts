@@ -143,3 +143,36 @@ test("editors, patches and functions converge to the text of the column", async 
     for (const server of servers) await server.stop();
   }
 }, 120_000);
+
+test("many editors of one text at the same time are all confirmed", async () => {
+  const servers = await startReplicas();
+  try {
+    const admins = servers.map(({ url }) => new TestClient(url, ADMIN_TOKEN));
+    const admin = admins[0] ?? fail();
+    const id = await admin.insert("Note", { body: "" });
+    const editors = await Promise.all(
+      [...Array(12).keys()].map((index) =>
+        Editor.open(admins[index % admins.length] ?? admin, "Note", id),
+      ),
+    );
+    const letters = "abcdefghijkl";
+    const type = async (editor: Editor, letter: string): Promise<number[]> => {
+      const statuses: number[] = [];
+      for (let count = 0; count < 8; count += 1) {
+        editor.field("body").insert(editor.field("body").length, letter);
+        statuses.push((await editor.push()).status);
+      }
+      return statuses;
+    };
+    const answers = await Promise.all(editors.map((one, at) => type(one, letters[at] ?? "?")));
+    expect(answers.flat().filter((status) => status !== 200)).toEqual([]);
+    const body = await bodyOf(admin, id);
+    expect(Array.from(body).toSorted().join("")).toBe(
+      Array.from(letters, (letter) => letter.repeat(8)).join(""),
+    );
+    await until(() => editors.every((editor) => editor.text("body") === body));
+    for (const editor of editors) editor.close();
+  } finally {
+    for (const server of servers) await server.stop();
+  }
+}, 60_000);

@@ -35,3 +35,11 @@ export function refusedUpdate(refusal: MergeRefusal): PylonError {
       );
   }
 }
+
+/** The response if the server has no time for a merge. */
+export function overloaded(): PylonError {
+  return new PylonError("OVERLOADED", "The server has too many updates of documents.", {
+    hint: "Try again in a few seconds.",
+    extra: { retry_after_secs: 1 },
+  });
+}

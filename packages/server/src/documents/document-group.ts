@@ -1,3 +1,4 @@
+import { readerShare } from "../request/reading.ts";
 import type { Store } from "../store/store.ts";
 import type { DocumentReader } from "./document-reader.ts";
 import type { DocumentPart, StoredDocument } from "./document-store.ts";
@@ -85,10 +86,10 @@ export class DocumentGroup {
   async #sendOnce(): Promise<void> {
     const ready = this.#ready();
     if (ready.length === 0) return;
-    const oldest = Math.min(...ready.map((reader) => this.#members.get(reader) ?? 0));
-    const document = await this.#document(ready, oldest === 0);
+    const document = await this.#document(ready);
     if (document === null) return;
     const { documents, store } = this.#options;
+    const oldest = Math.min(...ready.map((reader) => this.#members.get(reader) ?? 0));
     const after = oldest < document.tailVersion ? document.snapshotVersion - 1 : oldest;
     if (after >= document.version) return;
     const parts = await documents.store.parts(store, document, after);
@@ -102,20 +103,18 @@ export class DocumentGroup {
     return [...this.#members.keys()].filter(({ isFree }) => isFree);
   }
 
-  /** The document, which is created for a new member that may read it. */
-  async #document(
-    ready: readonly DocumentReader[],
-    isForNew: boolean,
-  ): Promise<StoredDocument | null> {
-    const { documents, store, onDocument } = this.#options;
-    const id = isForNew ? null : this.documentId;
-    const known = id === null ? null : await documents.store.get(store, id);
-    if (known !== null) return known;
-    const [reader] = await this.#allowed(ready);
-    const entity = documents.find(this.#name.entity);
+  /** The document with the texts of the row, if one of the readers may read it. */
+  async #document(ready: readonly DocumentReader[]): Promise<StoredDocument | null> {
+    const { documents, onDocument } = this.#options;
+    const { entity: name, rowId } = this.#name;
+    // The members were allowed to read it before: then it is brought up to date for any of them.
+    const isForNew = ready.some((one) => this.#members.get(one) === 0);
+    const [reader] = isForNew ? await this.#allowed(ready) : ready;
+    const entity = documents.find(name);
     if (reader === undefined || entity === null) return null;
-    const { caller } = reader.subscriber;
-    const document = await documents.ensure(entity, caller, this.#name.rowId);
+    const { caller, address } = reader.subscriber;
+    const share = readerShare({ caller, address });
+    const document = await documents.current(entity, rowId, caller, share);
     if (document === null || document.id === this.documentId) return document;
     // A new document has nothing in common with one that was deleted.
     for (const member of this.#members.keys()) this.#members.set(member, 0);
@@ -135,7 +134,7 @@ export class DocumentGroup {
       entity !== null &&
       row !== null &&
       subscriber.isOpen &&
-      documents.mayRead(store, entity, row, subscriber.caller);
+      documents.mayRead(entity, row, subscriber.caller);
     const answers = await Promise.all(readers.map(mayRead));
     for (const [index, reader] of readers.entries()) if (answers[index] !== true) onLeft(reader);
     return readers.filter((reader, index) => answers[index] === true && this.#members.has(reader));

@@ -77,10 +77,6 @@ export class DocumentStore {
     return found.find((document) => document.entity === entity) ?? null;
   }
 
-  get(reader: Reader, id: string): Promise<StoredDocument | null> {
-    return DOCUMENTS.get(reader, id);
-  }
-
   /** The whole document: its snapshot, and the updates after it. */
   async content(reader: Reader, document: StoredDocument): Promise<DocumentBytes> {
     const parts = await this.parts(reader, document, document.snapshotVersion - 1);
@@ -149,17 +145,19 @@ export class DocumentStore {
     tx: Transaction,
     document: StoredDocument,
     { changes, snapshot, texts, state }: DocumentChange,
-  ): Promise<void> {
+  ): Promise<StoredDocument> {
     const version = document.version + (changes === null ? 0 : 1);
     const compacted = snapshot === null ? {} : await this.#compact(tx, document, version, snapshot);
-    await DOCUMENTS.update(tx, document.id, {
+    const patch = {
       version,
       state,
       texts: hashOf(texts),
       updateBytes: document.updateBytes + (changes?.length ?? 0),
       ...compacted,
-    });
-    if (changes === null) return;
+    };
+    await DOCUMENTS.update(tx, document.id, patch);
+    const after = { ...document, ...patch };
+    if (changes === null) return after;
     await PARTS.insertNew(tx, {
       id: `${document.id}-${version}`,
       documentId: document.id,
@@ -167,7 +165,18 @@ export class DocumentStore {
       isSnapshot: false,
       bytes: changes.toBase64(),
     });
-    await DOCUMENTS.announce(tx, document.id, "update", this.#now());
+    await this.announce(tx, document);
+    return after;
+  }
+
+  /** Locks a document until the end of the transaction, where several may run at the same time. */
+  async lock(tx: Transaction, { id, version }: StoredDocument): Promise<void> {
+    await DOCUMENTS.update(tx, id, { version });
+  }
+
+  /** Notifies all replicas that a document, or the row that it belongs to, has changed. */
+  announce(tx: Transaction, { id }: StoredDocument): Promise<void> {
+    return DOCUMENTS.announce(tx, id, "update", this.#now());
   }
 
   /**

@@ -7,7 +7,8 @@ import type { Caller } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction } from "../store/store.ts";
-import { refusedUpdate } from "./document-errors.ts";
+import { overloaded, refusedUpdate } from "./document-errors.ts";
+import { DocumentQueues } from "./document-queues.ts";
 import {
   DocumentStore,
   hasTexts,
@@ -34,33 +35,49 @@ export interface DocumentUpdate {
   readonly update: Uint8Array;
 }
 
+/** The row that a document belongs to. */
+interface DocumentRow {
+  readonly entity: Entity;
+  readonly row: StoredRow;
+}
+
 /** A merge that was prepared before the transaction in which it is stored. */
-interface Prepared {
-  /** The state of the document to which it applies. */
-  readonly state: string;
+interface Prepared extends DocumentRow {
+  /** The document to which it applies; null if it creates the document. */
+  readonly document: StoredDocument | null;
   readonly change: DocumentChange & Pick<Merged, "touched">;
 }
 
-/** The inputs of a merge besides the document. */
+/** The inputs of a merge besides the document and its row. */
 interface MergeInput {
-  readonly entity: Entity;
-  /** Whose texts the document has afterwards, if there is no update. */
-  readonly row: StoredRow;
+  /** Null: the document is brought to the texts of the row. */
   readonly update: Uint8Array | null;
   /** See `Merge.caller`. */
-  readonly share: string | null;
+  readonly share: string;
 }
 
-/** The code of a transaction, which may write rows for callers that may not. */
+/** The row or the document was changed after a merge was prepared. */
+class Outdated extends Error {
+  override readonly name = "Outdated";
+}
+
+/** How often a merge is prepared, because others changed the document meanwhile. */
+const MAX_ATTEMPTS = 10;
+/** The number of attempts after which the document is locked during the merge. */
+const UNLOCKED_ATTEMPTS = 3;
+/** Documents are stored for callers that may read them, even if they may not write the row. */
 const SERVER = { policies: "bypassed" } as const;
 
 /**
- * The documents of rows: texts that several users edit at the same time. The columns of a row
- * always contain the merged texts. A row has no document until it is needed.
+ * The documents of rows: texts that several users edit at the same time. A row has no document
+ * until it is needed, and its columns decide: a write of a column changes only the row, and the
+ * document is brought to the row's texts before it is read or changed the next time. So no
+ * transaction, for which other writes may wait, ever waits for a merge.
  */
 export class Documents implements CascadeDelete {
   readonly store: DocumentStore;
   readonly #options: DocumentsOptions;
+  readonly #queues = new DocumentQueues();
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
@@ -88,32 +105,30 @@ export class Documents implements CascadeDelete {
   }
 
   /** Whether the caller may read the row, and every text of its document. */
-  async mayRead(reader: Reader, entity: Entity, row: StoredRow, caller: Caller): Promise<boolean> {
-    const { rules } = this.#options.model();
+  async mayRead(entity: Entity, row: StoredRow, caller: Caller): Promise<boolean> {
+    const { store, model, platform } = this.#options;
+    const { rules } = model();
     const { fields } = rules.seenBy(entity, caller).publicShape;
     if (!entity.documentFields.every((field) => fields.has(field))) return false;
-    const env = new RuleEnv(caller, this.#options.platform.now(), row);
-    return rules.allows(reader, entity.name, "read", env);
+    return rules.allows(store, entity.name, "read", new RuleEnv(caller, platform.now(), row));
   }
 
   /**
-   * The document of a row, which is created or brought to the row's texts if necessary.
+   * The document of a row with the row's texts.
    *
+   * @param share see `Merge.caller`
    * @returns null if the row does not exist
+   * @throws PylonError OVERLOADED
    */
-  async ensure(entity: Entity, caller: Caller, rowId: string): Promise<StoredDocument | null> {
-    const { store, committer } = this.#options;
-    const row = await store.get(entity.name, rowId);
-    const existing = row && (await this.store.find(store, entity.name, rowId));
-    if (existing && hasTexts(existing, textsOf(entity, row))) return existing;
-    const { result } = await committer.commit(
-      { caller, ...SERVER },
-      async ({ transaction: tx }) => {
-        const current = await tx.get(entity.name, rowId);
-        return current === null ? null : this.#bring(tx, entity, current);
-      },
+  current(
+    entity: Entity,
+    rowId: string,
+    caller: Caller,
+    share: string,
+  ): Promise<StoredDocument | null> {
+    return this.#queues.run(`${entity.name}/${rowId}`, () =>
+      this.#ensure(entity, rowId, caller, share),
     );
-    return result;
   }
 
   /**
@@ -123,15 +138,23 @@ export class Documents implements CascadeDelete {
    * @throws PylonError NOT_FOUND, NOT_SUPPORTED, CRDT_DECODE_FAILED, CRDT_APPLY_FAILED, and those
    *   of a write of the texts
    */
-  async push(caller: Caller, share: string, update: DocumentUpdate): Promise<void> {
-    const entity = this.entity(update.entity);
-    await this.#checkAccess(entity, caller, update.rowId);
-    const document = await this.ensure(entity, caller, update.rowId);
-    if (document === null) throw notFound(update);
-    // Merged before the transaction, for which other writes wait; a harmful update fails here.
-    const prepared = await this.#prepare(entity, document, update, share);
-    await this.#options.committer.commit({ caller }, (writer) =>
-      this.#apply(writer, entity, update, prepared),
+  async push(caller: Caller, share: string, request: DocumentUpdate): Promise<void> {
+    const entity = this.entity(request.entity);
+    const { rowId, update } = request;
+    await this.#checkAccess(entity, caller, rowId);
+    const { store, committer } = this.#options;
+    await this.#queues.run(`${entity.name}/${rowId}`, () =>
+      this.#untilCurrent(async (attempt) => {
+        const document = await this.#ensure(entity, rowId, caller, share);
+        const row = document && (await store.get(entity.name, rowId));
+        if (row === null) throw notFound(entity, rowId);
+        const prepared = await this.#prepare(store, { entity, row }, document, { update, share });
+        if (prepared.change.changes === null) return;
+        await committer.commit({ caller }, async (writer) => {
+          if (attempt <= UNLOCKED_ATTEMPTS) await this.#apply(writer, prepared);
+          else await this.#applyLocked(writer, prepared, { update, share });
+        });
+      }),
     );
   }
 
@@ -139,8 +162,7 @@ export class Documents implements CascadeDelete {
   async #checkAccess(entity: Entity, caller: Caller, rowId: string): Promise<void> {
     const { store, model, platform } = this.#options;
     const row = isRowId(rowId) ? await store.get(entity.name, rowId) : null;
-    if (row === null || !(await this.mayRead(store, entity, row, caller)))
-      throw notFound({ entity: entity.name, rowId });
+    if (row === null || !(await this.mayRead(entity, row, caller))) throw notFound(entity, rowId);
     const env = new RuleEnv(caller, platform.now(), row, row);
     if (await model().rules.allows(store, entity.name, "update", env)) return;
     throw new PylonError(
@@ -152,103 +174,125 @@ export class Documents implements CascadeDelete {
     );
   }
 
-  async #prepare(
+  /** Repeats work that prepares a merge and stores it, until no one else was faster. */
+  async #untilCurrent<T>(work: (attempt: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; attempt <= MAX_ATTEMPTS; attempt += 1) {
+      try {
+        return await work(attempt);
+      } catch (error) {
+        if (!(error instanceof Outdated)) throw error;
+      }
+    }
+    throw overloaded();
+  }
+
+  #ensure(
     entity: Entity,
-    document: StoredDocument,
-    { update, rowId }: DocumentUpdate,
+    rowId: string,
+    caller: Caller,
     share: string,
-  ): Promise<Prepared | null> {
-    const { store } = this.#options;
-    const row = await store.get(entity.name, rowId);
-    if (row === null) return null;
-    const change = await this.#merge(store, document, { entity, row, update, share });
-    return { state: document.state, change };
-  }
-
-  async #apply(
-    writer: Writer,
-    entity: Entity,
-    { rowId, update }: DocumentUpdate,
-    prepared: Prepared | null,
-  ): Promise<void> {
-    const { transaction: tx } = writer;
-    const row = await tx.get(entity.name, rowId);
-    if (row === null) throw notFound({ entity: entity.name, rowId });
-    const document = await this.#bring(tx, entity, row);
-    const change =
-      prepared?.state === document.state
-        ? prepared.change
-        : await this.#merge(tx, document, { entity, row, update, share: null });
-    if (change.changes === null) return;
-    await this.store.append(tx, document, change);
-    // A text that was only formatted is written too, because its policies apply.
-    const texts = change.touched.map((field) => [field, textFor(row, field, change)]);
-    if (!(await writer.update(entity.name, rowId, Object.fromEntries(texts))))
-      throw notFound({ entity: entity.name, rowId });
-  }
-
-  /** The document of a row with the row's texts. */
-  async #bring(tx: Transaction, entity: Entity, row: StoredRow): Promise<StoredDocument> {
-    const document = await this.store.find(tx, entity.name, row.id);
-    if (document === null) return this.#create(tx, entity, row);
-    if (hasTexts(document, textsOf(entity, row))) return document;
-    // A migration has changed the texts, or the fields.
-    return this.#follow(tx, document, entity, row);
-  }
-
-  async #create(tx: Transaction, entity: Entity, row: StoredRow): Promise<StoredDocument> {
-    const state = this.store.newState();
-    const merged = await this.#options.merger.merge({
-      state: null,
-      parts: () => Promise.resolve([]),
-      nextState: state,
-      texts: textsOf(entity, row),
-      update: null,
-      needsSnapshot: true,
-      caller: null,
+  ): Promise<StoredDocument | null> {
+    const { store, committer } = this.#options;
+    return this.#untilCurrent(async () => {
+      const row = await store.get(entity.name, rowId);
+      if (row === null) return null;
+      const document = await this.store.find(store, entity.name, rowId);
+      if (document !== null && hasTexts(document, textsOf(entity, row))) return document;
+      const prepared = await this.#bring({ entity, row }, document, share);
+      const { result } = await committer.commit({ caller, ...SERVER }, ({ transaction: tx }) =>
+        this.#put(tx, prepared, document),
+      );
+      return result;
     });
-    return this.store.insert(tx, entity.name, row.id, { ...merged, state });
   }
 
   /** Brings a document to the texts of its row. */
-  async #follow(
-    tx: Transaction,
-    document: StoredDocument,
-    entity: Entity,
-    row: StoredRow,
-  ): Promise<StoredDocument> {
+  async #bring(of: DocumentRow, document: StoredDocument | null, share: string): Promise<Prepared> {
     try {
-      const change = await this.#merge(tx, document, { entity, row, update: null, share: null });
-      await this.store.append(tx, document, change);
+      return await this.#prepare(this.#options.store, of, document, { update: null, share });
     } catch (error) {
-      if (!(error instanceof MergeFailed)) throw error;
-      // The library can't process the document: the row must be writable nevertheless.
-      await this.store.delete(tx, entity.name, row.id);
-      return this.#create(tx, entity, row);
+      if (!(error instanceof MergeFailed) || document === null) throw error;
+      // The library can't process the document: it is replaced by a new one.
+      return this.#prepare(this.#options.store, of, null, { update: null, share });
     }
-    const after = await this.store.get(tx, document.id);
-    if (after === null) throw new Error("A document was not stored.");
-    return after;
+  }
+
+  /** @param before the document that is stored */
+  async #put(
+    tx: Transaction,
+    prepared: Prepared,
+    before: StoredDocument | null,
+  ): Promise<StoredDocument> {
+    const { entity, row, document, change } = prepared;
+    await this.#requireUnchanged(tx, prepared, before);
+    if (document !== null) return this.store.append(tx, document, change);
+    if (before !== null) await this.store.delete(tx, entity.name, row.id);
+    return this.store.insert(tx, entity.name, row.id, change);
+  }
+
+  async #apply(writer: Writer, prepared: Prepared): Promise<void> {
+    const { entity, row, document, change } = prepared;
+    const { transaction: tx } = writer;
+    await this.#requireUnchanged(tx, prepared, document);
+    if (document !== null) await this.store.append(tx, document, change);
+    // A text that was only formatted is written too, because its policies apply.
+    const texts = change.touched.map((field) => [field, textFor(row, field, change)]);
+    if (!(await writer.update(entity.name, row.id, Object.fromEntries(texts))))
+      throw notFound(entity, row.id);
+  }
+
+  /**
+   * Merges in the transaction, for an update that was outdated several times: the merges of another
+   * replica are faster. The update is harmless, because it was merged before.
+   */
+  async #applyLocked(
+    writer: Writer,
+    { entity, row }: DocumentRow,
+    input: MergeInput,
+  ): Promise<void> {
+    const { transaction: tx } = writer;
+    const document = await this.store.find(tx, entity.name, row.id);
+    if (document === null) throw new Outdated();
+    await this.store.lock(tx, document);
+    const current = await tx.get(entity.name, row.id);
+    if (current === null) throw notFound(entity, row.id);
+    const of = { entity, row: current };
+    await this.#apply(writer, await this.#prepare(tx, of, document, input));
+  }
+
+  /** @throws Outdated */
+  async #requireUnchanged(
+    reader: Reader,
+    { entity, row }: DocumentRow,
+    document: StoredDocument | null,
+  ): Promise<void> {
+    const current = await reader.get(entity.name, row.id);
+    const stored = await this.store.find(reader, entity.name, row.id);
+    const isSameRow =
+      current !== null && entity.documentFields.every((field) => current[field] === row[field]);
+    if (!isSameRow || stored?.state !== document?.state) throw new Outdated();
   }
 
   /** @throws PylonError; MergeFailed if there is no update */
-  async #merge(
+  async #prepare(
     reader: Reader,
-    document: StoredDocument,
-    { entity, row, update, share }: MergeInput,
-  ): Promise<Prepared["change"]> {
+    { entity, row }: DocumentRow,
+    document: StoredDocument | null,
+    { update, share }: MergeInput,
+  ): Promise<Prepared> {
+    const { merger } = this.#options;
     const state = this.store.newState();
     try {
-      const merged = await this.#options.merger.merge({
-        state: document.state,
-        parts: () => this.store.content(reader, document),
+      const merged = await merger.merge({
+        state: document?.state ?? null,
+        parts: async () => (document === null ? [] : this.store.content(reader, document)),
         nextState: state,
         texts: textsOf(entity, row),
         update,
-        needsSnapshot: this.store.needsSnapshot(document),
+        needsSnapshot: document === null || this.store.needsSnapshot(document),
         caller: share,
       });
-      return { ...merged, state };
+      return { entity, row, document, change: { ...merged, state } };
     } catch (error) {
       if (error instanceof MergeFailed && update !== null)
         throw refusedUpdate({ kind: "malformed" });
@@ -256,24 +300,24 @@ export class Documents implements CascadeDelete {
     }
   }
 
-  readonly concerns = (entity: string): boolean =>
-    (this.#options.model().schema.find(entity)?.documentFields.length ?? 0) > 0;
+  readonly concerns = (entity: string): boolean => this.find(entity) !== null;
 
   readonly delete = (tx: Transaction, { id }: StoredRow, entity: string): Promise<void> =>
     this.store.delete(tx, entity, id);
 
-  /** A write of the texts is merged into the document. */
+  /** The subscribers of the document bring it to the new texts. */
   readonly update = async (
     tx: Transaction,
     before: StoredRow,
     after: StoredRow,
     name: string,
   ): Promise<void> => {
-    const entity = this.#options.model().entity(name);
+    const entity = this.find(name);
+    if (entity === null) return;
     if (entity.documentFields.every((field) => before[field] === after[field])) return;
     const document = await this.store.find(tx, name, after.id);
-    if (document === null || hasTexts(document, textsOf(entity, after))) return;
-    await this.#follow(tx, document, entity, after);
+    if (document !== null && !hasTexts(document, textsOf(entity, after)))
+      await this.store.announce(tx, document);
   };
 }
 
@@ -283,8 +327,8 @@ function textFor(row: StoredRow, field: string, { texts }: DocumentChange): stri
   return text === "" && row[field] === null ? null : text;
 }
 
-function notFound({ entity, rowId }: Pick<DocumentUpdate, "entity" | "rowId">): PylonError {
-  return new PylonError("NOT_FOUND", `No ${entity} has the id "${rowId.slice(0, 80)}".`, {
+function notFound({ name }: Entity, rowId: string): PylonError {
+  return new PylonError("NOT_FOUND", `No ${name} has the id "${rowId.slice(0, 80)}".`, {
     hint: "It was deleted, or you may not read it.",
   });
 }

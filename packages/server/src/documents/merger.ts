@@ -2,11 +2,10 @@ import {
   DOCUMENT_UPDATE_MS,
   MAX_DOCUMENT_BYTES,
   MAX_WAITING_DOCUMENT_UPDATES,
-  PylonError,
 } from "@pylonsync/protocol";
 import type { Platform, Timer } from "../platform.ts";
 import { FairQueue } from "../util/fair-queue.ts";
-import { refusedUpdate } from "./document-errors.ts";
+import { overloaded, refusedUpdate } from "./document-errors.ts";
 import { MergeProcess } from "./merge-process.ts";
 import type {
   DocumentBytes,
@@ -40,11 +39,8 @@ export interface Merge {
   readonly texts: DocumentTexts;
   readonly update: Uint8Array | null;
   readonly needsSnapshot: boolean;
-  /**
-   * Callers take turns. A transaction, for which other writes may wait, has none: it is served
-   * first.
-   */
-  readonly caller: string | null;
+  /** Callers take turns: the same text for all merges of a user or a network address. */
+  readonly caller: string;
 }
 
 /** The response to a request. */
@@ -57,7 +53,7 @@ interface Outcome {
 /** A request that waits for the process, or is being worked on. */
 interface Job {
   readonly request: MergeRequest;
-  readonly caller: string | null;
+  readonly caller: string;
   /** @param outcome null if the process ended */
   resolve(outcome: Outcome | null): void;
   reject(error: Error): void;
@@ -71,7 +67,6 @@ export class Merger {
   readonly #platform: Pick<Platform, "after">;
   readonly #maxLength: number;
   readonly #onFailure: (message: string) => void;
-  readonly #urgent: Job[] = [];
   readonly #waiting = new FairQueue<Job>();
   #process: MergeProcess | null = null;
   #isReady = false;
@@ -121,25 +116,24 @@ export class Merger {
     for (let job = this.#next(); job !== undefined; job = this.#next()) job.reject(overloaded());
   }
 
-  #run(request: MergeRequest, caller: string | null): Promise<Outcome | null> {
+  #run(request: MergeRequest, caller: string): Promise<Outcome | null> {
     if (this.#isClosed || this.#waiting.size >= MAX_WAITING_DOCUMENT_UPDATES)
       return Promise.reject(overloaded());
     return new Promise((resolve, reject) => {
       const job: Job = { request, caller, resolve, reject };
-      if (caller === null) this.#urgent.push(job);
-      else this.#waiting.add(caller, job);
+      this.#waiting.add(caller, job);
       this.#dispatch();
     });
   }
 
   #next(): Job | undefined {
-    return this.#urgent.shift() ?? this.#waiting.take(() => true);
+    return this.#waiting.take(() => true);
   }
 
   #dispatch(): void {
     if (this.#isClosed || this.#job !== null) return;
     if (this.#process === null) {
-      if (this.#urgent.length + this.#waiting.size > 0) this.#start();
+      if (this.#waiting.size > 0) this.#start();
       return;
     }
     if (!this.#isReady) return;
@@ -217,11 +211,4 @@ export class Merger {
     this.#timer?.cancel();
     this.#timer = this.#platform.after(ms, onEnd).unref();
   }
-}
-
-function overloaded(): PylonError {
-  return new PylonError("OVERLOADED", "The server has too many updates of documents.", {
-    hint: "Try again in a few seconds.",
-    extra: { retry_after_secs: 1 },
-  });
 }
