@@ -166,8 +166,7 @@ test("the caret stays when the document arrives with the text that is shown", as
 test("what is typed stays together, whatever others write elsewhere", async () => {
   const step = fc.oneof(
     { weight: 4, arbitrary: fc.record({ do: fc.constant("type" as const) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("before" as const) }) },
-    { weight: 2, arbitrary: fc.record({ do: fc.constant("behind" as const) }) },
+    { weight: 3, arbitrary: fc.record({ do: fc.constant("other" as const) }) },
     {
       weight: 1,
       arbitrary: fc.record({ do: fc.constantFrom("create" as const, "wait" as const) }),
@@ -189,7 +188,8 @@ test("what is typed stays together, whatever others write elsewhere", async () =
           field.type(key);
         } else if (what === "create") create();
         else if (what === "wait" || !isCreated) await machine.advance(300);
-        else await other(what === "before" ? 0 : server.text(ROW).length, "-");
+        // Not where the user types: two insertions in one place may be merged in any order.
+        else await other(server.text(ROW).indexOf("<") + 1, "-");
         field.render();
       }
       create();

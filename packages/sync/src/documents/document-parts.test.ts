@@ -140,7 +140,7 @@ describe.each(DISKS)("on %s", (_, make) => {
     expect(textsIn(await tabOn(await open(), "ann"))).toEqual([]);
   });
 
-  test("what was written before the user was known belongs to the holder of the token", async () => {
+  test("what was written before the user is known belongs to the holder of the token", async () => {
     const open = make();
     const unknown = await tabOn(await open());
     unknown.parts.put(part("early"));

@@ -54,7 +54,7 @@ test("subscriptions are counted, and renewed with each connection", async () => 
   expect(messages.splice(0)).toEqual(["unsubscribe Note/n1"]);
 });
 
-test("frames reach the listeners until they stop, and no frame of a closed connection", async () => {
+test("frames reach the listeners until they stop, and none of a closed connection", async () => {
   const { machine, engine, send } = start();
   const heard: number[][] = [];
   const stop = engine.onBinaryFrame((bytes) => heard.push([...bytes]));
@@ -115,7 +115,7 @@ test("changes are sent as hex, at most five times a second and one request at a 
   expect(updates.length).toBeLessThanOrEqual(6);
 });
 
-test("whoever keeps writing stays below the server's default rate limit", async () => {
+test("a user who keeps writing stays below the server's default rate limit", async () => {
   const { machine, engine } = start();
   let count = 0;
   machine.intercept = (path) => {

@@ -147,16 +147,8 @@ export class SyncEngine extends EngineAliases {
       extras: this.#extras,
       persistence: () => this.#persistence,
     };
-    this.#persistence = this.#makePersistence(parts);
-    this.#makeDocuments(parts);
+    this.#persistence = this.#makeLater(parts);
     this.#events.on((event) => this.#take(event));
-  }
-
-  #makeDocuments(parts: EngineParts): void {
-    this.#extras.use((loaded) => {
-      this.#documents = new loaded.Documents(parts, this.#frames);
-      if (this.#isStarted) this.#documents.start();
-    });
   }
 
   #makeSession(credentials: Credentials, initial: ResolvedSession): EngineSession {
@@ -626,7 +618,12 @@ export class SyncEngine extends EngineAliases {
     this.#updateStatus();
   }
 
-  #makePersistence(parts: EngineParts): Lazy<Persistence> | null {
+  /** Makes the documents, once their code is loaded, and the persistence. */
+  #makeLater(parts: EngineParts): Lazy<Persistence> | null {
+    this.#extras.use((loaded) => {
+      this.#documents = new loaded.Documents(parts, this.#frames);
+      if (this.#isStarted) this.#documents.start();
+    });
     const { openDisk } = this.platform;
     if (parts.config.persist === false || openDisk === null) return null;
     return new Lazy(async () => {
