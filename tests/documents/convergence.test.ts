@@ -127,7 +127,7 @@ async function checkRun(servers: readonly TestServer[], all: readonly Step[][]):
   const body = await bodyOf(admin, id);
   await until(() => editors.every((editor) => editor.text("body") === body));
   const late = await Editor.open(admins.at(-1) ?? admin, "Note", id);
-  expect(late.text("body")).toBe(body);
+  await late.shows("body", body);
   expect(await Promise.all(admins.map((one) => bodyOf(one, id)))).toEqual(admins.map(() => body));
   for (const editor of [...editors, late]) editor.close();
 }
@@ -137,7 +137,7 @@ test("editors, patches and functions converge to the text of the column", async 
   try {
     await fc.assert(
       fc.asyncProperty(rounds, (all) => checkRun(servers, all)),
-      { numRuns: 25 },
+      { numRuns: 25, endOnFailure: true },
     );
   } finally {
     for (const server of servers) await server.stop();

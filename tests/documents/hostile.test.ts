@@ -140,3 +140,19 @@ test("a merge that does not end is given up, and the next one succeeds", async (
   expect((await one.push(update)).status).toBe(200);
   one.close();
 }, 30_000);
+
+test("a subscriber is answered later if the merge of its document does not end", async () => {
+  const id = await ann.insert("Note", { body: "a" });
+  const first = await Editor.open(ann, "Note", await ann.insert("Note", { body: "b" }));
+  const [merger = 0] = mergersOf(process.pid);
+  process.kill(merger, "SIGSTOP");
+  first.socket.subscribe("Note", id);
+  // A write of the column does not wait for it.
+  const started = performance.now();
+  await ann.request("PATCH", `/api/entities/Note/${first.rowId}`, { body: "c" });
+  expect(performance.now() - started).toBeLessThan(DOCUMENT_UPDATE_MS);
+  await until(() => first.socket.frames.some(({ rowId }) => rowId === id));
+  await first.shows("body", "c");
+  expect(first.socket.socket.readyState).toBe(WebSocket.OPEN);
+  first.close();
+}, 30_000);

@@ -154,8 +154,10 @@ test("after renames of its entity and field, a document has the texts of the row
   admin = new TestClient((await database.serve(after)).url, ADMIN_TOKEN);
   // An older client uses the earlier name.
   const editors = [await Editor.open(admin, "Page", id), await Editor.open(admin, "Note", id)];
-  for (const editor of editors)
-    expect([editor.text("body"), editor.text("title")]).toEqual(["kept text", "untitled"]);
+  for (const editor of editors) {
+    await editor.shows("body", "kept text");
+    await editor.shows("title", "untitled");
+  }
   const [one] = editors;
   one?.field("body").insert(0, "well ");
   expect((await one?.push())?.status).toBe(200);

@@ -90,7 +90,7 @@ export class Editor {
     };
   }
 
-  /** Opens the document of a row. */
+  /** Opens the document of a row. Updates may follow the snapshot that it begins with. */
   static async open(client: TestClient, entity: string, rowId: string): Promise<Editor> {
     const editor = new Editor(client, entity, rowId);
     await editor.socket.opened();
@@ -140,8 +140,9 @@ export class Editor {
     for (const bytes of missed) this.document.import(bytes);
   }
 
+  /** Waits until the document contains this text. */
   async shows(name: string, text: string): Promise<void> {
-    await until(() => this.text(name) === text);
+    await until(() => this.document.getMap("row").toJSON()[name] === text);
   }
 
   close(): void {

@@ -21,7 +21,7 @@ export function documentsOf({ store, options, data }: Base, feed: Feed): Documen
   const documents = new Documents({ store, committer, model, platform, merger });
   committer.onDeleteCascade(documents);
   const onError = (error: unknown): void => log.error("documents failed", error);
-  const documentFeed = new DocumentFeed({ store, documents, onError });
+  const documentFeed = new DocumentFeed({ store, documents, onError, platform });
   feed.followWith(documentFeed);
   return { merger, feed: documentFeed, routes: documentRoutes(documents) };
 }

@@ -1,6 +1,7 @@
 import { isRowId, MAX_DOCUMENT_SUBSCRIPTIONS } from "@pylonsync/protocol";
 import type { MessageRefusal, Subscriber } from "../connections/subscriber.ts";
 import { coversKeyScope } from "../identity/key-scope.ts";
+import type { Platform } from "../platform.ts";
 import type { ChangeRecord, Store } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
 import { isRecord } from "../util/is-record.ts";
@@ -13,6 +14,7 @@ export interface DocumentFeedOptions {
   readonly store: Store;
   readonly documents: Documents;
   readonly onError: (error: unknown) => void;
+  readonly platform: Pick<Platform, "after">;
 }
 
 /** The documents to which a socket is subscribed, by their key. */
@@ -96,11 +98,12 @@ export class DocumentFeed {
   #groupOf(key: string, name: DocumentName): DocumentGroup {
     const known = this.#groups.get(key);
     if (known !== undefined) return known;
-    const { documents, store, onError } = this.#options;
+    const { documents, store, onError, platform } = this.#options;
     const group: DocumentGroup = new DocumentGroup(name, {
       store,
       documents,
       onError,
+      later: (ms, work) => void platform.after(ms, work).unref(),
       onDocument: (id) => this.#follow(id, key, group),
       onLeft: ({ subscriber }) => this.#remove(subscriber, key),
     });

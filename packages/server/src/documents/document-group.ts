@@ -1,9 +1,13 @@
+import { PylonError } from "@pylonsync/protocol";
 import { readerShare } from "../request/reading.ts";
 import type { Store } from "../store/store.ts";
 import type { DocumentReader } from "./document-reader.ts";
 import type { DocumentPart, StoredDocument } from "./document-store.ts";
 import type { Documents } from "./documents.ts";
 import { encodeFrame, SNAPSHOT_FRAME, UPDATE_FRAME } from "./frame.ts";
+
+/** The pause before another attempt when the server is overloaded, in milliseconds. */
+const RETRY_MS = 500;
 
 /** The row of a document, and the name of its entity that the subscribers use. */
 export interface DocumentName {
@@ -17,6 +21,8 @@ export interface DocumentGroupOptions {
   readonly store: Store;
   readonly documents: Documents;
   readonly onError: (error: unknown) => void;
+  /** Runs work in this many milliseconds. */
+  readonly later: (ms: number, work: () => void) => void;
   /** The document has this id: its changes must be passed to `changed`. */
   readonly onDocument: (id: string) => void;
   /** The reader may not read the document, or no longer: it must leave. */
@@ -70,9 +76,12 @@ export class DocumentGroup {
         await this.#sendOnce();
       }
     } catch (error) {
-      this.#options.onError(error);
-      // They may have missed a change: they reconnect, and receive the whole document.
-      for (const reader of [...this.#members.keys()]) this.#disconnect(reader);
+      if (isTransient(error)) this.#options.later(RETRY_MS, this.#retry);
+      else {
+        this.#options.onError(error);
+        // They may have missed a change: they reconnect, and receive the whole document.
+        for (const reader of [...this.#members.keys()]) this.#disconnect(reader);
+      }
     } finally {
       this.#isSending = false;
     }
@@ -161,6 +170,13 @@ export class DocumentGroup {
     );
     this.#members.set(reader, last.version);
   }
+}
+
+/** Whether a merge, a read or a commit can succeed later. */
+function isTransient(error: unknown): boolean {
+  return (
+    error instanceof PylonError && ["OVERLOADED", "QUERY_TIMEOUT", "CONFLICT"].includes(error.code)
+  );
 }
 
 /** The parts that a subscriber does not have: updates, or the snapshot and the updates after it. */
