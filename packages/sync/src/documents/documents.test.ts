@@ -22,7 +22,7 @@ interface Browser {
 function start(): Browser {
   const machine = new VirtualMachine();
   const messages: string[] = [];
-  const send = { frame: (_: Uint8Array): void => undefined };
+  const send: Browser["send"] = { frame: () => undefined };
   machine.onMessage = (text, sendBytes) => {
     const { type, entity, rowId } = JSON.parse(text) as Record<string, string>;
     messages.push(`${type?.replace("crdt-", "")} ${entity}/${rowId}`);
