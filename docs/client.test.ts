@@ -22,7 +22,7 @@ test("the page names all exports of the client's packages, of db and the engine"
 });
 
 test("the compiler takes the examples", async () => {
-  for (const page of ["client.md", "sync.md", "auth.md"]) {
+  for (const page of ["client.md", "sync.md", "auth.md", "collaborative-text.md"]) {
     for (const { language, label, code, line } of codeBlocks(join(import.meta.dir, page))) {
       if (language === "tsx" || label === "client")
         writeFileSync(join(dir, `${page}-${line}.${language}`), code);

@@ -9,8 +9,9 @@ import {
   queryOf,
   TempFolder,
 } from "../packages/cli/src/testing/pylon-process.ts";
-import { until } from "../tests/support/client.ts";
-import { isRunning, readersOf } from "../tests/support/reader-processes.ts";
+import { TestClient, until } from "../tests/support/client.ts";
+import { Editor } from "../tests/support/document-client.ts";
+import { isRunning, mergersOf, readersOf } from "../tests/support/reader-processes.ts";
 import { watchdogRuns } from "../tests/support/watchdog-thread.ts";
 
 const folder = new TempFolder();
@@ -98,6 +99,27 @@ test("D1: the executable reads in processes of the same executable", async () =>
   expect(readers).toHaveLength(1);
   process.kill(server.pid, "SIGKILL");
   await until(() => !readers.some(isRunning));
+});
+
+test("the executable merges documents in a process of the same executable", async () => {
+  folder.write({ "texts/app.ts": noteApp("text: field.richtext()") });
+  await using server = new PylonProcess(
+    ["start", "texts", "--port", "0"],
+    folder.path,
+    {},
+    EXECUTABLE,
+  );
+  const { port } = await server.event();
+  const client = await TestClient.guest(`http://127.0.0.1:${Number(port)}`);
+  const id = await client.insert("Note", { text: "one" });
+  const editor = await Editor.open(client, "Note", id);
+  editor.field("text").insert(3, " two");
+  expect((await editor.push()).body).toEqual({ ok: true });
+  const mergers = mergersOf(server.pid);
+  expect(mergers).toHaveLength(1);
+  editor.close();
+  process.kill(server.pid, "SIGKILL");
+  await until(() => !mergers.some(isRunning));
 });
 
 test("the executable does not compile itself again, and says what to do instead", async () => {

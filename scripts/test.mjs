@@ -38,6 +38,7 @@ const CHECKS = [
   ["types", "tsc", [...TSC_OPTIONS, "-p", "."]],
   ["types of the example", "tsc", [...TSC_OPTIONS, "-p", "examples/todo"]],
   ["types of the chat", "tsc", [...TSC_OPTIONS, "-p", "examples/chat"]],
+  ["types of the notes", "tsc", [...TSC_OPTIONS, "-p", "examples/notes"]],
   ["types of the AI chat", "tsc", [...TSC_OPTIONS, "-p", "examples/ai-chat"]],
   ["types of the store", "tsc", [...TSC_OPTIONS, "-p", "examples/store"]],
   ["types of the game", "tsc", [...TSC_OPTIONS, "-p", "examples/arena-shard"]],

@@ -232,37 +232,44 @@ test("rejects a patch if much has changed since the replica was written as a who
   expect([replica?.head.seq, replica?.rows.length]).toEqual([3, 5_000]);
 });
 
-test("the database of an older version is migrated with its unsent writes", async () => {
-  const appName = newName();
-  const write = {
-    id: "w1",
-    owner: "user:ann",
-    change: { entity: "Item", row_id: "a", kind: "insert", data: { n: 1 }, op_id: "w1" },
-  };
-  await new Promise<void>((resolve, reject) => {
-    const request = indexedDB.open(`pylon:${appName}:http://server`, 1);
-    request.addEventListener("error", () => reject(new Error("It can't be opened.")));
-    request.addEventListener("upgradeneeded", () => {
-      const db = request.result;
-      db.createObjectStore("session");
-      db.createObjectStore("head").put(headAt(5), "head");
-      db.createObjectStore("rows", { keyPath: ["entity", "id"] }).put(row("b"));
-      const writes = db.createObjectStore("writes", { autoIncrement: true });
-      writes.createIndex("id", "id", { unique: true });
-      writes.createIndex("owner", "owner");
-      writes.put(write);
+test.each([1, 2, 3])(
+  "the database of version %i is migrated with its unsent writes",
+  async (version) => {
+    const appName = newName();
+    const write = {
+      id: "w1",
+      owner: "user:ann",
+      change: { entity: "Item", row_id: "a", kind: "insert", data: { n: 1 }, op_id: "w1" },
+    };
+    await new Promise<void>((resolve, reject) => {
+      const request = indexedDB.open(`pylon:${appName}:http://server`, version);
+      request.addEventListener("error", () => reject(new Error("It can't be opened.")));
+      request.addEventListener("upgradeneeded", () => {
+        const db = request.result;
+        if (version > 1) db.createObjectStore("chunks");
+        if (version > 2) db.createObjectStore("results");
+        db.createObjectStore("session");
+        db.createObjectStore("head").put(headAt(5), "head");
+        db.createObjectStore("rows", { keyPath: ["entity", "id"] }).put(row("b"));
+        const writes = db.createObjectStore("writes", { autoIncrement: true });
+        writes.createIndex("id", "id", { unique: true });
+        writes.createIndex("owner", "owner");
+        writes.put(write);
+      });
+      request.addEventListener("success", () => {
+        request.result.close();
+        resolve();
+      });
     });
-    request.addEventListener("success", () => {
-      request.result.close();
-      resolve();
-    });
-  });
-  const disk = await diskOf(appName, "http://server");
-  expect(await disk.readWrites("user:ann")).toEqual([write] as never);
-  expect(await kept(disk)).toEqual([5, "b"]);
-  expect(await disk.patchReplica(headAt(6), 5, [{ ...row("b"), row: null }, row("c")])).toBe(true);
-  expect(await kept(disk)).toEqual([6, "c"]);
-});
+    const disk = await diskOf(appName, "http://server");
+    expect(await disk.readWrites("user:ann")).toEqual([write] as never);
+    expect(await kept(disk)).toEqual([5, "b"]);
+    expect(await disk.patchReplica(headAt(6), 5, [{ ...row("b"), row: null }, row("c")])).toBe(
+      true,
+    );
+    expect(await kept(disk)).toEqual([6, "c"]);
+  },
+);
 
 /** Records the requests of an engine, in order. */
 function recorded(paths: string[]): Partial<Platform> {

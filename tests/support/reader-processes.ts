@@ -25,6 +25,15 @@ export function isolatesOf(server: number): number[] {
     .map(({ pid }) => pid);
 }
 
+/** The processes that merge documents for a server, given the server's process. */
+export function mergersOf(server: number): number[] {
+  return running()
+    .filter(
+      ({ parent, command }) => parent === server && /merge-main\.[jt]s|serve-merges/.test(command),
+    )
+    .map(({ pid }) => pid);
+}
+
 export function isRunning(pid: number): boolean {
   return running().some((process) => process.pid === pid);
 }

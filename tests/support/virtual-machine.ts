@@ -80,6 +80,8 @@ export class VirtualMachine {
   #timers: Timer[] = [];
   #onOnline: () => void = () => undefined;
   #onShown: () => void = () => undefined;
+  /** Handles the messages of a client. @param send sends bytes to it */
+  onMessage: (text: string, send: (bytes: Uint8Array) => void) => void = () => undefined;
   readonly #live = new Set<(text: string) => void>();
   readonly #cuts = new Set<(code: number) => void>();
 
@@ -314,6 +316,9 @@ export class VirtualMachine {
     const send = (text: string): void => {
       if (isAlive()) socket.onmessage?.({ data: text });
     };
+    const sendBytes = (bytes: Uint8Array): void => {
+      if (isAlive()) socket.onmessage?.({ data: bytes.slice().buffer });
+    };
     const cut = (code: number): void => {
       const { onclose } = socket;
       socket.close();
@@ -326,6 +331,7 @@ export class VirtualMachine {
       onerror: null,
       send: (text) => {
         if (text.includes('"ping"')) this.#after(1, () => send('{"type":"pong"}'));
+        else if (isAlive()) this.#after(1, () => this.onMessage(text, sendBytes));
       },
       close: () => {
         this.#live.delete(send);

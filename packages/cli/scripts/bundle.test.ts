@@ -3,7 +3,13 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { noteApp, PylonProcess, TempFolder } from "../src/testing/pylon-process.ts";
 import { TestClient, until } from "../../../tests/support/client.ts";
-import { isolatesOf, isRunning, readersOf } from "../../../tests/support/reader-processes.ts";
+import { Editor } from "../../../tests/support/document-client.ts";
+import {
+  isolatesOf,
+  isRunning,
+  mergersOf,
+  readersOf,
+} from "../../../tests/support/reader-processes.ts";
 import { ShardSocket } from "../../../tests/support/shard-socket.ts";
 import { bundle, PROGRAMS } from "./bundle.ts";
 
@@ -145,6 +151,28 @@ export default mutation({ args: { text: v.string() }, handler: async (ctx, { tex
   expect(await call(port, { text: " a " })).toBe("a");
   expect(await call(port, { text: 1 })).toMatchObject({ error: { code: "INVALID_ARGS" } });
   expect(await call(port, { text: "" })).toMatchObject({ error: { code: "EMPTY_TEXT" } });
+  expect(await server.end()).toBe(0);
+});
+
+test("documents are merged in a process of the bundle, with the package beside it", async () => {
+  const modules = join(folder.path, "node_modules");
+  mkdirSync(modules, { recursive: true });
+  symlinkSync(join(PACKAGES, "..", "node_modules", "loro-crdt"), join(modules, "loro-crdt"));
+  folder.write({ "texts/app.ts": noteApp("text: field.richtext()") });
+  await using server = new PylonProcess(
+    ["start", "texts", "--port", "0"],
+    folder.path,
+    {},
+    COMMAND,
+  );
+  const { port } = await server.event();
+  const client = await TestClient.guest(`http://127.0.0.1:${Number(port)}`);
+  const id = await client.insert("Note", { text: "one" });
+  const editor = await Editor.open(client, "Note", id);
+  editor.field("text").insert(3, " two");
+  expect((await editor.push()).body).toEqual({ ok: true });
+  expect(mergersOf(server.pid)).toHaveLength(1);
+  editor.close();
   expect(await server.end()).toBe(0);
 });
 

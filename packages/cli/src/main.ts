@@ -1,4 +1,5 @@
 import { ISOLATE_COMMAND } from "@pylonsync/server/isolate-command";
+import { MERGE_COMMAND } from "@pylonsync/server/merge-command";
 import { READER_COMMAND } from "@pylonsync/server/reader-command";
 import { COMMANDS } from "./commands.ts";
 import { runCommand } from "./run-command.ts";
@@ -17,6 +18,12 @@ async function main(argv: readonly string[]): Promise<void> {
     // The same for functions that run in a separate process.
     const { serveFunctions } = await import("@pylonsync/server/serve-functions");
     await serveFunctions(path, name);
+    return;
+  }
+  if (word === MERGE_COMMAND) {
+    // The same for documents.
+    const { serveMerges } = await import("@pylonsync/server/serve-merges");
+    await serveMerges();
     return;
   }
   // A remaining timer must not keep a finished command alive.

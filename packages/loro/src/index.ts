@@ -1,18 +1,12 @@
+"use client";
 /**
- * The names that apps of the public system import for collaborative editing. Frames are
- * implemented; documents are not part of Pylon yet, and throw when they are used.
+ * Collaborative text: fields that several people edit at once.
  *
  * @module
  */
-export {
-  detachLoro,
-  getLoroMap,
-  getLoroText,
-  globalRegistry,
-  LoroRegistry,
-  useCollabText,
-  useLoroDoc,
-} from "./documents.ts";
+export { getLoroMap, getLoroText } from "./containers.ts";
+export { detachLoro } from "./engine-documents.ts";
+export type { TextElement } from "./field-binding.ts";
 export {
   CRDT_FRAME_SNAPSHOT,
   CRDT_FRAME_UPDATE,
@@ -20,3 +14,7 @@ export {
   encodeCrdtFrame,
   type CrdtFrame,
 } from "./frame.ts";
+export { globalRegistry, LoroRegistry, type CachedRow } from "./registry.ts";
+export { useCollabText } from "./use-collab-text.ts";
+export { useCollabTextarea, type CollabTextareaProps } from "./use-collab-textarea.ts";
+export { useLoroDoc } from "./use-loro-doc.ts";

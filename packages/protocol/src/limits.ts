@@ -163,6 +163,20 @@ export const LIVE_RUNS = {
   perSecond: 100,
 } as const;
 
+/** The maximum size of an update of a document in bytes, before it is written as hex. */
+export const MAX_DOCUMENT_UPDATE_BYTES = MIB;
+/**
+ * The maximum size of a document in bytes, with its history: beyond it, the history is dropped. If
+ * the document is still too large, the update is rejected.
+ */
+export const MAX_DOCUMENT_BYTES = 2 * MIB;
+/** The maximum number of documents that one socket is subscribed to. */
+export const MAX_DOCUMENT_SUBSCRIPTIONS = 50;
+/** How long the server works on one update of a document, in milliseconds. */
+export const DOCUMENT_UPDATE_MS = 5_000;
+/** The number of updates to a document that wait to be merged by one server. */
+export const MAX_WAITING_DOCUMENT_UPDATES = 1_000;
+
 /** The maximum number of rooms that have members. */
 export const MAX_ROOMS = 10_000;
 /** The maximum number of rooms that one user is in. */

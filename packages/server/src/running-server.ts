@@ -188,6 +188,7 @@ export class RunningServer {
     await settledWithin(platform, shardsSaved, leftMs(MIN_CLOSE_MS));
     for (const stop of this.#stops) stop();
     await this.#parts.isolation.stop();
+    this.#parts.merger.close();
     await rooms.stop();
     redis?.close();
     feed.stop();

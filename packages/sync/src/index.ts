@@ -52,6 +52,10 @@ export {
   type QueryOptions,
   type RelatedOptions,
 } from "./replica/live-query.ts";
+export type { DocumentKey } from "./documents/document-client.ts";
+export type { DocumentPart } from "./documents/document-parts.ts";
+export type { DocumentChanges, DocumentUpdate } from "./documents/document-sender.ts";
+export type { Documents } from "./documents/documents.ts";
 export type { TabChannel, TabPlatform } from "./platform/browser-tabs.ts";
 export type { LocalChange } from "./replica/local-changes.ts";
 export { LocalStore, type SyncCursor } from "./replica/local-store.ts";
@@ -67,6 +71,8 @@ export {
 } from "./persistence/indexed-db-persistence.ts";
 export type {
   Disk,
+  DocumentDisk,
+  KeptDocumentPart,
   KeptQuery,
   KeptReplica,
   KeptResult,

@@ -189,17 +189,22 @@ function ownCopies(root: string): Bun.BunPlugin {
     setup(build) {
       build.onResolve(
         { filter: /^(@pylonsync\/|react$|react\/|react-dom$|react-dom\/)/ },
-        ({ path }) => {
-          for (const from of [root, import.meta.dir]) {
-            try {
-              return { path: Bun.resolveSync(path, from) };
-            } catch {
-              continue;
-            }
-          }
-          return undefined;
-        },
+        ({ path }) => resolved(path, root),
       );
+      // Its entry for production blocks the page while WebAssembly loads, and expects its own URL
+      // for that; this one waits for it.
+      build.onResolve({ filter: /^loro-crdt$/ }, () => resolved("loro-crdt/bundler", root));
     },
   };
+}
+
+function resolved(path: string, root: string): { readonly path: string } | undefined {
+  for (const from of [root, import.meta.dir]) {
+    try {
+      return { path: Bun.resolveSync(path, from) };
+    } catch {
+      continue;
+    }
+  }
+  return undefined;
 }

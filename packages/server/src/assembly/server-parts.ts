@@ -1,6 +1,7 @@
 import type { PubSub } from "../pubsub/pub-sub.ts";
 import type { Redis } from "../cache/redis.ts";
 import type { Committer } from "../data/commit.ts";
+import type { Merger } from "../documents/merger.ts";
 import type { LateWatchdog } from "../functions/late-watchdog.ts";
 import type { Runner } from "../functions/runner.ts";
 import type { ListenerServices } from "../http/listener.ts";
@@ -33,6 +34,8 @@ export interface ServerParts {
   readonly committer: Committer;
   readonly maintenance: Maintenance;
   readonly jobs: Jobs;
+  /** Merges documents in a process of its own. */
+  readonly merger: Merger;
   readonly shards: Shards;
   readonly relays: ShardRelays;
   readonly matchmaker: Matchmaker;

@@ -9,6 +9,7 @@ import { DevMailbox } from "../mail/dev-mailbox.ts";
 import { Transfers } from "../request/transfers.ts";
 import { ClientMessages } from "../rooms/client-messages.ts";
 import type { Rooms } from "../rooms/rooms.ts";
+import type { DocumentFeed } from "../documents/document-feed.ts";
 import type { Feed } from "../sync/feed.ts";
 import { SocketPushes } from "../sync/live/socket-pushes.ts";
 import type { AuthParts } from "./auth.ts";
@@ -23,6 +24,7 @@ export function servicesOf(
   auth: AuthParts,
   feed: Feed,
   rooms: Rooms,
+  documents: Pick<DocumentFeed, "receive">,
 ): Omit<ListenerServices, "routes" | "endpoints" | "shards" | "relays" | "connections"> {
   const { app, options } = base;
   const { config, log, mailer, platform } = options;
@@ -45,7 +47,8 @@ export function servicesOf(
     messages: {
       receive: (subscriber, text) => {
         if (feed.receive(subscriber, text)) return;
-        const refusal = peerMessages.receive(subscriber, text);
+        const answer = documents.receive(subscriber, text);
+        const refusal = answer === undefined ? peerMessages.receive(subscriber, text) : answer;
         if (refusal !== null) feed.refuse(subscriber, refusal);
       },
     },

@@ -8,6 +8,8 @@ export interface Outlet {
   readonly transport: "websocket" | "sse" | "poll";
   /** Sends one message. @returns the bytes queued in memory because the reader is slow */
   write(text: string): number;
+  /** Sends a binary message, as `write` does; absent if the transport has none. */
+  writeBytes?(bytes: Uint8Array): number;
   /** Resolves when the queue is empty, or the connection is closed. */
   drained(): Promise<void>;
   /** Closes the connection after the queued messages have been sent. */
@@ -71,6 +73,8 @@ export class Subscriber {
   readonly #topics = new Set<string>();
   #open = true;
   #ending: "slow" | "resync" | null = null;
+  /** The size of the binary messages that it has not read. */
+  #binaryBytes = 0;
 
   /** @param limit the maximum number of bytes queued for a slow reader */
   constructor(
@@ -114,7 +118,22 @@ export class Subscriber {
    */
   send(text: string): void {
     if (!this.#open) return;
-    if (this.#outlet.write(text) > this.#limit) this.#cutOff();
+    if (this.#outlet.write(text) > this.#limit + this.#binaryBytes) this.#cutOff();
+  }
+
+  /**
+   * Sends a binary message, which does not count against the limit of the queue, because it may be
+   * larger: the sender waits until the previous ones were read.
+   */
+  sendBytes(bytes: Uint8Array): void {
+    if (!this.#open || this.#outlet.writeBytes === undefined) return;
+    const waiting = this.#outlet.writeBytes(bytes);
+    if (waiting === 0) return;
+    this.#binaryBytes += bytes.length;
+    if (waiting > this.#limit + this.#binaryBytes) return this.#cutOff();
+    void this.#outlet.drained().then(() => {
+      this.#binaryBytes = 0;
+    });
   }
 
   /** Publishes to it together with others, through topics; null if it has none. */
@@ -139,7 +158,8 @@ export class Subscriber {
 
   /** Disconnects the reader if too many published bytes are queued for it. */
   checkBacklog(): void {
-    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit) this.#cutOff();
+    if (this.#open && (this.#outlet.topics?.backlog() ?? 0) > this.#limit + this.#binaryBytes)
+      this.#cutOff();
   }
 
   /** For catching up: waits until the reader has read what was sent. */

@@ -14,6 +14,7 @@ import {
 /** The members of a server's WebSocket that are needed here. */
 export interface ServerSocket {
   sendText(text: string): number;
+  sendBinary(bytes: Uint8Array): number;
   getBufferedAmount(): number;
   close(code?: number, reason?: string): void;
   terminate(): void;
@@ -57,7 +58,14 @@ class SocketOutlet implements Outlet {
   }
 
   write(text: string): number {
-    const status = this.#socket.sendText(text);
+    return this.#waitingAfter(this.#socket.sendText(text));
+  }
+
+  writeBytes(bytes: Uint8Array): number {
+    return this.#waitingAfter(this.#socket.sendBinary(bytes));
+  }
+
+  #waitingAfter(status: number): number {
     // -1: queued in memory; 0: dropped, because more was queued than the listener allows.
     return status > 0 ? 0 : status === 0 ? Infinity : this.#socket.getBufferedAmount();
   }

@@ -288,7 +288,7 @@ test("data that belongs to a row is deleted with it, or stays if the deletion fa
   await using app = await openAppData(notes);
   const gone: string[] = [];
   app.committer.onDeleteCascade({
-    entity: () => "Note",
+    concerns: (entity) => entity === "Note",
     delete: async (tx, row) => {
       expect(await tx.get("Note", row.id)).toBeNull();
       gone.push(row.id);

@@ -69,15 +69,21 @@ export type CommitObserver = (
 ) => void;
 
 /**
- * Data that belongs to the rows of an entity without being rows of the app, and is deleted with
+ * Data that belongs to the rows of some entities without being rows of the app, and is deleted with
  * them.
  */
 export interface CascadeDelete {
-  readonly entity: () => string;
+  /** Whether rows of the entity have such data. */
+  readonly concerns: (entity: string) => boolean;
   /** Deletes the data of the row, in the transaction that deletes the row. */
-  readonly delete: (tx: Transaction, row: StoredRow) => Promise<void>;
+  readonly delete: (tx: Transaction, row: StoredRow, entity: string) => Promise<void>;
   /** Changes the data of the row, in the transaction that updates the row. */
-  readonly update?: (tx: Transaction, before: StoredRow, after: StoredRow) => Promise<void>;
+  readonly update?: (
+    tx: Transaction,
+    before: StoredRow,
+    after: StoredRow,
+    entity: string,
+  ) => Promise<void>;
 }
 
 /**
@@ -95,7 +101,7 @@ export class Committer {
   readonly #cascades: CascadeDelete[] = [];
   readonly #pause = (): Promise<void> => new Promise((resolve) => this.#platform.soon(resolve));
   readonly #onDelete = async (tx: Transaction, entity: string, row: StoredRow): Promise<void> => {
-    for (const cascade of this.#cascadesOf(entity)) await cascade.delete(tx, row);
+    for (const cascade of this.#cascadesOf(entity)) await cascade.delete(tx, row, entity);
   };
   readonly #onUpdate = async (
     tx: Transaction,
@@ -103,7 +109,8 @@ export class Committer {
     before: StoredRow,
     after: StoredRow,
   ): Promise<void> => {
-    for (const cascade of this.#cascadesOf(entity)) await cascade.update?.(tx, before, after);
+    for (const cascade of this.#cascadesOf(entity))
+      await cascade.update?.(tx, before, after, entity);
   };
   #hookQueue: HookQueue | null = null;
 
@@ -216,7 +223,7 @@ export class Committer {
       for (const row of await tx.select({ entity: name })) {
         const before = entity.logged(row);
         await tx.append({ entity: name, rowId: row.id, kind: "delete", before, after: null, at });
-        for (const cascade of this.#cascadesOf(name)) await cascade.delete(tx, row);
+        for (const cascade of this.#cascadesOf(name)) await cascade.delete(tx, row, name);
       }
       await tx.deleteWhere(name, TRUE);
     }
@@ -279,7 +286,7 @@ export class Committer {
   }
 
   #cascadesOf(entity: string): CascadeDelete[] {
-    return this.#cascades.filter((cascade) => cascade.entity() === entity);
+    return this.#cascades.filter(({ concerns }) => concerns(entity));
   }
 
   async #once<T>(

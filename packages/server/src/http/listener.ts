@@ -1,5 +1,6 @@
 import {
   offersShardProtocol,
+  MAX_DOCUMENT_BYTES,
   parseJoinProtocol,
   PylonError,
   SHARD_PROTOCOL,
@@ -119,7 +120,8 @@ class Listener {
       error: (error) => this.#services.dispatcher.fault(bodyFailure(error), null),
       websocket: {
         maxPayloadLength: maxFrameBytes,
-        backpressureLimit: sendBufferBytes + 64 * 1024,
+        // The frames of a document do not count: see Subscriber.sendBytes.
+        backpressureLimit: sendBufferBytes + 2 * MAX_DOCUMENT_BYTES + 64 * 1024,
         idleTimeout: pingSeconds + pongSeconds(pingSeconds),
         sendPings: true,
         perMessageDeflate: false,

@@ -67,6 +67,8 @@ export interface Field {
    * fields.
    */
   readonly maxTextBytes: number;
+  /** Concurrent edits of the text are merged: it is part of the document of its row. */
+  readonly isMerged: boolean;
 }
 
 /** The requirements for a file in a field. */
@@ -121,6 +123,8 @@ export interface Entity {
   readonly sealing: RowSealing;
   /** Whether it has encrypted fields. */
   readonly isEncrypted: boolean;
+  /** The texts that form the document of a row; none if the entity has no documents. */
+  readonly documentFields: readonly string[];
   /**
    * Returns the row as the change log stores it: without the hash of a user's password, which no
    * client receives and which the log would retain for a long time.
@@ -272,12 +276,18 @@ function toEntity(
     visible: only(new Set(["id", ...shown.map(({ name }) => name)]), sealing),
     sealing,
     isEncrypted: encryptedFieldsOf(entity).length > 0,
+    documentFields: entity.crdt === false ? [] : documentFieldsOf([...fields.values()]),
     logged: without(
       [...fields.values()]
         .filter(({ hidden, managed }) => hidden && managed)
         .map(({ name }) => name),
     ),
   };
+}
+
+/** A hidden text is part of no document, because every reader of a row receives its document. */
+function documentFieldsOf(fields: readonly Field[]): readonly string[] {
+  return fields.filter(({ isMerged, hidden }) => isMerged && !hidden).map(({ name }) => name);
 }
 
 /** Whether only the server writes the field. */
@@ -408,5 +418,11 @@ function toField(
         ? { accept: field.accept ?? [], maxBytes: field.max_bytes ?? Infinity }
         : undefined,
     maxTextBytes: maxBytes,
+    isMerged: isMergedText(field),
   };
+}
+
+function isMergedText({ type, crdt, computed }: ManifestField): boolean {
+  if (computed === true) return false;
+  return type === "richtext" ? crdt !== "lww" : type === "string" && crdt === "text";
 }

@@ -66,6 +66,10 @@ const STORED = [
     "uploadKey:string multipartId:string uploadOffset:int uploadParts:string " +
     "uploadClaim:string createdAt:datetime orphanedAt:datetime indexed " +
     "state orphanedAt ownerId",
+  "_pylon_documents id:id entity:string rowId:string version:int snapshotVersion:int " +
+    "tailVersion:int snapshotBytes:int updateBytes:int state:string texts:string indexed rowId",
+  "_pylon_document_parts id:id documentId:string version:int isSnapshot:bool bytes:string " +
+    "indexed documentId,version",
   "_pylon_migrations id:id at:datetime tookMs:int appVersion:string pylonVersion:string " +
     "steps:string indexed at",
   "_pylon_backfills id:id after:string filled:int doneAt:datetime indexed ",

@@ -285,7 +285,12 @@ export class Table<C extends Columns> implements SystemTable {
     return this.#compare("<", column, value);
   }
 
-  #compare(op: "==" | "<=" | "<", column: string, value: unknown): Expr {
+  /** The condition that the column is above this value; for a time: later. */
+  isAbove<Name extends NameOf<C>>(column: Name, value: RowOfColumns<C>[Name]): Expr {
+    return this.#compare(">", column, value);
+  }
+
+  #compare(op: "==" | "<=" | "<" | ">", column: string, value: unknown): Expr {
     const stored = this.#encode({ [column]: value })[column] ?? null;
     if (typeof stored === "object" && stored !== null)
       throw new Error(`${this.name}.${column} is compared with an object.`);

@@ -261,6 +261,36 @@ export const SYSTEM_TABLES = {
     },
     { indexed: ["state", "orphanedAt", "ownerId"] },
   ),
+  /**
+   * The documents of rows whose texts are merged. `entity` and `rowId` are those of the row.
+   * `version` counts the parts; `snapshotVersion` is the last one that the snapshot contains, and
+   * `tailVersion` the one before the oldest part that is retained. `state` is a new value at each
+   * change, and `texts` the hash of the texts.
+   */
+  documents: defineTable(
+    "_pylon_documents",
+    {
+      entity: text(),
+      rowId: text(),
+      version: int(),
+      snapshotVersion: int(),
+      tailVersion: int(),
+      snapshotBytes: int(),
+      updateBytes: int(),
+      state: text(),
+      texts: text(),
+    },
+    { indexed: ["rowId"] },
+  ),
+  /**
+   * The parts of documents, in Loro's format as base64: a snapshot, and the updates after it and
+   * some before it. `version` is that of the document with this part.
+   */
+  documentParts: defineTable(
+    "_pylon_document_parts",
+    { documentId: text(), version: int(), isSnapshot: flag(), bytes: text() },
+    { indexed: [["documentId", "version"]] },
+  ),
   /** The migrations of the tables, with the versions of the app and of Pylon. */
   migrations: defineTable(
     "_pylon_migrations",

@@ -39,6 +39,14 @@ export interface FeedObserver {
   traced(changes: number, connections: number, deliver: () => Promise<void>): Promise<void>;
 }
 
+/** What else follows the log for the open connections. */
+export interface LogFollower {
+  /** Called for each change of the log, while there are connections. */
+  onChange(record: ChangeRecord): void;
+  /** The connection was closed, or must not receive anything further. */
+  leave(subscriber: Subscriber): void;
+}
+
 /**
  * Sends committed changes to the subscribers that may read them, in commit order, with each message
  * encoded once.
@@ -59,6 +67,8 @@ export class Feed implements ConnectionHub {
   /** The same connections, by user and by tenant. */
   readonly connections = new ConnectionIndex();
   readonly #observer: FeedObserver;
+  /** The documents; null if the server has none. */
+  #follower: LogFollower | null = null;
   #model: DataModel;
   #isClosing = false;
   readonly #sessionStatus: StatusOf;
@@ -197,6 +207,11 @@ export class Feed implements ConnectionHub {
     this.#live.serveFunctions(calls, platform);
   }
 
+  /** Passes the changes on, too. */
+  followWith(follower: LogFollower): void {
+    this.#follower = follower;
+  }
+
   /** Allows clients to push over their sockets. */
   servePushes(pushes: SocketPushes): void {
     this.#live.servePushes(pushes);
@@ -325,6 +340,7 @@ export class Feed implements ConnectionHub {
     this.#subscribers.delete(subscriber);
     this.connections.delete(subscriber);
     this.#live.leave(subscriber);
+    this.#follower?.leave(subscriber);
     for (const subscription of subscriptions) {
       subscription.replicas.delete(subscriber);
       this.#registry.release(subscription);
@@ -361,6 +377,7 @@ export class Feed implements ConnectionHub {
 
   async #compute(record: ChangeRecord): Promise<void> {
     this.#live.onChange(record);
+    this.#follower?.onChange(record);
     const { effects, lost } = await this.#delivery.deliver(record);
     for (const effect of effects) this.#batch.add(effect);
     for (const subscription of lost) {

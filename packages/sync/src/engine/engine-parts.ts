@@ -36,6 +36,6 @@ export interface EngineParts {
   readonly nextId: () => number;
   /** The code that is not needed for the first rows. */
   readonly extras: Lazy<typeof Extras>;
-  /** Null without persistence, and before it is loaded. */
-  readonly persistence: () => Persistence | null;
+  /** Null without persistence. */
+  readonly persistence: () => Lazy<Persistence> | null;
 }

@@ -2,6 +2,7 @@ import { createIdFactory, type ClientChange } from "@pylonsync/protocol";
 import type * as Extras from "../connection/extras.ts";
 import type { ConnectionState } from "../connection/connection.ts";
 import { MutationError, PylonClientError } from "../connection/errors.ts";
+import type { Documents } from "../documents/documents.ts";
 import { HttpClient, type HttpMethod } from "../connection/http.ts";
 import { liveFunction, type LiveFunction } from "../live/live-function.ts";
 import { MutationQueue, type PendingMutation } from "../outbox/mutation-queue.ts";
@@ -73,6 +74,9 @@ export class SyncEngine extends EngineAliases {
   readonly #replica: ReplicaState;
   readonly #online: Lazy<Online>;
   readonly #extras: Lazy<typeof Extras>;
+  /** Null until its code is loaded. */
+  #documents: Documents | null = null;
+  readonly #frames = new Emitter<Uint8Array>();
   /** Null without persistence. */
   readonly #persistence: Lazy<Persistence> | null;
   readonly #newId: () => string;
@@ -120,9 +124,7 @@ export class SyncEngine extends EngineAliases {
       store: this.store,
       events: this.#events,
       queriesOf: this.#queries === null ? null : tabId,
-      onDrop: () => {
-        for (const client of this.#queries?.mode?.clients ?? []) client.reset();
-      },
+      onDrop: () => this.#queries?.mode?.clients.forEach((client) => client.reset()),
     });
     this.session = this.#makeSession(credentials, initial);
     this.rooms = this.#makeRooms();
@@ -143,9 +145,9 @@ export class SyncEngine extends EngineAliases {
       newId: this.#newId,
       nextId,
       extras: this.#extras,
-      persistence: () => this.#persistence?.part ?? null,
+      persistence: () => this.#persistence,
     };
-    this.#persistence = this.#makePersistence(parts);
+    this.#persistence = this.#makeLater(parts);
     this.#events.on((event) => this.#take(event));
   }
 
@@ -156,7 +158,10 @@ export class SyncEngine extends EngineAliases {
       credentials,
       initial,
       onOtherUser: () => this.#onDisk((persistence) => persistence.changeUser()),
-      onSignOut: () => this.#onDisk((persistence) => persistence.signOut()),
+      onSignOut: () => {
+        this.#documents?.forget();
+        this.#onDisk((persistence) => persistence.signOut());
+      },
       onChanged: () => this.#restart(),
     });
   }
@@ -245,6 +250,7 @@ export class SyncEngine extends EngineAliases {
     this.#queries?.load().catch(() => undefined);
     const opened = this.#open();
     void this.#connect(opened, this.#stopListening);
+    this.#documents?.start();
   }
 
   /** Loads the stored rows and writes, if there are any. */
@@ -279,6 +285,7 @@ export class SyncEngine extends EngineAliases {
     for (const stop of this.#stopListening) stop();
     this.#stopListening = [];
     this.#online.part?.stop();
+    this.#documents?.stop();
     this.#persistence?.part?.close();
     this.#stopped.emit();
   }
@@ -439,6 +446,33 @@ export class SyncEngine extends EngineAliases {
     });
   }
 
+  /**
+   * Subscribes to the document of a row, whose frames `onBinaryFrame` receives. Calls are counted,
+   * and the subscription is renewed with each connection. `@pylonsync/loro` calls it.
+   */
+  subscribeCrdt(entity: string, rowId: string): void {
+    this.withDocuments((documents) => documents.subscribe({ entity, rowId }));
+  }
+
+  /** Ends one subscription of `subscribeCrdt`. */
+  unsubscribeCrdt(entity: string, rowId: string): void {
+    this.withDocuments((documents) => documents.unsubscribe({ entity, rowId }));
+  }
+
+  /** Listens to frames of documents. @returns an unsubscribe function */
+  onBinaryFrame(listener: (bytes: Uint8Array) => void): () => void {
+    return this.#frames.on(listener);
+  }
+
+  /** For packages of Pylon: runs the work with the documents, once their code is loaded. */
+  withDocuments(work: (documents: Documents) => void): void {
+    this.#extras.use(() => {
+      if (this.#documents !== null) work(this.#documents);
+    });
+    // A running engine loads it again.
+    this.#extras.load().catch(() => undefined);
+  }
+
   /** Listens to writes that the server rejected. @returns an unsubscribe function */
   onError(listener: (error: MutationError) => void): () => void {
     return this.mutations.onRefused(listener);
@@ -584,7 +618,12 @@ export class SyncEngine extends EngineAliases {
     this.#updateStatus();
   }
 
-  #makePersistence(parts: EngineParts): Lazy<Persistence> | null {
+  /** Makes the documents, once their code is loaded, and the persistence. */
+  #makeLater(parts: EngineParts): Lazy<Persistence> | null {
+    this.#extras.use((loaded) => {
+      this.#documents = new loaded.Documents(parts, this.#frames);
+      if (this.#isStarted) this.#documents.start();
+    });
     const { openDisk } = this.platform;
     if (parts.config.persist === false || openDisk === null) return null;
     return new Lazy(async () => {

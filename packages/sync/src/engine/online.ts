@@ -117,13 +117,13 @@ function writingOf({
     replicaSeq: () => store.cursor.last_seq,
     userId: () => {
       const { userId } = session;
-      return userId === undefined || persistence()?.hasWritesOf(userId) === false
+      return userId === undefined || persistence()?.part?.hasWritesOf(userId) === false
         ? undefined
         : userId;
     },
     prepare: async () => {
       await session.revalidate();
-      await persistence()?.prune();
+      await persistence()?.part?.prune();
     },
     onSend: (entries) => {
       const unsent = entries.filter(({ shown }) => shown === undefined);

@@ -1,6 +1,8 @@
 import type { ClientChange, ReplicaSchemaMessage, Row } from "@pylonsync/protocol";
 import type { DemandedQuery } from "../replica/row-source.ts";
 import type { ResolvedSession } from "../session/session.ts";
+import type { Database } from "./idb.ts";
+import type { StoreName } from "./indexed-db-layout.ts";
 
 /** The session for which a browser stored rows. */
 export interface KeptSession {
@@ -79,6 +81,27 @@ export interface KeptWrite {
   readonly change: ClientChange & { readonly op_id: string };
 }
 
+/** A part of a document with unsent changes, in the format of the library that merges them. */
+export interface KeptDocumentPart {
+  readonly id: string;
+  /** As for `KeptWrite`. */
+  readonly owner: string;
+  /** The tab that has stored it. */
+  readonly tab: string;
+  readonly entity: string;
+  readonly rowId: string;
+  /** `base`: the server's state; `changes`: what is added to it; `draft`: a text without a base. */
+  readonly kind: "base" | "changes" | "draft";
+  readonly bytes: Uint8Array;
+}
+
+/** The parts of all documents with unsent changes. Both calls are atomic, and may fail. */
+export interface DocumentDisk {
+  read(): Promise<readonly KeptDocumentPart[]>;
+  /** Adds parts, and removes others by their ids. */
+  change(added: readonly KeptDocumentPart[], removed: readonly string[]): Promise<void>;
+}
+
 /**
  * The data that a browser stores for an app on a server between visits, shared by its tabs.
  *
@@ -136,6 +159,13 @@ export interface Disk {
    * all other users. Atomic, because another tab may store something under the proof in between.
    */
   takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void>;
+  /**
+   * The storage of documents. Undefined for a disk that can't store bytes: then unsent changes of
+   * documents last as long as the page.
+   */
+  readonly documents?: DocumentDisk;
+  /** The database behind it, for code that is loaded when it is needed; undefined for others. */
+  readonly database?: Database<StoreName>;
   /** Deletes everything. */
   clear(): Promise<void>;
   close(): void;

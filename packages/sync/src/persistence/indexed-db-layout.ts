@@ -21,8 +21,9 @@ export type StoredHead = ReplicaHead & { readonly chunks?: number };
  * - `rows`: rows that have changed since, which override the chunks
  * - `results`: the results of queries, one value
  * - `writes`: numbered in the order in which all tabs wrote them
+ * - `documents`: parts of documents with unsent changes, by id
  */
-export type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes";
+export type StoreName = "session" | "head" | "chunks" | "rows" | "results" | "writes" | "documents";
 
 /** Returns the head of a complete replica. */
 export async function headIn(stores: Stores<StoreName>): Promise<StoredHead | null> {

@@ -21,7 +21,7 @@ import {
 } from "./indexed-db-layout.ts";
 
 /** Must be increased for a new layout; an older engine works without persistence then. */
-const VERSION = 3;
+const VERSION = 4;
 /**
  * Opens the database of an app and its server in this browser.
  *
@@ -39,7 +39,8 @@ export async function openIndexedDb(appName: string, server: string): Promise<Di
 
 function createStores(db: IDBDatabase, from: number): void {
   if (from < 2) db.createObjectStore("chunks");
-  db.createObjectStore("results");
+  if (from < 3) db.createObjectStore("results");
+  db.createObjectStore("documents", { keyPath: "id" });
   if (from > 0) return;
   db.createObjectStore("session");
   db.createObjectStore("head");
@@ -50,26 +51,26 @@ function createStores(db: IDBDatabase, from: number): void {
 }
 
 class IndexedDbDisk implements Disk {
-  readonly #db: Database<StoreName>;
+  readonly database: Database<StoreName>;
 
   constructor(database: Database<StoreName>) {
-    this.#db = database;
+    this.database = database;
   }
 
   readSession(): Promise<KeptSession | null> {
-    return this.#db.in(["session"], "readonly", async (stores) => {
+    return this.database.in(["session"], "readonly", async (stores) => {
       const kept: KeptSession | undefined = await asked(stores("session").get("session"));
       return kept ?? null;
     });
   }
   async writeSession(kept: KeptSession): Promise<void> {
-    await this.#db.in(["session"], "readwrite", (stores) =>
+    await this.database.in(["session"], "readwrite", (stores) =>
       asked(stores("session").put(kept, "session")),
     );
   }
 
   readReplica(): Promise<KeptReplica | null> {
-    return this.#db.in(["head", "chunks", "rows"], "readonly", async (stores) => {
+    return this.database.in(["head", "chunks", "rows"], "readonly", async (stores) => {
       const kept = await headIn(stores);
       if (kept === null) return null;
       const { chunks = 0, ...head } = kept;
@@ -91,16 +92,16 @@ class IndexedDbDisk implements Disk {
 
   async replaceReplica(head: ReplicaHead, rows: Iterable<KeptRow>, writer: string): Promise<void> {
     const { replaceReplica } = await writing();
-    return replaceReplica(this.#db, head, rows, writer);
+    return replaceReplica(this.database, head, rows, writer);
   }
 
   async patchReplica(head: ReplicaHead, from: number, rows: readonly KeptRow[]): Promise<boolean> {
     const { patchReplica } = await writing();
-    return patchReplica(this.#db, head, from, rows);
+    return patchReplica(this.database, head, from, rows);
   }
 
   claimReplica(head: ReplicaHead, epoch: string): Promise<boolean> {
-    return this.#db.in(["head"], "readwrite", async (stores) => {
+    return this.database.in(["head"], "readwrite", async (stores) => {
       const kept = await headIn(stores);
       if (kept === null || !isSameReplica(kept, head) || kept.seq !== head.seq) return false;
       await asked(stores("head").put({ ...kept, epoch } satisfies StoredHead, "head"));
@@ -109,7 +110,7 @@ class IndexedDbDisk implements Disk {
   }
 
   readResults(): Promise<KeptResults | null> {
-    return this.#db.in(["head", "results"], "readonly", async (stores) => {
+    return this.database.in(["head", "results"], "readonly", async (stores) => {
       const kept = await headIn(stores);
       const results: readonly KeptResult[] | undefined = await asked(
         stores("results").get("results"),
@@ -119,7 +120,7 @@ class IndexedDbDisk implements Disk {
   }
 
   writeResults({ head, results }: KeptResults): Promise<void> {
-    return this.#db.in(["head", "results"], "readwrite", async (stores) => {
+    return this.database.in(["head", "results"], "readwrite", async (stores) => {
       const kept = await headIn(stores);
       if (kept !== null && isSameReplica(kept, head))
         await asked(stores("results").put(results, "results"));
@@ -131,14 +132,14 @@ class IndexedDbDisk implements Disk {
   }
 
   readWrites(owner: string): Promise<readonly KeptWrite[]> {
-    return this.#db.in(["writes"], "readonly", async (stores) => {
+    return this.database.in(["writes"], "readonly", async (stores) => {
       const writes: KeptWrite[] = await asked(stores("writes").index("owner").getAll(owner));
       return writes;
     });
   }
 
   addWrites(writes: readonly KeptWrite[]): Promise<void> {
-    return this.#db.in(["writes"], "readwrite", async (stores) => {
+    return this.database.in(["writes"], "readwrite", async (stores) => {
       const table = stores("writes");
       for (const write of writes)
         if ((await asked(table.index("id").getKey(write.id))) === undefined)
@@ -147,14 +148,14 @@ class IndexedDbDisk implements Disk {
   }
 
   async keptWrites(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    const found = await this.#db.in(["writes"], "readonly", (stores) =>
+    const found = await this.database.in(["writes"], "readonly", (stores) =>
       Promise.all(ids.map((id) => asked(stores("writes").index("id").getKey(id)))),
     );
     return new Set(ids.filter((_, index) => found[index] !== undefined));
   }
 
   removeWrites(ids: readonly string[]): Promise<void> {
-    return this.#db.in(["writes"], "readwrite", async (stores) => {
+    return this.database.in(["writes"], "readwrite", async (stores) => {
       const table = stores("writes");
       for (const id of ids) {
         const key = await asked(table.index("id").getKey(id));
@@ -164,7 +165,7 @@ class IndexedDbDisk implements Disk {
   }
 
   takeOver(owner: string, proof: string | null, isAlone: boolean): Promise<void> {
-    return this.#db.in(["writes"], "readwrite", async (stores) => {
+    return this.database.in(["writes"], "readwrite", async (stores) => {
       const table = stores("writes");
       const keys = await asked(table.getAllKeys());
       const writes: KeptWrite[] = await asked(table.getAll());
@@ -178,15 +179,15 @@ class IndexedDbDisk implements Disk {
   }
 
   clear(): Promise<void> {
-    return this.#clear(["session", "head", "chunks", "rows", "results", "writes"]);
+    return this.#clear(["session", "head", "chunks", "rows", "results", "writes", "documents"]);
   }
 
   close(): void {
-    this.#db.close();
+    this.database.close();
   }
 
   #clear(names: readonly StoreName[]): Promise<void> {
-    return this.#db.in(names, "readwrite", async (stores) => {
+    return this.database.in(names, "readwrite", async (stores) => {
       await Promise.all(names.map((name) => asked(stores(name).clear())));
     });
   }

@@ -109,7 +109,7 @@ export class Persistence {
       if (this.#mustClear) await this.#inTime(disk.clear(), ANSWER_MS);
       this.#mustClear = false;
     });
-    await this.#use((disk) => this.#restore(disk));
+    await this.use((disk) => this.#restore(disk));
   }
 
   /** Writes pending data, and closes the disk. */
@@ -169,7 +169,7 @@ export class Persistence {
     }
     if (!this.#isOpen) return true;
     this.#waiting += 1;
-    const isKept = await this.#use((opened) => opened.addWrites([write]));
+    const isKept = await this.use((opened) => opened.addWrites([write]));
     this.#waiting -= 1;
     return isKept;
   }
@@ -179,7 +179,7 @@ export class Persistence {
     const { queue } = this.#options;
     const ids = queue.pending().flatMap(({ id, isFound }) => (isFound === true ? [id] : []));
     if (ids.length === 0) return;
-    await this.#use(async (disk) => {
+    await this.use(async (disk) => {
       const kept = await disk.keptWrites(ids);
       queue.forget(new Set(ids.filter((id) => !kept.has(id))));
     });
@@ -189,7 +189,7 @@ export class Persistence {
   changeUser(): void {
     this.leaveReplica();
     this.#owner = undefined;
-    void this.#use((disk) => disk.dropReplica());
+    void this.use((disk) => disk.dropReplica());
   }
 
   /** The user has signed out of this browser: deletes everything. */
@@ -197,7 +197,7 @@ export class Persistence {
     this.leaveReplica();
     this.#owner = undefined;
     if (this.#disk === null) this.#mustClear = true;
-    void this.#use((disk) => disk.clear());
+    void this.use((disk) => disk.clear());
   }
 
   async #restore(disk: Disk): Promise<void> {
@@ -228,7 +228,7 @@ export class Persistence {
 
   /** One of the tabs that have loaded a replica claims it. */
   #claim(head: ReplicaHead, epoch: string): void {
-    void this.#use(async (disk) => {
+    void this.use(async (disk) => {
       const isClaimed = await disk.claimReplica?.(head, epoch);
       if (this.#found !== head) return;
       this.#found = null;
@@ -241,10 +241,10 @@ export class Persistence {
     const { proof } = this.#options.session;
     // Anonymous users: only pending writes are kept, no replica.
     if (session.userId === null) this.leaveReplica();
-    if (session.userId === null) void this.#use((disk) => disk.dropReplica());
+    if (session.userId === null) void this.use((disk) => disk.dropReplica());
     else if (proof !== null)
-      void this.#use((disk) => disk.writeSession({ witness: proof, session }));
-    void this.#use((disk) => this.#loadWrites(disk));
+      void this.use((disk) => disk.writeSession({ witness: proof, session }));
+    void this.use((disk) => this.#loadWrites(disk));
   }
 
   /** Synchronizes the queue and the disk for the current user. */
@@ -295,7 +295,7 @@ export class Persistence {
   }
 
   #remove(ids: readonly string[]): void {
-    const removed = this.#use(async (disk) => {
+    const removed = this.use(async (disk) => {
       await disk.removeWrites(ids);
       for (const id of ids) this.#over.delete(id);
     });
@@ -331,11 +331,11 @@ export class Persistence {
   }
 
   /**
-   * Queues work with the disk.
+   * Queues work with the disk. Never fails.
    *
    * @returns whether it is done, or there was never a disk
    */
-  #use(work: (disk: Disk) => Promise<void>): Promise<boolean> {
+  use(work: (disk: Disk) => Promise<void>): Promise<boolean> {
     return this.#inTurn(async () => {
       const disk = this.#disk;
       if (disk === null) return !this.#isLost;

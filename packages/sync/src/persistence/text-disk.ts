@@ -1,7 +1,16 @@
 import { isSame } from "../session/session.ts";
 import { rowsIn, type ChunkText } from "./chunk-rows.ts";
 import { chunkCountFor, chunkOf, chunksOf } from "./chunks.ts";
-import type { Disk, KeptReplica, KeptRow, KeptSession, KeptWrite, ReplicaHead } from "./disk.ts";
+import type {
+  Disk,
+  DocumentDisk,
+  KeptDocumentPart,
+  KeptReplica,
+  KeptRow,
+  KeptSession,
+  KeptWrite,
+  ReplicaHead,
+} from "./disk.ts";
 
 /**
  * A key-value store for texts on a platform without IndexedDB, such as AsyncStorage or a SQLite
@@ -25,6 +34,9 @@ interface StoredHead extends ReplicaHead {
   /** The number of the last write. */
   readonly write: number;
 }
+
+/** A part of a document, whose bytes are a text with a character for each. */
+type StoredDocumentPart = Omit<KeptDocumentPart, "bytes"> & { readonly bytes: string };
 
 /** A replica that has grown by this factor since its chunks were created is rewritten. */
 const MAX_GROWTH = 2;
@@ -62,6 +74,19 @@ export async function openTextDisk(
 class TextDisk implements Disk {
   readonly #store: TextStore;
   readonly #prefix: string;
+  readonly documents: DocumentDisk = {
+    read: () => this.#inTurn(() => this.#documentParts()),
+    change: (added, removed) =>
+      this.#inTurn(async () => {
+        await this.#write(
+          added.map((part) => {
+            const stored: StoredDocumentPart = { ...part, bytes: textOf(part.bytes) };
+            return [nameOfPart(part.id), JSON.stringify(stored)];
+          }),
+        );
+        await this.#remove(removed.map(nameOfPart));
+      }),
+  };
   /** Serializes the work, so that nothing changes between its reads. */
   #turn: Promise<unknown> = Promise.resolve();
 
@@ -241,6 +266,14 @@ class TextDisk implements Disk {
     );
   }
 
+  async #documentParts(): Promise<readonly KeptDocumentPart[]> {
+    const texts = await this.#texts(await this.#names("document:"));
+    return texts.flatMap((text) => {
+      const part = parsed<StoredDocumentPart>(text);
+      return part === null ? [] : [{ ...part, bytes: bytesOf(part.bytes) }];
+    });
+  }
+
   async #dropRows(): Promise<void> {
     await this.#remove(["head"]);
     await this.#remove(await this.#names("chunk:"));
@@ -315,6 +348,21 @@ function merge(
 
 function nameOfChunk(write: number, index: number): string {
   return `chunk:${write}:${index}`;
+}
+
+function nameOfPart(id: string): string {
+  return `document:${id}`;
+}
+
+/** Not base64, for which some platforms have no functions: JSON carries any text. */
+function textOf(bytes: Uint8Array): string {
+  let text = "";
+  for (const byte of bytes) text += String.fromCharCode(byte);
+  return text;
+}
+
+function bytesOf(text: string): Uint8Array {
+  return Uint8Array.from(text, (char) => char.charCodeAt(0));
 }
 
 function nameOfPlace(place: number): string {

@@ -51,7 +51,7 @@ export class UserRemoval implements CascadeDelete {
     this.#services = services;
   }
 
-  readonly entity = (): string => this.#services.users.entityName;
+  readonly concerns = (entity: string): boolean => entity === this.#services.users.entityName;
 
   readonly delete = async (tx: Transaction, { id, email }: StoredRow): Promise<void> => {
     const { sessions, apiKeys, organizations } = this.#services;

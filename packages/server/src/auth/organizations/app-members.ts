@@ -35,11 +35,15 @@ export class AppMembers implements CascadeDelete {
   async has(reader: Reader, organizationId: string, userId: string): Promise<boolean> {
     if (!this.isDeclared) return false;
     if ((await SYSTEM_TABLES.organizations.get(reader, organizationId)) !== null) return false;
-    return (await reader.count(this.entity(), isMember(organizationId, userId))) > 0;
+    return (await reader.count(this.#entity, isMember(organizationId, userId))) > 0;
   }
 
+  readonly concerns = (entity: string): boolean => entity === this.#entity;
+
   /** The current name of the app's entity. */
-  readonly entity = (): string => this.#declared?.name ?? ENTITY;
+  get #entity(): string {
+    return this.#declared?.name ?? ENTITY;
+  }
 
   get #declared(): Entity | undefined {
     return this.#model().schema.find(ENTITY);

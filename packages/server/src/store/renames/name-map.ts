@@ -96,6 +96,7 @@ export class NameMap {
 
   toColumns(entity: string, fields: Fields): Record<string, Value> {
     if (entity === SYSTEM_TABLES.files.name) return { ...this.#toStoredFile(fields) };
+    if (entity === SYSTEM_TABLES.documents.name) return this.#toStoredDocument(fields);
     return this.#byEntity.get(entity)?.toColumns(fields) ?? fields;
   }
 
@@ -105,6 +106,7 @@ export class NameMap {
 
   toRow(entity: string, row: StoredRow, withOldNames: boolean): StoredRow {
     if (entity === SYSTEM_TABLES.files.name) return this.#toFile(row);
+    if (entity === SYSTEM_TABLES.documents.name) return this.#toDocument(row);
     return this.#byEntity.get(entity)?.toFields(row, withOldNames) ?? row;
   }
 
@@ -242,6 +244,19 @@ export class NameMap {
       boundEntity: this.table(entity),
       ...(typeof field === "string" ? { boundField: this.column(entity, field) } : {}),
     };
+  }
+
+  /** A document refers to its entity in the same way. */
+  #toStoredDocument(document: Fields): Record<string, Value> {
+    const { entity } = document;
+    if (typeof entity !== "string") return { ...document };
+    return { ...document, entity: this.table(entity) };
+  }
+
+  #toDocument(document: StoredRow): StoredRow {
+    const { entity: table } = document;
+    const names = typeof table === "string" ? this.#byTable.get(table) : undefined;
+    return names === undefined ? document : { ...document, entity: names.entity };
   }
 
   #toFile(file: StoredRow): StoredRow {

@@ -1,0 +1,50 @@
+import { MAX_DOCUMENT_UPDATE_BYTES, PylonError } from "@pylonsync/protocol";
+import type { RequestContext } from "../request/context.ts";
+import { readerShare } from "../request/reading.ts";
+import { json, type Answer } from "../request/responses.ts";
+import type { Route } from "../request/route.ts";
+import { isRecord } from "../util/is-record.ts";
+import type { Documents } from "./documents.ts";
+
+const HINT = 'Send {"update": "<hex>"} to /api/crdt/ENTITY/ROWID.';
+
+/** Updates of documents over HTTP. */
+export function documentRoutes(documents: Pick<Documents, "push">): Route[] {
+  const push = async (context: RequestContext): Promise<Answer> => {
+    const update = bytesOf(await context.json());
+    const { caller } = context;
+    const [entity, rowId] = [context.param("entity"), context.param("id")];
+    await documents.push(caller, readerShare(context), { entity, rowId, update });
+    return json({ ok: true });
+  };
+  const common = { method: "POST", access: "signed-in", scope: "write" } as const;
+  const malformed = (): Answer => {
+    throw new PylonError("BAD_PATH", "The path must name an entity and a row.", { hint: HINT });
+  };
+  return [
+    { ...common, path: "/api/crdt/:entity/:id", body: "rows", mayNameAuthor: true, handle: push },
+    { ...common, path: "/api/crdt", body: "none", handle: malformed },
+    { ...common, path: "/api/crdt/:entity", body: "none", handle: malformed },
+  ];
+}
+
+/** @throws PylonError MISSING_UPDATE, INVALID_HEX, PAYLOAD_TOO_LARGE */
+function bytesOf(body: unknown): Uint8Array {
+  const hex = isRecord(body) ? body["update"] : undefined;
+  if (typeof hex !== "string")
+    throw new PylonError("MISSING_UPDATE", "The body has no update.", {
+      field: "update",
+      hint: HINT,
+    });
+  if (hex.length > 2 * MAX_DOCUMENT_UPDATE_BYTES)
+    throw new PylonError(
+      "PAYLOAD_TOO_LARGE",
+      `An update may have at most ${MAX_DOCUMENT_UPDATE_BYTES} bytes.`,
+      { field: "update", hint: "Send the edits in several updates." },
+    );
+  try {
+    return Uint8Array.fromHex(hex);
+  } catch {
+    throw new PylonError("INVALID_HEX", "The update is not hex.", { field: "update", hint: HINT });
+  }
+}

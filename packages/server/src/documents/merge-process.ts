@@ -1,0 +1,57 @@
+import { extname, join } from "node:path";
+import { MERGE_COMMAND } from "./merge-command.ts";
+import type { MergeAnswer, MergeMessage, MergeRequest } from "./merge-protocol.ts";
+
+/** Called with the events of a process. */
+export interface MergeEvents {
+  /** It has started and accepts a request. */
+  ready(): void;
+  /** It has responded to the request. @param memoryBytes the memory that it uses */
+  answered(answer: MergeAnswer, memoryBytes: number): void;
+  /** It has ended; the request that it was working on has no response. */
+  ended(reason: string): void;
+}
+
+/** The server's side of a process that merges documents, one at a time. */
+export class MergeProcess {
+  readonly #child: Bun.Subprocess;
+  readonly #events: MergeEvents;
+
+  constructor(events: MergeEvents) {
+    this.#events = events;
+    this.#child = Bun.spawn(command(), {
+      ipc: (message: MergeMessage) => this.#onMessage(message),
+      serialization: "advanced",
+      stdio: ["ignore", "ignore", "inherit"],
+      // The app's folder may contain settings of Bun that are not meant for this process.
+      cwd: "/",
+      // It does not receive the server's secrets, and must not outlive the server.
+      env: { BUN_OPTIONS: "--smol --no-orphans" },
+      onExit: (_, code, signal) =>
+        events.ended(signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`),
+    });
+    this.#child.unref();
+  }
+
+  /** May be called only when the process is ready and has responded to the previous request. */
+  send(request: MergeRequest): void {
+    this.#child.send(request);
+  }
+
+  /** Ends the process immediately, regardless of what it is doing; `ended` is called. */
+  kill(): void {
+    this.#child.kill("SIGKILL");
+  }
+
+  #onMessage(message: MergeMessage): void {
+    if (message === "ready") this.#events.ready();
+    else this.#events.answered(message, message.memoryBytes);
+  }
+}
+
+/** Next to this file, with the same extension: TypeScript, or JavaScript in a bundle. */
+const MAIN = join(import.meta.dir, `merge-main${extname(import.meta.path)}`);
+
+function command(): string[] {
+  return Bun.isStandaloneExecutable ? [process.execPath, MERGE_COMMAND] : [process.execPath, MAIN];
+}

@@ -1,0 +1,98 @@
+import { openLive, type LiveClient, type LiveOptions } from "../connection/live-client.ts";
+import type { LiveConnection } from "../connection/transport/transport.ts";
+import { Backoff } from "../platform/backoff.ts";
+import type { Platform, Socket } from "../platform/platform.ts";
+
+/** A server that does not send hello within this time, in milliseconds, has no documents. */
+const HELLO_MS = 5_000;
+/** After this time a connection counts as stable, and the backoff is reset. */
+const STABLE_MS = 5_000;
+
+/** The dependencies of the channel. */
+export interface DocumentChannelOptions extends LiveOptions {
+  readonly reconnectDelay: number;
+}
+
+/**
+ * A socket for documents, open as long as it is needed. Unlike other connections it has no
+ * fallback, because no other transport carries bytes.
+ */
+export class DocumentChannel {
+  readonly #options: DocumentChannelOptions;
+  readonly #client: LiveClient;
+  readonly #onBytes: (bytes: Uint8Array) => void;
+  readonly #backoff: Backoff;
+  #connection: LiveConnection | null = null;
+  #openedAt = Infinity;
+  #cancelWait: () => void = () => undefined;
+
+  /** @param onBytes called with each binary message */
+  constructor(
+    client: LiveClient,
+    options: DocumentChannelOptions,
+    onBytes: (bytes: Uint8Array) => void,
+  ) {
+    this.#client = client;
+    this.#options = options;
+    this.#onBytes = onBytes;
+    this.#backoff = new Backoff(options.platform, options.reconnectDelay);
+  }
+
+  /** Connects, unless it is connected. */
+  connect(): void {
+    if (this.#connection !== null) return;
+    this.#cancelWait();
+    const { platform } = this.#options;
+    const sockets: Socket[] = [];
+    const openSocket: Platform["openSocket"] = (url, protocols) => {
+      const socket = platform.openSocket(url, protocols);
+      sockets.push(socket);
+      return socket;
+    };
+    try {
+      const options = { ...this.#options, platform: { ...platform, openSocket } };
+      this.#connection = openLive("websocket", options, [this.#client], {
+        onOpen: () => {
+          this.#cancelWait = platform.after(HELLO_MS, () => this.#end());
+        },
+        onHello: () => {
+          this.#cancelWait();
+          this.#openedAt = platform.now();
+        },
+        onChanges: () => undefined,
+        onMessage: () => undefined,
+        onEnd: () => this.#end(),
+      });
+      for (const socket of sockets) receiveBytes(socket, this.#onBytes);
+    } catch {
+      // WebSockets are not available.
+      this.#end();
+    }
+  }
+
+  /** Closes the connection, and cancels a pending reconnect. */
+  disconnect(): void {
+    this.#cancelWait();
+    this.#connection?.close();
+    this.#connection = null;
+  }
+
+  #end(): void {
+    this.disconnect();
+    const { platform } = this.#options;
+    if (platform.now() - this.#openedAt >= STABLE_MS) this.#backoff.reset();
+    this.#openedAt = Infinity;
+    this.#cancelWait = platform.after(this.#backoff.next(), () => this.connect());
+  }
+}
+
+/** Receives binary messages, which no other connection does, until the socket is closed. */
+function receiveBytes(socket: Socket, onBytes: (bytes: Uint8Array) => void): void {
+  const { onmessage } = socket;
+  socket.binaryType = "arraybuffer";
+  socket.onmessage = (event) => {
+    // Any message shows that the connection is alive.
+    onmessage?.(event);
+    if (event.data instanceof ArrayBuffer) onBytes(new Uint8Array(event.data));
+  };
+}

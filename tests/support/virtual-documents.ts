@@ -1,0 +1,139 @@
+import { LoroDoc, LoroText } from "loro-crdt";
+import {
+  CRDT_FRAME_SNAPSHOT,
+  CRDT_FRAME_UPDATE,
+  encodeCrdtFrame,
+} from "../../packages/loro/src/frame.ts";
+import { refusal, type VirtualMachine } from "./virtual-machine.ts";
+
+interface ServerDocument {
+  document: LoroDoc;
+  readonly readers: Set<(bytes: Uint8Array) => void>;
+}
+
+/** The documents of the server of a virtual machine. */
+export class VirtualDocuments {
+  readonly #rows = new Map<string, ServerDocument>();
+  /** The texts of the updates that the server received, as of after each of them. */
+  readonly pushes: { readonly name: string; readonly text: string }[] = [];
+  /** The error with which the server responds to an update, instead of importing it. */
+  refusal: Response | null = null;
+  /** The next update is merged, and neither its response nor its frame arrives. */
+  losesNext = false;
+  /** Whether frames reach the readers. */
+  sendsFrames = true;
+
+  constructor(machine: VirtualMachine) {
+    const { intercept } = machine;
+    machine.intercept = (path, body) => this.#push(path, body) ?? intercept(path, body);
+    machine.onMessage = (text, send) => this.#receive(text, send);
+  }
+
+  /** Creates the document of a row; an existing one is replaced by one with another history. */
+  create(name: string, fields: Readonly<Record<string, string>>): void {
+    const document = new LoroDoc();
+    for (const [field, value] of Object.entries(fields))
+      document.getMap("row").setContainer(field, new LoroText()).insert(0, value);
+    document.commit();
+    const readers = this.#rows.get(name)?.readers ?? new Set();
+    this.#rows.set(name, { document, readers });
+    for (const send of readers) this.#send(name, send);
+  }
+
+  text(name: string, field = "body"): string {
+    return textIn(this.#row(name).document, field).toString();
+  }
+
+  /** Changes a text as another client does. */
+  edit(name: string, work: (text: LoroText) => void, field = "body"): void {
+    const { document } = this.#row(name);
+    const before = document.oplogVersion();
+    work(textIn(document, field));
+    document.commit();
+    this.#tell(name, document.export({ mode: "update", from: before }));
+  }
+
+  /** Continues with the texts of now, without what led to them. */
+  dropHistory(name: string): void {
+    const row = this.#row(name);
+    const document = new LoroDoc();
+    const frontiers = row.document.oplogFrontiers();
+    document.import(row.document.export({ mode: "shallow-snapshot", frontiers }));
+    row.document = document;
+  }
+
+  snapshot(name: string): Uint8Array {
+    return this.#row(name).document.export({ mode: "snapshot" });
+  }
+
+  /** Sends any bytes as a snapshot. */
+  sendBytes(name: string, payload: Uint8Array): void {
+    const frame = frameOf(name, CRDT_FRAME_SNAPSHOT, payload);
+    for (const send of this.#row(name).readers) send(frame);
+  }
+
+  #receive(message: string, send: (bytes: Uint8Array) => void): void {
+    const { type, entity, rowId } = JSON.parse(message) as Record<string, string>;
+    const name = `${entity}/${rowId}`;
+    const row = this.#rows.get(name);
+    if (row === undefined) return;
+    if (type === "crdt-unsubscribe") row.readers.delete(send);
+    if (type !== "crdt-subscribe") return;
+    row.readers.add(send);
+    this.#send(name, send);
+  }
+
+  #push(path: string, body: string): Response | undefined {
+    const name = /^\/api\/crdt\/(.*)$/.exec(path)?.[1];
+    if (name === undefined) return undefined;
+    if (this.refusal !== null) return this.refusal.clone();
+    const row = this.#rows.get(name);
+    if (row === undefined) return refusal(404, "NOT_FOUND");
+    const { update } = JSON.parse(body) as { readonly update: string };
+    const bytes = Uint8Array.from(Buffer.from(update, "hex"));
+    if (!imports(row.document, bytes)) return refusal(400, "CRDT_APPLY_FAILED");
+    if (this.losesNext) {
+      this.losesNext = false;
+      return refusal(503, "OVERLOADED");
+    }
+    this.pushes.push({ name, text: JSON.stringify(row.document.toJSON()) });
+    this.#tell(name, bytes);
+    return Response.json({ ok: true });
+  }
+
+  #row(name: string): ServerDocument {
+    const row = this.#rows.get(name);
+    if (row === undefined) throw new Error(`There is no document ${name}.`);
+    return row;
+  }
+
+  #send(name: string, send: (bytes: Uint8Array) => void): void {
+    const payload = this.#row(name).document.export({ mode: "snapshot" });
+    if (this.sendsFrames) send(frameOf(name, CRDT_FRAME_SNAPSHOT, payload));
+  }
+
+  #tell(name: string, payload: Uint8Array): void {
+    const frame = frameOf(name, CRDT_FRAME_UPDATE, payload);
+    if (this.sendsFrames) for (const send of this.#row(name).readers) send(frame);
+  }
+}
+
+function frameOf(name: string, type: 0x10 | 0x11, payload: Uint8Array): Uint8Array {
+  const [entity = "", rowId = ""] = name.split("/");
+  return encodeCrdtFrame({ type, entity, rowId, payload });
+}
+
+function textIn(document: LoroDoc, field: string): LoroText {
+  const text = document.getMap("row").get(field);
+  if (text instanceof LoroText) return text;
+  throw new Error(`There is no text ${field}.`);
+}
+
+/** @returns false if the changes on which the bytes depend are missing */
+function imports(document: LoroDoc, bytes: Uint8Array): boolean {
+  try {
+    return document.import(bytes).pending === null;
+  } catch {
+    return false;
+  }
+}
