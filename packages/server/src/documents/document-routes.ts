@@ -22,7 +22,14 @@ export function documentRoutes(documents: Pick<Documents, "push">): Route[] {
     throw new PylonError("BAD_PATH", "The path must name an entity and a row.", { hint: HINT });
   };
   return [
-    { ...common, path: "/api/crdt/:entity/:id", body: "rows", mayNameAuthor: true, handle: push },
+    {
+      ...common,
+      path: "/api/crdt/:entity/:id",
+      body: "rows",
+      mayNameAuthor: true,
+      isLimitedByUser: true,
+      handle: push,
+    },
     { ...common, path: "/api/crdt", body: "none", handle: malformed },
     { ...common, path: "/api/crdt/:entity", body: "none", handle: malformed },
   ];

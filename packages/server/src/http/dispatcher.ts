@@ -128,6 +128,7 @@ export class Dispatcher {
     const kind: RequestKind = {
       name: route.path,
       isQuiet: route.quiet === true,
+      isFree: route.quiet === true || route.isLimitedByUser === true,
       acceptsCrossOriginForms: route.acceptsCrossOriginForms === true,
     };
     const handle = (address: Peer, requestId: string): Promise<Answer> => {
@@ -158,6 +159,7 @@ export class Dispatcher {
     const identity = identified instanceof Promise ? await identified : identified;
     reader.identity = identity;
     const key = (): string => callerKey(identity, address);
+    if (route.isLimitedByUser === true) await this.#options.limiter.count(key);
     if (answers.isBusy) answers.check(key());
     const confirm = isUnidentified
       ? undefined

@@ -42,6 +42,11 @@ interface RouteBase {
    * elsewhere it is rejected.
    */
   readonly ignoresInvalidTokens?: boolean;
+  /**
+   * Its requests count against the rate limit by user instead of by address: people who write in
+   * the same office send many of them. Guests and anonymous callers still count by address.
+   */
+  readonly isLimitedByUser?: boolean;
   /** The request may name its author as `?user_id=`, which is empty for an anonymous one. */
   readonly mayNameAuthor?: boolean;
   /** Bearer tokens that are valid for this route only. */

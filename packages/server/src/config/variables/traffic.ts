@@ -7,7 +7,8 @@ export const TRAFFIC_VARIABLES = {
     wants: "a whole number",
     doc:
       "The maximum number of requests per IP address in a window, not counting those for the " +
-      "app's pages and their files; 0 disables the limit.",
+      "app's pages and their files; 0 disables the limit. Edits of " +
+      "[collaborative text](collaborative-text.md) are counted by user, for guests by address.",
     fallback: 100,
     devFallback: 100_000,
     parse: COUNT,
