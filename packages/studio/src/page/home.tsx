@@ -6,7 +6,7 @@ import { useLoaded } from "./use-loaded.ts";
 
 /** An overview: the number of rows of each entity, and the state of the server's parts. */
 export function Home(): ReactElement {
-  const { app, hasMailbox } = useStudio();
+  const { app, hasMailbox, isDev } = useStudio();
   return (
     <section>
       <h1>
@@ -29,9 +29,11 @@ export function Home(): ReactElement {
             Mails that dev mode has kept
           </a>
         )}
-        <a href="/api/manifest" target="_blank">
-          Manifest
-        </a>
+        {isDev && (
+          <a href="/api/manifest" target="_blank">
+            Manifest
+          </a>
+        )}
       </p>
     </section>
   );

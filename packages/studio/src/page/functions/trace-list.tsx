@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
-import { Badge, durationText, Empty, Time } from "../parts.tsx";
+import { durationText } from "../format.ts";
+import { Badge, Empty, Time } from "../parts.tsx";
 import { useLoaded } from "../use-loaded.ts";
 
 interface Trace {
