@@ -2,6 +2,7 @@ import { useState, type FormEvent, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { Badge, Problem } from "../parts.tsx";
 import { useAction } from "../use-loaded.ts";
+import { callerOf } from "./caller.ts";
 
 interface PolicyResult {
   readonly name: string;
@@ -34,7 +35,7 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
         await api.send("POST", "/api/admin/explain", {
           entity,
           id,
-          as: user.trim() === "" ? { userId: null } : user.trim(),
+          as: callerOf(user),
         }),
       ),
     );
@@ -45,7 +46,7 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
       <div className="line">
         <input
           aria-label="User id"
-          placeholder="user id; empty: not signed in"
+          placeholder="user id, or JSON; empty: not signed in"
           value={user}
           onChange={({ target }) => setUser(target.value)}
         />

@@ -49,6 +49,47 @@ test("a list is divided at its commas, and each value has the field's type", () 
   expect(filterOf([condition(" ")], FIELDS)).toEqual({});
 });
 
+test("a list may be JSON, so that its texts can contain commas and quotes", () => {
+  const condition = (text: string): Condition => ({ field: "title", operator: "$in", text });
+  const texts = ["a, b", 'say "c"', "two\nlines"];
+  expect(filterOf([condition(JSON.stringify(texts))], FIELDS)).toEqual({ title: { $in: texts } });
+  expect(filterOf([condition('["a", ')], FIELDS)).toEqual({});
+});
+
+test("texts are compared as they are, with their quotes, lines and spaces", () => {
+  for (const text of ['say "x"', "it's", "two\nlines", " x ", "100%", "a_b", "\\"])
+    expect(filterOf([{ field: "title", operator: "$eq", text }], FIELDS)).toEqual({
+      title: { $eq: text },
+    });
+});
+
+test("an empty value is null only if the field can be null", () => {
+  const condition = (name: string): Condition => ({ field: name, operator: "$ne", text: "" });
+  expect(filterOf([condition("note")], FIELDS)).toEqual({ note: { $ne: null } });
+  expect(filterOf([condition("title")], FIELDS)).toEqual({ title: { $ne: "" } });
+  expect(filterOf([condition("stock"), condition("done")], FIELDS)).toEqual({
+    stock: { $ne: null },
+    done: { $ne: null },
+  });
+});
+
+test("a field may have the name of a property that every object has", () => {
+  const fields = ["constructor", "toString", "hasOwnProperty"].map((name) => field(name, "string"));
+  const conditions = fields.map(({ name }): Condition => ({
+    field: name,
+    operator: "$eq",
+    text: "x",
+  }));
+  const filter = filterOf(conditions, fields);
+  expect(Object.entries(filter)).toEqual(fields.map(({ name }) => [name, { $eq: "x" }]));
+});
+
+test("hidden fields, by which the server does not filter, are left out", () => {
+  const hash: Field = { ...field("hash", "string"), hidden: true };
+  expect(isFilterable(hash)).toBe(false);
+  expect(filterOf([{ field: "hash", operator: "$eq", text: "x" }], [hash])).toEqual({});
+});
+
 test("a condition that is not complete, or whose field is gone, does not filter", () => {
   const conditions: Condition[] = [
     { field: "stock", operator: "$eq", text: "-" },

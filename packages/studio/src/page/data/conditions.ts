@@ -1,5 +1,5 @@
 import type { Field } from "../model.ts";
-import { parseEntered } from "./field-value.ts";
+import { parseEntered, parseJson } from "./field-value.ts";
 
 /** A condition on one field, as it is entered. */
 export interface Condition {
@@ -32,9 +32,9 @@ export function operatorsOf({ type }: Pick<Field, "type">): readonly Operator[] 
   return type === "string" || type === "richtext" || type.startsWith("id(") ? TEXT : ORDERED;
 }
 
-/** Whether the field can be filtered by its value. */
-export function isFilterable({ type }: Pick<Field, "type">): boolean {
-  return !["json", "array", "encrypted", "file"].includes(type);
+/** Whether rows can be filtered and ordered by the field. */
+export function isFilterable({ type, hidden }: Pick<Field, "type" | "hidden">): boolean {
+  return hidden !== true && !["json", "array", "encrypted", "file"].includes(type);
 }
 
 /**
@@ -45,15 +45,15 @@ export function filterOf(
   conditions: readonly Condition[],
   fields: readonly Field[],
 ): Record<string, Record<string, unknown>> {
-  const filter: Record<string, Record<string, unknown>> = {};
+  const filter = new Map<string, Record<string, unknown>>();
   for (const { field: name, operator, text } of conditions) {
     const field = fields.find((candidate) => candidate.name === name);
-    if (field === undefined) continue;
+    if (field === undefined || !isFilterable(field)) continue;
     const value = operator === "$in" ? listOf(text, field) : valueOf(text, field);
     if (value === undefined) continue;
-    filter[name] = { ...filter[name], [operator]: value };
+    filter.set(name, { ...filter.get(name), [operator]: value });
   }
-  return filter;
+  return Object.fromEntries(filter);
 }
 
 /** Returns the conditions in an address; unknown ones are left out. */
@@ -80,12 +80,19 @@ function isOperator(text: string): text is Operator {
   return Object.hasOwn(OPERATORS, text);
 }
 
+/** An empty value finds the rows without one. */
 function valueOf(text: string, field: Field): unknown {
+  if (text === "" && field.optional) return null;
   const entered = parseEntered(text, field);
   return "problem" in entered ? undefined : entered.value;
 }
 
+/** Reads values between commas, or a JSON list, in which a text may contain commas. */
 function listOf(text: string, field: Field): unknown[] | undefined {
+  if (text.startsWith("[")) {
+    const entered = parseJson(text);
+    return "value" in entered && Array.isArray(entered.value) ? entered.value : undefined;
+  }
   const values = text.split(",").map((item) => valueOf(item.trim(), field));
   return text.trim() === "" || values.includes(undefined) ? undefined : values;
 }

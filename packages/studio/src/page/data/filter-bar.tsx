@@ -107,6 +107,7 @@ function ConditionRow({ fields, condition, onChange }: ConditionRowProps): React
 
 function placeholderOf(field: Field | undefined, { operator }: Condition): string {
   if (operator === "$in") return "one, another";
+  if (field?.optional === true && (operator === "$eq" || operator === "$ne")) return "empty: null";
   switch (field?.type) {
     case "datetime":
       return "2030-01-31T12:00:00Z";
