@@ -6,6 +6,7 @@ import { query } from "@pylonsync/functions";
 import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { workflow } from "@pylonsync/workflows";
 import type { Browser, Locator, Page } from "playwright-core";
+import { accessibilityProblems } from "../support/accessibility.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { TestClient } from "../support/client.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
@@ -96,6 +97,42 @@ test("fields of each type and name are changed, alone and together, and set to n
   expect(await stored(id)).toMatchObject({ data: null, constructor: null, tags: null, note: null });
   expect(await page.locator("tbody td", { hasText: /^hidden$/ }).count()).toBe(1);
   expect(errors).toEqual([]);
+  await page.context().close();
+});
+
+test("an address with a removed field says that it does not filter, and stays usable", async () => {
+  const id = await admin.insert("Thing", { title: "Found" });
+  const query = new URLSearchParams([
+    ["where", "removed $eq x"],
+    ["where", "score $eq many"],
+    ["where", 'title $in ["Found", "a, b"]'],
+    ["order", "removed asc"],
+    ["row", id],
+  ]);
+  const { page, errors } = await open(`#/data/Thing?${query}`);
+  await page.getByText("There is no field removed. It does not filter.").waitFor();
+  await page.getByText("Enter a number, such as 12. It does not filter.").waitFor();
+  await page.getByText("1 row", { exact: true }).waitFor();
+  await input(page, "title").waitFor();
+  expect(await accessibilityProblems(page)).toEqual([]);
+  expect(errors).toEqual([]);
+  await page.context().close();
+});
+
+test("a check of another caller does not leave the result of the one before", async () => {
+  const id = await admin.insert("Thing", { title: "Checked" });
+  const { page } = await open(`#/data/Thing?row=${id}`);
+  const check = page.getByRole("button", { name: "Check" });
+  const outcomes = panelOf(page).locator("dt");
+  await check.click();
+  await outcomes.first().waitFor();
+  await page.getByLabel("User id").fill('{"userId"');
+  await outcomes.first().waitFor({ state: "detached" });
+  await check.click();
+  await panelOf(page).getByText("This is not JSON").waitFor();
+  await page.getByLabel("User id").fill('{"userId": "u1", "roles": ["editor"]}');
+  await check.click();
+  await outcomes.first().waitFor();
   await page.context().close();
 });
 

@@ -92,16 +92,20 @@ function Navigation({ route }: { readonly route: Route }): ReactElement {
       </a>
       <h2>Data</h2>
       <ul className="entities">
-        {app.entities.map(({ name }) => (
-          <li key={name}>
-            <a
-              href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
-              aria-current={route.section === "data" && route.entity === name ? "page" : undefined}
-            >
-              {name}
-            </a>
-          </li>
-        ))}
+        {app.entities.map(({ name }) => {
+          const isShown = route.section === "data" && route.entity === name;
+          return (
+            <li key={name}>
+              <a
+                href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
+                aria-current={isShown ? "page" : undefined}
+                ref={isShown ? scrollIntoSight : undefined}
+              >
+                {name}
+              </a>
+            </li>
+          );
+        })}
       </ul>
       <h2>Server</h2>
       <ul>
@@ -118,6 +122,11 @@ function Navigation({ route }: { readonly route: Route }): ReactElement {
       </ul>
     </nav>
   );
+}
+
+/** The list of entities may be longer than its place. */
+function scrollIntoSight(link: HTMLElement | null): void {
+  link?.scrollIntoView({ block: "nearest" });
 }
 
 function useHash(): string {

@@ -1,6 +1,7 @@
 import { useAggregate } from "@pylonsync/react";
 import type { ReactElement } from "react";
 import { useStudio } from "./context.ts";
+import { Empty } from "./parts.tsx";
 import { hrefOf } from "./route.ts";
 import { useLoaded } from "./use-loaded.ts";
 
@@ -13,6 +14,11 @@ export function Home(): ReactElement {
         {app.name} <small>{app.version}</small>
       </h1>
       <h2>Rows</h2>
+      {app.entities.length === 0 && (
+        <Empty>
+          The app has no entities. Declare them in <code>app.ts</code>.
+        </Empty>
+      )}
       <div className="cards">
         {app.entities.map(({ name }) => (
           <EntityCard key={name} name={name} />

@@ -30,6 +30,7 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
   const [explanation, setExplanation] = useState<Explanation | null>(null);
   const check = (event: FormEvent): void => {
     event.preventDefault();
+    setExplanation(null);
     run(async () =>
       setExplanation(
         await api.send("POST", "/api/admin/explain", {
@@ -48,7 +49,11 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
           aria-label="User id"
           placeholder="user id, or JSON; empty: not signed in"
           value={user}
-          onChange={({ target }) => setUser(target.value)}
+          onChange={({ target }) => {
+            setUser(target.value);
+            // It is about another caller now.
+            setExplanation(null);
+          }}
         />
         <button type="submit" disabled={isRunning}>
           Check

@@ -2,10 +2,12 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Field } from "../model.ts";
 import {
+  conditionProblem,
   filterOf,
   isFilterable,
   OPERATORS,
   operatorsOf,
+  orderOf,
   readConditions,
   writeConditions,
   type Condition,
@@ -88,6 +90,25 @@ test("hidden fields, by which the server does not filter, are left out", () => {
   const hash: Field = { ...field("hash", "string"), hidden: true };
   expect(isFilterable(hash)).toBe(false);
   expect(filterOf([{ field: "hash", operator: "$eq", text: "x" }], [hash])).toEqual({});
+});
+
+test.each([
+  ["removed", "1", "There is no field removed."],
+  ["data", "{}", "Rows can't be filtered by data."],
+  ["stock", "many", "Enter a number, such as 12."],
+  ["stock", "", null],
+  ["stock", "5", null],
+])("why a condition on %s with %p does not filter: %p", (name, text, problem) => {
+  expect(conditionProblem({ field: name, operator: "$eq", text }, FIELDS)).toBe(problem);
+});
+
+test("the order of an address is that of a field by which rows can be ordered", () => {
+  const of = (order: string | null): unknown =>
+    orderOf(new URLSearchParams(order === null ? {} : { order }), FIELDS);
+  expect(of("stock asc")).toEqual({ field: "stock", direction: "asc" });
+  expect(of("stock sideways")).toEqual({ field: "stock", direction: "desc" });
+  for (const other of [null, "", "removed asc", "data asc", "constructor asc"])
+    expect(of(other)).toEqual({ field: "id", direction: "desc" });
 });
 
 test("a condition that is not complete, or whose field is gone, does not filter", () => {

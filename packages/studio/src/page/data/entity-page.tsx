@@ -5,10 +5,10 @@ import { useStudio } from "../context.ts";
 import { ID_FIELD, type Entity } from "../model.ts";
 import { Empty, Problem } from "../parts.tsx";
 import { hrefOf } from "../route.ts";
-import { filterOf, readConditions, writeConditions } from "./conditions.ts";
+import { filterOf, orderOf, readConditions, writeConditions } from "./conditions.ts";
 import { FilterBar } from "./filter-bar.tsx";
 import { NEW_ROW, RowPanel } from "./row-panel.tsx";
-import { RowTable, type Order, type RowTableProps } from "./row-table.tsx";
+import { RowTable, type RowTableProps } from "./row-table.tsx";
 
 /** The rows that are shown at first, and that each click adds. */
 const PAGE_SIZE = 50;
@@ -64,7 +64,7 @@ function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
       <RowList
         entity={entity}
         where={where}
-        order={orderOf(query)}
+        order={orderOf(query, fields)}
         openId={open}
         onOrder={({ field, direction }) => go(withParam(query, "order", `${field} ${direction}`))}
         onOpen={openRow}
@@ -145,12 +145,6 @@ function RowCount({ entity, where }: RowCountProps): ReactElement | null {
   const count = data?.[0]?.count;
   if (count === undefined) return null;
   return <small>{count === 1 ? "1 row" : `${count.toLocaleString()} rows`}</small>;
-}
-
-/** Ids grow with time, so the newest rows come first. */
-function orderOf(query: URLSearchParams): Order {
-  const [field = "", direction] = (query.get("order") ?? "id desc").split(" ");
-  return { field: field === "" ? "id" : field, direction: direction === "asc" ? "asc" : "desc" };
 }
 
 function withParam(query: URLSearchParams, name: string, value: string | null): URLSearchParams {

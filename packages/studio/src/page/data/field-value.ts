@@ -57,6 +57,6 @@ export function parseJson(text: string): Entered {
     const value: unknown = JSON.parse(text);
     return { value };
   } catch (error) {
-    return { problem: `This is not JSON: ${error instanceof Error ? error.message : ""}` };
+    return { problem: `This is not JSON: ${error instanceof Error ? error.message : ""}.` };
   }
 }

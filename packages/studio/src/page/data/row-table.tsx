@@ -2,14 +2,8 @@ import type { Row } from "@pylonsync/sync";
 import type { ReactElement } from "react";
 import { ID_FIELD, targetOf, valueIn, type Entity, type Field } from "../model.ts";
 import { rowHref } from "../route.ts";
-import { isFilterable } from "./conditions.ts";
+import { isFilterable, type Order } from "./conditions.ts";
 import { cellText } from "./field-value.ts";
-
-/** The order of a list. */
-export interface Order {
-  readonly field: string;
-  readonly direction: "asc" | "desc";
-}
 
 /** The rows and what happens on a click. */
 export interface RowTableProps {

@@ -118,10 +118,11 @@ interface Cron {
 }
 
 function Crons(): ReactElement {
-  const { data, reload } = useLoaded<readonly Cron[]>("/api/scheduler");
+  const { data, error, reload } = useLoaded<readonly Cron[]>("/api/scheduler");
   return (
     <>
       <h2>Crons</h2>
+      <Problem error={error} />
       {data?.length === 0 && <Empty>The app has no crons.</Empty>}
       {data?.map((cron) => (
         <CronEntry key={cron.name} cron={cron} onCalled={reload} />
