@@ -191,6 +191,30 @@ test("a function without declared arguments, a long result and markup are shown"
   await page.context().close();
 });
 
+test("the overview counts the rows again, although it lists none of them", async () => {
+  const { page } = await open("#/");
+  const count = page.locator(".card", { hasText: "Thing" }).locator("strong");
+  await count.filter({ hasText: /\d/ }).waitFor();
+  const before = Number(await count.textContent());
+  await admin.insert("Thing", { title: "Counted" });
+  await count.filter({ hasText: new RegExp(`^${before + 1}$`) }).waitFor();
+  await page.context().close();
+});
+
+test("a part that fails says so, and the other parts stay usable", async () => {
+  const { page } = await open("#/");
+  await page.route("**/api/fn", (route) => route.fulfill({ json: 5 }));
+  const parts = page.getByRole("navigation");
+  await parts.getByRole("link", { name: "Functions" }).click();
+  await page.getByRole("heading", { name: "This part of Studio has failed" }).waitFor();
+  await parts.getByRole("link", { name: "Jobs and crons" }).click();
+  await page.getByRole("heading", { name: "Jobs and crons" }).waitFor();
+  await page.unroute("**/api/fn");
+  await parts.getByRole("link", { name: "Functions" }).click();
+  await page.getByRole("link", { name: "bare" }).waitFor();
+  await page.context().close();
+});
+
 test("the address of a run shows it, even if many newer ones exist", async () => {
   const start = async (): Promise<string> => {
     const { body } = await admin.request("POST", "/api/workflows/start", { name: "quick" });

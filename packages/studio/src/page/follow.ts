@@ -1,3 +1,5 @@
+import { pause } from "./pause.ts";
+
 /** Limits of following a stream. */
 export interface FollowTimes {
   /** Lines that arrive within this time are handed over together. */
@@ -56,17 +58,4 @@ export async function followLines(
     await pause(retryMs, signal);
   }
   clearTimeout(timer);
-}
-
-/** Waits, at most until the signal aborts. */
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return Promise.resolve();
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const timer = setTimeout(resolve, ms);
-  const stop = (): void => {
-    clearTimeout(timer);
-    resolve();
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  return promise.finally(() => signal.removeEventListener("abort", stop));
 }

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { ID_FIELD, type Entity } from "../model.ts";
 import { Empty, Problem } from "../parts.tsx";
+import { PAGE_POLLER } from "../poll.ts";
 import { hrefOf } from "../route.ts";
 import { filterOf, orderOf, readConditions, writeConditions } from "./conditions.ts";
 import { FilterBar } from "./filter-bar.tsx";
@@ -12,6 +13,9 @@ import { RowTable, type RowTableProps } from "./row-table.tsx";
 
 /** The rows that are shown at first, and that each click adds. */
 const PAGE_SIZE = 50;
+
+/** How often the matching rows are counted, besides after each change of a listed one. */
+const COUNT_EVERY_MS = 10_000;
 
 interface EntityPageProps {
   readonly name: string;
@@ -141,7 +145,15 @@ interface RowCountProps {
 /** The number of all matching rows, of which the list shows the first ones. */
 function RowCount({ entity, where }: RowCountProps): ReactElement | null {
   const { engine } = useStudio();
-  const { data } = useAggregate<{ readonly count: number }>(engine, entity, { count: true, where });
+  const spec = { count: true, where } as const;
+  const { data, refresh } = useAggregate<{ readonly count: number }>(engine, entity, spec);
+  // A change of a row that is not in the list is not announced to this page.
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (PAGE_POLLER.isVisible()) refresh();
+    }, COUNT_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [refresh]);
   const count = data?.[0]?.count;
   if (count === undefined) return null;
   return <small>{count === 1 ? "1 row" : `${count.toLocaleString()} rows`}</small>;
