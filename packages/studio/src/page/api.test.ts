@@ -73,6 +73,19 @@ test.each([
   expect(onEnded).toHaveBeenCalledTimes(ends);
 });
 
+test("a token that has ended is not sent again, and its end is told once", async () => {
+  const requests = serve(() => Response.json({}, { status: 401 }));
+  const onEnded = mock();
+  const api = new Api("secret", onEnded);
+  const statusOf = (error: unknown): unknown => error instanceof ApiError && error.status;
+  const { signal } = new AbortController();
+  const together = [api.get("/api/jobs"), api.get("/api/scheduler")];
+  for (const request of together) expect(await request.catch(statusOf)).toBe(401);
+  expect(await api.get("/api/jobs").catch(statusOf)).toBe(401);
+  expect(await api.follow("/api/admin/logs", signal, never).catch(statusOf)).toBe(401);
+  expect([requests.length, onEnded.mock.calls.length]).toEqual([2, 1]);
+});
+
 test("a followed response is read line by line, however its bytes are divided", async () => {
   const bytes = new TextEncoder().encode('{"a":"ä"}\n\n{"b":1}\nrest without an end');
   const body = new ReadableStream<Uint8Array>({
