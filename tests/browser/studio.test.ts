@@ -155,12 +155,12 @@ test("a row is inserted, changed, checked against the policies, and deleted", as
   const row = page.locator("tbody tr", { hasText: "Desk" });
   await row.getByText("shipped").waitFor();
   await row.getByText('["new"]').waitFor();
+  await page.screenshot({ path: join(shots, "studio-row.png") });
 
   await panel.getByLabel("User id").fill("eve");
   await panel.getByRole("button", { name: "Check" }).click();
   await panel.getByText("auth.userId == data.ownerId").first().waitFor();
   expect(await panel.locator("dt").allTextContents()).toContain("read refused");
-  await page.screenshot({ path: join(shots, "studio-row.png") });
 
   await panel.getByRole("button", { name: "Delete row" }).click();
   await panel.getByRole("button", { name: "Delete", exact: true }).click();

@@ -45,7 +45,8 @@ export function useAggregate<R = never>(
   spec: AggregateSpec,
 ): UseAggregateReturn<R>;
 /**
- * Loads counts and sums from the server, and again shortly after rows of the entity have changed.
+ * Loads counts and sums from the server, and again shortly after rows of the entity have changed in
+ * the replica: with `sync: "queries"`, those that the page shows.
  *
  * @param spec compared by value, so it may be written inline
  * @example

@@ -55,7 +55,16 @@ test.each([
 });
 
 test.each([
-  ["a proxy or tunnel", { "X-Forwarded-For": "203.0.113.7" }],
+  ...[
+    "Forwarded",
+    "Via",
+    "X-Forwarded-For",
+    "X-Forwarded-Proto",
+    "X-Real-IP",
+    "CF-Connecting-IP",
+    "True-Client-IP",
+    "X-Original-Host",
+  ].map((name) => [`a proxy or tunnel that sends ${name}`, { [name]: "203.0.113.7" }] as const),
   [
     "a tunnel under its own name",
     { Host: "me.tunnel.example", Origin: "http://me.tunnel.example" },
@@ -68,6 +77,46 @@ test.each([
   });
   expect(response.status).toBe(403);
   expect(await response.text()).not.toContain('"token"');
+});
+
+test.each([
+  ["a frame without an origin", "null"],
+  ["a page whose address only begins like this machine's", "http://127.0.0.1.evil.example"],
+  ["a page whose user name is this machine's", "http://127.0.0.1@evil.example"],
+])("%s gets no token", async (_, origin) => {
+  const response = await session(await start(DEV), origin);
+  expect(response.status).toBe(403);
+  expect(await response.text()).not.toContain('"token"');
+});
+
+test("a name that resolves to this machine (DNS rebinding) gets no token", async () => {
+  const { port } = new URL(await start(DEV));
+  const own = `rebound.example:${port}`;
+  const response = await fetch(`http://127.0.0.1:${port}/studio/session`, {
+    method: "POST",
+    headers: { Host: own, Origin: `http://${own}` },
+  });
+  expect(await response.json()).toMatchObject({ error: { code: "HOST_REJECTED" } });
+});
+
+test("no other site may show the page in a frame, or keep a handle on its window", async () => {
+  const { headers } = await fetch(`${await start(DEV)}/studio`);
+  expect(headers.get("content-security-policy")).toContain("frame-ancestors 'none'");
+  expect(headers.get("x-frame-options")).toBe("DENY");
+  expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+});
+
+test("the token of dev mode ends with its server, and is not in the log", async () => {
+  const url = await start({ ...DEV, PYLON_LOG_LEVEL: "debug" });
+  const { token } = (await (await session(url)).json()) as { token: string };
+  const headers = { Authorization: `Bearer ${token}` };
+  expect((await fetch(`${url}/api/entities/Item`, { headers })).status).toBe(200);
+  const log = await (await fetch(`${url}/api/admin/logs?level=debug`, { headers })).text();
+  expect(log).toContain("/api/entities/:entity");
+  expect(log).not.toContain(token);
+  await server?.stop();
+  const next = await start(DEV);
+  expect((await fetch(`${next}/api/admin/logs`, { headers })).status).toBe(401);
 });
 
 test("in production, the page asks for the admin token", async () => {

@@ -46,7 +46,8 @@ export function studioRoutes(
 }
 
 /** Headers of a proxy or a tunnel in front, which may bring requests from anywhere. */
-const FORWARDED = ["forwarded", "x-forwarded-for", "x-forwarded-host", "via"];
+const FORWARDED =
+  /^(forwarded|via|x-forwarded(-.+)?|x-original-.+|.*-real-ip|.*-client-ip|.*-connecting-ip)$/;
 
 /**
  * The token is for Studio's own page in a browser of this machine. A page on another port of it is
@@ -58,7 +59,8 @@ function checkOwnPage({ address, request: { headers } }: RequestContext): void {
   const host = headers.get("host");
   const page = URL.parse(headers.get("origin") ?? "");
   const isOwn = page !== null && page.host === host && LOCAL_NAME.test(page.hostname);
-  if (isOwn && isLoopback(address) && !FORWARDED.some((name) => headers.has(name))) return;
+  if (isOwn && isLoopback(address) && ![...headers.keys()].some((name) => FORWARDED.test(name)))
+    return;
   throw new PylonError("FORBIDDEN", "Only Studio's page on this machine gets a token.", {
     hint: "Enter the admin token of this server, the value of PYLON_ADMIN_TOKEN.",
   });
@@ -78,6 +80,8 @@ function page(path: string, name: string): Route {
       const response = await (await assets()).get(name)?.answer(request);
       if (response === undefined) throw new Error(`Studio has no file ${name}.`);
       response.headers.set("Content-Security-Policy", POLICY);
+      // A page of another site that opens Studio in a window can't keep a handle on it.
+      response.headers.set("Cross-Origin-Opener-Policy", "same-origin");
       return response;
     },
   };

@@ -13,6 +13,9 @@ type State =
   | { readonly kind: "open"; readonly studio: Studio }
   | { readonly kind: "failed"; readonly error: Error };
 
+/** The pause before a server that did not respond is asked again. */
+const RETRY_MS = 2_000;
+
 /** Shows Studio once it has a token: in dev mode from the server, otherwise from a person. */
 export function Access(): ReactElement | null {
   const [state, setState] = useState<State>({ kind: "starting" });
@@ -24,13 +27,19 @@ export function Access(): ReactElement | null {
     [lock],
   );
   useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
     devSession()
       .then(async (session) => {
         if (session.token === null) setState({ kind: "locked", session });
         else await unlock(session.token, session);
       })
-      .catch((error: Error) => setState({ kind: "failed", error }));
-  }, [unlock, round]);
+      .catch((error: Error) => {
+        // The server is restarting. An open page stays, with what was entered in it.
+        setState((before) => (before.kind === "open" ? before : { kind: "failed", error }));
+        timer = setTimeout(lock, RETRY_MS);
+      });
+    return () => clearTimeout(timer);
+  }, [lock, unlock, round]);
   const engine = state.kind === "open" ? state.studio.engine : null;
   useEffect(() => {
     // In dev mode, a restarted server has another token.

@@ -36,8 +36,9 @@ function textsOf(value: unknown): Readonly<Record<string, unknown>> {
 export class Api {
   readonly #token: string;
   readonly #onEnded: () => void;
+  #hasEnded = false;
 
-  /** @param onEnded called when the server no longer accepts the token */
+  /** @param onEnded called once, when the server no longer accepts the token */
   constructor(token: string, onEnded: () => void) {
     this.#token = token;
     this.#onEnded = onEnded;
@@ -75,6 +76,8 @@ export class Api {
   }
 
   async #send(path: string, init: RequestInit): Promise<Response> {
+    // After some wrong tokens, the server refuses right ones from this address too.
+    if (this.#hasEnded) throw new ApiError(401, null);
     const response = await fetch(path, {
       ...init,
       headers: {
@@ -83,7 +86,10 @@ export class Api {
       },
     });
     if (response.ok) return response;
-    if (response.status === 401) this.#onEnded();
+    if (response.status === 401 && !this.#hasEnded) {
+      this.#hasEnded = true;
+      this.#onEnded();
+    }
     throw new ApiError(response.status, await jsonOf(response));
   }
 }

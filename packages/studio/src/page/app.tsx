@@ -1,7 +1,8 @@
 import { useStatus } from "@pylonsync/react";
-import { useMemo, useSyncExternalStore, type ReactElement } from "react";
+import { useEffect, useMemo, useSyncExternalStore, type ReactElement } from "react";
 import { StudioContext, useStudio } from "./context.ts";
 import { EntityPage } from "./data/entity-page.tsx";
+import { ErrorBoundary } from "./error-boundary.tsx";
 import { FunctionsPage } from "./functions/functions-page.tsx";
 import { Home } from "./home.tsx";
 import { JobsPage } from "./operations/jobs-page.tsx";
@@ -27,12 +28,19 @@ export function Page(): ReactElement {
 }
 
 function FixedPage(): ReactElement {
-  const route = useRoute();
+  const { app } = useStudio();
+  const hash = useHash();
+  const route = useMemo(() => parseRoute(hash), [hash]);
+  useEffect(() => {
+    document.title = `${app.name} Studio`;
+  }, [app.name]);
   return (
     <div className="studio">
       <Navigation route={route} />
       <main>
-        <Content route={route} />
+        <ErrorBoundary place={hash}>
+          <Content route={route} />
+        </ErrorBoundary>
       </main>
     </div>
   );
@@ -83,17 +91,21 @@ function Navigation({ route }: { readonly route: Route }): ReactElement {
         {app.name} <small>{app.version}</small>
       </a>
       <h2>Data</h2>
-      <ul>
-        {app.entities.map(({ name }) => (
-          <li key={name}>
-            <a
-              href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
-              aria-current={route.section === "data" && route.entity === name ? "page" : undefined}
-            >
-              {name}
-            </a>
-          </li>
-        ))}
+      <ul className="entities">
+        {app.entities.map(({ name }) => {
+          const isShown = route.section === "data" && route.entity === name;
+          return (
+            <li key={name}>
+              <a
+                href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
+                aria-current={isShown ? "page" : undefined}
+                ref={isShown ? scrollIntoSight : undefined}
+              >
+                {name}
+              </a>
+            </li>
+          );
+        })}
       </ul>
       <h2>Server</h2>
       <ul>
@@ -112,13 +124,17 @@ function Navigation({ route }: { readonly route: Route }): ReactElement {
   );
 }
 
-function useRoute(): Route {
-  const hash = useSyncExternalStore(
+/** The list of entities may be longer than its place. */
+function scrollIntoSight(link: HTMLElement | null): void {
+  link?.scrollIntoView({ block: "nearest" });
+}
+
+function useHash(): string {
+  return useSyncExternalStore(
     (changed) => {
       addEventListener("hashchange", changed);
       return () => removeEventListener("hashchange", changed);
     },
     () => location.hash,
   );
-  return parseRoute(hash);
 }

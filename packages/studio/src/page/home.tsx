@@ -1,21 +1,32 @@
-import { useAggregate } from "@pylonsync/react";
-import type { ReactElement } from "react";
+import { useEffect, useState, type ReactElement } from "react";
 import { useStudio } from "./context.ts";
+import { countEach, PACES } from "./counts.ts";
+import { Empty } from "./parts.tsx";
+import { poll } from "./poll.ts";
 import { hrefOf } from "./route.ts";
 import { useLoaded } from "./use-loaded.ts";
 
+/** The pause before the rows are counted again. */
+const DEV_PAUSE_MS = 2_000;
+
 /** An overview: the number of rows of each entity, and the state of the server's parts. */
 export function Home(): ReactElement {
-  const { app, hasMailbox } = useStudio();
+  const { app, hasMailbox, isDev } = useStudio();
+  const counts = useCounts();
   return (
     <section>
       <h1>
         {app.name} <small>{app.version}</small>
       </h1>
       <h2>Rows</h2>
+      {app.entities.length === 0 && (
+        <Empty>
+          The app has no entities. Declare them in <code>app.ts</code>.
+        </Empty>
+      )}
       <div className="cards">
         {app.entities.map(({ name }) => (
-          <EntityCard key={name} name={name} />
+          <EntityCard key={name} name={name} count={counts.get(name)} />
         ))}
       </div>
       <Health />
@@ -29,23 +40,65 @@ export function Home(): ReactElement {
             Mails that dev mode has kept
           </a>
         )}
-        <a href="/api/manifest" target="_blank">
-          Manifest
-        </a>
+        {isDev && (
+          <a href="/api/manifest" target="_blank">
+            Manifest
+          </a>
+        )}
       </p>
     </section>
   );
 }
 
-function EntityCard({ name }: { readonly name: string }): ReactElement {
-  const { engine } = useStudio();
-  const { data } = useAggregate<{ readonly count: number }>(engine, name, { count: true });
+type Counts = ReadonlyMap<string, number | Error>;
+
+/** Counts the rows of each entity: in dev mode again and again, in production once. */
+function useCounts(): Counts {
+  const { api, app, isDev } = useStudio();
+  const [counts, setCounts] = useState<Counts>(new Map());
+  useEffect(() => {
+    const abort = new AbortController();
+    const names = app.entities.map(({ name }) => name);
+    const count = async (name: string): Promise<number> => {
+      const { rows } = await api.send<{ readonly rows: readonly { readonly count: number }[] }>(
+        "POST",
+        `/api/aggregate/${encodeURIComponent(name)}`,
+        { count: true },
+      );
+      return rows[0]?.count ?? 0;
+    };
+    const load = (): Promise<void> =>
+      countEach(
+        names,
+        count,
+        (name, result) => setCounts((before) => new Map(before).set(name, result)),
+        abort.signal,
+        isDev ? PACES.dev : PACES.production,
+      );
+    const stop = isDev ? poll(load, DEV_PAUSE_MS) : undefined;
+    if (stop === undefined) void load();
+    return () => {
+      stop?.();
+      abort.abort();
+    };
+  }, [api, app, isDev]);
+  return counts;
+}
+
+interface EntityCardProps {
+  readonly name: string;
+  /** Undefined while it is counted. */
+  readonly count: number | Error | undefined;
+}
+
+function EntityCard({ name, count }: EntityCardProps): ReactElement {
   return (
     <a
       className="card"
       href={hrefOf({ section: "data", entity: name, query: new URLSearchParams() })}
+      title={count instanceof Error ? count.message : undefined}
     >
-      <strong>{data?.[0]?.count.toLocaleString() ?? "…"}</strong>
+      <strong>{count instanceof Error ? "?" : (count?.toLocaleString() ?? "…")}</strong>
       {name}
     </a>
   );

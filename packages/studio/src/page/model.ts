@@ -6,6 +6,8 @@ export type App = Manifest;
 export type Entity = Manifest["entities"][number];
 /** A field of an entity. */
 export type Field = Entity["fields"][number];
+/** Values by the names of fields. */
+export type Fields = Readonly<Record<string, unknown>>;
 
 /** The field of every row that the server sets. */
 export const ID_FIELD: Field = { name: "id", type: "string", optional: false, unique: true };
@@ -13,4 +15,9 @@ export const ID_FIELD: Field = { name: "id", type: "string", optional: false, un
 /** Returns the entity whose rows the field refers to; null for a field that is not a reference. */
 export function targetOf({ type }: Field): string | null {
   return /^id\((\w+)\)$/.exec(type)?.[1] ?? null;
+}
+
+/** Returns a row's own value of a field: every object inherits one named `constructor`. */
+export function valueIn(row: Fields | null, name: string): unknown {
+  return row !== null && Object.hasOwn(row, name) ? row[name] : null;
 }

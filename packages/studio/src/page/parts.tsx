@@ -1,5 +1,6 @@
-import type { ReactElement, ReactNode } from "react";
+import { useMemo, type ReactElement, type ReactNode } from "react";
 import { ApiError } from "./api.ts";
+import { jsonText, timeTexts } from "./format.ts";
 
 /** Shows why something failed, and what to do about it. */
 export function Problem({ error }: { readonly error: Error | null }): ReactElement | null {
@@ -18,44 +19,39 @@ export function Empty({ children }: { readonly children: ReactNode }): ReactElem
 }
 
 /** How a status is coloured. */
-const TONES: Readonly<Record<string, string>> = {
-  completed: "good",
-  ok: "good",
-  allowed: "good",
-  dead: "bad",
-  failed: "bad",
-  error: "bad",
-  refused: "bad",
-  warn: "warn",
-  retrying: "warn",
-  running: "busy",
-  waitingforevent: "busy",
-  sleeping: "busy",
-};
+const TONES: ReadonlyMap<string, string> = new Map([
+  ["completed", "good"],
+  ["ok", "good"],
+  ["allowed", "good"],
+  ["dead", "bad"],
+  ["failed", "bad"],
+  ["error", "bad"],
+  ["refused", "bad"],
+  ["warn", "warn"],
+  ["retrying", "warn"],
+  ["running", "busy"],
+  ["waitingforevent", "busy"],
+  ["sleeping", "busy"],
+]);
 
 /** A status, with a colour for its meaning. */
 export function Badge({ children }: { readonly children: string }): ReactElement {
-  return <span className={`badge ${TONES[children.toLowerCase()] ?? ""}`}>{children}</span>;
+  return <span className={`badge ${TONES.get(children.toLowerCase()) ?? ""}`}>{children}</span>;
 }
 
 /** A time, in the reader's time zone. */
 export function Time({ at }: { readonly at: string | number | null }): ReactElement | null {
-  if (at === null) return null;
-  const date = new Date(at);
+  if (at === null || at === "") return null;
+  const { iso, local } = timeTexts(at);
   return (
-    <time dateTime={date.toISOString()} title={date.toISOString()}>
-      {date.toLocaleString(undefined, { dateStyle: "short", timeStyle: "medium" })}
+    <time dateTime={iso} title={iso}>
+      {local}
     </time>
   );
 }
 
 /** A value as formatted JSON. */
 export function Json({ value }: { readonly value: unknown }): ReactElement {
-  return <pre className="json">{JSON.stringify(value, null, 2) ?? "undefined"}</pre>;
-}
-
-/** Formats a duration in milliseconds: `0.42 ms`, `31 ms`, `2.1 s`. */
-export function durationText(ms: number): string {
-  if (ms < 10) return `${ms.toFixed(2)} ms`;
-  return ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`;
+  const text = useMemo(() => jsonText(value), [value]);
+  return <pre className="json">{text}</pre>;
 }

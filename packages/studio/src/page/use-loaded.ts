@@ -1,5 +1,6 @@
 import { useCallback, useEffect, useState } from "react";
 import { useStudio } from "./context.ts";
+import { poll } from "./poll.ts";
 
 /** The latest response of a route. */
 export interface Loaded<T> {
@@ -10,12 +11,15 @@ export interface Loaded<T> {
   readonly reload: () => void;
 }
 
-/** How often a shown list is requested again, in milliseconds. */
-const EVERY_MS = 2_000;
+/**
+ * How often a shown list is requested again, in milliseconds: in production, all requests from an
+ * address share its rate limit.
+ */
+const EVERY_MS = { dev: 2_000, production: 10_000 } as const;
 
-/** Requests a route now and every two seconds, while the page is visible. */
+/** Requests a route now and every few seconds, while the page is visible. */
 export function useLoaded<T>(path: string): Loaded<T> {
-  const { api } = useStudio();
+  const { api, isDev } = useStudio();
   const [state, setState] = useState<{ path: string; data?: T; error: Error | null }>({
     path,
     error: null,
@@ -23,22 +27,22 @@ export function useLoaded<T>(path: string): Loaded<T> {
   const [turn, setTurn] = useState(0);
   useEffect(() => {
     const abort = new AbortController();
-    const load = (): void => {
-      if (document.visibilityState === "hidden") return;
+    const load = (): Promise<void> =>
       api.get<T>(path, abort.signal).then(
-        (data) => setState({ path, data, error: null }),
+        (data) => {
+          if (!abort.signal.aborted) setState({ path, data, error: null });
+        },
         (error: Error) => {
-          if (!abort.signal.aborted) setState((before) => ({ ...before, path, error }));
+          if (!abort.signal.aborted)
+            setState((before) => (before.path === path ? { ...before, error } : { path, error }));
         },
       );
-    };
-    load();
-    const timer = setInterval(load, EVERY_MS);
+    const stop = poll(load, isDev ? EVERY_MS.dev : EVERY_MS.production);
     return () => {
-      clearInterval(timer);
+      stop();
       abort.abort();
     };
-  }, [api, path, turn]);
+  }, [api, isDev, path, turn]);
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   const isCurrent = state.path === path;
   return {

@@ -2,6 +2,7 @@ import { useState, type FormEvent, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { Badge, Problem } from "../parts.tsx";
 import { useAction } from "../use-loaded.ts";
+import { callerOf } from "./caller.ts";
 
 interface PolicyResult {
   readonly name: string;
@@ -29,12 +30,13 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
   const [explanation, setExplanation] = useState<Explanation | null>(null);
   const check = (event: FormEvent): void => {
     event.preventDefault();
+    setExplanation(null);
     run(async () =>
       setExplanation(
         await api.send("POST", "/api/admin/explain", {
           entity,
           id,
-          as: user.trim() === "" ? { userId: null } : user.trim(),
+          as: callerOf(user),
         }),
       ),
     );
@@ -45,9 +47,13 @@ export function AccessCheck({ entity, id }: AccessCheckProps): ReactElement {
       <div className="line">
         <input
           aria-label="User id"
-          placeholder="user id; empty: not signed in"
+          placeholder="user id, or JSON; empty: not signed in"
           value={user}
-          onChange={({ target }) => setUser(target.value)}
+          onChange={({ target }) => {
+            setUser(target.value);
+            // It is about another caller now.
+            setExplanation(null);
+          }}
         />
         <button type="submit" disabled={isRunning}>
           Check

@@ -2,10 +2,12 @@ import { expect, test } from "bun:test";
 import fc from "fast-check";
 import type { Field } from "../model.ts";
 import {
+  conditionProblem,
   filterOf,
   isFilterable,
   OPERATORS,
   operatorsOf,
+  orderOf,
   readConditions,
   writeConditions,
   type Condition,
@@ -47,6 +49,66 @@ test("a list is divided at its commas, and each value has the field's type", () 
   expect(filterOf([condition("1, 2,3")], FIELDS)).toEqual({ stock: { $in: [1, 2, 3] } });
   expect(filterOf([condition("1, x")], FIELDS)).toEqual({});
   expect(filterOf([condition(" ")], FIELDS)).toEqual({});
+});
+
+test("a list may be JSON, so that its texts can contain commas and quotes", () => {
+  const condition = (text: string): Condition => ({ field: "title", operator: "$in", text });
+  const texts = ["a, b", 'say "c"', "two\nlines"];
+  expect(filterOf([condition(JSON.stringify(texts))], FIELDS)).toEqual({ title: { $in: texts } });
+  expect(filterOf([condition('["a", ')], FIELDS)).toEqual({});
+});
+
+test("texts are compared as they are, with their quotes, lines and spaces", () => {
+  for (const text of ['say "x"', "it's", "two\nlines", " x ", "100%", "a_b", "\\"])
+    expect(filterOf([{ field: "title", operator: "$eq", text }], FIELDS)).toEqual({
+      title: { $eq: text },
+    });
+});
+
+test("an empty value is null only if the field can be null", () => {
+  const condition = (name: string): Condition => ({ field: name, operator: "$ne", text: "" });
+  expect(filterOf([condition("note")], FIELDS)).toEqual({ note: { $ne: null } });
+  expect(filterOf([condition("title")], FIELDS)).toEqual({ title: { $ne: "" } });
+  expect(filterOf([condition("stock"), condition("done")], FIELDS)).toEqual({
+    stock: { $ne: null },
+    done: { $ne: null },
+  });
+});
+
+test("a field may have the name of a property that every object has", () => {
+  const fields = ["constructor", "toString", "hasOwnProperty"].map((name) => field(name, "string"));
+  const conditions = fields.map(({ name }): Condition => ({
+    field: name,
+    operator: "$eq",
+    text: "x",
+  }));
+  const filter = filterOf(conditions, fields);
+  expect(Object.entries(filter)).toEqual(fields.map(({ name }) => [name, { $eq: "x" }]));
+});
+
+test("hidden fields, by which the server does not filter, are left out", () => {
+  const hash: Field = { ...field("hash", "string"), hidden: true };
+  expect(isFilterable(hash)).toBe(false);
+  expect(filterOf([{ field: "hash", operator: "$eq", text: "x" }], [hash])).toEqual({});
+});
+
+test.each([
+  ["removed", "1", "There is no field removed."],
+  ["data", "{}", "Rows can't be filtered by data."],
+  ["stock", "many", "Enter a number, such as 12."],
+  ["stock", "", null],
+  ["stock", "5", null],
+])("why a condition on %s with %p does not filter: %p", (name, text, problem) => {
+  expect(conditionProblem({ field: name, operator: "$eq", text }, FIELDS)).toBe(problem);
+});
+
+test("the order of an address is that of a field by which rows can be ordered", () => {
+  const of = (order: string | null): unknown =>
+    orderOf(new URLSearchParams(order === null ? {} : { order }), FIELDS);
+  expect(of("stock asc")).toEqual({ field: "stock", direction: "asc" });
+  expect(of("stock sideways")).toEqual({ field: "stock", direction: "desc" });
+  for (const other of [null, "", "removed asc", "data asc", "constructor asc"])
+    expect(of(other)).toEqual({ field: "id", direction: "desc" });
 });
 
 test("a condition that is not complete, or whose field is gone, does not filter", () => {

@@ -1,5 +1,5 @@
 import type { Field } from "../model.ts";
-import { parseEntered } from "./field-value.ts";
+import { parseEntered, parseJson, type Entered } from "./field-value.ts";
 
 /** A condition on one field, as it is entered. */
 export interface Condition {
@@ -32,9 +32,9 @@ export function operatorsOf({ type }: Pick<Field, "type">): readonly Operator[] 
   return type === "string" || type === "richtext" || type.startsWith("id(") ? TEXT : ORDERED;
 }
 
-/** Whether the field can be filtered by its value. */
-export function isFilterable({ type }: Pick<Field, "type">): boolean {
-  return !["json", "array", "encrypted", "file"].includes(type);
+/** Whether rows can be filtered and ordered by the field. */
+export function isFilterable({ type, hidden }: Pick<Field, "type" | "hidden">): boolean {
+  return hidden !== true && !["json", "array", "encrypted", "file"].includes(type);
 }
 
 /**
@@ -45,15 +45,30 @@ export function filterOf(
   conditions: readonly Condition[],
   fields: readonly Field[],
 ): Record<string, Record<string, unknown>> {
-  const filter: Record<string, Record<string, unknown>> = {};
-  for (const { field: name, operator, text } of conditions) {
-    const field = fields.find((candidate) => candidate.name === name);
-    if (field === undefined) continue;
-    const value = operator === "$in" ? listOf(text, field) : valueOf(text, field);
-    if (value === undefined) continue;
-    filter[name] = { ...filter[name], [operator]: value };
+  const filter = new Map<string, Record<string, unknown>>();
+  for (const condition of conditions) {
+    const { field, operator } = condition;
+    const read = readCondition(condition, fields);
+    if ("value" in read) filter.set(field, { ...filter.get(field), [operator]: read.value });
   }
-  return filter;
+  return Object.fromEntries(filter);
+}
+
+/** Says why a condition does not filter; null if it does, or if its value is not entered yet. */
+export function conditionProblem(condition: Condition, fields: readonly Field[]): string | null {
+  const read = readCondition(condition, fields);
+  return "problem" in read && condition.text !== "" ? read.problem : null;
+}
+
+/** Returns the value of a condition. */
+function readCondition(
+  { field: name, operator, text }: Condition,
+  fields: readonly Field[],
+): Entered {
+  const field = fields.find((candidate) => candidate.name === name);
+  if (field === undefined) return { problem: `There is no field ${name}.` };
+  if (!isFilterable(field)) return { problem: `Rows can't be filtered by ${name}.` };
+  return operator === "$in" ? listOf(text, field) : valueOf(text, field);
 }
 
 /** Returns the conditions in an address; unknown ones are left out. */
@@ -76,16 +91,41 @@ export function writeConditions(
   return next;
 }
 
+/** The order of a list. */
+export interface Order {
+  readonly field: string;
+  readonly direction: "asc" | "desc";
+}
+
+/**
+ * Returns the order in an address. Without one, or if the field was removed, the newest rows come
+ * first: ids grow with time.
+ */
+export function orderOf(query: URLSearchParams, fields: readonly Field[]): Order {
+  const [name = "", direction] = (query.get("order") ?? "").split(" ");
+  const field = fields.find((candidate) => candidate.name === name);
+  if (field === undefined || !isFilterable(field)) return { field: "id", direction: "desc" };
+  return { field: name, direction: direction === "asc" ? "asc" : "desc" };
+}
+
 function isOperator(text: string): text is Operator {
   return Object.hasOwn(OPERATORS, text);
 }
 
-function valueOf(text: string, field: Field): unknown {
-  const entered = parseEntered(text, field);
-  return "problem" in entered ? undefined : entered.value;
+/** An empty value finds the rows without one. */
+function valueOf(text: string, field: Field): Entered {
+  return text === "" && field.optional ? { value: null } : parseEntered(text, field);
 }
 
-function listOf(text: string, field: Field): unknown[] | undefined {
-  const values = text.split(",").map((item) => valueOf(item.trim(), field));
-  return text.trim() === "" || values.includes(undefined) ? undefined : values;
+/** Reads values between commas, or a JSON list, in which a text may contain commas. */
+function listOf(text: string, field: Field): Entered {
+  if (text.startsWith("[")) return parseJson(text);
+  if (text.trim() === "") return { problem: "Enter values, with commas between them." };
+  const values: unknown[] = [];
+  for (const item of text.split(",")) {
+    const entered = valueOf(item.trim(), field);
+    if ("problem" in entered) return entered;
+    values.push(entered.value);
+  }
+  return { value: values };
 }

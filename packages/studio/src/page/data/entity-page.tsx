@@ -1,17 +1,21 @@
 import { useAggregate, useInfiniteQuery } from "@pylonsync/react";
 import type { Row } from "@pylonsync/sync";
-import type { ReactElement } from "react";
+import { useCallback, useEffect, useRef, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { ID_FIELD, type Entity } from "../model.ts";
 import { Empty, Problem } from "../parts.tsx";
+import { PAGE_POLLER } from "../poll.ts";
 import { hrefOf } from "../route.ts";
-import { filterOf, readConditions, writeConditions } from "./conditions.ts";
+import { filterOf, orderOf, readConditions, writeConditions } from "./conditions.ts";
 import { FilterBar } from "./filter-bar.tsx";
 import { NEW_ROW, RowPanel } from "./row-panel.tsx";
-import { RowTable, type Order } from "./row-table.tsx";
+import { RowTable, type RowTableProps } from "./row-table.tsx";
 
 /** The rows that are shown at first, and that each click adds. */
 const PAGE_SIZE = 50;
+
+/** How often the matching rows are counted, besides after each change of a listed one. */
+const COUNT_EVERY_MS = 10_000;
 
 interface EntityPageProps {
   readonly name: string;
@@ -32,19 +36,19 @@ interface EntityRowsProps {
 }
 
 function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
-  const { engine } = useStudio();
   const fields = [ID_FIELD, ...entity.fields];
   const conditions = readConditions(query);
   const where = filterOf(conditions, fields);
-  const order = orderOf(query);
-  const list = useInfiniteQuery<Row>(engine, entity.name, {
-    pageSize: PAGE_SIZE,
-    where,
-    orderBy: { [order.field]: order.direction },
-  });
+  const { hasEdits, onEdited } = useUnsaved();
+  const address = (next: URLSearchParams): string =>
+    hrefOf({ section: "data", entity: entity.name, query: next });
   // Every keystroke in a filter changes the address; "back" leaves the list all the same.
-  const go = (next: URLSearchParams): void =>
-    location.replace(hrefOf({ section: "data", entity: entity.name, query: next }));
+  const go = (next: URLSearchParams): void => location.replace(address(next));
+  // "Back" closes the row.
+  const openRow = (id: string | null): void => {
+    if (hasEdits.current && !confirm("Discard the changes of this row?")) return;
+    location.assign(address(withParam(query, "row", id)));
+  };
   const open = query.get("row");
   return (
     <section className="entity">
@@ -52,7 +56,7 @@ function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
         <h1>
           {entity.name} <RowCount entity={entity.name} where={where} />
         </h1>
-        <button type="button" className="primary" onClick={() => go(withParam(query, "row", ""))}>
+        <button type="button" className="primary" onClick={() => openRow("")}>
           New row
         </button>
       </header>
@@ -61,32 +65,76 @@ function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
         conditions={conditions}
         onChange={(next) => go(writeConditions(query, next))}
       />
-      <Problem error={list.error} />
-      <RowTable
+      <RowList
         entity={entity}
-        rows={list.data}
-        order={order}
+        where={where}
+        order={orderOf(query, fields)}
         openId={open}
         onOrder={({ field, direction }) => go(withParam(query, "order", `${field} ${direction}`))}
-        onOpen={(id) => go(withParam(query, "row", id))}
+        onOpen={openRow}
       />
-      {!list.loading && list.data.length === 0 && <Empty>No rows.</Empty>}
-      {list.hasMore && (
-        <button type="button" onClick={() => void list.loadMore()}>
-          Show {PAGE_SIZE} more
-        </button>
-      )}
       {open !== null && (
         <RowPanel
           key={open}
           entity={entity}
           id={open === "" ? NEW_ROW : open}
-          onClose={() => go(withParam(query, "row", null))}
+          onClose={() => openRow(null)}
           onInserted={(id) => go(withParam(query, "row", id))}
+          onDeleted={() => go(withParam(query, "row", null))}
+          onEdited={onEdited}
         />
       )}
     </section>
   );
+}
+
+interface RowListProps extends Omit<RowTableProps, "rows"> {
+  readonly where: ReturnType<typeof filterOf>;
+}
+
+/** The first matching rows, and more of them on request. */
+function RowList({ where, ...props }: RowListProps): ReactElement {
+  const { engine } = useStudio();
+  const { entity, order } = props;
+  const list = useInfiniteQuery<Row>(engine, entity.name, {
+    pageSize: PAGE_SIZE,
+    where,
+    orderBy: { [order.field]: order.direction },
+  });
+  return (
+    <>
+      <Problem error={list.error} />
+      <RowTable {...props} rows={list.data} />
+      {!list.loading && list.error === null && list.data.length === 0 && <Empty>No rows.</Empty>}
+      {list.hasMore && (
+        <button type="button" onClick={() => void list.loadMore()}>
+          Show {PAGE_SIZE} more
+        </button>
+      )}
+    </>
+  );
+}
+
+interface Unsaved {
+  readonly hasEdits: { readonly current: boolean };
+  /** Compared by identity in effects, so it is always the same. */
+  readonly onEdited: (hasEdits: boolean) => void;
+}
+
+/** Tells whether there are unsaved changes, and lets the browser ask before it leaves. */
+function useUnsaved(): Unsaved {
+  const hasEdits = useRef(false);
+  const onEdited = useCallback((value: boolean) => {
+    hasEdits.current = value;
+  }, []);
+  useEffect(() => {
+    const onLeave = (event: BeforeUnloadEvent): void => {
+      if (hasEdits.current) event.preventDefault();
+    };
+    addEventListener("beforeunload", onLeave);
+    return () => removeEventListener("beforeunload", onLeave);
+  }, []);
+  return { hasEdits, onEdited };
 }
 
 interface RowCountProps {
@@ -97,16 +145,18 @@ interface RowCountProps {
 /** The number of all matching rows, of which the list shows the first ones. */
 function RowCount({ entity, where }: RowCountProps): ReactElement | null {
   const { engine } = useStudio();
-  const { data } = useAggregate<{ readonly count: number }>(engine, entity, { count: true, where });
+  const spec = { count: true, where } as const;
+  const { data, refresh } = useAggregate<{ readonly count: number }>(engine, entity, spec);
+  // A change of a row that is not in the list is not announced to this page.
+  useEffect(() => {
+    const timer = setInterval(() => {
+      if (PAGE_POLLER.isVisible()) refresh();
+    }, COUNT_EVERY_MS);
+    return () => clearInterval(timer);
+  }, [refresh]);
   const count = data?.[0]?.count;
   if (count === undefined) return null;
   return <small>{count === 1 ? "1 row" : `${count.toLocaleString()} rows`}</small>;
-}
-
-/** Ids grow with time, so the newest rows come first. */
-function orderOf(query: URLSearchParams): Order {
-  const [field = "", direction] = (query.get("order") ?? "id desc").split(" ");
-  return { field: field === "" ? "id" : field, direction: direction === "asc" ? "asc" : "desc" };
 }
 
 function withParam(query: URLSearchParams, name: string, value: string | null): URLSearchParams {

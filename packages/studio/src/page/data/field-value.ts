@@ -6,9 +6,9 @@ export type Entered =
   /** A sentence for the person. */
   | { readonly problem: string };
 
-/** Returns the text with which a field's editor starts. */
-export function textOf(value: unknown): string {
-  if (value === null || value === undefined) return "";
+/** Returns the text with which a field's editor starts; null for null. */
+export function textOf(value: unknown): string | null {
+  if (value === null || value === undefined) return null;
   return typeof value === "object" ? JSON.stringify(value, null, 2) : String(value);
 }
 
@@ -20,18 +20,24 @@ export function cellText(value: unknown): string {
   return line.length > 120 ? `${line.slice(0, 119)}…` : line;
 }
 
-/** Reads what was entered for a field. An empty text is null, or an empty text if it may be one. */
-export function parseEntered(text: string, field: Pick<Field, "type" | "optional">): Entered {
-  const { type, optional } = field;
-  const isText = type === "string" || type === "richtext";
-  if (text === "" && (optional || !isText)) return { value: null };
+/** Whether the field may contain an empty text, which is not null. */
+export function isText({ type }: Pick<Field, "type">): boolean {
+  return type === "string" || type === "richtext" || type === "encrypted";
+}
+
+/** Reads what was entered for a field. An empty text is null, unless the field may contain it. */
+export function parseEntered(text: string, field: Pick<Field, "type">): Entered {
+  const { type } = field;
+  if (text === "" && !isText(field)) return { value: null };
   switch (type) {
     case "int":
     case "float": {
       const value = Number(text);
-      return Number.isFinite(value) && text.trim() !== ""
-        ? { value }
-        : { problem: "Enter a number, such as 12." };
+      if (!Number.isFinite(value) || text.trim() === "")
+        return { problem: "Enter a number, such as 12." };
+      if (type === "int" && Math.abs(value) > Number.MAX_SAFE_INTEGER)
+        return { problem: `Enter a number of at most ${Number.MAX_SAFE_INTEGER}.` };
+      return { value };
     }
     case "bool":
       return text === "true" || text === "false"
@@ -51,6 +57,6 @@ export function parseJson(text: string): Entered {
     const value: unknown = JSON.parse(text);
     return { value };
   } catch (error) {
-    return { problem: `This is not JSON: ${error instanceof Error ? error.message : ""}` };
+    return { problem: `This is not JSON: ${error instanceof Error ? error.message : ""}.` };
   }
 }

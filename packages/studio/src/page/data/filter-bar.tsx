@@ -1,6 +1,12 @@
-import { useEffect, useState, type ReactElement } from "react";
+import { useEffect, useId, useState, type ReactElement } from "react";
 import type { Field } from "../model.ts";
-import { isFilterable, OPERATORS, operatorsOf, type Condition } from "./conditions.ts";
+import {
+  conditionProblem,
+  isFilterable,
+  OPERATORS,
+  operatorsOf,
+  type Condition,
+} from "./conditions.ts";
 
 interface FilterBarProps {
   readonly fields: readonly Field[];
@@ -25,6 +31,7 @@ export function FilterBar({ fields, conditions, onChange }: FilterBarProps): Rea
           key={index}
           fields={filterable}
           condition={condition}
+          problem={conditionProblem(condition, fields)}
           onChange={(next) =>
             onChange(next === null ? conditions.toSpliced(index, 1) : conditions.with(index, next))
           }
@@ -40,14 +47,15 @@ export function FilterBar({ fields, conditions, onChange }: FilterBarProps): Rea
 interface ConditionRowProps {
   readonly fields: readonly Field[];
   readonly condition: Condition;
+  /** Why it does not filter. */
+  readonly problem: string | null;
   /** Called with null to remove it. */
   readonly onChange: (condition: Condition | null) => void;
 }
 
-function ConditionRow({ fields, condition, onChange }: ConditionRowProps): ReactElement {
+function ConditionRow(props: ConditionRowProps): ReactElement {
+  const { fields, condition, problem, onChange } = props;
   const field = fields.find(({ name }) => name === condition.field);
-  const [text, setText] = useState(condition.text);
-  useEffect(() => setText(condition.text), [condition.text]);
   const operators = field === undefined ? [condition.operator] : operatorsOf(field);
   const choose = (name: string): void => {
     const chosen = fields.find((candidate) => candidate.name === name);
@@ -63,6 +71,7 @@ function ConditionRow({ fields, condition, onChange }: ConditionRowProps): React
         value={condition.field}
         onChange={({ target }) => choose(target.value)}
       >
+        {field === undefined && <option>{condition.field}</option>}
         {fields.map(({ name }) => (
           <option key={name}>{name}</option>
         ))}
@@ -81,32 +90,59 @@ function ConditionRow({ fields, condition, onChange }: ConditionRowProps): React
           </option>
         ))}
       </select>
+      <ValueInput
+        field={field}
+        condition={condition}
+        isInvalid={problem !== null}
+        onChange={(text) => onChange({ ...condition, text })}
+      />
+      <button type="button" aria-label="Remove this filter" onClick={() => onChange(null)}>
+        ✕
+      </button>
+      {problem !== null && <small className="bad">{problem} It does not filter.</small>}
+    </span>
+  );
+}
+
+interface ValueInputProps {
+  readonly field: Field | undefined;
+  readonly condition: Condition;
+  readonly isInvalid: boolean;
+  readonly onChange: (text: string) => void;
+}
+
+/** The value of a condition; the address, which has it too, changes a moment later. */
+function ValueInput({ field, condition, isInvalid, onChange }: ValueInputProps): ReactElement {
+  const [text, setText] = useState(condition.text);
+  useEffect(() => setText(condition.text), [condition.text]);
+  const list = useId();
+  return (
+    <>
       <input
         aria-label="Value"
         placeholder={placeholderOf(field, condition)}
         value={text}
-        list={field?.enum === undefined ? undefined : `values-${field.name}`}
+        aria-invalid={isInvalid}
+        list={field?.enum === undefined ? undefined : list}
         onChange={({ target }) => {
           setText(target.value);
-          onChange({ ...condition, text: target.value });
+          onChange(target.value);
         }}
       />
       {field?.enum !== undefined && (
-        <datalist id={`values-${field.name}`}>
+        <datalist id={list}>
           {field.enum.map((value) => (
             <option key={value}>{value}</option>
           ))}
         </datalist>
       )}
-      <button type="button" aria-label="Remove this filter" onClick={() => onChange(null)}>
-        ✕
-      </button>
-    </span>
+    </>
   );
 }
 
 function placeholderOf(field: Field | undefined, { operator }: Condition): string {
   if (operator === "$in") return "one, another";
+  if (field?.optional === true && (operator === "$eq" || operator === "$ne")) return "empty: null";
   switch (field?.type) {
     case "datetime":
       return "2030-01-31T12:00:00Z";

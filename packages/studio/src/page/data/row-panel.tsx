@@ -1,14 +1,23 @@
 import { useQueryOne } from "@pylonsync/react";
 import type { Row } from "@pylonsync/sync";
-import { useEffect, useState, type FormEvent, type ReactElement } from "react";
+import {
+  useEffect,
+  useEffectEvent,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type FormEvent,
+  type ReactElement,
+  type RefObject,
+} from "react";
 import { ApiError } from "../api.ts";
 import { useStudio } from "../context.ts";
-import type { Entity, Field } from "../model.ts";
+import type { Entity } from "../model.ts";
 import { Empty, Problem } from "../parts.tsx";
 import { useAction } from "../use-loaded.ts";
 import { AccessCheck } from "./access-check.tsx";
 import { FieldEditor } from "./field-editor.tsx";
-import { parseEntered, textOf } from "./field-value.ts";
+import { NO_EDITS, saveOperation, shownText, withEdit, withoutEdit } from "./edits.ts";
 
 /** In place of an id: the panel inserts a row. */
 export const NEW_ROW = Symbol("a new row");
@@ -18,19 +27,29 @@ interface RowPanelProps {
   readonly id: string | typeof NEW_ROW;
   readonly onClose: () => void;
   readonly onInserted: (id: string) => void;
+  readonly onDeleted: () => void;
+  /** Called with whether there are changes that are not saved. */
+  readonly onEdited: (hasEdits: boolean) => void;
 }
 
 /** One row, to read, change and delete, or a new row to insert. */
-export function RowPanel({ entity, id, onClose, onInserted }: RowPanelProps): ReactElement {
+export function RowPanel(props: RowPanelProps): ReactElement {
+  const { entity, id, onClose, onInserted } = props;
+  const close = useEffectEvent(({ key }: KeyboardEvent) => {
+    if (key === "Escape") onClose();
+  });
   useEffect(() => {
-    const close = ({ key }: KeyboardEvent): void => {
-      if (key === "Escape") onClose();
-    };
-    addEventListener("keydown", close);
-    return () => removeEventListener("keydown", close);
-  }, [onClose]);
+    const onKey = (event: KeyboardEvent): void => close(event);
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, []);
   return (
-    <aside className="panel" aria-label={id === NEW_ROW ? "New row" : "Row"}>
+    <aside
+      className="panel"
+      aria-label={id === NEW_ROW ? "New row" : "Row"}
+      tabIndex={-1}
+      ref={useFocus()}
+    >
       <header>
         <h2>{id === NEW_ROW ? `New ${entity.name}` : entity.name}</h2>
         <button type="button" aria-label="Close" onClick={onClose}>
@@ -38,32 +57,51 @@ export function RowPanel({ entity, id, onClose, onInserted }: RowPanelProps): Re
         </button>
       </header>
       {id === NEW_ROW ? (
-        <RowForm entity={entity} row={null} onSaved={onInserted} />
+        <RowForm entity={entity} row={null} onSaved={onInserted} onEdited={props.onEdited} />
       ) : (
-        <ExistingRow key={id} entity={entity} id={id} onClose={onClose} />
+        <ExistingRow {...props} id={id} />
       )}
     </aside>
   );
 }
 
-interface ExistingRowProps {
-  readonly entity: Entity;
-  readonly id: string;
-  readonly onClose: () => void;
+/** Moves the keyboard to the element, and back when it is removed. */
+function useFocus(): RefObject<HTMLElement | null> {
+  const ref = useRef<HTMLElement>(null);
+  useLayoutEffect(() => {
+    const element = ref.current;
+    const before = document.activeElement;
+    element?.focus();
+    return () => {
+      if (element?.contains(document.activeElement) === true && before instanceof HTMLElement)
+        before.focus();
+    };
+  }, []);
+  return ref;
 }
 
-function ExistingRow({ entity, id, onClose }: ExistingRowProps): ReactElement {
+interface ExistingRowProps extends Pick<RowPanelProps, "entity" | "onDeleted" | "onEdited"> {
+  readonly id: string;
+}
+
+function ExistingRow({ entity, id, onDeleted, onEdited }: ExistingRowProps): ReactElement {
   const { engine } = useStudio();
-  const { data: row, loading, error } = useQueryOne<Row>(engine, entity.name, id);
+  const { data, loading, error } = useQueryOne<Row>(engine, entity.name, id);
+  const [latest, setLatest] = useState<Row | null>(null);
+  useEffect(() => {
+    if (data !== null) setLatest(data);
+  }, [data]);
+  // After a restart of the server the row is loaded again: what was entered stays meanwhile.
+  const row = data ?? (loading ? latest : null);
   return (
     <>
       <p className="id">{id}</p>
       <Problem error={error} />
-      {row === null && !loading && <Empty>This row does not exist.</Empty>}
+      {row === null && !loading && error === null && <Empty>This row does not exist.</Empty>}
       {row !== null && (
         <>
-          <RowForm entity={entity} row={row} onSaved={() => undefined} />
-          <DeleteRow entity={entity} id={id} onDeleted={onClose} />
+          <RowForm entity={entity} row={row} onSaved={() => undefined} onEdited={onEdited} />
+          <DeleteRow entity={entity} id={id} onDeleted={onDeleted} />
           <AccessCheck entity={entity.name} id={id} />
         </>
       )}
@@ -76,32 +114,33 @@ interface RowFormProps {
   /** Null for a new row. */
   readonly row: Row | null;
   readonly onSaved: (id: string) => void;
+  readonly onEdited: (hasEdits: boolean) => void;
 }
 
 /** Only fields that were changed are written, and only if nobody else has changed them since. */
-function RowForm({ entity, row, onSaved }: RowFormProps): ReactElement {
+function RowForm({ entity, row, onSaved, onEdited }: RowFormProps): ReactElement {
   const { api } = useStudio();
   const { isRunning, error, run } = useAction();
-  const { texts, seen, change, discard } = useEdits(row);
+  const [edits, setEdits] = useState(NO_EDITS);
+  useEffect(() => {
+    onEdited(edits.size > 0);
+    return () => onEdited(false);
+  }, [onEdited, edits]);
   const submit = (event: FormEvent): void => {
     event.preventDefault();
     run(async () => {
-      const write = { entity: entity.name, data: dataOf(entity.fields, texts) };
-      const operation =
-        row === null
-          ? { op: "insert", ...write }
-          : { op: "update", id: row.id, ifUnchanged: comparable(seen), ...write };
+      const operation = saveOperation(entity, row, edits);
       const { results } = await api.send<{ readonly results: readonly { readonly id: string }[] }>(
         "POST",
         "/api/transact",
         [operation],
       );
-      discard();
+      setEdits(NO_EDITS);
       onSaved(results[0]?.id ?? "");
     });
   };
   const failed = error instanceof ApiError ? error.field : undefined;
-  const isChanged = row === null || Object.keys(texts).length > 0;
+  const isChanged = row === null || edits.size > 0;
   return (
     <form onSubmit={submit}>
       {entity.fields.map((field) => (
@@ -109,10 +148,11 @@ function RowForm({ entity, row, onSaved }: RowFormProps): ReactElement {
           key={field.name}
           field={field}
           isNew={row === null}
-          text={texts[field.name] ?? textOf(row?.[field.name])}
-          isChanged={field.name in texts}
+          text={shownText(edits, row, field.name)}
+          isChanged={edits.has(field.name)}
           hasProblem={failed === field.name}
-          onChange={(text) => change(field.name, text)}
+          onChange={(text) => setEdits((before) => withEdit(before, row, field.name, text))}
+          onReset={() => setEdits((before) => withoutEdit(before, field.name))}
         />
       ))}
       <Problem error={error} />
@@ -124,61 +164,12 @@ function RowForm({ entity, row, onSaved }: RowFormProps): ReactElement {
           {row === null ? "Insert" : "Save"}
         </button>
         {row !== null && isChanged && (
-          <button type="button" onClick={discard}>
+          <button type="button" onClick={() => setEdits(NO_EDITS)}>
             Discard changes
           </button>
         )}
       </footer>
     </form>
-  );
-}
-
-interface Edits {
-  /** What was entered, by field. */
-  readonly texts: Readonly<Record<string, string>>;
-  /** The values of the row when each of these fields was first changed here. */
-  readonly seen: Readonly<Record<string, unknown>>;
-  readonly change: (name: string, text: string) => void;
-  readonly discard: () => void;
-}
-
-function useEdits(row: Row | null): Edits {
-  const [texts, setTexts] = useState<Edits["texts"]>({});
-  const [seen, setSeen] = useState<Edits["seen"]>({});
-  return {
-    texts,
-    seen,
-    change: (name, text) => {
-      setTexts((before) => ({ ...before, [name]: text }));
-      if (!(name in seen)) setSeen((before) => ({ ...before, [name]: row?.[name] ?? null }));
-    },
-    discard: () => {
-      setTexts({});
-      setSeen({});
-    },
-  };
-}
-
-/** @throws Error with a sentence about the field that can't be read */
-function dataOf(
-  fields: readonly Field[],
-  texts: Readonly<Record<string, string>>,
-): Record<string, unknown> {
-  const data: Record<string, unknown> = {};
-  for (const field of fields) {
-    const text = texts[field.name];
-    if (text === undefined) continue;
-    const entered = parseEntered(text, field);
-    if ("problem" in entered) throw new Error(`${field.name}: ${entered.problem}`);
-    data[field.name] = entered.value;
-  }
-  return data;
-}
-
-/** Lists and objects can't be compared by `ifUnchanged`. */
-function comparable(seen: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  return Object.fromEntries(
-    Object.entries(seen).filter(([, value]) => value === null || typeof value !== "object"),
   );
 }
 

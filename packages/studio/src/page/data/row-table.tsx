@@ -1,17 +1,12 @@
 import type { Row } from "@pylonsync/sync";
 import type { ReactElement } from "react";
-import { ID_FIELD, targetOf, type Entity, type Field } from "../model.ts";
+import { ID_FIELD, targetOf, valueIn, type Entity, type Field } from "../model.ts";
 import { rowHref } from "../route.ts";
-import { isFilterable } from "./conditions.ts";
+import { isFilterable, type Order } from "./conditions.ts";
 import { cellText } from "./field-value.ts";
 
-/** The order of a list. */
-export interface Order {
-  readonly field: string;
-  readonly direction: "asc" | "desc";
-}
-
-interface RowTableProps {
+/** The rows and what happens on a click. */
+export interface RowTableProps {
   readonly entity: Entity;
   readonly rows: readonly Row[];
   readonly order: Order;
@@ -52,7 +47,11 @@ export function RowTable({
             >
               {fields.map((field) => (
                 <td key={field.name} className={typeClass(field)}>
-                  <Cell field={field} value={row[field.name]} onOpen={() => onOpen(row.id)} />
+                  <Cell
+                    field={field}
+                    value={valueIn(row, field.name)}
+                    onOpen={() => onOpen(row.id)}
+                  />
                 </td>
               ))}
             </tr>
@@ -106,7 +105,8 @@ function Cell({ field, value, onOpen }: CellProps): ReactElement {
         {shortId(String(value))}
       </button>
     );
-  if (value === null || value === undefined) return <span className="null">null</span>;
+  if (field.hidden === true) return <span className="null">hidden</span>;
+  if (value === null) return <span className="null">null</span>;
   const target = targetOf(field);
   if (target !== null && typeof value === "string")
     return (

@@ -1,7 +1,8 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { parseJson } from "../data/field-value.ts";
-import { durationText, Json, Problem } from "../parts.tsx";
+import { durationText } from "../format.ts";
+import { Json, Problem } from "../parts.tsx";
 import { useAction } from "../use-loaded.ts";
 import { exampleArgs } from "./example-args.ts";
 import type { FunctionInfo } from "./functions-page.tsx";
@@ -14,7 +15,9 @@ interface Outcome {
 /** Calls a function with JSON arguments, as the admin or as a user. */
 export function CallForm({ info }: { readonly info: FunctionInfo }): ReactElement {
   const { api } = useStudio();
-  const [text, setText] = useState(() => JSON.stringify(exampleArgs(info.args_schema), null, 2));
+  const [text, setText] = useState(() =>
+    JSON.stringify(exampleArgs(info.args_schema ?? {}), null, 2),
+  );
   const [user, setUser] = useState("");
   const [outcome, setOutcome] = useState<Outcome | null>(null);
   const { isRunning, error, run } = useAction();

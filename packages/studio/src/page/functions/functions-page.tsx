@@ -10,7 +10,8 @@ import { TraceList } from "./trace-list.tsx";
 export interface FunctionInfo {
   readonly name: string;
   readonly fn_type: string;
-  readonly args_schema: Readonly<Record<string, ArgSchema>>;
+  /** Absent for a function that does not declare its arguments. */
+  readonly args_schema?: Readonly<Record<string, ArgSchema>>;
   /** Whether only the server and the admin may call it. */
   readonly internal?: boolean;
 }
@@ -44,7 +45,11 @@ export function FunctionsPage({ name }: { readonly name: string | null }): React
         </ul>
         <div>
           {chosen === undefined ? (
-            <Empty>Choose a function to call it.</Empty>
+            <Empty>
+              {functions !== undefined && name !== null
+                ? `The app has no function ${name}.`
+                : "Choose a function to call it."}
+            </Empty>
           ) : (
             <CallForm key={chosen.name} info={chosen} />
           )}

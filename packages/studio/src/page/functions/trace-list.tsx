@@ -1,5 +1,6 @@
 import type { ReactElement } from "react";
-import { Badge, durationText, Empty, Time } from "../parts.tsx";
+import { durationText } from "../format.ts";
+import { Badge, Empty, Problem, Time } from "../parts.tsx";
 import { useLoaded } from "../use-loaded.ts";
 
 interface Trace {
@@ -21,11 +22,12 @@ interface Trace {
 
 /** The latest calls on this replica, with their database operations and printed lines. */
 export function TraceList({ name }: { readonly name: string | null }): ReactElement {
-  const { data } = useLoaded<readonly Trace[]>("/api/fn/traces?limit=100");
+  const { data, error } = useLoaded<readonly Trace[]>("/api/fn/traces?limit=100");
   const traces = data?.filter(({ fn_name }) => name === null || fn_name === name);
   return (
     <>
       <h2>{name === null ? "Latest calls" : `Latest calls of ${name}`}</h2>
+      <Problem error={error} />
       {traces?.length === 0 && <Empty>No calls since the server has started.</Empty>}
       {traces?.map((trace) => (
         <details key={trace.call_id} className="entry">

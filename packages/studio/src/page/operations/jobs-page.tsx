@@ -19,12 +19,15 @@ interface Job {
   readonly progress: unknown;
 }
 
+/** The jobs that are shown of a status. */
+const MAX_JOBS = 100;
+
 /** The jobs by status, with actions, and the crons. */
 export function JobsPage(): ReactElement {
   const [status, setStatus] = useState("");
   const stats = useLoaded<Readonly<Record<string, unknown>>>("/api/jobs/stats");
   const jobs = useLoaded<readonly Job[]>(
-    `/api/jobs?limit=100${status === "" ? "" : `&status=${status}`}`,
+    `/api/jobs?limit=${MAX_JOBS}${status === "" ? "" : `&status=${status}`}`,
   );
   return (
     <section>
@@ -46,6 +49,7 @@ export function JobsPage(): ReactElement {
       {jobs.data?.map((job) => (
         <JobEntry key={job.id} job={job} onChanged={jobs.reload} />
       ))}
+      {jobs.data?.length === MAX_JOBS && <Empty>Only the newest {MAX_JOBS} are shown.</Empty>}
       <Crons />
     </section>
   );
@@ -85,7 +89,7 @@ function JobEntry({ job, onChanged }: JobEntryProps): ReactElement {
         <button
           type="button"
           disabled={isRunning}
-          onClick={() => act("POST", `/api/jobs/dead/${job.id}/retry`)}
+          onClick={() => act("POST", `/api/jobs/dead/${encodeURIComponent(job.id)}/retry`)}
         >
           Retry
         </button>
@@ -94,7 +98,7 @@ function JobEntry({ job, onChanged }: JobEntryProps): ReactElement {
         <button
           type="button"
           disabled={isRunning}
-          onClick={() => act("DELETE", `/api/jobs/${job.id}`)}
+          onClick={() => act("DELETE", `/api/jobs/${encodeURIComponent(job.id)}`)}
         >
           Cancel
         </button>
@@ -114,10 +118,11 @@ interface Cron {
 }
 
 function Crons(): ReactElement {
-  const { data, reload } = useLoaded<readonly Cron[]>("/api/scheduler");
+  const { data, error, reload } = useLoaded<readonly Cron[]>("/api/scheduler");
   return (
     <>
       <h2>Crons</h2>
+      <Problem error={error} />
       {data?.length === 0 && <Empty>The app has no crons.</Empty>}
       {data?.map((cron) => (
         <CronEntry key={cron.name} cron={cron} onCalled={reload} />

@@ -1,18 +1,10 @@
 import { useEffect, useState, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
+import { followLines } from "../follow.ts";
 import { Badge, Empty, Problem, Time } from "../parts.tsx";
+import { LogLines, type LogLine } from "./log-lines.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
-/** The newest lines that are shown. */
-const MAX_LINES = 500;
-
-interface Line {
-  readonly time: string;
-  readonly level: string;
-  readonly message: string;
-  readonly rest: Readonly<Record<string, unknown>>;
-}
-
 /** The log of this replica, live, newest first. */
 export function LogsPage(): ReactElement {
   const [level, setLevel] = useState<string>("info");
@@ -37,10 +29,10 @@ export function LogsPage(): ReactElement {
         <Empty>No lines yet. The server writes the levels that PYLON_LOG_LEVEL selects.</Empty>
       )}
       <ol className="log">
-        {lines.map(({ time, level: own, message, rest }, index) => (
-          <li key={lines.length - index}>
-            <Time at={time} /> <Badge>{own}</Badge> {message}{" "}
-            {Object.keys(rest).length > 0 && <code>{JSON.stringify(rest)}</code>}
+        {lines.map(({ number, time, level: own, message, rest }) => (
+          <li key={number}>
+            <Time at={time} /> {own !== "" && <Badge>{own}</Badge>} {message}{" "}
+            {rest !== "" && <code>{rest}</code>}
           </li>
         ))}
       </ol>
@@ -48,32 +40,35 @@ export function LogsPage(): ReactElement {
   );
 }
 
-function useLog(level: string): { readonly lines: readonly Line[]; readonly error: Error | null } {
+interface Log {
+  /** Newest first. */
+  readonly lines: readonly LogLine[];
+  readonly error: Error | null;
+}
+
+function useLog(level: string): Log {
   const { api } = useStudio();
-  const [lines, setLines] = useState<readonly Line[]>([]);
+  const [lines, setLines] = useState<readonly LogLine[]>([]);
   const [error, setError] = useState<Error | null>(null);
   useEffect(() => {
     const abort = new AbortController();
+    const log = new LogLines();
     setLines([]);
     setError(null);
-    api
-      .follow(`/api/admin/logs?follow=1&limit=100&level=${level}`, abort.signal, (text) =>
-        setLines((before) => [lineOf(text), ...before].slice(0, MAX_LINES)),
-      )
-      .catch((problem: Error) => {
-        if (!abort.signal.aborted) setError(problem);
-      });
+    const path = `/api/admin/logs?follow=1&limit=100&level=${level}`;
+    void followLines(
+      (onLine) => api.follow(path, abort.signal, onLine),
+      {
+        onStart: () => log.resume(),
+        onLines: (texts) => {
+          log.add(texts);
+          setLines(log.lines);
+        },
+        onError: setError,
+      },
+      abort.signal,
+    );
     return () => abort.abort();
   }, [api, level]);
   return { lines, error };
-}
-
-function lineOf(text: string): Line {
-  const {
-    time = "",
-    level = "",
-    message = "",
-    ...rest
-  }: Readonly<Record<string, string>> = JSON.parse(text);
-  return { time, level, message, rest };
 }

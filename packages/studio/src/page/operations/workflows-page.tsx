@@ -1,6 +1,7 @@
-import type { ReactElement } from "react";
+import { useState, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
-import { Badge, durationText, Empty, Json, Problem, Time } from "../parts.tsx";
+import { durationText } from "../format.ts";
+import { Badge, Empty, Json, Problem, Time } from "../parts.tsx";
 import { hrefOf } from "../route.ts";
 import { useAction, useLoaded } from "../use-loaded.ts";
 
@@ -30,37 +31,86 @@ interface Run {
 /** States after which a run does not continue. */
 const OVER = ["Completed", "Failed", "Cancelled"];
 
+/** The states by which the runs can be listed. */
+const STATUSES = [
+  "pending",
+  "running",
+  "sleeping",
+  "waiting",
+  "completed",
+  "failed",
+  "cancelled",
+] as const;
+/** The runs that are listed of a state. */
+const MAX_RUNS = 50;
+
 /** The runs of workflows, and the steps of one. */
 export function WorkflowsPage({ id }: { readonly id: string | null }): ReactElement {
-  const { data, error, reload } = useLoaded<readonly Run[]>("/api/workflows");
-  const chosen = data?.find((run) => run.id === id);
+  const [status, setStatus] = useState("");
+  const runs = useLoaded<readonly Run[]>(
+    `/api/workflows?limit=${MAX_RUNS}${status === "" ? "" : `&status=${status}`}`,
+  );
   return (
     <section>
       <h1>Workflows</h1>
-      <Problem error={error} />
-      {data?.length === 0 && <Empty>No runs.</Empty>}
+      <div className="tabs" role="group" aria-label="Status">
+        {["", ...STATUSES].map((each) => (
+          <button
+            key={each}
+            type="button"
+            aria-pressed={status === each}
+            onClick={() => setStatus(each)}
+          >
+            {each === "" ? "all" : each}
+          </button>
+        ))}
+      </div>
+      <Problem error={runs.error} />
+      {runs.data?.length === 0 && <Empty>No runs.</Empty>}
       <div className="split">
-        <ul className="list">
-          {data?.map((run) => (
-            <li key={run.id}>
-              <a
-                href={hrefOf({ section: "workflows", name: run.id })}
-                aria-current={run.id === id ? "page" : undefined}
-              >
-                <Badge>{run.status}</Badge> {run.name} <small>{run.id.slice(-8)}</small>
-              </a>
-            </li>
-          ))}
-        </ul>
         <div>
-          {chosen === undefined ? (
-            data !== undefined && data.length > 0 && <Empty>Choose a run.</Empty>
-          ) : (
-            <RunDetails key={chosen.id} run={chosen} onChanged={reload} />
-          )}
+          <RunList runs={runs.data ?? []} chosen={id} />
         </div>
+        <div>{id === null ? <Empty>Choose a run.</Empty> : <ChosenRun key={id} id={id} />}</div>
       </div>
     </section>
+  );
+}
+
+interface RunListProps {
+  readonly runs: readonly Run[];
+  /** The id of the run that is shown. */
+  readonly chosen: string | null;
+}
+
+function RunList({ runs, chosen }: RunListProps): ReactElement {
+  return (
+    <>
+      <ul className="list">
+        {runs.map((run) => (
+          <li key={run.id}>
+            <a
+              href={hrefOf({ section: "workflows", name: run.id })}
+              aria-current={run.id === chosen ? "page" : undefined}
+            >
+              <Badge>{run.status}</Badge> {run.name} <small>{run.id.slice(-8)}</small>
+            </a>
+          </li>
+        ))}
+      </ul>
+      {runs.length === MAX_RUNS && <Empty>Only the newest {MAX_RUNS} are shown.</Empty>}
+    </>
+  );
+}
+
+/** The list has only the newest runs; an address may name any. */
+function ChosenRun({ id }: { readonly id: string }): ReactElement {
+  const { data, error, reload } = useLoaded<Run>(`/api/workflows/${encodeURIComponent(id)}`);
+  return (
+    <>
+      <Problem error={error} />
+      {data !== undefined && <RunDetails run={data} onChanged={reload} />}
+    </>
   );
 }
 
@@ -73,7 +123,9 @@ function RunDetails({ run: chosen, onChanged }: RunDetailsProps): ReactElement {
   const { api } = useStudio();
   const { isRunning, error, run } = useAction();
   const act = (action: "cancel" | "retry"): void =>
-    run(() => api.send("POST", `/api/workflows/${chosen.id}/${action}`).then(onChanged));
+    run(() =>
+      api.send("POST", `/api/workflows/${encodeURIComponent(chosen.id)}/${action}`).then(onChanged),
+    );
   return (
     <>
       <h2>
