@@ -163,8 +163,11 @@ export const LIVE_RUNS = {
   perSecond: 100,
 } as const;
 
-/** The maximum size of an update of a document in bytes, before it is written as hex. */
-export const MAX_DOCUMENT_UPDATE_BYTES = MIB;
+/**
+ * The maximum size of an update of a document in bytes, before it is written as hex. The time that
+ * the server and each reader need for one grows with the square of the inserted text.
+ */
+export const MAX_DOCUMENT_UPDATE_BYTES = 256 * KIB;
 /**
  * The maximum size of a document in bytes, with its history: beyond it, the history is dropped. If
  * the document is still too large, the update is rejected.

@@ -61,6 +61,19 @@ test("texts with nothing in common are replaced in a short time", () => {
   expect(changes?.length).toBeLessThan(1_000_000);
 });
 
+test("a long text of the row is processed by its readers in a short time", () => {
+  const stored = documentOf("begin");
+  const document = library.open([stored]);
+  const body = "x".repeat(900_000);
+  const before = process.cpuUsage();
+  const { changes, texts: merged } = library.merge(document, requestOf(body));
+  const { user } = process.cpuUsage(before);
+  expect(merged["body"] === body).toBe(true);
+  expect(user / 1000).toBeLessThan(1_000);
+  const reader = library.read([stored, changes ?? new Uint8Array()]);
+  expect(bodyOf(reader).length).toBe(900_000);
+});
+
 test("a text above the maximum is refused", () => {
   const stored = documentOf("short");
   const editor = library.read([stored]);

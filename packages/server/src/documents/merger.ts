@@ -112,7 +112,10 @@ export class Merger {
   /** Ends the process. Merges without a result are rejected. */
   close(): void {
     this.#isClosed = true;
-    this.#process?.kill();
+    const process = this.#process;
+    this.#forget();
+    process?.kill();
+    this.#finish(null);
     for (let job = this.#next(); job !== undefined; job = this.#next()) job.reject(overloaded());
   }
 
