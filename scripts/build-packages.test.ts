@@ -174,6 +174,6 @@ test("an unknown package is rejected by name", async () => {
     64,
     "There is no package nothing: they are functions, workflows, protocol, query, sdk, sync, " +
       "react, react-native, vue, svelte, solid, tanstack-db, " +
-      "next, testing, loro, server, cli.\n",
+      "next, testing, loro, server, studio, cli.\n",
   ]);
 });

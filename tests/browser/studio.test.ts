@@ -165,7 +165,7 @@ test("a row is inserted, changed, checked against the policies, and deleted", as
   await panel.getByRole("button", { name: "Delete row" }).click();
   await panel.getByRole("button", { name: "Delete", exact: true }).click();
   await row.waitFor({ state: "detached" });
-  expect(await panel.count()).toBe(0);
+  await panel.waitFor({ state: "detached" });
   await page.context().close();
 });
 

@@ -75,3 +75,14 @@ test("a registry takes neither other bytes nor invalid content", () => {
   const payload = new Uint8Array([1, 2, 3]);
   expect(registry.applyBinaryFrame(loro.encodeCrdtFrame({ ...frame, payload }))).toBe(false);
 });
+
+test("the documents of the page are in a registry, which apps may read", () => {
+  const { globalRegistry } = loro;
+  expect(globalRegistry.cachedRows()).toEqual([]);
+  const payload = documentOf("Shared").export({ mode: "snapshot" });
+  const frame = { type: loro.CRDT_FRAME_SNAPSHOT, entity: "Note", rowId: "n9", payload } as const;
+  expect(globalRegistry.applyBinaryFrame(loro.encodeCrdtFrame(frame))).toBe(true);
+  expect(globalRegistry.cachedRows()).toEqual([{ entity: "Note", rowId: "n9" }]);
+  globalRegistry.evict("Note", "n9");
+  expect(globalRegistry.cachedRows()).toEqual([]);
+});
