@@ -113,6 +113,7 @@ const rowsOf = (page: Page): Promise<number> => page.locator("tbody tr").count()
 test("rows are live, in pages, ordered, and filtered by the address", async () => {
   const page = await open("#/data/Order");
   await page.getByText("60 rows").waitFor();
+  await page.locator("tbody tr").nth(49).waitFor();
   expect(await rowsOf(page)).toBe(50);
   await page.getByRole("button", { name: "Show 50 more" }).click();
   await page.locator("tbody tr").nth(59).waitFor();
