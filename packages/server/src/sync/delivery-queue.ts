@@ -23,7 +23,7 @@ export interface DeliverySteps {
   /** Computes the effects of a change. */
   compute(record: ChangeRecord): Promise<void>;
   /** Called instead of `compute` if there are no connections. */
-  skip(): void;
+  skip(record: ChangeRecord): void;
   /** Sends the effects of a transaction. @param position the number of its last change */
   send(position: number): Promise<void>;
   /** Called after the last of the waiting transactions. */
@@ -197,7 +197,7 @@ export class DeliveryQueue {
     for (let index = 0; index < size; index += 1) {
       const record = this.#pending.take();
       if (record === undefined || record.seq <= this.#computed) continue;
-      if (this.#steps.connections() === 0) this.#steps.skip();
+      if (this.#steps.connections() === 0) this.#steps.skip(record);
       else if (await this.#succeeds(() => this.#steps.compute(record))) times.push(record.at);
       this.#computed = record.seq;
       this.#recent.add(record.seq, record.at);

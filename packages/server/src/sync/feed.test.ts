@@ -148,6 +148,25 @@ function subscriber(
   return new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform, version);
 }
 
+test("what else follows the log learns of changes and closed connections before one has joined", async () => {
+  const store = await openStore();
+  const feed = await startFeed(store, []);
+  const rows: string[] = [];
+  const left: unknown[] = [];
+  feed.followWith({ onChange: ({ rowId }) => rows.push(rowId), leave: (one) => left.push(one) });
+  const early = subscriber([], 1);
+  feed.leave(early);
+  expect(left).toEqual([early]);
+  await write(store, 1, ["early"]);
+  await until(() => rows.length > 0);
+  await feed.join(subscriber([], 1), { seq: 0, epoch: (await store.bounds()).epoch });
+  await write(store, 2, ["later"]);
+  await until(() => rows.length > 1);
+  expect(rows).toEqual(["early", "later"]);
+  feed.stop();
+  await store.remove();
+});
+
 test("a change is delivered in the turn of its commit, unless deliveries take long", async () => {
   const store = await openStore();
   const later: (() => void)[] = [];

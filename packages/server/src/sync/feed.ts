@@ -41,9 +41,9 @@ export interface FeedObserver {
 
 /** What else follows the log for the open connections. */
 export interface LogFollower {
-  /** Called for each change of the log, while there are connections. */
+  /** Called for each change of the log, also while no connection has joined yet. */
   onChange(record: ChangeRecord): void;
-  /** The connection was closed, or must not receive anything further. */
+  /** The connection was closed, joined or not, or must not receive anything further. */
   leave(subscriber: Subscriber): void;
 }
 
@@ -119,7 +119,10 @@ export class Feed implements ConnectionHub {
     return {
       connections: () => this.#subscribers.size,
       compute: (record) => this.#compute(record),
-      skip: () => this.#delivery.skip(),
+      skip: (record) => {
+        this.#delivery.skip();
+        this.#follower?.onChange(record);
+      },
       send: async (position) => {
         await this.#live.refill(this.#batch);
         this.#delivered += this.#batch.send(position);
@@ -335,12 +338,12 @@ export class Feed implements ConnectionHub {
     subscriber.closed();
     const ending = subscriber.takeEnding();
     if (ending !== null) this.#endings[ending] += 1;
+    this.#follower?.leave(subscriber);
     const subscriptions = this.#subscribers.get(subscriber);
     if (subscriptions === undefined) return;
     this.#subscribers.delete(subscriber);
     this.connections.delete(subscriber);
     this.#live.leave(subscriber);
-    this.#follower?.leave(subscriber);
     for (const subscription of subscriptions) {
       subscription.replicas.delete(subscriber);
       this.#registry.release(subscription);
