@@ -148,7 +148,7 @@ function subscriber(
   return new Subscriber(ANONYMOUS_IDENTITY, outlet, Infinity, systemPlatform, version);
 }
 
-test("what else follows the log learns of changes and closed connections before one has joined", async () => {
+test("the follower of the log learns of changes and sockets that have not joined", async () => {
   const store = await openStore();
   const feed = await startFeed(store, []);
   const rows: string[] = [];
