@@ -238,6 +238,7 @@ test("after a restart of the server, Studio has what was entered, and the log", 
     PYLON_HOST: "localhost",
     PYLON_LOG_LEVEL: "debug",
     PYLON_IN_MEMORY: "",
+    PYLON_SINGLE_PORT: "1",
   };
   const before = await startServer(app, { ...env, PYLON_DB_PATH });
   const { url } = before;
