@@ -10,7 +10,7 @@ import {
   TempFolder,
 } from "../packages/cli/src/testing/pylon-process.ts";
 import { TestClient, until } from "../tests/support/client.ts";
-import { Editor } from "../tests/support/document-client.ts";
+import { checkMerge } from "../tests/support/document-client.ts";
 import { isRunning, mergersOf, readersOf } from "../tests/support/reader-processes.ts";
 import { watchdogRuns } from "../tests/support/watchdog-thread.ts";
 
@@ -110,14 +110,9 @@ test("the executable merges documents in a process of the same executable", asyn
     EXECUTABLE,
   );
   const { port } = await server.event();
-  const client = await TestClient.guest(`http://127.0.0.1:${Number(port)}`);
-  const id = await client.insert("Note", { text: "one" });
-  const editor = await Editor.open(client, "Note", id);
-  editor.field("text").insert(3, " two");
-  expect((await editor.push()).body).toEqual({ ok: true });
+  await checkMerge(await TestClient.guest(`http://127.0.0.1:${Number(port)}`));
   const mergers = mergersOf(server.pid);
   expect(mergers).toHaveLength(1);
-  editor.close();
   process.kill(server.pid, "SIGKILL");
   await until(() => !mergers.some(isRunning));
 });

@@ -25,7 +25,7 @@ export const PACKAGES: Layers = {
     functions: ["sdk", "query", "protocol"],
     next: ["react", "sync", "sdk"],
     "react-native": ["react", "sync"],
-    loro: ["react", "sync"],
+    loro: ["react", "sync", "protocol"],
     react: ["sync", "sdk", "protocol"],
     vue: ["sync"],
     svelte: ["sync"],

@@ -5,6 +5,7 @@ import type { Browser, BrowserContext, Locator, Page } from "playwright-core";
 import { accessibilityProblems } from "../support/accessibility.ts";
 import { launchBrowser } from "../support/browser.ts";
 import { TestClient, until } from "../support/client.ts";
+import { keepShell } from "../support/keep-shell.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 
 // Two people write in the same note, in a real browser.
@@ -286,24 +287,6 @@ test("what two tabs write offline is sent once, also that of a closed one", asyn
 async function picture(page: Page, name: string): Promise<void> {
   if (process.env["PYLON_PICTURES"] === "1")
     await page.screenshot({ path: join(root, "docs/images", name) });
-}
-
-/** The page's files work without a network, as with a service worker. */
-async function keepShell(context: BrowserContext): Promise<void> {
-  type Kept = { readonly body: Buffer; readonly headers: Record<string, string> };
-  const kept = new Map<string, Kept>();
-  await context.route(
-    (url) => !url.pathname.startsWith("/api"),
-    async (route) => {
-      const url = route.request().url();
-      const known = kept.get(url);
-      if (known !== undefined) return route.fulfill(known);
-      const response = await route.fetch();
-      const answer = { body: await response.body(), headers: response.headers() };
-      kept.set(url, answer);
-      return route.fulfill(answer);
-    },
-  );
 }
 
 /** The stored parts of documents: the text of a draft, and the kind of any other part. */

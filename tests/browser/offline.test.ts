@@ -9,6 +9,7 @@ import type { Browser, BrowserContext, Page } from "playwright-core";
 import { launchBrowser } from "../support/browser.ts";
 import type {} from "../support/replica-app/web/main.tsx";
 import { TestClient, until } from "../support/client.ts";
+import { keepShell } from "../support/keep-shell.ts";
 import { ADMIN_TOKEN, startServer, type TestServer } from "../support/server.ts";
 import { freePort } from "../support/servers/free-port.ts";
 
@@ -136,26 +137,6 @@ function onDisk(page: Page): Promise<string> {
   });
 }
 
-/** Serves the page itself, as a service worker would, so that it opens while the server is down. */
-async function keepShell(): Promise<void> {
-  const kept = new Map<
-    string,
-    { readonly body: Buffer; readonly headers: Record<string, string> }
-  >();
-  await context.route(
-    (url) => !url.pathname.startsWith("/api"),
-    async (route) => {
-      const url = route.request().url();
-      const known = kept.get(url);
-      if (known !== undefined) return route.fulfill(known);
-      const response = await route.fetch();
-      const answer = { body: await response.body(), headers: response.headers() };
-      kept.set(url, answer);
-      return route.fulfill({ response, body: answer.body });
-    },
-  );
-}
-
 test("a write made offline outlives the tab, and is sent once on the next visit", async () => {
   const first = await open();
   const client = await signIn(first);
@@ -198,7 +179,7 @@ test("a write that is rejected after the reload is rolled back and reported", as
 }, 60_000);
 
 test("with the server down, a reload shows rows and user, and stores writes", async () => {
-  await keepShell();
+  await keepShell(context);
   const page = await open();
   const client = await signIn(page);
   await insert(page, "kept");
@@ -247,7 +228,7 @@ test("after a reload deleted rows are gone, and new ones are shown", async () =>
 }, 60_000);
 
 test("a replica of thousands of rows is stored whole, and two tabs follow it", async () => {
-  await keepShell();
+  await keepShell(context);
   const [one, two] = [await open(), await open()];
   const client = await signIn(one);
   await live(two, client.userId);
@@ -459,7 +440,7 @@ test("when the session has ended, unsent writes wait for their own user", async 
 }, 60_000);
 
 test("with a cookie nothing is shown before the user is known, then writes are sent", async () => {
-  await keepShell();
+  await keepShell(context);
   const page = await open("/?cookie");
   await user(page, /nobody/);
   const { userId, token } = await page.evaluate(() => window.db.signInAsGuest());

@@ -158,3 +158,12 @@ export function pushUpdate(
 ): Promise<Answer> {
   return client.request("POST", `/api/crdt/${entity}/${rowId}`, { update: update.toHex() });
 }
+
+/** Checks that a server with an entity `Note` of a `text` merges an edit of it. */
+export async function checkMerge(client: TestClient): Promise<void> {
+  const editor = await Editor.open(client, "Note", await client.insert("Note", { text: "one" }));
+  editor.field("text").insert(3, " two");
+  const { status, text } = await editor.push();
+  editor.close();
+  if (status !== 200) throw new Error(`The edit was answered with ${status}: ${text}`);
+}

@@ -1,9 +1,5 @@
 import { LoroDoc, LoroText } from "loro-crdt";
-import {
-  CRDT_FRAME_SNAPSHOT,
-  CRDT_FRAME_UPDATE,
-  encodeCrdtFrame,
-} from "../../packages/loro/src/frame.ts";
+import { CRDT_FRAME_SNAPSHOT, CRDT_FRAME_UPDATE, encodeCrdtFrame } from "@pylonsync/protocol";
 import { refusal, type VirtualMachine } from "./virtual-machine.ts";
 
 interface ServerDocument {

@@ -3,7 +3,7 @@ import { mkdirSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { noteApp, PylonProcess, TempFolder } from "../src/testing/pylon-process.ts";
 import { TestClient, until } from "../../../tests/support/client.ts";
-import { Editor } from "../../../tests/support/document-client.ts";
+import { checkMerge } from "../../../tests/support/document-client.ts";
 import {
   isolatesOf,
   isRunning,
@@ -166,13 +166,8 @@ test("documents are merged in a process of the bundle, with the package beside i
     COMMAND,
   );
   const { port } = await server.event();
-  const client = await TestClient.guest(`http://127.0.0.1:${Number(port)}`);
-  const id = await client.insert("Note", { text: "one" });
-  const editor = await Editor.open(client, "Note", id);
-  editor.field("text").insert(3, " two");
-  expect((await editor.push()).body).toEqual({ ok: true });
+  await checkMerge(await TestClient.guest(`http://127.0.0.1:${Number(port)}`));
   expect(mergersOf(server.pid)).toHaveLength(1);
-  editor.close();
   expect(await server.end()).toBe(0);
 });
 

@@ -3,7 +3,6 @@ import { LoroDoc, type ContainerID, type LoroEventBatch, type LoroText } from "l
 import type {
   DocumentChanges,
   DocumentKey,
-  DocumentPart,
   Documents,
   DocumentUpdate,
   MutationError,
@@ -13,8 +12,9 @@ import { textIn, textsIn } from "./containers.ts";
 import { DocumentRequests } from "./document-requests.ts";
 import { Drafts, type Draft } from "./drafts.ts";
 import { EditHistory } from "./edit-history.ts";
-import { CRDT_FRAME_SNAPSHOT, type CrdtFrame } from "./frame.ts";
+import { CRDT_FRAME_SNAPSHOT, type CrdtFrame } from "@pylonsync/protocol";
 import type { LoroRegistry } from "./registry.ts";
+import { StoredChanges } from "./stored-changes.ts";
 import {
   applyEdit,
   deltaOf,
@@ -25,10 +25,7 @@ import {
   type TextEdit,
 } from "./text-edits.ts";
 import type { DocumentState } from "./use-loro-doc.ts";
-import { decodeBase, encodeBase, Version } from "./versions.ts";
-
-/** How long changes are unsent before the text that they change is stored too, in milliseconds. */
-const KEEP_BASE_MS = 1_000;
+import { decodeBase, Version } from "./versions.ts";
 
 /** Called with each change of the text of a field. */
 export type DeltaListener = (field: string, delta: TextDelta) => void;
@@ -61,13 +58,8 @@ export class CollabDocument implements DocumentChanges {
   #stopFollowing: () => void = () => undefined;
   /** What the server has, as far as known. */
   #confirmed = new Version();
-  /** The stored changes of this tab and others, with the version that includes them. */
-  readonly #parts = new Map<string, Version>();
-  /** The stored part with the changes of this tab; null if there are none. */
-  #changesId: string | null = null;
-  #base: { readonly id: string; readonly version: Version } | null = null;
+  readonly #stored: StoredChanges;
   readonly #requests: DocumentRequests;
-  #cancelBase: () => void = () => undefined;
   #isClosed = false;
   /** The server could not merge the changes, which were then sent in another form. */
   #isRetried = false;
@@ -88,6 +80,15 @@ export class CollabDocument implements DocumentChanges {
       onMissing: () => this.#writeDrafts(),
     });
     this.#drafts = new Drafts(key, () => this.#documents, changed);
+    this.#stored = new StoredChanges({
+      key,
+      after: engine.platform.after,
+      documents: () => this.#documents,
+      base: () => ({
+        confirmed: this.#confirmed.copy(),
+        document: this.doc.export({ mode: "snapshot" }),
+      }),
+    });
     this.#row = liveRow(engine.store, key.entity, key.rowId);
     this.#stops.push(
       registry.subscribe(key.entity, key.rowId, changed),
@@ -212,10 +213,7 @@ export class CollabDocument implements DocumentChanges {
 
   /** The user may have changed: starts again without any content. Stored changes stay. */
   reset(): void {
-    this.#cancelBase();
-    this.#parts.clear();
-    this.#changesId = null;
-    this.#base = null;
+    this.#stored.forget();
     this.#confirmed = new Version();
     this.#isRetried = false;
     this.#refusal = null;
@@ -229,7 +227,7 @@ export class CollabDocument implements DocumentChanges {
   close(): void {
     this.#isClosed = true;
     this.#requests.stop();
-    this.#cancelBase();
+    this.#stored.stop();
     this.#stopFollowing();
     for (const stop of this.#stops) stop();
     this.#documents?.unsubscribe(this.key);
@@ -355,25 +353,12 @@ export class CollabDocument implements DocumentChanges {
   #keep(): void {
     const documents = this.#documents;
     if (documents === null) return;
-    const version = Version.of(this.doc);
-    const isSent = this.#confirmed.includes(version);
-    const over = [...this.#parts].flatMap(([id, own]) =>
-      this.#confirmed.includes(own) ? [id] : [],
-    );
-    if (isSent) {
-      if (this.#changesId !== null) over.push(this.#changesId);
-      if (this.#base !== null) over.push(this.#base.id);
-      this.#changesId = null;
-      this.#base = null;
-      this.#cancelBase();
-    } else {
-      const replaced = this.#changesId === null ? [] : [this.#changesId];
-      this.#changesId = documents.store(this.#part("changes", this.#changes()), replaced);
-      this.#keepBase(documents);
+    if (this.#confirmed.includes(Version.of(this.doc))) this.#stored.dropOwn();
+    else {
+      this.#stored.store(documents, this.#changes(), this.#confirmed);
       documents.send(this.key, this);
     }
-    for (const id of over) this.#parts.delete(id);
-    if (over.length > 0) documents.drop(over);
+    this.#stored.dropConfirmed(this.#confirmed);
   }
 
   /** Continues without the unsent changes. */
@@ -390,25 +375,6 @@ export class CollabDocument implements DocumentChanges {
     this.#request();
   }
 
-  /** Stores the text that the changes are based on, if they stay unsent: a reload shows it. */
-  #keepBase(documents: Documents): void {
-    if (this.#base?.version.includes(this.#confirmed) === true) return;
-    this.#cancelBase();
-    this.#cancelBase = this.#engine.platform.after(KEEP_BASE_MS, () => {
-      if (this.#confirmed.includes(Version.of(this.doc))) return;
-      const confirmed = this.#confirmed.copy();
-      const document = this.doc.export({ mode: "snapshot" });
-      const bytes = encodeBase({ confirmed, document });
-      const replaced = this.#base === null ? [] : [this.#base.id];
-      const id = documents.store(this.#part("base", bytes), replaced);
-      this.#base = { id, version: confirmed };
-    });
-  }
-
-  #part(kind: DocumentPart["kind"], bytes: Uint8Array): DocumentPart {
-    return { ...this.key, kind, bytes };
-  }
-
   /** Adds the stored changes of earlier visits and other tabs. */
   #loadParts(): void {
     const documents = this.#documents;
@@ -417,14 +383,14 @@ export class CollabDocument implements DocumentChanges {
     // Changes can't be imported before the text that they are based on.
     const bases = stored.filter(({ kind }) => kind === "base");
     for (const { id, kind, bytes } of [...bases, ...stored]) {
-      if (this.#parts.has(id) || id === this.#changesId || id === this.#base?.id) continue;
+      if (this.#stored.has(id)) continue;
       if (kind === "draft") this.#drafts.found(id, bytes);
       else {
         const base = kind === "base" ? decodeBase(bytes) : null;
         const update = base?.document ?? bytes;
         const version = Version.ofBytes(update);
         if (version === null) continue;
-        this.#parts.set(id, version);
+        this.#stored.add(id, version);
         this.#import(update);
         if (base !== null) this.#confirmed.add(base.confirmed);
       }
@@ -484,14 +450,7 @@ export class CollabDocument implements DocumentChanges {
 
   /** Continues with a document without unsent changes. */
   #replace(document: LoroDoc): void {
-    const ids = [...this.#parts.keys()];
-    if (this.#changesId !== null) ids.push(this.#changesId);
-    if (this.#base !== null) ids.push(this.#base.id);
-    this.#parts.clear();
-    this.#changesId = null;
-    this.#base = null;
-    this.#cancelBase();
-    if (ids.length > 0) this.#documents?.drop(ids);
+    this.#stored.dropAll();
     this.#swap(document);
   }
 

@@ -3,9 +3,9 @@ import type { Platform } from "@pylonsync/sync";
 /** The first delay before a document is requested again, in milliseconds; it is doubled. */
 const FIRST_MS = 500;
 const LONGEST_MS = 30_000;
-/** After this many requests without an answer there is no document, as far as known. */
+/** After this many requests without an answer, the document is considered missing. */
 const MAX_REQUESTS = 3;
-/** Then what is written waits this long, in milliseconds. */
+/** How long what is written then waits for another request, in milliseconds. */
 const WRITE_MS = 2_000;
 
 /** The callbacks of the requests for a document. */
@@ -14,7 +14,7 @@ export interface DocumentRequestsOptions {
   /** Whether the server can be reached. */
   readonly isLive: () => boolean;
   readonly ask: () => void;
-  /** There is no document, for example because sockets do not work here. */
+  /** The document is missing, for example because sockets do not work here. */
   readonly onMissing: () => void;
 }
 

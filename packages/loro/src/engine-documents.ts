@@ -1,7 +1,8 @@
+import { decodeCrdtFrame } from "@pylonsync/protocol";
 import type { SyncEngine } from "@pylonsync/sync";
 import { CollabDocument } from "./collab-document.ts";
-import { decodeCrdtFrame } from "./frame.ts";
 import { globalRegistry, LoroRegistry } from "./registry.ts";
+import { rowName } from "./row-name.ts";
 
 /** How long an unused document stays open, in milliseconds: a page may show it again. */
 const LINGER_MS = 5_000;
@@ -34,18 +35,18 @@ export class EngineDocuments {
     this.#stop = engine.onBinaryFrame((bytes) => {
       const frame = decodeCrdtFrame(bytes);
       if (frame === null) return;
-      this.#open.get(nameOf(frame.entity, frame.rowId))?.document.receive(frame);
+      this.#open.get(rowName(frame.entity, frame.rowId))?.document.receive(frame);
     });
   }
 
   /** Returns a document that is open. */
   get(entity: string, rowId: string): CollabDocument | undefined {
-    return this.#open.get(nameOf(entity, rowId))?.document;
+    return this.#open.get(rowName(entity, rowId))?.document;
   }
 
   /** Opens a document; calls are counted. */
   use(entity: string, rowId: string): DocumentUse {
-    const name = nameOf(entity, rowId);
+    const name = rowName(entity, rowId);
     const known = this.#open.get(name);
     const one = known ?? {
       document: new CollabDocument(this.#engine, this.registry, { entity, rowId }),
@@ -102,9 +103,4 @@ export function documentsOf(engine: SyncEngine): EngineDocuments {
 export function detachLoro(): void {
   for (const documents of byEngine.values()) documents.close();
   byEngine.clear();
-}
-
-/** Names of entities contain no slash. */
-function nameOf(entity: string, rowId: string): string {
-  return `${entity}/${rowId}`;
 }

@@ -1,5 +1,6 @@
+import { decodeCrdtFrame } from "@pylonsync/protocol";
 import { LoroDoc } from "loro-crdt";
-import { decodeCrdtFrame } from "./frame.ts";
+import { rowName } from "./row-name.ts";
 
 /** Identifies a row. */
 export interface CachedRow {
@@ -35,7 +36,7 @@ export class LoroRegistry {
 
   /** Calls the listener after each change of a document. @returns an unsubscribe function */
   subscribe(entity: string, rowId: string, listener: () => void): () => void {
-    const name = nameOf(entity, rowId);
+    const name = rowName(entity, rowId);
     const listeners = this.#listeners.get(name) ?? new Set();
     this.#listeners.set(name, listeners);
     // Each call has its own subscription, even with the same function.
@@ -66,7 +67,7 @@ export class LoroRegistry {
 
   /** Forgets a document. */
   evict(entity: string, rowId: string): void {
-    const name = nameOf(entity, rowId);
+    const name = rowName(entity, rowId);
     const entry = this.#entries.get(name);
     if (entry === undefined) return;
     entry.stop();
@@ -85,11 +86,11 @@ export class LoroRegistry {
     entry.stop();
     entry.document = document;
     this.#follow(entry);
-    this.#notify(nameOf(entity, rowId));
+    this.#notify(rowName(entity, rowId));
   }
 
   #entry(entity: string, rowId: string): Entry {
-    const name = nameOf(entity, rowId);
+    const name = rowName(entity, rowId);
     const known = this.#entries.get(name);
     if (known !== undefined) return known;
     const entry = { entity, rowId, document: new LoroDoc(), stop: () => undefined };
@@ -99,18 +100,13 @@ export class LoroRegistry {
   }
 
   #follow(entry: Entry): void {
-    const name = nameOf(entry.entity, entry.rowId);
+    const name = rowName(entry.entity, entry.rowId);
     entry.stop = entry.document.subscribe(() => this.#notify(name));
   }
 
   #notify(name: string): void {
     for (const listener of [...(this.#listeners.get(name) ?? [])]) listener();
   }
-}
-
-/** Names of entities contain no slash. */
-function nameOf(entity: string, rowId: string): string {
-  return `${entity}/${rowId}`;
 }
 
 /**

@@ -1,10 +1,14 @@
-import { PylonError } from "@pylonsync/protocol";
+import {
+  CRDT_FRAME_SNAPSHOT,
+  CRDT_FRAME_UPDATE,
+  encodeCrdtFrame,
+  PylonError,
+} from "@pylonsync/protocol";
 import { readerShare } from "../request/reading.ts";
 import type { Store } from "../store/store.ts";
 import type { DocumentReader } from "./document-reader.ts";
 import type { DocumentPart, StoredDocument } from "./document-store.ts";
 import type { Documents } from "./documents.ts";
-import { encodeFrame, SNAPSHOT_FRAME, UPDATE_FRAME } from "./frame.ts";
 
 /** The pause before another attempt when the server is overloaded, in milliseconds. */
 const RETRY_MS = 500;
@@ -160,11 +164,11 @@ export class DocumentGroup {
     const { name: entity, rowId } = this.#name;
     reader.send(
       missing.map(({ isSnapshot, bytes }) =>
-        encodeFrame({
-          type: isSnapshot ? SNAPSHOT_FRAME : UPDATE_FRAME,
+        encodeCrdtFrame({
+          type: isSnapshot ? CRDT_FRAME_SNAPSHOT : CRDT_FRAME_UPDATE,
           entity,
           rowId,
-          bytes,
+          payload: bytes,
         }),
       ),
     );

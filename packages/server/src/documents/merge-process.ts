@@ -1,4 +1,5 @@
 import { extname, join } from "node:path";
+import { startOwnProcess } from "../util/own-process.ts";
 import { MERGE_COMMAND } from "./merge-command.ts";
 import type { MergeAnswer, MergeMessage, MergeRequest } from "./merge-protocol.ts";
 
@@ -19,18 +20,10 @@ export class MergeProcess {
 
   constructor(events: MergeEvents) {
     this.#events = events;
-    this.#child = Bun.spawn(command(), {
-      ipc: (message: MergeMessage) => this.#onMessage(message),
-      serialization: "advanced",
-      stdio: ["ignore", "ignore", "inherit"],
-      // The app's folder may contain settings of Bun that are not meant for this process.
-      cwd: "/",
-      // It does not receive the server's secrets, and must not outlive the server.
-      env: { BUN_OPTIONS: "--smol --no-orphans" },
-      onExit: (_, code, signal) =>
-        events.ended(signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`),
+    this.#child = startOwnProcess<MergeMessage>(command(), "advanced", {
+      message: (message) => this.#onMessage(message),
+      ended: (reason) => events.ended(reason),
     });
-    this.#child.unref();
   }
 
   /** May be called only when the process is ready and has responded to the previous request. */

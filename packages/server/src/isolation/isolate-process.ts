@@ -6,6 +6,7 @@ import { PylonError } from "@pylonsync/protocol";
 import type { EncodedResult } from "../functions/encode-result.ts";
 import type { IsolatedRun } from "../functions/isolation.ts";
 import { isRecord } from "../util/is-record.ts";
+import { endReason } from "../util/own-process.ts";
 import { ContextShape, isAuthWatched, type ContextMethod } from "./describe-context.ts";
 import type { FrameWriter } from "./frames.ts";
 import { ISOLATE_COMMAND } from "./isolate-command.ts";
@@ -93,7 +94,7 @@ export class IsolateProcess {
       stdio: ["ignore", "inherit", "inherit"],
       env: { ...load.env, BUN_OPTIONS: `${load.env["BUN_OPTIONS"] ?? ""} --no-orphans`.trim() },
       onExit: (_, code, signal) => {
-        const reason = signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`;
+        const reason = endReason(code, signal);
         rmSync(claims, { force: true });
         this.#endReason ??= crashed(reason);
         this.withdraw();

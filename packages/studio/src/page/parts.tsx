@@ -55,3 +55,37 @@ export function Json({ value }: { readonly value: unknown }): ReactElement {
   const text = useMemo(() => jsonText(value), [value]);
   return <pre className="json">{text}</pre>;
 }
+
+interface ChoiceProps<T extends string> {
+  /** What is chosen, for screen readers. */
+  readonly label: string;
+  readonly values: readonly T[];
+  readonly chosen: T;
+  /** The text of each value; default: the value. */
+  readonly textOf?: (value: T) => string;
+  readonly onChoose: (value: T) => void;
+}
+
+/** Buttons of which one is chosen. */
+export function Choice<T extends string>({
+  label,
+  values,
+  chosen,
+  textOf = (value) => value,
+  onChoose,
+}: ChoiceProps<T>): ReactElement {
+  return (
+    <div className="tabs" role="group" aria-label={label}>
+      {values.map((value) => (
+        <button
+          key={value}
+          type="button"
+          aria-pressed={chosen === value}
+          onClick={() => onChoose(value)}
+        >
+          {textOf(value)}
+        </button>
+      ))}
+    </div>
+  );
+}

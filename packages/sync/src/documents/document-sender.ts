@@ -9,11 +9,11 @@ import type { DocumentKey } from "./document-client.ts";
 
 /** The minimum time between two requests, in milliseconds: people press ten keys a second. */
 const MIN_INTERVAL_MS = 200;
-/** The number of requests after which they are less frequent, */
+/** The number of requests that may follow each other at this interval. */
 const BURST = 20;
 /**
- * one in this time, in milliseconds. A server in production accepts a hundred requests a minute
- * from one address by default, and a page sends others too.
+ * The interval of further requests, in milliseconds. A server in production accepts a hundred edits
+ * a minute from one user by default, and the user may write in several tabs.
  */
 const SUSTAINED_MS = 1_500;
 

@@ -1,4 +1,5 @@
 import { extname, join } from "node:path";
+import { startOwnProcess } from "../../util/own-process.ts";
 import { ReadError } from "./read-error.ts";
 import { READER_COMMAND } from "./reader-command.ts";
 import type { ReaderMessage, ReadRequest, ReadRow } from "./reader-protocol.ts";
@@ -31,19 +32,10 @@ export class ReaderProcess {
    */
   constructor(path: string, events: ReaderEvents) {
     this.#events = events;
-    this.#child = Bun.spawn(commandFor(path), {
-      ipc: (message: ReaderMessage) => this.#onMessage(message),
-      serialization: "json",
-      stdio: ["ignore", "ignore", "inherit"],
-      // The app's folder may contain settings of Bun that are not meant for this process.
-      cwd: "/",
-      // The process does not receive the server's secrets. It must not outlive the server, even if
-      // the server is killed while a statement keeps the reader from noticing.
-      env: { BUN_OPTIONS: "--smol --no-orphans" },
-      onExit: (_, code, signal) =>
-        events.ended(signal === null ? `exit code ${String(code)}` : `signal ${String(signal)}`),
+    this.#child = startOwnProcess<ReaderMessage>(commandFor(path), "json", {
+      message: (message) => this.#onMessage(message),
+      ended: (reason) => events.ended(reason),
     });
-    this.#child.unref();
   }
 
   /** Whether the process accepts requests. */

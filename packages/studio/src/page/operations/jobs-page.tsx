@@ -1,6 +1,6 @@
 import { useState, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
-import { Badge, Empty, Json, Problem, Time } from "../parts.tsx";
+import { Badge, Choice, Empty, Json, Problem, Time } from "../parts.tsx";
 import { useAction, useLoaded } from "../use-loaded.ts";
 
 const STATUSES = ["pending", "running", "retrying", "completed", "dead", "cancelled"] as const;
@@ -32,18 +32,13 @@ export function JobsPage(): ReactElement {
   return (
     <section>
       <h1>Jobs and crons</h1>
-      <div className="tabs" role="group" aria-label="Status">
-        {["", ...STATUSES].map((each) => (
-          <button
-            key={each}
-            type="button"
-            aria-pressed={status === each}
-            onClick={() => setStatus(each)}
-          >
-            {each === "" ? "all" : `${each} ${String(stats.data?.[each] ?? "")}`}
-          </button>
-        ))}
-      </div>
+      <Choice
+        label="Status"
+        values={["", ...STATUSES]}
+        chosen={status}
+        textOf={(each) => (each === "" ? "all" : `${each} ${String(stats.data?.[each] ?? "")}`)}
+        onChoose={setStatus}
+      />
       <Problem error={jobs.error} />
       {jobs.data?.length === 0 && <Empty>No jobs.</Empty>}
       {jobs.data?.map((job) => (

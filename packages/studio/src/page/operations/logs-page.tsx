@@ -1,7 +1,7 @@
 import { useEffect, useState, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { followLines } from "../follow.ts";
-import { Badge, Empty, Problem, Time } from "../parts.tsx";
+import { Badge, Choice, Empty, Problem, Time } from "../parts.tsx";
 import { LogLines, type LogLine } from "./log-lines.ts";
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
@@ -12,18 +12,7 @@ export function LogsPage(): ReactElement {
   return (
     <section>
       <h1>Logs</h1>
-      <div className="tabs" role="group" aria-label="Level">
-        {LEVELS.map((each) => (
-          <button
-            key={each}
-            type="button"
-            aria-pressed={level === each}
-            onClick={() => setLevel(each)}
-          >
-            {each}
-          </button>
-        ))}
-      </div>
+      <Choice label="Level" values={LEVELS} chosen={level} onChoose={setLevel} />
       <Problem error={error} />
       {lines.length === 0 && (
         <Empty>No lines yet. The server writes the levels that PYLON_LOG_LEVEL selects.</Empty>

@@ -1,7 +1,7 @@
 import { useState, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { durationText } from "../format.ts";
-import { Badge, Empty, Json, Problem, Time } from "../parts.tsx";
+import { Badge, Choice, Empty, Json, Problem, Time } from "../parts.tsx";
 import { hrefOf } from "../route.ts";
 import { useAction, useLoaded } from "../use-loaded.ts";
 
@@ -53,18 +53,13 @@ export function WorkflowsPage({ id }: { readonly id: string | null }): ReactElem
   return (
     <section>
       <h1>Workflows</h1>
-      <div className="tabs" role="group" aria-label="Status">
-        {["", ...STATUSES].map((each) => (
-          <button
-            key={each}
-            type="button"
-            aria-pressed={status === each}
-            onClick={() => setStatus(each)}
-          >
-            {each === "" ? "all" : each}
-          </button>
-        ))}
-      </div>
+      <Choice
+        label="Status"
+        values={["", ...STATUSES]}
+        chosen={status}
+        textOf={(each) => (each === "" ? "all" : each)}
+        onChoose={setStatus}
+      />
       <Problem error={runs.error} />
       {runs.data?.length === 0 && <Empty>No runs.</Empty>}
       <div className="split">

@@ -6,7 +6,7 @@ import {
   decodeCrdtFrame,
   encodeCrdtFrame,
   type CrdtFrame,
-} from "./frame.ts";
+} from "./document-frame.ts";
 
 const frames: fc.Arbitrary<CrdtFrame> = fc.record({
   type: fc.constantFrom(CRDT_FRAME_SNAPSHOT, CRDT_FRAME_UPDATE),
