@@ -129,6 +129,24 @@ test("a reload while offline keeps the changes and the text that they are based 
   expect(server.text(ROW)).toBe("milk, bread, eggs");
 });
 
+test("changes whose base was not stored stay stored until they can be merged", async () => {
+  const { machine, server, page, until, open } = await bound("milk");
+  machine.network = "down";
+  machine.cut();
+  page.document.setText("body", "milk, bread");
+  await machine.advance(500);
+  page.close();
+  for (let visit = 0; visit < 2; visit += 1) {
+    const later = open();
+    await machine.advance(3_000);
+    later.close();
+  }
+  machine.network = "up";
+  const last = open();
+  await until(() => server.text(ROW) === "milk, bread");
+  await until(() => last.document.text("body") === "milk, bread");
+});
+
 test("changes of an earlier visit are sent even if no page shows the document", async () => {
   const { machine, server, page, until } = await bound("milk");
   machine.network = "down";
