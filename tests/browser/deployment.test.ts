@@ -61,7 +61,12 @@ async function open(
   await page.goto(new URL(path, server.url).href);
   const deploy = (): void => void (isMissing = () => true);
   const restore = (): void => void (isMissing = () => false);
-  return { page, uncaught, scripts, missed, deploy, restore, close: () => context.close() };
+  const close = async (): Promise<void> => {
+    // A script may still be on its way.
+    await page.unrouteAll({ behavior: "ignoreErrors" });
+    await context.close();
+  };
+  return { page, uncaught, scripts, missed, deploy, restore, close };
 }
 
 const live = (page: Page): Promise<void> =>

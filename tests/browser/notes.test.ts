@@ -122,7 +122,11 @@ async function together(title: string, text: string): Promise<readonly [Writer, 
 }
 
 async function leave(...writers: readonly Writer[]): Promise<void> {
-  await Promise.all(writers.map(({ context }) => context.close()));
+  for (const { context } of writers) {
+    // A file may still be on its way.
+    await context.unrouteAll({ behavior: "ignoreErrors" });
+    await context.close();
+  }
   expect(problems).toEqual([]);
 }
 

@@ -50,6 +50,8 @@ beforeEach(async () => {
   context = await browser.newContext();
 });
 afterEach(async () => {
+  // A file may still be on its way.
+  await context.unrouteAll({ behavior: "ignoreErrors" });
   await context.close();
 });
 
