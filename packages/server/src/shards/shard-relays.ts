@@ -6,7 +6,8 @@ import { ShardElsewhereError } from "./shard-elsewhere-error.ts";
 import { ShardRelay, type RelaySocket, type RelayStart } from "./shard-relay.ts";
 import { SILENT_MS } from "./replica-silence.ts";
 import type { ShardOwner } from "./shard-storage.ts";
-import { NOT_HERE, type ShardJoin, type Shards } from "./shards.ts";
+import { NOT_HERE } from "./shard-runs.ts";
+import type { ShardJoin, Shards } from "./shards.ts";
 
 /** Whether a replica responds at its address. "unknown": nothing responded in time. */
 export type ProbeResult = "alive" | "gone" | "unknown";
