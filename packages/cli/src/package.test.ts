@@ -22,7 +22,8 @@ const NAMES = [
 ];
 const folder = new TempFolder();
 let registry: PackageRegistry;
-let shared: Promise<string> | undefined;
+/** The folders of apps by their template. */
+const apps = new Map<string, Promise<string>>();
 
 beforeAll(async () => {
   registry = await PackageRegistry.start(folder.path, NAMES);
@@ -109,7 +110,7 @@ export default workflow("undo", async (ctx, { step }) => {
 
 // The command is bundled: its classes are others than those of the packages that the app imports.
 test("the installed command and the app's packages know each other's errors", async () => {
-  const dir = await sharedApp();
+  const dir = await copiedApp("failing");
   for (const [name, code] of Object.entries(FAILING_APP)) await Bun.write(join(dir, name), code);
   const main = join(dir, "node_modules", "@pylonsync", "cli", "bin", "pylon.mjs");
   await using server = new PylonProcess(["dev", "--port", "0"], dir, {}, [
@@ -140,7 +141,7 @@ test("the installed command and the app's packages know each other's errors", as
 
 // A package of a monorepo, or one that contains a plugin, is compiled with declarations.
 test("declarations can be generated for what an app exports", async () => {
-  const dir = await sharedApp();
+  const dir = await copiedApp("declared");
   await Bun.write(
     join(dir, "shared", "schema.ts"),
     `import { http, middleware, mutation, query, shard, v } from "@pylonsync/functions";
@@ -200,18 +201,25 @@ export const run = workflow("run", async () => 1);
   expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 0 });
 }, 300_000);
 
-/** Returns the folder of an installed app, to which several tests add files. */
-function sharedApp(): Promise<string> {
-  shared ??= installed("basic", "shared");
-  return shared;
+/** Returns a copy of an installed app, to which a test adds files. */
+async function copiedApp(name: string): Promise<string> {
+  const dir = join(folder.path, name);
+  await program(["cp", "-al", await installed("basic"), dir], folder.path);
+  return dir;
 }
 
-/** Creates an app from a template, and installs its packages. @returns its folder */
-async function installed(template: string, name = template): Promise<string> {
+/** Returns the folder of an app that was created from a template, with its packages. */
+function installed(template: string): Promise<string> {
+  const app = apps.get(template) ?? install(template);
+  apps.set(template, app);
+  return app;
+}
+
+async function install(template: string): Promise<string> {
   const main = join(PACKAGES, "cli", "src", "main.ts");
-  const command = [process.execPath, main, "init", name, "--template", template];
+  const command = [process.execPath, main, "init", template, "--template", template];
   await program(command, folder.path);
-  const dir = join(folder.path, name);
+  const dir = join(folder.path, template);
   await Bun.write(join(dir, ".npmrc"), registry.npmrc);
   // The quick start and the walkthrough install without a lock. Here only the lock is made that
   // way: each whole installation takes 20 seconds of CPU time.
