@@ -252,6 +252,16 @@ test("requests per minute and tokens per day are limited per user", async () => 
   expect([await ask(user), await ask(user), await ask(user)]).toEqual([200, 200, 429]);
   expect(await ask(await register("other@example.com"))).toBe(200);
 
+  // Guests are free to create.
+  const guests = await open(
+    { PYLON_AI_RATE_LIMIT_MAX: "2" },
+    { plugins: [aiProxy({ guests: true })] },
+  );
+  const newGuest = (): Promise<TestClient> => TestClient.guest(guests.server.url);
+  expect(await ask(await newGuest())).toBe(200);
+  expect(await ask(await newGuest())).toBe(200);
+  expect(await ask(await newGuest())).toBe(429);
+
   const tokens = await open({ PYLON_AI_TOKENS_PER_DAY: "15" });
   expect([await ask(tokens.user), await ask(tokens.user), await ask(tokens.user)]).toEqual([
     200, 200, 429,

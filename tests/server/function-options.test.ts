@@ -3,6 +3,7 @@ import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { createSyncEngine, createWriteThroughStorage, type SyncEngine } from "@pylonsync/sync";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import { TestClient, until } from "../support/client.ts";
+import { QuerySocket } from "../support/query-socket.ts";
 import { ADMIN_TOKEN, appOf, startServer, type TestServer } from "../support/server.ts";
 
 const manifest = buildManifest({
@@ -106,6 +107,52 @@ test("auth is checked before the arguments, and the admin may call everything", 
   expect(await call(nobody, "open")).toEqual([200, "open"]);
 });
 
+test("T17: a limit holds for all guests of a network together, live too", async () => {
+  const own = await startServer(app);
+  const guest = (): Promise<TestClient> => TestClient.guest(own.url);
+  try {
+    for (let used = 0; used < 2; used += 1)
+      expect(await call(await guest(), "rare")).toEqual([200, "rare"]);
+    expect(await call(await guest(), "rare")).toEqual([429, "RATE_LIMITED"]);
+    const socket = await QuerySocket.open(await guest());
+    const id = socket.call("rare");
+    await until(() => socket.all("error").length + socket.outcomes(id).length > 0);
+    expect(socket.all("error")).toMatchObject([{ id, code: "RATE_LIMITED" }]);
+    socket.socket.close();
+    for (const transport of ["poll", "sse"])
+      expect(await liveOutcome(await guest(), transport, "rare")).toContain("RATE_LIMITED");
+  } finally {
+    await own.stop();
+  }
+});
+
+/** What a live connection without a socket is first told about a function. */
+async function liveOutcome(client: TestClient, transport: string, name: string): Promise<string> {
+  const messages = [{ type: "subscribe", id: 1, function: name, args: {} }];
+  const isOver = (text: string): boolean => /"type":"(?:error|result)"/.test(text);
+  const ask = (path: string, body: object): Promise<Response> =>
+    fetch(`${client.url}/api/live${path}`, {
+      method: "POST",
+      headers: { Authorization: `Bearer ${client.token}` },
+      body: JSON.stringify(body),
+    });
+  const response = await ask("", { transport, messages });
+  let told = "";
+  if (transport === "sse") {
+    for await (const part of (response.body ?? new Blob().stream()).pipeThrough(
+      new TextDecoderStream(),
+    )) {
+      told += part;
+      if (isOver(told)) break;
+    }
+    return told;
+  }
+  const { id, messages: first } = (await response.json()) as { id: string; messages: unknown };
+  for (told = JSON.stringify(first); !isOver(told);)
+    told += await (await ask(`/${id}`, { messages: [], wait: true })).text();
+  return told;
+}
+
 test("a policy can use the caller, the arguments and rows", async () => {
   expect(await call(nobody, "forMembers", { teamId: "a" })).toEqual([403, "POLICY_DENIED"]);
   expect(await call(ann, "forMembers", { teamId: "a" })).toEqual([403, "POLICY_DENIED"]);
@@ -127,7 +174,9 @@ test("a function's own rate limit and timeout replace those of the server", asyn
   const calls: unknown[] = [];
   for (let n = 0; n < 3; n += 1) calls.push((await call(ann, "rare"))[0]);
   expect(calls).toEqual([200, 200, 429]);
-  expect((await call(await TestClient.guest(server.url), "rare"))[0]).toBe(200);
+  const { body } = await admin.request("POST", "/api/auth/session", { user_id: "bob" });
+  const bob = new TestClient(server.url, String(body["token"]), "bob");
+  expect((await call(bob, "rare"))[0]).toBe(200);
   expect((await call(ann, "short"))[1]).toBe("FN_TIMEOUT");
 });
 

@@ -4,6 +4,7 @@ import type { AiConfig } from "../config/config.ts";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
 import type { RateLimiter } from "../request/rate-limit.ts";
+import { readerShare } from "../request/reading.ts";
 import { json, toPublicError, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
 import { chatRequest, type ChatRequest } from "./chat-request.ts";
@@ -16,9 +17,9 @@ export interface AiServices {
   readonly config: AiConfig | null;
   readonly settings: () => AiSettings;
   readonly platform: Pick<Platform, "after">;
-  /** Counts requests by user. */
+  /** Counts requests by user, those of guests by network. */
   readonly requests: RateLimiter;
-  /** Counts tokens by user. */
+  /** Counts tokens by user, those of guests by network. */
   readonly tokens: RateLimiter;
 }
 
@@ -145,8 +146,7 @@ class AiHandlers {
     const own = settings();
     checkCaller(context, own);
     const request = chatRequest(await context.json(), config, own);
-    const { caller } = context;
-    const key = caller.userId ?? "admin";
+    const key = readerShare(context);
     await requests.count(() => key);
     if (await tokens.isFull(key)) await tokens.count(() => key, 0);
     return { client: new ModelClient(config, platform), request, key };

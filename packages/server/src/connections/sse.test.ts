@@ -25,7 +25,7 @@ class Streams {
   async open(sendBufferBytes = 1_000_000): Promise<OpenStream> {
     const joined: Subscriber[] = [];
     const response = openEventStream(
-      { identity: ANONYMOUS_IDENTITY, cursor: null },
+      { identity: ANONYMOUS_IDENTITY, address: "", cursor: null },
       {
         join: (subscriber) => Promise.resolve(void joined.push(subscriber)),
         leave: () => undefined,

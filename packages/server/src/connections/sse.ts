@@ -202,21 +202,31 @@ const HIGH_WATER_MARK = 64 * 1024;
  */
 const MAX_SILENCE_MS = 10_000;
 
+/** What is known of a stream when it is opened. */
+export interface StreamStart {
+  readonly identity: Identity;
+  readonly address: string;
+  readonly cursor: Cursor | null;
+}
+
+/** The settings of a stream, and what it tells its opener. */
+export interface StreamOptions {
+  readonly sendBufferBytes: number;
+  readonly pingMs: number;
+  readonly onEnd: () => void;
+  readonly platform: Platform;
+  readonly turns: StreamTurns;
+  /** The version of the protocol; default 1. */
+  readonly version?: 1 | 2;
+  /** Called before the stream joins the feed; it may be sent something first. */
+  readonly onOpen?: (subscriber: Subscriber) => void;
+}
+
 /** Responds with an event stream that carries the same messages as a socket. */
 export function openEventStream(
-  start: { readonly identity: Identity; readonly cursor: Cursor | null },
+  start: StreamStart,
   hub: ConnectionHub,
-  options: {
-    readonly sendBufferBytes: number;
-    readonly pingMs: number;
-    readonly onEnd: () => void;
-    readonly platform: Platform;
-    readonly turns: StreamTurns;
-    /** The version of the protocol; default 1. */
-    readonly version?: 1 | 2;
-    /** Called before the stream joins the feed; it may be sent something first. */
-    readonly onOpen?: (subscriber: Subscriber) => void;
-  },
+  options: StreamOptions,
 ): Response {
   let outlet: StreamOutlet | undefined;
   let subscriber: Subscriber | undefined;
@@ -236,7 +246,8 @@ export function openEventStream(
       start(controller) {
         outlet = new StreamOutlet(controller, turns);
         const { sendBufferBytes, version } = options;
-        subscriber = new Subscriber(start.identity, outlet, sendBufferBytes, platform, version);
+        const { identity, address } = start;
+        subscriber = new Subscriber(identity, outlet, sendBufferBytes, platform, version, address);
         outlet.comment("connected");
         // The client abandons a stream that is silent for longer.
         outlet.comment(`keepalive every ${silenceMs / 1000} s`);

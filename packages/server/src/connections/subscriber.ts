@@ -65,7 +65,7 @@ export class Subscriber {
   readonly identity: Identity;
   /** The protocol: 1 replicates all readable rows, 2 those of its subscriptions. */
   readonly version: 1 | 2;
-  /** The client's address; empty if it is not needed. */
+  /** The client's address. */
   readonly address: string;
   readonly #outlet: Outlet;
   readonly #limit: number;

@@ -15,6 +15,11 @@ const renamed = buildManifest({
       salary: field.int().max(100).optional().renamedFrom("pay").renamedFrom("wage"),
     }),
     entity("Ballot", { votes: field.int().max(100) }),
+    entity(
+      "Member",
+      { name: field.string(), pin: field.string(), note: field.string().hidden() },
+      { timestamps: true },
+    ),
   ],
   policies: [
     policy({
@@ -22,6 +27,12 @@ const renamed = buildManifest({
       entity: "Person",
       allow: "true",
       fields: { salary: { allowRead: 'auth.hasRole("hr")', allowWrite: "true" } },
+    }),
+    policy({
+      name: "members",
+      entity: "Member",
+      allow: "true",
+      fields: { pin: { allowRead: "auth.isAdmin" } },
     }),
     policy({ name: "ballots", entity: "Ballot", allowRead: "false", allowUpdate: "true" }),
   ],
@@ -86,4 +97,36 @@ test("no write reveals a value that its caller may not read", async () => {
   expect(await write("Person", "p", { pay: { $increment: 41 } }, hr)).toBe("written");
   expect(await write("Person", "p", { salary: 100, pay: 7 }, hr)).toBe("written");
   expect(await app.reads(hr).get("Person", "p")).toMatchObject({ salary: 7 });
+});
+
+test("a write of an unreadable field shows by nothing whether it was its value", async () => {
+  await using app = await openAppData(renamed);
+  await app.committer.commit({ caller: ADMIN, policies: "bypassed" }, (writer) =>
+    writer.insert("Member", { name: "ann", pin: "1234", note: "tall" }, "m"),
+  );
+  const caller = user("u1");
+  const seenBefore = await app.reads(caller).get("Member", "m");
+  const { head } = await app.store.bounds();
+  app.platform.advance(1000);
+  // The second write is only made if the first one has not changed the row, and the last one undoes
+  // both: so each attempt would reveal whether the guess is right, and leave no trace.
+  const attempt = (guess: object): Promise<unknown> =>
+    app.committer
+      .commit({ caller, policies: "enforced" }, async (writer) => {
+        await writer.update("Member", "m", guess);
+        await writer.update(
+          "Member",
+          "m",
+          { name: "bob" },
+          { ifUnchanged: { updatedAt: seenBefore?.["updatedAt"] } },
+        );
+        throw new Error("undone");
+      })
+      .catch((error: unknown) => (error instanceof PylonError ? error.code : "undone"));
+  for (const guess of [{ pin: "1234" }, { pin: "1235" }, { note: "tall" }, { note: "small" }])
+    expect(await attempt(guess)).toBe("ROW_CHANGED");
+  // A readable field can be written again without a change.
+  expect(await attempt({ name: "ann" })).toBe("undone");
+  expect((await app.store.bounds()).head).toBe(head);
+  expect(await app.reads(caller).get("Member", "m")).toEqual(seenBefore);
 });

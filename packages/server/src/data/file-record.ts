@@ -40,7 +40,8 @@ export interface FileRecord {
   readonly createdAt: number;
   /**
    * Since when it is in no row, in milliseconds since 1970; null for a file that a row contains,
-   * and for one that was never meant for a row.
+   * and for one that was never meant for a row. For a file that is being deleted, when its content
+   * is deleted again.
    */
   readonly orphanedAt: number | null;
 }

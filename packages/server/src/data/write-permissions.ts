@@ -95,6 +95,12 @@ export class WritePermissions {
     return this.#model.rules.seenBy(entity, this.#options.caller).publicShape;
   }
 
+  /** Of the given fields, those that the caller may not read. */
+  blind(entity: Entity, names: readonly string[]): ReadonlySet<string> {
+    const { fields } = this.shapeFor(entity);
+    return new Set(names.filter((name) => !fields.has(name)));
+  }
+
   /**
    * Rejects relative changes of unreadable fields: their success or failure would reveal the value.
    *

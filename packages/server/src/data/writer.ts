@@ -210,7 +210,8 @@ export class Writer implements Reader {
       this.#permissions.refuseBlind(entity, operators.keys());
     }
     const data = resolveOperators(named, operators, before);
-    await this.#change(entity, before, data, { trusted, fixed: {}, isAsked: true, names });
+    const blind = this.#permissions.blind(entity, names);
+    await this.#change(entity, before, data, { trusted, fixed: {}, isAsked: true, names, blind });
     return true;
   }
 
@@ -241,6 +242,8 @@ export class Writer implements Reader {
    * @param how.isAsked whether a caller requested the change and needs permission; a cascade does
    *   not
    * @param how.names the requested fields
+   * @param how.blind those of them that the caller may not read. They always count as changed:
+   *   otherwise whether the row was written, as its update time shows, would reveal their values
    */
   async #change(
     entity: Entity,
@@ -251,10 +254,11 @@ export class Writer implements Reader {
       readonly fixed: Readonly<Record<string, Value>>;
       readonly isAsked: boolean;
       readonly names?: readonly string[];
+      readonly blind?: ReadonlySet<string>;
     },
   ): Promise<void> {
     const hooks = this.#hooks;
-    const { trusted, fixed, isAsked, names = [] } = how;
+    const { trusted, fixed, isAsked, names = [], blind } = how;
     const input =
       hooks === undefined ? data : await hooks.beforeUpdate(entity, before, data, !isAsked);
     const checked = checkPatch(entity, input, {
@@ -267,7 +271,7 @@ export class Writer implements Reader {
       stamped(
         entity,
         before,
-        changedOnly(before, { ...withEmailRules(entity, before, checked), ...fixed }),
+        changedOnly(before, { ...withEmailRules(entity, before, checked), ...fixed }, blind),
         this.#options.now,
       ),
     );

@@ -8,12 +8,21 @@ export function writtenNames(data: unknown): string[] {
   return Object.keys(data).filter((name) => data[name] !== undefined);
 }
 
-/** Returns the fields of a patch that differ from the existing row. */
+const NONE: ReadonlySet<string> = new Set();
+
+/**
+ * Returns the fields of a patch that differ from the existing row.
+ *
+ * @param always the fields that count as changed whatever their value
+ */
 export function changedOnly(
   before: StoredRow,
   patch: Readonly<Record<string, Value>>,
+  always: ReadonlySet<string> = NONE,
 ): Record<string, Value> {
   return Object.fromEntries(
-    Object.entries(patch).filter(([name, value]) => !isSameValue(before[name], value)),
+    Object.entries(patch).filter(
+      ([name, value]) => always.has(name) || !isSameValue(before[name], value),
+    ),
   );
 }

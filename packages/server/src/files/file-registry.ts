@@ -1,4 +1,4 @@
-import { and, not } from "@pylonsync/query";
+import { and, not, or } from "@pylonsync/query";
 import type { FileRecord } from "../data/file-record.ts";
 import type { Platform } from "../platform.ts";
 import type { Reader, Store } from "../store/store.ts";
@@ -136,7 +136,11 @@ export class FileRegistry {
   async loose(ownerId: string): Promise<{ readonly count: number; readonly bytes: number }> {
     const [row] = await this.#store.aggregate({
       entity: FILES.name,
-      where: and(FILES.is("ownerId", ownerId), FILES.is("linkedRow", null)),
+      where: and(
+        FILES.is("ownerId", ownerId),
+        FILES.is("linkedRow", null),
+        not(FILES.is("state", "deleting")),
+      ),
       groupBy: [],
       measures: [
         { fn: "count", as: "count" },
@@ -189,6 +193,17 @@ export class FileRegistry {
     });
   }
 
+  /**
+   * Keeps a deleted file, so that its content is deleted again.
+   *
+   * @param after milliseconds since 1970
+   */
+  async deleteAgain(id: string, after: number): Promise<void> {
+    await transactById(this.#store, (tx) =>
+      FILES.update(tx, id, { state: "deleting", orphanedAt: after }),
+    );
+  }
+
   /** Deletes the metadata; the content must be deleted before. */
   async forget(id: string): Promise<void> {
     await transactById(this.#store, (tx) => FILES.delete(tx, id));
@@ -201,8 +216,12 @@ export class FileRegistry {
    * @param before milliseconds since 1970
    */
   async unneeded(before: number): Promise<FileRecord[]> {
+    const isDue = or(
+      FILES.is("orphanedAt", null),
+      FILES.isUpTo("orphanedAt", this.#platform.now()),
+    );
     const conditions = [
-      FILES.is("state", "deleting"),
+      and(FILES.is("state", "deleting"), isDue),
       and(FILES.is("state", "pending"), FILES.isBelow("createdAt", before)),
       FILES.isBelow("orphanedAt", before),
     ];

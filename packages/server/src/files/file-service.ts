@@ -60,6 +60,8 @@ export interface Announced {
 }
 
 const PRESIGNED_S = 60 * 60;
+/** Uploads to a signed URL begin within an hour, and may last long. */
+const LATE_CONTENT_MS = 24 * 60 * 60 * 1000;
 const KEY_BYTES = 32;
 
 /**
@@ -202,7 +204,7 @@ export class FileService {
    * Stores the content of an announced file that is uploaded to this server.
    *
    * @param key as returned by `announce`
-   * @returns null if the key is not valid
+   * @returns null if the key is not valid, or if the file was deleted
    * @throws PylonError INVALID_DATA, CHECKSUM_MISMATCH, STORAGE_UNAVAILABLE; then the upload can be
    *   retried
    */
@@ -223,11 +225,14 @@ export class FileService {
     try {
       await storage.put(id, content, { contentType: file.contentType });
     } catch (error) {
-      await registry.update(id, { uploadKey });
-      throw error;
+      if (await registry.update(id, { uploadKey })) throw error;
+      return null;
     }
-    await registry.update(id, { checksum: content.checksum });
-    return file;
+    if (await registry.update(id, { checksum: content.checksum })) return file;
+    if ((await registry.get(id))?.state === "ready") return file;
+    // The file was deleted in the meantime.
+    await storage.delete(id, null);
+    return null;
   }
 
   /**
@@ -298,10 +303,18 @@ export class FileService {
     return true;
   }
 
-  /** Deletes the content first: while the metadata exists, a failed deletion is found again. */
-  async deleteNow(file: FileRecord): Promise<void> {
-    await this.#services.storage.delete(file.id, file.multipartId);
-    await this.#services.registry.forget(file.id);
+  /**
+   * Deletes the content first: while the metadata exists, a failed deletion is found again. A URL
+   * that the storage has signed can't be revoked, so content that is sent to it after the deletion
+   * is deleted by the maintenance.
+   */
+  async deleteNow({ id, multipartId, createdAt }: FileRecord): Promise<void> {
+    const { registry, storage, platform } = this.#services;
+    await storage.delete(id, multipartId);
+    const lastContentAt = createdAt + LATE_CONTENT_MS;
+    if (storage.signsUploads && platform.now() < lastContentAt)
+      await registry.deleteAgain(id, lastContentAt);
+    else await registry.forget(id);
   }
 
   async #finish(

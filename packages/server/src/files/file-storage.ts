@@ -80,6 +80,8 @@ export interface ResumableObject extends UploadProgress {
  * request.
  */
 export interface FileStorage {
+  /** Whether clients can send content directly to this storage, through URLs that it signs. */
+  readonly signsUploads: boolean;
   /**
    * Stores all of `content`. If it throws, or `content` does, nothing is left behind.
    *

@@ -510,6 +510,20 @@ describe.each(["local", "s3"] as const)("files in %s", (kind) => {
       await alice.insert("Album", { ownerId: alice.userId, cover: id });
     });
 
+    test("that is sent after its file was deleted does not stay", async () => {
+      const before = await backend.count();
+      const { body } = await alice.request("POST", "/api/files/presign", upload);
+      const id = String(body["id"]);
+      expect((await alice.request("DELETE", `/api/files/${id}`)).status).toBe(200);
+      expect((await alice.request("DELETE", `/api/files/${id}`)).status).toBe(404);
+      // A URL that S3 has signed can't be revoked.
+      expect(await send(body, PNG)).toBe(kind === "s3" ? 200 : 403);
+      expect(await alice.statusOf(id)).toBe(404);
+      expect((await alice.request("POST", `/api/files/${id}/complete`)).status).toBe(404);
+      await maintainLater(25 * HOUR_MS);
+      expect(await backend.count()).toBe(before);
+    });
+
     test("of another size does not become a file", async () => {
       const { body } = await alice.request("POST", "/api/files/presign", upload);
       const id = String(body["id"]);

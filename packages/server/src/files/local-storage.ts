@@ -31,6 +31,7 @@ const SYNC_BYTES = 16 * 1024 * 1024;
 
 /** Files in a folder of this machine. */
 export class LocalStorage implements FileStorage {
+  readonly signsUploads = false;
   readonly #dir: string;
 
   readonly #uuid: () => string;

@@ -67,6 +67,7 @@ const PART_CONCURRENCY = 2;
  * selected.
  */
 export class S3Storage implements FileStorage {
+  readonly signsUploads = true;
   readonly #client: S3Client;
   readonly #bucket: string;
   readonly #partBytes: number;

@@ -5,7 +5,6 @@ import type { Manifest, ManifestCall, ManifestInput } from "@pylonsync/sdk";
 import { operationOf } from "../data/idempotency.ts";
 import type { DataServices } from "../data/routes.ts";
 import type { RequestContext } from "../request/context.ts";
-import { networkOf } from "../request/network.ts";
 import { readerShare } from "../request/reading.ts";
 import { json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -42,11 +41,11 @@ export function actionRoutes(services: ActionServices): Route[] {
 async function callAction(services: ActionServices, context: RequestContext): Promise<Answer> {
   const { manifest, limits } = services;
   const action = declaredAction(manifest(), context.param("name"));
-  const { caller, address } = context;
+  const { caller } = context;
   const definition = services.functions().get(action.name);
   await limits.count(action.name, definition ?? {}, {
-    userId: caller.userId,
-    address: () => networkOf(address),
+    caller,
+    address: () => context.address,
   });
   const input = parseArgs({ args: validatorsOf(action.input ?? []) }, await context.json({}));
   await checkPolicy(services, context, action.name, input);

@@ -2,18 +2,22 @@ import { PylonError } from "@pylonsync/protocol";
 import type { FunctionRateLimit } from "@pylonsync/functions";
 import { expect, test } from "bun:test";
 import { RateLimiter } from "../request/rate-limit.ts";
-import { FunctionLimits, type CountedCaller } from "./function-limits.ts";
+import { FunctionLimits, type CountedCall } from "./function-limits.ts";
 
-const ann = { userId: "ann", address: () => "10.0.0.1" };
-const bob = { userId: "bob", address: () => "10.0.0.1" };
-const guest = { userId: null, address: () => "10.0.0.1" };
-const other = { userId: null, address: () => "10.0.0.2" };
+const callOf = (userId: string | null, address: string, isGuest = false): CountedCall => ({
+  caller: { userId, isGuest },
+  address: () => address,
+});
+const ann = callOf("ann", "10.0.0.1");
+const bob = callOf("bob", "10.0.0.1");
+const guest = callOf(null, "10.0.0.1");
+const other = callOf(null, "10.0.0.2");
 
 /** Which of these calls are refused. */
 async function refused(
   limits: FunctionLimits,
   rateLimit: FunctionRateLimit | undefined,
-  callers: readonly CountedCaller[],
+  callers: readonly CountedCall[],
 ): Promise<boolean[]> {
   const outcomes: boolean[] = [];
   for (const caller of callers) {
@@ -34,6 +38,16 @@ const limitsOf = (): FunctionLimits =>
 test("a function without a limit has the server's", async () => {
   const limits = limitsOf();
   expect(await refused(limits, undefined, [ann, bob, ann])).toEqual([false, false, true]);
+});
+
+test("T17: new guests, and addresses of one network, do not get calls of their own", async () => {
+  const calls = ["2001:db8::1", "2001:db8::2"].flatMap((address) => [
+    callOf(`guest at ${address}`, address, true),
+    callOf(null, address),
+  ]);
+  const limit = { max: 1, windowSecs: 60 };
+  for (const declared of [undefined, limit, { ...limit, by: "address" as const }])
+    expect(await refused(limitsOf(), declared, calls)).toEqual([false, true, true, true]);
 });
 
 test("a limit counts users, addresses or all calls together", async () => {

@@ -1,16 +1,19 @@
 import type { FnDefinition } from "@pylonsync/functions";
+import type { Caller } from "../identity/identity.ts";
+import { networkOf } from "../request/network.ts";
 import { RateLimiter, type SharedCount } from "../request/rate-limit.ts";
 
-/** The parts of a caller by which calls are counted. */
-export interface CountedCaller {
-  readonly userId: string | null;
-  /** Returns the network, or a connection. Called only if it is needed. */
+/** The parts of a call by which calls are counted. */
+export interface CountedCall {
+  readonly caller: Pick<Caller, "userId" | "isGuest">;
+  /** Returns the client's address. Called only if it is needed. */
   readonly address: () => string;
 }
 
 /**
  * Counts calls from outside: by the limit that a function declares, or by the server's own limit,
- * which counts each pair of function and caller.
+ * which counts each pair of function and caller. Guests and anonymous callers count by their
+ * network, because guests are free to create.
  */
 export class FunctionLimits {
   readonly #common: RateLimiter;
@@ -31,15 +34,15 @@ export class FunctionLimits {
   count(
     name: string,
     { rateLimit }: Pick<FnDefinition, "rateLimit">,
-    { userId, address }: CountedCaller,
+    { caller: { userId, isGuest }, address }: CountedCall,
   ): Promise<void> {
-    if (rateLimit === undefined) return this.#common.count(() => `${name}:${userId ?? address()}`);
+    // The prefix prevents collisions between user ids and addresses.
+    const network = (): string => `at ${networkOf(address())}`;
+    const user = (): string => (userId === null || isGuest ? network() : `user ${userId}`);
+    if (rateLimit === undefined) return this.#common.count(() => `${name}:${user()}`);
     const { by = "user", ...limit } = rateLimit;
-    return this.#limiterOf(name, limit).count(() => {
-      if (by === "all") return "all";
-      // The prefix prevents collisions between user ids and addresses.
-      return by === "user" && userId !== null ? `user ${userId}` : `at ${address()}`;
-    });
+    const key = { all: () => "all", address: network, user }[by];
+    return this.#limiterOf(name, limit).count(key);
   }
 
   #limiterOf(

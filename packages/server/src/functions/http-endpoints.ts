@@ -1,7 +1,6 @@
 import type { FnDefinition, HttpCors, HttpDefinition } from "@pylonsync/functions";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Endpoint, EndpointCall } from "../request/endpoint.ts";
-import { networkOf } from "../request/network.ts";
 import { readerShare } from "../request/reading.ts";
 import type { AnswerHeaders } from "../request/responses.ts";
 import { BoundedRequest } from "./bounded-request.ts";
@@ -44,8 +43,7 @@ export class HttpEndpoints {
   async #answer({ name, definition, params }: FoundHttp, call: EndpointCall): Promise<Response> {
     const { caller } = call.identity;
     checkKeyScope(caller, "functions", { name });
-    const address = (): string => networkOf(call.address());
-    await this.#limits.count(name, definition, { userId: caller.userId, address });
+    await this.#limits.count(name, definition, { caller, address: call.address });
     using bounded = new BoundedRequest(call, definition.maxBodyBytes);
     const { request } = bounded;
     const kept: { response?: Response } = {};

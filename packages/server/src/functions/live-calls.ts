@@ -39,9 +39,8 @@ export class LiveCalls {
   }
 
   /** @throws PylonError RATE_LIMITED */
-  count(name: string, { userId }: Caller, connection: string): Promise<void> {
-    const counted = { userId, address: () => connection };
-    return this.#limits.count(name, this.#queryOf(name), counted);
+  count(name: string, caller: Caller, address: string): Promise<void> {
+    return this.#limits.count(name, this.#queryOf(name), { caller, address: () => address });
   }
 
   /** Runs the query and records what it reads. Rejects only with an internal error. */

@@ -9,7 +9,6 @@ import { ANONYMOUS, type Caller } from "../identity/identity.ts";
 import { operationOf } from "../data/idempotency.ts";
 import type { RequestContext } from "../request/context.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
-import { networkOf } from "../request/network.ts";
 import { readerShare } from "../request/reading.ts";
 import { encodedJson, json, type Answer } from "../request/responses.ts";
 import type { Route } from "../request/route.ts";
@@ -115,8 +114,8 @@ class FunctionHandlers {
     const name = context.param("name");
     const definition = this.#runner.find(name);
     await this.#limits.count(name, definition, {
-      userId: context.caller.userId,
-      address: () => networkOf(context.address),
+      caller: context.caller,
+      address: () => context.address,
     });
     const args = await context.json({});
     const request = callOf(context, name, definition, args);
@@ -151,8 +150,8 @@ class FunctionHandlers {
     const name = context.param("name");
     const definition = this.#runner.find(name);
     const { bearer = false } = webhookOf(name, definition, context.request.method);
-    const address = (): string => networkOf(context.address);
-    await this.#limits.count(name, definition, { userId: null, address });
+    const address = (): string => context.address;
+    await this.#limits.count(name, definition, { caller: ANONYMOUS, address });
     const rawBody = await context.text();
     const caller = bearer ? await this.#identifyBearer(context.request) : ANONYMOUS;
     checkKeyScope(caller, "functions", context.params);

@@ -320,7 +320,7 @@ class Listener {
       checkKeyScope(identity.caller, "read");
       const address = dispatcher.callers.addressOf(request, peer);
       connections.take(address);
-      return openEventStream({ identity, cursor }, feed, {
+      return openEventStream({ identity, address, cursor }, feed, {
         sendBufferBytes: this.#options.sendBufferBytes,
         pingMs: this.#options.pingSeconds * 1000,
         onEnd: () => connections.release(address),

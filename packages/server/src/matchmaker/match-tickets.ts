@@ -62,7 +62,7 @@ export class MatchTickets {
       matchId: null,
       acceptUntil: null,
     };
-    await transactById(this.#store, async (tx) => {
+    await this.#store.transact(async (tx) => {
       await this.#claim(tx, userId, ticket.id);
       await TICKETS.insert(tx, ticket);
     });
@@ -73,8 +73,7 @@ export class MatchTickets {
   async #claim(tx: Transaction, userId: string, ticketId: string): Promise<void> {
     const known = await PLAYERS.get(tx, userId);
     const old = known === null ? null : await TICKETS.get(tx, known.ticketId);
-    if (old !== null && old.id !== ticketId && isOpen(old))
-      await TICKETS.update(tx, old.id, { status: "cancelled" });
+    if (old !== null && old.id !== ticketId && isOpen(old)) await this.#cancelOpen(tx, old);
     await PLAYERS.put(tx, { id: userId, ticketId, at: this.#platform.now() });
   }
 
@@ -88,7 +87,7 @@ export class MatchTickets {
    * @throws PylonError TICKET_NOT_FOUND, TICKET_OVER
    */
   join(id: string, userId: string, rating: number): Promise<Ticket> {
-    return transactById(this.#store, async (tx) => {
+    return this.#store.transact(async (tx) => {
       const ticket = await this.#known(tx, id);
       if (ticket.players.includes(userId)) return ticket;
       if (ticket.status !== "gathering")
@@ -117,8 +116,7 @@ export class MatchTickets {
       const ticket = await this.#known(tx, id, userId);
       if (!isOpen(ticket))
         throw new PylonError("TICKET_OVER", `The ticket is already ${ticket.status}.`);
-      await TICKETS.update(tx, id, { status: "cancelled" });
-      if (ticket.matchId !== null) await this.#cancelMatch(tx, ticket.matchId, id);
+      await this.#cancelOpen(tx, ticket);
     });
   }
 
@@ -205,6 +203,12 @@ export class MatchTickets {
       await TICKETS.deleteWhere(tx, TICKETS.isBelow("expiresAt", before));
       await PLAYERS.deleteWhere(tx, PLAYERS.isBelow("at", before - KEPT_MS));
     });
+  }
+
+  /** Cancels a ticket, and the match that it was to accept, which would begin without it. */
+  async #cancelOpen(tx: Transaction, { id, matchId }: Ticket): Promise<void> {
+    await TICKETS.update(tx, id, { status: "cancelled" });
+    if (matchId !== null) await this.#cancelMatch(tx, matchId, id);
   }
 
   async #cancelMatch(tx: Transaction, matchId: string, exceptId: string): Promise<void> {

@@ -208,6 +208,20 @@ describe("a match that is to be accepted", () => {
     expect((await maker.get(a, "a")).accepted).toEqual([]);
   });
 
+  test("is off when one asks for another match, alone or in a party", async () => {
+    for (const ask of ["alone", "party"] as const) {
+      const setup = new Setup(rules);
+      const { maker, ids } = await proposed(setup);
+      const [a = "", , c = ""] = ids;
+      await setup.tickets.accept(a, "a");
+      if (ask === "alone") await maker.add("b", SOLO);
+      else await maker.join((await maker.add("d", { ...SOLO, partySize: 3 })).id, "b");
+      expect(await setup.seen(ids)).toEqual(["waiting", "cancelled", "waiting"]);
+      expect(await codeOf(setup.tickets.accept(c, "c"))).toBe("TICKET_OVER");
+      for (const player of ["a", "b", "c", "d"]) await maker.add(player, { ...SOLO, partySize: 3 });
+    }
+  });
+
   test("is off when one says nothing: that one's ticket is over", async () => {
     const setup = new Setup(rules);
     const { maker, ids } = await proposed(setup);

@@ -7,7 +7,6 @@ import type { Runner } from "../functions/runner.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Platform } from "../platform.ts";
 import type { RequestContext } from "../request/context.ts";
-import { networkOf } from "../request/network.ts";
 import { readerShare, type RequestReader } from "../request/reading.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import { isRecord } from "../util/is-record.ts";
@@ -58,8 +57,8 @@ export class ToolCalls {
     const { caller, requestId, request } = this.#context;
     checkKeyScope(caller, "functions", { name });
     const definition = runner.find(name);
-    const address = (): string => networkOf(this.#context.address);
-    await limits.count(name, definition, { userId: caller.userId, address });
+    const address = (): string => this.#context.address;
+    await limits.count(name, definition, { caller, address });
     const { value } = await runner.run(name, definition, args, {
       caller,
       readerShare: () => readerShare(this.#context),

@@ -42,10 +42,10 @@ export interface LiveFunctionCalls {
    * Counts a subscription that requires a separate run against the rate limit, like a call over
    * HTTP.
    *
-   * @param connection identifies the caller if no user is signed in
+   * @param address the client's address
    * @throws PylonError RATE_LIMITED
    */
-  count(name: string, caller: Caller, connection: string): Promise<void>;
+  count(name: string, caller: Caller, address: string): Promise<void>;
   /**
    * Runs the function in one snapshot of the database. Rejects only with errors of the server
    * itself.

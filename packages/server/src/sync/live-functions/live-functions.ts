@@ -132,8 +132,7 @@ export class LiveFunctions {
   async #serve(one: LiveFunction, connection: LiveConnection, isFirst: boolean): Promise<void> {
     const { subscriber } = connection;
     const { calls } = this.#options;
-    if (isFirst)
-      await calls.count(one.group.name, subscriber.caller, `connection ${subscriber.id}`);
+    if (isFirst) await calls.count(one.group.name, subscriber.caller, subscriber.address);
     await this.#settle();
     one.sendOrWait(subscriber);
     if (!one.isFresh && !one.isUnused) this.#schedule(one);

@@ -57,7 +57,7 @@ export class HttpConnections {
     const { hub, count, platform, sendBufferBytes, pingMs } = this.#options;
     count.take(address);
     const id = platform.uuid();
-    return openEventStream({ identity, cursor: null }, hub, {
+    return openEventStream({ identity, address, cursor: null }, hub, {
       sendBufferBytes,
       pingMs,
       platform,
@@ -93,7 +93,7 @@ export class HttpConnections {
       count.release(address);
       hub.leave(subscriber);
     });
-    const subscriber = new Subscriber(identity, polls, sendBufferBytes, platform, 2);
+    const subscriber = new Subscriber(identity, polls, sendBufferBytes, platform, 2, address);
     const rate = new SocketRate(platform.monotonic);
     const connection = { id, subscriber, rate, polls };
     this.#byId.set(id, connection);
