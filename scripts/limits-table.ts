@@ -184,7 +184,7 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "changes in a push, operations in a batch or transaction",
         number(MAX_PUSH_CHANGES),
         "",
-        "400 `INVALID_DATA`",
+        "400 `INVALID_DATA`; of a push without `results: true`, the first ones are applied",
       ],
       [
         "rows that one transaction writes",

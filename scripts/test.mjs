@@ -45,6 +45,7 @@ const CHECKS = [
   ["types for Next", "tsc", [...TSC_OPTIONS, "-p", "packages/next"]],
   ["types of a registered app", "tsc", [...TSC_OPTIONS, "-p", "tests/types"]],
   ["types of an app with plugins", "tsc", [...TSC_OPTIONS, "-p", "tests/plugin-types"]],
+  ["types of an app that hides them", "tsc", [...TSC_OPTIONS, "-p", "tests/erased-types"]],
   ["lint", "oxlint", ["--type-aware", "--deny-warnings"]],
   ["format", "oxfmt", ["--check"]],
 ];

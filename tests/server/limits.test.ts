@@ -380,3 +380,27 @@ test("F7: the maximum page size of a cursor is that of a list", async () => {
   expect((await guest.request("GET", "/api/entities/Task/cursor?limit=1000")).status).toBe(200);
   expect((await guest.request("GET", "/api/entities/Task/cursor?limit=1001")).status).toBe(400);
 });
+
+test("a used-up window is described by headers, which other origins can read", async () => {
+  const origin = "https://shop.example.com";
+  const limited = await startServer(APP, {
+    PYLON_RATE_LIMIT_MAX: "2",
+    PYLON_CORS_ORIGIN: origin,
+  });
+  const ask = (): Promise<Response> =>
+    fetch(`${limited.url}/api/entities/Note`, { headers: { Origin: origin } });
+  expect([(await ask()).status, (await ask()).status]).toEqual([200, 200]);
+  const refused = await ask();
+  const { error } = (await refused.json()) as { readonly error: Readonly<Record<string, unknown>> };
+  const seconds = refused.headers.get("Retry-After");
+  expect(error).toMatchObject({
+    code: "RATE_LIMITED",
+    retry_after_secs: Number(seconds),
+    limit: 2,
+  });
+  const told = ["RateLimit-Limit", "RateLimit-Remaining", "RateLimit-Reset"];
+  expect(told.map((name) => refused.headers.get(name))).toEqual(["2", "0", seconds]);
+  const exposed = refused.headers.get("Access-Control-Expose-Headers")?.split(", ");
+  expect(exposed).toEqual(expect.arrayContaining(told));
+  await limited.stop();
+});

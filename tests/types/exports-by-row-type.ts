@@ -143,6 +143,12 @@ export async function checkCalls(): Promise<void> {
   const { id } = await insert<Todo>("Todo", { title: "milk" });
   same<typeof id, string>(true);
   await update<Todo>("Todo", "x", { done: true });
+  const { store } = db.sync;
+  const own = { row_id: "x", data: { title: "own", done: false } };
+  store.applyChange({ seq: 0, entity: "Todo", kind: "insert", timestamp: "", ...own });
+  await store.applyChangesAsync([
+    { seq: 1, entity: "Todo", row_id: "x", kind: "delete", timestamp: "" },
+  ]);
   const page = await db.sync.loadPage<Todo>("Todo", { limit: 5 });
   same<typeof page.data, Todo[]>(true);
   const query = db.sync.createInfiniteQuery<Todo>("Todo", { pageSize: 5 });

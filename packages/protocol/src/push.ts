@@ -7,7 +7,8 @@ import { MAX_PUSH_CHANGES } from "./limits.ts";
  *
  * Changes are applied in order, each separately. A client that sets `results: true` gets one result
  * per change. Without it, the server stops at the first rejected change, because older clients
- * match results by position: later changes stay pending there.
+ * match results by position: later changes stay pending there. It also takes only the first of
+ * more changes than a push may have, because older clients send all that are pending at once.
  */
 export const PushRequestSchema = v.object({
   changes: v.pipe(v.array(ClientChangeSchema), v.maxLength(MAX_PUSH_CHANGES)),

@@ -79,7 +79,16 @@ type NamedEntity<E extends Entity> = E extends Entity
     ? never
     : E
   : never;
-type IsRegistered = Register extends { readonly app: unknown } ? true : false;
+/**
+ * Not for an app whose types are erased, by `const manifest: AppManifest = ...` or by a list of
+ * type `EntityDefinition[]`: its entities have any name, and its field types would refuse all
+ * values.
+ */
+type IsRegistered = Register extends { readonly app: unknown }
+  ? string extends RegisteredEntity["name"]
+    ? false
+    : true
+  : false;
 
 type LooseRow = { readonly id: string; readonly [field: string]: unknown };
 type LooseFields = Readonly<Record<string, unknown>>;

@@ -17,7 +17,7 @@ export interface DataServices {
   /**
    * The log of changes. Rows are read by `reader`, which applies the caller's quota and deadline.
    */
-  readonly store: Pick<Store, "bounds" | "changes">;
+  readonly store: Pick<Store, "bounds" | "changes" | "settle">;
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Platform;

@@ -47,7 +47,7 @@ export class RateLimiter {
   /**
    * @param key called only if there is a limit
    * @param amount how much the request counts
-   * @throws PylonError RATE_LIMITED with `retry_after_secs`
+   * @throws PylonError RATE_LIMITED with `retry_after_secs` and `limit`
    */
   count(key: () => string, amount = 1): Promise<void> {
     return this.#limiter === null ? UNLIMITED : this.#count(this.#limiter, key(), amount);
@@ -69,7 +69,7 @@ export class RateLimiter {
         `More than ${this.#limit.max} requests in ${this.#limit.windowSeconds} s.`,
         {
           hint: `Try again in ${seconds} s.`,
-          extra: { retry_after_secs: seconds },
+          extra: { retry_after_secs: seconds, limit: this.#limit.max },
         },
       );
     }

@@ -87,7 +87,22 @@ export function errorAnswer(error: PylonError, requestId: string): JsonAnswer {
   const retryAfter = body.error.retry_after_secs;
   return new JsonAnswer({ error: { ...body.error, request_id: requestId } }, error.status, {
     ...(retryAfter === undefined ? {} : { "Retry-After": String(retryAfter) }),
+    ...rateLimitHeaders(error, retryAfter),
     ...(error.status === 426 ? { Upgrade: "websocket" } : {}),
     ...(error.status === 401 ? { "WWW-Authenticate": "Bearer" } : {}),
   });
+}
+
+/** The headers by which HTTP clients and proxies know a window that is used up. */
+function rateLimitHeaders(
+  { extra }: PylonError,
+  resetSecs: number | undefined,
+): Readonly<Record<string, string>> {
+  const limit = extra?.["limit"];
+  if (typeof limit !== "number" || resetSecs === undefined) return {};
+  return {
+    "RateLimit-Limit": String(limit),
+    "RateLimit-Remaining": "0",
+    "RateLimit-Reset": String(resetSecs),
+  };
 }

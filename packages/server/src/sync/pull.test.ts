@@ -3,7 +3,7 @@ import type { ChangeEvent, PullResponse } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { openAppData, user } from "../data/testing/app-data.ts";
-import { ADMIN, ANONYMOUS, type Caller } from "../identity/identity.ts";
+import { ADMIN, ANONYMOUS, ANONYMOUS_IDENTITY, type Caller } from "../identity/identity.ts";
 import { Puller, type PullRequest } from "./pull.ts";
 
 // A replica that is read page by page while others write, against the rows that its caller may
@@ -87,12 +87,18 @@ test("pages of any size with writes between them are what may be read", async ()
         const ids = new Map<string, string>();
         await apply(before, ids);
         const replica = new Map<string, unknown>();
-        let answer: PullResponse = await puller.pull(request({ limit }), caller);
+        let answer: PullResponse = await puller.pull(request({ limit }), {
+          ...ANONYMOUS_IDENTITY,
+          caller,
+        });
         take(replica, answer.changes);
         const pending = [...during];
         for (let next = answer.next_page; next !== undefined; next = answer.next_page) {
           await apply(pending.shift() ?? [], ids);
-          answer = await puller.pull(request({ limit, page: next }), caller);
+          answer = await puller.pull(request({ limit, page: next }), {
+            ...ANONYMOUS_IDENTITY,
+            caller,
+          });
           expect(answer.changes.length).toBeLessThanOrEqual(limit);
           take(replica, answer.changes);
         }
@@ -101,7 +107,10 @@ test("pages of any size with writes between them are what may be read", async ()
         const epoch = answer.epoch ?? null;
         // A replica of an empty log begins again, as its cursor is 0.
         if (since === 0) replica.clear();
-        const last = await puller.pull(request({ since, epoch, limit: 1_000 }), caller);
+        const last = await puller.pull(request({ since, epoch, limit: 1_000 }), {
+          ...ANONYMOUS_IDENTITY,
+          caller,
+        });
         take(replica, last.changes);
         expect(last.has_more).toBe(false);
         expect(replica).toEqual(await readableBy(caller));
@@ -114,7 +123,7 @@ test("pages of any size with writes between them are what may be read", async ()
 test("what can't be continued is begun again, and a token of no answer is refused", async () => {
   await data.clear();
   await apply([{ entity: "Public", slot: 0, owner: "ann", isDeleted: false }], new Map());
-  const { cursor, epoch = null } = await puller.pull(request({}), ANONYMOUS);
+  const { cursor, epoch = null } = await puller.pull(request({}), ANONYMOUS_IDENTITY);
   const since = cursor.last_seq;
   for (const [more, code] of [
     [{ since: since + 1, epoch }, "RESYNC_REQUIRED"],
@@ -124,7 +133,7 @@ test("what can't be continued is begun again, and a token of no answer is refuse
     [{ page: btoa(JSON.stringify([since, "Public", "'; DROP"])) }, "INVALID_QUERY"],
     [{ page: btoa(JSON.stringify([since + 9, "Public", null])) }, "RESYNC_REQUIRED"],
   ] as const)
-    expect(puller.pull(request(more), ANONYMOUS)).rejects.toMatchObject({ code });
+    expect(puller.pull(request(more), ANONYMOUS_IDENTITY)).rejects.toMatchObject({ code });
 });
 
 test("a whole snapshot in pieces is the answer that one page would be", async () => {

@@ -6,13 +6,14 @@ import {
   type PullResponse,
 } from "@pylonsync/protocol";
 import { and, TRUE } from "@pylonsync/query";
-import type { Caller } from "../identity/identity.ts";
+import type { Caller, Identity } from "../identity/identity.ts";
 import type { DataModel } from "../data/model.ts";
 import { idAfter } from "../data/reads.ts";
 import { isFull, rowSize } from "../store/row-size.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
-import { isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
+import { changesOwnRights } from "./own-rights.ts";
+import { isBoundToCaller, isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import { replicaSchema } from "./replica-schema.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
@@ -41,14 +42,14 @@ interface Position {
 
 /** Handles `GET /api/sync/pull`. */
 export class Puller {
-  readonly #store: Pick<Store, "bounds" | "changes">;
+  readonly #store: Pick<Store, "bounds" | "changes" | "settle">;
   readonly #reader: Reader;
   readonly #model: DataModel;
   readonly #now: () => number;
 
   /** @param reader reads on behalf of the client that pulls */
   constructor(
-    store: Pick<Store, "bounds" | "changes">,
+    store: Pick<Store, "bounds" | "changes" | "settle">,
     reader: Reader,
     model: DataModel,
     now: () => number,
@@ -60,8 +61,10 @@ export class Puller {
   }
 
   /** @throws PylonError RESYNC_REQUIRED, INVALID_QUERY */
-  async pull(request: PullRequest, caller: Caller): Promise<PullResponse> {
-    return request.since === 0 ? this.#snapshot(request, caller) : this.#continue(request, caller);
+  async pull(request: PullRequest, identity: Identity): Promise<PullResponse> {
+    return request.since === 0
+      ? this.#snapshot(request, identity.caller)
+      : this.#continue(request, identity);
   }
 
   /**
@@ -141,7 +144,8 @@ export class Puller {
     };
   }
 
-  async #continue({ since, epoch }: PullRequest, caller: Caller): Promise<PullResponse> {
+  async #continue({ since, epoch }: PullRequest, identity: Identity): Promise<PullResponse> {
+    const { caller } = identity;
     const bounds = await this.#store.bounds();
     if (!isSameEpoch(epoch, bounds.epoch, this.#model, caller, this.#now()))
       throw resyncRequired(bounds.head + 1);
@@ -154,6 +158,11 @@ export class Puller {
     const moved = records.find((record) => visibility.affectsPermissions(record, caller));
     if (moved !== undefined) throw resyncRequired(moved.seq + 1);
     const lastSeq = records.at(-1)?.seq ?? since;
+    if (!isBoundToCaller(epoch, bounds.epoch) && changesOwnRights(records, identity)) {
+      // So that the snapshot that the client loads next has the caller as it is now.
+      await this.#store.settle();
+      throw resyncRequired(lastSeq + 1);
+    }
     const isWhole = lastSeq >= bounds.head;
     const changes = await new CatchUp(this.#reader, this.#model, visibility).events(
       records,

@@ -1,5 +1,5 @@
 import { afterAll, beforeEach, expect, test } from "bun:test";
-import type { PushResponse } from "@pylonsync/protocol";
+import { MAX_PUSH_CHANGES, type PushResponse } from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import fc from "fast-check";
 import { openAppData, user } from "../data/testing/app-data.ts";
@@ -232,8 +232,20 @@ test("a caller without an identity may repeat an insert, and can't add twice", a
   expect(await rows("Open")).toMatchObject([{ count: 1 }]);
 });
 
-test("a push that is none, or too long, is refused whole", () => {
-  for (const body of [null, [], {}, { changes: {} }, { changes: Array(100_000).fill({}) }])
+test("an older client that sends too many changes at once hears of the first ones", async () => {
+  const pending = Array.from({ length: MAX_PUSH_CHANGES + 2 }, (_, slot) => note(slot));
+  const first = await send(pending, ann, false);
+  expect(first).toMatchObject({ applied: MAX_PUSH_CHANGES, errors: [] });
+  const rest = await send(pending.slice(first.applied), ann, false);
+  expect(rest).toMatchObject({ applied: 2, deduped: 0, errors: [] });
+  expect(await data.reads().aggregate("Note", { count: true })).toEqual([
+    { count: pending.length },
+  ]);
+});
+
+test("a push that is none, or too long for its results, is refused whole", () => {
+  const tooLong = { changes: Array(100_000).fill({}), results: true };
+  for (const body of [null, [], {}, { changes: {} }, tooLong])
     expect(() => parsePush(body)).toThrow(expect.objectContaining({ code: "INVALID_DATA" }));
 });
 

@@ -23,6 +23,7 @@ import { malformed } from "../schema/malformed.ts";
 import { checkedId, splitId } from "../schema/row-input.ts";
 import type { Reader } from "../store/store.ts";
 import { chunk } from "../util/chunk.ts";
+import { isRecord } from "../util/is-record.ts";
 
 const PUSH_HINT =
   'Send {"changes": [{"entity": "Todo", "row_id": "...", "kind": "insert", "data": {...}}]}; ' +
@@ -45,7 +46,7 @@ interface MalformedChange {
   readonly refusal: PylonError;
 }
 
-/** The push with its unparsed changes. */
+/** The push of a client that takes results, with its unparsed changes. */
 const EnvelopeSchema = v.object({
   ...PushRequestSchema.entries,
   changes: v.pipe(v.array(v.unknown()), v.maxLength(MAX_PUSH_CHANGES)),
@@ -58,14 +59,28 @@ const EnvelopeSchema = v.object({
  * @throws PylonError INVALID_DATA naming the first invalid key
  */
 export function parsePush(body: unknown): ParsedPush {
-  const envelope = v.safeParse(EnvelopeSchema, body);
+  const taken = withoutSurplus(body);
+  const envelope = v.safeParse(EnvelopeSchema, taken);
   if (!envelope.success) throw malformedPush(envelope.issues[0]);
   const { user_id: userId } = envelope.output;
   if (envelope.output.results === true)
     return { results: true, userId, changes: envelope.output.changes.map(parseChange) };
-  const whole = v.safeParse(PushRequestSchema, body);
+  const whole = v.safeParse(PushRequestSchema, taken);
   if (!whole.success) throw malformedPush(whole.issues[0]);
   return { results: false, userId, changes: whole.output.changes };
+}
+
+/**
+ * Returns the push with only its first changes, if an older client sent more than a request may
+ * have: it sends everything that is pending in one request, and would repeat a rejected one for
+ * ever. Changes without a result stay pending there, and come with its next push.
+ */
+function withoutSurplus(body: unknown): unknown {
+  if (!isRecord(body) || body["results"] === true) return body;
+  const { changes } = body;
+  return Array.isArray(changes) && changes.length > MAX_PUSH_CHANGES
+    ? { ...body, changes: changes.slice(0, MAX_PUSH_CHANGES) }
+    : body;
 }
 
 function parseChange(change: unknown): ClientChange | MalformedChange {

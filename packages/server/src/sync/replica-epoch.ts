@@ -45,8 +45,14 @@ export function clockStep(now: number): number {
 }
 
 /**
- * Whether a cursor of this epoch can be continued. Older clients send the epoch of the log alone.
+ * Whether a cursor with this epoch is bound to the caller that it was made for. Older clients send
+ * none, or the epoch of the log alone.
  */
+export function isBoundToCaller(given: string | null, log: string): boolean {
+  return given !== null && given !== log;
+}
+
+/** Whether a cursor of this epoch can be continued. */
 export function isSameEpoch(
   given: string | null,
   log: string,
@@ -54,7 +60,7 @@ export function isSameEpoch(
   caller: Caller,
   now: number,
 ): boolean {
-  return given === null || given === log || given === replicaEpoch(log, model, caller, now);
+  return !isBoundToCaller(given, log) || given === replicaEpoch(log, model, caller, now);
 }
 
 function readRulesOf(model: DataModel): ReadRules {

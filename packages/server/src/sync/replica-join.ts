@@ -4,7 +4,8 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import type { Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { DeliveryQueue } from "./delivery-queue.ts";
-import { isSameEpoch } from "./replica-epoch.ts";
+import { changesOwnRights } from "./own-rights.ts";
+import { isBoundToCaller, isSameEpoch } from "./replica-epoch.ts";
 import { Visibility } from "./visibility.ts";
 
 /** The number of changes that a joining client receives between two deliveries. */
@@ -39,6 +40,8 @@ export class ReplicaJoin {
    * reaches the position of the store, the versions of rows in the log may be older.
    */
   #isAhead = false;
+  /** Whether the cursor's epoch covers the rights of the caller. */
+  #isBound = false;
 
   constructor(options: ReplicaJoinOptions, subscriber: Subscriber, cursor: Cursor | null) {
     this.#options = options;
@@ -84,6 +87,7 @@ export class ReplicaJoin {
     if (cursor === null) return true;
     const { store, model, now } = this.#options;
     const { head, floor, epoch } = await store.bounds();
+    this.#isBound = isBoundToCaller(cursor.epoch, epoch);
     return (
       isSameEpoch(cursor.epoch, epoch, model(), this.#subscriber.caller, now()) &&
       cursor.seq >= floor &&
@@ -134,8 +138,11 @@ export class ReplicaJoin {
 
   #changesPermissions(records: readonly ChangeRecord[]): boolean {
     const visibility = this.#visibility();
-    const { caller } = this.#subscriber;
-    return records.some((record) => visibility.affectsPermissions(record, caller));
+    const { caller, identity } = this.#subscriber;
+    return (
+      (!this.#isBound && changesOwnRights(records, identity)) ||
+      records.some((record) => visibility.affectsPermissions(record, caller))
+    );
   }
 
   /**

@@ -28,7 +28,7 @@ export function syncRoutes(services: DataServices, observer: SyncObserver): Rout
       const answer =
         limit === null && request.since === 0
           ? await puller.wholeSnapshot(request, context.caller)
-          : await puller.pull(request, context.caller);
+          : await puller.pull(request, context.identity);
       observer.pull(request.since === 0 ? "snapshot" : "changes");
       return Symbol.asyncIterator in answer ? new StreamAnswer(answer) : json(answer);
     } catch (error) {

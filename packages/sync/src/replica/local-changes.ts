@@ -1,7 +1,12 @@
 import type { ClientChange } from "@pylonsync/protocol";
 
 /** A change that an app makes directly in the replica; the server's changes have the same form. */
-export type LocalChange = Pick<ClientChange, "entity" | "row_id" | "kind" | "data">;
+export interface LocalChange extends Pick<ClientChange, "entity" | "row_id" | "kind" | "data"> {
+  /** Accepted because the server's changes have it, and ignored. */
+  readonly seq?: number;
+  /** Accepted because the server's changes have it, and ignored. */
+  readonly timestamp?: string;
+}
 
 /**
  * Rows that the app shows itself, before the server has them: one change per row, until the server
