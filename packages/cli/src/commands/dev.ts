@@ -24,7 +24,7 @@ import { writeGenerated, writeReferences } from "../generated.ts";
 import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
 import { keepAliveOnUnhandledRejection } from "../process-net.ts";
-import { stopSignal } from "../stop-signal.ts";
+import { isStarted, stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
   ...LISTEN,
@@ -136,7 +136,8 @@ class DevSession {
         this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
       },
     );
-    await this.#enqueue(() => this.#start());
+    const start = this.#enqueue(() => this.#start());
+    if (!(await isStarted(start, stopped))) return EXIT.OK;
     await stopped;
     stopWatching();
     await this.#enqueue(async () => this.#server?.stop());
