@@ -102,6 +102,7 @@ async function checkOnce(
     version,
     entry,
     ...countsOf(loaded, app.manifest),
+    warnings: warningsIn(diagnostics),
     diagnostics,
   });
   return EXIT.OK;
@@ -243,20 +244,29 @@ class DevSession {
       host: this.#settings.config.host,
       port: server.port,
       ...countsOf(loaded, server.app),
+      warnings: warningsIn(diagnostics),
       diagnostics,
     });
   }
 }
 
-function countsOf(
-  loaded: LoadedApp,
-  manifest: Manifest,
-): { entities: number; functions: number; policies: number } {
+/** What an app consists of; `queries`, `actions` and `routes` are those of its manifest. */
+type Counted = "entities" | "functions" | "queries" | "actions" | "policies" | "routes";
+
+function countsOf(loaded: LoadedApp, manifest: Manifest): Readonly<Record<Counted, number>> {
+  const { entities, policies, queries, actions, routes } = manifest;
   return {
-    entities: manifest.entities.length,
+    entities: entities.length,
     functions: countFunctions(loaded),
-    policies: manifest.policies.length,
+    queries: queries.length,
+    actions: actions.length,
+    policies: policies.length,
+    routes: routes.length,
   };
+}
+
+function warningsIn(diagnostics: readonly Diagnostic[]): number {
+  return diagnostics.filter(({ severity }) => severity === "warning").length;
 }
 
 function summaryOf(loaded: LoadedApp, manifest: Manifest): string {
