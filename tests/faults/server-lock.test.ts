@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { linkSync, symlinkSync } from "node:fs";
+import { existsSync, linkSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import {
   noteApp,
@@ -36,6 +36,32 @@ test("in production a second server waits until the first one ends, even suddenl
   const { port } = await served;
   await until(async () => (await fetch(`http://localhost:${String(port)}/readyz`)).ok);
   expect(await second.end()).toBe(0);
+});
+
+test.each([
+  { command: ["migrate", "apply", "--yes"] },
+  { command: ["migrate", "plan"] },
+  { command: ["doctor"] },
+  { command: ["backup", "copy"] },
+  { command: ["resync", "--yes"] },
+])("F3: pylon $command does not open a served file by a hard link", async ({ command }) => {
+  using folder = new TempFolder();
+  folder.write({ "app.ts": noteApp("text: field.string()"), "other/.keep": "" });
+  const path = join(folder.path, "pylon.db");
+  const other = join(folder.path, "other", "pylon.db");
+  await using server = new PylonProcess(["start", "--port", "0"], folder.path, {
+    PYLON_DB_PATH: path,
+  });
+  await server.event();
+  linkSync(path, other);
+  // SQLite would store what it writes beside the other name, and damage the file.
+  folder.write({ "app.ts": noteApp("text: field.string(), more: field.string().optional()") });
+  const { exitCode, stdout, stderr } = await pylon(command, folder.path, {
+    PYLON_DB_PATH: other,
+    PYLON_FILES_DIR: join(folder.path, "uploads"),
+  });
+  expect([exitCode, stdout + stderr]).toEqual([1, expect.stringContaining("under its other name")]);
+  expect(existsSync(`${other}-wal`)).toBe(false);
 });
 
 test.each([

@@ -175,8 +175,8 @@ test("a mutation that fails schedules nothing", async () => {
 
 test("a job waits for its delay, and can be cancelled until then", async () => {
   const id = String(await call("writeLater", { text: "later", delayMs: 60_000 }));
-  const { status, due_at: dueAt } = await job(id);
-  expect(status).toBe("pending");
+  const { status, due_at: dueAt, delay_secs: delaySecs } = await job(id);
+  expect([status, delaySecs]).toEqual(["pending", 60]);
   expect(Date.parse(String(dueAt)) - Date.now()).toBeGreaterThan(50_000);
   expect(await call("take", { id })).toBe(true);
   expect((await job(id))["status"]).toBe("cancelled");
@@ -277,6 +277,7 @@ test("the number of jobs is reported per state", async () => {
   const { body } = await admin.request("GET", "/api/jobs/stats");
   expect(Number(body["completed"])).toBeGreaterThan(0);
   expect(Number(body["dead"])).toBeGreaterThan(0);
+  expect(body["failed"]).toBe(Number(body["dead"]) + Number(body["retrying"]));
   expect(body["handlers"]).toContain("write");
   const dead = JSON.parse(
     (await admin.request("GET", "/api/jobs?status=dead&queue=default&limit=1")).text,
@@ -303,13 +304,16 @@ test("an invalid schedule is rejected with the name of its field", async () => {
   }
   const large = { args: { text: "x".repeat(300_000) } };
   expect((await client.request("POST", "/api/fn/wrong", { what: large })).status).toBe(413);
-  for (const [body, code] of [
-    [{}, "MISSING_NAME"],
-    [{ name: "write", delay_secs: "soon" }, "INVALID_ARGS"],
-    [{ name: "write", colour: "red" }, "INVALID_DATA"],
+  for (const [body, code, field] of [
+    [{}, "MISSING_NAME", "name"],
+    [{ name: "write", delay_secs: "soon" }, "INVALID_ARGS", "delay_secs"],
+    [{ name: "write", delay_secs: -1 }, "INVALID_ARGS", "delay_secs"],
+    [{ name: "write", max_retries: 1000 }, "INVALID_ARGS", "max_retries"],
+    [{ name: "write", payload: [1] }, "INVALID_ARGS", "payload"],
+    [{ name: "write", colour: "red" }, "INVALID_DATA", "colour"],
   ] as const) {
-    const { status, text } = await admin.request("POST", "/api/jobs", body);
-    expect([status, text]).toEqual([400, expect.stringContaining(code)]);
+    const { status, body: answer } = await admin.request("POST", "/api/jobs", body);
+    expect([status, answer["error"]]).toMatchObject([400, { code, field }]);
   }
   for (const path of ["?status=odd", "?limit=0", "?limit=x"])
     expect((await admin.request("GET", `/api/jobs${path}`)).status).toBe(400);

@@ -48,6 +48,8 @@ const MISTAKES: Readonly<Record<string, (text: string) => string | null>> = {
 };
 
 const HELLO = "functions/hello.ts";
+/** The mistakes after which a function's file has no function. */
+const ABSENT: ReadonlySet<string> = new Set(["deleted file", "missing export", "wrong type"]);
 
 function isOfFunctions(file: string): boolean {
   return file.startsWith("functions/") || file === "lib/words/word.ts";
@@ -77,10 +79,10 @@ test("S1: dev recovers from every kind of mistake in every kind of file", async 
       const broken = breakIt(make(version));
       if (broken === null) rmSync(join(folder.path, file));
       else folder.write({ [file]: broken });
-      // A wrong type in a function's helper shows when it is called; a deleted function is not an
-      // error.
+      // A wrong type in a function's helper shows when it is called; a function that is no longer
+      // there is not an error.
       const isSilent = isOfFunctions(file) && mistake === "wrong type" && file !== HELLO;
-      const isAbsent = file === HELLO && mistake === "deleted file";
+      const isAbsent = file === HELLO && ABSENT.has(mistake);
       await until(async (code) => isSilent || code === (isAbsent ? "DEV_OK" : "DEV_ERROR"));
 
       version += 1;

@@ -43,5 +43,20 @@ test("env NAME and --all show what is not set, and warn of what nothing reads", 
   expect(one.stdout).toContain("PYLON_DB_PATH");
   expect(one.stderr).toContain("Nothing reads PYLON_PROT: did you mean PYLON_PORT?");
   expect(one.stderr).toContain("PYLON_MANIFEST is not read.");
-  expect(await env(["PYLON_NOTHING"])).toMatchObject({ exitCode: 1 });
+});
+
+test.each([
+  ["NOTHING", "NOTHING is not a variable of Pylon."],
+  ["PYLON_PROT", "PYLON_PROT is not a variable of Pylon. Did you mean PYLON_PORT?"],
+  ["PYLON_MANIFEST", "PYLON_MANIFEST is not a variable of Pylon. Pass the app's folder"],
+])("env %s fails and says so, also as JSON", async (name, message) => {
+  const { exitCode, stdout, stderr } = await env([name]);
+  expect([exitCode, stdout]).toEqual([1, ""]);
+  expect(stderr).toContain(message);
+  const asJson = await env([name, "--json"]);
+  expect([asJson.exitCode, asJson.stderr]).toEqual([1, ""]);
+  expect(JSON.parse(asJson.stdout)).toMatchObject({
+    code: "ENV_UNKNOWN",
+    message: expect.stringContaining(message),
+  });
 });

@@ -43,7 +43,11 @@ test.each([
   [["cache", "set", "k", "{a"], "The value is not JSON"],
   [["codegen", "client", "app.ts", "--target", "swift"], "GET /api/openapi.json"],
   [["init", "a", "--frontend", "next"], "see docs/nextjs.md"],
+  [["init", "a", "--frontend", "react", "--template", "basic"], "use --template todo"],
   [["init", "a", "--bun"], "Every app runs on Bun"],
+  [["migrate", "plan", "--rename-column", "Note.a:b"], "renamedFrom"],
+  [["schema", "push", "--sqlite", "a.db"], "PYLON_DB_PATH"],
+  [["seed", "--port", "4321"], "--url"],
   [["migrate", "create"], "A data migration needs a name"],
   [["migrate", "create", "../x"], "is not a valid name for a data migration"],
   [["migrate", "paln"], 'Unknown action or folder "paln". Did you mean "plan"?'],
@@ -95,6 +99,16 @@ test("commands of the public system are mapped to those of this one", async () =
   await pylon(["init", "old", "--overwrite", "--frontend", "react"], folder.path);
   expect(read("old/app.ts")).toContain("buildManifest");
   expect(read("old/notes.md")).toBe("kept");
+});
+
+test("init with a React frontend writes its page, and never asks", async () => {
+  using folder = new TempFolder();
+  const filesOf = async (...args: string[]): Promise<unknown> => {
+    const { stdout } = await pylon(["init", ...args, "--json"], folder.path);
+    return (JSON.parse(stdout) as Record<string, unknown>)["files"];
+  };
+  expect(await filesOf("shop", "--frontend", "react", "-y")).toContain("web/index.html");
+  expect(await filesOf("api", "--frontend", "none", "--yes")).not.toContain("web/index.html");
 });
 
 test("U: init in the current folder says so, and dev --once reports a valid app", async () => {
@@ -207,6 +221,10 @@ test.each(["basic", "todo"])(
       entry: "app.ts",
       entities: 1,
       functions: 1,
+      queries: 0,
+      actions: 0,
+      routes: 0,
+      warnings: 0,
       diagnostics: [],
     });
     expect(

@@ -4,9 +4,20 @@ const COMMANDS: ReadonlyMap<string, string> = new Map([
   ["plugins", "Plugins are listed in buildManifest of app.ts: see docs/plugins.md."],
 ]);
 
+const RENAMES = "Declare the old name in app.ts with renamedFrom: see docs/schema.md.";
+const DATABASE = "Set PYLON_DB_PATH or DATABASE_URL to the database.";
+
 /** The same for flags, by command and flag. */
 const FLAGS: ReadonlyMap<string, string> = new Map([
   ["init --bun", "Every app runs on Bun, which is included in pylon."],
+  ["build --out", "The server serves the page itself: see docs/app-folder.md."],
+  ["migrate --rename-table", RENAMES],
+  ["migrate --rename-column", RENAMES],
+  ["migrate --sqlite", DATABASE],
+  ["migrate --postgres", DATABASE],
+  ["migrate --dry-run", "Use `pylon migrate plan`, which changes nothing."],
+  ["seed --port", "Name the server with --url, such as --url http://localhost:4321."],
+  ["seed --token", "The admin token is read from PYLON_ADMIN_TOKEN, never from a flag."],
 ]);
 
 /** The equivalents of `pylon schema` of the public system. */

@@ -145,6 +145,26 @@ test.each(["dev", "start"])(
   },
 );
 
+// If it waited for the database first, this test would time out.
+test.each(["dev", "start"])(
+  "%s exits with 0 on SIGTERM while it waits for a database that does not respond",
+  async (command) => {
+    using folder = new TempFolder();
+    folder.write({ "app.ts": APP });
+    const { promise: isAsked, resolve: onOpen } = Promise.withResolvers<void>();
+    using silent = Bun.listen({
+      hostname: "127.0.0.1",
+      port: 0,
+      socket: { open: () => onOpen(), data: () => undefined },
+    });
+    await using server = new PylonProcess([command, "--port", "0"], folder.path, {
+      DATABASE_URL: `postgres://pylon@127.0.0.1:${silent.port}/pylon`,
+    });
+    await isAsked;
+    expect(await server.end()).toBe(0);
+  },
+);
+
 test("dev prints nothing more when it is stopped", async () => {
   using folder = new TempFolder();
   folder.write({ "app.ts": APP });
@@ -205,14 +225,14 @@ test("U: a warning is not red at a terminal", async () => {
 
 test.each(["dev", "start"])("%s says in one sentence that the port is in use", async (command) => {
   using folder = new TempFolder();
-  folder.write({ "app.ts": APP });
-  using taken = Bun.serve({ port: 0, fetch: () => new Response() });
-  const { exitCode, stderr, stdout } = await pylon(
-    [command, "--port", String(taken.port)],
-    folder.path,
-  );
+  using other = new TempFolder();
+  for (const app of [folder, other]) app.write({ "app.ts": APP });
+  // Another server of Pylon: the system lets two programs share a port if both want that.
+  await using server = new PylonProcess([command, "--port", "0"], other.path);
+  const { port } = await server.event();
+  const { exitCode, stderr, stdout } = await pylon([command, "--port", String(port)], folder.path);
   expect(exitCode).toBe(1);
-  expect(stderr).toContain(`Port ${String(taken.port)} is in use`);
+  expect(stderr).toContain(`Port ${String(port)} is in use`);
   expect(stderr).toContain("--port");
   expect(stderr.trim().split("\n")).toHaveLength(1);
   expect(stdout).toBe("");

@@ -17,3 +17,15 @@ export function stopSignal(): Promise<void> {
     }
   });
 }
+
+/**
+ * Waits for a start, but no longer than until the signal: a start may wait half a minute for its
+ * database, which is longer than a platform waits before it kills the process. Nothing needs to be
+ * closed then: no request was served yet, and the database rolls back what was not committed.
+ *
+ * @returns false if the signal came first: end the process
+ * @throws the error of the start
+ */
+export async function isStarted(start: Promise<void>, stopped: Promise<void>): Promise<boolean> {
+  return Promise.race([start.then(() => true), stopped.then(() => false)]);
+}

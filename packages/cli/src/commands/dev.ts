@@ -24,7 +24,7 @@ import { writeGenerated, writeReferences } from "../generated.ts";
 import { isLoopback, LISTEN, networkUrls, withListenOptions } from "../listen-options.ts";
 import { EXIT, type Output } from "../output.ts";
 import { keepAliveOnUnhandledRejection } from "../process-net.ts";
-import { stopSignal } from "../stop-signal.ts";
+import { isStarted, stopSignal } from "../stop-signal.ts";
 
 const OPTIONS = {
   ...LISTEN,
@@ -102,6 +102,7 @@ async function checkOnce(
     version,
     entry,
     ...countsOf(loaded, app.manifest),
+    warnings: warningsIn(diagnostics),
     diagnostics,
   });
   return EXIT.OK;
@@ -136,7 +137,8 @@ class DevSession {
         this.#enqueue(() => this.#saved(parts)).catch((error: unknown) => this.#failed(error));
       },
     );
-    await this.#enqueue(() => this.#start());
+    const start = this.#enqueue(() => this.#start());
+    if (!(await isStarted(start, stopped))) return EXIT.OK;
     await stopped;
     stopWatching();
     await this.#enqueue(async () => this.#server?.stop());
@@ -242,20 +244,29 @@ class DevSession {
       host: this.#settings.config.host,
       port: server.port,
       ...countsOf(loaded, server.app),
+      warnings: warningsIn(diagnostics),
       diagnostics,
     });
   }
 }
 
-function countsOf(
-  loaded: LoadedApp,
-  manifest: Manifest,
-): { entities: number; functions: number; policies: number } {
+/** What an app consists of; `queries`, `actions` and `routes` are those of its manifest. */
+type Counted = "entities" | "functions" | "queries" | "actions" | "policies" | "routes";
+
+function countsOf(loaded: LoadedApp, manifest: Manifest): Readonly<Record<Counted, number>> {
+  const { entities, policies, queries, actions, routes } = manifest;
   return {
-    entities: manifest.entities.length,
+    entities: entities.length,
     functions: countFunctions(loaded),
-    policies: manifest.policies.length,
+    queries: queries.length,
+    actions: actions.length,
+    policies: policies.length,
+    routes: routes.length,
   };
+}
+
+function warningsIn(diagnostics: readonly Diagnostic[]): number {
+  return diagnostics.filter(({ severity }) => severity === "warning").length;
 }
 
 function summaryOf(loaded: LoadedApp, manifest: Manifest): string {

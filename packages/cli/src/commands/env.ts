@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { OAUTH_VARIABLES, isOAuthVariable, UNREAD_VARIABLES, VARIABLES } from "@pylonsync/server";
 import { defineCommand } from "../command.ts";
 import { withEnvFiles, type Environment } from "../env-files.ts";
-import { EXIT } from "../output.ts";
+import { CommandError, EXIT } from "../output.ts";
 import { columnsOf } from "../remote/columns.ts";
 import { parseEnvText } from "../settings/env-text.ts";
 import { isSecretName, unknownVariables } from "../settings/variable-names.ts";
@@ -32,6 +32,7 @@ export const env = defineCommand({
   run({ args, options, output, env: own }) {
     const { env: filled, files } = withEnvFiles(".", own);
     const [wanted] = args;
+    if (wanted !== undefined && !namesOf(filled).includes(wanted)) throw unknownVariable(wanted);
     const settings = namesOf(filled)
       .filter((name) => wanted === undefined || name === wanted)
       .map((name) => settingOf(name, filled, own, files));
@@ -39,24 +40,31 @@ export const env = defineCommand({
       options.all || wanted !== undefined
         ? settings
         : settings.filter(({ value }) => value !== null);
-    if (shown.length === 0)
-      output.say(
-        wanted === undefined
-          ? "No Pylon variable is set here: --all lists them."
-          : `${wanted} is not a variable of Pylon.`,
-      );
+    if (shown.length === 0) output.say("No Pylon variable is set here: --all lists them.");
     else
       for (const line of columnsOf(["variable", "value", "from", ""], shown.map(cells)))
         output.say(line);
     for (const warning of warningsOf(filled)) output.warn(`pylon: ${warning}`);
     output.json({ code: "ENV_OK", files, variables: shown, warnings: warningsOf(filled) });
-    return shown.length === 0 && wanted !== undefined ? EXIT.FAILED : EXIT.OK;
+    return EXIT.OK;
   },
 });
 
 /** The variables that the server reads, in the order of docs/configuration.md. */
 function namesOf(env: Environment): string[] {
   return [...Object.keys(VARIABLES), ...Object.keys(env).filter(isOAuthVariable).toSorted()];
+}
+
+function unknownVariable(name: string): CommandError {
+  const replaced = UNREAD_VARIABLES.find(({ names }) => names.includes(name));
+  const [unknown] = unknownVariables([name]);
+  const hint =
+    replaced !== undefined
+      ? ` ${replaced.instead}`
+      : unknown?.meant === undefined
+        ? ""
+        : ` Did you mean ${unknown.meant}?`;
+  return new CommandError("ENV_UNKNOWN", `${name} is not a variable of Pylon.${hint}`);
 }
 
 function settingOf(

@@ -24,17 +24,18 @@ export const init = defineCommand({
     template: {
       type: "string",
       value: [...TEMPLATES.keys()].join("|"),
-      summary: "The template; default basic.",
+      summary: "The template; default basic, or todo with --frontend react.",
     },
     frontend: {
       type: "string",
-      value: "react",
-      summary: "The frontend: React, in web/.",
+      value: "react|none",
+      summary: "react: a template with a React page in web/; none: one without a page.",
     },
     "no-prompt": {
       type: "boolean",
-      summary: "Accepted for compatibility; the command never " + "prompts.",
+      summary: "Accepted for compatibility; the command never prompts.",
     },
+    yes: { type: "boolean", short: "y", summary: "The same as --no-prompt." },
     overwrite: {
       type: "boolean",
       summary: "Write into a non-empty folder, and overwrite existing files.",
@@ -52,7 +53,7 @@ export const init = defineCommand({
         `"${name}" is not a valid app name: use letters, digits, . _ -.`,
         EXIT.USAGE,
       );
-    const templateName = options.template ?? "basic";
+    const templateName = templateFor(options.template, options.frontend);
     const template = TEMPLATES.get(templateName);
     if (template === undefined) {
       throw new CommandError(
@@ -61,14 +62,6 @@ export const init = defineCommand({
         EXIT.USAGE,
       );
     }
-    const { frontend = "react" } = options;
-    if (frontend !== "react")
-      throw new CommandError(
-        "INIT_UNKNOWN_FRONTEND",
-        `A new app has a React page in web/. For Next.js see docs/nextjs.md, for others ` +
-          "docs/vue.md, docs/svelte.md and docs/solid.md.",
-        EXIT.USAGE,
-      );
     if (existsSync(target) && !isEmptyFolder(target) && !options.overwrite)
       throw new CommandError(
         "INIT_DIR_EXISTS",
@@ -94,6 +87,25 @@ export const init = defineCommand({
     return EXIT.OK;
   },
 });
+
+/** @throws CommandError INIT_UNKNOWN_FRONTEND, also for a template that does not have it */
+function templateFor(template: string | undefined, frontend: string | undefined): string {
+  if (frontend === undefined || frontend === "none") return template ?? "basic";
+  if (frontend !== "react")
+    throw new CommandError(
+      "INIT_UNKNOWN_FRONTEND",
+      "A new app has a React page in web/, or none. For Next.js see docs/nextjs.md, for others " +
+        "docs/vue.md, docs/svelte.md and docs/solid.md.",
+      EXIT.USAGE,
+    );
+  if (template === "basic")
+    throw new CommandError(
+      "INIT_UNKNOWN_FRONTEND",
+      "The template basic has no page: use --template todo.",
+      EXIT.USAGE,
+    );
+  return template ?? "todo";
+}
 
 /** Whether it only contains files of a newly created repository. */
 function isEmptyFolder(path: string): boolean {

@@ -19,7 +19,7 @@ import type { Environment } from "../env-files.ts";
 import { LISTEN, withListenOptions } from "../listen-options.ts";
 import { CommandError, EXIT } from "../output.ts";
 import { keepAliveOnUnhandledRejection } from "../process-net.ts";
-import { stopSignal } from "../stop-signal.ts";
+import { isStarted, stopSignal } from "../stop-signal.ts";
 import { systemFailure } from "../system-failure.ts";
 
 /** `pylon start`: serves the app in production. */
@@ -46,7 +46,10 @@ export const start = defineCommand({
     const backups = backupSchedule(config, env, (folder, outcome) =>
       server.recordBackup(folder, outcome),
     );
-    await server.start();
+    if (!(await isStarted(server.start(), stopped))) {
+      output.say("Stopped before it was ready.");
+      return EXIT.OK;
+    }
     backups?.start();
     sayDiagnostics(server.diagnostics, output);
     output.json({

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { compileApp } from "./compile-app.ts";
 import { AppNotFoundError, loadApp, type LoadedApp } from "./load-app.ts";
+import { functionNames } from "./load-functions.ts";
 
 const dirs: string[] = [];
 
@@ -243,11 +244,23 @@ test.each([
   ]);
 });
 
-test("a default export that is not a function is named", async () => {
+test("a file of functions without a function is named, and the app is served", async () => {
   const app = await load(
-    appFolder({ "app.ts": APP, "functions/a.ts": "export default { type: 'query' };\n" }),
+    appFolder({
+      "app.ts": APP,
+      "functions/half.ts": "export default { type: 'query' };\n",
+      "functions/hello.ts": fn("'hello'"),
+      "functions/util.ts": "export const shout = (text: string) => text.toUpperCase();\n",
+    }),
   );
-  expect(app.diagnostics).toMatchObject([{ code: "FUNCTION_NO_EXPORT", path: "functions/a.ts" }]);
+  const severity = "warning";
+  expect(app.diagnostics).toMatchObject([
+    { code: "FUNCTION_NO_EXPORT", severity, path: "functions/half.ts" },
+    { code: "FUNCTION_NO_EXPORT", severity, path: "functions/util.ts" },
+  ]);
+  expect([...app.functions.keys()]).toEqual(["hello"]);
+  expect(compileApp(app, { dev: false }).app).not.toBeNull();
+  expect(await functionNames(join(app.dir, "functions"))).toEqual(["half", "hello"]);
 });
 
 test("a folder without app.ts is rejected with a remedy", () => {

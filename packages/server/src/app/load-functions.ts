@@ -57,7 +57,7 @@ export async function loadFunctions(
         checkHttpOptions(definition);
         http.set(name, definition);
         files.set(name, path);
-      } else diagnostics.push(noFunction(path, file.includes("/")));
+      } else diagnostics.push(noFunction(path));
     } catch (error) {
       diagnostics.push(failedImport("FUNCTION_FAILED", join(dir, file), root, error));
     }
@@ -67,7 +67,10 @@ export async function loadFunctions(
 
 /** Returns the names of the files that may be functions; none of them is loaded. */
 export async function functionNames(dir: string): Promise<string[]> {
-  return existsSync(dir) ? (await codeFiles(dir, [])).map(nameOf) : [];
+  if (!existsSync(dir)) return [];
+  const files = await codeFiles(dir, []);
+  const isFunction = await Promise.all(files.map((file) => hasDefaultExport(join(dir, file))));
+  return files.filter((_file, index) => isFunction[index]).map(nameOf);
 }
 
 function nameOf(file: string): string {
@@ -94,7 +97,7 @@ function isFunctionFolder(name: string): boolean {
   return !name.startsWith("_") && !name.startsWith(".") && name !== "node_modules";
 }
 
-/** The subfolders of older apps contain helpers, which usually have no default export. */
+/** Folders of older apps contain helpers, which usually have no default export. */
 async function hasDefaultExport(file: string): Promise<boolean> {
   const text = await readFile(file, "utf8");
   return /\bexport\s+default\b|\bas\s+default\b/.test(text);
@@ -109,8 +112,8 @@ function duplicate(name: string, path: string, other: string): Diagnostic {
   );
 }
 
-/** In a subfolder it may be a helper, so this is only a warning. */
-function noFunction(path: string, isBelow: boolean): Diagnostic {
+/** It may be a helper of an older app, so this is only a warning. */
+function noFunction(path: string): Diagnostic {
   const error = errorAt(
     "FUNCTION_NO_EXPORT",
     `${path} exports no function.`,
@@ -118,7 +121,7 @@ function noFunction(path: string, isBelow: boolean): Diagnostic {
     "End it with `export default query({...})`, or mutation, action or http; start the name of " +
       "a helper with _.",
   );
-  return isBelow ? { ...error, severity: "warning" } : error;
+  return { ...error, severity: "warning" };
 }
 
 function isDefinition(value: unknown): value is FnDefinition {

@@ -109,6 +109,9 @@ class Listener {
     return Bun.serve<OpenSocket, string>({
       hostname: this.#options.host,
       port: this.#options.port,
+      // Without `development`, Bun shares a port with other processes that share it too: the
+      // requests of one app would be spread over the servers of both.
+      reusePort: false,
       // Bun has one limit for all paths, and closes the connection without a response: the routes
       // have their own limits, and reject with a code. A body that no route reads is not received.
       maxRequestBodySize: Number.MAX_SAFE_INTEGER,

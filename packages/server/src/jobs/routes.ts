@@ -15,8 +15,12 @@ const FIELDS = ["name", "payload", "priority", "delay_secs", "max_retries", "que
 /** The routes of jobs for admins: create, list, read, cancel and retry; and those of crons. */
 export function jobRoutes(jobs: Jobs, functions: () => Functions): Route[] {
   const path = "/api/jobs";
-  const stats = async (): Promise<Answer> =>
-    json({ ...(await jobs.counts()), handlers: [...functions().keys()] });
+  const stats = async (): Promise<Answer> => {
+    const counts = await jobs.counts();
+    // Older dashboards expect the jobs whose last attempt failed in one number.
+    const failed = counts.retrying + counts.dead;
+    return json({ ...counts, failed, handlers: [...functions().keys()] });
+  };
   return [
     {
       method: "POST",
@@ -86,15 +90,11 @@ function operationsRoutes(jobs: Jobs): Route[] {
 
 async function create(jobs: Jobs, context: RequestContext): Promise<Answer> {
   const body = asFields(await context.json({}));
-  const call = scheduledCall(
-    () => jobs.now(),
-    nameOf(body),
-    delayMsOf(body),
-    body["payload"] ?? {},
-    {
+  const call = inWireNames(() =>
+    scheduledCall(() => jobs.now(), nameOf(body), delayMsOf(body), body["payload"] ?? {}, {
       queue: "default",
       ...optionsOf(body),
-    },
+    }),
   );
   return json({ id: await jobs.addOne(call), status: "pending" }, 201);
 }
@@ -145,6 +145,28 @@ async function trigger(jobs: Jobs, context: RequestContext): Promise<Answer> {
   });
 }
 
+/** The fields of the request, by the names that `scheduledCall` has for them. */
+const WIRE_NAMES: ReadonlyMap<string | undefined, string> = new Map([
+  ["delayMs", "delay_secs"],
+  ["maxRetries", "max_retries"],
+  ["args", "payload"],
+]);
+
+/** Names the field of the request in the error of a call that can't be scheduled. */
+function inWireNames<Result>(schedule: () => Result): Result {
+  try {
+    return schedule();
+  } catch (error) {
+    const field = error instanceof PylonError ? WIRE_NAMES.get(error.field) : undefined;
+    if (!(error instanceof PylonError) || field === undefined) throw error;
+    const message =
+      field === "delay_secs"
+        ? "The delay must be a number of seconds from 0 to ten years."
+        : error.message;
+    throw new PylonError(error.code, message, { field, hint: error.hint });
+  }
+}
+
 type Fields = Readonly<Record<string, unknown>>;
 
 /** @throws PylonError INVALID_DATA */
@@ -190,6 +212,7 @@ function toWire(job: Job): Fields {
     created_at: isoOrNull(job.createdAt),
     started_at: isoOrNull(job.startedAt),
     completed_at: isoOrNull(job.finishedAt),
+    delay_secs: delaySecsOf(job),
     due_at: job.status === "running" ? null : isoOrNull(job.dueAt),
     error: job.error,
     progress: job.progress,
@@ -197,6 +220,12 @@ function toWire(job: Job): Fields {
     batch_id: job.batchId,
     batch: job.batch,
   };
+}
+
+/** How long after its creation a waiting job may start. */
+function delaySecsOf({ status, dueAt, createdAt }: Job): number {
+  if (dueAt === null || (status !== "pending" && status !== "retrying")) return 0;
+  return Math.max(0, Math.round((dueAt - createdAt) / 1000));
 }
 
 /** `last_run` is in seconds since 1970, as older clients expect. */

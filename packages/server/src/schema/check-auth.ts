@@ -1,8 +1,12 @@
 import type { Manifest } from "@pylonsync/sdk";
+import { didYouMean } from "./check-names.ts";
 import { errorAt, type Diagnostic } from "./diagnostic.ts";
+import { isUserEntity } from "./schema.ts";
 
 /** Checks the settings of sign-in and sessions. */
-export function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
+export function* checkAuth(manifest: Manifest): Generator<Diagnostic> {
+  const { auth } = manifest;
+  yield* checkUserEntity(manifest);
   if (auth?.session !== undefined && "cookieCache" in auth.session)
     yield {
       severity: "warning",
@@ -20,6 +24,23 @@ export function* checkAuth({ auth }: Manifest): Generator<Diagnostic> {
         'Use only scheme, host and port: "https://app.example.com".',
       );
   }
+}
+
+/** An app without users needs no entity for them, but a name that is not the default is meant. */
+function* checkUserEntity(manifest: Manifest): Generator<Diagnostic> {
+  const { auth, entities } = manifest;
+  const name = auth?.user?.entity;
+  if (name === undefined || name === "User") return;
+  if (entities.some((entity) => isUserEntity(entity, manifest))) return;
+  yield errorAt(
+    "AUTH_ENTITY_NOT_FOUND",
+    `auth() names "${name.slice(0, 80)}" as the entity of users, which does not exist.`,
+    "auth.user.entity",
+    didYouMean(
+      name,
+      entities.map((entity) => entity.name),
+    ),
+  );
 }
 
 /**

@@ -423,6 +423,23 @@ test("a nonexistent field hidden by auth() is a warning", () => {
   expect(toldOf(user({ fields: [{ ...field("mobile"), renamed_from: ["phone"] }] }))).toEqual([]);
 });
 
+test("a nonexistent entity of users is an error, except for the default one", () => {
+  const users = { name: "Person", fields: [field("email")], indexes: [] };
+  const toldOf = (entity: string, more: Partial<ManifestEntity> = {}): unknown =>
+    validateManifest({
+      ...sound,
+      entities: [{ ...users, ...more }],
+      policies: [],
+      access: "public",
+      auth: { user: { entity } },
+    }).diagnostics.map(({ code, severity, path, hint }) => [code, severity, path, hint]);
+  expect(toldOf("Persn")).toEqual([
+    ["AUTH_ENTITY_NOT_FOUND", "error", "auth.user.entity", 'Did you mean "Person"?'],
+  ]);
+  for (const known of ["Person", "User"]) expect(toldOf(known)).toEqual([]);
+  expect(toldOf("Human", { renamed_from: ["Human"] })).toEqual([]);
+});
+
 test("every unknown key is reported, with a suggestion", () => {
   const { diagnostics } = validateManifest({
     ...sound,

@@ -3,6 +3,7 @@ import { pathToFileURL } from "node:url";
 import { constants, Database } from "bun:sqlite";
 import type { DatabaseConfig } from "../config/config.ts";
 import { type StoredManifest, parseStoredManifest } from "../schema/stored-manifest.ts";
+import { refuseOtherName } from "./sqlite/server-note.ts";
 
 const SELECT = `SELECT value FROM "_pylon_meta" WHERE key = 'manifest'`;
 
@@ -21,6 +22,7 @@ export async function peekManifest(database: DatabaseConfig): Promise<StoredMani
 
 function peekSqlite(path: string): string | null {
   if (!existsSync(path)) return null;
+  refuseOtherName(path);
   // If there is no write-ahead log, no process has the file open, and SQLite can read it without
   // creating a log.
   const isAtRest = !existsSync(`${path}-wal`);

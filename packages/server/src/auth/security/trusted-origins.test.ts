@@ -32,6 +32,23 @@ test("a cookie is accepted from pages of this server and of trusted origins", ()
   expect(mayUse({ "sec-fetch-site": "same-site" })).toBe(false);
 });
 
+test("without Origin and Sec-Fetch-Site, the page's URL decides about a write", () => {
+  const origins = new TrustedOrigins(SETTINGS);
+  const mayUse = (headers: Record<string, string>, method?: string): boolean =>
+    origins.mayUseCookie(request(headers, method));
+  expect(mayUse({ referer: "https://app.example.com/notes?a=1" })).toBe(true);
+  expect(mayUse({ referer: "https://shop.example.com/" })).toBe(true);
+  expect(mayUse({ referer: "https://old.example.com/" })).toBe(true);
+  expect(mayUse({ referer: "https://evil.example/app.example.com" })).toBe(false);
+  expect(mayUse({ referer: "https://app.example.com@evil.example/" })).toBe(false);
+  expect(mayUse({ referer: "not a url" })).toBe(false);
+  expect(mayUse({ referer: "https://evil.example/" }, "GET")).toBe(true);
+  // Newer headers are more exact, and a page can't set them.
+  expect(mayUse({ referer: "https://evil.example/", "sec-fetch-site": "same-origin" })).toBe(true);
+  const own = { origin: "https://app.example.com", referer: "https://evil.example/" };
+  expect(mayUse(own)).toBe(true);
+});
+
 test("a browser is redirected only to paths of this server and to trusted origins", () => {
   const origins = new TrustedOrigins(SETTINGS);
   const target = (to: string): string => origins.redirectTarget(request({}), to);

@@ -43,12 +43,23 @@ export class TrustedOrigins {
   }
 
   /**
-   * Whether a page of this origin may act with the cookie. Without an Origin header, the request
-   * comes from no page of another origin.
+   * Whether the page that sends the request may act with the cookie. A request that names no page
+   * comes from another program.
    */
   mayUseCookie(request: Request): boolean {
     const origin = request.headers.get("origin");
-    if (origin === null) return isSameSite(request.headers.get("sec-fetch-site"), request.method);
+    if (origin !== null) return this.#mayWriteFrom(origin, request);
+    if (request.method === "GET" || request.method === "HEAD") return true;
+    const site = request.headers.get("sec-fetch-site");
+    if (site !== null) return site === "same-origin" || site === "none";
+    // Older browsers send neither of the two, but the page's URL.
+    const page = request.headers.get("referer");
+    return (
+      page === null || (URL.canParse(page) && this.#mayWriteFrom(new URL(page).origin, request))
+    );
+  }
+
+  #mayWriteFrom(origin: string, request: Request): boolean {
     return (
       this.#isTrusted(origin) ||
       this.#isOwn(origin, request) ||
@@ -86,17 +97,6 @@ export class TrustedOrigins {
   #isOwn(origin: string, request: Request): boolean {
     return isOwnOrigin(origin, request.headers.get("host"), this.#settings.dev);
   }
-}
-
-/** Browsers state where a request without Origin comes from; other clients do not. */
-function isSameSite(site: string | null, method: string): boolean {
-  return (
-    site === null ||
-    site === "same-origin" ||
-    site === "none" ||
-    method === "GET" ||
-    method === "HEAD"
-  );
 }
 
 function refused(target: string, field: string): PylonError {

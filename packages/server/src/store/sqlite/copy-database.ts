@@ -1,4 +1,5 @@
 import { Database } from "bun:sqlite";
+import { refuseOtherName } from "./server-note.ts";
 
 /**
  * Copies a database as of one moment, even while a server is writing to it.
@@ -6,8 +7,10 @@ import { Database } from "bun:sqlite";
  * @param from a SQLite database
  * @param to a file that does not exist yet
  * @throws Error if one of them can't be opened, or the copy is damaged
+ * @throws PylonStartError if a server uses the database under another name
  */
 export function copyDatabase(from: string, to: string): void {
+  refuseOtherName(from);
   const source = new Database(from, { readwrite: true, create: false });
   try {
     source.run("PRAGMA busy_timeout = 5000");

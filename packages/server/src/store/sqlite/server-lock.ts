@@ -1,10 +1,10 @@
-import { mkdirSync, realpathSync } from "node:fs";
+import { mkdirSync } from "node:fs";
 import { dirname } from "node:path";
 import { Database } from "bun:sqlite";
 import { errorCode } from "../../util/errors.ts";
 import { sleep, systemPlatform, type Platform } from "../../platform.ts";
 import { openFailure } from "./open-failure.ts";
-import { forgetServer, noteServer, refuseOtherName } from "./server-note.ts";
+import { forgetServer, noteServer, realPath, refuseOtherName } from "./server-note.ts";
 
 const RETRY_MS = 100;
 
@@ -65,18 +65,6 @@ export class ServerLock implements Disposable {
   [Symbol.dispose](): void {
     if (this.#isNoted) forgetServer(this.#path);
     this.#database.close();
-  }
-}
-
-/**
- * A symbolic link is another name of the same file, and SQLite uses the name of the file itself.
- */
-function realPath(path: string): string {
-  try {
-    return realpathSync(path);
-  } catch {
-    // It does not exist yet, or can't be accessed: then opening it reports the reason.
-    return path;
   }
 }
 

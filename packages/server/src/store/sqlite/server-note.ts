@@ -1,4 +1,4 @@
-import { statSync, type Stats } from "node:fs";
+import { realpathSync, statSync, type Stats } from "node:fs";
 import { hostname } from "node:os";
 import { pathToFileURL } from "node:url";
 import { Database, constants } from "bun:sqlite";
@@ -60,14 +60,28 @@ export function describeServer({ processId, host, since }: ServerNote): string {
 }
 
 /**
- * Rejects a file that another server uses under another name. A file with several names (hard
- * links) is one database to Pylon but several to SQLite, which stores data that is not yet in the
- * file next to the name under which it was opened.
+ * The name of the file itself: a symbolic link is another name of it, and SQLite does not use that.
+ */
+export function realPath(path: string): string {
+  try {
+    return realpathSync(path);
+  } catch {
+    // It does not exist yet, or can't be accessed: then opening it reports the reason.
+    return path;
+  }
+}
+
+/**
+ * Rejects a file that another server uses under another name, before any program opens it. A file
+ * with several names (hard links) is one database to Pylon but several to SQLite, which stores data
+ * that is not yet in the file next to the name under which it was opened: a program that reads it
+ * under another name misses the latest writes, and one that writes damages it.
  *
  * @throws PylonStartError if a server uses the file under another name, or used it when it was
  *   killed
  */
-export function refuseOtherName(path: string): void {
+export function refuseOtherName(named: string): void {
+  const path = realPath(named);
   const own = statOf(path);
   if (own === null || own.nlink < 2) return;
   // `immutable`: a write-ahead log next to this name must not be read.

@@ -47,6 +47,7 @@ import { ReadSnapshot } from "./read-snapshot.ts";
 import { retypeColumn } from "./retype-column.ts";
 import { ReaderPool } from "./reader-pool.ts";
 import { fillSearch, unfilled } from "./search-index.ts";
+import { refuseOtherName } from "./server-note.ts";
 import { SqliteReader, TableSet } from "./sqlite-reader.ts";
 import { SnapshotSource } from "./snapshot-source.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
@@ -420,6 +421,7 @@ function columnsOf(database: Database, table: string): ReadonlySet<string> {
 }
 
 function open(path: string): Database {
+  refuseOtherName(path);
   const database = new Database(path, { create: true, readwrite: true });
   database.run("PRAGMA journal_mode = WAL");
   database.run("PRAGMA synchronous = FULL");
