@@ -112,7 +112,14 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "a changed row is not looked up in the filters that read it before the change",
     file: "sync/subscriptions/registry.ts",
-    from: "index?.find(before, found);",
+    from: "index?.find(change.before, found);",
+    to: "",
+    foundBy: 5,
+  },
+  {
+    name: "an update of a related row moves nothing",
+    file: "policy/rewind.ts",
+    from: "for (const name of fields) if (before[name] !== after[name]) return true;",
     to: "",
     foundBy: 5,
   },

@@ -38,3 +38,54 @@ test("a request that a busy server rejects is repeated after the time that it na
   stop();
   sync.stop();
 });
+
+test("rows that change all the time cause few requests, and the last state is shown", async () => {
+  let now = 0;
+  let due: { readonly at: number; readonly work: () => void }[] = [];
+  const platform = {
+    now: () => now,
+    after: (ms: number, work: () => void) => {
+      const timer = { at: now + ms, work };
+      due.push(timer);
+      return () => void (due = due.filter((one) => one !== timer));
+    },
+  };
+  const sync = createSyncEngine("http://localhost:1", { persist: false, platform });
+  const asked: number[] = [];
+  const ask = (): Promise<number> => Promise.resolve(asked.push(now));
+  const ignored = (): void => undefined;
+  const stop = new Refresher({
+    sync,
+    entity: "Item",
+    ask,
+    onAnswer: ignored,
+    onError: ignored,
+  }).start();
+  /** Changes a row every 200 ms, until then. */
+  const changeUntil = (end: number, changes = true): void => {
+    for (; now < end; now += 50) {
+      for (const timer of due.filter(({ at }) => at <= now)) {
+        due = due.filter((one) => one !== timer);
+        timer.work();
+      }
+      if (changes && now % 200 === 0)
+        sync.store.applyChange({
+          entity: "Item",
+          row_id: "a",
+          kind: "insert",
+          data: { id: "a", n: now },
+        });
+    }
+  };
+  changeUntil(60_000);
+  expect(asked.length).toBeLessThan(25);
+  changeUntil(70_000, false);
+  expect(asked.at(-1)).toBeGreaterThan(59_800);
+  // After a pause changes are followed at once again.
+  changeUntil(180_000, false);
+  const before = asked.length;
+  changeUntil(180_300);
+  expect(asked.length).toBe(before + 1);
+  stop();
+  sync.stop();
+});

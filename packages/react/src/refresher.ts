@@ -5,6 +5,14 @@ const QUIET_MS = 150;
 /** The maximum delay during continuous changes, in milliseconds. */
 const MAX_WAIT_MS = 1_000;
 
+/**
+ * The requests that changes may cause at once, and the time after which they may cause one more, in
+ * milliseconds: rows that others change all the time must not use up the requests that a network
+ * address may send (`PYLON_RATE_LIMIT_MAX`).
+ */
+const BURST = 10;
+const ONE_MORE_MS = 5_000;
+
 /** A repeated request and its callbacks. */
 export interface RefresherOptions {
   readonly sync: SyncEngine;
@@ -29,6 +37,9 @@ export class Refresher {
   #isRunning = false;
   #cancel: (() => void) | null = null;
   #changedAt = 0;
+  /** How many requests changes may cause, as of a time. */
+  #credit = BURST;
+  #creditAt = 0;
   /** The last reported response as JSON; null after an error or before the first response. */
   #told: string | null = null;
 
@@ -36,11 +47,17 @@ export class Refresher {
     this.#options = options;
   }
 
-  /** Starts. @returns a function that stops it */
-  start(): () => void {
+  /**
+   * Starts.
+   *
+   * @param delayMs the time until the first request
+   * @returns a function that stops it
+   */
+  start(delayMs = 0): () => void {
     const { sync, entity } = this.#options;
     this.#isRunning = true;
-    this.refresh();
+    if (delayMs === 0) this.refresh();
+    else this.#wait(sync.platform.after(delayMs, () => this.refresh()));
     let { connection } = sync.status;
     const stops = [
       sync.store.subscribe(entity, () => this.#refreshSoon()),
@@ -96,7 +113,22 @@ export class Refresher {
     const now = platform.now();
     if (this.#cancel === null) this.#changedAt = now;
     const left = MAX_WAIT_MS - (now - this.#changedAt);
-    this.#wait(platform.after(Math.max(0, Math.min(QUIET_MS, left)), () => this.refresh()));
+    this.#credit = this.#creditAtTime(now);
+    this.#creditAt = now;
+    const untilAllowed = (1 - this.#credit) * ONE_MORE_MS;
+    const ms = Math.max(0, Math.min(QUIET_MS, left), untilAllowed);
+    this.#wait(platform.after(ms, () => this.#refreshForChange()));
+  }
+
+  #refreshForChange(): void {
+    const now = this.#options.sync.platform.now();
+    this.#credit = this.#creditAtTime(now) - 1;
+    this.#creditAt = now;
+    this.refresh();
+  }
+
+  #creditAtTime(now: number): number {
+    return Math.min(BURST, this.#credit + (now - this.#creditAt) / ONE_MORE_MS);
   }
 
   #wait(cancel: (() => void) | null): void {

@@ -1,8 +1,11 @@
 import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
-import { useCallback, useEffect, useMemo, useState } from "react";
+import { useCallback, useEffect, useMemo, useRef, useState } from "react";
 import type { EntityFilter, NameFor } from "./queries.ts";
 import { Refresher } from "./refresher.ts";
+
+/** Searches that follow each other faster than this are typed, in milliseconds. */
+const TYPING_MS = 250;
 
 /** The options of `useSearch`. Only rows that the caller may read are searched. */
 export interface SearchSpec {
@@ -66,7 +69,8 @@ export function useSearch<T = never>(
   spec: SearchSpec,
 ): UseSearchReturn<T>;
 /**
- * Searches on the server, and again shortly after rows of the entity have changed.
+ * Searches on the server, and again shortly after rows of the entity have changed. While the words
+ * are being typed, it waits until 250 ms after the last letter.
  *
  * @param spec compared by value, so it may be written inline
  * @example
@@ -109,7 +113,14 @@ export function useSearch(
       }),
     [sync, entity, key, question],
   );
-  useEffect(() => refresher.start(), [refresher]);
+  const askedAt = useRef(-Infinity);
+  useEffect(() => {
+    const now = sync.platform.now();
+    // While words are typed, only the first and the last of them are searched for.
+    const delayMs = now - askedAt.current < TYPING_MS ? TYPING_MS : 0;
+    askedAt.current = now;
+    return refresher.start(delayMs);
+  }, [refresher, sync]);
   const refresh = useCallback(() => refresher.refresh(), [refresher]);
   const isAnswered = answer.question === question;
   const isOfEntity = answer.question.sync === sync && answer.question.entity === entity;

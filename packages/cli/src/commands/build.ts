@@ -26,10 +26,10 @@ export const build = defineCommand({
       return EXIT.FAILED;
     }
     writeGenerated(loaded, app.manifest, entry);
-    const files = app.web === null ? [] : [...(await app.web.assets()).keys()];
+    const files = (await app.web?.paths()) ?? [];
     output.say(
       `${app.manifest.name} can be served: ${counted(countFunctions(loaded), "function")}, ` +
-        (app.web === null ? "no page." : `a page of ${counted(files.length, "file")}.`),
+        (app.web?.hasPage === true ? `a page of ${counted(files.length, "file")}.` : "no page."),
     );
     output.json({ code: "BUILD_OK", name: app.manifest.name, files, diagnostics });
     return EXIT.OK;

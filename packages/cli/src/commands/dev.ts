@@ -277,6 +277,6 @@ function summaryOf(loaded: LoadedApp, manifest: Manifest): string {
     `functions: ${functions}`,
     ...(loaded.workflows.size === 0 ? [] : [`workflows: ${loaded.workflows.size}`]),
     ...(loaded.shards.size === 0 ? [] : [`shards: ${loaded.shards.size}`]),
-    ...(loaded.web === null ? [] : ["web page"]),
+    ...(loaded.web?.hasPage === true ? ["web page"] : []),
   ].join(", ");
 }

@@ -36,7 +36,7 @@ export interface LoadedApp {
   readonly shards: ReadonlyMap<string, ShardDefinition>;
   /** The file of each shard; without it shards are not isolated. */
   readonly shardFiles?: ReadonlyMap<string, string>;
-  /** The app's web page; null when it has no `web/index.html`. */
+  /** The app's web page and its public files; null when it has neither. */
   readonly web: WebBundle | null;
   readonly diagnostics: readonly Diagnostic[];
 }

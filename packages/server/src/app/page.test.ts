@@ -125,6 +125,32 @@ test("files of public/ are served, but not hidden ones, and nothing outside of i
     expect((await (await get(path))?.text()) ?? "").not.toMatch(/hidden|buildManifest|createRoot/);
 });
 
+test("files of public/ are served without a page, and dev mode keeps its overview", async () => {
+  const only = { "app.ts": FILES["app.ts"], "public/robots.txt": "User-agent: *" };
+  const { get } = await openPage(false, only);
+  expect(await (await get("/robots.txt"))?.text()).toBe("User-agent: *");
+  for (const path of ["/", "/settings", "/nope.txt"])
+    expect([path, await get(path)]).toEqual([path, null]);
+  expect(await get("/robots.txt", { method: "POST" })).toBeNull();
+  expect(await (await (await openPage(true, only)).get("/"))?.text()).toContain("Entities");
+});
+
+test.each([true, false])("a page built by another tool is served, dev mode: %p", async (dev) => {
+  const { get } = await openPage(dev, {
+    "app.ts": FILES["app.ts"],
+    "public/index.html": "<title>Built</title>",
+    "public/assets/main-AbCd1234.js": "hello()",
+  });
+  for (const path of ["/", "/settings/profile", "/index.html"])
+    expect([path, await (await get(path))?.text()]).toEqual([path, "<title>Built</title>"]);
+  expect((await get("/"))?.headers.get("Content-Type")).toStartWith("text/html");
+  expect(await (await get("/assets/main-AbCd1234.js"))?.text()).toBe("hello()");
+  for (const path of ["/nope.js", "/api/nope"])
+    expect([path, await get(path)]).toEqual([path, null]);
+  const both = { ...FILES, "public/index.html": "<title>Built</title>" };
+  expect(await (await (await openPage(dev, both)).get("/"))?.text()).toContain("<title>Hi");
+});
+
 test.each([
   ["a space", "a b.txt", "/a%20b.txt"],
   ["a space in the folder", "my files/a b", "/my%20files/a%20b"],

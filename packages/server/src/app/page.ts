@@ -39,7 +39,7 @@ export function createPage(
   };
   return async (request, path) => {
     const { web, manifest } = app();
-    if (home !== null && path === "/" && web === null && isRead(request))
+    if (home !== null && path === "/" && web?.hasPage !== true && isRead(request))
       return devHome(app(), home);
     if (
       isBelow(path, ["/api", "/studio"]) ||
@@ -47,6 +47,7 @@ export function createPage(
     )
       return null;
     if (web === null) return null;
+    if (!isRead(request) && !web.hasPage) return null;
     if (!isRead(request))
       throw new PylonError("METHOD_NOT_ALLOWED", `Method ${request.method} is not allowed here.`, {
         hint: "Allowed: GET.",

@@ -19,10 +19,13 @@ const outside = new Map<string, Set<string>>();
 
 /**
  * The page at `web/index.html` with its scripts and styles, bundled in memory at the first request,
- * and the files of `public/`.
+ * and the files of `public/`. Without a `web/index.html`, `public/index.html` is the page, which
+ * another tool has built.
  */
 export class WebBundle {
   readonly isDev: boolean;
+  /** Whether there is a page; otherwise there are only files of `public/`. */
+  readonly hasPage: boolean;
   /** Differs after each change in `web/` or `public/`. */
   readonly version: string;
   readonly #root: string;
@@ -33,6 +36,7 @@ export class WebBundle {
   private constructor(root: string, dev: boolean) {
     this.#root = root;
     this.isDev = dev;
+    this.hasPage = hasBundledPage(root) || existsSync(join(root, "public", "index.html"));
     this.version = versionOf([
       ...filesIn(join(root, "web")),
       ...publicFiles(join(root, "public")).values(),
@@ -40,9 +44,20 @@ export class WebBundle {
     ]);
   }
 
-  /** @returns null when the app has no page */
+  /** @returns null when the app has neither a page nor files in `public/` */
   static of(root: string, options: { readonly dev: boolean }): WebBundle | null {
-    return existsSync(join(root, "web", "index.html")) ? new WebBundle(root, options.dev) : null;
+    return hasBundledPage(root) || existsSync(join(root, "public"))
+      ? new WebBundle(root, options.dev)
+      : null;
+  }
+
+  /**
+   * Returns the paths of all files: those of the bundle, and those of `public/`.
+   *
+   * @throws WebBuildError
+   */
+  async paths(): Promise<string[]> {
+    return [...new Set([...(await this.assets()).keys(), ...this.#publicFiles().keys()])];
   }
 
   /** Returns the bundled files. @throws WebBuildError */
@@ -64,10 +79,14 @@ export class WebBundle {
   async asset(path: string): Promise<WebAsset | null> {
     const built = (await this.assets()).get(path);
     if (built !== undefined) return built;
-    // The list of files is read once; their contents may change.
-    this.#publicPaths ??= publicFiles(this.#publicFolder);
-    const file = this.#publicPaths.get(decodedPath(path));
+    const file = this.#publicFiles().get(path === "/" ? "/index.html" : decodedPath(path));
     return file === undefined ? null : this.#publicAsset(file);
+  }
+
+  /** The list of files is read once; their contents may change. */
+  #publicFiles(): ReadonlyMap<string, string> {
+    this.#publicPaths ??= publicFiles(this.#publicFolder);
+    return this.#publicPaths;
   }
 
   get #publicFolder(): string {
@@ -94,6 +113,7 @@ export class WebBundle {
   }
 
   async #build(): Promise<WebAssets> {
+    if (!hasBundledPage(this.#root)) return new Map();
     const result = await Bun.build({
       entrypoints: [join(this.#root, "web", "index.html")],
       target: "browser",
@@ -133,6 +153,11 @@ export class WebBundle {
     }
     return assets;
   }
+}
+
+/** Whether the app has a page that the server bundles. */
+function hasBundledPage(root: string): boolean {
+  return existsSync(join(root, "web", "index.html"));
 }
 
 /** A file without an extension is text, such as ACME challenges, or JSON for Apple. */

@@ -1,7 +1,7 @@
 import { expect, test } from "bun:test";
 import { BODY_LIMITS, PylonError } from "@pylonsync/protocol";
 import fc from "fast-check";
-import { rowsOfJson, rowsOfLines, type ImportItem } from "./import-source.ts";
+import { rowsOfBody, rowsOfJson, rowsOfLines, type ImportItem } from "./import-source.ts";
 
 type Source = (chunks: AsyncIterable<Uint8Array>) => AsyncGenerator<ImportItem>;
 
@@ -83,6 +83,19 @@ test("any chunking of lines yields the rows of the lines, numbered from 1", asyn
   );
 });
 
+test("the format of a body is recognized by its beginning, however it is cut", async () => {
+  const lines = '\n {"entity": "Todo", "row": {"n": 1}}\n{"row": {"n": 2}, "entity": "Tag"}\n';
+  const json = '{"counts": {"entity": 1}, "entities": {"Todo": [{"entity": "x"}]}}';
+  await fc.assert(
+    fc.asyncProperty(cuts, async (places) => {
+      expect(await read(rowsOfBody, lines, places)).toEqual(await read(rowsOfLines, lines));
+      expect(await read(rowsOfBody, json, places)).toEqual(await read(rowsOfJson, json));
+    }),
+  );
+  for (const body of ["", "{", "[]", "{}"])
+    expect(await read(rowsOfBody, body)).toEqual(await read(rowsOfJson, body));
+});
+
 test("the error of an invalid body does not depend on its chunks", async () => {
   const broken = fc
     .tuple(fc.uint8Array({ minLength: 1, maxLength: 3 }), fc.nat(), entities)
@@ -93,7 +106,7 @@ test("the error of an invalid body does not depend on its chunks", async () => {
     });
   await fc.assert(
     fc.asyncProperty(broken, cuts, async (bytes, places) => {
-      for (const source of [rowsOfJson, rowsOfLines]) {
+      for (const source of [rowsOfJson, rowsOfLines, rowsOfBody]) {
         const whole = await read(source, bytes);
         const cut = await read(source, bytes, places);
         expect(cut.error).toBe(whole.error);

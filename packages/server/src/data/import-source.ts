@@ -25,6 +25,33 @@ export type ImportItem = ImportRow | UnreadableLine;
 
 const NEWLINE = 0x0a;
 
+/** The first bytes of a body, by which its format is recognized. */
+const HEAD_BYTES = 64;
+/** A line of a row; a JSON body begins with its `entities`, or with a field of an export. */
+const ROW_START = /^\s*\{\s*"(?:entity|row)"/;
+
+/**
+ * Yields the rows of a body in either format, recognized by its beginning: tools such as curl send
+ * lines under the media type of forms or of JSON.
+ *
+ * @throws PylonError as `rowsOfLines` and `rowsOfJson`
+ */
+export async function* rowsOfBody(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<ImportItem> {
+  const rest = chunks[Symbol.asyncIterator]();
+  let head: Uint8Array = new Uint8Array();
+  while (head.length < HEAD_BYTES) {
+    const next = await rest.next();
+    if (next.done === true) break;
+    head = joined(head, next.value);
+  }
+  const all = (async function* () {
+    yield head;
+    for await (const chunk of { [Symbol.asyncIterator]: () => rest }) yield chunk;
+  })();
+  const start = new TextDecoder().decode(head.subarray(0, HEAD_BYTES));
+  yield* ROW_START.test(start) ? rowsOfLines(all) : rowsOfJson(all);
+}
+
 /**
  * Yields the rows of a body of any size one by one: lines of `{"entity": ..., "row": {...}}`, the
  * format of an NDJSON export.

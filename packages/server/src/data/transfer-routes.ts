@@ -7,7 +7,7 @@ import type { Entity } from "../schema/schema.ts";
 import { isFull } from "../store/row-size.ts";
 import type { Reader, StoredRow } from "../store/store.ts";
 import { Importer, type ImportMode } from "./import-rows.ts";
-import { rowsOfJson, rowsOfLines } from "./import-source.ts";
+import { rowsOfBody, rowsOfLines } from "./import-source.ts";
 import { idAfter } from "./reads.ts";
 import type { DataServices } from "./routes.ts";
 
@@ -31,7 +31,7 @@ export function transferRoutes(services: DataServices): Route[] {
     const isLines = context.request.headers.get("content-type")?.includes(NDJSON) === true;
     const chunks = chunksOf(context.request);
     try {
-      await importer.run(isLines ? rowsOfLines(chunks) : rowsOfJson(chunks), () =>
+      await importer.run(isLines ? rowsOfLines(chunks) : rowsOfBody(chunks), () =>
         context.confirm(),
       );
     } catch (error) {

@@ -3,7 +3,7 @@ import { FALSE, literal, parsePolicy, path, type Expr } from "@pylonsync/query";
 import fc from "fast-check";
 import { holds } from "../store/sql/naive-evaluator.ts";
 import type { StoredRow } from "../store/store.ts";
-import { earlierRows, reachOf, rewind, type RelatedChange } from "./rewind.ts";
+import { earlierRows, mayAffect, reachOf, rewind, type RelatedChange } from "./rewind.ts";
 
 type Rows = ReadonlyMap<string, readonly StoredRow[]>;
 
@@ -15,19 +15,21 @@ const fields = fc.constantFrom("x", "y", "id");
  * Rules with few fields and values, so that rows often match them, with nested and negated
  * `exists`.
  */
-function rules(existsDepth: number, isInner = false): fc.Arbitrary<Expr> {
+function rules(existsDepth: number, around = 0): fc.Arbitrary<Expr> {
   const data = fields.map((name): Expr => path("data", name));
-  const own = isInner ? fields.map((name): Expr => path("related", name)) : data;
+  const own = around > 0 ? fields.map((name): Expr => path("related", name)) : data;
+  const outer =
+    around > 1 ? fields.map((name): Expr => ({ kind: "outer", up: around - 1, name })) : own;
   const compared = fc
     .tuple(
       fc.constantFrom("==" as const, "!=" as const),
       own,
-      fc.oneof(data, own, values.map(literal)),
+      fc.oneof(data, own, outer, values.map(literal)),
     )
     .map(([op, left, right]): Expr => ({ kind: "compare", op, left, right }));
   if (existsDepth === 0) return compared;
   const found = fc
-    .tuple(fc.constantFrom(...ENTITIES), rules(existsDepth - 1, true))
+    .tuple(fc.constantFrom(...ENTITIES), rules(existsDepth - 1, around + 1))
     .map(([entity, where]): Expr => ({ kind: "exists", entity, where }));
   const part = fc.oneof(
     compared,
@@ -103,6 +105,34 @@ test("every row whose result is changed by a change is in its reach", () => {
     }),
     { numRuns: 400 },
   );
+});
+
+test("a change that affects no exists changes no result, and reaches no rows", () => {
+  fc.assert(
+    fc.property(scenes, ({ rule, change, before, after, data }) => {
+      fc.pre(!mayAffect(rule, change));
+      expect(reachOf(rule, change)).toEqual(FALSE);
+      for (const row of data)
+        expect(holds(rule, { data: row }, after)).toBe(holds(rule, { data: row }, before));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test("an update affects a rule only by the fields that the rule reads", () => {
+  const rule = parsePolicy(
+    "exists(Issue, id == data.issueId && exists(Member, teamId == Issue.teamId && userId == 'u1'))",
+  );
+  const issue = { id: "i1", teamId: "t1", title: "Old" };
+  const change = (after: object): RelatedChange => {
+    return { entity: "Issue", rowId: "i1", before: issue, after: { ...issue, ...after } };
+  };
+  expect(mayAffect(rule, change({ title: "New" }))).toBe(false);
+  expect(reachOf(rule, change({ title: "New" }))).toEqual(FALSE);
+  expect(mayAffect(rule, change({ teamId: "t2" }))).toBe(true);
+  expect(reachOf(rule, change({ teamId: "t2" }))).not.toEqual(FALSE);
+  for (const row of [{ before: null }, { after: null }])
+    expect(mayAffect(rule, { ...change({}), ...row })).toBe(true);
 });
 
 test("several changes are rewound together, and a later store finds the reach of one", () => {

@@ -82,12 +82,51 @@ export function reachOf(expr: Expr, change: RelatedChange, later: EarlierRows = 
   const reached: Expr[] = [];
   const before = beforeChange(change, later);
   for (const { node, around } of existsOf(expr, change.entity)) {
+    if (!differs(change, rowFieldsOf(node.where))) continue;
     reached.push(
       rewind(within(around, whereRelated(node.where, change.before)), before),
       rewind(within(around, whereRelated(node.where, change.after)), later),
     );
   }
   return or(...reached);
+}
+
+/**
+ * By condition and entity: the fields of the entity's rows that its `exists` read. Conditions of
+ * subscriptions are asked for every change of a row that they may read.
+ */
+const fieldsRead = new WeakMap<Expr, Map<string, ReadonlySet<string>>>();
+
+/**
+ * Whether a change may change the result of an `exists` in the condition. An update that changes
+ * none of the fields that they read does not: most updates of a row from which others inherit who
+ * may read them, such as the issue of a comment, are of this kind.
+ */
+export function mayAffect(expr: Expr, change: RelatedChange): boolean {
+  let byEntity = fieldsRead.get(expr);
+  if (byEntity === undefined) fieldsRead.set(expr, (byEntity = new Map()));
+  let fields = byEntity.get(change.entity);
+  if (fields === undefined) {
+    const nodes = [...existsOf(expr, change.entity)];
+    fields = new Set(nodes.flatMap(({ node }) => [...rowFieldsOf(node.where)]));
+    byEntity.set(change.entity, fields);
+  }
+  return differs(change, fields);
+}
+
+/** Whether a row appears, disappears, or has another value in one of the fields. */
+function differs({ before, after }: RelatedChange, fields: Iterable<string>): boolean {
+  if (before === null || after === null) return true;
+  for (const name of fields) if (before[name] !== after[name]) return true;
+  return false;
+}
+
+/** The fields of the row of an `exists` that its condition reads, in inner `exists` too. */
+function* rowFieldsOf(where: Expr, depth = 0): Generator<string> {
+  if (where.kind === "path" && where.root === "related" && depth === 0) yield where.name;
+  if (where.kind === "outer" && where.up === depth) yield where.name;
+  const below = where.kind === "exists" ? depth + 1 : depth;
+  for (const child of childrenOf(where)) yield* rowFieldsOf(child, below);
 }
 
 interface FoundExists {

@@ -13,6 +13,7 @@ import {
 import type { Caller } from "../../identity/identity.ts";
 import type { DataModel } from "../../data/model.ts";
 import { equalityKeys, keysOf } from "../../policy/audience.ts";
+import { mayAffect } from "../../policy/rewind.ts";
 import type { ChangeRecord, StoredRow, Value } from "../../store/store.ts";
 import type { RowFacts } from "../related/row-facts.ts";
 import { callerValue, RightsPlan, type ExistsPlan } from "../related/rights-plan.ts";
@@ -269,12 +270,13 @@ export class SubscriptionRegistry {
     this.#byParent.get(entity)?.find(row, found);
   }
 
-  /** The subscriptions whose policies or filters read a changed row with `exists`. */
-  findDependent({ entity, before, after }: ChangeRecord): Set<Subscription> {
+  /** The subscriptions whose policies or filters read, with `exists`, what has changed in a row. */
+  findDependent(change: ChangeRecord): Set<Subscription> {
     const found = new Set<Subscription>();
-    const index = this.#byRelated.get(entity);
-    index?.find(before, found);
-    index?.find(after, found);
+    const index = this.#byRelated.get(change.entity);
+    index?.find(change.before, found);
+    index?.find(change.after, found);
+    for (const one of found) if (!mayAffect(one.truth, change)) found.delete(one);
     return found;
   }
 
