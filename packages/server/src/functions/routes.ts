@@ -153,7 +153,7 @@ class FunctionHandlers {
     const { bearer = false } = webhookOf(name, definition, context.request.method);
     const address = (): string => networkOf(context.address);
     await this.#limits.count(name, definition, { userId: null, address });
-    const rawBody = await context.text();
+    const rawBody = await context.exactText();
     const caller = bearer ? await this.#identifyBearer(context.request) : ANONYMOUS;
     checkKeyScope(caller, "functions", context.params);
     const { method, headers } = context.request;
