@@ -1,3 +1,4 @@
+import { actingCaller } from "./acting-caller.ts";
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import {
   isStandardSchema,
@@ -83,15 +84,25 @@ function runOf(body: unknown): {
   if (other !== undefined) throw invalidRun(other, `Unknown field "${other.slice(0, 80)}".`);
   if (typeof name !== "string")
     throw invalidRun("function", "function must be the name of a function.");
-  if (as === null) return { name, args, caller: null };
-  if (!isRowId(as)) throw invalidRun("as", "as must be the id of a user.");
-  return { name, args, caller: { ...ANONYMOUS, userId: as } };
+  return { name, args, caller: as === null ? null : callerOf(as) };
+}
+
+/** The admin may call a function as any user, and with any roles: it may do everything anyway. */
+function callerOf(as: unknown): Caller {
+  try {
+    if (isRowId(as) || isRecord(as)) return actingCaller(as);
+  } catch (error) {
+    if (!(error instanceof PylonError)) throw error;
+  }
+  throw invalidRun("as", "as must be the id of a user, or an identity.");
 }
 
 function invalidRun(field: string, message: string): PylonError {
   return new PylonError("INVALID_ARGS", message, {
     field,
-    hint: 'Send {"function": "name"}, and optionally "args" and "as", the id of a user.',
+    hint:
+      'Send {"function": "name"}, and optionally "args" and "as": the id of a user, or ' +
+      '{"userId", "tenantId", "roles", "claims", "isAdmin", "isGuest"}.',
   });
 }
 
