@@ -1,5 +1,6 @@
 import { LIVE_AGGREGATE, LIVE_SEARCH } from "@pylonsync/protocol";
 import type { SyncEngine } from "../engine/engine.ts";
+import { unsendable } from "../outbox/plain.ts";
 import { asError, constant, observe, type Observable } from "./observable.ts";
 import type { AggregateState, SearchState } from "./read-specs.ts";
 
@@ -72,6 +73,16 @@ function isFields(body: unknown): body is Readonly<Record<string, unknown>> {
   return typeof body === "object" && body !== null;
 }
 
+/**
+ * An option may be undefined, but not a part of it: a variable that is not set never widens a
+ * filter.
+ */
+function checkDefined(value: unknown, at: string): void {
+  if (value === undefined) throw unsendable(`"${at}" is undefined.`, at);
+  if (isFields(value))
+    for (const [key, part] of Object.entries(value)) checkDefined(part, `${at}.${key}`);
+}
+
 function observeRead<S extends object>(
   sync: SyncEngine,
   name: string,
@@ -79,6 +90,8 @@ function observeRead<S extends object>(
   show: (answer: Answer) => S,
 ): ServerRead<S> {
   try {
+    for (const [option, value] of Object.entries(args.spec))
+      if (value !== undefined) checkDefined(value, option);
     const live = sync.live(name, args);
     const state = observe(
       () => show(live.getSnapshot()),
