@@ -61,8 +61,10 @@ export const SERVER: Layers = {
     http: ["shards", "sync", "auth", "connections", "request", "identity", "observe"],
     // Processes for handlers, which load the app there.
     isolation: ["app", "functions", "request", "store", "schema", "observe"],
+    // Aggregates and searches, for clients that follow them.
+    "live-reads": ["sync", "data", "request", "store", "identity"],
     // Jobs and runs of workflows, for clients that follow them.
-    "live-status": ["workflows", "jobs", "sync", "data", "store", "identity"],
+    "live-status": ["workflows", "jobs", "sync", "data", "request", "store", "identity"],
     // Features, each with its routes.
     ai: ["request", "config"],
     studio: ["app", "auth", "request", "config"],

@@ -571,6 +571,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
         "changes are combined into the next run",
       ],
       ["live functions running concurrently", number(LIVE_RUNS.atOnce), "", "the rest wait"],
+      [
+        "computations of a live aggregate or search per second",
+        "10; fewer if one takes over 25 ms",
+        "",
+        "changes are combined into the next one",
+      ],
     ],
   ],
   [

@@ -9,11 +9,11 @@ export const app = appOf(
     version: "1.0.0",
     access: "public",
     entities: [
-      entity("Todo", {
-        title: field.string(),
-        done: field.bool(),
-        due: field.datetime().optional(),
-      }),
+      entity(
+        "Todo",
+        { title: field.string(), done: field.bool(), due: field.datetime().optional() },
+        { search: { fields: ["title"], facets: ["done"] } },
+      ),
       entity("Other", { title: field.string() }),
     ],
   }),

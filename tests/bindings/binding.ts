@@ -1,7 +1,16 @@
 import type { SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
 
 /** The part of a binding that a component of the suite uses. */
-export type ProbeKind = "query" | "row" | "function" | "calls" | "session" | "status" | "room";
+export type ProbeKind =
+  | "query"
+  | "row"
+  | "function"
+  | "aggregate"
+  | "search"
+  | "calls"
+  | "session"
+  | "status"
+  | "room";
 
 /** The arguments of the part under test; a component follows their changes. */
 export interface Input {
@@ -18,6 +27,7 @@ export interface Input {
 export interface Actions {
   readonly mutate?: (args?: Readonly<Record<string, unknown>>) => Promise<unknown>;
   readonly reset?: () => void;
+  readonly refresh?: () => void;
   readonly setPresence?: (data: unknown) => Promise<void>;
   readonly broadcast?: (topic: string, data?: unknown) => Promise<void>;
 }

@@ -43,6 +43,7 @@ export function conformance(name: string, load: () => Promise<Binding>): void {
     afterAll(() => suite.close());
     describe("lists", () => lists(suite));
     describe("changes, errors and single rows", () => changes(suite));
+    describe("aggregates and searches", () => reads(suite));
     describe("functions", () => functions(suite));
     describe("session, status and rooms", () => others(suite));
   });
@@ -211,6 +212,47 @@ function changes(suite: Suite): void {
     await until(() => title() === "oats");
     await client.request("DELETE", `/api/entities/Todo/${other}`);
     await until(() => probe.state["data"] === null && probe.state["loading"] === false);
+  });
+}
+
+function reads(suite: Suite): void {
+  test.each(["all", "queries"] as const)("counts are live, with a replica of %s", async (sync) => {
+    const due = suite.ownDue();
+    const client = await suite.guest();
+    const id = await client.insert("Todo", { title: "tea", done: false, due });
+    const counted = (done: boolean): object => ({
+      name: "Todo",
+      options: { groupBy: ["done"], where: { due, done } },
+    });
+    const probe = await suite.mount("aggregate", counted(false), sync);
+    expect(probe.shown[0]).toEqual({ data: null, loading: true, error: null });
+    const shows = (...data: object[]): Promise<void> =>
+      until(() => Bun.deepEquals(probe.state["data"], data));
+    await shows({ done: false, count: 1 });
+    await client.insert("Todo", { title: "milk", done: false, due });
+    await shows({ done: false, count: 2 });
+    await client.request("PATCH", `/api/entities/Todo/${id}`, { done: true });
+    await shows({ done: false, count: 1 });
+    probe.mounted.set(counted(true));
+    await shows({ done: true, count: 1 });
+    probe.mounted.actions.refresh?.();
+    probe.mounted.set({ name: "Todo", options: { sum: ["nope"] } });
+    await until(() => probe.error !== null);
+    expect(probe.state).toMatchObject({ data: null, loading: false });
+  });
+
+  test("hits and the counts of facets are live", async () => {
+    const client = await suite.guest();
+    const word = `word${Date.parse(suite.ownDue())}`;
+    const probe = await suite.mount("search", { name: "Todo", options: { query: word } });
+    expect(probe.shown[0]).toMatchObject({ hits: [], total: 0, loading: true, error: null });
+    await until(() => probe.state["loading"] === false);
+    const id = await client.insert("Todo", { title: word, done: true });
+    await until(() => probe.state["total"] === 1);
+    expect(probe.state).toMatchObject({ hits: [{ id }], facetCounts: { done: { true: 1 } } });
+    probe.mounted.set({ name: "Todo", options: { query: word, filters: { nope: 1 } } });
+    await until(() => probe.error !== null);
+    expect(probe.state).toMatchObject({ hits: [], loading: false });
   });
 }
 

@@ -174,6 +174,34 @@ test("the keyboard opens and closes a row; changes are dropped only after a ques
   await page.context().close();
 });
 
+test("neither Back nor a link drops changes without a question", async () => {
+  const id = await admin.insert("Thing", { title: "Asked" });
+  const { page } = await open("#/data/Thing");
+  await page.locator("tbody tr", { hasText: "Asked" }).getByRole("button").click();
+  await input(page, "title").fill("Changed");
+  const answer = async (how: "accept" | "dismiss", leave: () => Promise<unknown>) => {
+    const asked = page.waitForEvent("dialog");
+    const left = leave();
+    await (await asked)[how]();
+    await left.catch(() => undefined);
+  };
+  const link = page.getByRole("link", { name: "Jobs and crons" });
+  await answer("dismiss", () => page.evaluate(() => history.back()));
+  await answer("dismiss", () => link.click());
+  expect(await input(page, "title").inputValue()).toBe("Changed");
+  expect(new URL(page.url()).hash).toContain(`row=${id}`);
+  await answer("accept", () => link.click());
+  await page.getByRole("heading", { name: "Jobs and crons" }).waitFor();
+  // Without changes, nothing is asked.
+  await page.goBack();
+  await input(page, "title").fill("Saved");
+  await save(page);
+  await link.click();
+  await page.getByRole("heading", { name: "Jobs and crons" }).waitFor();
+  expect(await stored(id)).toMatchObject({ title: "Saved" });
+  await page.context().close();
+});
+
 test("a function without declared arguments, a long result and markup are shown", async () => {
   const { page, errors } = await open("#/functions/bare");
   const call = page.getByRole("button", { name: "Call", exact: true });

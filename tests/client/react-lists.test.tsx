@@ -188,7 +188,7 @@ test("usePaginatedQuery returns a status, and shows as many more rows as request
   expect(seen.refused.error?.message).toContain("limit is -2");
 });
 
-test("useAggregate requests again when rows have changed, and reports errors", async () => {
+test("useAggregate is live, and reports errors", async () => {
   // Rows of earlier tests may be in the first results.
   await until(() => seen.sums.data?.[0]?.count === 25 && seen.sumsOfDb.data?.[0]?.count === 25);
   expect(seen.sums.data?.find(({ kind }) => kind === "a")).toEqual({
@@ -206,7 +206,7 @@ test("useAggregate requests again when rows have changed, and reports errors", a
   expect(seen.wrong.error).toMatchObject({ status: 400, message: 'Item has no field "nope".' });
 });
 
-test("useSearch requests again when rows have changed, and reports errors", async () => {
+test("useSearch is live, and reports errors", async () => {
   await until(() => seen.found.total === 25 && seen.foundOfDb.total === 1);
   expect([seen.found.total, seen.found.hits[0]?.id]).toEqual([25, "item-24"]);
   expect(seen.found.facetCounts).toEqual({ kind: { a: 25 } });
@@ -223,6 +223,47 @@ test("useSearch requests again when rows have changed, and reports errors", asyn
   show("a");
   await until(() => !seen.found.loading && seen.found.total === 25);
 });
+
+test.each(["all", "queries"] as const)(
+  "counts and hits are live on a page that shows no rows, with a replica of %s",
+  async (mode) => {
+    const engine = createSyncEngine(server.url, {
+      sync: mode,
+      token: client.token ?? "",
+      persist: false,
+      storage: createWriteThroughStorage({}, () => undefined),
+    });
+    let shown: readonly unknown[] = [];
+    function Dashboard(): null {
+      const where = { kind: `of ${mode}` };
+      const spec = { count: true, sum: ["rank"], where } as const;
+      const { data } = useAggregate<{ count: number; sum_rank: number | null }>(
+        engine,
+        "Item",
+        spec,
+      );
+      const { total, facetCounts } = useSearch<Item>(engine, "Item", { query: mode });
+      shown = [data?.[0]?.count, data?.[0]?.sum_rank, total, facetCounts["kind"]];
+      return null;
+    }
+    const { createRoot } = await import("react-dom/client");
+    const root = createRoot(window.document.createElement("div") as never);
+    root.render(<Dashboard />);
+    engine.start();
+    const toBe = (...expected: unknown[]): Promise<void> =>
+      until(() => Bun.deepEquals(shown, expected));
+    await toBe(0, null, 0, {});
+    const kind = `of ${mode}`;
+    await client.insert("Item", { id: mode, rank: 4, kind });
+    await toBe(1, 4, 1, { [kind]: 1 });
+    await client.request("PATCH", `/api/entities/Item/${mode}`, { rank: 6 });
+    await toBe(1, 6, 1, { [kind]: 1 });
+    await client.request("DELETE", `/api/entities/Item/${mode}`);
+    await toBe(0, null, 0, {});
+    root.unmount();
+    engine.stop();
+  },
+);
 
 test("rows for useSyncExternalStore are live, and keep their identity until a change", async () => {
   expect([seen.list.length, seen.raw.length]).toEqual([26, 26]);

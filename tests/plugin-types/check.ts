@@ -3,6 +3,7 @@
 import "./pylon.client.ts";
 import type { MutationCtx } from "@pylonsync/functions";
 import { db } from "@pylonsync/react";
+import { definePlugin, entity, field, hooksFor } from "@pylonsync/sdk";
 import { isFlagOn, slugify, softDelete } from "@pylonsync/sdk/plugins";
 
 type Equal<A, B> =
@@ -53,6 +54,25 @@ export async function checkPluginFields({ db: rows }: MutationCtx, id: string): 
     keyof (typeof page & {}),
     "id" | "title" | "archivedAt" | "path" | "tenantId" | "createdAt" | "updatedAt"
   >(true);
+}
+
+/** Hooks know the fields that plugins add, and those of the plugin that declares them. */
+export function checkPluginHooks(): void {
+  const Post = entity("Post", { title: field.string() });
+  const fields = { Post: { rank: field.int().default(0) } };
+  const deleting = softDelete({ entities: ["Post"] });
+  hooksFor(Post, [deleting, { fields }, definePlugin({ name: "other" })], {
+    beforeInsert: (data) => ({ ...data, rank: (data.rank ?? 0) + 1 }),
+    beforeUpdate: (patch, before) => {
+      same<typeof before.rank, number>(true);
+      same<typeof before.deletedAt, string | null>(true);
+      // @ts-expect-error there is no such field
+      void patch.rnak;
+    },
+  });
+  // @ts-expect-error there is no such field without the plugin
+  hooksFor(Post, { afterInsert: ({ rank }) => void rank });
+  hooksFor(Post, { afterInsert: ({ title }) => void title });
 }
 
 export function checkPluginOptions(): void {

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, expect, test } from "bun:test";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { action, internalMutation, mutation, query, v } from "@pylonsync/functions";
+import { action, internalMutation, mutation, query, v, verifyGithub } from "@pylonsync/functions";
 import { buildManifest, definePlugin, entity, field } from "@pylonsync/sdk";
 import { MAIN_FILE } from "../../packages/cli/src/testing/main-file.ts";
 import { TestClient, until } from "../support/client.ts";
@@ -83,6 +83,14 @@ const app = appOf(
         body: ctx.request?.rawBody,
         signature: ctx.request?.headers["x-signature"],
       }),
+    }),
+    signedHook: action({
+      args: { rawBody: v.string() },
+      handler: async (ctx, { rawBody }) => {
+        if (ctx.request === undefined) throw new Error("It is not a webhook call.");
+        const { json } = await verifyGithub(ctx.request, "secret");
+        return { json, isMarked: rawBody.startsWith("\u{feff}") };
+      },
     }),
   },
 );
@@ -172,6 +180,21 @@ test("a webhook receives the method, the path, the headers and the raw body", as
     body: "not json",
     signature: "abc",
   });
+});
+
+test("a webhook's signature is verified over the bytes that were sent", async () => {
+  const send = async (body: string): Promise<unknown> => {
+    const signature = new Bun.CryptoHasher("sha256", "secret").update(body).digest("hex");
+    const headers = { "x-hub-signature-256": `sha256=${signature}`, "x-github-delivery": "d1" };
+    const url = `${server.url}/api/webhooks/signedHook`;
+    const answer = await fetch(url, { method: "POST", headers, body });
+    return answer.json();
+  };
+  for (const json of [{ a: "é" }, { a: "x".repeat(100_000) }]) {
+    const text = JSON.stringify(json);
+    expect(await send(text)).toEqual({ json, isMarked: false });
+    expect(await send(`\u{feff}${text}`)).toEqual({ json, isMarked: true });
+  }
 });
 
 test("ctx.auth is the owner of the token, and only the admin can list the functions", async () => {

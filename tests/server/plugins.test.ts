@@ -33,7 +33,7 @@ const note =
 
 const loops = definePlugin({
   name: "loops",
-  hooks: hooksFor(Open, {
+  hooks: hooksFor(Open, [], {
     afterInsert: async ({ n }, { db }) => {
       if (n < 0) await db.insert("Open", { n: n - 1 });
     },

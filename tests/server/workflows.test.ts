@@ -319,6 +319,14 @@ test("only the admin can list definitions and runs", async () => {
   });
   const failed = JSON.parse((await admin.request("GET", "/api/workflows?status=failed")).text);
   expect(failed).toMatchObject([{ name: "slow-step" }]);
+  const completed = await admin.request("GET", "/api/workflows?status=completed");
+  for (const summary of JSON.parse(completed.text)) {
+    // Values and steps may be large, and are those of the run alone.
+    const { input, output, state, steps, ...rest } = await run(summary.id);
+    expect(summary).toEqual(rest);
+    expect([typeof input, typeof output, typeof state]).not.toContain("undefined");
+    expect(steps).toBeArray();
+  }
   for (const path of ["", "/definitions", "/wf_1"])
     expect((await client.request("GET", `/api/workflows${path}`)).status).toBe(403);
 });

@@ -1,10 +1,12 @@
 // The svelte binding of a registered app, and by row type. Checked by `npm test`, never run.
 import {
   useEntityMutation,
+  useAggregate,
   useFunction,
   useMutation,
   useQuery,
   useQueryOne,
+  useSearch,
 } from "@pylonsync/svelte";
 
 type Equal<A, B> =
@@ -61,4 +63,22 @@ export async function check(): Promise<void> {
   useFunction("nope");
   // @ts-expect-error the title is missing
   await rename.mutate({ id: "x" });
+}
+
+export function checkReads(): void {
+  const sums = useAggregate("Bug", { count: true, groupBy: ["state"] });
+  same<
+    NonNullable<typeof sums.data>[number],
+    { readonly state: "open" | "done"; readonly count: number }
+  >(true);
+  const later = useAggregate("Task", () => ({ max: ["rank"] }) as const);
+  same<NonNullable<typeof later.data>[number]["max_rank"], number | null>(true);
+  const ownSums = useAggregate<{ count: number }>("Task", { count: true });
+  same<NonNullable<typeof ownSums.data>[number], { count: number }>(true);
+  const found = useSearch("Task", () => ({ query: "milk", filters: { rank: 1 } }));
+  same<(typeof found.hits)[number]["title"], string>(true);
+  // @ts-expect-error there is no such field
+  useAggregate("Task", { sum: ["rnak"] });
+  // @ts-expect-error there is no such entity
+  useSearch("Nope", {});
 }

@@ -1,5 +1,13 @@
 // The vue binding of a registered app, and by row type. Checked by `npm test`, never run.
-import { useEntityMutation, useFunction, useMutation, useQuery, useQueryOne } from "@pylonsync/vue";
+import {
+  useEntityMutation,
+  useAggregate,
+  useFunction,
+  useMutation,
+  useQuery,
+  useQueryOne,
+  useSearch,
+} from "@pylonsync/vue";
 
 type Equal<A, B> =
   (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
@@ -55,4 +63,22 @@ export async function check(): Promise<void> {
   useFunction("nope");
   // @ts-expect-error the title is missing
   await rename.mutate({ id: "x" });
+}
+
+export function checkReads(): void {
+  const sums = useAggregate("Bug", { count: true, groupBy: ["state"] });
+  same<
+    NonNullable<typeof sums.data.value>[number],
+    { readonly state: "open" | "done"; readonly count: number }
+  >(true);
+  const later = useAggregate("Task", () => ({ max: ["rank"] }) as const);
+  same<NonNullable<typeof later.data.value>[number]["max_rank"], number | null>(true);
+  const ownSums = useAggregate<{ count: number }>("Task", { count: true });
+  same<NonNullable<typeof ownSums.data.value>[number], { count: number }>(true);
+  const found = useSearch("Task", () => ({ query: "milk", filters: { rank: 1 } }));
+  same<(typeof found.hits.value)[number]["title"], string>(true);
+  // @ts-expect-error there is no such field
+  useAggregate("Task", { sum: ["rnak"] });
+  // @ts-expect-error there is no such entity
+  useSearch("Nope", {});
 }

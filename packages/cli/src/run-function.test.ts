@@ -18,6 +18,12 @@ beforeAll(async () => {
           return { userId: ctx.auth.userId, isAdmin: ctx.auth.isAdmin, n };
         },
       });`,
+    "functions/rights.ts": `
+      import { query } from "@pylonsync/functions";
+      export default query({
+        auth: { roles: ["editor"] },
+        handler: ({ auth: { userId, roles, tenantId } }) => ({ userId, roles, tenantId }),
+      });`,
   });
   server = new PylonProcess(["start", "--port", "0"], folder.path, { PYLON_ADMIN_TOKEN: TOKEN });
   url = `http://127.0.0.1:${Number((await server.event())["port"])}`;
@@ -41,18 +47,30 @@ test("run calls a function as the admin, or as the user that --as names", async 
   });
 });
 
+test("run calls a function with the roles that --as names, as if the user had them", async () => {
+  const editor = { userId: "ann", roles: ["editor"], tenantId: "t1" };
+  const { stdout } = await runFunction("rights", "{}", "--as", JSON.stringify(editor));
+  expect(JSON.parse(stdout)).toEqual(editor);
+  expect((await runFunction("rights", "{}", "--as", '{"userId": "ann"}')).stderr).toContain(
+    'You may not call "rights".',
+  );
+  expect((await runFunction("rights", "{}", "--as", "{ann}")).stderr).toContain("is not JSON");
+});
+
 test("run explains an error, and fails", async () => {
   expect((await runFunction("who", '{"n": -1}')).stderr).toContain("n is too small.");
   expect((await runFunction("who", '{"n": 1.5}')).stderr).toContain("n: expected int");
   expect((await runFunction("nothing")).stderr).toContain('The function "nothing" does not exist.');
   const notJson = await runFunction("who", "{n: 1}");
   expect(notJson.exitCode).not.toBe(0);
-  expect(notJson.stderr).toContain("The arguments are not JSON");
+  expect(notJson.stderr).toContain("The text is not JSON");
 });
 
 test.each([
   [{ function: 5 }, "function"],
   [{ function: "who", as: "" }, "as"],
+  [{ function: "who", as: { userId: "ann", roles: "editor" } }, "as"],
+  [{ function: "who", as: {} }, "as"],
   [{ function: "who", asUser: "ann" }, "asUser"],
   [[], "body"],
 ])("POST /api/run rejects %j by its field", async (body, field) => {

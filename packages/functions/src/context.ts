@@ -197,6 +197,7 @@ export interface ActionCtx extends BaseCtx {
     readonly path: string;
     /** The headers, with lower-case names. */
     readonly headers: Readonly<Record<string, string>>;
+    /** The body: its UTF-8 is exactly what was sent, also with a byte order mark. */
     readonly rawBody: string;
   };
 }

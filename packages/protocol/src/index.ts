@@ -14,6 +14,7 @@ export * from "./guard.ts";
 export * from "./ids.ts";
 export * from "./limits.ts";
 export * from "./live.ts";
+export * from "./live-reads.ts";
 export * from "./live-request.ts";
 export * from "./live-status.ts";
 export * from "./oauth-return.ts";

@@ -239,6 +239,8 @@ export interface EntityShape {
   readonly fields: ReadonlyMap<string, FieldKind>;
   /** The kinds of the items of array fields. Items of a field that is absent may be of any kind. */
   readonly items?: ReadonlyMap<string, ScalarKind>;
+  /** The strings that are dates without a time, such as `2026-01-31`. */
+  readonly dates?: ReadonlySet<string>;
   /** Returns why a field that is not among them can't be used, if there is a reason to give. */
   readonly hintFor?: (field: string) => string | undefined;
 }

@@ -1,31 +1,15 @@
-import type {
-  AggregateOptions,
-  AggregateResult,
-  EntityName,
-  RegisteredClientFilters,
-  RegisteredRows,
-  RelatedFieldName,
-} from "@pylonsync/sdk";
-import type { SyncEngine } from "@pylonsync/sync";
-import { useCallback, useEffect, useMemo, useState } from "react";
-import { Refresher } from "./refresher.ts";
+import type { AggregateResult, EntityName, RegisteredRows } from "@pylonsync/sdk";
+import { LOADING, type SyncEngine } from "@pylonsync/sync";
+import {
+  observeAggregate,
+  type AggregateSpec,
+  type EntityAggregateSpec,
+} from "@pylonsync/sync/bindings";
+import { useMemo } from "react";
 import type { NameFor } from "./queries.ts";
+import { useServerRead } from "./server-reads.ts";
 
-/**
- * The options of `useAggregate`: counts, sums, averages, minima and maxima of fields over the rows
- * that the caller may read and that match `where`, in total or per group.
- */
-export type AggregateSpec = AggregateOptions<string, Readonly<Record<string, unknown>>>;
-
-/** `AggregateSpec` for a registered entity. */
-export type EntityAggregateSpec<E extends EntityName> = AggregateOptions<
-  keyof RegisteredRows[E] & string,
-  RegisteredClientFilters[E],
-  RelatedFieldName<E, RegisteredRows>
->;
-
-/** The aggregates of a group, or of all rows, as `POST /api/aggregate/ENTITY` returns them. */
-export type AggregateRow = Readonly<Record<string, string | number | boolean | null>>;
+export type { AggregateRow, AggregateSpec, EntityAggregateSpec } from "@pylonsync/sync/bindings";
 
 /** The result of `useAggregate`. */
 export interface UseAggregateReturn<R> {
@@ -45,8 +29,8 @@ export function useAggregate<R = never>(
   spec: AggregateSpec,
 ): UseAggregateReturn<R>;
 /**
- * Loads counts and sums from the server, and again shortly after rows of the entity have changed in
- * the replica: with `sync: "queries"`, those that the page shows.
+ * Counts and sums, computed by the server, live: a change of any row that affects them leads to new
+ * results, whether or not the page holds the row.
  *
  * @param spec compared by value, so it may be written inline
  * @example
@@ -68,42 +52,8 @@ export function useAggregate(
   entity: string,
   spec: object,
 ): UseAggregateReturn<unknown> {
-  const key = JSON.stringify(spec);
-  const question = useMemo(
-    () => ({ path: `/api/aggregate/${encodeURIComponent(entity)}`, key }),
-    [entity, key],
-  );
-  const [answer, setAnswer] = useState<Answer>({ question, data: null, error: null });
-  const refresher = useMemo(
-    () =>
-      new Refresher({
-        sync,
-        entity,
-        ask: () => sync.request("POST", question.path, JSON.parse(question.key)),
-        onAnswer: (body) => setAnswer({ question, data: rowsOf(body), error: null }),
-        onError: (error) =>
-          setAnswer((before) => ({
-            question,
-            data: before.question === question ? before.data : null,
-            error,
-          })),
-      }),
-    [sync, entity, question],
-  );
-  useEffect(() => refresher.start(), [refresher]);
-  const refresh = useCallback(() => refresher.refresh(), [refresher]);
-  const { data, error } = answer.question === question ? answer : { data: null, error: null };
-  return { data, loading: data === null && error === null, error, refresh };
-}
-
-interface Answer {
-  readonly question: object;
-  readonly data: unknown[] | null;
-  readonly error: Error | null;
-}
-
-function rowsOf(body: unknown): unknown[] {
-  return typeof body === "object" && body !== null && "rows" in body && Array.isArray(body.rows)
-    ? body.rows
-    : [];
+  const { data: rows, ...state } = useServerRead(observeAggregate, LOADING, sync, entity, spec);
+  // A copy that the component may sort: equal aggregates of a page share their result.
+  const data = useMemo(() => (rows === null ? null : [...rows]), [rows]);
+  return { ...state, data };
 }

@@ -1,47 +1,17 @@
 import type { EntityName, RegisteredRows } from "@pylonsync/sdk";
 import type { SyncEngine } from "@pylonsync/sync";
-import { useCallback, useEffect, useMemo, useRef, useState } from "react";
-import type { EntityFilter, NameFor } from "./queries.ts";
-import { Refresher } from "./refresher.ts";
+import {
+  observeSearch,
+  type EntitySearchSpec,
+  type SearchHighlight,
+  type SearchSpec,
+  type SearchState,
+} from "@pylonsync/sync/bindings";
+import { useEffect, useMemo, useRef } from "react";
+import type { NameFor } from "./queries.ts";
+import { useServerRead } from "./server-reads.ts";
 
-/** Searches that follow each other faster than this are typed, in milliseconds. */
-const TYPING_MS = 250;
-
-/** The options of `useSearch`. Only rows that the caller may read are searched. */
-export interface SearchSpec {
-  /** The words to search for, all of which must match. Without it all rows match. */
-  readonly query?: string | undefined;
-  /** A filter like the `where` of a query: `{brand: "x", price: {$lt: 100}}`. */
-  readonly filters?: Readonly<Record<string, unknown>> | undefined;
-  /** The facets to count; default: all declared facets. */
-  readonly facets?: readonly string[] | undefined;
-  /** A declared sort field and the direction; default: by rank. */
-  readonly sort?: readonly [field: string, direction: "asc" | "desc"] | undefined;
-  /** The page number, from 0. */
-  readonly page?: number | undefined;
-  /** The number of hits per page, from 1 to 100; default 20. */
-  readonly pageSize?: number | undefined;
-  /** True: also returns the positions of the words in each hit. */
-  readonly highlight?: boolean | undefined;
-}
-
-/** `SearchSpec` for a registered entity. */
-export interface EntitySearchSpec<E extends EntityName> extends Omit<
-  SearchSpec,
-  "filters" | "facets" | "sort"
-> {
-  readonly filters?: EntityFilter<E> | undefined;
-  readonly facets?: readonly (keyof RegisteredRows[E] & string)[] | undefined;
-  readonly sort?:
-    | readonly [field: keyof RegisteredRows[E] & string, direction: "asc" | "desc"]
-    | undefined;
-}
-
-/** An excerpt of a text, with the positions of the matched words: start and end, in characters. */
-export interface SearchHighlight {
-  readonly text: string;
-  readonly marks: readonly (readonly [start: number, end: number])[];
-}
+export type { EntitySearchSpec, SearchHighlight, SearchSpec } from "@pylonsync/sync/bindings";
 
 /** The result of `useSearch`. */
 export interface UseSearchReturn<T> {
@@ -69,8 +39,8 @@ export function useSearch<T = never>(
   spec: SearchSpec,
 ): UseSearchReturn<T>;
 /**
- * Searches on the server, and again shortly after rows of the entity have changed. While the words
- * are being typed, it waits until 250 ms after the last letter.
+ * Searches on the server, live: a change of any row that may affect the hits leads to new ones,
+ * whether or not the page holds the row.
  *
  * @param spec compared by value, so it may be written inline
  * @example
@@ -91,55 +61,37 @@ export function useSearch(
   entity: string,
   spec: object,
 ): UseSearchReturn<unknown> {
-  const key = JSON.stringify(spec);
-  const question = useMemo(() => ({ sync, entity, key }), [sync, entity, key]);
-  const [answer, setAnswer] = useState<Answer>({ question, found: NOTHING, error: null });
-  const refresher = useMemo(
-    () =>
-      new Refresher({
-        sync,
-        entity,
-        ask: () =>
-          sync.request("POST", `/api/search/${encodeURIComponent(entity)}`, JSON.parse(key)),
-        onAnswer: (body) => setAnswer({ question, found: foundIn(body), error: null }),
-        // Excluded from the comparison, because the duration differs each time.
-        compared: (body) => ({ ...foundIn(body), tookMs: 0 }),
-        onError: (error) =>
-          setAnswer((before) => ({
-            question,
-            found: before.question === question ? before.found : NOTHING,
-            error,
-          })),
-      }),
-    [sync, entity, key, question],
-  );
-  const askedAt = useRef(-Infinity);
+  const { error, refresh, ...own } = useServerRead(observeSearch, NONE, sync, entity, spec);
+  const { userId } = sync.session.current;
+  const last = useRef<Shown>({ sync, entity, userId, found: NONE });
+  const { current } = last;
+  const isOfCaller =
+    current.sync === sync && current.entity === entity && current.userId === userId;
+  const found = own.loading && isOfCaller ? current.found : own;
   useEffect(() => {
-    const now = sync.platform.now();
-    // While words are typed, only the first and the last of them are searched for.
-    const delayMs = now - askedAt.current < TYPING_MS ? TYPING_MS : 0;
-    askedAt.current = now;
-    return refresher.start(delayMs);
-  }, [refresher, sync]);
-  const refresh = useCallback(() => refresher.refresh(), [refresher]);
-  const isAnswered = answer.question === question;
-  const isOfEntity = answer.question.sync === sync && answer.question.entity === entity;
-  const error = isAnswered ? answer.error : null;
-  const found = isAnswered || isOfEntity ? answer.found : NOTHING;
-  const loading = error === null && (!isAnswered || found === NOTHING);
-  return { ...found, loading, error, refresh };
+    last.current = { sync, entity, userId, found };
+  });
+  // A copy that the component may sort: equal searches of a page share their result.
+  const hits = useMemo(() => [...found.hits], [found.hits]);
+  return { ...found, hits, loading: own.loading, error, refresh };
 }
 
-type Found = Omit<UseSearchReturn<unknown>, "loading" | "error" | "refresh">;
+type Found = Omit<SearchState<unknown>, "error">;
 
-interface Answer {
-  readonly question: { readonly sync: SyncEngine; readonly entity: string };
+/** What a component showed last: the hits of a search stay while the next one is loading. */
+interface Shown {
+  readonly sync: SyncEngine;
+  readonly entity: string;
+  readonly userId: string | null;
   readonly found: Found;
-  readonly error: Error | null;
 }
 
-const NOTHING: Found = { hits: [], facetCounts: {}, total: 0, highlights: [], tookMs: 0 };
-
-function foundIn(body: unknown): Found {
-  return { ...NOTHING, ...(typeof body === "object" ? body : null) };
-}
+const NONE: SearchState<never> = {
+  hits: [],
+  facetCounts: {},
+  total: 0,
+  highlights: [],
+  tookMs: 0,
+  loading: true,
+  error: null,
+};

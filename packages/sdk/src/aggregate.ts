@@ -1,4 +1,4 @@
-/** The unit of time by which a datetime field is grouped. */
+/** The unit of time by which a datetime field is grouped, or a date field, except by hour. */
 type Bucket = "hour" | "day" | "week" | "month" | "year";
 
 /** The name of a result that is a number, a minimum or a maximum. */

@@ -1,3 +1,4 @@
+import type { AddsOf, WithAdded } from "./added-fields.ts";
 import type { AuthHooks } from "./auth.ts";
 import type { Entity, Fields as EntityFields, InsertOf, PatchOf, RowOf } from "./entity.ts";
 import type { ManifestCron, ManifestEntity, ManifestPolicy, ManifestQueue } from "./manifest.ts";
@@ -176,7 +177,33 @@ export interface Plugin {
  *   }),
  * });
  */
-export function hooksFor<E extends Entity>({ name }: E, hooks: HooksOf<E>): EntityHooks {
+export function hooksFor<E extends Entity>(entity: E, hooks: HooksOf<E>): EntityHooks;
+/**
+ * With the fields that plugins add to the entity.
+ *
+ * @param plugins the plugins, or the `fields` of the plugin that is being declared
+ * @example
+ * const Task = entity("Task", { title: field.string() });
+ * const fields = { Task: { rank: field.int().default(0) } };
+ * const plugin = definePlugin({
+ *   name: "ranked",
+ *   fields,
+ *   hooks: hooksFor(Task, [{ fields }], {
+ *     beforeUpdate: (patch, { rank }, { error }) => {
+ *       if (rank > 9) throw error("TASK_DONE", "This task is done.");
+ *     },
+ *   }),
+ * });
+ */
+export function hooksFor<E extends Entity, const P extends readonly (Plugin | FieldsAdded)[]>(
+  entity: E,
+  plugins: P,
+  hooks: HooksOf<WithAdded<E, AddsOf<{ readonly plugins: P }>>>,
+): EntityHooks;
+export function hooksFor(
+  { name }: Entity,
+  ...[first, hooks = first]: readonly [given: object, hooks?: object]
+): EntityHooks {
   const own = Object.entries(hooks).map(([hook, run]: [string, unknown]) => [
     hook,
     (...args: readonly unknown[]): unknown => {
@@ -186,6 +213,9 @@ export function hooksFor<E extends Entity>({ name }: E, hooks: HooksOf<E>): Enti
   ]);
   return Object.fromEntries(own) as EntityHooks;
 }
+
+/** The fields that a plugin adds to entities. */
+export type FieldsAdded = Required<Pick<Plugin, "fields">>;
 
 /** A plugin with entities that `ctx.db` and the client know by their types. */
 export type PluginWith<E extends Entity> = Plugin & { readonly entities: readonly E[] };

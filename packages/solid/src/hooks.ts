@@ -1,14 +1,17 @@
 import {
+  aggregateHook,
   callHook,
   fieldsOf,
   functionHook,
   queryHook,
   roomHook,
   rowHook,
+  searchHook,
   sessionHook,
   statusHook,
   valueOf,
   writesHook,
+  type AggregateHook,
   type CallHook,
   type Framework,
   type FunctionHook,
@@ -16,6 +19,7 @@ import {
   type QueryHook,
   type RoomHook,
   type RowHook,
+  type SearchHook,
   type SessionHook,
   type StatusHook,
   type WritesHook,
@@ -67,6 +71,26 @@ export const useEntityMutation: WritesHook = /* @__PURE__ */ writesHook(solid);
  * const text = () => (open.loading ? "..." : `${open.data} to do`);
  */
 export const useFunction: FunctionHook<GetterTypes> = /* @__PURE__ */ functionHook(solid);
+
+/**
+ * Counts and sums, computed by the server, live.
+ *
+ * @param spec compared by value, so it may be written inline; a function is tracked
+ * @example
+ * const counts = useAggregate("Todo", { count: true, groupBy: ["done"] });
+ * const open = () => counts.data?.find(({ done }) => !done)?.count ?? 0;
+ */
+export const useAggregate: AggregateHook<GetterTypes> = /* @__PURE__ */ aggregateHook(solid);
+
+/**
+ * A search on the server, live.
+ *
+ * @param spec compared by value, so it may be written inline; a function is tracked
+ * @example
+ * const found = useSearch("Todo", () => ({ query: words() }));
+ * const titles = () => found.hits.map(({ title }) => title);
+ */
+export const useSearch: SearchHook<GetterTypes> = /* @__PURE__ */ searchHook(solid);
 
 /**
  * Calls a server function. With concurrent calls, the state is that of the last one.

@@ -5,12 +5,14 @@
  */
 export { PylonProvider, useEngine, type PylonProviderProps } from "./engine.ts";
 export {
+  useAggregate,
   useEntityMutation,
   useFunction,
   useMutation,
   useQuery,
   useQueryOne,
   useRoom,
+  useSearch,
   useSession,
   useStatus,
 } from "./hooks.ts";
@@ -21,6 +23,8 @@ export {
   type SyncEngine,
 } from "@pylonsync/sync";
 export type {
+  AggregateSpec,
+  AggregateState,
   CallState,
   EntityWrites,
   FunctionState,
@@ -30,5 +34,7 @@ export type {
   RoomResult,
   RoomStayOptions,
   RowState,
+  SearchSpec,
+  SearchState,
   SessionState,
 } from "@pylonsync/sync/bindings";

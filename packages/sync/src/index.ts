@@ -17,7 +17,7 @@ export type {
 } from "@pylonsync/protocol";
 export type { ConnectionState } from "./connection/connection.ts";
 export { parseAnswer, readAnswer } from "./connection/answer.ts";
-export { LIVE_JOB, LIVE_WORKFLOW } from "@pylonsync/protocol";
+export { LIVE_AGGREGATE, LIVE_JOB, LIVE_SEARCH, LIVE_WORKFLOW } from "@pylonsync/protocol";
 export { NOT_STARTED, type SyncEngineConfig, type SyncStatus } from "./engine/config.ts";
 export { createSyncEngine, SyncEngine } from "./engine/engine.ts";
 export {

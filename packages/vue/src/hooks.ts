@@ -1,12 +1,15 @@
 import {
+  aggregateHook,
   callHook,
   functionHook,
   queryHook,
   roomHook,
   rowHook,
+  searchHook,
   sessionHook,
   statusHook,
   writesHook,
+  type AggregateHook,
   type CallActions,
   type CallHook,
   type CallState,
@@ -17,6 +20,7 @@ import {
   type RoomActions,
   type RoomHook,
   type RowHook,
+  type SearchHook,
   type SessionHook,
   type StatusHook,
   type WritesHook,
@@ -76,6 +80,24 @@ export const useEntityMutation: WritesHook = /* @__PURE__ */ writesHook(vue);
  * const { data, loading } = useFunction<number>("countOpen", () => ({ listId: id }));
  */
 export const useFunction: FunctionHook<VueTypes> = /* @__PURE__ */ functionHook(vue);
+
+/**
+ * Counts and sums, computed by the server, live.
+ *
+ * @param spec compared by value, so it may be written inline; a ref or a getter is tracked
+ * @example
+ * const { data: counts } = useAggregate("Todo", { count: true, groupBy: ["done"] });
+ */
+export const useAggregate: AggregateHook<VueTypes> = /* @__PURE__ */ aggregateHook(vue);
+
+/**
+ * A search on the server, live.
+ *
+ * @param spec compared by value, so it may be written inline; a ref or a getter is tracked
+ * @example
+ * const { hits, total } = useSearch("Todo", () => ({ query: words.value }));
+ */
+export const useSearch: SearchHook<VueTypes> = /* @__PURE__ */ searchHook(vue);
 
 /**
  * Calls a server function. With concurrent calls, the state is that of the last one.

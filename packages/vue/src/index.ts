@@ -5,12 +5,14 @@
  */
 export { pylon, useEngine } from "./engine.ts";
 export {
+  useAggregate,
   useEntityMutation,
   useFunction,
   useMutation,
   useQuery,
   useQueryOne,
   useRoom,
+  useSearch,
   useSession,
   useStatus,
   type Mutation,
@@ -24,11 +26,15 @@ export {
   type SyncEngine,
 } from "@pylonsync/sync";
 export type {
+  AggregateSpec,
+  AggregateState,
   CallState,
   EntityWrites,
   FunctionState,
   QueryState,
   RoomStayOptions,
   RowState,
+  SearchSpec,
+  SearchState,
   SessionState,
 } from "@pylonsync/sync/bindings";

@@ -1,11 +1,13 @@
 import type { SyncEngine } from "@pylonsync/sync";
 import {
+  useAggregate,
   useEngine,
   useFunction,
   useMutation,
   useQuery,
   useQueryOne,
   useRoom,
+  useSearch,
   useSession,
   useStatus,
 } from "@pylonsync/react";
@@ -18,6 +20,9 @@ const HOOKS: Readonly<Record<ProbeKind, (sync: SyncEngine, input: Input) => obje
   query: (sync, { name = "", options = {} }) => useQuery<unknown>(sync, name, options),
   row: (sync, { name = "", id = "" }) => useQueryOne<unknown>(sync, name, id),
   function: (_sync, { name = "", options = {} }) => useFunction<unknown>(name, options),
+  aggregate: (sync, { name = "", options = {} }) =>
+    useAggregate<object>(sync, name, { count: true, ...options }),
+  search: (sync, { name = "", options = {} }) => useSearch<object>(sync, name, options),
   calls: (_sync, { name = "" }) => useMutation<Readonly<Record<string, unknown>>>(name),
   session: () => useSession(),
   status: (sync) => useStatus(sync),

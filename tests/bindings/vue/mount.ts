@@ -1,11 +1,13 @@
 import { createSyncEngine } from "@pylonsync/sync";
 import {
   pylon,
+  useAggregate,
   useFunction,
   useMutation,
   useQuery,
   useQueryOne,
   useRoom,
+  useSearch,
   useSession,
   useStatus,
 } from "@pylonsync/vue";
@@ -17,6 +19,9 @@ const COMPOSABLES: Readonly<Record<ProbeKind, (input: () => Input) => object>> =
   query: (input) => useQuery<unknown>(input().name ?? "", () => input().options ?? {}),
   row: (input) => useQueryOne<unknown>(input().name ?? "", () => input().id ?? ""),
   function: (input) => useFunction<unknown>(input().name ?? "", () => input().options ?? {}),
+  aggregate: (input) =>
+    useAggregate<object>(input().name ?? "", () => ({ count: true, ...input().options })),
+  search: (input) => useSearch<object>(input().name ?? "", () => input().options ?? {}),
   calls: (input) => useMutation<Readonly<Record<string, unknown>>>(input().name ?? ""),
   session: () => useSession(),
   status: () => useStatus(),

@@ -11,13 +11,17 @@ export const run = defineCommand({
     as: {
       type: "string",
       value: "USER",
-      summary: "The id of the calling user; default the admin.",
+      summary:
+        "The id of the calling user, or an identity as JSON, such as " +
+        `'{"userId": "ann", "roles": ["editor"]}'; default the admin.`,
     },
     url: URL_OPTION,
   },
   async run({ args, options, output, env }) {
     const [name = "", text = "{}"] = args;
-    const call = { function: name, args: argsOf(text), as: options.as ?? null };
+    const { as = null } = options;
+    const caller = as?.trim().startsWith("{") === true ? argsOf(as) : as;
+    const call = { function: name, args: argsOf(text), as: caller };
     const client = new AdminClient(options.url, env);
     const result: unknown = await (
       await client.send("POST", "/api/run", JSON.stringify(call))
@@ -35,7 +39,7 @@ function argsOf(text: string): unknown {
   } catch {
     throw new CommandError(
       "RUN_INVALID_ARGS",
-      `The arguments are not JSON: write them as '{"title": "Buy milk"}', in quotes.`,
+      `The text is not JSON: write it as '{"title": "Buy milk"}', in quotes.`,
       EXIT.USAGE,
     );
   }

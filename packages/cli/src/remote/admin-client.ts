@@ -83,13 +83,15 @@ export class AdminClient {
       else timer.unref();
     }
     if (response.ok) return response;
-    if (response.status === 401 || response.status === 403)
+    const said = await refusalOf(response);
+    const isRefused = response.status === 401 || response.status === 403;
+    // A function that is called as a user may reject that user.
+    if (isRefused && (said === null || said.isOfToken))
       throw new CommandError(
         "ADMIN_REFUSED",
         `${this.url} rejected PYLON_ADMIN_TOKEN: check that it is the token of this server.`,
       );
-    const said = await refusalOf(response);
-    if (said !== null) throw new CommandError("ADMIN_REFUSED", said);
+    if (said !== null) throw new CommandError("ADMIN_REFUSED", said.text);
     throw new CommandError(
       "ADMIN_REFUSED",
       `${this.url}${path} returned ${response.status}: check that it is a Pylon server of this ` +
@@ -98,13 +100,20 @@ export class AdminClient {
   }
 }
 
+/** The error message of a Pylon server, and whether it is about the admin token. */
+interface Refusal {
+  readonly text: string;
+  readonly isOfToken: boolean;
+}
+
 /** The error message of a Pylon server; null for a response of another server. */
-async function refusalOf(response: Response): Promise<string | null> {
+async function refusalOf(response: Response): Promise<Refusal | null> {
   try {
-    const { error }: { readonly error?: { readonly message?: unknown; readonly hint?: unknown } } =
-      await response.json();
-    if (typeof error?.message !== "string") return null;
-    return typeof error.hint === "string" ? `${error.message} ${error.hint}` : error.message;
+    const { error }: { readonly error?: Readonly<Record<string, unknown>> } = await response.json();
+    const { code, message, hint } = error ?? {};
+    if (typeof message !== "string") return null;
+    const text = typeof hint === "string" ? `${message} ${hint}` : message;
+    return { text, isOfToken: code === "UNAUTHORIZED" || text.includes("PYLON_ADMIN_TOKEN") };
   } catch {
     return null;
   }

@@ -14,9 +14,11 @@ import { Runner } from "../functions/runner.ts";
 import { BLOCKED_BY } from "../functions/watchdog-protocol.ts";
 import type { ListenerServices } from "../http/listener.ts";
 import { FunctionIsolation } from "../isolation/function-isolation.ts";
+import { ReadCalls } from "../live-reads/read-calls.ts";
 import { StatusCalls, statusChange } from "../live-status/status-calls.ts";
 import { StatusWatch } from "../live-status/status-watch.ts";
 import type { Feed } from "../sync/feed.ts";
+import type { LiveFunctionCalls } from "../sync/live-functions/calls.ts";
 import type { RunningOptions, Base } from "./base.ts";
 
 /** Creates the runner of the app's functions. */
@@ -60,11 +62,11 @@ export function runnerOf(
 
 /** Creates the live functions that clients subscribe to. */
 export function liveCallsOf(
-  { store, options, jobs, workflows, limiters, functionLimits }: Base,
+  { store, options, jobs, workflows, limiters, functionLimits, data }: Base,
   runner: Runner,
   feed: Feed,
-): StatusCalls {
-  const { log, platform } = options;
+): LiveFunctionCalls {
+  const { log, platform, config } = options;
   const watch = new StatusWatch({
     store,
     platform,
@@ -75,7 +77,16 @@ export function liveCallsOf(
     onError: (error) => log.error("job status can't be watched", error),
   });
   const functions = new LiveCalls(runner, functionLimits);
-  return new StatusCalls({ functions, limiter: limiters.function, jobs, workflows, watch });
+  const { model } = data;
+  const timeoutMs = config.queryTimeoutMs;
+  const limiter = limiters.address;
+  return new StatusCalls({
+    functions: new ReadCalls({ functions, store, model, platform, timeoutMs, limiter }),
+    limiter: limiters.function,
+    jobs,
+    workflows,
+    watch,
+  });
 }
 
 function functionEnv(env: RunningOptions["env"], app: Base["app"]): FunctionEnv {

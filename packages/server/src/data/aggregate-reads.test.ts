@@ -1,5 +1,6 @@
 import { PylonError } from "@pylonsync/protocol";
 import { addDecimals, compareDecimals, compareValues, QueryError } from "@pylonsync/query";
+import { buildManifest, entity, field } from "@pylonsync/sdk";
 import { afterAll, beforeAll, expect, test } from "bun:test";
 import fc from "fast-check";
 import type { StoredRow, TimeBucket, Value } from "../store/store.ts";
@@ -250,6 +251,91 @@ test("buckets have the labels that ported charts read, in addition to their star
       true,
     );
   }
+});
+
+const dated = buildManifest({
+  name: "dated",
+  version: "1.0.0",
+  entities: [entity("Bill", { due: field.date().optional(), note: field.string().optional() })],
+});
+const dates = fc
+  .date({ min: new Date("0001-01-01T00:00:00Z"), max: new Date("9999-12-31T00:00:00Z") })
+  .filter((date) => !Number.isNaN(date.getTime()))
+  .map((date) => date.toISOString().slice(0, 10));
+const nearDates = fc.integer({ min: 0, max: 800 }).map((days) => {
+  return new Date(Date.UTC(2023, 11, 20 + days)).toISOString().slice(0, 10);
+});
+
+for (const database of ["sqlite", "postgres"] as const) {
+  let app: AppData;
+  beforeAll(async () => {
+    app = await openAppData(dated, { database });
+  });
+  afterAll(() => app[Symbol.asyncDispose]());
+
+  async function bucketsOf(bucket: string, values: readonly (string | null)[]): Promise<Result[]> {
+    await app.clear();
+    await app.store.transact(async (tx) => {
+      for (const [n, due] of values.entries())
+        await tx.insert("Bill", { id: `b${n}`, due, note: null });
+    });
+    const groupBy = [{ field: "due", bucket }];
+    return app.reads().aggregate("Bill", { count: true, groupBy });
+  }
+
+  test(`${database}: dates are grouped by day, week, month and year`, async () => {
+    const units = fc.constantFrom<TimeBucket[]>("day", "week", "month", "year");
+    const values = fc.array(fc.option(fc.oneof(nearDates, dates)), { minLength: 1, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(values, units, async (rows, bucket) => {
+        const starts = rows.map((due) => due && bucketOf(`${due}T00:00:00Z`, bucket).slice(0, 10));
+        const found = await bucketsOf(bucket, rows);
+        const expected = [...new Set(starts)].toSorted(compareValues);
+        expect(found.map((row) => row["due"])).toEqual(expected);
+        for (const { due, count, [`due_${bucket}`]: label } of found) {
+          expect(count).toBe(starts.filter((start) => start === due).length);
+          if (bucket !== "week")
+            expect(due?.toString().startsWith(String(label)) ?? true).toBe(true);
+        }
+      }),
+      { numRuns: database === "sqlite" ? 200 : 60 },
+    );
+    expect(await bucketsOf("week", ["2026-01-04", "2026-01-05", "2026-01-11"])).toEqual([
+      { due: "2025-12-29", due_week: "2025-W52", count: 1 },
+      { due: "2026-01-05", due_week: "2026-W01", count: 2 },
+    ]);
+  }, 60_000);
+
+  test(`${database}: a text from before the field was a date belongs to no bucket`, async () => {
+    const others = ["", "now", "2026-1-5", "2026-13-01", "2026-00-10", "2026-01-00", "0000-01-01"];
+    const texts = [
+      ...others,
+      "2026-01-05 ",
+      "2026-01-05\n",
+      "2026-01-05T00:00:00Z",
+      "２０２６-01-05",
+    ];
+    for (const bucket of ["day", "week", "month", "year"])
+      expect(await bucketsOf(bucket, ["2026-01-05", ...texts])).toMatchObject([
+        { count: 1 },
+        { due: null, [`due_${bucket}`]: null, count: texts.length },
+      ]);
+  });
+}
+
+test("dates have neither hours nor a time zone", async () => {
+  await using app = await openAppData(dated);
+  const refused = (group: object): Promise<unknown> =>
+    app
+      .reads()
+      .aggregate("Bill", { count: true, groupBy: [{ field: "due", bucket: "day", ...group }] })
+      .then(
+        () => "accepted",
+        (error: PylonError) => [error.code, error.field],
+      );
+  expect(await refused({ bucket: "hour" })).toEqual(["INVALID_QUERY", "groupBy[0].bucket"]);
+  expect(await refused({ timeZone: "UTC" })).toEqual(["INVALID_QUERY", "groupBy[0].timeZone"]);
+  expect(await refused({ field: "note" })).toEqual(["INVALID_QUERY", "groupBy[0].bucket"]);
 });
 
 test("days of a time zone start at its local midnight, also when the offset changes", async () => {

@@ -34,6 +34,8 @@ export interface Group {
   readonly related?: RelatedRow | undefined;
   readonly bucket?: TimeBucket | undefined;
   readonly zone?: TimeZone | undefined;
+  /** Whether the field is a date without a time. */
+  readonly isDate?: boolean | undefined;
   readonly as: string;
 }
 type Measure = Aggregate["measures"][number];
@@ -212,10 +214,11 @@ function groupOf(shape: EntityShape, item: unknown, path: string, source: Aggreg
     );
   }
   const kind = kindOf(shape, field, path);
+  if (shape.dates?.has(field) === true) return dateGroup(field, known, timeZone, path);
   if (kind !== "datetime")
     throw invalid(
       `${path}.bucket`,
-      `Only datetime fields can be grouped in buckets, but ${field} is a ${kind}.`,
+      `Only datetime and date fields can be grouped in buckets, but ${field} is a ${kind}.`,
     );
   if (timeZone === undefined) return { field, bucket: known, as: field };
   const zone = TimeZone.of(timeZone);
@@ -226,6 +229,15 @@ function groupOf(shape: EntityShape, item: unknown, path: string, source: Aggreg
       'Use a name such as "Europe/Berlin"; by default, buckets are in UTC.',
     );
   return { field, bucket: known, zone, as: field };
+}
+
+/** A bucket of dates: they have no time, and are the same days everywhere. */
+function dateGroup(field: string, bucket: TimeBucket, timeZone: unknown, path: string): Group {
+  if (bucket === "hour")
+    throw invalid(`${path}.bucket`, `${field} is a date, which has no hours.`, "Use day.");
+  if (timeZone !== undefined)
+    throw invalid(`${path}.timeZone`, `${field} is a date, which has no time zone.`, "Omit it.");
+  return { field, bucket, isDate: true, as: field };
 }
 
 /** A field of the rows, or of the row to which a relation leads: `customer.country`. */

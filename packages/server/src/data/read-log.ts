@@ -11,6 +11,8 @@ export interface LoggedRead {
   /** `rows`: the content of the rows that match the condition. `count`: only their number. */
   readonly of: "rows" | "count";
   readonly order: readonly Order[];
+  /** The only fields of the rows that are read, beside those of the condition; null: all. */
+  readonly fields: readonly string[] | null;
   /** The last row of the read: the rows after it in the order were not seen. */
   readonly last: StoredRow | null;
 }
@@ -92,8 +94,14 @@ export class ReadLog {
   }
 
   #aggregate(reader: Reader, spec: Aggregate): Promise<Record<string, Value>[]> {
-    const { entity, where = TRUE, groupBy } = spec;
-    this.#add({ ...WHOLE, entity, where });
+    const { entity, where = TRUE, groupBy, measures, search } = spec;
+    const used = [
+      ...groupBy.map(({ field, related }) => related?.key ?? field),
+      ...measures.flatMap(({ field }) => field ?? []),
+    ];
+    // A search depends on the text of the rows.
+    const fields = search === undefined ? [...new Set(used)].toSorted() : null;
+    this.#add({ ...WHOLE, entity, where, fields }, JSON.stringify([where, fields]));
     for (const { related } of groupBy)
       if (related !== undefined) this.#add({ ...WHOLE, entity: related.entity });
     return reader.aggregate(spec);
@@ -110,7 +118,7 @@ export class ReadLog {
         { hint: "Read several rows at once with a filter such as { id: { $in: ids } }." },
       ));
     // Without the other rows it is not known which rows match a condition on them.
-    this.#reads.set(name, isPlain ? read : { ...read, where: TRUE, last: null });
+    this.#reads.set(name, isPlain ? read : { ...read, where: TRUE, fields: null, last: null });
   }
 
   /** @returns whether the condition looks at no other rows */
@@ -125,7 +133,7 @@ export class ReadLog {
   }
 }
 
-const WHOLE = { where: TRUE, of: "rows", order: [], last: null } as const;
+const WHOLE = { where: TRUE, of: "rows", order: [], fields: null, last: null } as const;
 
 function idIs(id: string): Expr {
   return { kind: "compare", op: "==", left: path("data", "id"), right: literal(id) };

@@ -19,7 +19,7 @@ import type { Entity } from "../schema/schema.ts";
 import { checkRange } from "../store/number-range.ts";
 import type { Reader, StoredRow, Value } from "../store/store.ts";
 import { isFull } from "../store/row-size.ts";
-import { parseAggregate, type AggregateSource } from "./aggregate.ts";
+import { parseAggregate, type AggregateSource, type ParsedAggregate } from "./aggregate.ts";
 import type { Caller } from "../identity/identity.ts";
 import { checkKeyScope, coversKeyScope } from "../identity/key-scope.ts";
 import { runGraph } from "./graph.ts";
@@ -48,8 +48,11 @@ export interface ReadScope {
   readonly caller: Caller;
   /** `bypassed` for server functions, which are trusted code. */
   readonly policies: "enforced" | "bypassed";
-  /** Milliseconds since 1970; the value of `now()` in a policy. */
-  readonly now: number;
+  /**
+   * Milliseconds since 1970; the value of `now()` in a policy. Null: conditions keep `now()`, to be
+   * compared rather than used.
+   */
+  readonly now: number | null;
   /** Milliseconds, for measuring. */
   readonly monotonic: () => number;
 }
@@ -80,7 +83,7 @@ export class Reads {
     const row = isRowId(id) ? await this.#reader.get(entity.name, id) : null;
     if (row === null) return null;
     if (this.#scope.policies === "bypassed") return entity.sealing.opened(row);
-    const env = new RuleEnv(this.#scope.caller, this.#scope.now, row);
+    const env = new RuleEnv(this.#scope.caller, this.#scope.now ?? 0, row);
     return (await this.#model.rules.allows(this.#reader, entity.name, "read", env))
       ? entity.visible(row)
       : null;
@@ -227,10 +230,7 @@ export class Reads {
   /** @throws PylonError INVALID_QUERY, INVALID_COLUMN, RESULT_TOO_LARGE */
   async aggregate(entityName: string, spec: unknown): Promise<Record<string, Value>[]> {
     const entity = this.#entity(entityName);
-    const { where, groupBy, ...asked } = parseAggregate(this.#shape(entity), spec, {
-      parseWhere: (filter) => this.#filter(entity, filter).where,
-      related: (relation, at) => this.#relatedRow(entity, relation, at),
-    });
+    const { where, groupBy, ...asked } = this.#aggregate(entity, spec);
     const matching = { entity: entity.name, where: and(where, this.readable(entity)) };
     const groups = await withOffsets(this.#reader, matching, groupBy);
     const rows = await this.#reader.aggregate({
@@ -255,6 +255,36 @@ export class Reads {
       ...withOtherNames(localBuckets(row, groups), { groupBy, measures: asked.measures }),
       ...bucketMoments(row, groups),
     }));
+  }
+
+  /**
+   * Returns everything that an aggregate reads of the store. It is equal for callers who get the
+   * same result.
+   *
+   * @throws PylonError INVALID_QUERY, INVALID_COLUMN
+   */
+  partsOfAggregate(entityName: string, spec: unknown): readonly unknown[] {
+    const entity = this.#entity(entityName);
+    return [this.#aggregate(entity, spec), this.readable(entity)];
+  }
+
+  /**
+   * Returns everything that a search reads of the store, and the fields of its hits.
+   *
+   * @throws PylonError SEARCH_NOT_CONFIGURED, INVALID_QUERY, INVALID_COLUMN
+   */
+  partsOfSearch(entityName: string, spec: unknown): readonly unknown[] {
+    const entity = this.#entity(entityName);
+    const request = parseSearch(entity, spec);
+    const { where } = this.#filter(entity, request.filters);
+    return [where, this.readable(entity), [...this.#shape(entity).fields.keys()]];
+  }
+
+  #aggregate(entity: Entity, spec: unknown): ParsedAggregate {
+    return parseAggregate(this.#shape(entity), spec, {
+      parseWhere: (filter) => this.#filter(entity, filter).where,
+      related: (relation, at) => this.#relatedRow(entity, relation, at),
+    });
   }
 
   /**
@@ -289,11 +319,9 @@ export class Reads {
   /** Returns the condition of the read policy on `data`. */
   readable(entity: Entity): Expr {
     if (this.#scope.policies === "bypassed") return TRUE;
-    return this.#model.rules.readable(
-      entity.name,
-      this.#scope.caller,
-      new Date(this.#scope.now).toISOString(),
-    );
+    const { caller, now } = this.#scope;
+    const time = now === null ? undefined : new Date(now).toISOString();
+    return this.#model.rules.readable(entity.name, caller, time);
   }
 
   /** The entity as the caller sees it. */

@@ -68,10 +68,13 @@ export class Rules {
 
   /**
    * The condition on `data` that a row must meet for the caller to read it, for use in a `where`.
+   *
+   * @param now ISO 8601; undefined: the condition keeps `now()`
    */
-  readable(entity: string, caller: Caller, now: string): Expr {
+  readable(entity: string, caller: Caller, now: string | undefined): Expr {
     if (caller.isAdmin) return TRUE;
-    return bind(this.#rule(entity, "read").expr, { auth: caller, now });
+    const { expr } = this.#rule(entity, "read");
+    return bind(expr, now === undefined ? { auth: caller } : { auth: caller, now });
   }
 
   /**

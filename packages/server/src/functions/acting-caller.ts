@@ -4,7 +4,7 @@ import { checkClaims } from "../identity/claims.ts";
 import { isRecord } from "../util/is-record.ts";
 
 /**
- * Returns the caller whose permissions `ctx.db.as` uses.
+ * Returns the caller whose permissions `ctx.db.as` and the admin's `as` use.
  *
  * @param given a user's id, or an identity such as `ctx.auth`
  * @throws PylonError INVALID_ARGS

@@ -149,6 +149,7 @@ function emailCall(name: string, args: string, now: number): ScheduledCall {
     queue: EMAIL_QUEUE,
     priority: "normal",
     dueAt: now,
+    delayMs: 0,
     maxAttempts: MAX_ATTEMPTS,
     timeoutMs: null,
     key: null,

@@ -187,10 +187,10 @@ test("only queries that the caller may call can be subscribed to", async () => {
   expect(refusalOf("act", {})).toBe("FN_TYPE_MISMATCH");
   expect(refusalOf("open", { n: 1 }, ["functions:open"])).toBeNull();
   expect(refusalOf("open", { n: 1 }, ["functions:other", "read"])).toBe("INSUFFICIENT_SCOPE");
-  await calls.count("open", ANONYMOUS, "connection 1");
-  await calls.count("open", ANONYMOUS, "connection 2");
-  await calls.count("open", user("ann"), "connection 3");
-  await expect(calls.count("open", user("ann"), "connection 4")).rejects.toThrow(
+  await calls.count("open", ANONYMOUS, "127.0.0.1");
+  await calls.count("open", ANONYMOUS, "127.0.0.2");
+  await calls.count("open", user("ann"), "127.0.0.3");
+  await expect(calls.count("open", user("ann"), "127.0.0.4")).rejects.toThrow(
     "More than 1 requests",
   );
 });

@@ -28,14 +28,22 @@ export class LiveCalls {
   }
 
   /**
+   * Functions are trusted code: their results are the same for all callers, unless they read the
+   * identity of the caller.
+   *
    * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE,
    *   AUTH_REQUIRED, FORBIDDEN
    */
-  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void {
+  check(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    caller: Caller,
+  ): { readonly audience: string; readonly isRead: boolean } {
     const definition = this.#queryOf(name);
     checkKeyScope(caller, "functions", { name });
     checkCaller(name, definition, caller);
     parseArgs(definition, args);
+    return { audience: "", isRead: false };
   }
 
   /** @throws PylonError RATE_LIMITED */

@@ -1,3 +1,4 @@
+import { actingCaller } from "./acting-caller.ts";
 import { isRowId, PylonError } from "@pylonsync/protocol";
 import {
   isStandardSchema,
@@ -82,15 +83,25 @@ function runOf(body: unknown): {
   if (other !== undefined) throw invalidRun(other, `Unknown field "${other.slice(0, 80)}".`);
   if (typeof name !== "string")
     throw invalidRun("function", "function must be the name of a function.");
-  if (as === null) return { name, args, caller: null };
-  if (!isRowId(as)) throw invalidRun("as", "as must be the id of a user.");
-  return { name, args, caller: { ...ANONYMOUS, userId: as } };
+  return { name, args, caller: as === null ? null : callerOf(as) };
+}
+
+/** The admin may call a function as any user, and with any roles: it may do everything anyway. */
+function callerOf(as: unknown): Caller {
+  try {
+    if (isRowId(as) || isRecord(as)) return actingCaller(as);
+  } catch (error) {
+    if (!(error instanceof PylonError)) throw error;
+  }
+  throw invalidRun("as", "as must be the id of a user, or an identity.");
 }
 
 function invalidRun(field: string, message: string): PylonError {
   return new PylonError("INVALID_ARGS", message, {
     field,
-    hint: 'Send {"function": "name"}, and optionally "args" and "as", the id of a user.',
+    hint:
+      'Send {"function": "name"}, and optionally "args" and "as": the id of a user, or ' +
+      '{"userId", "tenantId", "roles", "claims", "isAdmin", "isGuest"}.',
   });
 }
 
@@ -152,7 +163,7 @@ class FunctionHandlers {
     const { bearer = false } = webhookOf(name, definition, context.request.method);
     const address = (): string => context.address;
     await this.#limits.count(name, definition, { caller: ANONYMOUS, address });
-    const rawBody = await context.text();
+    const rawBody = await context.exactText();
     const caller = bearer ? await this.#identifyBearer(context.request) : ANONYMOUS;
     checkKeyScope(caller, "functions", context.params);
     const { method, headers } = context.request;

@@ -40,6 +40,11 @@ export interface ScheduledCall {
   readonly priority: JobPriority;
   /** The earliest start, in milliseconds since 1970. */
   readonly dueAt: number;
+  /**
+   * The delay that leads to `dueAt`, in milliseconds; absent if the call names a time, which is
+   * the same however the clock is set.
+   */
+  readonly delayMs?: number;
   /** The maximum number of attempts, including the first one. */
   readonly maxAttempts: number;
   /** The timeout of one attempt, in milliseconds; null for the default timeout of functions. */
@@ -128,8 +133,11 @@ export class TransactionScheduler implements LooseScheduler {
   readonly runAfter: LooseScheduler["runAfter"] = async (delayMs, name, args, options) =>
     this.#add(scheduledCall(this.#now, name, delayOf(delayMs), args, options));
 
-  readonly runAt: LooseScheduler["runAt"] = async (unixMs, name, args, options) =>
-    this.#add(scheduledCall(this.#now, name, delayUntil(unixMs, this.#now()), args, options));
+  readonly runAt: LooseScheduler["runAt"] = async (unixMs, name, args, options) => {
+    const delayMs = delayUntil(unixMs, this.#now());
+    const { delayMs: _relative, ...call } = scheduledCall(this.#now, name, delayMs, args, options);
+    return this.#add(call);
+  };
 
   readonly runBatch: LooseScheduler["runBatch"] = async (calls, after) => {
     if (!Array.isArray(calls)) throw invalid("calls", "The calls of a batch must be a list.");
@@ -253,6 +261,7 @@ export function scheduledCall(
     queue,
     priority,
     dueAt: now() + delayMs,
+    delayMs,
     maxAttempts: maxRetries + 1,
     timeoutMs: timeoutOf(options.timeoutSecs),
     key: keyOf("key", options.key),

@@ -9,11 +9,13 @@ import { JOB_STATUSES, type Job } from "./job.ts";
 /**
  * The rows of jobs.
  *
- * Two columns determine what happens next. Each has an index, so that finding it costs the same
- * among ten jobs and a million:
+ * Two columns determine what happens next, `dueAt` and `readyKey`. Each has an index, so that
+ * finding it costs the same among ten jobs and a million:
  *
  * - `dueAt`: something happens at this time: a waiting job becomes ready, or the runner of a
  *   running job counts as lost. Null for a job that is ready or has ended.
+ * - `isFixed`: `dueAt` is a time that the app names; else it is a delay from the creation, or from
+ *   the last attempt. Null for false.
  * - `readyKey`: the job can be taken now. It consists of the lane (queue and key) and the order
  *   within it: the most urgent job first, then the one that has been due for longest. Null for all
  *   other jobs.
@@ -74,8 +76,10 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
   const lane = laneOf(job.queue, job.key);
   const priority = PRIORITIES.indexOf(job.priority);
   const { runsAfter } = job;
-  const isReady = job.dueAt <= now && runsAfter === undefined;
-  const dueAt = runsAfter === undefined ? job.dueAt : nextLook(runsAfter, now);
+  // The clock may have been set since the call.
+  const calledFor = job.delayMs === undefined ? job.dueAt : Math.min(job.dueAt, now + job.delayMs);
+  const isReady = calledFor <= now && runsAfter === undefined;
+  const dueAt = runsAfter === undefined ? calledFor : nextLook(runsAfter, now);
   const trace = currentTrace();
   // Columns without a value are left out: half of them, each of which is a parameter otherwise.
   return {
@@ -91,6 +95,7 @@ export function newRow(id: string, job: ScheduledCall, now: number): StoredRow {
     laneKey: lane,
     startedBy: job.startedBy ?? null,
     ...(isReady ? { readyKey: readyKeyOf(lane, priority, dueAt, id) } : { dueAt: isoOf(dueAt) }),
+    ...(isReady || job.delayMs !== undefined ? null : { isFixed: true }),
     ...(job.timeoutMs === null ? null : { timeoutMs: job.timeoutMs }),
     ...(job.batchId === undefined ? null : { batchId: job.batchId }),
     ...(runsAfter === undefined ? null : { batch: batchText({ total: runsAfter }) }),

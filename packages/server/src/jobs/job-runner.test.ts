@@ -182,6 +182,70 @@ test("a clock that jumps forward gives no running job a second attempt", async (
   await jobs.stop(1_000);
 });
 
+const HOUR_MS = 60 * 60_000;
+
+test("after the clock is set back, delays begin again, and named times stay", async () => {
+  await using scratch = scratchStore();
+  const ran: string[] = [];
+  let failures = 1;
+  const { add, started, jobs, next } = startRunner(scratch, {
+    runner: {
+      run: async (_name, _definition, args) => {
+        const { to } = args as { readonly to: string };
+        ran.push(to);
+        if (to === "retried" && (failures -= 1) >= 0) throw new Error("Not now.");
+        return { value: null, json: "null" };
+      },
+    },
+  });
+  await started;
+  const at = (delayMs: number, to: string): ReturnType<typeof scheduledCall> =>
+    scheduledCall(() => jobs.now(), "send", delayMs, { to });
+  const { delayMs: _relative, ...named } = at(4_000, "named");
+  const failed = next();
+  const retried = await add("send", { to: "retried" });
+  await failed;
+  await until(async () => (await jobs.get(retried))?.status === "retrying");
+  const soon = await jobs.addOne(at(5_000, "soon"));
+  const before = at(0, "now");
+  await jobs.addOne(named);
+  scratch.setBack(HOUR_MS);
+  // It was called before, and is stored now.
+  await jobs.addOne(before);
+  jobs.wake([0]);
+  await until(() => ran.includes("now"));
+  const left = async (id: string): Promise<number> =>
+    ((await jobs.get(id))?.dueAt ?? 0) - scratch.platform.now();
+  await until(async () => (await left(soon)) <= 5_000);
+  expect(await left(retried)).toBeLessThan(60_000);
+  scratch.advance(60_000);
+  jobs.wake([0]);
+  await until(() => ran.length === 4);
+  expect(ran.toSorted()).toEqual(["now", "retried", "retried", "soon"]);
+  scratch.advance(HOUR_MS);
+  jobs.wake([0]);
+  await until(() => ran.at(-1) === "named");
+  await jobs.stop(1_000);
+});
+
+test("a clock that was set back before the start delays no job", async () => {
+  await using scratch = scratchStore();
+  const runner = { run: async () => ({ value: null, json: "null" }) };
+  const first = startRunner(scratch, { runner, concurrency: 0 });
+  await first.started;
+  const call = scheduledCall(() => first.jobs.now(), "send", 5_000, { to: "ann" });
+  const id = await first.jobs.addOne(call);
+  await first.jobs.stop(0);
+  scratch.setBack(HOUR_MS);
+  const { jobs, started } = startRunner(scratch, { runner });
+  await started;
+  await until(async () => (await jobs.get(id))?.dueAt === scratch.platform.now() + 5_000);
+  scratch.advance(5_000);
+  jobs.wake([0]);
+  await until(async () => (await jobs.get(id))?.status === "completed");
+  await jobs.stop(1_000);
+});
+
 test("replicas on Postgres whose clocks differ leave each other's running jobs alone", async () => {
   const url = await createDatabase(sharedPostgresUrl());
   const open = (): Promise<Store> =>

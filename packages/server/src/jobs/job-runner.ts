@@ -135,6 +135,8 @@ export class JobRunner {
   #renewal: Timer | undefined;
   /** When it next looks for jobs that have become due, in milliseconds since 1970. */
   #settleAt = 0;
+  /** The time of the last look, which detects a clock that was set back, even before the start. */
+  #lookedAt = Infinity;
   #isStopping = false;
 
   constructor(services: JobRunnerServices) {
@@ -236,6 +238,7 @@ export class JobRunner {
   async #takeWork(): Promise<void> {
     const { table, platform, concurrency, observer } = this.#services;
     if (concurrency === 0) return;
+    await this.#followClock();
     await this.#settleCrons();
     if (platform.now() >= this.#settleAt) {
       this.#settleAt = platform.now() + DUE_POLL_MS;
@@ -268,6 +271,18 @@ export class JobRunner {
       if (!isShort) places -= 1;
     }
     if (excess.length > 0) await table.release(excess);
+  }
+
+  /** If the clock was set back, what was due soon would wait for as long as it was set back. */
+  async #followClock(): Promise<void> {
+    const { table, platform } = this.#services;
+    if (platform.now() >= this.#lookedAt) {
+      this.#lookedAt = platform.now();
+      return;
+    }
+    await table.clockSetBack(this.#holder.leaseMsOf);
+    this.#lookedAt = platform.now();
+    this.#settleAt = 0;
   }
 
   /** Creates the jobs of due crons. A failure is reported, and delays no other job. */

@@ -13,6 +13,7 @@ import { isoOf, newRow, readyPatch, toJob, waitsForBatch } from "./job-row.ts";
 import { hasSecretArgs, type Job, type JobStatus, type LeasedJob } from "./job.ts";
 import { firstReady, LaneRotation } from "./lane-rotation.ts";
 import { QueueGate, type QueueSettings } from "./queue-limits.ts";
+import { restartWaits } from "./restart-waits.ts";
 import { settleBatch } from "./settle-batch.ts";
 import { updateRows } from "./update-rows.ts";
 
@@ -237,6 +238,11 @@ export class JobTable {
       if (job.batchId !== null) await this.settleBatch(job.batchId);
     }
     return due.length;
+  }
+
+  /** Corrects the jobs if the clock was set back. @param leaseMsOf as in `take` */
+  clockSetBack(leaseMsOf: (job: Job) => number): Promise<void> {
+    return restartWaits(this.#store, this.#platform.now(), leaseMsOf);
   }
 
   /** Makes the job after a batch ready if the batch has ended. @returns whether it did */

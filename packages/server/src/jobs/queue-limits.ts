@@ -119,7 +119,8 @@ export class QueueGate {
       settings,
       runningByLane,
       running: [...runningByLane.values()].reduce((sum, count) => sum + count, 0),
-      startedAt: known.startedAt.filter((at) => at > since),
+      // A time in the future is from before the clock was set back.
+      startedAt: known.startedAt.map((at) => Math.min(at, this.#now)).filter((at) => at > since),
       takes: known.takes,
       taken: 0,
     };

@@ -4,8 +4,14 @@ import type { LoggedRead } from "../data/read-log.ts";
 import { checkKeyScope } from "../identity/key-scope.ts";
 import type { Caller } from "../identity/identity.ts";
 import type { Jobs } from "../jobs/jobs.ts";
+import { networkOf } from "../request/network.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
-import type { LiveCall, LiveFunctionCalls, LiveOutcome } from "../sync/live-functions/calls.ts";
+import type {
+  LiveCall,
+  LiveCallTerms,
+  LiveFunctionCalls,
+  LiveOutcome,
+} from "../sync/live-functions/calls.ts";
 import type { Workflows } from "../workflows/workflows.ts";
 import { jobState, workflowState } from "./status-views.ts";
 import type { StatusKind } from "./status-versions.ts";
@@ -39,15 +45,16 @@ export class StatusCalls implements LiveFunctionCalls {
     this.#options = options;
   }
 
-  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void {
+  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): LiveCallTerms {
     if (KINDS[name] === undefined) return this.#options.functions.check(name, args, caller);
     checkKeyScope(caller, "functions", { name });
     idOf(args);
+    return { audience: "", isRead: false };
   }
 
-  count(name: string, caller: Caller, connection: string): Promise<void> {
-    if (KINDS[name] === undefined) return this.#options.functions.count(name, caller, connection);
-    return this.#options.limiter.count(() => `${name}:${caller.userId ?? connection}`);
+  count(name: string, caller: Caller, address: string): Promise<void> {
+    if (KINDS[name] === undefined) return this.#options.functions.count(name, caller, address);
+    return this.#options.limiter.count(() => `${name}:${caller.userId ?? networkOf(address)}`);
   }
 
   async run(call: LiveCall): Promise<LiveOutcome> {
@@ -94,7 +101,7 @@ function readOf(kind: StatusKind, id: string): LoggedRead {
     left: path("data", "id"),
     right: literal(id),
   } as const;
-  return { entity: TABLES[kind], where, of: "rows", order: [], last: null };
+  return { entity: TABLES[kind], where, of: "rows", order: [], fields: null, last: null };
 }
 
 /** @throws PylonError INVALID_ARGS */

@@ -12,6 +12,9 @@ export interface BodyBounds {
   readonly key: () => string;
 }
 
+/** What is read: JSON, a text, or a text from which the bytes can be restored. */
+type Reading = "json" | "text" | "exact";
+
 /** The body of one request. The bytes that it holds are counted until it is disposed. */
 export class RequestBody implements Disposable {
   readonly #request: Request;
@@ -25,7 +28,16 @@ export class RequestBody implements Disposable {
 
   /** @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED */
   text(): Promise<string> {
-    return this.#read(false);
+    return this.#read("text");
+  }
+
+  /**
+   * The text whose UTF-8 is the body, with a byte order mark that it may begin with.
+   *
+   * @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
+   */
+  exactText(): Promise<string> {
+    return this.#read("exact");
   }
 
   /**
@@ -35,33 +47,33 @@ export class RequestBody implements Disposable {
    *   PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED
    */
   jsonText(): Promise<string> {
-    return this.#read(true);
+    return this.#read("json");
   }
 
   [Symbol.dispose](): void {
     this.#transfer?.[Symbol.dispose]();
   }
 
-  #read(isJson: boolean): Promise<string> {
+  #read(as: Reading): Promise<string> {
     const request = this.#request;
     const limit = BODY_LIMITS[this.#bounds.limit];
     const length = request.headers.get("content-length");
     if (Number(length ?? 0) > limit) return Promise.reject(tooLarge(limit));
     // The content length is a body's maximum size; that of a chunked one is known only at its end.
     if ((length !== null && Number(length) <= UNCOUNTED_BYTES) || request.body === null)
-      return this.#readWhole(isJson);
-    return this.#readLarge(request.body.getReader(), limit, isJson ? new JsonScan() : undefined);
+      return this.#readWhole(as);
+    return this.#readLarge(request.body.getReader(), limit, as);
   }
 
-  async #readWhole(isJson: boolean): Promise<string> {
+  async #readWhole(as: Reading): Promise<string> {
     let bytes: Uint8Array;
     try {
       bytes = await this.#request.bytes();
     } catch {
       throw cutOff();
     }
-    const text = decoded(bytes);
-    if (isJson) scanJson(text);
+    const text = decoded(bytes, as);
+    if (as === "json") scanJson(text);
     return text;
   }
 
@@ -69,8 +81,9 @@ export class RequestBody implements Disposable {
   async #readLarge(
     reader: ReadableStreamDefaultReader<Uint8Array>,
     limit: number,
-    scan: JsonScan | undefined,
+    as: Reading,
   ): Promise<string> {
+    const scan = as === "json" ? new JsonScan() : undefined;
     const chunks: Uint8Array[] = [];
     let size = 0;
     const { transfers, key } = this.#bounds;
@@ -94,18 +107,20 @@ export class RequestBody implements Disposable {
       throw error;
     }
     transfer.arrived();
-    return decoded(Buffer.concat(chunks));
+    return decoded(Buffer.concat(chunks), as);
   }
 }
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
+/** Keeps a byte order mark. */
+const exactDecoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /**
  * @throws PylonError INVALID_DATA: replacement characters would be stored as if they had been sent
  */
-function decoded(bytes: Uint8Array): string {
+function decoded(bytes: Uint8Array, as: Reading): string {
   try {
-    return decoder.decode(bytes);
+    return (as === "exact" ? exactDecoder : decoder).decode(bytes);
   } catch {
     throw new PylonError("INVALID_DATA", "The body is not valid UTF-8.", {
       hint: "Encode it as UTF-8, even if the Content-Type header names another charset.",

@@ -88,6 +88,18 @@ export class RequestContext implements Disposable {
   }
 
   /**
+   * Reads the body as `text` does, for the check of a signature: its UTF-8 is exactly the body,
+   * while a text has no byte order mark.
+   *
+   * @throws PylonError PAYLOAD_TOO_LARGE, RATE_LIMITED, OVERLOADED, UNAUTHORIZED
+   */
+  async exactText(): Promise<string> {
+    const text = await this.#takeBody().exactText();
+    await this.#confirm();
+    return text;
+  }
+
+  /**
    * Checks the caller again, for a handler that reads the body in chunks.
    *
    * @throws PylonError UNAUTHORIZED when the caller's session or rights changed since the request

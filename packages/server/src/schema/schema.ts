@@ -37,6 +37,8 @@ export interface Field {
   readonly kind: FieldKind;
   /** The kind of the items of an array. */
   readonly itemKind: ScalarKind | undefined;
+  /** Whether it is a string that is a date without a time. */
+  readonly isDate: boolean;
   /** The entity whose ids the field contains. */
   readonly target: string | undefined;
   readonly optional: boolean;
@@ -375,6 +377,7 @@ function shapeOf(name: string, fields: readonly Field[]): EntityShape {
         itemKind === undefined ? [] : [[field, itemKind] as const],
       ),
     ),
+    dates: new Set(fields.filter(({ isDate }) => isDate).map(({ name: field }) => field)),
   };
 }
 
@@ -399,6 +402,7 @@ function toField(
     name: field.name,
     kind: kindOf(field.type),
     itemKind: itemKindOf(field),
+    isDate: field.format === "date",
     target: targetOf(field.type),
     optional: field.optional,
     unique: field.unique,

@@ -114,6 +114,11 @@ export interface Aggregate {
     readonly related?: RelatedRow | undefined;
     readonly bucket?: TimeBucket | undefined;
     /**
+     * The field is a date without a time, and so is the start of its bucket: null for a text that
+     * is not a date.
+     */
+    readonly isDate?: boolean | undefined;
+    /**
      * The offsets of a time zone, in order: buckets are computed in its local time. A group is
      * named by its start in local time, written as if that were UTC; an hour is named by the moment
      * at which it begins.

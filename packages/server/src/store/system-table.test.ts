@@ -103,6 +103,7 @@ const STORED = [
     "attempts:int maxAttempts:int timeoutMs:int createdAt:datetime startedAt:datetime " +
     "finishedAt:datetime dueAt:datetime readyKey:string laneKey:string lease:string " +
     "error:string progress:string batchId:string batch:string trace:string startedBy:string " +
+    "isFixed:bool " +
     "indexed status,createdAt,id dueAt,id readyKey,id finishedAt batchId,status",
   "_pylon_isolated_functions id:id source:string reason:string at:datetime indexed ",
 ];

@@ -510,6 +510,7 @@ export const SYSTEM_TABLES = {
       batch: nullable(json<JobBatch>()),
       trace: nullable(text()),
       startedBy: nullable(text()),
+      isFixed: nullable(flag()),
     },
     {
       indexed: [["status", "createdAt", "id"]],

@@ -15,6 +15,7 @@ export function advanceJob(runId: string, now: number): ScheduledCall {
     queue: WORKFLOW_QUEUE,
     priority: "normal",
     dueAt: now,
+    delayMs: 0,
     maxAttempts: MAX_ATTEMPTS,
     timeoutMs: null,
     key: null,

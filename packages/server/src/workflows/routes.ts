@@ -97,7 +97,7 @@ async function list(workflows: Workflows, context: RequestContext): Promise<Answ
   const given = context.query("status");
   const status = statusOf(given);
   const runs = await workflows.list(status, listLimit(context));
-  return json(runs.map(toWire));
+  return json(runs.map(({ run, currentStep }) => summaryOf(run, currentStep)));
 }
 
 async function one(workflows: Workflows, context: RequestContext): Promise<Answer> {
@@ -161,24 +161,33 @@ function isStatus(text: string): text is Run["status"] {
   return Object.hasOwn(STATUSES, text);
 }
 
-/** `wake_at` is in seconds since 1970, as older clients expect. */
 function toWire({ run, steps }: RunWithSteps): Fields {
+  return {
+    ...summaryOf(run, steps.filter(({ seq }) => seq !== null).length),
+    input: parsed(run.input),
+    steps: steps.map(stepToWire),
+    state: parsed(run.state),
+    output: parsed(run.output),
+  };
+}
+
+/**
+ * A run without its values and steps, which may have megabytes. `wake_at` is in seconds since 1970,
+ * as older clients expect.
+ */
+function summaryOf(run: Run, currentStep: number): Fields {
   return {
     id: run.id,
     name: run.name,
     version: run.version,
-    input: parsed(run.input),
     status: STATUSES[run.status],
-    steps: steps.map(stepToWire),
-    state: parsed(run.state),
-    output: parsed(run.output),
     error: run.error,
     created_at: isoTimeOrNull(run.createdAt),
     started_at: isoTimeOrNull(run.startedAt),
     completed_at: isoTimeOrNull(run.finishedAt),
     wake_at: run.wakeAt === null ? null : Math.floor(run.wakeAt / 1000),
     waiting_for: run.waitingFor,
-    current_step: steps.filter(({ seq }) => seq !== null).length,
+    current_step: currentStep,
     max_retries: run.maxRetries,
     parent_id: run.parentId,
     generation: run.generation ?? 0,

@@ -1,3 +1,4 @@
+import { and, literal, path } from "@pylonsync/query";
 import type { RowOf } from "../store/system-table.ts";
 import type { Reader, Transaction } from "../store/store.ts";
 import { SYSTEM_TABLES } from "../store/system-tables.ts";
@@ -43,6 +44,27 @@ export function stepsOf(reader: Reader, runId: string): Promise<StepRow[]> {
     where: STEPS.is("runId", runId),
     order: [{ field: "id", direction: "asc" }],
   });
+}
+
+/** Returns the number of calls of each run that have ended; runs without any are absent. */
+export async function endedSteps(
+  reader: Reader,
+  runIds: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const groups = await reader.aggregate({
+    entity: STEPS.name,
+    where: and(
+      {
+        kind: "in",
+        item: path("data", "runId"),
+        list: { kind: "list", items: runIds.map(literal) },
+      },
+      { kind: "compare", op: "!=", left: path("data", "seq"), right: literal(null) },
+    ),
+    groupBy: [{ field: "runId", as: "id" }],
+    measures: [{ fn: "count", as: "count" }],
+  });
+  return new Map(groups.map(({ id, count }) => [String(id), Number(count)]));
 }
 
 /** Returns the events that were sent to a run and not consumed yet, the oldest first. */

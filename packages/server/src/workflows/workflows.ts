@@ -8,7 +8,7 @@ import type { Transaction } from "../store/store.ts";
 import { advanceJob, runIdOf, WORKFLOW_QUEUE } from "./advance-job.ts";
 import { Advance, type RunEnd } from "./advance.ts";
 import { encoded } from "./run-value.ts";
-import { EVENTS, isOver, RUNS, STEPS, stepsOf, type Run, type StepRow } from "./run.ts";
+import { EVENTS, endedSteps, isOver, RUNS, STEPS, stepsOf, type Run, type StepRow } from "./run.ts";
 import type { WorkflowServices } from "./services.ts";
 
 const DEFAULT_RETRIES = 3;
@@ -22,6 +22,13 @@ const ID_BYTES = 8;
 export interface RunWithSteps {
   readonly run: Run;
   readonly steps: readonly StepRow[];
+}
+
+/** A run in a list. */
+export interface RunSummary {
+  readonly run: Run;
+  /** The number of steps that have ended. */
+  readonly currentStep: number;
 }
 
 /**
@@ -189,15 +196,19 @@ export class Workflows implements WorkflowRuns {
     return run === null ? null : { run, steps: await stepsOf(store, id) };
   }
 
-  /** Returns runs, the newest first. */
-  async list(status: Run["status"] | null, limit: number): Promise<RunWithSteps[]> {
+  /** Returns runs, the newest first. Their steps are only counted: they may be large. */
+  async list(status: Run["status"] | null, limit: number): Promise<RunSummary[]> {
     const { store } = this.#services;
     const runs = await RUNS.select(store, {
       ...(status === null ? {} : { where: RUNS.is("status", status) }),
       order: [{ field: "createdAt", direction: "desc" }],
       limit,
     });
-    return Promise.all(runs.map(async (run) => ({ run, steps: await stepsOf(store, run.id) })));
+    const ended = await endedSteps(
+      store,
+      runs.map(({ id }) => id),
+    );
+    return runs.map((run) => ({ run, currentStep: ended.get(run.id) ?? 0 }));
   }
 
   /** Wakes a run that may be waiting. */

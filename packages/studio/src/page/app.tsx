@@ -1,5 +1,5 @@
 import { useStatus } from "@pylonsync/react";
-import { useEffect, useMemo, useSyncExternalStore, type ReactElement } from "react";
+import { useEffect, useMemo, useRef, useState, type ReactElement } from "react";
 import { StudioContext, useStudio } from "./context.ts";
 import { EntityPage } from "./data/entity-page.tsx";
 import { ErrorBoundary } from "./error-boundary.tsx";
@@ -11,6 +11,7 @@ import { SchemaPage } from "./operations/schema-page.tsx";
 import { WorkflowsPage } from "./operations/workflows-page.tsx";
 import type { App } from "./model.ts";
 import { hrefOf, parseRoute, SECTIONS, type Route, type Section } from "./route.ts";
+import { UNSAVED } from "./unsaved.ts";
 import { useLoaded } from "./use-loaded.ts";
 
 const TITLES: Readonly<Record<Section, string>> = {
@@ -129,12 +130,21 @@ function scrollIntoSight(link: HTMLElement | null): void {
   link?.scrollIntoView({ block: "nearest" });
 }
 
+/** The place in Studio. "Back" and links ask before they drop unsaved changes. */
 function useHash(): string {
-  return useSyncExternalStore(
-    (changed) => {
-      addEventListener("hashchange", changed);
-      return () => removeEventListener("hashchange", changed);
-    },
-    () => location.hash,
-  );
+  const [hash, setHash] = useState(() => location.hash);
+  const shown = useRef(hash);
+  useEffect(() => {
+    const follow = (): void => {
+      const { hash: next } = location;
+      if (UNSAVED.mayGo(shown.current, next)) {
+        shown.current = next;
+        setHash(next);
+      } else history.pushState(null, "", shown.current);
+    };
+    follow();
+    addEventListener("hashchange", follow);
+    return () => removeEventListener("hashchange", follow);
+  }, []);
+  return hash;
 }

@@ -12,8 +12,10 @@ import type {
   WritesHook,
 } from "./hook-types.ts";
 import { keyOf, type Observable } from "./observable.ts";
+import type { AggregateHook, SearchHook } from "./read-specs.ts";
 import { RoomStay, type RoomStayOptions } from "./room-stay.ts";
 import { observeQuery, observeRow } from "./rows.ts";
+import { observeAggregate, observeSearch, type ServerRead } from "./server-read.ts";
 import { observeSession, observeStatus } from "./session-state.ts";
 import { writesOf } from "./writes.ts";
 
@@ -84,6 +86,44 @@ export function functionHook<W extends FrameworkTypes>(framework: Framework): Fu
       () => observeFunction(sync, name, { ...read() }),
     );
   });
+}
+
+/**
+ * Creates `useAggregate`. The spec is compared by value, so it may be written inline.
+ *
+ * @example
+ * import { aggregateHook, type Framework, type GetterTypes } from "@pylonsync/sync/bindings";
+ *
+ * const makeUseAggregate = (framework: Framework) => aggregateHook<GetterTypes>(framework);
+ */
+export function aggregateHook<W extends FrameworkTypes>(framework: Framework): AggregateHook<W> {
+  return withTypes(readHook(framework, observeAggregate));
+}
+
+/**
+ * Creates `useSearch`. The spec is compared by value, so it may be written inline.
+ *
+ * @example
+ * import { searchHook, type Framework, type GetterTypes } from "@pylonsync/sync/bindings";
+ *
+ * const makeUseSearch = (framework: Framework) => searchHook<GetterTypes>(framework);
+ */
+export function searchHook<W extends FrameworkTypes>(framework: Framework): SearchHook<W> {
+  return withTypes(readHook(framework, observeSearch));
+}
+
+/** The function that is returned applies to the read that is shown when it is called. */
+function readHook<S extends object>(
+  framework: Framework,
+  observeRead: (sync: SyncEngine, entity: string, spec: object) => ServerRead<S>,
+): (entity: string, spec: unknown) => object {
+  return (entity, spec) => {
+    const sync = framework.engine();
+    const read = (): object => fieldsIn(framework, spec);
+    let shown = observeRead(sync, entity, read());
+    const make = (): ServerRead<S> => (shown = observeRead(sync, entity, read()));
+    return framework.show(() => keyOf(read()), make, { refresh: () => shown.refresh() });
+  };
 }
 
 /**

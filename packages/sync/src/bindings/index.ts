@@ -30,16 +30,32 @@ export type {
   WritesHook,
 } from "./hook-types.ts";
 export {
+  aggregateHook,
   callHook,
   functionHook,
   queryHook,
   roomHook,
   rowHook,
+  searchHook,
   sessionHook,
   statusHook,
   writesHook,
   type Framework,
 } from "./hooks.ts";
+export type {
+  AggregateHook,
+  AggregateRow,
+  AggregateSpec,
+  AggregateState,
+  EntityAggregateSpec,
+  EntitySearchSpec,
+  ReadActions,
+  SearchHighlight,
+  SearchHook,
+  SearchSpec,
+  SearchState,
+} from "./read-specs.ts";
+export { observeAggregate, observeSearch, type ServerRead } from "./server-read.ts";
 export { fieldsOf, keyOf, valueOf, type Observable } from "./observable.ts";
 export { callShowing, type OptimisticStore, type OptimisticUpdate } from "./optimistic-call.ts";
 export { RoomStay, type RoomStayOptions } from "./room-stay.ts";

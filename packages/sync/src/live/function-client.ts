@@ -13,10 +13,21 @@ export class FunctionClient implements LiveClient {
   readonly #functions: ReadonlyMap<string, WatchedFunction>;
   #send: ((text: string) => void) | null = null;
 
-  /** @param functions the watched functions */
-  constructor(functions: ReadonlyMap<string, WatchedFunction>, { after }: Pick<Platform, "after">) {
+  readonly #mayRepeat: (one: WatchedFunction, error: PylonClientError) => boolean;
+
+  /**
+   * @param functions the watched functions
+   * @param mayRepeat calls the function on its own instead, if the server does not keep it up to
+   *   date for this reason. @returns whether it does
+   */
+  constructor(
+    functions: ReadonlyMap<string, WatchedFunction>,
+    { after }: Pick<Platform, "after">,
+    mayRepeat: (one: WatchedFunction, error: PylonClientError) => boolean,
+  ) {
     this.#functions = functions;
     this.#after = after;
+    this.#mayRepeat = mayRepeat;
   }
 
   opened(send: (text: string) => void): void {
@@ -37,13 +48,18 @@ export class FunctionClient implements LiveClient {
     if (message.type === "result" || message.type === "failed") {
       for (const one of this.#functions.values())
         if (one.sub !== message.sub) continue;
-        else if (message.type === "result") one.succeed(message.value);
-        else one.fail(new PylonClientError(REFUSED, message));
+        else if (message.type === "failed") this.#fail(one, new PylonClientError(REFUSED, message));
+        else {
+          one.stopRepeating();
+          one.succeed(message.value);
+        }
     } else if (message.type === "joined" || message.type === "error") {
       for (const one of this.#functions.values())
         if (one.id !== message.id) continue;
-        else if (message.type === "joined") one.sub = message.sub;
-        else this.#refused(one, new PylonClientError(REFUSED, message), message.retry_after_secs);
+        else if (message.type === "joined") {
+          one.sub = message.sub;
+          one.refusedBy = null;
+        } else this.#refused(one, new PylonClientError(REFUSED, message), message.retry_after_secs);
     }
   }
 
@@ -57,13 +73,18 @@ export class FunctionClient implements LiveClient {
     this.#send?.(JSON.stringify({ type: "unsubscribe", id }));
     // A subscription that exceeded the limit may fit now.
     for (const one of this.#functions.values())
-      if (one.sub === null && one.state.error?.code === "SUBSCRIPTION_LIMIT_REACHED") this.ask(one);
+      if (one.sub === null && one.refusedBy === "SUBSCRIPTION_LIMIT_REACHED") this.ask(one);
+  }
+
+  #fail(one: WatchedFunction, error: PylonClientError): void {
+    if (!this.#mayRepeat(one, error)) one.fail(error);
   }
 
   /** The server rejected the subscription. */
   #refused(one: WatchedFunction, error: PylonClientError, retryAfter: number | undefined): void {
     one.sub = null;
-    one.fail(error);
+    one.refusedBy = error.code;
+    this.#fail(one, error);
     if (retryAfter === undefined || one.listeners === 0) return;
     one.cancelWait();
     one.cancelWait = this.#after(retryAfter * 1000, () => this.ask(one));

@@ -47,6 +47,11 @@ export class LazyFunctions implements LiveClient {
     return () => stop();
   }
 
+  /** Calls a watched function now. */
+  refresh(call: FunctionCall): void {
+    this.#part?.refresh(call);
+  }
+
   start(): void {
     this.#isStarted = true;
     this.#part?.start();

@@ -21,6 +21,8 @@ export interface LiveFunction<R = unknown> {
   getSnapshot(): LiveFunctionState<R>;
   /** Calls the listener after a change. @returns an unsubscribe function */
   subscribe(listener: () => void): () => void;
+  /** Calls the function now, while it is subscribed; rarely needed, because the result is live. */
+  refresh(): void;
 }
 
 /** The initial state of a live function. */
@@ -64,6 +66,7 @@ export function liveFunction(
       });
       return () => stop();
     },
+    refresh: () => online.part?.functions.refresh(call),
   };
 }
 

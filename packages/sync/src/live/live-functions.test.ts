@@ -1,6 +1,7 @@
-import { LIVE_PROTOCOL } from "@pylonsync/protocol";
+import { LIVE_AGGREGATE, LIVE_JOB, LIVE_PROTOCOL } from "@pylonsync/protocol";
 import { expect, test } from "bun:test";
 import { HttpClient } from "../connection/http.ts";
+import { Emitter } from "../platform/emitter.ts";
 import { systemPlatform, type Platform, type Socket } from "../platform/platform.ts";
 import { ANONYMOUS_SESSION } from "../session/session.ts";
 // Loaded before, so that it is available immediately.
@@ -50,6 +51,8 @@ class Page {
   readonly sockets: FakeSocket[] = [];
   readonly calls: { readonly path: string; readonly answer: (response: Response) => void }[] = [];
   readonly functions: LazyFunctions;
+  /** Emits when rows have changed. */
+  readonly rows = new Emitter<void>();
   hasSockets = true;
   /** Whether the code that connects can be loaded. */
   hasCode = true;
@@ -99,6 +102,10 @@ class Page {
       reconnectDelay: 1000,
       transport: "websocket",
       hasOwnConnection,
+      store: {
+        subscribe: (_entity: unknown, listener?: () => void) =>
+          this.rows.on(listener ?? (() => undefined)),
+      },
       nextId: () => (this.#ids += 1),
       newId: () => "id",
     };
@@ -318,6 +325,85 @@ test("a server that does not support live functions is called instead", async ()
   page.socket.say({ type: "joined", id: 1, sub: 7 });
   page.socket.say({ type: "result", sub: 7, seq: 1, value: 6 });
   expect(seen).toEqual([5, 6]);
+});
+
+const COUNT = { entity: "Item", spec: { count: true } };
+
+test("an aggregate that the server only answers on request is repeated", async () => {
+  const page = started();
+  const { seen, stop } = await page.watch(LIVE_AGGREGATE, COUNT);
+  page.socket.hello();
+  expect(page.socket.sent).toMatchObject([{ function: LIVE_AGGREGATE, args: COUNT }]);
+  page.socket.say({ type: "error", id: 1, code: "FN_NOT_FOUND", message: "No." });
+  expect([page.calls.map(({ path }) => path), seen]).toEqual([["/api/aggregate/Item"], []]);
+  page.calls[0]?.answer(Response.json({ rows: [{ count: 1 }] }));
+  await settled();
+  // Changes that follow each other lead to one request, within a second.
+  for (let n = 0; n < 9; n += 1) {
+    page.rows.emit();
+    await page.advance(100);
+  }
+  expect(page.calls.length).toBe(1);
+  page.rows.emit();
+  await page.advance(100);
+  expect(page.calls.length).toBe(2);
+  page.rows.emit();
+  await page.advance(150);
+  // A response that is overtaken by a later one is ignored.
+  page.calls[2]?.answer(Response.json({ rows: [{ count: 3 }] }));
+  await settled();
+  page.calls[1]?.answer(Response.json({ rows: [{ count: 2 }] }));
+  await settled();
+  const busy = { error: { code: "OVERLOADED", message: "Later.", retry_after_secs: 2 } };
+  page.rows.emit();
+  await page.advance(150);
+  page.calls[3]?.answer(Response.json(busy, { status: 503 }));
+  await settled();
+  expect(seen).toEqual([{ rows: [{ count: 1 }] }, { rows: [{ count: 3 }] }, "OVERLOADED"]);
+  await page.advance(3_000);
+  expect(page.calls.length).toBe(5);
+  stop();
+  await page.advance(5_000);
+  page.rows.emit();
+  await page.advance(1_000);
+  expect(page.calls.length).toBe(5);
+});
+
+test("an aggregate that the server keeps up to date is only repeated by refresh", async () => {
+  const page = started();
+  const { seen } = await page.watch(LIVE_AGGREGATE, COUNT);
+  page.socket.hello();
+  page.socket.say({ type: "joined", id: 1, sub: 7 });
+  page.socket.say({ type: "failed", sub: 7, seq: 1, code: "RESULT_TOO_LARGE", message: "No." });
+  page.calls[0]?.answer(Response.json({ rows: ["large"] }));
+  await settled();
+  page.socket.say({ type: "result", sub: 7, seq: 2, value: { rows: [] } });
+  page.rows.emit();
+  await page.advance(1_000);
+  expect([page.calls.length, seen]).toEqual([1, [{ rows: ["large"] }, { rows: [] }]]);
+  const live = page.live(LIVE_AGGREGATE, COUNT);
+  live.refresh();
+  live.refresh();
+  page.socket.say({ type: "result", sub: 7, seq: 3, value: { rows: [3] } });
+  // What the server has sent meanwhile is newer.
+  for (const { answer } of page.calls.slice(1)) answer(Response.json({ rows: [1] }));
+  await settled();
+  live.refresh();
+  page.calls[3]?.answer(Response.json({ rows: [4] }));
+  await settled();
+  expect(seen.slice(2)).toEqual([{ rows: [3] }, { rows: [4] }]);
+});
+
+test("without a connection, aggregates are requested, and jobs are not", async () => {
+  const page = started();
+  page.hasSockets = false;
+  const count = await page.watch(LIVE_AGGREGATE, COUNT);
+  const job = await page.watch(LIVE_JOB, { id: "j" });
+  while (page.calls.length === 0) await page.advance(1_000);
+  expect(page.calls.map(({ path }) => path)).toEqual(["/api/aggregate/Item"]);
+  page.calls[0]?.answer(Response.json({ rows: [] }));
+  await settled();
+  expect([count.seen, job.seen]).toEqual([[{ rows: [] }], []]);
 });
 
 test("if no connection works, functions are called repeatedly", async () => {

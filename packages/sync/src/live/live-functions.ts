@@ -3,13 +3,28 @@ import type { LiveClient } from "../connection/live-client.ts";
 import { LiveChannel, type LiveChannelOptions } from "../connection/live-channel.ts";
 import { callWithRetries } from "../engine/call-with-retries.ts";
 import { functionPath } from "../engine/function-path.ts";
+import type { LocalStore } from "../replica/local-store.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { FunctionClient } from "./function-client.ts";
 import { LOADING, type FunctionCall, type LiveFunctionState } from "./live-function.ts";
+import { RepeatedRead } from "./repeated-read.ts";
+import { readPath } from "./read-path.ts";
 import { WatchedFunction } from "./watched-function.ts";
 
 /** How long an unused function stays subscribed, in milliseconds: a page may show it again. */
 const LINGER_MS = 5_000;
+
+/**
+ * The errors with which a server does not keep a read up to date that it answers on request: an
+ * earlier version, too many subscriptions, or a large result.
+ */
+const ONLY_ON_REQUEST = new Set([
+  "FN_NOT_FOUND",
+  "FUNCTIONS_NOT_AVAILABLE",
+  "SUBSCRIPTION_LIMIT_REACHED",
+  "RESULT_TOO_LARGE",
+  "PAYLOAD_TOO_LARGE",
+]);
 
 /** The dependencies of live functions. */
 export interface LiveFunctionsOptions extends Omit<LiveChannelOptions, "onSilence"> {
@@ -19,6 +34,8 @@ export interface LiveFunctionsOptions extends Omit<LiveChannelOptions, "onSilenc
   readonly newId: () => string;
   /** True: they use their own connection; false: they use that of the engine. */
   readonly hasOwnConnection: boolean;
+  /** The rows whose changes repeat reads that the server does not keep up to date. */
+  readonly store: Pick<LocalStore, "subscribe">;
 }
 
 /** The query functions that a page watches; equal calls share one subscription. */
@@ -36,7 +53,9 @@ export class LiveFunctions {
 
   constructor(options: LiveFunctionsOptions) {
     this.#options = options;
-    this.#client = new FunctionClient(this.#functions, options.platform);
+    this.#client = new FunctionClient(this.#functions, options.platform, (one, error) =>
+      this.#repeat(one, error),
+    );
   }
 
   /** The client for a connection of version 2. */
@@ -123,23 +142,53 @@ export class LiveFunctions {
 
   #drop(key: string, one: WatchedFunction): void {
     one.cancelWait();
+    one.stopRepeating();
     this.#functions.delete(key);
     this.#client.forget(one);
     if (this.#functions.size === 0) this.#disconnect();
   }
 
-  /** Calls the function once, if no connection delivers the result. */
+  /** Calls a watched function now. */
+  refresh({ key }: FunctionCall): void {
+    const one = this.#functions.get(key);
+    if (one !== undefined) void this.#call(one);
+  }
+
+  /**
+   * Repeats a read, in place of a subscription that was rejected.
+   *
+   * @returns whether it is one that the server answers on request
+   */
+  #repeat(one: WatchedFunction, { code }: PylonClientError): boolean {
+    const read = readPath(one.name, one.args);
+    if (read === undefined || !ONLY_ON_REQUEST.has(code)) return false;
+    const { platform, store } = this.#options;
+    const ask = (): void => void this.#call(one);
+    one.repeated ??= new RepeatedRead(platform, ask, (listener) =>
+      store.subscribe(read.entity, listener),
+    );
+    ask();
+    return true;
+  }
+
+  /** Calls the function once. */
   async #call(one: WatchedFunction): Promise<void> {
     const { http, platform, newId } = this.#options;
-    const path = functionPath(http, one.name);
+    const read = readPath(one.name, one.args);
+    // The state of a job is only sent over a connection.
+    if (read === undefined && one.name.startsWith("$")) return;
+    const { path, body } = read ?? { path: functionPath(http, one.name), body: one.args };
     const generation = this.#generation;
-    const isOver = (): boolean => generation !== this.#generation || one.sub !== null;
+    const number = (one.asked += 1);
+    const isOver = (): boolean => generation !== this.#generation || number !== one.asked;
     try {
-      const value = await callWithRetries(http, platform, path, one.args, newId());
+      const value = await callWithRetries(http, platform, path, body, newId());
       if (!isOver()) one.succeed(value);
     } catch (error) {
       // Without a response, the last result remains.
-      if (error instanceof PylonClientError && error.status > 0 && !isOver()) one.fail(error);
+      if (!(error instanceof PylonClientError) || error.status === 0 || isOver()) return;
+      one.fail(error);
+      if (error.retryAfter !== undefined) one.repeated?.later(error.retryAfter * 1_000);
     }
   }
 }

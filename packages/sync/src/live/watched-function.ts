@@ -1,5 +1,6 @@
 import type { PylonClientError } from "../connection/errors.ts";
 import { Emitter } from "../platform/emitter.ts";
+import type { RepeatedRead } from "./repeated-read.ts";
 import { LOADING, type LiveFunctionState } from "./live-function.ts";
 
 /** A function call that is shared by all of its subscribers in this page. */
@@ -14,6 +15,12 @@ export class WatchedFunction {
   /** Cancels a scheduled action. */
   cancelWait: () => void = () => undefined;
   state: LiveFunctionState = LOADING;
+  /** The code with which the server rejected the subscription; null while it is accepted. */
+  refusedBy: string | null = null;
+  /** Repeats the read, if the server does not keep it up to date. */
+  repeated: RepeatedRead | null = null;
+  /** Counts calls and results: a response is outdated by everything after its call. */
+  asked = 0;
   #json: string | null = null;
 
   constructor(id: number, name: string, args: unknown) {
@@ -24,6 +31,7 @@ export class WatchedFunction {
 
   /** Stores a result. */
   succeed(value: unknown): void {
+    this.asked += 1;
     const json = JSON.stringify(value);
     const isSame = json === this.#json;
     if (isSame && this.state.error === null) return;
@@ -33,13 +41,21 @@ export class WatchedFunction {
   }
 
   fail(error: PylonClientError): void {
+    this.asked += 1;
     this.#become({ data: this.state.data, loading: false, error });
   }
 
   /** Drops the state, which belonged to another user. */
   reset(): void {
+    this.asked += 1;
+    this.stopRepeating();
     this.#json = null;
     if (this.state !== LOADING) this.#become(LOADING);
+  }
+
+  stopRepeating(): void {
+    this.repeated?.stop();
+    this.repeated = null;
   }
 
   #become(state: LiveFunctionState): void {

@@ -309,7 +309,7 @@ export function compileAggregate(
 
 /** The value by which rows are grouped. */
 function shownGroup(
-  { field, related, bucket, offsets }: Aggregate["groupBy"][number],
+  { field, related, bucket, isDate, offsets }: Aggregate["groupBy"][number],
   compiler: WhereCompiler,
   table: TableScope,
   dialect: Dialect,
@@ -319,6 +319,7 @@ function shownGroup(
       dialect.shown(column, kind),
     );
   const column = compiler.column(table, field);
+  if (bucket !== undefined && isDate === true) return dialect.dateBucket(column, bucket);
   return bucket === undefined
     ? dialect.shown(column, table.shape.fields.get(field) ?? "string")
     : dialect.bucket(column, { bucket, offsets }, (value) => compiler.parameter(value));

@@ -1,5 +1,6 @@
 import { caseVariants, type FieldKind } from "@pylonsync/query";
-import type { Value } from "../store.ts";
+import type { TimeBucket, Value } from "../store.ts";
+import { postgresDateBucket, sqliteDateBucket } from "./date-buckets.ts";
 import { postgresBucket, sqliteBucket, type BucketSpec } from "./time-buckets.ts";
 import { postgresMembers, sqliteMembers, type JsonMembers } from "./json-members.ts";
 import { decimalKey, keyMean, keySum } from "./decimal-key.ts";
@@ -32,6 +33,11 @@ export interface Dialect {
    * and Z: in a time zone as documented at `Aggregate.groupBy`.
    */
   bucket(column: string, spec: BucketSpec, parameter: (value: Value) => string): string;
+  /**
+   * The start of the bucket that contains a text column's date, as a date; null for a text that is
+   * not a date.
+   */
+  dateBucket(column: string, bucket: TimeBucket): string;
 }
 
 /**
@@ -79,6 +85,7 @@ export const sqlite: Dialect = {
     return fn === "sum" && kind === "int" ? `sum(${column})` : `${fn}(CAST(${column} AS REAL))`;
   },
   bucket: sqliteBucket,
+  dateBucket: sqliteDateBucket,
 };
 
 /** ISO 8601 in UTC with milliseconds and Z. */
@@ -113,4 +120,5 @@ export const postgres: Dialect = {
     return fn === "sum" && kind === "int" ? `sum(${column})::float8` : `${fn}(${column}::float8)`;
   },
   bucket: (column, spec, parameter) => postgresTime(postgresBucket(column, spec, parameter)),
+  dateBucket: postgresDateBucket,
 };

@@ -18,16 +18,34 @@ export interface LiveCall {
   readonly signal: AbortSignal;
 }
 
+/** The terms on which a caller is subscribed. */
+export interface LiveCallTerms {
+  /**
+   * Callers with the same audience share a live function, unless a run reads the identity of its
+   * caller.
+   */
+  readonly audience: string;
+  /**
+   * Whether it only reads the store, as its caller. The store limits such reads by caller, so they
+   * do not wait for the runs of other functions.
+   */
+  readonly isRead: boolean;
+}
+
 /** The outcome of a run, and the data that it depends on. */
 export interface LiveOutcome {
   /** The result as JSON text, or the error. */
   readonly result: string | PylonError;
+  /** Equal for results that are not sent again; by default the result itself. */
+  readonly compared?: string | undefined;
   readonly reads: readonly LoggedRead[];
   /**
    * Whether the function read the identity of the caller, so that other callers may get another
    * result.
    */
   readonly readsCaller: boolean;
+  /** The least time from the start of this run to that of the next one, in milliseconds. */
+  readonly pauseMs?: number | undefined;
 }
 
 /** Runs the functions of an app for their subscribers. Implemented by `functions/live-calls.ts`. */
@@ -37,7 +55,7 @@ export interface LiveFunctionCalls {
    *
    * @throws PylonError FN_NOT_FOUND, FN_TYPE_MISMATCH, INVALID_ARGS, INSUFFICIENT_SCOPE
    */
-  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): void;
+  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): LiveCallTerms;
   /**
    * Counts a subscription that requires a separate run against the rate limit, like a call over
    * HTTP.

@@ -1,5 +1,6 @@
 import type { Caller } from "../../identity/identity.ts";
 import { canonicalJson } from "../../util/canonical-json.ts";
+import type { LiveCallTerms } from "./calls.ts";
 import type { LiveFunction } from "./live-function.ts";
 
 /** The properties of the caller that a function can read through `ctx.auth`. */
@@ -9,26 +10,33 @@ type VisibleCaller = Pick<
 >;
 
 /**
- * The live functions with the same name and arguments: a single one shared by all callers, until
- * the function reads the identity of its caller; from then on one for each group of callers that it
- * can't distinguish.
+ * The live functions with the same name, arguments and audience: a single one shared by all
+ * callers, until the function reads the identity of its caller; from then on one for each group of
+ * callers that it can't distinguish.
  */
 export class FunctionGroup {
   readonly key: string;
   readonly name: string;
   readonly args: Readonly<Record<string, unknown>>;
+  /** Whether it only reads the store, as its caller. */
+  readonly isRead: boolean;
   #isShared = true;
   /** By the visible properties of the caller; a single one with an empty key while it is shared. */
   readonly #functions = new Map<string, LiveFunction>();
 
-  constructor(name: string, args: Readonly<Record<string, unknown>>) {
-    this.key = FunctionGroup.keyOf(name, args);
+  constructor(name: string, args: Readonly<Record<string, unknown>>, terms: LiveCallTerms) {
+    this.key = FunctionGroup.keyOf(name, args, terms);
     this.name = name;
     this.args = args;
+    this.isRead = terms.isRead;
   }
 
-  static keyOf(name: string, args: Readonly<Record<string, unknown>>): string {
-    return JSON.stringify([name, canonicalJson(args)]);
+  static keyOf(
+    name: string,
+    args: Readonly<Record<string, unknown>>,
+    { audience }: Pick<LiveCallTerms, "audience">,
+  ): string {
+    return JSON.stringify([name, canonicalJson(args), audience]);
   }
 
   get isShared(): boolean {

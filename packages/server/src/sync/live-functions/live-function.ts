@@ -1,4 +1,4 @@
-import { PylonError } from "@pylonsync/protocol";
+import { LIVE_RUNS, PylonError } from "@pylonsync/protocol";
 import { BroadcastGroup } from "../../connections/broadcast-group.ts";
 import type { Subscriber } from "../../connections/subscriber.ts";
 import type { Caller } from "../../identity/identity.ts";
@@ -20,6 +20,9 @@ const MAX_CHANGES_DURING_RUN = 1_000;
  * longer one, the function runs again for them.
  */
 const MAX_CACHED_CHARACTERS = 64 * 1024;
+
+/** The least time between the starts of two runs, in milliseconds. */
+const MIN_PAUSE_MS = 1000 / LIVE_RUNS.perSecond;
 
 /** The message of an outcome, without the subscription and the position. */
 interface OutcomeMessage {
@@ -64,6 +67,8 @@ export class LiveFunction {
   isOutdated = true;
   /** When the last run began, in milliseconds of the monotonic clock. */
   startedAt = -Infinity;
+  /** The least time from the start of a run to that of the next one, in milliseconds. */
+  pauseMs = MIN_PAUSE_MS;
   /** The number of consecutive runs that failed temporarily. */
   failures = 0;
   runs = 0;
@@ -145,8 +150,9 @@ export class LiveFunction {
   }
 
   /** Ends a run. */
-  end({ reads }: Pick<LiveOutcome, "reads">): void {
+  end({ reads, pauseMs = 0 }: Pick<LiveOutcome, "reads" | "pauseMs">): void {
     this.state = "idle";
+    this.pauseMs = Math.max(MIN_PAUSE_MS, pauseMs);
     this.reads = reads.map((read) => new WatchedRead(this, read));
     this.isOutdated ||= this.#changesDuringRun.some((record) =>
       this.reads.some((read) => read.isTouchedBy(record)),
@@ -164,9 +170,9 @@ export class LiveFunction {
   }
 
   /** Sends the outcome to all waiting subscribers, and to the others if it is a different one. */
-  publish(outcome: string | PylonError): void {
-    const message = messageOf(outcome);
-    const cached = cachedOutcomeOf(message);
+  publish({ result, compared }: Pick<LiveOutcome, "result" | "compared">): void {
+    const message = messageOf(result);
+    const cached = cachedOutcomeOf(message, compared ?? message.body);
     if (this.#cached?.digest !== cached.digest && this.#members.size > 0)
       this.#members.send(this.#text(message));
     this.#cached = cached;
@@ -194,17 +200,17 @@ export class LiveFunction {
   }
 }
 
-function cachedOutcomeOf(message: OutcomeMessage): CachedOutcome {
+function cachedOutcomeOf(message: OutcomeMessage, compared: string): CachedOutcome {
   const { type, body } = message;
   return {
     message: body.length <= MAX_CACHED_CHARACTERS ? message : null,
-    digest: sha256(`${type} ${body}`),
+    digest: sha256(`${type} ${compared}`),
   };
 }
 
-function messageOf(outcome: string | PylonError): OutcomeMessage {
-  if (typeof outcome === "string") return { type: "result", body: `"value":${outcome}` };
-  const { code, message, hint, field, data } = outcome;
+function messageOf(result: LiveOutcome["result"]): OutcomeMessage {
+  if (typeof result === "string") return { type: "result", body: `"value":${result}` };
+  const { code, message, hint, field, data } = result;
   const text = JSON.stringify({ code, message, hint, field, data });
   return { type: "failed", body: text.slice(1, -1) };
 }

@@ -12,7 +12,14 @@ import type { LiveCall, LiveFunctionCalls, LiveOutcome } from "./calls.ts";
 import { LiveFunction } from "./live-function.ts";
 import { LiveFunctions } from "./live-functions.ts";
 
-const ITEMS: LoggedRead = { entity: "Item", where: TRUE, of: "rows", order: [], last: null };
+const ITEMS: LoggedRead = {
+  entity: "Item",
+  where: TRUE,
+  of: "rows",
+  order: [],
+  fields: null,
+  last: null,
+};
 
 /** A run that goes on until the test ends it. */
 interface OpenRun extends LiveCall {
@@ -28,6 +35,7 @@ class Bench {
   readonly refused: unknown[] = [];
   position = 0;
   settle = (): Promise<void> => Promise.resolve();
+  check: LiveFunctionCalls["check"] = () => ({ audience: "", isRead: false });
   count: LiveFunctionCalls["count"] = () => Promise.resolve();
   readonly functions: LiveFunctions;
   #numbers = 0;
@@ -36,7 +44,7 @@ class Bench {
     const position = (): number => this.position;
     this.functions = new LiveFunctions({
       calls: {
-        check: () => undefined,
+        check: (...args) => this.check(...args),
         count: (...args) => this.count(...args),
         run: (call) => this.#run(call),
       },
@@ -260,6 +268,61 @@ test("the same result is told once, and to those that come later", async () => {
   await bench.change();
   await bench.last.end({ result: "7" });
   expect([client.told, bench.runs.length]).toEqual([[7], 2]);
+});
+
+test("a result that compares as equal is not told again", async () => {
+  const bench = new Bench();
+  const client = bench.connect();
+  await client.subscribe();
+  await bench.last.end({ result: "[7,1]", compared: "7" });
+  bench.platform.advance(1000);
+  await bench.change();
+  await bench.last.end({ result: "[7,2]", compared: "7" });
+  bench.platform.advance(1000);
+  await bench.change();
+  await bench.last.end({ result: "[8,3]", compared: "8" });
+  expect(client.told).toEqual([
+    [7, 1],
+    [8, 3],
+  ]);
+});
+
+test("a run names the pause before the next one", async () => {
+  const bench = new Bench();
+  await bench.connect().subscribe();
+  await bench.last.end({ pauseMs: 500 });
+  await bench.change();
+  bench.platform.advance(499);
+  await settled();
+  expect(bench.runs.length).toBe(1);
+  bench.platform.advance(1);
+  await settled();
+  expect(bench.runs.length).toBe(2);
+});
+
+test("callers of another audience have a run of their own", async () => {
+  const bench = new Bench();
+  bench.check = (_name, _args, { userId }) => ({ audience: userId ?? "", isRead: true });
+  const [ann, bob, again] = [bench.connect("ann"), bench.connect("bob"), bench.connect("ann")];
+  for (const client of [ann, bob, again]) await client.subscribe();
+  expect(bench.runs.map(({ caller }) => caller.userId)).toEqual(["ann", "bob"]);
+  await bench.runs[0]?.end({ result: "1" });
+  await bench.runs[1]?.end({ result: "2" });
+  expect([ann.told, bob.told, again.told]).toEqual([[1], [2], [1]]);
+});
+
+test("reads do not wait for the turns of functions, nor functions for those of reads", async () => {
+  const bench = new Bench();
+  bench.check = (name) => ({ audience: "", isRead: name === "$read" });
+  for (let n = 0; n < 2 * LIVE_RUNS.atOnce; n += 1) {
+    await bench.connect().subscribe(1, "$read", { n });
+    await bench.connect().subscribe(1, "f", { n });
+  }
+  const begun = Object.groupBy(bench.runs, ({ name }) => name);
+  expect([begun["$read"]?.length, begun["f"]?.length]).toEqual([
+    2 * LIVE_RUNS.atOnce,
+    LIVE_RUNS.atOnce,
+  ]);
 });
 
 test("a large result is not kept: later subscribers get a run of their own", async () => {

@@ -2,7 +2,7 @@ import { LIVE_RUNS, type PylonError, type SubscribeFunction } from "@pylonsync/p
 import pLimit from "p-limit";
 import type { Caller } from "../../identity/identity.ts";
 import type { Platform } from "../../platform.ts";
-import { userShare } from "../../request/reading.ts";
+import { readerShare, userShare } from "../../request/reading.ts";
 import type { DeliveryQueue } from "../delivery-queue.ts";
 import type { LiveConnection } from "../live/live-connection.ts";
 import type { LiveFunctionCalls, LiveOutcome } from "./calls.ts";
@@ -11,7 +11,6 @@ import { LiveFunction } from "./live-function.ts";
 import { ReadIndex } from "./read-index.ts";
 import type { RowChange } from "./watched-read.ts";
 
-const MIN_INTERVAL_MS = 1000 / LIVE_RUNS.perSecond;
 /** The delays before a run that failed temporarily is retried, in milliseconds. */
 const RETRY_MS = { first: 1_000, longest: 30_000 };
 
@@ -68,9 +67,9 @@ export class LiveFunctions {
     { id, function: name, args = {} }: SubscribeFunction,
   ): void {
     const { caller } = connection.subscriber;
-    this.#options.calls.check(name, args, caller);
-    const key = FunctionGroup.keyOf(name, args);
-    const group = this.#groups.get(key) ?? new FunctionGroup(name, args);
+    const terms = this.#options.calls.check(name, args, caller);
+    const key = FunctionGroup.keyOf(name, args, terms);
+    const group = this.#groups.get(key) ?? new FunctionGroup(name, args, terms);
     this.#groups.set(key, group);
     const known = group.find(caller);
     const one = known ?? this.#create(group, caller);
@@ -161,11 +160,12 @@ export class LiveFunctions {
     one.state = "scheduled";
     one.isPaused = waitMs > 0;
     const { platform } = this.#options;
-    const pause = Math.max(waitMs, one.startedAt + MIN_INTERVAL_MS - platform.monotonic());
+    const pause = Math.max(waitMs, one.startedAt + one.pauseMs - platform.monotonic());
     const start = (): void => {
       one.timer = null;
       one.isPaused = false;
-      void this.#turns(() => this.#run(one)).catch(this.#options.onError);
+      const run = (): Promise<void> => this.#run(one);
+      void (one.group.isRead ? run() : this.#turns(run)).catch(this.#options.onError);
     };
     if (pause > 0) one.timer = platform.after(pause, start).unref();
     else start();
@@ -211,7 +211,7 @@ export class LiveFunctions {
     this.#index.add(one.reads);
     // Before the result is sent, because it is specific to one caller.
     if (outcome.readsCaller && group.isShared) this.#split(one);
-    one.publish(outcome.result);
+    one.publish(outcome);
     if (isTransient(outcome.result)) this.#retry(one);
     else {
       one.failures = 0;
@@ -256,8 +256,13 @@ export class LiveFunctions {
   }
 }
 
-/** Runs for all callers use a separate share. */
-function shareOf({ group, caller }: LiveFunction): string {
+/**
+ * Runs for all callers use a separate share, except reads, whose cost a caller chooses: they use
+ * that of a subscriber.
+ */
+function shareOf({ group, caller, connections }: LiveFunction): string {
+  const [subscriber] = connections.keys();
+  if (group.isRead && subscriber !== undefined) return readerShare(subscriber);
   const own = group.isShared ? null : userShare(caller);
   return own ?? `live function ${group.name}`;
 }

@@ -193,6 +193,7 @@ test("what lies behind a page, or counts alike, touches nothing", async () => {
     where: parseFilter({ n: { $gt: 0 } }, app.model.entity("Item").shape).where,
     of: "rows",
     order: [{ field: "n", direction: "asc" }],
+    fields: null,
     last: { id: "c", n: 2 },
   };
   const change = { entity: "Item", rowId: "d", kind: "update", seq: 1, at: 0 } as const;
@@ -209,9 +210,40 @@ test("what lies behind a page, or counts alike, touches nothing", async () => {
   const count: LoggedRead = { ...read, of: "count", last: null };
   expect(touches(1, 2, count)).toBe(false);
   expect(touches(1, 0, count)).toBe(true);
+  const sum: LoggedRead = { ...read, fields: ["n"], last: null };
+  expect(touches(1, 2, sum)).toBe(true);
+  const other = { id: "d", n: 1, text: "x" };
+  expect(decide(sum, { ...change, before: { ...other, text: "y" }, after: other })).toBe(false);
   expect(decide(read, { ...change, entity: "Other", before: null, after: { id: "d", n: 1 } })).toBe(
     false,
   );
+});
+
+test("an aggregate depends on the fields that it uses, and others on all", async () => {
+  const fieldsOf = async (spec: object): Promise<unknown> => {
+    const log = new ReadLog();
+    const scope = { caller: ANONYMOUS, policies: "bypassed", now: 0 } as const;
+    const { monotonic } = app.platform;
+    await new Reads(log.watch(app.store), app.model, { ...scope, monotonic }).aggregate(
+      "Item",
+      spec,
+    );
+    return log.reads.map(({ where, fields }) => [where.kind, fields]);
+  };
+  expect(await fieldsOf({ count: true })).toEqual([["literal", []]]);
+  expect(await fieldsOf({ count: "n", min: ["text"], where: { ownerId: "a" } })).toEqual([
+    ["compare", ["n", "text"]],
+  ]);
+  // The other row is read too, as a whole.
+  expect(await fieldsOf({ count: true, groupBy: ["text", "owner.n"] })).toEqual([
+    ["literal", ["ownerId", "text"]],
+    ["literal", null],
+  ]);
+  // Which rows match may depend on any field.
+  expect(await fieldsOf({ count: true, where: { owner: { n: 1 } } })).toEqual([
+    ["literal", null],
+    ["literal", null],
+  ]);
 });
 
 test("reads are found by the values that they wait for, until they are taken out", () => {
@@ -229,6 +261,7 @@ test("reads are found by the values that they wait for, until they are taken out
             where: parseFilter({ id }, shape).where,
             of: "rows",
             order: [],
+            fields: null,
             last: null,
           }),
         }));

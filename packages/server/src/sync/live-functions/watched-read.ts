@@ -13,14 +13,16 @@ export class WatchedRead<Owner> {
   /** Only rows with one of these keys can affect it; null: any row can. */
   readonly keys: readonly RowKey[] | null;
   readonly #of: LoggedRead["of"];
+  readonly #fields: LoggedRead["fields"];
   readonly #matches: ((env: Env) => boolean) | null;
   readonly #isSeen: (row: StoredRow) => boolean;
 
-  constructor(owner: Owner, { entity, where, of, order, last }: LoggedRead) {
+  constructor(owner: Owner, { entity, where, of, order, fields, last }: LoggedRead) {
     this.owner = owner;
     this.entity = entity;
     this.keys = keysOf(where, (part) => equalityKeys(part, "data"));
     this.#of = of;
+    this.#fields = fields;
     this.#matches = isTrue(where) ? null : compilePredicate(where);
     const compare = rowComparator(order);
     this.#isSeen = last === null ? () => true : (row) => compare(row, last) <= 0;
@@ -30,7 +32,8 @@ export class WatchedRead<Owner> {
   isTouchedBy({ entity, before, after }: RowChange): boolean {
     if (entity !== this.entity) return false;
     const [was, is] = [this.#holds(before), this.#holds(after)];
-    return this.#of === "count" ? was !== is : was || is;
+    if (this.#of === "count" || !was || !is) return was !== is;
+    return this.#fields?.every((field) => before?.[field] === after?.[field]) !== true;
   }
 
   #holds(row: StoredRow | null): boolean {

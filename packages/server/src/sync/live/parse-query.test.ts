@@ -97,7 +97,7 @@ test("a subscription takes no $search, and the refusal names what does", async (
     expect.objectContaining({
       code: "INVALID_QUERY",
       field: "where.$search",
-      hint: "Repeat POST /api/search/Message when rows change, as useSearch does.",
+      hint: "Subscribe to the function $search instead, as useSearch does.",
     }),
   );
 });

@@ -54,7 +54,7 @@ export function parseQuery(
         field: `where.${key}`,
         hint:
           key === "$search"
-            ? `Repeat POST /api/search/${name} when rows change, as useSearch does.`
+            ? "Subscribe to the function $search instead, as useSearch does."
             : "Put order and limit next to where.",
       });
   const filter = order === undefined ? where : { ...where, $order: order };

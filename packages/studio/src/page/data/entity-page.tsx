@@ -1,11 +1,11 @@
 import { useAggregate, useInfiniteQuery } from "@pylonsync/react";
 import type { Row } from "@pylonsync/sync";
-import { useCallback, useEffect, useRef, type ReactElement } from "react";
+import { useEffect, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
 import { ID_FIELD, type Entity } from "../model.ts";
 import { Empty, Problem } from "../parts.tsx";
-import { PAGE_POLLER } from "../poll.ts";
 import { hrefOf } from "../route.ts";
+import { UNSAVED } from "../unsaved.ts";
 import { filterOf, orderOf, readConditions, writeConditions } from "./conditions.ts";
 import { FilterBar } from "./filter-bar.tsx";
 import { NEW_ROW, RowPanel } from "./row-panel.tsx";
@@ -13,9 +13,6 @@ import { RowTable, type RowTableProps } from "./row-table.tsx";
 
 /** The rows that are shown at first, and that each click adds. */
 const PAGE_SIZE = 50;
-
-/** How often the matching rows are counted, besides after each change of a listed one. */
-const COUNT_EVERY_MS = 10_000;
 
 interface EntityPageProps {
   readonly name: string;
@@ -39,15 +36,14 @@ function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
   const fields = [ID_FIELD, ...entity.fields];
   const conditions = readConditions(query);
   const where = filterOf(conditions, fields);
-  const { hasEdits, onEdited } = useUnsaved();
+  useQuestionOnLeave();
   const address = (next: URLSearchParams): string =>
     hrefOf({ section: "data", entity: entity.name, query: next });
   // Every keystroke in a filter changes the address; "back" leaves the list all the same.
   const go = (next: URLSearchParams): void => location.replace(address(next));
   // "Back" closes the row.
   const openRow = (id: string | null): void => {
-    if (hasEdits.current && !confirm("Discard the changes of this row?")) return;
-    location.assign(address(withParam(query, "row", id)));
+    if (UNSAVED.drop()) location.assign(address(withParam(query, "row", id)));
   };
   const open = query.get("row");
   return (
@@ -81,7 +77,7 @@ function EntityRows({ entity, query }: EntityRowsProps): ReactElement {
           onClose={() => openRow(null)}
           onInserted={(id) => go(withParam(query, "row", id))}
           onDeleted={() => go(withParam(query, "row", null))}
-          onEdited={onEdited}
+          onEdited={UNSAVED.set}
         />
       )}
     </section>
@@ -115,26 +111,15 @@ function RowList({ where, ...props }: RowListProps): ReactElement {
   );
 }
 
-interface Unsaved {
-  readonly hasEdits: { readonly current: boolean };
-  /** Compared by identity in effects, so it is always the same. */
-  readonly onEdited: (hasEdits: boolean) => void;
-}
-
-/** Tells whether there are unsaved changes, and lets the browser ask before it leaves. */
-function useUnsaved(): Unsaved {
-  const hasEdits = useRef(false);
-  const onEdited = useCallback((value: boolean) => {
-    hasEdits.current = value;
-  }, []);
+/** Lets the browser ask before it leaves the page with unsaved changes. */
+function useQuestionOnLeave(): void {
   useEffect(() => {
     const onLeave = (event: BeforeUnloadEvent): void => {
-      if (hasEdits.current) event.preventDefault();
+      if (UNSAVED.hasEdits) event.preventDefault();
     };
     addEventListener("beforeunload", onLeave);
     return () => removeEventListener("beforeunload", onLeave);
   }, []);
-  return { hasEdits, onEdited };
 }
 
 interface RowCountProps {
@@ -146,14 +131,7 @@ interface RowCountProps {
 function RowCount({ entity, where }: RowCountProps): ReactElement | null {
   const { engine } = useStudio();
   const spec = { count: true, where } as const;
-  const { data, refresh } = useAggregate<{ readonly count: number }>(engine, entity, spec);
-  // A change of a row that is not in the list is not announced to this page.
-  useEffect(() => {
-    const timer = setInterval(() => {
-      if (PAGE_POLLER.isVisible()) refresh();
-    }, COUNT_EVERY_MS);
-    return () => clearInterval(timer);
-  }, [refresh]);
+  const { data } = useAggregate<{ readonly count: number }>(engine, entity, spec);
   const count = data?.[0]?.count;
   if (count === undefined) return null;
   return <small>{count === 1 ? "1 row" : `${count.toLocaleString()} rows`}</small>;

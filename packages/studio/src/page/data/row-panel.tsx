@@ -101,7 +101,14 @@ function ExistingRow({ entity, id, onDeleted, onEdited }: ExistingRowProps): Rea
       {row !== null && (
         <>
           <RowForm entity={entity} row={row} onSaved={() => undefined} onEdited={onEdited} />
-          <DeleteRow entity={entity} id={id} onDeleted={onDeleted} />
+          <DeleteRow
+            entity={entity}
+            id={id}
+            onDeleted={() => {
+              onEdited(false);
+              onDeleted();
+            }}
+          />
           <AccessCheck entity={entity.name} id={id} />
         </>
       )}
@@ -136,6 +143,8 @@ function RowForm({ entity, row, onSaved, onEdited }: RowFormProps): ReactElement
         [operation],
       );
       setEdits(NO_EDITS);
+      // Before the address changes.
+      onEdited(false);
       onSaved(results[0]?.id ?? "");
     });
   };

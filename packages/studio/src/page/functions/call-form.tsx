@@ -1,5 +1,6 @@
 import { useState, type FormEvent, type ReactElement } from "react";
 import { useStudio } from "../context.ts";
+import { callerOf } from "../data/caller.ts";
 import { parseJson } from "../data/field-value.ts";
 import { durationText } from "../format.ts";
 import { Json, Problem } from "../parts.tsx";
@@ -27,7 +28,7 @@ export function CallForm({ info }: { readonly info: FunctionInfo }): ReactElemen
     run(async () => {
       const entered = parseJson(text);
       if ("problem" in entered) throw new Error(entered.problem);
-      const as = user.trim() === "" ? {} : { as: user.trim() };
+      const as = user.trim() === "" ? {} : { as: callerOf(user) };
       const started = performance.now();
       const result = await api.send("POST", "/api/run", {
         function: info.name,
@@ -53,7 +54,7 @@ export function CallForm({ info }: { readonly info: FunctionInfo }): ReactElemen
         Call as the user
         <input
           value={user}
-          placeholder="user id; empty: the admin"
+          placeholder="user id, or JSON with roles; empty: the admin"
           onChange={({ target }) => setUser(target.value)}
         />
       </label>

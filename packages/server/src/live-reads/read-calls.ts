@@ -1,0 +1,174 @@
+import {
+  LIVE_AGGREGATE,
+  LIVE_SEARCH,
+  MAX_LIVE_RESULT_BYTES,
+  PylonError,
+} from "@pylonsync/protocol";
+import type { DataModel } from "../data/model.ts";
+import { ReadLog } from "../data/read-log.ts";
+import { Reads, type ReadScope } from "../data/reads.ts";
+import { checkKeyScope } from "../identity/key-scope.ts";
+import type { Caller } from "../identity/identity.ts";
+import type { Platform } from "../platform.ts";
+import { networkOf } from "../request/network.ts";
+import type { RateLimiter } from "../request/rate-limit.ts";
+import { toPublicError } from "../request/responses.ts";
+import type { Reader, Store } from "../store/store.ts";
+import type {
+  LiveCall,
+  LiveCallTerms,
+  LiveFunctionCalls,
+  LiveOutcome,
+} from "../sync/live-functions/calls.ts";
+import { isRecord } from "../util/is-record.ts";
+import { sha256 } from "../util/sha256.ts";
+
+/**
+ * How often a read is repeated while rows change, in milliseconds: a read that takes long is
+ * repeated less often, so that one subscription uses at most a quarter of a reader.
+ */
+const PAUSE_MS = { shortest: 100, longest: 10_000, perMsOfRead: 4 };
+
+/** A read that clients can follow. */
+interface LiveRead {
+  /** Everything that determines the result for a caller. */
+  parts(reads: Reads, entity: string, spec: unknown): readonly unknown[];
+  /** @returns the response, and the part of it that subscribers are told about when it changes */
+  run(reads: Reads, entity: string, spec: unknown): Promise<{ body: object; compared: object }>;
+}
+
+const READS: ReadonlyMap<string, LiveRead> = new Map<string, LiveRead>([
+  [
+    LIVE_AGGREGATE,
+    {
+      parts: (reads, entity, spec) => reads.partsOfAggregate(entity, spec),
+      run: async (reads, entity, spec) => {
+        const body = { rows: await reads.aggregate(entity, spec) };
+        return { body, compared: body };
+      },
+    },
+  ],
+  [
+    LIVE_SEARCH,
+    {
+      parts: (reads, entity, spec) => reads.partsOfSearch(entity, spec),
+      run: async (reads, entity, spec) => {
+        const body = await reads.search(entity, spec);
+        // The duration is another one each time.
+        return { body, compared: { ...body, tookMs: 0 } };
+      },
+    },
+  ],
+]);
+
+/** The dependencies of live reads. */
+export interface ReadCallsOptions {
+  /** The other functions that clients subscribe to. */
+  readonly functions: LiveFunctionCalls;
+  readonly store: Store;
+  readonly model: () => DataModel;
+  readonly platform: Pick<Platform, "now" | "monotonic">;
+  /** The maximum duration of one read, in milliseconds. */
+  readonly timeoutMs: number;
+  /** Counts new subscriptions by address, like the requests that they replace. */
+  readonly limiter: Pick<RateLimiter, "count">;
+}
+
+/**
+ * Aggregates and searches that clients subscribe to as live functions, with the caller's policies.
+ * Callers for whom the policies come to the same conditions share one run.
+ */
+export class ReadCalls implements LiveFunctionCalls {
+  readonly #options: ReadCallsOptions;
+
+  constructor(options: ReadCallsOptions) {
+    this.#options = options;
+  }
+
+  check(name: string, args: Readonly<Record<string, unknown>>, caller: Caller): LiveCallTerms {
+    const read = READS.get(name);
+    if (read === undefined) return this.#options.functions.check(name, args, caller);
+    const { entity, spec } = askedIn(args);
+    checkKeyScope(caller, "read", { entity });
+    // The conditions on the time stay in it, because the run may be shared for long.
+    const reads = this.#reads(this.#options.store, caller, null);
+    return { audience: sha256(JSON.stringify(read.parts(reads, entity, spec))), isRead: true };
+  }
+
+  count(name: string, caller: Caller, address: string): Promise<void> {
+    return READS.has(name)
+      ? this.#options.limiter.count(() => networkOf(address))
+      : this.#options.functions.count(name, caller, address);
+  }
+
+  async run(call: LiveCall): Promise<LiveOutcome> {
+    const read = READS.get(call.name);
+    if (read === undefined) return this.#options.functions.run(call);
+    const { platform } = this.#options;
+    const log = new ReadLog();
+    const startedAt = platform.monotonic();
+    const outcome = await this.#outcome(read, call, log);
+    const needed = (platform.monotonic() - startedAt) * PAUSE_MS.perMsOfRead;
+    const pauseMs = Math.min(PAUSE_MS.longest, Math.max(PAUSE_MS.shortest, needed));
+    return { ...outcome, reads: log.reads, readsCaller: false, pauseMs };
+  }
+
+  async #outcome(
+    read: LiveRead,
+    { args, caller, readerShare, signal }: LiveCall,
+    log: ReadLog,
+  ): Promise<Pick<LiveOutcome, "result" | "compared">> {
+    const { store, platform, timeoutMs } = this.#options;
+    const { entity, spec } = askedIn(args);
+    const now = platform.now();
+    const limits = { caller: readerShare(), timeoutMs };
+    try {
+      const { body, compared } = await store.snapshot(
+        (reader) => {
+          // The snapshot may run again.
+          log.clear();
+          return read.run(this.#reads(log.watch(reader), caller, now), entity, spec);
+        },
+        limits,
+        signal,
+      );
+      const result = JSON.stringify(body);
+      if (Buffer.byteLength(result) > MAX_LIVE_RESULT_BYTES) return { result: tooLarge() };
+      return { result, compared: body === compared ? result : JSON.stringify(compared) };
+    } catch (error) {
+      const shown = toPublicError(error);
+      if (shown === undefined) throw error;
+      return { result: shown };
+    }
+  }
+
+  #reads(reader: Reader, caller: Caller, now: number | null): Reads {
+    const { model, platform } = this.#options;
+    const { monotonic } = platform;
+    const scope: ReadScope = { caller, policies: "enforced", now, monotonic };
+    return new Reads(reader, model(), scope);
+  }
+}
+
+/** @throws PylonError INVALID_ARGS */
+function askedIn(args: Readonly<Record<string, unknown>>): {
+  readonly entity: string;
+  readonly spec: unknown;
+} {
+  const { entity, spec, ...rest } = args;
+  const [unknown] = Object.keys(rest);
+  if (unknown === undefined && typeof entity === "string" && isRecord(spec))
+    return { entity, spec };
+  throw new PylonError("INVALID_ARGS", "A live read takes an entity and a spec.", {
+    field: unknown?.slice(0, 80) ?? (typeof entity === "string" ? "spec" : "entity"),
+    hint: 'Pass { entity: "Todo", spec: { count: true } }.',
+  });
+}
+
+function tooLarge(): PylonError {
+  return new PylonError(
+    "RESULT_TOO_LARGE",
+    `The result of a live read may have at most ${MAX_LIVE_RESULT_BYTES} bytes.`,
+    { hint: "Group by a field with fewer values, or return smaller pages." },
+  );
+}
