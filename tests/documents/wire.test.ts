@@ -1,5 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { MAX_DOCUMENT_SUBSCRIPTIONS, MAX_DOCUMENT_UPDATE_BYTES } from "@pylonsync/protocol";
+import {
+  DEFAULT_ROW_BYTES,
+  MAX_DOCUMENT_SUBSCRIPTIONS,
+  MAX_DOCUMENT_UPDATE_BYTES,
+} from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { LoroDoc, LoroText } from "loro-crdt";
 import { TestClient, until } from "../support/client.ts";
@@ -145,6 +149,19 @@ test.each(REFUSED)("%s is refused", async (_, path, body, status, code) => {
   const id = await newNote();
   const answer = await ann.request("POST", path.replace("ID", id), body);
   expect(answer).toMatchObject({ status, body: { error: { code } } });
+});
+
+test("the first update of a text that will be too long is refused", async () => {
+  const id = await newNote();
+  const one = await Editor.open(ann, "Note", id);
+  one.field("body").insert(0, "my ");
+  const push = (length: number): ReturnType<TestClient["request"]> =>
+    ann.request("POST", `/api/crdt/Note/${id}`, { update: one.changes().toHex(), length });
+  const tooLong = await push(DEFAULT_ROW_BYTES + 1);
+  expect(tooLong).toMatchObject({ status: 413, body: { error: { code: "PAYLOAD_TOO_LARGE" } } });
+  expect((await ann.request("GET", `/api/entities/Note/${id}`)).body["body"]).toBe("text");
+  expect((await push(DEFAULT_ROW_BYTES)).status).toBe(200);
+  one.close();
 });
 
 test("a caller who is not signed in may not push", async () => {

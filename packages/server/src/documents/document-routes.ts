@@ -11,10 +11,16 @@ const HINT = 'Send {"update": "<hex>"} to /api/crdt/ENTITY/ROWID.';
 /** Updates of documents over HTTP. */
 export function documentRoutes(documents: Pick<Documents, "push">): Route[] {
   const push = async (context: RequestContext): Promise<Answer> => {
-    const update = bytesOf(await context.json());
+    const body = await context.json();
+    const update = bytesOf(body);
     const { caller } = context;
     const [entity, rowId] = [context.param("entity"), context.param("id")];
-    await documents.push(caller, readerShare(context), { entity, rowId, update });
+    await documents.push(caller, readerShare(context), {
+      entity,
+      rowId,
+      update,
+      length: lengthOf(body),
+    });
     return json({ ok: true });
   };
   const common = { method: "POST", access: "signed-in", scope: "write" } as const;
@@ -54,4 +60,9 @@ function bytesOf(body: unknown): Uint8Array {
   } catch {
     throw new PylonError("INVALID_HEX", "The update is not hex.", { field: "update", hint: HINT });
   }
+}
+
+function lengthOf(body: unknown): number | null {
+  const length = isRecord(body) ? body["length"] : undefined;
+  return typeof length === "number" ? length : null;
 }

@@ -25,7 +25,7 @@ export interface DocumentsOptions {
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Pick<Platform, "now" | "random">;
-  readonly merger: Pick<Merger, "merge">;
+  readonly merger: Pick<Merger, "merge" | "maxLength">;
 }
 
 /** A client's update of the document of a row. */
@@ -33,6 +33,8 @@ export interface DocumentUpdate {
   readonly entity: string;
   readonly rowId: string;
   readonly update: Uint8Array;
+  /** The length of all texts after the updates that the client will send, if it says so. */
+  readonly length: number | null;
 }
 
 /** The row that a document belongs to. */
@@ -135,13 +137,16 @@ export class Documents implements CascadeDelete {
    * Applies an update of a client, with the caller's permissions. An update that was already
    * applied changes nothing.
    *
-   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, CRDT_DECODE_FAILED, CRDT_APPLY_FAILED, and those
-   *   of a write of the texts
+   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, CRDT_DECODE_FAILED, CRDT_APPLY_FAILED,
+   *   PAYLOAD_TOO_LARGE, and those of a write of the texts
    */
   async push(caller: Caller, share: string, request: DocumentUpdate): Promise<void> {
     const entity = this.entity(request.entity);
     const { rowId, update } = request;
     await this.#checkAccess(entity, caller, rowId);
+    // Otherwise the first part of a text that is too long would be accepted.
+    if ((request.length ?? 0) > this.#options.merger.maxLength)
+      throw refusedUpdate({ kind: "too-large" });
     const { store, committer } = this.#options;
     await this.#queues.run(`${entity.name}/${rowId}`, () =>
       this.#untilCurrent(async (attempt) => {

@@ -65,7 +65,8 @@ interface Job {
  */
 export class Merger {
   readonly #platform: Pick<Platform, "after">;
-  readonly #maxLength: number;
+  /** The maximum number of characters of all texts of a document. */
+  readonly maxLength: number;
   readonly #onFailure: (message: string) => void;
   readonly #waiting = new FairQueue<Job>();
   #process: MergeProcess | null = null;
@@ -76,14 +77,13 @@ export class Merger {
   #timer: Timer | null = null;
   #isClosed = false;
 
-  /** @param maxLength the maximum number of characters of all texts of a document */
   constructor(
     platform: Pick<Platform, "after">,
     maxLength: number,
     onFailure: (message: string) => void,
   ) {
     this.#platform = platform;
-    this.#maxLength = maxLength;
+    this.maxLength = maxLength;
     this.#onFailure = onFailure;
   }
 
@@ -92,7 +92,7 @@ export class Merger {
    *   MergeFailed
    */
   async merge({ parts, caller, ...merge }: Merge): Promise<Merged> {
-    const limits = { maxLength: this.#maxLength, maxBytes: MAX_DOCUMENT_BYTES };
+    const limits = { maxLength: this.maxLength, maxBytes: MAX_DOCUMENT_BYTES };
     let request: MergeRequest = { ...merge, ...limits };
     for (let attempts = 1; ; attempts += 1) {
       let outcome = await this.#run(request, caller);

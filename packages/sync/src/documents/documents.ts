@@ -207,11 +207,14 @@ export class Documents {
   }
 
   #sendStored({ id, entity, rowId, bytes }: KeptDocumentPart): void {
+    const isOfRow = (part: DocumentKey): boolean => part.entity === entity && part.rowId === rowId;
     const sent = (): void => this.#parts.remove([id]);
     const refused = (error: MutationError): void => {
       // The page that shows the document next can merge them in another way.
       if (error.code === "CRDT_APPLY_FAILED") return;
-      sent();
+      // Later changes build on it.
+      const parts = this.#parts.all().filter((part) => isOfRow(part) && part.kind !== "draft");
+      this.#parts.remove(parts.map((part) => part.id));
       this.#options.queue.refuse(error);
     };
     const take = (): DocumentUpdate | null => {
