@@ -1,7 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
 import { MAX_DOCUMENT_UPDATE_BYTES } from "@pylonsync/protocol";
 import { openTextDisk, type TextStore } from "@pylonsync/sync/text-disk";
-import type { MutationError, SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
+import type { MutationError, Platform, SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
+import { SharedTabs } from "../../../tests/support/shared-tabs.ts";
 import { VirtualDocuments } from "../../../tests/support/virtual-documents.ts";
 import { refusal, VirtualMachine } from "../../../tests/support/virtual-machine.ts";
 import type { CollabDocument } from "./collab-document.ts";
@@ -36,14 +37,16 @@ class Browser {
   readonly server = new VirtualDocuments(this.machine);
   readonly errors: MutationError[] = [];
   readonly #store = memory();
+  readonly disk: Pick<Platform, "openDisk"> = {
+    openDisk: (app, server) => openTextDisk(this.#store, app, server),
+  };
 
   /** Opens a page that shows the note. */
   open(options: Partial<SyncEngineConfig> = {}): Page {
     const { platform } = this.machine;
-    const openDisk = (app: string, server: string) => openTextDisk(this.#store, app, server);
     const engine = this.machine.engine({
       reconnectDelay: 200,
-      platform: { ...platform, openDisk },
+      platform: { ...platform, ...this.disk },
       ...options,
     });
     engine.onError((error) => this.errors.push(error));
@@ -159,6 +162,42 @@ test("changes of an earlier visit are sent even if no page shows the document", 
   const engine = openEngine(machine, page);
   await until(() => server.text(ROW) === "milk, bread");
   engine.stop();
+});
+
+test("unsent edits are pending in all tabs, until the server has them", async () => {
+  const browser = new Browser();
+  const { machine, server, until, open } = bind(browser);
+  const tabs = new SharedTabs();
+  const openTab = (tab: object): Page => {
+    const { platform } = machine;
+    return open({ platform: { ...platform, ...browser.disk, tabs: tabs.platformOf(tab) } });
+  };
+  server.create(ROW, { body: "milk" });
+  const writer = {};
+  const [one, two] = [openTab(writer), openTab({})];
+  await until(() => two.document.text("body") === "milk" && one.document.text("body") === "milk");
+  two.close();
+  const other = openTab({});
+  await until(() => other.document.text("body") === "milk");
+  expect([one, other].map(({ engine }) => engine.status.pending)).toEqual([0, 0]);
+  machine.network = "down";
+  machine.cut();
+  one.document.setText("body", "milk, bread");
+  expect(one.engine.status.pending).toBe(1);
+  await until(() => other.engine.status.pending === 1);
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => server.text(ROW) === "milk, bread");
+  await until(() => one.engine.status.pending === 0 && other.engine.status.pending === 0);
+  // What a tab that was closed has not sent is sent by another one.
+  server.refusal = refusal(503, "OVERLOADED");
+  one.document.setText("body", "milk, bread, eggs");
+  await until(() => other.engine.status.pending === 1);
+  tabs.end(writer);
+  one.close();
+  server.refusal = null;
+  await until(() => server.text(ROW) === "milk, bread, eggs", 60_000);
+  await until(() => other.engine.status.pending === 0);
 });
 
 test("what was written before the document arrived is merged into it", async () => {

@@ -37,20 +37,31 @@ export class Documents {
   /** The session of the documents; null until it is known. */
   #session: ResolvedSession | null = null;
 
-  /** @param frames where received frames are emitted */
-  constructor(parts: EngineParts, frames: Emitter<Uint8Array>) {
+  /**
+   * @param frames where received frames are emitted
+   * @param onPending called when `pending` may have changed
+   */
+  constructor(parts: EngineParts, frames: Emitter<Uint8Array>, onPending: () => void) {
     const { config, session, platform } = parts;
-    const { baseUrl, wsUrl = socketUrl(baseUrl), reconnectDelay = 1000 } = config;
+    const { appName = "default", baseUrl, wsUrl = socketUrl(baseUrl) } = config;
+    const { reconnectDelay = 1000 } = config;
     this.#options = parts;
-    this.#parts = new DocumentParts(parts);
+    const onSaved = (): void => this.#tabs?.stored();
+    this.#parts = new DocumentParts({ ...parts, onChange: onPending, onSaved });
     this.#client = new DocumentClient(() => this.#opened.emit());
     const { tabs = browserTabs() } = platform;
     this.#tabs =
       tabs === null
         ? null
-        : new DocumentTabs(tabs, parts.tabId, async (tab) => {
-            await this.#parts.claim(tab);
-            await this.load();
+        : new DocumentTabs({
+            tabs,
+            tabId: parts.tabId,
+            channel: `pylon:documents:${appName}:${baseUrl}`,
+            claim: async (tab) => {
+              await this.#parts.claim(tab);
+              await this.load();
+            },
+            onStored: () => void this.#parts.load().then(() => this.#watchTabs()),
           });
     const connecting = { ...parts, socketUrl: wsUrl, reconnectDelay };
     this.#channel = new DocumentChannel(this.#client, connecting, (bytes) => frames.emit(bytes));
@@ -68,6 +79,11 @@ export class Documents {
       if (type === "online") this.retryNow();
       else if (type === "drop") this.reset();
     });
+  }
+
+  /** The number of rows with changes that the server does not have, also of other tabs. */
+  get pending(): number {
+    return this.#parts.rows;
   }
 
   get #isAdmin(): boolean {
@@ -170,7 +186,7 @@ export class Documents {
   async load(): Promise<void> {
     await this.#parts.load();
     this.#parts.takeOver();
-    for (const { kind, tab } of this.#parts.all()) if (kind === "draft") this.#tabs?.watch(tab);
+    this.#watchTabs();
     this.#loaded.emit();
     if (!this.#isStarted || !this.#options.session.isKnown) return;
     for (const part of this.#parts.all())
@@ -191,6 +207,11 @@ export class Documents {
   /** Removes stored parts that the server has, or has rejected. */
   drop(ids: readonly string[]): void {
     this.#parts.remove(ids);
+  }
+
+  /** What other tabs do not send before they are closed is sent by this one. */
+  #watchTabs(): void {
+    if (this.#isStarted) for (const { tab } of this.#parts.all()) this.#tabs?.watch(tab);
   }
 
   #disconnect(): void {
