@@ -7,8 +7,8 @@ import type { Caller } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction } from "../store/store.ts";
+import { KeyedQueues } from "../util/keyed-queues.ts";
 import { overloaded, refusedUpdate } from "./document-errors.ts";
-import { DocumentQueues } from "./document-queues.ts";
 import {
   DocumentStore,
   hasTexts,
@@ -79,7 +79,8 @@ const SERVER = { policies: "bypassed" } as const;
 export class Documents implements CascadeDelete {
   readonly store: DocumentStore;
   readonly #options: DocumentsOptions;
-  readonly #queues = new DocumentQueues();
+  /** Merges of one document run one after another, so that they do not outdate each other. */
+  readonly #queues = new KeyedQueues();
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
