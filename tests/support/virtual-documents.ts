@@ -20,6 +20,8 @@ export class VirtualDocuments {
   maxRequestBytes = Infinity;
   /** The next update is merged, and neither its response nor its frame arrives. */
   losesNext = false;
+  /** The number of requests that have read a document. */
+  reads = 0;
   /** Whether frames reach the readers. */
   sendsFrames = true;
 
@@ -84,11 +86,16 @@ export class VirtualDocuments {
   }
 
   #push(path: string, body: string): Response | undefined {
-    const name = /^\/api\/crdt\/(.*)$/.exec(path)?.[1];
+    const name = /^\/api\/crdt\/(.*)$/.exec(path.split("?")[0] ?? "")?.[1];
     if (name === undefined) return undefined;
     if (this.refusal !== null) return this.refusal.clone();
     const row = this.#rows.get(name);
     if (row === undefined) return refusal(404, "NOT_FOUND");
+    if (body === "") {
+      this.reads += 1;
+      const frame = frameOf(name, CRDT_FRAME_SNAPSHOT, this.snapshot(name));
+      return Response.json({ after: "d1.1", frames: [frame.toHex()] });
+    }
     if (body.length > this.maxRequestBytes) return new Response("Too large", { status: 413 });
     const { update, length = 0 } = JSON.parse(body) as {
       readonly update: string;

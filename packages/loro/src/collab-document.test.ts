@@ -435,6 +435,28 @@ test("without sockets the row is shown, and edits are written into it", async ()
   await until(() => written.at(-1) === "b".repeat(50));
 });
 
+test("without sockets the document is read by requests, and edits are merged", async () => {
+  const browser = new Browser();
+  const { machine, server, until } = bind(browser);
+  machine.sockets = "blocked";
+  server.create(ROW, { body: "milk" });
+  const page = browser.open();
+  await until(() => page.document.text("body") === "milk", 30_000);
+  page.document.setText("body", "milk, bread");
+  server.edit(ROW, (text) => text.insert(0, "oat "));
+  await until(() => server.text(ROW) === "oat milk, bread", 30_000);
+  await until(() => page.document.text("body") === "oat milk, bread", 30_000);
+  expect(page.engine.status.pending).toBe(0);
+  machine.sockets = "work";
+  machine.goOnline();
+  await machine.advance(60_000);
+  const { reads } = server;
+  server.edit(ROW, (text) => text.insert(0, "2 "));
+  await until(() => page.document.text("body") === "2 oat milk, bread");
+  await machine.advance(60_000);
+  expect(server.reads).toBe(reads);
+});
+
 test("invalid frames are ignored", async () => {
   const { machine, server, page, until } = await bound("one");
   server.sendBytes(ROW, new Uint8Array([1, 2, 3]));

@@ -12,8 +12,10 @@ import { overloaded, refusedUpdate } from "./document-errors.ts";
 import {
   DocumentStore,
   hasTexts,
+  missingParts,
   textsOf,
   type DocumentChange,
+  type DocumentPart,
   type StoredDocument,
 } from "./document-store.ts";
 import type { Merged } from "./merge-protocol.ts";
@@ -35,6 +37,12 @@ export interface DocumentUpdate {
   readonly update: Uint8Array;
   /** The length of all texts after the updates that the client will send, if it says so. */
   readonly length: number | null;
+}
+
+/** A version of a document. */
+export interface DocumentVersion {
+  readonly id: string;
+  readonly version: number;
 }
 
 /** The row that a document belongs to. */
@@ -135,6 +143,38 @@ export class Documents implements CascadeDelete {
   }
 
   /**
+   * Returns what a caller without a socket lacks of a document.
+   *
+   * @param known the document and the version that the caller has; null if none
+   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, OVERLOADED
+   */
+  async read(
+    caller: Caller,
+    share: string,
+    entity: Entity,
+    rowId: string,
+    known: DocumentVersion | null,
+  ): Promise<DocumentVersion & { readonly parts: readonly DocumentPart[] }> {
+    const { store } = this.#options;
+    await this.#readable(entity, caller, rowId);
+    const document = await this.current(entity, rowId, caller, share);
+    if (document === null) throw notFound(entity, rowId);
+    const { id } = document;
+    const version = known?.id === id ? known.version : 0;
+    const parts = missingParts(version, await this.store.partsFor(store, document, version));
+    // The permissions are checked after the document was read, so that they are at least as new.
+    await this.#readable(entity, caller, rowId);
+    return { id, version: parts.at(-1)?.version ?? version, parts };
+  }
+
+  /** @throws PylonError NOT_FOUND */
+  async #readable(entity: Entity, caller: Caller, rowId: string): Promise<StoredRow> {
+    const row = isRowId(rowId) ? await this.#options.store.get(entity.name, rowId) : null;
+    if (row !== null && (await this.mayRead(entity, row, caller))) return row;
+    throw notFound(entity, rowId);
+  }
+
+  /**
    * Applies an update of a client, with the caller's permissions. An update that was already
    * applied changes nothing.
    *
@@ -167,8 +207,7 @@ export class Documents implements CascadeDelete {
   /** @throws PylonError NOT_FOUND, POLICY_DENIED */
   async #checkAccess(entity: Entity, caller: Caller, rowId: string): Promise<void> {
     const { store, model, platform } = this.#options;
-    const row = isRowId(rowId) ? await store.get(entity.name, rowId) : null;
-    if (row === null || !(await this.mayRead(entity, row, caller))) throw notFound(entity, rowId);
+    const row = await this.#readable(entity, caller, rowId);
     const env = new RuleEnv(caller, platform.now(), row, row);
     if (await model().rules.allows(store, entity.name, "update", env)) return;
     throw new PylonError(

@@ -7,6 +7,7 @@ import { Emitter } from "../platform/emitter.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { DocumentChannel } from "./document-channel.ts";
 import { DocumentClient, nameOfDocument, type DocumentKey } from "./document-client.ts";
+import { DocumentPolls } from "./document-polls.ts";
 import { DocumentTabs } from "./document-tabs.ts";
 import { DocumentParts, type DocumentPart } from "./document-parts.ts";
 import { DocumentSender, type DocumentChanges, type DocumentUpdate } from "./document-sender.ts";
@@ -27,6 +28,8 @@ export class Documents {
   readonly #client: DocumentClient;
   readonly #sender: DocumentSender;
   readonly #channel: DocumentChannel;
+  readonly #polls: DocumentPolls;
+  #hasSocket = true;
   /** Null on a platform without tabs. */
   readonly #tabs: DocumentTabs | null;
   readonly #reset = new Emitter<void>();
@@ -64,7 +67,14 @@ export class Documents {
             onStored: () => void this.#parts.load().then(() => this.#watchTabs()),
           });
     const connecting = { ...parts, socketUrl: wsUrl, reconnectDelay };
-    this.#channel = new DocumentChannel(this.#client, connecting, (bytes) => frames.emit(bytes));
+    this.#polls = new DocumentPolls({ ...parts, frames });
+    this.#channel = new DocumentChannel(this.#client, connecting, {
+      onBytes: (bytes) => frames.emit(bytes),
+      onResult: (works) => {
+        this.#hasSocket = works;
+        this.#poll();
+      },
+    });
     this.#sender = new DocumentSender({
       ...parts,
       retryDelay: reconnectDelay,
@@ -111,6 +121,7 @@ export class Documents {
   retryNow(): void {
     if (!this.#isStarted) return;
     if (this.#client.isNeeded) this.#channel.connect();
+    this.#poll();
     this.#sender.flush();
   }
 
@@ -131,12 +142,14 @@ export class Documents {
   subscribe(key: DocumentKey): void {
     this.#cancelClose();
     this.#client.subscribe(key);
+    this.#poll();
     this.retryNow();
   }
 
   /** Ends one subscription. */
   unsubscribe(key: DocumentKey): void {
     this.#client.unsubscribe(key);
+    this.#poll();
     if (!this.#client.has(key)) this.#sender.remove(nameOfDocument(key));
     if (this.#client.isNeeded) return;
     this.#cancelClose();
@@ -146,6 +159,7 @@ export class Documents {
   /** Requests a document that is subscribed to again. */
   ask(key: DocumentKey): void {
     this.#client.ask(key);
+    this.#polls.ask(key);
   }
 
   /** Sends the changes of a document, now or as soon as possible. */
@@ -214,8 +228,14 @@ export class Documents {
     if (this.#isStarted) for (const { tab } of this.#parts.all()) this.#tabs?.watch(tab);
   }
 
+  /** Without a socket, documents are read by requests. */
+  #poll(): void {
+    this.#polls.show(this.#isStarted && !this.#hasSocket ? this.#client.keys : []);
+  }
+
   #disconnect(): void {
     this.#cancelClose();
+    this.#polls.show([]);
     this.#channel.disconnect();
   }
 
