@@ -7,6 +7,7 @@ import {
   MAX_DOCUMENT_BYTES,
   MAX_DOCUMENT_SUBSCRIPTIONS,
   MAX_DOCUMENT_UPDATE_BYTES,
+  MAX_DOCUMENT_UPDATES_MS,
   MAX_WAITING_DOCUMENT_UPDATES,
   GUESTS_OF_ADDRESS,
   LIVE_RUNS,
@@ -503,6 +504,12 @@ export const LIMIT_SECTIONS: readonly (readonly [title: string, rows: readonly R
       ["update of a document", bytes(MAX_DOCUMENT_UPDATE_BYTES), "", TOO_LARGE],
       ["document with its history", bytes(MAX_DOCUMENT_BYTES), "", "the history is dropped"],
       ["work on an update of a document", seconds(DOCUMENT_UPDATE_MS), "", OVERLOADED],
+      [
+        "work on the updates of documents of a user, forgotten at a tenth of its speed",
+        seconds(MAX_DOCUMENT_UPDATES_MS),
+        "",
+        OVERLOADED,
+      ],
       [
         "updates of documents that wait in a server",
         number(MAX_WAITING_DOCUMENT_UPDATES),

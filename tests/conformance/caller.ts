@@ -114,7 +114,11 @@ export class Caller {
       ...bearer,
     ]);
     const messages = new Messages();
-    socket.addEventListener("message", ({ data }) => messages.addJson(String(data)));
+    socket.binaryType = "arraybuffer";
+    socket.addEventListener("message", ({ data }: MessageEvent<unknown>) => {
+      if (data instanceof ArrayBuffer) messages.add({ bytes: Buffer.from(data).toString("hex") });
+      else messages.addJson(String(data));
+    });
     socket.addEventListener("close", ({ code, reason }) => messages.end(`${code} ${reason}`));
     return new Promise((resolve, reject) => {
       const fail = (): void => reject(new Error("The socket does not open."));

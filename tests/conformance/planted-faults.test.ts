@@ -107,6 +107,12 @@ const FAULTS: readonly (readonly [string, string, string, Fault])[] = [
     "a list says where it is and whether there is more",
     without("has_more"),
   ],
+  [
+    "edits of texts are lost",
+    "documents",
+    "edits that were made at the same time are merged",
+    replacing('"body":"dark bread rolls"', '"body":"bread rolls"'),
+  ],
   ["pages have no way on", "query", "pages in an order lead on and back", without("next_cursor")],
   [
     "a filter finds nothing",

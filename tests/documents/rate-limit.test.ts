@@ -27,15 +27,6 @@ beforeAll(async () => {
 });
 afterAll(() => server.stop());
 
-async function signUp(name: string): Promise<TestClient> {
-  const anybody = new TestClient(server.url, null);
-  const { body } = await anybody.request("POST", "/api/auth/password/register", {
-    email: `${name}@example.com`,
-    password: "a long enough passw0rd",
-  });
-  return new TestClient(server.url, String(body["token"]));
-}
-
 /** Sends edits without content, which count like any other. @returns the statuses */
 async function edit(client: TestClient, times: number): Promise<number[]> {
   const statuses: number[] = [];
@@ -45,7 +36,10 @@ async function edit(client: TestClient, times: number): Promise<number[]> {
 }
 
 test("edits count by user, and those of guests by address", async () => {
-  const [ann, bob] = [await signUp("ann"), await signUp("bob")];
+  const [ann, bob] = [
+    await TestClient.signUp(server.url, "ann"),
+    await TestClient.signUp(server.url, "bob"),
+  ];
   const accepted = Array.from({ length: MAX }, () => 400);
   expect(await edit(ann, MAX + 1)).toEqual([...accepted, 429]);
   expect(await edit(bob, MAX)).toEqual(accepted);

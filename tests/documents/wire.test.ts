@@ -1,9 +1,19 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test";
-import { MAX_DOCUMENT_SUBSCRIPTIONS, MAX_DOCUMENT_UPDATE_BYTES } from "@pylonsync/protocol";
+import {
+  DEFAULT_ROW_BYTES,
+  MAX_DOCUMENT_SUBSCRIPTIONS,
+  MAX_DOCUMENT_UPDATE_BYTES,
+} from "@pylonsync/protocol";
 import { buildManifest, entity, field, policy } from "@pylonsync/sdk";
 import { LoroDoc, LoroText } from "loro-crdt";
 import { TestClient, until } from "../support/client.ts";
-import { DocumentSocket, Editor, pushUpdate } from "../support/document-client.ts";
+import {
+  decodeFrame,
+  DocumentSocket,
+  Editor,
+  pushUpdate,
+  type ReceivedFrame,
+} from "../support/document-client.ts";
 import { QuerySocket } from "../support/query-socket.ts";
 import { appOf, startServer, type TestServer } from "../support/server.ts";
 
@@ -145,6 +155,64 @@ test.each(REFUSED)("%s is refused", async (_, path, body, status, code) => {
   const id = await newNote();
   const answer = await ann.request("POST", path.replace("ID", id), body);
   expect(answer).toMatchObject({ status, body: { error: { code } } });
+});
+
+test("the first update of a text that will be too long is refused", async () => {
+  const id = await newNote();
+  const one = await Editor.open(ann, "Note", id);
+  one.field("body").insert(0, "my ");
+  const push = (length: number): ReturnType<TestClient["request"]> =>
+    ann.request("POST", `/api/crdt/Note/${id}`, { update: one.changes().toHex(), length });
+  const tooLong = await push(DEFAULT_ROW_BYTES + 1);
+  expect(tooLong).toMatchObject({ status: 413, body: { error: { code: "PAYLOAD_TOO_LARGE" } } });
+  expect((await ann.request("GET", `/api/entities/Note/${id}`)).body["body"]).toBe("text");
+  expect((await push(DEFAULT_ROW_BYTES)).status).toBe(200);
+  one.close();
+});
+
+interface ReadDocument {
+  readonly status: number;
+  readonly after: string;
+  readonly frames: readonly ReceivedFrame[];
+}
+
+/** Reads a document by a request. */
+async function readOver(client: TestClient, path: string): Promise<ReadDocument> {
+  const { status, body } = await client.request("GET", path);
+  const { after = "", frames = [] } = body as {
+    readonly after?: string;
+    readonly frames?: readonly string[];
+  };
+  return { status, after, frames: frames.map((hex) => decodeFrame(Uint8Array.fromHex(hex))) };
+}
+
+test("without a socket a document is read by requests, without what is known", async () => {
+  const id = await newNote();
+  const path = `/api/crdt/Note/${id}`;
+  const first = await readOver(ann, path);
+  expect(first.frames).toMatchObject([{ type: 0x10, entity: "Note", rowId: id }]);
+  const reader = new LoroDoc();
+  reader.import(first.frames[0]?.bytes ?? new Uint8Array());
+  const one = await Editor.open(ann, "Note", id);
+  one.field("body").insert(0, "my ");
+  expect((await one.push()).status).toBe(200);
+  const next = await readOver(ann, `${path}?after=${first.after}`);
+  expect(next.frames.map(({ type }) => type)).toEqual([0x11]);
+  for (const { bytes } of next.frames) reader.import(bytes);
+  expect(reader.getMap("row").toJSON()["body"]).toBe("my text");
+  expect(await readOver(ann, `${path}?after=${next.after}`)).toEqual({ ...next, frames: [] });
+  // What was sent by another document, or is not a version, counts as nothing.
+  for (const after of ["other.7", "nonsense", `${next.after}999`])
+    expect((await readOver(ann, `${path}?after=${after}`)).status).toBe(200);
+  expect((await readOver(ann, `${path}?after=other.7`)).frames[0]?.type).toBe(0x10);
+  const anonymous = new TestClient(server.url, null);
+  for (const [client, of, status] of [
+    [anonymous, path, 404],
+    [ann, "/api/crdt/Note/none", 404],
+    [ann, `/api/crdt/Plain/${id}`, 400],
+  ] as const)
+    expect(await readOver(client, of)).toMatchObject({ status, frames: [] });
+  one.close();
 });
 
 test("a caller who is not signed in may not push", async () => {

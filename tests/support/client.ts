@@ -25,6 +25,16 @@ export class TestClient {
     return new TestClient(url, body["token"] as string, body["user_id"] as string);
   }
 
+  /** Signs up a user of an app with an entity `User` of an `email` and a `passwordHash`. */
+  static async signUp(url: string, name: string): Promise<TestClient> {
+    const anybody = new TestClient(url, null);
+    const { body } = await anybody.request("POST", "/api/auth/password/register", {
+      email: `${name}@example.com`,
+      password: "a long enough passw0rd",
+    });
+    return new TestClient(url, body["token"] as string, body["user_id"] as string);
+  }
+
   async request(
     method: string,
     path: string,

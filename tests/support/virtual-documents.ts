@@ -11,11 +11,17 @@ interface ServerDocument {
 export class VirtualDocuments {
   readonly #rows = new Map<string, ServerDocument>();
   /** The texts of the updates that the server received, as of after each of them. */
-  readonly pushes: { readonly name: string; readonly text: string }[] = [];
+  readonly pushes: { readonly name: string; readonly text: string; readonly bytes: number }[] = [];
   /** The error with which the server responds to an update, instead of importing it. */
   refusal: Response | null = null;
+  /** The maximum length of all texts of a document. */
+  maxLength = Infinity;
+  /** A proxy rejects larger requests. */
+  maxRequestBytes = Infinity;
   /** The next update is merged, and neither its response nor its frame arrives. */
   losesNext = false;
+  /** The number of requests that have read a document. */
+  reads = 0;
   /** Whether frames reach the readers. */
   sendsFrames = true;
 
@@ -80,19 +86,29 @@ export class VirtualDocuments {
   }
 
   #push(path: string, body: string): Response | undefined {
-    const name = /^\/api\/crdt\/(.*)$/.exec(path)?.[1];
+    const name = /^\/api\/crdt\/(.*)$/.exec(path.split("?")[0] ?? "")?.[1];
     if (name === undefined) return undefined;
     if (this.refusal !== null) return this.refusal.clone();
     const row = this.#rows.get(name);
     if (row === undefined) return refusal(404, "NOT_FOUND");
-    const { update } = JSON.parse(body) as { readonly update: string };
+    if (body === "") {
+      this.reads += 1;
+      const frame = frameOf(name, CRDT_FRAME_SNAPSHOT, this.snapshot(name));
+      return Response.json({ after: "d1.1", frames: [frame.toHex()] });
+    }
+    if (body.length > this.maxRequestBytes) return new Response("Too large", { status: 413 });
+    const { update, length = 0 } = JSON.parse(body) as {
+      readonly update: string;
+      readonly length?: number;
+    };
+    if (length > this.maxLength) return refusal(413, "PAYLOAD_TOO_LARGE");
     const bytes = Uint8Array.from(Buffer.from(update, "hex"));
     if (!imports(row.document, bytes)) return refusal(400, "CRDT_APPLY_FAILED");
     if (this.losesNext) {
       this.losesNext = false;
       return refusal(503, "OVERLOADED");
     }
-    this.pushes.push({ name, text: JSON.stringify(row.document.toJSON()) });
+    this.pushes.push({ name, text: JSON.stringify(row.document.toJSON()), bytes: bytes.length });
     this.#tell(name, bytes);
     return Response.json({ ok: true });
   }

@@ -1,6 +1,8 @@
 import { afterEach, expect, test } from "bun:test";
+import { MAX_DOCUMENT_UPDATE_BYTES } from "@pylonsync/protocol";
 import { openTextDisk, type TextStore } from "@pylonsync/sync/text-disk";
-import type { MutationError, SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
+import type { MutationError, Platform, SyncEngine, SyncEngineConfig } from "@pylonsync/sync";
+import { SharedTabs } from "../../../tests/support/shared-tabs.ts";
 import { VirtualDocuments } from "../../../tests/support/virtual-documents.ts";
 import { refusal, VirtualMachine } from "../../../tests/support/virtual-machine.ts";
 import type { CollabDocument } from "./collab-document.ts";
@@ -35,14 +37,16 @@ class Browser {
   readonly server = new VirtualDocuments(this.machine);
   readonly errors: MutationError[] = [];
   readonly #store = memory();
+  readonly disk: Pick<Platform, "openDisk"> = {
+    openDisk: (app, server) => openTextDisk(this.#store, app, server),
+  };
 
   /** Opens a page that shows the note. */
   open(options: Partial<SyncEngineConfig> = {}): Page {
     const { platform } = this.machine;
-    const openDisk = (app: string, server: string) => openTextDisk(this.#store, app, server);
     const engine = this.machine.engine({
       reconnectDelay: 200,
-      platform: { ...platform, openDisk },
+      platform: { ...platform, ...this.disk },
       ...options,
     });
     engine.onError((error) => this.errors.push(error));
@@ -160,6 +164,42 @@ test("changes of an earlier visit are sent even if no page shows the document", 
   engine.stop();
 });
 
+test("unsent edits are pending in all tabs, until the server has them", async () => {
+  const browser = new Browser();
+  const { machine, server, until, open } = bind(browser);
+  const tabs = new SharedTabs();
+  const openTab = (tab: object): Page => {
+    const { platform } = machine;
+    return open({ platform: { ...platform, ...browser.disk, tabs: tabs.platformOf(tab) } });
+  };
+  server.create(ROW, { body: "milk" });
+  const writer = {};
+  const [one, two] = [openTab(writer), openTab({})];
+  await until(() => two.document.text("body") === "milk" && one.document.text("body") === "milk");
+  two.close();
+  const other = openTab({});
+  await until(() => other.document.text("body") === "milk");
+  expect([one, other].map(({ engine }) => engine.status.pending)).toEqual([0, 0]);
+  machine.network = "down";
+  machine.cut();
+  one.document.setText("body", "milk, bread");
+  expect(one.engine.status.pending).toBe(1);
+  await until(() => other.engine.status.pending === 1);
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => server.text(ROW) === "milk, bread");
+  await until(() => one.engine.status.pending === 0 && other.engine.status.pending === 0);
+  // What a tab that was closed has not sent is sent by another one.
+  server.refusal = refusal(503, "OVERLOADED");
+  one.document.setText("body", "milk, bread, eggs");
+  await until(() => other.engine.status.pending === 1);
+  tabs.end(writer);
+  one.close();
+  server.refusal = null;
+  await until(() => server.text(ROW) === "milk, bread, eggs", 60_000);
+  await until(() => other.engine.status.pending === 0);
+});
+
 test("what was written before the document arrived is merged into it", async () => {
   const browser = new Browser();
   const { machine, server, until } = bind(browser);
@@ -206,6 +246,92 @@ test("a rejected change is removed from the document and reported", async () => 
   page.document.setText("body", "shorter");
   await until(() => server.text(ROW) === "shorter");
   expect(errors).toHaveLength(1);
+});
+
+test("a rejected change of one field leaves the other one, and is handed back", async () => {
+  const { machine, server, page, until, errors } = await bound("milk");
+  machine.network = "down";
+  machine.cut();
+  page.document.setText("body", "milk, bread");
+  page.document.setText("title", "A long title");
+  server.refusal = refusal(400, "VALIDATION_FAILED", { field: "title" });
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => errors.length > 0);
+  server.refusal = null;
+  expect(errors[0]).toMatchObject({ field: "title", texts: { title: "A long title" } });
+  expect(page.document.text("title")).toBe("T");
+  expect(page.document.text("body")).toBe("milk, bread");
+  await until(() => server.text(ROW) === "milk, bread");
+  expect(server.text(ROW, "title")).toBe("T");
+});
+
+/** Random, so that nothing compresses it. */
+function randomText(length: number): string {
+  let text = "";
+  while (text.length < length) text += crypto.getRandomValues(new Uint8Array(48_000)).toBase64();
+  return text.slice(0, length);
+}
+
+test("a text that is too long for one update is sent in several, or by a later visit", async () => {
+  const { machine, server, page, until, open } = await bound("begin");
+  const [first, second] = [randomText(600_000), randomText(300_000)];
+  page.document.setText("body", `begin${first}`);
+  await until(() => server.text(ROW) === `begin${first}`, 60_000);
+  expect(server.pushes.length).toBeGreaterThanOrEqual(3);
+  for (const { bytes } of server.pushes)
+    expect(bytes).toBeLessThanOrEqual(MAX_DOCUMENT_UPDATE_BYTES);
+  machine.network = "down";
+  machine.cut();
+  page.document.setText("body", `begin${first}${second}`);
+  await machine.advance(3_000);
+  page.close();
+  machine.network = "up";
+  const engine = openEngine(machine, page);
+  await until(() => server.text(ROW) === `begin${first}${second}`, 60_000);
+  engine.stop();
+  const last = open();
+  await until(() => last.document.text("body") === `begin${first}${second}`);
+}, 60_000);
+
+test("thousands of keystrokes without a connection are stored and sent", async () => {
+  const { machine, server, page, until, open } = await bound("begin");
+  machine.network = "down";
+  machine.cut();
+  for (let count = 0; count < 5_000; count += 1)
+    page.document.edit("body", { start: (count * 7_919) % (count + 1), removed: 0, inserted: "k" });
+  const text = page.document.text("body");
+  await machine.advance(3_000);
+  page.close();
+  const later = open();
+  await until(() => later.document.text("body") === text);
+  machine.network = "up";
+  machine.goOnline();
+  await until(() => server.text(ROW) === text, 60_000);
+  // What is stored in several parts is sent in one update.
+  expect(server.pushes).toHaveLength(1);
+}, 60_000);
+
+test("a text that the server never accepts is rejected as a whole, and handed back", async () => {
+  const { server, page, until, errors } = await bound("begin");
+  server.maxLength = 1_000_000;
+  const pasted = randomText(5_000_000);
+  page.document.setText("body", pasted);
+  await until(() => errors.length > 0);
+  expect(errors[0]?.code).toBe("PAYLOAD_TOO_LARGE");
+  expect(errors[0]?.texts?.["body"] === pasted).toBe(true);
+  expect(page.document.text("body")).toBe("begin");
+  expect(server.text(ROW)).toBe("begin");
+  page.document.setText("body", "begin again");
+  await until(() => server.text(ROW) === "begin again");
+}, 60_000);
+
+test("updates are made smaller for a proxy that limits requests", async () => {
+  const { server, page, until } = await bound("begin");
+  server.maxRequestBytes = 100_000;
+  const text = randomText(200_000);
+  page.document.setText("body", text);
+  await until(() => server.text(ROW) === text, 60_000);
 });
 
 test.each([429, 500, 503])("a response with status %i does not lose the change", async (status) => {
@@ -307,6 +433,28 @@ test("without sockets the row is shown, and edits are written into it", async ()
   // Not only once the user pauses.
   expect(written.length).toBeGreaterThan(2);
   await until(() => written.at(-1) === "b".repeat(50));
+});
+
+test("without sockets the document is read by requests, and edits are merged", async () => {
+  const browser = new Browser();
+  const { machine, server, until } = bind(browser);
+  machine.sockets = "blocked";
+  server.create(ROW, { body: "milk" });
+  const page = browser.open();
+  await until(() => page.document.text("body") === "milk", 30_000);
+  page.document.setText("body", "milk, bread");
+  server.edit(ROW, (text) => text.insert(0, "oat "));
+  await until(() => server.text(ROW) === "oat milk, bread", 30_000);
+  await until(() => page.document.text("body") === "oat milk, bread", 30_000);
+  expect(page.engine.status.pending).toBe(0);
+  machine.sockets = "work";
+  machine.goOnline();
+  await machine.advance(60_000);
+  const { reads } = server;
+  server.edit(ROW, (text) => text.insert(0, "2 "));
+  await until(() => page.document.text("body") === "2 oat milk, bread");
+  await machine.advance(60_000);
+  expect(server.reads).toBe(reads);
 });
 
 test("invalid frames are ignored", async () => {

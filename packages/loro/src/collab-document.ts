@@ -12,7 +12,11 @@ import { textIn, textsIn } from "./containers.ts";
 import { DocumentRequests } from "./document-requests.ts";
 import { Drafts, type Draft } from "./drafts.ts";
 import { EditHistory } from "./edit-history.ts";
-import { CRDT_FRAME_SNAPSHOT, type CrdtFrame } from "@pylonsync/protocol";
+import {
+  CRDT_FRAME_SNAPSHOT,
+  MAX_DOCUMENT_UPDATE_BYTES,
+  type CrdtFrame,
+} from "@pylonsync/protocol";
 import type { LoroRegistry } from "./registry.ts";
 import { StoredChanges } from "./stored-changes.ts";
 import {
@@ -25,6 +29,7 @@ import {
   type TextEdit,
 } from "./text-edits.ts";
 import type { DocumentState } from "./use-loro-doc.ts";
+import { updatesAfter } from "./updates.ts";
 import { decodeBase, Version } from "./versions.ts";
 
 /** Called with each change of the text of a field. */
@@ -188,15 +193,19 @@ export class CollabDocument implements DocumentChanges {
     this.#keep();
   }
 
-  take(): DocumentUpdate | null {
+  take(maxBytes: number): DocumentUpdate | null {
     if (this.#isClosed || this.#refusal !== null) return null;
     const document = this.doc;
-    const taken = Version.of(document);
-    if (this.#confirmed.includes(taken)) return null;
+    const max = Math.min(maxBytes, MAX_DOCUMENT_UPDATE_BYTES);
+    const { value: update } = updatesAfter(document, this.#confirmed, max).next();
+    if (update === undefined) return null;
+    const { bytes, version: taken } = update;
     // Later the document may be closed or another one: then the response is not about it.
     const isOver = (): boolean => this.#isClosed || this.doc !== document;
     return {
-      bytes: this.#changes(),
+      bytes,
+      // If several updates are needed, the server rejects the first one of a text that is too long.
+      length: [...textsIn(document).values()].reduce((sum, { length }) => sum + length, 0),
       sent: () => {
         if (isOver()) return;
         this.#isRetried = false;
@@ -205,7 +214,7 @@ export class CollabDocument implements DocumentChanges {
       },
       refused: (error) => {
         if (!isOver() && this.#retries(error)) return;
-        if (!isOver()) this.#rollBack();
+        if (!isOver()) this.#rollBack(error);
         this.#engine.mutations.refuse(error);
       },
     };
@@ -345,24 +354,35 @@ export class CollabDocument implements DocumentChanges {
     }
   }
 
-  #changes(): Uint8Array {
-    return this.doc.export({ mode: "update", from: this.#confirmed.toLoro() });
-  }
-
   /** Stores the changes that the server does not have, and sends them. */
   #keep(): void {
     const documents = this.#documents;
     if (documents === null) return;
     if (this.#confirmed.includes(Version.of(this.doc))) this.#stored.dropOwn();
     else {
-      this.#stored.store(documents, this.#changes(), this.#confirmed);
+      this.#stored.store(documents, this.doc, this.#confirmed);
       documents.send(this.key, this);
     }
     this.#stored.dropConfirmed(this.#confirmed);
   }
 
-  /** Continues without the unsent changes. */
-  #rollBack(): void {
+  /**
+   * Continues without the unsent changes that the server has rejected: those of the field that the
+   * error names, otherwise all. The error receives the texts that are not shown any longer.
+   */
+  #rollBack(error: MutationError): void {
+    const unsent = this.#unsentTexts();
+    const isNamed = ([field]: readonly [string, Draft]): boolean => field === error.field;
+    const refused = unsent.some(isNamed) ? unsent.filter(isNamed) : unsent;
+    this.#continueConfirmed();
+    for (const [field, draft] of unsent)
+      if (!refused.some(([other]) => other === field)) this.#drafts.set(field, draft);
+    this.#mergeAllDrafts();
+    this.#keep();
+    error.texts = Object.fromEntries(refused.map(([field, { text }]) => [field, text]));
+  }
+
+  #continueConfirmed(): void {
     const { doc } = this;
     if (!doc.isShallow()) {
       const confirmed = doc.vvToFrontiers(this.#confirmed.toLoro());
@@ -373,6 +393,24 @@ export class CollabDocument implements DocumentChanges {
     this.#replace(new LoroDoc());
     this.#documents?.ask(this.key);
     this.#request();
+  }
+
+  /** The texts with unsent changes, as the server has them and as they are shown. */
+  #unsentTexts(): readonly (readonly [field: string, draft: Draft])[] {
+    const confirmed = this.doc.fork();
+    confirmed.checkout(this.doc.vvToFrontiers(this.#confirmed.toLoro()));
+    const before = textsIn(confirmed);
+    return [...textsIn(this.doc)].flatMap(([field, text]) => {
+      const draft = { base: before.get(field)?.toString() ?? "", text: text.toString() };
+      return draft.base === draft.text ? [] : [[field, draft] as const];
+    });
+  }
+
+  #mergeAllDrafts(): void {
+    this.#quietly(() => {
+      for (const [field, text] of textsIn(this.doc)) this.#mergeDrafts(field, text);
+      this.doc.commit();
+    });
   }
 
   /** Adds the stored changes of earlier visits and other tabs. */
@@ -396,10 +434,7 @@ export class CollabDocument implements DocumentChanges {
       }
     }
     // Those of a tab that was closed may be found later than the document.
-    this.#quietly(() => {
-      for (const [field, text] of textsIn(this.doc)) this.#mergeDrafts(field, text);
-      this.doc.commit();
-    });
+    this.#mergeAllDrafts();
     this.#keep();
   }
 
@@ -433,13 +468,7 @@ export class CollabDocument implements DocumentChanges {
    */
   #startOver(version: Version): void {
     this.#confirmed.add(Version.of(this.doc).and(version));
-    const confirmed = this.doc.fork();
-    confirmed.checkout(this.doc.vvToFrontiers(this.#confirmed.toLoro()));
-    const before = textsIn(confirmed);
-    for (const [field, text] of textsIn(this.doc)) {
-      const draft: Draft = { base: before.get(field)?.toString() ?? "", text: text.toString() };
-      if (draft.base !== draft.text) this.#drafts.set(field, draft);
-    }
+    for (const [field, draft] of this.#unsentTexts()) this.#drafts.set(field, draft);
     // They have changed something other than a text.
     if (this.#refusal !== null && this.#drafts.all().length === 0)
       this.#engine.mutations.refuse(this.#refusal);

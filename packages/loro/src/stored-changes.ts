@@ -1,8 +1,16 @@
+import { MAX_DOCUMENT_UPDATE_BYTES } from "@pylonsync/protocol";
 import type { DocumentKey, DocumentPart, Documents, Platform } from "@pylonsync/sync";
+import type { LoroDoc } from "loro-crdt";
+import { updatesAfter } from "./updates.ts";
 import { encodeBase, type Version } from "./versions.ts";
 
 /** How long changes are unsent before the text that they change is stored too, in milliseconds. */
 const KEEP_BASE_MS = 1_000;
+/**
+ * A part of this size is not replaced: further changes are stored in another one, in bytes. The
+ * time to export a part grows with it, and the last one is exported with each key.
+ */
+const FULL_BYTES = 8 * 1024;
 
 /** The document whose changes are stored. */
 export interface StoredChangesOptions {
@@ -14,16 +22,26 @@ export interface StoredChangesOptions {
   readonly base: () => { readonly confirmed: Version; readonly document: Uint8Array };
 }
 
+/** A stored part with changes of this tab. */
+interface OwnPart {
+  readonly id: string;
+  /** What the document contains with this part and those before it. */
+  readonly version: Version;
+  readonly isFull: boolean;
+}
+
 /**
- * What is stored of a document until the server has it: the changes of this tab in one part, those
- * of earlier visits and other tabs as they were found, and the base, the text that they change.
+ * What is stored of a document until the server has it: the changes of this tab, those of earlier
+ * visits and other tabs as they were found, and the base, the text that they change.
+ *
+ * The changes of this tab are in parts that follow each other, and each of which can be sent: only
+ * the last one is replaced when the user writes.
  */
 export class StoredChanges {
   readonly #options: StoredChangesOptions;
   /** The parts that were found, with the version that includes them. */
   readonly #found = new Map<string, Version>();
-  /** The part with the changes of this tab; null if there are none. */
-  #ownId: string | null = null;
+  #own: readonly OwnPart[] = [];
   #base: { readonly id: string; readonly confirmed: Version } | null = null;
   #cancelBase: () => void = () => undefined;
 
@@ -33,7 +51,7 @@ export class StoredChanges {
 
   /** Whether a stored part is known. */
   has(id: string): boolean {
-    return this.#found.has(id) || id === this.#ownId || id === this.#base?.id;
+    return this.#found.has(id) || id === this.#base?.id || this.#own.some((part) => part.id === id);
   }
 
   /** Adds a part that was found. */
@@ -41,10 +59,21 @@ export class StoredChanges {
     this.#found.set(id, version);
   }
 
-  /** Stores the changes that the server does not have, in place of those before. */
-  store(documents: Documents, changes: Uint8Array, confirmed: Version): void {
-    const replaced = this.#ownId === null ? [] : [this.#ownId];
-    this.#ownId = documents.store(this.#part("changes", changes), replaced);
+  /** Stores the changes that the server does not have. */
+  store(documents: Documents, document: LoroDoc, confirmed: Version): void {
+    const isDone = ({ version, isFull }: OwnPart): boolean =>
+      !isFull || confirmed.includes(version);
+    const kept = this.#own.filter((part) => !isDone(part));
+    let replaced = this.#own.filter(isDone).map(({ id }) => id);
+    const from = confirmed.copy();
+    for (const { version } of kept) from.add(version);
+    for (const { bytes, version } of updatesAfter(document, from, MAX_DOCUMENT_UPDATE_BYTES)) {
+      const id = documents.store(this.#part("changes", bytes), replaced);
+      replaced = [];
+      kept.push({ id, version, isFull: bytes.length >= FULL_BYTES });
+    }
+    this.#own = kept;
+    this.#drop(replaced);
     this.#storeBase(confirmed);
   }
 
@@ -59,8 +88,9 @@ export class StoredChanges {
   /** Removes the changes of this tab, and the base: the server has them. */
   dropOwn(): void {
     this.stop();
-    this.#drop([this.#ownId, this.#base?.id].filter((id) => typeof id === "string"));
-    this.#ownId = null;
+    const base = this.#base === null ? [] : [this.#base];
+    this.#drop([...this.#own, ...base].map(({ id }) => id));
+    this.#own = [];
     this.#base = null;
   }
 
@@ -74,7 +104,7 @@ export class StoredChanges {
   forget(): void {
     this.stop();
     this.#found.clear();
-    this.#ownId = null;
+    this.#own = [];
     this.#base = null;
   }
 

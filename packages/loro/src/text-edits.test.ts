@@ -94,3 +94,25 @@ function textOf(content: string): { readonly text: ReturnType<LoroDoc["getText"]
   loro.insert(0, content);
   return { text: loro };
 }
+
+test.each(["1", "3"] as const)(
+  "a long text is merged in a short time by peer %s, which has written too",
+  (peer) => {
+    const document = new LoroDoc();
+    const loro = document.getText("text");
+    loro.insert(0, "begin");
+    document.commit();
+    const other = document.fork();
+    document.setPeerId("2");
+    other.setPeerId(peer);
+    other.getText("text").insert(0, "typed ");
+    other.commit();
+    const pasted = "pasted 😀 ".repeat(80_000);
+    updateText(loro, `begin${pasted}`);
+    document.commit();
+    const before = process.cpuUsage();
+    other.import(document.export({ mode: "update" }));
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(2_000);
+    expect(other.getText("text").toString() === `typed begin${pasted}`).toBe(true);
+  },
+);

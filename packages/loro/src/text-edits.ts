@@ -1,3 +1,4 @@
+import { insertText } from "@pylonsync/protocol";
 import { LoroDoc, type LoroText } from "loro-crdt";
 
 /** The replacement of a part of a text. Positions count UTF-16 units, as in JavaScript. */
@@ -9,6 +10,9 @@ export interface TextEdit {
 
 /** The time in which the smallest difference of two texts is searched for, in milliseconds. */
 const DIFF_MS = 50;
+
+/** The length from which an insertion is made in pieces, in characters. */
+const LONG_INSERTION = 10_000;
 
 /**
  * Returns the edit that makes one text of the other; null for equal texts.
@@ -58,17 +62,21 @@ function isInsidePair(text: string, at: number): boolean {
 /** Applies an edit. */
 export function applyEdit(text: LoroText, { start, removed, inserted }: TextEdit): void {
   if (removed > 0) text.delete(start, removed);
-  if (inserted !== "") text.insert(start, inserted);
+  if (inserted !== "") insertText(text, start, inserted);
 }
 
 /** Changes a text to another with the smallest difference, so that concurrent changes are kept. */
 export function updateText(text: LoroText, next: string): void {
+  const edit = editBetween(text.toString(), next);
+  if (edit === null) return;
+  // The library would insert a long text as one operation.
+  const isLong = edit.inserted.length > LONG_INSERTION;
+  if (isLong && edit.removed < edit.inserted.length / 10) return applyEdit(text, edit);
   try {
     text.update(next, { timeoutMs: DIFF_MS });
   } catch {
     // The texts are large and have little in common.
-    const edit = editBetween(text.toString(), next);
-    if (edit !== null) applyEdit(text, edit);
+    applyEdit(text, edit);
   }
 }
 
@@ -78,7 +86,7 @@ export function mergeTexts(base: string, mine: string, theirs: string): string {
   if (theirs === base) return mine;
   const document = new LoroDoc();
   const text = document.getText("text");
-  text.insert(0, base);
+  insertText(text, 0, base);
   document.commit();
   const other = document.fork();
   updateText(text, mine);

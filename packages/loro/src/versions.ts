@@ -1,4 +1,5 @@
 import { decodeImportBlobMeta, VersionVector, type LoroDoc, type PeerID } from "loro-crdt";
+import type { Span } from "./updates.ts";
 
 /** The changes that somebody has: for each peer, the number of its operations. */
 export class Version {
@@ -21,6 +22,14 @@ export class Version {
     } catch {
       return null;
     }
+  }
+
+  /** Returns the version with further changes. */
+  with(spans: readonly Span[]): Version {
+    const counts = new Map(this.#counts);
+    for (const { id, len } of spans)
+      counts.set(id.peer, Math.max(counts.get(id.peer) ?? 0, id.counter + len));
+    return new Version(counts);
   }
 
   /** Adds the changes of another version. */
@@ -47,6 +56,11 @@ export class Version {
   /** Returns a copy, to which nothing is added. */
   copy(): Version {
     return new Version(this.#counts);
+  }
+
+  /** The number of operations of each peer. */
+  get counts(): ReadonlyMap<PeerID, number> {
+    return this.#counts;
   }
 
   /** Returns it in Loro's form. */

@@ -25,6 +25,7 @@ export * from "./push-response.ts";
 export * from "./relation-kind.ts";
 export * from "./array-kind.ts";
 export * from "./document-frame.ts";
+export * from "./document-text.ts";
 export * from "./rooms.ts";
 export * from "./shard-bytes.ts";
 export * from "./shards.ts";

@@ -177,6 +177,8 @@ export const MAX_DOCUMENT_BYTES = 2 * MIB;
 export const MAX_DOCUMENT_SUBSCRIPTIONS = 50;
 /** How long the server works on one update of a document, in milliseconds. */
 export const DOCUMENT_UPDATE_MS = 5_000;
+/** How long it works on the updates of one user, before it rejects them, in milliseconds. */
+export const MAX_DOCUMENT_UPDATES_MS = 10_000;
 /** The number of updates to a document that wait to be merged by one server. */
 export const MAX_WAITING_DOCUMENT_UPDATES = 1_000;
 

@@ -31,15 +31,28 @@ const Task = entity(
   },
 );
 
+const Note = entity("Note", {
+  title: field.string().crdt("text"),
+  body: field.richtext().default(""),
+  shared: field.bool().default(false),
+  ownerId: field.string().owner(),
+});
+
 const own = "auth.userId == data.ownerId";
 
 export default buildManifest({
   name: "conformance",
   version: "1.0.0",
-  entities: [User, List, Task],
+  entities: [User, List, Task, Note],
   policies: [
     policy({ name: "users", entity: "User", allowRead: "auth.userId == data.id" }),
     policy({ name: "lists", entity: "List", allow: own }),
+    policy({
+      name: "notes",
+      entity: "Note",
+      allowRead: `data.shared == true || ${own}`,
+      allowWrite: own,
+    }),
     policy({
       name: "tasks",
       entity: "Task",

@@ -1,6 +1,7 @@
 import type { Family } from "../check.ts";
 import { aggregate } from "./aggregate.ts";
 import { authentication } from "./auth.ts";
+import { documents } from "./documents.ts";
 import { entities } from "./entities.ts";
 import { events } from "./events.ts";
 import { files } from "./files.ts";
@@ -24,6 +25,7 @@ export const FAMILIES: Readonly<Record<string, Family>> = {
   push,
   socket,
   events,
+  documents,
   rooms,
   auth: authentication,
   files,

@@ -36,10 +36,14 @@ export function refusedUpdate(refusal: MergeRefusal): PylonError {
   }
 }
 
-/** The response if the server has no time for a merge. */
-export function overloaded(): PylonError {
+/**
+ * The response if the server has no time for a merge.
+ *
+ * @param waitMs the time after which another attempt makes sense, in milliseconds
+ */
+export function overloaded(waitMs = 1_000): PylonError {
   return new PylonError("OVERLOADED", "The server has too many updates of documents.", {
     hint: "Try again in a few seconds.",
-    extra: { retry_after_secs: 1 },
+    extra: { retry_after_secs: Math.max(1, Math.ceil(waitMs / 1000)) },
   });
 }

@@ -1,13 +1,8 @@
-import {
-  CRDT_FRAME_SNAPSHOT,
-  CRDT_FRAME_UPDATE,
-  encodeCrdtFrame,
-  PylonError,
-} from "@pylonsync/protocol";
+import { PylonError } from "@pylonsync/protocol";
 import { readerShare } from "../request/reading.ts";
 import type { Store } from "../store/store.ts";
 import type { DocumentReader } from "./document-reader.ts";
-import type { DocumentPart, StoredDocument } from "./document-store.ts";
+import { frameOf, missingParts, type DocumentPart, type StoredDocument } from "./document-store.ts";
 import type { Documents } from "./documents.ts";
 
 /** The pause before another attempt when the server is overloaded, in milliseconds. */
@@ -103,9 +98,8 @@ export class DocumentGroup {
     if (document === null) return;
     const { documents, store } = this.#options;
     const oldest = Math.min(...ready.map((reader) => this.#members.get(reader) ?? 0));
-    const after = oldest < document.tailVersion ? document.snapshotVersion - 1 : oldest;
-    if (after >= document.version) return;
-    const parts = await documents.store.parts(store, document, after);
+    if (oldest >= document.version) return;
+    const parts = await documents.store.partsFor(store, document, oldest);
     // The permissions are checked after the document was read, so that they are at least as new.
     for (const reader of await this.#allowed(ready)) this.#send(reader, parts);
   }
@@ -162,16 +156,7 @@ export class DocumentGroup {
     const last = missing.at(-1);
     if (last === undefined) return;
     const { name: entity, rowId } = this.#name;
-    reader.send(
-      missing.map(({ isSnapshot, bytes }) =>
-        encodeCrdtFrame({
-          type: isSnapshot ? CRDT_FRAME_SNAPSHOT : CRDT_FRAME_UPDATE,
-          entity,
-          rowId,
-          payload: bytes,
-        }),
-      ),
-    );
+    reader.send(missing.map((part) => frameOf(part, entity, rowId)));
     this.#members.set(reader, last.version);
   }
 }
@@ -181,14 +166,4 @@ function isTransient(error: unknown): boolean {
   return (
     error instanceof PylonError && ["OVERLOADED", "QUERY_TIMEOUT", "CONFLICT"].includes(error.code)
   );
-}
-
-/** The parts that a subscriber does not have: updates, or the snapshot and the updates after it. */
-function missingParts(version: number, parts: readonly DocumentPart[]): DocumentPart[] {
-  const after = (first: number): DocumentPart[] =>
-    parts.filter((part) => !part.isSnapshot && part.version > first);
-  const updates = after(version);
-  if (version > 0 && updates[0]?.version === version + 1) return updates;
-  const snapshot = parts.find((part) => part.isSnapshot && part.version > version);
-  return snapshot === undefined ? [] : [snapshot, ...after(snapshot.version)];
 }

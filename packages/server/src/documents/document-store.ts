@@ -1,5 +1,11 @@
 import { and } from "@pylonsync/query";
-import { createIdFactory, MAX_DOCUMENT_BYTES } from "@pylonsync/protocol";
+import {
+  CRDT_FRAME_SNAPSHOT,
+  CRDT_FRAME_UPDATE,
+  createIdFactory,
+  encodeCrdtFrame,
+  MAX_DOCUMENT_BYTES,
+} from "@pylonsync/protocol";
 import type { Platform } from "../platform.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, StoredRow, Transaction } from "../store/store.ts";
@@ -86,6 +92,16 @@ export class DocumentStore {
       .filter(isNeeded)
       .toSorted((a, b) => Number(b.isSnapshot) - Number(a.isSnapshot) || a.version - b.version)
       .map(({ bytes }) => bytes);
+  }
+
+  /** The parts for a reader that has this version; `missingParts` chooses among them. */
+  partsFor(
+    reader: Reader,
+    document: StoredDocument,
+    version: number,
+  ): Promise<readonly DocumentPart[]> {
+    const { tailVersion, snapshotVersion } = document;
+    return this.parts(reader, document, version < tailVersion ? snapshotVersion - 1 : version);
   }
 
   /** The parts of a document that are newer than a version, oldest first. */
@@ -218,4 +234,24 @@ export class DocumentStore {
     await DOCUMENTS.delete(tx, document.id);
     await DOCUMENTS.announce(tx, document.id, "delete", this.#now());
   }
+}
+
+/** The parts that a subscriber does not have: updates, or the snapshot and the updates after it. */
+export function missingParts(version: number, parts: readonly DocumentPart[]): DocumentPart[] {
+  const after = (first: number): DocumentPart[] =>
+    parts.filter((part) => !part.isSnapshot && part.version > first);
+  const updates = after(version);
+  if (version > 0 && updates[0]?.version === version + 1) return updates;
+  const snapshot = parts.find((part) => part.isSnapshot && part.version > version);
+  return snapshot === undefined ? [] : [snapshot, ...after(snapshot.version)];
+}
+
+/** Encodes a part for a client. @param entity the name of the entity that the client uses */
+export function frameOf(
+  { isSnapshot, bytes }: DocumentPart,
+  entity: string,
+  rowId: string,
+): Uint8Array {
+  const type = isSnapshot ? CRDT_FRAME_SNAPSHOT : CRDT_FRAME_UPDATE;
+  return encodeCrdtFrame({ type, entity, rowId, payload: bytes });
 }

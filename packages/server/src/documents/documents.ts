@@ -7,13 +7,15 @@ import type { Caller } from "../identity/identity.ts";
 import type { Platform } from "../platform.ts";
 import type { Entity } from "../schema/schema.ts";
 import type { Reader, Store, StoredRow, Transaction } from "../store/store.ts";
+import { KeyedQueues } from "../util/keyed-queues.ts";
 import { overloaded, refusedUpdate } from "./document-errors.ts";
-import { DocumentQueues } from "./document-queues.ts";
 import {
   DocumentStore,
   hasTexts,
+  missingParts,
   textsOf,
   type DocumentChange,
+  type DocumentPart,
   type StoredDocument,
 } from "./document-store.ts";
 import type { Merged } from "./merge-protocol.ts";
@@ -25,7 +27,7 @@ export interface DocumentsOptions {
   readonly committer: Committer;
   readonly model: () => DataModel;
   readonly platform: Pick<Platform, "now" | "random">;
-  readonly merger: Pick<Merger, "merge">;
+  readonly merger: Pick<Merger, "merge" | "maxLength">;
 }
 
 /** A client's update of the document of a row. */
@@ -33,6 +35,14 @@ export interface DocumentUpdate {
   readonly entity: string;
   readonly rowId: string;
   readonly update: Uint8Array;
+  /** The length of all texts after the updates that the client will send, if it says so. */
+  readonly length: number | null;
+}
+
+/** A version of a document. */
+export interface DocumentVersion {
+  readonly id: string;
+  readonly version: number;
 }
 
 /** The row that a document belongs to. */
@@ -77,7 +87,8 @@ const SERVER = { policies: "bypassed" } as const;
 export class Documents implements CascadeDelete {
   readonly store: DocumentStore;
   readonly #options: DocumentsOptions;
-  readonly #queues = new DocumentQueues();
+  /** Merges of one document run one after another, so that they do not outdate each other. */
+  readonly #queues = new KeyedQueues();
 
   constructor(options: DocumentsOptions) {
     this.#options = options;
@@ -132,16 +143,51 @@ export class Documents implements CascadeDelete {
   }
 
   /**
+   * Returns what a caller without a socket lacks of a document.
+   *
+   * @param known the document and the version that the caller has; null if none
+   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, OVERLOADED
+   */
+  async read(
+    caller: Caller,
+    share: string,
+    entity: Entity,
+    rowId: string,
+    known: DocumentVersion | null,
+  ): Promise<DocumentVersion & { readonly parts: readonly DocumentPart[] }> {
+    const { store } = this.#options;
+    await this.#readable(entity, caller, rowId);
+    const document = await this.current(entity, rowId, caller, share);
+    if (document === null) throw notFound(entity, rowId);
+    const { id } = document;
+    const version = known?.id === id ? known.version : 0;
+    const parts = missingParts(version, await this.store.partsFor(store, document, version));
+    // The permissions are checked after the document was read, so that they are at least as new.
+    await this.#readable(entity, caller, rowId);
+    return { id, version: parts.at(-1)?.version ?? version, parts };
+  }
+
+  /** @throws PylonError NOT_FOUND */
+  async #readable(entity: Entity, caller: Caller, rowId: string): Promise<StoredRow> {
+    const row = isRowId(rowId) ? await this.#options.store.get(entity.name, rowId) : null;
+    if (row !== null && (await this.mayRead(entity, row, caller))) return row;
+    throw notFound(entity, rowId);
+  }
+
+  /**
    * Applies an update of a client, with the caller's permissions. An update that was already
    * applied changes nothing.
    *
-   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, CRDT_DECODE_FAILED, CRDT_APPLY_FAILED, and those
-   *   of a write of the texts
+   * @throws PylonError NOT_FOUND, NOT_SUPPORTED, CRDT_DECODE_FAILED, CRDT_APPLY_FAILED,
+   *   PAYLOAD_TOO_LARGE, and those of a write of the texts
    */
   async push(caller: Caller, share: string, request: DocumentUpdate): Promise<void> {
     const entity = this.entity(request.entity);
     const { rowId, update } = request;
     await this.#checkAccess(entity, caller, rowId);
+    // Otherwise the first part of a text that is too long would be accepted.
+    if ((request.length ?? 0) > this.#options.merger.maxLength)
+      throw refusedUpdate({ kind: "too-large" });
     const { store, committer } = this.#options;
     await this.#queues.run(`${entity.name}/${rowId}`, () =>
       this.#untilCurrent(async (attempt) => {
@@ -161,8 +207,7 @@ export class Documents implements CascadeDelete {
   /** @throws PylonError NOT_FOUND, POLICY_DENIED */
   async #checkAccess(entity: Entity, caller: Caller, rowId: string): Promise<void> {
     const { store, model, platform } = this.#options;
-    const row = isRowId(rowId) ? await store.get(entity.name, rowId) : null;
-    if (row === null || !(await this.mayRead(entity, row, caller))) throw notFound(entity, rowId);
+    const row = await this.#readable(entity, caller, rowId);
     const env = new RuleEnv(caller, platform.now(), row, row);
     if (await model().rules.allows(store, entity.name, "update", env)) return;
     throw new PylonError(

@@ -1,3 +1,4 @@
+import { constants, setPriority } from "node:os";
 import { extname, join } from "node:path";
 import { startOwnProcess } from "../util/own-process.ts";
 import { MERGE_COMMAND } from "./merge-command.ts";
@@ -18,12 +19,14 @@ export class MergeProcess {
   readonly #child: Bun.Subprocess;
   readonly #events: MergeEvents;
 
-  constructor(events: MergeEvents) {
+  /** @param isLowPriority whether other work of the machine comes first */
+  constructor(isLowPriority: boolean, events: MergeEvents) {
     this.#events = events;
     this.#child = startOwnProcess<MergeMessage>(command(), "advanced", {
       message: (message) => this.#onMessage(message),
       ended: (reason) => events.ended(reason),
     });
+    if (isLowPriority) lowerPriority(this.#child.pid);
   }
 
   /** May be called only when the process is ready and has responded to the previous request. */
@@ -39,6 +42,15 @@ export class MergeProcess {
   #onMessage(message: MergeMessage): void {
     if (message === "ready") this.#events.ready();
     else this.#events.answered(message, message.memoryBytes);
+  }
+}
+
+/** The priority is only a hint, and the system may not allow to change it. */
+function lowerPriority(pid: number): void {
+  try {
+    setPriority(pid, constants.priority.PRIORITY_BELOW_NORMAL);
+  } catch {
+    // The process may have ended already.
   }
 }
 

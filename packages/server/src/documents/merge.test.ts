@@ -74,6 +74,23 @@ test("a long text of the row is processed by its readers in a short time", () =>
   expect(bodyOf(reader).length).toBe(900_000);
 });
 
+test("a long text that others write at the same time as a reader is merged in a short time", () => {
+  const stored = documentOf("begin");
+  const [one, two] = [library.read([stored]), library.read([stored])];
+  // The order of the peers matters.
+  for (const [peer, editor] of [one, two].entries()) editor.setPeerId(`${peer + 1}`);
+  const body = `begin${"pasted 𝒳 ".repeat(90_000)}`;
+  const { changes } = library.merge(library.open([stored]), requestOf(body));
+  for (const editor of [one, two]) {
+    bodyOf(editor).insert(0, "typed ");
+    editor.commit();
+    const before = process.cpuUsage();
+    editor.import(changes ?? new Uint8Array());
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(2_000);
+    expect(bodyOf(editor).toString() === `typed ${body}`).toBe(true);
+  }
+});
+
 test("a text above the maximum is refused", () => {
   const stored = documentOf("short");
   const editor = library.read([stored]);

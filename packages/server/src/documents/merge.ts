@@ -7,6 +7,7 @@ import type {
   PeerID,
   VersionVector,
 } from "loro-crdt/base64";
+import { insertText } from "@pylonsync/protocol";
 import type { DocumentTexts, MergeRefusal, Merged, MergeRequest } from "./merge-protocol.ts";
 
 /** The root map of a document, whose keys are the names of the fields. */
@@ -15,6 +16,9 @@ const ROOT = "row";
 const KEPT_OPERATIONS = 100_000;
 /** How long a difference of two texts is computed, in milliseconds, before it is approximated. */
 const DIFF_MS = 100;
+
+/** The length from which an insertion is made in pieces, in characters. */
+const LONG_INSERTION = 10_000;
 
 /** An update that must not be applied. */
 export class RefusedUpdate extends Error {
@@ -123,7 +127,7 @@ export class TextMerge {
     for (const [field, text] of Object.entries(texts)) {
       const existing = row.get(field);
       if (existing instanceof this.#loro.LoroText) replaceText(existing, text);
-      else row.setContainer(field, new this.#loro.LoroText()).insert(0, text);
+      else insertText(row.setContainer(field, new this.#loro.LoroText()), 0, text);
     }
     document.commit();
   }
@@ -209,13 +213,25 @@ function isPeer(peer: string | undefined): peer is PeerID {
 function replaceText(target: LoroText, text: string): void {
   const current = target.toString();
   if (current === text) return;
+  const difference = differenceOf(current, text);
+  if (!isLongInsertion(difference) && updated(target, text)) return;
+  const { start, removed, inserted } = difference;
+  if (removed > 0) target.delete(start, removed);
+  if (inserted !== "") insertText(target, start, inserted);
+}
+
+/** Whether a text is longer than the library should insert at once, and replaces nothing. */
+function isLongInsertion({ removed, inserted }: Difference): boolean {
+  return inserted.length > LONG_INSERTION && removed < inserted.length / 10;
+}
+
+/** @returns false if the texts have little in common */
+function updated(target: LoroText, text: string): boolean {
   try {
     target.update(text, { timeoutMs: DIFF_MS });
+    return true;
   } catch {
-    // The texts have little in common: everything between their common ends is replaced.
-    const { start, removed, inserted } = differenceOf(current, text);
-    if (removed > 0) target.delete(start, removed);
-    if (inserted !== "") target.insert(start, inserted);
+    return false;
   }
 }
 

@@ -142,6 +142,11 @@ export class MutationError extends Error {
   readonly entity: string;
   readonly rowId: string;
   readonly kind: "insert" | "update" | "delete";
+  /**
+   * The texts that a rejected edit of a collaborative text would have led to, by field. The page
+   * does not show them any longer, and can offer them to the user.
+   */
+  declare texts?: Readonly<Record<string, string>>;
 
   constructor(
     change: {

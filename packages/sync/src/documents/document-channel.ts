@@ -13,28 +13,28 @@ export interface DocumentChannelOptions extends LiveOptions {
   readonly reconnectDelay: number;
 }
 
-/**
- * A socket for documents, open as long as it is needed. Unlike other connections it has no
- * fallback, because no other transport carries bytes.
- */
+/** The callbacks of the channel. */
+export interface DocumentChannelEvents {
+  /** A binary message has arrived. */
+  readonly onBytes: (bytes: Uint8Array) => void;
+  /** Whether sockets work, as far as known after an attempt to connect. */
+  readonly onResult: (works: boolean) => void;
+}
+
+/** A socket for documents, open as long as it is needed. No other transport carries bytes. */
 export class DocumentChannel {
   readonly #options: DocumentChannelOptions;
   readonly #client: LiveClient;
-  readonly #onBytes: (bytes: Uint8Array) => void;
+  readonly #events: DocumentChannelEvents;
   readonly #backoff: Backoff;
   #connection: LiveConnection | null = null;
   #openedAt = Infinity;
   #cancelWait: () => void = () => undefined;
 
-  /** @param onBytes called with each binary message */
-  constructor(
-    client: LiveClient,
-    options: DocumentChannelOptions,
-    onBytes: (bytes: Uint8Array) => void,
-  ) {
+  constructor(client: LiveClient, options: DocumentChannelOptions, events: DocumentChannelEvents) {
     this.#client = client;
     this.#options = options;
-    this.#onBytes = onBytes;
+    this.#events = events;
     this.#backoff = new Backoff(options.platform, options.reconnectDelay);
   }
 
@@ -58,12 +58,13 @@ export class DocumentChannel {
         onHello: () => {
           this.#cancelWait();
           this.#openedAt = platform.now();
+          this.#events.onResult(true);
         },
         onChanges: () => undefined,
         onMessage: () => undefined,
         onEnd: () => this.#end(),
       });
-      for (const socket of sockets) receiveBytes(socket, this.#onBytes);
+      for (const socket of sockets) receiveBytes(socket, this.#events.onBytes);
     } catch {
       // WebSockets are not available.
       this.#end();
@@ -80,6 +81,7 @@ export class DocumentChannel {
   #end(): void {
     this.disconnect();
     const { platform } = this.#options;
+    if (this.#openedAt === Infinity) this.#events.onResult(false);
     if (platform.now() - this.#openedAt >= STABLE_MS) this.#backoff.reset();
     this.#openedAt = Infinity;
     this.#cancelWait = platform.after(this.#backoff.next(), () => this.connect());

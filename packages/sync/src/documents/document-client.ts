@@ -27,6 +27,11 @@ export class DocumentClient implements LiveClient {
     return this.#counts.size > 0;
   }
 
+  /** The documents that are subscribed to. */
+  get keys(): readonly DocumentKey[] {
+    return [...this.#counts.values()].map(({ key }) => key);
+  }
+
   /** Whether the document is subscribed to. */
   has(key: DocumentKey): boolean {
     return this.#counts.has(nameOfDocument(key));

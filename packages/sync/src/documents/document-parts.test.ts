@@ -71,7 +71,9 @@ async function tabOn(disk: Disk | null, userId?: string | null, tabId = "t1"): P
   };
   const persistence = { load: async () => ({ use }) };
   const newId = (): string => `part-${(names += 1)}`;
-  const parts = new DocumentParts({ session, newId, tabId, persistence: () => persistence });
+  const listeners = { onChange: () => undefined, onSaved: () => undefined };
+  const options = { session, newId, tabId, persistence: () => persistence };
+  const parts = new DocumentParts({ ...options, ...listeners });
   await parts.load();
   return { session, parts, saved: () => parts.load() };
 }

@@ -1,4 +1,5 @@
 import type { DocumentDisk, KeptDocumentPart } from "../persistence/disk.ts";
+import { nameOfDocument } from "./document-client.ts";
 import { documentsIn } from "../persistence/indexed-db-documents.ts";
 import type { Persistence } from "../persistence/persistence.ts";
 import type { Lazy } from "../platform/lazy.ts";
@@ -11,6 +12,10 @@ export interface DocumentPartsOptions {
   readonly tabId: string;
   /** Null without persistence: then parts last as long as the page. */
   readonly persistence: () => Pick<Lazy<Pick<Persistence, "use">>, "load"> | null;
+  /** Called when parts were added or removed. */
+  readonly onChange: () => void;
+  /** Called when this tab has added or removed parts on disk. */
+  readonly onSaved: () => void;
 }
 
 /** A part as its document sees it. */
@@ -50,7 +55,14 @@ export class DocumentParts {
           this.#parts.set(part.id, part);
           this.#saved.add(part.id);
         }
+      this.#options.onChange();
     });
+  }
+
+  /** The number of rows of the current user with unsent changes. */
+  get rows(): number {
+    const unsent = this.all().filter(({ kind }) => kind !== "base");
+    return new Set(unsent.map(nameOfDocument)).size;
   }
 
   /** Whether the part still exists, as of the last load. */
@@ -95,6 +107,7 @@ export class DocumentParts {
       this.#parts.delete(id);
       this.#unsaved.add(id);
     }
+    this.#options.onChange();
     void this.#save();
   }
 
@@ -116,6 +129,7 @@ export class DocumentParts {
     this.#parts.clear();
     this.#unsaved.clear();
     this.#saved.clear();
+    this.#options.onChange();
   }
 
   get #owner(): string {
@@ -144,6 +158,7 @@ export class DocumentParts {
         await disk.change(added, removed);
         for (const { id } of added) this.#saved.add(id);
         for (const id of removed) this.#saved.delete(id);
+        this.#options.onSaved();
       });
       if (!hasDisk) this.#unsaved.clear();
     }

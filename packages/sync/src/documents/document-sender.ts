@@ -17,9 +17,14 @@ const BURST = 20;
  */
 const SUSTAINED_MS = 1_500;
 
+/** A size to which a proxy may limit requests; updates are not made smaller, in bytes. */
+const MIN_UPDATE_BYTES = 16 * 1024;
+
 /** Changes of a document, in one request. */
 export interface DocumentUpdate {
   readonly bytes: Uint8Array;
+  /** The length of all texts with all changes, if known: further updates may follow. */
+  readonly length?: number;
   /** Called when the server has them. */
   readonly sent: () => void;
   /** Called when the server has rejected them: they are removed from the document. */
@@ -28,8 +33,11 @@ export interface DocumentUpdate {
 
 /** A document with changes to send. */
 export interface DocumentChanges {
-  /** Returns all changes that the server does not have, as one update; null if there are none. */
-  take(): DocumentUpdate | null;
+  /**
+   * Returns the changes that the server does not have, or the first of them if an update with all
+   * would be too large for the server, or have more than `maxBytes`; null if there are none.
+   */
+  take(maxBytes: number): DocumentUpdate | null;
 }
 
 /** The dependencies and callbacks of a sender. */
@@ -60,6 +68,8 @@ export class DocumentSender {
   readonly #backoff: Backoff;
   /** The sources that may have changes, in the order in which they were added. */
   readonly #changed = new Map<string, DocumentKey & { readonly changes: DocumentChanges }>();
+  /** The maximum size of an update, after a proxy has rejected larger ones. */
+  #maxBytes = Infinity;
   #isRunning = false;
   #isStopped = true;
   #pausedUntil = -Infinity;
@@ -133,7 +143,7 @@ export class DocumentSender {
     // From here to the request everything is synchronous, so that the user can't change in between.
     for (const [source, { changes, ...key }] of this.#changed) {
       if (this.#isStopped || !canSend()) return false;
-      const update = changes.take();
+      const update = changes.take(this.#maxBytes);
       if (update === null) {
         this.#changed.delete(source);
         continue;
@@ -153,11 +163,12 @@ export class DocumentSender {
     return this.#budget > 0 ? MIN_INTERVAL_MS : SUSTAINED_MS;
   }
 
-  async #send(key: DocumentKey, { bytes, sent, refused }: DocumentUpdate): Promise<boolean> {
+  async #send(key: DocumentKey, update: DocumentUpdate): Promise<boolean> {
     const { http, events } = this.#options;
+    const { bytes, length, sent, refused } = update;
     const path = `/api/crdt/${encodeURIComponent(key.entity)}/${encodeURIComponent(key.rowId)}`;
     try {
-      await http.request("POST", http.author.named(path), { update: toHex(bytes) });
+      await http.request("POST", http.author.named(path), { update: toHex(bytes), length });
       this.#backoff.reset();
       sent();
       return true;
@@ -165,6 +176,10 @@ export class DocumentSender {
       http.author.refreshAfter(error);
       const isGone = error instanceof PylonClientError && GONE.includes(error.code);
       const failure = isGone ? "refused" : writeFailureOf(error);
+      if (isTooLargeForProxy(error) && bytes.length > MIN_UPDATE_BYTES) {
+        this.#maxBytes = Math.max(MIN_UPDATE_BYTES, Math.floor(bytes.length / 2));
+        return true;
+      }
       if (failure === "refused" && error instanceof PylonClientError) {
         const target = { entity: key.entity, row_id: key.rowId, kind: "update" } as const;
         refused(new MutationError(target, error));
@@ -184,6 +199,11 @@ export class DocumentSender {
     this.#cancelWait();
     this.#cancelWait = platform.after(Math.max(asked, this.#backoff.next()), () => this.flush());
   }
+}
+
+/** Whether something between the page and the server limits the size of requests. */
+function isTooLargeForProxy(error: unknown): boolean {
+  return error instanceof PylonClientError && error.body["http_status"] === 413;
 }
 
 function toHex(bytes: Uint8Array): string {

@@ -7,6 +7,7 @@ import { Emitter } from "../platform/emitter.ts";
 import { isSame, type ResolvedSession } from "../session/session.ts";
 import { DocumentChannel } from "./document-channel.ts";
 import { DocumentClient, nameOfDocument, type DocumentKey } from "./document-client.ts";
+import { DocumentPolls } from "./document-polls.ts";
 import { DocumentTabs } from "./document-tabs.ts";
 import { DocumentParts, type DocumentPart } from "./document-parts.ts";
 import { DocumentSender, type DocumentChanges, type DocumentUpdate } from "./document-sender.ts";
@@ -27,6 +28,8 @@ export class Documents {
   readonly #client: DocumentClient;
   readonly #sender: DocumentSender;
   readonly #channel: DocumentChannel;
+  readonly #polls: DocumentPolls;
+  #hasSocket = true;
   /** Null on a platform without tabs. */
   readonly #tabs: DocumentTabs | null;
   readonly #reset = new Emitter<void>();
@@ -37,23 +40,41 @@ export class Documents {
   /** The session of the documents; null until it is known. */
   #session: ResolvedSession | null = null;
 
-  /** @param frames where received frames are emitted */
-  constructor(parts: EngineParts, frames: Emitter<Uint8Array>) {
+  /**
+   * @param frames where received frames are emitted
+   * @param onPending called when `pending` may have changed
+   */
+  constructor(parts: EngineParts, frames: Emitter<Uint8Array>, onPending: () => void) {
     const { config, session, platform } = parts;
-    const { baseUrl, wsUrl = socketUrl(baseUrl), reconnectDelay = 1000 } = config;
+    const { appName = "default", baseUrl, wsUrl = socketUrl(baseUrl) } = config;
+    const { reconnectDelay = 1000 } = config;
     this.#options = parts;
-    this.#parts = new DocumentParts(parts);
+    const onSaved = (): void => this.#tabs?.stored();
+    this.#parts = new DocumentParts({ ...parts, onChange: onPending, onSaved });
     this.#client = new DocumentClient(() => this.#opened.emit());
     const { tabs = browserTabs() } = platform;
     this.#tabs =
       tabs === null
         ? null
-        : new DocumentTabs(tabs, parts.tabId, async (tab) => {
-            await this.#parts.claim(tab);
-            await this.load();
+        : new DocumentTabs({
+            tabs,
+            tabId: parts.tabId,
+            channel: `pylon:documents:${appName}:${baseUrl}`,
+            claim: async (tab) => {
+              await this.#parts.claim(tab);
+              await this.load();
+            },
+            onStored: () => void this.#parts.load().then(() => this.#watchTabs()),
           });
     const connecting = { ...parts, socketUrl: wsUrl, reconnectDelay };
-    this.#channel = new DocumentChannel(this.#client, connecting, (bytes) => frames.emit(bytes));
+    this.#polls = new DocumentPolls({ ...parts, frames });
+    this.#channel = new DocumentChannel(this.#client, connecting, {
+      onBytes: (bytes) => frames.emit(bytes),
+      onResult: (works) => {
+        this.#hasSocket = works;
+        this.#poll();
+      },
+    });
     this.#sender = new DocumentSender({
       ...parts,
       retryDelay: reconnectDelay,
@@ -68,6 +89,11 @@ export class Documents {
       if (type === "online") this.retryNow();
       else if (type === "drop") this.reset();
     });
+  }
+
+  /** The number of rows with changes that the server does not have, also of other tabs. */
+  get pending(): number {
+    return this.#parts.rows;
   }
 
   get #isAdmin(): boolean {
@@ -95,6 +121,7 @@ export class Documents {
   retryNow(): void {
     if (!this.#isStarted) return;
     if (this.#client.isNeeded) this.#channel.connect();
+    this.#poll();
     this.#sender.flush();
   }
 
@@ -115,12 +142,14 @@ export class Documents {
   subscribe(key: DocumentKey): void {
     this.#cancelClose();
     this.#client.subscribe(key);
+    this.#poll();
     this.retryNow();
   }
 
   /** Ends one subscription. */
   unsubscribe(key: DocumentKey): void {
     this.#client.unsubscribe(key);
+    this.#poll();
     if (!this.#client.has(key)) this.#sender.remove(nameOfDocument(key));
     if (this.#client.isNeeded) return;
     this.#cancelClose();
@@ -130,6 +159,7 @@ export class Documents {
   /** Requests a document that is subscribed to again. */
   ask(key: DocumentKey): void {
     this.#client.ask(key);
+    this.#polls.ask(key);
   }
 
   /** Sends the changes of a document, now or as soon as possible. */
@@ -170,7 +200,7 @@ export class Documents {
   async load(): Promise<void> {
     await this.#parts.load();
     this.#parts.takeOver();
-    for (const { kind, tab } of this.#parts.all()) if (kind === "draft") this.#tabs?.watch(tab);
+    this.#watchTabs();
     this.#loaded.emit();
     if (!this.#isStarted || !this.#options.session.isKnown) return;
     for (const part of this.#parts.all())
@@ -193,8 +223,19 @@ export class Documents {
     this.#parts.remove(ids);
   }
 
+  /** What other tabs do not send before they are closed is sent by this one. */
+  #watchTabs(): void {
+    if (this.#isStarted) for (const { tab } of this.#parts.all()) this.#tabs?.watch(tab);
+  }
+
+  /** Without a socket, documents are read by requests. */
+  #poll(): void {
+    this.#polls.show(this.#isStarted && !this.#hasSocket ? this.#client.keys : []);
+  }
+
   #disconnect(): void {
     this.#cancelClose();
+    this.#polls.show([]);
     this.#channel.disconnect();
   }
 
@@ -207,11 +248,14 @@ export class Documents {
   }
 
   #sendStored({ id, entity, rowId, bytes }: KeptDocumentPart): void {
+    const isOfRow = (part: DocumentKey): boolean => part.entity === entity && part.rowId === rowId;
     const sent = (): void => this.#parts.remove([id]);
     const refused = (error: MutationError): void => {
       // The page that shows the document next can merge them in another way.
       if (error.code === "CRDT_APPLY_FAILED") return;
-      sent();
+      // Later changes build on it.
+      const parts = this.#parts.all().filter((part) => isOfRow(part) && part.kind !== "draft");
+      this.#parts.remove(parts.map((part) => part.id));
       this.#options.queue.refuse(error);
     };
     const take = (): DocumentUpdate | null => {

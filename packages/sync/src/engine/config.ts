@@ -58,7 +58,10 @@ export interface SyncStatus {
   readonly ready: boolean;
   /** Whether the replica is from an earlier visit, because the server has not responded yet. */
   readonly stale: boolean;
-  /** The number of writes without a response of the server. */
+  /**
+   * The number of writes without a response of the server, and of rows with edits of collaborative
+   * texts that the server does not have, also of other tabs.
+   */
   readonly pending: number;
   /**
    * The transport in use, or about to be used: it differs from the configured one if that does not

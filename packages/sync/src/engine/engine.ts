@@ -621,7 +621,7 @@ export class SyncEngine extends EngineAliases {
   /** Makes the documents, once their code is loaded, and the persistence. */
   #makeLater(parts: EngineParts): Lazy<Persistence> | null {
     this.#extras.use((loaded) => {
-      this.#documents = new loaded.Documents(parts, this.#frames);
+      this.#documents = new loaded.Documents(parts, this.#frames, () => this.#updateStatus());
       if (this.#isStarted) this.#documents.start();
     });
     const { openDisk } = this.platform;
@@ -643,7 +643,9 @@ export class SyncEngine extends EngineAliases {
       connection: this.#state,
       ready: hasReplica,
       stale: isKept,
-      pending: this.#shown().filter(({ status }) => status === "pending").length,
+      pending:
+        this.#shown().filter(({ status }) => status === "pending").length +
+        (this.#documents?.pending ?? 0),
       transport: this.#online.part?.connection.transport ?? this.#transport,
       outdated: this.#code.isOutdated,
     };

@@ -1,11 +1,11 @@
-import { SerialQueue } from "../util/serial-queue.ts";
+import { SerialQueue } from "./serial-queue.ts";
 
-/** A queue for the work on each document, so that its merges do not outdate each other. */
-export class DocumentQueues {
+/** A queue for the work on each key. */
+export class KeyedQueues {
   readonly #queues = new Map<string, { readonly queue: SerialQueue; size: number }>();
 
   /**
-   * Runs work after the earlier work on the same document.
+   * Runs work after the earlier work on the same key.
    *
    * @throws what the work throws
    */
