@@ -126,6 +126,8 @@ test("a socket that continues without an epoch starts over after such a change",
   const replica = new OlderReplica(client);
   await replica.pull();
   await client.request("POST", "/api/auth/select-org", { orgId: "green" });
+  // A client without rows has nothing to drop.
+  (await client.live(0).ready()).close();
   const socket = client.live(replica.cursor);
   await until(() => socket.closed !== null);
   expect(socket.closed?.code).toBe(1013);
@@ -140,4 +142,25 @@ test("changes of the rights of others start nothing over", async () => {
   const note = await client.insert("Note", { ownerId: client.userId, text: "mine" });
   expect(await replica.pull()).toBe(200);
   expect(replica.ids).toContain(note);
+});
+
+test("after a reload of the app with another read policy, its rows are hidden", async () => {
+  const own = await startServer(appOf(manifest));
+  const owner = new TestClient(own.url, ADMIN_TOKEN);
+  const client = await TestClient.guest(own.url);
+  const note = await client.insert("Note", { ownerId: client.userId, text: "mine" });
+  const replica = new OlderReplica(client);
+  await replica.pull();
+  expect(replica.ids).toEqual([note]);
+  const policies = manifest.policies.map((one) =>
+    one.name === "notes" ? { ...one, allow: "auth.isAdmin" } : one,
+  );
+  const told = await own.server.reload(appOf({ ...manifest, policies }));
+  expect(told.filter(({ severity }) => severity === "error")).toEqual([]);
+  expect(await replica.pull()).toBe(410);
+  expect(replica.ids).toEqual([]);
+  await owner.insert("Note", { ownerId: client.userId, text: "hidden" });
+  expect(await replica.pull()).toBe(200);
+  expect(replica.ids).toEqual([]);
+  await own.stop();
 });

@@ -109,6 +109,32 @@ describe.each([
     await expect(startServer(appOf(OLD), env)).rejects.toThrow("Note.text becomes required");
   });
 
+  test("a cursor without an epoch ends where a version has other fields or policies", async () => {
+    const env = await database();
+    const admin = { token: ADMIN_TOKEN, since: 0 };
+    /** @returns the status of a pull from the last cursor, as a client of the public system does */
+    const pull = async ({ url }: TestServer): Promise<number> => {
+      const client = new TestClient(url, admin.token);
+      const path = `/api/sync/pull?since=${admin.since}`;
+      const { status, body } = await client.request("GET", path);
+      const { last_seq: last } = (body["cursor"] ?? { last_seq: 0 }) as { last_seq: number };
+      admin.since = last;
+      return status;
+    };
+    const next = (manifest: Manifest): Promise<number[]> =>
+      during(manifest, env, async (server) => [await pull(server), await pull(server)]);
+    await during(OLD, env, async (server) => {
+      await new TestClient(server.url, ADMIN_TOKEN).insert("Note", { id: "first", text: "a" });
+      expect(await pull(server)).toBe(200);
+    });
+    expect(await next({ ...OLD, version: "1.0.1" })).toEqual([200, 200]);
+    expect(await next(NEW)).toEqual([410, 200]);
+    expect(await next(NEW)).toEqual([200, 200]);
+    const [first, ...others] = NEW.policies;
+    const closed = first === undefined ? [] : [{ ...first, allow: "auth.isAdmin" }];
+    expect(await next({ ...NEW, policies: [...closed, ...others] })).toEqual([410, 200]);
+  });
+
   test.each([
     ["12", "change Note.text from string to int"],
     ["a", 'Note.text becomes int, but 1 value can\'t be converted, such as "a"'],

@@ -34,6 +34,7 @@ import { migrateToManifest } from "./store/migrate-to-manifest.ts";
 import { ServerLock } from "./store/sqlite/server-lock.ts";
 import { describeServer, serverNote } from "./store/sqlite/server-note.ts";
 import type { Store } from "./store/store.ts";
+import { announceReadRules } from "./sync/unbound-cursors.ts";
 
 /**
  * The app, the configuration and the environment of a server.
@@ -195,6 +196,7 @@ class Server implements PylonServer {
       opened.unshift(() => store.close());
       this.#lock?.note();
       this.#diagnostics = [...diagnostics, ...(await this.#migrate(store, app))];
+      await announceReadRules(store, app.model, this.#platform.now);
       this.#running = new RunningServer(store, app, {
         config: { ...config, redisUrl },
         env,
@@ -355,6 +357,7 @@ class Server implements PylonServer {
         this.#running?.replace(before);
         throw error;
       });
+      await announceReadRules(this.#running.store, app.model, this.#platform.now);
     } catch (error) {
       if (!(error instanceof PylonStartError)) throw error;
       return [

@@ -291,6 +291,11 @@ export const SYSTEM_TABLES = {
     { documentId: text(), version: int(), isSnapshot: flag(), bytes: text() },
     { indexed: [["documentId", "version"]] },
   ),
+  /**
+   * One row, `current`: a digest of the fields and read policies of the app that was started last.
+   * Changes of it are in the change log, for clients whose cursor has no epoch.
+   */
+  readRules: defineTable("_pylon_read_rules", { digest: text() }),
   /** The migrations of the tables, with the versions of the app and of Pylon. */
   migrations: defineTable(
     "_pylon_migrations",

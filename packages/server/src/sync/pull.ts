@@ -12,9 +12,9 @@ import { idAfter } from "../data/reads.ts";
 import { isFull, rowSize } from "../store/row-size.ts";
 import type { Reader, Store } from "../store/store.ts";
 import { CatchUp } from "./catch-up.ts";
-import { changesOwnRights } from "./own-rights.ts";
 import { isBoundToCaller, isSameEpoch, replicaEpoch } from "./replica-epoch.ts";
 import { replicaSchema } from "./replica-schema.ts";
+import { endsUnboundCursors } from "./unbound-cursors.ts";
 import { Visibility } from "./visibility.ts";
 import { insertEvent } from "./wire.ts";
 
@@ -158,7 +158,7 @@ export class Puller {
     const moved = records.find((record) => visibility.affectsPermissions(record, caller));
     if (moved !== undefined) throw resyncRequired(moved.seq + 1);
     const lastSeq = records.at(-1)?.seq ?? since;
-    if (!isBoundToCaller(epoch, bounds.epoch) && changesOwnRights(records, identity)) {
+    if (!isBoundToCaller(epoch, bounds.epoch) && endsUnboundCursors(records, identity)) {
       // So that the snapshot that the client loads next has the caller as it is now.
       await this.#store.settle();
       throw resyncRequired(lastSeq + 1);

@@ -63,6 +63,11 @@ export function isSameEpoch(
   return !isBoundToCaller(given, log) || given === replicaEpoch(log, model, caller, now);
 }
 
+/** Returns a digest of the fields and read policies of an app. */
+export function readRulesDigest(model: DataModel): string {
+  return readRulesOf(model).digest;
+}
+
 function readRulesOf(model: DataModel): ReadRules {
   let rules = known.get(model);
   if (rules === undefined) {

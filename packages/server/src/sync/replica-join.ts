@@ -4,8 +4,8 @@ import type { ChangeRecord, Store } from "../store/store.ts";
 import type { Cursor, Subscriber } from "../connections/subscriber.ts";
 import { CatchUp } from "./catch-up.ts";
 import type { DeliveryQueue } from "./delivery-queue.ts";
-import { changesOwnRights } from "./own-rights.ts";
 import { isBoundToCaller, isSameEpoch } from "./replica-epoch.ts";
+import { endsUnboundCursors } from "./unbound-cursors.ts";
 import { Visibility } from "./visibility.ts";
 
 /** The number of changes that a joining client receives between two deliveries. */
@@ -40,8 +40,8 @@ export class ReplicaJoin {
    * reaches the position of the store, the versions of rows in the log may be older.
    */
   #isAhead = false;
-  /** Whether the cursor's epoch covers the rights of the caller. */
-  #isBound = false;
+  /** Whether the client has rows that were read with rights that its cursor does not show. */
+  #isUnbound = false;
 
   constructor(options: ReplicaJoinOptions, subscriber: Subscriber, cursor: Cursor | null) {
     this.#options = options;
@@ -87,7 +87,7 @@ export class ReplicaJoin {
     if (cursor === null) return true;
     const { store, model, now } = this.#options;
     const { head, floor, epoch } = await store.bounds();
-    this.#isBound = isBoundToCaller(cursor.epoch, epoch);
+    this.#isUnbound = cursor.seq > 0 && !isBoundToCaller(cursor.epoch, epoch);
     return (
       isSameEpoch(cursor.epoch, epoch, model(), this.#subscriber.caller, now()) &&
       cursor.seq >= floor &&
@@ -140,7 +140,7 @@ export class ReplicaJoin {
     const visibility = this.#visibility();
     const { caller, identity } = this.#subscriber;
     return (
-      (!this.#isBound && changesOwnRights(records, identity)) ||
+      (this.#isUnbound && endsUnboundCursors(records, identity)) ||
       records.some((record) => visibility.affectsPermissions(record, caller))
     );
   }
