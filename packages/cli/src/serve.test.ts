@@ -145,6 +145,19 @@ test("dev also restarts when an environment file above the app is saved", async 
   expect(await callFn(nearer["port"], "env")).toEqual(["near", "near"]);
 });
 
+test("dev reloads functions from a folder outside of the app", async () => {
+  using folder = new TempFolder();
+  folder.write({ "app/app.ts": APP, "shared/hello.ts": queryOf("'old'") });
+  await using dev = new PylonProcess(DEV, join(folder.path, "app"), {
+    PYLON_FUNCTIONS_DIR: join(folder.path, "shared"),
+  });
+  const { port } = await dev.event();
+  expect(await callFn(port, "hello")).toBe("old");
+  folder.write({ "shared/hello.ts": queryOf("'new'") });
+  expect(await dev.event()).toMatchObject({ code: "DEV_OK", rebuild: 1 });
+  expect(await callFn(port, "hello")).toBe("new");
+});
+
 // If it waited for the drain without a running request, this test would time out.
 test.each(["dev", "start"])(
   "%s exits with 0 on SIGTERM, and does not wait, also through the launcher",

@@ -1,4 +1,4 @@
-import { watch } from "node:fs";
+import { existsSync, watch } from "node:fs";
 import { basename, dirname, resolve, sep } from "node:path";
 import { systemPlatform, type Platform, type Timer } from "../platform.ts";
 
@@ -43,6 +43,11 @@ export function watchApp(
     watch(dir, { recursive: true }, (_event, file) => {
       saved(file === null ? undefined : partOf(file, functionsDir));
     }),
+    ...outerFolders(resolve(dir), functionsDir).map((folder) =>
+      watch(folder, { recursive: true }, (_event, file) => {
+        saved(file !== null && isImportable(file) ? "functions" : undefined);
+      }),
+    ),
     ...foldersAbove(resolve(dir), envFiles).map((folder) =>
       watch(folder, (_event, file) => saved(file !== null && isEnvFile(file) ? "env" : undefined)),
     ),
@@ -51,6 +56,12 @@ export function watchApp(
     timer?.cancel();
     for (const watcher of watchers) watcher.close();
   };
+}
+
+/** Returns the folder of the functions if it is not in the app's folder. */
+function outerFolders(dir: string, functionsDir: string): string[] {
+  const folder = resolve(dir, functionsDir);
+  return folder.startsWith(`${dir}${sep}`) || !existsSync(folder) ? [] : [folder];
 }
 
 /**
@@ -75,12 +86,17 @@ function partOf(file: string, functionsDir: string): AppPart | undefined {
   const parts = file.split(sep);
   const name = basename(file);
   if (isEnvFile(name)) return "env";
-  if (
-    parts.some((part) => part.startsWith(".") || part === "node_modules") ||
-    name.startsWith("pylon.")
-  )
-    return undefined;
+  if (isPrivate(parts) || name.startsWith("pylon.")) return undefined;
   if (parts[0] === "web" || parts[0] === "public") return "web";
   if (!IMPORTABLE.test(name)) return undefined;
   return parts[0] === functionsDir ? "functions" : "app";
+}
+
+function isImportable(file: string): boolean {
+  return IMPORTABLE.test(file) && !isPrivate(file.split(sep));
+}
+
+/** Whether a file is in a folder that contains no code of the app. */
+function isPrivate(parts: readonly string[]): boolean {
+  return parts.some((part) => part.startsWith(".") || part === "node_modules");
 }
